@@ -1,0 +1,237 @@
+"""An experiment: a model on a serving stack on an instance type."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import PlainValidator
+
+from fmbench_lib.config.platforms import CONTAINER_TYPES, PLATFORMS, PROTOCOLS
+from fmbench_lib.config.section import Section, described
+from fmbench_lib.config.values import (
+    Block,
+    Copies,
+    Count,
+    Counts,
+    EnvironmentName,
+    FileNames,
+    Flag,
+    FreeKeys,
+    Kind,
+    LooseCount,
+    LooseSeconds,
+    Name,
+    Port,
+    Rates,
+    Seconds,
+    Text,
+    one_of,
+)
+
+PlatformName = Annotated[
+    Literal["local", "endpoint", "sagemaker", "bedrock", "ec2", "eks"],
+    PlainValidator(one_of(*PLATFORMS)),
+    Kind(", ".join(f"`{name}`" for name in PLATFORMS)),
+]
+ProtocolName = Annotated[str, PlainValidator(one_of(*PROTOCOLS)), Kind(", ".join(f"`{name}`" for name in PROTOCOLS))]
+ContainerType = Annotated[
+    str, PlainValidator(one_of(*CONTAINER_TYPES)), Kind(", ".join(f"`{name}`" for name in CONTAINER_TYPES))
+]
+
+_UNUSED = "it had no effect in FMBench 2.x either"
+
+
+class InferenceSpec(Section):
+    """What a request looks like, and how the model's server is set up."""
+
+    ignored: ClassVar[dict[str, str]] = {
+        "context_len": _UNUSED,
+        "max_new_tokens": f"{_UNUSED}; it belongs in inference_parameters",
+        "n_positions": f"{_UNUSED}; it belongs in container_params",
+        "neuron_config": _UNUSED,
+        "vllm_model_params": _UNUSED,
+    }
+    older: ClassVar[dict[str, str]] = {"inference_container_params": "container_params"}
+
+    parameter_set: Text | None = described(
+        "Which set of `inference_parameters` is sent with each request.",
+        None,
+        shown_default="all of a flat `inference_parameters`",
+    )
+    parameters: FreeKeys = described(
+        "Parameters of this experiment alone, over those of its set.", {}, shown_default="the parameter set"
+    )
+    stream: Flag = described(
+        "Whether answers are streamed. TTFT, TPOT and ITL exist only with streaming.",
+        False,
+        shown_default="yes with `platform`, no with script names",
+    )
+    start_token: Text | None = described("Text before the first token of a stream.", None)
+    stop_token: Text | None = described("Text that ends a stream.", None)
+    timeout: LooseSeconds | None = described(
+        "Timeout of this experiment's requests.", None, shown_default="`load.timeout`"
+    )
+    headers: FreeKeys = described("HTTP headers of each request. Keys and tokens belong in `api_key_env`.", {})
+    auth: Any = described("Authorisation of a REST endpoint.", None)
+    model_id: Text | None = described("Model name that a custom REST endpoint wants.", None)
+    inference_url_format: Text | None = described("Form of an EKS endpoint's address.", None)
+    split_input_and_parameters: Flag = described(
+        "Whether a SageMaker request keeps inputs and parameters apart.", False
+    )
+    container_type: ContainerType | None = described("Serving container on EC2.", None, shown_default="`djl`")
+    backend: Text | None = described("Backend of a Triton container: djl, vllm, tensorrt.", None)
+    container_params: FreeKeys = described(
+        "Settings of the serving container, among them tp_degree; also spelt `inference_container_params`.", {}
+    )
+    model_copies: Copies = described(
+        "Copies of the model behind the experiment: a number, `max` (as many as fit the accelerators) or `auto` (one "
+        "server that sees them all).",
+        1,
+    )
+    tp_degree: LooseCount | None = described(
+        "Accelerators per copy (tensor parallelism).", None, shown_default="`container_params.tp_degree`"
+    )
+    batch_size: LooseCount | None = described("Batch size of the serving container.", None)
+    shm_size: Text | None = described("Shared memory of the container, such as 12g.", None)
+    model_loading_timeout: LooseSeconds | None = described("How long the container may take to load the model.", None)
+    cli_params: Text | None = described("Further command-line options of the serving container.", None)
+
+
+class Ec2(Section):
+    """Settings of an EC2 deployment."""
+
+    ignored: ClassVar[dict[str, str]] = {"gpu_or_neuron_setting": _UNUSED}
+
+    model_loading_timeout: LooseSeconds | None = described("How long the model may take to load.", None)
+    privileged_mode: Flag = described("Whether the container runs privileged.", False)
+    batch_size: LooseCount | None = described("Batch size for which a Neuron model is compiled.", None)
+    num_neuron_cores: LooseCount | None = described("Neuron cores to compile for.", None)
+    neuron_version: Text | None = described("Version of the Neuron SDK.", None)
+    instance_count: LooseCount | None = described("Instances of a Neuron deployment.", None)
+
+
+class Eks(Section):
+    """Settings of an EKS deployment."""
+
+    eks_cluster_name: Text | None = described("Name of the cluster.", None)
+    eks_model_namespace: Text | None = described("Namespace of the model.", None)
+    manifest_dir: Text | None = described("Folder of the manifest.", None)
+    manifest_file: Text | None = described("Manifest to apply.", None)
+
+
+class S3DataSource(Section):
+    """A model's files in S3, as SageMaker's CreateModel takes them."""
+
+    s3_uri: Text | None = described("Address of the files.", None, alias="S3Uri")
+    s3_data_type: Text | None = described("`S3Prefix` or `S3Object`.", None, alias="S3DataType")
+    compression_type: Text | None = described("`None` or `Gzip`.", None, alias="CompressionType")
+
+
+class ModelData(Section):
+    """Where a SageMaker model's files are."""
+
+    s3_data_source: S3DataSource | None = described("The files in S3.", None, alias="S3DataSource")
+
+
+class LocalSection(Section):
+    """Settings of the server that platform `local` starts on this machine (llama.cpp)."""
+
+    strict: ClassVar[bool] = True
+
+    port: Port | None = described("Port of the server.", None, shown_default="a free one")
+    context_tokens: Count | None = described(
+        "Context of one request, prompt and answer together.", None, shown_default="the model's, as far as needed"
+    )
+    parallel: Count = described("Requests that the server works on at once; others wait in its queue.", 4)
+    threads: Count | None = described("Threads of the server.", None, shown_default="the server's choice")
+    cache_prompt: Flag = described(
+        "Whether the server may reuse what it computed for an earlier, similar prompt.", True
+    )
+    startup_timeout: Seconds = described("How long the server may take until it answers.", 120.0)
+    options: FreeKeys = described("Further options of the server, as its `CommonParams` spells them.", {})
+
+
+class Experiment(Section):
+    """What is compared: a model on a serving stack on an instance type, and the load it is put under."""
+
+    ignored: ClassVar[dict[str, str]] = {"hf_model_id": _UNUSED, "additional_metadata": _UNUSED}
+    examples: ClassVar[dict[str, str]] = {"platform": "endpoint"}
+
+    name: Name = described(
+        "Names the experiment everywhere. A name that occurs again gets -2, -3.", shown_default="the model's name"
+    )
+    platform: PlatformName = described("Where the model is served.", shown_default="from the script names")
+    protocol: ProtocolName = described(
+        "What the endpoint speaks.", shown_default="the platform's; `openai` for local and endpoint"
+    )
+    payload_files: FileNames = described("Payload files to send.", [], shown_default="those of all `datasets.filters`")
+    concurrency_levels: Counts = described("Closed loop: one level for each number of requests kept in flight.", [])
+    request_rates: Rates = described("Open loop: one level for each rate, in requests per second.", [])
+
+    model_id: Text | None = described(
+        "Model: a Hugging Face, JumpStart or Bedrock id, or a GGUF file for platform `local`.",
+        None,
+        shown_default="`smollm2-135m-instruct` for platform `local`",
+    )
+    model_name: Text | None = described("The model as tables call it.", None)
+    model_version: Text | None = described("Version of a JumpStart model.", None)
+    ep_name: Text | None = described(
+        "The endpoint: an http(s) address, the name of a SageMaker endpoint, or a Bedrock model id. Required for "
+        "platform `endpoint`.",
+        None,
+    )
+    api_key_env: EnvironmentName | None = described(
+        "Environment variable that holds the endpoint's API key; sent as `Authorization: Bearer`, never written down.",
+        None,
+    )
+    tokenizer: Text | None = described(
+        "Tokenizer of the model: a folder, a Hugging Face id, a .gguf file, or `words` (750 words = 1000 tokens, "
+        "marked as an estimate). Payload files are cut by the first experiment's.",
+        None,
+        shown_default="`hf_tokenizer_model_id`, `tokenizer_prefix`, then the model's own",
+    )
+    hf_tokenizer_model_id: Text | None = described("Tokenizer as a Hugging Face id, as FMBench 2.x spells it.", None)
+    instance_type: Text | None = described(
+        "Looked up in the price file; without it there is no price.",
+        None,
+        shown_default="`local-cpu` for platform `local`, the model for `bedrock`",
+    )
+    instance_count: LooseCount | None = described(
+        "Instances behind the endpoint, for the price.", None, shown_default="`1`"
+    )
+    deploy: Flag = described(
+        "Whether the run deploys the endpoint, and takes it down again.",
+        shown_default="yes for platform `local`, else no",
+    )
+    inference_spec: InferenceSpec = described(
+        "What a request looks like, see below.", InferenceSpec(), shown_default="all defaults"
+    )
+    local: LocalSection = described(
+        "Settings of the local server, see below.", LocalSection(), shown_default="all defaults"
+    )
+
+    image_uri: Text | None = described("Serving container to deploy.", None)
+    deployment_script: Text | None = described("FMBench 2.x's way to say `platform`.", None)
+    inference_script: Text | None = described("FMBench 2.x's way to say `protocol`.", None)
+    env: FreeKeys = described("Environment variables of the serving container.", {})
+    serving_properties: Block | None = described(
+        "Text of a DJL serving.properties file.", None, alias="serving.properties"
+    )
+    ec2: Ec2 | None = described("Settings of an EC2 deployment, see below.", None)
+    eks: Eks | None = described("Settings of an EKS deployment, see below.", None)
+    region: Text | None = described("Region of this experiment.", None, shown_default="`aws.region`")
+    bucket: Text | None = described("Bucket of this experiment.", None, shown_default="`aws.bucket`")
+    sagemaker_execution_role: Text | None = described(
+        "Role of this experiment's endpoint.", None, shown_default="`aws.sagemaker_execution_role`"
+    )
+    production_variant_name: Text = described("Variant of a SageMaker endpoint whose metrics are read.", "AllTraffic")
+    accept_eula: Flag = described("Whether the licence of a JumpStart model is accepted.", False)
+    use_messages_api_format: Flag = described("Whether a SageMaker request is a list of messages.", False)
+    model_data: ModelData | None = described("Where the files of a SageMaker model are.", None)
+    download_from_hf_place_in_s3: Flag = described(
+        "Whether the model goes from Hugging Face to S3 before it is deployed.", False
+    )
+    model_s3_path: Text | None = described("Where in S3 the model is placed.", None)
+    prefix: Text | None = described("Prefix in S3 of a Neuron deployment.", None)
+    model_id_wo_repo: Text | None = described("Model id without its organisation, for a Neuron deployment.", None)
+    model_id_wo_repo_split: Text | None = described("Name of the split model, for a Neuron deployment.", None)

@@ -1,0 +1,62 @@
+"""Configs that lie elsewhere: at an `https://` or `s3://` address."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fmbench_lib.errors import InputError
+
+_TIMEOUT_S = 60.0
+
+
+def cache_folder() -> Path:
+    """Where fmbench keeps what it fetched: `$FMBENCH_CACHE`, else `~/.cache/fmbench`."""
+    return Path(os.environ.get("FMBENCH_CACHE") or Path.home() / ".cache" / "fmbench")
+
+
+def local_config(source: str) -> str:
+    """The config as something that can be opened here: an address is fetched, anything else is returned as it is.
+
+    The copy is named by its content, so that a run can be resumed with the very text that it began with. Raises
+    InputError, with the address, when it cannot be fetched.
+    """
+    parts = urlsplit(source)
+    if parts.scheme in ("http", "https"):
+        content = _from_web(source)
+    elif parts.scheme == "s3":
+        content = _from_s3(parts.netloc, parts.path.lstrip("/"))
+    else:
+        return source
+    folder = cache_folder() / "configs" / hashlib.sha256(content).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / (Path(parts.path).name or "config.yml")
+    path.write_bytes(content)
+    return str(path)
+
+
+def _from_web(address: str) -> bytes:
+    try:
+        with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as response:
+            content: bytes = response.read()
+    except (urllib.error.URLError, OSError) as error:
+        raise InputError(f"{address}: the config cannot be fetched: {getattr(error, 'reason', error)}") from error
+    return content
+
+
+def _from_s3(bucket: str, key: str) -> bytes:
+    try:
+        import boto3
+    except ImportError:
+        raise InputError("a config in S3 needs boto3: pip install 'fmbench-lib[sagemaker]'") from None
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        content: bytes = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    except (BotoCoreError, ClientError) as error:
+        raise InputError(f"s3://{bucket}/{key}: the config cannot be fetched: {error}") from error
+    return content

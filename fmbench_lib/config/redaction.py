@@ -1,0 +1,128 @@
+"""A config without its secrets, fit to be kept in a run directory and printed in a report."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fmbench_lib.config.keys import section_of
+from fmbench_lib.config.older import EVALUATIONS
+from fmbench_lib.config.schema import Config
+from fmbench_lib.config.section import Section, is_derived
+
+REMOVED = "<removed>"
+
+_SECRET_WORDS = frozenset((
+    "secret", "secrets", "password", "passwd", "passphrase", "pwd", "credential", "credentials", "authorization",
+    "auth", "bearer", "cookie", "signature",
+))  # fmt: skip
+_SECRET_ENDINGS = ("token", "secret", "password", "passwd", "apikey", "accesskey", "secretkey", "privatekey")
+_SECRET_KEYS = frozenset(("api", "access", "private", "secret", "subscription", "encryption", "account", "x"))
+"""What a key is that opens something: `api_key`, but not `question_col_key`."""
+
+_TOKENS_OF_TEXT = frozenset((
+    "start", "stop", "end", "bos", "eos", "pad", "unk", "sep", "cls", "mask", "special", "added", "per", "each", "max",
+    "min", "new", "prompt", "input", "output", "first",
+))  # fmt: skip
+"""What a token is that is a piece of text: `stop_token`, `eos_token`."""
+
+_HARMLESS_ENDINGS = frozenset(("env", "file", "path", "prefix", "id", "ids", "count", "type", "mode", "limit"))
+_SECRET_TEXT = re.compile(
+    r"\b(?:hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_\-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|(?:AKIA|ASIA)[0-9A-Z]{16}"
+    r"|xox[abpr]-[\w\-]{10,}|nvapi-[\w\-]{16,}|AIza[\w\-]{30,}|eyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]*)"
+)
+"""Forms that API keys have: Hugging Face, OpenAI, GitHub, AWS, Slack, NVIDIA, Google, JSON web tokens."""
+
+_SCHEME = re.compile(r"\b(Bearer(?=\s+\S)|Basic(?=\s+(?:[A-Za-z]*[0-9+/=]|[A-Za-z]+[A-Z])))\s+[^\s\"']+")
+_IN_ADDRESS = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+_ASSIGNMENT = re.compile(
+    r"""(?P<name>[A-Za-z][\w.\-]*)(?P<sign>["']?\s*(?:=|:(?!//))\s*["']?)"""
+    r"""(?P<value>(?:(?:Bearer|Basic|Token)\s+)?[^\s"'&,;]+)"""
+)
+_OPTION = re.compile(r"""(?P<name>--?[A-Za-z][\w\-]*)(?P<sign>\s+["']?)(?P<value>[^\s"'\-][^\s"']*)""")
+
+
+def redacted(config: Config) -> dict[str, Any]:
+    """The resolved config as plain values for YAML, with every secret replaced by `<removed>`.
+
+    A secret is the value of a key that looks like one (token, password, secret, API key, authorization, …) at any
+    depth, and, inside any text, what looks like one: `Bearer …`, `--api-key …`, `HF_TOKEN=…`, a password in an address,
+    the well-known forms of API keys. Loading what comes out gives the same config, but for the secrets.
+    """
+    plain = _plain(config)
+    plain["run_steps"] = _steps(config)
+    if not config.has_load_section:
+        del plain["load"]
+    return {name: _without_secrets(value) for name, value in plain.items()}
+
+
+def _steps(config: Config) -> dict[str, bool]:
+    """The steps, and before the analysis whether evaluations are made, as `run_steps` takes them."""
+    steps: dict[str, bool] = {}
+    for step, wanted in config.run_steps.items():
+        if step == "4_model_metric_analysis":
+            steps[f"4_{EVALUATIONS}"] = config.run_evaluations
+        steps[step] = wanted
+    return steps
+
+
+def _plain(section: Section) -> dict[str, Any]:
+    """A section's keys as a file spells them; keys that are not set are left out."""
+    plain: dict[str, Any] = {}
+    for name, info in type(section).model_fields.items():
+        value = getattr(section, name)
+        if is_derived(info.json_schema_extra) or value is None:
+            continue
+        if name == "local" and value == type(value)():
+            continue
+        nested, many = section_of(info.annotation)
+        if nested is not None:
+            value = [_plain(item) for item in value] if many else _plain(value)
+        plain[info.alias or name] = value
+    return plain
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _hidden(item) if is_secret(name) else _without_secrets(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(item) for item in value]
+    return without_secrets(value) if isinstance(value, str) else value
+
+
+def _hidden(value: Any) -> Any:
+    """Everything below a key that holds a secret, but for yes, no and nothing."""
+    if isinstance(value, dict):
+        return {key: _hidden(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_hidden(item) for item in value]
+    return value if value is None or isinstance(value, bool) or value == "" else REMOVED
+
+
+def is_secret(key: str) -> bool:
+    """Whether a key's name says that its value is a secret: `HF_TOKEN`, `apiKey`, `x-api-key`, but not `max_tokens`."""
+    words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", key)]
+    if not words or words[-1] in _HARMLESS_ENDINGS:
+        return False
+    if _SECRET_WORDS & set(words):
+        return True
+    if "token" in words:
+        return words[-1] == "token" and not _TOKENS_OF_TEXT & set(words[:-1])
+    if words[-1] == "key" and _SECRET_KEYS & set(words[:-1]):
+        return True
+    return any(word.endswith(_SECRET_ENDINGS) for word in words)
+
+
+def without_secrets(text: str) -> str:
+    """A text with what looks like a secret in it replaced."""
+    text = _SCHEME.sub(lambda match: f"{match.group(1)} {REMOVED}", text)
+    for pattern in (_ASSIGNMENT, _OPTION):
+        text = pattern.sub(_assignment, text)
+    text = _IN_ADDRESS.sub(REMOVED, text)
+    return _SECRET_TEXT.sub(REMOVED, text)
+
+
+def _assignment(match: re.Match[str]) -> str:
+    if not is_secret(match["name"]) or match["value"].startswith(REMOVED):
+        return match.group(0)
+    return f"{match['name']}{match['sign']}{REMOVED}"

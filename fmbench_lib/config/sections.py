@@ -1,0 +1,215 @@
+"""The sections of a config other than its experiments: names, sources, prompts, budgets, load."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import PlainValidator
+
+from fmbench_lib.config.section import Section, described
+from fmbench_lib.config.values import (
+    Count,
+    CountFromZero,
+    Dollars,
+    FileName,
+    FileNames,
+    Flag,
+    Fraction,
+    Kind,
+    Name,
+    Ratio,
+    Seconds,
+    Seed,
+    Text,
+    Texts,
+    Tokens,
+    Workers,
+    one_of,
+    section_list,
+)
+
+PROMPT_REUSE = ("never", "across_levels", "allowed")
+ARRIVALS = ("constant", "poisson")
+STORES = ("local", "s3", "both")
+
+Store = Annotated[Literal["local", "s3", "both"], PlainValidator(one_of(*STORES)), Kind("`local`, `s3` or `both`")]
+PromptReuse = Annotated[
+    Literal["never", "across_levels", "allowed"],
+    PlainValidator(one_of(*PROMPT_REUSE)),
+    Kind("`never`, `across_levels` or `allowed`"),
+]
+Arrival = Annotated[Literal["constant", "poisson"], PlainValidator(one_of(*ARRIVALS)), Kind("`constant` or `poisson`")]
+
+SHIPPED_SOURCE = "pydoc_qa.jsonl"
+"""The question set that is used when a config names no source files."""
+
+SHIPPED_TEMPLATE = "prompt_template_qa.txt"
+"""The prompt template that fits it."""
+
+_RESULTS_DIR = "results go to --results-dir"
+
+
+class General(Section):
+    """What the run is called."""
+
+    examples: ClassVar[dict[str, str]] = {"name": "my-benchmark"}
+
+    name: Name = described("Names the run's folder under the results directory.")
+    model_name: Text = described("The model as titles of the report call it.", "", shown_default="`general.name`")
+    seed: Seed = described(
+        "Seeds everything random: the order of prompts, the arrival times, the choice of prompts.", 1
+    )
+
+
+class Aws(Section):
+    """Where on AWS. All of it may be left out when nothing of a run is on AWS."""
+
+    ignored: ClassVar[dict[str, str]] = {"local_file_system_path": _RESULTS_DIR}
+
+    region: Text | None = described("Region of every AWS call; usually `{region}`.", None)
+    sagemaker_execution_role: Text | None = described(
+        "Role that SageMaker endpoints run under; usually `{role_arn}`.", None
+    )
+    bucket: Text | None = described("S3 bucket in which the run is kept; usually `{write_bucket}`.", None)
+    s3_and_or_local_file_system: Store | None = described(
+        "Where a run is kept: in the bucket, in the results directory, or both.",
+        None,
+        shown_default="`local`, or `both` with a bucket",
+    )
+
+
+class S3ReadData(Section):
+    """Where prompts come from: source files, prompt template, tokenizer. They need not be in S3."""
+
+    ignored: ClassVar[dict[str, str]] = {
+        "local_file_system_path": "files are looked for in the config's folder, the current one and what ships"
+    }
+
+    read_bucket: Text | None = described("S3 bucket of the source files; usually `{read_bucket}`.", None)
+    scripts_prefix: Text = described("Folder of the script files in the read bucket.", "scripts")
+    script_files: FileNames = described(
+        "Files of the read bucket that a run needs, such as a Hugging Face token file.", []
+    )
+    configs_prefix: Text = described("Folder of the config files in the read bucket.", "configs")
+    config_files: FileNames = described("Further config files, such as a price file.", [])
+    source_data_prefix: Text = described("Folder of the source files.", "source_data")
+    source_data_files: FileNames = described(
+        "Source files, one JSON object per line, or Hugging Face data sets as `hf:org/name/subset/split`.",
+        [SHIPPED_SOURCE],
+        shown_default=f"`{SHIPPED_SOURCE}`, which ships with fmbench",
+    )
+    tokenizer_prefix: Text | None = described("Folder of the tokenizer's files.", None)
+    prompt_template_dir: Text = described("Folder of the prompt template.", "prompt_template")
+    prompt_template_file: FileName = described(
+        "Prompt template: text with `{column}` for each of `datasets.prompt_template_keys`.",
+        SHIPPED_TEMPLATE,
+        shown_default=f"`{SHIPPED_TEMPLATE}`, which ships with fmbench",
+    )
+    s3_or_local_file_system: Store | None = described(
+        "Where source files are read from.", None, shown_default="`local`"
+    )
+
+
+class Filter(Section):
+    """One payload file: the prompts of one language whose length is `min ≤ tokens < max`."""
+
+    examples: ClassVar[dict[str, str]] = {"max_length_in_tokens": "500"}
+
+    language: Text = described("Language code of the prompts to keep.", "en")
+    min_length_in_tokens: Tokens = described("Shortest prompt, template included.", 1)
+    max_length_in_tokens: Tokens = described("Prompts must be shorter than this.")
+    payload_file: FileName = described(
+        "Name of the payload file.", "", shown_default="`payload_<language>_<min>-<max>.jsonl`"
+    )
+
+
+class Datasets(Section):
+    """How prompts are made of the source files and sorted into payload files by their length."""
+
+    examples: ClassVar[dict[str, str]] = {
+        "filters": "[{language: en, min_length_in_tokens: 1, max_length_in_tokens: 500}]"
+    }
+
+    filters: Annotated[list[Filter], section_list] = described("One entry for each payload file, see below.")
+    prompt_template_keys: Texts | None = described(
+        "Columns of the source files that the prompt template uses.", None, shown_default="those the template names"
+    )
+    ground_truth_col_key: Text | None = described("Column with the right answer, for model evaluations.", None)
+    question_col_key: Text | None = described("Column with the question, for model evaluations.", None)
+    image_col: Text | None = described("Column with an image, for multimodal models.", None)
+    ds_N: Count = described("Rows to take from each Hugging Face data set.", 100)  # noqa: N815 (its spelling)
+    min_iters_per_combination: Count | None = described(
+        "With neither `load.requests` nor `load.duration`: least requests of a level, times its concurrency.",
+        None,
+        shown_default="`5`",
+    )
+    max_iters_per_combination: Count | None = described(
+        "The same for the most requests of a level.", None, shown_default="`105`"
+    )
+
+
+class Metrics(Section):
+    """What the decision is made on."""
+
+    ignored: ClassVar[dict[str, str]] = {"weights": "the decision is made by budgets and price"}
+
+    dataset_of_interest: Text | None = described(
+        "Payload file, or a part of its name, whose levels decide.",
+        None,
+        shown_default="the payload file with most levels",
+    )
+
+
+class LoadSection(Section):
+    """How requests are sent. `requests` or `duration` ends a level, whichever comes first."""
+
+    strict: ClassVar[bool] = True
+
+    requests: Count | None = described("Measured requests per level.", None)
+    duration: Seconds | None = described("Length of a level's measurement.", None)
+    warmup_requests: CountFromZero = described(
+        "Requests before the measurement starts; they are not counted and spend no measured prompt.", 8
+    )
+    timeout: Seconds = described("A request that takes longer is an error of class `timeout`.", 120.0)
+    workers: Workers = described("Client processes; `auto` is one per free core.", "auto")
+    prompt_reuse: PromptReuse = described(
+        "Whether a prompt may be sent again: `never`, only `across_levels`, or `allowed` within a level too.",
+        "never",
+        shown_default="`never`; `allowed` when the config has no `load` section",
+    )
+    arrival: Arrival = described("How the requests of a `request_rates` level are spaced.", "poisson")
+    max_concurrency: Count | None = described(
+        "Most requests in flight at a `request_rates` level; those beyond it wait, and their wait counts.",
+        None,
+        shown_default="no limit",
+    )
+
+
+class Chart(Section):
+    """The chart of latency against prompt length."""
+
+    title: Text | None = described("Title of the chart.", None)
+    y_ticks: list[Any] | None = described("Ticks of its latency axis.", None)
+
+
+class ReportSection(Section):
+    """Budgets that levels are judged by, and the report's title. Without a budget nothing is judged on it."""
+
+    ignored: ClassVar[dict[str, str]] = {
+        "per_inference_request_file": "file names are fixed",
+        "all_metrics_file": "file names are fixed",
+        "v_shift_w_single_instance": "labels are placed by the chart",
+        "v_shift_w_gt_one_instance": "labels are placed by the chart",
+        "accuracy_budget": "it had no effect in FMBench 2.x either",
+        "accuracy_error_rate_budget": "it had no effect in FMBench 2.x either",
+        "cosine_similarity_budget": "it had no effect in FMBench 2.x either",
+    }
+
+    title: Text | None = described("Title of the report.", None, shown_default="made of `general.model_name`")
+    latency_budget: Seconds | None = described("Most a level's p95 latency may be.", None)
+    latency_latitude: Ratio = described("How far, as a fraction of it, the latency budget may be exceeded.", 0.0)
+    cost_per_10k_txn_budget: Dollars | None = described("Most that 10,000 transactions may cost.", None)
+    error_rate_budget: Fraction = described("Largest share of requests that may fail.", 0.0)
+    txn_count_for_showing_cost: Count = described("Number of transactions whose cost the charts show.", 10000)
+    latency_vs_token_len_chart: Chart | None = described("The chart of latency against prompt length.", None)
+    generate_html_report: Flag = described("Whether `report.html` is written beside `report.md`.", True)

@@ -1,0 +1,82 @@
+"""Files that ship with fmbench, and the order in which a file named by a config is looked for."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import fmbench_lib
+from fmbench_lib.config.problems import ConfigError, Problem, shown
+
+_SUFFIXES = (".yml", ".yaml")
+
+
+def shipped_root() -> Path:
+    """The folder that holds configs, notebooks and pricing.yml: inside an installed package, or a checkout's root."""
+    package = Path(fmbench_lib.__file__).resolve().parent
+    installed = package / "shipped"
+    return installed if installed.is_dir() else package.parent
+
+
+def shipped_path(relative: str) -> Path | None:
+    """A file or folder that ships with fmbench, such as `configs/quickstart.yml`; None when there is none."""
+    path = shipped_root() / relative
+    return path if path.exists() else None
+
+
+def shipped_configs() -> list[tuple[str, Path, str]]:
+    """Name (`quickstart`, `openai/chat`), path and description of each config that ships, by name.
+
+    The description is the first comment line of the file.
+    """
+    folder = shipped_path("configs")
+    if folder is None:
+        return []
+    found = []
+    for path in sorted(path for suffix in _SUFFIXES for path in folder.rglob(f"*{suffix}")):
+        text = path.read_text(encoding="utf-8")
+        if re.search(r"^experiments\s*:", text, re.MULTILINE):
+            found.append((path.relative_to(folder).with_suffix("").as_posix(), path, _description(text)))
+    return found
+
+
+def _description(text: str) -> str:
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return first.lstrip("# ").strip() if first.startswith("#") else ""
+
+
+def find_config(source: str | Path) -> Path:
+    """The config at a path, or the shipped one of that name, with or without its ending.
+
+    :raises ConfigError: there is neither.
+    """
+    path = Path(source).expanduser()
+    if path.is_file():
+        return path.resolve()
+    for candidate in (str(source), *(f"{source}{suffix}" for suffix in _SUFFIXES)):
+        shipped = shipped_path(f"configs/{candidate}")
+        if shipped is not None and shipped.is_file() and not path.is_absolute():
+            return shipped
+    what = "is a folder; name a file in it" if path.is_dir() else "is neither a file nor a config that ships"
+    raise ConfigError([Problem("", f"{shown(str(source))} {what}; `fmbench configs` lists those that ship")])
+
+
+def resolve_file(name: str, *, config_folder: Path, kind: str) -> Path:
+    """The file or folder that a config names: in the config's folder, then the current one, then what ships.
+
+    :param kind: what it is, as an error calls it: "price file", "prompt template".
+    :raises ConfigError: it is in none of these places.
+    """
+    path = Path(name).expanduser()
+    root = shipped_root()
+    configs = root / "configs"
+    places = [config_folder, Path.cwd(), root, configs, configs / "prompt_templates", configs / "source_data"]
+    for place in places:
+        if (place / path).exists():
+            return place / path
+    if path.is_absolute():
+        raise ConfigError([Problem("", f"the {kind} {name} does not exist; correct the path")])
+    where = f"{config_folder.resolve()}, {Path.cwd()} and what ships with fmbench"
+    raise ConfigError(
+        [Problem("", f"the {kind} {name} was not found in {where}; correct the name or put the file there")]
+    )

@@ -1,0 +1,194 @@
+"""The kinds of values that keys take: each checks one value and says in its own words what to write instead."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, NoReturn
+
+from pydantic import BeforeValidator, PlainValidator
+from pydantic_core import PydanticCustomError
+
+from fmbench_lib.config.problems import alternatives, shown
+from fmbench_lib.config.spelling import nearest
+
+_NUMBER_TEXT = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*\Z")
+_TRUTH = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What the configuration reference calls this kind of value."""
+
+    words: str
+
+
+def reject(message: str) -> NoReturn:
+    """End the check of one value with a message that is shown as it is."""
+    raise PydanticCustomError("fmbench", "{message}", {"message": message})
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        reject(f"is {shown(value)}; write text" + (" in quotes" if isinstance(value, bool) else ""))
+    text = str(value).strip() if not isinstance(value, str) else value.strip()
+    if not text:
+        reject("is empty; write text or leave the key out")
+    return text
+
+
+def _block(value: Any) -> str:
+    if not isinstance(value, str):
+        reject(f"is {shown(value)}; write text")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in _TRUTH:
+        return _TRUTH[value.strip().lower()]
+    reject(f"is {shown(value)}; write yes or no")
+
+
+def _number(value: Any, minimum: float, maximum: float, above: bool, loose: bool, whole: bool) -> float:
+    wanted = _wanted(minimum, maximum, above, whole)
+    if isinstance(value, str) and loose and _NUMBER_TEXT.match(value):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        what = f"the text {shown(value)}" if isinstance(value, str) else shown(value)
+        reject(f"is {what}; write {wanted}{_without_unit(value)}")
+    if not math.isfinite(value):
+        reject(f"is {shown(value)}; write {wanted}")
+    if value < minimum or value > maximum or (above and value == minimum):
+        reject(f"is {shown(value)}; write {wanted}")
+    if whole and value != int(value):
+        reject(f"is {shown(value)}; write {wanted}")
+    return value
+
+
+def _wanted(minimum: float, maximum: float, above: bool, whole: bool) -> str:
+    noun = "a whole number" if whole else "a number"
+    if math.isfinite(maximum):
+        return f"{noun} from {minimum:g} to {maximum:g}"
+    if not math.isfinite(minimum):
+        return noun
+    return f"{noun} above {minimum:g}" if above else f"{noun}, {minimum:g} or more"
+
+
+def _without_unit(value: Any) -> str:
+    match = re.match(r"\s*\$?\s*(\d+(?:\.\d+)?)\s*(?:[a-zA-Z%$]*)\s*\Z", value) if isinstance(value, str) else None
+    return f", without quotes or unit: {match.group(1)}" if match else ""
+
+
+def whole(minimum: int = 0, *, loose: bool = False) -> Callable[[Any], int]:
+    """A check for whole numbers; `loose` also takes a number in quotes, as older configs have it."""
+    return lambda value: int(_number(value, minimum, math.inf, False, loose, True))
+
+
+def number(
+    minimum: float = 0, maximum: float = math.inf, *, above: bool = False, loose: bool = False
+) -> Callable[[Any], float]:
+    """A check for numbers from `minimum` (or above it) to `maximum`."""
+    return lambda value: float(_number(value, minimum, maximum, above, loose, False))
+
+
+def one_of(*words: str) -> Callable[[Any], str]:
+    """A check for one of a few words."""
+
+    def check(value: Any) -> str:
+        if isinstance(value, str) and value.strip() in words:
+            return value.strip()
+        close = nearest(value, words) if isinstance(value, str) else None
+        meant = f" (did you mean {close}?)" if close else ""
+        reject(f"is {shown(value)}; write {alternatives(words)}{meant}")
+
+    return check
+
+
+def _workers(value: Any) -> int | str:
+    if value == "auto":
+        return "auto"
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        reject(f"is {shown(value)}; write auto or a whole number, 1 or more")
+    return value
+
+
+def _copies(value: Any) -> int | str:
+    if value in ("auto", "max"):
+        return str(value)
+    if isinstance(value, str) and value.strip().isdigit():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        reject(f"is {shown(value)}; write max, auto or a whole number, 1 or more")
+    return value
+
+
+def _prices(value: Any) -> str | dict[str, float]:
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    if not isinstance(value, dict):
+        reject(f"is {shown(value)}; write the name of a price file, or lines of `instance type: USD per hour`")
+    for instance, price in value.items():
+        if isinstance(price, bool) or not isinstance(price, int | float) or not 0 <= price < math.inf:
+            reject(f"has {shown(price)} for {instance}; write its price in USD per hour as a number, 0 or more")
+    return {instance: float(price) for instance, price in value.items()}
+
+
+def _environment_name(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value.strip()):
+        return value.strip()
+    reject("takes the name of an environment variable that holds the key, such as MY_API_KEY, never the key itself")
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        reject(f"is {shown(value)}; write `key: value` lines under it")
+    return value
+
+
+def _list(of: str) -> Callable[[Any], Sequence[Any]]:
+    def check(value: Any) -> Sequence[Any]:
+        if not isinstance(value, list):
+            example = value if isinstance(value, str | int | float) and not isinstance(value, bool) else "…"
+            reject(f"is {shown(value)}; write a list of {of}: [{example}]")
+        return value
+
+    return check
+
+
+def _section_list(value: Any) -> Sequence[Any]:
+    if not isinstance(value, list):
+        reject(f"is {shown(value)}; write a list, each entry of which starts with `- `")
+    return value
+
+
+Text = Annotated[str, PlainValidator(_text), Kind("text")]
+Block = Annotated[str, PlainValidator(_block), Kind("text block")]
+Name = Annotated[str, PlainValidator(_text), Kind("name")]
+FileName = Annotated[str, PlainValidator(_text), Kind("file")]
+Flag = Annotated[bool, PlainValidator(_flag), Kind("yes/no")]
+Count = Annotated[int, PlainValidator(whole(1)), Kind("whole number ≥ 1")]
+CountFromZero = Annotated[int, PlainValidator(whole(0)), Kind("whole number ≥ 0")]
+LooseCount = Annotated[int, PlainValidator(whole(1, loose=True)), Kind("whole number ≥ 1")]
+Tokens = Annotated[int, PlainValidator(whole(0)), Kind("tokens")]
+Port = Annotated[int, PlainValidator(whole(1)), Kind("port number")]
+Seed = Annotated[int, PlainValidator(whole(0)), Kind("whole number ≥ 0")]
+Seconds = Annotated[float, PlainValidator(number(above=True)), Kind("seconds > 0")]
+LooseSeconds = Annotated[float, PlainValidator(number(above=True, loose=True)), Kind("seconds > 0")]
+Dollars = Annotated[float, PlainValidator(number(above=True)), Kind("USD > 0")]
+Fraction = Annotated[float, PlainValidator(number(0, 1)), Kind("fraction 0…1")]
+Ratio = Annotated[float, PlainValidator(number()), Kind("number ≥ 0")]
+Rate = Annotated[float, PlainValidator(number(above=True)), Kind("requests/s > 0")]
+FreeKeys = Annotated[dict[str, Any], PlainValidator(_mapping), Kind("free keys")]
+Prices = Annotated[str | dict[str, float], PlainValidator(_prices), Kind("file, or USD/h by instance type")]
+Workers = Annotated[int | str, PlainValidator(_workers), Kind("`auto` or whole number ≥ 1")]
+Copies = Annotated[int | str, PlainValidator(_copies), Kind("`max`, `auto` or whole number ≥ 1")]
+EnvironmentName = Annotated[str, PlainValidator(_environment_name), Kind("environment variable")]
+Texts = Annotated[list[Text], BeforeValidator(_list("texts")), Kind("list of texts")]
+FileNames = Annotated[list[FileName], BeforeValidator(_list("file names")), Kind("list of files")]
+Counts = Annotated[list[Count], BeforeValidator(_list("whole numbers")), Kind("list of whole numbers ≥ 1")]
+Rates = Annotated[list[Rate], BeforeValidator(_list("numbers")), Kind("list of requests/s")]
+section_list = BeforeValidator(_section_list)

@@ -1,0 +1,95 @@
+"""fmbench-lib: how it is packed. Tool settings are in pyproject.toml."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
+SHIPPED = ("notebooks", "configs", "pricing.yml")
+
+
+class BuildWithShippedFiles(build_py):
+    """Put the notebooks, configs and prices into the package: an installation has them without the checkout."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return  # a checkout uses its own
+        target = Path(self.build_lib) / "fmbench_lib" / "shipped"
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        for name in SHIPPED:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, target / name, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+            else:
+                shutil.copy2(source, target / name)
+
+
+version = re.search(r'__version__ = "(.+)"', (ROOT / "fmbench_lib" / "__init__.py").read_text())
+assert version is not None
+
+LOCAL = ["xllamacpp==2026.10.11549", "gguf>=0.17,<1"]
+NOTEBOOK = ["jupyterlab>=4.4,<5"]
+SAGEMAKER = ["boto3>=1.40,<2"]
+EVALUATE = ["rapidfuzz>=3.10,<4"]
+RAY = ["ray>=2.50,<3"]
+DEV = [
+    "build>=1.3,<2",
+    "hypothesis>=6.140,<7",
+    "mypy==2.4.1",
+    "pandas-stubs==3.1.0.261029",
+    "pytest>=9,<10",
+    "ruff==0.17.6",
+    "scipy>=1.16,<2",
+    "types-psutil",
+    "types-PyYAML",
+]
+
+setup(
+    name="fmbench-lib",
+    version=version.group(1),
+    description="Which model, on which serving stack and instance, at which load, gives the latency I need "
+    "for the least money?",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT-0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["fmbench_lib", "fmbench_lib.*"]),
+    package_data={"fmbench_lib": ["py.typed", "config/reference.md"]},
+    include_package_data=True,
+    cmdclass={"build_py": BuildWithShippedFiles},
+    install_requires=[
+        "ipykernel>=7,<8",
+        "jinja2>=3.1,<4",
+        "nbclient>=0.11,<0.12",
+        "nbformat>=5.11,<6",
+        "numpy>=2.3,<3",
+        "pandas>=3,<4",
+        "papermill==2.7.0",
+        "plotly>=7,<8",
+        "psutil>=7,<8",
+        "pyarrow>=22",
+        "pydantic>=2.12,<3",
+        "pyyaml>=6.0.2,<7",
+        "scrapbook==0.5.0",
+        "seaborn==0.13.2",
+        "tokenizers>=0.22,<1",
+    ],
+    extras_require={
+        "local": LOCAL,
+        "notebook": NOTEBOOK,
+        "sagemaker": SAGEMAKER,
+        "evaluate": EVALUATE,
+        "ray": RAY,
+        "all": LOCAL + NOTEBOOK + SAGEMAKER + EVALUATE + RAY,
+        "dev": LOCAL + DEV,
+    },
+    entry_points={"console_scripts": ["fmbench = fmbench_lib.cli:main"]},
+)

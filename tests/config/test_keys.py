@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fmbench_lib.config import LoadedConfig, load_config
+
+Load = Callable[..., LoadedConfig]
+Mistakes = Callable[..., dict[str, str]]
+
+OLDER = """\
+general: {name: n}
+datasets: {filters: [{max_length_in_tokens: 500}]}
+experiments:
+- name: e
+  ep_name: x
+  inference_script: sagemaker_predictor.py
+  concurrency_levels: [1]
+"""
+
+
+def notices(loaded: LoadedConfig) -> dict[str, str]:
+    return {notice.key: notice.message for notice in loaded.notices}
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "meant"),
+    [
+        ("load: {request: 5}", "load.request", "requests"),
+        ("load: {warm_up_requests: 5}", "load.warm_up_requests", "warmup_requests"),
+        ("load: {colour: blue}", "load.colour", "write requests, duration"),
+        ("load: {find: max_concurrency}", "load.find", "write requests, duration"),
+        ("load: {slo: {ttft: 1}}", "load.slo", "write requests, duration"),
+    ],
+)
+def test_an_unknown_key_in_load_is_an_error(mistakes: Mistakes, minimal: str, text: str, key: str, meant: str) -> None:
+    found = mistakes(minimal + text)
+    assert list(found) == [key]
+    assert meant in found[key]
+
+
+@pytest.mark.parametrize("key", ["colour: blue", "inference_spec: {colour: blue}", "ec2: {colour: blue}"])
+def test_an_unknown_key_in_an_experiment_with_platform_is_an_error(mistakes: Mistakes, minimal: str, key: str) -> None:
+    found = mistakes(minimal + f"  {key}\n")
+    assert "colour" in next(iter(found))
+
+
+def test_an_unknown_key_in_an_older_section_is_ignored_and_told(load: Load) -> None:
+    loaded = load(OLDER + "  favourite_colour: blue\nx-shared: {a: 1}\nreport: {favourite_colour: red}\n")
+    assert set(notices(loaded)) == {"experiments[0].favourite_colour", "x-shared", "report.favourite_colour"}
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "meant"),
+    [
+        ("reprot: {latency_budget: 1}\n", "reprot", "report"),
+        ("report: {latency_budgt: 1}\n", "report.latency_budgt", "latency_budget"),
+        ("report: {all_metric_file: x}\n", "report.all_metric_file", "all_metrics_file"),
+        ("  instance_typ: x\n", "experiments[0].instance_typ", "instance_type"),
+        ("  inference_spec: {tp_degre: 2}\n", "experiments[0].inference_spec.tp_degre", "tp_degree"),
+        ("  inference_spec: {strem: yes}\n", "experiments[0].inference_spec.strem", "stream"),
+        ("  ec2: {privilegd_mode: no}\n", "experiments[0].ec2.privilegd_mode", "privileged_mode"),
+    ],
+)
+def test_a_misspelt_key_is_an_error_everywhere(mistakes: Mistakes, text: str, key: str, meant: str) -> None:
+    found = mistakes(OLDER + text)
+    assert list(found) == [key]
+    assert f"did you mean {meant}?" in found[key]
+
+
+def test_keys_without_effect_are_ignored_and_told(data: Path) -> None:
+    told = notices(load_config(data / "sagemaker_jumpstart.yml"))
+    assert {
+        "dir_paths",
+        "metrics.weights",
+        "report.per_inference_request_file",
+        "report.all_metrics_file",
+        "report.v_shift_w_single_instance",
+        "experiments[0].additional_metadata",
+    } <= set(told)
+    assert "given twice" in told["s3_read_data.scripts_prefix"]
+    told = notices(load_config(data / "triton_resolved.yml"))
+    assert {"aws.local_file_system_path", "s3_read_data.local_file_system_path"} <= set(told)
+    assert "report.accuracy_budget" in notices(load_config(data / "bedrock_seven_steps.yml"))
+
+
+def test_keys_below_free_sections_are_free(load: Load, minimal: str) -> None:
+    text = minimal + "  env: {ANYTHING: 1}\n  inference_spec: {parameters: {odd: 1}, container_params: {x.y: 2}}\n"
+    experiment = load(text).config.experiments[0]
+    assert experiment.env == {"ANYTHING": 1}
+    assert experiment.inference_spec.container_params == {"x.y": 2}
+
+
+def test_a_key_without_value_counts_as_left_out(load: Load, minimal: str) -> None:
+    text = minimal + "  request_rates:\n  env:\nreport:\n  latency_budget:\naws:\n"
+    assert load(text).config == load(minimal).config
+
+
+def test_what_loading_works_out_is_no_key(mistakes: Mistakes, load: Load, minimal: str) -> None:
+    loaded = load(minimal + "has_load_section: yes\n")
+    assert loaded.config.has_load_section is False
+    assert "has_load_section" in notices(loaded)

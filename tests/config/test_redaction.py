@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fmbench_lib.config import LoadedConfig, load_config, parse_config, redacted
+from fmbench_lib.config.redaction import REMOVED, is_secret, without_secrets
+
+Load = Callable[..., LoadedConfig]
+
+OWN = {"results_dir": "run-7", "model_id": "org/model", "tp_degree": "2", "cli_params": "--max-len 100"}
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["token", "HF_TOKEN", "hf_token", "HUGGING_FACE_HUB_TOKEN", "custom_authentication_token", "accessToken", "api_key",
+     "API_KEY", "apiKey", "apikey", "x-api-key", "OPENAI_API_KEY", "Authorization", "Proxy-Authorization", "password",
+     "DB_PASSWD", "secret", "clientSecret", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "aws_access_key_id"[:-3],
+     "credentials", "Cookie", "auth"],
+)  # fmt: skip
+def test_keys_of_secrets(key: str) -> None:
+    assert is_secret(key)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["max_tokens", "max_new_tokens", "tokenizer", "tokenizer_prefix", "hf_tokenizer_model_id", "min_length_in_tokens",
+     "start_token", "stop_token", "eos_token_id", "MAX_TOTAL_TOKENS", "api_key_env", "key", "prompt_template_keys",
+     "question_col_key", "ground_truth_col_key", "context_tokens", "HF_MODEL_ID", "name", "author", "monkey", ""],
+)  # fmt: skip
+def test_keys_of_other_things(key: str) -> None:
+    assert not is_secret(key)
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("Bearer abc.def", f"Bearer {REMOVED}"),
+        ("Authorization: Basic dXNlcjpwYXNz", f"Authorization: {REMOVED}"),
+        ("curl -H 'Authorization: Bearer abc'", f"curl -H 'Authorization: {REMOVED}'"),
+        ("Basic dXNlcjpwYXNz", f"Basic {REMOVED}"),
+        ('{"password": "abc"}', f'{{"password": "{REMOVED}"}}'),
+        ("--api-key abc --max-model-len 4096", f"--api-key {REMOVED} --max-model-len 4096"),
+        ("--hf-token=abc --tp 2", f"--hf-token={REMOVED} --tp 2"),
+        ("-e HF_TOKEN=abc -e MAX_TOKENS=5", f"-e HF_TOKEN={REMOVED} -e MAX_TOKENS=5"),
+        ("https://me:pass@host/x", f"https://{REMOVED}@host/x"),
+        ("https://host/x?api_key=abc&n=1", f"https://host/x?api_key={REMOVED}&n=1"),
+        ("option.hf_token=abc\noption.max_tokens=7", f"option.hf_token={REMOVED}\noption.max_tokens=7"),
+        ("use hf_abcdefghijklmnopqrstuvwxyz now", f"use {REMOVED} now"),
+        ("org/model:1.0", "org/model:1.0"),
+        ("http://127.0.0.1:8000/v1/chat/completions", "http://127.0.0.1:8000/v1/chat/completions"),
+        ("a basic question", "a basic question"),
+    ],
+)
+def test_secrets_inside_text(text: str, safe: str) -> None:
+    assert without_secrets(text) == safe
+
+
+def test_no_secret_of_a_config_is_left(data: Path) -> None:
+    config = load_config(data / "custom_rest_secrets.yml").config
+    assert "hunter2header" in str(config), "the config itself has what a request needs"
+    kept = yaml.safe_dump(redacted(config))
+    assert "hunter2" not in kept
+    assert "12345678" not in kept
+    spec = redacted(config)["experiments"][0]["inference_spec"]
+    assert spec["headers"]["content-type"] == "application/json"
+    assert spec["stop_token"] == "<|end|>"
+    assert spec["cli_params"].endswith("--max-model-len 4096")
+    assert spec["parameters"]["max_tokens"] == 32
+
+
+@pytest.mark.parametrize(
+    "name", ["sagemaker_jumpstart", "ec2_placeholders", "bedrock_seven_steps", "triton_resolved", "flat_parameters"]
+)
+def test_what_is_kept_loads_again_as_the_same_config(data: Path, name: str) -> None:
+    loaded = load_config(data / f"{name}.yml", arguments=OWN)
+    kept = yaml.safe_dump(redacted(loaded.config), sort_keys=False)
+    again = parse_config(kept, path=loaded.path)
+    assert again.config == loaded.config
+    assert again.notices == ()
+
+
+def test_a_load_section_is_kept_as_one(load: Load, minimal: str) -> None:
+    loaded = load(minimal + "load: {requests: 7}\n")
+    again = load(yaml.safe_dump(redacted(loaded.config), sort_keys=False))
+    assert again.config == loaded.config

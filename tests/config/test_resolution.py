@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from fmbench_lib.config import LoadedConfig
+
+Load = Callable[..., LoadedConfig]
+Mistakes = Callable[..., dict[str, str]]
+
+SETS = "inference_parameters: {chat: {max_tokens: 8, top_p: 1}, code: {max_tokens: 9}}\n"
+
+
+def test_the_parameter_set_is_copied_and_the_experiments_own_come_first(load: Load, minimal: str) -> None:
+    text = minimal + "  inference_spec: {parameter_set: chat, parameters: {top_p: 0.5}}\n" + SETS
+    assert load(text).config.experiments[0].inference_spec.parameters == {"max_tokens": 8, "top_p": 0.5}
+
+
+def test_a_parameter_set_that_does_not_exist(mistakes: Mistakes, minimal: str) -> None:
+    key = "experiments[0].inference_spec.parameter_set"
+    chosen = minimal + "  inference_spec: {parameter_set: chta}\n"
+    found = mistakes(chosen + SETS)
+    assert list(found) == [key]
+    assert "'chta'" in found[key]
+    assert "did you mean chat?" in found[key]
+    assert "leave parameter_set out" in mistakes(chosen + "inference_parameters: {max_tokens: 5}\n")[key]
+    assert "is empty" in mistakes(chosen)[key]
+
+
+def test_a_flat_set_goes_to_every_experiment_even_with_sections_in_it(load: Load, minimal: str) -> None:
+    loaded = load(minimal + "inference_parameters: {max_tokens: 5, options: {seed: 1}}\n")
+    assert loaded.config.experiments[0].inference_spec.parameters == {"max_tokens": 5, "options": {"seed": 1}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "streams"),
+    [("{}", True), ("{stream: no}", False), ("{parameters: {stream: no}}", False), ("{stream: yes}", True)],
+)
+def test_own_experiments_stream_unless_told_otherwise(load: Load, minimal: str, spec: str, streams: bool) -> None:
+    loaded = load(minimal + f"  inference_spec: {spec}\n")
+    assert loaded.config.experiments[0].inference_spec.stream is streams
+
+
+def test_names_that_occur_again_get_endings_that_are_free(load: Load, minimal: str) -> None:
+    entry = minimal.split("experiments:\n")[1]
+    names = ["a", "a", "a-2", "a", "b"]
+    text = minimal.split("experiments:\n")[0] + "experiments:\n"
+    text += "".join(entry.replace("name: mine", f"name: {name}") for name in names)
+    loaded = load(text)
+    assert [experiment.name for experiment in loaded.config.experiments] == ["a", "a-3", "a-2", "a-4", "b"]
+    assert [notice.key for notice in loaded.notices] == ["experiments[1].name", "experiments[3].name"]
+
+
+def test_without_a_name_the_model_names_an_experiment(load: Load, minimal: str) -> None:
+    text = minimal.replace("- name: mine\n  platform", "- platform")
+    assert load(text).config.experiments[0].name == "endpoint"
+    assert load(text + "  model_id: org/model-7b\n").config.experiments[0].name == "model-7b"
+
+
+def test_prompt_reuse_is_never_where_a_load_section_stands(load: Load, minimal: str) -> None:
+    assert load(minimal).config.load.prompt_reuse == "allowed"
+    for section in ("load:\n", "load: {}\n", "load: {requests: 5}\n"):
+        config = load(minimal + section).config
+        assert config.has_load_section
+        assert config.load.prompt_reuse == "never"
+    assert load(minimal + "load: {prompt_reuse: across_levels}\n").config.load.prompt_reuse == "across_levels"
