@@ -1,0 +1,105 @@
+"""Budgets, and whether a level meets them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fmbench_lib.metrics.cells import Row, number, text
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """What a level may take at most; None is not asked. The names are the keys of the config's `report` section.
+
+    `latency_budget`: seconds of latency p95 · `cost_per_10k_txn_budget`: USD per 10,000 transactions ·
+    `error_rate_budget`: share of failed requests · `latency_latitude`: the share by which p95 may exceed its budget.
+    """
+
+    latency_budget: float | None = None
+    cost_per_10k_txn_budget: float | None = None
+    error_rate_budget: float | None = None
+    latency_latitude: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One budget beside one level. `met` is None where the level has no such value; `over` is by how much it misses,
+    in the budget's unit, and `excess` the same as a share (of the budget; an error rate is a share already)."""
+
+    name: str
+    column: str
+    budget: float
+    value: float | None
+    met: bool | None
+    over: float = 0.0
+    excess: float = 0.0
+    doubtful: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A level, what became of each budget, and whether it may be chosen: every budget met, and not `invalid`."""
+
+    row: Mapping[str, Any]
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def invalid(self) -> bool:
+        return text(self.row, "verdict") == "invalid"
+
+    @property
+    def meets_budgets(self) -> bool:
+        """Whether every budget is met; a value that is missing meets none."""
+        return all(outcome.met for outcome in self.outcomes)
+
+    @property
+    def passed(self) -> bool:
+        return self.meets_budgets and not self.invalid
+
+    @property
+    def missed(self) -> tuple[Outcome, ...]:
+        """The budgets that are not met, or that cannot be judged."""
+        return tuple(outcome for outcome in self.outcomes if not outcome.met)
+
+
+def judge(row: Row, budgets: Budgets) -> Judgement:
+    """Hold a level's row against the budgets that are asked."""
+    outcomes = []
+    if budgets.latency_budget is not None:
+        outcomes.append(_latency(row, budgets.latency_budget, budgets.latency_latitude))
+    if budgets.error_rate_budget is not None:
+        outcomes.append(_error_rate(row, budgets.error_rate_budget))
+    if budgets.cost_per_10k_txn_budget is not None:
+        outcomes.append(_cost(row, budgets.cost_per_10k_txn_budget))
+    return Judgement(row, tuple(outcomes))
+
+
+def _latency(row: Row, budget: float, latitude: float) -> Outcome:
+    value, limit = number(row, "latency_p95"), budget * (1 + latitude)
+    low, high = number(row, "latency_p95_low"), number(row, "latency_p95_high")
+    doubtful = value is not None and (low is None or high is None or low <= limit < high)
+    return _outcome("latency p95", "latency_p95", budget, value, limit, doubtful)
+
+
+def _error_rate(row: Row, budget: float) -> Outcome:
+    value = number(row, "error_rate")
+    if value is None or value <= budget:
+        return Outcome("error rate", "error_rate", budget, value, None if value is None else True)
+    return Outcome("error rate", "error_rate", budget, value, False, value - budget, value - budget)
+
+
+def _cost(row: Row, budget: float) -> Outcome:
+    return _outcome(
+        "cost per 10,000 transactions", "price_per_10k_txn", budget, number(row, "price_per_10k_txn"), budget
+    )
+
+
+def _outcome(
+    name: str, column: str, budget: float, value: float | None, limit: float, doubtful: bool = False
+) -> Outcome:
+    if value is None or value <= limit:
+        return Outcome(name, column, budget, value, None if value is None else True, doubtful=doubtful)
+    excess = value / budget - 1 if budget > 0 else float("inf")
+    return Outcome(name, column, budget, value, False, value - budget, excess, doubtful)

@@ -1,0 +1,64 @@
+"""Reading a cell of a row that may be missing: absent, None, NaN and pandas' NA all mean the same, and never zero."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+Row: TypeAlias = Mapping[str, Any]
+"""One level (or one slice of it) by column name."""
+
+NAN = float("nan")
+
+
+def number(row: Row, key: str) -> float | None:
+    """The finite number under `key`, or None where it is missing (a text, NaN or an infinity is no number)."""
+    value = row.get(key)
+    if value is None or value is pd.NA or isinstance(value, str):
+        return None
+    result = float(value)
+    return result if math.isfinite(result) else None
+
+
+def text(row: Row, key: str) -> str | None:
+    """The text under `key`, or None where it is missing or empty."""
+    value = row.get(key)
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return str(value) or None
+
+
+def or_nan(value: float | None) -> float:
+    """A missing number as frames hold it."""
+    return NAN if value is None else float(value)
+
+
+def floats(frame: pd.DataFrame, column: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """A column as float64 with NaN for what is missing, also when the whole column is."""
+    if column not in frame.columns:
+        return np.full(len(frame), np.nan)
+    return pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def plain(row: Row) -> dict[str, Any]:
+    """The row in Python's own types with None for what is missing, fit for JSON."""
+    return {str(key): _plain(value) for key, value in row.items()}
+
+
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame, each as `plain` gives it, in the frame's order."""
+    return [plain({str(key): value for key, value in row.items()}) for row in frame.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    if value is None or value is pd.NA:
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,149 @@
+"""The columns of a level's row, in the order in which its files carry them. Times in seconds, prices in USD."""
+
+from __future__ import annotations
+
+IDENTITY = (
+    "experiment_name",
+    "payload_file",
+    "instance_type",
+    "instance_count",
+    "concurrency",
+    "request_rate",
+)
+
+COUNTS = ("requests", "successes", "completions_in_window", "errors", "error_rate")
+
+THROUGHPUT = (
+    "prompt_token_count_mean",
+    "prompt_token_throughput",
+    "completion_token_count_mean",
+    "completion_token_throughput",
+    "transactions_per_second",
+    "transactions_per_minute",
+)
+
+FAMILIES = ("latency", "TTFT", "TPOT", "ITL")
+QUANTILES: dict[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+MEASURES = tuple(f"{family}_{what}" for family in FAMILIES for what in ("mean", *QUANTILES))
+
+PRICES = ("price_per_txn", "price_per_token")
+QUALITY = ("window_s", "mean_in_flight", "client_lag_p99", "schedule_lag_p99", "client_limited", "verdict")
+
+INTERVAL_FAMILIES = (*FAMILIES, "TTFT_answer")
+INTERVALS = tuple(
+    column
+    for family in INTERVAL_FAMILIES
+    for column in (f"{family}_n", *(f"{family}_{q}_{end}" for q in QUANTILES for end in ("low", "high")))
+)
+ANSWER = tuple(f"TTFT_answer_{what}" for what in ("mean", *QUANTILES))
+FROM_SENT = ("TTFT_from_sent_p50", "TTFT_from_sent_p95", "latency_from_sent_p50", "latency_from_sent_p95")
+
+PRICE_ORIGIN = ("price_per_10k_txn", "price_kind", "price_source", "price_date", "price_verified", "price_note")
+DETAIL = (
+    "errors_by_class",
+    "token_source",
+    "prompt_token_n",
+    "completion_token_n",
+    "completion_token_count_std",
+    "cached_token_count_mean",
+    "stamp_source",
+    "retried",
+    "reused_share",
+    "connect_s_mean",
+    "negative_times",
+)
+LEVEL_FACTS = (
+    "load",
+    "requested",
+    "stop_reason",
+    "prompt_reuse",
+    "tokenizer",
+    "workers",
+    "client_cpu_max",
+    "clock_step_s",
+    "window_start",
+    "window_end",
+    "level_s",
+    "requests_outside_window",
+)
+DRIFT = ("latency_drift", "latency_drift_p", "throughput_drift", "throughput_drift_p")
+BILLED = ("billed_prompt_tokens", "billed_completion_tokens", "billed_cached_tokens")
+
+SUMMARY_COLUMNS: tuple[str, ...] = (
+    *IDENTITY,
+    *COUNTS,
+    *THROUGHPUT,
+    *MEASURES,
+    *PRICES,
+    *QUALITY,
+    "verdict_reasons",
+    *INTERVALS,
+    *ANSWER,
+    *FROM_SENT,
+    *PRICE_ORIGIN,
+    *DETAIL,
+    *LEVEL_FACTS,
+    *DRIFT,
+    *BILLED,
+)
+"""`all_metrics_summary.csv`: one row per level."""
+
+SLICE_COLUMNS: tuple[str, ...] = (
+    *IDENTITY,
+    "load",
+    "slice",
+    "slice_start_s",
+    *COUNTS,
+    *THROUGHPUT,
+    *MEASURES,
+    *PRICES,
+    "window_s",
+    "mean_in_flight",
+    "client_lag_p99",
+    "schedule_lag_p99",
+    *INTERVALS,
+    *ANSWER,
+    *FROM_SENT,
+    "price_per_10k_txn",
+    *DETAIL,
+)
+"""`all_metrics.csv`: the same measures for each of ten equal slices of a level's window."""
+
+WHOLE_NUMBERS: tuple[str, ...] = (
+    "instance_count",
+    "concurrency",
+    "requests",
+    "successes",
+    "completions_in_window",
+    "errors",
+    "requested",
+    "workers",
+    "retried",
+    "requests_outside_window",
+    "negative_times",
+    "prompt_token_n",
+    "completion_token_n",
+    "slice",
+    *(f"{family}_n" for family in INTERVAL_FAMILIES),
+)
+"""Columns that count things: whole numbers in the files also where some are missing."""
+
+TEXTS: tuple[str, ...] = (
+    "experiment_name",
+    "payload_file",
+    "instance_type",
+    "load",
+    "verdict",
+    "verdict_reasons",
+    "errors_by_class",
+    "token_source",
+    "stamp_source",
+    "stop_reason",
+    "prompt_reuse",
+    "tokenizer",
+    "price_kind",
+    "price_source",
+    "price_date",
+    "price_note",
+)
+"""Columns of words."""

@@ -1,0 +1,189 @@
+"""What things cost, in USD: price lists, the price of a transaction and of a token, the cost of an experiment.
+
+Two kinds of price exist. An instance costs by the hour, whatever it does; a model behind an API costs by the token,
+whatever the hour. A price carries where it comes from and when it was true; one that is missing stays missing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from fmbench_lib.errors import PriceFileError
+
+HOURLY_KEYS = frozenset({"hourly"})
+INPUT_KEY = "input-per-1k-tokens"
+OUTPUT_KEY = "output-per-1k-tokens"
+CACHED_KEY = "cached-input-per-1k-tokens"
+ORIGIN_KEYS = frozenset({"region", "source", "date", "verified"})
+SECTIONS = ("instance_based", "token_based")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a price comes from. `verified`: somebody compared it with the provider's own list on `date`."""
+
+    source: str
+    date: str | None = None
+    region: str | None = None
+    verified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InstancePrice:
+    """USD per hour of one instance of a type."""
+
+    key: str
+    hourly: float
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPrice:
+    """USD per 1,000 tokens in and out; cached input tokens cost `cached_per_1k` where the list has such a price."""
+
+    key: str
+    input_per_1k: float
+    output_per_1k: float
+    origin: Origin
+    cached_per_1k: float | None = None
+
+
+Price: TypeAlias = InstancePrice | TokenPrice
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """Prices by instance type or model id. An id that one source lists both ways costs by the hour."""
+
+    entries: Mapping[str, Price] = field(default_factory=dict)
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any], source_name: str) -> PriceList:
+        """Read a price file's content: `pricing: {instance_based: …, token_based: …}`, or plain `{type: hourly}`.
+
+        An hourly price is a number or `{hourly, region, source, date, verified}`; a token price has
+        `input-per-1k-tokens`, `output-per-1k-tokens`, optionally `cached-input-per-1k-tokens` and the same origin keys.
+        A `defaults` block gives the origin of the entries that do not say theirs. Raises PriceFileError, which names
+        `source_name` and the key, for anything that is no price.
+        """
+        content = mapping.get("pricing", mapping)
+        if not isinstance(content, Mapping):
+            raise PriceFileError(f"{source_name}: pricing: expected a mapping of prices, found {content!r}")
+        reader = _Reader(source_name)
+        sections = {key: content[key] for key in (*SECTIONS, "defaults") if key in content}
+        plain = {key: value for key, value in content.items() if key not in sections}
+        if sections and plain:
+            raise reader.error(next(iter(plain)), "unknown section; prices stand under instance_based or token_based")
+        defaults = sections.get("defaults") or {}
+        reader.known_keys("pricing.defaults", defaults, ORIGIN_KEYS)
+        reader = _Reader(source_name, reader.origin("pricing.defaults", defaults, Origin(source_name)))
+        entries: dict[str, Price] = {}
+        for section in reversed(SECTIONS):  # so that the hourly price of an id that has both stands
+            entries.update(reader.section(section, sections.get(section) or {}))
+        entries.update(reader.section("", plain))
+        return cls(entries)
+
+    def overridden_by(self, other: PriceList) -> PriceList:
+        """This list with the other's entries in place of its own, entry by entry, whichever kind each is."""
+        return PriceList({**self.entries, **other.entries})
+
+    def lookup(self, instance_type: str | None) -> Price | None:
+        """The price of an instance type (or of a model id standing in its place); None where the list has none."""
+        return self.entries.get(instance_type) if instance_type else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads entries and says which file and key is wrong."""
+
+    source_name: str
+    default: Origin = Origin("")
+
+    def error(self, place: str, problem: str) -> PriceFileError:
+        return PriceFileError(f"{self.source_name}: {place}: {problem}")
+
+    def section(self, section: str, content: Any) -> dict[str, Price]:
+        if not isinstance(content, Mapping):
+            raise self.error(f"pricing.{section}", f"expected a mapping of prices, found {content!r}")
+        prefix = f"pricing.{section}." if section else "pricing."
+        return {str(key): self.entry(section, prefix + str(key), str(key), value) for key, value in content.items()}
+
+    def entry(self, section: str, place: str, key: str, value: Any) -> Price:
+        if not isinstance(value, Mapping):
+            if section == "token_based":
+                raise self.error(place, f"expected {{{INPUT_KEY}: …, {OUTPUT_KEY}: …}}, found {value!r}")
+            return InstancePrice(key, self.amount(place, value), self.default)
+        if section == "instance_based" or (not section and "hourly" in value):
+            self.known_keys(place, value, HOURLY_KEYS | ORIGIN_KEYS)
+            return InstancePrice(key, self.amount_at(place, value, "hourly"), self.origin(place, value, self.default))
+        self.known_keys(place, value, {INPUT_KEY, OUTPUT_KEY, CACHED_KEY} | ORIGIN_KEYS)
+        return TokenPrice(
+            key,
+            self.amount_at(place, value, INPUT_KEY),
+            self.amount_at(place, value, OUTPUT_KEY),
+            self.origin(place, value, self.default),
+            self.amount_at(place, value, CACHED_KEY) if CACHED_KEY in value else None,
+        )
+
+    def known_keys(self, place: str, value: Mapping[str, Any], known: frozenset[str] | set[str]) -> None:
+        unknown = [str(key) for key in value if key not in known] if isinstance(value, Mapping) else []
+        if unknown:
+            raise self.error(f"{place}.{unknown[0]}", f"unknown key; known are {', '.join(sorted(known))}")
+
+    def amount_at(self, place: str, value: Mapping[str, Any], key: str) -> float:
+        if key not in value:
+            raise self.error(place, f"{key} is missing")
+        return self.amount(f"{place}.{key}", value[key])
+
+    def amount(self, place: str, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise self.error(place, f"expected a price in USD, found {value!r}")
+        if value < 0:
+            raise self.error(place, f"a price cannot be negative, found {value!r}")
+        return float(value)
+
+    def origin(self, place: str, value: Any, default: Origin) -> Origin:
+        if not isinstance(value, Mapping):
+            raise self.error(place, f"expected a mapping, found {value!r}")
+        verified = value.get("verified", default.verified)
+        if not isinstance(verified, bool):
+            raise self.error(f"{place}.verified", f"expected true or false, found {verified!r}")
+        date = value.get("date", default.date)
+        region = value.get("region", default.region)
+        return Origin(
+            source=str(value.get("source", default.source)),
+            date=None if date in (None, "unknown") else str(date),
+            region=None if region in (None, "unknown") else str(region),
+            verified=verified,
+        )
+
+
+def instance_price_per_txn(hourly: float, instance_count: float | None, transactions_per_minute: float) -> float | None:
+    """`hourly * instance_count / 60 / transactions_per_minute`; a count that is not given is one instance.
+
+    None where nothing was completed: the instance cost something, but no transaction to spread it over.
+    """
+    if transactions_per_minute <= 0:
+        return None
+    return hourly * (1 if instance_count is None else instance_count) / 60 / transactions_per_minute
+
+
+def tokens_cost(price: TokenPrice, tokens_in: float, tokens_out: float, cached: float | None = None) -> float:
+    """`in/1000 * in_rate + out/1000 * out_rate`, cached input tokens at their own rate where the list has one."""
+    at_cached_rate = min(cached or 0.0, tokens_in) if price.cached_per_1k is not None else 0.0
+    cost = (tokens_in - at_cached_rate) / 1000 * price.input_per_1k + tokens_out / 1000 * price.output_per_1k
+    return cost + at_cached_rate / 1000 * (price.cached_per_1k or 0.0)
+
+
+def price_per_token(price_per_txn: float, tokens_in_mean: float, tokens_out_mean: float) -> float | None:
+    """`price_per_txn / (in_mean + out_mean)`; None of a transaction without tokens."""
+    tokens = tokens_in_mean + tokens_out_mean
+    return price_per_txn / tokens if tokens > 0 else None
+
+
+def hours_cost(hourly: float, instance_count: float | None, seconds: float) -> float:
+    """`hourly / 3600 * seconds * instance_count`; a count that is not given is one instance."""
+    return hourly / 3600 * seconds * (1 if instance_count is None else instance_count)

@@ -1,0 +1,75 @@
+"""What one request took: the records of a level with the measures of each request beside them. Times in seconds.
+
+The clock of a request starts at `due`: in an open loop the moment the schedule wanted it, in a closed loop the moment a
+free slot took it up. So connection set-up counts, as it does for a user, and a client that sends late cannot hide the
+wait (no coordinated omission). The figures from `sent`, the first byte handed to the socket, stand beside them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from fmbench_lib.metrics.cells import floats
+
+Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+Flags: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+
+REQUEST_MEASURES: tuple[str, ...] = (
+    "TTFT",
+    "TTFT_answer",
+    "latency",
+    "TPOT",
+    "TTFT_from_sent",
+    "latency_from_sent",
+)
+"""The measures of a request that are one number each; `ITL` is a list of them."""
+
+
+def succeeded(records: pd.DataFrame) -> Flags:
+    """True where a request carries no error class: only that is a transaction, whatever arrived before an error."""
+    result: Flags = records["error"].isna().to_numpy(dtype=bool)
+    return result
+
+
+def request_metrics(records: pd.DataFrame) -> pd.DataFrame:
+    """A copy of the records with `success`, TTFT, TTFT_answer, latency, TPOT, ITL, TTFT_from_sent, latency_from_sent.
+
+    - `TTFT = first - due`, `TTFT_answer = first_answer - due`, `latency = last - due`
+    - `TPOT = (last - first) / (completion_tokens - 1)`, undefined below two tokens
+    - `ITL`: the gaps between consecutive content events (an array; one event may carry several tokens)
+    - the same from `sent` in TTFT_from_sent and latency_from_sent
+
+    A request that failed has none of them, a response that did not stream has a latency only, and a stamp that is
+    missing makes the measure missing (NaN).
+    """
+    result = records.copy()
+    success = succeeded(records)
+    streamed = floats(records, "streamed") == 1
+    due, sent = floats(records, "due"), floats(records, "sent")
+    first, last = floats(records, "first"), floats(records, "last")
+    tokens = floats(records, "completion_tokens")
+    timed = success & streamed
+    result["success"] = success
+    result["TTFT"] = np.where(timed, first - due, np.nan)
+    result["TTFT_answer"] = np.where(timed, floats(records, "first_answer") - due, np.nan)
+    result["latency"] = np.where(success, last - due, np.nan)
+    gaps = np.where(tokens >= 2, tokens - 1, np.nan)
+    result["TPOT"] = np.where(timed, (last - first) / gaps, np.nan)
+    result["TTFT_from_sent"] = np.where(timed, first - sent, np.nan)
+    result["latency_from_sent"] = np.where(success, last - sent, np.nan)
+    result["ITL"] = _gaps_of_events(records, timed)
+    return result
+
+
+def _gaps_of_events(records: pd.DataFrame, timed: Flags) -> pd.Series[Any]:
+    """The gaps between the content events of each request; empty where it failed, did not stream or had one event."""
+    none = np.empty(0)
+    gaps: list[Floats] = [none] * len(records)
+    if "event_times" in records:
+        for place, (use, times) in enumerate(zip(timed, records["event_times"], strict=True)):
+            if use and isinstance(times, np.ndarray | list | tuple) and len(times) > 1:
+                gaps[place] = np.diff(np.asarray(times, dtype=np.float64))
+    return pd.Series(gaps, index=records.index, dtype=object)

@@ -1,0 +1,53 @@
+"""The limits of the verdict, all in one table; `docs/metrics.md` shows it and a test compares the two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from fmbench_lib.metrics.percentiles import smallest_n
+
+
+def _limit(default: float, unit: str, says: str) -> Any:
+    return field(default=default, metadata={"unit": unit, "says": says})
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """When a level is `degraded` or `invalid`. A delay is set against a time only above its floor: 2 ms of a 20 ms
+    TTFT matter less than the noise of any network."""
+
+    lag_floor: float = _limit(0.002, "s", "client and schedule lag up to this never count")
+    lag_degraded: float = _limit(0.05, "share of TTFT p50", "client or schedule lag p99 above it: degraded")
+    lag_invalid_floor: float = _limit(0.010, "s", "client and schedule lag up to this never make a level invalid")
+    lag_invalid: float = _limit(0.25, "share of TTFT p50", "client or schedule lag p99 above it: invalid")
+    itl_lag_degraded: float = _limit(1.0, "share of ITL p50", "client lag p99 above it: degraded")
+    cpu_degraded: float = _limit(0.90, "share of a core", "CPU of the busiest worker above it: degraded")
+    in_flight_degraded: float = _limit(0.05, "share of the load asked", "closed loop, held load off by more: degraded")
+    in_flight_invalid: float = _limit(0.20, "share of the load asked", "closed loop, held load off by more: invalid")
+    rate_degraded: float = _limit(0.05, "share of the rate asked", "open loop, requests sent off by more: degraded")
+    rate_sigmas: float = _limit(3.0, "standard deviations", "open loop: what chance may add to the line above")
+    window_least: float = _limit(10.0, "s", "window shorter: degraded")
+    window_latencies: float = _limit(5.0, "times latency p50", "window shorter: degraded")
+    successes_least: int = _limit(smallest_n(0.95), "successes", "fewer: degraded (no interval for p95)")
+    errors_degraded: float = _limit(0.01, "share of requests", "error rate above it: degraded")
+    errors_invalid: float = _limit(0.50, "share of requests", "error rate of at least this: invalid")
+    clock_floor: float = _limit(0.001, "s", "clock steps up to this never count")
+    clock_degraded: float = _limit(0.01, "share of TTFT p50", "largest clock step above it: degraded")
+    clock_invalid: float = _limit(0.10, "share of TTFT p50", "largest clock step above it: invalid")
+    drift_change: float = _limit(0.20, "share of the median", "trend of latency or throughput above it…")
+    drift_p: float = _limit(0.01, "p-value", "…and less likely than this by chance: degraded")
+    tokens_known: float = _limit(1.0, "share of successes", "token counts known for fewer: degraded")
+    length_change: float = _limit(0.10, "share of the median", "mean output length off the other levels' by more…")
+    length_sigmas: float = _limit(3.0, "standard errors", "…and by more than this: degraded")
+
+
+def thresholds_table(thresholds: Thresholds | None = None) -> str:
+    """The thresholds as a Markdown table: name, value, unit, meaning."""
+    values = thresholds or Thresholds()
+    lines = ["| threshold | value | unit | meaning |", "|---|---|---|---|"]
+    lines += [
+        f"| `{one.name}` | {getattr(values, one.name):g} | {one.metadata['unit']} | {one.metadata['says']} |"
+        for one in fields(values)
+    ]
+    return "\n".join(lines)

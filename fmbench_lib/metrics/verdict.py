@@ -1,0 +1,226 @@
+"""Whether a level's numbers are the endpoint's: `valid`, `degraded` (usable, with the reason in mind) or `invalid`.
+
+Each check looks at one thing that can spoil a measurement, and says in words what it found and what to do. The worst
+finding decides. A small sample and a short window make a level degraded at most: little is known, but it is true.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from fmbench_lib.metrics.cells import Row, number, text
+from fmbench_lib.metrics.thresholds import Thresholds
+
+Level: TypeAlias = Literal["valid", "degraded", "invalid"]
+SEVERITY: dict[str, int] = {"valid": 0, "degraded": 1, "invalid": 2}
+REASON_SEPARATOR = "; "
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The verdict, its reasons, and whether the client (not the endpoint) was one of them."""
+
+    verdict: Level
+    reasons: tuple[str, ...] = ()
+    client_limited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    verdict: Level
+    reason: str
+    client: bool = False
+
+
+Check: TypeAlias = Callable[[Row, Thresholds], Iterator[Finding]]
+
+
+def verdict(row: Row, thresholds: Thresholds | None = None) -> Verdict:
+    """Judge a level by its row (`levels.SUMMARY_COLUMNS`); what is missing from the row is not held against it,
+    except where the thing itself is missing: no requests, no success, no window, no kernel stamps."""
+    limits = thresholds or Thresholds()
+    findings = [finding for check in CHECKS for finding in check(row, limits)]
+    findings.sort(key=lambda finding: -SEVERITY[finding.verdict])
+    worst: Level = findings[0].verdict if findings else "valid"
+    return Verdict(worst, tuple(one.reason for one in findings), any(one.client for one in findings))
+
+
+def _successes(row: Row, limits: Thresholds) -> Iterator[Finding]:
+    requests, successes = number(row, "requests") or 0, number(row, "successes") or 0
+    if not requests:
+        yield Finding("invalid", "no request was sent in the window: nothing was measured, so look at the level's log")
+    elif not successes:
+        yield Finding("invalid", f"none of {requests:.0f} requests succeeded: see the errors by class")
+    elif successes < limits.successes_least:
+        reason = f"{successes:.0f} successes are too few for a confidence interval of p95"
+        yield Finding("degraded", f"{reason}: measure at least {limits.successes_least}")
+
+
+def _window(row: Row, limits: Thresholds) -> Iterator[Finding]:
+    seconds, latency = number(row, "window_s"), number(row, "latency_p50")
+    if seconds is None:
+        yield Finding("degraded", "the window has no length, so there is no throughput: send more requests")
+        return
+    least = max(limits.window_least, limits.window_latencies * (latency or 0))
+    if seconds < least:
+        reason = f"a window of {seconds:.3g} s is short beside its edges"
+        yield Finding("degraded", f"{reason}: measure for at least {math.ceil(least)} s")
+
+
+def _errors(row: Row, limits: Thresholds) -> Iterator[Finding]:
+    rate = number(row, "error_rate")
+    if rate is None or rate <= limits.errors_degraded or not number(row, "successes"):
+        return
+    worst: Level = "invalid" if rate >= limits.errors_invalid else "degraded"
+    reason = f"{rate:.1%} of the requests failed, and latency is that of the others"
+    yield Finding(worst, f"{reason}: see the errors by class")
+
+
+def _lag(row: Row, limits: Thresholds, column: str, what: str) -> Iterator[Finding]:
+    lag, scale = number(row, column), _time_scale(row)
+    if lag is None or scale is None:
+        return
+    name, time = scale
+    if lag <= max(limits.lag_floor, limits.lag_degraded * time):
+        return
+    worst: Level = "invalid" if lag > max(limits.lag_invalid_floor, limits.lag_invalid * time) else "degraded"
+    reason = f"{what} {_ms(lag)} late at p99, beside a {name} p50 of {_ms(time)}"
+    yield Finding(worst, f"{reason}: use more workers or a less busy client", client=True)
+
+
+def _client_lag(row: Row, limits: Thresholds) -> Iterator[Finding]:
+    found = list(_lag(row, limits, "client_lag_p99", "the client read"))
+    yield from found
+    lag, gap = number(row, "client_lag_p99"), number(row, "ITL_p50")
+    if found or lag is None or gap is None or lag <= max(limits.lag_floor, limits.itl_lag_degraded * gap):
+        return
+    reason = f"the client read {_ms(lag)} late at p99, longer than the ITL p50 of {_ms(gap)}, which blurs ITL"
+    yield Finding("degraded", f"{reason}: use more workers or a less busy client", client=True)
+
+
+def _schedule_lag(row: Row, limits: Thresholds) -> Iterator[Finding]:
+    yield from _lag(row, limits, "schedule_lag_p99", "requests were sent")
+
+
+def _cpu(row: Row, limits: Thresholds) -> Iterator[Finding]:
+    share = number(row, "client_cpu_max")
+    if share is not None and share > limits.cpu_degraded:
+        yield Finding("degraded", f"a load worker used {share:.0%} of its core: use more workers", client=True)
+
+
+def _in_flight(row: Row, limits: Thresholds) -> Iterator[Finding]:
+    asked, held = number(row, "concurrency"), number(row, "mean_in_flight")
+    if not asked or held is None:
+        return
+    off = abs(held - asked) / asked
+    if off <= limits.in_flight_degraded:
+        return
+    # Failures end at once and open gaps that are the endpoint's doing, not the client's.
+    failing = (number(row, "error_rate") or 0) > 0
+    worst: Level = "invalid" if off > limits.in_flight_invalid and not failing else "degraded"
+    cause = "look at connection set-up and at the client's CPU" if held < asked else "the closed loop was not kept"
+    cause = "failing requests leave gaps" if failing and held < asked else cause
+    yield Finding(worst, f"{held:.3g} requests were in flight of {asked:.0f} asked: {cause}", client=not failing)
+
+
+def _offered_rate(row: Row, limits: Thresholds) -> Iterator[Finding]:
+    rate, seconds, sent = number(row, "request_rate"), number(row, "window_s"), number(row, "requests")
+    if rate is None or seconds is None or sent is None:
+        return
+    asked = rate * seconds
+    if abs(sent - asked) > max(limits.rate_degraded * asked, 1 + limits.rate_sigmas * math.sqrt(asked)):
+        reason = f"{sent / seconds:.3g} requests/s were sent of {rate:g} asked"
+        yield Finding("degraded", f"{reason}: use more workers, or allow more requests in flight", client=True)
+
+
+def _stamps(row: Row, limits: Thresholds) -> Iterator[Finding]:
+    source = text(row, "stamp_source")
+    if source != "kernel" and number(row, "successes"):
+        found = f"arrival times come from {source or 'an unknown clock'}, not from the kernel alone"
+        yield Finding("degraded", f"{found}, and hold the client's own delays: measure from Linux")
+
+
+def _clock(row: Row, limits: Thresholds) -> Iterator[Finding]:
+    negative = number(row, "negative_times")
+    if negative:
+        yield Finding(
+            "invalid",
+            f"{negative:.0f} times are negative, so the clock was set back: measure again",
+        )
+    step, scale = number(row, "clock_step_s"), _time_scale(row)
+    if step is None or scale is None:
+        return
+    size, (name, time) = abs(step), scale
+    if size > max(limits.clock_floor, limits.clock_degraded * time):
+        worst: Level = "invalid" if size > max(limits.clock_floor, limits.clock_invalid * time) else "degraded"
+        yield Finding(worst, f"the clock was set by {_ms(size)}, beside a {name} p50 of {_ms(time)}: measure again")
+
+
+def _drift(row: Row, limits: Thresholds) -> Iterator[Finding]:
+    for what in ("latency", "throughput"):
+        change, chance = number(row, f"{what}_drift"), number(row, f"{what}_drift_p")
+        if change is None or chance is None or chance >= limits.drift_p or abs(change) <= limits.drift_change:
+            continue
+        reason = f"{what} {'rose' if change > 0 else 'fell'} by {abs(change):.0%} over the window (p = {chance:.2g})"
+        yield Finding("degraded", f"{reason}, it was not steady: warm up longer, or offer less than makes a queue grow")
+
+
+def _stopped(row: Row, limits: Thresholds) -> Iterator[Finding]:
+    reason, asked, sent = text(row, "stop_reason"), number(row, "requested"), number(row, "requests") or 0
+    if reason == "prompts":
+        of = f" of {asked:.0f} asked" if asked is not None else ""
+        yield Finding("degraded", f"the prompts ran out after {sent:.0f} requests{of}: add some or allow their reuse")
+    elif reason == "interrupted":
+        yield Finding("degraded", "the level was interrupted: measure it again")
+    outside = number(row, "requests_outside_window")
+    if outside:
+        reason = f"{outside:.0f} measured requests were sent outside the window and are not counted"
+        yield Finding("degraded", f"{reason}: measure again")
+
+
+def _tokens(row: Row, limits: Thresholds) -> Iterator[Finding]:
+    source, successes = text(row, "token_source"), number(row, "successes")
+    if not successes:
+        return
+    if source and "+" in source:
+        yield Finding("degraded", f"tokens were counted in several ways ({source}): ask for usage in every response")
+    counted = min(number(row, "prompt_token_n") or 0, number(row, "completion_token_n") or 0)
+    if counted < limits.tokens_known * successes:
+        reason = f"token counts are known for {counted:.0f} of {successes:.0f} successes"
+        yield Finding("degraded", f"{reason}: name a tokenizer or have the server report usage")
+
+
+CHECKS: tuple[Check, ...] = (
+    _successes,
+    _client_lag,
+    _schedule_lag,
+    _cpu,
+    _in_flight,
+    _offered_rate,
+    _clock,
+    _errors,
+    _window,
+    _drift,
+    _stopped,
+    _stamps,
+    _tokens,
+)
+"""Every check, in the order in which reasons of the same weight are told. A new one is a function and a line here."""
+
+
+def _time_scale(row: Row) -> tuple[str, float] | None:
+    """The time that delays are set against: TTFT p50, or latency p50 where nothing streams."""
+    for name in ("TTFT", "latency"):
+        value = number(row, f"{name}_p50")
+        if value is not None and value > 0:
+            return name, value
+    return None
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.3g} ms"

@@ -1,0 +1,78 @@
+"""The measurement window of a level: which requests are counted in it, and how many were in flight meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fmbench_lib.metrics.cells import floats, number
+from fmbench_lib.metrics.requests import Flags, Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `start` to `end`, Unix seconds. `last`: the end belongs to it (a window that another one follows leaves it
+    to that one, so that nothing is counted twice)."""
+
+    start: float
+    end: float
+    last: bool = True
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+    def holds(self, moments: Floats) -> Flags:
+        """Which moments lie in the window; a missing one does not."""
+        below = moments <= self.end if self.last else moments < self.end
+        result: Flags = (moments >= self.start) & below
+        return result
+
+    def slices(self, count: int) -> tuple[Window, ...]:
+        """The window in `count` equal parts."""
+        edges = np.linspace(self.start, self.end, count + 1)
+        return tuple(Window(float(edges[i]), float(edges[i + 1]), i == count - 1) for i in range(count))
+
+
+def window_of(facts: Mapping[str, Any]) -> Window | None:
+    """The window that a level's facts give; None where it has no length (nothing ran, or one burst was all)."""
+    start, end = number(facts, "window_start"), number(facts, "window_end")
+    if start is None or end is None or end <= start:
+        return None
+    return Window(start, end)
+
+
+def moment_of_sending(requests: pd.DataFrame) -> Floats:
+    """When each request was sent; one that never got so far (no connection) counts at the moment it was due."""
+    sent = floats(requests, "sent")
+    result: Floats = np.where(np.isnan(sent), floats(requests, "due"), sent)
+    return result
+
+
+def measured_in(requests: pd.DataFrame, window: Window | None) -> Flags:
+    """The measured requests sent in the window, whenever they end; without a window, all measured ones."""
+    measured: Flags = (requests["phase"] == "measured").to_numpy(dtype=bool)
+    return measured if window is None else measured & window.holds(moment_of_sending(requests))
+
+
+def completed_in(requests: pd.DataFrame, window: Window) -> Flags:
+    """The successes whose last byte came inside the window, of any phase: what the endpoint got done in it."""
+    success: Flags = requests["success"].to_numpy(dtype=bool)
+    return success & window.holds(floats(requests, "end"))
+
+
+def mean_in_flight(requests: pd.DataFrame, window: Window, timeout: float | None) -> float:
+    """The time integral of the requests in flight over the window, divided by its length.
+
+    A request is in flight from its first byte sent (from `due` if it never got that far) to its last byte or its
+    failure; one whose end is unknown is taken to have lasted until its timeout, or to be no load if there is none.
+    """
+    begin = moment_of_sending(requests)
+    end = floats(requests, "end")
+    end = np.where(np.isnan(end), begin + (timeout if timeout is not None else np.nan), end)
+    inside = np.clip(end, window.start, window.end) - np.clip(begin, window.start, window.end)
+    return float(np.nansum(np.maximum(inside, 0.0))) / window.seconds

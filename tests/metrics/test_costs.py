@@ -1,0 +1,80 @@
+"""What experiments cost."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+
+from fmbench_lib.metrics.costs import COST_COLUMNS, experiment_costs, total
+from fmbench_lib.metrics.prices import PriceList
+
+PRICES = PriceList.from_mapping(
+    {"trn1.32xlarge": 21.5, "model:0": {"input-per-1k-tokens": 0.003, "output-per-1k-tokens": 0.015}}, "test"
+)
+
+
+def level(experiment="exp", instance_type="trn1.32xlarge", level_s=600.0, tokens=(1000.0, 100.0), **other):
+    return {
+        "experiment_name": experiment,
+        "instance_type": instance_type,
+        "instance_count": None,
+        "level_s": level_s,
+        "billed_prompt_tokens": tokens[0],
+        "billed_completion_tokens": tokens[1],
+        "billed_cached_tokens": None,
+    } | other
+
+
+def costs_of(levels, endpoints=()):
+    return experiment_costs(pd.DataFrame(levels), endpoints, PRICES)
+
+
+def test_seconds_of_the_levels_and_of_the_bill():
+    endpoint = {"experiment_name": "exp", "in_service_at": 1000.0, "deleted_at": 1000.0 + 3600}
+    found = costs_of([level(level_s=1000.0), level(level_s=259.29)], [endpoint])
+    assert list(found.columns) == list(COST_COLUMNS)
+    row = found.iloc[0]
+    assert row["duration_in_seconds"] == pytest.approx(1259.29)
+    assert row["cost_measuring"] == row["cost"] == pytest.approx(7.520760, rel=1e-5)
+    assert row["billed_seconds"] == 3600
+    assert row["cost_billed"] == pytest.approx(21.5)
+    assert row["note"] is None
+    assert total(found) == pytest.approx(7.520760, rel=1e-5)
+
+
+def test_several_instances_cost_several_times():
+    found = costs_of([level(level_s=3600.0, instance_count=2)])
+    assert found["cost_measuring"][0] == pytest.approx(43.0)
+
+
+def test_tokens_cost_whatever_the_time():
+    found = costs_of([level(instance_type="model:0", level_s=None), level(instance_type="model:0", level_s=None)])
+    assert found["cost_measuring"][0] == pytest.approx(2 * (0.003 + 0.0015))
+    assert found["cost_billed"][0] == pytest.approx(2 * (0.003 + 0.0015))
+    assert math.isnan(found["duration_in_seconds"][0])
+    assert found["note"][0] is None
+
+
+@pytest.mark.parametrize(
+    ("levels", "endpoints", "note"),
+    [
+        ([level(instance_type="x1.big")], [], "no price listed for x1.big"),
+        ([level(), level(level_s=None)], [], "the seconds of its levels are unknown"),
+        ([level()], [], "not deployed by fmbench: what is billed is not known here"),
+        ([level()], [{"experiment_name": "exp", "in_service_at": 1.0}], "not deleted yet: it still costs money"),
+    ],
+)
+def test_a_cost_that_cannot_be_known_is_missing_and_says_why(levels, endpoints, note):
+    found = costs_of(levels, endpoints)
+    assert math.isnan(found["cost_billed"][0])
+    assert found["note"][0] == note
+
+
+def test_a_total_with_an_unknown_part_is_unknown():
+    found = costs_of([level(), level("other", "x1.big")])
+    assert list(found["experiment_name"]) == ["exp", "other"]
+    assert total(found) is None
+    assert total(found.iloc[:1]) == pytest.approx(21.5 / 6)
+    assert total(found.iloc[:0]) is None

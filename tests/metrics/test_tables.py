@@ -1,0 +1,144 @@
+"""The frames behind the CSV files."""
+
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+import pytest
+
+from fmbench_lib.metrics.budgets import Budgets
+from fmbench_lib.metrics.columns import SLICE_COLUMNS, SUMMARY_COLUMNS
+from fmbench_lib.metrics.decision import decide
+from fmbench_lib.metrics.prices import PriceList
+from fmbench_lib.metrics.tables import (
+    COUNT_COLUMNS,
+    ERROR_RATE_COLUMNS,
+    REQUEST_COLUMNS,
+    best_option,
+    best_option_each_instance_type,
+    error_classes,
+    error_rates,
+    experiment_counts,
+    requests_frame,
+    slices_frame,
+    summary_frame,
+    summary_with_pricing,
+)
+
+PRICES = PriceList.from_mapping({"trn1.32xlarge": 21.5, "g5.xlarge": 1.0}, "test")
+
+
+@pytest.fixture
+def levels(steady, facts, request_row):
+    failing = pd.DataFrame([request_row(i, error="http_429" if i % 2 else "timeout") for i in range(4)])
+    return [
+        (steady(100), facts(seconds=100)),
+        (steady(100, latency=0.5), facts(seconds=50, instance_type="g5.xlarge", experiment_name="other")),
+        (failing, facts(seconds=5, load="rate-1", concurrency=None, request_rate=1.0)),
+    ]
+
+
+def test_one_row_per_level_in_order_with_typed_columns(levels):
+    summary = summary_frame(levels, PRICES)
+    assert tuple(summary.columns) == SUMMARY_COLUMNS
+    assert list(summary["experiment_name"]) == ["exp", "other", "exp"]
+    assert list(summary["verdict"]) == ["valid", "valid", "invalid"]
+    assert summary["concurrency"].dtype == "Int64"
+    assert summary["latency_p50"].dtype == "float64"
+    assert summary["client_limited"].dtype == bool
+    written = summary.to_csv(index=False)
+    back = pd.read_csv(io.StringIO(written))
+    assert back["concurrency"].isna().tolist() == [False, False, True]
+    assert back["latency_p95"].isna().tolist() == [False, False, True]
+    assert written.splitlines()[1].startswith("exp,payload_en_1-500.jsonl,trn1.32xlarge,,1,,100,100,100,0,0.0,")
+
+
+def test_levels_whose_outputs_differ_are_degraded_by_the_others(steady, facts):
+    same = [(steady(100), facts(load=f"concurrency-{c}")) for c in (1, 2, 3)]
+    off = (steady(100, completion_tokens=40.0), facts(load="concurrency-4"))
+    summary = summary_frame([*same, off])
+    assert list(summary["verdict"]) == ["valid", "valid", "valid", "degraded"]
+    assert "outputs of 40 tokens" in summary["verdict_reasons"][3]
+
+
+def test_ten_slices_per_level(levels):
+    found = slices_frame(levels, PRICES)
+    assert tuple(found.columns) == SLICE_COLUMNS
+    assert len(found) == 30
+    assert found["price_per_txn"][0] == pytest.approx(21.5 / 60 / found["transactions_per_minute"][0])
+
+
+def test_one_row_per_request(levels):
+    found = requests_frame(levels)
+    assert tuple(found.columns) == REQUEST_COLUMNS
+    assert len(found) == 204
+    assert found["latency"][0] == pytest.approx(1.0)
+    assert found["prompt_token_count"][0] == 100
+    assert found["ITL_mean"][0] == pytest.approx(0.05)
+    assert found["events"][0] == 11
+    assert found["in_window"].all()
+    assert found["success"].sum() == 200
+    assert found["error"].value_counts().to_dict() == {"http_429": 2, "timeout": 2}
+    assert found["latency"].iloc[-1] != found["latency"].iloc[-1]  # a failure has none
+    assert pd.read_csv(io.StringIO(found.to_csv(index=False)))["TTFT"][0] == pytest.approx(0.5)
+
+
+def test_counts_and_errors(levels):
+    summary = summary_frame(levels)
+    counts = experiment_counts(summary)
+    assert tuple(counts.columns) == COUNT_COLUMNS
+    assert list(counts["count"]) == [100, 100, 4]
+    rates = error_rates(summary)
+    assert tuple(rates.columns) == ERROR_RATE_COLUMNS
+    assert list(rates["error_rate"]) == [0.0, 0.0, 1.0]
+    assert list(rates["http_429"]) == [0, 0, 2]
+    assert list(rates["other"]) == [0, 0, 0]
+    classes = error_classes(summary)
+    assert classes.to_dict("list") == {
+        "experiment_name": ["exp", "exp"],
+        "payload_file": ["payload_en_1-500.jsonl"] * 2,
+        "load": ["rate-1", "rate-1"],
+        "error": ["http_429", "timeout"],
+        "count": [2, 2],
+    }
+
+
+def test_an_error_class_nobody_knows_is_counted_too(request_row, facts):
+    records = pd.DataFrame([request_row(0, error="gremlins")])
+    assert error_rates(summary_frame([(records, facts())]))["other"][0] == 1
+
+
+def test_the_best_options(levels):
+    summary = summary_frame(levels, PRICES)
+    decision = decide(summary, Budgets(latency_budget=2.0, error_rate_budget=0.0))
+    with_pricing = summary_with_pricing(summary, decision)
+    assert list(with_pricing["within_budgets"]) == [True, True, False]
+    best = best_option(summary, decision)
+    assert list(best["experiment_name"]) == ["other"]
+    assert best["price_per_txn"][0] == pytest.approx(1.0 / 60 / 120)
+    each = best_option_each_instance_type(summary, decision)
+    assert list(each["instance_type"]) == ["trn1.32xlarge", "g5.xlarge"]
+    assert list(each["within_budgets"]) == [True, True]
+
+
+def test_no_best_option_is_no_row_but_the_nearest_of_each_type_is_shown(levels):
+    summary = summary_frame(levels, PRICES)
+    decision = decide(summary, Budgets(latency_budget=0.1))
+    assert len(best_option(summary, decision)) == 0
+    each = best_option_each_instance_type(summary, decision)
+    assert list(each["within_budgets"]) == [False, False]
+    assert list(each["requests"]) == [100, 100]
+
+
+def test_without_levels_every_table_is_empty_and_has_its_columns():
+    summary = summary_frame([])
+    decision = decide(summary, Budgets())
+    assert tuple(summary.columns) == SUMMARY_COLUMNS
+    assert tuple(slices_frame([]).columns) == SLICE_COLUMNS
+    assert tuple(requests_frame([]).columns) == REQUEST_COLUMNS
+    assert tuple(error_rates(summary).columns) == ERROR_RATE_COLUMNS
+    for table in (summary_with_pricing, best_option, best_option_each_instance_type):
+        frame = table(summary, decision)
+        assert len(frame) == 0
+        assert "within_budgets" in frame.columns

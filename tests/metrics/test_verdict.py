@@ -1,0 +1,117 @@
+"""What makes a level degraded or invalid, and what does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from fmbench_lib.metrics.thresholds import Thresholds
+from fmbench_lib.metrics.verdict import REASON_SEPARATOR, verdict
+
+GOOD = {
+    "requests": 400,
+    "successes": 400,
+    "error_rate": 0.0,
+    "window_s": 60.0,
+    "latency_p50": 1.0,
+    "TTFT_p50": 0.2,
+    "ITL_p50": 0.01,
+    "client_lag_p99": 0.001,
+    "schedule_lag_p99": 0.001,
+    "client_cpu_max": 0.3,
+    "concurrency": 8,
+    "mean_in_flight": 7.95,
+    "stamp_source": "kernel",
+    "clock_step_s": 0.0001,
+    "negative_times": 0,
+    "latency_drift": 0.02,
+    "latency_drift_p": 0.5,
+    "stop_reason": "requests",
+    "requested": 400,
+    "requests_outside_window": 0,
+    "token_source": "server",
+    "prompt_token_n": 400,
+    "completion_token_n": 400,
+}
+
+
+def test_a_good_level_is_valid_and_needs_no_reason():
+    found = verdict(GOOD)
+    assert (found.verdict, found.reasons, found.client_limited) == ("valid", (), False)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected", "client", "words"),
+    [
+        ({"requests": 0, "successes": 0}, "invalid", False, "nothing was measured"),
+        ({"successes": 0, "error_rate": 1.0}, "invalid", False, "none of 400 requests succeeded"),
+        ({"successes": 71, "prompt_token_n": 71, "completion_token_n": 71}, "degraded", False, "measure at least 72"),
+        ({"window_s": None}, "degraded", False, "no length"),
+        ({"window_s": 9.9}, "degraded", False, "at least 10 s"),
+        ({"latency_p50": 20.0, "TTFT_p50": 0.2}, "degraded", False, "at least 100 s"),
+        ({"error_rate": 0.02}, "degraded", False, "2.0% of the requests failed"),
+        ({"error_rate": 0.5}, "invalid", False, "50.0% of the requests failed"),
+        ({"client_lag_p99": 0.011}, "degraded", True, "11 ms late at p99, beside a TTFT p50 of 200 ms"),
+        ({"client_lag_p99": 0.051}, "invalid", True, "the client read 51 ms late"),
+        ({"client_lag_p99": 0.008, "ITL_p50": 0.005}, "degraded", True, "blurs ITL"),
+        ({"schedule_lag_p99": 0.011}, "degraded", True, "requests were sent 11 ms late"),
+        ({"schedule_lag_p99": 0.06}, "invalid", True, "requests were sent 60 ms late"),
+        ({"client_cpu_max": 0.95}, "degraded", True, "95% of its core"),
+        ({"mean_in_flight": 7.5}, "degraded", True, "7.5 requests were in flight of 8 asked"),
+        ({"mean_in_flight": 6.0}, "invalid", True, "6 requests were in flight of 8 asked"),
+        ({"mean_in_flight": 4.0, "error_rate": 0.005}, "degraded", False, "failing requests leave gaps"),
+        ({"concurrency": None, "request_rate": 8.0, "requests": 400}, "degraded", True, "of 8 asked"),
+        ({"stamp_source": "user"}, "degraded", False, "not from the kernel"),
+        ({"stamp_source": "kernel+user"}, "degraded", False, "not from the kernel alone"),
+        ({"clock_step_s": 0.005}, "degraded", False, "the clock was set by 5 ms"),
+        ({"clock_step_s": -0.05}, "invalid", False, "the clock was set by 50 ms"),
+        ({"negative_times": 2}, "invalid", False, "2 times are negative"),
+        ({"latency_drift": 0.3, "latency_drift_p": 0.001}, "degraded", False, "latency rose by 30%"),
+        ({"throughput_drift": -0.4, "throughput_drift_p": 0.002}, "degraded", False, "throughput fell by 40%"),
+        ({"stop_reason": "prompts", "requested": 500}, "degraded", False, "ran out after 400 requests of 500 asked"),
+        ({"stop_reason": "interrupted"}, "degraded", False, "interrupted"),
+        ({"requests_outside_window": 3}, "degraded", False, "outside the window"),
+        ({"token_source": "server+tokenizer"}, "degraded", False, "several ways (server+tokenizer)"),
+        ({"completion_token_n": 399}, "degraded", False, "known for 399 of 400"),
+    ],
+)
+def test_each_reason(change, expected, client, words):
+    found = verdict(GOOD | change)
+    assert found.verdict == expected
+    assert found.client_limited is client
+    assert any(words in reason for reason in found.reasons), found.reasons
+    for reason in found.reasons:
+        assert REASON_SEPARATOR not in reason
+        assert ": " in reason or ", " in reason  # what it is, and what to do
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"client_lag_p99": 0.0019, "TTFT_p50": 0.001, "ITL_p50": 0.0001},  # under the floor, whatever it is set against
+        {"client_lag_p99": None},
+        {"error_rate": 0.01},
+        {"latency_drift": 0.5, "latency_drift_p": 0.05},  # large, but chance
+        {"latency_drift": 0.1, "latency_drift_p": 0.0001},  # sure, but small
+        {"concurrency": None, "request_rate": 6.5, "requests": 400},
+        {"clock_step_s": 0.0009, "TTFT_p50": 0.001},
+        {"TTFT_p50": None, "ITL_p50": None},  # nothing streams: latency is the scale
+    ],
+)
+def test_what_is_no_reason(change):
+    assert verdict(GOOD | change).verdict == "valid"
+
+
+def test_little_data_never_makes_a_level_invalid():
+    few = GOOD | {"requests": 1, "successes": 1, "prompt_token_n": 1, "completion_token_n": 1, "window_s": 0.1}
+    assert verdict(few).verdict == "degraded"
+
+
+def test_the_worst_reason_decides_and_comes_first():
+    found = verdict(GOOD | {"window_s": 5.0, "schedule_lag_p99": 0.5, "stop_reason": "interrupted"})
+    assert found.verdict == "invalid"
+    assert found.reasons[0].startswith("requests were sent 500 ms late")
+    assert len(found.reasons) == 3
+
+
+def test_thresholds_can_be_set():
+    assert verdict(GOOD | {"window_s": 9.0}, Thresholds(window_least=5.0)).verdict == "valid"
