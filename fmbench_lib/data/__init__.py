@@ -1,0 +1,1 @@
+"""From source files to payload files: rows, templates, token counts, length filters."""

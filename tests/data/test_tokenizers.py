@@ -1,0 +1,238 @@
+"""Token counts: the embedded model's are those of its own server, and nothing is chosen in silence."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import pickle
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer as Engine
+from tokenizers import models, pre_tokenizers, processors
+
+from fmbench_lib.config import Experiment, LocalSection
+from fmbench_lib.data import tokenizers
+from fmbench_lib.data.tokenizers import load_tokenizer
+from fmbench_lib.deploy import DeployContext, platform
+from fmbench_lib.errors import TokenizerError
+from fmbench_lib.weights import EMBEDDED_MODEL, ModelFileError
+
+VARIED = [
+    "",
+    " ",
+    "Hello, world!",
+    "   leading\n\n\n\ntrailing   \n  ",
+    "a\r\nb\r\n\r\n c\t\td",
+    "1234567890 12 1 0x1F 3.14e-10 ½ ² Ⅷ ٣٤",
+    "don't I'LL we've it's 'S x'd",
+    "naïve café — “quotes” … e\u0301 a\u0308",
+    "日本語のテキスト 中文123 Привет γειά שלום العربية हिन्दी ไทย",
+    "emoji 👩\u200d👩\u200d👧 🇩🇪 \u200b\u00a0\u3000\u2028 zero",
+    "<|im_start|>user\nhi<|im_end|> <repo_name>",
+    "def f(x_1):\n\treturn {**x, 'k': [x_1**2]}  # $$$ ###\n```\n",
+    "x" * 300,
+    Path(tokenizers.__file__).read_text(encoding="utf-8"),
+]
+
+
+@pytest.fixture(scope="module")
+def server_tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """What the embedded model's own server makes of a text."""
+    ignored = lambda *_: None  # noqa: E731
+    context = DeployContext("run", tmp_path_factory.mktemp("logs"), (), ignored, ignored, ignored)
+    experiment = Experiment(
+        name="tokens",
+        platform="local",
+        protocol="openai",
+        deploy=True,
+        model_id=EMBEDDED_MODEL,
+        local=LocalSection(context_tokens=64, parallel=1, threads=1, options={"warmup": False}),
+    )
+    endpoint = platform("local").deploy(experiment, context)
+    parts = urlsplit(endpoint.urls[0])
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+
+    def tokens(text: str) -> list[int]:
+        body = json.dumps({"content": text, "add_special": False})
+        connection.request("POST", "/tokenize", body, {"Content-Type": "application/json"})
+        made: list[int] = json.loads(connection.getresponse().read())["tokens"]
+        return made
+
+    yield tokens
+    connection.close()
+    platform("local").delete(endpoint)
+
+
+@pytest.fixture(scope="module")
+def embedded() -> tokenizers.Tokenizer:
+    return load_tokenizer(EMBEDDED_MODEL, folders=[])
+
+
+def test_varied_text_is_counted_as_the_models_server_does(server_tokens: Any, embedded: tokenizers.Tokenizer) -> None:
+    expected = [len(server_tokens(text)) for text in VARIED]
+    assert [embedded.count(text) for text in VARIED] == expected
+    assert embedded.count_many(VARIED) == expected
+    assert not embedded.is_estimate
+    assert embedded.name == EMBEDDED_MODEL
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(st.one_of(st.sampled_from("ab Z09 \n\r\t.,;'\"-_<>|"), st.characters(exclude_categories=["Cs"]))))
+def test_any_text_is_counted_as_the_models_server_does(
+    server_tokens: Any, embedded: tokenizers.Tokenizer, text: str
+) -> None:
+    assert embedded.count(text) == len(server_tokens(text))
+
+
+def test_it_can_be_handed_to_another_process(embedded: tokenizers.Tokenizer) -> None:
+    assert pickle.loads(pickle.dumps(embedded)).count("Hello, world!") == embedded.count("Hello, world!")
+
+
+# -- folders ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A tokenizer of whole words that would add a token, cut at three and fill up to ten, were it let."""
+    engine = Engine(models.WordLevel({"[UNK]": 0, "<s>": 1, "a": 2}, unk_token="[UNK]"))
+    engine.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    engine.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    engine.enable_truncation(3)
+    engine.enable_padding(length=10)
+    (tmp_path / "my_tokenizer").mkdir()
+    engine.save(str(tmp_path / "my_tokenizer" / "tokenizer.json"))
+    return tmp_path
+
+
+def test_a_folders_tokenizer_counts_the_text_alone(folder: Path) -> None:
+    found = load_tokenizer("my_tokenizer", folders=[folder / "none", folder])
+    assert found.name == "my_tokenizer"
+    assert found.count("a b c d e") == 5
+    assert found.count_many(["a", "a b c d", ""]) == [1, 4, 0]
+    assert load_tokenizer(str(folder / "my_tokenizer" / "tokenizer.json"), folders=[]).count("a b") == 2
+
+
+def test_a_folder_without_a_tokenizer_says_how_to_make_one(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TokenizerError, match=r"has no tokenizer\.json; save one there"):
+        load_tokenizer("empty", folders=[tmp_path])
+    (tmp_path / "empty" / "tokenizer.json").write_text("{}")
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json cannot be read"):
+        load_tokenizer("empty", folders=[tmp_path])
+
+
+# -- the hub ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_hugging_face_id_is_fetched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def hub_file(repo: str, name: str) -> Path:
+        asked.append((repo, name))
+        return folder / "my_tokenizer" / name
+
+    monkeypatch.setattr(tokenizers, "hub_file", hub_file)
+    assert load_tokenizer("org/model", folders=[]).count("a b") == 2
+    assert asked == [("org/model", "tokenizer.json")]
+
+
+def test_one_that_cannot_be_fetched_says_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hub_file(repo: str, name: str) -> Path:
+        raise ModelFileError(f"{repo}: huggingface.co cannot be reached from here")
+
+    monkeypatch.setattr(tokenizers, "hub_file", hub_file)
+    said = rf"org/model is no folder in {tmp_path}.* huggingface\.co cannot be reached from here; .* words"
+    with pytest.raises(TokenizerError, match=said):
+        load_tokenizer("org/model", folders=[tmp_path])
+
+
+@pytest.mark.parametrize("spec", ["two words", "/no/such/folder", "a/b/c"])
+def test_what_is_no_tokenizer_at_all_is_said_at_once(spec: str) -> None:
+    with pytest.raises(TokenizerError, match=rf"{re.escape(spec)} is no folder .* no Hugging Face id"):
+        load_tokenizer(spec, folders=[])
+
+
+# -- GGUF files -------------------------------------------------------------------------------------------------------
+
+
+def facts(model: str = "gpt2", pre: str | None = "smollm", **changes: Any) -> dict[str, Any]:
+    made = {
+        "model": model,
+        "pre": pre,
+        "tokens": ["a", "b", "ab", "<s>"],
+        "merges": ["a b"],
+        "token_type": [1, 1, 1, 3],
+    }
+    return {f"tokenizer.ggml.{key}": value for key, value in {**made, **changes}.items() if value is not None}
+
+
+@pytest.fixture
+def gguf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Lets a file say these things of itself."""
+    path = tmp_path / "model.gguf"
+    path.touch()
+
+    def says(**changes: Any) -> Path:
+        monkeypatch.setattr(tokenizers, "gguf_metadata", lambda *_: facts(**changes))
+        return path
+
+    return says
+
+
+def test_tokens_and_merges_are_the_files(gguf: Any) -> None:
+    assert load_tokenizer(str(gguf()), folders=[]).count("abab<s>b") == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"pre": "from-mars"}, "cut by 'from-mars' cannot be counted"),
+        ({"pre": None}, "cut by None cannot be counted"),
+        ({"model": "llama"}, "of kind 'llama' cannot be counted"),
+        ({"merges": None}, r"has no tokenizer\.ggml\.merges"),
+    ],
+)
+def test_a_kind_that_is_not_known_is_not_guessed(gguf: Any, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(TokenizerError, match=said):
+        load_tokenizer(str(gguf(**changes)), folders=[])
+
+
+@pytest.mark.parametrize(
+    ("pre", "text", "pieces"),
+    [
+        ("smollm", "a12 b", ["a", "1", "2", "Ġb"]),
+        ("gpt-2", "a12 b", ["a", "12", "Ġb"]),
+        ("llama-bpe", "a1234\n\nb'S", ["a", "123", "4", "ĊĊ", "b", "'S"]),
+        ("qwen2", "a12 (b\n", ["a", "1", "2", "Ġ(", "b", "Ċ"]),
+    ],
+)
+def test_each_kind_cuts_as_llama_cpp_does(pre: str, text: str, pieces: list[str]) -> None:
+    made = tokenizers._build(["a"], [], [1], tokenizers._CUTTINGS[pre])
+    assert [piece for piece, _ in made.pre_tokenizer.pre_tokenize_str(text)] == pieces
+
+
+def test_a_missing_file_is_a_tokenizer_error(tmp_path: Path) -> None:
+    with pytest.raises(TokenizerError, match=r"tokenizer none\.gguf: .*does not exist"):
+        load_tokenizer("none.gguf", folders=[tmp_path])
+
+
+# -- words ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("words", "tokens"), [(0, 0), (1, 1), (2, 3), (3, 4), (750, 1000)])
+def test_words_are_an_estimate(words: int, tokens: int) -> None:
+    estimate = load_tokenizer("words", folders=[])
+    text = " \n".join(["word"] * words)
+    assert estimate.count(text) == tokens
+    assert estimate.count_many([text, "a b c"]) == [tokens, 4]
+    assert estimate.is_estimate
+    assert estimate.name == "words"
