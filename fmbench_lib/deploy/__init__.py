@@ -1,0 +1,15 @@
+"""Where models are served: one module per platform, each of which deploys, watches and takes down."""
+
+from __future__ import annotations
+
+from fmbench_lib.deploy.base import (
+    DeployContext,
+    Endpoint,
+    Platform,
+    ServicePeriod,
+    deployed,
+    platform,
+    still_standing,
+)
+
+__all__ = ["DeployContext", "Endpoint", "Platform", "ServicePeriod", "deployed", "platform", "still_standing"]

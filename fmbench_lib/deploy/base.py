@@ -1,0 +1,138 @@
+"""What a platform is, and what is remembered of an endpoint.
+
+An `Endpoint` is written down before the slow part of a deployment begins, so that whatever was started can be found
+and taken down again by another process, after any kind of death of this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from fmbench_lib.errors import DeployError
+
+if TYPE_CHECKING:  # every server process imports this module, and none needs the config
+    from fmbench_lib.config import Experiment
+
+Status = Literal["creating", "in_service", "failed", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where one experiment answers, and everything needed to take it down. Times in Unix seconds.
+
+    `urls` holds one full address per copy, as clients send to it. `owned` is True where this run made the endpoint and
+    must delete it. `resources` is what the platform needs to find again what it made. `model` is the name to send.
+    """
+
+    experiment_name: str
+    platform: str
+    urls: tuple[str, ...] = ()
+    owned: bool = False
+    status: Status = "creating"
+    resources: tuple[dict[str, Any], ...] = ()
+    created_at: float | None = None
+    in_service_at: float | None = None
+    deleted_at: float | None = None
+    error: str | None = None
+    log_files: tuple[str, ...] = ()
+    model: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Endpoint:
+        """The inverse of `to_dict`; keys it doesn't know (a later version's) are left out."""
+        known = {field.name for field in fields(cls)}
+        given: dict[str, Any] = {key: values[key] for key in values if key in known}
+        given.update({key: tuple(given[key]) for key in ("urls", "resources", "log_files") if key in given})
+        return cls(**given)
+
+
+@dataclass(frozen=True, slots=True)
+class DeployContext:
+    """What a platform is given beside the experiment.
+
+    `folders` is where model files are looked for. `record` keeps an endpoint; a platform calls it with whatever it has
+    made *before* it waits. `say` shows a line to a person. `probe(url, model)` sends one real request with the
+    experiment's codec to an address and raises EndpointError where the answer is no success.
+    """
+
+    run_id: str
+    log_folder: Path
+    folders: Sequence[Path]
+    record: Callable[[Endpoint], None]
+    say: Callable[[str], None]
+    probe: Callable[[str, str | None], None]
+
+
+class Platform(Protocol):
+    """Deploys an experiment, watches it and takes it down. It keeps no state: any process can do any of it."""
+
+    def deploy(self, experiment: Experiment, context: DeployContext) -> Endpoint:
+        """The experiment's endpoint, in service; raises DeployError, having left nothing running."""
+        ...
+
+    def alive(self, endpoint: Endpoint) -> bool:
+        """Whether every address of the endpoint still answers."""
+        ...
+
+    def why_dead(self, endpoint: Endpoint) -> str:
+        """One line: what is wrong with an endpoint that is not alive; empty where nothing is."""
+        ...
+
+    def delete(self, endpoint: Endpoint) -> Endpoint:
+        """Take down what the run made, seen to be gone; may be called again. Raises DeployError where it is not."""
+        ...
+
+
+# A new platform is a module with a `PLATFORM`, and one line here.
+_PLATFORMS = {
+    "local": "fmbench_lib.deploy.local",
+    "endpoint": "fmbench_lib.deploy.endpoint",
+}
+
+
+def platform(name: str) -> Platform:
+    """The platform of that name; raises DeployError for an unknown one."""
+    module = _PLATFORMS.get(name)
+    if module is None:
+        raise DeployError(f"platform {name!r} is not one that can be deployed to; there are: {', '.join(_PLATFORMS)}")
+    found: Platform = import_module(module).PLATFORM
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePeriod:
+    """From when to when an endpoint stood, in Unix seconds: what a bill is made from."""
+
+    experiment_name: str
+    owned: bool
+    in_service_at: float | None
+    deleted_at: float | None
+
+    def seconds(self, now: float) -> float | None:
+        """How long it has stood (until `now` where it still does); None where it never was in service."""
+        if self.in_service_at is None:
+            return None
+        return max(0.0, (now if self.deleted_at is None else self.deleted_at) - self.in_service_at)
+
+
+def deployed(endpoints: Iterable[Endpoint]) -> dict[str, ServicePeriod]:
+    """The period in service of each experiment's endpoint, by experiment name."""
+    return {
+        endpoint.experiment_name: ServicePeriod(
+            endpoint.experiment_name, endpoint.owned, endpoint.in_service_at, endpoint.deleted_at
+        )
+        for endpoint in endpoints
+    }
+
+
+def still_standing(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+    """The endpoints that were made by the run and not taken down yet: what may still cost money."""
+    return [endpoint for endpoint in endpoints if endpoint.owned and endpoint.deleted_at is None]

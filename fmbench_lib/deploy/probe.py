@@ -1,0 +1,41 @@
+"""Readiness is a real request: what a health page says of itself is not yet an answer."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from urllib.parse import urlsplit
+
+from fmbench_lib.errors import EndpointError
+from fmbench_lib.predictors.base import HttpResponse, Predictor
+
+_PROMPT = "Say hello."
+
+
+def probe(predictor: Predictor, timeout: float = 60.0) -> None:
+    """Send one request with the experiment's own codec and parameters and read the whole answer.
+
+    Raises EndpointError, with the address and what came instead, when that is no success.
+    """
+    request = predictor.encode(_PROMPT)
+    parts = urlsplit(request.url)
+    where = f"{parts.scheme}://{parts.netloc}"
+    host, port = parts.hostname or "", parts.port
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=ssl.create_default_context())
+    else:
+        connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    try:
+        connection.request(request.method, target, request.body, dict(request.headers))
+        answer = connection.getresponse()
+        headers = tuple((name.lower(), value) for name, value in answer.getheaders())
+        response = HttpResponse(answer.status, headers, answer.read())
+    except (OSError, http.client.HTTPException) as error:
+        raise EndpointError(f"{where} does not answer: {error or type(error).__name__}") from error
+    finally:
+        connection.close()
+    completion = predictor.decode(response)
+    if completion.error_class is not None:
+        raise EndpointError(f"{where}: {completion.error_message} ({completion.error_class})")
