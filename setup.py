@@ -34,7 +34,7 @@ class BuildWithShippedFiles(build_py):
 version = re.search(r'__version__ = "(.+)"', (ROOT / "fmbench_lib" / "__init__.py").read_text())
 assert version is not None
 
-LOCAL = ["xllamacpp==2026.10.11549", "gguf>=0.17,<1"]
+LOCAL = ["xllamacpp==2026.10.11549"]
 NOTEBOOK = ["jupyterlab>=4.4,<5"]
 SAGEMAKER = ["boto3>=1.40,<2"]
 EVALUATE = ["rapidfuzz>=3.10,<4"]

@@ -1,3 +1,3 @@
-"""fmbench: which model, on which serving stack and instance, at which load, gives the latency I need for the least money."""
+"""fmbench: which model, on which stack and instance, at which load, gives this latency for the least money?"""
 
 __version__ = "0.1.0"

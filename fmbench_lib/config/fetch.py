@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from fmbench_lib.errors import InputError
+from fmbench_lib.weights import cache_folder
 
 _TIMEOUT_S = 60.0
-
-
-def cache_folder() -> Path:
-    """Where fmbench keeps what it fetched: `$FMBENCH_CACHE`, else `~/.cache/fmbench`."""
-    return Path(os.environ.get("FMBENCH_CACHE") or Path.home() / ".cache" / "fmbench")
 
 
 def local_config(source: str) -> str:

@@ -1,0 +1,275 @@
+"""The command line: parses, calls, prints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fmbench_lib import __version__, live
+from fmbench_lib.config import shipped_configs, validate_paths
+from fmbench_lib.config.fetch import local_config
+from fmbench_lib.errors import FmbenchError, InputError
+from fmbench_lib.run import ARGUMENTS_VARIABLE, Run, create_run, reopen_run
+from fmbench_lib.workspace import Workspace, read_json
+
+INTERRUPTED = 130
+BAD_INPUT = 2
+_COMMANDS = ("run", "validate", "plan", "report", "cleanup", "configs")
+_PLAIN_SECONDS = 10.0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole grammar of the command line; its reference in the docs is made from this."""
+    top = argparse.ArgumentParser(
+        prog="fmbench",
+        description="Which model, on which serving stack and instance, at which load, gives this latency for the "
+        "least money? `fmbench --config-file X` runs a benchmark; the subcommands do what lies around it.",
+        epilog="Exit codes: 0 all done and every level valid · 1 the run went through, but an experiment or level "
+        "failed or is invalid · 2 bad input, nothing was started · 130 interrupted.",
+    )
+    top.add_argument("--version", action="version", version=f"fmbench {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    run = commands.add_parser("run", help="run a benchmark (also without the word `run`)")
+    run.add_argument("config", nargs="?", help="the config, as with --config-file")
+    run.add_argument("--config-file", metavar="X", help="a path, an s3:// or https:// address, or a shipped config")
+    run.add_argument("--resume", metavar="RUN_DIR", help="go on with an unfinished run at the first thing not done")
+    run.add_argument("--steps", metavar="LIST", help="only these steps, such as 0-3 or 4")
+    run.add_argument("--verbose", action="store_true", help="say more, with tracebacks")
+    _add_run_options(run)
+    validate = commands.add_parser("validate", help="check configs: `<path>: ok`, or what is wrong and what to write")
+    validate.add_argument("paths", nargs="+", metavar="CONFIG", help="config files, or folders of them")
+    _add_arguments(validate)
+    plan = commands.add_parser("plan", help="say what a run would deploy, send, take and cost, without doing any of it")
+    plan.add_argument("config", help="the config, as with --config-file")
+    _add_run_options(plan)
+    report = commands.add_parser("report", help="analyse a run and write its report again, from its records")
+    report.add_argument("run_dir", metavar="RUN_DIR")
+    _add_arguments(report)
+    cleanup = commands.add_parser("cleanup", help="take down whatever a run deployed")
+    cleanup.add_argument("run_dir", metavar="RUN_DIR")
+    commands.add_parser("configs", help="list the configs that ship with fmbench")
+    return top
+
+
+def _add_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "-A", dest="arguments", metavar="KEY=VALUE", action="append", default=[], help="fills {key} in the config"
+    )
+
+
+def _add_run_options(command: argparse.ArgumentParser) -> None:
+    _add_arguments(command)
+    command.add_argument("--role-arn", metavar="ARN", help="fills {role_arn}: the role that endpoints run under")
+    command.add_argument("--local-mode", choices=("yes", "no"), help="yes: read and write local files only")
+    command.add_argument("--write-bucket", metavar="BUCKET", help="fills {write_bucket}")
+    command.add_argument("--tmp-dir", metavar="DIR", help="fills {read_tmpdir} and {write_tmpdir}")
+    command.add_argument("--results-dir", metavar="DIR", help="where run directories are made (default: results/)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and words[0].startswith("-") and words[0] not in ("-h", "--help", "--version"):
+        words.insert(0, "run")
+    options = parser().parse_args(words)
+    if options.command is None:
+        parser().print_help()
+        return BAD_INPUT
+    commands = {
+        "run": run_command,
+        "validate": validate_command,
+        "plan": plan_command,
+        "report": report_command,
+        "cleanup": cleanup_command,
+        "configs": configs_command,
+    }
+    try:
+        return commands[options.command](options)
+    except FmbenchError as error:
+        print(f"fmbench: {error}", file=sys.stderr)
+        return BAD_INPUT if isinstance(error, InputError) else 1
+    except KeyboardInterrupt:
+        print("fmbench: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+# -- commands --------------------------------------------------------------------------------------------------------
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """Run or resume a benchmark and say at the end what was decided and where the report is."""
+    from fmbench_lib.pipeline import run_pipeline, steps_named
+
+    only = steps_named(options.steps) if options.steps else None
+    arguments = _arguments(options.arguments)
+    os.environ[ARGUMENTS_VARIABLE] = json.dumps(arguments)
+    run = reopen_run(Path(options.resume), arguments) if options.resume else _new_run(options, arguments)
+    print(f"run {run.config.general.name}/{run.workspace.run_id}: {run.workspace.path}")
+    for notice in run.loaded.notices:
+        print(f"note: {notice.key}: {notice.message}")
+    display = _Display(run)
+    outcome = run_pipeline(run, display.look, only)
+    display.end()
+    for error in outcome.errors:
+        print(f"fmbench: {error}", file=sys.stderr)
+        if not outcome.interrupted:
+            print(f"  the notebook as far as it went: {run.workspace.notebook(error.step)}", file=sys.stderr)
+    _print_result(run)
+    if outcome.exit_code not in (0, BAD_INPUT) and outcome.errors:
+        print(f"go on with it by: fmbench --resume {_shown(run.workspace.path)}", file=sys.stderr)
+    return outcome.exit_code
+
+
+def _new_run(options: argparse.Namespace, arguments: Mapping[str, str]) -> Run:
+    source = options.config_file or options.config
+    if not source:
+        raise InputError("no config given: write `fmbench --config-file X`; `fmbench configs` lists those that ship")
+    results = Path(options.results_dir) if options.results_dir else None
+    return create_run(local_config(source), results=results, arguments=arguments, standard=_standard(options))
+
+
+def _print_result(run: Run) -> None:
+    workspace = run.workspace
+    if workspace.summary_file.exists():
+        summary = read_json(workspace.summary_file)
+        print(summary["decision"]["text"])
+        for line in summary["attention"]:
+            print(f"note: {line}")
+        print(f"report: {_shown(workspace.report_file)}")
+    from fmbench_lib.steps.cleanup import standing_lines
+
+    for line in standing_lines(run.workspace):
+        print(line)
+
+
+def validate_command(options: argparse.Namespace) -> int:
+    """Check configs; one line each, or one for each mistake."""
+    wrong = 0
+    for checked in validate_paths(options.paths, _arguments(options.arguments)):
+        if not checked.problems:
+            print(f"{checked.path}: ok")
+        for problem in checked.problems:
+            print(f"{checked.path}: {problem}")
+        for notice in checked.notices:
+            print(f"{checked.path}: note: {notice.key}: {notice.message}", file=sys.stderr)
+        wrong += bool(checked.problems)
+    return BAD_INPUT if wrong else 0
+
+
+def plan_command(options: argparse.Namespace) -> int:
+    """Print what a run would do."""
+    from fmbench_lib.steps.plan import plan_text
+
+    print(plan_text(local_config(options.config), _arguments(options.arguments), _standard(options)))
+    return 0
+
+
+def report_command(options: argparse.Namespace) -> int:
+    """Analyse again and write the report again."""
+    from fmbench_lib.steps.analysis import write_analysis
+
+    run = reopen_run(Path(options.run_dir), _arguments(options.arguments))
+    write_analysis(run)
+    _print_result(run)
+    return 0 if read_json(run.workspace.summary_file)["all_well"] else 1
+
+
+def cleanup_command(options: argparse.Namespace) -> int:
+    """Take down what the run deployed."""
+    from fmbench_lib.steps.cleanup import take_down
+
+    workspace = Workspace(Path(options.run_dir).resolve())
+    workspace.read_run()
+    table = take_down(workspace)
+    for row in table.to_dict("records"):
+        print(f"{row['experiment_name']}: {row['outcome']}" + (f": {row['error']}" if row["error"] else ""))
+    if table.empty:
+        print("this run deployed nothing")
+    return 1 if table["error"].notna().any() else 0
+
+
+def configs_command(_options: argparse.Namespace) -> int:
+    """List what ships."""
+    found = shipped_configs()
+    width = max((len(name) for name, _, _ in found), default=0)
+    for name, _, description in found:
+        print(f"{name:{width}}  {description}")
+    return 0
+
+
+# -- what the options mean -------------------------------------------------------------------------------------------
+
+
+def _arguments(pairs: Sequence[str]) -> dict[str, str]:
+    arguments = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.isidentifier():
+            raise InputError(f"-A {pair}: write -A key=value, with the key as it stands in braces in the config")
+        arguments[key] = value
+    return arguments
+
+
+def _standard(options: argparse.Namespace) -> dict[str, str]:
+    """The standard placeholders that are known; none is invented."""
+    known = {
+        "region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
+        "role_arn": options.role_arn,
+        "write_bucket": options.write_bucket,
+        "read_tmpdir": options.tmp_dir,
+        "write_tmpdir": options.tmp_dir,
+    }
+    return {key: value for key, value in known.items() if value}
+
+
+# -- the live display ------------------------------------------------------------------------------------------------
+
+
+class _Display:
+    """A line that is kept up to date on a terminal; plain lines, now and then, elsewhere."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._step = ""
+        self._begun = 0.0
+        self._live = sys.stdout.isatty()
+        self._last_plain = 0.0
+        self._last_level: Any = None
+
+    def look(self, step: str) -> None:
+        """Show where the run is; called a few times a second."""
+        now = time.monotonic()
+        if step != self._step:
+            self.end()
+            self._step, self._begun = step, now
+            if not self._live:
+                print(f"{step} …", flush=True)
+        figures = live.read(self._run.workspace)
+        text = live.line(figures) if figures else f"{now - self._begun:.0f} s"
+        if self._live:
+            width = shutil.get_terminal_size().columns - 1
+            sys.stdout.write("\r\x1b[K" + f"{step}: {text}"[:width])
+            sys.stdout.flush()
+        elif figures and (figures["number"] != self._last_level or now - self._last_plain > _PLAIN_SECONDS):
+            self._last_plain, self._last_level = now, figures["number"]
+            print(f"  {text}", flush=True)
+
+    def end(self) -> None:
+        """The step is over: leave one line that says how long it took."""
+        if self._step:
+            seconds = time.monotonic() - self._begun
+            sys.stdout.write(("\r\x1b[K" if self._live else "") + f"{self._step}: {seconds:.1f} s\n")
+            sys.stdout.flush()
+        self._step = ""
+
+
+def _shown(path: Path) -> str:
+    """A path as short as it can be shown."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -1,0 +1,188 @@
+"""A run: its config and its directory, opened by whoever works on it and checked to belong together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform as host_platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fmbench_lib import __version__
+from fmbench_lib.config import Config, LoadedConfig, load_config, redacted
+from fmbench_lib.config.redaction import is_secret
+from fmbench_lib.config.shipped import shipped_root
+from fmbench_lib.errors import RunStateError
+from fmbench_lib.workspace import Workspace, create_workspace, runs_of, write_json, write_text
+
+ARGUMENTS_VARIABLE = "FMBENCH_ARGUMENTS"  # how `-A` reaches the notebooks' kernels: it may hold secrets
+_PACKAGES = ("numpy", "pandas", "pyarrow", "papermill", "tokenizers", "xllamacpp", "ipykernel")
+_FINISHED = ("finished",)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A config and the directory its results go to."""
+
+    loaded: LoadedConfig
+    workspace: Workspace
+
+    @property
+    def config(self) -> Config:
+        return self.loaded.config
+
+    @property
+    def seed(self) -> int:
+        return self.config.general.seed
+
+    def begin_step(self, step: str) -> None:
+        """Take note in `run.json` that a step is under way."""
+        started = datetime.now(UTC).isoformat()
+        self.workspace.update_run(steps={step: {"status": "running", "started": started}})
+        self.workspace.log_event("step started", step=step)
+
+    def end_step(self, step: str, status: str, started: float, ended: float, **facts: Any) -> None:
+        """Take note of a step's outcome; times are Unix seconds."""
+        entry = {
+            "status": status,
+            "started": datetime.fromtimestamp(started, UTC).isoformat(),
+            "duration_s": round(ended - started, 3),
+            **facts,
+        }
+        self.workspace.update_run(steps={step: entry})
+        self.workspace.log_event("step ended", step=step, status=status, **facts)
+
+
+def default_results() -> Path:
+    """Where results go when nobody says: `results/` in the current folder, inside a checkout at its root."""
+    root, here = shipped_root(), Path.cwd()
+    in_checkout = (root / "pyproject.toml").exists() and here.is_relative_to(root)
+    return (root if in_checkout else here) / "results"
+
+
+def config_hash(loaded: LoadedConfig) -> str:
+    """SHA-256 of the config's text with its placeholders replaced."""
+    return hashlib.sha256(loaded.text.encode()).hexdigest()
+
+
+def create_run(
+    config_file: str | Path,
+    *,
+    results: Path | None = None,
+    arguments: Mapping[str, str] | None = None,
+    standard: Mapping[str, str] | None = None,
+) -> Run:
+    """Make a new run directory for a config. Raises ConfigError when the config is wrong; then nothing is made."""
+    loaded = load_config(config_file, arguments=arguments, standard=standard)
+    config = loaded.config
+    workspace = create_workspace(results or default_results(), config.general.name)
+    write_text(workspace.config_copy, yaml.safe_dump(redacted(config), sort_keys=False, allow_unicode=True))
+    write_json(
+        workspace.run_file,
+        {
+            "run_id": workspace.run_id,
+            "name": config.general.name,
+            "status": "running",
+            "config_file": str(loaded.path),
+            "config_sha256": config_hash(loaded),
+            "arguments": {key: value for key, value in (arguments or {}).items() if not is_secret(key)},
+            "standard": dict(standard or {}),
+            "seed": config.general.seed,
+            "created": datetime.now(UTC).isoformat(),
+            "versions": _versions(),
+            "host": host_facts(),
+            "notices": [{"key": notice.key, "message": notice.message} for notice in loaded.notices],
+            "steps": {},
+        },
+    )
+    workspace.log_event("run created", config_file=str(loaded.path))
+    return Run(loaded, workspace)
+
+
+def open_run(config_file: str | Path, run_dir: str | Path = "", arguments: Mapping[str, str] | None = None) -> Run:
+    """Open a run that exists: the one in `run_dir`, or with none given the newest unfinished one of this config, or
+    else its newest finished one.
+
+    Raises RunStateError when there is none, or when the config is not the one that the run was made from.
+    """
+    if run_dir:
+        return reopen_run(Path(run_dir), arguments, config_file)
+    loaded = load_config(config_file, arguments=arguments)
+    found = [
+        (workspace, state)
+        for workspace in runs_of(default_results(), loaded.config.general.name)
+        if (state := workspace.read_run())["config_file"] == str(loaded.path)
+    ]
+    if not found:
+        raise RunStateError(
+            f"there is no run of {config_file} below {default_results()}: run the notebook 0_setup first, "
+            f"or give run_dir"
+        )
+    unfinished = [workspace for workspace, state in found if state["status"] not in _FINISHED]
+    return reopen_run((unfinished or [found[0][0]])[0].path, arguments, config_file)
+
+
+def reopen_run(run_dir: Path, arguments: Mapping[str, str] | None = None, config_file: str | Path | None = None) -> Run:
+    """Open the run in `run_dir` with the config it was made from.
+
+    Secrets are not kept in a run: `arguments` or the environment bring again what had been given by `-A`. Raises
+    RunStateError when the config has changed since, or `config_file` names another.
+    """
+    workspace = Workspace(run_dir.resolve())
+    state = workspace.read_run()
+    given = {**state["arguments"], **json.loads(os.environ.get(ARGUMENTS_VARIABLE) or "{}"), **(arguments or {})}
+    loaded = load_config(state["config_file"], arguments=given, standard=state["standard"])
+    if config_hash(loaded) != state["config_sha256"]:
+        raise RunStateError(
+            f"{state['config_file']} has changed since run {workspace.run_id} was made from it: "
+            f"restore it, or start a new run"
+        )
+    if config_file is not None:
+        other = load_config(config_file, arguments=given, standard=state["standard"])
+        if config_hash(other) != state["config_sha256"]:
+            raise RunStateError(f"{run_dir} is a run of {state['config_file']}, not of {config_file}")
+    return Run(loaded, workspace)
+
+
+def _versions() -> dict[str, str]:
+    versions = {"fmbench": __version__, "python": host_platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def host_facts() -> dict[str, Any]:
+    """What the measuring machine is: nothing that names its user or its address."""
+    memory = None
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        memory = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "system": f"{host_platform.system()} {host_platform.release()}",
+        "machine": host_platform.machine(),
+        "processor": _processor(),
+        "cores": cores,
+        "memory_gib": memory,
+        "executable": Path(sys.executable).name,
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return host_platform.processor()

@@ -1,0 +1,325 @@
+"""4_model_metric_analysis: records to figures per level, prices, the decision and the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import yaml
+
+from fmbench_lib.config import redacted, resolve_file
+from fmbench_lib.deploy import Endpoint, still_standing
+from fmbench_lib.errors import PriceFileError, RunStateError
+from fmbench_lib.load.levels import all_levels
+from fmbench_lib.load.records import read_level
+from fmbench_lib.metrics import tables
+from fmbench_lib.metrics.budgets import Budgets
+from fmbench_lib.metrics.cells import rows_of
+from fmbench_lib.metrics.costs import experiment_costs
+from fmbench_lib.metrics.decision import Decision, decide
+from fmbench_lib.metrics.prices import PriceList
+from fmbench_lib.metrics.recommend import recommendations
+from fmbench_lib.report.document import render_markdown
+from fmbench_lib.report.figures.draw import draw_figures
+from fmbench_lib.report.inputs import FailedDeployment, ReportInputs, ReportOptions, RunFacts, StandingEndpoint
+from fmbench_lib.report.summary import summary_document
+from fmbench_lib.run import Run
+from fmbench_lib.steps.deployment import endpoints
+from fmbench_lib.steps.prompts import has_payloads, payload_table
+from fmbench_lib.steps.step import step
+from fmbench_lib.workspace import read_json, replacing, write_json, write_text
+
+if TYPE_CHECKING:
+    from IPython.display import Image
+
+MAIN_COLUMNS = [
+    "experiment_name",
+    "payload_file",
+    "concurrency",
+    "request_rate",
+    "successes",
+    "errors",
+    "transactions_per_minute",
+    "latency_p50",
+    "latency_p95",
+    "TTFT_p50",
+    "TPOT_p50",
+    "price_per_txn",
+    "verdict",
+]
+
+# What an endpoint's machine was doing meanwhile; nothing samples it yet, so that both tables are empty.
+ENDPOINT_METRICS_COLUMNS = ["time", "experiment", "source", "metric", "labels", "value", "unit"]
+ENDPOINT_METRICS_SUMMARY_COLUMNS = ["experiment_name", "payload_file", "load", "metric", "mean", "max", "unit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What the records of a run come to."""
+
+    summary: pd.DataFrame
+    requests: pd.DataFrame
+    slices: pd.DataFrame
+    decision: Decision
+    budgets: Budgets
+    prices: PriceList
+
+
+@step("4_model_metric_analysis")
+def analyze(run: Run) -> pd.DataFrame:
+    """Analyse all records and write tables, figures, report and summary; returns one row per level.
+
+    Raises RunStateError when nothing was measured.
+    """
+    return write_analysis(run)
+
+
+def write_analysis(run: Run) -> pd.DataFrame:
+    """The same, without being a step of the pipeline."""
+    analysis = analysis_of(run)
+    _write_tables(run, analysis)
+    inputs = report_inputs(run, analysis)
+    draw_figures(inputs, run.workspace.figures)
+    _write_documents(run, inputs)
+    return analysis.summary
+
+
+def write_report(run: Run) -> None:
+    """Bring report and summary up to date with what has happened since, from the figures that are there."""
+    analysis = analysis_of(run)
+    costs = _costs(run, analysis)
+    _write_csv(run, "endpoint_per_instance_per_run_costs.csv", costs)
+    _write_documents(run, report_inputs(run, analysis))
+
+
+def analysis_of(run: Run) -> Analysis:
+    """Read the run's records and compute; writes nothing."""
+    paths = [run.workspace.level(*level.key) for level in all_levels(run.config)]
+    levels = [read_level(path) for path in paths if path.exists()]
+    prices = load_prices(run)
+    report = run.config.report
+    budgets = Budgets(
+        latency_budget=report.latency_budget,
+        cost_per_10k_txn_budget=report.cost_per_10k_txn_budget,
+        error_rate_budget=report.error_rate_budget,
+        latency_latitude=report.latency_latitude,
+    )
+    summary = tables.summary_frame(levels, prices)
+    return Analysis(
+        summary=summary,
+        requests=tables.requests_frame(levels),
+        slices=tables.slices_frame(levels, prices),
+        decision=decide(summary, budgets, run.config.metrics.dataset_of_interest),
+        budgets=budgets,
+        prices=prices,
+    )
+
+
+def load_prices(run: Run) -> PriceList:
+    """The prices that ship, with the config's own in their place entry by entry.
+
+    Raises PriceFileError when a file cannot be read or holds something that is no price.
+    """
+    shipped = _read_prices(resolve_file("pricing.yml", config_folder=run.loaded.folder, kind="price file"))
+    pricing = run.config.pricing
+    if isinstance(pricing, Mapping):
+        return shipped.overridden_by(PriceList.from_mapping(pricing, "the config's own prices"))
+    own = resolve_file(pricing, config_folder=run.loaded.folder, kind="price file")
+    return shipped.overridden_by(_read_prices(own))
+
+
+def _read_prices(path: Path) -> PriceList:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise PriceFileError(f"{path}: the price file cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(content, Mapping):
+        raise PriceFileError(f"{path}: a price file holds `pricing: {{instance_based: …, token_based: …}}`")
+    return PriceList.from_mapping(content, path.name)
+
+
+def decision(run: Run) -> str:
+    """The decision of an analysed run, in one sentence."""
+    if not run.workspace.summary_file.exists():
+        raise RunStateError(f"{run.workspace.path} is not analysed yet: run the notebook 4_model_metric_analysis first")
+    text: str = read_json(run.workspace.summary_file)["decision"]["text"]
+    return text
+
+
+def figure(run: Run, name: str) -> Image:
+    """One of the run's pictures, for a notebook."""
+    from IPython.display import Image
+
+    return Image(filename=str(run.workspace.figures / name))  # type: ignore[no-untyped-call]
+
+
+# -- what is written -------------------------------------------------------------------------------------------------
+
+
+def _write_tables(run: Run, analysis: Analysis) -> None:
+    summary, made = analysis.summary, analysis.decision
+    frames = {
+        "all_metrics.csv": analysis.slices,
+        "all_metrics_summary.csv": summary,
+        "per_inference_request_results.csv": analysis.requests,
+        "error_rates.csv": tables.error_rates(summary),
+        "experiment_counts.csv": tables.experiment_counts(summary),
+        "summary_metrics_w_pricing.csv": tables.summary_with_pricing(summary, made),
+        "summary_metrics_for_dataset_best_option.csv": tables.best_option(summary, made),
+        "summary_metrics_for_dataset_best_option_each_instance_type.csv": tables.best_option_each_instance_type(
+            summary, made
+        ),
+        "endpoint_per_instance_per_run_costs.csv": _costs(run, analysis),
+        "endpoint_metrics.csv": pd.DataFrame(columns=ENDPOINT_METRICS_COLUMNS),
+        "endpoint_metrics_summarized.csv": pd.DataFrame(columns=ENDPOINT_METRICS_SUMMARY_COLUMNS),
+    }
+    for name, frame in frames.items():
+        _write_csv(run, name, frame)
+
+
+def _write_csv(run: Run, name: str, frame: pd.DataFrame) -> None:
+    with replacing(run.workspace.metrics(name)) as part:
+        frame.to_csv(part, index=False)
+
+
+def _write_documents(run: Run, inputs: ReportInputs) -> None:
+    write_text(run.workspace.report_file, render_markdown(inputs))
+    attention = attention_lines(run, inputs)
+    document = {**summary_document(inputs), "all_well": not attention, "attention": attention}
+    write_json(run.workspace.summary_file, document)
+
+
+def attention_lines(run: Run, inputs: ReportInputs) -> list[str]:
+    """What went wrong in a run that went through, one line each; empty when every level is there and none invalid."""
+    failed_levels = run.workspace.failed_levels()
+    lines = [f"{one.experiment_name} was not deployed: {one.reason}" for one in inputs.failed_deployments]
+    lines += [f"{_level_name(one)} was not measured: {one['error']}" for one in failed_levels]
+    rows = rows_of(inputs.summary)
+    lines += [f"{_level_name(row)} is invalid: {row['verdict_reasons']}" for row in rows if row["verdict"] == "invalid"]
+    told = {one.experiment_name for one in inputs.failed_deployments} | {_level_name(one) for one in failed_levels}
+    payload_files = set(payload_table(run)["payload_file"]) if has_payloads(run) else None
+    for level in all_levels(run.config, payload_files):
+        name = " · ".join(level.key)
+        if not told & {level.experiment.name, name} and not run.workspace.level(*level.key).exists():
+            lines.append(f"{name} was not measured")
+    return lines
+
+
+def _level_name(row: Mapping[str, Any]) -> str:
+    return f"{row['experiment_name']} · {row['payload_file']} · {row['load']}"
+
+
+# -- what the report is made of --------------------------------------------------------------------------------------
+
+
+def report_inputs(run: Run, analysis: Analysis) -> ReportInputs:
+    """All that the report is made of, from the run directory and the analysis."""
+    known = endpoints(run.workspace)
+    types = {experiment.name: experiment.instance_type for experiment in run.config.experiments}
+    found = [analysis.prices.lookup(name) for name in dict.fromkeys(types.values())]
+    return ReportInputs(
+        run=_run_facts(run),
+        summary=analysis.summary,
+        requests=analysis.requests,
+        decision=analysis.decision,
+        recommendations=recommendations(analysis.summary, analysis.budgets),
+        costs=_costs(run, analysis),
+        prices=[price for price in found if price is not None],
+        failed_deployments=[
+            FailedDeployment(one.experiment_name, types.get(one.experiment_name), one.error or "unknown")
+            for one in known.values()
+            if one.status == "failed" or (one.error and one.in_service_at is None)
+        ],
+        standing=_standing(run, known, types, analysis.prices),
+        notices=_notices(run),
+        config_yaml=yaml.safe_dump(redacted(run.config), sort_keys=False, allow_unicode=True),
+        options=_options(run),
+        figures=run.workspace.figures.name,
+    )
+
+
+def _costs(run: Run, analysis: Analysis) -> pd.DataFrame:
+    served = [one.to_dict() for one in endpoints(run.workspace).values()]
+    return experiment_costs(analysis.summary, served, analysis.prices)
+
+
+def _run_facts(run: Run) -> RunFacts:
+    state = run.workspace.read_run()
+    steps: Mapping[str, Any] = state["steps"]
+    ended = [_ended(one) for one in steps.values()]
+    return RunFacts(
+        run_id=run.workspace.run_id,
+        name=run.config.general.name,
+        model_name=run.config.general.model_name or run.config.general.name,
+        fmbench_version=state["versions"]["fmbench"],
+        written_at=time.time(),
+        seed=state["seed"],
+        config_hash=state["config_sha256"],
+        config_file=state["config_file"],
+        config_copy=run.workspace.config_copy.name,
+        started_at=datetime.fromisoformat(state["created"]).timestamp(),
+        ended_at=max((one for one in ended if one is not None), default=None),
+        host=state["host"],
+        versions=state["versions"],
+        source_data_files=run.config.s3_read_data.source_data_files,
+        evaluations=run.config.model_evaluations if run.config.run_evaluations else None,
+        steps_failed={name: one["error"] for name, one in steps.items() if one.get("error")},
+    )
+
+
+def _ended(state: Mapping[str, Any]) -> float | None:
+    duration = state.get("duration_s")
+    return None if duration is None else datetime.fromisoformat(state["started"]).timestamp() + float(duration)
+
+
+def _standing(
+    run: Run, known: Mapping[str, Endpoint], types: Mapping[str, str | None], prices: PriceList
+) -> list[StandingEndpoint]:
+    """What still costs money; while the cleanup step is still to come, nothing is said of what it will take down."""
+    if run.config.run_steps.get("5_cleanup", True):
+        return []
+    standing = []
+    for one in still_standing(known.values()):
+        price = prices.lookup(types.get(one.experiment_name))
+        standing.append(
+            StandingEndpoint(
+                experiment_name=one.experiment_name,
+                platform=one.platform,
+                instance_type=types.get(one.experiment_name),
+                where=", ".join(one.urls),
+                command=f"fmbench cleanup {run.workspace.path}",
+                hourly=getattr(price, "hourly", None),
+                since=one.in_service_at,
+            )
+        )
+    return standing
+
+
+def _notices(run: Run) -> list[str]:
+    notices = [f"{one.key}: {one.message}" if one.key else one.message for one in run.loaded.notices]
+    if has_payloads(run):
+        facts = read_json(run.workspace.prompts / "payloads.json")
+        notices += facts.get("notices", [])
+        if facts["source"] != "generated":
+            notices.append(f"prompts were taken from {facts['source']}")
+        missing = set().union(*(one.payload_files for one in run.config.experiments)) - set(
+            payload_table(run)["payload_file"]
+        )
+        notices += [f"payload file {name}: no filter makes it, so it was not measured" for name in sorted(missing)]
+    return notices
+
+
+def _options(run: Run) -> ReportOptions:
+    report = run.config.report
+    chart = report.latency_vs_token_len_chart
+    return ReportOptions(
+        title=report.title,
+        transactions=report.txn_count_for_showing_cost,
+        tokens_title=chart.title if chart else None,
+        tokens_y_ticks=chart.y_ticks if chart else None,
+    )

@@ -1,0 +1,104 @@
+"""2_deploy_model: every experiment brought to where it answers."""
+
+from __future__ import annotations
+
+import functools
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from fmbench_lib.config import Experiment
+from fmbench_lib.deploy import DeployContext, Endpoint, platform
+from fmbench_lib.deploy.probe import probe
+from fmbench_lib.errors import FmbenchError
+from fmbench_lib.load.levels import LevelSpec, all_levels
+from fmbench_lib.predictors import predictor_for
+from fmbench_lib.run import Run
+from fmbench_lib.steps.prompts import has_payloads, payload_table
+from fmbench_lib.steps.step import step
+from fmbench_lib.workspace import Workspace, read_json, write_json
+
+
+@step("2_deploy_model")
+def deploy_models(run: Run) -> pd.DataFrame:
+    """Bring every experiment that has levels left to measure to where it answers.
+
+    One that cannot be deployed is reported with its reason; the others go on. Returns a table of endpoints.
+    """
+    missing = {level.experiment.name for level in missing_levels(run)}
+    wanted = [experiment for experiment in run.config.experiments if experiment.name in missing]
+    with ThreadPoolExecutor(max(len(wanted), 1)) as pool:
+        for _ in pool.map(functools.partial(_deploy, run), wanted):
+            pass
+    return endpoint_table(run)
+
+
+def _deploy(run: Run, experiment: Experiment) -> None:
+    service = platform(experiment.platform)
+    known = endpoints(run.workspace).get(experiment.name)
+    if known is not None and known.status == "in_service" and service.alive(known):
+        return
+    if known is not None and known.owned and known.status != "deleted":
+        record(run.workspace, service.delete(known))  # what a killed run left half made
+    context = DeployContext(
+        run_id=run.workspace.run_id,
+        log_folder=run.workspace.logs,
+        folders=(run.loaded.folder, Path.cwd()),
+        record=functools.partial(record, run.workspace),
+        say=lambda line: run.workspace.log_event("deployment", experiment=experiment.name, line=line),
+        probe=lambda url, model: probe(predictor_for(experiment, url, model or experiment.model_id)),
+    )
+    try:
+        record(run.workspace, service.deploy(experiment, context))
+    except FmbenchError as error:
+        made = endpoints(run.workspace).get(experiment.name) or Endpoint(
+            experiment.name, experiment.platform, urls=(), owned=False, status="failed"
+        )
+        if made.owned and made.status != "deleted":
+            made = service.delete(made)
+        record(run.workspace, replace(made, status="failed", error=str(error)))
+        run.workspace.log_event("deployment failed", experiment=experiment.name, error=str(error))
+
+
+def endpoints(workspace: Workspace) -> dict[str, Endpoint]:
+    """What has been deployed or found, by experiment."""
+    path = workspace.endpoints_file
+    return {name: Endpoint.from_dict(facts) for name, facts in read_json(path).items()} if path.exists() else {}
+
+
+def record(workspace: Workspace, endpoint: Endpoint) -> None:
+    """Keep what is known of an endpoint; called before each slow part, so that nothing can be orphaned."""
+    with workspace.locked("endpoints"):
+        known = {name: known.to_dict() for name, known in endpoints(workspace).items()}
+        write_json(workspace.endpoints_file, {**known, endpoint.experiment_name: endpoint.to_dict()})
+    workspace.log_event("endpoint", experiment=endpoint.experiment_name, status=endpoint.status)
+
+
+def endpoint_table(run: Run) -> pd.DataFrame:
+    """One row per endpoint: where it answers, since when, or why not."""
+    rows = [
+        {
+            "experiment_name": endpoint.experiment_name,
+            "platform": endpoint.platform,
+            "status": endpoint.status,
+            "addresses": ", ".join(endpoint.urls),
+            "seconds_to_service": _difference(endpoint.in_service_at, endpoint.created_at),
+            "error": endpoint.error,
+        }
+        for endpoint in endpoints(run.workspace).values()
+    ]
+    return pd.DataFrame(
+        rows, columns=["experiment_name", "platform", "status", "addresses", "seconds_to_service", "error"]
+    )
+
+
+def _difference(later: float | None, earlier: float | None) -> float | None:
+    return None if later is None or earlier is None else later - earlier
+
+
+def missing_levels(run: Run) -> list[LevelSpec]:
+    """The levels that have no file of records yet."""
+    payload_files = set(payload_table(run)["payload_file"]) if has_payloads(run) else None
+    return [level for level in all_levels(run.config, payload_files) if not run.workspace.level(*level.key).exists()]

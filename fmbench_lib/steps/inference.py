@@ -1,0 +1,126 @@
+"""3_run_inference: every level measured that is not measured yet."""
+
+from __future__ import annotations
+
+import functools
+import os
+
+import pandas as pd
+
+from fmbench_lib import live
+from fmbench_lib.config import Experiment
+from fmbench_lib.deploy import Endpoint, platform
+from fmbench_lib.errors import DeployError, WorkerError
+from fmbench_lib.load.levels import LevelSpec, all_levels, deal_prompts
+from fmbench_lib.load.measure import Setting, measure_level
+from fmbench_lib.load.prompts import Deal
+from fmbench_lib.load.records import read_level
+from fmbench_lib.predictors import predictor_for
+from fmbench_lib.run import Run
+from fmbench_lib.steps.deployment import endpoints, missing_levels
+from fmbench_lib.steps.prompts import payload_table, tokenizer_of
+from fmbench_lib.steps.step import step
+from fmbench_lib.workspace import read_rows, write_json
+
+KEY = ("experiment_name", "payload_file", "load")
+
+
+@step("3_run_inference")
+def run_inference(run: Run) -> pd.DataFrame:
+    """Measure every level that is not measured yet, experiment by experiment.
+
+    A level that breaks down is noted with its reason and the next one is measured. Returns a table of all levels.
+    """
+    payloads = payload_table(run)
+    deals = deal_prompts(run.config, dict(zip(payloads["payload_file"], payloads["prompts"], strict=True)))
+    missing = missing_levels(run)
+    served = endpoints(run.workspace)
+    settings: dict[str, Setting] = {}
+    try:
+        for number, level in enumerate(missing, 1):
+            endpoint = served.get(level.experiment.name)
+            if endpoint is None or endpoint.status != "in_service":
+                continue  # its deployment failed, which is reported as such
+            if level.experiment.name not in settings:
+                settings[level.experiment.name] = _setting(run, level.experiment, endpoint)
+            _measure(run, level, deals[level.key], settings[level.experiment.name], endpoint, (number, len(missing)))
+    finally:
+        live.clear(run.workspace)
+    return measured_table(run)
+
+
+def _setting(run: Run, experiment: Experiment, endpoint: Endpoint) -> Setting:
+    load = run.config.load
+    tokenizer = tokenizer_of(run, experiment)
+    return Setting(
+        urls=endpoint.urls,
+        predictor=predictor_for(experiment, endpoint.urls[0], endpoint.model or experiment.model_id),
+        tokenizer=tokenizer,
+        tokenizer_name=tokenizer.name,
+        timeout=experiment.inference_spec.timeout or load.timeout,
+        workers=load.workers if isinstance(load.workers, int) else None,
+        arrival=load.arrival,
+        prompt_reuse=load.prompt_reuse,
+        seed=run.seed,
+        ca_file=os.environ.get("SSL_CERT_FILE"),
+    )
+
+
+def _measure(
+    run: Run, level: LevelSpec, deal: Deal, setting: Setting, endpoint: Endpoint, place: tuple[int, int]
+) -> None:
+    workspace = run.workspace
+    target, failure = workspace.level(*level.key), workspace.failed_level(*level.key)
+    label = f"{level.experiment.name} · {level.payload_file} · {level.load}"
+    payload = list(read_rows(workspace.payload(level.payload_file)))
+    workspace.log_event("level started", level=label)
+    try:
+        service = platform(level.experiment.platform)
+        if endpoint.owned and not service.alive(endpoint):
+            raise DeployError(f"the endpoint is gone: {service.why_dead(endpoint)}")
+        facts = measure_level(
+            level,
+            deal,
+            payload,
+            setting,
+            target,
+            workspace.level_scratch(*level.key),
+            functools.partial(live.publish, workspace, label, *place),
+        )
+    except (WorkerError, DeployError) as error:
+        write_json(failure, {**dict(zip(KEY, level.key, strict=True)), "error": str(error)})
+        workspace.log_event("level failed", level=label, error=str(error))
+        return
+    failure.unlink(missing_ok=True)
+    workspace.log_event("level measured", level=label, stop_reason=facts["stop_reason"])
+
+
+def measured_table(run: Run) -> pd.DataFrame:
+    """One row per level of the config: how many requests were measured, how many failed, or why there are none."""
+    failures = {tuple(one[key] for key in KEY): one["error"] for one in run.workspace.failed_levels()}
+    rows = []
+    for level in all_levels(run.config, set(payload_table(run)["payload_file"])):
+        path = run.workspace.level(*level.key)
+        row: dict[str, object] = dict(zip(KEY, level.key, strict=True))
+        if path.exists():
+            records, facts = read_level(path, columns=["phase", "error"])
+            measured = records[records["phase"] == "measured"]
+            row |= {"measured": True, "requests": len(measured), "errors": int(measured["error"].notna().sum())}
+            row |= {"seconds": facts["ended"] - facts["started"], "ended_by": facts["stop_reason"]}
+        else:
+            row |= {"measured": False, "requests": 0, "errors": 0, "seconds": None}
+            row |= {"ended_by": failures.get(level.key, "not measured")}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def sample_requests(run: Run, count: int = 5) -> pd.DataFrame:
+    """A few measured records of the level that was measured last; times in seconds after the request was due."""
+    paths = sorted(run.workspace.levels(), key=lambda path: path.stat().st_mtime)
+    if not paths:
+        return pd.DataFrame()
+    records, _ = read_level(paths[-1])
+    few = records[records["phase"] == "measured"].head(count)
+    times = few[["sent", "first", "last"]].sub(few["due"], axis=0)
+    columns = ["prompt_tokens", "completion_tokens", "token_source", "stamp_source", "error", "completion"]
+    return pd.concat([few[["request_id"]], times, few[columns]], axis=1)

@@ -1,0 +1,37 @@
+"""What all steps have in common: one process at a time, and a note of what became of each."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+import pandas as pd
+
+from fmbench_lib.run import Run
+
+Step: TypeAlias = Callable[[Run], pd.DataFrame]
+
+
+def step(name: str) -> Callable[[Step], Step]:
+    """Keep other processes out, and take note in `run.json` of what became of the step."""
+
+    def decorate(function: Step) -> Step:
+        @functools.wraps(function)
+        def wrapped(run: Run) -> pd.DataFrame:
+            with run.workspace.locked("step"):
+                started = time.time()
+                run.begin_step(name)
+                try:
+                    table = function(run)
+                except BaseException as error:
+                    status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+                    run.end_step(name, status, started, time.time(), error=f"{type(error).__name__}: {error}")
+                    raise
+                run.end_step(name, "done", started, time.time())
+                return table
+
+        return wrapped
+
+    return decorate

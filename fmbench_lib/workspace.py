@@ -1,0 +1,220 @@
+"""Where everything of a run is kept. Every file name of a run directory is spelt here and only here.
+
+Files appear under their names only when they are whole: they are written beside, synchronised and renamed, so that a
+killed process leaves either the old content or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from fmbench_lib.errors import RunStateError
+
+RUN_ID_FORMAT = "%Y%m%d-%H%M%SZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """One run directory."""
+
+    path: Path
+
+    # -- names -------------------------------------------------------------------------------------------------
+
+    @property
+    def run_id(self) -> str:
+        return self.path.name
+
+    @property
+    def run_file(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def config_copy(self) -> Path:
+        return self.path / "config.yml"
+
+    @property
+    def events_file(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def progress_file(self) -> Path:
+        return self.path / "progress.json"
+
+    @property
+    def endpoints_file(self) -> Path:
+        return self.path / "endpoints.json"
+
+    @property
+    def summary_file(self) -> Path:
+        return self.path / "summary.json"
+
+    @property
+    def report_file(self) -> Path:
+        return self.path / "report.md"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    @property
+    def prompts(self) -> Path:
+        return self.path / "prompts"
+
+    @property
+    def requests(self) -> Path:
+        return self.path / "requests"
+
+    def notebook(self, step: str) -> Path:
+        return self.path / "notebooks" / f"{step}.ipynb"
+
+    def payload(self, payload_file: str) -> Path:
+        return self.prompts / quote(payload_file, safe=" ")
+
+    def metrics(self, name: str) -> Path:
+        return self.path / "metrics" / name
+
+    def level(self, experiment: str, payload_file: str, load: str) -> Path:
+        """A level's records; the file's existence means that the level is done."""
+        folder = self.requests / quote(experiment, safe=" ") / quote(Path(payload_file).stem, safe=" ")
+        return folder / f"{quote(load, safe=' ')}.parquet"
+
+    def failed_level(self, experiment: str, payload_file: str, load: str) -> Path:
+        """Why a level has no records, where that is so."""
+        return self.level(experiment, payload_file, load).with_suffix(".failed.json")
+
+    def level_scratch(self, experiment: str, payload_file: str, load: str) -> Path:
+        """Where a level is under way; what an earlier attempt left there is of no use."""
+        return self.level(experiment, payload_file, load).with_suffix(".part")
+
+    def levels(self) -> list[Path]:
+        """The records of all finished levels, in order of their names."""
+        return sorted(self.requests.rglob("*.parquet"))
+
+    def failed_levels(self) -> list[dict[str, Any]]:
+        return [read_json(path) for path in sorted(self.requests.rglob("*.failed.json"))]
+
+    # -- the run's state ---------------------------------------------------------------------------------------
+
+    def read_run(self) -> dict[str, Any]:
+        """What `run.json` says. Raises RunStateError when this is no run directory."""
+        if not self.run_file.exists():
+            raise RunStateError(f"{self.path}: not a run directory: there is no run.json in it")
+        return read_json(self.run_file)
+
+    def update_run(self, **changes: Any) -> dict[str, Any]:
+        """Change keys of `run.json`; a mapping is merged into the one that is there."""
+        run = self.read_run()
+        for key, value in changes.items():
+            run[key] = {**run[key], **value} if isinstance(value, Mapping) and isinstance(run.get(key), dict) else value
+        write_json(self.run_file, run)
+        return run
+
+    def log_event(self, event: str, **facts: Any) -> None:
+        """Append one line to `events.jsonl`."""
+        line = json.dumps({"time": datetime.now(UTC).isoformat(), "event": event, **facts})
+        with self.events_file.open("a") as file:
+            file.write(line + "\n")
+
+    @contextlib.contextmanager
+    def locked(self, name: str, patience: float = 15.0) -> Iterator[None]:
+        """Keep other processes out of the same work on this run; a dead process's lock is gone with it.
+
+        Raises RunStateError when another process still holds it after `patience` seconds.
+        """
+        with (self.path / f".{name}.lock").open("w") as file:
+            deadline = time.monotonic() + patience
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise RunStateError(f"{self.path}: another process is at work on this run") from None
+                    time.sleep(0.1)
+            yield
+
+
+def create_workspace(results: Path, name: str, now: datetime | None = None) -> Workspace:
+    """A new run directory below `results`, named by its start time (UTC); two runs of a second get different names."""
+    folder = results / quote(name, safe=" ")
+    moment = now or datetime.now(UTC)
+    for attempt in range(100):
+        path = folder / (moment.strftime(RUN_ID_FORMAT) + (f"-{attempt + 1}" if attempt else ""))
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        for part in ("notebooks", "prompts", "requests", "metrics", "figures", "logs"):
+            (path / part).mkdir()
+        return Workspace(path.resolve())
+    raise RunStateError(f"{folder}: no new run directory could be made")
+
+
+def runs_of(results: Path, name: str) -> list[Workspace]:
+    """The runs of one name, newest first."""
+    folder = results / quote(name, safe=" ")
+    runs = [Workspace(path.resolve()) for path in folder.glob("*Z*") if (path / "run.json").exists()]
+    return sorted(runs, key=lambda run: run.run_id, reverse=True)
+
+
+def payload_names(workspace: Workspace) -> list[str]:
+    """The payload files that a run has."""
+    return [unquote(path.name) for path in sorted(workspace.prompts.glob("*.jsonl"))]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write strict JSON (no NaN) as a whole or not at all."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    with replacing(path) as part:
+        part.write_text(text)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a file beside `path` to write to; on success it takes the place of `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a JSON-lines file, one by one."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def write_rows(path: Path, rows: Iterator[Mapping[str, Any]]) -> None:
+    """A JSON-lines file of these objects."""
+    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
