@@ -1,0 +1,1 @@
+"""The pictures of a run, each drawn from the frames alone."""

@@ -1,0 +1,146 @@
+"""Price-performance: what each level of the dataset of interest costs, against how long its requests take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from fmbench_lib.report.figures.labels import Label, place_labels
+from fmbench_lib.report.figures.panels import nothing
+from fmbench_lib.report.figures.style import (
+    BEYOND,
+    BUDGET,
+    GREY,
+    INK,
+    Look,
+    experiment_keys,
+    headline,
+    key,
+    legend_below,
+    logarithmic,
+    new_figure,
+    plain_numbers,
+    wide_range,
+)
+from fmbench_lib.report.figures.trade import Point, Trade
+from fmbench_lib.report.loads import is_rate
+from fmbench_lib.report.numbers import dollars, plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+MARKERS = {"valid": "o", "degraded": "^", "invalid": "X"}
+
+
+def draw_business(trade: Trade, look: Mapping[str, Look], model: str) -> Figure:
+    """One line per experiment, one point per level; budgets as lines, verdicts as markers, the best level ringed."""
+    if not trade.points:
+        return nothing(f"{model}: {trade.title}", "\n".join(["There is no level to show.", *trade.left_out]))
+    figure = new_figure(10, 6.3 + 0.1 * max(0, len(trade.experiments) - 4))
+    axes = figure.subplots()
+    headline(figure, f"{model}: {trade.title}", _explanation(trade))
+    for name in trade.experiments:
+        _draw_experiment(axes, [point for point in trade.points if point.experiment == name], look[name])
+    _scales(axes, trade)
+    _budget_lines(axes, trade)
+    _legend(figure, trade, look)
+    _labels(axes, trade, look)
+    return figure
+
+
+def _explanation(trade: Trade) -> str:
+    rates = [is_rate(point.row) for point in trade.points]
+    what = "requests per second" if all(rates) else "requests in flight" + (" or per second" if any(rates) else "")
+    better = "cheaper is lower" if trade.priced else "more is higher"
+    bars = " Bars: 95% CI of p95." if any(point.interval for point in trade.points) else ""
+    said = f"One point per level; its label: {what}. Faster is further left, {better}.{bars}"
+    return " ".join([said, *trade.left_out])
+
+
+def _draw_experiment(axes: Axes, points: list[Point], look: Look) -> None:
+    for _, part in groupby(points, key=lambda point: is_rate(point.row)):
+        line = list(part)
+        xs, ys = [point.x for point in line], [point.y for point in line]
+        axes.plot(xs, ys, color=look.colour, linestyle=look.dash, linewidth=1.3, alpha=0.6, zorder=2)
+    for point in points:
+        if point.interval:
+            axes.plot(point.interval, [point.y] * 2, color=look.colour, linewidth=2.6, alpha=0.3, zorder=2.5)
+        face = "white" if point.misses else look.colour
+        size = 100 if point.verdict == "invalid" else 66
+        style: dict[str, Any] = {"facecolor": face, "edgecolor": look.colour, "linewidth": 1.6, "zorder": 4}
+        axes.scatter(point.x, point.y, s=size, marker=MARKERS.get(point.verdict, "o"), **style)
+        if point.best:
+            axes.scatter(point.x, point.y, s=330, facecolor="none", edgecolor=INK, linewidth=1.8, zorder=5)
+
+
+def _scales(axes: Axes, trade: Trade) -> None:
+    ends = [end for point in trade.points if point.interval for end in point.interval]
+    axes.set_xlim(*_scale(axes.xaxis, [point.x for point in trade.points], ends, trade.latency_budget))
+    axes.set_ylim(*_scale(axes.yaxis, [point.y for point in trade.points], [], trade.cost_budget))
+    axes.set_xlabel("latency p95 (s)")
+    axes.set_ylabel(trade.y_title)
+
+
+def _scale(axis: Axis, values: list[float], ends: list[float], budget: float | None) -> tuple[float, float]:
+    """Choose the scale (logarithmic where the values span much) and return its limits; a budget far off is left out."""
+    low, high = min([*values, *ends]), max([*values, *ends])
+    if wide_range(values):
+        near = budget is not None and low / 4 <= budget <= high * 4
+        low, high = (min(low, budget), max(high, budget)) if near and budget else (low, high)
+        logarithmic(axis, low / 1.5, high * 1.7)
+        return low / 1.5, high * 1.7
+    plain_numbers(axis)
+    if budget is not None and budget <= 2 * high:
+        high = max(high, budget)
+    return 0.0, high * 1.14 or 1.0
+
+
+def _budget_lines(axes: Axes, trade: Trade) -> None:
+    """Each budget as a line with what lies beyond it shaded; one outside the view is only named, at its edge."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    line: dict[str, Any] = {"color": BUDGET, "linewidth": 1.3, "linestyle": BEYOND, "zorder": 1}
+    shade: dict[str, Any] = {"color": BUDGET, "alpha": 0.045, "linewidth": 0, "zorder": 0}
+    words: dict[str, Any] = {"fontsize": 9, "color": BUDGET, "textcoords": "offset points", "va": "bottom"}
+    words |= {"annotation_clip": False}
+    latency, cost = trade.latency_budget, trade.cost_budget
+    if latency is not None:
+        x = min(max(latency, left), right)
+        inside = left < x < right
+        if inside:
+            axes.axvline(x, **line)
+        axes.axvspan(x, right, **shade)
+        text = f"latency budget {plain(latency)} s{'' if inside else ' →' if x == right else ' ←'}"
+        near_edge = (axes.transAxes.inverted().transform(axes.transData.transform((x, top)))[0]) > 0.9
+        axes.annotate(text, (x, top), xytext=(0, 4), ha="right" if near_edge else "center", **words)
+    if cost is not None:
+        y = min(max(cost, bottom), top)
+        inside = bottom < y < top
+        if inside:
+            axes.axhline(y, **line)
+        axes.axhspan(y, top, **shade)
+        text = f"cost budget {dollars(cost)}{'' if inside else ' ↑' if y == top else ' ↓'}"
+        axes.annotate(text, (left, y), xytext=(4, 3), ha="left", **words)
+
+
+def _legend(figure: Figure, trade: Trade, look: Mapping[str, Look]) -> None:
+    sign: dict[str, Any] = {"color": GREY, "linestyle": "", "markersize": 7.5}
+    verdicts = {point.verdict for point in trade.points}
+    signs = [key(f"measurement {name}", marker=one, **sign) for name, one in MARKERS.items() if name in verdicts]
+    if any(point.misses for point in trade.points):
+        signs.append(key("misses a budget", marker="o", markerfacecolor="white", **sign))
+    if any(point.best for point in trade.points):
+        ring = sign | {"color": INK, "markersize": 12}
+        signs.append(key("best level", marker="o", markerfacecolor="none", **ring))
+    legend_below(figure, experiment_keys(trade.experiments, look), signs)
+
+
+def _labels(axes: Axes, trade: Trade, look: Mapping[str, Look]) -> None:
+    labels = []
+    for point in sorted(trade.points, key=lambda point: not point.best):
+        said = f"best: {trade.figures(point)}" if point.best else point.label
+        colour = INK if point.best else look[point.experiment].colour
+        labels.append(Label(point.x, point.y, said, colour, bold=point.best))
+    place_labels(axes, labels, [(point.x, point.y) for point in trade.points])

@@ -1,0 +1,62 @@
+"""Every picture of a run, written into one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fmbench_lib.metrics.cells import rows_of
+from fmbench_lib.report.figures.boxes import draw_latency_by_load
+from fmbench_lib.report.figures.business import draw_business
+from fmbench_lib.report.figures.errors import draw_error_rates
+from fmbench_lib.report.figures.page import write_business_page
+from fmbench_lib.report.figures.style import looks, save, styled
+from fmbench_lib.report.figures.token_times import draw_token_times
+from fmbench_lib.report.figures.tokens import draw_tokens_vs_latency
+from fmbench_lib.report.figures.trade import trade_of
+from fmbench_lib.report.inputs import ReportInputs
+from fmbench_lib.report.loads import names_in
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BUSINESS = "business_summary.png"
+BUSINESS_PAGE = "business_summary.html"
+TOKENS = "tokens_vs_latency.png"
+LATENCY_BY_LOAD = "concurrency_vs_inference_latency.png"
+ERROR_RATES = "error_rates.png"
+TOKEN_TIMES = "token_times.png"
+
+
+def draw_figures(inputs: ReportInputs, folder: Path) -> list[Path]:
+    """Draw all pictures and the interactive page into `folder` (made if it is not there); return what was written.
+
+    `token_times.png` is written only where something streamed. A picture with nothing to show says so.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rows, decision, options = rows_of(inputs.summary), inputs.decision, inputs.options
+    look, trade = looks(names_in(rows)), trade_of(inputs.decision, inputs.options.transactions)
+    payload, budgets = decision.payload_file, decision.budgets
+    drawings: dict[str, Callable[[], Figure | None]] = {
+        BUSINESS: lambda: draw_business(trade, look, inputs.run.model_name),
+        TOKENS: lambda: draw_tokens_vs_latency(rows, inputs.requests, options.tokens_title, options.tokens_y_ticks),
+        LATENCY_BY_LOAD: lambda: draw_latency_by_load(rows, inputs.requests, payload, look, budgets.latency_budget),
+        ERROR_RATES: lambda: draw_error_rates(rows, budgets.error_rate_budget),
+        TOKEN_TIMES: lambda: draw_token_times(rows, payload, look),
+    }
+    written = []
+    with styled():
+        for name, draw in drawings.items():
+            figure = draw()
+            if figure is not None:
+                written.append(save(figure, folder / name))
+    page = folder / BUSINESS_PAGE
+    written.append(write_business_page(trade, look, inputs.run.model_name, decision.text, page))
+    return written
+
+
+def has_token_times(inputs: ReportInputs) -> bool:
+    """Whether `token_times.png` is among the pictures of these inputs."""
+    own = inputs.summary[inputs.summary["payload_file"] == inputs.decision.payload_file]
+    return bool(own["TTFT_p95"].notna().any())

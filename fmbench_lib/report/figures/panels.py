@@ -1,0 +1,53 @@
+"""Small multiples: a panel for each experiment, all with the same scales."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from fmbench_lib.report.figures.style import headline, new_figure, say, short_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def panels(count: int, height: float = 2.9) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` panels that share their axes, and the panels."""
+    columns = 1 if count == 1 else 2 if count in (2, 4) else 3
+    rows = -(-count // columns)
+    figure = new_figure(10, 1.1 + (max(height, 4.4) if rows == 1 else height * rows))
+    grid = figure.subplots(rows, columns, sharex=False, sharey=True, squeeze=False)
+    engine: Any = figure.get_layout_engine()
+    engine.set(w_pad=0.07, h_pad=0.06)
+    axes: list[Axes] = list(grid.flat)
+    for unused in axes[count:]:
+        unused.set_visible(False)
+    return figure, axes[:count]
+
+
+def name_panels(axes: Sequence[Axes], names: Sequence[str]) -> None:
+    """The experiment's name over each panel."""
+    for panel, name in zip(axes, names, strict=True):
+        longest = 44 if len(names) in (1, 2, 4) else 32
+        panel.set_title(short_name(name, longest), loc="left", fontweight="bold", fontsize=9.5)
+
+
+def outer_labels(axes: Sequence[Axes], x: str, y: str) -> None:
+    """Axis titles where a reader looks for them: below the lowest panels and beside the leftmost ones."""
+    for place, panel in enumerate(axes):
+        spec = panel.get_subplotspec()
+        assert spec is not None
+        columns = spec.get_gridspec().ncols
+        if place + columns >= len(axes):
+            panel.set_xlabel(x)
+        if spec.is_first_col():
+            panel.set_ylabel(y)
+
+
+def nothing(title: str, why: str) -> Figure:
+    """A picture of the same series that has nothing to show, and says why."""
+    figure = new_figure(10, 2.2)
+    headline(figure, title)
+    say(figure, figure.subplots(), why)
+    return figure

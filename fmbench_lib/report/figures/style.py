@@ -1,0 +1,210 @@
+"""One look for all pictures: type, colours that everybody can tell apart, and files that are always closed."""
+
+from __future__ import annotations
+
+import textwrap
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from fmbench_lib.report.markdown import one_line
+from fmbench_lib.report.numbers import plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+INK = "#1f2430"
+GREY = "#6b7280"
+PALE = "#d7dbe0"
+BUDGET = "#b3261e"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6a3d9a", "#7f6a3f")
+"""Okabe and Ito's, yellow and black left out (one is lost on white, the other is the text's), two darker ones added."""
+Dash = Literal["-", "--", ":"]
+DASHES: tuple[Dash, ...] = ("-", "--", ":")
+BEYOND = (0, (6, 3))
+"""The dashes of a budget's line."""
+DPI = 150
+
+_STYLE: dict[str, Any] = {
+    "figure.facecolor": "white",
+    "axes.edgecolor": "#9aa1ab",
+    "axes.labelcolor": INK,
+    "axes.labelsize": 10.5,
+    "axes.titlesize": 10.5,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": "#e6e8eb",
+    "grid.linewidth": 0.8,
+    "text.color": INK,
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+    "xtick.color": "#3d4451",
+    "ytick.color": "#3d4451",
+    "xtick.labelsize": 9.5,
+    "ytick.labelsize": 9.5,
+    "legend.fontsize": 9.5,
+    "legend.frameon": False,
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The colour and the dash of an experiment, the same in every picture of a run."""
+
+    colour: str
+    dash: Dash
+
+
+def looks(experiments: Sequence[str]) -> dict[str, Look]:
+    """A look for each experiment: eight colours, then the same ones dashed, then dotted."""
+    return {
+        name: Look(COLOURS[place % len(COLOURS)], DASHES[place // len(COLOURS) % len(DASHES)])
+        for place, name in enumerate(experiments)
+    }
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """The look of the pictures for the time of a `with`; what was set before is set again afterwards.
+
+    A name may hold letters that the font lacks: they show as boxes, without a warning for each.
+    """
+    import matplotlib as mpl
+    import seaborn as sns
+
+    settings: Any = {**sns.axes_style("whitegrid"), **_STYLE}
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+", category=UserWarning)
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure (inches) that belongs to nobody else: pyplot never hears of it."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    engine: Any = figure.get_layout_engine()
+    engine.set(rect=(0.004, 0.004, 0.992, 0.992))
+    return figure
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write the figure as PNG, drawing it once (`savefig` would draw it twice)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.print_png(path, metadata={"Software": "fmbench"})
+    return path
+
+
+def headline(figure: Figure, title: str, below: str = "") -> None:
+    """The title, set to the left in bold, and a line below it that says what is shown; the axes stay under them."""
+    width, height = figure.get_size_inches()
+    lines = textwrap.wrap(one_line(title), int(width * 9.2)) or [""]
+    small = textwrap.wrap(below, int(width * 14))
+    top = height - 0.1
+    left: dict[str, Any] = {"va": "top", "ha": "left", "in_layout": False}
+    figure.text(0.012, top / height, "\n".join(lines), fontsize=12.5, fontweight="bold", **left)
+    top -= 0.23 * len(lines)
+    figure.text(0.012, top / height, "\n".join(small), fontsize=9.5, color=GREY, linespacing=1.35, **left)
+    _reserve(figure, above=0.2 + 0.23 * len(lines) + 0.19 * len(small))
+
+
+def key(label: str, **style: Any) -> Line2D:
+    """An entry of a legend."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], label=label, **style)
+
+
+def experiment_keys(experiments: Sequence[str], look: Mapping[str, Look]) -> list[Line2D]:
+    """The entries that name the experiments by the colour and the dash of their lines."""
+    return [
+        key(short_name(name, 40), color=look[name].colour, linestyle=look[name].dash, linewidth=2.2)
+        for name in experiments
+    ]
+
+
+def legend_below(figure: Figure, *groups: Sequence[Line2D]) -> None:
+    """Legends under the axes, one block per group, each in as many columns as its longest entry allows."""
+    width, height = figure.get_size_inches()
+    bottom = 0.06
+    for entries in reversed([group for group in groups if group]):
+        longest = max(len(str(entry.get_label())) for entry in entries)
+        columns = max(1, min(len(entries), int(width * 12.4 / (longest + 7))))
+        figure.legend(
+            handles=list(entries),
+            loc="lower left",
+            bbox_to_anchor=(0.006, bottom / height),
+            borderaxespad=0,
+            borderpad=0.2,
+            ncols=columns,
+            columnspacing=1.8,
+            handletextpad=0.6,
+        ).set_in_layout(False)
+        bottom += 0.2 * -(-len(entries) // columns) + 0.06
+    _reserve(figure, below=bottom + 0.04)
+
+
+def _reserve(figure: Figure, above: float = 0, below: float = 0) -> None:
+    """Keep the axes out of so many inches at the top or at the bottom, beside what is kept free already."""
+    engine: Any = figure.get_layout_engine()
+    left, bottom, width, height = engine.get()["rect"]
+    inches = figure.get_figheight()
+    engine.set(rect=(left, bottom + below / inches, width, height - (above + below) / inches))
+
+
+def short_name(name: str, longest: int = 38) -> str:
+    """A name that fits: a long one loses its middle, since its ends tell it from its neighbours."""
+    flat = one_line(name)
+    if len(flat) <= longest:
+        return flat
+    tail = (longest - 1) // 2
+    return f"{flat[: longest - 1 - tail]}…{flat[-tail:]}"
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Numbers on the axis as one writes them (0.05, 2, 1,500), also on a logarithmic one."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    def written(value: float, _: Any) -> str:
+        return f"{value:,.0f}" if abs(value) >= 1000 else plain(round(value, 12))
+
+    axis.set_major_formatter(FuncFormatter(written))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def logarithmic(axis: Axis, low: float, high: float) -> None:
+    """A logarithmic axis from `low` to `high` with enough numbers on it, however short its range."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    horizontal = axis.axis_name == "x"  # type: ignore[attr-defined]
+    (axis.axes.set_xscale if horizontal else axis.axes.set_yscale)("log")
+    (axis.axes.set_xlim if horizontal else axis.axes.set_ylim)(low, high)
+    numbers = (1, 2, 5) if high / low < 300 else (1, 3) if high / low < 3000 else (1,)
+    axis.set_major_locator(LogLocator(base=10, subs=numbers))
+    axis.set_minor_locator(NullLocator())
+    plain_numbers(axis)
+
+
+def wide_range(values: Sequence[float], factor: float = 8) -> bool:
+    """Whether positive values span so much that a linear axis would crowd the small ones."""
+    known = [value for value in values if value > 0]
+    return bool(known) and len(known) == len(values) and max(known) > factor * min(known)
+
+
+def say(figure: Figure, axes: Axes, text: str) -> None:
+    """A picture that has nothing to draw says why."""
+    axes.set_axis_off()
+    wrapped = "\n".join("\n".join(textwrap.wrap(line, int(figure.get_figwidth() * 9))) for line in text.split("\n"))
+    middle: dict[str, Any] = {"ha": "center", "va": "center", "transform": axes.transAxes}
+    axes.text(0.5, 0.5, wrapped, fontsize=13, color=INK, linespacing=1.6, **middle)

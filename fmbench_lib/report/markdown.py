@@ -1,0 +1,107 @@
+"""The few pieces of Markdown that a report is made of, right in a plain viewer and safe for text of any origin.
+
+Names, error messages and whatever a server said go through `escape` or `code` before they reach a page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from fmbench_lib.report.numbers import MISSING
+
+_SPECIAL = re.compile(
+    r"[\\`*\[\]<>#$~|]"
+    r"|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"  # within a word an underscore is itself
+    r"|&(?=#?\w+;)"
+    r"|^[-+](?=\s)|(?<=^\d)[.)](?=\s)|(?<=^\d\d)[.)](?=\s)"  # a list's beginning
+    r"|(?<=:)(?=//)|(?<=www)(?=\.)"  # the middle of an address, or a viewer makes a link of it
+)
+_INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
+
+
+def one_line(text: str, longest: int = 300) -> str:
+    """The text on one line without control characters, cut in the end if it is longer than `longest`."""
+    flat = " ".join(_INVISIBLE.sub(" ", text).split())
+    return flat if len(flat) <= longest else flat[: longest - 1].rstrip() + "…"
+
+
+def escape(text: str, longest: int = 300) -> str:
+    """Text that shows as it is: nothing in it is read as Markdown, HTML or a formula."""
+    return _SPECIAL.sub(r"\\\g<0>", one_line(text, longest))
+
+
+def code(text: str, longest: int = 300) -> str:
+    """Text as code; as escaped text if it has a pipe, which code in a table cannot hold in every viewer."""
+    flat = one_line(text, longest)
+    if not flat:
+        return MISSING
+    if "|" in flat:
+        return escape(flat, longest)
+    runs = [len(run) for run in re.findall(r"`+", flat)]
+    ticks = "`" * (max(runs, default=0) + 1)
+    pad = " " if runs else ""
+    return f"{ticks}{pad}{flat}{pad}{ticks}"
+
+
+def bold(markdown: str) -> str:
+    """Markdown in bold."""
+    return f"**{markdown}**"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterable[int] = ()) -> str:
+    """A pipe table of cells that are Markdown already; the columns in `numeric` are set to the right.
+
+    An empty cell becomes a dash. A pipe may stand in a cell only as `escape` left it.
+    """
+    right = set(numeric)
+    rule = ["---:" if place in right else "---" for place in range(len(header))]
+    lines = [_row(header), _row(rule)]
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"a row of {len(row)} cells under {len(header)} columns: {row!r}")
+        lines.append(_row([cell or MISSING for cell in row]))
+    return "\n".join(lines)
+
+
+def frame(
+    cells: pd.DataFrame, *, as_code: Iterable[str] = (), to_the_right: Iterable[str] = (), bold_if: str = "✗"
+) -> str:
+    """A frame of plain texts as a pipe table; a cell that ends in `bold_if` is bold, no cell is read as Markdown."""
+    codes = set(as_code)
+
+    def written(column: str, cell: str) -> str:
+        if cell == MISSING:
+            return cell
+        said = code(cell) if column in codes else escape(cell, longest=2000)
+        return bold(said) if cell.endswith(bold_if) else said
+
+    columns = [str(name) for name in cells.columns]
+    rows = [[written(*pair) for pair in zip(columns, row, strict=True)] for row in cells.itertuples(index=False)]
+    right = {columns.index(name) for name in to_the_right if name in columns}
+    return table([escape(name) for name in columns], rows, right)
+
+
+def bullets(items: Iterable[str]) -> str:
+    """A list of items that are Markdown already."""
+    return "\n".join(f"- {item}" for item in items)
+
+
+def fence(text: str, language: str = "") -> str:
+    """A block of code that no text can close early."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return f"{ticks}{language}\n{text.rstrip()}\n{ticks}"
+
+
+def sentence_list(items: Sequence[str], last: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {last} {items[-1]}"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,71 @@
+"""`summary.json`: what the report says, for programs, in the names of the CSV files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fmbench_lib.metrics.cells import rows_of
+from fmbench_lib.metrics.costs import total
+from fmbench_lib.metrics.prices import InstancePrice, Price
+from fmbench_lib.report.figures.errors import errors_by_class
+from fmbench_lib.report.inputs import ReportInputs
+
+FORMAT = 1
+"""Goes up when a program that reads the file would have to change."""
+
+
+def summary_document(inputs: ReportInputs) -> dict[str, Any]:
+    """Plain types only, None where nothing is known, never NaN: fit for `json.dumps(…, allow_nan=False)`.
+
+    Times in seconds, prices in USD, moments in Unix seconds. `levels` holds the columns of `all_metrics_summary.csv`,
+    `errors_by_class` as a mapping.
+    """
+    rows = rows_of(inputs.summary)
+    decision = inputs.decision.to_dict()
+    found: dict[str, Any] = {
+        "format": FORMAT,
+        "run": inputs.run,
+        "decision": decision,
+        "budgets": inputs.decision.budgets,
+        "dataset_of_interest": inputs.decision.payload_file,
+        "verdicts": {name: sum(row["verdict"] == name for row in rows) for name in ("valid", "degraded", "invalid")},
+        "levels": [{**row, "errors_by_class": errors_by_class(row)} for row in rows],
+        "recommendations": rows_of(inputs.recommendations),
+        "costs": rows_of(inputs.costs),
+        "cost_measuring": total(inputs.costs, "cost_measuring"),
+        "cost_billed": total(inputs.costs, "cost_billed"),
+        "prices": [_price(price) for price in inputs.prices],
+        "failed_deployments": inputs.failed_deployments,
+        "standing": inputs.standing,
+        "notices": inputs.notices,
+    }
+    plain: dict[str, Any] = _plain(found)
+    return plain
+
+
+def _price(price: Price) -> dict[str, Any]:
+    kind = "instance" if isinstance(price, InstancePrice) else "token"
+    return {"kind": kind, **_plain(price)}
+
+
+def _plain(value: Any) -> Any:
+    """The value in JSON's own types, whatever it was made of."""
+    if is_dataclass(value):
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.ndarray):
+        return [_plain(one) for one in value.tolist()]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value if isinstance(value, bool | int | float | str) else str(value)

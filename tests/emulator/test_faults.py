@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from fmbench_lib.emulator.faults import (
+    Fault,
+    FaultKind,
+    FaultRule,
+    asked_fault,
+    parse_fault,
+    parse_fault_rule,
+    share_of,
+)
+from fmbench_lib.errors import InputError
+
+
+@pytest.mark.parametrize("kind", get_args(FaultKind))
+def test_every_kind_has_defaults_that_are_read_back(kind: str) -> None:
+    fault = parse_fault(kind)
+    assert fault.kind == kind
+    assert parse_fault(str(fault)) == fault
+
+
+def test_reset_is_by_bytes_or_by_events() -> None:
+    assert parse_fault("reset:bytes=300") == Fault("reset", bytes=300)
+    assert parse_fault("reset:events=3") == Fault("reset", events=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("explode", "no such kind"),
+        ("reset:seconds=1", "it takes bytes, events"),
+        ("stall:events=soon", "must be numbers"),
+        ("reset:rate=2", "from 0 to 1"),
+        ("reset:every=0", "at least 1"),
+        ("reset:numbers=1;2", "numbers=N"),
+    ],
+)
+def test_a_wrong_one_says_what_is_right(text: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        parse_fault_rule(text)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        FaultRule(Fault("rate_limit", seconds=2.0), rate=0.25),
+        FaultRule(Fault("stall"), every=10),
+        FaultRule(Fault("reset", bytes=10), numbers=(1, 5)),
+        FaultRule(Fault("empty")),
+    ],
+)
+def test_a_rule_is_read_back(rule: FaultRule) -> None:
+    assert parse_fault_rule(str(rule)) == rule
+
+
+def test_a_rate_falls_upon_that_share_of_ids_and_always_upon_the_same() -> None:
+    rule = parse_fault_rule("reset:rate=0.1")
+    chosen = {number for number in range(5000) if rule.selects(1, f"request-{number}", 1)}
+    assert len(chosen) == pytest.approx(500, rel=0.15)
+    assert chosen == {number for number in range(5000) if rule.selects(1, f"request-{number}", 99)}
+    assert chosen != {number for number in range(5000) if rule.selects(2, f"request-{number}", 1)}
+
+
+def test_numbers_and_every() -> None:
+    def chosen(text: str) -> list[int]:
+        return [number for number in range(1, 11) if parse_fault_rule(text).selects(1, "x", number)]
+
+    assert chosen("empty:numbers=2+7") == [2, 7]
+    assert chosen("empty:every=4") == [4, 8]
+    assert chosen("empty") == list(range(1, 11))
+
+
+def test_shares_are_spread_evenly() -> None:
+    shares = sorted(share_of(str(number)) for number in range(1000))
+    assert max(abs(share - place / 1000) for place, share in enumerate(shares)) < 0.05
+
+
+def test_a_request_asks_by_header_or_by_its_prompt() -> None:
+    assert asked_fault({"x-emulate-fault": "stall:events=3"}, "[[fault:empty]]") == Fault("stall", events=3)
+    assert asked_fault({}, "Say this. [[fault:reset:bytes=5]] Please.") == Fault("reset", bytes=5)
+    assert asked_fault({}, "Nothing [[special]] here") is None

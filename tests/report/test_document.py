@@ -1,0 +1,240 @@
+"""The report: its sections and their order, and that what they say is true of the frames they are given."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from fmbench_lib.metrics.budgets import Budgets
+from fmbench_lib.metrics.cells import rows_of
+from fmbench_lib.report.document import render_markdown
+from fmbench_lib.report.inputs import FailedDeployment, ReportOptions, StandingEndpoint
+
+HEADINGS = [
+    "# Results for performance benchmarking SmolLM2-135M-Instruct",
+    "## Summary",
+    "### Latency metrics analysis",
+    "### Failed experiments",
+    "### Model evaluations",
+    "### Endpoint metrics",
+    "### Configuration",
+    "### Experiment cost",
+    "#### Model benchmarking cost",
+    "#### Model evaluation cost",
+    "## Per instance results",
+    "## Plots",
+    "## Every level",
+    "## How good this measurement was",
+    "## Provenance",
+    "### Prices",
+    "## What still costs money",
+    "## Configuration file",
+]
+
+
+def section(report: str, heading: str) -> str:
+    """The text under a heading, up to the next one."""
+    return re.split(r"\n#+ ", report.split(f"{heading}\n", 1)[1], maxsplit=1)[0]
+
+
+def tables_of(report: str) -> list[list[list[str]]]:
+    """Every table of the report as rows of cells."""
+    found: list[list[list[str]]] = []
+    inside = False
+    for line in report.split("\n"):
+        if line.startswith("| "):
+            if not inside:
+                found.append([])
+            found[-1].append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
+        inside = line.startswith("| ")
+    return found
+
+
+@pytest.fixture(scope="module")
+def report(quickstart) -> str:
+    return render_markdown(quickstart)
+
+
+def test_sections_stand_in_their_order(report: str) -> None:
+    assert re.findall(r"^#+ .*$", report, flags=re.M) == HEADINGS
+
+
+def test_every_table_is_whole_and_holds_no_nan(report: str) -> None:
+    found = tables_of(report)
+    assert len(found) >= 10
+    for one in found:
+        assert len({len(row) for row in one}) == 1
+    assert not re.search(r"\b(nan|NaN|None|inf)\b|<NA>", report)
+
+
+def test_the_summary_is_the_decision_with_its_figures(report: str, quickstart) -> None:
+    best = quickstart.decision.winner
+    said = section(report, "## Summary")
+    assert "concurrency 4 is the cheapest of 2 levels" in said
+    assert f"| latency p50, p95, p99 (s) | {best['latency_p50']:.3f}, {best['latency_p95']:.3f}," in said
+    assert "| concurrency | 4 |" in said
+    assert "2026-11-01, unverified" in said
+    assert "[here](figures/business_summary.html)" in said
+    assert "![Price performance comparison](figures/business_summary.png)" in said
+
+
+def test_latency_has_n_and_intervals_or_a_mark(report: str) -> None:
+    said = section(report, "### Latency metrics analysis")
+    rows = [row for one in tables_of(said) for row in one if row[1].startswith("concurrency")]
+    assert [row[2] for row in rows] == ["latency", "TTFT", "TPOT", "ITL"] * 3
+    for row in rows:
+        assert row[3] == ("1,200" if row[2] == "ITL" else "80")
+        assert " to " in row[5]
+        assert " to " in row[6]
+        assert row[7].startswith("≈") == (row[2] != "ITL")
+    assert "ms" in rows[3][5]
+
+
+def test_levels_over_a_budget_are_marked_where_they_fail(report: str, quickstart) -> None:
+    said = section(report, "### Failed experiments")
+    rows = [row for one in tables_of(said) for row in one if row[2] == "concurrency 12"]
+    assert len(rows) == 2
+    for row in rows:
+        assert row[3] == "0%"
+        assert row[4].startswith("**")
+        assert row[4].endswith("✗**")
+        assert "**" not in row[5]
+    assert "2 levels of 6" in said
+    assert "No request failed." in said
+
+
+def test_cost_says_what_was_measured_and_what_is_billed(report: str, quickstart) -> None:
+    said = section(report, "#### Model benchmarking cost")
+    costs = quickstart.costs.iloc[0]
+    assert costs["cost_billed"] == pytest.approx(660 * 0.2016 / 3600)
+    assert "time that is billed is **0.037 USD**" in said
+    assert "11 min 00 s" in said
+
+
+def test_each_dataset_and_instance_has_a_recommendation(report: str) -> None:
+    said = section(report, "## Per instance results")
+    assert "`topics.jsonl`" in said
+    for name in ("payload_en_1-300.jsonl", "payload_en_300-500.jsonl"):
+        assert f"| `{name}` | `m7i.xlarge` | Concurrency 4 of smollm2-llama.cpp gets the most done" in said
+
+
+def test_every_level_is_in_the_table_of_all(report: str, quickstart) -> None:
+    rows = tables_of(section(report, "## Every level"))[0][2:]
+    assert len(rows) == len(quickstart.summary) == 6
+    assert [row[3] for row in rows[:3]] == ["concurrency 1", "concurrency 4", "concurrency 12"]
+
+
+def test_quality_and_provenance(report: str) -> None:
+    said = section(report, "## How good this measurement was")
+    assert "Arrival times are the kernel's" in said
+    assert "counted by the server itself" in said
+    assert "No prompt was sent twice" in said
+    assert "was not calibrated" in said
+    assert "0.10 ms" in said
+    facts = section(report, "## Provenance")
+    for fact in ("| run | 20260930-191203Z |", "| seed | 1 |", "| config hash | 5f0c2a9d |", "| Python | 3.11.13 |"):
+        assert fact in facts
+    assert "unverified" in section(report, "### Prices")
+
+
+def test_each_reason_names_its_levels_or_all(quickstart) -> None:
+    summary = quickstart.summary.assign(verdict="degraded", verdict_reasons="the same for all: do this")
+    said = section(render_markdown(replace(quickstart, summary=summary)), "## How good this measurement was")
+    assert "- the same for all: do this — all 6 levels" in said
+    assert "Of 6 levels: **6 degraded**." in said
+
+
+def test_without_streaming_it_says_why_times_are_absent(build, simulate) -> None:
+    report = render_markdown(build([simulate(streamed=False)]))
+    said = section(report, "### Latency metrics analysis")
+    assert "No response was streamed" in said
+    assert "stream: true" in said
+    assert "token_times.png" not in report
+    assert "| TTFT p50, p95, p99 (s) | – |" in report
+
+
+def test_where_one_of_two_streams_the_other_is_named(build, simulate) -> None:
+    report = render_markdown(build([simulate("one"), simulate("two", streamed=False)]))
+    assert "Responses of `two` were not streamed" in report
+    assert "token_times.png" in report
+
+
+def test_without_prices_nothing_is_free(build, simulate) -> None:
+    inputs = build([simulate(instance_type="unlisted", n=40)], Budgets(latency_budget=5))
+    report = render_markdown(inputs)
+    assert "| price_per_txn (USD) | – |" in report
+    assert "no price listed for unlisted" in report
+    assert "is **not known**, as that of `smollm2-llama.cpp` is not" in report
+    assert "No price is known for `unlisted`" in report
+    assert "0.00 USD" not in report
+
+
+def test_failures_of_all_kinds_are_told(build, simulate) -> None:
+    levels = [simulate(n=30, errors={"timeout": 20, "http_5xx": 10}), simulate("fine", n=30)]
+    failed = [FailedDeployment("gone", "g5.2xlarge", "port 8000 is taken | <b>by us</b>")]
+    inputs = build(levels, Budgets(error_rate_budget=0.0), failed_deployments=failed)
+    report = render_markdown(inputs)
+    said = section(report, "### Failed experiments")
+    assert "**100% ✗**" in said
+    assert "http_5xx: 10, timeout: 20" in said
+    assert "1 experiment could not be measured at all" in said
+    assert "| gone | g5.2xlarge | port 8000 is taken \\| \\<b\\>by us\\</b\\> |" in said
+    assert "> **1 level of 2 is invalid:**" in report
+    assert "> **Not measured:** gone" in report
+
+
+def test_what_still_costs_money_is_told_first_and_last(build, simulate) -> None:
+    command = "fmbench cleanup results/x/20260930-191203Z"
+    left = StandingEndpoint("mine", "local", "m7i.xlarge", "http://127.0.0.1:8000", command, 0.5)
+    report = render_markdown(build([simulate(n=30)], standing=[left]))
+    assert report.index("> **Still costs money:** mine") < report.index("## Summary")
+    said = section(report, "## What still costs money")
+    assert "at 0.50 USD per hour" in said
+    assert f"`{command}`" in said
+
+
+def test_notices_steps_and_evaluations(build, simulate, quickstart) -> None:
+    run = replace(
+        quickstart.run,
+        evaluations="model_eval_all_info.yml",
+        steps_failed={"3_run_inference": "cell 2: it broke"},
+        calibration={"TTFT error p99": "0.4 ms at 64 streams"},
+    )
+    report = render_markdown(build([simulate(n=30)], run=run, notices=["metrics.weights: ignored <x>"]))
+    assert "> **Step 3_run_inference failed:** cell 2: it broke" in report
+    assert "`model_eval_all_info.yml` asks for model evaluations" in report
+    assert "- metrics.weights: ignored \\<x\\>" in report
+    assert "found TTFT error p99: 0.4 ms at 64 streams." in report
+
+
+def test_nothing_measured_is_a_report_too(build) -> None:
+    report = render_markdown(build([], Budgets(latency_budget=1)))
+    assert re.findall(r"^#+ .*$", report, flags=re.M) == HEADINGS
+    assert "Nothing can be decided: no level was measured." in report
+    assert not re.search(r"\b(nan|NaN|None)\b", report)
+
+
+def test_no_output_of_a_model_and_no_html_reaches_the_report(build, simulate) -> None:
+    name = "<img src=x onerror=alert(1)> | `x` *y*"
+    report = render_markdown(build([simulate(name, n=30, errors={"http_5xx": 3}), simulate("b", n=30)]))
+    assert "alert(1)</script>" not in report
+    assert "happened" not in report
+    outside_code = re.sub(r"`[^`\n]*`", "", report)
+    assert not re.search(r"(?<!\\)<[a-z/]", outside_code)
+    for one in tables_of(report):
+        assert len({len(row) for row in one}) == 1
+
+
+def test_rates_and_concurrencies_are_told_apart(build, simulate) -> None:
+    report = render_markdown(build([simulate(concurrency=1, n=30), simulate(rate=0.5, concurrency=None, n=30)]))
+    rows = tables_of(section(report, "## Every level"))[0][2:]
+    assert [row[3] for row in rows] == ["concurrency 1", "0.5 requests/s"]
+
+
+def test_the_title_and_the_number_of_transactions_can_be_chosen(quickstart) -> None:
+    report = render_markdown(replace(quickstart, options=ReportOptions(title="Mine & yours", transactions=1_000_000)))
+    assert report.startswith("# Mine & yours\n")
+    price = rows_of(quickstart.summary)[1]["price_per_txn"]
+    assert f"| price of 1,000,000 transactions (USD) | {price * 1e6:,.2f} |" in report

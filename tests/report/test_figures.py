@@ -1,0 +1,271 @@
+"""The pictures: that each is written and shows something, also where there is little or nothing to show."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fmbench_lib.metrics.budgets import Budgets
+from fmbench_lib.metrics.cells import rows_of
+from fmbench_lib.metrics.decision import decide
+from fmbench_lib.report.figures import style
+from fmbench_lib.report.figures.boxes import draw_latency_by_load
+from fmbench_lib.report.figures.business import draw_business
+from fmbench_lib.report.figures.draw import draw_figures
+from fmbench_lib.report.figures.errors import draw_error_rates, errors_by_class
+from fmbench_lib.report.figures.labels import Label, place_labels
+from fmbench_lib.report.figures.page import write_business_page
+from fmbench_lib.report.figures.style import looks, new_figure, short_name, styled
+from fmbench_lib.report.figures.token_times import draw_token_times
+from fmbench_lib.report.figures.tokens import draw_tokens_vs_latency
+from fmbench_lib.report.figures.trade import trade_of
+from fmbench_lib.report.inputs import ReportInputs, ReportOptions
+from fmbench_lib.report.loads import names_in
+
+ALWAYS = {
+    "business_summary.png",
+    "business_summary.html",
+    "tokens_vs_latency.png",
+    "concurrency_vs_inference_latency.png",
+    "error_rates.png",
+}
+
+
+def pixels(path: Path) -> np.ndarray:
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("L"))
+
+
+def words(figure) -> str:
+    """All that is written in a picture."""
+    from matplotlib.text import Text
+
+    with styled():
+        figure.draw_without_rendering()
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
+def draw(inputs: ReportInputs, folder: Path) -> set[str]:
+    written = draw_figures(inputs, folder)
+    for path in written:
+        assert path.parent == folder
+        if path.suffix == ".png":
+            found = pixels(path)
+            assert found.shape[1] == 10 * style.DPI
+            assert found.std() > 3
+            edges = (found[0], found[-1], found[:, 0], found[:, -1])
+            assert all((edge == 255).all() for edge in edges), f"{path.name} is cut at an edge"
+    return {path.name for path in written}
+
+
+def test_all_pictures_of_a_run_and_nothing_left_behind(quickstart, tmp_path: Path) -> None:
+    import matplotlib as mpl
+    from matplotlib import pyplot
+
+    before = dict(mpl.rcParams)
+    assert draw(quickstart, tmp_path / "figures") == ALWAYS | {"token_times.png"}
+    assert pyplot.get_fignums() == []
+    assert dict(mpl.rcParams) == before
+
+
+def single(simulate):
+    return [simulate(n=25, tokens=(200, 201))], Budgets()
+
+
+def unpriced(simulate):
+    return [simulate(n=25, concurrency=c, instance_type=None, streamed=False) for c in (1, 4)], Budgets(0.1, 1.0, 0.0)
+
+
+def all_failed(simulate):
+    return [simulate(n=20, concurrency=c, errors={"timeout": 12, "http_5xx": 8}) for c in (1, 4)], Budgets(1, 1, 0)
+
+
+def nothing(simulate):
+    return [], Budgets(1.0, 1.0, 0.0)
+
+
+def mixed(simulate):
+    closed = [simulate("$1 <b>|</b> 日本", n=25, concurrency=c) for c in (1, 8)]
+    return [*closed, *(simulate("rates", n=25, rate=r, concurrency=None) for r in (0.5, 2))], Budgets(1.0, 1.0, 0.0)
+
+
+def twelve(simulate):
+    name = "Meta-Llama-3-8B-Instruct-triton-neuronx-tp8-a-very-long-name-of-an-experiment"
+    levels = [simulate(f"{name}-{e}", n=12, concurrency=1, base=0.05 * 1.5**e) for e in range(12)]
+    return levels, Budgets(2.0, 100.0, 0.0)
+
+
+@pytest.mark.parametrize("case", [single, unpriced, all_failed, nothing, mixed, twelve])
+def test_pictures_of_degenerate_runs(case, build, simulate, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(style, "DPI", 50)
+    levels, budgets = case(simulate)
+    drawn = draw(build(levels, budgets), tmp_path)
+    assert drawn >= ALWAYS
+    assert ("token_times.png" in drawn) == (case in (single, mixed, twelve))
+
+
+def test_the_business_picture_says_which_level_is_best_and_names_the_budgets(quickstart) -> None:
+    trade = trade_of(quickstart.decision, 10_000)
+    with styled():
+        said = words(draw_business(trade, looks(trade.experiments), "SmolLM2"))
+    assert "SmolLM2: Price-performance for en_1-300" in said
+    assert "best: concurrency 4, 0.0606 USD, p95 0.586 s" in said
+    assert "latency budget 1 s" in said
+    assert "cost budget 5.00 USD ↑" in said
+    assert "cost of 10,000 transactions (USD)" in said
+    assert "latency p95 (s)" in said
+    assert "misses a budget" in said
+
+
+def test_points_are_the_levels_of_the_dataset(quickstart) -> None:
+    trade = trade_of(quickstart.decision, 100)
+    rows = [row for row in rows_of(quickstart.summary) if row["payload_file"] == "payload_en_1-300.jsonl"]
+    assert [point.x for point in trade.points] == [row["latency_p95"] for row in rows]
+    assert [point.y for point in trade.points] == [row["price_per_txn"] * 100 for row in rows]
+    assert [point.best for point in trade.points] == [False, True, False]
+    assert [point.misses for point in trade.points] == [False, False, True]
+    assert trade.cost_budget == pytest.approx(5 / 100)
+
+
+def test_without_any_price_throughput_stands_in_its_place(build, simulate) -> None:
+    levels, budgets = unpriced(simulate)
+    trade = trade_of(build(levels, budgets).decision)
+    assert not trade.priced
+    assert trade.cost_budget is None
+    assert trade.y_title == "transactions per minute"
+    assert "No level has a price" in " ".join(trade.left_out)
+
+
+def test_levels_left_out_are_counted(build, simulate) -> None:
+    levels = [simulate(n=20), simulate("b", n=20, instance_type="none"), simulate("c", n=5, errors={"dns": 5})]
+    trade = trade_of(build(levels).decision)
+    assert len(trade.points) == 1
+    assert trade.left_out == (
+        "1 level without a single success is not shown.",
+        "1 level without a price is not shown.",
+    )
+
+
+def test_the_page_needs_no_network_and_holds_no_markup_of_names(build, simulate, tmp_path: Path) -> None:
+    levels, budgets = mixed(simulate)
+    decision = build(levels, budgets).decision
+    trade = trade_of(decision)
+    path = tmp_path / "business_summary.html"
+    page = write_business_page(trade, looks(trade.experiments), "SmolLM2", decision.text, path).read_text("utf-8")
+    assert re.findall(r'src="([^"]*)"', page) == ["plotly.min.js"]
+    assert "<b>|</b>" not in page
+    assert "&lt;b&gt;" in page
+    assert "http" not in page
+    assert len(page) < 50_000
+    assert (tmp_path / "plotly.min.js").stat().st_size > 1_000_000
+    assert json.loads(re.search(r'"text":(\["1","8"\])', page).group(1)) == ["1", "8"]
+
+
+def test_no_errors_is_said_in_the_picture(quickstart) -> None:
+    with styled():
+        assert "No errors: all 480 requests at 6 levels succeeded." in words(
+            draw_error_rates(rows_of(quickstart.summary))
+        )
+
+
+def test_errors_are_stacked_by_class(build, simulate) -> None:
+    levels = [simulate(n=50, errors={"timeout": 4, "http_429": 1}), simulate("fine", n=50)]
+    rows = rows_of(build(levels).summary)
+    assert errors_by_class(rows[0]) == {"timeout": 4, "http_429": 1}
+    with styled():
+        figure = draw_error_rates(rows, budget=0.01)
+        said = words(figure)
+    widths = sorted(patch.get_width() for patch in figure.axes[0].patches)
+    assert widths == pytest.approx([2.0, 8.0])
+    for text in ("10% (5 of 50)", "5 of 100 requests failed, at 1 of 2 levels", "timeout", "http_429", "budget: 1%"):
+        assert text in said
+
+
+def test_boxes_show_the_quartiles_and_the_summary_s_p95(quickstart) -> None:
+    rows, payload = rows_of(quickstart.summary), "payload_en_1-300.jsonl"
+    with styled():
+        figure = draw_latency_by_load(rows, quickstart.requests, payload, looks(names_in(rows)), budget=1.0)
+        said = words(figure)
+    axes = figure.axes[0]
+    diamonds = [point.get_offsets()[0][1] for point in axes.collections]
+    assert diamonds == [row["latency_p95"] for row in rows[:3]]
+    own = quickstart.requests.query("payload_file == @payload and load == 'concurrency-4' and in_window and success")
+    tops = [patch.get_path().vertices[:, 1].max() for patch in axes.patches]
+    assert tops[1] == pytest.approx(own["latency"].quantile(0.75))
+    assert "n=80" in said
+    assert "latency (s)" in said
+    assert "budget for p95: 1 s" in said
+
+
+def test_the_scatter_takes_title_and_ticks_from_the_config(quickstart, tmp_path: Path) -> None:
+    rows = rows_of(quickstart.summary)
+    with styled():
+        figure = draw_tokens_vs_latency(rows, quickstart.requests, "Mine, $5 each", [0, 2, 4])
+        assert "Mine, $5 each" in words(figure)
+    axes = figure.axes[0]
+    assert list(axes.get_yticks()) == [0, 2, 4]
+    assert axes.get_ylim()[1] > 4
+    assert sum(len(points.get_offsets()) for points in axes.collections) == int(quickstart.requests["success"].sum())
+    options = ReportOptions(tokens_title="T", tokens_y_ticks=(0, 1))
+    assert options.transactions == 10_000
+
+
+def test_a_large_scatter_is_a_sample_and_says_so(quickstart, monkeypatch) -> None:
+    monkeypatch.setattr("fmbench_lib.report.figures.tokens.MOST_POINTS", 100)
+    with styled():
+        figure = draw_tokens_vs_latency(rows_of(quickstart.summary), quickstart.requests)
+        assert "A sample of 100 of 480 requests." in words(figure)
+
+
+def test_token_times_have_a_row_for_each_kind_of_load(build, simulate) -> None:
+    levels, budgets = mixed(simulate)
+    inputs = build(levels, budgets)
+    rows = rows_of(inputs.summary)
+    with styled():
+        figure = draw_token_times(rows, inputs.decision.payload_file, looks(names_in(rows)))
+        assert figure is not None
+        said = words(figure)
+    assert len(figure.axes) == 4
+    assert "requests per second" in said
+    assert "requests in flight" in said
+    assert "time per output token (ms)" in said
+
+
+def test_looks_are_distinct_and_stay_with_their_experiment() -> None:
+    found = looks([str(number) for number in range(24)])
+    assert len({(look.colour, look.dash) for look in found.values()}) == 24
+    assert looks(["0"])["0"] == found["0"]
+
+
+def test_long_names_keep_both_ends() -> None:
+    assert short_name("a" * 50 + "-7", 20) == "a" * 10 + "…" + "a" * 7 + "-7"
+    assert short_name("short") == "short"
+
+
+def test_labels_do_not_cover_each_other() -> None:
+    with styled():
+        figure = new_figure(6, 4)
+        axes = figure.subplots()
+        axes.set_xlim(0, 10)
+        axes.set_ylim(0, 10)
+        points = [(5.0, 5.0)] * 3 + [(5.1, 5.0)] * 20
+        left_out = place_labels(axes, [Label(x, y, "label", "black") for x, y in points], points)
+        boxes = [text.get_window_extent() for text in axes.texts]
+    assert boxes
+    assert len(boxes) + len(left_out) == len(points)
+    for place, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[place + 1 :])
+
+
+def test_the_winner_of_another_dataset_is_not_ringed(quickstart) -> None:
+    decision = decide(quickstart.summary, Budgets(), "en_300-500")
+    trade = trade_of(decision)
+    assert trade.dataset == "en_300-500"
+    assert sum(point.best for point in trade.points) == 1
+    assert {point.row["payload_file"] for point in trade.points} == {"payload_en_300-500.jsonl"}
