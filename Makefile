@@ -18,7 +18,8 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 docs: $(VENV)/.dev  ## the parts of docs/ that are made from the code
-	$(BIN)/python -m fmbench_lib.config.reference --write docs/configuration.md
+	$(BIN)/python -m fmbench_lib.config.reference docs/configuration.md
+	$(BIN)/python -m fmbench_lib.cli_reference docs/cli.md
 
 bench: $(VENV)/.dev  ## timings of fmbench itself
 	$(BIN)/python benchmarks/notebook_overhead.py

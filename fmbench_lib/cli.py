@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,11 @@ from fmbench_lib import __version__, live
 from fmbench_lib.config import shipped_configs, validate_paths
 from fmbench_lib.config.fetch import local_config
 from fmbench_lib.errors import FmbenchError, InputError
-from fmbench_lib.run import ARGUMENTS_VARIABLE, Run, create_run, reopen_run
+from fmbench_lib.run import ARGUMENTS_VARIABLE, Run, create_run, open_for_reading, reopen_run
 from fmbench_lib.workspace import Workspace, read_json
 
 INTERRUPTED = 130
 BAD_INPUT = 2
-_COMMANDS = ("run", "validate", "plan", "report", "cleanup", "configs")
 _PLAIN_SECONDS = 10.0
 
 
@@ -50,11 +50,13 @@ def parser() -> argparse.ArgumentParser:
     plan.add_argument("config", help="the config, as with --config-file")
     _add_run_options(plan)
     report = commands.add_parser("report", help="analyse a run and write its report again, from its records")
-    report.add_argument("run_dir", metavar="RUN_DIR")
+    report.add_argument("run_dir", metavar="RUN_DIR", help="the run's directory")
     _add_arguments(report)
     cleanup = commands.add_parser("cleanup", help="take down whatever a run deployed")
-    cleanup.add_argument("run_dir", metavar="RUN_DIR")
+    cleanup.add_argument("run_dir", metavar="RUN_DIR", help="the run's directory")
     commands.add_parser("configs", help="list the configs that ship with fmbench")
+    emulate = commands.add_parser("emulate", help="serve an endpoint of known behaviour; `fmbench emulate --help`")
+    emulate.add_argument("options", nargs=argparse.REMAINDER, help="as `fmbench emulate --help` lists them")
     return top
 
 
@@ -78,6 +80,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0].startswith("-") and words[0] not in ("-h", "--help", "--version"):
         words.insert(0, "run")
+    if words[:1] == ["emulate"]:
+        from fmbench_lib import emulator
+
+        return emulator.main(words[1:])
     options = parser().parse_args(words)
     if options.command is None:
         parser().print_help()
@@ -93,6 +99,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return commands[options.command](options)
     except FmbenchError as error:
+        if getattr(options, "verbose", False):
+            traceback.print_exc()
         print(f"fmbench: {error}", file=sys.stderr)
         return BAD_INPUT if isinstance(error, InputError) else 1
     except KeyboardInterrupt:
@@ -107,18 +115,28 @@ def run_command(options: argparse.Namespace) -> int:
     """Run or resume a benchmark and say at the end what was decided and where the report is."""
     from fmbench_lib.pipeline import run_pipeline, steps_named
 
-    only = steps_named(options.steps) if options.steps else None
     arguments = _arguments(options.arguments)
     os.environ[ARGUMENTS_VARIABLE] = json.dumps(arguments)
-    run = reopen_run(Path(options.resume), arguments) if options.resume else _new_run(options, arguments)
+    only = steps_named(options.steps) if options.steps else None
+    if options.resume:
+        if options.config_file or options.config:
+            raise InputError("--resume goes on with the run's own config: give no other")
+        from fmbench_lib.steps.deployment import steps_left
+
+        run = reopen_run(Path(options.resume), arguments)
+        only = only or steps_left(run)
+    else:
+        run = _new_run(options, arguments)
     print(f"run {run.config.general.name}/{run.workspace.run_id}: {run.workspace.path}")
     for notice in run.loaded.notices:
-        print(f"note: {notice.key}: {notice.message}")
+        print(f"note: {notice}")
     display = _Display(run)
     outcome = run_pipeline(run, display.look, only)
     display.end()
     for error in outcome.errors:
         print(f"fmbench: {error}", file=sys.stderr)
+        if options.verbose and error.__cause__ is not None:
+            traceback.print_exception(error.__cause__)
         if not outcome.interrupted:
             print(f"  the notebook as far as it went: {run.workspace.notebook(error.step)}", file=sys.stderr)
     _print_result(run)
@@ -131,6 +149,8 @@ def _new_run(options: argparse.Namespace, arguments: Mapping[str, str]) -> Run:
     source = options.config_file or options.config
     if not source:
         raise InputError("no config given: write `fmbench --config-file X`; `fmbench configs` lists those that ship")
+    if options.local_mode == "no":
+        raise InputError("--local-mode no: this version keeps runs in local folders only; leave it out or write yes")
     results = Path(options.results_dir) if options.results_dir else None
     return create_run(local_config(source), results=results, arguments=arguments, standard=_standard(options))
 
@@ -158,7 +178,7 @@ def validate_command(options: argparse.Namespace) -> int:
         for problem in checked.problems:
             print(f"{checked.path}: {problem}")
         for notice in checked.notices:
-            print(f"{checked.path}: note: {notice.key}: {notice.message}", file=sys.stderr)
+            print(f"{checked.path}: note: {notice}", file=sys.stderr)
         wrong += bool(checked.problems)
     return BAD_INPUT if wrong else 0
 
@@ -175,7 +195,7 @@ def report_command(options: argparse.Namespace) -> int:
     """Analyse again and write the report again."""
     from fmbench_lib.steps.analysis import write_analysis
 
-    run = reopen_run(Path(options.run_dir), _arguments(options.arguments))
+    run = open_for_reading(Path(options.run_dir), _arguments(options.arguments))
     write_analysis(run)
     _print_result(run)
     return 0 if read_json(run.workspace.summary_file)["all_well"] else 1
@@ -183,16 +203,19 @@ def report_command(options: argparse.Namespace) -> int:
 
 def cleanup_command(options: argparse.Namespace) -> int:
     """Take down what the run deployed."""
-    from fmbench_lib.steps.cleanup import take_down
+    from fmbench_lib.steps.analysis import write_report
+    from fmbench_lib.steps.cleanup import FAILED, take_down
 
     workspace = Workspace(Path(options.run_dir).resolve())
     workspace.read_run()
     table = take_down(workspace)
+    if workspace.report_file.exists():
+        write_report(open_for_reading(workspace.path))
     for row in table.to_dict("records"):
-        print(f"{row['experiment_name']}: {row['outcome']}" + (f": {row['error']}" if row["error"] else ""))
+        print(f"{row['experiment_name']}: {row['outcome']}" + (f": {row['error']}" if row["outcome"] == FAILED else ""))
     if table.empty:
         print("this run deployed nothing")
-    return 1 if table["error"].notna().any() else 0
+    return 1 if (table["outcome"] == FAILED).any() else 0
 
 
 def configs_command(_options: argparse.Namespace) -> int:

@@ -13,31 +13,24 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 import psutil
 
 from fmbench_lib.config import STEPS, shipped_path
-from fmbench_lib.errors import RunStateError, StepError
+from fmbench_lib.errors import InputError, RunStateError, StepError
 from fmbench_lib.run import Run
 from fmbench_lib.workspace import read_json
 
 CLEANUP = "5_cleanup"
+ANALYSIS = "4_model_metric_analysis"
 _LOOK_SECONDS = 0.3
 _KERNEL_PATIENCE_S = 20.0
-_INPUT_ERRORS = (
-    "InputError",
-    "ConfigError",
-    "DataError",
-    "TokenizerError",
-    "TemplateError",
-    "PriceFileError",
-    "RunStateError",
-)
 _BEFORE_ANYTHING = ("0_setup", "1_generate_data")
 
 
@@ -50,6 +43,27 @@ class Outcome:
     interrupted: bool = False
 
 
+class Interrupts:
+    """Counts Ctrl-C and termination requests instead of letting them tear the pipeline apart."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._heard)
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _heard(self, _number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+
+
 def run_pipeline(
     run: Run, on_look: Callable[[str], None] = lambda step: None, only: Sequence[str] | None = None
 ) -> Outcome:
@@ -60,42 +74,42 @@ def run_pipeline(
     """
     outcome = Outcome(0)
     wanted = [step for step, on in run.config.run_steps.items() if on and (only is None or step in only)]
-    with run.workspace.locked("pipeline", patience=0):
+    with run.workspace.locked("pipeline", patience=0), Interrupts() as interrupts:
+        run.workspace.progress_file.unlink(missing_ok=True)
         run.workspace.update_run(status="running")
         for step in wanted:
-            if outcome.errors and step != CLEANUP:
+            if outcome.errors and not (step == CLEANUP and run.workspace.endpoints_file.exists()):
                 continue
-            try:
-                _execute(run, step, lambda step=step: on_look(step))  # type: ignore[misc]
-            except KeyboardInterrupt:
-                outcome.interrupted = True
-                outcome.errors.append(StepError(step, None, "interrupted"))
-            except StepError as error:
+            error = _execute(run, step, interrupts, partial(on_look, step))
+            if error is not None:
                 outcome.errors.append(error)
-        outcome.exit_code = _exit_code(run, outcome)
-        run.workspace.update_run(status=_status(run, outcome, wanted), exit_code=outcome.exit_code)
+        outcome.interrupted = interrupts.count > 0
+        outcome.exit_code = _exit_code(run, outcome, wanted)
+        if outcome.errors:
+            run.workspace.update_run(status="interrupted" if outcome.interrupted else "failed")
+        run.workspace.update_run(exit_code=outcome.exit_code)
     return outcome
 
 
-def _status(run: Run, outcome: Outcome, wanted: Sequence[str]) -> str:
-    if outcome.interrupted:
-        return "interrupted"
-    if outcome.errors:
-        return "failed"
-    done = {step for step, state in run.workspace.read_run()["steps"].items() if state["status"] == "done"}
-    return "finished" if {step for step, on in run.config.run_steps.items() if on} <= done else "running"
-
-
-def _exit_code(run: Run, outcome: Outcome) -> int:
+def _exit_code(run: Run, outcome: Outcome, wanted: Sequence[str]) -> int:
     if outcome.interrupted:
         return 130
     if outcome.errors:
         first = outcome.errors[0]
-        bad_input = first.message.partition(":")[0] in _INPUT_ERRORS
-        return 2 if bad_input and first.step in _BEFORE_ANYTHING else 1
-    if run.workspace.summary_file.exists() and not read_json(run.workspace.summary_file)["all_well"]:
+        return 2 if first.step in _BEFORE_ANYTHING and first.message.partition(":")[0] in _input_errors() else 1
+    workspace = run.workspace
+    deployed = read_json(workspace.endpoints_file).values() if workspace.endpoints_file.exists() else ()
+    if any(endpoint["error"] for endpoint in deployed) or workspace.failed_levels():
         return 1
-    return 0
+    return 1 if ANALYSIS in wanted and not read_json(workspace.summary_file)["all_well"] else 0
+
+
+def _input_errors() -> set[str]:
+    """The names of all errors that mean bad input, as a kernel reports them."""
+    found: list[type[InputError]] = [InputError]
+    for kind in found:
+        found += kind.__subclasses__()
+    return {kind.__name__ for kind in found}
 
 
 def notebook_source(step: str) -> Path:
@@ -106,33 +120,33 @@ def notebook_source(step: str) -> Path:
     return path
 
 
-def _execute(run: Run, step: str, on_look: Callable[[], None]) -> None:
-    """Execute one notebook. Raises StepError when it stops, KeyboardInterrupt when a person stops it."""
+def _execute(run: Run, step: str, interrupts: Interrupts, on_look: Callable[[], None]) -> StepError | None:
+    """Execute one notebook; returns why it stopped, None when it went through.
+
+    A first interrupt is passed on to the kernel, which ends its work in order; a second one, or no end in time, kills
+    it. One that came before this step does not concern it: the cleanup after a Ctrl-C is not interrupted by it.
+    """
     finished: list[BaseException | None] = []
     thread = threading.Thread(target=lambda: finished.append(_papermill(run, step)), name=step, daemon=True)
-    started = time.time()
-    interrupted = False
-    with _signals_as_interrupt():
-        thread.start()
-        deadline = None
-        while thread.is_alive():
-            try:
-                thread.join(_LOOK_SECONDS)
-                on_look()
-            except KeyboardInterrupt:
-                _signal_kernels(signal.SIGKILL if interrupted else signal.SIGINT)
-                interrupted = True
-                deadline = deadline or time.monotonic() + _KERNEL_PATIENCE_S
-            if deadline is not None and time.monotonic() > deadline:
-                _signal_kernels(signal.SIGKILL)
-    error = finished[0] if finished else None
-    if error is None and not interrupted:
-        return
+    started, before = time.time(), interrupts.count
+    deadline: float | None = None
+    thread.start()
+    while thread.is_alive():
+        thread.join(_LOOK_SECONDS)
+        on_look()
+        heard = interrupts.count - before
+        if heard and deadline is None and _signal_kernels(signal.SIGINT):
+            deadline = time.monotonic() + _KERNEL_PATIENCE_S
+        if deadline is not None and (heard > 1 or time.monotonic() > deadline):
+            _signal_kernels(signal.SIGKILL)
+    error = finished[0]
+    if error is None:
+        return None
+    interrupted = interrupts.count > before
     _note_end(run, step, "interrupted" if interrupted else "failed", started)
-    if interrupted:
-        raise KeyboardInterrupt
-    assert error is not None
-    raise _step_error(step, error) from error
+    stopped = StepError(step, None, "interrupted") if interrupted else _step_error(step, error)
+    stopped.__cause__ = error
+    return stopped
 
 
 def _papermill(run: Run, step: str) -> BaseException | None:
@@ -175,29 +189,16 @@ def _note_end(run: Run, step: str, status: str, started: float) -> None:
         run.end_step(step, status, started, time.time())
 
 
-def _signal_kernels(number: signal.Signals) -> None:
-    """Kernels are the only children of this process; they live in sessions of their own and hear no Ctrl-C."""
-    for child in psutil.Process(os.getpid()).children():
+def _signal_kernels(number: signal.Signals) -> bool:
+    """Whether there was a kernel to signal.
+
+    Kernels are the only children of this process; they live in sessions of their own and hear no Ctrl-C.
+    """
+    children = psutil.Process(os.getpid()).children()
+    for child in children:
         with contextlib.suppress(psutil.NoSuchProcess):
             child.send_signal(number)
-
-
-@contextlib.contextmanager
-def _signals_as_interrupt() -> Iterator[None]:
-    """Let a termination request end the run in order, as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous: dict[int, Any] = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    return bool(children)
 
 
 def steps_named(text: str) -> list[str]:

@@ -20,7 +20,7 @@ from fmbench_lib import __version__
 from fmbench_lib.config import Config, LoadedConfig, load_config, redacted
 from fmbench_lib.config.redaction import is_secret
 from fmbench_lib.config.shipped import shipped_root
-from fmbench_lib.errors import RunStateError
+from fmbench_lib.errors import InputError, RunStateError
 from fmbench_lib.workspace import Workspace, create_workspace, runs_of, write_json, write_text
 
 ARGUMENTS_VARIABLE = "FMBENCH_ARGUMENTS"  # how `-A` reaches the notebooks' kernels: it may hold secrets
@@ -57,7 +57,10 @@ class Run:
             "duration_s": round(ended - started, 3),
             **facts,
         }
-        self.workspace.update_run(steps={step: entry})
+        run = self.workspace.update_run(steps={step: entry})
+        done = {name for name, state in run["steps"].items() if state["status"] == "done"}
+        if {name for name, on in self.config.run_steps.items() if on} <= done:
+            self.workspace.update_run(status="finished")
         self.workspace.log_event("step ended", step=step, status=status, **facts)
 
 
@@ -66,6 +69,11 @@ def default_results() -> Path:
     root, here = shipped_root(), Path.cwd()
     in_checkout = (root / "pyproject.toml").exists() and here.is_relative_to(root)
     return (root if in_checkout else here) / "results"
+
+
+def given_arguments(arguments: Mapping[str, str] | None) -> dict[str, str]:
+    """`-A` as it was given to this process, or by the environment to the kernel that it started."""
+    return {**json.loads(os.environ.get(ARGUMENTS_VARIABLE) or "{}"), **(arguments or {})}
 
 
 def config_hash(loaded: LoadedConfig) -> str:
@@ -81,7 +89,8 @@ def create_run(
     standard: Mapping[str, str] | None = None,
 ) -> Run:
     """Make a new run directory for a config. Raises ConfigError when the config is wrong; then nothing is made."""
-    loaded = load_config(config_file, arguments=arguments, standard=standard)
+    given = given_arguments(arguments)
+    loaded = load_config(config_file, arguments=given, standard=standard)
     config = loaded.config
     workspace = create_workspace(results or default_results(), config.general.name)
     write_text(workspace.config_copy, yaml.safe_dump(redacted(config), sort_keys=False, allow_unicode=True))
@@ -93,13 +102,13 @@ def create_run(
             "status": "running",
             "config_file": str(loaded.path),
             "config_sha256": config_hash(loaded),
-            "arguments": {key: value for key, value in (arguments or {}).items() if not is_secret(key)},
+            "arguments": {key: value for key, value in given.items() if not is_secret(key)},
             "standard": dict(standard or {}),
             "seed": config.general.seed,
             "created": datetime.now(UTC).isoformat(),
             "versions": _versions(),
             "host": host_facts(),
-            "notices": [{"key": notice.key, "message": notice.message} for notice in loaded.notices],
+            "notices": [str(notice) for notice in loaded.notices],
             "steps": {},
         },
     )
@@ -115,7 +124,7 @@ def open_run(config_file: str | Path, run_dir: str | Path = "", arguments: Mappi
     """
     if run_dir:
         return reopen_run(Path(run_dir), arguments, config_file)
-    loaded = load_config(config_file, arguments=arguments)
+    loaded = load_config(config_file, arguments=given_arguments(arguments))
     found = [
         (workspace, state)
         for workspace in runs_of(default_results(), loaded.config.general.name)
@@ -138,7 +147,7 @@ def reopen_run(run_dir: Path, arguments: Mapping[str, str] | None = None, config
     """
     workspace = Workspace(run_dir.resolve())
     state = workspace.read_run()
-    given = {**state["arguments"], **json.loads(os.environ.get(ARGUMENTS_VARIABLE) or "{}"), **(arguments or {})}
+    given = {**state["arguments"], **given_arguments(arguments)}
     loaded = load_config(state["config_file"], arguments=given, standard=state["standard"])
     if config_hash(loaded) != state["config_sha256"]:
         raise RunStateError(
@@ -150,6 +159,16 @@ def reopen_run(run_dir: Path, arguments: Mapping[str, str] | None = None, config
         if config_hash(other) != state["config_sha256"]:
             raise RunStateError(f"{run_dir} is a run of {state['config_file']}, not of {config_file}")
     return Run(loaded, workspace)
+
+
+def open_for_reading(run_dir: Path, arguments: Mapping[str, str] | None = None) -> Run:
+    """Open a run to report on it: with its own copy of the config where the original is gone or has changed."""
+    try:
+        return reopen_run(run_dir, arguments)
+    except InputError:
+        workspace = Workspace(run_dir.resolve())
+        workspace.read_run()
+        return Run(load_config(workspace.config_copy), workspace)
 
 
 def _versions() -> dict[str, str]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from fmbench_lib.errors import RunStateError
 
@@ -83,15 +83,15 @@ class Workspace:
         return self.path / "notebooks" / f"{step}.ipynb"
 
     def payload(self, payload_file: str) -> Path:
-        return self.prompts / quote(payload_file, safe=" ")
+        return self.prompts / path_part(payload_file)
 
     def metrics(self, name: str) -> Path:
         return self.path / "metrics" / name
 
     def level(self, experiment: str, payload_file: str, load: str) -> Path:
         """A level's records; the file's existence means that the level is done."""
-        folder = self.requests / quote(experiment, safe=" ") / quote(Path(payload_file).stem, safe=" ")
-        return folder / f"{quote(load, safe=' ')}.parquet"
+        folder = self.requests / path_part(experiment) / path_part(payload_file.removesuffix(".jsonl"))
+        return folder / f"{path_part(load)}.parquet"
 
     def failed_level(self, experiment: str, payload_file: str, load: str) -> Path:
         """Why a level has no records, where that is so."""
@@ -114,7 +114,10 @@ class Workspace:
         """What `run.json` says. Raises RunStateError when this is no run directory."""
         if not self.run_file.exists():
             raise RunStateError(f"{self.path}: not a run directory: there is no run.json in it")
-        return read_json(self.run_file)
+        try:
+            return read_json(self.run_file)
+        except ValueError as error:
+            raise RunStateError(f"{self.run_file}: not readable as a run's state: {error}") from error
 
     def update_run(self, **changes: Any) -> dict[str, Any]:
         """Change keys of `run.json`; a mapping is merged into the one that is there."""
@@ -151,7 +154,7 @@ class Workspace:
 
 def create_workspace(results: Path, name: str, now: datetime | None = None) -> Workspace:
     """A new run directory below `results`, named by its start time (UTC); two runs of a second get different names."""
-    folder = results / quote(name, safe=" ")
+    folder = results / path_part(name)
     moment = now or datetime.now(UTC)
     for attempt in range(100):
         path = folder / (moment.strftime(RUN_ID_FORMAT) + (f"-{attempt + 1}" if attempt else ""))
@@ -159,6 +162,8 @@ def create_workspace(results: Path, name: str, now: datetime | None = None) -> W
             path.mkdir(parents=True)
         except FileExistsError:
             continue
+        except OSError as error:
+            raise RunStateError(f"{path}: no run directory can be made there: {error.strerror}") from error
         for part in ("notebooks", "prompts", "requests", "metrics", "figures", "logs"):
             (path / part).mkdir()
         return Workspace(path.resolve())
@@ -167,14 +172,15 @@ def create_workspace(results: Path, name: str, now: datetime | None = None) -> W
 
 def runs_of(results: Path, name: str) -> list[Workspace]:
     """The runs of one name, newest first."""
-    folder = results / quote(name, safe=" ")
+    folder = results / path_part(name)
     runs = [Workspace(path.resolve()) for path in folder.glob("*Z*") if (path / "run.json").exists()]
     return sorted(runs, key=lambda run: run.run_id, reverse=True)
 
 
-def payload_names(workspace: Workspace) -> list[str]:
-    """The payload files that a run has."""
-    return [unquote(path.name) for path in sorted(workspace.prompts.glob("*.jsonl"))]
+def path_part(name: str) -> str:
+    """A name as one part of a path, percent-encoded where a path cannot have it."""
+    encoded = quote(name, safe=" ")
+    return encoded.replace(".", "%2E") if not encoded.strip(". ") else encoded
 
 
 def read_json(path: Path) -> dict[str, Any]:

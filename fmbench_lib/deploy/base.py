@@ -26,6 +26,7 @@ class Endpoint:
 
     `urls` holds one full address per copy, as clients send to it. `owned` is True where this run made the endpoint and
     must delete it. `resources` is what the platform needs to find again what it made. `model` is the name to send.
+    `served_before` counts the seconds in service of endpoints that this one takes the place of, in a resumed run.
     """
 
     experiment_name: str
@@ -40,6 +41,7 @@ class Endpoint:
     error: str | None = None
     log_files: tuple[str, ...] = ()
     model: str | None = None
+    served_before: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""

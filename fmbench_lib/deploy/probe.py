@@ -20,7 +20,10 @@ def probe(predictor: Predictor, timeout: float = 60.0) -> None:
     request = predictor.encode(_PROMPT)
     parts = urlsplit(request.url)
     where = f"{parts.scheme}://{parts.netloc}"
-    host, port = parts.hostname or "", parts.port
+    try:
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise EndpointError(f"{where} is no address: {error}") from error
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
         connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=ssl.create_default_context())

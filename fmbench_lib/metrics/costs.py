@@ -91,7 +91,7 @@ def _sum(levels: list[dict[str, Any]], column: str) -> float | None:
 
 def _in_service(endpoint: Row) -> float | None:
     begin, end = number(endpoint, "in_service_at"), number(endpoint, "deleted_at")
-    return None if begin is None or end is None else end - begin
+    return None if begin is None or end is None else end - begin + (number(endpoint, "served_before") or 0.0)
 
 
 def _note(row: Row, kind: str | None, endpoint: Row, measuring: float | None) -> str | None:

@@ -52,6 +52,16 @@ class FailedDeployment:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedLevel:
+    """A level whose measurement broke down, so that there are no records of it, and why."""
+
+    experiment_name: str
+    payload_file: str
+    load: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class StandingEndpoint:
     """An endpoint that this run deployed and left standing. `hourly`: USD, None where unknown; `command` ends it."""
 
@@ -92,6 +102,7 @@ class ReportInputs:
     costs: pd.DataFrame
     prices: Sequence[Price] = ()
     failed_deployments: Sequence[FailedDeployment] = ()
+    failed_levels: Sequence[FailedLevel] = ()
     standing: Sequence[StandingEndpoint] = ()
     notices: Sequence[str] = ()
     config_yaml: str = ""

@@ -169,6 +169,9 @@ def failed(inputs: ReportInputs) -> Blocks:
     if len(deployments):
         said = f"{several(len(deployments), 'experiment')} could not be measured at all:"
         blocks += [said, frame(deployments, as_code=["reason"])]
+    levels = tables.failed_levels_table(inputs.failed_levels)
+    if len(levels):
+        blocks += [f"{several(len(levels), 'level')} broke down and has no records:", frame(levels, as_code=["reason"])]
     errors = tables.errors_table(inputs.summary)
     if inputs.summary.empty:
         return [*blocks, "_No level was measured._"]

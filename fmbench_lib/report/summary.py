@@ -42,6 +42,7 @@ def summary_document(inputs: ReportInputs) -> dict[str, Any]:
         "cost_billed": total(inputs.costs, "cost_billed"),
         "prices": [_price(price) for price in inputs.prices],
         "failed_deployments": inputs.failed_deployments,
+        "failed_levels": inputs.failed_levels,
         "standing": inputs.standing,
         "notices": inputs.notices,
     }

@@ -15,7 +15,7 @@ from fmbench_lib.metrics.cells import Row, number, rows_of, text
 from fmbench_lib.metrics.prices import InstancePrice, Price
 from fmbench_lib.metrics.sentences import load_label
 from fmbench_lib.report.figures.errors import errors_by_class
-from fmbench_lib.report.inputs import FailedDeployment, StandingEndpoint
+from fmbench_lib.report.inputs import FailedDeployment, FailedLevel, StandingEndpoint
 from fmbench_lib.report.loads import dataset_name, in_order, of_payload
 from fmbench_lib.report.numbers import (
     MISSING,
@@ -149,6 +149,14 @@ def failed_deployments_table(failed: Iterable[FailedDeployment]) -> pd.DataFrame
     """The experiments of which nothing was measured, and why."""
     return _frame(
         {"experiment": one.experiment_name, "instance": one.instance_type or MISSING, "reason": one.reason}
+        for one in failed
+    )
+
+
+def failed_levels_table(failed: Iterable[FailedLevel]) -> pd.DataFrame:
+    """The levels whose measurement broke down, and why."""
+    return _frame(
+        {"experiment": one.experiment_name, "dataset": one.payload_file, "load": one.load, "reason": one.error}
         for one in failed
     )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import yaml
 
-from fmbench_lib.config import redacted, resolve_file
+from fmbench_lib.config import redacted, resolve_file, shipped_path
 from fmbench_lib.deploy import Endpoint, still_standing
 from fmbench_lib.errors import PriceFileError, RunStateError
 from fmbench_lib.load.levels import all_levels
@@ -26,7 +26,14 @@ from fmbench_lib.metrics.prices import PriceList
 from fmbench_lib.metrics.recommend import recommendations
 from fmbench_lib.report.document import render_markdown
 from fmbench_lib.report.figures.draw import draw_figures
-from fmbench_lib.report.inputs import FailedDeployment, ReportInputs, ReportOptions, RunFacts, StandingEndpoint
+from fmbench_lib.report.inputs import (
+    FailedDeployment,
+    FailedLevel,
+    ReportInputs,
+    ReportOptions,
+    RunFacts,
+    StandingEndpoint,
+)
 from fmbench_lib.report.summary import summary_document
 from fmbench_lib.run import Run
 from fmbench_lib.steps.deployment import endpoints
@@ -72,10 +79,7 @@ class Analysis:
 
 @step("4_model_metric_analysis")
 def analyze(run: Run) -> pd.DataFrame:
-    """Analyse all records and write tables, figures, report and summary; returns one row per level.
-
-    Raises RunStateError when nothing was measured.
-    """
+    """Analyse all records and write tables, figures, report and summary; returns one row per level."""
     return write_analysis(run)
 
 
@@ -125,7 +129,8 @@ def load_prices(run: Run) -> PriceList:
 
     Raises PriceFileError when a file cannot be read or holds something that is no price.
     """
-    shipped = _read_prices(resolve_file("pricing.yml", config_folder=run.loaded.folder, kind="price file"))
+    ours = shipped_path("pricing.yml")
+    shipped = _read_prices(ours) if ours is not None else PriceList()
     pricing = run.config.pricing
     if isinstance(pricing, Mapping):
         return shipped.overridden_by(PriceList.from_mapping(pricing, "the config's own prices"))
@@ -230,6 +235,7 @@ def report_inputs(run: Run, analysis: Analysis) -> ReportInputs:
         recommendations=recommendations(analysis.summary, analysis.budgets),
         costs=_costs(run, analysis),
         prices=[price for price in found if price is not None],
+        failed_levels=[FailedLevel(**failure) for failure in run.workspace.failed_levels()],
         failed_deployments=[
             FailedDeployment(one.experiment_name, types.get(one.experiment_name), one.error or "unknown")
             for one in known.values()
@@ -280,8 +286,9 @@ def _ended(state: Mapping[str, Any]) -> float | None:
 def _standing(
     run: Run, known: Mapping[str, Endpoint], types: Mapping[str, str | None], prices: PriceList
 ) -> list[StandingEndpoint]:
-    """What still costs money; while the cleanup step is still to come, nothing is said of what it will take down."""
-    if run.config.run_steps.get("5_cleanup", True):
+    """What still costs money; nothing is said of what a cleanup step that is still to come will take down."""
+    cleanup = run.workspace.read_run()["steps"].get("5_cleanup", {"status": "to come"})
+    if run.config.run_steps.get("5_cleanup", True) and cleanup["status"] in ("to come", "running"):
         return []
     standing = []
     for one in still_standing(known.values()):
@@ -301,7 +308,7 @@ def _standing(
 
 
 def _notices(run: Run) -> list[str]:
-    notices = [f"{one.key}: {one.message}" if one.key else one.message for one in run.loaded.notices]
+    notices = [str(notice) for notice in run.loaded.notices]
     if has_payloads(run):
         facts = read_json(run.workspace.prompts / "payloads.json")
         notices += facts.get("notices", [])

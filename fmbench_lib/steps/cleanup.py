@@ -12,6 +12,7 @@ from fmbench_lib.steps.deployment import endpoints, record
 from fmbench_lib.steps.step import step
 from fmbench_lib.workspace import Workspace
 
+FAILED = "failed"
 COLUMNS = ["experiment_name", "outcome", "addresses", "error"]
 
 
@@ -24,7 +25,7 @@ def clean_up(run: Run) -> pd.DataFrame:
     table = take_down(run.workspace)
     if run.workspace.report_file.exists():
         write_report(run)
-    failed = table[table["error"].notna()]
+    failed = table[table["outcome"] == FAILED]
     if not failed.empty:
         names = ", ".join(failed["experiment_name"])
         raise FmbenchError(
@@ -43,14 +44,14 @@ def _take_down(workspace: Workspace, endpoint: Endpoint) -> dict[str, str | None
     error = None
     if not endpoint.owned:
         outcome = "not made by this run, left as it is"
-    elif endpoint.status == "deleted":
+    elif endpoint.deleted_at is not None:
         outcome = "deleted before"
     else:
         try:
             record(workspace, platform(endpoint.platform).delete(endpoint))
             outcome = "deleted"
         except FmbenchError as failure:
-            outcome, error = "failed", str(failure)
+            outcome, error = FAILED, str(failure)
     return {
         "experiment_name": endpoint.experiment_name,
         "outcome": outcome,

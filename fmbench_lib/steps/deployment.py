@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -27,21 +28,66 @@ def deploy_models(run: Run) -> pd.DataFrame:
 
     One that cannot be deployed is reported with its reason; the others go on. Returns a table of endpoints.
     """
+    bring_into_service(run)
+    return endpoint_table(run)
+
+
+def bring_into_service(run: Run) -> None:
+    """The same, without being a step; with `2_deploy_model: no` every experiment answers at its `ep_name` already."""
     missing = {level.experiment.name for level in missing_levels(run)}
     wanted = [experiment for experiment in run.config.experiments if experiment.name in missing]
     with ThreadPoolExecutor(max(len(wanted), 1)) as pool:
         for _ in pool.map(functools.partial(_deploy, run), wanted):
             pass
-    return endpoint_table(run)
+
+
+def _seconds_served(earlier: Endpoint | None) -> float:
+    """How long the endpoints that a run had deployed before, for the same experiment, were in service."""
+    if earlier is None or not earlier.owned:
+        return 0.0
+    return earlier.served_before + (_difference(earlier.deleted_at, earlier.in_service_at) or 0.0)
+
+
+def steps_left(run: Run) -> list[str]:
+    """The steps that an unfinished run goes on with: the first thing not done, and what follows from it.
+
+    Setup and prompts are done once. An endpoint that no longer answers is deployed again where levels are missing.
+    """
+    states = run.workspace.read_run()["steps"]
+    done = {name for name, state in states.items() if state["status"] == "done"} & {"0_setup", "1_generate_data"}
+    missing = missing_levels(run)
+    known = endpoints(run.workspace)
+    standing = {name for name, one in known.items() if one.status == "in_service" and platform(one.platform).alive(one)}
+    if {level.experiment.name for level in missing} <= standing:
+        done.add("2_deploy_model")
+    if not missing:
+        done.add("3_run_inference")
+    return [step for step in run.config.run_steps if step not in done]
 
 
 def _deploy(run: Run, experiment: Experiment) -> None:
-    service = platform(experiment.platform)
+    try:
+        _bring_into_service(run, experiment)
+    except FmbenchError as error:
+        made = endpoints(run.workspace).get(experiment.name) or Endpoint(
+            experiment.name, experiment.platform, urls=(), owned=False, status="failed"
+        )
+        if made.owned and made.deleted_at is None:
+            with contextlib.suppress(FmbenchError):  # the cleanup step tries again, and says so if it cannot
+                made = platform(made.platform).delete(made)
+        record(run.workspace, replace(made, status="failed", error=str(error)))
+        run.workspace.log_event("deployment failed", experiment=experiment.name, error=str(error))
+
+
+def _bring_into_service(run: Run, experiment: Experiment) -> None:
+    deploying = run.config.run_steps.get("2_deploy_model", True)
+    service = platform(experiment.platform if deploying else "endpoint")
     known = endpoints(run.workspace).get(experiment.name)
     if known is not None and known.status == "in_service" and service.alive(known):
         return
-    if known is not None and known.owned and known.status != "deleted":
-        record(run.workspace, service.delete(known))  # what a killed run left half made
+    if known is not None and known.owned and known.deleted_at is None:
+        known = platform(known.platform).delete(known)  # what a killed run left half made
+        record(run.workspace, known)
     context = DeployContext(
         run_id=run.workspace.run_id,
         log_folder=run.workspace.logs,
@@ -50,16 +96,8 @@ def _deploy(run: Run, experiment: Experiment) -> None:
         say=lambda line: run.workspace.log_event("deployment", experiment=experiment.name, line=line),
         probe=lambda url, model: probe(predictor_for(experiment, url, model or experiment.model_id)),
     )
-    try:
-        record(run.workspace, service.deploy(experiment, context))
-    except FmbenchError as error:
-        made = endpoints(run.workspace).get(experiment.name) or Endpoint(
-            experiment.name, experiment.platform, urls=(), owned=False, status="failed"
-        )
-        if made.owned and made.status != "deleted":
-            made = service.delete(made)
-        record(run.workspace, replace(made, status="failed", error=str(error)))
-        run.workspace.log_event("deployment failed", experiment=experiment.name, error=str(error))
+    served = service.deploy(experiment, context)
+    record(run.workspace, replace(served, served_before=_seconds_served(known)))
 
 
 def endpoints(workspace: Workspace) -> dict[str, Endpoint]:

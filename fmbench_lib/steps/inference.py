@@ -10,15 +10,15 @@ import pandas as pd
 from fmbench_lib import live
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import Endpoint, platform
-from fmbench_lib.errors import DeployError, WorkerError
+from fmbench_lib.errors import DeployError, FmbenchError
 from fmbench_lib.load.levels import LevelSpec, all_levels, deal_prompts
 from fmbench_lib.load.measure import Setting, measure_level
 from fmbench_lib.load.prompts import Deal
 from fmbench_lib.load.records import read_level
 from fmbench_lib.predictors import predictor_for
 from fmbench_lib.run import Run
-from fmbench_lib.steps.deployment import endpoints, missing_levels
-from fmbench_lib.steps.prompts import payload_table, tokenizer_of
+from fmbench_lib.steps.deployment import bring_into_service, endpoints, missing_levels
+from fmbench_lib.steps.prompts import check_prompts, payload_table, tokenizer_of
 from fmbench_lib.steps.step import step
 from fmbench_lib.workspace import read_rows, write_json
 
@@ -31,19 +31,19 @@ def run_inference(run: Run) -> pd.DataFrame:
 
     A level that breaks down is noted with its reason and the next one is measured. Returns a table of all levels.
     """
+    check_prompts(run)
+    if not run.config.run_steps.get("2_deploy_model", True):
+        bring_into_service(run)
     payloads = payload_table(run)
     deals = deal_prompts(run.config, dict(zip(payloads["payload_file"], payloads["prompts"], strict=True)))
     missing = missing_levels(run)
     served = endpoints(run.workspace)
-    settings: dict[str, Setting] = {}
     try:
         for number, level in enumerate(missing, 1):
             endpoint = served.get(level.experiment.name)
             if endpoint is None or endpoint.status != "in_service":
                 continue  # its deployment failed, which is reported as such
-            if level.experiment.name not in settings:
-                settings[level.experiment.name] = _setting(run, level.experiment, endpoint)
-            _measure(run, level, deals[level.key], settings[level.experiment.name], endpoint, (number, len(missing)))
+            _measure(run, level, deals[level.key], endpoint, (number, len(missing)))
     finally:
         live.clear(run.workspace)
     return measured_table(run)
@@ -66,28 +66,26 @@ def _setting(run: Run, experiment: Experiment, endpoint: Endpoint) -> Setting:
     )
 
 
-def _measure(
-    run: Run, level: LevelSpec, deal: Deal, setting: Setting, endpoint: Endpoint, place: tuple[int, int]
-) -> None:
+def _measure(run: Run, level: LevelSpec, deal: Deal, endpoint: Endpoint, place: tuple[int, int]) -> None:
     workspace = run.workspace
     target, failure = workspace.level(*level.key), workspace.failed_level(*level.key)
     label = f"{level.experiment.name} · {level.payload_file} · {level.load}"
     payload = list(read_rows(workspace.payload(level.payload_file)))
     workspace.log_event("level started", level=label)
     try:
-        service = platform(level.experiment.platform)
+        service = platform(endpoint.platform)
         if endpoint.owned and not service.alive(endpoint):
             raise DeployError(f"the endpoint is gone: {service.why_dead(endpoint)}")
         facts = measure_level(
             level,
             deal,
             payload,
-            setting,
+            _setting(run, level.experiment, endpoint),
             target,
             workspace.level_scratch(*level.key),
             functools.partial(live.publish, workspace, label, *place),
         )
-    except (WorkerError, DeployError) as error:
+    except FmbenchError as error:
         write_json(failure, {**dict(zip(KEY, level.key, strict=True)), "error": str(error)})
         workspace.log_event("level failed", level=label, error=str(error))
         return

@@ -11,9 +11,9 @@ from fmbench_lib.load.levels import LevelSpec, deal_prompts, levels_of
 from fmbench_lib.metrics.prices import InstancePrice, Price, TokenPrice
 from fmbench_lib.run import Run, default_results
 from fmbench_lib.steps.analysis import load_prices
-from fmbench_lib.steps.prompts import make_payloads, tokenizer_spec
-from fmbench_lib.steps.setup import known_platform
-from fmbench_lib.workspace import Workspace
+from fmbench_lib.steps.prompts import earlier_prompts, make_payloads, tokenizer_spec
+from fmbench_lib.steps.setup import check_service
+from fmbench_lib.workspace import Workspace, read_json
 
 
 def plan_text(source: str, arguments: Mapping[str, str], standard: Mapping[str, str]) -> str:
@@ -25,10 +25,8 @@ def plan_text(source: str, arguments: Mapping[str, str], standard: Mapping[str, 
     loaded = load_config(source, arguments=arguments, standard=standard)
     run = Run(loaded, Workspace(default_results() / loaded.config.general.name / "plan"))
     for experiment in run.config.experiments:
-        known_platform(experiment)
-    payloads = make_payloads(run)
-    counts = {name: len(rows) for name, rows in payloads.files.items()}
-    longest = {name: max(row["prompt_tokens"] for row in rows) for name, rows in payloads.files.items()}
+        check_service(experiment)
+    counts, longest = _prompts(run)
     deal_prompts(run.config, counts)
     prices = load_prices(run)
     lines = [f"{loaded.path}: {run.config.general.name}"]
@@ -41,6 +39,17 @@ def plan_text(source: str, arguments: Mapping[str, str], standard: Mapping[str, 
     return "\n".join([*lines, f"steps: {', '.join(steps)}"])
 
 
+def _prompts(run: Run) -> tuple[dict[str, int], dict[str, int]]:
+    """How many prompts each payload file has or would have, and how many tokens the longest of them."""
+    if run.config.run_steps.get("1_generate_data", True):
+        files = make_payloads(run).files
+        most = {name: max(row["prompt_tokens"] for row in rows) for name, rows in files.items()}
+        return {name: len(rows) for name, rows in files.items()}, most
+    payloads = read_json(earlier_prompts(run).prompts / "payloads.json")["payloads"]
+    most = {one["payload_file"]: one["prompt_tokens_max"] for one in payloads}
+    return {one["payload_file"]: one["prompts"] for one in payloads}, most
+
+
 def _experiment_lines(
     run: Run, experiment: Experiment, levels: list[LevelSpec], longest: Mapping[str, int], price: Price | None
 ) -> list[str]:
@@ -48,16 +57,17 @@ def _experiment_lines(
     what = f"an endpoint that exists: {experiment.ep_name}"
     if experiment.platform == "local":
         what = f"deploys {experiment.model_id} on this machine ({copies} server{'s' if copies != 1 else ''})"
+    payload_files = {level.payload_file for level in levels}
     loads = ", ".join(dict.fromkeys(level.load for level in levels))
     requests = [level.stop.requests for level in levels]
-    seconds = sum(most_seconds(level, run.config.load.timeout) for level in levels)
+    seconds = sum(most_seconds(level, experiment.inference_spec.timeout or run.config.load.timeout) for level in levels)
     sent = "until time is up" if None in requests else f"{sum(filter(None, requests))} requests"
     warmup = sum(level.warmup for level in levels)
     return [
         f"{experiment.name}: {experiment.platform}, protocol {experiment.protocol}, "
         f"tokenizer {tokenizer_spec(run, experiment)}",
         f"  {what}",
-        f"  {len(levels)} levels: {len({level.payload_file for level in levels})} payload files × {loads}",
+        f"  levels: {len(levels)}, payload files ({len(payload_files)}) × loads ({loads})",
         f"  {sent} and {warmup} for the warm-up; at most {duration_text(seconds)} of load",
         f"  {_cost_line(experiment, levels, longest, price, seconds)}",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def generate_data(run: Run) -> pd.DataFrame:
             _generate(run)
         else:
             _take_over(run)
-    table = pd.DataFrame(read_json(table_file)["payloads"])
+    table = payload_table(run)
     deal_prompts(run.config, dict(zip(table["payload_file"], table["prompts"], strict=True)))
     return table
 
@@ -80,7 +81,7 @@ def _generate(run: Run) -> None:
         "source": "generated",
         "tokenizer": payloads.tokenizer,
         "tokenizer_is_estimate": payloads.is_estimate,
-        "payloads": payloads.counts,
+        "payloads": [{**count, "sha256": _content_hash(run, count["payload_file"])} for count in payloads.counts],
         "sources": payloads.sources,
         "notices": payloads.notices,
     }
@@ -89,9 +90,10 @@ def _generate(run: Run) -> None:
 
 def _take_over(run: Run) -> None:
     earlier = earlier_prompts(run)
-    for path in sorted(earlier.prompts.glob("*.jsonl")):
-        write_rows(run.workspace.prompts / path.name, read_rows(path))
     facts = read_json(earlier.prompts / "payloads.json")
+    for payload in facts["payloads"]:
+        name = payload["payload_file"]
+        write_rows(run.workspace.payload(name), read_rows(earlier.payload(name)))
     write_json(run.workspace.prompts / "payloads.json", {**facts, "source": f"run {earlier.run_id}"})
     run.workspace.log_event("prompts taken over", run=earlier.run_id)
 
@@ -149,7 +151,22 @@ def payload_table(run: Run) -> pd.DataFrame:
     """The payload files of the run with their counts. Raises RunStateError before there are any."""
     if not has_payloads(run):
         raise RunStateError(f"{run.workspace.path} has no prompts yet: run the notebook 1_generate_data first")
-    return pd.DataFrame(read_json(run.workspace.prompts / "payloads.json")["payloads"])
+    return pd.DataFrame(read_json(run.workspace.prompts / "payloads.json")["payloads"]).drop(columns="sha256")
+
+
+def check_prompts(run: Run) -> None:
+    """Raise RunStateError when a payload file is not what it was made: levels of one run share their prompts."""
+    for payload in read_json(run.workspace.prompts / "payloads.json")["payloads"]:
+        name = payload["payload_file"]
+        if not run.workspace.payload(name).exists() or _content_hash(run, name) != payload["sha256"]:
+            raise RunStateError(
+                f"{run.workspace.payload(name)} has changed since run {run.workspace.run_id} made it: start a new run"
+            )
+
+
+def _content_hash(run: Run, payload_file: str) -> str:
+    with run.workspace.payload(payload_file).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def tokenizer_of(run: Run, experiment: Experiment) -> Tokenizer:

@@ -34,18 +34,18 @@ def set_up(run: Run) -> pd.DataFrame:
         found.append(("prompts", f"those of run {earlier_prompts(run).run_id}"))
     for experiment in run.config.experiments:
         found.append((f"tokenizer of {experiment.name}", tokenizer_of(run, experiment).name))
-        known_platform(experiment)
-        predictor_for(experiment, experiment.ep_name or "http://localhost/v1/chat/completions", None)
+        check_service(experiment)
     found.append(("prices", price_file(run)))
     return pd.DataFrame(found, columns=["what", "which"])
 
 
-def known_platform(experiment: Experiment) -> None:
-    """Raise InputError for a platform that this version cannot serve an experiment on."""
+def check_service(experiment: Experiment) -> None:
+    """Raise InputError for a platform or a protocol that this version has not, or a key that is not there."""
     try:
         platform(experiment.platform)
     except DeployError as error:
         raise InputError(f"experiment {experiment.name}: {error}") from error
+    predictor_for(experiment, experiment.ep_name or "http://localhost/v1/chat/completions", None)
 
 
 def level_table(run: Run) -> pd.DataFrame:

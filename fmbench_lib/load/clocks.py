@@ -1,0 +1,72 @@
+"""Two clocks: schedules and sends are on the monotonic one, the kernel's receive stamps on the wall clock.
+
+A worker samples both together while it runs. Afterwards every wall stamp is moved onto the monotonic clock by the
+offset that held when it was taken, so that neither slewing nor a step of the wall clock bends a duration.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# NTP slews by at most 0.5 ms/s; between samples half a second apart anything above is a step.
+STEP_NS = 1_000_000
+
+
+def sample(attempts: int = 5) -> tuple[int, int]:
+    """`(monotonic, wall)` in nanoseconds, read as close together as a few attempts allow."""
+    best = None
+    for _ in range(attempts):
+        before = time.monotonic_ns()
+        wall = time.time_ns()
+        after = time.monotonic_ns()
+        if best is None or after - before < best[0]:
+            best = (after - before, (before + after) // 2, wall)
+    assert best is not None
+    return best[1], best[2]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockPair:
+    """The offset between the two clocks over a level, from samples in order of time (at least one).
+
+    `unix_offset_ns` is the one offset by which times are told: the same for all workers of a level.
+    """
+
+    monotonic_ns: tuple[int, ...]
+    offset_ns: tuple[int, ...]  # wall - monotonic
+    unix_offset_ns: int
+
+    @classmethod
+    def from_samples(cls, samples: Sequence[tuple[int, int]], unix_offset_ns: int | None = None) -> ClockPair:
+        """The pair of one worker; times are told by the offset of its own first sample where none is given."""
+        ordered = sorted(samples)
+        offsets = tuple(wall - mono for mono, wall in ordered)
+        return cls(
+            tuple(mono for mono, _ in ordered), offsets, offsets[0] if unix_offset_ns is None else unix_offset_ns
+        )
+
+    @property
+    def largest_step_ns(self) -> int:
+        """The largest change of the offset from one sample to the next."""
+        return max((abs(b - a) for a, b in zip(self.offset_ns, self.offset_ns[1:], strict=False)), default=0)
+
+    def offset_at(self, monotonic_ns: int) -> int | None:
+        """`wall - monotonic` at a time, interpolated; None between two samples with a step between them."""
+        times, offsets = self.monotonic_ns, self.offset_ns
+        after = bisect_right(times, monotonic_ns)
+        if after == 0:
+            return offsets[0]
+        if after == len(times):
+            return offsets[-1]
+        before = after - 1
+        change = offsets[after] - offsets[before]
+        if abs(change) > STEP_NS:
+            return None
+        return offsets[before] + change * (monotonic_ns - times[before]) // (times[after] - times[before])
+
+    def to_unix(self, monotonic_ns: int) -> float:
+        """Unix time in seconds by one offset throughout: differences stay those of the monotonic clock."""
+        return (monotonic_ns + self.unix_offset_ns) / 1e9

@@ -1,0 +1,278 @@
+"""One level, measured: workers started, synchronised, watched and collected.
+
+The engine knows requests as bytes and responses as stamped bytes. What they mean is said by a codec, afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from fmbench_lib.errors import WorkerError
+from fmbench_lib.load.clocks import ClockPair
+from fmbench_lib.load.plan import Level, Order, addresses, write_order, write_requests
+from fmbench_lib.load.worker import SHARED_BYTES
+from fmbench_lib.predictors.base import HttpRequest
+
+_START_DELAY_NS = 20_000_000  # for the slowest worker to read its `go`
+_READY_SECONDS = 30.0
+_HANG_SECONDS = 30.0  # how long after every time-out a silent worker is given up
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerEnd:
+    """What one worker left: its spool, its clock samples `(monotonic, wall)` in ns, its share of a core."""
+
+    spool: Path
+    clock_samples: tuple[tuple[int, int], ...]
+    cpu: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LevelRun:
+    """A level that was sent: the window's edges on the monotonic clock, and where the raw exchanges lie.
+
+    `window_ns` is None when no measured request was sent. `stop_reason` is `requests`, `duration` or `prompts`.
+    """
+
+    level_id: str
+    window_ns: tuple[int, int] | None
+    stop_reason: str
+    workers: tuple[WorkerEnd, ...]
+
+    def clocks(self) -> list[ClockPair]:
+        """The clocks of each worker. All tell Unix time by one offset, so that times of all workers compare."""
+        mono, wall = min(self.workers[0].clock_samples)
+        return [ClockPair.from_samples(worker.clock_samples, wall - mono) for worker in self.workers]
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a level is; counts include the warm-up. `spools` lets an onlooker read what has been answered."""
+
+    total: int | None
+    begun: float
+    sent: int = 0
+    done: int = 0
+    errors: int = 0
+    in_flight: int = 0
+    spools: tuple[Path, ...] = ()
+
+
+@dataclass(slots=True)
+class _Process:
+    number: int
+    process: subprocess.Popen[bytes]
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+    stderr: Path
+    spool: Path
+    buffer: bytes = b""
+    last: dict[str, Any] = field(default_factory=dict)
+    end: dict[str, Any] | None = None
+
+
+def worker_count(asked: int | None, concurrency: int | None) -> int:
+    """How many workers a level gets: as asked, else one per core but one, and never more than it has slots."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = asked if asked is not None else max(cores - 1, 1)
+    return count if concurrency is None else max(min(count, concurrency), 1)
+
+
+def run_level(
+    level: Level,
+    requests: Iterable[HttpRequest],
+    folder: Path,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> LevelRun:
+    """Send a level and return where its raw exchanges lie (in `folder`, which must exist and be empty).
+
+    Raises WorkerError when a worker dies or cannot be started; whatever else goes wrong is in the exchanges.
+    """
+    folder = folder.resolve()
+    level_id = uuid.uuid4().hex[:12]
+    count = worker_count(level.workers, level.concurrency)
+    order = write_order(level, folder, count)
+    plan = {
+        "level_id": level_id,
+        "targets": addresses(level.urls),
+        "index": str(folder / "prompts.idx"),
+        "shared": str(folder / "shared"),
+        "warmup": len(level.warmup),
+        "duration": level.duration,
+        "min_requests": level.min_requests,
+        "timeout": level.timeout,
+        "ca_file": level.ca_file,
+        "horizon": order.horizon,
+    }
+    (folder / "shared").write_bytes(bytes(SHARED_BYTES))
+    total = None if level.requests is None else len(level.warmup) + level.requests
+    progress = Progress(total, time.monotonic(), spools=tuple(folder / f"worker-{n}.spool" for n in range(count)))
+    processes: list[_Process] = []
+    with ExitStack() as files:
+        # Requests carry keys in their headers. A file without a name leaves none behind, whatever kills us.
+        prompts = files.enter_context(tempfile.TemporaryFile(dir=folder))
+        write_requests(prompts, folder / "prompts.idx", requests)
+        sequences = [files.enter_context(path.open("rb", buffering=0)) for path in order.files]
+        try:
+            for number, share in enumerate(_shares(level.concurrency, count)):
+                sequence = sequences[number % len(sequences)]
+                mine = {**plan, "number": number, "concurrency": share}
+                processes.append(
+                    _start_worker(mine, folder, prompts_fd=prompts.fileno(), sequence_fd=sequence.fileno())
+                )
+            _await_ready(processes)
+            begin = time.monotonic_ns() + _START_DELAY_NS
+            for process in processes:
+                _tell(process, f"go {begin}\n")
+            _await_end(processes, level, progress, on_progress)
+        finally:
+            _end_processes(processes)
+    return _level_run(level, level_id, order, processes)
+
+
+def _shares(concurrency: int | None, count: int) -> list[int | None]:
+    if concurrency is None:
+        return [None] * count
+    each, more = divmod(concurrency, count)
+    return [each + (number < more) for number in range(count)]
+
+
+# -- the workers ---------------------------------------------------------------------------------------------------
+
+
+def _start_worker(plan: dict[str, Any], folder: Path, *, prompts_fd: int, sequence_fd: int) -> _Process:
+    number: int = plan["number"]
+    spool = folder / f"worker-{number}.spool"
+    plan_path = folder / f"worker-{number}.json"
+    fds = {"prompts_fd": prompts_fd, "sequence_fd": sequence_fd}
+    plan_path.write_text(json.dumps({**plan, **fds, "spool": str(spool)}))
+    errors = folder / f"worker-{number}.stderr"
+    paths = [str(Path(path).absolute()) for path in sys.path if path]
+    with errors.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "fmbench_lib.load.worker", str(plan_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            pass_fds=tuple(fds.values()),
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    return _Process(number, process, process.stdin, process.stdout, errors, spool)
+
+
+def _tell(process: _Process, line: str) -> None:
+    try:
+        process.stdin.write(line.encode())
+        process.stdin.flush()
+    except OSError:
+        raise _death(process) from None
+
+
+def _await_ready(processes: list[_Process]) -> None:
+    for _ in _messages(processes, _READY_SECONDS):
+        if all(process.last.get("event") == "ready" for process in processes):
+            return
+
+
+def _await_end(
+    processes: list[_Process], level: Level, progress: Progress, on_progress: Callable[[Progress], None]
+) -> None:
+    for message in _messages(processes, _HANG_SECONDS + level.timeout):
+        if message["event"] == "end":
+            processes[message["worker"]].end = message
+        progress.sent = sum(process.last.get("sent", 0) for process in processes)
+        progress.done = sum(process.last.get("done", 0) for process in processes)
+        progress.errors = sum(process.last.get("errors", 0) for process in processes)
+        progress.in_flight = sum(process.last.get("in_flight", 0) for process in processes if process.end is None)
+        on_progress(progress)
+        if all(process.end is not None for process in processes):
+            return
+
+
+def _messages(processes: list[_Process], patience: float) -> Iterator[dict[str, Any]]:
+    """What the workers say, as they say it. Raises WorkerError when one dies or all are silent for `patience` s."""
+    with selectors.DefaultSelector() as selector:
+        for process in processes:
+            selector.register(process.stdout, selectors.EVENT_READ, process)
+        while True:
+            ready = selector.select(patience)
+            if not ready:
+                raise WorkerError("the load workers have not been heard of in time; the level was given up")
+            for key, _ in ready:
+                process = key.data
+                data = os.read(process.stdout.fileno(), 1 << 16)
+                if not data:
+                    if process.end is None:
+                        raise _death(process)
+                    selector.unregister(process.stdout)
+                    continue
+                *lines, process.buffer = (process.buffer + data).split(b"\n")
+                for line in lines:
+                    process.last = {**json.loads(line), "worker": process.number}
+                    yield process.last
+
+
+def _death(process: _Process) -> WorkerError:
+    process.process.kill()
+    code = process.process.wait()
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    last = process.stderr.read_text(errors="replace").strip().splitlines()
+    return WorkerError(f"load worker {process.number} {how}" + (f": {last[-1]}" if last else ""))
+
+
+def _end_processes(processes: list[_Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(OSError):  # what could not be told to a dead worker is still in the buffer
+            process.stdin.close()
+        try:
+            process.process.wait(timeout=2 if process.end is not None else 0)
+        except subprocess.TimeoutExpired:
+            process.process.kill()
+            process.process.wait()
+        process.stdout.close()
+
+
+def _level_run(level: Level, level_id: str, order: Order, processes: list[_Process]) -> LevelRun:
+    ends = [process.end for process in processes if process.end is not None]
+    window, reason = _window(level, order, ends)
+    workers = tuple(
+        WorkerEnd(process.spool, tuple((mono, wall) for mono, wall in end["clock_samples"]), end["cpu"])
+        for process, end in zip(processes, ends, strict=True)
+    )
+    return LevelRun(level_id, window, reason, workers)
+
+
+def _window(level: Level, order: Order, ends: list[dict[str, Any]]) -> tuple[tuple[int, int] | None, str]:
+    """From the first measured request to the stop of sending, and why it stopped.
+
+    The first slot that finds nothing more to send ends a closed loop's window, since from then on fewer than were
+    asked for are in flight; its time, where it has one. A request that was taken up before the end and sent after it,
+    for a connection that had to be opened, is a measured one: the window reaches to it.
+    """
+    started = [end["first_due_ns"] for end in ends if end["first_due_ns"] is not None]
+    if not started:
+        return None, order.reason
+    start, reason = min(started), order.reason
+    stopped = [end["stopped_ns"] for end in ends]
+    stop = max(stopped) if level.request_rate is not None else min(stopped)
+    if any(end["out_of_time"] for end in ends):
+        reason = "duration"
+        if level.duration is not None and not any(end["overran"] for end in ends):
+            stop = start + int(level.duration * 1e9)
+    stop = max(stop, *(end["last_sent_ns"] or 0 for end in ends))
+    return ((start, stop) if stop > start else None), reason

@@ -1,0 +1,268 @@
+"""HTTP/1.1 responses: finding their end while they arrive, and taking them apart afterwards.
+
+`ResponseEnd` runs in the timed path and does as little as can be done to know when a response is over. `parse_response`
+runs after the level on the spooled bytes and checks everything.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from fmbench_lib.errors import ProtocolError
+
+_MAX_HEAD_BYTES = 256 * 1024
+_BODILESS = frozenset({204, 304})
+_CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
+
+CHUNKED = -1
+UNTIL_CLOSE = -2
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A response's status line and headers (lower-case names); `size` is its length with the blank line.
+
+    `length` is the body's length in bytes, or `CHUNKED`, or `UNTIL_CLOSE`.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    size: int
+    length: int
+    keep_alive: bool
+
+
+def parse_head(data: bytes) -> Head | None:
+    """The head at the beginning of `data`, or None while it is not all there; interim (1xx) heads are passed over.
+
+    Raises ProtocolError when the bytes are no HTTP/1.x response.
+    """
+    start = 0
+    while True:
+        end = data.find(b"\r\n\r\n", start)
+        if end < 0:
+            if len(data) - start > _MAX_HEAD_BYTES or not b"HTTP/1.".startswith(data[start : start + 7]):
+                raise ProtocolError(f"not an HTTP/1.1 response: {data[start : start + 60]!r}")
+            return None
+        head = _parse_head_block(data[start:end], end + 4)
+        if head.status >= 200 or head.status == 101:
+            return head
+        start = end + 4
+
+
+def _parse_head_block(block: bytes, size: int) -> Head:
+    lines = block.decode("latin-1").split("\r\n")
+    parts = lines[0].split(" ", 2)
+    if not parts[0].startswith("HTTP/1.") or len(parts) < 2 or not (_is_number(parts[1]) and len(parts[1]) == 3):
+        raise ProtocolError(f"not an HTTP/1.1 status line: {lines[0][:60]!r}")
+    headers = []
+    for line in lines[1:]:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise ProtocolError(f"not a header line: {line[:60]!r}")
+        headers.append((name.strip().lower(), value.strip()))
+    status = int(parts[1])
+    keep_alive = status != 101 and _keep_alive(parts[0], headers)
+    return Head(status, tuple(headers), size, _body_length(status, headers), keep_alive)
+
+
+def _body_length(status: int, headers: list[tuple[str, str]]) -> int:
+    """How the body is delimited (RFC 9112, section 6.3)."""
+    if status in _BODILESS or status < 200:
+        return 0
+    if "chunked" in _tokens_of(headers, "transfer-encoding"):
+        return CHUNKED
+    lengths = {value for name, value in headers if name == "content-length"}
+    if not lengths:
+        return UNTIL_CLOSE
+    length = lengths.pop()
+    if lengths or not _is_number(length) or len(length) > 18:
+        raise ProtocolError(f"not a content length: {length[:60]!r}")
+    return int(length)
+
+
+def _keep_alive(version: str, headers: list[tuple[str, str]]) -> bool:
+    connection = _tokens_of(headers, "connection")
+    return "close" not in connection and (version != "HTTP/1.0" or "keep-alive" in connection)
+
+
+def _tokens_of(headers: list[tuple[str, str]], name: str) -> list[str]:
+    """The comma-separated values of a header that may stand more than once, in lower case."""
+    return [token.strip().lower() for key, value in headers if key == name for token in value.split(",")]
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+class ChunkWalk:
+    """Walks over a chunked body as it grows; each byte is looked at once however it is cut."""
+
+    __slots__ = ("_buffer", "_position", "_trailer", "finished")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._position = 0  # may lie behind the buffer's end: inside a chunk that has not all arrived
+        self._trailer = False
+        self.finished = False
+
+    def advance(self, data: bytes) -> int:
+        """Take more bytes; when the last chunk and its trailer are complete, say how many bytes follow them."""
+        buffer = self._buffer + data if self._buffer else data
+        position = self._position
+        while not self.finished and position < len(buffer):
+            end = buffer.find(b"\r\n", position)
+            if end < 0:
+                if len(buffer) - position > _MAX_HEAD_BYTES:
+                    raise ProtocolError("a chunk's size line has no end")
+                break
+            line = buffer[position:end]
+            if self._trailer:
+                self.finished = not line
+                position = end + 2
+                continue
+            size = chunk_size(line)
+            self._trailer = size == 0
+            position = end + 2 + (size + 2 if size else 0)
+        if position >= len(buffer):
+            self._buffer, self._position = b"", position - len(buffer)
+        else:
+            self._buffer, self._position = buffer[position:], 0
+        return len(self._buffer) if self.finished else 0
+
+
+def chunk_size(line: bytes) -> int:
+    """The number in a chunk's size line, its extensions left out; raises ProtocolError when it is none."""
+    digits = line.split(b";", 1)[0].strip()
+    if not _CHUNK_SIZE.fullmatch(digits):
+        raise ProtocolError(f"not a chunk size: {line[:40]!r}")
+    return int(digits, 16)
+
+
+class ResponseEnd:
+    """Finds the end of one response.
+
+    In a chunked body the end can only be where a read ends with an empty line, so that most reads are not looked at
+    but for their last four bytes.
+    """
+
+    __slots__ = ("_chunks", "_remaining", "_unread", "head")
+
+    def __init__(self) -> None:
+        self.head: Head | None = None
+        self._unread: list[bytes] = []
+        self._remaining = 0
+        self._chunks: ChunkWalk | None = None
+
+    def feed(self, piece: bytes) -> bool:
+        """Take the next bytes; True when the response is complete. Raises ProtocolError on bytes that fit nowhere."""
+        if self.head is None:
+            return self._feed_head(piece)
+        if self._chunks is not None:
+            self._unread.append(piece)
+            if len(piece) >= 4 and piece[-4:] != b"\r\n\r\n":
+                return False
+            return self._walk()
+        if self._remaining == UNTIL_CLOSE:
+            return False
+        self._remaining -= len(piece)
+        if self._remaining < 0:
+            raise ProtocolError("bytes follow the end of the response")
+        return self._remaining == 0
+
+    def _feed_head(self, piece: bytes) -> bool:
+        self._unread.append(piece)
+        data = b"".join(self._unread) if len(self._unread) > 1 else piece
+        head = parse_head(data)
+        if head is None:
+            self._unread = [data]
+            return False
+        self.head = head
+        rest = data[head.size :]
+        self._unread = []
+        if head.length == CHUNKED:
+            self._chunks = ChunkWalk()
+            self._unread = [rest]
+            return self._walk()
+        self._remaining = head.length
+        if head.length == UNTIL_CLOSE:
+            return False
+        return self.feed(rest)
+
+    def _walk(self) -> bool:
+        assert self._chunks is not None
+        extra = self._chunks.advance(b"".join(self._unread))
+        self._unread.clear()
+        if extra:
+            raise ProtocolError("bytes follow the end of the response")
+        return self._chunks.finished
+
+    def ends_with_connection(self) -> bool:
+        """Whether the peer's close is the regular end of this response."""
+        return self.head is not None and self._chunks is None and self._remaining == UNTIL_CLOSE
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection may carry another request, as far as the response says."""
+        return self.head is not None and self.head.keep_alive and not self.ends_with_connection()
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedResponse:
+    """A whole response taken apart; `_body_starts` and `_raw_starts` say where each piece of the body came from."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    complete: bool
+    _body_starts: tuple[int, ...]
+    _raw_starts: tuple[int, ...]
+
+    def raw_offset(self, body_offset: int) -> int:
+        """How many raw bytes had to arrive for the first `body_offset` bytes of the body to be there."""
+        if body_offset <= 0:
+            return self._raw_starts[0]
+        piece = bisect_right(self._body_starts, body_offset - 1) - 1
+        return self._raw_starts[piece] + body_offset - self._body_starts[piece]
+
+
+def parse_response(raw: bytes, *, closed: bool) -> ParsedResponse:
+    """Take a response's raw bytes apart; `closed` says that the peer closed the connection behind them.
+
+    Raises ProtocolError when the head or the chunk framing is broken.
+    """
+    head = parse_head(raw)
+    if head is None:
+        raise ProtocolError("the response ended inside its headers")
+    if head.length == CHUNKED:
+        pieces, complete = _chunk_spans(raw, head.size)
+    else:
+        stop = len(raw) if head.length == UNTIL_CLOSE else min(len(raw), head.size + head.length)
+        pieces = [(head.size, stop)]
+        complete = closed if head.length == UNTIL_CLOSE else stop - head.size == head.length
+    body_starts, offset = [], 0
+    for start, stop in pieces:
+        body_starts.append(offset)
+        offset += stop - start
+    body = b"".join(raw[start:stop] for start, stop in pieces)
+    raw_starts = tuple(start for start, _ in pieces)
+    return ParsedResponse(head.status, head.headers, body, complete, tuple(body_starts), raw_starts)
+
+
+def _chunk_spans(raw: bytes, position: int) -> tuple[list[tuple[int, int]], bool]:
+    """Where the chunks' data lies in `raw`, and whether the last chunk is there."""
+    spans: list[tuple[int, int]] = []
+    while (end := raw.find(b"\r\n", position)) >= 0:
+        size = chunk_size(raw[position:end])
+        if size == 0:
+            return spans or [(end + 2, end + 2)], True
+        start = end + 2
+        spans.append((start, min(start + size, len(raw))))
+        position = start + size + 2
+        if raw[start + size : position] not in (b"\r\n", b"\r", b""):
+            raise ProtocolError("a chunk is longer than its size says")
+        if position > len(raw):
+            break
+    return spans or [(len(raw), len(raw))], False

@@ -1,0 +1,188 @@
+"""What a level sends, laid out before its clock starts: the requests' bytes, and the order and times of sending."""
+
+from __future__ import annotations
+
+import random
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from fmbench_lib.errors import InputError
+from fmbench_lib.load.schedule import arrival_offsets
+from fmbench_lib.load.worker import SEQUENCE_ENTRY
+from fmbench_lib.predictors.base import HttpRequest
+
+_SHORTEST_REQUEST_S = 0.005  # bounds the sequence of a level that only time ends
+_MOST_ENTRIES = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What the engine needs to know of a level. Prompts are numbers: indexes into the requests given beside it.
+
+    `concurrency` makes it a closed loop, `request_rate` (per second) an open one; exactly one of them is set.
+    `measured` goes round in a fresh order each time when `repeat` is set. A level ends after `requests` measured
+    requests, after `duration` seconds (but not before `min_requests`), or when there are no prompts left.
+    """
+
+    urls: tuple[str, ...]
+    warmup: tuple[int, ...]
+    measured: tuple[int, ...]
+    seed: str
+    concurrency: int | None = None
+    request_rate: float | None = None
+    arrival: str = "constant"
+    repeat: bool = False
+    requests: int | None = None
+    duration: float | None = None
+    min_requests: int = 0
+    timeout: float = 120.0
+    workers: int | None = None
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order of sending, as files of `SEQUENCE_ENTRY`s: one that all workers draw from (closed loop), or one each.
+
+    `reason` is why it ends where it ends: `requests`, `prompts`, or `duration` (which ends an open loop's schedule).
+    `horizon` is when an open loop stops sending, in seconds after its beginning.
+    """
+
+    files: tuple[Path, ...]
+    reason: str
+    horizon: float | None = None
+
+
+def address(url: str) -> dict[str, Any]:
+    """Where to connect to for a URL, and what to call it (`Host`). Raises InputError when it cannot be used."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        raise InputError(f"not an address: {url!r}; its port must be a number up to 65535") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError(f"not an address: {url!r}; write http://host:port/path")
+    if "@" in parts.netloc:
+        host = parts.netloc.rpartition("@")[2]
+        raise InputError(f"the address of {host} holds a user name or password; give api_key_env or headers instead")
+    return {
+        "host": parts.hostname,
+        "port": port or (443 if parts.scheme == "https" else 80),
+        "tls": parts.scheme == "https",
+        "authority": parts.netloc,
+    }
+
+
+def addresses(urls: Sequence[str]) -> list[dict[str, Any]]:
+    """The addresses of an endpoint's copies, which must answer at the same path. Raises InputError."""
+    paths = {urlsplit(url).path for url in urls}
+    if len(paths) > 1:
+        raise InputError(f"the copies of one endpoint must answer at the same path, not at {', '.join(sorted(paths))}")
+    return [address(url) for url in urls]
+
+
+def write_requests(file: IO[bytes], index_path: Path, requests: Iterable[HttpRequest]) -> None:
+    """Lay the requests out as the workers send them, with three offsets each in the index: begin, headers, end.
+
+    Raises InputError for a request that cannot be sent.
+    """
+    index = array("Q")
+    offset = 0
+    for request in requests:
+        line, rest = _wire(request)
+        file.write(line)
+        file.write(rest)
+        index.extend((offset, offset + len(line), offset + len(line) + len(rest)))
+        offset += len(line) + len(rest)
+    file.flush()
+    if not index:
+        raise InputError("a level without prompts cannot be measured")
+    with index_path.open("wb") as index_file:
+        index.tofile(index_file)
+
+
+def _wire(request: HttpRequest) -> tuple[bytes, bytes]:
+    """The request line, and the rest without the headers that differ from sending to sending."""
+    parts = urlsplit(request.url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not target.isascii() or not target.isprintable() or " " in target:
+        raise InputError(f"not an address: {request.url!r}; spaces and letters beyond ASCII are written as %20 and so")
+    for name, value in request.headers:
+        if not (name + value).isprintable():
+            raise InputError(f"the header {name!r} holds a line break or another control character")
+    headers = "".join(f"{name}: {value}\r\n" for name, value in request.headers)
+    extra = "" if "accept-encoding" in headers.lower() else "accept-encoding: identity\r\n"
+    try:
+        rest = f"{headers}{extra}content-length: {len(request.body)}\r\n\r\n".encode("latin-1")
+    except UnicodeEncodeError:
+        raise InputError("a header of the request holds letters beyond Latin-1") from None
+    return f"{request.method} {target} HTTP/1.1\r\n".encode("ascii"), rest + request.body
+
+
+def prompt_sequence(level: Level) -> Iterator[int]:
+    """The prompts in order of sending, warm-up first; endless where the measured ones are repeated."""
+    yield from level.warmup
+    yield from level.measured
+    if level.repeat and level.measured:
+        generator = random.Random(level.seed)
+        again = list(level.measured)
+        while True:
+            generator.shuffle(again)
+            yield from again
+
+
+def write_order(level: Level, folder: Path, workers: int) -> Order:
+    """Write down what is sent in which order, and in an open loop when."""
+    # A level that repeats its prompts never runs out of them, even where `_most_entries` bounds it.
+    enough = level.repeat or (level.requests is not None and len(level.measured) >= level.requests)
+    reason = "requests" if enough else "prompts"
+    order = enumerate(islice(prompt_sequence(level), _most_entries(level)))
+    if level.request_rate is not None:
+        return _write_schedule(level, level.request_rate, order, folder, workers, reason)
+    path = folder / "sequence.bin"
+    with path.open("wb") as file:
+        file.writelines(SEQUENCE_ENTRY.pack(position, prompt, 0.0) for position, prompt in order)
+    return Order((path,), reason)
+
+
+def _write_schedule(
+    level: Level, rate: float, order: Iterator[tuple[int, int]], folder: Path, workers: int, reason: str
+) -> Order:
+    """Deal one process of arrivals out to the workers. The window begins when the first measured request is due."""
+    times = arrival_offsets(level.arrival, rate, level.seed)
+    paths = tuple(folder / f"sequence-{number}.bin" for number in range(workers))
+    first = len(level.warmup)
+    until = float("inf")
+    last = 0.0
+    with ExitStack() as stack:
+        files = [stack.enter_context(path.open("wb")) for path in paths]
+        for position, prompt in order:
+            due = next(times)
+            if position == first and level.duration is not None:
+                until = due + level.duration
+            if due >= until and position - first >= level.min_requests:
+                return Order(paths, "duration", until if last < until else due)
+            files[position % workers].write(SEQUENCE_ENTRY.pack(position, prompt, due))
+            last = due
+    end = next(times)  # as long after the last arrival as the process has it: n arrivals fill n gaps
+    if end >= until > last:
+        return Order(paths, "duration" if reason == "prompts" else reason, until)
+    return Order(paths, reason, end)
+
+
+def _most_entries(level: Level) -> int:
+    """How many requests the level sends at most."""
+    bounds = [_MOST_ENTRIES]
+    if level.requests is not None:
+        bounds.append(level.requests)
+    if not level.repeat:
+        bounds.append(len(level.measured))
+    if level.duration is not None and level.concurrency is not None:
+        bounds.append(max(int(level.concurrency * level.duration / _SHORTEST_REQUEST_S), 2 * level.min_requests, 1000))
+    return len(level.warmup) + min(bounds)

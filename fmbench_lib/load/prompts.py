@@ -1,0 +1,91 @@
+"""Which prompts a level sends, and in which order.
+
+An endpoint that has seen a prompt may answer it from its cache, and a sweep that sends the same prompts in the same
+order at each level measures that cache. So every level draws an order of its own, the warm-up has prompts of its own,
+and whether a prompt may be sent twice is a decision that the config states.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fmbench_lib.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What one level asks for: `requests` is None where only time ends it."""
+
+    load: str
+    warmup: int
+    requests: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """Numbers of the prompts a level sends: first the warm-up, then the measured ones, in order of sending.
+
+    `asked` says how many measured requests the level was to have, None where time decides.
+    """
+
+    warmup: tuple[int, ...]
+    measured: tuple[int, ...]
+    asked: int | None
+
+
+def deal(payload_file: str, prompts: int, levels: Sequence[Wanted], reuse: str, seed: str) -> dict[str, Deal]:
+    """Deal `prompts` prompts of one payload file to the levels that send them to one endpoint.
+
+    `reuse` is `never` (no prompt twice), `across_levels` (no prompt twice within a level) or `allowed` (a level goes
+    round as often as it needs to). Raises InputError when there are too few prompts, with the number that is missing.
+    """
+    if reuse == "never":
+        return _deal_once(payload_file, prompts, levels, seed)
+    return {level.load: _deal_level(payload_file, prompts, level, reuse, f"{seed}/{level.load}") for level in levels}
+
+
+def _deal_once(payload_file: str, prompts: int, levels: Sequence[Wanted], seed: str) -> dict[str, Deal]:
+    order = _order(prompts, seed)
+    fixed = sum(level.warmup + (level.requests or 0) for level in levels)
+    open_ended = sum(level.requests is None for level in levels)
+    needed = fixed + open_ended
+    if needed > prompts:
+        counts = " + ".join(f"{level.requests or 1} + {level.warmup} warm-up" for level in levels)
+        raise InputError(
+            f"{payload_file}: load.prompt_reuse `never` needs {needed} prompts ({counts}) and there are {prompts}: "
+            f"{needed - prompts} are missing; lower load.requests or load.warmup_requests, widen the filter, "
+            f"or write prompt_reuse: across_levels"
+        )
+    share = (prompts - fixed) // open_ended if open_ended else 0
+    deals, start = {}, 0
+    for level in levels:
+        count = share if level.requests is None else level.requests
+        stop = start + level.warmup + count
+        mine = order[start:stop]
+        random.Random(f"{seed}/{level.load}").shuffle(mine)  # the same prompts elsewhere, in another order
+        deals[level.load] = Deal(tuple(mine[: level.warmup]), tuple(mine[level.warmup :]), level.requests)
+        start = stop
+    return deals
+
+
+def _deal_level(payload_file: str, prompts: int, level: Wanted, reuse: str, seed: str) -> Deal:
+    order = _order(prompts, seed)
+    if reuse == "across_levels" and level.requests is not None:
+        needed = level.requests + level.warmup
+        if needed > prompts:
+            raise InputError(
+                f"{payload_file}: load.prompt_reuse `across_levels` needs {needed} prompts for {level.load} "
+                f"({level.requests} + {level.warmup} warm-up) and there are {prompts}: {needed - prompts} are missing; "
+                f"lower load.requests or load.warmup_requests, widen the filter, or write prompt_reuse: allowed"
+            )
+        return Deal(tuple(order[: level.warmup]), tuple(order[level.warmup : needed]), level.requests)
+    warmup = min(level.warmup, prompts // 2)  # a small set keeps most of itself for measuring
+    return Deal(tuple(order[:warmup]), tuple(order[warmup:]), level.requests)
+
+
+def _order(prompts: int, seed: str) -> list[int]:
+    order = list(range(prompts))
+    random.Random(seed).shuffle(order)
+    return order

@@ -1,0 +1,134 @@
+"""What a worker writes down of each exchange: raw bytes and raw stamps, nothing derived.
+
+A spool is a sequence of self-delimiting records, so that what a killed worker left behind can be read up to its last
+whole record. Stamps by the reading clock are `CLOCK_MONOTONIC`, stamps by the kernel `CLOCK_REALTIME`, both in
+nanoseconds; turning one into the other is the recorder's business.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import BinaryIO
+
+# total, position, prompt, target, flags, retried, reads, message bytes, raw bytes, due, connect, sent, end
+HEADER = struct.Struct("<IIIHBBIHIqqqq")
+TIMESPEC_BYTES = 48  # struct scm_timestamping: three timespecs, of which the first is the software stamp
+NO_STAMP = bytes(TIMESPEC_BYTES)
+
+REUSED, COMPLETE, CLOSED, MEASURED = 1, 2, 4, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """One exchange as it was spooled; `None` where something did not happen. `error` is an error class or None."""
+
+    position: int
+    prompt: int
+    target: int
+    measured: bool
+    reused: bool
+    complete: bool
+    closed: bool
+    retried: int
+    due_ns: int
+    connect_ns: int | None
+    sent_ns: int | None
+    end_ns: int
+    error: str | None
+    message: str
+    read_ends: tuple[int, ...]  # raw bytes there after each read
+    user_ns: tuple[int, ...]  # monotonic clock, one per read
+    kernel_ns: tuple[int, ...]  # wall clock, one per read; 0 where the kernel gave none
+    raw: bytes
+
+
+def pack(
+    *,
+    position: int,
+    prompt: int,
+    target: int,
+    flags: int,
+    retried: int,
+    due_ns: int,
+    connect_ns: int | None,
+    sent_ns: int | None,
+    end_ns: int,
+    error: str | None,
+    message: str,
+    user_ns: list[int],
+    kernel: list[bytes],
+    pieces: list[bytes],
+) -> bytes:
+    """One record's bytes. `kernel` holds ancillary data as the kernel gave it, `NO_STAMP` where it gave none."""
+    text = f"{error or ''}\n{message}".encode()[:65000]
+    raw = b"".join(pieces)
+    reads = len(pieces)
+    total = HEADER.size + reads * (8 + 4 + TIMESPEC_BYTES) + len(text) + len(raw)
+    header = HEADER.pack(
+        total,
+        position,
+        prompt,
+        target,
+        flags,
+        retried,
+        reads,
+        len(text),
+        len(raw),
+        due_ns,
+        -1 if connect_ns is None else connect_ns,
+        -1 if sent_ns is None else sent_ns,
+        end_ns,
+    )
+    times = struct.pack(f"<{reads}q", *user_ns)
+    sizes = struct.pack(f"<{reads}I", *map(len, pieces))
+    return b"".join((header, times, sizes, *kernel, text, raw))
+
+
+def read_spool(path: Path, start: int = 0) -> Iterator[tuple[int, Spooled]]:
+    """The whole records of a spool file from byte `start` on, each with the offset just behind it."""
+    with path.open("rb") as file:
+        file.seek(start)
+        while (record := _read_record(file)) is not None:
+            start += record[0]
+            yield start, record[1]
+
+
+def _read_record(file: BinaryIO) -> tuple[int, Spooled] | None:
+    head = file.read(HEADER.size)
+    if len(head) < HEADER.size:
+        return None
+    total, position, prompt, target, flags, retried, reads, text_bytes, raw_bytes, due, connect, sent, end = (
+        HEADER.unpack(head)
+    )
+    rest = file.read(total - HEADER.size)
+    if len(rest) < total - HEADER.size:
+        return None
+    sizes_at, kernel_at = reads * 8, reads * 12
+    text_at = kernel_at + reads * TIMESPEC_BYTES
+    raw_at = text_at + text_bytes
+    timespecs = struct.unpack_from(f"<{reads * 6}q", rest, kernel_at)
+    error, _, message = rest[text_at:raw_at].decode(errors="replace").partition("\n")
+    return total, Spooled(
+        position=position,
+        prompt=prompt,
+        target=target,
+        measured=bool(flags & MEASURED),
+        reused=bool(flags & REUSED),
+        complete=bool(flags & COMPLETE),
+        closed=bool(flags & CLOSED),
+        retried=retried,
+        due_ns=due,
+        connect_ns=None if connect < 0 else connect,
+        sent_ns=None if sent < 0 else sent,
+        end_ns=end,
+        error=error or None,
+        message=message,
+        read_ends=tuple(accumulate(struct.unpack_from(f"<{reads}I", rest, sizes_at))),
+        user_ns=struct.unpack_from(f"<{reads}q", rest),
+        kernel_ns=tuple(s * 1_000_000_000 + ns for s, ns in zip(timespecs[0::6], timespecs[1::6], strict=True)),
+        raw=rest[raw_at : raw_at + raw_bytes],
+    )

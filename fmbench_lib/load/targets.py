@@ -1,0 +1,53 @@
+"""The addresses behind an experiment, looked up before the clock starts, and the trust to talk to them over TLS."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+_PROBE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One address behind an experiment; `authority` is how its URL spells it (`Host`).
+
+    `address` is resolved before the clock starts; None, with the reason in `failure`, when that did not succeed.
+    """
+
+    number: int
+    host: str
+    port: int
+    tls: bool
+    authority: str
+    family: int
+    address: tuple[str, int] | tuple[str, int, int, int] | None
+    failure: str = ""
+
+
+def resolve(number: int, address: dict[str, Any]) -> Target:
+    """Look the address up once, before the clock starts; a failure is kept for the requests that will need it."""
+    host, port, tls, authority = (address[key] for key in ("host", "port", "tls", "authority"))
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # UnicodeError: a label that is no label
+        reason = getattr(error, "strerror", None) or error
+        return Target(number, host, port, tls, authority, socket.AF_INET, None, f"{host}: {reason}")
+    family, _, _, _, socket_address = next(filter(_accepts, found), found[0]) if len(found) > 1 else found[0]
+    return Target(number, host, port, tls, authority, family, socket_address)  # type: ignore[arg-type]
+
+
+def _accepts(found: tuple[Any, ...]) -> bool:
+    """Whether anybody listens there: `localhost` has two addresses, and a server often only one of them."""
+    with socket.socket(found[0], found[1]) as sock:
+        sock.settimeout(_PROBE_SECONDS)
+        return sock.connect_ex(found[4]) == 0
+
+
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """Certificates are verified, against the system's authorities or the bundle that the config names."""
+    context = ssl.create_default_context(cafile=ca_file)
+    context.set_alpn_protocols(["http/1.1"])
+    return context

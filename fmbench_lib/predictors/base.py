@@ -1,0 +1,112 @@
+"""What a codec is: it turns a prompt into a request's bytes and a response's bytes into text, tokens and events.
+
+A codec never touches a socket and never sees a clock. The engine stamps raw reads; a codec says at which byte of the
+body each event was complete, and the recorder puts the two together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+# The classes an error is counted under; every failed request carries exactly one of them.
+ERROR_CLASSES = (
+    "dns",
+    "connect",
+    "tls",
+    "timeout",
+    "http_4xx",
+    "http_429",
+    "http_5xx",
+    "truncated",
+    "protocol",
+    "decode",
+    "endpoint",
+    "empty",
+    "cancelled",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request as the engine sends it; `url` is absolute, `headers` leaves out Host and Content-Length."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """One response with its transfer coding undone. `complete` is False where the connection ended too early.
+
+    `headers` holds lower-case names.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    complete: bool = True
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, or None."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A piece of content that became readable when byte `end_offset` of the body had arrived."""
+
+    end_offset: int
+    text: str
+    reasoning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a response says. Token counts are the server's own and None where it gave none.
+
+    `error_class` is None for a success; text and events that came before an error are kept as evidence.
+    """
+
+    text: str = ""
+    events: tuple[Event, ...] = ()
+    streamed: bool = False
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    finish_reason: str | None = None
+    server_request_id: str | None = None
+    error_class: str | None = None
+    error_message: str | None = None
+
+
+class Predictor(Protocol):
+    """A codec for one wire protocol and one experiment's parameters."""
+
+    def encode(self, prompt: str) -> HttpRequest:
+        """The request that asks for the completion of `prompt`."""
+
+    def decode(self, response: HttpResponse) -> Completion:
+        """What the response says; never raises: bytes that make no sense are an `error_class` of the completion."""
+
+
+def http_error(response: HttpResponse, message: str) -> Completion:
+    """The completion of a response whose status is not 200.
+
+    429 has a class of its own; a redirect is refused, since following it would measure another address than asked.
+    """
+    status = response.status
+    if status == 429:
+        error_class = "http_429"
+    elif 400 <= status < 500:
+        error_class = "http_4xx"
+    elif status >= 500:
+        error_class = "http_5xx"
+    else:
+        error_class = "protocol"
+        target = response.header("location")
+        if target is not None:
+            message = f"redirect to {target} refused: give the final address as ep_name"
+    return Completion(error_class=error_class, error_message=f"HTTP {status}: {message}"[:500])

@@ -1,0 +1,135 @@
+"""One level from its prompts to its file, as a step asks for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fmbench_lib.config import Experiment
+from fmbench_lib.config.stopping import StopRule
+from fmbench_lib.emulator import Emulator
+from fmbench_lib.errors import WorkerError
+from fmbench_lib.load.levels import LevelSpec
+from fmbench_lib.load.measure import Setting, measure_level
+from fmbench_lib.load.progress import LiveFigures
+from fmbench_lib.load.prompts import Deal
+from fmbench_lib.load.records import read_level
+from fmbench_lib.metrics.window import measured_in, window_of
+from fmbench_lib.predictors.openai import OpenAiPredictor
+
+PAYLOAD = [
+    {
+        "prompt_id": f"q{n}",
+        "prompt": f"Question {n}?",
+        "prompt_tokens": n,
+        "question": "Q",
+        "ground_truth": "secret truth",
+    }
+    for n in range(30)
+]
+
+
+def spec(**settings: Any) -> LevelSpec:
+    least = {
+        "name": "mine",
+        "platform": "endpoint",
+        "protocol": "openai",
+        "deploy": False,
+        "payload_files": ["p.jsonl"],
+    }
+    experiment = Experiment.model_validate({**least, "instance_type": "local"})
+    stop = StopRule(requests=8, duration=None)
+    return LevelSpec(**{**_CLOSED, "experiment": experiment, "stop": stop, **settings})
+
+
+_CLOSED: dict[str, Any] = {"payload_file": "p.jsonl", "concurrency": 2, "request_rate": None, "warmup": 3}
+DEAL = Deal((20, 21, 22), (9, 3, 5, 1, 7, 8, 2, 6), 8)
+
+
+def setting(url: str, **more: Any) -> Setting:
+    facts: dict[str, Any] = {"tokenizer": None, "tokenizer_name": "words", "timeout": 10.0, "workers": 1}
+    facts |= {"arrival": "constant", "prompt_reuse": "never", "seed": 1}
+    return Setting(**{"urls": (url,), "predictor": OpenAiPredictor(url, "m"), **facts, **more})
+
+
+def test_a_level_is_one_file_with_its_facts(emulator: Emulator, tmp_path: Path) -> None:
+    target, scratch = tmp_path / "level.parquet", tmp_path / "scratch"
+    facts = measure_level(spec(), DEAL, PAYLOAD, setting(emulator.url), target, scratch)
+    records, stored = read_level(target)
+    assert stored == json.loads(json.dumps(facts))
+    assert not scratch.exists()
+    assert set(records["prompt_id"][records["phase"] == "warmup"]) == {"q20", "q21", "q22"}
+    measured = records[records["phase"] == "measured"].sort_values("due")
+    assert set(measured["prompt_id"]) == {f"q{n}" for n in DEAL.measured}
+    assert set(map(tuple, records[["experiment_name", "payload_file", "load"]].to_numpy())) == {
+        ("mine", "p.jsonl", "concurrency-2")
+    }
+    expected = {"experiment_name": "mine", "load": "concurrency-2", "concurrency": 2, "request_rate": None}
+    expected |= {"stop_reason": "requests", "requested": 8, "workers": 1, "warmup": 3, "instance_type": "local"}
+    assert facts.items() >= expected.items()
+    assert facts["started"] <= facts["window_start"] < facts["window_end"] <= facts["ended"]
+    assert 0 <= facts["client_cpu"][0] <= 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("load", [{}, {"concurrency": None, "request_rate": 200.0}])
+def test_no_measured_request_falls_out_of_its_window(
+    emulator: Emulator, tmp_path: Path, load: dict[str, Any], workers: int
+) -> None:
+    target = tmp_path / "level.parquet"
+    facts = measure_level(
+        spec(warmup=0, **load),
+        Deal((), DEAL.measured, 8),
+        PAYLOAD,
+        setting(emulator.url, workers=workers),
+        target,
+        tmp_path / "s",
+    )
+    records, _ = read_level(target)
+    assert measured_in(records, window_of(facts)).sum() == 8
+
+
+def test_the_truth_is_never_sent(scripted: Any, answer: bytes, tmp_path: Path) -> None:
+    def one(peer: Any) -> None:
+        while peer.request():
+            peer.send(answer)
+
+    server = scripted([one])
+    measure_level(spec(), DEAL, PAYLOAD, setting(server.url), tmp_path / "level.parquet", tmp_path / "s")
+    assert len(server.received) == 11
+    for received in server.received:
+        assert b"Question" in received
+        assert b"truth" not in received
+
+
+def test_a_level_that_breaks_down_leaves_no_file(
+    emulator: Emulator, tmp_path: Path, workers: Callable[[], list[Any]]
+) -> None:
+    def kill(_: LiveFigures) -> None:
+        for worker in workers():
+            worker.kill()
+
+    target, scratch = tmp_path / "level.parquet", tmp_path / "scratch"
+    with pytest.raises(WorkerError):
+        measure_level(spec(), DEAL, PAYLOAD, setting(emulator.url), target, scratch, kill)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_left_in_the_scratch_folder_is_not_taken_for_ours(emulator: Emulator, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    (scratch / "worker-0.spool").write_bytes(b"torn")
+    measure_level(spec(), DEAL, PAYLOAD, setting(emulator.url), tmp_path / "level.parquet", scratch)
+    records, _ = read_level(tmp_path / "level.parquet")
+    assert len(records) == 11
+
+
+def test_a_person_sees_how_it_goes(emulator: Emulator, tmp_path: Path) -> None:
+    seen: list[LiveFigures] = []
+    measure_level(spec(), DEAL, PAYLOAD, setting(emulator.url), tmp_path / "l.parquet", tmp_path / "s", seen.append)
+    assert (seen[-1].done, seen[-1].total, seen[-1].errors, seen[-1].in_flight) == (11, 11, 0, 0)
+    assert [one.done for one in seen] == sorted(one.done for one in seen)

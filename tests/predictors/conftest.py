@@ -1,0 +1,37 @@
+"""Recorded responses, and experiments to make codecs for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fmbench_lib.config import Experiment
+from fmbench_lib.load.http import parse_response
+from fmbench_lib.predictors.base import HttpResponse
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture
+def recorded() -> Callable[[str], HttpResponse]:
+    """A recorded response by name, with its transfer coding undone."""
+
+    def read(name: str) -> HttpResponse:
+        parsed = parse_response((DATA / f"{name}.http").read_bytes(), closed=True)
+        return HttpResponse(parsed.status, parsed.headers, parsed.body, parsed.complete)
+
+    return read
+
+
+@pytest.fixture
+def experiment() -> Callable[..., Experiment]:
+    """An experiment with the given settings over the fewest that one needs."""
+
+    def make(**settings: Any) -> Experiment:
+        least = {"name": "mine", "platform": "endpoint", "protocol": "openai", "deploy": False, "payload_files": ["p"]}
+        return Experiment.model_validate({**least, **settings})
+
+    return make
