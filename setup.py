@@ -79,6 +79,7 @@ setup(
         "pydantic>=2.12,<3",
         "pyyaml>=6.0.2,<7",
         "scrapbook==0.5.0",
+        "six>=1.16,<2",  # scrapbook imports it without saying so
         "seaborn==0.13.2",
         "tokenizers>=0.22,<1",
     ],

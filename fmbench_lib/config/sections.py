@@ -178,11 +178,6 @@ class LoadSection(Section):
         shown_default="`never`; `allowed` when the config has no `load` section",
     )
     arrival: Arrival = described("How the requests of a `request_rates` level are spaced.", "poisson")
-    max_concurrency: Count | None = described(
-        "Most requests in flight at a `request_rates` level; those beyond it wait, and their wait counts.",
-        None,
-        shown_default="no limit",
-    )
 
 
 class Chart(Section):

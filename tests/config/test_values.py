@@ -37,7 +37,6 @@ Mistakes = Callable[..., dict[str, str]]
         ("load.prompt_reuse", "always", "never, across_levels or allowed"),
         ("load.arrival", "poison", "did you mean poisson?"),
         ("load.arrival", "gamma", "constant or poisson"),
-        ("load.max_concurrency", "0", "1 or more"),
         ("general.seed", "-1", "0 or more"),
         ("aws.s3_and_or_local_file_system", "disk", "local, s3 or both"),
         ("pricing", "{g5: cheap}", "USD per hour"),
