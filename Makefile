@@ -32,8 +32,10 @@ $(VENV)/bin/python:
 
 $(VENV)/.run: setup.py | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[local]'
+	$(BIN)/python -m fmbench_lib.weights
 	touch $@
 
 $(VENV)/.dev: setup.py | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,sagemaker]'
+	$(BIN)/python -m fmbench_lib.weights
 	touch $@ $(VENV)/.run

@@ -29,7 +29,7 @@ from fmbench_lib.workspace import read_json
 
 CLEANUP = "5_cleanup"
 ANALYSIS = "4_model_metric_analysis"
-_LOOK_SECONDS = 0.3
+_LOOK_SECONDS = 0.1
 _KERNEL_PATIENCE_S = 20.0
 _BEFORE_ANYTHING = ("0_setup", "1_generate_data")
 
@@ -165,6 +165,7 @@ def _papermill(run: Run, step: str) -> BaseException | None:
                 progress_bar=False,
                 log_output=False,
                 extra_arguments=["--log-level=ERROR"],  # a kernel warns of its own transport on every start
+                shutdown_kernel="immediate",  # a step has written down all it has to keep
             )
     except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
         return error

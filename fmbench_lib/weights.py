@@ -205,3 +205,8 @@ def _value(data: mmap.mmap, offset: int, kind: int) -> tuple[Any, int]:
         value, offset = _value(data, offset, element)
         values.append(value)
     return values, offset
+
+
+if __name__ == "__main__":  # fetch weights ahead of a run: `python -m fmbench_lib.weights smollm2-135m-instruct`
+    for wanted in sys.argv[1:] or [EMBEDDED_MODEL]:
+        print(model_file(wanted, [Path.cwd()]))
