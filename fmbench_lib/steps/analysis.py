@@ -69,9 +69,9 @@ ENDPOINT_METRICS_SUMMARY_COLUMNS = ["experiment_name", "payload_file", "load", "
 class Analysis:
     """What the records of a run come to."""
 
+    levels: tuple[tables.LevelData, ...]
     summary: pd.DataFrame
     requests: pd.DataFrame
-    slices: pd.DataFrame
     decision: Decision
     budgets: Budgets
     prices: PriceList
@@ -104,7 +104,7 @@ def write_report(run: Run) -> None:
 def analysis_of(run: Run) -> Analysis:
     """Read the run's records and compute; writes nothing."""
     paths = [run.workspace.level(*level.key) for level in all_levels(run.config)]
-    levels = [read_level(path) for path in paths if path.exists()]
+    levels = tuple(read_level(path) for path in paths if path.exists())
     prices = load_prices(run)
     report = run.config.report
     budgets = Budgets(
@@ -115,9 +115,9 @@ def analysis_of(run: Run) -> Analysis:
     )
     summary = tables.summary_frame(levels, prices)
     return Analysis(
+        levels=levels,
         summary=summary,
         requests=tables.requests_frame(levels),
-        slices=tables.slices_frame(levels, prices),
         decision=decide(summary, budgets, run.config.metrics.dataset_of_interest),
         budgets=budgets,
         prices=prices,
@@ -169,7 +169,7 @@ def figure(run: Run, name: str) -> Image:
 def _write_tables(run: Run, analysis: Analysis) -> None:
     summary, made = analysis.summary, analysis.decision
     frames = {
-        "all_metrics.csv": analysis.slices,
+        "all_metrics.csv": tables.slices_frame(analysis.levels, analysis.prices),
         "all_metrics_summary.csv": summary,
         "per_inference_request_results.csv": analysis.requests,
         "error_rates.csv": tables.error_rates(summary),

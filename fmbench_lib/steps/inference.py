@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable
 
 import pandas as pd
 
 from fmbench_lib import live
-from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import Endpoint, platform
 from fmbench_lib.errors import DeployError, FmbenchError
 from fmbench_lib.load.levels import LevelSpec, all_levels, deal_prompts
@@ -38,18 +38,22 @@ def run_inference(run: Run) -> pd.DataFrame:
     deals = deal_prompts(run.config, dict(zip(payloads["payload_file"], payloads["prompts"], strict=True)))
     missing = missing_levels(run)
     served = endpoints(run.workspace)
+    settings = functools.cache(functools.partial(_setting, run))
     try:
         for number, level in enumerate(missing, 1):
             endpoint = served.get(level.experiment.name)
             if endpoint is None or endpoint.status != "in_service":
                 continue  # its deployment failed, which is reported as such
-            _measure(run, level, deals[level.key], endpoint, (number, len(missing)))
+            setting_of = functools.partial(settings, level.experiment.name)
+            _measure(run, level, deals[level.key], endpoint, setting_of, (number, len(missing)))
     finally:
         live.clear(run.workspace)
     return measured_table(run)
 
 
-def _setting(run: Run, experiment: Experiment, endpoint: Endpoint) -> Setting:
+def _setting(run: Run, name: str) -> Setting:
+    experiment = next(one for one in run.config.experiments if one.name == name)
+    endpoint = endpoints(run.workspace)[name]
     load = run.config.load
     tokenizer = tokenizer_of(run, experiment)
     return Setting(
@@ -66,7 +70,14 @@ def _setting(run: Run, experiment: Experiment, endpoint: Endpoint) -> Setting:
     )
 
 
-def _measure(run: Run, level: LevelSpec, deal: Deal, endpoint: Endpoint, place: tuple[int, int]) -> None:
+def _measure(
+    run: Run,
+    level: LevelSpec,
+    deal: Deal,
+    endpoint: Endpoint,
+    setting_of: Callable[[], Setting],
+    place: tuple[int, int],
+) -> None:
     workspace = run.workspace
     target, failure = workspace.level(*level.key), workspace.failed_level(*level.key)
     label = f"{level.experiment.name} · {level.payload_file} · {level.load}"
@@ -80,7 +91,7 @@ def _measure(run: Run, level: LevelSpec, deal: Deal, endpoint: Endpoint, place: 
             level,
             deal,
             payload,
-            _setting(run, level.experiment, endpoint),
+            setting_of(),
             target,
             workspace.level_scratch(*level.key),
             functools.partial(live.publish, workspace, label, *place),
