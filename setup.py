@@ -45,6 +45,7 @@ DEV = [
     "mypy==2.4.1",
     "pandas-stubs==3.1.0.261029",
     "pytest>=9,<10",
+    "pytest-xdist>=3.8,<4",
     "ruff==0.17.6",
     "scipy>=1.16,<2",
     "types-psutil",

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,19 @@ def command(*words: str | Path) -> list[str]:
 
 def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONWARNINGS": "default"}
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running() -> Iterator[None]:
+    """A test that fails half-way leaves no run behind."""
+    yield
+    from tests.e2e.running import Running
+
+    while Running.started:
+        running = Running.started.pop()
+        if running.process.poll() is None:
+            running.process.kill()
+            running.process.communicate()
 
 
 @pytest.fixture
