@@ -6,6 +6,23 @@ was started (exit code 2); the others happen to one experiment, one level or one
 
 from __future__ import annotations
 
+# What a failed request is counted under; it raises nothing, and its record carries exactly one of these.
+ERROR_CLASSES: tuple[str, ...] = (
+    "dns",
+    "connect",
+    "tls",
+    "timeout",
+    "http_4xx",
+    "http_429",
+    "http_5xx",
+    "truncated",
+    "protocol",
+    "decode",
+    "endpoint",
+    "empty",
+    "cancelled",
+)
+
 
 class FmbenchError(Exception):
     """Base of every error that fmbench raises on purpose; its text is fit to be shown as it is."""

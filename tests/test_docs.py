@@ -24,8 +24,8 @@ import yaml
 from fmbench_lib.cli import parser
 from fmbench_lib.config import load_config
 from fmbench_lib.deploy import Platform
-from fmbench_lib.errors import FmbenchError
-from fmbench_lib.predictors.base import ERROR_CLASSES, HttpResponse
+from fmbench_lib.errors import ERROR_CLASSES, FmbenchError
+from fmbench_lib.predictors.base import HttpResponse
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "fmbench_lib"

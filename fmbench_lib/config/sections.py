@@ -13,7 +13,6 @@ from fmbench_lib.config.values import (
     Dollars,
     FileName,
     FileNames,
-    Flag,
     Fraction,
     Kind,
     Name,
@@ -191,6 +190,7 @@ class ReportSection(Section):
     """Budgets that levels are judged by, and the report's title. Without a budget nothing is judged on it."""
 
     ignored: ClassVar[dict[str, str]] = {
+        "generate_html_report": "this version writes report.md and an interactive chart, no HTML report",
         "per_inference_request_file": "file names are fixed",
         "all_metrics_file": "file names are fixed",
         "v_shift_w_single_instance": "labels are placed by the chart",
@@ -207,4 +207,3 @@ class ReportSection(Section):
     error_rate_budget: Fraction = described("Largest share of requests that may fail.", 0.0)
     txn_count_for_showing_cost: Count = described("Number of transactions whose cost the charts show.", 10000)
     latency_vs_token_len_chart: Chart | None = described("The chart of latency against prompt length.", None)
-    generate_html_report: Flag = described("Whether `report.html` is written beside `report.md`.", True)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-ARRIVALS = ("constant", "poisson")
-
 
 def arrival_offsets(arrival: str, rate: float, seed: str) -> Iterator[float]:
     """Endless times of arrival in seconds after the start, at `rate` per second.
@@ -24,7 +22,7 @@ def arrival_offsets(arrival: str, rate: float, seed: str) -> Iterator[float]:
         return _constant(rate)
     if arrival == "poisson":
         return _poisson(rate, random.Random(seed))
-    raise ValueError(f"unknown arrival process {arrival!r}: one of {', '.join(ARRIVALS)}")
+    raise ValueError(f"unknown arrival process {arrival!r}: one of constant, poisson")
 
 
 def _constant(rate: float) -> Iterator[float]:

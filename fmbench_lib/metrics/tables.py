@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from fmbench_lib.errors import ERROR_CLASSES
 from fmbench_lib.metrics.budgets import Budgets
 from fmbench_lib.metrics.cells import number, rows_of, text
 from fmbench_lib.metrics.columns import IDENTITY, SLICE_COLUMNS, SUMMARY_COLUMNS, TEXTS, WHOLE_NUMBERS
@@ -26,22 +27,6 @@ from fmbench_lib.metrics.window import completed_in, measured_in, window_of
 
 LevelData: TypeAlias = tuple[pd.DataFrame, Mapping[str, Any]]
 """The request records of a level, and its facts."""
-
-ERROR_CLASSES: tuple[str, ...] = (
-    "dns",
-    "connect",
-    "tls",
-    "timeout",
-    "http_4xx",
-    "http_429",
-    "http_5xx",
-    "truncated",
-    "protocol",
-    "decode",
-    "endpoint",
-    "empty",
-    "cancelled",
-)
 
 REQUEST_COLUMNS: tuple[str, ...] = (
     *IDENTITY,

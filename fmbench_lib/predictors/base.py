@@ -9,23 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-# The classes an error is counted under; every failed request carries exactly one of them.
-ERROR_CLASSES = (
-    "dns",
-    "connect",
-    "tls",
-    "timeout",
-    "http_4xx",
-    "http_429",
-    "http_5xx",
-    "truncated",
-    "protocol",
-    "decode",
-    "endpoint",
-    "empty",
-    "cancelled",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:

@@ -26,7 +26,6 @@ Mistakes = Callable[..., dict[str, str]]
         ("report.error_rate_budget", "5", "from 0 to 1"),
         ("report.error_rate_budget", "-0.1", "from 0 to 1"),
         ("report.txn_count_for_showing_cost", "0", "1 or more"),
-        ("report.generate_html_report", "perhaps", "yes or no"),
         ("report.title", "yes", "quotes"),
         ("load.requests", "-5", "1 or more"),
         ("load.requests", "2.5", "a whole number"),

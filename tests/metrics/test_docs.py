@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from fmbench_lib.errors import ERROR_CLASSES
 from fmbench_lib.metrics.budgets import Budgets
 from fmbench_lib.metrics.columns import INTERVAL_FAMILIES, SLICE_COLUMNS, SUMMARY_COLUMNS
 from fmbench_lib.metrics.costs import COST_COLUMNS
 from fmbench_lib.metrics.percentiles import smallest_n
-from fmbench_lib.metrics.tables import COUNT_COLUMNS, ERROR_CLASSES, REQUEST_COLUMNS
+from fmbench_lib.metrics.tables import COUNT_COLUMNS, REQUEST_COLUMNS
 from fmbench_lib.metrics.thresholds import thresholds_table
 
 DOC = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")

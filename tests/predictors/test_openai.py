@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmbench_lib.predictors.base import ERROR_CLASSES, Completion, HttpResponse
+from fmbench_lib.errors import ERROR_CLASSES
+from fmbench_lib.predictors.base import Completion, HttpResponse
 from fmbench_lib.predictors.openai import OpenAiPredictor
 
 URL = "http://127.0.0.1:8000/v1/chat/completions"
