@@ -73,7 +73,7 @@ class Aws(Section):
     s3_and_or_local_file_system: Store | None = described(
         "Where a run is kept: in the bucket, in the results directory, or both.",
         None,
-        shown_default="`local`, or `both` with a bucket",
+        shown_default="`local`, all that this version serves",
     )
 
 
