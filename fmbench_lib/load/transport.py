@@ -165,7 +165,7 @@ class Connection:
     def _connected(self) -> None:
         assert self._exchange is not None
         self._exchange.connect_ns = monotonic_ns() - self._begun_ns
-        self._handler = self._on_tls if self._tls is not None else self._on_plain
+        self._handler = self._on_ready
         self._transmit()
 
     # -- sending -------------------------------------------------------------------------------------------------
@@ -225,30 +225,7 @@ class Connection:
 
     # -- receiving -----------------------------------------------------------------------------------------------
 
-    def _on_plain(self, mask: int) -> None:
-        if mask & OUT and self._writing and not self._flush():
-            return
-        if not mask & ~OUT:
-            return
-        try:
-            count, ancillary, _, _ = self._sock.recvmsg_into(self._buffer, _ANCILLARY_BYTES)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._closed(error.strerror or str(error))
-            return
-        now = monotonic_ns()
-        exchange = self._exchange
-        if not count or exchange is None:
-            self._closed("")
-            return
-        piece = bytes(self._view[:count])
-        exchange.user_ns.append(now)
-        exchange.kernel.append(ancillary[0][2] if ancillary else NO_STAMP)
-        exchange.pieces.append(piece)
-        self._look_for_end(exchange, piece)
-
-    def _on_tls(self, mask: int) -> None:
+    def _on_ready(self, mask: int) -> None:
         if mask & OUT and self._writing and not self._flush():
             return
         if not mask & ~OUT:
@@ -264,19 +241,26 @@ class Connection:
         if not count:
             self._closed("")
             return
-        self._incoming.write(self._view[:count])
-        try:
-            piece, ended = self._decrypt()
-        except ssl.SSLError as error:
-            self._fail("tls", _tls_message(error))
-            return
+        ended = False
+        if self._tls is None:
+            piece = bytes(self._view[:count])
+        else:
+            self._incoming.write(self._view[:count])
+            try:
+                piece, ended = self._decrypt()
+            except ssl.SSLError as error:
+                self._fail("tls", _tls_message(error))
+                return
         exchange = self._exchange
-        if piece and exchange is not None:
+        if piece:
+            if exchange is None:  # nothing was asked for
+                self._closed("")
+                return
             exchange.user_ns.append(now)
             exchange.kernel.append(ancillary[0][2] if ancillary else NO_STAMP)
             exchange.pieces.append(piece)
             self._look_for_end(exchange, piece)
-        if (ended and self.open) or (piece and exchange is None):
+        if ended and self.open:
             self._closed("")
 
     def _decrypt(self) -> tuple[bytes, bool]:
