@@ -7,13 +7,13 @@ from pathlib import Path
 
 import nbformat
 import pandas as pd
-import psutil
 import pyarrow.parquet as pq
 import scrapbook
 import yaml
 from PIL import Image
 
 from tests.e2e.conftest import Finished
+from tests.e2e.running import alive
 
 COLUMNS = """
 experiment_name payload_file instance_type instance_count concurrency request_rate requests successes
@@ -115,6 +115,6 @@ def check_server_is_gone(done: Finished) -> None:
     endpoint = done.read("endpoints.json")["smollm2"]
     assert endpoint["status"] == "deleted"
     assert len(endpoint["resources"]) == 2
-    assert not any(psutil.pid_exists(resource["pid"]) for resource in endpoint["resources"])
+    assert not any(alive(resource["pid"]) for resource in endpoint["resources"])
     costs = pd.read_csv(done.run / "metrics" / "endpoint_per_instance_per_run_costs.csv")
     assert costs["cost_billed"].iloc[0] > costs["cost_measuring"].iloc[0] > 0
