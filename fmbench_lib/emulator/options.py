@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import resource
 import ssl
 import sys
@@ -17,6 +19,8 @@ from fmbench_lib.emulator.faults import parse_fault_rule
 from fmbench_lib.emulator.server import Server
 from fmbench_lib.emulator.wires import make_wires
 from fmbench_lib.errors import InputError
+
+_NICENESS = -10
 
 _DISTRIBUTIONS = {
     "ttft": "time to the first token, s: NUMBER, constant:MEAN, normal:MEAN,DEVIATION, lognormal:MEAN,DEVIATION "
@@ -119,6 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     host, port = server.address
     _allow_many_connections()
+    _claim_priority()
     server.heed_signals()
     print(f"listening on {'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
     if arguments.until_stdin_closes:
@@ -131,6 +136,12 @@ def _allow_many_connections() -> None:
     """Each connection is a descriptor, and the usual limit of 1024 is less than what is measured."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _claim_priority() -> None:
+    """Where we may: an answer that is late since something else was running is not the behaviour that was asked for."""
+    with contextlib.suppress(OSError):
+        os.nice(_NICENESS)
 
 
 def _tls_context(certfile: Path | None, keyfile: Path | None) -> ssl.SSLContext | None:

@@ -58,7 +58,7 @@ class Exchange:
         self.user_ns: list[int] = []
         self.kernel: list[bytes] = []
         self.pieces: list[bytes] = []
-        self.response = ResponseEnd()
+        self.response = ResponseEnd(self.pieces)
 
     def let_go(self) -> None:
         """Free the bytes once they are spooled: whoever still knows this exchange needs only its times."""
@@ -67,4 +67,4 @@ class Exchange:
         self.response = _NOTHING
 
 
-_NOTHING = ResponseEnd()
+_NOTHING = ResponseEnd([])

@@ -9,12 +9,16 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fmbench_lib.errors import ProtocolError
 
 _MAX_HEAD_BYTES = 256 * 1024
 _BODILESS = frozenset({204, 304})
 _CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
+
+_EMPTY_LINE = b"\r\n\r\n"
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 CHUNKED = -1
 UNTIL_CLOSE = -2
@@ -93,6 +97,10 @@ def _tokens_of(headers: list[tuple[str, str]], name: str) -> list[str]:
     return [token.strip().lower() for key, value in headers if key == name for token in value.split(",")]
 
 
+def _is_event_stream(head: Head) -> bool:
+    return any(name == "content-type" and value.startswith("text/event-stream") for name, value in head.headers)
+
+
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
@@ -133,6 +141,7 @@ class ChunkWalk:
         return len(self._buffer) if self.finished else 0
 
 
+@lru_cache(maxsize=4096)  # an answer's chunks have few different sizes
 def chunk_size(line: bytes) -> int:
     """The number in a chunk's size line, its extensions left out; raises ProtocolError when it is none."""
     digits = line.split(b";", 1)[0].strip()
@@ -142,60 +151,64 @@ def chunk_size(line: bytes) -> int:
 
 
 class ResponseEnd:
-    """Finds the end of one response.
+    """Finds the end of one response in the reads that `pieces` collects; `look` is told that there is one more.
 
-    In a chunked body the end can only be where a read ends with an empty line, so that most reads are not looked at
-    but for their last four bytes.
+    The end of a chunked body can only be where a read ends with an empty line: `tail` says so, and a read of some
+    length that ends otherwise needs no look. The last chunk of an event stream is told by its bytes alone, since no
+    line of such a stream is a lone `0`; any other chunked body is walked through chunk by chunk. What follows is
+    checked after the level, by `parse_response`.
     """
 
-    __slots__ = ("_chunks", "_remaining", "_unread", "head")
+    __slots__ = ("_chunks", "_looked", "_pieces", "_remaining", "_unmistakable", "head", "tail")
 
-    def __init__(self) -> None:
+    def __init__(self, pieces: list[bytes]) -> None:
         self.head: Head | None = None
-        self._unread: list[bytes] = []
+        self.tail = b""
+        self._pieces = pieces
+        self._looked = 0
         self._remaining = 0
+        self._unmistakable = False
         self._chunks: ChunkWalk | None = None
 
-    def feed(self, piece: bytes) -> bool:
-        """Take the next bytes; True when the response is complete. Raises ProtocolError on bytes that fit nowhere."""
-        if self.head is None:
-            return self._feed_head(piece)
+    def look(self) -> bool:
+        """Whether the response is complete. Raises ProtocolError on bytes that fit nowhere."""
         if self._chunks is not None:
-            self._unread.append(piece)
-            if len(piece) >= 4 and piece[-4:] != b"\r\n\r\n":
-                return False
-            return self._walk()
-        if self._remaining == UNTIL_CLOSE:
+            if self._unmistakable and b"".join(self._pieces[-2:]).endswith(_LAST_CHUNK):
+                return True
+            return self._walk(b"".join(self._unseen()))
+        if self.head is None:
+            return self._look_for_head()
+        return self._remaining != UNTIL_CLOSE and self._count_down(sum(map(len, self._unseen())))
+
+    def _unseen(self) -> list[bytes]:
+        new = self._pieces[self._looked :]
+        self._looked = len(self._pieces)
+        return new
+
+    def _look_for_head(self) -> bool:
+        data = b"".join(self._pieces) if len(self._pieces) > 1 else self._pieces[0]
+        head = parse_head(data)
+        if head is None:
             return False
-        self._remaining -= len(piece)
+        self.head = head
+        self._looked = len(self._pieces)
+        if head.length == CHUNKED:
+            self.tail = _EMPTY_LINE
+            self._chunks = ChunkWalk()
+            self._unmistakable = _is_event_stream(head)
+            return self._walk(data[head.size :])
+        self._remaining = head.length
+        return head.length != UNTIL_CLOSE and self._count_down(len(data) - head.size)
+
+    def _count_down(self, count: int) -> bool:
+        self._remaining -= count
         if self._remaining < 0:
             raise ProtocolError("bytes follow the end of the response")
         return self._remaining == 0
 
-    def _feed_head(self, piece: bytes) -> bool:
-        self._unread.append(piece)
-        data = b"".join(self._unread) if len(self._unread) > 1 else piece
-        head = parse_head(data)
-        if head is None:
-            self._unread = [data]
-            return False
-        self.head = head
-        rest = data[head.size :]
-        self._unread = []
-        if head.length == CHUNKED:
-            self._chunks = ChunkWalk()
-            self._unread = [rest]
-            return self._walk()
-        self._remaining = head.length
-        if head.length == UNTIL_CLOSE:
-            return False
-        return self.feed(rest)
-
-    def _walk(self) -> bool:
+    def _walk(self, data: bytes) -> bool:
         assert self._chunks is not None
-        extra = self._chunks.advance(b"".join(self._unread))
-        self._unread.clear()
-        if extra:
+        if self._chunks.advance(data):
             raise ProtocolError("bytes follow the end of the response")
         return self._chunks.finished
 

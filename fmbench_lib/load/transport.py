@@ -13,7 +13,7 @@ import ssl
 import sys
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 from fmbench_lib.errors import ProtocolError
 from fmbench_lib.load.exchange import Exchange
@@ -25,16 +25,20 @@ IN, OUT, ERROR, HANGUP = 0x1, 0x4, 0x8, 0x10  # as epoll and poll number them
 # Linux: software receive stamps, delivered with the data (see timestamping.txt of the kernel's documentation).
 _SO_TIMESTAMPING = 37
 _RX_SOFTWARE_STAMPS = (1 << 3) | (1 << 4)
-_READ_BYTES = 1 << 18
+_READ_BYTES = 1 << 16  # what the allocator gives without asking the kernel for a page
+_SHORTEST_TAIL = 4  # bytes of an empty line: a read of fewer may end one that another read began
 _ANCILLARY_BYTES = socket.CMSG_SPACE(TIMESPEC_BYTES)
 
 monotonic_ns = time.monotonic_ns
+
+_Received: TypeAlias = tuple[bytes, list[tuple[int, int, bytes]], int, Any]  # as `socket.recvmsg` gives it
 
 
 class Poller(Protocol):
     """What a connection needs of the loop: to hear of a descriptor's readiness."""
 
     def watch(self, fd: int, mask: int, handler: Callable[[int], None]) -> None: ...
+    def handle(self, fd: int, handler: Callable[[int], None]) -> None: ...
     def change(self, fd: int, mask: int) -> None: ...
     def forget(self, fd: int) -> None: ...
 
@@ -44,19 +48,18 @@ class Connection:
 
     __slots__ = (
         "_begun_ns",
-        "_buffer",
         "_context",
         "_done",
         "_exchange",
-        "_handler",
         "_incoming",
         "_lost",
         "_outgoing",
         "_poller",
+        "_receive",
+        "_shaking",
         "_sock",
         "_tls",
         "_unsent",
-        "_view",
         "_writing",
         "open",
         "target",
@@ -69,7 +72,6 @@ class Connection:
         done: Callable[[Connection, Exchange], None],
         lost: Callable[[Connection], None],
         context: ssl.SSLContext | None,
-        buffer: bytearray,
     ) -> None:
         self.target = target
         self.open = False
@@ -77,8 +79,8 @@ class Connection:
         self._done = done
         self._lost = lost
         self._context = context
-        self._buffer = [buffer]
-        self._view = memoryview(buffer)
+        self._receive: Callable[[int, int], _Received] = _nothing
+        self._shaking = False
         self._exchange: Exchange | None = None
         self._unsent: memoryview = memoryview(b"")
         self._writing = False
@@ -101,16 +103,12 @@ class Connection:
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         ask_for_stamps(self._sock)
         self.open = True
-        self._handler: Callable[[int], None] = self._on_connecting
         code = self._sock.connect_ex(self.target.address)
         if code not in (0, errno.EINPROGRESS):
             self._fail("connect", os.strerror(code))
             return
-        self._poller.watch(self._sock.fileno(), IN | OUT, self._on_event)
+        self._poller.watch(self._sock.fileno(), IN | OUT, self._on_connecting)
         self._writing = True
-
-    def _on_event(self, mask: int) -> None:
-        self._handler(mask)
 
     def _on_connecting(self, mask: int) -> None:
         code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -128,7 +126,8 @@ class Connection:
             return
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = self._context.wrap_bio(self._incoming, self._outgoing, server_hostname=self.target.host)
-        self._handler = self._on_handshake
+        self._shaking = True
+        self._poller.handle(self._sock.fileno(), self._on_handshake)
         self._write_interest(False)
         self._shake()
 
@@ -165,7 +164,9 @@ class Connection:
     def _connected(self) -> None:
         assert self._exchange is not None
         self._exchange.connect_ns = monotonic_ns() - self._begun_ns
-        self._handler = self._on_ready
+        self._shaking = False
+        self._receive = self._sock.recvmsg
+        self._poller.handle(self._sock.fileno(), self._on_ready)
         self._transmit()
 
     # -- sending -------------------------------------------------------------------------------------------------
@@ -211,8 +212,7 @@ class Connection:
                 self._write_interest(True)
                 return False
             except OSError as error:
-                shaking = self._handler == self._on_handshake
-                self._fail("tls" if shaking else "truncated", f"while sending: {error.strerror or error}")
+                self._fail("tls" if self._shaking else "truncated", f"while sending: {error.strerror or error}")
                 return False
             self._unsent = self._unsent[count:]
         self._write_interest(False)
@@ -226,40 +226,48 @@ class Connection:
     # -- receiving -----------------------------------------------------------------------------------------------
 
     def _on_ready(self, mask: int) -> None:
-        if mask & OUT and self._writing and not self._flush():
-            return
-        if not mask & ~OUT:
+        if mask & OUT and ((self._writing and not self._flush()) or mask == OUT):
             return
         try:
-            count, ancillary, _, _ = self._sock.recvmsg_into(self._buffer, _ANCILLARY_BYTES)
+            piece, ancillary, _, _ = self._receive(_READ_BYTES, _ANCILLARY_BYTES)
         except BlockingIOError:
             return
         except OSError as error:
             self._closed(error.strerror or str(error))
             return
         now = monotonic_ns()
-        if not count:
+        if not piece:
             self._closed("")
             return
-        ended = False
-        if self._tls is None:
-            piece = bytes(self._view[:count])
+        exchange = self._exchange
+        if self._tls is not None:
+            self._on_records(piece, now, ancillary)
+        elif exchange is None:  # nothing was asked for
+            self._closed("")
         else:
-            self._incoming.write(self._view[:count])
-            try:
-                piece, ended = self._decrypt()
-            except ssl.SSLError as error:
-                self._fail("tls", _tls_message(error))
-                return
+            exchange.user_ns.append(now)
+            exchange.kernel.append(ancillary[0][2] if ancillary else NO_STAMP)
+            exchange.pieces.append(piece)
+            if piece.endswith(exchange.response.tail) or len(piece) < _SHORTEST_TAIL:
+                self._look_for_end(exchange)
+
+    def _on_records(self, data: bytes, now: int, ancillary: list[tuple[int, int, bytes]]) -> None:
+        """The same for what arrived over TLS: one read, and what it decrypts to is one piece."""
+        self._incoming.write(data)
+        try:
+            piece, ended = self._decrypt()
+        except ssl.SSLError as error:
+            self._fail("tls", _tls_message(error))
+            return
         exchange = self._exchange
         if piece:
-            if exchange is None:  # nothing was asked for
+            if exchange is None:
                 self._closed("")
                 return
             exchange.user_ns.append(now)
             exchange.kernel.append(ancillary[0][2] if ancillary else NO_STAMP)
             exchange.pieces.append(piece)
-            self._look_for_end(exchange, piece)
+            self._look_for_end(exchange)
         if ended and self.open:
             self._closed("")
 
@@ -278,9 +286,9 @@ class Connection:
             ended = True
         return b"".join(pieces), ended
 
-    def _look_for_end(self, exchange: Exchange, piece: bytes) -> None:
+    def _look_for_end(self, exchange: Exchange) -> None:
         try:
-            finished = exchange.response.feed(piece)
+            finished = exchange.response.look()
         except ProtocolError as error:
             self._fail("protocol", str(error))
             return
@@ -335,11 +343,12 @@ class Connection:
             self.open = False
             self._poller.forget(self._sock.fileno())
             self._sock.close()
-            self._handler = _ignore  # a bound method of its own would keep the connection alive: no collector runs
+            self._receive = _nothing  # a bound method of its own would keep the socket alive: no collector runs
 
 
-def _ignore(mask: int) -> None:
-    """What a closed connection does with readiness that was reported before it was closed."""
+def _nothing(size: int, ancillary: int) -> _Received:
+    """What a closed connection receives."""
+    raise BlockingIOError
 
 
 _CLOEXEC = getattr(socket, "SOCK_CLOEXEC", 0)

@@ -28,7 +28,7 @@ from typing import Any
 
 from fmbench_lib.load import clocks, spool
 from fmbench_lib.load.exchange import Exchange
-from fmbench_lib.load.loop import Loop
+from fmbench_lib.load.loop import NAP_NS, Loop
 from fmbench_lib.load.targets import Target, resolve, tls_context
 from fmbench_lib.load.transport import IN, Connection, ask_for_stamps, monotonic_ns
 
@@ -36,8 +36,8 @@ SEQUENCE_ENTRY = struct.Struct("<IId")  # position, prompt, due offset in second
 SHARED_BYTES = 8  # monotonic ns of the first measured request of the level, 0 before it
 
 _TICK_NS = 500_000_000
-_READ_BUFFER_BYTES = 1 << 18
 _STARTS_PER_TURN = 8
+_NICENESS = -10  # where we may: what else this machine does should not make us late
 _MOST_FINISHED = 1000  # exchanges that may wait to be spooled
 # A connection that was closed while idle says so within a round trip. Who closes later had the request.
 _STALE_CLOSE_NS = 1_000_000_000
@@ -61,7 +61,6 @@ class Worker:
         self.finished: deque[Exchange] = deque()  # not spooled yet
         self.more_to_start = False
         self.deadlines: deque[Exchange] = deque()  # one time-out for all: first in, first to expire
-        self.buffer = bytearray(_READ_BUFFER_BYTES)
         self.context = tls_context(plan["ca_file"]) if any(target.tls for target in self.targets) else None
         self.spool = Path(plan["spool"]).open("wb", buffering=1 << 20)  # noqa: SIM115 - closed at the end of `run`
         self.prompts = Prompts(plan["prompts_fd"], Path(plan["index"]))
@@ -76,7 +75,7 @@ class Worker:
         self.first_due_ns: int | None = None  # of the measured ones
         self.last_sent_ns: int | None = None
         self.stamping = socket.socket()  # the kernel begins to stamp when the first socket asks, and not at once
-        ask_for_stamps(self.stamping)
+        loop.nap_ns = NAP_NS if ask_for_stamps(self.stamping) else 0
         self.counts = {"sent": 0, "done": 0, "errors": 0}
         self.samples = [clocks.sample()]
         self.cpu_begin: tuple[int, float] | None = None
@@ -224,7 +223,7 @@ class Worker:
 
     def connect(self, exchange: Exchange, target: Target) -> None:
         context = self.context if target.tls else None
-        connection = Connection(target, self.loop, self.done, self.lost, context, self.buffer)
+        connection = Connection(target, self.loop, self.done, self.lost, context)
         self.active[exchange] = connection
         if target.address is None:
             exchange.error, exchange.message = "dns", target.failure
@@ -380,6 +379,8 @@ def allow_many_sockets() -> None:
 def main(plan_path: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt reaches the engine, which ends us
     allow_many_sockets()
+    with contextlib.suppress(OSError):
+        os.nice(_NICENESS)
     plan = json.loads(Path(plan_path).read_text())
     loop = Loop()
     worker = Worker(plan, loop)

@@ -23,13 +23,24 @@ def sized(body: bytes) -> bytes:
     return OK + b"content-length: %d\r\n\r\n" % len(body) + body
 
 
+class Reads:
+    """A response as a connection reads it: only reads that can be the last are looked at."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.end = ResponseEnd(self.pieces)
+
+    def feed(self, piece: bytes) -> bool:
+        self.pieces.append(piece)
+        return (piece.endswith(self.end.tail) or len(piece) < 4) and self.end.look()
+
+
 def end_found_at(pieces: list[bytes]) -> int | None:
     """After how many bytes a response was found complete."""
-    response, fed = ResponseEnd(), 0
+    reads = Reads()
     for piece in pieces:
-        fed += len(piece)
-        if response.feed(piece):
-            return fed
+        if reads.feed(piece):
+            return sum(map(len, reads.pieces))
     return None
 
 
@@ -47,7 +58,17 @@ CHUNKED_RESPONSES = st.builds(
     st.sampled_from([b"", b";a=b", b' ; name="x"']),
     st.sampled_from([b"", b"x-checksum: 1\r\n", b"a: b\r\nc: d\r\n"]),
 )
-RESPONSES = CHUNKED_RESPONSES | st.builds(lambda body: (sized(body), body), st.binary(max_size=100))
+EVENT_STREAMS = st.builds(
+    lambda chunks, trailer: (
+        chunked(*chunks, trailer=trailer).replace(OK, OK + b"content-type: text/event-stream\r\n"),
+        b"".join(chunks),
+    ),
+    st.lists(
+        st.sampled_from([b"data: 0\n\n", b"data: x\r\n\r\n", b": 0\n", b"\r\n\r\n", b"data: [DONE]\n\n"]), max_size=6
+    ),
+    st.sampled_from([b"", b"x-checksum: 1\r\n"]),
+)
+RESPONSES = CHUNKED_RESPONSES | EVENT_STREAMS | st.builds(lambda body: (sized(body), body), st.binary(max_size=100))
 INTERIM = st.sampled_from([b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"])
 PLACES = st.lists(st.integers(min_value=0, max_value=10_000), max_size=12)
 
@@ -165,37 +186,37 @@ class TestHeads:
         ],
     )
     def test_whether_the_connection_can_be_used_again(self, raw: bytes, kept: bool) -> None:
-        response = ResponseEnd()
-        assert response.feed(raw)
-        assert response.keep_alive is kept
+        reads = Reads()
+        assert reads.feed(raw)
+        assert reads.end.keep_alive is kept
 
 
 class TestEnds:
     def test_without_any_length_the_end_is_the_connections(self) -> None:
-        response = ResponseEnd()
-        assert not response.feed(OK + b"\r\nsome")
-        assert not response.feed(b" text\r\n\r\n")
-        assert response.ends_with_connection()
-        assert not response.keep_alive
+        reads = Reads()
+        assert not reads.feed(OK + b"\r\nsome")
+        assert not reads.feed(b" text\r\n\r\n")
+        assert reads.end.ends_with_connection()
+        assert not reads.end.keep_alive
         assert parse_response(OK + b"\r\nsome text", closed=True).complete
         assert not parse_response(OK + b"\r\nsome text", closed=False).complete
 
     def test_a_close_is_no_regular_end_of_anything_else(self) -> None:
         for raw in (b"", OK, sized(b"abc")[:-1], chunked(b"abc")[:-2]):
-            response = ResponseEnd()
-            assert not response.feed(raw)
-            assert not response.ends_with_connection()
+            reads = Reads()
+            assert not reads.feed(raw)
+            assert not reads.end.ends_with_connection()
 
     @pytest.mark.parametrize("raw", [sized(b"abc") + b"d", chunked(b"abc") + b"\r\n\r\n"])
     def test_bytes_behind_the_end_are_a_protocol_error(self, raw: bytes) -> None:
         with pytest.raises(ProtocolError, match="follow the end"):
-            ResponseEnd().feed(raw)
+            Reads().feed(raw)
 
     @pytest.mark.parametrize("size", [b"", b"xyz", b"-5", b"+5", b"0x5", b"1_0", b"f" * 16, b"5 5"])
     def test_what_is_no_chunk_size_is_a_protocol_error(self, size: bytes) -> None:
         raw = OK + b"transfer-encoding: chunked\r\n\r\n" + size + b"\r\nhello\r\n0\r\n\r\n"
         with pytest.raises(ProtocolError, match="chunk size"):
-            ResponseEnd().feed(raw)
+            Reads().feed(raw)
         with pytest.raises(ProtocolError, match="chunk size"):
             parse_response(raw, closed=True)
 
@@ -204,11 +225,11 @@ class TestEnds:
             parse_response(OK + b"transfer-encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n", closed=True)
 
     def test_a_size_line_without_end_is_given_up(self) -> None:
-        response = ResponseEnd()
-        response.feed(OK + b"transfer-encoding: chunked\r\n\r\n")
-        response.feed(b"5;" + b"a" * 300_000)
+        reads = Reads()
+        reads.feed(OK + b"transfer-encoding: chunked\r\n\r\n")
+        reads.feed(b"5;" + b"a" * 300_000)
         with pytest.raises(ProtocolError, match="no end"):
-            response.feed(b"b")
+            reads.feed(b"b")
 
     def test_a_response_that_ends_inside_its_headers(self) -> None:
         with pytest.raises(ProtocolError, match="inside its headers"):

@@ -93,3 +93,50 @@ class TestAlarm:
         loop.alarm.set(1)
         loop.turn(0)
         assert len(rung) == 1
+
+
+class TestNaps:
+    """Frequent arrivals are left to collect; nothing that is due is slept over."""
+
+    @pytest.fixture
+    def napping(self, loop: Loop, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+        slept: list[float] = []
+        monkeypatch.setattr("fmbench_lib.load.loop.time.sleep", slept.append)
+        monkeypatch.setattr("fmbench_lib.load.loop.time.monotonic_ns", lambda: 1_000_000_000)
+        loop.nap_ns = 200_000
+        return slept
+
+    def test_after_a_turn_that_had_arrivals(self, loop: Loop, pairs: Pairs, napping: list[float]) -> None:
+        loop.watch(pairs[0][0].fileno(), IN, lambda _: None)
+        loop.turn(0.01)
+        assert napping == []
+        pairs[0][1].send(b"x")
+        loop.turn(0.01)
+        loop.turn(0.01)
+        assert napping == [0.0002]
+
+    @pytest.mark.parametrize("timeout", [0, 0.0001])
+    def test_not_where_there_is_no_time_for_it(
+        self, loop: Loop, pairs: Pairs, napping: list[float], timeout: float
+    ) -> None:
+        loop.watch(pairs[0][0].fileno(), IN, lambda _: None)
+        pairs[0][1].send(b"x")
+        loop.turn(0.01)
+        loop.turn(timeout)
+        assert napping == []
+
+    def test_not_when_something_is_due_meanwhile(self, loop: Loop, pairs: Pairs, napping: list[float]) -> None:
+        loop.watch(pairs[0][0].fileno(), IN, lambda _: None)
+        pairs[0][1].send(b"x")
+        loop.turn(0.01)
+        loop.alarm.time_ns = 1_000_300_000
+        loop.turn(0.01)
+        assert napping == []
+
+    def test_not_without_the_kernels_stamps(self, loop: Loop, pairs: Pairs, napping: list[float]) -> None:
+        loop.nap_ns = 0
+        loop.watch(pairs[0][0].fileno(), IN, lambda _: None)
+        pairs[0][1].send(b"x")
+        loop.turn(0.01)
+        loop.turn(0.01)
+        assert napping == []
