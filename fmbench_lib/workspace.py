@@ -23,6 +23,11 @@ from fmbench_lib.errors import RunStateError
 RUN_ID_FORMAT = "%Y%m%d-%H%M%SZ"
 
 
+def raw_file(level: Path) -> Path:
+    """Where the raw responses of a level are kept, beside its records."""
+    return level.with_suffix(".raw.zst")
+
+
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """One run directory."""

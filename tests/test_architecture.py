@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "metrics": {"errors"},
     "data": LEAVES,
     "deploy": LEAVES | {"predictors"},
-    "load": LEAVES | {"predictors"},
+    "load": LEAVES | {"predictors", "metrics"},
     "report": LEAVES | {"metrics"},
     "emulator": LEAVES,
     "run": LEAVES,

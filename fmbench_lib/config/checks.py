@@ -6,7 +6,9 @@ import re
 from typing import TypeVar
 
 from fmbench_lib.config.experiment import Experiment
+from fmbench_lib.config.finding import check_find
 from fmbench_lib.config.keys import Findings
+from fmbench_lib.config.loads import check_loads
 from fmbench_lib.config.problems import joined, shown
 from fmbench_lib.config.schema import Config
 from fmbench_lib.config.spelling import nearest
@@ -25,6 +27,9 @@ def check(config: Config, findings: Findings) -> Config:
     ]
     _check_dataset_of_interest(config, findings)
     _check_iterations(config, findings)
+    load = config.load
+    check_loads(config, findings)
+    check_find(load.find, load.subject_to, load.find_start, load.find_most, findings)
     _check_store(config, findings)
     return config.model_copy(update={"experiments": experiments})
 
@@ -50,7 +55,8 @@ def _check_filters(config: Config, findings: Findings) -> None:
 
 def _checked(experiment: Experiment, config: Config, path: str, findings: Findings) -> Experiment:
     _check_endpoint(experiment, path, findings)
-    if not experiment.concurrency_levels and not experiment.request_rates:
+    loads = experiment.concurrency_levels or experiment.request_rates
+    if not loads and config.load.find is None and config.load.arrival != "trace":
         findings.problem(
             joined(path, "concurrency_levels"),
             "is missing or empty; write requests in flight, [1, 4], or give request_rates in requests/s, [0.5, 2]",

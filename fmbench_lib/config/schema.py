@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from fmbench_lib.config.experiment import Experiment
 from fmbench_lib.config.section import Section, derived, described
 from fmbench_lib.config.sections import Aws, Datasets, General, LoadSection, Metrics, ReportSection, S3ReadData
-from fmbench_lib.config.stopping import StopRule, stop_rule
+from fmbench_lib.config.stopping import LONGEST_UNTIL, StopRule, stop_rule
 from fmbench_lib.config.values import FileName, FreeKeys, Kind, Prices, section_list
 
 RunSteps = Annotated[dict[str, bool], Kind("yes/no by step")]
@@ -59,7 +59,13 @@ class Config(Section):
     run_evaluations: bool = derived(False)
 
     def stop_rule(self, experiment: Experiment, concurrency: int | None, rate: float | None) -> StopRule:
-        """When a level of `experiment` ends; one of `concurrency` and `rate` (requests/s) is None."""
+        """When a level of `experiment` ends; one of `concurrency` and `rate` (requests/s) is None, both for a trace at
+        its own pace."""
+        if self.load.requests is None and self.load.duration is None:
+            if self.load.until is not None:
+                return StopRule(None, LONGEST_UNTIL)
+            if concurrency is None and self.load.arrival == "trace":
+                return StopRule(None, None)  # where the trace ends
         return stop_rule(
             requests=self.load.requests,
             duration=self.load.duration,

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 DEFAULT_DURATION = 60.0
 """Seconds of measurement where a config says neither requests nor duration."""
 
+LONGEST_UNTIL = 600.0
+"""Seconds of measurement at most where only `load.until` ends a level."""
+
 LEAST_ITERATIONS = 5
 MOST_ITERATIONS = 105
 

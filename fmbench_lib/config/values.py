@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 from pydantic import BeforeValidator, PlainValidator
 from pydantic_core import PydanticCustomError
 
+from fmbench_lib.config.precision import parse_precision
 from fmbench_lib.config.problems import alternatives, shown
 from fmbench_lib.config.spelling import nearest
 
@@ -108,6 +109,15 @@ def one_of(*words: str) -> Callable[[Any], str]:
     return check
 
 
+def _until(value: Any) -> str:
+    text = _text(value)
+    try:
+        parse_precision(text)
+    except ValueError as error:
+        reject(f"is {shown(value)}; {error}")
+    return text
+
+
 def _workers(value: Any) -> int | str:
     if value == "auto":
         return "auto"
@@ -178,6 +188,9 @@ Port = Annotated[int, PlainValidator(whole(1)), Kind("port number")]
 Seed = Annotated[int, PlainValidator(whole(0)), Kind("whole number ≥ 0")]
 Seconds = Annotated[float, PlainValidator(number(above=True)), Kind("seconds > 0")]
 LooseSeconds = Annotated[float, PlainValidator(number(above=True, loose=True)), Kind("seconds > 0")]
+NoSeconds = Annotated[float, PlainValidator(number()), Kind("seconds ≥ 0")]
+Burstiness = Annotated[float, PlainValidator(number(above=True)), Kind("number > 0")]
+Until = Annotated[str, PlainValidator(_until), Kind("`ci_p95 < 5%` and the like")]
 Dollars = Annotated[float, PlainValidator(number(above=True)), Kind("USD > 0")]
 Fraction = Annotated[float, PlainValidator(number(0, 1)), Kind("fraction 0…1")]
 Ratio = Annotated[float, PlainValidator(number()), Kind("number ≥ 0")]

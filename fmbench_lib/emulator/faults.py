@@ -2,7 +2,8 @@
 
 A fault is written `KIND` or `KIND:key=value,key=value`; a rule adds `rate=`, `every=` or `numbers=` to say which
 requests it falls upon (all of them without). A single request asks for one in its header `X-Emulate-Fault` or by
-`[[fault:KIND:key=value]]` in its prompt.
+`[[fault:KIND:key=value]]` in its prompt. `events` are those of a stream: an answer in one piece has gone wrong before
+its first.
 """
 
 from __future__ import annotations

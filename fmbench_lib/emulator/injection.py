@@ -30,7 +30,7 @@ def _healthy(scene: Scene, fault: Fault) -> Script:
 def _reset(scene: Scene, fault: Fault) -> Script:
     script = healthy(scene)
     if fault.bytes is None:
-        script.steps = islice(script.steps, fault.events)
+        script.steps = islice(script.steps, _events_before(scene, fault))
     else:
         whole_opening, script.opening = script.opening, script.opening[: fault.bytes]
         script.steps = _first_bytes(script.steps, fault.bytes - len(whole_opening))
@@ -49,8 +49,13 @@ def _stall(scene: Scene, fault: Fault) -> Script:
     script = healthy(scene)
     if fault.events is None:
         script.opening = b""
-    script.steps = islice(script.steps, fault.events or 0)
+    script.steps = islice(script.steps, _events_before(scene, fault))
     return _ending(script, Ending.HANG, "hung")
+
+
+def _events_before(scene: Scene, fault: Fault) -> int:
+    """How many content events go out before it goes wrong: none where all of them come in one piece."""
+    return (fault.events or 0) if scene.ask.stream else 0
 
 
 def _rate_limit(scene: Scene, fault: Fault) -> Script:

@@ -10,7 +10,6 @@ import json
 import os
 import selectors
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -21,8 +20,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from fmbench_lib.errors import WorkerError
+from fmbench_lib.load.children import how_it_ended, start_module
 from fmbench_lib.load.clocks import ClockPair
 from fmbench_lib.load.plan import Level, Order, addresses, write_order, write_requests
+from fmbench_lib.load.stopping import Stop, Watch
 from fmbench_lib.load.worker import SHARED_BYTES
 from fmbench_lib.predictors.base import HttpRequest
 
@@ -44,12 +45,14 @@ class WorkerEnd:
 class LevelRun:
     """A level that was sent: the window's edges on the monotonic clock, and where the raw exchanges lie.
 
-    `window_ns` is None when no measured request was sent. `stop_reason` is `requests`, `duration` or `prompts`.
+    `window_ns` is None when no measured request was sent. `stop_reason` is `requests`, `duration`, `prompts`, or what
+    ended it sooner: `precision`, `error_rate` or `saturation`, of which `stop_note` gives the figures in a sentence.
     """
 
     level_id: str
     window_ns: tuple[int, int] | None
     stop_reason: str
+    stop_note: str | None
     workers: tuple[WorkerEnd, ...]
 
     def clocks(self) -> list[ClockPair]:
@@ -85,7 +88,7 @@ class _Process:
 
 
 def worker_count(asked: int | None, concurrency: int | None) -> int:
-    """How many workers a level gets: as asked, else one per core but one, and never more than it has slots."""
+    """How many workers a level gets: as asked, else one per core but one, and never more than may be in flight."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     count = asked if asked is not None else max(cores - 1, 1)
     return count if concurrency is None else max(min(count, concurrency), 1)
@@ -95,26 +98,26 @@ def run_level(
     level: Level,
     requests: Iterable[HttpRequest],
     folder: Path,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_progress: Callable[[Progress], Iterable[float] | None] = lambda _: None,
 ) -> LevelRun:
     """Send a level and return where its raw exchanges lie (in `folder`, which must exist and be empty).
+
+    `on_progress` is told twice a second how far the level is. What it returns are the TTFTs (s) it has learnt of since,
+    which only a codec can tell; they are asked for where `until` is about TTFT.
 
     Raises WorkerError when a worker dies or cannot be started; whatever else goes wrong is in the exchanges.
     """
     folder = folder.resolve()
     level_id = uuid.uuid4().hex[:12]
-    count = worker_count(level.workers, level.concurrency)
+    count = worker_count(level.workers, level.concurrency or level.max_concurrency)
     order = write_order(level, folder, count)
     plan = {
+        **_settings(level),
         "level_id": level_id,
         "targets": addresses(level.urls),
         "index": str(folder / "prompts.idx"),
         "shared": str(folder / "shared"),
-        "warmup": len(level.warmup),
-        "duration": level.duration,
-        "min_requests": level.min_requests,
-        "timeout": level.timeout,
-        "ca_file": level.ca_file,
+        "workers": count,
         "horizon": order.horizon,
     }
     (folder / "shared").write_bytes(bytes(SHARED_BYTES))
@@ -127,9 +130,10 @@ def run_level(
         write_requests(prompts, folder / "prompts.idx", requests)
         sequences = [files.enter_context(path.open("rb", buffering=0)) for path in order.files]
         try:
-            for number, share in enumerate(_shares(level.concurrency, count)):
+            for number, cap in enumerate(_shares(level.max_concurrency, count)):
                 sequence = sequences[number % len(sequences)]
-                mine = {**plan, "number": number, "concurrency": share}
+                slots = list(range(number, level.concurrency or 0, count))
+                mine = {**plan, "number": number, "slots": slots, "max_concurrency": cap}
                 processes.append(
                     _start_worker(mine, folder, prompts_fd=prompts.fileno(), sequence_fd=sequence.fileno())
                 )
@@ -137,10 +141,22 @@ def run_level(
             begin = time.monotonic_ns() + _START_DELAY_NS
             for process in processes:
                 _tell(process, f"go {begin}\n")
-            _await_end(processes, level, progress, on_progress)
+            stop = _await_end(processes, level, progress, on_progress)
         finally:
             _end_processes(processes)
-    return _level_run(level, level_id, order, processes)
+    return _level_run(level, level_id, order, processes, stop)
+
+
+def _settings(level: Level) -> dict[str, Any]:
+    """What the workers are told of a level as it is asked for."""
+    same = ("concurrency", "duration", "min_requests", "think_time", "ramp", "balance", "ca_file")
+    limits = ("timeout", "connect_timeout", "first_byte_timeout", "read_timeout")
+    return {
+        **{name: getattr(level, name) for name in (*same, *limits)},
+        "warmup": len(level.warmup),
+        "ramp_prompts": list(level.warmup) if level.ramp else [],
+        "latencies": level.until is not None and level.until.measure == "latency",
+    }
 
 
 def _shares(concurrency: int | None, count: int) -> list[int | None]:
@@ -160,16 +176,8 @@ def _start_worker(plan: dict[str, Any], folder: Path, *, prompts_fd: int, sequen
     fds = {"prompts_fd": prompts_fd, "sequence_fd": sequence_fd}
     plan_path.write_text(json.dumps({**plan, **fds, "spool": str(spool)}))
     errors = folder / f"worker-{number}.stderr"
-    paths = [str(Path(path).absolute()) for path in sys.path if path]
     with errors.open("wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "fmbench_lib.load.worker", str(plan_path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            pass_fds=tuple(fds.values()),
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        )
+        process = start_module("fmbench_lib.load.worker", str(plan_path), stderr=stderr, pass_fds=tuple(fds.values()))
     assert process.stdin is not None
     assert process.stdout is not None
     return _Process(number, process, process.stdin, process.stdout, errors, spool)
@@ -190,8 +198,13 @@ def _await_ready(processes: list[_Process]) -> None:
 
 
 def _await_end(
-    processes: list[_Process], level: Level, progress: Progress, on_progress: Callable[[Progress], None]
-) -> None:
+    processes: list[_Process],
+    level: Level,
+    progress: Progress,
+    on_progress: Callable[[Progress], Iterable[float] | None],
+) -> Stop | None:
+    """Watch the workers until they have ended, and tell them to when the level may end sooner: then says why."""
+    watch = Watch(level)
     for message in _messages(processes, _HANG_SECONDS + level.timeout):
         if message["event"] == "end":
             processes[message["worker"]].end = message
@@ -199,9 +212,16 @@ def _await_end(
         progress.done = sum(process.last.get("done", 0) for process in processes)
         progress.errors = sum(process.last.get("errors", 0) for process in processes)
         progress.in_flight = sum(process.last.get("in_flight", 0) for process in processes if process.end is None)
-        on_progress(progress)
+        watch.learn(message.get("latencies", ()) if level.until and level.until.measure == "latency" else ())
+        ttfts = on_progress(progress) or ()
+        watch.learn(ttfts if level.until and level.until.measure == "TTFT" else ())
         if all(process.end is not None for process in processes):
-            return
+            return watch.stop
+        if watch.stop is None and watch.look(time.monotonic() - progress.begun, progress) is not None:
+            for process in processes:
+                if process.end is None:
+                    _tell(process, "stop\n")
+    return watch.stop
 
 
 def _messages(processes: list[_Process], patience: float) -> Iterator[dict[str, Any]]:
@@ -228,11 +248,7 @@ def _messages(processes: list[_Process], patience: float) -> Iterator[dict[str, 
 
 
 def _death(process: _Process) -> WorkerError:
-    process.process.kill()
-    code = process.process.wait()
-    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-    last = process.stderr.read_text(errors="replace").strip().splitlines()
-    return WorkerError(f"load worker {process.number} {how}" + (f": {last[-1]}" if last else ""))
+    return WorkerError(f"load worker {process.number} {how_it_ended(process.process, process.stderr)}")
 
 
 def _end_processes(processes: list[_Process]) -> None:
@@ -247,14 +263,16 @@ def _end_processes(processes: list[_Process]) -> None:
         process.stdout.close()
 
 
-def _level_run(level: Level, level_id: str, order: Order, processes: list[_Process]) -> LevelRun:
+def _level_run(level: Level, level_id: str, order: Order, processes: list[_Process], stop: Stop | None) -> LevelRun:
     ends = [process.end for process in processes if process.end is not None]
     window, reason = _window(level, order, ends)
     workers = tuple(
         WorkerEnd(process.spool, tuple((mono, wall) for mono, wall in end["clock_samples"]), end["cpu"])
         for process, end in zip(processes, ends, strict=True)
     )
-    return LevelRun(level_id, window, reason, workers)
+    # A level that had just ended by itself when it was told to stop has met its end.
+    stopped = stop if stop is not None and any(end["told"] for end in ends) else None
+    return LevelRun(level_id, window, stopped.reason if stopped else reason, stopped.note if stopped else None, workers)
 
 
 def _window(level: Level, order: Order, ends: list[dict[str, Any]]) -> tuple[tuple[int, int] | None, str]:
@@ -269,7 +287,7 @@ def _window(level: Level, order: Order, ends: list[dict[str, Any]]) -> tuple[tup
         return None, order.reason
     start, reason = min(started), order.reason
     stopped = [end["stopped_ns"] for end in ends]
-    stop = max(stopped) if level.request_rate is not None else min(stopped)
+    stop = max(stopped) if level.open_loop else min(stopped)
     if any(end["out_of_time"] for end in ends):
         reason = "duration"
         if level.duration is not None and not any(end["overran"] for end in ends):

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from fmbench_lib.load import spool
 from fmbench_lib.load.http import ResponseEnd
 from fmbench_lib.load.targets import Target
 
 
 class Exchange:
-    """One request under way. Times are monotonic nanoseconds; `error` is an error class or None."""
+    """One request under way. Times are monotonic nanoseconds; `error` is an error class or None.
+
+    `begun_ns` is when a connection began to be opened for it, `cap_wait_ns` how long a cap on the requests in flight
+    held it back (None where there is no cap).
+    """
 
     __slots__ = (
+        "begun_ns",
+        "cap_wait_ns",
         "closed",
         "complete",
         "connect_ns",
-        "deadline_ns",
         "due_ns",
         "end_ns",
         "error",
@@ -33,7 +39,15 @@ class Exchange:
     )
 
     def __init__(
-        self, position: int, prompt: int, wire: bytes, target: Target, *, measured: bool, due_ns: int, deadline_ns: int
+        self,
+        position: int,
+        prompt: int,
+        wire: bytes,
+        target: Target,
+        *,
+        measured: bool,
+        due_ns: int,
+        cap_wait_ns: int | None = None,
     ) -> None:
         self.position = position
         self.prompt = prompt
@@ -41,12 +55,13 @@ class Exchange:
         self.target = target
         self.measured = measured
         self.due_ns = due_ns
-        self.deadline_ns = deadline_ns
+        self.cap_wait_ns = cap_wait_ns
         self.retried = 0
         self.reset()
 
     def reset(self) -> None:
         """Forget what a try brought, before another one."""
+        self.begun_ns: int | None = None
         self.connect_ns: int | None = None
         self.sent_ns: int | None = None
         self.end_ns = 0
@@ -59,6 +74,32 @@ class Exchange:
         self.kernel: list[bytes] = []
         self.pieces: list[bytes] = []
         self.response = ResponseEnd(self.pieces)
+
+    def packed(self) -> bytes:
+        """As a spool holds it."""
+        flags = (
+            (spool.REUSED if self.reused else 0)
+            | (spool.COMPLETE if self.complete else 0)
+            | (spool.CLOSED if self.closed else 0)
+            | (spool.MEASURED if self.measured else 0)
+        )
+        return spool.pack(
+            position=self.position,
+            prompt=self.prompt,
+            target=self.target.number,
+            flags=flags,
+            retried=self.retried,
+            due_ns=self.due_ns,
+            cap_wait_ns=self.cap_wait_ns,
+            connect_ns=self.connect_ns,
+            sent_ns=self.sent_ns,
+            end_ns=self.end_ns,
+            error=self.error,
+            message=self.message,
+            user_ns=self.user_ns,
+            kernel=self.kernel,
+            pieces=self.pieces,
+        )
 
     def let_go(self) -> None:
         """Free the bytes once they are spooled: whoever still knows this exchange needs only its times."""

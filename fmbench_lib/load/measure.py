@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fmbench_lib.config.precision import Precision
+from fmbench_lib.errors import WorkerError
+from fmbench_lib.load.decoding import Job, tables_of
 from fmbench_lib.load.engine import LevelRun, Progress, run_level
 from fmbench_lib.load.levels import LevelSpec
 from fmbench_lib.load.plan import Level
 from fmbench_lib.load.progress import LiveFigures, Onlooker
 from fmbench_lib.load.prompts import Deal
+from fmbench_lib.load.raw import keep_raw
 from fmbench_lib.load.recorder import Recorder, SentPrompt, TokenCounter
-from fmbench_lib.load.records import write_level
-from fmbench_lib.predictors.base import Predictor
+from fmbench_lib.load.records import write_tables
+from fmbench_lib.load.trace import TraceEntry, match_prompts
+from fmbench_lib.predictors.base import HttpRequest, Predictor
+from fmbench_lib.workspace import raw_file
+
+_LOOKED_AT_FOR_PRECISION = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,19 @@ class Setting:
     arrival: str
     prompt_reuse: str
     seed: int
+    burstiness: float = 1.0
+    trace: tuple[TraceEntry, ...] | None = None
+    max_concurrency: int | None = None
+    think_time: float = 0.0
+    ramp: float = 0.0
+    until: Precision | None = None
+    stop_on_error_rate: float | None = None
+    stop_on_saturation: bool = False
+    connect_timeout: float | None = None
+    first_byte_timeout: float | None = None
+    read_timeout: float | None = None
+    balance: str = "least_outstanding"
+    keep_raw: bool = False
     ca_file: str | None = None
 
 
@@ -52,8 +73,8 @@ def measure_level(
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     try:
-        rows = [payload[number] for number in (*deal.warmup, *deal.measured)]
-        level = _level(spec, deal, setting)
+        rows, limits = _sent(deal, payload, setting, open_loop=spec.concurrency is None)
+        level = _level(spec, deal, setting, len(rows))
         recorder = Recorder(
             predictor=setting.predictor,
             prompts=[SentPrompt(row["prompt_id"], row["prompt_tokens"]) for row in rows],
@@ -62,45 +83,105 @@ def measure_level(
             tokenizer=setting.tokenizer,
         )
         onlooker = Onlooker(recorder, level.duration)
+        if level.until is not None and level.until.measure == "TTFT":
+            onlooker.most_per_look = _LOOKED_AT_FOR_PRECISION
 
-        def on_progress(progress: Progress) -> None:
+        def on_progress(progress: Progress) -> list[float]:
             on_figures(onlooker.look(progress))
+            return onlooker.new_ttfts()
 
-        requests = (setting.predictor.encode(row["prompt"]) for row in rows)
-        run = run_level(level, requests, scratch, on_progress)
-        facts = level_facts(spec, deal, setting, run)
-        part = scratch / "records.parquet"
-        write_level(part, recorder.rows(run), facts)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(target)
+        run = run_level(level, _requests(rows, limits, setting), scratch, on_progress)
+        facts = level_facts(spec, deal, setting, level, run)
+        _decode(recorder, run, facts, target, scratch, setting.keep_raw)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return facts
 
 
-def _level(spec: LevelSpec, deal: Deal, setting: Setting) -> Level:
+def _sent(
+    deal: Deal, payload: Sequence[Mapping[str, Any]], setting: Setting, *, open_loop: bool
+) -> tuple[list[Mapping[str, Any]], list[int | None]]:
+    """The prompts in the order of sending, warm-up first, each with the limit of its answer where a trace gives one.
+
+    A trace that has lengths is followed in them too: each of its requests gets the prompt that comes nearest.
+    """
+    numbers = [*deal.warmup, *deal.measured]
+    trace = setting.trace if setting.arrival == "trace" and open_loop else None
+    if trace is None or all(one.prompt_tokens is None and one.completion_tokens is None for one in trace):
+        return [payload[number] for number in numbers], [None] * len(numbers)
+    reuse = setting.prompt_reuse == "allowed"
+    entries = trace if reuse else trace[: len(deal.measured)]
+    chosen = match_prompts(entries, [payload[number]["prompt_tokens"] or 0 for number in deal.measured], reuse=reuse)
+    measured = [payload[deal.measured[place]] for place in chosen]
+    warmup: list[int | None] = [None] * len(deal.warmup)
+    return [*(payload[number] for number in deal.warmup), *measured], [
+        *warmup,
+        *(entry.completion_tokens for entry in entries),
+    ]
+
+
+def _requests(
+    rows: Sequence[Mapping[str, Any]], limits: Sequence[int | None], setting: Setting
+) -> Iterator[HttpRequest]:
+    for row, limit in zip(rows, limits, strict=True):
+        yield setting.predictor.encode(row["prompt"], limit)
+
+
+def _decode(
+    recorder: Recorder, run: LevelRun, facts: dict[str, Any], target: Path, scratch: Path, raw_wanted: bool
+) -> None:
+    """Turn spools into the level's file of records. What was measured is kept raw where this breaks down."""
+    raw = raw_file(target)
+    if raw_wanted:
+        keep_raw(raw, recorder, run, facts)
+    part = scratch / "records.parquet"
+    try:
+        write_tables(part, tables_of(Job.of(recorder, run), scratch), facts)
+    except WorkerError as error:
+        if not raw_wanted:
+            keep_raw(raw, recorder, run, facts)
+        raise WorkerError(f"{error}; what was measured is kept in {raw}") from error
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(target)
+
+
+def _level(spec: LevelSpec, deal: Deal, setting: Setting, prompts: int) -> Level:
     """The level in the engine's terms: prompts renumbered to those it sends."""
     warm = len(deal.warmup)
+    closed = spec.concurrency is not None
+    trace = setting.trace if setting.arrival == "trace" and not closed else None
     return Level(
         urls=setting.urls,
         warmup=tuple(range(warm)),
-        measured=tuple(range(warm, warm + len(deal.measured))),
+        measured=tuple(range(warm, prompts)),
         seed=f"{setting.seed}/{'/'.join(spec.key)}",
         concurrency=spec.concurrency,
         request_rate=spec.request_rate,
         arrival=setting.arrival,
+        burstiness=setting.burstiness,
+        trace=None if trace is None else tuple(entry.time for entry in trace),
+        max_concurrency=None if closed else setting.max_concurrency,
+        think_time=setting.think_time if closed else 0.0,
+        ramp=setting.ramp if closed else 0.0,
         repeat=setting.prompt_reuse == "allowed",
         requests=spec.stop.requests,
         duration=spec.stop.duration,
         min_requests=spec.stop.min_requests,
+        until=setting.until,
+        stop_error_rate=setting.stop_on_error_rate,
+        stop_on_saturation=setting.stop_on_saturation and not closed,
         timeout=setting.timeout,
+        connect_timeout=setting.connect_timeout,
+        first_byte_timeout=setting.first_byte_timeout,
+        read_timeout=setting.read_timeout,
+        balance=setting.balance,
         workers=setting.workers,
         ca_file=setting.ca_file,
     )
 
 
-def level_facts(spec: LevelSpec, deal: Deal, setting: Setting, run: LevelRun) -> dict[str, Any]:
+def level_facts(spec: LevelSpec, deal: Deal, setting: Setting, level: Level, run: LevelRun) -> dict[str, Any]:
     """What is true of the level as a whole, in JSON's types; times are Unix seconds."""
     clocks = run.clocks()
     begin, end = run.window_ns or (None, None)
@@ -109,8 +190,13 @@ def level_facts(spec: LevelSpec, deal: Deal, setting: Setting, run: LevelRun) ->
         "payload_file": spec.payload_file,
         "load": spec.load,
         "concurrency": spec.concurrency,
-        "request_rate": spec.request_rate,
-        "arrival": None if spec.request_rate is None else setting.arrival,
+        "request_rate": level.mean_rate,
+        "arrival": level.arrival if level.open_loop else None,
+        "burstiness": level.burstiness if level.arrival == "gamma" and level.open_loop else None,
+        "max_concurrency": level.max_concurrency,
+        "think_time": level.think_time or None,
+        "ramp": level.ramp or None,
+        "until": None if level.until is None else f"{level.until.name} within {level.until.share:.3%}",
         "instance_type": spec.experiment.instance_type,
         "instance_count": spec.experiment.instance_count,
         "started": min(clock.to_unix(clock.monotonic_ns[0]) for clock in clocks),
@@ -118,6 +204,7 @@ def level_facts(spec: LevelSpec, deal: Deal, setting: Setting, run: LevelRun) ->
         "window_end": None if end is None else clocks[0].to_unix(end),
         "ended": max(clock.to_unix(clock.monotonic_ns[-1]) for clock in clocks),
         "stop_reason": run.stop_reason,
+        "stop_note": run.stop_note,
         "requested": deal.asked,
         "warmup": len(deal.warmup),
         "workers": len(run.workers),
@@ -127,4 +214,9 @@ def level_facts(spec: LevelSpec, deal: Deal, setting: Setting, run: LevelRun) ->
         "tokenizer": setting.tokenizer_name,
         "seed": setting.seed,
         "timeout": setting.timeout,
+        "connect_timeout": setting.connect_timeout,
+        "first_byte_timeout": setting.first_byte_timeout,
+        "read_timeout": setting.read_timeout,
+        "balance": setting.balance if len(setting.urls) > 1 else None,
+        "raw_kept": setting.keep_raw,
     }

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import random
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from fmbench_lib.config.precision import Precision
 from fmbench_lib.errors import InputError
-from fmbench_lib.load.schedule import arrival_offsets
+from fmbench_lib.load.prebuilt import INDEX_ENTRY
+from fmbench_lib.load.schedule import arrival_offsets, trace_rate
 from fmbench_lib.load.worker import SEQUENCE_ENTRY
 from fmbench_lib.predictors.base import HttpRequest
 
@@ -25,9 +26,14 @@ _MOST_ENTRIES = 2_000_000
 class Level:
     """What the engine needs to know of a level. Prompts are numbers: indexes into the requests given beside it.
 
-    `concurrency` makes it a closed loop, `request_rate` (per second) an open one; exactly one of them is set.
+    `concurrency` makes it a closed loop, `request_rate` (per second) an open one; exactly one of them is set, but for a
+    `trace` (times of arrival in seconds, ascending), which has a rate of its own and is stretched to one that is given.
     `measured` goes round in a fresh order each time when `repeat` is set. A level ends after `requests` measured
-    requests, after `duration` seconds (but not before `min_requests`), or when there are no prompts left.
+    requests, after `duration` seconds (but not before `min_requests`), or when there are no prompts left; sooner when
+    `until` is reached, when `stop_error_rate` of the latest requests have failed, or when it saturates and is to stop.
+
+    Times are in seconds. In a closed loop the slots open over `ramp`, and each waits `think_time` between an answer and
+    its next request; in an open one `max_concurrency` caps what is in flight.
     """
 
     urls: tuple[str, ...]
@@ -37,13 +43,37 @@ class Level:
     concurrency: int | None = None
     request_rate: float | None = None
     arrival: str = "constant"
+    burstiness: float = 1.0
+    trace: tuple[float, ...] | None = None
+    max_concurrency: int | None = None
+    think_time: float = 0.0
+    ramp: float = 0.0
     repeat: bool = False
     requests: int | None = None
     duration: float | None = None
     min_requests: int = 0
+    until: Precision | None = None
+    stop_error_rate: float | None = None
+    stop_on_saturation: bool = False
     timeout: float = 120.0
+    connect_timeout: float | None = None
+    first_byte_timeout: float | None = None
+    read_timeout: float | None = None
+    balance: str = "least_outstanding"
     workers: int | None = None
     ca_file: str | None = None
+
+    @property
+    def open_loop(self) -> bool:
+        """Whether requests are sent when they are due, and not when others have ended."""
+        return self.concurrency is None
+
+    @property
+    def mean_rate(self) -> float | None:
+        """Requests per second that an open loop is asked for; None for a closed one, or a trace of one moment."""
+        if self.request_rate is not None or self.trace is None:
+            return self.request_rate
+        return trace_rate(self.trace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +122,17 @@ def write_requests(file: IO[bytes], index_path: Path, requests: Iterable[HttpReq
 
     Raises InputError for a request that cannot be sent.
     """
-    index = array("Q")
     offset = 0
-    for request in requests:
-        line, rest = _wire(request)
-        file.write(line)
-        file.write(rest)
-        index.extend((offset, offset + len(line), offset + len(line) + len(rest)))
-        offset += len(line) + len(rest)
+    with index_path.open("wb") as index:
+        for request in requests:
+            line, rest = _wire(request)
+            file.write(line)
+            file.write(rest)
+            index.write(INDEX_ENTRY.pack(offset, offset + len(line), offset + len(line) + len(rest)))
+            offset += len(line) + len(rest)
     file.flush()
-    if not index:
+    if not offset:
         raise InputError("a level without prompts cannot be measured")
-    with index_path.open("wb") as index_file:
-        index.tofile(index_file)
 
 
 def _wire(request: HttpRequest) -> tuple[bytes, bytes]:
@@ -140,22 +168,23 @@ def prompt_sequence(level: Level) -> Iterator[int]:
 def write_order(level: Level, folder: Path, workers: int) -> Order:
     """Write down what is sent in which order, and in an open loop when."""
     # A level that repeats its prompts never runs out of them, even where `_most_entries` bounds it.
-    enough = level.repeat or (level.requests is not None and len(level.measured) >= level.requests)
+    asked = [*([] if level.requests is None else [level.requests]), *([len(level.trace)] if level.trace else [])]
+    enough = level.repeat or (bool(asked) and len(level.measured) >= min(asked))
     reason = "requests" if enough else "prompts"
-    order = enumerate(islice(prompt_sequence(level), _most_entries(level)))
-    if level.request_rate is not None:
-        return _write_schedule(level, level.request_rate, order, folder, workers, reason)
+    order: Iterator[tuple[int, int]] = enumerate(islice(prompt_sequence(level), _most_entries(level)))
+    if level.open_loop:
+        return _write_schedule(level, order, folder, workers, reason)
+    if level.ramp:  # its warm-up is what is sent while the slots open
+        order = islice(order, len(level.warmup), None)
     path = folder / "sequence.bin"
     with path.open("wb") as file:
         file.writelines(SEQUENCE_ENTRY.pack(position, prompt, 0.0) for position, prompt in order)
     return Order((path,), reason)
 
 
-def _write_schedule(
-    level: Level, rate: float, order: Iterator[tuple[int, int]], folder: Path, workers: int, reason: str
-) -> Order:
+def _write_schedule(level: Level, order: Iterator[tuple[int, int]], folder: Path, workers: int, reason: str) -> Order:
     """Deal one process of arrivals out to the workers. The window begins when the first measured request is due."""
-    times = arrival_offsets(level.arrival, rate, level.seed)
+    times = _arrivals(level)
     paths = tuple(folder / f"sequence-{number}.bin" for number in range(workers))
     first = len(level.warmup)
     until = float("inf")
@@ -170,10 +199,23 @@ def _write_schedule(
                 return Order(paths, "duration", until if last < until else due)
             files[position % workers].write(SEQUENCE_ENTRY.pack(position, prompt, due))
             last = due
-    end = next(times)  # as long after the last arrival as the process has it: n arrivals fill n gaps
+    # As long after the last arrival as the process has it: n arrivals fill n gaps. A trace ends with a mean one.
+    end = next(times, last + 1 / (level.mean_rate or 1.0))
     if end >= until > last:
         return Order(paths, "duration" if reason == "prompts" else reason, until)
     return Order(paths, reason, end)
+
+
+def _arrivals(level: Level) -> Iterator[float]:
+    """The times of an open loop. The warm-up comes from the process itself, but goes evenly before a trace."""
+    times = arrival_offsets(
+        level.arrival, level.request_rate, level.seed, burstiness=level.burstiness, trace=level.trace
+    )
+    if level.trace is None:
+        return times
+    gap = 1 / (level.mean_rate or 1.0)
+    warm = len(level.warmup)
+    return chain((number * gap for number in range(warm)), (warm * gap + time for time in times))
 
 
 def _most_entries(level: Level) -> int:
@@ -181,6 +223,8 @@ def _most_entries(level: Level) -> int:
     bounds = [_MOST_ENTRIES]
     if level.requests is not None:
         bounds.append(level.requests)
+    if level.trace is not None:
+        bounds.append(len(level.trace))
     if not level.repeat:
         bounds.append(len(level.measured))
     if level.duration is not None and level.concurrency is not None:

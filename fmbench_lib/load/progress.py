@@ -17,7 +17,6 @@ from fmbench_lib.load.engine import Progress
 from fmbench_lib.load.recorder import Recorder
 from fmbench_lib.load.spool import read_spool
 
-_MOST_PER_LOOK = 20
 _WINDOW = 200
 
 
@@ -42,9 +41,11 @@ class Onlooker:
 
     recorder: Recorder
     duration: float | None
+    most_per_look: int = 20
     _offsets: dict[Path, int] = field(default_factory=dict)
     _ttft: deque[float] = field(default_factory=lambda: deque(maxlen=_WINDOW))
     _latency: deque[float] = field(default_factory=lambda: deque(maxlen=_WINDOW))
+    _new_ttfts: list[float] = field(default_factory=list)
 
     def look(self, progress: Progress) -> LiveFigures:
         """The figures now."""
@@ -69,7 +70,7 @@ class Onlooker:
     def _read_some(self, spool: Path, clocks: ClockPair) -> None:
         offset = self._offsets.get(spool, 0)
         for count, (end, exchange) in enumerate(read_spool(spool, offset)):
-            if count >= _MOST_PER_LOOK:
+            if count >= self.most_per_look:
                 break
             self._offsets[spool] = end
             row = self.recorder.row(exchange, clocks, "")
@@ -77,6 +78,13 @@ class Onlooker:
                 self._latency.append(row["last"] - row["due"])
                 if row["first"] is not None:
                     self._ttft.append(row["first"] - row["due"])
+                    if row["phase"] == "measured":
+                        self._new_ttfts.append(row["first"] - row["due"])
+
+    def new_ttfts(self) -> list[float]:
+        """The TTFTs (s) of measured successes that were decoded since this was asked last."""
+        new, self._new_ttfts = self._new_ttfts, []
+        return new
 
     def _time_left(self, progress: Progress, elapsed: float, rate: float | None) -> float | None:
         guesses = []

@@ -63,6 +63,7 @@ class Recorder:
         due = clocks.to_unix(exchange.due_ns)
         sent = None if exchange.sent_ns is None else clocks.to_unix(exchange.sent_ns)
         connect = None if exchange.connect_ns is None else exchange.connect_ns / 1e9
+        held = None if exchange.cap_wait_ns is None else exchange.cap_wait_ns / 1e9
         return {
             "request_id": f"{level_id}-{exchange.position}",
             "server_request_id": completion.server_request_id,
@@ -70,6 +71,7 @@ class Recorder:
             "prompt_id": prompt.prompt_id,
             "endpoint": self.urls[exchange.target].partition("?")[0],  # a query may hold a key
             "due": due,
+            "cap_wait": held,
             "connect_s": connect,
             "reused": exchange.reused,
             "retried": exchange.retried,
@@ -81,7 +83,7 @@ class Recorder:
             "event_times": event_times if streamed else [],
             "stamp_source": source,
             "client_lag": lag,
-            "schedule_lag": None if sent is None else max(sent - due - (connect or 0.0), 0.0),
+            "schedule_lag": None if sent is None else max(sent - due - (connect or 0.0) - (held or 0.0), 0.0),
             "streamed": streamed,
             **self._tokens(completion, prompt),
             "finish_reason": completion.finish_reason,

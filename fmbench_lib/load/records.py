@@ -7,11 +7,12 @@ is not known, never zero.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -30,6 +31,7 @@ RECORD_SCHEMA = pa.schema(
         ("worker", pa.int32()),
         ("endpoint", pa.string()),
         ("due", pa.float64()),
+        ("cap_wait", pa.float64()),
         ("connect_s", pa.float64()),
         ("reused", pa.bool_()),
         ("retried", pa.int32()),
@@ -65,14 +67,34 @@ def write_level(path: Path, rows: Iterable[Mapping[str, Any]], facts: Mapping[st
 
     The rows are taken as they come, some thousand at a time, so that memory does not grow with their number.
     """
+    iterator = iter(rows)
+    batches = iter(lambda: list(islice(iterator, _ROWS_PER_BATCH)), [])
+    return write_tables(path, map(table_from_rows, batches), facts)
+
+
+def write_tables(path: Path, tables: Iterable[pa.Table], facts: Mapping[str, Any]) -> int:
+    """The same from tables of records."""
     schema = RECORD_SCHEMA.with_metadata({_FACTS_KEY: json.dumps(facts).encode()})
     count = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        iterator = iter(rows)
-        while batch := list(islice(iterator, _ROWS_PER_BATCH)):
-            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-            count += len(batch)
+        for table in tables:
+            writer.write_table(table.replace_schema_metadata(schema.metadata))
+            count += table.num_rows
     return count
+
+
+def table_from_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Records as a table, column by column: several times faster than row by row."""
+    columns = [_column([row.get(field.name) for row in rows], field.type) for field in RECORD_SCHEMA]
+    return pa.Table.from_arrays(columns, schema=RECORD_SCHEMA)
+
+
+def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if not pa.types.is_list(kind):
+        return pa.array(values, kind)
+    offsets = np.concatenate(([0], np.cumsum([len(value) for value in values]))).astype(np.int32)
+    flat = np.concatenate([np.asarray(value, dtype=np.float64) for value in values]) if values else np.empty(0)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat), type=kind)
 
 
 def read_facts(path: Path) -> dict[str, Any]:

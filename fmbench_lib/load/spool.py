@@ -14,8 +14,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
-# total, position, prompt, target, flags, retried, reads, message bytes, raw bytes, due, connect, sent, end
-HEADER = struct.Struct("<IIIHBBIHIqqqq")
+# total, position, prompt, target, flags, retried, reads, message bytes, raw bytes, due, cap wait, connect, sent, end
+HEADER = struct.Struct("<IIIHBBIHIqqqqq")
 TIMESPEC_BYTES = 48  # struct scm_timestamping: three timespecs, of which the first is the software stamp
 NO_STAMP = bytes(TIMESPEC_BYTES)
 
@@ -35,6 +35,7 @@ class Spooled:
     closed: bool
     retried: int
     due_ns: int
+    cap_wait_ns: int | None
     connect_ns: int | None
     sent_ns: int | None
     end_ns: int
@@ -54,6 +55,7 @@ def pack(
     flags: int,
     retried: int,
     due_ns: int,
+    cap_wait_ns: int | None,
     connect_ns: int | None,
     sent_ns: int | None,
     end_ns: int,
@@ -79,6 +81,7 @@ def pack(
         len(text),
         len(raw),
         due_ns,
+        -1 if cap_wait_ns is None else cap_wait_ns,
         -1 if connect_ns is None else connect_ns,
         -1 if sent_ns is None else sent_ns,
         end_ns,
@@ -97,11 +100,29 @@ def read_spool(path: Path, start: int = 0) -> Iterator[tuple[int, Spooled]]:
             yield start, record[1]
 
 
+def boundaries(path: Path, every: int) -> Iterator[int]:
+    """Offsets just behind whole records, about `every` bytes apart; the last is behind the last whole record."""
+    size = path.stat().st_size
+    offset = said = 0
+    with path.open("rb") as file:
+        while len(head := file.read(4)) == 4:
+            following = offset + int.from_bytes(head, "little")
+            if following > size:
+                break
+            offset = following
+            file.seek(offset)
+            if offset - said >= every:
+                said = offset
+                yield offset
+    if offset > said:
+        yield offset
+
+
 def _read_record(file: BinaryIO) -> tuple[int, Spooled] | None:
     head = file.read(HEADER.size)
     if len(head) < HEADER.size:
         return None
-    total, position, prompt, target, flags, retried, reads, text_bytes, raw_bytes, due, connect, sent, end = (
+    total, position, prompt, target, flags, retried, reads, text_bytes, raw_bytes, due, held, connect, sent, end = (
         HEADER.unpack(head)
     )
     rest = file.read(total - HEADER.size)
@@ -122,6 +143,7 @@ def _read_record(file: BinaryIO) -> tuple[int, Spooled] | None:
         closed=bool(flags & CLOSED),
         retried=retried,
         due_ns=due,
+        cap_wait_ns=None if held < 0 else held,
         connect_ns=None if connect < 0 else connect,
         sent_ns=None if sent < 0 else sent,
         end_ns=end,

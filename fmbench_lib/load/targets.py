@@ -7,6 +7,8 @@ import ssl
 from dataclasses import dataclass
 from typing import Any
 
+from fmbench_lib.errors import InputError
+
 _PROBE_SECONDS = 2.0
 
 
@@ -51,3 +53,12 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca_file)
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def check_bundle(ca_file: str) -> None:
+    """Raise InputError where a file holds no certificates to trust."""
+    try:
+        tls_context(ca_file)
+    except (OSError, ssl.SSLError) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        raise InputError(f"{ca_file}: no bundle of certificate authorities (PEM): {reason}") from None

@@ -92,7 +92,7 @@ class Connection:
     def connect(self, exchange: Exchange) -> None:
         """Open the connection for its first exchange; `connect_ns` covers TCP and TLS."""
         self._exchange = exchange
-        self._begun_ns = monotonic_ns()
+        self._begun_ns = exchange.begun_ns = monotonic_ns()
         assert self.target.address is not None
         try:
             self._sock = socket.socket(self.target.family, socket.SOCK_STREAM | _CLOEXEC)

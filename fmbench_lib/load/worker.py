@@ -2,7 +2,8 @@
 
 Started as `python -m fmbench_lib.load.worker PLAN` with the engine at the other end of its standard input and output:
 
-    engine → worker   `go <monotonic ns>`: begin at that time. End of file: the engine is gone, stop at once.
+    engine → worker   `go <monotonic ns>`: begin at that time. `stop`: send nothing more, what is in flight may end.
+                      End of file: the engine is gone, stop at once.
     worker → engine   one JSON object a line: `ready`, `progress` twice a second, `end`.
 
 Only the standard library is imported: the process is there in a few hundredths of a second and its memory is its own.
@@ -21,18 +22,22 @@ import socket
 import struct
 import sys
 import time
-from array import array
 from collections import deque
 from pathlib import Path
 from typing import Any
 
-from fmbench_lib.load import clocks, spool
+from fmbench_lib.load import clocks
 from fmbench_lib.load.exchange import Exchange
+from fmbench_lib.load.limits import Limits
 from fmbench_lib.load.loop import NAP_NS, Loop
-from fmbench_lib.load.targets import Target, resolve, tls_context
+from fmbench_lib.load.pool import Pool
+from fmbench_lib.load.prebuilt import Prompts
+from fmbench_lib.load.slots import Slots, ramp_times
+from fmbench_lib.load.targets import Target
 from fmbench_lib.load.transport import IN, Connection, ask_for_stamps, monotonic_ns
 
 SEQUENCE_ENTRY = struct.Struct("<IId")  # position, prompt, due offset in seconds (open loop)
+RAMP_POSITIONS = 1 << 31  # what is sent while the slots open is numbered from here: it belongs to no sequence
 SHARED_BYTES = 8  # monotonic ns of the first measured request of the level, 0 before it
 
 _TICK_NS = 500_000_000
@@ -49,19 +54,18 @@ class Worker:
     def __init__(self, plan: dict[str, Any], loop: Loop) -> None:
         self.loop = loop
         self.plan = plan
-        self.timeout_ns = int(plan["timeout"] * 1e9)
+        self.limits = Limits.from_plan(plan)
+        self.next_expiry_ns: int | None = None  # no request under way runs out of time before
         self.duration_ns = None if plan["duration"] is None else int(plan["duration"] * 1e9)
         self.warmup: int = plan["warmup"]
-        self.free_slots: int | None = plan["concurrency"]  # None: open loop, as many as are due
-        self.targets = [resolve(number, address) for number, address in enumerate(plan["targets"])]
-        self.outstanding = [0] * len(self.targets)
-        self.next_target: int = plan["number"]  # workers take turns each from a place of its own
-        self.idle: list[list[Connection]] = [[] for _ in self.targets]
+        self.ramp_ns = int(plan["ramp"] * 1e9)
+        self.slots: Slots | None = None  # of the closed loop, opened at its beginning
+        self.free: int | None = plan["max_concurrency"]  # of the open loop; None: as many as are due
+        self.freed_ns = 0  # when the cap of the open loop last let one through
+        self.pool = Pool(plan, loop, self.done)
         self.active: dict[Exchange, Connection] = {}
         self.finished: deque[Exchange] = deque()  # not spooled yet
         self.more_to_start = False
-        self.deadlines: deque[Exchange] = deque()  # one time-out for all: first in, first to expire
-        self.context = tls_context(plan["ca_file"]) if any(target.tls for target in self.targets) else None
         self.spool = Path(plan["spool"]).open("wb", buffering=1 << 20)  # noqa: SIM115 - closed at the end of `run`
         self.prompts = Prompts(plan["prompts_fd"], Path(plan["index"]))
         self.sequence_fd: int = plan["sequence_fd"]
@@ -71,12 +75,15 @@ class Worker:
         self.begin_ns = 0
         self.stopped_ns: int | None = None
         self.out_of_time = False
+        self.told = False  # to stop, by the engine
         self.overran = False  # went on after the time was up, for `min_requests`
         self.first_due_ns: int | None = None  # of the measured ones
         self.last_sent_ns: int | None = None
         self.stamping = socket.socket()  # the kernel begins to stamp when the first socket asks, and not at once
         loop.nap_ns = NAP_NS if ask_for_stamps(self.stamping) else 0
         self.counts = {"sent": 0, "done": 0, "errors": 0}
+        self.latencies: list[float] = []  # s, of the successes since the last progress message, where they are wanted
+        self.ramp_sent = 0
         self.samples = [clocks.sample()]
         self.cpu_begin: tuple[int, float] | None = None
         self.cpu_end: tuple[int, float] | None = None
@@ -87,6 +94,9 @@ class Worker:
     def run(self, begin_ns: int) -> None:
         """Send until the level is over, then until the last answer is here or timed out."""
         self.begin_ns = begin_ns
+        if self.plan["concurrency"] is not None:
+            opening = ramp_times(self.plan["concurrency"], self.plan["slots"], begin_ns, self.ramp_ns)
+            self.slots = Slots(opening, int(self.plan["think_time"] * 1e9))
         while monotonic_ns() < begin_ns:
             self.loop.alarm.set(begin_ns)
             self.loop.turn(max(begin_ns - monotonic_ns(), 0) / 1e9 + 0.001)
@@ -124,21 +134,30 @@ class Worker:
 
     def start_one(self, now: int) -> bool:
         """Start the next request if it is to start by now; False when there is none."""
-        if self.free_slots is None:
-            entry = self.peek_due()
-            if entry is None or entry[0] > now:
-                return False
-            self.next_due = None
-            self.start(entry[1], entry[2], entry[0])
-            return True
-        if not self.free_slots:
-            return False
+        if self.slots is None:
+            return self.start_due_one(now)
         now = monotonic_ns()
+        if not self.slots.take(now):
+            return False
         taken = self.take(now)
         if taken is None:
             return False
-        self.free_slots -= 1
         self.start(*taken, now)
+        return True
+
+    def start_due_one(self, now: int) -> bool:
+        """The same in an open loop; what the cap holds back waits in its order, and its wait is told apart."""
+        if self.free == 0:
+            return False
+        entry = self.peek_due()
+        if entry is None or entry[0] > now:
+            return False
+        self.next_due = None
+        held = None
+        if self.free is not None:
+            self.free -= 1
+            held = max(self.freed_ns - entry[0], 0)
+        self.start(entry[1], entry[2], entry[0], held)
         return True
 
     def peek_due(self) -> tuple[int, int, int] | None:
@@ -154,8 +173,14 @@ class Worker:
     def take(self, now: int) -> tuple[int, int] | None:
         """The next position and prompt of the sequence that all workers share; stops the level at its end.
 
-        The descriptor is one open file for all workers, so that each read takes the next entry for itself.
+        The descriptor is one open file for all workers, so that each read takes the next entry for itself. While the
+        slots are being opened nothing is taken: warm-up prompts are sent, round and round.
         """
+        if now < self.begin_ns + self.ramp_ns:
+            prompts: list[int] = self.plan["ramp_prompts"]
+            number = self.ramp_sent
+            self.ramp_sent += 1
+            return RAMP_POSITIONS + number * self.plan["workers"] + self.plan["number"], prompts[number % len(prompts)]
         data = os.read(self.sequence_fd, SEQUENCE_ENTRY.size)
         if not data:
             self.stop(now)
@@ -183,48 +208,32 @@ class Worker:
 
     # -- requests ------------------------------------------------------------------------------------------------
 
-    def start(self, position: int, prompt: int, due_ns: int) -> None:
-        measured = position >= self.warmup
+    def start(self, position: int, prompt: int, due_ns: int, cap_wait_ns: int | None = None) -> None:
+        measured = self.warmup <= position < RAMP_POSITIONS
         if position == self.warmup:
             self.shared[:8] = due_ns.to_bytes(8, "little")
         if measured and self.first_due_ns is None:
             self.first_due_ns = due_ns
             self.cpu_begin = (monotonic_ns(), time.process_time())
-        target = self.targets[self.choose_target()]
+        target = self.pool.choose()
         line, rest = self.prompts.wire(prompt)
         headers = f"x-request-id: {self.plan['level_id']}-{position}\r\nhost: {target.authority}\r\n"
         wire = b"".join((line, headers.encode(), rest))
-        deadline_ns = due_ns + self.timeout_ns
-        exchange = Exchange(position, prompt, wire, target, measured=measured, due_ns=due_ns, deadline_ns=deadline_ns)
-        self.deadlines.append(exchange)
-        self.outstanding[target.number] += 1
+        exchange = Exchange(position, prompt, wire, target, measured=measured, due_ns=due_ns, cap_wait_ns=cap_wait_ns)
         self.counts["sent"] += 1
         self.dispatch(exchange, target)
-
-    def choose_target(self) -> int:
-        """The target with the fewest requests outstanding; equals take turns."""
-        outstanding, first, count = self.outstanding, self.next_target, len(self.outstanding)
-        if count == 1:
-            return 0
-        number = min(range(count), key=lambda one: (outstanding[one], (one - first) % count))
-        self.next_target = number + 1
-        return number
+        self.watch_expiry(exchange, monotonic_ns())
 
     def dispatch(self, exchange: Exchange, target: Target) -> None:
-        idle = self.idle[target.number]
-        while idle:
-            connection = idle.pop()
-            if connection.open and connection.alive():
-                self.active[exchange] = connection
-                connection.send(exchange)
-                return
-            connection.close()
-        self.connect(exchange, target)
+        connection = self.pool.idle(target)
+        if connection is None:
+            self.connect(exchange, target)
+        else:
+            self.active[exchange] = connection
+            connection.send(exchange)
 
     def connect(self, exchange: Exchange, target: Target) -> None:
-        context = self.context if target.tls else None
-        connection = Connection(target, self.loop, self.done, self.lost, context)
-        self.active[exchange] = connection
+        connection = self.active[exchange] = self.pool.new(target)
         if target.address is None:
             exchange.error, exchange.message = "dns", target.failure
             exchange.end_ns = monotonic_ns()
@@ -240,14 +249,18 @@ class Worker:
             self.connect(exchange, connection.target)
             return
         del self.active[exchange]
-        self.outstanding[connection.target.number] -= 1
+        self.pool.over(connection)
         self.counts["done"] += 1
         if exchange.error is not None:
             self.counts["errors"] += 1
-        if connection.open:
-            self.idle[connection.target.number].append(connection)
-        if self.free_slots is not None:
-            self.free_slots += 1
+        if self.slots is not None:
+            self.slots.give_back(monotonic_ns())
+        elif self.free is not None:
+            if not self.free:
+                self.freed_ns = monotonic_ns()
+            self.free += 1
+        if self.plan["latencies"] and exchange.measured and exchange.error is None and exchange.user_ns:
+            self.latencies.append((exchange.user_ns[-1] - exchange.due_ns) / 1e9)
         if exchange.measured and exchange.sent_ns is not None:
             self.last_sent_ns = max(self.last_sent_ns or 0, exchange.sent_ns)
         self.finished.append(exchange)
@@ -268,68 +281,57 @@ class Worker:
             and exchange.end_ns - exchange.sent_ns < _STALE_CLOSE_NS
         )
 
-    def lost(self, connection: Connection) -> None:
-        idle = self.idle[connection.target.number]
-        if connection in idle:
-            idle.remove(connection)
-
     def write_next(self) -> None:
         """Spool what was finished first, and let go of its bytes. Done when nothing has arrived: it can wait."""
         if not self.finished:
             return
         exchange = self.finished.popleft()
-        flags = (
-            (spool.REUSED if exchange.reused else 0)
-            | (spool.COMPLETE if exchange.complete else 0)
-            | (spool.CLOSED if exchange.closed else 0)
-            | (spool.MEASURED if exchange.measured else 0)
-        )
-        self.spool.write(
-            spool.pack(
-                position=exchange.position,
-                prompt=exchange.prompt,
-                target=exchange.target.number,
-                flags=flags,
-                retried=exchange.retried,
-                due_ns=exchange.due_ns,
-                connect_ns=exchange.connect_ns,
-                sent_ns=exchange.sent_ns,
-                end_ns=exchange.end_ns,
-                error=exchange.error,
-                message=exchange.message,
-                user_ns=exchange.user_ns,
-                kernel=exchange.kernel,
-                pieces=exchange.pieces,
-            )
-        )
+        self.spool.write(exchange.packed())
         exchange.let_go()
 
     # -- time ----------------------------------------------------------------------------------------------------
 
+    def watch_expiry(self, exchange: Exchange, now: int) -> None:
+        at = min(self.limits.expiry(exchange)[0], now + self.limits.shortest_ns)  # it may come to another state
+        if self.next_expiry_ns is None or at < self.next_expiry_ns:
+            self.next_expiry_ns = at
+
     def expire(self, now: int) -> None:
-        deadlines = self.deadlines
-        while deadlines and (deadlines[0].deadline_ns <= now or deadlines[0] not in self.active):
-            exchange = deadlines.popleft()
-            connection = self.active.get(exchange)
-            if connection is not None:
-                seconds = self.plan["timeout"]
-                connection.abandon("timeout", f"no complete response within {seconds:g} s of its due time")
+        """End what has run out of time. All are looked at, but only when the first of them can have."""
+        if self.next_expiry_ns is None or now < self.next_expiry_ns:
+            return
+        self.next_expiry_ns = None
+        for exchange, connection in list(self.active.items()):
+            at, message = self.limits.expiry(exchange)
+            if at <= now:
+                connection.abandon("timeout", message)
+            else:
+                self.watch_expiry(exchange, now)
 
     def wait_seconds(self, now: int) -> float:
         until = now + _TICK_NS
-        if self.deadlines:
-            until = min(until, self.deadlines[0].deadline_ns)
-        if self.free_slots is None and self.stopped_ns is None and (entry := self.peek_due()) is not None:
-            self.loop.alarm.set(entry[0])
+        if self.next_expiry_ns is not None:
+            until = min(until, self.next_expiry_ns)
+        if self.stopped_ns is None and (at := self.next_start_ns()) is not None:
+            self.loop.alarm.set(at)
             if self.loop.alarm.fd is None:
-                until = min(until, entry[0])
+                until = min(until, at)
         return max(until - now, 0) / 1e9
+
+    def next_start_ns(self) -> int | None:
+        """When the next request is to start by the clock alone; None when it waits for another to end."""
+        if self.slots is not None:
+            return self.slots.next_ns()
+        if self.free == 0 or (entry := self.peek_due()) is None:
+            return None
+        return entry[0]
 
     def tick(self, now: int) -> None:
         self.last_tick = now
         self.samples.append(clocks.sample())
         self.spool.flush()
-        self.say("progress", **self.counts, in_flight=len(self.active))
+        self.say("progress", **self.counts, in_flight=len(self.active), latencies=self.latencies)
+        self.latencies = []
 
     def summary(self) -> dict[str, Any]:
         """What the engine needs to know at the end: the window's edges, the CPU used in it, the clocks."""
@@ -341,6 +343,7 @@ class Worker:
             **self.counts,
             "stopped_ns": self.stopped_ns,
             "out_of_time": self.out_of_time,
+            "told": self.told,
             "overran": self.overran,
             "first_due_ns": self.first_due_ns,
             "last_sent_ns": self.last_sent_ns,
@@ -348,25 +351,18 @@ class Worker:
             "clock_samples": self.samples,
         }
 
+    def hear(self) -> None:
+        """The engine says to stop; at its end of file it is gone, and nobody will take what is measured."""
+        if not os.read(sys.stdin.fileno(), 64):
+            os._exit(3)
+        if self.stopped_ns is None:
+            self.told = True
+            self.stop(monotonic_ns())
+
     @staticmethod
     def say(event: str, **facts: Any) -> None:
         sys.stdout.write(json.dumps({"event": event, **facts}) + "\n")
         sys.stdout.flush()
-
-
-class Prompts:
-    """The prebuilt requests, mapped from a file: a worker's memory does not grow with their number."""
-
-    def __init__(self, data_fd: int, index_path: Path) -> None:
-        self._index = array("Q")
-        with index_path.open("rb") as file:
-            self._index.fromfile(file, index_path.stat().st_size // 8)
-        self._data = mmap.mmap(data_fd, 0, access=mmap.ACCESS_READ)
-
-    def wire(self, prompt: int) -> tuple[bytes, bytes]:
-        """The request line, and everything behind the headers that are added for each sending."""
-        start, line_end, end = self._index[3 * prompt : 3 * prompt + 3]
-        return self._data[start:line_end], self._data[line_end:end]
 
 
 def allow_many_sockets() -> None:
@@ -388,7 +384,7 @@ def main(plan_path: str) -> None:
     line = sys.stdin.readline()
     if not line.startswith("go "):
         return
-    loop.watch(sys.stdin.fileno(), IN, lambda _: os._exit(3))
+    loop.watch(sys.stdin.fileno(), IN, lambda _: worker.hear())
     gc.collect()
     gc.freeze()
     gc.disable()

@@ -68,8 +68,11 @@ class Completion:
 class Predictor(Protocol):
     """A codec for one wire protocol and one experiment's parameters."""
 
-    def encode(self, prompt: str) -> HttpRequest:
-        """The request that asks for the completion of `prompt`."""
+    def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        """The request that asks for the completion of `prompt`.
+
+        `max_tokens`, where given, takes the place of the experiment's own limit of the answer's tokens.
+        """
 
     def decode(self, response: HttpResponse) -> Completion:
         """What the response says; never raises: bytes that make no sense are an `error_class` of the completion."""

@@ -30,13 +30,15 @@ class OpenAiPredictor:
     api_key: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def encode(self, prompt: str) -> HttpRequest:
+    def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
         body: dict[str, Any] = {} if self.model is None else {"model": self.model}
         if urlsplit(self.url).path.endswith("/chat/completions"):
             body["messages"] = [{"role": "user", "content": prompt}]
         else:
             body["prompt"] = prompt
         body.update(self.parameters)
+        if max_tokens is not None:
+            body["max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"] = max_tokens
         body["stream"] = self.stream
         options = body.pop("stream_options", {})
         if self.stream and options is not None:  # null: the server knows no such thing

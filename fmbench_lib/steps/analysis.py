@@ -15,7 +15,6 @@ import yaml
 from fmbench_lib.config import redacted, resolve_file, shipped_path
 from fmbench_lib.deploy import Endpoint, still_standing
 from fmbench_lib.errors import PriceFileError, RunStateError
-from fmbench_lib.load.levels import all_levels
 from fmbench_lib.load.records import read_level
 from fmbench_lib.metrics import tables
 from fmbench_lib.metrics.budgets import Budgets
@@ -38,6 +37,7 @@ from fmbench_lib.report.summary import summary_document
 from fmbench_lib.run import Run
 from fmbench_lib.steps.deployment import endpoints
 from fmbench_lib.steps.prompts import has_payloads, payload_table
+from fmbench_lib.steps.searching import run_levels, searched
 from fmbench_lib.steps.step import step
 from fmbench_lib.workspace import read_json, replacing, write_json, write_text
 
@@ -103,7 +103,7 @@ def write_report(run: Run) -> None:
 
 def analysis_of(run: Run) -> Analysis:
     """Read the run's records and compute; writes nothing."""
-    paths = [run.workspace.level(*level.key) for level in all_levels(run.config)]
+    paths = [run.workspace.level(*level.key) for level in run_levels(run)]
     levels = tuple(read_level(path) for path in paths if path.exists())
     prices = load_prices(run)
     report = run.config.report
@@ -207,8 +207,7 @@ def attention_lines(run: Run, inputs: ReportInputs) -> list[str]:
     rows = rows_of(inputs.summary)
     lines += [f"{_level_name(row)} is invalid: {row['verdict_reasons']}" for row in rows if row["verdict"] == "invalid"]
     told = {one.experiment_name for one in inputs.failed_deployments} | {_level_name(one) for one in failed_levels}
-    payload_files = set(payload_table(run)["payload_file"]) if has_payloads(run) else None
-    for level in all_levels(run.config, payload_files):
+    for level in run_levels(run):
         name = " · ".join(level.key)
         if not told & {level.experiment.name, name} and not run.workspace.level(*level.key).exists():
             lines.append(f"{name} was not measured")
@@ -242,6 +241,7 @@ def report_inputs(run: Run, analysis: Analysis) -> ReportInputs:
             if one.status == "failed" or (one.error and one.in_service_at is None)
         ],
         standing=_standing(run, known, types, analysis.prices),
+        searches=searched(run),
         notices=_notices(run),
         config_yaml=yaml.safe_dump(redacted(run.config), sort_keys=False, allow_unicode=True),
         options=_options(run),

@@ -14,10 +14,9 @@ from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import DeployContext, Endpoint, platform
 from fmbench_lib.deploy.probe import probe
 from fmbench_lib.errors import FmbenchError
-from fmbench_lib.load.levels import LevelSpec, all_levels
 from fmbench_lib.predictors import predictor_for
 from fmbench_lib.run import Run
-from fmbench_lib.steps.prompts import has_payloads, payload_table
+from fmbench_lib.steps.searching import missing_levels
 from fmbench_lib.steps.step import step
 from fmbench_lib.workspace import Workspace, read_json, write_json
 
@@ -134,9 +133,3 @@ def endpoint_table(run: Run) -> pd.DataFrame:
 
 def _difference(later: float | None, earlier: float | None) -> float | None:
     return None if later is None or earlier is None else later - earlier
-
-
-def missing_levels(run: Run) -> list[LevelSpec]:
-    """The levels that have no file of records yet."""
-    payload_files = set(payload_table(run)["payload_file"]) if has_payloads(run) else None
-    return [level for level in all_levels(run.config, payload_files) if not run.workspace.level(*level.key).exists()]

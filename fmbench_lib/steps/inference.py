@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 
 import pandas as pd
 
 from fmbench_lib import live
+from fmbench_lib.config.precision import parse_precision
 from fmbench_lib.deploy import Endpoint, platform
 from fmbench_lib.errors import DeployError, FmbenchError
-from fmbench_lib.load.levels import LevelSpec, all_levels, deal_prompts
+from fmbench_lib.load.levels import LevelSpec, deal_prompts
 from fmbench_lib.load.measure import Setting, measure_level
 from fmbench_lib.load.prompts import Deal
 from fmbench_lib.load.records import read_level
 from fmbench_lib.predictors import predictor_for
 from fmbench_lib.run import Run
-from fmbench_lib.steps.deployment import bring_into_service, endpoints, missing_levels
+from fmbench_lib.steps.deployment import bring_into_service, endpoints
 from fmbench_lib.steps.prompts import check_prompts, payload_table, tokenizer_of
+from fmbench_lib.steps.searching import levels_to_measure, run_levels
+from fmbench_lib.steps.setup import ca_bundle, trace_of
 from fmbench_lib.steps.step import step
 from fmbench_lib.workspace import read_rows, write_json
 
@@ -29,23 +31,23 @@ KEY = ("experiment_name", "payload_file", "load")
 def run_inference(run: Run) -> pd.DataFrame:
     """Measure every level that is not measured yet, experiment by experiment.
 
-    A level that breaks down is noted with its reason and the next one is measured. Returns a table of all levels.
+    A level that breaks down is noted with its reason and the next one is measured; a search whose level breaks down
+    rests until the run is resumed. Returns a table of all levels.
     """
     check_prompts(run)
     if not run.config.run_steps.get("2_deploy_model", True):
         bring_into_service(run)
     payloads = payload_table(run)
     deals = deal_prompts(run.config, dict(zip(payloads["payload_file"], payloads["prompts"], strict=True)))
-    missing = missing_levels(run)
     served = endpoints(run.workspace)
     settings = functools.cache(functools.partial(_setting, run))
     try:
-        for number, level in enumerate(missing, 1):
+        for level, place in levels_to_measure(run):
             endpoint = served.get(level.experiment.name)
             if endpoint is None or endpoint.status != "in_service":
                 continue  # its deployment failed, which is reported as such
             setting_of = functools.partial(settings, level.experiment.name)
-            _measure(run, level, deals[level.key], endpoint, setting_of, (number, len(missing)))
+            _measure(run, level, deals[level.deal_key], endpoint, setting_of, place)
     finally:
         live.clear(run.workspace)
     return measured_table(run)
@@ -66,7 +68,20 @@ def _setting(run: Run, name: str) -> Setting:
         arrival=load.arrival,
         prompt_reuse=load.prompt_reuse,
         seed=run.seed,
-        ca_file=os.environ.get("SSL_CERT_FILE"),
+        burstiness=load.burstiness,
+        trace=trace_of(run),
+        max_concurrency=load.max_concurrency,
+        think_time=load.think_time,
+        ramp=load.ramp,
+        until=None if load.until is None else parse_precision(load.until),
+        stop_on_error_rate=load.stop_on_error_rate or None,
+        stop_on_saturation=load.stop_on_saturation,
+        connect_timeout=load.connect_timeout,
+        first_byte_timeout=load.first_byte_timeout,
+        read_timeout=load.read_timeout,
+        balance=load.balance,
+        keep_raw=load.keep_raw,
+        ca_file=ca_bundle(run),
     )
 
 
@@ -108,7 +123,7 @@ def measured_table(run: Run) -> pd.DataFrame:
     """One row per level of the config: how many requests were measured, how many failed, or why there are none."""
     failures = {tuple(one[key] for key in KEY): one["error"] for one in run.workspace.failed_levels()}
     rows = []
-    for level in all_levels(run.config, set(payload_table(run)["payload_file"])):
+    for level in run_levels(run):
         path = run.workspace.level(*level.key)
         row: dict[str, object] = dict(zip(KEY, level.key, strict=True))
         if path.exists():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from fmbench_lib.config import Experiment, load_config
+from fmbench_lib.config import Config, Experiment, load_config
 from fmbench_lib.live import duration as duration_text
-from fmbench_lib.load.levels import LevelSpec, deal_prompts, levels_of
+from fmbench_lib.load.levels import LevelSpec, deal_prompts, levels_of, searches_of
 from fmbench_lib.metrics.prices import InstancePrice, Price, TokenPrice
 from fmbench_lib.run import Run, default_results
 from fmbench_lib.steps.analysis import load_prices
@@ -59,17 +59,37 @@ def _experiment_lines(
         what = f"deploys {experiment.model_id} on this machine ({copies} server{'s' if copies != 1 else ''})"
     payload_files = {level.payload_file for level in levels}
     loads = ", ".join(dict.fromkeys(level.load for level in levels))
+    searches = _search_lines(run.config, experiment, set(longest))
     requests = [level.stop.requests for level in levels]
     seconds = sum(most_seconds(level, experiment.inference_spec.timeout or run.config.load.timeout) for level in levels)
     sent = "until time is up" if None in requests else f"{sum(filter(None, requests))} requests"
     warmup = sum(level.warmup for level in levels)
+    named = [
+        f"  levels: {len(levels)}, payload files ({len(payload_files)}) × loads ({loads})",
+        f"  {sent} and {warmup} for the warm-up; at most {duration_text(seconds)} of load",
+    ]
+    cost = _cost_line(experiment, levels, longest, price, seconds)
     return [
         f"{experiment.name}: {experiment.platform}, protocol {experiment.protocol}, "
         f"tokenizer {tokenizer_spec(run, experiment)}",
         f"  {what}",
-        f"  levels: {len(levels)}, payload files ({len(payload_files)}) × loads ({loads})",
-        f"  {sent} and {warmup} for the warm-up; at most {duration_text(seconds)} of load",
-        f"  {_cost_line(experiment, levels, longest, price, seconds)}",
+        *(named if levels else []),
+        *searches,
+        "  cost and time unknown: a search chooses its loads as it goes" if searches else f"  {cost}",
+    ]
+
+
+def _search_lines(config: Config, experiment: Experiment, payload_files: set[str]) -> list[str]:
+    """What a search adds to the levels: how many at most, as which they will be nobody can say beforehand."""
+    load = config.load
+    count = sum(one == experiment for one, _ in searches_of(config, payload_files))
+    if not count:
+        return []
+    limits = ", ".join(f"{name} {limit:g}" for name, limit in load.subject_to.items())
+    each = f"{load.requests} requests" if load.requests is not None else "requests until time is up"
+    return [
+        f"  searches: {count}, {load.find} subject to {limits}, from {load.find_start:g}: each of at most "
+        f"{load.find_levels} levels of {each} and {load.warmup_requests} for the warm-up"
     ]
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import pandas as pd
 
 from fmbench_lib.config import Experiment, resolve_file
 from fmbench_lib.deploy import platform
 from fmbench_lib.errors import DeployError, InputError
-from fmbench_lib.load.levels import all_levels
+from fmbench_lib.load.levels import all_levels, searches_of
+from fmbench_lib.load.targets import check_bundle
+from fmbench_lib.load.trace import TraceEntry, read_trace
 from fmbench_lib.predictors import predictor_for
 from fmbench_lib.run import Run, create_run, open_run
 from fmbench_lib.steps.prompts import earlier_prompts, sources, template_path, tokenizer_of
@@ -35,6 +39,12 @@ def set_up(run: Run) -> pd.DataFrame:
     for experiment in run.config.experiments:
         found.append((f"tokenizer of {experiment.name}", tokenizer_of(run, experiment).name))
         check_service(experiment)
+    trace, bundle = trace_of(run), ca_bundle(run)
+    if trace is not None:
+        found.append(("trace", f"{run.config.load.trace}: {len(trace)} requests"))
+    if bundle is not None:
+        check_bundle(bundle)
+        found.append(("certificate authorities", bundle))
     found.append(("prices", price_file(run)))
     return pd.DataFrame(found, columns=["what", "which"])
 
@@ -49,7 +59,19 @@ def check_service(experiment: Experiment) -> None:
 
 
 def level_table(run: Run) -> pd.DataFrame:
-    """The levels that will be measured, one row each."""
+    """The levels that will be measured, one row each; of a search one row for all that it may measure."""
+    load = run.config.load
+    searches = [
+        {
+            "experiment_name": experiment.name,
+            "payload_file": payload_file,
+            "load": f"{load.find}, at most {load.find_levels} levels",
+            "requests": load.requests,
+            "duration": load.duration,
+            "warmup_requests": load.warmup_requests,
+        }
+        for experiment, payload_file in searches_of(run.config)
+    ]
     return pd.DataFrame(
         [
             {
@@ -62,7 +84,24 @@ def level_table(run: Run) -> pd.DataFrame:
             }
             for level in all_levels(run.config)
         ]
+        + searches
     )
+
+
+def trace_of(run: Run) -> tuple[TraceEntry, ...] | None:
+    """The requests of the config's trace, None where it has none; raises InputError where it cannot be used."""
+    name = run.config.load.trace
+    if name is None:
+        return None
+    return read_trace(resolve_file(name, config_folder=run.loaded.folder, kind="trace"))
+
+
+def ca_bundle(run: Run) -> str | None:
+    """The authorities that servers' certificates are checked against; None for the system's."""
+    name = run.config.load.ca_bundle
+    if name is None:
+        return os.environ.get("SSL_CERT_FILE")
+    return str(resolve_file(name, config_folder=run.loaded.folder, kind="bundle of certificate authorities"))
 
 
 def price_file(run: Run) -> str:

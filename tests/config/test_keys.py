@@ -30,9 +30,9 @@ def notices(loaded: LoadedConfig) -> dict[str, str]:
     [
         ("load: {request: 5}", "load.request", "requests"),
         ("load: {warm_up_requests: 5}", "load.warm_up_requests", "warmup_requests"),
-        ("load: {colour: blue}", "load.colour", "write requests, duration"),
-        ("load: {find: max_concurrency}", "load.find", "write requests, duration"),
-        ("load: {slo: {ttft: 1}}", "load.slo", "write requests, duration"),
+        ("load: {colour: blue}", "load.colour", "unknown key"),
+        ("load: {speed: 3}", "load.speed", "unknown key"),
+        ("load: {thinktime: 1}", "load.thinktime", "think_time"),
     ],
 )
 def test_an_unknown_key_in_load_is_an_error(mistakes: Mistakes, minimal: str, text: str, key: str, meant: str) -> None:

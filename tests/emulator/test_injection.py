@@ -61,6 +61,18 @@ def test_reset_after_events(emulator: Emulator, connect_raw: Callable[..., Any],
     assert last_entry(emulator).events == 3
 
 
+@pytest.mark.parametrize("fault", ["reset:events=3", "stall:events=3"])
+def test_an_answer_in_one_piece_goes_wrong_before_it(
+    emulator: Emulator, connect_raw: Callable[..., Any], fault: str
+) -> None:
+    client = connect_raw(emulator.base_url)
+    client.send(fault, stream=False)
+    client.socket.settimeout(0.05)
+    with pytest.raises((TimeoutError, ConnectionResetError)):
+        client.socket.recv(1)
+    assert last_entry(emulator).events == 0
+
+
 def test_stall_without_a_byte(emulator: Emulator, connect_raw: Callable[..., Any]) -> None:
     client = connect_raw(emulator.base_url)
     client.send("stall")

@@ -58,13 +58,13 @@ def measure(tmp_path: Path) -> Measure:
         parameters: dict[str, Any] | None = None,
         stream: bool = True,
         api_key: str | None = None,
-        on_progress: Callable[[Progress], None] = lambda _: None,
+        on_progress: Callable[[Progress], Any] = lambda _: None,
         **level: Any,
     ) -> Measured:
         addresses = (urls,) if isinstance(urls, str) else tuple(urls)
         predictor = OpenAiPredictor(addresses[0], "m", parameters or {}, stream, api_key)
         settings: dict[str, Any] = {"seed": "1", "timeout": 20.0, "workers": 1, **level}
-        if "request_rate" not in settings:
+        if "request_rate" not in settings and "trace" not in settings:
             settings.setdefault("concurrency", 1)
         wanted = Level(addresses, tuple(range(warmup)), tuple(range(warmup, len(prompts))), **settings)
         folder = tmp_path / f"level-{len(list(tmp_path.iterdir()))}"
@@ -225,6 +225,7 @@ def spooled(tmp_path: Path) -> MakeSpooled:
                 "message": "",
                 "flags": flags,
                 "due_ns": ns(due),
+                "cap_wait_ns": None,
                 "connect_ns": None if connect is None else ns(connect),
                 "sent_ns": None if sent is None else ns(sent),
                 "end_ns": ns(end),

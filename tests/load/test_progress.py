@@ -28,6 +28,7 @@ def spooled(count: int, latency_ms: int, error: str | None = None) -> bytes:
         target=0,
         flags=spool.COMPLETE,
         retried=0,
+        cap_wait_ns=None,
         due_ns=10**9,
         connect_ns=None,
         sent_ns=10**9,

@@ -20,6 +20,7 @@ FULL: dict[str, Any] = {
     "worker": 1,
     "endpoint": "http://h/v1",
     "due": 1_800_000_000.000001,
+    "cap_wait": 0.0,
     "connect_s": 0.0002,
     "reused": False,
     "retried": 1,

@@ -10,17 +10,27 @@ import pytest
 from scipy import stats
 
 from fmbench_lib.load.plan import Level, write_order
-from fmbench_lib.load.schedule import arrival_offsets
+from fmbench_lib.load.schedule import arrival_offsets, trace_rate
 from fmbench_lib.load.worker import SEQUENCE_ENTRY
 
 RATE = 40.0
 COUNT = 20_000
 
 
-def dealt(arrival: str, workers: int, folder: Path, rate: float = RATE, count: int = COUNT) -> np.ndarray:
+def dealt(
+    arrival: str, workers: int, folder: Path, rate: float = RATE, count: int = COUNT, **more: float
+) -> np.ndarray:
     """All times of arrival that the workers' files hold, put together again."""
     level = Level(
-        ("http://h/",), (), tuple(range(count)), "7", request_rate=rate, arrival=arrival, requests=count, repeat=True
+        ("http://h/",),
+        (),
+        tuple(range(count)),
+        "7",
+        request_rate=rate,
+        arrival=arrival,
+        requests=count,
+        repeat=True,
+        **more,
     )
     order = write_order(level, folder, workers)
     assert len(order.files) == workers
@@ -52,6 +62,14 @@ class TestProcesses:
         counts = np.histogram(times, bins=np.arange(0, times[-1], 0.25))[0]  # ten arrivals each
         assert 0.9 < counts.var(ddof=1) / counts.mean() < 1.1
 
+    @pytest.mark.parametrize("burstiness", [0.25, 1.0, 4.0])
+    def test_gamma_gaps_vary_as_asked(self, workers: int, tmp_path: Path, burstiness: float) -> None:
+        gaps = np.diff(dealt("gamma", workers, tmp_path, burstiness=burstiness), prepend=0.0)
+        assert gaps.std() / gaps.mean() == pytest.approx(burstiness**-0.5, rel=0.03)
+        assert gaps.mean() == pytest.approx(1 / RATE, rel=0.03)
+        assert stats.kstest(gaps, "gamma", args=(burstiness, 0, 1 / (RATE * burstiness))).pvalue > 0.01
+        assert abs(np.corrcoef(gaps[:-1], gaps[1:])[0, 1]) < 0.05
+
     def test_the_number_of_workers_changes_nothing(self, workers: int, tmp_path: Path) -> None:
         expected = list(islice(arrival_offsets("poisson", RATE, "7"), COUNT))
         assert dealt("poisson", workers, tmp_path).tolist() == expected
@@ -72,5 +90,30 @@ def test_a_rate_must_be_positive(rate: float) -> None:
 
 
 def test_an_unknown_process_is_named_with_those_that_there_are() -> None:
-    with pytest.raises(ValueError, match=r"'burst'.*constant, poisson"):
+    with pytest.raises(ValueError, match=r"'burst'.*constant, poisson, gamma, trace"):
         arrival_offsets("burst", 1, "1")
+
+
+class TestTraces:
+    TIMES = (5.0, 5.5, 7.0)
+
+    def test_at_its_own_pace(self) -> None:
+        assert list(arrival_offsets("trace", None, "1", trace=self.TIMES)) == [0.0, 0.5, 2.0]
+        assert trace_rate(self.TIMES) == 1.0
+
+    def test_stretched_to_a_rate(self) -> None:
+        assert list(arrival_offsets("trace", 4.0, "1", trace=self.TIMES)) == [0.0, 0.125, 0.5]
+
+    def test_one_moment_has_no_rate(self) -> None:
+        assert trace_rate((3.0, 3.0)) is None
+        assert list(arrival_offsets("trace", 4.0, "1", trace=(3.0, 3.0))) == [0.0, 0.0]
+
+    def test_an_empty_one_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="at least one"):
+            arrival_offsets("trace", None, "1", trace=())
+
+
+@pytest.mark.parametrize("burstiness", [0.0, -1.0])
+def test_a_burstiness_must_be_positive(burstiness: float) -> None:
+    with pytest.raises(ValueError, match="burstiness must be positive"):
+        arrival_offsets("gamma", 1.0, "1", burstiness=burstiness)

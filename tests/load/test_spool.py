@@ -20,7 +20,7 @@ READS = st.lists(
 
 def packed(reads: list[tuple[int, int | None, bytes]], **more: Any) -> bytes:
     facts: dict[str, Any] = {"position": 1, "prompt": 2, "target": 3, "flags": 0, "retried": 0, "due_ns": 4}
-    facts |= {"connect_ns": None, "sent_ns": None, "end_ns": 5, "error": None, "message": ""}
+    facts |= {"cap_wait_ns": None, "connect_ns": None, "sent_ns": None, "end_ns": 5, "error": None, "message": ""}
     return pack(
         **{**facts, **more},
         user_ns=[user for user, _, _ in reads],

@@ -18,7 +18,7 @@ SECOND = 10**9
 
 def exchange(**state: Any) -> Exchange:
     """One that was sent at 1 s over a connection that had been idle, and met its end 1 ms later."""
-    made = Exchange(0, 0, b"", TARGET, measured=True, due_ns=0, deadline_ns=0)
+    made = Exchange(0, 0, b"", TARGET, measured=True, due_ns=0)
     met: dict[str, Any] = {"reused": True, "sent_ns": SECOND, "end_ns": SECOND + 10**6, "error": "truncated"}
     for name, value in {**met, **state}.items():
         setattr(made, name, value)
@@ -42,9 +42,9 @@ def test_only_what_a_closed_idle_connection_ate_is_sent_again(state: dict[str, A
 
 
 def test_a_new_try_starts_from_nothing_but_keeps_its_due_time() -> None:
-    one = exchange(due_ns=7, deadline_ns=9, pieces=[b"x"], user_ns=[1], kernel=[b""], message="m", connect_ns=4)
+    one = exchange(due_ns=7, cap_wait_ns=9, pieces=[b"x"], user_ns=[1], kernel=[b""], message="m", connect_ns=4)
     one.reset()
-    assert (one.due_ns, one.deadline_ns) == (7, 9)
+    assert (one.due_ns, one.cap_wait_ns) == (7, 9)
     assert (one.connect_ns, one.sent_ns, one.reused, one.error, one.message) == (None, None, False, None, "")
     assert (one.pieces, one.user_ns, one.kernel) == ([], [], [])
 
@@ -53,20 +53,6 @@ def test_what_is_spooled_is_let_go() -> None:
     one = exchange(wire=b"x" * 1000, pieces=[b"x" * 1000])
     one.let_go()
     assert (one.wire, one.pieces, one.user_ns, one.kernel) == (b"", [], [], [])
-
-
-def test_the_least_busy_copy_is_chosen_and_equals_take_turns() -> None:
-    worker = Worker.__new__(Worker)
-    worker.next_target = 1  # the second worker of a level
-    worker.outstanding = [0, 0, 0]
-    chosen = []
-    for _ in range(6):
-        number = worker.choose_target()
-        worker.outstanding[number] += 1
-        chosen.append(number)
-    assert chosen == [1, 2, 0, 1, 2, 0]
-    worker.outstanding = [2, 1, 2]
-    assert worker.choose_target() == 1
 
 
 def test_the_limit_of_open_files_is_raised() -> None:

@@ -1,0 +1,31 @@
+"""Processes of our own that run one of this package's modules."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+
+def start_module(module: str, *arguments: str, stderr: IO[bytes], **options: Any) -> subprocess.Popen[bytes]:
+    """Start `python -m module` with pipes for input and output; it finds what this process finds."""
+    paths = [str(Path(path).absolute()) for path in sys.path if path]
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", module, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        **options,
+    )
+
+
+def how_it_ended(process: subprocess.Popen[bytes], stderr: Path) -> str:
+    """How a process that should not have ended did so, with the last line of what it said; it is killed if it lives."""
+    process.kill()
+    code = process.wait()
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    last = stderr.read_text(errors="replace").strip().splitlines()
+    return how + (f": {last[-1]}" if last else "")
