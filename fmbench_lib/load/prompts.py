@@ -8,6 +8,7 @@ and whether a prompt may be sent twice is a decision that the config states.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ def _deal_once(payload_file: str, prompts: int, levels: Sequence[Wanted], seed: 
     open_ended = sum(level.requests is None for level in levels)
     needed = fixed + open_ended
     if needed > prompts:
-        counts = " + ".join(f"{level.requests or 1} + {level.warmup} warm-up" for level in levels)
+        counts = _counts_text(levels)
         raise InputError(
             f"{payload_file}: load.prompt_reuse `never` needs {needed} prompts ({counts}) and there are {prompts}: "
             f"{needed - prompts} are missing; lower load.requests or load.warmup_requests, widen the filter, "
@@ -68,6 +69,12 @@ def _deal_once(payload_file: str, prompts: int, levels: Sequence[Wanted], seed: 
         deals[level.load] = Deal(tuple(mine[: level.warmup]), tuple(mine[level.warmup :]), level.requests)
         start = stop
     return deals
+
+
+def _counts_text(levels: Sequence[Wanted]) -> str:
+    """What the levels ask for, those that ask for the same together: `20 + 8 warm-up + 12 × (50 + 8 warm-up)`."""
+    asked = Counter(f"{level.requests or 1} + {level.warmup} warm-up" for level in levels)
+    return " + ".join(f"{count} × ({each})" if count > 1 else each for each, count in asked.items())
 
 
 def _deal_level(payload_file: str, prompts: int, level: Wanted, reuse: str, seed: str) -> Deal:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fmbench_lib.report import sections, trust
+from fmbench_lib.report import search, sections, trust
 from fmbench_lib.report.inputs import ReportInputs
 
 SECTIONS: tuple[Callable[[ReportInputs], list[str]], ...] = (
     sections.title,
     sections.summary,
+    search.searches,
     sections.latency,
     sections.failed,
     sections.evaluations,

@@ -74,6 +74,29 @@ class StandingEndpoint:
     since: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """What a search for the greatest load came to. Loads are requests in flight, or requests per second.
+
+    `find`: `max_concurrency` or `max_request_rate` · `subject_to`: limits by column · `found`: the greatest load that
+    met them, `missed`: the least above it that did not · `low`, `high`: enclose the greatest load that would, with 90%
+    probability; all None where there is none · `ended`: `decided`, or what bounded it: `most`, `client`, `levels`,
+    `nothing`; None while it has not ended · `levels`, `met`: the loads in the order tried, and which met them.
+    """
+
+    experiment_name: str
+    payload_file: str
+    find: str
+    subject_to: Mapping[str, float]
+    found: float | None
+    missed: float | None
+    low: float | None
+    high: float | None
+    ended: str | None
+    levels: Sequence[str]
+    met: Sequence[bool]
+
+
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
     """What the config's `report` section says of the report itself; None is our own wording or choice."""
@@ -104,6 +127,7 @@ class ReportInputs:
     failed_deployments: Sequence[FailedDeployment] = ()
     failed_levels: Sequence[FailedLevel] = ()
     standing: Sequence[StandingEndpoint] = ()
+    searches: Sequence[Searched] = ()
     notices: Sequence[str] = ()
     config_yaml: str = ""
     options: ReportOptions = field(default_factory=ReportOptions)

@@ -44,6 +44,7 @@ def summary_document(inputs: ReportInputs) -> dict[str, Any]:
         "failed_deployments": inputs.failed_deployments,
         "failed_levels": inputs.failed_levels,
         "standing": inputs.standing,
+        "searches": inputs.searches,
         "notices": inputs.notices,
     }
     plain: dict[str, Any] = _plain(found)

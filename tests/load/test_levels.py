@@ -9,7 +9,7 @@ import pytest
 
 from fmbench_lib.config import Config, load_config
 from fmbench_lib.errors import InputError
-from fmbench_lib.load.levels import all_levels, deal_prompts, levels_of
+from fmbench_lib.load.levels import all_levels, deal_prompts, levels_of, search_of, searched_level, searches_of
 
 CONFIG = """
 general: {name: test, model_name: m}
@@ -88,3 +88,41 @@ def test_the_order_follows_from_the_configs_seed(config: Callable[..., Config]) 
     other = made.model_copy(update={"general": made.general.model_copy(update={"seed": 2})})
     assert deal_prompts(made, counts) == deal_prompts(made, counts)
     assert deal_prompts(made, counts) != deal_prompts(other, counts)
+
+
+class TestSearch:
+    FIND = ", find: max_request_rate, subject_to: {TTFT_p95: 0.5, slo_attainment: 0.9}, find_levels: 5"
+
+    def test_its_levels_are_not_among_those_that_the_config_names(self, config: Callable[..., Config]) -> None:
+        assert all_levels(config(ONE, load=self.FIND)) == all_levels(config(ONE)) != []
+
+    def test_what_is_looked_for(self, config: Callable[..., Config]) -> None:
+        search = search_of(config(ONE, load=self.FIND))
+        assert search is not None
+        assert (search.kind, search.levels, search.start, search.most) == ("max_request_rate", 5, 1.0, None)
+        assert [(one.name, one.limit, one.at_least) for one in search.objectives] == [
+            ("TTFT_p95", 0.5, False),
+            ("slo_attainment", 0.9, True),
+        ]
+        assert search_of(config(ONE)) is None
+
+    def test_each_experiment_and_payload_file_has_one(self, config: Callable[..., Config]) -> None:
+        found = searches_of(config(ONE, OTHER, load=self.FIND), {"short.jsonl"})
+        assert [(experiment.name, name) for experiment, name in found] == [
+            ("one", "short.jsonl"),
+            ("other", "short.jsonl"),
+        ]
+
+    def test_prompts_are_dealt_to_the_levels_number_whatever_its_load(self, config: Callable[..., Config]) -> None:
+        made = config(ONE, load=self.FIND)
+        levels = [searched_level(made, made.experiments[0], "short.jsonl", rate, 3) for rate in (12.5, 61.2)]
+        assert [level.key[2] for level in levels] == ["rate-12.5", "rate-61.2"]
+        assert levels[0].deal_key == levels[1].deal_key == ("one", "short.jsonl", "search-3")
+        deals = deal_prompts(made, {"short.jsonl": 9 * 12})
+        assert len(deals) == 4 + 5
+        sent = [number for one in deals.values() for number in (*one.warmup, *one.measured)]
+        assert sorted(sent) == list(range(9 * 12))
+
+    def test_prompts_for_all_levels_that_it_may_measure_must_be_there(self, config: Callable[..., Config]) -> None:
+        with pytest.raises(InputError, match=r"needs 108 prompts \(9 × \(10 \+ 2 warm-up\)\).*: 8 are missing"):
+            deal_prompts(config(ONE, load=self.FIND), {"short.jsonl": 100})

@@ -1,0 +1,95 @@
+"""One level as a run measures it (engine, records, the level's row), for benchmarks that look at single levels."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fmbench_lib.config import Experiment
+from fmbench_lib.config.stopping import StopRule
+from fmbench_lib.emulator import Emulator, LedgerEntry
+from fmbench_lib.load.levels import LevelSpec
+from fmbench_lib.load.measure import Setting, measure_level
+from fmbench_lib.load.progress import LiveFigures
+from fmbench_lib.load.prompts import Deal
+from fmbench_lib.load.records import read_level
+from fmbench_lib.metrics.levels import level_row
+from fmbench_lib.metrics.requests import request_metrics
+from fmbench_lib.predictors.openai import OpenAiPredictor
+
+_SPEC_FIELDS = {field.name for field in fields(LevelSpec)}
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A level's measured requests with their measures, in order of being due, its facts, its row, and how long it
+    took altogether (s)."""
+
+    requests: pd.DataFrame
+    facts: dict[str, Any]
+    row: dict[str, Any]
+    wall_s: float
+
+
+def measure(
+    urls: str | Sequence[str],
+    prompts: Sequence[str],
+    *,
+    name: str = "level",
+    concurrency: int | None = None,
+    request_rate: float | None = None,
+    duration: float | None = None,
+    warmup: int = 0,
+    stream: bool = True,
+    parameters: dict[str, Any] | None = None,
+    on_figures: Callable[[LiveFigures], None] = lambda _: None,
+    **settings: Any,
+) -> Measured:
+    """Send the prompts in the order given, the first `warmup` of them as warm-up; with a `duration` (s) the measured
+    ones go round until it is over. Other settings are those of `Setting` and `LevelSpec`."""
+    addresses = (urls,) if isinstance(urls, str) else tuple(urls)
+    experiment = Experiment.model_validate(
+        {"name": name, "platform": "endpoint", "protocol": "openai", "deploy": False, "payload_files": ["p.jsonl"]}
+        | {"instance_type": "emulator"}
+    )
+    asked = None if duration is not None else len(prompts) - warmup
+    more = {key: settings.pop(key) for key in _SPEC_FIELDS & set(settings)}
+    spec = LevelSpec(
+        experiment=experiment,
+        payload_file="p.jsonl",
+        concurrency=concurrency,
+        request_rate=request_rate,
+        stop=StopRule(requests=asked, duration=duration),
+        warmup=warmup,
+        **more,
+    )
+    given = {"timeout": 30.0, "workers": None, "arrival": "constant", "seed": 1, "tokenizer": None}
+    given |= {"tokenizer_name": None, "prompt_reuse": "never" if duration is None else "allowed"}
+    predictor = OpenAiPredictor(addresses[0], "m", parameters or {}, stream)
+    setting = Setting(**{"urls": addresses, "predictor": predictor, **given, **settings})
+    payload = [{"prompt_id": f"p{n}", "prompt": prompt, "prompt_tokens": 5} for n, prompt in enumerate(prompts)]
+    deal = Deal(tuple(range(warmup)), tuple(range(warmup, len(prompts))), asked)
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "level.parquet"
+        begun = time.monotonic()
+        facts = measure_level(spec, deal, payload, setting, target, Path(folder) / "scratch", on_figures)
+        wall_s = time.monotonic() - begun
+        records, _ = read_level(target)
+    requests = request_metrics(records[records["phase"] == "measured"].sort_values("due", ignore_index=True))
+    return Measured(requests, facts, level_row(records, facts), wall_s)
+
+
+def truth(emulator: Emulator) -> dict[str, LedgerEntry]:
+    """What the emulator did, by request id; of a request that was sent again, the last time."""
+    return by_id(emulator.read_ledger())
+
+
+def by_id(entries: Iterable[LedgerEntry]) -> dict[str, LedgerEntry]:
+    """The ledger's entries by request id; of a request that was sent again, the last one."""
+    return {entry.request_id: entry for entry in entries}
