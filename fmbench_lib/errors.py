@@ -56,8 +56,20 @@ class DeployError(FmbenchError):
     """An experiment could not be deployed; the others go on."""
 
 
+class ForbiddenError(DeployError):
+    """AWS does not let the caller's role or user make a call."""
+
+
 class EndpointError(FmbenchError):
     """An endpoint does not answer a real request as it should."""
+
+
+class CredentialsError(EndpointError):
+    """AWS credentials are missing, or have run out and cannot be renewed: no request can be signed."""
+
+
+class PriceLookupError(FmbenchError):
+    """A price could not be looked up; the others stay as they are, and this one stays missing."""
 
 
 class ProtocolError(FmbenchError):
