@@ -9,6 +9,7 @@ from fmbench_lib.config.experiment import Experiment
 from fmbench_lib.config.finding import check_find
 from fmbench_lib.config.keys import Findings
 from fmbench_lib.config.loads import check_loads
+from fmbench_lib.config.platforms import TEXT_PROTOCOLS, USER_SCRIPT
 from fmbench_lib.config.problems import joined, shown
 from fmbench_lib.config.schema import Config
 from fmbench_lib.config.spelling import nearest
@@ -34,6 +35,22 @@ def check(config: Config, findings: Findings) -> Config:
     return config.model_copy(update={"experiments": experiments})
 
 
+def _with_images(experiment: Experiment, path: str, findings: Findings) -> Experiment:
+    """The experiment as it can send images: to SageMaker in messages. Reports one whose requests are text alone."""
+    address = experiment.ep_name or ""
+    if experiment.protocol == "sagemaker" and not experiment.use_messages_api_format:
+        findings.notice(joined(path, "use_messages_api_format"), "taken for yes: images (datasets.image_col) need it")
+        return experiment.model_copy(update={"use_messages_api_format": True})
+    if experiment.platform == "endpoint" and address.endswith("/completions") and "/chat/" not in address:
+        findings.problem(joined(path, "ep_name"), "takes no images (datasets.image_col); write …/v1/chat/completions")
+    elif experiment.protocol in TEXT_PROTOCOLS:
+        remedy = "write openai or bedrock, or leave image_col out"
+        findings.problem(
+            joined(path, "protocol"), f"is {experiment.protocol}, which takes no images (datasets.image_col); {remedy}"
+        )
+    return experiment
+
+
 def _check_filters(config: Config, findings: Findings) -> None:
     if not config.datasets.filters:
         findings.problem("datasets.filters", "is empty; write one filter or more, each makes a payload file")
@@ -55,6 +72,8 @@ def _check_filters(config: Config, findings: Findings) -> None:
 
 def _checked(experiment: Experiment, config: Config, path: str, findings: Findings) -> Experiment:
     _check_endpoint(experiment, path, findings)
+    if config.datasets.image_col is not None:
+        experiment = _with_images(experiment, path, findings)
     loads = experiment.concurrency_levels or experiment.request_rates
     if not loads and config.load.find is None and config.load.arrival != "trace":
         findings.problem(
@@ -83,6 +102,8 @@ def _check_endpoint(experiment: Experiment, path: str, findings: Findings) -> No
             findings.problem(joined(path, "ep_name"), f"is {shown(address)}; write an address with http:// or https://")
     if experiment.platform == "bedrock" and experiment.model_id is None and experiment.ep_name is None:
         findings.problem(joined(path, "model_id"), "is missing; write the id of a Bedrock model")
+    if experiment.protocol == USER_SCRIPT and experiment.inference_script is None:
+        findings.problem(joined(path, "inference_script"), "is missing; write the path of your script, ./my_script.py")
     if "local" in experiment.model_fields_set and experiment.platform != "local":
         findings.problem(joined(path, "local"), f"has no effect on platform {experiment.platform}; leave it out")
     if experiment.local.port is not None and experiment.local.port > 65535:

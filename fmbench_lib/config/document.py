@@ -15,6 +15,7 @@ import yaml
 
 from fmbench_lib.config.placeholders import STANDARD, TEMPLATE_WORDS, marked, restore, stands_for_value
 from fmbench_lib.config.problems import ConfigError, Notice, Problem, joined
+from fmbench_lib.config.spelling import nearest
 
 _WORDS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -44,7 +45,7 @@ class Document:
 
     def problems(self) -> list[Problem]:
         """One for each missing placeholder, at the first key that has it."""
-        return [Problem(keys[0], _missing(name, len(keys) - 1)) for name, keys in self.missing.items()]
+        return [_unfilled(name, keys) for name, keys in self.missing.items()]
 
 
 def parse(text: str) -> Document:
@@ -144,10 +145,14 @@ class _Builder:
         return restore(text)
 
 
-def _missing(name: str, further: int) -> str:
+def _unfilled(name: str, keys: list[str]) -> Problem:
+    further = len(keys) - 1
     elsewhere = f" (nor at {further} other {'key' if further == 1 else 'keys'})" if further else ""
+    meant = nearest(name, STANDARD, within=2)
+    if meant is not None:
+        return Problem(keys[0], f"the placeholder {{{name}}} is not known here{elsewhere}; did you mean {{{meant}}}?")
     remedy = f"give it with -A {name}=VALUE, or put it in quotes if the braces are text"
-    return f"the placeholder {{{name}}} has no value here{elsewhere}; {remedy}"
+    return Problem(keys[0], f"the placeholder {{{name}}} has no value here{elsewhere}; {remedy}", asks_for=name)
 
 
 def plain_value(text: str) -> Any:

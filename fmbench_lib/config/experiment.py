@@ -6,7 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import PlainValidator
 
-from fmbench_lib.config.platforms import CONTAINER_TYPES, PLATFORMS, PROTOCOLS
+from fmbench_lib.config.aws_sections import BedrockSection, SageMakerSection
+from fmbench_lib.config.platforms import CONTAINER_TYPES, PLATFORMS, PROTOCOLS, known_protocols
+from fmbench_lib.config.rest import RestSection
 from fmbench_lib.config.section import Section, described
 from fmbench_lib.config.values import (
     Block,
@@ -29,11 +31,24 @@ from fmbench_lib.config.values import (
 )
 
 PlatformName = Annotated[
-    Literal["local", "endpoint", "sagemaker", "bedrock", "ec2", "eks"],
+    Literal["local", "endpoint", "sagemaker", "bedrock", "ec2", "eks", "user_script"],
     PlainValidator(one_of(*PLATFORMS)),
     Kind(", ".join(f"`{name}`" for name in PLATFORMS)),
 ]
-ProtocolName = Annotated[str, PlainValidator(one_of(*PROTOCOLS)), Kind(", ".join(f"`{name}`" for name in PROTOCOLS))]
+
+
+def _protocol(value: Any) -> str:
+    """A protocol's name, or the Python file of a codec."""
+    if isinstance(value, str) and (value.strip() in PROTOCOLS or value.strip().endswith(".py")):
+        return value.strip()
+    return one_of(*known_protocols())(value)  # asked last: it reads the metadata of all that is installed
+
+
+ProtocolName = Annotated[
+    str,
+    PlainValidator(_protocol),
+    Kind(", ".join(f"`{name}`" for name in PROTOCOLS) + ", an installed codec's name or its Python file"),
+]
 ContainerType = Annotated[
     str, PlainValidator(one_of(*CONTAINER_TYPES)), Kind(", ".join(f"`{name}`" for name in CONTAINER_TYPES))
 ]
@@ -72,6 +87,11 @@ class InferenceSpec(Section):
         "Timeout of this experiment's requests.", None, shown_default="`load.timeout`"
     )
     headers: FreeKeys = described("HTTP headers of each request. Keys and tokens belong in `api_key_env`.", {})
+    rest: RestSection | None = described(
+        "Protocol `rest`: what is sent and where the answer stands, see below.",
+        None,
+        shown_default="GET with `?sentence=<prompt>`, answered with text",
+    )
     auth: Any = described("Authorisation of a REST endpoint.", None)
     model_id: Text | None = described("Model name that a custom REST endpoint wants.", None)
     inference_url_format: Text | None = described("Form of an EKS endpoint's address.", None)
@@ -162,7 +182,7 @@ class Experiment(Section):
     )
     platform: PlatformName = described("Where the model is served.", shown_default="from the script names")
     protocol: ProtocolName = described(
-        "What the endpoint speaks.", shown_default="the platform's; `openai` for local and endpoint"
+        "What the endpoint speaks, see protocols.md.", shown_default="the platform's; `openai` for local and endpoint"
     )
     payload_files: FileNames = described("Payload files to send.", [], shown_default="those of all `datasets.filters`")
     concurrency_levels: Counts = described("Closed loop: one level for each number of requests kept in flight.", [])
@@ -194,7 +214,7 @@ class Experiment(Section):
     instance_type: Text | None = described(
         "Looked up in the price file; without it there is no price.",
         None,
-        shown_default="`local-cpu` for platform `local`, the model for `bedrock`",
+        shown_default="`local-cpu` for platform `local`, the model or the provisioned throughput's ARN for `bedrock`",
     )
     instance_count: LooseCount | None = described(
         "Instances behind the endpoint, for the price.", None, shown_default="`1`"
@@ -210,9 +230,20 @@ class Experiment(Section):
         "Settings of the local server, see below.", LocalSection(), shown_default="all defaults"
     )
 
+    sagemaker: SageMakerSection = described(
+        "Settings of the SageMaker endpoint, see below.", SageMakerSection(), shown_default="all defaults"
+    )
+    bedrock: BedrockSection = described(
+        "Provisioned throughput to buy, see below.", BedrockSection(), shown_default="all defaults"
+    )
+
     image_uri: Text | None = described("Serving container to deploy.", None)
-    deployment_script: Text | None = described("FMBench 2.x's way to say `platform`.", None)
-    inference_script: Text | None = described("FMBench 2.x's way to say `protocol`.", None)
+    deployment_script: Text | None = described(
+        "FMBench 2.x's way to say `platform`, or a Python file of your own, see scripts.md.", None
+    )
+    inference_script: Text | None = described(
+        "FMBench 2.x's way to say `protocol`, or a Python file of your own, see scripts.md.", None
+    )
     env: FreeKeys = described("Environment variables of the serving container.", {})
     serving_properties: Block | None = described(
         "Text of a DJL serving.properties file.", None, alias="serving.properties"

@@ -20,16 +20,25 @@ def local_config(source: str) -> str:
     The copy is named by its content, so that a run can be resumed with the very text that it began with. Raises
     InputError, with the address, when it cannot be fetched.
     """
-    parts = urlsplit(source)
-    if parts.scheme in ("http", "https"):
-        content = _from_web(source)
-    elif parts.scheme == "s3":
-        content = _from_s3(parts.netloc, parts.path.lstrip("/"))
-    else:
-        return source
-    folder = cache_folder() / "configs" / hashlib.sha256(content).hexdigest()[:16]
+    scheme = urlsplit(source).scheme
+    if scheme in ("http", "https"):
+        return _kept(source, _from_web(source), "config")
+    return local_copy(source, "config") if scheme == "s3" else source
+
+
+def local_copy(address: str, what: str) -> str:
+    """A copy of what lies at an `s3://` address, named by its content; `what` is how an error calls it.
+
+    Raises InputError, with the address, when it cannot be fetched.
+    """
+    parts = urlsplit(address)
+    return _kept(address, _from_s3(parts.netloc, parts.path.lstrip("/"), what), what)
+
+
+def _kept(address: str, content: bytes, what: str) -> str:
+    folder = cache_folder() / f"{what}s" / hashlib.sha256(content).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / (Path(parts.path).name or "config.yml")
+    path = folder / (Path(urlsplit(address).path).name or "config.yml")
     path.write_bytes(content)
     return str(path)
 
@@ -43,15 +52,15 @@ def _from_web(address: str) -> bytes:
     return content
 
 
-def _from_s3(bucket: str, key: str) -> bytes:
+def _from_s3(bucket: str, key: str, what: str) -> bytes:
     try:
         import boto3
     except ImportError:
-        raise InputError("a config in S3 needs boto3: pip install 'fmbench-lib[sagemaker]'") from None
+        raise InputError(f"a {what} in S3 needs boto3: pip install 'fmbench-lib[sagemaker]'") from None
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         content: bytes = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     except (BotoCoreError, ClientError) as error:
-        raise InputError(f"s3://{bucket}/{key}: the config cannot be fetched: {error}") from error
+        raise InputError(f"s3://{bucket}/{key}: the {what} cannot be fetched: {error}") from error
     return content

@@ -13,7 +13,7 @@ from fmbench_lib.config.problems import Notice, Problem, alternatives, joined
 from fmbench_lib.config.section import Section, is_derived
 from fmbench_lib.config.spelling import nearest
 
-_NEAR = 2
+NEAR = 2
 """An unknown key within this many edits of a known one is taken for a mistake everywhere."""
 _FEW_KEYS = 12
 
@@ -95,7 +95,7 @@ def _spelling(key: str, model: type[Section], path: str, findings: Findings, str
         findings.notice(path, f"ignored: {model.ignored[key]}")
         return None
     known = {*fields, *model.ignored, *model.older}
-    close = nearest(key, known, within=_NEAR)
+    close = nearest(key, known, within=NEAR)
     if close is None and not strict:
         findings.notice(path, "ignored: no such key is known here")
         return None

@@ -154,7 +154,10 @@ def _told(problems: list[Problem], document: Document) -> list[Problem]:
 
 
 def validate_paths(paths: Iterable[str | Path], arguments: Mapping[str, str] | None = None) -> list[Checked]:
-    """Check configs, each by itself; of a folder every `.yml` and `.yaml` file below it that is a config."""
+    """Check configs, each by itself; of a folder every `.yml` and `.yaml` file below it that is a config.
+
+    A config that is driven by `-A` is valid without them: what it asks for is a notice.
+    """
     return [_checked(path, arguments, in_folder) for path, in_folder in _files(paths)]
 
 
@@ -173,7 +176,10 @@ def _checked(path: str | Path, arguments: Mapping[str, str] | None, in_folder: b
     except ConfigError as error:
         if in_folder and _is_another_file(Path(path)):
             return Checked(Path(path), (), (Notice("", "not checked: it has none of general, datasets, experiments"),))
-        return Checked(Path(path), error.problems, ())
+        wrong = tuple(problem for problem in error.problems if problem.asks_for is None)
+        asked = [f"-A {problem.asks_for}=VALUE" for problem in error.problems if problem.asks_for is not None]
+        needs = Notice("", f"needs {' '.join(asked)} to run; what depends on them is not checked")
+        return Checked(Path(path), wrong, (needs,) if asked else ())
     return Checked(Path(path), (), loaded.notices)
 
 

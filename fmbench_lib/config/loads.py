@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fmbench_lib.config.finding import AT_LEAST
 from fmbench_lib.config.keys import Findings
 from fmbench_lib.config.schema import Config
 
@@ -27,7 +28,27 @@ def check_loads(config: Config, findings: Findings) -> None:
     for key in ("think_time", "ramp"):
         if getattr(load, key) and not closed:
             findings.problem(f"load.{key}", "is for a closed loop; give concurrency_levels or leave it out")
+    _check_objectives(config, findings)
     if not opened:
         for key in ("max_concurrency", "stop_on_saturation"):
             if getattr(load, key):
                 findings.problem(f"load.{key}", "is for an open loop; give request_rates or leave it out")
+
+
+def _check_objectives(config: Config, findings: Findings) -> None:
+    """Report what needs objectives that are not set, and objectives that an experiment's responses cannot show."""
+    slo = config.slo
+    if (slo.ttft, slo.tpot, slo.latency) == (None, None, None):
+        asking = [f"load.subject_to.{name}" for name in AT_LEAST if name in config.load.subject_to]
+        if config.report.slo_attainment_budget is not None:
+            asking.append("report.slo_attainment_budget")
+        for key in asking:
+            findings.problem(key, "needs objectives; write `slo: {ttft: 0.5, latency: 10}`")
+    if slo.ttft is None and slo.tpot is None:
+        return
+    for place, experiment in enumerate(config.experiments):
+        if not experiment.inference_spec.stream:
+            findings.notice(
+                f"experiments[{place}].inference_spec.stream",
+                "is false, so no response shows the times that slo.ttft and slo.tpot are about: there is no goodput",
+            )

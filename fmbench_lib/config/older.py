@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from fmbench_lib.config.keys import Findings
+from fmbench_lib.config.keys import NEAR, Findings
 from fmbench_lib.config.platforms import DEPLOYMENT_SCRIPTS, INFERENCE_SCRIPTS
 from fmbench_lib.config.problems import alternatives, joined, shown
 from fmbench_lib.config.schema import STEPS
@@ -13,6 +14,7 @@ from fmbench_lib.config.spelling import nearest
 
 EVALUATIONS = "get_evaluations"
 _STEP_OF = {step.split("_", 1)[1]: step for step in STEPS}
+_SCRIPTS = (("deployment_script", DEPLOYMENT_SCRIPTS), ("inference_script", INFERENCE_SCRIPTS))
 _TRUTH = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 
 
@@ -77,12 +79,33 @@ def _yes_or_no(value: Any, path: str, findings: Findings) -> bool:
     return True
 
 
-def check_scripts(experiment: dict[str, Any], path: str, findings: Findings) -> bool:
+def own_scripts(experiment: dict[str, Any], listed: Iterable[Any]) -> frozenset[str]:
+    """The keys, of `deployment_script` and `inference_script`, that name a file of the user's own.
+
+    That is a name that `s3_read_data.script_files` lists, a path that begins with `/`, `./`, `../` or `s3://`, and any
+    other Python file whose name does not come close to that of a known script.
+    """
+    return frozenset(key for key, known in _SCRIPTS if _is_own(experiment.get(key), known, list(listed)))
+
+
+def _is_own(name: Any, known: Iterable[str], listed: list[Any]) -> bool:
+    if not isinstance(name, str):
+        return False
+    if name in listed or name.startswith(("/", "./", "../", "~", "s3://", "http://", "https://")):
+        return True
+    file = name.rsplit("/", 1)[-1]
+    return file.endswith(".py") and nearest(file, known, within=NEAR) is None
+
+
+def check_scripts(experiment: dict[str, Any], own: Iterable[str], path: str, findings: Findings) -> bool:
     """Whether script names mean a platform and protocol; reports those that do not. A name without `.py` is as good."""
     all_known = True
-    for key, known in (("deployment_script", DEPLOYMENT_SCRIPTS), ("inference_script", INFERENCE_SCRIPTS)):
+    for key, known in _SCRIPTS:
         name = experiment.get(key)
         if not isinstance(name, str):
+            continue
+        if key in own:
+            _check_own(name, joined(path, key), findings)
             continue
         script = name.strip().rsplit("/", 1)[-1]
         script = script if script.endswith(".py") else f"{script}.py"
@@ -94,3 +117,10 @@ def check_scripts(experiment: dict[str, Any], path: str, findings: Findings) -> 
             experiment[key] = close or script
             all_known = all_known and close is not None
     return all_known
+
+
+def _check_own(name: str, path: str, findings: Findings) -> None:
+    if name.startswith(("http://", "https://")):
+        findings.problem(path, "a script is run as it is, never from a web address; download it and write its path")
+    elif not name.endswith(".py"):
+        findings.problem(path, f"is {shown(name)}; write the path of a Python file, ./my_script.py")

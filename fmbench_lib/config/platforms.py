@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
-PLATFORMS = ("local", "endpoint", "sagemaker", "bedrock", "ec2", "eks")
-PROTOCOLS = ("openai", "sagemaker", "bedrock", "djl", "triton", "ollama", "rest", "custom_rest", "eks")
+from importlib.metadata import entry_points
+
+USER_SCRIPT = "user_script"
+"""Platform and protocol of experiments whose script is the user's own."""
+PLATFORMS = ("local", "endpoint", "sagemaker", "bedrock", "ec2", "eks", USER_SCRIPT)
+PROTOCOLS = (
+    "openai",
+    "tgi",
+    "djl",
+    "triton",
+    "ollama",
+    "llama_cpp",
+    "rest",
+    "custom_rest",
+    "eks",
+    "sagemaker",
+    "bedrock",
+    "bedrock_invoke",
+    USER_SCRIPT,
+)
+OWN_PROTOCOLS_GROUP = "fmbench.predictors"
+"""Entry point group of the protocols that installed packages add."""
+TEXT_PROTOCOLS = ("tgi", "djl", "triton", "ollama", "llama_cpp", "eks")
+"""Protocols whose requests hold text alone."""
 CONTAINER_TYPES = ("djl", "vllm", "vllm_gpu", "triton", "ollama", "sglang", "llama_server", "huggingface")
 
 DEPLOYMENT_SCRIPTS = {
@@ -60,3 +82,8 @@ def protocol_of(platform: str | None, inference_script: str | None, container_ty
     if inference_script == "ec2_predictor.py" or platform == "ec2":
         return _CONTAINER_PROTOCOLS.get(container_type or "djl", "openai")
     return _PLATFORM_PROTOCOLS.get(platform or "", "openai")
+
+
+def known_protocols() -> tuple[str, ...]:
+    """The names that `protocol` can have: ours, and those that installed packages add."""
+    return tuple(dict.fromkeys((*PROTOCOLS, *sorted(point.name for point in entry_points(group=OWN_PROTOCOLS_GROUP)))))

@@ -13,10 +13,14 @@ _LONGEST_SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake: `key` is a path such as `experiments[0].ep_name`, empty when the file as a whole is meant."""
+    """One mistake: `key` is a path such as `experiments[0].ep_name`, empty when the file as a whole is meant.
+
+    `asks_for` is the placeholder that lacks a value, where that is all that is wrong.
+    """
 
     key: str
     message: str
+    asks_for: str | None = None
 
     def __str__(self) -> str:
         return f"{self.key}: {self.message}" if self.key else self.message
@@ -39,6 +43,14 @@ class ConfigError(InputError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def merged(notices: Iterable[Notice]) -> list[Notice]:
+    """The notices to be read by a person: what is said of several keys is said once, with all of them."""
+    keys: dict[str, list[str]] = {}
+    for notice in notices:
+        keys.setdefault(notice.message, []).append(notice.key)
+    return [Notice(", ".join(filter(None, of)), message) for message, of in keys.items()]
 
 
 def joined(path: str, key: str | int) -> str:

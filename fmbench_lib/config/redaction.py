@@ -27,6 +27,11 @@ _TOKENS_OF_TEXT = frozenset((
 """What a token is that is a piece of text: `stop_token`, `eos_token`."""
 
 _HARMLESS_ENDINGS = frozenset(("env", "file", "path", "prefix", "id", "ids", "count", "type", "mode", "limit"))
+_HARMLESS_HEADERS = frozenset((
+    "accept", "accept-encoding", "accept-language", "cache-control", "connection", "content-type", "user-agent",
+))  # fmt: skip
+"""HTTP headers that may be shown; what others hold is nobody's business, whatever they are called."""
+
 _SECRET_TEXT = re.compile(
     r"\b(?:hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_\-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|(?:AKIA|ASIA)[0-9A-Z]{16}"
     r"|xox[abpr]-[\w\-]{10,}|nvapi-[\w\-]{16,}|AIza[\w\-]{30,}|eyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]*)"
@@ -35,6 +40,7 @@ _SECRET_TEXT = re.compile(
 
 _SCHEME = re.compile(r"\b(Bearer(?=\s+\S)|Basic(?=\s+(?:[A-Za-z]*[0-9+/=]|[A-Za-z]+[A-Z])))\s+[^\s\"']+")
 _IN_ADDRESS = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+_IN_QUERY = re.compile(r"(?P<name>[?&](?:key|sig|code|subscription-key|[\w.\-]*[_\-]key)=)(?P<value>[^\s&#\"']+)", re.I)
 _ASSIGNMENT = re.compile(
     r"""(?P<name>[A-Za-z][\w.\-]*)(?P<sign>["']?\s*(?:=|:(?!//))\s*["']?)"""
     r"""(?P<value>(?:(?:Bearer|Basic|Token)\s+)?[^\s"'&,;]+)"""
@@ -49,11 +55,16 @@ def redacted(config: Config) -> dict[str, Any]:
     depth, and, inside any text, what looks like one: `Bearer …`, `--api-key …`, `HF_TOKEN=…`, a password in an address,
     the well-known forms of API keys. Loading what comes out gives the same config, but for the secrets.
     """
+    return {name: _without_secrets(value) for name, value in resolved(config).items()}
+
+
+def resolved(config: Config) -> dict[str, Any]:
+    """The same with its secrets."""
     plain = _plain(config)
     plain["run_steps"] = _steps(config)
     if not config.has_load_section:
         del plain["load"]
-    return {name: _without_secrets(value) for name, value in plain.items()}
+    return plain
 
 
 def _steps(config: Config) -> dict[str, bool]:
@@ -73,7 +84,7 @@ def _plain(section: Section) -> dict[str, Any]:
         value = getattr(section, name)
         if is_derived(info.json_schema_extra) or value is None:
             continue
-        if name == "local" and value == type(value)():
+        if name in ("local", "sagemaker", "bedrock") and value == type(value)():
             continue
         nested, many = section_of(info.annotation)
         if nested is not None:
@@ -84,10 +95,16 @@ def _plain(section: Section) -> dict[str, Any]:
 
 def _without_secrets(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _hidden(item) if is_secret(name) else _without_secrets(item) for name, item in value.items()}
+        return {name: _without_secret_of(str(name), item) for name, item in value.items()}
     if isinstance(value, list):
         return [_without_secrets(item) for item in value]
     return without_secrets(value) if isinstance(value, str) else value
+
+
+def _without_secret_of(name: str, value: Any) -> Any:
+    if name == "headers" and isinstance(value, dict):
+        return {key: one if str(key).lower() in _HARMLESS_HEADERS else _hidden(one) for key, one in value.items()}
+    return _hidden(value) if is_secret(name) else _without_secrets(value)
 
 
 def _hidden(value: Any) -> Any:
@@ -119,6 +136,7 @@ def without_secrets(text: str) -> str:
     for pattern in (_ASSIGNMENT, _OPTION):
         text = pattern.sub(_assignment, text)
     text = _IN_ADDRESS.sub(REMOVED, text)
+    text = _IN_QUERY.sub(lambda match: f"{match['name']}{REMOVED}", text)
     return _SECRET_TEXT.sub(REMOVED, text)
 
 

@@ -16,9 +16,11 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from fmbench_lib.config.aws_sections import BedrockSection, SageMakerSection
 from fmbench_lib.config.experiment import Ec2, Eks, Experiment, InferenceSpec, LocalSection, ModelData, S3DataSource
 from fmbench_lib.config.keys import section_of, yaml_keys
 from fmbench_lib.config.platforms import DEPLOYMENT_SCRIPTS, INFERENCE_SCRIPTS, platform_of_scripts, protocol_of
+from fmbench_lib.config.rest import RestSection
 from fmbench_lib.config.schema import Config
 from fmbench_lib.config.section import Section
 from fmbench_lib.config.sections import (
@@ -31,6 +33,7 @@ from fmbench_lib.config.sections import (
     Metrics,
     ReportSection,
     S3ReadData,
+    Slo,
 )
 from fmbench_lib.config.values import Kind
 
@@ -41,8 +44,12 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("general", General),
     ("experiments[]", Experiment),
     ("experiments[].inference_spec", InferenceSpec),
+    ("experiments[].inference_spec.rest", RestSection),
     ("experiments[].local", LocalSection),
+    ("experiments[].sagemaker", SageMakerSection),
+    ("experiments[].bedrock", BedrockSection),
     ("load", LoadSection),
+    ("slo", Slo),
     ("datasets", Datasets),
     ("datasets.filters[]", Filter),
     ("s3_read_data", S3ReadData),

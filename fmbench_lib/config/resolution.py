@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from fmbench_lib.config.keys import Findings
-from fmbench_lib.config.older import check_scripts, run_steps
-from fmbench_lib.config.platforms import DEPLOYED_BY_DEFAULT, PLATFORMS, platform_of_scripts, protocol_of
+from fmbench_lib.config.older import check_scripts, own_scripts, run_steps
+from fmbench_lib.config.platforms import DEPLOYED_BY_DEFAULT, PLATFORMS, USER_SCRIPT, platform_of_scripts, protocol_of
 from fmbench_lib.config.problems import alternatives, joined, shown
 from fmbench_lib.config.spelling import nearest
 
 EMBEDDED_MODEL = "smollm2-135m-instruct"
 LOCAL_INSTANCE_TYPE = "local-cpu"
 """What the shipped price file calls this machine."""
+
+_PROVISIONED = ":provisioned-model/"
+"""Bought by the hour: such an endpoint never costs what its model costs by the token."""
 
 Raw = dict[str, Any]
 
@@ -62,7 +65,7 @@ def _experiments(raw: Raw, findings: Findings) -> list[Any]:
 
 def _experiment(entry: Raw, raw: Raw, aws: Raw, path: str, findings: Findings) -> Raw:
     resolved = dict(entry)
-    _resolve_serving(resolved, path, findings)
+    _resolve_serving(resolved, _script_files(raw), path, findings)
     for key in ("region", "bucket", "sagemaker_execution_role"):
         if key in aws:
             resolved.setdefault(key, aws[key])
@@ -72,7 +75,11 @@ def _experiment(entry: Raw, raw: Raw, aws: Raw, path: str, findings: Findings) -
         resolved.setdefault("instance_type", LOCAL_INSTANCE_TYPE)
     model = resolved.get("model_id") or (resolved.get("ep_name") if platform == "bedrock" else None)
     if platform == "bedrock" and model is not None:
-        resolved.setdefault("instance_type", model)
+        ours = str(resolved.get("ep_name") or "")
+        resolved.setdefault("instance_type", ours if _PROVISIONED in ours else model)
+    bought = resolved.get("bedrock")
+    if platform == "bedrock" and isinstance(bought, dict) and bought.get("model_units") is not None:
+        resolved.setdefault("instance_count", bought["model_units"])
     if "payload_files" not in resolved:
         resolved["payload_files"] = _all_payload_files(raw)
     resolved.setdefault("name", str(resolved.get("model_name") or model or platform).rstrip("/").rsplit("/", 1)[-1])
@@ -80,12 +87,20 @@ def _experiment(entry: Raw, raw: Raw, aws: Raw, path: str, findings: Findings) -
     return resolved
 
 
-def _resolve_serving(resolved: Raw, path: str, findings: Findings) -> None:
+def _script_files(raw: Raw) -> list[Any]:
+    source = raw.get("s3_read_data")
+    listed = source.get("script_files") if isinstance(source, dict) else None
+    return listed if isinstance(listed, list) else []
+
+
+def _resolve_serving(resolved: Raw, script_files: list[Any], path: str, findings: Findings) -> None:
     """Fill in platform, protocol and deploy, from the script names where they stand."""
-    scripts_known = check_scripts(resolved, path, findings)
+    own = own_scripts(resolved, script_files)
+    scripts_known = check_scripts(resolved, own, path, findings)
     deployment, inference = resolved.get("deployment_script"), resolved.get("inference_script")
     spec = resolved.get("inference_spec")
-    meant = platform_of_scripts(deployment, inference)
+    by_own = "deployment_script" in own or (deployment is None and "inference_script" in own)
+    meant = USER_SCRIPT if by_own else platform_of_scripts(deployment, inference)
     given = resolved.get("platform")
     if given is None and meant is None:
         if scripts_known:
@@ -95,7 +110,8 @@ def _resolve_serving(resolved: Raw, path: str, findings: Findings) -> None:
         findings.problem(joined(path, "platform"), f"is {given}, but {deployment} means {meant}; keep one of the two")
     resolved.setdefault("platform", meant)
     container_type = spec.get("container_type") if isinstance(spec, dict) else None
-    resolved.setdefault("protocol", protocol_of(resolved["platform"], inference, container_type))
+    spoken = protocol_of(resolved["platform"], inference, container_type)
+    resolved.setdefault("protocol", USER_SCRIPT if "inference_script" in own else spoken)
     by_scripts = given is None
     resolved.setdefault("deploy", not by_scripts and resolved["platform"] in DEPLOYED_BY_DEFAULT)
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from fmbench_lib.config.experiment import Experiment
 from fmbench_lib.config.section import Section, derived, described
-from fmbench_lib.config.sections import Aws, Datasets, General, LoadSection, Metrics, ReportSection, S3ReadData
+from fmbench_lib.config.sections import Aws, Datasets, General, LoadSection, Metrics, ReportSection, S3ReadData, Slo
 from fmbench_lib.config.stopping import LONGEST_UNTIL, StopRule, stop_rule
 from fmbench_lib.config.values import FileName, FreeKeys, Kind, Prices, section_list
 
@@ -44,13 +44,18 @@ class Config(Section):
     )
     datasets: Datasets = described("How prompts are made and sorted into payload files.")
     metrics: Metrics = described("What the decision is made on.", Metrics(), shown_default="all defaults")
-    pricing: Prices = described("Price file, or prices in place: `{g5.2xlarge: 1.21}` in USD per hour.", "pricing.yml")
+    pricing: Prices = described(
+        "Price file, or prices in place, in a price file's own form or as `{g5.2xlarge: 1.21}` in USD per hour. They "
+        "replace those that ship entry by entry.",
+        "pricing.yml",
+    )
     inference_parameters: FreeKeys = described(
         "Parameters sent with each request: one flat set for all experiments, or several named sets of which each "
         "experiment's `inference_spec.parameter_set` chooses one.",
         {},
     )
     load: LoadSection = described("How requests are sent.", LoadSection(), shown_default="all defaults")
+    slo: Slo = described("Objectives of a single request.", Slo(), shown_default="no objectives, so no goodput")
     experiments: Annotated[list[Experiment], section_list] = described("What is compared: one entry for each.")
     report: ReportSection = described("Budgets and title.", ReportSection(), shown_default="no budgets")
     model_evaluations: FileName | None = described("Evaluation file; switches model evaluations on.", None)

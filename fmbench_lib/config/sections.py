@@ -91,6 +91,10 @@ class Aws(Section):
         None,
         shown_default="`local`, all that this version serves",
     )
+    price_lookup: Flag = described(
+        "Whether prices that no file lists are asked of the AWS Price List API, for the region of the experiment.",
+        False,
+    )
 
 
 class S3ReadData(Section):
@@ -151,7 +155,7 @@ class Datasets(Section):
     )
     ground_truth_col_key: Text | None = described("Column with the right answer, for model evaluations.", None)
     question_col_key: Text | None = described("Column with the question, for model evaluations.", None)
-    image_col: Text | None = described("Column with an image, for multimodal models.", None)
+    image_col: Text | None = described("Column with an image that each prompt is sent with (PNG, JPEG, …).", None)
     ds_N: Count = described("Rows to take from each Hugging Face data set.", 100)  # noqa: N815 (its spelling)
     min_iters_per_combination: Count | None = described(
         "With neither `load.requests` nor `load.duration`: least requests of a level, times its concurrency.",
@@ -246,6 +250,16 @@ class LoadSection(Section):
     find_most: Rate | None = described("Greatest load that a search may try.", None, shown_default="no bound")
 
 
+class Slo(Section):
+    """The most that a single request may take. Goodput counts the requests within all that is set here."""
+
+    strict: ClassVar[bool] = True
+
+    ttft: Seconds | None = described("Most time to the first token.", None)
+    tpot: Seconds | None = described("Most time per output token after the first, on average.", None)
+    latency: Seconds | None = described("Most time to the last token.", None)
+
+
 class Chart(Section):
     """The chart of latency against prompt length."""
 
@@ -271,6 +285,9 @@ class ReportSection(Section):
     latency_budget: Seconds | None = described("Most a level's p95 latency may be.", None)
     latency_latitude: Ratio = described("How far, as a fraction of it, the latency budget may be exceeded.", 0.0)
     cost_per_10k_txn_budget: Dollars | None = described("Most that 10,000 transactions may cost.", None)
+    slo_attainment_budget: Fraction | None = described(
+        "Least share of a level's requests that must be within the objectives of `slo`.", None
+    )
     error_rate_budget: Fraction = described("Largest share of requests that may fail.", 0.0)
     txn_count_for_showing_cost: Count = described("Number of transactions whose cost the charts show.", 10000)
     latency_vs_token_len_chart: Chart | None = described("The chart of latency against prompt length.", None)

@@ -136,15 +136,41 @@ def _copies(value: Any) -> int | str:
     return value
 
 
-def _prices(value: Any) -> str | dict[str, float]:
+_AMOUNTS = frozenset((
+    "hourly", "accelerator_hourly", "input-per-1k-tokens", "output-per-1k-tokens", "cached-input-per-1k-tokens",
+))  # fmt: skip
+_ENTRY_KEYS = _AMOUNTS | {"accelerators", "region", "source", "date", "verified"}
+_PRICE_SECTIONS = ("instance_based", "token_based")
+
+
+def _prices(value: Any) -> str | dict[str, Any]:
     if isinstance(value, str) and value.strip():
         return value.strip()
     if not isinstance(value, dict):
         reject(f"is {shown(value)}; write the name of a price file, or lines of `instance type: USD per hour`")
-    for instance, price in value.items():
-        if isinstance(price, bool) or not isinstance(price, int | float) or not 0 <= price < math.inf:
-            reject(f"has {shown(price)} for {instance}; write its price in USD per hour as a number, 0 or more")
-    return {instance: float(price) for instance, price in value.items()}
+    sections = [value[name] for name in _PRICE_SECTIONS if isinstance(value.get(name), dict)]
+    for entries in sections or [value]:
+        for instance, price in entries.items():
+            _price(str(instance), price)
+    return value
+
+
+def _price(place: str, price: Any) -> None:
+    if isinstance(price, dict):
+        for key, one in price.items():
+            if key not in _ENTRY_KEYS:
+                reject(f"has the unknown key {key} for {place}; write one of {', '.join(sorted(_ENTRY_KEYS))}")
+            if key in _AMOUNTS:
+                _amount(f"{place}.{key}", one)
+        if not _AMOUNTS & price.keys():
+            reject(f"has no price for {place}; write `hourly: 1.006` under it, in USD per hour")
+    else:
+        _amount(place, price)
+
+
+def _amount(place: str, price: Any) -> None:
+    if isinstance(price, bool) or not isinstance(price, int | float) or not 0 <= price < math.inf:
+        reject(f"has {shown(price)} for {place}; write its price in USD per hour as a number, 0 or more")
 
 
 def _environment_name(value: Any) -> str:
@@ -196,7 +222,7 @@ Fraction = Annotated[float, PlainValidator(number(0, 1)), Kind("fraction 0…1")
 Ratio = Annotated[float, PlainValidator(number()), Kind("number ≥ 0")]
 Rate = Annotated[float, PlainValidator(number(above=True)), Kind("requests/s > 0")]
 FreeKeys = Annotated[dict[str, Any], PlainValidator(_mapping), Kind("free keys")]
-Prices = Annotated[str | dict[str, float], PlainValidator(_prices), Kind("file, or USD/h by instance type")]
+Prices = Annotated[str | dict[str, Any], PlainValidator(_prices), Kind("file, or prices by instance type")]
 Workers = Annotated[int | str, PlainValidator(_workers), Kind("`auto` or whole number ≥ 1")]
 Copies = Annotated[int | str, PlainValidator(_copies), Kind("`max`, `auto` or whole number ≥ 1")]
 EnvironmentName = Annotated[str, PlainValidator(_environment_name), Kind("environment variable")]

@@ -149,8 +149,22 @@ class TestValidatePaths:
 
     def test_arguments_fill_placeholders(self, data: Path) -> None:
         path = data / "ec2_placeholders.yml"
-        assert validate_paths([path])[0].problems
-        assert validate_paths([path], OWN)[0].problems == ()
+        (unfilled,), (filled,) = validate_paths([path]), validate_paths([path], OWN)
+        assert (unfilled.problems, filled.problems) == ((), ())
+        assert all(f"-A {name}=VALUE" in unfilled.notices[0].message for name in ("results_dir", "tp_degree"))
+        with pytest.raises(ConfigError, match="-A tp_degree=VALUE"):
+            load_config(path)
+
+    def test_what_arguments_leave_open_hides_no_other_mistake(self, data: Path, tmp_path: Path) -> None:
+        text = (data / "ec2_placeholders.yml").read_text()
+        (tmp_path / "config.yml").write_text(text.replace("general:", "generall:"))
+        (checked,) = validate_paths([tmp_path / "config.yml"])
+        assert "did you mean general?" in str(checked.problems[0])
+        (tmp_path / "config.yml").write_text(text.replace("{tp_degree}", "{regoin}"))
+        (checked,) = validate_paths([tmp_path / "config.yml"])
+        assert [problem.message for problem in checked.problems] == [
+            "the placeholder {regoin} is not known here; did you mean {region}?"
+        ]
 
 
 def test_the_examples_all_load(data: Path) -> None:

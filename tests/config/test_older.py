@@ -107,11 +107,51 @@ def test_script_names_mean_a_platform_and_a_protocol(
 def test_scripts_that_say_nothing_and_platforms_that_contradict_are_errors(mistakes: Mistakes, minimal: str) -> None:
     without = minimal.replace("  platform: endpoint\n", "")
     assert list(mistakes(without)) == ["experiments[0].platform"]
-    found = mistakes(without + "  deployment_script: jumpstrat.py\n  inference_script: mine.py\n")
+    found = mistakes(without + "  deployment_script: jumpstrat.py\n  inference_script: mine\n")
     assert "did you mean jumpstart.py?" in found["experiments[0].deployment_script"]
     assert "platform and protocol" in found["experiments[0].inference_script"]
     found = mistakes(minimal + "  deployment_script: ec2_deploy.py\n")
     assert "means ec2" in found["experiments[0].platform"]
+
+
+@pytest.mark.parametrize(
+    ("deployment", "inference", "platform", "protocol"),
+    [
+        ("mine.py", "mine_too.py", "user_script", "user_script"),
+        ("./jumpstart.py", "sagemaker_predictor.py", "user_script", "sagemaker"),
+        ("mine.py", "ec2_predictor.py", "user_script", "djl"),
+        ("jumpstart.py", "s3://bucket/mine.py", "sagemaker", "user_script"),
+        ("", "scripts/mine.py", "user_script", "user_script"),
+        ("mine.py", "", "user_script", "openai"),
+        ("scripts/jumpstart.py", "sagemaker_predictor.py", "sagemaker", "sagemaker"),
+        ("", "rest_predictr.py", "user_script", "user_script"),  # listed: no misspelling
+    ],
+)
+def test_scripts_of_one_s_own_are_run_as_they_are(
+    load: Load, minimal: str, deployment: str, inference: str, platform: str, protocol: str
+) -> None:
+    text = minimal.replace("  platform: endpoint\n", f"  deployment_script: {deployment}\n")
+    text += f"  inference_script: {inference}\ns3_read_data: {{script_files: [hf_token.txt, rest_predictr.py]}}\n"
+    (experiment,) = load(text).config.experiments
+    assert (experiment.platform, experiment.protocol, experiment.deploy) == (platform, protocol, False)
+
+
+def test_a_script_beside_a_platform_sends_the_requests(load: Load, minimal: str) -> None:
+    (experiment,) = load(minimal + "  inference_script: mine.py\n").config.experiments
+    assert (experiment.platform, experiment.protocol) == ("endpoint", "user_script")
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "said"),
+    [
+        ("inference_script: https://example.org/mine.py", "inference_script", "never from a web address"),
+        ("deployment_script: ./mine.sh", "deployment_script", "write the path of a Python file"),
+        ("protocol: user_script", "inference_script", "is missing; write the path of your script"),
+    ],
+)
+def test_what_is_no_script_of_one_s_own(mistakes: Mistakes, minimal: str, line: str, key: str, said: str) -> None:
+    without = minimal.replace("  platform: endpoint\n", "") if line.startswith("deployment") else minimal
+    assert said in mistakes(f"{without}  {line}\n")[f"experiments[0].{key}"]
 
 
 def test_an_older_sagemaker_config(data: Path) -> None:

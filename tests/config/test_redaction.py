@@ -49,6 +49,9 @@ def test_keys_of_other_things(key: str) -> None:
         ("https://me:pass@host/x", f"https://{REMOVED}@host/x"),
         ("https://host/x?api_key=abc&n=1", f"https://host/x?api_key={REMOVED}&n=1"),
         ("option.hf_token=abc\noption.max_tokens=7", f"option.hf_token={REMOVED}\noption.max_tokens=7"),
+        ("https://host/x?code=abc&n=1", f"https://host/x?code={REMOVED}&n=1"),
+        ("https://host/x?n=1&sig=a%2Bb%3D&sp=r", f"https://host/x?n=1&sig={REMOVED}&sp=r"),
+        ("https://host/x?api-version=2024-02-01", "https://host/x?api-version=2024-02-01"),
         ("use hf_abcdefghijklmnopqrstuvwxyz now", f"use {REMOVED} now"),
         ("org/model:1.0", "org/model:1.0"),
         ("http://127.0.0.1:8000/v1/chat/completions", "http://127.0.0.1:8000/v1/chat/completions"),
@@ -81,6 +84,16 @@ def test_what_is_kept_loads_again_as_the_same_config(data: Path, name: str) -> N
     again = parse_config(kept, path=loaded.path)
     assert again.config == loaded.config
     assert again.notices == ()
+
+
+def test_headers_are_shown_only_where_they_are_known_to_be_harmless(load: Load, minimal: str) -> None:
+    spec = "  inference_spec: {headers: {X-Tenant: mine, Accept: text/plain, Content-Type: application/json}}\n"
+    (kept,) = redacted(load(minimal.rstrip("\n") + "\n" + spec).config)["experiments"]
+    assert kept["inference_spec"]["headers"] == {
+        "X-Tenant": REMOVED,
+        "Accept": "text/plain",
+        "Content-Type": "application/json",
+    }
 
 
 def test_a_load_section_is_kept_as_one(load: Load, minimal: str) -> None:

@@ -65,3 +65,21 @@ def test_prompt_reuse_is_never_where_a_load_section_stands(load: Load, minimal: 
         assert config.has_load_section
         assert config.load.prompt_reuse == "never"
     assert load(minimal + "load: {prompt_reuse: across_levels}\n").config.load.prompt_reuse == "across_levels"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "priced_as"),
+    [
+        ("some.model-v1:0", "some.model-v1:0"),
+        ("arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abc", None),
+        ("arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:provisioned-model/abc", None),
+    ],
+)
+def test_provisioned_throughput_is_not_priced_as_its_model_is_by_the_token(
+    load: Load, minimal: str, endpoint: str, priced_as: str | None
+) -> None:
+    experiments = f"""experiments:
+- {{platform: bedrock, model_id: "some.model-v1:0", ep_name: "{endpoint}", tokenizer: words, concurrency_levels: [1]}}
+"""
+    loaded = load(minimal.partition("experiments:")[0] + experiments)
+    assert loaded.config.experiments[0].instance_type == (priced_as or endpoint)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 import fmbench_lib
 from fmbench_lib.config import ConfigError, load_config, resolve_file, shipped_configs, shipped_path, validate_paths
 from fmbench_lib.config import shipped as module
+from fmbench_lib.config.platforms import PROTOCOLS
 
+_VALUES = {"url": "http://127.0.0.1:8080"}
 ROOT = Path(fmbench_lib.__file__).resolve().parent.parent
 
 
@@ -73,7 +76,23 @@ def test_a_file_that_is_nowhere_is_named_with_its_kind(tmp_path: Path, name: str
 
 def test_every_config_that_ships_is_valid() -> None:
     for name, path, description in shipped_configs():
-        (checked,) = validate_paths([path])
-        assert checked.problems == (), name
-        assert checked.notices == (), name
         assert description, f"{name} has no comment on its first line that says what it is"
+        (without,) = validate_paths([path])
+        asked = {key for notice in without.notices for key in re.findall(r"-A (\w+)=", notice.message)}
+        (checked,) = validate_paths([path], {key: _VALUES.get(key, key) for key in asked})
+        assert (checked.problems, checked.notices) == ((), ()), name
+        if name.startswith("endpoint/"):
+            assert set(re.findall(r"-A (\w+)=", description)) == asked, name
+
+
+def test_there_is_a_config_for_an_endpoint_of_each_protocol() -> None:
+    """But for those of platforms with configs of their own, older spellings, and scripts, which need one."""
+    elsewhere = {"sagemaker", "bedrock", "bedrock_invoke", "eks", "custom_rest", "user_script"}
+    arguments = {"url": "http://127.0.0.1:8080", "model_id": "m", "tokenizer": "words"}
+    shipped = [
+        load_config(path, arguments=arguments).config
+        for name, path, _ in shipped_configs()
+        if name.startswith("endpoint/")
+    ]
+    spoken = {one.protocol for config in shipped for one in config.experiments if one.platform == "endpoint"}
+    assert spoken == set(PROTOCOLS) - elsewhere

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from fmbench_lib.config import load_config
+from fmbench_lib.config.redaction import REMOVED
+from fmbench_lib.config.secrets import Redactor, redactor_for
+
+HIDDEN = ["hunter2secret", "hunter2option", "hunter2header", "hunter2apikey", "hunter2bearer", "hunter2trace",
+          "hunter2list", "hunter2env", "hunter2aws", "hunter2property", "12345678"]  # fmt: skip
+
+
+@pytest.fixture
+def redactor(data: Path) -> Redactor:
+    config = load_config(data / "custom_rest_secrets.yml").config
+    environment = {
+        "HF_TOKEN": "token from outside",
+        "AWS_ACCESS_KEY_ID": "a key id of AWS",
+        "HTTPS_PROXY": "http://me:proxy-password@proxy:3128",
+        "SHORT_TOKEN": "abc",
+        "PWD": str(data),
+        "LANG": "en_US.UTF-8",
+    }
+    return redactor_for(config, {"gate_token": 'quoted"gate', "results_dir": "somewhere"}, environment)
+
+
+@pytest.mark.parametrize("secret", [*HIDDEN, "token from outside", "a key id of AWS", "proxy-password", 'quoted"gate'])
+def test_what_a_run_was_given_is_found_where_nothing_marks_it(redactor: Redactor, secret: str) -> None:
+    assert redactor(f"denied: <{secret}>") == f"denied: <{REMOVED}>"
+
+
+def test_it_is_found_as_json_and_addresses_spell_it(redactor: Redactor) -> None:
+    assert redactor.without_known(r'{"x": "quoted\"gate"}') == f'{{"x": "{REMOVED}"}}'
+    assert redactor.without_known("?x=token%20from%20outside&y=1") == f"?x={REMOVED}&y=1"
+
+
+def test_innocent_text_stays(redactor: Redactor, data: Path) -> None:
+    text = f"results in {data} and somewhere, application/json, max_tokens=32, en_US.UTF-8, abc, tiny, <|end|>, 4096"
+    assert redactor(text) == text
+
+
+def test_only_what_is_known_is_taken_out_where_that_is_asked(redactor: Redactor) -> None:
+    assert redactor.without_known("api_key=unknown12345") == "api_key=unknown12345"
+    assert redactor("api_key=unknown12345") == f"api_key={REMOVED}"
+
+
+def test_it_goes_to_other_processes(redactor: Redactor) -> None:
+    assert pickle.loads(pickle.dumps(redactor)) == redactor
+
+
+def test_the_longest_is_taken_out_whole() -> None:
+    assert Redactor(("secretsecret-and-more", "secretsecret"))("x secretsecret-and-more y") == f"x {REMOVED} y"
