@@ -6,18 +6,24 @@ body each event was complete, and the recorder puts the two together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
+
+from fmbench_lib.aws import Signing
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One request as the engine sends it; `url` is absolute, `headers` leaves out Host and Content-Length."""
+    """One request as the engine sends it; `url` is absolute, `headers` leaves out Host and Content-Length.
+
+    `signing` says what AWS is to have it signed for, by whoever sends it and just before.
+    """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    signing: Signing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,8 @@ class Event:
 class Completion:
     """What a response says. Token counts are the server's own and None where it gave none.
 
-    `error_class` is None for a success; text and events that came before an error are kept as evidence.
+    `error_class` is None for a success; text and events that came before an error are kept as evidence. `every_event`
+    is False where `events` are only the first and the last of what was read: then what lies between them is no ITL.
     """
 
     text: str = ""
@@ -63,10 +70,14 @@ class Completion:
     server_request_id: str | None = None
     error_class: str | None = None
     error_message: str | None = None
+    every_event: bool = True
 
 
 class Predictor(Protocol):
-    """A codec for one wire protocol and one experiment's parameters."""
+    """A codec for one wire protocol and one experiment's parameters.
+
+    One whose endpoint may begin its answers with the prompt says so with an attribute `echoes_prompt` that is true.
+    """
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
         """The request that asks for the completion of `prompt`.
@@ -96,3 +107,21 @@ def http_error(response: HttpResponse, message: str) -> Completion:
         if target is not None:
             message = f"redirect to {target} refused: give the final address as ep_name"
     return Completion(error_class=error_class, error_message=f"HTTP {status}: {message}"[:500])
+
+
+def may_echo_prompt(predictor: Predictor) -> bool:
+    """Whether a codec says that its endpoint may begin its answers with the prompt."""
+    return bool(getattr(predictor, "echoes_prompt", False))
+
+
+def without_prompt(completion: Completion, prompt: str) -> Completion:
+    """A completion without the prompt that its first event begins with; the same where it begins otherwise."""
+    if not completion.events or not prompt or not completion.events[0].text.startswith(prompt):
+        return completion
+    first, *others = completion.events
+    rest = first.text.removeprefix(prompt)
+    events = (*([replace(first, text=rest)] if rest else []), *others)
+    shorter = replace(completion, text=completion.text.removeprefix(prompt), events=events)
+    if events or completion.error_class is not None:
+        return shorter
+    return replace(shorter, error_class="empty", error_message="the response holds nothing but the prompt")

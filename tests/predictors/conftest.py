@@ -35,3 +35,22 @@ def experiment() -> Callable[..., Experiment]:
         return Experiment.model_validate({**least, **settings})
 
     return make
+
+
+@pytest.fixture
+def minimal_config(tmp_path: Path) -> Callable[[str], Path]:
+    """A config file with one experiment that speaks the given protocol."""
+
+    def write(protocol: str) -> Path:
+        path = tmp_path / "config.yml"
+        path.write_text(
+            "general: {name: mine}\n"
+            "datasets:\n"
+            "  filters:\n"
+            "  - {language: en, min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: p.jsonl}\n"
+            "experiments:\n"
+            f"- {{name: a, platform: endpoint, protocol: {protocol}, ep_name: 'http://h/x', concurrency_levels: [1]}}\n"
+        )
+        return path
+
+    return write

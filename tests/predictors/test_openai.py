@@ -287,7 +287,7 @@ class TestHttpErrors:
     @pytest.mark.parametrize(
         ("body", "message"),
         [
-            (b'{"detail": "Not Found"}', '{"detail": "Not Found"}'),
+            (b'{"detail": "Not Found"}', "HTTP 502: Not Found"),
             (b'{"message": "no such model"}', "no such model"),
             (b"<h1>Bad Gateway</h1>", "<h1>Bad Gateway</h1>"),
             (b"\xff\xfe\xfd", "���"),

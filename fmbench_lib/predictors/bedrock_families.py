@@ -1,0 +1,128 @@
+"""The body forms of Bedrock's InvokeModel: each family of models is asked in its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from fmbench_lib.errors import InputError
+from fmbench_lib.images import Image, chat_content, parts_of
+from fmbench_lib.predictors.bedrock import NOT_SENT, content_blocks
+
+Body: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """How a family of models is asked: the body of a prompt, and what it calls the usual parameters.
+
+    `section` is the part of the body that the parameters belong in, but for those in `beside`.
+    """
+
+    body: Callable[[str], Body]
+    names: Mapping[str, str] = field(default_factory=dict)
+    section: str | None = None
+    beside: tuple[str, ...] = ()
+
+    def ask(self, prompt: str, parameters: Mapping[str, Any], max_tokens: int | None) -> Body:
+        """The whole body; parameters by the usual names are sent under the family's, others as they are."""
+        body = self.body(prompt)
+        given = {self.names.get(key, key): value for key, value in parameters.items() if key not in NOT_SENT}
+        if max_tokens is not None:
+            given[self.names.get("max_tokens", "max_tokens")] = max_tokens
+        if self.section is None:
+            return body | given
+        outside = {key: given.pop(key) for key in self.beside if key in given}
+        inside = {**(given.pop(self.section, None) or {}), **given}
+        return body | outside | ({self.section: inside} if inside else {})
+
+
+def family_of(called: str, model: str | None = None) -> Family:
+    """The family of a model id, inference profile or ARN, else of the `model` behind it.
+
+    Raises InputError where it cannot be told.
+    """
+    for name in (called, model or ""):
+        for pattern, family in _FAMILIES:
+            if re.search(rf"(?:^|[./]){pattern}", name):
+                return family
+    raise InputError(
+        f"the body form of {called} cannot be told from its id: write protocol: bedrock, which has one form for all "
+        "models, or give the model_id of the model that it serves"
+    )
+
+
+def is_embedding(model: str) -> bool:
+    """Whether a model makes vectors, which InvokeModel alone asks for, and without streaming."""
+    return re.search(r"[./-]embed\b", model) is not None
+
+
+def _anthropic(prompt: str) -> Body:
+    blocks: list[Body] = [
+        {"type": "text", "text": part}
+        if isinstance(part, str)
+        else {
+            "type": "image",
+            "source": {"type": "base64", "media_type": f"image/{part.format}", "data": part.base64},
+        }
+        for part in parts_of(prompt)
+    ]
+    return {
+        "anthropic_version": "bedrock-2023-05-31",
+        "max_tokens": 512,  # the form has no default of its own
+        "messages": [{"role": "user", "content": blocks}],
+    }
+
+
+def _nova(prompt: str) -> Body:
+    return {"schemaVersion": "messages-v1", "messages": [{"role": "user", "content": content_blocks(prompt)}]}
+
+
+def _chat(prompt: str) -> Body:
+    return {"messages": [{"role": "user", "content": chat_content(prompt)}]}
+
+
+def _meta(prompt: str) -> Body:
+    parts = parts_of(prompt)
+    images = [part.base64 for part in parts if isinstance(part, Image)]
+    if not images:
+        return {"prompt": prompt}
+    return {"prompt": "".join(part if isinstance(part, str) else "<|image|>" for part in parts), "images": images}
+
+
+def _instruct(prompt: str) -> Body:
+    return {"prompt": prompt if "[INST]" in prompt else f"<s>[INST] {prompt} [/INST]"}
+
+
+def _prompt(prompt: str) -> Body:
+    return {"prompt": prompt}
+
+
+def _input_text(prompt: str) -> Body:
+    return {"inputText": prompt}
+
+
+_CAMEL = {"top_p": "topP", "top_k": "topK", "stop": "stopSequences", "stop_sequences": "stopSequences"}
+_FAMILIES: tuple[tuple[str, Family], ...] = (
+    (r"amazon\.titan-embed", Family(_input_text)),
+    (r"amazon\.titan", Family(_input_text, {"max_tokens": "maxTokenCount", **_CAMEL}, "textGenerationConfig")),
+    (
+        r"amazon\.nova",
+        Family(_nova, {"max_tokens": "maxTokens", **_CAMEL}, "inferenceConfig", ("system", "toolConfig")),
+    ),
+    (r"anthropic\.", Family(_anthropic, {"stop": "stop_sequences"})),
+    (r"meta\.", Family(_meta, {"max_tokens": "max_gen_len"})),
+    (r"mistral\.(?:mistral-7b|mixtral|mistral-small-2402|mistral-large-2402)", Family(_instruct)),
+    (r"(?:mistral|openai|deepseek|qwen)\.", Family(_chat)),
+    (r"cohere\.embed", Family(lambda prompt: {"texts": [prompt], "input_type": "search_document"})),
+    (
+        r"cohere\.command-r",
+        Family(lambda prompt: {"message": prompt}, {"top_p": "p", "top_k": "k", "stop": "stop_sequences"}),
+    ),
+    (r"cohere\.", Family(_prompt, {"top_p": "p", "top_k": "k", "stop": "stop_sequences"})),
+    (r"ai21\.j2", Family(_prompt, {"max_tokens": "maxTokens", **_CAMEL})),
+    (r"ai21\.", Family(_chat)),
+)
+"""By what stands in a model's id, behind the region of an inference profile or in an ARN."""

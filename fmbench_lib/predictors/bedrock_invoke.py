@@ -1,0 +1,174 @@
+"""Bedrock's InvokeModel and InvokeModelWithResponseStream.
+
+A stream's chunks carry the family's own JSON, base64-coded, and the last one Bedrock's count of tokens.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from fmbench_lib.aws import Signing
+from fmbench_lib.predictors.answer import Answer, count, json_object, text
+from fmbench_lib.predictors.aws import (
+    REQUEST_ID_HEADER,
+    accepting,
+    aws_error,
+    aws_request,
+    fail_where_said,
+    is_event_stream,
+    messages,
+    within,
+)
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.bedrock import take_converse_event, take_usage
+from fmbench_lib.predictors.bedrock_families import family_of
+
+_CHOICES = ("choices", "outputs", "generations", "completions", "results")
+_TEXTS = ("content", "text", "outputText")
+_REASONS = ("stop_reason", "finish_reason", "stopReason", "finishReason", "completionReason")
+
+
+@dataclass(frozen=True, slots=True)
+class InvokeModelPredictor:
+    """Codec for one model's address, `…/model/<id>`; `model` tells the family where the address does not."""
+
+    url: str
+    model: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    stream: bool = True
+    signing: Signing | None = None
+    api_key: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        family = family_of(unquote(self.url.rpartition("/")[2]), self.model)
+        url = f"{self.url}/{'invoke-with-response-stream' if self.stream else 'invoke'}"
+        body = family.ask(prompt, self.parameters, max_tokens)
+        accept = accepting(self.stream, "x-amzn-bedrock-accept")
+        return aws_request(url, body, accept, self.headers, self.signing, self.api_key)
+
+    def decode(self, response: HttpResponse) -> Completion:
+        if response.status != 200:
+            return aws_error(response)
+        answer = Answer(is_event_stream(response))
+        try:
+            if answer.streamed:
+                _read_stream(response.body, answer)
+                answer.done = answer.done or (response.complete and answer.finish_reason is not None)
+            elif response.complete:
+                answer.done = True
+                _take(json_object(response.body), len(response.body), answer)
+        except (ValueError, RecursionError) as error:
+            answer.fail("decode", f"the body is not what InvokeModel answers: {error}")
+        _take_counted(response, answer)
+        return answer.completion(response, REQUEST_ID_HEADER)
+
+
+def _read_stream(body: bytes, answer: Answer) -> None:
+    for message in messages(body):
+        if message.error is not None:
+            answer.fail(*message.error)
+            return
+        data = json_object(message.payload).get("bytes")
+        if not isinstance(data, str):
+            raise ValueError("a chunk holds no bytes")
+        _take(json_object(base64.b64decode(data, validate=True)), message.end_offset, answer)
+
+
+def _take(said: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
+    """Add one object of any family's: they differ in their keys, and each key means one thing."""
+    fail_where_said(said, answer)
+    if isinstance(said.get("embedding") or said.get("embeddings"), list | dict):
+        answer.add_vector(end_offset)
+    for form in (_take_anthropic, _take_nova, _take_choices, _take_plain):
+        form(said, end_offset, answer)
+    metrics = said.get("amazon-bedrock-invocationMetrics")
+    if isinstance(metrics, dict):
+        cached = count(metrics.get("cacheReadInputTokenCount"))
+        written = count(metrics.get("cacheWriteInputTokenCount"))
+        given = count(metrics.get("inputTokenCount"))
+        answer.prompt_tokens = None if given is None else given + (cached or 0) + (written or 0)
+        answer.completion_tokens = count(metrics.get("outputTokenCount"))
+        answer.cached_tokens = answer.cached_tokens if cached is None else cached
+        answer.done = True
+
+
+def _take_anthropic(said: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
+    blocks = said.get("content")
+    for piece in blocks if isinstance(blocks, list) else [said.get("delta")]:
+        if isinstance(piece, dict):
+            answer.say(piece.get("thinking"), end_offset, reasoning=True)
+            answer.say(piece.get("text") or piece.get("partial_json"), end_offset)
+            answer.finish_reason = text(piece.get("stop_reason")) or answer.finish_reason
+    for usage in (within(said, "message", "usage"), said.get("usage")):
+        if isinstance(usage, dict) and "inputTokens" not in usage:
+            _take_token_usage(usage, answer)
+
+
+def _take_token_usage(usage: Mapping[str, Any], answer: Answer) -> None:
+    """Anthropic's counts, whose cached prompt tokens come on top of `input_tokens`, or those of a chat's choices."""
+    given = count(usage.get("input_tokens", usage.get("prompt_tokens")))
+    cached = count(usage.get("cache_read_input_tokens"))
+    if given is not None:
+        answer.prompt_tokens = given + (cached or 0) + (count(usage.get("cache_creation_input_tokens")) or 0)
+        answer.cached_tokens = cached
+    made = count(usage.get("output_tokens", usage.get("completion_tokens")))
+    answer.completion_tokens = answer.completion_tokens if made is None else made
+
+
+def _take_nova(said: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
+    finished = answer.done  # behind the end of a message comes the count of its tokens
+    for event in ("contentBlockDelta", "messageStop", "metadata"):
+        if isinstance(said.get(event), dict):
+            take_converse_event(event, said[event], end_offset, answer)
+    answer.done = finished
+    content = within(said, "output", "message", "content")
+    for block in content if isinstance(content, list) else ():
+        answer.say(within(block, "text"), end_offset)
+    if within(said, "usage", "inputTokens") is not None:
+        take_usage(said["usage"], answer)
+
+
+def _take_choices(said: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
+    """Lists of answers: a chat's choices, Mistral's outputs, Cohere's generations, AI21's completions, Titan's."""
+    for key in _CHOICES:
+        found = said.get(key)
+        for choice in found if isinstance(found, list) else ():
+            if not isinstance(choice, dict):
+                raise ValueError(f"{key} holds no objects")
+            parts = (choice[name] for name in ("delta", "message", "data") if isinstance(choice.get(name), dict))
+            part = next(parts, choice)
+            answer.say(part.get("reasoning_content"), end_offset, reasoning=True)
+            answer.say(next(filter(None, map(part.get, _TEXTS)), None), end_offset)
+            _take_reason(choice, answer)
+            made = count(choice.get("tokenCount"))
+            answer.completion_tokens = answer.completion_tokens if made is None else made
+
+
+def _take_plain(said: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
+    """Text beside its facts: Llama's `generation`, Titan's `outputText`, Cohere's `text`."""
+    if said.get("event_type") != "stream-end":  # Cohere's end repeats the whole
+        for key in ("generation", "outputText", "text", "completion"):
+            answer.say(said.get(key), end_offset)
+    _take_reason(said, answer)
+    given = count(said.get("prompt_token_count", said.get("inputTextTokenCount")))
+    made = count(said.get("generation_token_count", said.get("totalOutputTextTokenCount")))
+    answer.prompt_tokens = answer.prompt_tokens if given is None else given
+    answer.completion_tokens = answer.completion_tokens if made is None else made
+
+
+def _take_reason(said: Mapping[str, Any], answer: Answer) -> None:
+    reason = next(filter(None, map(said.get, _REASONS)), None)
+    answer.finish_reason = text(within(reason, "reason") or reason) or answer.finish_reason
+
+
+def _take_counted(response: HttpResponse, answer: Answer) -> None:
+    """What Bedrock itself counted, in the headers of an answer that does not stream."""
+    for name, header in (("prompt_tokens", "input"), ("completion_tokens", "output")):
+        value = response.header(f"x-amzn-bedrock-{header}-token-count") or ""
+        if getattr(answer, name) is None and value.isascii() and value.isdigit() and len(value) < 16:
+            setattr(answer, name, int(value))

@@ -1,0 +1,139 @@
+"""The `generate` protocols of Hugging Face TGI and DJL/LMI: `inputs` and `parameters` in, text and details out.
+
+Both answer in one JSON object, or in a stream of tokens: TGI in server-sent events (`/generate_stream`), DJL in JSON
+lines (`stream: true` in the body). The last message has the details: why it ended, and how many tokens it had.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from fmbench_lib.predictors.answer import (
+    Answer,
+    content_type,
+    count,
+    decoded,
+    json_object,
+    json_request,
+    message_of,
+    text,
+)
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.streams import is_json_lines, json_lines, sse_data
+
+Dialect = Literal["tgi", "djl"]
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratePredictor:
+    """Codec for one address of either server.
+
+    TGI has an address for streaming and one without (`/generate_stream`, `/generate`), and either may be given; at any
+    other address, and with DJL at all of them, the body says whether to stream.
+    """
+
+    url: str
+    dialect: Dialect
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    stream: bool = True
+    api_key: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def echoes_prompt(self) -> bool:
+        """Whether answers may begin with the prompt: where it is asked for, and with some of DJL's handlers always."""
+        return self.dialect == "djl" or bool(self.parameters.get("return_full_text"))
+
+    def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        # A stream of TGI's always ends with its counts; an answer in one piece has them when they are asked for.
+        details = {"details": True} if self.dialect == "tgi" and not self.stream else {}
+        limit = {} if max_tokens is None else {"max_new_tokens": max_tokens}
+        body: dict[str, Any] = {"inputs": prompt, "parameters": {**details, **self.parameters, **limit}}
+        parts = urlsplit(self.url)
+        base = parts.path.rstrip("/").removesuffix("_stream")
+        url = self.url
+        if self.dialect == "tgi" and base.endswith("/generate"):
+            url = urlunsplit(parts._replace(path=base + ("_stream" if self.stream else "")))
+        elif self.stream:
+            body["stream"] = True
+        accept = "text/event-stream" if self.stream and self.dialect == "tgi" else "application/json"
+        return json_request(url, body, self.headers, self.api_key, accept)
+
+    def decode(self, response: HttpResponse) -> Completion:
+        kind = content_type(response)
+        return decoded(response, kind.startswith("text/event-stream") or is_json_lines(kind), read_generated)
+
+
+def read_generated(response: HttpResponse, answer: Answer) -> None:
+    """Read either form of either dialect; raises ValueError when it is neither."""
+    if answer.streamed:
+        events = content_type(response).startswith("text/event-stream")
+        found = sse_data(response.body) if events else json_lines(response.body, complete=response.complete)
+        read_token_messages(found, answer, complete=response.complete)
+    elif response.complete:
+        _take_whole(json.loads(response.body), len(response.body), answer)
+
+
+def read_token_messages(messages: Iterable[tuple[int, bytes]], answer: Answer, *, complete: bool) -> None:
+    """Read the messages of a stream of tokens, each with the offset just behind it."""
+    for end_offset, data in messages:
+        if data == b"[DONE]":
+            answer.done = True
+            return
+        message = json_object(data)
+        if failed(message, answer):
+            return
+        token = message.get("token")
+        if isinstance(token, dict):
+            if not (token.get("special") or token.get("special_token")):
+                answer.say(token.get("text"), end_offset)
+        elif "outputs" in message:  # LMI without continuous batching; its stream has no message of its own for the end
+            outputs = message["outputs"]
+            answer.say("".join(map(text, outputs)) if isinstance(outputs, list) else outputs, end_offset)
+            answer.done = complete
+        take_details(message, answer)
+        if message.get("generated_text") is not None or isinstance(message.get("details"), dict):
+            answer.done = True
+
+
+def _take_whole(message: Any, end_offset: int, answer: Answer) -> None:
+    if isinstance(message, list) and len(message) == 1:  # as LMI answers where it imitates TGI, and SageMaker's TGI
+        (message,) = message
+    if not isinstance(message, dict):
+        raise ValueError("neither an object nor a list of one")
+    if failed(message, answer):
+        return
+    generated = message.get("generated_text")
+    if not isinstance(generated, str):
+        raise ValueError("there is no generated_text")
+    answer.say(generated, end_offset)
+    take_details(message, answer)
+
+
+def failed(message: Mapping[str, Any], answer: Answer) -> bool:
+    """Whether a message says that something went wrong, in one of the ways of these servers; the answer notes it."""
+    details = message.get("details")
+    if message.get("error") is not None:
+        answer.fail("endpoint", message_of(message["error"]))
+    elif "generated_text" not in message and isinstance(message.get("code"), int) and message["code"] >= 400:
+        answer.fail("endpoint", message_of(message))  # DJL: {"code": 424, "message": "…"}
+    elif isinstance(details, dict) and details.get("finish_reason") == "error":
+        answer.fail("endpoint", "the server ended the answer with finish_reason `error`")
+    return answer.error is not None
+
+
+def take_details(message: Mapping[str, Any], answer: Answer) -> None:
+    """Take the finish reason and the counts of tokens from a message's details, where it has any."""
+    details = message.get("details")
+    if not isinstance(details, dict):
+        return
+    answer.finish_reason = text(details.get("finish_reason")) or answer.finish_reason
+    answer.completion_tokens = count(details.get("generated_tokens"))
+    answer.prompt_tokens = count(details.get("input_length"))
+    prefill = details.get("prefill")  # older versions give the prompt's tokens one by one, where asked for
+    if answer.prompt_tokens is None and isinstance(prefill, list) and prefill:
+        answer.prompt_tokens = len(prefill)

@@ -1,0 +1,58 @@
+"""llama.cpp's own `/completion`, streamed as server-sent events or in one object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fmbench_lib.predictors.answer import (
+    Answer,
+    content_type,
+    count,
+    decoded,
+    json_request,
+    message_of,
+    read_messages,
+)
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.streams import sse_data
+
+
+@dataclass(frozen=True, slots=True)
+class LlamaCppPredictor:
+    """Codec for one address."""
+
+    url: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    stream: bool = True
+    api_key: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        limit = {} if max_tokens is None else {"n_predict": max_tokens}
+        body = {"prompt": prompt, **self.parameters, **limit, "stream": self.stream}
+        accept = "text/event-stream" if self.stream else "application/json"
+        return json_request(self.url, body, self.headers, self.api_key, accept)
+
+    def decode(self, response: HttpResponse) -> Completion:
+        return decoded(response, content_type(response).startswith("text/event-stream"), _read)
+
+
+def _read(response: HttpResponse, answer: Answer) -> None:
+    read_messages(response, answer, sse_data(response.body), _take, needed="content")
+
+
+def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
+    if message.get("error") is not None:
+        answer.fail("endpoint", message_of(message["error"]))
+        return
+    answer.say(message.get("content"), end_offset)
+    if message.get("stop"):
+        answer.done = True
+        answer.finish_reason = "length" if message.get("stop_type") == "limit" else "stop"
+        answer.completion_tokens = count(message.get("tokens_predicted"))
+        answer.prompt_tokens = count(message.get("tokens_evaluated"))
+        timings = message.get("timings")
+        if isinstance(timings, dict):
+            answer.cached_tokens = count(timings.get("cache_n"))

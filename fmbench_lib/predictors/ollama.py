@@ -1,0 +1,70 @@
+"""Ollama: `/api/generate` and `/api/chat`, streamed as JSON lines or in one object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from fmbench_lib.predictors.answer import (
+    Answer,
+    content_type,
+    count,
+    decoded,
+    json_request,
+    message_of,
+    read_messages,
+    text,
+)
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.streams import is_json_lines, json_lines
+
+
+@dataclass(frozen=True, slots=True)
+class OllamaPredictor:
+    """Codec for one address. Which of the two request forms is meant follows from the address's path."""
+
+    url: str
+    model: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    stream: bool = True
+    api_key: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        body: dict[str, Any] = {} if self.model is None else {"model": self.model}
+        if urlsplit(self.url).path.rstrip("/").endswith("/api/chat"):
+            body["messages"] = [{"role": "user", "content": prompt}]
+        else:
+            body["prompt"] = prompt
+        body.update(self.parameters)
+        if max_tokens is not None:
+            body["options"] = {**(body.get("options") or {}), "num_predict": max_tokens}
+        body["stream"] = self.stream  # left out it would mean yes
+        accept = "application/x-ndjson" if self.stream else "application/json"
+        return json_request(self.url, body, self.headers, self.api_key, accept)
+
+    def decode(self, response: HttpResponse) -> Completion:
+        return decoded(response, is_json_lines(content_type(response)), _read)
+
+
+def _read(response: HttpResponse, answer: Answer) -> None:
+    read_messages(response, answer, json_lines(response.body, complete=response.complete), _take)
+
+
+def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
+    if message.get("error") is not None:
+        answer.fail("endpoint", message_of(message["error"]))
+        return
+    chat = message.get("message")
+    said = chat if isinstance(chat, dict) else {"content": message.get("response"), "thinking": message.get("thinking")}
+    content = text(said.get("content"))
+    if not (content and answer.streamed):  # both in one line arrive as one event
+        answer.say(said.get("thinking"), end_offset, reasoning=True)
+    answer.say(content, end_offset)
+    if message.get("done"):
+        answer.done = True
+        answer.finish_reason = text(message.get("done_reason")) or None
+        answer.prompt_tokens = count(message.get("prompt_eval_count"))
+        answer.completion_tokens = count(message.get("eval_count"))

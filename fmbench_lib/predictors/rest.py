@@ -1,0 +1,207 @@
+"""Any HTTP endpoint from a template: method, path, query and body with placeholders, and where its answer stands.
+
+The template is the config's section `inference_spec.rest`; what the scripts of earlier versions sent are templates too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+from fmbench_lib.config.json_path import Steps, at_path, path_steps
+from fmbench_lib.errors import InputError
+from fmbench_lib.predictors.answer import Answer, content_type, count, decoded, text
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.streams import is_json_lines, json_lines, sse_data
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)\}")
+_WORDS = ("prompt", "max_tokens", "model", "stream", "parameters")
+
+
+@dataclass(frozen=True, slots=True)
+class RestTemplate:
+    """What is sent, and the paths to what is looked for in each JSON object of the answer."""
+
+    method: str = "POST"
+    path: str = ""
+    query: Mapping[str, Any] = field(default_factory=dict)
+    body: Any = None
+    text: tuple[Steps, ...] = (("text",),)
+    prompt_tokens: Steps | None = None
+    completion_tokens: Steps | None = None
+    finish_reason: Steps | None = None
+    error: Steps = ("error",)
+    echoes_prompt: bool = False
+    takes_parameters: bool = True
+    """Whether parameters that have no place in it are sent."""
+
+    def placeholders(self) -> frozenset[str]:
+        """The names in braces that it has."""
+        return frozenset(_PLACEHOLDER.findall(json.dumps([self.path, dict(self.query), self.body])))
+
+
+SENTENCE = RestTemplate("GET", query={"sentence": "{prompt}"}, text=((),), echoes_prompt=True, takes_parameters=False)
+"""Ray Serve's examples: the prompt in the query, the answer as text."""
+
+LAST_IN_PATH = RestTemplate("GET", path="/{prompt}", text=((),), echoes_prompt=True, takes_parameters=False)
+"""The same with the prompt at the end of the path."""
+
+COMPLETIONS = RestTemplate(
+    body={"model_id": "{model}", "prompt": "{prompt}"},
+    text=(path_steps("$.completions[0].text"), path_steps("$.choices[0].text")),
+    prompt_tokens=path_steps("$.usage.prompt_tokens"),
+    completion_tokens=path_steps("$.usage.completion_tokens"),
+)
+"""What a custom endpoint of earlier versions' configs answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestPredictor:
+    """Codec for one address and one template; raises InputError for a template that cannot be filled."""
+
+    url: str
+    template: RestTemplate
+    model: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    stream: bool = True
+    api_key: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _placed: frozenset[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        placed = self.template.placeholders()
+        object.__setattr__(self, "_placed", placed)
+        allowed = (*_WORDS, *self.parameters)
+        unknown = sorted(placed - set(allowed))
+        if unknown:
+            names = ", ".join(f"{{{name}}}" for name in dict.fromkeys(allowed))
+            raise InputError(f"inference_spec.rest has {{{unknown[0]}}}, which nothing replaces; it may have {names}")
+        if "prompt" not in placed:
+            raise InputError("inference_spec.rest has no {prompt}: requests would not hold their prompts")
+        unplaced = self._unplaced(self.parameters)
+        if unplaced and not isinstance(self.template.body, dict):
+            name = next(iter(unplaced))
+            raise InputError(
+                f"inference_spec.rest has no place for the parameter {name}; write {{{name}}} in its query"
+            )
+
+    @property
+    def echoes_prompt(self) -> bool:
+        """Whether answers begin with the prompt."""
+        return self.template.echoes_prompt
+
+    def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        template = self.template
+        parameters = {**self.parameters, **({} if max_tokens is None else {"max_tokens": max_tokens})}
+        values = {"max_tokens": None, "model": self.model, **parameters}
+        values |= {"prompt": prompt, "stream": self.stream, "parameters": parameters}
+        parts = urlsplit(self.url)
+        path = parts.path.rstrip("/") if template.path.startswith("/") else parts.path
+        path += _PLACEHOLDER.sub(lambda found: quote(_spelt(values[found[1]]), safe=""), template.path)
+        query = urlencode({name: _spelt(value) for name, value in _filled(dict(template.query), values).items()})
+        url = urlunsplit(parts._replace(path=path, query="&".join(filter(None, (parts.query, query)))))
+        headers = {} if template.body is None else {"content-type": "application/json"}
+        headers |= {name.lower(): value for name, value in self.headers.items()}
+        if self.api_key is not None:
+            headers["authorization"] = f"Bearer {self.api_key}"
+        body = _filled(template.body, values)
+        if isinstance(body, dict):
+            body |= self._unplaced(parameters)
+        data = b"" if template.body is None else json.dumps(body).encode()
+        return HttpRequest(template.method, url, tuple(headers.items()), data)
+
+    def _unplaced(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters that the template gives no place."""
+        if not self.template.takes_parameters or "parameters" in self._placed:
+            return {}
+        return {name: value for name, value in parameters.items() if name not in self._placed}
+
+    def decode(self, response: HttpResponse) -> Completion:
+        kind = content_type(response)
+        return decoded(response, kind.startswith("text/event-stream") or is_json_lines(kind), self._read)
+
+    def _read(self, response: HttpResponse, answer: Answer) -> None:
+        if answer.streamed:
+            events = content_type(response).startswith("text/event-stream")
+            found = sse_data(response.body) if events else json_lines(response.body, complete=response.complete)
+            for end_offset, data in found:
+                if data == b"[DONE]":
+                    break
+                self._take(json.loads(data), end_offset, answer)
+                if answer.error is not None:
+                    return
+            answer.done = response.complete
+        elif response.complete:
+            found_text = self._take(self._json(response.body), len(response.body), answer)
+            if not found_text and answer.error is None:
+                raise ValueError("there is nothing where inference_spec.rest.text says that the text is")
+
+    def _json(self, body: bytes) -> Any:
+        """A body's value; one whose text may be all of it need not be JSON."""
+        try:
+            return json.loads(body)
+        except ValueError:
+            if () not in self.template.text:
+                raise
+            return body.decode(errors="replace")
+
+    def _take(self, message: Any, end_offset: int, answer: Answer) -> bool:
+        """Add what a JSON value says; whether there was something at the place of the text."""
+        template = self.template
+        failure = next(at_path(message, template.error), None)
+        if failure is not None:
+            answer.fail("endpoint", text(failure) or json.dumps(failure))
+            return False
+        answer.prompt_tokens = count(_first(message, template.prompt_tokens)) or answer.prompt_tokens
+        made = count(_first(message, template.completion_tokens))
+        answer.completion_tokens = answer.completion_tokens if made is None else made
+        answer.finish_reason = text(_first(message, template.finish_reason)) or answer.finish_reason
+        for steps in template.text:
+            if any(True for _ in at_path(message, _before_every(steps))):
+                answer.say("".join(_words(one, whole=not steps) for one in at_path(message, steps)), end_offset)
+                return True
+        return False
+
+
+def _filled(template: Any, values: Mapping[str, Any]) -> Any:
+    """A template with its placeholders replaced, all at once, and without those entries whose value is not given."""
+    if isinstance(template, dict):
+        made = ((key, one, _filled(one, values)) for key, one in template.items())
+        return {key: value for key, one, value in made if value is not None or one is None}
+    if isinstance(template, list):
+        return [_filled(one, values) for one in template]
+    if not isinstance(template, str):
+        return template
+    alone = _PLACEHOLDER.fullmatch(template)
+    if alone is not None:
+        return values[alone[1]]
+    return _PLACEHOLDER.sub(lambda found: _spelt(values[found[1]]), template)
+
+
+def _spelt(value: Any) -> str:
+    """A value within a text: nothing for none, JSON for what is no text."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _words(value: Any, *, whole: bool) -> str:
+    """The text of a value; where the whole answer is the text, texts in a list too, and JSON of any other kind."""
+    if not whole or isinstance(value, str):
+        return text(value)
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return "".join(map(text, value))
+    return json.dumps(value)
+
+
+def _first(message: Any, steps: Steps | None) -> Any:
+    return None if steps is None else next(at_path(message, steps), None)
+
+
+def _before_every(steps: Steps) -> Steps:
+    """The part of a path that must be there even where a list has no elements."""
+    return steps[: steps.index(None)] if None in steps else steps

@@ -1,0 +1,180 @@
+"""SageMaker's InvokeEndpoint and InvokeEndpointWithResponseStream, in front of any serving container.
+
+What the container answers is its own: TGI and LMI (one object or JSON lines), chat completions (an object or
+server-sent events), embeddings, or a label. In a stream its bytes come in payload parts, cut anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fmbench_lib.aws import Signing
+from fmbench_lib.errors import InputError
+from fmbench_lib.images import chat_content
+from fmbench_lib.predictors.answer import Answer
+from fmbench_lib.predictors.aws import (
+    JSON,
+    REQUEST_ID_HEADER,
+    accepting,
+    aws_error,
+    aws_request,
+    is_event_stream,
+    messages,
+)
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.container_answer import Marked, take
+from fmbench_lib.predictors.streams import json_lines, sse_data
+
+Form = Literal["inputs", "messages", "text_inputs", "split"]
+
+_STREAM_SUFFIX = "-response-stream"
+_ACCEPT_IN_STREAM = "x-amzn-sagemaker-accept"
+_HEADERS_OF_ARGUMENTS = {
+    "contenttype": "content-type",
+    "content-type": "content-type",
+    "customattributes": "x-amzn-sagemaker-custom-attributes",
+    "targetmodel": "x-amzn-sagemaker-target-model",
+    "targetvariant": "x-amzn-sagemaker-target-variant",
+    "targetcontainerhostname": "x-amzn-sagemaker-target-container-hostname",
+    "inferenceid": "x-amzn-sagemaker-inference-id",
+    "inferencecomponentname": "x-amzn-sagemaker-inference-component",
+    "sessionid": "x-amzn-sagemaker-session-id",
+    "enableexplanations": "x-amzn-sagemaker-enable-explanations",
+    "prefixawareid": "x-amzn-sagemaker-prefix-aware-id",
+}
+"""InvokeEndpoint's arguments as they go over the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class SageMakerPredictor:
+    """Codec for one endpoint's address, `…/endpoints/<name>/invocations`.
+
+    `form` is what the container is asked in: `inputs` with parameters, `messages`, `text_inputs` (embeddings), or
+    `split`: the prompt alone is the body, and the parameters are InvokeEndpoint's arguments.
+    """
+
+    url: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    stream: bool = True
+    form: Form = "inputs"
+    start_token: str | None = None
+    stop_token: str | None = None
+    signing: Signing | None = None
+    api_key: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def echoes_prompt(self) -> bool:
+        """Whether answers begin with the prompt."""
+        return bool(self.parameters.get("return_full_text"))
+
+    def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        url = self.url.removesuffix(_STREAM_SUFFIX) + (_STREAM_SUFFIX if self.stream else "")
+        if self.form == "split":
+            return self._split(url, prompt)
+        parameters = {key: value for key, value in self.parameters.items() if key != "stream"}
+        body: dict[str, Any]
+        if self.form == "messages":
+            if max_tokens is not None:
+                limit = "max_completion_tokens" if "max_completion_tokens" in parameters else "max_tokens"
+                parameters[limit] = max_tokens
+            body = {"messages": [{"role": "user", "content": chat_content(prompt)}], **parameters}
+        elif self.form == "text_inputs":
+            body = {"text_inputs": prompt, **parameters}
+        else:
+            if max_tokens is not None:
+                parameters["max_new_tokens"] = max_tokens
+            body = {"inputs": prompt, **({"parameters": parameters} if parameters else {})}
+        if self.stream:
+            body["stream"] = True
+        accept = accepting(self.stream, _ACCEPT_IN_STREAM)
+        return aws_request(url, body, accept, self.headers, self.signing, self.api_key)
+
+    def _split(self, url: str, prompt: str) -> HttpRequest:
+        arguments = {"content-type": "application/x-text", **accepting(self.stream, _ACCEPT_IN_STREAM)}
+        names = _HEADERS_OF_ARGUMENTS | {"accept": _ACCEPT_IN_STREAM if self.stream else "accept"}
+        for key, value in self.parameters.items():
+            name = names.get(key.lower().replace("_", ""))
+            if name is None:
+                raise InputError(
+                    f"split_input_and_parameters sends the prompt alone, and {key} is no argument of InvokeEndpoint: "
+                    "leave it out, or write split_input_and_parameters: no"
+                )
+            arguments[name] = str(value)
+        as_json = arguments["content-type"].startswith(JSON)
+        body = (json.dumps(prompt) if as_json else prompt).encode()
+        return aws_request(url, body, arguments, self.headers, self.signing, self.api_key)
+
+    def decode(self, response: HttpResponse) -> Completion:
+        if response.status != 200:
+            return aws_error(response)
+        answer = Answer(is_event_stream(response))
+        marked = Marked(answer, self.start_token, self.stop_token)
+        try:
+            if answer.streamed:
+                _read_stream(response, marked)
+            elif response.complete:
+                _read_whole(response.body, marked)
+        except (ValueError, RecursionError) as error:
+            answer.fail("decode", f"the body is not what a container answers: {error}")
+        return answer.completion(response, REQUEST_ID_HEADER)
+
+
+def _read_whole(body: bytes, marked: Marked) -> None:
+    marked.answer.done = True
+    try:
+        said = json.loads(body)
+    except ValueError:
+        if body.lstrip()[:1] in (b"{", b"["):
+            raise
+        said = body.decode()  # a container may answer in plain text
+    while isinstance(said, list) and said and not _is_vector(said):
+        said = said[0]
+    take(said, len(body), marked)
+
+
+def _is_vector(value: list[Any]) -> bool:
+    return all(isinstance(one, int | float) for one in value[:2])
+
+
+def _read_stream(response: HttpResponse, marked: Marked) -> None:
+    """Put the parts together and read what the container sent; a line's time is that of the part that ended it."""
+    inner_ends: list[int] = []
+    outer_ends: list[int] = []
+    parts: list[bytes] = []
+    failure = None
+    for message in messages(response.body):
+        failure = message.error
+        if failure is not None:
+            break
+        parts.append(message.payload)
+        inner_ends.append((inner_ends[-1] if inner_ends else 0) + len(message.payload))
+        outer_ends.append(message.end_offset)
+    body = b"".join(parts)
+    consumed = outer_ends[-1] if outer_ends else 0
+    whole = response.complete and failure is None and consumed == len(response.body)
+    answer = marked.answer
+    for end, data in _lines(body, whole):
+        while body[end - 1 : end].isspace():  # it could be read before the line break behind it was there
+            end -= 1
+        if data == b"[DONE]":
+            answer.done = True
+            break
+        take(json.loads(data), outer_ends[bisect_left(inner_ends, end)], marked)
+        if answer.error is not None:
+            break
+    answer.done = answer.done or whole
+    if failure is not None:
+        answer.fail(*failure)
+
+
+def _lines(body: bytes, whole: bool) -> Iterator[tuple[int, bytes]]:
+    """The messages of a container's stream: server-sent events, or an object a line."""
+    beginning = body.lstrip()[:5]
+    if beginning.startswith((b"data:", b":", b"event", b"id:", b"error")):
+        return sse_data(body)
+    return json_lines(body, complete=whole)

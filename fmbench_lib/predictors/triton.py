@@ -1,0 +1,90 @@
+"""Triton's generate extension: `/v2/models/<name>/generate` and `/generate_stream`.
+
+TensorRT-LLM with in-flight batching takes its parameters beside `text_input`; the vLLM backend, and DJL on Neuron, take
+them as JSON text in `sampling_parameters`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from fmbench_lib.predictors.answer import (
+    Answer,
+    content_type,
+    count,
+    decoded,
+    json_request,
+    message_of,
+    read_messages,
+    text,
+)
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.streams import sse_data
+
+Form = Literal["beside", "sampling_parameters"]
+
+_TENSORS = (
+    "exclude_input_in_output",
+    "return_finish_reason",
+    "return_num_input_tokens",
+    "return_num_output_tokens",
+)
+"""What vLLM's backend takes beside `sampling_parameters`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TritonPredictor:
+    """Codec for one model's address, which may be spelt with either ending; `form` is where its parameters go."""
+
+    url: str
+    form: Form = "beside"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    stream: bool = True
+    api_key: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def echoes_prompt(self) -> bool:
+        """Whether answers may begin with the prompt: a model's own settings decide it."""
+        return True
+
+    def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        limit = {} if max_tokens is None else {"max_tokens": max_tokens}
+        parameters = {**self.parameters, **limit}
+        body: dict[str, Any] = {"text_input": prompt}
+        if self.form == "sampling_parameters":
+            body |= {name: parameters.pop(name) for name in _TENSORS if name in parameters}
+            body["sampling_parameters"] = json.dumps(parameters)
+        else:
+            body |= parameters
+        body |= {"stream": True} if self.stream else {}
+        parts = urlsplit(self.url)
+        path = parts.path.rstrip("/").removesuffix("_stream") + ("_stream" if self.stream else "")
+        accept = "text/event-stream" if self.stream else "application/json"
+        return json_request(urlunsplit(parts._replace(path=path)), body, self.headers, self.api_key, accept)
+
+    def decode(self, response: HttpResponse) -> Completion:
+        return decoded(response, content_type(response).startswith("text/event-stream"), _read)
+
+
+def _read(response: HttpResponse, answer: Answer) -> None:
+    read_messages(response, answer, sse_data(response.body), _take, needed="text_output")
+    if answer.streamed:  # it says nothing of its end: that its framing was complete is all there is
+        answer.done = response.complete
+
+
+def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
+    if message.get("error") is not None:
+        answer.fail("endpoint", message_of(message["error"]))
+        return
+    answer.response_id = answer.response_id or text(message.get("id")) or None
+    answer.say(message.get("text_output"), end_offset)
+    answer.finish_reason = text(message.get("finish_reason")) or answer.finish_reason
+    answer.prompt_tokens = count(message.get("num_input_tokens")) or answer.prompt_tokens
+    made = count(message.get("num_output_tokens"))  # those of this message alone
+    if made is not None:
+        answer.completion_tokens = made + (answer.completion_tokens or 0)

@@ -1,0 +1,290 @@
+"""What SageMaker and Bedrock are asked, in every form, and what it is to be signed for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fmbench_lib.aws import Signing
+from fmbench_lib.config import Experiment
+from fmbench_lib.errors import InputError
+from fmbench_lib.load.plan import write_requests
+from fmbench_lib.predictors import predictor_for
+from fmbench_lib.predictors.base import HttpRequest
+from fmbench_lib.predictors.bedrock import ConversePredictor
+from fmbench_lib.predictors.bedrock_invoke import InvokeModelPredictor
+from fmbench_lib.predictors.sagemaker import SageMakerPredictor
+
+MakeExperiment = Callable[..., Experiment]
+
+SAGEMAKER = "https://runtime.sagemaker.eu-west-1.amazonaws.com/endpoints/mine/invocations"
+MODEL = "https://bedrock-runtime.us-east-1.amazonaws.com/model/"
+CLAUDE = MODEL + "anthropic.claude-3-haiku-20240307-v1%3A0"
+PNG = "iVBORw0KGgo="
+PICTURE = f"What is this? data:image/png;base64,{PNG} Be brief."
+PARAMETERS = {"temperature": 0.5, "max_tokens": 9, "top_p": 0.9}
+
+pytestmark = pytest.mark.usefixtures("aws_environment")
+
+
+def body(request: HttpRequest) -> Any:
+    return json.loads(request.body)
+
+
+def wire(request: HttpRequest, folder: Path) -> bytes:
+    file = BytesIO()
+    write_requests(file, folder / "index", [request])
+    return file.getvalue()
+
+
+class TestOnTheWire:
+    """Whole requests, but for what is added when they are sent: Host, the id, the signature."""
+
+    def test_converse(self, tmp_path: Path) -> None:
+        codec = ConversePredictor(CLAUDE, {"max_tokens": 9}, signing=Signing("bedrock", "us-east-1"))
+        assert wire(codec.encode("Wie?’"), tmp_path) == (
+            b"POST /model/anthropic.claude-3-haiku-20240307-v1%3A0/converse-stream HTTP/1.1\r\n"
+            b"content-type: application/json\r\naccept: application/vnd.amazon.eventstream\r\n"
+            b"x-amz-content-sha256: d2cf87d3905c3fcf7d1d6343496db6e11f541edb3e790c8e14395a7404854646\r\n"
+            b"accept-encoding: identity\r\ncontent-length: 106\r\n\r\n"
+            b'{"messages": [{"role": "user", "content": [{"text": "Wie?\\u2019"}]}], "inferenceConfig": '
+            b'{"maxTokens": 9}}'
+        )
+
+    def test_sagemaker(self, tmp_path: Path) -> None:
+        codec = SageMakerPredictor(SAGEMAKER, {"max_new_tokens": 9}, headers={"X-Team": "a"})
+        assert wire(codec.encode("Wie?’"), tmp_path) == (
+            b"POST /endpoints/mine/invocations-response-stream HTTP/1.1\r\n"
+            b"content-type: application/json\r\naccept: application/vnd.amazon.eventstream\r\n"
+            b"x-amzn-sagemaker-accept: application/json\r\nx-team: a\r\n"
+            b"accept-encoding: identity\r\ncontent-length: 77\r\n\r\n"
+            b'{"inputs": "Wie?\\u2019", "parameters": {"max_new_tokens": 9}, "stream": true}'
+        )
+
+    def test_invoke_model(self, tmp_path: Path) -> None:
+        codec = InvokeModelPredictor(MODEL + "meta.llama3-8b-instruct-v1%3A0", api_key="k", signing=None)
+        assert wire(codec.encode("Wie?’", 9), tmp_path) == (
+            b"POST /model/meta.llama3-8b-instruct-v1%3A0/invoke-with-response-stream HTTP/1.1\r\n"
+            b"content-type: application/json\r\naccept: application/vnd.amazon.eventstream\r\n"
+            b"x-amzn-bedrock-accept: application/json\r\nauthorization: Bearer k\r\n"
+            b"accept-encoding: identity\r\ncontent-length: 42\r\n\r\n"
+            b'{"prompt": "Wie?\\u2019", "max_gen_len": 9}'
+        )
+        whole = InvokeModelPredictor(MODEL + "meta.llama3-8b-instruct-v1%3A0", stream=False).encode("x")
+        assert dict(whole.headers) == {"content-type": "application/json", "accept": "application/json"}
+
+
+class TestConverse:
+    def test_the_usual_parameters_have_a_place_and_others_go_to_the_model(self) -> None:
+        parameters = {**PARAMETERS, "stop": "END", "top_k": 5, "system": [{"text": "s"}], "caching": False}
+        assert body(ConversePredictor(CLAUDE, parameters).encode("hi")) == {
+            "messages": [{"role": "user", "content": [{"text": "hi"}]}],
+            "inferenceConfig": {"temperature": 0.5, "maxTokens": 9, "topP": 0.9, "stopSequences": ["END"]},
+            "additionalModelRequestFields": {"top_k": 5},
+            "system": [{"text": "s"}],
+        }
+
+    def test_a_request_of_its_own_length(self) -> None:
+        assert body(ConversePredictor(CLAUDE, PARAMETERS).encode("hi", 3))["inferenceConfig"]["maxTokens"] == 3
+        assert body(ConversePredictor(CLAUDE).encode("hi", 3))["inferenceConfig"] == {"maxTokens": 3}
+
+    def test_the_operation_follows_from_streaming(self) -> None:
+        assert ConversePredictor(CLAUDE).encode("x").url == CLAUDE + "/converse-stream"
+        assert ConversePredictor(CLAUDE, stream=False).encode("x").url == CLAUDE + "/converse"
+
+    def test_an_image_stands_where_its_data_url_stood(self) -> None:
+        assert body(ConversePredictor(CLAUDE).encode(PICTURE))["messages"][0]["content"] == [
+            {"text": "What is this? "},
+            {"image": {"format": "png", "source": {"bytes": PNG}}},
+            {"text": " Be brief."},
+        ]
+
+
+def user(content: Any) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": content}]
+
+
+FAMILIES: list[tuple[str, dict[str, Any]]] = [
+    (
+        "eu.anthropic.claude-3-5-sonnet-20240620-v1:0",
+        {
+            "anthropic_version": "bedrock-2023-05-31",
+            "max_tokens": 9,
+            "messages": user([{"type": "text", "text": "hi"}]),
+            "temperature": 0.5,
+            "top_p": 0.9,
+        },
+    ),
+    ("us.meta.llama3-3-70b-instruct-v1:0", {"prompt": "hi", "max_gen_len": 9, "temperature": 0.5, "top_p": 0.9}),
+    (
+        "mistral.mixtral-8x7b-instruct-v0:1",
+        {"prompt": "<s>[INST] hi [/INST]", "max_tokens": 9, "temperature": 0.5, "top_p": 0.9},
+    ),
+    ("mistral.mistral-large-2407-v1:0", {"messages": user("hi"), "max_tokens": 9, "temperature": 0.5, "top_p": 0.9}),
+    ("cohere.command-text-v14", {"prompt": "hi", "max_tokens": 9, "temperature": 0.5, "p": 0.9}),
+    ("cohere.command-r-plus-v1:0", {"message": "hi", "max_tokens": 9, "temperature": 0.5, "p": 0.9}),
+    ("ai21.j2-mid-v1", {"prompt": "hi", "maxTokens": 9, "temperature": 0.5, "topP": 0.9}),
+    ("ai21.jamba-1-5-large-v1:0", {"messages": user("hi"), "max_tokens": 9, "temperature": 0.5, "top_p": 0.9}),
+    (
+        "amazon.titan-text-premier-v1:0",
+        {"inputText": "hi", "textGenerationConfig": {"maxTokenCount": 9, "temperature": 0.5, "topP": 0.9}},
+    ),
+    (
+        "us.amazon.nova-pro-v1:0",
+        {
+            "schemaVersion": "messages-v1",
+            "messages": user([{"text": "hi"}]),
+            "inferenceConfig": {"maxTokens": 9, "temperature": 0.5, "topP": 0.9},
+        },
+    ),
+    (
+        "arn:aws:bedrock:us-west-2::foundation-model/meta.llama3-8b-instruct-v1:0",
+        {"prompt": "hi", "max_gen_len": 9, "temperature": 0.5, "top_p": 0.9},
+    ),
+]
+
+
+class TestInvokeModel:
+    @pytest.mark.parametrize(("model", "expected"), FAMILIES, ids=[model for model, _ in FAMILIES])
+    def test_each_family_is_asked_in_its_own_form(self, model: str, expected: dict[str, Any]) -> None:
+        codec = InvokeModelPredictor(MODEL + model.replace(":", "%3A").replace("/", "%2F"), parameters=PARAMETERS)
+        assert body(codec.encode("hi")) == expected
+        limited = body(codec.encode("hi", 3))
+        assert "9" not in json.dumps(limited).replace("0.9", "")
+
+    def test_the_model_behind_an_arn_tells_the_form(self) -> None:
+        arn = MODEL + "arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Aprovisioned-model%2Fabc"
+        request = InvokeModelPredictor(arn, "anthropic.claude-v2", stream=False).encode("hi")
+        assert request.url == arn + "/invoke"
+        assert "anthropic_version" in body(request)
+        with pytest.raises(InputError, match=r"provisioned-model/abc cannot be told from its id: write protocol: bed"):
+            InvokeModelPredictor(arn).encode("hi")
+
+    def test_a_prompt_that_is_marked_up_already_stays_as_it_is(self) -> None:
+        codec = InvokeModelPredictor(MODEL + "mistral.mistral-7b-instruct-v0%3A2")
+        assert body(codec.encode("<s>[INST] hi [/INST]"))["prompt"] == "<s>[INST] hi [/INST]"
+
+    def test_nova_has_places_of_its_own(self) -> None:
+        parameters = {"system": [{"text": "s"}], "inferenceConfig": {"topK": 5}, "temperature": 0}
+        asked = body(InvokeModelPredictor(MODEL + "amazon.nova-lite-v1%3A0", parameters=parameters).encode("hi"))
+        assert asked["system"] == [{"text": "s"}]
+        assert asked["inferenceConfig"] == {"topK": 5, "temperature": 0}
+
+    def test_images(self) -> None:
+        asked = body(InvokeModelPredictor(CLAUDE).encode(PICTURE))
+        assert asked["messages"][0]["content"][1] == {
+            "type": "image",
+            "source": {"type": "base64", "media_type": "image/png", "data": PNG},
+        }
+        asked = body(InvokeModelPredictor(MODEL + "us.meta.llama3-2-11b-instruct-v1%3A0").encode(PICTURE))
+        assert asked == {"prompt": "What is this? <|image|> Be brief.", "images": [PNG]}
+        asked = body(InvokeModelPredictor(MODEL + "mistral.pixtral-large-2502-v1%3A0").encode(PICTURE))
+        assert asked["messages"][0]["content"][1] == {
+            "type": "image_url",
+            "image_url": {"url": f"data:image/png;base64,{PNG}"},
+        }
+
+    def test_embeddings(self) -> None:
+        titan = InvokeModelPredictor(MODEL + "amazon.titan-embed-text-v2%3A0", stream=False)
+        assert body(titan.encode("hi")) == {"inputText": "hi"}
+        cohere = InvokeModelPredictor(MODEL + "cohere.embed-english-v3", stream=False)
+        assert body(cohere.encode("hi")) == {"texts": ["hi"], "input_type": "search_document"}
+
+
+class TestSageMaker:
+    def test_inputs_and_parameters(self) -> None:
+        parameters = {"max_new_tokens": 9, "stream": False}
+        whole = SageMakerPredictor(SAGEMAKER, parameters, stream=False).encode("hi")
+        assert (whole.url, body(whole)) == (SAGEMAKER, {"inputs": "hi", "parameters": {"max_new_tokens": 9}})
+        limited = SageMakerPredictor(SAGEMAKER + "-response-stream", parameters).encode("hi", 3)
+        assert limited.url == SAGEMAKER + "-response-stream"
+        assert body(limited) == {"inputs": "hi", "parameters": {"max_new_tokens": 3}, "stream": True}
+
+    def test_messages(self) -> None:
+        codec = SageMakerPredictor(SAGEMAKER, PARAMETERS, form="messages")
+        assert body(codec.encode("hi", 3)) == {
+            "messages": user("hi"),
+            "temperature": 0.5,
+            "max_tokens": 3,
+            "top_p": 0.9,
+            "stream": True,
+        }
+        assert body(codec.encode(PICTURE))["messages"][0]["content"][1]["type"] == "image_url"
+
+    def test_embeddings(self) -> None:
+        codec = SageMakerPredictor(SAGEMAKER, {"mode": "embedding"}, stream=False, form="text_inputs")
+        assert body(codec.encode("hi")) == {"text_inputs": "hi", "mode": "embedding"}
+
+    def test_a_split_request_is_the_prompt_alone(self) -> None:
+        arguments = {"ContentType": "application/x-text", "Accept": "application/json", "custom_attributes": "a=b"}
+        request = SageMakerPredictor(SAGEMAKER, arguments, stream=False, form="split").encode("Wie?’")
+        assert request.body == "Wie?’".encode()
+        assert dict(request.headers) == {
+            "content-type": "application/x-text",
+            "accept": "application/json",
+            "x-amzn-sagemaker-custom-attributes": "a=b",
+        }
+        streamed = SageMakerPredictor(SAGEMAKER, {"Accept": "text/plain"}, form="split").encode("hi")
+        assert dict(streamed.headers) == {
+            "content-type": "application/x-text",
+            "accept": "application/vnd.amazon.eventstream",
+            "x-amzn-sagemaker-accept": "text/plain",
+        }
+        as_json = SageMakerPredictor(SAGEMAKER, {"ContentType": "application/json"}, form="split").encode("hi")
+        assert as_json.body == b'"hi"'
+        with pytest.raises(InputError, match="temperature is no argument of InvokeEndpoint"):
+            SageMakerPredictor(SAGEMAKER, {"temperature": 1}, form="split").encode("hi")
+
+
+class TestFromAnExperiment:
+    def test_what_is_signed_for(self, experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch) -> None:
+        mine = experiment(protocol="sagemaker", region="ap-south-1")
+        assert predictor_for(mine, SAGEMAKER, None).encode("x").signing == Signing("sagemaker", "eu-west-1")
+        emulated = "http://127.0.0.1:1/model/meta.llama3-8b-instruct-v1%3A0"
+        here = experiment(protocol="bedrock", region="ap-south-1")
+        assert predictor_for(here, emulated, None).encode("x").signing == Signing("bedrock", "ap-south-1")
+        monkeypatch.setenv("AWS_REGION", "eu-north-1")
+        anywhere = predictor_for(experiment(protocol="bedrock_invoke"), emulated, None)
+        assert anywhere.encode("x").signing == Signing("bedrock", "eu-north-1")
+        assert predictor_for(experiment(), "http://h/v1/completions", None).encode("x").signing is None
+
+    def test_without_a_region_nothing_can_be_signed(self, experiment: MakeExperiment) -> None:
+        with pytest.raises(InputError, match="mine: the region to sign requests for is not known: write region"):
+            predictor_for(experiment(protocol="bedrock"), "http://127.0.0.1:1/model/x", None)
+
+    def test_a_key_takes_the_signatures_place(
+        self, experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "a-key")
+        codec = predictor_for(experiment(protocol="bedrock", api_key_env="AWS_BEARER_TOKEN_BEDROCK"), CLAUDE, None)
+        request = codec.encode("x")
+        assert (request.signing, dict(request.headers)["authorization"]) == (None, "Bearer a-key")
+        assert "a-key" not in repr(codec)
+
+    @pytest.mark.parametrize(
+        ("settings", "form"),
+        [
+            ({}, "inputs"),
+            ({"use_messages_api_format": True}, "messages"),
+            ({"inference_spec": {"container_type": "huggingface"}}, "text_inputs"),
+            ({"inference_spec": {"parameters": {"mode": "embedding"}}}, "text_inputs"),
+            ({"inference_spec": {"split_input_and_parameters": True}}, "split"),
+        ],
+    )
+    def test_the_form_follows_from_the_config(
+        self, experiment: MakeExperiment, settings: dict[str, Any], form: str
+    ) -> None:
+        codec = predictor_for(experiment(protocol="sagemaker", **settings), SAGEMAKER, None)
+        assert isinstance(codec, SageMakerPredictor)
+        assert codec.form == form
+
+    def test_embeddings_are_asked_of_invoke_model(self, experiment: MakeExperiment) -> None:
+        spec = {"stream": True}
+        url = MODEL + "amazon.titan-embed-text-v2%3A0"
+        codec = predictor_for(experiment(protocol="bedrock", inference_spec=spec), url, None)
+        assert codec.encode("hi").url == url + "/invoke"
