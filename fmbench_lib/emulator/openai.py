@@ -8,7 +8,8 @@ from typing import Any
 
 from fmbench_lib.emulator.behaviour import Ask, Behaviour, Plan
 from fmbench_lib.emulator.framing import Request, whole
-from fmbench_lib.emulator.openai_answer import CREATED, OpenAIAnswer, Template, dump, error_object, render_template
+from fmbench_lib.emulator.messages import JSON, dump
+from fmbench_lib.emulator.openai_answer import CREATED, OpenAIAnswer, Template, error_object, render_template
 from fmbench_lib.emulator.wire import Framing
 from fmbench_lib.errors import ProtocolError
 
@@ -54,13 +55,13 @@ class OpenAI:
         return OpenAIAnswer(ask, plan, framing, template)
 
     def refusal(self, status: int, message: str, headers: dict[str, str]) -> bytes:
-        return whole(status, "application/json", dump(error_object(message, status)), headers)
+        return whole(status, JSON, dump(error_object(message, status)), headers)
 
     def other(self, request: Request) -> bytes | None:
         if request.path != "/v1/models":
             return None
         model = {"id": self.behaviour.model, "object": "model", "created": CREATED, "owned_by": "fmbench"}
-        return whole(200, "application/json", dump({"object": "list", "data": [model]}))
+        return whole(200, JSON, dump({"object": "list", "data": [model]}))
 
 
 def _chat_text(messages: list[dict[str, Any]]) -> str:

@@ -6,27 +6,19 @@ is rendered once: sending an event must cost little more than the system call.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from fmbench_lib.emulator.behaviour import Ask, Plan
-from fmbench_lib.emulator.framing import LAST_CHUNK, chunk, head
+from fmbench_lib.emulator.content import WORDS, special_texts, words_from
+from fmbench_lib.emulator.framing import LAST_CHUNK, head
+from fmbench_lib.emulator.messages import FAILED, SSE, dump, framed, sse, stream_head
 from fmbench_lib.emulator.wire import Framing
 
 CREATED = 1_700_000_000
 _ID_PLACE = "0" * 16
 _REQUEST_ID_PLACE = "<request id>"
 _DONE = b"data: [DONE]\n\n"
-_FAILED = "the emulated server failed, as it was asked to"
-_TEXT = (
-    "the of and to in is that for it as was with be by on not he his but at are this have from or had an they "
-    "which one you were her all she there would their we him been has when who will more no if out so said what "
-    "up its about into than them can only other naïve 東京 größe 🙂"
-)
-WORDS: tuple[str, ...] = tuple(f" {word}" for word in _TEXT.split())
-"""What answers are made of: each is one token by the emulator's count, a few are outside ASCII, as in real ones."""
-
 Around = tuple[bytes, bytes]
 """What stands before and after the one thing that varies."""
 
@@ -47,7 +39,7 @@ def render_template(ask: Ask, tokens_per_event: int, framing: Framing) -> Templa
     """What all answers to requests like this one have in common."""
 
     def around(value: dict[str, Any]) -> Around:
-        before, _, after = _framed(sse(value), framing).partition(_ID_PLACE.encode())
+        before, _, after = framed(sse(value), framing).partition(_ID_PLACE.encode())
         return before, after
 
     def events(kind: str) -> tuple[Around, ...]:
@@ -79,7 +71,7 @@ class OpenAIAnswer:
         self._id = b"%016x" % plan.salt
         self._salt = plan.salt % len(WORDS)
         self._reasoning_events = plan.reasoning_events
-        self._special = _special_texts(plan, self._salt)
+        self._special = special_texts(plan, self._salt)
 
     def head(self, content_length: int | None = None) -> bytes:
         if content_length is not None:
@@ -103,7 +95,7 @@ class OpenAIAnswer:
         return self._frame(b'data: {"id":"' + self._id + b'","choices":[{"index":0,"delta":{"content":\n\n')
 
     def error_event(self) -> bytes:
-        return self._frame(sse(error_object(_FAILED, 500)))
+        return self._frame(sse(error_object(FAILED, 500)))
 
     def tail(self) -> bytes:
         finish = self._identified(self._template.finish[self._plan.finish_reason])
@@ -125,7 +117,7 @@ class OpenAIAnswer:
         return self._body("", "", 0)
 
     def error_body(self) -> bytes:
-        return dump(error_object(_FAILED, 500))
+        return dump(error_object(FAILED, 500))
 
     def whole(self, body: bytes, length_offset: int = 0) -> bytes:
         headers = {"Content-Type": "application/json", "x-request-id": self._plan.request_id}
@@ -136,7 +128,7 @@ class OpenAIAnswer:
         return before + self._id + after if before else b""
 
     def _frame(self, data: bytes) -> bytes:
-        return _framed(data, self._framing)
+        return framed(data, self._framing)
 
     def _text(self, index: int) -> str:
         if index in self._special:
@@ -169,39 +161,14 @@ class OpenAIAnswer:
         }
 
 
-def words_from(first: int, count: int) -> str:
-    """So many words, from this one on and round again."""
-    return "".join(WORDS[(first + place) % len(WORDS)] for place in range(count))
-
-
 def error_object(message: str, status: int) -> dict[str, Any]:
     """An error as OpenAI's protocol says it."""
     kind = {429: "rate_limit_error", 400: "invalid_request_error", 404: "not_found_error"}.get(status, "server_error")
     return {"error": {"message": message, "type": kind, "param": None, "code": status}}
 
 
-def dump(value: Any) -> bytes:
-    """Compact JSON in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def sse(value: Any) -> bytes:
-    """A server-sent event."""
-    return b"data: " + dump(value) + b"\n\n"
-
-
-def _framed(data: bytes, framing: Framing) -> bytes:
-    return chunk(data) if framing == "chunked" else data
-
-
 def _head(request_id: str, framing: Framing, content_length: int = 0) -> bytes:
-    end = {
-        "chunked": ("Transfer-Encoding", "chunked"),
-        "close": ("Connection", "close"),
-        "length": ("Content-Length", str(content_length)),
-    }
-    headers = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
-    return head(200, {**headers, "x-request-id": request_id, end[framing][0]: end[framing][1]})
+    return stream_head(SSE, request_id, framing, content_length)
 
 
 def _event_object(ask: Ask, answer_id: str, delta: dict[str, str], finish_reason: str | None = None) -> dict[str, Any]:
@@ -213,18 +180,3 @@ def _event_object(ask: Ask, answer_id: str, delta: dict[str, str], finish_reason
         made = {"id": "cmpl-" + answer_id, "object": "text_completion"}
         choice["text"] = delta.get("content", "")
     return {**made, "created": CREATED, "model": ask.model, "choices": [{**choice, "finish_reason": finish_reason}]}
-
-
-def _special_texts(plan: Plan, salt: int) -> dict[int, str]:
-    """Texts of the events that are no run of `tokens_per_event` words: the echo, and the last of each kind."""
-    texts: dict[int, str] = {}
-    size = plan.tokens_per_event
-    for end, tokens in (
-        (plan.reasoning_events, plan.reasoning_tokens),
-        (plan.events, plan.tokens - plan.reasoning_tokens),
-    ):
-        if tokens % size:
-            texts[end - 1] = words_from((salt + end - 1) % len(WORDS), tokens % size)
-    if plan.echo is not None and plan.events > plan.reasoning_events:
-        texts[plan.reasoning_events] = plan.echo
-    return texts

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
-import resource
 import ssl
 import sys
 from collections.abc import Sequence
@@ -13,14 +10,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from fmbench_lib.claims import allow_many_sockets, claim_priority
 from fmbench_lib.emulator.behaviour import Behaviour
 from fmbench_lib.emulator.distributions import parse_distribution
 from fmbench_lib.emulator.faults import parse_fault_rule
 from fmbench_lib.emulator.server import Server
 from fmbench_lib.emulator.wires import make_wires
 from fmbench_lib.errors import InputError
-
-_NICENESS = -10
 
 _DISTRIBUTIONS = {
     "ttft": "time to the first token, s: NUMBER, constant:MEAN, normal:MEAN,DEVIATION, lognormal:MEAN,DEVIATION "
@@ -56,7 +52,8 @@ _CHOICES = {
 def build_parser(prog: str = "fmbench emulate") -> argparse.ArgumentParser:
     """The options; their defaults are those of `Behaviour`."""
     parser = argparse.ArgumentParser(
-        prog=prog, description="An endpoint of known behaviour that speaks the OpenAI protocol and keeps a ledger."
+        prog=prog,
+        description="An endpoint of known behaviour; it speaks every protocol, each at its paths, and keeps a ledger.",
     )
     default = Behaviour()
     for name, meaning in _DISTRIBUTIONS.items():
@@ -122,26 +119,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     host, port = server.address
-    _allow_many_connections()
-    _claim_priority()
+    allow_many_sockets()
+    claim_priority()
     server.heed_signals()
     print(f"listening on {'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
     if arguments.until_stdin_closes:
         server.watch_end_of(sys.stdin.fileno())
     server.run()
     return 0
-
-
-def _allow_many_connections() -> None:
-    """Each connection is a descriptor, and the usual limit of 1024 is less than what is measured."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _claim_priority() -> None:
-    """Where we may: an answer that is late since something else was running is not the behaviour that was asked for."""
-    with contextlib.suppress(OSError):
-        os.nice(_NICENESS)
 
 
 def _tls_context(certfile: Path | None, keyfile: Path | None) -> ssl.SSLContext | None:

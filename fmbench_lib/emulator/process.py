@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
+from fmbench_lib.emulator.aws_signature import ACCESS_KEY, SECRET_KEY
 from fmbench_lib.emulator.behaviour import Behaviour
 from fmbench_lib.emulator.ledger import LedgerEntry, decode_entries
 from fmbench_lib.emulator.options import behaviour_arguments
@@ -43,6 +44,16 @@ class Emulator:
     def url(self) -> str:
         """Where it answers chats: the address to give as `ep_name`."""
         return self.base_url + "/v1/chat/completions"
+
+    @property
+    def aws_environment(self) -> dict[str, str]:
+        """The environment in which clients of SageMaker's and Bedrock's runtime come here, with keys it knows."""
+        return {
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": self.base_url,
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.base_url,
+        }
 
     def ledger(self) -> list[LedgerEntry]:
         """What it did up to now: the requests that have ended, in the order of their ends, then those still open."""

@@ -23,7 +23,7 @@ from fmbench_lib.emulator.loop import Loop, Stream
 from fmbench_lib.emulator.pages import Counters, ledger_script
 from fmbench_lib.emulator.script import Ending, Scene, Script
 from fmbench_lib.emulator.slots import Slots
-from fmbench_lib.emulator.wire import Wire
+from fmbench_lib.emulator.wire import RefusedError, Wire
 from fmbench_lib.errors import DataError, InputError, ProtocolError
 
 _NS = 1_000_000_000
@@ -198,6 +198,10 @@ class Server:
         try:
             ask = wire.read(request)
             asked = asked_fault(request.headers, ask.prompt)
+        except RefusedError as error:
+            refusal = wire.refusal(error.status, str(error), error.headers)
+            self._say(connection, Script(error.status, refusal, iter(())), request.keep_alive)
+            return
         except (ProtocolError, InputError) as error:
             self._say(connection, Script(400, wire.refusal(400, str(error), {}), iter(())), request.keep_alive)
             return

@@ -9,9 +9,19 @@ from typing import Literal, Protocol
 
 from fmbench_lib.emulator.behaviour import Ask, Plan
 from fmbench_lib.emulator.framing import Request
+from fmbench_lib.errors import ProtocolError
 
 Framing = Literal["chunked", "close", "length"]
 """How a client can see where a stream ends: chunked coding, end of the connection, or a Content-Length."""
+
+
+class RefusedError(ProtocolError):
+    """A request that is refused, by a status of its own and with these headers."""
+
+    def __init__(self, status: int, message: str, headers: dict[str, str]) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
 
 
 class Answer(Protocol):
@@ -70,7 +80,7 @@ class Wire(Protocol):
         ...
 
     def read(self, request: Request) -> Ask:
-        """What is asked for; raises ProtocolError when the body is not the protocol's."""
+        """What is asked for; raises ProtocolError when the body is not the protocol's, or RefusedError."""
         ...
 
     def answer(self, ask: Ask, plan: Plan, framing: Framing) -> Answer:

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fmbench_lib.emulator.bedrock import Bedrock
 from fmbench_lib.emulator.behaviour import Behaviour
+from fmbench_lib.emulator.embeddings import Embeddings
+from fmbench_lib.emulator.generate import Generate
+from fmbench_lib.emulator.llama_cpp import LlamaCpp
+from fmbench_lib.emulator.ollama import Ollama
 from fmbench_lib.emulator.openai import OpenAI
+from fmbench_lib.emulator.rest import CustomRest, RayServe
+from fmbench_lib.emulator.sagemaker import SageMaker
+from fmbench_lib.emulator.triton import Triton
 from fmbench_lib.emulator.wire import Wire
 
 WIRES: dict[str, Callable[[Behaviour], Wire]] = {
     "openai": OpenAI,
+    "embeddings": Embeddings,
+    "generate": Generate,
+    "triton": Triton,
+    "ollama": Ollama,
+    "llama_cpp": LlamaCpp,
+    "ray_serve": RayServe,
+    "custom_rest": CustomRest,
+    "sagemaker": SageMaker,
+    "bedrock": Bedrock,
 }
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,17 @@ def test_its_ledger_file_outlives_it(connect: Callable[..., Any], tmp_path: Path
             client.ask(request_id="never", fault="stall")
     assert list(read_ledger(path))[:5] == seen
     assert [(entry.request_id, entry.outcome) for entry in read_ledger(path)][5:] == [("never", "hung")]
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not Path("/proc/self/autogroup").exists(),
+    reason="needs the right to go before others, and a Linux that weighs sessions against each other",
+)
+def test_its_whole_session_goes_before_others_not_only_its_process() -> None:
+    with launch(FAST) as emulator:
+        process = emulator.process.pid
+        assert os.getpriority(os.PRIO_PROCESS, process) == -10
+        assert Path(f"/proc/{process}/autogroup").read_text().split()[1:] == ["nice", "-10"]
 
 
 def test_why_it_did_not_start_is_said() -> None:
