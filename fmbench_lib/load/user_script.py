@@ -1,0 +1,99 @@
+"""A script of the user's own that a level is sent through, and what it returns in the form that workers spool."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import IO, Any
+
+from fmbench_lib.predictors.user_script import FIRST_TOKEN
+
+Predict = Callable[[Mapping[str, Any]], Any]
+
+_RETURNED = ("response_json", "prompt_tokens", "completion_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class UserScript:
+    """The file, and what its `create_predictor` is given: the endpoint's name, the inference spec, the experiment."""
+
+    path: str
+    endpoint: str
+    inference_spec: Mapping[str, Any] = field(repr=False)
+    experiment: Mapping[str, Any] = field(repr=False)
+
+    def append_to(self, file: IO[bytes]) -> tuple[int, int]:
+        """Write it behind the requests, in a file without a name as it may hold keys; returns offset and length."""
+        text = json.dumps(asdict(self)).encode()
+        offset = file.tell()
+        file.write(text)
+        file.flush()
+        return offset, len(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came of a call. `pieces` make an HTTP response; `first_token_s` is when, after the call began, the script
+    says that the first token came (then there are two pieces). `error` is the class of what only a client can tell, of
+    which there is no response."""
+
+    pieces: tuple[bytes, ...]
+    first_token_s: float | None = None
+    error: str | None = None
+    message: str = ""
+
+
+def answer_to(predict: Predict, payload: Mapping[str, Any]) -> Callable[[], Answered]:
+    """Call the script; what is returned puts its answer into form, which may be done after the clock was read."""
+    try:
+        response = predict(payload)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a script raises is an error of its request
+        failure = error  # the name is gone behind the block
+        return lambda: _failed(failure)
+    return lambda: _succeeded(response)
+
+
+def _succeeded(response: Any) -> Answered:
+    first = _part(response, "time_to_first_token")
+    body = json.dumps({name: _part(response, name) for name in _RETURNED}, default=_plain).encode()
+    if isinstance(first, int | float) and first > 0:
+        return Answered((_head(200, len(body) + len(FIRST_TOKEN)) + FIRST_TOKEN, body), float(first))
+    return Answered((_head(200, len(body)) + body,))
+
+
+def _part(response: Any, name: str) -> Any:
+    return response.get(name) if isinstance(response, Mapping) else getattr(response, name, None)
+
+
+def _failed(error: BaseException) -> Answered:
+    message = f"{type(error).__name__}: {error}"[:500]
+    status = _status(error)
+    body = json.dumps({"error": {"message": message}}).encode()
+    if status is None and (isinstance(error, TimeoutError) or "timeout" in type(error).__name__.lower()):
+        return Answered((), error="timeout", message=message)
+    if status is None and isinstance(error, ConnectionError):
+        return Answered((), error="connect", message=message)
+    return Answered((_head(status or 200, len(body)) + body,))
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status that an error of the usual client libraries carries."""
+    response = getattr(error, "response", None)
+    if isinstance(response, Mapping):  # botocore
+        if "Throttl" in str(response.get("Error", {}).get("Code", "")):
+            return 429
+        found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    else:
+        found = getattr(response, "status_code", None) or getattr(error, "status_code", None)
+        found = found or getattr(error, "code", None)
+    return found if isinstance(found, int) and 400 <= found < 600 else None
+
+
+def _head(status: int, length: int) -> bytes:
+    return f"HTTP/1.1 {status} -\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n".encode()
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no form for: numbers of numpy, and anything else as its text."""
+    return value.item() if hasattr(value, "item") else str(value)
