@@ -6,6 +6,8 @@ offset that held when it was taken, so that neither slewing nor a step of the wa
 
 from __future__ import annotations
 
+import socket
+import sys
 import time
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -13,6 +15,10 @@ from dataclasses import dataclass
 
 # NTP slews by at most 0.5 ms/s; between samples half a second apart anything above is a step.
 STEP_NS = 1_000_000
+
+# Linux: software receive stamps, delivered with the data (see timestamping.txt of the kernel's documentation).
+_SO_TIMESTAMPING = 37
+_RX_SOFTWARE_STAMPS = (1 << 3) | (1 << 4)
 
 
 def sample(attempts: int = 5) -> tuple[int, int]:
@@ -70,3 +76,14 @@ class ClockPair:
     def to_unix(self, monotonic_ns: int) -> float:
         """Unix time in seconds by one offset throughout: differences stay those of the monotonic clock."""
         return (monotonic_ns + self.unix_offset_ns) / 1e9
+
+
+def ask_for_stamps(sock: socket.socket) -> bool:
+    """Ask the kernel to stamp what arrives; False where it has no such thing and the reading clock must do."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING, _RX_SOFTWARE_STAMPS)
+    except OSError:
+        return False
+    return True

@@ -23,6 +23,7 @@ from fmbench_lib.errors import WorkerError
 from fmbench_lib.load.children import how_it_ended, start_module
 from fmbench_lib.load.clocks import ClockPair
 from fmbench_lib.load.plan import Level, Order, addresses, write_order, write_requests
+from fmbench_lib.load.signing import Keys
 from fmbench_lib.load.stopping import Stop, Watch
 from fmbench_lib.load.worker import SHARED_BYTES
 from fmbench_lib.predictors.base import HttpRequest
@@ -105,7 +106,8 @@ def run_level(
     `on_progress` is told twice a second how far the level is. What it returns are the TTFTs (s) it has learnt of since,
     which only a codec can tell; they are asked for where `until` is about TTFT.
 
-    Raises WorkerError when a worker dies or cannot be started; whatever else goes wrong is in the exchanges.
+    Raises WorkerError when a worker dies or cannot be started, CredentialsError when requests are to be signed and the
+    keys for it are lost; whatever else goes wrong is in the exchanges.
     """
     folder = folder.resolve()
     level_id = uuid.uuid4().hex[:12]
@@ -127,21 +129,24 @@ def run_level(
     with ExitStack() as files:
         # Requests carry keys in their headers. A file without a name leaves none behind, whatever kills us.
         prompts = files.enter_context(tempfile.TemporaryFile(dir=folder))
-        write_requests(prompts, folder / "prompts.idx", requests)
+        keys = Keys(write_requests(prompts, folder / "prompts.idx", requests))
+        if level.script is not None:
+            plan["script"] = level.script.append_to(prompts)
         sequences = [files.enter_context(path.open("rb", buffering=0)) for path in order.files]
         try:
             for number, cap in enumerate(_shares(level.max_concurrency, count)):
                 sequence = sequences[number % len(sequences)]
                 slots = list(range(number, level.concurrency or 0, count))
-                mine = {**plan, "number": number, "slots": slots, "max_concurrency": cap}
+                mine = {**plan, **keys.settings, "number": number, "slots": slots, "max_concurrency": cap}
                 processes.append(
                     _start_worker(mine, folder, prompts_fd=prompts.fileno(), sequence_fd=sequence.fileno())
                 )
             _await_ready(processes)
+            _hand_out(keys, processes)
             begin = time.monotonic_ns() + _START_DELAY_NS
             for process in processes:
                 _tell(process, f"go {begin}\n")
-            stop = _await_end(processes, level, progress, on_progress)
+            stop = _await_end(processes, level, progress, on_progress, keys)
         finally:
             _end_processes(processes)
     return _level_run(level, level_id, order, processes, stop)
@@ -177,7 +182,13 @@ def _start_worker(plan: dict[str, Any], folder: Path, *, prompts_fd: int, sequen
     plan_path.write_text(json.dumps({**plan, **fds, "spool": str(spool)}))
     errors = folder / f"worker-{number}.stderr"
     with errors.open("wb") as stderr:
-        process = start_module("fmbench_lib.load.worker", str(plan_path), stderr=stderr, pass_fds=tuple(fds.values()))
+        process = start_module(
+            "fmbench_lib.load.script_worker" if "script" in plan else "fmbench_lib.load.worker",
+            str(plan_path),
+            stderr=stderr,
+            pass_fds=tuple(fds.values()),
+            start_new_session=True,
+        )
     assert process.stdin is not None
     assert process.stdout is not None
     return _Process(number, process, process.stdin, process.stdout, errors, spool)
@@ -191,6 +202,16 @@ def _tell(process: _Process, line: str) -> None:
         raise _death(process) from None
 
 
+def _hand_out(keys: Keys, processes: list[_Process]) -> None:
+    """Give the workers the keys to sign with, where they are to and the keys are new."""
+    line = keys.news()
+    if line is not None:
+        for process in processes:
+            with contextlib.suppress(OSError):  # whoever has ended needs none
+                process.stdin.write(line)
+                process.stdin.flush()
+
+
 def _await_ready(processes: list[_Process]) -> None:
     for _ in _messages(processes, _READY_SECONDS):
         if all(process.last.get("event") == "ready" for process in processes):
@@ -202,6 +223,7 @@ def _await_end(
     level: Level,
     progress: Progress,
     on_progress: Callable[[Progress], Iterable[float] | None],
+    keys: Keys,
 ) -> Stop | None:
     """Watch the workers until they have ended, and tell them to when the level may end sooner: then says why."""
     watch = Watch(level)
@@ -215,6 +237,7 @@ def _await_end(
         watch.learn(message.get("latencies", ()) if level.until and level.until.measure == "latency" else ())
         ttfts = on_progress(progress) or ()
         watch.learn(ttfts if level.until and level.until.measure == "TTFT" else ())
+        _hand_out(keys, processes)
         if all(process.end is not None for process in processes):
             return watch.stop
         if watch.stop is None and watch.look(time.monotonic() - progress.begun, progress) is not None:

@@ -6,6 +6,9 @@ from fmbench_lib.load import spool
 from fmbench_lib.load.http import ResponseEnd
 from fmbench_lib.load.targets import Target
 
+# A connection that was closed while idle says so within a round trip. Who closes later had the request.
+_STALE_CLOSE_NS = 1_000_000_000
+
 
 class Exchange:
     """One request under way. Times are monotonic nanoseconds; `error` is an error class or None.
@@ -74,6 +77,21 @@ class Exchange:
         self.kernel: list[bytes] = []
         self.pieces: list[bytes] = []
         self.response = ResponseEnd(self.pieces)
+
+    def met_closed_connection(self) -> bool:
+        """Whether the peer had closed the idle connection that this exchange was sent over.
+
+        Nothing of the request was received then, so sending it again is no second try of a failed request. It is
+        counted, and never done more than once.
+        """
+        return (
+            self.error == "truncated"
+            and self.reused
+            and not self.pieces
+            and not self.retried
+            and self.sent_ns is not None
+            and self.end_ns - self.sent_ns < _STALE_CLOSE_NS
+        )
 
     def packed(self) -> bytes:
         """As a spool holds it."""

@@ -14,14 +14,17 @@ from fmbench_lib.errors import WorkerError
 from fmbench_lib.load.decoding import Job, tables_of
 from fmbench_lib.load.engine import LevelRun, Progress, run_level
 from fmbench_lib.load.levels import LevelSpec
-from fmbench_lib.load.plan import Level
+from fmbench_lib.load.plan import Level, addresses
 from fmbench_lib.load.progress import LiveFigures, Onlooker
 from fmbench_lib.load.prompts import Deal
+from fmbench_lib.load.proxies import proxy_for
 from fmbench_lib.load.raw import keep_raw
 from fmbench_lib.load.recorder import Recorder, SentPrompt, TokenCounter
 from fmbench_lib.load.records import write_tables
 from fmbench_lib.load.trace import TraceEntry, match_prompts
-from fmbench_lib.predictors.base import HttpRequest, Predictor
+from fmbench_lib.load.user_script import UserScript
+from fmbench_lib.predictors.base import HttpRequest, Predictor, may_echo_prompt
+from fmbench_lib.predictors.user_script import NOWHERE
 from fmbench_lib.workspace import raw_file
 
 _LOOKED_AT_FOR_PRECISION = 2000
@@ -54,6 +57,8 @@ class Setting:
     balance: str = "least_outstanding"
     keep_raw: bool = False
     ca_file: str | None = None
+    redact: Callable[[str], str] = str
+    script: UserScript | None = None
 
 
 def measure_level(
@@ -75,12 +80,16 @@ def measure_level(
     try:
         rows, limits = _sent(deal, payload, setting, open_loop=spec.concurrency is None)
         level = _level(spec, deal, setting, len(rows))
+        echoed = may_echo_prompt(setting.predictor)
         recorder = Recorder(
             predictor=setting.predictor,
-            prompts=[SentPrompt(row["prompt_id"], row["prompt_tokens"]) for row in rows],
+            prompts=[
+                SentPrompt(row["prompt_id"], row["prompt_tokens"], row["prompt"] if echoed else None) for row in rows
+            ],
             urls=setting.urls,
             labels=dict(zip(("experiment_name", "payload_file", "load"), spec.key, strict=True)),
             tokenizer=setting.tokenizer,
+            redact=setting.redact,
         )
         onlooker = Onlooker(recorder, level.duration)
         if level.until is not None and level.until.measure == "TTFT":
@@ -152,7 +161,7 @@ def _level(spec: LevelSpec, deal: Deal, setting: Setting, prompts: int) -> Level
     closed = spec.concurrency is not None
     trace = setting.trace if setting.arrival == "trace" and not closed else None
     return Level(
-        urls=setting.urls,
+        urls=setting.urls if setting.script is None else (NOWHERE,),
         warmup=tuple(range(warm)),
         measured=tuple(range(warm, prompts)),
         seed=f"{setting.seed}/{'/'.join(spec.key)}",
@@ -176,8 +185,9 @@ def _level(spec: LevelSpec, deal: Deal, setting: Setting, prompts: int) -> Level
         first_byte_timeout=setting.first_byte_timeout,
         read_timeout=setting.read_timeout,
         balance=setting.balance,
-        workers=setting.workers,
+        workers=setting.workers if setting.script is None else setting.workers or 1,
         ca_file=setting.ca_file,
+        script=setting.script,
     )
 
 
@@ -196,7 +206,7 @@ def level_facts(spec: LevelSpec, deal: Deal, setting: Setting, level: Level, run
         "max_concurrency": level.max_concurrency,
         "think_time": level.think_time or None,
         "ramp": level.ramp or None,
-        "until": None if level.until is None else f"{level.until.name} within {level.until.share:.3%}",
+        "until": None if level.until is None else f"{level.until.name} within {100 * level.until.share:.3g}%",
         "instance_type": spec.experiment.instance_type,
         "instance_count": spec.experiment.instance_count,
         "started": min(clock.to_unix(clock.monotonic_ns[0]) for clock in clocks),
@@ -218,5 +228,12 @@ def level_facts(spec: LevelSpec, deal: Deal, setting: Setting, level: Level, run
         "first_byte_timeout": setting.first_byte_timeout,
         "read_timeout": setting.read_timeout,
         "balance": setting.balance if len(setting.urls) > 1 else None,
+        "proxy": proxies_of(level.urls) if level.script is None else None,
         "raw_kept": setting.keep_raw,
     }
+
+
+def proxies_of(urls: Sequence[str]) -> str | None:
+    """The proxies by which these addresses are reached, without credentials; None where all are reached directly."""
+    found = sorted({str(proxy) for address in addresses(urls) if (proxy := proxy_for(address)) is not None})
+    return ", ".join(found) or None

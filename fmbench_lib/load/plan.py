@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from fmbench_lib.aws import BODY_HASH_HEADER, Signing, body_hash
 from fmbench_lib.config.precision import Precision
 from fmbench_lib.errors import InputError
 from fmbench_lib.load.prebuilt import INDEX_ENTRY
+from fmbench_lib.load.proxies import proxy_for
 from fmbench_lib.load.schedule import arrival_offsets, trace_rate
-from fmbench_lib.load.worker import SEQUENCE_ENTRY
+from fmbench_lib.load.upcoming import SEQUENCE_ENTRY
+from fmbench_lib.load.user_script import UserScript
 from fmbench_lib.predictors.base import HttpRequest
 
 _SHORTEST_REQUEST_S = 0.005  # bounds the sequence of a level that only time ends
@@ -33,7 +36,8 @@ class Level:
     `until` is reached, when `stop_error_rate` of the latest requests have failed, or when it saturates and is to stop.
 
     Times are in seconds. In a closed loop the slots open over `ramp`, and each waits `think_time` between an answer and
-    its next request; in an open one `max_concurrency` caps what is in flight.
+    its next request; in an open one `max_concurrency` caps what is in flight. With a `script` that is called for each
+    request, and nothing is sent to `urls`.
     """
 
     urls: tuple[str, ...]
@@ -62,6 +66,7 @@ class Level:
     balance: str = "least_outstanding"
     workers: int | None = None
     ca_file: str | None = None
+    script: UserScript | None = None
 
     @property
     def open_loop(self) -> bool:
@@ -110,21 +115,29 @@ def address(url: str) -> dict[str, Any]:
 
 
 def addresses(urls: Sequence[str]) -> list[dict[str, Any]]:
-    """The addresses of an endpoint's copies, which must answer at the same path. Raises InputError."""
+    """The addresses of an endpoint's copies, which must answer at the same path.
+
+    Raises InputError where they don't, and for a proxy on the way that cannot be used.
+    """
     paths = {urlsplit(url).path for url in urls}
     if len(paths) > 1:
         raise InputError(f"the copies of one endpoint must answer at the same path, not at {', '.join(sorted(paths))}")
-    return [address(url) for url in urls]
+    found = [address(url) for url in urls]
+    for one in found:
+        proxy_for(one)
+    return found
 
 
-def write_requests(file: IO[bytes], index_path: Path, requests: Iterable[HttpRequest]) -> None:
+def write_requests(file: IO[bytes], index_path: Path, requests: Iterable[HttpRequest]) -> Signing | None:
     """Lay the requests out as the workers send them, with three offsets each in the index: begin, headers, end.
 
-    Raises InputError for a request that cannot be sent.
+    Returns what the workers are to sign them for. Raises InputError for a request that cannot be sent.
     """
     offset = 0
+    signing = None
     with index_path.open("wb") as index:
         for request in requests:
+            signing = request.signing
             line, rest = _wire(request)
             file.write(line)
             file.write(rest)
@@ -133,6 +146,7 @@ def write_requests(file: IO[bytes], index_path: Path, requests: Iterable[HttpReq
     file.flush()
     if not offset:
         raise InputError("a level without prompts cannot be measured")
+    return signing
 
 
 def _wire(request: HttpRequest) -> tuple[bytes, bytes]:
@@ -145,6 +159,8 @@ def _wire(request: HttpRequest) -> tuple[bytes, bytes]:
         if not (name + value).isprintable():
             raise InputError(f"the header {name!r} holds a line break or another control character")
     headers = "".join(f"{name}: {value}\r\n" for name, value in request.headers)
+    if request.signing is not None:
+        headers += f"{BODY_HASH_HEADER}: {body_hash(request.body)}\r\n"
     extra = "" if "accept-encoding" in headers.lower() else "accept-encoding: identity\r\n"
     try:
         rest = f"{headers}{extra}content-length: {len(request.body)}\r\n\r\n".encode("latin-1")

@@ -7,7 +7,7 @@ workers' spools. Requests are not in it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def keep_raw(target: Path, recorder: Recorder, run: LevelRun, facts: dict[str, A
         "facts": facts,
         "labels": dict(recorder.labels),
         "urls": [url.partition("?")[0] for url in recorder.urls],
-        "prompts": [(prompt.prompt_id, prompt.tokens) for prompt in recorder.prompts],
+        "prompts": [(prompt.prompt_id, prompt.tokens, prompt.echo) for prompt in recorder.prompts],
         "level_id": run.level_id,
         "workers": [{"bytes": one.spool.stat().st_size, "clock_samples": one.clock_samples} for one in run.workers],
     }
@@ -43,7 +43,14 @@ def keep_raw(target: Path, recorder: Recorder, run: LevelRun, facts: dict[str, A
     part.replace(target)
 
 
-def decode_raw(source: Path, target: Path, predictor: Predictor, tokenizer: TokenCounter | None, scratch: Path) -> int:
+def decode_raw(
+    source: Path,
+    target: Path,
+    predictor: Predictor,
+    tokenizer: TokenCounter | None,
+    scratch: Path,
+    redact: Callable[[str], str] = str,
+) -> int:
     """Make a level's file of records from its raw file again; returns how many there are.
 
     `scratch` is an empty folder. Raises DataError where the file is no such thing.
@@ -56,10 +63,11 @@ def decode_raw(source: Path, target: Path, predictor: Predictor, tokenizer: Toke
         raise DataError(f"{source}: not the raw responses of a level: {error}") from None
     recorder = Recorder(
         predictor=predictor,
-        prompts=[SentPrompt(prompt_id, tokens) for prompt_id, tokens in head["prompts"]],
+        prompts=[SentPrompt(*prompt) for prompt in head["prompts"]],
         urls=head["urls"],
         labels=head["labels"],
         tokenizer=tokenizer,
+        redact=redact,
     )
     run = LevelRun(head["level_id"], None, "", None, workers)
     return write_tables(target, tables_of(Job.of(recorder, run), scratch), head["facts"])

@@ -6,7 +6,7 @@ Runs after the level, so that parsing and token counting cost the measurement no
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from fmbench_lib.load.clocks import ClockPair
 from fmbench_lib.load.engine import LevelRun
 from fmbench_lib.load.http import ParsedResponse, parse_response
 from fmbench_lib.load.spool import Spooled, read_spool
-from fmbench_lib.predictors.base import Completion, HttpResponse, Predictor
+from fmbench_lib.predictors.base import Completion, HttpResponse, Predictor, without_prompt
 
 
 class TokenCounter(Protocol):
@@ -28,21 +28,27 @@ class TokenCounter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SentPrompt:
-    """What the records need to know of a prompt: its id and its length by the experiment's tokenizer."""
+    """What the records need to know of a prompt: its id and its length by the experiment's tokenizer.
+
+    `echo` is its text, where the answer to it may begin with that.
+    """
 
     prompt_id: str
     tokens: int | None
+    echo: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """Makes the records of one level. `labels` are the columns that are the same for all of them."""
+    """Makes the records of one level. `labels` are the columns that are the same for all of them; `redact` takes the
+    secrets out of errors, as some servers repeat in them what they were sent."""
 
     predictor: Predictor
     prompts: Sequence[SentPrompt]
     urls: Sequence[str]
     labels: Mapping[str, str]
     tokenizer: TokenCounter | None
+    redact: Callable[[str], str] = str
 
     def rows(self, run: LevelRun) -> Iterator[dict[str, Any]]:
         """The records of a level, worker by worker, in the columns of `RECORD_SCHEMA`."""
@@ -53,11 +59,13 @@ class Recorder:
     def row(self, exchange: Spooled, clocks: ClockPair, level_id: str) -> dict[str, Any]:
         """One record, without the labels."""
         completion, response = decode(exchange, self.predictor)
+        prompt = self.prompts[exchange.prompt]
+        if prompt.echo is not None:
+            completion = without_prompt(completion, prompt.echo)
         arrivals, source, lag = _arrivals(exchange, clocks)
         event_times = _event_times(completion, response, exchange, arrivals, clocks)
         failed = completion.error_class is not None
         last_read = clocks.to_unix(arrivals[-1]) if arrivals else None
-        prompt = self.prompts[exchange.prompt]
         answer = next((t for t, e in zip(event_times, completion.events, strict=False) if not e.reasoning), None)
         streamed = completion.streamed and bool(event_times)
         due = clocks.to_unix(exchange.due_ns)
@@ -80,7 +88,7 @@ class Recorder:
             "first_answer": answer if streamed else None,
             "last": event_times[-1] if event_times else None,
             "end": clocks.to_unix(exchange.end_ns) if failed or last_read is None else last_read,
-            "event_times": event_times if streamed else [],
+            "event_times": event_times if streamed and completion.every_event else [],
             "stamp_source": source,
             "client_lag": lag,
             "schedule_lag": None if sent is None else max(sent - due - (connect or 0.0) - (held or 0.0), 0.0),
@@ -89,7 +97,7 @@ class Recorder:
             "finish_reason": completion.finish_reason,
             "status": None if response is None else response.status,
             "error": completion.error_class,
-            "error_message": completion.error_message,
+            "error_message": None if completion.error_message is None else self.redact(completion.error_message),
             "retry_after": None if response is None else dict(response.headers).get("retry-after"),
             "completion": completion.text,
         }

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fmbench_lib.errors import InputError
+from fmbench_lib.load.proxies import Proxy, proxy_for
 
 _PROBE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One address behind an experiment; `authority` is how its URL spells it (`Host`).
+    """One address behind an experiment; `authority` is how its URL spells it (`Host`), `proxy` what it is reached by.
 
-    `address` is resolved before the clock starts; None, with the reason in `failure`, when that did not succeed.
+    `address`, the proxy's where there is one, is resolved before the clock starts; None, with the reason in `failure`,
+    when that did not succeed.
     """
 
     number: int
@@ -27,18 +29,31 @@ class Target:
     family: int
     address: tuple[str, int] | tuple[str, int, int, int] | None
     failure: str = ""
+    proxy: Proxy | None = None
+
+    def request(self, line: bytes) -> tuple[bytes, str]:
+        """A request line as it is sent here, and the headers that only this address wants.
+
+        A proxy is asked for the whole address (RFC 9112, section 3.2.2); the endpoint itself for the path.
+        """
+        if self.proxy is None or self.tls:
+            return line, ""
+        method, _, rest = line.partition(b" ")
+        return b"%s http://%s%s" % (method, self.authority.encode(), rest), self.proxy.credentials
 
 
 def resolve(number: int, address: dict[str, Any]) -> Target:
     """Look the address up once, before the clock starts; a failure is kept for the requests that will need it."""
-    host, port, tls, authority = (address[key] for key in ("host", "port", "tls", "authority"))
+    proxy = proxy_for(address)
+    host, port = (address["host"], address["port"]) if proxy is None else (proxy.host, proxy.port)
+    target = Target(number, **address, family=socket.AF_INET, address=None, proxy=proxy)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:  # UnicodeError: a label that is no label
         reason = getattr(error, "strerror", None) or error
-        return Target(number, host, port, tls, authority, socket.AF_INET, None, f"{host}: {reason}")
+        return replace(target, failure=f"{'' if proxy is None else 'proxy '}{host}: {reason}")
     family, _, _, _, socket_address = next(filter(_accepts, found), found[0]) if len(found) > 1 else found[0]
-    return Target(number, host, port, tls, authority, family, socket_address)  # type: ignore[arg-type]
+    return replace(target, family=family, address=socket_address)  # type: ignore[arg-type]
 
 
 def _accepts(found: tuple[Any, ...]) -> bool:

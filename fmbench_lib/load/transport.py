@@ -10,21 +10,19 @@ import errno
 import os
 import socket
 import ssl
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
 from fmbench_lib.errors import ProtocolError
+from fmbench_lib.load.clocks import ask_for_stamps
 from fmbench_lib.load.exchange import Exchange
+from fmbench_lib.load.proxies import tunnel_answer
 from fmbench_lib.load.spool import NO_STAMP, TIMESPEC_BYTES
 from fmbench_lib.load.targets import Target
 
 IN, OUT, ERROR, HANGUP = 0x1, 0x4, 0x8, 0x10  # as epoll and poll number them
 
-# Linux: software receive stamps, delivered with the data (see timestamping.txt of the kernel's documentation).
-_SO_TIMESTAMPING = 37
-_RX_SOFTWARE_STAMPS = (1 << 3) | (1 << 4)
 _READ_BYTES = 1 << 16  # what the allocator gives without asking the kernel for a page
 _SHORTEST_TAIL = 4  # bytes of an empty line: a read of fewer may end one that another read began
 _ANCILLARY_BYTES = socket.CMSG_SPACE(TIMESPEC_BYTES)
@@ -47,6 +45,7 @@ class Connection:
     """Carries one exchange at a time. `done(connection, exchange)` is called once for each, success or not."""
 
     __slots__ = (
+        "_answer",
         "_begun_ns",
         "_context",
         "_done",
@@ -56,9 +55,9 @@ class Connection:
         "_outgoing",
         "_poller",
         "_receive",
-        "_shaking",
         "_sock",
         "_tls",
+        "_trouble",
         "_unsent",
         "_writing",
         "open",
@@ -80,17 +79,18 @@ class Connection:
         self._lost = lost
         self._context = context
         self._receive: Callable[[int, int], _Received] = _nothing
-        self._shaking = False
+        self._trouble = "connect"  # the class of what goes wrong now
         self._exchange: Exchange | None = None
         self._unsent: memoryview = memoryview(b"")
         self._writing = False
         self._tls: ssl.SSLObject | None = None
         self._begun_ns = 0
+        self._answer = b""  # of a proxy that is asked for a tunnel
 
     # -- opening -------------------------------------------------------------------------------------------------
 
     def connect(self, exchange: Exchange) -> None:
-        """Open the connection for its first exchange; `connect_ns` covers TCP and TLS."""
+        """Open the connection for its first exchange; `connect_ns` covers TCP, a proxy's tunnel and TLS."""
         self._exchange = exchange
         self._begun_ns = exchange.begun_ns = monotonic_ns()
         assert self.target.address is not None
@@ -105,7 +105,7 @@ class Connection:
         self.open = True
         code = self._sock.connect_ex(self.target.address)
         if code not in (0, errno.EINPROGRESS):
-            self._fail("connect", os.strerror(code))
+            self._unconnected(os.strerror(code))
             return
         self._poller.watch(self._sock.fileno(), IN | OUT, self._on_connecting)
         self._writing = True
@@ -113,7 +113,7 @@ class Connection:
     def _on_connecting(self, mask: int) -> None:
         code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
-            self._fail("connect", os.strerror(code))
+            self._unconnected(os.strerror(code))
             return
         if not mask & OUT:
             return
@@ -123,10 +123,38 @@ class Connection:
             return  # readiness of an earlier owner of this descriptor
         if self._context is None:
             self._connected()
+        elif self.target.proxy is None:
+            self._secure()
+        else:
+            self._poller.handle(self._sock.fileno(), self._on_tunnel)
+            self._unsent = memoryview(self.target.proxy.tunnel_request(self.target.host, self.target.port))
+            self._flush()
+
+    def _unconnected(self, reason: str) -> None:
+        proxy = self.target.proxy
+        self._fail("connect", reason if proxy is None else f"proxy {proxy}: {reason}")
+
+    def _on_tunnel(self, mask: int) -> None:
+        if mask & OUT and not self._flush():
             return
+        try:
+            data = self._sock.recv(_READ_BYTES)
+            self._answer += data
+            wrong = tunnel_answer(self._answer) if data else "it closed the connection instead of opening a way"
+        except BlockingIOError:
+            return
+        except (OSError, ProtocolError) as error:
+            wrong = str(error)
+        if wrong:
+            self._unconnected(wrong)
+        elif wrong is not None:
+            self._secure()
+
+    def _secure(self) -> None:
+        assert self._context is not None
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = self._context.wrap_bio(self._incoming, self._outgoing, server_hostname=self.target.host)
-        self._shaking = True
+        self._trouble = "tls"
         self._poller.handle(self._sock.fileno(), self._on_handshake)
         self._write_interest(False)
         self._shake()
@@ -164,7 +192,7 @@ class Connection:
     def _connected(self) -> None:
         assert self._exchange is not None
         self._exchange.connect_ns = monotonic_ns() - self._begun_ns
-        self._shaking = False
+        self._trouble = "truncated"
         self._receive = self._sock.recvmsg
         self._poller.handle(self._sock.fileno(), self._on_ready)
         self._transmit()
@@ -212,7 +240,7 @@ class Connection:
                 self._write_interest(True)
                 return False
             except OSError as error:
-                self._fail("tls" if self._shaking else "truncated", f"while sending: {error.strerror or error}")
+                self._fail(self._trouble, f"while sending: {error.strerror or error}")
                 return False
             self._unsent = self._unsent[count:]
         self._write_interest(False)
@@ -352,17 +380,6 @@ def _nothing(size: int, ancillary: int) -> _Received:
 
 
 _CLOEXEC = getattr(socket, "SOCK_CLOEXEC", 0)
-
-
-def ask_for_stamps(sock: socket.socket) -> bool:
-    """Ask the kernel to stamp what arrives; False where it has no such thing and the reading clock must do."""
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING, _RX_SOFTWARE_STAMPS)
-    except OSError:
-        return False
-    return True
 
 
 def _tls_message(error: ssl.SSLError) -> str:

@@ -3,7 +3,7 @@
 Started as `python -m fmbench_lib.load.worker PLAN` with the engine at the other end of its standard input and output:
 
     engine → worker   `go <monotonic ns>`: begin at that time. `stop`: send nothing more, what is in flight may end.
-                      End of file: the engine is gone, stop at once.
+                      `keys <JSON>`: sign with these from now on. End of file: the engine is gone, stop at once.
     worker → engine   one JSON object a line: `ready`, `progress` twice a second, `end`.
 
 Only the standard library is imported: the process is there in a few hundredths of a second and its memory is its own.
@@ -11,41 +11,37 @@ Only the standard library is imported: the process is there in a few hundredths 
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import mmap
 import os
-import resource
 import signal
 import socket
-import struct
 import sys
 import time
 from collections import deque
 from pathlib import Path
 from typing import Any
 
+from fmbench_lib.claims import allow_many_sockets, claim_priority
 from fmbench_lib.load import clocks
 from fmbench_lib.load.exchange import Exchange
 from fmbench_lib.load.limits import Limits
 from fmbench_lib.load.loop import NAP_NS, Loop
 from fmbench_lib.load.pool import Pool
 from fmbench_lib.load.prebuilt import Prompts
+from fmbench_lib.load.signing import KEYS, signer_of
 from fmbench_lib.load.slots import Slots, ramp_times
 from fmbench_lib.load.targets import Target
-from fmbench_lib.load.transport import IN, Connection, ask_for_stamps, monotonic_ns
+from fmbench_lib.load.transport import IN, Connection, monotonic_ns
+from fmbench_lib.load.upcoming import SEQUENCE_ENTRY, Upcoming
 
-SEQUENCE_ENTRY = struct.Struct("<IId")  # position, prompt, due offset in seconds (open loop)
 RAMP_POSITIONS = 1 << 31  # what is sent while the slots open is numbered from here: it belongs to no sequence
 SHARED_BYTES = 8  # monotonic ns of the first measured request of the level, 0 before it
 
 _TICK_NS = 500_000_000
 _STARTS_PER_TURN = 8
-_NICENESS = -10  # where we may: what else this machine does should not make us late
 _MOST_FINISHED = 1000  # exchanges that may wait to be spooled
-# A connection that was closed while idle says so within a round trip. Who closes later had the request.
-_STALE_CLOSE_NS = 1_000_000_000
 
 
 class Worker:
@@ -71,7 +67,9 @@ class Worker:
         self.sequence_fd: int = plan["sequence_fd"]
         with Path(plan["shared"]).open("r+b") as file:
             self.shared = mmap.mmap(file.fileno(), SHARED_BYTES)
-        self.next_due: tuple[int, int, int] | None = None
+        self.signer = signer_of(plan, self.prompts)
+        self.upcoming = Upcoming(self.sequence_fd, self.signer, self.pool.targets[0].authority)  # of the open loop
+        self.heard = b""
         self.begin_ns = 0
         self.stopped_ns: int | None = None
         self.out_of_time = False
@@ -80,7 +78,7 @@ class Worker:
         self.first_due_ns: int | None = None  # of the measured ones
         self.last_sent_ns: int | None = None
         self.stamping = socket.socket()  # the kernel begins to stamp when the first socket asks, and not at once
-        loop.nap_ns = NAP_NS if ask_for_stamps(self.stamping) else 0
+        loop.nap_ns = NAP_NS if clocks.ask_for_stamps(self.stamping) else 0
         self.counts = {"sent": 0, "done": 0, "errors": 0}
         self.latencies: list[float] = []  # s, of the successes since the last progress message, where they are wanted
         self.ramp_sent = 0
@@ -93,11 +91,13 @@ class Worker:
 
     def run(self, begin_ns: int) -> None:
         """Send until the level is over, then until the last answer is here or timed out."""
-        self.begin_ns = begin_ns
+        self.begin_ns = self.upcoming.begin_ns = begin_ns
         if self.plan["concurrency"] is not None:
             opening = ramp_times(self.plan["concurrency"], self.plan["slots"], begin_ns, self.ramp_ns)
             self.slots = Slots(opening, int(self.plan["think_time"] * 1e9))
         while monotonic_ns() < begin_ns:
+            if self.sign_ahead():
+                continue
             self.loop.alarm.set(begin_ns)
             self.loop.turn(max(begin_ns - monotonic_ns(), 0) / 1e9 + 0.001)
         while self.stopped_ns is None or self.active:
@@ -105,7 +105,7 @@ class Worker:
             self.start_due(now)
             if self.stopped_ns is not None and not self.active:
                 break
-            if self.more_to_start or self.finished:
+            if self.more_to_start or self.finished or self.sign_ahead():
                 if not self.loop.turn(0):
                     self.write_next()
                 while len(self.finished) > _MOST_FINISHED:
@@ -142,6 +142,9 @@ class Worker:
         taken = self.take(now)
         if taken is None:
             return False
+        if self.signer is not None:
+            self.signer.prepare(taken[1], self.pool.targets[0].authority)
+            now = monotonic_ns()
         self.start(*taken, now)
         return True
 
@@ -152,7 +155,7 @@ class Worker:
         entry = self.peek_due()
         if entry is None or entry[0] > now:
             return False
-        self.next_due = None
+        self.upcoming.take()
         held = None
         if self.free is not None:
             self.free -= 1
@@ -161,14 +164,14 @@ class Worker:
         return True
 
     def peek_due(self) -> tuple[int, int, int] | None:
-        if self.next_due is None:
-            data = os.read(self.sequence_fd, SEQUENCE_ENTRY.size)
-            if not data:
-                self.stop(max(monotonic_ns(), self.begin_ns + int(self.plan["horizon"] * 1e9)))
-                return None
-            position, prompt, offset = SEQUENCE_ENTRY.unpack(data)
-            self.next_due = (self.begin_ns + int(offset * 1e9), position, prompt)
-        return self.next_due
+        entry = self.upcoming.peek()
+        if entry is None:
+            self.stop(max(monotonic_ns(), self.begin_ns + int(self.plan["horizon"] * 1e9)))
+        return entry
+
+    def sign_ahead(self) -> bool:
+        """Sign what is due next, when there is time for it and its due time is known; False when nothing is done."""
+        return self.signer is not None and self.slots is None and self.upcoming.sign_ahead()
 
     def take(self, now: int) -> tuple[int, int] | None:
         """The next position and prompt of the sequence that all workers share; stops the level at its end.
@@ -217,8 +220,10 @@ class Worker:
             self.cpu_begin = (monotonic_ns(), time.process_time())
         target = self.pool.choose()
         line, rest = self.prompts.wire(prompt)
-        headers = f"x-request-id: {self.plan['level_id']}-{position}\r\nhost: {target.authority}\r\n"
-        wire = b"".join((line, headers.encode(), rest))
+        line, own = target.request(line)
+        headers = f"x-request-id: {self.plan['level_id']}-{position}\r\nhost: {target.authority}\r\n{own}"
+        signature = b"" if self.signer is None else self.signer.headers(prompt, target.authority)
+        wire = b"".join((line, headers.encode(), signature, rest))
         exchange = Exchange(position, prompt, wire, target, measured=measured, due_ns=due_ns, cap_wait_ns=cap_wait_ns)
         self.counts["sent"] += 1
         self.dispatch(exchange, target)
@@ -243,7 +248,7 @@ class Worker:
 
     def done(self, connection: Connection, exchange: Exchange) -> None:
         """One exchange is over: retry it if it never reached the server, else spool it and free its place."""
-        if self.met_closed_connection(exchange):
+        if exchange.met_closed_connection():
             exchange.reset()
             exchange.retried = 1
             self.connect(exchange, connection.target)
@@ -264,22 +269,6 @@ class Worker:
         if exchange.measured and exchange.sent_ns is not None:
             self.last_sent_ns = max(self.last_sent_ns or 0, exchange.sent_ns)
         self.finished.append(exchange)
-
-    @staticmethod
-    def met_closed_connection(exchange: Exchange) -> bool:
-        """Whether the peer had closed the idle connection that this exchange was sent over.
-
-        Nothing of the request was received then, so sending it again is no second try of a failed request. It is
-        counted, and never done more than once.
-        """
-        return (
-            exchange.error == "truncated"
-            and exchange.reused
-            and not exchange.pieces
-            and not exchange.retried
-            and exchange.sent_ns is not None
-            and exchange.end_ns - exchange.sent_ns < _STALE_CLOSE_NS
-        )
 
     def write_next(self) -> None:
         """Spool what was finished first, and let go of its bytes. Done when nothing has arrived: it can wait."""
@@ -352,12 +341,17 @@ class Worker:
         }
 
     def hear(self) -> None:
-        """The engine says to stop; at its end of file it is gone, and nobody will take what is measured."""
-        if not os.read(sys.stdin.fileno(), 64):
+        """The engine says to stop, or hands out keys; at its end of file it is gone, and nobody takes what came."""
+        data = os.read(sys.stdin.fileno(), 1 << 16)
+        if not data:
             os._exit(3)
-        if self.stopped_ns is None:
-            self.told = True
-            self.stop(monotonic_ns())
+        *lines, self.heard = (self.heard + data).split(b"\n")
+        for line in lines:
+            if self.signer is not None and line.startswith(KEYS):
+                self.signer.take_keys(line)
+            elif self.stopped_ns is None:
+                self.told = True
+                self.stop(monotonic_ns())
 
     @staticmethod
     def say(event: str, **facts: Any) -> None:
@@ -365,23 +359,18 @@ class Worker:
         sys.stdout.flush()
 
 
-def allow_many_sockets() -> None:
-    """Raise the limit of open files as far as the system lets us."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
 def main(plan_path: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt reaches the engine, which ends us
     allow_many_sockets()
-    with contextlib.suppress(OSError):
-        os.nice(_NICENESS)
+    claim_priority()
     plan = json.loads(Path(plan_path).read_text())
     loop = Loop()
     worker = Worker(plan, loop)
     worker.say("ready")
     line = sys.stdin.readline()
+    if worker.signer is not None:
+        worker.signer.take_keys(line.encode())
+        line = sys.stdin.readline()
     if not line.startswith("go "):
         return
     loop.watch(sys.stdin.fileno(), IN, lambda _: worker.hear())

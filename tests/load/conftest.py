@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +15,13 @@ from typing import Any
 import psutil
 import pytest
 
-from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
+from fmbench_lib.emulator import Behaviour, Constant, Emulator, Tls, launch
 from fmbench_lib.load import spool
 from fmbench_lib.load.engine import LevelRun, Progress, run_level
 from fmbench_lib.load.plan import Level
 from fmbench_lib.load.recorder import Recorder, SentPrompt
 from fmbench_lib.load.spool import Spooled
+from fmbench_lib.predictors.base import Predictor
 from fmbench_lib.predictors.openai import OpenAiPredictor
 
 QUICK = Behaviour(ttft=Constant(0.005), itl=Constant(0.001), tokens=Constant(5))
@@ -59,10 +62,11 @@ def measure(tmp_path: Path) -> Measure:
         stream: bool = True,
         api_key: str | None = None,
         on_progress: Callable[[Progress], Any] = lambda _: None,
+        predictor: Predictor | None = None,
         **level: Any,
     ) -> Measured:
         addresses = (urls,) if isinstance(urls, str) else tuple(urls)
-        predictor = OpenAiPredictor(addresses[0], "m", parameters or {}, stream, api_key)
+        predictor = predictor or OpenAiPredictor(addresses[0], "m", parameters or {}, stream, api_key)
         settings: dict[str, Any] = {"seed": "1", "timeout": 20.0, "workers": 1, **level}
         if "request_rate" not in settings and "trace" not in settings:
             settings.setdefault("concurrency", 1)
@@ -249,3 +253,19 @@ def ns(milliseconds: float) -> int:
 def timespecs(nanoseconds: int) -> bytes:
     """A `struct scm_timestamping` with this software stamp."""
     return b"".join(part.to_bytes(8, "little") for part in divmod(nanoseconds, 10**9)) + bytes(32)
+
+
+def self_signed(folder: Path, name: str, names: str, days: int = 2) -> Tls:
+    """A certificate for `names` (as openssl spells them) that nobody else has signed, valid for so many days."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl here to make a certificate with")
+    made = Tls(folder / "cert.pem", folder / "key.pem")
+    key, request = ["-newkey", "rsa:2048", "-nodes", "-keyout", str(made.keyfile)], folder / "request.pem"
+    extensions = folder / "extensions"
+    extensions.write_text(f"subjectAltName={names}\nbasicConstraints=CA:TRUE\n")
+    ask = [openssl, "req", "-new", *key, "-subj", f"/CN={name}", "-out", str(request)]
+    sign = [openssl, "x509", "-req", "-in", str(request), "-signkey", str(made.keyfile), "-days", str(days)]
+    for command in (ask, [*sign, "-extfile", str(extensions), "-out", str(made.certfile)]):
+        subprocess.run(command, check=True, capture_output=True)
+    return made

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +22,7 @@ from fmbench_lib.emulator.process import Tls
 from fmbench_lib.errors import EndpointError, InputError, WorkerError
 from fmbench_lib.load.engine import Progress, worker_count
 from fmbench_lib.load.schedule import arrival_offsets
+from tests.load.conftest import self_signed
 
 Measure = Callable[..., Any]
 Workers = Callable[[], list[psutil.Process]]
@@ -458,16 +458,7 @@ class TestConnections:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Tls:
     """A certificate for localhost and 127.0.0.1 that nobody has signed."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("no openssl here to make a certificate with")
-    folder = tmp_path_factory.mktemp("tls")
-    made = Tls(folder / "cert.pem", folder / "key.pem")
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    files = ["-keyout", str(made.keyfile), "-out", str(made.certfile)]
-    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names, *files]
-    subprocess.run(command, check=True, capture_output=True)
-    return made
+    return self_signed(tmp_path_factory.mktemp("tls"), "localhost", "DNS:localhost,IP:127.0.0.1")
 
 
 class TestTls:
@@ -490,6 +481,24 @@ class TestTls:
         assert [row["error"] for row in level.rows] == ["tls", "tls"]
         assert "not trusted" in level.rows[0]["error_message"]
         assert all(row["sent"] is None for row in level.rows)
+
+    @pytest.mark.parametrize(
+        ("names", "days", "words"),
+        [
+            ("DNS:elsewhere.example", 2, "IP address mismatch"),
+            ("IP:127.0.0.1", -1, "has expired"),
+        ],
+    )
+    def test_a_certificate_that_does_not_fit(
+        self, measure: Measure, tmp_path_factory: pytest.TempPathFactory, names: str, days: int, words: str
+    ) -> None:
+        made = self_signed(tmp_path_factory.mktemp("tls"), "other", names, days)
+        with launch(tls=made) as emulator:
+            level = measure(emulator.url, prompts(1), requests=1, ca_file=str(made.certfile))
+        (row,) = level.rows
+        assert (row["error"], row["sent"]) == ("tls", None)
+        assert row["error_message"].startswith("the server's certificate is not trusted: ")
+        assert words in row["error_message"]
 
     def test_a_server_that_speaks_no_tls(self, measure: Measure, scripted: Any) -> None:
         def plain(peer: Any) -> None:

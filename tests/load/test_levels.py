@@ -18,6 +18,7 @@ datasets:
   - {language: en, min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: short.jsonl}
   - {language: en, min_length_in_tokens: 500, max_length_in_tokens: 900, payload_file: long.jsonl}
 load: {requests: 10, warmup_requests: 2%s}
+slo: {ttft: 0.5}
 experiments:
 """
 EXPERIMENT = """

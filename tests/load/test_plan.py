@@ -12,7 +12,7 @@ import pytest
 
 from fmbench_lib.errors import InputError
 from fmbench_lib.load.plan import Level, Order, address, addresses, prompt_sequence, write_order, write_requests
-from fmbench_lib.load.worker import SEQUENCE_ENTRY
+from fmbench_lib.load.upcoming import SEQUENCE_ENTRY
 from fmbench_lib.predictors.base import HttpRequest
 
 URL = "http://host:8000/v1/chat/completions"

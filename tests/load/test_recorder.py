@@ -241,7 +241,7 @@ GOLDENS = sorted(path.name for path in GOLDEN.glob("*.http"))
 
 
 @pytest.mark.parametrize("name", GOLDENS)
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(min_value=0, max_value=10_000), max_size=40))
 def test_any_cut_of_the_wires_bytes_says_the_same(name: str, spooled: MakeSpooled, places: list[int]) -> None:
     """Through the engine's own search for the end, the spool, the codec and the mapping of events to reads."""

@@ -11,7 +11,7 @@ from scipy import stats
 
 from fmbench_lib.load.plan import Level, write_order
 from fmbench_lib.load.schedule import arrival_offsets, trace_rate
-from fmbench_lib.load.worker import SEQUENCE_ENTRY
+from fmbench_lib.load.upcoming import SEQUENCE_ENTRY
 
 RATE = 40.0
 COUNT = 20_000
