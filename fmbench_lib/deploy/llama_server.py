@@ -31,7 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         server = xllamacpp.Server(params)
     except RuntimeError as error:
-        print(f"llama_server: {error}")
+        # llama.cpp's log is written by a thread of its own and may lose its last lines, so the file is named here.
+        print(f"llama_server: {given.model}: {error}")
         return 1
     print(f"llama_server: process {os.getpid()} serves {given.alias} at {server.listening_address}", flush=True)
     # The server's own threads do the work; this one only has to stay, since the server ends with its object.
