@@ -8,8 +8,20 @@ from fmbench_lib.deploy.base import (
     Platform,
     ServicePeriod,
     deployed,
+    names_endpoints,
     platform,
+    platform_of_existing,
     still_standing,
 )
 
-__all__ = ["DeployContext", "Endpoint", "Platform", "ServicePeriod", "deployed", "platform", "still_standing"]
+__all__ = [
+    "DeployContext",
+    "Endpoint",
+    "Platform",
+    "ServicePeriod",
+    "deployed",
+    "names_endpoints",
+    "platform",
+    "platform_of_existing",
+    "still_standing",
+]

@@ -6,8 +6,9 @@ and taken down again by another process, after any kind of death of this one.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -50,7 +51,7 @@ class Endpoint:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Endpoint:
         """The inverse of `to_dict`; keys it doesn't know (a later version's) are left out."""
-        known = {field.name for field in fields(cls)}
+        known = {one.name for one in fields(cls)}
         given: dict[str, Any] = {key: values[key] for key in values if key in known}
         given.update({key: tuple(given[key]) for key in ("urls", "resources", "log_files") if key in given})
         return cls(**given)
@@ -62,7 +63,9 @@ class DeployContext:
 
     `folders` is where model files are looked for. `record` keeps an endpoint; a platform calls it with whatever it has
     made *before* it waits. `say` shows a line to a person. `probe(url, model)` sends one real request with the
-    experiment's codec to an address and raises EndpointError where the answer is no success.
+    experiment's codec to an address and raises EndpointError where the answer is no success. `pause` waits so many
+    seconds between two looks at what is being made, and raises KeyboardInterrupt where the run has been interrupted.
+    `hf_token` is the Hugging Face token that gated models need; it goes into containers and nowhere else.
     """
 
     run_id: str
@@ -71,10 +74,16 @@ class DeployContext:
     record: Callable[[Endpoint], None]
     say: Callable[[str], None]
     probe: Callable[[str, str | None], None]
+    pause: Callable[[float], None] = time.sleep
+    hf_token: str | None = field(default=None, repr=False)
 
 
 class Platform(Protocol):
     """Deploys an experiment, watches it and takes it down. It keeps no state: any process can do any of it."""
+
+    def plan(self, experiment: Experiment) -> str:
+        """One line: what would be deployed or used. Raises DeployError for what the experiment lacks; asks nobody."""
+        ...
 
     def deploy(self, experiment: Experiment, context: DeployContext) -> Endpoint:
         """The experiment's endpoint, in service; raises DeployError, having left nothing running."""
@@ -97,7 +106,11 @@ class Platform(Protocol):
 _PLATFORMS = {
     "local": "fmbench_lib.deploy.local",
     "endpoint": "fmbench_lib.deploy.endpoint",
+    "sagemaker": "fmbench_lib.deploy.sagemaker",
+    "bedrock": "fmbench_lib.deploy.bedrock",
+    "user_script": "fmbench_lib.deploy.user_script",
 }
+_NAMES_ENDPOINTS = ("sagemaker", "bedrock", "user_script")
 
 
 def platform(name: str) -> Platform:
@@ -107,6 +120,16 @@ def platform(name: str) -> Platform:
         raise DeployError(f"platform {name!r} is not one that can be deployed to; there are: {', '.join(_PLATFORMS)}")
     found: Platform = import_module(module).PLATFORM
     return found
+
+
+def names_endpoints(name: str) -> bool:
+    """Whether a platform looks endpoints up by name; elsewhere `ep_name` is an address."""
+    return name in _NAMES_ENDPOINTS
+
+
+def platform_of_existing(name: str) -> Platform:
+    """The platform that takes an endpoint as it is, for an experiment of platform `name` that is not deployed."""
+    return platform(name if names_endpoints(name) else "endpoint")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,16 @@ _CONNECT_TIMEOUT_S = 10.0
 class EndpointPlatform:
     """Takes endpoints as they are."""
 
+    def plan(self, experiment: Experiment) -> str:
+        """Which address is used."""
+        return f"an endpoint that exists: {experiment.ep_name}"
+
     def deploy(self, experiment: Experiment, context: DeployContext) -> Endpoint:
         """The addresses of `ep_name` (several with commas between), each having answered a real request.
 
         Raises DeployError, which names the address that does not.
         """
-        urls = tuple(filter(None, (url.strip() for url in (experiment.ep_name or "").split(","))))
+        urls = addresses_named(experiment)
         if not urls:
             raise DeployError("platform endpoint needs ep_name, the address of a server that runs already")
         endpoint = Endpoint(
@@ -58,6 +62,11 @@ class EndpointPlatform:
 
 
 PLATFORM = EndpointPlatform()
+
+
+def addresses_named(experiment: Experiment) -> tuple[str, ...]:
+    """The addresses of `ep_name`, several with commas between."""
+    return tuple(filter(None, (url.strip() for url in (experiment.ep_name or "").split(","))))
 
 
 def _refusal(url: str) -> str | None:

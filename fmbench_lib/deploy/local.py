@@ -52,6 +52,12 @@ class _Copy:
 class LocalPlatform:
     """Starts, watches and ends llama.cpp servers."""
 
+    def plan(self, experiment: Experiment) -> str:
+        """How many servers of which model."""
+        copies = _copy_count(experiment)
+        servers = f"{copies} server{'s' if copies != 1 else ''}"
+        return f"deploys {experiment.model_id} on this machine ({servers})"
+
     def deploy(self, experiment: Experiment, context: DeployContext) -> Endpoint:
         """A server for every copy, each having answered a real request.
 

@@ -6,6 +6,7 @@ import http.client
 import ssl
 from urllib.parse import urlsplit
 
+from fmbench_lib.aws import CredentialSource, signed_headers
 from fmbench_lib.errors import EndpointError
 from fmbench_lib.predictors.base import HttpResponse, Predictor
 
@@ -29,12 +30,16 @@ def probe(predictor: Predictor, timeout: float = 60.0) -> None:
         connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=ssl.create_default_context())
     else:
         connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    headers = dict(request.headers)
+    if request.signing is not None:
+        keys = CredentialSource().current()
+        headers = signed_headers(request.signing, keys, request.method, request.url, headers, request.body)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
-        connection.request(request.method, target, request.body, dict(request.headers))
+        connection.request(request.method, target, request.body, headers)
         answer = connection.getresponse()
-        headers = tuple((name.lower(), value) for name, value in answer.getheaders())
-        response = HttpResponse(answer.status, headers, answer.read())
+        received = tuple((name.lower(), value) for name, value in answer.getheaders())
+        response = HttpResponse(answer.status, received, answer.read())
     except (OSError, http.client.HTTPException) as error:
         raise EndpointError(f"{where} does not answer: {error or type(error).__name__}") from error
     finally:

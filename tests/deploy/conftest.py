@@ -13,9 +13,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.deploy import DeployContext, Endpoint, platform
+from fmbench_lib.deploy import DeployContext, Endpoint, aws_waiting, platform
 from fmbench_lib.errors import EndpointError
 from fmbench_lib.weights import EMBEDDED_MODEL
+from tests.deploy.aws_stand_in import StandIn, stand_in
+
+SECRET_KEY = "wJalrXUtnFEMI/K7MDENG/distinctiveSECRETKEY"
 
 
 def ask(url: str, model: str | None) -> None:
@@ -94,3 +97,18 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Endpoint,
     endpoint = local.deploy(local_experiment(name="two copies/α", inference_spec={"model_copies": 2}), given)
     yield endpoint, notes
     local.delete(endpoint)
+
+
+@pytest.fixture
+def aws(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    """AWS as the environment names it; waiting between looks takes no time."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIADISTINCTIVEFAKE1")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(aws_waiting, "_FIRST_S", 0.001)
+    monkeypatch.setattr(aws_waiting, "_LONGEST_S", 0.002)
+    with stand_in() as made:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", made.url)
+        yield made

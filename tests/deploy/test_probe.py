@@ -1,0 +1,31 @@
+"""The one request that an endpoint must answer, where it must be signed."""
+
+from __future__ import annotations
+
+import pytest
+
+from fmbench_lib.aws import Signing, model_url
+from fmbench_lib.deploy.probe import probe
+from fmbench_lib.emulator import Behaviour, Constant, launch
+from fmbench_lib.errors import CredentialsError, EndpointError
+from fmbench_lib.predictors.bedrock import ConversePredictor
+
+BEHAVIOUR = Behaviour(ttft=Constant(0.001), itl=Constant(0.001), tokens=Constant(2))
+
+
+def test_it_is_signed_with_the_environments_credentials(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with launch(BEHAVIOUR) as emulator:
+        for name, value in emulator.aws_environment.items():
+            monkeypatch.setenv(name, value)
+        url = model_url("us.meta.llama3-1-8b-instruct-v1:0", "us-east-1")
+        assert url == f"{emulator.base_url}/model/us.meta.llama3-1-8b-instruct-v1%3A0"
+        codec = ConversePredictor(url, signing=Signing("bedrock", "us-east-1"))
+        probe(codec)
+        (entry,) = emulator.ledger()
+        assert entry.outcome == "complete"
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+        with pytest.raises(EndpointError, match="InvalidSignatureException: The request signature we calculated"):
+            probe(codec)
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        with pytest.raises(CredentialsError, match="AWS_ACCESS_KEY_ID"):
+            probe(codec)
