@@ -14,13 +14,15 @@ class Budgets:
     """What a level may take at most; None is not asked. The names are the keys of the config's `report` section.
 
     `latency_budget`: seconds of latency p95 · `cost_per_10k_txn_budget`: USD per 10,000 transactions ·
-    `error_rate_budget`: share of failed requests · `latency_latitude`: the share by which p95 may exceed its budget.
+    `error_rate_budget`: share of failed requests · `latency_latitude`: the share by which p95 may exceed its budget ·
+    `slo_attainment_budget`: the least share of requests within their objectives.
     """
 
     latency_budget: float | None = None
     cost_per_10k_txn_budget: float | None = None
     error_rate_budget: float | None = None
     latency_latitude: float = 0.0
+    slo_attainment_budget: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ def judge(row: Row, budgets: Budgets) -> Judgement:
         outcomes.append(_error_rate(row, budgets.error_rate_budget))
     if budgets.cost_per_10k_txn_budget is not None:
         outcomes.append(_cost(row, budgets.cost_per_10k_txn_budget))
+    if budgets.slo_attainment_budget is not None:
+        outcomes.append(_attainment(row, budgets.slo_attainment_budget))
     return Judgement(row, tuple(outcomes))
 
 
@@ -88,6 +92,13 @@ def _error_rate(row: Row, budget: float) -> Outcome:
     if value is None or value <= budget:
         return Outcome("error rate", "error_rate", budget, value, None if value is None else True)
     return Outcome("error rate", "error_rate", budget, value, False, value - budget, value - budget)
+
+
+def _attainment(row: Row, budget: float) -> Outcome:
+    value = number(row, "slo_attainment")
+    if value is None or value >= budget:
+        return Outcome("SLO attainment", "slo_attainment", budget, value, None if value is None else True)
+    return Outcome("SLO attainment", "slo_attainment", budget, value, False, budget - value, budget - value)
 
 
 def _cost(row: Row, budget: float) -> Outcome:

@@ -26,6 +26,16 @@ FAMILIES = ("latency", "TTFT", "TPOT", "ITL")
 QUANTILES: dict[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 MEASURES = tuple(f"{family}_{what}" for family in FAMILIES for what in ("mean", *QUANTILES))
 
+GOODPUT = (
+    "goodput",
+    "slo_attainment",
+    "slo_attainment_ttft",
+    "slo_attainment_tpot",
+    "slo_attainment_latency",
+    "goodput_tokens",
+    "slo_token_attainment",
+)
+
 PRICES = ("price_per_txn", "price_per_token")
 QUALITY = ("window_s", "mean_in_flight", "client_lag_p99", "schedule_lag_p99", "client_limited", "verdict")
 
@@ -38,7 +48,15 @@ INTERVALS = tuple(
 ANSWER = tuple(f"TTFT_answer_{what}" for what in ("mean", *QUANTILES))
 FROM_SENT = ("TTFT_from_sent_p50", "TTFT_from_sent_p95", "latency_from_sent_p50", "latency_from_sent_p95")
 
-PRICE_ORIGIN = ("price_per_10k_txn", "price_kind", "price_source", "price_date", "price_verified", "price_note")
+ORIGIN_COLUMNS = (
+    "price_kind",
+    "price_source",
+    "price_listed_in",
+    "price_region",
+    "price_date",
+    "price_verified",
+)
+PRICE_ORIGIN = ("price_per_10k_txn", "price_per_accelerator_hour", *ORIGIN_COLUMNS, "price_note")
 DETAIL = (
     "errors_by_class",
     "token_source",
@@ -51,11 +69,20 @@ DETAIL = (
     "reused_share",
     "connect_s_mean",
     "negative_times",
+    "cap_wait_mean",
+    "cap_wait_p95",
 )
 LEVEL_FACTS = (
     "load",
     "requested",
     "stop_reason",
+    "stop_note",
+    "arrival",
+    "max_concurrency",
+    "think_time",
+    "ramp",
+    "until",
+    "proxy",
     "prompt_reuse",
     "tokenizer",
     "workers",
@@ -77,6 +104,7 @@ SUMMARY_COLUMNS: tuple[str, ...] = (
     *PRICES,
     *QUALITY,
     "verdict_reasons",
+    *GOODPUT,
     *INTERVALS,
     *ANSWER,
     *FROM_SENT,
@@ -101,6 +129,7 @@ SLICE_COLUMNS: tuple[str, ...] = (
     "mean_in_flight",
     "client_lag_p99",
     "schedule_lag_p99",
+    *GOODPUT,
     *INTERVALS,
     *ANSWER,
     *FROM_SENT,
@@ -112,6 +141,7 @@ SLICE_COLUMNS: tuple[str, ...] = (
 WHOLE_NUMBERS: tuple[str, ...] = (
     "instance_count",
     "concurrency",
+    "max_concurrency",
     "requests",
     "successes",
     "completions_in_window",
@@ -139,10 +169,16 @@ TEXTS: tuple[str, ...] = (
     "token_source",
     "stamp_source",
     "stop_reason",
+    "stop_note",
+    "arrival",
+    "until",
+    "proxy",
     "prompt_reuse",
     "tokenizer",
     "price_kind",
     "price_source",
+    "price_listed_in",
+    "price_region",
     "price_date",
     "price_note",
 )

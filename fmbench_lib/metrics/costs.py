@@ -8,9 +8,12 @@ from typing import Any
 import pandas as pd
 
 from fmbench_lib.metrics.cells import Row, number, or_nan, rows_of, text
-from fmbench_lib.metrics.columns import BILLED
-from fmbench_lib.metrics.prices import InstancePrice, PriceList
-from fmbench_lib.metrics.row_prices import cost_of
+from fmbench_lib.metrics.columns import BILLED, ORIGIN_COLUMNS
+from fmbench_lib.metrics.prices import PriceList
+from fmbench_lib.metrics.row_prices import accelerator_hourly, cost_of, price_origin
+
+PROVISIONED = "bedrock"
+"""The platform on which an hourly price is provisioned throughput: every hour that was begun is paid for."""
 
 COST_COLUMNS: tuple[str, ...] = (
     "experiment_name",
@@ -21,10 +24,8 @@ COST_COLUMNS: tuple[str, ...] = (
     "cost_measuring",
     "billed_seconds",
     "cost_billed",
-    "price_kind",
-    "price_source",
-    "price_date",
-    "price_verified",
+    "price_per_accelerator_hour",
+    *ORIGIN_COLUMNS,
     "note",
 )
 """`endpoint_per_instance_per_run_costs.csv`; `cost` is `cost_measuring` under the name that older scripts read."""
@@ -35,8 +36,9 @@ def experiment_costs(summary: pd.DataFrame, endpoints: Iterable[Mapping[str, Any
 
     `cost_measuring` is `hourly/3600 * seconds of its levels * instance_count`, or the tokens of all its successes
     (warm-up too) at the token rates. `cost_billed` is the same from in service to deleted, or the same tokens: it is
-    unknown while the endpoint runs, and for one that fmbench did not deploy. `endpoints` are mappings with
-    `experiment_name`, `in_service_at` and `deleted_at` (Unix seconds).
+    unknown while the endpoint runs, and for one that fmbench did not deploy. Of provisioned throughput both are in
+    whole hours, rounded up. `endpoints` are mappings with `experiment_name`, `platform`, `in_service_at` and
+    `deleted_at` (Unix seconds).
     """
     by_name = {str(endpoint.get("experiment_name")): endpoint for endpoint in endpoints}
     groups: dict[str, list[dict[str, Any]]] = {}
@@ -59,10 +61,11 @@ def _cost_row(
     instance_type = text(levels[0], "instance_type")
     row = {**levels[0], **sums}
     price = prices.lookup(instance_type)
-    measuring = cost_of(price, row, sums["level_s"]) if price else None
+    whole_hours = endpoint.get("platform") == PROVISIONED
+    measuring = cost_of(price, row, sums["level_s"], whole_hours=whole_hours) if price else None
     seconds = _in_service(endpoint)
-    billed = cost_of(price, row, seconds) if price else None
-    kind = None if price is None else "instance" if isinstance(price, InstancePrice) else "token"
+    billed = cost_of(price, row, seconds, whole_hours=whole_hours) if price else None
+    origin = price_origin(price)
     return {
         "experiment_name": name,
         "instance_type": instance_type,
@@ -72,11 +75,9 @@ def _cost_row(
         "cost_measuring": or_nan(measuring),
         "billed_seconds": or_nan(seconds),
         "cost_billed": or_nan(billed),
-        "price_kind": kind,
-        "price_source": price.origin.source if price else None,
-        "price_date": price.origin.date if price else None,
-        "price_verified": price.origin.verified if price else None,
-        "note": _note(row, kind, endpoint, measuring),
+        "price_per_accelerator_hour": or_nan(accelerator_hourly(price)),
+        **origin,
+        "note": _note(origin["price_kind"], endpoint, measuring) if price else prices.why_none(instance_type),
     }
 
 
@@ -94,9 +95,7 @@ def _in_service(endpoint: Row) -> float | None:
     return None if begin is None or end is None else end - begin + (number(endpoint, "served_before") or 0.0)
 
 
-def _note(row: Row, kind: str | None, endpoint: Row, measuring: float | None) -> str | None:
-    if kind is None:
-        return f"no price listed for {text(row, 'instance_type') or 'an experiment without instance_type'}"
+def _note(kind: str, endpoint: Row, measuring: float | None) -> str | None:
     if measuring is None:
         return "the seconds of its levels are unknown" if kind == "instance" else "its token counts are unknown"
     if kind == "instance" and number(endpoint, "in_service_at") is None:

@@ -18,6 +18,7 @@ import pandas as pd
 from fmbench_lib.metrics.cells import NAN, floats, number, or_nan, text
 from fmbench_lib.metrics.columns import FAMILIES, INTERVAL_FAMILIES, QUANTILES, SLICE_COLUMNS, SUMMARY_COLUMNS
 from fmbench_lib.metrics.drift import drift
+from fmbench_lib.metrics.goodput import Objectives, goodput_columns
 from fmbench_lib.metrics.percentiles import Estimate, clustered_estimate, estimate, percentile
 from fmbench_lib.metrics.prices import PriceList
 from fmbench_lib.metrics.requests import Floats, request_metrics
@@ -28,6 +29,9 @@ from fmbench_lib.metrics.window import Window, completed_in, mean_in_flight, mea
 
 SLICES = 10
 
+_WORDS = ("load", "stop_reason", "stop_note", "arrival", "until", "proxy", "prompt_reuse", "tokenizer")
+_NUMBERS = ("requested", "workers", "clock_step_s", "max_concurrency", "think_time", "ramp")
+
 Facts = Mapping[str, Any]
 
 
@@ -36,12 +40,13 @@ def level_row(
     facts: Facts,
     prices: PriceList | None = None,
     thresholds: Thresholds | None = None,
+    objectives: Objectives | None = None,
 ) -> dict[str, Any]:
     """The row of a level in `SUMMARY_COLUMNS`. Numbers that cannot be known are NaN, texts None; never 0 or ""."""
     requests = request_metrics(records)
     window = window_of(facts)
     counted = measured_in(requests, window)
-    row = _identity(facts) | _level_facts(facts) | _measures(requests, counted, window, facts)
+    row = _identity(facts) | _level_facts(facts) | _measures(requests, counted, window, facts, objectives)
     row["requests_outside_window"] = int(((requests["phase"] == "measured").to_numpy(dtype=bool) & ~counted).sum())
     row |= _billed(requests) | _drifts(requests, window)
     row |= price_columns(row, prices or PriceList())
@@ -52,7 +57,11 @@ def level_row(
 
 
 def slice_rows(
-    records: pd.DataFrame, facts: Facts, slices: int = SLICES, prices: PriceList | None = None
+    records: pd.DataFrame,
+    facts: Facts,
+    slices: int = SLICES,
+    prices: PriceList | None = None,
+    objectives: Objectives | None = None,
 ) -> list[dict[str, Any]]:
     """The same measures for equal slices of the window, in `SLICE_COLUMNS`; none where the window has no length.
 
@@ -66,7 +75,7 @@ def slice_rows(
     for place, part in enumerate(window.slices(slices)):
         row = _identity(facts) | {"load": text(facts, "load"), "slice": place}
         row["slice_start_s"] = part.start - window.start
-        row |= _measures(requests, measured_in(requests, part), part, facts)
+        row |= _measures(requests, measured_in(requests, part), part, facts, objectives)
         row |= price_columns(row, prices or PriceList())
         rows.append({column: row[column] for column in SLICE_COLUMNS})
     return rows
@@ -83,8 +92,8 @@ def _level_facts(facts: Facts) -> dict[str, Any]:
     started, ended = number(facts, "started"), number(facts, "ended")
     shares = [float(share) for share in facts.get("client_cpu") or () if share is not None]
     return {
-        **{key: text(facts, key) for key in ("load", "stop_reason", "prompt_reuse", "tokenizer")},
-        **{key: or_nan(number(facts, key)) for key in ("requested", "workers", "clock_step_s")},
+        **{key: text(facts, key) for key in _WORDS},
+        **{key: or_nan(number(facts, key)) for key in _NUMBERS},
         "client_cpu_max": max(shares, default=NAN),
         "window_start": window.start if window else NAN,
         "window_end": window.end if window else NAN,
@@ -92,7 +101,9 @@ def _level_facts(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _measures(requests: pd.DataFrame, counted: Any, window: Window | None, facts: Facts) -> dict[str, Any]:
+def _measures(
+    requests: pd.DataFrame, counted: Any, window: Window | None, facts: Facts, objectives: Objectives | None
+) -> dict[str, Any]:
     """All that a level and a slice have in common."""
     chosen = requests[counted]
     successes = chosen[chosen["success"]]
@@ -105,7 +116,7 @@ def _measures(requests: pd.DataFrame, counted: Any, window: Window | None, facts
     row["mean_in_flight"] = mean_in_flight(requests, window, number(facts, "timeout")) if window else NAN
     row["client_lag_p99"] = or_nan(percentile(floats(chosen, "client_lag"), 0.99))
     row["schedule_lag_p99"] = or_nan(percentile(_schedule_lags(chosen), 0.99))
-    return row | _transport(chosen, successes, facts)
+    return row | goodput_columns(requests, counted, window, objectives) | _transport(chosen, successes, facts)
 
 
 def _counts(chosen: pd.DataFrame, successes: pd.DataFrame) -> dict[str, Any]:
@@ -178,6 +189,8 @@ def _transport(chosen: pd.DataFrame, successes: pd.DataFrame, facts: Facts) -> d
         "reused_share": _mean(floats(chosen, "reused")),
         "connect_s_mean": _mean(floats(chosen, "connect_s")),
         "negative_times": int((times < 0).sum()),
+        "cap_wait_mean": _mean(floats(chosen, "cap_wait")),
+        "cap_wait_p95": or_nan(percentile(floats(chosen, "cap_wait"), 0.95)),
     }
 
 
@@ -210,8 +223,9 @@ def _drifts(requests: pd.DataFrame, window: Window | None) -> dict[str, Any]:
 
 
 def _schedule_lags(chosen: pd.DataFrame) -> Floats:
-    """How late requests were sent for reasons of the client's own: `sent - due - connect_s`."""
+    """How late requests were sent for reasons of the client's own: `sent - due - connect_s - cap_wait`."""
     computed = floats(chosen, "sent") - floats(chosen, "due") - np.nan_to_num(floats(chosen, "connect_s"))
+    computed = computed - np.nan_to_num(floats(chosen, "cap_wait"))
     recorded = floats(chosen, "schedule_lag")
     result: Floats = np.where(np.isnan(recorded), computed, recorded)
     return result

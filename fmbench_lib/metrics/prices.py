@@ -1,43 +1,55 @@
 """What things cost, in USD: price lists, the price of a transaction and of a token, the cost of an experiment.
 
 Two kinds of price exist. An instance costs by the hour, whatever it does; a model behind an API costs by the token,
-whatever the hour. A price carries where it comes from and when it was true; one that is missing stays missing.
+whatever the hour. A price carries where it comes from, for which region and when it was true; one that is missing stays
+missing, with the reason.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from fmbench_lib.errors import PriceFileError
 
-HOURLY_KEYS = frozenset({"hourly"})
 INPUT_KEY = "input-per-1k-tokens"
 OUTPUT_KEY = "output-per-1k-tokens"
 CACHED_KEY = "cached-input-per-1k-tokens"
+HOURLY_KEYS = frozenset({"hourly", "accelerator_hourly", "accelerators"})
 ORIGIN_KEYS = frozenset({"region", "source", "date", "verified"})
 SECTIONS = ("instance_based", "token_based")
+ACCELERATORS = "accelerators"
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a price comes from. `verified`: somebody compared it with the provider's own list on `date`."""
+    """Where a price comes from. `verified`: it is the provider's own figure, or was compared with it, on `date`.
+
+    `source` says whose figure it is, `listed_in` which file or service it was read from.
+    """
 
     source: str
     date: str | None = None
     region: str | None = None
     verified: bool = False
+    listed_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class InstancePrice:
-    """USD per hour of one instance of a type."""
+    """USD per hour of one instance of a type, with how many accelerators it has, where that is known."""
 
     key: str
     hourly: float
     origin: Origin
+    accelerators: int | None = None
+
+    @property
+    def accelerator_hourly(self) -> float | None:
+        """USD for an hour of one GPU or other accelerator (a GPU-hour); None where their number is not known."""
+        return self.hourly / self.accelerators if self.accelerators else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,43 +68,68 @@ Price: TypeAlias = InstancePrice | TokenPrice
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
-    """Prices by instance type or model id. An id that one source lists both ways costs by the hour."""
+    """Prices by instance type or model id. An id that one source lists both ways costs by the hour.
+
+    `accelerators`: how many an instance of a type has · `absent`: why there is no price, by type, where that is known
+    """
 
     entries: Mapping[str, Price] = field(default_factory=dict)
+    accelerators: Mapping[str, int] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any], source_name: str) -> PriceList:
         """Read a price file's content: `pricing: {instance_based: …, token_based: …}`, or plain `{type: hourly}`.
 
-        An hourly price is a number or `{hourly, region, source, date, verified}`; a token price has
-        `input-per-1k-tokens`, `output-per-1k-tokens`, optionally `cached-input-per-1k-tokens` and the same origin keys.
-        A `defaults` block gives the origin of the entries that do not say theirs. Raises PriceFileError, which names
-        `source_name` and the key, for anything that is no price.
+        An hourly price is a number or `{hourly, region, source, date, verified}`, where `accelerator_hourly` and
+        `accelerators` may stand for `hourly`; a token price has `input-per-1k-tokens`, `output-per-1k-tokens`,
+        optionally `cached-input-per-1k-tokens` and the same origin keys. A `defaults` block gives the origin of the
+        entries that do not say theirs, an `accelerators` block the number that instance types have. Raises
+        PriceFileError, which names `source_name` and the key, for anything that is no price.
         """
         content = mapping.get("pricing", mapping)
         if not isinstance(content, Mapping):
             raise PriceFileError(f"{source_name}: pricing: expected a mapping of prices, found {content!r}")
         reader = _Reader(source_name)
-        sections = {key: content[key] for key in (*SECTIONS, "defaults") if key in content}
+        sections = {key: content[key] for key in (*SECTIONS, "defaults", ACCELERATORS) if key in content}
         plain = {key: value for key, value in content.items() if key not in sections}
         if sections and plain:
             raise reader.error(next(iter(plain)), "unknown section; prices stand under instance_based or token_based")
         defaults = sections.get("defaults") or {}
         reader.known_keys("pricing.defaults", defaults, ORIGIN_KEYS)
-        reader = _Reader(source_name, reader.origin("pricing.defaults", defaults, Origin(source_name)))
+        reader = _Reader(
+            source_name, reader.origin("pricing.defaults", defaults, Origin(source_name, listed_in=source_name))
+        )
         entries: dict[str, Price] = {}
         for section in reversed(SECTIONS):  # so that the hourly price of an id that has both stands
             entries.update(reader.section(section, sections.get(section) or {}))
         entries.update(reader.section("", plain))
-        return cls(entries)
+        return cls(entries, reader.counts(sections.get(ACCELERATORS) or {}))
 
     def overridden_by(self, other: PriceList) -> PriceList:
         """This list with the other's entries in place of its own, entry by entry, whichever kind each is."""
-        return PriceList({**self.entries, **other.entries})
+        return PriceList(
+            {**self.entries, **other.entries},
+            {**self.accelerators, **other.accelerators},
+            {**self.absent, **other.absent},
+        )
 
     def lookup(self, instance_type: str | None) -> Price | None:
-        """The price of an instance type (or of a model id standing in its place); None where the list has none."""
-        return self.entries.get(instance_type) if instance_type else None
+        """The price of an instance type (or of a model id standing in its place); None where the list has none.
+
+        A SageMaker type has the accelerators of the EC2 type whose name follows its `ml.`.
+        """
+        found = self.entries.get(instance_type) if instance_type else None
+        if isinstance(found, InstancePrice) and found.accelerators is None:
+            return replace(found, accelerators=self.accelerators.get(found.key.removeprefix("ml.")))
+        return found
+
+    def why_none(self, instance_type: str | None) -> str:
+        """In words: why `lookup` finds nothing."""
+        if not instance_type:
+            return "no instance_type given"
+        reason = self.absent.get(instance_type)
+        return f"no price listed for {instance_type}" + (f", and none found: {reason}" if reason else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +153,8 @@ class _Reader:
             if section == "token_based":
                 raise self.error(place, f"expected {{{INPUT_KEY}: …, {OUTPUT_KEY}: …}}, found {value!r}")
             return InstancePrice(key, self.amount(place, value), self.default)
-        if section == "instance_based" or (not section and "hourly" in value):
-            self.known_keys(place, value, HOURLY_KEYS | ORIGIN_KEYS)
-            return InstancePrice(key, self.amount_at(place, value, "hourly"), self.origin(place, value, self.default))
+        if section == "instance_based" or (not section and HOURLY_KEYS & value.keys()):
+            return self.hourly_entry(place, key, value)
         self.known_keys(place, value, {INPUT_KEY, OUTPUT_KEY, CACHED_KEY} | ORIGIN_KEYS)
         return TokenPrice(
             key,
@@ -127,6 +163,27 @@ class _Reader:
             self.origin(place, value, self.default),
             self.amount_at(place, value, CACHED_KEY) if CACHED_KEY in value else None,
         )
+
+    def hourly_entry(self, place: str, key: str, value: Mapping[str, Any]) -> InstancePrice:
+        self.known_keys(place, value, HOURLY_KEYS | ORIGIN_KEYS)
+        count = self.count(f"{place}.{ACCELERATORS}", value[ACCELERATORS]) if ACCELERATORS in value else None
+        if "accelerator_hourly" not in value:
+            hourly = self.amount_at(place, value, "hourly")
+        elif "hourly" in value or not count:
+            raise self.error(place, "accelerator_hourly takes the place of hourly, and needs accelerators: 1 or more")
+        else:
+            hourly = count * self.amount_at(place, value, "accelerator_hourly")
+        return InstancePrice(key, hourly, self.origin(place, value, self.default), count)
+
+    def counts(self, content: Any) -> dict[str, int]:
+        if not isinstance(content, Mapping):
+            raise self.error(f"pricing.{ACCELERATORS}", f"expected numbers by instance type, found {content!r}")
+        return {str(key): self.count(f"pricing.{ACCELERATORS}.{key}", value) for key, value in content.items()}
+
+    def count(self, place: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise self.error(place, f"expected how many accelerators an instance has, found {value!r}")
+        return value
 
     def known_keys(self, place: str, value: Mapping[str, Any], known: frozenset[str] | set[str]) -> None:
         unknown = [str(key) for key in value if key not in known] if isinstance(value, Mapping) else []
@@ -158,6 +215,7 @@ class _Reader:
             date=None if date in (None, "unknown") else str(date),
             region=None if region in (None, "unknown") else str(region),
             verified=verified,
+            listed_in=default.listed_in,
         )
 
 
@@ -187,3 +245,8 @@ def price_per_token(price_per_txn: float, tokens_in_mean: float, tokens_out_mean
 def hours_cost(hourly: float, instance_count: float | None, seconds: float) -> float:
     """`hourly / 3600 * seconds * instance_count`; a count that is not given is one instance."""
     return hourly / 3600 * seconds * (1 if instance_count is None else instance_count)
+
+
+def begun_hours(seconds: float) -> float:
+    """The seconds that are paid for where every hour that was begun is, rounded up to whole hours."""
+    return 3600.0 * math.ceil(seconds / 3600) if math.isfinite(seconds) else seconds

@@ -46,6 +46,8 @@ def budgets_text(budgets: Budgets) -> str:
         parts.append(f"latency p95 ≤ {figure(budgets.latency_budget)} s{latitude}")
     if budgets.error_rate_budget is not None:
         parts.append(f"error rate ≤ {figure(100 * budgets.error_rate_budget)}%")
+    if budgets.slo_attainment_budget is not None:
+        parts.append(f"{figure(100 * budgets.slo_attainment_budget)}% of requests within their objectives")
     if budgets.cost_per_10k_txn_budget is not None:
         parts.append(f"≤ {usd(budgets.cost_per_10k_txn_budget)} per 10,000 transactions")
     return ", ".join(parts)
@@ -130,6 +132,9 @@ def _missed_text(outcome: Outcome, row: Row) -> str:
         value, over = f"{figure(100 * outcome.value)}%", f"{figure(100 * outcome.over)} percentage points"
     elif outcome.column == "latency_p95":
         value, over = f"{figure(outcome.value)} s{_interval(row)}", f"{figure(outcome.over)} s"
+    elif outcome.column == "slo_attainment":
+        short = f"{figure(100 * outcome.over)} percentage points"
+        return f"whose {outcome.name} of {figure(100 * outcome.value)}% is {short} short"
     else:
         value, over = usd(outcome.value), usd(outcome.over)
     share = f" ({outcome.excess:.0%})" if outcome.column != "error_rate" and math.isfinite(outcome.excess) else ""

@@ -18,6 +18,7 @@ from fmbench_lib.metrics.cells import number, rows_of, text
 from fmbench_lib.metrics.columns import IDENTITY, SLICE_COLUMNS, SUMMARY_COLUMNS, TEXTS, WHOLE_NUMBERS
 from fmbench_lib.metrics.comparability import output_length_findings
 from fmbench_lib.metrics.decision import Decision, decide
+from fmbench_lib.metrics.goodput import Objectives
 from fmbench_lib.metrics.levels import level_row, slice_rows
 from fmbench_lib.metrics.prices import PriceList
 from fmbench_lib.metrics.requests import request_metrics
@@ -80,10 +81,13 @@ ERROR_RATE_COLUMNS: tuple[str, ...] = (*IDENTITY, "load", "requests", "errors", 
 
 
 def summary_frame(
-    levels: Iterable[LevelData], prices: PriceList | None = None, thresholds: Thresholds | None = None
+    levels: Iterable[LevelData],
+    prices: PriceList | None = None,
+    thresholds: Thresholds | None = None,
+    objectives: Objectives | None = None,
 ) -> pd.DataFrame:
     """`all_metrics_summary.csv`: one row per level in `SUMMARY_COLUMNS`, judged alone and beside the other levels."""
-    rows = [level_row(records, facts, prices, thresholds) for records, facts in levels]
+    rows = [level_row(records, facts, prices, thresholds, objectives) for records, facts in levels]
     frame = _typed(pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS)))
     findings = output_length_findings(frame, thresholds)
     for place, row in enumerate(rows):
@@ -93,9 +97,13 @@ def summary_frame(
     return _typed(pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS)))
 
 
-def slices_frame(levels: Iterable[LevelData], prices: PriceList | None = None) -> pd.DataFrame:
+def slices_frame(
+    levels: Iterable[LevelData], prices: PriceList | None = None, objectives: Objectives | None = None
+) -> pd.DataFrame:
     """`all_metrics.csv`: ten rows per level, one for each slice of its window."""
-    rows = [row for records, facts in levels for row in slice_rows(records, facts, prices=prices)]
+    rows = [
+        row for records, facts in levels for row in slice_rows(records, facts, prices=prices, objectives=objectives)
+    ]
     return _typed(pd.DataFrame(rows, columns=list(SLICE_COLUMNS)))
 
 

@@ -37,6 +37,7 @@ class Thresholds:
     clock_invalid: float = _limit(0.10, "share of TTFT p50", "largest clock step above it: invalid")
     drift_change: float = _limit(0.20, "share of the median", "trend of latency or throughput above it…")
     drift_p: float = _limit(0.01, "p-value", "…and less likely than this by chance: degraded")
+    cached_share: float = _limit(0.50, "share of prompt tokens", "from the cache though no prompt is reused: degraded")
     tokens_known: float = _limit(1.0, "share of successes", "token counts known for fewer: degraded")
     length_change: float = _limit(0.10, "share of the median", "mean output length off the other levels' by more…")
     length_sigmas: float = _limit(3.0, "standard errors", "…and by more than this: degraded")

@@ -37,6 +37,11 @@ class Finding:
     client: bool = False
 
 
+_ENDED_BY = {
+    "error_rate": "see the errors by class",
+    "saturation": "the endpoint did not keep up, so offer less",
+}
+
 Check: TypeAlias = Callable[[Row, Thresholds], Iterator[Finding]]
 
 
@@ -89,7 +94,7 @@ def _lag(row: Row, limits: Thresholds, column: str, what: str) -> Iterator[Findi
     if lag <= max(limits.lag_floor, limits.lag_degraded * time):
         return
     worst: Level = "invalid" if lag > max(limits.lag_invalid_floor, limits.lag_invalid * time) else "degraded"
-    reason = f"{what} {_ms(lag)} late at p99, beside a {name} p50 of {_ms(time)}"
+    reason = f"{what} {_time(lag)} late at p99, beside a {name} p50 of {_time(time)}"
     yield Finding(worst, f"{reason}: use more workers or a less busy client", client=True)
 
 
@@ -99,7 +104,7 @@ def _client_lag(row: Row, limits: Thresholds) -> Iterator[Finding]:
     lag, gap = number(row, "client_lag_p99"), number(row, "ITL_p50")
     if found or lag is None or gap is None or lag <= max(limits.lag_floor, limits.itl_lag_degraded * gap):
         return
-    reason = f"the client read {_ms(lag)} late at p99, longer than the ITL p50 of {_ms(gap)}, which blurs ITL"
+    reason = f"the client read {_time(lag)} late at p99, longer than the ITL p50 of {_time(gap)}, which blurs ITL"
     yield Finding("degraded", f"{reason}: use more workers or a less busy client", client=True)
 
 
@@ -117,6 +122,11 @@ def _in_flight(row: Row, limits: Thresholds) -> Iterator[Finding]:
     asked, held = number(row, "concurrency"), number(row, "mean_in_flight")
     if not asked or held is None:
         return
+    think, latency = number(row, "think_time") or 0, number(row, "latency_mean")
+    if think:
+        if latency is None:
+            return
+        asked *= latency / (latency + think)  # a slot that thinks has no request in flight
     off = abs(held - asked) / asked
     if off <= limits.in_flight_degraded:
         return
@@ -125,7 +135,7 @@ def _in_flight(row: Row, limits: Thresholds) -> Iterator[Finding]:
     worst: Level = "invalid" if off > limits.in_flight_invalid and not failing else "degraded"
     cause = "look at connection set-up and at the client's CPU" if held < asked else "the closed loop was not kept"
     cause = "failing requests leave gaps" if failing and held < asked else cause
-    yield Finding(worst, f"{held:.3g} requests were in flight of {asked:.0f} asked: {cause}", client=not failing)
+    yield Finding(worst, f"{held:.3g} requests were in flight of {asked:.3g} asked: {cause}", client=not failing)
 
 
 def _offered_rate(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -133,9 +143,15 @@ def _offered_rate(row: Row, limits: Thresholds) -> Iterator[Finding]:
     if rate is None or seconds is None or sent is None:
         return
     asked = rate * seconds
-    if abs(sent - asked) > max(limits.rate_degraded * asked, 1 + limits.rate_sigmas * math.sqrt(asked)):
-        reason = f"{sent / seconds:.3g} requests/s were sent of {rate:g} asked"
-        yield Finding("degraded", f"{reason}: use more workers, or allow more requests in flight", client=True)
+    if abs(sent - asked) <= max(limits.rate_degraded * asked, 1 + limits.rate_sigmas * math.sqrt(asked)):
+        return
+    reason = f"{sent / seconds:.3g} requests/s were sent of {rate:g} asked"
+    cap, wait = number(row, "max_concurrency"), number(row, "cap_wait_mean")
+    if cap is None or not wait:
+        yield Finding("degraded", f"{reason}: use more workers or a less busy client", client=True)
+        return
+    reason = f"{reason}, as {cap:.0f} in flight were the most allowed and the others waited {_time(wait)} in the mean"
+    yield Finding("degraded", f"{reason} (part of their latency): offer less or raise load.max_concurrency")
 
 
 def _stamps(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -158,7 +174,7 @@ def _clock(row: Row, limits: Thresholds) -> Iterator[Finding]:
     size, (name, time) = abs(step), scale
     if size > max(limits.clock_floor, limits.clock_degraded * time):
         worst: Level = "invalid" if size > max(limits.clock_floor, limits.clock_invalid * time) else "degraded"
-        yield Finding(worst, f"the clock was set by {_ms(size)}, beside a {name} p50 of {_ms(time)}: measure again")
+        yield Finding(worst, f"the clock was set by {_time(size)}, beside a {name} p50 of {_time(time)}: measure again")
 
 
 def _drift(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -177,10 +193,27 @@ def _stopped(row: Row, limits: Thresholds) -> Iterator[Finding]:
         yield Finding("degraded", f"the prompts ran out after {sent:.0f} requests{of}: add some or allow their reuse")
     elif reason == "interrupted":
         yield Finding("degraded", "the level was interrupted: measure it again")
+    elif reason in _ENDED_BY:
+        note = text(row, "stop_note") or reason
+        yield Finding("degraded", f"the level was ended early, as {note}: {_ENDED_BY[reason]}")
+    until = text(row, "until")
+    if until is not None and reason in ("requests", "duration", "prompts"):
+        yield Finding("degraded", f"it ended by its {reason} before {until} was known: measure longer")
     outside = number(row, "requests_outside_window")
     if outside:
         reason = f"{outside:.0f} measured requests were sent outside the window and are not counted"
         yield Finding("degraded", f"{reason}: measure again")
+
+
+def _cache(row: Row, limits: Thresholds) -> Iterator[Finding]:
+    cached, prompt = number(row, "cached_token_count_mean"), number(row, "prompt_token_count_mean")
+    if text(row, "prompt_reuse") != "never" or not cached or not prompt:
+        return
+    if cached > limits.cached_share * prompt:
+        reason = f"no prompt was sent twice, yet the server took {cached / prompt:.0%} of their tokens from its cache"
+        yield Finding(
+            "degraded", f"{reason}, which makes TTFT shorter than that of new prompts: look for a common start"
+        )
 
 
 def _tokens(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -207,6 +240,7 @@ CHECKS: tuple[Check, ...] = (
     _window,
     _drift,
     _stopped,
+    _cache,
     _stamps,
     _tokens,
 )
@@ -222,5 +256,5 @@ def _time_scale(row: Row) -> tuple[str, float] | None:
     return None
 
 
-def _ms(seconds: float) -> str:
-    return f"{1000 * seconds:.3g} ms"
+def _time(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"

@@ -53,6 +53,7 @@ def test_a_miss_says_by_how_much():
     [
         ("latency_p95", Budgets(latency_budget=2)),
         ("error_rate", Budgets(error_rate_budget=1)),
+        ("slo_attainment", Budgets(slo_attainment_budget=0.1)),
         ("price_per_10k_txn", Budgets(cost_per_10k_txn_budget=1e9)),
     ],
 )
@@ -74,3 +75,11 @@ def test_a_budget_inside_the_interval_is_doubtful(budget, doubtful):
 def test_no_interval_is_doubtful():
     row = ROW | {"latency_p95_low": None, "latency_p95_high": None}
     assert judge(row, Budgets(latency_budget=100)).outcomes[0].doubtful
+
+
+@pytest.mark.parametrize(("budget", "met"), [(0.9, True), (0.95, True), (0.96, False)])
+def test_a_share_within_objectives_is_bounded_from_below(budget, met):
+    found = judge(ROW | {"slo_attainment": 0.95}, Budgets(slo_attainment_budget=budget))
+    assert found.passed is met
+    if not met:
+        assert found.missed[0].over == pytest.approx(0.01)

@@ -8,11 +8,10 @@ import pandas as pd
 import pytest
 
 from fmbench_lib.metrics.costs import COST_COLUMNS, experiment_costs, total
-from fmbench_lib.metrics.prices import PriceList
+from fmbench_lib.metrics.prices import PriceList, instance_price_per_txn
 
-PRICES = PriceList.from_mapping(
-    {"trn1.32xlarge": 21.5, "model:0": {"input-per-1k-tokens": 0.003, "output-per-1k-tokens": 0.015}}, "test"
-)
+PRICES_BY_TOKEN = {"input-per-1k-tokens": 0.003, "output-per-1k-tokens": 0.015}
+PRICES = PriceList.from_mapping({"trn1.32xlarge": 21.5, "model:0": PRICES_BY_TOKEN}, "test")
 
 
 def level(experiment="exp", instance_type="trn1.32xlarge", level_s=600.0, tokens=(1000.0, 100.0), **other):
@@ -47,6 +46,24 @@ def test_seconds_of_the_levels_and_of_the_bill():
 def test_several_instances_cost_several_times():
     found = costs_of([level(level_s=3600.0, instance_count=2)])
     assert found["cost_measuring"][0] == pytest.approx(43.0)
+
+
+def test_provisioned_throughput_is_paid_for_by_the_hour_that_was_begun():
+    """88 USD/h, two model units, 70 minutes in service: two hours, 352 USD; 1,000 s of load: one hour, 176 USD."""
+    endpoint = {"experiment_name": "exp", "platform": "bedrock", "in_service_at": 1000.0, "deleted_at": 1000.0 + 4200}
+    prices = PriceList.from_mapping({"a-model-pt": 88, "model:0": PRICES_BY_TOKEN}, "test")
+    provisioned = level(instance_type="a-model-pt", level_s=1000.0, instance_count=2)
+    row = experiment_costs(pd.DataFrame([provisioned]), [endpoint], prices).iloc[0]
+    assert (row["cost_measuring"], row["billed_seconds"], row["cost_billed"]) == (176.0, 4200.0, 352.0)
+    elsewhere = experiment_costs(pd.DataFrame([provisioned]), [endpoint | {"platform": "sagemaker"}], prices).iloc[0]
+    assert elsewhere["cost_measuring"] == pytest.approx(88 * 2 * 1000 / 3600)
+    on_demand = experiment_costs(pd.DataFrame([level(instance_type="model:0")]), [endpoint], prices).iloc[0]
+    assert on_demand["cost_billed"] == pytest.approx(0.0045), "tokens have no hours"
+
+
+def test_the_same_provisioned_throughput_by_the_transaction():
+    """88 USD/h for two units at 120 transactions per minute: 176 / 60 / 120."""
+    assert instance_price_per_txn(88, 2, 120) == pytest.approx(0.0244444444, rel=1e-8)
 
 
 def test_tokens_cost_whatever_the_time():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 
 import pytest
 
@@ -12,6 +13,7 @@ from fmbench_lib.metrics.prices import (
     Origin,
     PriceList,
     TokenPrice,
+    begun_hours,
     hours_cost,
     instance_price_per_txn,
     price_per_token,
@@ -61,8 +63,9 @@ def test_prices_by_hand():
 
 def test_a_list_keeps_where_each_price_comes_from():
     prices = PriceList.from_mapping(LISTED, "pricing.yml")
-    assert prices.lookup("trn1.32xlarge") == InstancePrice("trn1.32xlarge", 21.5, Origin("a list", None, "us-west-2"))
-    assert prices.lookup("g5.xlarge").origin == Origin("EC2", "2026-11-22", "us-west-2", verified=True)
+    trn1 = prices.lookup("trn1.32xlarge")
+    assert trn1 == InstancePrice("trn1.32xlarge", 21.5, Origin("a list", None, "us-west-2", False, "pricing.yml"))
+    assert prices.lookup("g5.xlarge").origin == Origin("EC2", "2026-11-22", "us-west-2", True, "pricing.yml")
     assert prices.lookup("some.model:0").input_per_1k == 0.003
     assert prices.lookup("p5.48xlarge") is None
     assert prices.lookup(None) is None
@@ -76,7 +79,7 @@ def test_an_inline_mapping_needs_no_sections_and_names_its_source():
     prices = PriceList.from_mapping(
         {"g5.xlarge": 1, "m": {"input-per-1k-tokens": 1, "output-per-1k-tokens": 2}}, "my.yml"
     )
-    assert prices.lookup("g5.xlarge") == InstancePrice("g5.xlarge", 1.0, Origin("my.yml"))
+    assert prices.lookup("g5.xlarge") == InstancePrice("g5.xlarge", 1.0, Origin("my.yml", listed_in="my.yml"))
     assert isinstance(prices.lookup("m"), TokenPrice)
 
 
@@ -87,7 +90,47 @@ def test_a_users_prices_replace_entry_by_entry_whatever_their_kind():
     assert isinstance(merged.lookup("both"), TokenPrice)
     assert merged.lookup("new").hourly == 5
     assert merged.lookup("trn1.32xlarge").hourly == 21.5
+    assert merged.lookup("new").origin.listed_in == "config"
+    assert merged.lookup("trn1.32xlarge").origin.listed_in == "pricing.yml"
     assert base.lookup("new") is None
+
+
+def test_a_plain_price_of_a_users_own_keeps_the_accelerators_that_the_type_has():
+    base = PriceList.from_mapping({"pricing": {"accelerators": {"g5.12xlarge": 4}}}, "pricing.yml")
+    merged = base.overridden_by(PriceList.from_mapping({"g5.12xlarge": 6.0, "ml.g5.12xlarge": 8.0, "mine": 1}, "own"))
+    assert merged.lookup("g5.12xlarge").accelerator_hourly == 1.5
+    assert merged.lookup("ml.g5.12xlarge").accelerator_hourly == 2.0
+    assert merged.lookup("mine").accelerator_hourly is None
+
+
+def test_a_price_by_the_gpu_hour_is_that_of_all_accelerators():
+    prices = PriceList.from_mapping({"h100": {"accelerator_hourly": 2.5, "accelerators": 8}, "cpu": 1}, "rented.yml")
+    assert prices.lookup("h100").hourly == 20.0
+    assert prices.lookup("h100").accelerator_hourly == 2.5
+
+
+def test_why_there_is_no_price():
+    prices = PriceList({}, absent={"g5.xlarge": "AWS refused"})
+    assert prices.why_none("g5.xlarge") == "no price listed for g5.xlarge, and none found: AWS refused"
+    assert prices.why_none("x") == "no price listed for x"
+    assert prices.why_none(None) == "no instance_type given"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "paid"), [(0, 0), (0.5, 3600), (3600, 3600), (3600.01, 7200), (9000, 10800), (math.inf, math.inf)]
+)
+def test_hours_that_were_begun(seconds, paid):
+    assert begun_hours(seconds) == paid
+
+
+@pytest.mark.parametrize(
+    ("transactions_per_minute", "per_10k"),
+    [(305, 11.75), (292, 12.27), (265, 13.52), (237, 15.12), (228, 15.72), (209, 17.15), (189, 18.96), (167, 21.46),
+     (112, 31.99), (79, 45.36)],
+)  # fmt: skip
+def test_ten_thousand_transactions_at_growing_loads(transactions_per_minute, per_10k):
+    """21.50 · 10,000 / 60 = 3583.33 USD over the transactions of a minute."""
+    assert round(10_000 * instance_price_per_txn(21.50, None, transactions_per_minute), 2) == per_10k
 
 
 def test_an_instance_may_be_free():
@@ -114,6 +157,12 @@ def test_an_instance_may_be_free():
         ({"pricing": {"defaults": {"hourly": 1}, "instance_based": {}}}, "defaults.hourly"),
         ({"pricing": {"defaults": "x", "instance_based": {}}}, "pricing.defaults"),
         ({"pricing": 3}, "pricing"),
+        ({"pricing": {"accelerators": {"g5.xlarge": "one"}}}, "pricing.accelerators.g5.xlarge"),
+        ({"pricing": {"accelerators": [1]}}, "pricing.accelerators"),
+        ({"h100": {"accelerator_hourly": 2.5}}, "pricing.h100"),
+        ({"h100": {"accelerator_hourly": 2.5, "accelerators": 0}}, "pricing.h100"),
+        ({"h100": {"accelerator_hourly": 2.5, "hourly": 20, "accelerators": 8}}, "pricing.h100"),
+        ({"h100": {"hourly": 20, "accelerators": 1.5}}, "pricing.h100.accelerators"),
     ],
 )
 def test_what_is_no_price_is_named_with_its_file_and_key(content, place):

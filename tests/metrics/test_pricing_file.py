@@ -32,6 +32,13 @@ def test_no_price_claims_to_be_verified_that_is_not(shipped):
         assert "not checked" in price.origin.source or price.origin.source.startswith("assumption")
 
 
+def test_accelerators_are_counted_by_type(shipped):
+    assert shipped.lookup("trn1.32xlarge").accelerator_hourly == 1.34375
+    assert shipped.lookup("ml.g5.12xlarge").accelerators == 4
+    assert shipped.lookup("m7i.12xlarge").accelerators is None
+    assert not [kind for kind in shipped.accelerators if kind.startswith("ml.")]
+
+
 def test_the_local_machine_is_priced_by_an_assumption_that_says_so(shipped):
     local = shipped.lookup("local-cpu")
     assert local.hourly == 0.1008

@@ -12,8 +12,18 @@ from fmbench_lib.metrics.row_prices import cost_of, price_columns
 PRICES = PriceList.from_mapping(
     {
         "pricing": {
-            "instance_based": {"trn1.32xlarge": {"hourly": 21.5, "source": "EC2", "date": "2024-09-30"}},
-            "token_based": {"model:0": {"input-per-1k-tokens": 0.003, "output-per-1k-tokens": 0.015}},
+            "instance_based": {
+                "trn1.32xlarge": {"hourly": 21.5, "source": "EC2", "date": "2024-09-30", "region": "us-west-2"}
+            },
+            "token_based": {
+                "model:0": {"input-per-1k-tokens": 0.003, "output-per-1k-tokens": 0.015},
+                "cached:0": {
+                    "input-per-1k-tokens": 0.003,
+                    "output-per-1k-tokens": 0.015,
+                    "cached-input-per-1k-tokens": 0.0003,
+                },
+            },
+            "accelerators": {"trn1.32xlarge": 16},
         }
     },
     "test",
@@ -35,6 +45,8 @@ def test_an_instance_by_the_hour():
     assert found["price_per_10k_txn"] == pytest.approx(45.35865, rel=1e-5)
     assert (found["price_kind"], found["price_source"], found["price_date"]) == ("instance", "EC2", "2024-09-30")
     assert found["price_verified"] is False
+    assert (found["price_listed_in"], found["price_region"]) == ("test", "us-west-2")
+    assert found["price_per_accelerator_hour"] == 1.34375  # 21.50 for 16 chips
     assert found["price_note"] is None
 
 
@@ -42,6 +54,21 @@ def test_a_model_by_the_token_needs_no_throughput():
     found = price_columns(ROW | {"instance_type": "model:0", "transactions_per_minute": float("nan")}, PRICES)
     assert found["price_per_txn"] == pytest.approx(3.433 * 0.003 + 0.042 * 0.015)
     assert found["price_kind"] == "token"
+    assert math.isnan(found["price_per_accelerator_hour"])
+
+
+def test_a_model_on_bedrock_by_hand():
+    """2,000 tokens in, 150 out, at 0.003 and 0.015 USD per 1,000: 0.006 + 0.00225; with 1,200 of them from the cache
+    at 0.0003: 0.8 · 0.003 + 1.2 · 0.0003 + 0.00225 = 0.00501."""
+    row = ROW | {"prompt_token_count_mean": 2000.0, "completion_token_count_mean": 150.0}
+    plain = price_columns(row | {"instance_type": "model:0", "cached_token_count_mean": 1200.0}, PRICES)
+    assert plain["price_per_txn"] == pytest.approx(0.00825, rel=1e-12)
+    assert plain["price_per_10k_txn"] == pytest.approx(82.5, rel=1e-12)
+    assert plain["price_per_token"] == pytest.approx(0.00825 / 2150, rel=1e-12)
+    cached = price_columns(row | {"instance_type": "cached:0", "cached_token_count_mean": 1200.0}, PRICES)
+    assert cached["price_per_txn"] == pytest.approx(0.00501, rel=1e-12)
+    unsaid = price_columns(row | {"instance_type": "cached:0"}, PRICES)
+    assert unsaid["price_per_txn"] == pytest.approx(0.00825, rel=1e-12)
 
 
 @pytest.mark.parametrize(

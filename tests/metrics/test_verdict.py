@@ -33,6 +33,10 @@ GOOD = {
     "completion_token_n": 400,
 }
 
+CAPPED = {"concurrency": None, "request_rate": 10.0, "max_concurrency": 64, "requests": 400}
+THINKING = {"think_time": 1.0, "latency_mean": 1.0}
+CACHED = {"prompt_reuse": "never", "prompt_token_count_mean": 400.0}
+
 
 def test_a_good_level_is_valid_and_needs_no_reason():
     found = verdict(GOOD)
@@ -60,6 +64,26 @@ def test_a_good_level_is_valid_and_needs_no_reason():
         ({"mean_in_flight": 6.0}, "invalid", True, "6 requests were in flight of 8 asked"),
         ({"mean_in_flight": 4.0, "error_rate": 0.005}, "degraded", False, "failing requests leave gaps"),
         ({"concurrency": None, "request_rate": 8.0, "requests": 400}, "degraded", True, "of 8 asked"),
+        (
+            CAPPED | {"cap_wait_mean": 2.5},
+            "degraded",
+            False,
+            "64 in flight were the most allowed and the others waited 2.5 s",
+        ),
+        (CAPPED | {"cap_wait_mean": 0.0}, "degraded", True, "less busy client"),
+        # a slot that thinks 1 s after each answer of 1 s is in flight half of the time
+        (THINKING | {"mean_in_flight": 7.95}, "invalid", True, "7.95 requests were in flight of 4 asked"),
+        (THINKING | {"mean_in_flight": 3.7}, "degraded", True, "3.7 requests were in flight of 4 asked"),
+        ({"client_lag_p99": 2.95}, "invalid", True, "the client read 2.95 s late"),
+        ({"stop_reason": "error_rate", "stop_note": "9 of 9 failed"}, "degraded", False, "early, as 9 of 9 failed"),
+        ({"stop_reason": "saturation", "stop_note": "a queue grew"}, "degraded", False, "did not keep up"),
+        (
+            {"stop_reason": "duration", "until": "ci_p95 within 5%"},
+            "degraded",
+            False,
+            "before ci_p95 within 5% was known",
+        ),
+        (CACHED | {"cached_token_count_mean": 204.0}, "degraded", False, "took 51% of their tokens from its cache"),
         ({"stamp_source": "user"}, "degraded", False, "not from the kernel"),
         ({"stamp_source": "kernel+user"}, "degraded", False, "not from the kernel alone"),
         ({"clock_step_s": 0.005}, "degraded", False, "the clock was set by 5 ms"),
@@ -95,6 +119,12 @@ def test_each_reason(change, expected, client, words):
         {"concurrency": None, "request_rate": 6.5, "requests": 400},
         {"clock_step_s": 0.0009, "TTFT_p50": 0.001},
         {"TTFT_p50": None, "ITL_p50": None},  # nothing streams: latency is the scale
+        CAPPED | {"requests": 600, "cap_wait_mean": 0.5},  # waited, but the rate was held
+        THINKING | {"mean_in_flight": 3.95},
+        THINKING | {"latency_mean": None},
+        {"stop_reason": "precision", "until": "ci_p95 within 5%"},
+        CACHED | {"cached_token_count_mean": 196.0},  # prompts may begin alike
+        CACHED | {"cached_token_count_mean": 390.0, "prompt_reuse": "allowed"},
     ],
 )
 def test_what_is_no_reason(change):
