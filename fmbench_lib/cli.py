@@ -16,6 +16,7 @@ from typing import Any
 from fmbench_lib import __version__, live
 from fmbench_lib.config import shipped_configs, validate_paths
 from fmbench_lib.config.fetch import local_config
+from fmbench_lib.config.problems import merged
 from fmbench_lib.errors import FmbenchError, InputError
 from fmbench_lib.run import ARGUMENTS_VARIABLE, Run, create_run, open_for_reading, reopen_run
 from fmbench_lib.workspace import Workspace, read_json
@@ -32,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
         description="Which model, on which serving stack and instance, at which load, gives this latency for the "
         "least money? `fmbench --config-file X` runs a benchmark; the subcommands do what lies around it.",
         epilog="Exit codes: 0 all done and every level valid · 1 the run went through, but an experiment or level "
-        "failed or is invalid · 2 bad input, nothing was started · 130 interrupted.",
+        "failed or is invalid (--allow-invalid: only failed) · 2 bad input, nothing was started · 130 interrupted.",
     )
     top.add_argument("--version", action="version", version=f"fmbench {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
@@ -41,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--config-file", metavar="X", help="a path, an s3:// or https:// address, or a shipped config")
     run.add_argument("--resume", metavar="RUN_DIR", help="go on with an unfinished run at the first thing not done")
     run.add_argument("--steps", metavar="LIST", help="only these steps, such as 0-3 or 4")
+    _add_allow_invalid(run)
     run.add_argument("--verbose", action="store_true", help="say more, with tracebacks")
     _add_run_options(run)
     validate = commands.add_parser("validate", help="check configs: `<path>: ok`, or what is wrong and what to write")
@@ -51,10 +53,20 @@ def parser() -> argparse.ArgumentParser:
     _add_run_options(plan)
     report = commands.add_parser("report", help="analyse a run and write its report again, from its records")
     report.add_argument("run_dir", metavar="RUN_DIR", help="the run's directory")
+    report.add_argument("--from-raw", action="store_true", help="decode the raw responses again (load.keep_raw)")
+    _add_allow_invalid(report)
     _add_arguments(report)
     cleanup = commands.add_parser("cleanup", help="take down whatever a run deployed")
     cleanup.add_argument("run_dir", metavar="RUN_DIR", help="the run's directory")
     commands.add_parser("configs", help="list the configs that ship with fmbench")
+    calibrate = commands.add_parser("calibrate", help="find out how exactly this machine measures, up to which load")
+    calibrate.add_argument(
+        "--streams", metavar="LIST", type=_loads, help="so many streams at once (default: 8,64,256,512)"
+    )
+    calibrate.add_argument(
+        "--event-rates", metavar="LIST", type=_loads, help="content events per second (default: 5000,20000,40000)"
+    )
+    calibrate.add_argument("--quick", action="store_true", help="3 seconds for each load instead of 10")
     emulate = commands.add_parser("emulate", help="serve an endpoint of known behaviour; `fmbench emulate --help`")
     emulate.add_argument("options", nargs=argparse.REMAINDER, help="as `fmbench emulate --help` lists them")
     return top
@@ -64,6 +76,10 @@ def _add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "-A", dest="arguments", metavar="KEY=VALUE", action="append", default=[], help="fills {key} in the config"
     )
+
+
+def _add_allow_invalid(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--allow-invalid", action="store_true", help="exit with 0 although a level is invalid")
 
 
 def _add_run_options(command: argparse.ArgumentParser) -> None:
@@ -95,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "report": report_command,
         "cleanup": cleanup_command,
         "configs": configs_command,
+        "calibrate": calibrate_command,
     }
     try:
         return commands[options.command](options)
@@ -128,10 +145,10 @@ def run_command(options: argparse.Namespace) -> int:
     else:
         run = _new_run(options, arguments)
     print(f"run {run.config.general.name}/{run.workspace.run_id}: {run.workspace.path}")
-    for notice in run.loaded.notices:
+    for notice in merged(run.loaded.notices):
         print(f"note: {notice}")
     display = _Display(run)
-    outcome = run_pipeline(run, display.look, only)
+    outcome = run_pipeline(run, display.look, only, allow_invalid=options.allow_invalid)
     display.end()
     for error in outcome.errors:
         print(f"fmbench: {error}", file=sys.stderr)
@@ -177,28 +194,36 @@ def validate_command(options: argparse.Namespace) -> int:
             print(f"{checked.path}: ok")
         for problem in checked.problems:
             print(f"{checked.path}: {problem}")
-        for notice in checked.notices:
+        for notice in merged(checked.notices):
             print(f"{checked.path}: note: {notice}", file=sys.stderr)
         wrong += bool(checked.problems)
     return BAD_INPUT if wrong else 0
 
 
 def plan_command(options: argparse.Namespace) -> int:
-    """Print what a run would do."""
-    from fmbench_lib.steps.plan import plan_text
+    """Print what a run would do, and what would stop it before it began."""
+    from fmbench_lib.steps.plan import make_plan
 
-    print(plan_text(local_config(options.config), _arguments(options.arguments), _standard(options)))
-    return 0
+    plan = make_plan(local_config(options.config), _arguments(options.arguments), _standard(options))
+    print(plan.text)
+    for obstacle in plan.obstacles:
+        print(f"fmbench: {obstacle}", file=sys.stderr)
+    return BAD_INPUT if plan.obstacles else 0
 
 
 def report_command(options: argparse.Namespace) -> int:
     """Analyse again and write the report again."""
+    from fmbench_lib.pipeline import ended_well
     from fmbench_lib.steps.analysis import write_analysis
 
     run = open_for_reading(Path(options.run_dir), _arguments(options.arguments))
+    if options.from_raw:
+        from fmbench_lib.steps.decoding import decode_again
+
+        print(f"levels decoded again: {decode_again(run)}")
     write_analysis(run)
     _print_result(run)
-    return 0 if read_json(run.workspace.summary_file)["all_well"] else 1
+    return 0 if ended_well(run, options.allow_invalid) else 1
 
 
 def cleanup_command(options: argparse.Namespace) -> int:
@@ -227,6 +252,18 @@ def configs_command(_options: argparse.Namespace) -> int:
     return 0
 
 
+def calibrate_command(options: argparse.Namespace) -> int:
+    """Measure endpoints of known times, print how far off the measurement was, and keep that for the runs to come."""
+    from fmbench_lib.steps.calibrated import calibrate_machine
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    path = calibrate_machine(options.streams, options.event_rates, quick=options.quick, say=say)
+    print(f"kept in {_shown(path)}; runs on this machine refer to it")
+    return 0
+
+
 # -- what the options mean -------------------------------------------------------------------------------------------
 
 
@@ -238,6 +275,14 @@ def _arguments(pairs: Sequence[str]) -> dict[str, str]:
             raise InputError(f"-A {pair}: write -A key=value, with the key as it stands in braces in the config")
         arguments[key] = value
     return arguments
+
+
+def _loads(text: str) -> list[int]:
+    """A list of loads, rising."""
+    words = text.split(",")
+    if not all(word.strip().isdecimal() and int(word) for word in words):
+        raise argparse.ArgumentTypeError(f"{text!r}: write whole numbers above 0 with commas between them: 8,64")
+    return sorted(set(map(int, words)))
 
 
 def _standard(options: argparse.Namespace) -> dict[str, str]:

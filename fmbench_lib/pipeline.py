@@ -7,6 +7,7 @@ notebook is written as it grows and stays behind whatever happens.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -25,7 +26,7 @@ import psutil
 from fmbench_lib.config import STEPS, shipped_path
 from fmbench_lib.errors import InputError, RunStateError, StepError
 from fmbench_lib.run import Run
-from fmbench_lib.workspace import read_json
+from fmbench_lib.workspace import each_text, read_json, write_text
 
 CLEANUP = "5_cleanup"
 ANALYSIS = "4_model_metric_analysis"
@@ -65,12 +66,17 @@ class Interrupts:
 
 
 def run_pipeline(
-    run: Run, on_look: Callable[[str], None] = lambda step: None, only: Sequence[str] | None = None
+    run: Run,
+    on_look: Callable[[str], None] = lambda step: None,
+    only: Sequence[str] | None = None,
+    *,
+    allow_invalid: bool = False,
 ) -> Outcome:
     """Execute the run's notebooks in the order of its `run_steps`.
 
     A step that fails ends the run, except that what was deployed is taken down all the same where the config says so.
-    `on_look(step)` is called a few times a second. `only` restricts the steps to some of them.
+    `on_look(step)` is called a few times a second. `only` restricts the steps to some of them;
+    `allow_invalid` lets a run that measured every level end well whatever their verdicts.
     """
     outcome = Outcome(0)
     wanted = [step for step, on in run.config.run_steps.items() if on and (only is None or step in only)]
@@ -84,14 +90,14 @@ def run_pipeline(
             if error is not None:
                 outcome.errors.append(error)
         outcome.interrupted = interrupts.count > 0
-        outcome.exit_code = _exit_code(run, outcome, wanted)
+        outcome.exit_code = _exit_code(run, outcome, wanted, allow_invalid)
         if outcome.errors:
             run.workspace.update_run(status="interrupted" if outcome.interrupted else "failed")
         run.workspace.update_run(exit_code=outcome.exit_code)
     return outcome
 
 
-def _exit_code(run: Run, outcome: Outcome, wanted: Sequence[str]) -> int:
+def _exit_code(run: Run, outcome: Outcome, wanted: Sequence[str], allow_invalid: bool) -> int:
     if outcome.interrupted:
         return 130
     if outcome.errors:
@@ -101,7 +107,12 @@ def _exit_code(run: Run, outcome: Outcome, wanted: Sequence[str]) -> int:
     deployed = read_json(workspace.endpoints_file).values() if workspace.endpoints_file.exists() else ()
     if any(endpoint["error"] for endpoint in deployed) or workspace.failed_levels():
         return 1
-    return 1 if ANALYSIS in wanted and not read_json(workspace.summary_file)["all_well"] else 0
+    return 1 if ANALYSIS in wanted and not ended_well(run, allow_invalid) else 0
+
+
+def ended_well(run: Run, allow_invalid: bool) -> bool:
+    """Whether an analysed run has every level and, unless that is allowed, none that is invalid."""
+    return bool(read_json(run.workspace.summary_file)["all_measured" if allow_invalid else "all_well"])
 
 
 def _input_errors() -> set[str]:
@@ -144,7 +155,7 @@ def _execute(run: Run, step: str, interrupts: Interrupts, on_look: Callable[[], 
         return None
     interrupted = interrupts.count > before
     _note_end(run, step, "interrupted" if interrupted else "failed", started)
-    stopped = StepError(step, None, "interrupted") if interrupted else _step_error(step, error)
+    stopped = StepError(step, None, "interrupted") if interrupted else _step_error(run, step, error)
     stopped.__cause__ = error
     return stopped
 
@@ -169,18 +180,31 @@ def _papermill(run: Run, step: str) -> BaseException | None:
             )
     except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
         return error
+    finally:
+        _without_secrets(run, step)
     return None
 
 
-def _step_error(step: str, error: BaseException) -> StepError:
+def _without_secrets(run: Run, step: str) -> None:
+    """Take out of an executed notebook what its errors may have repeated."""
+    path = run.workspace.notebook(step)
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    safe = run.redactor.without_known(text)
+    if safe != text:
+        with contextlib.suppress(ValueError):  # of a notebook that was cut off, the text will do
+            safe = json.dumps(each_text(json.loads(text), run.redactor.without_known), indent=1, ensure_ascii=False)
+        write_text(path, safe)
+
+
+def _step_error(run: Run, step: str, error: BaseException) -> StepError:
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     if isinstance(error, PapermillExecutionError):
-        return StepError(step, error.cell_index, f"{error.ename}: {error.evalue}")
+        return StepError(step, error.cell_index, run.redactor(f"{error.ename}: {error.evalue}"))
     if isinstance(error, DeadKernelError):
         return StepError(step, None, "its kernel was killed")
-    return StepError(step, None, f"{type(error).__name__}: {error}")
+    return StepError(step, None, run.redactor(f"{type(error).__name__}: {error}"))
 
 
 def _note_end(run: Run, step: str, status: str, started: float) -> None:

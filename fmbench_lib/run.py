@@ -8,7 +8,7 @@ import os
 import platform as host_platform
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -19,9 +19,10 @@ import yaml
 from fmbench_lib import __version__
 from fmbench_lib.config import Config, LoadedConfig, load_config, redacted
 from fmbench_lib.config.redaction import is_secret
+from fmbench_lib.config.secrets import Redactor, redactor_for
 from fmbench_lib.config.shipped import shipped_root
 from fmbench_lib.errors import InputError, RunStateError
-from fmbench_lib.workspace import Workspace, create_workspace, runs_of, write_json, write_text
+from fmbench_lib.workspace import Workspace, create_workspace, runs_of, write_text
 
 ARGUMENTS_VARIABLE = "FMBENCH_ARGUMENTS"  # how `-A` reaches the notebooks' kernels: it may hold secrets
 _PACKAGES = ("numpy", "pandas", "pyarrow", "papermill", "tokenizers", "xllamacpp", "ipykernel")
@@ -34,6 +35,7 @@ class Run:
 
     loaded: LoadedConfig
     workspace: Workspace
+    redactor: Redactor = field(default_factory=Redactor, repr=False)
 
     @property
     def config(self) -> Config:
@@ -92,9 +94,10 @@ def create_run(
     given = given_arguments(arguments)
     loaded = load_config(config_file, arguments=given, standard=standard)
     config = loaded.config
-    workspace = create_workspace(results or default_results(), config.general.name)
+    redactor = redactor_for(config, given)
+    workspace = replace(create_workspace(results or default_results(), config.general.name), redact=redactor)
     write_text(workspace.config_copy, yaml.safe_dump(redacted(config), sort_keys=False, allow_unicode=True))
-    write_json(
+    workspace.note(
         workspace.run_file,
         {
             "run_id": workspace.run_id,
@@ -102,7 +105,9 @@ def create_run(
             "status": "running",
             "config_file": str(loaded.path),
             "config_sha256": config_hash(loaded),
-            "arguments": {key: value for key, value in given.items() if not is_secret(key)},
+            "arguments": {
+                key: value for key, value in given.items() if not is_secret(key) and redactor(value) == value
+            },
             "standard": dict(standard or {}),
             "seed": config.general.seed,
             "created": datetime.now(UTC).isoformat(),
@@ -113,7 +118,7 @@ def create_run(
         },
     )
     workspace.log_event("run created", config_file=str(loaded.path))
-    return Run(loaded, workspace)
+    return Run(loaded, workspace, redactor)
 
 
 def open_run(config_file: str | Path, run_dir: str | Path = "", arguments: Mapping[str, str] | None = None) -> Run:
@@ -158,7 +163,8 @@ def reopen_run(run_dir: Path, arguments: Mapping[str, str] | None = None, config
         other = load_config(config_file, arguments=given, standard=state["standard"])
         if config_hash(other) != state["config_sha256"]:
             raise RunStateError(f"{run_dir} is a run of {state['config_file']}, not of {config_file}")
-    return Run(loaded, workspace)
+    redactor = redactor_for(loaded.config, given)
+    return Run(loaded, replace(workspace, redact=redactor), redactor)
 
 
 def open_for_reading(run_dir: Path, arguments: Mapping[str, str] | None = None) -> Run:
@@ -168,7 +174,9 @@ def open_for_reading(run_dir: Path, arguments: Mapping[str, str] | None = None) 
     except InputError:
         workspace = Workspace(run_dir.resolve())
         workspace.read_run()
-        return Run(load_config(workspace.config_copy), workspace)
+        loaded = load_config(workspace.config_copy)
+        redactor = redactor_for(loaded.config, given_arguments(arguments))
+        return Run(loaded, replace(workspace, redact=redactor), redactor)
 
 
 def _versions() -> dict[str, str]:

@@ -11,8 +11,8 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,10 @@ def raw_file(level: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """One run directory."""
+    """One run directory. `redact` takes the secrets out of what is noted of the run."""
 
     path: Path
+    redact: Callable[[str], str] = field(default=str, repr=False, compare=False)
 
     # -- names -------------------------------------------------------------------------------------------------
 
@@ -59,6 +60,11 @@ class Workspace:
     @property
     def endpoints_file(self) -> Path:
         return self.path / "endpoints.json"
+
+    @property
+    def prices_file(self) -> Path:
+        """What was looked up because no price file listed it."""
+        return self.path / "prices.json"
 
     @property
     def summary_file(self) -> Path:
@@ -129,12 +135,17 @@ class Workspace:
         run = self.read_run()
         for key, value in changes.items():
             run[key] = {**run[key], **value} if isinstance(value, Mapping) and isinstance(run.get(key), dict) else value
-        write_json(self.run_file, run)
+        self.note(self.run_file, run)
         return run
+
+    def note(self, path: Path, content: Any) -> None:
+        """Write what is known of the run, or of a part of it, as JSON and without secrets."""
+        write_json(path, each_text(content, self.redact))
 
     def log_event(self, event: str, **facts: Any) -> None:
         """Append one line to `events.jsonl`."""
-        line = json.dumps({"time": datetime.now(UTC).isoformat(), "event": event, **facts})
+        moment = datetime.now(UTC).isoformat()
+        line = json.dumps({"time": moment, "event": event, **each_text(facts, self.redact)})
         with self.events_file.open("a") as file:
             file.write(line + "\n")
 
@@ -186,6 +197,15 @@ def path_part(name: str) -> str:
     """A name as one part of a path, percent-encoded where a path cannot have it."""
     encoded = quote(name, safe=" ")
     return encoded.replace(".", "%2E") if not encoded.strip(". ") else encoded
+
+
+def each_text(content: Any, change: Callable[[str], str]) -> Any:
+    """The same content with each text in it, but for the keys, changed."""
+    if isinstance(content, Mapping):
+        return {key: each_text(value, change) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [each_text(value, change) for value in content]
+    return change(content) if isinstance(content, str) else content
 
 
 def read_json(path: Path) -> dict[str, Any]:

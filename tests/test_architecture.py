@@ -12,22 +12,28 @@ import pytest
 import fmbench_lib
 
 PACKAGE = Path(fmbench_lib.__file__).parent
-LEAVES = {"errors", "config", "workspace", "weights"}
+LEAVES = {"errors", "config", "workspace", "weights", "aws", "images", "claims", "scripts"}
 MAY_IMPORT = {
     "errors": set(),
     "config": {"errors", "weights"},
     "workspace": {"errors"},
     "weights": {"errors"},
+    "aws": {"errors"},
+    "claims": set(),
+    "images": set(),
+    "scripts": {"errors", "config"},
     "predictors": LEAVES,
     "metrics": {"errors"},
     "data": LEAVES,
+    "pricing": LEAVES | {"metrics"},
     "deploy": LEAVES | {"predictors"},
     "load": LEAVES | {"predictors", "metrics"},
     "report": LEAVES | {"metrics"},
     "emulator": LEAVES,
     "run": LEAVES,
     "live": LEAVES | {"load"},
-    "steps": LEAVES | {"run", "live", "data", "deploy", "predictors", "load", "metrics", "report"},
+    "steps": LEAVES
+    | {"run", "live", "data", "deploy", "predictors", "load", "metrics", "pricing", "report", "emulator"},
     "pipeline": LEAVES | {"run"},
     "cli": LEAVES | {"run", "live", "pipeline", "steps", "emulator"},
     "cli_reference": {"cli"},
@@ -85,6 +91,7 @@ def test_importing_everything_prints_nothing_and_loads_nothing_heavy() -> None:
         "transformers",
         "torch",
         "boto3",
+        "botocore",
         "plotly",
         "seaborn",
         "matplotlib",

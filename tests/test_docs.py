@@ -25,6 +25,7 @@ from fmbench_lib.cli import parser
 from fmbench_lib.config import load_config
 from fmbench_lib.deploy import Platform
 from fmbench_lib.errors import ERROR_CLASSES, FmbenchError
+from fmbench_lib.predictors import predictor_for
 from fmbench_lib.predictors.base import HttpResponse
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -189,28 +190,40 @@ def test_an_example_is_python(text: str) -> None:
 
 def test_the_example_of_a_platform_has_the_methods_of_one(example: Callable[[str], ModuleType]) -> None:
     platform = example("Platform `docker`").PLATFORM
-    for name in ("deploy", "alive", "why_dead", "delete"):
+    for name in ("plan", "deploy", "alive", "why_dead", "delete"):
         wanted = [*inspect.signature(getattr(Platform, name)).parameters][1:]
         assert [*inspect.signature(getattr(platform, name)).parameters] == wanted
 
 
 def test_the_example_of_a_protocol_reads_every_cut_of_an_answer(example: Callable[[str], ModuleType]) -> None:
-    predictor = example("Ollama's").OllamaPredictor("http://127.0.0.1/api/generate", "model", {"num_predict": 2})
-    assert json.loads(predictor.encode("Why?").body)["options"] == {"num_predict": 2}
-    lines = [
-        {"response": "Be", "done": False},
-        {"response": "cause", "done": False},
-        {"response": "", "done": True, "done_reason": "stop", "prompt_eval_count": 7, "eval_count": 2},
-    ]
+    predictor = example("Pieces of text").PiecewisePredictor("http://127.0.0.1/pieces", {"heat": 1})
+    assert json.loads(predictor.encode("Why?", 9).body) == {"ask": "Why?", "heat": 1, "most": 9}
+    lines = [{"piece": "Be"}, {"piece": "cause"}, {"total": 2}]
     body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
     whole = predictor.decode(HttpResponse(200, (), body))
-    assert (whole.text, whole.prompt_tokens, whole.completion_tokens) == ("Because", 7, 2)
-    assert (whole.finish_reason, whole.error_class) == ("stop", None)
+    assert (whole.text, whole.completion_tokens, whole.error_class) == ("Because", 2, None)
     texts = [event.text for event in whole.events]
-    for cut in range(len(body) - 1):
+    for cut in range(len(body)):
         part = predictor.decode(HttpResponse(200, (), body[:cut], complete=False))
         assert part.error_class == "truncated"
         assert [event.text for event in part.events] == texts[: len(part.events)]
+    assert predictor.decode(HttpResponse(200, (), b'{"trouble": "none left"}')).error_class == "endpoint"
+
+
+def test_the_example_of_a_protocol_is_made_from_a_file(example: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    example("Pieces of text")
+    path = tmp_path / "config.yml"
+    path.write_text(
+        "general: {name: own}\n"
+        "datasets:\n"
+        "  filters:\n"
+        "  - {language: en, min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: p.jsonl}\n"
+        "experiments:\n"
+        "- {platform: endpoint, protocol: shown_in_docs.py, ep_name: 'http://h/p', concurrency_levels: [1]}\n"
+    )
+    loaded = load_config(path)
+    made = predictor_for(loaded.config.experiments[0], "http://h/p", None, loaded.folder)
+    assert json.loads(made.encode("Why?").body) == {"ask": "Why?"}
 
 
 @pytest.mark.parametrize(
@@ -220,7 +233,7 @@ def test_the_example_of_a_protocol_reads_every_cut_of_an_answer(example: Callabl
 def test_the_example_of_a_protocol_gives_an_error_class_and_never_raises(
     body: bytes, error: str, example: Callable[[str], ModuleType]
 ) -> None:
-    predictor = example("Ollama's").OllamaPredictor("http://127.0.0.1/api/generate", "model")
+    predictor = example("Pieces of text").PiecewisePredictor("http://127.0.0.1/pieces")
     assert predictor.decode(HttpResponse(200, (), body)).error_class == error
     assert error in ERROR_CLASSES
 

@@ -16,6 +16,7 @@ from fmbench_lib.data.sources import Row, Source
 from fmbench_lib.data.templates import Template, make_template, read_template
 from fmbench_lib.data.tokenizers import Tokenizer
 from fmbench_lib.errors import DataError
+from fmbench_lib.images import data_url, without_images
 
 __all__ = ["PayloadSet", "PromptRow", "Source", "generate_payloads", "prompt_id", "read_template"]
 
@@ -73,17 +74,19 @@ def generate_payloads(
     seed: int,
     question_column: str | None = None,
     ground_truth_column: str | None = None,
+    image_column: str | None = None,
 ) -> PayloadSet:
     """The payload files that `filters` cut from the sources' prompts, `min <= tokens < max`.
 
     A prompt that occurs again is dropped. Each file's order depends on its prompts and `seed` alone: neither on the
     order of the sources nor on the other files. A language is asked for only of sources whose rows have a `language`
-    column. Filters that name the same payload file fill it together.
+    column. Filters that name the same payload file fill it together. The image of `image_column` stands behind the
+    text, as a data URL, or where the template has that column; its length is not counted.
 
     Raises DataError for rows that cannot be read, for a column that isn't there, and for a filter that finds nothing
     (with the lengths that there are); TemplateError for a template that has no place for any key.
     """
-    prompts = _Prompts(make_template(template, template_keys), question_column, ground_truth_column)
+    prompts = _Prompts(make_template(template, template_keys), question_column, ground_truth_column, image_column)
     chosen: dict[str, dict[str, PromptRow]] = {wanted.payload_file: {} for wanted in filters}
     found: set[int] = set()
     for row in _counted(prompts.read(sources), tokenizer):
@@ -113,6 +116,7 @@ class _Prompts:
     template: Template
     question_column: str | None
     ground_truth_column: str | None
+    image_column: str | None = None
     tallies: list[dict[str, Any]] = field(default_factory=list)
     lengths: dict[str, list[int]] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
@@ -133,11 +137,11 @@ class _Prompts:
                 yield prompt
 
     def _prompt(self, place: str, row: Row, source: Source) -> PromptRow:
-        wanted = [*self.template.keys, self.question_column, self.ground_truth_column]
+        wanted = [*self.template.keys, self.question_column, self.ground_truth_column, self.image_column]
         for column in wanted:
             if column is not None and column not in row:
                 raise DataError(_no_column(column, row, place))
-        text = self.template.render(row)
+        text = self._text(place, row)
         question = row[self.question_column] if self.question_column is not None else None
         return PromptRow(
             prompt_id=prompt_id(text),
@@ -148,6 +152,16 @@ class _Prompts:
             question=question if question is None else str(question),
             ground_truth=row[self.ground_truth_column] if self.ground_truth_column is not None else None,
         )
+
+    def _text(self, place: str, row: Row) -> str:
+        if self.image_column is None:
+            return self.template.render(row)
+        try:
+            image = data_url(row[self.image_column])
+        except ValueError as error:
+            raise DataError(f"{place}: no image in column {self.image_column} (datasets.image_col): {error}") from None
+        text = self.template.render({**row, self.image_column: image})
+        return text if not image or image in text else f"{text}\n{image}"
 
     def notices(self) -> Iterator[str]:
         """What a person should know of these sources and this template."""
@@ -161,7 +175,7 @@ class _Prompts:
 
 def _counted(prompts: Iterator[PromptRow], tokenizer: Tokenizer) -> Iterator[PromptRow]:
     while batch := list(itertools.islice(prompts, _BATCH)):
-        counts = tokenizer.count_many([row["prompt"] for row in batch])
+        counts = tokenizer.count_many([without_images(row["prompt"]) for row in batch])
         for row, tokens in zip(batch, counts, strict=True):
             row["prompt_tokens"] = tokens
             yield row

@@ -12,6 +12,7 @@ SECTIONS: tuple[Callable[[ReportInputs], list[str]], ...] = (
     sections.summary,
     search.searches,
     sections.latency,
+    sections.goodput,
     sections.failed,
     sections.evaluations,
     sections.endpoint_metrics,

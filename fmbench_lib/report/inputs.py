@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from fmbench_lib.metrics.decision import Decision
+from fmbench_lib.metrics.goodput import Objectives
 from fmbench_lib.metrics.prices import Price
 
 
@@ -19,8 +20,8 @@ class RunFacts:
     `written_at`, `started_at`, `ended_at`: Unix seconds · `host`, `versions`: what is to be said of the machine and of
     the software, in words to value · `config_file`: its name as given · `config_copy`: the resolved copy, beside the
     report · `results`: the folder of the run, as one would type it · `evaluations`: the evaluation file asked for, None
-    where none was · `steps_failed`: steps that stopped, each with its reason · `calibration`: what the client's own
-    calibration on this machine found, in words to value; None where there was none.
+    where none was · `steps_failed`: steps that stopped, each with its reason · `calibration`: what `run.json` says
+    of the client's calibration; None where there was none.
     """
 
     run_id: str
@@ -113,8 +114,9 @@ class ReportInputs:
 
     `summary`: `tables.summary_frame` · `requests`: `tables.requests_frame` · `recommendations`:
     `recommend.recommendations` · `costs`: `costs.experiment_costs` · `prices`: the entries of the price list that the
-    levels' instance types have · `notices`: what config, data and prices had to say, one line each · `config_yaml`: the
-    resolved config without its secrets · `figures`: the folder of the pictures as the report links it.
+    levels' instance types have · `objectives`: those of single requests · `notices`: what config, data and prices had
+    to say, one line each · `config_yaml`: the resolved config without its secrets · `figures`: the folder of the
+    pictures as the report links it.
     """
 
     run: RunFacts
@@ -130,5 +132,6 @@ class ReportInputs:
     searches: Sequence[Searched] = ()
     notices: Sequence[str] = ()
     config_yaml: str = ""
+    objectives: Objectives = field(default_factory=Objectives)
     options: ReportOptions = field(default_factory=ReportOptions)
     figures: str = "figures"

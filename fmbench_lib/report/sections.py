@@ -15,7 +15,18 @@ from fmbench_lib.report.figures import draw
 from fmbench_lib.report.inputs import ReportInputs
 from fmbench_lib.report.loads import Rows, dataset_name, names_in, of_payload
 from fmbench_lib.report.markdown import bold, code, escape, fence, frame, sentence_list, table
-from fmbench_lib.report.numbers import MISSING, amount, count, dollars, moment, percent, plain, several, significant
+from fmbench_lib.report.numbers import (
+    MISSING,
+    amount,
+    count,
+    dollars,
+    moment,
+    percent,
+    plain,
+    seconds,
+    several,
+    significant,
+)
 
 Blocks = list[str]
 
@@ -129,7 +140,8 @@ def _price_origin(row: dict[str, Any]) -> str:
     if number(row, "price_per_txn") is None:
         return text(row, "price_note") or ""
     checked = "verified" if row.get("price_verified") else "unverified"
-    return f"{text(row, 'price_source')}, {text(row, 'price_date') or 'no date'}, {checked}"
+    known = [text(row, "price_source"), text(row, "price_region"), text(row, "price_date") or "no date", checked]
+    return ", ".join(one for one in known if one)
 
 
 def latency(inputs: ReportInputs) -> Blocks:
@@ -162,6 +174,21 @@ def _absent_times(rows: Rows) -> str:
     return f"_Responses of {names} were not streamed, so they have no TTFT, TPOT and ITL (`stream: true` gives them)._"
 
 
+def goodput(inputs: ReportInputs) -> Blocks:
+    """What was delivered within the objectives of a single request; nothing where none is set."""
+    if not inputs.objectives:
+        return []
+    heading = "### Goodput"
+    asked = {"TTFT": inputs.objectives.ttft, "TPOT": inputs.objectives.tpot, "latency": inputs.objectives.latency}
+    limits = sentence_list([f"{name} ≤ {seconds(limit)}" for name, limit in asked.items() if limit is not None])
+    shown = tables.goodput_table(inputs.summary)
+    if shown.empty:
+        return [heading, f"_No level shows how many requests were within {limits}._"]
+    intro = f"A request counts when it succeeds with {limits}. A failed request is within no objective."
+    right = [name for name in shown.columns if name not in ("experiment", "dataset", "load")]
+    return [heading, intro, frame(shown, to_the_right=right)]
+
+
 def failed(inputs: ReportInputs) -> Blocks:
     """Levels that miss a budget, deployments that failed, levels with errors."""
     blocks = ["### Failed experiments", *_missed(inputs)]
@@ -191,7 +218,8 @@ def _missed(inputs: ReportInputs) -> Blocks:
         return [f"Every level ({len(judged)}) meets the budgets: {escape(asked)}."] if judged else []
     of = f"{several(len(missed), 'level')} of {len(judged)}, over all datasets, missed at least one of the budgets"
     said = f"{of}: {escape(asked)}. The figures that do are bold and marked {tables.FAILS}."
-    return [said, frame(missed, to_the_right=["error rate", "latency p95 (95% CI)", "USD per 10,000 txn"])]
+    shown = ("error rate", "latency p95 (95% CI)", "USD per 10,000 txn", "SLO attainment")
+    return [said, frame(missed, to_the_right=[name for name in shown if name in missed.columns])]
 
 
 def evaluations(inputs: ReportInputs) -> Blocks:

@@ -28,12 +28,14 @@ from fmbench_lib.report.numbers import (
     percent,
     plain,
     seconds,
+    several,
     significant,
 )
 
 FAILS = "✗"
 """The sign behind a figure that misses its budget."""
 
+_OBJECTIVES = {"ttft": "TTFT", "tpot": "TPOT", "latency": "latency"}
 MEASURES = (
     ("latency", "latency"),
     ("TTFT", "TTFT"),
@@ -90,6 +92,24 @@ def latency_table(summary: pd.DataFrame, payload_file: str | None) -> pd.DataFra
     return _frame(rows)
 
 
+def goodput_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """What each level delivered within the objectives of a single request; empty where there are none."""
+    rows = [row for row in in_order(rows_of(summary)) if number(row, "slo_attainment") is not None]
+    single = [name for name in _OBJECTIVES if any(number(row, f"slo_attainment_{name}") is not None for row in rows)]
+    return _frame(
+        {
+            **_level(row),
+            "goodput (requests/s)": significant(row["goodput"]),
+            "of throughput": significant(row["transactions_per_second"]),
+            "within all": percent(row["slo_attainment"]),
+            **{f"within {_OBJECTIVES[name]}": percent(row[f"slo_attainment_{name}"]) for name in single},
+            "goodput (tokens/s)": significant(row["goodput_tokens"]),
+            "of the tokens": percent(row["slo_token_attainment"]),
+        }
+        for row in rows
+    )
+
+
 def _same_as_first(row: Row) -> bool:
     return number(row, "TTFT_answer_mean") == number(row, "TTFT_mean")
 
@@ -112,6 +132,8 @@ def missed_table(judged: Iterable[Judgement]) -> pd.DataFrame:
             "latency p95 (95% CI)": ("latency_p95", _estimate(row, "latency_p95")),
             "USD per 10,000 txn": ("price_per_10k_txn", amount(row["price_per_10k_txn"])),
         }
+        if any(outcome.column == "slo_attainment" for outcome in one.outcomes):
+            figures["SLO attainment"] = ("slo_attainment", percent(row["slo_attainment"]))
         marked = {name: f"{said} {FAILS}" if column in failing else said for name, (column, said) in figures.items()}
         rows.append({**_level(row), **marked, "misses by": "; ".join(_misses(one))})
     return _frame(rows)
@@ -124,6 +146,8 @@ def _misses(one: Judgement) -> list[str]:
             said.append(f"{outcome.name} unknown")
         elif outcome.column == "error_rate":
             said.append(f"error rate {significant(100 * outcome.over, 2)} points")
+        elif outcome.column == "slo_attainment":
+            said.append(f"SLO attainment {significant(100 * outcome.over, 2)} points")
         else:
             by = seconds(outcome.over) if outcome.column == "latency_p95" else dollars(outcome.over)
             said.append(f"{outcome.name} {by}")
@@ -217,12 +241,21 @@ def prices_table(prices: Sequence[Price]) -> pd.DataFrame:
         origin = price.origin
         if isinstance(price, InstancePrice):
             said = f"{dollars(price.hourly)} per hour"
+            if price.accelerators:
+                each = dollars(price.accelerator_hourly)
+                said += f", {each} for each of {several(price.accelerators, 'accelerator')}"
         else:
             cached = f", {dollars(price.cached_per_1k)} in from the cache" if price.cached_per_1k is not None else ""
             said = f"{dollars(price.input_per_1k)} in{cached}, {dollars(price.output_per_1k)} out, per 1,000 tokens"
         checked = "verified" if origin.verified else "unverified: an assumption until you have checked it"
-        known = {"source": origin.source or MISSING, "date": origin.date or MISSING, "region": origin.region or MISSING}
-        rows.append({"for": price.key, "price": said, **known, "standing": checked})
+        known = {
+            "source": origin.source,
+            "listed in": origin.listed_in,
+            "date": origin.date,
+            "region": origin.region,
+        }
+        origins = {name: value or MISSING for name, value in known.items()}
+        rows.append({"for": price.key, "price": said, **origins, "standing": checked})
     return _frame(rows)
 
 

@@ -9,6 +9,7 @@ from fmbench_lib.metrics.cells import number, rows_of, text
 from fmbench_lib.metrics.sentences import load_label
 from fmbench_lib.metrics.verdict import REASON_SEPARATOR
 from fmbench_lib.report import tables
+from fmbench_lib.report.calibration import calibration_lines
 from fmbench_lib.report.inputs import ReportInputs
 from fmbench_lib.report.loads import Rows, dataset_name, in_order
 from fmbench_lib.report.markdown import bold, bullets, code, escape, frame, sentence_list, table
@@ -56,7 +57,7 @@ def measurement(inputs: ReportInputs) -> Blocks:
     shown = tables.quality_table(inputs.summary)
     texts = ("experiment", "dataset", "load", "verdict", "ended by", "stamps", "tokens from", "prompt reuse")
     right = [name for name in shown.columns if name not in texts]
-    facts = [*_stamps(rows), *_tokens(rows), *_reuse(rows), _calibration(inputs)]
+    facts = [*_stamps(rows), *_proxies(rows), *_tokens(rows), *_reuse(rows), *calibration_lines(inputs)]
     blocks = [heading, _verdicts(rows), frame(shown, to_the_right=right), _EXPLAINED, bullets(facts)]
     return [*blocks, *_reasons(rows), *_notices(inputs)]
 
@@ -92,6 +93,11 @@ def _stamps(rows: Rows) -> list[str]:
     return [_STAMPS.get(one, f"Arrival times come from {escape(one)}.") for one in _sources(rows, "stamp_source")]
 
 
+def _proxies(rows: Rows) -> list[str]:
+    found = sorted({name for row in rows if (name := text(row, "proxy"))})
+    return [f"Requests went through the proxy {code(name)}, whose time is part of theirs." for name in found]
+
+
 def _tokens(rows: Rows) -> list[str]:
     found = _sources(rows, "token_source")
     said = [f"Tokens were {_TOKEN_SOURCES.get(one, f'counted by {escape(one)}')}." for one in found]
@@ -115,14 +121,6 @@ def _reuse(rows: Rows) -> list[str]:
     elif cached:
         said.append("The server reports that it took no prompt tokens from a cache.")
     return said
-
-
-def _calibration(inputs: ReportInputs) -> str:
-    found = inputs.run.calibration
-    if not found:
-        return "The client was not calibrated on this machine against an endpoint of known times."
-    said = sentence_list([f"{escape(str(name))}: {escape(_value(value))}" for name, value in found.items()])
-    return f"The client's own calibration on this machine found {said}."
 
 
 def _notices(inputs: ReportInputs) -> Blocks:

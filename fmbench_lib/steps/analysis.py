@@ -6,15 +6,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import yaml
 
-from fmbench_lib.config import redacted, resolve_file, shipped_path
+from fmbench_lib.config import redacted
 from fmbench_lib.deploy import Endpoint, still_standing
-from fmbench_lib.errors import PriceFileError, RunStateError
+from fmbench_lib.errors import RunStateError
 from fmbench_lib.load.records import read_level
 from fmbench_lib.metrics import tables
 from fmbench_lib.metrics.budgets import Budgets
@@ -36,8 +35,10 @@ from fmbench_lib.report.inputs import (
 from fmbench_lib.report.summary import summary_document
 from fmbench_lib.run import Run
 from fmbench_lib.steps.deployment import endpoints
+from fmbench_lib.steps.pricing import load_prices, look_up_prices, price_notices
 from fmbench_lib.steps.prompts import has_payloads, payload_table
 from fmbench_lib.steps.searching import run_levels, searched
+from fmbench_lib.steps.setup import objectives_of
 from fmbench_lib.steps.step import step
 from fmbench_lib.workspace import read_json, replacing, write_json, write_text
 
@@ -80,6 +81,7 @@ class Analysis:
 @step("4_model_metric_analysis")
 def analyze(run: Run) -> pd.DataFrame:
     """Analyse all records and write tables, figures, report and summary; returns one row per level."""
+    look_up_prices(run)
     return write_analysis(run)
 
 
@@ -112,8 +114,9 @@ def analysis_of(run: Run) -> Analysis:
         cost_per_10k_txn_budget=report.cost_per_10k_txn_budget,
         error_rate_budget=report.error_rate_budget,
         latency_latitude=report.latency_latitude,
+        slo_attainment_budget=report.slo_attainment_budget,
     )
-    summary = tables.summary_frame(levels, prices)
+    summary = tables.summary_frame(levels, prices, objectives=objectives_of(run.config))
     return Analysis(
         levels=levels,
         summary=summary,
@@ -122,30 +125,6 @@ def analysis_of(run: Run) -> Analysis:
         budgets=budgets,
         prices=prices,
     )
-
-
-def load_prices(run: Run) -> PriceList:
-    """The prices that ship, with the config's own in their place entry by entry.
-
-    Raises PriceFileError when a file cannot be read or holds something that is no price.
-    """
-    ours = shipped_path("pricing.yml")
-    shipped = _read_prices(ours) if ours is not None else PriceList()
-    pricing = run.config.pricing
-    if isinstance(pricing, Mapping):
-        return shipped.overridden_by(PriceList.from_mapping(pricing, "the config's own prices"))
-    own = resolve_file(pricing, config_folder=run.loaded.folder, kind="price file")
-    return shipped.overridden_by(_read_prices(own))
-
-
-def _read_prices(path: Path) -> PriceList:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise PriceFileError(f"{path}: the price file cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(content, Mapping):
-        raise PriceFileError(f"{path}: a price file holds `pricing: {{instance_based: …, token_based: …}}`")
-    return PriceList.from_mapping(content, path.name)
 
 
 def decision(run: Run) -> str:
@@ -169,7 +148,7 @@ def figure(run: Run, name: str) -> Image:
 def _write_tables(run: Run, analysis: Analysis) -> None:
     summary, made = analysis.summary, analysis.decision
     frames = {
-        "all_metrics.csv": tables.slices_frame(analysis.levels, analysis.prices),
+        "all_metrics.csv": tables.slices_frame(analysis.levels, analysis.prices, objectives_of(run.config)),
         "all_metrics_summary.csv": summary,
         "per_inference_request_results.csv": analysis.requests,
         "error_rates.csv": tables.error_rates(summary),
@@ -194,24 +173,29 @@ def _write_csv(run: Run, name: str, frame: pd.DataFrame) -> None:
 
 def _write_documents(run: Run, inputs: ReportInputs) -> None:
     write_text(run.workspace.report_file, render_markdown(inputs))
-    attention = attention_lines(run, inputs)
-    document = {**summary_document(inputs), "all_well": not attention, "attention": attention}
+    missing, invalid = _missing_lines(run, inputs), _invalid_lines(inputs)
+    standing = {"all_well": not missing and not invalid, "all_measured": not missing, "attention": [*missing, *invalid]}
+    document = summary_document(inputs) | standing
     write_json(run.workspace.summary_file, document)
 
 
-def attention_lines(run: Run, inputs: ReportInputs) -> list[str]:
-    """What went wrong in a run that went through, one line each; empty when every level is there and none invalid."""
+def _missing_lines(run: Run, inputs: ReportInputs) -> list[str]:
+    """What a run that went through has not measured, one line each."""
     failed_levels = run.workspace.failed_levels()
     lines = [f"{one.experiment_name} was not deployed: {one.reason}" for one in inputs.failed_deployments]
     lines += [f"{_level_name(one)} was not measured: {one['error']}" for one in failed_levels]
-    rows = rows_of(inputs.summary)
-    lines += [f"{_level_name(row)} is invalid: {row['verdict_reasons']}" for row in rows if row["verdict"] == "invalid"]
     told = {one.experiment_name for one in inputs.failed_deployments} | {_level_name(one) for one in failed_levels}
     for level in run_levels(run):
         name = " · ".join(level.key)
         if not told & {level.experiment.name, name} and not run.workspace.level(*level.key).exists():
             lines.append(f"{name} was not measured")
     return lines
+
+
+def _invalid_lines(inputs: ReportInputs) -> list[str]:
+    """The levels whose figures are not the endpoint's, one line each."""
+    invalid = (row for row in rows_of(inputs.summary) if row["verdict"] == "invalid")
+    return [f"{_level_name(row)} is invalid: {row['verdict_reasons']}" for row in invalid]
 
 
 def _level_name(row: Mapping[str, Any]) -> str:
@@ -242,7 +226,8 @@ def report_inputs(run: Run, analysis: Analysis) -> ReportInputs:
         ],
         standing=_standing(run, known, types, analysis.prices),
         searches=searched(run),
-        notices=_notices(run),
+        objectives=objectives_of(run.config),
+        notices=[*_notices(run), *price_notices(run, analysis.prices)],
         config_yaml=yaml.safe_dump(redacted(run.config), sort_keys=False, allow_unicode=True),
         options=_options(run),
         figures=run.workspace.figures.name,
@@ -250,7 +235,14 @@ def report_inputs(run: Run, analysis: Analysis) -> ReportInputs:
 
 
 def _costs(run: Run, analysis: Analysis) -> pd.DataFrame:
-    served = [one.to_dict() for one in endpoints(run.workspace).values()]
+    known = endpoints(run.workspace)
+    served = [
+        {
+            **(known[one.name].to_dict() if one.name in known else {"experiment_name": one.name}),
+            "platform": one.platform,
+        }
+        for one in run.config.experiments
+    ]
     return experiment_costs(analysis.summary, served, analysis.prices)
 
 
@@ -275,6 +267,7 @@ def _run_facts(run: Run) -> RunFacts:
         source_data_files=run.config.s3_read_data.source_data_files,
         evaluations=run.config.model_evaluations if run.config.run_evaluations else None,
         steps_failed={name: one["error"] for name, one in steps.items() if one.get("error")},
+        calibration=state.get("calibration"),
     )
 
 
@@ -308,7 +301,7 @@ def _standing(
 
 
 def _notices(run: Run) -> list[str]:
-    notices = [str(notice) for notice in run.loaded.notices]
+    notices = [run.redactor(str(notice)) for notice in run.loaded.notices]
     if has_payloads(run):
         facts = read_json(run.workspace.prompts / "payloads.json")
         notices += facts.get("notices", [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,19 @@ from pathlib import Path
 import pandas as pd
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.redaction import REMOVED
 from fmbench_lib.deploy import DeployContext, Endpoint, platform
+from fmbench_lib.deploy.endpoint import addresses_named
+from fmbench_lib.deploy.hf_token import hf_token
 from fmbench_lib.deploy.probe import probe
 from fmbench_lib.errors import FmbenchError
 from fmbench_lib.predictors import predictor_for
+from fmbench_lib.predictors.user_script import UserScriptPredictor
 from fmbench_lib.run import Run
 from fmbench_lib.steps.searching import missing_levels
+from fmbench_lib.steps.service import service_of
 from fmbench_lib.steps.step import step
+from fmbench_lib.steps.user_scripts import probe_script, script_of, with_files
 from fmbench_lib.workspace import Workspace, read_json, write_json
 
 
@@ -35,9 +42,21 @@ def bring_into_service(run: Run) -> None:
     """The same, without being a step; with `2_deploy_model: no` every experiment answers at its `ep_name` already."""
     missing = {level.experiment.name for level in missing_levels(run)}
     wanted = [experiment for experiment in run.config.experiments if experiment.name in missing]
-    with ThreadPoolExecutor(max(len(wanted), 1)) as pool:
-        for _ in pool.map(functools.partial(_deploy, run), wanted):
+    interrupted = threading.Event()
+    pool = ThreadPoolExecutor(max(len(wanted), 1))
+    try:
+        for _ in pool.map(functools.partial(_deploy, run, interrupted), wanted):
             pass
+    except BaseException:
+        interrupted.set()  # a deployment that waits for minutes is left as it is recorded, for the cleanup
+        raise
+    finally:
+        pool.shutdown()
+
+
+def _pause(interrupted: threading.Event, seconds: float) -> None:
+    if interrupted.wait(seconds):
+        raise KeyboardInterrupt
 
 
 def _seconds_served(earlier: Endpoint | None) -> float:
@@ -64,9 +83,9 @@ def steps_left(run: Run) -> list[str]:
     return [step for step in run.config.run_steps if step not in done]
 
 
-def _deploy(run: Run, experiment: Experiment) -> None:
+def _deploy(run: Run, interrupted: threading.Event, experiment: Experiment) -> None:
     try:
-        _bring_into_service(run, experiment)
+        _bring_into_service(run, experiment, interrupted)
     except FmbenchError as error:
         made = endpoints(run.workspace).get(experiment.name) or Endpoint(
             experiment.name, experiment.platform, urls=(), owned=False, status="failed"
@@ -78,11 +97,10 @@ def _deploy(run: Run, experiment: Experiment) -> None:
         run.workspace.log_event("deployment failed", experiment=experiment.name, error=str(error))
 
 
-def _bring_into_service(run: Run, experiment: Experiment) -> None:
-    deploying = run.config.run_steps.get("2_deploy_model", True)
-    service = platform(experiment.platform if deploying else "endpoint")
+def _bring_into_service(run: Run, experiment: Experiment, interrupted: threading.Event) -> None:
+    service, experiment = service_of(run.config, experiment)
     known = endpoints(run.workspace).get(experiment.name)
-    if known is not None and known.status == "in_service" and service.alive(known):
+    if known is not None and known.status == "in_service" and platform(known.platform).alive(known):
         return
     if known is not None and known.owned and known.deleted_at is None:
         known = platform(known.platform).delete(known)  # what a killed run left half made
@@ -93,10 +111,27 @@ def _bring_into_service(run: Run, experiment: Experiment) -> None:
         folders=(run.loaded.folder, Path.cwd()),
         record=functools.partial(record, run.workspace),
         say=lambda line: run.workspace.log_event("deployment", experiment=experiment.name, line=line),
-        probe=lambda url, model: probe(predictor_for(experiment, url, model or experiment.model_id)),
+        probe=functools.partial(_probe, run, experiment),
+        pause=functools.partial(_pause, interrupted),
+        hf_token=hf_token_of(run),
     )
-    served = service.deploy(experiment, context)
+    served = service.deploy(with_files(run, experiment), context)
     record(run.workspace, replace(served, served_before=_seconds_served(known)))
+
+
+def _probe(run: Run, experiment: Experiment, url: str, model: str | None) -> None:
+    predictor = predictor_for(experiment, url, model or experiment.model_id, run.loaded.folder)
+    script = script_of(run, experiment, url)
+    if script is not None and isinstance(predictor, UserScriptPredictor):
+        probe_script(script, predictor)
+    else:
+        probe(predictor)
+
+
+def hf_token_of(run: Run) -> str | None:
+    """The Hugging Face token for containers, from the environment or the file that the config names."""
+    source = run.config.s3_read_data
+    return hf_token(source.script_files, (run.loaded.folder, Path.cwd()), source.scripts_prefix)
 
 
 def endpoints(workspace: Workspace) -> dict[str, Endpoint]:
@@ -109,8 +144,20 @@ def record(workspace: Workspace, endpoint: Endpoint) -> None:
     """Keep what is known of an endpoint; called before each slow part, so that nothing can be orphaned."""
     with workspace.locked("endpoints"):
         known = {name: known.to_dict() for name, known in endpoints(workspace).items()}
-        write_json(workspace.endpoints_file, {**known, endpoint.experiment_name: endpoint.to_dict()})
+        shown = replace(
+            endpoint,
+            urls=tuple(workspace.redact(url) for url in endpoint.urls),
+            error=None if endpoint.error is None else workspace.redact(endpoint.error),
+        )
+        write_json(workspace.endpoints_file, {**known, endpoint.experiment_name: shown.to_dict()})
     workspace.log_event("endpoint", experiment=endpoint.experiment_name, status=endpoint.status)
+
+
+def addresses_of(endpoint: Endpoint, experiment: Experiment) -> tuple[str, ...]:
+    """Where an endpoint answers; from the config where the address holds a secret, which a run does not keep."""
+    if any(REMOVED in url for url in endpoint.urls):
+        return addresses_named(experiment)
+    return endpoint.urls
 
 
 def endpoint_table(run: Run) -> pd.DataFrame:

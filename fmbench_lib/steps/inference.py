@@ -17,12 +17,13 @@ from fmbench_lib.load.prompts import Deal
 from fmbench_lib.load.records import read_level
 from fmbench_lib.predictors import predictor_for
 from fmbench_lib.run import Run
-from fmbench_lib.steps.deployment import bring_into_service, endpoints
+from fmbench_lib.steps.deployment import addresses_of, bring_into_service, endpoints
 from fmbench_lib.steps.prompts import check_prompts, payload_table, tokenizer_of
 from fmbench_lib.steps.searching import levels_to_measure, run_levels
 from fmbench_lib.steps.setup import ca_bundle, trace_of
 from fmbench_lib.steps.step import step
-from fmbench_lib.workspace import read_rows, write_json
+from fmbench_lib.steps.user_scripts import script_of
+from fmbench_lib.workspace import read_rows
 
 KEY = ("experiment_name", "payload_file", "load")
 
@@ -56,11 +57,12 @@ def run_inference(run: Run) -> pd.DataFrame:
 def _setting(run: Run, name: str) -> Setting:
     experiment = next(one for one in run.config.experiments if one.name == name)
     endpoint = endpoints(run.workspace)[name]
+    urls = addresses_of(endpoint, experiment)
     load = run.config.load
     tokenizer = tokenizer_of(run, experiment)
     return Setting(
-        urls=endpoint.urls,
-        predictor=predictor_for(experiment, endpoint.urls[0], endpoint.model or experiment.model_id),
+        urls=urls,
+        predictor=predictor_for(experiment, urls[0], endpoint.model or experiment.model_id, run.loaded.folder),
         tokenizer=tokenizer,
         tokenizer_name=tokenizer.name,
         timeout=experiment.inference_spec.timeout or load.timeout,
@@ -82,6 +84,8 @@ def _setting(run: Run, name: str) -> Setting:
         balance=load.balance,
         keep_raw=load.keep_raw,
         ca_file=ca_bundle(run),
+        script=script_of(run, experiment, endpoint.urls[0]),
+        redact=run.workspace.redact,
     )
 
 
@@ -112,7 +116,7 @@ def _measure(
             functools.partial(live.publish, workspace, label, *place),
         )
     except FmbenchError as error:
-        write_json(failure, {**dict(zip(KEY, level.key, strict=True)), "error": str(error)})
+        workspace.note(failure, {**dict(zip(KEY, level.key, strict=True)), "error": str(error)})
         workspace.log_event("level failed", level=label, error=str(error))
         return
     failure.unlink(missing_ok=True)

@@ -2,41 +2,92 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from fmbench_lib.config import Config, Experiment, load_config
+from fmbench_lib.config.problems import merged
+from fmbench_lib.config.secrets import redactor_for
+from fmbench_lib.errors import DeployError, InputError
 from fmbench_lib.live import duration as duration_text
 from fmbench_lib.load.levels import LevelSpec, deal_prompts, levels_of, searches_of
-from fmbench_lib.metrics.prices import InstancePrice, Price, TokenPrice
+from fmbench_lib.load.schedule import trace_rate
+from fmbench_lib.metrics.costs import PROVISIONED
+from fmbench_lib.metrics.prices import InstancePrice, Price, PriceList, TokenPrice, begun_hours, hours_cost
 from fmbench_lib.run import Run, default_results
-from fmbench_lib.steps.analysis import load_prices
+from fmbench_lib.steps.pricing import load_prices
 from fmbench_lib.steps.prompts import earlier_prompts, make_payloads, tokenizer_spec
-from fmbench_lib.steps.setup import check_service
+from fmbench_lib.steps.service import service_of
+from fmbench_lib.steps.setup import check_service, script_files, trace_of
 from fmbench_lib.workspace import Workspace, read_json
 
+Sized: TypeAlias = tuple[LevelSpec, int | None]
+"""A level, and how many measured requests it sends at most."""
 
-def plan_text(source: str, arguments: Mapping[str, str], standard: Mapping[str, str]) -> str:
-    """The plan of a config, for a terminal.
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do, for a terminal, and what would stop it before it began, one line each."""
+
+    text: str
+    obstacles: tuple[str, ...]
+
+
+def make_plan(source: str, arguments: Mapping[str, str], standard: Mapping[str, str]) -> Plan:
+    """The plan of a config, as far as it can be made.
 
     Reads the config's files and makes its prompts to know their number and length, but keeps, deploys and sends
-    nothing. Raises an InputError for whatever would stop the run before it began.
+    nothing. Raises a ConfigError where the config is wrong; whatever else would stop the run is an obstacle.
     """
     loaded = load_config(source, arguments=arguments, standard=standard)
     run = Run(loaded, Workspace(default_results() / loaded.config.general.name / "plan"))
+    obstacles: list[str] = []
     for experiment in run.config.experiments:
-        check_service(experiment)
-    counts, longest = _prompts(run)
-    deal_prompts(run.config, counts)
-    prices = load_prices(run)
+        with _noted(obstacles):
+            check_service(run, experiment)
+            script_files(run, experiment)
+    counts: dict[str, int] = {}
+    longest = {entry.payload_file: entry.max_length_in_tokens - 1 for entry in run.config.datasets.filters}
+    with _noted(obstacles):
+        counts, longest = _prompts(run)
+        deal_prompts(run.config, counts)
+    prices = PriceList()
+    with _noted(obstacles):
+        prices = load_prices(run)
     lines = [f"{loaded.path}: {run.config.general.name}"]
-    lines += [f"  note: {notice}" for notice in loaded.notices]
-    lines += [f"  {name}: {count} prompts of up to {longest[name]} tokens" for name, count in counts.items()]
+    lines += [f"  note: {notice}" for notice in merged(loaded.notices)]
+    lines += [f"  not set: {', '.join(f'{{{name}}}' for name in loaded.open_placeholders)}"] * bool(
+        loaded.open_placeholders
+    )
+    lines += [f"  {name}: {counts.get(name, '?')} prompts of up to {most} tokens" for name, most in longest.items()]
     for experiment in run.config.experiments:
-        levels = levels_of(run.config, experiment, set(counts))
+        levels = levels_of(run.config, experiment, set(longest))
         lines += _experiment_lines(run, experiment, levels, longest, prices.lookup(experiment.instance_type))
+    lines += _lookup_lines(run, prices)
     steps = [step for step, on in run.config.run_steps.items() if on]
-    return "\n".join([*lines, f"steps: {', '.join(steps)}"])
+    text = "\n".join([*lines, f"steps: {', '.join(steps)}"])
+    hide = redactor_for(loaded.config, arguments).without_known
+    return Plan(hide(text), tuple(dict.fromkeys(map(hide, obstacles))))
+
+
+@contextlib.contextmanager
+def _noted(obstacles: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        obstacles.append(str(error))
+
+
+def _lookup_lines(run: Run, prices: PriceList) -> list[str]:
+    """What a plan cannot price and the run may be able to."""
+    kinds = dict.fromkeys(one.instance_type for one in run.config.experiments)
+    missing = [kind for kind in kinds if kind and prices.lookup(kind) is None]
+    if not missing or not run.config.aws.price_lookup:
+        return []
+    return [f"the run will ask the AWS Price List API for: {', '.join(missing)}"]
 
 
 def _prompts(run: Run) -> tuple[dict[str, int], dict[str, int]]:
@@ -53,22 +104,21 @@ def _prompts(run: Run) -> tuple[dict[str, int], dict[str, int]]:
 def _experiment_lines(
     run: Run, experiment: Experiment, levels: list[LevelSpec], longest: Mapping[str, int], price: Price | None
 ) -> list[str]:
-    copies = experiment.inference_spec.model_copies or 1
-    what = f"an endpoint that exists: {experiment.ep_name}"
-    if experiment.platform == "local":
-        what = f"deploys {experiment.model_id} on this machine ({copies} server{'s' if copies != 1 else ''})"
+    what = _what(run.config, experiment)
     payload_files = {level.payload_file for level in levels}
     loads = ", ".join(dict.fromkeys(level.load for level in levels))
     searches = _search_lines(run.config, experiment, set(longest))
-    requests = [level.stop.requests for level in levels]
-    seconds = sum(most_seconds(level, experiment.inference_spec.timeout or run.config.load.timeout) for level in levels)
+    times = [entry.time for entry in trace_of(run) or ()]
+    requests = [most_requests(level, times) for level in levels]
+    timeout = experiment.inference_spec.timeout or run.config.load.timeout
+    seconds = sum(most_seconds(level, timeout, times) for level in levels)
     sent = "until time is up" if None in requests else f"{sum(filter(None, requests))} requests"
     warmup = sum(level.warmup for level in levels)
     named = [
         f"  levels: {len(levels)}, payload files ({len(payload_files)}) × loads ({loads})",
         f"  {sent} and {warmup} for the warm-up; at most {duration_text(seconds)} of load",
     ]
-    cost = _cost_line(experiment, levels, longest, price, seconds)
+    cost = _cost_line(experiment, list(zip(levels, requests, strict=True)), longest, price, seconds)
     return [
         f"{experiment.name}: {experiment.platform}, protocol {experiment.protocol}, "
         f"tokenizer {tokenizer_spec(run, experiment)}",
@@ -77,6 +127,16 @@ def _experiment_lines(
         *searches,
         "  cost and time unknown: a search chooses its loads as it goes" if searches else f"  {cost}",
     ]
+
+
+def _what(config: Config, experiment: Experiment) -> str:
+    """What is deployed or used, or what a run would miss."""
+    try:
+        service, experiment = service_of(config, experiment)
+        return service.plan(experiment)
+    except DeployError as error:
+        model = experiment.model_id or experiment.image_uri
+        return f"{model} on {experiment.instance_type} cannot be deployed as it stands: {error}"
 
 
 def _search_lines(config: Config, experiment: Experiment, payload_files: set[str]) -> list[str]:
@@ -93,44 +153,54 @@ def _search_lines(config: Config, experiment: Experiment, payload_files: set[str
     ]
 
 
-def most_seconds(level: LevelSpec, timeout: float) -> float:
+def most_requests(level: LevelSpec, times: Sequence[float] = ()) -> int | None:
+    """The greatest number of measured requests, `times` being those of a trace; None where only time ends the level."""
+    bounds = [level.stop.requests, len(times) if times and level.concurrency is None else None]
+    return min((bound for bound in bounds if bound is not None), default=None)
+
+
+def most_seconds(level: LevelSpec, timeout: float, times: Sequence[float] = ()) -> float:
     """The longest that a level can take: every request just within its time-out, or the duration and what it leaves
-    in flight."""
+    in flight. A trace (`times` of arrival) is followed to its end."""
     bounds = []
-    if level.stop.requests is not None:
+    if level.concurrency is None and times:
+        rate = level.request_rate or trace_rate(times)
+        bounds.append((len(times) + level.warmup) / rate + timeout if rate else timeout)
+    elif level.stop.requests is not None:
         count = level.stop.requests + level.warmup
         waves = math.ceil(count / level.concurrency) * timeout if level.concurrency else math.inf
         bounds.append(count / level.request_rate + timeout if level.request_rate else waves)
-    if level.stop.duration is not None and not level.stop.min_requests:
-        warm = math.ceil(level.warmup / level.concurrency) * timeout if level.concurrency else 0.0
-        bounds.append(warm + level.stop.duration + timeout)
+    if level.stop.duration is not None:
+        slots, least = level.concurrency, level.stop.min_requests
+        warm = math.ceil(level.warmup / slots) * timeout if slots else 0.0
+        sent = math.ceil(least / slots) * timeout if slots else least / (level.request_rate or math.inf)
+        bounds.append(warm + max(level.stop.duration, sent) + timeout)
     return min(bounds)
 
 
 def _cost_line(
-    experiment: Experiment, levels: list[LevelSpec], longest: Mapping[str, int], price: Price | None, seconds: float
+    experiment: Experiment, levels: list[Sized], longest: Mapping[str, int], price: Price | None, seconds: float
 ) -> str:
     kind = experiment.instance_type
     if price is None:
         return f"cost unknown: there is no price for {kind or 'an experiment without instance_type'}"
     if isinstance(price, InstancePrice):
         count = experiment.instance_count or 1
-        most = price.hourly * count * seconds / 3600
+        paid = begun_hours(seconds) if experiment.platform == PROVISIONED else seconds
+        most = hours_cost(price.hourly, count, paid)
         return f"at most {most:.4f} USD of load on {count} × {kind} at {price.hourly} USD/h (deployment comes on top)"
     return _token_cost_line(experiment, levels, longest, price)
 
 
-def _token_cost_line(
-    experiment: Experiment, levels: list[LevelSpec], longest: Mapping[str, int], price: TokenPrice
-) -> str:
+def _token_cost_line(experiment: Experiment, levels: list[Sized], longest: Mapping[str, int], price: TokenPrice) -> str:
     parameters = experiment.inference_spec.parameters
     out = next((parameters[key] for key in ("max_tokens", "max_new_tokens") if key in parameters), None)
-    if out is None or any(level.stop.requests is None for level in levels):
+    if out is None or any(requests is None for _, requests in levels):
         return f"cost unknown: {experiment.instance_type} is priced by the token, and their number has no bound"
     most = sum(
-        ((level.stop.requests or 0) + level.warmup)
+        ((requests or 0) + level.warmup)
         * (longest[level.payload_file] * price.input_per_1k + int(out) * price.output_per_1k)
         / 1000
-        for level in levels
+        for level, requests in levels
     )
     return f"at most {most:.4f} USD for tokens of {experiment.instance_type}"

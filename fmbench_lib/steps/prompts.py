@@ -70,6 +70,7 @@ def make_payloads(run: Run) -> PayloadSet:
         seed=config.general.seed,
         question_column=config.datasets.question_col_key,
         ground_truth_column=config.datasets.ground_truth_col_key,
+        image_column=config.datasets.image_col,
     )
 
 

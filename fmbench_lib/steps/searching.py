@@ -16,11 +16,13 @@ from fmbench_lib.config import Experiment
 from fmbench_lib.load.levels import LevelSpec, levels_of, search_of, searched_level, searches_of
 from fmbench_lib.load.records import read_level
 from fmbench_lib.load.search import Outcome, Reading, Search, Tried
+from fmbench_lib.metrics.goodput import Objectives
 from fmbench_lib.metrics.levels import level_row
 from fmbench_lib.metrics.objectives import figure
 from fmbench_lib.report.inputs import Searched
 from fmbench_lib.run import Run
 from fmbench_lib.steps.prompts import has_payloads, payload_table
+from fmbench_lib.steps.setup import objectives_of
 
 _MOSTLY_FAILED = 0.5
 _GREW = 0.2
@@ -43,14 +45,14 @@ def search_state(run: Run, search: Search, experiment: Experiment, payload_file:
     """Follow a search through the levels that have files of records."""
     measured: list[LevelSpec] = []
     tried: list[Tried] = []
-    names = tuple(each.name for each in search.objectives)
+    names, asked = tuple(each.name for each in search.objectives), objectives_of(run.config)
     while (load := search.next_load(tried)) is not None:
         spec = searched_level(run.config, experiment, payload_file, load, len(tried))
         path = run.workspace.level(*spec.key)
         if not path.exists():
             break
         measured.append(spec)
-        tried.append(_tried(path, path.stat().st_mtime_ns, load, names))
+        tried.append(_tried(path, path.stat().st_mtime_ns, load, names, asked))
     else:
         spec = None
     return SearchState(experiment, payload_file, tuple(measured), tuple(tried), spec, search.result(tried))
@@ -135,10 +137,10 @@ def searched(run: Run) -> list[Searched]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _tried(path: Path, written_ns: int, load: float, names: tuple[str, ...]) -> Tried:
+def _tried(path: Path, written_ns: int, load: float, names: tuple[str, ...], objectives: Objectives) -> Tried:
     """What a level's file says of it to the search; `written_ns` tells a file from one that took its place."""
     records, facts = read_level(path)
-    row = level_row(records, facts)
+    row = level_row(records, facts, objectives=objectives)
     figures = {name: figure(records, facts, row, name) for name in names}
     overloaded = _overloaded(row)
     return Tried(

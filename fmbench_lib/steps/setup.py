@@ -6,16 +6,24 @@ import os
 
 import pandas as pd
 
-from fmbench_lib.config import Experiment, resolve_file
-from fmbench_lib.deploy import platform
+from fmbench_lib.config import Config, Experiment, resolve_file
+from fmbench_lib.deploy import names_endpoints
 from fmbench_lib.errors import DeployError, InputError
 from fmbench_lib.load.levels import all_levels, searches_of
+from fmbench_lib.load.plan import addresses
 from fmbench_lib.load.targets import check_bundle
 from fmbench_lib.load.trace import TraceEntry, read_trace
+from fmbench_lib.metrics.goodput import Objectives
 from fmbench_lib.predictors import predictor_for
 from fmbench_lib.run import Run, create_run, open_run
+from fmbench_lib.scripts.files import deployment_file, inference_file
+from fmbench_lib.steps.calibrated import reference
+from fmbench_lib.steps.pricing import load_prices, look_up_prices
 from fmbench_lib.steps.prompts import earlier_prompts, sources, template_path, tokenizer_of
+from fmbench_lib.steps.service import service_of
 from fmbench_lib.steps.step import step
+
+_ANY_ADDRESS = "http://localhost/v1/chat/completions"
 
 
 def start(config_file: str, run_dir: str = "") -> Run:
@@ -38,24 +46,55 @@ def set_up(run: Run) -> pd.DataFrame:
         found.append(("prompts", f"those of run {earlier_prompts(run).run_id}"))
     for experiment in run.config.experiments:
         found.append((f"tokenizer of {experiment.name}", tokenizer_of(run, experiment).name))
-        check_service(experiment)
+        check_deployment(run, experiment)
+        check_service(run, experiment)
+        found += script_files(run, experiment)
     trace, bundle = trace_of(run), ca_bundle(run)
     if trace is not None:
         found.append(("trace", f"{run.config.load.trace}: {len(trace)} requests"))
     if bundle is not None:
         check_bundle(bundle)
         found.append(("certificate authorities", bundle))
-    found.append(("prices", price_file(run)))
+    found += _prices(run)
+    run.workspace.update_run(calibration=reference())
     return pd.DataFrame(found, columns=["what", "which"])
 
 
-def check_service(experiment: Experiment) -> None:
-    """Raise InputError for a platform or a protocol that this version has not, or a key that is not there."""
+def _prices(run: Run) -> list[tuple[str, str]]:
+    """Where the prices come from, and which there are none of, after those that may be looked up have been."""
+    found = [("prices", price_file(run))]
+    look_up_prices(run)
+    prices = load_prices(run)
+    kinds = dict.fromkeys(one.instance_type for one in run.config.experiments)
+    missing = [kind for kind in kinds if prices.lookup(kind) is None]
+    return found + [(f"price of {kind or 'no instance_type'}", prices.why_none(kind)) for kind in missing]
+
+
+def check_deployment(run: Run, experiment: Experiment) -> None:
+    """Raise InputError for a platform that this version has not, and for what a deployment lacks."""
     try:
-        platform(experiment.platform)
+        service, wanted = service_of(run.config, experiment)
+        service.plan(wanted)
     except DeployError as error:
         raise InputError(f"experiment {experiment.name}: {error}") from error
-    predictor_for(experiment, experiment.ep_name or "http://localhost/v1/chat/completions", None)
+
+
+def check_service(run: Run, experiment: Experiment) -> None:
+    """Raise InputError for a protocol that this version does not speak, and a key, address or proxy of no use."""
+    url = experiment.ep_name or _ANY_ADDRESS
+    if names_endpoints(experiment.platform) and not url.startswith(("http://", "https://")):
+        url = _ANY_ADDRESS
+    predictor_for(experiment, url, None, run.loaded.folder)
+    addresses([url])
+
+
+def script_files(run: Run, experiment: Experiment) -> list[tuple[str, str]]:
+    """The scripts of the user's own that an experiment runs; raises InputError for one that cannot be run."""
+    files = {
+        "deployment script": deployment_file(run.config, experiment, run.loaded.folder),
+        "inference script": inference_file(run.config, experiment, run.loaded.folder),
+    }
+    return [(f"{what} of {experiment.name}", str(path)) for what, path in files.items() if path is not None]
 
 
 def level_table(run: Run) -> pd.DataFrame:
@@ -102,6 +141,11 @@ def ca_bundle(run: Run) -> str | None:
     if name is None:
         return os.environ.get("SSL_CERT_FILE")
     return str(resolve_file(name, config_folder=run.loaded.folder, kind="bundle of certificate authorities"))
+
+
+def objectives_of(config: Config) -> Objectives:
+    """What the config asks of every single request."""
+    return Objectives(ttft=config.slo.ttft, tpot=config.slo.tpot, latency=config.slo.latency)
 
 
 def price_file(run: Run) -> str:

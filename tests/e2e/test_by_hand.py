@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 
+from fmbench_lib.cli import main
 from fmbench_lib.emulator import Behaviour, Constant, launch
 from tests.e2e.running import levels
 
@@ -15,7 +16,8 @@ from tests.e2e.running import levels
 def test_run_all_in_each_notebook_makes_one_run(tmp_path: Path, write_config: Callable[..., Path]) -> None:
     """What Jupyter's Run All does, in the folder of the notebooks, with nothing given but the config."""
     with launch(Behaviour(ttft=Constant(0.02), itl=Constant(0.005))) as emulator:
-        config = write_config([{"name": "by-hand", "ep_name": emulator.url}])
+        load = {"requests": 8, "warmup_requests": 2, "timeout": 10, "prompt_reuse": "never", "keep_raw": True}
+        config = write_config([{"name": "by-hand", "ep_name": emulator.url}], load=load)
         source = Path(__file__).parents[2] / "notebooks"
         names = sorted(path.stem for path in source.glob("*.ipynb"))
         for name in names:
@@ -29,6 +31,12 @@ def test_run_all_in_each_notebook_makes_one_run(tmp_path: Path, write_config: Ca
         assert levels(run) == before
         assert len(emulator.ledger()) == asked
         assert "concurrency-2" in json.dumps(shown)
+    table = run / "metrics" / "per_inference_request_results.csv"
+    requests = table.read_text()
+    table.unlink()
+    assert main(["report", str(run), "--from-raw"]) == 0
+    assert levels(run) != before
+    assert table.read_text() == requests
 
 
 def run_all(path: Path, config: Path, folder: Path) -> nbformat.NotebookNode:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from fmbench_lib.cli import main
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
 from fmbench_lib.errors import EndpointError
 from tests.e2e.conftest import Finished
@@ -73,6 +74,8 @@ def test_a_server_killed_in_the_middle_of_a_level_is_reported_with_its_errors(
     assert sum(classes.values()) == summary.loc[3, "errors"]
     assert summary.loc[3, "verdict"] == "invalid"
     assert "connect" in (running.run / "report.md").read_text()
+    assert main(["report", str(running.run)]) == 1
+    assert main(["report", str(running.run), "--allow-invalid"]) == 0
 
 
 def break_key(config: dict[str, Any]) -> None:

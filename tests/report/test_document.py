@@ -9,6 +9,9 @@ import pytest
 
 from fmbench_lib.metrics.budgets import Budgets
 from fmbench_lib.metrics.cells import rows_of
+from fmbench_lib.metrics.decision import decide
+from fmbench_lib.metrics.goodput import Objectives
+from fmbench_lib.metrics.tables import summary_frame
 from fmbench_lib.report.document import render_markdown
 from fmbench_lib.report.inputs import FailedDeployment, ReportOptions, StandingEndpoint
 
@@ -131,7 +134,7 @@ def test_quality_and_provenance(report: str) -> None:
     assert "Arrival times are the kernel's" in said
     assert "counted by the server itself" in said
     assert "No prompt was sent twice" in said
-    assert "was not calibrated" in said
+    assert "No calibration of this client was found" in said
     assert "0.10 ms" in said
     facts = section(report, "## Provenance")
     for fact in ("| run | 20260930-191203Z |", "| seed | 1 |", "| config hash | 5f0c2a9d |", "| Python | 3.11.13 |"):
@@ -200,13 +203,11 @@ def test_notices_steps_and_evaluations(build, simulate, quickstart) -> None:
         quickstart.run,
         evaluations="model_eval_all_info.yml",
         steps_failed={"3_run_inference": "cell 2: it broke"},
-        calibration={"TTFT error p99": "0.4 ms at 64 streams"},
     )
     report = render_markdown(build([simulate(n=30)], run=run, notices=["metrics.weights: ignored <x>"]))
     assert "> **Step 3_run_inference failed:** cell 2: it broke" in report
     assert "`model_eval_all_info.yml` asks for model evaluations" in report
     assert "- metrics.weights: ignored \\<x\\>" in report
-    assert "found TTFT error p99: 0.4 ms at 64 streams." in report
 
 
 def test_nothing_measured_is_a_report_too(build) -> None:
@@ -238,3 +239,21 @@ def test_the_title_and_the_number_of_transactions_can_be_chosen(quickstart) -> N
     assert report.startswith("# Mine & yours\n")
     price = rows_of(quickstart.summary)[1]["price_per_txn"]
     assert f"| price of 1,000,000 transactions (USD) | {price * 1e6:,.2f} |" in report
+
+
+def test_goodput_stands_beside_throughput(build, simulate) -> None:
+    levels = [simulate(concurrency=c, n=80) for c in (1, 12)]
+    budgets, without = Budgets(slo_attainment_budget=0.99), build(levels)
+    assert "### Goodput" not in render_markdown(without)
+    objectives = Objectives(latency=float(without.summary["latency_p50"].max()))
+    summary = summary_frame(levels, objectives=objectives)
+    report = render_markdown(
+        replace(without, objectives=objectives, summary=summary, decision=decide(summary, budgets))
+    )
+    header, *rows = tables_of(section(report, "### Goodput"))[0]
+    assert header[3:7] == ["goodput (requests/s)", "of throughput", "within all", "within latency"]
+    assert rows[-1][5:7] == ["50%", "50%"]
+    missed = section(report, "### Failed experiments")
+    assert "99% of requests within their objectives" in missed
+    assert "**50% ✗**" in missed
+    assert "SLO attainment 49 points" in missed

@@ -1,0 +1,117 @@
+"""The client's calibration in words: its table on the terminal, and what a report may say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fmbench_lib.metrics.cells import Row, number, rows_of, text
+from fmbench_lib.metrics.sentences import load_label
+from fmbench_lib.report.inputs import ReportInputs
+from fmbench_lib.report.loads import dataset_name, in_order
+from fmbench_lib.report.markdown import code, escape
+from fmbench_lib.report.numbers import MISSING
+
+_COLUMNS = (
+    ("load", 16),
+    ("requests", 9),
+    ("events/s", 9),
+    ("of ideal", 9),
+    ("TTFT error p50", 15),
+    ("p99 ms", 9),
+    ("ITL error p50", 14),
+    ("p99 ms", 9),
+    ("mean ms", 10),
+    ("CPU µs/event", 13),
+)
+TITLE = "".join(
+    title.ljust(width) if place == 0 else title.rjust(width) for place, (title, width) in enumerate(_COLUMNS)
+)
+_NONE_FOUND = (
+    "No calibration of this client was found: `fmbench calibrate` finds out how exactly a machine measures, and up to "
+    "which load."
+)
+_MOST_NAMED = 5
+
+
+def row_line(row: Mapping[str, Any]) -> str:
+    """A level's line under `TITLE`; times in milliseconds, CPU in microseconds."""
+    cells = [
+        str(row["load"]),
+        f"{row['requests']:,}",
+        f"{row['events_per_second']:,.0f}",
+        f"{row['share_of_ideal']:.1%}",
+        *(
+            _scaled(row[name], 1e3, 4 if name.endswith("mean") else 3)
+            for name in ("TTFT_error_p50", "TTFT_error_p99", "ITL_error_p50", "ITL_error_p99", "ITL_error_mean")
+        ),
+        _scaled(row["client_cpu_per_event"], 1e6, 1),
+    ]
+    aligned = [
+        cell.ljust(width) if place == 0 else cell.rjust(width)
+        for place, (cell, (_, width)) in enumerate(zip(cells, _COLUMNS, strict=True))
+    ]
+    lost = row["requests"] - row["joined"]
+    return "".join(aligned) + (f"   {lost} requests without a counterpart ({row['failed']} failed)" if lost else "")
+
+
+def _scaled(value: float | None, factor: float, decimals: int) -> str:
+    return MISSING if value is None else f"{value * factor:z.{decimals}f}"
+
+
+def reach_sentence(within: Mapping[str, Mapping[str, float | None]]) -> str:
+    """Up to which load TTFT is measured how exactly, by the `within` of a calibration."""
+    said = []
+    for limit, reach in within.items():
+        shown = limit.replace("_", " ")
+        streams, rate = reach["streams"], reach["events_per_second"]
+        known = [] if streams is None else [f"{streams:,.0f} streams"]
+        known += [] if rate is None else [f"{rate:,.0f} content events per second"]
+        said.append(f"up to {' and '.join(known)} within {shown}" if known else f"at no load within {shown}")
+    return f"This machine measures TTFT {', '.join(said)} (p99 of the error)."
+
+
+def calibration_lines(inputs: ReportInputs) -> list[str]:
+    """What the run's calibration says of this run, or why it says nothing."""
+    found = inputs.run.calibration
+    if not found:
+        return [_NONE_FOUND]
+    where = code(str(found["file"]))
+    if found["error"] is not None:
+        return [f"The client's calibration in {where} could not be read: {escape(str(found['error']))}."]
+    made = f"on {escape(str(found['date'])[:10])}, FMBench {escape(str(found['fmbench']))}"
+    if not found["same_machine"]:
+        return [
+            f"The client's calibration in {where} ({made}) is that of another machine: it says nothing of this run."
+        ]
+    said = f"{reach_sentence(found['within'])} It was calibrated {made}, against an endpoint of known times."
+    if not found["same_version"]:
+        said += " This is another version of FMBench, which may measure otherwise: `fmbench calibrate` tells."
+    return [said, *_beyond(inputs, found["within"])]
+
+
+def _beyond(inputs: ReportInputs, within: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    """Levels that are beyond the load up to which the first limit is kept."""
+    limit, reach = next(iter(within.items()))
+    streams, rate = number(reach, "streams"), number(reach, "events_per_second")
+    beyond = [
+        f"{escape(str(row['experiment_name']))}, {dataset_name(text(row, 'payload_file'))}, {load_label(row)}"
+        for row in in_order(rows_of(inputs.summary))
+        if _exceeds(number(row, "mean_in_flight"), streams) or _exceeds(event_rate(row), rate)
+    ]
+    if not beyond:
+        return []
+    named = "; ".join(beyond[:_MOST_NAMED])
+    more = f"; and {len(beyond) - _MOST_NAMED} more" if len(beyond) > _MOST_NAMED else ""
+    return [f"Beyond what it was found to measure within {limit.replace('_', ' ')}: {named}{more}."]
+
+
+def _exceeds(value: float | None, most: float | None) -> bool:
+    return value is not None and most is not None and round(value) > most
+
+
+def event_rate(row: Row) -> float | None:
+    """Content events per second of a level's successes: its first tokens and its gaps, over the window."""
+    events = [number(row, name) for name in ("TTFT_n", "ITL_n")]
+    window = number(row, "window_s")
+    return None if not window or None in events else sum(one for one in events if one is not None) / window

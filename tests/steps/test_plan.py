@@ -1,0 +1,120 @@
+"""What a plan says a run will take at most, against sums done by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fmbench_lib.config import Experiment
+from fmbench_lib.config.stopping import StopRule
+from fmbench_lib.load.levels import LevelSpec
+from fmbench_lib.steps.plan import make_plan, most_requests, most_seconds
+
+EXPERIMENT = Experiment.model_validate(
+    {"name": "x", "platform": "endpoint", "protocol": "openai", "deploy": False, "payload_files": ["all.jsonl"]}
+)
+TRACE = [10.0, 10.5, 12.0]  # two gaps in two seconds: one request a second
+
+
+def level(concurrency: int | None, rate: float | None, stop: StopRule) -> LevelSpec:
+    return LevelSpec(EXPERIMENT, "all.jsonl", concurrency, rate, stop, warmup=2)
+
+
+@pytest.mark.parametrize(
+    ("spec", "times", "requests", "seconds"),
+    [
+        # 12 requests by 4 slots are 3 waves of at most 5 s
+        (level(4, None, StopRule(10, None)), (), 10, 15),
+        (level(None, 2.0, StopRule(10, None)), (), 10, 12 / 2 + 5),
+        (level(4, None, StopRule(None, 60.0)), (), None, 5 + 60 + 5),
+        (level(4, None, StopRule(10, 60.0)), (), 10, 15),
+        # at least 20 requests by 4 slots are 5 waves of 5 s: less than the duration, or more than it
+        (level(4, None, StopRule(420, 60.0, 20)), (), 420, 5 + 60 + 5),
+        (level(4, None, StopRule(420, 10.0, 20)), (), 420, 5 + 25 + 5),
+        (level(None, 0.5, StopRule(105, 60.0, 40)), (), 105, 80 + 5),
+        # the warm-up goes before a trace at its mean rate
+        (level(None, None, StopRule(None, None)), TRACE, 3, (3 + 2) / 1 + 5),
+        (level(None, 5.0, StopRule(None, None)), TRACE, 3, (3 + 2) / 5 + 5),
+        (level(None, None, StopRule(2, None)), TRACE, 2, (3 + 2) / 1 + 5),
+        (level(None, None, StopRule(None, None)), [1.0, 1.0], 2, 5),
+        (level(4, None, StopRule(10, None)), TRACE, 10, 15),  # a closed loop beside it follows no trace
+    ],
+)
+def test_what_a_level_takes_at_most(spec: LevelSpec, times: list[float], requests: int | None, seconds: float) -> None:
+    assert most_requests(spec, times) == requests
+    assert most_seconds(spec, 5.0, times) == pytest.approx(seconds)
+
+
+def test_the_plan_of_a_trace(tmp_path: Path) -> None:
+    rows = [{"input": f"What is item {n}?"} for n in range(20)]
+    (tmp_path / "source.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "times.csv").write_text("time\n0\n0.5\n2\n")
+    (tmp_path / "config.yml").write_text("""
+general: {name: traced}
+s3_read_data: {source_data_files: [source.jsonl]}
+datasets:
+  prompt_template_keys: [input]
+  filters: [{min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: all.jsonl}]
+load: {arrival: trace, trace: times.csv, warmup_requests: 2, timeout: 5}
+experiments:
+- {name: x, platform: endpoint, ep_name: "http://127.0.0.1:9/v1/chat/completions", tokenizer: words,
+   payload_files: [all.jsonl], model_id: m}
+""")
+    plan = make_plan(str(tmp_path / "config.yml"), {}, {})
+    said = plan.text
+    assert plan.obstacles == ()
+    assert "levels: 1, payload files (1) × loads (trace)" in said
+    assert "3 requests and 2 for the warm-up; at most 10 s of load" in said
+
+
+def test_what_stops_a_run_is_said_beside_the_rest_of_its_plan(tmp_path: Path) -> None:
+    (tmp_path / "config.yml").write_text("""
+general: {name: older}
+aws: {region: {region}, sagemaker_execution_role: {role_arn}}
+s3_read_data: {source_data_files: [missing.jsonl]}
+datasets:
+  filters: [{language: en, min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: all.jsonl}]
+pricing: {g5.xlarge: 1.5}
+inference_parameters: {ec2: {max_tokens: 100}}
+experiments:
+- {name: x, model_id: org/m, deploy: yes, deployment_script: ec2_deploy.py, inference_script: ec2_predictor.py,
+   instance_type: g5.xlarge, hf_tokenizer_model_id: words, payload_files: [all.jsonl], concurrency_levels: [1, 2],
+   inference_spec: {parameter_set: ec2}}
+report: {all_metrics_file: a.csv, per_inference_request_file: b.csv}
+""")
+    plan = make_plan(str(tmp_path / "config.yml"), {}, {"region": "us-east-1"})
+    assert "missing.jsonl" in plan.obstacles[-1]
+    assert "\n" not in "".join(plan.obstacles)
+    lines = [line.strip() for line in plan.text.splitlines()]
+    assert "note: report.all_metrics_file, report.per_inference_request_file: ignored: file names are fixed" in lines
+    assert "not set: {role_arn}" in lines
+    assert "all.jsonl: ? prompts of up to 499 tokens" in lines
+    assert any(line.startswith("org/m on g5.xlarge cannot be deployed as it stands: platform 'ec2'") for line in lines)
+    assert "levels: 2, payload files (1) × loads (concurrency-1, concurrency-2)" in lines
+    # 105 times each concurrency. Warm-up of 8 and 4 waves, then the 5 waves that a level has at least, and the last:
+    # (8 + 5 + 1 + 4 + 5 + 1) × 120 s
+    assert "315 requests and 16 for the warm-up; at most 48 min 00 s of load" in lines
+    assert any(line.startswith("at most 1.2000 USD of load on 1 × g5.xlarge at 1.5 USD/h") for line in lines)
+
+
+@pytest.mark.parametrize(("allowed", "asked"), [("yes", True), ("no", False)])
+def test_a_plan_asks_nobody_for_prices_and_says_whether_the_run_will(tmp_path: Path, allowed: str, asked: bool) -> None:
+    (tmp_path / "source.jsonl").write_text("".join(json.dumps({"input": f"Item {n}?"}) + "\n" for n in range(20)))
+    (tmp_path / "config.yml").write_text(f"""
+general: {{name: priced}}
+aws: {{region: us-west-2, price_lookup: {allowed}}}
+s3_read_data: {{source_data_files: [source.jsonl]}}
+datasets:
+  prompt_template_keys: [input]
+  filters: [{{min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: all.jsonl}}]
+load: {{requests: 10, warmup_requests: 2, timeout: 5}}
+experiments:
+- {{name: x, platform: endpoint, ep_name: "http://127.0.0.1:9/v1?api_key=plumKestrel", tokenizer: words, model_id: m,
+   instance_type: g6e.xlarge, concurrency_levels: [1]}}
+""")
+    said = make_plan(str(tmp_path / "config.yml"), {}, {}).text
+    assert "cost unknown: there is no price for g6e.xlarge" in said
+    assert "plumKestrel" not in said
+    assert ("the run will ask the AWS Price List API for: g6e.xlarge" in said) is asked
