@@ -21,8 +21,15 @@ docs: $(VENV)/.dev  ## the parts of docs/ that are made from the code
 	$(BIN)/python -m fmbench_lib.config.reference docs/configuration.md
 	$(BIN)/python -m fmbench_lib.cli_reference docs/cli.md
 
-bench: $(VENV)/.dev  ## timings of fmbench itself
-	$(BIN)/python benchmarks/notebook_overhead.py
+# Each says what it measures in its first lines, prints a table and writes benchmarks/results/<name>.json. One that
+# finds something that is not as it should be does not keep the others from running.
+BENCHMARKS := accuracy throughput memory arrivals omission faults overload search notebook_overhead
+
+bench: $(VENV)/.dev  ## what fmbench itself does and costs; wants an idle machine, and its time
+	failed=; for name in $(BENCHMARKS); do \
+		echo "== $$name"; $(BIN)/python benchmarks/$$name.py || failed="$$failed $$name"; \
+	done; \
+	test -z "$$failed" || { echo "not as it should be:$$failed"; exit 1; }
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
