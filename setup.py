@@ -36,12 +36,14 @@ assert version is not None
 
 LOCAL = ["xllamacpp==2026.10.11549"]
 NOTEBOOK = ["jupyterlab>=4.4,<5"]
-SAGEMAKER = ["boto3>=1.40,<2"]
+AWS = ["boto3>=1.40,<2"]
+JUMPSTART = [*AWS, "sagemaker>=2.257,<3"]  # its third version has no JumpStart catalogue in this form
 EVALUATE = ["rapidfuzz>=3.10,<4"]
 RAY = ["ray>=2.50,<3"]
 DEV = [
     "build>=1.3,<2",
     "hypothesis>=6.140,<7",
+    "moto[s3,sagemaker,server]==5.2.5",
     "mypy==2.4.1",
     "pandas-stubs==3.1.0.261029",
     "pytest>=9,<10",
@@ -87,10 +89,12 @@ setup(
     extras_require={
         "local": LOCAL,
         "notebook": NOTEBOOK,
-        "sagemaker": SAGEMAKER,
+        "sagemaker": AWS,
+        "bedrock": AWS,
+        "jumpstart": JUMPSTART,
         "evaluate": EVALUATE,
         "ray": RAY,
-        "all": LOCAL + NOTEBOOK + SAGEMAKER + EVALUATE + RAY,
+        "all": LOCAL + NOTEBOOK + AWS + EVALUATE + RAY,
         "dev": LOCAL + DEV,
     },
     entry_points={"console_scripts": ["fmbench = fmbench_lib.cli:main"]},
