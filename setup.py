@@ -38,10 +38,13 @@ LOCAL = ["xllamacpp==2026.10.11549"]
 NOTEBOOK = ["jupyterlab>=4.4,<5"]
 AWS = ["boto3>=1.40,<2"]
 JUMPSTART = [*AWS, "sagemaker>=2.257,<3"]  # its third version has no JumpStart catalogue in this form
+EC2 = [*AWS, "docker>=7.1,<8", "nvidia-ml-py>=12.560"]
+EKS = [*AWS, "kubernetes>=34,<38"]
 EVALUATE = ["rapidfuzz>=3.10,<4"]
 RAY = ["ray>=2.50,<3"]
 DEV = [
     "build>=1.3,<2",
+    "cfn-lint>=1.40,<2",
     "hypothesis>=6.140,<7",
     "moto[s3,sagemaker,server]==5.2.5",
     "mypy==2.4.1",
@@ -50,6 +53,7 @@ DEV = [
     "pytest-xdist>=3.8,<4",
     "ruff==0.17.6",
     "scipy>=1.16,<2",
+    "types-docker",
     "types-psutil",
     "types-PyYAML",
 ]
@@ -77,6 +81,7 @@ setup(
         "pandas>=3,<4",
         "papermill==2.7.0",
         "plotly>=7,<8",
+        "prometheus-client>=0.22,<1",
         "psutil>=7,<8",
         "pyarrow>=22",
         "pydantic>=2.12,<3",
@@ -91,11 +96,13 @@ setup(
         "notebook": NOTEBOOK,
         "sagemaker": AWS,
         "bedrock": AWS,
+        "ec2": EC2,
+        "eks": EKS,
         "jumpstart": JUMPSTART,
         "evaluate": EVALUATE,
         "ray": RAY,
-        "all": LOCAL + NOTEBOOK + AWS + EVALUATE + RAY,
-        "dev": LOCAL + DEV,
+        "all": LOCAL + NOTEBOOK + EC2 + EKS + EVALUATE + RAY,
+        "dev": LOCAL + EC2 + EKS + DEV,
     },
     entry_points={"console_scripts": ["fmbench = fmbench_lib.cli:main"]},
 )

@@ -1,0 +1,60 @@
+"""A serving container as it is to be run: a serving stack says what, the container engine runs it.
+
+Nothing here touches a disk or an engine, so that a plan can be made and checked on any machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+DeviceKind = Literal["none", "nvidia", "neuron"]
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """Accelerators by their indices on the host: GPUs, or Neuron devices (`/dev/neuron0`), each of which has two cores
+    or more."""
+
+    kind: DeviceKind = "none"
+    indices: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A folder or file of the host and where the container sees it."""
+
+    source: Path
+    target: str
+    read_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One copy of a model.
+
+    `command` follows the image's own entry point, unless `entrypoint` takes its place. `environment` may be written
+    down; the names in `secrets` are variables whose values (a Hugging Face token) are handed over when the container
+    starts and stand in no file. `files` are texts by their path below `folder`, written before the container starts:
+    a Triton model repository, `serving.properties`. `path` is where requests go on `host_port`, `health_path` what
+    answers 200 once the model is loaded (None: only a real request tells). `shm_size` is as Docker spells it (`12g`).
+    """
+
+    name: str
+    image: str
+    host_port: int
+    container_port: int
+    path: str
+    health_path: str | None = None
+    entrypoint: tuple[str, ...] | None = None
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    folder: Path | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+    devices: Devices = field(default_factory=Devices)
+    shm_size: str | None = None
+    privileged: bool = False
