@@ -40,6 +40,7 @@ class Container:
     starts and stand in no file. `files` are texts by their path below `folder`, written before the container starts:
     a Triton model repository, `serving.properties`. `path` is where requests go on `host_port`, `health_path` what
     answers 200 once the model is loaded (None: only a real request tells). `shm_size` is as Docker spells it (`12g`).
+    On network `host` a container listens on the host's own ports, and `container_port` is `host_port`.
     """
 
     name: str
@@ -58,3 +59,4 @@ class Container:
     devices: Devices = field(default_factory=Devices)
     shm_size: str | None = None
     privileged: bool = False
+    network: Literal["bridge", "host"] = "bridge"
