@@ -62,6 +62,8 @@ Accelerators = Annotated[
 ]
 Devices = Annotated[list[CountFromZero], BeforeValidator(list_of("whole numbers")), Kind("list of whole numbers ≥ 0")]
 
+Balancer = Annotated[Literal["client", "nginx"], PlainValidator(one_of("client", "nginx")), Kind("`client`, `nginx`")]
+
 _UNUSED = "it had no effect in FMBench 2.x either"
 
 
@@ -142,6 +144,14 @@ class Ec2(Section):
     )
     devices: Devices | None = described(
         "Numbers of the accelerators to use, as the host counts them.", None, shown_default="all that are found"
+    )
+    balancer: Balancer = described(
+        "What spreads requests over `model_copies`: `client`, fmbench itself, by `load.balance`; `nginx`, a container "
+        "before the copies, which sends each to the one with fewest open requests.",
+        "client",
+    )
+    balancer_image: Text | None = described(
+        "Image of the nginx container.", None, shown_default="`public.ecr.aws/nginx/nginx:1.28`"
     )
     model_cache: Text | None = described(
         "Folder of the host where containers keep the models that they fetch.",

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from fmbench_lib.deploy.container import Container
-from fmbench_lib.deploy.docker_engine import device_files, device_ids
+from fmbench_lib.deploy.docker_engine import SECRETS_LABEL, device_files, device_ids
 from fmbench_lib.deploy.ports import HOST
 
 
@@ -19,12 +19,15 @@ def compose_file(
     containers: Sequence[Container],
     labels: Mapping[str, str],
     pinned: Mapping[str, str],
-    secrets: Sequence[str],
+    secrets: Mapping[str, Sequence[str]],
 ) -> str:
-    """The file's text. `pinned` gives an image its name with the digest that ran, `secrets` are the names of variables
-    that were handed over and that whoever starts it again has to set."""
-    services = {one.name: _service(one, labels, pinned.get(one.image, one.image), secrets) for one in containers}
-    asked = sorted({name for one in containers for name in one.secrets if name in secrets})
+    """The file's text. `pinned` gives an image its name with the digest that ran, `secrets` the names of the
+    variables that each container was handed, by its name, and that whoever starts it again has to set."""
+    services = {
+        one.name: _service(one, labels, pinned.get(one.image, one.image), secrets.get(one.name, ()))
+        for one in containers
+    }
+    asked = sorted({name for names in secrets.values() for name in names})
     title = " ".join(experiment_name.split())
     lines = [
         f"# What fmbench ran for experiment {title} of run {run_id}.",
@@ -43,14 +46,14 @@ def project_name(run_id: str, experiment_name: str) -> str:
 
 def _service(one: Container, labels: Mapping[str, str], image: str, secrets: Sequence[str]) -> dict[str, Any]:
     environment = {name: _literal(value) for name, value in one.environment.items()}
-    environment |= {name: f"${{{name}}}" for name in one.secrets if name in secrets}
+    environment |= {name: f"${{{name}}}" for name in secrets}
     service: dict[str, Any] = {
         "image": image,
         "container_name": one.name,
         "entrypoint": None if one.entrypoint is None else [_literal(word) for word in one.entrypoint],
         "command": [_literal(word) for word in one.command],
         "environment": environment,
-        "labels": {name: _literal(value) for name, value in labels.items()},
+        "labels": {name: _literal(value) for name, value in {**labels, SECRETS_LABEL: ",".join(secrets)}.items()},
         "network_mode": one.network,
         "ports": [f"{HOST}:{one.host_port}:{one.container_port}"] if one.network == "bridge" else [],
         "volumes": [

@@ -7,6 +7,7 @@ answers is made one clear line (DeployError).
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import threading
@@ -78,13 +79,7 @@ def connected(address: str, *, timeout: float = _TIMEOUT_S) -> Iterator[DockerCl
         raise DeployError("platform ec2 needs the docker package: pip install 'fmbench-lib[ec2]'") from error
     import requests
 
-    try:
-        client = docker.DockerClient(base_url=address, timeout=int(timeout), use_ssh_client=False)
-    except docker.errors.DockerException as error:
-        raise DeployError(
-            f"no container engine answers at {address} ({_short(error)}): start Docker (systemctl start docker), let "
-            "this user use it (usermod -aG docker), or name podman's socket in DOCKER_HOST"
-        ) from error
+    client = docker.DockerClient(base_url=address, version=_version(address), timeout=int(timeout))
     try:
         yield client
     except docker.errors.APIError as error:
@@ -93,6 +88,21 @@ def connected(address: str, *, timeout: float = _TIMEOUT_S) -> Iterator[DockerCl
         raise DeployError(f"the container engine at {address} does not answer any more: {_short(error)}") from error
     finally:
         client.close()
+
+
+@functools.lru_cache(maxsize=8)
+def _version(address: str) -> str:
+    """The version of the API that an engine and we both know; asked once, since some engines take long to say."""
+    import docker
+
+    try:
+        with contextlib.closing(docker.DockerClient(base_url=address)) as client:
+            return str(client.api.api_version)
+    except docker.errors.DockerException as error:
+        raise DeployError(
+            f"no container engine answers at {address} ({_short(error)}): start Docker (systemctl start docker), let "
+            "this user use it (usermod -aG docker), or name podman's socket in DOCKER_HOST"
+        ) from error
 
 
 _EXPLANATIONS = (

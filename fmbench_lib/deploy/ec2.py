@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Mapping
@@ -23,15 +24,15 @@ from fmbench_lib.deploy.ports import wanted_port
 from fmbench_lib.deploy.serving import (
     Serving,
     check_parts,
+    claimed_serving,
+    planned_serving,
     secret_values,
-    serving_of,
     url_of,
-    without_secret_variables,
     write_parts,
 )
 from fmbench_lib.deploy.stacks import describe
 from fmbench_lib.errors import DeployError
-from fmbench_lib.workspace import write_text
+from fmbench_lib.workspace import COMPOSE_FILE, write_text
 
 DEFAULT_LOADING_TIMEOUT_S = 2400.0
 
@@ -45,14 +46,13 @@ class Ec2Platform:
             if not experiment.ep_name:
                 raise DeployError("platform ec2 needs deploy: yes, or ep_name, the address of a server that runs")
             return existing.PLATFORM.plan(experiment)
-        host = planned_host(experiment)
-        return "; ".join(describe(container) for container in _planned(experiment, host).containers)
+        return "\n".join(describe(container) for container in _planned(experiment).containers)
 
     def needs(self, experiment: Experiment) -> frozenset[str]:
         """What of this machine the experiment needs for itself: the ports that its config names, its accelerators."""
         if not experiment.deploy:
             return frozenset()
-        serving = _planned(experiment, planned_host(experiment))
+        serving = _planned(experiment)
         first = wanted_port(experiment.ep_name)
         count = 1 if serving.balancer else len(serving.copies)
         ports = {f"port {port}" for port in range(first, first + count)} if first else set()
@@ -104,15 +104,15 @@ class Ec2Platform:
 PLATFORM = Ec2Platform()
 
 
-def _planned(experiment: Experiment, host: Any) -> Serving:
+def _planned(experiment: Experiment) -> Serving:
     folder = Path("containers") / experiment.name
-    return serving_of(experiment, host, run_id="plan", folder=folder, folders=(Path.cwd(),))
+    return planned_serving(experiment, planned_host(experiment), folder, (Path.cwd(),))
 
 
 def _patience(experiment: Experiment) -> float:
     """How long a model may take to load, in seconds."""
-    given = (experiment.ec2.model_loading_timeout if experiment.ec2 else None, experiment.inference_spec.model_loading_timeout)
-    return next((float(one) for one in given if one), DEFAULT_LOADING_TIMEOUT_S)
+    ours = experiment.ec2.model_loading_timeout if experiment.ec2 else None
+    return float(ours or experiment.inference_spec.model_loading_timeout or DEFAULT_LOADING_TIMEOUT_S)
 
 
 @dataclass(slots=True)
@@ -120,6 +120,7 @@ class _Making:
     """An endpoint that is being made: what is recorded of it, and what it is made from."""
 
     endpoint: Endpoint
+    experiment: Experiment
     serving: Serving
     context: DeployContext
     folder: Path
@@ -144,10 +145,11 @@ class _Making:
         copies = self.endpoint.resources[: len(self.serving.copies)]
         for container in self.serving.copies:
             self._start(container)
-        wait_until_ready(copies, self.endpoint.model, patience, self.context)
+        asked = {container.name: container.after_start for container in self.serving.copies}
+        wait_until_ready(copies, self.endpoint.model, patience, self.context, asked)
         if self.serving.balancer is not None:
             self._start(self.serving.balancer)
-            wait_until_ready(self.endpoint.resources, self.endpoint.model, patience, self.context)
+            wait_until_ready(self.endpoint.resources[len(copies) :], self.endpoint.model, patience, self.context, {})
         keep_logs(self.endpoint.resources)
 
     def _image_facts(self, name: str) -> dict[str, Any]:
@@ -155,22 +157,36 @@ class _Making:
         return {"image_id": image.id, "image_digests": list(image.digests), "pulled": image.pulled}
 
     def _start(self, container: Container) -> None:
-        secrets = secret_values(container, self.context.hf_token)
+        secrets = self._secrets(container)
         marked = {**self.labels, engine.SECRETS_LABEL: ",".join(secrets)}
-        made = engine.create(self.address, without_secret_variables(container), secrets, marked)
+        made = engine.create(self.address, container, secrets, marked)
         if made.image_id != self.images[container.image].id:
             raise DeployError(f"image {container.image} was changed on this machine while it was being used; try again")
         engine.start(self.address, container.name)
         self.context.say(f"container {container.name} runs {container.image} on port {container.host_port}")
 
+    def _secrets(self, container: Container) -> dict[str, str]:
+        return secret_values(container, self.experiment, self.context.hf_token)
+
     def _write_compose_file(self) -> None:
-        shown = [without_secret_variables(container) for container in self.serving.containers]
-        given = {name for one in self.serving.containers for name in secret_values(one, self.context.hf_token)}
-        text = compose_file(self.endpoint.experiment_name, self.context.run_id, shown, self.labels, self.images, given)
+        text = compose_file(
+            self.endpoint.experiment_name,
+            self.context.run_id,
+            self.serving.containers,
+            self.labels,
+            {name: image.pinned for name, image in self.images.items()},
+            {container.name: tuple(self._secrets(container)) for container in self.serving.containers},
+        )
+        path = self.folder / COMPOSE_FILE
         try:
-            write_text(self.folder / "compose.yml", text)
+            write_text(path, text)
         except OSError as error:
-            raise DeployError(f"{self.folder / 'compose.yml'} cannot be written: {error.strerror}") from error
+            raise DeployError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _begun(experiment: Experiment, context: DeployContext) -> _Making:
@@ -179,9 +195,11 @@ def _begun(experiment: Experiment, context: DeployContext) -> _Making:
     with engine.connected(address) as client:
         client.ping()
     host = find_host(experiment)
-    folder = (context.containers or context.log_folder.parent / "containers" / quote(experiment.name, safe=" ")).resolve()
-    serving = serving_of(
-        experiment, host, run_id=context.run_id, folder=folder, folders=context.folders, claim=True
+    folder = (
+        context.containers or context.log_folder.parent / "containers" / quote(experiment.name, safe=" ")
+    ).resolve()
+    serving = claimed_serving(
+        experiment, host, run_id=context.run_id, folder=folder, folders=context.folders, cores=_cores()
     )
     labels = {engine.RUN_LABEL: context.run_id, engine.MARK_LABEL: uuid.uuid4().hex}
     resources = tuple(_resource(one, serving, address, labels, context.log_folder) for one in serving.containers)
@@ -196,7 +214,7 @@ def _begun(experiment: Experiment, context: DeployContext) -> _Making:
         model=experiment.model_id,
     )
     context.record(endpoint)
-    return _Making(endpoint, serving, context, folder, address, labels, {})
+    return _Making(endpoint, experiment, serving, context, folder, address, labels, {})
 
 
 def _resource(

@@ -1,9 +1,10 @@
-"""Waiting for serving containers: ready is who has answered a real request, and a container that ends is seen at once."""
+"""Waiting for serving containers: ready is who has answered a real request; one that ends is seen at once."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from fmbench_lib.deploy import docker_engine as engine
 from fmbench_lib.deploy import process
 from fmbench_lib.deploy.base import DeployContext
+from fmbench_lib.deploy.container import StartRequest
 from fmbench_lib.deploy.ports import HOST
 from fmbench_lib.errors import DeployError, EndpointError
 
@@ -19,6 +21,7 @@ _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 _HEALTH_TIMEOUT_S = 10.0
 _LOGS_EVERY_S = 10.0
+_START_REQUEST_SILENCE_S = 900.0
 _ANSWER_GRACE_S = 60.0
 """How long a server that says it is well may refuse a real request."""
 
@@ -26,8 +29,17 @@ Resource = Mapping[str, Any]
 """What is recorded of a container, as `ec2.py` writes it."""
 
 
-def wait_until_ready(resources: Sequence[Resource], model: str | None, patience: float, context: DeployContext) -> None:
-    """Return when every container has answered a request; raise DeployError when one ends or time is up."""
+def wait_until_ready(
+    resources: Sequence[Resource],
+    model: str | None,
+    patience: float,
+    context: DeployContext,
+    after_start: Mapping[str, Sequence[StartRequest]],
+) -> None:
+    """Return when every container has answered a request; raise DeployError when one ends or time is up.
+
+    `after_start` is what a container, by its name, is asked once it is well and before that request.
+    """
     started = time.monotonic()
     logged, pause = started, _FIRST_PAUSE_S
     waiting = {str(one["name"]): one for one in resources}
@@ -37,7 +49,7 @@ def wait_until_ready(resources: Sequence[Resource], model: str | None, patience:
             _check_running(one)
         trouble = {}
         for name, one in list(waiting.items()):
-            trouble[name] = _trouble(one, model, context, healthy)
+            trouble[name] = _trouble(one, model, context, healthy, after_start)
             if trouble[name] == "":
                 context.say(f"container {name} answers, {time.monotonic() - started:.0f} s after its start")
                 del waiting[name]
@@ -76,12 +88,23 @@ def _check_running(one: Resource) -> None:
         raise DeployError(f"container {one['name']} {found.ending()}; {log_end(one)}")
 
 
-def _trouble(one: Resource, model: str | None, context: DeployContext, healthy: dict[str, float]) -> str:
+def _trouble(
+    one: Resource,
+    model: str | None,
+    context: DeployContext,
+    healthy: dict[str, float],
+    after_start: Mapping[str, Sequence[StartRequest]],
+) -> str:
     """Why a container is not ready yet; empty where it has answered a request."""
     said = _health(one)
     if said:
         return said
-    since = healthy.setdefault(str(one["name"]), time.monotonic())
+    name = str(one["name"])
+    if name not in healthy:
+        for request in after_start.get(name, ()):
+            context.say(f"container {name} {request.meaning}")
+            _send(one, request)
+    since = healthy.setdefault(name, time.monotonic())
     try:
         context.probe(str(one["url"]), model)
     except EndpointError as error:
@@ -108,6 +131,32 @@ def _health(one: Resource) -> str:
     finally:
         connection.close()
     return "" if status == 200 else f"{path}: HTTP {status}"
+
+
+def _send(one: Resource, request: StartRequest) -> None:
+    """Send a request that prepares a container and read all that it says. Raises DeployError where it fails."""
+    connection = http.client.HTTPConnection(HOST, int(one["port"]), timeout=_START_REQUEST_SILENCE_S)
+    what = f"container {one['name']}, which {request.meaning}"
+    try:
+        connection.request("POST", request.path, json.dumps(request.body), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        lines = answer.read().decode(errors="replace").splitlines()
+    except (OSError, http.client.HTTPException) as error:
+        raise DeployError(f"{what}, does not answer: {error or type(error).__name__}; {log_end(one)}") from error
+    finally:
+        connection.close()
+    refusal = next(filter(None, map(_error_in, lines)), None)
+    if answer.status != 200 or refusal is not None:
+        raise DeployError(f"{what}: HTTP {answer.status}: {refusal or ' '.join(lines)[:300]}")
+
+
+def _error_in(line: str) -> str | None:
+    """What a JSON line says went wrong; None where it says nothing of the kind."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return None
+    return str(said["error"]) if isinstance(said, dict) and said.get("error") else None
 
 
 def keep_logs(resources: Sequence[Resource]) -> None:

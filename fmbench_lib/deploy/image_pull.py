@@ -32,6 +32,14 @@ class Image:
     digests: tuple[str, ...]
     pulled: bool
 
+    @property
+    def pinned(self) -> str:
+        """The name with the digest that registries know this very image by; the name alone where none does."""
+        repository, tag = _name_and_tag(self.name)
+        known = (digest.rpartition("@") for digest in self.digests)
+        found = next((digest for place, _, digest in known if place.endswith(repository)), None)
+        return self.name if found is None or "@" in self.name else f"{repository}:{tag}@{found}"
+
 
 def ensure_image(address: str, name: str, say: Callable[[str], None], pause: Callable[[float], None]) -> Image:
     """The image, pulled only where this machine has none of that name.
@@ -60,7 +68,8 @@ def find_image(address: str, name: str) -> Image | None:
 
     with connected(address) as client:
         try:
-            facts = client.api.inspect_image(name)
+            api: Any = client.api  # a method of it has no types
+            facts = api.inspect_image(name)
         except docker.errors.NotFound:
             return None
     return Image(name, str(facts["Id"]), tuple(facts.get("RepoDigests") or ()), False)

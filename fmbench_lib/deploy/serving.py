@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.config.experiment import Ec2
-from fmbench_lib.config.redaction import is_secret, without_secrets
+from fmbench_lib.config.redaction import without_secrets
 from fmbench_lib.deploy import nginx
 from fmbench_lib.deploy.accelerators import Host
 from fmbench_lib.deploy.container import Container
 from fmbench_lib.deploy.hf_token import VARIABLES
 from fmbench_lib.deploy.ports import HOST, claim_ports, wanted_port
-from fmbench_lib.deploy.stacks import containers_of
+from fmbench_lib.deploy.stacks import containers_of, copies_of
 from fmbench_lib.errors import DeployError
 
 NGINX = "nginx"
@@ -46,60 +45,51 @@ def url_of(container: Container) -> str:
     return f"http://{HOST}:{container.host_port}{container.path}"
 
 
-def serving_of(
-    experiment: Experiment, host: Host, *, run_id: str, folder: Path, folders: Sequence[Path], claim: bool = False
+def planned_serving(experiment: Experiment, host: Host, folder: Path, folders: Sequence[Path]) -> Serving:
+    """The containers of an experiment as they would be on a host; nothing is asked of any machine."""
+    copies = containers_of(experiment, host, run_id="plan", ports=None, folder=folder, folders=folders)
+    if not _balanced(experiment):
+        return Serving(copies)
+    port = wanted_port(experiment.ep_name)
+    if port is None:
+        return Serving(copies, _balancer(experiment, max(copy.host_port for copy in copies) + 1, copies, folder))
+    behind = tuple(replace(copy, host_port=port + number) for number, copy in enumerate(copies, start=1))
+    return Serving(behind, _balancer(experiment, port, behind, folder))
+
+
+def claimed_serving(
+    experiment: Experiment, host: Host, *, run_id: str, folder: Path, folders: Sequence[Path], cores: int
 ) -> Serving:
-    """The containers of an experiment on this host.
+    """The containers of an experiment on this machine, at ports that are free at this moment.
 
-    With `claim` the ports are taken to be free at this moment, else nothing is asked of the machine. The port of
-    `ep_name` is that of the balancer, or of the first copy, the others following. Raises DeployError.
+    The port of `ep_name` is that of the balancer, or of the first copy, the others following; without one any free
+    ports are taken. Raises DeployError.
     """
-    settings = experiment.ec2 or Ec2()
-    balanced = settings.balancer == NGINX
-    first = wanted_port(experiment.ep_name)
-
-    def copies(ports: Sequence[int] | None) -> tuple[Container, ...]:
-        made = containers_of(experiment, host, run_id=run_id, ports=ports, folder=folder, folders=folders)
-        return tuple(map(_with_token, made))
-
-    made = copies(None)
-    if not claim:
-        if balanced:
-            return Serving(made, _balancer(experiment, settings, first or 0, made, folder))
-        return Serving(made)
-    if not balanced:
-        return Serving(copies(claim_ports(first, len(made))))
-    (port,) = claim_ports(first, 1)
-    made = copies(claim_ports(None, len(made)))
-    return Serving(made, _balancer(experiment, settings, port, made, folder))
+    first, count, balanced = wanted_port(experiment.ep_name), copies_of(experiment, host), _balanced(experiment)
+    front = claim_ports(first, 1) if balanced else []
+    ports = claim_ports(None if balanced else first, count)
+    copies = containers_of(experiment, host, run_id=run_id, ports=ports, folder=folder, folders=folders, cores=cores)
+    return Serving(copies, _balancer(experiment, front[0], copies, folder) if balanced else None)
 
 
-def _balancer(experiment: Experiment, settings: Ec2, port: int, copies: Sequence[Container], folder: Path) -> Container:
-    name = re.sub(r"-?\d+$", "", copies[0].name) if len(copies) > 1 else copies[0].name
-    return nginx.balancer(f"{name}-nginx", settings.balancer_image or nginx.DEFAULT_IMAGE, port, copies, folder)
+def _balanced(experiment: Experiment) -> bool:
+    return experiment.ec2 is not None and experiment.ec2.balancer == NGINX
 
 
-def _with_token(container: Container) -> Container:
-    """Variables of the config that are secrets are handed over like the token, and written nowhere."""
-    hidden = {name for name, value in container.environment.items() if is_secret(name) or without_secrets(value) != value}
-    return replace(container, secrets=tuple(dict.fromkeys((*container.secrets, *sorted(hidden)))))
+def _balancer(experiment: Experiment, port: int, copies: Sequence[Container], folder: Path) -> Container:
+    name = f"{re.sub(r'-[0-9]+$', '', copies[0].name)}-nginx"
+    image = (experiment.ec2.balancer_image if experiment.ec2 else None) or nginx.DEFAULT_IMAGE
+    return nginx.balancer(name, image, port, copies, folder / name)
 
 
-def secret_values(container: Container, token: str | None) -> dict[str, str]:
+def secret_values(container: Container, experiment: Experiment, token: str | None) -> dict[str, str]:
     """The secrets that are handed to a container when it starts, those that are known.
 
-    What the config itself says of a variable stands; the Hugging Face token goes to the names that containers know it
+    What the config's `env` says of a variable stands; the Hugging Face token goes to the names that containers know it
     by.
     """
-    tokens = dict.fromkeys(VARIABLES, token) if token else {}
-    known = {**tokens, **container.environment}
-    return {name: value for name in container.secrets if (value := known.get(name))}
-
-
-def without_secret_variables(container: Container) -> Container:
-    """The container as it may be written down."""
-    open_ones = {name: value for name, value in container.environment.items() if name not in container.secrets}
-    return replace(container, environment=open_ones)
+    known = {**(dict.fromkeys(VARIABLES, token) if token else {}), **experiment.env}
+    return {name: str(value) for name in container.secrets if (value := known.get(name))}
 
 
 def check_parts(container: Container) -> None:
