@@ -84,7 +84,8 @@ class Platform(Protocol):
     """Deploys an experiment, watches it and takes it down. It keeps no state: any process can do any of it."""
 
     def plan(self, experiment: Experiment) -> str:
-        """What would be deployed or used, one line or one for each of its parts. Raises DeployError for what the experiment lacks; asks nobody."""
+        """What would be deployed or used, one line or one for each of its parts. Raises DeployError for what the
+        experiment lacks; asks nobody."""
         ...
 
     def deploy(self, experiment: Experiment, context: DeployContext) -> Endpoint:

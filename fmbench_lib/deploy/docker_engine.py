@@ -55,7 +55,9 @@ class State:
         if self.oom_killed:
             return "was killed for want of memory"
         said = f" ({self.error})" if self.error else ""
-        return f"{self.status} with code {self.exit_code}{said}"
+        if self.status == "created":
+            return f"was never started{said}"
+        return f"ended with code {self.exit_code}{said}"
 
 
 def engine_address() -> str:

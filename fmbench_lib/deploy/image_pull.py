@@ -132,11 +132,11 @@ def _listen(
             events: Iterable[Mapping[str, Any]] = client.api.pull(
                 repository, tag=tag, stream=True, decode=True, auth_config=login
             )
-            for event in events:
-                if "error" in event:
-                    raise DeployError(explained(str(event["error"])))
+            refusal = None
+            for event in events:  # to its end, which closes the connection
+                refusal = refusal or event.get("error")
                 heard.put(event)
-        heard.put(None)
+        heard.put(None if refusal is None else DeployError(explained(str(refusal))))
     except Exception as error:  # noqa: BLE001 - whatever it is belongs to the thread that waits
         heard.put(error)
 

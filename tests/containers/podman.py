@@ -24,6 +24,12 @@ events_logger = "file"
 """
 
 
+REGISTRY_PORT = 47961
+REGISTRY = f"127.0.0.1:{REGISTRY_PORT}"
+"""Where tests serve a registry of their own, without TLS."""
+_REGISTRIES = f'[[registry]]\nlocation = "{REGISTRY}"\ninsecure = true\n'
+
+
 class NoEngineError(Exception):
     """Why there are no containers on this machine."""
 
@@ -45,8 +51,11 @@ class Engine:
 
 
 @contextlib.contextmanager
-def podman(folder: Path) -> Iterator[Engine]:
-    """The engine, for as long as this is open. Raises NoEngineError with the reason where there can be none."""
+def podman(folder: Path, storage: Path | None = None) -> Iterator[Engine]:
+    """The engine, for as long as this is open; `storage` is where it keeps images and containers.
+
+    Raises NoEngineError with the reason where there can be none.
+    """
     missing = [name for name in NEEDED if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
     if missing:
         raise NoEngineError(f"{', '.join(missing)} is not installed: apt-get install {' '.join(NEEDED)} netavark")
@@ -57,9 +66,20 @@ def podman(folder: Path) -> Iterator[Engine]:
     config.write_text(_CONFIG)
     address = folder / "podman.sock"
     assert len(str(address)) < 100, "a socket's path has no room for more"
-    command = ["podman", "--root", str(folder / "root"), "--runroot", str(folder / "run"), "--log-level", "error"]
-    before = os.environ.get("CONTAINERS_CONF")
-    os.environ["CONTAINERS_CONF"] = str(config)
+    command = [
+        "podman",
+        "--root",
+        str(storage or folder / "root"),
+        "--runroot",
+        str(folder / "run"),
+        "--log-level",
+        "error",
+    ]
+    registries = folder / "registries.conf"
+    registries.write_text(_REGISTRIES)
+    settings = {"CONTAINERS_CONF": str(config), "CONTAINERS_REGISTRIES_CONF": str(registries)}
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
     with (folder / "service.log").open("wb") as log:
         service = subprocess.Popen(
             [*command, "system", "service", "--time=0", f"unix://{address}"], stdout=log, stderr=log
@@ -73,10 +93,11 @@ def podman(folder: Path) -> Iterator[Engine]:
         subprocess.run([*command, "rm", "--all", "--force", "--time=0"], capture_output=True, check=False)
         subprocess.run([*command, "unmount", "--all", "--force"], capture_output=True, check=False)
         shutil.rmtree(folder, ignore_errors=True)
-        if before is None:
-            del os.environ["CONTAINERS_CONF"]
-        else:
-            os.environ["CONTAINERS_CONF"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _wait_for(address: Path, service: subprocess.Popen[bytes], log: Path) -> None:
