@@ -10,6 +10,7 @@ import contextlib
 import functools
 import os
 import re
+import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -81,6 +82,7 @@ def connected(address: str, *, timeout: float = _TIMEOUT_S) -> Iterator[DockerCl
         raise DeployError("platform ec2 needs the docker package: pip install 'fmbench-lib[ec2]'") from error
     import requests
 
+    _check_socket(address)
     client = docker.DockerClient(base_url=address, version=_version(address), timeout=int(timeout))
     try:
         yield client
@@ -101,10 +103,25 @@ def _version(address: str) -> str:
         with contextlib.closing(docker.DockerClient(base_url=address)) as client:
             return str(client.api.api_version)
     except docker.errors.DockerException as error:
-        raise DeployError(
-            f"no container engine answers at {address} ({_short(error)}): start Docker (systemctl start docker), let "
-            "this user use it (usermod -aG docker), or name podman's socket in DOCKER_HOST"
-        ) from error
+        raise DeployError(_no_engine(address, error)) from error
+
+
+def _check_socket(address: str) -> None:
+    """Raise DeployError where nobody listens; the docker package would leave a socket open behind its error."""
+    if not address.startswith("unix://"):
+        return
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as connection:
+        try:
+            connection.connect(address.removeprefix("unix://"))
+        except OSError as error:
+            raise DeployError(_no_engine(address, error)) from error
+
+
+def _no_engine(address: str, error: Exception) -> str:
+    return (
+        f"no container engine answers at {address} ({_short(error)}): start Docker (systemctl start docker), let this "
+        "user use it (usermod -aG docker), or name podman's socket in DOCKER_HOST"
+    )
 
 
 _EXPLANATIONS = (
