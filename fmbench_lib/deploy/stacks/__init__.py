@@ -13,7 +13,7 @@ from fmbench_lib.config import Experiment
 from fmbench_lib.deploy.accelerators import Host
 from fmbench_lib.deploy.container import Container, Devices
 from fmbench_lib.deploy.placement import Place, copies_on, named, places
-from fmbench_lib.deploy.stacks import llama_server, vllm
+from fmbench_lib.deploy.stacks import djl, huggingface, llama_server, ollama, sglang, triton, vllm
 from fmbench_lib.deploy.stacks.base import Site, Stack
 from fmbench_lib.errors import DeployError
 
@@ -23,6 +23,11 @@ USUAL = "djl"
 STACKS: dict[str, Stack] = {
     "vllm": vllm.CPU,
     "vllm_gpu": vllm.GPU,
+    "djl": djl.STACK,
+    "huggingface": huggingface.STACK,
+    "triton": triton.STACK,
+    "sglang": sglang.STACK,
+    "ollama": ollama.STACK,
     "llama_server": llama_server.STACK,
 }
 
