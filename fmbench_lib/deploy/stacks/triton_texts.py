@@ -46,6 +46,7 @@ if [ ! -d "$model" ]; then
 fi
 version=$(python3 -c 'import tensorrt_llm; print(tensorrt_llm.__version__)' | tail -n 1)
 cd /tmp
+export GIT_LFS_SKIP_SMUDGE=1
 git clone --quiet --depth 1 --branch "v$version" https://github.com/NVIDIA/TensorRT-LLM.git
 git clone --quiet --depth 1 --branch "v$version" https://github.com/triton-inference-server/tensorrtllm_backend.git
 
