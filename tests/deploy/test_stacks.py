@@ -150,8 +150,8 @@ def test_djl_with_serving_properties(tmp_path: Path) -> None:
 
 def test_djl_without_them_is_set_up_by_variables(tmp_path: Path) -> None:
     spec = {"tp_degree": 4, "batch_size": 8, "container_params": {"max_model_len": 4096, "trust_remote_code": True}}
-    given = asked(tmp_path, "djl", image_uri=LMI, instance_type="g5.12xlarge", inference_spec=spec)
-    made = one(given)
+    keys = {"image_uri": LMI, "instance_type": "g5.12xlarge", "ec2": {"model_loading_timeout": 3600}}
+    made = one(asked(tmp_path, "djl", inference_spec=spec, **keys))
     assert made.files == {}
     assert (
         made.environment.items()
@@ -219,6 +219,13 @@ def test_tgi(tmp_path: Path, stream: bool, path: str) -> None:
     assert (given.protocol, sent_to(given, made)) == ("tgi", path)
     assert Mount(Path("/cache/huggingface"), "/data", read_only=False) in made.mounts
     assert made.environment == {"HF_HOME": "/data", "HUGGINGFACE_HUB_CACHE": "/data/hub"}
+
+
+def test_tgi_on_neuron_is_told_its_cores(tmp_path: Path) -> None:
+    made = one(asked(tmp_path, "huggingface", inference_spec={"tp_degree": 4}), host("neuron", 12, 2))
+    assert made.image.endswith("-neuron")
+    assert (made.environment["HF_NUM_CORES"], made.devices.indices) == ("4", (0, 1))
+    assert "--num-shard" not in made.command
 
 
 def test_awss_build_of_tgi_is_set_up_by_variables(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_triton_with_tensorrt_llm(tmp_path: Path) -> None:
     )
     script = first.files["start.sh"]
     for needed in (
-        "convert_checkpoint.py --model_dir",
+        "/convert_checkpoint.py",
         "--dtype bfloat16 --tp_size 2",
         "trtllm-build --checkpoint_dir",
         "--max_batch_size 64",

@@ -23,6 +23,8 @@ _CACHE = "/opt/models"
 _MODEL_LINE = "option.model_id"
 _TENSOR_LINE = "option.tensor_parallel_degree"
 _BATCH_LINE = "option.max_rolling_batch_size"
+_TIMEOUT_LINE = "option.model_loading_timeout"
+"""In seconds; the server's own patience is half an hour, whatever ours is."""
 _TENSOR_VARIABLES = ("TENSOR_PARALLEL_DEGREE", "OPTION_TENSOR_PARALLEL_DEGREE")
 _ALL = "max"
 
@@ -105,6 +107,8 @@ def _properties_text(experiment: Experiment, place: Place) -> str | None:
         ours[_TENSOR_LINE] = str(place.tp_degree)
     if experiment.inference_spec.batch_size is not None:
         ours[_BATCH_LINE] = str(experiment.inference_spec.batch_size)
+    if (patience := _patience(experiment)) is not None:
+        ours[_TIMEOUT_LINE] = patience
     return "\n".join([*lines, *(f"{key}={value}" for key, value in ours.items() if key not in there)]) + "\n"
 
 
@@ -115,8 +119,17 @@ def _variables(experiment: Experiment, place: Place) -> dict[str, str]:
         del variables["TENSOR_PARALLEL_DEGREE"]
     if experiment.inference_spec.batch_size is not None:
         variables["OPTION_MAX_ROLLING_BATCH_SIZE"] = str(experiment.inference_spec.batch_size)
+    if (patience := _patience(experiment)) is not None:
+        variables["OPTION_MODEL_LOADING_TIMEOUT"] = patience
     settings = base.settings_of(experiment)
     return {**variables, **{f"OPTION_{key.upper()}": base.text_of(value) for key, value in settings.items()}}
+
+
+def _patience(experiment: Experiment) -> str | None:
+    """How long the model may take to load, in whole seconds, where the config says it."""
+    own = experiment.ec2.model_loading_timeout if experiment.ec2 is not None else None
+    asked = own or experiment.inference_spec.model_loading_timeout
+    return None if asked is None else str(round(asked))
 
 
 STACK = Stack(_serve, ("nvidia", "neuron", "none"), PORT, _tp_degree)

@@ -11,6 +11,7 @@ from fmbench_lib.errors import DeployError
 
 TGI_IMAGES = {
     "nvidia": "ghcr.io/huggingface/text-generation-inference:3.3.5",
+    "neuron": "ghcr.io/huggingface/text-generation-inference:latest-neuron",
     "none": "ghcr.io/huggingface/text-generation-inference:3.3.5-intel-cpu",
 }
 TEI_IMAGES = {
@@ -48,10 +49,13 @@ def _serve(experiment: Experiment, place: Place, site: Site) -> Container:
         ("--num-shard", shards if place.devices.kind == "nvidia" else None),
         ("--max-batch-size", experiment.inference_spec.batch_size),
     )
-    return _container(experiment, place, site, image, notes, _TGI_PATHS, (*usual, *options))
+    cores = {"HF_NUM_CORES": str(place.tp_degree)} if place.devices.kind == "neuron" else {}
+    return _container(experiment, place, site, image, notes, _TGI_PATHS, (*usual, *options), cores)
 
 
 def _embeddings(experiment: Experiment, place: Place, site: Site) -> Container:
+    if place.devices.kind not in TEI_IMAGES:
+        raise DeployError("embeddings are not served on Neuron devices: write ec2.accelerators: none for the CPU")
     if experiment.protocol != "openai" and "://" not in (experiment.ep_name or ""):
         raise DeployError(f"embeddings are asked for by protocol openai, not {experiment.protocol}")
     image, notes = base.image_of(experiment, TEI_IMAGES[place.devices.kind])
@@ -60,7 +64,7 @@ def _embeddings(experiment: Experiment, place: Place, site: Site) -> Container:
     options = base.options_of(experiment)
     batch = experiment.inference_spec.batch_size
     usual = base.unless_given(options, ("--port", PORT), ("--max-batch-requests", batch))
-    return _container(experiment, place, site, image, notes, _TEI_PATHS, (*usual, *options))
+    return _container(experiment, place, site, image, notes, _TEI_PATHS, (*usual, *options), {})
 
 
 def _container(
@@ -71,6 +75,7 @@ def _container(
     notes: tuple[str, ...],
     paths: dict[str, str],
     options: tuple[str, ...],
+    variables: dict[str, str],
 ) -> Container:
     model, mounts = base.hub_model(experiment, site, "--model-id", cache=_MODELS)
     # Its own cache is laid out as everybody's is, but at another place: so that what was fetched once is found again.
@@ -83,7 +88,7 @@ def _container(
         path=base.request_path(experiment, paths),
         health_path="/health",
         command=(*model, *options),
-        environment=base.environment_of(experiment, cache),
+        environment=base.environment_of(experiment, {**cache, **variables}),
         secrets=base.secrets_of(experiment),
         mounts=mounts,
         devices=place.devices,
@@ -128,4 +133,4 @@ def _makes_embeddings(experiment: Experiment) -> bool:
     )
 
 
-STACK = Stack(_serve, ("nvidia", "none"), 8080, _tp_degree)
+STACK = Stack(_serve, ("nvidia", "neuron", "none"), 8080, _tp_degree)

@@ -48,16 +48,26 @@ version=$(python3 -c 'import tensorrt_llm; print(tensorrt_llm.__version__)' | ta
 cd /tmp
 export GIT_LFS_SKIP_SMUDGE=1
 git clone --quiet --depth 1 --branch "v$version" https://github.com/NVIDIA/TensorRT-LLM.git
-git clone --quiet --depth 1 --branch "v$version" https://github.com/triton-inference-server/tensorrtllm_backend.git
+backend=TensorRT-LLM/triton_backend
+if [ ! -d $backend ]; then  # before it became a part of TensorRT-LLM
+  backend=tensorrtllm_backend
+  git clone --quiet --depth 1 --branch "v$version" https://github.com/triton-inference-server/$backend.git
+fi
+family={family}
+convert=$(find TensorRT-LLM/examples -path "*/$family/convert_checkpoint.py" | head -n 1)
+if [ -z "$convert" ]; then
+  echo "TensorRT-LLM $version has no convert_checkpoint.py for $family" >&2
+  exit 1
+fi
 
-python3 TensorRT-LLM/examples/{family}/convert_checkpoint.py --model_dir "$model" --output_dir /tmp/checkpoint \\
+python3 "$convert" --model_dir "$model" --output_dir /tmp/checkpoint \\
   --dtype {dtype} --tp_size {tp_degree} --workers {tp_degree}
 trtllm-build --checkpoint_dir /tmp/checkpoint --output_dir /tmp/engine --gpt_attention_plugin {dtype} \\
   --gemm_plugin {dtype} --remove_input_padding enable --context_fmha enable \\
   --max_batch_size {batch_size} --workers {tp_degree}{build}
 
-cp -r tensorrtllm_backend/all_models/inflight_batcher_llm /tmp/repository
-fill() {{ python3 tensorrtllm_backend/tools/fill_template.py -i "/tmp/repository/$1/config.pbtxt" "$2"; }}
+cp -r $backend/all_models/inflight_batcher_llm /tmp/repository
+fill() {{ python3 $backend/tools/fill_template.py -i "/tmp/repository/$1/config.pbtxt" "$2"; }}
 fill preprocessing "tokenizer_dir:$model,triton_max_batch_size:{batch_size},preprocessing_instance_count:1"
 fill postprocessing "tokenizer_dir:$model,triton_max_batch_size:{batch_size},postprocessing_instance_count:1"
 fill tensorrt_llm_bls \\
@@ -66,7 +76,7 @@ fill ensemble triton_max_batch_size:{batch_size},logits_datatype:TYPE_FP32
 fill tensorrt_llm {settings}
 
 # The launcher leaves the servers in the background: stay as long as they do.
-python3 tensorrtllm_backend/scripts/launch_triton_server.py --world_size {tp_degree} --model_repo /tmp/repository \\
+python3 $backend/scripts/launch_triton_server.py --world_size {tp_degree} --model_repo /tmp/repository \\
   --http_port {port}
 sleep 10
 while pidof tritonserver > /dev/null; do sleep 5; done
