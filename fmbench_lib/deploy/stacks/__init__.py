@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -12,10 +11,14 @@ from pathlib import Path
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy.accelerators import Host
 from fmbench_lib.deploy.container import Container, Devices
+from fmbench_lib.deploy.instance_types import accelerators_of
 from fmbench_lib.deploy.placement import Place, copies_on, named, places
-from fmbench_lib.deploy.stacks import llama_server, vllm
+from fmbench_lib.deploy.stacks import djl, huggingface, llama_server, ollama, sglang, triton, vllm
 from fmbench_lib.deploy.stacks.base import Site, Stack
+from fmbench_lib.deploy.stacks.description import describe, describe_all
 from fmbench_lib.errors import DeployError
+
+__all__ = ["STACKS", "containers_of", "copies_of", "describe", "describe_all"]
 
 USUAL = "djl"
 """The container type of configs that name none."""
@@ -23,6 +26,11 @@ USUAL = "djl"
 STACKS: dict[str, Stack] = {
     "vllm": vllm.CPU,
     "vllm_gpu": vllm.GPU,
+    "djl": djl.STACK,
+    "huggingface": huggingface.STACK,
+    "triton": triton.STACK,
+    "sglang": sglang.STACK,
+    "ollama": ollama.STACK,
     "llama_server": llama_server.STACK,
 }
 
@@ -41,21 +49,20 @@ def containers_of(
 
     `ports` are as many as `copies_of` says, or None to plan them; the files of each container go below `folder`;
     `folders` is where models are looked for; `cores` are the CPU cores that copies share on a host without
-    accelerators.
+    accelerators. What is doubtful of all of them is a note of the first.
     """
-    stack, host = _stack(experiment), _usable(experiment, host)
+    stack, usable = _stack(experiment), _usable(experiment, host)
     found = places(
         experiment,
-        host,
-        _tp_degree(experiment, host),
+        usable,
+        _tp_degree(experiment, usable),
         usual_port=stack.port,
         ports=ports,
         cores=cores,
         equal_shares=stack.spreads and experiment.inference_spec.tp_degree is None,
     )
-    doubts = _doubts(experiment, host)
-    made = (_container(experiment, stack, place, run_id, folder, folders) for place in found)
-    return tuple(replace(one, notes=(*one.notes, *doubts)) for one in made)
+    first, *others = (_container(experiment, stack, place, run_id, folder, folders) for place in found)
+    return replace(first, notes=(*first.notes, *_doubts(experiment, host, usable, found))), *others
 
 
 def copies_of(experiment: Experiment, host: Host) -> int:
@@ -64,53 +71,31 @@ def copies_of(experiment: Experiment, host: Host) -> int:
     return copies_on(experiment, host, _tp_degree(experiment, host))
 
 
-def describe(container: Container) -> str:
-    """A container on one line for each of: what runs where, its command, its files and notes."""
-    lines = [
-        f"{container.name}: {container.image} on {_devices_text(container.devices)}, "
-        f"port {container.host_port} → {container.container_port}{container.path}"
-        + (f", shared memory {container.shm_size}" if container.shm_size else "")
-        + (", privileged" if container.privileged else "")
-    ]
-    command = shlex.join((*(container.entrypoint or ()), *container.command))
-    lines += [f"  command: {command}"] * bool(command)
-    lines += [f"  environment: {' '.join(f'{k}={v}' for k, v in container.environment.items())}"] * bool(
-        container.environment
-    )
-    lines += [f"  files: {', '.join(container.files)}"] * bool(container.files)
-    lines += [f"  mounts: {mount.source} → {mount.target}" for mount in container.mounts]
-    lines += [f"  after the start: {request.meaning}" for request in container.after_start]
-    lines += [f"  note: {note}" for note in container.notes]
-    return "\n".join(lines)
-
-
-def _devices_text(devices: Devices) -> str:
-    if devices.kind == "none":
-        return "the CPU"
-    noun = "GPU" if devices.kind == "nvidia" else "Neuron device"
-    return f"{noun}{'s' if len(devices.indices) > 1 else ''} {','.join(map(str, devices.indices))}"
-
-
 def _stack(experiment: Experiment) -> Stack:
-    kind = experiment.inference_spec.container_type or USUAL
-    found = STACKS.get(kind)
-    if found is None:
-        raise DeployError(f"container_type {kind} is not served on EC2; write one of {', '.join(STACKS)}")
-    return found
+    return STACKS[_container_type(experiment)]
+
+
+def _container_type(experiment: Experiment) -> str:
+    return experiment.inference_spec.container_type or USUAL
 
 
 def _usable(experiment: Experiment, host: Host) -> Host:
     """The host as a stack sees it: one that computes on the CPU leaves the accelerators alone."""
-    stack, kind = _stack(experiment), host.devices.kind
-    if kind in stack.kinds:
+    kinds, kind = _stack(experiment).kinds, host.devices.kind
+    known = accelerators_of(experiment.instance_type)
+    if kind == "none" and host.source == "none" and known is not None and known[0] in kinds:
+        raise DeployError(
+            f"{experiment.instance_type} has {named(known[1], known[0])}, but none is found on this machine: install "
+            "the driver, or write ec2.accelerators: none to compute on the CPU"
+        )
+    if kind in kinds:
         return host
-    if "none" in stack.kinds:
+    if "none" in kinds:
         return replace(host, devices=Devices(), cores_per_device=1)
     names = {"nvidia": "NVIDIA GPUs", "neuron": "Neuron devices", "none": "no accelerators"}
-    wanted = " or ".join(names[one] for one in stack.kinds)
     raise DeployError(
-        f"container_type {experiment.inference_spec.container_type or USUAL} needs {wanted}; this host has "
-        f"{names[kind]}. Write the right container_type, or ec2.accelerators and ec2.devices where they are not found"
+        f"container_type {_container_type(experiment)} needs {' or '.join(names[one] for one in kinds)}; the host has "
+        f"{names[kind]}: write another container_type, or, where they were not found, ec2.accelerators and ec2.devices"
     )
 
 
@@ -132,14 +117,27 @@ def _cores_of(host: Host) -> int:
     return len(host.devices.indices) * host.cores_per_device
 
 
-def _doubts(experiment: Experiment, host: Host) -> tuple[str, ...]:
-    """What may not work although it can be planned."""
+def _doubts(experiment: Experiment, host: Host, usable: Host, found: Sequence[Place]) -> tuple[str, ...]:
+    """What may not be meant, or not work, although it can be planned."""
+    doubts = []
+    kind, there = host.devices.kind, named(len(host.devices.indices), host.devices.kind)
+    if kind != usable.devices.kind:
+        doubts.append(f"{there} of the host left alone: container_type {_container_type(experiment)} takes the CPU")
+    known = accelerators_of(experiment.instance_type)
+    if host.source in ("nvml", "neuron") and known is not None and known[:2] != (kind, len(host.devices.indices)):
+        doubts.append(f"this machine has {there}, {experiment.instance_type} {named(known[1], known[0])}")
+    if usable.devices.kind == "none":
+        return tuple(doubts)
     asked = _stack(experiment).tp_degree(experiment) or 1
-    if host.devices.kind == "none" or asked <= _cores_of(host):
-        return ()
-    there = named(len(host.devices.indices), host.devices.kind)
-    asked_for = f"the server's own options ask for {asked} accelerators, and {experiment.instance_type} has {there}"
-    return (f"{asked_for}: it will not start there",)
+    if asked > _cores_of(usable):
+        doubts.append(
+            f"the server's own options ask for {asked} accelerators, and {experiment.instance_type} has {there}: "
+            "it will not start there"
+        )
+    used = sum(len(place.devices.indices) for place in found)
+    if experiment.inference_spec.model_copies == "max" and used < len(host.devices.indices):
+        doubts.append(f"{named(len(host.devices.indices) - used, kind)} left over: too few for another copy")
+    return tuple(doubts)
 
 
 def _container(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ _NOT_OPTIONS = ("tp_degree", "batch_size", "serving.properties")
 """Keys of container_params that are no options of a server."""
 SHARED_MEMORY = "12g"
 """What a server that spreads a model over processes gets where the config does not say."""
+MODELS = "/models"
+"""Where containers see models of the host."""
 _HUB_CACHE = "/root/.cache/huggingface"
 
 
@@ -66,9 +70,14 @@ def given(value: str | None) -> str | None:
 
 
 def image_of(experiment: Experiment, usual: str) -> tuple[str, tuple[str, ...]]:
-    """The image to run, and a note where it is a default."""
+    """The image to run, and a note where it is a default, or not known in full."""
     image = given(experiment.image_uri)
-    return (image, ()) if image is not None else (usual, (f"no image_uri: {usual} is taken",))
+    if image is None:
+        return usual, (f"no image_uri: {usual} is taken",)
+    open_placeholder = re.search(r"\{\w+\}", image)
+    if open_placeholder is None:
+        return image, ()
+    return image, (f"{open_placeholder[0]} in image_uri is not known: set AWS_REGION, or write the image in full",)
 
 
 def model_of(experiment: Experiment) -> str:
@@ -98,9 +107,11 @@ def environment_of(experiment: Experiment, usual: Mapping[str, str] | None = Non
     return {**(usual or {}), **{name: value for name, value in _spelt(experiment).items() if not is_secret(name)}}
 
 
-def secrets_of(experiment: Experiment) -> tuple[str, ...]:
-    """Names of variables whose values may not be written down: the Hugging Face token, and secrets among `env`."""
-    return tuple(dict.fromkeys((*VARIABLES, *(name for name in _spelt(experiment) if is_secret(name)))))
+def secrets_of(experiment: Experiment, *, hub: bool = True) -> tuple[str, ...]:
+    """Names of variables whose values may not be written down: secrets among `env`, and the Hugging Face token where
+    the server fetches from there."""
+    own = (name for name in _spelt(experiment) if is_secret(name))
+    return tuple(dict.fromkeys((*(VARIABLES if hub else ()), *own)))
 
 
 def _spelt(experiment: Experiment) -> dict[str, str]:
@@ -161,6 +172,23 @@ def whole_number(value: str | None, what: str) -> int | None:
     return int(value)
 
 
+def parallelism(options: Sequence[str], *kinds: Sequence[str]) -> int | None:
+    """How many accelerators options ask for: the product of all kinds of parallelism, each under any of its names.
+
+    None where none of them is given.
+    """
+    asked = [whole_number(option_value(options, *names), names[0]) for names in kinds]
+    if all(number is None for number in asked):
+        return None
+    return math.prod(number or 1 for number in asked)
+
+
+def properties(text: str) -> dict[str, str]:
+    """The lines `name=value` of a serving.properties."""
+    pairs = (line.partition("=") for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return {name.strip(): value.strip() for name, sign, value in pairs if sign}
+
+
 def unless_given(options: Sequence[str], *defaults: tuple[str, str | int | None]) -> tuple[str, ...]:
     """Options with their values, but for those that stand among `options` already, and those without a value."""
     return tuple(
@@ -189,3 +217,15 @@ def local_model(experiment: Experiment, site: Site) -> Path | None:
     if found is None and model.is_absolute():
         raise DeployError(f"model_id {model} does not exist on this host")
     return None if found is None else found.resolve()
+
+
+def hub_model(
+    experiment: Experiment, site: Site, option: str, *, cache: str = _HUB_CACHE
+) -> tuple[tuple[str, ...], tuple[Mount, ...]]:
+    """The option that names a model, and what is mounted for it: the cache, and a model that lies on this host."""
+    model, mount = model_of(experiment), hub_cache(experiment, cache)
+    folder = local_model(experiment, site)
+    if folder is None:
+        return (option, model), (mount,)
+    inside = f"{MODELS}/{folder.name}"
+    return (option, inside), (Mount(folder, inside), mount)

@@ -14,7 +14,6 @@ CPU_IMAGE = "ghcr.io/ggml-org/llama.cpp:server"
 GPU_IMAGE = "ghcr.io/ggml-org/llama.cpp:server-cuda"
 PORT = 8080
 _PATHS = {"openai": "/v1/chat/completions", "llama_cpp": "/completion"}
-_MODELS = "/models"
 _CACHE = "/root/.cache/llama.cpp"
 _ALL_LAYERS = 999
 
@@ -58,7 +57,7 @@ def _model(experiment: Experiment, site: Site) -> tuple[tuple[str, ...], Mount]:
             file = model_file(model, site.folders)
         except ModelFileError as error:
             raise DeployError(str(error)) from error
-        return ("--model", f"{_MODELS}/{file.name}"), Mount(file, f"{_MODELS}/{file.name}")
+        return ("--model", f"{base.MODELS}/{file.name}"), Mount(file, f"{base.MODELS}/{file.name}")
     own = experiment.ec2.model_cache if experiment.ec2 is not None else None
     cache = base.folder_of(own, ".cache/llama.cpp", _CACHE)
     organisation, _, rest = model.partition("/")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.deploy.container import Container, Mount
+from fmbench_lib.deploy.container import Container
 from fmbench_lib.deploy.placement import Place
 from fmbench_lib.deploy.stacks import base
 from fmbench_lib.deploy.stacks.base import Site, Stack
@@ -24,21 +24,13 @@ _CPU_SHARED_MEMORY = "4g"
 
 def _tp_degree(experiment: Experiment) -> int | None:
     """The GPUs that the server's own options ask for, all kinds of parallelism together."""
-    options = base.options_of(experiment)
-    asked = [base.whole_number(base.option_value(options, *names), names[0]) for names in _PARALLEL]
-    if all(number is None for number in asked):
-        return None
-    product = 1
-    for number in asked:
-        product *= number or 1
-    return product
+    return base.parallelism(base.options_of(experiment), *_PARALLEL)
 
 
 def _on_gpus(experiment: Experiment, place: Place, site: Site) -> Container:
     image, notes = base.image_of(experiment, GPU_IMAGE)
     options = base.options_of(experiment)
-    own = any(base.option_value(options, *names) is not None for names in _PARALLEL)
-    parallel = () if own else ("--tensor-parallel-size", str(place.tp_degree))
+    parallel = () if _tp_degree(experiment) is not None else ("--tensor-parallel-size", str(place.tp_degree))
     return _container(experiment, place, site, image, notes, (*parallel, *options), {}, base.SHARED_MEMORY)
 
 
@@ -64,12 +56,9 @@ def _container(
     usual: dict[str, str],
     shared_memory: str,
 ) -> Container:
-    model, mounts = base.model_of(experiment), [base.hub_cache(experiment)]
-    folder = base.local_model(experiment, site)
-    served: tuple[str, ...] = ("--model", model)
-    if folder is not None:
-        mounts.append(Mount(folder, f"/models/{folder.name}"))
-        served = ("--model", f"/models/{folder.name}", "--served-model-name", model)
+    served, mounts = base.hub_model(experiment, site, "--model")
+    if served[1] != experiment.model_id:
+        served += ("--served-model-name", base.model_of(experiment))
     spec = experiment.inference_spec
     return Container(
         name=site.name,
@@ -85,7 +74,7 @@ def _container(
         ),
         environment=base.environment_of(experiment, usual),
         secrets=base.secrets_of(experiment),
-        mounts=tuple(mounts),
+        mounts=mounts,
         devices=place.devices,
         shm_size=spec.shm_size or shared_memory,
         notes=notes,
