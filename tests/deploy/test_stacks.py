@@ -10,7 +10,7 @@ import pytest
 from fmbench_lib.config.platforms import CONTAINER_TYPES
 from fmbench_lib.deploy.container import Container, Devices, Mount, StartRequest
 from fmbench_lib.deploy.hf_token import VARIABLES
-from fmbench_lib.deploy.stacks import STACKS, describe, describe_all
+from fmbench_lib.deploy.stacks import STACKS, describe, describe_all, llama_server
 from fmbench_lib.errors import DeployError
 from fmbench_lib.weights import EMBEDDED_MODEL
 from tests.deploy.on_ec2 import FOLDER, after, asked, containers, host, one, sent_to
@@ -19,9 +19,8 @@ LMI = "763104351884.dkr.ecr.us-west-2.amazonaws.com/djl-inference:0.29.0-lmi11.0
 
 
 @pytest.fixture(autouse=True)
-def home(monkeypatch: pytest.MonkeyPatch) -> None:
+def models_of_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", "/cache/huggingface")
-    monkeypatch.setenv("HOME", "/home/somebody")
 
 
 def test_every_container_type_has_a_stack() -> None:
@@ -272,7 +271,7 @@ def test_ollama(tmp_path: Path) -> None:
     assert made.after_start == (
         StartRequest("/api/pull", {"model": "llama3.2:1b", "stream": True}, "pulls llama3.2:1b"),
     )
-    assert made.mounts == (Mount(Path("/home/somebody/.ollama"), "/root/.ollama", read_only=False),)
+    assert made.mounts == (Mount(Path.home() / ".ollama", "/root/.ollama", read_only=False),)
     assert made.environment == {"OLLAMA_KEEP_ALIVE": "-1", "OLLAMA_NUM_PARALLEL": "4"}
     assert (made.command, made.secrets) == ((), ())
     assert one(given, host()).devices == Devices()
@@ -318,9 +317,11 @@ def test_llama_server_fetches_a_model_of_the_hub_and_puts_it_on_gpus(tmp_path: P
         containers(asked(tmp_path, "llama_server", model_id="nothing"), host())
 
 
-def test_llama_server_with_the_embedded_model(tmp_path: Path) -> None:
+def test_llama_server_with_the_embedded_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = tmp_path / "small.gguf"
+    monkeypatch.setattr(llama_server, "model_file", lambda model, folders: weights)
     made = one(asked(tmp_path, "llama_server", model_id=EMBEDDED_MODEL), host())
-    assert made.mounts[0].source.is_file()
+    assert made.mounts == (Mount(weights, "/models/small.gguf"),)
     assert after("--alias", made.command) == EMBEDDED_MODEL
 
 
