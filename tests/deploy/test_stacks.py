@@ -259,7 +259,7 @@ def test_embeddings_are_made_by_tei(tmp_path: Path) -> None:
 
 
 # -- Ollama: docker run --gpus … -v ollama:/root/.ollama -p 11434:11434 ollama/ollama; then POST /api/pull {"model": …},
-#    whose lines end with {"status": "success"}; POST /api/generate
+#    whose lines end with {"status": "success"}; POST /api/generate, which without a prompt only loads the model
 
 
 def test_ollama(tmp_path: Path) -> None:
@@ -270,6 +270,7 @@ def test_ollama(tmp_path: Path) -> None:
     assert (made.container_port, made.health_path, sent_to(given, made)) == (11434, "/api/version", "/api/generate")
     assert made.after_start == (
         StartRequest("/api/pull", {"model": "llama3.2:1b", "stream": True}, "pulls llama3.2:1b"),
+        StartRequest("/api/generate", {"model": "llama3.2:1b", "stream": False}, "loads llama3.2:1b"),
     )
     assert made.mounts == (Mount(Path.home() / ".ollama", "/root/.ollama", read_only=False),)
     assert made.environment == {"OLLAMA_KEEP_ALIVE": "-1", "OLLAMA_NUM_PARALLEL": "4"}
