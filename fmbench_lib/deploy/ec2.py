@@ -83,8 +83,7 @@ class Ec2Platform:
         """What became of the containers that do not serve, with the ends of their logs; empty where all do."""
         if endpoint.deleted_at is not None:
             return "it was taken down"
-        if not endpoint.owned:
-            return existing.PLATFORM.why_dead(endpoint)
+        keep_logs(endpoint.resources)
         try:
             return "; ".join(trouble for one in endpoint.resources if (trouble := why_down(one)))
         except DeployError as error:
@@ -128,6 +127,10 @@ class _Making:
     labels: Mapping[str, str]
     images: dict[str, Image]
 
+    @property
+    def resources(self) -> tuple[dict[str, Any], ...]:
+        return self.endpoint.resources
+
     def note(self, **changes: Any) -> None:
         self.endpoint = replace(self.endpoint, **changes)
         self.context.record(self.endpoint)
@@ -141,16 +144,16 @@ class _Making:
         for name in dict.fromkeys(container.image for container in self.serving.containers):
             self.images[name] = ensure_image(self.address, name, self.context.say, self.context.pause)
         self._write_compose_file()
-        self.note(resources=tuple({**one, **self._image_facts(one["image"])} for one in self.endpoint.resources))
-        copies = self.endpoint.resources[: len(self.serving.copies)]
+        self.note(resources=tuple({**one, **self._image_facts(one["image"])} for one in self.resources))
         for container in self.serving.copies:
             self._start(container)
+        copies = self.resources[: len(self.serving.copies)]
         asked = {container.name: container.after_start for container in self.serving.copies}
         wait_until_ready(copies, self.endpoint.model, patience, self.context, asked)
         if self.serving.balancer is not None:
             self._start(self.serving.balancer)
-            wait_until_ready(self.endpoint.resources[len(copies) :], self.endpoint.model, patience, self.context, {})
-        keep_logs(self.endpoint.resources)
+            wait_until_ready(self.resources[len(copies) :], self.endpoint.model, patience, self.context, {})
+        keep_logs(self.resources)
 
     def _image_facts(self, name: str) -> dict[str, Any]:
         image = self.images[name]
@@ -160,8 +163,8 @@ class _Making:
         secrets = self._secrets(container)
         marked = {**self.labels, engine.SECRETS_LABEL: ",".join(secrets)}
         made = engine.create(self.address, container, secrets, marked)
-        if made.image_id != self.images[container.image].id:
-            raise DeployError(f"image {container.image} was changed on this machine while it was being used; try again")
+        ran = ({**one, "image_id": made.image_id} if one["name"] == container.name else one for one in self.resources)
+        self.note(resources=tuple(ran))
         engine.start(self.address, container.name)
         self.context.say(f"container {container.name} runs {container.image} on port {container.host_port}")
 
