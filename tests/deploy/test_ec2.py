@@ -220,7 +220,7 @@ def test_without_an_engine_nothing_is_recorded(
 
 
 def test_an_engine_that_is_gone_is_said_where_containers_ought_to_be_removed() -> None:
-    resource = {"name": "x", "engine": "unix:///no/such/docker.sock", "mark": "m"}
+    resource = {"name": "x", "engine": "unix:///no/such/docker.sock", "mark": "m", "log_file": "/none"}
     endpoint = Endpoint("mine", "ec2", owned=True, resources=(resource,))
     with pytest.raises(DeployError, match="no container engine answers at unix:///no/such"):
         EC2.delete(endpoint)
