@@ -90,17 +90,30 @@ class Ec2Platform:
             return str(error)
 
     def delete(self, endpoint: Endpoint) -> Endpoint:
-        """End the containers, keep the last of their logs, remove them and see that they are gone."""
+        """End the containers, keep the last of their logs, remove them and see that they are gone.
+
+        One that cannot be removed does not keep the others from it; then a DeployError is raised.
+        """
         if not endpoint.owned or endpoint.deleted_at is not None:
             return endpoint
-        for one in reversed(endpoint.resources):
-            if engine.kill(one["engine"], one["name"], one["mark"]):
-                keep_logs([one])
-            engine.remove(one["engine"], one["name"], one["mark"])
+        failures = [failure for one in reversed(endpoint.resources) if (failure := _removal_failure(one))]
+        if failures:
+            raise DeployError("; ".join(dict.fromkeys(failures)))
         return replace(endpoint, status="deleted", deleted_at=time.time())
 
 
 PLATFORM = Ec2Platform()
+
+
+def _removal_failure(one: Mapping[str, Any]) -> str:
+    """Remove one container; why it could not be, empty where it is gone."""
+    try:
+        if engine.kill(one["engine"], one["name"], one["mark"]):
+            keep_logs([one])
+        engine.remove(one["engine"], one["name"], one["mark"])
+    except DeployError as error:
+        return str(error)
+    return ""
 
 
 def _planned(experiment: Experiment) -> Serving:
