@@ -7,7 +7,7 @@ FOLDER is where the peer's programs are: `bin` of a virtual environment of its o
 `guidellm==0.8.1` (after `torch==2.13.0`), `aiperf==0.13.0` or `inference-perf==0.7.0`. A peer that is not given or not
 there is skipped.
 
-The job is a closed loop of 4,096 requests, 512 at a time, with answers of 100 content events, TTFT 50 ms and ITL 10
+The job is a closed loop of 4,096 requests, 512 at a time, with answers of 100 content events, TTFT 50 ms and ITL 5
 ms. Each tool is run alone, one after the other, as a user starts it, each with an emulator of its own that shares the
 machine. `wall` is from the start of the command to its end, with everything that it does before and after; `load` is
 from the first request that the emulator received to the end of its last answer, and cannot be less than `at best`: the
@@ -187,7 +187,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--requests", type=int, default=4096)
     parser.add_argument("--streams", type=int, default=512)
     parser.add_argument("--events", type=int, default=100)
-    parser.add_argument("--itl", type=float, default=10.0, metavar="MS", help="the emulator's ITL (default 10)")
+    parser.add_argument("--itl", type=float, default=5.0, metavar="MS", help="the emulator's ITL (default 5)")
     asked = parser.parse_args(argv)
     rows, missed = [], []
     for name, tool, programs in chosen(dict(asked.peer)):
