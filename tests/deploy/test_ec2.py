@@ -230,7 +230,7 @@ def test_one_container_that_cannot_be_removed_does_not_keep_the_others_from_it(m
     monkeypatch.setattr("fmbench_lib.deploy.docker_engine.kill", lambda address, name, mark: False)
     monkeypatch.setattr("fmbench_lib.deploy.docker_engine.remove", remove)
     resources = tuple({"name": name, "engine": "", "mark": "m"} for name in "abc")
-    with pytest.raises(DeployError, match="^container b is still there$"):
+    with pytest.raises(DeployError, match=r"^container b is still there$"):
         EC2.delete(Endpoint("mine", "ec2", owned=True, resources=resources))
     assert removed == ["c", "a"]
 
