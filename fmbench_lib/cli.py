@@ -196,7 +196,12 @@ def _resumed(options: argparse.Namespace, arguments: Mapping[str, str]) -> Run:
         raise InputError("--resume needs a run directory, or --config-file to go on with the newest run of that config")
     if not is_address(options.resume):
         refresh(Workspace(path))
-    return reopen_run(path, arguments, config)
+    run = reopen_run(path, arguments, config)
+    if keeper_of(run.workspace) is not None:
+        from fmbench_lib.steps.setup import gather
+
+        gather(run)
+    return run
 
 
 def _new_run(options: argparse.Namespace, arguments: Mapping[str, str]) -> Run:

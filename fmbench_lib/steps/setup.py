@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 import pandas as pd
@@ -129,6 +130,20 @@ def level_table(run: Run) -> pd.DataFrame:
         ]
         + searches
     )
+
+
+def gather(run: Run) -> None:
+    """Fetch what the steps after setup read from buckets; what is here already is left, what is missing is said later.
+
+    A run that goes on where it was not set up would else depend on its buckets until its end.
+    """
+    with contextlib.suppress(InputError):
+        load_prices(run)
+        trace_of(run)
+        ca_bundle(run)
+        for experiment in run.config.experiments:
+            tokenizer_of(run, experiment)
+            script_files(run, experiment)
 
 
 def trace_of(run: Run) -> tuple[TraceEntry, ...] | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from fmbench_lib import aws
 from fmbench_lib.config.redaction import without_secrets
@@ -190,6 +191,9 @@ class Bucket:
                 f"bucket {self.name}: there are no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY"
             )
+        host = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url") or "")).netloc
+        if host:
+            return f"bucket {self.name}: {host} cannot be reached or does not answer ({type(error).__name__})"
         return f"bucket {self.name}: {doing}: {' '.join(without_secrets(str(error)).split())}"
 
 
