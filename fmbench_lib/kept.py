@@ -110,7 +110,9 @@ def brought(
         raise InputError(f"{address} is no run")
     workspace = Workspace((results / name / run_id).resolve())
     try:
-        if Bucket(place.bucket, region).look(place.below(workspace.run_file.name).key) is None:
+        bucket = Bucket(place.bucket, region)
+        bucket.check()
+        if bucket.look(place.below(workspace.run_file.name).key) is None:
             raise InputError(f"there is no run at {place}")
         Keeper(place, region).fetch(workspace, wanted)
     except StorageError as error:

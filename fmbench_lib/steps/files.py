@@ -132,8 +132,8 @@ def buckets(run: Run) -> dict[str, str]:
     """The buckets of the run, by what they are to it."""
     read, keeper = read_bucket(run), keeper_of(run.workspace)
     named = {
-        "files are read from": read and f"s3://{read.bucket}",
-        "the run is kept in": keeper and str(keeper.address),
+        "read bucket": read and f"s3://{read.bucket}",
+        "kept in": keeper and str(keeper.address),
     }
     return {what: place for what, place in named.items() if place}
 
