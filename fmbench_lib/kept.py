@@ -15,7 +15,7 @@ from fmbench_lib.config import Config
 from fmbench_lib.errors import InputError, StorageError
 from fmbench_lib.storage.bucket import Address, Bucket
 from fmbench_lib.storage.defaults import default_bucket
-from fmbench_lib.storage.keeping import Keeper, address_of_run, parse_run_address, runs_in
+from fmbench_lib.storage.keeping import Keeper, address_of_run, parse_run_address, runs_in, siblings_of
 from fmbench_lib.workspace import Workspace
 
 
@@ -131,6 +131,26 @@ def refresh(workspace: Workspace) -> None:
             keeper.fetch(workspace)
         except StorageError as error:
             keeper.behind(workspace, str(error))
+
+
+def earlier_kept(workspace: Workspace, wanted: Callable[[Workspace], bool]) -> Workspace | None:
+    """The prompts of the newest other run of the same name in the bucket, for which `wanted` holds; fetched.
+
+    They are put where they belong to no run. Raises InputError where the bucket cannot be read.
+    """
+    keeper = keeper_of(workspace) if workspace.run_file.exists() else None
+    if keeper is None:
+        return None
+    try:
+        for address in siblings_of(keeper):
+            earlier = Workspace(workspace.path / ".earlier" / address.key.rsplit("/", 1)[-1])
+            folder = f"{earlier.prompts.name}/"
+            Keeper(address, keeper.region).fetch(earlier, lambda name, folder=folder: name.startswith(folder))  # type: ignore[misc]
+            if wanted(earlier):
+                return earlier
+    except StorageError as error:
+        raise InputError(f"earlier runs in the bucket cannot be read: {error}") from None
+    return None
 
 
 def runs_kept(config: Config, wish: Wish) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -198,6 +198,24 @@ def test_the_newest_unfinished_run_here_or_in_the_bucket(
     assert open_run(config).workspace.run_id == older.workspace.run_id  # as a notebook on a new machine does
 
 
+def test_prompts_are_taken_over_from_a_run_that_only_the_bucket_has(s3: StandIn, tmp_path: Path) -> None:
+    from fmbench_lib.steps.prompts import earlier_prompts, generate_data, payload_table
+
+    aws = {"bucket": RUNS, "s3_and_or_local_file_system": "s3"}
+    first = made(tmp_path, **aws)
+    generate_data(first)
+    shutil.rmtree(first.workspace.path)
+    config = write(tmp_path, aws=aws, run_steps={"1_generate_data": False})
+    (tmp_path / "results" / "test" / first.workspace.run_id).mkdir()  # so that the next one has another name
+    second = create_run(config, results=tmp_path / "results")
+    assert second.workspace.run_id != first.workspace.run_id
+    assert earlier_prompts(second).run_id == first.workspace.run_id
+    generate_data(second)
+    assert len(payload_table(second)) == 1
+    assert second.workspace.payload("payload_en_1-500.jsonl").stat().st_size > 1000
+    assert not [name for name in s3.objects(RUNS) if "earlier" in name]
+
+
 def test_local_mode_opens_nothing_on_aws(s3: StandIn, tmp_path: Path) -> None:
     s3.stop()
     run = made(tmp_path, Wish(local_only=True, write_bucket="placeholder"), s3_and_or_local_file_system="s3")
@@ -233,7 +251,7 @@ def test_cleanup_finds_what_stands_when_the_machine_is_gone(
     from fmbench_lib.steps.deployment import record
 
     run = made(tmp_path, Wish(write_bucket=RUNS))
-    resources = ({"pid": 2**22 - 3, "started": 1.0, "booted": 1.0, "port": 9},)
+    resources = ({"pid": 2**22 - 3, "started": 1.0, "booted": 1.0, "port": 9, "log_file": "x.log"},)
     record(run.workspace, Endpoint("one", "local", ("http://127.0.0.1:9",), owned=True, resources=resources))
     address = f"s3://{RUNS}/results/test/{run.workspace.run_id}"
     shutil.rmtree(tmp_path / "results")
@@ -247,6 +265,10 @@ def test_cleanup_finds_what_stands_when_the_machine_is_gone(
 def test_a_directory_that_was_scratch_goes_and_another_stays(
     s3: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    both = made(tmp_path, Wish(write_bucket=RUNS)).workspace
+    cli._print_kept(both, may_go=True)
+    assert both.path.exists()
+    capsys.readouterr()
     run = made(tmp_path, Wish(), bucket=RUNS, s3_and_or_local_file_system="s3").workspace
     address = str(keeper_of(run).address)  # type: ignore[union-attr]
     for name in ("steps left", "standing"):
@@ -260,9 +282,6 @@ def test_a_directory_that_was_scratch_goes_and_another_stays(
     cli._print_kept(run, may_go=True)
     assert capsys.readouterr().out.endswith(f"was scratch and is removed; fmbench report {address} brings it again\n")
     assert not run.path.exists()
-    both = made(tmp_path, Wish(write_bucket=RUNS)).workspace
-    cli._print_kept(both, may_go=True)
-    assert both.path.exists()
 
 
 def test_resume_needs_a_run_or_a_config() -> None:

@@ -13,6 +13,7 @@ from fmbench_lib.config import Experiment
 from fmbench_lib.data.prompts import PayloadSet, Source, generate_payloads, read_template
 from fmbench_lib.data.tokenizers import Tokenizer, load_tokenizer
 from fmbench_lib.errors import RunStateError, TokenizerError
+from fmbench_lib.kept import earlier_kept
 from fmbench_lib.load.levels import deal_prompts
 from fmbench_lib.run import Run
 from fmbench_lib.steps.files import file_of, tokenizer_place
@@ -101,16 +102,20 @@ def _take_over(run: Run) -> None:
 
 
 def earlier_prompts(run: Run) -> Workspace:
-    """The newest other run of this name whose prompts were made from the same `datasets` section."""
-    wanted = _dataset_facts(run)
+    """The newest other run of this name whose prompts were made from the same `datasets` section: on this machine, else
+    in the bucket that the run is kept in."""
+    wanted = _dataset_facts(run)["datasets"]
+
+    def fits(earlier: Workspace) -> bool:
+        facts = earlier.prompts / "payloads.json"
+        return facts.exists() and bool(read_json(facts)["datasets"] == wanted)
+
     for workspace in runs_of(run.workspace.path.parent.parent, run.config.general.name):
-        facts = workspace.prompts / "payloads.json"
-        if (
-            workspace.path != run.workspace.path
-            and facts.exists()
-            and read_json(facts)["datasets"] == wanted["datasets"]
-        ):
+        if workspace.path != run.workspace.path and fits(workspace):
             return workspace
+    kept = earlier_kept(run.workspace, fits)
+    if kept is not None:
+        return kept
     raise RunStateError(
         f"run_steps switches 1_generate_data off, but no earlier run of {run.config.general.name} has prompts of the "
         f"same datasets section: switch it on"

@@ -140,6 +140,13 @@ def runs_in(bucket: str, name: str, region: str | None = None) -> list[Address]:
     return [folder.below(run_id) for run_id in sorted(found, reverse=True)]
 
 
+def siblings_of(keeper: Keeper) -> list[Address]:
+    """The other runs beside a run in its bucket, newest first; raises StorageError."""
+    folder, _, own = keeper.address.key.rpartition("/")
+    found = Bucket(keeper.address.bucket, keeper.region).folders(folder)
+    return [Address(keeper.address.bucket, folder).below(name) for name in sorted(found, reverse=True) if name != own]
+
+
 def parse_run_address(text: str) -> Address:
     """The address of a run, `s3://bucket/results/name/run-id`; raises InputError for another."""
     address = Address.parse(text)
