@@ -170,7 +170,7 @@ class Bucket:
             yield
         except ClientError as error:
             raise StorageError(self._refused(doing, error.response["Error"])) from None
-        except (BotoCoreError, HTTPClientError, Boto3Error, InputError) as error:
+        except (BotoCoreError, HTTPClientError, Boto3Error, InputError, ConnectionError, TimeoutError) as error:
             raise StorageError(self._unanswered(doing, error)) from None
 
     def _refused(self, doing: str, detail: Mapping[str, Any]) -> str:
@@ -200,7 +200,7 @@ class Bucket:
 @lru_cache(maxsize=8)
 def _client(region: str | None, _environment: tuple[tuple[str, str], ...], _minute: int) -> Any:
     """A client that gives up soon: a run that waits for its bucket measures nothing."""
-    return aws.client("s3", region, connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 2})
+    return aws.client("s3", region, connect_timeout=5, read_timeout=20, retries={"mode": "standard", "max_attempts": 2})
 
 
 class _Head(io.RawIOBase):

@@ -25,6 +25,7 @@ _LOCK = "bucket"
 _PATIENCE_S = 600.0
 _REST_S = 30.0
 _REST_TIMES = 10.0
+_LONG_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,9 @@ class Keeper:
     region: str | None = None
 
     def __call__(self, workspace: Workspace, paths: Sequence[Path], *, insist: bool) -> bool:
-        """Whether all of it is there now. After a failure it rests for a while, but for what cannot wait."""
-        if not insist and not paths and _resting(workspace):
+        """Whether all of it is there now. After a failure it rests for a while: not for certain files, which cannot
+        wait, and where one insists only after a failure that took long to come."""
+        if not paths and _resting(workspace, insist):
             return False
         begun = time.monotonic()
         try:
@@ -103,7 +105,7 @@ class Keeper:
         first = not workspace.behind_file.exists()
         since = datetime.now(UTC).isoformat(timespec="seconds") if first else read_json(workspace.behind_file)["since"]
         rest = max(_REST_S, _REST_TIMES * took)
-        workspace.note(workspace.behind_file, {"since": since, "until": time.time() + rest, "said": said})
+        workspace.note(workspace.behind_file, {"since": since, "until": time.time() + rest, "took": took, "said": said})
         if first:
             workspace.log_event("bucket behind", address=str(self.address), said=said)
             kept = workspace.read_run().get("kept", {})
@@ -120,12 +122,12 @@ def why_behind(workspace: Workspace) -> str | None:
     return said
 
 
-def _resting(workspace: Workspace) -> bool:
+def _resting(workspace: Workspace, insist: bool) -> bool:
     try:
-        until: float = read_json(workspace.behind_file)["until"]
+        failure = read_json(workspace.behind_file)
     except (OSError, ValueError):
         return False
-    return time.time() < until
+    return time.time() < failure["until"] and (failure["took"] > _LONG_S or not insist)
 
 
 def address_of_run(bucket: str, name: str, run_id: str) -> Address:
