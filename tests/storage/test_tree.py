@@ -36,6 +36,9 @@ def test_all_that_is_complete_is_sent_and_the_rest_stays(s3: StandIn, run: Works
     assert set(there) == {"run.json", "events.jsonl", LEVEL, "notebooks/2_deploy_model.ipynb"}
     assert there == complete(run)
     assert sent.files == 4
+    assert (
+        s3.client().head_object(Bucket=BUCKET, Key=keeper.address.below("run.json").key)["ContentType"].endswith("json")
+    )
     puts = [call for call in s3.calls if call.startswith("PUT")]
     assert puts[-1].endswith("/run.json")  # says of nothing that it is there before it is
 
