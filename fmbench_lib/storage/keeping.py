@@ -42,7 +42,7 @@ class Keeper:
             return False
         begun = time.monotonic()
         try:
-            sent = self.send(workspace, paths)
+            sent = self.send(workspace, paths, growing=insist)
         except (FmbenchError, OSError) as error:
             self.behind(workspace, str(error), time.monotonic() - begun)
             return False
@@ -62,10 +62,13 @@ class Keeper:
         if sent.left:
             raise InputError(f"another run began in {self.address} in this very second: start again")
 
-    def send(self, workspace: Workspace, paths: Sequence[Path] = ()) -> Sent:
-        """Send these files, or all that are complete; raises StorageError where the bucket does not take them."""
+    def send(self, workspace: Workspace, paths: Sequence[Path] = (), *, growing: bool = True) -> Sent:
+        """Send these files, or all that are complete; raises StorageError where the bucket does not take them.
+
+        Without `growing` large files that were sent before wait: a server's log is not sent whole at every level.
+        """
         with workspace.locked(_LOCK, patience=_PATIENCE_S):
-            return Tree(workspace, self.address, self.region).send(paths)
+            return Tree(workspace, self.address, self.region).send(paths, growing=growing)
 
     def synchronise(self, workspace: Workspace) -> Sent:
         """Send what the bucket lacks and look at every object afterwards; raises StorageError where it is not there."""

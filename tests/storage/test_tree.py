@@ -84,7 +84,8 @@ def test_a_file_that_grows_while_it_is_sent_arrives_as_it_was_and_then_as_it_is(
     keeper.send(run)
     key = f"{keeper.address.key}/logs/server.log"
     assert s3.objects(BUCKET, key)[""] == b"x" * 100
-    keeper.send(run)
+    assert keeper.send(run, growing=False).files == 0  # between levels
+    assert keeper.send(run).files == 1
     assert s3.objects(BUCKET, key)[""] == b"x" * 150
 
 
@@ -121,6 +122,18 @@ def test_what_changed_here_alone_stays(s3: StandIn, run: Workspace, keeper: Keep
     run.bucket_file.unlink()  # forgotten: nobody knows any more who was first, and the bucket has gone on
     assert keeper.fetch(run) == 1
     assert "status" not in run.read_run()
+
+
+def test_killed_after_a_file_was_put_and_before_that_was_noted(s3: StandIn, run: Workspace, keeper: Keeper) -> None:
+    keeper.send(run)
+    noted = run.bucket_file.read_text()
+    run.update_run(status="running")
+    keeper.send(run)
+    run.bucket_file.write_text(noted)
+    run.update_run(status="interrupted")
+    assert keeper.fetch(run) == 0  # what is there was put by this directory: it is the older one
+    assert keeper.send(run).left == []
+    assert s3.objects(BUCKET, f"{keeper.address.key}/") == complete(run)
 
 
 def test_endpoints_that_two_machines_know_differently_are_not_forgotten(
