@@ -90,6 +90,11 @@ class Workspace:
     def requests(self) -> Path:
         return self.path / "requests"
 
+    @property
+    def endpoint_metrics(self) -> Path:
+        """What was sampled of the endpoints' machines, as it was read."""
+        return self.path / "endpoint_metrics"
+
     def notebook(self, step: str) -> Path:
         return self.path / "notebooks" / f"{step}.ipynb"
 
@@ -111,6 +116,14 @@ class Workspace:
     def level_scratch(self, experiment: str, payload_file: str, load: str) -> Path:
         """Where a level is under way; what an earlier attempt left there is of no use."""
         return self.level(experiment, payload_file, load).with_suffix(".part")
+
+    def samples(self, experiment: str, name: str) -> Path:
+        """Raw samples of the machine that an experiment is served by: what `name` (a monitor, a service) read."""
+        return self.endpoint_metrics / path_part(experiment) / f"{path_part(name)}.jsonl"
+
+    def samples_of(self, experiment: str) -> list[Path]:
+        """All raw samples of an experiment, in order of their names."""
+        return sorted((self.endpoint_metrics / path_part(experiment)).glob("*.jsonl"))
 
     def levels(self) -> list[Path]:
         """The records of all finished levels, in order of their names."""
