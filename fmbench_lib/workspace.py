@@ -129,6 +129,10 @@ class Workspace:
         """The records of all finished levels, in order of their names."""
         return sorted(self.requests.rglob("*.parquet"))
 
+    def levels_of(self, experiment: str) -> list[Path]:
+        """The records of an experiment's finished levels."""
+        return sorted((self.requests / path_part(experiment)).rglob("*.parquet"))
+
     def failed_levels(self) -> list[dict[str, Any]]:
         return [read_json(path) for path in sorted(self.requests.rglob("*.failed.json"))]
 
