@@ -43,6 +43,8 @@ class Neuron:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            if self._process.stdout is not None:
+                self._process.stdout.close()
         if self._config is not None:
             with contextlib.suppress(OSError):
                 os.unlink(self._config)

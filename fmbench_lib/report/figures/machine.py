@@ -30,7 +30,10 @@ _STACKS = ("vllm", "sglang", "tgi", "triton", "llama.cpp", "emulator", "promethe
 
 @dataclass(frozen=True, slots=True)
 class _Curve:
-    """A metric of some sources: its label, what its values are divided by, and whether series are added or averaged."""
+    """A metric of some sources: its label, what its values are divided by, and whether series are added or averaged.
+
+    `whole` shows one value per level: what is known of a moment would only show when the server counted what.
+    """
 
     label: str
     sources: tuple[str, ...]
@@ -38,6 +41,7 @@ class _Curve:
     per: float = 1.0
     add: bool = False
     having: str = ""
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ _PANELS = (
         "caches (%)",
         (
             _Curve("KV cache in use", _STACKS, "kv_cache_usage", 0.01),
-            _Curve("prefix cache hits", _STACKS, "prefix_cache_hits", 0.01),
+            _Curve("prefix cache hits", _STACKS, "prefix_cache_hits", 0.01, whole=True),
         ),
         100,
     ),
@@ -129,8 +133,9 @@ def draw_machine(inputs: ReportInputs, experiment: str) -> Figure:
     own = samples[samples["experiment"] == experiment]
     axis = _Axis([(row["window_start"], row["window_end"]) for row in windows])
     own = own[own["time"].between(axis.begin, axis.end)]
+    levels = _summaries(inputs, experiment, windows)
     step = max(inputs.endpoint.interval or 1.0, 0.1)
-    drawn = [(panel, found) for panel in _PANELS if (found := _curves(own, panel, step))]
+    drawn = [(panel, found) for panel in _PANELS if (found := _curves(own, panel, step, levels))]
     figure = new_figure(10, 1.55 + 1.3 * max(len(drawn), 1))
     shaded = "Shaded: the window of each level; above it its load (requests in flight, or per second)."
     cut = " Longer gaps between levels are cut short." if axis.cut else ""
@@ -175,15 +180,41 @@ class _Axis:
         return np.interp(at, self._times, self._places)
 
 
-def _curves(samples: pd.DataFrame, panel: _Panel, step: float) -> list[tuple[_Curve, Times, Times]]:
+def _summaries(inputs: ReportInputs, experiment: str, windows: Rows) -> pd.DataFrame:
+    """The rows of the levels' summary, each with the window of its level."""
+    summary = inputs.endpoint.summary
+    own = summary[summary["experiment_name"] == experiment]
+    when = pd.DataFrame(windows)[["payload_file", "load", "window_start", "window_end"]]
+    return own.merge(when, on=["payload_file", "load"])
+
+
+def _curves(
+    samples: pd.DataFrame, panel: _Panel, step: float, levels: pd.DataFrame
+) -> list[tuple[_Curve, Times, Times]]:
     found = []
     for curve in panel.curves:
+        if curve.whole:
+            known = levels[levels["metric"].eq(curve.metric) & levels["source"].isin(curve.sources)]
+            if not known.empty:
+                found.append((curve, *_level_lines(known, curve.per)))
+            continue
         chosen = samples["metric"].eq(curve.metric) & samples["source"].isin(curve.sources)
         own = samples[chosen & samples["labels"].str.contains(curve.having, regex=False)]
         if not own.empty:
             width = 60.0 if set(own["source"]) == {"cloudwatch"} else step
             found.append((curve, *_together(own, width, add=curve.add, per=curve.per)))
     return found
+
+
+def _level_lines(known: pd.DataFrame, per: float) -> tuple[Times, Times]:
+    """A line across each level, at the mean of its series."""
+    times: list[float] = []
+    values: list[float] = []
+    for (start, end), rows in known.groupby(["window_start", "window_end"]):
+        mean = float(np.average(rows["mean"].to_numpy(float), weights=rows["n"].to_numpy(float))) / per
+        times += [start, end, np.nan]
+        values += [mean, mean, np.nan]
+    return np.array(times), np.array(values)
 
 
 def _together(samples: pd.DataFrame, step: float, *, add: bool, per: float) -> tuple[Times, Times]:
@@ -200,7 +231,7 @@ def _together(samples: pd.DataFrame, step: float, *, add: bool, per: float) -> t
 def _draw_panel(axes: Axes, panel: _Panel, curves: Sequence[tuple[_Curve, Times, Times]], axis: _Axis) -> None:
     most = 0.0
     for place, (curve, times, values) in enumerate(curves):
-        few = np.isfinite(values).sum() < 60
+        few = np.isfinite(values).sum() < 60 and not curve.whole
         marker: dict[str, Any] = {"marker": "o", "markersize": 2.6} if few else {}
         places = np.where(np.isnan(times), np.nan, axis.place(times))
         axes.plot(places, values, color=COLOURS[place], linewidth=1.4, label=curve.label, **marker)
