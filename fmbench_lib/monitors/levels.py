@@ -66,11 +66,21 @@ def _figures(
         return None if not isinstance(grown, Histogram) or not grown.count else _of_histogram(grown)
     begin, end = (span.started, span.ended) if period_of(series) else span.window
     rows = [row for line in lines for row in _within(line.rows, begin, end)]
-    if not rows:
-        return None
+    if not rows:  # a level shorter than the interval may still have been counted
+        return {"n": 0, "total": grown} if isinstance(grown, float) else None
+    known = _of_rows(rows)
+    if series.kind == "rate":
+        known["total"] = sum(row.value * (row.at - row.since) for row in rows)
+    elif isinstance(grown, float):
+        known["total"] = grown
+    return known
+
+
+def _of_rows(rows: Sequence[Row]) -> dict[str, float | None]:
+    """Statistics of values; the mean is by the time that each stands for."""
     values = np.array([row.value for row in rows])
     weights = np.array([row.at - row.since for row in rows])
-    known: dict[str, float | None] = {
+    return {
         "n": len(rows),
         "mean": float(np.average(values, weights=weights) if weights.sum() > 0 else values.mean()),
         "min": float(values.min()),
@@ -79,11 +89,6 @@ def _figures(
         "max": float(values.max()),
         "last": float(values[-1]),
     }
-    if series.kind == "rate":
-        known["total"] = float((values * weights).sum())
-    elif isinstance(grown, float):
-        known["total"] = grown
-    return known
 
 
 def _growth(line: Line, span: Span, earlier: float, later: float) -> Histogram | float | None:

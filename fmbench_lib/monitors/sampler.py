@@ -26,7 +26,7 @@ from fmbench_lib.monitors.samples import SampleWriter
 from fmbench_lib.monitors.source import NotThereError, Source
 
 _NICENESS = 10
-_MARK_PATIENCE_S = 0.8
+_MARK_PATIENCE_S = 0.5
 _SLOW_S = 5.0
 _LONGEST_PAUSE_S = 30.0
 

@@ -98,7 +98,7 @@ def _shares(source: str, metric: str, label: str = "") -> Callable[[Rows], str]:
     """The mean of percentages over cores or devices, and the greatest of any."""
 
     def shown(rows: Rows) -> str:
-        own = _chosen(rows, source, metric, label)
+        own = [row for row in _chosen(rows, source, metric, label) if row["mean"] is not None]
         if not own:
             return MISSING
         most = max(row["max"] for row in own)
@@ -121,7 +121,7 @@ def _amounts(source: str, metric: str, per: float = 1.0) -> Callable[[Rows], str
     """A number added up over copies: its mean, and the greatest value."""
 
     def shown(rows: Rows) -> str:
-        own = _chosen(rows, source, metric)
+        own = [row for row in _chosen(rows, source, metric) if row["mean"] is not None]
         if not own:
             return MISSING
         mean, most = (sum(row[name] for row in own) / per for name in ("mean", "max"))

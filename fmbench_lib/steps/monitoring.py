@@ -85,9 +85,9 @@ class Monitoring:
             return
         self._tell(json.dumps(plan), _READY_S)
 
-    def _tell(self, line: str, patience: float = _MARK_S) -> None:
+    def _tell(self, line: str, patience: float | None = None) -> None:
         """Send a line and wait for the answer; a monitor that gives none is ended, and missed until the next level."""
-        process = self._process
+        process, patience = self._process, patience or _MARK_S
         if process is None:
             return
         assert process.stdin is not None

@@ -69,7 +69,7 @@ def nvml(gpus: int = 2) -> ModuleType:
     class NVMLError(Exception):
         pass
 
-    class NVMLError_NotSupported(NVMLError):  # noqa: N801 (its name)
+    class NVMLError_NotSupported(NVMLError):  # noqa: N801, N818 (its name)
         pass
 
     def temperature(gpu: int, sensor: int) -> int:
@@ -88,9 +88,7 @@ def nvml(gpus: int = 2) -> ModuleType:
         "nvmlDeviceGetHandleByIndex": lambda index: index,
         "nvmlDeviceGetName": lambda gpu: b"NVIDIA A10G" if gpu else "NVIDIA A10G",
         "nvmlDeviceGetUtilizationRates": lambda gpu: SimpleNamespace(gpu=97 - gpu, memory=71),
-        "nvmlDeviceGetMemoryInfo": lambda gpu: SimpleNamespace(
-            total=24146608128, free=2604859392, used=21541748736
-        ),
+        "nvmlDeviceGetMemoryInfo": lambda gpu: SimpleNamespace(total=24146608128, free=2604859392, used=21541748736),
         "nvmlDeviceGetPowerUsage": lambda gpu: 213456,
         "nvmlDeviceGetTemperature": temperature,
         "nvmlDeviceGetClockInfo": lambda gpu, kind: 1710,

@@ -16,7 +16,9 @@ from fmbench_lib.monitors.tidy import lines_of, tidy_frame
 BOOTED = 1_790_000_000.0
 
 
-def span(load: str, started: float, ended: float, window: tuple[float, float] | None = None, drift: float = 0.0) -> Span:
+def span(
+    load: str, started: float, ended: float, window: tuple[float, float] | None = None, drift: float = 0.0
+) -> Span:
     """A level by the monotonic clock; `drift` is how much its own clock tells more than the first one."""
     offset = BOOTED + drift
     begin, end = window or (started, ended)
