@@ -122,7 +122,8 @@ def pictures(inputs: ReportInputs) -> dict[str, str]:
     if inputs.endpoint.samples.empty:
         return {}
     sampled = set(inputs.endpoint.summary["experiment_name"])
-    names = [name for name in names_in(rows_of(inputs.summary)) if name in sampled]
+    rows = rows_of(inputs.summary)
+    names = [name for name in names_in(rows) if name in sampled and _windows(rows, name)]
     return {name: PICTURE.replace(".", f"-{place}." if place > 1 else ".") for place, name in enumerate(names, 1)}
 
 
@@ -166,8 +167,9 @@ class _Axis:
         self.begin, self.end = windows[0][0] - _AROUND_S, windows[-1][1] + _AROUND_S
         times, places = [self.begin, windows[0][0]], [-_AROUND_S, 0.0]
         self.cut = any(after - before > _LONGEST_GAP_S for (_, before), (after, _) in pairwise(windows))
-        for start, end in windows:
-            gap = max(start - times[-1], 0.0)
+        for begun, ended in windows:
+            start, end = max(begun, times[-1]), max(ended, begun, times[-1])
+            gap = start - times[-1]
             places.append(places[-1] + min(gap, _LONGEST_GAP_S))
             times.append(start)
             places.append(places[-1] + end - start)
