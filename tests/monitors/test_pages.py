@@ -127,6 +127,15 @@ def test_other_answers_are_no_pages(text: str, is_one: bool) -> None:
     assert is_page(text) is is_one
 
 
+def test_the_documentation_has_every_name() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "monitors.md").read_text(encoding="utf-8")
+    known = [*(one.metric for many in GAUGES.values() for one in many), *(one.metric for one in COUNTERS.values())]
+    known += [one.metric for one in HISTOGRAMS.values()] + [one.metric for one in QUOTIENTS]
+    theirs = [*GAUGES, *COUNTERS, *HISTOGRAMS, *(name for one in QUOTIENTS for name in (one.over, *one.under))]
+    names = {*known, *(name for name in theirs if not name.startswith("emulator:"))}
+    assert [name for name in sorted(names) if f"`{name}`" not in page] == []
+
+
 def test_every_name_is_of_a_stack_and_every_metric_has_one_unit() -> None:
     names = [*GAUGES, *COUNTERS, *HISTOGRAMS, *(one.over for one in QUOTIENTS)]
     assert {stack_of(name) for name in names} == set(STACKS.values())
