@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from fmbench_lib.monitors.levels import COLUMNS, quantile, summary_frame
 from fmbench_lib.monitors.samples import Histogram, Kind, Point, Series, Track, Value
 from fmbench_lib.monitors.spans import Span, in_order, told
+from fmbench_lib.monitors.tidy import COLUMNS as TIDY_COLUMNS
 from fmbench_lib.monitors.tidy import lines_of, tidy_frame
 
 BOOTED = 1_790_000_000.0
@@ -90,6 +92,12 @@ def test_a_monitor_that_died_leaves_no_half_counted_level() -> None:
     assert math.isnan(first["total"])
     assert first["mean"] == pytest.approx(20 / 5), "what it saw is told"
     assert second["total"] == 30
+
+
+def test_the_documentation_has_every_column() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    section = page.split("### endpoint_metrics.csv")[1].split("### The other files")[0]
+    assert [name for name in (*COLUMNS, *TIDY_COLUMNS) if f"`{name}`" not in section] == []
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 1.5), (0.25, 1.0), (0.95, None)])

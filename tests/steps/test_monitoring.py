@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import socket
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
 from fmbench_lib.load import measure
+from fmbench_lib.load.records import read_facts
+from fmbench_lib.monitors.samples import Histogram, SampleWriter, made
 from fmbench_lib.report.endpoint import endpoint_metrics
 from fmbench_lib.run import Run, create_run
 from fmbench_lib.steps import inference, monitoring
@@ -60,21 +63,36 @@ def deployed(folder: Path, url: str, monitors: str = "{interval: 0.1}") -> Run:
     return run
 
 
+def publish_ttft(run: Run, load: str) -> None:
+    """As if a vLLM server had counted five first tokens of a level, 10 ms each, and others before and after it."""
+    (path,) = [path for path in run.workspace.levels_of("exp") if path.stem == load]
+    facts = read_facts(path)
+    begin, end = facts["started"] - facts["unix_offset"], facts["ended"] - facts["unix_offset"]
+    with run.workspace.samples("exp", "made").open("w") as file:
+        writer = SampleWriter(file)
+        for at, total, count in ((begin - 0.01, 1.0, 40.0), (end + 0.01, 1.05, 45.0)):
+            first = Histogram(total, count, ((0.02, count), (math.inf, count)))
+            writer.write(at + 1000, at, [made("vllm", "server_ttft", "histogram", "s", first)])
+
+
 def test_every_level_has_the_machine_and_the_server_beside_it(tmp_path: Path, emulator: Emulator) -> None:
     run = deployed(tmp_path, emulator.url)
     table = inference.run_inference(run)
     assert table["measured"].all()
+    publish_ttft(run, "concurrency-2")
     analyze(run)
     names = ("endpoint_metrics.csv", "endpoint_metrics_summarized.csv")
     samples, summary = (pd.read_csv(run.workspace.metrics(name)) for name in names)
     assert list(samples.columns) == ["time", "experiment", "source", "metric", "labels", "value", "unit"]
-    assert {"host", "monitor", "emulator"} == set(samples["source"])
+    assert {"host", "monitor", "emulator", "vllm"} == set(samples["source"])
     assert set(summary["load"]) == {"concurrency-1", "concurrency-2"}
     finished = summary[summary["metric"] == "requests_finished"].set_index("load")["total"]
     assert dict(finished) == {"concurrency-1": 5, "concurrency-2": 5}, "those of the level and its warm-up, all of them"
-    report = run.workspace.report_file.read_text()
-    assert "prefix cache" not in report.split("### Endpoint metrics")[1].split("### Configuration")[0]
-    assert "the emulator publishes no time to first token" in report
+    report = run.workspace.report_file.read_text().split("### Endpoint metrics")[1].split("### Configuration")[0]
+    assert "prefix cache" not in report
+    (line,) = [line for line in report.splitlines() if "5 / 5" in line]
+    assert "| concurrency 2 |" in line
+    assert "| 10.0 ms |" in line, "the server's mean"
     assert (run.workspace.figures / "endpoint_metrics.png").stat().st_size > 10_000
     assert not [one for one in psutil.Process().children() if "monitors.sampler" in " ".join(one.cmdline())]
 
