@@ -95,7 +95,7 @@ class _Watcher:
             with self._wake:
                 self._answered = seen
                 self._wake.notify_all()
-                while self.source.paced and not self._is_due(due, seen):
+                while (self.source.paced or pause) and not self._is_due(due, seen):
                     self._wake.wait(max(due - time.monotonic(), 0.0))
         with self._wake:
             self._wake.notify_all()

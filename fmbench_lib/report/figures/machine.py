@@ -212,7 +212,8 @@ def _level_lines(known: pd.DataFrame, per: float) -> tuple[Times, Times]:
     """A line across each level, at the mean of its series."""
     times: list[float] = []
     values: list[float] = []
-    for (start, end), rows in known.groupby(["window_start", "window_end"]):
+    for _, rows in known.groupby(["window_start", "window_end"]):
+        start, end = (float(rows[name].iloc[0]) for name in ("window_start", "window_end"))
         mean = float(np.average(rows["mean"].to_numpy(float), weights=rows["n"].to_numpy(float))) / per
         times += [start, end, np.nan]
         values += [mean, mean, np.nan]
