@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -30,6 +31,11 @@ def test_everything_is_sampled_unless_said_otherwise() -> None:
 )
 def test_metrics_pages(given: Any, meant: Any) -> None:
     assert MonitorsSection(prometheus=given).prometheus == meant
+
+
+def test_a_page_of_an_experiment_that_there_is_not(minimal: str, mistakes: Callable[[str], dict[str, str]]) -> None:
+    found = mistakes(minimal + "monitors: {prometheus: {nobody: http://h/metrics}}\n")
+    assert "is no experiment" in found["monitors.prometheus.nobody"]
 
 
 @pytest.mark.parametrize(
