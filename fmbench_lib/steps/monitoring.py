@@ -212,7 +212,9 @@ def _pages(
     if experiment.platform in ("sagemaker", "bedrock"):
         return []
     named = [str(one["metrics_url"]) for one in endpoint.resources if one.get("metrics_url")]
-    found = [[url] for url in named] or [_beside(url, experiment) for url in urls if url.startswith("http")]
+    behind = [str(one["url"]) for one in endpoint.resources if one.get("role") == "copy" and one.get("url")]
+    copies = behind or urls  # a balancer in front of them would show a page of whichever copy comes next
+    found = [[url] for url in named] or [_beside(url, experiment) for url in copies if url.startswith("http")]
     pages = [(copy, url) for copy, beside in enumerate(found) for url in beside]
     once = {url: copy for copy, url in reversed(pages)}
     return [{"url": url, "copy": copy, "asked_for": False} for copy, url in pages if once[url] == copy]

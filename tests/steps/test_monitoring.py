@@ -148,10 +148,12 @@ def test_nothing_is_sampled_where_nothing_is_wanted(tmp_path: Path, emulator: Em
 # -- what is sampled -------------------------------------------------------------------------------------------------
 
 
-def plan(run: Run, url: str, platform: str = "endpoint", protocol: str = "openai", **resources: Any) -> dict[str, Any]:
+def plan(
+    run: Run, address: str, platform: str = "endpoint", protocol: str = "openai", **resources: Any
+) -> dict[str, Any]:
     experiment = Experiment(name="exp", platform=platform, protocol=protocol, deploy=False)
-    endpoint = Endpoint("exp", platform, urls=(url,), resources=(resources,) if resources else ())
-    return plan_of(run, experiment, endpoint, (url,))
+    endpoint = Endpoint("exp", platform, urls=(address,), resources=(resources,) if resources else ())
+    return plan_of(run, experiment, endpoint, (address,))
 
 
 def test_what_is_sampled_depends_on_where_the_endpoint_is(tmp_path: Path, emulator: Emulator) -> None:
@@ -167,6 +169,8 @@ def test_what_is_sampled_depends_on_where_the_endpoint_is(tmp_path: Path, emulat
     assert [page["url"] for page in there["pages"]] == ["https://there.example/metrics"]
     triton = plan(run, "http://there:8000/v2/models/m/generate_stream", protocol="triton")
     assert [page["url"] for page in triton["pages"]] == ["http://there:8000/metrics", "http://there:8002/metrics"]
+    behind = plan(run, "http://127.0.0.1:80/v1", "ec2", kind="container", role="copy", url="http://127.0.0.1:8081/v1")
+    assert [page["url"] for page in behind["pages"]] == ["http://127.0.0.1:8081/metrics"]
     balanced = plan(run, "http://127.0.0.1:80/v1", "ec2", metrics_url="http://127.0.0.1:9001/metrics")
     assert [page["url"] for page in balanced["pages"]] == ["http://127.0.0.1:9001/metrics"]
     assert plan(run, "https://runtime.sagemaker/x", "sagemaker")["pages"] == []
