@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import psutil
 import pytest
 
@@ -23,7 +22,7 @@ from fmbench_lib.monitors.samples import Histogram, SampleWriter, made
 from fmbench_lib.report.endpoint import endpoint_metrics
 from fmbench_lib.run import Run, create_run
 from fmbench_lib.steps import inference, monitoring
-from fmbench_lib.steps.analysis import analysis_of, analyze, report_inputs
+from fmbench_lib.steps.analysis import analysis_of, report_inputs
 from fmbench_lib.steps.deployment import deploy_models
 from fmbench_lib.steps.monitoring import plan_of
 from fmbench_lib.steps.prompts import generate_data
@@ -80,20 +79,16 @@ def test_every_level_has_the_machine_and_the_server_beside_it(tmp_path: Path, em
     table = inference.run_inference(run)
     assert table["measured"].all()
     publish_ttft(run, "concurrency-2")
-    analyze(run)
-    names = ("endpoint_metrics.csv", "endpoint_metrics_summarized.csv")
-    samples, summary = (pd.read_csv(run.workspace.metrics(name)) for name in names)
-    assert list(samples.columns) == ["time", "experiment", "source", "metric", "labels", "value", "unit"]
+    analysis = analysis_of(run)
+    samples, summary = analysis.endpoint.samples, analysis.endpoint.summary
     assert {"host", "monitor", "emulator", "vllm"} == set(samples["source"])
     assert set(summary["load"]) == {"concurrency-1", "concurrency-2"}
     finished = summary[summary["metric"] == "requests_finished"].set_index("load")["total"]
     assert dict(finished) == {"concurrency-1": 5, "concurrency-2": 5}, "those of the level and its warm-up, all of them"
-    report = run.workspace.report_file.read_text().split("### Endpoint metrics")[1].split("### Configuration")[0]
-    assert "prefix cache" not in report
+    report = "\n".join(endpoint_metrics(report_inputs(run, analysis)))
     (line,) = [line for line in report.splitlines() if "5 / 5" in line]
     assert "| concurrency 2 |" in line
     assert "| 10.0 ms |" in line, "the server's mean"
-    assert (run.workspace.figures / "endpoint_metrics.png").stat().st_size > 10_000
     assert not [one for one in psutil.Process().children() if "monitors.sampler" in " ".join(one.cmdline())]
 
 
