@@ -265,6 +265,7 @@ def _name_levels(axes: Axes, windows: Rows, axis: _Axis) -> None:
     width = float(axis.place(axis.end) - axis.place(axis.begin))
     above: Callable[..., Any] = axes.annotate
     several, last = len(names_in(windows, "payload_file")) > 1, None
+    axes.set_title(axes.get_title(loc="left"), loc="left", fontsize=9.5, fontweight="bold", pad=27 if several else 16)
     for row in windows:
         start, end = axis.place(row["window_start"]), axis.place(row["window_end"])
         place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
