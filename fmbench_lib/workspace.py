@@ -115,6 +115,11 @@ class Workspace:
     def requests(self) -> Path:
         return self.path / "requests"
 
+    @property
+    def endpoint_metrics(self) -> Path:
+        """What was sampled of the endpoints' machines, as it was read."""
+        return self.path / "endpoint_metrics"
+
     def notebook(self, step: str) -> Path:
         return self.path / "notebooks" / f"{step}.ipynb"
 
@@ -137,9 +142,21 @@ class Workspace:
         """Where a level is under way; what an earlier attempt left there is of no use."""
         return self.level(experiment, payload_file, load).with_suffix(".part")
 
+    def samples(self, experiment: str, name: str) -> Path:
+        """Raw samples of the machine that an experiment is served by: what `name` (a monitor, a service) read."""
+        return self.endpoint_metrics / path_part(experiment) / f"{path_part(name)}.jsonl"
+
+    def samples_of(self, experiment: str) -> list[Path]:
+        """All raw samples of an experiment, in order of their names."""
+        return sorted((self.endpoint_metrics / path_part(experiment)).glob("*.jsonl"))
+
     def levels(self) -> list[Path]:
         """The records of all finished levels, in order of their names."""
         return sorted(self.requests.rglob("*.parquet"))
+
+    def levels_of(self, experiment: str) -> list[Path]:
+        """The records of an experiment's finished levels."""
+        return sorted((self.requests / path_part(experiment)).rglob("*.parquet"))
 
     def failed_levels(self) -> list[dict[str, Any]]:
         return [read_json(path) for path in sorted(self.requests.rglob(f"*{_FAILED_LEVEL}"))]
