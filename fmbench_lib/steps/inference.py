@@ -51,6 +51,7 @@ def run_inference(run: Run) -> pd.DataFrame:
                 name = level.experiment.name
                 if name in later:
                     later.remove(name)
+                    monitor.end()  # or it would watch a server that is being taken down
                     served[name] = deploy_in_turn(run, level.experiment)
                 endpoint = served.get(name)
                 if endpoint is None or endpoint.status != "in_service":
