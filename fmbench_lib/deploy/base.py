@@ -108,6 +108,7 @@ _PLATFORMS = {
     "endpoint": "fmbench_lib.deploy.endpoint",
     "sagemaker": "fmbench_lib.deploy.sagemaker",
     "bedrock": "fmbench_lib.deploy.bedrock",
+    "eks": "fmbench_lib.deploy.eks",
     "user_script": "fmbench_lib.deploy.user_script",
 }
 _NAMES_ENDPOINTS = ("sagemaker", "bedrock", "user_script")
