@@ -98,8 +98,8 @@ def wait_until_ready(
     said = ""
     homeless_since: float | None = None
     for more in turns:
-        waiting = _looked_at(cluster, made)
-        homeless = "; ".join(filter(None, (unschedulable(pod) for pod in _pods(cluster, made))))
+        waiting, pods = _looked_at(cluster, made)
+        homeless = "; ".join(filter(None, map(unschedulable, pods)))
         if not waiting:
             return
         news = homeless or "; ".join(waiting)
@@ -116,8 +116,8 @@ def wait_until_ready(
             raise DeployError(f"not ready within eks.startup_timeout: {said}{_reasons(cluster, made)}")
 
 
-def _looked_at(cluster: Cluster, made: Sequence[Resource]) -> list[str]:
-    """What is still waited for; raises DeployError for what will never be ready."""
+def _looked_at(cluster: Cluster, made: Sequence[Resource]) -> tuple[list[str], list[Object]]:
+    """What is still waited for, and the pods that there are; raises DeployError for what will never be ready."""
     waiting = []
     for resource in made:
         one = cluster.get(resource["object"])
@@ -127,15 +127,12 @@ def _looked_at(cluster: Cluster, made: Sequence[Resource]) -> list[str]:
         if refused:
             raise DeployError(refused)
         waiting.append(unready(one))
-    _check_pods(cluster, made)
-    return [one for one in waiting if one]
-
-
-def _check_pods(cluster: Cluster, made: Sequence[Resource]) -> None:
-    for pod in _pods(cluster, made):
+    pods = _pods(cluster, made)
+    for pod in pods:
         found = pod_failure(pod)
         if found is not None:
             raise DeployError(f"{found.text}{_log_of(cluster, pod, found)}")
+    return [one for one in waiting if one], pods
 
 
 def _log_of(cluster: Cluster, pod: Object, found: Failure) -> str:
@@ -149,7 +146,7 @@ def _log_of(cluster: Cluster, pod: Object, found: Failure) -> str:
 def trouble(cluster: Cluster, made: Sequence[Resource]) -> str:
     """What is wrong with what was made; empty where nothing is."""
     try:
-        return "; ".join(_looked_at(cluster, made))
+        return "; ".join(_looked_at(cluster, made)[0])
     except DeployError as error:
         return str(error)
 

@@ -1,6 +1,7 @@
-"""A Kubernetes API server as the client library meets it: real resource paths over real HTTP, failing where a test wants.
+"""A Kubernetes API server as the client library meets it: real resource paths over real HTTP.
 
-It keeps what is made, plays the controllers as far as a deployment looks at them, and writes down every call.
+It fails where a test wants, keeps what is made, plays the controllers as far as a deployment looks at them, and writes
+down every call.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 import re
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -71,21 +72,23 @@ def homeless(message: str) -> Object:
 class ClusterStandIn:
     """What stands, what is to go wrong, and what was asked.
 
-    `pods` are the states that each pod passes through, one at each listing; the last one stays. `refusals` holds, for
-    `POST deployments` and the like, status and message of its next answers; None is none. `finalizers` keep what is
-    deleted for so many looks. `address` is what load balancers and ingresses get.
+    `pods` are the states that each pod passes through, one at each listing; the last one stays; `pods_of` are
+    those of what has a name of its own. `refusals` holds, for
+    `POST deployments` and the like, status and message of its next answers; None is none. `finalizers`, by
+    kind, keep what is deleted; other things go after so many looks. `address` is what load balancers and ingresses get.
     """
 
     url: str = ""
     objects: dict[Key, Object] = field(default_factory=dict)
     pods: list[Object] = field(default_factory=lambda: [homeless("no nodes yet"), running()])
+    pods_of: dict[str, list[Object]] = field(default_factory=dict)
     refusals: dict[str, list[tuple[int, str] | None]] = field(default_factory=dict)
     address: dict[str, str] | None = field(default_factory=lambda: {"ip": "127.0.0.1"})
     ray: list[Object] = field(default_factory=lambda: [{"serviceStatus": ""}, {"serviceStatus": "Running"}])
     status: dict[str, Object] = field(default_factory=dict)
     logs: list[str] = field(default_factory=lambda: ["loading", "ready"])
     looks_until_gone: int = 1
-    finalizers: list[str] = field(default_factory=list)
+    finalizers: dict[str, list[str]] = field(default_factory=dict)
     token: str | None = None
     calls: list[str] = field(default_factory=list)
     bodies: list[tuple[str, Object]] = field(default_factory=list)
@@ -158,9 +161,9 @@ class ClusterStandIn:
         for known, one in list(self.objects.items()):
             labels = one["metadata"].get("labels") or {}
             about = one.get("involvedObject", {}).get("name")
-            if known[:3] == (version, kind, namespace) and wanted.items() <= labels.items():
-                if name is None or about == name[1]:
-                    items.append({**one, "status": self._status_of(one)})
+            chosen = wanted.items() <= labels.items() and (name is None or about == name[1])
+            if chosen and known[:3] == (version, kind, namespace):
+                items.append({**one, "status": self._status_of(one)})
         return 200, {"kind": f"{kind}List", "apiVersion": version, "items": items}
 
     def _create(self, key: Key, body: Object) -> tuple[int, Object]:
@@ -189,7 +192,7 @@ class ClusterStandIn:
             labels = template["metadata"]["labels"]
             pod = self.standing("v1", "Pod", f"{where['name']}-{number}", where["namespace"], spec=template["spec"])
             pod["metadata"].update(labels=labels, ownerReferences=[{"uid": where["uid"]}])
-            pod["left"] = list(self.pods)
+            pod["left"] = list(self.pods_of.get(where["name"], self.pods))
             for claim in spec.get("volumeClaimTemplates") or []:
                 name = f"{claim['metadata']['name']}-{where['name']}-{number}"
                 held = self.standing("v1", "PersistentVolumeClaim", name, where["namespace"])
@@ -222,13 +225,13 @@ class ClusterStandIn:
         if wanted not in (None, one["metadata"]["uid"]):
             return _status(409, "Precondition failed: UID in precondition is not that of the object")
         one["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-        one["metadata"]["finalizers"] = [*self.finalizers, "foregroundDeletion"]
+        one["metadata"]["finalizers"] = [*self.finalizers.get(key[1], []), "foregroundDeletion"]
         one["looks_left"] = self.looks_until_gone
         return 200, one
 
     def _vanish(self, key: Key, one: Object) -> None:
         """Objects in deletion go after a few looks, what they own before them."""
-        if one["metadata"].get("deletionTimestamp") is None or self.finalizers:
+        if one["metadata"].get("deletionTimestamp") is None or self.finalizers.get(key[1]):
             return
         one["looks_left"] -= 1
         if one["looks_left"] >= 0:
@@ -278,6 +281,7 @@ class _Handler(BaseHTTPRequestHandler):
     stand_in: ClusterStandIn
     lock: threading.Lock
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer is one packet
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -309,7 +313,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_DELETE = do_PATCH = _serve
+    def do_GET(self) -> None:
+        self._serve()
+
+    def do_POST(self) -> None:
+        self._serve()
+
+    def do_DELETE(self) -> None:
+        self._serve()
 
 
 @contextmanager

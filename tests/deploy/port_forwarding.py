@@ -25,6 +25,7 @@ def tunnel(handler: BaseHTTPRequestHandler, backend: tuple[str, int], port: int)
     ):
         handler.send_header(name, value)
     handler.end_headers()
+    handler.wfile.flush()
     handler.close_connection = True
     writing = threading.Lock()
 
