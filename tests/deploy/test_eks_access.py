@@ -125,16 +125,11 @@ def test_an_eks_cluster_that_cannot_be_used_is_said(
     eks: tuple[ClusterStandIn, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, facts = eks
-    with (
-        pytest.raises(DeployError, match=r"there is no EKS cluster other in eu-west-1 \(eks_cluster_name\)"),
-        connected(access_of(experiment(eks_cluster_name="other"))),
-    ):
+    other, gpus = Access("other", "eu-west-1"), Access("gpus", "eu-west-1")
+    with pytest.raises(DeployError, match=r"no EKS cluster other in eu-west-1 \(eks_cluster_name\)"), connected(other):
         pass
     facts["status"] = "CREATING"
-    with (
-        pytest.raises(DeployError, match="EKS cluster gpus is CREATING, not ACTIVE"),
-        connected(gpus),
-    ):
+    with pytest.raises(DeployError, match="EKS cluster gpus is CREATING, not ACTIVE"), connected(gpus):
         pass
     facts["status"] = "ACTIVE"
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
