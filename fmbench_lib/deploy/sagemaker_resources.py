@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fmbench_lib.deploy import neuron_compile
 from fmbench_lib.deploy.aws_calls import client, is_gone, saying, secrets_in
 from fmbench_lib.deploy.aws_waiting import looks
 from fmbench_lib.deploy.sagemaker_files import remove_object
@@ -95,6 +96,9 @@ def remove(resource: Resource, patience: float = DELETING_PATIENCE_S) -> None:
     """
     if resource["kind"] == "s3_object":
         remove_object(resource)
+        return
+    if resource["kind"] == neuron_compile.KIND:
+        neuron_compile.stop(resource)
         return
     kind, name, region = resource["kind"], resource["name"], resource["region"]
     state, known = "there", False

@@ -56,13 +56,15 @@ def test_a_run_deploys_measures_and_deletes_and_what_fails_costs_the_others_noth
     service = {**SERVICE, "metadata": {"name": "broken", "namespace": "llm"}}
     (tmp_path / "manifests" / "broken.yml").write_text(yaml.safe_dump_all([broken, service]))
     cluster.pods_of["broken"] = [waiting("ImagePullBackOff", "manifest unknown")]
-    config = write_config([on_a_cluster("server"), on_a_cluster("broken", manifest_file="broken.yml")])
+    steps = {"4_model_metric_analysis": False, "5_cleanup": True}
+    experiments = [on_a_cluster("server"), on_a_cluster("broken", manifest_file="broken.yml")]
+    config = write_config(experiments, run_steps=steps)
     done = fmbench("--config-file", config)
     assert done.code == 1, done.out + done.err
     assert "image example/server:1 cannot be pulled (ImagePullBackOff): manifest unknown" in done.out + done.err
-    summary = pd.read_csv(done.run / "metrics" / "all_metrics_summary.csv")
-    assert set(summary["experiment_name"]) == {"server"}
-    assert (summary["successes"].sum(), summary["errors"].sum()) == (16, 0)
+    records = pd.concat(pd.read_parquet(path) for path in done.run.glob("requests/*/*/*.parquet"))
+    assert set(records["experiment_name"]) == {"server"}
+    assert (len(records), records["error"].isna().all()) == (20, True)
     assert cluster.names() == []
     standing = [one["deleted_at"] is None for one in done.read("endpoints.json").values()]
     assert standing == [False, False]
