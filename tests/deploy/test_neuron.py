@@ -76,7 +76,7 @@ class NeuronAutoModelForCausalLM:
         if os.environ.get("FAKE_NEURON"):
             raise RuntimeError(os.environ["FAKE_NEURON"])
     def save(self, path):
-        (Path(path) / "graph.neff").write_bytes(json.dumps(self.asked).encode() + bytes(9_000_000))
+        (Path(path) / "graph.neff").write_bytes(json.dumps(self.asked).encode() + bytes(int(os.environ.get("BYTES", 0))))
 """
 MODULE = """
 from pathlib import Path
@@ -256,8 +256,9 @@ def test_the_command_is_one_that_the_program_takes(sdk: Path, tmp_path: Path) ->
 
 
 def test_a_model_is_compiled_and_placed_and_used_again(
-    s3: Any, sdk: Path, compile_model: Compile, tmp_path: Path
+    s3: Any, sdk: Path, compile_model: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("BYTES", "9000000")
     address, notes, noted = compile_model()
     assert address == WEIGHTS
     assert keys(s3) == PLACED

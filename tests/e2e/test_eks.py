@@ -61,13 +61,13 @@ def test_a_run_deploys_measures_and_deletes_and_what_fails_costs_the_others_noth
     config = write_config(experiments, run_steps=steps)
     done = fmbench("--config-file", config)
     assert done.code == 1, done.out + done.err
-    assert "image example/server:1 cannot be pulled (ImagePullBackOff): manifest unknown" in done.out + done.err
+    endpoints = done.read("endpoints.json")
+    assert "image example/server:1 cannot be pulled (ImagePullBackOff)" in endpoints["broken"]["error"]
     records = pd.concat(pd.read_parquet(path) for path in done.run.glob("requests/*/*/*.parquet"))
     assert set(records["experiment_name"]) == {"server"}
     assert (len(records), records["error"].isna().all()) == (20, True)
     assert cluster.names() == []
-    standing = [one["deleted_at"] is None for one in done.read("endpoints.json").values()]
-    assert standing == [False, False]
+    assert [one["deleted_at"] is None for one in endpoints.values()] == [False, False]
     everything = b"".join(path.read_bytes() for path in done.run.rglob("*") if path.is_file())
     for secret in (HF_TOKEN, CLUSTER_TOKEN):
         assert secret.encode() not in everything + done.out.encode() + done.err.encode()
