@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import aws_waiting, process
@@ -97,6 +99,8 @@ class EksPlatform:
         access, made = objects.recorded(endpoint.resources)
         if made:
             with cluster_of(access) as cluster:
+                with suppress(DeployError, OSError):  # that it is deleted matters more
+                    objects.keep_logs(cluster, made, Path(endpoint.log_files[0]))
                 objects.delete_all(cluster, made)
         return replace(endpoint, status="deleted", deleted_at=time.time())
 
@@ -125,7 +129,8 @@ class _Making:
         made = [one for one in self.manifest.objects if named(one) not in kept]
         self.manifest = replace(self.manifest, objects=tuple(made))
         planned = [objects.to_resource(one, self.deployment) for one in made]
-        self.note(resources=(self.access.to_resource(), *planned))
+        log_file = self.context.log_folder / f"{quote(self.endpoint.experiment_name, safe=' ')}-pods.log"
+        self.note(resources=(self.access.to_resource(), *planned), log_files=(str(log_file.resolve()),))
 
     def given_up(self, platform: EksPlatform, error: str) -> str:
         """Take down what was made so far and record why; the error, and what stands where that did not go."""
@@ -197,7 +202,8 @@ def _reached(making: _Making, cluster: Cluster, turns: Iterator[bool]) -> str:
         listener = start_listener(making.access, route, making.endpoint.experiment_name, context.log_folder)
         listener.noted(
             lambda: making.note(
-                resources=(*making.endpoint.resources, listener.to_resource()), log_files=(str(listener.log_file),)
+                resources=(*making.endpoint.resources, listener.to_resource()),
+                log_files=(*making.endpoint.log_files, str(listener.log_file)),
             )
         )
         context.say(f"{host_of(listener.url)} leads to {named(route.target)} through the API server, which costs time")

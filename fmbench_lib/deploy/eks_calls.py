@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fmbench_lib.config.redaction import REMOVED, without_secrets
 from fmbench_lib.deploy.aws_calls import hidden
 from fmbench_lib.deploy.eks_access import TIMEOUT_S, Access, connected
 from fmbench_lib.deploy.eks_manifest import DEPLOYMENT_LABEL, Object, named
@@ -113,8 +114,11 @@ class Cluster:
         selector = f"{DEPLOYMENT_LABEL}={deployment}"
         return [one for place in namespaces for one in self.listed("v1", kind, place, label_selector=selector)]
 
-    def log_end(self, pod: Object, container: str, *, previous: bool = False) -> str:
-        """The last lines of a container's log on one line; empty where it has none, or nobody may read it."""
+    def log(self, pod: Object, container: str, lines: int, *, previous: bool = False) -> str:
+        """The last lines of a container's log, without secrets; empty where it has none, or nobody may read it.
+
+        `previous` is what it said before its last start.
+        """
         from kubernetes.client import CoreV1Api
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
@@ -126,13 +130,20 @@ class Cluster:
                 where["namespace"],
                 container=container,
                 previous=previous,
-                tail_lines=50,
+                tail_lines=lines,
                 _request_timeout=TIMEOUT_S,
             )
         except (ApiException, HTTPError):
             return ""
-        lines = [line.strip()[:_LONGEST_LINE] for line in str(text or "").splitlines() if line.strip()]
-        return hidden(" | ".join(lines[-_LOG_LINES:]), self.hide)
+        for secret in filter(None, self.hide):
+            text = str(text).replace(secret, REMOVED)
+        return without_secrets(str(text or "").strip())
+
+    def log_end(self, pod: Object, container: str, *, previous: bool = False) -> str:
+        """The same as a few lines on one."""
+        text = self.log(pod, container, _LOG_LINES * 4, previous=previous)
+        lines = [line.strip()[:_LONGEST_LINE] for line in text.splitlines() if line.strip()]
+        return " | ".join(lines[-_LOG_LINES:])
 
     @contextmanager
     def _saying(self, doing: str) -> Iterator[None]:

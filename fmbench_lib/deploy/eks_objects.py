@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from fmbench_lib.deploy import aws_waiting
@@ -13,11 +14,13 @@ from fmbench_lib.deploy.eks_calls import Cluster
 from fmbench_lib.deploy.eks_manifest import DEPLOYMENT_LABEL, Object, named
 from fmbench_lib.deploy.eks_rollout import Failure, failure, pod_failure, unready, unschedulable
 from fmbench_lib.errors import DeployError
+from fmbench_lib.workspace import write_text
 
 Resource = dict[str, Any]
 
 DELETING_PATIENCE_S = 900.0
 _KIND = "object"
+_KEPT_LINES = 5000
 
 
 def to_resource(one: Object, deployment: str) -> Resource:
@@ -185,6 +188,20 @@ def log_ends(cluster: Cluster, made: Sequence[Resource]) -> str:
         said = cluster.log_end(pod, pod["spec"]["containers"][0]["name"])
         ends += [f"; the log of {pod['metadata']['name']} ends: {said}"] * bool(said)
     return "".join(ends)
+
+
+def keep_logs(cluster: Cluster, made: Sequence[Resource], file: Path) -> None:
+    """Write what the containers of all pods have said, the latest of each, into one file; none where there is none."""
+    parts = []
+    for pod in _pods(cluster, made):
+        for container in pod["spec"]["containers"]:
+            for previous, when in ((True, ", before its last start"), (False, "")):
+                said = cluster.log(pod, container["name"], _KEPT_LINES, previous=previous)
+                name = f"{pod['metadata']['name']}, container {container['name']}{when}"
+                parts += [f"== pod {name}\n{said}\n"] if said else []
+    if parts:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_text(file, "\n".join(parts))
 
 
 def delete_all(cluster: Cluster, made: Sequence[Resource], patience: float | None = None) -> None:

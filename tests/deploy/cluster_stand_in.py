@@ -136,6 +136,10 @@ class ClusterStandIn:
             return _status(*refusal)
         kind, _ = KINDS[version][plural]
         key = (version, kind, found["namespace"], unquote(found["name"] or ""))
+        if found["part"] == "log" and query.get("previous", "").lower() == "true":
+            states = self.objects[version, kind, found["namespace"], found["name"]]["left"][0]
+            if not any(one["restartCount"] for one in states.get("containerStatuses", [])):
+                return _status(400, "previous terminated container not found")
         if found["part"] == "log":
             return 200, "\n".join(self.logs) + "\n"
         if method == "GET":

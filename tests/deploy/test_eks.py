@@ -83,6 +83,7 @@ def test_a_manifest_is_applied_awaited_and_deleted_in_reverse_order(
     cluster: ClusterStandIn, experiment: Make, context: MakeContext
 ) -> None:
     given, notes = context(probe=answers)
+    cluster.logs = [f"HF_TOKEN={HF_TOKEN}", "loading", "ready"]
     endpoint = EKS.deploy(experiment(in_place(DEPLOYMENT, "ours"), in_place(SERVICE, "ours"), NAMESPACE), given)
     assert endpoint.urls == ("http://127.0.0.1:8080/v1/chat/completions",) == tuple(notes.asked)
     assert [call.split()[1] for call in cluster.asked("POST")] == [
@@ -96,6 +97,9 @@ def test_a_manifest_is_applied_awaited_and_deleted_in_reverse_order(
     assert (first.status, len(first.resources), first.urls) == ("creating", 4, ())
     deleted = EKS.delete(endpoint)
     assert deleted.deleted_at is not None
+    kept = Path(deleted.log_files[0]).read_text()
+    assert kept.endswith("== pod server-1, container server\nHF_TOKEN=<removed>\nloading\nready\n")
+    assert "before its last start" not in kept
     assert cluster.names() == []
     assert [call.rsplit("/", 1)[-1] for call in cluster.asked("DELETE")] == ["server", "server", "ours"]
     assert "/services/" in cluster.asked("DELETE")[0]

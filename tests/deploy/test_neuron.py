@@ -76,7 +76,8 @@ class NeuronAutoModelForCausalLM:
         if os.environ.get("FAKE_NEURON"):
             raise RuntimeError(os.environ["FAKE_NEURON"])
     def save(self, path):
-        (Path(path) / "graph.neff").write_bytes(json.dumps(self.asked).encode() + bytes(int(os.environ.get("BYTES", 0))))
+        filling = bytes(int(os.environ.get("BYTES", 0)))
+        (Path(path) / "graph.neff").write_bytes(json.dumps(self.asked).encode() + filling)
 """
 MODULE = """
 from pathlib import Path
