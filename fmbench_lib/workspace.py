@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from fmbench_lib.errors import RunStateError
 
+COMPOSE_FILE = "compose.yml"
 RUN_ID_FORMAT = "%Y%m%d-%H%M%SZ"
 
 
@@ -77,6 +78,14 @@ class Workspace:
     @property
     def logs(self) -> Path:
         return self.path / "logs"
+
+    def containers(self, experiment: str) -> Path:
+        """What an experiment's containers were made from."""
+        return self.path / "containers" / path_part(experiment)
+
+    def compose_file(self, experiment: str) -> Path:
+        """The containers that an experiment ran, as `docker compose` takes them."""
+        return self.containers(experiment) / COMPOSE_FILE
 
     @property
     def figures(self) -> Path:

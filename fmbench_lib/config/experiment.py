@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import PlainValidator
+from pydantic import BeforeValidator, PlainValidator
 
 from fmbench_lib.config.aws_sections import BedrockSection, SageMakerSection
 from fmbench_lib.config.platforms import CONTAINER_TYPES, PLATFORMS, PROTOCOLS, known_protocols
@@ -14,6 +14,7 @@ from fmbench_lib.config.values import (
     Block,
     Copies,
     Count,
+    CountFromZero,
     Counts,
     EnvironmentName,
     FileNames,
@@ -27,6 +28,7 @@ from fmbench_lib.config.values import (
     Rates,
     Seconds,
     Text,
+    list_of,
     one_of,
 )
 
@@ -58,6 +60,14 @@ Expose = Annotated[
     PlainValidator(one_of("auto", "ingress", "load_balancer", "port_forward")),
     Kind("`auto`, `ingress`, `load_balancer` or `port_forward`"),
 ]
+Accelerators = Annotated[
+    Literal["nvidia", "neuron", "none"],
+    PlainValidator(one_of("nvidia", "neuron", "none")),
+    Kind("`nvidia`, `neuron`, `none`"),
+]
+Devices = Annotated[list[CountFromZero], BeforeValidator(list_of("whole numbers")), Kind("list of whole numbers ≥ 0")]
+
+Balancer = Annotated[Literal["client", "nginx"], PlainValidator(one_of("client", "nginx")), Kind("`client`, `nginx`")]
 
 _UNUSED = "it had no effect in FMBench 2.x either"
 
@@ -136,6 +146,25 @@ class Ec2(Section):
     num_neuron_cores: LooseCount | None = described("Neuron cores to compile for.", None)
     neuron_version: Text | None = described("Version of the Neuron SDK.", None)
     instance_count: LooseCount | None = described("Instances of a Neuron deployment.", None)
+    accelerators: Accelerators | None = described(
+        "What the host computes with; `none` leaves its accelerators alone.", None, shown_default="what is found"
+    )
+    devices: Devices | None = described(
+        "Numbers of the accelerators to use, as the host counts them.", None, shown_default="all that are found"
+    )
+    balancer: Balancer = described(
+        "What spreads requests over `model_copies`: `client`, fmbench itself, by `load.balance`; `nginx`, a container "
+        "before the copies, which sends each to the one with fewest open requests.",
+        "client",
+    )
+    balancer_image: Text | None = described(
+        "Image of the nginx container.", None, shown_default="`public.ecr.aws/nginx/nginx:1.28`"
+    )
+    model_cache: Text | None = described(
+        "Folder of the host where containers keep the models that they fetch.",
+        None,
+        shown_default="`HF_HOME`, else `~/.cache/huggingface`",
+    )
 
 
 class Eks(Section):

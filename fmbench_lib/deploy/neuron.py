@@ -77,6 +77,8 @@ class Compilation:
 def is_compiled(experiment: Experiment) -> bool:
     """Whether an experiment serves a model that is compiled for Neuron on the way."""
     cores = experiment.ec2.num_neuron_cores if experiment.ec2 is not None else None
+    if experiment.platform == "ec2" and experiment.inference_spec.container_type not in (None, "djl"):
+        return False  # no other container there reads what is compiled
     return experiment.deploy and (experiment.deployment_script == SCRIPT or cores is not None)
 
 

@@ -36,7 +36,7 @@ from fmbench_lib.deploy.neuron import (
 from fmbench_lib.deploy.neuron_program import DONE
 from fmbench_lib.deploy.neuron_store import found, place
 from fmbench_lib.deploy.process import ProcessMark
-from fmbench_lib.deploy.sagemaker_files import exists
+from fmbench_lib.deploy.sagemaker_files import exists, remove_object
 from fmbench_lib.deploy.sagemaker_recipe import properties_text
 from fmbench_lib.errors import DeployError
 from fmbench_lib.weights import cache_folder
@@ -133,8 +133,21 @@ def with_compiled(experiment: Experiment, region: str, context: DeployContext, n
     return experiment.model_copy(update={"serving_properties": properties_text(experiment, address)})
 
 
-def stop(resource: Resource) -> None:
-    """End a compiler that a run started; does nothing where it has ended. Raises DeployError where it does not end."""
+def removed(resource: Resource) -> bool:
+    """End a compiler, or delete a file of an upload that was broken off; False for what is neither.
+
+    Raises DeployError where it does not end, or is not seen to be gone.
+    """
+    if resource.get("kind") == "s3_object":
+        remove_object(resource)
+    elif resource.get("kind") == KIND:
+        _stop(resource)
+    else:
+        return False
+    return True
+
+
+def _stop(resource: Resource) -> None:
     process.stop(ProcessMark(int(resource["pid"]), float(resource["started"]), float(resource["booted"])))
 
 

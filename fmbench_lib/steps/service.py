@@ -9,14 +9,14 @@ from fmbench_lib.deploy import Platform, platform, platform_of_existing
 from fmbench_lib.errors import InputError
 
 
-def service_of(config: Config, experiment: Experiment, folder: Path) -> tuple[Platform, Experiment]:
+def service_of(config: Config, experiment: Experiment, folder: Path | None = None) -> tuple[Platform, Experiment]:
     """The platform that brings an experiment to where it answers, and what it is asked to do.
 
     With `2_deploy_model: no` nothing is deployed: the endpoint that `ep_name` names is taken as it is. `folder` is the
-    config's: a manifest is looked for there first.
+    config's, where a manifest is looked for first; without it a platform that needs one cannot plan.
     """
     if config.run_steps.get("2_deploy_model", True):
-        return platform(experiment.platform), _with_manifest(experiment, folder)
+        return platform(experiment.platform), _with_manifest(experiment, folder or Path())
     return platform_of_existing(experiment.platform), experiment.model_copy(update={"deploy": False})
 
 
