@@ -45,8 +45,8 @@ class EksPlatform:
         """What would be made where, and how it would be reached."""
         if not experiment.deploy:
             return existing.PLATFORM.plan(_taken_as_it_is(experiment))
-        access = access_of(experiment)
         manifest = read_manifest(experiment, _values(experiment, _RUN_UNKNOWN, None))
+        access = access_of(experiment)
         return (
             f"deploys {manifest.path.name} to {access}: {described(manifest.objects)}; "
             f"reached by {route_of(experiment, manifest.objects)}"
