@@ -77,7 +77,9 @@ def planned(experiment: Experiment) -> str:
         how = f"compiled here by {have.compiler}"
     else:
         how = f"compiled beforehand, since this machine has no {COMPILER}: {commands(compilation, experiment.env)}"
-    return f"its model is taken from {compilation.weights} where it is there, else {how} (for {compilation.settings})"
+    notes = "".join(f"; {note}" for note in compilation.notes())
+    said = f"its model is taken from {compilation.weights} where it is there, else {how}"
+    return f"{said} (for {compilation.settings}{notes})"
 
 
 def ensure_compiled(experiment: Experiment, region: str, context: DeployContext, note: Note) -> str:
@@ -110,7 +112,8 @@ def ensure_compiled(experiment: Experiment, region: str, context: DeployContext,
         context.say(f"placing the compiled model at {compilation.weights}")
         folders = {compilation.weights: weights, compilation.artifacts: folder / ARTIFACTS}
         size = place(compilation, region, context.run_id, folders, facts, note)
-    context.say(f"{size / 1e9:.1f} GB at {compilation.weights.rpartition('/')[0]}: it stays there after the run")
+    where = compilation.weights.rpartition("/")[0]
+    context.say(f"{size / 1e6:,.0f} MB placed at {where}, where they stay after the run")
     return compilation.weights
 
 

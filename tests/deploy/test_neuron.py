@@ -236,6 +236,7 @@ def test_a_plan_says_the_exact_commands_on_a_machine_without_a_compiler() -> Non
         f"--amp=f16 --split=./weights && aws s3 cp --recursive weights {WEIGHTS}/ && aws s3 cp --recursive "
         "neuronx_artifacts s3://runs/lmi/model/neuronx_artifacts/ (for 24 Neuron cores, batch size 1"
     ) in said
+    assert said.endswith("option.max_rolling_batch_size 8: the server will compile again for what it serves)")
     incomplete = compiled_experiment(ec2=None, serving_properties=f"option.model_id={WEIGHTS}")
     assert "must be compiled, and stand at" in SAGEMAKER.plan(incomplete)
 
@@ -279,7 +280,7 @@ def test_a_model_is_compiled_and_placed_and_used_again(
         "token": None,
     }
     assert graph["ETag"].endswith('-2"')  # sent in parts
-    assert any("it stays there after the run" in line for line in notes.said)
+    assert any(line == "9 MB placed at s3://runs/lmi/model, where they stay after the run" for line in notes.said)
 
     (sdk / "neuronx-cc").unlink()
     again = compile_model()
