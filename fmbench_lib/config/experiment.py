@@ -140,7 +140,9 @@ class Ec2(Section):
 
     ignored: ClassVar[dict[str, str]] = {"gpu_or_neuron_setting": _UNUSED}
 
-    model_loading_timeout: LooseSeconds | None = described("How long the model may take to load.", None)
+    model_loading_timeout: LooseSeconds | None = described(
+        "How long the model may take to load.", None, shown_default="`inference_spec.model_loading_timeout`, else 2400"
+    )
     privileged_mode: Flag = described("Whether the container runs privileged.", False)
     batch_size: LooseCount | None = described("Batch size for which a Neuron model is compiled.", None)
     num_neuron_cores: LooseCount | None = described("Neuron cores to compile for.", None)

@@ -81,6 +81,7 @@ def connected(address: str, *, timeout: float = _TIMEOUT_S) -> Iterator[DockerCl
     except ImportError as error:
         raise DeployError("platform ec2 needs the docker package: pip install 'fmbench-lib[ec2]'") from error
     import requests
+    import urllib3
 
     _check_socket(address)
     client = docker.DockerClient(base_url=address, version=_version(address), timeout=int(timeout))
@@ -88,7 +89,7 @@ def connected(address: str, *, timeout: float = _TIMEOUT_S) -> Iterator[DockerCl
         yield client
     except docker.errors.APIError as error:
         raise DeployError(explained(error.explanation or str(error))) from error
-    except (docker.errors.DockerException, requests.RequestException) as error:
+    except (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise DeployError(f"the container engine at {address} does not answer any more: {_short(error)}") from error
     finally:
         client.close()

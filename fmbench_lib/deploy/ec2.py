@@ -86,23 +86,22 @@ class Ec2Platform:
         """What became of the containers that do not serve, with the ends of their logs; empty where all do."""
         if endpoint.deleted_at is not None:
             return "it was taken down"
-        if not endpoint.owned:
-            return existing.PLATFORM.why_dead(endpoint)
+        keep_logs(endpoint.resources)
         try:
             return "; ".join(trouble for one in endpoint.resources if (trouble := why_down(one)))
         except DeployError as error:
             return str(error)
 
     def delete(self, endpoint: Endpoint) -> Endpoint:
-        """End the containers, keep the last of their logs, remove them and see that they are gone."""
+        """End the containers, keep the last of their logs, remove them and see that they are gone.
+
+        One that cannot be removed does not keep the others from it; then a DeployError is raised.
+        """
         if not endpoint.owned or endpoint.deleted_at is not None:
             return endpoint
-        for one in reversed(endpoint.resources):
-            if neuron_compile.removed(one):
-                continue
-            if engine.kill(one["engine"], one["name"], one["mark"]):
-                keep_logs([one])
-            engine.remove(one["engine"], one["name"], one["mark"])
+        failures = [failure for one in reversed(endpoint.resources) if (failure := _removal_failure(one))]
+        if failures:
+            raise DeployError("; ".join(dict.fromkeys(failures)))
         return replace(endpoint, status="deleted", deleted_at=time.time())
 
 
@@ -120,6 +119,19 @@ def _with_compiled(experiment: Experiment, context: DeployContext) -> Experiment
         context,
         lambda made: context.record(replace(begun, resources=tuple(made))),
     )
+
+
+def _removal_failure(one: Mapping[str, Any]) -> str:
+    """Remove one container, or what compiling its model left; why it could not be, empty where it is gone."""
+    try:
+        if neuron_compile.removed(one):
+            return ""
+        if engine.kill(one["engine"], one["name"], one["mark"]):
+            keep_logs([one])
+        engine.remove(one["engine"], one["name"], one["mark"])
+    except DeployError as error:
+        return str(error)
+    return ""
 
 
 def _planned(experiment: Experiment) -> Serving:
@@ -146,6 +158,10 @@ class _Making:
     labels: Mapping[str, str]
     images: dict[str, Image]
 
+    @property
+    def resources(self) -> tuple[dict[str, Any], ...]:
+        return self.endpoint.resources
+
     def note(self, **changes: Any) -> None:
         self.endpoint = replace(self.endpoint, **changes)
         self.context.record(self.endpoint)
@@ -159,16 +175,16 @@ class _Making:
         for name in dict.fromkeys(container.image for container in self.serving.containers):
             self.images[name] = ensure_image(self.address, name, self.context.say, self.context.pause)
         self._write_compose_file()
-        self.note(resources=tuple({**one, **self._image_facts(one["image"])} for one in self.endpoint.resources))
-        copies = self.endpoint.resources[: len(self.serving.copies)]
+        self.note(resources=tuple({**one, **self._image_facts(one["image"])} for one in self.resources))
         for container in self.serving.copies:
             self._start(container)
+        copies = self.resources[: len(self.serving.copies)]
         asked = {container.name: container.after_start for container in self.serving.copies}
         wait_until_ready(copies, self.endpoint.model, patience, self.context, asked)
         if self.serving.balancer is not None:
             self._start(self.serving.balancer)
-            wait_until_ready(self.endpoint.resources[len(copies) :], self.endpoint.model, patience, self.context, {})
-        keep_logs(self.endpoint.resources)
+            wait_until_ready(self.resources[len(copies) :], self.endpoint.model, patience, self.context, {})
+        keep_logs(self.resources)
 
     def _image_facts(self, name: str) -> dict[str, Any]:
         image = self.images[name]
@@ -178,8 +194,8 @@ class _Making:
         secrets = self._secrets(container)
         marked = {**self.labels, engine.SECRETS_LABEL: ",".join(secrets)}
         made = engine.create(self.address, container, secrets, marked)
-        if made.image_id != self.images[container.image].id:
-            raise DeployError(f"image {container.image} was changed on this machine while it was being used; try again")
+        ran = ({**one, "image_id": made.image_id} if one["name"] == container.name else one for one in self.resources)
+        self.note(resources=tuple(ran))
         engine.start(self.address, container.name)
         self.context.say(f"container {container.name} runs {container.image} on port {container.host_port}")
 

@@ -95,7 +95,7 @@ def test_what_runs_is_recorded_beforehand_written_down_and_removed(
     endpoint = EC2.deploy(experiment(ec2={"privileged_mode": True}), replace(context, record=record))
     assert notes.asked[-1:] == list(endpoint.urls)
     recorded = notes.recorded[0].resources[0]["name"]  # before there was anything
-    assert seen == [("creating", []), ("creating", []), ("in_service", [recorded])]
+    assert seen == [("creating", []), ("creating", []), ("creating", [recorded]), ("in_service", [recorded])]
     text = (tmp_path / "containers" / "small" / "compose.yml").read_text()
     ((name, service),) = yaml.safe_load(text)["services"].items()
     assert name == recorded

@@ -13,7 +13,7 @@ from fmbench_lib.config import Experiment, load_config
 from fmbench_lib.deploy.accelerators import Host, planned_host
 from fmbench_lib.deploy.container import Container, DeviceKind, Devices
 from fmbench_lib.deploy.stacks import containers_of
-from fmbench_lib.predictors import predictor_for
+from fmbench_lib.predictors.registry import predictor_for
 
 FOLDER = Path("/runs/one/containers")
 FILTER = {"min_length_in_tokens": 1, "max_length_in_tokens": 500}

@@ -219,8 +219,24 @@ def test_without_an_engine_nothing_is_recorded(
         EC2.deploy(experiment(), context)
 
 
+def test_one_container_that_cannot_be_removed_does_not_keep_the_others_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    removed: list[str] = []
+
+    def remove(address: str, name: str, mark: str) -> None:
+        if name == "b":
+            raise DeployError("container b is still there")
+        removed.append(name)
+
+    monkeypatch.setattr("fmbench_lib.deploy.docker_engine.kill", lambda address, name, mark: False)
+    monkeypatch.setattr("fmbench_lib.deploy.docker_engine.remove", remove)
+    resources = tuple({"name": name, "engine": "", "mark": "m"} for name in "abc")
+    with pytest.raises(DeployError, match=r"^container b is still there$"):
+        EC2.delete(Endpoint("mine", "ec2", owned=True, resources=resources))
+    assert removed == ["c", "a"]
+
+
 def test_an_engine_that_is_gone_is_said_where_containers_ought_to_be_removed() -> None:
-    resource = {"name": "x", "engine": "unix:///no/such/docker.sock", "mark": "m"}
+    resource = {"name": "x", "engine": "unix:///no/such/docker.sock", "mark": "m", "log_file": "/none"}
     endpoint = Endpoint("mine", "ec2", owned=True, resources=(resource,))
     with pytest.raises(DeployError, match="no container engine answers at unix:///no/such"):
         EC2.delete(endpoint)

@@ -10,7 +10,7 @@ import pytest
 from fmbench_lib.config import load_config, shipped_configs
 from fmbench_lib.config.platforms import CONTAINER_TYPES
 from fmbench_lib.deploy.stacks import describe_all
-from fmbench_lib.predictors import predictor_for
+from fmbench_lib.predictors.registry import predictor_for
 from tests.deploy.on_ec2 import containers
 
 CONFIGS = {name.removeprefix("ec2/"): path for name, path, _ in shipped_configs() if name.startswith("ec2/")}

@@ -13,7 +13,7 @@ from fmbench_lib.deploy.eks_address import address_of, path_of, route_of
 from fmbench_lib.deploy.eks_manifest import Manifest, label_text, marked, read_manifest
 from fmbench_lib.deploy.eks_rollout import failure, pod_failure, unready, unschedulable
 from fmbench_lib.errors import DeployError
-from fmbench_lib.predictors import predictor_for
+from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.steps.service import service_of
 from tests.deploy.cluster_stand_in import homeless, kubeconfig, running, waiting
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from fmbench_lib.config.platforms import CONTAINER_TYPES
-from fmbench_lib.deploy.container import Devices, Mount, StartRequest
+from fmbench_lib.deploy.container import Container, Devices, Mount, StartRequest
 from fmbench_lib.deploy.hf_token import VARIABLES
-from fmbench_lib.deploy.stacks import STACKS, describe, describe_all
+from fmbench_lib.deploy.stacks import STACKS, describe, describe_all, llama_server
 from fmbench_lib.errors import DeployError
 from fmbench_lib.weights import EMBEDDED_MODEL
 from tests.deploy.on_ec2 import FOLDER, after, asked, containers, host, one, sent_to
@@ -19,9 +19,8 @@ LMI = "763104351884.dkr.ecr.us-west-2.amazonaws.com/djl-inference:0.29.0-lmi11.0
 
 
 @pytest.fixture(autouse=True)
-def home(monkeypatch: pytest.MonkeyPatch) -> None:
+def models_of_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", "/cache/huggingface")
-    monkeypatch.setenv("HOME", "/home/somebody")
 
 
 def test_every_container_type_has_a_stack() -> None:
@@ -74,6 +73,17 @@ def test_options_that_ask_for_more_than_the_type_has_are_planned_with_a_note(tmp
     assert "ask for 8 accelerators, and g6e.12xlarge has 4 GPUs: it will not start there" in made.notes[-1]
     with pytest.raises(DeployError, match="tp_degree 8 needs 8 GPUs; there are 4 GPUs"):
         containers(given, host("nvidia", 4, source="nvml"))
+
+
+def test_two_numbers_that_contradict_each_other(tmp_path: Path) -> None:
+    def copies(ours: int, own: int) -> Container:
+        spec = {"tp_degree": ours, "cli_params": f"--tensor-parallel-size {own}"}
+        return one(asked(tmp_path, "vllm_gpu", inference_spec=spec), host("nvidia", 8))
+
+    with pytest.raises(DeployError, match="gives each copy 2 accelerators, but the server's own settings ask for 4"):
+        copies(2, 4)
+    assert "tp_degree is 4, in the server's own settings 2" in copies(4, 2).notes
+    assert not any("tp_degree" in note for note in copies(2, 2).notes)
 
 
 def test_vllm_on_a_cpu(tmp_path: Path) -> None:
@@ -185,7 +195,7 @@ def test_djl_on_neuron_counts_cores(tmp_path: Path) -> None:
         (
             {"serving.properties": "option.tensor_parallel_degree=4", "inference_spec": {"tp_degree": 2}},
             host("nvidia", 8),
-            r"tp_degree 2 gives each copy 2 accelerators, but option\.tensor_parallel_degree is 4",
+            "tp_degree 2 gives each copy 2 accelerators, but the server's own settings ask for 4",
         ),
         (
             {"serving.properties": "option.tensor_parallel_degree=-1"},
@@ -211,7 +221,7 @@ def test_tgi(tmp_path: Path, stream: bool, path: str) -> None:
     given = asked(tmp_path, "huggingface", instance_type="g5.12xlarge", inference_spec=spec)
     made = one(given)
     assert made.image.startswith("ghcr.io/huggingface/text-generation-inference:")
-    assert made.notes == (f"no image_uri: {made.image} is taken",)
+    assert f"no image_uri: {made.image} is taken" in made.notes
     assert after("--model-id", made.command) == "org/model"
     assert after("--num-shard", made.command) == "2"
     assert after("--max-total-tokens", made.command) == "4096"
@@ -249,7 +259,7 @@ def test_embeddings_are_made_by_tei(tmp_path: Path) -> None:
 
 
 # -- Ollama: docker run --gpus … -v ollama:/root/.ollama -p 11434:11434 ollama/ollama; then POST /api/pull {"model": …},
-#    whose lines end with {"status": "success"}; POST /api/generate
+#    whose lines end with {"status": "success"}; POST /api/generate, which without a prompt only loads the model
 
 
 def test_ollama(tmp_path: Path) -> None:
@@ -260,8 +270,9 @@ def test_ollama(tmp_path: Path) -> None:
     assert (made.container_port, made.health_path, sent_to(given, made)) == (11434, "/api/version", "/api/generate")
     assert made.after_start == (
         StartRequest("/api/pull", {"model": "llama3.2:1b", "stream": True}, "pulls llama3.2:1b"),
+        StartRequest("/api/generate", {"model": "llama3.2:1b", "stream": False}, "loads llama3.2:1b"),
     )
-    assert made.mounts == (Mount(Path("/home/somebody/.ollama"), "/root/.ollama", read_only=False),)
+    assert made.mounts == (Mount(Path.home() / ".ollama", "/root/.ollama", read_only=False),)
     assert made.environment == {"OLLAMA_KEEP_ALIVE": "-1", "OLLAMA_NUM_PARALLEL": "4"}
     assert (made.command, made.secrets) == ((), ())
     assert one(given, host()).devices == Devices()
@@ -307,9 +318,11 @@ def test_llama_server_fetches_a_model_of_the_hub_and_puts_it_on_gpus(tmp_path: P
         containers(asked(tmp_path, "llama_server", model_id="nothing"), host())
 
 
-def test_llama_server_with_the_embedded_model(tmp_path: Path) -> None:
+def test_llama_server_with_the_embedded_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = tmp_path / "small.gguf"
+    monkeypatch.setattr(llama_server, "model_file", lambda model, folders: weights)
     made = one(asked(tmp_path, "llama_server", model_id=EMBEDDED_MODEL), host())
-    assert made.mounts[0].source.is_file()
+    assert made.mounts == (Mount(weights, "/models/small.gguf"),)
     assert after("--alias", made.command) == EMBEDDED_MODEL
 
 

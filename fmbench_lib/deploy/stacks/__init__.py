@@ -118,26 +118,42 @@ def _cores_of(host: Host) -> int:
 
 
 def _doubts(experiment: Experiment, host: Host, usable: Host, found: Sequence[Place]) -> tuple[str, ...]:
-    """What may not be meant, or not work, although it can be planned."""
+    """What may not be meant, or not work, although it can be planned. Raises DeployError for what cannot."""
     doubts = []
     kind, there = host.devices.kind, named(len(host.devices.indices), host.devices.kind)
+    if host.source == "instance type":
+        doubts.append(f"planned for {experiment.instance_type}, which has {there}: none is found on this machine")
     if kind != usable.devices.kind:
         doubts.append(f"{there} of the host left alone: container_type {_container_type(experiment)} takes the CPU")
     known = accelerators_of(experiment.instance_type)
     if host.source in ("nvml", "neuron") and known is not None and known[:2] != (kind, len(host.devices.indices)):
         doubts.append(f"this machine has {there}, {experiment.instance_type} {named(known[1], known[0])}")
-    if usable.devices.kind == "none":
-        return tuple(doubts)
-    asked = _stack(experiment).tp_degree(experiment) or 1
-    if asked > _cores_of(usable):
-        doubts.append(
-            f"the server's own options ask for {asked} accelerators, and {experiment.instance_type} has {there}: "
-            "it will not start there"
-        )
-    used = sum(len(place.devices.indices) for place in found)
-    if experiment.inference_spec.model_copies == "max" and used < len(host.devices.indices):
-        doubts.append(f"{named(len(host.devices.indices) - used, kind)} left over: too few for another copy")
+    if usable.devices.kind != "none":
+        doubts += _doubts_of_degree(experiment, usable, found)
     return tuple(doubts)
+
+
+def _doubts_of_degree(experiment: Experiment, host: Host, found: Sequence[Place]) -> list[str]:
+    """Whether what the server's own settings ask for fits what each copy gets, and whether anything is left over."""
+    doubts = []
+    asked, ours = _stack(experiment).tp_degree(experiment) or 1, experiment.inference_spec.tp_degree
+    kind, there = host.devices.kind, len(host.devices.indices)
+    if ours is not None and asked > found[0].device_cores:
+        raise DeployError(
+            f"tp_degree {ours} gives each copy {found[0].device_cores} accelerators, but the server's own settings ask "
+            f"for {asked}: write the same number in both"
+        )
+    if asked > _cores_of(host):
+        doubts.append(
+            f"the server's own options ask for {asked} accelerators, and {experiment.instance_type} has "
+            f"{named(there, kind)}: it will not start there"
+        )
+    if ours is not None and 1 < asked < ours:
+        doubts.append(f"tp_degree is {ours}, in the server's own settings {asked}")
+    left = there - sum(len(place.devices.indices) for place in found)
+    if experiment.inference_spec.model_copies == "max" and left:
+        doubts.append(f"{named(left, kind)} left over: too few for another copy")
+    return doubts
 
 
 def _container(

@@ -48,7 +48,6 @@ def _serve(experiment: Experiment, place: Place, site: Site) -> Container:
         raise DeployError("DJL Serving takes no options: write cli_params as lines of serving.properties")
     image, notes = base.image_of(experiment, IMAGES[place.devices.kind])
     _check_image(image, place.devices.kind)
-    notes += _check_degree(experiment, place)
     text = _properties_text(experiment, place)
     usual = {"HF_HOME": _CACHE, **({} if text is not None else _variables(experiment, place))}
     mounts = (base.hub_cache(experiment, _CACHE),)
@@ -77,20 +76,6 @@ def _check_image(image: str, kind: DeviceKind) -> None:
     if made_for is not None and made_for != kind:
         words = {"nvidia": "GPUs", "neuron": "Neuron devices", "none": "no accelerators"}
         raise DeployError(f"image {image} is made for {words[made_for]}; this host has {words[kind]}")
-
-
-def _check_degree(experiment: Experiment, place: Place) -> tuple[str, ...]:
-    """Whether the server's own degree fits what the copy has. Raises DeployError where it does not."""
-    degree = _tp_degree(experiment)
-    if degree is None or place.devices.kind == "none" or degree == place.tp_degree:
-        return ()
-    if degree > place.device_cores:
-        own = experiment.inference_spec.tp_degree
-        raise DeployError(
-            f"tp_degree {own} gives each copy {place.device_cores} accelerators, but {_asked(experiment)[0][0]} is "
-            f"{degree}: write the same number in both"
-        )
-    return (f"{_asked(experiment)[0][0]} is {degree}: the server divides its accelerators by itself",)
 
 
 def _properties_text(experiment: Experiment, place: Place) -> str | None:

@@ -28,7 +28,7 @@ def _serve(experiment: Experiment, place: Place, site: Site) -> Container:
         "OLLAMA_KEEP_ALIVE": "-1",  # else a model is unloaded after five minutes without a request
         **({} if batch is None else {"OLLAMA_NUM_PARALLEL": str(batch)}),
     }
-    model = experiment.inference_spec.parameters.get("model") or base.model_of(experiment)
+    model = str(experiment.inference_spec.parameters.get("model") or base.model_of(experiment))
     own = experiment.ec2.model_cache if experiment.ec2 is not None else None
     return Container(
         name=site.name,
@@ -42,7 +42,10 @@ def _serve(experiment: Experiment, place: Place, site: Site) -> Container:
         mounts=(base.folder_of(own, ".ollama", _MODELS),),
         devices=place.devices,
         shm_size=experiment.inference_spec.shm_size,
-        after_start=(StartRequest("/api/pull", {"model": str(model), "stream": True}, f"pulls {model}"),),
+        after_start=(
+            StartRequest("/api/pull", {"model": model, "stream": True}, f"pulls {model}"),
+            StartRequest("/api/generate", {"model": model, "stream": False}, f"loads {model}"),
+        ),
         notes=notes,
     )
 
