@@ -61,8 +61,9 @@ def access_of(experiment: Experiment) -> Access:
     named = given(settings.eks_cluster_name) if settings is not None else None
     if named is not None:
         return Access(cluster=named, region=region_of(experiment))
-    paths = os.environ.get("KUBECONFIG") or _KUBECONFIG
-    files = [Path(path).expanduser() for path in paths.split(os.pathsep) if path]
+    named_files = (os.environ.get("KUBECONFIG") or _KUBECONFIG).split(os.pathsep)
+    files = [Path(path).expanduser().absolute() for path in named_files if path]
+    paths = os.pathsep.join(map(str, files))
     if any(file.is_file() for file in files):
         wanted = settings.context if settings is not None else None
         return Access(kubeconfig=paths, context=_context(paths, wanted))

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -136,13 +136,13 @@ def with_compiled(experiment: Experiment, region: str, context: DeployContext, n
     return experiment.model_copy(update={"serving_properties": properties_text(experiment, address)})
 
 
-def removed(resource: Resource) -> bool:
+def removed(resource: Mapping[str, Any]) -> bool:
     """End a compiler, or delete a file of an upload that was broken off; False for what is neither.
 
     Raises DeployError where it does not end, or is not seen to be gone.
     """
     if resource.get("kind") == "s3_object":
-        remove_object(resource)
+        remove_object(dict(resource))
     elif resource.get("kind") == KIND:
         _stop(resource)
     else:
@@ -150,7 +150,7 @@ def removed(resource: Resource) -> bool:
     return True
 
 
-def _stop(resource: Resource) -> None:
+def _stop(resource: Mapping[str, Any]) -> None:
     process.stop(ProcessMark(int(resource["pid"]), float(resource["started"]), float(resource["booted"])))
 
 

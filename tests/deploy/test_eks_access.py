@@ -70,8 +70,10 @@ def eks(credentials: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Cl
     server.server_close()
 
 
-def test_a_kubeconfigs_current_context_is_kept_as_it_is_now(nowhere: Path) -> None:
+def test_a_kubeconfigs_current_context_is_kept_as_it_is_now(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kubeconfig(nowhere / "none", "http://127.0.0.1:1")
+    monkeypatch.chdir(nowhere)
+    monkeypatch.setenv("KUBECONFIG", "none")  # the cleanup may be called from elsewhere
     access = access_of(experiment())
     assert access == Access(kubeconfig=str(nowhere / "none"), context="stand-in")
     assert Access.from_resource(json.loads(json.dumps(access.to_resource()))) == access

@@ -17,7 +17,7 @@ import pytest
 from moto import mock_aws
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.deploy import DeployContext, neuron_compile, platform, process
+from fmbench_lib.deploy import DeployContext, Endpoint, neuron_compile, platform, process
 from fmbench_lib.deploy.neuron import commands, compilation_of, is_compiled, program_command
 from fmbench_lib.deploy.neuron_compile import ensure_compiled, with_compiled
 from fmbench_lib.deploy.sagemaker_container import Making, container_of
@@ -318,8 +318,6 @@ def test_files_that_somebody_else_compiled_are_used_as_they_are(s3: Any, compile
 
 def test_a_sagemaker_endpoint_serves_what_was_compiled(s3: Any, sdk: Path, tmp_path: Path) -> None:
     context, _ = asking(tmp_path)
-    from fmbench_lib.deploy import Endpoint
-
     endpoint = Endpoint("e", "sagemaker", owned=True, resources=tuple(planned("made", "us-east-1", "run")))
     making = Making(endpoint, replace(context, hf_token=HF_TOKEN))
     experiment = compiled_experiment(serving_properties="option.tensor_parallel_degree=24\noption.model_id=org/model")
@@ -426,9 +424,10 @@ def test_an_interrupted_compiler_goes_on_until_the_cleanup_ends_it(
     ((compiler,),) = noted
     mark = process.ProcessMark(compiler["pid"], compiler["started"], compiler["booted"])
     assert process.running(mark)
-    remove(json.loads(json.dumps(compiler)))
+    left = Endpoint("e", "ec2", owned=True, resources=(json.loads(json.dumps(compiler)),))
+    assert platform("ec2").delete(left).deleted_at is not None
     assert not process.running(mark)
-    remove(compiler)
+    remove(compiler)  # as SageMaker's deletion does it; once more is no harm
     assert keys(s3) == []
 
 
