@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import huggingface_hub
 import pytest
 from moto import mock_aws
 
+from fmbench_lib import aws
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import DeployContext, Endpoint, neuron_compile, platform, process
 from fmbench_lib.deploy.neuron import commands, compilation_of, is_compiled, program_command
@@ -117,7 +117,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     with mock_aws():
-        made = boto3.client("s3", region_name="us-east-1")
+        made: Any = aws.client("s3", "us-east-1")
         made.create_bucket(Bucket="runs")
         yield made
 
