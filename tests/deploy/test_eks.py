@@ -7,84 +7,30 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from fmbench_lib.config import Experiment
-from fmbench_lib.deploy import Endpoint, aws_waiting, eks_calls, eks_objects, platform
+from fmbench_lib.deploy import Endpoint, eks_objects, platform
 from fmbench_lib.errors import DeployError
-from tests.deploy.cluster_stand_in import ClusterStandIn, cluster_stand_in, homeless, kubeconfig, running, waiting
-from tests.deploy.conftest import MakeContext, make_context
+from tests.deploy.cluster_objects import DEPLOYMENT, NAMESPACE, SERVICE, in_place
+from tests.deploy.cluster_stand_in import ClusterStandIn, homeless, running
+from tests.deploy.conftest import MakeContext, MakeExperiment, make_context
 from tests.deploy.on_aws import HF_TOKEN, answers, refuses
 
 EKS = platform("eks")
-DEPLOYMENT: dict[str, Any] = {
-    "apiVersion": "apps/v1",
-    "kind": "Deployment",
-    "metadata": {"name": "server", "namespace": "llm"},
-    "spec": {
-        "replicas": 2,
-        "selector": {"matchLabels": {"app": "server"}},
-        "template": {
-            "metadata": {"labels": {"app": "server"}},
-            "spec": {"containers": [{"name": "server", "image": "example/server:1"}]},
-        },
-    },
-}
-SERVICE: dict[str, Any] = {
-    "apiVersion": "v1",
-    "kind": "Service",
-    "metadata": {"name": "server", "namespace": "llm"},
-    "spec": {"type": "LoadBalancer", "selector": {"app": "server"}, "ports": [{"port": 8080, "targetPort": 8000}]},
-}
-NAMESPACE: dict[str, Any] = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ours"}}
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClusterStandIn]:
-    """A cluster as KUBECONFIG names it; waiting between looks takes no time."""
-    monkeypatch.setattr(aws_waiting, "_FIRST_S", 0.001)
-    monkeypatch.setattr(aws_waiting, "_LONGEST_S", 0.002)
-    monkeypatch.setattr(eks_calls, "_AGAIN_S", (0.0, 0.0))
-    with cluster_stand_in() as made:
-        monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path / "kubeconfig", made.url)))
-        yield made
-
-
-Make = Callable[..., Experiment]
-
-
-@pytest.fixture
-def experiment(tmp_path: Path) -> Make:
-    """Writes a manifest of these objects and makes the experiment that deploys it."""
-
-    def make(*objects: dict[str, Any], eks: dict[str, Any] | None = None, **changes: Any) -> Experiment:
-        (tmp_path / "m.yml").write_text(yaml.safe_dump_all(objects or (DEPLOYMENT, SERVICE)))
-        facts = {"name": "server on llm", "platform": "eks", "protocol": "openai", "deploy": True, "model_id": "m"}
-        settings = {"manifest_dir": str(tmp_path), "manifest_file": "m.yml", **(eks or {})}
-        return Experiment(**{**facts, "eks": settings, **changes})
-
-    return make
-
-
-def in_place(one: dict[str, Any], namespace: str) -> dict[str, Any]:
-    return {**one, "metadata": {**one["metadata"], "namespace": namespace}}
 
 
 # -- the whole way -----------------------------------------------------------------------------------------------------
 
 
 def test_a_manifest_is_applied_awaited_and_deleted_in_reverse_order(
-    cluster: ClusterStandIn, experiment: Make, context: MakeContext
+    cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     given, notes = context(probe=answers)
     cluster.logs = [f"HF_TOKEN={HF_TOKEN}", "loading", "ready"]
-    endpoint = EKS.deploy(experiment(in_place(DEPLOYMENT, "ours"), in_place(SERVICE, "ours"), NAMESPACE), given)
+    endpoint = EKS.deploy(on_cluster(in_place(DEPLOYMENT, "ours"), in_place(SERVICE, "ours"), NAMESPACE), given)
     assert endpoint.urls == ("http://127.0.0.1:8080/v1/chat/completions",) == tuple(notes.asked)
     assert [call.split()[1] for call in cluster.asked("POST")] == [
         "/api/v1/namespaces",  # first, wherever it stands in the manifest
@@ -111,19 +57,19 @@ def test_a_manifest_is_applied_awaited_and_deleted_in_reverse_order(
 
 
 def test_everything_is_recorded_before_the_first_call_that_makes_something(
-    cluster: ClusterStandIn, experiment: Make, tmp_path: Path
+    cluster: ClusterStandIn, on_cluster: MakeExperiment, tmp_path: Path
 ) -> None:
     given, _ = make_context(tmp_path / "logs", answers)
     seen: list[int] = []
     noting = replace(given, record=lambda _: seen.append(len(cluster.asked("POST"))))
-    EKS.delete(EKS.deploy(experiment(), noting))
+    EKS.delete(EKS.deploy(on_cluster(), noting))
     assert seen[0] == 0
 
 
 def test_objects_and_templates_carry_the_runs_marks(
-    cluster: ClusterStandIn, experiment: Make, context: MakeContext
+    cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
-    endpoint = EKS.deploy(experiment(), context(probe=answers)[0])
+    endpoint = EKS.deploy(on_cluster(), context(probe=answers)[0])
     label = endpoint.resources[1]["deployment"]
     made = [body for call, body in cluster.bodies if call.startswith("POST")]
     for labels in (*(one["metadata"]["labels"] for one in made), made[0]["spec"]["template"]["metadata"]["labels"]):
@@ -133,7 +79,7 @@ def test_objects_and_templates_carry_the_runs_marks(
 
 
 def test_a_ray_service_is_awaited_by_what_its_operator_says(
-    cluster: ClusterStandIn, experiment: Make, context: MakeContext
+    cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     pod = {"spec": {"containers": [{"name": "ray-head", "image": "example/ray:1"}]}}
     head = {"headGroupSpec": {"template": pod}}
@@ -156,7 +102,7 @@ def test_a_ray_service_is_awaited_by_what_its_operator_says(
         {"serviceStatus": "Running", "activeServiceStatus": {"applicationStatuses": {"llama": {"status": "RUNNING"}}}},
     ]
     given, notes = context(probe=answers)
-    made = experiment(ray, ingress, protocol="eks", inference_spec={"inference_url_format": "/serve/infer?sentence="})
+    made = on_cluster(ray, ingress, protocol="eks", inference_spec={"inference_url_format": "/serve/infer?sentence="})
     endpoint = EKS.deploy(made, given)
     assert endpoint.urls == ("http://abc.elb.us-east-1.amazonaws.com/serve/infer?sentence=",)
     assert any("llama is DEPLOYING" in line for line in notes.said)
@@ -165,22 +111,22 @@ def test_a_ray_service_is_awaited_by_what_its_operator_says(
 
 
 def test_the_volumes_that_a_stateful_set_claimed_go_with_it(
-    cluster: ClusterStandIn, experiment: Make, context: MakeContext
+    cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     claims = [{"metadata": {"name": "models"}, "spec": {}}]
     stateful = {**DEPLOYMENT, "kind": "StatefulSet", "spec": {**DEPLOYMENT["spec"], "volumeClaimTemplates": claims}}
     cluster.standing("v1", "PersistentVolumeClaim", "theirs", "llm")
-    endpoint = EKS.deploy(experiment(stateful, SERVICE), context(probe=answers)[0])
+    endpoint = EKS.deploy(on_cluster(stateful, SERVICE), context(probe=answers)[0])
     assert "PersistentVolumeClaim models-server-1" in cluster.names()
     EKS.delete(endpoint)
     assert cluster.names() == ["PersistentVolumeClaim theirs"]
 
 
 def test_a_hugging_face_token_goes_into_the_cluster_and_into_no_record(
-    cluster: ClusterStandIn, experiment: Make, context: MakeContext
+    cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hub"}, "stringData": {"t": "$HF_TOKEN"}}
-    made = experiment(secret, DEPLOYMENT, SERVICE, eks={"eks_model_namespace": "llm"})
+    made = on_cluster(secret, DEPLOYMENT, SERVICE, eks={"eks_model_namespace": "llm"})
     given, notes = context(probe=answers)
     with pytest.raises(DeployError, match=r"holds \$\{HF_TOKEN\}: set HF_TOKEN"):
         EKS.deploy(made, given)
@@ -194,154 +140,16 @@ def test_a_hugging_face_token_goes_into_the_cluster_and_into_no_record(
     assert HF_TOKEN not in str(failed.value)
 
 
-# -- failing, at each step ---------------------------------------------------------------------------------------------
-
-CRASHED = {"exitCode": 137, "reason": "OOMKilled"}
-FAILURES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "image missing": (
-        {"pods": [waiting("ImagePullBackOff", "manifest unknown")]},
-        {},
-        r"pod server-0: image example/server:1 cannot be pulled \(ImagePullBackOff\): manifest unknown",
-    ),
-    "crashes": (
-        {"pods": [running(), waiting("CrashLoopBackOff", restarts=2, terminated=CRASHED)], "logs": ["a", "CUDA gone"]},
-        {},
-        r"pod server-0: container server has crashed 2 times, last with exit code 137 \(OOMKilled\); its log ends: a",
-    ),
-    "cannot start": (
-        {"pods": [waiting("CreateContainerConfigError", 'secret "hub" not found')]},
-        {},
-        r'container server cannot be started \(CreateContainerConfigError\): secret "hub" not found',
-    ),
-    "no node": (
-        {"pods": [homeless("0/3 nodes are available: 3 Insufficient nvidia.com/gpu.")]},
-        {"scheduling_timeout": 0.001},
-        r"pod server-0 cannot be scheduled: 0/3 nodes .*gpu.*eks\.scheduling_timeout",
-    ),
-    "quota": (
-        {"status": {"Deployment": {"conditions": [
-            {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: gpus"}
-        ]}}},
-        {},
-        r"Deployment llm/server: its pods are refused: exceeded quota: gpus",
-    ),
-    "never ready": (
-        {"pods": [{"phase": "Running"}], "status": {"Deployment": {}}, "logs": ["loading shard 3 of 90"]},
-        {"startup_timeout": 0.05},
-        r"not ready within eks\.startup_timeout: Deployment llm/server: 0 of 2 ready; .*loading shard 3 of 90",
-    ),
-    "no address": (
-        {"address": None},
-        {"startup_timeout": 0.2},
-        r"Service llm/server has not got an address within eks\.startup_timeout: SyncFailed: no subnets.*port_forward",
-    ),
-    "forbidden": (
-        {"refusals": {"POST services": [(403, 'services is forbidden: User "me" cannot create resource')]}},
-        {},
-        r"making Service llm/server: not allowed: services is forbidden: User \"me\" cannot",
-    ),
-    "taken in between": (
-        {"refusals": {"POST services": [(409, 'services "server" already exists')]}},
-        {},
-        r"making Service llm/server: services \"server\" already exists",
-    ),
-    "invalid": (
-        {"refusals": {"POST deployments": [(422, "Deployment.apps is invalid: spec.replicas: -1")]}},
-        {},
-        r"making Deployment llm/server: Deployment.apps is invalid: spec.replicas",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", FAILURES)
-def test_what_fails_is_said_and_nothing_is_left(
-    cluster: ClusterStandIn, experiment: Make, context: MakeContext, name: str
-) -> None:
-    facts, settings, message = FAILURES[name]
-    for key, value in facts.items():
-        setattr(cluster, key, value)
-    about = {"name": "server"}
-    told = {"type": "Warning", "reason": "SyncFailed", "message": "no subnets", "involvedObject": about}
-    cluster.standing("v1", "Event", "e1", "llm", **told)
-    given, notes = context(probe=answers)
-    with pytest.raises(DeployError, match=message) as failed:
-        EKS.deploy(experiment(eks=settings), given)
-    assert "\n" not in str(failed.value)
-    assert cluster.names() == []
-    last = notes.recorded[-1]
-    assert (last.status, last.error, last.deleted_at is not None) == ("failed", str(failed.value), True)
-
-
-def test_an_endpoint_that_answers_no_request_is_deleted_with_the_end_of_its_log(
-    cluster: ClusterStandIn, experiment: Make, context: MakeContext
-) -> None:
-    cluster.logs = ["KV cache full"]
-    given, notes = context(probe=refuses)
-    with pytest.raises(DeployError, match=r"no request is answered: .*CUDA.*log of server-0 ends: KV cache full"):
-        EKS.deploy(experiment(eks={"startup_timeout": 0.5}), given)
-    assert cluster.names() == []
-    assert sum("not answering yet" in line for line in notes.said) == 1
-
-
-@pytest.mark.parametrize(
-    ("before", "objects", "message"),
-    [
-        (
-            ("apps/v1", "Deployment", "server", "llm"),
-            (),
-            r"Deployment llm/server is there already, and not of this run",
-        ),
-        ((), (in_place(DEPLOYMENT, "nowhere"), SERVICE), r"there is no namespace nowhere"),
-        (
-            (),
-            ({**DEPLOYMENT, "apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService"}, SERVICE),
-            r"does not know InferenceService \(serving\.kserve\.io/v1beta1\): install what serves it",
-        ),
-    ],
-)
-def test_what_can_be_known_beforehand_is_said_before_anything_is_made(
-    cluster: ClusterStandIn,
-    experiment: Make,
-    context: MakeContext,
-    before: tuple[str, ...],
-    objects: tuple[dict[str, Any], ...],
-    message: str,
-) -> None:
-    if before:
-        cluster.standing(*before)
-    given, notes = context(probe=answers)
-    with pytest.raises(DeployError, match=message):
-        EKS.deploy(experiment(*objects), given)
-    assert (cluster.asked("POST"), cluster.asked("DELETE"), notes.recorded) == ([], [], [])
-
-
-def test_a_cluster_that_does_not_know_us_or_is_not_there(
-    cluster: ClusterStandIn, experiment: Make, context: MakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cluster.token = "another"
-    with pytest.raises(DeployError, match=r"does not know who we are \(Unauthorized\).*access entry") as failed:
-        EKS.deploy(experiment(), context(probe=answers)[0])
-    assert "distinctive-cluster-token" not in str(failed.value)
-    monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path / "elsewhere", "http://127.0.0.1:1")))
-    with pytest.raises(DeployError, match="does not answer"):
-        EKS.deploy(experiment(), context(probe=answers)[0])
-
-
-def test_a_busy_server_is_asked_again(cluster: ClusterStandIn, experiment: Make, context: MakeContext) -> None:
-    cluster.refusals["GET pods"] = [(503, "etcd is electing"), (429, "too many"), None]
-    assert EKS.alive(EKS.deploy(experiment(), context(probe=answers)[0]))
-
-
 # -- what was there before stays ---------------------------------------------------------------------------------------
 
 
 def test_a_namespace_that_was_there_is_used_and_stays(
-    cluster: ClusterStandIn, experiment: Make, context: MakeContext
+    cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     theirs = cluster.standing("v1", "Namespace", "ours")
     cluster.standing("v1", "Secret", "theirs", "ours")
     endpoint = EKS.deploy(
-        experiment(NAMESPACE, in_place(DEPLOYMENT, "ours"), in_place(SERVICE, "ours")), context(probe=answers)[0]
+        on_cluster(NAMESPACE, in_place(DEPLOYMENT, "ours"), in_place(SERVICE, "ours")), context(probe=answers)[0]
     )
     assert all(one.get("object", {}).get("kind") != "Namespace" for one in endpoint.resources)
     EKS.delete(endpoint)
@@ -350,18 +158,18 @@ def test_a_namespace_that_was_there_is_used_and_stays(
 
 
 def test_a_namespace_that_goes_with_another_experiment_is_not_shared(
-    cluster: ClusterStandIn, experiment: Make, context: MakeContext
+    cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
-    first = experiment(NAMESPACE, in_place(DEPLOYMENT, "ours"), in_place(SERVICE, "ours"))
+    first = on_cluster(NAMESPACE, in_place(DEPLOYMENT, "ours"), in_place(SERVICE, "ours"))
     EKS.deploy(first, context(probe=answers)[0])
     with pytest.raises(DeployError, match=r"Namespace ours was made by another experiment"):
         EKS.deploy(first, context(probe=answers)[0])
 
 
 def test_an_object_that_took_the_place_of_the_runs_is_left_alone(
-    cluster: ClusterStandIn, experiment: Make, context: MakeContext
+    cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
-    endpoint = EKS.deploy(experiment(), context(probe=answers)[0])
+    endpoint = EKS.deploy(on_cluster(), context(probe=answers)[0])
     del cluster.objects["v1", "Service", "llm", "server"]
     cluster.standing("v1", "Service", "server", "llm")
     assert "was deleted by somebody" in EKS.why_dead(endpoint)
@@ -370,9 +178,9 @@ def test_an_object_that_took_the_place_of_the_runs_is_left_alone(
 
 
 def test_what_holds_an_object_back_is_named(
-    cluster: ClusterStandIn, experiment: Make, context: MakeContext, monkeypatch: pytest.MonkeyPatch
+    cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    endpoint = EKS.deploy(experiment(), context(probe=answers)[0])
+    endpoint = EKS.deploy(on_cluster(), context(probe=answers)[0])
     cluster.finalizers = {"Service": ["service.kubernetes.io/load-balancer-cleanup"]}
     monkeypatch.setattr(eks_objects, "DELETING_PATIENCE_S", 0.05)
     with pytest.raises(DeployError, match=r"Service llm/server is still there after 0\.05 s .*load-balancer-cleanup"):
@@ -384,14 +192,14 @@ def test_what_holds_an_object_back_is_named(
 
 
 def test_what_cannot_be_deleted_is_said_with_the_failure(
-    cluster: ClusterStandIn, experiment: Make, context: MakeContext
+    cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     cluster.refusals["DELETE services"] = [(403, "services is forbidden"), None]
     given, notes = context(probe=refuses)
     with pytest.raises(
         DeployError, match=r"CUDA.*what was made of it still stands: deleting Service llm/server: not a"
     ):
-        EKS.deploy(experiment(eks={"startup_timeout": 0.5}), given)
+        EKS.deploy(on_cluster(eks={"startup_timeout": 0.5}), given)
     assert notes.recorded[-1].deleted_at is None  # so that the cleanup tries again
     EKS.delete(notes.recorded[-1])
     assert cluster.names() == []
@@ -401,7 +209,7 @@ def test_what_cannot_be_deleted_is_said_with_the_failure(
 
 
 def test_an_interrupted_deployment_stands_as_recorded_for_the_cleanup(
-    cluster: ClusterStandIn, experiment: Make, context: MakeContext
+    cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     cluster.pods = [homeless("no nodes yet")]
 
@@ -410,7 +218,7 @@ def test_an_interrupted_deployment_stands_as_recorded_for_the_cleanup(
 
     given, notes = context(probe=answers)
     with pytest.raises(KeyboardInterrupt):
-        EKS.deploy(experiment(), replace(given, pause=interrupted))
+        EKS.deploy(on_cluster(), replace(given, pause=interrupted))
     assert cluster.names() != []
     EKS.delete(Endpoint.from_dict(json.loads(json.dumps(notes.recorded[-1].to_dict()))))
     assert cluster.names() == []
@@ -429,10 +237,10 @@ platform("eks").deploy(Experiment(**json.loads(sys.argv[1])), context)
 
 
 def test_what_a_killed_deployment_made_is_deleted_by_another_process(
-    cluster: ClusterStandIn, experiment: Make, tmp_path: Path
+    cluster: ClusterStandIn, on_cluster: MakeExperiment, tmp_path: Path
 ) -> None:
     cluster.pods = [homeless("no nodes yet")]
-    given = json.dumps(experiment().model_dump(exclude_unset=True, by_alias=True))
+    given = json.dumps(on_cluster().model_dump(exclude_unset=True, by_alias=True))
     record = tmp_path / "endpoint.json"
     root = str(Path(__file__).resolve().parents[2])
     process = subprocess.Popen(
@@ -452,7 +260,7 @@ def test_what_a_killed_deployment_made_is_deleted_by_another_process(
 
 
 def test_a_port_forward_leads_to_a_pod_outlives_its_maker_and_is_ended(
-    cluster: ClusterStandIn, experiment: Make, context: MakeContext
+    cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     from fmbench_lib.emulator import Behaviour, Constant, launch
     from tests.deploy.conftest import ask
@@ -462,7 +270,7 @@ def test_a_port_forward_leads_to_a_pod_outlives_its_maker_and_is_ended(
         cluster.backend = (host, int(port))
         cluster.pods = [running()]
         given, notes = context(probe=ask)
-        endpoint = EKS.deploy(experiment(eks={"expose": "port_forward"}), given)
+        endpoint = EKS.deploy(on_cluster(eks={"expose": "port_forward"}), given)
         assert endpoint.urls[0].startswith("http://127.0.0.1:")
         assert "GET /api/v1/namespaces/llm/pods/server-0/portforward" in cluster.calls
         recorded = next(one for one in notes.recorded if one.resources[-1]["kind"] == "port_forward")
@@ -478,17 +286,19 @@ def test_a_port_forward_leads_to_a_pod_outlives_its_maker_and_is_ended(
 # -- plans -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_plan_says_what_would_be_made_where_and_how_it_is_reached(cluster: ClusterStandIn, experiment: Make) -> None:
-    assert EKS.plan(experiment()) == (
+def test_a_plan_says_what_would_be_made_where_and_how_it_is_reached(
+    cluster: ClusterStandIn, on_cluster: MakeExperiment
+) -> None:
+    assert EKS.plan(on_cluster()) == (
         "deploys m.yml to the cluster of context stand-in: Deployment llm/server (2 × example/server:1), "
         "Service llm/server; reached by load balancer of Service llm/server, port 8080, path /v1/chat/completions"
     )
     assert cluster.calls == []
 
 
-def test_what_runs_already_is_taken_as_it_is(experiment: Make, context: MakeContext) -> None:
-    existing = experiment(deploy=False, ep_name="http://10.0.0.1/v1/chat/completions", eks=None)
+def test_what_runs_already_is_taken_as_it_is(on_cluster: MakeExperiment, context: MakeContext) -> None:
+    existing = on_cluster(deploy=False, ep_name="http://10.0.0.1/v1/chat/completions", eks=None)
     assert EKS.plan(existing) == "an endpoint that exists: http://10.0.0.1/v1/chat/completions"
     assert not EKS.deploy(existing, context(probe=answers)[0]).owned
     with pytest.raises(DeployError, match="needs deploy: yes and a manifest, or ep_name"):
-        EKS.plan(experiment(deploy=False))
+        EKS.plan(on_cluster(deploy=False))

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
+from tests.deploy.cluster_objects import DEPLOYMENT, SERVICE
 from tests.deploy.cluster_stand_in import ClusterStandIn, cluster_stand_in, kubeconfig, running, waiting
-from tests.deploy.test_eks import DEPLOYMENT, SERVICE
 from tests.e2e.conftest import Finished
 
 HF_TOKEN = "hf_DistinctiveFakeTokenOfTheTests"
