@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -208,7 +209,7 @@ def _reached(making: _Making, cluster: Cluster, turns: Iterator[bool]) -> str:
         )
         context.say(f"{host_of(listener.url)} leads to {named(route.target)} through the API server, which costs time")
         return listener.url
-    for more in turns:
+    for more in chain([True], turns):
         url = address_of(cluster.get(route.target), route)
         if url is not None:
             context.say(f"{named(route.target)} answers at {host_of(url)}")
@@ -225,7 +226,7 @@ def _reached(making: _Making, cluster: Cluster, turns: Iterator[bool]) -> str:
 def _ask(url: str, making: _Making, cluster: Cluster, made: list[dict[str, Any]], turns: Iterator[bool]) -> None:
     """A real request, again and again until it is answered: a new address takes a while to be known everywhere."""
     said = ""
-    for more in turns:
+    for more in chain([True], turns):  # once at least, however late it is
         try:
             return making.context.probe(url, making.endpoint.model)
         except EndpointError as error:
