@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from fmbench_lib.config import load_config
 from fmbench_lib.deploy import platform
 from fmbench_lib.deploy.neuron import commands, compilation_of, is_compiled
 from fmbench_lib.errors import DeployError
 from tests.deploy.neuron.conftest import WEIGHTS, compiled_experiment
+from tests.deploy.on_aws import ROLE
 
 SAGEMAKER = platform("sagemaker")
 
@@ -61,6 +63,38 @@ def test_where_a_compiled_model_is_placed(changes: dict[str, Any], weights: str)
 def test_what_is_lacking_is_said(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(DeployError, match=message):
         compilation_of(compiled_experiment(**changes))
+
+
+def test_a_config_of_the_older_form_means_platform_compilation_and_instances(tmp_path: Path) -> None:
+    (tmp_path / "config.yml").write_text("""
+general: {name: older}
+aws: {region: {region}, sagemaker_execution_role: {role_arn}, bucket: {write_bucket}}
+datasets:
+  filters: [{language: en, min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: all.jsonl}]
+inference_parameters: {djl: {max_new_tokens: 100}}
+experiments:
+- name: x
+  model_id: org/Model
+  prefix: lmi
+  instance_type: ml.inf2.48xlarge
+  instance_count:
+  image_uri: 763104351884.dkr.ecr.{region}.amazonaws.com/djl-inference:0.29.0-neuronx-sdk2.19.1
+  deploy: yes
+  deployment_script: neuron_deploy.py
+  inference_script: sagemaker_predictor.py
+  ec2: {batch_size: "4", num_neuron_cores: "24", neuron_version: "2.19.1", instance_count: "2"}
+  inference_spec: {parameter_set: djl}
+  serving.properties: |
+    option.model_id=s3://{write_bucket}/lmi/Model/Model-split/
+    option.tensor_parallel_degree=24
+  payload_files: [all.jsonl]
+  concurrency_levels: [1]
+""")
+    standard = {"region": "us-east-1", "role_arn": ROLE, "write_bucket": "runs"}
+    (one,) = load_config(tmp_path / "config.yml", standard=standard).config.experiments
+    assert (one.platform, one.instance_count) == ("sagemaker", 2)
+    assert compilation_of(one).weights == "s3://runs/lmi/Model/Model-split"
+    assert SAGEMAKER.plan(one).startswith("deploys org/Model on 2 × ml.inf2.48xlarge in us-east-1 (DJL, serving.prop")
 
 
 def test_which_experiments_are_compiled() -> None:
