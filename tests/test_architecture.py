@@ -12,7 +12,7 @@ import pytest
 import fmbench_lib
 
 PACKAGE = Path(fmbench_lib.__file__).parent
-LEAVES = {"errors", "config", "workspace", "weights", "aws", "images", "claims", "scripts"}
+LEAVES = {"errors", "config", "workspace", "weights", "aws", "images", "claims", "scripts", "storage", "kept"}
 MAY_IMPORT = {
     "errors": set(),
     "config": {"errors", "weights"},
@@ -21,21 +21,25 @@ MAY_IMPORT = {
     "aws": {"errors"},
     "claims": set(),
     "images": set(),
-    "scripts": {"errors", "config"},
+    "scripts": {"errors", "config", "storage"},
+    "storage": {"errors", "config", "workspace", "weights", "aws"},
+    "kept": {"errors", "config", "workspace", "storage"},
     "predictors": LEAVES,
     "metrics": {"errors"},
     "data": LEAVES,
     "pricing": LEAVES | {"metrics"},
     "deploy": LEAVES | {"predictors"},
     "load": LEAVES | {"predictors", "metrics"},
+    "monitors": LEAVES,
     "report": LEAVES | {"metrics"},
     "emulator": LEAVES,
     "run": LEAVES,
     "live": LEAVES | {"load"},
     "steps": LEAVES
-    | {"run", "live", "data", "deploy", "predictors", "load", "metrics", "pricing", "report", "emulator"},
+    | {"run", "live", "data", "deploy", "predictors", "load", "metrics", "monitors", "pricing", "report", "emulator"},
     "pipeline": LEAVES | {"run"},
-    "cli": LEAVES | {"run", "live", "pipeline", "steps", "emulator"},
+    "display": LEAVES | {"run", "live"},
+    "cli": LEAVES | {"run", "display", "pipeline", "steps", "emulator"},
     "cli_reference": {"cli"},
     "__main__": {"cli"},
 }

@@ -31,7 +31,7 @@ def check(config: Config, findings: Findings) -> Config:
     load = config.load
     check_loads(config, findings)
     check_find(load.find, load.subject_to, load.find_start, load.find_most, findings)
-    _check_store(config, findings)
+    _check_monitors(config, findings)
     return config.model_copy(update={"experiments": experiments})
 
 
@@ -156,11 +156,14 @@ def matches(dataset_of_interest: str, payload_file: str) -> bool:
         return False
 
 
-def _check_store(config: Config, findings: Findings) -> None:
-    if config.aws.s3_and_or_local_file_system in ("s3", "both"):
-        findings.notice(
-            "aws.s3_and_or_local_file_system", "this version keeps a run in the results directory only, not in a bucket"
-        )
+def _check_monitors(config: Config, findings: Findings) -> None:
+    pages = config.monitors.prometheus
+    names = [experiment.name for experiment in config.experiments]
+    for name in pages if isinstance(pages, dict) else ():
+        if name not in names:
+            close = nearest(name, names)
+            remedy = f"did you mean {close}?" if close else f"there are {', '.join(names)}"
+            findings.problem(joined("monitors.prometheus", name), f"is no experiment; {remedy}")
 
 
 def _check_iterations(config: Config, findings: Findings) -> None:

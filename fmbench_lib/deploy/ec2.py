@@ -27,6 +27,7 @@ from fmbench_lib.deploy.serving import (
     Serving,
     check_parts,
     claimed_serving,
+    metrics_url_of,
     planned_serving,
     secret_values,
     url_of,
@@ -255,9 +256,10 @@ def _resource(
     container: Container, serving: Serving, address: str, labels: Mapping[str, str], logs: Path
 ) -> dict[str, Any]:
     """What is recorded of a container: enough to find it, to ask it and to remove it."""
+    balances = container is serving.balancer
     return {
         "kind": "container",
-        "role": "balancer" if container is serving.balancer else "copy",
+        "role": "balancer" if balances else "copy",
         "name": container.name,
         "engine": address,
         "mark": labels[engine.MARK_LABEL],
@@ -265,6 +267,7 @@ def _resource(
         "port": container.host_port,
         "url": url_of(container),
         "health_path": container.health_path,
+        "metrics_url": None if balances else metrics_url_of(container),  # each copy's own, also behind a balancer
         "devices": [f"{container.devices.kind} {index}" for index in container.devices.indices],
         "log_file": str((logs / f"{quote(container.name, safe=' ')}.log").resolve()),
     }

@@ -45,6 +45,11 @@ def url_of(container: Container) -> str:
     return f"http://{HOST}:{container.host_port}{container.path}"
 
 
+def metrics_url_of(container: Container) -> str:
+    """Where a server has its metrics page for Prometheus, if it has one."""
+    return f"http://{HOST}:{container.host_port}/metrics"
+
+
 def planned_serving(experiment: Experiment, host: Host, folder: Path, folders: Sequence[Path]) -> Serving:
     """The containers of an experiment as they would be on a host; nothing is asked of any machine."""
     copies = containers_of(experiment, host, run_id="plan", ports=None, folder=folder, folders=folders)

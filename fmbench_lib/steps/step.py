@@ -23,13 +23,16 @@ def step(name: str) -> Callable[[Step], Step]:
             with run.workspace.locked("step"):
                 started = time.time()
                 run.begin_step(name)
+                run.workspace.keep()
                 try:
                     table = function(run)
                 except BaseException as error:
                     status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
                     run.end_step(name, status, started, time.time(), error=f"{type(error).__name__}: {error}")
                     raise
+                run.workspace.keep()  # before it counts as done: its notebook is still being written
                 run.end_step(name, "done", started, time.time())
+                run.workspace.keep(run.workspace.events_file, run.workspace.run_file)
                 return table
 
         return wrapped

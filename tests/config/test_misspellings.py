@@ -20,7 +20,7 @@ from fmbench_lib.config.section import Section
 DATA = sorted((Path(__file__).parent / "data").glob("*.yml"))
 ARGUMENTS = {"results_dir": "r", "model_id": "m", "tp_degree": "2", "cli_params": "--x"}
 OURS = {
-    "Config": {"load", "slo"},
+    "Config": {"load", "slo", "monitors"},
     "Aws": {"price_lookup"},
     "General": {"seed"},
     "Experiment": {
@@ -38,7 +38,15 @@ OURS = {
     "Ec2": {"accelerators", "balancer", "balancer_image", "devices", "model_cache"},
     "Eks": {"context", "manifest_values", "expose", "service", "port", "startup_timeout", "scheduling_timeout"},
 }
-OURS_ALONE = {"LoadSection", "Slo", "LocalSection", "RestSection", "SageMakerSection", "BedrockSection"}
+OURS_ALONE = {
+    "LoadSection",
+    "Slo",
+    "MonitorsSection",
+    "LocalSection",
+    "RestSection",
+    "SageMakerSection",
+    "BedrockSection",
+}
 Keys = set[tuple[str, str]]
 
 
