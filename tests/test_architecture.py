@@ -101,6 +101,7 @@ def test_importing_everything_prints_nothing_and_loads_nothing_heavy() -> None:
         "matplotlib",
         "ray",
         "papermill",
+        "kubernetes",
     ]
     code = (
         f"import sys\nfor name in {names}: __import__(name)\nprint([name for name in {heavy} if name in sys.modules])"

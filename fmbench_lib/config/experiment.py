@@ -55,6 +55,11 @@ ContainerType = Annotated[
     str, PlainValidator(one_of(*CONTAINER_TYPES)), Kind(", ".join(f"`{name}`" for name in CONTAINER_TYPES))
 ]
 
+Expose = Annotated[
+    Literal["auto", "ingress", "load_balancer", "port_forward"],
+    PlainValidator(one_of("auto", "ingress", "load_balancer", "port_forward")),
+    Kind("`auto`, `ingress`, `load_balancer` or `port_forward`"),
+]
 Accelerators = Annotated[
     Literal["nvidia", "neuron", "none"],
     PlainValidator(one_of("nvidia", "neuron", "none")),
@@ -105,7 +110,9 @@ class InferenceSpec(Section):
     )
     auth: Any = described("Authorisation of a REST endpoint.", None)
     model_id: Text | None = described("Model name that a custom REST endpoint wants.", None)
-    inference_url_format: Text | None = described("Form of an EKS endpoint's address.", None)
+    inference_url_format: Text | None = described(
+        "Path, and query, of an EKS endpoint's address.", None, shown_default="`eks.inference_url_format`"
+    )
     split_input_and_parameters: Flag = described(
         "Whether a SageMaker request keeps inputs and parameters apart.", False
     )
@@ -163,12 +170,49 @@ class Ec2(Section):
 
 
 class Eks(Section):
-    """Settings of an EKS deployment."""
+    """Settings of an EKS deployment, or one on any other Kubernetes cluster."""
 
-    eks_cluster_name: Text | None = described("Name of the cluster.", None)
-    eks_model_namespace: Text | None = described("Namespace of the model.", None)
-    manifest_dir: Text | None = described("Folder of the manifest.", None)
-    manifest_file: Text | None = described("Manifest to apply.", None)
+    examples: ClassVar[dict[str, str]] = {"expose": "port_forward"}
+
+    eks_cluster_name: Text | None = described(
+        "Name of the EKS cluster.",
+        None,
+        shown_default="the cluster of `KUBECONFIG` or `~/.kube/config`, or the one that fmbench runs in",
+    )
+    eks_model_namespace: Text | None = described(
+        "Namespace of objects that name none themselves; it must exist, or be in the manifest.",
+        None,
+        shown_default="`default`",
+    )
+    context: Text | None = described("Context of the kubeconfig.", None, shown_default="its current one")
+    manifest_dir: Text | None = described("Folder of the manifest.", None, shown_default="the config's")
+    manifest_file: Text | None = described("Manifest to apply: YAML, with one document or several.", None)
+    manifest_values: FreeKeys = described(
+        "What takes the place of `${name}` in the manifest, beside `${HF_TOKEN}`, `${HUGGING_FACE_HUB_TOKEN}`, "
+        "`${AWS_REGION}` and `${FMBENCH_RUN}`.",
+        {},
+    )
+    expose: Expose = described(
+        "How the endpoint is reached: `ingress`, `load_balancer` (a service's) or `port_forward` (through the API "
+        "server, which costs latency). `auto` takes the first of these that the manifest has.",
+        "auto",
+    )
+    service: Text | None = described(
+        "Service to be reached.", None, shown_default="the manifest's, `<name>-serve-svc` of a RayService"
+    )
+    port: Port | None = described("Port of the service.", None, shown_default="its first; 8000 of a RayService")
+    inference_url_format: Text | None = described(
+        "Path, and query, of the endpoint's address, such as `/serve/infer?sentence=`.",
+        None,
+        shown_default="`inference_spec.inference_url_format`, then `/v1/chat/completions` for protocol `openai`, else "
+        "`/`",
+    )
+    startup_timeout: LooseSeconds = described(
+        "How long everything may take from applying the manifest until a request is answered.", 1800.0
+    )
+    scheduling_timeout: LooseSeconds = described(
+        "How long a pod may wait for a node that can take it; a cluster that adds nodes needs minutes.", 900.0
+    )
 
 
 class S3DataSource(Section):

@@ -80,6 +80,9 @@ def _experiment(entry: Raw, raw: Raw, aws: Raw, path: str, findings: Findings) -
     bought = resolved.get("bedrock")
     if platform == "bedrock" and isinstance(bought, dict) and bought.get("model_units") is not None:
         resolved.setdefault("instance_count", bought["model_units"])
+    ec2 = resolved.get("ec2")
+    if platform == "sagemaker" and isinstance(ec2, dict) and resolved.get("instance_count") is None:
+        resolved["instance_count"] = ec2.get("instance_count")  # where a Neuron deployment says it
     if "payload_files" not in resolved:
         resolved["payload_files"] = _all_payload_files(raw)
     resolved.setdefault("name", str(resolved.get("model_name") or model or platform).rstrip("/").rsplit("/", 1)[-1])

@@ -120,6 +120,7 @@ _PLATFORMS = {
     "endpoint": "fmbench_lib.deploy.endpoint",
     "sagemaker": "fmbench_lib.deploy.sagemaker",
     "bedrock": "fmbench_lib.deploy.bedrock",
+    "eks": "fmbench_lib.deploy.eks",
     "ec2": "fmbench_lib.deploy.ec2",
     "user_script": "fmbench_lib.deploy.user_script",
 }

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import docker_engine as engine
 from fmbench_lib.deploy import endpoint as existing
+from fmbench_lib.deploy import neuron, neuron_compile
 from fmbench_lib.deploy.accelerators import find_host, planned_host
 from fmbench_lib.deploy.base import DeployContext, Endpoint
 from fmbench_lib.deploy.compose import compose_file
@@ -21,6 +22,7 @@ from fmbench_lib.deploy.container import Container
 from fmbench_lib.deploy.ec2_readiness import keep_logs, wait_until_ready, why_down
 from fmbench_lib.deploy.image_pull import Image, ensure_image
 from fmbench_lib.deploy.ports import wanted_port
+from fmbench_lib.deploy.sagemaker_recipe import region_of
 from fmbench_lib.deploy.serving import (
     Serving,
     check_parts,
@@ -47,7 +49,8 @@ class Ec2Platform:
             if not experiment.ep_name:
                 raise DeployError("platform ec2 needs deploy: yes, or ep_name, the address of a server that runs")
             return existing.PLATFORM.plan(experiment)
-        return "\n".join(describe(container) for container in _planned(experiment).containers)
+        lines = [describe(container) for container in _planned(experiment).containers]
+        return "\n".join(lines + [neuron_compile.planned(experiment)] * neuron.is_compiled(experiment))
 
     def needs(self, experiment: Experiment) -> frozenset[str]:
         """What of this machine the experiment needs for itself: the ports that its config names, its accelerators."""
@@ -68,7 +71,7 @@ class Ec2Platform:
         """
         if not experiment.deploy:
             return existing.PLATFORM.deploy(experiment, context)
-        making = _begun(experiment, context)
+        making = _begun(_with_compiled(experiment, context), context)
         try:
             making.make(_patience(experiment))
         except DeployError as error:
@@ -106,9 +109,24 @@ class Ec2Platform:
 PLATFORM = Ec2Platform()
 
 
+def _with_compiled(experiment: Experiment, context: DeployContext) -> Experiment:
+    """The experiment with its model compiled for Neuron, where it asks for that; what is under way is written down."""
+    if not neuron.is_compiled(experiment):
+        return experiment
+    begun = Endpoint(experiment.name, "ec2", owned=True, created_at=time.time(), model=experiment.model_id)
+    return neuron_compile.with_compiled(
+        experiment,
+        region_of(experiment),
+        context,
+        lambda made: context.record(replace(begun, resources=tuple(made))),
+    )
+
+
 def _removal_failure(one: Mapping[str, Any]) -> str:
-    """Remove one container; why it could not be, empty where it is gone."""
+    """Remove one container, or what compiling its model left; why it could not be, empty where it is gone."""
     try:
+        if neuron_compile.removed(one):
+            return ""
         if engine.kill(one["engine"], one["name"], one["mark"]):
             keep_logs([one])
         engine.remove(one["engine"], one["name"], one["mark"])

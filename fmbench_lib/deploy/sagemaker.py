@@ -9,6 +9,7 @@ from typing import Any
 from fmbench_lib import aws
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import endpoint as existing
+from fmbench_lib.deploy import neuron, neuron_compile
 from fmbench_lib.deploy import sagemaker_jumpstart as jumpstart
 from fmbench_lib.deploy import sagemaker_logs as logs
 from fmbench_lib.deploy import sagemaker_resources as resources
@@ -34,9 +35,12 @@ class SageMakerPlatform:
             jumpstart.check_available(experiment.model_id)
         if needs_bucket(experiment, recipe):
             bucket_of(experiment)
+        compiling = ""
+        if recipe.kind != "jumpstart" and neuron.is_compiled(experiment):
+            compiling = f"; {neuron_compile.planned(experiment)}"
         return (
             f"deploys {experiment.model_id or experiment.name} on {recipe.instance_count} × {recipe.instance_type} "
-            f"in {recipe.region} ({_WORDS[recipe.kind]})"
+            f"in {recipe.region} ({_WORDS[recipe.kind]}){compiling}"
         )
 
     def deploy(self, experiment: Experiment, context: DeployContext) -> Endpoint:

@@ -11,7 +11,9 @@ from fmbench_lib.deploy import sagemaker_files as files
 from fmbench_lib.deploy import sagemaker_jumpstart as jumpstart
 from fmbench_lib.deploy.base import DeployContext, Endpoint
 from fmbench_lib.deploy.hf_token import with_token
-from fmbench_lib.deploy.sagemaker_recipe import Recipe, bucket_of, given, model_line, properties_text
+from fmbench_lib.deploy.neuron import is_compiled
+from fmbench_lib.deploy.neuron_compile import ensure_compiled
+from fmbench_lib.deploy.sagemaker_recipe import Recipe, bucket_of, given, properties_text
 from fmbench_lib.errors import DeployError
 
 Container = dict[str, Any]
@@ -58,7 +60,6 @@ def container_of(experiment: Experiment, recipe: Recipe, making: Making) -> Cont
     weights = _weights(experiment, recipe, making)
     if recipe.kind == "djl":
         properties = properties_text(experiment, weights)
-        _check_compiled(experiment, properties, recipe)
         container["ModelDataUrl"] = _upload_properties(experiment, properties, recipe, making)
     elif recipe.kind == "artifacts":
         container["ModelDataSource"] = {"S3DataSource": _data_source(experiment)}
@@ -83,6 +84,11 @@ def _upload_properties(experiment: Experiment, properties: str, recipe: Recipe, 
 
 def _weights(experiment: Experiment, recipe: Recipe, making: Making) -> str | None:
     """Where in S3 the model stands that the config wants there; one that stands there already is used as it is."""
+    if is_compiled(experiment):
+        planned = making.endpoint.resources
+        return ensure_compiled(
+            experiment, recipe.region, making.context, lambda made: making.note(resources=(*made, *planned))
+        )
     if not experiment.download_from_hf_place_in_s3:
         return None
     if not experiment.model_id:
@@ -102,18 +108,6 @@ def _weights(experiment: Experiment, recipe: Recipe, making: Making) -> str | No
         making.note_files,
     )
     return address
-
-
-def _check_compiled(experiment: Experiment, properties: str, recipe: Recipe) -> None:
-    """A model for Neuron is compiled beforehand; without its files the endpoint would fail after an hour."""
-    address = model_line(properties)
-    if experiment.deployment_script != "neuron_deploy.py" or address is None or not address.startswith("s3://"):
-        return
-    if not files.exists(address, recipe.region):
-        raise DeployError(
-            f"there is no compiled model at {address} (option.model_id): compile it for "
-            f"{recipe.instance_type} and put it there; this version does not compile"
-        )
 
 
 def _data_source(experiment: Experiment) -> dict[str, Any]:

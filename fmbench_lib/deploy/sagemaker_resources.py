@@ -12,9 +12,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fmbench_lib.deploy import neuron_compile
 from fmbench_lib.deploy.aws_calls import client, is_gone, saying, secrets_in
 from fmbench_lib.deploy.aws_waiting import looks
-from fmbench_lib.deploy.sagemaker_files import remove_object
 from fmbench_lib.deploy.sagemaker_recipe import Recipe
 from fmbench_lib.errors import DeployError, ForbiddenError
 
@@ -93,8 +93,7 @@ def remove(resource: Resource, patience: float = DELETING_PATIENCE_S) -> None:
     An endpoint that is still being made cannot be deleted yet: that is waited for. Raises DeployError where it stands
     after `patience` seconds, or where AWS does not let it be deleted.
     """
-    if resource["kind"] == "s3_object":
-        remove_object(resource)
+    if neuron_compile.removed(resource):
         return
     kind, name, region = resource["kind"], resource["name"], resource["region"]
     state, known = "there", False

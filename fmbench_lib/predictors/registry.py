@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from typing import Any
@@ -59,6 +60,16 @@ def _rest(experiment: Experiment, url: str, model: str | None, stream: bool, *, 
     return RestPredictor(url, _template(experiment) or usual, model, stream=stream, **_sent(experiment))
 
 
+def _eks(experiment: Experiment, url: str, model: str | None, stream: bool) -> Predictor:
+    """The prompt goes where the address ends: behind `?sentence=` as its value, else as the last part of the path."""
+    base, sign, query = url.partition("?")
+    others, _, name = query.removesuffix("=").rpartition("&")
+    if not query.endswith("=") or "=" in name:
+        return _rest(experiment, url, model, stream, usual=LAST_IN_PATH)
+    usual = replace(SENTENCE, query={name: "{prompt}"})
+    return _rest(experiment, f"{base}{sign}{others}".removesuffix("?"), model, stream, usual=usual)
+
+
 def _on_aws(experiment: Experiment, url: str, model: str | None, stream: bool, *, make: on_aws.Make) -> Predictor:
     return make(experiment, url, model, stream, _sent(experiment))
 
@@ -95,7 +106,7 @@ PREDICTORS: dict[str, MakePredictor] = {
     "llama_cpp": _llama_cpp,
     "rest": partial(_rest, usual=SENTENCE),
     "custom_rest": partial(_rest, usual=COMPLETIONS),
-    "eks": partial(_rest, usual=LAST_IN_PATH),
+    "eks": _eks,
     "sagemaker": partial(_on_aws, make=on_aws.sagemaker),
     "bedrock": partial(_on_aws, make=on_aws.bedrock),
     "bedrock_invoke": partial(_on_aws, make=on_aws.bedrock_invoke),

@@ -109,7 +109,7 @@ def _deploy(run: Run, interrupted: threading.Event, experiment: Experiment) -> N
 
 
 def _bring_into_service(run: Run, experiment: Experiment, interrupted: threading.Event) -> None:
-    service, experiment = service_of(run.config, experiment)
+    service, experiment = service_of(run.config, experiment, run.loaded.folder)
     known = endpoints(run.workspace).get(experiment.name)
     if known is not None and known.status == "in_service" and platform(known.platform).alive(known):
         return

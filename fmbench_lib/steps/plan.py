@@ -118,7 +118,7 @@ def _prompts(run: Run) -> tuple[dict[str, int], dict[str, int]]:
 def _experiment_lines(
     run: Run, experiment: Experiment, levels: list[LevelSpec], longest: Mapping[str, int], price: Price | None
 ) -> list[str]:
-    what = _what(run.config, experiment)
+    what = _what(run, experiment)
     payload_files = {level.payload_file for level in levels}
     loads = ", ".join(dict.fromkeys(level.load for level in levels))
     searches = _search_lines(run.config, experiment, set(longest))
@@ -143,10 +143,10 @@ def _experiment_lines(
     ]
 
 
-def _what(config: Config, experiment: Experiment) -> str:
+def _what(run: Run, experiment: Experiment) -> str:
     """What is deployed or used, or what a run would miss."""
     try:
-        service, experiment = service_of(config, experiment)
+        service, experiment = service_of(run.config, experiment, run.loaded.folder)
         return service.plan(experiment).replace("\n", "\n  ")
     except DeployError as error:
         model = experiment.model_id or experiment.image_uri

@@ -78,7 +78,7 @@ def _prices(run: Run) -> list[tuple[str, str]]:
 def check_deployment(run: Run, experiment: Experiment) -> None:
     """Raise InputError for a platform that this version has not, and for what a deployment lacks."""
     try:
-        service, wanted = service_of(run.config, experiment)
+        service, wanted = service_of(run.config, experiment, run.loaded.folder)
         service.plan(wanted)
     except DeployError as error:
         raise InputError(f"experiment {experiment.name}: {error}") from error

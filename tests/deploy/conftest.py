@@ -11,12 +11,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.deploy import DeployContext, Endpoint, aws_waiting, platform
+from fmbench_lib.deploy import DeployContext, Endpoint, aws_waiting, eks_calls, platform
 from fmbench_lib.errors import EndpointError
 from fmbench_lib.weights import EMBEDDED_MODEL
 from tests.deploy.aws_stand_in import StandIn, stand_in
+from tests.deploy.cluster_objects import DEPLOYMENT, SERVICE
+from tests.deploy.cluster_stand_in import ClusterStandIn, cluster_stand_in, kubeconfig
 
 SECRET_KEY = "wJalrXUtnFEMI/K7MDENG/distinctiveSECRETKEY"
 
@@ -112,3 +115,27 @@ def aws(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stan
     with stand_in() as made:
         monkeypatch.setenv("AWS_ENDPOINT_URL", made.url)
         yield made
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClusterStandIn]:
+    """A cluster as KUBECONFIG names it; waiting between looks takes no time."""
+    monkeypatch.setattr(aws_waiting, "_FIRST_S", 0.001)
+    monkeypatch.setattr(aws_waiting, "_LONGEST_S", 0.002)
+    monkeypatch.setattr(eks_calls, "_AGAIN_S", (0.0, 0.0))
+    with cluster_stand_in() as made:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path / "kubeconfig", made.url)))
+        yield made
+
+
+@pytest.fixture
+def on_cluster(tmp_path: Path) -> MakeExperiment:
+    """Writes a manifest of these objects and makes the experiment that deploys it."""
+
+    def make(*objects: dict[str, Any], eks: dict[str, Any] | None = None, **changes: Any) -> Experiment:
+        (tmp_path / "m.yml").write_text(yaml.safe_dump_all(objects or (DEPLOYMENT, SERVICE)))
+        facts = {"name": "server on llm", "platform": "eks", "protocol": "openai", "deploy": True, "model_id": "m"}
+        settings = {"manifest_dir": str(tmp_path), "manifest_file": "m.yml", **(eks or {})}
+        return Experiment(**{**facts, "eks": settings, **changes})
+
+    return make
