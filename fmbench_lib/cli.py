@@ -286,9 +286,8 @@ def _loads(text: str) -> list[int]:
 
 
 def _standard(options: argparse.Namespace) -> dict[str, str]:
-    """The standard placeholders that are known; none is invented."""
+    """The standard placeholders that options give; others may be known from the surroundings, none is invented."""
     known = {
-        "region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
         "role_arn": options.role_arn,
         "write_bucket": options.write_bucket,
         "read_tmpdir": options.tmp_dir,

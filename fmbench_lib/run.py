@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform as host_platform
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,11 +21,13 @@ from fmbench_lib import __version__
 from fmbench_lib.config import Config, LoadedConfig, load_config, redacted
 from fmbench_lib.config.redaction import is_secret
 from fmbench_lib.config.secrets import Redactor, redactor_for
-from fmbench_lib.config.shipped import shipped_root
+from fmbench_lib.config.shipped import find_config, shipped_root
 from fmbench_lib.errors import InputError, RunStateError
+from fmbench_lib.surroundings import look_around
 from fmbench_lib.workspace import Workspace, create_workspace, runs_of, write_text
 
 ARGUMENTS_VARIABLE = "FMBENCH_ARGUMENTS"  # how `-A` reaches the notebooks' kernels: it may hold secrets
+RESULTS_VARIABLE = "FMBENCH_RESULTS_DIR"
 _PACKAGES = ("numpy", "pandas", "pyarrow", "papermill", "tokenizers", "xllamacpp", "ipykernel")
 _FINISHED = ("finished",)
 
@@ -67,7 +70,11 @@ class Run:
 
 
 def default_results() -> Path:
-    """Where results go when nobody says: `results/` in the current folder, inside a checkout at its root."""
+    """Where results go when no option says: `$FMBENCH_RESULTS_DIR`, else `results/` in the current folder, inside a
+    checkout at its root. Notebook jobs, each in a folder of its own, meet by the variable."""
+    said = os.environ.get(RESULTS_VARIABLE)
+    if said:
+        return Path(said).expanduser().absolute()
     root, here = shipped_root(), Path.cwd()
     in_checkout = (root / "pyproject.toml").exists() and here.is_relative_to(root)
     return (root if in_checkout else here) / "results"
@@ -76,6 +83,28 @@ def default_results() -> Path:
 def given_arguments(arguments: Mapping[str, str] | None) -> dict[str, str]:
     """`-A` as it was given to this process, or by the environment to the kernel that it started."""
     return {**json.loads(os.environ.get(ARGUMENTS_VARIABLE) or "{}"), **(arguments or {})}
+
+
+def load_here(
+    config_file: str | Path, arguments: Mapping[str, str], standard: Mapping[str, str] | None
+) -> tuple[LoadedConfig, dict[str, str]]:
+    """A config with the standard placeholders that are given or known here, and these.
+
+    Values that nobody gave are noticed, with where they are from.
+    """
+    around = look_around([_asked(find_config(config_file)), *arguments.values()], {**(standard or {}), **arguments})
+    known = {**(standard or {}), **around.values}
+    loaded = load_config(config_file, arguments=arguments, standard=known)
+    return replace(loaded, notices=(*loaded.notices, *around.notices)), known
+
+
+def _asked(config: Path) -> str:
+    """A config's text without comments, as far as it can be read; loading it says what is wrong with it."""
+    try:
+        text = config.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return re.sub(r"(^|\s)#.*", "", text, flags=re.MULTILINE)
 
 
 def config_hash(loaded: LoadedConfig) -> str:
@@ -92,7 +121,7 @@ def create_run(
 ) -> Run:
     """Make a new run directory for a config. Raises ConfigError when the config is wrong; then nothing is made."""
     given = given_arguments(arguments)
-    loaded = load_config(config_file, arguments=given, standard=standard)
+    loaded, known = load_here(config_file, given, standard)
     config = loaded.config
     redactor = redactor_for(config, given)
     workspace = replace(create_workspace(results or default_results(), config.general.name), redact=redactor)
@@ -108,7 +137,7 @@ def create_run(
             "arguments": {
                 key: value for key, value in given.items() if not is_secret(key) and redactor(value) == value
             },
-            "standard": dict(standard or {}),
+            "standard": known,
             "seed": config.general.seed,
             "created": datetime.now(UTC).isoformat(),
             "versions": _versions(),
@@ -130,18 +159,29 @@ def open_run(config_file: str | Path, run_dir: str | Path = "", arguments: Mappi
     if run_dir:
         return reopen_run(Path(run_dir), arguments, config_file)
     loaded = load_config(config_file, arguments=given_arguments(arguments))
-    found = [
-        (workspace, state)
-        for workspace in runs_of(default_results(), loaded.config.general.name)
-        if (state := workspace.read_run())["config_file"] == str(loaded.path)
-    ]
+    runs = [(one, one.read_run()) for one in runs_of(default_results(), loaded.config.general.name)]
+    found = [(one, state) for one, state in runs if state["config_file"] == str(loaded.path)]
+    # Notebook jobs get a copy of the config each, in a folder of its own.
+    found = found or [(one, state) for one, state in runs if _made_from_copy(state, loaded.path, arguments)]
     if not found:
         raise RunStateError(
             f"there is no run of {config_file} below {default_results()}: run the notebook 0_setup first, "
-            f"or give run_dir"
+            f"give run_dir, or say in {RESULTS_VARIABLE} where runs are kept"
         )
     unfinished = [workspace for workspace, state in found if state["status"] not in _FINISHED]
     return reopen_run((unfinished or [found[0][0]])[0].path, arguments, config_file)
+
+
+def _made_from_copy(state: Mapping[str, Any], path: Path, arguments: Mapping[str, str] | None) -> bool:
+    """Whether a run was made from a file of this name and content."""
+    return Path(state["config_file"]).name == path.name and _same(path, state, arguments) is not None
+
+
+def _same(path: str | Path, state: Mapping[str, Any], arguments: Mapping[str, str] | None) -> LoadedConfig | None:
+    """The config at `path` with the values that the run was given; None where the run was made from another."""
+    given = {**state["arguments"], **given_arguments(arguments)}
+    loaded = load_config(path, arguments=given, standard=state["standard"])
+    return loaded if config_hash(loaded) == state["config_sha256"] else None
 
 
 def reopen_run(run_dir: Path, arguments: Mapping[str, str] | None = None, config_file: str | Path | None = None) -> Run:
@@ -153,16 +193,17 @@ def reopen_run(run_dir: Path, arguments: Mapping[str, str] | None = None, config
     workspace = Workspace(run_dir.resolve())
     state = workspace.read_run()
     given = {**state["arguments"], **given_arguments(arguments)}
-    loaded = load_config(state["config_file"], arguments=given, standard=state["standard"])
-    if config_hash(loaded) != state["config_sha256"]:
+    loaded = None
+    if config_file is not None:
+        loaded = _same(config_file, state, arguments)  # a copy beside the notebook, where the first one may be gone
+        if loaded is None and str(find_config(config_file)) != state["config_file"]:
+            raise RunStateError(f"{run_dir} is a run of {state['config_file']}, not of {config_file}")
+    loaded = loaded or _same(state["config_file"], state, arguments)
+    if loaded is None:
         raise RunStateError(
             f"{state['config_file']} has changed since run {workspace.run_id} was made from it: "
             f"restore it, or start a new run"
         )
-    if config_file is not None:
-        other = load_config(config_file, arguments=given, standard=state["standard"])
-        if config_hash(other) != state["config_sha256"]:
-            raise RunStateError(f"{run_dir} is a run of {state['config_file']}, not of {config_file}")
     redactor = redactor_for(loaded.config, given)
     return Run(loaded, replace(workspace, redact=redactor), redactor)
 

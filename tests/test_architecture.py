@@ -12,7 +12,7 @@ import pytest
 import fmbench_lib
 
 PACKAGE = Path(fmbench_lib.__file__).parent
-LEAVES = {"errors", "config", "workspace", "weights", "aws", "images", "claims", "scripts"}
+LEAVES = {"errors", "config", "workspace", "weights", "aws", "images", "claims", "scripts", "surroundings"}
 MAY_IMPORT = {
     "errors": set(),
     "config": {"errors", "weights"},
@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "weights": {"errors"},
     "aws": {"errors"},
     "claims": set(),
+    "surroundings": {"errors", "aws", "config"},
     "images": set(),
     "scripts": {"errors", "config"},
     "predictors": LEAVES,

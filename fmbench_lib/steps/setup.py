@@ -38,6 +38,7 @@ def set_up(run: Run) -> pd.DataFrame:
     Returns a table of them. Raises an InputError that names the first one that cannot be used.
     """
     found = [("config", str(run.loaded.path))]
+    found += [(f"{{{name}}}", value) for name, value in run.workspace.read_run()["standard"].items()]
     if run.config.run_steps.get("1_generate_data", True):
         template = template_path(run)
         found.append(("prompt template", str(template)))
