@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from fmbench_lib import __version__, live
-from fmbench_lib.config import shipped_configs, validate_paths
+from fmbench_lib.config import validate_paths
 from fmbench_lib.config.fetch import local_config
+from fmbench_lib.config.listing import as_json, as_table, shipped_needs
 from fmbench_lib.config.problems import merged
 from fmbench_lib.errors import FmbenchError, InputError
 from fmbench_lib.run import ARGUMENTS_VARIABLE, Run, create_run, open_for_reading, reopen_run
@@ -58,7 +59,8 @@ def parser() -> argparse.ArgumentParser:
     _add_arguments(report)
     cleanup = commands.add_parser("cleanup", help="take down whatever a run deployed")
     cleanup.add_argument("run_dir", metavar="RUN_DIR", help="the run's directory")
-    commands.add_parser("configs", help="list the configs that ship with fmbench")
+    configs = commands.add_parser("configs", help="list the configs that ship with fmbench, and what each needs")
+    configs.add_argument("--json", action="store_true", help="the list as JSON, for programs")
     calibrate = commands.add_parser("calibrate", help="find out how exactly this machine measures, up to which load")
     calibrate.add_argument(
         "--streams", metavar="LIST", type=_loads, help="so many streams at once (default: 8,64,256,512)"
@@ -123,6 +125,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("fmbench: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # whoever read the output has seen enough (`| head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 # -- commands --------------------------------------------------------------------------------------------------------
@@ -243,12 +248,10 @@ def cleanup_command(options: argparse.Namespace) -> int:
     return 1 if (table["outcome"] == FAILED).any() else 0
 
 
-def configs_command(_options: argparse.Namespace) -> int:
-    """List what ships."""
-    found = shipped_configs()
-    width = max((len(name) for name, _, _ in found), default=0)
-    for name, _, description in found:
-        print(f"{name:{width}}  {description}")
+def configs_command(options: argparse.Namespace) -> int:
+    """List what ships, and what each config needs."""
+    found = shipped_needs()
+    print(as_json(found) if options.json else as_table(found, shutil.get_terminal_size((120, 24)).columns))
     return 0
 
 
