@@ -7,24 +7,34 @@ import json
 import os
 import shutil
 import sys
-import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from fmbench_lib import __version__, live
+from fmbench_lib import __version__
 from fmbench_lib.config import validate_paths
-from fmbench_lib.config.fetch import local_config
 from fmbench_lib.config.listing import as_json, as_table, shipped_needs
 from fmbench_lib.config.problems import merged
+from fmbench_lib.display import Display, behind_line, shown
 from fmbench_lib.errors import FmbenchError, InputError
-from fmbench_lib.run import ARGUMENTS_VARIABLE, Run, create_run, open_for_reading, reopen_run
-from fmbench_lib.workspace import Workspace, read_json
+from fmbench_lib.kept import Wish, connected, is_scratch, keeper_of, refresh
+from fmbench_lib.run import (
+    ARGUMENTS_VARIABLE,
+    Run,
+    create_run,
+    default_results,
+    local_run,
+    newest_run,
+    open_for_reading,
+    reopen_run,
+)
+from fmbench_lib.storage.bucket import is_address
+from fmbench_lib.storage.fetch import local_config
+from fmbench_lib.storage.keeping import why_behind
+from fmbench_lib.workspace import Workspace, is_needed_to_clean_up, read_json
 
 INTERRUPTED = 130
 BAD_INPUT = 2
-_PLAIN_SECONDS = 10.0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,7 +51,14 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run a benchmark (also without the word `run`)")
     run.add_argument("config", nargs="?", help="the config, as with --config-file")
     run.add_argument("--config-file", metavar="X", help="a path, an s3:// or https:// address, or a shipped config")
-    run.add_argument("--resume", metavar="RUN_DIR", help="go on with an unfinished run at the first thing not done")
+    run.add_argument(
+        "--resume",
+        metavar="RUN_DIR",
+        nargs="?",
+        const="",
+        help="go on with an unfinished run, at a path or an s3:// address, at the first thing not done; "
+        "without RUN_DIR the newest one of --config-file",
+    )
     run.add_argument("--steps", metavar="LIST", help="only these steps, such as 0-3 or 4")
     _add_allow_invalid(run)
     run.add_argument("--verbose", action="store_true", help="say more, with tracebacks")
@@ -53,12 +70,14 @@ def parser() -> argparse.ArgumentParser:
     plan.add_argument("config", help="the config, as with --config-file")
     _add_run_options(plan)
     report = commands.add_parser("report", help="analyse a run and write its report again, from its records")
-    report.add_argument("run_dir", metavar="RUN_DIR", help="the run's directory")
+    report.add_argument("run_dir", metavar="RUN_DIR", help="the run's directory, or its s3:// address")
     report.add_argument("--from-raw", action="store_true", help="decode the raw responses again (load.keep_raw)")
     _add_allow_invalid(report)
     _add_arguments(report)
     cleanup = commands.add_parser("cleanup", help="take down whatever a run deployed")
-    cleanup.add_argument("run_dir", metavar="RUN_DIR", help="the run's directory")
+    cleanup.add_argument("run_dir", metavar="RUN_DIR", help="the run's directory, or its s3:// address")
+    sync = commands.add_parser("sync", help="send what the bucket of a run lacks, and see that all of it is there")
+    sync.add_argument("run_dir", metavar="RUN_DIR", help="the run's directory")
     configs = commands.add_parser("configs", help="list the configs that ship with fmbench, and what each needs")
     configs.add_argument("--json", action="store_true", help="the list as JSON, for programs")
     calibrate = commands.add_parser("calibrate", help="find out how exactly this machine measures, up to which load")
@@ -87,8 +106,10 @@ def _add_allow_invalid(command: argparse.ArgumentParser) -> None:
 def _add_run_options(command: argparse.ArgumentParser) -> None:
     _add_arguments(command)
     command.add_argument("--role-arn", metavar="ARN", help="fills {role_arn}: the role that endpoints run under")
-    command.add_argument("--local-mode", choices=("yes", "no"), help="yes: read and write local files only")
-    command.add_argument("--write-bucket", metavar="BUCKET", help="fills {write_bucket}")
+    command.add_argument("--local-mode", choices=("yes", "no"), help="yes: read and keep files on this machine only")
+    command.add_argument(
+        "--write-bucket", metavar="BUCKET", help="keeps the run in this bucket too, and fills {write_bucket}"
+    )
     command.add_argument("--tmp-dir", metavar="DIR", help="fills {read_tmpdir} and {write_tmpdir}")
     command.add_argument("--results-dir", metavar="DIR", help="where run directories are made (default: results/)")
 
@@ -112,6 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "plan": plan_command,
         "report": report_command,
         "cleanup": cleanup_command,
+        "sync": sync_command,
         "configs": configs_command,
         "calibrate": calibrate_command,
     }
@@ -140,19 +162,17 @@ def run_command(options: argparse.Namespace) -> int:
     arguments = _arguments(options.arguments)
     os.environ[ARGUMENTS_VARIABLE] = json.dumps(arguments)
     only = steps_named(options.steps) if options.steps else None
-    if options.resume:
-        if options.config_file or options.config:
-            raise InputError("--resume goes on with the run's own config: give no other")
+    if options.resume is not None:
         from fmbench_lib.steps.deployment import steps_left
 
-        run = reopen_run(Path(options.resume), arguments)
+        run = _resumed(options, arguments)
         only = only or steps_left(run)
     else:
         run = _new_run(options, arguments)
     print(f"run {run.config.general.name}/{run.workspace.run_id}: {run.workspace.path}")
     for notice in merged(run.loaded.notices):
         print(f"note: {notice}")
-    display = _Display(run)
+    display = Display(run)
     outcome = run_pipeline(run, display.look, only, allow_invalid=options.allow_invalid)
     display.end()
     for error in outcome.errors:
@@ -163,18 +183,61 @@ def run_command(options: argparse.Namespace) -> int:
             print(f"  the notebook as far as it went: {run.workspace.notebook(error.step)}", file=sys.stderr)
     _print_result(run)
     if outcome.exit_code not in (0, BAD_INPUT) and outcome.errors:
-        print(f"go on with it by: fmbench --resume {_shown(run.workspace.path)}", file=sys.stderr)
+        print(f"go on with it by: fmbench --resume {shown(run.workspace.path)}", file=sys.stderr)
+    _print_kept(run.workspace, may_go=not outcome.errors)
     return outcome.exit_code
+
+
+def _resumed(options: argparse.Namespace, arguments: Mapping[str, str]) -> Run:
+    """The run that `--resume` names, with what its bucket has newer."""
+    config = options.config_file or options.config
+    results = _results(options)
+    if options.resume:
+        if config and not is_address(options.resume):
+            raise InputError("--resume goes on with the run's own config: give no other")
+        path = local_run(options.resume, results)
+    elif config:
+        path = newest_run(config, results, arguments, _standard(options), _wish(options))
+    else:
+        raise InputError("--resume needs a run directory, or --config-file to go on with the newest run of that config")
+    if not is_address(options.resume):
+        refresh(Workspace(path))
+    run = reopen_run(path, arguments, config)
+    if keeper_of(run.workspace) is not None:
+        from fmbench_lib.steps.setup import gather
+
+        gather(run)
+    return run
 
 
 def _new_run(options: argparse.Namespace, arguments: Mapping[str, str]) -> Run:
     source = options.config_file or options.config
     if not source:
         raise InputError("no config given: write `fmbench --config-file X`; `fmbench configs` lists those that ship")
-    if options.local_mode == "no":
-        raise InputError("--local-mode no: this version keeps runs in local folders only; leave it out or write yes")
-    results = Path(options.results_dir) if options.results_dir else None
-    return create_run(local_config(source), results=results, arguments=arguments, standard=_standard(options))
+    return create_run(
+        source, results=_results(options), arguments=arguments, standard=_standard(options), wish=_wish(options)
+    )
+
+
+def _print_kept(workspace: Workspace, may_go: bool) -> None:
+    """Say where the run is kept in S3, or how to bring it there; take away a directory that was scratch.
+
+    It goes only when all of it was seen to be in the bucket, and nothing that it made still stands.
+    """
+    keeper = keeper_of(workspace)
+    if keeper is None:
+        return
+    said = why_behind(workspace)
+    if said is None:
+        from fmbench_lib.steps.cleanup import standing_lines
+
+        print(f"kept in: {keeper.address}")
+        if may_go and is_scratch(workspace) and not standing_lines(workspace) and keeper.release(workspace):
+            print(
+                f"{shown(workspace.path)} was scratch and is removed; fmbench report {keeper.address} brings it again"
+            )
+        return
+    print(behind_line(workspace, said), file=sys.stderr)
 
 
 def _print_result(run: Run) -> None:
@@ -184,11 +247,19 @@ def _print_result(run: Run) -> None:
         print(summary["decision"]["text"])
         for line in summary["attention"]:
             print(f"note: {line}")
-        print(f"report: {_shown(workspace.report_file)}")
+        print(f"report: {_report_place(workspace)}")
     from fmbench_lib.steps.cleanup import standing_lines
 
     for line in standing_lines(run.workspace):
         print(line)
+
+
+def _report_place(workspace: Workspace) -> str:
+    """Where the report stays."""
+    keeper = keeper_of(workspace)
+    if keeper is not None and is_scratch(workspace) and why_behind(workspace) is None:
+        return str(keeper.address.below(workspace.report_file.name))
+    return shown(workspace.report_file)
 
 
 def validate_command(options: argparse.Namespace) -> int:
@@ -209,7 +280,10 @@ def plan_command(options: argparse.Namespace) -> int:
     """Print what a run would do, and what would stop it before it began."""
     from fmbench_lib.steps.plan import make_plan
 
-    plan = make_plan(local_config(options.config), _arguments(options.arguments), _standard(options))
+    wish = _wish(options)
+    plan = make_plan(
+        local_config(options.config), _arguments(options.arguments), _standard(options), local_only=wish.local_only
+    )
     print(plan.text)
     for obstacle in plan.obstacles:
         print(f"fmbench: {obstacle}", file=sys.stderr)
@@ -221,13 +295,15 @@ def report_command(options: argparse.Namespace) -> int:
     from fmbench_lib.pipeline import ended_well
     from fmbench_lib.steps.analysis import write_analysis
 
-    run = open_for_reading(Path(options.run_dir), _arguments(options.arguments))
+    run = open_for_reading(_local_run(options.run_dir), _arguments(options.arguments))
     if options.from_raw:
         from fmbench_lib.steps.decoding import decode_again
 
         print(f"levels decoded again: {decode_again(run)}")
     write_analysis(run)
+    run.workspace.keep(insist=True)
     _print_result(run)
+    _print_kept(run.workspace, may_go=False)
     return 0 if ended_well(run, options.allow_invalid) else 1
 
 
@@ -236,16 +312,34 @@ def cleanup_command(options: argparse.Namespace) -> int:
     from fmbench_lib.steps.analysis import write_report
     from fmbench_lib.steps.cleanup import FAILED, take_down
 
-    workspace = Workspace(Path(options.run_dir).resolve())
-    workspace.read_run()
+    workspace = connected(Workspace(_local_run(options.run_dir, is_needed_to_clean_up)))
     table = take_down(workspace)
+    if is_address(options.run_dir):
+        refresh(workspace)
     if workspace.report_file.exists():
         write_report(open_for_reading(workspace.path))
+    workspace.keep(insist=True)
     for row in table.to_dict("records"):
         print(f"{row['experiment_name']}: {row['outcome']}" + (f": {row['error']}" if row["outcome"] == FAILED else ""))
     if table.empty:
         print("this run deployed nothing")
+    _print_kept(workspace, may_go=False)
     return 1 if (table["outcome"] == FAILED).any() else 0
+
+
+def sync_command(options: argparse.Namespace) -> int:
+    """Send what the run's bucket lacks."""
+    if is_address(options.run_dir):
+        raise InputError(f"{options.run_dir} is in a bucket already: give the directory on this machine")
+    workspace = Workspace(Path(options.run_dir).resolve())
+    keeper = keeper_of(workspace)
+    if keeper is None:
+        raise InputError(f"{options.run_dir} is kept in its directory alone: it was not made to be kept in a bucket")
+    sent = keeper.synchronise(workspace)
+    for name in sent.left:
+        print(f"left as another machine has put it there: {name}", file=sys.stderr)
+    print(f"{sent.files} files sent, {sent.size} bytes; kept in: {keeper.address}")
+    return 1 if sent.left else 0
 
 
 def configs_command(options: argparse.Namespace) -> int:
@@ -263,7 +357,7 @@ def calibrate_command(options: argparse.Namespace) -> int:
         print(line, flush=True)
 
     path = calibrate_machine(options.streams, options.event_rates, quick=options.quick, say=say)
-    print(f"kept in {_shown(path)}; runs on this machine refer to it")
+    print(f"kept in {shown(path)}; runs on this machine refer to it")
     return 0
 
 
@@ -299,47 +393,17 @@ def _standard(options: argparse.Namespace) -> dict[str, str]:
     return {key: value for key, value in known.items() if value}
 
 
-# -- the live display ------------------------------------------------------------------------------------------------
+def _results(options: argparse.Namespace) -> Path:
+    return Path(options.results_dir) if options.results_dir else default_results()
 
 
-class _Display:
-    """A line that is kept up to date on a terminal; plain lines, now and then, elsewhere."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._step = ""
-        self._begun = 0.0
-        self._live = sys.stdout.isatty()
-        self._last_plain = 0.0
-        self._last_level: Any = None
-
-    def look(self, step: str) -> None:
-        """Show where the run is; called a few times a second."""
-        now = time.monotonic()
-        if step != self._step:
-            self.end()
-            self._step, self._begun = step, now
-            if not self._live:
-                print(f"{step} …", flush=True)
-        figures = live.read(self._run.workspace)
-        text = live.line(figures) if figures else f"{now - self._begun:.0f} s"
-        if self._live:
-            width = shutil.get_terminal_size().columns - 1
-            sys.stdout.write("\r\x1b[K" + f"{step}: {text}"[:width])
-            sys.stdout.flush()
-        elif figures and (figures["number"] != self._last_level or now - self._last_plain > _PLAIN_SECONDS):
-            self._last_plain, self._last_level = now, figures["number"]
-            print(f"  {text}", flush=True)
-
-    def end(self) -> None:
-        """The step is over: leave one line that says how long it took."""
-        if self._step:
-            seconds = time.monotonic() - self._begun
-            sys.stdout.write(("\r\x1b[K" if self._live else "") + f"{self._step}: {seconds:.1f} s\n")
-            sys.stdout.flush()
-        self._step = ""
+def _wish(options: argparse.Namespace) -> Wish:
+    """What the command line says of buckets."""
+    return Wish(local_only=options.local_mode == "yes", write_bucket=options.write_bucket)
 
 
-def _shown(path: Path) -> str:
-    """A path as short as it can be shown."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+def _local_run(place: str, wanted: Callable[[str], bool] = lambda name: True) -> Path:
+    """The directory of a run that is there; one in a bucket is fetched, as far as it is wanted."""
+    path = local_run(place, wanted=wanted)
+    Workspace(path).read_run()
+    return path

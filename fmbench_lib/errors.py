@@ -72,6 +72,10 @@ class PriceLookupError(FmbenchError):
     """A price could not be looked up; the others stay as they are, and this one stays missing."""
 
 
+class StorageError(FmbenchError):
+    """A bucket cannot be reached or refuses a call; what a run has measured stays in its directory."""
+
+
 class ProtocolError(FmbenchError):
     """A response's bytes are not what the protocol allows."""
 

@@ -87,6 +87,7 @@ def run_pipeline(
             if outcome.errors and not (step == CLEANUP and run.workspace.endpoints_file.exists()):
                 continue
             error = _execute(run, step, interrupts, partial(on_look, step))
+            run.workspace.keep(insist=True)
             if error is not None:
                 outcome.errors.append(error)
         outcome.interrupted = interrupts.count > 0
@@ -94,6 +95,7 @@ def run_pipeline(
         if outcome.errors:
             run.workspace.update_run(status="interrupted" if outcome.interrupted else "failed")
         run.workspace.update_run(exit_code=outcome.exit_code)
+        run.workspace.keep(insist=True)
     return outcome
 
 

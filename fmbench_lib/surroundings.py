@@ -15,17 +15,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from fmbench_lib import aws
 from fmbench_lib.config.placeholders import STANDARD
 from fmbench_lib.config.problems import Notice
 from fmbench_lib.errors import CredentialsError, InputError
+from fmbench_lib.storage.defaults import default_bucket
 
 METADATA_FILE = Path("/opt/ml/metadata/resource-metadata.json")
 """Where SageMaker describes the app or notebook instance to what runs in it."""
 
-_BUCKETS = {"read_bucket": "read", "write_bucket": "write"}
+_BUCKETS: Mapping[str, Literal["read", "write"]] = {"read_bucket": "read", "write_bucket": "write"}
 _ASSUMED = re.compile(r"arn:(?P<partition>[\w-]+):sts::(?P<account>\d{12}):assumed-role/(?P<name>[^/]+)/")
 _ARN = re.compile(r"arn:(?P<partition>[\w-]+):sagemaker:(?P<region>[\w-]+):(?P<account>\d{12}):")
 _OF_A_PERSON = "AWSReservedSSO_"  # roles that people log in with: no service may take them
@@ -68,13 +69,13 @@ def variable_of(placeholder: str) -> str:
     return f"FMBENCH_{placeholder.upper()}"
 
 
-def look_around(texts: Iterable[str], given: Mapping[str, str] | None = None) -> Surroundings:
+def look_around(texts: Iterable[str], given: Mapping[str, str] | None = None, *, buckets: bool = True) -> Surroundings:
     """What is known here of the standard placeholders that stand in `texts` and are not `given`.
 
-    AWS is asked only for a role or bucket that is needed and that nothing nearer says.
+    AWS is asked only for a role or bucket that is needed and that nothing nearer says; without `buckets` for none.
     """
-    text = "\n".join(texts)
-    names = [name for name in STANDARD if f"{{{name}}}" in text and name not in (given or {})]
+    text, hidden = "\n".join(texts), () if buckets else _BUCKETS
+    names = [name for name in STANDARD if f"{{{name}}}" in text and name not in (given or {}) and name not in hidden]
     if not names:
         return Surroundings()
     place, found, missing = _Place(given or {}), {}, {}
@@ -163,29 +164,10 @@ class _Place:
             path = "service-role/" if assumed["name"].startswith(_MADE_BY_STUDIO) else ""
             return Found(f"{start}{path}{assumed['name']}", f"{under}; its path is a guess (iam:GetRole)")
 
-    def bucket(self, kind: str) -> Found | None:
-        """The bucket that is ours by name in this account and region, if it is there.
-
-        Names that anybody can work out can be taken by anybody: the owner is checked. Raises InputError where there is
-        none.
-        """
-        region, account = self.region(), self._account()
-        if region is None:
-            return None
-        name = default_bucket(kind, region.value, account)
-        with _asking(f"looking for the bucket {name}, which cloudformation/fmbench.yml makes"):
-            s3: Any = aws.client("s3", region.value, **_QUICKLY)
-            s3.head_bucket(Bucket=name, ExpectedBucketOwner=account)
-        return Found(name, "the default of this account and region")
-
-    def _account(self) -> str:
-        resource = self.resource()
-        return resource["account"] if resource else self.caller()["Account"]
-
-
-def default_bucket(kind: str, region: str, account: str) -> str:
-    """The name of the bucket that is read from or written to (`kind`: read, write) where none is given."""
-    return f"sagemaker-fmbench-{kind}-{region}-{account}"
+    def bucket(self, kind: Literal["read", "write"]) -> Found:
+        """The bucket that is the account's by its name, if it is there; raises InputError where it is not."""
+        region = self.region()
+        return Found(default_bucket(kind, region.value if region else None), "the default of this account and region")
 
 
 @contextmanager

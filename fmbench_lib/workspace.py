@@ -11,16 +11,28 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from fmbench_lib.errors import RunStateError
 
 RUN_ID_FORMAT = "%Y%m%d-%H%M%SZ"
+_FAILED_LEVEL = ".failed.json"
+
+
+class Send(Protocol):
+    """Brings files of a run to where else it is kept. It raises nothing that a run would have to stop for."""
+
+    def __call__(self, workspace: Workspace, paths: Sequence[Path], *, insist: bool) -> bool: ...
+
+
+def _kept_here(workspace: Workspace, paths: Sequence[Path], *, insist: bool) -> bool:
+    """A run that is kept in its directory alone is complete there."""
+    return True
 
 
 def raw_file(level: Path) -> Path:
@@ -30,10 +42,14 @@ def raw_file(level: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """One run directory. `redact` takes the secrets out of what is noted of the run."""
+    """One run directory. `redact` takes the secrets out of what is noted of the run.
+
+    `send` brings what is complete to where else the run is kept: a bucket (`storage/`), or nowhere.
+    """
 
     path: Path
     redact: Callable[[str], str] = field(default=str, repr=False, compare=False)
+    send: Send = field(default=_kept_here, repr=False, compare=False)
 
     # -- names -------------------------------------------------------------------------------------------------
 
@@ -106,7 +122,7 @@ class Workspace:
 
     def failed_level(self, experiment: str, payload_file: str, load: str) -> Path:
         """Why a level has no records, where that is so."""
-        return self.level(experiment, payload_file, load).with_suffix(".failed.json")
+        return self.level(experiment, payload_file, load).with_suffix(_FAILED_LEVEL)
 
     def level_scratch(self, experiment: str, payload_file: str, load: str) -> Path:
         """Where a level is under way; what an earlier attempt left there is of no use."""
@@ -117,7 +133,54 @@ class Workspace:
         return sorted(self.requests.rglob("*.parquet"))
 
     def failed_levels(self) -> list[dict[str, Any]]:
-        return [read_json(path) for path in sorted(self.requests.rglob("*.failed.json"))]
+        return [read_json(path) for path in sorted(self.requests.rglob(f"*{_FAILED_LEVEL}"))]
+
+    # -- where else it is kept ---------------------------------------------------------------------------------
+
+    @property
+    def bucket_file(self) -> Path:
+        """What this directory knows of the run's copy in a bucket; it stays here, as all names with a dot do."""
+        return self.path / ".bucket.json"
+
+    @property
+    def behind_file(self) -> Path:
+        """Why the bucket lacks something of the run; it is there only while that is so."""
+        return self.path / ".bucket-behind.json"
+
+    @property
+    def inputs_file(self) -> Path:
+        """Which local copies there are of what the run has read from buckets."""
+        return self.path / ".inputs.json"
+
+    def keep(self, *paths: Path, insist: bool = False) -> bool:
+        """Send what is complete of the run, or only these files, to where else it is kept.
+
+        Returns whether all of it is there. `insist` tries also where it failed a moment ago. Never called while a
+        level is being measured.
+        """
+        return self.send(self, paths, insist=insist)
+
+    def complete_files(self) -> Iterator[Path]:
+        """The files that are kept: what is under way, notes of this machine and links are not.
+
+        A notebook is complete when its step has ended, for then its secrets are taken out. The run's state comes last,
+        so that it says of nothing that it is there before it is.
+        """
+        running = {f"{name}.ipynb" for name, state in self.read_run()["steps"].items() if state["status"] == "running"}
+        last = (self.events_file, self.run_file)
+        for folder, folders, names in os.walk(self.path):
+            folders[:] = sorted(name for name in folders if _is_kept(name))
+            for path in (Path(folder) / name for name in sorted(names)):
+                unfinished = path.parent.name == "notebooks" and path.name in running
+                passing = path.is_symlink() or path in (*last, self.progress_file)
+                if _is_kept(path.name) and not passing and not unfinished:
+                    yield path
+        yield from (path for path in last if path.exists())
+
+    def is_withdrawn(self, path: Path) -> bool:
+        """Whether a file that is not here any more shall not be in the bucket either: a level that was measured since
+        it failed. Nothing else is removed from there."""
+        return path.name.endswith(_FAILED_LEVEL) and not path.exists()
 
     # -- the run's state ---------------------------------------------------------------------------------------
 
@@ -191,6 +254,16 @@ def runs_of(results: Path, name: str) -> list[Workspace]:
     folder = results / path_part(name)
     runs = [Workspace(path.resolve()) for path in folder.glob("*Z*") if (path / "run.json").exists()]
     return sorted(runs, key=lambda run: run.run_id, reverse=True)
+
+
+def is_needed_to_clean_up(name: str) -> bool:
+    """Whether a file, by its path in the run directory, is needed to take down what the run deployed."""
+    return name in ("run.json", "config.yml", "endpoints.json", "events.jsonl")
+
+
+def _is_kept(name: str) -> bool:
+    """Whether a file or folder of this name belongs to what a run is."""
+    return not name.startswith(".") and not name.endswith((".part", ".lock"))
 
 
 def path_part(name: str) -> str:

@@ -12,7 +12,9 @@ import pytest
 import fmbench_lib
 
 PACKAGE = Path(fmbench_lib.__file__).parent
-LEAVES = {"errors", "config", "workspace", "weights", "aws", "images", "claims", "scripts", "surroundings"}
+LEAVES = {
+    "errors", "config", "workspace", "weights", "aws", "images", "claims", "scripts", "storage", "kept", "surroundings"
+}  # fmt: skip
 MAY_IMPORT = {
     "errors": set(),
     "config": {"errors", "weights"},
@@ -20,9 +22,11 @@ MAY_IMPORT = {
     "weights": {"errors"},
     "aws": {"errors"},
     "claims": set(),
-    "surroundings": {"errors", "aws", "config"},
+    "surroundings": {"errors", "aws", "config", "storage"},
     "images": set(),
-    "scripts": {"errors", "config"},
+    "scripts": {"errors", "config", "storage"},
+    "storage": {"errors", "config", "workspace", "weights", "aws"},
+    "kept": {"errors", "config", "workspace", "storage"},
     "predictors": LEAVES,
     "metrics": {"errors"},
     "data": LEAVES,
@@ -36,7 +40,8 @@ MAY_IMPORT = {
     "steps": LEAVES
     | {"run", "live", "data", "deploy", "predictors", "load", "metrics", "pricing", "report", "emulator"},
     "pipeline": LEAVES | {"run"},
-    "cli": LEAVES | {"run", "live", "pipeline", "steps", "emulator"},
+    "display": LEAVES | {"run", "live"},
+    "cli": LEAVES | {"run", "display", "pipeline", "steps", "emulator"},
     "cli_reference": {"cli"},
     "__main__": {"cli"},
 }

@@ -46,7 +46,6 @@ def test_under_a_role_everything_is_known(caller: Identity) -> None:
         "read_bucket": READ,
     }
     assert around.missing == {}
-    assert caller.asked.count("GetCallerIdentity") == 1
     assert "{role_arn} is arn:aws:iam" in str(around.notices[1])
 
 
@@ -95,7 +94,13 @@ def test_a_bucket_of_that_name_that_is_not_there_or_not_ours_is_not_taken(caller
     caller.buckets.clear()
     around = look_around(["{write_bucket}"])
     assert around.values == {}
-    assert around.missing["write_bucket"].startswith(f"looking for the bucket {WRITE}, which cloudformation/")
+    assert WRITE in around.missing["write_bucket"]
+    assert "cloudformation/fmbench.yml" in around.missing["write_bucket"]
+
+
+def test_where_files_stay_on_this_machine_no_bucket_is_looked_for(caller: Identity) -> None:
+    assert look_around(["{write_bucket} {read_bucket}"], buckets=False).values == {}
+    assert caller.asked == []
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,6 @@ def check(config: Config, findings: Findings) -> Config:
     load = config.load
     check_loads(config, findings)
     check_find(load.find, load.subject_to, load.find_start, load.find_most, findings)
-    _check_store(config, findings)
     return config.model_copy(update={"experiments": experiments})
 
 
@@ -154,13 +153,6 @@ def matches(dataset_of_interest: str, payload_file: str) -> bool:
         return re.search(dataset_of_interest, payload_file) is not None
     except re.error:
         return False
-
-
-def _check_store(config: Config, findings: Findings) -> None:
-    if config.aws.s3_and_or_local_file_system in ("s3", "both"):
-        findings.notice(
-            "aws.s3_and_or_local_file_system", "this version keeps a run in the results directory only, not in a bucket"
-        )
 
 
 def _check_iterations(config: Config, findings: Findings) -> None:

@@ -85,11 +85,15 @@ class Aws(Section):
     sagemaker_execution_role: Text | None = described(
         "Role that SageMaker endpoints run under; usually `{role_arn}`.", None
     )
-    bucket: Text | None = described("S3 bucket in which the run is kept; usually `{write_bucket}`.", None)
-    s3_and_or_local_file_system: Store | None = described(
-        "Where a run is kept: in the bucket, in the results directory, or both.",
+    bucket: Text | None = described(
+        "S3 bucket in which the run is kept; usually `{write_bucket}`.",
         None,
-        shown_default="`local`, all that this version serves",
+        shown_default="`sagemaker-fmbench-write-<region>-<account>` where one is needed",
+    )
+    s3_and_or_local_file_system: Store | None = described(
+        "Where a run stays: in the bucket, in the results directory, or both. It is written in the directory first.",
+        None,
+        shown_default="`local`; `both` with `--write-bucket`",
     )
     price_lookup: Flag = described(
         "Whether prices that no file lists are asked of the AWS Price List API, for the region of the experiment.",
@@ -98,13 +102,17 @@ class Aws(Section):
 
 
 class S3ReadData(Section):
-    """Where prompts come from: source files, prompt template, tokenizer. They need not be in S3."""
+    """Where files come from: sources, prompt template, tokenizer, scripts. They need not be in S3."""
 
     ignored: ClassVar[dict[str, str]] = {
         "local_file_system_path": "files are looked for in the config's folder, the current one and what ships"
     }
 
-    read_bucket: Text | None = described("S3 bucket of the source files; usually `{read_bucket}`.", None)
+    read_bucket: Text | None = described(
+        "S3 bucket that files are read from; usually `{read_bucket}`.",
+        None,
+        shown_default="none; with `s3` `sagemaker-fmbench-read-<region>-<account>`",
+    )
     scripts_prefix: Text = described("Folder of the script files in the read bucket.", "scripts")
     script_files: FileNames = described(
         "Files of the read bucket that a run needs, such as a Hugging Face token file.", []
@@ -117,7 +125,7 @@ class S3ReadData(Section):
         [SHIPPED_SOURCE],
         shown_default=f"`{SHIPPED_SOURCE}`, which ships with fmbench",
     )
-    tokenizer_prefix: Text | None = described("Folder of the tokenizer's files.", None)
+    tokenizer_prefix: Text | None = described("Folder of the tokenizer's files, here or in the read bucket.", None)
     prompt_template_dir: Text = described("Folder of the prompt template.", "prompt_template")
     prompt_template_file: FileName = described(
         "Prompt template: text with `{column}` for each of `datasets.prompt_template_keys`.",
@@ -125,7 +133,10 @@ class S3ReadData(Section):
         shown_default=f"`{SHIPPED_TEMPLATE}`, which ships with fmbench",
     )
     s3_or_local_file_system: Store | None = described(
-        "Where source files are read from.", None, shown_default="`local`"
+        "Where files are read from: `s3` the read bucket, then this machine; `local` this machine alone; `both` the "
+        "config's folder and the current one, the read bucket, then what ships with fmbench.",
+        None,
+        shown_default="`both`",
     )
 
 

@@ -71,19 +71,22 @@ class ModelTokenizer:
         return [len(found.ids) for found in self._engine.encode_batch_fast(list(texts), add_special_tokens=False)]
 
 
-def load_tokenizer(spec: str, *, folders: Sequence[Path]) -> Tokenizer:
+def load_tokenizer(spec: str, *, folders: Sequence[Path], place: Path | None = None) -> Tokenizer:
     """The tokenizer that a config names.
 
     `spec` is a folder with a tokenizer.json (relative to one of `folders`), a .gguf file, the embedded model's name, a
-    Hugging Face id (`org/model`), or `words`. A folder of that name goes before a Hugging Face id.
+    Hugging Face id (`org/model`), or `words`. A folder of that name goes before a Hugging Face id. `place` is its file
+    where that has been fetched already.
 
     Raises TokenizerError, one line that says what to do, when it cannot be had.
     """
     if spec == _WORDS:
         return WordTokenizer()
+    if place is not None and place.suffix != ".gguf":
+        return ModelTokenizer(spec, _read(spec, place))
     if spec == EMBEDDED_MODEL or spec.endswith(".gguf"):
         try:
-            return ModelTokenizer(spec, _from_gguf(model_file(spec, folders)))
+            return ModelTokenizer(spec, _from_gguf(place or model_file(spec, folders)))
         except ModelFileError as error:
             raise TokenizerError(f"tokenizer {spec}: {error}") from error
     places = [folder / Path(spec).expanduser() for folder in (*folders, Path.cwd())]

@@ -25,11 +25,16 @@ def hf_token(script_files: Sequence[str], folders: Sequence[Path], scripts_prefi
     named = [Path(name) for name in script_files if Path(name).name == TOKEN_FILE]
     for path in (folder / place / name for name in named for folder in folders for place in ("", scripts_prefix)):
         if path.is_file():
-            token = path.read_text(encoding="utf-8").strip()
-            if not token or any(character.isspace() for character in token):
-                raise InputError(f"{path}: holds no Hugging Face token; write the token alone, or set {VARIABLES[0]}")
-            return token
+            return token_in(path.read_text(encoding="utf-8"), str(path))
     return None
+
+
+def token_in(text: str, where: str) -> str:
+    """The token that a file holds; raises InputError for a file that holds none, without quoting it."""
+    token = text.strip()
+    if not token or any(character.isspace() for character in token):
+        raise InputError(f"{where}: holds no Hugging Face token; write the token alone, or set {VARIABLES[0]}")
+    return token
 
 
 def with_token(environment: Mapping[str, str], token: str | None) -> dict[str, str]:

@@ -35,6 +35,7 @@ from fmbench_lib.report.inputs import (
 from fmbench_lib.report.summary import summary_document
 from fmbench_lib.run import Run
 from fmbench_lib.steps.deployment import endpoints
+from fmbench_lib.steps.files import outage_notices
 from fmbench_lib.steps.pricing import load_prices, look_up_prices, price_notices
 from fmbench_lib.steps.prompts import has_payloads, payload_table
 from fmbench_lib.steps.searching import run_levels, searched
@@ -301,7 +302,7 @@ def _standing(
 
 
 def _notices(run: Run) -> list[str]:
-    notices = [run.redactor(str(notice)) for notice in run.loaded.notices]
+    notices = [run.redactor(str(notice)) for notice in run.loaded.notices] + outage_notices(run)
     if has_payloads(run):
         facts = read_json(run.workspace.prompts / "payloads.json")
         notices += facts.get("notices", [])

@@ -15,12 +15,12 @@ from fmbench_lib.config import Experiment
 from fmbench_lib.config.redaction import REMOVED
 from fmbench_lib.deploy import DeployContext, Endpoint, platform
 from fmbench_lib.deploy.endpoint import addresses_named
-from fmbench_lib.deploy.hf_token import hf_token
 from fmbench_lib.deploy.probe import probe
 from fmbench_lib.errors import FmbenchError
 from fmbench_lib.predictors import predictor_for
 from fmbench_lib.predictors.user_script import UserScriptPredictor
 from fmbench_lib.run import Run
+from fmbench_lib.steps.files import hf_token_of
 from fmbench_lib.steps.searching import missing_levels
 from fmbench_lib.steps.service import service_of
 from fmbench_lib.steps.step import step
@@ -128,12 +128,6 @@ def _probe(run: Run, experiment: Experiment, url: str, model: str | None) -> Non
         probe(predictor)
 
 
-def hf_token_of(run: Run) -> str | None:
-    """The Hugging Face token for containers, from the environment or the file that the config names."""
-    source = run.config.s3_read_data
-    return hf_token(source.script_files, (run.loaded.folder, Path.cwd()), source.scripts_prefix)
-
-
 def endpoints(workspace: Workspace) -> dict[str, Endpoint]:
     """What has been deployed or found, by experiment."""
     path = workspace.endpoints_file
@@ -151,6 +145,7 @@ def record(workspace: Workspace, endpoint: Endpoint) -> None:
         )
         write_json(workspace.endpoints_file, {**known, endpoint.experiment_name: shown.to_dict()})
     workspace.log_event("endpoint", experiment=endpoint.experiment_name, status=endpoint.status)
+    workspace.keep(workspace.endpoints_file)
 
 
 def addresses_of(endpoint: Endpoint, experiment: Experiment) -> tuple[str, ...]:

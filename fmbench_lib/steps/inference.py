@@ -49,6 +49,7 @@ def run_inference(run: Run) -> pd.DataFrame:
                 continue  # its deployment failed, which is reported as such
             setting_of = functools.partial(settings, level.experiment.name)
             _measure(run, level, deals[level.deal_key], endpoint, setting_of, place)
+            run.workspace.keep()  # between two levels, while nothing is being measured
     finally:
         live.clear(run.workspace)
     return measured_table(run)

@@ -36,14 +36,16 @@ class Plan:
     obstacles: tuple[str, ...]
 
 
-def make_plan(source: str, arguments: Mapping[str, str], standard: Mapping[str, str]) -> Plan:
+def make_plan(
+    source: str, arguments: Mapping[str, str], standard: Mapping[str, str], *, local_only: bool = False
+) -> Plan:
     """The plan of a config, as far as it can be made.
 
     Reads the config's files and makes its prompts to know their number and length, but keeps, deploys and sends
     nothing. Raises a ConfigError where the config is wrong; whatever else would stop the run is an obstacle.
     """
-    loaded, _ = load_here(source, arguments, standard)
-    run = Run(loaded, Workspace(default_results() / loaded.config.general.name / "plan"))
+    loaded, _ = load_here(source, arguments, standard, local_only=local_only)
+    run = Run(loaded, Workspace(default_results() / loaded.config.general.name / "plan"), local_only=local_only)
     obstacles: list[str] = []
     for experiment in run.config.experiments:
         with _noted(obstacles):

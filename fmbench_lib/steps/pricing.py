@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from fmbench_lib.config import resolve_file, shipped_path
+from fmbench_lib.config import shipped_path
 from fmbench_lib.config.redaction import without_secrets
 from fmbench_lib.errors import PriceLookupError
 from fmbench_lib.metrics.prices import Price, PriceList
 from fmbench_lib.pricing.aws import Lookup, look_up
 from fmbench_lib.pricing.files import read_looked_up, read_price_file, write_looked_up
 from fmbench_lib.run import Run
+from fmbench_lib.steps.files import file_of
 
 
 def load_prices(run: Run) -> PriceList:
@@ -30,7 +31,7 @@ def listed_prices(run: Run) -> PriceList:
     if isinstance(pricing, Mapping):
         return shipped.overridden_by(PriceList.from_mapping(pricing, "the config"))
     return shipped.overridden_by(
-        read_price_file(resolve_file(pricing, config_folder=run.loaded.folder, kind="price file"))
+        read_price_file(file_of(run, pricing, "price file", run.config.s3_read_data.configs_prefix))
     )
 
 

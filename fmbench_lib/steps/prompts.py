@@ -9,12 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.config import Experiment, resolve_file
+from fmbench_lib.config import Experiment
 from fmbench_lib.data.prompts import PayloadSet, Source, generate_payloads, read_template
 from fmbench_lib.data.tokenizers import Tokenizer, load_tokenizer
-from fmbench_lib.errors import InputError, RunStateError, TokenizerError
+from fmbench_lib.errors import RunStateError, TokenizerError
+from fmbench_lib.kept import earlier_kept
 from fmbench_lib.load.levels import deal_prompts
 from fmbench_lib.run import Run
+from fmbench_lib.steps.files import file_of, tokenizer_place
 from fmbench_lib.steps.step import step
 from fmbench_lib.workspace import Workspace, read_json, read_rows, runs_of, write_json, write_rows
 
@@ -100,16 +102,20 @@ def _take_over(run: Run) -> None:
 
 
 def earlier_prompts(run: Run) -> Workspace:
-    """The newest other run of this name whose prompts were made from the same `datasets` section."""
-    wanted = _dataset_facts(run)
+    """The newest other run of this name whose prompts were made from the same `datasets` section: on this machine, else
+    in the bucket that the run is kept in."""
+    wanted = _dataset_facts(run)["datasets"]
+
+    def fits(earlier: Workspace) -> bool:
+        facts = earlier.prompts / "payloads.json"
+        return facts.exists() and bool(read_json(facts)["datasets"] == wanted)
+
     for workspace in runs_of(run.workspace.path.parent.parent, run.config.general.name):
-        facts = workspace.prompts / "payloads.json"
-        if (
-            workspace.path != run.workspace.path
-            and facts.exists()
-            and read_json(facts)["datasets"] == wanted["datasets"]
-        ):
+        if workspace.path != run.workspace.path and fits(workspace):
             return workspace
+    kept = earlier_kept(run.workspace, fits)
+    if kept is not None:
+        return kept
     raise RunStateError(
         f"run_steps switches 1_generate_data off, but no earlier run of {run.config.general.name} has prompts of the "
         f"same datasets section: switch it on"
@@ -123,7 +129,7 @@ def _dataset_facts(run: Run) -> dict[str, Any]:
 def template_path(run: Run) -> Path:
     reading = run.config.s3_read_data
     name = reading.prompt_template_file or "prompt_template_qa.txt"
-    return _resolve(run, name, "prompt template", reading.prompt_template_dir)
+    return file_of(run, name, "prompt template", reading.prompt_template_dir)
 
 
 def sources(run: Run) -> list[Source]:
@@ -131,17 +137,9 @@ def sources(run: Run) -> list[Source]:
     return [
         Source.hub(name, run.config.datasets.ds_N)
         if name.startswith("hf:")
-        else Source.file(_resolve(run, name, "source file", reading.source_data_prefix))
+        else Source.file(file_of(run, name, "source file", reading.source_data_prefix))
         for name in reading.source_data_files
     ]
-
-
-def _resolve(run: Run, name: str, kind: str, folder: str) -> Path:
-    """A file by its name, also in the folder that the config says such files are in."""
-    try:
-        return resolve_file(str(Path(folder) / name), config_folder=run.loaded.folder, kind=kind)
-    except InputError:
-        return resolve_file(name, config_folder=run.loaded.folder, kind=kind)
 
 
 def has_payloads(run: Run) -> bool:
@@ -181,8 +179,7 @@ def tokenizer_of(run: Run, experiment: Experiment) -> Tokenizer:
             f"experiment {experiment.name} names no tokenizer: write `tokenizer:` with a folder, a Hugging Face id, "
             f"a .gguf file, or `words` for an estimate"
         )
-    folders = [run.loaded.folder, Path.cwd()]
-    return load_tokenizer(spec, folders=folders)
+    return load_tokenizer(spec, folders=[run.loaded.folder, Path.cwd()], place=tokenizer_place(run, spec))
 
 
 def tokenizer_spec(run: Run, experiment: Experiment) -> str | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 import pandas as pd
 
-from fmbench_lib.config import Config, Experiment, resolve_file
+from fmbench_lib.config import Config, Experiment
 from fmbench_lib.deploy import names_endpoints
 from fmbench_lib.errors import DeployError, InputError
 from fmbench_lib.load.levels import all_levels, searches_of
@@ -18,10 +19,12 @@ from fmbench_lib.predictors import predictor_for
 from fmbench_lib.run import Run, create_run, open_run
 from fmbench_lib.scripts.files import deployment_file, inference_file
 from fmbench_lib.steps.calibrated import reference
+from fmbench_lib.steps.files import buckets, file_of, script_fetcher
 from fmbench_lib.steps.pricing import load_prices, look_up_prices
 from fmbench_lib.steps.prompts import earlier_prompts, sources, template_path, tokenizer_of
 from fmbench_lib.steps.service import service_of
 from fmbench_lib.steps.step import step
+from fmbench_lib.storage.inputs import forget_inputs
 
 _ANY_ADDRESS = "http://localhost/v1/chat/completions"
 
@@ -37,8 +40,9 @@ def set_up(run: Run) -> pd.DataFrame:
 
     Returns a table of them. Raises an InputError that names the first one that cannot be used.
     """
+    forget_inputs(run.workspace)
     found = [("config", str(run.loaded.path))]
-    found += [(f"{{{name}}}", value) for name, value in run.workspace.read_run()["standard"].items()]
+    found += [(f"{{{name}}}", value) for name, value in run.workspace.read_run().get("standard", {}).items()]
     if run.config.run_steps.get("1_generate_data", True):
         template = template_path(run)
         found.append(("prompt template", str(template)))
@@ -57,6 +61,7 @@ def set_up(run: Run) -> pd.DataFrame:
         check_bundle(bundle)
         found.append(("certificate authorities", bundle))
     found += _prices(run)
+    found += list(buckets(run).items())
     run.workspace.update_run(calibration=reference())
     return pd.DataFrame(found, columns=["what", "which"])
 
@@ -92,8 +97,8 @@ def check_service(run: Run, experiment: Experiment) -> None:
 def script_files(run: Run, experiment: Experiment) -> list[tuple[str, str]]:
     """The scripts of the user's own that an experiment runs; raises InputError for one that cannot be run."""
     files = {
-        "deployment script": deployment_file(run.config, experiment, run.loaded.folder),
-        "inference script": inference_file(run.config, experiment, run.loaded.folder),
+        "deployment script": deployment_file(run.config, experiment, run.loaded.folder, script_fetcher(run)),
+        "inference script": inference_file(run.config, experiment, run.loaded.folder, script_fetcher(run)),
     }
     return [(f"{what} of {experiment.name}", str(path)) for what, path in files.items() if path is not None]
 
@@ -128,12 +133,26 @@ def level_table(run: Run) -> pd.DataFrame:
     )
 
 
+def gather(run: Run) -> None:
+    """Fetch what the steps after setup read from buckets; what is here already is left, what is missing is said later.
+
+    A run that goes on where it was not set up would else depend on its buckets until its end.
+    """
+    with contextlib.suppress(InputError):
+        load_prices(run)
+        trace_of(run)
+        ca_bundle(run)
+        for experiment in run.config.experiments:
+            tokenizer_of(run, experiment)
+            script_files(run, experiment)
+
+
 def trace_of(run: Run) -> tuple[TraceEntry, ...] | None:
     """The requests of the config's trace, None where it has none; raises InputError where it cannot be used."""
     name = run.config.load.trace
     if name is None:
         return None
-    return read_trace(resolve_file(name, config_folder=run.loaded.folder, kind="trace"))
+    return read_trace(file_of(run, name, "trace", run.config.s3_read_data.source_data_prefix))
 
 
 def ca_bundle(run: Run) -> str | None:
@@ -141,7 +160,7 @@ def ca_bundle(run: Run) -> str | None:
     name = run.config.load.ca_bundle
     if name is None:
         return os.environ.get("SSL_CERT_FILE")
-    return str(resolve_file(name, config_folder=run.loaded.folder, kind="bundle of certificate authorities"))
+    return str(file_of(run, name, "bundle of certificate authorities", run.config.s3_read_data.configs_prefix))
 
 
 def objectives_of(config: Config) -> Objectives:
@@ -154,4 +173,4 @@ def price_file(run: Run) -> str:
     pricing = run.config.pricing
     if not isinstance(pricing, str):
         return "the config itself"
-    return str(resolve_file(pricing, config_folder=run.loaded.folder, kind="price file"))
+    return str(file_of(run, pricing, "price file", run.config.s3_read_data.configs_prefix))

@@ -23,6 +23,7 @@ def step(name: str) -> Callable[[Step], Step]:
             with run.workspace.locked("step"):
                 started = time.time()
                 run.begin_step(name)
+                run.workspace.keep()
                 try:
                     table = function(run)
                 except BaseException as error:
@@ -30,6 +31,7 @@ def step(name: str) -> Callable[[Step], Step]:
                     run.end_step(name, status, started, time.time(), error=f"{type(error).__name__}: {error}")
                     raise
                 run.end_step(name, "done", started, time.time())
+                run.workspace.keep()
                 return table
 
         return wrapped

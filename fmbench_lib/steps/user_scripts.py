@@ -16,6 +16,7 @@ from fmbench_lib.predictors.user_script import NOWHERE, UserScriptPredictor
 from fmbench_lib.run import Run
 from fmbench_lib.scripts.files import deployment_file, inference_file
 from fmbench_lib.scripts.settings import experiment_config, inference_spec
+from fmbench_lib.steps.files import script_fetcher
 
 _PROMPT = "Say hello."
 _TIMEOUT = 60.0
@@ -24,13 +25,13 @@ _INVOCATIONS = re.compile(r"https?://[^/]+/endpoints/([^/]+)/invocations")
 
 def with_files(run: Run, experiment: Experiment) -> Experiment:
     """The experiment with its own deployment script as the path of a file; raises InputError where it has none."""
-    path = deployment_file(run.config, experiment, run.loaded.folder)
+    path = deployment_file(run.config, experiment, run.loaded.folder, script_fetcher(run))
     return experiment if path is None else experiment.model_copy(update={"deployment_script": str(path)})
 
 
 def script_of(run: Run, experiment: Experiment, url: str) -> UserScript | None:
     """The script that an experiment is measured through at an endpoint; None where our codecs speak with it."""
-    path = inference_file(run.config, experiment, run.loaded.folder)
+    path = inference_file(run.config, experiment, run.loaded.folder, script_fetcher(run))
     if path is None:
         return None
     invocations = _INVOCATIONS.fullmatch(url)  # scripts know a SageMaker endpoint by its name

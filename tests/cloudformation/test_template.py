@@ -13,7 +13,7 @@ import yaml
 from cfnlint.api import lint_file
 
 import fmbench_lib
-from fmbench_lib.surroundings import default_bucket
+from fmbench_lib.storage.defaults import bucket_name
 from tests.cloudformation.operations import actions, calls
 
 PACKAGE = Path(fmbench_lib.__file__).parent
@@ -125,8 +125,8 @@ def test_a_bucket_is_private_encrypted_kept_and_called_as_runs_look_for_it(
     assert set(settings["PublicAccessBlockConfiguration"].values()) == {True}
     assert settings["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     name = settings["BucketName"]["!Sub"].replace("${AWS::Region}", "eu-west-1").replace("${AWS::AccountId}", "1" * 12)
-    assert name == default_bucket(kind, "eu-west-1", "1" * 12)
-    assert len(default_bucket(kind, "ap-southeast-1", "1" * 12)) <= 63
+    assert name == bucket_name(kind, "eu-west-1", "1" * 12)
+    assert len(bucket_name(kind, "ap-southeast-1", "1" * 12)) <= 63
 
 
 def test_the_role_may_be_taken_by_sagemaker_and_ec2_alone(resources: dict[str, Any]) -> None:

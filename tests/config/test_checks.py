@@ -71,8 +71,5 @@ def test_no_experiments_and_no_filters(mistakes: Mistakes) -> None:
     assert set(found) == {"datasets.filters", "experiments"}
 
 
-def test_a_run_that_is_to_be_kept_in_a_bucket_is_told_where_it_is_kept(load: Load, minimal: str) -> None:
-    loaded = load(minimal + "\naws: {bucket: mine, s3_and_or_local_file_system: both}\n")
-    (notice,) = loaded.notices
-    assert notice.key == "aws.s3_and_or_local_file_system"
-    assert "results directory only" in notice.message
+def test_a_run_that_is_to_be_kept_in_a_bucket_is_nothing_to_be_noticed(load: Load, minimal: str) -> None:
+    assert load(minimal + "\naws: {bucket: mine, s3_and_or_local_file_system: both}\n").notices == ()

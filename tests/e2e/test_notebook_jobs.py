@@ -1,4 +1,4 @@
-"""The notebooks as SageMaker runs them as jobs: each copied into a folder of its own, with a kernel of another name."""
+"""The notebooks as SageMaker runs them as jobs: each alone on a machine of its own, with a kernel of another name."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import json
 import shutil
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
@@ -16,65 +15,66 @@ import yaml
 
 from fmbench_lib.emulator import Behaviour, Constant, launch
 from tests.aws_identity import ACCOUNT, identity
-from tests.e2e.running import levels
+from tests.bucket_stand_in import StandIn, point_to, stand_in
 
 KERNEL = "conda-env-fmbench-py"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/service-role/fmbench"
+BUCKET = f"sagemaker-fmbench-write-us-east-1-{ACCOUNT}"
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
 @pytest.fixture
 def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A kernel as an image registers one. It alone knows where runs are kept."""
+    """A kernel as an image registers one; the region is in its environment alone."""
     folder = tmp_path / "jupyter" / "kernels" / KERNEL
     folder.mkdir(parents=True)
     argv = [sys.executable, "-m", "ipykernel_launcher", "--log-level=ERROR", "-f", "{connection_file}"]
-    said = {"FMBENCH_RESULTS_DIR": str(tmp_path / "runs")}
-    spec = {"argv": argv, "display_name": "fmbench", "language": "python", "env": said}
+    spec = {"argv": argv, "display_name": "fmbench", "language": "python", "env": {"AWS_DEFAULT_REGION": "us-east-1"}}
     (folder / "kernel.json").write_text(json.dumps(spec))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     return KERNEL
 
 
 @pytest.fixture
-def under_a_role(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A job's environment: a region, and the credentials of its execution role."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ASIAEXAMPLE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
-    with identity() as known:
-        known.role_path = "/service-role/"
-        known.buckets.add(f"sagemaker-fmbench-write-us-west-2-{ACCOUNT}")
+def bucket(aws_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StandIn]:
+    """A job's AWS: the credentials of its execution role, and the account's bucket for runs."""
+    with stand_in() as s3, identity() as known:
+        point_to(s3, monkeypatch, tmp_path)
+        monkeypatch.delenv("AWS_REGION")
         monkeypatch.setenv("AWS_ENDPOINT_URL", known.url)
-        yield known
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3.url)
+        known.role_path = "/service-role/"
+        s3.client().create_bucket(Bucket=BUCKET)
+        yield s3
 
 
-def test_six_jobs_make_one_run(
-    tmp_path: Path, write_config: Callable[..., Path], kernel: str, under_a_role: Any
-) -> None:
-    """Each gets one notebook, the config and its data; the folder of a job that is over is gone."""
+def test_six_jobs_make_one_run(tmp_path: Path, write_config: Callable[..., Path], kernel: str, bucket: StandIn) -> None:
+    """Each gets one notebook, the config and its data; of a job that is over only the bucket has anything."""
     with launch(Behaviour(ttft=Constant(0.01), itl=Constant(0.002))) as emulator:
         config = write_config(
             [{"name": "job", "ep_name": emulator.url, "concurrency_levels": [2]}],
-            aws={"region": "{region}", "sagemaker_execution_role": "{role_arn}", "bucket": "{write_bucket}"},
+            aws={
+                "region": "{region}",
+                "sagemaker_execution_role": "{role_arn}",
+                "bucket": "{write_bucket}",
+                "s3_and_or_local_file_system": "s3",
+            },
         )
         shown = [job(notebook, config, tmp_path, kernel) for notebook in NOTEBOOKS]
     assert len(shown) == 6
-    (run,) = (tmp_path / "runs" / "test").iterdir()
-    state = json.loads((run / "run.json").read_text())
+    assert not list(tmp_path.glob("job-*"))
+    kept = bucket.objects(BUCKET, "results/test/")
+    (run,) = {name.partition("/")[0] for name in kept}
+    state = json.loads(kept[f"{run}/run.json"])
     assert state["status"] == "finished"
     assert {name: step["status"] for name, step in state["steps"].items()} == {
         notebook.stem: "done" for notebook in NOTEBOOKS
     }
-    assert set(levels(run)) == {"concurrency-2"}
-    assert (run / "report.md").exists()
-    meant = yaml.safe_load((run / "config.yml").read_text())["aws"]
-    assert meant["region"] == "us-west-2"
-    assert meant["sagemaker_execution_role"] == ROLE
-    assert meant["bucket"] == f"sagemaker-fmbench-write-us-west-2-{ACCOUNT}"
+    assert [name for name in kept if name.endswith(".parquet")] == [f"{run}/requests/job/all/concurrency-2.parquet"]
+    assert b"concurrency 2" in kept[f"{run}/report.md"]
+    meant = yaml.safe_load(kept[f"{run}/config.yml"])["aws"]
+    assert (meant["region"], meant["sagemaker_execution_role"], meant["bucket"]) == ("us-east-1", ROLE, BUCKET)
     assert "{role_arn}" in json.dumps(shown[0])
-    assert not list(tmp_path.glob("job-*"))
 
 
 def job(notebook: Path, config: Path, tmp_path: Path, kernel: str) -> nbformat.NotebookNode:

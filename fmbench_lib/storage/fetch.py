@@ -1,4 +1,4 @@
-"""Configs that lie elsewhere: at an `https://` or `s3://` address."""
+"""Configs and scripts that lie elsewhere: at an `https://` or `s3://` address."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fmbench_lib.errors import InputError
+from fmbench_lib.errors import InputError, StorageError
+from fmbench_lib.storage.bucket import Address, Bucket
 from fmbench_lib.weights import cache_folder
 
 _TIMEOUT_S = 60.0
@@ -26,13 +27,17 @@ def local_config(source: str) -> str:
     return local_copy(source, "config") if scheme == "s3" else source
 
 
+def is_elsewhere(source: str) -> bool:
+    """Whether a config is named by an address rather than by a path or a name."""
+    return urlsplit(source).scheme in ("http", "https", "s3")
+
+
 def local_copy(address: str, what: str) -> str:
     """A copy of what lies at an `s3://` address, named by its content; `what` is how an error calls it.
 
     Raises InputError, with the address, when it cannot be fetched.
     """
-    parts = urlsplit(address)
-    return _kept(address, _from_s3(parts.netloc, parts.path.lstrip("/"), what), what)
+    return _kept(address, _from_s3(Address.parse(address), what), what)
 
 
 def _kept(address: str, content: bytes, what: str) -> str:
@@ -52,15 +57,11 @@ def _from_web(address: str) -> bytes:
     return content
 
 
-def _from_s3(bucket: str, key: str, what: str) -> bytes:
+def _from_s3(address: Address, what: str) -> bytes:
     try:
-        import boto3
-    except ImportError:
-        raise InputError(f"a {what} in S3 needs boto3: pip install 'fmbench-lib[sagemaker]'") from None
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        content: bytes = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-    except (BotoCoreError, ClientError) as error:
-        raise InputError(f"s3://{bucket}/{key}: the {what} cannot be fetched: {error}") from error
+        content = Bucket(address.bucket).read(address.key)
+    except StorageError as error:
+        raise InputError(f"{address}: the {what} cannot be fetched: {error}") from None
+    if content is None:
+        raise InputError(f"{address}: the {what} cannot be fetched: there is nothing at this address")
     return content

@@ -1,0 +1,148 @@
+"""The files that a run reads: from this machine, and from the read bucket that its config names.
+
+`s3_read_data.s3_or_local_file_system` says in which order. `s3`: the bucket, then this machine. `local`: this machine
+alone. `both`, and where nothing is said: the user's own files here, the bucket, then what ships with fmbench.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+from fmbench_lib.config import resolve_file
+from fmbench_lib.deploy.hf_token import TOKEN_FILE, hf_token, token_in
+from fmbench_lib.errors import InputError
+from fmbench_lib.kept import given, keeper_of
+from fmbench_lib.run import Run
+from fmbench_lib.storage.bucket import Address, is_address
+from fmbench_lib.storage.defaults import default_bucket
+from fmbench_lib.storage.inputs import input_file, secret_text
+
+
+def read_bucket(run: Run) -> Address | None:
+    """The bucket that the run reads from; None where it reads none, or none is known.
+
+    Raises InputError where the config says `s3` and no bucket can be known.
+    """
+    reading = run.config.s3_read_data
+    if run.local_only or reading.s3_or_local_file_system == "local":
+        return None
+    named = given(reading.read_bucket)
+    if named is None and reading.s3_or_local_file_system == "s3":
+        named = _default(given(run.config.aws.region))
+    return None if named is None else Address(named.removeprefix("s3://").strip("/"), "")
+
+
+@lru_cache(maxsize=4)
+def _default(region: str | None) -> str:
+    return default_bucket("read", region)
+
+
+def file_of(run: Run, name: str, kind: str, prefix: str) -> Path:
+    """A file that the config names; `prefix` is its folder in the read bucket, and may be one on this machine.
+
+    Raises InputError where it is nowhere, with the places that were looked at.
+    """
+    if is_address(name):
+        return _fetched(run, Address.parse(name), kind)
+    first = run.config.s3_read_data.s3_or_local_file_system == "s3"
+    bucket = None if Path(name).expanduser().is_absolute() else read_bucket(run)
+    here = [_in_bucket, _own] if first else [_own, _in_bucket]
+    for find in here:
+        found = find(run, bucket, name, kind, prefix)
+        if found is not None:
+            return found
+    try:
+        return _anywhere_here(run, name, kind, prefix)
+    except InputError as error:
+        asked = "" if bucket is None else f"; it is not at {bucket.below(prefix, name)} either"
+        raise InputError(f"{error}{asked}") from None
+
+
+def _in_bucket(run: Run, bucket: Address | None, name: str, kind: str, prefix: str) -> Path | None:
+    if bucket is None:
+        return None
+    return input_file(run.workspace, bucket.below(prefix, name), kind, given(run.config.aws.region))
+
+
+def _own(run: Run, _bucket: Address | None, name: str, _kind: str, prefix: str) -> Path | None:
+    """The user's own file: in the config's folder or the current one, there also in the folder `prefix`."""
+    paths = (folder / part / name for part in (prefix, "") for folder in (run.loaded.folder, Path.cwd()))
+    return next((path for path in paths if path.exists()), None)
+
+
+def _anywhere_here(run: Run, name: str, kind: str, prefix: str) -> Path:
+    try:
+        return resolve_file(str(Path(prefix) / name), config_folder=run.loaded.folder, kind=kind)
+    except InputError:
+        return resolve_file(name, config_folder=run.loaded.folder, kind=kind)
+
+
+def _fetched(run: Run, address: Address, kind: str) -> Path:
+    if run.local_only:
+        raise InputError(f"the {kind} {address} is in a bucket, and --local-mode yes keeps buckets out")
+    found = input_file(run.workspace, address, kind, given(run.config.aws.region))
+    if found is None:
+        raise InputError(f"the {kind} {address} does not exist; correct the address")
+    return found
+
+
+def tokenizer_place(run: Run, spec: str) -> Path | None:
+    """Where a tokenizer that a bucket holds is on this machine; None for one that is looked for elsewhere.
+
+    A bucket holds those given by their address, and `tokenizer_prefix` of the read bucket.
+    """
+    if is_address(spec):
+        return _fetched(run, _tokenizer_file(Address.parse(spec)), "tokenizer")
+    reading = run.config.s3_read_data
+    bucket = read_bucket(run) if spec == reading.tokenizer_prefix and not Path(spec).is_absolute() else None
+    own = any((folder / spec).exists() for folder in (run.loaded.folder, Path.cwd()))
+    if bucket is None or (own and reading.s3_or_local_file_system != "s3"):
+        return None
+    return input_file(run.workspace, _tokenizer_file(bucket.below(spec)), "tokenizer", given(run.config.aws.region))
+
+
+def _tokenizer_file(address: Address) -> Address:
+    return address if address.key.endswith((".json", ".gguf")) else address.below("tokenizer.json")
+
+
+def script_fetcher(run: Run) -> Callable[[str, str], str]:
+    """What fetches a script of the user's own from a bucket, once for the run."""
+    return lambda address, what: str(_fetched(run, Address.parse(address), what))
+
+
+def hf_token_of(run: Run) -> str | None:
+    """The Hugging Face token for containers: of the environment, or of the file that the config names.
+
+    One in the read bucket is read when it is needed and kept on no disk.
+    """
+    source = run.config.s3_read_data
+    found = hf_token(source.script_files, (run.loaded.folder, Path.cwd()), source.scripts_prefix)
+    named = next((name for name in source.script_files if Path(name).name == TOKEN_FILE), None)
+    bucket = read_bucket(run) if found is None and named is not None else None
+    if bucket is None or named is None:
+        return found
+    address = bucket.below(source.scripts_prefix, named)
+    text = secret_text(address, "Hugging Face token", given(run.config.aws.region))
+    return None if text is None else token_in(text, str(address))
+
+
+def buckets(run: Run) -> dict[str, str]:
+    """The buckets of the run, by what they are to it."""
+    read, keeper = read_bucket(run), keeper_of(run.workspace)
+    named = {
+        "read bucket": read and f"s3://{read.bucket}",
+        "kept in": keeper and str(keeper.address),
+    }
+    return {what: place for what, place in named.items() if place}
+
+
+def outage_notices(run: Run) -> list[str]:
+    """What the report says of the times when the run could not be sent to its bucket."""
+    kept = run.workspace.read_run().get("kept", {})
+    return [
+        f"at {one['since']} the run could not be sent to {kept['address']}: {one['said']}; it is whole in its "
+        f"directory, from which `fmbench sync` sends what the bucket lacks"
+        for one in kept.get("outages", [])
+    ]
