@@ -24,8 +24,8 @@ from fmbench_lib.deploy import DeployContext, platform
 from fmbench_lib.deploy.probe import probe
 from fmbench_lib.load.engine import Level, run_level
 from fmbench_lib.load.recorder import Recorder, SentPrompt
-from fmbench_lib.predictors import predictor_for
 from fmbench_lib.predictors.base import HttpRequest, Predictor
+from fmbench_lib.predictors.registry import predictor_for
 
 RESULTS = Path(__file__).parent / "results"
 CONFIG = """

@@ -1,19 +1,20 @@
 """The same job done by fmbench's engine and by other tools of this field, against the same emulator.
 
     python benchmarks/peers.py --peer guidellm=FOLDER --peer aiperf=FOLDER [--tuned] [--requests N] [--streams N]
+        [--itl MS]
 
 FOLDER is where the peer's programs are: `bin` of a virtual environment of its own into which `pip install` brought
 `guidellm==0.8.1` (after `torch==2.13.0`), `aiperf==0.13.0` or `inference-perf==0.7.0`. A peer that is not given or not
 there is skipped.
 
-The job is a closed loop of 4,096 requests, 512 at a time, with answers of 100 content events, TTFT 50 ms and ITL
-10 ms. Each tool is run alone, one after the other, as a user starts it, each with an emulator of its own that shares
-the machine. `wall` is from the start of the command to its end, with everything that
-it does before and after; `load` is from the first request that the emulator received to the end of its last answer,
-and cannot be less than `at best`. CPU is user and system time of all the tool's processes. `true` TTFT is what the
-emulator's ledger says of the same requests; where a tool names its requests, the error of each is given too. Prints a
-table, writes `benchmarks/results/peers.json`, and fails when the engine is not 3 times as fast as the fastest peer
-(wall), or a peer's TTFT p50 or p99 is nearer to the truth.
+The job is a closed loop of 4,096 requests, 512 at a time, with answers of 100 content events, TTFT 50 ms and ITL 5
+ms. Each tool is run alone, one after the other, as a user starts it, each with an emulator of its own that shares the
+machine. `wall` is from the start of the command to its end, with everything that it does before and after; `load` is
+from the first request that the emulator received to the end of its last answer, and cannot be less than `at best`: the
+shorter the ITL, the less of a tool's time is waiting for the server. CPU is user and system time of all the tool's
+processes. `true` TTFT is what the emulator's ledger says of the same requests; where a tool names its requests, the
+error of each is given too. Prints a table, writes `benchmarks/results/peers.json`, and fails when the engine is not 3
+times as fast as the fastest peer (wall), or a peer's TTFT p50 or p99 is nearer to the truth.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from peer_tools import ENGINE, ENGINE_PROGRAMS, MODEL, PEERS, Job, Reported, Too
 from fmbench_lib.emulator import Behaviour, Constant, LedgerEntry, launch
 from fmbench_lib.emulator.behaviour import Ask, Planner
 
-TTFT, ITL = 0.05, 0.01
+TTFT = 0.05
 FASTER_WANTED = 3.0
 COLUMNS = (
     ("tool", "tool"),
@@ -82,7 +83,9 @@ def do(name: str, tool: Tool, programs: Path, asked: argparse.Namespace) -> Row:
     Raises:
         RuntimeError: it failed, or left no result; the message has the last thing it said.
     """
-    behaviour = Behaviour(ttft=Constant(TTFT), itl=Constant(ITL), tokens=Constant(asked.events), model=MODEL)
+    behaviour = Behaviour(
+        ttft=Constant(TTFT), itl=Constant(asked.itl / 1000), tokens=Constant(asked.events), model=MODEL
+    )
     with tempfile.TemporaryDirectory() as scratch, launch(behaviour) as server:
         job = Job(server.base_url, asked.requests, asked.streams, asked.events, Path(scratch), asked.tuned)
         job.prepare()
@@ -184,6 +187,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--requests", type=int, default=4096)
     parser.add_argument("--streams", type=int, default=512)
     parser.add_argument("--events", type=int, default=100)
+    parser.add_argument("--itl", type=float, default=5.0, metavar="MS", help="the emulator's ITL (default 5)")
     asked = parser.parse_args(argv)
     rows, missed = [], []
     for name, tool, programs in chosen(dict(asked.peer)):
@@ -191,7 +195,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             rows.append(do(name, tool, programs, asked))
         except RuntimeError as error:
             missed.append(f"{name}: {error}")
-    at_best_s = -(-asked.requests // asked.streams) * (TTFT + (asked.events - 1) * ITL)
+    at_best_s = -(-asked.requests // asked.streams) * (TTFT + (asked.events - 1) * asked.itl / 1000)
     print(
         f"{asked.requests} requests, {asked.streams} at a time, {asked.events} events each: {at_best_s:.2f} s at best"
     )
@@ -206,7 +210,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "at_best_s": at_best_s,
         "tuned": asked.tuned,
     }
-    write_result("peers", {**job, "ttft_s": TTFT, "itl_s": ITL, "missed": missed, "tools": rows})
+    write_result("peers", {**job, "ttft_s": TTFT, "itl_s": asked.itl / 1000, "missed": missed, "tools": rows})
     return 1 if missed else 0
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from fmbench_lib import __version__
 from fmbench_lib.config import validate_paths
-from fmbench_lib.config.listing import as_json, as_table, shipped_needs
+from fmbench_lib.config.listing import as_json, as_table, shipped_needs, terminal_width
 from fmbench_lib.config.problems import merged
 from fmbench_lib.display import Display, behind_line, shown
 from fmbench_lib.errors import FmbenchError, InputError
@@ -344,8 +343,7 @@ def sync_command(options: argparse.Namespace) -> int:
 
 def configs_command(options: argparse.Namespace) -> int:
     """List what ships, and what each config needs."""
-    found = shipped_needs()
-    print(as_json(found) if options.json else as_table(found, shutil.get_terminal_size((120, 24)).columns))
+    print(as_json(shipped_needs()) if options.json else as_table(shipped_needs(), terminal_width()))
     return 0
 
 

@@ -216,7 +216,7 @@ def newest_run(
 
     Raises RunStateError where there is none.
     """
-    loaded = load_config(local_config(config_file), arguments=given_arguments(arguments), standard=standard)
+    loaded, _ = load_here(config_file, given_arguments(arguments), standard, local_only=wish.local_only)
     here = [
         workspace.run_id
         for workspace in runs_of(results, loaded.config.general.name)

@@ -25,8 +25,8 @@ from fmbench_lib.cli import parser
 from fmbench_lib.config import load_config
 from fmbench_lib.deploy import Platform
 from fmbench_lib.errors import ERROR_CLASSES, FmbenchError
-from fmbench_lib.predictors import predictor_for
 from fmbench_lib.predictors.base import HttpResponse
+from fmbench_lib.predictors.registry import predictor_for
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "fmbench_lib"

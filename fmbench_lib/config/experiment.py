@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import PlainValidator
+from pydantic import BeforeValidator, PlainValidator
 
 from fmbench_lib.config.aws_sections import BedrockSection, SageMakerSection
 from fmbench_lib.config.platforms import CONTAINER_TYPES, PLATFORMS, PROTOCOLS, known_protocols
@@ -14,6 +14,7 @@ from fmbench_lib.config.values import (
     Block,
     Copies,
     Count,
+    CountFromZero,
     Counts,
     EnvironmentName,
     FileNames,
@@ -27,6 +28,7 @@ from fmbench_lib.config.values import (
     Rates,
     Seconds,
     Text,
+    list_of,
     one_of,
 )
 
@@ -52,6 +54,13 @@ ProtocolName = Annotated[
 ContainerType = Annotated[
     str, PlainValidator(one_of(*CONTAINER_TYPES)), Kind(", ".join(f"`{name}`" for name in CONTAINER_TYPES))
 ]
+
+Accelerators = Annotated[
+    Literal["nvidia", "neuron", "none"],
+    PlainValidator(one_of("nvidia", "neuron", "none")),
+    Kind("`nvidia`, `neuron`, `none`"),
+]
+Devices = Annotated[list[CountFromZero], BeforeValidator(list_of("whole numbers")), Kind("list of whole numbers ≥ 0")]
 
 _UNUSED = "it had no effect in FMBench 2.x either"
 
@@ -128,6 +137,17 @@ class Ec2(Section):
     num_neuron_cores: LooseCount | None = described("Neuron cores to compile for.", None)
     neuron_version: Text | None = described("Version of the Neuron SDK.", None)
     instance_count: LooseCount | None = described("Instances of a Neuron deployment.", None)
+    accelerators: Accelerators | None = described(
+        "What the host computes with; `none` leaves its accelerators alone.", None, shown_default="what is found"
+    )
+    devices: Devices | None = described(
+        "Numbers of the accelerators to use, as the host counts them.", None, shown_default="all that are found"
+    )
+    model_cache: Text | None = described(
+        "Folder of the host where containers keep the models that they fetch.",
+        None,
+        shown_default="`HF_HOME`, else `~/.cache/huggingface`",
+    )
 
 
 class Eks(Section):

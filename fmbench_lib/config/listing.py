@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -22,6 +23,11 @@ def shipped_needs() -> list[Needs]:
     """Every config that ships with what it needs: those of no folder first, then folder by folder."""
     found = [needs_of(name, path, description) for name, path, description in shipped_configs()]
     return sorted(found, key=lambda one: ("/" in one.name, one.name))
+
+
+def terminal_width() -> int:
+    """The width of the terminal in characters, 120 where there is none."""
+    return shutil.get_terminal_size((120, 24)).columns
 
 
 def as_json(configs: Iterable[Needs]) -> str:

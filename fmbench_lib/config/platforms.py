@@ -56,7 +56,7 @@ _SCRIPT_PROTOCOLS = {
     "rest_predictor.py": "rest",
     "custom_rest_predictor.py": "custom_rest",
 }
-_CONTAINER_PROTOCOLS = {"djl": "djl", "triton": "triton", "ollama": "ollama", "huggingface": "djl"}
+_CONTAINER_PROTOCOLS = {"djl": "djl", "triton": "triton", "ollama": "ollama", "huggingface": "tgi"}
 _PLATFORM_PROTOCOLS = {"sagemaker": "sagemaker", "bedrock": "bedrock", "eks": "eks"}
 
 DEPLOYED_BY_DEFAULT = ("local",)

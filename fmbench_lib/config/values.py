@@ -185,7 +185,9 @@ def _mapping(value: Any) -> dict[str, Any]:
     return value
 
 
-def _list(of: str) -> Callable[[Any], Sequence[Any]]:
+def list_of(of: str) -> Callable[[Any], Sequence[Any]]:
+    """A check that a value is a list; `of` says of what."""
+
     def check(value: Any) -> Sequence[Any]:
         if not isinstance(value, list):
             example = value if isinstance(value, str | int | float) and not isinstance(value, bool) else "…"
@@ -226,8 +228,8 @@ Prices = Annotated[str | dict[str, Any], PlainValidator(_prices), Kind("file, or
 Workers = Annotated[int | str, PlainValidator(_workers), Kind("`auto` or whole number ≥ 1")]
 Copies = Annotated[int | str, PlainValidator(_copies), Kind("`max`, `auto` or whole number ≥ 1")]
 EnvironmentName = Annotated[str, PlainValidator(_environment_name), Kind("environment variable")]
-Texts = Annotated[list[Text], BeforeValidator(_list("texts")), Kind("list of texts")]
-FileNames = Annotated[list[FileName], BeforeValidator(_list("file names")), Kind("list of files")]
-Counts = Annotated[list[Count], BeforeValidator(_list("whole numbers")), Kind("list of whole numbers ≥ 1")]
-Rates = Annotated[list[Rate], BeforeValidator(_list("numbers")), Kind("list of requests/s")]
+Texts = Annotated[list[Text], BeforeValidator(list_of("texts")), Kind("list of texts")]
+FileNames = Annotated[list[FileName], BeforeValidator(list_of("file names")), Kind("list of files")]
+Counts = Annotated[list[Count], BeforeValidator(list_of("whole numbers")), Kind("list of whole numbers ≥ 1")]
+Rates = Annotated[list[Rate], BeforeValidator(list_of("numbers")), Kind("list of requests/s")]
 section_list = BeforeValidator(_section_list)

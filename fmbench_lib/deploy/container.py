@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 DeviceKind = Literal["none", "nvidia", "neuron"]
 
@@ -32,6 +32,19 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
+class StartRequest:
+    """A POST with a JSON body that a container must have answered before the model can be asked.
+
+    It has succeeded when the answer is 200 and neither its JSON nor any of its JSON lines has an `error`. `meaning` is
+    what a person is told while it runs: "pulls llama3.2:1b".
+    """
+
+    path: str
+    body: Mapping[str, Any]
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """One copy of a model.
 
@@ -40,6 +53,8 @@ class Container:
     starts and stand in no file. `files` are texts by their path below `folder`, written before the container starts:
     a Triton model repository, `serving.properties`. `path` is where requests go on `host_port`, `health_path` what
     answers 200 once the model is loaded (None: only a real request tells). `shm_size` is as Docker spells it (`12g`).
+    A writable mount's folder that is missing is made. `after_start` is sent in its order, once `health_path` answers.
+    `notes` are lines for a person: what was chosen for lack of a setting, and what may not work.
     """
 
     name: str
@@ -58,3 +73,5 @@ class Container:
     devices: Devices = field(default_factory=Devices)
     shm_size: str | None = None
     privileged: bool = False
+    after_start: tuple[StartRequest, ...] = ()
+    notes: tuple[str, ...] = ()

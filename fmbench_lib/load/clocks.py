@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import sys
 import time
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,17 +61,27 @@ class ClockPair:
 
     def offset_at(self, monotonic_ns: int) -> int | None:
         """`wall - monotonic` at a time, interpolated; None between two samples with a step between them."""
+        found = self.offsets_at((monotonic_ns,))
+        return None if found is None else found[0]
+
+    def offsets_at(self, monotonic_ns: Sequence[int]) -> list[int] | None:
+        """The same at several times in their order; None where that is None at one of them."""
         times, offsets = self.monotonic_ns, self.offset_ns
-        after = bisect_right(times, monotonic_ns)
-        if after == 0:
-            return offsets[0]
-        if after == len(times):
-            return offsets[-1]
-        before = after - 1
-        change = offsets[after] - offsets[before]
-        if abs(change) > STEP_NS:
-            return None
-        return offsets[before] + change * (monotonic_ns - times[before]) // (times[after] - times[before])
+        found: list[int] = []
+        while len(found) < len(monotonic_ns):
+            done = len(found)
+            after = bisect_right(times, monotonic_ns[done])
+            if after in (0, len(times)):
+                stop = len(monotonic_ns) if after else bisect_left(monotonic_ns, times[0], done)
+                found += [offsets[after - 1 if after else 0]] * (stop - done)
+                continue
+            stop = bisect_left(monotonic_ns, times[after], done)
+            start, offset = times[after - 1], offsets[after - 1]
+            change, length = offsets[after] - offset, times[after] - start
+            if abs(change) > STEP_NS:
+                return None
+            found += [offset + change * (at - start) // length for at in monotonic_ns[done:stop]]
+        return found
 
     def to_unix(self, monotonic_ns: int) -> float:
         """Unix time in seconds by one offset throughout: differences stay those of the monotonic clock."""

@@ -15,16 +15,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from fmbench_lib.errors import WorkerError
 from fmbench_lib.load.children import how_it_ended, start_module
 from fmbench_lib.load.clocks import ClockPair
-from fmbench_lib.load.engine import LevelRun
 from fmbench_lib.load.recorder import Recorder
 from fmbench_lib.load.records import table_from_rows
 from fmbench_lib.load.spool import boundaries, read_spool
+
+if TYPE_CHECKING:  # every decoding process imports this module, and none needs the engine
+    from fmbench_lib.load.engine import LevelRun
 
 _PART_BYTES = 4 << 20
 _LEAST_PARTS = 4  # below, a process takes longer to start than it saves

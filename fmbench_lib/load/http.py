@@ -7,9 +7,11 @@ runs after the level on the spooled bytes and checks everything.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 from fmbench_lib.errors import ProtocolError
 
@@ -235,10 +237,13 @@ class ParsedResponse:
 
     def raw_offset(self, body_offset: int) -> int:
         """How many raw bytes had to arrive for the first `body_offset` bytes of the body to be there."""
-        if body_offset <= 0:
-            return self._raw_starts[0]
-        piece = bisect_right(self._body_starts, body_offset - 1) - 1
-        return self._raw_starts[piece] + body_offset - self._body_starts[piece]
+        return self.raw_offsets([body_offset])[0]
+
+    def raw_offsets(self, body_offsets: Sequence[int]) -> list[int]:
+        """The same of several offsets."""
+        raw, body = self._raw_starts, self._body_starts
+        pieces = [bisect_left(body, offset, 1) - 1 for offset in body_offsets]
+        return [raw[piece] + offset - body[piece] for piece, offset in zip(pieces, body_offsets, strict=True)]
 
 
 def parse_response(raw: bytes, *, closed: bool) -> ParsedResponse:
@@ -255,13 +260,10 @@ def parse_response(raw: bytes, *, closed: bool) -> ParsedResponse:
         stop = len(raw) if head.length == UNTIL_CLOSE else min(len(raw), head.size + head.length)
         pieces = [(head.size, stop)]
         complete = closed if head.length == UNTIL_CLOSE else stop - head.size == head.length
-    body_starts, offset = [], 0
-    for start, stop in pieces:
-        body_starts.append(offset)
-        offset += stop - start
-    body = b"".join(raw[start:stop] for start, stop in pieces)
+    parts = [raw[start:stop] for start, stop in pieces]
+    body_starts = tuple(accumulate(map(len, parts), initial=0))[:-1]
     raw_starts = tuple(start for start, _ in pieces)
-    return ParsedResponse(head.status, head.headers, body, complete, tuple(body_starts), raw_starts)
+    return ParsedResponse(head.status, head.headers, b"".join(parts), complete, body_starts, raw_starts)
 
 
 def _chunk_spans(raw: bytes, position: int) -> tuple[list[tuple[int, int]], bool]:
@@ -271,11 +273,13 @@ def _chunk_spans(raw: bytes, position: int) -> tuple[list[tuple[int, int]], bool
         size = chunk_size(raw[position:end])
         if size == 0:
             return spans or [(end + 2, end + 2)], True
-        start = end + 2
-        spans.append((start, min(start + size, len(raw))))
-        position = start + size + 2
-        if raw[start + size : position] not in (b"\r\n", b"\r", b""):
+        start, stop = end + 2, end + 2 + size
+        position = stop + 2
+        if raw.startswith(b"\r\n", stop):
+            spans.append((start, stop))
+            continue
+        if raw[stop:position] not in (b"\r", b""):
             raise ProtocolError("a chunk is longer than its size says")
-        if position > len(raw):
-            break
+        spans.append((start, min(stop, len(raw))))
+        break
     return spans or [(len(raw), len(raw))], False

@@ -8,14 +8,18 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from itertools import accumulate
+from operator import sub
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fmbench_lib.errors import ProtocolError
 from fmbench_lib.load.clocks import ClockPair
-from fmbench_lib.load.engine import LevelRun
 from fmbench_lib.load.http import ParsedResponse, parse_response
 from fmbench_lib.load.spool import Spooled, read_spool
 from fmbench_lib.predictors.base import Completion, HttpResponse, Predictor, without_prompt
+
+if TYPE_CHECKING:  # every decoding process imports this module, and none needs the engine
+    from fmbench_lib.load.engine import LevelRun
 
 
 class TokenCounter(Protocol):
@@ -149,22 +153,21 @@ def _failed(completion: Completion, error_class: str, message: str) -> Completio
     return replace(completion, error_class=error_class, error_message=message[:500])
 
 
-def _arrivals(exchange: Spooled, clocks: ClockPair) -> tuple[list[int], str | None, float | None]:
+def _arrivals(exchange: Spooled, clocks: ClockPair) -> tuple[Sequence[int], str | None, float | None]:
     """When each read's bytes had arrived (monotonic ns), by which clock, and how late we were at worst in seconds.
 
     One read without a usable kernel stamp makes the record's stamps `user`: a record never mixes clocks.
     """
-    if not exchange.user_ns:
+    read = exchange.user_ns
+    if not read:
         return [], None, None
-    arrivals: list[int] = []
-    for user, kernel in zip(exchange.user_ns, exchange.kernel_ns, strict=True):
-        offset = clocks.offset_at(user) if kernel else None
-        if offset is None:
-            return list(exchange.user_ns), "user", None
-        arrival = min(kernel - offset, user)  # the two clocks' samples are microseconds apart at best
-        arrivals.append(max(arrival, arrivals[-1]) if arrivals else arrival)  # bytes of one connection come in order
-    lag = max(user - arrival for user, arrival in zip(exchange.user_ns, arrivals, strict=True))
-    return arrivals, "kernel", lag / 1e9
+    offsets = clocks.offsets_at(read) if all(exchange.kernel_ns) else None
+    if offsets is None:
+        return read, "user", None
+    # The two clocks' samples are microseconds apart at best, and bytes of one connection come in order.
+    stamped = map(min, map(sub, exchange.kernel_ns, offsets), read)
+    arrivals = list(accumulate(stamped, max))
+    return arrivals, "kernel", max(map(sub, read, arrivals)) / 1e9
 
 
 def _event_times(
@@ -175,10 +178,9 @@ def _event_times(
     clocks: ClockPair,
 ) -> list[float]:
     """When each content event was complete: the arrival of the read that brought its last byte (Unix seconds)."""
-    if response is None:
+    if response is None or not completion.events:
         return []
-    times = []
-    for event in completion.events:
-        read = bisect_left(exchange.read_ends, response.raw_offset(event.end_offset))
-        times.append(clocks.to_unix(arrivals[min(read, len(arrivals) - 1)]))
-    return times
+    times = list(map(clocks.to_unix, arrivals))
+    needed = response.raw_offsets([event.end_offset for event in completion.events])
+    last = len(times) - 1
+    return [times[bisect_left(exchange.read_ends, offset, 0, last)] for offset in needed]

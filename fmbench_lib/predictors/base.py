@@ -7,7 +7,7 @@ body each event was complete, and the recorder puts the two together.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from fmbench_lib.aws import Signing
 
@@ -43,8 +43,7 @@ class HttpResponse:
         return next((value for key, value in self.headers if key == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A piece of content that became readable when byte `end_offset` of the body had arrived."""
 
     end_offset: int
@@ -120,7 +119,7 @@ def without_prompt(completion: Completion, prompt: str) -> Completion:
         return completion
     first, *others = completion.events
     rest = first.text.removeprefix(prompt)
-    events = (*([replace(first, text=rest)] if rest else []), *others)
+    events = (*([first._replace(text=rest)] if rest else []), *others)
     shorter = replace(completion, text=completion.text.removeprefix(prompt), events=events)
     if events or completion.error_class is not None:
         return shorter

@@ -16,7 +16,7 @@ from fmbench_lib.images import chat_content
 from fmbench_lib.predictors.answer import Answer, content_type, count, decoded, json_request, message_of, text
 from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResponse
 from fmbench_lib.predictors.repeats import Repeats
-from fmbench_lib.predictors.streams import sse_data
+from fmbench_lib.predictors.streams import next_sse_data
 
 _ANSWER_KEYS = ("content", "text", "refusal")
 _REASONING_KEYS = ("reasoning_content", "reasoning")
@@ -64,18 +64,18 @@ def read_openai(response: HttpResponse, answer: Answer) -> None:
         if response.complete:
             take_openai(json.loads(response.body), len(response.body), answer)
         return
-    repeats = Repeats(take_openai)
-    for end_offset, data in sse_data(response.body):
-        if piece := repeats.piece(data):
-            answer.events.append(Event(end_offset, piece))
-            continue
+    repeats, end_offset = Repeats(response.body, take_openai), 0
+    while (found := next_sse_data(response.body, end_offset)) is not None:
+        end_offset, data = found
         if data == b"[DONE]":
             answer.done = True
             return
         take_openai(json.loads(data), end_offset, answer)
         if answer.error is not None:
             return
-        repeats.learn(data, answer)
+        if alike := repeats.following(data, end_offset, answer):
+            answer.events += alike
+            end_offset = alike[-1].end_offset
     answer.done = answer.finish_reason is not None  # not every server sends [DONE]
 
 

@@ -11,15 +11,23 @@ def sse_data(body: bytes) -> Iterator[tuple[int, bytes]]:
     A line `error: …`, which some servers send in mid-stream, is given as the JSON object `{"error": …}`.
     """
     start = 0
+    while (found := next_sse_data(body, start)) is not None:
+        yield found
+        start = found[0]
+
+
+def next_sse_data(body: bytes, start: int) -> tuple[int, bytes] | None:
+    """The first of them from byte `start` on; None where there is none."""
     while (end := body.find(b"\n", start)) >= 0:
         line = body[start:end]
         start = end + 1
         if line.startswith(b"data:"):
             data = line[5:].strip()
             if data:
-                yield start, data
+                return start, data
         elif line.startswith(b"error:"):
-            yield start, b'{"error":' + line[6:].strip() + b"}"
+            return start, b'{"error":' + line[6:].strip() + b"}"
+    return None
 
 
 def json_lines(body: bytes, *, complete: bool) -> Iterator[tuple[int, bytes]]:

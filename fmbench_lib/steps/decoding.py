@@ -6,7 +6,7 @@ import shutil
 
 from fmbench_lib.errors import RunStateError
 from fmbench_lib.load.raw import decode_raw
-from fmbench_lib.predictors import predictor_for
+from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.run import Run
 from fmbench_lib.steps.deployment import endpoints
 from fmbench_lib.steps.prompts import tokenizer_of

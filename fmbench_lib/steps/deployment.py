@@ -17,7 +17,7 @@ from fmbench_lib.deploy import DeployContext, Endpoint, platform
 from fmbench_lib.deploy.endpoint import addresses_named
 from fmbench_lib.deploy.probe import probe
 from fmbench_lib.errors import FmbenchError
-from fmbench_lib.predictors import predictor_for
+from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.predictors.user_script import UserScriptPredictor
 from fmbench_lib.run import Run
 from fmbench_lib.steps.files import hf_token_of

@@ -15,7 +15,7 @@ from fmbench_lib.load.levels import LevelSpec, deal_prompts
 from fmbench_lib.load.measure import Setting, measure_level
 from fmbench_lib.load.prompts import Deal
 from fmbench_lib.load.records import read_level
-from fmbench_lib.predictors import predictor_for
+from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.run import Run
 from fmbench_lib.steps.deployment import addresses_of, bring_into_service, endpoints
 from fmbench_lib.steps.prompts import check_prompts, payload_table, tokenizer_of

@@ -15,7 +15,7 @@ from fmbench_lib.load.plan import addresses
 from fmbench_lib.load.targets import check_bundle
 from fmbench_lib.load.trace import TraceEntry, read_trace
 from fmbench_lib.metrics.goodput import Objectives
-from fmbench_lib.predictors import predictor_for
+from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.run import Run, create_run, open_run
 from fmbench_lib.scripts.files import deployment_file, inference_file
 from fmbench_lib.steps.calibrated import reference

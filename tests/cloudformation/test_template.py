@@ -76,8 +76,8 @@ def test_the_policy_allows_what_the_code_calls_and_nothing_else(resources: dict[
             needed[action].add(f"{call.operation} at {call.where}")
     have = allowed(resources, "CallerPolicy")
     missing = [
-        f"add `- {action}` to a statement of CallerPolicy in cloudformation/fmbench.yml, and to docs/aws.md where it "
-        f"lists permissions: needed for {', '.join(sorted(needed[action]))}"
+        f"add `- {action}` to a statement of CallerPolicy in cloudformation/fmbench.yml: needed for "
+        f"{', '.join(sorted(needed[action]))}"
         for action in sorted(needed.keys() - have.keys())
     ]
     unused = [

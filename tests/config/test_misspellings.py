@@ -35,6 +35,7 @@ OURS = {
     },
     "InferenceSpec": {"parameters", "rest"},
     "ReportSection": {"slo_attainment_budget"},
+    "Ec2": {"accelerators", "devices", "model_cache"},
 }
 OURS_ALONE = {"LoadSection", "Slo", "LocalSection", "RestSection", "SageMakerSection", "BedrockSection"}
 Keys = set[tuple[str, str]]

@@ -18,8 +18,8 @@ from fmbench_lib.steps.plan import make_plan
 from tests.e2e.running import levels, wait_until
 
 SLOTS = 3
-SERVED = Behaviour(slots=SLOTS, ttft=Constant(0.02), itl=Constant(0.005))
-"""Answers of 5 tokens take 40 ms: TTFT is 20 ms as long as nobody waits for a slot, and mostly 60 ms beyond."""
+SERVED = Behaviour(slots=SLOTS, ttft=Constant(0.06), itl=Constant(0.015))
+"""Answers of 5 tokens take 120 ms: TTFT is 60 ms as long as nobody waits for a slot, and mostly 180 ms beyond."""
 
 MEASURE = "import sys; from fmbench_lib import steps; steps.run_inference(steps.resume(sys.argv[1], sys.argv[2]))"
 
@@ -30,7 +30,7 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path: Path, write_config: Call
         "warmup_requests": 4,
         "prompt_reuse": "across_levels",
         "find": "max_concurrency",
-        "subject_to": {"TTFT_p95": 0.04, "error_rate": 0},
+        "subject_to": {"TTFT_p95": 0.12, "error_rate": 0},
         "find_start": 2,
     }
     with launch(SERVED) as emulator:

@@ -33,6 +33,16 @@ def test_between_two_samples_with_a_step_nothing_is_known() -> None:
     assert clock.offset_at(1_500_000_000) == BASE + STEP_NS + 1
 
 
+@given(
+    st.lists(st.sampled_from([0, 300, STEP_NS // 2, 3 * STEP_NS]), min_size=1, max_size=5),
+    st.lists(st.integers(-(10**9), 6 * 10**9), max_size=12).map(sorted),
+)
+def test_several_times_at_once_are_each_as_alone(offsets: list[int], times: list[int]) -> None:
+    clock = pair(*offsets)
+    alone = [clock.offset_at(at) for at in times]
+    assert clock.offsets_at(times) == (None if None in alone else alone)
+
+
 def test_the_largest_step_counts_in_both_directions() -> None:
     assert pair(0, 5_000, -90_000, 0).largest_step_ns == 95_000
     assert pair(7).largest_step_ns == 0

@@ -21,8 +21,8 @@ from fmbench_lib.emulator.content import Content
 from fmbench_lib.load.engine import run_level
 from fmbench_lib.load.plan import Level
 from fmbench_lib.load.recorder import Recorder, SentPrompt
-from fmbench_lib.predictors import PREDICTORS, predictor_for
 from fmbench_lib.predictors.base import may_echo_prompt
+from fmbench_lib.predictors.registry import PREDICTORS, predictor_for
 
 Rows = list[dict[str, Any]]
 

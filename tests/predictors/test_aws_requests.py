@@ -14,10 +14,10 @@ from fmbench_lib.aws import Signing
 from fmbench_lib.config import Experiment
 from fmbench_lib.errors import InputError
 from fmbench_lib.load.plan import write_requests
-from fmbench_lib.predictors import predictor_for
 from fmbench_lib.predictors.base import HttpRequest
 from fmbench_lib.predictors.bedrock import ConversePredictor
 from fmbench_lib.predictors.bedrock_invoke import InvokeModelPredictor
+from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.predictors.sagemaker import SageMakerPredictor
 
 MakeExperiment = Callable[..., Experiment]

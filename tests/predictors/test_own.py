@@ -11,8 +11,8 @@ import pytest
 
 from fmbench_lib.config import Experiment, load_config
 from fmbench_lib.errors import InputError
-from fmbench_lib.predictors import predictor_for
 from fmbench_lib.predictors.base import HttpResponse
+from fmbench_lib.predictors.registry import predictor_for
 
 MakeExperiment = Callable[..., Experiment]
 

@@ -8,8 +8,8 @@ import pytest
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.errors import InputError
-from fmbench_lib.predictors import predictor_for
 from fmbench_lib.predictors.openai import OpenAiPredictor
+from fmbench_lib.predictors.registry import predictor_for
 
 URL = "http://127.0.0.1:8000/v1/chat/completions"
 

@@ -30,7 +30,7 @@ def stream(messages: list[bytes]) -> HttpResponse:
 def parsed(messages: list[bytes]) -> Completion:
     """The same with every message parsed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Repeats, "piece", lambda _self, _data: "")
+        patch.setattr(Repeats, "following", lambda _self, _data, _end_offset, _answer: [])
         return CODEC.decode(stream(messages))
 
 
@@ -57,6 +57,19 @@ MESSAGES = st.builds(
 )
 def test_a_stream_comes_to_the_same(messages: list[bytes]) -> None:
     assert CODEC.decode(stream(messages)) == parsed(messages)
+
+
+@pytest.mark.parametrize("line_end", [b"\n\n", b"\r\n\r\n", b"\n", b"\n: still here\n\n", b"  \n\n"])
+@pytest.mark.parametrize("every", [3, 2000])
+def test_long_streams_come_to_the_same_however_they_are_framed(line_end: bytes, every: int) -> None:
+    texts = ['say "no"\n' if number % every == every - 1 else f"word {number}" for number in range(3000)]
+    lines = [b"data: %b%b" % (json.dumps(message(text)).encode(), line_end) for text in texts]
+    response = HttpResponse(200, HEADERS, b"".join(lines) + b"data: [DONE]\n\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Repeats, "following", lambda _self, _data, _end_offset, _answer: [])
+        expected = CODEC.decode(response)
+    assert CODEC.decode(response) == expected
+    assert [event.text for event in expected.events] == texts
 
 
 @pytest.mark.parametrize("piece", [b"\xff", b"\xed\xa0\x80", b'x","content":"y', b"x\\u0041", b"x\ty", b""])
@@ -92,6 +105,6 @@ def test_a_stream_whose_messages_all_differ_is_left_alone(monkeypatch: pytest.Mo
     ],
 )
 def test_a_message_that_says_more_is_no_example(example: dict[str, Any]) -> None:
-    repeats, data = Repeats(take_openai), json.dumps(example).encode()
-    repeats.learn(data, Answer(streamed=True))
-    assert repeats.piece(data) == ""
+    data = json.dumps(example).encode()
+    line = b"data: %b\n\n" % data
+    assert Repeats(3 * line, take_openai).following(data, len(line) - 1, Answer(streamed=True)) == []

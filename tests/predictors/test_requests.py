@@ -12,8 +12,8 @@ import pytest
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.load.plan import write_requests
-from fmbench_lib.predictors import predictor_for
 from fmbench_lib.predictors.base import HttpRequest
+from fmbench_lib.predictors.registry import predictor_for
 
 MakeExperiment = Callable[..., Experiment]
 

@@ -10,8 +10,8 @@ import pytest
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.errors import InputError
-from fmbench_lib.predictors import predictor_for
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.predictors.rest import COMPLETIONS, SENTENCE, RestPredictor
 
 MakeExperiment = Callable[..., Experiment]

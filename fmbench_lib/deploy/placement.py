@@ -1,0 +1,141 @@
+"""Copies of a model on a host: how many, on which devices, at which ports. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fmbench_lib.config import Experiment
+from fmbench_lib.deploy.accelerators import Host
+from fmbench_lib.deploy.container import DeviceKind, Devices
+from fmbench_lib.deploy.ports import wanted_port
+from fmbench_lib.errors import DeployError
+
+_LAST_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one of `copies` runs. `tp_degree` counts GPUs or Neuron cores, and is 1 on a CPU; `cores` are the numbers
+    of the CPU cores that are its share (first, behind the last), None where nothing has to be shared or is known."""
+
+    index: int
+    copies: int
+    host_port: int
+    devices: Devices
+    tp_degree: int = 1
+    device_cores: int = 0
+    cores: tuple[int, int] | None = None
+
+    @property
+    def threads(self) -> int | None:
+        """How many CPU cores this copy has for itself; None where that is left to the server."""
+        return None if self.cores is None else self.cores[1] - self.cores[0]
+
+
+def copies_on(experiment: Experiment, host: Host, tp_degree: int) -> int:
+    """How many copies `model_copies` means on a host; raises DeployError where they do not fit."""
+    wanted = experiment.inference_spec.model_copies
+    if host.devices.kind == "none":
+        return wanted if isinstance(wanted, int) else 1
+    there, needed = len(host.devices.indices), _devices_per_copy(host, tp_degree)
+    have = f"{_counted(there, host)} ({_source(experiment, host)})"
+    if needed > there:
+        raise DeployError(f"tp_degree {tp_degree} needs {_counted(needed, host)}; there {_are(there)} {have}")
+    if wanted == "auto":
+        cores = there * host.cores_per_device
+        if cores % tp_degree:
+            raise DeployError(
+                f"model_copies auto gives one server {have}, which tp_degree {tp_degree} does not divide; "
+                f"write a tp_degree that divides {cores}, or model_copies: max"
+            )
+        return 1
+    if wanted == "max":
+        return there // needed
+    assert isinstance(wanted, int)
+    if wanted * needed > there:
+        raise DeployError(
+            f"model_copies {wanted} with tp_degree {tp_degree} need {_counted(wanted * needed, host)}; "
+            f"there {_are(there)} {have}, enough for {there // needed}"
+        )
+    return wanted
+
+
+def places(
+    experiment: Experiment,
+    host: Host,
+    tp_degree: int,
+    *,
+    usual_port: int,
+    ports: Sequence[int] | None = None,
+    cores: int | None = None,
+    equal_shares: bool = False,
+) -> tuple[Place, ...]:
+    """Where each copy runs, no two on a device or port. Raises DeployError where they do not fit.
+
+    `ports` are those that were claimed for the copies; without them they are planned from the one in `ep_name`, else
+    from `usual_port`, upwards. `cores` are the CPU cores of the host, which its copies share where it has no
+    accelerators. With `equal_shares` copies get all devices in equal parts, however few they need.
+    """
+    copies = copies_on(experiment, host, tp_degree)
+    indices, kind = host.devices.indices, host.devices.kind
+    per_copy = 0 if kind == "none" else _devices_per_copy(host, tp_degree)
+    if kind != "none" and (equal_shares or experiment.inference_spec.model_copies == "auto"):
+        per_copy = len(indices) // copies
+    numbers = _ports(experiment, copies, ports, usual_port)
+    share = cores // copies if cores is not None and kind == "none" and copies > 1 else None
+    if share == 0:
+        raise DeployError(f"model_copies {copies} are more than the {cores} cores of this CPU; write {cores} or fewer")
+    return tuple(
+        Place(
+            index,
+            copies,
+            numbers[index],
+            Devices(kind, indices[index * per_copy : (index + 1) * per_copy]),
+            tp_degree if kind != "none" else 1,
+            per_copy * host.cores_per_device,
+            None if share is None else (index * share, (index + 1) * share),
+        )
+        for index in range(copies)
+    )
+
+
+def named(count: int, kind: DeviceKind) -> str:
+    """A number of devices in words."""
+    noun = "GPU" if kind == "nvidia" else "Neuron device"
+    return f"{count} {noun}{'s' if count != 1 else ''}"
+
+
+def _devices_per_copy(host: Host, tp_degree: int) -> int:
+    cores = host.cores_per_device
+    if host.devices.kind == "neuron" and tp_degree > cores and tp_degree % cores:
+        raise DeployError(
+            f"tp_degree {tp_degree} counts Neuron cores, of which a device has {cores}; write a multiple of {cores}"
+        )
+    return -(-tp_degree // cores)
+
+
+def _counted(count: int, host: Host) -> str:
+    if host.devices.kind == "neuron":
+        return f"{named(count, 'neuron')} of {host.cores_per_device} cores"
+    return named(count, host.devices.kind)
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _source(experiment: Experiment, host: Host) -> str:
+    by = {"config": "by ec2.devices", "instance type": f"by the type {experiment.instance_type}"}
+    return by.get(host.source, "found on this machine")
+
+
+def _ports(experiment: Experiment, copies: int, ports: Sequence[int] | None, usual: int) -> Sequence[int]:
+    if ports is None:
+        first = wanted_port(experiment.ep_name) or usual
+        ports = range(first, first + copies)
+    if len(ports) != copies or len(set(ports)) != copies:
+        raise DeployError(f"{copies} copies need as many ports, each its own; there are {', '.join(map(str, ports))}")
+    if max(ports) > _LAST_PORT:
+        raise DeployError(f"port {max(ports)} for copy {copies} is above {_LAST_PORT}; write a lower one in ep_name")
+    return ports

@@ -1,0 +1,50 @@
+"""SGLang's server, on GPUs."""
+
+from __future__ import annotations
+
+from fmbench_lib.config import Experiment
+from fmbench_lib.deploy.container import Container
+from fmbench_lib.deploy.placement import Place
+from fmbench_lib.deploy.stacks import base
+from fmbench_lib.deploy.stacks.base import Site, Stack
+
+IMAGE = "lmsysorg/sglang:latest"
+PORT = 30000
+_PATHS = {"openai": "/v1/chat/completions"}
+_TENSOR = ("--tp", "--tp-size", "--tensor-parallel-size")
+_PIPELINE = ("--pp", "--pp-size", "--pipeline-parallel-size")
+_DATA = ("--dp", "--dp-size", "--data-parallel-size")
+
+
+def _tp_degree(experiment: Experiment) -> int | None:
+    """The GPUs that the server's own options ask for, all kinds of parallelism together."""
+    return base.parallelism(base.options_of(experiment), _TENSOR, _PIPELINE, _DATA)
+
+
+def _serve(experiment: Experiment, place: Place, site: Site) -> Container:
+    image, notes = base.image_of(experiment, IMAGE)
+    model, mounts = base.hub_model(experiment, site, "--model-path")
+    if model[1] != experiment.model_id:
+        model += ("--served-model-name", base.model_of(experiment))
+    options = base.options_of(experiment)
+    tensor = () if _tp_degree(experiment) is not None else ("--tp", str(place.tp_degree))
+    batch = experiment.inference_spec.batch_size
+    usual = base.unless_given(options, ("--host", "0.0.0.0"), ("--port", PORT), ("--max-running-requests", batch))
+    return Container(
+        name=site.name,
+        image=image,
+        host_port=place.host_port,
+        container_port=PORT,
+        path=base.request_path(experiment, _PATHS),
+        health_path="/health",
+        command=("python3", "-m", "sglang.launch_server", *model, *usual, *tensor, "--enable-metrics", *options),
+        environment=base.environment_of(experiment),
+        secrets=base.secrets_of(experiment),
+        mounts=mounts,
+        devices=place.devices,
+        shm_size=experiment.inference_spec.shm_size or base.SHARED_MEMORY,
+        notes=notes,
+    )
+
+
+STACK = Stack(_serve, ("nvidia",), PORT, _tp_degree)
