@@ -19,9 +19,6 @@ from botocore import xform_name
 from botocore.exceptions import UnknownServiceError
 from botocore.model import ServiceModel
 
-MAKERS = {"client", "_client", "create_client", "resource"}
-"""Functions that make clients of the service that is their first argument."""
-
 SERVICES = frozenset(botocore.session.Session().get_available_services())
 RUNTIMES = ("sagemaker-runtime", "bedrock-runtime")
 TRANSFERS: Mapping[str, tuple[str, ...]] = {
@@ -104,6 +101,29 @@ def calls(package: Path) -> list[Call]:
     return [*found, *_runtime_calls([one for modules in rooms.values() for one in modules], package)]
 
 
+def unseen_clients(package: Path) -> list[str]:
+    """Where a client is made of a service that is not spelt there, but by functions that only pass its name on."""
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        passing_on = {
+            id(node)
+            for function in ast.walk(tree)
+            if isinstance(function, ast.FunctionDef) and _makes_clients(function.name)
+            for node in ast.walk(function)
+        }
+        for node in ast.walk(tree):
+            if (
+                not isinstance(node, ast.Call)
+                or _called(node) not in ("client", "create_client")
+                or id(node) in passing_on
+            ):
+                continue
+            if node.args and not isinstance(node.args[0], ast.Constant):
+                found.append(f"{path.relative_to(package.parent)}:{node.lineno}")
+    return found
+
+
 def actions(call: Call) -> tuple[str, ...]:
     """The IAM actions that an operation needs."""
     return ACTIONS.get(call.operation, (call.operation,))
@@ -161,9 +181,14 @@ def _note_call(node: ast.Call, module: Module) -> None:
         module.indirect = True
 
 
+def _makes_clients(name: str) -> bool:
+    """Whether a function of this name makes a client of the service that is its first argument."""
+    return name.endswith("client") or name == "resource"
+
+
 def _made(node: ast.expr) -> str:
     """The service of which an expression makes a client; empty where it makes none or the service is not spelt."""
-    if not isinstance(node, ast.Call) or _called(node) not in MAKERS or not node.args:
+    if not isinstance(node, ast.Call) or not _makes_clients(_called(node)) or not node.args:
         return ""
     first = node.args[0]
     return str(first.value) if isinstance(first, ast.Constant) and first.value in SERVICES else ""

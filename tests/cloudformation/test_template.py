@@ -14,7 +14,7 @@ from cfnlint.api import lint_file
 
 import fmbench_lib
 from fmbench_lib.storage.defaults import bucket_name
-from tests.cloudformation.operations import actions, calls
+from tests.cloudformation.operations import actions, calls, unseen_clients
 
 PACKAGE = Path(fmbench_lib.__file__).parent
 TEMPLATE = PACKAGE.parent / "cloudformation" / "fmbench.yml"
@@ -87,6 +87,11 @@ def test_the_policy_allows_what_the_code_calls_and_nothing_else(resources: dict[
     assert not missing + unused, "\n".join(["", *missing, *unused])
 
 
+def test_every_client_says_of_which_service_it_is() -> None:
+    """Else its calls cannot be seen. `aws.runtime_url` only asks one for its address."""
+    assert [where for where in unseen_clients(PACKAGE) if not where.startswith("fmbench_lib/aws.py:")] == []
+
+
 def test_endpoints_get_what_sagemaker_wants_of_their_role(resources: dict[str, Any]) -> None:
     assert set(allowed(resources, "EndpointPolicy")) == OF_ENDPOINTS
 
@@ -100,7 +105,7 @@ def test_a_policy_is_narrow_small_and_of_every_partition(resources: dict[str, An
             anywhere |= set(one["Action"])
         for place in filter(lambda text: text.startswith("arn:"), _texts(places)):
             assert place.startswith("arn:${AWS::Partition}:")
-    without_resources = {"sts:GetCallerIdentity", "pricing:GetProducts", "ecr:GetAuthorizationToken"}
+    without_resources = {"sts:GetCallerIdentity", "pricing:GetProducts", "cloudwatch:GetMetricData"}
     images_of_anybody = {action for action in OF_ENDPOINTS if action.startswith("ecr:")}
     assert anywhere <= without_resources | images_of_anybody | {"cloudwatch:PutMetricData"}
     assert not any("*" in action for action in allowed(resources, policy))
@@ -157,6 +162,7 @@ import re
 from boto3.s3.transfer import S3Transfer
 from fmbench_lib import aws
 from fmbench_lib.deploy.aws_calls import client
+from fmbench_lib.deploy.aws_calls import client as aws_client
 
 KINDS = {"model": "a model"}
 
@@ -169,6 +175,7 @@ def use(region, kind, pattern, pods):
     S3Transfer(client("s3", region)).upload_file("a", "b", "c")
     client("sagemaker", region).get_waiter("endpoint_deleted").wait()
     client("eks", region).describe_cluster(name="c")
+    aws_client("cloudwatch", region).get_metric_data()
     re.search("x", "y"), pattern.search("z"), pods.create_namespaced_pod()
 
 def helper(s3):
@@ -193,6 +200,7 @@ def test_every_way_of_calling_is_seen(tmp_path: Path) -> None:
         "sagemaker:DescribeEndpoint",
         "ecr:DescribeImages",
         "eks:DescribeCluster",
+        "cloudwatch:GetMetricData",
         "s3:PutObject",
         "s3:CreateMultipartUpload",
         "s3:AbortMultipartUpload",
@@ -201,5 +209,5 @@ def test_every_way_of_calling_is_seen(tmp_path: Path) -> None:
         "bedrock:ConverseStream",
     }
     assert {place.where for place in calls(package) if place.operation == "eks:DescribeCluster"} == {
-        "fmbench_lib/deploy/sample.py:18"
+        "fmbench_lib/deploy/sample.py:19"
     }
