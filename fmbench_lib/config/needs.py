@@ -33,6 +33,10 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _MODEL_LINE = re.compile(r"^\s*option\.model_id\s*=\s*(\S+)", re.MULTILINE)
 _NVIDIA, _NEURON = re.compile(r"(ml\.)?(p\d|g[4-9]|gr\d)\w*\."), re.compile(r"(ml\.)?(inf|trn)\d\w*\.")
 _REGISTRY = ".dkr.ecr."
+_STACKS = {"vllm": "CPU", "vllm_gpu": "NVIDIA GPU", "sglang": "NVIDIA GPU"}
+"""Serving stacks that run on one kind of machine alone."""
+_IMAGES = {"neuron": "Neuron", "cpu": "CPU", "trtllm": "NVIDIA GPU", "-cu1": "NVIDIA GPU"}
+"""What the name of an image says of the machine that it is made for."""
 
 Raw = dict[str, Any]
 
@@ -140,9 +144,25 @@ def _machines(experiment: Raw) -> Iterator[str]:
     if platform == "endpoint" or (platform == "sagemaker" and not experiment.get("deploy")):
         yield "an endpoint that exists"
         return
-    if _OPEN.search(kind) or not kind or platform == "bedrock":
+    if platform == "bedrock":
+        return
+    if _OPEN.search(kind) or not kind:
+        yield from _made_for(experiment)
         return
     yield f"{kind} ({accelerators})" if (accelerators := _accelerators(kind)) else kind
+
+
+def _made_for(experiment: Raw) -> Iterator[str]:
+    """What the server wants of a machine whose type is not said; nothing where that depends on what is given."""
+    spec = experiment.get("inference_spec")
+    spec = spec if isinstance(spec, dict) else {}
+    image = str(experiment.get("image_uri") or "").lower()
+    named = next((kind for part, kind in _IMAGES.items() if part in image), None)
+    found = _STACKS.get(str(spec.get("container_type"))) or named
+    if found is None and spec.get("tp_degree"):
+        found = "accelerators"
+    if found is not None:
+        yield found
 
 
 def _accelerators(instance_type: str) -> str:

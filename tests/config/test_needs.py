@@ -13,6 +13,7 @@ from fmbench_lib.config import ConfigError, load_config, shipped_configs
 from fmbench_lib.config.listing import as_table, shipped_needs
 from fmbench_lib.config.needs import Needs, needs_of
 from fmbench_lib.config.placeholders import STANDARD
+from fmbench_lib.deploy.stacks import STACKS
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = shipped_needs()
@@ -81,6 +82,20 @@ def test_instances_are_named_with_their_accelerators(tmp_path: Path) -> None:
     assert found.models_from_hub == ("org/model", "org/other")
     assert found.credentials == ("AWS credentials",)
     assert found.give == ("AWS_REGION",)
+
+
+def test_where_the_type_is_to_be_given_the_server_says_what_it_runs_on(tmp_path: Path) -> None:
+    def machines(more: str) -> tuple[str, ...]:
+        return needs(tmp_path, f"- {{platform: ec2, deploy: yes, instance_type: {{kind}}, {more}}}\n").machines[1:]
+
+    assert machines("inference_spec: {container_type: ollama}") == ()
+    assert machines("inference_spec: {container_type: triton, tp_degree: 2}") == ("accelerators",)
+    assert machines("image_uri: djl-inference:0.29.0-neuronx-sdk2.19.1") == ("Neuron",)
+    assert machines("image_uri: text-embeddings-inference:cpu-1.8") == ("CPU",)
+    kinds = {"none": "CPU", "nvidia": "NVIDIA GPU"}
+    for name, stack in STACKS.items():
+        if len(stack.kinds) == 1:
+            assert machines(f"inference_spec: {{container_type: {name}}}") == (kinds[stack.kinds[0]],)
 
 
 def test_older_script_names_mean_their_platforms(tmp_path: Path) -> None:
