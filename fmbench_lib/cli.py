@@ -14,7 +14,7 @@ from fmbench_lib import __version__
 from fmbench_lib.config import validate_paths
 from fmbench_lib.config.listing import as_json, as_table, shipped_needs, terminal_width
 from fmbench_lib.config.problems import merged
-from fmbench_lib.display import Display, behind_line, shown
+from fmbench_lib.display import Display, behind_line, report_place, shown
 from fmbench_lib.errors import FmbenchError, InputError
 from fmbench_lib.kept import Wish, connected, is_scratch, keeper_of, refresh
 from fmbench_lib.run import (
@@ -246,19 +246,11 @@ def _print_result(run: Run) -> None:
         print(summary["decision"]["text"])
         for line in summary["attention"]:
             print(f"note: {line}")
-        print(f"report: {_report_place(workspace)}")
+        print(f"report: {report_place(workspace)}")
     from fmbench_lib.steps.cleanup import standing_lines
 
     for line in standing_lines(run.workspace):
         print(line)
-
-
-def _report_place(workspace: Workspace) -> str:
-    """Where the report stays."""
-    keeper = keeper_of(workspace)
-    if keeper is not None and is_scratch(workspace) and why_behind(workspace) is None:
-        return str(keeper.address.below(workspace.report_file.name))
-    return shown(workspace.report_file)
 
 
 def validate_command(options: argparse.Namespace) -> int:
@@ -279,10 +271,7 @@ def plan_command(options: argparse.Namespace) -> int:
     """Print what a run would do, and what would stop it before it began."""
     from fmbench_lib.steps.plan import make_plan
 
-    wish = _wish(options)
-    plan = make_plan(
-        local_config(options.config), _arguments(options.arguments), _standard(options), local_only=wish.local_only
-    )
+    plan = make_plan(local_config(options.config), _arguments(options.arguments), _standard(options), _wish(options))
     print(plan.text)
     for obstacle in plan.obstacles:
         print(f"fmbench: {obstacle}", file=sys.stderr)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fmbench_lib import live
+from fmbench_lib.kept import is_scratch, keeper_of
 from fmbench_lib.run import Run
 from fmbench_lib.storage.keeping import why_behind
 from fmbench_lib.workspace import Workspace
@@ -73,3 +74,11 @@ def behind_line(workspace: Workspace, said: str) -> str:
     """That the bucket lacks something of a run, why, and what to do."""
     where = shown(workspace.path)
     return f"note: the run's bucket lacks something ({said}); it is kept in {where}: fmbench sync {where} sends it"
+
+
+def report_place(workspace: Workspace) -> str:
+    """Where the report of a run stays."""
+    keeper = keeper_of(workspace)
+    if keeper is not None and is_scratch(workspace) and why_behind(workspace) is None:
+        return str(keeper.address.below(workspace.report_file.name))
+    return shown(workspace.report_file)

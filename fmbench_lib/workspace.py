@@ -155,8 +155,8 @@ class Workspace:
     def keep(self, *paths: Path, insist: bool = False) -> bool:
         """Send what is complete of the run, or only these files, to where else it is kept.
 
-        Returns whether all of it is there. `insist` tries also where it failed a moment ago. Never called while a
-        level is being measured.
+        Returns whether it is there. `insist` tries also where it failed a moment ago, and sends large files again that
+        grow, such as logs: once in a step. Never called while a level is being measured.
         """
         return self.send(self, paths, insist=insist)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.request import Request, urlopen
@@ -15,14 +16,14 @@ ACCESS_KEY, SECRET_KEY = "AKIAFAKEKEYOFTHETESTS", "fake-secret-key-of-the-tests-
 
 
 class StandIn:
-    """S3 at a fixed address; `calls` are the requests that came, as method and path with its query."""
+    """S3 at a fixed address; `seen` are the requests that came and when, as method and path with its query."""
 
     def __init__(self) -> None:
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
             self._port: int = sock.getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}"
-        self.calls: list[str] = []
+        self.seen: list[tuple[float, str]] = []
         self._server: Any = None
 
     def start(self) -> None:
@@ -35,10 +36,14 @@ class StandIn:
 
         def noting(environ: dict[str, Any], start_response: Any) -> Any:
             query = f"?{environ['QUERY_STRING']}" if environ["QUERY_STRING"] else ""
-            self.calls.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}{query}")
+            self.seen.append((time.time(), f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}{query}"))
             return inner(environ, start_response)
 
         self._server._server.app = noting
+
+    @property
+    def calls(self) -> list[str]:
+        return [call for _, call in self.seen]
 
     @property
     def running(self) -> bool:
@@ -53,7 +58,7 @@ class StandIn:
     def reset(self) -> None:
         """Without buckets, as it was in the beginning."""
         with urlopen(Request(f"{self.url}/moto-api/reset", method="POST"), timeout=10):
-            self.calls.clear()
+            self.seen.clear()
 
     def client(self, service: str = "s3") -> Any:
         return boto3.client(

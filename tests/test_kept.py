@@ -83,7 +83,7 @@ def test_where_a_run_is_kept(
     s3: StandIn, tmp_path: Path, wish: Wish, aws: dict[str, str], where: str, bucket: str | None
 ) -> None:
     s3.client().create_bucket(Bucket=DEFAULT)
-    s3.calls.clear()
+    s3.seen.clear()
     run = made(tmp_path, wish, **aws)
     kept = run.workspace.read_run()["kept"]
     address = None if bucket is None else f"s3://{bucket}/results/test/{run.workspace.run_id}"

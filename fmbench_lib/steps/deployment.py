@@ -113,7 +113,7 @@ def _bring_into_service(run: Run, experiment: Experiment, interrupted: threading
         say=lambda line: run.workspace.log_event("deployment", experiment=experiment.name, line=line),
         probe=functools.partial(_probe, run, experiment),
         pause=functools.partial(_pause, interrupted),
-        hf_token=hf_token_of(run),
+        hf_token=hf_token_of(run) if experiment.deploy else None,
     )
     served = service.deploy(with_files(run, experiment), context)
     record(run.workspace, replace(served, served_before=_seconds_served(known)))

@@ -12,12 +12,13 @@ from fmbench_lib.config import Config, Experiment
 from fmbench_lib.config.problems import merged
 from fmbench_lib.config.secrets import redactor_for
 from fmbench_lib.errors import DeployError, InputError
+from fmbench_lib.kept import Place, Wish, place_of
 from fmbench_lib.live import duration as duration_text
 from fmbench_lib.load.levels import LevelSpec, deal_prompts, levels_of, searches_of
 from fmbench_lib.load.schedule import trace_rate
 from fmbench_lib.metrics.costs import PROVISIONED
 from fmbench_lib.metrics.prices import InstancePrice, Price, PriceList, TokenPrice, begun_hours, hours_cost
-from fmbench_lib.run import Run, default_results, load_here
+from fmbench_lib.run import NO_WISH, Run, default_results, load_here
 from fmbench_lib.steps.pricing import load_prices
 from fmbench_lib.steps.prompts import earlier_prompts, make_payloads, tokenizer_spec
 from fmbench_lib.steps.service import service_of
@@ -36,16 +37,14 @@ class Plan:
     obstacles: tuple[str, ...]
 
 
-def make_plan(
-    source: str, arguments: Mapping[str, str], standard: Mapping[str, str], *, local_only: bool = False
-) -> Plan:
+def make_plan(source: str, arguments: Mapping[str, str], standard: Mapping[str, str], wish: Wish = NO_WISH) -> Plan:
     """The plan of a config, as far as it can be made.
 
     Reads the config's files and makes its prompts to know their number and length, but keeps, deploys and sends
     nothing. Raises a ConfigError where the config is wrong; whatever else would stop the run is an obstacle.
     """
-    loaded, _ = load_here(source, arguments, standard, local_only=local_only)
-    run = Run(loaded, Workspace(default_results() / loaded.config.general.name / "plan"), local_only=local_only)
+    loaded, _ = load_here(source, arguments, standard, local_only=wish.local_only)
+    run = Run(loaded, Workspace(default_results() / loaded.config.general.name / "plan"), local_only=wish.local_only)
     obstacles: list[str] = []
     for experiment in run.config.experiments:
         with _noted(obstacles):
@@ -56,6 +55,9 @@ def make_plan(
     with _noted(obstacles):
         counts, longest = _prompts(run)
         deal_prompts(run.config, counts)
+    kept = "?"
+    with _noted(obstacles):
+        kept = _kept_line(place_of(run.config, wish))
     prices = PriceList()
     with _noted(obstacles):
         prices = load_prices(run)
@@ -68,11 +70,18 @@ def make_plan(
     for experiment in run.config.experiments:
         levels = levels_of(run.config, experiment, set(longest))
         lines += _experiment_lines(run, experiment, levels, longest, prices.lookup(experiment.instance_type))
-    lines += _lookup_lines(run, prices)
+    lines += [*_lookup_lines(run, prices), f"kept in: {kept}"]
     steps = [step for step, on in run.config.run_steps.items() if on]
     text = "\n".join([*lines, f"steps: {', '.join(steps)}"])
     hide = redactor_for(loaded.config, arguments).without_known
     return Plan(hide(text), tuple(dict.fromkeys(map(hide, obstacles))))
+
+
+def _kept_line(place: Place) -> str:
+    """Where the run would stay."""
+    if place.bucket is None:
+        return "its directory"
+    return f"the bucket {place.bucket}" + (" and its directory" if place.where == "both" else "")
 
 
 @contextlib.contextmanager

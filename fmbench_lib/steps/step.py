@@ -30,8 +30,9 @@ def step(name: str) -> Callable[[Step], Step]:
                     status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
                     run.end_step(name, status, started, time.time(), error=f"{type(error).__name__}: {error}")
                     raise
+                run.workspace.keep()  # before it counts as done: its notebook is still being written
                 run.end_step(name, "done", started, time.time())
-                run.workspace.keep()
+                run.workspace.keep(run.workspace.events_file, run.workspace.run_file)
                 return table
 
         return wrapped

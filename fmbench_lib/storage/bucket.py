@@ -6,6 +6,7 @@ What goes wrong is a `StorageError` of one line. Nothing is asked before the fir
 from __future__ import annotations
 
 import io
+import mimetypes
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -130,7 +131,7 @@ class Bucket:
     def put(self, key: str, content: bytes, metadata: Mapping[str, str]) -> None:
         """Put an object in one piece."""
         with self._asking(f"putting {key}"):
-            self.s3.put_object(Bucket=self.name, Key=key, Body=content, Metadata=dict(metadata))
+            self.s3.put_object(Bucket=self.name, Key=key, Body=content, **_labels(key, metadata))
 
     def put_file(self, key: str, path: Path, size: int, metadata: Mapping[str, str]) -> None:
         """Put the first `size` bytes of a file, in parts; a file that grows meanwhile does no harm."""
@@ -139,7 +140,7 @@ class Bucket:
         config = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=4)
         manager = create_transfer_manager(self.s3, config)
         with self._asking(f"putting {key}"), path.open("rb") as file, manager:
-            manager.upload(_Head(file, size), self.name, key, extra_args={"Metadata": dict(metadata)}).result()
+            manager.upload(_Head(file, size), self.name, key, extra_args=_labels(key, metadata)).result()
 
     def fetch(self, key: str, path: Path) -> Stored:
         """Write an object's content to a file, in parts where it is large; returns what it was."""
@@ -170,7 +171,7 @@ class Bucket:
             yield
         except ClientError as error:
             raise StorageError(self._refused(doing, error.response["Error"])) from None
-        except (BotoCoreError, HTTPClientError, Boto3Error, InputError) as error:
+        except (BotoCoreError, HTTPClientError, Boto3Error, InputError, ConnectionError, TimeoutError) as error:
             raise StorageError(self._unanswered(doing, error)) from None
 
     def _refused(self, doing: str, detail: Mapping[str, Any]) -> str:
@@ -200,7 +201,13 @@ class Bucket:
 @lru_cache(maxsize=8)
 def _client(region: str | None, _environment: tuple[tuple[str, str], ...], _minute: int) -> Any:
     """A client that gives up soon: a run that waits for its bucket measures nothing."""
-    return aws.client("s3", region, connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 2})
+    return aws.client("s3", region, connect_timeout=5, read_timeout=20, retries={"mode": "standard", "max_attempts": 2})
+
+
+def _labels(key: str, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What stands beside an object: the kind of content too, so that a browser shows a report instead of saving it."""
+    kind, packed = mimetypes.guess_type(key)
+    return {"Metadata": dict(metadata), "ContentType": kind if kind and not packed else "application/octet-stream"}
 
 
 class _Head(io.RawIOBase):

@@ -25,6 +25,7 @@ _LOCK = "bucket"
 _PATIENCE_S = 600.0
 _REST_S = 30.0
 _REST_TIMES = 10.0
+_LONG_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,13 @@ class Keeper:
     region: str | None = None
 
     def __call__(self, workspace: Workspace, paths: Sequence[Path], *, insist: bool) -> bool:
-        """Whether all of it is there now. After a failure it rests for a while, but for what cannot wait."""
-        if not insist and not paths and _resting(workspace):
+        """Whether all of it is there now. After a failure it rests for a while: not for certain files, which cannot
+        wait, and where one insists only after a failure that took long to come."""
+        if not paths and _resting(workspace, insist):
             return False
         begun = time.monotonic()
         try:
-            sent = self.send(workspace, paths)
+            sent = self.send(workspace, paths, growing=insist)
         except (FmbenchError, OSError) as error:
             self.behind(workspace, str(error), time.monotonic() - begun)
             return False
@@ -60,10 +62,13 @@ class Keeper:
         if sent.left:
             raise InputError(f"another run began in {self.address} in this very second: start again")
 
-    def send(self, workspace: Workspace, paths: Sequence[Path] = ()) -> Sent:
-        """Send these files, or all that are complete; raises StorageError where the bucket does not take them."""
+    def send(self, workspace: Workspace, paths: Sequence[Path] = (), *, growing: bool = True) -> Sent:
+        """Send these files, or all that are complete; raises StorageError where the bucket does not take them.
+
+        Without `growing` large files that were sent before wait: a server's log is not sent whole at every level.
+        """
         with workspace.locked(_LOCK, patience=_PATIENCE_S):
-            return Tree(workspace, self.address, self.region).send(paths)
+            return Tree(workspace, self.address, self.region).send(paths, growing=growing)
 
     def synchronise(self, workspace: Workspace) -> Sent:
         """Send what the bucket lacks and look at every object afterwards; raises StorageError where it is not there."""
@@ -103,7 +108,7 @@ class Keeper:
         first = not workspace.behind_file.exists()
         since = datetime.now(UTC).isoformat(timespec="seconds") if first else read_json(workspace.behind_file)["since"]
         rest = max(_REST_S, _REST_TIMES * took)
-        workspace.note(workspace.behind_file, {"since": since, "until": time.time() + rest, "said": said})
+        workspace.note(workspace.behind_file, {"since": since, "until": time.time() + rest, "took": took, "said": said})
         if first:
             workspace.log_event("bucket behind", address=str(self.address), said=said)
             kept = workspace.read_run().get("kept", {})
@@ -120,12 +125,12 @@ def why_behind(workspace: Workspace) -> str | None:
     return said
 
 
-def _resting(workspace: Workspace) -> bool:
+def _resting(workspace: Workspace, insist: bool) -> bool:
     try:
-        until: float = read_json(workspace.behind_file)["until"]
+        failure = read_json(workspace.behind_file)
     except (OSError, ValueError):
         return False
-    return time.time() < until
+    return time.time() < failure["until"] and (failure["took"] > _LONG_S or not insist)
 
 
 def address_of_run(bucket: str, name: str, run_id: str) -> Address:

@@ -68,12 +68,15 @@ class Tree:
 
     # -- from here to there ------------------------------------------------------------------------------------
 
-    def send(self, paths: Iterable[Path] = ()) -> Sent:
-        """Send these files, or all that are complete, as far as the bucket has them not; raises StorageError."""
+    def send(self, paths: Iterable[Path] = (), *, growing: bool = True) -> Sent:
+        """Send these files, or all that are complete, as far as the bucket has them not; raises StorageError.
+
+        Without `growing` a large file that was sent before and has changed, such as a server's log, waits.
+        """
         sent, chosen = Sent(), list(paths)
         try:
             for path in chosen or self._workspace.complete_files():
-                if path.is_file():
+                if path.is_file() and (growing or not self._is_growing(path)):
                     self._send(path, sent)
             if not chosen:
                 self._withdraw()
@@ -96,6 +99,9 @@ class Tree:
                 self._put(name, path, local)
                 sent.files, sent.size = sent.files + 1, sent.size + local.size
         self._files[name] = local.note()
+
+    def _is_growing(self, path: Path) -> bool:
+        return path.stat().st_size > PART_BYTES and self._name(path) in self._files
 
     def _put(self, name: str, path: Path, local: _Local) -> None:
         metadata = {_SHA: local.sha256, _WRITER: self._writer, _MTIME: str(local.mtime_ns)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,19 @@ def here(run: Path) -> dict[str, bytes]:
     return {path.relative_to(run).as_posix(): path.read_bytes() for path in paths}
 
 
+def sendings_while_measuring(s3: StandIn, run: Path) -> list[str]:
+    """What was put between the beginning of a level and its end, or since the beginning of one that was killed."""
+    events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    times: dict[str, list[float]] = {"level started": [], "level measured": []}
+    for one in events:
+        times.get(one["event"], []).append(datetime.fromisoformat(one["time"]).timestamp())
+    spans = list(zip_longest(times["level started"], times["level measured"], fillvalue=float("inf")))
+    assert len(spans) == 2
+    puts = [(time, call) for time, call in s3.seen if call.startswith(("PUT", "POST"))]
+    assert any(time > spans[0][1] for time, _ in puts)
+    return [call for time, call in puts if any(start < time < end for start, end in spans)]
+
+
 def test_killed_resumed_from_the_bucket_which_is_taken_away_and_given_back(
     s3: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,6 +127,7 @@ def test_killed_resumed_from_the_bucket_which_is_taken_away_and_given_back(
         prefix = f"results/test/{running.run.name}/"
         wait_until(lambda: any("concurrency-1.parquet" in name for name in s3.objects(RUNS, prefix)))
         kill(running, ("fmbench", "ipykernel", "load.worker"))
+        assert sendings_while_measuring(s3, running.run) == []
         first = {name: content for name, content in s3.objects(RUNS, prefix).items() if name.endswith(".parquet")}
         assert list(first) == ["requests/one/all/concurrency-1.parquet"]
         assert "endpoints.json" in s3.objects(RUNS, prefix)

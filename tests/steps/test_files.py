@@ -36,7 +36,7 @@ def s3(moto: StandIn, aws_environment: None, monkeypatch: pytest.MonkeyPatch, tm
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     moto.client().create_bucket(Bucket=SOURCES)
-    moto.calls.clear()
+    moto.seen.clear()
     files._default.cache_clear()
     yield moto
     if not moto.running:

@@ -27,7 +27,7 @@ def s3(moto: StandIn, aws_environment: None, monkeypatch: pytest.MonkeyPatch, tm
     moto.reset()
     point_to(moto, monkeypatch, tmp_path)
     moto.client().create_bucket(Bucket=BUCKET)
-    moto.calls.clear()
+    moto.seen.clear()
     yield moto
     if not moto.running:
         moto.start()

@@ -34,7 +34,7 @@ def test_a_bucket_that_is_away_is_said_once_and_filled_up_later(s3: StandIn, run
     (outage,) = kept.read_run()["kept"]["outages"]
     assert outage["since"] == since
     s3.start()
-    s3.calls.clear()
+    s3.seen.clear()
     assert not kept.keep()  # it rests, so that a bucket that is away costs no time at each level
     assert s3.calls == []
     assert kept.keep(kept.run_file)  # what cannot wait is tried all the same
@@ -43,6 +43,14 @@ def test_a_bucket_that_is_away_is_said_once_and_filled_up_later(s3: StandIn, run
     assert why_behind(kept) is None
     there = s3.objects(BUCKET, f"{keeper.address.key}/")
     assert there == {path.relative_to(kept.path).as_posix(): path.read_bytes() for path in kept.complete_files()}
+
+
+def test_a_bucket_that_takes_long_not_to_answer_is_asked_seldom(s3: StandIn, run: Workspace, keeper: Keeper) -> None:
+    kept = replace(run, send=keeper)
+    for took, sent in ((60.0, False), (1.0, True)):
+        keeper.behind(kept, "it does not answer", took)
+        assert kept.keep(insist=True) == sent
+    assert len([call for call in s3.calls if call.startswith("PUT")]) == 3  # what is there once it was asked
 
 
 def test_a_run_that_cannot_begin_in_its_bucket_does_not_begin(s3: StandIn, run: Workspace) -> None:

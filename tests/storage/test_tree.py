@@ -36,13 +36,16 @@ def test_all_that_is_complete_is_sent_and_the_rest_stays(s3: StandIn, run: Works
     assert set(there) == {"run.json", "events.jsonl", LEVEL, "notebooks/2_deploy_model.ipynb"}
     assert there == complete(run)
     assert sent.files == 4
+    assert (
+        s3.client().head_object(Bucket=BUCKET, Key=keeper.address.below("run.json").key)["ContentType"].endswith("json")
+    )
     puts = [call for call in s3.calls if call.startswith("PUT")]
     assert puts[-1].endswith("/run.json")  # says of nothing that it is there before it is
 
 
 def test_only_what_differs_is_sent(s3: StandIn, run: Workspace, keeper: Keeper) -> None:
     assert keeper.send(run).files == 2
-    s3.calls.clear()
+    s3.seen.clear()
     assert keeper.send(run).files == 0
     assert s3.calls == []
     run.run_file.write_text(run.run_file.read_text())  # a new date, the same content
@@ -81,7 +84,8 @@ def test_a_file_that_grows_while_it_is_sent_arrives_as_it_was_and_then_as_it_is(
     keeper.send(run)
     key = f"{keeper.address.key}/logs/server.log"
     assert s3.objects(BUCKET, key)[""] == b"x" * 100
-    keeper.send(run)
+    assert keeper.send(run, growing=False).files == 0  # between levels
+    assert keeper.send(run).files == 1
     assert s3.objects(BUCKET, key)[""] == b"x" * 150
 
 
@@ -118,6 +122,18 @@ def test_what_changed_here_alone_stays(s3: StandIn, run: Workspace, keeper: Keep
     run.bucket_file.unlink()  # forgotten: nobody knows any more who was first, and the bucket has gone on
     assert keeper.fetch(run) == 1
     assert "status" not in run.read_run()
+
+
+def test_killed_after_a_file_was_put_and_before_that_was_noted(s3: StandIn, run: Workspace, keeper: Keeper) -> None:
+    keeper.send(run)
+    noted = run.bucket_file.read_text()
+    run.update_run(status="running")
+    keeper.send(run)
+    run.bucket_file.write_text(noted)
+    run.update_run(status="interrupted")
+    assert keeper.fetch(run) == 0  # what is there was put by this directory: it is the older one
+    assert keeper.send(run).left == []
+    assert s3.objects(BUCKET, f"{keeper.address.key}/") == complete(run)
 
 
 def test_endpoints_that_two_machines_know_differently_are_not_forgotten(
