@@ -59,8 +59,8 @@ class Surroundings:
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What a person is told of them: values that nobody gave, and why a value is not known."""
-        told = [Notice("", f"{{{name}}} is {one.value}, from {one.origin}") for name, one in self.found.items()]
-        why = [Notice("", f"{{{name}}} is not known: {reason}") for name, reason in self.missing.items()]
+        told = [Notice(f"{{{name}}}", f"{one.value}, from {one.origin}") for name, one in self.found.items()]
+        why = [Notice(f"{{{name}}}", f"not known here: {reason}") for name, reason in self.missing.items()]
         return (*told, *why)
 
 
@@ -141,14 +141,15 @@ class _Place:
                 self._caller = sts.get_caller_identity()
         return self._caller
 
-    def role(self) -> Found | None:
-        """The role that this app, instance or job runs under; None where it runs under none that a service may take."""
+    def role(self) -> Found:
+        """The role that this app, instance or job runs under; raises InputError where a service may not take it."""
         described = self.metadata().get("ExecutionRoleArn")
         if described:
             return Found(str(described), "SageMaker's description of this app")
-        assumed = _ASSUMED.match(self.caller()["Arn"])
+        arn = self.caller()["Arn"]
+        assumed = _ASSUMED.match(arn)
         if assumed is None or assumed["name"].startswith(_OF_A_PERSON):
-            return None
+            raise InputError(f"this runs under {arn}, which is no role that a service may take: give --role-arn")
         return self._with_path(assumed)
 
     def _with_path(self, assumed: re.Match[str]) -> Found:
