@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from fmbench_lib.errors import RunStateError
 
+COMPOSE_FILE = "compose.yml"
 RUN_ID_FORMAT = "%Y%m%d-%H%M%SZ"
 _FAILED_LEVEL = ".failed.json"
 
@@ -94,6 +95,14 @@ class Workspace:
     def logs(self) -> Path:
         return self.path / "logs"
 
+    def containers(self, experiment: str) -> Path:
+        """What an experiment's containers were made from."""
+        return self.path / "containers" / path_part(experiment)
+
+    def compose_file(self, experiment: str) -> Path:
+        """The containers that an experiment ran, as `docker compose` takes them."""
+        return self.containers(experiment) / COMPOSE_FILE
+
     @property
     def figures(self) -> Path:
         return self.path / "figures"
@@ -105,6 +114,11 @@ class Workspace:
     @property
     def requests(self) -> Path:
         return self.path / "requests"
+
+    @property
+    def endpoint_metrics(self) -> Path:
+        """What was sampled of the endpoints' machines, as it was read."""
+        return self.path / "endpoint_metrics"
 
     def notebook(self, step: str) -> Path:
         return self.path / "notebooks" / f"{step}.ipynb"
@@ -128,9 +142,21 @@ class Workspace:
         """Where a level is under way; what an earlier attempt left there is of no use."""
         return self.level(experiment, payload_file, load).with_suffix(".part")
 
+    def samples(self, experiment: str, name: str) -> Path:
+        """Raw samples of the machine that an experiment is served by: what `name` (a monitor, a service) read."""
+        return self.endpoint_metrics / path_part(experiment) / f"{path_part(name)}.jsonl"
+
+    def samples_of(self, experiment: str) -> list[Path]:
+        """All raw samples of an experiment, in order of their names."""
+        return sorted((self.endpoint_metrics / path_part(experiment)).glob("*.jsonl"))
+
     def levels(self) -> list[Path]:
         """The records of all finished levels, in order of their names."""
         return sorted(self.requests.rglob("*.parquet"))
+
+    def levels_of(self, experiment: str) -> list[Path]:
+        """The records of an experiment's finished levels."""
+        return sorted((self.requests / path_part(experiment)).rglob("*.parquet"))
 
     def failed_levels(self) -> list[dict[str, Any]]:
         return [read_json(path) for path in sorted(self.requests.rglob(f"*{_FAILED_LEVEL}"))]

@@ -31,6 +31,7 @@ def check(config: Config, findings: Findings) -> Config:
     load = config.load
     check_loads(config, findings)
     check_find(load.find, load.subject_to, load.find_start, load.find_most, findings)
+    _check_monitors(config, findings)
     return config.model_copy(update={"experiments": experiments})
 
 
@@ -153,6 +154,16 @@ def matches(dataset_of_interest: str, payload_file: str) -> bool:
         return re.search(dataset_of_interest, payload_file) is not None
     except re.error:
         return False
+
+
+def _check_monitors(config: Config, findings: Findings) -> None:
+    pages = config.monitors.prometheus
+    names = [experiment.name for experiment in config.experiments]
+    for name in pages if isinstance(pages, dict) else ():
+        if name not in names:
+            close = nearest(name, names)
+            remedy = f"did you mean {close}?" if close else f"there are {', '.join(names)}"
+            findings.problem(joined("monitors.prometheus", name), f"is no experiment; {remedy}")
 
 
 def _check_iterations(config: Config, findings: Findings) -> None:

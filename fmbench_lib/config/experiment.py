@@ -62,6 +62,8 @@ Accelerators = Annotated[
 ]
 Devices = Annotated[list[CountFromZero], BeforeValidator(list_of("whole numbers")), Kind("list of whole numbers ≥ 0")]
 
+Balancer = Annotated[Literal["client", "nginx"], PlainValidator(one_of("client", "nginx")), Kind("`client`, `nginx`")]
+
 _UNUSED = "it had no effect in FMBench 2.x either"
 
 
@@ -131,7 +133,9 @@ class Ec2(Section):
 
     ignored: ClassVar[dict[str, str]] = {"gpu_or_neuron_setting": _UNUSED}
 
-    model_loading_timeout: LooseSeconds | None = described("How long the model may take to load.", None)
+    model_loading_timeout: LooseSeconds | None = described(
+        "How long the model may take to load.", None, shown_default="`inference_spec.model_loading_timeout`, else 2400"
+    )
     privileged_mode: Flag = described("Whether the container runs privileged.", False)
     batch_size: LooseCount | None = described("Batch size for which a Neuron model is compiled.", None)
     num_neuron_cores: LooseCount | None = described("Neuron cores to compile for.", None)
@@ -142,6 +146,14 @@ class Ec2(Section):
     )
     devices: Devices | None = described(
         "Numbers of the accelerators to use, as the host counts them.", None, shown_default="all that are found"
+    )
+    balancer: Balancer = described(
+        "What spreads requests over `model_copies`: `client`, fmbench itself, by `load.balance`; `nginx`, a container "
+        "before the copies, which sends each to the one with fewest open requests.",
+        "client",
+    )
+    balancer_image: Text | None = described(
+        "Image of the nginx container.", None, shown_default="`public.ecr.aws/nginx/nginx:1.28`"
     )
     model_cache: Text | None = described(
         "Folder of the host where containers keep the models that they fetch.",

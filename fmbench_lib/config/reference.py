@@ -19,6 +19,7 @@ from pydantic_core import PydanticUndefined
 from fmbench_lib.config.aws_sections import BedrockSection, SageMakerSection
 from fmbench_lib.config.experiment import Ec2, Eks, Experiment, InferenceSpec, LocalSection, ModelData, S3DataSource
 from fmbench_lib.config.keys import section_of, yaml_keys
+from fmbench_lib.config.monitors import MonitorsSection
 from fmbench_lib.config.platforms import DEPLOYMENT_SCRIPTS, INFERENCE_SCRIPTS, platform_of_scripts, protocol_of
 from fmbench_lib.config.rest import RestSection
 from fmbench_lib.config.schema import Config
@@ -50,6 +51,7 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("experiments[].bedrock", BedrockSection),
     ("load", LoadSection),
     ("slo", Slo),
+    ("monitors", MonitorsSection),
     ("datasets", Datasets),
     ("datasets.filters[]", Filter),
     ("s3_read_data", S3ReadData),

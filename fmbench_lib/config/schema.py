@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 from fmbench_lib.config.experiment import Experiment
+from fmbench_lib.config.monitors import MonitorsSection
 from fmbench_lib.config.section import Section, derived, described
 from fmbench_lib.config.sections import Aws, Datasets, General, LoadSection, Metrics, ReportSection, S3ReadData, Slo
 from fmbench_lib.config.stopping import LONGEST_UNTIL, StopRule, stop_rule
@@ -56,6 +57,9 @@ class Config(Section):
     )
     load: LoadSection = described("How requests are sent.", LoadSection(), shown_default="all defaults")
     slo: Slo = described("Objectives of a single request.", Slo(), shown_default="no objectives, so no goodput")
+    monitors: MonitorsSection = described(
+        "What is sampled of the endpoints' machines beside the load.", MonitorsSection(), shown_default="all defaults"
+    )
     experiments: Annotated[list[Experiment], section_list] = described("What is compared: one entry for each.")
     report: ReportSection = described("Budgets and title.", ReportSection(), shown_default="no budgets")
     model_evaluations: FileName | None = described("Evaluation file; switches model evaluations on.", None)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from fmbench_lib.errors import DeployError
 
@@ -65,7 +65,8 @@ class DeployContext:
     made *before* it waits. `say` shows a line to a person. `probe(url, model)` sends one real request with the
     experiment's codec to an address and raises EndpointError where the answer is no success. `pause` waits so many
     seconds between two looks at what is being made, and raises KeyboardInterrupt where the run has been interrupted.
-    `hf_token` is the Hugging Face token that gated models need; it goes into containers and nowhere else.
+    `hf_token` is the Hugging Face token that gated models need; it goes into containers and nowhere else. `containers`
+    is the folder for what an experiment's containers are made from, and their compose file; None: beside the logs.
     """
 
     run_id: str
@@ -76,13 +77,15 @@ class DeployContext:
     probe: Callable[[str, str | None], None]
     pause: Callable[[float], None] = time.sleep
     hf_token: str | None = field(default=None, repr=False)
+    containers: Path | None = None
 
 
 class Platform(Protocol):
     """Deploys an experiment, watches it and takes it down. It keeps no state: any process can do any of it."""
 
     def plan(self, experiment: Experiment) -> str:
-        """One line: what would be deployed or used. Raises DeployError for what the experiment lacks; asks nobody."""
+        """What would be deployed or used, one line or one for each of its parts. Raises DeployError for what the
+        experiment lacks; asks nobody."""
         ...
 
     def deploy(self, experiment: Experiment, context: DeployContext) -> Endpoint:
@@ -102,12 +105,22 @@ class Platform(Protocol):
         ...
 
 
+@runtime_checkable
+class Occupying(Protocol):
+    """A platform whose experiments may need the same part of this machine, and then run one after the other."""
+
+    def needs(self, experiment: Experiment) -> frozenset[str]:
+        """What the experiment needs for itself, each thing in words: `port 8080`. Asks nobody but this machine."""
+        ...
+
+
 # A new platform is a module with a `PLATFORM`, and one line here.
 _PLATFORMS = {
     "local": "fmbench_lib.deploy.local",
     "endpoint": "fmbench_lib.deploy.endpoint",
     "sagemaker": "fmbench_lib.deploy.sagemaker",
     "bedrock": "fmbench_lib.deploy.bedrock",
+    "ec2": "fmbench_lib.deploy.ec2",
     "user_script": "fmbench_lib.deploy.user_script",
 }
 _NAMES_ENDPOINTS = ("sagemaker", "bedrock", "user_script")

@@ -53,6 +53,7 @@ class Container:
     starts and stand in no file. `files` are texts by their path below `folder`, written before the container starts:
     a Triton model repository, `serving.properties`. `path` is where requests go on `host_port`, `health_path` what
     answers 200 once the model is loaded (None: only a real request tells). `shm_size` is as Docker spells it (`12g`).
+    On network `host` a container listens on the host's own ports, and `container_port` is `host_port`.
     A writable mount's folder that is missing is made. `after_start` is sent in its order, once `health_path` answers.
     `notes` are lines for a person: what was chosen for lack of a setting, and what may not work.
     """
@@ -73,5 +74,6 @@ class Container:
     devices: Devices = field(default_factory=Devices)
     shm_size: str | None = None
     privileged: bool = False
+    network: Literal["bridge", "host"] = "bridge"
     after_start: tuple[StartRequest, ...] = ()
     notes: tuple[str, ...] = ()

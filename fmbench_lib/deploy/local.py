@@ -58,6 +58,13 @@ class LocalPlatform:
         servers = f"{copies} server{'s' if copies != 1 else ''}"
         return f"deploys {experiment.model_id} on this machine ({servers})"
 
+    def needs(self, experiment: Experiment) -> frozenset[str]:
+        """The ports that the config names; any free ones are nobody's."""
+        first = experiment.local.port or wanted_port(experiment.ep_name)
+        if first is None or not experiment.deploy:
+            return frozenset()
+        return frozenset(f"port {port}" for port in range(first, first + _copy_count(experiment)))
+
     def deploy(self, experiment: Experiment, context: DeployContext) -> Endpoint:
         """A server for every copy, each having answered a real request.
 

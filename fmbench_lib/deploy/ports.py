@@ -38,7 +38,9 @@ def claim_ports(first: int | None, count: int) -> list[int]:
                     ports.append(port)
             _promised.update(ports)
             return ports
-        return [_bind(port, held) for port in range(first, first + count)]
+        ports = [_bind(port, held) for port in range(first, first + count)]
+        _promised.update(ports)
+        return ports
 
 
 def _bind(port: int, held: ExitStack) -> int:

@@ -219,6 +219,7 @@ def level_facts(spec: LevelSpec, deal: Deal, setting: Setting, level: Level, run
         "warmup": len(deal.warmup),
         "workers": len(run.workers),
         "client_cpu": [worker.cpu for worker in run.workers],
+        "unix_offset": clocks[0].unix_offset_ns / 1e9,
         "clock_step_s": max(clock.largest_step_ns for clock in clocks) / 1e9,
         "prompt_reuse": setting.prompt_reuse,
         "tokenizer": setting.tokenizer_name,

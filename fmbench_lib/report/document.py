@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fmbench_lib.report import search, sections, trust
+from fmbench_lib.report import endpoint, search, sections, trust
 from fmbench_lib.report.inputs import ReportInputs
 
 SECTIONS: tuple[Callable[[ReportInputs], list[str]], ...] = (
@@ -15,7 +15,7 @@ SECTIONS: tuple[Callable[[ReportInputs], list[str]], ...] = (
     sections.goodput,
     sections.failed,
     sections.evaluations,
-    sections.endpoint_metrics,
+    endpoint.endpoint_metrics,
     sections.configuration,
     sections.cost,
     sections.per_instance,

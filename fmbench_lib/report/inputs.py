@@ -98,6 +98,24 @@ class Searched:
     met: Sequence[bool]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointMetrics:
+    """What the endpoints' machines and servers were doing.
+
+    `samples`, `summary`: the frames of `endpoint_metrics.csv` and `endpoint_metrics_summarized.csv` · `ttft`: TTFT by
+    client and server, a row for each level whose server publishes its own · `no_ttft`: why the others have none, by
+    experiment · `notes`: what the monitor had to say, each with its experiment · `interval`: seconds from sample to
+    sample, None where nothing was to be sampled.
+    """
+
+    samples: pd.DataFrame = field(default_factory=pd.DataFrame)
+    summary: pd.DataFrame = field(default_factory=pd.DataFrame)
+    ttft: pd.DataFrame = field(default_factory=pd.DataFrame)
+    no_ttft: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[tuple[str, str]] = ()
+    interval: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
     """What the config's `report` section says of the report itself; None is our own wording or choice."""
@@ -114,9 +132,9 @@ class ReportInputs:
 
     `summary`: `tables.summary_frame` · `requests`: `tables.requests_frame` · `recommendations`:
     `recommend.recommendations` · `costs`: `costs.experiment_costs` · `prices`: the entries of the price list that the
-    levels' instance types have · `objectives`: those of single requests · `notices`: what config, data and prices had
-    to say, one line each · `config_yaml`: the resolved config without its secrets · `figures`: the folder of the
-    pictures as the report links it.
+    levels' instance types have · `endpoint`: what was sampled of the machines · `objectives`: those of single
+    requests · `notices`: what config, data and prices had to say, one line each · `config_yaml`: the resolved config
+    without its secrets · `figures`: the folder of the pictures as the report links it.
     """
 
     run: RunFacts
@@ -130,6 +148,7 @@ class ReportInputs:
     failed_levels: Sequence[FailedLevel] = ()
     standing: Sequence[StandingEndpoint] = ()
     searches: Sequence[Searched] = ()
+    endpoint: EndpointMetrics = field(default_factory=EndpointMetrics)
     notices: Sequence[str] = ()
     config_yaml: str = ""
     objectives: Objectives = field(default_factory=Objectives)

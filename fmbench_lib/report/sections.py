@@ -231,12 +231,6 @@ def evaluations(inputs: ReportInputs) -> Blocks:
     return ["### Model evaluations", said]
 
 
-def endpoint_metrics(_: ReportInputs) -> Blocks:
-    """What the endpoints' machines were doing: nothing is known of it yet."""
-    said = "_No endpoint metrics (utilisation, invocations) are available for this run._"
-    return ["### Endpoint metrics", said]
-
-
 def configuration(inputs: ReportInputs) -> Blocks:
     """Where the config is."""
     copy = inputs.run.config_copy

@@ -25,6 +25,7 @@ from fmbench_lib.metrics.recommend import recommendations
 from fmbench_lib.report.document import render_markdown
 from fmbench_lib.report.figures.draw import draw_figures
 from fmbench_lib.report.inputs import (
+    EndpointMetrics,
     FailedDeployment,
     FailedLevel,
     ReportInputs,
@@ -35,6 +36,7 @@ from fmbench_lib.report.inputs import (
 from fmbench_lib.report.summary import summary_document
 from fmbench_lib.run import Run
 from fmbench_lib.steps.deployment import endpoints
+from fmbench_lib.steps.endpoint_metrics import collect_cloudwatch, endpoint_metrics
 from fmbench_lib.steps.files import outage_notices
 from fmbench_lib.steps.pricing import load_prices, look_up_prices, price_notices
 from fmbench_lib.steps.prompts import has_payloads, payload_table
@@ -62,10 +64,6 @@ MAIN_COLUMNS = [
     "verdict",
 ]
 
-# What an endpoint's machine was doing meanwhile; nothing samples it yet, so that both tables are empty.
-ENDPOINT_METRICS_COLUMNS = ["time", "experiment", "source", "metric", "labels", "value", "unit"]
-ENDPOINT_METRICS_SUMMARY_COLUMNS = ["experiment_name", "payload_file", "load", "metric", "mean", "max", "unit"]
-
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
@@ -77,12 +75,14 @@ class Analysis:
     decision: Decision
     budgets: Budgets
     prices: PriceList
+    endpoint: EndpointMetrics
 
 
 @step("4_model_metric_analysis")
 def analyze(run: Run) -> pd.DataFrame:
     """Analyse all records and write tables, figures, report and summary; returns one row per level."""
     look_up_prices(run)
+    collect_cloudwatch(run)
     return write_analysis(run)
 
 
@@ -125,6 +125,7 @@ def analysis_of(run: Run) -> Analysis:
         decision=decide(summary, budgets, run.config.metrics.dataset_of_interest),
         budgets=budgets,
         prices=prices,
+        endpoint=endpoint_metrics(run, levels),
     )
 
 
@@ -160,8 +161,8 @@ def _write_tables(run: Run, analysis: Analysis) -> None:
             summary, made
         ),
         "endpoint_per_instance_per_run_costs.csv": _costs(run, analysis),
-        "endpoint_metrics.csv": pd.DataFrame(columns=ENDPOINT_METRICS_COLUMNS),
-        "endpoint_metrics_summarized.csv": pd.DataFrame(columns=ENDPOINT_METRICS_SUMMARY_COLUMNS),
+        "endpoint_metrics.csv": analysis.endpoint.samples,
+        "endpoint_metrics_summarized.csv": analysis.endpoint.summary,
     }
     for name, frame in frames.items():
         _write_csv(run, name, frame)
@@ -227,6 +228,7 @@ def report_inputs(run: Run, analysis: Analysis) -> ReportInputs:
         ],
         standing=_standing(run, known, types, analysis.prices),
         searches=searched(run),
+        endpoint=analysis.endpoint,
         objectives=objectives_of(run.config),
         notices=[*_notices(run), *price_notices(run, analysis.prices)],
         config_yaml=yaml.safe_dump(redacted(run.config), sort_keys=False, allow_unicode=True),

@@ -7,8 +7,9 @@ import pandas as pd
 from fmbench_lib.deploy import Endpoint, platform, still_standing
 from fmbench_lib.errors import FmbenchError
 from fmbench_lib.run import Run
-from fmbench_lib.steps.analysis import write_report
+from fmbench_lib.steps.analysis import write_analysis, write_report
 from fmbench_lib.steps.deployment import endpoints, record
+from fmbench_lib.steps.endpoint_metrics import collect_cloudwatch
 from fmbench_lib.steps.step import step
 from fmbench_lib.workspace import Workspace
 
@@ -24,6 +25,8 @@ def clean_up(run: Run) -> pd.DataFrame:
     """
     table = take_down(run.workspace)
     if run.workspace.report_file.exists():
+        if collect_cloudwatch(run):  # what came too late for the analysis
+            write_analysis(run)
         write_report(run)
     failed = table[table["outcome"] == FAILED]
     if not failed.empty:

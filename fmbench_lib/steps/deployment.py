@@ -24,6 +24,7 @@ from fmbench_lib.steps.files import hf_token_of
 from fmbench_lib.steps.searching import missing_levels
 from fmbench_lib.steps.service import service_of
 from fmbench_lib.steps.step import step
+from fmbench_lib.steps.turns import in_the_way, waiting
 from fmbench_lib.steps.user_scripts import probe_script, script_of, with_files
 from fmbench_lib.workspace import Workspace, read_json, write_json
 
@@ -32,7 +33,8 @@ from fmbench_lib.workspace import Workspace, read_json, write_json
 def deploy_models(run: Run) -> pd.DataFrame:
     """Bring every experiment that has levels left to measure to where it answers.
 
-    One that cannot be deployed is reported with its reason; the others go on. Returns a table of endpoints.
+    One that cannot be deployed is reported with its reason; the others go on. One that needs a port or devices of this
+    machine that another has waits until that is measured. Returns a table of endpoints.
     """
     bring_into_service(run)
     return endpoint_table(run)
@@ -41,7 +43,10 @@ def deploy_models(run: Run) -> pd.DataFrame:
 def bring_into_service(run: Run) -> None:
     """The same, without being a step; with `2_deploy_model: no` every experiment answers at its `ep_name` already."""
     missing = {level.experiment.name for level in missing_levels(run)}
-    wanted = [experiment for experiment in run.config.experiments if experiment.name in missing]
+    later = waiting(run.config, missing)
+    for name, reason in later.items():
+        run.workspace.log_event("deployment", experiment=name, line=reason)
+    wanted = [one for one in run.config.experiments if one.name in missing - later.keys()]
     interrupted = threading.Event()
     pool = ThreadPoolExecutor(max(len(wanted), 1))
     try:
@@ -52,6 +57,12 @@ def bring_into_service(run: Run) -> None:
         raise
     finally:
         pool.shutdown()
+
+
+def deploy_in_turn(run: Run, experiment: Experiment) -> Endpoint | None:
+    """Deploy an experiment whose turn has come; its endpoint, of which a failure is recorded."""
+    _deploy(run, threading.Event(), experiment)
+    return endpoints(run.workspace).get(experiment.name)
 
 
 def _pause(interrupted: threading.Event, seconds: float) -> None:
@@ -105,6 +116,10 @@ def _bring_into_service(run: Run, experiment: Experiment, interrupted: threading
     if known is not None and known.owned and known.deleted_at is None:
         known = platform(known.platform).delete(known)  # what a killed run left half made
         record(run.workspace, known)
+    for other in in_the_way(run.config, experiment, list(endpoints(run.workspace).values())):
+        line = f"{other.experiment_name} is taken down: {experiment.name} needs what it has"
+        run.workspace.log_event("deployment", experiment=experiment.name, line=line)
+        record(run.workspace, platform(other.platform).delete(other))
     context = DeployContext(
         run_id=run.workspace.run_id,
         log_folder=run.workspace.logs,
@@ -114,6 +129,7 @@ def _bring_into_service(run: Run, experiment: Experiment, interrupted: threading
         probe=functools.partial(_probe, run, experiment),
         pause=functools.partial(_pause, interrupted),
         hf_token=hf_token_of(run) if experiment.deploy else None,
+        containers=run.workspace.containers(experiment.name),
     )
     served = service.deploy(with_files(run, experiment), context)
     record(run.workspace, replace(served, served_before=_seconds_served(known)))
@@ -157,7 +173,8 @@ def addresses_of(endpoint: Endpoint, experiment: Experiment) -> tuple[str, ...]:
 
 def endpoint_table(run: Run) -> pd.DataFrame:
     """One row per endpoint: where it answers, since when, or why not."""
-    rows = [
+    known = endpoints(run.workspace)
+    rows: list[dict[str, object]] = [
         {
             "experiment_name": endpoint.experiment_name,
             "platform": endpoint.platform,
@@ -166,11 +183,21 @@ def endpoint_table(run: Run) -> pd.DataFrame:
             "seconds_to_service": _difference(endpoint.in_service_at, endpoint.created_at),
             "error": endpoint.error,
         }
-        for endpoint in endpoints(run.workspace).values()
+        for endpoint in known.values()
+    ]
+    later = waiting(run.config, {level.experiment.name for level in missing_levels(run)})
+    rows += [
+        {"experiment_name": name, "platform": _platform_of(run, name), "status": reason}
+        for name, reason in later.items()
+        if name not in known or known[name].status == "deleted"
     ]
     return pd.DataFrame(
         rows, columns=["experiment_name", "platform", "status", "addresses", "seconds_to_service", "error"]
     )
+
+
+def _platform_of(run: Run, name: str) -> str:
+    return next(one.platform for one in run.config.experiments if one.name == name)
 
 
 def _difference(later: float | None, earlier: float | None) -> float | None:

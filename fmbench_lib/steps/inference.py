@@ -17,11 +17,13 @@ from fmbench_lib.load.prompts import Deal
 from fmbench_lib.load.records import read_level
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.run import Run
-from fmbench_lib.steps.deployment import addresses_of, bring_into_service, endpoints
+from fmbench_lib.steps.deployment import addresses_of, bring_into_service, deploy_in_turn, endpoints
+from fmbench_lib.steps.monitoring import Monitoring, monitoring
 from fmbench_lib.steps.prompts import check_prompts, payload_table, tokenizer_of
-from fmbench_lib.steps.searching import levels_to_measure, run_levels
+from fmbench_lib.steps.searching import levels_to_measure, missing_levels, run_levels
 from fmbench_lib.steps.setup import ca_bundle, trace_of
 from fmbench_lib.steps.step import step
+from fmbench_lib.steps.turns import waiting
 from fmbench_lib.steps.user_scripts import script_of
 from fmbench_lib.workspace import read_rows
 
@@ -40,19 +42,30 @@ def run_inference(run: Run) -> pd.DataFrame:
         bring_into_service(run)
     payloads = payload_table(run)
     deals = deal_prompts(run.config, dict(zip(payloads["payload_file"], payloads["prompts"], strict=True)))
-    served = endpoints(run.workspace)
+    served: dict[str, Endpoint | None] = dict(endpoints(run.workspace))
+    later = _waiting(run)
     settings = functools.cache(functools.partial(_setting, run))
     try:
-        for level, place in levels_to_measure(run):
-            endpoint = served.get(level.experiment.name)
-            if endpoint is None or endpoint.status != "in_service":
-                continue  # its deployment failed, which is reported as such
-            setting_of = functools.partial(settings, level.experiment.name)
-            _measure(run, level, deals[level.deal_key], endpoint, setting_of, place)
-            run.workspace.keep()  # between two levels, while nothing is being measured
+        with monitoring(run) as monitor:
+            for level, place in levels_to_measure(run):
+                name = level.experiment.name
+                if name in later:
+                    later.remove(name)
+                    served[name] = deploy_in_turn(run, level.experiment)
+                endpoint = served.get(name)
+                if endpoint is None or endpoint.status != "in_service":
+                    continue  # its deployment failed, which is reported as such
+                setting_of = functools.partial(settings, name)
+                _measure(run, level, deals[level.deal_key], endpoint, setting_of, place, monitor)
+                run.workspace.keep()  # between two levels, while nothing is being measured
     finally:
         live.clear(run.workspace)
     return measured_table(run)
+
+
+def _waiting(run: Run) -> set[str]:
+    """The experiments that are deployed only when those before them have been measured."""
+    return set(waiting(run.config, {level.experiment.name for level in missing_levels(run)}))
 
 
 def _setting(run: Run, name: str) -> Setting:
@@ -97,6 +110,7 @@ def _measure(
     endpoint: Endpoint,
     setting_of: Callable[[], Setting],
     place: tuple[int, int],
+    monitor: Monitoring,
 ) -> None:
     workspace = run.workspace
     target, failure = workspace.level(*level.key), workspace.failed_level(*level.key)
@@ -107,15 +121,17 @@ def _measure(
         service = platform(endpoint.platform)
         if endpoint.owned and not service.alive(endpoint):
             raise DeployError(f"the endpoint is gone: {service.why_dead(endpoint)}")
-        facts = measure_level(
-            level,
-            deal,
-            payload,
-            setting_of(),
-            target,
-            workspace.level_scratch(*level.key),
-            functools.partial(live.publish, workspace, label, *place),
-        )
+        setting = setting_of()
+        with monitor.beside(level.experiment, endpoint, setting.urls):
+            facts = measure_level(
+                level,
+                deal,
+                payload,
+                setting,
+                target,
+                workspace.level_scratch(*level.key),
+                functools.partial(live.publish, workspace, label, *place),
+            )
     except FmbenchError as error:
         workspace.note(failure, {**dict(zip(KEY, level.key, strict=True)), "error": str(error)})
         workspace.log_event("level failed", level=label, error=str(error))

@@ -23,6 +23,7 @@ from fmbench_lib.steps.pricing import load_prices
 from fmbench_lib.steps.prompts import earlier_prompts, make_payloads, tokenizer_spec
 from fmbench_lib.steps.service import service_of
 from fmbench_lib.steps.setup import check_service, script_files, trace_of
+from fmbench_lib.steps.turns import waiting
 from fmbench_lib.workspace import Workspace, read_json
 
 Sized: TypeAlias = tuple[LevelSpec, int | None]
@@ -70,6 +71,8 @@ def make_plan(source: str, arguments: Mapping[str, str], standard: Mapping[str, 
     for experiment in run.config.experiments:
         levels = levels_of(run.config, experiment, set(longest))
         lines += _experiment_lines(run, experiment, levels, longest, prices.lookup(experiment.instance_type))
+    names = [one.name for one in run.config.experiments]
+    lines += [f"{name} {reason}" for name, reason in waiting(run.config, names).items()]
     lines += [*_lookup_lines(run, prices), f"kept in: {kept}"]
     steps = [step for step, on in run.config.run_steps.items() if on]
     text = "\n".join([*lines, f"steps: {', '.join(steps)}"])
@@ -144,7 +147,7 @@ def _what(config: Config, experiment: Experiment) -> str:
     """What is deployed or used, or what a run would miss."""
     try:
         service, experiment = service_of(config, experiment)
-        return service.plan(experiment)
+        return service.plan(experiment).replace("\n", "\n  ")
     except DeployError as error:
         model = experiment.model_id or experiment.image_uri
         return f"{model} on {experiment.instance_type} cannot be deployed as it stands: {error}"

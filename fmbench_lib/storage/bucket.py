@@ -201,7 +201,9 @@ class Bucket:
 @lru_cache(maxsize=8)
 def _client(region: str | None, _environment: tuple[tuple[str, str], ...], _minute: int) -> Any:
     """A client that gives up soon: a run that waits for its bucket measures nothing."""
-    return aws.client("s3", region, connect_timeout=5, read_timeout=20, retries={"mode": "standard", "max_attempts": 2})
+    return aws.client(
+        "s3", region, connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 2}
+    )
 
 
 def _labels(key: str, metadata: Mapping[str, str]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from fmbench_lib.config.section import Section
 DATA = sorted((Path(__file__).parent / "data").glob("*.yml"))
 ARGUMENTS = {"results_dir": "r", "model_id": "m", "tp_degree": "2", "cli_params": "--x"}
 OURS = {
-    "Config": {"load", "slo"},
+    "Config": {"load", "slo", "monitors"},
     "Aws": {"price_lookup"},
     "General": {"seed"},
     "Experiment": {
@@ -35,9 +35,17 @@ OURS = {
     },
     "InferenceSpec": {"parameters", "rest"},
     "ReportSection": {"slo_attainment_budget"},
-    "Ec2": {"accelerators", "devices", "model_cache"},
+    "Ec2": {"accelerators", "balancer", "balancer_image", "devices", "model_cache"},
 }
-OURS_ALONE = {"LoadSection", "Slo", "LocalSection", "RestSection", "SageMakerSection", "BedrockSection"}
+OURS_ALONE = {
+    "LoadSection",
+    "Slo",
+    "MonitorsSection",
+    "LocalSection",
+    "RestSection",
+    "SageMakerSection",
+    "BedrockSection",
+}
 Keys = set[tuple[str, str]]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,7 +37,13 @@ TABLES = {
     "endpoint_metrics_summarized.csv",
     "endpoint_per_instance_per_run_costs.csv",
 }
-PICTURES = ("business_summary", "tokens_vs_latency", "concurrency_vs_inference_latency", "error_rates")
+PICTURES = (
+    "business_summary",
+    "tokens_vs_latency",
+    "concurrency_vs_inference_latency",
+    "error_rates",
+    "endpoint_metrics",
+)
 CONFIG = {
     "general": {"name": "real"},
     "datasets": {
@@ -83,7 +90,22 @@ def test_a_run_leaves_everything_that_it_promises(fmbench: Callable[..., Finishe
 
     check_notebooks(done)
     check_records(done)
+    check_machine(done)
     check_server_is_gone(done)
+
+
+def check_machine(done: Finished) -> None:
+    """The machine, the two servers and their own metrics stand beside the levels."""
+    samples = pd.read_csv(done.run / "metrics" / "endpoint_metrics.csv")
+    assert list(samples.columns) == ["time", "experiment", "source", "metric", "labels", "value", "unit"]
+    assert set(samples["source"]) == {"host", "server", "llama.cpp", "monitor"}
+    running = samples[samples["metric"] == "requests_running"]["labels"]
+    assert {json.loads(labels)["copy"] for labels in running} == {"0", "1"}
+    levels = pd.read_csv(done.run / "metrics" / "endpoint_metrics_summarized.csv")
+    tokens = levels[levels["metric"] == "generation_tokens"].groupby("load")["total"].sum()
+    assert (tokens > 8).all(), "what the servers generated in each level, and the warm-up"
+    report = (done.run / "report.md").read_text()
+    assert "llama.cpp's server publishes no time to first token" in report
 
 
 def check_notebooks(done: Finished) -> None:

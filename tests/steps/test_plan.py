@@ -81,7 +81,7 @@ inference_parameters: {ec2: {max_tokens: 100}}
 experiments:
 - {name: x, model_id: org/m, deploy: yes, deployment_script: ec2_deploy.py, inference_script: ec2_predictor.py,
    instance_type: g5.xlarge, hf_tokenizer_model_id: words, payload_files: [all.jsonl], concurrency_levels: [1, 2],
-   inference_spec: {parameter_set: ec2}}
+   inference_spec: {parameter_set: ec2, tp_degree: 4}}
 report: {all_metrics_file: a.csv, per_inference_request_file: b.csv}
 """)
     plan = make_plan(str(tmp_path / "config.yml"), {}, {"region": "us-east-1"})
@@ -91,7 +91,7 @@ report: {all_metrics_file: a.csv, per_inference_request_file: b.csv}
     assert "note: report.all_metrics_file, report.per_inference_request_file: ignored: file names are fixed" in lines
     assert "not set: {role_arn}" in lines
     assert "all.jsonl: ? prompts of up to 499 tokens" in lines
-    assert any(line.startswith("org/m on g5.xlarge cannot be deployed as it stands: platform 'ec2'") for line in lines)
+    assert any(line.startswith("org/m on g5.xlarge cannot be deployed as it stands: tp_degree 4") for line in lines)
     assert "levels: 2, payload files (1) × loads (concurrency-1, concurrency-2)" in lines
     # 105 times each concurrency. Warm-up of 8 and 4 waves, then the 5 waves that a level has at least, and the last:
     # (8 + 5 + 1 + 4 + 5 + 1) × 120 s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from fmbench_lib.metrics.cells import rows_of
 from fmbench_lib.report.figures.boxes import draw_latency_by_load
 from fmbench_lib.report.figures.business import draw_business
 from fmbench_lib.report.figures.errors import draw_error_rates
+from fmbench_lib.report.figures.machine import draw_machine, pictures
 from fmbench_lib.report.figures.page import write_business_page
 from fmbench_lib.report.figures.style import looks, save, styled
 from fmbench_lib.report.figures.token_times import draw_token_times
@@ -32,7 +34,8 @@ TOKEN_TIMES = "token_times.png"
 def draw_figures(inputs: ReportInputs, folder: Path) -> list[Path]:
     """Draw all pictures and the interactive page into `folder` (made if it is not there); return what was written.
 
-    `token_times.png` is written only where something streamed. A picture with nothing to show says so.
+    `token_times.png` is written only where something streamed, `endpoint_metrics.png` only where something was sampled
+    (more than one experiment: `endpoint_metrics-2.png`, …). A picture with nothing to show says so.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows, decision, options = rows_of(inputs.summary), inputs.decision, inputs.options
@@ -45,6 +48,8 @@ def draw_figures(inputs: ReportInputs, folder: Path) -> list[Path]:
         ERROR_RATES: lambda: draw_error_rates(rows, budgets.error_rate_budget),
         TOKEN_TIMES: lambda: draw_token_times(rows, payload, look),
     }
+    for experiment, name in pictures(inputs).items():
+        drawings[name] = partial(draw_machine, inputs, experiment)
     written = []
     with styled():
         for name, draw in drawings.items():

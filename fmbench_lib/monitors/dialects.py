@@ -1,0 +1,159 @@
+"""What the serving stacks call things on their Prometheus pages, and what we call them.
+
+A name that a stack has given up stays here for those who run an older version. `docs/monitors.md` has the same table in
+words; a test compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+STACKS = {
+    "vllm:": "vllm",
+    "sglang:": "sglang",
+    "tgi_": "tgi",
+    "nv_": "triton",
+    "llamacpp:": "llama.cpp",
+    "emulator:": "emulator",
+}
+"""The source that a series is of, by how its name begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A series of a page under our name. `scale` turns its unit into ours; `where` are labels that it must have."""
+
+    metric: str
+    unit: str
+    scale: float = 1.0
+    where: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Quotient:
+    """One growing sum over others: a mean (`scale` turns its unit into ours) or a share. All are added up over a page's
+    labels first."""
+
+    metric: str
+    over: str
+    under: tuple[str, ...]
+    unit: str
+    scale: float = 1.0
+
+
+GAUGES: dict[str, tuple[Known, ...]] = {
+    "vllm:num_requests_running": (Known("requests_running", "requests"),),
+    "vllm:num_requests_waiting": (Known("requests_waiting", "requests"),),
+    "vllm:num_requests_swapped": (Known("requests_swapped", "requests"),),
+    "vllm:kv_cache_usage_perc": (Known("kv_cache_usage", "ratio"),),
+    "vllm:gpu_cache_usage_perc": (Known("kv_cache_usage", "ratio"),),
+    "sglang:num_running_reqs": (Known("requests_running", "requests"),),
+    "sglang:num_queue_reqs": (Known("requests_waiting", "requests"),),
+    "sglang:token_usage": (Known("kv_cache_usage", "ratio"),),
+    "sglang:cache_hit_rate": (Known("prefix_cache_hit_rate_reported", "ratio"),),
+    "tgi_batch_current_size": (Known("requests_running", "requests"),),
+    "tgi_queue_size": (Known("requests_waiting", "requests"),),
+    "nv_trt_llm_request_metrics": (
+        Known("requests_running", "requests", where={"request_type": "scheduled"}),
+        Known("requests_waiting", "requests", where={"request_type": "waiting"}),
+    ),
+    "nv_trt_llm_inflight_batcher_metrics": (
+        Known("requests_paused", "requests", where={"inflight_batcher_specific_metric": "paused_requests"}),
+    ),
+    "nv_trt_llm_kv_cache_block_metrics": (
+        Known("kv_cache_usage", "ratio", where={"kv_cache_block_type": "fraction"}),
+        Known("kv_cache_blocks_used", "blocks", where={"kv_cache_block_type": "used"}),
+        Known("kv_cache_blocks", "blocks", where={"kv_cache_block_type": "max"}),
+    ),
+    "nv_inference_pending_request_count": (Known("requests_pending", "requests"),),
+    "nv_gpu_utilization": (Known("gpu_utilization", "percent", 100.0),),
+    "nv_gpu_memory_used_bytes": (Known("gpu_memory_used", "bytes"),),
+    "nv_gpu_memory_total_bytes": (Known("gpu_memory_total", "bytes"),),
+    "llamacpp:requests_processing": (Known("requests_running", "requests"),),
+    "llamacpp:requests_deferred": (Known("requests_waiting", "requests"),),
+    "llamacpp:kv_cache_usage_ratio": (Known("kv_cache_usage", "ratio"),),
+    "emulator:num_requests_running": (Known("requests_running", "requests"),),
+    "emulator:num_requests_waiting": (Known("requests_waiting", "requests"),),
+}
+
+COUNTERS: dict[str, Known] = {
+    "vllm:num_preemptions_total": Known("preemptions", "preemptions"),
+    "vllm:prompt_tokens_total": Known("prompt_tokens", "tokens"),
+    "vllm:generation_tokens_total": Known("generation_tokens", "tokens"),
+    "vllm:request_success_total": Known("requests_finished", "requests"),
+    "sglang:num_retracted_requests_total": Known("preemptions", "preemptions"),
+    "sglang:prompt_tokens_total": Known("prompt_tokens", "tokens"),
+    "sglang:generation_tokens_total": Known("generation_tokens", "tokens"),
+    "sglang:num_requests_total": Known("requests_finished", "requests"),
+    "tgi_request_input_length_sum": Known("prompt_tokens", "tokens"),
+    "tgi_request_generated_tokens_sum": Known("generation_tokens", "tokens"),
+    "tgi_request_success": Known("requests_finished", "requests"),
+    "tgi_request_failure": Known("requests_failed", "requests"),
+    "nv_inference_request_success": Known("requests_finished", "requests"),
+    "nv_inference_request_failure": Known("requests_failed", "requests"),
+    "llamacpp:prompt_tokens_total": Known("prompt_tokens_computed", "tokens"),
+    "llamacpp:tokens_predicted_total": Known("generation_tokens", "tokens"),
+    "emulator:prompt_tokens_total": Known("prompt_tokens", "tokens"),
+    "emulator:generation_tokens_total": Known("generation_tokens", "tokens"),
+    "emulator:request_success_total": Known("requests_finished", "requests"),
+}
+
+HISTOGRAMS: dict[str, Known] = {
+    "vllm:time_to_first_token_seconds": Known("server_ttft", "s"),
+    "vllm:e2e_request_latency_seconds": Known("server_latency", "s"),
+    "vllm:request_queue_time_seconds": Known("server_queue_time", "s"),
+    "vllm:inter_token_latency_seconds": Known("server_itl", "s"),
+    "vllm:time_per_output_token_seconds": Known("server_itl", "s"),  # its older name
+    "vllm:request_time_per_output_token_seconds": Known("server_tpot", "s"),
+    "sglang:time_to_first_token_seconds": Known("server_ttft", "s"),
+    "sglang:e2e_request_latency_seconds": Known("server_latency", "s"),
+    "sglang:queue_time_seconds": Known("server_queue_time", "s"),
+    "sglang:inter_token_latency_seconds": Known("server_itl", "s"),
+    "sglang:time_per_output_token_seconds": Known("server_tpot", "s"),
+    "tgi_request_duration": Known("server_latency", "s"),
+    "tgi_request_queue_duration": Known("server_queue_time", "s"),
+    "tgi_request_mean_time_per_token_duration": Known("server_time_per_token", "s"),
+    "nv_inference_first_response_histogram_ms": Known("server_ttft", "s", 1e-3),
+}
+
+_TRITON_DONE = ("nv_inference_request_success",)
+
+QUOTIENTS: tuple[Quotient, ...] = (
+    Quotient("prefix_cache_hits", "vllm:prefix_cache_hits_total", ("vllm:prefix_cache_queries_total",), "ratio"),
+    Quotient(
+        "prefix_cache_hits", "vllm:gpu_prefix_cache_hits_total", ("vllm:gpu_prefix_cache_queries_total",), "ratio"
+    ),
+    Quotient("prefix_cache_hits", "sglang:cached_tokens_total", ("sglang:prompt_tokens_total",), "ratio"),
+    Quotient(
+        "prefix_cache_hits",
+        "llamacpp:prompt_tokens_cached_total",
+        ("llamacpp:prompt_tokens_cached_total", "llamacpp:prompt_tokens_total"),
+        "ratio",
+    ),
+    Quotient("server_latency", "nv_inference_request_duration_us", _TRITON_DONE, "s", 1e-6),
+    Quotient("server_queue_time", "nv_inference_queue_duration_us", _TRITON_DONE, "s", 1e-6),
+    Quotient(
+        "server_time_per_token", "llamacpp:tokens_predicted_seconds_total", ("llamacpp:tokens_predicted_total",), "s"
+    ),
+)
+
+NO_TTFT = {
+    "llama.cpp": "llama.cpp's server publishes no time to first token",
+    "tgi": "TGI publishes no time to first token",
+    "triton": "Triton publishes the time to the first response only with `--metrics-config histogram_latencies=true`",
+    "emulator": "the emulator publishes no time to first token",
+}
+"""Why there is nothing to put beside the client's TTFT."""
+
+
+def stack_of(name: str) -> str | None:
+    """The serving stack that a series of this name is published by; None for those that we don't read."""
+    return next((stack for start, stack in STACKS.items() if name.startswith(start)), None)
+
+
+def wanted() -> frozenset[str]:
+    """The names of all samples that are read of a page, as they stand there."""
+    quotients = {name for one in QUOTIENTS for name in (one.over, *one.under)}
+    parts = {f"{name}_{part}" for name in HISTOGRAMS for part in ("bucket", "sum", "count")}
+    return frozenset({*GAUGES, *COUNTERS, *quotients, *parts})

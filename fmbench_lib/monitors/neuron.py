@@ -1,0 +1,119 @@
+"""AWS's Neuron devices, by `neuron-monitor`, which writes a report of JSON per line and period."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fmbench_lib.monitors.samples import Reading, made
+from fmbench_lib.monitors.source import NotThereError
+
+PROGRAM = "neuron-monitor"
+_USUAL_PLACE = "/opt/aws/neuron/bin/neuron-monitor"
+
+
+class Neuron:
+    """Every NeuronCore of this machine. `read` waits for the next report."""
+
+    name, paced = "neuron", False
+
+    def __init__(self, interval: float, *, asked_for: bool = False) -> None:
+        self._period = max(interval, 1.0)
+        self._asked_for = asked_for
+        self._process: subprocess.Popen[bytes] | None = None
+        self._config: str | None = None
+
+    def read(self) -> list[Reading]:
+        process = self._process or self._begin()
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise NotThereError(f"{PROGRAM} ended with exit code {process.wait()}")
+        return readings_of(json.loads(line))
+
+    def close(self) -> None:
+        """End the program."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            if self._process.stdout is not None:
+                self._process.stdout.close()
+        if self._config is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(self._config)
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        program = shutil.which(PROGRAM) or shutil.which(_USUAL_PLACE)
+        if program is None:
+            raise NotThereError(f"there is no {PROGRAM} on this machine", expected=not self._asked_for)
+        with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="fmbench-neuron-", delete=False) as file:
+            json.dump(configuration(self._period), file)
+        self._config = file.name
+        # It ends by itself when nobody reads its output any more, so it outlives us by one period at most.
+        self._process = subprocess.Popen(
+            [program, "-c", file.name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        return self._process
+
+
+def configuration(period_s: float) -> dict[str, Any]:
+    """What `neuron-monitor` is asked for."""
+    groups = ("neuroncore_counters", "memory_used", "execution_stats")
+    return {
+        "period": f"{period_s:g}s",
+        "neuron_runtimes": [{"tag_filter": ".*", "metrics": [{"type": name} for name in groups]}],
+        "system_metrics": [],
+    }
+
+
+def readings_of(report: Mapping[str, Any]) -> list[Reading]:
+    """What one report says, summed over the processes that use the devices; a group with an error is left out."""
+    cores: Counter[str] = Counter()
+    memory: Counter[str] = Counter()
+    runs: Counter[str] = Counter()
+    readings: list[Reading] = []
+    for runtime in report.get("neuron_runtime_data") or ():
+        groups = runtime.get("report") or {}
+        for core, used in (_group(groups, "neuroncore_counters").get("neuroncores_in_use") or {}).items():
+            cores[core] += used.get("neuroncore_utilization", 0.0)
+        used_bytes = _group(groups, "memory_used").get("neuron_runtime_used_bytes") or {}
+        memory.update({name: used_bytes[name] for name in ("host", "neuron_device") if name in used_bytes})
+        stats = _group(groups, "execution_stats")
+        runs.update(_executions(stats))
+        readings += _latencies(stats, {"pid": str(runtime.get("pid"))})
+    readings += [
+        made("neuron", "neuroncore_utilization", "gauge", "percent", share, {"core": core})
+        for core, share in cores.items()
+    ]
+    names = {"host": "neuron_host_memory_used", "neuron_device": "neuron_device_memory_used"}
+    readings += [made("neuron", names[where], "gauge", "bytes", float(used)) for where, used in memory.items()]
+    return readings + [made("neuron", name, "gauge", "executions/s", rate) for name, rate in runs.items()]
+
+
+def _group(groups: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = groups.get(name) or {}
+    return {} if found.get("error") else found
+
+
+def _executions(stats: Mapping[str, Any]) -> dict[str, float]:
+    """Model executions per second, and those that failed."""
+    period, done = stats.get("period"), stats.get("execution_summary") or {}
+    if not period or "completed" not in done:
+        return {}
+    failed = sum((stats.get("error_summary") or {}).values())
+    return {"neuron_executions": done["completed"] / period, "neuron_execution_errors": failed / period}
+
+
+def _latencies(stats: Mapping[str, Any], labels: dict[str, str]) -> Iterator[Reading]:
+    latency = (stats.get("latency_stats") or {}).get("total_latency") or {}
+    for quantile in ("p50", "p99"):
+        if latency.get(quantile) is not None:
+            known = {**labels, "quantile": quantile}
+            yield made("neuron", "neuron_execution_latency", "gauge", "s", latency[quantile], known)

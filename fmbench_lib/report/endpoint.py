@@ -1,0 +1,234 @@
+"""What the endpoints' machines and servers were doing meanwhile: the few figures that matter, level by level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from fmbench_lib.metrics.cells import number, rows_of
+from fmbench_lib.metrics.sentences import load_label
+from fmbench_lib.report.figures.machine import pictures
+from fmbench_lib.report.inputs import ReportInputs
+from fmbench_lib.report.loads import dataset_name, in_order
+from fmbench_lib.report.markdown import bullets, code, escape, frame, sentence_list
+from fmbench_lib.report.numbers import MISSING, count, percent, seconds, significant
+
+_KEY = ("experiment_name", "payload_file", "load")
+_GIB = 2**30
+_MOST_NOTES = 20
+
+Rows = Sequence[dict[str, Any]]
+
+_ABOUT = (
+    "Means over the window of each level, with the greatest value behind them; what a server counts (preemptions, "
+    "cache hits, its times) is of the whole level, warm-up included. All values are in `metrics/endpoint_metrics.csv`, "
+    "those of each level in `metrics/endpoint_metrics_summarized.csv`."
+)
+_TTFT = (
+    "Time to first token as the server counts it, beside what the client saw of the same requests: all of the level "
+    "that succeeded, warm-up included, from the first byte sent. The difference is the way to the server and back, and "
+    "what lies before its clock starts. The server's p95 is read off its histogram (≈)."
+)
+
+
+def endpoint_metrics(inputs: ReportInputs) -> list[str]:
+    """The table by level, the picture over time, TTFT by both sides, and what the monitor could not see."""
+    heading = "### Endpoint metrics"
+    endpoint = inputs.endpoint
+    if endpoint.summary.empty:
+        asked = "Nothing was sampled beside the levels" if endpoint.interval is None else "No metrics were sampled"
+        return [heading, f"_{asked}, so there are none of the endpoints (`monitors` in the config)._", _notes(inputs)]
+    shown = levels_table(inputs)
+    right = [name for name in shown.columns if name not in ("experiment", "dataset", "load")]
+    blocks = [heading, f"{_ABOUT}{_cost(endpoint.summary)}", frame(shown, to_the_right=right)]
+    for name, picture in pictures(inputs).items():
+        blocks.append(f"![The machine and server of {escape(name)} over time]({inputs.figures}/{picture})")
+    return [*blocks, *_first_tokens(inputs), _notes(inputs)]
+
+
+def _cost(summary: pd.DataFrame) -> str:
+    """What sampling itself took of the machine."""
+    own = summary[(summary["source"] == "monitor") & (summary["metric"] == "process_cpu_utilization")]
+    if own.empty:
+        return ""
+    return f" Sampling took {percent(own['mean'].mean() / 100)} of one core, at low priority."
+
+
+# -- by level --------------------------------------------------------------------------------------------------------
+
+
+def levels_table(inputs: ReportInputs) -> pd.DataFrame:
+    """A row per level, and a column for each figure that any of them has."""
+    by_level: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows_of(inputs.endpoint.summary):
+        by_level.setdefault(tuple(row[name] for name in _KEY), []).append(row)
+    table = []
+    for level in in_order(rows_of(inputs.summary)):
+        known = by_level.get(tuple(level[name] for name in _KEY), [])
+        figures = {name: shown(known) for name, shown in _FIGURES.items()}
+        table.append({**_level(level), **figures})
+    shown = pd.DataFrame(table)
+    empty = [name for name in _FIGURES if (shown[name] == MISSING).all()]
+    return shown.drop(columns=empty)
+
+
+def _level(row: dict[str, Any]) -> dict[str, str]:
+    return {
+        "experiment": str(row["experiment_name"]),
+        "dataset": dataset_name(row["payload_file"]),
+        "load": load_label(row),
+    }
+
+
+def _chosen(rows: Rows, source: str, metric: str, label: str = "") -> list[dict[str, Any]]:
+    """The series of a metric; `source` `server` is whatever serving stack published it."""
+    not_servers = ("host", "monitor", "nvidia", "neuron", "cloudwatch")
+    return [
+        row
+        for row in rows
+        if row["metric"] == metric
+        and (row["source"] == source or (source == "stack" and row["source"] not in not_servers))
+        and label in (row["labels"] or "")
+    ]
+
+
+def _shares(source: str, metric: str, label: str = "") -> Callable[[Rows], str]:
+    """The mean of percentages over cores or devices, and the greatest of any."""
+
+    def shown(rows: Rows) -> str:
+        own = [row for row in _chosen(rows, source, metric, label) if row["mean"] is not None]
+        if not own:
+            return MISSING
+        most = max(row["max"] for row in own)
+        return f"{percent(sum(row['mean'] for row in own) / len(own) / 100)} (max {percent(most / 100)})"
+
+    return shown
+
+
+def _most(source: str, metric: str, unit: Callable[[float], str], *, add: bool) -> Callable[[Rows], str]:
+    """The greatest value, added up over devices or not."""
+
+    def shown(rows: Rows) -> str:
+        values = [row["max"] for row in _chosen(rows, source, metric) if row["max"] is not None]
+        return unit(sum(values) if add else max(values)) if values else MISSING
+
+    return shown
+
+
+def _amounts(source: str, metric: str, per: float = 1.0) -> Callable[[Rows], str]:
+    """A number added up over copies: its mean, and the greatest value."""
+
+    def shown(rows: Rows) -> str:
+        own = [row for row in _chosen(rows, source, metric) if row["mean"] is not None]
+        if not own:
+            return MISSING
+        mean, most = (sum(row[name] for row in own) / per for name in ("mean", "max"))
+        return f"{significant(mean)} (max {significant(most)})"
+
+    return shown
+
+
+def _totals(source: str, metric: str) -> Callable[[Rows], str]:
+    def shown(rows: Rows) -> str:
+        values = [row["total"] for row in _chosen(rows, source, metric) if row["total"] is not None]
+        return count(sum(values)) if values else MISSING
+
+    return shown
+
+
+def _means(source: str, metric: str, unit: Callable[[float], str], label: str = "") -> Callable[[Rows], str]:
+    """A mean over copies, by the number of values that each has."""
+
+    def shown(rows: Rows) -> str:
+        own = _chosen(rows, source, metric, label)
+        weight = sum(row["n"] for row in own)
+        return unit(sum(row["mean"] * row["n"] for row in own) / weight) if weight else MISSING
+
+    return shown
+
+
+def _gib(value: float) -> str:
+    return f"{significant(value / _GIB)} GiB"
+
+
+_AVERAGE = '"statistic": "Average"'
+_FIGURES: dict[str, Callable[[Rows], str]] = {
+    "CPU": _shares("host", "cpu_utilization", '"machine": "endpoint"'),
+    "client machine's CPU": _shares("host", "cpu_utilization", '"machine": "client"'),
+    "server's cores": _amounts("server", "process_cpu_utilization", 100),
+    "server's memory": _most("server", "process_memory_used", _gib, add=True),
+    "GPU": _shares("nvidia", "gpu_utilization"),
+    "GPU memory": _most("nvidia", "gpu_memory_used", _gib, add=True),
+    "GPU (Triton)": _shares("triton", "gpu_utilization"),
+    "NeuronCores": _shares("neuron", "neuroncore_utilization"),
+    "Neuron memory": _most("neuron", "neuron_device_memory_used", _gib, add=True),
+    "instance CPU": _shares("cloudwatch", "cpu_utilization", _AVERAGE),
+    "instance GPU": _shares("cloudwatch", "gpu_utilization", _AVERAGE),
+    "instance memory": _shares("cloudwatch", "memory_utilization", _AVERAGE),
+    "running": _amounts("stack", "requests_running"),
+    "waiting": _amounts("stack", "requests_waiting"),
+    "pending": _amounts("stack", "requests_pending"),
+    "queue time": _means("stack", "server_queue_time", seconds),
+    "KV cache, max": _most("stack", "kv_cache_usage", percent, add=False),
+    "prefix cache hits": _means("stack", "prefix_cache_hits", percent),
+    "preemptions": _totals("stack", "preemptions"),
+    "model latency": _means("cloudwatch", "model_latency", seconds, _AVERAGE),
+    "overhead latency": _means("cloudwatch", "overhead_latency", seconds, _AVERAGE),
+    "4XX": _totals("cloudwatch", "invocation_4xx_errors"),
+    "5XX": _totals("cloudwatch", "invocation_5xx_errors"),
+    "throttles": _totals("cloudwatch", "throttles"),
+}
+"""A new figure is a line here."""
+
+
+# -- time to first token by both sides -------------------------------------------------------------------------------
+
+
+def ttft_table(inputs: ReportInputs) -> pd.DataFrame:
+    """TTFT by client and server, of the levels whose server publishes its own."""
+    known = {tuple(row[name] for name in _KEY): row for row in rows_of(inputs.endpoint.ttft)}
+    table = []
+    for level in in_order(rows_of(inputs.summary)):
+        row = known.get(tuple(level[name] for name in _KEY))
+        if row is None:
+            continue
+        client, server = number(row, "client_mean"), number(row, "server_mean")
+        apart = None if client is None or server is None else client - server
+        p95 = seconds(row["server_p95"])
+        figures = {
+            "n client / server": f"{count(row['client_n'])} / {count(row['server_n'])}",
+            "client mean": seconds(client),
+            "server mean": seconds(server),
+            "difference": seconds(apart),
+            "client p95": seconds(row["client_p95"]),
+            "server p95": p95 if p95 == MISSING else f"≈ {p95}",
+        }
+        table.append({**_level(level), **figures})
+    return pd.DataFrame(table)
+
+
+def _first_tokens(inputs: ReportInputs) -> list[str]:
+    shown = ttft_table(inputs)
+    blocks = []
+    if not shown.empty:
+        right = [name for name in shown.columns if name not in ("experiment", "dataset", "load")]
+        blocks += [_TTFT, frame(shown, to_the_right=right)]
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in inputs.endpoint.no_ttft.items():
+        by_reason.setdefault(reason, []).append(code(name))
+    absent = [
+        f"{sentence_list(names)}: {reason}, so there is none to put beside the client's."
+        for reason, names in by_reason.items()
+    ]
+    return [*blocks, " ".join(absent)]
+
+
+def _notes(inputs: ReportInputs) -> str:
+    """What the monitor had to say of what it could not see."""
+    said = inputs.endpoint.notes
+    lines = [f"{escape(name)}: {code(text)}" for name, text in said[:_MOST_NOTES]]
+    if len(said) > _MOST_NOTES:
+        lines.append(f"… and {len(said) - _MOST_NOTES} more")
+    return f"What the monitor noted:\n\n{bullets(lines)}" if lines else ""

@@ -1,0 +1,160 @@
+"""What was sampled of the endpoints' machines, laid beside the levels: tables, and what the report says of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from fmbench_lib.config import Experiment
+from fmbench_lib.deploy import Endpoint
+from fmbench_lib.load.records import read_facts
+from fmbench_lib.metrics.tables import LevelData
+from fmbench_lib.monitors import cloudwatch, levels, tidy
+from fmbench_lib.monitors.dialects import NO_TTFT, STACKS
+from fmbench_lib.monitors.samples import Reading, SampleWriter, Track, read_samples
+from fmbench_lib.monitors.spans import Span, in_order
+from fmbench_lib.report.inputs import EndpointMetrics
+from fmbench_lib.run import Run
+from fmbench_lib.steps.deployment import endpoints
+from fmbench_lib.workspace import replacing
+
+_CLOUDWATCH = "cloudwatch"
+_COMPLETE_AFTER_S = 300.0
+_LOOK_AGAIN_S = 15.0
+_KEY = ["experiment_name", "payload_file", "load"]
+_TTFT_COLUMNS = [*_KEY, "client_n", "client_mean", "client_p95", "server_n", "server_mean", "server_p95"]
+
+
+def endpoint_metrics(run: Run, measured: Sequence[LevelData]) -> EndpointMetrics:
+    """Everything that was sampled, by the levels that there are."""
+    spans = in_order(Span.of(facts) for _, facts in measured)
+    lines: list[tuple[str, tidy.Line]] = []
+    frames, notes = [], []
+    for experiment in run.config.experiments:
+        own = [span for span in spans if span.experiment == experiment.name]
+        samples = read_samples(run.workspace.samples_of(experiment.name))
+        found = tidy.lines_of(samples.tracks, own)
+        lines += [(experiment.name, line) for line in found]
+        frames.append(levels.summary_frame(found, own))
+        notes += [(experiment.name, run.redactor(f"{note.source}: {note.text}")) for note in samples.notes]
+    summary = levels.joined(frames, levels.COLUMNS)
+    return EndpointMetrics(
+        samples=tidy.tidy_frame(lines),
+        summary=summary,
+        ttft=_ttft_frame(measured, summary),
+        no_ttft=dict(_no_ttft(summary)),
+        notes=list(dict.fromkeys(notes)),
+        interval=run.config.monitors.interval if run.config.monitors.enabled else None,
+    )
+
+
+def _ttft_frame(measured: Sequence[LevelData], summary: pd.DataFrame) -> pd.DataFrame:
+    """TTFT as the server counted it beside the client's own, of the same requests as far as can be: all of the level
+    that succeeded, warm-up too, and from the first byte sent, as the server's clock starts with the request."""
+    rows = []
+    for records, facts in measured:
+        key = tuple(facts[name] for name in _KEY)
+        server = _server_ttft(summary, key)
+        if server is None:
+            continue
+        times = (records["first"] - records["sent"])[records["error"].isna()].dropna().to_numpy(dtype=float)
+        client = [len(times), float(times.mean()), float(np.percentile(times, 95))] if len(times) else [0, None, None]
+        rows.append([*key, *client, *server])
+    return pd.DataFrame(rows, columns=_TTFT_COLUMNS)
+
+
+def _server_ttft(summary: pd.DataFrame, key: tuple[str, ...]) -> list[float | None] | None:
+    """Number, mean and p95 of a level's TTFT by the server, over its copies; None where it publishes none."""
+    rows = summary[(summary[_KEY] == list(key)).all(axis=1) & (summary["metric"] == "server_ttft")]
+    rows = rows[~rows["labels"].str.contains('"statistic": "Maximum"', regex=False)]
+    if rows.empty:
+        return None
+    counts = rows["n"].to_numpy(dtype=float)
+    from_cloudwatch = (rows["source"] == "cloudwatch").all()
+    p95 = rows["p95"].iloc[0] if len(rows) == 1 and not from_cloudwatch else None  # those of copies cannot be pooled
+    mean = float(np.average(rows["mean"].to_numpy(dtype=float), weights=counts))
+    return [None if from_cloudwatch else float(counts.sum()), mean, p95]
+
+
+def _no_ttft(summary: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Why experiments have no TTFT of their server's."""
+    for name, rows in summary.groupby("experiment_name", sort=False):
+        stacks = [stack for stack in rows["source"].unique() if stack in STACKS.values()]
+        if not stacks:
+            yield str(name), "no metrics page of its server was read"
+        elif not (rows["metric"] == "server_ttft").any():
+            reason = next((NO_TTFT[stack] for stack in stacks if stack in NO_TTFT), None)
+            yield str(name), reason or "its server published no time to first token"
+
+
+# -- CloudWatch ------------------------------------------------------------------------------------------------------
+
+
+def collect_cloudwatch(run: Run) -> bool:
+    """Fetch what CloudWatch has of the levels, where it is not all there yet; whether there was anything.
+
+    What stands in the way is noted.
+    """
+    wanted = run.config.monitors
+    if not wanted.enabled or wanted.cloudwatch == "no":
+        return False
+    fetched = False
+    known = endpoints(run.workspace)
+    for experiment in run.config.experiments:
+        endpoint = known.get(experiment.name)
+        subject = None if endpoint is None else subject_of(experiment, endpoint)
+        spans = [Span.of(read_facts(path)) for path in run.workspace.levels_of(experiment.name)]
+        if subject is not None and spans:
+            fetched = _collect(run, experiment.name, subject, spans) or fetched
+    return fetched
+
+
+def subject_of(experiment: Experiment, endpoint: Endpoint) -> cloudwatch.Subject | None:
+    """What CloudWatch knows an endpoint by; None for one that it knows nothing of."""
+    if endpoint.platform not in ("sagemaker", "bedrock") or not endpoint.resources:
+        return None
+    last = endpoint.resources[-1]
+    if endpoint.platform == "bedrock":
+        return cloudwatch.bedrock_subject(str(endpoint.model or last["name"]), last["region"])
+    variant = last.get("variant") or experiment.production_variant_name
+    return cloudwatch.sagemaker_subject(last["name"], variant, last["region"])
+
+
+def _collect(run: Run, experiment: str, subject: cloudwatch.Subject, spans: Sequence[Span]) -> bool:
+    start, end = min(span.started for span in spans), max(span.ended for span in spans)
+    path = run.workspace.samples(experiment, _CLOUDWATCH)
+    if path.exists() and path.stat().st_mtime > end + _COMPLETE_AFTER_S:
+        return False
+    deadline = time.monotonic() + run.config.monitors.cloudwatch_wait
+    tracks: list[Track] = []
+    note = ""
+    try:
+        while True:
+            tracks = cloudwatch.fetch(subject, start, end)
+            left = deadline - time.monotonic()
+            if left <= 0 or _reaches(tracks, end):
+                break
+            time.sleep(min(_LOOK_AGAIN_S, left))
+    except cloudwatch.CloudWatchError as error:
+        note = str(error)
+    if not tracks and path.exists():
+        return False  # what was fetched before is better than nothing
+    if not tracks and not note:
+        note = "CloudWatch has no figures of these times yet; it is some minutes late (monitors.cloudwatch_wait)"
+    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
+        writer = SampleWriter(file)
+        if note:
+            writer.note(time.time(), _CLOUDWATCH, run.redactor(note))
+        for track in tracks:
+            for point in track.points:
+                writer.write(point.time, None, [Reading(track.series, point.value)])
+    return bool(tracks)
+
+
+def _reaches(tracks: Sequence[Track], end: float) -> bool:
+    """Whether the last whole minute of the levels is there."""
+    newest = max((point.time for track in tracks for point in track.points), default=0.0)
+    return newest >= end - cloudwatch.PERIOD_S

@@ -1,0 +1,230 @@
+"""The monitor beside the levels: one process for the experiment that is measured, started and ended here.
+
+Nothing that happens to it reaches a level: one that cannot be started, hangs or dies is noted among its samples and
+replaced at the next level.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from fmbench_lib.config import Experiment
+from fmbench_lib.deploy import Endpoint
+from fmbench_lib.load.children import start_module
+from fmbench_lib.monitors.prometheus import page_beside
+from fmbench_lib.monitors.samples import SampleWriter
+from fmbench_lib.run import Run
+from fmbench_lib.steps.setup import ca_bundle
+
+_READY_S = 3.0
+_MARK_S = 1.5
+_END_S = 2.0
+_HERE = ("127.0.0.1", "localhost", "::1")
+_TRITON_METRICS_PORT = 8002
+
+
+class Monitoring:
+    """The monitor of whichever experiment is being measured."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._experiment: str | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None
+
+    @contextlib.contextmanager
+    def beside(self, experiment: Experiment, endpoint: Endpoint, urls: tuple[str, ...]) -> Iterator[None]:
+        """Sample while a level is measured, and once right before and right after it."""
+        if self._run.config.monitors.enabled:
+            self._ensure(experiment, endpoint, urls)
+            self._tell("mark")
+        try:
+            yield
+        finally:
+            self._tell("mark")
+
+    def end(self) -> None:
+        """End the monitor; one that does not is killed."""
+        process = self._process
+        if process is None:
+            return
+        if process.poll() is not None:
+            self._note(f"the monitor {self._how_it_ended(process)}")
+        elif process.stdin is not None:
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                process.stdin.close()
+                process.wait(_END_S)
+        self._drop()
+
+    # -- the process -----------------------------------------------------------------------------------------------
+
+    def _ensure(self, experiment: Experiment, endpoint: Endpoint, urls: tuple[str, ...]) -> None:
+        """A monitor for this experiment, which runs."""
+        if self._process is not None and self._process.poll() is None and self._experiment == experiment.name:
+            return
+        self.end()
+        self._experiment = experiment.name
+        name = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%fZ")
+        path = self._run.workspace.samples(experiment.name, name)
+        plan = {**plan_of(self._run, experiment, endpoint, urls), "file": str(path)}
+        try:
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process)
+            self._process = start_module("fmbench_lib.monitors.sampler", stderr=self._errors, start_new_session=True)
+        except OSError as error:
+            self._note(f"the monitor could not be started: {error}")
+            return
+        self._tell(json.dumps(plan), _READY_S)
+
+    def _tell(self, line: str, patience: float | None = None) -> None:
+        """Send a line and wait for the answer; a monitor that gives none is ended, and missed until the next level."""
+        process, patience = self._process, patience or _MARK_S
+        if process is None:
+            return
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(OSError):
+            process.stdin.write(line.encode() + b"\n")
+            process.stdin.flush()
+            if _answer(process.stdout, patience):
+                return
+        if not _ended(process):
+            self._note(f"the monitor did not answer for {patience:g} s and was ended")
+        else:
+            self._note(f"the monitor {self._how_it_ended(process)}")
+        self._drop()
+
+    def _drop(self) -> None:
+        """Let go of a monitor of which all has been said."""
+        process, errors, self._process, self._errors = self._process, self._errors, None, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                with contextlib.suppress(OSError):
+                    if stream is not None:
+                        stream.close()
+        if errors is not None:
+            errors.close()
+
+    def _how_it_ended(self, process: subprocess.Popen[bytes]) -> str:
+        code = process.wait()
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        assert self._errors is not None
+        self._errors.seek(0)
+        last = self._errors.read().decode(errors="replace").strip().splitlines()[-1:]
+        return how + "".join(f": {line}" for line in last)
+
+    def _note(self, text: str) -> None:
+        workspace = self._run.workspace
+        text = workspace.redact(text)
+        workspace.log_event("monitor", experiment=self._experiment, note=text)
+        path = workspace.samples(str(self._experiment), "notes")
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                SampleWriter(file).note(time.time(), "monitor", text)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a process whose pipes have closed is gone in a moment."""
+    try:
+        process.wait(0.2)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _answer(stream: IO[bytes], patience: float) -> bool:
+    """Whether a line comes in time."""
+    deadline = time.monotonic() + patience
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while (left := deadline - time.monotonic()) > 0:
+            if selector.select(left):
+                said = os.read(stream.fileno(), 4096)
+                if not said or b"\n" in said:
+                    return bool(said)
+    return False
+
+
+@contextlib.contextmanager
+def monitoring(run: Run) -> Iterator[Monitoring]:
+    """The monitor of a run's levels, ended with the block."""
+    monitor = Monitoring(run)
+    try:
+        yield monitor
+    finally:
+        monitor.end()
+
+
+# -- what is sampled -------------------------------------------------------------------------------------------------
+
+
+def plan_of(run: Run, experiment: Experiment, endpoint: Endpoint, urls: tuple[str, ...]) -> dict[str, Any]:
+    """What the monitor is to sample for an experiment that answers at `urls`; it goes to no file."""
+    wanted = run.config.monitors
+    here = is_here(endpoint, urls)
+    processes = [
+        {"pid": int(one["pid"]), "age": one["started"] - one["booted"], "labels": {"copy": str(copy)}}
+        for copy, one in enumerate(endpoint.resources)
+        if one.get("kind") == "process"
+    ]
+    return {
+        "interval": wanted.interval,
+        "machine": None if wanted.host == "no" else "endpoint" if here else "client",
+        "processes": processes if wanted.host != "no" else [],
+        "nvidia": _on_this_machine(wanted.nvidia, here),
+        "neuron": _on_this_machine(wanted.neuron, here),
+        "pages": _pages(wanted.prometheus, experiment, endpoint, urls),
+        "ca_file": ca_bundle(run),
+    }
+
+
+def is_here(endpoint: Endpoint, urls: tuple[str, ...]) -> bool:
+    """Whether an endpoint is on the machine that fmbench runs on."""
+    return endpoint.platform in ("local", "ec2") or any(urlsplit(url).hostname in _HERE for url in urls)
+
+
+def _on_this_machine(choice: str, here: bool) -> str:
+    return "no" if choice == "auto" and not here else choice
+
+
+def _pages(
+    wanted: str | list[str] | Mapping[str, list[str]], experiment: Experiment, endpoint: Endpoint, urls: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """The metrics pages to read, one per copy, each with the copy that it is of."""
+    if isinstance(wanted, Mapping):
+        wanted = wanted.get(experiment.name, "auto")
+    if wanted == "no":
+        return []
+    if isinstance(wanted, list):
+        return [{"url": url, "copy": copy, "asked_for": True} for copy, url in enumerate(wanted)]
+    if experiment.platform in ("sagemaker", "bedrock"):
+        return []
+    named = [str(one["metrics_url"]) for one in endpoint.resources if one.get("metrics_url")]
+    behind = [str(one["url"]) for one in endpoint.resources if one.get("role") == "copy" and one.get("url")]
+    copies = behind or urls  # a balancer in front of them would show a page of whichever copy comes next
+    found = [[url] for url in named] or [_beside(url, experiment) for url in copies if url.startswith("http")]
+    pages = [(copy, url) for copy, beside in enumerate(found) for url in beside]
+    once = {url: copy for copy, url in reversed(pages)}
+    return [{"url": url, "copy": copy, "asked_for": False} for copy, url in pages if once[url] == copy]
+
+
+def _beside(url: str, experiment: Experiment) -> list[str]:
+    """Where a server's metrics usually are; Triton has a port of its own for them."""
+    page = page_beside(url)
+    if experiment.protocol != "triton":
+        return [page]
+    parts = urlsplit(page)
+    host = parts.netloc if parts.port is None else parts.netloc.rpartition(":")[0]
+    return [page, f"{parts.scheme}://{host}:{_TRITON_METRICS_PORT}/metrics"]

@@ -1,0 +1,126 @@
+"""The six notebooks on two copies of a real model in containers, through both balancers, one after the other."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from fmbench_lib.deploy import nginx
+from tests.containers.images import LLAMA, NGINX
+from tests.containers.podman import Engine
+from tests.e2e.conftest import Finished, command, fmbench, nothing_left_running  # noqa: F401 - two are fixtures
+from tests.e2e.running import Running, free_port, kill, wait_until
+
+TOKEN = "distinctive-token-of-nobody"
+
+
+def experiment(name: str, port: int, **ec2: str) -> dict[str, object]:
+    return {
+        "name": name,
+        "platform": "ec2",
+        "deploy": True,
+        "model_id": "smollm2-135m-instruct",
+        "image_uri": LLAMA,
+        "ep_name": f"http://127.0.0.1:{port}/v1/chat/completions",
+        "tokenizer": "words",
+        "instance_type": "test-machine",
+        "inference_spec": {
+            "container_type": "llama_server",
+            "model_copies": 2,
+            "shm_size": "64m",
+            "cli_params": "--ctx-size 512 --parallel 1",
+        },
+        "ec2": {"model_loading_timeout": 60, **ec2},
+        "payload_files": ["short.jsonl"],
+        "concurrency_levels": [2],
+    }
+
+
+def written_config(folder: Path, *experiments: dict[str, object]) -> Path:
+    config = {
+        "general": {"name": "containers"},
+        "datasets": {
+            "prompt_template_keys": ["input", "context"],
+            "question_col_key": "input",
+            "filters": [{"min_length_in_tokens": 1, "max_length_in_tokens": 110, "payload_file": "short.jsonl"}],
+        },
+        "pricing": {"test-machine": 3.6},
+        "inference_parameters": {"max_tokens": 4, "temperature": 0},
+        "load": {"requests": 6, "warmup_requests": 2, "timeout": 60, "prompt_reuse": "never"},
+        "experiments": list(experiments),
+    }
+    path = folder / "containers.yml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@pytest.fixture
+def finished(engine: Engine, fmbench: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Finished:  # noqa: F811
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    port = free_port()
+    behind = experiment("nginx", port, balancer="nginx", balancer_image=NGINX)
+    path = written_config(tmp_path, experiment("ours", port), behind)
+    done: Finished = fmbench("--config-file", path)  # type: ignore[operator]
+    assert done.code == 0, done.out + done.err
+    return done
+
+
+def test_two_copies_are_measured_through_both_balancers_and_removed(finished: Finished, engine: Engine) -> None:
+    endpoints = finished.read("endpoints.json")
+    ours, behind = endpoints["ours"], endpoints["nginx"]
+    assert engine.containers() == []
+    assert ours["status"] == behind["status"] == "deleted"
+    assert ours["deleted_at"] <= behind["created_at"]  # they want one port, so one came after the other
+
+    summary = pd.read_csv(finished.run / "metrics" / "all_metrics_summary.csv")
+    assert dict(zip(summary["experiment_name"], summary["successes"], strict=True)) == {"ours": 6, "nginx": 6}
+    assert len(ours["urls"]) == 2
+    assert len(behind["urls"]) == 1
+    assert set(requests_of(finished, "ours")) == set(ours["urls"])
+    assert set(requests_of(finished, "nginx")) == set(behind["urls"])
+    per_copy = nginx.requests_per_copy((finished.run / "logs" / log_name(behind, "balancer")).read_text().splitlines())
+    assert set(per_copy) == {f"127.0.0.1:{one['port']}" for one in behind["resources"] if one["role"] == "copy"}
+    assert per_copy.total() == 6 + 2 + 1  # measured, warm-up, the request that showed that it answers
+    assert min(per_copy.values()) >= 3
+
+    for endpoint in (ours, behind):
+        for one in endpoint["resources"]:
+            assert one["image_id"] == f"sha256:{engine.run('inspect', '--format={{.Id}}', one['image']).strip()}"
+            assert Path(one["log_file"]).stat().st_size > 0
+    served = (finished.run / "logs" / log_name(ours, "copy")).read_text()
+    assert len(re.findall("launch_slot_", served)) >= 3
+    assert TOKEN not in "".join(path.read_text(errors="replace") for path in finished.run.rglob("*") if path.is_file())
+    compose = yaml.safe_load((finished.run / "containers" / "nginx" / "compose.yml").read_text())
+    assert list(compose["services"]) == [one["name"] for one in behind["resources"]]
+
+
+def test_a_run_that_is_killed_while_it_deploys_leaves_nothing_that_cleanup_does_not_find(
+    engine: Engine, tmp_path: Path
+) -> None:
+    running = Running(written_config(tmp_path, experiment("ours", free_port())), tmp_path / "results")
+    wait_until(lambda: len(engine.containers()) == 2)
+    kill(running, ["ipykernel", "fmbench"])
+    assert len(engine.containers()) == 2
+    done = subprocess.run(command("cleanup", running.run), capture_output=True, text=True, check=False)
+    assert (done.returncode, engine.containers()) == (0, []), done.stderr
+    assert len(list((running.run / "logs").glob("*-ours-*.log"))) == 2
+
+
+def requests_of(finished: Finished, name: str) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for path in finished.run.glob(f"requests/{name}/*/*.parquet"):
+        found.update(pq.read_table(path).to_pandas()["endpoint"])
+    return found
+
+
+def log_name(endpoint: dict[str, object], role: str) -> str:
+    resources = json.loads(json.dumps(endpoint["resources"]))
+    return next(Path(one["log_file"]).name for one in resources if one["role"] == role)

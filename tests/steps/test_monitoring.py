@@ -1,0 +1,171 @@
+"""The monitor beside real levels: it costs none of them, whatever becomes of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from fmbench_lib.config import Experiment
+from fmbench_lib.deploy import Endpoint
+from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
+from fmbench_lib.load import measure
+from fmbench_lib.load.records import read_facts
+from fmbench_lib.monitors.samples import Histogram, SampleWriter, made
+from fmbench_lib.report.endpoint import endpoint_metrics
+from fmbench_lib.run import Run, create_run
+from fmbench_lib.steps import inference, monitoring
+from fmbench_lib.steps.analysis import analysis_of, report_inputs
+from fmbench_lib.steps.deployment import deploy_models
+from fmbench_lib.steps.monitoring import plan_of
+from fmbench_lib.steps.prompts import generate_data
+
+CONFIG = """
+general: {{name: watched}}
+s3_read_data: {{source_data_files: [source.jsonl], prompt_template_file: template.txt}}
+datasets:
+  prompt_template_keys: [input]
+  filters: [{{min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: all.jsonl}}]
+load: {{requests: 4, warmup_requests: 1, prompt_reuse: allowed}}
+monitors: {monitors}
+experiments:
+- name: exp
+  platform: endpoint
+  ep_name: {url}
+  tokenizer: words
+  concurrency_levels: [1, 2]
+"""
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    with launch(Behaviour(ttft=Constant(0.02), itl=Constant(0.005), tokens=Constant(4))) as running:
+        yield running
+
+
+def deployed(folder: Path, url: str, monitors: str = "{interval: 0.1}") -> Run:
+    """A run whose prompts are made and whose endpoint is in service."""
+    (folder / "source.jsonl").write_text("".join(json.dumps({"input": f"word {n}"}) + "\n" for n in range(20)))
+    (folder / "template.txt").write_text("{input}")
+    config = folder / "run.yml"
+    config.write_text(CONFIG.format(url=url, monitors=monitors))
+    run = create_run(config, results=folder / "results")
+    generate_data(run)
+    deploy_models(run)
+    return run
+
+
+def publish_ttft(run: Run, load: str) -> None:
+    """As if a vLLM server had counted five first tokens of a level, 10 ms each, and others before and after it."""
+    (path,) = [path for path in run.workspace.levels_of("exp") if path.stem == load]
+    facts = read_facts(path)
+    begin, end = facts["started"] - facts["unix_offset"], facts["ended"] - facts["unix_offset"]
+    with run.workspace.samples("exp", "made").open("w") as file:
+        writer = SampleWriter(file)
+        for at, total, count in ((begin - 0.01, 1.0, 40.0), (end + 0.01, 1.05, 45.0)):
+            first = Histogram(total, count, ((0.02, count), (math.inf, count)))
+            writer.write(at + facts["unix_offset"], at, [made("vllm", "server_ttft", "histogram", "s", first)])
+
+
+def test_every_level_has_the_machine_and_the_server_beside_it(tmp_path: Path, emulator: Emulator) -> None:
+    run = deployed(tmp_path, emulator.url)
+    table = inference.run_inference(run)
+    assert table["measured"].all()
+    publish_ttft(run, "concurrency-2")
+    analysis = analysis_of(run)
+    samples, summary = analysis.endpoint.samples, analysis.endpoint.summary
+    assert {"host", "monitor", "emulator", "vllm"} == set(samples["source"])
+    assert set(summary["load"]) == {"concurrency-1", "concurrency-2"}
+    finished = summary[summary["metric"] == "requests_finished"].set_index("load")["total"]
+    assert dict(finished) == {"concurrency-1": 5, "concurrency-2": 5}, "those of the level and its warm-up, all of them"
+    report = "\n".join(endpoint_metrics(report_inputs(run, analysis)))
+    (line,) = [line for line in report.splitlines() if "5 / 5" in line]
+    assert "| concurrency 2 |" in line
+    assert "| 10.0 ms |" in line, "the server's mean"
+    assert not [one for one in psutil.Process().children() if "monitors.sampler" in " ".join(one.cmdline())]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_monitor_that_is_killed_or_hangs_costs_no_level(
+    tmp_path: Path, emulator: Emulator, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = deployed(tmp_path, emulator.url)
+    monkeypatch.setattr(monitoring, "_MARK_S", 0.3)
+    struck: list[int] = []
+
+    def measure_level(*given: Any, **more: Any) -> dict[str, Any]:
+        if not struck:
+            (child,) = [one for one in psutil.Process().children() if "monitors.sampler" in " ".join(one.cmdline())]
+            child.send_signal(number)
+            struck.append(child.pid)
+        return measure.measure_level(*given, **more)
+
+    monkeypatch.setattr(inference, "measure_level", measure_level)
+    table = inference.run_inference(run)
+    assert table["measured"].all()
+    assert (table["requests"] == 4).all()
+    assert (table["errors"] == 0).all()
+    assert not psutil.pid_exists(struck[0])
+    endpoint = analysis_of(run).endpoint
+    assert "concurrency-2" in set(endpoint.summary["load"]), "another one took its place"
+    how = "was killed by signal 9" if number == signal.SIGKILL else "did not answer for 0.3 s and was ended"
+    assert [text for _, text in endpoint.notes] == [f"monitor: the monitor {how}"]
+
+
+def test_a_page_that_never_answers_costs_no_level(tmp_path: Path, emulator: Emulator) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        page = f"http://127.0.0.1:{silent.getsockname()[1]}/metrics"
+        run = deployed(tmp_path, emulator.url, f"{{interval: 0.1, prometheus: '{page}'}}")
+        table = inference.run_inference(run)
+    assert table["measured"].all()
+    endpoint = analysis_of(run).endpoint
+    assert set(endpoint.samples["source"]) == {"host", "monitor"}
+    ((name, note),) = endpoint.notes
+    assert (name, "has not answered for" in note) == ("exp", True)
+
+
+def test_nothing_is_sampled_where_nothing_is_wanted(tmp_path: Path, emulator: Emulator) -> None:
+    run = deployed(tmp_path, emulator.url, "{enabled: no}")
+    assert inference.run_inference(run)["measured"].all()
+    assert not run.workspace.endpoint_metrics.exists()
+    analysis = analysis_of(run)
+    assert analysis.endpoint.samples.empty
+    assert "Nothing was sampled beside the levels" in "".join(endpoint_metrics(report_inputs(run, analysis)))
+
+
+# -- what is sampled -------------------------------------------------------------------------------------------------
+
+
+def plan(
+    run: Run, address: str, platform: str = "endpoint", protocol: str = "openai", **resources: Any
+) -> dict[str, Any]:
+    experiment = Experiment(name="exp", platform=platform, protocol=protocol, deploy=False)
+    endpoint = Endpoint("exp", platform, urls=(address,), resources=(resources,) if resources else ())
+    return plan_of(run, experiment, endpoint, (address,))
+
+
+def test_what_is_sampled_depends_on_where_the_endpoint_is(tmp_path: Path, emulator: Emulator) -> None:
+    run = deployed(tmp_path, emulator.url)
+    here = plan(
+        run, "http://127.0.0.1:8000/v1/chat/completions", "local", kind="process", pid=7, started=90.0, booted=50.0
+    )
+    assert (here["machine"], here["nvidia"]) == ("endpoint", "auto")
+    assert here["processes"] == [{"pid": 7, "age": 40.0, "labels": {"copy": "0"}}]
+    assert [page["url"] for page in here["pages"]] == ["http://127.0.0.1:8000/metrics"]
+    there = plan(run, "https://there.example/v1/chat/completions")
+    assert (there["machine"], there["nvidia"], there["neuron"]) == ("client", "no", "no")
+    assert [page["url"] for page in there["pages"]] == ["https://there.example/metrics"]
+    triton = plan(run, "http://there:8000/v2/models/m/generate_stream", protocol="triton")
+    assert [page["url"] for page in triton["pages"]] == ["http://there:8000/metrics", "http://there:8002/metrics"]
+    behind = plan(run, "http://127.0.0.1:80/v1", "ec2", kind="container", role="copy", url="http://127.0.0.1:8081/v1")
+    assert [page["url"] for page in behind["pages"]] == ["http://127.0.0.1:8081/metrics"]
+    balanced = plan(run, "http://127.0.0.1:80/v1", "ec2", metrics_url="http://127.0.0.1:9001/metrics")
+    assert [page["url"] for page in balanced["pages"]] == ["http://127.0.0.1:9001/metrics"]
+    assert plan(run, "https://runtime.sagemaker/x", "sagemaker")["pages"] == []
