@@ -10,7 +10,7 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-SHIPPED = ("notebooks", "configs", "pricing.yml")
+SHIPPED = ("notebooks", "configs", "cloudformation", "pricing.yml")
 
 
 class BuildWithShippedFiles(build_py):

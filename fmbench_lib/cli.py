@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from fmbench_lib import __version__
-from fmbench_lib.config import shipped_configs, validate_paths
+from fmbench_lib.config import validate_paths
+from fmbench_lib.config.listing import as_json, as_table, shipped_needs, terminal_width
 from fmbench_lib.config.problems import merged
 from fmbench_lib.display import Display, behind_line, report_place, shown
 from fmbench_lib.errors import FmbenchError, InputError
@@ -76,7 +77,8 @@ def parser() -> argparse.ArgumentParser:
     cleanup.add_argument("run_dir", metavar="RUN_DIR", help="the run's directory, or its s3:// address")
     sync = commands.add_parser("sync", help="send what the bucket of a run lacks, and see that all of it is there")
     sync.add_argument("run_dir", metavar="RUN_DIR", help="the run's directory")
-    commands.add_parser("configs", help="list the configs that ship with fmbench")
+    configs = commands.add_parser("configs", help="list the configs that ship with fmbench, and what each needs")
+    configs.add_argument("--json", action="store_true", help="the list as JSON, for programs")
     calibrate = commands.add_parser("calibrate", help="find out how exactly this machine measures, up to which load")
     calibrate.add_argument(
         "--streams", metavar="LIST", type=_loads, help="so many streams at once (default: 8,64,256,512)"
@@ -144,6 +146,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("fmbench: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # whoever read the output has seen enough (`| head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 # -- commands --------------------------------------------------------------------------------------------------------
@@ -325,12 +330,9 @@ def sync_command(options: argparse.Namespace) -> int:
     return 1 if sent.left else 0
 
 
-def configs_command(_options: argparse.Namespace) -> int:
-    """List what ships."""
-    found = shipped_configs()
-    width = max((len(name) for name, _, _ in found), default=0)
-    for name, _, description in found:
-        print(f"{name:{width}}  {description}")
+def configs_command(options: argparse.Namespace) -> int:
+    """List what ships, and what each config needs."""
+    print(as_json(shipped_needs()) if options.json else as_table(shipped_needs(), terminal_width()))
     return 0
 
 
@@ -368,9 +370,8 @@ def _loads(text: str) -> list[int]:
 
 
 def _standard(options: argparse.Namespace) -> dict[str, str]:
-    """The standard placeholders that are known; none is invented."""
+    """The standard placeholders that options give; others may be known from the surroundings, none is invented."""
     known = {
-        "region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
         "role_arn": options.role_arn,
         "write_bucket": options.write_bucket,
         "read_tmpdir": options.tmp_dir,

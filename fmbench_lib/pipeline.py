@@ -177,6 +177,7 @@ def _papermill(run: Run, step: str) -> BaseException | None:
                 parameters={"config_file": str(run.loaded.path), "run_dir": str(run.workspace.path)},
                 progress_bar=False,
                 log_output=False,
+                kernel_manager_class=_own_kernel(),
                 extra_arguments=["--log-level=ERROR"],  # a kernel warns of its own transport on every start
                 shutdown_kernel="immediate",  # a step has written down all it has to keep
             )
@@ -185,6 +186,20 @@ def _papermill(run: Run, step: str) -> BaseException | None:
     finally:
         _without_secrets(run, step)
     return None
+
+
+def _own_kernel() -> type[Any]:
+    """What starts kernels of the very interpreter that runs this, whatever a machine has registered as `python3`."""
+    from ipykernel.kernelspec import get_kernel_dict
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+
+    class OwnKernel(AsyncKernelManager):
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            return KernelSpec(**get_kernel_dict())
+
+    return OwnKernel
 
 
 def _without_secrets(run: Run, step: str) -> None:

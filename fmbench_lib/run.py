@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform as host_platform
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -26,9 +27,11 @@ from fmbench_lib.errors import InputError, RunStateError
 from fmbench_lib.kept import Wish, brought, connected, is_local_only, keeper_of, place_of, runs_kept
 from fmbench_lib.storage.bucket import is_address
 from fmbench_lib.storage.fetch import is_elsewhere, local_config
+from fmbench_lib.surroundings import look_around
 from fmbench_lib.workspace import Workspace, create_workspace, path_part, runs_of, write_text
 
 ARGUMENTS_VARIABLE = "FMBENCH_ARGUMENTS"  # how `-A` reaches the notebooks' kernels: it may hold secrets
+RESULTS_VARIABLE = "FMBENCH_RESULTS_DIR"
 _PACKAGES = ("numpy", "pandas", "pyarrow", "papermill", "tokenizers", "xllamacpp", "ipykernel")
 _FINISHED = ("finished",)
 NO_WISH = Wish()
@@ -74,7 +77,11 @@ class Run:
 
 
 def default_results() -> Path:
-    """Where results go when nobody says: `results/` in the current folder, inside a checkout at its root."""
+    """Where results go when no option says: `$FMBENCH_RESULTS_DIR`, else `results/` in the current folder, inside a
+    checkout at its root. Notebook jobs, each in a folder of its own, meet by the variable."""
+    said = os.environ.get(RESULTS_VARIABLE)
+    if said:
+        return Path(said).expanduser().absolute()
     root, here = shipped_root(), Path.cwd()
     in_checkout = (root / "pyproject.toml").exists() and here.is_relative_to(root)
     return (root if in_checkout else here) / "results"
@@ -83,6 +90,34 @@ def default_results() -> Path:
 def given_arguments(arguments: Mapping[str, str] | None) -> dict[str, str]:
     """`-A` as it was given to this process, or by the environment to the kernel that it started."""
     return {**json.loads(os.environ.get(ARGUMENTS_VARIABLE) or "{}"), **(arguments or {})}
+
+
+def load_here(
+    config_file: str | Path,
+    arguments: Mapping[str, str],
+    standard: Mapping[str, str] | None,
+    *,
+    local_only: bool = False,
+) -> tuple[LoadedConfig, dict[str, str]]:
+    """A config with the standard placeholders that are given or known here, and these.
+
+    Values that nobody gave are noticed, with where they are from. With `local_only` no bucket is looked for.
+    """
+    path = local_config(str(config_file))
+    said = [_asked(find_config(path)), *arguments.values()]
+    around = look_around(said, {**(standard or {}), **arguments}, buckets=not local_only)
+    known = {**(standard or {}), **around.values}
+    loaded = load_config(path, arguments=arguments, standard=known)
+    return replace(loaded, notices=(*loaded.notices, *around.notices)), known
+
+
+def _asked(config: Path) -> str:
+    """A config's text without comments, as far as it can be read; loading it says what is wrong with it."""
+    try:
+        text = config.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return re.sub(r"(^|\s)#.*", "", text, flags=re.MULTILINE)
 
 
 def config_hash(loaded: LoadedConfig) -> str:
@@ -104,7 +139,7 @@ def create_run(
     to be kept in; then nothing is made.
     """
     given = given_arguments(arguments)
-    loaded = load_config(local_config(str(config_file)), arguments=given, standard=standard)
+    loaded, known = load_here(config_file, given, standard, local_only=wish.local_only)
     config = loaded.config
     redactor = redactor_for(config, given)
     place = place_of(config, wish)
@@ -122,7 +157,7 @@ def create_run(
             "arguments": {
                 key: value for key, value in given.items() if not is_secret(key) and redactor(value) == value
             },
-            "standard": dict(standard or {}),
+            "standard": known,
             "kept": place.noted(config.general.name, workspace.run_id, wish),
             "seed": config.general.seed,
             "created": datetime.now(UTC).isoformat(),
@@ -157,20 +192,19 @@ def open_run(config_file: str | Path, run_dir: str | Path = "", arguments: Mappi
     if run_dir:
         return reopen_run(local_run(str(run_dir)), arguments, config_file)
     loaded = load_config(local_config(str(config_file)), arguments=given_arguments(arguments))
-    found = [
-        (workspace, state)
-        for workspace in runs_of(default_results(), loaded.config.general.name)
-        if (state := workspace.read_run())["config_file"] == str(loaded.path)
-    ]
-    unfinished = [workspace.path for workspace, state in found if state["status"] not in _FINISHED]
-    newest = unfinished or [workspace.path for workspace, _ in found]
+    runs = [(one, one.read_run()) for one in runs_of(default_results(), loaded.config.general.name)]
+    found = [(one, state) for one, state in runs if state["config_file"] == str(loaded.path)]
+    # Notebook jobs get a copy of the config each, in a folder of its own.
+    found = found or [(one, state) for one, state in runs if _made_from_copy(state, loaded.path, arguments)]
+    newest = [one.path for one, state in found if _is_unfinished(state)] or [one.path for one, _ in found]
     if newest:
         return reopen_run(newest[0], arguments, config_file)
+    loaded, _ = load_here(config_file, given_arguments(arguments), None)  # the bucket may be known here alone
     address = newest_kept(loaded, arguments, NO_WISH)
     if address is None:
         raise RunStateError(
             f"there is no run of {config_file} below {default_results()}: run the notebook 0_setup first, "
-            f"or give run_dir"
+            f"give run_dir, or say in {RESULTS_VARIABLE} where runs are kept"
         )
     return reopen_run(local_run(address), arguments, config_file)
 
@@ -182,7 +216,7 @@ def newest_run(
 
     Raises RunStateError where there is none.
     """
-    loaded = load_config(local_config(config_file), arguments=given_arguments(arguments), standard=standard)
+    loaded, _ = load_here(config_file, given_arguments(arguments), standard, local_only=wish.local_only)
     here = [
         workspace.run_id
         for workspace in runs_of(results, loaded.config.general.name)
@@ -220,6 +254,11 @@ def local_run(place: str, results: Path | None = None, wanted: Callable[[str], b
     if not is_address(place):
         return Path(place).resolve()
     return brought(place, results or default_results(), wanted=wanted)
+
+
+def _made_from_copy(state: Mapping[str, Any], path: Path, arguments: Mapping[str, str] | None) -> bool:
+    """Whether a run was made from a file of this name and content."""
+    return Path(state["config_file"]).name == path.name and _same(path, state, arguments) is not None
 
 
 def reopen_run(run_dir: Path, arguments: Mapping[str, str] | None = None, config_file: str | Path | None = None) -> Run:

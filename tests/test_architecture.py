@@ -12,7 +12,9 @@ import pytest
 import fmbench_lib
 
 PACKAGE = Path(fmbench_lib.__file__).parent
-LEAVES = {"errors", "config", "workspace", "weights", "aws", "images", "claims", "scripts", "storage", "kept"}
+LEAVES = {
+    "errors", "config", "workspace", "weights", "aws", "images", "claims", "scripts", "storage", "kept", "surroundings"
+}  # fmt: skip
 MAY_IMPORT = {
     "errors": set(),
     "config": {"errors", "weights"},
@@ -20,6 +22,7 @@ MAY_IMPORT = {
     "weights": {"errors"},
     "aws": {"errors"},
     "claims": set(),
+    "surroundings": {"errors", "aws", "config", "storage"},
     "images": set(),
     "scripts": {"errors", "config", "storage"},
     "storage": {"errors", "config", "workspace", "weights", "aws"},

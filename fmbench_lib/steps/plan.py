@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from fmbench_lib.config import Config, Experiment, load_config
+from fmbench_lib.config import Config, Experiment
 from fmbench_lib.config.problems import merged
 from fmbench_lib.config.secrets import redactor_for
 from fmbench_lib.errors import DeployError, InputError
@@ -18,7 +18,7 @@ from fmbench_lib.load.levels import LevelSpec, deal_prompts, levels_of, searches
 from fmbench_lib.load.schedule import trace_rate
 from fmbench_lib.metrics.costs import PROVISIONED
 from fmbench_lib.metrics.prices import InstancePrice, Price, PriceList, TokenPrice, begun_hours, hours_cost
-from fmbench_lib.run import NO_WISH, Run, default_results
+from fmbench_lib.run import NO_WISH, Run, default_results, load_here
 from fmbench_lib.steps.pricing import load_prices
 from fmbench_lib.steps.prompts import earlier_prompts, make_payloads, tokenizer_spec
 from fmbench_lib.steps.service import service_of
@@ -44,7 +44,7 @@ def make_plan(source: str, arguments: Mapping[str, str], standard: Mapping[str, 
     Reads the config's files and makes its prompts to know their number and length, but keeps, deploys and sends
     nothing. Raises a ConfigError where the config is wrong; whatever else would stop the run is an obstacle.
     """
-    loaded = load_config(source, arguments=arguments, standard=standard)
+    loaded, _ = load_here(source, arguments, standard, local_only=wish.local_only)
     run = Run(loaded, Workspace(default_results() / loaded.config.general.name / "plan"), local_only=wish.local_only)
     obstacles: list[str] = []
     for experiment in run.config.experiments:

@@ -42,6 +42,7 @@ def set_up(run: Run) -> pd.DataFrame:
     """
     forget_inputs(run.workspace)
     found = [("config", str(run.loaded.path))]
+    found += [(f"{{{name}}}", value) for name, value in run.workspace.read_run().get("standard", {}).items()]
     if run.config.run_steps.get("1_generate_data", True):
         template = template_path(run)
         found.append(("prompt template", str(template)))

@@ -8,6 +8,11 @@ from fmbench_lib import aws
 from fmbench_lib.errors import CredentialsError, InputError
 
 
+def bucket_name(kind: str, region: str, account: str) -> str:
+    """What the bucket that is read from or written to (`kind`: read, write) is called where none is named."""
+    return f"sagemaker-fmbench-{kind}-{region}-{account}"
+
+
 def default_bucket(kind: Literal["read", "write"], region: str | None) -> str:
     """`sagemaker-fmbench-<kind>-<region>-<account>`, seen to be there and the account's own.
 
@@ -34,12 +39,13 @@ def _seen(kind: str, region: str, lacking: str) -> str:
         account = str(sts.get_caller_identity()["Account"])
     except (BotoCoreError, ClientError) as error:
         raise InputError(f"{lacking} depends on the account: {' '.join(str(error).split())}") from None
-    name = f"sagemaker-fmbench-{kind}-{region}-{account}"
+    name = bucket_name(kind, region, account)
     try:
         s3.head_bucket(Bucket=name, ExpectedBucketOwner=account)
     except (BotoCoreError, ClientError) as error:
         raise InputError(
-            f"{lacking}, {name}, is not there for this account ({' '.join(str(error).split())}); make it, or name "
+            f"{lacking}, {name}, is not there for this account ({' '.join(str(error).split())}); make it "
+            f"(cloudformation/fmbench.yml), or name "
             f"another by {'--write-bucket or aws.bucket' if kind == 'write' else 's3_read_data.read_bucket'}"
         ) from None
     return name
