@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-NEEDED = ("podman", "runc", "iptables")
+NEEDED = ("podman", "runc", "iptables", "nginx")
 _CONFIG = """\
 [containers]
 default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
