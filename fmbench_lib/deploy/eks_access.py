@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -92,20 +92,18 @@ def connected(access: Access) -> Iterator[Any]:
     """The Kubernetes client's `ApiClient` for a cluster, its token renewed while it is used; raises DeployError."""
     from kubernetes.client import ApiClient
 
-    with (
-        tempfile.TemporaryDirectory(prefix="fmbench-eks-") as folder,
-        ApiClient(_configuration(access, Path(folder))) as api,
-    ):
-        yield api
+    with ExitStack() as stack:
+        yield stack.enter_context(ApiClient(_configuration(access, stack)))
 
 
-def _configuration(access: Access, folder: Path) -> Any:
+def _configuration(access: Access, stack: ExitStack) -> Any:
     from kubernetes import config
     from kubernetes.client import Configuration
 
     made: Any = Configuration()
     if access.cluster is not None:
-        _configure_eks(made, access, folder)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fmbench-eks-"))
+        _configure_eks(made, access, Path(folder))
         return made
     try:
         if access.kubeconfig is not None:
