@@ -33,7 +33,7 @@ from fmbench_lib.deploy.serving import (
     url_of,
     write_parts,
 )
-from fmbench_lib.deploy.stacks import describe
+from fmbench_lib.deploy.stacks import describe_all
 from fmbench_lib.errors import DeployError
 from fmbench_lib.workspace import COMPOSE_FILE, write_text
 
@@ -49,8 +49,8 @@ class Ec2Platform:
             if not experiment.ep_name:
                 raise DeployError("platform ec2 needs deploy: yes, or ep_name, the address of a server that runs")
             return existing.PLATFORM.plan(experiment)
-        lines = [describe(container) for container in _planned(experiment).containers]
-        return "\n".join(lines + [neuron_compile.planned(experiment)] * neuron.is_compiled(experiment))
+        said = describe_all(_planned(experiment).containers)
+        return f"{said}\n{neuron_compile.planned(experiment)}" if neuron.is_compiled(experiment) else said
 
     def needs(self, experiment: Experiment) -> frozenset[str]:
         """What of this machine the experiment needs for itself: the ports that its config names, its accelerators."""
