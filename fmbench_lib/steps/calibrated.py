@@ -11,7 +11,6 @@ from fmbench_lib import __version__
 from fmbench_lib.errors import InputError
 from fmbench_lib.report.calibration import TITLE, reach_sentence, row_line
 from fmbench_lib.run import host_facts
-from fmbench_lib.steps.calibration import EVENT_RATES, QUICK_SECONDS, SECONDS, STREAMS, calibrate
 from fmbench_lib.workspace import read_json, write_json
 
 _SAME = ("machine", "processor", "cores")  # a kernel's number or an interpreter's name makes no other machine
@@ -21,6 +20,9 @@ def calibrate_machine(
     streams: Sequence[int] | None, event_rates: Sequence[float] | None, *, quick: bool, say: Callable[[str], None]
 ) -> Path:
     """Calibrate, `say` the table and what it comes to line by line, and keep it; returns where. None: the default."""
+    # Every run reads this module for what is kept, and none needs the emulator.
+    from fmbench_lib.steps.calibration import EVENT_RATES, QUICK_SECONDS, SECONDS, STREAMS, calibrate
+
     say(TITLE)
     document = calibrate(
         STREAMS if streams is None else streams,

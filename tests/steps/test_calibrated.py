@@ -10,7 +10,7 @@ from fmbench_lib import __version__, cli
 from fmbench_lib.errors import InputError
 from fmbench_lib.report.calibration import calibration_lines, reach_sentence
 from fmbench_lib.run import create_run, host_facts
-from fmbench_lib.steps import calibrated
+from fmbench_lib.steps import calibration
 from fmbench_lib.steps.analysis import analysis_of, report_inputs
 from fmbench_lib.steps.calibrated import calibration_file, reference, store
 from fmbench_lib.steps.setup import set_up
@@ -100,7 +100,7 @@ def test_the_command_shows_and_keeps_what_it_found(
         asked.append((tuple(streams), tuple(rates), seconds))
         return document()
 
-    monkeypatch.setattr(calibrated, "calibrate", made)
+    monkeypatch.setattr(calibration, "calibrate", made)
     assert cli.main(["calibrate"]) == 0
     assert cli.main(["calibrate", "--streams", "64, 8,8", "--event-rates", "100", "--quick"]) == 0
     assert asked == [((8, 64, 256, 512), (5000.0, 20000.0, 40000.0), 10.0), ((8, 64), (100,), 3.0)]
