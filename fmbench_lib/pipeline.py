@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import signal
 import threading
 import time
@@ -21,10 +20,9 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-import psutil
-
 from fmbench_lib.config import STEPS, shipped_path
 from fmbench_lib.errors import InputError, RunStateError, StepError
+from fmbench_lib.kernels import Kernels
 from fmbench_lib.run import Run
 from fmbench_lib.workspace import each_text, read_json, write_text
 
@@ -80,13 +78,13 @@ def run_pipeline(
     """
     outcome = Outcome(0)
     wanted = [step for step, on in run.config.run_steps.items() if on and (only is None or step in only)]
-    with run.workspace.locked("pipeline", patience=0), Interrupts() as interrupts:
+    with run.workspace.locked("pipeline", patience=0), Interrupts() as interrupts, Kernels() as kernels:
         run.workspace.progress_file.unlink(missing_ok=True)
         run.workspace.update_run(status="running")
         for step in wanted:
             if outcome.errors and not (step == CLEANUP and run.workspace.endpoints_file.exists()):
                 continue
-            error = _execute(run, step, interrupts, partial(on_look, step))
+            error = _execute(run, step, kernels, interrupts, partial(on_look, step))
             run.workspace.keep(insist=True)
             if error is not None:
                 outcome.errors.append(error)
@@ -133,14 +131,16 @@ def notebook_source(step: str) -> Path:
     return path
 
 
-def _execute(run: Run, step: str, interrupts: Interrupts, on_look: Callable[[], None]) -> StepError | None:
+def _execute(
+    run: Run, step: str, kernels: Kernels, interrupts: Interrupts, on_look: Callable[[], None]
+) -> StepError | None:
     """Execute one notebook; returns why it stopped, None when it went through.
 
     A first interrupt is passed on to the kernel, which ends its work in order; a second one, or no end in time, kills
     it. One that came before this step does not concern it: the cleanup after a Ctrl-C is not interrupted by it.
     """
     finished: list[BaseException | None] = []
-    thread = threading.Thread(target=lambda: finished.append(_papermill(run, step)), name=step, daemon=True)
+    thread = threading.Thread(target=lambda: finished.append(_papermill(run, step, kernels)), name=step, daemon=True)
     started, before = time.time(), interrupts.count
     deadline: float | None = None
     thread.start()
@@ -148,10 +148,10 @@ def _execute(run: Run, step: str, interrupts: Interrupts, on_look: Callable[[], 
         thread.join(_LOOK_SECONDS)
         on_look()
         heard = interrupts.count - before
-        if heard and deadline is None and _signal_kernels(signal.SIGINT):
+        if heard and deadline is None and kernels.signal(signal.SIGINT):
             deadline = time.monotonic() + _KERNEL_PATIENCE_S
         if deadline is not None and (heard > 1 or time.monotonic() > deadline):
-            _signal_kernels(signal.SIGKILL)
+            kernels.signal(signal.SIGKILL)
     error = finished[0]
     if error is None:
         return None
@@ -162,7 +162,7 @@ def _execute(run: Run, step: str, interrupts: Interrupts, on_look: Callable[[], 
     return stopped
 
 
-def _papermill(run: Run, step: str) -> BaseException | None:
+def _papermill(run: Run, step: str, kernels: Kernels) -> BaseException | None:
     """Run papermill; returns what it raised, for the other thread to deal with."""
     import papermill
 
@@ -177,7 +177,7 @@ def _papermill(run: Run, step: str) -> BaseException | None:
                 parameters={"config_file": str(run.loaded.path), "run_dir": str(run.workspace.path)},
                 progress_bar=False,
                 log_output=False,
-                kernel_manager_class=_own_kernel(),
+                kernel_manager_class=kernels.manager(),
                 extra_arguments=["--log-level=ERROR"],  # a kernel warns of its own transport on every start
                 shutdown_kernel="immediate",  # a step has written down all it has to keep
             )
@@ -186,20 +186,6 @@ def _papermill(run: Run, step: str) -> BaseException | None:
     finally:
         _without_secrets(run, step)
     return None
-
-
-def _own_kernel() -> type[Any]:
-    """What starts kernels of the very interpreter that runs this, whatever a machine has registered as `python3`."""
-    from ipykernel.kernelspec import get_kernel_dict
-    from jupyter_client.kernelspec import KernelSpec
-    from jupyter_client.manager import AsyncKernelManager
-
-    class OwnKernel(AsyncKernelManager):
-        @property
-        def kernel_spec(self) -> KernelSpec:
-            return KernelSpec(**get_kernel_dict())
-
-    return OwnKernel
 
 
 def _without_secrets(run: Run, step: str) -> None:
@@ -229,18 +215,6 @@ def _note_end(run: Run, step: str, status: str, started: float) -> None:
     state = run.workspace.read_run()["steps"].get(step)
     if state is None or state["status"] in ("running", "done"):
         run.end_step(step, status, started, time.time())
-
-
-def _signal_kernels(number: signal.Signals) -> bool:
-    """Whether there was a kernel to signal.
-
-    Kernels are the only children of this process; they live in sessions of their own and hear no Ctrl-C.
-    """
-    children = psutil.Process(os.getpid()).children()
-    for child in children:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            child.send_signal(number)
-    return bool(children)
 
 
 def steps_named(text: str) -> list[str]:

@@ -40,7 +40,8 @@ MAY_IMPORT = {
     "live": LEAVES | {"load"},
     "steps": LEAVES
     | {"run", "live", "data", "deploy", "predictors", "load", "metrics", "monitors", "pricing", "report", "emulator"},
-    "pipeline": LEAVES | {"run"},
+    "kernels": set(),
+    "pipeline": LEAVES | {"run", "kernels"},
     "display": LEAVES | {"run", "live"},
     "cli": LEAVES | {"run", "display", "pipeline", "steps", "emulator"},
     "cli_reference": {"cli"},

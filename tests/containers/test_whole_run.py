@@ -17,7 +17,7 @@ from fmbench_lib.deploy import nginx
 from tests.containers.images import LLAMA, NGINX
 from tests.containers.podman import Engine
 from tests.e2e.conftest import Finished, command, fmbench, nothing_left_running  # noqa: F401 - two are fixtures
-from tests.e2e.running import Running, free_port, kill, wait_until
+from tests.e2e.running import KERNEL, Running, free_port, kill, wait_until
 
 TOKEN = "distinctive-token-of-nobody"
 
@@ -107,7 +107,7 @@ def test_a_run_that_is_killed_while_it_deploys_leaves_nothing_that_cleanup_does_
 ) -> None:
     running = Running(written_config(tmp_path, experiment("ours", free_port())), tmp_path / "results")
     wait_until(lambda: len(engine.containers()) == 2)
-    kill(running, ["ipykernel", "fmbench"])
+    kill(running, [KERNEL, "fmbench"])
     assert len(engine.containers()) == 2
     done = subprocess.run(command("cleanup", running.run), capture_output=True, text=True, check=False)
     assert (done.returncode, engine.containers()) == (0, []), done.stderr

@@ -15,6 +15,7 @@ import psutil
 from fmbench_lib.emulator import Behaviour, Constant
 from tests.e2e.conftest import command, environment
 
+KERNEL = "kernel"
 LOCAL = {"platform": "local", "model_id": "smollm2-135m-instruct"}
 SLOW = Behaviour(ttft=Constant(0.2), itl=Constant(0.1))
 
@@ -72,7 +73,18 @@ class Running:
         (found,) = self.results.glob("*/*Z*")
         return found
 
+    @property
+    def kernel(self) -> psutil.Process | None:
+        """The kernel of the step that is under way, which its server has forked."""
+        server = self.child("fmbench_lib.kernels")
+        try:
+            return next(iter(server.children()), None) if server is not None else None
+        except psutil.NoSuchProcess:
+            return None
+
     def child(self, word: str) -> psutil.Process | None:
+        if word == KERNEL:
+            return self.kernel
         try:
             below = psutil.Process(self.process.pid).children(recursive=True)
             return next((one for one in below if any(word in part for part in one.cmdline())), None)
@@ -104,7 +116,7 @@ def live_done(run: Path) -> int:
 def kill(running: Running, names: Sequence[str], *, wait: bool = True) -> None:
     """Kill these processes of a run at once, and wait until the run is over."""
     found = [psutil.Process(running.process.pid) if name == "fmbench" else running.child(name) for name in names]
-    everyone = [*found, running.child("ipykernel"), running.child("load.worker")]
+    everyone = [*found, running.kernel, running.child("load.worker")]
     for process in found:
         assert process is not None
         process.kill()

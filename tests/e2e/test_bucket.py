@@ -16,7 +16,7 @@ from fmbench_lib.cli import main
 from fmbench_lib.emulator import Behaviour, Constant, launch
 from tests.bucket_stand_in import ACCESS_KEY, SECRET_KEY, StandIn, point_to, stand_in
 from tests.e2e.conftest import ROWS
-from tests.e2e.running import Running, kill, levels, wait_until
+from tests.e2e.running import KERNEL, Running, kill, levels, wait_until
 
 TOKEN = "hf_DistinctiveFakeTokenOfTheTests"
 STEADY = Behaviour(ttft=Constant(0.08), itl=Constant(0.03), tokens=Constant(5))
@@ -126,7 +126,7 @@ def test_killed_resumed_from_the_bucket_which_is_taken_away_and_given_back(
         wait_until(lambda: running.measuring(after_levels=1))
         prefix = f"results/test/{running.run.name}/"
         wait_until(lambda: any("concurrency-1.parquet" in name for name in s3.objects(RUNS, prefix)))
-        kill(running, ("fmbench", "ipykernel", "load.worker"))
+        kill(running, ("fmbench", KERNEL, "load.worker"))
         assert sendings_while_measuring(s3, running.run) == []
         first = {name: content for name, content in s3.objects(RUNS, prefix).items() if name.endswith(".parquet")}
         assert list(first) == ["requests/one/all/concurrency-1.parquet"]

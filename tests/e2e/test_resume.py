@@ -12,10 +12,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from fmbench_lib.emulator import launch
-from tests.e2e.running import LOCAL, SLOW, Running, alive, kill, levels, wait_until
+from tests.e2e.running import KERNEL, LOCAL, SLOW, Running, alive, kill, levels, wait_until
 
 NO_REPORT = {"4_model_metric_analysis": False}
-EVERYONE = ("fmbench", "ipykernel", "load.worker")
+EVERYONE = ("fmbench", KERNEL, "load.worker")
 
 
 def test_a_killed_run_is_resumed_without_measuring_a_level_twice(
@@ -27,7 +27,7 @@ def test_a_killed_run_is_resumed_without_measuring_a_level_twice(
         config = write_config([steady], run_steps=NO_REPORT)
         running = Running(config, tmp_path / "results")
         done: dict[str, float] = {}
-        for killed in (["fmbench"], ["ipykernel"], EVERYONE):
+        for killed in (["fmbench"], [KERNEL], EVERYONE):
             wait_until(functools.partial(running.measuring, after_levels=len(done) + 1))
             kill(running, killed)
             before, done = done, levels(running.run)
@@ -56,7 +56,7 @@ def test_the_server_of_a_killed_run_does_not_stay(tmp_path: Path, write_config: 
     config = write_config([local], load=load, run_steps=NO_REPORT)
     running = Running(config, tmp_path / "results")
     wait_until(lambda: running.measuring(after_levels=0))
-    kernel = running.child("ipykernel")
+    kernel = running.kernel
     running.process.kill()
     running.end()
     assert kernel is not None

@@ -160,7 +160,7 @@ def test_what_a_killed_run_deployed_is_deleted_by_cleanup_and_nothing_else(
     wait_until(lambda: running.measuring(after_levels=0))
     during = standing()
     assert [len(found) for found in during.values()] == [3, 3, 3, 3]
-    kernel = running.child("ipykernel")
+    kernel = running.kernel
     assert kernel is not None
     os.killpg(running.process.pid, signal.SIGKILL)
     kernel.kill()
