@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
+import socket
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -17,9 +20,19 @@ from fmbench_lib.deploy import nginx
 from tests.containers.images import LLAMA, NGINX
 from tests.containers.podman import Engine
 from tests.e2e.conftest import Finished, command, fmbench, nothing_left_running  # noqa: F401 - two are fixtures
-from tests.e2e.running import KERNEL, Running, free_port, kill, wait_until
+from tests.e2e.running import KERNEL, Running, kill, wait_until
 
 TOKEN = "distinctive-token-of-nobody"
+
+
+def three_free_ports() -> int:
+    """The first of three ports in a row that nothing has, below those that the kernel gives to whoever connects."""
+    for first in range(20_000 + 3 * (os.getpid() % 3000), 32_000, 3):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in range(first, first + 3):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
+    raise AssertionError("no ports are free")
 
 
 def experiment(name: str, port: int, **ec2: str) -> dict[str, object]:
@@ -65,7 +78,7 @@ def written_config(folder: Path, *experiments: dict[str, object]) -> Path:
 @pytest.fixture
 def finished(engine: Engine, fmbench: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Finished:  # noqa: F811
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    port = free_port()
+    port = three_free_ports()
     behind = experiment("nginx", port, balancer="nginx", balancer_image=NGINX)
     path = written_config(tmp_path, experiment("ours", port), behind)
     done: Finished = fmbench("--config-file", path)  # type: ignore[operator]
@@ -105,7 +118,7 @@ def test_two_copies_are_measured_through_both_balancers_and_removed(finished: Fi
 def test_a_run_that_is_killed_while_it_deploys_leaves_nothing_that_cleanup_does_not_find(
     engine: Engine, tmp_path: Path
 ) -> None:
-    running = Running(written_config(tmp_path, experiment("ours", free_port())), tmp_path / "results")
+    running = Running(written_config(tmp_path, experiment("ours", three_free_ports())), tmp_path / "results")
     wait_until(lambda: len(engine.containers()) == 2)
     kill(running, [KERNEL, "fmbench"])
     assert len(engine.containers()) == 2
