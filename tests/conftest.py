@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.bucket_stand_in import StandIn
 
 # The same examples in every run: a failure that is found once is found again. How long they take says something of the
 # machine alone.
@@ -30,3 +35,12 @@ def aws_process_credentials(aws_environment: None, tmp_path: Path) -> Path:
     answer = tmp_path / "credentials.json"
     (tmp_path / "aws-config").write_text(f"[default]\ncredential_process = cat {answer}\n")
     return answer
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[StandIn]:
+    """moto's server for S3."""
+    from tests.bucket_stand_in import stand_in
+
+    with stand_in() as made:
+        yield made

@@ -17,17 +17,11 @@ from fmbench_lib.errors import InputError, RunStateError
 from fmbench_lib.kept import Wish, is_scratch, keeper_of
 from fmbench_lib.run import NO_WISH, Run, create_run, local_run, newest_run, open_run, reopen_run
 from fmbench_lib.workspace import write_json
-from tests.bucket_stand_in import StandIn, point_to, stand_in
+from tests.bucket_stand_in import StandIn, point_to
 
 RUNS = "my-runs"
 ACCOUNT = "123456789012"
 DEFAULT = f"sagemaker-fmbench-write-us-east-1-{ACCOUNT}"
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[StandIn]:
-    with stand_in() as made:
-        yield made
 
 
 @pytest.fixture

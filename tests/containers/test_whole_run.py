@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 from collections import Counter
@@ -125,6 +126,36 @@ def test_a_run_that_is_killed_while_it_deploys_leaves_nothing_that_cleanup_does_
     done = subprocess.run(command("cleanup", running.run), capture_output=True, text=True, check=False)
     assert (done.returncode, engine.containers()) == (0, []), done.stderr
     assert len(list((running.run / "logs").glob("*-ours-*.log"))) == 2
+
+
+def test_a_container_killed_while_it_is_measured_costs_what_it_had_not_answered(engine: Engine, tmp_path: Path) -> None:
+    alone = one_copy(tmp_path, concurrency_levels=[1, 2])
+    running = Running(alone, tmp_path / "results")
+    wait_until(lambda: running.measuring(after_levels=0))
+    (name,) = engine.containers()
+    engine.run("kill", name)
+    code, said = running.end()
+    assert (code, engine.containers()) == (1, []), said
+    assert "Traceback" not in said
+    attention = json.loads((running.run / "summary.json").read_text())["attention"]
+    assert any("the endpoint is gone: container" in line and "ended with code 137" in line for line in attention)
+    assert (running.run / "logs" / f"{name}.log").stat().st_size > 0
+
+
+def test_ctrl_c_while_it_deploys_leaves_nothing(engine: Engine, tmp_path: Path) -> None:
+    running = Running(one_copy(tmp_path), tmp_path / "results")
+    wait_until(engine.containers)
+    os.killpg(running.process.pid, signal.SIGINT)
+    code, said = running.end()
+    assert (code, engine.containers()) == (130, []), said
+    assert "Traceback" not in said
+    assert json.loads((running.run / "endpoints.json").read_text())["ours"]["status"] == "deleted"
+
+
+def one_copy(folder: Path, **changes: object) -> Path:
+    alone = experiment("ours", three_free_ports()) | changes
+    alone["inference_spec"] = {**alone["inference_spec"], "model_copies": 1}  # type: ignore[dict-item]
+    return written_config(folder, alone)
 
 
 def requests_of(finished: Finished, name: str) -> Counter[str]:

@@ -17,16 +17,10 @@ from fmbench_lib.steps.files import buckets, file_of, hf_token_of, outage_notice
 from fmbench_lib.steps.prompts import sources, template_path, tokenizer_of
 from fmbench_lib.steps.setup import price_file, script_files, set_up, trace_of
 from fmbench_lib.workspace import Workspace, create_workspace, write_json
-from tests.bucket_stand_in import StandIn, point_to, stand_in
+from tests.bucket_stand_in import StandIn, point_to
 
 SOURCES = "my-sources"
 TOKEN = "hf_DistinctiveFakeTokenOfTheTests"
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[StandIn]:
-    with stand_in() as made:
-        yield made
 
 
 @pytest.fixture

@@ -10,15 +10,9 @@ import pytest
 from fmbench_lib.storage.bucket import Address
 from fmbench_lib.storage.keeping import Keeper
 from fmbench_lib.workspace import Workspace, create_workspace, write_json
-from tests.bucket_stand_in import StandIn, point_to, stand_in
+from tests.bucket_stand_in import StandIn, point_to
 
 BUCKET = "my-runs"
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[StandIn]:
-    with stand_in() as made:
-        yield made
 
 
 @pytest.fixture
