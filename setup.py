@@ -40,8 +40,6 @@ AWS = ["boto3>=1.40,<2"]
 JUMPSTART = [*AWS, "sagemaker>=2.257,<3"]  # its third version has no JumpStart catalogue in this form
 EC2 = [*AWS, "docker>=7.1,<8", "nvidia-ml-py>=12.560"]
 EKS = [*AWS, "kubernetes>=34,<38"]
-EVALUATE = ["rapidfuzz>=3.10,<4"]
-RAY = ["ray>=2.50,<3"]
 DEV = [
     "build>=1.3,<2",
     "cfn-lint>=1.40,<2",
@@ -74,9 +72,8 @@ setup(
     cmdclass={"build_py": BuildWithShippedFiles},
     install_requires=[
         "ipykernel>=7,<8",
-        "jinja2>=3.1,<4",
+        "matplotlib>=3.10,<4",
         "nbclient>=0.11,<0.12",
-        "nbformat>=5.11,<6",
         "numpy>=2.3,<3",
         "pandas>=3,<4",
         "papermill==2.7.0",
@@ -88,7 +85,6 @@ setup(
         "pyyaml>=6.0.2,<7",
         "scrapbook==0.5.0",
         "six>=1.16,<2",  # scrapbook imports it without saying so
-        "seaborn==0.13.2",
         "tokenizers>=0.22,<1",
     ],
     extras_require={
@@ -99,9 +95,7 @@ setup(
         "ec2": EC2,
         "eks": EKS,
         "jumpstart": JUMPSTART,
-        "evaluate": EVALUATE,
-        "ray": RAY,
-        "all": LOCAL + NOTEBOOK + EC2 + EKS + EVALUATE + RAY,
+        "all": LOCAL + NOTEBOOK + EC2 + EKS,
         "dev": LOCAL + EC2 + EKS + DEV,
     },
     entry_points={"console_scripts": ["fmbench = fmbench_lib.cli:main"]},

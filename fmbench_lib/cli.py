@@ -228,7 +228,7 @@ def _print_kept(workspace: Workspace, may_go: bool) -> None:
         return
     said = why_behind(workspace)
     if said is None:
-        from fmbench_lib.steps.cleanup import standing_lines
+        from fmbench_lib.deploy.register import standing_lines
 
         print(f"kept in: {keeper.address}")
         if may_go and is_scratch(workspace) and not standing_lines(workspace) and keeper.release(workspace):
@@ -247,7 +247,7 @@ def _print_result(run: Run) -> None:
         for line in summary["attention"]:
             print(f"note: {line}")
         print(f"report: {report_place(workspace)}")
-    from fmbench_lib.steps.cleanup import standing_lines
+    from fmbench_lib.deploy.register import standing_lines
 
     for line in standing_lines(run.workspace):
         print(line)

@@ -242,7 +242,7 @@ def test_cleanup_finds_what_stands_when_the_machine_is_gone(
     s3: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from fmbench_lib.deploy.base import Endpoint
-    from fmbench_lib.steps.deployment import record
+    from fmbench_lib.deploy.register import record
 
     run = made(tmp_path, Wish(write_bucket=RUNS))
     resources = ({"pid": 2**22 - 3, "started": 1.0, "booted": 1.0, "port": 9, "log_file": "x.log"},)

@@ -6,22 +6,16 @@ from fmbench_lib.deploy.base import (
     DeployContext,
     Endpoint,
     Platform,
-    ServicePeriod,
-    deployed,
     names_endpoints,
     platform,
     platform_of_existing,
-    still_standing,
 )
 
 __all__ = [
     "DeployContext",
     "Endpoint",
     "Platform",
-    "ServicePeriod",
-    "deployed",
     "names_endpoints",
     "platform",
     "platform_of_existing",
-    "still_standing",
 ]

@@ -7,7 +7,7 @@ and taken down again by another process, after any kind of death of this one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
@@ -144,34 +144,3 @@ def names_endpoints(name: str) -> bool:
 def platform_of_existing(name: str) -> Platform:
     """The platform that takes an endpoint as it is, for an experiment of platform `name` that is not deployed."""
     return platform(name if names_endpoints(name) else "endpoint")
-
-
-@dataclass(frozen=True, slots=True)
-class ServicePeriod:
-    """From when to when an endpoint stood, in Unix seconds: what a bill is made from."""
-
-    experiment_name: str
-    owned: bool
-    in_service_at: float | None
-    deleted_at: float | None
-
-    def seconds(self, now: float) -> float | None:
-        """How long it has stood (until `now` where it still does); None where it never was in service."""
-        if self.in_service_at is None:
-            return None
-        return max(0.0, (now if self.deleted_at is None else self.deleted_at) - self.in_service_at)
-
-
-def deployed(endpoints: Iterable[Endpoint]) -> dict[str, ServicePeriod]:
-    """The period in service of each experiment's endpoint, by experiment name."""
-    return {
-        endpoint.experiment_name: ServicePeriod(
-            endpoint.experiment_name, endpoint.owned, endpoint.in_service_at, endpoint.deleted_at
-        )
-        for endpoint in endpoints
-    }
-
-
-def still_standing(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
-    """The endpoints that were made by the run and not taken down yet: what may still cost money."""
-    return [endpoint for endpoint in endpoints if endpoint.owned and endpoint.deleted_at is None]

@@ -51,7 +51,9 @@ def plain(row: Row) -> dict[str, Any]:
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a frame, each as `plain` gives it, in the frame's order."""
-    return [plain({str(key): value for key, value in row.items()}) for row in frame.to_dict("records")]
+    columns = [[_plain(value) for value in column.tolist()] for _, column in frame.items()]
+    names = [str(name) for name in frame.columns]
+    return [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,8 @@ import pandas as pd
 import yaml
 
 from fmbench_lib.config import redacted
-from fmbench_lib.deploy import Endpoint, still_standing
+from fmbench_lib.deploy import Endpoint
+from fmbench_lib.deploy.register import endpoints, still_standing
 from fmbench_lib.errors import RunStateError
 from fmbench_lib.load.records import read_level
 from fmbench_lib.metrics import tables
@@ -35,7 +36,6 @@ from fmbench_lib.report.inputs import (
 )
 from fmbench_lib.report.summary import summary_document
 from fmbench_lib.run import Run
-from fmbench_lib.steps.deployment import endpoints
 from fmbench_lib.steps.endpoint_metrics import collect_cloudwatch, endpoint_metrics
 from fmbench_lib.steps.files import outage_notices
 from fmbench_lib.steps.pricing import load_prices, look_up_prices, price_notices

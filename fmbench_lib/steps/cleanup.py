@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fmbench_lib.deploy import Endpoint, platform, still_standing
+from fmbench_lib.deploy import Endpoint, platform
+from fmbench_lib.deploy.register import endpoints, record
 from fmbench_lib.errors import FmbenchError
 from fmbench_lib.run import Run
 from fmbench_lib.steps.analysis import write_analysis, write_report
-from fmbench_lib.steps.deployment import endpoints, record
 from fmbench_lib.steps.endpoint_metrics import collect_cloudwatch
 from fmbench_lib.steps.step import step
 from fmbench_lib.workspace import Workspace
@@ -61,12 +61,3 @@ def _take_down(workspace: Workspace, endpoint: Endpoint) -> dict[str, str | None
         "addresses": ", ".join(endpoint.urls),
         "error": error,
     }
-
-
-def standing_lines(workspace: Workspace) -> list[str]:
-    """What the run made and has not taken down, and the command that ends it; one line each."""
-    return [
-        f"still running and costing money: {endpoint.experiment_name} on {endpoint.platform} "
-        f"({', '.join(endpoint.urls)}); end it by: fmbench cleanup {workspace.path}"
-        for endpoint in still_standing(endpoints(workspace).values())
-    ]

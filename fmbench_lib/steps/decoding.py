@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 
+from fmbench_lib.deploy.register import endpoints
 from fmbench_lib.errors import RunStateError
 from fmbench_lib.load.raw import decode_raw
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.run import Run
-from fmbench_lib.steps.deployment import endpoints
 from fmbench_lib.steps.prompts import tokenizer_of
 from fmbench_lib.steps.searching import run_levels
 from fmbench_lib.workspace import raw_file

@@ -16,6 +16,7 @@ from fmbench_lib.config.redaction import REMOVED
 from fmbench_lib.deploy import DeployContext, Endpoint, platform
 from fmbench_lib.deploy.endpoint import addresses_named
 from fmbench_lib.deploy.probe import probe
+from fmbench_lib.deploy.register import endpoints, record
 from fmbench_lib.errors import FmbenchError
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.predictors.user_script import UserScriptPredictor
@@ -26,7 +27,6 @@ from fmbench_lib.steps.service import service_of
 from fmbench_lib.steps.step import step
 from fmbench_lib.steps.turns import in_the_way, waiting
 from fmbench_lib.steps.user_scripts import probe_script, script_of, with_files
-from fmbench_lib.workspace import Workspace, read_json, write_json
 
 
 @step("2_deploy_model")
@@ -142,26 +142,6 @@ def _probe(run: Run, experiment: Experiment, url: str, model: str | None) -> Non
         probe_script(script, predictor)
     else:
         probe(predictor)
-
-
-def endpoints(workspace: Workspace) -> dict[str, Endpoint]:
-    """What has been deployed or found, by experiment."""
-    path = workspace.endpoints_file
-    return {name: Endpoint.from_dict(facts) for name, facts in read_json(path).items()} if path.exists() else {}
-
-
-def record(workspace: Workspace, endpoint: Endpoint) -> None:
-    """Keep what is known of an endpoint; called before each slow part, so that nothing can be orphaned."""
-    with workspace.locked("endpoints"):
-        known = {name: known.to_dict() for name, known in endpoints(workspace).items()}
-        shown = replace(
-            endpoint,
-            urls=tuple(workspace.redact(url) for url in endpoint.urls),
-            error=None if endpoint.error is None else workspace.redact(endpoint.error),
-        )
-        write_json(workspace.endpoints_file, {**known, endpoint.experiment_name: shown.to_dict()})
-    workspace.log_event("endpoint", experiment=endpoint.experiment_name, status=endpoint.status)
-    workspace.keep(workspace.endpoints_file)
 
 
 def addresses_of(endpoint: Endpoint, experiment: Experiment) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import Endpoint
+from fmbench_lib.deploy.register import endpoints
 from fmbench_lib.load.records import read_facts
 from fmbench_lib.metrics.tables import LevelData
 from fmbench_lib.monitors import cloudwatch, levels, tidy
@@ -18,7 +19,6 @@ from fmbench_lib.monitors.samples import Reading, SampleWriter, Track, read_samp
 from fmbench_lib.monitors.spans import Span, in_order
 from fmbench_lib.report.inputs import EndpointMetrics
 from fmbench_lib.run import Run
-from fmbench_lib.steps.deployment import endpoints
 from fmbench_lib.workspace import replacing
 
 _CLOUDWATCH = "cloudwatch"

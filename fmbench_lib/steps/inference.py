@@ -10,6 +10,7 @@ import pandas as pd
 from fmbench_lib import live
 from fmbench_lib.config.precision import parse_precision
 from fmbench_lib.deploy import Endpoint, platform
+from fmbench_lib.deploy.register import endpoints
 from fmbench_lib.errors import DeployError, FmbenchError
 from fmbench_lib.load.levels import LevelSpec, deal_prompts
 from fmbench_lib.load.measure import Setting, measure_level
@@ -17,7 +18,7 @@ from fmbench_lib.load.prompts import Deal
 from fmbench_lib.load.records import read_level
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.run import Run
-from fmbench_lib.steps.deployment import addresses_of, bring_into_service, deploy_in_turn, endpoints
+from fmbench_lib.steps.deployment import addresses_of, bring_into_service, deploy_in_turn
 from fmbench_lib.steps.monitoring import Monitoring, monitoring
 from fmbench_lib.steps.prompts import check_prompts, payload_table, tokenizer_of
 from fmbench_lib.steps.searching import levels_to_measure, missing_levels, run_levels

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from fmbench_lib.config import Config, Experiment
-from fmbench_lib.deploy import Endpoint, still_standing
+from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.base import Occupying
+from fmbench_lib.deploy.register import still_standing
 from fmbench_lib.errors import DeployError
 from fmbench_lib.steps.service import service_of
 

@@ -10,11 +10,11 @@ import pytest
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import Endpoint
+from fmbench_lib.deploy.register import record
 from fmbench_lib.load.records import write_level
 from fmbench_lib.monitors import cloudwatch
 from fmbench_lib.monitors.samples import Point, Series, Track, read_samples
 from fmbench_lib.run import Run, create_run
-from fmbench_lib.steps.deployment import record
 from fmbench_lib.steps.endpoint_metrics import collect_cloudwatch, subject_of
 
 CONFIG = """

@@ -15,11 +15,12 @@ import yaml
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import DeployContext, Endpoint
+from fmbench_lib.deploy.register import endpoints
 from fmbench_lib.emulator import launch
 from fmbench_lib.errors import DeployError
 from fmbench_lib.run import Run, create_run, open_run
 from fmbench_lib.steps.cleanup import clean_up
-from fmbench_lib.steps.deployment import deploy_models, endpoints, steps_left
+from fmbench_lib.steps.deployment import deploy_models, steps_left
 from fmbench_lib.steps.inference import run_inference
 from fmbench_lib.steps.plan import make_plan
 from fmbench_lib.steps.prompts import generate_data

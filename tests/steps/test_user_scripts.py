@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from fmbench_lib.deploy.register import endpoints
 from fmbench_lib.errors import InputError
 from fmbench_lib.load.records import read_level
 from fmbench_lib.run import Run, create_run
 from fmbench_lib.steps.cleanup import clean_up
-from fmbench_lib.steps.deployment import deploy_models, endpoints
+from fmbench_lib.steps.deployment import deploy_models
 from fmbench_lib.steps.inference import run_inference
 from fmbench_lib.steps.plan import make_plan
 from fmbench_lib.steps.prompts import generate_data

@@ -31,7 +31,7 @@ BEYOND = (0, (6, 3))
 """The dashes of a budget's line."""
 DPI = 150
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "figure.facecolor": "white",
     "axes.edgecolor": "#9aa1ab",
     "axes.labelcolor": INK,
@@ -51,6 +51,11 @@ _STYLE: dict[str, Any] = {
     "ytick.labelsize": 9.5,
     "legend.fontsize": 9.5,
     "legend.frameon": False,
+    "lines.solid_capstyle": "round",
+    "patch.edgecolor": "white",
+    "patch.force_edgecolor": True,
+    "xtick.bottom": False,
+    "ytick.left": False,
     "font.family": "DejaVu Sans",
     "font.size": 10,
 }
@@ -79,10 +84,8 @@ def styled() -> Iterator[None]:
     A name may hold letters that the font lacks: they show as boxes, without a warning for each.
     """
     import matplotlib as mpl
-    import seaborn as sns
 
-    settings: Any = {**sns.axes_style("whitegrid"), **_STYLE}
-    with mpl.rc_context(settings), warnings.catch_warnings():
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+", category=UserWarning)
         yield
 
