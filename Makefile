@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# A run is several processes that import the same modules: those are compiled once, wherever this is set to forbid it.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: quickstart test lint docs bench clean
 

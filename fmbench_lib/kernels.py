@@ -39,6 +39,8 @@ class Kernels:
         self._socket: BufferedRWPair | None = None
 
     def __enter__(self) -> Kernels:
+        if sys.platform == "linux":  # it imports what kernels need while we import what runs notebooks
+            self._start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -92,8 +94,6 @@ class Kernels:
 
     def fork(self, arguments: Sequence[str], env: Mapping[str, str], cwd: str | None) -> ForkedKernel:
         """A kernel with these arguments and this environment; raises OSError where there cannot be one."""
-        if self._socket is None:
-            self._start()
         return ForkedKernel(self.ask(start=list(arguments), env=dict(env), cwd=cwd)["pid"], self)
 
     def ask(self, **request: Any) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def experiment(name: str, port: int, **ec2: str) -> dict[str, object]:
             "container_type": "llama_server",
             "model_copies": 2,
             "shm_size": "64m",
-            "cli_params": "--ctx-size 512 --parallel 1",
+            "cli_params": "--ctx-size 512 --parallel 1 --threads 1",
         },
         "ec2": {"model_loading_timeout": 60, **ec2},
         "payload_files": ["short.jsonl"],
@@ -59,8 +59,11 @@ def experiment(name: str, port: int, **ec2: str) -> dict[str, object]:
 
 
 def written_config(folder: Path, *experiments: dict[str, object]) -> Path:
+    rows = [{"input": f"What is item {n}?", "context": f"Item {n} is number {n}."} for n in range(20)]
+    (folder / "source.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     config = {
         "general": {"name": "containers"},
+        "s3_read_data": {"source_data_files": ["source.jsonl"]},
         "datasets": {
             "prompt_template_keys": ["input", "context"],
             "question_col_key": "input",

@@ -46,6 +46,11 @@ def run_all(path: Path, config: Path, folder: Path) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         if "parameters" in cell.metadata.get("tags", []):
             cell.source = cell.source.replace('"quickstart"', repr(str(config)))
-    client = NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
+    client = NotebookClient(
+        notebook,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        shutdown_kernel="immediate",
+    )
     done: nbformat.NotebookNode = client.execute()
     return done

@@ -96,6 +96,7 @@ def job(notebook: Path, config: Path, tmp_path: Path, kernel: str) -> nbformat.N
             kernel_name=kernel,
             cwd=folder,
             progress_bar=False,
+            shutdown_kernel="immediate",
         )
     shutil.rmtree(folder)
     return nbformat.read(output, as_version=4)

@@ -50,7 +50,7 @@ CONFIG = {
         "prompt_template_keys": ["input", "context"],
         "question_col_key": "input",
         "ground_truth_col_key": "answers",
-        "filters": [{"min_length_in_tokens": 1, "max_length_in_tokens": 150, "payload_file": "short.jsonl"}],
+        "filters": [{"min_length_in_tokens": 1, "max_length_in_tokens": 120, "payload_file": "short.jsonl"}],
     },
     "inference_parameters": {"max_tokens": 8, "temperature": 0},
     "load": {"requests": 6, "warmup_requests": 2, "timeout": 60, "prompt_reuse": "never"},

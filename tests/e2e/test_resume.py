@@ -51,7 +51,8 @@ def test_a_killed_run_is_resumed_without_measuring_a_level_twice(
 
 
 def test_the_server_of_a_killed_run_does_not_stay(tmp_path: Path, write_config: Callable[..., Path]) -> None:
-    local = {"name": "local", **LOCAL, "local": {"context_tokens": 512, "parallel": 1}}
+    server = {"context_tokens": 512, "parallel": 1, "threads": 1}
+    local = {"name": "local", **LOCAL, "local": server, "concurrency_levels": [1]}
     load = {"requests": 3, "warmup_requests": 1, "prompt_reuse": "never"}
     config = write_config([local], load=load, run_steps=NO_REPORT)
     running = Running(config, tmp_path / "results")
