@@ -149,6 +149,8 @@ def _what(run: Run, experiment: Experiment) -> str:
         service, experiment = service_of(run.config, experiment, run.loaded.folder)
         return service.plan(experiment).replace("\n", "\n  ")
     except DeployError as error:
+        if not experiment.deploy:
+            return f"{experiment.ep_name or experiment.model_id} cannot be used as it stands: {error}"
         model = experiment.model_id or experiment.image_uri
         return f"{model} on {experiment.instance_type} cannot be deployed as it stands: {error}"
 

@@ -99,6 +99,17 @@ report: {all_metrics_file: a.csv, per_inference_request_file: b.csv}
     assert any(line.startswith("at most 1.2000 USD of load on 1 × g5.xlarge at 1.5 USD/h") for line in lines)
 
 
+def test_what_exists_already_cannot_be_used_rather_than_deployed(tmp_path: Path, aws_environment: None) -> None:
+    (tmp_path / "config.yml").write_text("""
+general: {name: existing}
+datasets: {filters: [{min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: all.jsonl}]}
+experiments:
+- {name: x, platform: bedrock, ep_name: a.model, tokenizer: words, payload_files: [all.jsonl], concurrency_levels: [1]}
+""")
+    lines = [line.strip() for line in make_plan(str(tmp_path / "config.yml"), {}, {}).text.splitlines()]
+    assert any(line.startswith("a.model cannot be used as it stands: the AWS region is not known") for line in lines)
+
+
 @pytest.mark.parametrize(("allowed", "asked"), [("yes", True), ("no", False)])
 def test_a_plan_asks_nobody_for_prices_and_says_whether_the_run_will(tmp_path: Path, allowed: str, asked: bool) -> None:
     (tmp_path / "source.jsonl").write_text("".join(json.dumps({"input": f"Item {n}?"}) + "\n" for n in range(20)))
