@@ -77,7 +77,7 @@ def _cost_row(
         "cost_billed": or_nan(billed),
         "price_per_accelerator_hour": or_nan(accelerator_hourly(price)),
         **origin,
-        "note": _note(origin["price_kind"], endpoint, measuring) if price else prices.why_none(instance_type),
+        "note": _note(origin["price_kind"], endpoint, measuring, sums) if price else prices.why_none(instance_type),
     }
 
 
@@ -95,9 +95,12 @@ def _in_service(endpoint: Row) -> float | None:
     return None if begin is None or end is None else end - begin + (number(endpoint, "served_before") or 0.0)
 
 
-def _note(kind: str, endpoint: Row, measuring: float | None) -> str | None:
+def _note(kind: str, endpoint: Row, measuring: float | None, sums: Row) -> str | None:
+    if measuring is None and kind == "instance":
+        return "the seconds of its levels are unknown"
     if measuring is None:
-        return "the seconds of its levels are unknown" if kind == "instance" else "its token counts are unknown"
+        none = number(sums, "billed_prompt_tokens") == number(sums, "billed_completion_tokens") == 0
+        return "none of its requests succeeded" if none else "its token counts are unknown"
     if kind == "instance" and number(endpoint, "in_service_at") is None:
         return "not deployed by fmbench: what is billed is not known here"
     if kind == "instance" and number(endpoint, "deleted_at") is None:

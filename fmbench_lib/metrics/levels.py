@@ -137,7 +137,7 @@ def _throughput(requests: pd.DataFrame, successes: pd.DataFrame, window: Window 
         "prompt_token_count_mean": _mean(tokens_in),
         "completion_token_count_mean": _mean(tokens_out),
         "completion_token_count_std": float(np.nanstd(tokens_out, ddof=1)) if _count(tokens_out) > 1 else NAN,
-        "cached_token_count_mean": _mean(floats(successes, "cached_tokens")),
+        "cached_token_count_mean": _cached_mean(floats(successes, "cached_tokens")),
         "prompt_token_n": _count(tokens_in),
         "completion_token_n": _count(tokens_out),
         "completions_in_window": NAN,
@@ -155,6 +155,11 @@ def _throughput(requests: pd.DataFrame, successes: pd.DataFrame, window: Window 
     for kind in ("prompt", "completion"):
         row[f"{kind}_token_throughput"] = _token_rate(floats(completed, f"{kind}_tokens"), window.seconds)
     return row
+
+
+def _cached_mean(tokens: Floats) -> float:
+    """Cached tokens per success: none where a server that speaks of them is silent, unknown where it always is."""
+    return float(np.nansum(tokens)) / tokens.size if _count(tokens) else NAN
 
 
 def _token_rate(tokens: Floats, seconds: float) -> float:
@@ -195,14 +200,14 @@ def _transport(chosen: pd.DataFrame, successes: pd.DataFrame, facts: Facts) -> d
 
 
 def _billed(requests: pd.DataFrame) -> dict[str, Any]:
-    """Tokens of all successes, warm-up too: what a price by the token is charged on. One unknown count makes the sum
-    unknown, but a request that says nothing of cached tokens had none at a lower price."""
+    """Tokens of all successes, warm-up too: what a price by the token is charged on; 0 of none. One unknown count makes
+    the sum unknown, but a request that says nothing of cached tokens had none at a lower price."""
     done = requests[requests["success"]]
     cached = floats(done, "cached_tokens")
     row: dict[str, Any] = {"billed_cached_tokens": float(np.nansum(cached)) if _count(cached) else NAN}
     for kind in ("prompt", "completion"):
         tokens = floats(done, f"{kind}_tokens")
-        row[f"billed_{kind}_tokens"] = float(tokens.sum()) if tokens.size and not np.isnan(tokens).any() else NAN
+        row[f"billed_{kind}_tokens"] = NAN if np.isnan(tokens).any() else float(tokens.sum())
     return row
 
 

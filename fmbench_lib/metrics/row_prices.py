@@ -78,7 +78,7 @@ def _price_per_token(row: Row, per_txn: float | None) -> float | None:
 def cost_of(price: Price, row: Row, seconds: float | None, *, whole_hours: bool = False) -> float | None:
     """What `seconds` of a row's instances cost, or its tokens where they are what is paid for; None if unknown.
 
-    `whole_hours`: every hour that was begun is paid for. Reads `instance_count`, `billed_prompt_tokens`,
+    `whole_hours`: every hour that was begun is paid for. What requests cost of which none succeeded is unknown. Reads `instance_count`, `billed_prompt_tokens`,
     `billed_completion_tokens`, `billed_cached_tokens`.
     """
     if isinstance(price, InstancePrice):
@@ -87,6 +87,6 @@ def cost_of(price: Price, row: Row, seconds: float | None, *, whole_hours: bool 
         paid = begun_hours(seconds) if whole_hours else seconds
         return hours_cost(price.hourly, number(row, "instance_count"), paid)
     tokens_in, tokens_out = number(row, "billed_prompt_tokens"), number(row, "billed_completion_tokens")
-    if tokens_in is None or tokens_out is None:
+    if tokens_in is None or tokens_out is None or tokens_in + tokens_out == 0:
         return None
     return tokens_cost(price, tokens_in, tokens_out, number(row, "billed_cached_tokens"))

@@ -74,11 +74,19 @@ def test_tokens_cost_whatever_the_time():
     assert found["note"][0] is None
 
 
+def test_a_level_without_a_success_has_no_tokens_and_leaves_the_others_their_cost():
+    found = costs_of([level(instance_type="model:0"), level(instance_type="model:0", tokens=(0.0, 0.0))])
+    assert found["cost_measuring"][0] == pytest.approx(0.003 + 0.0015)
+    assert found["note"][0] is None
+
+
 @pytest.mark.parametrize(
     ("levels", "endpoints", "note"),
     [
         ([level(instance_type="x1.big")], [], "no price listed for x1.big"),
         ([level(), level(level_s=None)], [], "the seconds of its levels are unknown"),
+        ([level(instance_type="model:0", tokens=(None, None))], [], "its token counts are unknown"),
+        ([level(instance_type="model:0", tokens=(0.0, 0.0))], [], "none of its requests succeeded"),
         ([level()], [], "not deployed by fmbench: what is billed is not known here"),
         ([level()], [{"experiment_name": "exp", "in_service_at": 1.0}], "not deleted yet: it still costs money"),
     ],

@@ -113,11 +113,25 @@ def test_a_level_of_errors_has_no_latency_and_an_error_rate_of_one(request_row, 
     assert row["transactions_per_minute"] == 0  # that nothing was completed is known, not missing
     unknown = [name for name in SUMMARY_COLUMNS if name.startswith(("latency_p", "latency_m", "TTFT_p", "TPOT_m"))]
     unknown += ["prompt_token_count_mean", "prompt_token_throughput", "completion_token_throughput"]
-    unknown += ["price_per_txn", "price_per_token", "billed_prompt_tokens"]
+    unknown += ["price_per_txn", "price_per_token"]
     assert all(math.isnan(row[name]) for name in unknown)
+    assert (row["billed_prompt_tokens"], row["billed_completion_tokens"]) == (0, 0)  # of no successes: known, too
     assert row["price_note"] == "nothing was completed in the window"
     assert row["token_source"] is None
     assert row["verdict"] == "invalid"
+
+
+def test_who_is_silent_of_cached_tokens_beside_others_had_none(request_row, facts):
+    """One of ten prompts of 1,000 tokens came from the cache, but for 100: 90 cached tokens per request."""
+    prices = {"trn1.32xlarge": {"input-per-1k-tokens": 0.001, "output-per-1k-tokens": 0.002}}
+    prices["trn1.32xlarge"]["cached-input-per-1k-tokens"] = 0.0001
+    tokens = {"prompt_tokens": 1000, "completion_tokens": 10}
+    rows = [request_row(i, **tokens, cached_tokens=900 if i == 0 else None) for i in range(10)]
+    row = level_row(pd.DataFrame(rows), facts(seconds=20), PriceList.from_mapping(prices, "test"))
+    assert row["cached_token_count_mean"] == pytest.approx(90)
+    assert row["price_per_txn"] == pytest.approx(0.91 * 0.001 + 0.09 * 0.0001 + 0.01 * 0.002)
+    silent = level_row(pd.DataFrame([request_row(i, **tokens) for i in range(10)]), facts(seconds=20))
+    assert math.isnan(silent["cached_token_count_mean"])
 
 
 def test_unknown_token_counts_leave_token_throughput_empty_not_low(request_row, facts):
