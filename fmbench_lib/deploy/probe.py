@@ -13,10 +13,11 @@ from fmbench_lib.predictors.base import HttpResponse, Predictor
 _PROMPT = "Say hello."
 
 
-def probe(predictor: Predictor, timeout: float = 60.0) -> None:
+def probe(predictor: Predictor, ca_file: str | None = None, timeout: float = 60.0) -> None:
     """Send one request with the experiment's own codec and parameters and read the whole answer.
 
-    Raises EndpointError, with the address and what came instead, when that is no success.
+    `ca_file` has the authorities that a certificate is checked against, None for the system's. Raises EndpointError,
+    with the address and what came instead, when that is no success.
     """
     request = predictor.encode(_PROMPT)
     parts = urlsplit(request.url)
@@ -27,7 +28,8 @@ def probe(predictor: Predictor, timeout: float = 60.0) -> None:
         raise EndpointError(f"{where} is no address: {error}") from error
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
-        connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=ssl.create_default_context())
+        context = ssl.create_default_context(cafile=ca_file)
+        connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
     else:
         connection = http.client.HTTPConnection(host, port, timeout=timeout)
     headers = dict(request.headers)

@@ -22,7 +22,7 @@ from typing import IO, Any
 from fmbench_lib.errors import WorkerError
 from fmbench_lib.load.children import how_it_ended, start_module
 from fmbench_lib.load.clocks import ClockPair
-from fmbench_lib.load.plan import Level, Order, addresses, write_order, write_requests
+from fmbench_lib.load.plan import Level, Order, addresses, scheduled_rate, write_order, write_requests
 from fmbench_lib.load.signing import Keys
 from fmbench_lib.load.stopping import Stop, Watch
 from fmbench_lib.load.worker import SHARED_BYTES
@@ -55,6 +55,8 @@ class LevelRun:
     stop_reason: str
     stop_note: str | None
     workers: tuple[WorkerEnd, ...]
+    scheduled_rate: float | None = None
+    """Of an open loop: how many requests per second its schedule has, from the first measured one to the stop."""
 
     def clocks(self) -> list[ClockPair]:
         """The clocks of each worker. All tell Unix time by one offset, so that times of all workers compare."""
@@ -88,8 +90,19 @@ class _Process:
     end: dict[str, Any] | None = None
 
 
+def workers_of(level: Level) -> int:
+    """How many workers a level gets.
+
+    What counts the requests of the whole level, a cap or the choice of the address with fewest outstanding, is one
+    worker's to count unless more are asked for: shared out, each would hold back what another has room for.
+    """
+    counts = level.max_concurrency is not None or (len(level.urls) > 1 and level.balance == "least_outstanding")
+    asked = 1 if counts and level.workers is None else level.workers
+    return worker_count(asked, level.concurrency or level.max_concurrency)
+
+
 def worker_count(asked: int | None, concurrency: int | None) -> int:
-    """How many workers a level gets: as asked, else one per core but one, and never more than may be in flight."""
+    """How many workers there are: as asked, else one per core but one, and never more than may be in flight."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     count = asked if asked is not None else max(cores - 1, 1)
     return count if concurrency is None else max(min(count, concurrency), 1)
@@ -111,7 +124,7 @@ def run_level(
     """
     folder = folder.resolve()
     level_id = uuid.uuid4().hex[:12]
-    count = worker_count(level.workers, level.concurrency or level.max_concurrency)
+    count = workers_of(level)
     order = write_order(level, folder, count)
     plan = {
         **_settings(level),
@@ -149,7 +162,7 @@ def run_level(
             stop = _await_end(processes, level, progress, on_progress, keys)
         finally:
             _end_processes(processes)
-    return _level_run(level, level_id, order, processes, stop)
+    return _level_run(level, level_id, order, processes, stop, begin)
 
 
 def _settings(level: Level) -> dict[str, Any]:
@@ -286,7 +299,9 @@ def _end_processes(processes: list[_Process]) -> None:
         process.stdout.close()
 
 
-def _level_run(level: Level, level_id: str, order: Order, processes: list[_Process], stop: Stop | None) -> LevelRun:
+def _level_run(
+    level: Level, level_id: str, order: Order, processes: list[_Process], stop: Stop | None, begin_ns: int
+) -> LevelRun:
     ends = [process.end for process in processes if process.end is not None]
     window, reason = _window(level, order, ends)
     workers = tuple(
@@ -295,7 +310,12 @@ def _level_run(level: Level, level_id: str, order: Order, processes: list[_Proce
     )
     # A level that had just ended by itself when it was told to stop has met its end.
     stopped = stop if stop is not None and any(end["told"] for end in ends) else None
-    return LevelRun(level_id, window, stopped.reason if stopped else reason, stopped.note if stopped else None, workers)
+    note = stopped.note if stopped else None
+    rate = None
+    if level.open_loop and window is not None:
+        start, stopped_s = ((edge - begin_ns) / 1e9 for edge in window)
+        rate = scheduled_rate(order, len(level.warmup), start, stopped_s)
+    return LevelRun(level_id, window, stopped.reason if stopped else reason, note, workers, rate)
 
 
 def _window(level: Level, order: Order, ends: list[dict[str, Any]]) -> tuple[tuple[int, int] | None, str]:

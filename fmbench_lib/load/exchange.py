@@ -6,8 +6,9 @@ from fmbench_lib.load import spool
 from fmbench_lib.load.http import ResponseEnd
 from fmbench_lib.load.targets import Target
 
-# A connection that was closed while idle says so within a round trip. Who closes later had the request.
-_STALE_CLOSE_NS = 1_000_000_000
+# A connection that was closed while idle says so within a round trip, for which what opening it took stands, and the
+# time that we may need to notice. Who closes later had the request.
+_NOTICED_NS = 50_000_000
 
 
 class Exchange:
@@ -78,7 +79,13 @@ class Exchange:
         self.pieces: list[bytes] = []
         self.response = ResponseEnd(self.pieces)
 
-    def met_closed_connection(self) -> bool:
+    @property
+    def failed(self) -> bool:
+        """Whether it failed, as far as transport and status tell; what stands in the body is for a codec to say."""
+        head = self.response.head
+        return self.error is not None or (head is not None and not 200 <= head.status < 300)
+
+    def met_closed_connection(self, round_trip_ns: int) -> bool:
         """Whether the peer had closed the idle connection that this exchange was sent over.
 
         Nothing of the request was received then, so sending it again is no second try of a failed request. It is
@@ -90,7 +97,7 @@ class Exchange:
             and not self.pieces
             and not self.retried
             and self.sent_ns is not None
-            and self.end_ns - self.sent_ns < _STALE_CLOSE_NS
+            and self.end_ns - self.sent_ns < 2 * round_trip_ns + _NOTICED_NS
         )
 
     def packed(self) -> bytes:

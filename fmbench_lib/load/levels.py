@@ -6,8 +6,9 @@ many at most is known before: so each has a number, and prompts are dealt to the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from fmbench_lib.config.experiment import Experiment
 from fmbench_lib.config.finding import AT_LEAST
@@ -127,19 +128,38 @@ def _search_deal(number: int) -> str:
 def deal_prompts(config: Config, counts: Mapping[str, int]) -> dict[tuple[str, str, str], Deal]:
     """Which prompts each level sends, by its deal key; `counts` says how many prompts each payload file has.
 
-    Experiments that share an address share its caches, so they are dealt from one pack. A search is dealt as many
-    levels as it may measure. Raises InputError when there are too few prompts for the config's `prompt_reuse`.
+    Experiments that share a server share its caches, so they are dealt from one pack. A search is dealt as many levels
+    as it may measure. Raises InputError when there are too few prompts for the config's `prompt_reuse`.
     """
-    packs: dict[tuple[str, str], dict[tuple[str, str, str], Wanted]] = {}
-    for experiment in config.experiments:
-        for key, wanted in _wanted(config, experiment, set(counts)).items():
-            packs.setdefault((experiment.ep_name or experiment.name, key[1]), {})[key] = wanted
+    packs: dict[tuple[int, str], dict[tuple[str, str, str], Wanted]] = {}
+    for number, group in enumerate(sharing_servers(config.experiments)):
+        for experiment in group:
+            for key, wanted in _wanted(config, experiment, set(counts)).items():
+                packs.setdefault((number, key[1]), {})[key] = wanted
     deals: dict[tuple[str, str, str], Deal] = {}
     for (_, payload_file), pack in packs.items():
         seed = f"{config.general.seed}/{payload_file}"  # experiments share it, to be compared on the same prompts
         dealt = deal(payload_file, counts[payload_file], list(pack.values()), config.load.prompt_reuse, seed)
         deals |= {key: dealt[wanted.load] for key, wanted in pack.items()}
     return deals
+
+
+def sharing_servers(experiments: Iterable[Experiment]) -> list[list[Experiment]]:
+    """The experiments in groups of those that are answered by a server in common, whatever path they ask there."""
+    groups: list[tuple[set[str], list[Experiment]]] = []
+    for experiment in experiments:
+        servers, together = _servers(experiment), [experiment]
+        for group in [one for one in groups if one[0] & servers]:
+            groups.remove(group)
+            servers, together = servers | group[0], [*group[1], *together]
+        groups.append((servers, together))
+    return [together for _, together in groups]
+
+
+def _servers(experiment: Experiment) -> set[str]:
+    """Host and port of its addresses, the name of an endpoint that has none, its own where it names none."""
+    named = [one.strip() for one in (experiment.ep_name or experiment.name).split(",")]
+    return {urlsplit(one).netloc or one for one in named if one}
 
 
 def _wanted(config: Config, experiment: Experiment, payload_files: set[str]) -> dict[tuple[str, str, str], Wanted]:

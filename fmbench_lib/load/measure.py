@@ -201,6 +201,7 @@ def level_facts(spec: LevelSpec, deal: Deal, setting: Setting, level: Level, run
         "load": spec.load,
         "concurrency": spec.concurrency,
         "request_rate": level.mean_rate,
+        "scheduled_rate": run.scheduled_rate,
         "arrival": level.arrival if level.open_loop else None,
         "burstiness": level.burstiness if level.arrival == "gamma" and level.open_loop else None,
         "max_concurrency": level.max_concurrency,

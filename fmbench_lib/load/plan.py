@@ -21,7 +21,9 @@ from fmbench_lib.load.upcoming import SEQUENCE_ENTRY
 from fmbench_lib.load.user_script import UserScript
 from fmbench_lib.predictors.base import HttpRequest
 
-_SHORTEST_REQUEST_S = 0.005  # bounds the sequence of a level that only time ends
+# What bounds the sequence of a level that only time ends: no endpoint answers faster, no machine sends more.
+_SHORTEST_REQUEST_S = 0.0001
+_MOST_PER_SECOND = 30_000
 _MOST_ENTRIES = 2_000_000
 
 
@@ -185,7 +187,7 @@ def write_order(level: Level, folder: Path, workers: int) -> Order:
     """Write down what is sent in which order, and in an open loop when."""
     # A level that repeats its prompts never runs out of them, even where `_most_entries` bounds it.
     asked = [*([] if level.requests is None else [level.requests]), *([len(level.trace)] if level.trace else [])]
-    enough = level.repeat or (bool(asked) and len(level.measured) >= min(asked))
+    enough = bool(asked) and (level.repeat or len(level.measured) >= min(asked))
     reason = "requests" if enough else "prompts"
     order: Iterator[tuple[int, int]] = enumerate(islice(prompt_sequence(level), _most_entries(level)))
     if level.open_loop:
@@ -222,6 +224,15 @@ def _write_schedule(level: Level, order: Iterator[tuple[int, int]], folder: Path
     return Order(paths, reason, end)
 
 
+def scheduled_rate(order: Order, warmup: int, start: float, stop: float) -> float | None:
+    """Measured requests per second in an open loop's schedule from `start` to `stop` (s after its beginning), or to its
+    own end where that is sooner, so that what was sent late counts as late; None where that is no time."""
+    stop = stop if order.horizon is None else min(stop, order.horizon)
+    entries = chain.from_iterable(SEQUENCE_ENTRY.iter_unpack(path.read_bytes()) for path in order.files)
+    count = sum(position >= warmup and due <= stop for position, _, due in entries)
+    return count / (stop - start) if stop > start else None
+
+
 def _arrivals(level: Level) -> Iterator[float]:
     """The times of an open loop. The warm-up comes from the process itself, but goes evenly before a trace."""
     times = arrival_offsets(
@@ -244,5 +255,6 @@ def _most_entries(level: Level) -> int:
     if not level.repeat:
         bounds.append(len(level.measured))
     if level.duration is not None and level.concurrency is not None:
-        bounds.append(max(int(level.concurrency * level.duration / _SHORTEST_REQUEST_S), 2 * level.min_requests, 1000))
+        rate = min(level.concurrency / _SHORTEST_REQUEST_S, _MOST_PER_SECOND)
+        bounds.append(max(int(rate * level.duration), 2 * level.min_requests, 1000))
     return len(level.warmup) + min(bounds)

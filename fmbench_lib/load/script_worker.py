@@ -38,6 +38,7 @@ class Call:
         self.exchange = exchange
         self.target = target
         self.over = False
+        self.opening_ns = 0
         self._worker = worker
 
     def abandon(self, error: str, message: str) -> None:

@@ -48,7 +48,7 @@ class Watch:
         self.stop: Stop | None = None
         self._until = level.until
         self._error_rate = level.stop_error_rate
-        self._rate = level.request_rate if level.stop_on_saturation else None
+        self._rate = level.mean_rate if level.stop_on_saturation else None
         self._recent = max(_LEAST_ENDED, 2 * (level.concurrency or 0))
         self._values = array("d")
         self._narrow = 0  # looks in a row that found it narrow enough

@@ -61,6 +61,7 @@ class Connection:
         "_unsent",
         "_writing",
         "open",
+        "opening_ns",
         "target",
     )
 
@@ -74,6 +75,7 @@ class Connection:
     ) -> None:
         self.target = target
         self.open = False
+        self.opening_ns = 0  # what opening it took, with all handshakes
         self._poller = poller
         self._done = done
         self._lost = lost
@@ -191,7 +193,7 @@ class Connection:
 
     def _connected(self) -> None:
         assert self._exchange is not None
-        self._exchange.connect_ns = monotonic_ns() - self._begun_ns
+        self._exchange.connect_ns = self.opening_ns = monotonic_ns() - self._begun_ns
         self._trouble = "truncated"
         self._receive = self._sock.recvmsg
         self._poller.handle(self._sock.fileno(), self._on_ready)

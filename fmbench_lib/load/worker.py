@@ -248,7 +248,7 @@ class Worker:
 
     def done(self, connection: Connection, exchange: Exchange) -> None:
         """One exchange is over: retry it if it never reached the server, else spool it and free its place."""
-        if exchange.met_closed_connection():
+        if exchange.met_closed_connection(connection.opening_ns):
             exchange.reset()
             exchange.retried = 1
             self.connect(exchange, connection.target)
@@ -256,7 +256,8 @@ class Worker:
         del self.active[exchange]
         self.pool.over(connection)
         self.counts["done"] += 1
-        if exchange.error is not None:
+        failed = exchange.failed
+        if failed:
             self.counts["errors"] += 1
         if self.slots is not None:
             self.slots.give_back(monotonic_ns())
@@ -264,7 +265,7 @@ class Worker:
             if not self.free:
                 self.freed_ns = monotonic_ns()
             self.free += 1
-        if self.plan["latencies"] and exchange.measured and exchange.error is None and exchange.user_ns:
+        if self.plan["latencies"] and exchange.measured and not failed and exchange.user_ns:
             self.latencies.append((exchange.user_ns[-1] - exchange.due_ns) / 1e9)
         if exchange.measured and exchange.sent_ns is not None:
             self.last_sent_ns = max(self.last_sent_ns or 0, exchange.sent_ns)

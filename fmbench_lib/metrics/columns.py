@@ -68,6 +68,7 @@ DETAIL = (
     "retried",
     "reused_share",
     "connect_s_mean",
+    "busy_s_mean",
     "negative_times",
     "cap_wait_mean",
     "cap_wait_p95",
@@ -75,6 +76,7 @@ DETAIL = (
 LEVEL_FACTS = (
     "load",
     "requested",
+    "scheduled_rate",
     "stop_reason",
     "stop_note",
     "arrival",

@@ -101,7 +101,7 @@ def _note(kind: str, endpoint: Row, measuring: float | None, sums: Row) -> str |
     if measuring is None:
         none = number(sums, "billed_prompt_tokens") == number(sums, "billed_completion_tokens") == 0
         return "none of its requests succeeded" if none else "its token counts are unknown"
-    if kind == "instance" and number(endpoint, "in_service_at") is None:
+    if kind == "instance" and (endpoint.get("owned") is False or number(endpoint, "in_service_at") is None):
         return "not deployed by fmbench: what is billed is not known here"
     if kind == "instance" and number(endpoint, "deleted_at") is None:
         return "not deleted yet: it still costs money"

@@ -30,7 +30,7 @@ from fmbench_lib.metrics.window import Window, completed_in, mean_in_flight, mea
 SLICES = 10
 
 _WORDS = ("load", "stop_reason", "stop_note", "arrival", "until", "proxy", "prompt_reuse", "tokenizer")
-_NUMBERS = ("requested", "workers", "clock_step_s", "max_concurrency", "think_time", "ramp")
+_NUMBERS = ("requested", "scheduled_rate", "workers", "clock_step_s", "max_concurrency", "think_time", "ramp")
 
 Facts = Mapping[str, Any]
 
@@ -193,6 +193,7 @@ def _transport(chosen: pd.DataFrame, successes: pd.DataFrame, facts: Facts) -> d
         "retried": int(np.nansum(floats(chosen, "retried"))),
         "reused_share": _mean(floats(chosen, "reused")),
         "connect_s_mean": _mean(floats(chosen, "connect_s")),
+        "busy_s_mean": _mean(floats(chosen, "end") - floats(chosen, "due")),
         "negative_times": int((times < 0).sum()),
         "cap_wait_mean": _mean(floats(chosen, "cap_wait")),
         "cap_wait_p95": or_nan(percentile(floats(chosen, "cap_wait"), 0.95)),

@@ -78,8 +78,8 @@ def _price_per_token(row: Row, per_txn: float | None) -> float | None:
 def cost_of(price: Price, row: Row, seconds: float | None, *, whole_hours: bool = False) -> float | None:
     """What `seconds` of a row's instances cost, or its tokens where they are what is paid for; None if unknown.
 
-    `whole_hours`: every hour that was begun is paid for. What requests cost of which none succeeded is unknown. Reads `instance_count`, `billed_prompt_tokens`,
-    `billed_completion_tokens`, `billed_cached_tokens`.
+    `whole_hours`: every hour that was begun is paid for. What requests cost of which none succeeded is unknown. Reads
+    `instance_count`, `billed_prompt_tokens`, `billed_completion_tokens`, `billed_cached_tokens`.
     """
     if isinstance(price, InstancePrice):
         if seconds is None:

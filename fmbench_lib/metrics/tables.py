@@ -146,8 +146,8 @@ def error_classes(summary: pd.DataFrame) -> pd.DataFrame:
 def summary_with_pricing(summary: pd.DataFrame, decision: Decision) -> pd.DataFrame:
     """`summary_metrics_w_pricing.csv`: the levels of the decision's payload file, with whether each passed."""
     chosen = summary[summary["payload_file"] == decision.payload_file].reset_index(drop=True)
-    passed = [judgement.passed for judgement in decision.judgements]
-    return chosen.assign(within_budgets=pd.Series(passed, dtype=bool, index=chosen.index))
+    passed = pd.Series([judgement.passed for judgement in decision.judgements], chosen.index, bool, "within_budgets")
+    return pd.concat([chosen, passed], axis=1)
 
 
 def best_option(summary: pd.DataFrame, decision: Decision) -> pd.DataFrame:
@@ -176,7 +176,8 @@ def _best_or_nearest(group: pd.DataFrame, budgets: Budgets) -> pd.DataFrame:
     found = decide(group, budgets)
     row = found.winner if found.winner is not None else found.nearest
     place = next(place for place, one in enumerate(found.judgements) if one.row is row)
-    return group.iloc[[place]].assign(within_budgets=found.winner is not None)
+    row_frame = group.iloc[[place]]
+    return pd.concat([row_frame, pd.Series(found.winner is not None, row_frame.index, bool, "within_budgets")], axis=1)
 
 
 def _requests_of(records: pd.DataFrame, facts: Mapping[str, Any]) -> pd.DataFrame:

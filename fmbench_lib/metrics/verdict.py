@@ -122,11 +122,16 @@ def _in_flight(row: Row, limits: Thresholds) -> Iterator[Finding]:
     asked, held = number(row, "concurrency"), number(row, "mean_in_flight")
     if not asked or held is None:
         return
-    think, latency = number(row, "think_time") or 0, number(row, "latency_mean")
+    requested = number(row, "requested")
+    if requested is not None and requested < asked:
+        reason = f"{requested:.0f} requests cannot keep {asked:.0f} in flight"
+        yield Finding("degraded", f"{reason}: ask for several times as many, or for a lower concurrency")
+        return
+    think, busy = number(row, "think_time") or 0, number(row, "busy_s_mean")
     if think:
-        if latency is None:
+        if busy is None:
             return
-        asked *= latency / (latency + think)  # a slot that thinks has no request in flight
+        asked *= busy / (busy + think)  # a slot that thinks has no request in flight
     off = abs(held - asked) / asked
     if off <= limits.in_flight_degraded:
         return
@@ -139,13 +144,12 @@ def _in_flight(row: Row, limits: Thresholds) -> Iterator[Finding]:
 
 
 def _offered_rate(row: Row, limits: Thresholds) -> Iterator[Finding]:
-    rate, seconds, sent = number(row, "request_rate"), number(row, "window_s"), number(row, "requests")
+    rate, seconds, sent = number(row, "scheduled_rate"), number(row, "window_s"), number(row, "requests")
     if rate is None or seconds is None or sent is None:
         return
-    asked = rate * seconds
-    if abs(sent - asked) <= max(limits.rate_degraded * asked, 1 + limits.rate_sigmas * math.sqrt(asked)):
+    if abs(sent - rate * seconds) <= max(limits.rate_degraded * rate * seconds, 1):
         return
-    reason = f"{sent / seconds:.3g} requests/s were sent of {rate:g} asked"
+    reason = f"{sent / seconds:.3g} requests/s were sent of {rate:.3g} scheduled"
     cap, wait = number(row, "max_concurrency"), number(row, "cap_wait_mean")
     if cap is None or not wait:
         yield Finding("degraded", f"{reason}: use more workers or a less busy client", client=True)

@@ -24,6 +24,7 @@ from fmbench_lib.run import Run
 from fmbench_lib.steps.files import hf_token_of
 from fmbench_lib.steps.searching import missing_levels
 from fmbench_lib.steps.service import service_of
+from fmbench_lib.steps.setup import ca_bundle
 from fmbench_lib.steps.step import step
 from fmbench_lib.steps.turns import in_the_way, waiting
 from fmbench_lib.steps.user_scripts import probe_script, script_of, with_files
@@ -141,7 +142,7 @@ def _probe(run: Run, experiment: Experiment, url: str, model: str | None) -> Non
     if script is not None and isinstance(predictor, UserScriptPredictor):
         probe_script(script, predictor)
     else:
-        probe(predictor)
+        probe(predictor, ca_bundle(run))
 
 
 def addresses_of(endpoint: Endpoint, experiment: Experiment) -> tuple[str, ...]:

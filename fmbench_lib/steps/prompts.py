@@ -12,9 +12,9 @@ import pandas as pd
 from fmbench_lib.config import Experiment
 from fmbench_lib.data.prompts import PayloadSet, Source, generate_payloads, read_template
 from fmbench_lib.data.tokenizers import Tokenizer, load_tokenizer
-from fmbench_lib.errors import RunStateError, TokenizerError
+from fmbench_lib.errors import InputError, RunStateError, TokenizerError
 from fmbench_lib.kept import earlier_kept
-from fmbench_lib.load.levels import deal_prompts
+from fmbench_lib.load.levels import deal_prompts, sharing_servers
 from fmbench_lib.run import Run
 from fmbench_lib.steps.files import file_of, tokenizer_place
 from fmbench_lib.steps.step import step
@@ -26,7 +26,8 @@ def generate_data(run: Run) -> pd.DataFrame:
     """Make the payload files, or take those of an earlier run where the config says so.
 
     Returns a table of payload files with their numbers of prompts and tokens. Raises a DataError when the sources do
-    not give what the config asks for, and an InputError when there are too few prompts for its levels.
+    not give what the config asks for, and an InputError when there are too few prompts for its levels
+    or the same ones in two files.
     """
     table_file = run.workspace.prompts / "payloads.json"
     if not table_file.exists():
@@ -36,7 +37,25 @@ def generate_data(run: Run) -> pd.DataFrame:
             _take_over(run)
     table = payload_table(run)
     deal_prompts(run.config, dict(zip(table["payload_file"], table["prompts"], strict=True)))
+    if run.config.load.prompt_reuse == "never":
+        _check_once(run, set(table["payload_file"]))
     return table
+
+
+def _check_once(run: Run, payload_files: set[str]) -> None:
+    """Raise InputError where two payload files that go to one server hold the same prompt."""
+    for group in sharing_servers(run.config.experiments):
+        held: dict[str, str] = {}
+        names = {name: None for experiment in group for name in experiment.payload_files if name in payload_files}
+        for name in names:
+            ids = [prompt["prompt_id"] for prompt in _rows(run, name)]
+            twice = [held[one] for one in ids if one in held]
+            if twice:
+                raise InputError(
+                    f"{twice[0]} and {name} hold {len(twice)} prompts in common, and load.prompt_reuse `never` sends "
+                    f"none twice: write filters that do not overlap, or prompt_reuse: across_levels"
+                )
+            held |= dict.fromkeys(ids, name)
 
 
 def prompt_lengths(run: Run) -> pd.DataFrame:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from fmbench_lib.aws import Signing, model_url
 from fmbench_lib.deploy.probe import probe
-from fmbench_lib.emulator import Behaviour, Constant, launch
+from fmbench_lib.emulator import Behaviour, Constant, Tls, launch
 from fmbench_lib.errors import CredentialsError, EndpointError
 from fmbench_lib.predictors.bedrock import ConversePredictor
+from fmbench_lib.predictors.openai import OpenAiPredictor
 
 BEHAVIOUR = Behaviour(ttft=Constant(0.001), itl=Constant(0.001), tokens=Constant(2))
 
@@ -28,4 +31,13 @@ def test_it_is_signed_with_the_environments_credentials(aws_environment: None, m
             probe(codec)
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         with pytest.raises(CredentialsError, match="AWS_ACCESS_KEY_ID"):
+            probe(codec)
+
+
+def test_a_certificate_is_checked_against_the_bundle_that_is_given() -> None:
+    files = Path(__file__).parents[1] / "emulator" / "tls"
+    with launch(BEHAVIOUR, tls=Tls(files / "certificate.pem", files / "key.pem")) as emulator:
+        codec = OpenAiPredictor(emulator.url)
+        probe(codec, str(files / "certificate.pem"))
+        with pytest.raises(EndpointError, match="certificate"):
             probe(codec)

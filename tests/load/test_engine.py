@@ -20,7 +20,8 @@ import pytest
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, LogNormal, launch
 from fmbench_lib.emulator.process import Tls
 from fmbench_lib.errors import EndpointError, InputError, WorkerError
-from fmbench_lib.load.engine import Progress, worker_count
+from fmbench_lib.load.engine import Progress, worker_count, workers_of
+from fmbench_lib.load.plan import Level
 from fmbench_lib.load.schedule import arrival_offsets
 from tests.load.conftest import self_signed
 
@@ -534,6 +535,24 @@ class TestWorkers:
     ) -> None:
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
         assert worker_count(asked, concurrency) == count
+
+    @pytest.mark.parametrize(
+        ("settings", "count"),
+        [
+            ({"request_rate": 50.0}, 3),
+            ({"request_rate": 50.0, "max_concurrency": 8}, 1),  # one counter for the cap
+            ({"request_rate": 50.0, "max_concurrency": 8, "workers": 2}, 2),
+            ({"concurrency": 8}, 3),
+            ({"concurrency": 8, "urls": ("http://a/", "http://b/")}, 1),  # one counter for each address
+            ({"concurrency": 8, "urls": ("http://a/", "http://b/"), "balance": "round_robin"}, 3),
+        ],
+    )
+    def test_what_is_counted_over_the_level_is_counted_by_one(
+        self, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], count: int
+    ) -> None:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
+        level = {"urls": ("http://a/",), "warmup": (), "measured": (0,), "seed": "1", **settings}
+        assert workers_of(Level(**level)) == count
 
     def test_shares_add_up(self, measure: Measure, emulator: Emulator) -> None:
         level = measure(emulator.url, prompts(20), concurrency=5, requests=20, workers=3)

@@ -64,6 +64,18 @@ def test_no_prompt_goes_twice_to_one_address(config: Callable[..., Config]) -> N
     assert sorted(sent) == list(range(96))
 
 
+def test_a_server_is_one_by_whatever_path_and_in_whatever_company(config: Callable[..., Config]) -> None:
+    other_path = ("path", "http://a/v1/completions")
+    several = ("several", "http://c/v1/completions, http://a/v1/completions")
+    deals = deal_prompts(config(ONE, OTHER, other_path, several), {"short.jsonl": 4 * 12 * 3})
+    sent = {
+        name: [number for key, one in deals.items() if key[0] == name for number in (*one.warmup, *one.measured)]
+        for name in ("one", "other", "path", "several")
+    }
+    assert sorted(sent["one"] + sent["path"] + sent["several"]) == list(range(4 * 12 * 3))
+    assert len(set(sent["other"])) == 4 * 12
+
+
 def test_experiments_with_addresses_of_their_own_are_compared_on_the_same_prompts(
     config: Callable[..., Config],
 ) -> None:

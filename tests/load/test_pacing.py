@@ -127,6 +127,15 @@ class TestStopping:
         begin, end = done.window
         assert end - begin < 30
 
+    def test_one_that_refuses_ends_its_level(self, measure: Measure) -> None:
+        refused = [f"[[fault:rate_limit]] {n}" for n in range(4)]
+        with launch(SLOW) as emulator:
+            done = measure(
+                emulator.url, refused, concurrency=2, duration=60, repeat=True, think_time=0.01, stop_error_rate=1.0
+            )
+        assert done.run.stop_reason == "error_rate"
+        assert {row["error"] for row in done.rows} == {"http_429"}
+
     @pytest.mark.parametrize("until", ["ci_p50 < 50%", "ci_TTFT_p50 < 50%"])
     def test_a_level_that_knows_enough(self, measure: Measure, emulator: Emulator, until: str) -> None:
         ttfts: list[list[float]] = [[0.1] * 3, [0.1] * 3, [0.1] * 3]

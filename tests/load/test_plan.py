@@ -128,7 +128,8 @@ class TestOrder:
 
     def test_time_alone_gives_more_than_can_be_sent_in_it(self, tmp_path: Path) -> None:
         order = write_order(level(concurrency=2, duration=10.0, repeat=True), tmp_path, 1)
-        assert len(entries(order)) > 2 * 10 / 0.01
+        assert len(entries(order)) > 2 * 10 / 0.001  # also of an endpoint that answers within a millisecond
+        assert order.reason != "requests"
 
 
 class TestSchedule:

@@ -121,6 +121,11 @@ class TestSaturation:
             counts = [max(0, round(generator.gauss(rate, math.sqrt(rate)))) for _ in range(240)]
             assert self.fired(rate, counts) is None
 
+    def test_a_trace_saturates_at_its_own_rate(self) -> None:
+        watching = watch(arrival="trace", trace=tuple(n / 50 for n in range(3000)), stop_on_saturation=True)
+        stops = [watching.look(place / 2, Seen(in_flight=20 * place)) for place in range(60)]
+        assert any(stop is not None and stop.reason == "saturation" for stop in stops)
+
     def test_not_in_a_closed_loop_or_unasked(self) -> None:
         for level in ({"concurrency": 4, "stop_on_saturation": True}, {"request_rate": 20.0}):
             watching = watch(**level)

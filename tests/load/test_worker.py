@@ -39,10 +39,33 @@ def exchange(**state: Any) -> Exchange:
         ({"error": "timeout"}, False),
         ({"error": "tls"}, False),
         ({"end_ns": 61 * SECOND}, False),  # a minute of silence: the server had it
+        ({"end_ns": SECOND + 10**8}, False),  # so it did when it worked for many times the way to it and back
     ],
 )
 def test_only_what_a_closed_idle_connection_ate_is_sent_again(state: dict[str, Any], again: bool) -> None:
-    assert exchange(**state).met_closed_connection() is again
+    assert exchange(**state).met_closed_connection(round_trip_ns=2 * 10**6) is again
+
+
+def test_a_long_way_to_the_server_is_no_sign_that_it_had_the_request() -> None:
+    assert exchange(end_ns=SECOND + 10**8).met_closed_connection(round_trip_ns=10**8)
+
+
+@pytest.mark.parametrize(
+    ("head", "error", "failed"),
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", None, False),
+        (b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n\r\n", None, True),
+        (b"HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n", None, True),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", "timeout", True),
+    ],
+)
+def test_a_status_that_refuses_is_a_failure_while_the_level_goes_on(
+    head: bytes, error: str | None, failed: bool
+) -> None:
+    one = exchange(error=error)
+    one.pieces.append(head)
+    one.response.look()
+    assert one.failed is failed
 
 
 def test_a_new_try_starts_from_nothing_but_keeps_its_due_time() -> None:

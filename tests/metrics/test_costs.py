@@ -88,6 +88,11 @@ def test_a_level_without_a_success_has_no_tokens_and_leaves_the_others_their_cos
         ([level(instance_type="model:0", tokens=(None, None))], [], "its token counts are unknown"),
         ([level(instance_type="model:0", tokens=(0.0, 0.0))], [], "none of its requests succeeded"),
         ([level()], [], "not deployed by fmbench: what is billed is not known here"),
+        (
+            [level()],
+            [{"experiment_name": "exp", "in_service_at": 1.0, "owned": False}],
+            "not deployed by fmbench: what is billed is not known here",
+        ),
         ([level()], [{"experiment_name": "exp", "in_service_at": 1.0}], "not deleted yet: it still costs money"),
     ],
 )

@@ -33,8 +33,8 @@ GOOD = {
     "completion_token_n": 400,
 }
 
-CAPPED = {"concurrency": None, "request_rate": 10.0, "max_concurrency": 64, "requests": 400}
-THINKING = {"think_time": 1.0, "latency_mean": 1.0}
+CAPPED = {"concurrency": None, "scheduled_rate": 10.0, "max_concurrency": 64, "requests": 400}
+THINKING = {"think_time": 1.0, "busy_s_mean": 1.0}
 CACHED = {"prompt_reuse": "never", "prompt_token_count_mean": 400.0}
 
 
@@ -63,7 +63,13 @@ def test_a_good_level_is_valid_and_needs_no_reason():
         ({"mean_in_flight": 7.5}, "degraded", True, "7.5 requests were in flight of 8 asked"),
         ({"mean_in_flight": 6.0}, "invalid", True, "6 requests were in flight of 8 asked"),
         ({"mean_in_flight": 4.0, "error_rate": 0.005}, "degraded", False, "failing requests leave gaps"),
-        ({"concurrency": None, "request_rate": 8.0, "requests": 400}, "degraded", True, "of 8 asked"),
+        ({"concurrency": None, "scheduled_rate": 8.0, "requests": 400}, "degraded", True, "of 8 scheduled"),
+        (
+            {"requested": 5, "requests": 5, "mean_in_flight": 4.0},
+            "degraded",
+            False,
+            "5 requests cannot keep 8 in flight",
+        ),
         (
             CAPPED | {"cap_wait_mean": 2.5},
             "degraded",
@@ -116,12 +122,12 @@ def test_each_reason(change, expected, client, words):
         {"error_rate": 0.01},
         {"latency_drift": 0.5, "latency_drift_p": 0.05},  # large, but chance
         {"latency_drift": 0.1, "latency_drift_p": 0.0001},  # sure, but small
-        {"concurrency": None, "request_rate": 6.5, "requests": 400},
+        {"concurrency": None, "scheduled_rate": 6.5, "requests": 400},
         {"clock_step_s": 0.0009, "TTFT_p50": 0.001},
         {"TTFT_p50": None, "ITL_p50": None},  # nothing streams: latency is the scale
         CAPPED | {"requests": 600, "cap_wait_mean": 0.5},  # waited, but the rate was held
         THINKING | {"mean_in_flight": 3.95},
-        THINKING | {"latency_mean": None},
+        THINKING | {"busy_s_mean": None},
         {"stop_reason": "precision", "until": "ci_p95 within 5%"},
         CACHED | {"cached_token_count_mean": 196.0},  # prompts may begin alike
         CACHED | {"cached_token_count_mean": 390.0, "prompt_reuse": "allowed"},
