@@ -140,6 +140,21 @@ def test_a_hugging_face_token_goes_into_the_cluster_and_into_no_record(
     assert HF_TOKEN not in str(failed.value)
 
 
+def test_an_evicted_pod_that_was_replaced_leaves_a_healthy_deployment_healthy(
+    cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
+) -> None:
+    endpoint = EKS.deploy(on_cluster(), context(probe=answers)[0])
+    old = cluster.standing("v1", "Pod", "server-evicted", "llm", spec=DEPLOYMENT["spec"]["template"]["spec"])
+    labels = {"fmbench/deployment": endpoint.resources[1]["deployment"]}
+    deployment = cluster.objects["apps/v1", "Deployment", "llm", "server"]["metadata"]["uid"]
+    owners = [{"kind": "ReplicaSet", "uid": "rs", "controller": True}, {"uid": deployment}]  # all go with the latter
+    old["metadata"].update(labels=labels, ownerReferences=owners)
+    old["left"] = [{"phase": "Failed", "reason": "Evicted", "message": "low on ephemeral-storage"}]
+    assert EKS.why_dead(endpoint) == ""
+    cluster.status["Deployment"] = {"observedGeneration": 1, "readyReplicas": 1, "updatedReplicas": 2}
+    assert EKS.why_dead(endpoint) == "Deployment llm/server: 1 of 2 ready"
+
+
 # -- what was there before stays ---------------------------------------------------------------------------------------
 
 

@@ -250,6 +250,34 @@ def test_why_a_pod_will_not_run(status: dict[str, Any], part: str | None) -> Non
     assert (found is None) if part is None else (found is not None and part in found.text)
 
 
+OWNER = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "x", "uid": "1", "controller": True}
+EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "low on disk"}
+KILLED = {"containerStatuses": [{"name": "c", "state": {"terminated": {"exitCode": 137}}}]}
+
+
+@pytest.mark.parametrize(
+    ("owner", "status", "fails"),
+    [
+        (OWNER, EVICTED, False),
+        (OWNER, {**EVICTED, **KILLED}, False),  # as eviction ends it
+        (OWNER, {"phase": "Failed", "reason": "UnexpectedAdmissionError"}, False),
+        (OWNER, {"phase": "Failed", "reason": "OutOfnvidia.com/gpu"}, False),
+        ({**OWNER, "kind": "StatefulSet"}, {"phase": "Failed", "reason": "Terminated"}, False),
+        (OWNER, {"phase": "Failed", **KILLED}, True),
+        (OWNER, {"phase": "Failed", "reason": "DeadlineExceeded"}, True),
+        (OWNER, waiting("CrashLoopBackOff", restarts=2), True),
+        ({**OWNER, "controller": False}, EVICTED, True),
+        ({**OWNER, "kind": "RayCluster"}, EVICTED, True),
+    ],
+)
+def test_a_pod_that_its_node_ended_and_another_replaces_is_no_failure(
+    owner: dict[str, Any], status: dict[str, Any], fails: bool
+) -> None:
+    pod = state("Pod", status)
+    pod["metadata"]["ownerReferences"] = [owner]
+    assert (pod_failure(pod) is not None) == fails
+
+
 def test_a_pod_without_a_node() -> None:
     assert unschedulable(state("Pod", homeless("no GPU"))) == "pod x cannot be scheduled: no GPU"
     assert unschedulable(state("Pod", running())) == ""
