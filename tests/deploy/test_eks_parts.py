@@ -47,6 +47,58 @@ data: {run: 'echo ${HOME} $model $HF_TOKENS $(POD_IP)'}
     assert read(text.replace("$model", "$HF_TOKEN"), tmp_path, manifest_values={"model": "m"}).tokens
 
 
+TEXTS = """
+# ${HF_TOKEN} and ${lines} in comments
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: texts
+data:  # of ${anything}
+  # ${HF_TOKEN} between keys
+  template.jinja: |
+    # Tools
+    {{ tools }}
+
+    # You are ${model}
+
+  # ${HF_TOKEN} after a text
+  start.sh: |-  # a here-document
+      #!/bin/sh
+      cat > notes.md <<END
+      # Heading
+        # ${lines}
+      ${lines}
+      END
+# ${HF_TOKEN}
+  quoted: "a
+    # of ${model}"
+  count: ${count}
+  flow: {name: x-${count}}
+"""
+
+
+def test_lines_that_begin_with_a_hash_inside_a_text_are_part_of_it(tmp_path: Path) -> None:
+    values = {"model": "org/m", "count": 2, "lines": "one"}
+    manifest = read(TEXTS, tmp_path, manifest_values=values)
+    assert manifest.objects[0]["data"] == {
+        "template.jinja": "# Tools\n{{ tools }}\n\n# You are org/m\n",
+        "start.sh": "#!/bin/sh\ncat > notes.md <<END\n# Heading\n  # one\none\nEND",
+        "quoted": "a # of org/m",
+        "count": 2,
+        "flow": {"name": "x-2"},
+    }
+    assert not manifest.tokens  # which comments alone name
+    assert read(TEXTS.replace("# Heading", "# $HF_TOKEN"), tmp_path, manifest_values=values).tokens
+
+
+def test_a_value_of_several_lines_breaks_out_of_no_comment(tmp_path: Path) -> None:
+    text = "# ${lines}\n{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, data: {a: '${lines}'}}\n"
+    (one,) = read(text, tmp_path, manifest_values={"lines": "b: c\n\nd"}).objects
+    assert one["data"] == {"a": "b: c\nd"}
+    with pytest.raises(DeployError, match=r"has no \$\{lines\}"):
+        read(text.replace("'${lines}'", "b"), tmp_path, manifest_values={"lines": "c"})
+
+
 def test_lists_and_empty_documents_are_taken_apart_and_namespaces_come_first(tmp_path: Path) -> None:
     text = """
 ---
@@ -76,6 +128,7 @@ items:
         ("- 1", {}, "has a document without apiVersion"),
         ("{apiVersion: v1, kind: Pod, metadata: {generateName: x-}}", {}, "has a Pod without metadata.name"),
         ("{apiVersion: v1, kind: Pod, metadata: {name: x}}", {"manifest_values": {"modle": 1}}, r"has no \$\{modle\}"),
+        ("a: {b: ${model}}", {"manifest_values": {"modle": 1}}, r"has no \$\{modle\}"),  # which is why it is no YAML
         ("", {"manifest_file": "other.yml"}, r"other\.yml was not found .*eks\.manifest_file"),
         ("", {"manifest_file": None}, r"needs eks\.manifest_file"),
     ],
