@@ -75,21 +75,62 @@ def read_manifest(experiment: Experiment, values: Mapping[str, str]) -> Manifest
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DeployError(f"{path} cannot be read: {error}") from None
-    text = "".join(line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("# "))
-    used = {match[1] or match[2] for match in _GIVEN.finditer(text)}
-    unused = sorted(set(own) - used)
-    if unused:
-        raise DeployError(f"{path} has no ${{{unused[0]}}}, for which eks.manifest_values gives a value")
+    _check_used(own, _names(text), path)
     try:
-        documents = list(yaml.safe_load_all(filled(text, {**values, **own})))
+        whole, used = _completed(text, {**values, **own})
+        documents = list(yaml.safe_load_all(whole))
     except yaml.YAMLError as error:
         raise DeployError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+    _check_used(own, used, path)
     namespace = (settings.eks_model_namespace if settings is not None else None) or "default"
     objects = [_checked(one, path, namespace) for document in documents for one in _listed(document)]
     if not objects:
         raise DeployError(f"{path} has no objects")
     objects.sort(key=lambda one: one["kind"] != "Namespace")
     return Manifest(path, tuple(objects), tokens=bool(used & set(TOKEN_NAMES)))
+
+
+def _names(text: str) -> set[str]:
+    return {match[1] or match[2] for match in _GIVEN.finditer(text)}
+
+
+def _check_used(own: Mapping[str, str], used: set[str], path: Path) -> None:
+    """See that each of the config's values has a place; raises DeployError."""
+    unused = sorted(set(own) - used)
+    if unused:
+        raise DeployError(f"{path} has no ${{{unused[0]}}}, for which eks.manifest_values gives a value")
+
+
+def _completed(text: str, values: Mapping[str, str]) -> tuple[str, set[str]]:
+    """A manifest's text with its values, and the names in it; those in lines of comment stay, and do not count."""
+    lines = text.splitlines(keepends=True)
+    comments = _comments(lines, values)
+    used = _names("".join(line for number, line in enumerate(lines) if number not in comments))
+    whole = "".join(line if number in comments else filled(line, values) for number, line in enumerate(lines))
+    return whole, used
+
+
+def _comments(lines: Sequence[str], values: Mapping[str, str]) -> set[int]:
+    """The lines of comment that hold a name, by their number; raises YAMLError.
+
+    A line that begins with # inside a text, such as a script, is none: YAML's own scanner tells where texts end.
+    """
+    import yaml
+
+    starts: dict[int, int] = {}
+    whole = ""
+    for number, line in enumerate(lines):
+        rest = line.lstrip()
+        if rest.startswith("#") and _GIVEN.search(rest):
+            starts[number] = len(whole) + len(line) - len(rest)
+            whole += line  # as it is: a value of several lines would break out of a comment
+        else:
+            whole += filled(line, values)
+    if not starts:
+        return set()
+    tokens = [one for one in yaml.scan(whole, Loader=yaml.SafeLoader) if isinstance(one, yaml.ScalarToken)]
+    spans = [(one.start_mark.index, one.end_mark.index) for one in tokens]
+    return {number for number, at in starts.items() if not any(begin <= at < end for begin, end in spans)}
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

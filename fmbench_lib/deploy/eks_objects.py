@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -205,43 +207,93 @@ def keep_logs(cluster: Cluster, made: Sequence[Resource], file: Path) -> None:
 
 
 def delete_all(cluster: Cluster, made: Sequence[Resource], patience: float | None = None) -> None:
-    """Delete what was made, the last first, then the volumes that it claimed, and see that all of it is gone.
+    """Delete what was made, the last first, and the volumes that it claimed, and see that all of it is gone.
 
-    What is gone already, or does not carry the run's label, is left alone. Raises DeployError for what still stands
-    after `patience` seconds.
+    What is gone already, or does not carry the run's label, is left alone. One that stays keeps no other. Raises
+    DeployError for everything that may not be deleted, or still stands after `patience` seconds.
     """
     longest = DELETING_PATIENCE_S if patience is None else patience
-    for resource in reversed(made):
-        _delete(cluster, resource["object"], partial(_is_ours, resource), longest)
-        if resource["claims"]:
-            _delete_claims(cluster, resource, longest)
-    for more in aws_waiting.looks(longest, time.sleep):
-        left = [pod["metadata"]["name"] for pod in _pods(cluster, made)]
-        if not left:
-            return
-        if not more:
-            raise DeployError(f"pods are still there {longest:g} s after what made them was deleted: {', '.join(left)}")
+    going = [_Going(one["object"], partial(_is_ours, one), one if one["claims"] else None) for one in reversed(made)]
+    errors = _deleted(cluster, going, longest)
+    errors += _pods_left(cluster, made, 0.0 if errors else longest)  # those of what stands would never go
+    if errors:
+        raise DeployError("; ".join(errors))
 
 
-def _delete_claims(cluster: Cluster, resource: Resource, patience: float) -> None:
+@dataclass(slots=True)
+class _Going:
+    """Something to be deleted: `ours` tells it from another of its name, `claims` is a stateful set that has some.
+
+    `found` is it as it was last seen, `asked` the uid of the one that was told to go.
+    """
+
+    wanted: Object
+    ours: Callable[[Object], bool]
+    claims: Resource | None = None
+    found: Object | None = None
+    asked: str | None = None
+
+    def gone(self, cluster: Cluster) -> bool:
+        """Look whether it is gone, and tell it to go if that has not been done; raises DeployError."""
+        self.found = cluster.get(self.wanted)
+        if self.found is None or not self.ours(self.found):
+            return True
+        if self.found["metadata"]["uid"] != self.asked:
+            cluster.delete(self.found)
+            self.asked = self.found["metadata"]["uid"]
+        return False
+
+    def standing(self, patience: float) -> str:
+        """That it has not gone, and what holds it."""
+        finalizers = ((self.found or {}).get("metadata") or {}).get("finalizers") or []
+        holding = ", ".join(finalizers) or "no finalizer"
+        return f"{named(self.wanted)} is still there after {patience:g} s of deleting it (held by {holding})"
+
+
+def _deleted(cluster: Cluster, going: list[_Going], patience: float) -> list[str]:
+    """Ask for the deletion of all, then look until all are gone; what was refused, and what has not gone."""
+    errors: list[str] = []
+    for _ in aws_waiting.looks(patience, time.sleep):
+        going = _still_there(cluster, going, errors)
+        if not going:
+            break
+    return errors + [one.standing(patience) for one in going]
+
+
+def _still_there(cluster: Cluster, going: Sequence[_Going], errors: list[str]) -> list[_Going]:
+    """Those that are to be looked at again. What cannot be looked at or deleted is not: it is added to `errors`."""
+    left, todo = [], deque(going)
+    while todo:
+        one = todo.popleft()
+        try:
+            if not one.gone(cluster):
+                left.append(one)
+            elif one.claims is not None:
+                todo.extend(_claims(cluster, one.claims))
+        except DeployError as error:
+            errors.append(str(error))
+    return left
+
+
+def _claims(cluster: Cluster, resource: Resource) -> list[_Going]:
     """A stateful set leaves its volume claims behind, which cost money."""
     place = resource["object"]["metadata"]["namespace"]
-    for claim in cluster.marked("PersistentVolumeClaim", [place], resource["deployment"]):
-        _delete(cluster, claim, partial(_is_same, claim), patience)
+    found = cluster.marked("PersistentVolumeClaim", [place], resource["deployment"])
+    return [_Going(claim, partial(_is_same, claim)) for claim in found]
 
 
-def _delete(cluster: Cluster, wanted: Object, ours: Callable[[Object], bool], patience: float) -> None:
-    asked: str | None = None
-    for more in aws_waiting.looks(patience, time.sleep):
-        found = cluster.get(wanted)
-        if found is None or not ours(found):
-            return
-        if found["metadata"]["uid"] != asked:
-            cluster.delete(found)
-            asked = found["metadata"]["uid"]
-        if not more:
-            holding = ", ".join(found["metadata"].get("finalizers") or []) or "no finalizer"
-            raise DeployError(f"{named(wanted)} is still there after {patience:g} s of deleting it (held by {holding})")
+def _pods_left(cluster: Cluster, made: Sequence[Resource], patience: float) -> list[str]:
+    """What is to be said of pods that are there after `patience` seconds, or cannot be looked for."""
+    left: list[str] = []
+    try:
+        for _ in aws_waiting.looks(patience, time.sleep):
+            left = [pod["metadata"]["name"] for pod in _pods(cluster, made)]
+            if not left:
+                return []
+    except DeployError as error:
+        return [str(error)]
+    since = f" {patience:g} s after what made them was deleted" if patience else ""
+    return [f"pods are still there{since}: {', '.join(left)}"]
 
 
 def _is_ours(resource: Resource, found: Object) -> bool:

@@ -13,6 +13,13 @@ _NO_START = ("CreateContainerConfigError", "CreateContainerError", "RunContainer
 _CRASHES = 2
 """After so many a container is taken for one that will not run: a first one may wait for another pod."""
 _RAY_FAILED = ("DEPLOY_FAILED",)
+_REPLACING = ("ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController")
+"""What makes a new pod for one that the kubelet has ended, and may leave the old one listed."""
+_ENDED_BY_KUBELET = (
+    "Evicted", "UnexpectedAdmissionError", "Preempting", "NodeShutdown", "NodeAffinity", "Terminated",
+)  # fmt: skip
+_NO_ROOM = "OutOf"
+"""How the kubelet's reasons begin for a pod that its node has no room for: `OutOfcpu`, `OutOfnvidia.com/gpu`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +90,20 @@ def failure(one: Object) -> str:
     return ""
 
 
+def _is_replaced(pod: Object) -> bool:
+    """Whether a pod was ended or turned away by its node, and another takes its place: it says nothing of that one."""
+    status = pod.get("status") or {}
+    reason = status.get("reason") or ""
+    if status.get("phase") != "Failed" or not (reason in _ENDED_BY_KUBELET or reason.startswith(_NO_ROOM)):
+        return False
+    owners = pod["metadata"].get("ownerReferences") or []
+    return any(one.get("controller") is True and one.get("kind") in _REPLACING for one in owners)
+
+
 def pod_failure(pod: Object) -> Failure | None:
-    """Why a pod will not run; None while it may."""
+    """Why a pod will not run; None while it may, and for one whose place another takes."""
+    if _is_replaced(pod):
+        return None
     status, name = pod.get("status") or {}, f"pod {pod['metadata']['name']}"
     for one in (*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])):
         waiting = (one.get("state") or {}).get("waiting") or {}

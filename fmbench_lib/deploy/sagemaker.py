@@ -83,11 +83,13 @@ class SageMakerPlatform:
         return f"endpoint {name} is {facts['EndpointStatus']}: {facts.get('FailureReason') or 'no reason given'}"
 
     def delete(self, endpoint: Endpoint) -> Endpoint:
-        """Delete everything that the run made for the endpoint, the endpoint first, and see that it is gone."""
+        """Delete everything that the run made for the endpoint, the endpoint first, and see that it is gone.
+
+        What cannot be deleted keeps nothing else: raises DeployError at the end, with all that was refused.
+        """
         if not endpoint.owned or endpoint.deleted_at is not None:
             return endpoint
-        for resource in reversed(endpoint.resources):
-            resources.remove(resource)
+        resources.remove_all(list(reversed(endpoint.resources)))
         return replace(endpoint, status="deleted", deleted_at=time.time())
 
 

@@ -87,6 +87,23 @@ def describe(kind: str, name: str, region: str) -> dict[str, Any] | None:
     return found
 
 
+def remove_all(made: Sequence[Resource]) -> None:
+    """Delete these, one after the other; raises DeployError at the end for all that could not be.
+
+    The configuration of an endpoint that could not be deleted is kept: AWS wants it as long as the endpoint stands.
+    """
+    errors: dict[str, list[str]] = {}
+    for resource in made:
+        if resource["kind"] == "endpoint_config" and "endpoint" in errors:
+            continue
+        try:
+            remove(resource)
+        except DeployError as error:
+            errors.setdefault(resource["kind"], []).append(str(error))
+    if errors:
+        raise DeployError("; ".join(said for found in errors.values() for said in found))
+
+
 def remove(resource: Resource, patience: float = DELETING_PATIENCE_S) -> None:
     """Delete what a run made and see that it is gone; does nothing where it is gone, or is not the run's.
 

@@ -140,6 +140,21 @@ def test_a_hugging_face_token_goes_into_the_cluster_and_into_no_record(
     assert HF_TOKEN not in str(failed.value)
 
 
+def test_an_evicted_pod_that_was_replaced_leaves_a_healthy_deployment_healthy(
+    cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
+) -> None:
+    endpoint = EKS.deploy(on_cluster(), context(probe=answers)[0])
+    old = cluster.standing("v1", "Pod", "server-evicted", "llm", spec=DEPLOYMENT["spec"]["template"]["spec"])
+    labels = {"fmbench/deployment": endpoint.resources[1]["deployment"]}
+    deployment = cluster.objects["apps/v1", "Deployment", "llm", "server"]["metadata"]["uid"]
+    owners = [{"kind": "ReplicaSet", "uid": "rs", "controller": True}, {"uid": deployment}]  # all go with the latter
+    old["metadata"].update(labels=labels, ownerReferences=owners)
+    old["left"] = [{"phase": "Failed", "reason": "Evicted", "message": "low on ephemeral-storage"}]
+    assert EKS.why_dead(endpoint) == ""
+    cluster.status["Deployment"] = {"observedGeneration": 1, "readyReplicas": 1, "updatedReplicas": 2}
+    assert EKS.why_dead(endpoint) == "Deployment llm/server: 1 of 2 ready"
+
+
 # -- what was there before stays ---------------------------------------------------------------------------------------
 
 
@@ -187,6 +202,51 @@ def test_what_holds_an_object_back_is_named(
         EKS.delete(endpoint)
     cluster.finalizers = {}
     monkeypatch.setattr(eks_objects, "DELETING_PATIENCE_S", 60.0)
+    EKS.delete(endpoint)
+    assert cluster.names() == []
+
+
+def test_one_object_that_stays_keeps_no_other(
+    cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hub", "namespace": "llm"}}
+    endpoint = EKS.deploy(on_cluster(DEPLOYMENT, secret, SERVICE), context(probe=answers)[0])
+    cluster.finalizers = {"Service": ["service.kubernetes.io/load-balancer-cleanup"]}
+    cluster.refusals["DELETE secrets"] = [(403, "secrets is forbidden")]
+    monkeypatch.setattr(eks_objects, "DELETING_PATIENCE_S", 1.0)
+    with pytest.raises(DeployError, match=r"deleting Secret llm/hub: not allowed.*Service llm/server is still there"):
+        EKS.delete(endpoint)
+    assert cluster.names() == ["Secret hub", "Service server"]
+    kinds = [call.split("/")[-2] for call in cluster.asked("DELETE")]
+    assert kinds == ["services", "secrets", "deployments"]  # each was asked once, the last first
+    cluster.finalizers, cluster.refusals = {}, {}
+    monkeypatch.setattr(eks_objects, "DELETING_PATIENCE_S", 60.0)
+    EKS.delete(endpoint)
+    assert cluster.names() == []
+
+
+def test_the_pods_of_what_may_not_be_deleted_are_named_and_not_waited_for(
+    cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
+) -> None:
+    endpoint = EKS.deploy(on_cluster(), context(probe=answers)[0])
+    cluster.refusals["DELETE deployments"] = [(403, "deployments is forbidden")]
+    with pytest.raises(DeployError, match=r"deleting Deployment .*; pods are still there: server-0, server-1$"):
+        EKS.delete(endpoint)
+    assert cluster.names() == ["Deployment server", "Pod server-0", "Pod server-1"]
+    cluster.refusals = {}
+
+
+def test_the_volumes_of_a_stateful_set_that_stands_are_kept(
+    cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
+) -> None:
+    claims = [{"metadata": {"name": "models"}, "spec": {}}]
+    stateful = {**DEPLOYMENT, "kind": "StatefulSet", "spec": {**DEPLOYMENT["spec"], "volumeClaimTemplates": claims}}
+    endpoint = EKS.deploy(on_cluster(stateful, SERVICE), context(probe=answers)[0])
+    cluster.refusals["DELETE statefulsets"] = [(403, "statefulsets is forbidden")]
+    with pytest.raises(DeployError, match="deleting StatefulSet llm/server: not allowed"):
+        EKS.delete(endpoint)
+    assert cluster.asked("DELETE /api/v1/namespaces/llm/persistentvolumeclaims") == []
+    cluster.refusals = {}
     EKS.delete(endpoint)
     assert cluster.names() == []
 

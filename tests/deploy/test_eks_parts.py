@@ -47,6 +47,58 @@ data: {run: 'echo ${HOME} $model $HF_TOKENS $(POD_IP)'}
     assert read(text.replace("$model", "$HF_TOKEN"), tmp_path, manifest_values={"model": "m"}).tokens
 
 
+TEXTS = """
+# ${HF_TOKEN} and ${lines} in comments
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: texts
+data:  # of ${anything}
+  # ${HF_TOKEN} between keys
+  template.jinja: |
+    # Tools
+    {{ tools }}
+
+    # You are ${model}
+
+  # ${HF_TOKEN} after a text
+  start.sh: |-  # a here-document
+      #!/bin/sh
+      cat > notes.md <<END
+      # Heading
+        # ${lines}
+      ${lines}
+      END
+# ${HF_TOKEN}
+  quoted: "a
+    # of ${model}"
+  count: ${count}
+  flow: {name: x-${count}}
+"""
+
+
+def test_lines_that_begin_with_a_hash_inside_a_text_are_part_of_it(tmp_path: Path) -> None:
+    values = {"model": "org/m", "count": 2, "lines": "one"}
+    manifest = read(TEXTS, tmp_path, manifest_values=values)
+    assert manifest.objects[0]["data"] == {
+        "template.jinja": "# Tools\n{{ tools }}\n\n# You are org/m\n",
+        "start.sh": "#!/bin/sh\ncat > notes.md <<END\n# Heading\n  # one\none\nEND",
+        "quoted": "a # of org/m",
+        "count": 2,
+        "flow": {"name": "x-2"},
+    }
+    assert not manifest.tokens  # which comments alone name
+    assert read(TEXTS.replace("# Heading", "# $HF_TOKEN"), tmp_path, manifest_values=values).tokens
+
+
+def test_a_value_of_several_lines_breaks_out_of_no_comment(tmp_path: Path) -> None:
+    text = "# ${lines}\n{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, data: {a: '${lines}'}}\n"
+    (one,) = read(text, tmp_path, manifest_values={"lines": "b: c\n\nd"}).objects
+    assert one["data"] == {"a": "b: c\nd"}
+    with pytest.raises(DeployError, match=r"has no \$\{lines\}"):
+        read(text.replace("'${lines}'", "b"), tmp_path, manifest_values={"lines": "c"})
+
+
 def test_lists_and_empty_documents_are_taken_apart_and_namespaces_come_first(tmp_path: Path) -> None:
     text = """
 ---
@@ -76,6 +128,7 @@ items:
         ("- 1", {}, "has a document without apiVersion"),
         ("{apiVersion: v1, kind: Pod, metadata: {generateName: x-}}", {}, "has a Pod without metadata.name"),
         ("{apiVersion: v1, kind: Pod, metadata: {name: x}}", {"manifest_values": {"modle": 1}}, r"has no \$\{modle\}"),
+        ("a: {b: ${model}}", {"manifest_values": {"modle": 1}}, r"has no \$\{modle\}"),  # which is why it is no YAML
         ("", {"manifest_file": "other.yml"}, r"other\.yml was not found .*eks\.manifest_file"),
         ("", {"manifest_file": None}, r"needs eks\.manifest_file"),
     ],
@@ -248,6 +301,34 @@ def test_what_will_never_be_ready_says_so() -> None:
 def test_why_a_pod_will_not_run(status: dict[str, Any], part: str | None) -> None:
     found = pod_failure(state("Pod", status))
     assert (found is None) if part is None else (found is not None and part in found.text)
+
+
+OWNER = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "x", "uid": "1", "controller": True}
+EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "low on disk"}
+KILLED = {"containerStatuses": [{"name": "c", "state": {"terminated": {"exitCode": 137}}}]}
+
+
+@pytest.mark.parametrize(
+    ("owner", "status", "fails"),
+    [
+        (OWNER, EVICTED, False),
+        (OWNER, {**EVICTED, **KILLED}, False),  # as eviction ends it
+        (OWNER, {"phase": "Failed", "reason": "UnexpectedAdmissionError"}, False),
+        (OWNER, {"phase": "Failed", "reason": "OutOfnvidia.com/gpu"}, False),
+        ({**OWNER, "kind": "StatefulSet"}, {"phase": "Failed", "reason": "Terminated"}, False),
+        (OWNER, {"phase": "Failed", **KILLED}, True),
+        (OWNER, {"phase": "Failed", "reason": "DeadlineExceeded"}, True),
+        (OWNER, waiting("CrashLoopBackOff", restarts=2), True),
+        ({**OWNER, "controller": False}, EVICTED, True),
+        ({**OWNER, "kind": "RayCluster"}, EVICTED, True),
+    ],
+)
+def test_a_pod_that_its_node_ended_and_another_replaces_is_no_failure(
+    owner: dict[str, Any], status: dict[str, Any], fails: bool
+) -> None:
+    pod = state("Pod", status)
+    pod["metadata"]["ownerReferences"] = [owner]
+    assert (pod_failure(pod) is not None) == fails
 
 
 def test_a_pod_without_a_node() -> None:

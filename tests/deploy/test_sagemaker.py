@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fmbench_lib.deploy import Endpoint, platform
+from fmbench_lib.deploy import Endpoint, neuron_compile, platform
 from fmbench_lib.deploy import sagemaker_files as files
 from fmbench_lib.deploy.sagemaker_resources import RUN_TAG, fresh_name
 from fmbench_lib.errors import DeployError
@@ -129,6 +129,38 @@ def test_an_endpoint_that_does_not_go_is_an_error_that_names_it(
     aws.looks_until_gone = 10**9
     with pytest.raises(DeployError, match=r"endpoint fmbench-.* in us-east-1 is still Deleting after 0.05 s"):
         resources.remove(endpoint.resources[-1], patience=0.05)
+
+
+def test_what_may_not_be_deleted_keeps_nothing_else(
+    aws: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[str] = []
+    monkeypatch.setattr(neuron_compile, "remove_object", lambda one: removed.append(one["name"]))
+    endpoint = SAGEMAKER.deploy(artifacts(), asking(tmp_path)[0])
+    archive = files.s3_object("runs", "model.tar.gz", "us-east-1", "run")
+    endpoint = replace(endpoint, resources=(archive, *endpoint.resources))
+    for operation in ("DeleteEndpointConfig", "DeleteModel"):
+        aws.refusals[operation] = [Refusal("AccessDeniedException", f"not authorized to perform: {operation}")]
+    with pytest.raises(
+        DeployError, match=r"endpoint configuration fmbench-.*; deleting model fmbench-.*Model"
+    ) as failed:
+        SAGEMAKER.delete(endpoint)
+    assert "\n" not in str(failed.value)
+    assert (sorted(aws.names()), removed) == (["EndpointConfig", "Model"], ["model.tar.gz"])
+    aws.refusals = {}
+    SAGEMAKER.delete(endpoint)
+    assert aws.names() == {}
+
+
+def test_an_endpoint_that_stands_keeps_its_configuration(aws: StandIn, tmp_path: Path) -> None:
+    endpoint = SAGEMAKER.deploy(artifacts(), asking(tmp_path)[0])
+    aws.refusals["DeleteEndpoint"] = [Refusal("AccessDeniedException", "not authorized to perform: DeleteEndpoint")]
+    with pytest.raises(DeployError, match="deleting endpoint fmbench-"):
+        SAGEMAKER.delete(endpoint)
+    assert sorted(aws.names()) == ["Endpoint", "EndpointConfig"]
+    aws.refusals = {}
+    SAGEMAKER.delete(endpoint)
+    assert aws.names() == {}
 
 
 # -- what goes wrong ---------------------------------------------------------------------------------------------------
