@@ -213,10 +213,22 @@ def folder_of(own: str | None, usual: str, target: str) -> Mount:
 def local_model(experiment: Experiment, site: Site) -> Path | None:
     """The model's folder or file on this host, where `model_id` is a path; None for the id of a hub."""
     model = Path(model_of(experiment)).expanduser()
-    found = next((path for path in (folder / model for folder in site.folders) if path.exists()), None)
+    found = found_here(str(model), site)
     if found is None and model.is_absolute():
         raise DeployError(f"model_id {model} does not exist on this host")
+    return found
+
+
+def found_here(name: str, site: Site) -> Path | None:
+    """The folder or file of this host that a text names; None where there is none, or no text."""
+    path = Path(name).expanduser()
+    found = next((there for there in (folder / path for folder in site.folders) if name and there.exists()), None)
     return None if found is None else found.resolve()
+
+
+def seen(path: Path) -> Mount:
+    """A model of this host as a container sees it."""
+    return Mount(path, f"{MODELS}/{path.name}")
 
 
 def hub_model(
@@ -227,5 +239,5 @@ def hub_model(
     folder = local_model(experiment, site)
     if folder is None:
         return (option, model), (mount,)
-    inside = f"{MODELS}/{folder.name}"
-    return (option, inside), (Mount(folder, inside), mount)
+    inside = seen(folder)
+    return (option, inside.target), (inside, mount)

@@ -103,8 +103,9 @@ def _as_on_sagemaker(experiment: Experiment, place: Place, site: Site, image: st
     if options:
         raise DeployError(f"{image} takes no options ({options[0]}); write env (MAX_TOTAL_TOKENS, …)")
     settings = {key.upper(): base.text_of(value) for key, value in base.settings_of(experiment).items()}
+    (_, model), mounts = base.hub_model(experiment, site, "", cache=_MODELS)
     usual = {
-        "HF_MODEL_ID": base.model_of(experiment),
+        "HF_MODEL_ID": model,
         "SM_NUM_GPUS": str(place.tp_degree),
         "HF_HOME": _MODELS,
         "HUGGINGFACE_HUB_CACHE": f"{_MODELS}/hub",
@@ -119,7 +120,7 @@ def _as_on_sagemaker(experiment: Experiment, place: Place, site: Site, image: st
         health_path="/health",
         environment=base.environment_of(experiment, usual),
         secrets=base.secrets_of(experiment),
-        mounts=(base.hub_cache(experiment, _MODELS),),
+        mounts=mounts,
         devices=place.devices,
         shm_size=experiment.inference_spec.shm_size or base.SHARED_MEMORY,
     )
