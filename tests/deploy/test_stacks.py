@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fmbench_lib.config.platforms import CONTAINER_TYPES
 from fmbench_lib.deploy.container import Container, Devices, Mount, StartRequest
 from fmbench_lib.deploy.hf_token import VARIABLES
-from fmbench_lib.deploy.stacks import STACKS, describe, describe_all, llama_server
+from fmbench_lib.deploy.stacks import STACKS, describe, describe_all, llama_server, triton_texts
 from fmbench_lib.errors import DeployError
 from fmbench_lib.weights import EMBEDDED_MODEL
 from tests.deploy.on_ec2 import after, asked, containers, host, one, sent_to
@@ -279,6 +280,45 @@ def test_an_address_with_a_path_says_where_requests_go(tmp_path: Path, kind: str
     given = asked(tmp_path, kind, model_id="a/b/c.gguf", ep_name="http://localhost:8123/v2/models/ensemble/generate")
     made = one(given, host(needed, 0 if needed == "none" else 1))  # type: ignore[arg-type]
     assert (made.host_port, made.path) == (8123, "/v2/models/ensemble/generate")
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "port"),
+    [
+        ("vllm_gpu", {"cli_params": "--port 9000"}, 9000),
+        ("vllm_gpu", {"container_params": {"port": 9000}}, 9000),
+        ("sglang", {"cli_params": "--port=9000"}, 9000),
+        ("huggingface", {"cli_params": "--port 9000"}, 9000),
+        ("huggingface", {"cli_params": "-p 9000"}, 9000),
+        ("huggingface", {"parameters": {"mode": "embedding"}, "cli_params": "-p 9000"}, 9000),
+        ("llama_server", {"cli_params": "--port 9000"}, 9000),
+        ("triton", {"backend": "vllm", "cli_params": "--http-port 9000"}, 9000),
+        ("triton", {"backend": "vllm"}, 8000),
+    ],
+)
+def test_the_port_that_is_published_is_the_one_that_the_server_listens_on(
+    tmp_path: Path, kind: str, spec: dict[str, Any], port: int
+) -> None:
+    protocol = "openai" if "parameters" in spec else None
+    made = one(asked(tmp_path, kind, inference_spec=spec, protocol=protocol), host("nvidia", 1))
+    assert made.container_port == port
+    said = made.files[triton_texts.START].split() if kind == "triton" else made.command
+    assert sum(word.partition("=")[0] in ("--port", "-p", "--http-port") for word in said) == 1
+
+
+@pytest.mark.parametrize("port", ["0", "http", "-1"])
+def test_a_port_that_is_none_is_one_clear_line(tmp_path: Path, port: str) -> None:
+    given = asked(tmp_path, "vllm_gpu", inference_spec={"cli_params": f"--port={port}"})
+    with pytest.raises(DeployError, match=f"--port is '{port}'; write a whole number, 1 or more"):
+        containers(given, host("nvidia", 1))
+
+
+def test_an_option_counts_in_either_spelling(tmp_path: Path) -> None:
+    spec = {"cli_params": "--tensor_parallel_size 2 --max_num_seqs=16", "batch_size": 8}
+    made = one(asked(tmp_path, "vllm_gpu", inference_spec=spec), host("nvidia", 4))
+    assert made.devices.indices == (0, 1)
+    assert "--tensor-parallel-size" not in made.command
+    assert "--max-num-seqs" not in made.command
 
 
 @pytest.mark.parametrize("name", ["plain", "org/model", "org model", "-dash-", "ü" * 100])

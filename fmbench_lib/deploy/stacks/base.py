@@ -154,17 +154,20 @@ def cli_options(experiment: Experiment) -> tuple[str, ...]:
 
 
 def option_value(options: Sequence[str], *names: str) -> str | None:
-    """The value of an option under any of its names, the last where it occurs again; None where it does not."""
+    """The value of an option under any of its names, the last where it occurs again; None where it does not.
+
+    `--max_model_len` is `--max-model-len`: vLLM takes both.
+    """
     found = None
     for index, option in enumerate(options):
         name, sign, value = option.partition("=")
-        if name in names:
+        if name.replace("_", "-") in names:
             found = value if sign else (options[index + 1] if index + 1 < len(options) else "")
     return found
 
 
 def whole_number(value: str | None, what: str) -> int | None:
-    """A number of devices; raises DeployError for one that is none."""
+    """A number of devices, or of a port; raises DeployError for one that is none."""
     if value is None:
         return None
     if not value.strip().isdecimal() or int(value) < 1:
@@ -187,6 +190,11 @@ def properties(text: str) -> dict[str, str]:
     """The lines `name=value` of a serving.properties."""
     pairs = (line.partition("=") for line in text.splitlines() if not line.lstrip().startswith("#"))
     return {name.strip(): value.strip() for name, sign, value in pairs if sign}
+
+
+def port_of(options: Sequence[str], usual: int, *names: str) -> int:
+    """Where a server listens in its container: the port among the user's options, else the usual one."""
+    return whole_number(option_value(options, *names), names[0]) or usual
 
 
 def unless_given(options: Sequence[str], *defaults: tuple[str, str | int | None]) -> tuple[str, ...]:
