@@ -49,7 +49,8 @@ class Stack:
 
     `kinds` are the accelerators that it can use, the preferred first; `port` is where its documentation has it listen.
     `tp_degree` reads the tensor parallelism out of the stack's own settings, which a config may hold beside ours (None:
-    they say nothing). `spreads` is True where a server uses all devices that it sees, without being told how many.
+    they say nothing), `times` by how much their other kinds of parallelism multiply the accelerators that it needs.
+    `spreads` is True where a server uses all devices that it sees, without being told how many.
     """
 
     serve: Serve
@@ -57,6 +58,7 @@ class Stack:
     port: int
     tp_degree: Callable[[Experiment], int | None]
     spreads: bool = False
+    times: Callable[[Experiment], int] = lambda experiment: 1
 
 
 def no_tp_degree(experiment: Experiment) -> int | None:
@@ -175,15 +177,9 @@ def whole_number(value: str | None, what: str) -> int | None:
     return int(value)
 
 
-def parallelism(options: Sequence[str], *kinds: Sequence[str]) -> int | None:
-    """How many accelerators options ask for: the product of all kinds of parallelism, each under any of its names.
-
-    None where none of them is given.
-    """
-    asked = [whole_number(option_value(options, *names), names[0]) for names in kinds]
-    if all(number is None for number in asked):
-        return None
-    return math.prod(number or 1 for number in asked)
+def parallelism(options: Sequence[str], *kinds: Sequence[str]) -> int:
+    """The product of kinds of parallelism among options, each under any of its names; 1 where none is given."""
+    return math.prod(whole_number(option_value(options, *names), names[0]) or 1 for names in kinds)
 
 
 def properties(text: str) -> dict[str, str]:
