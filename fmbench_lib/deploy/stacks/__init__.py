@@ -168,7 +168,22 @@ def _doubts_of_degree(experiment: Experiment, host: Host, found: Sequence[Place]
     left = there - sum(len(place.devices.indices) for place in found)
     if experiment.inference_spec.model_copies == "max" and left:
         doubts.append(f"{named(left, kind)} left over: too few for another copy")
+    if experiment.inference_spec.model_copies == "auto":
+        doubts += _idle(experiment, host, (ours or 1) * times if own is None else max(ours or 1, asked))
     return doubts
+
+
+def _idle(experiment: Experiment, host: Host, needed: int) -> list[str]:
+    """Whether a server that sees all devices and needs so many (Neuron: cores) leaves some of them without work."""
+    stack, there = _stack(experiment), len(host.devices.indices)
+    used = -(-needed // host.cores_per_device)
+    if stack.spreads or stack.fills or used >= there:
+        return []
+    kind = host.devices.kind
+    return [
+        f"uses {used} of the {named(there, kind)} that it sees: model_copies auto is one server; write model_copies: "
+        f"max for {there // used} copies"
+    ]
 
 
 def _container(

@@ -50,7 +50,8 @@ class Stack:
     `kinds` are the accelerators that it can use, the preferred first; `port` is where its documentation has it listen.
     `tp_degree` reads the tensor parallelism out of the stack's own settings, which a config may hold beside ours (None:
     they say nothing), `times` by how much their other kinds of parallelism multiply the accelerators that it needs.
-    `spreads` is True where a server uses all devices that it sees, without being told how many.
+    `spreads` is True where a server uses all devices that it sees, without being told how many, `fills` where it
+    starts as many workers as its tensor parallelism leaves devices for.
     """
 
     serve: Serve
@@ -58,6 +59,7 @@ class Stack:
     port: int
     tp_degree: Callable[[Experiment], int | None]
     spreads: bool = False
+    fills: bool = False
     times: Callable[[Experiment], int] = lambda experiment: 1
 
 

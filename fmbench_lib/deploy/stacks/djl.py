@@ -140,4 +140,4 @@ def _patience(experiment: Experiment) -> str | None:
     return None if asked is None else str(round(asked))
 
 
-STACK = Stack(_serve, ("nvidia", "neuron", "none"), PORT, _tp_degree)
+STACK = Stack(_serve, ("nvidia", "neuron", "none"), PORT, _tp_degree, fills=True)
