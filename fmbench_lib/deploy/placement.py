@@ -85,10 +85,10 @@ def places(
     accelerators. With `equal_shares` copies get all devices in equal parts, however few they need.
     """
     copies = copies_on(experiment, host, tp_degree, times)
-    indices, kind = host.devices.indices, host.devices.kind
+    kind = host.devices.kind
     per_copy = 0 if kind == "none" else _devices_per_copy(host, tp_degree * times)
     if kind != "none" and (equal_shares or experiment.inference_spec.model_copies == "auto"):
-        per_copy = len(indices) // copies
+        per_copy = len(host.devices.indices) // copies
     numbers = _ports(experiment, copies, ports, usual_port)
     share = cores // copies if cores is not None and kind == "none" and copies > 1 else None
     if share == 0:
@@ -98,13 +98,27 @@ def places(
             index,
             copies,
             numbers[index],
-            Devices(kind, indices[index * per_copy : (index + 1) * per_copy]),
+            _share(host, index, per_copy),
             tp_degree if kind != "none" else 1,
             per_copy * host.cores_per_device,
             None if share is None else (index * share, (index + 1) * share),
         )
         for index in range(copies)
     )
+
+
+def _share(host: Host, copy: int, per_copy: int) -> Devices:
+    """The devices of a copy. Raises DeployError for Neuron devices with gaps between them, which are no neighbours."""
+    kind, indices = host.devices.kind, host.devices.indices[copy * per_copy : (copy + 1) * per_copy]
+    if kind != "neuron":
+        return Devices(kind, indices)
+    indices = tuple(sorted(indices))
+    if indices != tuple(range(indices[0], indices[0] + per_copy)):
+        raise DeployError(
+            f"copy {copy + 1} would have Neuron devices {', '.join(map(str, indices))}: those of a container must "
+            "follow one another; write such numbers in ec2.devices, in their order"
+        )
+    return Devices(kind, indices)
 
 
 def named(count: int, kind: DeviceKind) -> str:

@@ -10,11 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 import yaml
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.deploy import DeployContext, Endpoint, ec2_readiness, nginx, platform
+from fmbench_lib.deploy import DeployContext, Endpoint, docker_engine, ec2_readiness, nginx, platform
 from fmbench_lib.deploy.accelerators import Host
 from fmbench_lib.deploy.compose import compose_file, project_name
 from fmbench_lib.deploy.container import Container, Devices, Mount, StartRequest
@@ -90,11 +91,21 @@ def test_a_compose_file_says_everything_of_a_container_and_no_secret() -> None:
 
 
 def test_neuron_devices_privileges_and_an_entry_point_in_a_compose_file() -> None:
-    changed = replace(CONTAINER, devices=Devices("neuron", (0, 4)), privileged=True, entrypoint=("serve",))
+    changed = replace(CONTAINER, devices=Devices("neuron", (4, 5)), privileged=True, entrypoint=("serve",))
     (service,) = composed(changed)["services"].values()
-    assert service["devices"] == ["/dev/neuron0:/dev/neuron0", "/dev/neuron4:/dev/neuron4"]
+    assert service["devices"] == ["/dev/neuron4:/dev/neuron0", "/dev/neuron5:/dev/neuron1"]
     assert (service["privileged"], service["entrypoint"]) == (True, ["serve"])
     assert "deploy" not in service
+
+
+def test_an_engine_is_asked_for_neuron_devices_numbered_from_0_in_the_container() -> None:
+    client = docker.DockerClient(base_url="tcp://127.0.0.1:1", version="1.43")
+    asked = docker_engine._creation(client, replace(CONTAINER, devices=Devices("neuron", (4, 5))), {}, {})
+    client.close()
+    assert [(one["PathOnHost"], one["PathInContainer"]) for one in asked["host_config"]["Devices"]] == [
+        ("/dev/neuron4", "/dev/neuron0"),
+        ("/dev/neuron5", "/dev/neuron1"),
+    ]
 
 
 def test_a_project_has_a_name_that_compose_takes() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from fmbench_lib.config import ConfigError
-from fmbench_lib.deploy.container import DeviceKind
+from fmbench_lib.deploy.accelerators import Host
+from fmbench_lib.deploy.container import DeviceKind, Devices
 from fmbench_lib.deploy.stacks import copies_of
 from fmbench_lib.errors import DeployError
 from tests.deploy.on_ec2 import containers, experiment, host
@@ -180,3 +181,25 @@ def test_auto_counts_devices_on_neuron(tmp_path: Path) -> None:
     (only,) = containers(experiment(tmp_path, model_id="org/m", inference_spec=spec), host("neuron", 12, 2))
     assert only.notes[-1].startswith("uses 2 of the 12 Neuron devices")
     assert only.notes[-1].endswith("for 6 copies")
+
+
+@pytest.mark.parametrize(
+    ("devices", "said"),
+    [
+        ([0, 4], "copy 1 would have Neuron devices 0, 4: those of a container must follow one another"),
+        ([0, 1, 4, 6], "copy 2 would have Neuron devices 4, 6"),
+    ],
+)
+def test_neuron_devices_of_a_copy_have_no_gaps(tmp_path: Path, devices: list[int], said: str) -> None:
+    spec = {"container_type": "djl", "model_copies": "max", "tp_degree": 4}
+    given = experiment(tmp_path, model_id="org/m", inference_spec=spec)
+    with pytest.raises(DeployError, match=said) as raised:
+        containers(given, Host(Devices("neuron", tuple(devices)), 2, "config"))
+    assert "\n" not in str(raised.value)
+
+
+def test_neuron_devices_may_have_gaps_between_copies(tmp_path: Path) -> None:
+    spec = {"container_type": "djl", "model_copies": "max", "tp_degree": 4}
+    given = experiment(tmp_path, model_id="org/m", inference_spec=spec)
+    made = containers(given, Host(Devices("neuron", (5, 4, 0, 1)), 2, "config"))
+    assert [one.devices.indices for one in made] == [(4, 5), (0, 1)]
