@@ -65,7 +65,7 @@ def _service(one: Container, labels: Mapping[str, str], image: str, secrets: Seq
             }
             for mount in one.mounts
         ],
-        "devices": [f"{path}:{path}" for path in device_files(one)],
+        "devices": [f"{there}:{inside}" for there, inside in device_files(one)],
         "deploy": _gpus(one),
         "shm_size": one.shm_size,
         "privileged": one.privileged or None,

@@ -16,7 +16,7 @@ DeviceKind = Literal["none", "nvidia", "neuron"]
 @dataclass(frozen=True, slots=True)
 class Devices:
     """Accelerators by their indices on the host: GPUs, or Neuron devices (`/dev/neuron0`), each of which has two cores
-    or more."""
+    or more. A container's Neuron devices follow one another, and it sees them numbered from 0."""
 
     kind: DeviceKind = "none"
     indices: tuple[int, ...] = ()

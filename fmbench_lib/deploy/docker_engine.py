@@ -186,7 +186,7 @@ def _creation(
         device_requests=[DeviceRequest(driver="nvidia", device_ids=device_ids(container), capabilities=[["gpu"]])]
         if gpus
         else None,
-        devices=[f"{path}:{path}:rwm" for path in device_files(container)],
+        devices=[f"{there}:{inside}:rwm" for there, inside in device_files(container)],
         shm_size=container.shm_size,
         privileged=container.privileged,
     )
@@ -207,11 +207,12 @@ def device_ids(container: Container) -> list[str]:
     return [str(index) for index in container.devices.indices]
 
 
-def device_files(container: Container) -> list[str]:
-    """The Neuron devices of a container, as files of the host."""
+def device_files(container: Container) -> list[tuple[str, str]]:
+    """The Neuron devices of a container, as files of the host and as it sees them itself: numbered from 0 without a
+    gap, which is what Neuron's runtime expects of a container."""
     if container.devices.kind != "neuron":
         return []
-    return [f"/dev/neuron{index}" for index in container.devices.indices]
+    return [(f"/dev/neuron{index}", f"/dev/neuron{number}") for number, index in enumerate(container.devices.indices)]
 
 
 def start(address: str, name: str) -> None:

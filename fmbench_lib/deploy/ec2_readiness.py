@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from fmbench_lib.deploy import docker_engine as engine
 from fmbench_lib.deploy import process
 from fmbench_lib.deploy.base import DeployContext
 from fmbench_lib.deploy.container import StartRequest
+from fmbench_lib.deploy.ec2_start_request import send
 from fmbench_lib.deploy.ports import HOST
 from fmbench_lib.errors import DeployError, EndpointError
 
@@ -21,7 +22,6 @@ _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 _HEALTH_TIMEOUT_S = 10.0
 _LOGS_EVERY_S = 10.0
-_START_REQUEST_SILENCE_S = 900.0
 _ANSWER_GRACE_S = 60.0
 """How long a server that says it is well may refuse a real request."""
 
@@ -44,12 +44,13 @@ def wait_until_ready(
     logged, pause = started, _FIRST_PAUSE_S
     waiting = {str(one["name"]): one for one in resources}
     healthy: dict[str, float] = {}
+    prepare = partial(_prepare, after_start=after_start, context=context, started=started, patience=patience)
     while True:
         for one in resources:
             _check_running(one)
         trouble = {}
         for name, one in list(waiting.items()):
-            trouble[name] = _trouble(one, model, context, healthy, after_start)
+            trouble[name] = _trouble(one, model, context, healthy, prepare)
             if trouble[name] == "":
                 context.say(f"container {name} answers, {time.monotonic() - started:.0f} s after its start")
                 del waiting[name]
@@ -93,7 +94,7 @@ def _trouble(
     model: str | None,
     context: DeployContext,
     healthy: dict[str, float],
-    after_start: Mapping[str, Sequence[StartRequest]],
+    prepare: Callable[[Resource], None],
 ) -> str:
     """Why a container is not ready yet; empty where it has answered a request."""
     said = _health(one)
@@ -101,9 +102,7 @@ def _trouble(
         return said
     name = str(one["name"])
     if name not in healthy:
-        for request in after_start.get(name, ()):
-            context.say(f"container {name} {request.meaning}")
-            _send(one, request)
+        prepare(one)
     since = healthy.setdefault(name, time.monotonic())
     try:
         context.probe(str(one["url"]), model)
@@ -133,30 +132,31 @@ def _health(one: Resource) -> str:
     return "" if status == 200 else f"{path}: HTTP {status}"
 
 
-def _send(one: Resource, request: StartRequest) -> None:
-    """Send a request that prepares a container and read all that it says. Raises DeployError where it fails."""
-    connection = http.client.HTTPConnection(HOST, int(one["port"]), timeout=_START_REQUEST_SILENCE_S)
-    what = f"container {one['name']}, which {request.meaning}"
-    try:
-        connection.request("POST", request.path, json.dumps(request.body), {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        lines = answer.read().decode(errors="replace").splitlines()
-    except (OSError, http.client.HTTPException) as error:
-        raise DeployError(f"{what}, does not answer: {error or type(error).__name__}; {log_end(one)}") from error
-    finally:
-        connection.close()
-    refusal = next(filter(None, map(_error_in, lines)), None)
-    if answer.status != 200 or refusal is not None:
-        raise DeployError(f"{what}: HTTP {answer.status}: {refusal or ' '.join(lines)[:300]}")
+def _prepare(
+    one: Resource,
+    after_start: Mapping[str, Sequence[StartRequest]],
+    context: DeployContext,
+    started: float,
+    patience: float,
+) -> None:
+    """Send what prepares a container. Raises DeployError where that fails or time is up."""
+    for request in after_start.get(str(one["name"]), ()):
+        what = f"container {one['name']}, which {request.meaning}"
 
+        def look(line: str, what: str = what) -> None:
+            context.pause(0)
+            if time.monotonic() - started > patience:
+                raise DeployError(
+                    f"{what}, was not ready within {patience:g} s (model_loading_timeout): {line}; {log_end(one)}"
+                )
 
-def _error_in(line: str) -> str | None:
-    """What a JSON line says went wrong; None where it says nothing of the kind."""
-    try:
-        said = json.loads(line)
-    except ValueError:
-        return None
-    return str(said["error"]) if isinstance(said, dict) and said.get("error") else None
+        context.say(f"container {one['name']} {request.meaning}")
+        try:
+            refusal = send(int(one["port"]), request, look)
+        except (OSError, http.client.HTTPException) as error:
+            raise DeployError(f"{what}, does not answer: {error or type(error).__name__}; {log_end(one)}") from error
+        if refusal is not None:
+            raise DeployError(f"{what}: {refusal}")
 
 
 def keep_logs(resources: Sequence[Resource]) -> None:

@@ -33,21 +33,26 @@ class Place:
         return None if self.cores is None else self.cores[1] - self.cores[0]
 
 
-def copies_on(experiment: Experiment, host: Host, tp_degree: int) -> int:
-    """How many copies `model_copies` means on a host; raises DeployError where they do not fit."""
+def copies_on(experiment: Experiment, host: Host, tp_degree: int, times: int = 1) -> int:
+    """How many copies `model_copies` means on a host, each with `tp_degree` accelerators, `times` over.
+
+    Raises DeployError where they do not fit.
+    """
     wanted = experiment.inference_spec.model_copies
     if host.devices.kind == "none":
         return wanted if isinstance(wanted, int) else 1
-    there, needed = len(host.devices.indices), _devices_per_copy(host, tp_degree)
+    there, needed = len(host.devices.indices), _devices_per_copy(host, tp_degree * times)
+    degree = f"tp_degree {tp_degree}" + (f" times {times} by the server's own options" if times > 1 else "")
     have = f"{_counted(there, host)} ({_source(experiment, host)})"
     if needed > there:
-        raise DeployError(f"tp_degree {tp_degree} needs {_counted(needed, host)}; there {_are(there)} {have}")
+        raise DeployError(f"{degree} needs {_counted(needed, host)}; there {_are(there)} {have}")
     if wanted == "auto":
         cores = there * host.cores_per_device
-        if cores % tp_degree:
+        if cores % (tp_degree * times):
             raise DeployError(
-                f"model_copies auto gives one server {have}, which tp_degree {tp_degree} does not divide; "
-                f"write a tp_degree that divides {cores}, or model_copies: max"
+                f"model_copies auto gives one server {have}, which {degree} does not divide; "
+                f"write {'a tp_degree that divides' if times == 1 else 'numbers whose product divides'} {cores}, "
+                "or model_copies: max"
             )
         return 1
     if wanted == "max":
@@ -55,7 +60,7 @@ def copies_on(experiment: Experiment, host: Host, tp_degree: int) -> int:
     assert isinstance(wanted, int)
     if wanted * needed > there:
         raise DeployError(
-            f"model_copies {wanted} with tp_degree {tp_degree} need {_counted(wanted * needed, host)}; "
+            f"model_copies {wanted} with {degree} need {_counted(wanted * needed, host)}; "
             f"there {_are(there)} {have}, enough for {there // needed}"
         )
     return wanted
@@ -67,21 +72,23 @@ def places(
     tp_degree: int,
     *,
     usual_port: int,
+    times: int = 1,
     ports: Sequence[int] | None = None,
     cores: int | None = None,
     equal_shares: bool = False,
 ) -> tuple[Place, ...]:
     """Where each copy runs, no two on a device or port. Raises DeployError where they do not fit.
 
+    Each gets `tp_degree` accelerators, `times` over for other kinds of parallelism.
     `ports` are those that were claimed for the copies; without them they are planned from the one in `ep_name`, else
     from `usual_port`, upwards. `cores` are the CPU cores of the host, which its copies share where it has no
     accelerators. With `equal_shares` copies get all devices in equal parts, however few they need.
     """
-    copies = copies_on(experiment, host, tp_degree)
-    indices, kind = host.devices.indices, host.devices.kind
-    per_copy = 0 if kind == "none" else _devices_per_copy(host, tp_degree)
+    copies = copies_on(experiment, host, tp_degree, times)
+    kind = host.devices.kind
+    per_copy = 0 if kind == "none" else _devices_per_copy(host, tp_degree * times)
     if kind != "none" and (equal_shares or experiment.inference_spec.model_copies == "auto"):
-        per_copy = len(indices) // copies
+        per_copy = len(host.devices.indices) // copies
     numbers = _ports(experiment, copies, ports, usual_port)
     share = cores // copies if cores is not None and kind == "none" and copies > 1 else None
     if share == 0:
@@ -91,13 +98,27 @@ def places(
             index,
             copies,
             numbers[index],
-            Devices(kind, indices[index * per_copy : (index + 1) * per_copy]),
+            _share(host, index, per_copy),
             tp_degree if kind != "none" else 1,
             per_copy * host.cores_per_device,
             None if share is None else (index * share, (index + 1) * share),
         )
         for index in range(copies)
     )
+
+
+def _share(host: Host, copy: int, per_copy: int) -> Devices:
+    """The devices of a copy. Raises DeployError for Neuron devices with gaps between them, which are no neighbours."""
+    kind, indices = host.devices.kind, host.devices.indices[copy * per_copy : (copy + 1) * per_copy]
+    if kind != "neuron":
+        return Devices(kind, indices)
+    indices = tuple(sorted(indices))
+    if indices != tuple(range(indices[0], indices[0] + per_copy)):
+        raise DeployError(
+            f"copy {copy + 1} would have Neuron devices {', '.join(map(str, indices))}: those of a container must "
+            "follow one another; write such numbers in ec2.devices, in their order"
+        )
+    return Devices(kind, indices)
 
 
 def named(count: int, kind: DeviceKind) -> str:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import base64
-import threading
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 import yaml
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.deploy import DeployContext, Endpoint, ec2_readiness, nginx, platform
+from fmbench_lib.deploy import DeployContext, Endpoint, docker_engine, nginx, platform
 from fmbench_lib.deploy.accelerators import Host
 from fmbench_lib.deploy.compose import compose_file, project_name
-from fmbench_lib.deploy.container import Container, Devices, Mount, StartRequest
+from fmbench_lib.deploy.container import Container, Devices, Mount
 from fmbench_lib.deploy.docker_engine import State, explained, hidden_in
 from fmbench_lib.deploy.image_pull import Image, Progress, ecr_login, ensure_image
 from fmbench_lib.deploy.serving import check_parts, planned_serving, secret_values, write_parts
-from fmbench_lib.errors import DeployError, EndpointError
+from fmbench_lib.errors import DeployError
 
 EC2 = platform("ec2")
 
@@ -90,11 +88,21 @@ def test_a_compose_file_says_everything_of_a_container_and_no_secret() -> None:
 
 
 def test_neuron_devices_privileges_and_an_entry_point_in_a_compose_file() -> None:
-    changed = replace(CONTAINER, devices=Devices("neuron", (0, 4)), privileged=True, entrypoint=("serve",))
+    changed = replace(CONTAINER, devices=Devices("neuron", (4, 5)), privileged=True, entrypoint=("serve",))
     (service,) = composed(changed)["services"].values()
-    assert service["devices"] == ["/dev/neuron0:/dev/neuron0", "/dev/neuron4:/dev/neuron4"]
+    assert service["devices"] == ["/dev/neuron4:/dev/neuron0", "/dev/neuron5:/dev/neuron1"]
     assert (service["privileged"], service["entrypoint"]) == (True, ["serve"])
     assert "deploy" not in service
+
+
+def test_an_engine_is_asked_for_neuron_devices_numbered_from_0_in_the_container() -> None:
+    client = docker.DockerClient(base_url="tcp://127.0.0.1:1", version="1.43")
+    asked = docker_engine._creation(client, replace(CONTAINER, devices=Devices("neuron", (4, 5))), {}, {})
+    client.close()
+    assert [(one["PathOnHost"], one["PathInContainer"]) for one in asked["host_config"]["Devices"]] == [
+        ("/dev/neuron4", "/dev/neuron0"),
+        ("/dev/neuron5", "/dev/neuron1"),
+    ]
 
 
 def test_a_project_has_a_name_that_compose_takes() -> None:
@@ -308,85 +316,3 @@ def test_files_are_written_and_missing_folders_made_or_named(tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     with pytest.raises(DeployError, match="cannot be written: "):
         write_parts(replace(wanted, folder=tmp_path / "file"))
-
-
-# -- readiness -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, Any]]]:
-    """A server in a container's place that is well, and gives these answers to what is posted."""
-    heard: list[str] = []
-    answers: list[bytes] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-
-        def do_POST(self) -> None:
-            heard.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(answers.pop(0))
-
-        def log_message(self, format: str, *args: object) -> None:
-            """A test's output is not the place."""
-
-    running = State(True, "running", 0, False, "", "sha256:1", {}, False)
-    monkeypatch.setattr("fmbench_lib.deploy.docker_engine.state", lambda address, name: running)
-    monkeypatch.setattr("fmbench_lib.deploy.docker_engine.save_log", lambda address, name, path: None)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-
-        def make(*said: bytes) -> dict[str, Any]:
-            answers.extend(said)
-            facts = {"name": "x", "engine": "", "port": http.server_port, "health_path": "/", "log_file": "/none"}
-            return {**facts, "url": f"http://127.0.0.1:{http.server_port}/", "heard": heard}
-
-        yield make
-        http.shutdown()
-        thread.join()
-
-
-def waited(resource: dict[str, Any], context: DeployContext, *requests: StartRequest, patience: float = 60) -> None:
-    ec2_readiness.wait_until_ready([resource], "m", patience, context, {"x": requests})
-
-
-PULL = StartRequest("/api/pull", {"model": "m"}, "pulls m")
-
-
-def test_a_container_is_prepared_once_and_then_asked(
-    server: Callable[..., dict[str, Any]], context: DeployContext
-) -> None:
-    resource = server(b'{"status":"pulling"}\n{"status":"success"}\n')
-    probes: list[str] = []
-
-    def probe(url: str, model: str | None) -> None:
-        probes.append(url)
-        if len(probes) < 3:
-            raise EndpointError("still loading")
-
-    said: list[str] = []
-    waited(resource, replace(context, probe=probe, say=said.append, pause=lambda _: None), PULL)
-    assert resource["heard"] == ['{"model": "m"}']
-    assert len(probes) == 3
-    assert said == ["container x pulls m", "container x answers, 0 s after its start"]
-
-
-def test_a_preparation_that_fails_says_why(server: Callable[..., dict[str, Any]], context: DeployContext) -> None:
-    resource = server(b'{"status":"pulling"}\n{"error":"pull model manifest: file does not exist"}\n')
-    with pytest.raises(DeployError, match="container x, which pulls m: HTTP 200: pull model manifest: file does not"):
-        waited(resource, context, PULL)
-
-
-def test_a_server_that_is_well_but_never_answers(
-    server: Callable[..., dict[str, Any]], context: DeployContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def probe(url: str, model: str | None) -> None:
-        raise EndpointError("HTTP 404: no such model")
-
-    monkeypatch.setattr(ec2_readiness, "_ANSWER_GRACE_S", -1)
-    with pytest.raises(DeployError, match="container x is up but does not answer a request: HTTP 404: no such model"):
-        waited(server(), replace(context, probe=probe))

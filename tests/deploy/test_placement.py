@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fmbench_lib.config import ConfigError
-from fmbench_lib.deploy.container import DeviceKind
+from fmbench_lib.deploy.accelerators import Host
+from fmbench_lib.deploy.container import DeviceKind, Devices
 from fmbench_lib.deploy.stacks import copies_of
 from fmbench_lib.errors import DeployError
 from tests.deploy.on_ec2 import containers, experiment, host
@@ -149,3 +151,55 @@ def test_what_is_left_over_is_said(tmp_path: Path) -> None:
     first, second = containers(vllm(tmp_path, model_copies="max", tp_degree=3), host("nvidia", 8))
     assert first.notes[-1] == "2 GPUs left over: too few for another copy"
     assert second.notes == first.notes[:-1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "count", "note"),
+    [
+        ("vllm_gpu", {"tp_degree": 2}, 8, "uses 2 of the 8 GPUs that it sees: .* model_copies: max for 4 copies"),
+        ("vllm_gpu", {}, 4, "uses 1 of the 4 GPUs that it sees: .* for 4 copies"),
+        ("sglang", {"tp_degree": 2, "cli_params": "--pp 2"}, 8, "uses 4 of the 8 GPUs .* for 2 copies"),
+        ("sglang", {"cli_params": "--tp 2"}, 8, "uses 2 of the 8 GPUs .* for 4 copies"),
+        ("huggingface", {"tp_degree": 4}, 8, "uses 4 of the 8 GPUs .* for 2 copies"),
+        ("huggingface", {"tp_degree": 8}, 8, None),
+        ("djl", {"tp_degree": 2}, 8, None),
+        ("ollama", {}, 8, None),
+    ],
+)
+def test_auto_says_what_it_leaves_idle(
+    tmp_path: Path, kind: str, spec: dict[str, Any], count: int, note: str | None
+) -> None:
+    given = vllm(tmp_path, **{"container_type": kind, "model_copies": "auto", **spec})
+    (only,) = containers(given, host("nvidia", count))
+    notes = [found for found in only.notes if "uses" in found]
+    assert len(notes) == (note is not None)
+    assert all(re.fullmatch(str(note), found) for found in notes)
+
+
+def test_auto_counts_devices_on_neuron(tmp_path: Path) -> None:
+    spec = {"container_type": "huggingface", "model_copies": "auto", "tp_degree": 4}
+    (only,) = containers(experiment(tmp_path, model_id="org/m", inference_spec=spec), host("neuron", 12, 2))
+    assert only.notes[-1].startswith("uses 2 of the 12 Neuron devices")
+    assert only.notes[-1].endswith("for 6 copies")
+
+
+@pytest.mark.parametrize(
+    ("devices", "said"),
+    [
+        ([0, 4], "copy 1 would have Neuron devices 0, 4: those of a container must follow one another"),
+        ([0, 1, 4, 6], "copy 2 would have Neuron devices 4, 6"),
+    ],
+)
+def test_neuron_devices_of_a_copy_have_no_gaps(tmp_path: Path, devices: list[int], said: str) -> None:
+    spec = {"container_type": "djl", "model_copies": "max", "tp_degree": 4}
+    given = experiment(tmp_path, model_id="org/m", inference_spec=spec)
+    with pytest.raises(DeployError, match=said) as raised:
+        containers(given, Host(Devices("neuron", tuple(devices)), 2, "config"))
+    assert "\n" not in str(raised.value)
+
+
+def test_neuron_devices_may_have_gaps_between_copies(tmp_path: Path) -> None:
+    spec = {"container_type": "djl", "model_copies": "max", "tp_degree": 4}
+    given = experiment(tmp_path, model_id="org/m", inference_spec=spec)
+    made = containers(given, Host(Devices("neuron", (5, 4, 0, 1)), 2, "config"))
+    assert [one.devices.indices for one in made] == [(4, 5), (0, 1)]

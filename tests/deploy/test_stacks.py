@@ -10,12 +10,10 @@ import pytest
 from fmbench_lib.config.platforms import CONTAINER_TYPES
 from fmbench_lib.deploy.container import Container, Devices, Mount, StartRequest
 from fmbench_lib.deploy.hf_token import VARIABLES
-from fmbench_lib.deploy.stacks import STACKS, describe, describe_all, llama_server
+from fmbench_lib.deploy.stacks import STACKS, describe, describe_all, llama_server, triton_texts
 from fmbench_lib.errors import DeployError
 from fmbench_lib.weights import EMBEDDED_MODEL
-from tests.deploy.on_ec2 import FOLDER, after, asked, containers, host, one, sent_to
-
-LMI = "763104351884.dkr.ecr.us-west-2.amazonaws.com/djl-inference:0.29.0-lmi11.0.0-cu124"
+from tests.deploy.on_ec2 import after, asked, containers, host, one, sent_to
 
 
 @pytest.fixture(autouse=True)
@@ -135,82 +133,6 @@ def test_sglang(tmp_path: Path) -> None:
     )
 
 
-# -- DJL LMI: docker run … -v MODEL:/opt/ml/model -p 8080:8080; serving.properties in that folder comes before variables
-#    (option.<key> is OPTION_<KEY>; HF_MODEL_ID; TENSOR_PARALLEL_DEGREE); /ping, /invocations
-
-
-def test_djl_with_serving_properties(tmp_path: Path) -> None:
-    text = "engine=MPI\noption.rolling_batch=lmi-dist\noption.tensor_parallel_degree=2\n"
-    spec = {"tp_degree": 2, "model_copies": "max", "shm_size": "12g", "batch_size": 16}
-    keys = {"image_uri": LMI, "instance_type": "p4d.24xlarge", "serving.properties": text, "inference_spec": spec}
-    given = asked(tmp_path, "djl", **keys)
-    made = containers(given)
-    assert [copy.devices.indices for copy in made] == [(0, 1), (2, 3), (4, 5), (6, 7)]
-    first = made[0]
-    assert first.files == {
-        "model/serving.properties": text + "option.model_id=org/model\noption.max_rolling_batch_size=16\n"
-    }
-    assert first.folder == FOLDER / first.name
-    assert Mount(FOLDER / first.name / "model", "/opt/ml/model") in first.mounts
-    assert (first.container_port, first.health_path, sent_to(given, first)) == (8080, "/ping", "/invocations")
-    assert (first.command, first.entrypoint, first.shm_size) == ((), None, "12g")
-    assert "HF_MODEL_ID" not in first.environment
-    assert len({copy.folder for copy in made}) == 4
-
-
-def test_djl_without_them_is_set_up_by_variables(tmp_path: Path) -> None:
-    spec = {"tp_degree": 4, "batch_size": 8, "container_params": {"max_model_len": 4096, "trust_remote_code": True}}
-    keys = {"image_uri": LMI, "instance_type": "g5.12xlarge", "ec2": {"model_loading_timeout": 3600}}
-    made = one(asked(tmp_path, "djl", inference_spec=spec, **keys))
-    assert made.files == {}
-    assert (
-        made.environment.items()
-        >= {
-            "HF_MODEL_ID": "org/model",
-            "TENSOR_PARALLEL_DEGREE": "4",
-            "OPTION_MAX_ROLLING_BATCH_SIZE": "8",
-            "OPTION_MAX_MODEL_LEN": "4096",
-            "OPTION_TRUST_REMOTE_CODE": "true",
-        }.items()
-    )
-
-
-def test_djl_on_neuron_counts_cores(tmp_path: Path) -> None:
-    text = "engine=Python\noption.entryPoint=djl_python.transformers_neuronx\noption.tensor_parallel_degree=8\n"
-    spec = {"tp_degree": 8, "model_copies": "max"}
-    image = LMI.replace("lmi11.0.0-cu124", "neuronx-sdk2.19.1")
-    keys = {"image_uri": image, "instance_type": "trn1.32xlarge", "serving.properties": text, "inference_spec": spec}
-    made = containers(asked(tmp_path, "djl", env={"NEURON_CC_FLAGS": "-O3"}, **keys))
-    assert [copy.devices for copy in made] == [
-        Devices("neuron", tuple(range(first, first + 4))) for first in (0, 4, 8, 12)
-    ]
-    assert {copy.environment["NEURON_CC_FLAGS"] for copy in made} == {"-O3"}
-
-
-@pytest.mark.parametrize(
-    ("keys", "on", "said"),
-    [
-        ({"image_uri": LMI}, host(), "is made for GPUs; this host has no accelerators"),
-        ({"image_uri": LMI}, host("neuron", 2, 2), "is made for GPUs; this host has Neuron devices"),
-        (
-            {"serving.properties": "option.tensor_parallel_degree=4", "inference_spec": {"tp_degree": 2}},
-            host("nvidia", 8),
-            "tp_degree 2 gives each copy 2 accelerators, but the server's own settings ask for 4",
-        ),
-        (
-            {"serving.properties": "option.tensor_parallel_degree=-1"},
-            host("nvidia", 8),
-            "is '-1'; write a whole number",
-        ),
-        ({"inference_spec": {"cli_params": "--quick"}}, host("nvidia", 1), "takes no options"),
-        ({"protocol": "tgi"}, host("nvidia", 1), "djl is asked by protocol djl or openai, not tgi"),
-    ],
-)
-def test_what_djl_cannot_do(tmp_path: Path, keys: dict[str, Any], on: Any, said: str) -> None:
-    with pytest.raises(DeployError, match=said):
-        containers(asked(tmp_path, "djl", **keys), on)
-
-
 # -- TGI: docker run --gpus … --shm-size 1g -p 8080:80 -v DATA:/data ghcr.io/huggingface/text-generation-inference
 #    --model-id … --num-shard N; POST /generate and /generate_stream; /health. TEI is run the same way.
 
@@ -245,6 +167,14 @@ def test_awss_build_of_tgi_is_set_up_by_variables(tmp_path: Path) -> None:
     expected = {"HF_MODEL_ID": "org/model", "SM_NUM_GPUS": "2", "MAX_TOTAL_TOKENS": "4096"}
     assert made.environment.items() >= expected.items()
     assert (made.command, made.container_port) == ((), 8080)
+
+
+def test_awss_build_of_tgi_sees_a_model_of_this_host(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    given = asked(tmp_path, "huggingface", model_id="mine", image_uri="ecr/huggingface-pytorch-tgi-inference:2")
+    made = one(given, host("nvidia", 1), folders=(tmp_path,))
+    assert made.environment["HF_MODEL_ID"] == "/models/mine"
+    assert Mount(tmp_path / "mine", "/models/mine") in made.mounts
 
 
 def test_embeddings_are_made_by_tei(tmp_path: Path) -> None:
@@ -350,6 +280,45 @@ def test_an_address_with_a_path_says_where_requests_go(tmp_path: Path, kind: str
     given = asked(tmp_path, kind, model_id="a/b/c.gguf", ep_name="http://localhost:8123/v2/models/ensemble/generate")
     made = one(given, host(needed, 0 if needed == "none" else 1))  # type: ignore[arg-type]
     assert (made.host_port, made.path) == (8123, "/v2/models/ensemble/generate")
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "port"),
+    [
+        ("vllm_gpu", {"cli_params": "--port 9000"}, 9000),
+        ("vllm_gpu", {"container_params": {"port": 9000}}, 9000),
+        ("sglang", {"cli_params": "--port=9000"}, 9000),
+        ("huggingface", {"cli_params": "--port 9000"}, 9000),
+        ("huggingface", {"cli_params": "-p 9000"}, 9000),
+        ("huggingface", {"parameters": {"mode": "embedding"}, "cli_params": "-p 9000"}, 9000),
+        ("llama_server", {"cli_params": "--port 9000"}, 9000),
+        ("triton", {"backend": "vllm", "cli_params": "--http-port 9000"}, 9000),
+        ("triton", {"backend": "vllm"}, 8000),
+    ],
+)
+def test_the_port_that_is_published_is_the_one_that_the_server_listens_on(
+    tmp_path: Path, kind: str, spec: dict[str, Any], port: int
+) -> None:
+    protocol = "openai" if "parameters" in spec else None
+    made = one(asked(tmp_path, kind, inference_spec=spec, protocol=protocol), host("nvidia", 1))
+    assert made.container_port == port
+    said = made.files[triton_texts.START].split() if kind == "triton" else made.command
+    assert sum(word.partition("=")[0] in ("--port", "-p", "--http-port") for word in said) == 1
+
+
+@pytest.mark.parametrize("port", ["0", "http", "-1"])
+def test_a_port_that_is_none_is_one_clear_line(tmp_path: Path, port: str) -> None:
+    given = asked(tmp_path, "vllm_gpu", inference_spec={"cli_params": f"--port={port}"})
+    with pytest.raises(DeployError, match=f"--port is '{port}'; write a whole number, 1 or more"):
+        containers(given, host("nvidia", 1))
+
+
+def test_an_option_counts_in_either_spelling(tmp_path: Path) -> None:
+    spec = {"cli_params": "--tensor_parallel_size 2 --max_num_seqs=16", "batch_size": 8}
+    made = one(asked(tmp_path, "vllm_gpu", inference_spec=spec), host("nvidia", 4))
+    assert made.devices.indices == (0, 1)
+    assert "--tensor-parallel-size" not in made.command
+    assert "--max-num-seqs" not in made.command
 
 
 @pytest.mark.parametrize("name", ["plain", "org/model", "org model", "-dash-", "ü" * 100])

@@ -52,10 +52,12 @@ def containers_of(
     accelerators. What is doubtful of all of them is a note of the first.
     """
     stack, usable = _stack(experiment), _usable(experiment, host)
+    tp_degree, times = _degrees(experiment, usable)
     found = places(
         experiment,
         usable,
-        _tp_degree(experiment, usable),
+        tp_degree,
+        times=times,
         usual_port=stack.port,
         ports=ports,
         cores=cores,
@@ -68,7 +70,7 @@ def containers_of(
 def copies_of(experiment: Experiment, host: Host) -> int:
     """How many containers an experiment has on a host. Raises DeployError where they do not fit."""
     host = _usable(experiment, host)
-    return copies_on(experiment, host, _tp_degree(experiment, host))
+    return copies_on(experiment, host, *_degrees(experiment, host))
 
 
 def _stack(experiment: Experiment) -> Stack:
@@ -99,18 +101,30 @@ def _usable(experiment: Experiment, host: Host) -> Host:
     )
 
 
-def _tp_degree(experiment: Experiment, host: Host) -> int:
-    """Devices (Neuron: cores) per copy: as the config says it in our words, else in the stack's, else one.
+def _degrees(experiment: Experiment, host: Host) -> tuple[int, int]:
+    """The tensor parallelism of a copy, as the config says it in our words, else in the stack's, else one; and by how
+    much other kinds of parallelism multiply it: the product is the devices (Neuron: cores) of a copy.
+
+    Where the stack's own options say the tensor parallelism too, our number is that of devices, for all kinds.
 
     A type that has fewer than the stack's own settings ask for is planned with all it has, and a note: it may be
     another machine in the end. On the machine itself that is an error.
     """
     if host.devices.kind == "none":
-        return 1
-    if experiment.inference_spec.tp_degree is not None:
-        return experiment.inference_spec.tp_degree
-    asked = _stack(experiment).tp_degree(experiment) or 1
-    return min(asked, _cores_of(host)) if host.source == "instance type" else asked
+        return 1, 1
+    ours, own, times = experiment.inference_spec.tp_degree, *_own_degrees(experiment)
+    if ours is not None:
+        return ours, times if own is None else 1
+    there = _cores_of(host)
+    if host.source == "instance type" and (own or 1) * times > there:
+        return (1, there) if own is None else (there, 1)
+    return own or 1, times
+
+
+def _own_degrees(experiment: Experiment) -> tuple[int | None, int]:
+    """Tensor parallelism and the product of the other kinds, as the server's own settings have them."""
+    stack = _stack(experiment)
+    return stack.tp_degree(experiment), stack.times(experiment)
 
 
 def _cores_of(host: Host) -> int:
@@ -136,7 +150,8 @@ def _doubts(experiment: Experiment, host: Host, usable: Host, found: Sequence[Pl
 def _doubts_of_degree(experiment: Experiment, host: Host, found: Sequence[Place]) -> list[str]:
     """Whether what the server's own settings ask for fits what each copy gets, and whether anything is left over."""
     doubts = []
-    asked, ours = _stack(experiment).tp_degree(experiment) or 1, experiment.inference_spec.tp_degree
+    ours, own, times = experiment.inference_spec.tp_degree, *_own_degrees(experiment)
+    asked = 1 if own is None and ours is not None else (own or 1) * times
     kind, there = host.devices.kind, len(host.devices.indices)
     if ours is not None and asked > found[0].device_cores:
         raise DeployError(
@@ -153,7 +168,22 @@ def _doubts_of_degree(experiment: Experiment, host: Host, found: Sequence[Place]
     left = there - sum(len(place.devices.indices) for place in found)
     if experiment.inference_spec.model_copies == "max" and left:
         doubts.append(f"{named(left, kind)} left over: too few for another copy")
+    if experiment.inference_spec.model_copies == "auto":
+        doubts += _idle(experiment, host, (ours or 1) * times if own is None else max(ours or 1, asked))
     return doubts
+
+
+def _idle(experiment: Experiment, host: Host, needed: int) -> list[str]:
+    """Whether a server that sees all devices and needs so many (Neuron: cores) leaves some of them without work."""
+    stack, there = _stack(experiment), len(host.devices.indices)
+    used = -(-needed // host.cores_per_device)
+    if stack.spreads or stack.fills or used >= there:
+        return []
+    kind = host.devices.kind
+    return [
+        f"uses {used} of the {named(there, kind)} that it sees: model_copies auto is one server; write model_copies: "
+        f"max for {there // used} copies"
+    ]
 
 
 def _container(

@@ -49,7 +49,9 @@ class Stack:
 
     `kinds` are the accelerators that it can use, the preferred first; `port` is where its documentation has it listen.
     `tp_degree` reads the tensor parallelism out of the stack's own settings, which a config may hold beside ours (None:
-    they say nothing). `spreads` is True where a server uses all devices that it sees, without being told how many.
+    they say nothing), `times` by how much their other kinds of parallelism multiply the accelerators that it needs.
+    `spreads` is True where a server uses all devices that it sees, without being told how many, `fills` where it
+    starts as many workers as its tensor parallelism leaves devices for.
     """
 
     serve: Serve
@@ -57,6 +59,8 @@ class Stack:
     port: int
     tp_degree: Callable[[Experiment], int | None]
     spreads: bool = False
+    fills: bool = False
+    times: Callable[[Experiment], int] = lambda experiment: 1
 
 
 def no_tp_degree(experiment: Experiment) -> int | None:
@@ -154,17 +158,20 @@ def cli_options(experiment: Experiment) -> tuple[str, ...]:
 
 
 def option_value(options: Sequence[str], *names: str) -> str | None:
-    """The value of an option under any of its names, the last where it occurs again; None where it does not."""
+    """The value of an option under any of its names, the last where it occurs again; None where it does not.
+
+    `--max_model_len` is `--max-model-len`: vLLM takes both.
+    """
     found = None
     for index, option in enumerate(options):
         name, sign, value = option.partition("=")
-        if name in names:
+        if name.replace("_", "-") in names:
             found = value if sign else (options[index + 1] if index + 1 < len(options) else "")
     return found
 
 
 def whole_number(value: str | None, what: str) -> int | None:
-    """A number of devices; raises DeployError for one that is none."""
+    """A number of devices, or of a port; raises DeployError for one that is none."""
     if value is None:
         return None
     if not value.strip().isdecimal() or int(value) < 1:
@@ -172,21 +179,20 @@ def whole_number(value: str | None, what: str) -> int | None:
     return int(value)
 
 
-def parallelism(options: Sequence[str], *kinds: Sequence[str]) -> int | None:
-    """How many accelerators options ask for: the product of all kinds of parallelism, each under any of its names.
-
-    None where none of them is given.
-    """
-    asked = [whole_number(option_value(options, *names), names[0]) for names in kinds]
-    if all(number is None for number in asked):
-        return None
-    return math.prod(number or 1 for number in asked)
+def parallelism(options: Sequence[str], *kinds: Sequence[str]) -> int:
+    """The product of kinds of parallelism among options, each under any of its names; 1 where none is given."""
+    return math.prod(whole_number(option_value(options, *names), names[0]) or 1 for names in kinds)
 
 
 def properties(text: str) -> dict[str, str]:
     """The lines `name=value` of a serving.properties."""
     pairs = (line.partition("=") for line in text.splitlines() if not line.lstrip().startswith("#"))
     return {name.strip(): value.strip() for name, sign, value in pairs if sign}
+
+
+def port_of(options: Sequence[str], usual: int, *names: str) -> int:
+    """Where a server listens in its container: the port among the user's options, else the usual one."""
+    return whole_number(option_value(options, *names), names[0]) or usual
 
 
 def unless_given(options: Sequence[str], *defaults: tuple[str, str | int | None]) -> tuple[str, ...]:
@@ -213,10 +219,22 @@ def folder_of(own: str | None, usual: str, target: str) -> Mount:
 def local_model(experiment: Experiment, site: Site) -> Path | None:
     """The model's folder or file on this host, where `model_id` is a path; None for the id of a hub."""
     model = Path(model_of(experiment)).expanduser()
-    found = next((path for path in (folder / model for folder in site.folders) if path.exists()), None)
+    found = found_here(str(model), site)
     if found is None and model.is_absolute():
         raise DeployError(f"model_id {model} does not exist on this host")
+    return found
+
+
+def found_here(name: str, site: Site) -> Path | None:
+    """The folder or file of this host that a text names; None where there is none, or no text."""
+    path = Path(name).expanduser()
+    found = next((there for there in (folder / path for folder in site.folders) if name and there.exists()), None)
     return None if found is None else found.resolve()
+
+
+def seen(path: Path) -> Mount:
+    """A model of this host as a container sees it."""
+    return Mount(path, f"{MODELS}/{path.name}")
 
 
 def hub_model(
@@ -227,5 +245,5 @@ def hub_model(
     folder = local_model(experiment, site)
     if folder is None:
         return (option, model), (mount,)
-    inside = f"{MODELS}/{folder.name}"
-    return (option, inside), (Mount(folder, inside), mount)
+    inside = seen(folder)
+    return (option, inside.target), (inside, mount)

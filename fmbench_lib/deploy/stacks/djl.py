@@ -21,6 +21,7 @@ _PATHS = {"djl": "/invocations", "openai": "/v1/chat/completions"}
 _MODEL = "/opt/ml/model"
 _CACHE = "/opt/models"
 _MODEL_LINE = "option.model_id"
+_MODEL_VARIABLE = "HF_MODEL_ID"
 _TENSOR_LINE = "option.tensor_parallel_degree"
 _BATCH_LINE = "option.max_rolling_batch_size"
 _TIMEOUT_LINE = "option.model_loading_timeout"
@@ -48,9 +49,9 @@ def _serve(experiment: Experiment, place: Place, site: Site) -> Container:
         raise DeployError("DJL Serving takes no options: write cli_params as lines of serving.properties")
     image, notes = base.image_of(experiment, IMAGES[place.devices.kind])
     _check_image(image, place.devices.kind)
-    text = _properties_text(experiment, place)
-    usual = {"HF_HOME": _CACHE, **({} if text is not None else _variables(experiment, place))}
-    mounts = (base.hub_cache(experiment, _CACHE),)
+    model, mounts = _model(experiment, site)
+    text = _properties_text(experiment, place, model)
+    usual = {"HF_HOME": _CACHE, **({} if text is not None else _variables(experiment, place, model))}
     return Container(
         name=site.name,
         image=image,
@@ -78,16 +79,30 @@ def _check_image(image: str, kind: DeviceKind) -> None:
         raise DeployError(f"image {image} is made for {words[made_for]}; this host has {words[kind]}")
 
 
-def _properties_text(experiment: Experiment, place: Place) -> str | None:
+def _model(experiment: Experiment, site: Site) -> tuple[str | None, tuple[Mount, ...]]:
+    """The model as the container is told of it, and what is mounted for it; None where the config's own settings
+    name it, and no folder of this host."""
+    cache = base.hub_cache(experiment, _CACHE)
+    named = base.properties(experiment.serving_properties or "").get(_MODEL_LINE)
+    if named is not None:
+        folder = base.found_here(named, site)
+        return (None, (cache,)) if folder is None else (base.seen(folder).target, (base.seen(folder), cache))
+    if _MODEL_VARIABLE in experiment.env or (experiment.serving_properties and not experiment.model_id):
+        return None, (cache,)
+    (_, model), mounts = base.hub_model(experiment, site, "", cache=_CACHE)
+    return model, mounts
+
+
+def _properties_text(experiment: Experiment, place: Place, model: str | None) -> str | None:
     """The config's serving.properties, with the lines that it leaves out; None where the config has none."""
     text = (experiment.serving_properties or "").strip()
     if not text:
         return None
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [_line(line.strip(), model) for line in text.splitlines() if line.strip()]
     there = base.properties(text)
     ours = {f"option.{key}": base.text_of(value) for key, value in base.settings_of(experiment).items()}
-    if experiment.model_id and "HF_MODEL_ID" not in experiment.env:
-        ours[_MODEL_LINE] = experiment.model_id
+    if model is not None:
+        ours[_MODEL_LINE] = model
     if not _asked(experiment):
         ours[_TENSOR_LINE] = str(place.tp_degree)
     if experiment.inference_spec.batch_size is not None:
@@ -97,9 +112,17 @@ def _properties_text(experiment: Experiment, place: Place) -> str | None:
     return "\n".join([*lines, *(f"{key}={value}" for key, value in ours.items() if key not in there)]) + "\n"
 
 
-def _variables(experiment: Experiment, place: Place) -> dict[str, str]:
+def _line(line: str, model: str | None) -> str:
+    """A line of serving.properties as the container reads it, which sees a folder of this host elsewhere."""
+    named = line.partition("=")[0].strip() == _MODEL_LINE
+    return f"{_MODEL_LINE}={model}" if named and model is not None else line
+
+
+def _variables(experiment: Experiment, place: Place, model: str | None) -> dict[str, str]:
     """The same as environment variables, where the config has no serving.properties."""
-    variables = {"HF_MODEL_ID": base.model_of(experiment), "TENSOR_PARALLEL_DEGREE": str(place.tp_degree)}
+    variables = {"TENSOR_PARALLEL_DEGREE": str(place.tp_degree)}
+    if model is not None:
+        variables = {_MODEL_VARIABLE: model, **variables}
     if "OPTION_TENSOR_PARALLEL_DEGREE" in experiment.env:
         del variables["TENSOR_PARALLEL_DEGREE"]
     if experiment.inference_spec.batch_size is not None:
@@ -117,4 +140,4 @@ def _patience(experiment: Experiment) -> str | None:
     return None if asked is None else str(round(asked))
 
 
-STACK = Stack(_serve, ("nvidia", "neuron", "none"), PORT, _tp_degree)
+STACK = Stack(_serve, ("nvidia", "neuron", "none"), PORT, _tp_degree, fills=True)

@@ -20,6 +20,7 @@ TEI_IMAGES = {
 }
 PORT = 80
 _ON_SAGEMAKER = "huggingface-pytorch-tgi-inference"
+_PORT_OPTIONS = ("--port", "-p")
 _SAGEMAKER_PORT = 8080
 _TGI_PATHS = {"tgi": "/generate", "openai": "/v1/chat/completions"}
 _TEI_PATHS = {"openai": "/v1/embeddings"}
@@ -45,7 +46,6 @@ def _serve(experiment: Experiment, place: Place, site: Site) -> Container:
     shards = None if _tp_degree(experiment) is not None else place.tp_degree
     usual = base.unless_given(
         options,
-        ("--port", PORT),
         ("--num-shard", shards if place.devices.kind == "nvidia" else None),
         ("--max-batch-size", experiment.inference_spec.batch_size),
     )
@@ -63,7 +63,7 @@ def _embeddings(experiment: Experiment, place: Place, site: Site) -> Container:
         notes += ("the image is built for one architecture of GPUs: another is needed on others (86-1.8 on an A10G)",)
     options = base.options_of(experiment)
     batch = experiment.inference_spec.batch_size
-    usual = base.unless_given(options, ("--port", PORT), ("--max-batch-requests", batch))
+    usual = base.unless_given(options, ("--max-batch-requests", batch))
     return _container(experiment, place, site, image, notes, _TEI_PATHS, (*usual, *options), {})
 
 
@@ -84,10 +84,10 @@ def _container(
         name=site.name,
         image=image,
         host_port=place.host_port,
-        container_port=PORT,
+        container_port=base.port_of(options, PORT, *_PORT_OPTIONS),
         path=base.request_path(experiment, paths),
         health_path="/health",
-        command=(*model, *options),
+        command=(*model, *_listening(options), *options),
         environment=base.environment_of(experiment, {**cache, **variables}),
         secrets=base.secrets_of(experiment),
         mounts=mounts,
@@ -97,14 +97,20 @@ def _container(
     )
 
 
+def _listening(options: tuple[str, ...]) -> tuple[str, ...]:
+    """The option that has a server listen on its usual port, where none says another: they take it once only."""
+    return () if base.option_value(options, *_PORT_OPTIONS) is not None else ("--port", str(PORT))
+
+
 def _as_on_sagemaker(experiment: Experiment, place: Place, site: Site, image: str) -> Container:
     """AWS's build of TGI takes environment variables in the place of options."""
     options = base.cli_options(experiment)
     if options:
         raise DeployError(f"{image} takes no options ({options[0]}); write env (MAX_TOTAL_TOKENS, …)")
     settings = {key.upper(): base.text_of(value) for key, value in base.settings_of(experiment).items()}
+    (_, model), mounts = base.hub_model(experiment, site, "", cache=_MODELS)
     usual = {
-        "HF_MODEL_ID": base.model_of(experiment),
+        "HF_MODEL_ID": model,
         "SM_NUM_GPUS": str(place.tp_degree),
         "HF_HOME": _MODELS,
         "HUGGINGFACE_HUB_CACHE": f"{_MODELS}/hub",
@@ -119,7 +125,7 @@ def _as_on_sagemaker(experiment: Experiment, place: Place, site: Site, image: st
         health_path="/health",
         environment=base.environment_of(experiment, usual),
         secrets=base.secrets_of(experiment),
-        mounts=(base.hub_cache(experiment, _MODELS),),
+        mounts=mounts,
         devices=place.devices,
         shm_size=experiment.inference_spec.shm_size or base.SHARED_MEMORY,
     )

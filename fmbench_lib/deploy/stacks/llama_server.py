@@ -36,7 +36,7 @@ def _serve(experiment: Experiment, place: Place, site: Site) -> Container:
         name=site.name,
         image=image,
         host_port=place.host_port,
-        container_port=PORT,
+        container_port=base.port_of(options, PORT, "--port"),
         path=base.request_path(experiment, _PATHS),
         health_path="/health",
         command=(*model, *usual, "--metrics", *options),

@@ -14,11 +14,20 @@ _PATHS = {"openai": "/v1/chat/completions"}
 _TENSOR = ("--tp", "--tp-size", "--tensor-parallel-size")
 _PIPELINE = ("--pp", "--pp-size", "--pipeline-parallel-size")
 _DATA = ("--dp", "--dp-size", "--data-parallel-size")
+_WITHIN_TENSOR = "--enable-dp-attention"
+"""Has the attention's data parallelism divide the GPUs of the tensor parallelism, rather than multiply them."""
 
 
 def _tp_degree(experiment: Experiment) -> int | None:
-    """The GPUs that the server's own options ask for, all kinds of parallelism together."""
-    return base.parallelism(base.options_of(experiment), _TENSOR, _PIPELINE, _DATA)
+    """The tensor parallelism that the server's own options ask for."""
+    return base.whole_number(base.option_value(base.options_of(experiment), *_TENSOR), _TENSOR[0])
+
+
+def _times(experiment: Experiment) -> int:
+    """By how much pipeline and data parallelism multiply the GPUs."""
+    options = base.options_of(experiment)
+    within = base.option_value(options, _WITHIN_TENSOR) is not None
+    return base.parallelism(options, _PIPELINE, *(() if within else (_DATA,)))
 
 
 def _serve(experiment: Experiment, place: Place, site: Site) -> Container:
@@ -34,7 +43,7 @@ def _serve(experiment: Experiment, place: Place, site: Site) -> Container:
         name=site.name,
         image=image,
         host_port=place.host_port,
-        container_port=PORT,
+        container_port=base.port_of(options, PORT, "--port"),
         path=base.request_path(experiment, _PATHS),
         health_path="/health",
         command=("python3", "-m", "sglang.launch_server", *model, *usual, *tensor, "--enable-metrics", *options),
@@ -47,4 +56,4 @@ def _serve(experiment: Experiment, place: Place, site: Site) -> Container:
     )
 
 
-STACK = Stack(_serve, ("nvidia",), PORT, _tp_degree)
+STACK = Stack(_serve, ("nvidia",), PORT, _tp_degree, times=_times)

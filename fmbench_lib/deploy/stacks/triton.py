@@ -18,6 +18,7 @@ from fmbench_lib.errors import DeployError
 TENSORRT_IMAGE = "nvcr.io/nvidia/tritonserver:24.08-trtllm-python-py3"
 VLLM_IMAGE = "nvcr.io/nvidia/tritonserver:24.08-vllm-python-py3"
 PORT = 8000
+_PORT_OPTION = "--http-port"
 BATCH_SIZE = 4
 """Of TensorRT-LLM's engine, where the config does not say: it is built for one."""
 _IN_PATH = re.compile(r"/v2/models/([^/]+)/generate")
@@ -63,7 +64,7 @@ def _vllm(experiment: Experiment, place: Place, site: Site) -> Container:
     image, notes = base.image_of(experiment, VLLM_IMAGE)
     model, mounts = base.hub_model(experiment, site, "")
     files, name = _vllm_files(experiment, model[1], place, {})
-    files[triton_texts.START] = triton_texts.server_script(_REPOSITORY, PORT, base.cli_options(experiment))
+    files[triton_texts.START] = _start_script(experiment)
     return _container(experiment, place, site, image, notes, name, files, mounts, {})
 
 
@@ -120,7 +121,7 @@ def _on_neuron(
             "Triton for Neuron has no published image: write image_uri, one with Triton's Python backend, the Neuron "
             "SDK, and djl_python or vLLM with Triton's backend for it"
         )
-    files[triton_texts.START] = triton_texts.server_script(_REPOSITORY, PORT, base.cli_options(experiment))
+    files[triton_texts.START] = _start_script(experiment)
     usual = {
         "NEURON_CC_FLAGS": "--model-type transformer",
         "NEURON_COMPILE_CACHE_URL": _NEURON_CACHE,
@@ -145,7 +146,7 @@ def _container(
         name=site.name,
         image=image,
         host_port=place.host_port,
-        container_port=PORT,
+        container_port=base.port_of(base.cli_options(experiment), PORT, _PORT_OPTION),
         path=base.request_path(experiment, {"triton": f"/v2/models/{name}/generate"}),
         health_path="/v2/health/ready",
         command=("bash", f"{_FILES}/{triton_texts.START}"),
@@ -158,6 +159,12 @@ def _container(
         shm_size=experiment.inference_spec.shm_size or base.SHARED_MEMORY,
         notes=notes,
     )
+
+
+def _start_script(experiment: Experiment) -> str:
+    options = base.cli_options(experiment)
+    usual = (f"{_PORT_OPTION}={PORT}",) if base.option_value(options, _PORT_OPTION) is None else ()
+    return triton_texts.server_script(_REPOSITORY, (*usual, *options))
 
 
 def _settings(experiment: Experiment) -> dict[str, Any]:

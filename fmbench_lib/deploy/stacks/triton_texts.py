@@ -126,9 +126,9 @@ def tensorrt_script(
     )
 
 
-def server_script(repository: str, port: int, options: Sequence[str]) -> str:
+def server_script(repository: str, options: Sequence[str]) -> str:
     """The script that starts Triton itself on a model repository."""
-    command = ["exec", "tritonserver", f"--model-repository={repository}", f"--http-port={port}", *options]
+    command = ["exec", "tritonserver", f"--model-repository={repository}", *options]
     return f"{shlex.join(command)}\n"
 
 

@@ -12,25 +12,27 @@ GPU_IMAGE = "vllm/vllm-openai:latest"
 CPU_IMAGE = "public.ecr.aws/q9t5s3a7/vllm-cpu-release-repo:latest"
 PORT = 8000
 _PATHS = {"openai": "/v1/chat/completions"}
-_PARALLEL = (
-    ("--tensor-parallel-size", "-tp"),
-    ("--pipeline-parallel-size", "-pp"),
-    ("--data-parallel-size", "-dp"),
-)
+_TENSOR = ("--tensor-parallel-size", "-tp")
+_OTHERS = (("--pipeline-parallel-size", "-pp"), ("--data-parallel-size", "-dp"))
 """Each multiplies the GPUs that a server needs."""
 _THREADS = "VLLM_CPU_OMP_THREADS_BIND"
 _CPU_SHARED_MEMORY = "4g"
 
 
 def _tp_degree(experiment: Experiment) -> int | None:
-    """The GPUs that the server's own options ask for, all kinds of parallelism together."""
-    return base.parallelism(base.options_of(experiment), *_PARALLEL)
+    """The tensor parallelism that the server's own options ask for."""
+    return base.whole_number(base.option_value(base.options_of(experiment), *_TENSOR), _TENSOR[0])
+
+
+def _times(experiment: Experiment) -> int:
+    """By how much pipeline and data parallelism multiply the GPUs."""
+    return base.parallelism(base.options_of(experiment), *_OTHERS)
 
 
 def _on_gpus(experiment: Experiment, place: Place, site: Site) -> Container:
     image, notes = base.image_of(experiment, GPU_IMAGE)
     options = base.options_of(experiment)
-    parallel = () if _tp_degree(experiment) is not None else ("--tensor-parallel-size", str(place.tp_degree))
+    parallel = () if _tp_degree(experiment) is not None else (_TENSOR[0], str(place.tp_degree))
     return _container(experiment, place, site, image, notes, (*parallel, *options), {}, base.SHARED_MEMORY)
 
 
@@ -64,7 +66,7 @@ def _container(
         name=site.name,
         image=image,
         host_port=place.host_port,
-        container_port=PORT,
+        container_port=base.port_of(options, PORT, "--port"),
         path=base.request_path(experiment, _PATHS),
         health_path="/health",
         command=(
@@ -81,5 +83,5 @@ def _container(
     )
 
 
-GPU = Stack(_on_gpus, ("nvidia",), PORT, _tp_degree)
+GPU = Stack(_on_gpus, ("nvidia",), PORT, _tp_degree, times=_times)
 CPU = Stack(_on_cpu, ("none",), PORT, base.no_tp_degree)
