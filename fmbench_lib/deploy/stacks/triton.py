@@ -18,6 +18,8 @@ from fmbench_lib.errors import DeployError
 TENSORRT_IMAGE = "nvcr.io/nvidia/tritonserver:24.08-trtllm-python-py3"
 VLLM_IMAGE = "nvcr.io/nvidia/tritonserver:24.08-vllm-python-py3"
 PORT = 8000
+METRICS_PORT = 8002
+"""Where Triton has its metrics, unless its options say otherwise."""
 BATCH_SIZE = 4
 """Of TensorRT-LLM's engine, where the config does not say: it is built for one."""
 _IN_PATH = re.compile(r"/v2/models/([^/]+)/generate")
@@ -157,7 +159,13 @@ def _container(
         devices=place.devices,
         shm_size=experiment.inference_spec.shm_size or base.SHARED_MEMORY,
         notes=notes,
+        metrics_port=_metrics_port(experiment),
     )
+
+
+def _metrics_port(experiment: Experiment) -> int:
+    given = base.option_value(base.cli_options(experiment), "--metrics-port")
+    return base.whole_number(given, "--metrics-port in cli_params") or METRICS_PORT
 
 
 def _settings(experiment: Experiment) -> dict[str, Any]:
