@@ -75,10 +75,12 @@ class MonitorsSection(Section):
         shown_default="`auto`: always; for an endpoint elsewhere marked as the client's",
     )
     nvidia: Choice = described(
-        "NVIDIA GPUs of this machine, by NVML.", "auto", shown_default="`auto`: where the endpoint is on this machine"
+        "The NVIDIA GPUs of the endpoint, by NVML; all of this machine where these are not known.",
+        "auto",
+        shown_default="`auto`: where the endpoint is on this machine",
     )
     neuron: Choice = described(
-        "Neuron devices of this machine, by `neuron-monitor`.",
+        "The Neuron devices of the endpoint, by `neuron-monitor`; all of this machine where these are not known.",
         "auto",
         shown_default="`auto`: where the endpoint is on this machine",
     )

@@ -55,7 +55,7 @@ def _service(one: Container, labels: Mapping[str, str], image: str, secrets: Seq
         "environment": environment,
         "labels": {name: _literal(value) for name, value in {**labels, SECRETS_LABEL: ",".join(secrets)}.items()},
         "network_mode": one.network,
-        "ports": [f"{HOST}:{one.host_port}:{one.container_port}"] if one.network == "bridge" else [],
+        "ports": [f"{HOST}:{port}:{inside}" for inside, port in one.published.items()],
         "volumes": [
             {
                 "type": "bind",

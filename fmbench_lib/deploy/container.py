@@ -54,6 +54,8 @@ class Container:
     a Triton model repository, `serving.properties`. `path` is where requests go on `host_port`, `health_path` what
     answers 200 once the model is loaded (None: only a real request tells). `shm_size` is as Docker spells it (`12g`).
     On network `host` a container listens on the host's own ports, and `container_port` is `host_port`.
+    `metrics_port` is where its metrics page is, if not on `container_port`, and `host_metrics_port` what that is on the
+    host (None: not published, as in a plan).
     A writable mount's folder that is missing is made. `after_start` is sent in its order, once `health_path` answers.
     `notes` are lines for a person: what was chosen for lack of a setting, and what may not work.
     """
@@ -77,3 +79,13 @@ class Container:
     network: Literal["bridge", "host"] = "bridge"
     after_start: tuple[StartRequest, ...] = ()
     notes: tuple[str, ...] = ()
+    metrics_port: int | None = None
+    host_metrics_port: int | None = None
+
+    @property
+    def published(self) -> dict[int, int]:
+        """The container's ports that the host has too, and which ones they are there."""
+        if self.network == "host":
+            return {}
+        metrics = {self.metrics_port: self.host_metrics_port} if self.metrics_port and self.host_metrics_port else {}
+        return {self.container_port: self.host_port, **metrics}

@@ -174,11 +174,11 @@ def _creation(
     """The arguments of the engine's call; `compose.py` says the same in a file."""
     from docker.types import DeviceRequest, Mount
 
-    published = container.network == "bridge"
+    published = container.published
     gpus = container.devices.kind == "nvidia"
     host_config = client.api.create_host_config(
         network_mode=container.network,
-        port_bindings={container.container_port: (HOST, container.host_port)} if published else None,
+        port_bindings={inside: (HOST, port) for inside, port in published.items()} or None,
         mounts=[
             Mount(type="bind", source=str(mount.source), target=mount.target, read_only=mount.read_only)
             for mount in container.mounts
@@ -197,7 +197,7 @@ def _creation(
         "command": list(container.command) or None,
         "environment": {**container.environment, **secrets},
         "labels": dict(labels),
-        "ports": [container.container_port] if published else None,
+        "ports": list(published) or None,
         "host_config": host_config,
     }
 

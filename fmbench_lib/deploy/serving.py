@@ -47,7 +47,7 @@ def url_of(container: Container) -> str:
 
 def metrics_url_of(container: Container) -> str:
     """Where a server has its metrics page for Prometheus, if it has one."""
-    return f"http://{HOST}:{container.host_port}/metrics"
+    return f"http://{HOST}:{container.host_metrics_port or container.host_port}/metrics"
 
 
 def planned_serving(experiment: Experiment, host: Host, folder: Path, folders: Sequence[Path]) -> Serving:
@@ -68,13 +68,20 @@ def claimed_serving(
     """The containers of an experiment on this machine, at ports that are free at this moment.
 
     The port of `ep_name` is that of the balancer, or of the first copy, the others following; without one any free
-    ports are taken. Raises DeployError.
+    ports are taken. Metrics pages on ports of their own get any free ones. Raises DeployError.
     """
     first, count, balanced = wanted_port(experiment.ep_name), copies_of(experiment, host), _balanced(experiment)
     front = claim_ports(first, 1) if balanced else []
     ports = claim_ports(None if balanced else first, count)
     copies = containers_of(experiment, host, run_id=run_id, ports=ports, folder=folder, folders=folders, cores=cores)
+    copies = _with_metrics_ports(copies)
     return Serving(copies, _balancer(experiment, front[0], copies, folder) if balanced else None)
+
+
+def _with_metrics_ports(copies: Sequence[Container]) -> tuple[Container, ...]:
+    """The copies, with a free port of this machine for each metrics page that has a port of its own."""
+    free = iter(claim_ports(None, sum(copy.metrics_port is not None for copy in copies)))
+    return tuple(copy if copy.metrics_port is None else replace(copy, host_metrics_port=next(free)) for copy in copies)
 
 
 def _balanced(experiment: Experiment) -> bool:

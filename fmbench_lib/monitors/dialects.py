@@ -6,7 +6,8 @@ words; a test compares them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 STACKS = {
@@ -118,6 +119,20 @@ HISTOGRAMS: dict[str, Known] = {
 }
 
 _TRITON_DONE = ("nv_inference_request_success",)
+_TRITON_DURATION = "nv_inference_request_duration_us"
+_TRITON_ENSEMBLE = "ensemble"
+PER_MODEL = frozenset(
+    {
+        *_TRITON_DONE,
+        "nv_inference_request_failure",
+        _TRITON_DURATION,
+        "nv_inference_first_response_histogram_ms_bucket",
+        "nv_inference_first_response_histogram_ms_sum",
+        "nv_inference_first_response_histogram_ms_count",
+    }
+)
+"""What Triton tells of a request once for the model that it asks for, and once more for each model of that ensemble.
+Time in queues is none of these: a request waits before each model in turn."""
 
 QUOTIENTS: tuple[Quotient, ...] = (
     Quotient("prefix_cache_hits", "vllm:prefix_cache_hits_total", ("vllm:prefix_cache_queries_total",), "ratio"),
@@ -131,7 +146,7 @@ QUOTIENTS: tuple[Quotient, ...] = (
         ("llamacpp:prompt_tokens_cached_total", "llamacpp:prompt_tokens_total"),
         "ratio",
     ),
-    Quotient("server_latency", "nv_inference_request_duration_us", _TRITON_DONE, "s", 1e-6),
+    Quotient("server_latency", _TRITON_DURATION, _TRITON_DONE, "s", 1e-6),
     Quotient("server_queue_time", "nv_inference_queue_duration_us", _TRITON_DONE, "s", 1e-6),
     Quotient(
         "server_time_per_token", "llamacpp:tokens_predicted_seconds_total", ("llamacpp:tokens_predicted_total",), "s"
@@ -150,6 +165,22 @@ NO_TTFT = {
 def stack_of(name: str) -> str | None:
     """The serving stack that a series of this name is published by; None for those that we don't read."""
     return next((stack for start, stack in STACKS.items() if name.startswith(start)), None)
+
+
+def model_asked(samples: Iterable[tuple[str, Mapping[str, str], float]]) -> str | None:
+    """The one of Triton's models that requests ask for, of a page's names, labels and values; None before the first
+    request.
+
+    It is the ensemble, where that is asked at all, else the model whose requests took longest in sum: no part of a
+    request takes longer than the whole.
+    """
+    took: dict[str, float] = defaultdict(float)
+    for name, labels, value in samples:
+        if name == _TRITON_DURATION:
+            took[labels.get("model", "")] += value
+    if took[_TRITON_ENSEMBLE] > 0:
+        return _TRITON_ENSEMBLE
+    return max(took, key=lambda model: took[model]) if any(took.values()) else None
 
 
 def wanted() -> frozenset[str]:

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fmbench_lib.monitors.samples import Reading, made
@@ -20,13 +20,13 @@ _USUAL_PLACE = "/opt/aws/neuron/bin/neuron-monitor"
 
 
 class Neuron:
-    """Every NeuronCore of this machine. `read` waits for the next report."""
+    """The NeuronCores of this machine: those of the given devices, else every one. `read` waits for the next report."""
 
     name, paced = "neuron", False
 
-    def __init__(self, interval: float, *, asked_for: bool = False) -> None:
+    def __init__(self, interval: float, *, asked_for: bool = False, devices: Sequence[int] | None = None) -> None:
         self._period = max(interval, 1.0)
-        self._asked_for = asked_for
+        self._asked_for, self._devices = asked_for, devices
         self._process: subprocess.Popen[bytes] | None = None
         self._config: str | None = None
 
@@ -36,7 +36,7 @@ class Neuron:
         line = process.stdout.readline()
         if not line:
             raise NotThereError(f"{PROGRAM} ended with exit code {process.wait()}")
-        return readings_of(json.loads(line))
+        return readings_of(json.loads(line), self._devices)
 
     def close(self) -> None:
         """End the program."""
@@ -73,15 +73,19 @@ def configuration(period_s: float) -> dict[str, Any]:
     }
 
 
-def readings_of(report: Mapping[str, Any]) -> list[Reading]:
-    """What one report says, summed over the processes that use the devices; a group with an error is left out."""
+def readings_of(report: Mapping[str, Any], devices: Sequence[int] | None = None) -> list[Reading]:
+    """What one report says, summed over the processes that use the devices; a group with an error is left out.
+
+    Of some devices only the processes that use these are told of; of all, where the report does not say which cores a
+    device has.
+    """
     cores: Counter[str] = Counter()
     memory: Counter[str] = Counter()
     runs: Counter[str] = Counter()
     readings: list[Reading] = []
-    for runtime in report.get("neuron_runtime_data") or ():
+    for runtime in _runtimes_on(devices, report):
         groups = runtime.get("report") or {}
-        for core, used in (_group(groups, "neuroncore_counters").get("neuroncores_in_use") or {}).items():
+        for core, used in _cores(runtime).items():
             cores[core] += used.get("neuroncore_utilization", 0.0)
         used_bytes = _group(groups, "memory_used").get("neuron_runtime_used_bytes") or {}
         memory.update({name: used_bytes[name] for name in ("host", "neuron_device") if name in used_bytes})
@@ -95,6 +99,22 @@ def readings_of(report: Mapping[str, Any]) -> list[Reading]:
     names = {"host": "neuron_host_memory_used", "neuron_device": "neuron_device_memory_used"}
     readings += [made("neuron", names[where], "gauge", "bytes", float(used)) for where, used in memory.items()]
     return readings + [made("neuron", name, "gauge", "executions/s", rate) for name, rate in runs.items()]
+
+
+def _runtimes_on(devices: Sequence[int] | None, report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The processes of a report that use any of these devices. Cores are numbered through, device after device."""
+    runtimes: list[Mapping[str, Any]] = report.get("neuron_runtime_data") or []
+    hardware = report.get("neuron_hardware_info") or {}
+    per_device = hardware.get("neuroncore_per_device_count")
+    if devices is None or not per_device or hardware.get("logical_neuroncore_config", 1) != 1:
+        return runtimes
+    return [one for one in runtimes if any(int(core) // per_device in devices for core in _cores(one))]
+
+
+def _cores(runtime: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The cores that a process uses, and how much."""
+    used: Mapping[str, Any] = _group(runtime.get("report") or {}, "neuroncore_counters").get("neuroncores_in_use") or {}
+    return used
 
 
 def _group(groups: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fmbench_lib.monitors.samples import Reading, made
@@ -10,13 +10,13 @@ from fmbench_lib.monitors.source import NotThereError
 
 
 class Nvidia:
-    """Every GPU of this machine. What one of them does not tell is left out."""
+    """The GPUs of this machine: those of the given indices, else every one. What one does not tell is left out."""
 
     name, paced = "nvidia", True
 
-    def __init__(self, *, asked_for: bool = False) -> None:
+    def __init__(self, *, asked_for: bool = False, indices: Sequence[int] | None = None) -> None:
         """`asked_for`: the config names it, so that it is to be said where there is none."""
-        self._asked_for = asked_for
+        self._asked_for, self._indices = asked_for, indices
         self._nvml: Any = None
         self._gpus: list[tuple[Any, dict[str, str]]] = []
 
@@ -36,7 +36,8 @@ class Nvidia:
             ) from None
         try:
             pynvml.nvmlInit()
-            for index in range(pynvml.nvmlDeviceGetCount()):
+            there = range(pynvml.nvmlDeviceGetCount())
+            for index in there if self._indices is None else self._indices:
                 gpu = pynvml.nvmlDeviceGetHandleByIndex(index)
                 self._gpus.append((gpu, {"gpu": str(index), "model": _text(pynvml.nvmlDeviceGetName(gpu))}))
         except pynvml.NVMLError as error:

@@ -9,7 +9,17 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from fmbench_lib.monitors.dialects import COUNTERS, GAUGES, HISTOGRAMS, QUOTIENTS, Known, stack_of, wanted
+from fmbench_lib.monitors.dialects import (
+    COUNTERS,
+    GAUGES,
+    HISTOGRAMS,
+    PER_MODEL,
+    QUOTIENTS,
+    Known,
+    model_asked,
+    stack_of,
+    wanted,
+)
 from fmbench_lib.monitors.samples import Histogram, Reading, made
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -31,7 +41,7 @@ def is_page(text: str) -> bool:
 
 def readings_of(text: str, labels: Mapping[str, str] | None = None) -> list[Reading]:
     """What a page says that we have a name for. Raises ValueError for a line that cannot be read."""
-    extra, samples = dict(labels or {}), _samples(text)
+    extra, samples = dict(labels or {}), _once_per_request(_samples(text))
     readings = [*_gauges(samples, extra), *_counters(samples, extra), *_histograms(samples, extra)]
     return [*readings, *_quotients(samples, extra), *_block_share(readings, extra)]
 
@@ -47,6 +57,18 @@ def _samples(text: str) -> list[_Sample]:
     families = text_string_to_metric_families("\n".join(lines) + "\n")
     found = [_Sample(sample.name, sample.labels, float(sample.value)) for one in families for sample in one.samples]
     return [sample for sample in found if not math.isnan(sample.value)]
+
+
+def _once_per_request(samples: list[_Sample]) -> list[_Sample]:
+    """The samples without those that tell of the same requests again, for the parts of the model that was asked for.
+
+    What that model does not tell is left to those that do.
+    """
+    asked = model_asked(samples)
+    if asked is None:
+        return samples
+    told = {sample.name for sample in samples if sample.labels.get("model") == asked} & PER_MODEL
+    return [sample for sample in samples if sample.name not in told or sample.labels.get("model") == asked]
 
 
 @lru_cache(maxsize=1)

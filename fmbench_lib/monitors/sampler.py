@@ -40,9 +40,10 @@ def sources_of(plan: Mapping[str, Any]) -> list[Source]:
     if plan["processes"]:
         sources.append(Processes("server", plan["processes"]))
     if plan["nvidia"] != "no":
-        sources.append(Nvidia(asked_for=plan["nvidia"] == "yes"))
+        sources.append(Nvidia(asked_for=plan["nvidia"] == "yes", indices=plan["nvidia_devices"]))
     if plan["neuron"] != "no":
-        sources.append(Neuron(plan["interval"], asked_for=plan["neuron"] == "yes"))
+        asked_for, devices = plan["neuron"] == "yes", plan["neuron_devices"]
+        sources.append(Neuron(plan["interval"], asked_for=asked_for, devices=devices))
     for page in plan["pages"]:
         labels = {"copy": str(page["copy"])}
         sources.append(Page(page["url"], labels, asked_for=page["asked_for"], ca_file=plan["ca_file"]))

@@ -183,8 +183,8 @@ def plan_of(run: Run, experiment: Experiment, endpoint: Endpoint, urls: tuple[st
         "interval": wanted.interval,
         "machine": None if wanted.host == "no" else "endpoint" if here else "client",
         "processes": processes if wanted.host != "no" else [],
-        "nvidia": _on_this_machine(wanted.nvidia, here),
-        "neuron": _on_this_machine(wanted.neuron, here),
+        **_accelerators("nvidia", wanted.nvidia, endpoint, here),
+        **_accelerators("neuron", wanted.neuron, endpoint, here),
         "pages": _pages(wanted.prometheus, experiment, endpoint, urls),
         "ca_file": ca_bundle(run),
     }
@@ -195,8 +195,15 @@ def is_here(endpoint: Endpoint, urls: tuple[str, ...]) -> bool:
     return endpoint.platform in ("local", "ec2") or any(urlsplit(url).hostname in _HERE for url in urls)
 
 
-def _on_this_machine(choice: str, here: bool) -> str:
-    return "no" if choice == "auto" and not here else choice
+def _accelerators(kind: str, choice: str, endpoint: Endpoint, here: bool) -> dict[str, Any]:
+    """Whether devices of a kind are sampled, and which: those of the endpoint's copies; all (None) where these are not
+    known, or where the copies have none and the config asks for it all the same."""
+    known = [one["devices"] for one in endpoint.resources if one.get("role") == "copy" and "devices" in one]
+    named = [str(name).split() for names in known for name in names]
+    own = sorted({int(index) for its_kind, index in named if its_kind == kind})
+    if choice == "auto" and (not here or (known and not own)):
+        choice = "no"
+    return {kind: choice, f"{kind}_devices": own or None}
 
 
 def _pages(

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -108,6 +109,12 @@ def test_gpus_in_true_units(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {one.series.unit for one in readings} == {"percent", "bytes", "W", "celsius", "Hz"}
 
 
+def test_only_the_gpus_that_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", nvml(gpus=8))
+    readings = Nvidia(indices=[3, 5]).read()
+    assert by_name(readings, "gpu_utilization") == {"3 NVIDIA A10G": 94, "5 NVIDIA A10G": 92}
+
+
 @pytest.mark.parametrize("asked_for", [True, False])
 def test_no_gpu_is_worth_a_word_only_to_who_asked(monkeypatch: pytest.MonkeyPatch, asked_for: bool) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", nvml(gpus=0))
@@ -133,6 +140,29 @@ def test_a_report_of_neuron_monitor() -> None:
     assert by_name(readings, "neuron_executions") == {"": pytest.approx(20.4)}
     assert by_name(readings, "neuron_execution_errors") == {"": pytest.approx(0.2)}
     assert by_name(readings, "neuron_execution_latency")["20843 p50"] == 0.003509521484375
+
+
+def two_processes(**hardware: int) -> dict[str, Any]:
+    """A report of one process on cores 0 and 1, and another on cores 4 and 5."""
+
+    def of(pid: int, cores: dict[str, float], memory: int) -> dict[str, Any]:
+        counters = {"neuroncores_in_use": {core: {"neuroncore_utilization": used} for core, used in cores.items()}}
+        held = {"neuron_runtime_used_bytes": {"neuron_device": memory}}
+        return {"pid": pid, "report": {"neuroncore_counters": counters, "memory_used": held}}
+
+    processes = [of(7, {"0": 90.0, "1": 80.0}, 100), of(8, {"4": 10.0, "5": 20.0}, 1000)]
+    return {"neuron_runtime_data": processes, "neuron_hardware_info": hardware}
+
+
+def test_only_the_neuron_devices_that_are_named() -> None:
+    readings = readings_of(two_processes(neuroncore_per_device_count=2), [1, 2])
+    assert by_name(readings, "neuroncore_utilization") == {"4": 10, "5": 20}
+    assert by_name(readings, "neuron_device_memory_used") == {"": 1000}
+
+
+@pytest.mark.parametrize("hardware", [{}, {"neuroncore_per_device_count": 8, "logical_neuroncore_config": 2}])
+def test_all_neuron_devices_where_nobody_can_tell_whose_a_core_is(hardware: dict[str, int]) -> None:
+    assert len(by_name(readings_of(two_processes(**hardware), [2]), "neuroncore_utilization")) == 4
 
 
 def test_a_report_without_runtimes_has_no_zeros() -> None:

@@ -89,6 +89,58 @@ def test_triton_counts_in_seconds_bytes_and_percent() -> None:
     assert values(readings, "requests_pending") == [4]
 
 
+def triton_page(models: dict[str, tuple[int, float, float]]) -> list[Reading]:
+    """What is read where each model has had so many requests, and so many seconds of them and of waiting for it."""
+    lines = []
+    for model, (count, took, waited) in models.items():
+        label = f'{{model="{model}",version="1"}}'
+        lines.append(f"nv_inference_request_success{label} {count}")
+        lines.append(f"nv_inference_request_failure{label} 0")
+        lines.append(f"nv_inference_request_duration_us{label} {took * 1e6}")
+        lines.append(f"nv_inference_queue_duration_us{label} {waited * 1e6}")
+    return readings_of("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        {
+            "preprocessing": (10, 0.5, 1),
+            "ensemble": (10, 20, 0),
+            "tensorrt_llm": (10, 18.5, 6),
+            "postprocessing": (10, 1, 1),
+        },
+        {"mine": (10, 20, 0), "tensorrt_llm": (10, 19, 8), "ensemble": (0, 0, 0)},
+        {"tensorrt_llm": (10, 20, 8)},
+    ],
+    ids=["an ensemble", "one of another name", "one model"],
+)
+def test_triton_counts_a_request_once_of_however_many_models_its_model_is_made(
+    models: dict[str, tuple[int, float, float]],
+) -> None:
+    readings = triton_page(models)
+    latency, queue = histogram(readings, "server_latency"), histogram(readings, "server_queue_time")
+    assert (latency.total, latency.count) == (20, 10)
+    assert (queue.total, queue.count) == (8, 10), "before each of the models, of the same requests"
+    assert values(readings, "requests_finished") == [10]
+    assert values(readings, "requests_failed") == [0]
+
+
+def test_triton_tells_of_every_model_before_the_first_request() -> None:
+    readings = triton_page({"preprocessing": (0, 0, 0), "ensemble": (0, 0, 0)})
+    assert values(readings, "requests_finished") == [0, 0]
+    assert histogram(readings, "server_latency").count == 0
+
+
+def test_triton_tells_the_first_response_of_the_model_asked_for_where_it_can() -> None:
+    duration = 'nv_inference_request_duration_us{model="ensemble"} 9\n'
+    name = "nv_inference_first_response_histogram_ms"
+    part = f'{name}_sum{{model="tensorrt_llm"}} 500\n{name}_count{{model="tensorrt_llm"}} 5\n'
+    whole = part.replace("tensorrt_llm", "ensemble").replace("500", "800")
+    assert histogram(readings_of(duration + part + whole), "server_ttft").total == 0.8
+    assert histogram(readings_of(duration + part), "server_ttft").total == 0.5
+
+
 def test_llama_cpp() -> None:
     readings = read("llama_cpp.txt")
     hits = histogram(readings, "prefix_cache_hits")

@@ -20,7 +20,9 @@ PLAN: dict[str, Any] = {
     "machine": "endpoint",
     "processes": [],
     "nvidia": "no",
+    "nvidia_devices": None,
     "neuron": "no",
+    "neuron_devices": None,
     "pages": [],
     "ca_file": None,
 }

@@ -169,3 +169,26 @@ def test_what_is_sampled_depends_on_where_the_endpoint_is(tmp_path: Path, emulat
     balanced = plan(run, "http://127.0.0.1:80/v1", "ec2", metrics_url="http://127.0.0.1:9001/metrics")
     assert [page["url"] for page in balanced["pages"]] == ["http://127.0.0.1:9001/metrics"]
     assert plan(run, "https://runtime.sagemaker/x", "sagemaker")["pages"] == []
+
+
+def accelerators(run: Run, *copies: list[str], platform: str = "ec2") -> tuple[Any, ...]:
+    """What is sampled of the accelerators of an endpoint whose copies have these."""
+    front = {"kind": "container", "role": "balancer", "devices": []}
+    behind = [{"kind": "container", "role": "copy", "devices": devices} for devices in copies]
+    endpoint = Endpoint("exp", platform, urls=("http://127.0.0.1:80/v1",), resources=(front, *behind))
+    experiment = Experiment(name="exp", platform=platform, protocol="openai", deploy=False)
+    made = plan_of(run, experiment, endpoint, endpoint.urls)
+    return tuple(made[name] for name in ("nvidia", "nvidia_devices", "neuron", "neuron_devices"))
+
+
+def test_the_accelerators_of_the_copies_are_sampled_where_they_are_known(tmp_path: Path, emulator: Emulator) -> None:
+    run = deployed(tmp_path, emulator.url)
+    assert accelerators(run, ["nvidia 6", "nvidia 7"], ["nvidia 4", "nvidia 5"]) == ("auto", [4, 5, 6, 7], "no", None)
+    assert accelerators(run, ["neuron 10"]) == ("no", None, "auto", [10])
+    assert accelerators(run, []) == ("no", None, "no", None), "on the CPU: what others do with the GPUs is not of it"
+    assert accelerators(run) == ("auto", None, "auto", None), "a server that was there before"
+
+
+def test_who_asks_for_gpus_gets_all_where_the_copies_have_none(tmp_path: Path, emulator: Emulator) -> None:
+    run = deployed(tmp_path, emulator.url, "{nvidia: yes}")
+    assert accelerators(run, [])[:2] == ("yes", None)

@@ -19,6 +19,8 @@ TENSORRT_IMAGE = "nvcr.io/nvidia/tritonserver:24.08-trtllm-python-py3"
 VLLM_IMAGE = "nvcr.io/nvidia/tritonserver:24.08-vllm-python-py3"
 PORT = 8000
 _PORT_OPTION = "--http-port"
+METRICS_PORT = 8002
+"""Where Triton has its metrics, unless its options say otherwise."""
 BATCH_SIZE = 4
 """Of TensorRT-LLM's engine, where the config does not say: it is built for one."""
 _IN_PATH = re.compile(r"/v2/models/([^/]+)/generate")
@@ -158,6 +160,7 @@ def _container(
         devices=place.devices,
         shm_size=experiment.inference_spec.shm_size or base.SHARED_MEMORY,
         notes=notes,
+        metrics_port=_metrics_port(experiment),
     )
 
 
@@ -165,6 +168,11 @@ def _start_script(experiment: Experiment) -> str:
     options = base.cli_options(experiment)
     usual = (f"{_PORT_OPTION}={PORT}",) if base.option_value(options, _PORT_OPTION) is None else ()
     return triton_texts.server_script(_REPOSITORY, (*usual, *options))
+
+
+def _metrics_port(experiment: Experiment) -> int:
+    given = base.option_value(base.cli_options(experiment), "--metrics-port")
+    return base.whole_number(given, "--metrics-port in cli_params") or METRICS_PORT
 
 
 def _settings(experiment: Experiment) -> dict[str, Any]:
