@@ -171,6 +171,19 @@ class TestInvokeModel:
         said = {"completions": [{"data": {"text": "Hi"}, "finishReason": {"reason": "endoftext"}}]}
         assert (INVOKE.decode(whole(said)).text, INVOKE.decode(whole(said)).finish_reason) == ("Hi", "endoftext")
 
+    @pytest.mark.parametrize("reason", ["ERROR", "ERROR_TOXIC", "ERROR_LIMIT"])
+    def test_an_end_that_means_an_error(self, reason: str) -> None:
+        end = {"is_finished": True, "finish_reason": reason}
+        answers = [
+            stream(chunk(text="Hi", is_finished=False), chunk(**end)),
+            stream(chunk(event_type="text-generation", text="Hi"), chunk(event_type="stream-end", text="Hi", **end)),
+            whole({"text": "Hi", "finish_reason": reason}),
+            whole({"generations": [{"text": "Hi", "finish_reason": reason}]}),
+        ]
+        for completion in map(INVOKE.decode, answers):
+            assert (completion.text, completion.error_class) == ("Hi", "endpoint")
+            assert completion.error_message == f"the server ended the answer with finish_reason `{reason}`"
+
     def test_vectors_have_no_text_and_no_tokens(self) -> None:
         completion = INVOKE.decode(whole({"embedding": [0.5], "inputTextTokenCount": 4}))
         assert (texts(completion), counts(completion), completion.error_class) == ([""], (4, 0, None), None)
@@ -261,6 +274,19 @@ class TestSageMaker:
         assert ENDPOINT.decode(whole(said)).error_class == "endpoint"
         line = json.dumps(said).encode() + b"\n"
         assert ENDPOINT.decode(stream(part(line))).error_class == "endpoint"
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            {"choices": [{"message": {"content": "Hi"}, "finish_reason": "abort"}]},
+            {"choices": [{"text": "Hi", "finish_reason": "error"}]},
+            {"token": {"text": "!"}, "generated_text": "Hi!", "details": {"finish_reason": "abort"}},
+        ],
+    )
+    def test_an_end_that_means_an_error(self, said: Any) -> None:
+        line = json.dumps(said).encode() + b"\n"
+        for response in (whole(said), stream(part(line)), stream(part(b"data: " + line + b"\n"))):
+            assert ENDPOINT.decode(response).error_class == "endpoint"
 
     def test_a_line_that_ends_too_early(self) -> None:
         assert ENDPOINT.decode(stream(part(LINES[:20]))).error_class == "decode"

@@ -135,6 +135,11 @@ class TestReading:
         completion = codec(self.REST).decode(response({"delta": "a", "fault": {"reason": {"code": 5}}}))
         assert (completion.error_class, completion.error_message) == ("endpoint", '{"code": 5}')
 
+    def test_an_end_that_means_an_error_is_the_endpoints(self, codec: Codec) -> None:
+        rest = {**self.REST, "finish_reason": "$.why"}
+        completion = codec(rest).decode(response({"delta": "a", "why": "abort"}))
+        assert (completion.error_class, completion.finish_reason) == ("endpoint", "abort")
+
     def test_a_body_without_the_text_says_which_key_is_wrong(self, codec: Codec) -> None:
         completion = codec(self.REST).decode(response({"generated": "a"}))
         assert completion.error_class == "decode"
@@ -163,6 +168,7 @@ class TestReading:
         for key in ("completions", "choices"):
             completion = codec.decode(response({key: [{"text": "yes"}], "usage": usage}))
             assert (completion.text, completion.prompt_tokens, completion.completion_tokens) == ("yes", 4, 1)
+        assert codec.decode(response({"choices": [{"text": "y", "finish_reason": "abort"}]})).error_class == "endpoint"
 
 
 def test_a_model_id_of_the_inference_spec_outweighs_the_experiments(experiment: MakeExperiment) -> None:
