@@ -13,12 +13,16 @@ from fmbench_lib.predictors.openai import take_openai
 
 @dataclass(slots=True)
 class Marked:
-    """Where text goes: into the answer, without what stands before `start_token` and from `stop_token` on."""
+    """Where text goes: into the answer, without what stands before `start_token` and from `stop_token` on.
+
+    `ended` says whether the message came that ends a stream; None where the stream's form has no such message.
+    """
 
     answer: Answer
     start_token: str | None = None
     stop_token: str | None = None
     stopped: bool = False
+    ended: bool | None = None
 
     def say(self, content: Any, end_offset: int) -> None:
         """Add a piece of text."""
@@ -44,11 +48,16 @@ def take(said: Any, end_offset: int, marked: Marked) -> None:
         raise ValueError(f"an object was expected, not {str(said)[:80]!r}")
     elif "choices" in said or said.get("object") == "error":
         take_openai(said, end_offset, answer)
+        marked.ended = answer.finish_reason is not None
     elif not failed(said, answer):
         if isinstance(said.get("embedding", said.get("embeddings")), list):
             answer.add_vector(end_offset)
         _take_text(said, end_offset, marked)
         take_details(said, answer)
+        if said.get("generated_text") is not None or isinstance(said.get("details"), dict):
+            marked.ended = True
+        elif isinstance(said.get("token"), dict):
+            marked.ended = bool(marked.ended)
 
 
 def _take_text(said: dict[str, Any], end_offset: int, marked: Marked) -> None:

@@ -228,6 +228,25 @@ class TestSageMaker:
         completion = ENDPOINT.decode(stream(part(said)))
         assert (completion.text, counts(completion), completion.finish_reason) == ("Hi", (3, 1, None), "stop")
 
+    @pytest.mark.parametrize(
+        ("said", "end"),
+        [
+            (b'data:{"token":{"text":" Hi"},"generated_text":null,"details":null}\n\n', b'"generated_text":" Hi"'),
+            (b'{"token": {"text": " Hi"}}\n', b'"details": {"generated_tokens": 1}'),
+            (b'data: {"choices":[{"delta":{"content":" Hi"}}]}\n\n', b'"choices":[{"finish_reason":"stop"}]'),
+            (b'{"choices":[{"text":" Hi","finish_reason":null}]}\n', b'"choices":[{"finish_reason":"length"}]'),
+        ],
+    )
+    def test_a_stream_without_the_end_that_its_form_has(self, said: bytes, end: bytes) -> None:
+        early = ENDPOINT.decode(stream(part(said)))
+        assert (early.text, early.error_class) == (" Hi", "truncated")
+        last = said[: said.index(b"{")] + b"{" + end + b"}\n\n"
+        assert ENDPOINT.decode(stream(part(said), part(last))).error_class is None
+
+    def test_a_chat_may_say_no_more_than_that_it_is_done(self) -> None:
+        said = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\n'
+        assert ENDPOINT.decode(stream(part(said), part(b"data: [DONE]\n\n"))).error_class is None
+
     def test_older_lmi_without_an_end(self) -> None:
         completion = ENDPOINT.decode(stream(part(b'{"outputs": ["This"]}\n'), part(b'{"outputs": [" is"]}')))
         assert (texts(completion), completion.error_class) == (["This", " is"], None)
