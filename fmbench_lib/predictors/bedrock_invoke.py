@@ -47,7 +47,7 @@ class InvokeModelPredictor:
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
         family = family_of(unquote(self.url.rpartition("/")[2]), self.model)
         url = f"{self.url}/{'invoke-with-response-stream' if self.stream else 'invoke'}"
-        body = family.ask(prompt, self.parameters, max_tokens)
+        body = family.ask(prompt, self.parameters, max_tokens, stream=self.stream)
         accept = accepting(self.stream, "x-amzn-bedrock-accept")
         return aws_request(url, body, accept, self.headers, self.signing, self.api_key)
 

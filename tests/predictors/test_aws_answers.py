@@ -167,6 +167,12 @@ class TestInvokeModel:
         completion = INVOKE.decode(stream(chunk(event_type="text-generation", text="Hi"), end))
         assert (completion.text, completion.finish_reason) == ("Hi", "COMPLETE")
 
+    def test_deepseek_r1(self) -> None:
+        said = {"choices": [{"text": "Hi", "stop_reason": "length"}]}
+        for response in (whole(said), stream(chunk(**said))):
+            completion = INVOKE.decode(response)
+            assert (completion.text, completion.finish_reason, completion.error_class) == ("Hi", "length", None)
+
     def test_jurassics_reason_is_an_object(self) -> None:
         said = {"completions": [{"data": {"text": "Hi"}, "finishReason": {"reason": "endoftext"}}]}
         assert (INVOKE.decode(whole(said)).text, INVOKE.decode(whole(said)).finish_reason) == ("Hi", "endoftext")
