@@ -181,3 +181,36 @@ def test_a_model_id_of_the_inference_spec_outweighs_the_experiments(experiment: 
 def test_what_the_text_protocols_do_not_send(experiment: MakeExperiment) -> None:
     made = predictor_for(experiment(protocol="eks", inference_spec={"parameters": {"top_k": 5}}), "http://h/x", None)
     assert made.encode("Hi").url == "http://h/x/Hi"
+
+
+class TestAuthorisation:
+    @pytest.mark.parametrize("protocol", ["rest", "custom_rest", "eks"])
+    @pytest.mark.parametrize(
+        ("auth", "sent"),
+        [
+            # RFC 7617, section 2
+            ({"username": "Aladdin", "password": "open sesame"}, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+            (["Aladdin", "open sesame"], "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+            (["test", "123\u00a3"], "Basic dGVzdDoxMjPCow=="),
+            ("Token abc", "Token abc"),
+        ],
+    )
+    def test_it_is_one_header(self, experiment: MakeExperiment, protocol: str, auth: Any, sent: str) -> None:
+        made = predictor_for(experiment(protocol=protocol, inference_spec={"auth": auth}), "http://h/x", None)
+        assert dict(made.encode("Hi").headers)["authorization"] == sent
+        assert sent not in repr(made)
+
+    def test_a_key_and_a_header_of_ones_own_win(
+        self, experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MY_KEY", "k")
+        spec: dict[str, Any] = {"auth": ["me", "mine"]}
+        with_key = experiment(protocol="rest", api_key_env="MY_KEY", inference_spec=spec)
+        with_header = experiment(protocol="rest", inference_spec={**spec, "headers": {"AUTHORIZATION": "own"}})
+        for mine, sent in ((with_key, "Bearer k"), (with_header, "own")):
+            headers = predictor_for(mine, "http://h/x", None).encode("Hi").headers
+            assert [value for name, value in headers if name == "authorization"] == [sent]
+
+    def test_other_protocols_do_not_send_it(self, experiment: MakeExperiment) -> None:
+        made = predictor_for(experiment(inference_spec={"auth": ["me", "mine"]}), "http://h/v1/completions", None)
+        assert "authorization" not in dict(made.encode("Hi").headers)
