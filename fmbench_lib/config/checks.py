@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import TypeVar
 
+from fmbench_lib.config.authorization import AUTHORIZED_PROTOCOLS, fault_of
 from fmbench_lib.config.experiment import Experiment
 from fmbench_lib.config.finding import check_find
 from fmbench_lib.config.keys import Findings
 from fmbench_lib.config.loads import check_loads
-from fmbench_lib.config.platforms import TEXT_PROTOCOLS, USER_SCRIPT
+from fmbench_lib.config.platforms import PROTOCOLS, TEXT_PROTOCOLS, USER_SCRIPT
 from fmbench_lib.config.problems import joined, shown
 from fmbench_lib.config.schema import Config
 from fmbench_lib.config.spelling import nearest
@@ -72,6 +73,7 @@ def _check_filters(config: Config, findings: Findings) -> None:
 
 def _checked(experiment: Experiment, config: Config, path: str, findings: Findings) -> Experiment:
     _check_endpoint(experiment, path, findings)
+    _check_auth(experiment, joined(path, "inference_spec.auth"), findings)
     if config.datasets.image_col is not None:
         experiment = _with_images(experiment, path, findings)
     loads = experiment.concurrency_levels or experiment.request_rates
@@ -108,6 +110,18 @@ def _check_endpoint(experiment: Experiment, path: str, findings: Findings) -> No
         findings.problem(joined(path, "local"), f"has no effect on platform {experiment.platform}; leave it out")
     if experiment.local.port is not None and experiment.local.port > 65535:
         findings.problem(joined(path, "local.port"), f"is {experiment.local.port}; write a port up to 65535")
+
+
+def _check_auth(experiment: Experiment, key: str, findings: Findings) -> None:
+    auth, protocol = experiment.inference_spec.auth, experiment.protocol
+    if auth is None:
+        return
+    if protocol in AUTHORIZED_PROTOCOLS:
+        fault = fault_of(auth)
+        if fault is not None:
+            findings.problem(key, fault)
+    elif protocol in PROTOCOLS and protocol != USER_SCRIPT:
+        findings.notice(key, f"is not sent with protocol {protocol}; write api_key_env or inference_spec.headers")
 
 
 def _payload_files(experiment: Experiment, config: Config, path: str, findings: Findings) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, PlainValidator
 
+from fmbench_lib.config.authorization import Auth
 from fmbench_lib.config.aws_sections import BedrockSection, SageMakerSection
 from fmbench_lib.config.platforms import CONTAINER_TYPES, PLATFORMS, PROTOCOLS, known_protocols
 from fmbench_lib.config.rest import RestSection
@@ -108,7 +109,12 @@ class InferenceSpec(Section):
         None,
         shown_default="GET with `?sentence=<prompt>`, answered with text",
     )
-    auth: Any = described("Authorisation of a REST endpoint.", None)
+    auth: Auth = described(
+        "Authorisation of a REST endpoint, sent with the protocols `rest`, `custom_rest` and `eks`: user name and "
+        "password as HTTP Basic, a text as the header `Authorization`. `api_key_env` wins over it, and so does that "
+        "header in `headers`.",
+        None,
+    )
     model_id: Text | None = described("Model name that a custom REST endpoint wants.", None)
     inference_url_format: Text | None = described(
         "Path, and query, of an EKS endpoint's address.", None, shown_default="`eks.inference_url_format`"

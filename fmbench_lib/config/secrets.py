@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from fmbench_lib.config.authorization import authorization
 from fmbench_lib.config.redaction import REMOVED, is_secret, redacted, resolved, without_secrets
 from fmbench_lib.config.schema import Config
 
@@ -44,7 +45,7 @@ def redactor_for(
     """A redactor that knows the secrets of a config, of `-A` arguments and of the environment."""
     variables = os.environ if environment is None else environment
     keys = {experiment.api_key_env for experiment in config.experiments} | _SECRET_VARIABLES
-    found = [*_removed(resolved(config), redacted(config))]
+    found = [*_removed(resolved(config), redacted(config)), *_sent(config)]
     for name, value in [*variables.items(), *(arguments or {}).items()]:
         if name in keys or (is_secret(name) and not os.path.exists(value)):  # PWD, SSH_AUTH_SOCK
             found.append(value)
@@ -68,6 +69,12 @@ def _removed(plain: Any, safe: Any) -> Iterator[str]:
         yield from _spoken(str(plain))
     elif isinstance(plain, str) and isinstance(safe, str) and safe != plain:
         yield from _gaps(plain, safe.split(REMOVED))
+
+
+def _sent(config: Config) -> Iterator[str]:
+    """What stands in no config as it goes over the wire: user names and passwords in the form of HTTP Basic."""
+    for experiment in config.experiments:
+        yield from _spoken(authorization(experiment.inference_spec.auth) or "")
 
 
 def _spoken(value: str) -> Iterator[str]:

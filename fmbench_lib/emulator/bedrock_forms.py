@@ -130,6 +130,19 @@ class Mistral(InvokeForm):
         return {"outputs": [{"text": text, "stop_reason": plan.finish_reason}]}
 
 
+class DeepSeek(InvokeForm):
+    """DeepSeek-R1."""
+
+    def piece(self, text: str, index: int, ask: Ask) -> Body:
+        return {"choices": [{"index": 0, "text": text, "stop_reason": None}]}
+
+    def last(self, ask: Ask, plan: Plan) -> list[Body]:
+        return [{"choices": [{"index": 0, "text": "", "stop_reason": plan.finish_reason}]}]
+
+    def whole(self, text: str, tokens: int, ask: Ask, plan: Plan) -> Body:
+        return {"choices": [{"index": 0, "text": text, "stop_reason": plan.finish_reason}]}
+
+
 class Chat(InvokeForm):
     """Messages and choices: later Mistral models, AI21's Jamba."""
 
@@ -251,6 +264,7 @@ FORMS: dict[str, InvokeForm] = {
     "nova": Nova(),
     "llama": Llama(),
     "mistral": Mistral(),
+    "deepseek": DeepSeek(),
     "chat": Chat(),
     "command": Command(),
     "command_r": CommandR(),
@@ -260,7 +274,7 @@ FORMS: dict[str, InvokeForm] = {
     "cohere_embed": CohereEmbed(),
 }
 
-_BY_MODEL = {"mistral.": "mistral", "cohere.": "command", "ai21.": "jurassic"}
+_BY_MODEL = {"mistral.": "mistral", "cohere.": "command", "ai21.": "jurassic", "deepseek.": "deepseek"}
 
 
 def form_of(model: str, asked: Body) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResponse, http_error
 
 _MOST_TOKENS = 2**53
+_FAILED = frozenset(("error", "abort", "error_toxic", "error_limit"))
+"""Reasons for an answer's end, in lower case, that mean a failure: SGLang, OpenRouter, vLLM, TGI, LMI, Cohere."""
 
 
 @dataclass(slots=True)
@@ -39,6 +41,13 @@ class Answer:
         """Add content that is no text, such as an embedding: it has a time of arrival, and no tokens were made."""
         self.events.append(Event(end_offset, ""))
         self.completion_tokens = 0
+
+    def finish(self, reason: Any) -> None:
+        """Take why the answer ended, if that is said; some reasons mean that it failed."""
+        said = text(reason)
+        self.finish_reason = said or self.finish_reason
+        if said.lower() in _FAILED:
+            self.fail("endpoint", f"the server ended the answer with finish_reason `{said}`")
 
     def fail(self, error_class: str, message: str) -> None:
         """Keep the first thing that went wrong."""

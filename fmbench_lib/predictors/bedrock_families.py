@@ -18,25 +18,32 @@ Body: TypeAlias = dict[str, Any]
 class Family:
     """How a family of models is asked: the body of a prompt, and what it calls the usual parameters.
 
-    `section` is the part of the body that the parameters belong in, but for those in `beside`.
+    `section` is the part of the body that the parameters belong in, but for those in `beside`. `says_stream` is true
+    where the body must say of a stream that it is one, though the address does.
     """
 
     body: Callable[[str], Body]
     names: Mapping[str, str] = field(default_factory=dict)
     section: str | None = None
     beside: tuple[str, ...] = ()
+    says_stream: bool = False
 
-    def ask(self, prompt: str, parameters: Mapping[str, Any], max_tokens: int | None) -> Body:
+    def ask(self, prompt: str, parameters: Mapping[str, Any], max_tokens: int | None, *, stream: bool) -> Body:
         """The whole body; parameters by the usual names are sent under the family's, others as they are."""
-        body = self.body(prompt)
+        body = self.body(prompt) | ({"stream": True} if stream and self.says_stream else {})
         given = {self.names.get(key, key): value for key, value in parameters.items() if key not in NOT_SENT}
         if max_tokens is not None:
             given[self.names.get("max_tokens", "max_tokens")] = max_tokens
         if self.section is None:
-            return body | given
+            return body | _listed(given)
         outside = {key: given.pop(key) for key in self.beside if key in given}
-        inside = {**(given.pop(self.section, None) or {}), **given}
+        inside = _listed({**(given.pop(self.section, None) or {}), **given})
         return body | outside | ({self.section: inside} if inside else {})
+
+
+def _listed(parameters: Body) -> Body:
+    """Parameters with a text that ends answers in a list, as each family wants it."""
+    return {key: [one] if key in _STOPS and isinstance(one, str) else one for key, one in parameters.items()}
 
 
 def family_of(called: str, model: str | None = None) -> Family:
@@ -104,6 +111,7 @@ def _input_text(prompt: str) -> Body:
     return {"inputText": prompt}
 
 
+_STOPS = ("stop", "stop_sequences", "stopSequences")
 _CAMEL = {"top_p": "topP", "top_k": "topK", "stop": "stopSequences", "stop_sequences": "stopSequences"}
 _FAMILIES: tuple[tuple[str, Family], ...] = (
     (r"amazon\.titan-embed", Family(_input_text)),
@@ -115,13 +123,14 @@ _FAMILIES: tuple[tuple[str, Family], ...] = (
     (r"anthropic\.", Family(_anthropic, {"stop": "stop_sequences"})),
     (r"meta\.", Family(_meta, {"max_tokens": "max_gen_len"})),
     (r"mistral\.(?:mistral-7b|mixtral|mistral-small-2402|mistral-large-2402)", Family(_instruct)),
+    (r"deepseek\.r1", Family(_prompt)),
     (r"(?:mistral|openai|deepseek|qwen)\.", Family(_chat)),
     (r"cohere\.embed", Family(lambda prompt: {"texts": [prompt], "input_type": "search_document"})),
     (
         r"cohere\.command-r",
         Family(lambda prompt: {"message": prompt}, {"top_p": "p", "top_k": "k", "stop": "stop_sequences"}),
     ),
-    (r"cohere\.", Family(_prompt, {"top_p": "p", "top_k": "k", "stop": "stop_sequences"})),
+    (r"cohere\.", Family(_prompt, {"top_p": "p", "top_k": "k", "stop": "stop_sequences"}, says_stream=True)),
     (r"ai21\.j2", Family(_prompt, {"max_tokens": "maxTokens", **_CAMEL})),
     (r"ai21\.", Family(_chat)),
 )

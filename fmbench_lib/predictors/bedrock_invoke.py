@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from fmbench_lib.aws import Signing
-from fmbench_lib.predictors.answer import Answer, count, json_object, text
+from fmbench_lib.predictors.answer import Answer, count, json_object
 from fmbench_lib.predictors.aws import (
     REQUEST_ID_HEADER,
     accepting,
@@ -47,7 +47,7 @@ class InvokeModelPredictor:
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
         family = family_of(unquote(self.url.rpartition("/")[2]), self.model)
         url = f"{self.url}/{'invoke-with-response-stream' if self.stream else 'invoke'}"
-        body = family.ask(prompt, self.parameters, max_tokens)
+        body = family.ask(prompt, self.parameters, max_tokens, stream=self.stream)
         accept = accepting(self.stream, "x-amzn-bedrock-accept")
         return aws_request(url, body, accept, self.headers, self.signing, self.api_key)
 
@@ -103,7 +103,7 @@ def _take_anthropic(said: Mapping[str, Any], end_offset: int, answer: Answer) ->
         if isinstance(piece, dict):
             answer.say(piece.get("thinking"), end_offset, reasoning=True)
             answer.say(piece.get("text") or piece.get("partial_json"), end_offset)
-            answer.finish_reason = text(piece.get("stop_reason")) or answer.finish_reason
+            answer.finish(piece.get("stop_reason"))
     for usage in (within(said, "message", "usage"), said.get("usage")):
         if isinstance(usage, dict) and "inputTokens" not in usage:
             _take_token_usage(usage, answer)
@@ -163,7 +163,7 @@ def _take_plain(said: Mapping[str, Any], end_offset: int, answer: Answer) -> Non
 
 def _take_reason(said: Mapping[str, Any], answer: Answer) -> None:
     reason = next(filter(None, map(said.get, _REASONS)), None)
-    answer.finish_reason = text(within(reason, "reason") or reason) or answer.finish_reason
+    answer.finish(within(reason, "reason") or reason)
 
 
 def _take_counted(response: HttpResponse, answer: Answer) -> None:

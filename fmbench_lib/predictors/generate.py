@@ -121,17 +121,16 @@ def failed(message: Mapping[str, Any], answer: Answer) -> bool:
         answer.fail("endpoint", message_of(message["error"]))
     elif "generated_text" not in message and isinstance(message.get("code"), int) and message["code"] >= 400:
         answer.fail("endpoint", message_of(message))  # DJL: {"code": 424, "message": "…"}
-    elif isinstance(details, dict) and details.get("finish_reason") == "error":
-        answer.fail("endpoint", "the server ended the answer with finish_reason `error`")
+    elif isinstance(details, dict):
+        answer.finish(details.get("finish_reason"))
     return answer.error is not None
 
 
 def take_details(message: Mapping[str, Any], answer: Answer) -> None:
-    """Take the finish reason and the counts of tokens from a message's details, where it has any."""
+    """Take the counts of tokens from a message's details, where it has any."""
     details = message.get("details")
     if not isinstance(details, dict):
         return
-    answer.finish_reason = text(details.get("finish_reason")) or answer.finish_reason
     answer.completion_tokens = count(details.get("generated_tokens"))
     answer.prompt_tokens = count(details.get("input_length"))
     prefill = details.get("prefill")  # older versions give the prompt's tokens one by one, where asked for

@@ -35,14 +35,19 @@ def sagemaker(experiment: Experiment, url: str, model: str | None, stream: bool,
 
 def bedrock(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
     """Converse's codec; a model that makes vectors is asked by InvokeModel, the only call that has them."""
-    if is_embedding(url) or is_embedding(model or ""):
+    if _makes_vectors(url, model):
         return bedrock_invoke(experiment, url, model, False, sent)
     return ConversePredictor(url, stream=stream, **_signed(experiment, url, "bedrock", sent))
 
 
 def bedrock_invoke(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
-    """InvokeModel's codec."""
+    """InvokeModel's codec; vectors come in one piece, whatever the experiment says of streams."""
+    stream = stream and not _makes_vectors(url, model)
     return InvokeModelPredictor(url, model, stream=stream, **_signed(experiment, url, "bedrock", sent))
+
+
+def _makes_vectors(url: str, model: str | None) -> bool:
+    return is_embedding(url) or is_embedding(model or "")
 
 
 def _form(experiment: Experiment) -> Form:

@@ -114,7 +114,7 @@ def _take_usage(message: Mapping[str, Any], answer: Answer) -> None:
 
 
 def _take_choice(choice: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
-    answer.finish_reason = text(choice.get("finish_reason")) or answer.finish_reason
+    answer.finish(choice.get("finish_reason"))
     delta = choice.get("delta") or choice.get("message") or choice
     if not isinstance(delta, dict):
         raise ValueError("a choice holds no object")

@@ -9,6 +9,7 @@ from functools import partial
 from os import PathLike
 from typing import Any
 
+from fmbench_lib.config.authorization import authorization
 from fmbench_lib.config.experiment import Experiment
 from fmbench_lib.config.json_path import Steps, path_steps
 from fmbench_lib.errors import InputError
@@ -57,7 +58,7 @@ def _user_script(experiment: Experiment, url: str, model: str | None, stream: bo
 
 def _rest(experiment: Experiment, url: str, model: str | None, stream: bool, *, usual: RestTemplate) -> Predictor:
     model = experiment.inference_spec.model_id or model
-    return RestPredictor(url, _template(experiment) or usual, model, stream=stream, **_sent(experiment))
+    return RestPredictor(url, _template(experiment) or usual, model, stream=stream, **_authorized(experiment))
 
 
 def _eks(experiment: Experiment, url: str, model: str | None, stream: bool) -> Predictor:
@@ -143,6 +144,13 @@ def _sent(experiment: Experiment) -> dict[str, Any]:
         "api_key": api_key(experiment),
         "headers": {name: str(value) for name, value in experiment.inference_spec.headers.items()},
     }
+
+
+def _authorized(experiment: Experiment) -> dict[str, Any]:
+    """The same with `inference_spec.auth`, which a header of the experiment's own and its key win over."""
+    sent = _sent(experiment)
+    value = authorization(experiment.inference_spec.auth)
+    return sent if value is None else {**sent, "headers": {"authorization": value, **sent["headers"]}}
 
 
 def api_key(experiment: Experiment) -> str | None:

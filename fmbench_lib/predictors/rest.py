@@ -55,6 +55,7 @@ COMPLETIONS = RestTemplate(
     text=(path_steps("$.completions[0].text"), path_steps("$.choices[0].text")),
     prompt_tokens=path_steps("$.usage.prompt_tokens"),
     completion_tokens=path_steps("$.usage.completion_tokens"),
+    finish_reason=path_steps("$.choices[0].finish_reason"),
 )
 """What a custom endpoint of earlier versions' configs answers."""
 
@@ -159,7 +160,7 @@ class RestPredictor:
         answer.prompt_tokens = count(_first(message, template.prompt_tokens)) or answer.prompt_tokens
         made = count(_first(message, template.completion_tokens))
         answer.completion_tokens = answer.completion_tokens if made is None else made
-        answer.finish_reason = text(_first(message, template.finish_reason)) or answer.finish_reason
+        answer.finish(_first(message, template.finish_reason))
         for steps in template.text:
             if any(True for _ in at_path(message, _before_every(steps))):
                 answer.say("".join(_words(one, whole=not steps) for one in at_path(message, steps)), end_offset)

@@ -167,7 +167,7 @@ def _read_stream(response: HttpResponse, marked: Marked) -> None:
         take(json.loads(data), outer_ends[bisect_left(inner_ends, end)], marked)
         if answer.error is not None:
             break
-    answer.done = answer.done or whole
+    answer.done = answer.done or (whole and marked.ended is not False)
     if failure is not None:
         answer.fail(*failure)
 

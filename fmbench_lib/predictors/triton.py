@@ -83,7 +83,7 @@ def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
         return
     answer.response_id = answer.response_id or text(message.get("id")) or None
     answer.say(message.get("text_output"), end_offset)
-    answer.finish_reason = text(message.get("finish_reason")) or answer.finish_reason
+    answer.finish(message.get("finish_reason"))
     answer.prompt_tokens = count(message.get("num_input_tokens")) or answer.prompt_tokens
     made = count(message.get("num_output_tokens"))  # those of this message alone
     if made is not None:

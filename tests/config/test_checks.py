@@ -73,3 +73,27 @@ def test_no_experiments_and_no_filters(mistakes: Mistakes) -> None:
 
 def test_a_run_that_is_to_be_kept_in_a_bucket_is_nothing_to_be_noticed(load: Load, minimal: str) -> None:
     assert load(minimal + "\naws: {bucket: mine, s3_and_or_local_file_system: both}\n").notices == ()
+
+
+@pytest.mark.parametrize(
+    ("auth", "says"),
+    [
+        ("{user: me, secret: hunter2}", "has none of its forms; write {username"),
+        ("[me]", "has none of its forms"),
+        ("[me, 1234]", "in quotes"),
+        ("1234", "in quotes"),
+        ("['m:e', hunter2]", "has a colon in the user name"),
+        ("''", "is empty"),
+    ],
+)
+def test_authorisation_that_cannot_be_sent(mistakes: Mistakes, minimal: str, auth: str, says: str) -> None:
+    spec = f"  protocol: rest\n  inference_spec: {{auth: {auth}}}\n"
+    (message,) = mistakes(minimal.rstrip("\n") + "\n" + spec).values()
+    assert says in message
+    assert "hunter2" not in message
+
+
+def test_authorisation_that_is_not_sent_is_said(load: Load, minimal: str) -> None:
+    spec = "  inference_spec: {auth: [me, hunter2]}\n"
+    (notice,) = load(minimal.rstrip("\n") + "\n" + spec).notices
+    assert "is not sent with protocol openai; write api_key_env or inference_spec.headers" in str(notice)

@@ -86,6 +86,16 @@ def test_what_is_kept_loads_again_as_the_same_config(data: Path, name: str) -> N
     assert again.notices == ()
 
 
+@pytest.mark.parametrize(
+    "auth", [["me", "hunter2"], {"username": "me", "password": "hunter2"}, "Basic hunter2", "hunter2"]
+)
+def test_authorisation_is_hidden_and_loads_again(load: Load, minimal: str, auth: object) -> None:
+    spec = f"  protocol: rest\n  inference_spec: {yaml.safe_dump({'auth': auth}, default_flow_style=True)}"
+    kept = yaml.safe_dump(redacted(load(minimal.rstrip("\n") + "\n" + spec).config), sort_keys=False)
+    assert "hunter2" not in kept
+    assert load(kept).config.experiments[0].inference_spec.auth
+
+
 def test_headers_are_shown_only_where_they_are_known_to_be_harmless(load: Load, minimal: str) -> None:
     spec = "  inference_spec: {headers: {X-Tenant: mine, Accept: text/plain, Content-Type: application/json}}\n"
     (kept,) = redacted(load(minimal.rstrip("\n") + "\n" + spec).config)["experiments"]

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fmbench_lib.config import load_config
+from fmbench_lib.config import LoadedConfig, load_config
 from fmbench_lib.config.redaction import REMOVED
 from fmbench_lib.config.secrets import Redactor, redactor_for
+
+Load = Callable[..., LoadedConfig]
 
 HIDDEN = ["hunter2secret", "hunter2option", "hunter2header", "hunter2apikey", "hunter2bearer", "hunter2trace",
           "hunter2list", "hunter2env", "hunter2aws", "hunter2property", "12345678"]  # fmt: skip
@@ -30,6 +33,24 @@ def redactor(data: Path) -> Redactor:
 @pytest.mark.parametrize("secret", [*HIDDEN, "token from outside", "a key id of AWS", "proxy-password", 'quoted"gate'])
 def test_what_a_run_was_given_is_found_where_nothing_marks_it(redactor: Redactor, secret: str) -> None:
     assert redactor(f"denied: <{secret}>") == f"denied: <{REMOVED}>"
+
+
+@pytest.mark.parametrize(
+    ("auth", "sent"),
+    [
+        ("{username: me, password: hunter2}", "Basic bWU6aHVudGVyMg=="),
+        ("[me, hunter2]", "Basic bWU6aHVudGVyMg=="),
+        ("Token hunter2hunter2", "Token hunter2hunter2"),
+        ("hunter2hunter2", "hunter2hunter2"),
+    ],
+)
+def test_authorisation_is_known_as_it_is_sent(minimal: str, load: Load, auth: str, sent: str) -> None:
+    spec = f"  protocol: rest\n  inference_spec: {{auth: {auth}}}\n"
+    found = redactor_for(load(minimal.rstrip("\n") + "\n" + spec).config, environment={})
+    word = sent.rpartition(" ")[2]
+    for echoed in (sent, word, word.replace("=", "%3D")):
+        assert "hunter2" not in found.without_known(echoed)
+        assert found.without_known(f"<{echoed}>") == f"<{REMOVED}>"
 
 
 def test_it_is_found_as_json_and_addresses_spell_it(redactor: Redactor) -> None:

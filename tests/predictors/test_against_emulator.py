@@ -98,6 +98,7 @@ SERVED = [
             "anthropic.claude-3-haiku-20240307-v1%3A0",
             "us.meta.llama3-1-8b-instruct-v1%3A0",
             "mistral.mistral-large-2407-v1%3A0",
+            "us.deepseek.r1-v1%3A0",
             "cohere.command-text-v14",
             "cohere.command-r-v1%3A0",
             "ai21.jamba-1-5-mini-v1%3A0",

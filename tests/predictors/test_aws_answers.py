@@ -167,9 +167,28 @@ class TestInvokeModel:
         completion = INVOKE.decode(stream(chunk(event_type="text-generation", text="Hi"), end))
         assert (completion.text, completion.finish_reason) == ("Hi", "COMPLETE")
 
+    def test_deepseek_r1(self) -> None:
+        said = {"choices": [{"text": "Hi", "stop_reason": "length"}]}
+        for response in (whole(said), stream(chunk(**said))):
+            completion = INVOKE.decode(response)
+            assert (completion.text, completion.finish_reason, completion.error_class) == ("Hi", "length", None)
+
     def test_jurassics_reason_is_an_object(self) -> None:
         said = {"completions": [{"data": {"text": "Hi"}, "finishReason": {"reason": "endoftext"}}]}
         assert (INVOKE.decode(whole(said)).text, INVOKE.decode(whole(said)).finish_reason) == ("Hi", "endoftext")
+
+    @pytest.mark.parametrize("reason", ["ERROR", "ERROR_TOXIC", "ERROR_LIMIT"])
+    def test_an_end_that_means_an_error(self, reason: str) -> None:
+        end = {"is_finished": True, "finish_reason": reason}
+        answers = [
+            stream(chunk(text="Hi", is_finished=False), chunk(**end)),
+            stream(chunk(event_type="text-generation", text="Hi"), chunk(event_type="stream-end", text="Hi", **end)),
+            whole({"text": "Hi", "finish_reason": reason}),
+            whole({"generations": [{"text": "Hi", "finish_reason": reason}]}),
+        ]
+        for completion in map(INVOKE.decode, answers):
+            assert (completion.text, completion.error_class) == ("Hi", "endpoint")
+            assert completion.error_message == f"the server ended the answer with finish_reason `{reason}`"
 
     def test_vectors_have_no_text_and_no_tokens(self) -> None:
         completion = INVOKE.decode(whole({"embedding": [0.5], "inputTextTokenCount": 4}))
@@ -214,6 +233,25 @@ class TestSageMaker:
         )
         completion = ENDPOINT.decode(stream(part(said)))
         assert (completion.text, counts(completion), completion.finish_reason) == ("Hi", (3, 1, None), "stop")
+
+    @pytest.mark.parametrize(
+        ("said", "end"),
+        [
+            (b'data:{"token":{"text":" Hi"},"generated_text":null,"details":null}\n\n', b'"generated_text":" Hi"'),
+            (b'{"token": {"text": " Hi"}}\n', b'"details": {"generated_tokens": 1}'),
+            (b'data: {"choices":[{"delta":{"content":" Hi"}}]}\n\n', b'"choices":[{"finish_reason":"stop"}]'),
+            (b'{"choices":[{"text":" Hi","finish_reason":null}]}\n', b'"choices":[{"finish_reason":"length"}]'),
+        ],
+    )
+    def test_a_stream_without_the_end_that_its_form_has(self, said: bytes, end: bytes) -> None:
+        early = ENDPOINT.decode(stream(part(said)))
+        assert (early.text, early.error_class) == (" Hi", "truncated")
+        last = said[: said.index(b"{")] + b"{" + end + b"}\n\n"
+        assert ENDPOINT.decode(stream(part(said), part(last))).error_class is None
+
+    def test_a_chat_may_say_no_more_than_that_it_is_done(self) -> None:
+        said = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\n'
+        assert ENDPOINT.decode(stream(part(said), part(b"data: [DONE]\n\n"))).error_class is None
 
     def test_older_lmi_without_an_end(self) -> None:
         completion = ENDPOINT.decode(stream(part(b'{"outputs": ["This"]}\n'), part(b'{"outputs": [" is"]}')))
@@ -261,6 +299,19 @@ class TestSageMaker:
         assert ENDPOINT.decode(whole(said)).error_class == "endpoint"
         line = json.dumps(said).encode() + b"\n"
         assert ENDPOINT.decode(stream(part(line))).error_class == "endpoint"
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            {"choices": [{"message": {"content": "Hi"}, "finish_reason": "abort"}]},
+            {"choices": [{"text": "Hi", "finish_reason": "error"}]},
+            {"token": {"text": "!"}, "generated_text": "Hi!", "details": {"finish_reason": "abort"}},
+        ],
+    )
+    def test_an_end_that_means_an_error(self, said: Any) -> None:
+        line = json.dumps(said).encode() + b"\n"
+        for response in (whole(said), stream(part(line)), stream(part(b"data: " + line + b"\n"))):
+            assert ENDPOINT.decode(response).error_class == "endpoint"
 
     def test_a_line_that_ends_too_early(self) -> None:
         assert ENDPOINT.decode(stream(part(LINES[:20]))).error_class == "decode"

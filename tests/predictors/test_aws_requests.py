@@ -126,7 +126,9 @@ FAMILIES: list[tuple[str, dict[str, Any]]] = [
         {"prompt": "<s>[INST] hi [/INST]", "max_tokens": 9, "temperature": 0.5, "top_p": 0.9},
     ),
     ("mistral.mistral-large-2407-v1:0", {"messages": user("hi"), "max_tokens": 9, "temperature": 0.5, "top_p": 0.9}),
-    ("cohere.command-text-v14", {"prompt": "hi", "max_tokens": 9, "temperature": 0.5, "p": 0.9}),
+    ("us.deepseek.r1-v1:0", {"prompt": "hi", "max_tokens": 9, "temperature": 0.5, "top_p": 0.9}),
+    ("deepseek.v3-v1:0", {"messages": user("hi"), "max_tokens": 9, "temperature": 0.5, "top_p": 0.9}),
+    ("cohere.command-text-v14", {"prompt": "hi", "stream": True, "max_tokens": 9, "temperature": 0.5, "p": 0.9}),
     ("cohere.command-r-plus-v1:0", {"message": "hi", "max_tokens": 9, "temperature": 0.5, "p": 0.9}),
     ("ai21.j2-mid-v1", {"prompt": "hi", "maxTokens": 9, "temperature": 0.5, "topP": 0.9}),
     ("ai21.jamba-1-5-large-v1:0", {"messages": user("hi"), "max_tokens": 9, "temperature": 0.5, "top_p": 0.9}),
@@ -168,6 +170,38 @@ class TestInvokeModel:
     def test_a_prompt_that_is_marked_up_already_stays_as_it_is(self) -> None:
         codec = InvokeModelPredictor(MODEL + "mistral.mistral-7b-instruct-v0%3A2")
         assert body(codec.encode("<s>[INST] hi [/INST]"))["prompt"] == "<s>[INST] hi [/INST]"
+
+    @pytest.mark.parametrize("model", ["cohere.command-text-v14", "cohere.command-light-text-v14"])
+    def test_command_says_that_it_is_to_stream_only_where_it_is(self, model: str) -> None:
+        given = {"stream": False}
+        assert body(InvokeModelPredictor(MODEL + model, parameters=given).encode("hi")) == {
+            "prompt": "hi",
+            "stream": True,
+        }
+        whole = InvokeModelPredictor(MODEL + model, parameters={"stream": True}, stream=False)
+        assert body(whole.encode("hi")) == {"prompt": "hi"}
+
+    @pytest.mark.parametrize(
+        ("model", "place"),
+        [
+            ("anthropic.claude-v2", ("stop_sequences",)),
+            ("cohere.command-r-v1", ("stop_sequences",)),
+            ("amazon.titan-text-lite-v1", ("textGenerationConfig", "stopSequences")),
+            ("amazon.nova-lite-v1", ("inferenceConfig", "stopSequences")),
+            ("ai21.j2-mid-v1", ("stopSequences",)),
+            ("mistral.mixtral-8x7b-instruct-v0", ("stop",)),
+            ("deepseek.r1-v1", ("stop",)),
+        ],
+    )
+    def test_a_text_that_ends_answers_goes_in_a_list(self, model: str, place: tuple[str, ...]) -> None:
+        for given in ({"stop": "END"}, {"stop": ["END"]}, {place[-1]: "END"}):
+            asked = body(InvokeModelPredictor(MODEL + model, parameters=given).encode("hi"))
+            for key in place:
+                asked = asked[key]
+            assert asked == ["END"]
+        inside = {"inferenceConfig": {"stopSequences": "END"}}
+        nova = InvokeModelPredictor(MODEL + "amazon.nova-lite-v1", parameters=inside)
+        assert body(nova.encode("hi"))["inferenceConfig"] == {"stopSequences": ["END"]}
 
     def test_nova_has_places_of_its_own(self) -> None:
         parameters = {"system": [{"text": "s"}], "inferenceConfig": {"topK": 5}, "temperature": 0}
@@ -283,8 +317,12 @@ class TestFromAnExperiment:
         assert isinstance(codec, SageMakerPredictor)
         assert codec.form == form
 
-    def test_embeddings_are_asked_of_invoke_model(self, experiment: MakeExperiment) -> None:
-        spec = {"stream": True}
-        url = MODEL + "amazon.titan-embed-text-v2%3A0"
-        codec = predictor_for(experiment(protocol="bedrock", inference_spec=spec), url, None)
-        assert codec.encode("hi").url == url + "/invoke"
+    @pytest.mark.parametrize("protocol", ["bedrock", "bedrock_invoke"])
+    @pytest.mark.parametrize("model", ["amazon.titan-embed-text-v2%3A0", "cohere.embed-english-v3"])
+    def test_embeddings_are_asked_of_invoke_model_and_never_streamed(
+        self, experiment: MakeExperiment, protocol: str, model: str
+    ) -> None:
+        mine = experiment(protocol=protocol, inference_spec={"stream": True})
+        assert predictor_for(mine, MODEL + model, None).encode("hi").url == MODEL + model + "/invoke"
+        arn = MODEL + "arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Aprovisioned-model%2Fabc"
+        assert predictor_for(mine, arn, model).encode("hi").url == arn + "/invoke"

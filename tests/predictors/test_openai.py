@@ -202,6 +202,12 @@ class TestStreams:
         assert (completion.error_class, completion.error_message) == ("endpoint", message)
         assert texts(completion) == ["a"]
 
+    @pytest.mark.parametrize("reason", ["error", "abort"])
+    def test_an_end_that_means_an_error_is_the_endpoints(self, reason: str) -> None:
+        completion = decode(stream(delta(content="a"), delta(reason)))
+        assert (completion.error_class, completion.text) == ("endpoint", "a")
+        assert completion.error_message == f"the server ended the answer with finish_reason `{reason}`"
+
     def test_llamacpps_older_error_line(self) -> None:
         body = stream(delta(content="a"), done=False).body + b'error: {"message": "slot lost"}\n\n'
         completion = decode(HttpResponse(200, STREAM, body))
@@ -245,6 +251,13 @@ class TestWhole:
         completion = self.whole({"choices": [{"message": {"content": "4", "reasoning_content": "2+2"}}]})
         assert texts(completion) == ["2+2", "4"]
         assert completion.text == "4"
+
+    @pytest.mark.parametrize("reason", ["error", "abort"])
+    @pytest.mark.parametrize("said", [{"message": {"content": "a"}}, {"text": "a"}])
+    def test_an_end_that_means_an_error_is_the_endpoints(self, said: dict[str, Any], reason: str) -> None:
+        completion = self.whole({"choices": [{**said, "finish_reason": reason}]})
+        assert (completion.error_class, completion.text) == ("endpoint", "a")
+        assert completion.finish_reason == reason
 
     def test_an_empty_answer(self) -> None:
         choices = [{"message": {"content": ""}, "finish_reason": "stop"}]

@@ -43,7 +43,7 @@ CASES = [
     Case(DJL, "djl", ["Deep learning is fun"], (None, None), None),
     Case(DJL, "djl-tgi-compatible", ["Deep learning is fun"], (2, 4), "length"),
     Case(DJL, "djl-outputs-stream", ["This", " is it"], (None, None), None),
-    Case(DJL, "djl-error-midstream", ["Deep "], (None, None), None, "endpoint", "finish_reason `error`"),
+    Case(DJL, "djl-error-midstream", ["Deep "], (None, None), "error", "endpoint", "finish_reason `error`"),
     Case(DJL, "djl-error-in-200", [], (None, None), None, "endpoint", "prediction failure"),
     Case(TRITON, "triton-stream", [" Machine", " learning"], (None, None), None),
     Case(TRITON, "triton-counted-stream", [" Machine", " learning is"], (6, 3), "length"),

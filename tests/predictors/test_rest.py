@@ -135,6 +135,11 @@ class TestReading:
         completion = codec(self.REST).decode(response({"delta": "a", "fault": {"reason": {"code": 5}}}))
         assert (completion.error_class, completion.error_message) == ("endpoint", '{"code": 5}')
 
+    def test_an_end_that_means_an_error_is_the_endpoints(self, codec: Codec) -> None:
+        rest = {**self.REST, "finish_reason": "$.why"}
+        completion = codec(rest).decode(response({"delta": "a", "why": "abort"}))
+        assert (completion.error_class, completion.finish_reason) == ("endpoint", "abort")
+
     def test_a_body_without_the_text_says_which_key_is_wrong(self, codec: Codec) -> None:
         completion = codec(self.REST).decode(response({"generated": "a"}))
         assert completion.error_class == "decode"
@@ -163,6 +168,7 @@ class TestReading:
         for key in ("completions", "choices"):
             completion = codec.decode(response({key: [{"text": "yes"}], "usage": usage}))
             assert (completion.text, completion.prompt_tokens, completion.completion_tokens) == ("yes", 4, 1)
+        assert codec.decode(response({"choices": [{"text": "y", "finish_reason": "abort"}]})).error_class == "endpoint"
 
 
 def test_a_model_id_of_the_inference_spec_outweighs_the_experiments(experiment: MakeExperiment) -> None:
@@ -175,3 +181,36 @@ def test_a_model_id_of_the_inference_spec_outweighs_the_experiments(experiment: 
 def test_what_the_text_protocols_do_not_send(experiment: MakeExperiment) -> None:
     made = predictor_for(experiment(protocol="eks", inference_spec={"parameters": {"top_k": 5}}), "http://h/x", None)
     assert made.encode("Hi").url == "http://h/x/Hi"
+
+
+class TestAuthorisation:
+    @pytest.mark.parametrize("protocol", ["rest", "custom_rest", "eks"])
+    @pytest.mark.parametrize(
+        ("auth", "sent"),
+        [
+            # RFC 7617, section 2
+            ({"username": "Aladdin", "password": "open sesame"}, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+            (["Aladdin", "open sesame"], "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+            (["test", "123\u00a3"], "Basic dGVzdDoxMjPCow=="),
+            ("Token abc", "Token abc"),
+        ],
+    )
+    def test_it_is_one_header(self, experiment: MakeExperiment, protocol: str, auth: Any, sent: str) -> None:
+        made = predictor_for(experiment(protocol=protocol, inference_spec={"auth": auth}), "http://h/x", None)
+        assert dict(made.encode("Hi").headers)["authorization"] == sent
+        assert sent not in repr(made)
+
+    def test_a_key_and_a_header_of_ones_own_win(
+        self, experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MY_KEY", "k")
+        spec: dict[str, Any] = {"auth": ["me", "mine"]}
+        with_key = experiment(protocol="rest", api_key_env="MY_KEY", inference_spec=spec)
+        with_header = experiment(protocol="rest", inference_spec={**spec, "headers": {"AUTHORIZATION": "own"}})
+        for mine, sent in ((with_key, "Bearer k"), (with_header, "own")):
+            headers = predictor_for(mine, "http://h/x", None).encode("Hi").headers
+            assert [value for name, value in headers if name == "authorization"] == [sent]
+
+    def test_other_protocols_do_not_send_it(self, experiment: MakeExperiment) -> None:
+        made = predictor_for(experiment(inference_spec={"auth": ["me", "mine"]}), "http://h/v1/completions", None)
+        assert "authorization" not in dict(made.encode("Hi").headers)
