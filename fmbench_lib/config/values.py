@@ -203,10 +203,13 @@ def _section_list(value: Any) -> Sequence[Any]:
     return value
 
 
-Text = Annotated[str, PlainValidator(_text), Kind("text")]
+_TEXT, _NAME, _FILE = TEXT_KINDS = Kind("text"), Kind("name"), Kind("file")
+"""Kinds of one line of text: where such a key is optional, an empty text is no value."""
+
+Text = Annotated[str, PlainValidator(_text), _TEXT]
 Block = Annotated[str, PlainValidator(_block), Kind("text block")]
-Name = Annotated[str, PlainValidator(_text), Kind("name")]
-FileName = Annotated[str, PlainValidator(_text), Kind("file")]
+Name = Annotated[str, PlainValidator(_text), _NAME]
+FileName = Annotated[str, PlainValidator(_text), _FILE]
 Flag = Annotated[bool, PlainValidator(_flag), Kind("yes/no")]
 Count = Annotated[int, PlainValidator(whole(1)), Kind("whole number ≥ 1")]
 CountFromZero = Annotated[int, PlainValidator(whole(0)), Kind("whole number ≥ 0")]
