@@ -150,6 +150,8 @@ def _parameters(spec: Raw, sets: Any, path: str, findings: Findings) -> Raw:
         return {}
     flat = any(not isinstance(value, dict) for value in sets.values())
     wanted = spec.get("parameter_set")
+    if isinstance(wanted, list | dict):
+        return {}  # no text, which the check of values says
     if wanted is None:
         return _without_dead(sets) if flat else {}
     chosen = sets.get(wanted) if isinstance(wanted, str) else None

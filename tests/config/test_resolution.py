@@ -28,6 +28,13 @@ def test_a_parameter_set_that_does_not_exist(mistakes: Mistakes, minimal: str) -
     assert "is empty" in mistakes(chosen)[key]
 
 
+@pytest.mark.parametrize("value", ["[a]", "{a: b}"])
+def test_a_parameter_set_that_is_no_text(mistakes: Mistakes, minimal: str, value: str) -> None:
+    found = mistakes(minimal + f"  inference_spec: {{parameter_set: {value}}}\n" + SETS)
+    assert list(found) == ["experiments[0].inference_spec.parameter_set"]
+    assert "write text" in found["experiments[0].inference_spec.parameter_set"]
+
+
 def test_a_flat_set_goes_to_every_experiment_even_with_sections_in_it(load: Load, minimal: str) -> None:
     loaded = load(minimal + "inference_parameters: {max_tokens: 5, options: {seed: 1}}\n")
     assert loaded.config.experiments[0].inference_spec.parameters == {"max_tokens": 5, "options": {"seed": 1}}
