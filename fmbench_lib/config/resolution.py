@@ -153,7 +153,7 @@ def _parameters(spec: Raw, sets: Any, path: str, findings: Findings) -> Raw:
     if isinstance(wanted, list | dict):
         return {}  # no text, which the check of values says
     if wanted is None:
-        return _without_dead(sets) if flat else {}
+        return _without_dead(sets) if flat else _none_chosen(spec, sets, path, findings)
     chosen = sets.get(wanted) if isinstance(wanted, str) else None
     if isinstance(chosen, dict):
         return _without_dead(chosen)
@@ -167,6 +167,16 @@ def _parameters(spec: Raw, sets: Any, path: str, findings: Findings) -> Raw:
         close = nearest(str(wanted), sets)
         remedy = f"did you mean {close}?" if close else f"inference_parameters has {alternatives(list(sets))}"
     findings.problem(joined(path, "parameter_set"), f"there is no parameter set {shown(wanted)}; {remedy}")
+    return {}
+
+
+def _none_chosen(spec: Raw, sets: Raw, path: str, findings: Findings) -> Raw:
+    """No parameters: there are sets, and an experiment names none. One that has `parameters` of its own means it."""
+    if sets and "parameters" not in spec:
+        findings.notice(
+            joined(path, "parameter_set"),
+            f"is not given, so that no parameters are sent; inference_parameters has {alternatives(list(sets))}",
+        )
     return {}
 
 
