@@ -35,6 +35,21 @@ def test_a_parameter_set_that_is_no_text(mistakes: Mistakes, minimal: str, value
     assert "write text" in found["experiments[0].inference_spec.parameter_set"]
 
 
+@pytest.mark.parametrize("value", ["[a]", "{a: b}"])
+@pytest.mark.parametrize("key", ["name", "platform", "inference_script", "deployment_script", "container_type"])
+def test_a_list_or_a_section_where_a_word_belongs_is_a_mistake(
+    mistakes: Mistakes, minimal: str, key: str, value: str
+) -> None:
+    entry = {"name": "x", "platform": "ec2", key: value}
+    if key.endswith("script"):
+        entry = {"name": "x", "inference_script": "ec2_predictor.py", key: value}
+    if key == "container_type":
+        entry = {"name": "x", "platform": "ec2", "inference_spec": f"{{container_type: {value}}}"}
+    lines = "".join(f"  {name}: {said}\n" for name, said in entry.items())
+    found = mistakes(minimal.split("- name")[0] + "-" + lines[1:] + "  concurrency_levels: [1]\n")
+    assert key in [path.rsplit(".", 1)[-1] for path in found]
+
+
 @pytest.mark.parametrize(
     ("sets", "named"), [(SETS, "chat or code"), ("inference_parameters: {chat: {top_p: 1}}\n", "chat")]
 )
