@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from fmbench_lib.config import Config, Experiment
 from fmbench_lib.config.problems import merged
@@ -210,13 +210,22 @@ def _cost_line(
 
 def _token_cost_line(experiment: Experiment, levels: list[Sized], longest: Mapping[str, int], price: TokenPrice) -> str:
     parameters = experiment.inference_spec.parameters
-    out = next((parameters[key] for key in ("max_tokens", "max_new_tokens") if key in parameters), None)
+    out = _bound(next((parameters[key] for key in ("max_tokens", "max_new_tokens") if key in parameters), None))
     if out is None or any(requests is None for _, requests in levels):
         return f"cost unknown: {experiment.instance_type} is priced by the token, and their number has no bound"
     most = sum(
         ((requests or 0) + level.warmup)
-        * (longest[level.payload_file] * price.input_per_1k + int(out) * price.output_per_1k)
+        * (longest[level.payload_file] * price.input_per_1k + out * price.output_per_1k)
         / 1000
         for level, requests in levels
     )
     return f"at most {most:.4f} USD for tokens of {experiment.instance_type}"
+
+
+def _bound(value: Any) -> int | None:
+    """The most tokens that an answer can have; None where the parameter is no whole number, nor its text."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -129,3 +129,35 @@ experiments:
     assert "cost unknown: there is no price for g6e.xlarge" in said
     assert "plumKestrel" not in said
     assert ("the run will ask the AWS Price List API for: g6e.xlarge" in said) is asked
+
+
+def priced_by_token(folder: Path, max_tokens: str) -> str:
+    """A config of two requests and no warm-up, whose answers cost 1 USD per 1,000 tokens."""
+    (folder / "source.jsonl").write_text("".join(json.dumps({"input": f"Item {n}?"}) + "\n" for n in range(20)))
+    (folder / "config.yml").write_text(f"""
+general: {{name: tokens}}
+s3_read_data: {{source_data_files: [source.jsonl]}}
+datasets:
+  prompt_template_keys: [input]
+  filters: [{{min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: all.jsonl}}]
+load: {{requests: 2, warmup_requests: 0, timeout: 5}}
+pricing: {{token_based: {{m: {{input-per-1k-tokens: 0, output-per-1k-tokens: 1}}}}}}
+inference_parameters: {{max_tokens: {max_tokens}}}
+experiments:
+- {{name: x, platform: endpoint, ep_name: "http://127.0.0.1:9/v1", tokenizer: words, instance_type: m,
+   concurrency_levels: [1]}}
+""")
+    return str(folder / "config.yml")
+
+
+@pytest.mark.parametrize("written", ["500", "'500'", "500.0"])
+def test_a_token_price_is_bounded_by_the_longest_answers(tmp_path: Path, written: str) -> None:
+    plan = make_plan(priced_by_token(tmp_path, written), {}, {})
+    assert "at most 1.0000 USD for tokens of m" in plan.text
+
+
+@pytest.mark.parametrize("written", ["lots", "[500]", "yes", "2.5", "-1", ".inf", "{a: 1}"])
+def test_what_is_no_number_of_tokens_bounds_no_price(tmp_path: Path, written: str) -> None:
+    plan = make_plan(priced_by_token(tmp_path, written), {}, {})
+    assert "cost unknown: m is priced by the token, and their number has no bound" in plan.text
+    assert plan.obstacles == ()
