@@ -85,7 +85,8 @@ experiments:
 report: {all_metrics_file: a.csv, per_inference_request_file: b.csv}
 """)
     plan = make_plan(str(tmp_path / "config.yml"), {}, {"region": "us-east-1"})
-    assert "missing.jsonl" in plan.obstacles[-1]
+    assert "missing.jsonl" in plan.obstacles[-2]
+    assert plan.obstacles[-1].startswith("no experiment can be deployed or used as it stands: tp_degree 4")
     assert "\n" not in "".join(plan.obstacles)
     lines = [line.strip() for line in plan.text.splitlines()]
     assert "note: report.all_metrics_file, report.per_inference_request_file: ignored: file names are fixed" in lines
@@ -108,6 +109,49 @@ experiments:
 """)
     lines = [line.strip() for line in make_plan(str(tmp_path / "config.yml"), {}, {}).text.splitlines()]
     assert any(line.startswith("a.model cannot be used as it stands: the AWS region is not known") for line in lines)
+
+
+USED = (
+    "- {name: one, platform: endpoint, ep_name: 'http://127.0.0.1:9/v1', model_id: m, tokenizer: words,"
+    " concurrency_levels: [1]}\n"
+)
+TOO_WIDE = (
+    "- {name: two, platform: ec2, deploy: yes, model_id: org/m, instance_type: g5.xlarge, tokenizer: words,"
+    " concurrency_levels: [1], inference_spec: {tp_degree: 4}}\n"
+)
+NAMELESS = (
+    "- {name: three, platform: sagemaker, region: us-east-1, deploy: yes, tokenizer: words, concurrency_levels: [1]}\n"
+)
+NO_LOAD = "run_steps: {2_deploy_model: no, 3_run_inference: no}\n"
+
+
+@pytest.mark.parametrize(
+    ("rest", "stopped"),
+    [
+        (TOO_WIDE, True),
+        (TOO_WIDE + NAMELESS, True),
+        (TOO_WIDE + USED, False),
+        (USED, False),
+        (NAMELESS + NO_LOAD, False),
+    ],
+)
+def test_a_run_is_stopped_where_no_experiment_can_be_deployed_or_used(tmp_path: Path, rest: str, stopped: bool) -> None:
+    (tmp_path / "source.jsonl").write_text("".join(json.dumps({"input": f"Item {n}?"}) + "\n" for n in range(20)))
+    (tmp_path / "config.yml").write_text(f"""
+general: {{name: existing}}
+s3_read_data: {{source_data_files: [source.jsonl]}}
+datasets:
+  prompt_template_keys: [input]
+  filters: [{{min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: all.jsonl}}]
+load: {{requests: 2}}
+experiments:
+{rest}""")
+    plan = make_plan(str(tmp_path / "config.yml"), {}, {})
+    assert len(plan.obstacles) == stopped
+    assert not stopped or plan.obstacles[0].startswith("no experiment can be deployed or used as it stands: tp_de")
+    assert ("cannot be" in plan.text) is (rest != USED), "each says it for itself"
+    assert ("  three cannot be" in plan.text) is (NAMELESS in rest)
+    assert "None on" not in plan.text
 
 
 @pytest.mark.parametrize(("allowed", "asked"), [("yes", True), ("no", False)])
