@@ -17,7 +17,8 @@ from fmbench_lib.live import duration as duration_text
 from fmbench_lib.load.levels import LevelSpec, deal_prompts, levels_of, searches_of
 from fmbench_lib.load.schedule import trace_rate
 from fmbench_lib.metrics.costs import PROVISIONED
-from fmbench_lib.metrics.prices import InstancePrice, Price, PriceList, TokenPrice, begun_hours, hours_cost
+from fmbench_lib.metrics.prices import begun_hours, hours_cost
+from fmbench_lib.price_list import InstancePrice, Price, PriceList, TokenPrice
 from fmbench_lib.run import NO_WISH, Run, default_results, load_here
 from fmbench_lib.steps.pricing import load_prices
 from fmbench_lib.steps.prompts import earlier_prompts, make_payloads, tokenizer_spec
