@@ -13,13 +13,15 @@ import fmbench_lib
 
 PACKAGE = Path(fmbench_lib.__file__).parent
 LEAVES = {
-    "errors", "config", "workspace", "weights", "aws", "images", "claims", "scripts", "storage", "kept", "surroundings"
+    "errors", "config", "workspace", "weights", "aws", "images", "claims", "scripts", "storage", "kept", "surroundings",
+    "price_list",
 }  # fmt: skip
 MAY_IMPORT = {
     "errors": set(),
-    "config": {"errors", "weights"},
+    "config": {"errors", "weights", "price_list"},
     "workspace": {"errors"},
     "weights": {"errors"},
+    "price_list": {"errors"},
     "aws": {"errors"},
     "claims": set(),
     "surroundings": {"errors", "aws", "config", "storage"},
@@ -28,9 +30,9 @@ MAY_IMPORT = {
     "storage": {"errors", "config", "workspace", "weights", "aws"},
     "kept": {"errors", "config", "workspace", "storage"},
     "predictors": LEAVES,
-    "metrics": {"errors"},
+    "metrics": {"errors", "price_list"},
     "data": LEAVES,
-    "pricing": LEAVES | {"metrics"},
+    "pricing": LEAVES,
     "deploy": LEAVES | {"predictors"},
     "load": LEAVES | {"predictors", "metrics"},
     "monitors": LEAVES,

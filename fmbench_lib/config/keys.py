@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -12,6 +13,7 @@ from fmbench_lib.config.experiment import Experiment
 from fmbench_lib.config.problems import Notice, Problem, alternatives, joined
 from fmbench_lib.config.section import Section, is_derived
 from fmbench_lib.config.spelling import nearest
+from fmbench_lib.config.values import TEXT_KINDS
 
 NEAR = 2
 """An unknown key within this many edits of a known one is taken for a mistake everywhere."""
@@ -53,6 +55,24 @@ def section_of(annotation: Any) -> tuple[type[Section] | None, bool]:
     return None, False
 
 
+def _is_optional_text(info: FieldInfo) -> bool:
+    """Whether a key takes text, and has a meaning when it is left out."""
+    parts = get_args(info.annotation) if get_origin(info.annotation) in (Union, types.UnionType) else ()
+    told = chain(info.metadata, *(getattr(part, "__metadata__", ()) for part in parts))
+    return not info.is_required() and any(item in TEXT_KINDS for item in told)
+
+
+def _is_left_empty(value: Any, info: FieldInfo, path: str, findings: Findings) -> bool:
+    """Whether a key counts as left out: it has no value, or is optional text that is empty."""
+    if value is None:
+        return True
+    if not isinstance(value, str) or value.strip() or not _is_optional_text(info):
+        return False
+    if info.default:
+        findings.notice(path, f"is empty; taken for {info.default}, as if it were left out")
+    return True
+
+
 def clean(
     raw: dict[str, Any], model: type[Section], path: str, findings: Findings, strict: bool = False
 ) -> dict[str, Any]:
@@ -65,7 +85,7 @@ def clean(
     cleaned: dict[str, Any] = {}
     for key, value in raw.items():
         spelling = _spelling(key, model, joined(path, key), findings, strict)
-        if spelling is None or value is None:
+        if spelling is None or _is_left_empty(value, fields[spelling], joined(path, key), findings):
             continue
         if spelling in cleaned and spelling != key:
             findings.notice(joined(path, key), f"ignored: {spelling} is given too")

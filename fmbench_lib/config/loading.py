@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from fmbench_lib.config.checks import check
 from fmbench_lib.config.document import Document, parse
 from fmbench_lib.config.keys import Findings, clean, section_of, yaml_keys
-from fmbench_lib.config.placeholders import fill, known_values, restore
+from fmbench_lib.config.placeholders import fill_file, known_values, restore
 from fmbench_lib.config.problems import ConfigError, Notice, Problem, joined, shown
 from fmbench_lib.config.resolution import resolve
 from fmbench_lib.config.schema import Config
@@ -73,7 +73,7 @@ def parse_config(
 
     :raises ConfigError: with every mistake that was found.
     """
-    filled = fill(text, known_values(arguments or {}, standard or {}))
+    filled = fill_file(text, known_values(arguments or {}, standard or {}))
     document = parse(filled)
     findings = Findings(problems=document.problems(), notices=list(document.duplicates))
     raw = _top_level(document.value, findings)
@@ -186,7 +186,7 @@ def _checked(path: str | Path, arguments: Mapping[str, str] | None, in_folder: b
 def _is_another_file(path: Path) -> bool:
     """Whether a YAML file is something else than a config: a price file, an evaluation file."""
     try:
-        value = parse(fill(path.read_text(encoding="utf-8-sig"), {})).value
+        value = parse(fill_file(path.read_text(encoding="utf-8-sig"), {})).value
     except (ConfigError, OSError, UnicodeDecodeError):
         return False
     return isinstance(value, dict) and not {"general", "datasets", "experiments"} & set(value)

@@ -10,7 +10,7 @@ from typing import Any
 
 from fmbench_lib.config.document import Document, parse
 from fmbench_lib.config.keys import Findings, clean
-from fmbench_lib.config.placeholders import STANDARD, TEMPLATE_WORDS, fill
+from fmbench_lib.config.placeholders import STANDARD, TEMPLATE_WORDS, fill_file
 from fmbench_lib.config.resolution import resolve
 from fmbench_lib.config.schema import Config
 
@@ -63,7 +63,7 @@ class Needs:
 
 def needs_of(name: str, path: Path, description: str = "") -> Needs:
     """What the config at a path needs. Raises ConfigError where it is not YAML."""
-    document = parse(fill(path.read_text(encoding="utf-8"), {}))
+    document = parse(fill_file(path.read_text(encoding="utf-8"), {}))
     experiments = list(_experiments(document.value))
     return Needs(
         name=name,

@@ -100,7 +100,7 @@ def _resolve_serving(resolved: Raw, script_files: list[Any], path: str, findings
     """Fill in platform, protocol and deploy, from the script names where they stand."""
     own = own_scripts(resolved, script_files)
     scripts_known = check_scripts(resolved, own, path, findings)
-    deployment, inference = resolved.get("deployment_script"), resolved.get("inference_script")
+    deployment, inference = _word(resolved.get("deployment_script")), _word(resolved.get("inference_script"))
     spec = resolved.get("inference_spec")
     by_own = "deployment_script" in own or (deployment is None and "inference_script" in own)
     meant = USER_SCRIPT if by_own else platform_of_scripts(deployment, inference)
@@ -113,10 +113,15 @@ def _resolve_serving(resolved: Raw, script_files: list[Any], path: str, findings
         findings.problem(joined(path, "platform"), f"is {given}, but {deployment} means {meant}; keep one of the two")
     resolved.setdefault("platform", meant)
     container_type = spec.get("container_type") if isinstance(spec, dict) else None
-    spoken = protocol_of(resolved["platform"], inference, container_type)
+    spoken = protocol_of(_word(resolved["platform"]), inference, _word(container_type))
     resolved.setdefault("protocol", USER_SCRIPT if "inference_script" in own else spoken)
     by_scripts = given is None
     resolved.setdefault("deploy", not by_scripts and resolved["platform"] in DEPLOYED_BY_DEFAULT)
+
+
+def _word(value: Any) -> str | None:
+    """What can be looked up; anything but text is reported when values are checked."""
+    return value if isinstance(value, str) else None
 
 
 def _all_payload_files(raw: Raw) -> list[Any]:
@@ -150,8 +155,10 @@ def _parameters(spec: Raw, sets: Any, path: str, findings: Findings) -> Raw:
         return {}
     flat = any(not isinstance(value, dict) for value in sets.values())
     wanted = spec.get("parameter_set")
+    if isinstance(wanted, list | dict):
+        return {}  # no text, which the check of values says
     if wanted is None:
-        return _without_dead(sets) if flat else {}
+        return _without_dead(sets) if flat else _none_chosen(spec, sets, path, findings)
     chosen = sets.get(wanted) if isinstance(wanted, str) else None
     if isinstance(chosen, dict):
         return _without_dead(chosen)
@@ -168,6 +175,16 @@ def _parameters(spec: Raw, sets: Any, path: str, findings: Findings) -> Raw:
     return {}
 
 
+def _none_chosen(spec: Raw, sets: Raw, path: str, findings: Findings) -> Raw:
+    """No parameters: there are sets, and an experiment names none. One that has `parameters` of its own means it."""
+    if sets and "parameters" not in spec:
+        findings.notice(
+            joined(path, "parameter_set"),
+            f"is not given, so that no parameters are sent; inference_parameters has {alternatives(list(sets))}",
+        )
+    return {}
+
+
 def _without_dead(parameters: Raw) -> Raw:
     """`truncate: at-prompt-token-length` never reached an endpoint in FMBench 2.x."""
     return {key: value for key, value in parameters.items() if (key, value) != ("truncate", "at-prompt-token-length")}
@@ -175,7 +192,7 @@ def _without_dead(parameters: Raw) -> Raw:
 
 def _unique_names(experiments: list[Any], findings: Findings) -> None:
     """Give experiments of one name the endings -2, -3, …; a name that another experiment has is not taken."""
-    given = {entry.get("name") for entry in experiments if isinstance(entry, dict)}
+    given = {_word(entry.get("name")) for entry in experiments if isinstance(entry, dict)}
     seen: set[Any] = set()
     for index, entry in enumerate(experiments):
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from fmbench_lib.config.precision import parse_precision
 from fmbench_lib.config.problems import alternatives, shown
 from fmbench_lib.config.spelling import nearest
+from fmbench_lib.price_list import SECTIONS, PriceEntryError, PriceList
 
 _NUMBER_TEXT = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*\Z")
 _TRUTH = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
@@ -136,41 +137,31 @@ def _copies(value: Any) -> int | str:
     return value
 
 
-_AMOUNTS = frozenset((
-    "hourly", "accelerator_hourly", "input-per-1k-tokens", "output-per-1k-tokens", "cached-input-per-1k-tokens",
-))  # fmt: skip
-_ENTRY_KEYS = _AMOUNTS | {"accelerators", "region", "source", "date", "verified"}
-_PRICE_SECTIONS = ("instance_based", "token_based")
-
-
 def _prices(value: Any) -> str | dict[str, Any]:
     if isinstance(value, str) and value.strip():
         return value.strip()
     if not isinstance(value, dict):
         reject(f"is {shown(value)}; write the name of a price file, or lines of `instance type: USD per hour`")
-    sections = [value[name] for name in _PRICE_SECTIONS if isinstance(value.get(name), dict)]
-    for entries in sections or [value]:
-        for instance, price in entries.items():
-            _price(str(instance), price)
-    return value
+    prices = _without_outer(value)
+    for key, entries in prices.items():
+        close = nearest(key, SECTIONS, within=3) if isinstance(entries, dict) and key not in SECTIONS else None
+        if close is not None:
+            reject(f"has the unknown section {key}; did you mean {close}?")
+    try:
+        PriceList.from_mapping(prices, "the config")
+    except PriceEntryError as error:
+        reject(f"has a mistake at {error.place.removeprefix('pricing.')}: {error.problem}")
+    return prices
 
 
-def _price(place: str, price: Any) -> None:
-    if isinstance(price, dict):
-        for key, one in price.items():
-            if key not in _ENTRY_KEYS:
-                reject(f"has the unknown key {key} for {place}; write one of {', '.join(sorted(_ENTRY_KEYS))}")
-            if key in _AMOUNTS:
-                _amount(f"{place}.{key}", one)
-        if not _AMOUNTS & price.keys():
-            reject(f"has no price for {place}; write `hourly: 1.006` under it, in USD per hour")
-    else:
-        _amount(place, price)
-
-
-def _amount(place: str, price: Any) -> None:
-    if isinstance(price, bool) or not isinstance(price, int | float) or not 0 <= price < math.inf:
-        reject(f"has {shown(price)} for {place}; write its price in USD per hour as a number, 0 or more")
+def _without_outer(value: dict[str, Any]) -> dict[str, Any]:
+    """The prices without the `pricing:` around them that a price file has."""
+    if "pricing" not in value:
+        return value
+    inner = value["pricing"]
+    if len(value) > 1 or not isinstance(inner, dict):
+        reject("has a `pricing` of its own in it; write what stands under that in its place")
+    return inner
 
 
 def _environment_name(value: Any) -> str:
@@ -203,10 +194,13 @@ def _section_list(value: Any) -> Sequence[Any]:
     return value
 
 
-Text = Annotated[str, PlainValidator(_text), Kind("text")]
+_TEXT, _NAME, _FILE = TEXT_KINDS = Kind("text"), Kind("name"), Kind("file")
+"""Kinds of one line of text: where such a key is optional, an empty text is no value."""
+
+Text = Annotated[str, PlainValidator(_text), _TEXT]
 Block = Annotated[str, PlainValidator(_block), Kind("text block")]
-Name = Annotated[str, PlainValidator(_text), Kind("name")]
-FileName = Annotated[str, PlainValidator(_text), Kind("file")]
+Name = Annotated[str, PlainValidator(_text), _NAME]
+FileName = Annotated[str, PlainValidator(_text), _FILE]
 Flag = Annotated[bool, PlainValidator(_flag), Kind("yes/no")]
 Count = Annotated[int, PlainValidator(whole(1)), Kind("whole number ≥ 1")]
 CountFromZero = Annotated[int, PlainValidator(whole(0)), Kind("whole number ≥ 0")]

@@ -9,8 +9,8 @@ import pandas as pd
 
 from fmbench_lib.metrics.cells import Row, number, or_nan, rows_of, text
 from fmbench_lib.metrics.columns import BILLED, ORIGIN_COLUMNS
-from fmbench_lib.metrics.prices import PriceList
 from fmbench_lib.metrics.row_prices import accelerator_hourly, cost_of, price_origin
+from fmbench_lib.price_list import PriceList
 
 PROVISIONED = "bedrock"
 """The platform on which an hourly price is provisioned throughput: every hour that was begun is paid for."""

@@ -20,12 +20,12 @@ from fmbench_lib.metrics.columns import FAMILIES, INTERVAL_FAMILIES, QUANTILES, 
 from fmbench_lib.metrics.drift import drift
 from fmbench_lib.metrics.goodput import Objectives, goodput_columns
 from fmbench_lib.metrics.percentiles import Estimate, clustered_estimate, estimate, percentile
-from fmbench_lib.metrics.prices import PriceList
 from fmbench_lib.metrics.requests import Floats, request_metrics
 from fmbench_lib.metrics.row_prices import price_columns
 from fmbench_lib.metrics.thresholds import Thresholds
 from fmbench_lib.metrics.verdict import REASON_SEPARATOR, verdict
 from fmbench_lib.metrics.window import Window, completed_in, mean_in_flight, measured_in, window_of
+from fmbench_lib.price_list import PriceList
 
 SLICES = 10
 

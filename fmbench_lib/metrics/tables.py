@@ -20,11 +20,11 @@ from fmbench_lib.metrics.comparability import output_length_findings
 from fmbench_lib.metrics.decision import Decision, decide
 from fmbench_lib.metrics.goodput import Objectives
 from fmbench_lib.metrics.levels import level_row, slice_rows
-from fmbench_lib.metrics.prices import PriceList
 from fmbench_lib.metrics.requests import request_metrics
 from fmbench_lib.metrics.thresholds import Thresholds
 from fmbench_lib.metrics.verdict import REASON_SEPARATOR, SEVERITY
 from fmbench_lib.metrics.window import completed_in, measured_in, window_of
+from fmbench_lib.price_list import PriceList
 
 LevelData: TypeAlias = tuple[pd.DataFrame, Mapping[str, Any]]
 """The request records of a level, and its facts."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fmbench_lib.errors import PriceLookupError
-from fmbench_lib.metrics.prices import InstancePrice, Origin, Price, TokenPrice
+from fmbench_lib.price_list import InstancePrice, Origin, Price, TokenPrice
 from fmbench_lib.pricing.files import LOOKED_UP
 from fmbench_lib.pricing.products import Product, accelerators_of, hourly_price, token_price
 

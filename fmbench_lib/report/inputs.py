@@ -10,7 +10,7 @@ import pandas as pd
 
 from fmbench_lib.metrics.decision import Decision
 from fmbench_lib.metrics.goodput import Objectives
-from fmbench_lib.metrics.prices import Price
+from fmbench_lib.price_list import Price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from fmbench_lib.metrics.cells import rows_of
 from fmbench_lib.metrics.costs import total
-from fmbench_lib.metrics.prices import InstancePrice, Price
+from fmbench_lib.price_list import InstancePrice, Price
 from fmbench_lib.report.figures.errors import errors_by_class
 from fmbench_lib.report.inputs import ReportInputs
 

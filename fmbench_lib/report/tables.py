@@ -12,8 +12,8 @@ import pandas as pd
 
 from fmbench_lib.metrics.budgets import Budgets, Judgement, judge
 from fmbench_lib.metrics.cells import Row, number, rows_of, text
-from fmbench_lib.metrics.prices import InstancePrice, Price
 from fmbench_lib.metrics.sentences import load_label
+from fmbench_lib.price_list import InstancePrice, Price
 from fmbench_lib.report.figures.errors import errors_by_class
 from fmbench_lib.report.inputs import FailedDeployment, FailedLevel, StandingEndpoint
 from fmbench_lib.report.loads import dataset_name, in_order, of_payload

@@ -21,8 +21,8 @@ from fmbench_lib.metrics.budgets import Budgets
 from fmbench_lib.metrics.cells import rows_of
 from fmbench_lib.metrics.costs import experiment_costs
 from fmbench_lib.metrics.decision import Decision, decide
-from fmbench_lib.metrics.prices import PriceList
 from fmbench_lib.metrics.recommend import recommendations
+from fmbench_lib.price_list import PriceList
 from fmbench_lib.report.document import render_markdown
 from fmbench_lib.report.figures.draw import draw_figures
 from fmbench_lib.report.inputs import (

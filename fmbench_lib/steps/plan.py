@@ -6,9 +6,9 @@ import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from fmbench_lib.config import Config, Experiment
+from fmbench_lib.config import Config, Experiment, LoadedConfig
 from fmbench_lib.config.problems import merged
 from fmbench_lib.config.secrets import redactor_for
 from fmbench_lib.errors import DeployError, InputError
@@ -17,7 +17,8 @@ from fmbench_lib.live import duration as duration_text
 from fmbench_lib.load.levels import LevelSpec, deal_prompts, levels_of, searches_of
 from fmbench_lib.load.schedule import trace_rate
 from fmbench_lib.metrics.costs import PROVISIONED
-from fmbench_lib.metrics.prices import InstancePrice, Price, PriceList, TokenPrice, begun_hours, hours_cost
+from fmbench_lib.metrics.prices import begun_hours, hours_cost
+from fmbench_lib.price_list import InstancePrice, Price, PriceList, TokenPrice
 from fmbench_lib.run import NO_WISH, Run, default_results, load_here
 from fmbench_lib.steps.pricing import load_prices
 from fmbench_lib.steps.prompts import earlier_prompts, make_payloads, tokenizer_spec
@@ -38,11 +39,20 @@ class Plan:
     obstacles: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """What is deployed or used for an experiment, in words; `missing` is why it cannot be, None where it can."""
+
+    text: str
+    missing: str | None = None
+
+
 def make_plan(source: str, arguments: Mapping[str, str], standard: Mapping[str, str], wish: Wish = NO_WISH) -> Plan:
     """The plan of a config, as far as it can be made.
 
     Reads the config's files and makes its prompts to know their number and length, but keeps, deploys and sends
-    nothing. Raises a ConfigError where the config is wrong; whatever else would stop the run is an obstacle.
+    nothing. Raises a ConfigError where the config is wrong; whatever else would stop the run is an obstacle. An
+    experiment that cannot be deployed or used stops only itself: it is an obstacle where no other can be.
     """
     loaded, _ = load_here(source, arguments, standard, local_only=wish.local_only)
     run = Run(loaded, Workspace(default_results() / loaded.config.general.name / "plan"), local_only=wish.local_only)
@@ -62,15 +72,13 @@ def make_plan(source: str, arguments: Mapping[str, str], standard: Mapping[str, 
     prices = PriceList()
     with _noted(obstacles):
         prices = load_prices(run)
-    lines = [f"{loaded.path}: {run.config.general.name}"]
-    lines += [f"  note: {notice}" for notice in merged(loaded.notices)]
-    lines += [f"  not set: {', '.join(f'{{{name}}}' for name in loaded.open_placeholders)}"] * bool(
-        loaded.open_placeholders
-    )
-    lines += [f"  {name}: {counts.get(name, '?')} prompts of up to {most} tokens" for name, most in longest.items()]
-    for experiment in run.config.experiments:
+    lines = _heading(loaded, counts, longest)
+    services = [_service(run, experiment) for experiment in run.config.experiments]
+    obstacles += _none_served(run.config, services)
+    for experiment, service in zip(run.config.experiments, services, strict=True):
         levels = levels_of(run.config, experiment, set(longest))
-        lines += _experiment_lines(run, experiment, levels, longest, prices.lookup(experiment.instance_type))
+        price = prices.lookup(experiment.instance_type)
+        lines += _experiment_lines(run, experiment, service.text, levels, longest, price)
     names = [one.name for one in run.config.experiments]
     lines += [f"{name} {reason}" for name, reason in waiting(run.config, names).items()]
     lines += [*_lookup_lines(run, prices), f"kept in: {kept}"]
@@ -78,6 +86,17 @@ def make_plan(source: str, arguments: Mapping[str, str], standard: Mapping[str, 
     text = "\n".join([*lines, f"steps: {', '.join(steps)}"])
     hide = redactor_for(loaded.config, arguments).without_known
     return Plan(hide(text), tuple(dict.fromkeys(map(hide, obstacles))))
+
+
+def _heading(loaded: LoadedConfig, counts: Mapping[str, int], longest: Mapping[str, int]) -> list[str]:
+    """The config, what is to be said of it, and its payload files."""
+    missing = ", ".join(f"{{{name}}}" for name in loaded.open_placeholders)
+    return [
+        f"{loaded.path}: {loaded.config.general.name}",
+        *(f"  note: {notice}" for notice in merged(loaded.notices)),
+        *([f"  not set: {missing}"] if missing else []),
+        *(f"  {name}: {counts.get(name, '?')} prompts of up to {most} tokens" for name, most in longest.items()),
+    ]
 
 
 def _kept_line(place: Place) -> str:
@@ -116,9 +135,13 @@ def _prompts(run: Run) -> tuple[dict[str, int], dict[str, int]]:
 
 
 def _experiment_lines(
-    run: Run, experiment: Experiment, levels: list[LevelSpec], longest: Mapping[str, int], price: Price | None
+    run: Run,
+    experiment: Experiment,
+    what: str,
+    levels: list[LevelSpec],
+    longest: Mapping[str, int],
+    price: Price | None,
 ) -> list[str]:
-    what = _what(run, experiment)
     payload_files = {level.payload_file for level in levels}
     loads = ", ".join(dict.fromkeys(level.load for level in levels))
     searches = _search_lines(run.config, experiment, set(longest))
@@ -143,16 +166,29 @@ def _experiment_lines(
     ]
 
 
-def _what(run: Run, experiment: Experiment) -> str:
+def _service(run: Run, experiment: Experiment) -> _Service:
     """What is deployed or used, or what a run would miss."""
     try:
         service, experiment = service_of(run.config, experiment, run.loaded.folder)
-        return service.plan(experiment).replace("\n", "\n  ")
+        return _Service(service.plan(experiment).replace("\n", "\n  "))
     except DeployError as error:
         if not experiment.deploy:
-            return f"{experiment.ep_name or experiment.model_id} cannot be used as it stands: {error}"
-        model = experiment.model_id or experiment.image_uri
-        return f"{model} on {experiment.instance_type} cannot be deployed as it stands: {error}"
+            what, can = experiment.ep_name or experiment.model_id or experiment.name, "used"
+        else:
+            where = f" on {experiment.instance_type}" if experiment.instance_type else ""
+            what, can = f"{experiment.model_id or experiment.image_uri or experiment.name}{where}", "deployed"
+        return _Service(f"{what} cannot be {can} as it stands: {error}", " ".join(str(error).split()))
+
+
+def _none_served(config: Config, services: Sequence[_Service]) -> list[str]:
+    """The obstacle that no experiment can be deployed or used. A run goes on with those that can be, and one that
+    neither deploys nor measures needs none."""
+    if not any(config.run_steps.get(step, True) for step in ("2_deploy_model", "3_run_inference")):
+        return []
+    reasons = [service.missing for service in services if service.missing is not None]
+    if len(reasons) < len(services):
+        return []
+    return [f"no experiment can be deployed or used as it stands: {'; '.join(dict.fromkeys(reasons))}"]
 
 
 def _search_lines(config: Config, experiment: Experiment, payload_files: set[str]) -> list[str]:
@@ -210,13 +246,22 @@ def _cost_line(
 
 def _token_cost_line(experiment: Experiment, levels: list[Sized], longest: Mapping[str, int], price: TokenPrice) -> str:
     parameters = experiment.inference_spec.parameters
-    out = next((parameters[key] for key in ("max_tokens", "max_new_tokens") if key in parameters), None)
+    out = _bound(next((parameters[key] for key in ("max_tokens", "max_new_tokens") if key in parameters), None))
     if out is None or any(requests is None for _, requests in levels):
         return f"cost unknown: {experiment.instance_type} is priced by the token, and their number has no bound"
     most = sum(
         ((requests or 0) + level.warmup)
-        * (longest[level.payload_file] * price.input_per_1k + int(out) * price.output_per_1k)
+        * (longest[level.payload_file] * price.input_per_1k + out * price.output_per_1k)
         / 1000
         for level, requests in levels
     )
     return f"at most {most:.4f} USD for tokens of {experiment.instance_type}"
+
+
+def _bound(value: Any) -> int | None:
+    """The most tokens that an answer can have; None where the parameter is no whole number, nor its text."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from fmbench_lib.config import shipped_path
 from fmbench_lib.config.redaction import without_secrets
 from fmbench_lib.errors import PriceLookupError
-from fmbench_lib.metrics.prices import Price, PriceList
+from fmbench_lib.price_list import Price, PriceList
 from fmbench_lib.pricing.aws import Lookup, look_up
 from fmbench_lib.pricing.files import read_looked_up, read_price_file, write_looked_up
 from fmbench_lib.run import Run

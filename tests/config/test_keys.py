@@ -102,3 +102,36 @@ def test_what_loading_works_out_is_no_key(mistakes: Mistakes, load: Load, minima
     loaded = load(minimal + "has_load_section: yes\n")
     assert loaded.config.has_load_section is False
     assert "has_load_section" in notices(loaded)
+
+
+@pytest.mark.parametrize("empty", ['""', "''", '"  "', ""])
+def test_optional_text_that_is_empty_counts_as_left_out(load: Load, minimal: str, empty: str) -> None:
+    text = minimal + f"  image_uri: {empty}\n  model_version: {empty}\n  inference_spec:\n"
+    text += "".join(f"    {key}: {empty}\n" for key in ("start_token", "stop_token", "cli_params", "parameter_set"))
+    text += f"model_evaluations: {empty}\n"
+    loaded = load(text)
+    assert loaded.config == load(minimal).config
+    assert loaded.notices == ()
+
+
+def test_an_empty_text_in_place_of_a_default_is_noticed(load: Load, minimal: str) -> None:
+    loaded = load(minimal + 's3_read_data: {scripts_prefix: ""}\n')
+    assert loaded.config.s3_read_data.scripts_prefix == "scripts"
+    assert [str(notice) for notice in loaded.notices] == [
+        "s3_read_data.scripts_prefix: is empty; taken for scripts, as if it were left out"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("name: mini", 'name: ""', "general.name"),
+        ("- name: mine", '- name: ""', "experiments[0].name"),
+        ("platform: endpoint", 'platform: ""', "experiments[0].platform"),
+        ("[payload_en_1-500.jsonl]", '[""]', "experiments[0].payload_files[0]"),
+        ("[payload_en_1-500.jsonl]", '""', "experiments[0].payload_files"),
+        ("[1, 4]", '""', "experiments[0].concurrency_levels"),
+    ],
+)
+def test_what_must_be_said_may_not_be_empty(mistakes: Mistakes, minimal: str, old: str, new: str, key: str) -> None:
+    assert next(iter(mistakes(minimal.replace(old, new)))) == key

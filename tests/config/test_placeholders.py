@@ -100,3 +100,55 @@ def test_placeholders_in_comments_are_of_no_concern(load: Load, minimal: str) ->
 def test_a_mistake_behind_a_placeholder_is_located_in_the_file_as_written(mistakes: Mistakes, minimal: str) -> None:
     (message,) = mistakes(minimal + "aws: {region: {region}, bucket: {write_bucket}\n").values()
     assert "line 13, column 1" in message
+
+
+DOUBLED = """\
+general:
+  name: {results_dir}
+aws:
+  region: {region}
+datasets:
+  filters:
+  - min_length_in_tokens: 1
+    max_length_in_tokens: 500
+    payload_file: all.jsonl
+inference_parameters:
+  generation_config: {{temperature: 0.1}}
+  stop: "{{results_dir}} {{region}}{region}"
+experiments:
+- name: mine
+  platform: endpoint
+  ep_name: http://127.0.0.1:8000/v1/chat/completions
+  concurrency_levels: [1]
+  env: {{}}
+  inference_spec:
+    cli_params: '--rope-scaling {{"type":"dynamic"}} {cli_params}'
+"""
+
+
+def test_doubled_braces_are_single_ones_where_the_text_has_no_others(load: Load) -> None:
+    loaded = load(DOUBLED, arguments={"results_dir": "run", "cli_params": "{{kept}}"})
+    experiment = loaded.config.experiments[0]
+    assert loaded.config.general.name == "run"
+    assert experiment.env == {}
+    options = '--rope-scaling {"type":"dynamic"} {{kept}}'
+    assert experiment.inference_spec.cli_params == options, "the value of an argument stays as it is"
+    assert loaded.config.inference_parameters == {
+        "generation_config": {"temperature": 0.1},
+        "stop": "{results_dir} {region}{region}",
+    }
+    assert loaded.open_placeholders == ("region",)
+    assert loaded.text == DOUBLED.format(results_dir="run", cli_params="{{kept}}", region="{region}")
+
+
+def test_a_placeholder_without_value_is_missed_beside_doubled_braces(mistakes: Mistakes) -> None:
+    assert set(mistakes(DOUBLED)) == {"general.name"}
+    assert "-A results_dir=" in mistakes(DOUBLED)["general.name"]
+
+
+@pytest.mark.parametrize("other", ["{a: b}", "'{}'", "'{0}'", "'{a!r}'", "'{a.b}'", "'{'", "'}'"])
+def test_doubled_braces_stay_doubled_where_any_other_brace_stands(load: Load, other: str) -> None:
+    text = DOUBLED.replace("env: {{}}", f"env:\n    unused: {other}").replace("{{temperature: 0.1}}", "none")
+    loaded = load(text, arguments={"results_dir": "run", "cli_params": "-x"})
+    assert loaded.config.experiments[0].inference_spec.cli_params == '--rope-scaling {{"type":"dynamic"}} -x'
+    assert loaded.config.inference_parameters["stop"] == "{{results_dir}} {{region}}{region}"

@@ -28,6 +28,55 @@ def test_a_parameter_set_that_does_not_exist(mistakes: Mistakes, minimal: str) -
     assert "is empty" in mistakes(chosen)[key]
 
 
+@pytest.mark.parametrize("value", ["[a]", "{a: b}"])
+def test_a_parameter_set_that_is_no_text(mistakes: Mistakes, minimal: str, value: str) -> None:
+    found = mistakes(minimal + f"  inference_spec: {{parameter_set: {value}}}\n" + SETS)
+    assert list(found) == ["experiments[0].inference_spec.parameter_set"]
+    assert "write text" in found["experiments[0].inference_spec.parameter_set"]
+
+
+@pytest.mark.parametrize("value", ["[a]", "{a: b}"])
+@pytest.mark.parametrize("key", ["name", "platform", "inference_script", "deployment_script", "container_type"])
+def test_a_list_or_a_section_where_a_word_belongs_is_a_mistake(
+    mistakes: Mistakes, minimal: str, key: str, value: str
+) -> None:
+    entry = {"name": "x", "platform": "ec2", key: value}
+    if key.endswith("script"):
+        entry = {"name": "x", "inference_script": "ec2_predictor.py", key: value}
+    if key == "container_type":
+        entry = {"name": "x", "platform": "ec2", "inference_spec": f"{{container_type: {value}}}"}
+    lines = "".join(f"  {name}: {said}\n" for name, said in entry.items())
+    found = mistakes(minimal.split("- name")[0] + "-" + lines[1:] + "  concurrency_levels: [1]\n")
+    assert key in [path.rsplit(".", 1)[-1] for path in found]
+
+
+@pytest.mark.parametrize(
+    ("sets", "named"), [(SETS, "chat or code"), ("inference_parameters: {chat: {top_p: 1}}\n", "chat")]
+)
+def test_sets_of_which_an_experiment_names_none_are_not_sent_and_noticed(
+    load: Load, minimal: str, sets: str, named: str
+) -> None:
+    loaded = load(minimal + sets)
+    assert loaded.config.experiments[0].inference_spec.parameters == {}
+    assert [str(notice) for notice in loaded.notices] == [
+        "experiments[0].inference_spec.parameter_set: is not given, so that no parameters are sent; "
+        f"inference_parameters has {named}"
+    ]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "  inference_spec: {parameters: {top_p: 0.5}}\n" + SETS,
+        "  inference_spec: {parameter_set: chat}\n" + SETS,
+        "inference_parameters: {}\n",
+        "inference_parameters: {top_p: 0.5}\n",
+    ],
+)
+def test_nothing_is_noticed_where_it_is_clear_what_is_sent(load: Load, minimal: str, rest: str) -> None:
+    assert load(minimal + rest).notices == ()
+
+
 def test_a_flat_set_goes_to_every_experiment_even_with_sections_in_it(load: Load, minimal: str) -> None:
     loaded = load(minimal + "inference_parameters: {max_tokens: 5, options: {seed: 1}}\n")
     assert loaded.config.experiments[0].inference_spec.parameters == {"max_tokens": 5, "options": {"seed": 1}}

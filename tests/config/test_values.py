@@ -43,14 +43,25 @@ Mistakes = Callable[..., dict[str, str]]
         ("load.think_time", -1, "0 or more"),
         ("general.seed", "-1", "0 or more"),
         ("aws.s3_and_or_local_file_system", "disk", "local, s3 or both"),
-        ("pricing", "{g5: cheap}", "USD per hour"),
-        ("pricing", "{g5: -1}", "USD per hour"),
+        ("pricing", "{g5: cheap}", "at g5: expected a price in USD"),
+        ("pricing", "{g5: -1}", "at g5: a price cannot be negative"),
         ("pricing", "[1]", "price file"),
-        ("pricing", "{g5: {hourly: cheap}}", "g5.hourly"),
-        ("pricing", "{g5: {houry: 1}}", "unknown key houry"),
-        ("pricing", "{g5: {region: us-east-1}}", "no price for g5"),
-        ("pricing", "{instance_based: {g5: -1}}", "for g5"),
+        ("pricing", "{g5: {hourly: cheap}}", "at g5.hourly: "),
+        ("pricing", "{g5: {houry: 1}}", "at g5.houry: unknown key"),
+        ("pricing", "{g5: {region: us-east-1}}", "at g5: no price; write hourly"),
+        ("pricing", "{g5: {accelerator_hourly: 1}}", "needs accelerators"),
+        ("pricing", "{g5: {hourly: 1, verified: maybe}}", "at g5.verified: expected true or false"),
+        ("pricing", "{instance_based: {g5: -1}}", "at instance_based.g5: "),
+        ("pricing", "{instance_based: {g5: 1}, ml.g6.xlarge: 2}", "at ml.g6.xlarge: unknown section"),
+        ("pricing", "{instance_base: {g5: 1}}", "did you mean instance_based?"),
         ("pricing", "{token_based: {m: {input-per-1k-tokens: x}}}", "m.input-per-1k-tokens"),
+        ("pricing", "{token_based: {m: {input-per-1k-tokens: 1}}}", "output-per-1k-tokens is missing"),
+        ("pricing", "{token_based: {a.b: 1}}", "at token_based.a.b: expected {input-per-1k-tokens"),
+        ("pricing", "{accelerators: {g5: many}, instance_based: {g5: 1}}", "at accelerators.g5: expected how many"),
+        ("pricing", "{defaults: {verified: maybe}}", "at defaults.verified: expected true or false"),
+        ("pricing", "{pricing: {g5: -1}}", "at g5: a price cannot be negative"),
+        ("pricing", "{pricing: {g5: 1}, g6: 2}", "a `pricing` of its own"),
+        ("pricing", "{pricing: 3}", "a `pricing` of its own"),
         ("model_evaluations", "{a: 1}", "write text"),
         ("metrics.dataset_of_interest", "[a]", "write text"),
     ],
@@ -112,3 +123,8 @@ def test_numbers_do_for_text_and_older_settings_may_be_quoted(load: Load, minima
 def test_model_copies(load: Load, minimal: str, value: str, copies: int | str) -> None:
     loaded = load(minimal + f"  inference_spec: {{model_copies: {value}}}\n")
     assert loaded.config.experiments[0].inference_spec.model_copies == copies
+
+
+def test_prices_may_have_the_outer_key_of_a_price_file(load: Load, minimal: str) -> None:
+    within = "{instance_based: {g5: 1}, token_based: {m: {input-per-1k-tokens: 1, output-per-1k-tokens: 2}}}"
+    assert load(minimal + f"pricing: {{pricing: {within}}}\n").config == load(minimal + f"pricing: {within}\n").config

@@ -11,7 +11,7 @@ import pytest
 
 from fmbench_lib.metrics.columns import SLICE_COLUMNS, SUMMARY_COLUMNS
 from fmbench_lib.metrics.levels import level_row, slice_rows
-from fmbench_lib.metrics.prices import PriceList
+from fmbench_lib.price_list import PriceList
 
 START = 1_800_000_000.0
 

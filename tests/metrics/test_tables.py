@@ -10,7 +10,6 @@ import pytest
 from fmbench_lib.metrics.budgets import Budgets
 from fmbench_lib.metrics.columns import SLICE_COLUMNS, SUMMARY_COLUMNS
 from fmbench_lib.metrics.decision import decide
-from fmbench_lib.metrics.prices import PriceList
 from fmbench_lib.metrics.tables import (
     COUNT_COLUMNS,
     ERROR_RATE_COLUMNS,
@@ -25,6 +24,7 @@ from fmbench_lib.metrics.tables import (
     summary_frame,
     summary_with_pricing,
 )
+from fmbench_lib.price_list import PriceList
 
 PRICES = PriceList.from_mapping({"trn1.32xlarge": 21.5, "g5.xlarge": 1.0}, "test")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from fmbench_lib.errors import PriceLookupError
-from fmbench_lib.metrics.prices import InstancePrice, Origin, TokenPrice
+from fmbench_lib.price_list import InstancePrice, Origin, TokenPrice
 from fmbench_lib.pricing.aws import Lookup, look_up
 from tests.pricing.price_list import PriceList, price_list
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fmbench_lib.errors import PriceFileError
-from fmbench_lib.metrics.prices import InstancePrice, Origin, PriceList, TokenPrice
+from fmbench_lib.price_list import InstancePrice, Origin, PriceList, TokenPrice
 from fmbench_lib.pricing.files import LOOKED_UP, read_looked_up, read_price_file, write_looked_up
 
 ORIGIN = Origin("AmazonEC2, on demand", "2026-11-24", "eu-west-1", True, LOOKED_UP)

@@ -12,9 +12,9 @@ import pytest
 from fmbench_lib.metrics.budgets import Budgets
 from fmbench_lib.metrics.costs import experiment_costs
 from fmbench_lib.metrics.decision import decide
-from fmbench_lib.metrics.prices import InstancePrice, Origin, PriceList
 from fmbench_lib.metrics.recommend import recommendations
 from fmbench_lib.metrics.tables import LevelData, requests_frame, summary_frame
+from fmbench_lib.price_list import InstancePrice, Origin, PriceList
 from fmbench_lib.report.inputs import ReportInputs, RunFacts
 
 START = 1_790_000_000.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fmbench_lib.metrics.prices import PriceList
+from fmbench_lib.price_list import PriceList
 from fmbench_lib.report.tables import prices_table
 
 LISTED = {

@@ -85,7 +85,8 @@ experiments:
 report: {all_metrics_file: a.csv, per_inference_request_file: b.csv}
 """)
     plan = make_plan(str(tmp_path / "config.yml"), {}, {"region": "us-east-1"})
-    assert "missing.jsonl" in plan.obstacles[-1]
+    assert "missing.jsonl" in plan.obstacles[-2]
+    assert plan.obstacles[-1].startswith("no experiment can be deployed or used as it stands: tp_degree 4")
     assert "\n" not in "".join(plan.obstacles)
     lines = [line.strip() for line in plan.text.splitlines()]
     assert "note: report.all_metrics_file, report.per_inference_request_file: ignored: file names are fixed" in lines
@@ -110,6 +111,49 @@ experiments:
     assert any(line.startswith("a.model cannot be used as it stands: the AWS region is not known") for line in lines)
 
 
+USED = (
+    "- {name: one, platform: endpoint, ep_name: 'http://127.0.0.1:9/v1', model_id: m, tokenizer: words,"
+    " concurrency_levels: [1]}\n"
+)
+TOO_WIDE = (
+    "- {name: two, platform: ec2, deploy: yes, model_id: org/m, instance_type: g5.xlarge, tokenizer: words,"
+    " concurrency_levels: [1], inference_spec: {tp_degree: 4}}\n"
+)
+NAMELESS = (
+    "- {name: three, platform: sagemaker, region: us-east-1, deploy: yes, tokenizer: words, concurrency_levels: [1]}\n"
+)
+NO_LOAD = "run_steps: {2_deploy_model: no, 3_run_inference: no}\n"
+
+
+@pytest.mark.parametrize(
+    ("rest", "stopped"),
+    [
+        (TOO_WIDE, True),
+        (TOO_WIDE + NAMELESS, True),
+        (TOO_WIDE + USED, False),
+        (USED, False),
+        (NAMELESS + NO_LOAD, False),
+    ],
+)
+def test_a_run_is_stopped_where_no_experiment_can_be_deployed_or_used(tmp_path: Path, rest: str, stopped: bool) -> None:
+    (tmp_path / "source.jsonl").write_text("".join(json.dumps({"input": f"Item {n}?"}) + "\n" for n in range(20)))
+    (tmp_path / "config.yml").write_text(f"""
+general: {{name: existing}}
+s3_read_data: {{source_data_files: [source.jsonl]}}
+datasets:
+  prompt_template_keys: [input]
+  filters: [{{min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: all.jsonl}}]
+load: {{requests: 2}}
+experiments:
+{rest}""")
+    plan = make_plan(str(tmp_path / "config.yml"), {}, {})
+    assert len(plan.obstacles) == stopped
+    assert not stopped or plan.obstacles[0].startswith("no experiment can be deployed or used as it stands: tp_de")
+    assert ("cannot be" in plan.text) is (rest != USED), "each says it for itself"
+    assert ("  three cannot be" in plan.text) is (NAMELESS in rest)
+    assert "None on" not in plan.text
+
+
 @pytest.mark.parametrize(("allowed", "asked"), [("yes", True), ("no", False)])
 def test_a_plan_asks_nobody_for_prices_and_says_whether_the_run_will(tmp_path: Path, allowed: str, asked: bool) -> None:
     (tmp_path / "source.jsonl").write_text("".join(json.dumps({"input": f"Item {n}?"}) + "\n" for n in range(20)))
@@ -129,3 +173,35 @@ experiments:
     assert "cost unknown: there is no price for g6e.xlarge" in said
     assert "plumKestrel" not in said
     assert ("the run will ask the AWS Price List API for: g6e.xlarge" in said) is asked
+
+
+def priced_by_token(folder: Path, max_tokens: str) -> str:
+    """A config of two requests and no warm-up, whose answers cost 1 USD per 1,000 tokens."""
+    (folder / "source.jsonl").write_text("".join(json.dumps({"input": f"Item {n}?"}) + "\n" for n in range(20)))
+    (folder / "config.yml").write_text(f"""
+general: {{name: tokens}}
+s3_read_data: {{source_data_files: [source.jsonl]}}
+datasets:
+  prompt_template_keys: [input]
+  filters: [{{min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: all.jsonl}}]
+load: {{requests: 2, warmup_requests: 0, timeout: 5}}
+pricing: {{token_based: {{m: {{input-per-1k-tokens: 0, output-per-1k-tokens: 1}}}}}}
+inference_parameters: {{max_tokens: {max_tokens}}}
+experiments:
+- {{name: x, platform: endpoint, ep_name: "http://127.0.0.1:9/v1", tokenizer: words, instance_type: m,
+   concurrency_levels: [1]}}
+""")
+    return str(folder / "config.yml")
+
+
+@pytest.mark.parametrize("written", ["500", "'500'", "500.0"])
+def test_a_token_price_is_bounded_by_the_longest_answers(tmp_path: Path, written: str) -> None:
+    plan = make_plan(priced_by_token(tmp_path, written), {}, {})
+    assert "at most 1.0000 USD for tokens of m" in plan.text
+
+
+@pytest.mark.parametrize("written", ["lots", "[500]", "yes", "2.5", "-1", ".inf", "{a: 1}"])
+def test_what_is_no_number_of_tokens_bounds_no_price(tmp_path: Path, written: str) -> None:
+    plan = make_plan(priced_by_token(tmp_path, written), {}, {})
+    assert "cost unknown: m is priced by the token, and their number has no bound" in plan.text
+    assert plan.obstacles == ()
