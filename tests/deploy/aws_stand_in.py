@@ -204,6 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
     stand_in: StandIn
     lock: threading.Lock
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes: the second would wait for an acknowledgement
 
     def do_POST(self) -> None:
         self._serve()

@@ -285,6 +285,7 @@ class _Handler(BaseHTTPRequestHandler):
     stand_in: ClusterStandIn
     lock: threading.Lock
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes: the second would wait for an acknowledgement
     wbufsize = -1  # an answer is one packet
 
     def log_message(self, *_: Any) -> None:

@@ -79,7 +79,7 @@ def price_list() -> Iterator[PriceList]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"
     environment = {
         "AWS_ENDPOINT_URL_PRICING": address,
