@@ -201,7 +201,11 @@ class LoadSection(Section):
         "Requests before the measurement starts; they are not counted and spend no measured prompt.", 8
     )
     timeout: Seconds = described("A request that takes longer is an error of class `timeout`.", 120.0)
-    workers: Workers = described("Client processes; `auto` is one per free core.", "auto")
+    workers: Workers = described(
+        "Client processes; `auto` is one per free core, and one where `max_concurrency` or `least_outstanding` copies "
+        "are counted over the level: several each count their own share.",
+        "auto",
+    )
     prompt_reuse: PromptReuse = described(
         "Whether a prompt may be sent again: `never`, only `across_levels`, or `allowed` within a level too.",
         "never",
