@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,6 +154,10 @@ def _told(problems: list[Problem], document: Document) -> list[Problem]:
     return list(dict.fromkeys([*placeholders, *others]))
 
 
+_OWN_SECTIONS = ("general", "datasets", "experiments")
+"""What a YAML file without any of them is not: a config."""
+
+
 def validate_paths(paths: Iterable[str | Path], arguments: Mapping[str, str] | None = None) -> list[Checked]:
     """Check configs, each by itself; of a folder every `.yml` and `.yaml` file below it that is a config.
 
@@ -184,9 +189,13 @@ def _checked(path: str | Path, arguments: Mapping[str, str] | None, in_folder: b
 
 
 def _is_another_file(path: Path) -> bool:
-    """Whether a YAML file is something else than a config: a price file, an evaluation file."""
+    """Whether a YAML file is something else than a config: a price file, an evaluation file, a manifest."""
     try:
-        value = parse(fill_file(path.read_text(encoding="utf-8-sig"), {})).value
-    except (ConfigError, OSError, UnicodeDecodeError):
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
         return False
-    return isinstance(value, dict) and not {"general", "datasets", "experiments"} & set(value)
+    try:
+        value = parse(fill_file(text, {})).value
+    except ConfigError:  # such as one of several documents, which no config is
+        return re.search(rf"^({'|'.join(_OWN_SECTIONS)})\s*:", text, re.MULTILINE) is None
+    return isinstance(value, dict) and not set(_OWN_SECTIONS) & set(value)

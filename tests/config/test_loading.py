@@ -133,9 +133,13 @@ class TestValidatePaths:
         (tmp_path / "bad.yml").write_text("general: {}\n")
         (tmp_path / "prices.yml").write_text("pricing: {instance_based: {x: 1}}\n")
         (tmp_path / "judges.yml").write_text("model_evaluations: {ground_truth_col: {ground_truth}}\n")
+        (tmp_path / "manifest.yml").write_text("apiVersion: v1\nkind: Service\n---\napiVersion: v1\nkind: Pod\n")
+        (tmp_path / "torn.yml").write_text("general: {name: x\nexperiments: []\n")
         (tmp_path / "note.txt").write_text("x")
         found = {checked.path.name: checked for checked in validate_paths([tmp_path])}
-        assert set(found) == {"good.yaml", "bad.yml", "prices.yml", "judges.yml"}
+        assert set(found) == {"good.yaml", "bad.yml", "prices.yml", "judges.yml", "manifest.yml", "torn.yml"}
+        assert found["manifest.yml"].problems == ()
+        assert found["torn.yml"].problems, "broken, but a config"
         assert found["good.yaml"].problems == ()
         assert found["bad.yml"].problems
         assert found["prices.yml"].problems == (), "a price file beside configs is no config"
