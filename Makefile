@@ -20,8 +20,8 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 docs: $(VENV)/.dev  ## the parts of docs/ that are made from the code
-	$(BIN)/python -m fmbench_lib.config.reference docs/configuration.md
-	$(BIN)/python -m fmbench_lib.cli_reference docs/cli.md
+	$(BIN)/python -m fmbench_lib.config.key_reference docs/configuration.md
+	$(BIN)/python -m fmbench_lib.cli.reference docs/cli.md
 
 # Each says what it measures in its first lines, prints a table and writes benchmarks/results/<name>.json. One that
 # finds something that is not as it should be does not keep the others from running.
@@ -41,10 +41,10 @@ $(VENV)/bin/python:
 
 $(VENV)/.run: setup.py | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[local]'
-	$(BIN)/python -m fmbench_lib.weights
+	$(BIN)/python -m fmbench_lib.models.embedded
 	touch $@
 
 $(VENV)/.dev: setup.py | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,sagemaker]'
-	$(BIN)/python -m fmbench_lib.weights
+	$(BIN)/python -m fmbench_lib.models.embedded
 	touch $@ $(VENV)/.run

@@ -98,5 +98,5 @@ setup(
         "all": LOCAL + NOTEBOOK + EC2 + EKS,
         "dev": LOCAL + EC2 + EKS + DEV,
     },
-    entry_points={"console_scripts": ["fmbench = fmbench_lib.cli:main"]},
+    entry_points={"console_scripts": ["fmbench = fmbench_lib.cli.commands:main"]},
 )

@@ -27,11 +27,11 @@ from typing import Any
 import pandas as pd
 from output import print_table, write_result
 
+from fmbench_lib.calibration.measurement import STREAMS, Answers, Load, Sent, ledger_of, row_of, send
 from fmbench_lib.emulator import Tls, launch
-from fmbench_lib.load.loop import NAP_NS
-from fmbench_lib.load.records import table_from_rows
-from fmbench_lib.load.spool import read_spool
-from fmbench_lib.steps.calibration import STREAMS, Answers, Load, Sent, ledger_of, row_of, send
+from fmbench_lib.load.recording.records import table_from_rows
+from fmbench_lib.load.sending.loop import NAP_NS
+from fmbench_lib.load.sending.spool import read_spool
 
 TLS_FILES = Path(__file__).parent.parent / "tests" / "emulator" / "tls"
 TLS = Tls(TLS_FILES / "certificate.pem", TLS_FILES / "key.pem")

@@ -22,8 +22,8 @@ from pathlib import Path
 from fmbench_lib.config import Experiment, load_config
 from fmbench_lib.deploy import DeployContext, platform
 from fmbench_lib.deploy.probe import probe
-from fmbench_lib.load.engine import Level, run_level
-from fmbench_lib.load.recorder import Recorder, SentPrompt
+from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
+from fmbench_lib.load.sending.engine import Level, run_level
 from fmbench_lib.predictors.base import HttpRequest, Predictor
 from fmbench_lib.predictors.registry import predictor_for
 

@@ -24,12 +24,12 @@ import numpy as np
 from output import print_table, write_result
 from single_level import Measured, measure, truth
 
-from fmbench_lib.aws import Credentials, Signing
+from fmbench_lib.aws.signing import Credentials, Signing
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, Fault, FaultRule, LedgerEntry, launch
-from fmbench_lib.emulator.aws_signature import ACCESS_KEY, SECRET_KEY
-from fmbench_lib.load.plan import write_requests
-from fmbench_lib.load.prebuilt import Prompts
-from fmbench_lib.load.signing import KEYS, Signer
+from fmbench_lib.emulator.wires.aws_signature import ACCESS_KEY, SECRET_KEY
+from fmbench_lib.load.sending.layout import write_requests
+from fmbench_lib.load.sending.prebuilt import Prompts
+from fmbench_lib.load.sending.request_signing import KEYS, Signer
 from fmbench_lib.predictors.base import Predictor
 from fmbench_lib.predictors.bedrock import ConversePredictor
 from fmbench_lib.predictors.bedrock_invoke import InvokeModelPredictor

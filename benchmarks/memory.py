@@ -27,11 +27,11 @@ import pyarrow as pa
 from output import print_table, write_result
 
 from fmbench_lib.emulator import Behaviour, Constant, launch
-from fmbench_lib.load.decoding import Job, tables_of
-from fmbench_lib.load.engine import run_level
-from fmbench_lib.load.plan import Level
-from fmbench_lib.load.recorder import Recorder, SentPrompt
-from fmbench_lib.load.records import write_tables
+from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
+from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
+from fmbench_lib.load.recording.records import write_tables
+from fmbench_lib.load.sending.engine import run_level
+from fmbench_lib.load.sending.layout import Level
 from fmbench_lib.predictors.openai import OpenAiPredictor
 
 STREAMS, PROMPTS = 64, 1000

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fmbench_lib.load.records import read_facts
+from fmbench_lib.load.recording.records import read_facts
 from fmbench_lib.workspace import Workspace, read_json
 
 RESULTS = Path(__file__).parent / "results"

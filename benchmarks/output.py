@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fmbench_lib.run import host_facts
+from fmbench_lib.host.facts import host_facts
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -19,9 +19,9 @@ from output import print_table, write_result
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
-from fmbench_lib.load.engine import run_level
-from fmbench_lib.load.plan import Level
-from fmbench_lib.load.recorder import Recorder, SentPrompt
+from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
+from fmbench_lib.load.sending.engine import run_level
+from fmbench_lib.load.sending.layout import Level
 from fmbench_lib.predictors.registry import predictor_for
 
 BEHAVIOUR = Behaviour(ttft=Constant(0.05), itl=Constant(0.01), tokens=Constant(100), usage="always")

@@ -12,14 +12,14 @@ from typing import Any
 import pandas as pd
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.config.stopping import StopRule
+from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.emulator import Emulator, LedgerEntry
-from fmbench_lib.load.levels import LevelSpec
+from fmbench_lib.load.levels.deal import Deal
+from fmbench_lib.load.levels.specs import LevelSpec
 from fmbench_lib.load.measure import Setting, measure_level
-from fmbench_lib.load.progress import LiveFigures
-from fmbench_lib.load.prompts import Deal
-from fmbench_lib.load.records import read_level
-from fmbench_lib.metrics.levels import level_row
+from fmbench_lib.load.recording.live_figures import LiveFigures
+from fmbench_lib.load.recording.records import read_level
+from fmbench_lib.metrics.level_row import level_row
 from fmbench_lib.metrics.requests import request_metrics
 from fmbench_lib.predictors.openai import OpenAiPredictor
 

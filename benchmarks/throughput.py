@@ -26,9 +26,9 @@ import psutil
 import pyarrow as pa
 from output import print_table, write_result
 
+from fmbench_lib.calibration.measurement import Answers, Load, ledger_of, row_of, send
 from fmbench_lib.emulator import launch
-from fmbench_lib.load.decoding import Job, tables_of
-from fmbench_lib.steps.calibration import Answers, Load, ledger_of, row_of, send
+from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
 
 STREAMS, ROUNDS = 512, 8
 RATE_WANTED, CLIENT_ALLOWED_US, DECODING_ALLOWED_US = 0.95, 15.0, 25.0

@@ -117,7 +117,7 @@ def test_importing_everything_prints_nothing_and_loads_nothing_heavy() -> None:
 
 def test_the_worker_starts_with_the_standard_library_alone() -> None:
     code = (
-        "import sys\nimport fmbench_lib.load.worker\n"
+        "import sys\nimport fmbench_lib.load.sending.worker\n"
         "print(sorted({name.split('.')[0] for name in sys.modules} - sys.stdlib_module_names - {'__main__'}))"
     )
     done = subprocess.run(

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fmbench_lib.cli import parser
+from fmbench_lib.cli.parser import parser
 from fmbench_lib.config import load_config
 from fmbench_lib.deploy import Platform
 from fmbench_lib.errors import ERROR_CLASSES, FmbenchError

@@ -54,7 +54,7 @@ def test_it_runs_as_nobody_special_and_fmbench_is_what_it_runs(packed: dict[str,
     last = dict(instructions())
     assert last["USER"].partition(":")[0] not in ("root", "0", "")
     (command,) = json.loads(last["ENTRYPOINT"])
-    assert f"{command} = fmbench_lib.cli:main" in packed["entry_points"]["console_scripts"]
+    assert f"{command} = fmbench_lib.cli.commands:main" in packed["entry_points"]["console_scripts"]
     extras = next(rest for name, rest in instructions() if rest.startswith("EXTRAS=")).removeprefix("EXTRAS=")
     assert set(extras.split(",")) <= set(packed["extras_require"])
 

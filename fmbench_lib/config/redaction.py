@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fmbench_lib.config.keys import section_of
-from fmbench_lib.config.older import EVALUATIONS
-from fmbench_lib.config.schema import Config
-from fmbench_lib.config.section import Section, is_derived
+from fmbench_lib.config.reading.fmbench2 import EVALUATIONS
+from fmbench_lib.config.reading.keys import section_of
+from fmbench_lib.config.schema.config import Config
+from fmbench_lib.config.schema.section import Section, is_derived
 
 REMOVED = "<removed>"
 

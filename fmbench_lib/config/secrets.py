@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from fmbench_lib.config.authorization import authorization
 from fmbench_lib.config.redaction import REMOVED, is_secret, redacted, resolved, without_secrets
-from fmbench_lib.config.schema import Config
+from fmbench_lib.config.schema.authorization import authorization
+from fmbench_lib.config.schema.config import Config
 
 _SHORTEST = 8
 """Shorter values are not looked for: they would be found in innocent text, and guessed by anybody."""

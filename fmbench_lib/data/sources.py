@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from fmbench_lib.errors import DataError
-from fmbench_lib.weights import first_line
+from fmbench_lib.models.hub import first_line
 
 Row = dict[str, Any]
 

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fmbench_lib.errors import TokenizerError
-from fmbench_lib.weights import EMBEDDED_MODEL, ModelFileError, first_line, gguf_metadata, hub_file, model_file
+from fmbench_lib.models.cache import ModelFileError
+from fmbench_lib.models.embedded import EMBEDDED_MODEL, model_file
+from fmbench_lib.models.gguf import gguf_metadata
+from fmbench_lib.models.hub import first_line, hub_file
 
 if TYPE_CHECKING:
     import tokenizers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fmbench_lib.deploy.base import (
+from fmbench_lib.deploy.platform import (
     DeployContext,
     Endpoint,
     Platform,

@@ -6,7 +6,7 @@ import http.client
 import ssl
 from urllib.parse import urlsplit
 
-from fmbench_lib.aws import CredentialSource, signed_headers
+from fmbench_lib.aws.signing import CredentialSource, signed_headers
 from fmbench_lib.errors import EndpointError
 from fmbench_lib.predictors.base import HttpResponse, Predictor
 

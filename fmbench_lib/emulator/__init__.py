@@ -5,9 +5,9 @@ from __future__ import annotations
 from fmbench_lib.emulator.behaviour import Behaviour
 from fmbench_lib.emulator.distributions import Constant, Exponential, LogNormal, Normal
 from fmbench_lib.emulator.faults import Fault, FaultRule
+from fmbench_lib.emulator.launching import Emulator, Tls, launch
 from fmbench_lib.emulator.ledger import LedgerEntry, read_ledger
 from fmbench_lib.emulator.options import main
-from fmbench_lib.emulator.process import Emulator, Tls, launch
 
 __all__ = [
     "Behaviour",

@@ -11,8 +11,8 @@ from dataclasses import replace
 from itertools import islice
 
 from fmbench_lib.emulator.faults import Fault
-from fmbench_lib.emulator.script import Ending, Scene, Script, Step, healthy, streamed, unstreamed
-from fmbench_lib.emulator.wire import Answer
+from fmbench_lib.emulator.timeline import Ending, Scene, Script, Step, healthy, streamed, unstreamed
+from fmbench_lib.emulator.wires.base import Answer
 
 _NS = 1_000_000_000
 

@@ -10,13 +10,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from fmbench_lib.claims import allow_many_sockets, claim_priority
 from fmbench_lib.emulator.behaviour import Behaviour
 from fmbench_lib.emulator.distributions import parse_distribution
 from fmbench_lib.emulator.faults import parse_fault_rule
 from fmbench_lib.emulator.server import Server
-from fmbench_lib.emulator.wires import make_wires
+from fmbench_lib.emulator.wires.routes import make_wires
 from fmbench_lib.errors import InputError
+from fmbench_lib.host.process_limits import allow_many_sockets, claim_priority
 
 _DISTRIBUTIONS = {
     "ttft": "time to the first token, s: NUMBER, constant:MEAN, normal:MEAN,DEVIATION, lognormal:MEAN,DEVIATION "

@@ -13,17 +13,17 @@ from functools import partial
 from pathlib import Path
 
 from fmbench_lib.emulator.behaviour import Behaviour, Planner
+from fmbench_lib.emulator.client_connection import Connection, TlsConnection, stamp_receipts
 from fmbench_lib.emulator.clock import wall_offset_ns
-from fmbench_lib.emulator.connection import Connection, TlsConnection, stamp_receipts
+from fmbench_lib.emulator.event_loop import Loop, Stream
 from fmbench_lib.emulator.faults import Fault, asked_fault
 from fmbench_lib.emulator.framing import CONTINUE, Request, whole
 from fmbench_lib.emulator.injection import write_script
 from fmbench_lib.emulator.ledger import LedgerEntry, LedgerFile
-from fmbench_lib.emulator.loop import Loop, Stream
-from fmbench_lib.emulator.pages import Counters, ledger_script
-from fmbench_lib.emulator.script import Ending, Scene, Script
-from fmbench_lib.emulator.slots import Slots
-from fmbench_lib.emulator.wire import RefusedError, Wire
+from fmbench_lib.emulator.metrics_page import Counters, ledger_script
+from fmbench_lib.emulator.serving_slots import Slots
+from fmbench_lib.emulator.timeline import Ending, Scene, Script
+from fmbench_lib.emulator.wires.base import RefusedError, Wire
 from fmbench_lib.errors import DataError, InputError, ProtocolError
 
 _NS = 1_000_000_000

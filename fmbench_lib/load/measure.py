@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fmbench_lib.config.precision import Precision
+from fmbench_lib.config.schema.precision import Precision
 from fmbench_lib.errors import WorkerError
-from fmbench_lib.load.decoding import Job, tables_of
-from fmbench_lib.load.engine import LevelRun, Progress, run_level
-from fmbench_lib.load.levels import LevelSpec
-from fmbench_lib.load.plan import Level, addresses
-from fmbench_lib.load.progress import LiveFigures, Onlooker
-from fmbench_lib.load.prompts import Deal
-from fmbench_lib.load.proxies import proxy_for
-from fmbench_lib.load.raw import keep_raw
-from fmbench_lib.load.recorder import Recorder, SentPrompt, TokenCounter
-from fmbench_lib.load.records import write_tables
-from fmbench_lib.load.trace import TraceEntry, match_prompts
-from fmbench_lib.load.user_script import UserScript
+from fmbench_lib.load.levels.deal import Deal
+from fmbench_lib.load.levels.specs import LevelSpec
+from fmbench_lib.load.levels.trace import TraceEntry, match_prompts
+from fmbench_lib.load.recording.live_figures import LiveFigures, Onlooker
+from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
+from fmbench_lib.load.recording.raw_responses import keep_raw
+from fmbench_lib.load.recording.recorder import Recorder, SentPrompt, TokenCounter
+from fmbench_lib.load.recording.records import write_tables
+from fmbench_lib.load.sending.engine import LevelRun, Progress, run_level
+from fmbench_lib.load.sending.layout import Level, addresses
+from fmbench_lib.load.sending.proxies import proxy_for
+from fmbench_lib.load.sending.script_call import UserScript
 from fmbench_lib.predictors.base import HttpRequest, Predictor, may_echo_prompt
 from fmbench_lib.predictors.user_script import NOWHERE
 from fmbench_lib.workspace import raw_file

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fmbench_lib.metrics.cells import Row, number, text
+from fmbench_lib.metrics.missing import Row, number, text
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Hashable
 import numpy as np
 import pandas as pd
 
-from fmbench_lib.metrics.cells import number, rows_of
+from fmbench_lib.metrics.missing import number, rows_of
 from fmbench_lib.metrics.thresholds import Thresholds
 from fmbench_lib.metrics.verdict import Finding
 

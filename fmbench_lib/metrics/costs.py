@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.metrics.cells import Row, number, or_nan, rows_of, text
 from fmbench_lib.metrics.columns import BILLED, ORIGIN_COLUMNS
+from fmbench_lib.metrics.missing import Row, number, or_nan, rows_of, text
 from fmbench_lib.metrics.row_prices import accelerator_hourly, cost_of, price_origin
-from fmbench_lib.price_list import PriceList
+from fmbench_lib.pricing.price_list import PriceList
 
 PROVISIONED = "bedrock"
 """The platform on which an hourly price is provisioned throughput: every hour that was begun is paid for."""

@@ -22,9 +22,9 @@ from typing import Any, Literal, TypeAlias
 import pandas as pd
 
 from fmbench_lib.metrics.budgets import Budgets, Judgement, judge
-from fmbench_lib.metrics.cells import number, plain, rows_of
-from fmbench_lib.metrics.dataset import DatasetChoice, choose_dataset
-from fmbench_lib.metrics.sentences import decision_text
+from fmbench_lib.metrics.dataset_of_interest import DatasetChoice, choose_dataset
+from fmbench_lib.metrics.missing import number, plain, rows_of
+from fmbench_lib.metrics.wording import decision_text
 
 RankedBy: TypeAlias = Literal["price", "throughput"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fmbench_lib.metrics.cells import NAN, floats
 from fmbench_lib.metrics.columns import GOODPUT
+from fmbench_lib.metrics.missing import NAN, floats
 from fmbench_lib.metrics.requests import Flags
 from fmbench_lib.metrics.window import Window, completed_in
 

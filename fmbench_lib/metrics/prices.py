@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from fmbench_lib.price_list import TokenPrice
+from fmbench_lib.pricing.price_list import TokenPrice
 
 
 def instance_price_per_txn(hourly: float, instance_count: float | None, transactions_per_minute: float) -> float | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fmbench_lib.metrics.cells import Row, number, or_nan, text
+from fmbench_lib.metrics.missing import Row, number, or_nan, text
 from fmbench_lib.metrics.prices import begun_hours, hours_cost, instance_price_per_txn, price_per_token, tokens_cost
-from fmbench_lib.price_list import InstancePrice, Price, PriceList, TokenPrice
+from fmbench_lib.pricing.price_list import InstancePrice, Price, PriceList, TokenPrice
 
 
 def price_columns(row: Row, prices: PriceList) -> dict[str, Any]:

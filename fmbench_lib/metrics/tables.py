@@ -14,17 +14,17 @@ import pandas as pd
 
 from fmbench_lib.errors import ERROR_CLASSES
 from fmbench_lib.metrics.budgets import Budgets
-from fmbench_lib.metrics.cells import number, rows_of, text
 from fmbench_lib.metrics.columns import IDENTITY, SLICE_COLUMNS, SUMMARY_COLUMNS, TEXTS, WHOLE_NUMBERS
 from fmbench_lib.metrics.comparability import output_length_findings
 from fmbench_lib.metrics.decision import Decision, decide
 from fmbench_lib.metrics.goodput import Objectives
-from fmbench_lib.metrics.levels import level_row, slice_rows
+from fmbench_lib.metrics.level_row import level_row, slice_rows
+from fmbench_lib.metrics.missing import number, rows_of, text
 from fmbench_lib.metrics.requests import request_metrics
 from fmbench_lib.metrics.thresholds import Thresholds
 from fmbench_lib.metrics.verdict import REASON_SEPARATOR, SEVERITY
 from fmbench_lib.metrics.window import completed_in, measured_in, window_of
-from fmbench_lib.price_list import PriceList
+from fmbench_lib.pricing.price_list import PriceList
 
 LevelData: TypeAlias = tuple[pd.DataFrame, Mapping[str, Any]]
 """The request records of a level, and its facts."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from fmbench_lib.metrics.cells import Row, number, text
+from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.thresholds import Thresholds
 
 Level: TypeAlias = Literal["valid", "degraded", "invalid"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fmbench_lib.metrics.cells import floats, number
+from fmbench_lib.metrics.missing import floats, number
 from fmbench_lib.metrics.requests import Flags, Floats
 
 

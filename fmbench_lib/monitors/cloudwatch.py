@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from fmbench_lib import aws
+from fmbench_lib.aws.session import client as aws_client
 from fmbench_lib.errors import FmbenchError
 from fmbench_lib.monitors.samples import Point, Series, Track
 
@@ -96,7 +96,7 @@ def fetch(subject: Subject, start: float, end: float) -> list[Track]:
     assert len(asked) <= _MOST_QUERIES
     found: dict[str, list[Point]] = {key: [] for key in queries}
     try:
-        client: Any = aws.client(
+        client: Any = aws_client(
             "cloudwatch", subject.region, connect_timeout=5, read_timeout=30, retries={"max_attempts": 2}
         )
         pages = client.get_paginator("get_metric_data").paginate(

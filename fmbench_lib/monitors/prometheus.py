@@ -10,7 +10,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
-from fmbench_lib.monitors.pages import is_page, readings_of
+from fmbench_lib.monitors.prometheus_page import is_page, readings_of
 from fmbench_lib.monitors.samples import Reading
 from fmbench_lib.monitors.source import NotThereError
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
-from fmbench_lib.aws import Signing
+from fmbench_lib.aws.signing import Signing
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fmbench_lib.aws import Signing
+from fmbench_lib.aws.signing import Signing
 from fmbench_lib.images import parts_of
 from fmbench_lib.predictors.answer import Answer, count, json_object, text
-from fmbench_lib.predictors.aws import (
+from fmbench_lib.predictors.aws_wire import (
     EVENT_STREAM,
     JSON,
     REQUEST_ID_HEADER,

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from fmbench_lib.aws import Signing
+from fmbench_lib.aws.signing import Signing
 from fmbench_lib.predictors.answer import Answer, count, json_object
-from fmbench_lib.predictors.aws import (
+from fmbench_lib.predictors.aws_wire import (
     REQUEST_ID_HEADER,
     accepting,
     aws_error,

@@ -6,15 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fmbench_lib.predictors.answer import (
-    Answer,
-    content_type,
-    count,
-    decoded,
-    json_request,
-    message_of,
-    read_messages,
-)
+from fmbench_lib.predictors.answer import Answer, content_type, count, decoded, json_request, message_of, read_messages
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
 from fmbench_lib.predictors.streams import sse_data
 

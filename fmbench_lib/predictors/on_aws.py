@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from fmbench_lib import aws
-from fmbench_lib.aws import Signing
-from fmbench_lib.config.experiment import Experiment
+from fmbench_lib.aws.addresses import region_of_host
+from fmbench_lib.aws.session import default_region
+from fmbench_lib.aws.signing import Signing
+from fmbench_lib.config.schema.experiment import Experiment
 from fmbench_lib.errors import InputError
 from fmbench_lib.predictors.base import Predictor
 from fmbench_lib.predictors.bedrock import ConversePredictor
@@ -66,7 +67,7 @@ def _signed(experiment: Experiment, url: str, service: str, sent: Sent) -> dict[
     """
     if sent["api_key"] is not None:
         return {**sent, "signing": None}
-    region = aws.region_of_host(url) or experiment.region or aws.default_region()
+    region = region_of_host(url) or experiment.region or default_region()
     if region is None:
         raise InputError("the region to sign requests for is not known: write region, or set AWS_REGION")
     return {**sent, "signing": Signing(service, region)}

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from fmbench_lib.images import chat_content
 from fmbench_lib.predictors.answer import Answer, content_type, count, decoded, json_request, message_of, text
 from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResponse
-from fmbench_lib.predictors.repeats import Repeats
+from fmbench_lib.predictors.repeated_messages import Repeats
 from fmbench_lib.predictors.streams import next_sse_data
 
 _ANSWER_KEYS = ("content", "text", "refusal")

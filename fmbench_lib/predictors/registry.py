@@ -9,11 +9,12 @@ from functools import partial
 from os import PathLike
 from typing import Any
 
-from fmbench_lib.config.authorization import authorization
-from fmbench_lib.config.experiment import Experiment
-from fmbench_lib.config.json_path import Steps, path_steps
+from fmbench_lib.config.schema.authorization import authorization
+from fmbench_lib.config.schema.experiment import Experiment
+from fmbench_lib.config.schema.json_path import Steps, path_steps
 from fmbench_lib.errors import InputError
-from fmbench_lib.predictors import on_aws, own
+from fmbench_lib.predictors import on_aws
+from fmbench_lib.predictors import plugins as own
 from fmbench_lib.predictors.base import Predictor
 from fmbench_lib.predictors.generate import Dialect, GeneratePredictor
 from fmbench_lib.predictors.llama_cpp import LlamaCppPredictor

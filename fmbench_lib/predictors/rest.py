@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
-from fmbench_lib.config.json_path import Steps, at_path, path_steps
+from fmbench_lib.config.schema.json_path import Steps, at_path, path_steps
 from fmbench_lib.errors import InputError
 from fmbench_lib.predictors.answer import Answer, content_type, count, decoded, text
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse

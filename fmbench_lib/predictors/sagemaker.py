@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from fmbench_lib.aws import Signing
+from fmbench_lib.aws.signing import Signing
 from fmbench_lib.errors import InputError
 from fmbench_lib.images import chat_content
 from fmbench_lib.predictors.answer import Answer
-from fmbench_lib.predictors.aws import (
+from fmbench_lib.predictors.aws_wire import (
     JSON,
     REQUEST_ID_HEADER,
     accepting,
@@ -26,7 +26,7 @@ from fmbench_lib.predictors.aws import (
     messages,
 )
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
-from fmbench_lib.predictors.container_answer import Marked, take
+from fmbench_lib.predictors.container_messages import Marked, take
 from fmbench_lib.predictors.streams import json_lines, sse_data
 
 Form = Literal["inputs", "messages", "text_inputs", "split"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fmbench_lib.metrics.cells import Row, number, rows_of, text
-from fmbench_lib.metrics.sentences import load_label
-from fmbench_lib.report.inputs import ReportInputs
-from fmbench_lib.report.loads import dataset_name, in_order
+from fmbench_lib.metrics.missing import Row, number, rows_of, text
+from fmbench_lib.metrics.wording import load_label
+from fmbench_lib.report.level_order import dataset_name, in_order
 from fmbench_lib.report.markdown import code, escape
 from fmbench_lib.report.numbers import MISSING
+from fmbench_lib.report.report_data import ReportInputs
 
 _COLUMNS = (
     ("load", 16),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fmbench_lib.report import endpoint, search, sections, trust
-from fmbench_lib.report.inputs import ReportInputs
+from fmbench_lib.report import endpoint, sections
+from fmbench_lib.report import measurement_quality as trust
+from fmbench_lib.report import search_results as search
+from fmbench_lib.report.report_data import ReportInputs
 
 SECTIONS: tuple[Callable[[ReportInputs], list[str]], ...] = (
     sections.title,

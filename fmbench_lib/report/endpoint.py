@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.metrics.cells import number, rows_of
-from fmbench_lib.metrics.sentences import load_label
+from fmbench_lib.metrics.missing import number, rows_of
+from fmbench_lib.metrics.wording import load_label
 from fmbench_lib.report.figures.machine import pictures
-from fmbench_lib.report.inputs import ReportInputs
-from fmbench_lib.report.loads import dataset_name, in_order
+from fmbench_lib.report.level_order import dataset_name, in_order
 from fmbench_lib.report.markdown import bullets, code, escape, frame, sentence_list
 from fmbench_lib.report.numbers import MISSING, count, percent, seconds, significant
+from fmbench_lib.report.report_data import ReportInputs
 
 _KEY = ("experiment_name", "payload_file", "load")
 _GIB = 2**30

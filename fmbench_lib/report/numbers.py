@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.metrics.sentences import usd
+from fmbench_lib.metrics.wording import usd
 
 MISSING = "–"
 """What stands where no number is known."""

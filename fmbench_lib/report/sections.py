@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fmbench_lib.metrics.cells import number, rows_of, text
 from fmbench_lib.metrics.costs import total
-from fmbench_lib.metrics.sentences import budgets_text
-from fmbench_lib.report import tables
+from fmbench_lib.metrics.missing import number, rows_of, text
+from fmbench_lib.metrics.wording import budgets_text
+from fmbench_lib.report import report_tables as tables
 from fmbench_lib.report.figures import draw
-from fmbench_lib.report.inputs import ReportInputs
-from fmbench_lib.report.loads import Rows, dataset_name, names_in, of_payload
+from fmbench_lib.report.level_order import Rows, dataset_name, names_in, of_payload
 from fmbench_lib.report.markdown import bold, code, escape, fence, frame, sentence_list, table
 from fmbench_lib.report.numbers import (
     MISSING,
@@ -27,6 +26,7 @@ from fmbench_lib.report.numbers import (
     several,
     significant,
 )
+from fmbench_lib.report.report_data import ReportInputs
 
 Blocks = list[str]
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fmbench_lib.metrics.cells import rows_of
 from fmbench_lib.metrics.costs import total
-from fmbench_lib.price_list import InstancePrice, Price
-from fmbench_lib.report.figures.errors import errors_by_class
-from fmbench_lib.report.inputs import ReportInputs
+from fmbench_lib.metrics.missing import rows_of
+from fmbench_lib.pricing.price_list import InstancePrice, Price
+from fmbench_lib.report.figures.error_rates import errors_by_class
+from fmbench_lib.report.report_data import ReportInputs
 
 FORMAT = 1
 """Goes up when a program that reads the file would have to change."""

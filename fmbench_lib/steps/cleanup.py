@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from fmbench_lib.deploy import Endpoint, platform
-from fmbench_lib.deploy.register import endpoints, record
+from fmbench_lib.deploy.endpoints_file import endpoints, record
 from fmbench_lib.errors import FmbenchError
-from fmbench_lib.run import Run
+from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.analysis import write_analysis, write_report
 from fmbench_lib.steps.endpoint_metrics import collect_cloudwatch
 from fmbench_lib.steps.step import step

@@ -14,20 +14,19 @@ import pandas as pd
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.redaction import REMOVED
 from fmbench_lib.deploy import DeployContext, Endpoint, platform
-from fmbench_lib.deploy.endpoint import addresses_named
+from fmbench_lib.deploy.endpoints_file import endpoints, record
+from fmbench_lib.deploy.existing.platform import addresses_named
 from fmbench_lib.deploy.probe import probe
-from fmbench_lib.deploy.register import endpoints, record
 from fmbench_lib.errors import FmbenchError
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.predictors.user_script import UserScriptPredictor
-from fmbench_lib.run import Run
-from fmbench_lib.steps.files import hf_token_of
-from fmbench_lib.steps.searching import missing_levels
-from fmbench_lib.steps.service import service_of
-from fmbench_lib.steps.setup import ca_bundle
+from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.experiment_scripts import probe_script, script_of, with_files
+from fmbench_lib.steps.inputs import ca_bundle, hf_token_of
+from fmbench_lib.steps.levels import missing_levels
+from fmbench_lib.steps.machine_sharing import in_the_way, waiting
+from fmbench_lib.steps.platform_of import service_of
 from fmbench_lib.steps.step import step
-from fmbench_lib.steps.turns import in_the_way, waiting
-from fmbench_lib.steps.user_scripts import probe_script, script_of, with_files
 
 
 @step("2_deploy_model")

@@ -10,15 +10,17 @@ import pandas as pd
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import Endpoint
-from fmbench_lib.deploy.register import endpoints
-from fmbench_lib.load.records import read_facts
+from fmbench_lib.deploy.endpoints_file import endpoints
+from fmbench_lib.load.recording.records import read_facts
 from fmbench_lib.metrics.tables import LevelData
-from fmbench_lib.monitors import cloudwatch, levels, tidy
-from fmbench_lib.monitors.dialects import NO_TTFT, STACKS
+from fmbench_lib.monitors import cloudwatch
+from fmbench_lib.monitors import level_summary as levels
+from fmbench_lib.monitors import tidy_table as tidy
+from fmbench_lib.monitors.level_spans import Span, in_order
+from fmbench_lib.monitors.metric_names import NO_TTFT, STACKS
 from fmbench_lib.monitors.samples import Reading, SampleWriter, Track, read_samples
-from fmbench_lib.monitors.spans import Span, in_order
-from fmbench_lib.report.inputs import EndpointMetrics
-from fmbench_lib.run import Run
+from fmbench_lib.report.report_data import EndpointMetrics
+from fmbench_lib.runs.run import Run
 from fmbench_lib.workspace import replacing
 
 _CLOUDWATCH = "cloudwatch"

@@ -7,25 +7,25 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from fmbench_lib import live
-from fmbench_lib.config.precision import parse_precision
+from fmbench_lib.config.schema.precision import parse_precision
 from fmbench_lib.deploy import Endpoint, platform
-from fmbench_lib.deploy.register import endpoints
+from fmbench_lib.deploy.endpoints_file import endpoints
 from fmbench_lib.errors import DeployError, FmbenchError
-from fmbench_lib.load.levels import LevelSpec, deal_prompts
+from fmbench_lib.load.levels.deal import Deal
+from fmbench_lib.load.levels.specs import LevelSpec, deal_prompts
 from fmbench_lib.load.measure import Setting, measure_level
-from fmbench_lib.load.prompts import Deal
-from fmbench_lib.load.records import read_level
+from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.predictors.registry import predictor_for
-from fmbench_lib.run import Run
+from fmbench_lib.runs import progress as live
+from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.deployment import addresses_of, bring_into_service, deploy_in_turn
+from fmbench_lib.steps.experiment_scripts import script_of
+from fmbench_lib.steps.inputs import ca_bundle, tokenizer_of, trace_of
+from fmbench_lib.steps.levels import levels_to_measure, missing_levels, run_levels
+from fmbench_lib.steps.machine_sharing import waiting
 from fmbench_lib.steps.monitoring import Monitoring, monitoring
-from fmbench_lib.steps.prompts import check_prompts, payload_table, tokenizer_of
-from fmbench_lib.steps.searching import levels_to_measure, missing_levels, run_levels
-from fmbench_lib.steps.setup import ca_bundle, trace_of
+from fmbench_lib.steps.payloads import check_prompts, payload_table
 from fmbench_lib.steps.step import step
-from fmbench_lib.steps.turns import waiting
-from fmbench_lib.steps.user_scripts import script_of
 from fmbench_lib.workspace import read_rows
 
 KEY = ("experiment_name", "payload_file", "load")

@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import Endpoint
-from fmbench_lib.load.children import start_module
+from fmbench_lib.host.children import start_module
 from fmbench_lib.monitors.prometheus import page_beside
 from fmbench_lib.monitors.samples import SampleWriter
-from fmbench_lib.run import Run
-from fmbench_lib.steps.setup import ca_bundle
+from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.inputs import ca_bundle
 
 _READY_S = 3.0
 _MARK_S = 1.5
@@ -79,7 +79,9 @@ class Monitoring:
         plan = {**plan_of(self._run, experiment, endpoint, urls), "file": str(path)}
         try:
             self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process)
-            self._process = start_module("fmbench_lib.monitors.sampler", stderr=self._errors, start_new_session=True)
+            self._process = start_module(
+                "fmbench_lib.monitors.sampler_program", stderr=self._errors, start_new_session=True
+            )
         except OSError as error:
             self._note(f"the monitor could not be started: {error}")
             return

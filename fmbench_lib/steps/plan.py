@@ -12,19 +12,22 @@ from fmbench_lib.config import Config, Experiment, LoadedConfig
 from fmbench_lib.config.problems import merged
 from fmbench_lib.config.secrets import redactor_for
 from fmbench_lib.errors import DeployError, InputError
-from fmbench_lib.kept import Place, Wish, place_of
-from fmbench_lib.live import duration as duration_text
-from fmbench_lib.load.levels import LevelSpec, deal_prompts, levels_of, searches_of
-from fmbench_lib.load.schedule import trace_rate
+from fmbench_lib.load.levels.arrivals import trace_rate
+from fmbench_lib.load.levels.specs import LevelSpec, deal_prompts, levels_of, searches_of
 from fmbench_lib.metrics.costs import PROVISIONED
 from fmbench_lib.metrics.prices import begun_hours, hours_cost
-from fmbench_lib.price_list import InstancePrice, Price, PriceList, TokenPrice
-from fmbench_lib.run import NO_WISH, Run, default_results, load_here
-from fmbench_lib.steps.pricing import load_prices
-from fmbench_lib.steps.prompts import earlier_prompts, make_payloads, tokenizer_spec
-from fmbench_lib.steps.service import service_of
-from fmbench_lib.steps.setup import check_service, script_files, trace_of
-from fmbench_lib.steps.turns import waiting
+from fmbench_lib.pricing.price_list import InstancePrice, Price, PriceList, TokenPrice
+from fmbench_lib.runs.location import Place, Wish, place_of
+from fmbench_lib.runs.opening import NO_WISH, default_results, load_here
+from fmbench_lib.runs.progress import duration as duration_text
+from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.data_generation import make_payloads
+from fmbench_lib.steps.inputs import tokenizer_spec, trace_of
+from fmbench_lib.steps.machine_sharing import waiting
+from fmbench_lib.steps.payloads import earlier_prompts
+from fmbench_lib.steps.platform_of import service_of
+from fmbench_lib.steps.run_prices import load_prices
+from fmbench_lib.steps.setup import check_service, script_files
 from fmbench_lib.workspace import Workspace, read_json
 
 Sized: TypeAlias = tuple[LevelSpec, int | None]

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import os
 
 import pandas as pd
 
-from fmbench_lib.config import Config, Experiment
+from fmbench_lib.calibration.result_file import reference
+from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import names_endpoints
 from fmbench_lib.errors import DeployError, InputError
-from fmbench_lib.load.levels import all_levels, searches_of
-from fmbench_lib.load.plan import addresses
-from fmbench_lib.load.targets import check_bundle
-from fmbench_lib.load.trace import TraceEntry, read_trace
-from fmbench_lib.metrics.goodput import Objectives
+from fmbench_lib.load.levels.specs import all_levels, searches_of
+from fmbench_lib.load.sending.layout import addresses
+from fmbench_lib.load.sending.targets import check_bundle
 from fmbench_lib.predictors.registry import predictor_for
-from fmbench_lib.run import Run, create_run, open_run
-from fmbench_lib.scripts.files import deployment_file, inference_file
-from fmbench_lib.steps.calibrated import reference
-from fmbench_lib.steps.files import buckets, file_of, script_fetcher
-from fmbench_lib.steps.pricing import load_prices, look_up_prices
-from fmbench_lib.steps.prompts import earlier_prompts, sources, template_path, tokenizer_of
-from fmbench_lib.steps.service import service_of
+from fmbench_lib.runs.opening import create_run, open_run
+from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.inputs import (
+    buckets,
+    ca_bundle,
+    price_file,
+    script_fetcher,
+    sources,
+    template_path,
+    tokenizer_of,
+    trace_of,
+)
+from fmbench_lib.steps.payloads import earlier_prompts
+from fmbench_lib.steps.platform_of import service_of
+from fmbench_lib.steps.run_prices import load_prices, look_up_prices
 from fmbench_lib.steps.step import step
-from fmbench_lib.storage.inputs import forget_inputs
+from fmbench_lib.storage.run_inputs import forget_inputs
+from fmbench_lib.user_scripts.script_files import deployment_file, inference_file
 
 _ANY_ADDRESS = "http://localhost/v1/chat/completions"
 
@@ -145,32 +152,3 @@ def gather(run: Run) -> None:
         for experiment in run.config.experiments:
             tokenizer_of(run, experiment)
             script_files(run, experiment)
-
-
-def trace_of(run: Run) -> tuple[TraceEntry, ...] | None:
-    """The requests of the config's trace, None where it has none; raises InputError where it cannot be used."""
-    name = run.config.load.trace
-    if name is None:
-        return None
-    return read_trace(file_of(run, name, "trace", run.config.s3_read_data.source_data_prefix))
-
-
-def ca_bundle(run: Run) -> str | None:
-    """The authorities that servers' certificates are checked against; None for the system's."""
-    name = run.config.load.ca_bundle
-    if name is None:
-        return os.environ.get("SSL_CERT_FILE")
-    return str(file_of(run, name, "bundle of certificate authorities", run.config.s3_read_data.configs_prefix))
-
-
-def objectives_of(config: Config) -> Objectives:
-    """What the config asks of every single request."""
-    return Objectives(ttft=config.slo.ttft, tpot=config.slo.tpot, latency=config.slo.latency)
-
-
-def price_file(run: Run) -> str:
-    """Where the prices come from, as it is shown."""
-    pricing = run.config.pricing
-    if not isinstance(pricing, str):
-        return "the config itself"
-    return str(file_of(run, pricing, "price file", run.config.s3_read_data.configs_prefix))

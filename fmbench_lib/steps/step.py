@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import pandas as pd
 
-from fmbench_lib.run import Run
+from fmbench_lib.runs.run import Run
 
 Step: TypeAlias = Callable[[Run], pd.DataFrame]
 

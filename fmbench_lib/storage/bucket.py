@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from fmbench_lib import aws
+from fmbench_lib.aws.session import client as aws_client
 from fmbench_lib.config.redaction import without_secrets
 from fmbench_lib.errors import InputError, StorageError
 
@@ -201,7 +201,7 @@ class Bucket:
 @lru_cache(maxsize=8)
 def _client(region: str | None, _environment: tuple[tuple[str, str], ...], _minute: int) -> Any:
     """A client that gives up soon: a run that waits for its bucket measures nothing."""
-    return aws.client(
+    return aws_client(
         "s3", region, connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 2}
     )
 

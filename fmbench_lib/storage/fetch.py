@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from fmbench_lib.errors import InputError, StorageError
+from fmbench_lib.models.cache import cache_folder
 from fmbench_lib.storage.bucket import Address, Bucket
-from fmbench_lib.weights import cache_folder
 
 _TIMEOUT_S = 60.0
 

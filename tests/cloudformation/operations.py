@@ -273,7 +273,7 @@ def _runtime_calls(modules: list[Module], package: Path) -> Iterator[Call]:
                 continue
             end = uri.rsplit("/", 1)[-1]
             for module in modules:
-                if module.path.relative_to(package).parts[0] not in ("aws.py", "predictors"):
+                if module.path.relative_to(package).parts[0] not in ("aws", "predictors"):
                     continue
                 line = _line_of_end(end, module)
                 if line is not None:

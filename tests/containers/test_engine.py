@@ -16,9 +16,11 @@ import pytest
 import yaml
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.deploy import DeployContext, Endpoint, docker_engine, image_pull, platform, serving
-from fmbench_lib.deploy.accelerators import Host
-from fmbench_lib.deploy.container import Devices
+from fmbench_lib.deploy import DeployContext, Endpoint, platform
+from fmbench_lib.deploy.ec2 import docker as docker_engine
+from fmbench_lib.deploy.ec2 import image_pull, serving
+from fmbench_lib.deploy.ec2.accelerators import Host
+from fmbench_lib.deploy.ec2.container import Devices
 from fmbench_lib.errors import DeployError
 from tests.containers.images import LLAMA, NGINX
 from tests.containers.podman import REGISTRY, Engine, podman
@@ -202,7 +204,7 @@ def test_no_room_for_an_image(engine: Engine, given: Given, monkeypatch: pytest.
 
 
 def test_gpus_that_the_engine_cannot_hand_out(engine: Engine, given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fmbench_lib.deploy.ec2.find_host", lambda _: Host(Devices("nvidia", (0,)), 1, "nvml"))
+    monkeypatch.setattr("fmbench_lib.deploy.ec2.platform.find_host", lambda _: Host(Devices("nvidia", (0,)), 1, "nvml"))
     said = failure(experiment(), given, engine)
     assert "GPU" in said
     assert "NVIDIA Container Toolkit" in said
@@ -215,7 +217,7 @@ def test_neuron_devices_that_are_not_there(engine: Engine, given: Given, monkeyp
         found = made(*words, **more)
         return serving.Serving(tuple(replace(one, devices=Devices("neuron", (0,))) for one in found.copies))
 
-    monkeypatch.setattr("fmbench_lib.deploy.ec2.claimed_serving", on_neuron)
+    monkeypatch.setattr("fmbench_lib.deploy.ec2.platform.claimed_serving", on_neuron)
     assert failure(experiment(), given, engine).startswith("device /dev/neuron0 is not on this machine; install")
 
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from fmbench_lib.deploy import nginx
+from fmbench_lib.deploy.ec2 import nginx
 from tests.containers.images import LLAMA, NGINX
 from tests.containers.podman import Engine
 from tests.e2e.conftest import Finished, command, fmbench, nothing_left_running  # noqa: F401 - two are fixtures

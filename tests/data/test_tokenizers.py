@@ -22,7 +22,8 @@ from fmbench_lib.data import tokenizers
 from fmbench_lib.data.tokenizers import load_tokenizer
 from fmbench_lib.deploy import DeployContext, platform
 from fmbench_lib.errors import TokenizerError
-from fmbench_lib.weights import EMBEDDED_MODEL, ModelFileError
+from fmbench_lib.models.cache import ModelFileError
+from fmbench_lib.models.embedded import EMBEDDED_MODEL
 
 VARIED = [
     "",

@@ -14,9 +14,11 @@ import pytest
 import yaml
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.deploy import DeployContext, Endpoint, aws_waiting, eks_calls, platform
+from fmbench_lib.deploy import DeployContext, Endpoint, platform
+from fmbench_lib.deploy import waiting as aws_waiting
+from fmbench_lib.deploy.eks import api as eks_calls
 from fmbench_lib.errors import EndpointError
-from fmbench_lib.weights import EMBEDDED_MODEL
+from fmbench_lib.models.embedded import EMBEDDED_MODEL
 from tests.deploy.aws_stand_in import StandIn, stand_in
 from tests.deploy.cluster_objects import DEPLOYMENT, SERVICE
 from tests.deploy.cluster_stand_in import ClusterStandIn, cluster_stand_in, kubeconfig

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import yaml
 
 from fmbench_lib.config import Experiment, load_config
-from fmbench_lib.deploy.accelerators import Host, planned_host
-from fmbench_lib.deploy.container import Container, DeviceKind, Devices
-from fmbench_lib.deploy.stacks import containers_of
+from fmbench_lib.deploy.ec2.accelerators import Host, planned_host
+from fmbench_lib.deploy.ec2.container import Container, DeviceKind, Devices
+from fmbench_lib.deploy.ec2.stacks import containers_of
 from fmbench_lib.predictors.registry import predictor_for
 
 FOLDER = Path("/runs/one/containers")

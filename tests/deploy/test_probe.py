@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fmbench_lib.aws import Signing, model_url
+from fmbench_lib.aws.addresses import model_url
+from fmbench_lib.aws.signing import Signing
 from fmbench_lib.deploy.probe import probe
 from fmbench_lib.emulator import Behaviour, Constant, Tls, launch
 from fmbench_lib.errors import CredentialsError, EndpointError

@@ -76,7 +76,7 @@ class Running:
     @property
     def kernel(self) -> psutil.Process | None:
         """The kernel of the step that is under way, which its server has forked."""
-        server = self.child("fmbench_lib.kernels")
+        server = self.child("fmbench_lib.pipeline.kernels")
         try:
             return next(iter(server.children()), None) if server is not None else None
         except psutil.NoSuchProcess:
@@ -97,7 +97,7 @@ class Running:
             bool(list(self.results.glob("*/*Z*")))
             and len(levels(self.run)) >= after_levels
             and any(self.run.glob("requests/*/*/*.part/*.spool"))
-            and self.child("load.worker") is not None
+            and self.child("sending.worker") is not None
         )
 
     def end(self) -> tuple[int, str]:
@@ -116,7 +116,7 @@ def live_done(run: Path) -> int:
 def kill(running: Running, names: Sequence[str], *, wait: bool = True) -> None:
     """Kill these processes of a run at once, and wait until the run is over."""
     found = [psutil.Process(running.process.pid) if name == "fmbench" else running.child(name) for name in names]
-    everyone = [*found, running.kernel, running.child("load.worker")]
+    everyone = [*found, running.kernel, running.child("sending.worker")]
     for process in found:
         assert process is not None
         process.kill()

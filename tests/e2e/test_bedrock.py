@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from fmbench_lib.emulator import Behaviour, Constant, launch
-from fmbench_lib.emulator.aws_signature import ACCESS_KEY, SECRET_KEY
+from fmbench_lib.emulator.wires.aws_signature import ACCESS_KEY, SECRET_KEY
 from tests.deploy.aws_stand_in import StandIn, stand_in
 from tests.e2e.conftest import Finished
 

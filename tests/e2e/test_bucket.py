@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fmbench_lib.cli import main
+from fmbench_lib.cli.commands import main
 from fmbench_lib.emulator import Behaviour, Constant, launch
 from tests.bucket_stand_in import ACCESS_KEY, SECRET_KEY, StandIn, point_to, stand_in
 from tests.e2e.conftest import ROWS
@@ -126,7 +126,7 @@ def test_killed_resumed_from_the_bucket_which_is_taken_away_and_given_back(
         wait_until(lambda: running.measuring(after_levels=1))
         prefix = f"results/test/{running.run.name}/"
         wait_until(lambda: any("concurrency-1.parquet" in name for name in s3.objects(RUNS, prefix)))
-        kill(running, ("fmbench", KERNEL, "load.worker"))
+        kill(running, ("fmbench", KERNEL, "sending.worker"))
         assert sendings_while_measuring(s3, running.run) == []
         first = {name: content for name, content in s3.objects(RUNS, prefix).items() if name.endswith(".parquet")}
         assert list(first) == ["requests/one/all/concurrency-1.parquet"]

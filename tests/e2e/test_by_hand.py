@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 
-from fmbench_lib.cli import main
+from fmbench_lib.cli.commands import main
 from fmbench_lib.emulator import Behaviour, Constant, launch
 from tests.e2e.running import levels
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from fmbench_lib.cli import main
+from fmbench_lib.cli.commands import main
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
 from fmbench_lib.errors import EndpointError
 from tests.e2e.conftest import Finished

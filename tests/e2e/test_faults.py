@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.config.stopping import StopRule
+from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, LedgerEntry, Tls, launch, read_ledger
-from fmbench_lib.load.levels import LevelSpec
+from fmbench_lib.load.levels.deal import Deal
+from fmbench_lib.load.levels.specs import LevelSpec
 from fmbench_lib.load.measure import Setting, measure_level
-from fmbench_lib.load.prompts import Deal
-from fmbench_lib.load.records import read_level
+from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.metrics.tables import summary_frame
 from fmbench_lib.predictors.openai import OpenAiPredictor
-from fmbench_lib.report.figures.errors import errors_by_class
-from fmbench_lib.report.tables import errors_table
+from fmbench_lib.report.figures.error_rates import errors_by_class
+from fmbench_lib.report.report_tables import errors_table
 
 TLS = Path(__file__).parent.parent / "emulator" / "tls"
 QUICK = Behaviour(ttft=Constant(0.005), itl=Constant(0.001), tokens=Constant(8))

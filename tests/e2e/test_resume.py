@@ -15,7 +15,7 @@ from fmbench_lib.emulator import launch
 from tests.e2e.running import KERNEL, LOCAL, SLOW, Running, alive, kill, levels, wait_until
 
 NO_REPORT = {"4_model_metric_analysis": False}
-EVERYONE = ("fmbench", KERNEL, "load.worker")
+EVERYONE = ("fmbench", KERNEL, "sending.worker")
 
 
 def test_a_killed_run_is_resumed_without_measuring_a_level_twice(
@@ -34,7 +34,7 @@ def test_a_killed_run_is_resumed_without_measuring_a_level_twice(
             assert done.items() > before.items()
             running = Running(config, tmp_path / "results", "--resume", str(running.run))
         wait_until(functools.partial(running.measuring, after_levels=len(done)))
-        kill(running, ["load.worker"], wait=False)
+        kill(running, ["sending.worker"], wait=False)
         code, out = running.end()
         assert code == 1, out
         (failure,) = running.run.glob("requests/*/*/*.failed.json")
@@ -79,7 +79,7 @@ def test_ctrl_c_ends_a_run_in_order(tmp_path: Path, write_config: Callable[..., 
         config = write_config([{"name": "steady", "ep_name": emulator.url}])
         running = Running(config, tmp_path / "results")
         wait_until(lambda: running.measuring(after_levels=1))
-        worker = running.child("load.worker")
+        worker = running.child("sending.worker")
         os.killpg(running.process.pid, signal.SIGINT)
         code, out = running.end()
     assert code == 130

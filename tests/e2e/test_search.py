@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fmbench_lib import steps
 from fmbench_lib.emulator import Behaviour, Constant, launch
-from fmbench_lib.run import create_run
+from fmbench_lib.runs.opening import create_run
 from fmbench_lib.steps.analysis import write_report
 from fmbench_lib.steps.plan import make_plan
 from tests.e2e.running import levels, wait_until

@@ -16,11 +16,11 @@ import psutil
 import pytest
 
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, Tls, launch
-from fmbench_lib.load import spool
-from fmbench_lib.load.engine import LevelRun, Progress, run_level
-from fmbench_lib.load.plan import Level
-from fmbench_lib.load.recorder import Recorder, SentPrompt
-from fmbench_lib.load.spool import Spooled
+from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
+from fmbench_lib.load.sending import spool
+from fmbench_lib.load.sending.engine import LevelRun, Progress, run_level
+from fmbench_lib.load.sending.layout import Level
+from fmbench_lib.load.sending.spool import Spooled
 from fmbench_lib.predictors.base import Predictor
 from fmbench_lib.predictors.openai import OpenAiPredictor
 
@@ -97,7 +97,7 @@ def workers() -> Callable[[], list[psutil.Process]]:
         found = []
         for process in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
-                if "fmbench_lib.load.worker" in process.cmdline():
+                if "fmbench_lib.load.sending.worker" in process.cmdline():
                     found.append(process)
         return found
 

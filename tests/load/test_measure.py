@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.config.stopping import StopRule
+from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.emulator import Emulator
 from fmbench_lib.errors import WorkerError
-from fmbench_lib.load.levels import LevelSpec
+from fmbench_lib.load.levels.deal import Deal
+from fmbench_lib.load.levels.specs import LevelSpec
 from fmbench_lib.load.measure import Setting, measure_level
-from fmbench_lib.load.progress import LiveFigures
-from fmbench_lib.load.prompts import Deal
-from fmbench_lib.load.records import read_level
+from fmbench_lib.load.recording.live_figures import LiveFigures
+from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.metrics.window import measured_in, window_of
 from fmbench_lib.predictors.openai import OpenAiPredictor
 

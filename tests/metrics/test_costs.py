@@ -9,7 +9,7 @@ import pytest
 
 from fmbench_lib.metrics.costs import COST_COLUMNS, experiment_costs, total
 from fmbench_lib.metrics.prices import instance_price_per_txn
-from fmbench_lib.price_list import PriceList
+from fmbench_lib.pricing.price_list import PriceList
 
 PRICES_BY_TOKEN = {"input-per-1k-tokens": 0.003, "output-per-1k-tokens": 0.015}
 PRICES = PriceList.from_mapping({"trn1.32xlarge": 21.5, "model:0": PRICES_BY_TOKEN}, "test")

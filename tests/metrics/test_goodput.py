@@ -9,7 +9,7 @@ import pytest
 
 from fmbench_lib.metrics.columns import GOODPUT
 from fmbench_lib.metrics.goodput import Objectives, attained
-from fmbench_lib.metrics.levels import level_row, slice_rows
+from fmbench_lib.metrics.level_row import level_row, slice_rows
 from fmbench_lib.metrics.requests import request_metrics
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from fmbench_lib.metrics.prices import begun_hours, hours_cost, instance_price_per_txn, price_per_token, tokens_cost
-from fmbench_lib.price_list import Origin, PriceList, TokenPrice
+from fmbench_lib.pricing.price_list import Origin, PriceList, TokenPrice
 
 
 def test_the_figures_of_the_reference_report():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fmbench_lib.price_list import InstancePrice, PriceList, TokenPrice
+from fmbench_lib.pricing.price_list import InstancePrice, PriceList, TokenPrice
 
 PATH = Path(__file__).parents[2] / "pricing.yml"
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from fmbench_lib.metrics.row_prices import cost_of, price_columns
-from fmbench_lib.price_list import PriceList
+from fmbench_lib.pricing.price_list import PriceList
 
 PRICES = PriceList.from_mapping(
     {

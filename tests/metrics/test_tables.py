@@ -24,7 +24,7 @@ from fmbench_lib.metrics.tables import (
     summary_frame,
     summary_with_pricing,
 )
-from fmbench_lib.price_list import PriceList
+from fmbench_lib.pricing.price_list import PriceList
 
 PRICES = PriceList.from_mapping({"trn1.32xlarge": 21.5, "g5.xlarge": 1.0}, "test")
 

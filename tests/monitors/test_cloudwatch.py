@@ -11,10 +11,10 @@ import pytest
 from moto import mock_aws
 
 from fmbench_lib.monitors.cloudwatch import CloudWatchError, bedrock_subject, fetch, sagemaker_subject
-from fmbench_lib.monitors.levels import summary_frame
+from fmbench_lib.monitors.level_spans import Span
+from fmbench_lib.monitors.level_summary import summary_frame
 from fmbench_lib.monitors.samples import Track
-from fmbench_lib.monitors.spans import Span
-from fmbench_lib.monitors.tidy import lines_of, tidy_frame
+from fmbench_lib.monitors.tidy_table import lines_of, tidy_frame
 
 BEGIN = float(int(datetime.now(UTC).timestamp()) // 60 * 60 - 1800)  # CloudWatch keeps nothing that is too old
 ENDPOINT = {"EndpointName": "ep", "VariantName": "AllTraffic"}

@@ -12,8 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from fmbench_lib.monitors.host import Host, Processes
-from fmbench_lib.monitors.neuron import Neuron, configuration, readings_of
+from fmbench_lib.monitors.machine_load import Host, Processes
+from fmbench_lib.monitors.neuron_devices import Neuron, configuration, readings_of
 from fmbench_lib.monitors.nvidia import Nvidia
 from fmbench_lib.monitors.samples import Reading
 from fmbench_lib.monitors.source import NotThereError
@@ -42,9 +42,9 @@ def test_the_host_tells_its_memory_and_traffic_and_whose_machine_it_is() -> None
 
 def test_cpu_shares_are_between_nothing_and_all(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = iter([0.0, 1.0, 1.05])
-    monkeypatch.setattr("fmbench_lib.monitors.host.time.monotonic", lambda: next(moments))
+    monkeypatch.setattr("fmbench_lib.monitors.machine_load.time.monotonic", lambda: next(moments))
     looks = iter([[(100.0, 50.0), (100.0, 90.0)], [(101.0, 50.25), (101.0, 91.0)], [(101.1, 50.3), (101.1, 91.0)]])
-    monkeypatch.setattr("fmbench_lib.monitors.host._cpu_times", lambda: next(looks))
+    monkeypatch.setattr("fmbench_lib.monitors.machine_load._cpu_times", lambda: next(looks))
     host = Host("endpoint")
     readings = host.read()
     assert by_name(readings, "cpu_utilization")["endpoint"] == pytest.approx(37.5)

@@ -17,10 +17,10 @@ import pytest
 from fmbench_lib.config import Experiment
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, Exponential, LedgerEntry, launch
 from fmbench_lib.emulator.behaviour import Ask, Planner
-from fmbench_lib.emulator.content import Content
-from fmbench_lib.load.engine import run_level
-from fmbench_lib.load.plan import Level
-from fmbench_lib.load.recorder import Recorder, SentPrompt
+from fmbench_lib.emulator.wires.content import Content
+from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
+from fmbench_lib.load.sending.engine import run_level
+from fmbench_lib.load.sending.layout import Level
 from fmbench_lib.predictors.base import may_echo_prompt
 from fmbench_lib.predictors.registry import PREDICTORS, predictor_for
 

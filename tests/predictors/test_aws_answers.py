@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmbench_lib.emulator.bedrock import Bedrock
 from fmbench_lib.emulator.behaviour import Behaviour, Planner
-from fmbench_lib.emulator.event_stream import CONTENT_TYPE, event, exception, message
 from fmbench_lib.emulator.framing import Request
-from fmbench_lib.emulator.sagemaker import SageMaker
+from fmbench_lib.emulator.wires.bedrock import Bedrock
+from fmbench_lib.emulator.wires.event_stream import CONTENT_TYPE, event, exception, message
+from fmbench_lib.emulator.wires.sagemaker import SageMaker
 from fmbench_lib.errors import ERROR_CLASSES
-from fmbench_lib.predictors.aws import messages
+from fmbench_lib.predictors.aws_wire import messages
 from fmbench_lib.predictors.base import Completion, HttpResponse, Predictor
 from fmbench_lib.predictors.bedrock import ConversePredictor
 from fmbench_lib.predictors.bedrock_invoke import InvokeModelPredictor

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from fmbench_lib.aws import Signing
+from fmbench_lib.aws.signing import Signing
 from fmbench_lib.config import Experiment
 from fmbench_lib.errors import InputError
-from fmbench_lib.load.plan import write_requests
+from fmbench_lib.load.sending.layout import write_requests
 from fmbench_lib.predictors.base import HttpRequest
 from fmbench_lib.predictors.bedrock import ConversePredictor
 from fmbench_lib.predictors.bedrock_invoke import InvokeModelPredictor

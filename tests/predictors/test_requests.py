@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.load.plan import write_requests
+from fmbench_lib.load.sending.layout import write_requests
 from fmbench_lib.predictors.base import HttpRequest
 from fmbench_lib.predictors.registry import predictor_for
 

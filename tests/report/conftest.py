@@ -14,8 +14,8 @@ from fmbench_lib.metrics.costs import experiment_costs
 from fmbench_lib.metrics.decision import decide
 from fmbench_lib.metrics.recommend import recommendations
 from fmbench_lib.metrics.tables import LevelData, requests_frame, summary_frame
-from fmbench_lib.price_list import InstancePrice, Origin, PriceList
-from fmbench_lib.report.inputs import ReportInputs, RunFacts
+from fmbench_lib.pricing.price_list import InstancePrice, Origin, PriceList
+from fmbench_lib.report.report_data import ReportInputs, RunFacts
 
 START = 1_790_000_000.0
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from fmbench_lib.metrics.budgets import Budgets
-from fmbench_lib.metrics.cells import rows_of
 from fmbench_lib.metrics.decision import decide
 from fmbench_lib.metrics.goodput import Objectives
+from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.metrics.tables import summary_frame
 from fmbench_lib.report.document import render_markdown
-from fmbench_lib.report.inputs import FailedDeployment, ReportOptions, StandingEndpoint
+from fmbench_lib.report.report_data import FailedDeployment, ReportOptions, StandingEndpoint
 
 HEADINGS = [
     "# Results for performance benchmarking SmolLM2-135M-Instruct",

@@ -12,7 +12,7 @@ from fmbench_lib.report.document import render_markdown
 from fmbench_lib.report.endpoint import endpoint_metrics, levels_table, ttft_table
 from fmbench_lib.report.figures.machine import draw_machine, pictures
 from fmbench_lib.report.figures.style import styled
-from fmbench_lib.report.inputs import EndpointMetrics, ReportInputs
+from fmbench_lib.report.report_data import EndpointMetrics, ReportInputs
 
 KEY = ["experiment_name", "payload_file", "load"]
 

@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 
 from fmbench_lib.metrics.budgets import Budgets
-from fmbench_lib.metrics.cells import rows_of
 from fmbench_lib.metrics.decision import decide
+from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.report.figures import style
 from fmbench_lib.report.figures.boxes import draw_latency_by_load
 from fmbench_lib.report.figures.business import draw_business
 from fmbench_lib.report.figures.draw import draw_figures
-from fmbench_lib.report.figures.errors import draw_error_rates, errors_by_class
+from fmbench_lib.report.figures.error_rates import draw_error_rates, errors_by_class
 from fmbench_lib.report.figures.labels import Label, place_labels
 from fmbench_lib.report.figures.page import write_business_page
+from fmbench_lib.report.figures.price_performance import trade_of
 from fmbench_lib.report.figures.style import looks, new_figure, short_name, styled
 from fmbench_lib.report.figures.token_times import draw_token_times
 from fmbench_lib.report.figures.tokens import draw_tokens_vs_latency
-from fmbench_lib.report.figures.trade import trade_of
-from fmbench_lib.report.inputs import ReportInputs, ReportOptions
-from fmbench_lib.report.loads import names_in
+from fmbench_lib.report.level_order import names_in
+from fmbench_lib.report.report_data import ReportInputs, ReportOptions
 
 ALWAYS = {
     "business_summary.png",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fmbench_lib.price_list import PriceList
-from fmbench_lib.report.tables import prices_table
+from fmbench_lib.pricing.price_list import PriceList
+from fmbench_lib.report.report_tables import prices_table
 
 LISTED = {
     "instance_based": {

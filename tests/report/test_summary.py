@@ -9,7 +9,7 @@ import pytest
 
 from fmbench_lib.metrics.budgets import Budgets
 from fmbench_lib.metrics.columns import SUMMARY_COLUMNS
-from fmbench_lib.report.inputs import FailedDeployment, StandingEndpoint
+from fmbench_lib.report.report_data import FailedDeployment, StandingEndpoint
 from fmbench_lib.report.summary import summary_document
 
 

@@ -10,11 +10,12 @@ import pytest
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import Endpoint
-from fmbench_lib.deploy.register import record
-from fmbench_lib.load.records import write_level
+from fmbench_lib.deploy.endpoints_file import record
+from fmbench_lib.load.recording.records import write_level
 from fmbench_lib.monitors import cloudwatch
 from fmbench_lib.monitors.samples import Point, Series, Track, read_samples
-from fmbench_lib.run import Run, create_run
+from fmbench_lib.runs.opening import create_run
+from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.endpoint_metrics import collect_cloudwatch, subject_of
 
 CONFIG = """

@@ -17,15 +17,16 @@ from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
 from fmbench_lib.load import measure
-from fmbench_lib.load.records import read_facts
+from fmbench_lib.load.recording.records import read_facts
 from fmbench_lib.monitors.samples import Histogram, SampleWriter, made
 from fmbench_lib.report.endpoint import endpoint_metrics
-from fmbench_lib.run import Run, create_run
+from fmbench_lib.runs.opening import create_run
+from fmbench_lib.runs.run import Run
 from fmbench_lib.steps import inference, monitoring
-from fmbench_lib.steps.analysis import analysis_of, report_inputs
+from fmbench_lib.steps.data_generation import generate_data
 from fmbench_lib.steps.deployment import deploy_models
 from fmbench_lib.steps.monitoring import plan_of
-from fmbench_lib.steps.prompts import generate_data
+from fmbench_lib.steps.report_inputs import analysis_of, report_inputs
 
 CONFIG = """
 general: {{name: watched}}

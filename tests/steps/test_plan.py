@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.config.stopping import StopRule
-from fmbench_lib.load.levels import LevelSpec
+from fmbench_lib.config.schema.stop_rule import StopRule
+from fmbench_lib.load.levels.specs import LevelSpec
 from fmbench_lib.steps.plan import make_plan, most_requests, most_seconds
 
 EXPERIMENT = Experiment.model_validate(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fmbench_lib.storage.bucket import Address
-from fmbench_lib.storage.keeping import Keeper
+from fmbench_lib.storage.mirror import Keeper
 from fmbench_lib.workspace import Workspace, create_workspace, write_json
 from tests.bucket_stand_in import StandIn, point_to
 

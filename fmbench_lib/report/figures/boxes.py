@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from fmbench_lib.metrics.cells import Row, number, text
+from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.report.figures.panels import name_panels, nothing, outer_labels, panels
 from fmbench_lib.report.figures.style import (
     BEYOND,
@@ -22,7 +22,7 @@ from fmbench_lib.report.figures.style import (
     logarithmic,
     plain_numbers,
 )
-from fmbench_lib.report.loads import Rows, counted, dataset_name, is_rate, names_in, of_payload, short_load
+from fmbench_lib.report.level_order import Rows, counted, dataset_name, is_rate, names_in, of_payload, short_load
 from fmbench_lib.report.numbers import plain
 
 if TYPE_CHECKING:

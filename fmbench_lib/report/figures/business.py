@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmbench_lib.report.figures.labels import Label, place_labels
 from fmbench_lib.report.figures.panels import nothing
+from fmbench_lib.report.figures.price_performance import Point, Trade
 from fmbench_lib.report.figures.style import (
     BEYOND,
     BUDGET,
@@ -23,8 +24,7 @@ from fmbench_lib.report.figures.style import (
     plain_numbers,
     wide_range,
 )
-from fmbench_lib.report.figures.trade import Point, Trade
-from fmbench_lib.report.loads import is_rate
+from fmbench_lib.report.level_order import is_rate
 from fmbench_lib.report.numbers import dollars, plain
 
 if TYPE_CHECKING:

@@ -7,18 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fmbench_lib.metrics.cells import rows_of
+from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.report.figures.boxes import draw_latency_by_load
 from fmbench_lib.report.figures.business import draw_business
-from fmbench_lib.report.figures.errors import draw_error_rates
+from fmbench_lib.report.figures.error_rates import draw_error_rates
 from fmbench_lib.report.figures.machine import draw_machine, pictures
 from fmbench_lib.report.figures.page import write_business_page
+from fmbench_lib.report.figures.price_performance import trade_of
 from fmbench_lib.report.figures.style import looks, save, styled
 from fmbench_lib.report.figures.token_times import draw_token_times
 from fmbench_lib.report.figures.tokens import draw_tokens_vs_latency
-from fmbench_lib.report.figures.trade import trade_of
-from fmbench_lib.report.inputs import ReportInputs
-from fmbench_lib.report.loads import names_in
+from fmbench_lib.report.level_order import names_in
+from fmbench_lib.report.report_data import ReportInputs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from fmbench_lib.metrics.cells import number, rows_of
+from fmbench_lib.metrics.missing import number, rows_of
 from fmbench_lib.report.figures.style import COLOURS, GREY, INK, PALE, headline, new_figure, plain_numbers
-from fmbench_lib.report.inputs import ReportInputs
-from fmbench_lib.report.loads import Rows, dataset_name, names_in, short_load
+from fmbench_lib.report.level_order import Rows, dataset_name, names_in, short_load
+from fmbench_lib.report.report_data import ReportInputs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

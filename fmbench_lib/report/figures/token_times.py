@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fmbench_lib.metrics.cells import number
+from fmbench_lib.metrics.missing import number
 from fmbench_lib.report.figures.style import (
     Look,
     experiment_keys,
@@ -16,7 +16,7 @@ from fmbench_lib.report.figures.style import (
     plain_numbers,
     wide_range,
 )
-from fmbench_lib.report.loads import Rows, dataset_name, is_rate, load_order, names_in, of_payload, short_load
+from fmbench_lib.report.level_order import Rows, dataset_name, is_rate, load_order, names_in, of_payload, short_load
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from fmbench_lib.metrics.cells import Row
+from fmbench_lib.metrics.missing import Row
 from fmbench_lib.report.figures.panels import name_panels, nothing, outer_labels, panels
 from fmbench_lib.report.figures.style import headline, key, legend_below, logarithmic, plain_numbers, wide_range
-from fmbench_lib.report.loads import Rows, counted, is_rate, load_order, names_in, short_load
+from fmbench_lib.report.level_order import Rows, counted, is_rate, load_order, names_in, short_load
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,10 +13,11 @@ import huggingface_hub
 import pytest
 from moto import mock_aws
 
-from fmbench_lib import aws
+from fmbench_lib.aws.session import client as aws_client
 from fmbench_lib.config import Experiment
-from fmbench_lib.deploy import DeployContext, neuron_compile
-from fmbench_lib.deploy.neuron_compile import ensure_compiled
+from fmbench_lib.deploy import DeployContext
+from fmbench_lib.deploy.neuron import compile as neuron_compile
+from fmbench_lib.deploy.neuron.compile import ensure_compiled
 from tests.deploy.conftest import Notes
 from tests.deploy.on_aws import HF_TOKEN, artifacts, asking
 
@@ -109,7 +110,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     with mock_aws():
-        made: Any = aws.client("s3", "us-east-1")
+        made: Any = aws_client("s3", "us-east-1")
         made.create_bucket(Bucket="runs")
         yield made
 

@@ -11,13 +11,15 @@ from typing import Any
 import huggingface_hub
 import pytest
 
-from fmbench_lib.deploy import Endpoint, neuron_compile, platform, process
-from fmbench_lib.deploy.neuron import compilation_of, program_command
-from fmbench_lib.deploy.neuron_compile import ensure_compiled, with_compiled
-from fmbench_lib.deploy.sagemaker_container import Making, container_of
-from fmbench_lib.deploy.sagemaker_recipe import recipe_of
-from fmbench_lib.deploy.sagemaker_resources import planned, remove
+from fmbench_lib.deploy import Endpoint, platform
+from fmbench_lib.deploy.neuron import compile as neuron_compile
+from fmbench_lib.deploy.neuron.compile import ensure_compiled, with_compiled
+from fmbench_lib.deploy.neuron.settings import compilation_of, program_command
+from fmbench_lib.deploy.sagemaker.model_container import Making, container_of
+from fmbench_lib.deploy.sagemaker.recipe import recipe_of
+from fmbench_lib.deploy.sagemaker.resources import planned, remove
 from fmbench_lib.errors import DeployError
+from fmbench_lib.host import process
 from tests.deploy.neuron.conftest import PLACED, PROPERTIES, WEIGHTS, Compile, compiled_experiment, keys
 from tests.deploy.on_aws import HF_TOKEN, asking
 
@@ -154,7 +156,7 @@ def test_a_bucket_that_takes_nothing(s3: Any, sdk: Path, compile_model: Compile)
 def test_an_upload_that_breaks_off_is_deleted_by_the_cleanup(
     s3: Any, sdk: Path, compile_model: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fmbench_lib.deploy import neuron_store
+    from fmbench_lib.deploy.neuron import store as neuron_store
 
     sent: list[str] = []
 

@@ -11,7 +11,7 @@ import pytest
 
 from fmbench_lib.config import load_config
 from fmbench_lib.deploy import platform
-from fmbench_lib.deploy.neuron import commands, compilation_of, is_compiled
+from fmbench_lib.deploy.neuron.settings import commands, compilation_of, is_compiled
 from fmbench_lib.errors import DeployError
 from tests.deploy.neuron.conftest import WEIGHTS, compiled_experiment
 from tests.deploy.on_aws import ROLE
@@ -113,7 +113,7 @@ def test_a_plan_says_the_exact_commands_on_a_machine_without_a_compiler() -> Non
         "NEURON_CC_FLAGS='--model-type=transformer -O2' python3 /"
     )
     assert (
-        "neuron_program.py --model=model --artifacts=./neuronx_artifacts --batch-size=1 --cores=24 --positions=8192 "
+        "compiler_program.py --model=model --artifacts=./neuronx_artifacts --batch-size=1 --cores=24 --positions=8192 "
         f"--amp=f16 --split=./weights && aws s3 cp --recursive weights {WEIGHTS}/ && aws s3 cp --recursive "
         "neuronx_artifacts s3://runs/lmi/model/neuronx_artifacts/ (for 24 Neuron cores, batch size 1"
     ) in said

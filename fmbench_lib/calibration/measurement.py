@@ -1,0 +1,259 @@
+"""`fmbench calibrate`: how exactly this machine measures, found with the emulator, whose true times are known.
+
+Every level is sent by the load engine as those of a run are. Its records and the emulator's ledger are joined request
+by request.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from fmbench_lib import __version__
+from fmbench_lib.emulator import Behaviour, Constant, Emulator, LedgerEntry, Tls, launch
+from fmbench_lib.host.facts import host_facts
+from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
+from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
+from fmbench_lib.load.sending.engine import LevelRun, run_level
+from fmbench_lib.load.sending.layout import Level
+from fmbench_lib.metrics.accuracy import Errors, Timing, bias, compare, greatest_within, magnitude
+from fmbench_lib.metrics.percentiles import percentile
+from fmbench_lib.predictors.openai import OpenAiPredictor
+
+STREAMS = (8, 64, 256, 512)
+EVENT_RATES = (5_000.0, 20_000.0, 40_000.0)
+SECONDS = 10.0
+QUICK_SECONDS = 3.0
+LIMITS_MS = (1, 5)
+SCHEMA = 1
+
+_PROMPTS = 100
+_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the emulator answers: always the same, so that every deviation is somebody's error. Times in seconds."""
+
+    ttft: float = 0.05
+    itl: float = 0.01
+    tokens: int = 100
+
+    @property
+    def latency(self) -> float:
+        """From the first byte received to the last token."""
+        return self.ttft + (self.tokens - 1) * self.itl
+
+    @property
+    def behaviour(self) -> Behaviour:
+        return Behaviour(ttft=Constant(self.ttft), itl=Constant(self.itl), tokens=Constant(self.tokens))
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a level asks for: so many streams at once (closed loop), or so many content events per second in the mean
+    (open loop, Poisson arrivals). One of them is set."""
+
+    streams: int | None = None
+    event_rate: float | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.streams} streams" if self.streams is not None else f"{self.event_rate:,.0f} events/s"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A level that was sent, not decoded yet: its raw exchanges lie in the folder that was given for them."""
+
+    run: LevelRun
+    recorder: Recorder
+
+    def records(self, folder: Path) -> pd.DataFrame:
+        """The request records, decoded as those of a run; `folder` is for files of the time being."""
+        tables = list(tables_of(Job.of(self.recorder, self.run), folder))
+        frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+        return frame
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """From the first measured request to the stop of sending, Unix seconds."""
+        assert self.run.window_ns is not None
+        clock = self.run.clocks()[0]
+        return clock.to_unix(self.run.window_ns[0]), clock.to_unix(self.run.window_ns[1])
+
+
+def calibrate(
+    streams: Sequence[int] = STREAMS,
+    event_rates: Sequence[float] = EVENT_RATES,
+    seconds: float = SECONDS,
+    answers: Answers | None = None,
+    on_row: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Measure each load for about so many seconds, each against an emulator of its own, and say what came of it.
+
+    `on_row` gets the row of each level as soon as it is known. Returns the document that `store` keeps. Raises
+    EndpointError where the emulator cannot be started, WorkerError where the engine breaks down.
+    """
+    answers = answers or Answers()
+    facts = {
+        "schema": SCHEMA,
+        "fmbench": __version__,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": host_facts(),
+        "load_average": os.getloadavg()[0],
+        "settings": {**asdict(answers), "seconds": seconds},
+    }
+    rows = []
+    for load in [*(Load(streams=one) for one in streams), *(Load(event_rate=one) for one in event_rates)]:
+        rows.append(measure(load, answers, seconds))
+        on_row(rows[-1])
+    return {**facts, "within": {f"{limit}_ms": within(rows, limit / 1000) for limit in LIMITS_MS}, "levels": rows}
+
+
+def measure(load: Load, answers: Answers, seconds: float) -> dict[str, Any]:
+    """One level against an emulator of its own; returns its row."""
+    with tempfile.TemporaryDirectory() as name, launch(answers.behaviour) as server:
+        sent = send(load, server, answers, seconds, Path(name))
+        return row_of(load, answers, sent.records(Path(name)), sent, ledger_of(server))
+
+
+def send(load: Load, server: Emulator, answers: Answers, seconds: float, folder: Path, tls: Tls | None = None) -> Sent:
+    """Send a level whose measured part takes about so many seconds; what comes back is kept raw in `folder`.
+
+    The warm-up opens the connections, so that opening them disturbs no measured request. `tls` is the server's.
+    """
+    if load.streams is not None:
+        warmup, requests = load.streams, load.streams * max(round(seconds / answers.latency), 1)
+        rate = None
+    else:
+        assert load.event_rate is not None
+        rate = load.event_rate / answers.tokens
+        warmup, requests = math.ceil(1.5 * rate * answers.latency), max(round(seconds * rate), 2)
+    numbers = range(warmup + min(_PROMPTS, requests))
+    predictor = OpenAiPredictor(server.url, "emulated")
+    level = Level(
+        urls=(server.url,),
+        warmup=tuple(numbers[:warmup]),
+        measured=tuple(numbers[warmup:]),
+        seed=load.name,
+        concurrency=load.streams,
+        request_rate=rate,
+        arrival="poisson",
+        repeat=True,
+        requests=requests,
+        timeout=_TIMEOUT,
+        ca_file=None if tls is None else str(tls.certfile),
+    )
+    run = run_level(level, (predictor.encode(f"Question {n}?") for n in numbers), folder)
+    labels = {"experiment_name": "calibration", "payload_file": "", "load": load.name}
+    prompts = [SentPrompt(f"q{n}", None) for n in numbers]
+    return Sent(run, Recorder(predictor, prompts, [server.url], labels, None))
+
+
+def ledger_of(server: Emulator) -> dict[str, LedgerEntry]:
+    """What the emulator really did, by request id; of a request that was sent again, the last time."""
+    return {entry.request_id: entry for entry in server.read_ledger()}
+
+
+def errors_of(records: pd.DataFrame, ledger: Mapping[str, LedgerEntry], clock: str = "due") -> Errors:
+    """The errors of the successes among these records, their TTFT counted from `due` or from `sent`.
+
+    From `due` the client's lateness in sending is an error, as it is in every TTFT of a report; opening a connection is
+    none, so it is taken out.
+    """
+    fine = records[records["error"].isna() & records["first"].notna()]
+    start = fine["sent"] if clock == "sent" else fine["due"] + fine["connect_s"].fillna(0.0)
+    ttft = (fine["first"] - start).to_numpy()
+    measured = {
+        request_id: Timing(one, np.diff(times))
+        for request_id, one, times in zip(fine["request_id"], ttft, fine["event_times"], strict=True)
+    }
+    true = {
+        request_id: Timing(entry.ttft, entry.itl)
+        for request_id, entry in ledger.items()
+        if request_id in measured and entry.ttft is not None
+    }
+    return compare(measured, true)
+
+
+def row_of(
+    load: Load, answers: Answers, records: pd.DataFrame, sent: Sent, ledger: Mapping[str, LedgerEntry]
+) -> dict[str, Any]:
+    """What one level came to. Times and errors in seconds; what does not exist is None."""
+    measured = records[records["phase"] == "measured"]
+    errors, from_sent = errors_of(measured, ledger), errors_of(measured, ledger, "sent")
+    achieved, ideal = _event_rates(load, answers, measured)
+    cpu = [worker.cpu for worker in sent.run.workers if worker.cpu is not None]
+    return {
+        "load": load.name,
+        "streams": load.streams,
+        "event_rate": load.event_rate,
+        "requests": len(measured),
+        "failed": int(measured["error"].notna().sum()),
+        "joined": errors.joined,
+        "uneven": errors.uneven,
+        "workers": len(sent.run.workers),
+        "events_per_second": achieved,
+        "share_of_ideal": achieved / ideal,
+        "TTFT_error_p50": magnitude(errors.ttft, 0.5),
+        "TTFT_error_p99": magnitude(errors.ttft, 0.99),
+        "TTFT_error_mean": bias(errors.ttft),
+        "TTFT_error_from_sent_p50": magnitude(from_sent.ttft, 0.5),
+        "TTFT_error_from_sent_p99": magnitude(from_sent.ttft, 0.99),
+        "ITL_error_p50": magnitude(errors.itl, 0.5),
+        "ITL_error_p99": magnitude(errors.itl, 0.99),
+        "ITL_error_mean": bias(errors.itl),
+        "client_lag_p99": percentile(measured["client_lag"].to_numpy(dtype=np.float64), 0.99),
+        "schedule_lag_p99": percentile(measured["schedule_lag"].to_numpy(dtype=np.float64), 0.99),
+        "client_cpu_max": max(cpu, default=None),
+        "client_cpu_per_event": client_cpu_per_event(records, sent),
+        "stamp_source": "+".join(sorted(set(measured["stamp_source"].dropna()))),
+        "server_stamp_source": "+".join(sorted({entry.stamp_source for entry in ledger.values()})),
+    }
+
+
+def _event_rates(load: Load, answers: Answers, measured: pd.DataFrame) -> tuple[float, float]:
+    """Content events per second that there were, and that there would have been with no time lost anywhere.
+
+    In a closed loop streams that are always busy are the ideal; in an open one requests sent when they were due.
+    """
+    events = int(measured["event_times"].map(len).sum())
+    if load.streams is not None:
+        ideal = load.streams * answers.tokens / answers.latency
+        return events / float(measured["end"].max() - measured["due"].min()), ideal
+    sent, due = measured["sent"].fillna(measured["due"]), measured["due"]
+    return events / float(sent.max() - sent.min()), events / float(due.max() - due.min())
+
+
+def client_cpu_per_event(records: pd.DataFrame, sent: Sent) -> float | None:
+    """CPU seconds of the load workers per content event, over the window; None where neither is known."""
+    begin, end = sent.window
+    times = np.concatenate(records["event_times"].to_list())
+    events = int(((times >= begin) & (times <= end)).sum())
+    shares = [worker.cpu for worker in sent.run.workers]
+    if not events or any(share is None for share in shares):
+        return None
+    return sum(share for share in shares if share is not None) * (end - begin) / events
+
+
+def within(rows: Sequence[Mapping[str, Any]], limit: float) -> dict[str, float | None]:
+    """The greatest number of streams, and of content events per second, whose TTFT is measured within a limit (s).
+
+    The p99 of its errors counts. A level with a request that failed, or that the ledger has not, is within nothing.
+    """
+    known = [(row, row["TTFT_error_p99"] if row["joined"] == row["requests"] else None) for row in rows]
+    return {
+        "streams": greatest_within([(row["streams"], p99) for row, p99 in known if row["streams"] is not None], limit),
+        "events_per_second": greatest_within([(row["events_per_second"], p99) for row, p99 in known], limit),
+    }

@@ -1,0 +1,85 @@
+"""The calibration of this machine: made and shown, kept for the user, and what a run should know of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fmbench_lib import __version__
+from fmbench_lib.errors import InputError
+from fmbench_lib.host.facts import host_facts
+from fmbench_lib.report.calibration import TITLE, reach_sentence, row_line
+from fmbench_lib.workspace import read_json, write_json
+
+_SAME = ("machine", "processor", "cores")  # a kernel's number or an interpreter's name makes no other machine
+
+
+def calibrate_machine(
+    streams: Sequence[int] | None, event_rates: Sequence[float] | None, *, quick: bool, say: Callable[[str], None]
+) -> Path:
+    """Calibrate, `say` the table and what it comes to line by line, and keep it; returns where. None: the default."""
+    # Every run reads this module for what is kept, and none needs the emulator.
+    from fmbench_lib.calibration.measurement import EVENT_RATES, QUICK_SECONDS, SECONDS, STREAMS, calibrate
+
+    say(TITLE)
+    document = calibrate(
+        STREAMS if streams is None else streams,
+        EVENT_RATES if event_rates is None else event_rates,
+        QUICK_SECONDS if quick else SECONDS,
+        on_row=lambda row: say(row_line(row)),
+    )
+    say(reach_sentence(document["within"]))
+    return store(document)
+
+
+def calibration_file() -> Path:
+    """Where the calibration is kept: `fmbench/calibration.json` in `$XDG_DATA_HOME`, else in `~/.local/share`."""
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home).expanduser() / "fmbench" / "calibration.json"
+
+
+def store(document: Mapping[str, Any]) -> Path:
+    """Keep a calibration in place of the one before it; returns where. Raises InputError where that cannot be."""
+    path = calibration_file()
+    try:
+        write_json(path, document)
+    except OSError as error:
+        raise InputError(
+            f"{path}: the calibration cannot be kept there ({error.strerror}): name another folder in XDG_DATA_HOME"
+        ) from error
+    return path
+
+
+def reference() -> dict[str, Any] | None:
+    """What `run.json` says of the calibration: where and when it was made, whether on this machine and by this version,
+    and how far it reaches. None where there is none; one that cannot be read has an `error`.
+    """
+    path = calibration_file()
+    try:
+        found = read_json(path)
+        return {
+            "file": _shown(path),
+            "date": str(found["date"]),
+            "fmbench": str(found["fmbench"]),
+            "same_machine": all(found["machine"].get(name) == fact for name, fact in _machine().items()),
+            "same_version": found["fmbench"] == __version__,
+            "within": {limit: dict(reach) for limit, reach in found["within"].items()},
+            "error": None,
+        }
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return {"file": _shown(path), "error": f"{type(error).__name__}: {error}"}
+
+
+def _machine() -> dict[str, Any]:
+    facts = host_facts()
+    return {name: facts[name] for name in _SAME}
+
+
+def _shown(path: Path) -> str:
+    """The path without the user's name."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)

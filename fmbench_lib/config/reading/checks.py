@@ -1,0 +1,187 @@
+"""What must fit together: payload files and filters, lengths, loads, endpoints."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+from fmbench_lib.config.platforms import PROTOCOLS, TEXT_PROTOCOLS, USER_SCRIPT
+from fmbench_lib.config.problems import joined, shown
+from fmbench_lib.config.reading.keys import Findings
+from fmbench_lib.config.reading.load_checks import check_find, check_loads
+from fmbench_lib.config.schema.authorization import AUTHORIZED_PROTOCOLS, fault_of
+from fmbench_lib.config.schema.config import Config
+from fmbench_lib.config.schema.experiment import Experiment
+from fmbench_lib.config.spelling import nearest
+
+Level = TypeVar("Level", int, float)
+
+
+def check(config: Config, findings: Findings) -> Config:
+    """Report what does not fit; the config comes back without payload files that no filter makes, and doubles."""
+    _check_filters(config, findings)
+    if not config.experiments:
+        findings.problem("experiments", "is empty; write one experiment or more")
+    experiments = [
+        _checked(experiment, config, joined("experiments", index), findings)
+        for index, experiment in enumerate(config.experiments)
+    ]
+    _check_dataset_of_interest(config, findings)
+    _check_iterations(config, findings)
+    load = config.load
+    check_loads(config, findings)
+    check_find(load.find, load.subject_to, load.find_start, load.find_most, findings)
+    _check_monitors(config, findings)
+    return config.model_copy(update={"experiments": experiments})
+
+
+def _with_images(experiment: Experiment, path: str, findings: Findings) -> Experiment:
+    """The experiment as it can send images: to SageMaker in messages. Reports one whose requests are text alone."""
+    address = experiment.ep_name or ""
+    if experiment.protocol == "sagemaker" and not experiment.use_messages_api_format:
+        findings.notice(joined(path, "use_messages_api_format"), "taken for yes: images (datasets.image_col) need it")
+        return experiment.model_copy(update={"use_messages_api_format": True})
+    if experiment.platform == "endpoint" and address.endswith("/completions") and "/chat/" not in address:
+        findings.problem(joined(path, "ep_name"), "takes no images (datasets.image_col); write …/v1/chat/completions")
+    elif experiment.protocol in TEXT_PROTOCOLS:
+        remedy = "write openai or bedrock, or leave image_col out"
+        findings.problem(
+            joined(path, "protocol"), f"is {experiment.protocol}, which takes no images (datasets.image_col); {remedy}"
+        )
+    return experiment
+
+
+def _check_filters(config: Config, findings: Findings) -> None:
+    if not config.datasets.filters:
+        findings.problem("datasets.filters", "is empty; write one filter or more, each makes a payload file")
+    seen: dict[str, int] = {}
+    for index, entry in enumerate(config.datasets.filters):
+        path = f"datasets.filters[{index}]"
+        if entry.min_length_in_tokens >= entry.max_length_in_tokens:
+            findings.problem(
+                f"{path}.max_length_in_tokens",
+                f"is {entry.max_length_in_tokens}; it must be above min_length_in_tokens, {entry.min_length_in_tokens}",
+            )
+        earlier = seen.setdefault(entry.payload_file, index)
+        if earlier != index and config.datasets.filters[earlier] != entry:
+            findings.problem(
+                f"{path}.payload_file",
+                f"{shown(entry.payload_file)} is made by filters[{earlier}] too; name it otherwise",
+            )
+
+
+def _checked(experiment: Experiment, config: Config, path: str, findings: Findings) -> Experiment:
+    _check_endpoint(experiment, path, findings)
+    _check_auth(experiment, joined(path, "inference_spec.auth"), findings)
+    if config.datasets.image_col is not None:
+        experiment = _with_images(experiment, path, findings)
+    loads = experiment.concurrency_levels or experiment.request_rates
+    if not loads and config.load.find is None and config.load.arrival != "trace":
+        findings.problem(
+            joined(path, "concurrency_levels"),
+            "is missing or empty; write requests in flight, [1, 4], or give request_rates in requests/s, [0.5, 2]",
+        )
+    return experiment.model_copy(
+        update={
+            "payload_files": _payload_files(experiment, config, path, findings),
+            "concurrency_levels": _once(experiment.concurrency_levels, joined(path, "concurrency_levels"), findings),
+            "request_rates": _once(experiment.request_rates, joined(path, "request_rates"), findings),
+        }
+    )
+
+
+def _check_endpoint(experiment: Experiment, path: str, findings: Findings) -> None:
+    by_scripts = experiment.inference_script is not None or experiment.deployment_script is not None
+    if experiment.platform == "endpoint":
+        address = experiment.ep_name
+        if address is None:
+            findings.problem(
+                joined(path, "ep_name"),
+                "is missing; write the endpoint's address, http://127.0.0.1:8000/v1/chat/completions",
+            )
+        elif not by_scripts and not re.match(r"https?://[^/\s]+", address):
+            findings.problem(joined(path, "ep_name"), f"is {shown(address)}; write an address with http:// or https://")
+    if experiment.platform == "bedrock" and experiment.model_id is None and experiment.ep_name is None:
+        findings.problem(joined(path, "model_id"), "is missing; write the id of a Bedrock model")
+    if experiment.protocol == USER_SCRIPT and experiment.inference_script is None:
+        findings.problem(joined(path, "inference_script"), "is missing; write the path of your script, ./my_script.py")
+    if "local" in experiment.model_fields_set and experiment.platform != "local":
+        findings.problem(joined(path, "local"), f"has no effect on platform {experiment.platform}; leave it out")
+    if experiment.local.port is not None and experiment.local.port > 65535:
+        findings.problem(joined(path, "local.port"), f"is {experiment.local.port}; write a port up to 65535")
+
+
+def _check_auth(experiment: Experiment, key: str, findings: Findings) -> None:
+    auth, protocol = experiment.inference_spec.auth, experiment.protocol
+    if auth is None:
+        return
+    if protocol in AUTHORIZED_PROTOCOLS:
+        fault = fault_of(auth)
+        if fault is not None:
+            findings.problem(key, fault)
+    elif protocol in PROTOCOLS and protocol != USER_SCRIPT:
+        findings.notice(key, f"is not sent with protocol {protocol}; write api_key_env or inference_spec.headers")
+
+
+def _payload_files(experiment: Experiment, config: Config, path: str, findings: Findings) -> list[str]:
+    made = list(dict.fromkeys(entry.payload_file for entry in config.datasets.filters))
+    key = joined(path, "payload_files")
+    if not experiment.payload_files:
+        findings.problem(key, "is empty; name a payload file that datasets.filters makes, or leave the key out for all")
+        return []
+    kept = [name for name in dict.fromkeys(experiment.payload_files) if name in made]
+    for index, name in enumerate(experiment.payload_files):
+        if name in made:
+            continue
+        close = nearest(name, made)
+        remedy = f"did you mean {close}?" if close else "add a filter for it or leave it out"
+        if kept:
+            findings.notice(joined(key, index), f"left out: no entry of datasets.filters makes {name}; {remedy}")
+        else:
+            findings.problem(joined(key, index), f"no entry of datasets.filters makes {name}; {remedy}")
+    return kept
+
+
+def _once(levels: list[Level], path: str, findings: Findings) -> list[Level]:
+    once = list(dict.fromkeys(levels))
+    if len(once) < len(levels):
+        findings.notice(path, "a level is given twice; it is measured once")
+    return once
+
+
+def _check_dataset_of_interest(config: Config, findings: Findings) -> None:
+    wanted = config.metrics.dataset_of_interest
+    if wanted is None or any(matches(wanted, entry.payload_file) for entry in config.datasets.filters):
+        return
+    findings.notice(
+        "metrics.dataset_of_interest",
+        f"{shown(wanted)} is part of no payload file's name; the decision is made on the payload file with most levels",
+    )
+
+
+def matches(dataset_of_interest: str, payload_file: str) -> bool:
+    """Whether a payload file is the one that decides: its name contains the text, or the pattern, asked for."""
+    if dataset_of_interest in payload_file:
+        return True
+    try:
+        return re.search(dataset_of_interest, payload_file) is not None
+    except re.error:
+        return False
+
+
+def _check_monitors(config: Config, findings: Findings) -> None:
+    pages = config.monitors.prometheus
+    names = [experiment.name for experiment in config.experiments]
+    for name in pages if isinstance(pages, dict) else ():
+        if name not in names:
+            close = nearest(name, names)
+            remedy = f"did you mean {close}?" if close else f"there are {', '.join(names)}"
+            findings.problem(joined("monitors.prometheus", name), f"is no experiment; {remedy}")
+
+
+def _check_iterations(config: Config, findings: Findings) -> None:
+    least, most = config.datasets.min_iters_per_combination, config.datasets.max_iters_per_combination
+    if least is not None and most is not None and least > most:
+        findings.problem(
+            "datasets.max_iters_per_combination", f"is {most}; it must not be below min_iters_per_combination, {least}"
+        )

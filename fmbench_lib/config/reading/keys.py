@@ -1,0 +1,133 @@
+"""Which keys a config may have: unknown ones, ignored ones, older spellings, and the keys that are left empty."""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from fmbench_lib.config.problems import Notice, Problem, alternatives, joined
+from fmbench_lib.config.schema.experiment import Experiment
+from fmbench_lib.config.schema.section import Section, is_derived
+from fmbench_lib.config.schema.values import TEXT_KINDS
+from fmbench_lib.config.spelling import nearest
+
+NEAR = 2
+"""An unknown key within this many edits of a known one is taken for a mistake everywhere."""
+_FEW_KEYS = 12
+
+
+@dataclass(slots=True)
+class Findings:
+    """What loading has to say about a config so far."""
+
+    problems: list[Problem] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+    def problem(self, key: str, message: str) -> None:
+        self.problems.append(Problem(key, message))
+
+    def notice(self, key: str, message: str) -> None:
+        self.notices.append(Notice(key, message))
+
+
+def yaml_keys(model: type[Section]) -> dict[str, FieldInfo]:
+    """The keys of a section as a file spells them."""
+    fields = model.model_fields.items()
+    return {info.alias or name: info for name, info in fields if not is_derived(info.json_schema_extra)}
+
+
+def section_of(annotation: Any) -> tuple[type[Section] | None, bool]:
+    """The section that a field's value is, and whether the value is a list of them."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation, False
+    origin = get_origin(annotation)
+    if origin is list:
+        return section_of(get_args(annotation)[0])[0], True
+    if origin in (Union, types.UnionType, Annotated):
+        for part in get_args(annotation):
+            section, many = section_of(part)
+            if section is not None:
+                return section, many
+    return None, False
+
+
+def _is_optional_text(info: FieldInfo) -> bool:
+    """Whether a key takes text, and has a meaning when it is left out."""
+    parts = get_args(info.annotation) if get_origin(info.annotation) in (Union, types.UnionType) else ()
+    told = chain(info.metadata, *(getattr(part, "__metadata__", ()) for part in parts))
+    return not info.is_required() and any(item in TEXT_KINDS for item in told)
+
+
+def _is_left_empty(value: Any, info: FieldInfo, path: str, findings: Findings) -> bool:
+    """Whether a key counts as left out: it has no value, or is optional text that is empty."""
+    if value is None:
+        return True
+    if not isinstance(value, str) or value.strip() or not _is_optional_text(info):
+        return False
+    if info.default:
+        findings.notice(path, f"is empty; taken for {info.default}, as if it were left out")
+    return True
+
+
+def clean(
+    raw: dict[str, Any], model: type[Section], path: str, findings: Findings, strict: bool = False
+) -> dict[str, Any]:
+    """A section with present spellings and without keys that are ignored or empty; what was wrong goes to `findings`.
+
+    A misspelt key is reported and then taken as what it was meant to be, so that the rest is checked all the same.
+    """
+    strict = strict or model.strict or (model is Experiment and raw.get("platform") is not None)
+    fields = yaml_keys(model)
+    cleaned: dict[str, Any] = {}
+    for key, value in raw.items():
+        spelling = _spelling(key, model, joined(path, key), findings, strict)
+        if spelling is None or _is_left_empty(value, fields[spelling], joined(path, key), findings):
+            continue
+        if spelling in cleaned and spelling != key:
+            findings.notice(joined(path, key), f"ignored: {spelling} is given too")
+            continue
+        section, many = section_of(fields[spelling].annotation)
+        cleaned[spelling] = _cleaned_value(value, section, many, joined(path, key), findings, strict)
+    return cleaned
+
+
+def _cleaned_value(
+    value: Any, section: type[Section] | None, many: bool, path: str, findings: Findings, strict: bool
+) -> Any:
+    if section is None:
+        return value
+    if many and isinstance(value, list):
+        return [_cleaned_value(item, section, False, joined(path, i), findings, strict) for i, item in enumerate(value)]
+    return clean(value, section, path, findings, strict) if isinstance(value, dict) else value
+
+
+def _spelling(key: str, model: type[Section], path: str, findings: Findings, strict: bool) -> str | None:
+    """The present spelling of a key; None when it is to be left out."""
+    fields = yaml_keys(model)
+    present = model.older.get(key, key)
+    if present in fields:
+        return present
+    if key in model.ignored:
+        findings.notice(path, f"ignored: {model.ignored[key]}")
+        return None
+    known = {*fields, *model.ignored, *model.older}
+    close = nearest(key, known, within=NEAR)
+    if close is None and not strict:
+        findings.notice(path, "ignored: no such key is known here")
+        return None
+    close = close or nearest(key, known)
+    findings.problem(path, f"unknown key; {_instead(close, list(fields))}")
+    meant = model.older.get(close, close) if close else None
+    return meant if meant in fields else None
+
+
+def _instead(close: str | None, known: list[str]) -> str:
+    if close:
+        return f"did you mean {close}?"
+    if len(known) <= _FEW_KEYS:
+        return f"write {alternatives(known)}"
+    return "leave it out (the configuration reference lists the keys)"

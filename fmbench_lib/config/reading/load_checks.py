@@ -1,0 +1,71 @@
+"""What must fit together in the `load` section, and with the loads of the experiments."""
+
+from __future__ import annotations
+
+from fmbench_lib.config.problems import shown
+from fmbench_lib.config.reading.keys import Findings
+from fmbench_lib.config.schema.config import Config
+from fmbench_lib.config.schema.search_objectives import AT_LEAST
+
+
+def check_loads(config: Config, findings: Findings) -> None:
+    """Report settings that contradict each other, and those that nothing of the config makes use of."""
+    load = config.load
+    closed = load.find == "max_concurrency" or any(one.concurrency_levels for one in config.experiments)
+    opened = load.find == "max_request_rate" or any(one.request_rates for one in config.experiments)
+    opened = opened or load.arrival == "trace"
+    if load.arrival == "trace" and load.trace is None:
+        findings.problem("load.trace", "is missing; write the file whose times `arrival: trace` follows")
+    if load.arrival != "trace" and load.trace is not None:
+        findings.problem(
+            "load.trace", f"has no effect with arrival {load.arrival}; write `arrival: trace` or leave it out"
+        )
+    if load.arrival != "gamma" and load.burstiness != 1:
+        findings.problem(
+            "load.burstiness", f"has no effect with arrival {load.arrival}; write `arrival: gamma` or leave it out"
+        )
+    if load.ramp and not load.warmup_requests:
+        findings.problem("load.ramp", "needs prompts to send while the slots open; write warmup_requests: 1 or more")
+    for key in ("think_time", "ramp"):
+        if getattr(load, key) and not closed:
+            findings.problem(f"load.{key}", "is for a closed loop; give concurrency_levels or leave it out")
+    _check_objectives(config, findings)
+    if not opened:
+        for key in ("max_concurrency", "stop_on_saturation"):
+            if getattr(load, key):
+                findings.problem(f"load.{key}", "is for an open loop; give request_rates or leave it out")
+
+
+def _check_objectives(config: Config, findings: Findings) -> None:
+    """Report what needs objectives that are not set, and objectives that an experiment's responses cannot show."""
+    slo = config.slo
+    if (slo.ttft, slo.tpot, slo.latency) == (None, None, None):
+        asking = [f"load.subject_to.{name}" for name in AT_LEAST if name in config.load.subject_to]
+        if config.report.slo_attainment_budget is not None:
+            asking.append("report.slo_attainment_budget")
+        for key in asking:
+            findings.problem(key, "needs objectives; write `slo: {ttft: 0.5, latency: 10}`")
+    if slo.ttft is None and slo.tpot is None:
+        return
+    for place, experiment in enumerate(config.experiments):
+        if not experiment.inference_spec.stream:
+            findings.notice(
+                f"experiments[{place}].inference_spec.stream",
+                "is false, so no response shows the times that slo.ttft and slo.tpot are about: there is no goodput",
+            )
+
+
+def check_find(find: str | None, subject_to: dict[str, float], start: float, most: float | None, to: Findings) -> None:
+    """Report what does not fit together in the keys of a search."""
+    if find is None:
+        if subject_to:
+            to.notice("load.subject_to", "has no effect without load.find: write max_concurrency or max_request_rate")
+        return
+    if not subject_to:
+        to.problem("load.subject_to", "is missing or empty; write what the load must meet: {TTFT_p95: 0.5}")
+    if most is not None and most < start:
+        to.problem("load.find_most", f"is {shown(most)}; it must not be below find_start, {shown(start)}")
+    whole = {"find_start": start, "find_most": most} if find == "max_concurrency" else {}
+    for key, value in whole.items():
+        if value is not None and value != int(value):
+            to.problem(f"load.{key}", f"is {shown(value)}; a concurrency is a whole number, 1 or more")

@@ -1,0 +1,201 @@
+"""Reading a config: text, placeholders, YAML, keys, values, and whether they fit together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from fmbench_lib.config.problems import ConfigError, Notice, Problem, joined, shown
+from fmbench_lib.config.reading.checks import check
+from fmbench_lib.config.reading.keys import Findings, clean, section_of, yaml_keys
+from fmbench_lib.config.reading.resolution import resolve
+from fmbench_lib.config.reading.substitution import fill_file, known_values, restore
+from fmbench_lib.config.reading.yaml_document import Document, parse
+from fmbench_lib.config.schema.config import Config
+from fmbench_lib.config.schema.section import Section
+from fmbench_lib.config.shipped.files import find_config
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """A valid config and where it came from."""
+
+    config: Config
+    path: Path
+    folder: Path
+    """Files that the config names are looked for here first."""
+    text: str
+    """The file's text with placeholders filled in."""
+    notices: tuple[Notice, ...] = field(default=())
+    open_placeholders: tuple[str, ...] = field(default=())
+    """Standard placeholders that had no value and stand in the config as text."""
+
+
+class Checked(NamedTuple):
+    """What `validate_paths` found in one file; it is valid when there are no problems."""
+
+    path: Path
+    problems: tuple[Problem, ...]
+    notices: tuple[Notice, ...]
+
+
+def load_config(
+    source: str | Path, *, arguments: Mapping[str, str] | None = None, standard: Mapping[str, str] | None = None
+) -> LoadedConfig:
+    """Load the config at a path, or the one of that name that ships with fmbench.
+
+    :param arguments: values of placeholders, as `-A key=value` gives them; unused ones do no harm.
+    :param standard: values of the standard placeholders (region, role_arn, …) as far as they are known.
+    :raises ConfigError: with every mistake that was found.
+    """
+    path = find_config(source)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError([Problem("", f"not a text file in UTF-8 (byte {error.start}); save it as UTF-8")]) from None
+    except OSError as error:
+        raise ConfigError([Problem("", f"cannot be read: {error.strerror}")]) from None
+    return parse_config(text, path=path, arguments=arguments, standard=standard)
+
+
+def parse_config(
+    text: str,
+    *,
+    path: Path,
+    arguments: Mapping[str, str] | None = None,
+    standard: Mapping[str, str] | None = None,
+) -> LoadedConfig:
+    """Load a config from its text; `path` is where it came from.
+
+    :raises ConfigError: with every mistake that was found.
+    """
+    filled = fill_file(text, known_values(arguments or {}, standard or {}))
+    document = parse(filled)
+    findings = Findings(problems=document.problems(), notices=list(document.duplicates))
+    raw = _top_level(document.value, findings)
+    config = _config(raw, findings)
+    if config is None or findings.problems:
+        raise ConfigError(_told(findings.problems, document))
+    return LoadedConfig(
+        config=config,
+        path=path,
+        folder=path.parent,
+        text=restore(filled),
+        notices=tuple(dict.fromkeys(findings.notices)),
+        open_placeholders=tuple(document.open_placeholders),
+    )
+
+
+def _top_level(value: Any, findings: Findings) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    what = "the file is empty" if value is None else f"the file is {shown(value)}, no config"
+    raise ConfigError([*findings.problems, Problem("", f"{what}; write sections: general, datasets, experiments")])
+
+
+def _config(raw: dict[str, Any], findings: Findings) -> Config | None:
+    cleaned = clean(raw, Config, "", findings)
+    resolved = resolve(cleaned, findings, has_load_section="load" in raw)
+    try:
+        config = Config.model_validate(resolved)
+    except ValidationError as error:
+        findings.problems.extend(_problems(error))
+        return None
+    return check(config, findings)
+
+
+def _problems(error: ValidationError) -> Iterable[Problem]:
+    """pydantic's findings in our words."""
+    for entry in error.errors(include_url=False):
+        path = ""
+        for part in entry["loc"]:
+            path = joined(path, part)
+        yield Problem(path, _message(entry["type"], entry["loc"], entry.get("ctx", {}), entry["input"]))
+
+
+def _message(kind: str, location: tuple[int | str, ...], context: dict[str, Any], value: Any) -> str:
+    if kind == "fmbench":
+        return str(context["message"])
+    if kind == "missing":
+        example = _example(location)
+        return f"is missing; write {example}" if example else "is missing"
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"is {shown(value)}; write `key: value` lines under it"
+    if kind == "list_type":
+        return f"is {shown(value)}; write a list: [ … ]"
+    return f"{shown(value)} does not fit here; see the configuration reference"
+
+
+def _example(location: tuple[int | str, ...]) -> str:
+    """What to write for a missing key, from the section that lacks it."""
+    section: type[Section] | None = Config
+    for part in location[:-1]:
+        if isinstance(part, str) and section is not None:
+            section = _nested(section, part)
+    key = str(location[-1])
+    return section.examples.get(key, "") if section is not None else ""
+
+
+def _nested(section: type[Section], key: str) -> type[Section] | None:
+    info = yaml_keys(section).get(key)
+    return section_of(info.annotation)[0] if info is not None else None
+
+
+def _told(problems: list[Problem], document: Document) -> list[Problem]:
+    """Each problem once, and none that only follows from a placeholder without a value."""
+    without_value = {key for keys in document.missing.values() for key in keys}
+    placeholders = document.problems()
+    others = (problem for problem in problems if problem.key not in without_value)
+    return list(dict.fromkeys([*placeholders, *others]))
+
+
+_OWN_SECTIONS = ("general", "datasets", "experiments")
+"""What a YAML file without any of them is not: a config."""
+
+
+def validate_paths(paths: Iterable[str | Path], arguments: Mapping[str, str] | None = None) -> list[Checked]:
+    """Check configs, each by itself; of a folder every `.yml` and `.yaml` file below it that is a config.
+
+    A config that is driven by `-A` is valid without them: what it asks for is a notice.
+    """
+    return [_checked(path, arguments, in_folder) for path, in_folder in _files(paths)]
+
+
+def _files(paths: Iterable[str | Path]) -> Iterable[tuple[str | Path, bool]]:
+    for path in paths:
+        if Path(path).is_dir():
+            found = (file for file in Path(path).rglob("*") if file.suffix in (".yml", ".yaml") and file.is_file())
+            yield from ((file, True) for file in sorted(found))
+        else:
+            yield path, False
+
+
+def _checked(path: str | Path, arguments: Mapping[str, str] | None, in_folder: bool) -> Checked:
+    try:
+        loaded = load_config(path, arguments=arguments)
+    except ConfigError as error:
+        if in_folder and _is_another_file(Path(path)):
+            return Checked(Path(path), (), (Notice("", "not checked: it has none of general, datasets, experiments"),))
+        wrong = tuple(problem for problem in error.problems if problem.asks_for is None)
+        asked = [f"-A {problem.asks_for}=VALUE" for problem in error.problems if problem.asks_for is not None]
+        needs = Notice("", f"needs {' '.join(asked)} to run; what depends on them is not checked")
+        return Checked(Path(path), wrong, (needs,) if asked else ())
+    return Checked(Path(path), (), loaded.notices)
+
+
+def _is_another_file(path: Path) -> bool:
+    """Whether a YAML file is something else than a config: a price file, an evaluation file, a manifest."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return False
+    try:
+        value = parse(fill_file(text, {})).value
+    except ConfigError:  # such as one of several documents, which no config is
+        return re.search(rf"^({'|'.join(_OWN_SECTIONS)})\s*:", text, re.MULTILINE) is None
+    return isinstance(value, dict) and not set(_OWN_SECTIONS) & set(value)

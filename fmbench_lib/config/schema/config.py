@@ -1,0 +1,94 @@
+"""The whole config. Attribute names are the YAML keys."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from fmbench_lib.config.schema.experiment import Experiment
+from fmbench_lib.config.schema.monitors_section import MonitorsSection
+from fmbench_lib.config.schema.section import Section, derived, described
+from fmbench_lib.config.schema.sections import (
+    Aws,
+    Datasets,
+    General,
+    LoadSection,
+    Metrics,
+    ReportSection,
+    S3ReadData,
+    Slo,
+)
+from fmbench_lib.config.schema.stop_rule import LONGEST_UNTIL, StopRule, stop_rule
+from fmbench_lib.config.schema.values import FileName, FreeKeys, Kind, Prices, section_list
+
+RunSteps = Annotated[dict[str, bool], Kind("yes/no by step")]
+
+STEPS = (
+    "0_setup",
+    "1_generate_data",
+    "2_deploy_model",
+    "3_run_inference",
+    "4_model_metric_analysis",
+    "5_cleanup",
+)
+
+
+class Config(Section):
+    """One benchmark: prompts, experiments, load and budgets."""
+
+    ignored: ClassVar[dict[str, str]] = {
+        "dir_paths": "the layout of a run directory is fixed; results go to --results-dir"
+    }
+    examples: ClassVar[dict[str, str]] = {
+        "general": "a `general:` section with `name: my-benchmark`",
+        "datasets": "a `datasets:` section with `filters`",
+        "experiments": "an `experiments:` list with one entry or more",
+    }
+
+    general: General = described("What the run is called.")
+    aws: Aws = described("Where on AWS.", Aws(), shown_default="nothing on AWS")
+    s3_read_data: S3ReadData = described(
+        "Source files, prompt template, tokenizer.", S3ReadData(), shown_default="what ships with fmbench"
+    )
+    run_steps: RunSteps = described(
+        "Which steps run, in this order.", dict.fromkeys(STEPS, True), shown_default="all of them"
+    )
+    datasets: Datasets = described("How prompts are made and sorted into payload files.")
+    metrics: Metrics = described("What the decision is made on.", Metrics(), shown_default="all defaults")
+    pricing: Prices = described(
+        "Price file, or prices in place, in a price file's own form or as `{g5.2xlarge: 1.21}` in USD per hour. They "
+        "replace those that ship entry by entry.",
+        "pricing.yml",
+    )
+    inference_parameters: FreeKeys = described(
+        "Parameters sent with each request: one flat set for all experiments, or several named sets of which each "
+        "experiment's `inference_spec.parameter_set` chooses one.",
+        {},
+    )
+    load: LoadSection = described("How requests are sent.", LoadSection(), shown_default="all defaults")
+    slo: Slo = described("Objectives of a single request.", Slo(), shown_default="no objectives, so no goodput")
+    monitors: MonitorsSection = described(
+        "What is sampled of the endpoints' machines beside the load.", MonitorsSection(), shown_default="all defaults"
+    )
+    experiments: Annotated[list[Experiment], section_list] = described("What is compared: one entry for each.")
+    report: ReportSection = described("Budgets and title.", ReportSection(), shown_default="no budgets")
+    model_evaluations: FileName | None = described("Evaluation file; switches model evaluations on.", None)
+
+    has_load_section: bool = derived(False)
+    run_evaluations: bool = derived(False)
+
+    def stop_rule(self, experiment: Experiment, concurrency: int | None, rate: float | None) -> StopRule:
+        """When a level of `experiment` ends; one of `concurrency` and `rate` (requests/s) is None, both for a trace at
+        its own pace."""
+        if self.load.requests is None and self.load.duration is None:
+            if self.load.until is not None:
+                return StopRule(None, LONGEST_UNTIL)
+            if concurrency is None and self.load.arrival == "trace":
+                return StopRule(None, None)  # where the trace ends
+        return stop_rule(
+            requests=self.load.requests,
+            duration=self.load.duration,
+            min_iterations=self.datasets.min_iters_per_combination,
+            max_iterations=self.datasets.max_iters_per_combination,
+            concurrency=concurrency,
+            rate=rate,
+        )

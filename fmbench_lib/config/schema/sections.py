@@ -1,0 +1,308 @@
+"""The sections of a config other than its experiments: names, sources, prompts, budgets, load."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import PlainValidator
+
+from fmbench_lib.config.schema.search_objectives import Find, Subjects
+from fmbench_lib.config.schema.section import Section, described
+from fmbench_lib.config.schema.values import (
+    Burstiness,
+    Count,
+    CountFromZero,
+    Dollars,
+    FileName,
+    FileNames,
+    Flag,
+    Fraction,
+    Kind,
+    Name,
+    NoSeconds,
+    Rate,
+    Ratio,
+    Seconds,
+    Seed,
+    Text,
+    Texts,
+    Tokens,
+    Until,
+    Workers,
+    one_of,
+    section_list,
+)
+
+PROMPT_REUSE = ("never", "across_levels", "allowed")
+ARRIVALS = ("constant", "poisson", "gamma", "trace")
+BALANCES = ("least_outstanding", "round_robin")
+STORES = ("local", "s3", "both")
+
+Store = Annotated[Literal["local", "s3", "both"], PlainValidator(one_of(*STORES)), Kind("`local`, `s3` or `both`")]
+PromptReuse = Annotated[
+    Literal["never", "across_levels", "allowed"],
+    PlainValidator(one_of(*PROMPT_REUSE)),
+    Kind("`never`, `across_levels` or `allowed`"),
+]
+Arrival = Annotated[
+    Literal["constant", "poisson", "gamma", "trace"],
+    PlainValidator(one_of(*ARRIVALS)),
+    Kind("`constant`, `poisson`, `gamma` or `trace`"),
+]
+Balance = Annotated[
+    Literal["least_outstanding", "round_robin"],
+    PlainValidator(one_of(*BALANCES)),
+    Kind("`least_outstanding` or `round_robin`"),
+]
+
+SHIPPED_SOURCE = "pydoc_qa.jsonl"
+"""The question set that is used when a config names no source files."""
+
+SHIPPED_TEMPLATE = "prompt_template_qa.txt"
+"""The prompt template that fits it."""
+
+_RESULTS_DIR = "results go to --results-dir"
+
+
+class General(Section):
+    """What the run is called."""
+
+    examples: ClassVar[dict[str, str]] = {"name": "my-benchmark"}
+
+    name: Name = described("Names the run's folder under the results directory.")
+    model_name: Text = described("The model as titles of the report call it.", "", shown_default="`general.name`")
+    seed: Seed = described(
+        "Seeds everything random: the order of prompts, the arrival times, the choice of prompts.", 1
+    )
+
+
+class Aws(Section):
+    """Where on AWS. All of it may be left out when nothing of a run is on AWS."""
+
+    ignored: ClassVar[dict[str, str]] = {"local_file_system_path": _RESULTS_DIR}
+
+    region: Text | None = described("Region of every AWS call; usually `{region}`.", None)
+    sagemaker_execution_role: Text | None = described(
+        "Role that SageMaker endpoints run under; usually `{role_arn}`.", None
+    )
+    bucket: Text | None = described(
+        "S3 bucket in which the run is kept; usually `{write_bucket}`.",
+        None,
+        shown_default="`sagemaker-fmbench-write-<region>-<account>` where one is needed",
+    )
+    s3_and_or_local_file_system: Store | None = described(
+        "Where a run stays: in the bucket, in the results directory, or both. It is written in the directory first.",
+        None,
+        shown_default="`local`; `both` with `--write-bucket`",
+    )
+    price_lookup: Flag = described(
+        "Whether prices that no file lists are asked of the AWS Price List API, for the region of the experiment.",
+        False,
+    )
+
+
+class S3ReadData(Section):
+    """Where files come from: sources, prompt template, tokenizer, scripts. They need not be in S3."""
+
+    ignored: ClassVar[dict[str, str]] = {
+        "local_file_system_path": "files are looked for in the config's folder, the current one and what ships"
+    }
+
+    read_bucket: Text | None = described(
+        "S3 bucket that files are read from; usually `{read_bucket}`.",
+        None,
+        shown_default="none; with `s3` `sagemaker-fmbench-read-<region>-<account>`",
+    )
+    scripts_prefix: Text = described("Folder of the script files in the read bucket.", "scripts")
+    script_files: FileNames = described(
+        "Files of the read bucket that a run needs, such as a Hugging Face token file.", []
+    )
+    configs_prefix: Text = described("Folder of the config files in the read bucket.", "configs")
+    config_files: FileNames = described("Further config files, such as a price file.", [])
+    source_data_prefix: Text = described("Folder of the source files.", "source_data")
+    source_data_files: FileNames = described(
+        "Source files, one JSON object per line, or Hugging Face data sets as `hf:org/name/subset/split`.",
+        [SHIPPED_SOURCE],
+        shown_default=f"`{SHIPPED_SOURCE}`, which ships with fmbench",
+    )
+    tokenizer_prefix: Text | None = described("Folder of the tokenizer's files, here or in the read bucket.", None)
+    prompt_template_dir: Text = described("Folder of the prompt template.", "prompt_template")
+    prompt_template_file: FileName = described(
+        "Prompt template: text with `{column}` for each of `datasets.prompt_template_keys`.",
+        SHIPPED_TEMPLATE,
+        shown_default=f"`{SHIPPED_TEMPLATE}`, which ships with fmbench",
+    )
+    s3_or_local_file_system: Store | None = described(
+        "Where files are read from: `s3` the read bucket, then this machine; `local` this machine alone; `both` the "
+        "config's folder and the current one, the read bucket, then what ships with fmbench.",
+        None,
+        shown_default="`both`",
+    )
+
+
+class Filter(Section):
+    """One payload file: the prompts of one language whose length is `min ≤ tokens < max`."""
+
+    examples: ClassVar[dict[str, str]] = {"max_length_in_tokens": "500"}
+
+    language: Text = described("Language code of the prompts to keep.", "en")
+    min_length_in_tokens: Tokens = described("Shortest prompt, template included.", 1)
+    max_length_in_tokens: Tokens = described("Prompts must be shorter than this.")
+    payload_file: FileName = described(
+        "Name of the payload file.", "", shown_default="`payload_<language>_<min>-<max>.jsonl`"
+    )
+
+
+class Datasets(Section):
+    """How prompts are made of the source files and sorted into payload files by their length."""
+
+    examples: ClassVar[dict[str, str]] = {
+        "filters": "[{language: en, min_length_in_tokens: 1, max_length_in_tokens: 500}]"
+    }
+
+    filters: Annotated[list[Filter], section_list] = described("One entry for each payload file, see below.")
+    prompt_template_keys: Texts | None = described(
+        "Columns of the source files that the prompt template uses.", None, shown_default="those the template names"
+    )
+    ground_truth_col_key: Text | None = described("Column with the right answer, for model evaluations.", None)
+    question_col_key: Text | None = described("Column with the question, for model evaluations.", None)
+    image_col: Text | None = described("Column with an image that each prompt is sent with (PNG, JPEG, …).", None)
+    ds_N: Count = described("Rows to take from each Hugging Face data set.", 100)  # noqa: N815 (its spelling)
+    min_iters_per_combination: Count | None = described(
+        "With neither `load.requests` nor `load.duration`: least requests of a level, times its concurrency.",
+        None,
+        shown_default="`5`",
+    )
+    max_iters_per_combination: Count | None = described(
+        "The same for the most requests of a level.", None, shown_default="`105`"
+    )
+
+
+class Metrics(Section):
+    """What the decision is made on."""
+
+    ignored: ClassVar[dict[str, str]] = {"weights": "the decision is made by budgets and price"}
+
+    dataset_of_interest: Text | None = described(
+        "Payload file, or a part of its name, whose levels decide.",
+        None,
+        shown_default="the payload file with most levels",
+    )
+
+
+class LoadSection(Section):
+    """How requests are sent. `requests` or `duration` ends a level, whichever comes first."""
+
+    strict: ClassVar[bool] = True
+
+    requests: Count | None = described("Measured requests per level.", None)
+    duration: Seconds | None = described("Length of a level's measurement.", None)
+    warmup_requests: CountFromZero = described(
+        "Requests before the measurement starts; they are not counted and spend no measured prompt.", 8
+    )
+    timeout: Seconds = described("A request that takes longer is an error of class `timeout`.", 120.0)
+    workers: Workers = described(
+        "Client processes; `auto` is one per free core, and one where `max_concurrency` or `least_outstanding` copies "
+        "are counted over the level: several each count their own share.",
+        "auto",
+    )
+    prompt_reuse: PromptReuse = described(
+        "Whether a prompt may be sent again: `never`, only `across_levels`, or `allowed` within a level too.",
+        "never",
+        shown_default="`never`; `allowed` when the config has no `load` section",
+    )
+    arrival: Arrival = described("How the requests of a `request_rates` level are spaced.", "poisson")
+    burstiness: Burstiness = described(
+        "Shape of `arrival: gamma`: the gaps vary by 1/√burstiness of their mean; 1 is Poisson, less comes in bursts.",
+        1.0,
+    )
+    trace: FileName | None = described(
+        "File of `arrival: trace`: lines of JSON or CSV with `time` in seconds and, if they are to be followed too, "
+        "`prompt_tokens` and `completion_tokens`. Without `request_rates` it is followed at its own pace.",
+        None,
+    )
+    max_concurrency: Count | None = described(
+        "Open loop: most requests in flight. What is due waits, and its wait is part of its latency.",
+        None,
+        shown_default="no cap",
+    )
+    think_time: NoSeconds = described("Closed loop: what lies between an answer and the slot's next request.", 0.0)
+    ramp: NoSeconds = described(
+        "Closed loop: time over which the slots open, one after the other; what is sent in it is warm-up.", 0.0
+    )
+    until: Until | None = described(
+        "Ends a level when a percentile is known well enough: `ci_p95 < 5%` (of latency) or `ci_TTFT_p95 < 5%`.",
+        None,
+    )
+    stop_on_error_rate: Fraction = described(
+        "Ends a level when this share of the latest requests has failed; 0 never does.", 1.0
+    )
+    stop_on_saturation: Flag = described(
+        "Open loop: ends a level whose requests in flight grow steadily, as the endpoint cannot keep up.", False
+    )
+    connect_timeout: Seconds | None = described("Longest time to open a connection.", None, shown_default="`timeout`")
+    first_byte_timeout: Seconds | None = described(
+        "Longest time from sending to the first byte.", None, shown_default="`timeout`"
+    )
+    read_timeout: Seconds | None = described("Longest time between bytes.", None, shown_default="`timeout`")
+    balance: Balance = described("How requests are spread over the copies of a model.", "least_outstanding")
+    keep_raw: Flag = described("Whether the raw responses are kept, compressed, beside each level's records.", False)
+    ca_bundle: FileName | None = described(
+        "PEM file of the authorities that servers' certificates are checked against.",
+        None,
+        shown_default="`SSL_CERT_FILE` of the environment, else the system's",
+    )
+    find: Find | None = described(
+        "Search, instead of or after given levels, the greatest load that meets `subject_to`.", None
+    )
+    subject_to: Subjects = described(
+        "Objectives of the search, by column: mean, p50, p95 or p99 of TTFT, TPOT, ITL or latency and error_rate are "
+        "limits from above, goodput and slo_attainment from below.",
+        {},
+    )
+    find_levels: Count = described("Levels that a search may measure.", 12)
+    find_start: Rate = described("Load that a search tries first.", 1.0, shown_default="`1`")
+    find_most: Rate | None = described("Greatest load that a search may try.", None, shown_default="no bound")
+
+
+class Slo(Section):
+    """The most that a single request may take. Goodput counts the requests within all that is set here."""
+
+    strict: ClassVar[bool] = True
+
+    ttft: Seconds | None = described("Most time to the first token.", None)
+    tpot: Seconds | None = described("Most time per output token after the first, on average.", None)
+    latency: Seconds | None = described("Most time to the last token.", None)
+
+
+class Chart(Section):
+    """The chart of latency against prompt length."""
+
+    title: Text | None = described("Title of the chart.", None)
+    y_ticks: list[Any] | None = described("Ticks of its latency axis.", None)
+
+
+class ReportSection(Section):
+    """Budgets that levels are judged by, and the report's title. Without a budget nothing is judged on it."""
+
+    ignored: ClassVar[dict[str, str]] = {
+        "generate_html_report": "this version writes report.md and an interactive chart, no HTML report",
+        "per_inference_request_file": "file names are fixed",
+        "all_metrics_file": "file names are fixed",
+        "v_shift_w_single_instance": "labels are placed by the chart",
+        "v_shift_w_gt_one_instance": "labels are placed by the chart",
+        "accuracy_budget": "it had no effect in FMBench 2.x either",
+        "accuracy_error_rate_budget": "it had no effect in FMBench 2.x either",
+        "cosine_similarity_budget": "it had no effect in FMBench 2.x either",
+    }
+
+    title: Text | None = described("Title of the report.", None, shown_default="made of `general.model_name`")
+    latency_budget: Seconds | None = described("Most a level's p95 latency may be.", None)
+    latency_latitude: Ratio = described("How far, as a fraction of it, the latency budget may be exceeded.", 0.0)
+    cost_per_10k_txn_budget: Dollars | None = described("Most that 10,000 transactions may cost.", None)
+    slo_attainment_budget: Fraction | None = described(
+        "Least share of a level's requests that must be within the objectives of `slo`.", None
+    )
+    error_rate_budget: Fraction = described("Largest share of requests that may fail.", 0.0)
+    txn_count_for_showing_cost: Count = described("Number of transactions whose cost the charts show.", 10000)
+    latency_vs_token_len_chart: Chart | None = described("The chart of latency against prompt length.", None)

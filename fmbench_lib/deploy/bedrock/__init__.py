@@ -1,0 +1,1 @@
+"""Platform `bedrock`: models on demand, and provisioned throughput."""

@@ -1,0 +1,145 @@
+"""What an experiment is served by on this machine: its copies, the balancer before them, and what they occupy."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fmbench_lib.config import Experiment
+from fmbench_lib.config.redaction import without_secrets
+from fmbench_lib.deploy.ec2 import nginx
+from fmbench_lib.deploy.ec2.accelerators import Host
+from fmbench_lib.deploy.ec2.container import Container
+from fmbench_lib.deploy.ec2.stacks import containers_of, copies_of
+from fmbench_lib.errors import DeployError
+from fmbench_lib.host.ports import HOST, claim_ports, wanted_port
+from fmbench_lib.models.hub_token import VARIABLES
+
+NGINX = "nginx"
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The containers of an experiment: one per copy, and a balancer where the config asks for one."""
+
+    copies: tuple[Container, ...]
+    balancer: Container | None = None
+
+    @property
+    def containers(self) -> tuple[Container, ...]:
+        """All of them, in the order in which they are started."""
+        return (*self.copies, *([self.balancer] if self.balancer else []))
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where clients send to: the balancer, or each copy."""
+        asked = [self.balancer] if self.balancer else self.copies
+        return tuple(url_of(container) for container in asked)
+
+
+def url_of(container: Container) -> str:
+    """The address of requests to a container."""
+    return f"http://{HOST}:{container.host_port}{container.path}"
+
+
+def metrics_url_of(container: Container) -> str:
+    """Where a server has its metrics page for Prometheus, if it has one."""
+    return f"http://{HOST}:{container.host_metrics_port or container.host_port}/metrics"
+
+
+def planned_serving(experiment: Experiment, host: Host, folder: Path, folders: Sequence[Path]) -> Serving:
+    """The containers of an experiment as they would be on a host; nothing is asked of any machine."""
+    copies = containers_of(experiment, host, run_id="plan", ports=None, folder=folder, folders=folders)
+    if not _balanced(experiment):
+        return Serving(copies)
+    port = wanted_port(experiment.ep_name)
+    if port is None:
+        return Serving(copies, _balancer(experiment, max(copy.host_port for copy in copies) + 1, copies, folder))
+    behind = tuple(replace(copy, host_port=port + number) for number, copy in enumerate(copies, start=1))
+    return Serving(behind, _balancer(experiment, port, behind, folder))
+
+
+def claimed_serving(
+    experiment: Experiment, host: Host, *, run_id: str, folder: Path, folders: Sequence[Path], cores: int
+) -> Serving:
+    """The containers of an experiment on this machine, at ports that are free at this moment.
+
+    The port of `ep_name` is that of the balancer, or of the first copy, the others following; without one any free
+    ports are taken. Metrics pages on ports of their own get any free ones. Raises DeployError.
+    """
+    first, count, balanced = wanted_port(experiment.ep_name), copies_of(experiment, host), _balanced(experiment)
+    front = claim_ports(first, 1) if balanced else []
+    ports = claim_ports(None if balanced else first, count)
+    copies = containers_of(experiment, host, run_id=run_id, ports=ports, folder=folder, folders=folders, cores=cores)
+    copies = _with_metrics_ports(copies)
+    return Serving(copies, _balancer(experiment, front[0], copies, folder) if balanced else None)
+
+
+def _with_metrics_ports(copies: Sequence[Container]) -> tuple[Container, ...]:
+    """The copies, with a free port of this machine for each metrics page that has a port of its own."""
+    free = iter(claim_ports(None, sum(copy.metrics_port is not None for copy in copies)))
+    return tuple(copy if copy.metrics_port is None else replace(copy, host_metrics_port=next(free)) for copy in copies)
+
+
+def _balanced(experiment: Experiment) -> bool:
+    return experiment.ec2 is not None and experiment.ec2.balancer == NGINX
+
+
+def _balancer(experiment: Experiment, port: int, copies: Sequence[Container], folder: Path) -> Container:
+    name = f"{re.sub(r'-[0-9]+$', '', copies[0].name)}-nginx"
+    image = (experiment.ec2.balancer_image if experiment.ec2 else None) or nginx.DEFAULT_IMAGE
+    return nginx.balancer(name, image, port, copies, folder / name)
+
+
+def secret_values(container: Container, experiment: Experiment, token: str | None) -> dict[str, str]:
+    """The secrets that are handed to a container when it starts, those that are known.
+
+    What the config's `env` says of a variable stands; the Hugging Face token goes to the names that containers know it
+    by.
+    """
+    known = {**(dict.fromkeys(VARIABLES, token) if token else {}), **experiment.env}
+    return {name: str(value) for name in container.secrets if (value := known.get(name))}
+
+
+def check_parts(container: Container) -> None:
+    """Raise DeployError for a device or folder that is not on this machine, and for a secret in a file."""
+    if container.devices.kind == "neuron":
+        for index in container.devices.indices:
+            if not Path(f"/dev/neuron{index}").exists():
+                raise DeployError(
+                    f"device /dev/neuron{index} is not on this machine; install the Neuron driver (aws-neuronx-dkms), "
+                    "or correct ec2 and tp_degree"
+                )
+    for name, text in container.files.items():
+        if without_secrets(text) != text:
+            raise DeployError(
+                f"{name} of container {container.name} holds a secret, and would be kept with the run: leave it out "
+                "and set HF_TOKEN in the environment, or put it into env"
+            )
+    words = list(container.command)
+    if without_secrets(shlex.join(words)) != shlex.join(words):
+        raise DeployError(
+            f"the command of container {container.name} holds a secret, and would be kept with the run: put it into "
+            "env, by the variable that the server reads it from"
+        )
+
+
+def write_parts(container: Container) -> None:
+    """Write the container's files, and make the folders that it writes to. Raises DeployError for one that it cannot
+    have."""
+    try:
+        for name, text in container.files.items():
+            path = (container.folder or Path()) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        for mount in container.mounts:
+            if not mount.read_only:
+                mount.source.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DeployError(f"{error.filename} cannot be written: {error.strerror}") from error
+    for mount in container.mounts:
+        if not mount.source.exists():
+            raise DeployError(f"{mount.source}, which container {container.name} is to see, is not on this machine")

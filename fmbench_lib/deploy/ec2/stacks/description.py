@@ -1,0 +1,58 @@
+"""Containers in words, for a person who reads a plan."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from fmbench_lib.deploy.ec2.container import Container, Devices, Mount
+
+
+def describe(container: Container) -> str:
+    """What runs where on a first line, and what it is given on lines below it, set in by two spaces."""
+    return "\n".join([_head(container), *_body(container)])
+
+
+def describe_all(containers: Sequence[Container]) -> str:
+    """Copies of a model, the first in full, of the others what is different."""
+    texts = []
+    for index, container in enumerate(containers):
+        earlier = set(_body(containers[0])) if index else set()
+        texts.append("\n".join([_head(container), *(line for line in _body(container) if line not in earlier)]))
+    return "\n".join(texts)
+
+
+def _head(container: Container) -> str:
+    return (
+        f"{container.name}: {container.image} on {_devices(container.devices)}, "
+        f"port {container.host_port} → {container.container_port}{container.path}"
+        + (f", shared memory {container.shm_size}" if container.shm_size else "")
+        + (", privileged" if container.privileged else "")
+    )
+
+
+def _body(container: Container) -> list[str]:
+    command = shlex.join((*(container.entrypoint or ()), *container.command))
+    environment = " ".join(f"{name}={shlex.quote(value)}" for name, value in container.environment.items())
+    files = ", ".join(container.files)
+    named = [("command", command), ("environment", environment), ("files", files)]
+    return [
+        *(f"  {name}: {text}" for name, text in named if text),
+        *(_mount(mount, container.folder) for mount in container.mounts),
+        *(f"  after the start: {request.meaning}" for request in container.after_start),
+        *(f"  note: {note}" for note in container.notes),
+    ]
+
+
+def _mount(mount: Mount, folder: Path | None) -> str:
+    own = folder is not None and mount.source.is_relative_to(folder)
+    written = "" if mount.read_only else ", and writes to it"
+    return f"  sees {'its files' if own else mount.source} at {mount.target}{written}"
+
+
+def _devices(devices: Devices) -> str:
+    if devices.kind == "none":
+        return "the CPU"
+    noun = "GPU" if devices.kind == "nvidia" else "Neuron device"
+    return f"{noun}{'s' if len(devices.indices) > 1 else ''} {','.join(map(str, devices.indices))}"

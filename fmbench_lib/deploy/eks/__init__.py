@@ -1,0 +1,1 @@
+"""Platform `eks`: a manifest applied to a Kubernetes cluster."""

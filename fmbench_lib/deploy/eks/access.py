@@ -1,0 +1,177 @@
+"""How a cluster's API server is reached: EKS by the cluster's name, a kubeconfig, or the cluster that fmbench runs in.
+
+What is written down of it holds no secret: tokens and certificates are had again by whoever needs them.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from fmbench_lib.aws.calls import client, hidden, is_gone, saying
+from fmbench_lib.aws.session import session as aws_session
+from fmbench_lib.config import Experiment
+from fmbench_lib.deploy.aws_settings import given, region_of
+from fmbench_lib.errors import DeployError
+
+TIMEOUT_S = 30.0
+"""For one call of the API server."""
+_TOKEN_LASTS_S = 600.0  # EKS takes a token for 15 minutes
+_TOKEN_PREFIX = "k8s-aws-v1."
+_KUBECONFIG = "~/.kube/config"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Which cluster: `cluster` and `region` of an EKS cluster, `kubeconfig` and `context`, or none of them: the one
+    that this process runs in."""
+
+    cluster: str | None = None
+    region: str | None = None
+    kubeconfig: str | None = None
+    context: str | None = None
+
+    def __str__(self) -> str:
+        if self.cluster:
+            return f"EKS cluster {self.cluster} in {self.region}"
+        return f"the cluster of context {self.context}" if self.context else "the cluster that fmbench runs in"
+
+    def to_resource(self) -> dict[str, Any]:
+        """As `endpoints.json` holds it."""
+        return {"kind": "cluster", **asdict(self)}
+
+    @classmethod
+    def from_resource(cls, resource: dict[str, Any]) -> Access:
+        return cls(**{name: resource[name] for name in ("cluster", "region", "kubeconfig", "context")})
+
+
+def access_of(experiment: Experiment) -> Access:
+    """The cluster that an experiment names; nobody is asked. Raises DeployError where it is none."""
+    if find_spec("kubernetes") is None:
+        raise DeployError("platform eks needs the Kubernetes client: pip install 'fmbench-lib[eks]'")
+    settings = experiment.eks
+    named = given(settings.eks_cluster_name) if settings is not None else None
+    if named is not None:
+        return Access(cluster=named, region=region_of(experiment))
+    named_files = (os.environ.get("KUBECONFIG") or _KUBECONFIG).split(os.pathsep)
+    files = [Path(path).expanduser().absolute() for path in named_files if path]
+    paths = os.pathsep.join(map(str, files))
+    if any(file.is_file() for file in files):
+        wanted = settings.context if settings is not None else None
+        return Access(kubeconfig=paths, context=_context(paths, wanted))
+    if os.environ.get("KUBERNETES_SERVICE_HOST"):
+        return Access()
+    raise DeployError("no cluster: write eks.eks_cluster_name, or set KUBECONFIG to a kubeconfig that is there")
+
+
+def _context(paths: str, wanted: str | None) -> str:
+    """The context to use: what is current now need not be when the endpoint is deleted."""
+    from kubernetes.config import ConfigException, list_kube_config_contexts
+
+    try:
+        contexts, current = list_kube_config_contexts(paths)
+    except (ConfigException, OSError) as error:
+        raise DeployError(f"the kubeconfig {paths} cannot be used: {hidden(str(error))}") from None
+    names = [one["name"] for one in contexts]
+    name = wanted or current["name"]
+    if name not in names:
+        raise DeployError(f"the kubeconfig {paths} has no context {name} (eks.context); it has {', '.join(names)}")
+    return str(name)
+
+
+@contextmanager
+def connected(access: Access) -> Iterator[Any]:
+    """The Kubernetes client's `ApiClient` for a cluster, its token renewed while it is used; raises DeployError."""
+    from kubernetes.client import ApiClient
+
+    with ExitStack() as stack:
+        yield stack.enter_context(ApiClient(_configuration(access, stack)))
+
+
+def _configuration(access: Access, stack: ExitStack) -> Any:
+    from kubernetes import config
+    from kubernetes.client import Configuration
+
+    made: Any = Configuration()
+    if access.cluster is not None:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fmbench-eks-"))
+        _configure_eks(made, access, Path(folder))
+        return made
+    try:
+        if access.kubeconfig is not None:
+            config.load_kube_config(access.kubeconfig, access.context, made)
+        else:
+            config.load_incluster_config(made)
+    except (config.ConfigException, OSError) as error:
+        raise DeployError(f"{access} cannot be reached: {hidden(str(error))}") from None
+    return made
+
+
+def _configure_eks(configuration: Any, access: Access, folder: Path) -> None:
+    cluster, region = str(access.cluster), str(access.region)
+    facts = _described(cluster, region)
+    authority = folder / "ca.crt"
+    authority.write_bytes(base64.b64decode(facts["certificateAuthority"]["data"]))
+    configuration.host = facts["endpoint"]
+    configuration.ssl_ca_cert = str(authority)
+    made_at = float("-inf")
+
+    def renew(one: Any) -> None:
+        nonlocal made_at
+        if time.monotonic() - made_at > _TOKEN_LASTS_S:
+            one.api_key["authorization"] = f"Bearer {eks_token(cluster, region)}"
+            made_at = time.monotonic()
+
+    renew(configuration)
+    configuration.refresh_api_key_hook = renew
+
+
+def _described(cluster: str, region: str) -> dict[str, Any]:
+    from botocore.exceptions import ClientError
+
+    with saying(f"looking for EKS cluster {cluster} in {region}"):
+        try:
+            facts: dict[str, Any] = client("eks", region).describe_cluster(name=cluster)["cluster"]
+        except ClientError as error:
+            if is_gone(error):
+                raise DeployError(
+                    f"there is no EKS cluster {cluster} in {region} (eks_cluster_name); a run makes none"
+                ) from None
+            raise
+    if facts["status"] not in ("ACTIVE", "UPDATING"):
+        raise DeployError(f"EKS cluster {cluster} is {facts['status']}, not ACTIVE")
+    return facts
+
+
+def eks_token(cluster: str, region: str) -> str:
+    """A token that EKS takes for 15 minutes: a presigned request to STS that says who we are, as a token's text."""
+    from botocore.signers import RequestSigner
+
+    sts = client("sts", region)
+    with saying(f"signing in to EKS cluster {cluster}"):
+        session: Any = aws_session()
+        signer = RequestSigner(
+            sts.meta.service_model.service_id,
+            region,
+            "sts",
+            "v4",
+            session.get_credentials(),
+            session.get_component("event_emitter"),
+        )
+        request = {
+            "method": "GET",
+            "url": f"{sts.meta.endpoint_url}/?Action=GetCallerIdentity&Version=2011-06-15",
+            "body": {},
+            "headers": {"x-k8s-aws-id": cluster},
+            "context": {},
+        }
+        address = signer.generate_presigned_url(request, operation_name="", region_name=region, expires_in=60)
+    return _TOKEN_PREFIX + base64.urlsafe_b64encode(address.encode()).decode().rstrip("=")

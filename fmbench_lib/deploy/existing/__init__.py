@@ -1,0 +1,1 @@
+"""Platform `endpoint`: addresses that already exist."""

@@ -1,0 +1,1 @@
+"""Platform `local`: llama.cpp's server as processes on this machine."""

@@ -1,0 +1,1 @@
+"""Compiling models for AWS Inferentia and Trainium, shared by the platforms that serve them."""

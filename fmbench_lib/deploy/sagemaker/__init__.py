@@ -1,0 +1,1 @@
+"""Platform `sagemaker`: real-time endpoints, deployed or used as they are."""

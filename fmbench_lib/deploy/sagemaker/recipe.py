@@ -1,0 +1,135 @@
+"""What a SageMaker endpoint is made from, as the experiment says it: pure, so that it can be checked beforehand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fmbench_lib.aws.session import dns_suffix_of, partition_of
+from fmbench_lib.config import Experiment
+from fmbench_lib.deploy.aws_settings import given, region_of
+from fmbench_lib.errors import DeployError
+
+Kind = Literal["jumpstart", "djl", "artifacts", "hub"]
+
+_ECR_HOST = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?P<suffix>[a-z.]+)/")
+_HEALTH_CHECK_S = (60, 3600)  # the limits that SageMaker sets
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the model comes into its container.
+
+    `jumpstart`: image, files and environment from JumpStart's catalogue; `djl`: a serving.properties that is packed and
+    uploaded; `artifacts`: files in S3; `hub`: the container fetches the model from Hugging Face.
+    """
+
+    kind: Kind
+    instance_type: str
+    instance_count: int
+    region: str
+    role: str
+    image: str | None
+    environment: Mapping[str, str]
+    health_check_s: int
+
+
+def recipe_of(experiment: Experiment) -> Recipe:
+    """The recipe of an experiment with `deploy: yes`; raises DeployError, one line, for what it lacks."""
+    if not experiment.instance_type:
+        raise DeployError("platform sagemaker needs instance_type, such as ml.g5.2xlarge")
+    if not experiment.instance_type.startswith("ml."):
+        kind = experiment.instance_type
+        raise DeployError(f"instance_type {kind} is none of SageMaker's; write ml.{kind}")
+    kind = _kind(experiment)
+    region = region_of(experiment)
+    image = given(experiment.image_uri)
+    if image is not None:
+        _check_registry(image, region)
+    return Recipe(
+        kind=kind,
+        instance_type=experiment.instance_type,
+        instance_count=experiment.instance_count or 1,
+        region=region,
+        role=_role(experiment, region),
+        image=image,
+        environment=_environment(experiment, kind),
+        health_check_s=_health_check(experiment),
+    )
+
+
+def _kind(experiment: Experiment) -> Kind:
+    from_catalogue = experiment.deployment_script == "jumpstart.py" or given(experiment.image_uri) is None
+    if from_catalogue:
+        if not experiment.model_id:
+            raise DeployError("platform sagemaker needs a model_id, JumpStart's, or an image_uri")
+        if "/" in experiment.model_id:
+            raise DeployError(
+                f"model_id {experiment.model_id} is none of JumpStart's; to serve it by a container write its image_uri"
+            )
+        return "jumpstart"
+    if experiment.serving_properties is not None:
+        return "djl"
+    if experiment.model_data is not None:
+        return "artifacts"
+    if not experiment.model_id and "HF_MODEL_ID" not in experiment.env:
+        raise DeployError("an image_uri alone serves nothing: write model_data, serving.properties or model_id")
+    return "hub"
+
+
+def _role(experiment: Experiment, region: str) -> str:
+    role = given(experiment.sagemaker_execution_role)
+    if role is None:
+        raise DeployError("the role that the endpoint runs under is not known: give --role-arn, its ARN")
+    partition = partition_of(region)
+    if not role.startswith(f"arn:{partition}:iam::"):
+        raise DeployError(
+            f"sagemaker_execution_role {role} is no role of {region}: it begins with arn:{partition}:iam::"
+        )
+    return role
+
+
+def _check_registry(image: str, region: str) -> None:
+    """SageMaker takes images of its own region and partition alone, and says so in riddles."""
+    found = _ECR_HOST.match(image)
+    if found is None:
+        return
+    suffix = dns_suffix_of(region)
+    if (found["region"], found["suffix"]) != (region, suffix):
+        raise DeployError(
+            f"image_uri names the registry of {found['region']}.{found['suffix']}, the endpoint is in {region}: "
+            f"write one at dkr.ecr.{region}.{suffix}"
+        )
+
+
+def _environment(experiment: Experiment, kind: Kind) -> dict[str, str]:
+    """The container's environment as text, and for a model from Hugging Face which one and on how many accelerators."""
+    spelt = {str(name): _text(value) for name, value in experiment.env.items() if value is not None}
+    if kind != "hub":
+        return spelt
+    known: dict[str, str] = {}
+    if experiment.model_id:
+        known["HF_MODEL_ID"] = experiment.model_id
+    accelerators = experiment.inference_spec.tp_degree or spelt.get("NUMBER_OF_GPU")
+    if accelerators:
+        known["SM_NUM_GPUS"] = str(accelerators)
+    return {**known, **spelt}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _health_check(experiment: Experiment) -> int:
+    """How long the container may take until it is well, in whole seconds within SageMaker's limits."""
+    spec, ec2 = experiment.inference_spec, experiment.ec2
+    asked = spec.model_loading_timeout or (ec2.model_loading_timeout if ec2 is not None else None)
+    written = str(experiment.env.get("HEALTH_CHECK_TIMEOUT") or "")
+    if asked is None:
+        asked = float(written) if written.isdigit() else experiment.sagemaker.startup_timeout
+    least, most = _HEALTH_CHECK_S
+    return int(min(max(asked, least), most))

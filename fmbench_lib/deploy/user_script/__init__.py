@@ -1,0 +1,1 @@
+"""Platform `user_script`: a deployment script of the user's own."""

@@ -1,0 +1,101 @@
+"""Hugging Face TGI's `/generate` and `/generate_stream`, and DJL/LMI's `/invocations`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from fmbench_lib.emulator.behaviour import Ask, Plan
+from fmbench_lib.emulator.framing import Request
+from fmbench_lib.emulator.wires.base import Answer, Framing
+from fmbench_lib.emulator.wires.messages import FAILED, MessageAnswer, MessageWire
+
+_TGI = ("/generate", "/generate_stream")
+_FINISH = {"stop": "eos_token", "length": "length"}
+
+
+class TgiAnswer(MessageAnswer):
+    """Server-sent events; the last token's message holds the whole text and the details."""
+
+    def message(self, text: str, index: int, *, reasoning: bool) -> Any:
+        token = {"id": index, "text": text, "logprob": -0.5, "special": False}
+        last = index == self.plan.events - 1
+        return {
+            "index": index + 1,
+            "token": token,
+            "generated_text": "".join(self.content.whole()) if last else None,
+            "details": self._stream_details() if last else None,
+        }
+
+    def closing(self) -> Any | None:
+        """Only a stream without content has its details in a message of their own."""
+        if self.plan.events:
+            return None
+        token = {"id": 2, "text": "</s>", "logprob": 0.0, "special": True}
+        return {"index": 1, "token": token, "generated_text": "", "details": self._stream_details()}
+
+    def message_whole(self, reasoning: str, text: str, tokens: int) -> Any:
+        details = {"details": {**self._details(tokens), "prefill": [], "tokens": []}} if self.ask.include_usage else {}
+        return {"generated_text": reasoning + text, **details}
+
+    def _stream_details(self) -> dict[str, Any]:
+        counts = {"input_length": self.ask.prompt_tokens} if self.plan.usage else {}
+        return {**self._details(self.plan.tokens), **counts}
+
+    def _details(self, tokens: int) -> dict[str, Any]:
+        counts = {"generated_tokens": tokens} if self.plan.usage else {}
+        return {"finish_reason": _FINISH[self.plan.finish_reason], "seed": None, **counts}
+
+    def failure(self) -> Any:
+        return {"error": FAILED, "error_type": "generation"}
+
+
+class DjlAnswer(MessageAnswer):
+    """JSON lines; the last token's line holds the whole text and the details."""
+
+    stream_type = "application/jsonlines"
+
+    def message(self, text: str, index: int, *, reasoning: bool) -> Any:
+        made: dict[str, Any] = {"token": {"id": index, "text": text, "log_prob": -0.5}}
+        if index == self.plan.events - 1:
+            made |= {"generated_text": "".join(self.content.whole()), "details": self._details(self.plan.tokens)}
+        return made
+
+    def closing(self) -> Any | None:
+        """Only a stream without content has its details in a line of their own."""
+        if self.plan.events:
+            return None
+        return {"token": {"id": -1, "text": "", "log_prob": -1}, "generated_text": "", "details": self._details(0)}
+
+    def message_whole(self, reasoning: str, text: str, tokens: int) -> Any:
+        details = {"details": self._details(tokens)} if self.ask.include_usage else {}
+        return {"generated_text": reasoning + text, **details}
+
+    def _details(self, tokens: int) -> dict[str, Any]:
+        made = {"finish_reason": _FINISH[self.plan.finish_reason], "inputs": self.ask.prompt}
+        return made | ({"generated_tokens": tokens} if self.plan.usage else {})
+
+    def failure(self) -> Any:
+        if not self.ask.stream:
+            return {"code": 424, "message": FAILED}
+        token = {"id": -1, "text": "", "log_prob": -1, "special_token": True}
+        details = {"finish_reason": "error", "generated_tokens": None, "inputs": None}
+        return {"token": token, "generated_text": "", "details": details}
+
+
+class Generate(MessageWire):
+    """Both servers; `/generate` is TGI's unless the body itself asks for a stream."""
+
+    def accepts(self, method: str, path: str) -> bool:
+        return method == "POST" and (path in _TGI or path == "/invocations" or path.startswith("/predictions/"))
+
+    def read_object(self, asked: Any, request: Request) -> Ask:
+        parameters = asked.get("parameters") or {}
+        tgi = request.path in _TGI and "stream" not in asked
+        stream = request.path == "/generate_stream" if tgi else asked.get("stream")
+        ask = self.ask(asked["inputs"], stream, parameters.get("max_new_tokens"), "tgi" if tgi else "djl")
+        counted = ask.stream or bool(parameters.get("details"))
+        return replace(ask, include_usage=counted)
+
+    def answer(self, ask: Ask, plan: Plan, framing: Framing) -> Answer:
+        return (TgiAnswer if ask.variant == "tgi" else DjlAnswer)(ask, plan, framing)

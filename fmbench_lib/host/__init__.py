@@ -1,0 +1,1 @@
+"""This machine: its facts and limits, processes started on it, ports."""

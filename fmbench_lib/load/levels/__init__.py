@@ -1,0 +1,1 @@
+"""Which levels a run has, when their requests arrive, and which prompts they send."""

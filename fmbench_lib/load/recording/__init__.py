@@ -1,0 +1,1 @@
+"""After the clock has stopped: raw responses decoded into request records and written to Parquet."""

@@ -1,0 +1,29 @@
+"""A decoding process, started as `python -m fmbench_lib.load.recording.decoder_program JOB`.
+
+parent → decoder   `<worker> <start> <stop> <file>`: decode that part of a worker's spool into that file
+decoder → parent   the number of records, when the file is there
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+
+import pyarrow as pa
+
+from fmbench_lib.load.recording.parallel_decoding import Job, Part, table_of
+
+
+def main() -> None:
+    received = sys.stdin.buffer
+    job: Job = pickle.loads(received.read(int.from_bytes(received.read(8), "little")))
+    for line in received:
+        worker, start, stop, target = line.decode().rstrip("\n").split(" ", 3)
+        table = table_of(job, Part(int(worker), int(start), int(stop)))
+        with pa.OSFile(target, "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+        print(table.num_rows, flush=True)
+
+
+if __name__ == "__main__":
+    main()

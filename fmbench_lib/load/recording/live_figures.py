@@ -1,0 +1,102 @@
+"""How a level is doing while it runs, for a person to see.
+
+The running figures come from the real codec on what has been spooled so far, a few exchanges at a time, so that the
+onlooker takes next to nothing of the machine that is measuring. They are a sample; the records are the measurement.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import quantiles
+
+from fmbench_lib.load.recording.recorder import Recorder
+from fmbench_lib.load.sending.clocks import ClockPair, sample
+from fmbench_lib.load.sending.engine import Progress
+from fmbench_lib.load.sending.spool import read_spool
+
+_WINDOW = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFigures:
+    """A level so far. Counts include the warm-up; times in seconds, rates per second; None where not known yet."""
+
+    done: int
+    total: int | None
+    errors: int
+    in_flight: int
+    elapsed: float
+    request_rate: float | None
+    ttft_p50: float | None
+    latency_p95: float | None
+    time_left: float | None
+
+
+@dataclass(slots=True)
+class Onlooker:
+    """Follows one level's spools."""
+
+    recorder: Recorder
+    duration: float | None
+    most_per_look: int = 20
+    _offsets: dict[Path, int] = field(default_factory=dict)
+    _ttft: deque[float] = field(default_factory=lambda: deque(maxlen=_WINDOW))
+    _latency: deque[float] = field(default_factory=lambda: deque(maxlen=_WINDOW))
+    _new_ttfts: list[float] = field(default_factory=list)
+
+    def look(self, progress: Progress) -> LiveFigures:
+        """The figures now."""
+        clocks = ClockPair.from_samples([sample()])
+        for spool in progress.spools:
+            if spool.exists():
+                self._read_some(spool, clocks)
+        elapsed = time.monotonic() - progress.begun
+        rate = progress.done / elapsed if elapsed > 0 and progress.done else None
+        return LiveFigures(
+            done=progress.done,
+            total=progress.total,
+            errors=progress.errors,
+            in_flight=progress.in_flight,
+            elapsed=elapsed,
+            request_rate=rate,
+            ttft_p50=quantile(self._ttft, 50),
+            latency_p95=quantile(self._latency, 95),
+            time_left=self._time_left(progress, elapsed, rate),
+        )
+
+    def _read_some(self, spool: Path, clocks: ClockPair) -> None:
+        offset = self._offsets.get(spool, 0)
+        for count, (end, exchange) in enumerate(read_spool(spool, offset)):
+            if count >= self.most_per_look:
+                break
+            self._offsets[spool] = end
+            row = self.recorder.row(exchange, clocks, "")
+            if row["error"] is None:
+                self._latency.append(row["last"] - row["due"])
+                if row["first"] is not None:
+                    self._ttft.append(row["first"] - row["due"])
+                    if row["phase"] == "measured":
+                        self._new_ttfts.append(row["first"] - row["due"])
+
+    def new_ttfts(self) -> list[float]:
+        """The TTFTs (s) of measured successes that were decoded since this was asked last."""
+        new, self._new_ttfts = self._new_ttfts, []
+        return new
+
+    def _time_left(self, progress: Progress, elapsed: float, rate: float | None) -> float | None:
+        guesses = []
+        if progress.total is not None and rate:
+            guesses.append((progress.total - progress.done) / rate)
+        if self.duration is not None:
+            guesses.append(self.duration - elapsed)
+        return max(min(guesses), 0.0) if guesses else None
+
+
+def quantile(values: deque[float], percent: int) -> float | None:
+    """A percentile of a few values for display, None without values."""
+    if len(values) < 2:
+        return values[0] if values else None
+    return quantiles(values, n=100, method="inclusive")[percent - 1]

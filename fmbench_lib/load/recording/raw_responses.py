@@ -1,0 +1,93 @@
+"""A level's raw responses and stamps, kept beside its records: evidence that can be decoded again.
+
+A zstd stream: one line of JSON with what decoding needs (clocks, prompts, addresses without their queries), then the
+workers' spools. Requests are not in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from fmbench_lib.errors import DataError
+from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
+from fmbench_lib.load.recording.recorder import Recorder, SentPrompt, TokenCounter
+from fmbench_lib.load.recording.records import write_tables
+from fmbench_lib.load.sending.engine import LevelRun, WorkerEnd
+from fmbench_lib.predictors.base import Predictor
+
+_COPY_BYTES = 1 << 20
+
+
+def keep_raw(target: Path, recorder: Recorder, run: LevelRun, facts: dict[str, Any]) -> None:
+    """Write what came of a level to `target`, which appears when it is whole."""
+    head = {
+        "facts": facts,
+        "labels": dict(recorder.labels),
+        "urls": [url.partition("?")[0] for url in recorder.urls],
+        "prompts": [(prompt.prompt_id, prompt.tokens, prompt.echo) for prompt in recorder.prompts],
+        "level_id": run.level_id,
+        "workers": [{"bytes": one.spool.stat().st_size, "clock_samples": one.clock_samples} for one in run.workers],
+    }
+    part = target.with_name(target.name + ".part")
+    with pa.CompressedOutputStream(str(part), "zstd") as out:
+        out.write(json.dumps(head).encode() + b"\n")
+        for worker in run.workers:
+            with worker.spool.open("rb") as spool:
+                while data := spool.read(_COPY_BYTES):
+                    out.write(data)
+    part.replace(target)
+
+
+def decode_raw(
+    source: Path,
+    target: Path,
+    predictor: Predictor,
+    tokenizer: TokenCounter | None,
+    scratch: Path,
+    redact: Callable[[str], str] = str,
+) -> int:
+    """Make a level's file of records from its raw file again; returns how many there are.
+
+    `scratch` is an empty folder. Raises DataError where the file is no such thing.
+    """
+    try:
+        with pa.CompressedInputStream(str(source), "zstd") as file:
+            head = json.loads(_line(file))
+            workers = tuple(_unpack(file, scratch / f"worker-{n}.spool", one) for n, one in enumerate(head["workers"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{source}: not the raw responses of a level: {error}") from None
+    recorder = Recorder(
+        predictor=predictor,
+        prompts=[SentPrompt(*prompt) for prompt in head["prompts"]],
+        urls=head["urls"],
+        labels=head["labels"],
+        tokenizer=tokenizer,
+        redact=redact,
+    )
+    run = LevelRun(head["level_id"], None, "", None, workers)
+    return write_tables(target, tables_of(Job.of(recorder, run), scratch), head["facts"])
+
+
+def _line(file: Any) -> bytes:
+    line = bytearray()
+    while (byte := file.read(1)) not in (b"", b"\n"):
+        line += byte
+    return bytes(line)
+
+
+def _unpack(file: Any, spool: Path, worker: dict[str, Any]) -> WorkerEnd:
+    left = int(worker["bytes"])
+    with spool.open("wb") as out:
+        while left:
+            data = file.read(min(left, _COPY_BYTES))
+            if not data:
+                raise ValueError("it ends too early")
+            out.write(data)
+            left -= len(data)
+    samples: Sequence[tuple[int, int]] = worker["clock_samples"]
+    return WorkerEnd(spool, tuple((mono, wall) for mono, wall in samples), None)

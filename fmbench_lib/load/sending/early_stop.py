@@ -1,0 +1,119 @@
+"""When a level may end before its requests or its time are used up: precise enough, failing, or saturated.
+
+Pure: the engine says what it sees twice a second, and is told to stop.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fmbench_lib.config.schema.precision import Precision
+from fmbench_lib.load.sending.layout import Level
+from fmbench_lib.metrics.percentiles import estimate
+
+_LEAST_ENDED = 20  # that a share of failures is told from
+_NARROW_LOOKS = 3  # an interval that is looked at again and again is narrow by chance sooner than it is so
+_WATCHED_S = 10.0  # over which the requests in flight must grow steadily
+_LEAST_SAMPLES = 10
+_RISING_SHARE = 0.8  # of all pairs of samples, the later one above the earlier
+_UNSERVED_SHARE = 0.1  # of the arrivals in that time, which the growth must come to
+_SIGMAS = 4.0  # and which it must exceed of a Poisson process's own variation
+
+
+class Seen(Protocol):
+    """How far a level is: requests that have ended, failed, and are in flight."""
+
+    done: int
+    errors: int
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a level ended sooner, by name and in a sentence with the figures."""
+
+    reason: str
+    note: str
+
+
+class Watch:
+    """Watches one level; `stop` is why it is to end, once it is."""
+
+    def __init__(self, level: Level) -> None:
+        self.stop: Stop | None = None
+        self._until = level.until
+        self._error_rate = level.stop_error_rate
+        self._rate = level.mean_rate if level.stop_on_saturation else None
+        self._recent = max(_LEAST_ENDED, 2 * (level.concurrency or 0))
+        self._values = array("d")
+        self._narrow = 0  # looks in a row that found it narrow enough
+        self._ended: deque[tuple[int, int]] = deque([(0, 0)])
+        self._in_flight: deque[tuple[float, int]] = deque()
+
+    def learn(self, values: Iterable[float]) -> None:
+        """Add times (s) of measured successes that `until` is about."""
+        self._values.extend(values)
+
+    def look(self, elapsed: float, seen: Seen) -> Stop | None:
+        """Whether the level is to end now, `elapsed` seconds after its beginning."""
+        self.stop = self.stop or self._failing(seen) or self._saturated(elapsed, seen) or self._precise()
+        return self.stop
+
+    def _failing(self, seen: Seen) -> Stop | None:
+        if self._error_rate is None:
+            return None
+        ended = self._ended
+        ended.append((seen.done, seen.errors))
+        while len(ended) > 2 and ended[1][0] <= seen.done - self._recent:
+            ended.popleft()
+        count, failed = seen.done - ended[0][0], seen.errors - ended[0][1]
+        if count < self._recent or failed < self._error_rate * count:
+            return None
+        return Stop("error_rate", f"{failed} of the last {count} requests failed, {self._error_rate:.0%} end the level")
+
+    def _saturated(self, elapsed: float, seen: Seen) -> Stop | None:
+        if self._rate is None:
+            return None
+        samples = self._in_flight
+        samples.append((elapsed, seen.in_flight))
+        while samples[-1][0] - samples[0][0] > _WATCHED_S:
+            samples.popleft()
+        seconds = samples[-1][0] - samples[0][0]
+        if len(samples) < _LEAST_SAMPLES or seconds < 0.9 * _WATCHED_S:
+            return None
+        arrivals = self._rate * seconds
+        growth = samples[-1][1] - samples[0][1]
+        if growth < max(_UNSERVED_SHARE * arrivals, _SIGMAS * math.sqrt(arrivals)) or not _steadily(samples):
+            return None
+        said = f"requests in flight grew from {samples[0][1]} to {samples[-1][1]} within {seconds:.0f} s"
+        return Stop("saturation", f"{said}, while {arrivals:.0f} arrived")
+
+    def _precise(self) -> Stop | None:
+        until = self._until
+        if until is None:
+            return None
+        width = half_width(self._values, until)
+        self._narrow = 0 if width is None or width >= until.share else self._narrow + 1
+        if width is None or self._narrow < _NARROW_LOOKS:
+            return None
+        said = f"half the 95% interval of {until.name} is {width:.1%} of it after {len(self._values)} successes"
+        return Stop("precision", f"{said} ({until.share:.1%} was asked)")
+
+
+def half_width(values: Sequence[float], until: Precision) -> float | None:
+    """Half the width of the percentile's confidence interval as a share of the estimate; None where there is none."""
+    found = estimate(values, until.quantile)
+    if found.low is None or found.high is None or not found.value:
+        return None
+    return (found.high - found.low) / 2 / found.value
+
+
+def _steadily(samples: deque[tuple[float, int]]) -> bool:
+    values = [count for _, count in samples]
+    pairs = [(early, late) for place, early in enumerate(values) for late in values[place + 1 :]]
+    return sum(late > early for early, late in pairs) >= _RISING_SHARE * len(pairs)

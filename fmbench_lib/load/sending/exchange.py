@@ -1,0 +1,136 @@
+"""One request and what came back, as raw as it came."""
+
+from __future__ import annotations
+
+from fmbench_lib.load.sending import spool
+from fmbench_lib.load.sending.http import ResponseEnd
+from fmbench_lib.load.sending.targets import Target
+
+# A connection that was closed while idle says so within a round trip, for which what opening it took stands, and the
+# time that we may need to notice. Who closes later had the request.
+_NOTICED_NS = 50_000_000
+
+
+class Exchange:
+    """One request under way. Times are monotonic nanoseconds; `error` is an error class or None.
+
+    `begun_ns` is when a connection began to be opened for it, `cap_wait_ns` how long a cap on the requests in flight
+    held it back (None where there is no cap).
+    """
+
+    __slots__ = (
+        "begun_ns",
+        "cap_wait_ns",
+        "closed",
+        "complete",
+        "connect_ns",
+        "due_ns",
+        "end_ns",
+        "error",
+        "kernel",
+        "measured",
+        "message",
+        "pieces",
+        "position",
+        "prompt",
+        "response",
+        "retried",
+        "reused",
+        "sent_ns",
+        "target",
+        "user_ns",
+        "wire",
+    )
+
+    def __init__(
+        self,
+        position: int,
+        prompt: int,
+        wire: bytes,
+        target: Target,
+        *,
+        measured: bool,
+        due_ns: int,
+        cap_wait_ns: int | None = None,
+    ) -> None:
+        self.position = position
+        self.prompt = prompt
+        self.wire = wire
+        self.target = target
+        self.measured = measured
+        self.due_ns = due_ns
+        self.cap_wait_ns = cap_wait_ns
+        self.retried = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what a try brought, before another one."""
+        self.begun_ns: int | None = None
+        self.connect_ns: int | None = None
+        self.sent_ns: int | None = None
+        self.end_ns = 0
+        self.reused = False
+        self.complete = False
+        self.closed = False
+        self.error: str | None = None
+        self.message = ""
+        self.user_ns: list[int] = []
+        self.kernel: list[bytes] = []
+        self.pieces: list[bytes] = []
+        self.response = ResponseEnd(self.pieces)
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed, as far as transport and status tell; what stands in the body is for a codec to say."""
+        head = self.response.head
+        return self.error is not None or (head is not None and not 200 <= head.status < 300)
+
+    def met_closed_connection(self, round_trip_ns: int) -> bool:
+        """Whether the peer had closed the idle connection that this exchange was sent over.
+
+        Nothing of the request was received then, so sending it again is no second try of a failed request. It is
+        counted, and never done more than once.
+        """
+        return (
+            self.error == "truncated"
+            and self.reused
+            and not self.pieces
+            and not self.retried
+            and self.sent_ns is not None
+            and self.end_ns - self.sent_ns < 2 * round_trip_ns + _NOTICED_NS
+        )
+
+    def packed(self) -> bytes:
+        """As a spool holds it."""
+        flags = (
+            (spool.REUSED if self.reused else 0)
+            | (spool.COMPLETE if self.complete else 0)
+            | (spool.CLOSED if self.closed else 0)
+            | (spool.MEASURED if self.measured else 0)
+        )
+        return spool.pack(
+            position=self.position,
+            prompt=self.prompt,
+            target=self.target.number,
+            flags=flags,
+            retried=self.retried,
+            due_ns=self.due_ns,
+            cap_wait_ns=self.cap_wait_ns,
+            connect_ns=self.connect_ns,
+            sent_ns=self.sent_ns,
+            end_ns=self.end_ns,
+            error=self.error,
+            message=self.message,
+            user_ns=self.user_ns,
+            kernel=self.kernel,
+            pieces=self.pieces,
+        )
+
+    def let_go(self) -> None:
+        """Free the bytes once they are spooled: whoever still knows this exchange needs only its times."""
+        self.wire = b""
+        self.user_ns, self.kernel, self.pieces = [], [], []
+        self.response = _NOTHING
+
+
+_NOTHING = ResponseEnd([])

@@ -1,0 +1,260 @@
+"""What a level sends, laid out before its clock starts: the requests' bytes, and the order and times of sending."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from fmbench_lib.aws.signing import BODY_HASH_HEADER, Signing, body_hash
+from fmbench_lib.config.schema.precision import Precision
+from fmbench_lib.errors import InputError
+from fmbench_lib.load.levels.arrivals import arrival_offsets, trace_rate
+from fmbench_lib.load.sending.prebuilt import INDEX_ENTRY
+from fmbench_lib.load.sending.proxies import proxy_for
+from fmbench_lib.load.sending.schedule_reader import SEQUENCE_ENTRY
+from fmbench_lib.load.sending.script_call import UserScript
+from fmbench_lib.predictors.base import HttpRequest
+
+# What bounds the sequence of a level that only time ends: no endpoint answers faster, no machine sends more.
+_SHORTEST_REQUEST_S = 0.0001
+_MOST_PER_SECOND = 30_000
+_MOST_ENTRIES = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What the engine needs to know of a level. Prompts are numbers: indexes into the requests given beside it.
+
+    `concurrency` makes it a closed loop, `request_rate` (per second) an open one; exactly one of them is set, but for a
+    `trace` (times of arrival in seconds, ascending), which has a rate of its own and is stretched to one that is given.
+    `measured` goes round in a fresh order each time when `repeat` is set. A level ends after `requests` measured
+    requests, after `duration` seconds (but not before `min_requests`), or when there are no prompts left; sooner when
+    `until` is reached, when `stop_error_rate` of the latest requests have failed, or when it saturates and is to stop.
+
+    Times are in seconds. In a closed loop the slots open over `ramp`, and each waits `think_time` between an answer and
+    its next request; in an open one `max_concurrency` caps what is in flight. With a `script` that is called for each
+    request, and nothing is sent to `urls`.
+    """
+
+    urls: tuple[str, ...]
+    warmup: tuple[int, ...]
+    measured: tuple[int, ...]
+    seed: str
+    concurrency: int | None = None
+    request_rate: float | None = None
+    arrival: str = "constant"
+    burstiness: float = 1.0
+    trace: tuple[float, ...] | None = None
+    max_concurrency: int | None = None
+    think_time: float = 0.0
+    ramp: float = 0.0
+    repeat: bool = False
+    requests: int | None = None
+    duration: float | None = None
+    min_requests: int = 0
+    until: Precision | None = None
+    stop_error_rate: float | None = None
+    stop_on_saturation: bool = False
+    timeout: float = 120.0
+    connect_timeout: float | None = None
+    first_byte_timeout: float | None = None
+    read_timeout: float | None = None
+    balance: str = "least_outstanding"
+    workers: int | None = None
+    ca_file: str | None = None
+    script: UserScript | None = None
+
+    @property
+    def open_loop(self) -> bool:
+        """Whether requests are sent when they are due, and not when others have ended."""
+        return self.concurrency is None
+
+    @property
+    def mean_rate(self) -> float | None:
+        """Requests per second that an open loop is asked for; None for a closed one, or a trace of one moment."""
+        if self.request_rate is not None or self.trace is None:
+            return self.request_rate
+        return trace_rate(self.trace)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order of sending, as files of `SEQUENCE_ENTRY`s: one that all workers draw from (closed loop), or one each.
+
+    `reason` is why it ends where it ends: `requests`, `prompts`, or `duration` (which ends an open loop's schedule).
+    `horizon` is when an open loop stops sending, in seconds after its beginning.
+    """
+
+    files: tuple[Path, ...]
+    reason: str
+    horizon: float | None = None
+
+
+def address(url: str) -> dict[str, Any]:
+    """Where to connect to for a URL, and what to call it (`Host`). Raises InputError when it cannot be used."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        raise InputError(f"not an address: {url!r}; its port must be a number up to 65535") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError(f"not an address: {url!r}; write http://host:port/path")
+    if "@" in parts.netloc:
+        host = parts.netloc.rpartition("@")[2]
+        raise InputError(f"the address of {host} holds a user name or password; give api_key_env or headers instead")
+    return {
+        "host": parts.hostname,
+        "port": port or (443 if parts.scheme == "https" else 80),
+        "tls": parts.scheme == "https",
+        "authority": parts.netloc,
+    }
+
+
+def addresses(urls: Sequence[str]) -> list[dict[str, Any]]:
+    """The addresses of an endpoint's copies, which must answer at the same path.
+
+    Raises InputError where they don't, and for a proxy on the way that cannot be used.
+    """
+    paths = {urlsplit(url).path for url in urls}
+    if len(paths) > 1:
+        raise InputError(f"the copies of one endpoint must answer at the same path, not at {', '.join(sorted(paths))}")
+    found = [address(url) for url in urls]
+    for one in found:
+        proxy_for(one)
+    return found
+
+
+def write_requests(file: IO[bytes], index_path: Path, requests: Iterable[HttpRequest]) -> Signing | None:
+    """Lay the requests out as the workers send them, with three offsets each in the index: begin, headers, end.
+
+    Returns what the workers are to sign them for. Raises InputError for a request that cannot be sent.
+    """
+    offset = 0
+    signing = None
+    with index_path.open("wb") as index:
+        for request in requests:
+            signing = request.signing
+            line, rest = _wire(request)
+            file.write(line)
+            file.write(rest)
+            index.write(INDEX_ENTRY.pack(offset, offset + len(line), offset + len(line) + len(rest)))
+            offset += len(line) + len(rest)
+    file.flush()
+    if not offset:
+        raise InputError("a level without prompts cannot be measured")
+    return signing
+
+
+def _wire(request: HttpRequest) -> tuple[bytes, bytes]:
+    """The request line, and the rest without the headers that differ from sending to sending."""
+    parts = urlsplit(request.url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not target.isascii() or not target.isprintable() or " " in target:
+        raise InputError(f"not an address: {request.url!r}; spaces and letters beyond ASCII are written as %20 and so")
+    for name, value in request.headers:
+        if not (name + value).isprintable():
+            raise InputError(f"the header {name!r} holds a line break or another control character")
+    headers = "".join(f"{name}: {value}\r\n" for name, value in request.headers)
+    if request.signing is not None:
+        headers += f"{BODY_HASH_HEADER}: {body_hash(request.body)}\r\n"
+    extra = "" if "accept-encoding" in headers.lower() else "accept-encoding: identity\r\n"
+    try:
+        rest = f"{headers}{extra}content-length: {len(request.body)}\r\n\r\n".encode("latin-1")
+    except UnicodeEncodeError:
+        raise InputError("a header of the request holds letters beyond Latin-1") from None
+    return f"{request.method} {target} HTTP/1.1\r\n".encode("ascii"), rest + request.body
+
+
+def prompt_sequence(level: Level) -> Iterator[int]:
+    """The prompts in order of sending, warm-up first; endless where the measured ones are repeated."""
+    yield from level.warmup
+    yield from level.measured
+    if level.repeat and level.measured:
+        generator = random.Random(level.seed)
+        again = list(level.measured)
+        while True:
+            generator.shuffle(again)
+            yield from again
+
+
+def write_order(level: Level, folder: Path, workers: int) -> Order:
+    """Write down what is sent in which order, and in an open loop when."""
+    # A level that repeats its prompts never runs out of them, even where `_most_entries` bounds it.
+    asked = [*([] if level.requests is None else [level.requests]), *([len(level.trace)] if level.trace else [])]
+    enough = bool(asked) and (level.repeat or len(level.measured) >= min(asked))
+    reason = "requests" if enough else "prompts"
+    order: Iterator[tuple[int, int]] = enumerate(islice(prompt_sequence(level), _most_entries(level)))
+    if level.open_loop:
+        return _write_schedule(level, order, folder, workers, reason)
+    if level.ramp:  # its warm-up is what is sent while the slots open
+        order = islice(order, len(level.warmup), None)
+    path = folder / "sequence.bin"
+    with path.open("wb") as file:
+        file.writelines(SEQUENCE_ENTRY.pack(position, prompt, 0.0) for position, prompt in order)
+    return Order((path,), reason)
+
+
+def _write_schedule(level: Level, order: Iterator[tuple[int, int]], folder: Path, workers: int, reason: str) -> Order:
+    """Deal one process of arrivals out to the workers. The window begins when the first measured request is due."""
+    times = _arrivals(level)
+    paths = tuple(folder / f"sequence-{number}.bin" for number in range(workers))
+    first = len(level.warmup)
+    until = float("inf")
+    last = 0.0
+    with ExitStack() as stack:
+        files = [stack.enter_context(path.open("wb")) for path in paths]
+        for position, prompt in order:
+            due = next(times)
+            if position == first and level.duration is not None:
+                until = due + level.duration
+            if due >= until and position - first >= level.min_requests:
+                return Order(paths, "duration", until if last < until else due)
+            files[position % workers].write(SEQUENCE_ENTRY.pack(position, prompt, due))
+            last = due
+    # As long after the last arrival as the process has it: n arrivals fill n gaps. A trace ends with a mean one.
+    end = next(times, last + 1 / (level.mean_rate or 1.0))
+    if end >= until > last:
+        return Order(paths, "duration" if reason == "prompts" else reason, until)
+    return Order(paths, reason, end)
+
+
+def scheduled_rate(order: Order, warmup: int, start: float, stop: float) -> float | None:
+    """Measured requests per second in an open loop's schedule from `start` to `stop` (s after its beginning), or to its
+    own end where that is sooner, so that what was sent late counts as late; None where that is no time."""
+    stop = stop if order.horizon is None else min(stop, order.horizon)
+    entries = chain.from_iterable(SEQUENCE_ENTRY.iter_unpack(path.read_bytes()) for path in order.files)
+    count = sum(position >= warmup and due <= stop for position, _, due in entries)
+    return count / (stop - start) if stop > start else None
+
+
+def _arrivals(level: Level) -> Iterator[float]:
+    """The times of an open loop. The warm-up comes from the process itself, but goes evenly before a trace."""
+    times = arrival_offsets(
+        level.arrival, level.request_rate, level.seed, burstiness=level.burstiness, trace=level.trace
+    )
+    if level.trace is None:
+        return times
+    gap = 1 / (level.mean_rate or 1.0)
+    warm = len(level.warmup)
+    return chain((number * gap for number in range(warm)), (warm * gap + time for time in times))
+
+
+def _most_entries(level: Level) -> int:
+    """How many requests the level sends at most."""
+    bounds = [_MOST_ENTRIES]
+    if level.requests is not None:
+        bounds.append(level.requests)
+    if level.trace is not None:
+        bounds.append(len(level.trace))
+    if not level.repeat:
+        bounds.append(len(level.measured))
+    if level.duration is not None and level.concurrency is not None:
+        rate = min(level.concurrency / _SHORTEST_REQUEST_S, _MOST_PER_SECOND)
+        bounds.append(max(int(rate * level.duration), 2 * level.min_requests, 1000))
+    return len(level.warmup) + min(bounds)

@@ -1,0 +1,1 @@
+"""The notebooks of a run, executed by papermill one after the other."""

@@ -1,0 +1,59 @@
+"""Price files, and the prices that were looked up for a run, which are kept as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fmbench_lib.errors import PriceFileError
+from fmbench_lib.pricing.price_list import CACHED_KEY, INPUT_KEY, OUTPUT_KEY, InstancePrice, Price, PriceList
+from fmbench_lib.workspace import read_json, write_json
+
+LOOKED_UP = "AWS Price List API"
+
+
+def read_price_file(path: Path) -> PriceList:
+    """The prices of a YAML file; raises PriceFileError where it cannot be read or holds something that is no price."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise PriceFileError(f"{path}: the price file cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(content, Mapping):
+        raise PriceFileError(f"{path}: a price file holds `pricing: {{instance_based: …, token_based: …}}`")
+    return PriceList.from_mapping(content, path.name)
+
+
+def read_looked_up(path: Path) -> PriceList:
+    """The prices that were looked up for a run, with the reasons for those that could not be had; empty without one."""
+    if not path.exists():
+        return PriceList()
+    content = read_json(path)
+    found = PriceList.from_mapping(content, LOOKED_UP)
+    return PriceList(found.entries, absent=content["absent"])
+
+
+def write_looked_up(path: Path, looked_up: PriceList) -> None:
+    """Keep what was looked up: prices in the form of a price file, and why others could not be had."""
+    sections: dict[str, dict[str, Any]] = {"instance_based": {}, "token_based": {}}
+    for key, price in looked_up.entries.items():
+        section = "instance_based" if isinstance(price, InstancePrice) else "token_based"
+        sections[section][key] = _entry(price)
+    write_json(path, {"pricing": sections, "absent": dict(looked_up.absent)})
+
+
+def _entry(price: Price) -> dict[str, Any]:
+    origin = price.origin
+    facts: dict[str, Any] = {
+        "source": origin.source,
+        "region": origin.region,
+        "date": origin.date,
+        "verified": origin.verified,
+    }
+    if isinstance(price, InstancePrice):
+        counted = {} if price.accelerators is None else {"accelerators": price.accelerators}
+        return {"hourly": price.hourly, **counted, **facts}
+    cached = {} if price.cached_per_1k is None else {CACHED_KEY: price.cached_per_1k}
+    return {INPUT_KEY: price.input_per_1k, OUTPUT_KEY: price.output_per_1k, **cached, **facts}

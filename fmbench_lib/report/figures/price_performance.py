@@ -1,0 +1,123 @@
+"""The levels of the dataset of interest as points: how long their requests take, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fmbench_lib.metrics.budgets import Judgement
+from fmbench_lib.metrics.decision import Decision
+from fmbench_lib.metrics.missing import number, text
+from fmbench_lib.metrics.wording import load_label
+from fmbench_lib.report.level_order import dataset_name, load_order, names_in, short_load
+from fmbench_lib.report.numbers import dollars, seconds, several, significant
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One level: `x` is its latency p95 (with the confidence interval), `y` its cost, or throughput where unpriced."""
+
+    row: Mapping[str, Any]
+    x: float
+    y: float
+    interval: tuple[float, float] | None
+    best: bool
+    misses: bool
+
+    @property
+    def experiment(self) -> str:
+        return str(self.row.get("experiment_name"))
+
+    @property
+    def verdict(self) -> str:
+        return text(self.row, "verdict") or "degraded"
+
+    @property
+    def label(self) -> str:
+        return short_load(self.row)
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """The points of one payload file, by experiment and load, with the budgets on either axis.
+
+    `priced`: `y` is the cost of `transactions` transactions in USD; else it is transactions per minute, as no level has
+    a price. `left_out` says in words which levels are not shown.
+    """
+
+    points: tuple[Point, ...]
+    dataset: str
+    priced: bool
+    transactions: int
+    left_out: tuple[str, ...]
+    latency_budget: float | None
+    cost_budget: float | None
+
+    @property
+    def experiments(self) -> list[str]:
+        """The experiments that have a point."""
+        return names_in([point.row for point in self.points])
+
+    @property
+    def y_title(self) -> str:
+        """The vertical axis in words."""
+        return f"cost of {self.transactions:,} transactions (USD)" if self.priced else "transactions per minute"
+
+    @property
+    def title(self) -> str:
+        """The picture's title."""
+        return f"{'Price-performance' if self.priced else 'Throughput and latency'} for {self.dataset}"
+
+    def figures(self, point: Point) -> str:
+        """The figures of a point in words."""
+        cost = dollars(point.y) if self.priced else f"{significant(point.y)} per minute"
+        return f"{load_label(point.row)}, {cost}, p95 {seconds(point.x)}"
+
+
+def trade_of(decision: Decision, transactions: int = 10_000) -> Trade:
+    """The levels that the decision looked at, as points."""
+    rows = [one.row for one in decision.judgements]
+    priced = any(number(row, "price_per_txn") is not None for row in rows)
+    points = [point for one in decision.judgements if (point := _point(one, decision, priced, transactions))]
+    experiments = names_in(rows)
+    points.sort(key=lambda point: (experiments.index(point.experiment), *load_order(point.row)))
+    cost = decision.budgets.cost_per_10k_txn_budget
+    return Trade(
+        points=tuple(points),
+        dataset=dataset_name(decision.payload_file) or "no dataset",
+        priced=priced,
+        transactions=transactions,
+        left_out=tuple(_left_out(rows, priced)),
+        latency_budget=decision.budgets.latency_budget,
+        cost_budget=cost * transactions / 10_000 if cost is not None and priced else None,
+    )
+
+
+def _point(one: Judgement, decision: Decision, priced: bool, transactions: int) -> Point | None:
+    price, p95 = number(one.row, "price_per_txn"), number(one.row, "latency_p95")
+    y = number(one.row, "transactions_per_minute") if not priced else None if price is None else price * transactions
+    if p95 is None or y is None:
+        return None
+    low, high = number(one.row, "latency_p95_low"), number(one.row, "latency_p95_high")
+    interval = None if low is None or high is None else (low, high)
+    return Point(one.row, p95, y, interval, best=one.row is decision.winner, misses=not one.meets_budgets)
+
+
+def _left_out(rows: list[Mapping[str, Any]], priced: bool) -> list[str]:
+    """Which levels have no point, and why."""
+    silent = sum(number(row, "latency_p95") is None for row in rows)
+    timed = [row for row in rows if number(row, "latency_p95") is not None]
+    said = []
+    if silent:
+        said.append(f"{several(silent, 'level')} without a single success {_are(silent)} not shown.")
+    if timed and not priced:
+        said.append("No level has a price, so throughput stands in its place.")
+    unpriced = sum(number(row, "price_per_txn") is None for row in timed) if priced else 0
+    if unpriced:
+        said.append(f"{several(unpriced, 'level')} without a price {_are(unpriced)} not shown.")
+    return said
+
+
+def _are(count: int) -> str:
+    return "are" if count != 1 else "is"

@@ -1,0 +1,156 @@
+"""All that a report is made of. It is given; nothing here is looked up, and nothing is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from fmbench_lib.metrics.decision import Decision
+from fmbench_lib.metrics.goodput import Objectives
+from fmbench_lib.pricing.price_list import Price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """Where the numbers come from.
+
+    `written_at`, `started_at`, `ended_at`: Unix seconds · `host`, `versions`: what is to be said of the machine and of
+    the software, in words to value · `config_file`: its name as given · `config_copy`: the resolved copy, beside the
+    report · `results`: the folder of the run, as one would type it · `evaluations`: the evaluation file asked for, None
+    where none was · `steps_failed`: steps that stopped, each with its reason · `calibration`: what `run.json` says
+    of the client's calibration; None where there was none.
+    """
+
+    run_id: str
+    name: str
+    model_name: str
+    fmbench_version: str
+    written_at: float
+    seed: int
+    config_hash: str
+    config_file: str
+    config_copy: str = "config.yml"
+    started_at: float | None = None
+    ended_at: float | None = None
+    host: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, Any] = field(default_factory=dict)
+    source_data_files: Sequence[str] = ()
+    evaluations: str | None = None
+    steps_failed: Mapping[str, str] = field(default_factory=dict)
+    calibration: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedDeployment:
+    """An experiment that could not be deployed, or whose endpoint did not answer, and why."""
+
+    experiment_name: str
+    instance_type: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedLevel:
+    """A level whose measurement broke down, so that there are no records of it, and why."""
+
+    experiment_name: str
+    payload_file: str
+    load: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class StandingEndpoint:
+    """An endpoint that this run deployed and left standing. `hourly`: USD, None where unknown; `command` ends it."""
+
+    experiment_name: str
+    platform: str
+    instance_type: str | None
+    where: str
+    command: str
+    hourly: float | None = None
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """What a search for the greatest load came to. Loads are requests in flight, or requests per second.
+
+    `find`: `max_concurrency` or `max_request_rate` · `subject_to`: limits by column · `found`: the greatest load that
+    met them, `missed`: the least above it that did not · `low`, `high`: enclose the greatest load that would, with 90%
+    probability; all None where there is none · `ended`: `decided`, or what bounded it: `most`, `client`, `levels`,
+    `nothing`; None while it has not ended · `levels`, `met`: the loads in the order tried, and which met them.
+    """
+
+    experiment_name: str
+    payload_file: str
+    find: str
+    subject_to: Mapping[str, float]
+    found: float | None
+    missed: float | None
+    low: float | None
+    high: float | None
+    ended: str | None
+    levels: Sequence[str]
+    met: Sequence[bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointMetrics:
+    """What the endpoints' machines and servers were doing.
+
+    `samples`, `summary`: the frames of `endpoint_metrics.csv` and `endpoint_metrics_summarized.csv` · `ttft`: TTFT by
+    client and server, a row for each level whose server publishes its own · `no_ttft`: why the others have none, by
+    experiment · `notes`: what the monitor had to say, each with its experiment · `interval`: seconds from sample to
+    sample, None where nothing was to be sampled.
+    """
+
+    samples: pd.DataFrame = field(default_factory=pd.DataFrame)
+    summary: pd.DataFrame = field(default_factory=pd.DataFrame)
+    ttft: pd.DataFrame = field(default_factory=pd.DataFrame)
+    no_ttft: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[tuple[str, str]] = ()
+    interval: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """What the config's `report` section says of the report itself; None is our own wording or choice."""
+
+    title: str | None = None
+    transactions: int = 10_000
+    tokens_title: str | None = None
+    tokens_y_ticks: Sequence[float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportInputs:
+    """The frames of `fmbench_lib.metrics`, the decision, and the facts of the run.
+
+    `summary`: `tables.summary_frame` · `requests`: `tables.requests_frame` · `recommendations`:
+    `recommend.recommendations` · `costs`: `costs.experiment_costs` · `prices`: the entries of the price list that the
+    levels' instance types have · `endpoint`: what was sampled of the machines · `objectives`: those of single
+    requests · `notices`: what config, data and prices had to say, one line each · `config_yaml`: the resolved config
+    without its secrets · `figures`: the folder of the pictures as the report links it.
+    """
+
+    run: RunFacts
+    summary: pd.DataFrame
+    requests: pd.DataFrame
+    decision: Decision
+    recommendations: pd.DataFrame
+    costs: pd.DataFrame
+    prices: Sequence[Price] = ()
+    failed_deployments: Sequence[FailedDeployment] = ()
+    failed_levels: Sequence[FailedLevel] = ()
+    standing: Sequence[StandingEndpoint] = ()
+    searches: Sequence[Searched] = ()
+    endpoint: EndpointMetrics = field(default_factory=EndpointMetrics)
+    notices: Sequence[str] = ()
+    config_yaml: str = ""
+    objectives: Objectives = field(default_factory=Objectives)
+    options: ReportOptions = field(default_factory=ReportOptions)
+    figures: str = "figures"

@@ -1,0 +1,1 @@
+"""A run: its config and directory, opening it, where it is kept, its progress."""

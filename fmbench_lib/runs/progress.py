@@ -1,0 +1,70 @@
+"""What a person sees while a run goes on: one line, made from a small file that the running step keeps up to date.
+
+The step may run in another process (a notebook's kernel), so the figures travel through the run directory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from fmbench_lib.load.recording.live_figures import LiveFigures
+from fmbench_lib.workspace import Workspace
+
+
+def publish(workspace: Workspace, label: str, number: int, count: int, figures: LiveFigures) -> None:
+    """Make a level's figures visible to whoever watches the run; `number` of `count` levels."""
+    content = {"label": label, "number": number, "count": count, **asdict(figures)}
+    part = workspace.progress_file.with_suffix(".part")
+    part.write_text(json.dumps(content))
+    part.replace(workspace.progress_file)
+
+
+def clear(workspace: Workspace) -> None:
+    """Nothing is being measured any more."""
+    workspace.progress_file.unlink(missing_ok=True)
+
+
+def read(workspace: Workspace) -> dict[str, Any] | None:
+    """The figures published last, None when nothing is being measured."""
+    try:
+        content: dict[str, Any] = json.loads(workspace.progress_file.read_text())
+    except (OSError, ValueError):
+        return None
+    return content
+
+
+def line(figures: Mapping[str, Any]) -> str:
+    """One line for a terminal."""
+    total = f"/{figures['total']}" if figures["total"] is not None else ""
+    parts = [
+        f"level {figures['number']}/{figures['count']} {figures['label']}",
+        f"{figures['done']}{total} requests",
+        f"{_number(figures['request_rate'], '.2f')}/s",
+        f"{figures['errors']} errors",
+        f"TTFT p50 {seconds(figures['ttft_p50'])}",
+        f"latency p95 {seconds(figures['latency_p95'])}",
+        f"{duration(figures['time_left'])} left",
+    ]
+    return " · ".join(parts)
+
+
+def seconds(value: float | None) -> str:
+    """A latency, in the unit that reads well."""
+    if value is None:
+        return "–"
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
+
+
+def duration(value: float | None) -> str:
+    """A time to wait."""
+    if value is None:
+        return "–"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)

@@ -1,1 +1,0 @@
-"""Scripts of the user's own that an experiment names: where they are found, what they must hold, how they are run."""

@@ -1,0 +1,116 @@
+"""1_generate_data: the prompts, sorted into payload files by length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from fmbench_lib.data.prompts import PayloadSet, generate_payloads, read_template
+from fmbench_lib.errors import InputError
+from fmbench_lib.load.levels.specs import deal_prompts, sharing_servers
+from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.inputs import sources, template_path, tokenizer_of
+from fmbench_lib.steps.payloads import content_hash, dataset_facts, earlier_prompts, payload_table
+from fmbench_lib.steps.step import step
+from fmbench_lib.workspace import read_json, read_rows, write_json, write_rows
+
+
+@step("1_generate_data")
+def generate_data(run: Run) -> pd.DataFrame:
+    """Make the payload files, or take those of an earlier run where the config says so.
+
+    Returns a table of payload files with their numbers of prompts and tokens. Raises a DataError when the sources do
+    not give what the config asks for, and an InputError when there are too few prompts for its levels
+    or the same ones in two files.
+    """
+    table_file = run.workspace.prompts / "payloads.json"
+    if not table_file.exists():
+        if run.config.run_steps.get("1_generate_data", True):
+            _generate(run)
+        else:
+            _take_over(run)
+    table = payload_table(run)
+    deal_prompts(run.config, dict(zip(table["payload_file"], table["prompts"], strict=True)))
+    if run.config.load.prompt_reuse == "never":
+        _check_once(run, set(table["payload_file"]))
+    return table
+
+
+def _check_once(run: Run, payload_files: set[str]) -> None:
+    """Raise InputError where two payload files that go to one server hold the same prompt."""
+    for group in sharing_servers(run.config.experiments):
+        held: dict[str, str] = {}
+        names = {name: None for experiment in group for name in experiment.payload_files if name in payload_files}
+        for name in names:
+            ids = [prompt["prompt_id"] for prompt in _rows(run, name)]
+            twice = [held[one] for one in ids if one in held]
+            if twice:
+                raise InputError(
+                    f"{twice[0]} and {name} hold {len(twice)} prompts in common, and load.prompt_reuse `never` sends "
+                    f"none twice: write filters that do not overlap, or prompt_reuse: across_levels"
+                )
+            held |= dict.fromkeys(ids, name)
+
+
+def prompt_lengths(run: Run) -> pd.DataFrame:
+    """Quantiles of the prompt lengths in tokens, one row per payload file."""
+    lengths = {
+        row["payload_file"]: pd.Series([prompt["prompt_tokens"] for prompt in _rows(run, row["payload_file"])])
+        for row in payload_table(run).to_dict("records")
+    }
+    quantiles = {0.0: "min", 0.25: "25%", 0.5: "50%", 0.75: "75%", 0.95: "95%", 1.0: "max"}
+    table = pd.DataFrame({name: series.quantile(list(quantiles)) for name, series in lengths.items()}).T
+    return table.rename(columns=quantiles).rename_axis("payload_file")
+
+
+def sample_prompts(run: Run) -> pd.DataFrame:
+    """The first prompt of each payload file."""
+    rows = [next(iter(_rows(run, name))) for name in payload_table(run)["payload_file"]]
+    return pd.DataFrame(rows)[["prompt_id", "prompt_tokens", "prompt", "ground_truth"]]
+
+
+def _rows(run: Run, payload_file: str) -> Iterator[dict[str, Any]]:
+    return read_rows(run.workspace.payload(payload_file))
+
+
+def make_payloads(run: Run) -> PayloadSet:
+    """The payload files that the config's sources give, without keeping them."""
+    config = run.config
+    return generate_payloads(
+        sources(run),
+        template=read_template(template_path(run)),
+        template_keys=config.datasets.prompt_template_keys,
+        filters=config.datasets.filters,
+        tokenizer=tokenizer_of(run, config.experiments[0]),
+        seed=config.general.seed,
+        question_column=config.datasets.question_col_key,
+        ground_truth_column=config.datasets.ground_truth_col_key,
+        image_column=config.datasets.image_col,
+    )
+
+
+def _generate(run: Run) -> None:
+    payloads = make_payloads(run)
+    for payload_file, rows in payloads.files.items():
+        write_rows(run.workspace.payload(payload_file), iter(rows))
+    facts = {
+        "source": "generated",
+        "tokenizer": payloads.tokenizer,
+        "tokenizer_is_estimate": payloads.is_estimate,
+        "payloads": [{**count, "sha256": content_hash(run, count["payload_file"])} for count in payloads.counts],
+        "sources": payloads.sources,
+        "notices": payloads.notices,
+    }
+    write_json(run.workspace.prompts / "payloads.json", {**facts, **dataset_facts(run)})
+
+
+def _take_over(run: Run) -> None:
+    earlier = earlier_prompts(run)
+    facts = read_json(earlier.prompts / "payloads.json")
+    for payload in facts["payloads"]:
+        name = payload["payload_file"]
+        write_rows(run.workspace.payload(name), read_rows(earlier.payload(name)))
+    write_json(run.workspace.prompts / "payloads.json", {**facts, "source": f"run {earlier.run_id}"})
+    run.workspace.log_event("prompts taken over", run=earlier.run_id)

@@ -1,0 +1,164 @@
+"""Which levels a run has: those that its config names, and those that its searches have asked for so far.
+
+A search keeps no state. Its levels' files are read again in the order in which it asked for them, so that it goes on
+after a killed run as it would have gone on before.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fmbench_lib.config import Experiment
+from fmbench_lib.load.levels.search import Outcome, Reading, Search, Tried
+from fmbench_lib.load.levels.specs import LevelSpec, levels_of, search_of, searched_level, searches_of
+from fmbench_lib.load.recording.records import read_level
+from fmbench_lib.metrics.goodput import Objectives
+from fmbench_lib.metrics.level_row import level_row
+from fmbench_lib.metrics.search_readings import figure
+from fmbench_lib.report.report_data import Searched
+from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.inputs import objectives_of
+from fmbench_lib.steps.payloads import has_payloads, payload_table
+
+_MOSTLY_FAILED = 0.5
+_GREW = 0.2
+_GREW_P = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class SearchState:
+    """A search as far as it has come: the levels measured in their order, the next one (None: it has ended)."""
+
+    experiment: Experiment
+    payload_file: str
+    measured: tuple[LevelSpec, ...]
+    tried: tuple[Tried, ...]
+    following: LevelSpec | None
+    outcome: Outcome
+
+
+def search_state(run: Run, search: Search, experiment: Experiment, payload_file: str) -> SearchState:
+    """Follow a search through the levels that have files of records."""
+    measured: list[LevelSpec] = []
+    tried: list[Tried] = []
+    names, asked = tuple(each.name for each in search.objectives), objectives_of(run.config)
+    while (load := search.next_load(tried)) is not None:
+        spec = searched_level(run.config, experiment, payload_file, load, len(tried))
+        path = run.workspace.level(*spec.key)
+        if not path.exists():
+            break
+        measured.append(spec)
+        tried.append(_tried(path, path.stat().st_mtime_ns, load, names, asked))
+    else:
+        spec = None
+    return SearchState(experiment, payload_file, tuple(measured), tuple(tried), spec, search.result(tried))
+
+
+def search_states(run: Run) -> list[SearchState]:
+    """Every search of the run, in the order of the config."""
+    search = search_of(run.config)
+    if search is None:
+        return []
+    return [search_state(run, search, *where) for where in searches_of(run.config, _payload_files(run))]
+
+
+def run_levels(run: Run) -> list[LevelSpec]:
+    """All levels of the run: those the config names, those that searches measured, and for a search that has not
+    ended the one it goes on with. Experiments and payload files in the config's order, a search's loads rising."""
+    searches = {(one.experiment.name, one.payload_file): one for one in search_states(run)}
+    levels: dict[tuple[str, str, str], LevelSpec] = {}
+    for experiment in run.config.experiments:
+        for payload_file in experiment.payload_files:
+            known = _payload_files(run)
+            if known is not None and payload_file not in known:
+                continue
+            levels |= {level.key: level for level in levels_of(run.config, experiment, {payload_file})}
+            state = searches.get((experiment.name, payload_file))
+            asked = [*state.measured, *([state.following] if state.following else [])] if state else []
+            for level in sorted(asked, key=lambda one: one.concurrency or one.request_rate or 0):
+                levels.setdefault(level.key, level)
+    return list(levels.values())
+
+
+def missing_levels(run: Run) -> list[LevelSpec]:
+    """The levels that have no file of records yet, of a search that has not ended the one it goes on with."""
+    return [level for level in run_levels(run) if not run.workspace.level(*level.key).exists()]
+
+
+def levels_to_measure(run: Run) -> Iterator[tuple[LevelSpec, tuple[int, int]]]:
+    """The levels that are missing, one by one, each with its place among as many as there can be.
+
+    A search's next level follows from the one before, which is looked at when this goes on; where that has no file, as
+    it broke down, the search rests until the run is resumed.
+    """
+    missing = [level for level in missing_levels(run) if level.search_number is None]
+    search, states = search_of(run.config), search_states(run)
+    most = len(missing) + sum(search.levels - len(one.tried) for one in states if search and one.following)
+    number = 0
+    for experiment in run.config.experiments:
+        for payload_file in experiment.payload_files:
+            here = (experiment.name, payload_file)
+            for level in (one for one in missing if one.key[:2] == here):
+                yield level, (number := number + 1, most)
+            asked: LevelSpec | None = None
+            while search and any((one.experiment.name, one.payload_file) == here for one in states):
+                following = search_state(run, search, experiment, payload_file).following
+                if following is None or following == asked:
+                    break
+                asked = following
+                yield following, (number := number + 1, most)
+
+
+def searched(run: Run) -> list[Searched]:
+    """What the searches found, for the report."""
+    search = search_of(run.config)
+    if search is None:
+        return []
+    return [
+        Searched(
+            experiment_name=one.experiment.name,
+            payload_file=one.payload_file,
+            find=search.kind,
+            subject_to={each.name: each.limit for each in search.objectives},
+            found=one.outcome.found,
+            missed=one.outcome.missed,
+            low=one.outcome.low,
+            high=one.outcome.high,
+            ended=one.outcome.ended,
+            levels=[level.load for level in one.measured],
+            met=[search.meets(each) for each in one.tried],
+        )
+        for one in search_states(run)
+    ]
+
+
+@functools.lru_cache(maxsize=1024)
+def _tried(path: Path, written_ns: int, load: float, names: tuple[str, ...], objectives: Objectives) -> Tried:
+    """What a level's file says of it to the search; `written_ns` tells a file from one that took its place."""
+    records, facts = read_level(path)
+    row = level_row(records, facts, objectives=objectives)
+    figures = {name: figure(records, facts, row, name) for name in names}
+    overloaded = _overloaded(row)
+    return Tried(
+        load=load,
+        readings={name: Reading(one.value, one.low, one.high) for name, one in figures.items()},
+        overloaded=overloaded,
+        unusable=row["verdict"] == "invalid" and not overloaded,
+    )
+
+
+def _overloaded(row: dict[str, Any]) -> bool:
+    """Whether the endpoint could not keep up: it failed most requests, or latency grew for as long as was measured."""
+    if row["requests"] and (not row["successes"] or row["error_rate"] >= _MOSTLY_FAILED):
+        return True
+    open_loop = row["request_rate"] == row["request_rate"]  # NaN is none
+    growing = open_loop and row["latency_drift"] > _GREW and row["latency_drift_p"] < _GREW_P
+    return row["stop_reason"] == "saturation" or bool(growing)
+
+
+def _payload_files(run: Run) -> set[str] | None:
+    return set(payload_table(run)["payload_file"]) if has_payloads(run) else None

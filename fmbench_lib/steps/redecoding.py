@@ -1,0 +1,50 @@
+"""Records made again from the raw responses that a run has kept (`load.keep_raw`)."""
+
+from __future__ import annotations
+
+import shutil
+
+from fmbench_lib.deploy.endpoints_file import endpoints
+from fmbench_lib.errors import RunStateError
+from fmbench_lib.load.recording.raw_responses import decode_raw
+from fmbench_lib.predictors.registry import predictor_for
+from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.inputs import tokenizer_of
+from fmbench_lib.steps.levels import run_levels
+from fmbench_lib.workspace import raw_file
+
+
+def decode_again(run: Run) -> int:
+    """Decode every level whose raw responses were kept; returns how many levels have new records.
+
+    Raises RunStateError where none was, DataError for a raw file that is damaged. Records of other levels stay.
+    """
+    known = endpoints(run.workspace)
+    done = 0
+    for level in run_levels(run):
+        target = run.workspace.level(*level.key)
+        if not raw_file(target).exists():
+            continue
+        endpoint = known[level.experiment.name]
+        scratch = run.workspace.level_scratch(*level.key)
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        try:
+            model = endpoint.model or level.experiment.model_id
+            predictor = predictor_for(level.experiment, endpoint.urls[0], model, run.loaded.folder)
+            part = scratch / "records.parquet"
+            decode_raw(
+                raw_file(target),
+                part,
+                predictor,
+                tokenizer_of(run, level.experiment),
+                scratch,
+                run.workspace.redact,
+            )
+            part.replace(target)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        done += 1
+    if not done:
+        raise RunStateError(f"{run.workspace.path}: no raw responses were kept; set load.keep_raw: yes before the run")
+    return done

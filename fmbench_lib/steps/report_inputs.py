@@ -1,0 +1,201 @@
+"""Everything the report is written from, computed from a run's records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import yaml
+
+from fmbench_lib.config import redacted
+from fmbench_lib.deploy import Endpoint
+from fmbench_lib.deploy.endpoints_file import endpoints, still_standing
+from fmbench_lib.load.recording.records import read_level
+from fmbench_lib.metrics import tables
+from fmbench_lib.metrics.budgets import Budgets
+from fmbench_lib.metrics.costs import experiment_costs
+from fmbench_lib.metrics.decision import Decision, decide
+from fmbench_lib.metrics.recommend import recommendations
+from fmbench_lib.pricing.price_list import PriceList
+from fmbench_lib.report.report_data import (
+    EndpointMetrics,
+    FailedDeployment,
+    FailedLevel,
+    ReportInputs,
+    ReportOptions,
+    RunFacts,
+    StandingEndpoint,
+)
+from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.endpoint_metrics import endpoint_metrics
+from fmbench_lib.steps.inputs import objectives_of, outage_notices
+from fmbench_lib.steps.levels import run_levels, searched
+from fmbench_lib.steps.payloads import has_payloads, payload_table
+from fmbench_lib.steps.run_prices import load_prices, price_notices
+from fmbench_lib.workspace import read_json
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What the records of a run come to."""
+
+    levels: tuple[tables.LevelData, ...]
+    summary: pd.DataFrame
+    requests: pd.DataFrame
+    decision: Decision
+    budgets: Budgets
+    prices: PriceList
+    endpoint: EndpointMetrics
+
+
+def analysis_of(run: Run) -> Analysis:
+    """Read the run's records and compute; writes nothing."""
+    paths = [run.workspace.level(*level.key) for level in run_levels(run)]
+    levels = tuple(read_level(path) for path in paths if path.exists())
+    prices = load_prices(run)
+    report = run.config.report
+    budgets = Budgets(
+        latency_budget=report.latency_budget,
+        cost_per_10k_txn_budget=report.cost_per_10k_txn_budget,
+        error_rate_budget=report.error_rate_budget,
+        latency_latitude=report.latency_latitude,
+        slo_attainment_budget=report.slo_attainment_budget,
+    )
+    summary = tables.summary_frame(levels, prices, objectives=objectives_of(run.config))
+    return Analysis(
+        levels=levels,
+        summary=summary,
+        requests=tables.requests_frame(levels),
+        decision=decide(summary, budgets, run.config.metrics.dataset_of_interest),
+        budgets=budgets,
+        prices=prices,
+        endpoint=endpoint_metrics(run, levels),
+    )
+
+
+def report_inputs(run: Run, analysis: Analysis) -> ReportInputs:
+    """All that the report is made of, from the run directory and the analysis."""
+    known = endpoints(run.workspace)
+    types = {experiment.name: experiment.instance_type for experiment in run.config.experiments}
+    found = [analysis.prices.lookup(name) for name in dict.fromkeys(types.values())]
+    return ReportInputs(
+        run=_run_facts(run),
+        summary=analysis.summary,
+        requests=analysis.requests,
+        decision=analysis.decision,
+        recommendations=recommendations(analysis.summary, analysis.budgets),
+        costs=costs_table(run, analysis),
+        prices=[price for price in found if price is not None],
+        failed_levels=[FailedLevel(**failure) for failure in run.workspace.failed_levels()],
+        failed_deployments=[
+            FailedDeployment(one.experiment_name, types.get(one.experiment_name), one.error or "unknown")
+            for one in known.values()
+            if one.status == "failed" or (one.error and one.in_service_at is None)
+        ],
+        standing=_standing(run, known, types, analysis.prices),
+        searches=searched(run),
+        endpoint=analysis.endpoint,
+        objectives=objectives_of(run.config),
+        notices=[*_notices(run), *price_notices(run, analysis.prices)],
+        config_yaml=yaml.safe_dump(redacted(run.config), sort_keys=False, allow_unicode=True),
+        options=_options(run),
+        figures=run.workspace.figures.name,
+    )
+
+
+def costs_table(run: Run, analysis: Analysis) -> pd.DataFrame:
+    known = endpoints(run.workspace)
+    served = [
+        {
+            **(known[one.name].to_dict() if one.name in known else {"experiment_name": one.name}),
+            "platform": one.platform,
+        }
+        for one in run.config.experiments
+    ]
+    return experiment_costs(analysis.summary, served, analysis.prices)
+
+
+def _run_facts(run: Run) -> RunFacts:
+    state = run.workspace.read_run()
+    steps: Mapping[str, Any] = state["steps"]
+    ended = [_ended(one) for one in steps.values()]
+    return RunFacts(
+        run_id=run.workspace.run_id,
+        name=run.config.general.name,
+        model_name=run.config.general.model_name or run.config.general.name,
+        fmbench_version=state["versions"]["fmbench"],
+        written_at=time.time(),
+        seed=state["seed"],
+        config_hash=state["config_sha256"],
+        config_file=state["config_file"],
+        config_copy=run.workspace.config_copy.name,
+        started_at=datetime.fromisoformat(state["created"]).timestamp(),
+        ended_at=max((one for one in ended if one is not None), default=None),
+        host=state["host"],
+        versions=state["versions"],
+        source_data_files=run.config.s3_read_data.source_data_files,
+        evaluations=run.config.model_evaluations if run.config.run_evaluations else None,
+        steps_failed={name: one["error"] for name, one in steps.items() if one.get("error")},
+        calibration=state.get("calibration"),
+    )
+
+
+def _ended(state: Mapping[str, Any]) -> float | None:
+    duration = state.get("duration_s")
+    return None if duration is None else datetime.fromisoformat(state["started"]).timestamp() + float(duration)
+
+
+def _standing(
+    run: Run, known: Mapping[str, Endpoint], types: Mapping[str, str | None], prices: PriceList
+) -> list[StandingEndpoint]:
+    """What still costs money; nothing is said of what a cleanup step that is still to come will take down."""
+    cleanup = run.workspace.read_run()["steps"].get("5_cleanup", {"status": "to come"})
+    if run.config.run_steps.get("5_cleanup", True) and cleanup["status"] in ("to come", "running"):
+        return []
+    standing = []
+    for one in still_standing(known.values()):
+        price = prices.lookup(types.get(one.experiment_name))
+        standing.append(
+            StandingEndpoint(
+                experiment_name=one.experiment_name,
+                platform=one.platform,
+                instance_type=types.get(one.experiment_name),
+                where=", ".join(one.urls),
+                command=f"fmbench cleanup {run.workspace.path}",
+                hourly=getattr(price, "hourly", None),
+                since=one.in_service_at,
+            )
+        )
+    return standing
+
+
+def _notices(run: Run) -> list[str]:
+    notices = [run.redactor(str(notice)) for notice in run.loaded.notices] + outage_notices(run)
+    if has_payloads(run):
+        facts = read_json(run.workspace.prompts / "payloads.json")
+        notices += facts.get("notices", [])
+        if facts["source"] != "generated":
+            notices.append(f"prompts were taken from {facts['source']}")
+        missing = set().union(*(one.payload_files for one in run.config.experiments)) - set(
+            payload_table(run)["payload_file"]
+        )
+        notices += [f"payload file {name}: no filter makes it, so it was not measured" for name in sorted(missing)]
+    return notices
+
+
+def _options(run: Run) -> ReportOptions:
+    report = run.config.report
+    chart = report.latency_vs_token_len_chart
+    return ReportOptions(
+        title=report.title,
+        transactions=report.txn_count_for_showing_cost,
+        tokens_title=chart.title if chart else None,
+        tokens_y_ticks=chart.y_ticks if chart else None,
+    )

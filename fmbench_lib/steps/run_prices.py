@@ -1,0 +1,90 @@
+"""The prices of a run: what ships, the config's own over it entry by entry, and what was looked up for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from fmbench_lib.config import shipped_path
+from fmbench_lib.config.redaction import without_secrets
+from fmbench_lib.errors import PriceLookupError
+from fmbench_lib.pricing.price_files import read_looked_up, read_price_file, write_looked_up
+from fmbench_lib.pricing.price_list import Price, PriceList
+from fmbench_lib.pricing.price_list_api import Lookup, look_up
+from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.inputs import file_of
+
+
+def load_prices(run: Run) -> PriceList:
+    """All prices that are known without asking anybody.
+
+    Raises PriceFileError when a file cannot be read or holds something that is no price.
+    """
+    return read_looked_up(run.workspace.prices_file).overridden_by(listed_prices(run))
+
+
+def listed_prices(run: Run) -> PriceList:
+    """The prices that ship, with the config's own in their place entry by entry."""
+    ours = shipped_path("pricing.yml")
+    shipped = read_price_file(ours) if ours is not None else PriceList()
+    pricing = run.config.pricing
+    if isinstance(pricing, Mapping):
+        return shipped.overridden_by(PriceList.from_mapping(pricing, "the config"))
+    return shipped.overridden_by(
+        read_price_file(file_of(run, pricing, "price file", run.config.s3_read_data.configs_prefix))
+    )
+
+
+def look_up_prices(run: Run) -> None:
+    """Look up what no file lists, where the config allows it, and keep what comes of it in the run's directory.
+
+    What an earlier lookup found stays as it is: a run is priced once. What it could not find is asked again. A lookup
+    that fails leaves its price missing, with the reason, and touches no other.
+    """
+    if not run.config.aws.price_lookup:
+        return
+    listed, known = listed_prices(run), read_looked_up(run.workspace.prices_file)
+    found: dict[str, Price] = dict(known.entries)
+    absent: dict[str, str] = {}
+    for key, regions in _missing(run, listed.overridden_by(known)).items():
+        try:
+            found[key] = _looked_up(run, key, regions)
+        except PriceLookupError as error:
+            absent[key] = without_secrets(str(error))
+        outcome = f"not found: {absent[key]}" if key in absent else "found"
+        run.workspace.log_event("price looked up", key=key, outcome=outcome)
+    if found or absent:
+        write_looked_up(run.workspace.prices_file, PriceList(found, absent=absent))
+
+
+def price_notices(run: Run, prices: PriceList) -> list[str]:
+    """What is to be said of a run's prices, one line each: those missing, and those of another region."""
+    notices = []
+    for experiment in run.config.experiments:
+        price = prices.lookup(experiment.instance_type)
+        region, listed = experiment.region or run.config.aws.region, price.origin.region if price else None
+        if price is None:
+            notices.append(f"{experiment.name}: {prices.why_none(experiment.instance_type)}; its cost is not known")
+        elif region and listed and listed != region:
+            notices.append(f"{experiment.name}: the price of {price.key} is that of {listed}, it ran in {region}")
+    return notices
+
+
+def _missing(run: Run, known: PriceList) -> dict[str, set[str | None]]:
+    """The types without a price, each with the regions in which experiments use it."""
+    missing: dict[str, set[str | None]] = {}
+    for experiment in run.config.experiments:
+        kind = experiment.instance_type
+        if kind and known.lookup(kind) is None:
+            missing.setdefault(kind, set()).add(experiment.region or run.config.aws.region)
+    return missing
+
+
+def _looked_up(run: Run, key: str, regions: set[str | None]) -> Price:
+    region = next(iter(regions))
+    if len(regions) > 1:
+        raise PriceLookupError("it is used in several regions, and a run has one price for each type; give it yourself")
+    if region is None:
+        raise PriceLookupError("no region is known: set aws.region")
+    bedrock = any(one.platform == "bedrock" and one.instance_type == key for one in run.config.experiments)
+    return look_up(Lookup(key, region, datetime.now(UTC).date().isoformat(), bedrock))

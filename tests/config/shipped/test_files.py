@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import fmbench_lib
+from fmbench_lib.config import ConfigError, load_config, resolve_file, shipped_configs, shipped_path, validate_paths
+from fmbench_lib.config.platforms import PROTOCOLS
+from fmbench_lib.config.shipped import files as module
+
+_VALUES = {"url": "http://127.0.0.1:8080", "tp_degree": "2", "batch_size": "4"}
+ROOT = Path(fmbench_lib.__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def wheel(tmp_path: Path, minimal: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package as a wheel installs it, with one config of its own, and a current folder elsewhere."""
+    root = tmp_path / "site" / "fmbench_lib"
+    (root / "shipped" / "configs" / "openai").mkdir(parents=True)
+    (root / "__init__.py").write_text("")
+    (root / "shipped" / "pricing.yml").write_text("pricing: {}\n")
+    (root / "shipped" / "configs" / "openai" / "chat.yml").write_text("# A chat server\n" + minimal)
+    (root / "shipped" / "configs" / "judges.yml").write_text("model_evaluations: {}\n")
+    monkeypatch.setattr(fmbench_lib, "__file__", str(root / "__init__.py"))
+    current = tmp_path / "current"
+    current.mkdir()
+    monkeypatch.chdir(current)
+    return root / "shipped"
+
+
+def test_in_a_checkout_files_ship_from_its_root() -> None:
+    assert module.shipped_root() == ROOT
+    assert shipped_path("fmbench_lib/errors.py") == ROOT / "fmbench_lib" / "errors.py"
+    assert shipped_path("no/such/file") is None
+
+
+def test_in_a_wheel_files_ship_from_inside_the_package(wheel: Path) -> None:
+    assert shipped_path("pricing.yml") == wheel / "pricing.yml"
+    assert shipped_configs() == [("openai/chat", wheel / "configs" / "openai" / "chat.yml", "A chat server")]
+
+
+@pytest.mark.parametrize("name", ["openai/chat", "openai/chat.yml"])
+def test_a_config_that_ships_is_loaded_by_its_name(wheel: Path, name: str) -> None:
+    assert load_config(name).path == wheel / "configs" / "openai" / "chat.yml"
+
+
+def test_a_file_of_ones_own_comes_before_one_that_ships(wheel: Path, minimal: str) -> None:
+    (Path.cwd() / "openai").mkdir()
+    own = Path.cwd() / "openai" / "chat.yml"
+    own.write_text(minimal)
+    assert load_config("openai/chat.yml").path == own.resolve()
+
+
+def test_files_are_looked_for_beside_the_config_then_here_then_among_what_ships(wheel: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "configs-of-mine"
+    folder.mkdir()
+
+    def found() -> Path:
+        return resolve_file("pricing.yml", config_folder=folder, kind="price file")
+
+    assert found() == wheel / "pricing.yml"
+    (Path.cwd() / "pricing.yml").write_text("")
+    assert found() == Path.cwd() / "pricing.yml"
+    (folder / "pricing.yml").write_text("")
+    assert found() == folder / "pricing.yml"
+
+
+@pytest.mark.parametrize("name", ["nothing.yml", "/nowhere/nothing.yml"])
+def test_a_file_that_is_nowhere_is_named_with_its_kind(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"price file {name}") as raised:
+        resolve_file(name, config_folder=tmp_path, kind="price file")
+    assert "\n" not in str(raised.value)
+
+
+def test_every_config_that_ships_is_valid() -> None:
+    for name, path, description in shipped_configs():
+        assert description, f"{name} has no comment on its first line that says what it is"
+        (without,) = validate_paths([path])
+        asked = {key for notice in without.notices for key in re.findall(r"-A (\w+)=", notice.message)}
+        (checked,) = validate_paths([path], {key: _VALUES.get(key, key) for key in asked})
+        assert (checked.problems, checked.notices) == ((), ()), name
+        if name.startswith(("endpoint/", "ec2/")):
+            assert set(re.findall(r"-A (\w+)=", description)) == asked, name
+
+
+def test_there_is_a_config_for_an_endpoint_of_each_protocol() -> None:
+    """But for those of platforms with configs of their own, older spellings, and scripts, which need one."""
+    elsewhere = {"sagemaker", "bedrock", "bedrock_invoke", "eks", "custom_rest", "user_script"}
+    arguments = {"url": "http://127.0.0.1:8080", "model_id": "m", "tokenizer": "words"}
+    shipped = [
+        load_config(path, arguments=arguments).config
+        for name, path, _ in shipped_configs()
+        if name.startswith("endpoint/")
+    ]
+    spoken = {one.protocol for config in shipped for one in config.experiments if one.platform == "endpoint"}
+    assert spoken == set(PROTOCOLS) - elsewhere

@@ -1,0 +1,53 @@
+"""What a run has deployed: kept before it is made, told while it stands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from fmbench_lib.deploy import Endpoint
+from fmbench_lib.deploy.endpoints_file import endpoints, record, standing_lines, still_standing
+from fmbench_lib.workspace import Workspace, create_workspace
+
+MADE = Endpoint("made", "local", ("http://127.0.0.1:1/v1?key=hush",), owned=True, status="in_service")
+FOUND = Endpoint("found", "endpoint", ("http://127.0.0.1:2/v1",), owned=False, status="in_service")
+
+
+def workspace(folder: Path) -> Workspace:
+    return replace(create_workspace(folder, "test"), redact=lambda text: text.replace("hush", "***"))
+
+
+def test_what_still_stands_is_what_was_made_and_not_taken_down() -> None:
+    known = [
+        FOUND,
+        MADE,
+        Endpoint("half made", "local", owned=True, status="creating"),
+        Endpoint("failed and ended", "local", owned=True, status="failed", deleted_at=1.0),
+        Endpoint("deleted", "local", owned=True, status="deleted", deleted_at=1.0),
+    ]
+    assert [endpoint.experiment_name for endpoint in still_standing(known)] == ["made", "half made"]
+
+
+def test_a_record_replaces_the_earlier_one_of_its_experiment_and_holds_no_secret(tmp_path: Path) -> None:
+    run = workspace(tmp_path)
+    assert endpoints(run) == {}
+    record(run, FOUND)
+    record(run, MADE)
+    record(run, replace(MADE, error="refused: hush"))
+    assert endpoints(run) == {
+        "found": FOUND,
+        "made": replace(MADE, urls=("http://127.0.0.1:1/v1?key=***",), error="refused: ***"),
+    }
+    assert "hush" not in run.endpoints_file.read_text()
+
+
+def test_what_costs_money_is_told_with_the_command_that_ends_it(tmp_path: Path) -> None:
+    run = workspace(tmp_path)
+    record(run, FOUND)
+    record(run, MADE)
+    assert standing_lines(run) == [
+        "still running and costing money: made on local (http://127.0.0.1:1/v1?key=***); "
+        f"end it by: fmbench cleanup {run.path}"
+    ]
+    record(run, replace(MADE, deleted_at=3.0, status="deleted"))
+    assert standing_lines(run) == []

@@ -1,0 +1,83 @@
+"""The file of a level: what went in comes out, and what is not known is null."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fmbench_lib.load.recording.records import RECORD_SCHEMA, iterate_rows, read_facts, read_level, write_level
+
+FULL: dict[str, Any] = {
+    "request_id": "a-1",
+    "server_request_id": "chatcmpl-1",
+    "experiment_name": "mine",
+    "payload_file": "p.jsonl",
+    "load": "concurrency-4",
+    "phase": "measured",
+    "prompt_id": "q7",
+    "worker": 1,
+    "endpoint": "http://h/v1",
+    "due": 1_800_000_000.000001,
+    "cap_wait": 0.0,
+    "connect_s": 0.0002,
+    "reused": False,
+    "retried": 1,
+    "sent": 1_800_000_000.1,
+    "first": 1_800_000_000.2,
+    "first_answer": 1_800_000_000.3,
+    "last": 1_800_000_000.4,
+    "end": 1_800_000_000.5,
+    "event_times": [1_800_000_000.2, 1_800_000_000.4],
+    "stamp_source": "kernel",
+    "client_lag": 1e-5,
+    "schedule_lag": 2e-5,
+    "streamed": True,
+    "prompt_tokens": 100,
+    "completion_tokens": 2,
+    "cached_tokens": 0,
+    "token_source": "server",
+    "finish_reason": "stop",
+    "status": 200,
+    "error": None,
+    "error_message": None,
+    "retry_after": None,
+    "completion": "grüß 😀\x00\n",
+}
+EMPTY: dict[str, Any] = {**dict.fromkeys(FULL), "request_id": "a-2", "error": "dns", "event_times": []}
+FACTS = {"load": "concurrency-4", "window_start": 1.5, "client_cpu": [0.5, None], "stop_reason": "requests"}
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    path = tmp_path / "level.parquet"
+    assert write_level(path, iter([FULL, EMPTY]), FACTS) == 2
+    assert list(iterate_rows(path)) == [FULL, EMPTY]
+    assert read_facts(path) == FACTS
+
+
+def test_what_did_not_happen_is_missing_in_the_frame_too(tmp_path: Path) -> None:
+    write_level(tmp_path / "level.parquet", [FULL, EMPTY], FACTS)
+    frame, facts = read_level(tmp_path / "level.parquet")
+    assert facts == FACTS
+    assert list(frame.columns) == RECORD_SCHEMA.names
+    assert frame["due"].dtype == "float64"
+    assert pd.isna(frame.loc[1, ["due", "first", "last", "completion_tokens", "token_source"]]).all()
+
+
+def test_only_the_columns_asked_for_are_read(tmp_path: Path) -> None:
+    write_level(tmp_path / "level.parquet", [FULL], FACTS)
+    frame, _ = read_level(tmp_path / "level.parquet", ["phase", "error"])
+    assert list(frame.columns) == ["phase", "error"]
+
+
+def test_a_level_without_requests_is_still_a_level(tmp_path: Path) -> None:
+    assert write_level(tmp_path / "level.parquet", [], FACTS) == 0
+    frame, facts = read_level(tmp_path / "level.parquet")
+    assert (len(frame), facts) == (0, FACTS)
+
+
+def test_many_batches_keep_their_order(tmp_path: Path) -> None:
+    rows = ({**FULL, "request_id": str(number)} for number in range(4500))
+    assert write_level(tmp_path / "level.parquet", rows, FACTS) == 4500
+    assert [row["request_id"] for row in iterate_rows(tmp_path / "level.parquet")] == [str(n) for n in range(4500)]

@@ -1,0 +1,182 @@
+"""What a level sends: the requests' bytes, their order, and when an open loop stops."""
+
+from __future__ import annotations
+
+import io
+from array import array
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fmbench_lib.errors import InputError
+from fmbench_lib.load.sending.layout import (
+    Level,
+    Order,
+    address,
+    addresses,
+    prompt_sequence,
+    write_order,
+    write_requests,
+)
+from fmbench_lib.load.sending.schedule_reader import SEQUENCE_ENTRY
+from fmbench_lib.predictors.base import HttpRequest
+
+URL = "http://host:8000/v1/chat/completions"
+
+
+def laid_out(folder: Path, *requests: HttpRequest) -> list[tuple[bytes, bytes]]:
+    """Line and rest of each request, as a worker finds them."""
+    file = io.BytesIO()
+    write_requests(file, folder / "x.idx", requests)
+    index = array("Q", (folder / "x.idx").read_bytes())
+    data = file.getvalue()
+    return [(data[a:b], data[b:c]) for a, b, c in zip(index[0::3], index[1::3], index[2::3], strict=True)]
+
+
+def level(**settings: Any) -> Level:
+    return Level(**{"urls": (URL,), "warmup": (0, 1), "measured": (2, 3, 4, 5), "seed": "1", **settings})
+
+
+def entries(order: Order) -> list[tuple[int, int, float]]:
+    found = [entry for path in order.files for entry in SEQUENCE_ENTRY.iter_unpack(path.read_bytes())]
+    return sorted((position, prompt, due) for position, prompt, due in found)
+
+
+class TestRequests:
+    def test_layout(self, tmp_path: Path) -> None:
+        one = HttpRequest("POST", URL + "?v=1", (("content-type", "application/json"),), b"{}")
+        other = HttpRequest("GET", "http://host", (("Accept-Encoding", "gzip"),), b"")
+        assert laid_out(tmp_path, one, other) == [
+            (
+                b"POST /v1/chat/completions?v=1 HTTP/1.1\r\n",
+                b"content-type: application/json\r\naccept-encoding: identity\r\ncontent-length: 2\r\n\r\n{}",
+            ),
+            (b"GET / HTTP/1.1\r\n", b"Accept-Encoding: gzip\r\ncontent-length: 0\r\n\r\n"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("request_", "message"),
+        [
+            (HttpRequest("POST", URL, (("x-key", "a\r\nhost: evil"),), b""), "'x-key' holds a line break"),
+            (HttpRequest("POST", URL, (("x-key", "日本"),), b""), "Latin-1"),
+            (HttpRequest("POST", "http://host/a b", (), b""), "not an address"),
+            (HttpRequest("POST", "http://host/ü", (), b""), "not an address"),
+        ],
+    )
+    def test_what_cannot_be_sent_is_refused(self, request_: HttpRequest, message: str, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match=message):
+            laid_out(tmp_path, request_)
+
+    def test_a_level_without_prompts(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="without prompts"):
+            laid_out(tmp_path)
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        ("url", "host", "port", "tls", "authority"),
+        [
+            ("http://h/x", "h", 80, False, "h"),
+            ("https://h/x", "h", 443, True, "h"),
+            ("http://h:8000/x", "h", 8000, False, "h:8000"),
+            ("http://[::1]/x", "::1", 80, False, "[::1]"),
+            ("http://[::1]:8000/x", "::1", 8000, False, "[::1]:8000"),
+        ],
+    )
+    def test_parts(self, url: str, host: str, port: int, tls: bool, authority: str) -> None:
+        assert address(url) == {"host": host, "port": port, "tls": tls, "authority": authority}
+
+    @pytest.mark.parametrize("url", ["h:8000/x", "ftp://h/", "http://", "", "http://h:x/", "http://h:99999/"])
+    def test_what_is_no_address(self, url: str) -> None:
+        with pytest.raises(InputError, match="not an address"):
+            address(url)
+
+    def test_a_password_in_an_address_is_refused_without_being_told(self) -> None:
+        with pytest.raises(InputError, match="api_key_env") as caught:
+            address("http://me:secret@h/x")
+        assert "secret" not in str(caught.value)
+
+    def test_copies_answer_at_one_path(self) -> None:
+        assert len(addresses(["http://a/v1", "http://b:1/v1"])) == 2
+        with pytest.raises(InputError, match="same path, not at /v1, /v2"):
+            addresses(["http://a/v2", "http://b/v1"])
+
+
+class TestOrder:
+    def test_warmup_comes_first_then_the_measured_as_they_were_dealt(self) -> None:
+        assert list(prompt_sequence(level(measured=(5, 3, 4)))) == [0, 1, 5, 3, 4]
+
+    def test_rounds_hold_each_prompt_once_and_differ(self) -> None:
+        measured = tuple(range(2, 32))
+        sequence = list(islice(prompt_sequence(level(measured=measured, repeat=True)), 2, 2 + 3 * 30))
+        rounds = [sequence[start : start + 30] for start in (0, 30, 60)]
+        assert all(sorted(one) == list(measured) for one in rounds)
+        assert rounds[0] == list(measured)
+        assert len({tuple(one) for one in rounds}) == 3
+
+    @pytest.mark.parametrize(
+        ("settings", "count", "reason"),
+        [
+            ({"requests": 3}, 3, "requests"),
+            ({"requests": 4}, 4, "requests"),
+            ({"requests": 9}, 4, "prompts"),
+            ({"duration": 60.0}, 4, "prompts"),
+            ({"requests": 9, "repeat": True}, 9, "requests"),
+        ],
+    )
+    def test_a_closed_loop_draws_from_one_file(
+        self, settings: dict[str, Any], count: int, reason: str, tmp_path: Path
+    ) -> None:
+        order = write_order(level(concurrency=2, **settings), tmp_path, 2)
+        assert len(order.files) == 1
+        assert [position for position, _, _ in entries(order)] == list(range(2 + count))
+        assert order.reason == reason
+
+    def test_time_alone_gives_more_than_can_be_sent_in_it(self, tmp_path: Path) -> None:
+        order = write_order(level(concurrency=2, duration=10.0, repeat=True), tmp_path, 1)
+        assert len(entries(order)) > 2 * 10 / 0.001  # also of an endpoint that answers within a millisecond
+        assert order.reason != "requests"
+
+
+class TestSchedule:
+    """Rate 10/s, constant: two warm-up requests at 0 and 0.1 s, the first measured one at 0.2 s."""
+
+    def schedule(self, folder: Path, workers: int = 2, **settings: Any) -> Order:
+        return write_order(level(request_rate=10.0, repeat=True, **settings), folder, workers)
+
+    def test_by_requests_n_arrivals_fill_n_gaps(self, tmp_path: Path) -> None:
+        order = self.schedule(tmp_path, requests=5)
+        assert [due for _, _, due in entries(order)] == [n / 10 for n in range(7)]
+        assert (order.reason, order.horizon) == ("requests", 0.7)
+
+    def test_by_duration_the_window_is_as_long_as_was_asked(self, tmp_path: Path) -> None:
+        order = self.schedule(tmp_path, duration=1.05)
+        assert [due for _, _, due in entries(order)][-1] == 1.2
+        assert order.reason == "duration"
+        assert order.horizon == pytest.approx(1.25)
+
+    def test_whichever_comes_first(self, tmp_path: Path) -> None:
+        assert self.schedule(tmp_path, requests=5, duration=60.0).reason == "requests"
+        assert self.schedule(tmp_path, requests=500, duration=1.0).reason == "duration"
+
+    def test_not_before_the_least_number(self, tmp_path: Path) -> None:
+        order = self.schedule(tmp_path, duration=0.25, min_requests=6)
+        assert len(entries(order)) == 2 + 6
+        assert (order.reason, order.horizon) == ("duration", 0.8)
+
+    def test_prompts_may_run_out(self, tmp_path: Path) -> None:
+        order = write_order(level(request_rate=10.0, duration=60.0), tmp_path, 2)
+        assert (len(entries(order)), order.reason, order.horizon) == (6, "prompts", 0.6)
+
+    def test_prompts_that_are_just_enough_have_not_run_out(self, tmp_path: Path) -> None:
+        order = write_order(level(request_rate=10.0, duration=0.35), tmp_path, 2)
+        assert (len(entries(order)), order.reason) == (6, "duration")
+        assert order.horizon == pytest.approx(0.55)
+
+    def test_workers_take_turns(self, tmp_path: Path) -> None:
+        order = self.schedule(tmp_path, workers=3, requests=7)
+        for number, path in enumerate(order.files):
+            positions = [position for position, _, _ in SEQUENCE_ENTRY.iter_unpack(path.read_bytes())]
+            assert positions == list(range(number, 9, 3))

@@ -1,0 +1,42 @@
+"""The Hugging Face token: where it is looked for, and that nothing says it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fmbench_lib.errors import InputError
+from fmbench_lib.models.hub_token import hf_token, with_token
+
+
+@pytest.fixture(autouse=True)
+def none_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_environment_comes_first_then_the_file_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "hf_token.txt").write_text("hf_from_file\n")
+    assert hf_token(["hf_token.txt"], [tmp_path]) == "hf_from_file"
+    assert hf_token([], [tmp_path]) is None
+    monkeypatch.setenv("HUGGING_FACE_HUB_TOKEN", "hf_older_name")
+    assert hf_token(["hf_token.txt"], [tmp_path]) == "hf_older_name"
+    monkeypatch.setenv("HF_TOKEN", "hf_from_environment")
+    assert hf_token(["hf_token.txt"], [tmp_path]) == "hf_from_environment"
+
+
+@pytest.mark.parametrize("content", ["", "\n", "hf_secret and more"])
+def test_a_file_that_holds_no_token_is_bad_input_that_does_not_quote_it(content: str, tmp_path: Path) -> None:
+    (tmp_path / "hf_token.txt").write_text(content)
+    with pytest.raises(InputError, match="holds no Hugging Face token") as failed:
+        hf_token(["hf_token.txt"], [tmp_path])
+    assert "hf_secret" not in str(failed.value)
+
+
+def test_a_container_knows_it_by_both_names_unless_the_config_says_otherwise() -> None:
+    assert with_token({"A": "b"}, None) == {"A": "b"}
+    assert with_token({"HF_TOKEN": "own"}, "hf_x") == {"HF_TOKEN": "own", "HUGGING_FACE_HUB_TOKEN": "hf_x"}

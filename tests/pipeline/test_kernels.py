@@ -1,0 +1,89 @@
+"""The kernels of a run: whose interpreter they are of, that each is one of its own, and how they end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+import fmbench_lib
+from fmbench_lib.pipeline.kernels import Kernels
+
+
+@pytest.fixture(scope="module")
+def kernels() -> Iterator[Kernels]:
+    with Kernels() as made:
+        yield made
+
+
+def executed(kernels: Kernels, *cells: str) -> list[str]:
+    """What each cell shows, in a notebook with a kernel of its own."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, kernel_manager_class=kernels.manager(), timeout=60).execute()
+    return ["".join(output.get("text", "") for output in cell["outputs"]) for cell in notebook["cells"]]
+
+
+def test_they_are_of_the_interpreter_that_runs_fmbench(
+    tmp_path: Path, kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image may have registered another environment under the name `python3`, which the notebooks ask for."""
+    folder = tmp_path / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(
+        json.dumps({"argv": ["/elsewhere/python"], "display_name": "x", "language": "python"})
+    )
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    assert kernels.manager()(kernel_name="python3").kernel_spec.argv[0] == sys.executable
+
+
+def test_each_notebook_has_a_process_and_a_namespace_of_its_own(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FMBENCH_ROLE_ARN", "only-now")
+    look = "import os; print(os.getpid(), 'mine' in globals(), os.environ.get('FMBENCH_ROLE_ARN'), os.getsid(0))"
+    first, _ = executed(kernels, look, "mine = 1")
+    monkeypatch.delenv("FMBENCH_ROLE_ARN")
+    (second,) = executed(kernels, look)
+    (one, *said, session), (other, *then, _) = first.split(), second.split()
+    assert said == ["False", "only-now"]
+    assert then == ["False", "None"]
+    assert one != other
+    assert one == session
+    assert not psutil.pid_exists(int(one))
+
+
+def test_what_is_imported_is_the_package_that_runs(kernels: Kernels) -> None:
+    (where,) = executed(kernels, "import fmbench_lib; print(fmbench_lib.__file__)")
+    assert where.strip() == fmbench_lib.__file__
+
+
+def test_an_interrupt_ends_a_cell_and_a_kill_the_notebook(kernels: Kernels) -> None:
+    with pytest.raises(CellExecutionError, match="KeyboardInterrupt"):
+        executed(kernels, "import os, signal; os.kill(os.getpid(), signal.SIGINT); import time; time.sleep(60)")
+    with pytest.raises(DeadKernelError):
+        executed(kernels, "os = __import__('os'); os.kill(os.getpid(), 9)")
+
+
+def test_they_are_signalled_without_the_process_that_forks_them(kernels: Kernels) -> None:
+    assert not kernels.signal(signal.SIGINT)
+    kernel = kernels.fork(["-f", "/nowhere/to/connect.json"], {}, "/")
+    assert kernel.poll() is None
+    assert kernels.signal(signal.SIGKILL)
+    assert kernel.wait(timeout=30) == -signal.SIGKILL
+    assert not kernels.signal(signal.SIGKILL)
+
+
+def test_none_outlives_the_process_that_forked_it() -> None:
+    with Kernels() as own:
+        kernel = own.fork(["-f", "/nowhere/to/connect.json"], {}, "/")
+    psutil.wait_procs([psutil.Process(kernel.pid)] if psutil.pid_exists(kernel.pid) else [], timeout=30)
+    assert not psutil.pid_exists(kernel.pid)
+    assert kernel.poll() == -signal.SIGKILL

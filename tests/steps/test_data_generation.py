@@ -1,0 +1,46 @@
+"""Which prompts a run may send, by the payload files that its config makes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fmbench_lib import steps
+from fmbench_lib.errors import InputError
+from fmbench_lib.runs.opening import create_run
+from fmbench_lib.runs.run import Run
+
+CONFIG = """
+general: {{name: overlap}}
+s3_read_data: {{source_data_files: [source.jsonl]}}
+datasets:
+  prompt_template_keys: [input]
+  filters:
+  - {{min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: wide.jsonl}}
+  - {{min_length_in_tokens: 1, max_length_in_tokens: 400, payload_file: narrow.jsonl}}
+load: {{requests: 4, warmup_requests: 1, prompt_reuse: {reuse}}}
+experiments:
+- {{name: a, platform: endpoint, ep_name: "http://127.0.0.1:9/v1/chat/completions", tokenizer: words,
+   payload_files: [{files}], concurrency_levels: [1]}}
+"""
+
+
+def run(folder: Path, reuse: str, files: str) -> Run:
+    rows = [{"input": f"What is item {n}?"} for n in range(30)]
+    (folder / "source.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "config.yml").write_text(CONFIG.format(reuse=reuse, files=files))
+    return create_run(str(folder / "config.yml"), results=folder / "results")
+
+
+def test_a_prompt_in_two_files_is_sent_twice_which_never_forbids(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"wide.jsonl and narrow.jsonl hold 30 prompts in common.*do not overlap"):
+        steps.generate_data(run(tmp_path, "never", "wide.jsonl, narrow.jsonl"))
+
+
+@pytest.mark.parametrize(("reuse", "files"), [("never", "wide.jsonl"), ("across_levels", "wide.jsonl, narrow.jsonl")])
+def test_files_that_overlap_do_no_harm_where_one_is_sent_or_reuse_is_allowed(
+    tmp_path: Path, reuse: str, files: str
+) -> None:
+    assert list(steps.generate_data(run(tmp_path, reuse, files))["prompts"]) == [30, 30]

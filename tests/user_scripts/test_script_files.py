@@ -1,0 +1,91 @@
+"""Where scripts are found, and what they must hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fmbench_lib.config import Config, Experiment
+from fmbench_lib.errors import InputError
+from fmbench_lib.user_scripts import script_files as files
+
+DEPLOY = "def deploy(experiment_config, role_arn):\n    return 'x'\n"
+
+
+@pytest.fixture
+def config() -> Config:
+    return Config.model_validate(
+        {
+            "general": {"name": "x"},
+            "datasets": {"filters": []},
+            "experiments": [],
+            "aws": {"bucket": "my-results"},
+            "s3_read_data": {"read_bucket": "my-sources", "script_files": ["listed.py"]},
+        }
+    )
+
+
+def experiment(**keys: Any) -> Experiment:
+    given = {"platform": "user_script", "protocol": "user_script", "deploy": True, **keys}
+    return Experiment.model_validate({"name": "x", "payload_files": [], **given})
+
+
+def test_the_config_s_folder_comes_before_the_current_one_and_a_folder_of_scripts(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near, current = tmp_path / "near", tmp_path / "current"
+    for place in (near / "scripts", current):
+        place.mkdir(parents=True)
+        (place / "mine.py").write_text("")
+    monkeypatch.chdir(current)
+    assert files.script_file(config, "mine.py", near) == near / "scripts" / "mine.py"
+    (near / "mine.py").write_text("")
+    assert files.script_file(config, "./mine.py", near) == near / "mine.py"
+    assert files.script_file(config, "mine.py", tmp_path) == current / "mine.py"
+    with pytest.raises(InputError, match=r"other\.py was not found in .*near"):
+        files.script_file(config, "other.py", near)
+
+
+def test_only_the_run_s_own_buckets_are_asked(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def copied(address: str, what: str) -> str:
+        asked.append((address, what))
+        return str(tmp_path / "copy.py")
+
+    monkeypatch.setattr(files, "local_copy", copied)
+    for name in ("s3://my-results/a/b.py", "s3://my-sources/b.py", "listed.py"):
+        assert files.script_file(config, name, tmp_path) == tmp_path / "copy.py"
+    assert [address for address, _ in asked] == [
+        "s3://my-results/a/b.py",
+        "s3://my-sources/b.py",
+        "s3://my-sources/scripts/listed.py",
+    ]
+    with pytest.raises(InputError, match=r"s3://strange/b\.py is not in a bucket of this run"):
+        files.script_file(config, "s3://strange/b.py", tmp_path)
+
+
+def test_a_script_is_looked_into_and_not_run(config: Config, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    wanted = experiment(deployment_script="mine.py", inference_script="mine.py")
+    mine.write_text(f"raise SystemExit('it was run')\n{DEPLOY}")
+    assert files.deployment_file(config, wanted, tmp_path) == mine
+    with pytest.raises(InputError, match=r"has no function create_predictor\(endpoint_name"):
+        files.inference_file(config, wanted, tmp_path)
+    mine.write_text("from elsewhere import make as create_predictor\nclass A:\n    def deploy(self): ...\n")
+    assert files.inference_file(config, wanted, tmp_path) == mine
+    with pytest.raises(InputError, match="has no function deploy"):
+        files.deployment_file(config, wanted, tmp_path)
+    mine.write_text("def deploy(:\n")
+    with pytest.raises(InputError, match="no Python that can be run"):
+        files.deployment_file(config, wanted, tmp_path)
+
+
+def test_known_scripts_and_what_is_not_deployed_need_no_file(config: Config, tmp_path: Path) -> None:
+    known = experiment(platform="sagemaker", protocol="sagemaker", deployment_script="jumpstart.py")
+    assert files.deployment_file(config, known, tmp_path) is None
+    assert files.inference_file(config, known, tmp_path) is None
+    left = experiment(deploy=False, deployment_script="gone.py")
+    assert files.deployment_file(config, left, tmp_path) is None
