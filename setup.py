@@ -36,10 +36,17 @@ assert version is not None
 
 LOCAL = ["xllamacpp==2026.10.11549"]
 NOTEBOOK = ["jupyterlab>=4.4,<5"]
-AWS = ["boto3>=1.40,<2"]
-JUMPSTART = [*AWS, "sagemaker>=2.257,<3"]  # its third version has no JumpStart catalogue in this form
-EC2 = [*AWS, "docker>=7.1,<8", "nvidia-ml-py>=12.560"]
-EKS = [*AWS, "kubernetes>=34,<38"]
+SAGEMAKER = ["sagemaker>=2.257,<3"]  # its third version has no JumpStart catalogue in this form
+EC2 = ["docker>=7.1,<8", "nvidia-ml-py>=12.560"]
+EKS = ["kubernetes>=34,<38"]
+TRANSFORMERS = [
+    "transformers>=4.57,<6",
+    # transformers imports these to read the two older forms of a vocabulary: SentencePiece's and tiktoken's
+    "protobuf>=4.25,<8",
+    "sentencepiece>=0.2,<1",
+    "tiktoken>=0.9,<1",
+]
+DATASETS = ["datasets>=4,<6"]
 DEV = [
     "build>=1.3,<2",
     "cfn-lint>=1.40,<2",
@@ -71,9 +78,14 @@ setup(
     include_package_data=True,
     cmdclass={"build_py": BuildWithShippedFiles},
     install_requires=[
+        "boto3>=1.40,<2",
+        "huggingface-hub>=0.34,<2",
         "ipykernel>=7,<8",
+        "ipython>=9,<10",
+        "jupyter-client>=8.6,<9",
         "matplotlib>=3.10,<4",
         "nbclient>=0.11,<0.12",
+        "nbformat>=5.10,<6",
         "numpy>=2.3,<3",
         "pandas>=3,<4",
         "papermill==2.7.0",
@@ -84,18 +96,21 @@ setup(
         "pydantic>=2.12,<3",
         "pyyaml>=6.0.2,<7",
         "scrapbook==0.5.0",
-        "six>=1.16,<2",  # scrapbook imports it without saying so
+        "seaborn>=0.13.2,<0.14",
+        "six>=1.16,<2",  # scrapbook imports it without declaring it
         "tokenizers>=0.22,<1",
     ],
     extras_require={
         "local": LOCAL,
         "notebook": NOTEBOOK,
-        "sagemaker": AWS,
-        "bedrock": AWS,
+        "sagemaker": SAGEMAKER,
+        "jumpstart": SAGEMAKER,  # the name it had before
+        "bedrock": [],  # boto3 is in the base: kept so that existing install commands work
         "ec2": EC2,
         "eks": EKS,
-        "jumpstart": JUMPSTART,
-        "all": LOCAL + NOTEBOOK + EC2 + EKS,
+        "transformers": TRANSFORMERS,
+        "datasets": DATASETS,
+        "all": LOCAL + NOTEBOOK + SAGEMAKER + EC2 + EKS + TRANSFORMERS + DATASETS,
         "dev": LOCAL + EC2 + EKS + DEV,
     },
     entry_points={"console_scripts": ["fmbench = fmbench_lib.cli.commands:main"]},

@@ -1,4 +1,4 @@
-"""From rows to payload files: prompts, deduplicated, counted in tokens, cut by language and length, shuffled."""
+"""From rows to payload files: prompts, deduplicated, counted in tokens, selected by language and length, shuffled."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from fmbench_lib.config import Filter
-from fmbench_lib.data.sources import Row, Source
-from fmbench_lib.data.templates import Template, make_template, read_template
+from fmbench_lib.data.sources.base import Row, Source
+from fmbench_lib.data.templates import Template, make_template
 from fmbench_lib.data.tokenizers import Tokenizer
 from fmbench_lib.errors import DataError
 from fmbench_lib.images import data_url, without_images
-
-__all__ = ["PayloadSet", "PromptRow", "Source", "generate_payloads", "prompt_id", "read_template"]
 
 _BATCH = 256
 
@@ -35,32 +33,39 @@ class PromptRow(TypedDict):
     ground_truth: Any
 
 
+class PayloadCount(TypedDict):
+    """The size of a payload file: its prompts, and the mean, least and greatest number of tokens of one."""
+
+    payload_file: str
+    prompts: int
+    prompt_tokens_mean: float
+    prompt_tokens_min: int
+    prompt_tokens_max: int
+
+
+class SourceTally(TypedDict):
+    """What became of a source's rows; a duplicate is a prompt that was read before."""
+
+    source: str
+    rows: int
+    duplicates: int
+    rows_without_language: int
+
+
 @dataclass(frozen=True, slots=True)
 class PayloadSet:
-    """The payload files by name, and what became of the rows.
-
-    `counts` has one entry per payload file: its prompts and the mean, least and most of their tokens. `sources` has one
-    per source: rows read and duplicates dropped. `notices` are lines that a person should see.
-    """
+    """The payload files by name, and what became of the rows. `notices` are lines to show to the user."""
 
     files: dict[str, list[PromptRow]]
-    counts: list[dict[str, Any]]
-    sources: list[dict[str, Any]]
+    counts: list[PayloadCount]
+    sources: list[SourceTally]
     tokenizer: str
     is_estimate: bool
     notices: tuple[str, ...]
 
-    @property
-    def rows_read(self) -> int:
-        return sum(source["rows"] for source in self.sources)
-
-    @property
-    def duplicates_dropped(self) -> int:
-        return sum(source["duplicates"] for source in self.sources)
-
 
 def prompt_id(prompt: str) -> str:
-    """A prompt's name: the first 64 bits of its SHA-256, so that it is the same in every run and file."""
+    """A prompt's id: the first 64 bits of its SHA-256 in hex, so that it is the same in every run and file."""
     return hashlib.sha256(prompt.encode("utf-8", errors="surrogatepass")).hexdigest()[:16]
 
 
@@ -76,28 +81,28 @@ def generate_payloads(
     ground_truth_column: str | None = None,
     image_column: str | None = None,
 ) -> PayloadSet:
-    """The payload files that `filters` cut from the sources' prompts, `min <= tokens < max`.
+    """The payload files that `filters` select from the sources' prompts, `min <= tokens < max`.
 
-    A prompt that occurs again is dropped. Each file's order depends on its prompts and `seed` alone: neither on the
-    order of the sources nor on the other files. A language is asked for only of sources whose rows have a `language`
-    column. Filters that name the same payload file fill it together. The image of `image_column` stands behind the
-    text, as a data URL, or where the template has that column; its length is not counted.
+    A prompt that was read before is dropped. Each file's order depends on its prompts and `seed` alone: neither on the
+    order of the sources nor on the other files. Rows without a `language` match a filter of any language. Filters that
+    name the same payload file fill it together. The image of `image_column` is put where the template has that column,
+    else behind the text, as a data URL; it counts no tokens.
 
-    Raises DataError for rows that cannot be read, for a column that isn't there, and for a filter that finds nothing
-    (with the lengths that there are); TemplateError for a template that has no place for any key.
+    Raises DataError for rows that cannot be read, for a missing column, and for a filter that no prompt matches (with
+    the lengths of the prompts); TemplateError for a template that uses none of its keys.
     """
     prompts = _Prompts(make_template(template, template_keys), question_column, ground_truth_column, image_column)
     chosen: dict[str, dict[str, PromptRow]] = {wanted.payload_file: {} for wanted in filters}
-    found: set[int] = set()
+    matched: set[int] = set()
     for row in _counted(prompts.read(sources), tokenizer):
         prompts.lengths.setdefault(row["language"], []).append(row["prompt_tokens"])
         for number, wanted in enumerate(filters):
             if _fits(row, wanted):
-                found.add(number)
+                matched.add(number)
                 chosen[wanted.payload_file][row["prompt_id"]] = row
     for number, wanted in enumerate(filters):
-        if number not in found:
-            raise DataError(_nothing_found(wanted, prompts.lengths))
+        if number not in matched:
+            raise DataError(_no_match(wanted, prompts.lengths))
     files = {name: _shuffled(rows, seed) for name, rows in chosen.items()}
     return PayloadSet(
         files=files,
@@ -111,23 +116,23 @@ def generate_payloads(
 
 @dataclass(slots=True)
 class _Prompts:
-    """Prompts as they are read, each once; keeps the tally of what went by."""
+    """Reads each distinct prompt once and tallies the rows."""
 
     template: Template
     question_column: str | None
     ground_truth_column: str | None
     image_column: str | None = None
-    tallies: list[dict[str, Any]] = field(default_factory=list)
+    tallies: list[SourceTally] = field(default_factory=list)
     lengths: dict[str, list[int]] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
 
     def read(self, sources: Iterable[Source]) -> Iterator[PromptRow]:
-        """The prompts of the sources in their order, not counted yet."""
+        """The prompts of the sources, in order, before their tokens are counted."""
         for source in sources:
-            tally: dict[str, Any] = {"source": source.origin, "rows": 0, "duplicates": 0, "rows_without_language": 0}
+            tally: SourceTally = {"source": source.origin, "rows": 0, "duplicates": 0, "rows_without_language": 0}
             self.tallies.append(tally)
-            for place, row in source.read():
-                prompt = self._prompt(place, row, source)
+            for location, row in source.read():
+                prompt = self._prompt(location, row, source)
                 tally["rows"] += 1
                 tally["rows_without_language"] += prompt["language"] == ""
                 if prompt["prompt_id"] in self._seen:
@@ -136,12 +141,12 @@ class _Prompts:
                 self._seen.add(prompt["prompt_id"])
                 yield prompt
 
-    def _prompt(self, place: str, row: Row, source: Source) -> PromptRow:
+    def _prompt(self, location: str, row: Row, source: Source) -> PromptRow:
         wanted = [*self.template.keys, self.question_column, self.ground_truth_column, self.image_column]
         for column in wanted:
             if column is not None and column not in row:
-                raise DataError(_no_column(column, row, place))
-        text = self._text(place, row)
+                raise DataError(_no_column(column, row, location))
+        text = self._text(location, row)
         question = row[self.question_column] if self.question_column is not None else None
         return PromptRow(
             prompt_id=prompt_id(text),
@@ -153,24 +158,26 @@ class _Prompts:
             ground_truth=row[self.ground_truth_column] if self.ground_truth_column is not None else None,
         )
 
-    def _text(self, place: str, row: Row) -> str:
+    def _text(self, location: str, row: Row) -> str:
         if self.image_column is None:
             return self.template.render(row)
         try:
             image = data_url(row[self.image_column])
         except ValueError as error:
-            raise DataError(f"{place}: no image in column {self.image_column} (datasets.image_col): {error}") from None
+            raise DataError(
+                f"{location}: no image in column {self.image_column} (datasets.image_col): {error}"
+            ) from None
         text = self.template.render({**row, self.image_column: image})
         return text if not image or image in text else f"{text}\n{image}"
 
     def notices(self) -> Iterator[str]:
-        """What a person should know of these sources and this template."""
+        """Lines on these sources and this template to show to the user."""
         for tally in self.tallies:
             if tally["rows_without_language"]:
                 some = "" if tally["rows_without_language"] == tally["rows"] else f"{tally['rows_without_language']} "
-                yield f"{tally['source']}: {some}rows without a language were taken for any filter's language"
+                yield f"{tally['source']}: {some}rows without a language match filters of any language"
         for key in self.template.unused_keys:
-            yield f"the prompt template has no {{{key}}}; that key of datasets.prompt_template_keys changes nothing"
+            yield f"the prompt template has no {{{key}}}, so that key of datasets.prompt_template_keys has no effect"
 
 
 def _counted(prompts: Iterator[PromptRow], tokenizer: Tokenizer) -> Iterator[PromptRow]:
@@ -182,8 +189,8 @@ def _counted(prompts: Iterator[PromptRow], tokenizer: Tokenizer) -> Iterator[Pro
 
 
 def _fits(row: PromptRow, wanted: Filter) -> bool:
-    speaks = not row["language"] or row["language"].casefold() == wanted.language.casefold()
-    return speaks and wanted.min_length_in_tokens <= row["prompt_tokens"] < wanted.max_length_in_tokens
+    language_fits = not row["language"] or row["language"].casefold() == wanted.language.casefold()
+    return language_fits and wanted.min_length_in_tokens <= row["prompt_tokens"] < wanted.max_length_in_tokens
 
 
 def _shuffled(rows: Mapping[str, PromptRow], seed: int) -> list[PromptRow]:
@@ -192,7 +199,7 @@ def _shuffled(rows: Mapping[str, PromptRow], seed: int) -> list[PromptRow]:
     return ordered
 
 
-def _count(payload_file: str, rows: Sequence[PromptRow]) -> dict[str, Any]:
+def _count(payload_file: str, rows: Sequence[PromptRow]) -> PayloadCount:
     tokens = [row["prompt_tokens"] for row in rows]
     return {
         "payload_file": payload_file,
@@ -203,22 +210,22 @@ def _count(payload_file: str, rows: Sequence[PromptRow]) -> dict[str, Any]:
     }
 
 
-def _no_column(column: str, row: Row, place: str) -> str:
+def _no_column(column: str, row: Row, location: str) -> str:
     near = difflib.get_close_matches(column, map(str, row), 1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return (
-        f"{place}: no column {column} (datasets.prompt_template_keys and others name columns); there are: "
+        f"{location}: no column {column} (see datasets.prompt_template_keys); the columns are: "
         + (", ".join(map(str, row)) or "none")
         + hint
     )
 
 
-def _nothing_found(wanted: Filter, lengths: Mapping[str, list[int]]) -> str:
+def _no_match(wanted: Filter, lengths: Mapping[str, list[int]]) -> str:
     least, most = wanted.min_length_in_tokens, wanted.max_length_in_tokens
-    there = "; ".join(_lengths(language, lengths[language]) for language in sorted(lengths)) or "no rows at all"
+    actual = "; ".join(_lengths(language, lengths[language]) for language in sorted(lengths)) or "no rows at all"
     return (
         f"datasets.filters, {wanted.payload_file}: no prompt of language {wanted.language} has {least} <= tokens < "
-        f"{most}; the data has {there}"
+        f"{most}; the data has {actual}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Prompt templates: text in which `{column}` stands for a row's value. All other braces are text."""
+"""Prompt templates: text in which `{column}` is replaced by a row's value. All other braces are plain text."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _FIELD = re.compile(r"\{(\w+)\}")
 
 
 def read_template(path: Path) -> str:
-    """The text of a template file, without the line end that closes it. Raises TemplateError where there is none."""
+    """The text of a template file without its final newline. Raises TemplateError where it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise TemplateError(f"prompt template {path.name} is missing; looked for it at {path}") from None
+        raise TemplateError(f"cannot read the prompt template {path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise TemplateError(f"prompt template {path} cannot be read: {error}") from error
+        raise TemplateError(f"cannot read the prompt template {path}: {error}") from error
     return text.removesuffix("\n")
 
 
@@ -39,31 +39,31 @@ class Template:
 
     @property
     def unused_keys(self) -> tuple[str, ...]:
-        """Keys that the text has no place for."""
+        """Keys that do not occur in the text."""
         return tuple(key for key in self.keys if f"{{{key}}}" not in self.text)
 
     def render(self, row: Mapping[str, Any]) -> str:
-        """The prompt of a row, in one pass: braces in a value are text. Raises KeyError for a column it lacks."""
-        return self._pattern.sub(lambda found: _text(row[found[1]]), self.text)
+        """The prompt of a row; braces in a value are plain text. Raises KeyError for a column that the row lacks."""
+        return self._pattern.sub(lambda match: _text(row[match[1]]), self.text)
 
 
 def make_template(text: str, keys: Sequence[str] | None = None) -> Template:
     """A template with these keys, or with every `{word}` that it has.
 
-    Raises TemplateError where it has a place for none of them: all prompts would be the same.
+    Raises TemplateError where the text uses none of them: all prompts would be the same.
     """
-    made = Template(text, tuple(dict.fromkeys(keys if keys is not None else _FIELD.findall(text))))
-    if len(made.unused_keys) == len(made.keys):
-        wanted = f"none of {', '.join(f'{{{key}}}' for key in made.keys)}" if made.keys else "no {column}"
+    template = Template(text, tuple(dict.fromkeys(keys if keys is not None else _FIELD.findall(text))))
+    if len(template.unused_keys) == len(template.keys):
+        wanted = f"none of {', '.join(f'{{{key}}}' for key in template.keys)}" if template.keys else "no {column}"
         raise TemplateError(
-            f"the prompt template has {wanted}, so that all prompts would be the same; write the data set's columns in "
-            "braces into it and name them in datasets.prompt_template_keys"
+            f"the prompt template has {wanted}, so all prompts would be the same; write the data set's columns into it in "
+            "braces and name them in datasets.prompt_template_keys"
         )
-    return made
+    return template
 
 
 def _text(value: Any) -> str:
-    """A column's value as it stands in a prompt: texts as they are, nothing for null, all else as JSON."""
+    """A column's value as it goes into a prompt: text as it is, nothing for null, anything else as JSON."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,14 +1,16 @@
 """Token counts with a model's own tokenizer, without the model's runtime.
 
-Counts are of the text alone: neither a beginning-of-text token nor a chat template is added, since a server's own count
-says best what these came to.
+Only the text is counted: neither a beginning-of-text token nor a chat template is added. What those come to is best
+taken from the server's own count.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,7 +29,7 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 class Tokenizer(Protocol):
-    """Counts tokens. `is_estimate` is True where no model's tokenizer is behind the counts."""
+    """Counts tokens. `is_estimate` is True where the counts are not those of a model's tokenizer."""
 
     @property
     def name(self) -> str: ...
@@ -35,29 +37,31 @@ class Tokenizer(Protocol):
     def is_estimate(self) -> bool: ...
 
     def count(self, text: str) -> int:
-        """The number of tokens of a text."""
+        """The number of tokens of a text, special tokens left out."""
         ...
 
     def count_many(self, texts: Sequence[str]) -> list[int]:
-        """The same for several texts, faster than one by one."""
+        """The number of tokens of each text; faster than one by one."""
         ...
 
 
 class WordTokenizer:
-    """750 words are 1000 tokens, rounded to the nearest: an estimate, used only where the config asks for it."""
+    """Estimates 1000 tokens for 750 words, rounded; used only where the config says `words`."""
 
     name = _WORDS
     is_estimate = True
 
     def count(self, text: str) -> int:
+        """Four tokens for three words, rounded to the nearest whole number."""
         return (len(text.split()) * 4 + 1) // 3
 
     def count_many(self, texts: Sequence[str]) -> list[int]:
+        """The estimate of each text."""
         return [self.count(text) for text in texts]
 
 
 class ModelTokenizer:
-    """A model's own tokenizer, as the `tokenizers` library runs it."""
+    """A model's own tokenizer, run by the `tokenizers` library."""
 
     is_estimate = False
 
@@ -68,57 +72,109 @@ class ModelTokenizer:
         self._engine = engine
 
     def count(self, text: str) -> int:
+        """The number of tokens, special tokens left out."""
         return len(self._engine.encode(text, add_special_tokens=False).ids)
 
     def count_many(self, texts: Sequence[str]) -> list[int]:
-        return [len(found.ids) for found in self._engine.encode_batch_fast(list(texts), add_special_tokens=False)]
+        """The number of tokens of each text; the library encodes them in parallel."""
+        return [len(encoding.ids) for encoding in self._engine.encode_batch_fast(list(texts), add_special_tokens=False)]
 
 
-def load_tokenizer(spec: str, *, folders: Sequence[Path], place: Path | None = None) -> Tokenizer:
+class TransformersTokenizer:
+    """A model's own tokenizer that only the `transformers` library can run, as it is written in Python."""
+
+    is_estimate = False
+
+    def __init__(self, name: str, engine: Any) -> None:
+        self.name = name
+        self._engine = engine
+
+    def count(self, text: str) -> int:
+        """The number of tokens, special tokens left out."""
+        return len(self._engine.encode(text, add_special_tokens=False))
+
+    def count_many(self, texts: Sequence[str]) -> list[int]:
+        """The number of tokens of each text."""
+        return [self.count(text) for text in texts]
+
+
+def load_tokenizer(spec: str, *, folders: Sequence[Path], fetched: Path | None = None) -> Tokenizer:
     """The tokenizer that a config names.
 
-    `spec` is a folder with a tokenizer.json (relative to one of `folders`), a .gguf file, the embedded model's name, a
-    Hugging Face id (`org/model`), or `words`. A folder of that name goes before a Hugging Face id. `place` is its file
-    where that has been fetched already.
+    `spec` is a folder (relative to one of `folders`), a .gguf file, the embedded model's name, a Hugging Face id
+    (`org/model`), or `words`. A folder of that name takes precedence over a Hugging Face id. `fetched` is the
+    tokenizer's file where it was fetched from a bucket. A tokenizer without a tokenizer.json is read by the
+    `transformers` library where that is installed.
 
-    Raises TokenizerError, one line that says what to do, when it cannot be had.
+    Raises TokenizerError, one line that says what to do, when it is not found or cannot be read.
     """
     if spec == _WORDS:
         return WordTokenizer()
-    if place is not None and place.suffix != ".gguf":
-        return ModelTokenizer(spec, _read(spec, place))
+    if fetched is not None and fetched.suffix != ".gguf":
+        return ModelTokenizer(spec, _read(spec, fetched))
     if spec == EMBEDDED_MODEL or spec.endswith(".gguf"):
         try:
-            return ModelTokenizer(spec, _from_gguf(place or model_file(spec, folders)))
+            return ModelTokenizer(spec, _from_gguf(fetched or model_file(spec, folders)))
         except ModelFileError as error:
             raise TokenizerError(f"tokenizer {spec}: {error}") from error
-    places = [folder / Path(spec).expanduser() for folder in (*folders, Path.cwd())]
-    for place in places:
-        if place.is_dir() or place.is_file():
-            return ModelTokenizer(spec, _from_folder(spec, place))
-    looked = ", ".join(dict.fromkeys(str(folder) for folder in (*folders, Path.cwd())))
+    for path in (folder / Path(spec).expanduser() for folder in (*folders, Path.cwd())):
+        if path.is_dir() or path.is_file():
+            return _from_folder(spec, path)
+    searched = ", ".join(dict.fromkeys(str(folder) for folder in (*folders, Path.cwd())))
     if not _HUB_ID.fullmatch(spec):
         raise TokenizerError(
-            f"tokenizer {spec} is no folder in {looked}, no .gguf file and no Hugging Face id; correct it, or write "
-            f"{_WORDS} for an estimate"
+            f"tokenizer {spec}: no folder of that name in {searched}, and it is neither a .gguf file nor a Hugging "
+            f"Face id; correct it, or write {_WORDS} for an estimate"
         )
+    return _from_hub(spec, searched)
+
+
+def _from_hub(spec: str, searched: str) -> Tokenizer:
     try:
         return ModelTokenizer(spec, _read(spec, hub_file(spec, _FILE)))
     except ModelFileError as error:
+        if _is_absent(error):
+            return _by_transformers(spec, spec, f"the Hugging Face model has no {_FILE}")
         raise TokenizerError(
-            f"tokenizer {spec} is no folder in {looked}, and {error}; write a folder with a {_FILE}, or "
+            f"tokenizer {spec}: no folder of that name in {searched}, and {error}; write a folder with a {_FILE}, or "
             f"{_WORDS} for an estimate (for a gated model set HF_TOKEN)"
         ) from error
 
 
-def _from_folder(spec: str, place: Path) -> tokenizers.Tokenizer:
-    path = place / _FILE if place.is_dir() else place
-    if not path.is_file():
+def _is_absent(error: ModelFileError) -> bool:
+    """Whether the Hub has the model but not the file, rather than being out of reach or refusing access."""
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    return isinstance(error.__cause__, EntryNotFoundError) and not isinstance(error.__cause__, LocalEntryNotFoundError)
+
+
+def _from_folder(spec: str, path: Path) -> Tokenizer:
+    file = path / _FILE if path.is_dir() else path
+    if file.is_file():
+        return ModelTokenizer(spec, _read(spec, file))
+    return _by_transformers(spec, str(path), f"the folder {path} has no {_FILE}")
+
+
+def _by_transformers(spec: str, source: str, reason: str) -> Tokenizer:
+    """A tokenizer in another form than tokenizer.json, from a folder or the Hub; code that comes with it is not run."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # else it warns on import that PyTorch is missing
+    try:
+        transformers = import_module("transformers")
+    except ImportError:
         raise TokenizerError(
-            f"tokenizer {spec}: the folder {place} has no {_FILE}; save one there with transformers: "
-            "AutoTokenizer.from_pretrained(model).save_pretrained(folder)"
-        )
-    return _read(spec, path)
+            f"tokenizer {spec}: {reason}; install what reads other forms, pip install 'fmbench-lib[transformers]', or "
+            f"write a folder that has one"
+        ) from None
+    try:
+        engine = transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except Exception as error:  # it raises OSError, ValueError and its readers' own alike
+        raise TokenizerError(
+            f"tokenizer {spec}: {reason}, and transformers cannot read it: {first_line(error)}"
+        ) from error
+    converted = getattr(engine, "backend_tokenizer", None)
+    if converted is not None:
+        return ModelTokenizer(spec, converted)
+    return TransformersTokenizer(spec, engine)
 
 
 def _read(spec: str, path: Path) -> tokenizers.Tokenizer:
@@ -131,10 +187,10 @@ def _read(spec: str, path: Path) -> tokenizers.Tokenizer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cutting:
-    """How a text is cut into pieces before merging, in the order of the cuts.
+class _Splitting:
+    """How a text is split into pieces before merging, in the order of the patterns.
 
-    With `whole_first` a piece that is a token is taken as it is, also where no merges lead there.
+    With `whole_first` a piece that is a token is taken as it is, even where no merges lead to it.
     """
 
     patterns: tuple[str, ...]
@@ -148,11 +204,11 @@ _WITH_DIGITS = (
     r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-_CUTTINGS = {
-    "gpt-2": _Cutting((_GPT2,)),
-    "smollm": _Cutting((r"\p{N}", _GPT2)),
-    "llama-bpe": _Cutting((_WITH_DIGITS % "{1,3}",), whole_first=True),
-    "qwen2": _Cutting((_WITH_DIGITS % "",)),
+_SPLITTINGS = {
+    "gpt-2": _Splitting((_GPT2,)),
+    "smollm": _Splitting((r"\p{N}", _GPT2)),
+    "llama-bpe": _Splitting((_WITH_DIGITS % "{1,3}",), whole_first=True),
+    "qwen2": _Splitting((_WITH_DIGITS % "",)),
 }
 _CONTROL, _USER_DEFINED = 3, 4  # token types of GGUF
 
@@ -160,21 +216,21 @@ _CONTROL, _USER_DEFINED = 3, 4  # token types of GGUF
 def _from_gguf(path: Path) -> tokenizers.Tokenizer:
     """The byte-level BPE that a GGUF file describes.
 
-    Raises TokenizerError for another kind of tokenizer, and for a way of cutting that is not known here.
+    Raises TokenizerError for another kind of tokenizer, and for a pre-tokenizer that is not in the table above.
     """
     facts = gguf_metadata(path, _GGUF_KEYS.values())
-    model, cuts = (facts.get(_GGUF_KEYS[key]) for key in ("model", "pre"))
-    if model != "gpt2" or cuts not in _CUTTINGS:
-        kind = f"of kind {model!r}" if model != "gpt2" else f"cut by {cuts!r}"
+    model, split_kind = (facts.get(_GGUF_KEYS[key]) for key in ("model", "pre"))
+    if model != "gpt2" or split_kind not in _SPLITTINGS:
+        kind = f"of kind {model!r}" if model != "gpt2" else f"split by {split_kind!r}"
         raise TokenizerError(
-            f"tokenizer {path}: tokens {kind} cannot be counted from a GGUF file ({', '.join(_CUTTINGS)} can); write "
+            f"tokenizer {path}: tokens {kind} cannot be counted from a GGUF file ({', '.join(_SPLITTINGS)} can); write "
             f"`tokenizer:` with the Hugging Face id of the model, or a folder with its {_FILE}"
         )
     try:
         tokens, merges, kinds = (facts[_GGUF_KEYS[key]] for key in ("tokens", "merges", "kinds"))
     except KeyError as error:
         raise TokenizerError(f"tokenizer {path}: the file has no {error.args[0]}") from error
-    return _build(tokens, merges, kinds, _CUTTINGS[cuts])
+    return _build(tokens, merges, kinds, _SPLITTINGS[split_kind])
 
 
 _GGUF_KEYS = {
@@ -186,16 +242,16 @@ _GGUF_KEYS = {
 }
 
 
-def _build(tokens: list[str], merges: list[str], kinds: list[int], cutting: _Cutting) -> tokenizers.Tokenizer:
+def _build(tokens: list[str], merges: list[str], kinds: list[int], splitting: _Splitting) -> tokenizers.Tokenizer:
     from tokenizers import AddedToken, Regex, models, pre_tokenizers
     from tokenizers import Tokenizer as Engine
 
     vocabulary = {token: number for number, token in enumerate(tokens)}
     pairs: Any = [tuple(merge.split(" ", 1)) for merge in merges]
-    engine = Engine(models.BPE(vocabulary, pairs, ignore_merges=cutting.whole_first))
-    splits = [pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in cutting.patterns]
+    engine = Engine(models.BPE(vocabulary, pairs, ignore_merges=splitting.whole_first))
+    splits = [pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in splitting.patterns]
     bytes_only = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     engine.pre_tokenizer = pre_tokenizers.Sequence([*splits, bytes_only])
-    whole = [token for token, kind in zip(tokens, kinds, strict=True) if kind in (_CONTROL, _USER_DEFINED)]
-    engine.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in whole])
+    special = [token for token, kind in zip(tokens, kinds, strict=True) if kind in (_CONTROL, _USER_DEFINED)]
+    engine.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
     return engine

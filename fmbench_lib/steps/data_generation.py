@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.data.prompts import PayloadSet, generate_payloads, read_template
+from fmbench_lib.data.prompts import PayloadSet, generate_payloads
+from fmbench_lib.data.templates import read_template
 from fmbench_lib.errors import InputError
 from fmbench_lib.load.levels.specs import deal_prompts, sharing_servers
 from fmbench_lib.runs.run import Run

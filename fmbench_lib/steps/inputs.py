@@ -13,7 +13,8 @@ from pathlib import Path
 
 from fmbench_lib.aws.default_buckets import default_bucket
 from fmbench_lib.config import Config, Experiment, resolve_file
-from fmbench_lib.data.prompts import Source
+from fmbench_lib.data.sources.base import Source, SourceRequest
+from fmbench_lib.data.sources.readers import reader_for
 from fmbench_lib.data.tokenizers import Tokenizer, load_tokenizer
 from fmbench_lib.errors import InputError, TokenizerError
 from fmbench_lib.load.levels.trace import TraceEntry, read_trace
@@ -93,7 +94,7 @@ def _fetched(run: Run, address: Address, kind: str) -> Path:
     return found
 
 
-def tokenizer_place(run: Run, spec: str) -> Path | None:
+def fetched_tokenizer(run: Run, spec: str) -> Path | None:
     """Where a tokenizer that a bucket holds is on this machine; None for one that is looked for elsewhere.
 
     A bucket holds those given by their address, and `tokenizer_prefix` of the read bucket.
@@ -189,13 +190,15 @@ def template_path(run: Run) -> Path:
 
 
 def sources(run: Run) -> list[Source]:
-    reading = run.config.s3_read_data
-    return [
-        Source.hub(name, run.config.datasets.ds_N)
-        if name.startswith("hf:")
-        else Source.file(file_of(run, name, "source file", reading.source_data_prefix))
-        for name in reading.source_data_files
-    ]
+    """The config's source files and data sets, opened. Raises InputError for one that is missing or misspelt."""
+    return [_source(run, name) for name in run.config.s3_read_data.source_data_files]
+
+
+def _source(run: Run, name: str) -> Source:
+    reader = reader_for(name)
+    prefix = run.config.s3_read_data.source_data_prefix
+    path = file_of(run, name, "source file", prefix) if reader.reads_files else None
+    return reader.open(SourceRequest(name, path, run.config.datasets.ds_N))
 
 
 def tokenizer_of(run: Run, experiment: Experiment) -> Tokenizer:
@@ -209,7 +212,7 @@ def tokenizer_of(run: Run, experiment: Experiment) -> Tokenizer:
             f"experiment {experiment.name} names no tokenizer: write `tokenizer:` with a folder, a Hugging Face id, "
             f"a .gguf file, or `words` for an estimate"
         )
-    return load_tokenizer(spec, folders=[run.loaded.folder, Path.cwd()], place=tokenizer_place(run, spec))
+    return load_tokenizer(spec, folders=[run.loaded.folder, Path.cwd()], fetched=fetched_tokenizer(run, spec))
 
 
 def tokenizer_spec(run: Run, experiment: Experiment) -> str | None:

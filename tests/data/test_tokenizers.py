@@ -6,8 +6,10 @@ import http.client
 import json
 import pickle
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -124,9 +126,10 @@ def test_a_folders_tokenizer_counts_the_text_alone(folder: Path) -> None:
     assert load_tokenizer(str(folder / "my_tokenizer" / "tokenizer.json"), folders=[]).count("a b") == 2
 
 
-def test_a_folder_without_a_tokenizer_says_how_to_make_one(tmp_path: Path) -> None:
+def test_a_folder_without_tokenizer_json_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(TokenizerError, match=r"has no tokenizer\.json; save one there"):
+    with pytest.raises(TokenizerError, match=r"has no tokenizer\.json; .* pip install 'fmbench-lib\[transformers\]'"):
         load_tokenizer("empty", folders=[tmp_path])
     (tmp_path / "empty" / "tokenizer.json").write_text("{}")
     with pytest.raises(TokenizerError, match=r"tokenizer\.json cannot be read"):
@@ -155,15 +158,87 @@ def test_one_that_cannot_be_fetched_says_where_it_was_looked_for(
         raise ModelFileError(f"{repo}: huggingface.co cannot be reached from here")
 
     monkeypatch.setattr(tokenizers, "hub_file", hub_file)
-    said = rf"org/model is no folder in {tmp_path}.* huggingface\.co cannot be reached from here; .* words"
-    with pytest.raises(TokenizerError, match=said):
+    message = (
+        rf"org/model: no folder of that name in {tmp_path}.* huggingface\.co cannot be reached from here; .* words"
+    )
+    with pytest.raises(TokenizerError, match=message):
         load_tokenizer("org/model", folders=[tmp_path])
 
 
 @pytest.mark.parametrize("spec", ["two words", "/no/such/folder", "a/b/c"])
-def test_what_is_no_tokenizer_at_all_is_said_at_once(spec: str) -> None:
-    with pytest.raises(TokenizerError, match=rf"{re.escape(spec)} is no folder .* no Hugging Face id"):
+def test_a_name_of_no_known_form_is_refused_without_a_request(spec: str) -> None:
+    with pytest.raises(TokenizerError, match=rf"{re.escape(spec)}: no folder .* nor a Hugging Face id"):
         load_tokenizer(spec, folders=[])
+
+
+# -- other forms, which transformers reads -----------------------------------------------------------------------------
+
+
+class SlowTokenizer:
+    """A tokenizer as transformers has it where it is written in Python: two tokens for a word, and one at the start."""
+
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        return [0] * (add_special_tokens + 2 * len(text.split()))
+
+
+@pytest.fixture
+def requested(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A `transformers` library that can read anything but `broken`; the sources that it was asked for."""
+    sources: list[str] = []
+
+    def from_pretrained(source: str, *, trust_remote_code: bool) -> Any:
+        assert not trust_remote_code
+        sources.append(source)
+        if source.endswith("broken"):
+            raise ValueError("Unrecognized model\nin broken")
+        return SlowTokenizer()
+
+    library = SimpleNamespace(AutoTokenizer=SimpleNamespace(from_pretrained=from_pretrained))
+    monkeypatch.setitem(sys.modules, "transformers", library)
+    return sources
+
+
+def test_a_folder_in_another_form_is_read_by_transformers(tmp_path: Path, requested: list[str]) -> None:
+    (tmp_path / "slow").mkdir()
+    tokenizer = load_tokenizer("slow", folders=[tmp_path])
+    assert (tokenizer.count("a b"), tokenizer.count_many(["a", ""])) == (4, [2, 0])
+    assert (tokenizer.name, tokenizer.is_estimate) == ("slow", False)
+    assert requested == [str(tmp_path / "slow")]
+
+
+def test_a_fast_tokenizer_of_transformers_runs_without_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine.from_file(str(folder / "my_tokenizer" / "tokenizer.json"))
+    made = SimpleNamespace(from_pretrained=lambda *_, **__: SimpleNamespace(backend_tokenizer=engine))
+    monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(AutoTokenizer=made))
+    (tmp_path / "converted").mkdir()
+    assert load_tokenizer("converted", folders=[tmp_path]).count("a b c d e") == 5
+
+
+def test_a_form_that_transformers_cannot_read_is_an_error_of_one_line(tmp_path: Path, requested: list[str]) -> None:
+    (tmp_path / "broken").mkdir()
+    with pytest.raises(TokenizerError, match="transformers cannot read it: Unrecognized model$"):
+        load_tokenizer("broken", folders=[tmp_path])
+
+
+@pytest.mark.parametrize(("missing", "read"), [(True, ["org/model"]), (False, [])])
+def test_only_a_model_without_tokenizer_json_is_given_to_transformers(
+    requested: list[str], monkeypatch: pytest.MonkeyPatch, missing: bool, read: list[str]
+) -> None:
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    def hub_file(repo: str, name: str) -> Path:
+        cause = EntryNotFoundError if missing else LocalEntryNotFoundError
+        raise ModelFileError(f"{repo} could not be fetched") from cause.__new__(cause)
+
+    monkeypatch.setattr(tokenizers, "hub_file", hub_file)
+    if missing:
+        assert load_tokenizer("org/model", folders=[]).count("a") == 2
+    else:
+        with pytest.raises(TokenizerError, match="could not be fetched"):
+            load_tokenizer("org/model", folders=[])
+    assert requested == read
 
 
 # -- GGUF files -------------------------------------------------------------------------------------------------------
@@ -200,8 +275,8 @@ def test_tokens_and_merges_are_the_files(gguf: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"pre": "from-mars"}, "cut by 'from-mars' cannot be counted"),
-        ({"pre": None}, "cut by None cannot be counted"),
+        ({"pre": "from-mars"}, "split by 'from-mars' cannot be counted"),
+        ({"pre": None}, "split by None cannot be counted"),
         ({"model": "llama"}, "of kind 'llama' cannot be counted"),
         ({"merges": None}, r"has no tokenizer\.ggml\.merges"),
     ],
@@ -220,8 +295,8 @@ def test_a_kind_that_is_not_known_is_not_guessed(gguf: Any, changes: dict[str, A
         ("qwen2", "a12 (b\n", ["a", "1", "2", "Ġ(", "b", "Ċ"]),
     ],
 )
-def test_each_kind_cuts_as_llama_cpp_does(pre: str, text: str, pieces: list[str]) -> None:
-    made = tokenizers._build(["a"], [], [1], tokenizers._CUTTINGS[pre])
+def test_each_kind_splits_as_llama_cpp_does(pre: str, text: str, pieces: list[str]) -> None:
+    made = tokenizers._build(["a"], [], [1], tokenizers._SPLITTINGS[pre])
     assert [piece for piece, _ in made.pre_tokenizer.pre_tokenize_str(text)] == pieces
 
 

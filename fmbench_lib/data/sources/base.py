@@ -1,0 +1,46 @@
+"""What a source is, and what a reader of one must offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+Row: TypeAlias = dict[str, Any]
+"""The columns of one row by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Rows and where they come from.
+
+    `origin` is how messages and the report name the source. `read` yields each row with its location, such as
+    `data.jsonl, line 3`, one row at a time; it raises DataError at the first row that cannot be read.
+    """
+
+    origin: str
+    read: Callable[[], Iterator[tuple[str, Row]]]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRequest:
+    """One entry of `s3_read_data.source_data_files`, for the reader of its form."""
+
+    name: str
+    """As the config has it."""
+    path: Path | None
+    """The file on this machine; None for a reader that does not read files."""
+    max_rows: int
+    """`datasets.ds_N`: the most rows to read of a source that is not a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A form of source. `open` reads no rows yet, and raises DataError for a name that it cannot use.
+
+    A reader of files is chosen by the file's ending, any other by what stands before the colon of the name.
+    """
+
+    reads_files: bool
+    open: Callable[[SourceRequest], Source]

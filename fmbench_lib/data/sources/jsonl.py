@@ -1,0 +1,43 @@
+"""Files with one JSON object per line; empty lines don't count."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from fmbench_lib.data.sources.base import Reader, Row, Source, SourceRequest
+from fmbench_lib.errors import DataError
+from fmbench_lib.models.hub import first_line
+
+
+def open_file(request: SourceRequest) -> Source:
+    """The rows of a JSON Lines file, with the file and line number as their locations."""
+    assert request.path is not None  # a reader of files is given one
+    return Source(str(request.path), partial(_rows, request.path))
+
+
+READER = Reader(reads_files=True, open=open_file)
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Row]]:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield f"{path}, line {number}", _parse(path, number, line)
+    except OSError as error:
+        raise DataError(f"source file {path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"source file {path} is not UTF-8 text: {first_line(error)}") from error
+
+
+def _parse(path: Path, number: int, line: str) -> Row:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}, line {number}: not JSON ({error}); each line must be one JSON object") from error
+    if not isinstance(row, dict):
+        raise DataError(f"{path}, line {number}: {type(row).__name__} instead of a JSON object with columns as keys")
+    return row
