@@ -1,52 +1,50 @@
-"""Where everything of a run is kept. Every file name of a run directory is spelt here and only here.
-
-Files appear under their names only when they are whole: they are written beside, synchronised and renamed, so that a
-killed process leaves either the old content or the new one.
-"""
+"""The run directory: every file name in it is spelt here and only here."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack, cast
 from urllib.parse import quote
 
+from fmbench_lib.atomic_files import each_text, exclusive_lock, read_json, write_json
 from fmbench_lib.errors import RunStateError
+from fmbench_lib.run_state import Event, RunChanges, RunState
 
+RUN_FILE = "run.json"
 COMPOSE_FILE = "compose.yml"
 RUN_ID_FORMAT = "%Y%m%d-%H%M%SZ"
+_CONFIG_COPY, _EVENTS_FILE, _ENDPOINTS_FILE = "config.yml", "events.jsonl", "endpoints.json"
+_NOTEBOOKS, _PROMPTS, _REQUESTS, _METRICS = "notebooks", "prompts", "requests", "metrics"
+_FIGURES, _LOGS, _CONTAINERS, _ENDPOINT_METRICS = "figures", "logs", "containers", "endpoint_metrics"
+_EARLIER_RUNS = ".earlier"
 _FAILED_LEVEL = ".failed.json"
 
 
 class Send(Protocol):
-    """Brings files of a run to where else it is kept. It raises nothing that a run would have to stop for."""
+    """Sends files of a run to a second location. Its failures do not stop the run: they are recorded, not raised."""
 
     def __call__(self, workspace: Workspace, paths: Sequence[Path], *, insist: bool) -> bool: ...
 
 
 def _kept_here(workspace: Workspace, paths: Sequence[Path], *, insist: bool) -> bool:
-    """A run that is kept in its directory alone is complete there."""
+    """Sends nothing: the run is kept in its directory alone."""
     return True
 
 
 def raw_file(level: Path) -> Path:
-    """Where the raw responses of a level are kept, beside its records."""
+    """The file of a level's raw responses, beside its records."""
     return level.with_suffix(".raw.zst")
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """One run directory. `redact` takes the secrets out of what is noted of the run.
-
-    `send` brings what is complete to where else the run is kept: a bucket (`storage/`), or nowhere.
-    """
+    """One run directory. `redact` removes secrets from what is recorded; `send` copies complete files to a bucket."""
 
     path: Path
     redact: Callable[[str], str] = field(default=str, repr=False, compare=False)
@@ -56,102 +54,117 @@ class Workspace:
 
     @property
     def run_id(self) -> str:
+        """The start time in UTC, `20250131-120000Z`, with a suffix where two runs began in one second."""
         return self.path.name
 
     @property
     def run_file(self) -> Path:
-        return self.path / "run.json"
+        """The run's state (`RunState`)."""
+        return self.path / RUN_FILE
 
     @property
     def config_copy(self) -> Path:
-        return self.path / "config.yml"
+        """The resolved config, secrets removed."""
+        return self.path / _CONFIG_COPY
 
     @property
     def events_file(self) -> Path:
-        return self.path / "events.jsonl"
+        """What happened and when, one JSON object a line."""
+        return self.path / _EVENTS_FILE
 
     @property
     def progress_file(self) -> Path:
+        """Live figures of the level that is being measured; there only during a measurement."""
         return self.path / "progress.json"
 
     @property
     def endpoints_file(self) -> Path:
-        return self.path / "endpoints.json"
+        """The endpoints that the run deployed or uses, by experiment."""
+        return self.path / _ENDPOINTS_FILE
 
     @property
     def prices_file(self) -> Path:
-        """What was looked up because no price file listed it."""
+        """Prices that were looked up because no price file has them."""
         return self.path / "prices.json"
 
     @property
     def summary_file(self) -> Path:
+        """The decision and the levels, for programs."""
         return self.path / "summary.json"
 
     @property
     def report_file(self) -> Path:
+        """The report, for people."""
         return self.path / "report.md"
 
     @property
     def logs(self) -> Path:
-        return self.path / "logs"
+        """The folder of the servers' logs."""
+        return self.path / _LOGS
 
     def containers(self, experiment: str) -> Path:
-        """What an experiment's containers were made from."""
-        return self.path / "containers" / path_part(experiment)
+        """The folder of the files that an experiment's containers were made from."""
+        return self.path / _CONTAINERS / path_part(experiment)
 
     def compose_file(self, experiment: str) -> Path:
-        """The containers that an experiment ran, as `docker compose` takes them."""
+        """The containers that an experiment ran, as a `docker compose` file."""
         return self.containers(experiment) / COMPOSE_FILE
 
     @property
     def figures(self) -> Path:
-        return self.path / "figures"
+        """The folder of the report's pictures."""
+        return self.path / _FIGURES
 
     @property
     def prompts(self) -> Path:
-        return self.path / "prompts"
+        """The folder of the payload files."""
+        return self.path / _PROMPTS
 
     @property
     def requests(self) -> Path:
-        return self.path / "requests"
+        """The folder of the request records, one Parquet file per level."""
+        return self.path / _REQUESTS
 
     @property
     def endpoint_metrics(self) -> Path:
-        """What was sampled of the endpoints' machines, as it was read."""
-        return self.path / "endpoint_metrics"
+        """The folder of raw samples from the endpoints' machines."""
+        return self.path / _ENDPOINT_METRICS
 
     def notebook(self, step: str) -> Path:
-        return self.path / "notebooks" / f"{step}.ipynb"
+        """The executed notebook of a step."""
+        return self.path / _NOTEBOOKS / f"{step}.ipynb"
 
     def payload(self, payload_file: str) -> Path:
+        """A payload file."""
         return self.prompts / path_part(payload_file)
 
     def metrics(self, name: str) -> Path:
-        return self.path / "metrics" / name
+        """A table of the analysis, by its file name."""
+        return self.path / _METRICS / name
 
     def level(self, experiment: str, payload_file: str, load: str) -> Path:
-        """A level's records; the file's existence means that the level is done."""
+        """A level's records; the level is done when the file exists."""
         folder = self.requests / path_part(experiment) / path_part(payload_file.removesuffix(".jsonl"))
         return folder / f"{path_part(load)}.parquet"
 
     def failed_level(self, experiment: str, payload_file: str, load: str) -> Path:
-        """Why a level has no records, where that is so."""
+        """Why a level could not be measured; there only where that is so."""
         return self.level(experiment, payload_file, load).with_suffix(_FAILED_LEVEL)
 
     def level_scratch(self, experiment: str, payload_file: str, load: str) -> Path:
-        """Where a level is under way; what an earlier attempt left there is of no use."""
+        """The folder of a level that is being measured; one left by an earlier attempt is discarded."""
         return self.level(experiment, payload_file, load).with_suffix(".part")
 
     def samples(self, experiment: str, name: str) -> Path:
-        """Raw samples of the machine that an experiment is served by: what `name` (a monitor, a service) read."""
+        """Raw samples of the machine that serves an experiment, taken by the monitor `name`."""
         return self.endpoint_metrics / path_part(experiment) / f"{path_part(name)}.jsonl"
 
     def samples_of(self, experiment: str) -> list[Path]:
-        """All raw samples of an experiment, in order of their names."""
+        """The files of an experiment's raw samples, sorted by name."""
         return sorted((self.endpoint_metrics / path_part(experiment)).glob("*.jsonl"))
 
     def levels(self) -> list[Path]:
-        """The records of all finished levels, in order of their names."""
+        """The records of all finished levels, sorted by path."""
         return sorted(self.requests.rglob("*.parquet"))
 
     def levels_of(self, experiment: str) -> list[Path]:
@@ -159,106 +172,109 @@ class Workspace:
         return sorted((self.requests / path_part(experiment)).rglob("*.parquet"))
 
     def failed_levels(self) -> list[dict[str, Any]]:
+        """The contents of the files that say why levels could not be measured."""
         return [read_json(path) for path in sorted(self.requests.rglob(f"*{_FAILED_LEVEL}"))]
 
-    # -- where else it is kept ---------------------------------------------------------------------------------
+    # -- the copy in a bucket ---------------------------------------------------------------------------------
 
     @property
     def bucket_file(self) -> Path:
-        """What this directory knows of the run's copy in a bucket; it stays here, as all names with a dot do."""
+        """What is known of the run's copy in a bucket. Never sent, like all names that begin with a dot."""
         return self.path / ".bucket.json"
 
     @property
     def behind_file(self) -> Path:
-        """Why the bucket lacks something of the run; it is there only while that is so."""
+        """Why the bucket lacks files of the run; there only while that is so."""
         return self.path / ".bucket-behind.json"
 
     @property
     def inputs_file(self) -> Path:
-        """Which local copies there are of what the run has read from buckets."""
+        """The local copies of what the run has read from buckets."""
         return self.path / ".inputs.json"
 
-    def keep(self, *paths: Path, insist: bool = False) -> bool:
-        """Send what is complete of the run, or only these files, to where else it is kept.
+    def earlier_run(self, run_id: str) -> Path:
+        """The folder for what is fetched from an earlier run in the bucket."""
+        return self.path / _EARLIER_RUNS / run_id
 
-        Returns whether it is there. `insist` tries also where it failed a moment ago, and sends large files again that
-        grow, such as logs: once in a step. Never called while a level is being measured.
+    def keep(self, *paths: Path, insist: bool = False) -> bool:
+        """Send the run's complete files, or only these, to its bucket; returns whether they arrived.
+
+        `insist` also tries shortly after a failure and sends large growing files, such as logs, again: once in a step.
+        Never call it while a level is being measured.
         """
         return self.send(self, paths, insist=insist)
 
     def complete_files(self) -> Iterator[Path]:
-        """The files that are kept: what is under way, notes of this machine and links are not.
+        """The files to send: not those still being written, those of this machine alone, or links.
 
-        A notebook is complete when its step has ended, for then its secrets are taken out. The run's state comes last,
-        so that it says of nothing that it is there before it is.
+        A notebook is complete when its step has ended, as its secrets are removed then. The run's state comes last, so
+        that a bucket never claims files that it does not have yet.
         """
         running = {f"{name}.ipynb" for name, state in self.read_run()["steps"].items() if state["status"] == "running"}
         last = (self.events_file, self.run_file)
         for folder, folders, names in os.walk(self.path):
             folders[:] = sorted(name for name in folders if _is_kept(name))
             for path in (Path(folder) / name for name in sorted(names)):
-                unfinished = path.parent.name == "notebooks" and path.name in running
+                unfinished = path.parent.name == _NOTEBOOKS and path.name in running
                 passing = path.is_symlink() or path in (*last, self.progress_file)
                 if _is_kept(path.name) and not passing and not unfinished:
                     yield path
         yield from (path for path in last if path.exists())
 
     def is_withdrawn(self, path: Path) -> bool:
-        """Whether a file that is not here any more shall not be in the bucket either: a level that was measured since
-        it failed. Nothing else is removed from there."""
+        """Whether a file that is gone here is to be deleted in the bucket too: the failure of a level that has been
+        measured since. Nothing else is deleted there."""
         return path.name.endswith(_FAILED_LEVEL) and not path.exists()
 
     # -- the run's state ---------------------------------------------------------------------------------------
 
-    def read_run(self) -> dict[str, Any]:
-        """What `run.json` says. Raises RunStateError when this is no run directory."""
+    def read_run(self) -> RunState:
+        """The run's state. Raises RunStateError where this is not a run directory, or its state is damaged."""
         if not self.run_file.exists():
-            raise RunStateError(f"{self.path}: not a run directory: there is no run.json in it")
+            raise RunStateError(f"{self.path} is not a run directory: it has no {RUN_FILE}")
         try:
-            return read_json(self.run_file)
+            return cast(RunState, read_json(self.run_file))
         except ValueError as error:
-            raise RunStateError(f"{self.run_file}: not readable as a run's state: {error}") from error
+            raise RunStateError(f"cannot read the run's state in {self.run_file}: {error}") from error
 
-    def update_run(self, **changes: Any) -> dict[str, Any]:
-        """Change keys of `run.json`; a mapping is merged into the one that is there."""
-        run = self.read_run()
+    def update_run(self, **changes: Unpack[RunChanges]) -> RunState:
+        """Change keys of the run's state; a mapping is merged into the one that is there. Returns the new state."""
+        state = cast(dict[str, Any], self.read_run())
         for key, value in changes.items():
-            run[key] = {**run[key], **value} if isinstance(value, Mapping) and isinstance(run.get(key), dict) else value
-        self.note(self.run_file, run)
-        return run
+            merged = isinstance(value, Mapping) and isinstance(state.get(key), dict)
+            state[key] = {**state[key], **cast(Mapping[str, Any], value)} if merged else value
+        self.note(self.run_file, state)
+        return cast(RunState, state)
 
     def note(self, path: Path, content: Any) -> None:
-        """Write what is known of the run, or of a part of it, as JSON and without secrets."""
+        """Write a JSON file of the run, secrets removed."""
         write_json(path, each_text(content, self.redact))
 
     def log_event(self, event: str, **facts: Any) -> None:
-        """Append one line to `events.jsonl`."""
-        moment = datetime.now(UTC).isoformat()
-        line = json.dumps({"time": moment, "event": event, **each_text(facts, self.redact)})
+        """Append an event to the event log, secrets removed."""
+        line: Event = {"time": datetime.now(UTC).isoformat(), "event": event}
         with self.events_file.open("a") as file:
-            file.write(line + "\n")
+            file.write(json.dumps({**line, **each_text(facts, self.redact)}) + "\n")
 
     @contextlib.contextmanager
     def locked(self, name: str, patience: float = 15.0) -> Iterator[None]:
-        """Keep other processes out of the same work on this run; a dead process's lock is gone with it.
+        """Keep other processes from the same work on this run; a dead process's lock is released.
 
         Raises RunStateError when another process still holds it after `patience` seconds.
         """
-        with (self.path / f".{name}.lock").open("w") as file:
-            deadline = time.monotonic() + patience
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise RunStateError(f"{self.path}: another process is at work on this run") from None
-                    time.sleep(0.1)
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(exclusive_lock(self.path / f".{name}.lock", patience))
+            except TimeoutError:
+                raise RunStateError(f"{self.path}: another process is working on this run") from None
             yield
 
 
 def create_workspace(results: Path, name: str, now: datetime | None = None) -> Workspace:
-    """A new run directory below `results`, named by its start time (UTC); two runs of a second get different names."""
+    """Make a run directory below `results`, named by its start time (UTC); runs of one second get different names.
+
+    Raises RunStateError where it cannot be made.
+    """
     folder = results / path_part(name)
     moment = now or datetime.now(UTC)
     for attempt in range(100):
@@ -268,83 +284,31 @@ def create_workspace(results: Path, name: str, now: datetime | None = None) -> W
         except FileExistsError:
             continue
         except OSError as error:
-            raise RunStateError(f"{path}: no run directory can be made there: {error.strerror}") from error
-        for part in ("notebooks", "prompts", "requests", "metrics", "figures", "logs"):
+            raise RunStateError(f"cannot make the run directory {path}: {error.strerror}") from error
+        for part in (_NOTEBOOKS, _PROMPTS, _REQUESTS, _METRICS, _FIGURES, _LOGS):
             (path / part).mkdir()
         return Workspace(path.resolve())
-    raise RunStateError(f"{folder}: no new run directory could be made")
+    raise RunStateError(f"cannot make a run directory in {folder}: a hundred runs began in this second")
 
 
 def runs_of(results: Path, name: str) -> list[Workspace]:
     """The runs of one name, newest first."""
     folder = results / path_part(name)
-    runs = [Workspace(path.resolve()) for path in folder.glob("*Z*") if (path / "run.json").exists()]
+    runs = [Workspace(path.resolve()) for path in folder.glob("*Z*") if (path / RUN_FILE).exists()]
     return sorted(runs, key=lambda run: run.run_id, reverse=True)
 
 
 def is_needed_to_clean_up(name: str) -> bool:
-    """Whether a file, by its path in the run directory, is needed to take down what the run deployed."""
-    return name in ("run.json", "config.yml", "endpoints.json", "events.jsonl")
+    """Whether a file, by its path in the run directory, is needed to delete what the run deployed."""
+    return name in (RUN_FILE, _CONFIG_COPY, _ENDPOINTS_FILE, _EVENTS_FILE)
 
 
 def _is_kept(name: str) -> bool:
-    """Whether a file or folder of this name belongs to what a run is."""
+    """Whether a file or folder of this name is part of the run: no lock, no temporary file, nothing of this machine."""
     return not name.startswith(".") and not name.endswith((".part", ".lock"))
 
 
 def path_part(name: str) -> str:
-    """A name as one part of a path, percent-encoded where a path cannot have it."""
+    """A name as one component of a path; characters that a path cannot have are percent-encoded."""
     encoded = quote(name, safe=" ")
     return encoded.replace(".", "%2E") if not encoded.strip(". ") else encoded
-
-
-def each_text(content: Any, change: Callable[[str], str]) -> Any:
-    """The same content with each text in it, but for the keys, changed."""
-    if isinstance(content, Mapping):
-        return {key: each_text(value, change) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [each_text(value, change) for value in content]
-    return change(content) if isinstance(content, str) else content
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write strict JSON (no NaN) as a whole or not at all."""
-    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    with replacing(path) as part:
-        part.write_text(text)
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a file beside `path` to write to; on success it takes the place of `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a JSON-lines file, one by one."""
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            yield json.loads(line)
-
-
-def write_rows(path: Path, rows: Iterator[Mapping[str, Any]]) -> None:
-    """A JSON-lines file of these objects."""
-    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -1,7 +1,7 @@
-"""The reference of the command line, `docs/cli.md`, made from its parser.
+"""The reference of the command line, `docs/cli.md`, generated from its parser.
 
-python -m fmbench_lib.cli.reference              # prints it
-python -m fmbench_lib.cli.reference docs/cli.md  # writes it
+python -m fmbench_lib.cli.reference              # print it
+python -m fmbench_lib.cli.reference docs/cli.md  # write it
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ REGENERATE = "python -m fmbench_lib.cli.reference docs/cli.md"
 
 
 def reference() -> str:
-    """The whole page. Nothing of it depends on the width of a terminal or on the version of Python."""
+    """The whole page, in Markdown. It depends neither on the width of the terminal nor on the version of Python."""
     top = parser()
     blocks = [
-        f"<!-- Made from the parser: edit fmbench_lib/cli.py, then run {REGENERATE} -->\n# Command line",
+        f"<!-- Generated from the parser: edit fmbench_lib/cli/parser.py, then run {REGENERATE} -->\n# Command line",
         _text(top.description, top),
         "\n".join(_overview(top)),
     ]
@@ -38,38 +38,38 @@ def commands(top: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Argum
                 yield choice.dest, action.choices[choice.dest], _text(choice.help, top)
 
 
-def taken_by(command: argparse.ArgumentParser) -> list[argparse.Action]:
-    """What a command takes, without `--help`."""
+def arguments_of(command: argparse.ArgumentParser) -> list[argparse.Action]:
+    """The arguments of a command, without `--help`."""
     return [action for action in command._actions if not isinstance(action, argparse._HelpAction)]
 
 
 def _overview(top: argparse.ArgumentParser) -> Iterator[str]:
-    yield "| command | does |"
+    yield "| command | meaning |"
     yield "|---|---|"
     for name, _, meaning in commands(top):
         yield f"| [`{top.prog} {name}`](#{top.prog}-{name}) | {_cell(meaning)} |"
-    yield f"| `{top.prog} --version` | says the version |"
-    yield f"| `{top.prog} --help`, `{top.prog} COMMAND --help` | says what there is |"
+    yield f"| `{top.prog} --version` | print the version |"
+    yield f"| `{top.prog} --help`, `{top.prog} COMMAND --help` | print the help |"
 
 
 def _command(title: str, command: argparse.ArgumentParser, meaning: str) -> Iterator[str]:
     yield f"## {title}"
     yield f"{meaning[:1].upper()}{meaning[1:]}."
-    taken = taken_by(command)
-    yield f"```\n{_usage(title, taken)}\n```"
-    if taken:
+    accepted = arguments_of(command)
+    yield f"```\n{_usage(title, accepted)}\n```"
+    if accepted:
         yield "\n".join(
             [
                 "| argument | meaning |",
                 "|---|---|",
-                *(f"| `{_cell(_spelling(action))}` | {_cell(_meaning(action, command))} |" for action in taken),
+                *(f"| `{_cell(_spelling(action))}` | {_cell(_meaning(action, command))} |" for action in accepted),
             ]
         )
 
 
-def _usage(title: str, taken: list[argparse.Action]) -> str:
-    positional = [_positional(action) for action in taken if not action.option_strings]
-    options = ["[OPTIONS]"] if any(action.option_strings for action in taken) else []
+def _usage(title: str, accepted: list[argparse.Action]) -> str:
+    positional = [_positional(action) for action in accepted if not action.option_strings]
+    options = ["[OPTIONS]"] if any(action.option_strings for action in accepted) else []
     return " ".join([title, *options, *positional])
 
 
@@ -78,7 +78,7 @@ def _positional(action: argparse.Action) -> str:
 
 
 def _spelling(action: argparse.Action) -> str:
-    """An argument as one types it: `-A KEY=VALUE`, `--verbose`, `RUN_DIR`."""
+    """An argument as it is typed: `-A KEY=VALUE`, `--verbose`, `RUN_DIR`."""
     if not action.option_strings:
         return _metavar(action)
     names = ", ".join(action.option_strings)
@@ -94,9 +94,9 @@ def _metavar(action: argparse.Action) -> str:
 
 
 def _meaning(action: argparse.Action, command: argparse.ArgumentParser) -> str:
-    said = _text(action.help, command, action)
+    meaning = _text(action.help, command, action)
     many = isinstance(action, argparse._AppendAction)
-    return "; ".join(filter(None, [said, "may be given several times" if many else ""]))
+    return "; ".join(filter(None, [meaning, "may be repeated" if many else ""]))
 
 
 def _exit_codes(top: argparse.ArgumentParser) -> Iterator[str]:
@@ -109,7 +109,7 @@ def _exit_codes(top: argparse.ArgumentParser) -> Iterator[str]:
 
 
 def _text(text: str | None, command: argparse.ArgumentParser, action: argparse.Action | None = None) -> str:
-    """A text of the parser on one line, `%(default)s` and the like filled in as argparse does."""
+    """A text of the parser on one line, with `%(default)s` and the like filled in as argparse does."""
     values = {**(vars(action) if action is not None else {}), "prog": command.prog}
     return " ".join(((text or "") % values).split())
 
@@ -119,7 +119,7 @@ def _cell(text: str) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Print the reference, or write it to the file that is named."""
+    """Print the reference, or write it to the file given as the first argument."""
     if arguments:
         Path(arguments[0]).write_text(reference(), encoding="utf-8")
     else:

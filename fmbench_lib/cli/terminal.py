@@ -1,4 +1,4 @@
-"""What a terminal shows while a run goes on."""
+"""What is printed of a run: while it goes on, and at its end."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
-from fmbench_lib.runs import progress as live
+from fmbench_lib.atomic_files import read_json
+from fmbench_lib.runs import progress
 from fmbench_lib.runs.location import is_scratch, keeper_of
 from fmbench_lib.runs.run import Run
 from fmbench_lib.storage.mirror import why_behind
 from fmbench_lib.workspace import Workspace
 
 _PLAIN_SECONDS = 10.0
+_CLEAR_LINE = "\r\x1b[K"
 
 
 class Display:
-    """A line that is kept up to date on a terminal; plain lines, now and then, elsewhere."""
+    """A line that is kept up to date on a terminal; elsewhere plain lines, for each level and every ten seconds."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -26,59 +27,92 @@ class Display:
         self._begun = 0.0
         self._live = sys.stdout.isatty()
         self._last_plain = 0.0
-        self._last_level: Any = None
-        self._said = False
+        self._last_level: int | None = None
+        self._warned = False
 
-    def look(self, step: str) -> None:
-        """Show where the run is; called a few times a second."""
+    def update(self, step: str) -> None:
+        """Show how far the run is; called a few times a second."""
         now = time.monotonic()
         if step != self._step:
             self.end()
             self._step, self._begun = step, now
             if not self._live:
                 print(f"{step} …", flush=True)
-        self._say_what_is_behind()
-        figures = live.read(self._run.workspace)
-        text = live.line(figures) if figures else f"{now - self._begun:.0f} s"
+        self._warn_once()
+        figures = progress.read(self._run.workspace)
+        text = progress.line(figures) if figures else f"{now - self._begun:.0f} s"
         if self._live:
             width = shutil.get_terminal_size().columns - 1
-            sys.stdout.write("\r\x1b[K" + f"{step}: {text}"[:width])
+            sys.stdout.write(_CLEAR_LINE + f"{step}: {text}"[:width])
             sys.stdout.flush()
         elif figures and (figures["number"] != self._last_level or now - self._last_plain > _PLAIN_SECONDS):
             self._last_plain, self._last_level = now, figures["number"]
             print(f"  {text}", flush=True)
 
-    def _say_what_is_behind(self) -> None:
-        """Once, when the bucket begins to lack something."""
-        said = None if self._said else why_behind(self._run.workspace)
-        if said is not None:
-            self._said = True
-            sys.stdout.write("\r\x1b[K" if self._live else "")
-            print(behind_line(self._run.workspace, said), flush=True)
+    def _warn_once(self) -> None:
+        """Say that files could not be sent to the bucket, the first time it happens."""
+        reason = None if self._warned else why_behind(self._run.workspace)
+        if reason is not None:
+            self._warned = True
+            sys.stdout.write(_CLEAR_LINE if self._live else "")
+            print(_behind_line(self._run.workspace, reason), flush=True)
 
     def end(self) -> None:
-        """The step is over: leave one line that says how long it took."""
+        """End the step: leave a line that says how long it took."""
         if self._step:
             seconds = time.monotonic() - self._begun
-            sys.stdout.write(("\r\x1b[K" if self._live else "") + f"{self._step}: {seconds:.1f} s\n")
+            sys.stdout.write((_CLEAR_LINE if self._live else "") + f"{self._step}: {seconds:.1f} s\n")
             sys.stdout.flush()
         self._step = ""
 
 
-def shown(path: Path) -> str:
-    """A path as short as it can be shown."""
+def print_result(run: Run) -> None:
+    """Print the decision, what needs attention, where the report is, and what still costs money."""
+    from fmbench_lib.deploy.endpoints_file import standing_lines
+
+    workspace = run.workspace
+    if workspace.summary_file.exists():
+        summary = read_json(workspace.summary_file)
+        print(summary["decision"]["text"])
+        for line in summary["attention"]:
+            print(f"note: {line}")
+        print(f"report: {_report_location(workspace)}")
+    for line in standing_lines(workspace):
+        print(line)
+
+
+def print_location(workspace: Workspace, *, may_delete: bool = False) -> None:
+    """Print where the run is kept in S3, or how to send it there.
+
+    With `may_delete`, a directory that is only kept during the run is deleted if the bucket has all of it and nothing
+    that the run deployed is left.
+    """
+    from fmbench_lib.deploy.endpoints_file import standing_lines
+
+    keeper = keeper_of(workspace)
+    if keeper is None:
+        return
+    reason = why_behind(workspace)
+    if reason is not None:
+        print(_behind_line(workspace, reason), file=sys.stderr)
+        return
+    print(f"kept in: {keeper.address}")
+    if may_delete and is_scratch(workspace) and not standing_lines(workspace) and keeper.release(workspace):
+        print(f"{short_path(workspace.path)} is deleted; fmbench report {keeper.address} fetches it again")
+
+
+def short_path(path: Path) -> str:
+    """A path relative to the current folder where it lies below it."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def behind_line(workspace: Workspace, said: str) -> str:
-    """That the bucket lacks something of a run, why, and what to do."""
-    where = shown(workspace.path)
-    return f"note: the run's bucket lacks something ({said}); it is kept in {where}: fmbench sync {where} sends it"
+def _behind_line(workspace: Workspace, reason: str) -> str:
+    path = short_path(workspace.path)
+    return f"note: the run's bucket lacks files ({reason}); they are in {path}: send them with fmbench sync {path}"
 
 
-def report_place(workspace: Workspace) -> str:
-    """Where the report of a run stays."""
+def _report_location(workspace: Workspace) -> str:
     keeper = keeper_of(workspace)
     if keeper is not None and is_scratch(workspace) and why_behind(workspace) is None:
         return str(keeper.address.below(workspace.report_file.name))
-    return shown(workspace.report_file)
+    return short_path(workspace.report_file)

@@ -56,8 +56,8 @@ def make_template(text: str, keys: Sequence[str] | None = None) -> Template:
     if len(template.unused_keys) == len(template.keys):
         wanted = f"none of {', '.join(f'{{{key}}}' for key in template.keys)}" if template.keys else "no {column}"
         raise TemplateError(
-            f"the prompt template has {wanted}, so all prompts would be the same; write the data set's columns into it in "
-            "braces and name them in datasets.prompt_template_keys"
+            f"the prompt template has {wanted}, so all prompts would be the same; write the data set's columns into it "
+            "in braces and name them in datasets.prompt_template_keys"
         )
     return template
 

@@ -1,9 +1,9 @@
-"""Kernels for the notebooks of a run that need not import everything anew.
+"""Kernels that start fast, because the imports of all notebooks are done once.
 
-A process imports what every notebook needs, once, and then forks a kernel of itself for each: a notebook still has a
-process, and a namespace, of its own. `python -m fmbench_lib.pipeline.kernels FD` is that process; requests and answers
-are lines of JSON on the socket FD. Its kernels end when it does, and it ends when the socket closes. Where there is no
-fork that can be trusted, kernels are started as ever.
+A fork server imports what every notebook needs and then forks a kernel for each, so that a notebook still has its own
+process and namespace. `python -m fmbench_lib.pipeline.kernels FD` is that server; requests and replies are lines of
+JSON on the socket FD. Its kernels end when it does, and it ends when the socket closes. Only Linux forks reliably:
+elsewhere kernels are started by jupyter_client as usual.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ from typing import Any
 
 import psutil
 
-_WARM = ("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "scrapbook", "fmbench_lib.steps")
+_PRELOADED = ("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "scrapbook", "fmbench_lib.steps")
 _LAUNCHER = "ipykernel_launcher"
 _POLL_S = 0.02
 
 
 class Kernels:
-    """Where the kernels of a run come from."""
+    """Starts the kernels of a run; the fork server runs while it is entered."""
 
     def __init__(self) -> None:
         self._server: subprocess.Popen[bytes] | None = None
         self._socket: BufferedRWPair | None = None
 
     def __enter__(self) -> Kernels:
-        if sys.platform == "linux":  # it imports what kernels need while we import what runs notebooks
+        if sys.platform == "linux":  # its imports take place while this process imports papermill
             self._start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the process that forks, and with it what it has forked."""
+        """Stop the fork server and its kernels."""
         if self._socket is not None:
             self._socket.close()
         if self._server is not None:
             self._server.wait()
 
     def manager(self) -> type[Any]:
-        """What starts kernels of the very interpreter that runs this, whatever is registered as `python3`."""
+        """A kernel manager class that uses the running interpreter, whatever kernel is registered as `python3`."""
         from ipykernel.kernelspec import get_kernel_dict
         from jupyter_client.kernelspec import KernelSpec
         from jupyter_client.manager import AsyncKernelManager
@@ -59,53 +59,57 @@ class Kernels:
 
         kernels = self
 
-        class Forked(LocalProvisioner):
+        class ForkProvisioner(LocalProvisioner):
             process: Any
 
-            async def launch_kernel(self, cmd: list[str], **given: Any) -> Any:
-                self.process = kernels.fork(cmd[cmd.index(_LAUNCHER) + 1 :], given["env"], given.get("cwd"))
+            async def launch_kernel(self, cmd: list[str], **options: Any) -> Any:
+                self.process = kernels.fork(cmd[cmd.index(_LAUNCHER) + 1 :], options["env"], options.get("cwd"))
                 self.pid = self.pgid = self.process.pid
                 return self.connection_info
 
-        class OwnKernel(AsyncKernelManager):
+        class ForkedKernelManager(AsyncKernelManager):
             @property
             def kernel_spec(self) -> KernelSpec:
                 return KernelSpec(**get_kernel_dict())
 
-            async def _async_pre_start_kernel(self, **given: Any) -> Any:
+            async def _async_pre_start_kernel(self, **options: Any) -> Any:
                 if sys.platform == "linux":
                     self.kernel_id = self.kernel_id or str(uuid.uuid4())
-                    self.provisioner = Forked(kernel_id=self.kernel_id, kernel_spec=self.kernel_spec, parent=self)
-                return await super()._async_pre_start_kernel(**given)
+                    self.provisioner = ForkProvisioner(
+                        kernel_id=self.kernel_id, kernel_spec=self.kernel_spec, parent=self
+                    )
+                return await super()._async_pre_start_kernel(**options)
 
-        return OwnKernel
+        return ForkedKernelManager
 
     def signal(self, number: signal.Signals) -> bool:
-        """Send a signal to the kernels that run; whether there was one. They live in sessions of their own and hear no
-        Ctrl-C."""
+        """Send a signal to the running kernels; returns whether there was one.
+
+        They have sessions of their own, so Ctrl-C in the terminal does not reach them.
+        """
         parent = psutil.Process(os.getpid() if self._server is None else self._server.pid)
-        found = []
+        running = []
         with contextlib.suppress(psutil.NoSuchProcess):
-            found = parent.children()
-        for kernel in found:
+            running = parent.children()
+        for kernel in running:
             with contextlib.suppress(psutil.NoSuchProcess):
                 kernel.send_signal(number)
-        return bool(found)
+        return bool(running)
 
     def fork(self, arguments: Sequence[str], env: Mapping[str, str], cwd: str | None) -> ForkedKernel:
-        """A kernel with these arguments and this environment; raises OSError where there cannot be one."""
-        return ForkedKernel(self.ask(start=list(arguments), env=dict(env), cwd=cwd)["pid"], self)
+        """Start a kernel with these arguments and this environment; raises OSError where the fork server is gone."""
+        return ForkedKernel(self.request(start=list(arguments), env=dict(env), cwd=cwd)["pid"], self)
 
-    def ask(self, **request: Any) -> dict[str, Any]:
-        """The answer to a request; raises OSError where the process is gone."""
+    def request(self, **request: Any) -> dict[str, Any]:
+        """The fork server's reply to a request; raises OSError where it is gone."""
         assert self._socket is not None
         self._socket.write(json.dumps(request).encode() + b"\n")
         self._socket.flush()
-        answer = self._socket.readline()
-        if not answer:
-            raise OSError("the process that kernels are forked from is gone")
-        answered: dict[str, Any] = json.loads(answer)
-        return answered
+        line = self._socket.readline()
+        if not line:
+            raise OSError("the fork server of the kernels has ended")
+        reply: dict[str, Any] = json.loads(line)
+        return reply
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
@@ -120,7 +124,7 @@ class Kernels:
 
 
 class ForkedKernel:
-    """A kernel as what waits for it wants to see it: as a `Popen`."""
+    """A forked kernel with the interface of `subprocess.Popen`, which jupyter_client expects."""
 
     stdin = stdout = stderr = None
 
@@ -133,13 +137,13 @@ class ForkedKernel:
         """The exit code, minus the signal that killed it; None while it runs."""
         if self.returncode is None:
             try:
-                self.returncode = self._kernels.ask(ended=self.pid)["code"]
-            except (OSError, ValueError):  # a kernel without the process that it was forked from ends itself
+                self.returncode = self._kernels.request(ended=self.pid)["code"]
+            except (OSError, ValueError):  # a kernel without its fork server ends itself
                 self.returncode = None if psutil.pid_exists(self.pid) else -signal.SIGKILL
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait until it has ended; raises TimeoutExpired."""
+        """Wait for the kernel to end; returns its exit code. Raises TimeoutExpired."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while (code := self.poll()) is None:
             if deadline is not None and time.monotonic() > deadline:
@@ -148,38 +152,43 @@ class ForkedKernel:
         return code
 
     def send_signal(self, number: int) -> None:
+        """Send a signal if the kernel is still running."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
     def terminate(self) -> None:
+        """Ask the kernel to end."""
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
+        """Kill the kernel."""
         self.send_signal(signal.SIGKILL)
 
 
 def main(descriptor: int) -> None:
-    """Fork kernels as they are asked for. In a fork this returns when it has become a kernel, and has been one."""
+    """Fork kernels on request until the socket closes. In a fork, returns once its kernel has shut down."""
     started_in = os.getcwd()
-    for name in _WARM:
+    for name in _PRELOADED:
         importlib.import_module(name)
-    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)  # numpy's, at rest
+    warnings.filterwarnings(
+        "ignore", "This process .* is multi-threaded", DeprecationWarning
+    )  # numpy's threads are idle
     gc.freeze()
     with socket.socket(fileno=descriptor) as connection, connection.makefile("rwb") as requests:
         for line in requests:
             request = json.loads(line)
             if "ended" in request:
-                answer: dict[str, Any] = {"code": _exit_code(request["ended"])}
+                reply: dict[str, Any] = {"code": _exit_code(request["ended"])}
             elif pid := os.fork():
-                answer = {"pid": pid}
+                reply = {"pid": pid}
             else:
                 break
-            requests.write(json.dumps(answer).encode() + b"\n")
+            requests.write(json.dumps(reply).encode() + b"\n")
             requests.flush()
         else:
             return
     sys.path = [path for path in sys.path if path not in ("", started_in)]  # as a kernel's launcher does
-    _be_kernel(request["start"], request["env"], request["cwd"])
+    _run_kernel(request["start"], request["env"], request["cwd"])
 
 
 def _exit_code(pid: int) -> int | None:
@@ -187,7 +196,7 @@ def _exit_code(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if ended else None
 
 
-def _be_kernel(arguments: Sequence[str], env: Mapping[str, str], cwd: str | None) -> None:
+def _run_kernel(arguments: Sequence[str], env: Mapping[str, str], cwd: str | None) -> None:
     from ipykernel.kernelapp import IPKernelApp
 
     os.setsid()
@@ -195,7 +204,7 @@ def _be_kernel(arguments: Sequence[str], env: Mapping[str, str], cwd: str | None
     os.environ.update(env, JPY_PARENT_PID=str(os.getppid()))
     if cwd:
         os.chdir(cwd)
-    # Its class has read who its parent is long ago, of another process.
+    # IPKernelApp read its parent's id when it was imported, in another process.
     sys.argv = [_LAUNCHER, *arguments, f"--IPKernelApp.parent_handle={os.getppid()}"]
     IPKernelApp.launch_instance()
 

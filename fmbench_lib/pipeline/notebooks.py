@@ -1,13 +1,11 @@
-"""The notebooks of a run, one after the other, each in a kernel of its own.
+"""The notebooks of a run, executed one after the other, each in its own kernel.
 
-papermill works in a thread beside, so that this one can show how the run is doing and can hear a Ctrl-C; the executed
-notebook is written as it grows and stays behind whatever happens.
+papermill works in a second thread, so that the main one can show progress and receive Ctrl-C. The executed notebook is
+saved after every cell and stays whatever happens.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
 import signal
 import threading
@@ -17,64 +15,44 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any
 
+from fmbench_lib.atomic_files import read_json
 from fmbench_lib.config import STEPS, shipped_path
 from fmbench_lib.errors import InputError, RunStateError, StepError
+from fmbench_lib.pipeline.interrupts import Interrupts
 from fmbench_lib.pipeline.kernels import Kernels
+from fmbench_lib.pipeline.notebook_secrets import remove_secrets
+from fmbench_lib.run_state import StepStatus
 from fmbench_lib.runs.run import Run
-from fmbench_lib.workspace import each_text, read_json, write_text
 
 CLEANUP = "5_cleanup"
 ANALYSIS = "4_model_metric_analysis"
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 _KERNEL_PATIENCE_S = 20.0
-_BEFORE_ANYTHING = ("0_setup", "1_generate_data")
+_BEFORE_DEPLOYMENT = ("0_setup", "1_generate_data")
 
 
 @dataclass(slots=True)
 class Outcome:
-    """How a run ended. `exit_code` is 0, 1, 2 or 130, as the command line's reference says what each means."""
+    """How a run ended. `exit_code` is 0, 1, 2 or 130; the reference of the command line explains them."""
 
     exit_code: int
     errors: list[StepError] = field(default_factory=list)
     interrupted: bool = False
 
 
-class Interrupts:
-    """Counts Ctrl-C and termination requests instead of letting them tear the pipeline apart."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._previous: dict[int, Any] = {}
-
-    def __enter__(self) -> Interrupts:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._heard)
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def _heard(self, _number: int, _frame: FrameType | None) -> None:
-        self.count += 1
-
-
 def run_pipeline(
     run: Run,
-    on_look: Callable[[str], None] = lambda step: None,
+    on_poll: Callable[[str], None] = lambda step: None,
     only: Sequence[str] | None = None,
     *,
     allow_invalid: bool = False,
 ) -> Outcome:
     """Execute the run's notebooks in the order of its `run_steps`.
 
-    A step that fails ends the run, except that what was deployed is taken down all the same where the config says so.
-    `on_look(step)` is called a few times a second. `only` restricts the steps to some of them;
-    `allow_invalid` lets a run that measured every level end well whatever their verdicts.
+    A step that fails ends the run, but the cleanup step still runs if the config has it. `on_poll(step)` is called a
+    few times a second. `only` restricts the run to some steps. With `allow_invalid` a run that measured every level
+    succeeds whatever the verdicts. Raises RunStateError where another process is executing this run.
     """
     outcome = Outcome(0)
     wanted = [step for step, on in run.config.run_steps.items() if on and (only is None or step in only)]
@@ -84,7 +62,7 @@ def run_pipeline(
         for step in wanted:
             if outcome.errors and not (step == CLEANUP and run.workspace.endpoints_file.exists()):
                 continue
-            error = _execute(run, step, kernels, interrupts, partial(on_look, step))
+            error = _execute(run, step, kernels, interrupts, partial(on_poll, step))
             run.workspace.keep(insist=True)
             if error is not None:
                 outcome.errors.append(error)
@@ -102,42 +80,42 @@ def _exit_code(run: Run, outcome: Outcome, wanted: Sequence[str], allow_invalid:
         return 130
     if outcome.errors:
         first = outcome.errors[0]
-        return 2 if first.step in _BEFORE_ANYTHING and first.message.partition(":")[0] in _input_errors() else 1
+        return 2 if first.step in _BEFORE_DEPLOYMENT and first.message.partition(":")[0] in _input_errors() else 1
     workspace = run.workspace
-    deployed = read_json(workspace.endpoints_file).values() if workspace.endpoints_file.exists() else ()
-    if any(endpoint["error"] for endpoint in deployed) or workspace.failed_levels():
+    endpoints = read_json(workspace.endpoints_file).values() if workspace.endpoints_file.exists() else ()
+    if any(endpoint["error"] for endpoint in endpoints) or workspace.failed_levels():
         return 1
-    return 1 if ANALYSIS in wanted and not ended_well(run, allow_invalid) else 0
+    return 1 if ANALYSIS in wanted and not succeeded(run, allow_invalid) else 0
 
 
-def ended_well(run: Run, allow_invalid: bool) -> bool:
-    """Whether an analysed run has every level and, unless that is allowed, none that is invalid."""
+def succeeded(run: Run, allow_invalid: bool) -> bool:
+    """Whether an analysed run has measured every level and, unless allowed, has no invalid one."""
     return bool(read_json(run.workspace.summary_file)["all_measured" if allow_invalid else "all_well"])
 
 
 def _input_errors() -> set[str]:
-    """The names of all errors that mean bad input, as a kernel reports them."""
-    found: list[type[InputError]] = [InputError]
-    for kind in found:
-        found += kind.__subclasses__()
-    return {kind.__name__ for kind in found}
+    """The class names of InputError and its subclasses: a kernel reports an error by name."""
+    classes: list[type[InputError]] = [InputError]
+    for input_error in classes:
+        classes += input_error.__subclasses__()
+    return {input_error.__name__ for input_error in classes}
 
 
 def notebook_source(step: str) -> Path:
-    """The notebook of a step as it ships."""
+    """The shipped notebook of a step; raises RunStateError where the installation lacks it."""
     path = shipped_path(f"notebooks/{step}.ipynb")
     if path is None:
-        raise RunStateError(f"notebook {step}.ipynb does not ship with this installation: install fmbench-lib again")
+        raise RunStateError(f"the notebook {step}.ipynb is missing from this installation: reinstall fmbench-lib")
     return path
 
 
 def _execute(
-    run: Run, step: str, kernels: Kernels, interrupts: Interrupts, on_look: Callable[[], None]
+    run: Run, step: str, kernels: Kernels, interrupts: Interrupts, on_poll: Callable[[], None]
 ) -> StepError | None:
-    """Execute one notebook; returns why it stopped, None when it went through.
+    """Execute one notebook; returns why it stopped, None when it completed.
 
-    A first interrupt is passed on to the kernel, which ends its work in order; a second one, or no end in time, kills
-    it. One that came before this step does not concern it: the cleanup after a Ctrl-C is not interrupted by it.
+    The first interrupt is passed on to the kernel, which shuts down in order; the second one, or a timeout, kills it.
+    Interrupts before this step are ignored, so that Ctrl-C does not also interrupt the cleanup that follows it.
     """
     finished: list[BaseException | None] = []
     thread = threading.Thread(target=lambda: finished.append(_papermill(run, step, kernels)), name=step, daemon=True)
@@ -145,25 +123,25 @@ def _execute(
     deadline: float | None = None
     thread.start()
     while thread.is_alive():
-        thread.join(_LOOK_SECONDS)
-        on_look()
-        heard = interrupts.count - before
-        if heard and deadline is None and kernels.signal(signal.SIGINT):
+        thread.join(_POLL_SECONDS)
+        on_poll()
+        received = interrupts.count - before
+        if received and deadline is None and kernels.signal(signal.SIGINT):
             deadline = time.monotonic() + _KERNEL_PATIENCE_S
-        if deadline is not None and (heard > 1 or time.monotonic() > deadline):
+        if deadline is not None and (received > 1 or time.monotonic() > deadline):
             kernels.signal(signal.SIGKILL)
     error = finished[0]
     if error is None:
         return None
     interrupted = interrupts.count > before
-    _note_end(run, step, "interrupted" if interrupted else "failed", started)
+    _record_end(run, step, "interrupted" if interrupted else "failed", started)
     stopped = StepError(step, None, "interrupted") if interrupted else _step_error(run, step, error)
     stopped.__cause__ = error
     return stopped
 
 
 def _papermill(run: Run, step: str, kernels: Kernels) -> BaseException | None:
-    """Run papermill; returns what it raised, for the other thread to deal with."""
+    """Run papermill; returns what it raised, for the main thread to handle."""
     import papermill
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -178,25 +156,14 @@ def _papermill(run: Run, step: str, kernels: Kernels) -> BaseException | None:
                 progress_bar=False,
                 log_output=False,
                 kernel_manager_class=kernels.manager(),
-                extra_arguments=["--log-level=ERROR"],  # a kernel warns of its own transport on every start
-                shutdown_kernel="immediate",  # a step has written down all it has to keep
+                extra_arguments=["--log-level=ERROR"],  # a kernel warns about its transport on every start
+                shutdown_kernel="immediate",  # a step has saved all its results
             )
     except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
         return error
     finally:
-        _without_secrets(run, step)
+        remove_secrets(run.workspace.notebook(step), run.redactor.without_known)
     return None
-
-
-def _without_secrets(run: Run, step: str) -> None:
-    """Take out of an executed notebook what its errors may have repeated."""
-    path = run.workspace.notebook(step)
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    safe = run.redactor.without_known(text)
-    if safe != text:
-        with contextlib.suppress(ValueError):  # of a notebook that was cut off, the text will do
-            safe = json.dumps(each_text(json.loads(text), run.redactor.without_known), indent=1, ensure_ascii=False)
-        write_text(path, safe)
 
 
 def _step_error(run: Run, step: str, error: BaseException) -> StepError:
@@ -210,15 +177,15 @@ def _step_error(run: Run, step: str, error: BaseException) -> StepError:
     return StepError(step, None, run.redactor(f"{type(error).__name__}: {error}"))
 
 
-def _note_end(run: Run, step: str, status: str, started: float) -> None:
-    """A kernel that was killed could not write down how its step ended."""
+def _record_end(run: Run, step: str, status: StepStatus, started: float) -> None:
+    """Record how a step ended where its kernel was killed before it could."""
     state = run.workspace.read_run()["steps"].get(step)
     if state is None or state["status"] in ("running", "done"):
         run.end_step(step, status, started, time.time())
 
 
 def steps_named(text: str) -> list[str]:
-    """The steps that `--steps` names: `0,1,3`, ranges `0-2`, or their names. Raises RunStateError for another."""
+    """The steps that `--steps` selects: numbers, ranges or names, `0,1,3-5`. Raises RunStateError for another."""
     chosen: list[str] = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         first, dash, last = part.partition("-")
@@ -228,7 +195,7 @@ def steps_named(text: str) -> list[str]:
             names = [step for step in STEPS if part in (step, step[0], f"{step}.ipynb")]
         if not names:
             raise RunStateError(
-                f"--steps {part}: no such step; write numbers 0 to {len(STEPS) - 1}, such as 3,4 or 0-2"
+                f"--steps {part}: no such step; write numbers from 0 to {len(STEPS) - 1}, such as 3,4 or 0-2"
             )
         chosen += names
     return [step for step in STEPS if step in chosen]

@@ -1,13 +1,13 @@
-"""A run: its config and its directory, opened by whoever works on it and checked to belong together."""
+"""A run: its config and its directory, opened together."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from fmbench_lib.config import Config, LoadedConfig
 from fmbench_lib.config.secrets import Redactor
+from fmbench_lib.run_state import StepState, StepStatus
 from fmbench_lib.workspace import Workspace
 
 
@@ -23,28 +23,31 @@ class Run:
 
     @property
     def config(self) -> Config:
+        """The config that the run was made from."""
         return self.loaded.config
 
     @property
     def seed(self) -> int:
+        """What every random choice of the run is drawn from."""
         return self.config.general.seed
 
     def begin_step(self, step: str) -> None:
-        """Take note in `run.json` that a step is under way."""
+        """Record that a step is running."""
         started = datetime.now(UTC).isoformat()
         self.workspace.update_run(steps={step: {"status": "running", "started": started}})
         self.workspace.log_event("step started", step=step)
 
-    def end_step(self, step: str, status: str, started: float, ended: float, **facts: Any) -> None:
-        """Take note of a step's outcome; times are Unix seconds."""
-        entry = {
+    def end_step(self, step: str, status: StepStatus, started: float, ended: float, error: str | None = None) -> None:
+        """Record how a step ended; times are Unix seconds. The run is finished when all its steps are done."""
+        entry: StepState = {
             "status": status,
             "started": datetime.fromtimestamp(started, UTC).isoformat(),
             "duration_s": round(ended - started, 3),
-            **facts,
         }
-        run = self.workspace.update_run(steps={step: entry})
-        done = {name for name, state in run["steps"].items() if state["status"] == "done"}
+        if error is not None:
+            entry["error"] = error
+        state = self.workspace.update_run(steps={step: entry})
+        done = {name for name, step_state in state["steps"].items() if step_state["status"] == "done"}
         if {name for name, on in self.config.run_steps.items() if on} <= done:
             self.workspace.update_run(status="finished")
-        self.workspace.log_event("step ended", step=step, status=status, **facts)
+        self.workspace.log_event("step ended", step=step, status=status, **({} if error is None else {"error": error}))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from fmbench_lib.atomic_files import replacing, write_json, write_text
 from fmbench_lib.metrics import tables
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.report.document import render_markdown
@@ -22,7 +23,6 @@ from fmbench_lib.steps.levels import run_levels
 from fmbench_lib.steps.report_inputs import Analysis, analysis_of, costs_table, report_inputs
 from fmbench_lib.steps.run_prices import look_up_prices
 from fmbench_lib.steps.step import step
-from fmbench_lib.workspace import replacing, write_json, write_text
 
 if TYPE_CHECKING:
     pass

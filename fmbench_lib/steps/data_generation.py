@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from fmbench_lib.atomic_files import read_json, read_rows, write_json, write_rows
 from fmbench_lib.data.prompts import PayloadSet, generate_payloads
 from fmbench_lib.data.templates import read_template
 from fmbench_lib.errors import InputError
@@ -15,7 +16,6 @@ from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.inputs import sources, template_path, tokenizer_of
 from fmbench_lib.steps.payloads import content_hash, dataset_facts, earlier_prompts, payload_table
 from fmbench_lib.steps.step import step
-from fmbench_lib.workspace import read_json, read_rows, write_json, write_rows
 
 
 @step("1_generate_data")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from fmbench_lib.atomic_files import replacing
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints
@@ -21,7 +22,6 @@ from fmbench_lib.monitors.metric_names import NO_TTFT, STACKS
 from fmbench_lib.monitors.samples import Reading, SampleWriter, Track, read_samples
 from fmbench_lib.report.report_data import EndpointMetrics
 from fmbench_lib.runs.run import Run
-from fmbench_lib.workspace import replacing
 
 _CLOUDWATCH = "cloudwatch"
 _COMPLETE_AFTER_S = 300.0

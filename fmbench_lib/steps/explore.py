@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fmbench_lib.atomic_files import read_json
 from fmbench_lib.errors import RunStateError
 from fmbench_lib.runs.run import Run
-from fmbench_lib.workspace import read_json
 
 if TYPE_CHECKING:
     from IPython.display import Image

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from fmbench_lib.atomic_files import read_rows
 from fmbench_lib.config.schema.precision import parse_precision
 from fmbench_lib.deploy import Endpoint, platform
 from fmbench_lib.deploy.endpoints_file import endpoints
@@ -26,7 +27,6 @@ from fmbench_lib.steps.machine_sharing import waiting
 from fmbench_lib.steps.monitoring import Monitoring, monitoring
 from fmbench_lib.steps.payloads import check_prompts, payload_table
 from fmbench_lib.steps.step import step
-from fmbench_lib.workspace import read_rows
 
 KEY = ("experiment_name", "payload_file", "load")
 

@@ -20,7 +20,7 @@ from fmbench_lib.errors import InputError, TokenizerError
 from fmbench_lib.load.levels.trace import TraceEntry, read_trace
 from fmbench_lib.metrics.goodput import Objectives
 from fmbench_lib.models.hub_token import TOKEN_FILE, hf_token, token_in
-from fmbench_lib.runs.location import given, keeper_of
+from fmbench_lib.runs.location import filled_in, keeper_of
 from fmbench_lib.runs.run import Run
 from fmbench_lib.storage.bucket import Address, is_address
 from fmbench_lib.storage.run_inputs import input_file, secret_text
@@ -34,9 +34,9 @@ def read_bucket(run: Run) -> Address | None:
     reading = run.config.s3_read_data
     if run.local_only or reading.s3_or_local_file_system == "local":
         return None
-    named = given(reading.read_bucket)
+    named = filled_in(reading.read_bucket)
     if named is None and reading.s3_or_local_file_system == "s3":
-        named = _default(given(run.config.aws.region))
+        named = _default(filled_in(run.config.aws.region))
     return None if named is None else Address(named.removeprefix("s3://").strip("/"), "")
 
 
@@ -69,7 +69,7 @@ def file_of(run: Run, name: str, kind: str, prefix: str) -> Path:
 def _in_bucket(run: Run, bucket: Address | None, name: str, kind: str, prefix: str) -> Path | None:
     if bucket is None:
         return None
-    return input_file(run.workspace, bucket.below(prefix, name), kind, given(run.config.aws.region))
+    return input_file(run.workspace, bucket.below(prefix, name), kind, filled_in(run.config.aws.region))
 
 
 def _own(run: Run, _bucket: Address | None, name: str, _kind: str, prefix: str) -> Path | None:
@@ -88,7 +88,7 @@ def _anywhere_here(run: Run, name: str, kind: str, prefix: str) -> Path:
 def _fetched(run: Run, address: Address, kind: str) -> Path:
     if run.local_only:
         raise InputError(f"the {kind} {address} is in a bucket, and --local-mode yes keeps buckets out")
-    found = input_file(run.workspace, address, kind, given(run.config.aws.region))
+    found = input_file(run.workspace, address, kind, filled_in(run.config.aws.region))
     if found is None:
         raise InputError(f"the {kind} {address} does not exist; correct the address")
     return found
@@ -106,7 +106,7 @@ def fetched_tokenizer(run: Run, spec: str) -> Path | None:
     own = any((folder / spec).exists() for folder in (run.loaded.folder, Path.cwd()))
     if bucket is None or (own and reading.s3_or_local_file_system != "s3"):
         return None
-    return input_file(run.workspace, _tokenizer_file(bucket.below(spec)), "tokenizer", given(run.config.aws.region))
+    return input_file(run.workspace, _tokenizer_file(bucket.below(spec)), "tokenizer", filled_in(run.config.aws.region))
 
 
 def _tokenizer_file(address: Address) -> Address:
@@ -130,7 +130,7 @@ def hf_token_of(run: Run) -> str | None:
     if bucket is None or named is None:
         return found
     address = bucket.below(source.scripts_prefix, named)
-    text = secret_text(address, "Hugging Face token", given(run.config.aws.region))
+    text = secret_text(address, "Hugging Face token", filled_in(run.config.aws.region))
     return None if text is None else token_in(text, str(address))
 
 

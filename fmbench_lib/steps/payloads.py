@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from fmbench_lib.atomic_files import read_json
 from fmbench_lib.errors import RunStateError
-from fmbench_lib.runs.location import earlier_kept
+from fmbench_lib.runs.location import earlier_run_in_bucket
 from fmbench_lib.runs.run import Run
-from fmbench_lib.workspace import Workspace, read_json, runs_of
+from fmbench_lib.workspace import Workspace, runs_of
 
 
 def earlier_prompts(run: Run) -> Workspace:
@@ -25,7 +26,7 @@ def earlier_prompts(run: Run) -> Workspace:
     for workspace in runs_of(run.workspace.path.parent.parent, run.config.general.name):
         if workspace.path != run.workspace.path and fits(workspace):
             return workspace
-    kept = earlier_kept(run.workspace, fits)
+    kept = earlier_run_in_bucket(run.workspace, fits)
     if kept is not None:
         return kept
     raise RunStateError(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from fmbench_lib.atomic_files import read_json
 from fmbench_lib.config import Config, Experiment, LoadedConfig
 from fmbench_lib.config.problems import merged
 from fmbench_lib.config.secrets import redactor_for
@@ -17,8 +18,8 @@ from fmbench_lib.load.levels.specs import LevelSpec, deal_prompts, levels_of, se
 from fmbench_lib.metrics.costs import PROVISIONED
 from fmbench_lib.metrics.prices import begun_hours, hours_cost
 from fmbench_lib.pricing.price_list import InstancePrice, Price, PriceList, TokenPrice
-from fmbench_lib.runs.location import Place, Wish, place_of
-from fmbench_lib.runs.opening import NO_WISH, default_results, load_here
+from fmbench_lib.runs.location import DEFAULT_STORAGE, RunLocation, StorageOptions, location_of
+from fmbench_lib.runs.opening import default_results, load_with_placeholders
 from fmbench_lib.runs.progress import duration as duration_text
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.data_generation import make_payloads
@@ -28,7 +29,7 @@ from fmbench_lib.steps.payloads import earlier_prompts
 from fmbench_lib.steps.platform_of import service_of
 from fmbench_lib.steps.run_prices import load_prices
 from fmbench_lib.steps.setup import check_service, script_files
-from fmbench_lib.workspace import Workspace, read_json
+from fmbench_lib.workspace import Workspace
 
 Sized: TypeAlias = tuple[LevelSpec, int | None]
 """A level, and how many measured requests it sends at most."""
@@ -50,15 +51,17 @@ class _Service:
     missing: str | None = None
 
 
-def make_plan(source: str, arguments: Mapping[str, str], standard: Mapping[str, str], wish: Wish = NO_WISH) -> Plan:
+def make_plan(
+    source: str, arguments: Mapping[str, str], standard: Mapping[str, str], storage: StorageOptions = DEFAULT_STORAGE
+) -> Plan:
     """The plan of a config, as far as it can be made.
 
     Reads the config's files and makes its prompts to know their number and length, but keeps, deploys and sends
     nothing. Raises a ConfigError where the config is wrong; whatever else would stop the run is an obstacle. An
     experiment that cannot be deployed or used stops only itself: it is an obstacle where no other can be.
     """
-    loaded, _ = load_here(source, arguments, standard, local_only=wish.local_only)
-    run = Run(loaded, Workspace(default_results() / loaded.config.general.name / "plan"), local_only=wish.local_only)
+    loaded, _ = load_with_placeholders(source, arguments, standard, local_only=storage.local_only)
+    run = Run(loaded, Workspace(default_results() / loaded.config.general.name / "plan"), local_only=storage.local_only)
     obstacles: list[str] = []
     for experiment in run.config.experiments:
         with _noted(obstacles):
@@ -71,7 +74,7 @@ def make_plan(source: str, arguments: Mapping[str, str], standard: Mapping[str, 
         deal_prompts(run.config, counts)
     kept = "?"
     with _noted(obstacles):
-        kept = _kept_line(place_of(run.config, wish))
+        kept = _kept_line(location_of(run.config, storage))
     prices = PriceList()
     with _noted(obstacles):
         prices = load_prices(run)
@@ -102,7 +105,7 @@ def _heading(loaded: LoadedConfig, counts: Mapping[str, int], longest: Mapping[s
     ]
 
 
-def _kept_line(place: Place) -> str:
+def _kept_line(place: RunLocation) -> str:
     """Where the run would stay."""
     if place.bucket is None:
         return "its directory"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import yaml
 
+from fmbench_lib.atomic_files import read_json
 from fmbench_lib.config import redacted
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints, still_standing
@@ -36,7 +37,6 @@ from fmbench_lib.steps.inputs import objectives_of, outage_notices
 from fmbench_lib.steps.levels import run_levels, searched
 from fmbench_lib.steps.payloads import has_payloads, payload_table
 from fmbench_lib.steps.run_prices import load_prices, price_notices
-from fmbench_lib.workspace import read_json
 
 if TYPE_CHECKING:
     pass

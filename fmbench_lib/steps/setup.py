@@ -140,7 +140,7 @@ def level_table(run: Run) -> pd.DataFrame:
     )
 
 
-def gather(run: Run) -> None:
+def fetch_inputs(run: Run) -> None:
     """Fetch what the steps after setup read from buckets; what is here already is left, what is missing is said later.
 
     A run that goes on where it was not set up would else depend on its buckets until its end.

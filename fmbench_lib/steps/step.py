@@ -1,4 +1,4 @@
-"""What all steps have in common: one process at a time, and a note of what became of each."""
+"""What all steps have in common: one process at a time, and a record of how each ended."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TypeAlias
 
 import pandas as pd
 
+from fmbench_lib.run_state import StepStatus
 from fmbench_lib.runs.run import Run
 
 Step: TypeAlias = Callable[[Run], pd.DataFrame]
 
 
 def step(name: str) -> Callable[[Step], Step]:
-    """Keep other processes out, and take note in `run.json` of what became of the step."""
+    """Make a function a step: it keeps other processes out and records in the run's state how it ended."""
 
     def decorate(function: Step) -> Step:
         @functools.wraps(function)
@@ -27,7 +28,7 @@ def step(name: str) -> Callable[[Step], Step]:
                 try:
                     table = function(run)
                 except BaseException as error:
-                    status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+                    status: StepStatus = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
                     run.end_step(name, status, started, time.time(), error=f"{type(error).__name__}: {error}")
                     raise
                 run.workspace.keep()  # before it counts as done: its notebook is still being written

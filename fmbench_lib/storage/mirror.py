@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from fmbench_lib.atomic_files import read_json
 from fmbench_lib.errors import FmbenchError, InputError, StorageError
+from fmbench_lib.run_state import Outage
 from fmbench_lib.storage.bucket import Address, Bucket
 from fmbench_lib.storage.sync import Sent, Tree
-from fmbench_lib.workspace import Workspace, path_part, read_json
+from fmbench_lib.workspace import Workspace, path_part
 
 ROOT = "results"
 """The folder of a bucket that runs are kept in, as they are in the folder of results: `results/<name>/<run id>`."""
@@ -112,7 +114,7 @@ class Keeper:
         if first:
             workspace.log_event("bucket behind", address=str(self.address), said=said)
             kept = workspace.read_run().get("kept", {})
-            outage = {"since": since, "said": said}
+            outage: Outage = {"since": since, "said": said}
             workspace.update_run(kept={**kept, "outages": [*kept.get("outages", []), outage]})
 
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
+from fmbench_lib.atomic_files import read_json, replacing, write_json
 from fmbench_lib.errors import RunStateError, StorageError
 from fmbench_lib.storage.bucket import PART_BYTES, Address, Bucket, Stored
-from fmbench_lib.workspace import Workspace, read_json, replacing, write_json
+from fmbench_lib.workspace import Workspace
 
 _SHA, _WRITER, _MTIME = "fmbench-sha256", "fmbench-directory", "fmbench-mtime-ns"
 _CHUNK = 2**20

@@ -218,7 +218,7 @@ def test_a_fast_tokenizer_of_transformers_runs_without_it(
 
 def test_a_form_that_transformers_cannot_read_is_an_error_of_one_line(tmp_path: Path, requested: list[str]) -> None:
     (tmp_path / "broken").mkdir()
-    with pytest.raises(TokenizerError, match="transformers cannot read it: Unrecognized model$"):
+    with pytest.raises(TokenizerError, match=r"transformers cannot read it: Unrecognized model$"):
         load_tokenizer("broken", folders=[tmp_path])
 
 

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
+from fmbench_lib.atomic_files import write_json
 from fmbench_lib.cli import commands as cli
+from fmbench_lib.cli.terminal import print_location
 from fmbench_lib.errors import InputError, RunStateError
-from fmbench_lib.runs.location import Wish, is_scratch, keeper_of
-from fmbench_lib.runs.opening import NO_WISH, create_run, local_run, newest_run, open_run, reopen_run
+from fmbench_lib.runs.location import DEFAULT_STORAGE, StorageOptions, is_scratch, keeper_of
+from fmbench_lib.runs.opening import create_run, local_run, newest_run, open_run, reopen_run
 from fmbench_lib.runs.run import Run
-from fmbench_lib.workspace import write_json
 from tests.bucket_stand_in import StandIn, point_to
 
 RUNS = "my-runs"
@@ -56,30 +57,30 @@ def write(folder: Path, **sections: Any) -> Path:
     return path
 
 
-def made(tmp_path: Path, wish: Wish = NO_WISH, **aws: Any) -> Run:
-    return create_run(write(tmp_path, aws=aws), results=tmp_path / "results", wish=wish)
+def made(tmp_path: Path, storage: StorageOptions = DEFAULT_STORAGE, **aws: Any) -> Run:
+    return create_run(write(tmp_path, aws=aws), results=tmp_path / "results", storage=storage)
 
 
 @pytest.mark.parametrize(
-    ("wish", "aws", "where", "bucket"),
+    ("storage", "aws", "where", "bucket"),
     [
-        (Wish(), {}, "local", None),
-        (Wish(), {"bucket": RUNS}, "local", None),
-        (Wish(write_bucket=RUNS), {}, "both", RUNS),
-        (Wish(write_bucket=f"s3://{RUNS}/"), {"s3_and_or_local_file_system": "s3"}, "s3", RUNS),
-        (Wish(), {"bucket": RUNS, "s3_and_or_local_file_system": "both"}, "both", RUNS),
-        (Wish(write_bucket=RUNS), {"bucket": "other", "s3_and_or_local_file_system": "s3"}, "s3", RUNS),
-        (Wish(), {"s3_and_or_local_file_system": "s3"}, "s3", DEFAULT),
-        (Wish(), {"bucket": "{write_bucket}", "s3_and_or_local_file_system": "both"}, "both", DEFAULT),
-        (Wish(True, RUNS), {"bucket": RUNS, "s3_and_or_local_file_system": "s3"}, "local", None),
+        (StorageOptions(), {}, "local", None),
+        (StorageOptions(), {"bucket": RUNS}, "local", None),
+        (StorageOptions(write_bucket=RUNS), {}, "both", RUNS),
+        (StorageOptions(write_bucket=f"s3://{RUNS}/"), {"s3_and_or_local_file_system": "s3"}, "s3", RUNS),
+        (StorageOptions(), {"bucket": RUNS, "s3_and_or_local_file_system": "both"}, "both", RUNS),
+        (StorageOptions(write_bucket=RUNS), {"bucket": "other", "s3_and_or_local_file_system": "s3"}, "s3", RUNS),
+        (StorageOptions(), {"s3_and_or_local_file_system": "s3"}, "s3", DEFAULT),
+        (StorageOptions(), {"bucket": "{write_bucket}", "s3_and_or_local_file_system": "both"}, "both", DEFAULT),
+        (StorageOptions(True, RUNS), {"bucket": RUNS, "s3_and_or_local_file_system": "s3"}, "local", None),
     ],
 )
 def test_where_a_run_is_kept(
-    s3: StandIn, tmp_path: Path, wish: Wish, aws: dict[str, str], where: str, bucket: str | None
+    s3: StandIn, tmp_path: Path, storage: StorageOptions, aws: dict[str, str], where: str, bucket: str | None
 ) -> None:
     s3.client().create_bucket(Bucket=DEFAULT)
     s3.seen.clear()
-    run = made(tmp_path, wish, **aws)
+    run = made(tmp_path, storage, **aws)
     kept = run.workspace.read_run()["kept"]
     address = None if bucket is None else f"s3://{bucket}/results/test/{run.workspace.run_id}"
     assert (kept["where"], kept["address"]) == (where, address)
@@ -91,17 +92,17 @@ def test_where_a_run_is_kept(
 
 
 @pytest.mark.parametrize(
-    ("wish", "message"),
+    ("storage", "message"),
     [
-        (Wish(write_bucket="nobodys"), "bucket nobodys: there is none of this name"),
-        (Wish(), f"the default one, {DEFAULT}, is not there for this account"),
+        (StorageOptions(write_bucket="nobodys"), "bucket nobodys: there is none of this name"),
+        (StorageOptions(), f"the default one, {DEFAULT}, is not there for this account"),
     ],
 )
 def test_a_bucket_that_cannot_be_used_is_bad_input_before_anything_is_made(
-    s3: StandIn, tmp_path: Path, wish: Wish, message: str
+    s3: StandIn, tmp_path: Path, storage: StorageOptions, message: str
 ) -> None:
     with pytest.raises(InputError) as error:
-        made(tmp_path, wish, s3_and_or_local_file_system="s3")
+        made(tmp_path, storage, s3_and_or_local_file_system="s3")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "results").exists()
@@ -112,11 +113,11 @@ def test_no_credentials_and_no_answer_are_bad_input(
 ) -> None:
     s3.stop()
     with pytest.raises(InputError, match="cannot be reached or does not answer"):
-        made(tmp_path, Wish(write_bucket=RUNS))
+        made(tmp_path, StorageOptions(write_bucket=RUNS))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     with pytest.raises(InputError, match="there are no AWS credentials"):
-        made(tmp_path, Wish(write_bucket=RUNS))
+        made(tmp_path, StorageOptions(write_bucket=RUNS))
     with pytest.raises(InputError, match="depends on the account: no AWS credentials found"):
         made(tmp_path, s3_and_or_local_file_system="both")
     assert not (tmp_path / "results").exists()
@@ -135,12 +136,12 @@ def test_a_bucket_that_may_be_looked_at_and_not_written_to(
 
     monkeypatch.setattr(Bucket, "put", denied)
     with pytest.raises(InputError, match=r"putting run\.json is not allowed; let the caller's role"):
-        made(tmp_path, Wish(write_bucket=RUNS))
+        made(tmp_path, StorageOptions(write_bucket=RUNS))
     assert list((tmp_path / "results").rglob("*.json")) == []
 
 
 def test_a_run_is_opened_where_only_its_bucket_is_left(s3: StandIn, tmp_path: Path) -> None:
-    run = made(tmp_path, Wish(write_bucket=RUNS))
+    run = made(tmp_path, StorageOptions(write_bucket=RUNS))
     shutil.rmtree(tmp_path / "results")
     address = f"s3://{RUNS}/results/test/{run.workspace.run_id}"
     path = local_run(address, tmp_path / "elsewhere")
@@ -157,7 +158,7 @@ def test_the_config_comes_from_its_address_or_is_asked_for(s3: StandIn, tmp_path
     text = write(tmp_path).read_text()
     s3.client().put_object(Bucket=RUNS, Key="configs/mine.yml", Body=text.encode())
     address = f"s3://{RUNS}/configs/mine.yml"
-    run = create_run(address, results=tmp_path / "results", wish=Wish(write_bucket=RUNS))
+    run = create_run(address, results=tmp_path / "results", storage=StorageOptions(write_bucket=RUNS))
     shutil.rmtree(tmp_path / "cache")
     assert reopen_run(run.workspace.path).loaded.text == run.loaded.text
     s3.client().put_object(Bucket=RUNS, Key="configs/mine.yml", Body=text.replace("test", "other").encode())
@@ -167,7 +168,7 @@ def test_the_config_comes_from_its_address_or_is_asked_for(s3: StandIn, tmp_path
     run = made(tmp_path)
     kept = tmp_path / "test.yml"
     moved = kept.rename(tmp_path / "moved.yml")
-    with pytest.raises(RunStateError, match="is not on this machine: give it by --config-file"):
+    with pytest.raises(RunStateError, match="is not on this machine: name it with --config-file"):
         reopen_run(run.workspace.path)
     assert reopen_run(run.workspace.path, config_file=moved).loaded.path == moved
 
@@ -178,16 +179,16 @@ def test_the_newest_unfinished_run_here_or_in_the_bucket(
     aws = {"bucket": RUNS, "s3_and_or_local_file_system": "both"}
     config = write(tmp_path, aws=aws)
     with pytest.raises(RunStateError, match="there is no unfinished run"):
-        newest_run(str(config), tmp_path / "results", {}, {}, Wish())
+        newest_run(str(config), tmp_path / "results", {}, {}, StorageOptions())
     older = made(tmp_path, **aws)
     newer = made(tmp_path, **aws)
     shutil.rmtree(newer.workspace.path)
-    found = newest_run(str(config), tmp_path / "results", {}, {}, Wish())
+    found = newest_run(str(config), tmp_path / "results", {}, {}, StorageOptions())
     assert found == newer.workspace.path
     assert (found / "run.json").exists()
     newer.workspace.update_run(status="finished")
     newer.workspace.keep()
-    assert newest_run(str(config), tmp_path / "results", {}, {}, Wish()) == older.workspace.path
+    assert newest_run(str(config), tmp_path / "results", {}, {}, StorageOptions()) == older.workspace.path
     shutil.rmtree(tmp_path / "results")
     monkeypatch.setenv("FMBENCH_RESULTS_DIR", str(tmp_path / "results"))
     assert open_run(config).workspace.run_id == older.workspace.run_id  # as a notebook on a new machine does
@@ -214,7 +215,7 @@ def test_prompts_are_taken_over_from_a_run_that_only_the_bucket_has(s3: StandIn,
 
 def test_local_mode_opens_nothing_on_aws(s3: StandIn, tmp_path: Path) -> None:
     s3.stop()
-    run = made(tmp_path, Wish(local_only=True, write_bucket="placeholder"), s3_and_or_local_file_system="s3")
+    run = made(tmp_path, StorageOptions(local_only=True, write_bucket="placeholder"), s3_and_or_local_file_system="s3")
     assert run.local_only
     assert reopen_run(run.workspace.path).local_only
     assert keeper_of(run.workspace) is None
@@ -224,7 +225,7 @@ def test_local_mode_opens_nothing_on_aws(s3: StandIn, tmp_path: Path) -> None:
 
 
 def test_sync_says_what_it_sent(s3: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = made(tmp_path, Wish(write_bucket=RUNS))
+    run = made(tmp_path, StorageOptions(write_bucket=RUNS))
     s3.stop()
     run.workspace.log_event("something")
     assert not run.workspace.keep()
@@ -236,7 +237,7 @@ def test_sync_says_what_it_sent(s3: StandIn, tmp_path: Path, capsys: pytest.Capt
     assert not run.workspace.behind_file.exists()
     alone = made(tmp_path)
     assert cli.main(["sync", str(alone.workspace.path)]) == 2
-    assert "was not made to be kept in a bucket" in capsys.readouterr().err
+    assert "was made without a bucket" in capsys.readouterr().err
     assert cli.main(["sync", "s3://my-runs/results/test/x"]) == 2
 
 
@@ -246,7 +247,7 @@ def test_cleanup_finds_what_stands_when_the_machine_is_gone(
     from fmbench_lib.deploy.endpoints_file import record
     from fmbench_lib.deploy.platform import Endpoint
 
-    run = made(tmp_path, Wish(write_bucket=RUNS))
+    run = made(tmp_path, StorageOptions(write_bucket=RUNS))
     resources = ({"pid": 2**22 - 3, "started": 1.0, "booted": 1.0, "port": 9, "log_file": "x.log"},)
     record(run.workspace, Endpoint("one", "local", ("http://127.0.0.1:9",), owned=True, resources=resources))
     address = f"s3://{RUNS}/results/test/{run.workspace.run_id}"
@@ -258,30 +259,30 @@ def test_cleanup_finds_what_stands_when_the_machine_is_gone(
     assert json.loads(there["endpoints.json"])["one"]["deleted_at"] is not None
 
 
-def test_a_directory_that_was_scratch_goes_and_another_stays(
+def test_only_a_directory_that_is_complete_in_its_bucket_is_deleted(
     s3: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    both = made(tmp_path, Wish(write_bucket=RUNS)).workspace
-    cli._print_kept(both, may_go=True)
+    both = made(tmp_path, StorageOptions(write_bucket=RUNS)).workspace
+    print_location(both, may_delete=True)
     assert both.path.exists()
     capsys.readouterr()
-    run = made(tmp_path, Wish(), bucket=RUNS, s3_and_or_local_file_system="s3").workspace
+    run = made(tmp_path, StorageOptions(), bucket=RUNS, s3_and_or_local_file_system="s3").workspace
     address = str(keeper_of(run).address)  # type: ignore[union-attr]
     for name in ("steps left", "standing"):
         if name == "standing":
             write_json(run.endpoints_file, {"one": {"experiment_name": "one", "platform": "local", "owned": True}})
             assert run.keep()
-        cli._print_kept(run, may_go=name == "standing")
+        print_location(run, may_delete=name == "standing")
         assert capsys.readouterr().out == f"kept in: {address}\n"
         assert run.path.exists()
     run.endpoints_file.unlink()
-    cli._print_kept(run, may_go=True)
-    assert capsys.readouterr().out.endswith(f"was scratch and is removed; fmbench report {address} brings it again\n")
+    print_location(run, may_delete=True)
+    assert capsys.readouterr().out.endswith(f"is deleted; fmbench report {address} fetches it again\n")
     assert not run.path.exists()
 
 
 def test_resume_needs_a_run_or_a_config() -> None:
     with pytest.raises(InputError, match="needs a run directory, or --config-file"):
         cli._resumed(Namespace(config_file=None, config=None, results_dir=None, resume=""), {})
-    with pytest.raises(InputError, match="give no other"):
+    with pytest.raises(InputError, match="leave out --config-file"):
         cli._resumed(Namespace(config_file="x.yml", config=None, results_dir=None, resume="results/x"), {})

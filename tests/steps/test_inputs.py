@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fmbench_lib.atomic_files import write_json
 from fmbench_lib.config import load_config
 from fmbench_lib.errors import InputError
 from fmbench_lib.runs.run import Run
@@ -26,7 +27,7 @@ from fmbench_lib.steps.inputs import (
     trace_of,
 )
 from fmbench_lib.steps.setup import script_files, set_up
-from fmbench_lib.workspace import Workspace, create_workspace, write_json
+from fmbench_lib.workspace import Workspace, create_workspace
 from tests.bucket_stand_in import StandIn, point_to
 
 SOURCES = "my-sources"

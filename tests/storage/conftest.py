@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from fmbench_lib.atomic_files import write_json
 from fmbench_lib.storage.bucket import Address
 from fmbench_lib.storage.mirror import Keeper
-from fmbench_lib.workspace import Workspace, create_workspace, write_json
+from fmbench_lib.workspace import Workspace, create_workspace
 from tests.bucket_stand_in import StandIn, point_to
 
 BUCKET = "my-runs"

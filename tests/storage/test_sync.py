@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from fmbench_lib.atomic_files import write_json
 from fmbench_lib.errors import RunStateError, StorageError
 from fmbench_lib.storage import sync as trees
 from fmbench_lib.storage.mirror import Keeper
 from fmbench_lib.storage.sync import Tree
-from fmbench_lib.workspace import Workspace, write_json
+from fmbench_lib.workspace import Workspace
 from tests.bucket_stand_in import StandIn
 from tests.storage.conftest import BUCKET
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from fmbench_lib.atomic_files import write_text
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy.aws_settings import region_of
 from fmbench_lib.deploy.ec2 import docker as engine
@@ -36,7 +37,7 @@ from fmbench_lib.deploy.neuron import settings as neuron
 from fmbench_lib.deploy.platform import DeployContext, Endpoint
 from fmbench_lib.errors import DeployError
 from fmbench_lib.host.ports import wanted_port
-from fmbench_lib.workspace import COMPOSE_FILE, write_text
+from fmbench_lib.workspace import COMPOSE_FILE
 
 DEFAULT_LOADING_TIMEOUT_S = 2400.0
 

@@ -14,8 +14,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from fmbench_lib.atomic_files import write_json
 from fmbench_lib.user_scripts.importing import ExperimentKeys, called, load_script
-from fmbench_lib.workspace import write_json
 
 CALL_VARIABLE = "FMBENCH_SCRIPT_CALL"  # what is to be called: it may hold keys, which no file and no argument should
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from fmbench_lib.atomic_files import read_json
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import INFERENCE_SCRIPTS, USER_SCRIPT
 from fmbench_lib.config.redaction import without_secrets
@@ -26,7 +27,6 @@ from fmbench_lib.host import process
 from fmbench_lib.host.process import ProcessMark
 from fmbench_lib.user_scripts.experiment_keys import experiment_config, known_keys
 from fmbench_lib.user_scripts.script_files import holds
-from fmbench_lib.workspace import read_json
 
 _POLL_S = 0.05
 _BY_NAME = ("sagemaker", "bedrock")

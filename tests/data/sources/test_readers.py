@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
@@ -29,7 +28,7 @@ def test_a_prefix_chooses_the_reader() -> None:
 
 
 @pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def installed(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """A package that adds readers of `csv` and `jsonl`, and entry points that are wrong."""
     module: Any = ModuleType("own_readers")
     monkeypatch.setitem(sys.modules, "own_readers", module)
@@ -44,7 +43,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     ]
     found = lambda *, group, name: [point for point in points if (point.group, point.name) == (group, name)]  # noqa: E731
     monkeypatch.setattr(readers, "entry_points", found)
-    yield module
+    return module
 
 
 def test_a_package_adds_a_file_ending_and_a_prefix(installed: Any) -> None:
