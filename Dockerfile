@@ -9,11 +9,11 @@ COPY . .
 RUN python -m pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
 FROM ${BASE}
-ARG EXTRAS=local,sagemaker,ec2,eks
+ARG EXTRAS=local,ec2,eks
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
     python -m pip install --no-cache-dir "$(echo /wheels/*.whl)[${EXTRAS}]"
 
-# Whoever the container runs as (--user) finds a home and a cache that he can write to.
+# Any user that the container runs as (--user) has a home and a cache that are writable.
 RUN useradd --uid 1000 --non-unique --create-home fmbench \
     && mkdir -p /work /cache \
     && chown fmbench:fmbench /work /cache \
@@ -25,7 +25,7 @@ ENV HOME=/home/fmbench \
 USER 1000:1000
 WORKDIR /work
 
-# The run takes down what it deployed when it is asked to stop: give it the time, docker run --stop-timeout 1800.
+# When it is stopped, the run deletes what it deployed, which takes a while: docker run --stop-timeout 1800.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["fmbench"]
 CMD ["--help"]

@@ -1,4 +1,4 @@
-"""fmbench-lib: how it is packed. Tool settings are in pyproject.toml."""
+"""How fmbench-lib is packaged. The settings of tools are in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SHIPPED = ("notebooks", "configs", "cloudformation", "pricing.yml")
 
 
 class BuildWithShippedFiles(build_py):
-    """Put the notebooks, configs and prices into the package: an installation has them without the checkout."""
+    """Copy the notebooks, configs and prices into the package, for installations without a checkout."""
 
     def run(self) -> None:
         super().run()
         if self.editable_mode:
-            return  # a checkout uses its own
+            return  # a checkout has them
         target = Path(self.build_lib) / "fmbench_lib" / "shipped"
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)

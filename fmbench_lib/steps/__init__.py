@@ -1,7 +1,7 @@
-"""What each notebook calls: the six steps, composed from the rooms below, one module per notebook.
+"""What the notebooks call: the six steps of a run, one module per notebook, and `explore`, which reads a run back.
 
-Each step finds out from the run directory what is done already and does the rest, so that it may be run again after
-whatever stopped it. A step works on one run at a time, in one process at a time.
+Each step finds out from the run directory what is already done and does the rest, so it can be repeated after any
+failure. Only one process at a time works on a run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fmbench_lib.steps.analysis import analyze
 from fmbench_lib.steps.cleanup import clean_up
 from fmbench_lib.steps.data_generation import generate_data, prompt_lengths, sample_prompts
 from fmbench_lib.steps.deployment import deploy_models
-from fmbench_lib.steps.explore import MAIN_COLUMNS, decision, figure
+from fmbench_lib.steps.explore import MAIN_COLUMNS, decision, figure, scraps
 from fmbench_lib.steps.inference import run_inference, sample_requests
 from fmbench_lib.steps.setup import level_table, set_up, start
 
@@ -30,6 +30,7 @@ __all__ = [
     "run_inference",
     "sample_prompts",
     "sample_requests",
+    "scraps",
     "set_up",
     "standing_lines",
     "start",

@@ -20,39 +20,39 @@ from fmbench_lib.steps.step import step
 
 @step("1_generate_data")
 def generate_data(run: Run) -> pd.DataFrame:
-    """Make the payload files, or take those of an earlier run where the config says so.
+    """Make the payload files, or copy those of an earlier run where the config says so.
 
-    Returns a table of payload files with their numbers of prompts and tokens. Raises a DataError when the sources do
-    not give what the config asks for, and an InputError when there are too few prompts for its levels
-    or the same ones in two files.
+    Returns a table of payload files with their numbers of prompts and tokens. Raises DataError when the sources do not
+    have the prompts that the config wants, and InputError when there are too few for its levels, or two payload files
+    share some that may be sent only once.
     """
     table_file = run.workspace.prompts / "payloads.json"
     if not table_file.exists():
         if run.config.run_steps.get("1_generate_data", True):
             _generate(run)
         else:
-            _take_over(run)
+            _copy_earlier(run)
     table = payload_table(run)
     deal_prompts(run.config, dict(zip(table["payload_file"], table["prompts"], strict=True)))
     if run.config.load.prompt_reuse == "never":
-        _check_once(run, set(table["payload_file"]))
+        _check_disjoint(run, set(table["payload_file"]))
     return table
 
 
-def _check_once(run: Run, payload_files: set[str]) -> None:
-    """Raise InputError where two payload files that go to one server hold the same prompt."""
+def _check_disjoint(run: Run, payload_files: set[str]) -> None:
+    """Raise InputError where two payload files that are sent to one server have a prompt in common."""
     for group in sharing_servers(run.config.experiments):
-        held: dict[str, str] = {}
+        file_of: dict[str, str] = {}
         names = {name: None for experiment in group for name in experiment.payload_files if name in payload_files}
         for name in names:
             ids = [prompt["prompt_id"] for prompt in _rows(run, name)]
-            twice = [held[one] for one in ids if one in held]
-            if twice:
+            repeated = [file_of[prompt_id] for prompt_id in ids if prompt_id in file_of]
+            if repeated:
                 raise InputError(
-                    f"{twice[0]} and {name} hold {len(twice)} prompts in common, and load.prompt_reuse `never` sends "
-                    f"none twice: write filters that do not overlap, or prompt_reuse: across_levels"
+                    f"{repeated[0]} and {name} have {len(repeated)} prompts in common, and load.prompt_reuse `never` "
+                    f"sends none twice: write filters that do not overlap, or prompt_reuse: across_levels"
                 )
-            held |= dict.fromkeys(ids, name)
+            file_of |= dict.fromkeys(ids, name)
 
 
 def prompt_lengths(run: Run) -> pd.DataFrame:
@@ -77,7 +77,7 @@ def _rows(run: Run, payload_file: str) -> Iterator[dict[str, Any]]:
 
 
 def make_payloads(run: Run) -> PayloadSet:
-    """The payload files that the config's sources give, without keeping them."""
+    """The payload files that the config's sources give, in memory only."""
     config = run.config
     return generate_payloads(
         sources(run),
@@ -107,7 +107,7 @@ def _generate(run: Run) -> None:
     write_json(run.workspace.prompts / "payloads.json", {**facts, **dataset_facts(run)})
 
 
-def _take_over(run: Run) -> None:
+def _copy_earlier(run: Run) -> None:
     earlier = earlier_prompts(run)
     facts = read_json(earlier.prompts / "payloads.json")
     for payload in facts["payloads"]:

@@ -1,4 +1,4 @@
-"""Scripts of the user's own in a run: found, asked once, and given to the levels that are measured through them."""
+"""User scripts in a run: where they are, whether they answer, and the levels that are measured through them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _INVOCATIONS = re.compile(r"https?://[^/]+/endpoints/([^/]+)/invocations")
 
 
 def with_files(run: Run, experiment: Experiment) -> Experiment:
-    """The experiment with its own deployment script as the path of a file; raises InputError where it has none."""
+    """The experiment with its deployment script as a path, if it has one. Raises InputError if it is missing."""
     path = deployment_file(run.config, experiment, run.loaded.folder, script_fetcher(run))
     return experiment if path is None else experiment.model_copy(update={"deployment_script": str(path)})
 
 
 def script_of(run: Run, experiment: Experiment, url: str) -> UserScript | None:
-    """The script that an experiment is measured through at an endpoint; None where our codecs speak with it."""
+    """The script that sends an experiment's requests to an endpoint; None where fmbench sends them itself."""
     path = inference_file(run.config, experiment, run.loaded.folder, script_fetcher(run))
     if path is None:
         return None
@@ -40,7 +40,7 @@ def script_of(run: Run, experiment: Experiment, url: str) -> UserScript | None:
 
 
 def probe_script(script: UserScript, predictor: UserScriptPredictor) -> None:
-    """Ask the script once, as a level does; raises EndpointError, with what it said, where there is no answer."""
+    """Send one prompt through the script as a level does. Raises EndpointError with the script's message."""
     level = Level((NOWHERE,), (), (0,), "probe", concurrency=1, requests=1, timeout=_TIMEOUT, workers=1, script=script)
     recorder = Recorder(predictor, [SentPrompt("probe", None)], (script.endpoint,), {}, None)
     with tempfile.TemporaryDirectory() as folder:

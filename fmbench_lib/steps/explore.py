@@ -1,10 +1,11 @@
-"""What a person asks of a finished run: its decision and its figures."""
+"""What notebooks and scripts read back from a run: its decision, pictures and glued results."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fmbench_lib.atomic_files import read_json
+from fmbench_lib.config import STEPS
 from fmbench_lib.errors import RunStateError
 from fmbench_lib.runs.run import Run
 
@@ -30,7 +31,7 @@ MAIN_COLUMNS = [
 
 
 def decision(run: Run) -> str:
-    """The decision of an analysed run, in one sentence."""
+    """The decision of an analysed run, in one sentence. Raises RunStateError before the analysis."""
     if not run.workspace.summary_file.exists():
         raise RunStateError(f"{run.workspace.path} is not analysed yet: run the notebook 4_model_metric_analysis first")
     text: str = read_json(run.workspace.summary_file)["decision"]["text"]
@@ -38,7 +39,27 @@ def decision(run: Run) -> str:
 
 
 def figure(run: Run, name: str) -> Image:
-    """One of the run's pictures, for a notebook."""
+    """A picture of the report, by its file name, for display in a notebook."""
     from IPython.display import Image
 
     return Image(filename=str(run.workspace.figures / name))  # type: ignore[no-untyped-call]
+
+
+def scraps(run: Run) -> dict[str, dict[str, Any]]:
+    """The results that each executed notebook glued, by step and name, such as `["3_run_inference"]["errors"]`.
+
+    Steps whose notebook was not executed in this run are left out. Raises RunStateError for a notebook that cannot be
+    read, as one that was cut off while it was written.
+    """
+    import scrapbook
+
+    glued = {}
+    for step in STEPS:
+        path = run.workspace.notebook(step)
+        if path.exists():
+            try:
+                notebook = scrapbook.read_notebook(str(path))
+            except ValueError as error:
+                raise RunStateError(f"cannot read the notebook {path}: {error}") from error
+            glued[step] = dict(notebook.scraps.data_dict)
+    return glued

@@ -1,7 +1,7 @@
 """The files that a run reads: from this machine, and from the read bucket that its config names.
 
-`s3_read_data.s3_or_local_file_system` says in which order. `s3`: the bucket, then this machine. `local`: this machine
-alone. `both`, and where nothing is said: the user's own files here, the bucket, then what ships with fmbench.
+`s3_read_data.s3_or_local_file_system` sets the order. `s3`: the bucket, then this machine. `local`: this machine only.
+`both`, the default: the user's files on this machine, the bucket, the files that ship with fmbench.
 """
 
 from __future__ import annotations
@@ -27,43 +27,44 @@ from fmbench_lib.storage.run_inputs import input_file, secret_text
 
 
 def read_bucket(run: Run) -> Address | None:
-    """The bucket that the run reads from; None where it reads none, or none is known.
+    """The bucket that the run reads from; None where it reads from none.
 
-    Raises InputError where the config says `s3` and no bucket can be known.
+    Raises InputError where the config says `s3` and neither it nor the AWS account gives a bucket.
     """
     reading = run.config.s3_read_data
     if run.local_only or reading.s3_or_local_file_system == "local":
         return None
-    named = filled_in(reading.read_bucket)
-    if named is None and reading.s3_or_local_file_system == "s3":
-        named = _default(filled_in(run.config.aws.region))
-    return None if named is None else Address(named.removeprefix("s3://").strip("/"), "")
+    bucket = filled_in(reading.read_bucket)
+    if bucket is None and reading.s3_or_local_file_system == "s3":
+        bucket = _default_bucket(filled_in(run.config.aws.region))
+    return None if bucket is None else Address(bucket.removeprefix("s3://").strip("/"), "")
 
 
 @lru_cache(maxsize=4)
-def _default(region: str | None) -> str:
+def _default_bucket(region: str | None) -> str:
     return default_bucket("read", region)
 
 
 def file_of(run: Run, name: str, kind: str, prefix: str) -> Path:
-    """A file that the config names; `prefix` is its folder in the read bucket, and may be one on this machine.
+    """A file that the config names, fetched if it is in a bucket; `kind` names it in messages.
 
-    Raises InputError where it is nowhere, with the places that were looked at.
+    `prefix` is its folder in the read bucket, which is also tried on this machine. Raises InputError where it is not
+    found, with the locations that were searched.
     """
     if is_address(name):
         return _fetched(run, Address.parse(name), kind)
     first = run.config.s3_read_data.s3_or_local_file_system == "s3"
     bucket = None if Path(name).expanduser().is_absolute() else read_bucket(run)
-    here = [_in_bucket, _own] if first else [_own, _in_bucket]
-    for find in here:
-        found = find(run, bucket, name, kind, prefix)
-        if found is not None:
-            return found
+    searches = [_in_bucket, _users_file] if first else [_users_file, _in_bucket]
+    for search in searches:
+        path = search(run, bucket, name, kind, prefix)
+        if path is not None:
+            return path
     try:
-        return _anywhere_here(run, name, kind, prefix)
+        return _on_this_machine(run, name, kind, prefix)
     except InputError as error:
-        asked = "" if bucket is None else f"; it is not at {bucket.below(prefix, name)} either"
-        raise InputError(f"{error}{asked}") from None
+        also = "" if bucket is None else f"; it is not at {bucket.below(prefix, name)} either"
+        raise InputError(f"{error}{also}") from None
 
 
 def _in_bucket(run: Run, bucket: Address | None, name: str, kind: str, prefix: str) -> Path | None:
@@ -72,13 +73,14 @@ def _in_bucket(run: Run, bucket: Address | None, name: str, kind: str, prefix: s
     return input_file(run.workspace, bucket.below(prefix, name), kind, filled_in(run.config.aws.region))
 
 
-def _own(run: Run, _bucket: Address | None, name: str, _kind: str, prefix: str) -> Path | None:
-    """The user's own file: in the config's folder or the current one, there also in the folder `prefix`."""
+def _users_file(run: Run, _bucket: Address | None, name: str, _kind: str, prefix: str) -> Path | None:
+    """The user's file: in the config's folder or the current one, or in their folder `prefix`."""
     paths = (folder / part / name for part in (prefix, "") for folder in (run.loaded.folder, Path.cwd()))
     return next((path for path in paths if path.exists()), None)
 
 
-def _anywhere_here(run: Run, name: str, kind: str, prefix: str) -> Path:
+def _on_this_machine(run: Run, name: str, kind: str, prefix: str) -> Path:
+    """A file of the user or one that ships with fmbench; raises InputError with the locations that were searched."""
     try:
         return resolve_file(str(Path(prefix) / name), config_folder=run.loaded.folder, kind=kind)
     except InputError:
@@ -87,24 +89,25 @@ def _anywhere_here(run: Run, name: str, kind: str, prefix: str) -> Path:
 
 def _fetched(run: Run, address: Address, kind: str) -> Path:
     if run.local_only:
-        raise InputError(f"the {kind} {address} is in a bucket, and --local-mode yes keeps buckets out")
-    found = input_file(run.workspace, address, kind, filled_in(run.config.aws.region))
-    if found is None:
+        raise InputError(f"the {kind} {address} is in a bucket, and with --local-mode yes no bucket is read")
+    path = input_file(run.workspace, address, kind, filled_in(run.config.aws.region))
+    if path is None:
         raise InputError(f"the {kind} {address} does not exist; correct the address")
-    return found
+    return path
 
 
 def fetched_tokenizer(run: Run, spec: str) -> Path | None:
-    """Where a tokenizer that a bucket holds is on this machine; None for one that is looked for elsewhere.
+    """The file of a tokenizer that was fetched from a bucket; None for one that is not in a bucket.
 
-    A bucket holds those given by their address, and `tokenizer_prefix` of the read bucket.
+    Those given by an s3:// address are, and `tokenizer_prefix` of the read bucket. Raises InputError where an address
+    has no tokenizer.
     """
     if is_address(spec):
         return _fetched(run, _tokenizer_file(Address.parse(spec)), "tokenizer")
     reading = run.config.s3_read_data
     bucket = read_bucket(run) if spec == reading.tokenizer_prefix and not Path(spec).is_absolute() else None
-    own = any((folder / spec).exists() for folder in (run.loaded.folder, Path.cwd()))
-    if bucket is None or (own and reading.s3_or_local_file_system != "s3"):
+    users = any((folder / spec).exists() for folder in (run.loaded.folder, Path.cwd()))
+    if bucket is None or (users and reading.s3_or_local_file_system != "s3"):
         return None
     return input_file(run.workspace, _tokenizer_file(bucket.below(spec)), "tokenizer", filled_in(run.config.aws.region))
 
@@ -114,28 +117,28 @@ def _tokenizer_file(address: Address) -> Address:
 
 
 def script_fetcher(run: Run) -> Callable[[str, str], str]:
-    """What fetches a script of the user's own from a bucket, once for the run."""
+    """A function that fetches a user script from a bucket, once for the run."""
     return lambda address, what: str(_fetched(run, Address.parse(address), what))
 
 
 def hf_token_of(run: Run) -> str | None:
-    """The Hugging Face token for containers: of the environment, or of the file that the config names.
+    """The Hugging Face token for containers, from the environment or the file that the config names, else None.
 
-    One in the read bucket is read when it is needed and kept on no disk.
+    A file in the read bucket is read when it is needed and never stored on disk.
     """
     source = run.config.s3_read_data
-    found = hf_token(source.script_files, (run.loaded.folder, Path.cwd()), source.scripts_prefix)
-    named = next((name for name in source.script_files if Path(name).name == TOKEN_FILE), None)
-    bucket = read_bucket(run) if found is None and named is not None else None
-    if bucket is None or named is None:
-        return found
-    address = bucket.below(source.scripts_prefix, named)
+    token = hf_token(source.script_files, (run.loaded.folder, Path.cwd()), source.scripts_prefix)
+    file = next((name for name in source.script_files if Path(name).name == TOKEN_FILE), None)
+    bucket = read_bucket(run) if token is None and file is not None else None
+    if bucket is None or file is None:
+        return token
+    address = bucket.below(source.scripts_prefix, file)
     text = secret_text(address, "Hugging Face token", filled_in(run.config.aws.region))
     return None if text is None else token_in(text, str(address))
 
 
 def buckets(run: Run) -> dict[str, str]:
-    """The buckets of the run, by what they are to it."""
+    """The buckets that the run reads from and is kept in, with what each is for."""
     read, keeper = read_bucket(run), keeper_of(run.workspace)
     named = {
         "read bucket": read and f"s3://{read.bucket}",
@@ -145,17 +148,17 @@ def buckets(run: Run) -> dict[str, str]:
 
 
 def outage_notices(run: Run) -> list[str]:
-    """What the report says of the times when the run could not be sent to its bucket."""
+    """Lines for the report on the times when the run could not be sent to its bucket."""
     kept = run.workspace.read_run().get("kept", {})
     return [
-        f"at {one['since']} the run could not be sent to {kept['address']}: {one['said']}; it is whole in its "
-        f"directory, from which `fmbench sync` sends what the bucket lacks"
-        for one in kept.get("outages", [])
+        f"at {outage['since']} the run could not be sent to {kept['address']}: {outage['said']}; it is complete in its "
+        f"directory, and `fmbench sync` sends what the bucket lacks"
+        for outage in kept.get("outages", [])
     ]
 
 
 def trace_of(run: Run) -> tuple[TraceEntry, ...] | None:
-    """The requests of the config's trace, None where it has none; raises InputError where it cannot be used."""
+    """The requests of the config's trace, None where it has none. Raises InputError where it cannot be read."""
     name = run.config.load.trace
     if name is None:
         return None
@@ -163,7 +166,10 @@ def trace_of(run: Run) -> tuple[TraceEntry, ...] | None:
 
 
 def ca_bundle(run: Run) -> str | None:
-    """The authorities that servers' certificates are checked against; None for the system's."""
+    """The file of certificate authorities to check servers against; None for the system's.
+
+    Raises InputError where the config names one that is not found.
+    """
     name = run.config.load.ca_bundle
     if name is None:
         return os.environ.get("SSL_CERT_FILE")
@@ -171,12 +177,12 @@ def ca_bundle(run: Run) -> str | None:
 
 
 def objectives_of(config: Config) -> Objectives:
-    """What the config asks of every single request."""
+    """The objectives that the config sets for every single request."""
     return Objectives(ttft=config.slo.ttft, tpot=config.slo.tpot, latency=config.slo.latency)
 
 
 def price_file(run: Run) -> str:
-    """Where the prices come from, as it is shown."""
+    """Where the prices come from, for display. Raises InputError where the price file is not found."""
     pricing = run.config.pricing
     if not isinstance(pricing, str):
         return "the config itself"
@@ -184,6 +190,7 @@ def price_file(run: Run) -> str:
 
 
 def template_path(run: Run) -> Path:
+    """The file of the prompt template. Raises InputError where it is not found."""
     reading = run.config.s3_read_data
     name = reading.prompt_template_file or "prompt_template_qa.txt"
     return file_of(run, name, "prompt template", reading.prompt_template_dir)
@@ -202,9 +209,9 @@ def _source(run: Run, name: str) -> Source:
 
 
 def tokenizer_of(run: Run, experiment: Experiment) -> Tokenizer:
-    """The experiment's tokenizer, as its config names it.
+    """The tokenizer that the config names for an experiment.
 
-    Raises TokenizerError when it names none: a tokenizer is never chosen in silence.
+    Raises TokenizerError when it names none: a tokenizer is never chosen silently.
     """
     spec = tokenizer_spec(run, experiment)
     if spec is None:
@@ -216,7 +223,7 @@ def tokenizer_of(run: Run, experiment: Experiment) -> Tokenizer:
 
 
 def tokenizer_spec(run: Run, experiment: Experiment) -> str | None:
-    """What an experiment's config says of its tokenizer: its own word, FMBench 2.x's, or what it serves locally."""
+    """The tokenizer that the config names, under its present key or FMBench 2.x's, else the model it serves locally."""
     named = experiment.tokenizer or experiment.hf_tokenizer_model_id or run.config.s3_read_data.tokenizer_prefix
     if named is None and experiment.platform == "local":
         return experiment.model_id

@@ -1,4 +1,4 @@
-"""What a run would do, said before anything is done: what is deployed, which levels, how much of everything at most."""
+"""What a run would do, before it does it: what it deploys, which levels it measures, what that costs at most."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from fmbench_lib.steps.setup import check_service, script_files
 from fmbench_lib.workspace import Workspace
 
 Sized: TypeAlias = tuple[LevelSpec, int | None]
-"""A level, and how many measured requests it sends at most."""
+"""A level, and the most measured requests that it sends; None where only time ends it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run would do, for a terminal, and what would stop it before it began, one line each."""
+    """What a run would do, for a terminal; `obstacles` are what would stop it before it began, one line each."""
 
     text: str
     obstacles: tuple[str, ...]
@@ -45,7 +45,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Service:
-    """What is deployed or used for an experiment, in words; `missing` is why it cannot be, None where it can."""
+    """What is deployed or used for an experiment; `missing` is why it cannot be, None where it can."""
 
     text: str
     missing: str | None = None
@@ -57,45 +57,51 @@ def make_plan(
     """The plan of a config, as far as it can be made.
 
     Reads the config's files and makes its prompts to know their number and length, but keeps, deploys and sends
-    nothing. Raises a ConfigError where the config is wrong; whatever else would stop the run is an obstacle. An
-    experiment that cannot be deployed or used stops only itself: it is an obstacle where no other can be.
+    nothing. Raises ConfigError where the config is wrong; anything else that would stop the run is an obstacle. An
+    experiment that cannot be deployed or used is an obstacle only where no other one can be.
     """
     loaded, _ = load_with_placeholders(source, arguments, standard, local_only=storage.local_only)
     run = Run(loaded, Workspace(default_results() / loaded.config.general.name / "plan"), local_only=storage.local_only)
     obstacles: list[str] = []
     for experiment in run.config.experiments:
-        with _noted(obstacles):
+        with _collected(obstacles):
             check_service(run, experiment)
             script_files(run, experiment)
     counts: dict[str, int] = {}
     longest = {entry.payload_file: entry.max_length_in_tokens - 1 for entry in run.config.datasets.filters}
-    with _noted(obstacles):
+    with _collected(obstacles):
         counts, longest = _prompts(run)
         deal_prompts(run.config, counts)
-    kept = "?"
-    with _noted(obstacles):
-        kept = _kept_line(location_of(run.config, storage))
+    location = "?"
+    with _collected(obstacles):
+        location = _location_text(location_of(run.config, storage))
     prices = PriceList()
-    with _noted(obstacles):
+    with _collected(obstacles):
         prices = load_prices(run)
-    lines = _heading(loaded, counts, longest)
     services = [_service(run, experiment) for experiment in run.config.experiments]
     obstacles += _none_served(run.config, services)
-    for experiment, service in zip(run.config.experiments, services, strict=True):
+    lines = [*_heading(loaded, counts, longest), *_experiments(run, services, longest, prices), f"kept in: {location}"]
+    lines.append(f"steps: {', '.join(step for step, on in run.config.run_steps.items() if on)}")
+    redact = redactor_for(loaded.config, arguments).without_known
+    return Plan(redact("\n".join(lines)), tuple(dict.fromkeys(map(redact, obstacles))))
+
+
+def _experiments(
+    run: Run, services: Sequence[_Service], longest: Mapping[str, int], prices: PriceList
+) -> Iterator[str]:
+    """Each experiment, which ones wait for others, and the prices to look up."""
+    experiments = run.config.experiments
+    for experiment, service in zip(experiments, services, strict=True):
         levels = levels_of(run.config, experiment, set(longest))
         price = prices.lookup(experiment.instance_type)
-        lines += _experiment_lines(run, experiment, service.text, levels, longest, price)
-    names = [one.name for one in run.config.experiments]
-    lines += [f"{name} {reason}" for name, reason in waiting(run.config, names).items()]
-    lines += [*_lookup_lines(run, prices), f"kept in: {kept}"]
-    steps = [step for step, on in run.config.run_steps.items() if on]
-    text = "\n".join([*lines, f"steps: {', '.join(steps)}"])
-    hide = redactor_for(loaded.config, arguments).without_known
-    return Plan(hide(text), tuple(dict.fromkeys(map(hide, obstacles))))
+        yield from _experiment_lines(run, experiment, service.text, levels, longest, price)
+    names = [experiment.name for experiment in experiments]
+    yield from (f"{name} {reason}" for name, reason in waiting(run.config, names).items())
+    yield from _lookup_lines(run, prices)
 
 
 def _heading(loaded: LoadedConfig, counts: Mapping[str, int], longest: Mapping[str, int]) -> list[str]:
-    """The config, what is to be said of it, and its payload files."""
+    """The config, notes on it, and its payload files."""
     missing = ", ".join(f"{{{name}}}" for name in loaded.open_placeholders)
     return [
         f"{loaded.path}: {loaded.config.general.name}",
@@ -105,15 +111,16 @@ def _heading(loaded: LoadedConfig, counts: Mapping[str, int], longest: Mapping[s
     ]
 
 
-def _kept_line(place: RunLocation) -> str:
-    """Where the run would stay."""
-    if place.bucket is None:
+def _location_text(location: RunLocation) -> str:
+    """Where the run would be kept."""
+    if location.bucket is None:
         return "its directory"
-    return f"the bucket {place.bucket}" + (" and its directory" if place.where == "both" else "")
+    return f"the bucket {location.bucket}" + (" and its directory" if location.where == "both" else "")
 
 
 @contextlib.contextmanager
-def _noted(obstacles: list[str]) -> Iterator[None]:
+def _collected(obstacles: list[str]) -> Iterator[None]:
+    """Turn an InputError of the block into an obstacle."""
     try:
         yield
     except InputError as error:
@@ -121,23 +128,23 @@ def _noted(obstacles: list[str]) -> Iterator[None]:
 
 
 def _lookup_lines(run: Run, prices: PriceList) -> list[str]:
-    """What a plan cannot price and the run may be able to."""
-    kinds = dict.fromkeys(one.instance_type for one in run.config.experiments)
-    missing = [kind for kind in kinds if kind and prices.lookup(kind) is None]
+    """The prices that a plan lacks and the run will look up."""
+    types = dict.fromkeys(experiment.instance_type for experiment in run.config.experiments)
+    missing = [name for name in types if name and prices.lookup(name) is None]
     if not missing or not run.config.aws.price_lookup:
         return []
-    return [f"the run will ask the AWS Price List API for: {', '.join(missing)}"]
+    return [f"the run will query the AWS Price List API for: {', '.join(missing)}"]
 
 
 def _prompts(run: Run) -> tuple[dict[str, int], dict[str, int]]:
-    """How many prompts each payload file has or would have, and how many tokens the longest of them."""
+    """By payload file: the number of prompts that it has or would have, and the tokens of the longest one."""
     if run.config.run_steps.get("1_generate_data", True):
         files = make_payloads(run).files
         most = {name: max(row["prompt_tokens"] for row in rows) for name, rows in files.items()}
         return {name: len(rows) for name, rows in files.items()}, most
     payloads = read_json(earlier_prompts(run).prompts / "payloads.json")["payloads"]
-    most = {one["payload_file"]: one["prompt_tokens_max"] for one in payloads}
-    return {one["payload_file"]: one["prompts"] for one in payloads}, most
+    most = {payload["payload_file"]: payload["prompt_tokens_max"] for payload in payloads}
+    return {payload["payload_file"]: payload["prompts"] for payload in payloads}, most
 
 
 def _experiment_lines(
@@ -173,7 +180,7 @@ def _experiment_lines(
 
 
 def _service(run: Run, experiment: Experiment) -> _Service:
-    """What is deployed or used, or what a run would miss."""
+    """What is deployed or used, or why it cannot be."""
     try:
         service, experiment = service_of(run.config, experiment, run.loaded.folder)
         return _Service(service.plan(experiment).replace("\n", "\n  "))
@@ -187,8 +194,7 @@ def _service(run: Run, experiment: Experiment) -> _Service:
 
 
 def _none_served(config: Config, services: Sequence[_Service]) -> list[str]:
-    """The obstacle that no experiment can be deployed or used. A run goes on with those that can be, and one that
-    neither deploys nor measures needs none."""
+    """The obstacle that no experiment can be deployed or used, where the run has a step that needs one."""
     if not any(config.run_steps.get(step, True) for step in ("2_deploy_model", "3_run_inference")):
         return []
     reasons = [service.missing for service in services if service.missing is not None]
@@ -198,9 +204,9 @@ def _none_served(config: Config, services: Sequence[_Service]) -> list[str]:
 
 
 def _search_lines(config: Config, experiment: Experiment, payload_files: set[str]) -> list[str]:
-    """What a search adds to the levels: how many at most, as which they will be nobody can say beforehand."""
+    """What a search adds to the levels: how many at most; their loads are not known beforehand."""
     load = config.load
-    count = sum(one == experiment for one, _ in searches_of(config, payload_files))
+    count = sum(searched == experiment for searched, _ in searches_of(config, payload_files))
     if not count:
         return []
     limits = ", ".join(f"{name} {limit:g}" for name, limit in load.subject_to.items())
@@ -212,14 +218,17 @@ def _search_lines(config: Config, experiment: Experiment, payload_files: set[str
 
 
 def most_requests(level: LevelSpec, times: Sequence[float] = ()) -> int | None:
-    """The greatest number of measured requests, `times` being those of a trace; None where only time ends the level."""
+    """The most measured requests of a level; None where only time ends it. `times` are the arrivals of a trace."""
     bounds = [level.stop.requests, len(times) if times and level.concurrency is None else None]
     return min((bound for bound in bounds if bound is not None), default=None)
 
 
 def most_seconds(level: LevelSpec, timeout: float, times: Sequence[float] = ()) -> float:
-    """The longest that a level can take: every request just within its time-out, or the duration and what it leaves
-    in flight. A trace (`times` of arrival) is followed to its end."""
+    """The longest that a level can take, in seconds: with every request just within its `timeout`.
+
+    It is the lesser of what its requests take and of its duration with the requests in flight at its end. A trace,
+    whose arrivals are `times`, is followed to its end.
+    """
     bounds = []
     if level.concurrency is None and times:
         rate = level.request_rate or trace_rate(times)
@@ -265,7 +274,7 @@ def _token_cost_line(experiment: Experiment, levels: list[Sized], longest: Mappi
 
 
 def _bound(value: Any) -> int | None:
-    """The most tokens that an answer can have; None where the parameter is no whole number, nor its text."""
+    """The most output tokens of a response; None where the parameter is not a whole number, nor the text of one."""
     if isinstance(value, str) and value.strip().isdecimal():
         return int(value)
     if isinstance(value, float) and value.is_integer():

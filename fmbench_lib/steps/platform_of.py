@@ -1,4 +1,4 @@
-"""Which platform an experiment is served by, and whether it is deployed there."""
+"""Which platform serves an experiment, and whether it is deployed there."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from fmbench_lib.errors import InputError
 
 
 def service_of(config: Config, experiment: Experiment, folder: Path | None = None) -> tuple[Platform, Experiment]:
-    """The platform that brings an experiment to where it answers, and what it is asked to do.
+    """The platform that deploys an experiment or looks up its endpoint, and the experiment as it takes it.
 
-    With `2_deploy_model: no` nothing is deployed: the endpoint that `ep_name` names is taken as it is. `folder` is the
-    config's, where a manifest is looked for first; without it a platform that needs one cannot plan.
+    With `2_deploy_model: no` nothing is deployed: the endpoint `ep_name` is used as it is. `folder` is the config's,
+    where a manifest is searched for first. Raises DeployError for an unknown platform.
     """
     if config.run_steps.get("2_deploy_model", True):
         return platform(experiment.platform), _with_manifest(experiment, folder or Path())
@@ -21,14 +21,14 @@ def service_of(config: Config, experiment: Experiment, folder: Path | None = Non
 
 
 def _with_manifest(experiment: Experiment, folder: Path) -> Experiment:
-    """The experiment with the folder of its manifest as it is on this machine; as it was where there is none."""
+    """The experiment with the path of its manifest on this machine, unchanged where it has none."""
     settings = experiment.eks
     if settings is None or not settings.manifest_file:
         return experiment
     named = Path(settings.manifest_dir or ".") / settings.manifest_file
     try:
-        found = resolve_file(str(named), config_folder=folder, kind="manifest").resolve()
+        path = resolve_file(str(named), config_folder=folder, kind="manifest").resolve()
     except InputError:
-        return experiment  # the platform says so, where it is deployed
-    there = settings.model_copy(update={"manifest_dir": str(found.parent), "manifest_file": found.name})
-    return experiment.model_copy(update={"eks": there})
+        return experiment  # the platform reports it when it deploys
+    located = settings.model_copy(update={"manifest_dir": str(path.parent), "manifest_file": path.name})
+    return experiment.model_copy(update={"eks": located})

@@ -1,4 +1,4 @@
-"""0_setup: make or open the run and look at everything that it will need."""
+"""0_setup: make or open the run, and check everything that it will need."""
 
 from __future__ import annotations
 
@@ -37,63 +37,66 @@ _ANY_ADDRESS = "http://localhost/v1/chat/completions"
 
 
 def start(config_file: str, run_dir: str = "") -> Run:
-    """The run that the other notebooks go on with: the one in `run_dir`, or a new one when none is given."""
+    """The run that the other notebooks continue: the one in `run_dir`, or a new one where that is empty.
+
+    Raises InputError where the run or its config cannot be opened.
+    """
     return open_run(config_file, run_dir) if run_dir else create_run(config_file)
 
 
 @step("0_setup")
 def set_up(run: Run) -> pd.DataFrame:
-    """Look at every file and service that the config names, before anything costs time or money.
+    """Check every file and service that the config names, before anything costs time or money.
 
-    Returns a table of them. Raises an InputError that names the first one that cannot be used.
+    Returns a table of them. Raises InputError for the first one that cannot be used.
     """
     forget_inputs(run.workspace)
-    found = [("config", str(run.loaded.path))]
-    found += [(f"{{{name}}}", value) for name, value in run.workspace.read_run().get("standard", {}).items()]
+    checked = [("config", str(run.loaded.path))]
+    checked += [(f"{{{name}}}", value) for name, value in run.workspace.read_run().get("standard", {}).items()]
     if run.config.run_steps.get("1_generate_data", True):
         template = template_path(run)
-        found.append(("prompt template", str(template)))
-        found += [("source data", str(source.origin)) for source in sources(run)]
+        checked.append(("prompt template", str(template)))
+        checked += [("source data", str(source.origin)) for source in sources(run)]
     else:
-        found.append(("prompts", f"those of run {earlier_prompts(run).run_id}"))
+        checked.append(("prompts", f"those of run {earlier_prompts(run).run_id}"))
     for experiment in run.config.experiments:
-        found.append((f"tokenizer of {experiment.name}", tokenizer_of(run, experiment).name))
+        checked.append((f"tokenizer of {experiment.name}", tokenizer_of(run, experiment).name))
         check_deployment(run, experiment)
         check_service(run, experiment)
-        found += script_files(run, experiment)
+        checked += script_files(run, experiment)
     trace, bundle = trace_of(run), ca_bundle(run)
     if trace is not None:
-        found.append(("trace", f"{run.config.load.trace}: {len(trace)} requests"))
+        checked.append(("trace", f"{run.config.load.trace}: {len(trace)} requests"))
     if bundle is not None:
         check_bundle(bundle)
-        found.append(("certificate authorities", bundle))
-    found += _prices(run)
-    found += list(buckets(run).items())
+        checked.append(("certificate authorities", bundle))
+    checked += _prices(run)
+    checked += list(buckets(run).items())
     run.workspace.update_run(calibration=reference())
-    return pd.DataFrame(found, columns=["what", "which"])
+    return pd.DataFrame(checked, columns=["what", "which"])
 
 
 def _prices(run: Run) -> list[tuple[str, str]]:
-    """Where the prices come from, and which there are none of, after those that may be looked up have been."""
-    found = [("prices", price_file(run))]
+    """Where the prices come from, and which are still missing after the lookup."""
+    rows = [("prices", price_file(run))]
     look_up_prices(run)
     prices = load_prices(run)
-    kinds = dict.fromkeys(one.instance_type for one in run.config.experiments)
-    missing = [kind for kind in kinds if prices.lookup(kind) is None]
-    return found + [(f"price of {kind or 'no instance_type'}", prices.why_none(kind)) for kind in missing]
+    types = dict.fromkeys(experiment.instance_type for experiment in run.config.experiments)
+    missing = [name for name in types if prices.lookup(name) is None]
+    return rows + [(f"price of {name or 'no instance_type'}", prices.why_none(name)) for name in missing]
 
 
 def check_deployment(run: Run, experiment: Experiment) -> None:
-    """Raise InputError for a platform that this version has not, and for what a deployment lacks."""
+    """Raise InputError where the experiment cannot be deployed, or its endpoint not be used, as configured."""
     try:
-        service, wanted = service_of(run.config, experiment, run.loaded.folder)
-        service.plan(wanted)
+        service, resolved = service_of(run.config, experiment, run.loaded.folder)
+        service.plan(resolved)
     except DeployError as error:
         raise InputError(f"experiment {experiment.name}: {error}") from error
 
 
 def check_service(run: Run, experiment: Experiment) -> None:
-    """Raise InputError for a protocol that this version does not speak, and a key, address or proxy of no use."""
+    """Raise InputError for an unknown protocol, and for an API key, address or proxy that cannot be used."""
     url = experiment.ep_name or _ANY_ADDRESS
     if names_endpoints(experiment.platform) and not url.startswith(("http://", "https://")):
         url = _ANY_ADDRESS
@@ -102,7 +105,7 @@ def check_service(run: Run, experiment: Experiment) -> None:
 
 
 def script_files(run: Run, experiment: Experiment) -> list[tuple[str, str]]:
-    """The scripts of the user's own that an experiment runs; raises InputError for one that cannot be run."""
+    """The user scripts that an experiment runs, with what each is for. Raises InputError for one that cannot be run."""
     files = {
         "deployment script": deployment_file(run.config, experiment, run.loaded.folder, script_fetcher(run)),
         "inference script": inference_file(run.config, experiment, run.loaded.folder, script_fetcher(run)),
@@ -111,7 +114,7 @@ def script_files(run: Run, experiment: Experiment) -> list[tuple[str, str]]:
 
 
 def level_table(run: Run) -> pd.DataFrame:
-    """The levels that will be measured, one row each; of a search one row for all that it may measure."""
+    """The levels that will be measured, a row each; a search has one row for all its levels."""
     load = run.config.load
     searches = [
         {
@@ -141,9 +144,9 @@ def level_table(run: Run) -> pd.DataFrame:
 
 
 def fetch_inputs(run: Run) -> None:
-    """Fetch what the steps after setup read from buckets; what is here already is left, what is missing is said later.
+    """Fetch what the steps after setup read from buckets, so that a resumed run no longer depends on them.
 
-    A run that goes on where it was not set up would else depend on its buckets until its end.
+    Files that were fetched before are not fetched again; a missing one is reported by the step that needs it.
     """
     with contextlib.suppress(InputError):
         load_prices(run)

@@ -35,7 +35,7 @@ def run(folder: Path, reuse: str, files: str) -> Run:
 
 
 def test_a_prompt_in_two_files_is_sent_twice_which_never_forbids(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"wide.jsonl and narrow.jsonl hold 30 prompts in common.*do not overlap"):
+    with pytest.raises(InputError, match=r"wide.jsonl and narrow.jsonl have 30 prompts in common.*do not overlap"):
         steps.generate_data(run(tmp_path, "never", "wide.jsonl, narrow.jsonl"))
 
 

@@ -178,7 +178,7 @@ def test_local_mode_reads_no_bucket(s3: StandIn, make: Any) -> None:
     run = make(local_only=True, s3_or_local_file_system="s3")
     assert read_bucket(run) is None
     assert template_path(run).exists()
-    with pytest.raises(InputError, match="--local-mode yes keeps buckets out"):
+    with pytest.raises(InputError, match="with --local-mode yes no bucket is read"):
         file_of(run, f"s3://{SOURCES}/x.csv", "trace", "")
 
 

@@ -172,7 +172,7 @@ experiments:
     said = make_plan(str(tmp_path / "config.yml"), {}, {}).text
     assert "cost unknown: there is no price for g6e.xlarge" in said
     assert "plumKestrel" not in said
-    assert ("the run will ask the AWS Price List API for: g6e.xlarge" in said) is asked
+    assert ("the run will query the AWS Price List API for: g6e.xlarge" in said) is asked
 
 
 def priced_by_token(folder: Path, max_tokens: str) -> str:
