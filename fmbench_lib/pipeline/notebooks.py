@@ -6,6 +6,8 @@ saved after every cell and stays whatever happens.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import signal
 import threading
@@ -162,8 +164,15 @@ def _papermill(run: Run, step: str, kernels: Kernels) -> BaseException | None:
     except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
         return error
     finally:
+        _close_event_loop()
         remove_secrets(run.workspace.notebook(step), run.redactor.without_known)
     return None
+
+
+def _close_event_loop() -> None:
+    """Close the event loop that nbclient made for this thread and leaves open."""
+    with contextlib.suppress(RuntimeError):  # it failed before it made one
+        asyncio.get_event_loop().close()
 
 
 def _step_error(run: Run, step: str, error: BaseException) -> StepError:

@@ -1,0 +1,50 @@
+"""What options mean to the library."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from fmbench_lib.cli.option_values import (
+    arguments,
+    existing_run,
+    results_folder,
+    standard_placeholders,
+    storage_options,
+)
+from fmbench_lib.errors import InputError, RunStateError
+
+
+def test_arguments_are_pairs_and_values_may_have_any_text() -> None:
+    assert arguments(["a=1", "b=x=y z", "c="]) == {"a": "1", "b": "x=y z", "c": ""}
+
+
+@pytest.mark.parametrize("pair", ["a", "=1", "a b=1", "{a}=1"])
+def test_another_form_is_refused(pair: str) -> None:
+    with pytest.raises(InputError, match="write -A key=value"):
+        arguments([pair])
+
+
+def test_options_fill_only_the_placeholders_that_they_name() -> None:
+    options = Namespace(role_arn=None, write_bucket="mine", tmp_dir="/t")
+    assert standard_placeholders(options) == {"write_bucket": "mine", "read_tmpdir": "/t", "write_tmpdir": "/t"}
+
+
+@pytest.mark.parametrize(("mode", "local_only"), [("yes", True), ("no", False), (None, False)])
+def test_local_mode_keeps_buckets_out(mode: str | None, local_only: bool) -> None:
+    assert storage_options(Namespace(local_mode=mode, write_bucket=None)).local_only is local_only
+
+
+def test_the_results_folder_is_the_option_else_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FMBENCH_RESULTS_DIR", "/somewhere")
+    assert results_folder(Namespace(results_dir="/t")) == Path("/t")
+    assert results_folder(Namespace(results_dir=None)) == Path("/somewhere")
+
+
+def test_a_run_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(RunStateError):
+        existing_run(str(tmp_path))
+    (tmp_path / "run.json").write_text("{}")
+    assert existing_run(str(tmp_path)) == tmp_path.resolve()

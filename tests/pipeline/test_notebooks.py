@@ -1,0 +1,164 @@
+"""The notebooks of a run: their order, what stops it, the exit code, and what a failure leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from fmbench_lib.config import STEPS
+from fmbench_lib.errors import RunStateError
+from fmbench_lib.pipeline import notebooks
+from fmbench_lib.pipeline.notebooks import notebook_source, run_pipeline, steps_named
+from fmbench_lib.runs.opening import create_run
+from fmbench_lib.runs.run import Run
+
+Source = Callable[..., None]
+SETUP, LOAD, CLEANUP = "0_setup", "3_run_inference", "5_cleanup"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run of three steps, given a secret."""
+    config = {
+        "general": {"name": "test"},
+        "datasets": {"filters": [{"max_length_in_tokens": 500}]},
+        "run_steps": {step: step in (SETUP, LOAD, CLEANUP) for step in STEPS},
+        "experiments": [
+            {
+                "platform": "endpoint",
+                "ep_name": "http://127.0.0.1:9/v1",
+                "tokenizer": "words",
+                "concurrency_levels": [1],
+            }
+        ],
+    }
+    path = tmp_path / "test.yml"
+    path.write_text(yaml.safe_dump(config))
+    return create_run(path, results=tmp_path / "results", arguments={"api_key": "plumKestrelKey"})
+
+
+@pytest.fixture
+def cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
+    """Replaces the notebook of a step by one with a cell that appends the step to `order.txt` and runs this code."""
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    monkeypatch.setattr(notebooks, "notebook_source", lambda step: folder / f"{step}.ipynb")
+
+    def write(step: str, code: str = "") -> None:
+        parameters = nbformat.v4.new_code_cell("run_dir = ''", metadata={"tags": ["parameters"]})
+        first = f"open(run_dir + '/order.txt', 'a').write('{step} ')"
+        cells = [parameters, nbformat.v4.new_code_cell(f"{first}\n{code}")]
+        kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / f"{step}.ipynb")
+
+    for step in (SETUP, LOAD, CLEANUP):
+        write(step)
+    return write
+
+
+def order(run: Run) -> list[str]:
+    return (run.workspace.path / "order.txt").read_text().split()
+
+
+def test_notebooks_run_in_order_and_end_with_0(run: Run, cell: Source) -> None:
+    polled: list[str] = []
+    outcome = run_pipeline(run, polled.append)
+    assert (outcome.exit_code, outcome.errors, outcome.interrupted) == (0, [], False)
+    assert order(run) == [SETUP, LOAD, CLEANUP]
+    assert list(dict.fromkeys(polled)) == [SETUP, LOAD, CLEANUP]
+    assert run.workspace.read_run()["exit_code"] == 0
+    executed = nbformat.read(run.workspace.notebook(LOAD), as_version=4)
+    assert executed.metadata.papermill.parameters.run_dir == str(run.workspace.path)
+
+
+def test_only_some_steps_can_be_run(run: Run, cell: Source) -> None:
+    run_pipeline(run, only=[LOAD])
+    assert order(run) == [LOAD]
+
+
+def test_bad_input_before_the_deployment_ends_with_2_and_nothing_follows(run: Run, cell: Source) -> None:
+    cell(SETUP, "from fmbench_lib.errors import DataError\nraise DataError('no rows')")
+    outcome = run_pipeline(run)
+    (error,) = outcome.errors
+    assert (outcome.exit_code, error.step, error.cell, error.message) == (2, SETUP, 2, "DataError: no rows")
+    assert order(run) == [SETUP]
+    assert run.workspace.read_run()["status"] == "failed"
+
+
+@pytest.mark.parametrize("deployed", [True, False])
+def test_a_later_failure_ends_with_1_after_the_cleanup_of_what_was_deployed(
+    run: Run, cell: Source, deployed: bool
+) -> None:
+    cell(LOAD, "raise ValueError('the key plumKestrelKey was refused')")
+    if deployed:
+        run.workspace.endpoints_file.write_text("{}")
+    outcome = run_pipeline(run)
+    assert outcome.exit_code == 1
+    assert order(run) == ([SETUP, LOAD, CLEANUP] if deployed else [SETUP, LOAD])
+    assert "plumKestrel" not in outcome.errors[0].message
+    assert "plumKestrel" not in run.workspace.notebook(LOAD).read_text()
+    assert "was refused" in run.workspace.notebook(LOAD).read_text()
+
+
+def test_a_killed_kernel_is_a_failed_step(run: Run, cell: Source) -> None:
+    cell(LOAD, "import os; os.kill(os.getpid(), 9)")
+    run.begin_step(LOAD)
+    outcome = run_pipeline(run, only=[LOAD])
+    assert (outcome.exit_code, outcome.errors[0].message) == (1, "its kernel was killed")
+    assert run.workspace.read_run()["steps"][LOAD]["status"] == "failed"
+
+
+def test_an_interrupt_ends_with_130_and_does_not_reach_the_cleanup(run: Run, cell: Source) -> None:
+    cell(LOAD, "import time\nopen(run_dir + '/begun', 'w')\ntime.sleep(60)")
+    run.workspace.endpoints_file.write_text("{}")
+    sent: list[str] = []
+
+    def poll(step: str) -> None:
+        if step == LOAD and not sent and (run.workspace.path / "begun").exists():
+            sent.append(step)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    outcome = run_pipeline(run, poll)
+    assert (outcome.exit_code, outcome.interrupted) == (130, True)
+    assert order(run) == [SETUP, LOAD, CLEANUP]
+    assert run.workspace.read_run()["status"] == "interrupted"
+
+
+@pytest.mark.parametrize("failed", ["endpoint", "level"])
+def test_a_failed_experiment_or_level_ends_with_1(run: Run, cell: Source, failed: str) -> None:
+    if failed == "endpoint":
+        run.workspace.endpoints_file.write_text(json.dumps({"one": {"error": "no capacity"}}))
+    else:
+        path = run.workspace.failed_level("one", "p.jsonl", "concurrency-1")
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+    assert run_pipeline(run, only=[SETUP]).exit_code == 1
+
+
+def test_a_run_that_is_being_executed_is_not_executed_twice(run: Run, cell: Source) -> None:
+    with run.workspace.locked("pipeline"), pytest.raises(RunStateError, match="another process"):
+        run_pipeline(run)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_every_step_has_a_notebook_that_ships(step: str) -> None:
+    notebook = nbformat.read(notebook_source(step), as_version=4)
+    assert len(notebook.cells) <= 12
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(len(source.splitlines()) <= 8 for source in code)
+    assert not any(line.startswith(("def ", "class ")) for source in code for line in source.splitlines())
+
+
+def test_steps_are_named_by_numbers_ranges_and_names() -> None:
+    assert steps_named("4, 0-2") == [*STEPS[:3], STEPS[4]]
+    assert steps_named("5_cleanup,0_setup.ipynb") == [SETUP, CLEANUP]
+    for unknown in ("6", "2-1", "setup", "0-"):
+        with pytest.raises(RunStateError, match=f"--steps {unknown}: no such step"):
+            steps_named(unknown)
