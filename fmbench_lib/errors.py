@@ -1,12 +1,12 @@
-"""What can go wrong, named after what it means for the person who runs a benchmark.
+"""The error tree, named after what each error means for the user of fmbench.
 
-Every message is one line that says what is wrong, where, and what to do. `InputError` and its kinds mean that nothing
-was started (exit code 2); the others happen to one experiment, one level or one run that is already under way.
+Every message is one line that says what is wrong, where, and what to do. `InputError` and its subclasses mean that
+nothing was started (exit code 2); the others concern an experiment, a level or a run that is already under way.
 """
 
 from __future__ import annotations
 
-# What a failed request is counted under; it raises nothing, and its record carries exactly one of these.
+# The classes of failed requests. A failed request raises nothing; its record has exactly one of these.
 ERROR_CLASSES: tuple[str, ...] = (
     "dns",
     "connect",
@@ -25,19 +25,19 @@ ERROR_CLASSES: tuple[str, ...] = (
 
 
 class FmbenchError(Exception):
-    """Base of every error that fmbench raises on purpose; its text is fit to be shown as it is."""
+    """Base of every error that fmbench raises deliberately; its text can be shown to the user as it is."""
 
 
 class InputError(FmbenchError):
-    """What the user gave cannot be used; nothing was started."""
+    """Something that the user gave cannot be used; nothing was started."""
 
 
 class DataError(InputError):
-    """A source file, a dataset column or a payload filter does not give prompts."""
+    """A source, a column of it or a payload filter does not give prompts."""
 
 
 class TokenizerError(InputError):
-    """The tokenizer that a config names cannot be had."""
+    """The tokenizer that a config names is not found or cannot be read."""
 
 
 class TemplateError(InputError):
@@ -45,39 +45,39 @@ class TemplateError(InputError):
 
 
 class PriceFileError(InputError):
-    """A price file cannot be read or holds something that is no price."""
+    """A price file cannot be read, or an entry in it is not a price."""
 
 
 class RunStateError(InputError):
-    """A run directory cannot be used for what was asked: not a run, in use, or made from another config."""
+    """A run directory cannot be used: it is not a run, is in use, or was made from another config."""
 
 
 class DeployError(FmbenchError):
-    """An experiment could not be deployed; the others go on."""
+    """An experiment could not be deployed; the others continue."""
 
 
 class ForbiddenError(DeployError):
-    """AWS does not let the caller's role or user make a call."""
+    """AWS denies a call to the caller's role or user."""
 
 
 class EndpointError(FmbenchError):
-    """An endpoint does not answer a real request as it should."""
+    """An endpoint does not answer a real request correctly."""
 
 
 class CredentialsError(EndpointError):
-    """AWS credentials are missing, or have run out and cannot be renewed: no request can be signed."""
+    """AWS credentials are missing, or have expired and cannot be renewed, so requests cannot be signed."""
 
 
 class PriceLookupError(FmbenchError):
-    """A price could not be looked up; the others stay as they are, and this one stays missing."""
+    """A price could not be looked up and stays missing; other prices are unaffected."""
 
 
 class StorageError(FmbenchError):
-    """A bucket cannot be reached or refuses a call; what a run has measured stays in its directory."""
+    """A bucket cannot be reached or refuses a call; the run's directory keeps everything measured."""
 
 
 class ProtocolError(FmbenchError):
-    """A response's bytes are not what the protocol allows."""
+    """The bytes of a response violate its protocol."""
 
 
 class WorkerError(FmbenchError):
@@ -91,5 +91,5 @@ class StepError(FmbenchError):
         self.step = step
         self.cell = cell
         self.message = message
-        place = f"{step}, cell {cell}" if cell is not None else step
-        super().__init__(f"{place}: {message}")
+        where = f"{step}, cell {cell}" if cell is not None else step
+        super().__init__(f"{where}: {message}")

@@ -32,7 +32,7 @@ class Send(Protocol):
     def __call__(self, workspace: Workspace, paths: Sequence[Path], *, insist: bool) -> bool: ...
 
 
-def _kept_here(workspace: Workspace, paths: Sequence[Path], *, insist: bool) -> bool:
+def _not_sent(workspace: Workspace, paths: Sequence[Path], *, insist: bool) -> bool:
     """Sends nothing: the run is kept in its directory alone."""
     return True
 
@@ -48,7 +48,7 @@ class Workspace:
 
     path: Path
     redact: Callable[[str], str] = field(default=str, repr=False, compare=False)
-    send: Send = field(default=_kept_here, repr=False, compare=False)
+    send: Send = field(default=_not_sent, repr=False, compare=False)
 
     # -- names -------------------------------------------------------------------------------------------------
 
@@ -213,11 +213,11 @@ class Workspace:
         running = {f"{name}.ipynb" for name, state in self.read_run()["steps"].items() if state["status"] == "running"}
         last = (self.events_file, self.run_file)
         for folder, folders, names in os.walk(self.path):
-            folders[:] = sorted(name for name in folders if _is_kept(name))
+            folders[:] = sorted(name for name in folders if _is_part_of_run(name))
             for path in (Path(folder) / name for name in sorted(names)):
                 unfinished = path.parent.name == _NOTEBOOKS and path.name in running
                 passing = path.is_symlink() or path in (*last, self.progress_file)
-                if _is_kept(path.name) and not passing and not unfinished:
+                if _is_part_of_run(path.name) and not passing and not unfinished:
                     yield path
         yield from (path for path in last if path.exists())
 
@@ -303,7 +303,7 @@ def is_needed_to_clean_up(name: str) -> bool:
     return name in (RUN_FILE, _CONFIG_COPY, _ENDPOINTS_FILE, _EVENTS_FILE)
 
 
-def _is_kept(name: str) -> bool:
+def _is_part_of_run(name: str) -> bool:
     """Whether a file or folder of this name is part of the run: no lock, no temporary file, nothing of this machine."""
     return not name.startswith(".") and not name.endswith((".part", ".lock"))
 

@@ -180,9 +180,8 @@ def open_run(config_file: str | Path, run_dir: str | Path = "", arguments: Mappi
     path = _newest_of(loaded, arguments)
     if path is not None:
         return reopen_run(path, arguments, config_file)
-    loaded, _ = load_with_placeholders(
-        config_file, given_arguments(arguments), None
-    )  # the bucket may be known here alone
+    # The name of its bucket may be known to this machine only.
+    loaded, _ = load_with_placeholders(config_file, given_arguments(arguments), None)
     address = newest_in_bucket(loaded, arguments, DEFAULT_STORAGE)
     if address is None:
         raise RunStateError(

@@ -108,7 +108,7 @@ def test_the_command_shows_and_keeps_what_it_found(
     assert asked == [((8, 64, 256, 512), (5000.0, 20000.0, 40000.0), 10.0), ((8, 64), (100,), 3.0)]
     said = capsys.readouterr().out
     assert "up to 64 streams and 6,133 content events per second within 1 ms, at no load within 5 ms" in said
-    assert f"kept in {calibration_file()}" in said
+    assert f"saved to {calibration_file()}" in said
     assert json.loads(calibration_file().read_text())["within"] == WITHIN
 
 

@@ -42,7 +42,7 @@ def s3(moto: StandIn, aws_environment: None, monkeypatch: pytest.MonkeyPatch, tm
         monkeypatch.delenv(name, raising=False)
     moto.client().create_bucket(Bucket=SOURCES)
     moto.seen.clear()
-    files._default.cache_clear()
+    files._default_bucket.cache_clear()
     yield moto
     if not moto.running:
         moto.start()

@@ -24,7 +24,7 @@ _OPTIONS = {
 }
 """What gives a standard placeholder its value: an option, else a variable of the environment."""
 
-_EXTRAS = {"local": "local", "sagemaker": "sagemaker", "bedrock": "bedrock", "ec2": "ec2", "eks": "eks"}
+_EXTRAS = {"local": "local", "ec2": "ec2", "eks": "eks"}
 _ON_AWS = ("sagemaker", "bedrock")
 _OPEN = re.compile(r"(?<!\{)\{([A-Za-z_]\w*)\}(?!\})")
 _OF_TEMPLATES = ("rest", "prompt_template", "question_template", "inference_url_format")
@@ -71,7 +71,7 @@ def needs_of(name: str, path: Path, description: str = "") -> Needs:
         platforms=_once(str(one.get("platform")) for one in experiments),
         protocols=_once(str(one.get("protocol")) for one in experiments),
         give=_given(document, experiments),
-        extras=_once(extra for one in experiments for extra in _extras(one, document.value)),
+        extras=_once(extra for one in experiments for extra in _extras(one)),
         credentials=_once(kind for one in experiments for kind in _credentials(one)),
         machines=_once(machine for one in experiments for machine in _machines(one)),
         models_from_hub=_once(model for one in experiments for model in _from_hub(one)),
@@ -112,14 +112,12 @@ def _placeholders(value: Any) -> Iterator[str]:
         yield from _OPEN.findall(value)
 
 
-def _extras(experiment: Raw, config: Any) -> Iterator[str]:
+def _extras(experiment: Raw) -> Iterator[str]:
     platform = experiment.get("platform", "")
     if platform == "sagemaker" and experiment.get("deploy") and not experiment.get("image_uri"):
-        yield "jumpstart"  # the catalogue says what the endpoint is made of
+        yield "sagemaker"  # its SDK reads the catalogue, which says what the endpoint is made of
     elif platform in _EXTRAS:
         yield _EXTRAS[platform]
-    if isinstance(config, Mapping) and config.get("model_evaluations"):
-        yield "evaluate"
 
 
 def _credentials(experiment: Raw) -> Iterator[str]:

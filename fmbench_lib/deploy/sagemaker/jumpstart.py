@@ -15,7 +15,7 @@ from fmbench_lib.config import Experiment
 from fmbench_lib.deploy.sagemaker.recipe import Recipe
 from fmbench_lib.errors import DeployError
 
-_INSTALL = "pip install 'fmbench-lib[jumpstart]'"
+_INSTALL = "pip install 'fmbench-lib[sagemaker]'"
 _LICENSED = "jumpstart-private-cache-"
 """The bucket of the models that are given only to who accepts their licence."""
 

@@ -108,7 +108,7 @@ def test_older_script_names_mean_their_platforms(tmp_path: Path) -> None:
     )
     assert found.platforms == ("ec2", "sagemaker")
     assert found.protocols == ("openai", "sagemaker")
-    assert found.extras == ("ec2", "evaluate", "jumpstart")
+    assert found.extras == ("ec2", "sagemaker")
 
 
 def test_braces_of_templates_are_nobodys_to_give(tmp_path: Path) -> None:

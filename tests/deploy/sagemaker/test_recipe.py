@@ -84,7 +84,7 @@ def test_what_an_experiment_lacks_is_said_in_one_line(changes: dict[str, Any], s
 
 def test_jumpstarts_catalogue_needs_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sagemaker_jumpstart, "available", lambda: False)
-    with pytest.raises(DeployError, match=r"sagemaker SDK reads: pip install 'fmbench-lib\[jumpstart\]'"):
+    with pytest.raises(DeployError, match=r"sagemaker SDK reads: pip install 'fmbench-lib\[sagemaker\]'"):
         SAGEMAKER.plan(artifacts(image_uri=None, model_id="meta-llama"))
 
 
