@@ -16,7 +16,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from fmbench_lib.config.platforms import DEPLOYMENT_SCRIPTS, INFERENCE_SCRIPTS, platform_of_scripts, protocol_of
+from fmbench_lib.config.platforms import CONTAINER_PROTOCOLS, DEPLOYMENT_SCRIPTS, INFERENCE_SCRIPTS
+from fmbench_lib.config.problems import alternatives
 from fmbench_lib.config.reading.keys import section_of, yaml_keys
 from fmbench_lib.config.schema.aws_sections import BedrockSection, SageMakerSection
 from fmbench_lib.config.schema.config import Config
@@ -136,12 +137,13 @@ def _script_table() -> Iterator[str]:
     yield "|---|---|"
     for script, platform in DEPLOYMENT_SCRIPTS.items():
         yield f"| `deployment_script: {script}` | `platform: {platform}` |"
-    for script in INFERENCE_SCRIPTS:
-        alone = platform_of_scripts(None, script)
-        protocol = "`djl`, `triton`, `ollama` or `openai`, by `container_type`"
-        if script != "ec2_predictor.py":
-            protocol = f"`{protocol_of(alone, script, None)}`"
-        yield f"| `inference_script: {script}` | protocol {protocol}; without a deployment script `platform: {alone}` |"
+    for script, meaning in INFERENCE_SCRIPTS.items():
+        by_container = f"{alternatives([f'`{name}`' for name in CONTAINER_PROTOCOLS])}, by `container_type`"
+        protocol = by_container if meaning.protocol is None else f"`{meaning.protocol}`"
+        yield (
+            f"| `inference_script: {script}` | protocol {protocol}; without a deployment script "
+            f"`platform: {meaning.platform}` |"
+        )
 
 
 def _one_line(text: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from fmbench_lib.config.platforms import platform_sections
 from fmbench_lib.config.reading.fmbench2 import EVALUATIONS
 from fmbench_lib.config.reading.keys import section_of
 from fmbench_lib.config.schema.config import Config
@@ -84,7 +85,7 @@ def _plain(section: Section) -> dict[str, Any]:
         value = getattr(section, name)
         if is_derived(info.json_schema_extra) or value is None:
             continue
-        if name in ("local", "sagemaker", "bedrock") and value == type(value)():
+        if name in platform_sections() and value == info.default:
             continue
         nested, many = section_of(info.annotation)
         if nested is not None:

@@ -6,8 +6,9 @@ body each event was complete, and the recorder puts the two together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Protocol
 
 from fmbench_lib.aws.signing import Signing
 
@@ -70,6 +71,19 @@ class Completion:
     error_class: str | None = None
     error_message: str | None = None
     every_event: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What every request of an experiment carries beside its prompt.
+
+    `signing` is set for protocols of AWS when there is no API key.
+    """
+
+    parameters: Mapping[str, Any]
+    api_key: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    signing: Signing | None = None
 
 
 class Predictor(Protocol):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fmbench_lib.aws.signing import Signing
 from fmbench_lib.images import parts_of
@@ -21,7 +22,10 @@ from fmbench_lib.predictors.aws_wire import (
     messages,
     within,
 )
-from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
+
+if TYPE_CHECKING:  # decoding processes need no schema
+    from fmbench_lib.config.schema.experiment import Experiment
 
 _INFERENCE_CONFIG = {
     "max_tokens": "maxTokens",
@@ -70,6 +74,27 @@ class ConversePredictor:
         except (ValueError, RecursionError) as error:
             answer.fail("decode", f"the body is not what Converse answers: {error}")
         return answer.completion(response, REQUEST_ID_HEADER)
+
+
+def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of Converse; embeddings, which only InvokeModel returns, are requested by that."""
+    if makes_vectors(url, model):
+        from fmbench_lib.predictors import bedrock_invoke  # which reads Converse's events by functions of this module
+
+        return bedrock_invoke.make(experiment, url, model, stream, sent)
+    return ConversePredictor(
+        url,
+        stream=stream,
+        parameters=sent.parameters,
+        api_key=sent.api_key,
+        headers=sent.headers,
+        signing=sent.signing,
+    )
+
+
+def makes_vectors(url: str, model: str | None) -> bool:
+    """Whether the model of an address, or the one behind it, is an embedding model."""
+    return any(re.search(r"[./-]embed\b", name) is not None for name in (url, model or ""))
 
 
 def content_blocks(prompt: str) -> list[dict[str, Any]]:

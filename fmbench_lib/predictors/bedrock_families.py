@@ -61,11 +61,6 @@ def family_of(called: str, model: str | None = None) -> Family:
     )
 
 
-def is_embedding(model: str) -> bool:
-    """Whether a model makes vectors, which InvokeModel alone asks for, and without streaming."""
-    return re.search(r"[./-]embed\b", model) is not None
-
-
 def _anthropic(prompt: str) -> Body:
     blocks: list[Body] = [
         {"type": "text", "text": part}

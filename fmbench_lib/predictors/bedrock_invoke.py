@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from fmbench_lib.aws.signing import Signing
@@ -23,9 +23,12 @@ from fmbench_lib.predictors.aws_wire import (
     messages,
     within,
 )
-from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
-from fmbench_lib.predictors.bedrock import take_converse_event, take_usage
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
+from fmbench_lib.predictors.bedrock import makes_vectors, take_converse_event, take_usage
 from fmbench_lib.predictors.bedrock_families import family_of
+
+if TYPE_CHECKING:  # decoding processes need no schema
+    from fmbench_lib.config.schema.experiment import Experiment
 
 _CHOICES = ("choices", "outputs", "generations", "completions", "results")
 _TEXTS = ("content", "text", "outputText")
@@ -66,6 +69,19 @@ class InvokeModelPredictor:
             answer.fail("decode", f"the body is not what InvokeModel answers: {error}")
         _take_counted(response, answer)
         return answer.completion(response, REQUEST_ID_HEADER)
+
+
+def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of InvokeModel; embeddings never stream."""
+    return InvokeModelPredictor(
+        url,
+        model,
+        stream=stream and not makes_vectors(url, model),
+        parameters=sent.parameters,
+        api_key=sent.api_key,
+        headers=sent.headers,
+        signing=sent.signing,
+    )
 
 
 def _read_stream(body: bytes, answer: Answer) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from fmbench_lib.predictors.answer import (
@@ -22,8 +22,11 @@ from fmbench_lib.predictors.answer import (
     message_of,
     text,
 )
-from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.streams import is_json_lines, json_lines, sse_data
+
+if TYPE_CHECKING:  # decoding processes need no schema
+    from fmbench_lib.config.schema.experiment import Experiment
 
 Dialect = Literal["tgi", "djl"]
 
@@ -66,6 +69,27 @@ class GeneratePredictor:
     def decode(self, response: HttpResponse) -> Completion:
         kind = content_type(response)
         return decoded(response, kind.startswith("text/event-stream") or is_json_lines(kind), read_generated)
+
+
+def make_tgi(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of one TGI address."""
+    return _make("tgi", url, stream, sent)
+
+
+def make_djl(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of one DJL address."""
+    return _make("djl", url, stream, sent)
+
+
+def _make(dialect: Dialect, url: str, stream: bool, sent: Sent) -> Predictor:
+    return GeneratePredictor(
+        url,
+        dialect,
+        stream=stream,
+        parameters=sent.parameters,
+        api_key=sent.api_key,
+        headers=sent.headers,
+    )
 
 
 def read_generated(response: HttpResponse, answer: Answer) -> None:

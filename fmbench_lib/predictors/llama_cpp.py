@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fmbench_lib.predictors.answer import Answer, content_type, count, decoded, json_request, message_of, read_messages
-from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.streams import sse_data
+
+if TYPE_CHECKING:  # decoding processes need no schema
+    from fmbench_lib.config.schema.experiment import Experiment
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,17 @@ class LlamaCppPredictor:
 
     def decode(self, response: HttpResponse) -> Completion:
         return decoded(response, content_type(response).startswith("text/event-stream"), _read)
+
+
+def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of one address."""
+    return LlamaCppPredictor(
+        url,
+        stream=stream,
+        parameters=sent.parameters,
+        api_key=sent.api_key,
+        headers=sent.headers,
+    )
 
 
 def _read(response: HttpResponse, answer: Answer) -> None:

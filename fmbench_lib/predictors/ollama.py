@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from fmbench_lib.predictors.answer import (
@@ -17,8 +17,11 @@ from fmbench_lib.predictors.answer import (
     read_messages,
     text,
 )
-from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.streams import is_json_lines, json_lines
+
+if TYPE_CHECKING:  # decoding processes need no schema
+    from fmbench_lib.config.schema.experiment import Experiment
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,18 @@ class OllamaPredictor:
 
     def decode(self, response: HttpResponse) -> Completion:
         return decoded(response, is_json_lines(content_type(response)), _read)
+
+
+def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of one address."""
+    return OllamaPredictor(
+        url,
+        model,
+        stream=stream,
+        parameters=sent.parameters,
+        api_key=sent.api_key,
+        headers=sent.headers,
+    )
 
 
 def _read(response: HttpResponse, answer: Answer) -> None:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from fmbench_lib.images import chat_content
 from fmbench_lib.predictors.answer import Answer, content_type, count, decoded, json_request, message_of, text
-from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResponse
+from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.repeated_messages import Repeats
 from fmbench_lib.predictors.streams import next_sse_data
+
+if TYPE_CHECKING:  # decoding processes need no schema
+    from fmbench_lib.config.schema.experiment import Experiment
 
 _ANSWER_KEYS = ("content", "text", "refusal")
 _REASONING_KEYS = ("reasoning_content", "reasoning")
@@ -56,6 +59,18 @@ class OpenAiPredictor:
     def decode(self, response: HttpResponse) -> Completion:
         streamed = content_type(response).startswith("text/event-stream") or response.body.startswith(b"data:")
         return decoded(response, streamed, read_openai)
+
+
+def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of one address."""
+    return OpenAiPredictor(
+        url,
+        model,
+        stream=stream,
+        parameters=sent.parameters,
+        api_key=sent.api_key,
+        headers=sent.headers,
+    )
 
 
 def read_openai(response: HttpResponse, answer: Answer) -> None:

@@ -8,15 +8,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from fmbench_lib.config.schema.json_path import Steps, at_path, path_steps
 from fmbench_lib.errors import InputError
 from fmbench_lib.predictors.answer import Answer, content_type, count, decoded, text
-from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.streams import is_json_lines, json_lines, sse_data
+
+if TYPE_CHECKING:  # decoding processes need no schema
+    from fmbench_lib.config.schema.experiment import Experiment
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)\}")
 _WORDS = ("prompt", "max_tokens", "model", "stream", "parameters")
@@ -166,6 +169,63 @@ class RestPredictor:
                 answer.say("".join(_words(one, whole=not steps) for one in at_path(message, steps)), end_offset)
                 return True
         return False
+
+
+def make_rest(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of one address and the experiment's template; without one, of Ray Serve's examples."""
+    return _make(experiment, url, model, stream, sent, SENTENCE)
+
+
+def make_custom_rest(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of one address and the experiment's template; without one, of FMBench 2.x's custom endpoints."""
+    return _make(experiment, url, model, stream, sent, COMPLETIONS)
+
+
+def make_ray_serve(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of an address that ends where the prompt goes: in `?sentence=`, or as the last part of the path."""
+    base, sign, query = url.partition("?")
+    others, _, name = query.removesuffix("=").rpartition("&")
+    if not query.endswith("=") or "=" in name:
+        return _make(experiment, url, model, stream, sent, LAST_IN_PATH)
+    shorter = f"{base}{sign}{others}".removesuffix("?")
+    return _make(experiment, shorter, model, stream, sent, replace(SENTENCE, query={name: "{prompt}"}))
+
+
+def _make(
+    experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent, default: RestTemplate
+) -> Predictor:
+    return RestPredictor(
+        url,
+        _template(experiment) or default,
+        experiment.inference_spec.model_id or model,
+        stream=stream,
+        parameters=sent.parameters,
+        api_key=sent.api_key,
+        headers=sent.headers,
+    )
+
+
+def _template(experiment: Experiment) -> RestTemplate | None:
+    """The experiment's own template with its paths parsed."""
+    section = experiment.inference_spec.rest
+    if section is None:
+        return None
+    return RestTemplate(
+        method=section.method,
+        path=section.path or "",
+        query=section.query,
+        body=section.body,
+        text=tuple(map(path_steps, section.text)),
+        prompt_tokens=_steps(section.prompt_tokens),
+        completion_tokens=_steps(section.completion_tokens),
+        finish_reason=_steps(section.finish_reason),
+        error=path_steps(section.error),
+        echoes_prompt=section.echoes_prompt,
+    )
+
+
+def _steps(path: str | None) -> Steps | None:
+    return None if path is None else path_steps(path)
 
 
 def _filled(template: Any, values: Mapping[str, Any]) -> Any:

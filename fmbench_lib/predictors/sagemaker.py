@@ -10,7 +10,7 @@ import json
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fmbench_lib.aws.signing import Signing
 from fmbench_lib.errors import InputError
@@ -25,9 +25,12 @@ from fmbench_lib.predictors.aws_wire import (
     is_event_stream,
     messages,
 )
-from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.container_messages import Marked, take
 from fmbench_lib.predictors.streams import json_lines, sse_data
+
+if TYPE_CHECKING:  # decoding processes need no schema
+    from fmbench_lib.config.schema.experiment import Experiment
 
 Form = Literal["inputs", "messages", "text_inputs", "split"]
 
@@ -122,6 +125,31 @@ class SageMakerPredictor:
         except (ValueError, RecursionError) as error:
             answer.fail("decode", f"the body is not what a container answers: {error}")
         return answer.completion(response, REQUEST_ID_HEADER)
+
+
+def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of an endpoint's invocations; embeddings never stream."""
+    form, spec = _form(experiment), experiment.inference_spec
+    return SageMakerPredictor(
+        url,
+        stream=stream and form != "text_inputs",
+        form=form,
+        start_token=spec.start_token,
+        stop_token=spec.stop_token,
+        parameters=sent.parameters,
+        api_key=sent.api_key,
+        headers=sent.headers,
+        signing=sent.signing,
+    )
+
+
+def _form(experiment: Experiment) -> Form:
+    spec = experiment.inference_spec
+    if experiment.use_messages_api_format:
+        return "messages"
+    if spec.container_type == "huggingface" or spec.parameters.get("mode") == "embedding":
+        return "text_inputs"
+    return "split" if spec.split_input_and_parameters else "inputs"
 
 
 def _read_whole(body: bytes, marked: Marked) -> None:

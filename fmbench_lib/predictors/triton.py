@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from fmbench_lib.predictors.answer import (
@@ -22,8 +22,11 @@ from fmbench_lib.predictors.answer import (
     read_messages,
     text,
 )
-from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.streams import sse_data
+
+if TYPE_CHECKING:  # decoding processes need no schema
+    from fmbench_lib.config.schema.experiment import Experiment
 
 Form = Literal["beside", "sampling_parameters"]
 
@@ -34,6 +37,11 @@ _TENSORS = (
     "return_num_output_tokens",
 )
 """What vLLM's backend takes beside `sampling_parameters`."""
+
+
+_PARAMETERS_AS_TEXT = ("djl", "vllm")
+"""Backends that take their parameters as JSON text."""
+_NEURON_FAMILIES = ("inf", "trn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,21 @@ class TritonPredictor:
 
     def decode(self, response: HttpResponse) -> Completion:
         return decoded(response, content_type(response).startswith("text/event-stream"), _read)
+
+
+def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of one address. Where parameters go follows from the backend; without one, from the instance family."""
+    backend = experiment.inference_spec.backend
+    on_neuron = (experiment.instance_type or "").startswith(_NEURON_FAMILIES)
+    as_text = backend in _PARAMETERS_AS_TEXT or (backend is None and on_neuron)
+    return TritonPredictor(
+        url,
+        "sampling_parameters" if as_text else "beside",
+        stream=stream,
+        parameters=sent.parameters,
+        api_key=sent.api_key,
+        headers=sent.headers,
+    )
 
 
 def _read(response: HttpResponse, answer: Answer) -> None:

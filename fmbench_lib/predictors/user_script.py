@@ -10,10 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fmbench_lib.predictors.answer import Answer, count, decoded, json_object, message_of, text
-from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResponse
+from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResponse, Predictor, Sent
+
+if TYPE_CHECKING:  # decoding processes need no schema
+    from fmbench_lib.config.schema.experiment import Experiment
 
 NOWHERE = "http://127.0.0.1:1/"
 """Stands where the engine wants an address; nothing is sent there."""
@@ -38,6 +41,11 @@ class UserScriptPredictor:
     def decode(self, response: HttpResponse) -> Completion:
         """Only the first and the last of its times are known: between them lie no gaps that anybody has seen."""
         return replace(decoded(response, response.body.startswith(FIRST_TOKEN), _read), every_event=False)
+
+
+def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of a script's payloads; address, keys and headers are the script's own business."""
+    return UserScriptPredictor(sent.parameters)
 
 
 def _read(response: HttpResponse, answer: Answer) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fmbench_lib.aws.default_buckets import default_bucket
 from fmbench_lib.config import Config, Experiment, resolve_file
+from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.data.prompts import Source
 from fmbench_lib.data.tokenizers import Tokenizer, load_tokenizer
 from fmbench_lib.errors import InputError, TokenizerError
@@ -215,6 +216,6 @@ def tokenizer_of(run: Run, experiment: Experiment) -> Tokenizer:
 def tokenizer_spec(run: Run, experiment: Experiment) -> str | None:
     """What an experiment's config says of its tokenizer: its own word, FMBench 2.x's, or what it serves locally."""
     named = experiment.tokenizer or experiment.hf_tokenizer_model_id or run.config.s3_read_data.tokenizer_prefix
-    if named is None and experiment.platform == "local":
+    if named is None and platform_facts(experiment.platform).model_has_tokenizer:
         return experiment.model_id
     return named

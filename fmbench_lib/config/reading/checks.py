@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TypeVar
 
-from fmbench_lib.config.platforms import PROTOCOLS, TEXT_PROTOCOLS, USER_SCRIPT
+from fmbench_lib.config.platform_types import PlatformFacts
+from fmbench_lib.config.platforms import PLATFORMS, platform_facts, protocol_facts
 from fmbench_lib.config.problems import joined, shown
 from fmbench_lib.config.reading.keys import Findings
 from fmbench_lib.config.reading.load_checks import check_find, check_loads
-from fmbench_lib.config.schema.authorization import AUTHORIZED_PROTOCOLS, fault_of
+from fmbench_lib.config.schema.authorization import fault_of
 from fmbench_lib.config.schema.config import Config
 from fmbench_lib.config.schema.experiment import Experiment
 from fmbench_lib.config.spelling import nearest
@@ -37,13 +39,14 @@ def check(config: Config, findings: Findings) -> Config:
 
 def _with_images(experiment: Experiment, path: str, findings: Findings) -> Experiment:
     """The experiment as it can send images: to SageMaker in messages. Reports one whose requests are text alone."""
-    address = experiment.ep_name or ""
-    if experiment.protocol == "sagemaker" and not experiment.use_messages_api_format:
+    address, protocol = experiment.ep_name or "", protocol_facts(experiment.protocol)
+    if protocol.images_in_messages and not experiment.use_messages_api_format:
         findings.notice(joined(path, "use_messages_api_format"), "taken for yes: images (datasets.image_col) need it")
         return experiment.model_copy(update={"use_messages_api_format": True})
-    if experiment.platform == "endpoint" and address.endswith("/completions") and "/chat/" not in address:
+    in_prompt = address.endswith("/completions") and "/chat/" not in address
+    if in_prompt and platform_facts(experiment.platform).ep_name_is_address:
         findings.problem(joined(path, "ep_name"), "takes no images (datasets.image_col); write …/v1/chat/completions")
-    elif experiment.protocol in TEXT_PROTOCOLS:
+    elif protocol.text_only:
         remedy = "write openai or bedrock, or leave image_col out"
         findings.problem(
             joined(path, "protocol"), f"is {experiment.protocol}, which takes no images (datasets.image_col); {remedy}"
@@ -91,35 +94,39 @@ def _checked(experiment: Experiment, config: Config, path: str, findings: Findin
 
 
 def _check_endpoint(experiment: Experiment, path: str, findings: Findings) -> None:
+    facts = platform_facts(experiment.platform)
     by_scripts = experiment.inference_script is not None or experiment.deployment_script is not None
-    if experiment.platform == "endpoint":
-        address = experiment.ep_name
-        if address is None:
-            findings.problem(
-                joined(path, "ep_name"),
-                "is missing; write the endpoint's address, http://127.0.0.1:8000/v1/chat/completions",
-            )
-        elif not by_scripts and not re.match(r"https?://[^/\s]+", address):
-            findings.problem(joined(path, "ep_name"), f"is {shown(address)}; write an address with http:// or https://")
-    if experiment.platform == "bedrock" and experiment.model_id is None and experiment.ep_name is None:
-        findings.problem(joined(path, "model_id"), "is missing; write the id of a Bedrock model")
-    if experiment.protocol == USER_SCRIPT and experiment.inference_script is None:
+    required, address = facts.requires, experiment.ep_name
+    if required is not None and all(getattr(experiment, key) is None for key in required.keys):
+        findings.problem(joined(path, required.keys[0]), f"is missing; {required.remedy}")
+    elif facts.ep_name_is_address and not by_scripts and not re.match(r"https?://[^/\s]+", address or ""):
+        findings.problem(joined(path, "ep_name"), f"is {shown(address)}; write an address with http:// or https://")
+    if protocol_facts(experiment.protocol).by_script and experiment.inference_script is None:
         findings.problem(joined(path, "inference_script"), "is missing; write the path of your script, ./my_script.py")
-    if "local" in experiment.model_fields_set and experiment.platform != "local":
-        findings.problem(joined(path, "local"), f"has no effect on platform {experiment.platform}; leave it out")
+    for section in _sections_of_others(experiment, facts):
+        findings.problem(joined(path, section), f"has no effect on platform {experiment.platform}; leave it out")
     if experiment.local.port is not None and experiment.local.port > 65535:
         findings.problem(joined(path, "local.port"), f"is {experiment.local.port}; write a port up to 65535")
+
+
+def _sections_of_others(experiment: Experiment, facts: PlatformFacts) -> Iterator[str]:
+    """The sections given with settings that only another platform reads."""
+    for other in map(platform_facts, PLATFORMS):
+        given = other.section is not None and other.section in experiment.model_fields_set
+        if given and other.section_only_here and other.section != facts.section:
+            yield str(other.section)
 
 
 def _check_auth(experiment: Experiment, key: str, findings: Findings) -> None:
     auth, protocol = experiment.inference_spec.auth, experiment.protocol
     if auth is None:
         return
-    if protocol in AUTHORIZED_PROTOCOLS:
+    sent = protocol_facts(protocol).sends_auth
+    if sent:
         fault = fault_of(auth)
         if fault is not None:
             findings.problem(key, fault)
-    elif protocol in PROTOCOLS and protocol != USER_SCRIPT:
+    elif sent is False:
         findings.notice(key, f"is not sent with protocol {protocol}; write api_key_env or inference_spec.headers")
 
 

@@ -7,9 +7,6 @@ from typing import Annotated, Any
 
 from fmbench_lib.config.schema.values import Kind
 
-AUTHORIZED_PROTOCOLS = ("rest", "custom_rest", "eks")
-"""Protocols whose requests have it. Codecs and scripts of a user's own may read from it what they like."""
-
 Auth = Annotated[Any, Kind("`{username: …, password: …}`, `[username, password]`, or a text")]
 
 

@@ -6,7 +6,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, PlainValidator
 
-from fmbench_lib.config.platforms import CONTAINER_TYPES, PLATFORMS, PROTOCOLS, known_protocols
+from fmbench_lib.config.platforms import (
+    CONTAINER_TYPES,
+    ENDPOINT,
+    PLATFORMS,
+    PROTOCOLS,
+    known_platforms,
+    known_protocols,
+)
 from fmbench_lib.config.schema.authorization import Auth
 from fmbench_lib.config.schema.aws_sections import BedrockSection, SageMakerSection
 from fmbench_lib.config.schema.rest_template import RestSection
@@ -33,18 +40,26 @@ from fmbench_lib.config.schema.values import (
     one_of,
 )
 
-PlatformName = Annotated[
-    Literal["local", "endpoint", "sagemaker", "bedrock", "ec2", "eks", "user_script"],
-    PlainValidator(one_of(*PLATFORMS)),
-    Kind(", ".join(f"`{name}`" for name in PLATFORMS)),
-]
+
+def _platform(value: Any) -> str:
+    """The name of a platform. Installed ones come last, since finding them reads the metadata of every package."""
+    if isinstance(value, str) and value.strip() in PLATFORMS:
+        return value.strip()
+    return one_of(*known_platforms())(value)
 
 
 def _protocol(value: Any) -> str:
-    """A protocol's name, or the Python file of a codec."""
+    """The name of a protocol, or the Python file of a codec."""
     if isinstance(value, str) and (value.strip() in PROTOCOLS or value.strip().endswith(".py")):
         return value.strip()
-    return one_of(*known_protocols())(value)  # asked last: it reads the metadata of all that is installed
+    return one_of(*known_protocols())(value)
+
+
+PlatformName = Annotated[
+    str,
+    PlainValidator(_platform),
+    Kind(", ".join(f"`{name}`" for name in PLATFORMS) + ", or an installed platform's name"),
+]
 
 
 ProtocolName = Annotated[
@@ -257,7 +272,7 @@ class Experiment(Section):
     """What is compared: a model on a serving stack on an instance type, and the load it is put under."""
 
     ignored: ClassVar[dict[str, str]] = {"hf_model_id": _UNUSED, "additional_metadata": _UNUSED}
-    examples: ClassVar[dict[str, str]] = {"platform": "endpoint"}
+    examples: ClassVar[dict[str, str]] = {"platform": ENDPOINT}
 
     name: Name = described(
         "Names the experiment everywhere. A name that occurs again gets -2, -3.", shown_default="the model's name"

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from fmbench_lib.config import LoadedConfig, matches
+from fmbench_lib.config import LoadedConfig
+from fmbench_lib.config.reading.checks import matches
 
 Load = Callable[..., LoadedConfig]
 Mistakes = Callable[..., dict[str, str]]

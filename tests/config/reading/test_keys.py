@@ -118,7 +118,7 @@ def test_an_empty_text_in_place_of_a_default_is_noticed(load: Load, minimal: str
     loaded = load(minimal + 's3_read_data: {scripts_prefix: ""}\n')
     assert loaded.config.s3_read_data.scripts_prefix == "scripts"
     assert [str(notice) for notice in loaded.notices] == [
-        "s3_read_data.scripts_prefix: is empty; taken for scripts, as if it were left out"
+        "s3_read_data.scripts_prefix: is empty; scripts is used, as if it were left out"
     ]
 
 
