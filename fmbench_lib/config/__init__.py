@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from fmbench_lib.config.reading.loading import Checked, LoadedConfig, load_config, parse_config, validate_paths
     from fmbench_lib.config.redaction import redacted
     from fmbench_lib.config.schema.config import STEPS, Config
-    from fmbench_lib.config.schema.experiment import Experiment, LocalSection
+    from fmbench_lib.config.schema.experiment import Experiment
+    from fmbench_lib.config.schema.platform_sections import LocalSection
     from fmbench_lib.config.schema.sections import Filter
     from fmbench_lib.config.schema.stop_rule import StopRule
     from fmbench_lib.config.shipped.files import resolve_file, shipped_configs, shipped_path
@@ -24,7 +25,8 @@ _MODULES = {
     "reading.loading": ("Checked", "LoadedConfig", "load_config", "parse_config", "validate_paths"),
     "redaction": ("redacted",),
     "schema.config": ("STEPS", "Config"),
-    "schema.experiment": ("Experiment", "LocalSection"),
+    "schema.experiment": ("Experiment",),
+    "schema.platform_sections": ("LocalSection",),
     "schema.sections": ("Filter",),
     "schema.stop_rule": ("StopRule",),
     "shipped.files": ("resolve_file", "shipped_configs", "shipped_path"),

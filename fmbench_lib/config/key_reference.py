@@ -19,18 +19,18 @@ from pydantic_core import PydanticUndefined
 from fmbench_lib.config.platforms import CONTAINER_PROTOCOLS, DEPLOYMENT_SCRIPTS, INFERENCE_SCRIPTS
 from fmbench_lib.config.problems import alternatives
 from fmbench_lib.config.reading.keys import section_of, yaml_keys
-from fmbench_lib.config.schema.aws_sections import BedrockSection, SageMakerSection
 from fmbench_lib.config.schema.config import Config
-from fmbench_lib.config.schema.experiment import (
+from fmbench_lib.config.schema.experiment import Experiment, InferenceSpec
+from fmbench_lib.config.schema.monitors_section import MonitorsSection
+from fmbench_lib.config.schema.platform_sections import (
+    BedrockSection,
     Ec2,
     Eks,
-    Experiment,
-    InferenceSpec,
     LocalSection,
     ModelData,
     S3DataSource,
+    SageMakerSection,
 )
-from fmbench_lib.config.schema.monitors_section import MonitorsSection
 from fmbench_lib.config.schema.rest_template import RestSection
 from fmbench_lib.config.schema.section import Section
 from fmbench_lib.config.schema.sections import (

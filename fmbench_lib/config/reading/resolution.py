@@ -104,7 +104,7 @@ def _resolve_serving(resolved: Raw, raw: Raw, path: str, findings: Findings) -> 
     by_platform = resolved.get("platform") is not None
     scripts_known = check_scripts(resolved, users, path, findings)
     _resolve_platform(resolved, users, path, findings, report_missing=scripts_known)
-    facts = _facts(resolved["platform"], path, findings)
+    facts = _facts(resolved["platform"])
     if "inference_script" in users:
         resolved.setdefault("protocol", USER_SCRIPT)
     container_type = _text(_section(resolved, "inference_spec").get("container_type"))
@@ -130,12 +130,11 @@ def _resolve_platform(
     resolved["platform"] = meant if given is None else given
 
 
-def _facts(platform: Any, path: str, findings: Findings) -> PlatformFacts:
-    """The platform's facts; none for a value that the check of values refuses, or a package that cannot be imported."""
+def _facts(platform: Any) -> PlatformFacts:
+    """The platform's facts; a row without any for a value that the check of values refuses."""
     try:
         return platform_facts(platform.strip() if isinstance(platform, str) else "")
-    except InputError as error:
-        findings.problem(joined(path, "platform"), str(error))
+    except InputError:
         return PlatformFacts("")
 
 
