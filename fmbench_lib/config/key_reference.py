@@ -1,4 +1,4 @@
-"""The configuration reference, `docs/configuration.md`, made from the schema.
+"""The configuration reference, `docs/configuration.md`, generated from the schema.
 
 python -m fmbench_lib.config.key_reference                        # prints it
 python -m fmbench_lib.config.key_reference docs/configuration.md  # writes it
@@ -76,7 +76,7 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
 
 
 def reference() -> str:
-    """The whole page."""
+    """The text of the whole page, in Markdown."""
     introduction = files("fmbench_lib.config").joinpath("reference.md").read_text(encoding="utf-8")
     introduction = introduction.replace("<!-- scripts -->", "\n".join(_script_table()))
     tables = "\n\n".join("\n".join(_table(title, section)) for title, section in SECTIONS)
@@ -101,7 +101,7 @@ def _table(title: str, section: type[Section]) -> Iterator[str]:
 
 
 def kind(info: FieldInfo) -> str:
-    """What kind of value a key takes, in words."""
+    """The kind of value that a key takes, in words."""
     return next((item.words for item in info.metadata if isinstance(item, Kind)), None) or _kind(info.annotation)
 
 
@@ -155,7 +155,7 @@ def _cell(text: str) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Print the reference, or write it to the file that is named."""
+    """Print the reference, or write it to the file that is the first argument."""
     if arguments:
         Path(arguments[0]).write_text(reference(), encoding="utf-8")
     else:

@@ -1,4 +1,4 @@
-"""Bedrock's Converse and ConverseStream: one form of messages for all models."""
+"""Bedrock's Converse and ConverseStream: one message format for all models."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from fmbench_lib.predictors.aws_wire import (
     REQUEST_ID_HEADER,
     aws_error,
     aws_request,
-    fail_where_said,
     is_event_stream,
     messages,
+    take_error_in_200,
     within,
 )
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
@@ -39,12 +39,12 @@ _INFERENCE_CONFIG = {
 }
 _OF_THE_REQUEST = ("system", "toolConfig", "guardrailConfig", "performanceConfig", "requestMetadata", "promptVariables")
 NOT_SENT = ("stream", "caching", "use_boto3")
-"""Switches of the library that FMBench 2.x called Bedrock by."""
+"""Settings of the client library of FMBench 2.x, which are not parameters of the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConversePredictor:
-    """Codec for one model's address, `…/model/<id>`, to which it adds the operation."""
+    """Codec for one model's address, `…/model/<id>`, to which the operation is added."""
 
     url: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -72,14 +72,14 @@ class ConversePredictor:
             elif response.complete:
                 _take_whole(json_object(response.body), len(response.body), answer)
         except (ValueError, RecursionError) as error:
-            answer.fail("decode", f"the body is not what Converse answers: {error}")
+            answer.fail("decode", f"the body is not a Converse answer: {error}")
         return answer.completion(response, REQUEST_ID_HEADER)
 
 
 def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
-    """The codec of Converse; embeddings, which only InvokeModel returns, are requested by that."""
+    """The codec of Converse; for embedding models that of InvokeModel, the only call that returns vectors."""
     if makes_vectors(url, model):
-        from fmbench_lib.predictors import bedrock_invoke  # which reads Converse's events by functions of this module
+        from fmbench_lib.predictors import bedrock_invoke  # which imports this module
 
         return bedrock_invoke.make(experiment, url, model, stream, sent)
     return ConversePredictor(
@@ -98,7 +98,7 @@ def makes_vectors(url: str, model: str | None) -> bool:
 
 
 def content_blocks(prompt: str) -> list[dict[str, Any]]:
-    """A prompt's texts and images as Converse and Nova have them."""
+    """A prompt's texts and images as content blocks of Converse and Nova."""
     return [
         {"text": part}
         if isinstance(part, str)
@@ -108,7 +108,7 @@ def content_blocks(prompt: str) -> list[dict[str, Any]]:
 
 
 def converse_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """An experiment's parameters where Converse has them; those it does not know go to the model as they are."""
+    """An experiment's parameters in their places in a Converse request; unknown ones are passed on to the model."""
     request: dict[str, Any] = {key: parameters[key] for key in _OF_THE_REQUEST if key in parameters}
     config = {_INFERENCE_CONFIG[key]: value for key, value in parameters.items() if key in _INFERENCE_CONFIG}
     config |= parameters.get("inferenceConfig") or {}
@@ -132,23 +132,23 @@ def _read_stream(body: bytes, answer: Answer) -> None:
         take_converse_event(message.event, json_object(message.payload), message.end_offset, answer)
 
 
-def take_converse_event(event: str, said: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
-    """Add one event of a stream; the same events, one level down, are what Nova's own streams are made of."""
+def take_converse_event(event: str, payload: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
+    """Add one event of a stream. Nova's own streams consist of the same events, one level down."""
     if event == "contentBlockDelta":
-        _take_block(said.get("delta"), end_offset, answer)
+        _take_block(payload.get("delta"), end_offset, answer)
     elif event == "messageStop":
-        answer.finish_reason = text(said.get("stopReason")) or None
+        answer.finish_reason = text(payload.get("stopReason")) or None
         answer.done = True
     elif event == "metadata":
-        take_usage(said.get("usage"), answer)
+        take_usage(payload.get("usage"), answer)
 
 
 def _take_whole(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
     answer.done = True
-    fail_where_said(message, answer)
+    take_error_in_200(message, answer)
     content = within(message, "output", "message", "content")
     if not isinstance(content, list):
-        raise ValueError("there is no output.message.content")
+        raise ValueError("output.message.content is missing")
     for block in content:
         _take_block(block, end_offset, answer)
     answer.finish_reason = text(message.get("stopReason")) or None
@@ -156,16 +156,16 @@ def _take_whole(message: Mapping[str, Any], end_offset: int, answer: Answer) -> 
 
 
 def _take_block(block: Any, end_offset: int, answer: Answer) -> None:
-    """A block of content or a piece of one: text, reasoning or the input of a tool."""
-    thought = within(block, "reasoningContent", "text") or within(block, "reasoningContent", "reasoningText", "text")
-    answer.say(thought, end_offset, reasoning=True)
+    """Add a block of content or a piece of one: text, reasoning or the input of a tool."""
+    reasoning = within(block, "reasoningContent", "text") or within(block, "reasoningContent", "reasoningText", "text")
+    answer.add_text(reasoning, end_offset, reasoning=True)
     given = within(block, "toolUse", "input")
-    answer.say(given if given is None or isinstance(given, str) else json.dumps(given), end_offset)
-    answer.say(within(block, "text"), end_offset)
+    answer.add_text(given if given is None or isinstance(given, str) else json.dumps(given), end_offset)
+    answer.add_text(within(block, "text"), end_offset)
 
 
 def take_usage(usage: Any, answer: Answer) -> None:
-    """Token counts as Converse and Nova give them; cached prompt tokens come on top of `inputTokens`."""
+    """Add token counts as Converse and Nova send them; `inputTokens` does not include cached prompt tokens."""
     if isinstance(usage, dict):
         cached = count(usage.get("cacheReadInputTokens"))
         written = count(usage.get("cacheWriteInputTokens"))

@@ -53,7 +53,7 @@ def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
     if message.get("error") is not None:
         answer.fail("endpoint", message_of(message["error"]))
         return
-    answer.say(message.get("content"), end_offset)
+    answer.add_text(message.get("content"), end_offset)
     if message.get("stop"):
         answer.done = True
         answer.finish_reason = "length" if message.get("stop_type") == "limit" else "stop"

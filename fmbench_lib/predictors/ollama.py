@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # decoding processes need no schema
 
 @dataclass(frozen=True, slots=True)
 class OllamaPredictor:
-    """Codec for one address. Which of the two request forms is meant follows from the address's path."""
+    """Codec for one address. The path decides which of the two request formats is used."""
 
     url: str
     model: str | None = None
@@ -44,7 +44,7 @@ class OllamaPredictor:
         body.update(self.parameters)
         if max_tokens is not None:
             body["options"] = {**(body.get("options") or {}), "num_predict": max_tokens}
-        body["stream"] = self.stream  # left out it would mean yes
+        body["stream"] = self.stream  # Ollama streams by default
         accept = "application/x-ndjson" if self.stream else "application/json"
         return json_request(self.url, body, self.headers, self.api_key, accept)
 
@@ -73,11 +73,12 @@ def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
         answer.fail("endpoint", message_of(message["error"]))
         return
     chat = message.get("message")
-    said = chat if isinstance(chat, dict) else {"content": message.get("response"), "thinking": message.get("thinking")}
-    content = text(said.get("content"))
+    flat = {"content": message.get("response"), "thinking": message.get("thinking")}
+    piece = chat if isinstance(chat, dict) else flat
+    content = text(piece.get("content"))
     if not (content and answer.streamed):  # both in one line arrive as one event
-        answer.say(said.get("thinking"), end_offset, reasoning=True)
-    answer.say(content, end_offset)
+        answer.add_text(piece.get("thinking"), end_offset, reasoning=True)
+    answer.add_text(content, end_offset)
     if message.get("done"):
         answer.done = True
         answer.finish_reason = text(message.get("done_reason")) or None

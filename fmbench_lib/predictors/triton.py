@@ -36,7 +36,7 @@ _TENSORS = (
     "return_num_input_tokens",
     "return_num_output_tokens",
 )
-"""What vLLM's backend takes beside `sampling_parameters`."""
+"""Parameters that vLLM's backend takes beside `sampling_parameters`."""
 
 
 _PARAMETERS_AS_TEXT = ("djl", "vllm")
@@ -46,7 +46,7 @@ _NEURON_FAMILIES = ("inf", "trn")
 
 @dataclass(frozen=True, slots=True)
 class TritonPredictor:
-    """Codec for one model's address, which may be spelt with either ending; `form` is where its parameters go."""
+    """Codec for one model's address, with either suffix; `form` is where its parameters go."""
 
     url: str
     form: Form = "beside"
@@ -57,7 +57,7 @@ class TritonPredictor:
 
     @property
     def echoes_prompt(self) -> bool:
-        """Whether answers may begin with the prompt: a model's own settings decide it."""
+        """Whether answers may begin with the prompt: always, since the model's own settings decide."""
         return True
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
@@ -96,7 +96,7 @@ def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent
 
 def _read(response: HttpResponse, answer: Answer) -> None:
     read_messages(response, answer, sse_data(response.body), _take, needed="text_output")
-    if answer.streamed:  # it says nothing of its end: that its framing was complete is all there is
+    if answer.streamed:  # its end is not announced: complete framing is the only sign of it
         answer.done = response.complete
 
 
@@ -105,9 +105,9 @@ def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
         answer.fail("endpoint", message_of(message["error"]))
         return
     answer.response_id = answer.response_id or text(message.get("id")) or None
-    answer.say(message.get("text_output"), end_offset)
+    answer.add_text(message.get("text_output"), end_offset)
     answer.finish(message.get("finish_reason"))
     answer.prompt_tokens = count(message.get("num_input_tokens")) or answer.prompt_tokens
-    made = count(message.get("num_output_tokens"))  # those of this message alone
-    if made is not None:
-        answer.completion_tokens = made + (answer.completion_tokens or 0)
+    tokens = count(message.get("num_output_tokens"))  # of this message only
+    if tokens is not None:
+        answer.completion_tokens = tokens + (answer.completion_tokens or 0)

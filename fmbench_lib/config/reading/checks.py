@@ -1,4 +1,4 @@
-"""What must fit together: payload files and filters, lengths, loads, endpoints."""
+"""Checks across keys: payload files and filters, lengths, loads, endpoints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Level = TypeVar("Level", int, float)
 
 
 def check(config: Config, findings: Findings) -> Config:
-    """Report what does not fit; the config comes back without payload files that no filter makes, and doubles."""
+    """The config without payload files that no filter makes and repeated levels; problems go to `findings`."""
     _check_filters(config, findings)
     if not config.experiments:
         findings.problem("experiments", "is empty; write one experiment or more")
@@ -38,10 +38,10 @@ def check(config: Config, findings: Findings) -> Config:
 
 
 def _with_images(experiment: Experiment, path: str, findings: Findings) -> Experiment:
-    """The experiment as it can send images: to SageMaker in messages. Reports one whose requests are text alone."""
+    """The experiment in the form that can send images; reports one whose protocol sends text only."""
     address, protocol = experiment.ep_name or "", protocol_facts(experiment.protocol)
     if protocol.images_in_messages and not experiment.use_messages_api_format:
-        findings.notice(joined(path, "use_messages_api_format"), "taken for yes: images (datasets.image_col) need it")
+        findings.notice(joined(path, "use_messages_api_format"), "set to yes: images (datasets.image_col) need it")
         return experiment.model_copy(update={"use_messages_api_format": True})
     in_prompt = address.endswith("/completions") and "/chat/" not in address
     if in_prompt and platform_facts(experiment.platform).ep_name_is_address:
@@ -69,7 +69,7 @@ def _check_filters(config: Config, findings: Findings) -> None:
         if earlier != index and config.datasets.filters[earlier] != entry:
             findings.problem(
                 f"{path}.payload_file",
-                f"{shown(entry.payload_file)} is made by filters[{earlier}] too; name it otherwise",
+                f"{shown(entry.payload_file)} is made by filters[{earlier}] too; use another name",
             )
 
 
@@ -136,17 +136,17 @@ def _payload_files(experiment: Experiment, config: Config, path: str, findings: 
     if not experiment.payload_files:
         findings.problem(key, "is empty; name a payload file that datasets.filters makes, or leave the key out for all")
         return []
-    kept = [name for name in dict.fromkeys(experiment.payload_files) if name in made]
+    valid = [name for name in dict.fromkeys(experiment.payload_files) if name in made]
     for index, name in enumerate(experiment.payload_files):
         if name in made:
             continue
         close = nearest(name, made)
         remedy = f"did you mean {close}?" if close else "add a filter for it or leave it out"
-        if kept:
+        if valid:
             findings.notice(joined(key, index), f"left out: no entry of datasets.filters makes {name}; {remedy}")
         else:
             findings.problem(joined(key, index), f"no entry of datasets.filters makes {name}; {remedy}")
-    return kept
+    return valid
 
 
 def _once(levels: list[Level], path: str, findings: Findings) -> list[Level]:
@@ -157,17 +157,17 @@ def _once(levels: list[Level], path: str, findings: Findings) -> list[Level]:
 
 
 def _check_dataset_of_interest(config: Config, findings: Findings) -> None:
-    wanted = config.metrics.dataset_of_interest
-    if wanted is None or any(matches(wanted, entry.payload_file) for entry in config.datasets.filters):
+    name = config.metrics.dataset_of_interest
+    if name is None or any(matches(name, entry.payload_file) for entry in config.datasets.filters):
         return
     findings.notice(
         "metrics.dataset_of_interest",
-        f"{shown(wanted)} is part of no payload file's name; the decision is made on the payload file with most levels",
+        f"{shown(name)} occurs in no payload file's name; the payload file with most levels decides",
     )
 
 
 def matches(dataset_of_interest: str, payload_file: str) -> bool:
-    """Whether a payload file is the one that decides: its name contains the text, or the pattern, asked for."""
+    """Whether a payload file is of interest: its name contains the text, or matches the regular expression."""
     if dataset_of_interest in payload_file:
         return True
     try:
@@ -183,7 +183,7 @@ def _check_monitors(config: Config, findings: Findings) -> None:
         if name not in names:
             close = nearest(name, names)
             remedy = f"did you mean {close}?" if close else f"there are {', '.join(names)}"
-            findings.problem(joined("monitors.prometheus", name), f"is no experiment; {remedy}")
+            findings.problem(joined("monitors.prometheus", name), f"is not an experiment; {remedy}")
 
 
 def _check_iterations(config: Config, findings: Findings) -> None:

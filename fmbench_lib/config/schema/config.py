@@ -77,8 +77,8 @@ class Config(Section):
     run_evaluations: bool = derived(False)
 
     def stop_rule(self, experiment: Experiment, concurrency: int | None, rate: float | None) -> StopRule:
-        """When a level of `experiment` ends; one of `concurrency` and `rate` (requests/s) is None, both for a trace at
-        its own pace."""
+        """When a level of `experiment` ends. One of `concurrency` and `rate` (requests/s) is None; both are for a trace
+        at its own pace."""
         if self.load.requests is None and self.load.duration is None:
             if self.load.until is not None:
                 return StopRule(None, LONGEST_UNTIL)
