@@ -54,6 +54,7 @@ class ConversePredictor:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        """A POST of Converse or ConverseStream, with the parameters in their places."""
         body: dict[str, Any] = {"messages": [{"role": "user", "content": content_blocks(prompt)}]}
         body |= converse_parameters(self.parameters)
         if max_tokens is not None:
@@ -63,6 +64,7 @@ class ConversePredictor:
         return aws_request(url, body, accept, self.headers, self.signing, self.api_key)
 
     def decode(self, response: HttpResponse) -> Completion:
+        """The text blocks, reasoning and token counts of a Converse answer, whole or streamed."""
         if response.status != 200:
             return aws_error(response)
         answer = Answer(is_event_stream(response))

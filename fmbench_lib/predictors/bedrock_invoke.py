@@ -48,6 +48,7 @@ class InvokeModelPredictor:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        """A POST of InvokeModel in the format of the model's family."""
         family = family_of(unquote(self.url.rpartition("/")[2]), self.model)
         url = f"{self.url}/{'invoke-with-response-stream' if self.stream else 'invoke'}"
         body = family.request_body(prompt, self.parameters, max_tokens, stream=self.stream)
@@ -55,6 +56,7 @@ class InvokeModelPredictor:
         return aws_request(url, body, accept, self.headers, self.signing, self.api_key)
 
     def decode(self, response: HttpResponse) -> Completion:
+        """The contents of an answer of any family, whole or streamed, with Bedrock's token counts."""
         if response.status != 200:
             return aws_error(response)
         answer = Answer(is_event_stream(response))

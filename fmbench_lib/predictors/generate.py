@@ -52,6 +52,7 @@ class GeneratePredictor:
         return self.dialect == "djl" or bool(self.parameters.get("return_full_text"))
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        """A POST of `inputs` and `parameters`."""
         # TGI's streams always end with token counts; whole answers have them only on request.
         details = {"details": True} if self.dialect == "tgi" and not self.stream else {}
         limit = {} if max_tokens is None else {"max_new_tokens": max_tokens}
@@ -67,6 +68,7 @@ class GeneratePredictor:
         return json_request(url, body, self.headers, self.api_key, accept)
 
     def decode(self, response: HttpResponse) -> Completion:
+        """The generated text, whole or in tokens, with the counts in its details."""
         kind = content_type(response)
         return decoded(response, kind.startswith("text/event-stream") or is_json_lines(kind), read_generated)
 

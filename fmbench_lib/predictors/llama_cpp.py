@@ -25,12 +25,14 @@ class LlamaCppPredictor:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        """A POST of `prompt` with the parameters beside it."""
         limit = {} if max_tokens is None else {"n_predict": max_tokens}
         body = {"prompt": prompt, **self.parameters, **limit, "stream": self.stream}
         accept = "text/event-stream" if self.stream else "application/json"
         return json_request(self.url, body, self.headers, self.api_key, accept)
 
     def decode(self, response: HttpResponse) -> Completion:
+        """The content, whole or in server-sent events, with the server's counts and timings."""
         return decoded(response, content_type(response).startswith("text/event-stream"), _read)
 
 

@@ -36,6 +36,7 @@ class OllamaPredictor:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        """A POST of `prompt` or `messages`; a limit of tokens goes into `options`."""
         body: dict[str, Any] = {} if self.model is None else {"model": self.model}
         if urlsplit(self.url).path.rstrip("/").endswith("/api/chat"):
             body["messages"] = [{"role": "user", "content": prompt}]
@@ -49,6 +50,7 @@ class OllamaPredictor:
         return json_request(self.url, body, self.headers, self.api_key, accept)
 
     def decode(self, response: HttpResponse) -> Completion:
+        """The response or message, whole or in JSON lines, with the server's counts."""
         return decoded(response, is_json_lines(content_type(response)), _read)
 
 

@@ -37,6 +37,7 @@ class OpenAiPredictor:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        """A POST of `messages`, `prompt` or `input`, by the path of the address."""
         path = urlsplit(self.url).path.rstrip("/")
         body: dict[str, Any] = {} if self.model is None else {"model": self.model}
         if path.endswith("/embeddings"):
@@ -57,6 +58,7 @@ class OpenAiPredictor:
         return json_request(self.url, body, self.headers, self.api_key, accept)
 
     def decode(self, response: HttpResponse) -> Completion:
+        """The contents of choices or vectors, whole or in server-sent events, with the server's usage."""
         streamed = content_type(response).startswith("text/event-stream") or response.body.startswith(b"data:")
         return decoded(response, streamed, read_openai)
 

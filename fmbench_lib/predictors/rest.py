@@ -102,6 +102,7 @@ class RestPredictor:
         return self.template.echoes_prompt
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        """The template's request with its placeholders replaced."""
         template = self.template
         parameters = {**self.parameters, **({} if max_tokens is None else {"max_tokens": max_tokens})}
         values = {"max_tokens": None, "model": self.model, **parameters}
@@ -128,6 +129,7 @@ class RestPredictor:
         return {name: value for name, value in parameters.items() if name not in self._placed}
 
     def decode(self, response: HttpResponse) -> Completion:
+        """What the template's paths lead to, in a whole answer or each message of a stream."""
         kind = content_type(response)
         return decoded(response, kind.startswith("text/event-stream") or is_json_lines(kind), self._read)
 

@@ -76,6 +76,7 @@ class SageMakerPredictor:
         return bool(self.parameters.get("return_full_text"))
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        """A POST of the container's request, or of the prompt alone with the parameters as headers."""
         url = self.url.removesuffix(_STREAM_SUFFIX) + (_STREAM_SUFFIX if self.stream else "")
         if self.form == "split":
             return self._split(url, prompt)
@@ -113,6 +114,7 @@ class SageMakerPredictor:
         return aws_request(url, body, arguments, self.headers, self.signing, self.api_key)
 
     def decode(self, response: HttpResponse) -> Completion:
+        """The container's answer, whole or joined from the payload parts of a stream."""
         if response.status != 200:
             return aws_error(response)
         answer = Answer(is_event_stream(response))

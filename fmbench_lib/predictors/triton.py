@@ -61,6 +61,7 @@ class TritonPredictor:
         return True
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        """A POST of `text_input` with the parameters beside it or as JSON text."""
         limit = {} if max_tokens is None else {"max_tokens": max_tokens}
         parameters = {**self.parameters, **limit}
         body: dict[str, Any] = {"text_input": prompt}
@@ -76,6 +77,7 @@ class TritonPredictor:
         return json_request(urlunsplit(parts._replace(path=path)), body, self.headers, self.api_key, accept)
 
     def decode(self, response: HttpResponse) -> Completion:
+        """The output text, whole or in server-sent events, with the counts that the server was asked for."""
         return decoded(response, content_type(response).startswith("text/event-stream"), _read)
 
 

@@ -31,6 +31,7 @@ class UserScriptPredictor:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        """The payload of `get_prediction` in the form of a POST."""
         parameters = dict(self.parameters)
         if max_tokens is not None:
             limit = next((key for key in ("max_new_tokens", "max_tokens") if key in parameters), "max_tokens")

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from fmbench_lib.config.problems import ConfigError, Notice, Problem, joined, shown
 from fmbench_lib.config.reading.checks import check
-from fmbench_lib.config.reading.keys import Findings, clean, section_of, yaml_keys
+from fmbench_lib.config.reading.keys import Findings, Raw, clean, section_of, yaml_keys
 from fmbench_lib.config.reading.resolution import resolve
 from fmbench_lib.config.reading.substitution import fill_file, known_values, restore
 from fmbench_lib.config.reading.yaml_document import Document, parse
@@ -91,14 +91,14 @@ def parse_config(
     )
 
 
-def _top_level(value: Any, findings: Findings) -> dict[str, Any]:
+def _top_level(value: Any, findings: Findings) -> Raw:
     if isinstance(value, dict):
         return value
     what = "the file is empty" if value is None else f"the file is {shown(value)}, not a config"
     raise ConfigError([*findings.problems, Problem("", f"{what}; write sections: general, datasets, experiments")])
 
 
-def _config(raw: dict[str, Any], findings: Findings) -> Config | None:
+def _config(raw: Raw, findings: Findings) -> Config | None:
     cleaned = clean(raw, Config, "", findings)
     resolved = resolve(cleaned, findings, has_load_section="load" in raw)
     try:

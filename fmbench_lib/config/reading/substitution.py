@@ -31,13 +31,13 @@ _MARK = re.compile(f"(?<!{_OPEN}){_OPEN}(\\w+){_CLOSE}(?!{_CLOSE})")
 def fill(text: str, values: Mapping[str, str]) -> str:
     """The text with `{name}` replaced for every name in `values` and the others marked. `{{name}}` is text."""
 
-    def replacement(match: re.Match[str]) -> str:
+    def _replacement(match: re.Match[str]) -> str:
         name = match.group(1)
         if name is None:
             return match.group(0).replace("{", _OPEN).replace("}", _CLOSE)
         return _value(name, values)
 
-    return _PLACEHOLDER.sub(replacement, text)
+    return _PLACEHOLDER.sub(_replacement, text)
 
 
 def fill_file(text: str, values: Mapping[str, str]) -> str:

@@ -69,6 +69,7 @@ class _Builder:
         self._count = 0
 
     def built(self, node: yaml.Node, path: str) -> Any:
+        """The plain value of a node at a key's path."""
         self._guard(node, path)
         self._inside.add(id(node))
         try:

@@ -103,14 +103,14 @@ def number(
 def one_of(*words: str) -> Callable[[Any], str]:
     """A check for one of a few words; its error suggests the nearest."""
 
-    def check(value: Any) -> str:
+    def _checked(value: Any) -> str:
         if isinstance(value, str) and value.strip() in words:
             return value.strip()
         close = nearest(value, words) if isinstance(value, str) else None
         meant = f" (did you mean {close}?)" if close else ""
         reject(f"is {shown(value)}; write {alternatives(words)}{meant}")
 
-    return check
+    return _checked
 
 
 def _until(value: Any) -> str:
@@ -182,13 +182,13 @@ def _mapping(value: Any) -> dict[str, Any]:
 def list_of(of: str) -> Callable[[Any], Sequence[Any]]:
     """A check for a list; `of` names its items in the error."""
 
-    def check(value: Any) -> Sequence[Any]:
+    def _checked(value: Any) -> Sequence[Any]:
         if not isinstance(value, list):
             example = value if isinstance(value, str | int | float) and not isinstance(value, bool) else "…"
             reject(f"is {shown(value)}; write a list of {of}: [{example}]")
         return value
 
-    return check
+    return _checked
 
 
 def _section_list(value: Any) -> Sequence[Any]:
