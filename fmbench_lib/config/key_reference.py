@@ -1,4 +1,4 @@
-"""The configuration reference, `docs/configuration.md`, made from the schema.
+"""The configuration reference, `docs/configuration.md`, generated from the schema.
 
 python -m fmbench_lib.config.key_reference                        # prints it
 python -m fmbench_lib.config.key_reference docs/configuration.md  # writes it
@@ -16,20 +16,21 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from fmbench_lib.config.platforms import DEPLOYMENT_SCRIPTS, INFERENCE_SCRIPTS, platform_of_scripts, protocol_of
+from fmbench_lib.config.platforms import CONTAINER_PROTOCOLS, DEPLOYMENT_SCRIPTS, INFERENCE_SCRIPTS
+from fmbench_lib.config.problems import alternatives
 from fmbench_lib.config.reading.keys import section_of, yaml_keys
-from fmbench_lib.config.schema.aws_sections import BedrockSection, SageMakerSection
 from fmbench_lib.config.schema.config import Config
-from fmbench_lib.config.schema.experiment import (
+from fmbench_lib.config.schema.experiment import Experiment, InferenceSpec
+from fmbench_lib.config.schema.monitors_section import MonitorsSection
+from fmbench_lib.config.schema.platform_sections import (
+    BedrockSection,
     Ec2,
     Eks,
-    Experiment,
-    InferenceSpec,
     LocalSection,
     ModelData,
     S3DataSource,
+    SageMakerSection,
 )
-from fmbench_lib.config.schema.monitors_section import MonitorsSection
 from fmbench_lib.config.schema.rest_template import RestSection
 from fmbench_lib.config.schema.section import Section
 from fmbench_lib.config.schema.sections import (
@@ -75,7 +76,7 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
 
 
 def reference() -> str:
-    """The whole page."""
+    """The text of the whole page, in Markdown."""
     introduction = files("fmbench_lib.config").joinpath("reference.md").read_text(encoding="utf-8")
     introduction = introduction.replace("<!-- scripts -->", "\n".join(_script_table()))
     tables = "\n\n".join("\n".join(_table(title, section)) for title, section in SECTIONS)
@@ -100,7 +101,7 @@ def _table(title: str, section: type[Section]) -> Iterator[str]:
 
 
 def kind(info: FieldInfo) -> str:
-    """What kind of value a key takes, in words."""
+    """The kind of value that a key takes, in words."""
     return next((item.words for item in info.metadata if isinstance(item, Kind)), None) or _kind(info.annotation)
 
 
@@ -136,12 +137,13 @@ def _script_table() -> Iterator[str]:
     yield "|---|---|"
     for script, platform in DEPLOYMENT_SCRIPTS.items():
         yield f"| `deployment_script: {script}` | `platform: {platform}` |"
-    for script in INFERENCE_SCRIPTS:
-        alone = platform_of_scripts(None, script)
-        protocol = "`djl`, `triton`, `ollama` or `openai`, by `container_type`"
-        if script != "ec2_predictor.py":
-            protocol = f"`{protocol_of(alone, script, None)}`"
-        yield f"| `inference_script: {script}` | protocol {protocol}; without a deployment script `platform: {alone}` |"
+    for script, meaning in INFERENCE_SCRIPTS.items():
+        by_container = f"{alternatives([f'`{name}`' for name in CONTAINER_PROTOCOLS])}, by `container_type`"
+        protocol = by_container if meaning.protocol is None else f"`{meaning.protocol}`"
+        yield (
+            f"| `inference_script: {script}` | protocol {protocol}; without a deployment script "
+            f"`platform: {meaning.platform}` |"
+        )
 
 
 def _one_line(text: str | None) -> str:
@@ -153,7 +155,7 @@ def _cell(text: str) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Print the reference, or write it to the file that is named."""
+    """Print the reference, or write it to the file that is the first argument."""
     if arguments:
         Path(arguments[0]).write_text(reference(), encoding="utf-8")
     else:

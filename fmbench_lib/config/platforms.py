@@ -1,89 +1,282 @@
-"""Where an experiment is served (platform), what its endpoint speaks (protocol), and FMBench 2.x's script names."""
+"""Platforms (where an experiment is served) and protocols (what its endpoint speaks): one row each.
+
+This is the only file where a platform or protocol is told from others by its name. A new platform is its folder in
+`deploy/` and a row here; a new protocol is a codec, a wire and a row here. FMBench 2.x's script names, which mean a
+platform and a protocol, stand here too.
+"""
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+from dataclasses import dataclass
 
-USER_SCRIPT = "user_script"
-"""Platform and protocol of experiments whose script is the user's own."""
-PLATFORMS = ("local", "endpoint", "sagemaker", "bedrock", "ec2", "eks", USER_SCRIPT)
-PROTOCOLS = (
-    "openai",
-    "tgi",
-    "djl",
-    "triton",
-    "ollama",
-    "llama_cpp",
-    "rest",
-    "custom_rest",
-    "eks",
-    "sagemaker",
-    "bedrock",
-    "bedrock_invoke",
-    USER_SCRIPT,
+from fmbench_lib.config.installed import installed_names, load_installed
+from fmbench_lib.config.platform_rules import (
+    aws_credentials,
+    cluster_credentials,
+    counted_by_neuron_settings,
+    embedded_model,
+    priced_by_model,
 )
-OWN_PROTOCOLS_GROUP = "fmbench.predictors"
-"""Entry point group of the protocols that installed packages add."""
-TEXT_PROTOCOLS = ("tgi", "djl", "triton", "ollama", "llama_cpp", "eks")
-"""Protocols whose requests hold text alone."""
+from fmbench_lib.config.platform_types import PlatformFacts, ProtocolFacts, Requirement
+from fmbench_lib.errors import InputError
+
+LOCAL, ENDPOINT, SAGEMAKER, BEDROCK, EC2, EKS = "local", "endpoint", "sagemaker", "bedrock", "ec2", "eks"
+"""Names of platforms for their own modules; SageMaker, Bedrock and EKS are protocols too."""
+OPENAI, TGI, DJL, TRITON, OLLAMA, LLAMA_CPP = "openai", "tgi", "djl", "triton", "ollama", "llama_cpp"
+"""Names of protocols for the serving stacks that speak them."""
+USER_SCRIPT = "user_script"
+"""Platform and protocol of experiments that a user's script deploys or sends requests to."""
+
 CONTAINER_TYPES = ("djl", "vllm", "vllm_gpu", "triton", "ollama", "sglang", "llama_server", "huggingface")
 
+PLATFORMS_GROUP = "fmbench.platforms"
+"""Entry point group of the platforms that installed packages add."""
+PROTOCOLS_GROUP = "fmbench.predictors"
+"""Entry point group of the protocols that installed packages add."""
+
+_DEPLOY, _CODECS, _WIRES = "fmbench_lib.deploy", "fmbench_lib.predictors", "fmbench_lib.emulator.wires"
+
+_PLATFORMS = (
+    PlatformFacts(
+        LOCAL,
+        f"{_DEPLOY}.local.platform",
+        section="local",
+        section_only_here=True,
+        deployed_by_default=True,
+        defaults=embedded_model,
+        model_has_tokenizer=True,
+        on_this_machine=True,
+        extra="local",
+        machine="this machine's CPU",
+        instances="never",
+    ),
+    PlatformFacts(
+        ENDPOINT,
+        f"{_DEPLOY}.existing.platform",
+        ep_name_is_address=True,
+        requires=Requirement(("ep_name",), "write the endpoint's address, http://127.0.0.1:8000/v1/chat/completions"),
+        machine="an endpoint that exists",
+        instances="never",
+    ),
+    PlatformFacts(
+        SAGEMAKER,
+        f"{_DEPLOY}.sagemaker.platform",
+        protocol=SAGEMAKER,
+        section="sagemaker",
+        names_endpoints=True,
+        defaults=counted_by_neuron_settings,
+        metrics_page=False,
+        cloudwatch="variant",
+        extra_without_image="sagemaker",  # its catalogue says what the endpoint is made of
+        credentials=aws_credentials,
+        instances="deployed",
+        fetches_models=True,
+    ),
+    PlatformFacts(
+        BEDROCK,
+        f"{_DEPLOY}.bedrock.platform",
+        protocol=BEDROCK,
+        section="bedrock",
+        names_endpoints=True,
+        ep_name_is_model=True,
+        requires=Requirement(("model_id", "ep_name"), "write the id of a Bedrock model"),
+        defaults=priced_by_model,
+        metrics_page=False,
+        cloudwatch="model",
+        priced_by="model",
+        whole_hours=True,
+        credentials=aws_credentials,
+        instances="never",
+    ),
+    PlatformFacts(
+        EC2,
+        f"{_DEPLOY}.ec2.platform",
+        container_types=True,
+        section="ec2",
+        on_this_machine=True,
+        extra="ec2",
+        machine="Docker on this machine",
+        fetches_models=True,
+    ),
+    PlatformFacts(
+        EKS,
+        f"{_DEPLOY}.eks.platform",
+        protocol=EKS,
+        section="eks",
+        extra="eks",
+        credentials=cluster_credentials,
+        fetches_models=True,
+    ),
+    PlatformFacts(USER_SCRIPT, f"{_DEPLOY}.user_script.platform", names_endpoints=True, by_script=True),
+)
+
+_PROTOCOLS = (
+    ProtocolFacts(
+        OPENAI,
+        f"{_CODECS}.openai:make",
+        wires=(f"{_WIRES}.openai:OpenAI", f"{_WIRES}.embeddings:Embeddings"),
+        sends_auth=False,
+    ),
+    ProtocolFacts(
+        TGI, f"{_CODECS}.generate:make_tgi", wires=(f"{_WIRES}.generate:Generate",), text_only=True, sends_auth=False
+    ),
+    ProtocolFacts(
+        DJL, f"{_CODECS}.generate:make_djl", wires=(f"{_WIRES}.generate:Generate",), text_only=True, sends_auth=False
+    ),
+    ProtocolFacts(
+        TRITON,
+        f"{_CODECS}.triton:make",
+        wires=(f"{_WIRES}.triton:Triton",),
+        text_only=True,
+        sends_auth=False,
+        metrics_port=8002,
+    ),
+    ProtocolFacts(
+        OLLAMA, f"{_CODECS}.ollama:make", wires=(f"{_WIRES}.ollama:Ollama",), text_only=True, sends_auth=False
+    ),
+    ProtocolFacts(
+        LLAMA_CPP,
+        f"{_CODECS}.llama_cpp:make",
+        wires=(f"{_WIRES}.llama_cpp:LlamaCpp",),
+        text_only=True,
+        sends_auth=False,
+    ),
+    ProtocolFacts("rest", f"{_CODECS}.rest:make_rest", wires=(f"{_WIRES}.rest:RayServe",), sends_auth=True),
+    ProtocolFacts(
+        "custom_rest", f"{_CODECS}.rest:make_custom_rest", wires=(f"{_WIRES}.rest:CustomRest",), sends_auth=True
+    ),
+    ProtocolFacts(
+        EKS, f"{_CODECS}.rest:make_ray_serve", wires=(f"{_WIRES}.rest:RayServe",), text_only=True, sends_auth=True
+    ),
+    ProtocolFacts(
+        SAGEMAKER,
+        f"{_CODECS}.sagemaker:make",
+        wires=(f"{_WIRES}.sagemaker:SageMaker",),
+        images_in_messages=True,
+        sends_auth=False,
+        signed_for="sagemaker",
+    ),
+    ProtocolFacts(
+        BEDROCK, f"{_CODECS}.bedrock:make", wires=(f"{_WIRES}.bedrock:Bedrock",), sends_auth=False, signed_for="bedrock"
+    ),
+    ProtocolFacts(
+        "bedrock_invoke",
+        f"{_CODECS}.bedrock_invoke:make",
+        wires=(f"{_WIRES}.bedrock:Bedrock",),
+        sends_auth=False,
+        signed_for="bedrock",
+    ),
+    ProtocolFacts(USER_SCRIPT, f"{_CODECS}.user_script:make", by_script=True),
+)
+
+_PLATFORM_FACTS = {facts.name: facts for facts in _PLATFORMS}
+_PROTOCOL_FACTS = {facts.name: facts for facts in _PROTOCOLS}
+PLATFORMS = tuple(_PLATFORM_FACTS)
+PROTOCOLS = tuple(_PROTOCOL_FACTS)
+
+_PROTOCOL_OF_CONTAINER = {"djl": DJL, "triton": TRITON, "ollama": OLLAMA, "huggingface": TGI}
+"""What the servers of container types speak, if it is not OpenAI's protocol."""
+_DEFAULT_CONTAINER = "djl"
+CONTAINER_PROTOCOLS = tuple(dict.fromkeys((*_PROTOCOL_OF_CONTAINER.values(), OPENAI)))
+"""What serving containers speak."""
+
 DEPLOYMENT_SCRIPTS = {
-    "jumpstart.py": "sagemaker",
-    "deploy_w_djl_serving.py": "sagemaker",
-    "deploy_w_hf_tgi.py": "sagemaker",
-    "neuron_deploy.py": "sagemaker",
-    "sagemaker_deploy.py": "sagemaker",
-    "ec2_deploy.py": "ec2",
-    "eks_deploy.py": "eks",
+    "jumpstart.py": SAGEMAKER,
+    "deploy_w_djl_serving.py": SAGEMAKER,
+    "deploy_w_hf_tgi.py": SAGEMAKER,
+    "neuron_deploy.py": SAGEMAKER,
+    "sagemaker_deploy.py": SAGEMAKER,
+    "ec2_deploy.py": EC2,
+    "eks_deploy.py": EKS,
 }
-"""Deployment script to the platform that it deployed on."""
+"""FMBench 2.x's deployment scripts, each with the platform that it deployed on."""
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceScript:
+    """What an inference script of FMBench 2.x means: the platform of the endpoints that it called, when no deployment
+    script names another, and their protocol; None: the one of the container type."""
+
+    platform: str
+    protocol: str | None
+
 
 INFERENCE_SCRIPTS = {
-    "sagemaker_predictor.py": "sagemaker",
-    "bedrock_predictor.py": "bedrock",
-    "ec2_predictor.py": "ec2",
-    "eks_predictor.py": "eks",
-    "rest_predictor.py": "endpoint",
-    "custom_rest_predictor.py": "endpoint",
+    "sagemaker_predictor.py": InferenceScript(SAGEMAKER, SAGEMAKER),
+    "bedrock_predictor.py": InferenceScript(BEDROCK, BEDROCK),
+    "ec2_predictor.py": InferenceScript(ENDPOINT, None),
+    "eks_predictor.py": InferenceScript(EKS, EKS),
+    "rest_predictor.py": InferenceScript(ENDPOINT, "rest"),
+    "custom_rest_predictor.py": InferenceScript(ENDPOINT, "custom_rest"),
 }
-"""Inference script to the platform of the endpoint that it called."""
-
-_SCRIPT_PROTOCOLS = {
-    "sagemaker_predictor.py": "sagemaker",
-    "bedrock_predictor.py": "bedrock",
-    "eks_predictor.py": "eks",
-    "rest_predictor.py": "rest",
-    "custom_rest_predictor.py": "custom_rest",
-}
-_CONTAINER_PROTOCOLS = {"djl": "djl", "triton": "triton", "ollama": "ollama", "huggingface": "tgi"}
-_PLATFORM_PROTOCOLS = {"sagemaker": "sagemaker", "bedrock": "bedrock", "eks": "eks"}
-
-DEPLOYED_BY_DEFAULT = ("local",)
-"""Platforms that are deployed when an experiment with `platform` does not say `deploy`: what costs nothing."""
 
 
-def platform_of_scripts(deployment_script: str | None, inference_script: str | None) -> str | None:
-    """The platform that a pair of known script names means; None when neither says one.
+def platform_facts(name: str) -> PlatformFacts:
+    """The row of a platform: ours, or an installed package's.
 
-    An EC2 predictor without a deployment script called an address that existed already.
+    A name that is neither has a row without a module, as the check of values refuses it.
+
+    :raises InputError: the package that adds the platform cannot be imported, or has no such row.
     """
-    if deployment_script in DEPLOYMENT_SCRIPTS:
-        return DEPLOYMENT_SCRIPTS[deployment_script]
-    if inference_script == "ec2_predictor.py":
-        return "endpoint"
-    return INFERENCE_SCRIPTS.get(inference_script) if inference_script else None
+    ours = _PLATFORM_FACTS.get(name)
+    return ours if ours is not None else _installed_facts(name) or PlatformFacts(name)
 
 
-def protocol_of(platform: str | None, inference_script: str | None, container_type: str | None) -> str:
-    """The protocol that an experiment's endpoint speaks when its config does not name one."""
-    if inference_script in _SCRIPT_PROTOCOLS:
-        return _SCRIPT_PROTOCOLS[inference_script]
-    if inference_script == "ec2_predictor.py" or platform == "ec2":
-        return _CONTAINER_PROTOCOLS.get(container_type or "djl", "openai")
-    return _PLATFORM_PROTOCOLS.get(platform or "", "openai")
+def installed_platform(name: str) -> object | None:
+    """What an installed package offers as a platform, with attributes `FACTS` and `PLATFORM`; None if none does.
+
+    :raises InputError: it cannot be imported, or lacks one of the two.
+    """
+    if name in _PLATFORM_FACTS:
+        return None
+    offered: object | None = load_installed(PLATFORMS_GROUP, name, "platform")
+    if offered is None:
+        return None
+    if not isinstance(getattr(offered, "FACTS", None), PlatformFacts) or not hasattr(offered, "PLATFORM"):
+        raise InputError(f"platform {name}: {offered!r} needs FACTS, a PlatformFacts, and PLATFORM")
+    return offered
+
+
+def _installed_facts(name: str) -> PlatformFacts | None:
+    facts: PlatformFacts | None = getattr(installed_platform(name), "FACTS", None)
+    if facts is not None and facts.name != name:
+        raise InputError(f"platform {name}: its FACTS has the name {facts.name!r}; give it that of its entry point")
+    return facts
+
+
+def known_platforms() -> tuple[str, ...]:
+    """The names that `platform` can have: ours, and those that installed packages add."""
+    return tuple(dict.fromkeys((*PLATFORMS, *installed_names(PLATFORMS_GROUP))))
+
+
+def protocol_facts(name: str) -> ProtocolFacts:
+    """The row of a protocol; a codec of an installed package or a Python file has one without facts."""
+    return _PROTOCOL_FACTS.get(name) or ProtocolFacts(name)
 
 
 def known_protocols() -> tuple[str, ...]:
     """The names that `protocol` can have: ours, and those that installed packages add."""
-    return tuple(dict.fromkeys((*PROTOCOLS, *sorted(point.name for point in entry_points(group=OWN_PROTOCOLS_GROUP)))))
+    return tuple(dict.fromkeys((*PROTOCOLS, *installed_names(PROTOCOLS_GROUP))))
+
+
+def platform_of_scripts(deployment_script: str | None, inference_script: str | None) -> str | None:
+    """The platform that a pair of script names means; None if neither is known."""
+    if deployment_script in DEPLOYMENT_SCRIPTS:
+        return DEPLOYMENT_SCRIPTS[deployment_script]
+    script = INFERENCE_SCRIPTS.get(inference_script or "")
+    return None if script is None else script.platform
+
+
+def protocol_of(platform: PlatformFacts, inference_script: str | None, container_type: str | None) -> str:
+    """The protocol that an experiment's endpoint speaks when its config does not name one."""
+    script = INFERENCE_SCRIPTS.get(inference_script or "")
+    if script is not None and script.protocol is not None:
+        return script.protocol
+    if script is not None or platform.container_types:
+        return _PROTOCOL_OF_CONTAINER.get(container_type or _DEFAULT_CONTAINER, OPENAI)
+    return platform.protocol or OPENAI
+
+
+def platform_sections() -> frozenset[str]:
+    """The sections of an experiment that hold a platform's settings."""
+    return frozenset(facts.section for facts in _PLATFORMS if facts.section is not None)

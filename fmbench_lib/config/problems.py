@@ -1,4 +1,4 @@
-"""Mistakes and remarks about a config, each one line: the key's path, what is wrong, what to write instead."""
+"""Problems and notices about a config, one line each: the key's path, what is wrong, what to write instead."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _LONGEST_SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake: `key` is a path such as `experiments[0].ep_name`, empty when the file as a whole is meant.
+    """A mistake. `key` is a path such as `experiments[0].ep_name`, empty for the file as a whole.
 
-    `asks_for` is the placeholder that lacks a value, where that is all that is wrong.
+    `asks_for` names the placeholder without a value, if that is all that is wrong.
     """
 
     key: str
@@ -28,7 +28,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that is accepted but worth saying: an ignored key, a duplicate, a renamed experiment."""
+    """Something accepted that the user should know: an ignored key, a duplicate, a renamed experiment."""
 
     key: str
     message: str
@@ -38,7 +38,7 @@ class Notice:
 
 
 class ConfigError(InputError):
-    """A config cannot be used; its text has one line for each of its `problems`."""
+    """A config that cannot be used; its text is one line for each of its `problems`."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(problems)
@@ -46,7 +46,7 @@ class ConfigError(InputError):
 
 
 def merged(notices: Iterable[Notice]) -> list[Notice]:
-    """The notices to be read by a person: what is said of several keys is said once, with all of them."""
+    """Notices for display: those with the same message become one that lists all their keys."""
     keys: dict[str, list[str]] = {}
     for notice in notices:
         keys.setdefault(notice.message, []).append(notice.key)
@@ -54,16 +54,16 @@ def merged(notices: Iterable[Notice]) -> list[Notice]:
 
 
 def joined(path: str, key: str | int) -> str:
-    """The path of a key, or of a list's item, below `path`."""
+    """The path of a key, or of a list item, below `path`."""
     if isinstance(key, int):
         return f"{path}[{key}]"
     return f"{path}.{key}" if path else key
 
 
 def shown(value: Any) -> str:
-    """A value as a message quotes it: short, on one line."""
+    """A value as messages quote it: short, on one line."""
     if isinstance(value, dict):
-        return "a section with keys of its own"
+        return "a section"
     if isinstance(value, list):
         return "a list"
     if value is None:

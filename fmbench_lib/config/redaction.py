@@ -1,10 +1,11 @@
-"""A config without its secrets, fit to be kept in a run directory and printed in a report."""
+"""A config without its secrets, safe to keep in a run directory and to print in a report."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+from fmbench_lib.config.platforms import platform_sections
 from fmbench_lib.config.reading.fmbench2 import EVALUATIONS
 from fmbench_lib.config.reading.keys import section_of
 from fmbench_lib.config.schema.config import Config
@@ -18,25 +19,25 @@ _SECRET_WORDS = frozenset((
 ))  # fmt: skip
 _SECRET_ENDINGS = ("token", "secret", "password", "passwd", "apikey", "accesskey", "secretkey", "privatekey")
 _SECRET_KEYS = frozenset(("api", "access", "private", "secret", "subscription", "encryption", "account", "x"))
-"""What a key is that opens something: `api_key`, but not `question_col_key`."""
+"""Words that make a key a secret: `api_key`, but not `question_col_key`."""
 
 _TOKENS_OF_TEXT = frozenset((
     "start", "stop", "end", "bos", "eos", "pad", "unk", "sep", "cls", "mask", "special", "added", "per", "each", "max",
     "min", "new", "prompt", "input", "output", "first",
 ))  # fmt: skip
-"""What a token is that is a piece of text: `stop_token`, `eos_token`."""
+"""Words of tokens that are pieces of text: `stop_token`, `eos_token`."""
 
 _HARMLESS_ENDINGS = frozenset(("env", "file", "path", "prefix", "id", "ids", "count", "type", "mode", "limit"))
 _HARMLESS_HEADERS = frozenset((
     "accept", "accept-encoding", "accept-language", "cache-control", "connection", "content-type", "user-agent",
 ))  # fmt: skip
-"""HTTP headers that may be shown; what others hold is nobody's business, whatever they are called."""
+"""HTTP headers that may be shown; the values of all others are removed."""
 
 _SECRET_TEXT = re.compile(
     r"\b(?:hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_\-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|(?:AKIA|ASIA)[0-9A-Z]{16}"
     r"|xox[abpr]-[\w\-]{10,}|nvapi-[\w\-]{16,}|AIza[\w\-]{30,}|eyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]*)"
 )
-"""Forms that API keys have: Hugging Face, OpenAI, GitHub, AWS, Slack, NVIDIA, Google, JSON web tokens."""
+"""Forms of API keys: Hugging Face, OpenAI, GitHub, AWS, Slack, NVIDIA, Google, JSON web tokens."""
 
 _SCHEME = re.compile(r"\b(Bearer(?=\s+\S)|Basic(?=\s+(?:[A-Za-z]*[0-9+/=]|[A-Za-z]+[A-Z])))\s+[^\s\"']+")
 _IN_ADDRESS = re.compile(r"(?<=://)[^/\s@]+(?=@)")
@@ -51,15 +52,15 @@ _OPTION = re.compile(r"""(?P<name>--?[A-Za-z][\w\-]*)(?P<sign>\s+["']?)(?P<value
 def redacted(config: Config) -> dict[str, Any]:
     """The resolved config as plain values for YAML, with every secret replaced by `<removed>`.
 
-    A secret is the value of a key that looks like one (token, password, secret, API key, authorization, …) at any
-    depth, and, inside any text, what looks like one: `Bearer …`, `--api-key …`, `HF_TOKEN=…`, a password in an address,
-    the well-known forms of API keys. Loading what comes out gives the same config, but for the secrets.
+    A secret is the value of a key named like one (token, password, secret, API key, authorization, …) at any depth, and
+    within any text what looks like one: `Bearer …`, `--api-key …`, `HF_TOKEN=…`, a password in an address, the known
+    forms of API keys. Loading the result gives the same config, except for the secrets.
     """
     return {name: _without_secrets(value) for name, value in resolved(config).items()}
 
 
 def resolved(config: Config) -> dict[str, Any]:
-    """The same with its secrets."""
+    """The resolved config as plain values for YAML, secrets included."""
     plain = _plain(config)
     plain["run_steps"] = _steps(config)
     if not config.has_load_section:
@@ -68,23 +69,23 @@ def resolved(config: Config) -> dict[str, Any]:
 
 
 def _steps(config: Config) -> dict[str, bool]:
-    """The steps, and before the analysis whether evaluations are made, as `run_steps` takes them."""
+    """The steps as `run_steps` accepts them, with the switch of evaluations before the analysis."""
     steps: dict[str, bool] = {}
-    for step, wanted in config.run_steps.items():
+    for step, switch in config.run_steps.items():
         if step == "4_model_metric_analysis":
             steps[f"4_{EVALUATIONS}"] = config.run_evaluations
-        steps[step] = wanted
+        steps[step] = switch
     return steps
 
 
 def _plain(section: Section) -> dict[str, Any]:
-    """A section's keys as a file spells them; keys that are not set are left out."""
+    """A section's keys as a file spells them, without those that are not set and default sections of platforms."""
     plain: dict[str, Any] = {}
     for name, info in type(section).model_fields.items():
         value = getattr(section, name)
         if is_derived(info.json_schema_extra) or value is None:
             continue
-        if name in ("local", "sagemaker", "bedrock") and value == type(value)():
+        if name in platform_sections() and value == info.default:
             continue
         nested, many = section_of(info.annotation)
         if nested is not None:
@@ -103,12 +104,14 @@ def _without_secrets(value: Any) -> Any:
 
 def _without_secret_of(name: str, value: Any) -> Any:
     if name == "headers" and isinstance(value, dict):
-        return {key: one if str(key).lower() in _HARMLESS_HEADERS else _hidden(one) for key, one in value.items()}
+        return {
+            key: header if str(key).lower() in _HARMLESS_HEADERS else _hidden(header) for key, header in value.items()
+        }
     return _hidden(value) if is_secret(name) else _without_secrets(value)
 
 
 def _hidden(value: Any) -> Any:
-    """Everything below a key that holds a secret, but for yes, no and nothing."""
+    """Everything below a key that holds a secret, except yes, no and null."""
     if isinstance(value, dict):
         return {key: _hidden(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -117,7 +120,7 @@ def _hidden(value: Any) -> Any:
 
 
 def is_secret(key: str) -> bool:
-    """Whether a key's name says that its value is a secret: `HF_TOKEN`, `apiKey`, `x-api-key`, but not `max_tokens`."""
+    """Whether a key is named like a secret: `HF_TOKEN`, `apiKey`, `x-api-key`, but not `max_tokens`."""
     words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", key)]
     if not words or words[-1] in _HARMLESS_ENDINGS:
         return False
@@ -131,7 +134,7 @@ def is_secret(key: str) -> bool:
 
 
 def without_secrets(text: str) -> str:
-    """A text with what looks like a secret in it replaced."""
+    """The text with everything that looks like a secret replaced by `<removed>`."""
     text = _SCHEME.sub(lambda match: f"{match.group(1)} {REMOVED}", text)
     for pattern in (_ASSIGNMENT, _OPTION):
         text = pattern.sub(_assignment, text)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def edit_distance(one: str, other: str) -> int:
-    """The least number of letters to insert, delete or replace to make one word of the other (Levenshtein)."""
+def edit_distance(word: str, other: str) -> int:
+    """The Levenshtein distance: the least letters to insert, delete or replace that turn one word into the other."""
     previous = list(range(len(other) + 1))
-    for row, letter in enumerate(one, start=1):
+    for row, letter in enumerate(word, start=1):
         current = [row]
         for column, opposite in enumerate(other, start=1):
             replace = previous[column - 1] + (letter != opposite)
@@ -18,9 +18,9 @@ def edit_distance(one: str, other: str) -> int:
 
 
 def nearest(word: str, known: Iterable[str], *, within: int | None = None) -> str | None:
-    """The known word that comes nearest, or None when none is within `within` edits (default: a third of its length).
+    """The nearest known word; None if none is within `within` edits (default: a third of its length, at least 2).
 
-    Case does not count when words are compared, so `Name` is nearest to `name`.
+    Case is ignored, so `Name` is nearest to `name`.
     """
     limit = max(2, len(word) // 3) if within is None else within
     lowered = word.lower()

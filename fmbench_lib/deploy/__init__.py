@@ -6,7 +6,6 @@ from fmbench_lib.deploy.platform import (
     DeployContext,
     Endpoint,
     Platform,
-    names_endpoints,
     platform,
     platform_of_existing,
 )
@@ -15,7 +14,6 @@ __all__ = [
     "DeployContext",
     "Endpoint",
     "Platform",
-    "names_endpoints",
     "platform",
     "platform_of_existing",
 ]

@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from fmbench_lib.config.platforms import ENDPOINT, installed_platform, known_platforms, platform_facts
 from fmbench_lib.errors import DeployError
 
 if TYPE_CHECKING:  # every server process imports this module, and none needs the config
@@ -114,33 +115,20 @@ class Occupying(Protocol):
         ...
 
 
-# A new platform is a module with a `PLATFORM`, and one line here.
-_PLATFORMS = {
-    "local": "fmbench_lib.deploy.local.platform",
-    "endpoint": "fmbench_lib.deploy.existing.platform",
-    "sagemaker": "fmbench_lib.deploy.sagemaker.platform",
-    "bedrock": "fmbench_lib.deploy.bedrock.platform",
-    "eks": "fmbench_lib.deploy.eks.platform",
-    "ec2": "fmbench_lib.deploy.ec2.platform",
-    "user_script": "fmbench_lib.deploy.user_script.platform",
-}
-_NAMES_ENDPOINTS = ("sagemaker", "bedrock", "user_script")
-
-
 def platform(name: str) -> Platform:
-    """The platform of that name; raises DeployError for an unknown one."""
-    module = _PLATFORMS.get(name)
-    if module is None:
-        raise DeployError(f"platform {name!r} is not one that can be deployed to; there are: {', '.join(_PLATFORMS)}")
-    found: Platform = import_module(module).PLATFORM
-    return found
+    """The platform of that name: ours, or an installed package's.
 
-
-def names_endpoints(name: str) -> bool:
-    """Whether a platform looks endpoints up by name; elsewhere `ep_name` is an address."""
-    return name in _NAMES_ENDPOINTS
+    :raises DeployError: there is none.
+    :raises InputError: the package that adds it cannot be imported.
+    """
+    facts = platform_facts(name)
+    home: Any = installed_platform(name) if facts.module is None else import_module(facts.module)
+    if home is None:
+        raise DeployError(f"unknown platform {name!r}; there are: {', '.join(known_platforms())}")
+    service: Platform = home.PLATFORM
+    return service
 
 
 def platform_of_existing(name: str) -> Platform:
     """The platform that takes an endpoint as it is, for an experiment of platform `name` that is not deployed."""
-    return platform(name if names_endpoints(name) else "endpoint")
+    return platform(name if platform_facts(name).names_endpoints else ENDPOINT)

@@ -12,9 +12,6 @@ from fmbench_lib.metrics.missing import Row, number, or_nan, rows_of, text
 from fmbench_lib.metrics.row_prices import accelerator_hourly, cost_of, price_origin
 from fmbench_lib.pricing.price_list import PriceList
 
-PROVISIONED = "bedrock"
-"""The platform on which an hourly price is provisioned throughput: every hour that was begun is paid for."""
-
 COST_COLUMNS: tuple[str, ...] = (
     "experiment_name",
     "instance_type",
@@ -36,9 +33,9 @@ def experiment_costs(summary: pd.DataFrame, endpoints: Iterable[Mapping[str, Any
 
     `cost_measuring` is `hourly/3600 * seconds of its levels * instance_count`, or the tokens of all its successes
     (warm-up too) at the token rates. `cost_billed` is the same from in service to deleted, or the same tokens: it is
-    unknown while the endpoint runs, and for one that fmbench did not deploy. Of provisioned throughput both are in
-    whole hours, rounded up. `endpoints` are mappings with `experiment_name`, `platform`, `in_service_at` and
-    `deleted_at` (Unix seconds).
+    unknown while the endpoint runs, and for one that fmbench did not deploy. With `whole_hours` (provisioned
+    throughput) both are in whole hours, rounded up. `endpoints` are mappings with `experiment_name`, `whole_hours`,
+    `in_service_at` and `deleted_at` (Unix seconds).
     """
     by_name = {str(endpoint.get("experiment_name")): endpoint for endpoint in endpoints}
     groups: dict[str, list[dict[str, Any]]] = {}
@@ -61,7 +58,7 @@ def _cost_row(
     instance_type = text(levels[0], "instance_type")
     row = {**levels[0], **sums}
     price = prices.lookup(instance_type)
-    whole_hours = endpoint.get("platform") == PROVISIONED
+    whole_hours = bool(endpoint.get("whole_hours"))
     measuring = cost_of(price, row, sums["level_s"], whole_hours=whole_hours) if price else None
     seconds = _in_service(endpoint)
     billed = cost_of(price, row, seconds, whole_hours=whole_hours) if price else None

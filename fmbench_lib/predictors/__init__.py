@@ -1,1 +1,1 @@
-"""Codecs, one module per wire protocol; which is whose is in `registry`."""
+"""Codecs, one module per wire protocol; the rows in `config.platforms` name them."""

@@ -1,4 +1,4 @@
-"""What all codecs have in common: collecting what the messages of one response say, and JSON from the wire."""
+"""What all codecs share: collecting the contents of a response, and JSON from the wire."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResp
 
 _MOST_TOKENS = 2**53
 _FAILED = frozenset(("error", "abort", "error_toxic", "error_limit"))
-"""Reasons for an answer's end, in lower case, that mean a failure: SGLang, OpenRouter, vLLM, TGI, LMI, Cohere."""
+"""Finish reasons, in lower case, that mean a failure: SGLang, OpenRouter, vLLM, TGI, LMI, Cohere."""
 
 
 @dataclass(slots=True)
 class Answer:
-    """Collects what the messages of one response say; `done` is set by the message that ends the answer.
+    """Collects the contents of one response; `done` is set by the message that ends the answer.
 
-    Token counts are the server's own, through `count`; what it doesn't say stays None.
+    Token counts are the server's, validated by `count`; one that it does not send stays None.
     """
 
     streamed: bool
@@ -31,35 +31,35 @@ class Answer:
     done: bool = False
     error: tuple[str, str] | None = None
 
-    def say(self, content: Any, end_offset: int, *, reasoning: bool = False) -> None:
-        """Add a piece of content, if it is one."""
-        words = text(content)
-        if words:
-            self.events.append(Event(end_offset, words, reasoning=reasoning))
+    def add_text(self, content: Any, end_offset: int, *, reasoning: bool = False) -> None:
+        """Add a content event, unless the content is empty or not text."""
+        piece = text(content)
+        if piece:
+            self.events.append(Event(end_offset, piece, reasoning=reasoning))
 
     def add_vector(self, end_offset: int) -> None:
-        """Add content that is no text, such as an embedding: it has a time of arrival, and no tokens were made."""
+        """Add content other than text, such as an embedding: it has an arrival time, and no tokens were generated."""
         self.events.append(Event(end_offset, ""))
         self.completion_tokens = 0
 
     def finish(self, reason: Any) -> None:
-        """Take why the answer ended, if that is said; some reasons mean that it failed."""
-        said = text(reason)
-        self.finish_reason = said or self.finish_reason
-        if said.lower() in _FAILED:
-            self.fail("endpoint", f"the server ended the answer with finish_reason `{said}`")
+        """Record the finish reason, if there is one; some reasons mean that the answer failed."""
+        name = text(reason)
+        self.finish_reason = name or self.finish_reason
+        if name.lower() in _FAILED:
+            self.fail("endpoint", f"the server ended the answer with finish_reason `{name}`")
 
     def fail(self, error_class: str, message: str) -> None:
-        """Keep the first thing that went wrong."""
+        """Record an error, unless one is recorded already."""
         if self.error is None:
             self.error = (error_class, message)
 
     def completion(self, response: HttpResponse, request_id_header: str = "x-request-id") -> Completion:
-        """The whole, with the error class that fits when it is no success."""
+        """The completion, with an error class unless it is a success."""
         if not response.complete or (self.streamed and not self.done):
             self.fail("truncated", "the response ended before its last event")
         if not self.events:
-            self.fail("empty", "the response holds no content")
+            self.fail("empty", "the response has no content")
         error_class, error_message = self.error or (None, None)
         return Completion(
             text="".join(event.text for event in self.events if not event.reasoning),
@@ -76,14 +76,17 @@ class Answer:
 
 
 def decoded(response: HttpResponse, streamed: bool, read: Callable[[HttpResponse, Answer], None]) -> Completion:
-    """What `read` finds in a response with status 200; where it raises ValueError, that is a `decode` error."""
+    """The completion of a response: what `read` adds for status 200, else an HTTP error.
+
+    A ValueError of `read` becomes a `decode` error.
+    """
     if response.status != 200:
         return http_error(response, error_text(response.body))
     answer = Answer(streamed)
     try:
         read(response, answer)
     except (ValueError, RecursionError) as error:
-        answer.fail("decode", f"the body is not what the protocol allows: {error}")
+        answer.fail("decode", f"the body does not follow the protocol: {error}")
     return answer.completion(response)
 
 
@@ -94,8 +97,11 @@ def read_messages(
     take: Callable[[dict[str, Any], int, Answer], None],
     needed: str | None = None,
 ) -> None:
-    """Add the JSON objects of an answer by `take`: those of `pieces` of a stream, to its end or its first error, else
-    the whole body, which must hold the key `needed`. Raises ValueError where they are no objects, or it does not."""
+    """Pass the JSON objects of an answer to `take`: those in the `pieces` of a stream, up to its end or first error,
+    else the whole body, which must have the key `needed`.
+
+    :raises ValueError: something is not a JSON object, or the key is missing.
+    """
     if answer.streamed:
         for end_offset, data in pieces:
             take(json_object(data), end_offset, answer)
@@ -105,13 +111,13 @@ def read_messages(
         message = json_object(response.body)
         take(message, len(response.body), answer)
         if needed is not None and needed not in message and answer.error is None:
-            raise ValueError(f"there is no {needed}")
+            raise ValueError(f"{needed} is missing")
 
 
 def json_request(
     url: str, body: Mapping[str, Any], headers: Mapping[str, str], api_key: str | None, accept: str
 ) -> HttpRequest:
-    """A POST of a JSON object; the experiment's own headers win over the usual ones, its key wins over all."""
+    """A POST of a JSON object. The experiment's headers override the defaults, and its key overrides both."""
     sent = {
         "content-type": "application/json",
         "accept": accept,
@@ -123,44 +129,47 @@ def json_request(
 
 
 def json_object(data: bytes) -> dict[str, Any]:
-    """A JSON object; raises ValueError for anything else."""
+    """The JSON object in `data`.
+
+    :raises ValueError: it is anything else.
+    """
     value = json.loads(data)
     if not isinstance(value, dict):
-        raise ValueError(f"an object was expected, not {data[:80]!r}")
+        raise ValueError(f"expected an object, not {data[:80]!r}")
     return value
 
 
 def content_type(response: HttpResponse) -> str:
-    """What a response says that its body is, in lower case and with its parameters; "" where it says nothing."""
+    """The response's content type in lower case, with its parameters; "" if it has none."""
     return (response.header("content-type") or "").lower()
 
 
 def text(value: Any) -> str:
-    """A string that can be encoded: JSON can spell half a surrogate pair, which no file takes; "" for anything else."""
+    """The value if it is a string, without lone surrogates, which JSON can spell but no file can hold; else ""."""
     if not isinstance(value, str):
         return ""
     return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def count(value: Any) -> int | None:
-    """A number of tokens, None for what is none."""
+    """The value if it is a valid number of tokens, else None."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_TOKENS else None
 
 
 def message_of(error: Any) -> str:
-    """What an error says, however it is wrapped."""
+    """The message of an error object in one of its usual forms; any other object as JSON."""
     if isinstance(error, dict):
-        said = next(filter(None, (text(error.get(key)) for key in ("message", "Message", "error", "detail"))), "")
-        return said or json.dumps(error)
+        message = next(filter(None, (text(error.get(key)) for key in ("message", "Message", "error", "detail"))), "")
+        return message or json.dumps(error)
     return text(error) or json.dumps(error)
 
 
 def error_text(body: bytes) -> str:
-    """The readable part of an error response."""
+    """The message in the body of an error response; the start of the body if it is not JSON."""
     try:
-        found = json.loads(body)
-        if isinstance(found, dict) and found.get("error") is not None:
-            return message_of(found["error"])
-        return message_of(found)
+        value = json.loads(body)
+        if isinstance(value, dict) and value.get("error") is not None:
+            return message_of(value["error"])
+        return message_of(value)
     except (ValueError, RecursionError):
         return body[:300].decode(errors="replace").strip()

@@ -1,4 +1,4 @@
-"""What the codecs for AWS have in common: requests to be signed, event streams, and error responses."""
+"""What the codecs for AWS share: requests to be signed, event streams, error responses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHORTEST_MESSAGE = 16
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of an event stream: its headers, its payload, and the offset of the stream just behind it."""
+    """One message of an event stream: headers, payload, and the offset just after it."""
 
     end_offset: int
     headers: Mapping[str, Any]
@@ -33,28 +33,31 @@ class Message:
 
     @property
     def event(self) -> str:
-        """The kind of event, "" where it is an exception."""
+        """The event type; "" for an exception."""
         return str(self.headers.get(":event-type") or "")
 
     @property
     def error(self) -> tuple[str, str] | None:
-        """Error class and message of an exception in mid-stream, None for an event."""
+        """Error class and message of an exception in mid-stream; None for an event."""
         name = self.headers.get(":exception-type") or self.headers.get(":error-code")
         if name is None:
             return None
-        said = str(self.headers.get(":error-message") or "") or error_text(self.payload)
-        return ("http_429" if is_throttling(str(name)) else "endpoint"), f"{name}: {said}"
+        text = str(self.headers.get(":error-message") or "") or error_text(self.payload)
+        return ("http_429" if is_throttling(str(name)) else "endpoint"), f"{name}: {text}"
 
 
 def messages(body: bytes) -> Iterator[Message]:
-    """The whole messages of an event stream, by botocore's parser; raises ValueError where one is damaged."""
+    """The complete messages of an event stream, by botocore's parser.
+
+    :raises ValueError: a message is damaged.
+    """
     from botocore.eventstream import EventStreamBuffer, ParserError
 
     buffer = EventStreamBuffer()
     start = 0
     try:
         while start < len(body):
-            # Message by message: the parser copies what it has not read yet each time.
+            # One message at a time: each call of the parser copies all that it has not read yet.
             end = start + max(int.from_bytes(body[start : start + 4]), _SHORTEST_MESSAGE)
             buffer.add_data(body[start:end])
             message = next(buffer, None)
@@ -67,18 +70,18 @@ def messages(body: bytes) -> Iterator[Message]:
 
 
 def within(value: Any, *keys: str) -> Any:
-    """What stands in objects within objects under these keys; None where one of them is missing."""
+    """The value under these keys in nested objects; None if one of them is missing."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
 
 
-def fail_where_said(said: Mapping[str, Any], answer: Answer) -> None:
-    """Take the error that Bedrock now and then says in a 200: `{"Output": {"__type": "…#InternalFailure"}}`."""
-    name = within(said, "Output", "__type")
+def take_error_in_200(message: Mapping[str, Any], answer: Answer) -> None:
+    """Record an error that Bedrock sometimes sends with status 200: `{"Output": {"__type": "…#InternalFailure"}}`."""
+    name = within(message, "Output", "__type")
     if isinstance(name, str):
-        found = within(said, "Output", "message") or "Bedrock said so in a 200"
-        answer.fail("endpoint", f"{name.rpartition('#')[2]}: {found}")
+        text = within(message, "Output", "message") or "reported in a response with status 200"
+        answer.fail("endpoint", f"{name.rpartition('#')[2]}: {text}")
 
 
 def is_event_stream(response: HttpResponse) -> bool:
@@ -87,19 +90,19 @@ def is_event_stream(response: HttpResponse) -> bool:
 
 
 def is_throttling(name: str) -> bool:
-    """Whether an AWS error's name says that the request came too early, whatever its status is."""
+    """Whether the name of an AWS error means throttling, whatever its status is."""
     return name.partition(":")[0].rpartition("#")[2].lower() in _THROTTLING
 
 
 def aws_error(response: HttpResponse) -> Completion:
     """The completion of a response whose status is not 200.
 
-    An error of a model's own server is classed by the status that this gave, which AWS hands on.
+    An error of the model's server is classed by that server's status, which AWS passes on.
     """
-    said = error_text(response.body)
+    text = error_text(response.body)
     name = (response.header("x-amzn-errortype") or _named_in(response.body)).partition(":")[0].rpartition("#")[2]
     status = _original_status(response.body) if response.status == _MODEL_FAILED else None
-    completion = http_error(replace(response, status=status or response.status), f"{name}: {said}" if name else said)
+    completion = http_error(replace(response, status=status or response.status), f"{name}: {text}" if name else text)
     completion = replace(completion, server_request_id=response.header(REQUEST_ID_HEADER))
     return replace(completion, error_class="http_429") if is_throttling(name) else completion
 
@@ -113,23 +116,23 @@ def _named_in(body: bytes) -> str:
 
 def _original_status(body: bytes) -> int | None:
     try:
-        said = json_object(body)
+        error = json_object(body)
     except (ValueError, RecursionError):
         return None
-    status = said.get("OriginalStatusCode", said.get("originalStatusCode"))
+    status = error.get("OriginalStatusCode", error.get("originalStatusCode"))
     return status if isinstance(status, int) and 400 <= status < 600 else None
 
 
 def aws_request(
     url: str,
     body: Mapping[str, Any] | bytes,
-    usual: Mapping[str, str],
+    defaults: Mapping[str, str],
     headers: Mapping[str, str],
     signing: Signing | None,
     api_key: str | None,
 ) -> HttpRequest:
-    """A POST to be signed, or that carries a key instead; `headers` are the experiment's and win over `usual`."""
-    sent = {"content-type": JSON, **usual, **{name.lower(): value for name, value in headers.items()}}
+    """A POST that is signed, or carries a key instead; the experiment's `headers` override `defaults`."""
+    sent = {"content-type": JSON, **defaults, **{name.lower(): value for name, value in headers.items()}}
     if api_key is not None:
         sent["authorization"] = f"Bearer {api_key}"
         signing = None
@@ -138,5 +141,5 @@ def aws_request(
 
 
 def accepting(stream: bool, content_header: str) -> dict[str, str]:
-    """What is asked for: JSON, and where it is to stream, JSON within an event stream."""
+    """The headers that request JSON, or for a stream JSON within an event stream."""
     return {"accept": EVENT_STREAM, content_header: JSON} if stream else {"accept": JSON}

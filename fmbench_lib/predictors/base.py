@@ -1,13 +1,14 @@
-"""What a codec is: it turns a prompt into a request's bytes and a response's bytes into text, tokens and events.
+"""The interface of a codec: from a prompt to the bytes of a request, from the bytes of a response to text and tokens.
 
-A codec never touches a socket and never sees a clock. The engine stamps raw reads; a codec says at which byte of the
-body each event was complete, and the recorder puts the two together.
+A codec never touches a socket or a clock. The engine stamps raw reads, the codec gives the byte of the body at which
+each event was complete, and the recorder combines the two.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Protocol
 
 from fmbench_lib.aws.signing import Signing
 
@@ -16,7 +17,7 @@ from fmbench_lib.aws.signing import Signing
 class HttpRequest:
     """One request as the engine sends it; `url` is absolute, `headers` leaves out Host and Content-Length.
 
-    `signing` says what AWS is to have it signed for, by whoever sends it and just before.
+    `signing` is what the request is signed for on AWS; the sender signs it just before sending.
     """
 
     method: str
@@ -28,9 +29,9 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """One response with its transfer coding undone. `complete` is False where the connection ended too early.
+    """One response with its transfer coding removed.
 
-    `headers` holds lower-case names.
+    `complete` is False if the connection ended too early. Names in `headers` are lower case.
     """
 
     status: int
@@ -44,7 +45,7 @@ class HttpResponse:
 
 
 class Event(NamedTuple):
-    """A piece of content that became readable when byte `end_offset` of the body had arrived."""
+    """A piece of content that was complete once `end_offset` bytes of the body had arrived."""
 
     end_offset: int
     text: str
@@ -53,10 +54,10 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a response says. Token counts are the server's own and None where it gave none.
+    """The contents of a response. Token counts are the server's, None for those it did not send.
 
-    `error_class` is None for a success; text and events that came before an error are kept as evidence. `every_event`
-    is False where `events` are only the first and the last of what was read: then what lies between them is no ITL.
+    `error_class` is None for a success; text and events from before an error are kept as evidence. `every_event` is
+    False if `events` are only the first and last of the response: the time between them is then not an ITL.
     """
 
     text: str = ""
@@ -72,26 +73,36 @@ class Completion:
     every_event: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What every request of an experiment carries beside its prompt.
+
+    `signing` is set for protocols of AWS when there is no API key.
+    """
+
+    parameters: Mapping[str, Any]
+    api_key: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    signing: Signing | None = None
+
+
 class Predictor(Protocol):
     """A codec for one wire protocol and one experiment's parameters.
 
-    One whose endpoint may begin its answers with the prompt says so with an attribute `echoes_prompt` that is true.
+    A codec whose endpoint may begin its answers with the prompt has a true attribute `echoes_prompt`.
     """
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
-        """The request that asks for the completion of `prompt`.
-
-        `max_tokens`, where given, takes the place of the experiment's own limit of the answer's tokens.
-        """
+        """The request for the completion of `prompt`; `max_tokens` overrides the experiment's own limit."""
 
     def decode(self, response: HttpResponse) -> Completion:
-        """What the response says; never raises: bytes that make no sense are an `error_class` of the completion."""
+        """The contents of the response. Never raises: invalid bytes give the completion an `error_class`."""
 
 
 def http_error(response: HttpResponse, message: str) -> Completion:
     """The completion of a response whose status is not 200.
 
-    429 has a class of its own; a redirect is refused, since following it would measure another address than asked.
+    429 has its own class. A redirect is refused: following it would measure another address than the configured one.
     """
     status = response.status
     if status == 429:
@@ -109,12 +120,12 @@ def http_error(response: HttpResponse, message: str) -> Completion:
 
 
 def may_echo_prompt(predictor: Predictor) -> bool:
-    """Whether a codec says that its endpoint may begin its answers with the prompt."""
+    """Whether the answers of a codec's endpoint may begin with the prompt."""
     return bool(getattr(predictor, "echoes_prompt", False))
 
 
 def without_prompt(completion: Completion, prompt: str) -> Completion:
-    """A completion without the prompt that its first event begins with; the same where it begins otherwise."""
+    """A completion without the prompt at its beginning; unchanged if it does not begin with the prompt."""
     if not completion.events or not prompt or not completion.events[0].text.startswith(prompt):
         return completion
     first, *others = completion.events
@@ -123,4 +134,4 @@ def without_prompt(completion: Completion, prompt: str) -> Completion:
     shorter = replace(completion, text=completion.text.removeprefix(prompt), events=events)
     if events or completion.error_class is not None:
         return shorter
-    return replace(shorter, error_class="empty", error_message="the response holds nothing but the prompt")
+    return replace(shorter, error_class="empty", error_message="the response has nothing but the prompt")

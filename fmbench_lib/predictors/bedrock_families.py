@@ -1,4 +1,4 @@
-"""The body forms of Bedrock's InvokeModel: each family of models is asked in its own."""
+"""The request bodies of Bedrock's InvokeModel, one format per family of models."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Body: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """How a family of models is asked: the body of a prompt, and what it calls the usual parameters.
+    """The request format of a family: the body of a prompt, and its names of the usual parameters.
 
-    `section` is the part of the body that the parameters belong in, but for those in `beside`. `says_stream` is true
-    where the body must say of a stream that it is one, though the address does.
+    `section` is the part of the body that parameters go into, except those in `beside`. `says_stream` is true if the
+    body of a streaming request must say so, although its address does.
     """
 
     body: Callable[[str], Body]
@@ -28,8 +28,8 @@ class Family:
     beside: tuple[str, ...] = ()
     says_stream: bool = False
 
-    def ask(self, prompt: str, parameters: Mapping[str, Any], max_tokens: int | None, *, stream: bool) -> Body:
-        """The whole body; parameters by the usual names are sent under the family's, others as they are."""
+    def request_body(self, prompt: str, parameters: Mapping[str, Any], max_tokens: int | None, *, stream: bool) -> Body:
+        """The whole body; parameters with usual names get the family's names, others are sent as they are."""
         body = self.body(prompt) | ({"stream": True} if stream and self.says_stream else {})
         given = {self.names.get(key, key): value for key, value in parameters.items() if key not in NOT_SENT}
         if max_tokens is not None:
@@ -42,28 +42,23 @@ class Family:
 
 
 def _listed(parameters: Body) -> Body:
-    """Parameters with a text that ends answers in a list, as each family wants it."""
-    return {key: [one] if key in _STOPS and isinstance(one, str) else one for key, one in parameters.items()}
+    """Parameters with single stop sequences as lists, which all families require."""
+    return {key: [value] if key in _STOPS and isinstance(value, str) else value for key, value in parameters.items()}
 
 
-def family_of(called: str, model: str | None = None) -> Family:
+def family_of(model_id: str, model: str | None = None) -> Family:
     """The family of a model id, inference profile or ARN, else of the `model` behind it.
 
-    Raises InputError where it cannot be told.
+    :raises InputError: neither id names a known family.
     """
-    for name in (called, model or ""):
+    for name in (model_id, model or ""):
         for pattern, family in _FAMILIES:
             if re.search(rf"(?:^|[./]){pattern}", name):
                 return family
     raise InputError(
-        f"the body form of {called} cannot be told from its id: write protocol: bedrock, which has one form for all "
-        "models, or give the model_id of the model that it serves"
+        f"the request format of {model_id} does not follow from its id: write protocol: bedrock, which has one format "
+        "for all models, or give the model_id of the model behind it"
     )
-
-
-def is_embedding(model: str) -> bool:
-    """Whether a model makes vectors, which InvokeModel alone asks for, and without streaming."""
-    return re.search(r"[./-]embed\b", model) is not None
 
 
 def _anthropic(prompt: str) -> Body:
@@ -78,7 +73,7 @@ def _anthropic(prompt: str) -> Body:
     ]
     return {
         "anthropic_version": "bedrock-2023-05-31",
-        "max_tokens": 512,  # the form has no default of its own
+        "max_tokens": 512,  # required by the format
         "messages": [{"role": "user", "content": blocks}],
     }
 
@@ -134,4 +129,4 @@ _FAMILIES: tuple[tuple[str, Family], ...] = (
     (r"ai21\.j2", Family(_prompt, {"max_tokens": "maxTokens", **_CAMEL})),
     (r"ai21\.", Family(_chat)),
 )
-"""By what stands in a model's id, behind the region of an inference profile or in an ARN."""
+"""By a part of the model's id, after the region of an inference profile or within an ARN."""

@@ -1,6 +1,6 @@
 """Bedrock's InvokeModel and InvokeModelWithResponseStream.
 
-A stream's chunks carry the family's own JSON, base64-coded, and the last one Bedrock's count of tokens.
+The chunks of a stream hold the family's own JSON in base64, and the last one Bedrock's token counts.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from fmbench_lib.aws.signing import Signing
@@ -18,14 +18,17 @@ from fmbench_lib.predictors.aws_wire import (
     accepting,
     aws_error,
     aws_request,
-    fail_where_said,
     is_event_stream,
     messages,
+    take_error_in_200,
     within,
 )
-from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
-from fmbench_lib.predictors.bedrock import take_converse_event, take_usage
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
+from fmbench_lib.predictors.bedrock import makes_vectors, take_converse_event, take_usage
 from fmbench_lib.predictors.bedrock_families import family_of
+
+if TYPE_CHECKING:  # decoding processes need no schema
+    from fmbench_lib.config.schema.experiment import Experiment
 
 _CHOICES = ("choices", "outputs", "generations", "completions", "results")
 _TEXTS = ("content", "text", "outputText")
@@ -34,7 +37,7 @@ _REASONS = ("stop_reason", "finish_reason", "stopReason", "finishReason", "compl
 
 @dataclass(frozen=True, slots=True)
 class InvokeModelPredictor:
-    """Codec for one model's address, `…/model/<id>`; `model` tells the family where the address does not."""
+    """Codec for one model's address, `…/model/<id>`; `model` gives the family if the address does not."""
 
     url: str
     model: str | None = None
@@ -45,13 +48,15 @@ class InvokeModelPredictor:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        """A POST of InvokeModel in the format of the model's family."""
         family = family_of(unquote(self.url.rpartition("/")[2]), self.model)
         url = f"{self.url}/{'invoke-with-response-stream' if self.stream else 'invoke'}"
-        body = family.ask(prompt, self.parameters, max_tokens, stream=self.stream)
+        body = family.request_body(prompt, self.parameters, max_tokens, stream=self.stream)
         accept = accepting(self.stream, "x-amzn-bedrock-accept")
         return aws_request(url, body, accept, self.headers, self.signing, self.api_key)
 
     def decode(self, response: HttpResponse) -> Completion:
+        """The contents of an answer of any family, whole or streamed, with Bedrock's token counts."""
         if response.status != 200:
             return aws_error(response)
         answer = Answer(is_event_stream(response))
@@ -63,9 +68,22 @@ class InvokeModelPredictor:
                 answer.done = True
                 _take(json_object(response.body), len(response.body), answer)
         except (ValueError, RecursionError) as error:
-            answer.fail("decode", f"the body is not what InvokeModel answers: {error}")
+            answer.fail("decode", f"the body is not an InvokeModel answer: {error}")
         _take_counted(response, answer)
         return answer.completion(response, REQUEST_ID_HEADER)
+
+
+def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of InvokeModel; embeddings never stream."""
+    return InvokeModelPredictor(
+        url,
+        model,
+        stream=stream and not makes_vectors(url, model),
+        parameters=sent.parameters,
+        api_key=sent.api_key,
+        headers=sent.headers,
+        signing=sent.signing,
+    )
 
 
 def _read_stream(body: bytes, answer: Answer) -> None:
@@ -75,18 +93,18 @@ def _read_stream(body: bytes, answer: Answer) -> None:
             return
         data = json_object(message.payload).get("bytes")
         if not isinstance(data, str):
-            raise ValueError("a chunk holds no bytes")
+            raise ValueError("a chunk has no bytes")
         _take(json_object(base64.b64decode(data, validate=True)), message.end_offset, answer)
 
 
-def _take(said: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
-    """Add one object of any family's: they differ in their keys, and each key means one thing."""
-    fail_where_said(said, answer)
-    if isinstance(said.get("embedding") or said.get("embeddings"), list | dict):
+def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
+    """Add one object of any family: families differ in their keys, and no key has two meanings."""
+    take_error_in_200(message, answer)
+    if isinstance(message.get("embedding") or message.get("embeddings"), list | dict):
         answer.add_vector(end_offset)
     for form in (_take_anthropic, _take_nova, _take_choices, _take_plain):
-        form(said, end_offset, answer)
-    metrics = said.get("amazon-bedrock-invocationMetrics")
+        form(message, end_offset, answer)
+    metrics = message.get("amazon-bedrock-invocationMetrics")
     if isinstance(metrics, dict):
         cached = count(metrics.get("cacheReadInputTokenCount"))
         written = count(metrics.get("cacheWriteInputTokenCount"))
@@ -97,20 +115,20 @@ def _take(said: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
         answer.done = True
 
 
-def _take_anthropic(said: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
-    blocks = said.get("content")
-    for piece in blocks if isinstance(blocks, list) else [said.get("delta")]:
+def _take_anthropic(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
+    blocks = message.get("content")
+    for piece in blocks if isinstance(blocks, list) else [message.get("delta")]:
         if isinstance(piece, dict):
-            answer.say(piece.get("thinking"), end_offset, reasoning=True)
-            answer.say(piece.get("text") or piece.get("partial_json"), end_offset)
+            answer.add_text(piece.get("thinking"), end_offset, reasoning=True)
+            answer.add_text(piece.get("text") or piece.get("partial_json"), end_offset)
             answer.finish(piece.get("stop_reason"))
-    for usage in (within(said, "message", "usage"), said.get("usage")):
+    for usage in (within(message, "message", "usage"), message.get("usage")):
         if isinstance(usage, dict) and "inputTokens" not in usage:
             _take_token_usage(usage, answer)
 
 
 def _take_token_usage(usage: Mapping[str, Any], answer: Answer) -> None:
-    """Anthropic's counts, whose cached prompt tokens come on top of `input_tokens`, or those of a chat's choices."""
+    """Add Anthropic's counts, where `input_tokens` does not include cached tokens, or those of chat completions."""
     given = count(usage.get("input_tokens", usage.get("prompt_tokens")))
     cached = count(usage.get("cache_read_input_tokens"))
     if given is not None:
@@ -120,54 +138,54 @@ def _take_token_usage(usage: Mapping[str, Any], answer: Answer) -> None:
     answer.completion_tokens = answer.completion_tokens if made is None else made
 
 
-def _take_nova(said: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
-    finished = answer.done  # behind the end of a message comes the count of its tokens
+def _take_nova(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
+    finished = answer.done  # the token counts come after the end of the message
     for event in ("contentBlockDelta", "messageStop", "metadata"):
-        if isinstance(said.get(event), dict):
-            take_converse_event(event, said[event], end_offset, answer)
+        if isinstance(message.get(event), dict):
+            take_converse_event(event, message[event], end_offset, answer)
     answer.done = finished
-    content = within(said, "output", "message", "content")
+    content = within(message, "output", "message", "content")
     for block in content if isinstance(content, list) else ():
-        answer.say(within(block, "text"), end_offset)
-    if within(said, "usage", "inputTokens") is not None:
-        take_usage(said["usage"], answer)
+        answer.add_text(within(block, "text"), end_offset)
+    if within(message, "usage", "inputTokens") is not None:
+        take_usage(message["usage"], answer)
 
 
-def _take_choices(said: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
-    """Lists of answers: a chat's choices, Mistral's outputs, Cohere's generations, AI21's completions, Titan's."""
+def _take_choices(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
+    """Add lists of answers: chat choices, Mistral's outputs, Cohere's generations, AI21's completions, …"""
     for key in _CHOICES:
-        found = said.get(key)
-        for choice in found if isinstance(found, list) else ():
+        choices = message.get(key)
+        for choice in choices if isinstance(choices, list) else ():
             if not isinstance(choice, dict):
-                raise ValueError(f"{key} holds no objects")
+                raise ValueError(f"{key} is not a list of objects")
             parts = (choice[name] for name in ("delta", "message", "data") if isinstance(choice.get(name), dict))
             part = next(parts, choice)
-            answer.say(part.get("reasoning_content"), end_offset, reasoning=True)
-            answer.say(next(filter(None, map(part.get, _TEXTS)), None), end_offset)
+            answer.add_text(part.get("reasoning_content"), end_offset, reasoning=True)
+            answer.add_text(next(filter(None, map(part.get, _TEXTS)), None), end_offset)
             _take_reason(choice, answer)
             made = count(choice.get("tokenCount"))
             answer.completion_tokens = answer.completion_tokens if made is None else made
 
 
-def _take_plain(said: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
-    """Text beside its facts: Llama's `generation`, Titan's `outputText`, Cohere's `text`."""
-    if said.get("event_type") != "stream-end":  # Cohere's end repeats the whole
+def _take_plain(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
+    """Add text at the top level: Llama's `generation`, Titan's `outputText`, Cohere's `text`."""
+    if message.get("event_type") != "stream-end":  # Cohere's end repeats the whole
         for key in ("generation", "outputText", "text", "completion"):
-            answer.say(said.get(key), end_offset)
-    _take_reason(said, answer)
-    given = count(said.get("prompt_token_count", said.get("inputTextTokenCount")))
-    made = count(said.get("generation_token_count", said.get("totalOutputTextTokenCount")))
+            answer.add_text(message.get(key), end_offset)
+    _take_reason(message, answer)
+    given = count(message.get("prompt_token_count", message.get("inputTextTokenCount")))
+    made = count(message.get("generation_token_count", message.get("totalOutputTextTokenCount")))
     answer.prompt_tokens = answer.prompt_tokens if given is None else given
     answer.completion_tokens = answer.completion_tokens if made is None else made
 
 
-def _take_reason(said: Mapping[str, Any], answer: Answer) -> None:
-    reason = next(filter(None, map(said.get, _REASONS)), None)
+def _take_reason(message: Mapping[str, Any], answer: Answer) -> None:
+    reason = next(filter(None, map(message.get, _REASONS)), None)
     answer.finish(within(reason, "reason") or reason)
 
 
 def _take_counted(response: HttpResponse, answer: Answer) -> None:
-    """What Bedrock itself counted, in the headers of an answer that does not stream."""
+    """Add Bedrock's own counts, which are in the headers of a whole answer."""
     for name, header in (("prompt_tokens", "input"), ("completion_tokens", "output")):
         value = response.header(f"x-amzn-bedrock-{header}-token-count") or ""
         if getattr(answer, name) is None and value.isascii() and value.isdigit() and len(value) < 16:

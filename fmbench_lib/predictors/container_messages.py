@@ -1,4 +1,4 @@
-"""What serving containers say, each object of an answer or of its stream: TGI, LMI, chat completions, vectors."""
+"""The JSON objects that serving containers answer with, whole or streamed: TGI, LMI, chat completions, vectors."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from fmbench_lib.predictors.openai import take_openai
 
 @dataclass(slots=True)
 class Marked:
-    """Where text goes: into the answer, without what stands before `start_token` and from `stop_token` on.
+    """Adds text to an answer, without what comes before `start_token` and from `stop_token` on.
 
-    A stop token may be cut over several events. Those with its beginning are in the answer by the time that the rest of
-    it comes, and are shortened then: so all others keep their texts and places. `tail` is the end of the text so far.
-    `ended` says whether the message came that ends a stream; None where the stream's form has no such message.
+    A stop token may be split over several events. Those with its beginning are already in the answer when the rest
+    arrives, and are shortened then; all others keep their text and offset. `tail` is the end of the text so far.
+    `ended` says whether the message that ends a stream has come; None if the stream's format has no such message.
     """
 
     answer: Answer
@@ -28,86 +28,89 @@ class Marked:
     tail: str = ""
     ended: bool | None = None
 
-    def say(self, content: Any, end_offset: int) -> None:
-        """Add a piece of text."""
+    def add_text(self, content: Any, end_offset: int) -> None:
+        """Add a piece of text, as far as it is between the tokens."""
         if self.stopped:
             return
         words = text(content)
         if self.start_token and not self.begun:
-            before, found, behind = words.partition(self.start_token)
-            words = behind if found else before
+            before, token, after = words.partition(self.start_token)
+            words = after if token else before
         self.begun = self.begun or bool(words)
-        self.answer.say(self._before_stop(words), end_offset)
+        self.answer.add_text(self._before_stop(words), end_offset)
 
-    def say_again(self, first: int) -> None:
-        """Take the text of those events of the answer from the `first` on that were put there without marks."""
+    def mark_events_from(self, first: int) -> None:
+        """Apply start and stop token to the answer's events from `first` on, which were added without them."""
         events = self.answer.events[first:]
         del self.answer.events[first:]
         for event in events:
             if event.text and not event.reasoning:
-                self.say(event.text, event.end_offset)
+                self.add_text(event.text, event.end_offset)
             else:
                 self.answer.events.append(event)
 
     def _before_stop(self, words: str) -> str:
-        """What of the next words comes before the stop token; what of it stands in the answer is taken back."""
+        """The part of the next words before the stop token; its beginning in earlier events is removed."""
         if not self.stop_token:
             return words
         joined = self.tail + words
-        place = joined.find(self.stop_token)
-        if place < 0:
+        position = joined.find(self.stop_token)
+        if position < 0:
             self.tail = joined[max(0, len(joined) - len(self.stop_token) + 1) :]
             return words
         self.stopped = True
-        self._take_back(len(self.tail) - place)
-        return joined[len(self.tail) : place]
+        self._take_back(len(self.tail) - position)
+        return joined[len(self.tail) : position]
 
     def _take_back(self, length: int) -> None:
-        """Shorten the text of the answer at its end; events that lose all of theirs go with it."""
+        """Remove `length` characters from the end of the answer, and events that lose all of their text."""
         events = self.answer.events
-        for place in range(len(events) - 1, -1, -1):
+        for index in range(len(events) - 1, -1, -1):
             if length <= 0:
                 return
-            event = events[place]
+            event = events[index]
             if event.text and not event.reasoning:
-                kept = event.text[:-length]
+                shortened = event.text[:-length]
                 length -= len(event.text)
-                events[place : place + 1] = [event._replace(text=kept)] if kept else []
+                events[index : index + 1] = [event._replace(text=shortened)] if shortened else []
 
 
-def take(said: Any, end_offset: int, marked: Marked) -> None:
-    """Add one object of any container's; raises ValueError for what is none of their forms."""
+def take(message: Any, end_offset: int, marked: Marked) -> None:
+    """Add one object of any container.
+
+    :raises ValueError: it has none of their formats.
+    """
     answer = marked.answer
-    if isinstance(said, str):
-        marked.say(said, end_offset)
-    elif isinstance(said, list) and said:
+    if isinstance(message, str):
+        marked.add_text(message, end_offset)
+    elif isinstance(message, list) and message:
         answer.add_vector(end_offset)
-    elif not isinstance(said, dict):
-        raise ValueError(f"an object was expected, not {str(said)[:80]!r}")
-    elif "choices" in said or said.get("object") == "error":
+    elif not isinstance(message, dict):
+        raise ValueError(f"expected an object, not {str(message)[:80]!r}")
+    elif "choices" in message or message.get("object") == "error":
         first = len(answer.events)
-        take_openai(said, end_offset, answer)
-        marked.say_again(first)
+        take_openai(message, end_offset, answer)
+        marked.mark_events_from(first)
         marked.ended = answer.finish_reason is not None
-    elif not failed(said, answer):
-        if isinstance(said.get("embedding", said.get("embeddings")), list):
+    elif not failed(message, answer):
+        if isinstance(message.get("embedding", message.get("embeddings")), list):
             answer.add_vector(end_offset)
-        _take_text(said, end_offset, marked)
-        take_details(said, answer)
-        if said.get("generated_text") is not None or isinstance(said.get("details"), dict):
+        _take_text(message, end_offset, marked)
+        take_details(message, answer)
+        if message.get("generated_text") is not None or isinstance(message.get("details"), dict):
             marked.ended = True
-        elif isinstance(said.get("token"), dict):
+        elif isinstance(message.get("token"), dict):
             marked.ended = bool(marked.ended)
 
 
-def _take_text(said: dict[str, Any], end_offset: int, marked: Marked) -> None:
-    token = said.get("token")
-    outputs = said.get("outputs")
-    if isinstance(token, dict):  # of a stream; its last object repeats the whole beside it
+def _take_text(message: dict[str, Any], end_offset: int, marked: Marked) -> None:
+    token = message.get("token")
+    outputs = message.get("outputs")
+    if isinstance(token, dict):  # in a stream, whose last object repeats the whole text
         if not (token.get("special") or token.get("special_token")):
-            marked.say(token.get("text"), end_offset)
+            marked.add_text(token.get("text"), end_offset)
     elif outputs is not None:  # older LMI
-        marked.say("".join(map(text, outputs)) if isinstance(outputs, list) else outputs, end_offset)
-    elif not (marked.answer.streamed and marked.answer.events):  # else it is the whole again
-        found = said.get("generated_text", said.get("generation", said.get("predicted_label")))
-        marked.say(within(found, "content") or found, end_offset)
+        marked.add_text("".join(map(text, outputs)) if isinstance(outputs, list) else outputs, end_offset)
+    elif not (marked.answer.streamed and marked.answer.events):  # else it repeats the whole text
+        content = message.get("generated_text", message.get("generation", message.get("predicted_label")))
+        marked.add_text(within(content, "content") or content, end_offset)

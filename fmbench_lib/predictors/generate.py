@@ -1,7 +1,7 @@
 """The `generate` protocols of Hugging Face TGI and DJL/LMI: `inputs` and `parameters` in, text and details out.
 
-Both answer in one JSON object, or in a stream of tokens: TGI in server-sent events (`/generate_stream`), DJL in JSON
-lines (`stream: true` in the body). The last message has the details: why it ended, and how many tokens it had.
+Both answer with one JSON object or a stream of tokens: TGI as server-sent events (`/generate_stream`), DJL as JSON
+lines (`stream: true` in the body). The details in the last message have the finish reason and the token counts.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from fmbench_lib.predictors.answer import (
@@ -22,8 +22,11 @@ from fmbench_lib.predictors.answer import (
     message_of,
     text,
 )
-from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.streams import is_json_lines, json_lines, sse_data
+
+if TYPE_CHECKING:  # decoding processes need no schema
+    from fmbench_lib.config.schema.experiment import Experiment
 
 Dialect = Literal["tgi", "djl"]
 
@@ -32,8 +35,8 @@ Dialect = Literal["tgi", "djl"]
 class GeneratePredictor:
     """Codec for one address of either server.
 
-    TGI has an address for streaming and one without (`/generate_stream`, `/generate`), and either may be given; at any
-    other address, and with DJL at all of them, the body says whether to stream.
+    TGI streams at `/generate_stream` and answers whole at `/generate`; either may be given. At any other address, and
+    with DJL at all of them, the body says whether to stream.
     """
 
     url: str
@@ -45,11 +48,12 @@ class GeneratePredictor:
 
     @property
     def echoes_prompt(self) -> bool:
-        """Whether answers may begin with the prompt: where it is asked for, and with some of DJL's handlers always."""
+        """Whether answers may begin with the prompt: if requested, and always with some of DJL's handlers."""
         return self.dialect == "djl" or bool(self.parameters.get("return_full_text"))
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
-        # A stream of TGI's always ends with its counts; an answer in one piece has them when they are asked for.
+        """A POST of `inputs` and `parameters`."""
+        # TGI's streams always end with token counts; whole answers have them only on request.
         details = {"details": True} if self.dialect == "tgi" and not self.stream else {}
         limit = {} if max_tokens is None else {"max_new_tokens": max_tokens}
         body: dict[str, Any] = {"inputs": prompt, "parameters": {**details, **self.parameters, **limit}}
@@ -64,22 +68,47 @@ class GeneratePredictor:
         return json_request(url, body, self.headers, self.api_key, accept)
 
     def decode(self, response: HttpResponse) -> Completion:
+        """The generated text, whole or in tokens, with the counts in its details."""
         kind = content_type(response)
         return decoded(response, kind.startswith("text/event-stream") or is_json_lines(kind), read_generated)
 
 
+def make_tgi(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of one TGI address."""
+    return _make("tgi", url, stream, sent)
+
+
+def make_djl(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of one DJL address."""
+    return _make("djl", url, stream, sent)
+
+
+def _make(dialect: Dialect, url: str, stream: bool, sent: Sent) -> Predictor:
+    return GeneratePredictor(
+        url,
+        dialect,
+        stream=stream,
+        parameters=sent.parameters,
+        api_key=sent.api_key,
+        headers=sent.headers,
+    )
+
+
 def read_generated(response: HttpResponse, answer: Answer) -> None:
-    """Read either form of either dialect; raises ValueError when it is neither."""
+    """Add a whole or streamed answer in either dialect.
+
+    :raises ValueError: it is in neither.
+    """
     if answer.streamed:
         events = content_type(response).startswith("text/event-stream")
-        found = sse_data(response.body) if events else json_lines(response.body, complete=response.complete)
-        read_token_messages(found, answer, complete=response.complete)
+        messages = sse_data(response.body) if events else json_lines(response.body, complete=response.complete)
+        read_token_messages(messages, answer, complete=response.complete)
     elif response.complete:
         _take_whole(json.loads(response.body), len(response.body), answer)
 
 
 def read_token_messages(messages: Iterable[tuple[int, bytes]], answer: Answer, *, complete: bool) -> None:
-    """Read the messages of a stream of tokens, each with the offset just behind it."""
+    """Add the messages of a stream of tokens, each with the offset just after it."""
     for end_offset, data in messages:
         if data == b"[DONE]":
             answer.done = True
@@ -90,10 +119,10 @@ def read_token_messages(messages: Iterable[tuple[int, bytes]], answer: Answer, *
         token = message.get("token")
         if isinstance(token, dict):
             if not (token.get("special") or token.get("special_token")):
-                answer.say(token.get("text"), end_offset)
-        elif "outputs" in message:  # LMI without continuous batching; its stream has no message of its own for the end
+                answer.add_text(token.get("text"), end_offset)
+        elif "outputs" in message:  # LMI without continuous batching, whose stream has no last message
             outputs = message["outputs"]
-            answer.say("".join(map(text, outputs)) if isinstance(outputs, list) else outputs, end_offset)
+            answer.add_text("".join(map(text, outputs)) if isinstance(outputs, list) else outputs, end_offset)
             answer.done = complete
         take_details(message, answer)
         if message.get("generated_text") is not None or isinstance(message.get("details"), dict):
@@ -101,21 +130,21 @@ def read_token_messages(messages: Iterable[tuple[int, bytes]], answer: Answer, *
 
 
 def _take_whole(message: Any, end_offset: int, answer: Answer) -> None:
-    if isinstance(message, list) and len(message) == 1:  # as LMI answers where it imitates TGI, and SageMaker's TGI
+    if isinstance(message, list) and len(message) == 1:  # LMI imitating TGI, and TGI on SageMaker
         (message,) = message
     if not isinstance(message, dict):
-        raise ValueError("neither an object nor a list of one")
+        raise ValueError("neither an object nor a list with one object")
     if failed(message, answer):
         return
     generated = message.get("generated_text")
     if not isinstance(generated, str):
-        raise ValueError("there is no generated_text")
-    answer.say(generated, end_offset)
+        raise ValueError("generated_text is missing")
+    answer.add_text(generated, end_offset)
     take_details(message, answer)
 
 
 def failed(message: Mapping[str, Any], answer: Answer) -> bool:
-    """Whether a message says that something went wrong, in one of the ways of these servers; the answer notes it."""
+    """Whether a message reports an error in one of these servers' formats; the error is recorded in the answer."""
     details = message.get("details")
     if message.get("error") is not None:
         answer.fail("endpoint", message_of(message["error"]))
@@ -127,12 +156,12 @@ def failed(message: Mapping[str, Any], answer: Answer) -> bool:
 
 
 def take_details(message: Mapping[str, Any], answer: Answer) -> None:
-    """Take the counts of tokens from a message's details, where it has any."""
+    """Add the token counts of a message's details, if it has any."""
     details = message.get("details")
     if not isinstance(details, dict):
         return
     answer.completion_tokens = count(details.get("generated_tokens"))
     answer.prompt_tokens = count(details.get("input_length"))
-    prefill = details.get("prefill")  # older versions give the prompt's tokens one by one, where asked for
+    prefill = details.get("prefill")  # older versions list the prompt's tokens on request
     if answer.prompt_tokens is None and isinstance(prefill, list) and prefill:
         answer.prompt_tokens = len(prefill)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fmbench_lib.predictors.answer import Answer, content_type, count, decoded, json_request, message_of, read_messages
-from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.streams import sse_data
+
+if TYPE_CHECKING:  # decoding processes need no schema
+    from fmbench_lib.config.schema.experiment import Experiment
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +25,26 @@ class LlamaCppPredictor:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        """A POST of `prompt` with the parameters beside it."""
         limit = {} if max_tokens is None else {"n_predict": max_tokens}
         body = {"prompt": prompt, **self.parameters, **limit, "stream": self.stream}
         accept = "text/event-stream" if self.stream else "application/json"
         return json_request(self.url, body, self.headers, self.api_key, accept)
 
     def decode(self, response: HttpResponse) -> Completion:
+        """The content, whole or in server-sent events, with the server's counts and timings."""
         return decoded(response, content_type(response).startswith("text/event-stream"), _read)
+
+
+def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of one address."""
+    return LlamaCppPredictor(
+        url,
+        stream=stream,
+        parameters=sent.parameters,
+        api_key=sent.api_key,
+        headers=sent.headers,
+    )
 
 
 def _read(response: HttpResponse, answer: Answer) -> None:
@@ -39,7 +55,7 @@ def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
     if message.get("error") is not None:
         answer.fail("endpoint", message_of(message["error"]))
         return
-    answer.say(message.get("content"), end_offset)
+    answer.add_text(message.get("content"), end_offset)
     if message.get("stop"):
         answer.done = True
         answer.finish_reason = "length" if message.get("stop_type") == "limit" else "stop"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from fmbench_lib.predictors.answer import (
@@ -17,13 +17,16 @@ from fmbench_lib.predictors.answer import (
     read_messages,
     text,
 )
-from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.streams import is_json_lines, json_lines
+
+if TYPE_CHECKING:  # decoding processes need no schema
+    from fmbench_lib.config.schema.experiment import Experiment
 
 
 @dataclass(frozen=True, slots=True)
 class OllamaPredictor:
-    """Codec for one address. Which of the two request forms is meant follows from the address's path."""
+    """Codec for one address. The path decides which of the two request formats is used."""
 
     url: str
     model: str | None = None
@@ -33,6 +36,7 @@ class OllamaPredictor:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        """A POST of `prompt` or `messages`; a limit of tokens goes into `options`."""
         body: dict[str, Any] = {} if self.model is None else {"model": self.model}
         if urlsplit(self.url).path.rstrip("/").endswith("/api/chat"):
             body["messages"] = [{"role": "user", "content": prompt}]
@@ -41,12 +45,25 @@ class OllamaPredictor:
         body.update(self.parameters)
         if max_tokens is not None:
             body["options"] = {**(body.get("options") or {}), "num_predict": max_tokens}
-        body["stream"] = self.stream  # left out it would mean yes
+        body["stream"] = self.stream  # Ollama streams by default
         accept = "application/x-ndjson" if self.stream else "application/json"
         return json_request(self.url, body, self.headers, self.api_key, accept)
 
     def decode(self, response: HttpResponse) -> Completion:
+        """The response or message, whole or in JSON lines, with the server's counts."""
         return decoded(response, is_json_lines(content_type(response)), _read)
+
+
+def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of one address."""
+    return OllamaPredictor(
+        url,
+        model,
+        stream=stream,
+        parameters=sent.parameters,
+        api_key=sent.api_key,
+        headers=sent.headers,
+    )
 
 
 def _read(response: HttpResponse, answer: Answer) -> None:
@@ -58,11 +75,12 @@ def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
         answer.fail("endpoint", message_of(message["error"]))
         return
     chat = message.get("message")
-    said = chat if isinstance(chat, dict) else {"content": message.get("response"), "thinking": message.get("thinking")}
-    content = text(said.get("content"))
+    flat = {"content": message.get("response"), "thinking": message.get("thinking")}
+    piece = chat if isinstance(chat, dict) else flat
+    content = text(piece.get("content"))
     if not (content and answer.streamed):  # both in one line arrive as one event
-        answer.say(said.get("thinking"), end_offset, reasoning=True)
-    answer.say(content, end_offset)
+        answer.add_text(piece.get("thinking"), end_offset, reasoning=True)
+    answer.add_text(content, end_offset)
     if message.get("done"):
         answer.done = True
         answer.finish_reason = text(message.get("done_reason")) or None

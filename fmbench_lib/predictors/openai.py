@@ -1,7 +1,7 @@
 """The OpenAI protocol: chat completions and completions, streamed (server-sent events) or not, and embeddings.
 
-Spoken by vLLM, SGLang, llama.cpp, NIM, TGI's messages API and many others; what they add to the body goes into the
-experiment's parameters and is sent as it is.
+vLLM, SGLang, llama.cpp, NIM, TGI's messages API and many others speak it. What they add to the body are parameters of
+the experiment, sent as they are.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from fmbench_lib.images import chat_content
 from fmbench_lib.predictors.answer import Answer, content_type, count, decoded, json_request, message_of, text
-from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResponse
+from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.repeated_messages import Repeats
 from fmbench_lib.predictors.streams import next_sse_data
+
+if TYPE_CHECKING:  # decoding processes need no schema
+    from fmbench_lib.config.schema.experiment import Experiment
 
 _ANSWER_KEYS = ("content", "text", "refusal")
 _REASONING_KEYS = ("reasoning_content", "reasoning")
@@ -24,7 +27,7 @@ _REASONING_KEYS = ("reasoning_content", "reasoning")
 
 @dataclass(frozen=True, slots=True)
 class OpenAiPredictor:
-    """Codec for one endpoint address. Which of the request forms is meant follows from the address's path."""
+    """Codec for one endpoint address, whose path decides the request format."""
 
     url: str
     model: str | None = None
@@ -34,6 +37,7 @@ class OpenAiPredictor:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        """A POST of `messages`, `prompt` or `input`, by the path of the address."""
         path = urlsplit(self.url).path.rstrip("/")
         body: dict[str, Any] = {} if self.model is None else {"model": self.model}
         if path.endswith("/embeddings"):
@@ -48,25 +52,41 @@ class OpenAiPredictor:
             body["max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"] = max_tokens
         body["stream"] = self.stream
         options = body.pop("stream_options", {})
-        if self.stream and options is not None:  # null: the server knows no such thing
+        if self.stream and options is not None:  # null: the server does not know the option
             body["stream_options"] = {"include_usage": True, **options}
         accept = "text/event-stream" if self.stream else "application/json"
         return json_request(self.url, body, self.headers, self.api_key, accept)
 
     def decode(self, response: HttpResponse) -> Completion:
+        """The contents of choices or vectors, whole or in server-sent events, with the server's usage."""
         streamed = content_type(response).startswith("text/event-stream") or response.body.startswith(b"data:")
         return decoded(response, streamed, read_openai)
 
 
+def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of one address."""
+    return OpenAiPredictor(
+        url,
+        model,
+        stream=stream,
+        parameters=sent.parameters,
+        api_key=sent.api_key,
+        headers=sent.headers,
+    )
+
+
 def read_openai(response: HttpResponse, answer: Answer) -> None:
-    """Read either form of an answer; raises ValueError when it is neither."""
+    """Add a whole or streamed answer.
+
+    :raises ValueError: it is neither.
+    """
     if not answer.streamed:
         if response.complete:
             take_openai(json.loads(response.body), len(response.body), answer)
         return
     repeats, end_offset = Repeats(response.body, take_openai), 0
-    while (found := next_sse_data(response.body, end_offset)) is not None:
-        end_offset, data = found
+    while (event := next_sse_data(response.body, end_offset)) is not None:
+        end_offset, data = event
         if data == b"[DONE]":
             answer.done = True
             return
@@ -80,9 +100,12 @@ def read_openai(response: HttpResponse, answer: Answer) -> None:
 
 
 def take_openai(message: Any, end_offset: int, answer: Answer) -> None:
-    """Add one JSON object whose last byte is at `end_offset`; raises ValueError when it has another shape."""
+    """Add one JSON object that ends at `end_offset`.
+
+    :raises ValueError: it does not have the protocol's form.
+    """
     if not isinstance(message, dict):
-        raise ValueError(f"an object was expected, not {json.dumps(message)[:80]}")
+        raise ValueError(f"expected an object, not {json.dumps(message)[:80]}")
     error = message if message.get("object") == "error" else message.get("error")  # the former: older vLLM
     if error is not None:
         answer.fail("endpoint", message_of(error))
@@ -108,7 +131,7 @@ def _take_usage(message: Mapping[str, Any], answer: Answer) -> None:
         details = usage.get("prompt_tokens_details")
         if isinstance(details, dict):
             answer.cached_tokens = count(details.get("cached_tokens"))
-    timings = message.get("timings")  # llama.cpp says here how much of the prompt its cache held
+    timings = message.get("timings")  # where llama.cpp reports how much of the prompt was cached
     if answer.cached_tokens is None and isinstance(timings, dict):
         answer.cached_tokens = count(timings.get("cache_n"))
 
@@ -117,7 +140,7 @@ def _take_choice(choice: Mapping[str, Any], end_offset: int, answer: Answer) -> 
     answer.finish(choice.get("finish_reason"))
     delta = choice.get("delta") or choice.get("message") or choice
     if not isinstance(delta, dict):
-        raise ValueError("a choice holds no object")
+        raise ValueError("a choice has no object")
     content = next(filter(None, (text(delta.get(key)) for key in _ANSWER_KEYS)), "")
     content = content or _tool_text(delta.get("tool_calls"))
     reasoning = next(filter(None, (text(delta.get(key)) for key in _REASONING_KEYS)), "")
@@ -128,13 +151,13 @@ def _take_choice(choice: Mapping[str, Any], end_offset: int, answer: Answer) -> 
 
 
 def _holds_vector(data: Any) -> bool:
-    """Whether `data` is what an embeddings response holds: vectors as numbers, or in base64."""
+    """Whether `data` is that of an embeddings response: vectors as numbers or in base64."""
     first = data[0] if isinstance(data, list) and data else None
     return isinstance(first, dict) and bool(first.get("embedding"))
 
 
 def _tool_text(calls: Any) -> str:
-    """The text of tool-call deltas: they are generated tokens like any other content."""
+    """The text of tool-call deltas, which are generated tokens like other content."""
     if not isinstance(calls, list):
         return ""
     functions = (call.get("function") for call in calls if isinstance(call, dict))

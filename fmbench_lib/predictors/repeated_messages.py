@@ -1,4 +1,4 @@
-"""Messages of an event stream that differ from an earlier one by their content alone need not be parsed again."""
+"""Reads messages of an event stream that differ only in their content from an earlier one, without parsing them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _EVENT = partial(tuple.__new__, Event)  # of (end_offset, text, reasoning): a th
 
 
 class Repeats:
-    """Knows again the messages of a body that say nothing but the next piece of content, as most of a stream's do.
+    """Recognises the messages of a body that have nothing but the next piece of content, as most of a stream do.
 
-    Such a message is, byte for byte, one that was parsed before with another string where that has its content. That
-    nothing else of it depends on the string, and that it says nothing else, is found out once, by `take` (which adds a
-    message to an answer) with a probe in its place. A stream whose messages all differ is soon left alone.
+    Such a message equals, byte for byte, one that was parsed before, with another string as its content. A probe,
+    parsed once with `take` (which adds a message to an answer), shows that the message has nothing else and that
+    nothing else in it depends on the string. The class soon gives up on a stream whose messages all differ.
     """
 
     __slots__ = ("_begin", "_body", "_ending", "_in_vain", "_take")
@@ -38,9 +38,9 @@ class Repeats:
         self._in_vain = 0
 
     def following(self, data: bytes, end_offset: int, answer: Answer) -> list[Event]:
-        """What the messages behind `end_offset` say, as far as each is known to be a piece of content alone.
+        """The events of the messages after `end_offset`, up to the first that is more than a piece of content.
 
-        `data` is the message that ends there; it was parsed and added to `answer`.
+        `data` is the message that ends there; it has been parsed and added to `answer`.
         """
         if not self._known_at(end_offset) and not self._learn(data, end_offset, answer):
             return []
@@ -55,14 +55,14 @@ class Repeats:
         return bool(self._begin) and self._body.startswith(self._begin, offset)
 
     def _learn(self, data: bytes, end_offset: int, answer: Answer) -> bool:
-        """Take a message for an example of those that follow; whether the next one begins like it."""
+        """Use a message as the pattern of those that follow; whether the next one begins like it."""
         if self._in_vain == _MOST_IN_VAIN:
             return False
-        found, field = _CONTENT.search(data), _FIELD.match(self._body, end_offset)
-        if found is None or field is None:
+        content, field = _CONTENT.search(data), _FIELD.match(self._body, end_offset)
+        if content is None or field is None:
             return False
         self._in_vain += 1
-        prefix, suffix = data[: found.start(1)], data[found.end(1) :]
+        prefix, suffix = data[: content.start(1)], data[content.end(1) :]
         probed = Answer(answer.streamed)
         self._take(json.loads(prefix + _PROBE.encode() + suffix), 0, probed)
         if probed != Answer(answer.streamed, [Event(0, _PROBE)], response_id=answer.response_id):
@@ -73,8 +73,8 @@ class Repeats:
 
 
 def _run(body: bytes, start: int, ending: bytes, begin: bytes) -> list[Event]:
-    """The pieces of content from `start` on, each followed by `ending` and the next one's `begin`, as far as they are
-    plain text. Looked for in windows that grow, so that many short runs do not cost a walk over the whole body each."""
+    """The pieces of content from `start` on, each followed by `ending` and the next message's `begin`, up to the first
+    that is not plain text. The search window grows, so that many short runs do not each scan the whole body."""
     events: list[Event] = []
     separator = ending + begin
     window = max(_FIRST_WINDOW, 4 * len(separator))
@@ -89,14 +89,14 @@ def _run(body: bytes, start: int, ending: bytes, begin: bytes) -> list[Event]:
         if not words or len(words) < len(pieces):
             break
         window = min(2 * window, _LAST_WINDOW)
-    end = body.find(ending, start, start + window)  # the last of a run is followed by something else
+    end = body.find(ending, start, start + window)  # the last of a run has something else after it
     if end > start and (last := _plain([body[start:end]])):
         events.append(Event(end + len(ending), last[0]))
     return events
 
 
 def _plain(pieces: Sequence[bytes]) -> list[str]:
-    """The pieces up to the first that is empty, or holds what JSON writes in another way, or is no UTF-8."""
+    """The pieces up to the first that is empty, has characters that JSON escapes, or is not UTF-8."""
     if all(pieces) and not _NOT_PLAIN.search(b"".join(pieces)):
         try:
             return list(map(bytes.decode, pieces))

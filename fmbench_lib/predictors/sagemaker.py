@@ -1,7 +1,7 @@
 """SageMaker's InvokeEndpoint and InvokeEndpointWithResponseStream, in front of any serving container.
 
-What the container answers is its own: TGI and LMI (one object or JSON lines), chat completions (an object or
-server-sent events), embeddings, or a label. In a stream its bytes come in payload parts, cut anywhere.
+The answer is in the container's own format: TGI and LMI (one object or JSON lines), chat completions (an object or
+server-sent events), embeddings, or a label. In a stream its bytes come in payload parts, split anywhere.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fmbench_lib.aws.signing import Signing
 from fmbench_lib.errors import InputError
@@ -25,9 +25,12 @@ from fmbench_lib.predictors.aws_wire import (
     is_event_stream,
     messages,
 )
-from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.container_messages import Marked, take
 from fmbench_lib.predictors.streams import json_lines, sse_data
+
+if TYPE_CHECKING:  # decoding processes need no schema
+    from fmbench_lib.config.schema.experiment import Experiment
 
 Form = Literal["inputs", "messages", "text_inputs", "split"]
 
@@ -46,15 +49,15 @@ _HEADERS_OF_ARGUMENTS = {
     "enableexplanations": "x-amzn-sagemaker-enable-explanations",
     "prefixawareid": "x-amzn-sagemaker-prefix-aware-id",
 }
-"""InvokeEndpoint's arguments as they go over the wire."""
+"""InvokeEndpoint's arguments, each with its header."""
 
 
 @dataclass(frozen=True, slots=True)
 class SageMakerPredictor:
     """Codec for one endpoint's address, `…/endpoints/<name>/invocations`.
 
-    `form` is what the container is asked in: `inputs` with parameters, `messages`, `text_inputs` (embeddings), or
-    `split`: the prompt alone is the body, and the parameters are InvokeEndpoint's arguments.
+    `form` is the request format: `inputs` with parameters, `messages`, `text_inputs` (embeddings), or `split`: the
+    prompt alone is the body, and the parameters are InvokeEndpoint's arguments.
     """
 
     url: str
@@ -73,6 +76,7 @@ class SageMakerPredictor:
         return bool(self.parameters.get("return_full_text"))
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        """A POST of the container's request, or of the prompt alone with the parameters as headers."""
         url = self.url.removesuffix(_STREAM_SUFFIX) + (_STREAM_SUFFIX if self.stream else "")
         if self.form == "split":
             return self._split(url, prompt)
@@ -101,7 +105,7 @@ class SageMakerPredictor:
             name = names.get(key.lower().replace("_", ""))
             if name is None:
                 raise InputError(
-                    f"split_input_and_parameters sends the prompt alone, and {key} is no argument of InvokeEndpoint: "
+                    f"split_input_and_parameters sends the prompt alone; {key} is not an argument of InvokeEndpoint: "
                     "leave it out, or write split_input_and_parameters: no"
                 )
             arguments[name] = str(value)
@@ -110,6 +114,7 @@ class SageMakerPredictor:
         return aws_request(url, body, arguments, self.headers, self.signing, self.api_key)
 
     def decode(self, response: HttpResponse) -> Completion:
+        """The container's answer, whole or joined from the payload parts of a stream."""
         if response.status != 200:
             return aws_error(response)
         answer = Answer(is_event_stream(response))
@@ -120,29 +125,54 @@ class SageMakerPredictor:
             elif response.complete:
                 _read_whole(response.body, marked)
         except (ValueError, RecursionError) as error:
-            answer.fail("decode", f"the body is not what a container answers: {error}")
+            answer.fail("decode", f"the body is not a container's answer: {error}")
         return answer.completion(response, REQUEST_ID_HEADER)
+
+
+def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of an endpoint's invocations; embeddings never stream."""
+    form, spec = _form(experiment), experiment.inference_spec
+    return SageMakerPredictor(
+        url,
+        stream=stream and form != "text_inputs",
+        form=form,
+        start_token=spec.start_token,
+        stop_token=spec.stop_token,
+        parameters=sent.parameters,
+        api_key=sent.api_key,
+        headers=sent.headers,
+        signing=sent.signing,
+    )
+
+
+def _form(experiment: Experiment) -> Form:
+    spec = experiment.inference_spec
+    if experiment.use_messages_api_format:
+        return "messages"
+    if spec.container_type == "huggingface" or spec.parameters.get("mode") == "embedding":
+        return "text_inputs"
+    return "split" if spec.split_input_and_parameters else "inputs"
 
 
 def _read_whole(body: bytes, marked: Marked) -> None:
     marked.answer.done = True
     try:
-        said = json.loads(body)
+        message = json.loads(body)
     except ValueError:
         if body.lstrip()[:1] in (b"{", b"["):
             raise
-        said = body.decode()  # a container may answer in plain text
-    while isinstance(said, list) and said and not _is_vector(said):
-        said = said[0]
-    take(said, len(body), marked)
+        message = body.decode()  # a container may answer in plain text
+    while isinstance(message, list) and message and not _is_vector(message):
+        message = message[0]
+    take(message, len(body), marked)
 
 
 def _is_vector(value: list[Any]) -> bool:
-    return all(isinstance(one, int | float) for one in value[:2])
+    return all(isinstance(number, int | float) for number in value[:2])
 
 
 def _read_stream(response: HttpResponse, marked: Marked) -> None:
-    """Put the parts together and read what the container sent; a line's time is that of the part that ended it."""
+    """Join the parts and read the container's messages; a message ends at the offset of the part that completes it."""
     inner_ends: list[int] = []
     outer_ends: list[int] = []
     parts: list[bytes] = []
@@ -159,7 +189,7 @@ def _read_stream(response: HttpResponse, marked: Marked) -> None:
     whole = response.complete and failure is None and consumed == len(response.body)
     answer = marked.answer
     for end, data in _lines(body, whole):
-        while body[end - 1 : end].isspace():  # it could be read before the line break behind it was there
+        while body[end - 1 : end].isspace():  # the message was readable before the line break after it had arrived
             end -= 1
         if data == b"[DONE]":
             answer.done = True
@@ -173,7 +203,7 @@ def _read_stream(response: HttpResponse, marked: Marked) -> None:
 
 
 def _lines(body: bytes, whole: bool) -> Iterator[tuple[int, bytes]]:
-    """The messages of a container's stream: server-sent events, or an object a line."""
+    """The messages of a container's stream: server-sent events or JSON lines."""
     beginning = body.lstrip()[:5]
     if beginning.startswith((b"data:", b":", b"event", b"id:", b"error")):
         return sse_data(body)

@@ -1,4 +1,4 @@
-"""The ways in which protocols cut a streamed body into messages, each with the offset just behind it."""
+"""Splitting a streamed body into messages, each with the offset just after it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Iterator
 
 
 def sse_data(body: bytes) -> Iterator[tuple[int, bytes]]:
-    """The data of server-sent events, line by line; comments, other fields and an unfinished last line are left out.
+    """The data of server-sent events, line by line, without comments, other fields and an incomplete last line.
 
-    A line `error: …`, which some servers send in mid-stream, is given as the JSON object `{"error": …}`.
+    A line `error: …`, which some servers send in mid-stream, becomes the JSON object `{"error": …}`.
     """
     start = 0
-    while (found := next_sse_data(body, start)) is not None:
-        yield found
-        start = found[0]
+    while (event := next_sse_data(body, start)) is not None:
+        yield event
+        start = event[0]
 
 
 def next_sse_data(body: bytes, start: int) -> tuple[int, bytes] | None:
-    """The first of them from byte `start` on; None where there is none."""
+    """The first data of a server-sent event from byte `start` on; None if there is none."""
     while (end := body.find(b"\n", start)) >= 0:
         line = body[start:end]
         start = end + 1
@@ -31,7 +31,7 @@ def next_sse_data(body: bytes, start: int) -> tuple[int, bytes] | None:
 
 
 def json_lines(body: bytes, *, complete: bool) -> Iterator[tuple[int, bytes]]:
-    """The lines that hold something; the last one of a complete body needs no line break behind it."""
+    """The lines that are not empty; the last line of a complete body needs no line break."""
     start = 0
     while (end := body.find(b"\n", start)) >= 0:
         line = body[start:end].strip()
@@ -44,5 +44,5 @@ def json_lines(body: bytes, *, complete: bool) -> Iterator[tuple[int, bytes]]:
 
 
 def is_json_lines(content_type: str) -> bool:
-    """Whether a content type is one of those that JSON lines go by."""
+    """Whether a content type means JSON lines."""
     return content_type.startswith(("application/x-ndjson", "application/jsonl"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from fmbench_lib.predictors.answer import (
@@ -22,8 +22,11 @@ from fmbench_lib.predictors.answer import (
     read_messages,
     text,
 )
-from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
+from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.streams import sse_data
+
+if TYPE_CHECKING:  # decoding processes need no schema
+    from fmbench_lib.config.schema.experiment import Experiment
 
 Form = Literal["beside", "sampling_parameters"]
 
@@ -33,12 +36,17 @@ _TENSORS = (
     "return_num_input_tokens",
     "return_num_output_tokens",
 )
-"""What vLLM's backend takes beside `sampling_parameters`."""
+"""Parameters that vLLM's backend takes beside `sampling_parameters`."""
+
+
+_PARAMETERS_AS_TEXT = ("djl", "vllm")
+"""Backends that take their parameters as JSON text."""
+_NEURON_FAMILIES = ("inf", "trn")
 
 
 @dataclass(frozen=True, slots=True)
 class TritonPredictor:
-    """Codec for one model's address, which may be spelt with either ending; `form` is where its parameters go."""
+    """Codec for one model's address, with either suffix; `form` is where its parameters go."""
 
     url: str
     form: Form = "beside"
@@ -49,10 +57,11 @@ class TritonPredictor:
 
     @property
     def echoes_prompt(self) -> bool:
-        """Whether answers may begin with the prompt: a model's own settings decide it."""
+        """Whether answers may begin with the prompt: always, since the model's own settings decide."""
         return True
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
+        """A POST of `text_input` with the parameters beside it or as JSON text."""
         limit = {} if max_tokens is None else {"max_tokens": max_tokens}
         parameters = {**self.parameters, **limit}
         body: dict[str, Any] = {"text_input": prompt}
@@ -68,12 +77,28 @@ class TritonPredictor:
         return json_request(urlunsplit(parts._replace(path=path)), body, self.headers, self.api_key, accept)
 
     def decode(self, response: HttpResponse) -> Completion:
+        """The output text, whole or in server-sent events, with the counts that the server was asked for."""
         return decoded(response, content_type(response).startswith("text/event-stream"), _read)
+
+
+def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
+    """The codec of one address. Where parameters go follows from the backend; without one, from the instance family."""
+    backend = experiment.inference_spec.backend
+    on_neuron = (experiment.instance_type or "").startswith(_NEURON_FAMILIES)
+    as_text = backend in _PARAMETERS_AS_TEXT or (backend is None and on_neuron)
+    return TritonPredictor(
+        url,
+        "sampling_parameters" if as_text else "beside",
+        stream=stream,
+        parameters=sent.parameters,
+        api_key=sent.api_key,
+        headers=sent.headers,
+    )
 
 
 def _read(response: HttpResponse, answer: Answer) -> None:
     read_messages(response, answer, sse_data(response.body), _take, needed="text_output")
-    if answer.streamed:  # it says nothing of its end: that its framing was complete is all there is
+    if answer.streamed:  # its end is not announced: complete framing is the only sign of it
         answer.done = response.complete
 
 
@@ -82,9 +107,9 @@ def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
         answer.fail("endpoint", message_of(message["error"]))
         return
     answer.response_id = answer.response_id or text(message.get("id")) or None
-    answer.say(message.get("text_output"), end_offset)
+    answer.add_text(message.get("text_output"), end_offset)
     answer.finish(message.get("finish_reason"))
     answer.prompt_tokens = count(message.get("num_input_tokens")) or answer.prompt_tokens
-    made = count(message.get("num_output_tokens"))  # those of this message alone
-    if made is not None:
-        answer.completion_tokens = made + (answer.completion_tokens or 0)
+    tokens = count(message.get("num_output_tokens"))  # of this message only
+    if tokens is not None:
+        answer.completion_tokens = tokens + (answer.completion_tokens or 0)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from fmbench_lib.atomic_files import replacing
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints
 from fmbench_lib.load.recording.records import read_facts
@@ -116,10 +117,11 @@ def collect_cloudwatch(run: Run) -> bool:
 
 def subject_of(experiment: Experiment, endpoint: Endpoint) -> cloudwatch.Subject | None:
     """What CloudWatch knows an endpoint by; None for one that it knows nothing of."""
-    if endpoint.platform not in ("sagemaker", "bedrock") or not endpoint.resources:
+    counted_by = platform_facts(endpoint.platform).cloudwatch
+    if counted_by is None or not endpoint.resources:
         return None
     last = endpoint.resources[-1]
-    if endpoint.platform == "bedrock":
+    if counted_by == "model":
         return cloudwatch.bedrock_subject(str(endpoint.model or last["name"]), last["region"])
     variant = last.get("variant") or experiment.production_variant_name
     return cloudwatch.sagemaker_subject(last["name"], variant, last["region"])

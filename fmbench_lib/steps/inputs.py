@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fmbench_lib.aws.default_buckets import default_bucket
 from fmbench_lib.config import Config, Experiment, resolve_file
+from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.data.sources.base import Source, SourceRequest
 from fmbench_lib.data.sources.readers import reader_for
 from fmbench_lib.data.tokenizers import Tokenizer, load_tokenizer
@@ -225,6 +226,6 @@ def tokenizer_of(run: Run, experiment: Experiment) -> Tokenizer:
 def tokenizer_spec(run: Run, experiment: Experiment) -> str | None:
     """The tokenizer that the config names, under its present key or FMBench 2.x's, else the model it serves locally."""
     named = experiment.tokenizer or experiment.hf_tokenizer_model_id or run.config.s3_read_data.tokenizer_prefix
-    if named is None and experiment.platform == "local":
+    if named is None and platform_facts(experiment.platform).model_has_tokenizer:
         return experiment.model_id
     return named

@@ -19,6 +19,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.platforms import platform_facts, protocol_facts
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.host.children import start_module
 from fmbench_lib.monitors.prometheus import page_beside
@@ -30,7 +31,6 @@ _READY_S = 3.0
 _MARK_S = 1.5
 _END_S = 2.0
 _HERE = ("127.0.0.1", "localhost", "::1")
-_TRITON_METRICS_PORT = 8002
 
 
 class Monitoring:
@@ -194,7 +194,7 @@ def plan_of(run: Run, experiment: Experiment, endpoint: Endpoint, urls: tuple[st
 
 def is_here(endpoint: Endpoint, urls: tuple[str, ...]) -> bool:
     """Whether an endpoint is on the machine that fmbench runs on."""
-    return endpoint.platform in ("local", "ec2") or any(urlsplit(url).hostname in _HERE for url in urls)
+    return platform_facts(endpoint.platform).on_this_machine or any(urlsplit(url).hostname in _HERE for url in urls)
 
 
 def _accelerators(kind: str, choice: str, endpoint: Endpoint, here: bool) -> dict[str, Any]:
@@ -218,7 +218,7 @@ def _pages(
         return []
     if isinstance(wanted, list):
         return [{"url": url, "copy": copy, "asked_for": True} for copy, url in enumerate(wanted)]
-    if experiment.platform in ("sagemaker", "bedrock"):
+    if not platform_facts(experiment.platform).metrics_page:
         return []
     named = [str(one["metrics_url"]) for one in endpoint.resources if one.get("metrics_url")]
     behind = [str(one["url"]) for one in endpoint.resources if one.get("role") == "copy" and one.get("url")]
@@ -230,10 +230,10 @@ def _pages(
 
 
 def _beside(url: str, experiment: Experiment) -> list[str]:
-    """Where a server's metrics usually are; Triton has a port of its own for them."""
-    page = page_beside(url)
-    if experiment.protocol != "triton":
+    """Where a server's metrics usually are: on its own port, or on the port that its protocol has for them."""
+    page, port = page_beside(url), protocol_facts(experiment.protocol).metrics_port
+    if port is None:
         return [page]
     parts = urlsplit(page)
     host = parts.netloc if parts.port is None else parts.netloc.rpartition(":")[0]
-    return [page, f"{parts.scheme}://{host}:{_TRITON_METRICS_PORT}/metrics"]
+    return [page, f"{parts.scheme}://{host}:{port}/metrics"]

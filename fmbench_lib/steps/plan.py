@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 
 from fmbench_lib.atomic_files import read_json
 from fmbench_lib.config import Config, Experiment, LoadedConfig
+from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.config.problems import merged
 from fmbench_lib.config.secrets import redactor_for
 from fmbench_lib.errors import DeployError, InputError
 from fmbench_lib.load.levels.arrivals import trace_rate
 from fmbench_lib.load.levels.specs import LevelSpec, deal_prompts, levels_of, searches_of
-from fmbench_lib.metrics.costs import PROVISIONED
 from fmbench_lib.metrics.prices import begun_hours, hours_cost
 from fmbench_lib.pricing.price_list import InstancePrice, Price, PriceList, TokenPrice
 from fmbench_lib.runs.location import DEFAULT_STORAGE, RunLocation, StorageOptions, location_of
@@ -253,7 +253,7 @@ def _cost_line(
         return f"cost unknown: there is no price for {kind or 'an experiment without instance_type'}"
     if isinstance(price, InstancePrice):
         count = experiment.instance_count or 1
-        paid = begun_hours(seconds) if experiment.platform == PROVISIONED else seconds
+        paid = begun_hours(seconds) if platform_facts(experiment.platform).whole_hours else seconds
         most = hours_cost(price.hourly, count, paid)
         return f"at most {most:.4f} USD of load on {count} × {kind} at {price.hourly} USD/h (deployment comes on top)"
     return _token_cost_line(experiment, levels, longest, price)

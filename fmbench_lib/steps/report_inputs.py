@@ -13,6 +13,7 @@ import yaml
 
 from fmbench_lib.atomic_files import read_json
 from fmbench_lib.config import redacted
+from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints, still_standing
 from fmbench_lib.load.recording.records import read_level
@@ -115,7 +116,7 @@ def costs_table(run: Run, analysis: Analysis) -> pd.DataFrame:
     served = [
         {
             **(known[one.name].to_dict() if one.name in known else {"experiment_name": one.name}),
-            "platform": one.platform,
+            "whole_hours": platform_facts(one.platform).whole_hours,
         }
         for one in run.config.experiments
     ]

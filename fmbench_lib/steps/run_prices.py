@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from fmbench_lib.config import shipped_path
+from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.config.redaction import without_secrets
 from fmbench_lib.errors import PriceLookupError
 from fmbench_lib.pricing.price_files import read_looked_up, read_price_file, write_looked_up
@@ -86,5 +87,8 @@ def _looked_up(run: Run, key: str, regions: set[str | None]) -> Price:
         raise PriceLookupError("it is used in several regions, and a run has one price for each type; give it yourself")
     if region is None:
         raise PriceLookupError("no region is known: set aws.region")
-    bedrock = any(one.platform == "bedrock" and one.instance_type == key for one in run.config.experiments)
-    return look_up(Lookup(key, region, datetime.now(UTC).date().isoformat(), bedrock))
+    by_model = any(
+        platform_facts(experiment.platform).priced_by == "model" and experiment.instance_type == key
+        for experiment in run.config.experiments
+    )
+    return look_up(Lookup(key, region, datetime.now(UTC).date().isoformat(), by_model))

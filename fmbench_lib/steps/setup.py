@@ -8,7 +8,7 @@ import pandas as pd
 
 from fmbench_lib.calibration.result_file import reference
 from fmbench_lib.config import Experiment
-from fmbench_lib.deploy import names_endpoints
+from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.errors import DeployError, InputError
 from fmbench_lib.load.levels.specs import all_levels, searches_of
 from fmbench_lib.load.sending.layout import addresses
@@ -98,7 +98,7 @@ def check_deployment(run: Run, experiment: Experiment) -> None:
 def check_service(run: Run, experiment: Experiment) -> None:
     """Raise InputError for an unknown protocol, and for an API key, address or proxy that cannot be used."""
     url = experiment.ep_name or _ANY_ADDRESS
-    if names_endpoints(experiment.platform) and not url.startswith(("http://", "https://")):
+    if platform_facts(experiment.platform).names_endpoints and not url.startswith(("http://", "https://")):
         url = _ANY_ADDRESS
     predictor_for(experiment, url, None, run.loaded.folder)
     addresses([url])

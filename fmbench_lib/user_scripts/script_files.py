@@ -9,7 +9,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from fmbench_lib.config import Config, Experiment
-from fmbench_lib.config.platforms import USER_SCRIPT
+from fmbench_lib.config.platforms import platform_facts, protocol_facts
 from fmbench_lib.errors import InputError
 from fmbench_lib.storage.fetch import local_copy
 
@@ -25,7 +25,8 @@ def deployment_file(config: Config, experiment: Experiment, folder: Path, fetch:
 
     :raises InputError: it is not there, or has no function `deploy`.
     """
-    if experiment.platform != USER_SCRIPT or not experiment.deploy or experiment.deployment_script is None:
+    by_script = platform_facts(experiment.platform).by_script and experiment.deploy
+    if not by_script or experiment.deployment_script is None:
         return None
     path = script_file(config, experiment.deployment_script, folder, fetch)
     _check_holds(path, DEPLOY, "(experiment_config, role_arn)")
@@ -37,7 +38,7 @@ def inference_file(config: Config, experiment: Experiment, folder: Path, fetch: 
 
     :raises InputError: it is not there, or has no function `create_predictor`.
     """
-    if experiment.protocol != USER_SCRIPT or experiment.inference_script is None:
+    if not protocol_facts(experiment.protocol).by_script or experiment.inference_script is None:
         return None
     path = script_file(config, experiment.inference_script, folder, fetch)
     _check_holds(path, CREATE_PREDICTOR, "(endpoint_name, inference_spec, metadata)")

@@ -51,12 +51,12 @@ def test_several_instances_cost_several_times():
 
 def test_provisioned_throughput_is_paid_for_by_the_hour_that_was_begun():
     """88 USD/h, two model units, 70 minutes in service: two hours, 352 USD; 1,000 s of load: one hour, 176 USD."""
-    endpoint = {"experiment_name": "exp", "platform": "bedrock", "in_service_at": 1000.0, "deleted_at": 1000.0 + 4200}
+    endpoint = {"experiment_name": "exp", "whole_hours": True, "in_service_at": 1000.0, "deleted_at": 1000.0 + 4200}
     prices = PriceList.from_mapping({"a-model-pt": 88, "model:0": PRICES_BY_TOKEN}, "test")
     provisioned = level(instance_type="a-model-pt", level_s=1000.0, instance_count=2)
     row = experiment_costs(pd.DataFrame([provisioned]), [endpoint], prices).iloc[0]
     assert (row["cost_measuring"], row["billed_seconds"], row["cost_billed"]) == (176.0, 4200.0, 352.0)
-    elsewhere = experiment_costs(pd.DataFrame([provisioned]), [endpoint | {"platform": "sagemaker"}], prices).iloc[0]
+    elsewhere = experiment_costs(pd.DataFrame([provisioned]), [endpoint | {"whole_hours": False}], prices).iloc[0]
     assert elsewhere["cost_measuring"] == pytest.approx(88 * 2 * 1000 / 3600)
     on_demand = experiment_costs(pd.DataFrame([level(instance_type="model:0")]), [endpoint], prices).iloc[0]
     assert on_demand["cost_billed"] == pytest.approx(0.0045), "tokens have no hours"

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.platforms import PROTOCOLS
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, Exponential, LedgerEntry, launch
 from fmbench_lib.emulator.behaviour import Ask, Planner
 from fmbench_lib.emulator.wires.content import Content
@@ -22,7 +23,7 @@ from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending.engine import run_level
 from fmbench_lib.load.sending.layout import Level
 from fmbench_lib.predictors.base import may_echo_prompt
-from fmbench_lib.predictors.registry import PREDICTORS, predictor_for
+from fmbench_lib.predictors.registry import predictor_for
 
 Rows = list[dict[str, Any]]
 
@@ -243,7 +244,7 @@ def table() -> dict[str, dict[str, str]]:
 
 
 def test_the_page_lists_the_protocols_that_are_registered() -> None:
-    assert list(table()) == list(PREDICTORS)
+    assert list(table()) == list(PROTOCOLS)
 
 
 @pytest.mark.parametrize("protocol", dict.fromkeys(served.protocol for served in SERVED))

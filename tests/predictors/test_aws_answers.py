@@ -138,7 +138,7 @@ class TestConverse:
         completion = CONVERSE.decode(whole({"Output": {"__type": "com.amazon#UnknownOperationException"}}))
         assert (completion.error_class, completion.error_message) == (
             "endpoint",
-            "UnknownOperationException: Bedrock said so in a 200",
+            "UnknownOperationException: reported in a response with status 200",
         )
 
 

@@ -164,7 +164,7 @@ class TestInvokeModel:
         request = InvokeModelPredictor(arn, "anthropic.claude-v2", stream=False).encode("hi")
         assert request.url == arn + "/invoke"
         assert "anthropic_version" in body(request)
-        with pytest.raises(InputError, match=r"provisioned-model/abc cannot be told from its id: write protocol: bed"):
+        with pytest.raises(InputError, match=r"provisioned-model/abc does not follow from its id: write protocol: bed"):
             InvokeModelPredictor(arn).encode("hi")
 
     def test_a_prompt_that_is_marked_up_already_stays_as_it_is(self) -> None:
@@ -271,7 +271,7 @@ class TestSageMaker:
         }
         as_json = SageMakerPredictor(SAGEMAKER, {"ContentType": "application/json"}, form="split").encode("hi")
         assert as_json.body == b'"hi"'
-        with pytest.raises(InputError, match="temperature is no argument of InvokeEndpoint"):
+        with pytest.raises(InputError, match="temperature is not an argument of InvokeEndpoint"):
             SageMakerPredictor(SAGEMAKER, {"temperature": 1}, form="split").encode("hi")
 
 

@@ -46,7 +46,7 @@ def test_a_python_file_beside_the_config(experiment: MakeExperiment, tmp_path: P
     made = predictor_for(experiment(protocol="shouting.py"), "http://h/x", None, tmp_path)
     assert made.encode("hi").body == b"HI"
     assert made.decode(HttpResponse(200, (), b"")).text == "!"
-    assert "fmbench_own_shouting" not in sys.modules
+    assert "fmbench_user_shouting" not in sys.modules
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def test_a_codec_gets_the_experiments_parameters_and_address(experiment: Callabl
 
 
 def test_a_protocol_not_spoken_here_is_named(experiment: Callable[..., Experiment]) -> None:
-    with pytest.raises(InputError, match=r"mine: protocol `\w+` is not spoken.*openai"):
+    with pytest.raises(InputError, match=r"mine: unknown protocol `\w+`.*openai"):
         predictor_for(experiment().model_copy(update={"protocol": "telepathy"}), URL, None)
 
 

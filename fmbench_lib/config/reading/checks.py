@@ -1,15 +1,17 @@
-"""What must fit together: payload files and filters, lengths, loads, endpoints."""
+"""Checks across keys: payload files and filters, lengths, loads, endpoints."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TypeVar
 
-from fmbench_lib.config.platforms import PROTOCOLS, TEXT_PROTOCOLS, USER_SCRIPT
+from fmbench_lib.config.platform_types import PlatformFacts
+from fmbench_lib.config.platforms import PLATFORMS, platform_facts, protocol_facts
 from fmbench_lib.config.problems import joined, shown
 from fmbench_lib.config.reading.keys import Findings
 from fmbench_lib.config.reading.load_checks import check_find, check_loads
-from fmbench_lib.config.schema.authorization import AUTHORIZED_PROTOCOLS, fault_of
+from fmbench_lib.config.schema.authorization import fault_of
 from fmbench_lib.config.schema.config import Config
 from fmbench_lib.config.schema.experiment import Experiment
 from fmbench_lib.config.spelling import nearest
@@ -18,7 +20,7 @@ Level = TypeVar("Level", int, float)
 
 
 def check(config: Config, findings: Findings) -> Config:
-    """Report what does not fit; the config comes back without payload files that no filter makes, and doubles."""
+    """The config without payload files that no filter makes and repeated levels; problems go to `findings`."""
     _check_filters(config, findings)
     if not config.experiments:
         findings.problem("experiments", "is empty; write one experiment or more")
@@ -36,14 +38,15 @@ def check(config: Config, findings: Findings) -> Config:
 
 
 def _with_images(experiment: Experiment, path: str, findings: Findings) -> Experiment:
-    """The experiment as it can send images: to SageMaker in messages. Reports one whose requests are text alone."""
-    address = experiment.ep_name or ""
-    if experiment.protocol == "sagemaker" and not experiment.use_messages_api_format:
-        findings.notice(joined(path, "use_messages_api_format"), "taken for yes: images (datasets.image_col) need it")
+    """The experiment in the form that can send images; reports one whose protocol sends text only."""
+    address, protocol = experiment.ep_name or "", protocol_facts(experiment.protocol)
+    if protocol.images_in_messages and not experiment.use_messages_api_format:
+        findings.notice(joined(path, "use_messages_api_format"), "set to yes: images (datasets.image_col) need it")
         return experiment.model_copy(update={"use_messages_api_format": True})
-    if experiment.platform == "endpoint" and address.endswith("/completions") and "/chat/" not in address:
+    in_prompt = address.endswith("/completions") and "/chat/" not in address
+    if in_prompt and platform_facts(experiment.platform).ep_name_is_address:
         findings.problem(joined(path, "ep_name"), "takes no images (datasets.image_col); write …/v1/chat/completions")
-    elif experiment.protocol in TEXT_PROTOCOLS:
+    elif protocol.text_only:
         remedy = "write openai or bedrock, or leave image_col out"
         findings.problem(
             joined(path, "protocol"), f"is {experiment.protocol}, which takes no images (datasets.image_col); {remedy}"
@@ -66,7 +69,7 @@ def _check_filters(config: Config, findings: Findings) -> None:
         if earlier != index and config.datasets.filters[earlier] != entry:
             findings.problem(
                 f"{path}.payload_file",
-                f"{shown(entry.payload_file)} is made by filters[{earlier}] too; name it otherwise",
+                f"{shown(entry.payload_file)} is made by filters[{earlier}] too; use another name",
             )
 
 
@@ -91,35 +94,39 @@ def _checked(experiment: Experiment, config: Config, path: str, findings: Findin
 
 
 def _check_endpoint(experiment: Experiment, path: str, findings: Findings) -> None:
+    facts = platform_facts(experiment.platform)
     by_scripts = experiment.inference_script is not None or experiment.deployment_script is not None
-    if experiment.platform == "endpoint":
-        address = experiment.ep_name
-        if address is None:
-            findings.problem(
-                joined(path, "ep_name"),
-                "is missing; write the endpoint's address, http://127.0.0.1:8000/v1/chat/completions",
-            )
-        elif not by_scripts and not re.match(r"https?://[^/\s]+", address):
-            findings.problem(joined(path, "ep_name"), f"is {shown(address)}; write an address with http:// or https://")
-    if experiment.platform == "bedrock" and experiment.model_id is None and experiment.ep_name is None:
-        findings.problem(joined(path, "model_id"), "is missing; write the id of a Bedrock model")
-    if experiment.protocol == USER_SCRIPT and experiment.inference_script is None:
+    required, address = facts.requires, experiment.ep_name
+    if required is not None and all(getattr(experiment, key) is None for key in required.keys):
+        findings.problem(joined(path, required.keys[0]), f"is missing; {required.remedy}")
+    elif facts.ep_name_is_address and not by_scripts and not re.match(r"https?://[^/\s]+", address or ""):
+        findings.problem(joined(path, "ep_name"), f"is {shown(address)}; write an address with http:// or https://")
+    if protocol_facts(experiment.protocol).by_script and experiment.inference_script is None:
         findings.problem(joined(path, "inference_script"), "is missing; write the path of your script, ./my_script.py")
-    if "local" in experiment.model_fields_set and experiment.platform != "local":
-        findings.problem(joined(path, "local"), f"has no effect on platform {experiment.platform}; leave it out")
+    for section in _sections_of_others(experiment, facts):
+        findings.problem(joined(path, section), f"has no effect on platform {experiment.platform}; leave it out")
     if experiment.local.port is not None and experiment.local.port > 65535:
         findings.problem(joined(path, "local.port"), f"is {experiment.local.port}; write a port up to 65535")
+
+
+def _sections_of_others(experiment: Experiment, facts: PlatformFacts) -> Iterator[str]:
+    """The sections given with settings that only another platform reads."""
+    for other in map(platform_facts, PLATFORMS):
+        given = other.section is not None and other.section in experiment.model_fields_set
+        if given and other.section_only_here and other.section != facts.section:
+            yield str(other.section)
 
 
 def _check_auth(experiment: Experiment, key: str, findings: Findings) -> None:
     auth, protocol = experiment.inference_spec.auth, experiment.protocol
     if auth is None:
         return
-    if protocol in AUTHORIZED_PROTOCOLS:
+    sent = protocol_facts(protocol).sends_auth
+    if sent:
         fault = fault_of(auth)
         if fault is not None:
             findings.problem(key, fault)
-    elif protocol in PROTOCOLS and protocol != USER_SCRIPT:
+    elif sent is False:
         findings.notice(key, f"is not sent with protocol {protocol}; write api_key_env or inference_spec.headers")
 
 
@@ -129,17 +136,17 @@ def _payload_files(experiment: Experiment, config: Config, path: str, findings: 
     if not experiment.payload_files:
         findings.problem(key, "is empty; name a payload file that datasets.filters makes, or leave the key out for all")
         return []
-    kept = [name for name in dict.fromkeys(experiment.payload_files) if name in made]
+    valid = [name for name in dict.fromkeys(experiment.payload_files) if name in made]
     for index, name in enumerate(experiment.payload_files):
         if name in made:
             continue
         close = nearest(name, made)
         remedy = f"did you mean {close}?" if close else "add a filter for it or leave it out"
-        if kept:
+        if valid:
             findings.notice(joined(key, index), f"left out: no entry of datasets.filters makes {name}; {remedy}")
         else:
             findings.problem(joined(key, index), f"no entry of datasets.filters makes {name}; {remedy}")
-    return kept
+    return valid
 
 
 def _once(levels: list[Level], path: str, findings: Findings) -> list[Level]:
@@ -150,17 +157,17 @@ def _once(levels: list[Level], path: str, findings: Findings) -> list[Level]:
 
 
 def _check_dataset_of_interest(config: Config, findings: Findings) -> None:
-    wanted = config.metrics.dataset_of_interest
-    if wanted is None or any(matches(wanted, entry.payload_file) for entry in config.datasets.filters):
+    name = config.metrics.dataset_of_interest
+    if name is None or any(matches(name, entry.payload_file) for entry in config.datasets.filters):
         return
     findings.notice(
         "metrics.dataset_of_interest",
-        f"{shown(wanted)} is part of no payload file's name; the decision is made on the payload file with most levels",
+        f"{shown(name)} occurs in no payload file's name; the payload file with most levels decides",
     )
 
 
 def matches(dataset_of_interest: str, payload_file: str) -> bool:
-    """Whether a payload file is the one that decides: its name contains the text, or the pattern, asked for."""
+    """Whether a payload file is of interest: its name contains the text, or matches the regular expression."""
     if dataset_of_interest in payload_file:
         return True
     try:
@@ -176,7 +183,7 @@ def _check_monitors(config: Config, findings: Findings) -> None:
         if name not in names:
             close = nearest(name, names)
             remedy = f"did you mean {close}?" if close else f"there are {', '.join(names)}"
-            findings.problem(joined("monitors.prometheus", name), f"is no experiment; {remedy}")
+            findings.problem(joined("monitors.prometheus", name), f"is not an experiment; {remedy}")
 
 
 def _check_iterations(config: Config, findings: Findings) -> None:

@@ -1,4 +1,4 @@
-"""Spellings of FMBench 2.x that mean the same as present ones: run_steps, script names."""
+"""FMBench 2.x's spellings of `run_steps` and its script names, in present terms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from fmbench_lib.config.platforms import DEPLOYMENT_SCRIPTS, INFERENCE_SCRIPTS
 from fmbench_lib.config.problems import alternatives, joined, shown
-from fmbench_lib.config.reading.keys import NEAR, Findings
+from fmbench_lib.config.reading.keys import NEAR, Findings, Raw
 from fmbench_lib.config.schema.config import STEPS
 from fmbench_lib.config.spelling import nearest
 
@@ -19,11 +19,11 @@ _TRUTH = {"yes": True, "true": True, "on": True, "no": False, "false": False, "o
 
 
 def run_steps(raw: Any, findings: Findings) -> tuple[dict[str, bool] | None, bool | None]:
-    """Canonical steps in the file's order, and whether evaluations are asked for (None: not said).
+    """The six steps in the file's order, each on or off, and whether evaluations are on (None: not given).
 
-    Takes `4_model_metric_analysis`, `4_model_metric_analysis.ipynb` and, as configs with seven steps number it,
-    `5_model_metric_analysis.ipynb`. A step that is left out runs, except in a list of notebooks (`.ipynb`), of which
-    FMBench 2.x ran just those listed.
+    Accepts `4_model_metric_analysis`, `4_model_metric_analysis.ipynb` and the numbering of configs with seven steps,
+    `5_model_metric_analysis.ipynb`. A step that is left out runs, except in a list of notebooks (`.ipynb`): FMBench 2.x
+    ran only those listed.
     """
     if raw is None:
         return None, None
@@ -34,20 +34,20 @@ def run_steps(raw: Any, findings: Findings) -> tuple[dict[str, bool] | None, boo
     evaluations: bool | None = None
     for key, value in raw.items():
         name = _step_name(key, findings)
-        wanted = _yes_or_no(value, joined("run_steps", key), findings)
+        switch = _yes_or_no(value, joined("run_steps", key), findings)
         if name == EVALUATIONS:
-            evaluations = wanted
+            evaluations = switch
         elif name is not None:
             if _STEP_OF[name] in steps:
                 findings.notice(joined("run_steps", key), "this step is given twice; the last one is used")
                 del steps[_STEP_OF[name]]
-            steps[_STEP_OF[name]] = wanted
+            steps[_STEP_OF[name]] = switch
     notebooks = any(key.endswith(".ipynb") for key in raw)
     return _completed(steps, missing=not notebooks, findings=findings), evaluations
 
 
 def _completed(steps: dict[str, bool], *, missing: bool, findings: Findings) -> dict[str, bool]:
-    """All six steps: those of the file in its order, each other one before the first that comes after it."""
+    """All six steps: the given ones in their order, each missing one before the first given step that follows it."""
     complete = list(steps)
     for index, step in enumerate(STEPS):
         if step in steps:
@@ -79,16 +79,16 @@ def _yes_or_no(value: Any, path: str, findings: Findings) -> bool:
     return True
 
 
-def own_scripts(experiment: dict[str, Any], listed: Iterable[Any]) -> frozenset[str]:
-    """The keys, of `deployment_script` and `inference_script`, that name a file of the user's own.
+def user_scripts(experiment: Raw, listed: Iterable[Any]) -> frozenset[str]:
+    """Which of `deployment_script` and `inference_script` name a user script.
 
-    That is a name that `s3_read_data.script_files` lists, a path that begins with `/`, `./`, `../` or `s3://`, and any
-    other Python file whose name does not come close to that of a known script.
+    That is a name listed in `s3_read_data.script_files`, a path that begins with `/`, `./`, `../` or `s3://`, or any
+    other Python file whose name is not close to that of a known script.
     """
-    return frozenset(key for key, known in _SCRIPTS if _is_own(experiment.get(key), known, list(listed)))
+    return frozenset(key for key, known in _SCRIPTS if _is_users(experiment.get(key), known, list(listed)))
 
 
-def _is_own(name: Any, known: Iterable[str], listed: list[Any]) -> bool:
+def _is_users(name: Any, known: Iterable[str], listed: list[Any]) -> bool:
     if not isinstance(name, str):
         return False
     if name in listed or name.startswith(("/", "./", "../", "~", "s3://", "http://", "https://")):
@@ -97,15 +97,18 @@ def _is_own(name: Any, known: Iterable[str], listed: list[Any]) -> bool:
     return file.endswith(".py") and nearest(file, known, within=NEAR) is None
 
 
-def check_scripts(experiment: dict[str, Any], own: Iterable[str], path: str, findings: Findings) -> bool:
-    """Whether script names mean a platform and protocol; reports those that do not. A name without `.py` is as good."""
+def check_scripts(experiment: Raw, users: Iterable[str], path: str, findings: Findings) -> bool:
+    """Whether every script name is known, `.py` or not; reports those that are not.
+
+    Names in `experiment` are replaced by those of known scripts, misspelt ones by the nearest.
+    """
     all_known = True
     for key, known in _SCRIPTS:
         name = experiment.get(key)
         if not isinstance(name, str):
             continue
-        if key in own:
-            _check_own(name, joined(path, key), findings)
+        if key in users:
+            _check_user_script(name, joined(path, key), findings)
             continue
         script = name.strip().rsplit("/", 1)[-1]
         script = script if script.endswith(".py") else f"{script}.py"
@@ -113,14 +116,14 @@ def check_scripts(experiment: dict[str, Any], own: Iterable[str], path: str, fin
         if script not in known:
             close = nearest(script, known)
             meant = f"did you mean {close}?" if close else "write platform and protocol instead of script names"
-            findings.problem(joined(path, key), f"{shown(name)} is no known script; {meant}")
+            findings.problem(joined(path, key), f"{shown(name)} is not a known script; {meant}")
             experiment[key] = close or script
             all_known = all_known and close is not None
     return all_known
 
 
-def _check_own(name: str, path: str, findings: Findings) -> None:
+def _check_user_script(name: str, path: str, findings: Findings) -> None:
     if name.startswith(("http://", "https://")):
-        findings.problem(path, "a script is run as it is, never from a web address; download it and write its path")
+        findings.problem(path, "scripts are not run from web addresses; download it and write its path")
     elif not name.endswith(".py"):
         findings.problem(path, f"is {shown(name)}; write the path of a Python file, ./my_script.py")

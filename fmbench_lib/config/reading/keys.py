@@ -1,4 +1,4 @@
-"""Which keys a config may have: unknown ones, ignored ones, older spellings, and the keys that are left empty."""
+"""Which keys a config may have: unknown keys, ignored keys, older spellings, and keys that are left empty."""
 
 from __future__ import annotations
 
@@ -15,22 +15,27 @@ from fmbench_lib.config.schema.section import Section, is_derived
 from fmbench_lib.config.schema.values import TEXT_KINDS
 from fmbench_lib.config.spelling import nearest
 
+Raw = dict[str, Any]
+"""A section of a config before its values are checked."""
+
 NEAR = 2
-"""An unknown key within this many edits of a known one is taken for a mistake everywhere."""
+"""An unknown key within this many edits of a known one is a mistake in every section."""
 _FEW_KEYS = 12
 
 
 @dataclass(slots=True)
 class Findings:
-    """What loading has to say about a config so far."""
+    """The problems and notices collected while a config is loaded."""
 
     problems: list[Problem] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
 
     def problem(self, key: str, message: str) -> None:
+        """Add a mistake in the value at a key's path."""
         self.problems.append(Problem(key, message))
 
     def notice(self, key: str, message: str) -> None:
+        """Add a remark about the value at a key's path."""
         self.notices.append(Notice(key, message))
 
 
@@ -41,7 +46,7 @@ def yaml_keys(model: type[Section]) -> dict[str, FieldInfo]:
 
 
 def section_of(annotation: Any) -> tuple[type[Section] | None, bool]:
-    """The section that a field's value is, and whether the value is a list of them."""
+    """The section type of a field, if its value is a section or a list of sections, and whether it is a list."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation, False
     origin = get_origin(annotation)
@@ -56,10 +61,10 @@ def section_of(annotation: Any) -> tuple[type[Section] | None, bool]:
 
 
 def _is_optional_text(info: FieldInfo) -> bool:
-    """Whether a key takes text, and has a meaning when it is left out."""
+    """Whether a key takes text and may be left out."""
     parts = get_args(info.annotation) if get_origin(info.annotation) in (Union, types.UnionType) else ()
-    told = chain(info.metadata, *(getattr(part, "__metadata__", ()) for part in parts))
-    return not info.is_required() and any(item in TEXT_KINDS for item in told)
+    kinds = chain(info.metadata, *(getattr(part, "__metadata__", ()) for part in parts))
+    return not info.is_required() and any(kind in TEXT_KINDS for kind in kinds)
 
 
 def _is_left_empty(value: Any, info: FieldInfo, path: str, findings: Findings) -> bool:
@@ -69,20 +74,18 @@ def _is_left_empty(value: Any, info: FieldInfo, path: str, findings: Findings) -
     if not isinstance(value, str) or value.strip() or not _is_optional_text(info):
         return False
     if info.default:
-        findings.notice(path, f"is empty; taken for {info.default}, as if it were left out")
+        findings.notice(path, f"is empty; {info.default} is used, as if it were left out")
     return True
 
 
-def clean(
-    raw: dict[str, Any], model: type[Section], path: str, findings: Findings, strict: bool = False
-) -> dict[str, Any]:
-    """A section with present spellings and without keys that are ignored or empty; what was wrong goes to `findings`.
+def clean(raw: Raw, model: type[Section], path: str, findings: Findings, strict: bool = False) -> Raw:
+    """A section with its keys in their present spelling, without keys that are ignored or empty.
 
-    A misspelt key is reported and then taken as what it was meant to be, so that the rest is checked all the same.
+    Mistakes go to `findings`. A misspelt key is reported and its value checked as that of the key that was meant.
     """
     strict = strict or model.strict or (model is Experiment and raw.get("platform") is not None)
     fields = yaml_keys(model)
-    cleaned: dict[str, Any] = {}
+    cleaned: Raw = {}
     for key, value in raw.items():
         spelling = _spelling(key, model, joined(path, key), findings, strict)
         if spelling is None or _is_left_empty(value, fields[spelling], joined(path, key), findings):
@@ -106,7 +109,7 @@ def _cleaned_value(
 
 
 def _spelling(key: str, model: type[Section], path: str, findings: Findings, strict: bool) -> str | None:
-    """The present spelling of a key; None when it is to be left out."""
+    """The present spelling of a key; None for a key to leave out."""
     fields = yaml_keys(model)
     present = model.older.get(key, key)
     if present in fields:

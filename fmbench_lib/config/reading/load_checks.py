@@ -1,4 +1,4 @@
-"""What must fit together in the `load` section, and with the loads of the experiments."""
+"""Checks of the `load` section, by itself and against the loads of the experiments."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from fmbench_lib.config.schema.search_objectives import AT_LEAST
 
 
 def check_loads(config: Config, findings: Findings) -> None:
-    """Report settings that contradict each other, and those that nothing of the config makes use of."""
+    """Report settings that contradict each other, and settings that have no effect in this config."""
     load = config.load
-    closed = load.find == "max_concurrency" or any(one.concurrency_levels for one in config.experiments)
-    opened = load.find == "max_request_rate" or any(one.request_rates for one in config.experiments)
+    closed = load.find == "max_concurrency" or any(experiment.concurrency_levels for experiment in config.experiments)
+    opened = load.find == "max_request_rate" or any(experiment.request_rates for experiment in config.experiments)
     opened = opened or load.arrival == "trace"
     if load.arrival == "trace" and load.trace is None:
         findings.problem("load.trace", "is missing; write the file whose times `arrival: trace` follows")
@@ -37,26 +37,26 @@ def check_loads(config: Config, findings: Findings) -> None:
 
 
 def _check_objectives(config: Config, findings: Findings) -> None:
-    """Report what needs objectives that are not set, and objectives that an experiment's responses cannot show."""
+    """Report keys without the objectives they need, and objectives that whole responses cannot show."""
     slo = config.slo
     if (slo.ttft, slo.tpot, slo.latency) == (None, None, None):
-        asking = [f"load.subject_to.{name}" for name in AT_LEAST if name in config.load.subject_to]
+        keys = [f"load.subject_to.{name}" for name in AT_LEAST if name in config.load.subject_to]
         if config.report.slo_attainment_budget is not None:
-            asking.append("report.slo_attainment_budget")
-        for key in asking:
+            keys.append("report.slo_attainment_budget")
+        for key in keys:
             findings.problem(key, "needs objectives; write `slo: {ttft: 0.5, latency: 10}`")
     if slo.ttft is None and slo.tpot is None:
         return
-    for place, experiment in enumerate(config.experiments):
+    for index, experiment in enumerate(config.experiments):
         if not experiment.inference_spec.stream:
             findings.notice(
-                f"experiments[{place}].inference_spec.stream",
+                f"experiments[{index}].inference_spec.stream",
                 "is false, so no response shows the times that slo.ttft and slo.tpot are about: there is no goodput",
             )
 
 
 def check_find(find: str | None, subject_to: dict[str, float], start: float, most: float | None, to: Findings) -> None:
-    """Report what does not fit together in the keys of a search."""
+    """Report keys of a search that contradict each other, or are missing."""
     if find is None:
         if subject_to:
             to.notice("load.subject_to", "has no effect without load.find: write max_concurrency or max_request_rate")

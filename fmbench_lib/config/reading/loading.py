@@ -1,4 +1,4 @@
-"""Reading a config: text, placeholders, YAML, keys, values, and whether they fit together."""
+"""Reads a config: text, placeholders, YAML, keys, values, and whether they fit together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from fmbench_lib.config.problems import ConfigError, Notice, Problem, joined, shown
 from fmbench_lib.config.reading.checks import check
-from fmbench_lib.config.reading.keys import Findings, clean, section_of, yaml_keys
+from fmbench_lib.config.reading.keys import Findings, Raw, clean, section_of, yaml_keys
 from fmbench_lib.config.reading.resolution import resolve
 from fmbench_lib.config.reading.substitution import fill_file, known_values, restore
 from fmbench_lib.config.reading.yaml_document import Document, parse
@@ -23,21 +23,21 @@ from fmbench_lib.config.shipped.files import find_config
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
-    """A valid config and where it came from."""
+    """A valid config and its origin."""
 
     config: Config
     path: Path
     folder: Path
-    """Files that the config names are looked for here first."""
+    """Where files that the config names are looked for first."""
     text: str
     """The file's text with placeholders filled in."""
     notices: tuple[Notice, ...] = field(default=())
     open_placeholders: tuple[str, ...] = field(default=())
-    """Standard placeholders that had no value and stand in the config as text."""
+    """Standard placeholders without a value, which stay in the config as text."""
 
 
 class Checked(NamedTuple):
-    """What `validate_paths` found in one file; it is valid when there are no problems."""
+    """The result of checking one file; it is valid if there are no problems."""
 
     path: Path
     problems: tuple[Problem, ...]
@@ -47,11 +47,11 @@ class Checked(NamedTuple):
 def load_config(
     source: str | Path, *, arguments: Mapping[str, str] | None = None, standard: Mapping[str, str] | None = None
 ) -> LoadedConfig:
-    """Load the config at a path, or the one of that name that ships with fmbench.
+    """Load the config at a path, or the shipped config of that name.
 
-    :param arguments: values of placeholders, as `-A key=value` gives them; unused ones do no harm.
-    :param standard: values of the standard placeholders (region, role_arn, …) as far as they are known.
-    :raises ConfigError: with every mistake that was found.
+    :param arguments: values of placeholders, as given by `-A key=value`; unused ones are ignored.
+    :param standard: values of those standard placeholders (region, role_arn, …) that are known.
+    :raises ConfigError: the config has mistakes; all of them are listed.
     """
     path = find_config(source)
     try:
@@ -70,9 +70,9 @@ def parse_config(
     arguments: Mapping[str, str] | None = None,
     standard: Mapping[str, str] | None = None,
 ) -> LoadedConfig:
-    """Load a config from its text; `path` is where it came from.
+    """Load a config from its text, which was read from `path`.
 
-    :raises ConfigError: with every mistake that was found.
+    :raises ConfigError: the config has mistakes; all of them are listed.
     """
     filled = fill_file(text, known_values(arguments or {}, standard or {}))
     document = parse(filled)
@@ -80,7 +80,7 @@ def parse_config(
     raw = _top_level(document.value, findings)
     config = _config(raw, findings)
     if config is None or findings.problems:
-        raise ConfigError(_told(findings.problems, document))
+        raise ConfigError(_reported(findings.problems, document))
     return LoadedConfig(
         config=config,
         path=path,
@@ -91,14 +91,14 @@ def parse_config(
     )
 
 
-def _top_level(value: Any, findings: Findings) -> dict[str, Any]:
+def _top_level(value: Any, findings: Findings) -> Raw:
     if isinstance(value, dict):
         return value
-    what = "the file is empty" if value is None else f"the file is {shown(value)}, no config"
+    what = "the file is empty" if value is None else f"the file is {shown(value)}, not a config"
     raise ConfigError([*findings.problems, Problem("", f"{what}; write sections: general, datasets, experiments")])
 
 
-def _config(raw: dict[str, Any], findings: Findings) -> Config | None:
+def _config(raw: Raw, findings: Findings) -> Config | None:
     cleaned = clean(raw, Config, "", findings)
     resolved = resolve(cleaned, findings, has_load_section="load" in raw)
     try:
@@ -110,7 +110,7 @@ def _config(raw: dict[str, Any], findings: Findings) -> Config | None:
 
 
 def _problems(error: ValidationError) -> Iterable[Problem]:
-    """pydantic's findings in our words."""
+    """pydantic's errors in the words of our messages."""
     for entry in error.errors(include_url=False):
         path = ""
         for part in entry["loc"]:
@@ -128,11 +128,11 @@ def _message(kind: str, location: tuple[int | str, ...], context: dict[str, Any]
         return f"is {shown(value)}; write `key: value` lines under it"
     if kind == "list_type":
         return f"is {shown(value)}; write a list: [ … ]"
-    return f"{shown(value)} does not fit here; see the configuration reference"
+    return f"{shown(value)} is not valid here; see the configuration reference"
 
 
 def _example(location: tuple[int | str, ...]) -> str:
-    """What to write for a missing key, from the section that lacks it."""
+    """What to write for a missing key, as the section that lacks it says."""
     section: type[Section] | None = Config
     for part in location[:-1]:
         if isinstance(part, str) and section is not None:
@@ -146,22 +146,22 @@ def _nested(section: type[Section], key: str) -> type[Section] | None:
     return section_of(info.annotation)[0] if info is not None else None
 
 
-def _told(problems: list[Problem], document: Document) -> list[Problem]:
-    """Each problem once, and none that only follows from a placeholder without a value."""
+def _reported(problems: list[Problem], document: Document) -> list[Problem]:
+    """Each problem once, without those that only follow from a placeholder without a value."""
     without_value = {key for keys in document.missing.values() for key in keys}
     placeholders = document.problems()
     others = (problem for problem in problems if problem.key not in without_value)
     return list(dict.fromkeys([*placeholders, *others]))
 
 
-_OWN_SECTIONS = ("general", "datasets", "experiments")
-"""What a YAML file without any of them is not: a config."""
+_CONFIG_SECTIONS = ("general", "datasets", "experiments")
+"""A YAML file with none of them is not a config."""
 
 
 def validate_paths(paths: Iterable[str | Path], arguments: Mapping[str, str] | None = None) -> list[Checked]:
-    """Check configs, each by itself; of a folder every `.yml` and `.yaml` file below it that is a config.
+    """Check each config; in a folder, every `.yml` and `.yaml` file below it that is a config.
 
-    A config that is driven by `-A` is valid without them: what it asks for is a notice.
+    Placeholders without a value are notices here, not problems: `-A` gives them when the config is run.
     """
     return [_checked(path, arguments, in_folder) for path, in_folder in _files(paths)]
 
@@ -169,8 +169,8 @@ def validate_paths(paths: Iterable[str | Path], arguments: Mapping[str, str] | N
 def _files(paths: Iterable[str | Path]) -> Iterable[tuple[str | Path, bool]]:
     for path in paths:
         if Path(path).is_dir():
-            found = (file for file in Path(path).rglob("*") if file.suffix in (".yml", ".yaml") and file.is_file())
-            yield from ((file, True) for file in sorted(found))
+            files = (file for file in Path(path).rglob("*") if file.suffix in (".yml", ".yaml") and file.is_file())
+            yield from ((file, True) for file in sorted(files))
         else:
             yield path, False
 
@@ -182,20 +182,20 @@ def _checked(path: str | Path, arguments: Mapping[str, str] | None, in_folder: b
         if in_folder and _is_another_file(Path(path)):
             return Checked(Path(path), (), (Notice("", "not checked: it has none of general, datasets, experiments"),))
         wrong = tuple(problem for problem in error.problems if problem.asks_for is None)
-        asked = [f"-A {problem.asks_for}=VALUE" for problem in error.problems if problem.asks_for is not None]
-        needs = Notice("", f"needs {' '.join(asked)} to run; what depends on them is not checked")
-        return Checked(Path(path), wrong, (needs,) if asked else ())
+        missing = [f"-A {problem.asks_for}=VALUE" for problem in error.problems if problem.asks_for is not None]
+        needs = Notice("", f"needs {' '.join(missing)} to run; what depends on them is not checked")
+        return Checked(Path(path), wrong, (needs,) if missing else ())
     return Checked(Path(path), (), loaded.notices)
 
 
 def _is_another_file(path: Path) -> bool:
-    """Whether a YAML file is something else than a config: a price file, an evaluation file, a manifest."""
+    """Whether a YAML file is not a config: a price file, an evaluation file, a manifest."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return False
     try:
         value = parse(fill_file(text, {})).value
-    except ConfigError:  # such as one of several documents, which no config is
-        return re.search(rf"^({'|'.join(_OWN_SECTIONS)})\s*:", text, re.MULTILINE) is None
-    return isinstance(value, dict) and not set(_OWN_SECTIONS) & set(value)
+    except ConfigError:  # such as several documents in one file, which are not a config
+        return re.search(rf"^({'|'.join(_CONFIG_SECTIONS)})\s*:", text, re.MULTILINE) is None
+    return isinstance(value, dict) and not set(_CONFIG_SECTIONS) & set(value)

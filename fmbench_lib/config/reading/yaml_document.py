@@ -1,8 +1,7 @@
-"""YAML text to plain values, keeping what a person wants to be told: duplicate keys, open placeholders, where it broke.
+"""YAML text to plain values, with what the user should know: duplicate keys, open placeholders, where it broke.
 
-Differences from YAML 1.1 as PyYAML reads it, so that nothing changes its meaning behind the reader's back: keys are
-always text (`on:` is no truth value), dates, `12:30` and `010` are text, `1e-3` is a number (but `1e3`, which may be a
-version, is text).
+It differs from YAML 1.1 as PyYAML reads it where that changes what was meant: keys are always text (`on:` is not a
+truth value); dates, `12:30` and `010` are text; `1e-3` is a number, but `1e3`, which may be a version, is text.
 """
 
 from __future__ import annotations
@@ -29,29 +28,29 @@ _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _DECIMAL = re.compile(r"[-+]?(([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[0-9]+[eE][-+][0-9]+)\Z")
 _TAGS = {"tag:yaml.org,2002:" + tag for tag in ("str", "int", "float", "bool", "null", "map", "seq")}
 _MOST_VALUES = 200_000
-"""Anchors that refer to anchors can grow a page of text to billions of values."""
+"""Anchors that refer to anchors can expand a page of text to billions of values."""
 
 
 @dataclass(slots=True)
 class Document:
-    """A parsed file: its value, and what was noticed on the way."""
+    """A parsed file: its value, and what parsing noticed."""
 
     value: Any = None
     duplicates: list[Notice] = field(default_factory=list)
     open_placeholders: list[str] = field(default_factory=list)
-    """Standard placeholders that stand in the values as text."""
+    """Standard placeholders that have no value and stay in the values as text."""
     missing: dict[str, list[str]] = field(default_factory=dict)
-    """Placeholders that stand for a value and have none, each with the keys where it stands."""
+    """Placeholders in the place of a value that have none, each with the keys where it occurs."""
 
     def problems(self) -> list[Problem]:
-        """One for each missing placeholder, at the first key that has it."""
+        """One for each placeholder without a value, at the first key where it occurs."""
         return [_unfilled(name, keys) for name, keys in self.missing.items()]
 
 
 def parse(text: str) -> Document:
-    """Parse one YAML document whose placeholders were filled or marked.
+    """Parse one YAML document whose placeholders have been filled or marked.
 
-    :raises ConfigError: the text is not YAML; one line with line and column.
+    :raises ConfigError: the text is not YAML; the message has line and column.
     """
     builder = _Builder(Document())
     try:
@@ -70,6 +69,7 @@ class _Builder:
         self._count = 0
 
     def built(self, node: yaml.Node, path: str) -> Any:
+        """The plain value of a node at a key's path."""
         self._guard(node, path)
         self._inside.add(id(node))
         try:
@@ -92,10 +92,10 @@ class _Builder:
             raise ConfigError([Problem(path, f"the file's anchors expand to more than {_MOST_VALUES:,} values")])
         if node.tag not in _TAGS:
             line = node.start_mark.line + 1
-            raise ConfigError([Problem(path, f"line {line}: the YAML tag {node.tag} is not known here; leave it out")])
+            raise ConfigError([Problem(path, f"line {line}: unknown YAML tag {node.tag}; leave it out")])
 
     def _mapping(self, node: yaml.MappingNode, path: str) -> dict[str, Any]:
-        own: dict[str, Any] = {}
+        entries: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         lines: dict[str, int] = {}
         for key_node, value_node in node.value:
@@ -103,15 +103,15 @@ class _Builder:
                 merged = {**self._merged(value_node, path), **merged}
                 continue
             key = self._key(key_node, path)
-            if key in own:
+            if key in entries:
                 where = f"lines {lines[key]} and {key_node.start_mark.line + 1}"
                 self.document.duplicates.append(
                     Notice(joined(path, key), f"given twice ({where}); the last one is used")
                 )
-                del own[key]
+                del entries[key]
             lines[key] = key_node.start_mark.line + 1
-            own[key] = self.built(value_node, joined(path, key))
-        return {**{key: value for key, value in merged.items() if key not in own}, **own}
+            entries[key] = self.built(value_node, joined(path, key))
+        return {**{key: value for key, value in merged.items() if key not in entries}, **entries}
 
     def _key(self, node: yaml.Node, path: str) -> str:
         if not isinstance(node, yaml.ScalarNode):
@@ -156,7 +156,7 @@ def _unfilled(name: str, keys: list[str]) -> Problem:
 
 
 def plain_value(text: str) -> Any:
-    """The value of an unquoted scalar: nothing, yes/no, a number, or the text itself."""
+    """The value of an unquoted scalar: null, yes/no, a number, or the text itself."""
     if text in _WORDS:
         return _WORDS[text]
     if _WHOLE.match(text):
@@ -167,7 +167,7 @@ def plain_value(text: str) -> Any:
 
 
 def _explained(error: yaml.YAMLError, text: str) -> str:
-    """A parser's complaint on one line, with line and column counted from 1."""
+    """A parser's error on one line, with line and column counted from 1."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is None:
         return " ".join(str(getattr(error, "reason", error)).split())

@@ -1,1 +1,1 @@
-"""What a config may say: its sections and keys, the values they take and their defaults."""
+"""What a config may contain: sections and keys, the values they take and their defaults."""

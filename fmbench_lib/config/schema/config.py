@@ -44,8 +44,8 @@ class Config(Section):
         "experiments": "an `experiments:` list with one entry or more",
     }
 
-    general: General = described("What the run is called.")
-    aws: Aws = described("Where on AWS.", Aws(), shown_default="nothing on AWS")
+    general: General = described("Name of the run.")
+    aws: Aws = described("Region, role and bucket on AWS.", Aws(), shown_default="nothing on AWS")
     s3_read_data: S3ReadData = described(
         "Source files, prompt template, tokenizer.", S3ReadData(), shown_default="what ships with fmbench"
     )
@@ -53,23 +53,23 @@ class Config(Section):
         "Which steps run, in this order.", dict.fromkeys(STEPS, True), shown_default="all of them"
     )
     datasets: Datasets = described("How prompts are made and sorted into payload files.")
-    metrics: Metrics = described("What the decision is made on.", Metrics(), shown_default="all defaults")
+    metrics: Metrics = described("What the decision is based on.", Metrics(), shown_default="all defaults")
     pricing: Prices = described(
-        "Price file, or prices in place, in a price file's own form or as `{g5.2xlarge: 1.21}` in USD per hour. They "
-        "replace those that ship entry by entry.",
+        "Price file, or the prices themselves: in the form of a price file, or as `{g5.2xlarge: 1.21}` in USD per "
+        "hour. They replace shipped prices entry by entry.",
         "pricing.yml",
     )
     inference_parameters: FreeKeys = described(
-        "Parameters sent with each request: one flat set for all experiments, or several named sets of which each "
-        "experiment's `inference_spec.parameter_set` chooses one.",
+        "Parameters sent with each request: one flat set for all experiments, or several named sets, from which each "
+        "experiment's `inference_spec.parameter_set` chooses.",
         {},
     )
     load: LoadSection = described("How requests are sent.", LoadSection(), shown_default="all defaults")
     slo: Slo = described("Objectives of a single request.", Slo(), shown_default="no objectives, so no goodput")
     monitors: MonitorsSection = described(
-        "What is sampled of the endpoints' machines beside the load.", MonitorsSection(), shown_default="all defaults"
+        "What is sampled on the endpoints' machines during the load.", MonitorsSection(), shown_default="all defaults"
     )
-    experiments: Annotated[list[Experiment], section_list] = described("What is compared: one entry for each.")
+    experiments: Annotated[list[Experiment], section_list] = described("What is compared, one entry each.")
     report: ReportSection = described("Budgets and title.", ReportSection(), shown_default="no budgets")
     model_evaluations: FileName | None = described("Evaluation file; switches model evaluations on.", None)
 
@@ -77,8 +77,8 @@ class Config(Section):
     run_evaluations: bool = derived(False)
 
     def stop_rule(self, experiment: Experiment, concurrency: int | None, rate: float | None) -> StopRule:
-        """When a level of `experiment` ends; one of `concurrency` and `rate` (requests/s) is None, both for a trace at
-        its own pace."""
+        """When a level of `experiment` ends. One of `concurrency` and `rate` (requests/s) is None; both are for a trace
+        at its own pace."""
         if self.load.requests is None and self.load.duration is None:
             if self.load.until is not None:
                 return StopRule(None, LONGEST_UNTIL)

@@ -1,4 +1,4 @@
-"""Paths to values in JSON, the plain part of JSONPath: `$.choices[0].text`, `$.results[*].text`, `$` for the whole."""
+"""Paths to values in JSON, a subset of JSONPath: `$.choices[0].text`, `$.results[*].text`, `$` for the whole."""
 
 from __future__ import annotations
 
@@ -13,27 +13,30 @@ Steps = tuple[str | int | None, ...]
 
 
 def path_steps(path: str) -> Steps:
-    """The steps of a path; raises ValueError, with what to write, where it is none that is understood."""
+    """The steps of a path.
+
+    :raises ValueError: the path is not in the subset; the message says what to write.
+    """
     steps: list[str | int | None] = []
-    place = 1
-    while found := _STEP.match(path, place):
-        name, index, quoted = found.groups()
+    position = 1
+    while match := _STEP.match(path, position):
+        name, index, quoted = match.groups()
         steps.append(name or quoted or (None if index == "*" else int(index)))
-        place = found.end()
-    if not path.startswith("$") or place != len(path):
+        position = match.end()
+    if not path.startswith("$") or position != len(path):
         raise ValueError("write $.key, $.list[0].key, $.list[*].key or $['a key'], or $ for all of it")
     return tuple(steps)
 
 
 def at_path(value: Any, steps: Steps) -> Iterator[Any]:
-    """The values that stand at a path; none where it leads nowhere."""
+    """The values at a path; none if the path does not exist."""
     if not steps:
         yield value
         return
     step, rest = steps[0], steps[1:]
     if step is None:
-        for one in value if isinstance(value, list) else ():
-            yield from at_path(one, rest)
+        for element in value if isinstance(value, list) else ():
+            yield from at_path(element, rest)
     elif isinstance(step, int):
         if isinstance(value, list) and step < len(value):
             yield from at_path(value[step], rest)

@@ -1,4 +1,4 @@
-"""What is sampled of the endpoints' machines while they are under load."""
+"""What is sampled on the endpoints' machines while they are under load."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _choice(value: Any) -> Literal["auto", "yes", "no"]:
 def _pages(value: Any) -> str | list[str] | dict[str, list[str]]:
     """`auto`, `no`, addresses, or addresses by the name of an experiment."""
     if isinstance(value, dict):
-        return {str(name): _addresses(one) for name, one in value.items()}
+        return {str(name): _addresses(pages) for name, pages in value.items()}
     if isinstance(value, list) or (isinstance(value, str) and "://" in value):
         return _addresses(value)
     choice = _choice(value) if not isinstance(value, str) or value.strip().lower() in _WORDS else None
@@ -45,12 +45,12 @@ def _pages(value: Any) -> str | list[str] | dict[str, list[str]]:
 
 def _addresses(value: Any) -> list[str]:
     given = value if isinstance(value, list) else [value]
-    for one in given:
-        if not isinstance(one, str) or not re.match(r"https?://[^/\s]+", one.strip()):
-            reject(f"has {shown(one)}; write an address such as http://127.0.0.1:8000/metrics")
-        if "@" in one.split("://", 1)[1].split("/")[0]:
+    for address in given:
+        if not isinstance(address, str) or not re.match(r"https?://[^/\s]+", address.strip()):
+            reject(f"has {shown(address)}; write an address such as http://127.0.0.1:8000/metrics")
+        if "@" in address.split("://", 1)[1].split("/")[0]:
             reject("has an address with a user name or password in it; they are not sent, so leave them out")
-    return [one.strip() for one in given]
+    return [address.strip() for address in given]
 
 
 Choice = Annotated[Literal["auto", "yes", "no"], PlainValidator(_choice), Kind("`auto` or yes/no")]
@@ -63,35 +63,35 @@ Interval = Annotated[float, PlainValidator(number(0.1)), Kind("seconds ≥ 0.1")
 
 
 class MonitorsSection(Section):
-    """What the machines were doing meanwhile, sampled in a process of its own, see monitors.md."""
+    """What is sampled on the machines during the load, by a separate process, see monitors.md."""
 
     strict: ClassVar[bool] = True
 
-    enabled: Flag = described("Whether anything is sampled at all.", True)
-    interval: Interval = described("Time from one sample to the next.", 1.0)
+    enabled: Flag = described("Whether anything is sampled.", True)
+    interval: Interval = described("Time between samples.", 1.0)
     host: Choice = described(
         "CPU, memory, disks and network of the machine that fmbench runs on, and the processes of platform `local`.",
         "auto",
-        shown_default="`auto`: always; for an endpoint elsewhere marked as the client's",
+        shown_default="`auto`: always; marked as the client's if the endpoint is elsewhere",
     )
     nvidia: Choice = described(
-        "The NVIDIA GPUs of the endpoint, by NVML; all of this machine where these are not known.",
+        "The NVIDIA GPUs of the endpoint, by NVML; all of this machine if those are not known.",
         "auto",
-        shown_default="`auto`: where the endpoint is on this machine",
+        shown_default="`auto`: if the endpoint is on this machine",
     )
     neuron: Choice = described(
-        "The Neuron devices of the endpoint, by `neuron-monitor`; all of this machine where these are not known.",
+        "The Neuron devices of the endpoint, by `neuron-monitor`; all of this machine if those are not known.",
         "auto",
-        shown_default="`auto`: where the endpoint is on this machine",
+        shown_default="`auto`: if the endpoint is on this machine",
     )
     prometheus: Pages = described(
         "Metrics page of the serving stack.", "auto", shown_default="`auto`: `/metrics` on the endpoint's own port"
     )
     cloudwatch: Choice = described(
-        "CloudWatch's figures of SageMaker endpoints and Bedrock models.",
+        "CloudWatch's metrics of SageMaker endpoints and Bedrock models.",
         "auto",
         shown_default="`auto`: for platforms `sagemaker` and `bedrock`",
     )
     cloudwatch_wait: NoSeconds = described(
-        "How long the analysis waits for CloudWatch's last minutes, which come late.", 0.0
+        "How long the analysis waits for CloudWatch's metrics of the last minutes, which come late.", 0.0
     )

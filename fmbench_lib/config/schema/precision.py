@@ -21,13 +21,16 @@ class Precision:
 
     @property
     def name(self) -> str:
-        """The percentile as columns spell it."""
+        """The percentile as spelt in columns: `TTFT_p95`."""
         return f"{self.measure}_p{round(self.quantile * 100)}"
 
 
 def parse_precision(text: str) -> Precision:
-    """Read `ci_p95 < 5%`; raises ValueError where it is something else."""
-    found = _GRAMMAR.fullmatch(text.strip())
-    if found is None or float(found[3]) == 0:
+    """The precision in a text such as `ci_p95 < 5%`.
+
+    :raises ValueError: the text has another form; the message says what to write.
+    """
+    match = _GRAMMAR.fullmatch(text.strip())
+    if match is None or float(match[3]) == 0:
         raise ValueError(HOW_TO_WRITE)
-    return Precision("TTFT" if found[1] == "TTFT" else "latency", int(found[2]) / 100, float(found[3]) / 100)
+    return Precision("TTFT" if match[1] == "TTFT" else "latency", int(match[2]) / 100, float(match[3]) / 100)

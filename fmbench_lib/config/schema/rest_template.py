@@ -1,4 +1,4 @@
-"""The section `inference_spec.rest`: an endpoint's protocol as a template, in the place of a codec."""
+"""The section `inference_spec.rest`: an endpoint's protocol as a template instead of a codec."""
 
 from __future__ import annotations
 
@@ -25,40 +25,40 @@ def _path(value: Any) -> str:
 
 
 def _paths(value: Any) -> tuple[str, ...]:
-    return tuple(_path(one) for one in value) if isinstance(value, list | tuple) and value else (_path(value),)
+    return tuple(_path(path) for path in value) if isinstance(value, list | tuple) and value else (_path(value),)
 
 
 Method = Annotated[str, PlainValidator(one_of(*METHODS)), Kind(", ".join(f"`{name}`" for name in METHODS))]
-Body = Annotated[Any, Kind("anything that JSON can be")]
+Body = Annotated[Any, Kind("any JSON value")]
 JsonPath = Annotated[str, PlainValidator(_path), Kind("path into JSON")]
 JsonPaths = Annotated[tuple[str, ...], PlainValidator(_paths), Kind("path into JSON, or list")]
 
 
 class RestSection(Section):
-    """Protocol `rest`: what is sent to an endpoint, and where its answer stands.
+    """Protocol `rest`: what is sent to an endpoint, and where its answer is found.
 
-    In `path`, `query` and `body`, `"{prompt}"`, `"{max_tokens}"`, `"{model}"`, `"{stream}"`, each of the experiment's
-    parameters by its name and all of them as `"{parameters}"` are replaced (in quotes: braces without them are
-    placeholders for `-A`). A text that is a placeholder alone becomes the value itself, a number where it is one; an
-    entry whose value is not given is left out. Parameters that the template gives no place are added to the body.
+    In `path`, `query` and `body` these are replaced: `"{prompt}"`, `"{max_tokens}"`, `"{model}"`, `"{stream}"`, each of
+    the experiment's parameters by its name, and all of them as `"{parameters}"`. Write them in quotes: braces without
+    quotes are placeholders for `-A`. A text that is only a placeholder becomes the value itself, with its type; entries
+    without a value are left out. Parameters that do not occur in the template are added to the body.
 
     Paths lead into each JSON object of the answer: `$.choices[0].text`, `$.results[*].text`; `$` is an answer that is
-    the text itself.
+    itself the text.
     """
 
     strict: ClassVar[bool] = True
 
     method: Method = described("Method of the request.", "POST")
-    path: Text | None = described("Added to the path of `ep_name`, percent-encoded where it is replaced.", None)
+    path: Text | None = described("Added to the path of `ep_name`; replaced values are percent-encoded.", None)
     query: FreeKeys = described("Added to the query of `ep_name`.", {})
     body: Body = described("Body of the request, sent as JSON.", None, shown_default="no body")
     text: JsonPaths = described(
-        "Where the text is, in an answer as in each message of a stream; of several, the first that is there.",
+        "Where the text is, in a whole answer or in each message of a stream; of several, the first that exists.",
         ("$.text",),
         shown_default="`$.text`",
     )
-    prompt_tokens: JsonPath | None = described("Where the prompt's tokens are counted.", None)
-    completion_tokens: JsonPath | None = described("Where the answer's tokens are counted.", None)
-    finish_reason: JsonPath | None = described("Where it says why the answer ended.", None)
-    error: JsonPath = described("What is only there when the request failed.", "$.error")
+    prompt_tokens: JsonPath | None = described("Where the number of prompt tokens is.", None)
+    completion_tokens: JsonPath | None = described("Where the number of completion tokens is.", None)
+    finish_reason: JsonPath | None = described("Where the reason for the answer's end is.", None)
+    error: JsonPath = described("A path that exists only when the request failed.", "$.error")
     echoes_prompt: Flag = described("Whether answers begin with the prompt, which is then removed from them.", False)

@@ -1,4 +1,4 @@
-"""The keys of a search for the greatest load: what is looked for, and the objectives it is subject to."""
+"""The keys of a search for the greatest load: what is searched, and the objectives that it must meet."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from fmbench_lib.config.spelling import nearest
 
 FIND = ("max_concurrency", "max_request_rate")
 AT_LEAST = ("goodput", "slo_attainment")
-"""Objectives that are lower bounds; all others are upper ones."""
+"""Objectives that are lower bounds; all others are upper bounds."""
 
 SUBJECTS = (
-    *(f"{family}_{what}" for family in ("TTFT", "TPOT", "ITL", "latency") for what in ("mean", "p50", "p95", "p99")),
+    *(
+        f"{family}_{statistic}"
+        for family in ("TTFT", "TPOT", "ITL", "latency")
+        for statistic in ("mean", "p50", "p95", "p99")
+    ),
     "error_rate",
     *AT_LEAST,
 )
@@ -27,7 +31,7 @@ Find = Annotated[FindKind, PlainValidator(one_of(*FIND)), Kind("`max_concurrency
 
 def _subjects(value: Any) -> dict[str, float]:
     if not isinstance(value, dict):
-        reject(f"is {shown(value)}; write figures with their limits, {{TTFT_p95: 0.5, error_rate: 0}}")
+        reject(f"is {shown(value)}; write measures with their limits, {{TTFT_p95: 0.5, error_rate: 0}}")
     for name, limit in value.items():
         if name not in SUBJECTS:
             close = nearest(str(name), SUBJECTS)
@@ -40,5 +44,5 @@ def _subjects(value: Any) -> dict[str, float]:
 
 
 Subjects = Annotated[
-    dict[str, float], PlainValidator(_subjects), Kind("limits by figure, `{TTFT_p95: 0.5, error_rate: 0}`")
+    dict[str, float], PlainValidator(_subjects), Kind("limits by measure, `{TTFT_p95: 0.5, error_rate: 0}`")
 ]

@@ -1,4 +1,4 @@
-"""The sections of a config other than its experiments: names, sources, prompts, budgets, load."""
+"""The sections of a config except its experiments: names, sources, prompts, budgets, load."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import PlainValidator
 
 from fmbench_lib.config.schema.search_objectives import Find, Subjects
-from fmbench_lib.config.schema.section import Section, described
+from fmbench_lib.config.schema.section import UNUSED, Section, described
 from fmbench_lib.config.schema.values import (
     Burstiness,
     Count,
@@ -56,28 +56,28 @@ Balance = Annotated[
 ]
 
 SHIPPED_SOURCE = "pydoc_qa.jsonl"
-"""The question set that is used when a config names no source files."""
+"""The question set used when a config names no source files."""
 
 SHIPPED_TEMPLATE = "prompt_template_qa.txt"
-"""The prompt template that fits it."""
+"""The prompt template for that question set."""
 
 _RESULTS_DIR = "results go to --results-dir"
 
 
 class General(Section):
-    """What the run is called."""
+    """The name of the run."""
 
     examples: ClassVar[dict[str, str]] = {"name": "my-benchmark"}
 
     name: Name = described("Names the run's folder under the results directory.")
-    model_name: Text = described("The model as titles of the report call it.", "", shown_default="`general.name`")
+    model_name: Text = described("Name of the model in titles of the report.", "", shown_default="`general.name`")
     seed: Seed = described(
-        "Seeds everything random: the order of prompts, the arrival times, the choice of prompts.", 1
+        "Seed of everything random: the order of prompts, the arrival times, the choice of prompts.", 1
     )
 
 
 class Aws(Section):
-    """Where on AWS. All of it may be left out when nothing of a run is on AWS."""
+    """Region, role and bucket on AWS. A run that uses nothing on AWS needs none of it."""
 
     ignored: ClassVar[dict[str, str]] = {"local_file_system_path": _RESULTS_DIR}
 
@@ -86,26 +86,28 @@ class Aws(Section):
         "Role that SageMaker endpoints run under; usually `{role_arn}`.", None
     )
     bucket: Text | None = described(
-        "S3 bucket in which the run is kept; usually `{write_bucket}`.",
+        "S3 bucket that the run is kept in; usually `{write_bucket}`.",
         None,
         shown_default="`sagemaker-fmbench-write-<region>-<account>` where one is needed",
     )
     s3_and_or_local_file_system: Store | None = described(
-        "Where a run stays: in the bucket, in the results directory, or both. It is written in the directory first.",
+        "Where a run is kept: in the bucket, in the results directory, or both. It is always written to the directory "
+        "first.",
         None,
         shown_default="`local`; `both` with `--write-bucket`",
     )
     price_lookup: Flag = described(
-        "Whether prices that no file lists are asked of the AWS Price List API, for the region of the experiment.",
+        "Whether prices that no file lists are looked up in the AWS Price List, for the region of the experiment.",
         False,
     )
 
 
 class S3ReadData(Section):
-    """Where files come from: sources, prompt template, tokenizer, scripts. They need not be in S3."""
+    """Where source files, prompt template, tokenizer and scripts are read from. They need not be in S3."""
 
     ignored: ClassVar[dict[str, str]] = {
-        "local_file_system_path": "files are looked for in the config's folder, the current one and what ships"
+        "local_file_system_path": "files are looked for in the config's folder, the current one and what ships",
+        "config_files": "files such as the price file are found by the key that names them",
     }
 
     read_bucket: Text | None = described(
@@ -118,14 +120,15 @@ class S3ReadData(Section):
         "Files of the read bucket that a run needs, such as a Hugging Face token file.", []
     )
     configs_prefix: Text = described("Folder of the config files in the read bucket.", "configs")
-    config_files: FileNames = described("Further config files, such as a price file.", [])
     source_data_prefix: Text = described("Folder of the source files.", "source_data")
     source_data_files: FileNames = described(
         "Source files, one JSON object per line, or Hugging Face data sets as `hf:org/name/subset/split`.",
         [SHIPPED_SOURCE],
         shown_default=f"`{SHIPPED_SOURCE}`, which ships with fmbench",
     )
-    tokenizer_prefix: Text | None = described("Folder of the tokenizer's files, here or in the read bucket.", None)
+    tokenizer_prefix: Text | None = described(
+        "Folder of the tokenizer's files, on this machine or in the read bucket.", None
+    )
     prompt_template_dir: Text = described("Folder of the prompt template.", "prompt_template")
     prompt_template_file: FileName = described(
         "Prompt template: text with `{column}` for each of `datasets.prompt_template_keys`.",
@@ -133,7 +136,7 @@ class S3ReadData(Section):
         shown_default=f"`{SHIPPED_TEMPLATE}`, which ships with fmbench",
     )
     s3_or_local_file_system: Store | None = described(
-        "Where files are read from: `s3` the read bucket, then this machine; `local` this machine alone; `both` the "
+        "Where files are read from: `s3` the read bucket, then this machine; `local` only this machine; `both` the "
         "config's folder and the current one, the read bucket, then what ships with fmbench.",
         None,
         shown_default="`both`",
@@ -154,37 +157,37 @@ class Filter(Section):
 
 
 class Datasets(Section):
-    """How prompts are made of the source files and sorted into payload files by their length."""
+    """How prompts are made from the source files and sorted into payload files by length."""
 
     examples: ClassVar[dict[str, str]] = {
         "filters": "[{language: en, min_length_in_tokens: 1, max_length_in_tokens: 500}]"
     }
 
-    filters: Annotated[list[Filter], section_list] = described("One entry for each payload file, see below.")
+    filters: Annotated[list[Filter], section_list] = described("One entry per payload file, see below.")
     prompt_template_keys: Texts | None = described(
         "Columns of the source files that the prompt template uses.", None, shown_default="those the template names"
     )
-    ground_truth_col_key: Text | None = described("Column with the right answer, for model evaluations.", None)
+    ground_truth_col_key: Text | None = described("Column with the correct answer, for model evaluations.", None)
     question_col_key: Text | None = described("Column with the question, for model evaluations.", None)
-    image_col: Text | None = described("Column with an image that each prompt is sent with (PNG, JPEG, …).", None)
+    image_col: Text | None = described("Column with an image to send with each prompt (PNG, JPEG, …).", None)
     ds_N: Count = described("Rows to take from each Hugging Face data set.", 100)  # noqa: N815 (its spelling)
     min_iters_per_combination: Count | None = described(
-        "With neither `load.requests` nor `load.duration`: least requests of a level, times its concurrency.",
+        "With neither `load.requests` nor `load.duration`: minimum requests of a level, times its concurrency.",
         None,
         shown_default="`5`",
     )
     max_iters_per_combination: Count | None = described(
-        "The same for the most requests of a level.", None, shown_default="`105`"
+        "The same for the maximum requests of a level.", None, shown_default="`105`"
     )
 
 
 class Metrics(Section):
-    """What the decision is made on."""
+    """What the decision is based on."""
 
     ignored: ClassVar[dict[str, str]] = {"weights": "the decision is made by budgets and price"}
 
     dataset_of_interest: Text | None = described(
-        "Payload file, or a part of its name, whose levels decide.",
+        "Payload file whose levels decide: its name, or a part of it.",
         None,
         shown_default="the payload file with most levels",
     )
@@ -266,13 +269,13 @@ class LoadSection(Section):
 
 
 class Slo(Section):
-    """The most that a single request may take. Goodput counts the requests within all that is set here."""
+    """Limits for a single request. Goodput counts the requests that meet all that are set."""
 
     strict: ClassVar[bool] = True
 
-    ttft: Seconds | None = described("Most time to the first token.", None)
-    tpot: Seconds | None = described("Most time per output token after the first, on average.", None)
-    latency: Seconds | None = described("Most time to the last token.", None)
+    ttft: Seconds | None = described("Maximum time to the first token.", None)
+    tpot: Seconds | None = described("Maximum time per output token after the first, on average.", None)
+    latency: Seconds | None = described("Maximum time to the last token.", None)
 
 
 class Chart(Section):
@@ -283,7 +286,7 @@ class Chart(Section):
 
 
 class ReportSection(Section):
-    """Budgets that levels are judged by, and the report's title. Without a budget nothing is judged on it."""
+    """The budgets that levels must meet, and the report's title. What has no budget is not judged."""
 
     ignored: ClassVar[dict[str, str]] = {
         "generate_html_report": "this version writes report.md and an interactive chart, no HTML report",
@@ -291,18 +294,18 @@ class ReportSection(Section):
         "all_metrics_file": "file names are fixed",
         "v_shift_w_single_instance": "labels are placed by the chart",
         "v_shift_w_gt_one_instance": "labels are placed by the chart",
-        "accuracy_budget": "it had no effect in FMBench 2.x either",
-        "accuracy_error_rate_budget": "it had no effect in FMBench 2.x either",
-        "cosine_similarity_budget": "it had no effect in FMBench 2.x either",
+        "accuracy_budget": UNUSED,
+        "accuracy_error_rate_budget": UNUSED,
+        "cosine_similarity_budget": UNUSED,
     }
 
-    title: Text | None = described("Title of the report.", None, shown_default="made of `general.model_name`")
-    latency_budget: Seconds | None = described("Most a level's p95 latency may be.", None)
-    latency_latitude: Ratio = described("How far, as a fraction of it, the latency budget may be exceeded.", 0.0)
-    cost_per_10k_txn_budget: Dollars | None = described("Most that 10,000 transactions may cost.", None)
+    title: Text | None = described("Title of the report.", None, shown_default="made from `general.model_name`")
+    latency_budget: Seconds | None = described("Maximum p95 latency of a level.", None)
+    latency_latitude: Ratio = described("How far the latency budget may be exceeded, as a fraction of it.", 0.0)
+    cost_per_10k_txn_budget: Dollars | None = described("Maximum cost of 10,000 transactions.", None)
     slo_attainment_budget: Fraction | None = described(
-        "Least share of a level's requests that must be within the objectives of `slo`.", None
+        "Minimum share of a level's requests that must meet the objectives of `slo`.", None
     )
-    error_rate_budget: Fraction = described("Largest share of requests that may fail.", 0.0)
+    error_rate_budget: Fraction = described("Maximum share of requests that may fail.", 0.0)
     txn_count_for_showing_cost: Count = described("Number of transactions whose cost the charts show.", 10000)
     latency_vs_token_len_chart: Chart | None = described("The chart of latency against prompt length.", None)

@@ -1,4 +1,4 @@
-"""When a level ends."""
+"""The rule that ends a level."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 
 DEFAULT_DURATION = 60.0
-"""Seconds of measurement where a config says neither requests nor duration."""
+"""Seconds of measurement when a config gives neither requests nor duration."""
 
 LONGEST_UNTIL = 600.0
-"""Seconds of measurement at most where only `load.until` ends a level."""
+"""Maximum seconds of measurement when only `load.until` ends a level."""
 
 LEAST_ITERATIONS = 5
 MOST_ITERATIONS = 105
@@ -17,8 +17,8 @@ MOST_ITERATIONS = 105
 
 @dataclass(frozen=True, slots=True)
 class StopRule:
-    """A level ends after `requests` measured requests or `duration` seconds, whichever comes first (None: no such end),
-    but not by its duration before `min_requests` have been sent."""
+    """A level ends after `requests` measured requests or `duration` seconds, whichever comes first (None: no limit),
+    but its duration does not end it before `min_requests` have been sent."""
 
     requests: int | None
     duration: float | None
@@ -36,10 +36,10 @@ def stop_rule(
 ) -> StopRule:
     """The rule of one level.
 
-    With `requests` or `duration` these alone count. With neither, a level lasts 60 s, but at least `min_iterations` (5)
-    and at most `max_iterations` (105) times its width: the concurrency of a closed loop; in an open loop the requests
-    that are due in one second, at least one. A level at 0.01 requests/s thus runs until its fifth request, and one at
-    100 requests/s, with at most 10,500, for its 60 s.
+    If `requests` or `duration` is given, nothing else counts. With neither, a level lasts 60 s, but at least
+    `min_iterations` (default 5) and at most `max_iterations` (default 105) times its width in requests: the concurrency
+    of a closed loop; in an open loop the requests due in one second, at least one. So a level at 0.01 requests/s runs
+    until its fifth request, and one at 100 requests/s, with at most 10,500 of them, for its 60 s.
 
     :param rate: requests per second.
     """

@@ -1,4 +1,4 @@
-"""The kinds of values that keys take: each checks one value and says in its own words what to write instead."""
+"""The kinds of values that keys take: each checks one value, and its error says what to write instead."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ _TRUTH = {"yes": True, "true": True, "on": True, "no": False, "false": False, "o
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What the configuration reference calls this kind of value."""
+    """The name of a kind of value in the configuration reference."""
 
     words: str
 
 
 def reject(message: str) -> NoReturn:
-    """End the check of one value with a message that is shown as it is."""
+    """Refuse a value.
+
+    :raises PydanticCustomError: always; the message is shown as it is.
+    """
     raise PydanticCustomError("fmbench", "{message}", {"message": message})
 
 
@@ -56,22 +59,22 @@ def _flag(value: Any) -> bool:
 
 
 def _number(value: Any, minimum: float, maximum: float, above: bool, loose: bool, whole: bool) -> float:
-    wanted = _wanted(minimum, maximum, above, whole)
+    expected = _expected(minimum, maximum, above, whole)
     if isinstance(value, str) and loose and _NUMBER_TEXT.match(value):
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        what = f"the text {shown(value)}" if isinstance(value, str) else shown(value)
-        reject(f"is {what}; write {wanted}{_without_unit(value)}")
+        given = f"the text {shown(value)}" if isinstance(value, str) else shown(value)
+        reject(f"is {given}; write {expected}{_without_unit(value)}")
     if not math.isfinite(value):
-        reject(f"is {shown(value)}; write {wanted}")
+        reject(f"is {shown(value)}; write {expected}")
     if value < minimum or value > maximum or (above and value == minimum):
-        reject(f"is {shown(value)}; write {wanted}")
+        reject(f"is {shown(value)}; write {expected}")
     if whole and value != int(value):
-        reject(f"is {shown(value)}; write {wanted}")
+        reject(f"is {shown(value)}; write {expected}")
     return value
 
 
-def _wanted(minimum: float, maximum: float, above: bool, whole: bool) -> str:
+def _expected(minimum: float, maximum: float, above: bool, whole: bool) -> str:
     noun = "a whole number" if whole else "a number"
     if math.isfinite(maximum):
         return f"{noun} from {minimum:g} to {maximum:g}"
@@ -86,28 +89,28 @@ def _without_unit(value: Any) -> str:
 
 
 def whole(minimum: int = 0, *, loose: bool = False) -> Callable[[Any], int]:
-    """A check for whole numbers; `loose` also takes a number in quotes, as older configs have it."""
+    """A check for whole numbers from `minimum` on; `loose` also accepts a number in quotes, as in older configs."""
     return lambda value: int(_number(value, minimum, math.inf, False, loose, True))
 
 
 def number(
     minimum: float = 0, maximum: float = math.inf, *, above: bool = False, loose: bool = False
 ) -> Callable[[Any], float]:
-    """A check for numbers from `minimum` (or above it) to `maximum`."""
+    """A check for numbers from `minimum` to `maximum`; `above` excludes the minimum, `loose` accepts quotes."""
     return lambda value: float(_number(value, minimum, maximum, above, loose, False))
 
 
 def one_of(*words: str) -> Callable[[Any], str]:
-    """A check for one of a few words."""
+    """A check for one of a few words; its error suggests the nearest."""
 
-    def check(value: Any) -> str:
+    def _checked(value: Any) -> str:
         if isinstance(value, str) and value.strip() in words:
             return value.strip()
         close = nearest(value, words) if isinstance(value, str) else None
         meant = f" (did you mean {close}?)" if close else ""
         reject(f"is {shown(value)}; write {alternatives(words)}{meant}")
 
-    return check
+    return _checked
 
 
 def _until(value: Any) -> str:
@@ -155,12 +158,12 @@ def _prices(value: Any) -> str | dict[str, Any]:
 
 
 def _without_outer(value: dict[str, Any]) -> dict[str, Any]:
-    """The prices without the `pricing:` around them that a price file has."""
+    """The prices without the enclosing `pricing:` of a price file."""
     if "pricing" not in value:
         return value
     inner = value["pricing"]
     if len(value) > 1 or not isinstance(inner, dict):
-        reject("has a `pricing` of its own in it; write what stands under that in its place")
+        reject("has another `pricing` in it; write what is under it directly")
     return inner
 
 
@@ -177,15 +180,15 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def list_of(of: str) -> Callable[[Any], Sequence[Any]]:
-    """A check that a value is a list; `of` says of what."""
+    """A check for a list; `of` names its items in the error."""
 
-    def check(value: Any) -> Sequence[Any]:
+    def _checked(value: Any) -> Sequence[Any]:
         if not isinstance(value, list):
             example = value if isinstance(value, str | int | float) and not isinstance(value, bool) else "…"
             reject(f"is {shown(value)}; write a list of {of}: [{example}]")
         return value
 
-    return check
+    return _checked
 
 
 def _section_list(value: Any) -> Sequence[Any]:
@@ -195,7 +198,7 @@ def _section_list(value: Any) -> Sequence[Any]:
 
 
 _TEXT, _NAME, _FILE = TEXT_KINDS = Kind("text"), Kind("name"), Kind("file")
-"""Kinds of one line of text: where such a key is optional, an empty text is no value."""
+"""Kinds of one-line text: an empty text counts as no value where such a key is optional."""
 
 Text = Annotated[str, PlainValidator(_text), _TEXT]
 Block = Annotated[str, PlainValidator(_block), Kind("text block")]
@@ -212,7 +215,7 @@ Seconds = Annotated[float, PlainValidator(number(above=True)), Kind("seconds > 0
 LooseSeconds = Annotated[float, PlainValidator(number(above=True, loose=True)), Kind("seconds > 0")]
 NoSeconds = Annotated[float, PlainValidator(number()), Kind("seconds ≥ 0")]
 Burstiness = Annotated[float, PlainValidator(number(above=True)), Kind("number > 0")]
-Until = Annotated[str, PlainValidator(_until), Kind("`ci_p95 < 5%` and the like")]
+Until = Annotated[str, PlainValidator(_until), Kind("`ci_p95 < 5%`")]
 Dollars = Annotated[float, PlainValidator(number(above=True)), Kind("USD > 0")]
 Fraction = Annotated[float, PlainValidator(number(0, 1)), Kind("fraction 0…1")]
 Ratio = Annotated[float, PlainValidator(number()), Kind("number ≥ 0")]

@@ -20,58 +20,58 @@ _GAP = 2
 
 
 def shipped_needs() -> list[Needs]:
-    """Every config that ships with what it needs: those of no folder first, then folder by folder."""
-    found = [needs_of(name, path, description) for name, path, description in shipped_configs()]
-    return sorted(found, key=lambda one: ("/" in one.name, one.name))
+    """What each shipped config needs: those outside folders first, then folder by folder."""
+    needs = [needs_of(name, path, description) for name, path, description in shipped_configs()]
+    return sorted(needs, key=lambda config: ("/" in config.name, config.name))
 
 
 def terminal_width() -> int:
-    """The width of the terminal in characters, 120 where there is none."""
+    """The width of the terminal in characters; 120 without one."""
     return shutil.get_terminal_size((120, 24)).columns
 
 
 def as_json(configs: Iterable[Needs]) -> str:
-    """The same for programs: a list of objects."""
-    return json.dumps([asdict(one) for one in configs], indent=2, ensure_ascii=False)
+    """The configs as a JSON list of objects, for programs."""
+    return json.dumps([asdict(config) for config in configs], indent=2, ensure_ascii=False)
 
 
 def as_table(configs: Sequence[Needs], width: int) -> str:
-    """One block for each folder, for each config a row of four cells and what it is for; `width` in characters."""
+    """One block per folder; for each config a row of four cells and its description. `width` is in characters."""
     if not configs:
         return "no configs ship with this installation"
-    rows = {one.name: _cells(one) for one in configs}
+    rows = {config.name: _cells(config) for config in configs}
     widths = _widths(list(rows.values()), min(width, _WIDEST))
     lines = _lines(_HEADINGS, widths)
-    for folder, group in groupby(configs, key=lambda one: one.name.rpartition("/")[0]):
+    for folder, group in groupby(configs, key=lambda config: config.name.rpartition("/")[0]):
         lines += ["", f"{folder}/"] if folder else [""]
-        for one in group:
-            lines += _lines(rows[one.name], widths)
+        for config in group:
+            lines += _lines(rows[config.name], widths)
             indent = " " * 4
             lines += textwrap.wrap(
-                _USAGE.sub("", one.description),
+                _USAGE.sub("", config.description),
                 min(sum(widths) + _GAP * 3, width),
                 initial_indent=indent,
                 subsequent_indent=indent,
             )
-    extras = "[x]: pip install 'fmbench-lib[x]' · run one by: fmbench --config-file CONFIG -A key=value …"
+    extras = "[x]: pip install 'fmbench-lib[x]' · run a config: fmbench --config-file CONFIG -A key=value …"
     return "\n".join([*lines, "", extras])
 
 
-def _cells(one: Needs) -> tuple[str, ...]:
-    protocols = [name for name in one.protocols if name not in one.platforms]
-    served = ", ".join(one.platforms) + (f" · {', '.join(protocols)}" if protocols else "")
-    tokens = ("HF_TOKEN if the model is gated",) if one.models_from_hub else ()
-    needs = (*(f"[{extra}]" for extra in one.extras), *one.credentials, *one.machines, *tokens)
-    return f"  {one.name}", served, _unbroken(one.give), _unbroken(needs, ", ")
+def _cells(config: Needs) -> tuple[str, ...]:
+    protocols = [name for name in config.protocols if name not in config.platforms]
+    served = ", ".join(config.platforms) + (f" · {', '.join(protocols)}" if protocols else "")
+    tokens = ("HF_TOKEN if the model is gated",) if config.models_from_hub else ()
+    needs = (*(f"[{extra}]" for extra in config.extras), *config.credentials, *config.machines, *tokens)
+    return f"  {config.name}", served, _unbroken(config.give), _unbroken(needs, ", ")
 
 
 def _unbroken(parts: Sequence[str], between: str = " ") -> str:
-    """Parts that a line is broken between and never within."""
+    """Parts joined so that lines break between them and never within one."""
     return between.join(part.replace(" ", "\u00a0") for part in parts) or "–"
 
 
 def _widths(rows: Sequence[Sequence[str]], width: int) -> list[int]:
-    """The first two columns as wide as what stands in them; the rest is shared by the other two."""
+    """The first two columns are as wide as their contents; the other two share the rest."""
     first = [max(len(row[column]) for row in [_HEADINGS, *rows]) for column in (0, 1)]
     left = max(width - sum(first) - _GAP * 3, 40)
     give = min(max(len(row[2]) for row in rows), left // 2)

@@ -1,4 +1,4 @@
-"""Files that ship with fmbench, and the order in which a file named by a config is looked for."""
+"""Files that ship with fmbench, and where a file that a config names is looked for."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ def shipped_root() -> Path:
 
 
 def shipped_path(relative: str) -> Path | None:
-    """A file or folder that ships with fmbench, such as `configs/quickstart.yml`; None when there is none."""
+    """A shipped file or folder, such as `configs/quickstart.yml`; None if it does not exist."""
     path = shipped_root() / relative
     return path if path.exists() else None
 
 
 def shipped_configs() -> list[tuple[str, Path, str]]:
-    """Name (`quickstart`, `openai/chat`), path and description of each config that ships, by name.
+    """Name (`quickstart`, `openai/chat`), path and description of each shipped config, sorted by path.
 
-    The description is the first comment line of the file.
+    The description is the first line of the file, if it is a comment.
     """
     folder = shipped_path("configs")
     if folder is None:
         return []
-    found = []
+    configs = []
     for path in sorted(path for suffix in _SUFFIXES for path in folder.rglob(f"*{suffix}")):
         text = path.read_text(encoding="utf-8")
         if re.search(r"^experiments\s*:", text, re.MULTILINE):
-            found.append((path.relative_to(folder).with_suffix("").as_posix(), path, _description(text)))
-    return found
+            configs.append((path.relative_to(folder).with_suffix("").as_posix(), path, _description(text)))
+    return configs
 
 
 def _description(text: str) -> str:
@@ -46,9 +46,9 @@ def _description(text: str) -> str:
 
 
 def find_config(source: str | Path) -> Path:
-    """The config at a path, or the shipped one of that name, with or without its ending.
+    """The config at a path, or the shipped one of that name, with or without its suffix.
 
-    :raises ConfigError: there is neither.
+    :raises ConfigError: neither exists.
     """
     path = Path(source).expanduser()
     if path.is_file():
@@ -57,23 +57,23 @@ def find_config(source: str | Path) -> Path:
         shipped = shipped_path(f"configs/{candidate}")
         if shipped is not None and shipped.is_file() and not path.is_absolute():
             return shipped
-    what = "is a folder; name a file in it" if path.is_dir() else "is neither a file nor a config that ships"
-    raise ConfigError([Problem("", f"{shown(str(source))} {what}; `fmbench configs` lists those that ship")])
+    what = "is a folder; name a file in it" if path.is_dir() else "is neither a file nor a shipped config"
+    raise ConfigError([Problem("", f"{shown(str(source))} {what}; `fmbench configs` lists the shipped ones")])
 
 
 def resolve_file(name: str, *, config_folder: Path, kind: str) -> Path:
-    """The file or folder that a config names: in the config's folder, then the current one, then what ships.
+    """The file or folder that a config names: in the config's folder, the current one, or among shipped files.
 
     :param kind: what it is, as an error calls it: "price file", "prompt template".
-    :raises ConfigError: it is in none of these places.
+    :raises ConfigError: it is in none of these.
     """
     path = Path(name).expanduser()
     root = shipped_root()
     configs = root / "configs"
-    places = [config_folder, Path.cwd(), root, configs, configs / "prompt_templates", configs / "source_data"]
-    for place in places:
-        if (place / path).exists():
-            return place / path
+    folders = [config_folder, Path.cwd(), root, configs, configs / "prompt_templates", configs / "source_data"]
+    for folder in folders:
+        if (folder / path).exists():
+            return folder / path
     if path.is_absolute():
         raise ConfigError([Problem("", f"the {kind} {name} does not exist; correct the path")])
     where = f"{config_folder.resolve()}, {Path.cwd()} and what ships with fmbench"

@@ -11,6 +11,7 @@ from typing import Any
 from fmbench_lib.aws.addresses import model_url
 from fmbench_lib.aws.calls import caller, client, hidden, is_gone, saying
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.platforms import BEDROCK
 from fmbench_lib.deploy.aws_settings import given, region_of
 from fmbench_lib.deploy.bedrock import throughput
 from fmbench_lib.deploy.existing import platform as existing
@@ -53,7 +54,7 @@ class BedrockPlatform:
             return self._bought(experiment, model, region, units, context)
         endpoint = Endpoint(
             experiment_name=experiment.name,
-            platform="bedrock",
+            platform=BEDROCK,
             urls=(model_url(model, region),),
             owned=False,
             resources=({"kind": "model", "name": model, "region": region},),
@@ -77,7 +78,7 @@ class BedrockPlatform:
         resource = {"kind": throughput.KIND, "name": name, "region": region, "run_id": context.run_id, "units": units}
         endpoint = Endpoint(
             experiment_name=experiment.name,
-            platform="bedrock",
+            platform=BEDROCK,
             owned=True,
             resources=(resource,),
             created_at=time.time(),

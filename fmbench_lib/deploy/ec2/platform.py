@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from fmbench_lib.atomic_files import write_text
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.platforms import EC2
 from fmbench_lib.deploy.aws_settings import region_of
 from fmbench_lib.deploy.ec2 import docker as engine
 from fmbench_lib.deploy.ec2.accelerators import find_host, planned_host
@@ -115,7 +116,7 @@ def _with_compiled(experiment: Experiment, context: DeployContext) -> Experiment
     """The experiment with its model compiled for Neuron, where it asks for that; what is under way is written down."""
     if not neuron.is_compiled(experiment):
         return experiment
-    begun = Endpoint(experiment.name, "ec2", owned=True, created_at=time.time(), model=experiment.model_id)
+    begun = Endpoint(experiment.name, EC2, owned=True, created_at=time.time(), model=experiment.model_id)
     return neuron_compile.with_compiled(
         experiment,
         region_of(experiment),
@@ -242,7 +243,7 @@ def _begun(experiment: Experiment, context: DeployContext) -> _Making:
     resources = tuple(_resource(one, serving, address, labels, context.log_folder) for one in serving.containers)
     endpoint = Endpoint(
         experiment_name=experiment.name,
-        platform="ec2",
+        platform=EC2,
         urls=serving.urls,
         owned=True,
         resources=resources,

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.platforms import EKS
 from fmbench_lib.deploy import waiting as aws_waiting
 from fmbench_lib.deploy.aws_settings import given, region_of
 from fmbench_lib.deploy.eks import objects
@@ -158,7 +159,7 @@ def _planned(experiment: Experiment, context: DeployContext) -> _Making:
     manifest = replace(manifest, objects=marked_so)
     endpoint = Endpoint(
         experiment_name=experiment.name,
-        platform="eks",
+        platform=EKS,
         owned=True,
         created_at=time.time(),
         model=experiment.model_id,

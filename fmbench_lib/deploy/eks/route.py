@@ -8,13 +8,14 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.platforms import OPENAI
 from fmbench_lib.deploy.eks.manifest import Object, named
 from fmbench_lib.errors import DeployError
 
 Way = Literal["ingress", "load_balancer", "port_forward"]
 
 _RAY_PORT = 8000
-_PATHS = {"openai": "/v1/chat/completions"}
+_PATHS = {OPENAI: "/v1/chat/completions"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.platforms import ENDPOINT
 from fmbench_lib.deploy.platform import DeployContext, Endpoint
 from fmbench_lib.errors import DeployError, EndpointError
 
@@ -31,7 +32,7 @@ class EndpointPlatform:
             raise DeployError("platform endpoint needs ep_name, the address of a server that runs already")
         endpoint = Endpoint(
             experiment_name=experiment.name,
-            platform="endpoint",
+            platform=ENDPOINT,
             urls=urls,
             owned=False,
             created_at=time.time(),

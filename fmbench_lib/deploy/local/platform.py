@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import fmbench_lib
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.platforms import LOCAL
 from fmbench_lib.deploy.platform import DeployContext, Endpoint
 from fmbench_lib.errors import DeployError, EndpointError
 from fmbench_lib.host import process
@@ -165,7 +166,7 @@ def _start(experiment: Experiment, context: DeployContext, commands: Mapping[int
             copies.append(_Copy(process.start_held(command, log_file=log_file, env=_environment()), port, log_file))
         endpoint = Endpoint(
             experiment_name=experiment.name,
-            platform="local",
+            platform=LOCAL,
             urls=tuple(f"http://{HOST}:{port}/v1/chat/completions" for port in commands),
             owned=True,
             resources=tuple(copy.to_resource() for copy in copies),

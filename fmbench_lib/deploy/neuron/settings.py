@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.deploy.aws_settings import bucket_of, given
 from fmbench_lib.deploy.serving_properties import model_line
 from fmbench_lib.errors import DeployError
@@ -78,7 +79,8 @@ class Compilation:
 def is_compiled(experiment: Experiment) -> bool:
     """Whether an experiment serves a model that is compiled for Neuron on the way."""
     cores = experiment.ec2.num_neuron_cores if experiment.ec2 is not None else None
-    if experiment.platform == "ec2" and experiment.inference_spec.container_type not in (None, "djl"):
+    by_container_type = platform_facts(experiment.platform).container_types
+    if by_container_type and experiment.inference_spec.container_type not in (None, "djl"):
         return False  # no other container there reads what is compiled
     return experiment.deploy and (experiment.deployment_script == SCRIPT or cores is not None)
 

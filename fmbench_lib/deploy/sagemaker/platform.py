@@ -9,6 +9,7 @@ from typing import Any
 from fmbench_lib.aws.addresses import endpoint_invocation_url
 from fmbench_lib.aws.calls import caller, explained, hidden, secrets_in
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.platforms import SAGEMAKER
 from fmbench_lib.deploy.aws_settings import bucket_of, given, region_of
 from fmbench_lib.deploy.existing import platform as existing
 from fmbench_lib.deploy.neuron import compile as neuron_compile
@@ -118,7 +119,7 @@ def _take_existing(experiment: Experiment, context: DeployContext) -> Endpoint:
     region = region_of(experiment)
     endpoint = Endpoint(
         experiment_name=experiment.name,
-        platform="sagemaker",
+        platform=SAGEMAKER,
         urls=(endpoint_invocation_url(name, region),),
         owned=False,
         resources=({"kind": "endpoint", "name": name, "region": region},),
@@ -146,7 +147,7 @@ def _begun(experiment: Experiment, recipe: Recipe, context: DeployContext) -> Ma
     name = resources.fresh_name(given(experiment.ep_name) or experiment.name, context.run_id)
     endpoint = Endpoint(
         experiment_name=experiment.name,
-        platform="sagemaker",
+        platform=SAGEMAKER,
         urls=(endpoint_invocation_url(name, recipe.region),),
         owned=True,
         resources=tuple(resources.planned(name, recipe.region, context.run_id)),

@@ -18,9 +18,9 @@ from urllib.parse import quote
 
 from fmbench_lib.atomic_files import read_json
 from fmbench_lib.config import Experiment
-from fmbench_lib.config.platforms import INFERENCE_SCRIPTS, USER_SCRIPT
+from fmbench_lib.config.platforms import ENDPOINT, USER_SCRIPT, platform_of_scripts, protocol_facts
 from fmbench_lib.config.redaction import without_secrets
-from fmbench_lib.deploy.platform import DeployContext, Endpoint, platform
+from fmbench_lib.deploy.platform import DeployContext, Endpoint, platform_of_existing
 from fmbench_lib.deploy.user_script.deploy_program import CALL_VARIABLE
 from fmbench_lib.errors import DeployError, EndpointError
 from fmbench_lib.host import process
@@ -29,7 +29,6 @@ from fmbench_lib.user_scripts.experiment_keys import experiment_config, known_ke
 from fmbench_lib.user_scripts.script_files import holds
 
 _POLL_S = 0.05
-_BY_NAME = ("sagemaker", "bedrock")
 
 
 class UserScriptPlatform:
@@ -153,16 +152,15 @@ def _outcome(mark: ProcessMark, script: str, result: Path, log_file: Path) -> di
 
 def _in_service(endpoint: Endpoint, name: str, experiment: Experiment, context: DeployContext) -> Endpoint:
     """The endpoint of that name where it answers: an address, or what the platform of the inference script finds."""
-    if experiment.protocol == USER_SCRIPT:
+    if protocol_facts(experiment.protocol).by_script:
         try:
             context.probe(name, endpoint.model)
         except EndpointError as error:
             raise DeployError(str(error)) from error
         urls: tuple[str, ...] = (name,)
     else:
-        meant = INFERENCE_SCRIPTS.get(experiment.inference_script or "", "endpoint")
         existing = experiment.model_copy(update={"ep_name": name, "deploy": False})
-        service = platform(meant if meant in _BY_NAME else "endpoint")
+        service = platform_of_existing(platform_of_scripts(None, experiment.inference_script) or ENDPOINT)
         urls = service.deploy(existing, replace(context, record=lambda _: None)).urls
     endpoint = replace(endpoint, urls=urls, status="in_service", in_service_at=time.time())
     context.record(endpoint)

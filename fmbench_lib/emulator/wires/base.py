@@ -1,6 +1,7 @@
 """The seam for protocols: what a wire format must do to be emulated.
 
-A new protocol is a module with a `Wire`, and a line in `wires.py`. A wire is pure: requests in, bytes out.
+A new wire is a module with a `Wire`, which the row of its protocol in `config.platforms` names. A wire is pure:
+requests in, bytes out.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from fmbench_lib.config import LoadedConfig, matches
+from fmbench_lib.config import LoadedConfig
+from fmbench_lib.config.reading.checks import matches
 
 Load = Callable[..., LoadedConfig]
 Mistakes = Callable[..., dict[str, str]]
@@ -78,8 +79,8 @@ def test_a_run_that_is_to_be_kept_in_a_bucket_is_nothing_to_be_noticed(load: Loa
 @pytest.mark.parametrize(
     ("auth", "says"),
     [
-        ("{user: me, secret: hunter2}", "has none of its forms; write {username"),
-        ("[me]", "has none of its forms"),
+        ("{user: me, secret: hunter2}", "is not in a known form; write {username"),
+        ("[me]", "is not in a known form"),
         ("[me, 1234]", "in quotes"),
         ("1234", "in quotes"),
         ("['m:e', hunter2]", "has a colon in the user name"),

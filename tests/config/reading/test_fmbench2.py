@@ -144,7 +144,7 @@ def test_a_script_beside_a_platform_sends_the_requests(load: Load, minimal: str)
 @pytest.mark.parametrize(
     ("line", "key", "said"),
     [
-        ("inference_script: https://example.org/mine.py", "inference_script", "never from a web address"),
+        ("inference_script: https://example.org/mine.py", "inference_script", "not run from web addresses"),
         ("deployment_script: ./mine.sh", "deployment_script", "write the path of a Python file"),
         ("protocol: user_script", "inference_script", "is missing; write the path of your script"),
     ],

@@ -118,7 +118,7 @@ def test_an_empty_text_in_place_of_a_default_is_noticed(load: Load, minimal: str
     loaded = load(minimal + 's3_read_data: {scripts_prefix: ""}\n')
     assert loaded.config.s3_read_data.scripts_prefix == "scripts"
     assert [str(notice) for notice in loaded.notices] == [
-        "s3_read_data.scripts_prefix: is empty; taken for scripts, as if it were left out"
+        "s3_read_data.scripts_prefix: is empty; scripts is used, as if it were left out"
     ]
 
 
@@ -135,3 +135,9 @@ def test_an_empty_text_in_place_of_a_default_is_noticed(load: Load, minimal: str
 )
 def test_what_must_be_said_may_not_be_empty(mistakes: Mistakes, minimal: str, old: str, new: str, key: str) -> None:
     assert next(iter(mistakes(minimal.replace(old, new)))) == key
+
+
+def test_the_list_of_further_config_files_is_accepted_and_ignored(load: Load, minimal: str) -> None:
+    loaded = load(minimal + "s3_read_data: {config_files: [pricing.yml]}\n")
+    assert loaded.config == load(minimal).config
+    assert [notice.key for notice in loaded.notices] == ["s3_read_data.config_files"]

@@ -63,7 +63,7 @@ def test_path_and_folder_tell_where_a_config_came_from(tmp_path: Path, minimal: 
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"), [("", "empty"), ("path/to/other.yml", "no config"), ("- 1", "no config")]
+    ("text", "complaint"), [("", "empty"), ("path/to/other.yml", "not a config"), ("- 1", "not a config")]
 )
 def test_a_file_that_is_no_config_is_one_problem(mistakes: Mistakes, text: str, complaint: str) -> None:
     (message,) = mistakes(text).values()
@@ -72,7 +72,7 @@ def test_a_file_that_is_no_config_is_one_problem(mistakes: Mistakes, text: str, 
 
 
 def test_a_missing_file_and_bytes_that_are_no_text_are_input_errors(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="neither a file nor a config that ships"):
+    with pytest.raises(InputError, match="neither a file nor a shipped config"):
         load_config(tmp_path / "nothing.yml")
     (tmp_path / "binary.yml").write_bytes(b"a: \xff\xfe")
     with pytest.raises(ConfigError, match="UTF-8"):

@@ -35,7 +35,7 @@ def test_metrics_pages(given: Any, meant: Any) -> None:
 
 def test_a_page_of_an_experiment_that_there_is_not(minimal: str, mistakes: Callable[[str], dict[str, str]]) -> None:
     found = mistakes(minimal + "monitors: {prometheus: {nobody: http://h/metrics}}\n")
-    assert "is no experiment" in found["monitors.prometheus.nobody"]
+    assert "is not an experiment" in found["monitors.prometheus.nobody"]
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,9 @@ experiments:
 """
 
 
-def needs(tmp_path: Path, experiments: str, further: str = "") -> Needs:
+def needs(tmp_path: Path, experiments: str) -> Needs:
     path = tmp_path / "mine.yml"
-    path.write_text(f"# Mine\n{further}{HEAD}{experiments}")
+    path.write_text(f"# Mine\n{HEAD}{experiments}")
     return needs_of("mine", path, "Mine")
 
 
@@ -104,7 +104,6 @@ def test_older_script_names_mean_their_platforms(tmp_path: Path) -> None:
         "- {name: a, deployment_script: ec2_deploy.py, inference_script: ec2_predictor.py, deploy: yes, "
         "inference_spec: {container_type: vllm}}\n"
         "- {name: b, deployment_script: jumpstart.py, inference_script: sagemaker_predictor.py, deploy: yes}\n",
-        further="model_evaluations: judges.yml\n",
     )
     assert found.platforms == ("ec2", "sagemaker")
     assert found.protocols == ("openai", "sagemaker")

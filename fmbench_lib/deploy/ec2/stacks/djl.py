@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.platforms import DJL, OPENAI
 from fmbench_lib.deploy.ec2.container import Container, DeviceKind, Mount
 from fmbench_lib.deploy.ec2.placement import Place
 from fmbench_lib.deploy.ec2.stacks import base
@@ -17,7 +18,7 @@ IMAGES: Mapping[DeviceKind, str] = {
     "none": "deepjavalibrary/djl-serving:0.33.0-cpu-full",
 }
 PORT = 8080
-_PATHS = {"djl": "/invocations", "openai": "/v1/chat/completions"}
+_PATHS = {DJL: "/invocations", OPENAI: "/v1/chat/completions"}
 _MODEL = "/opt/ml/model"
 _CACHE = "/opt/models"
 _MODEL_LINE = "option.model_id"

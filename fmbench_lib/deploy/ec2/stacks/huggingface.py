@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.platforms import OPENAI, TGI
 from fmbench_lib.deploy.ec2.container import Container
 from fmbench_lib.deploy.ec2.placement import Place
 from fmbench_lib.deploy.ec2.stacks import base
@@ -22,8 +23,8 @@ PORT = 80
 _ON_SAGEMAKER = "huggingface-pytorch-tgi-inference"
 _PORT_OPTIONS = ("--port", "-p")
 _SAGEMAKER_PORT = 8080
-_TGI_PATHS = {"tgi": "/generate", "openai": "/v1/chat/completions"}
-_TEI_PATHS = {"openai": "/v1/embeddings"}
+_TGI_PATHS = {TGI: "/generate", OPENAI: "/v1/chat/completions"}
+_TEI_PATHS = {OPENAI: "/v1/embeddings"}
 _MODELS = "/data"
 
 
@@ -56,7 +57,7 @@ def _serve(experiment: Experiment, place: Place, site: Site) -> Container:
 def _embeddings(experiment: Experiment, place: Place, site: Site) -> Container:
     if place.devices.kind not in TEI_IMAGES:
         raise DeployError("embeddings are not served on Neuron devices: write ec2.accelerators: none for the CPU")
-    if experiment.protocol != "openai" and "://" not in (experiment.ep_name or ""):
+    if experiment.protocol not in _TEI_PATHS and "://" not in (experiment.ep_name or ""):
         raise DeployError(f"embeddings are asked for by protocol openai, not {experiment.protocol}")
     image, notes = base.image_of(experiment, TEI_IMAGES[place.devices.kind])
     if place.devices.kind == "nvidia" and base.given(experiment.image_uri) is None:

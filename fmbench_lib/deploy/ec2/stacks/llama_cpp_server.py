@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.platforms import LLAMA_CPP, OPENAI
 from fmbench_lib.deploy.ec2.container import Container, Mount
 from fmbench_lib.deploy.ec2.placement import Place
 from fmbench_lib.deploy.ec2.stacks import base
@@ -14,7 +15,7 @@ from fmbench_lib.models.embedded import EMBEDDED_MODEL, model_file
 CPU_IMAGE = "ghcr.io/ggml-org/llama.cpp:server"
 GPU_IMAGE = "ghcr.io/ggml-org/llama.cpp:server-cuda"
 PORT = 8080
-_PATHS = {"openai": "/v1/chat/completions", "llama_cpp": "/completion"}
+_PATHS = {OPENAI: "/v1/chat/completions", LLAMA_CPP: "/completion"}
 _CACHE = "/root/.cache/llama.cpp"
 _ALL_LAYERS = 999
 

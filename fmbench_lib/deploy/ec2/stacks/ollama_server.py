@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.platforms import OLLAMA, OPENAI
 from fmbench_lib.deploy.ec2.container import Container, StartRequest
 from fmbench_lib.deploy.ec2.placement import Place
 from fmbench_lib.deploy.ec2.stacks import base
@@ -11,7 +12,7 @@ from fmbench_lib.errors import DeployError
 
 IMAGE = "ollama/ollama:latest"
 PORT = 11434
-_PATHS = {"ollama": "/api/generate", "openai": "/v1/chat/completions"}
+_PATHS = {OLLAMA: "/api/generate", OPENAI: "/v1/chat/completions"}
 _MODELS = "/root/.ollama"
 
 

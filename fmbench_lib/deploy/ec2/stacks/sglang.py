@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.platforms import OPENAI
 from fmbench_lib.deploy.ec2.container import Container
 from fmbench_lib.deploy.ec2.placement import Place
 from fmbench_lib.deploy.ec2.stacks import base
@@ -10,7 +11,7 @@ from fmbench_lib.deploy.ec2.stacks.base import Site, Stack
 
 IMAGE = "lmsysorg/sglang:latest"
 PORT = 30000
-_PATHS = {"openai": "/v1/chat/completions"}
+_PATHS = {OPENAI: "/v1/chat/completions"}
 _TENSOR = ("--tp", "--tp-size", "--tensor-parallel-size")
 _PIPELINE = ("--pp", "--pp-size", "--pipeline-parallel-size")
 _DATA = ("--dp", "--dp-size", "--data-parallel-size")

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.platforms import TRITON
 from fmbench_lib.deploy.ec2.container import Container, Mount
 from fmbench_lib.deploy.ec2.placement import Place
 from fmbench_lib.deploy.ec2.stacks import base
@@ -150,7 +151,7 @@ def _container(
         image=image,
         host_port=place.host_port,
         container_port=base.port_of(base.cli_options(experiment), PORT, _PORT_OPTION),
-        path=base.request_path(experiment, {"triton": f"/v2/models/{name}/generate"}),
+        path=base.request_path(experiment, {TRITON: f"/v2/models/{name}/generate"}),
         health_path="/v2/health/ready",
         command=("bash", f"{_FILES}/{triton_texts.START}"),
         environment=base.environment_of(experiment, usual),

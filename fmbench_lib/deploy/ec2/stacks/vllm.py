@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.platforms import OPENAI
 from fmbench_lib.deploy.ec2.container import Container
 from fmbench_lib.deploy.ec2.placement import Place
 from fmbench_lib.deploy.ec2.stacks import base
@@ -11,7 +12,7 @@ from fmbench_lib.deploy.ec2.stacks.base import Site, Stack
 GPU_IMAGE = "vllm/vllm-openai:latest"
 CPU_IMAGE = "public.ecr.aws/q9t5s3a7/vllm-cpu-release-repo:latest"
 PORT = 8000
-_PATHS = {"openai": "/v1/chat/completions"}
+_PATHS = {OPENAI: "/v1/chat/completions"}
 _TENSOR = ("--tensor-parallel-size", "-tp")
 _OTHERS = (("--pipeline-parallel-size", "-pp"), ("--data-parallel-size", "-dp"))
 """Each multiplies the GPUs that a server needs."""
