@@ -13,7 +13,7 @@ from fmbench_lib.deploy.ec2 import accelerators
 from fmbench_lib.deploy.ec2.accelerators import Host, cores_in_neuron_ls, find_host, neuron_host, planned_host
 from fmbench_lib.deploy.ec2.container import Devices
 from fmbench_lib.deploy.ec2.instance_types import accelerators_of
-from fmbench_lib.deploy.ec2.stacks import containers_of
+from fmbench_lib.deploy.ec2.stacks.stack_containers import containers_of
 from fmbench_lib.errors import DeployError
 from tests.deploy.on_ec2 import FOLDER, containers, experiment, host
 
@@ -72,7 +72,7 @@ def test_the_config_says_which_devices_are_used(tmp_path: Path, monkeypatch: pyt
     assert find_host(asked(tmp_path, ec2={"devices": [1, 3]})).devices == Devices("nvidia", (1, 3))
     with pytest.raises(DeployError, match=r"ec2\.devices names 4, 7; the host has 0, 1, 2, 3"):
         find_host(asked(tmp_path, ec2={"devices": [1, 4, 7]}))
-    for wrong, said in (([], "ec2.devices is empty"), ([1, 1], "names a device twice")):
+    for wrong, said in (([], "ec2.devices is empty"), ([1, 1], "lists a device twice")):
         with pytest.raises(DeployError, match=said):
             find_host(asked(tmp_path, ec2={"devices": wrong}))
 
@@ -95,14 +95,14 @@ def test_accelerators_can_be_left_alone(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_server_for_the_cpu_takes_no_gpu_and_says_so(tmp_path: Path) -> None:
     (only,) = containers(asked(tmp_path, inference_spec={"container_type": "vllm"}), host("nvidia", 2))
     assert only.devices == Devices()
-    assert "2 GPUs of the host left alone: container_type vllm takes the CPU" in only.notes
+    assert "2 GPUs of the host not used: container_type vllm runs on the CPU" in only.notes
 
 
 def test_a_missing_driver_is_no_cpu_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that would have been served by GPUs is not measured on a CPU in silence, at the GPUs' price."""
     with_gpus(monkeypatch, None)
     given = asked(tmp_path, instance_type="g5.12xlarge", inference_spec={"container_type": "llama_server"})
-    with pytest.raises(DeployError, match=r"g5\.12xlarge has 4 GPUs, but none is found on this machine"):
+    with pytest.raises(DeployError, match=r"g5\.12xlarge has 4 GPUs, but none is detected on this machine"):
         containers(given, find_host(given))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from fmbench_lib.config import load_config, shipped_configs
 from fmbench_lib.config.platforms import CONTAINER_TYPES
-from fmbench_lib.deploy.ec2.stacks import describe_all
+from fmbench_lib.deploy.ec2.stacks.description import describe_all
 from fmbench_lib.predictors.registry import predictor_for
 from tests.deploy.on_ec2 import containers
 
@@ -46,7 +46,7 @@ def test_a_shipped_config_becomes_containers(name: str, monkeypatch: pytest.Monk
     made = containers(given, cores=8, folders=(Path.cwd(),))
     assert [f"{one.devices.kind} {','.join(map(str, one.devices.indices))}" for one in made] == expected
     assert all("{" not in one.image for one in made)
-    assert not any("region" in note or "no image_uri" in note for one in made for note in one.notes)
+    assert not any("region" in note or "image_uri is not set" in note for one in made for note in one.notes)
     url = f"http://127.0.0.1:{made[0].host_port}{made[0].path}"
     assert predictor_for(given, url, given.model_id).encode("Hello").body
-    assert describe_all(made).count("\n  sees ") >= 1
+    assert describe_all(made).count("\n  mounts ") >= 1

@@ -11,7 +11,7 @@ import pytest
 from fmbench_lib.config import ConfigError
 from fmbench_lib.deploy.ec2.accelerators import Host
 from fmbench_lib.deploy.ec2.container import DeviceKind, Devices
-from fmbench_lib.deploy.ec2.stacks import copies_of
+from fmbench_lib.deploy.ec2.stacks.stack_containers import copies_of
 from fmbench_lib.errors import DeployError
 from tests.deploy.on_ec2 import containers, experiment, host
 
@@ -77,10 +77,10 @@ def test_servers_that_spread_by_themselves_share_all_devices_equally(tmp_path: P
             "nvidia",
             4,
             1,
-            "3 with tp_degree 2 need 6 GPUs; there are 4 GPUs",
+            "3 with tp_degree 2 needs 6 GPUs; the host has 4 GPUs",
         ),
-        ({"model_copies": "auto", "tp_degree": 3}, "nvidia", 8, 1, "tp_degree 3 does not divide"),
-        ({"model_copies": 2, "tp_degree": 1}, "nvidia", 1, 1, "need 2 GPUs; there is 1 GPU"),
+        ({"model_copies": "auto", "tp_degree": 3}, "nvidia", 8, 1, "not divisible by tp_degree 3"),
+        ({"model_copies": 2, "tp_degree": 1}, "nvidia", 1, 1, "needs 2 GPUs; the host has 1 GPU"),
         ({"tp_degree": 3, "container_type": "djl"}, "neuron", 4, 2, "a device has 2; write a multiple of 2"),
         ({"tp_degree": 1}, "none", 0, 1, "vllm_gpu needs NVIDIA GPUs; the host has no accelerators"),
         ({"tp_degree": 1}, "neuron", 1, 2, "vllm_gpu needs NVIDIA GPUs; the host has Neuron devices"),
@@ -121,7 +121,7 @@ def test_ports_that_were_claimed_are_taken_as_they_are(tmp_path: Path) -> None:
     given = vllm(tmp_path, model_copies=2)
     assert [one.host_port for one in containers(given, host("nvidia", 2), ports=[51234, 40001])] == [51234, 40001]
     for wrong in ([8000], [8000, 8000]):
-        with pytest.raises(DeployError, match="2 copies need as many ports, each its own"):
+        with pytest.raises(DeployError, match="2 copies need 2 distinct ports, not 8000"):
             containers(given, host("nvidia", 2), ports=wrong)
 
 
@@ -136,7 +136,7 @@ def test_copies_on_a_cpu_divide_its_cores(tmp_path: Path) -> None:
     made = containers(experiment(tmp_path, model_id="org/m", inference_spec=spec), host(), cores=8)
     assert [one.command[one.command.index("--threads") + 1] for one in made] == ["2", "2", "2"]
     assert {one.devices.kind for one in made} == {"none"}
-    with pytest.raises(DeployError, match="model_copies 3 are more than the 2 cores"):
+    with pytest.raises(DeployError, match="model_copies 3 exceeds the 2 cores"):
         containers(experiment(tmp_path, model_id="org/m", inference_spec=spec), host(), cores=2)
 
 
@@ -149,7 +149,7 @@ def test_one_copy_on_a_cpu_has_all_of_it(tmp_path: Path, copies: Any) -> None:
 
 def test_what_is_left_over_is_said(tmp_path: Path) -> None:
     first, second = containers(vllm(tmp_path, model_copies="max", tp_degree=3), host("nvidia", 8))
-    assert first.notes[-1] == "2 GPUs left over: too few for another copy"
+    assert first.notes[-1] == "2 GPUs unused: too few for another copy"
     assert second.notes == first.notes[:-1]
 
 
@@ -186,8 +186,8 @@ def test_auto_counts_devices_on_neuron(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("devices", "said"),
     [
-        ([0, 4], "copy 1 would have Neuron devices 0, 4: those of a container must follow one another"),
-        ([0, 1, 4, 6], "copy 2 would have Neuron devices 4, 6"),
+        ([0, 4], "copy 1 would get Neuron devices 0, 4: a container's devices must be contiguous"),
+        ([0, 1, 4, 6], "copy 2 would get Neuron devices 4, 6"),
     ],
 )
 def test_neuron_devices_of_a_copy_have_no_gaps(tmp_path: Path, devices: list[int], said: str) -> None:

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from fmbench_lib.deploy import DeployContext
-from fmbench_lib.deploy.ec2 import readiness as ec2_readiness
-from fmbench_lib.deploy.ec2 import warm_up_request as ec2_start_request
+from fmbench_lib.deploy.ec2 import readiness, warm_up_request
 from fmbench_lib.deploy.ec2.container import StartRequest
 from fmbench_lib.deploy.ec2.docker import State
 from fmbench_lib.errors import DeployError, EndpointError
@@ -77,7 +76,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, 
 
 
 def waited(resource: dict[str, Any], context: DeployContext, *requests: StartRequest, patience: float = 60) -> None:
-    ec2_readiness.wait_until_ready([resource], "m", patience, context, {"x": requests})
+    readiness.wait_until_ready([resource], "m", patience, context, {"x": requests})
 
 
 PULL = StartRequest("/api/pull", {"model": "m"}, "pulls m")
@@ -124,9 +123,7 @@ def test_a_pull_has_the_time_that_loading_a_model_has(
     server: Callable[..., dict[str, Any]], context: DeployContext
 ) -> None:
     resource = server(b'{"status":"pulling 1%"}\n', holds=True)
-    said = (
-        r"container x, which pulls m, was not ready within 0 s \(model_loading_timeout\): nothing has come yet; its log"
-    )
+    said = r"container x, which pulls m, was not ready within 0 s \(model_loading_timeout\): no response yet; its log"
     with pytest.raises(DeployError, match=said):
         waited(resource, context, PULL, patience=0)
 
@@ -150,7 +147,7 @@ def test_an_answer_that_is_cut_between_two_chunks_is_none() -> None:
         thread = threading.Thread(target=answer, args=(listener,))
         thread.start()
         with pytest.raises(http.client.IncompleteRead):
-            ec2_start_request.send(listener.getsockname()[1], StartRequest("/api/pull", {}, "pulls m"), lambda _: None)
+            warm_up_request.send(listener.getsockname()[1], StartRequest("/api/pull", {}, "pulls m"), lambda _: None)
         thread.join()
 
 
@@ -160,6 +157,8 @@ def test_a_server_that_is_well_but_never_answers(
     def probe(url: str, model: str | None) -> None:
         raise EndpointError("HTTP 404: no such model")
 
-    monkeypatch.setattr(ec2_readiness, "_ANSWER_GRACE_S", -1)
-    with pytest.raises(DeployError, match="container x is up but does not answer a request: HTTP 404: no such model"):
+    monkeypatch.setattr(readiness, "_ANSWER_GRACE_S", -1)
+    with pytest.raises(
+        DeployError, match="x is healthy but does not answer a request: HTTP 404: no such model"
+    ):
         waited(server(), replace(context, probe=probe))

@@ -103,8 +103,8 @@ def test_djl_on_neuron_counts_cores(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "on", "said"),
     [
-        ({"image_uri": LMI}, host(), "is made for GPUs; this host has no accelerators"),
-        ({"image_uri": LMI}, host("neuron", 2, 2), "is made for GPUs; this host has Neuron devices"),
+        ({"image_uri": LMI}, host(), "is built for GPUs; this host has no accelerators"),
+        ({"image_uri": LMI}, host("neuron", 2, 2), "is built for GPUs; this host has Neuron devices"),
         (
             {"serving.properties": "option.tensor_parallel_degree=4", "inference_spec": {"tp_degree": 2}},
             host("nvidia", 8),
@@ -116,7 +116,7 @@ def test_djl_on_neuron_counts_cores(tmp_path: Path) -> None:
             "is '-1'; write a whole number",
         ),
         ({"inference_spec": {"cli_params": "--quick"}}, host("nvidia", 1), "takes no options"),
-        ({"protocol": "tgi"}, host("nvidia", 1), "djl is asked by protocol djl or openai, not tgi"),
+        ({"protocol": "tgi"}, host("nvidia", 1), "djl takes protocol djl or openai, not tgi"),
     ],
 )
 def test_what_djl_cannot_do(tmp_path: Path, keys: dict[str, Any], on: Any, said: str) -> None:

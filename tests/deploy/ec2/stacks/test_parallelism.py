@@ -32,7 +32,7 @@ def test_tp_degree_stays_beside_other_kinds_of_parallelism(
     made = one(asked(tmp_path, kind, inference_spec=spec), host("nvidia", 8))
     assert after(TENSOR[kind], made.command) == tensor
     assert made.devices.indices == tuple(range(gpus))
-    assert made.notes == (f"no image_uri: {made.image} is taken",)
+    assert made.notes == (f"image_uri is not set: {made.image} is used",)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,12 @@ def test_tensor_parallelism_among_the_options_is_not_said_twice(
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ({}, "tp_degree 4 times 2 by the server's own options needs 8 GPUs; there are 4 GPUs"),
-        ({"tp_degree": 1, "model_copies": 3}, "3 with tp_degree 1 times 2 by the server's own options need 6 GPUs"),
-        ({"tp_degree": 3, "model_copies": "auto"}, "needs 6 GPUs; there are 4 GPUs"),
+        ({}, "tp_degree 4 times 2 \\(set in the server's options\\) needs 8 GPUs; the host has 4 GPUs"),
+        (
+            {"tp_degree": 1, "model_copies": 3},
+            "3 with tp_degree 1 times 2 \\(set in .* options\\) needs 6 GPUs",
+        ),
+        ({"tp_degree": 3, "model_copies": "auto"}, "needs 6 GPUs; the host has 4 GPUs"),
     ],
 )
 def test_what_does_not_fit_says_where_the_number_comes_from(tmp_path: Path, spec: dict[str, Any], said: str) -> None:

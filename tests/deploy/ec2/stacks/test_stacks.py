@@ -9,9 +9,9 @@ import pytest
 
 from fmbench_lib.config.platforms import CONTAINER_TYPES
 from fmbench_lib.deploy.ec2.container import Container, Devices, Mount, StartRequest
-from fmbench_lib.deploy.ec2.stacks import STACKS, describe, describe_all
-from fmbench_lib.deploy.ec2.stacks import llama_cpp_server as llama_server
-from fmbench_lib.deploy.ec2.stacks import triton_files as triton_texts
+from fmbench_lib.deploy.ec2.stacks import llama_cpp_server, triton_files
+from fmbench_lib.deploy.ec2.stacks.description import describe, describe_all
+from fmbench_lib.deploy.ec2.stacks.stack_table import STACKS
 from fmbench_lib.errors import DeployError
 from fmbench_lib.models.embedded import EMBEDDED_MODEL
 from fmbench_lib.models.hub_token import VARIABLES
@@ -71,7 +71,7 @@ def test_options_that_ask_for_more_than_the_type_has_are_planned_with_a_note(tmp
     made = one(given)
     assert made.devices.indices == (0, 1, 2, 3)
     assert "ask for 8 accelerators, and g6e.12xlarge has 4 GPUs: it will not start there" in made.notes[-1]
-    with pytest.raises(DeployError, match="tp_degree 8 needs 8 GPUs; there are 4 GPUs"):
+    with pytest.raises(DeployError, match="tp_degree 8 needs 8 GPUs; the host has 4 GPUs"):
         containers(given, host("nvidia", 4, source="nvml"))
 
 
@@ -82,7 +82,7 @@ def test_two_numbers_that_contradict_each_other(tmp_path: Path) -> None:
 
     with pytest.raises(DeployError, match="gives each copy 2 accelerators, but the server's own settings ask for 4"):
         copies(2, 4)
-    assert "tp_degree is 4, in the server's own settings 2" in copies(4, 2).notes
+    assert "tp_degree is 4, but 2 in the server's own settings" in copies(4, 2).notes
     assert not any("tp_degree" in note for note in copies(2, 2).notes)
 
 
@@ -145,7 +145,7 @@ def test_tgi(tmp_path: Path, stream: bool, path: str) -> None:
     given = asked(tmp_path, "huggingface", instance_type="g5.12xlarge", inference_spec=spec)
     made = one(given)
     assert made.image.startswith("ghcr.io/huggingface/text-generation-inference:")
-    assert f"no image_uri: {made.image} is taken" in made.notes
+    assert f"image_uri is not set: {made.image} is used" in made.notes
     assert after("--model-id", made.command) == "org/model"
     assert after("--num-shard", made.command) == "2"
     assert after("--max-total-tokens", made.command) == "4096"
@@ -186,7 +186,7 @@ def test_embeddings_are_made_by_tei(tmp_path: Path) -> None:
     assert (made.container_port, sent_to(given, made)) == (80, "/v1/embeddings")
     assert after("--model-id", made.command) == "org/model"
     asks = asked(tmp_path, "huggingface", inference_spec={"parameters": {"mode": "embedding"}})
-    with pytest.raises(DeployError, match="asked for by protocol openai, not tgi"):
+    with pytest.raises(DeployError, match="embeddings need protocol openai, not tgi"):
         containers(asks, host())
 
 
@@ -252,7 +252,7 @@ def test_llama_server_fetches_a_model_of_the_hub_and_puts_it_on_gpus(tmp_path: P
 
 def test_llama_server_with_the_embedded_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = tmp_path / "small.gguf"
-    monkeypatch.setattr(llama_server, "model_file", lambda model, folders: weights)
+    monkeypatch.setattr(llama_cpp_server, "model_file", lambda model, folders: weights)
     made = one(asked(tmp_path, "llama_server", model_id=EMBEDDED_MODEL), host())
     assert made.mounts == (Mount(weights, "/models/small.gguf"),)
     assert after("--alias", made.command) == EMBEDDED_MODEL
@@ -304,7 +304,7 @@ def test_the_port_that_is_published_is_the_one_that_the_server_listens_on(
     protocol = "openai" if "parameters" in spec else None
     made = one(asked(tmp_path, kind, inference_spec=spec, protocol=protocol), host("nvidia", 1))
     assert made.container_port == port
-    said = made.files[triton_texts.START].split() if kind == "triton" else made.command
+    said = made.files[triton_files.START].split() if kind == "triton" else made.command
     assert sum(word.partition("=")[0] in ("--port", "-p", "--http-port") for word in said) == 1
 
 
@@ -337,14 +337,14 @@ def test_an_option_may_be_a_flag_and_an_open_quote_is_said(tmp_path: Path) -> No
     params = {"enforce_eager": True, "disable_log_stats": False, "dtype": None, "max_model_len": 1024}
     made = one(asked(tmp_path, "vllm_gpu", inference_spec={"container_params": params}), host("nvidia", 1))
     assert made.command[-3:] == ("--enforce-eager", "--max-model-len", "1024")
-    with pytest.raises(DeployError, match="cannot be divided into options"):
+    with pytest.raises(DeployError, match="into options: No closing quotation"):
         containers(asked(tmp_path, "vllm_gpu", inference_spec={"cli_params": "--name 'open"}), host("nvidia", 1))
 
 
 def test_an_image_of_an_unknown_region_is_noted(tmp_path: Path) -> None:
     image = "763104351884.dkr.ecr.{region}.amazonaws.com/djl-inference:0.29.0-lmi11.0.0-cu124"
     made = one(asked(tmp_path, "djl", image_uri=image), host("nvidia", 1))
-    assert made.notes == ("{region} in image_uri is not known: set AWS_REGION, or write the image in full",)
+    assert made.notes == ("{region} in image_uri is unknown: set AWS_REGION, or write the full image name",)
 
 
 def test_a_plan_shows_the_first_copy_in_full_and_of_the_others_what_is_different(tmp_path: Path) -> None:
@@ -355,5 +355,5 @@ def test_a_plan_shows_the_first_copy_in_full_and_of_the_others_what_is_different
         "fmbench-run-tried-1: vllm/vllm-openai:latest on GPUs 0,1, port 8000 → 8000/v1/chat/completions, "
         "shared memory 12g"
     )
-    assert "  sees /cache/huggingface at /root/.cache/huggingface, and writes to it" in first
+    assert "  mounts /cache/huggingface at /root/.cache/huggingface (writable)" in first
     assert describe_all(made).splitlines() == [*first, second[0]]

@@ -135,13 +135,13 @@ def test_triton_with_vllm_on_neuron(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "on", "said"),
     [
-        ({}, host("neuron", 2, 2), "Triton for Neuron has no published image: write image_uri"),
+        ({}, host("neuron", 2, 2), "Triton for Neuron has no published image: set image_uri"),
         (
             {"inference_spec": {"backend": "djl"}},
             host("nvidia", 1),
-            "djl is not served by Triton on GPUs; write tensorrt",
+            "Triton has no backend djl on GPUs; write tensorrt",
         ),
-        ({"ep_name": "http://h:1/v2/models/mine/generate"}, host("nvidia", 1), "is called ensemble, not mine"),
+        ({"ep_name": "http://h:1/v2/models/mine/generate"}, host("nvidia", 1), "is named ensemble, not mine"),
         ({}, host(), "triton needs NVIDIA GPUs or Neuron devices; the host has no accelerators"),
     ],
 )
