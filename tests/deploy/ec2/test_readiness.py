@@ -158,7 +158,5 @@ def test_a_server_that_is_well_but_never_answers(
         raise EndpointError("HTTP 404: no such model")
 
     monkeypatch.setattr(readiness, "_ANSWER_GRACE_S", -1)
-    with pytest.raises(
-        DeployError, match="x is healthy but does not answer a request: HTTP 404: no such model"
-    ):
+    with pytest.raises(DeployError, match="x is healthy but does not answer a request: HTTP 404: no such model"):
         waited(server(), replace(context, probe=probe))

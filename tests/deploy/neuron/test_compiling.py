@@ -49,7 +49,7 @@ def test_a_model_is_compiled_and_placed_and_used_again(
         "token": None,
     }
     assert graph["ETag"].endswith('-2"')  # sent in parts
-    assert any(line == "9 MB placed at s3://runs/lmi/model, where they stay after the run" for line in notes.said)
+    assert any(line == "9 MB uploaded to s3://runs/lmi/model; they stay there after the run" for line in notes.said)
 
     (sdk / "neuronx-cc").unlink()
     again = compile_model()
@@ -75,14 +75,14 @@ def test_what_another_run_left_unfinished_is_done_again_without_compiling_again(
     monkeypatch.setenv("FAKE_NEURON", "it is not asked again")
     _, notes, _ = compile_model()
     assert keys(s3) == PLACED
-    assert any("has it compiled already" in line for line in notes.said)
+    assert any("already has the compiled model" in line for line in notes.said)
 
 
 def test_files_that_somebody_else_compiled_are_used_as_they_are(s3: Any, compile_model: Compile) -> None:
     s3.put_object(Bucket="runs", Key="lmi/model/model-split/config.json", Body=b"{}")
     address, notes, noted = compile_model()
     assert (address, noted) == (WEIGHTS, [])
-    assert "which fmbench did not compile: they are used as they are" in notes.said[0]
+    assert "that fmbench did not compile: they are used as they are" in notes.said[0]
 
 
 def test_a_sagemaker_endpoint_serves_what_was_compiled(s3: Any, sdk: Path, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_model_that_the_hub_does_not_give(
         raise OSError(f"403: access to org/model is restricted\n(token {HF_TOKEN})")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", gated)
-    with pytest.raises(DeployError, match="org/model cannot be fetched from Hugging Face: 403: access") as failed:
+    with pytest.raises(DeployError, match="cannot download org/model from Hugging Face: 403: access") as failed:
         compile_model()
     assert HF_TOKEN not in str(failed.value)
 
@@ -218,5 +218,5 @@ def test_two_that_want_the_same_model_compile_it_once(
     lock = (folder / ".lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
     _, notes, _ = compile_model(pause=lambda _: lock.close())
-    assert "waiting for another process that compiles the same model" in notes.said[1]
+    assert "waiting for another process that is compiling the same model" in notes.said[1]
     assert keys(s3) == PLACED

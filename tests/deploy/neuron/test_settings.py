@@ -28,7 +28,8 @@ def test_what_the_config_says_is_what_is_compiled_for() -> None:
     assert (found.settings.split, found.settings.level) == (True, 2)
     assert (found.weights, found.artifacts) == (WEIGHTS, "s3://runs/lmi/model/neuronx_artifacts")
     assert found.notes() == [
-        "ec2.batch_size is 1, option.max_rolling_batch_size 8: the server will compile again for what it serves"
+        "ec2.batch_size is 1, option.max_rolling_batch_size 8: the server will compile the model again for its own "
+        "batch size"
     ]
 
 
@@ -55,8 +56,8 @@ def test_where_a_compiled_model_is_placed(changes: dict[str, Any], weights: str)
         ({"model_id": None}, "needs model_id"),
         ({"ec2": {"num_neuron_cores": 12}}, r"ec2\.num_neuron_cores is 12, option\.tensor_parallel_degree 24"),
         ({"ec2": None, "serving_properties": "option.dtype=fp16"}, r"needs ec2\.num_neuron_cores"),
-        ({"serving_properties": "option.dtype=int8"}, r"option\.dtype is int8; Neuron computes in fp16, bf16"),
-        ({"serving_properties": "option.model_id=s3://runs/x"}, "too near the top of its bucket"),
+        ({"serving_properties": "option.dtype=int8"}, r"option\.dtype is int8; Neuron supports fp16, bf16"),
+        ({"serving_properties": "option.model_id=s3://runs/x"}, "is at the top of its bucket"),
         ({"serving_properties": None, "bucket": "{write_bucket}"}, "need a bucket: give --write-bucket"),
     ],
 )
@@ -106,9 +107,9 @@ def test_which_experiments_are_compiled() -> None:
 
 def test_a_plan_says_the_exact_commands_on_a_machine_without_a_compiler() -> None:
     said = SAGEMAKER.plan(compiled_experiment())
-    start = "deploys org/model on 1 × ml.inf2.48xlarge in us-east-1 (DJL, serving.properties); its model is taken from "
     assert said.startswith(
-        f"{start}{WEIGHTS} where it is there, else compiled beforehand, since this machine has no neuronx-cc: "
+        "deploys org/model on 1 × ml.inf2.48xlarge in us-east-1 (DJL, serving.properties); the compiled model is read "
+        f"from {WEIGHTS} if it exists, otherwise it must be compiled beforehand, since this machine has no neuronx-cc: "
         "hf download org/model --local-dir model && NEURON_RT_NUM_CORES=24 "
         "NEURON_CC_FLAGS='--model-type=transformer -O2' python3 /"
     )
@@ -117,13 +118,17 @@ def test_a_plan_says_the_exact_commands_on_a_machine_without_a_compiler() -> Non
         f"--amp=f16 --split=./weights && aws s3 cp --recursive weights {WEIGHTS}/ && aws s3 cp --recursive "
         "neuronx_artifacts s3://runs/lmi/model/neuronx_artifacts/ (for 24 Neuron cores, batch size 1"
     ) in said
-    assert said.endswith("option.max_rolling_batch_size 8: the server will compile again for what it serves)")
+    assert said.endswith(
+        "option.max_rolling_batch_size 8: the server will compile the model again for its own batch size)"
+    )
     incomplete = compiled_experiment(ec2=None, serving_properties=f"option.model_id={WEIGHTS}")
-    assert "must be compiled, and stand at" in SAGEMAKER.plan(incomplete)
+    assert "a compiled model must exist at" in SAGEMAKER.plan(incomplete)
 
 
 def test_a_plan_says_that_it_is_compiled_here_where_the_sdk_is(sdk: Path) -> None:
-    assert f"where it is there, else compiled here by {sdk}/neuronx-cc (for 24" in SAGEMAKER.plan(compiled_experiment())
+    assert f"if it exists, otherwise it is compiled here by {sdk}/neuronx-cc (for" in SAGEMAKER.plan(
+        compiled_experiment()
+    )
 
 
 def test_the_command_is_one_that_the_program_takes(sdk: Path, tmp_path: Path) -> None:
