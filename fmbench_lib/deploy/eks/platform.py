@@ -202,7 +202,7 @@ def _reached(making: _Making, cluster: Cluster, turns: Iterator[bool]) -> str:
     route, context = making.route, making.context
     if route.way == "port_forward":
         listener = start_listener(making.access, route, making.endpoint.experiment_name, context.log_folder)
-        listener.noted(
+        listener.listen_once_recorded(
             lambda: making.note(
                 resources=(*making.endpoint.resources, listener.to_resource()),
                 log_files=(*making.endpoint.log_files, str(listener.log_file)),

@@ -122,13 +122,17 @@ items:
 @pytest.mark.parametrize(
     ("text", "eks", "message"),
     [
-        ("a: [", {}, "is no YAML"),
+        ("a: [", {}, "is not valid YAML"),
         ("# nothing", {}, "has no objects"),
         ("kind: Secret", {}, "has a document without apiVersion"),
         ("- 1", {}, "has a document without apiVersion"),
         ("{apiVersion: v1, kind: Pod, metadata: {generateName: x-}}", {}, "has a Pod without metadata.name"),
         ("{apiVersion: v1, kind: Pod, metadata: {name: x}}", {"manifest_values": {"modle": 1}}, r"has no \$\{modle\}"),
-        ("a: {b: ${model}}", {"manifest_values": {"modle": 1}}, r"has no \$\{modle\}"),  # which is why it is no YAML
+        (
+            "a: {b: ${model}}",
+            {"manifest_values": {"modle": 1}},
+            r"has no \$\{modle\}",
+        ),  # which is why it is not valid YAML
         ("", {"manifest_file": "other.yml"}, r"other\.yml was not found .*eks\.manifest_file"),
         ("", {"manifest_file": None}, r"needs eks\.manifest_file"),
     ],
@@ -193,10 +197,14 @@ def test_which_way_leads_to_the_endpoint(
 @pytest.mark.parametrize(
     ("objects", "eks", "message"),
     [
-        ([], {}, "has no Service, by which the endpoint would be reached"),
+        ([], {}, "has no Service through which the endpoint can be reached"),
         ([PLAIN], {"expose": "load_balancer"}, "has no Service of type LoadBalancer"),
         ([PLAIN], {"expose": "ingress"}, "has no Ingress"),
-        ([PLAIN, thing("Service", "other")], {}, r"has 2 of Service \(plain, other\): write which, eks\.service"),
+        (
+            [PLAIN, thing("Service", "other")],
+            {},
+            r"has 2 objects of kind Service \(plain, other\): name one in eks\.service",
+        ),
     ],
 )
 def test_no_way_or_too_many_is_said(

@@ -178,7 +178,7 @@ def test_a_namespace_that_goes_with_another_experiment_is_not_shared(
 ) -> None:
     first = on_cluster(NAMESPACE, in_place(DEPLOYMENT, "ours"), in_place(SERVICE, "ours"))
     EKS.deploy(first, context(probe=answers)[0])
-    with pytest.raises(DeployError, match=r"Namespace ours was made by another experiment"):
+    with pytest.raises(DeployError, match=r"Namespace ours was created by another experiment"):
         EKS.deploy(first, context(probe=answers)[0])
 
 
@@ -188,7 +188,7 @@ def test_an_object_that_took_the_place_of_the_runs_is_left_alone(
     endpoint = EKS.deploy(on_cluster(), context(probe=answers)[0])
     del cluster.objects["v1", "Service", "llm", "server"]
     cluster.standing("v1", "Service", "server", "llm")
-    assert "was deleted by somebody" in EKS.why_dead(endpoint)
+    assert "was deleted while waiting for it" in EKS.why_dead(endpoint)
     EKS.delete(endpoint)
     assert cluster.names() == ["Service server"]
 
@@ -199,7 +199,7 @@ def test_what_holds_an_object_back_is_named(
     endpoint = EKS.deploy(on_cluster(), context(probe=answers)[0])
     cluster.finalizers = {"Service": ["service.kubernetes.io/load-balancer-cleanup"]}
     monkeypatch.setattr(eks_objects, "DELETING_PATIENCE_S", 0.05)
-    with pytest.raises(DeployError, match=r"Service llm/server is still there after 0\.05 s .*load-balancer-cleanup"):
+    with pytest.raises(DeployError, match=r"Service llm/server still exists 0\.05 s after .*load-balancer-cleanup"):
         EKS.delete(endpoint)
     cluster.finalizers = {}
     monkeypatch.setattr(eks_objects, "DELETING_PATIENCE_S", 60.0)
@@ -215,7 +215,7 @@ def test_one_object_that_stays_keeps_no_other(
     cluster.finalizers = {"Service": ["service.kubernetes.io/load-balancer-cleanup"]}
     cluster.refusals["DELETE secrets"] = [(403, "secrets is forbidden")]
     monkeypatch.setattr(eks_objects, "DELETING_PATIENCE_S", 1.0)
-    with pytest.raises(DeployError, match=r"deleting Secret llm/hub: not allowed.*Service llm/server is still there"):
+    with pytest.raises(DeployError, match=r"deleting Secret llm/hub: not allowed.*Service llm/server still exists"):
         EKS.delete(endpoint)
     assert cluster.names() == ["Secret hub", "Service server"]
     kinds = [call.split("/")[-2] for call in cluster.asked("DELETE")]
@@ -231,7 +231,7 @@ def test_the_pods_of_what_may_not_be_deleted_are_named_and_not_waited_for(
 ) -> None:
     endpoint = EKS.deploy(on_cluster(), context(probe=answers)[0])
     cluster.refusals["DELETE deployments"] = [(403, "deployments is forbidden")]
-    with pytest.raises(DeployError, match=r"deleting Deployment .*; pods are still there: server-0, server-1$"):
+    with pytest.raises(DeployError, match=r"deleting Deployment .*; pods still exist: server-0, server-1$"):
         EKS.delete(endpoint)
     assert cluster.names() == ["Deployment server", "Pod server-0", "Pod server-1"]
     cluster.refusals = {}
@@ -292,7 +292,7 @@ from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import DeployContext, platform
 def record(endpoint):
     Path(sys.argv[2]).write_text(json.dumps(endpoint.to_dict()))
-context = DeployContext("run", Path("."), (), record, print, lambda url, model: None)
+context = DeployContext("run", Path(sys.argv[3]), (), record, print, lambda url, model: None)
 platform("eks").deploy(Experiment(**json.loads(sys.argv[1])), context)
 """
 
@@ -305,7 +305,7 @@ def test_what_a_killed_deployment_made_is_deleted_by_another_process(
     record = tmp_path / "endpoint.json"
     root = str(Path(__file__).resolve().parents[3])
     process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, given, str(record)],
+        [sys.executable, "-c", KILLED, given, str(record), str(tmp_path / "logs")],
         env={**os.environ, "PYTHONPATH": root},
         stdout=subprocess.DEVNULL,
     )

@@ -74,7 +74,7 @@ def _usable_host(experiment: Experiment, host: Host) -> Host:
     if "none" in kinds:
         return replace(host, devices=Devices(), cores_per_device=1)
     raise DeployError(
-        f"container_type {container_type_of(experiment)} needs {' or '.join(_KIND_NAMES[usable] for usable in kinds)}; "
+        f"container_type {container_type_of(experiment)} needs {' or '.join(_KIND_NAMES[name] for name in kinds)}; "
         f"the host has {_KIND_NAMES[kind]}: write another container_type, or, where they were not detected, "
         "ec2.accelerators and ec2.devices"
     )
