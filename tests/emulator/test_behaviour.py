@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from fmbench_lib.emulator import Behaviour, Constant, Exponential, Fault, FaultRule, Normal
-from fmbench_lib.emulator.behaviour import Ask, Plan, Planner
+from fmbench_lib.emulator.behaviour import Plan, Planner, Task
 from fmbench_lib.errors import InputError
 
 
-def ask(prompt: str = "a b c d", **changes: Any) -> Ask:
+def ask(prompt: str = "a b c d", **changes: Any) -> Task:
     values: dict[str, Any] = {
         "prompt": prompt,
         "prompt_tokens": len(prompt.split()),
@@ -18,10 +18,10 @@ def ask(prompt: str = "a b c d", **changes: Any) -> Ask:
         "model": "m",
         "include_usage": False,
     }
-    return Ask(**{**values, **changes})
+    return Task(**{**values, **changes})
 
 
-def plan(behaviour: Behaviour, asked: Ask | None = None, request_id: str = "r", elapsed: float = 0.0) -> Plan:
+def plan(behaviour: Behaviour, asked: Task | None = None, request_id: str = "r", elapsed: float = 0.0) -> Plan:
     return Planner(behaviour).plan(asked or ask(), request_id, 1, elapsed)
 
 

@@ -8,9 +8,9 @@ from fmbench_lib.emulator.faults import (
     Fault,
     FaultKind,
     FaultRule,
-    asked_fault,
     parse_fault,
     parse_fault_rule,
+    requested_fault,
     share_of,
 )
 from fmbench_lib.errors import InputError
@@ -31,7 +31,7 @@ def test_reset_is_by_bytes_or_by_events() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("explode", "no such kind"),
+        ("explode", "unknown kind"),
         ("reset:seconds=1", "it takes bytes, events"),
         ("stall:events=soon", "must be numbers"),
         ("reset:rate=2", "from 0 to 1"),
@@ -80,6 +80,6 @@ def test_shares_are_spread_evenly() -> None:
 
 
 def test_a_request_asks_by_header_or_by_its_prompt() -> None:
-    assert asked_fault({"x-emulate-fault": "stall:events=3"}, "[[fault:empty]]") == Fault("stall", events=3)
-    assert asked_fault({}, "Say this. [[fault:reset:bytes=5]] Please.") == Fault("reset", bytes=5)
-    assert asked_fault({}, "Nothing [[special]] here") is None
+    assert requested_fault({"x-emulate-fault": "stall:events=3"}, "[[fault:empty]]") == Fault("stall", events=3)
+    assert requested_fault({}, "Say this. [[fault:reset:bytes=5]] Please.") == Fault("reset", bytes=5)
+    assert requested_fault({}, "Nothing [[special]] here") is None

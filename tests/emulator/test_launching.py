@@ -55,7 +55,7 @@ def test_why_it_did_not_start_is_said() -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 0), (signal.SIGINT, 0)])
 def test_one_that_ends_too_soon_is_an_error_not_a_silence(number: int, code: int) -> None:
-    with pytest.raises(EndpointError, match=f"ended by itself: exit code {code}"), launch(FAST) as emulator:
+    with pytest.raises(EndpointError, match=f"ended unexpectedly: exit code {code}"), launch(FAST) as emulator:
         _end(emulator, number)
 
 
@@ -67,7 +67,7 @@ def test_it_ends_with_the_one_who_started_it() -> None:
 def test_a_ledger_that_cannot_be_read_is_an_error() -> None:
     with launch(FAST) as emulator:
         pass
-    with pytest.raises(EndpointError, match="cannot be read"):
+    with pytest.raises(EndpointError, match="cannot read the emulator"):
         emulator.ledger()
 
 

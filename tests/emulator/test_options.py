@@ -53,7 +53,7 @@ def test_every_field_was_tried() -> None:
     ("arguments", "says"),
     [
         (["--ttft", "soon"], "constant:MEAN"),
-        (["--fault", "explode"], "no such kind"),
+        (["--fault", "explode"], "unknown kind"),
     ],
 )
 def test_an_option_that_cannot_be_read_is_a_usage_error(
@@ -70,7 +70,7 @@ def test_an_option_that_cannot_be_read_is_a_usage_error(
     [
         (["--slots", "0"], "at least 1"),
         (["--certfile", "missing.pem"], "missing.pem"),
-        (["--host", "192.0.2.1"], "cannot have the address 192.0.2.1:0"),
+        (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1:0"),
         (["--ledger", "no/such/folder/ledger.bin"], "no/such/folder/ledger.bin"),
     ],
 )

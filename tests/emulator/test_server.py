@@ -175,7 +175,7 @@ def test_pages(timed: Emulator, connect: Callable[..., Any]) -> None:
     [
         (b"not json", "not a request"),
         (b'{"prompt": "of the other kind"}', "messages"),
-        (b'{"messages": [{"role": "user", "content": "[[fault:explode]]"}]}', "no such kind"),
+        (b'{"messages": [{"role": "user", "content": "[[fault:explode]]"}]}', "unknown kind"),
     ],
 )
 def test_a_bad_request_is_refused_with_the_reason(

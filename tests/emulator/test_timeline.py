@@ -10,7 +10,7 @@ from itertools import count
 import pytest
 
 from fmbench_lib.emulator import Behaviour, Constant
-from fmbench_lib.emulator.behaviour import Ask, Planner
+from fmbench_lib.emulator.behaviour import Planner, Task
 from fmbench_lib.emulator.serving_slots import Slots
 from fmbench_lib.emulator.timeline import Ending, Scene, Script, Step, healthy
 from fmbench_lib.emulator.wires.openai import OpenAI
@@ -34,7 +34,7 @@ def simulate(behaviour: Behaviour, arrivals: list[Arrival]) -> list[list[float]]
     waiting: dict[int, Iterator[Step]] = {}
     due: list[tuple[int, int, int, Step | None]] = []
     for key, arrival in enumerate(arrivals):
-        asked = Ask("", arrival.prompt_tokens, arrival.stream, None, "m", False, "chat")
+        asked = Task("", arrival.prompt_tokens, arrival.stream, None, "m", False, "chat")
         plan = planner.plan(asked, str(key), key + 1, 0.0)
         scripts.append(healthy(Scene(behaviour, asked, plan, wire, lambda: slots.active)))
         heapq.heappush(due, (round(arrival.at_ms * MS), order(), key, None))
@@ -121,6 +121,6 @@ def test_a_stream_that_ends_with_its_connection() -> None:
 
 
 def _script(behaviour: Behaviour) -> Script:
-    asked = Ask("p", 1, True, None, "m", False, "chat")
+    asked = Task("p", 1, True, None, "m", False, "chat")
     plan = Planner(behaviour).plan(asked, "r", 1, 0.0)
     return healthy(Scene(behaviour, asked, plan, OpenAI(behaviour), lambda: 1))
