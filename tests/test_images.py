@@ -53,7 +53,7 @@ def test_every_form_of_a_cell(cell: Any, expected: str) -> None:
 
 @pytest.mark.parametrize(
     ("cell", "words"),
-    [("a picture", "neither base64"), (b"BM....", "neither PNG"), (7, "int"), ("AAAA", "neither PNG")],
+    [("a picture", "neither base64"), (b"BM....", "not PNG"), (7, "int"), ("AAAA", "not PNG")],
 )
 def test_what_is_no_image_is_said(cell: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):

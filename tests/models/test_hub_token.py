@@ -32,7 +32,7 @@ def test_the_environment_comes_first_then_the_file_that_is_named(
 @pytest.mark.parametrize("content", ["", "\n", "hf_secret and more"])
 def test_a_file_that_holds_no_token_is_bad_input_that_does_not_quote_it(content: str, tmp_path: Path) -> None:
     (tmp_path / "hf_token.txt").write_text(content)
-    with pytest.raises(InputError, match="holds no Hugging Face token") as failed:
+    with pytest.raises(InputError, match="does not contain a Hugging Face token") as failed:
         hf_token(["hf_token.txt"], [tmp_path])
     assert "hf_secret" not in str(failed.value)
 

@@ -16,7 +16,7 @@ import pytest
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, Exponential, LedgerEntry, launch
-from fmbench_lib.emulator.behaviour import Task, Planner
+from fmbench_lib.emulator.behaviour import Planner, Task
 from fmbench_lib.emulator.wires.content import Content
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending.engine import run_level

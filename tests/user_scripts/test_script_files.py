@@ -79,7 +79,7 @@ def test_a_script_is_looked_into_and_not_run(config: Config, tmp_path: Path) -> 
     with pytest.raises(InputError, match="has no function deploy"):
         files.deployment_file(config, wanted, tmp_path)
     mine.write_text("def deploy(:\n")
-    with pytest.raises(InputError, match="no Python that can be run"):
+    with pytest.raises(InputError, match="is not valid Python"):
         files.deployment_file(config, wanted, tmp_path)
 
 
