@@ -75,7 +75,7 @@ def placements(
     host: Host,
     tp_degree: int,
     *,
-    usual_port: int,
+    default_port: int,
     other_parallelism: int = 1,
     ports: Sequence[int] | None = None,
     cores: int | None = None,
@@ -85,15 +85,15 @@ def placements(
 
     Each copy gets `tp_degree` accelerators, multiplied by `other_parallelism` for other kinds of parallelism. `ports`
     are the ports claimed for the copies; without them they are planned upwards from the port in `ep_name`, else from
-    `usual_port`. `cores` is the number of CPU cores of the host, which copies share where it has no accelerators. With
-    `equal_shares` the copies get all devices in equal parts, however few they need.
+    `default_port`. `cores` is the number of CPU cores of the host, which copies share where it has no accelerators.
+    With `equal_shares` the copies get all devices in equal parts, however few they need.
     """
     copies = copies_on(experiment, host, tp_degree, other_parallelism)
     kind = host.devices.kind
     per_copy = 0 if kind == "none" else _devices_per_copy(host, tp_degree * other_parallelism)
     if kind != "none" and (equal_shares or experiment.inference_spec.model_copies == "auto"):
         per_copy = len(host.devices.indices) // copies
-    host_ports = _ports(experiment, copies, ports, usual_port)
+    host_ports = _ports(experiment, copies, ports, default_port)
     cores_per_copy = cores // copies if cores is not None and kind == "none" and copies > 1 else None
     if cores_per_copy == 0:
         raise DeployError(f"model_copies {copies} exceeds the {cores} cores of this CPU; write {cores} or fewer")
@@ -151,9 +151,9 @@ def _source(experiment: Experiment, host: Host) -> str:
     return sources.get(host.source, "detected on this machine")
 
 
-def _ports(experiment: Experiment, copies: int, ports: Sequence[int] | None, usual: int) -> Sequence[int]:
+def _ports(experiment: Experiment, copies: int, ports: Sequence[int] | None, default: int) -> Sequence[int]:
     if ports is None:
-        first = wanted_port(experiment.ep_name) or usual
+        first = wanted_port(experiment.ep_name) or default
         ports = range(first, first + copies)
     if len(ports) != copies or len(set(ports)) != copies:
         raise DeployError(f"{copies} copies need {copies} distinct ports, not {', '.join(map(str, ports))}")

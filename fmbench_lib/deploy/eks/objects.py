@@ -25,6 +25,19 @@ _KIND = "object"
 _KEPT_LINES = 5000
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedObject:
+    """An object of the run: what identifies it, its deployment's label, and whether it has volume claim templates."""
+
+    reference: Object
+    deployment: str
+    claims: bool
+
+    def is_ours(self, current: Object) -> bool:
+        """Whether an object of this name is the run's: it carries the deployment's label."""
+        return bool((current["metadata"].get("labels") or {}).get(DEPLOYMENT_LABEL) == self.deployment)
+
+
 def to_resource(item: Object, deployment: str) -> Resource:
     """An object as it is recorded: what identifies it, and the label that marks it as the run's."""
     metadata = item["metadata"]
@@ -37,10 +50,15 @@ def to_resource(item: Object, deployment: str) -> Resource:
     }
 
 
-def recorded(resources: Sequence[Resource]) -> tuple[Access, list[Resource]]:
+def recorded(resources: Sequence[Resource]) -> tuple[Access, list[RecordedObject]]:
     """The cluster and the objects recorded with an endpoint."""
     cluster = next(resource for resource in resources if resource["kind"] == "cluster")
-    return Access.from_resource(cluster), [resource for resource in resources if resource["kind"] == _KIND]
+    objects = [
+        RecordedObject(resource["object"], resource["deployment"], resource["claims"])
+        for resource in resources
+        if resource["kind"] == _KIND
+    ]
+    return Access.from_resource(cluster), objects
 
 
 def check_absent(cluster: Cluster, planned: Sequence[Object]) -> frozenset[str]:
@@ -95,7 +113,7 @@ def _namespace_object(name: str) -> Object:
 
 def wait_until_ready(
     cluster: Cluster,
-    made: Sequence[Resource],
+    objects: Sequence[RecordedObject],
     looks: Iterator[bool],
     scheduling_timeout: float,
     say: Callable[[str], None],
@@ -104,7 +122,7 @@ def wait_until_ready(
     announced = ""
     unschedulable_since: float | None = None
     for time_left in looks:
-        waiting, pods = _progress(cluster, made)
+        waiting, pods = _progress(cluster, objects)
         no_node = "; ".join(filter(None, map(unschedulable, pods)))
         if not waiting:
             return
@@ -119,21 +137,21 @@ def wait_until_ready(
         if unschedulable_since is not None and time.monotonic() - unschedulable_since >= scheduling_timeout:
             raise DeployError(f"{no_node} (for {scheduling_timeout:g} s, eks.scheduling_timeout)")
         if not time_left:
-            raise DeployError(f"not ready within eks.startup_timeout: {announced}{_reasons(cluster, made)}")
+            raise DeployError(f"not ready within eks.startup_timeout: {announced}{_reasons(cluster, objects)}")
 
 
-def _progress(cluster: Cluster, made: Sequence[Resource]) -> tuple[list[str], list[Object]]:
+def _progress(cluster: Cluster, objects: Sequence[RecordedObject]) -> tuple[list[str], list[Object]]:
     """What is still being waited for, and the existing pods; raises DeployError for what will never be ready."""
     waiting = []
-    for resource in made:
-        current = cluster.get(resource["object"])
-        if current is None or not _is_ours(resource, current):
-            raise DeployError(f"{named(resource['object'])} was deleted while waiting for it")
+    for item in objects:
+        current = cluster.get(item.reference)
+        if current is None or not item.is_ours(current):
+            raise DeployError(f"{named(item.reference)} was deleted while waiting for it")
         reason = failure(current)
         if reason:
             raise DeployError(reason)
         waiting.append(unready(current))
-    pods = _pods(cluster, made)
+    pods = _pods(cluster, objects)
     for pod in pods:
         pod_problem = pod_failure(pod)
         if pod_problem is not None:
@@ -149,30 +167,30 @@ def _log_clause(cluster: Cluster, pod: Object, problem: Failure) -> str:
     return f"; its log ends: {log}" if log else "; it has no log"
 
 
-def trouble(cluster: Cluster, made: Sequence[Resource]) -> str:
+def trouble(cluster: Cluster, objects: Sequence[RecordedObject]) -> str:
     """What is wrong with the objects; empty where nothing is."""
     try:
-        return "; ".join(_progress(cluster, made)[0])
+        return "; ".join(_progress(cluster, objects)[0])
     except DeployError as error:
         return str(error)
 
 
-def _pods(cluster: Cluster, made: Sequence[Resource]) -> list[Object]:
-    if not made:
+def _pods(cluster: Cluster, objects: Sequence[RecordedObject]) -> list[Object]:
+    if not objects:
         return []
-    return cluster.marked("Pod", _namespaces(made), made[0]["deployment"])
+    return cluster.marked("Pod", _namespaces(objects), objects[0].deployment)
 
 
-def _namespaces(made: Sequence[Resource]) -> list[str]:
+def _namespaces(objects: Sequence[RecordedObject]) -> list[str]:
     """The namespaces of the run's objects."""
-    return list(dict.fromkeys(filter(None, (resource["object"]["metadata"].get("namespace") for resource in made))))
+    return list(dict.fromkeys(filter(None, (item.reference["metadata"].get("namespace") for item in objects))))
 
 
-def _reasons(cluster: Cluster, made: Sequence[Resource]) -> str:
+def _reasons(cluster: Cluster, objects: Sequence[RecordedObject]) -> str:
     """Events and log ends of the pods that are not ready."""
-    pods = [(pod["metadata"]["name"], last_event(cluster, pod)) for pod in _pods(cluster, made)]
+    pods = [(pod["metadata"]["name"], last_event(cluster, pod)) for pod in _pods(cluster, objects)]
     events = [f"{name}: {event}" for name, event in pods if event]
-    return "".join(f"; {text}" for text in events) + log_ends(cluster, made)
+    return "".join(f"; {text}" for text in events) + log_ends(cluster, objects)
 
 
 def last_event(cluster: Cluster, item: Object) -> str:
@@ -184,19 +202,19 @@ def last_event(cluster: Cluster, item: Object) -> str:
     return f"{events[-1].get('reason')}: {events[-1].get('message')}" if events else ""
 
 
-def log_ends(cluster: Cluster, made: Sequence[Resource]) -> str:
+def log_ends(cluster: Cluster, objects: Sequence[RecordedObject]) -> str:
     """The end of the log of each pod's first container."""
     ends = []
-    for pod in _pods(cluster, made):
+    for pod in _pods(cluster, objects):
         log = cluster.log_end(pod, pod["spec"]["containers"][0]["name"])
         ends += [f"; the log of {pod['metadata']['name']} ends: {log}"] * bool(log)
     return "".join(ends)
 
 
-def keep_logs(cluster: Cluster, made: Sequence[Resource], file: Path) -> None:
+def keep_logs(cluster: Cluster, objects: Sequence[RecordedObject], file: Path) -> None:
     """Write the latest logs of all containers of all pods into one file; no file where there is no log."""
     parts = []
-    for pod in _pods(cluster, made):
+    for pod in _pods(cluster, objects):
         for container in pod["spec"]["containers"]:
             for previous, suffix in ((True, ", before its last start"), (False, "")):
                 log = cluster.log(pod, container["name"], _KEPT_LINES, previous=previous)
@@ -207,19 +225,16 @@ def keep_logs(cluster: Cluster, made: Sequence[Resource], file: Path) -> None:
         write_text(file, "\n".join(parts))
 
 
-def delete_all(cluster: Cluster, made: Sequence[Resource], patience: float | None = None) -> None:
+def delete_all(cluster: Cluster, objects: Sequence[RecordedObject], patience: float | None = None) -> None:
     """Delete the run's objects, the last first, and the volumes that they claimed, and check that all of them are gone.
 
     What is gone already, or does not carry the run's label, is left alone. A failure does not stop the other deletions.
     Raises DeployError for everything that may not be deleted, or still exists after `patience` seconds.
     """
     limit = DELETING_PATIENCE_S if patience is None else patience
-    deletions = [
-        _Deletion(resource["object"], partial(_is_ours, resource), resource if resource["claims"] else None)
-        for resource in reversed(made)
-    ]
+    deletions = [_Deletion(item.reference, item.is_ours, item if item.claims else None) for item in reversed(objects)]
     errors = _delete(cluster, deletions, limit)
-    errors += _remaining_pods(cluster, made, 0.0 if errors else limit)  # pods of remaining objects would never go
+    errors += _remaining_pods(cluster, objects, 0.0 if errors else limit)  # pods of remaining objects would never go
     if errors:
         raise DeployError("; ".join(errors))
 
@@ -234,7 +249,7 @@ class _Deletion:
 
     reference: Object
     ours: Callable[[Object], bool]
-    claims: Resource | None = None
+    claims: RecordedObject | None = None
     current: Object | None = None
     requested_uid: str | None = None
 
@@ -282,29 +297,25 @@ def _pending(cluster: Cluster, deletions: Sequence[_Deletion], errors: list[str]
     return remaining
 
 
-def _claims(cluster: Cluster, resource: Resource) -> list[_Deletion]:
+def _claims(cluster: Cluster, stateful_set: RecordedObject) -> list[_Deletion]:
     """The volume claims of a stateful set, which it leaves behind and which cost money."""
-    namespace = resource["object"]["metadata"]["namespace"]
-    claims = cluster.marked("PersistentVolumeClaim", [namespace], resource["deployment"])
+    namespace = stateful_set.reference["metadata"]["namespace"]
+    claims = cluster.marked("PersistentVolumeClaim", [namespace], stateful_set.deployment)
     return [_Deletion(claim, partial(_is_same, claim)) for claim in claims]
 
 
-def _remaining_pods(cluster: Cluster, made: Sequence[Resource], patience: float) -> list[str]:
+def _remaining_pods(cluster: Cluster, objects: Sequence[RecordedObject], patience: float) -> list[str]:
     """What is to be said of pods that are there after `patience` seconds, or cannot be looked for."""
     remaining: list[str] = []
     try:
         for _ in aws_waiting.looks(patience, time.sleep):
-            remaining = [pod["metadata"]["name"] for pod in _pods(cluster, made)]
+            remaining = [pod["metadata"]["name"] for pod in _pods(cluster, objects)]
             if not remaining:
                 return []
     except DeployError as error:
         return [str(error)]
     duration = f" {patience:g} s after their controllers were deleted" if patience else ""
     return [f"pods still exist{duration}: {', '.join(remaining)}"]
-
-
-def _is_ours(resource: Resource, current: Object) -> bool:
-    return bool((current["metadata"].get("labels") or {}).get(DEPLOYMENT_LABEL) == resource["deployment"])
 
 
 def _is_same(expected: Object, current: Object) -> bool:

@@ -224,7 +224,9 @@ def _reached(making: _Making, cluster: Cluster, turns: Iterator[bool]) -> str:
     )
 
 
-def _ask(url: str, making: _Making, cluster: Cluster, made: list[dict[str, Any]], turns: Iterator[bool]) -> None:
+def _ask(
+    url: str, making: _Making, cluster: Cluster, made: list[objects.RecordedObject], turns: Iterator[bool]
+) -> None:
     """A real request, again and again until it is answered: a new address takes a while to be known everywhere."""
     said = ""
     for more in chain([True], turns):  # once at least, however late it is

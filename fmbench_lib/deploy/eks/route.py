@@ -122,8 +122,8 @@ def _url(host: str, current: Object, route: Route) -> str:
     else:
         scheme = "https" if route.port == 443 else "http"
     host = f"[{host}]" if ":" in host else host
-    usual = {"http": 80, "https": 443}[scheme]
-    port = "" if route.port in (None, usual) else f":{route.port}"
+    default_port = {"http": 80, "https": 443}[scheme]
+    port = "" if route.port in (None, default_port) else f":{route.port}"
     return f"{scheme}://{host}{port}{route.path}"
 
 

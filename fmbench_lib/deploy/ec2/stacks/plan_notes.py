@@ -24,9 +24,9 @@ def plan_notes(experiment: Experiment, host: Host, usable: Host, copies: Sequenc
         notes.append(f"planned for {experiment.instance_type} with {devices}: this machine has none")
     if kind != usable.devices.kind:
         notes.append(f"{devices} of the host not used: container_type {container_type_of(experiment)} runs on the CPU")
-    known = accelerators_of(experiment.instance_type)
-    if host.source in ("nvml", "neuron") and known is not None and known[:2] != (kind, len(host.devices.indices)):
-        notes.append(f"this machine has {devices}, {experiment.instance_type} {device_count(known[1], known[0])}")
+    expected = accelerators_of(experiment.instance_type)
+    if host.source in ("nvml", "neuron") and expected is not None and expected[:2] != (kind, len(host.devices.indices)):
+        notes.append(f"this machine has {devices}, {experiment.instance_type} {device_count(expected[1], expected[0])}")
     if usable.devices.kind != "none":
         notes += _degree_notes(experiment, usable, copies)
     return tuple(notes)

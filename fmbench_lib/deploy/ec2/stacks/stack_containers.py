@@ -45,7 +45,7 @@ def containers_of(
         usable,
         tp_degree,
         other_parallelism=other_parallelism,
-        usual_port=stack.port,
+        default_port=stack.port,
         ports=ports,
         cores=cores,
         equal_shares=stack.uses_all_devices and experiment.inference_spec.tp_degree is None,
@@ -63,10 +63,10 @@ def copies_of(experiment: Experiment, host: Host) -> int:
 def _usable_host(experiment: Experiment, host: Host) -> Host:
     """The host as the stack sees it: one that runs on the CPU ignores the accelerators."""
     kinds, kind = stack_of(experiment).kinds, host.devices.kind
-    known = accelerators_of(experiment.instance_type)
-    if kind == "none" and host.source == "none" and known is not None and known[0] in kinds:
+    expected = accelerators_of(experiment.instance_type)
+    if kind == "none" and host.source == "none" and expected is not None and expected[0] in kinds:
         raise DeployError(
-            f"{experiment.instance_type} has {device_count(known[1], known[0])}, but none is detected on this machine: "
+            f"{experiment.instance_type} has {device_count(expected[1], expected[0])}, but none is detected on this machine: "
             "install the driver, or write ec2.accelerators: none to run on the CPU"
         )
     if kind in kinds:
