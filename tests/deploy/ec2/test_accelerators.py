@@ -102,7 +102,7 @@ def test_a_missing_driver_is_no_cpu_host(tmp_path: Path, monkeypatch: pytest.Mon
     """A model that would have been served by GPUs is not measured on a CPU in silence, at the GPUs' price."""
     with_gpus(monkeypatch, None)
     given = asked(tmp_path, instance_type="g5.12xlarge", inference_spec={"container_type": "llama_server"})
-    with pytest.raises(DeployError, match=r"g5\.12xlarge has 4 GPUs, but none is detected on this machine"):
+    with pytest.raises(DeployError, match=r"g5\.12xlarge has 4 GPUs, but this machine has none"):
         containers(given, find_host(given))
 
 

@@ -66,7 +66,7 @@ def _usable_host(experiment: Experiment, host: Host) -> Host:
     expected = accelerators_of(experiment.instance_type)
     if kind == "none" and host.source == "none" and expected is not None and expected[0] in kinds:
         raise DeployError(
-            f"{experiment.instance_type} has {device_count(expected[1], expected[0])}, but none is detected on this machine: "
+            f"{experiment.instance_type} has {device_count(expected[1], expected[0])}, but this machine has none: "
             "install the driver, or write ec2.accelerators: none to run on the CPU"
         )
     if kind in kinds:
