@@ -1,4 +1,4 @@
-"""Each step of a deployment on a cluster failing: what is said, and that nothing is left."""
+"""Each step of a deployment on a cluster failing: the message, and that nothing is left."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ FAILURES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_what_fails_is_said_and_nothing_is_left(
+def test_a_failure_is_reported_and_nothing_is_left(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext, name: str
 ) -> None:
     facts, settings, message = FAILURES[name]
@@ -122,7 +122,7 @@ def test_an_endpoint_that_answers_no_request_is_deleted_with_the_end_of_its_log(
         ),
     ],
 )
-def test_what_can_be_known_beforehand_is_said_before_anything_is_made(
+def test_foreseeable_errors_are_raised_before_anything_is_created(
     cluster: ClusterStandIn,
     on_cluster: MakeExperiment,
     context: MakeContext,
@@ -138,7 +138,7 @@ def test_what_can_be_known_beforehand_is_said_before_anything_is_made(
     assert (cluster.asked("POST"), cluster.asked("DELETE"), notes.recorded) == ([], [], [])
 
 
-def test_a_cluster_that_does_not_know_us_or_is_not_there(
+def test_a_cluster_that_rejects_the_caller_or_is_unreachable(
     cluster: ClusterStandIn,
     on_cluster: MakeExperiment,
     context: MakeContext,
@@ -156,7 +156,7 @@ def test_a_cluster_that_does_not_know_us_or_is_not_there(
         EKS.deploy(on_cluster(), context(probe=answers)[0])
 
 
-def test_a_busy_server_is_asked_again(
+def test_requests_to_a_busy_server_are_retried(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     cluster.refusals["GET pods"] = [(503, "etcd is electing"), (429, "too many"), None]
