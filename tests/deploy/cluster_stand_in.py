@@ -70,12 +70,12 @@ def homeless(message: str) -> Object:
 
 @dataclass
 class ClusterStandIn:
-    """What stands, what is to go wrong, and what was asked.
+    """The cluster's objects, the failures to simulate, and the calls received.
 
-    `pods` are the states that each pod passes through, one at each listing; the last one stays; `pods_of` are
-    those of what has a name of its own. `refusals` holds, for
-    `POST deployments` and the like, status and message of its next answers; None is none. `finalizers`, by
-    kind, keep what is deleted; other things go after so many looks. `address` is what load balancers and ingresses get.
+    `pods` are the states that each pod passes through, one per listing; the last one stays. `pods_of` are those of
+    objects with a name of their own. `refusals` maps calls such as `POST deployments` to status and message of the next
+    answers; None is a normal answer. `finalizers`, by kind, hold deleted objects; others disappear after a few
+    requests. `address` is what load balancers and ingresses are assigned.
     """
 
     url: str = ""

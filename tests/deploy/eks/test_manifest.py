@@ -215,7 +215,7 @@ def test_a_missing_or_ambiguous_route_is_an_error(
 
 
 @pytest.mark.parametrize(
-    ("one", "got", "expected"),
+    ("item", "got", "expected"),
     [
         (BALANCED, {"ip": "10.0.0.1"}, "http://10.0.0.1:8000"),
         (thing("Service", "s", type="LoadBalancer", ports=[{"port": 443}]), {"hostname": "h"}, "https://h"),
@@ -255,7 +255,7 @@ def state(kind: str, status: dict[str, Any], **spec: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("one", "expected"),
+    ("item", "expected"),
     [
         (state("Deployment", {"readyReplicas": 1, "updatedReplicas": 2}, replicas=2), "Deployment n/x: 1 of 2 ready"),
         (state("Deployment", {"readyReplicas": 2, "updatedReplicas": 2}, replicas=2), ""),
