@@ -1,4 +1,4 @@
-"""Images in prompts: a prompt holds one as a data URL, `data:image/png;base64,…`, where it belongs in the text."""
+"""Images in prompts, as data URLs (`data:image/png;base64,…`) at their position in the text."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ class Image:
 
     @property
     def data_url(self) -> str:
-        """As it stands in a prompt."""
+        """The image as it appears in a prompt."""
         return f"data:image/{self.format};base64,{self.base64}"
 
 
 def parts_of(prompt: str) -> list[str | Image]:
-    """A prompt's texts and images in their order; a prompt without images is one text, be it empty."""
+    """A prompt's texts and images in order; a prompt without images is one text, possibly empty."""
     parts: list[str | Image] = []
     start = 0
-    for found in _IMAGE.finditer(prompt):
-        if prompt[start : found.start()].strip():
-            parts.append(prompt[start : found.start()])
-        parts.append(Image(found[1], found[2]))
-        start = found.end()
+    for match in _IMAGE.finditer(prompt):
+        if prompt[start : match.start()].strip():
+            parts.append(prompt[start : match.start()])
+        parts.append(Image(match[1], match[2]))
+        start = match.end()
     if not parts or prompt[start:].strip():
         parts.append(prompt[start:])
     return parts
 
 
 def chat_content(prompt: str) -> str | list[dict[str, Any]]:
-    """A prompt as the content of an OpenAI-style message: text, or parts where there are images."""
+    """A prompt as the content of an OpenAI-style message: text, or parts where it has images."""
     parts = parts_of(prompt)
     if all(isinstance(part, str) for part in parts):
         return prompt
@@ -54,43 +54,44 @@ def chat_content(prompt: str) -> str | list[dict[str, Any]]:
 
 
 def without_images(prompt: str) -> str:
-    """A prompt's text alone, which is what a tokenizer counts: what an image comes to is known to the model only."""
+    """A prompt's text only, which is what a tokenizer counts: the token count of an image is known to the model
+    alone."""
     return _IMAGE.sub("", prompt)
 
 
-def data_url(cell: Any) -> str:
-    """An image as a data set has it, in the form that prompts hold; "" for none.
+def data_url(value: Any) -> str:
+    """An image of a data set in the form that prompts contain; "" for none.
 
-    Takes bytes, base64 text, a data URL, a mapping with `bytes`, a picture of the imaging library that data sets use,
-    or a list of these. Raises ValueError for anything else, and for a format that is not PNG, JPEG, GIF or WebP.
+    Takes bytes, base64 text, a data URL, a mapping with `bytes`, an image object with a `save` method (Pillow), or a
+    list of these. Raises ValueError for anything else, and for a format that is not PNG, JPEG, GIF or WebP.
     """
-    if cell is None or cell == "":
+    if value is None or value == "":
         return ""
-    if isinstance(cell, list | tuple):
-        return "\n".join(map(data_url, cell))
-    if isinstance(cell, Mapping):
-        return data_url(cell.get("bytes"))
-    if isinstance(cell, str):
-        if _IMAGE.fullmatch(cell):
-            return cell
+    if isinstance(value, list | tuple):
+        return "\n".join(map(data_url, value))
+    if isinstance(value, Mapping):
+        return data_url(value.get("bytes"))
+    if isinstance(value, str):
+        if _IMAGE.fullmatch(value):
+            return value
         try:
-            cell = base64.b64decode(cell, validate=True)
+            value = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
-            raise ValueError("it is text, but neither base64 nor a data URL") from None
-    elif hasattr(cell, "save"):
-        written = io.BytesIO()
-        cell.save(written, format="PNG")
-        cell = written.getvalue()
-    if not isinstance(cell, bytes | bytearray):
-        raise ValueError(f"it is of a kind that holds no image: {type(cell).__name__}")
-    return Image(_format(bytes(cell)), base64.b64encode(cell).decode()).data_url
+            raise ValueError("text that is neither base64 nor a data URL") from None
+    elif hasattr(value, "save"):
+        buffer = io.BytesIO()
+        value.save(buffer, format="PNG")
+        value = buffer.getvalue()
+    if not isinstance(value, bytes | bytearray):
+        raise ValueError(f"not an image: {type(value).__name__}")
+    return Image(_format(bytes(value)), base64.b64encode(value).decode()).data_url
 
 
 def _format(image: bytes) -> str:
-    """The format that an image's first bytes tell."""
-    for name, begins in (("png", b"\x89PNG\r\n\x1a\n"), ("jpeg", b"\xff\xd8\xff"), ("gif", b"GIF8")):
-        if image.startswith(begins):
+    """The format, from the image's first bytes."""
+    for name, signature in (("png", b"\x89PNG\r\n\x1a\n"), ("jpeg", b"\xff\xd8\xff"), ("gif", b"GIF8")):
+        if image.startswith(signature):
             return name
     if image[:4] == b"RIFF" and image[8:12] == b"WEBP":
         return "webp"
-    raise ValueError("it is neither PNG, JPEG, GIF nor WebP")
+    raise ValueError("an image that is not PNG, JPEG, GIF or WebP")

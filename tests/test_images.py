@@ -1,4 +1,4 @@
-"""Images: from a data set's cells to prompts, and from prompts to what a codec sends."""
+"""Images: from a data set's cells to prompts, and from prompts to requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WITH_IMAGES = MINIMAL.replace("datasets:\n", "datasets:\n  image_col: image\n")
 
 
 class Picture:
-    """What data sets of the hub give for an image."""
+    """An image as Hugging Face data sets represent it."""
 
     def save(self, file: Any, format: str) -> None:
         assert format == "PNG"
@@ -47,21 +47,21 @@ class Picture:
         ({"bytes": None, "path": "1.png"}, ""),
     ],
 )
-def test_every_form_of_a_cell(cell: Any, expected: str) -> None:
+def test_every_form_of_an_image_cell(cell: Any, expected: str) -> None:
     assert data_url(cell) == expected
 
 
 @pytest.mark.parametrize(
     ("cell", "words"),
-    [("a picture", "neither base64"), (b"BM....", "neither PNG"), (7, "int"), ("AAAA", "neither PNG")],
+    [("a picture", "neither base64"), (b"BM....", "not PNG"), (7, "int"), ("AAAA", "not PNG")],
 )
-def test_what_is_no_image_is_said(cell: Any, words: str) -> None:
+def test_invalid_images_are_errors(cell: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         data_url(cell)
 
 
-def made(rows: list[dict[str, Any]], template: str = "{question}") -> list[Any]:
-    found = generate_payloads(
+def created(rows: list[dict[str, Any]], template: str = "{question}") -> list[Any]:
+    results = generate_payloads(
         [source(rows)],
         template=template,
         template_keys=["question"],
@@ -70,28 +70,28 @@ def made(rows: list[dict[str, Any]], template: str = "{question}") -> list[Any]:
         seed=1,
         image_column="image",
     )
-    return found.files["all.jsonl"]
+    return results.files["all.jsonl"]
 
 
 def test_a_prompt_has_its_image_behind_its_text_and_only_the_text_is_counted() -> None:
-    (row,) = made([{"question": "What is it?", "image": {"bytes": PNG}}])
+    (row,) = created([{"question": "What is it?", "image": {"bytes": PNG}}])
     assert row["prompt"] == f"What is it?\n{URL}"
     assert row["prompt_tokens"] == len("What is it?\n")
     assert without_images(row["prompt"]) == "What is it?\n"
 
 
 def test_a_row_without_an_image_is_text() -> None:
-    (row,) = made([{"question": "What is it?", "image": None}])
+    (row,) = created([{"question": "What is it?", "image": None}])
     assert row["prompt"] == "What is it?"
 
 
 def test_rows_that_differ_by_their_image_are_different_prompts() -> None:
-    assert len(made([{"question": "What is it?", "image": one} for one in (PNG, PNG + b"!", None)])) == 3
+    assert len(created([{"question": "What is it?", "image": item} for item in (PNG, PNG + b"!", None)])) == 3
 
 
-def test_a_cell_that_is_no_image_names_its_row() -> None:
+def test_an_invalid_image_names_its_row() -> None:
     with pytest.raises(DataError, match=r"rows, line 1: no image in column image \(datasets.image_col\): .*PNG"):
-        made([{"question": "What is it?", "image": b"BM"}])
+        created([{"question": "What is it?", "image": b"BM"}])
 
 
 def test_it_is_sent_as_an_image() -> None:
@@ -101,7 +101,7 @@ def test_it_is_sent_as_an_image() -> None:
     ]
 
 
-def test_what_takes_text_alone_is_refused(tmp_path: Path) -> None:
+def test_text_only_protocols_refuse_images(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"protocol: is tgi, which takes no images \(datasets.image_col\)"):
         parse_config(WITH_IMAGES + "  protocol: tgi\n", path=tmp_path / "config.yml")
     with pytest.raises(ConfigError, match=r"ep_name: takes no images"):

@@ -1,4 +1,4 @@
-"""Endpoints of known behaviour, for calibration, tests and dry runs; see `launch` and `Behaviour`."""
+"""Endpoints of known behaviour, for calibration, tests and dry runs: see `launch` and `Behaviour`."""
 
 from __future__ import annotations
 

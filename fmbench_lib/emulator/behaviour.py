@@ -1,7 +1,7 @@
-"""What an emulated endpoint does with a request: pure and seeded, without sockets and without a clock.
+"""What an emulated endpoint does with a request. Pure and seeded, without sockets or clock.
 
-`Behaviour` is what the user sets; `Planner.plan` turns it and one request into a `Plan`, the same for the same seed
-and request id, whatever else is going on.
+`Behaviour` is what the user sets. `Planner.plan` turns it and one request into a `Plan`: always the same plan for the
+same seed and request id, whatever else is being served.
 """
 
 from __future__ import annotations
@@ -31,41 +31,41 @@ _TOKENS = Constant(100)
 class Behaviour:
     """How an endpoint behaves; times in seconds.
 
-    With `slots` it is *served*: so many requests at once, the others wait in order of arrival. TTFT counts from
-    getting a slot. `itl_per_sequence` is added to every ITL for each other request that is being served.
+    With `slots` set, only so many requests are served at once, and the others wait in order of arrival. TTFT counts
+    from getting a slot. `itl_per_sequence` is added to every ITL for each other request being served.
     """
 
     ttft: Distribution = _TTFT
     itl: Distribution = _ITL
     tokens: Distribution = _TOKENS
-    """Length of an answer; a request's own `max_tokens` cuts it."""
+    """Length of an answer; a request's `max_tokens` truncates it."""
     tokens_from_request: bool = False
     """The answer has exactly the request's `max_tokens`, and `tokens` where it names none."""
     tokens_per_event: int = 1
     reasoning_tokens: int = 0
-    """So many of an answer's tokens come first, as reasoning."""
+    """The number of reasoning tokens at the start of an answer."""
     slots: int | None = None
     prefill_per_token: float = 0.0
     """Added to the TTFT for each token of the prompt that is not cached."""
     itl_per_sequence: float = 0.0
     drift: float = 0.0
-    """TTFT and ITL grow by this share per second since the first request."""
+    """TTFT and ITL grow by this fraction per second since the first request."""
     stall_at: float | None = None
     """Seconds after the first request at which the whole server freezes, once, for `stall_for`."""
     stall_for: float = 0.0
     usage: Literal["asked", "always", "never"] = "asked"
     cached_share: float = 0.0
-    """Share of each prompt's tokens that is reported as cached."""
+    """Fraction of each prompt's tokens that is reported as cached."""
     prompt_cache: bool = False
-    """A prompt that was seen before is cached as a whole: reported, and its prefill takes no time."""
+    """A prompt that was seen before is cached completely: reported as cached, and its prefill takes no time."""
     echo: bool = False
     """The answer starts with the prompt's `[[echo:…]]`, else with its last 40 characters."""
     head: Literal["at_once", "first_token"] = "at_once"
-    """When a stream's status line goes out: as soon as the request is there, or with the first token."""
+    """When a stream's status line is sent: as soon as the request has arrived, or with the first token."""
     tail_delay: float = 0.0
-    """From the last content event to the end of the stream; at 0 they are one write."""
+    """Time from the last content event to the end of the stream; at 0 they are one write."""
     framing: Literal["chunked", "close"] = "chunked"
-    """How a stream's end is marked: by the chunked coding, or by closing the connection."""
+    """How a stream's end is marked: by chunked coding, or by closing the connection."""
     faults: tuple[FaultRule, ...] = ()
     seed: int = 1
     model: str = "emulated"
@@ -81,8 +81,8 @@ class Behaviour:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """What a request asks for, of whatever protocol; `variant` is the protocol's own."""
+class Task:
+    """What a request asks for, in any protocol; `variant` is specific to the protocol."""
 
     prompt: str
     prompt_tokens: int
@@ -95,14 +95,14 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one request will get. `next_itl_ns` gives the ITLs, without what other requests add to them."""
+    """What one request will get. `next_itl_ns` returns the ITLs, before the additions for other requests."""
 
     request_id: str
     salt: int
     ttft_ns: int
     next_itl_ns: Callable[[], int]
     factor: float
-    """What drift has made of its times; those in the plan have it already."""
+    """The factor by which drift has stretched its times; the times in the plan include it."""
     tokens: int
     reasoning_tokens: int
     tokens_per_event: int
@@ -114,35 +114,36 @@ class Plan:
 
     @property
     def reasoning_events(self) -> int:
-        """Events before the first that belongs to the answer."""
+        """The number of events before the first event of the answer proper."""
         return -(-self.reasoning_tokens // self.tokens_per_event)
 
     @property
     def events(self) -> int:
-        """Content events of a stream, reasoning included."""
+        """The number of content events of a stream, reasoning included."""
         return self.reasoning_events + -(-(self.tokens - self.reasoning_tokens) // self.tokens_per_event)
 
 
 class Planner:
-    """Plans answers for one behaviour; its only state is which prompts it has seen."""
+    """Plans answers for one behaviour. Its only state is which prompts it has seen."""
 
     def __init__(self, behaviour: Behaviour) -> None:
         self._behaviour = behaviour
         self._seen: dict[bytes, None] = {}
 
-    def plan(self, ask: Ask, request_id: str, number: int, elapsed: float, fault: Fault | None = None) -> Plan:
+    def plan(self, task: Task, request_id: str, number: int, elapsed: float, fault: Fault | None = None) -> Plan:
         """The plan for the request with this number (from 1), `elapsed` seconds after the first one.
 
-        `fault` is the one that the request asks for itself; else the first rule that selects it counts.
+        `fault` is the fault that the request itself asks for; without one, the first rule that selects the request
+        applies.
         """
         behaviour = self._behaviour
         digest = blake2b(f"{behaviour.seed}/{request_id}".encode(), digest_size=8).digest()
         salt = int.from_bytes(digest)
         rng = random.Random(salt) if _is_random(behaviour) else _UNUSED
         factor = 1 + behaviour.drift * elapsed
-        tokens, finish_reason = self._length(ask, rng)
-        cached = self._cached_tokens(ask)
-        ttft = behaviour.ttft.draw(rng) + behaviour.prefill_per_token * (ask.prompt_tokens - cached)
+        tokens, finish_reason = self._length(task, rng)
+        cached = self._cached_tokens(task)
+        ttft = behaviour.ttft.draw(rng) + behaviour.prefill_per_token * (task.prompt_tokens - cached)
         if fault is None:
             fault = next((r.fault for r in behaviour.faults if r.selects(behaviour.seed, request_id, number)), None)
         return Plan(
@@ -156,33 +157,34 @@ class Planner:
             tokens_per_event=behaviour.tokens_per_event,
             cached_tokens=cached,
             finish_reason=finish_reason,
-            usage=behaviour.usage == "always" or (behaviour.usage == "asked" and (ask.include_usage or not ask.stream)),
-            echo=_echo(ask.prompt) if behaviour.echo else None,
+            usage=behaviour.usage == "always"
+            or (behaviour.usage == "asked" and (task.include_usage or not task.stream)),
+            echo=_echo(task.prompt) if behaviour.echo else None,
             fault=fault,
         )
 
-    def _length(self, ask: Ask, rng: random.Random) -> tuple[int, Literal["stop", "length"]]:
+    def _length(self, task: Task, rng: random.Random) -> tuple[int, Literal["stop", "length"]]:
         behaviour = self._behaviour
-        if ask.max_tokens is not None and behaviour.tokens_from_request:
-            return ask.max_tokens, "length"
+        if task.max_tokens is not None and behaviour.tokens_from_request:
+            return task.max_tokens, "length"
         tokens = max(1, round(behaviour.tokens.draw(rng)))
-        if ask.max_tokens is not None and tokens >= ask.max_tokens:
-            return ask.max_tokens, "length"
+        if task.max_tokens is not None and tokens >= task.max_tokens:
+            return task.max_tokens, "length"
         return tokens, "stop"
 
-    def _cached_tokens(self, ask: Ask) -> int:
-        cached = int(self._behaviour.cached_share * ask.prompt_tokens)
+    def _cached_tokens(self, task: Task) -> int:
+        cached = int(self._behaviour.cached_share * task.prompt_tokens)
         if not self._behaviour.prompt_cache:
             return cached
-        key = blake2b(ask.prompt.encode(), digest_size=8).digest()
-        known = key in self._seen
+        key = blake2b(task.prompt.encode(), digest_size=8).digest()
+        seen = key in self._seen
         self._seen[key] = None
         if len(self._seen) > _CACHE_ENTRIES:
             del self._seen[next(iter(self._seen))]
-        return ask.prompt_tokens if known else cached
+        return task.prompt_tokens if seen else cached
 
 
-# Never drawn from: constants ignore their generator, and making one costs as much as sending an event.
+# Never drawn from: constants ignore their generator, and creating one costs as much as sending an event.
 _UNUSED = random.Random(0)
 
 
@@ -198,5 +200,5 @@ def _itl_source(itl: Distribution, rng: random.Random, factor: float) -> Callabl
 
 
 def _echo(prompt: str) -> str:
-    found = _ECHO.search(prompt)
-    return found[1] if found else prompt[-_ECHO_LENGTH:]
+    match = _ECHO.search(prompt)
+    return match[1] if match else prompt[-_ECHO_LENGTH:]

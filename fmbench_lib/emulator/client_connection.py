@@ -1,4 +1,4 @@
-"""A client's connection: reads with the kernel's receive stamp, writes that never block, plain or TLS."""
+"""A client's connection: reads with the kernel's receive timestamp, non-blocking writes, plain or TLS."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 def stamp_receipts(sock: socket.socket) -> bool:
-    """Ask the kernel to stamp what arrives; a listener hands this on to what it accepts. False where it cannot."""
+    """Ask the kernel to timestamp what arrives; accepted sockets inherit this from their listener. False where it
+    cannot."""
     try:
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, _RX_SOFTWARE_STAMPS)
     except OSError:
@@ -29,7 +30,7 @@ def stamp_receipts(sock: socket.socket) -> bool:
 
 
 class Connection:
-    """One accepted connection. `stamp_ns` is the wall-clock time at which what was read last had arrived."""
+    """One accepted connection. `stamp_ns` is the wall-clock time at which the data read last had arrived."""
 
     __slots__ = (
         "fd",
@@ -57,10 +58,10 @@ class Connection:
         self.first_stamp_ns = 0
         self.from_kernel = True
         self.send: Callable[[bytes], int] = sock.send
-        """Hands bytes to the kernel and says how many it took; raises OSError, BlockingIOError when it takes none."""
+        """Passes bytes to the kernel and returns how many it took; raises BlockingIOError for none, or OSError."""
 
     def receive(self) -> bytes | None:
-        """What has arrived, b"" for nothing yet, None when the client has closed or reset the connection."""
+        """The data that has arrived, b"" for none yet, None when the client has closed or reset the connection."""
         try:
             data, ancillary, _, _ = self.sock.recvmsg(_READ_BYTES, _ANCILLARY_BYTES)
         except BlockingIOError:
@@ -81,11 +82,11 @@ class Connection:
         return data
 
     def keep_unsent(self, data: bytes, sent: int) -> None:
-        """What `send` did not take of `data` goes out with `flush`."""
+        """Keep what `send` did not take of `data`, for `flush`."""
         self.pending = data[sent:]
 
     def flush(self) -> bool:
-        """Try what is pending; True when nothing is left; raises OSError when the connection is gone."""
+        """Try to send the pending data; True when none is left. Raises OSError when the connection is gone."""
         try:
             self.pending = self.pending[self.sock.send(self.pending) :]
         except BlockingIOError:
@@ -93,23 +94,23 @@ class Connection:
         return not self.pending
 
     def reset(self) -> None:
-        """Close with a RST: what the client has not read is lost to it."""
+        """Close with an RST: data that the client has not read yet is lost."""
         with contextlib.suppress(OSError):
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._release()
 
     def close(self) -> None:
-        """Close in the ordinary way."""
+        """Close the connection normally."""
         self._release()
 
     def _release(self) -> None:
         self.sock.close()
-        # Over TLS this is a method of our own: a cycle that nobody would collect.
+        # Over TLS this is a bound method: a reference cycle, and garbage collection is off.
         self.send = self.sock.send
 
 
 class TlsConnection(Connection):
-    """The same over TLS: the cipher works in memory, so the reads and their stamps stay the kernel's."""
+    """The same over TLS. The cipher works in memory, so reads and their timestamps remain the kernel's."""
 
     __slots__ = ("_established", "_incoming", "_outgoing", "_tls")
 
@@ -122,6 +123,7 @@ class TlsConnection(Connection):
         self.send = self._encrypt_and_send
 
     def receive(self) -> bytes | None:
+        """As above, decrypted; b"" too while the handshake is under way or a record is incomplete."""
         encrypted = super().receive()
         if not encrypted:
             return encrypted
@@ -139,15 +141,16 @@ class TlsConnection(Connection):
             self._send_outgoing()
 
     def _encrypt_and_send(self, data: bytes) -> int:
-        """Like a socket's `send`; what the socket does not take of the cipher text is pending, and 0 is returned."""
+        """Like a socket's `send`. Encrypted data that the socket does not take is pending, and 0 is returned."""
         self._tls.write(data)
         self.pending += self._outgoing.read()
         return len(data) if self.flush() else 0
 
     def keep_unsent(self, data: bytes, sent: int) -> None:
-        """Nothing to keep: what is pending is so as cipher text."""
+        """Nothing to keep: unsent data is already pending in encrypted form."""
 
     def close(self) -> None:
+        """Send the TLS closing alert, then close the connection."""
         with contextlib.suppress(ssl.SSLError, OSError):
             self._tls.unwrap()
         self._send_outgoing()

@@ -1,6 +1,6 @@
-"""A timer that wakes an epoll loop to the microsecond: `timerfd`, from `os` or from the C library.
+"""A timer that wakes an epoll loop with microsecond accuracy: `timerfd`, from `os` or the C library.
 
-`epoll_wait` itself counts in milliseconds, which is a tenth of an inter-token latency of 10 ms.
+`epoll_wait` itself counts milliseconds, a tenth of an inter-token latency of 10 ms.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _OFFSET_ATTEMPTS = 3
 
 
 def wall_offset_ns() -> int:
-    """What the wall clock is ahead of the monotonic one now: read between two readings that are close together."""
+    """How far the wall clock is ahead of the monotonic clock now (ns), read between two close monotonic readings."""
     for _ in range(_OFFSET_ATTEMPTS):
         before = time.monotonic_ns()
         wall = time.time_ns()
@@ -39,11 +39,11 @@ class _TimerSpec(ctypes.Structure):
 
 
 class Timer:
-    """A file descriptor that becomes readable at a time of the monotonic clock."""
+    """A file descriptor that becomes readable at a given time of the monotonic clock."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
-        # Without this the kernel may be 50 microseconds late on purpose, to save power.
+        # Without this the kernel may deliberately be 50 microseconds late, to save power.
         self._libc.prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
         if sys.version_info >= (3, 13):
             self.fd: int = os.timerfd_create(time.CLOCK_MONOTONIC, flags=_TFD_NONBLOCK_CLOEXEC)
@@ -57,12 +57,12 @@ class Timer:
         self._settime.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 
     def arm(self, due_ns: int) -> None:
-        """Become readable at `due_ns` (monotonic, at once when it is past); a pending expiry is forgotten."""
+        """Become readable at `due_ns` (monotonic; at once if it is past). Replaces an earlier due time."""
         # A value of 0 would disarm it.
         self._spec.value_s, self._spec.value_ns = divmod(max(due_ns, 1), _S)
         if self._settime(self.fd, _TFD_TIMER_ABSTIME, self._spec_pointer, None) != 0:
             raise OSError(ctypes.get_errno(), "timerfd_settime")
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the descriptor."""
         os.close(self.fd)

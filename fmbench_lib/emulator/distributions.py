@@ -1,4 +1,4 @@
-"""How long things take at an emulated endpoint: a small family of distributions, each with its true mean."""
+"""Distributions of an emulated endpoint's times and lengths, each with its true mean."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fmbench_lib.errors import InputError
 
 
 class Distribution(Protocol):
-    """A random quantity that is never negative; `str()` gives the spelling that `parse_distribution` reads."""
+    """A random quantity that is never negative; `str()` returns the notation that `parse_distribution` reads."""
 
     def draw(self, rng: random.Random) -> float:
         """One value."""
@@ -25,6 +25,7 @@ class Constant:
     mean: float
 
     def draw(self, rng: random.Random) -> float:
+        """The mean; the generator is not used."""
         return self.mean
 
     def __str__(self) -> str:
@@ -39,6 +40,7 @@ class Normal:
     deviation: float
 
     def draw(self, rng: random.Random) -> float:
+        """One value, clipped at 0."""
         return max(0.0, rng.gauss(self.mean, self.deviation))
 
     def __str__(self) -> str:
@@ -53,6 +55,7 @@ class LogNormal:
     deviation: float
 
     def draw(self, rng: random.Random) -> float:
+        """One value; 0 for a mean of 0."""
         if self.mean <= 0:
             return 0.0
         variance = math.log1p((self.deviation / self.mean) ** 2)
@@ -69,6 +72,7 @@ class Exponential:
     mean: float
 
     def draw(self, rng: random.Random) -> float:
+        """One value; 0 for a mean of 0."""
         return rng.expovariate(1 / self.mean) if self.mean > 0 else 0.0
 
     def __str__(self) -> str:
@@ -93,14 +97,14 @@ def parse_distribution(text: str) -> Distribution:
     if not separator:
         kind, numbers = "constant", text
     try:
-        made, count = _KINDS[kind.strip()]
+        distribution, count = _KINDS[kind.strip()]
         values = [float(number) for number in numbers.split(",")]
         valid = len(values) == count and all(math.isfinite(value) and value >= 0 for value in values)
     except (KeyError, ValueError):
         valid = False
     if not valid:
         raise InputError(
-            f"{text!r} is no distribution: write a number, constant:MEAN, normal:MEAN,DEVIATION, "
+            f"{text!r} is not a distribution: write a number, constant:MEAN, normal:MEAN,DEVIATION, "
             "lognormal:MEAN,DEVIATION or exponential:MEAN, with numbers >= 0"
         )
-    return made(*values)
+    return distribution(*values)

@@ -1,6 +1,6 @@
-"""One thread, one epoll, one heap of due writes, and as little as possible between them.
+"""One thread, one epoll, one heap of due writes, and as little as possible in between.
 
-Writes follow absolute times of the monotonic clock: one that is late does not delay the next.
+Writes are scheduled at absolute times of the monotonic clock: a late one does not delay the next.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from fmbench_lib.emulator.ledger import LedgerEntry
 from fmbench_lib.emulator.timeline import Script
 
 _WRITES_PER_TURN = 256
-# A new request has its TTFT to wait for, a due write has not: between writes only so many descriptors are seen to.
+# A new request can wait, since its TTFT follows; a due write cannot: so few descriptors are handled between writes.
 _EVENTS_PER_TURN = 8
-# To fall asleep and be woken costs as much as this wait.
+# Sleeping and waking up costs as much as spinning for this long.
 _SPIN_NS = 10_000
 
 
 class Stream:
-    """An answer under way: the next thing to write and when."""
+    """An answer in progress: the next thing to write and when."""
 
     __slots__ = (
         "alive",
@@ -41,8 +41,8 @@ class Stream:
         "keep_alive",
         "late_max_ns",
         "next_step",
-        "note_write",
         "parked",
+        "record_write",
         "script",
         "send",
         "span_max_ns",
@@ -65,20 +65,20 @@ class Stream:
         # Bound once: the hot path uses each for every event.
         self.send = connection.send
         self.next_step = script.steps.__next__
-        self.note_write = entry.writes.append
+        self.record_write = entry.writes.append
 
-    def noted(self) -> LedgerEntry:
-        """The ledger's entry as it is now."""
+    def current_entry(self) -> LedgerEntry:
+        """The ledger entry, brought up to date."""
         self.entry.late_max_ns = self.late_max_ns
         self.entry.span_max_ns = self.span_max_ns
         return self.entry
 
 
 class Owner(Protocol):
-    """Who is told what became of a stream."""
+    """Receives what becomes of streams."""
 
     def finished(self, stream: Stream) -> None:
-        """Its last step was handed to the kernel."""
+        """Its last step was passed to the kernel."""
         ...
 
     def lost(self, stream: Stream) -> None:
@@ -86,7 +86,7 @@ class Owner(Protocol):
         ...
 
     def blocked(self, stream: Stream, sent: int) -> None:
-        """The client is slow to read, only so much was sent: call `resume` when it has taken the rest."""
+        """The client reads slowly, and only `sent` bytes were taken: call `resume` once the rest has been sent."""
         ...
 
 
@@ -98,7 +98,7 @@ class Loop:
         self._epoll = select.epoll()
         self._timer = Timer()
         self._handlers: dict[int, Callable[[int], None]] = {self._timer.fd: lambda mask: None}
-        # Edge-triggered: an expiry is told once and needs no read.
+        # Edge-triggered: an expiry is reported once and needs no read.
         self._epoll.register(self._timer.fd, select.EPOLLIN | select.EPOLLET)
         self._heap: list[tuple[int, int, Stream]] = []
         self._calls: list[tuple[int, int, Callable[[], None]]] = []
@@ -112,12 +112,12 @@ class Loop:
         self._handlers[fd] = handler
         self._epoll.register(fd, mask)
 
-    def rewatch(self, fd: int, mask: int) -> None:
-        """Change what is waited for."""
+    def change_watch(self, fd: int, mask: int) -> None:
+        """Change the events that a descriptor is watched for."""
         self._epoll.modify(fd, mask)
 
     def unwatch(self, fd: int) -> None:
-        """Forget the descriptor; call before it is closed."""
+        """Stop watching the descriptor; call this before it is closed."""
         del self._handlers[fd]
         self._epoll.unregister(fd)
 
@@ -126,12 +126,12 @@ class Loop:
         heapq.heappush(self._calls, (due_ns, self._order(), call))
 
     def start(self, stream: Stream, at_ns: int) -> None:
-        """Begin with the stream's first step, whose delay counts from `at_ns`."""
+        """Begin the stream's first step, whose delay counts from `at_ns`."""
         stream.due = at_ns
         self.resume(stream)
 
     def resume(self, stream: Stream) -> None:
-        """Go on to the stream's next step."""
+        """Continue with the stream's next step."""
         try:
             delay, stream.data, stream.events = stream.next_step()
         except StopIteration:
@@ -141,25 +141,25 @@ class Loop:
         heapq.heappush(self._heap, (stream.due, self._order(), stream))
 
     def shift(self, duration_ns: int) -> None:
-        """Everything that is still due is due so much later: the server stood still."""
+        """Postpone everything that is still due by this duration: the server was frozen."""
         for _, _, stream in self._heap:
             stream.due += duration_ns
         self._heap = [(due + duration_ns, order, stream) for due, order, stream in self._heap]
 
-    def stand_still(self, duration_ns: int) -> None:
-        """Do nothing at all for so long; only the order to stop is heard."""
+    def freeze(self, duration_ns: int) -> None:
+        """Do nothing at all for so long; only `stop` ends it early."""
         poll = select.poll()
         poll.register(self._woken, select.POLLIN)
         poll.poll(duration_ns / 1e6)
 
     def stop(self) -> None:
-        """Let `run` return."""
+        """Make `run` return."""
         self._stopping = True
         with contextlib.suppress(OSError):
             self._wake.send(b"\0")
 
-    def heed_signals(self) -> None:
-        """From now on SIGTERM and SIGINT mean `stop`."""
+    def stop_on_signals(self) -> None:
+        """From now on SIGTERM and SIGINT call `stop`."""
         self._wake.setblocking(False)
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -169,7 +169,7 @@ class Loop:
         """Serve until stopped."""
         while not self._stopping:
             for fd, mask in self._wait():
-                # A handler before this one may have closed it.
+                # An earlier handler may have closed it.
                 handler = self._handlers.get(fd)
                 if handler is not None:
                     handler(mask)
@@ -179,7 +179,7 @@ class Loop:
                 self._write_due()
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Close the loop's descriptors."""
         self._timer.close()
         self._epoll.close()
         self._wake.close()
@@ -204,36 +204,30 @@ class Loop:
             heapq.heappop(self._calls)[2]()
 
     def _write_due(self) -> None:
-        """Make the writes that are due: the hot path, so it is one function and looks everything up once."""
+        """Make the writes that are due. This is the hot path: one function, with every name looked up once."""
         heap, order, wall, replace, pop = self._heap, self._order, time.time_ns, heapq.heapreplace, heapq.heappop
-        offset = wall_offset_ns()
-        now = wall()
+        offset, now = wall_offset_ns(), wall()
         for _ in range(_WRITES_PER_TURN):
             if not heap:
                 return
             due, _, stream = heap[0]
-            if due + offset > now:
-                now = wall()
+            if due + offset > now and due + offset > (now := wall()):
                 if due + offset > now + _SPIN_NS:
                     return
                 continue
             if not stream.alive:
                 pop(heap)
                 continue
-            data = stream.data
-            if data:
-                before = wall()
+            if data := stream.data:
+                before, sent = wall(), 0
                 try:
                     sent = stream.send(data)
-                except BlockingIOError:
-                    sent = 0
-                except OSError:
-                    pop(heap)
-                    self._owner.lost(stream)
-                    continue
+                except OSError as error:
+                    if self._is_lost(stream, error):
+                        continue
                 now = wall()
                 if stream.events:
-                    stream.note_write(before)
+                    stream.record_write(before)
                 if now - before > stream.span_max_ns:
                     stream.span_max_ns = now - before
                 if before - offset - due > stream.late_max_ns:
@@ -250,3 +244,11 @@ class Loop:
                 continue
             stream.due = due + delay
             replace(heap, (due + delay, order(), stream))
+
+    def _is_lost(self, stream: Stream, error: OSError) -> bool:
+        """Whether a failed send means that the client is gone; then its stream, the first of the heap, is dropped."""
+        if isinstance(error, BlockingIOError):
+            return False
+        heapq.heappop(self._heap)
+        self._owner.lost(stream)
+        return True

@@ -1,9 +1,9 @@
-"""What an emulated endpoint can be told to do wrong, and to which requests.
+"""Faults that an emulated endpoint can inject, and the requests that they apply to.
 
-A fault is written `KIND` or `KIND:key=value,key=value`; a rule adds `rate=`, `every=` or `numbers=` to say which
-requests it falls upon (all of them without). A single request asks for one in its header `X-Emulate-Fault` or by
-`[[fault:KIND:key=value]]` in its prompt. `events` are those of a stream: an answer in one piece has gone wrong before
-its first.
+A fault is written `KIND` or `KIND:key=value,key=value`; a rule adds `rate=`, `every=` or `numbers=` to select requests
+(all requests without). A single request asks for a fault in its header `X-Emulate-Fault` or by
+`[[fault:KIND:key=value]]` in its prompt. `events` counts the events of a stream: an answer in one piece goes wrong
+before its first event.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from fmbench_lib.errors import InputError
 FaultKind = Literal[
     "refuse",  # the listener is closed for `seconds`; the request itself is answered
     "reset",  # the connection is reset (RST) after `bytes` of the response, or after `events`
-    "stall",  # nothing more after `events` content events; without `events` no byte at all
+    "stall",  # nothing more after `events` content events; not a single byte without `events`
     "rate_limit",  # 429 with `Retry-After: seconds`
     "server_error",  # an error status, `status`
     "redirect",  # 302 to another host
-    "malformed",  # the content event with index `events` is no JSON (of an unstreamed answer: the body)
+    "malformed",  # the content event with index `events` is not JSON (in an unstreamed answer: the body)
     "truncated",  # the connection ends in the middle of the chunk of the event with index `events`
-    "content_length",  # the length announced is `bytes` more (less if negative) than what is sent
+    "content_length",  # the announced length is `bytes` more (less if negative) than what is sent
     "drip",  # one byte at a time, every `seconds`
     "empty",  # an answer without content
     "error",  # an error object inside a 200, after `events` content events
     "unannounced_close",  # the connection is closed after the answer although keep-alive was announced
-    "lost_request",  # a connection that was kept alive is closed when its next request arrives
+    "lost_request",  # a kept-alive connection is closed when its next request arrives
 ]
 
 _DEFAULTS: dict[str, dict[str, float]] = {
@@ -59,7 +59,7 @@ _MARKER = re.compile(r"\[\[fault:([^\]]+)\]\]")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing to do wrong; what each figure means depends on the kind, see `FaultKind`."""
+    """One fault. What each value means depends on the kind, see `FaultKind`."""
 
     kind: FaultKind
     events: int | None = None
@@ -69,13 +69,13 @@ class Fault:
 
     def __str__(self) -> str:
         values = {name: getattr(self, name) for name in ("events", "bytes", "seconds", "status")}
-        given = ",".join(f"{name}={value!r}" for name, value in values.items() if value is not None)
-        return f"{self.kind}:{given}" if given else self.kind
+        parts = ",".join(f"{name}={value!r}" for name, value in values.items() if value is not None)
+        return f"{self.kind}:{parts}" if parts else self.kind
 
 
 @dataclass(frozen=True, slots=True)
 class FaultRule:
-    """A fault and the requests it falls upon: a share of them, every n-th, or those with these numbers (from 1)."""
+    """A fault and the requests it applies to: a fraction of them, every n-th, or those with these numbers (from 1)."""
 
     fault: Fault
     rate: float | None = None
@@ -83,7 +83,7 @@ class FaultRule:
     numbers: tuple[int, ...] = ()
 
     def selects(self, seed: int, request_id: str, number: int) -> bool:
-        """Whether this request gets the fault: the same answer for the same seed and id, whatever the order."""
+        """Whether this request gets the fault: always the same for the same seed and id, in any order."""
         if self.rate is not None:
             return share_of(f"{seed}/{self.fault}/{request_id}") < self.rate
         if self.every is not None:
@@ -103,12 +103,12 @@ class FaultRule:
 
 
 def share_of(text: str) -> float:
-    """A number in [0, 1) that depends on the text alone and is spread evenly over texts."""
+    """A number in [0, 1) that depends only on the text and is uniformly distributed over texts."""
     return int.from_bytes(blake2b(text.encode(), digest_size=7).digest()) / 2**56
 
 
 def parse_fault(text: str) -> Fault:
-    """Read `KIND` or `KIND:key=value,…`; raises InputError with what would be right."""
+    """Read `KIND` or `KIND:key=value,…`; raises InputError with what to write instead."""
     kind, values = _split(text)
     return _fault(kind, values, text)
 
@@ -131,12 +131,12 @@ def parse_fault_rule(text: str) -> FaultRule:
     return rule
 
 
-def asked_fault(headers: Mapping[str, str], prompt: str) -> Fault | None:
-    """The fault that a request asks for itself, by header or by a marker in its prompt; raises InputError."""
+def requested_fault(headers: Mapping[str, str], prompt: str) -> Fault | None:
+    """The fault that a request itself asks for, by its header or a marker in its prompt; raises InputError."""
     if FAULT_HEADER in headers:
         return parse_fault(headers[FAULT_HEADER])
-    if "[[fault:" in prompt and (found := _MARKER.search(prompt)):
-        return parse_fault(found[1])
+    if "[[fault:" in prompt and (match := _MARKER.search(prompt)):
+        return parse_fault(match[1])
     return None
 
 
@@ -148,11 +148,11 @@ def _split(text: str) -> tuple[str, dict[str, str]]:
 
 def _fault(kind: str, values: Mapping[str, str], text: str) -> Fault:
     if kind not in _DEFAULTS:
-        raise InputError(f"fault {text!r}: no such kind, write one of {', '.join(get_args(FaultKind))}")
+        raise InputError(f"fault {text!r}: unknown kind; write one of {', '.join(get_args(FaultKind))}")
     unknown = set(values) - _ALLOWED[kind]
     if unknown:
         allowed = ", ".join(sorted(_ALLOWED[kind])) or "no values"
-        raise InputError(f"fault {text!r}: {kind} does not know {', '.join(sorted(unknown))}, it takes {allowed}")
+        raise InputError(f"fault {text!r}: {kind} has no {', '.join(sorted(unknown))}; it takes {allowed}")
     merged: dict[str, str | float] = {**_DEFAULTS[kind], **values}
     if kind == "reset" and "events" in values and "bytes" not in values:
         del merged["bytes"]

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as a server needs it here: requests out of bytes, answers into bytes. No sockets."""
+"""HTTP/1.1 as the emulator needs it: bytes to requests, answers to bytes. No sockets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One complete request; header names are in lower case, `path` is without its query."""
+    """One complete request. Header names are in lower case; `path` excludes the query."""
 
     method: str
     path: str
@@ -36,7 +36,7 @@ class _Head:
 
 
 class RequestReader:
-    """Cuts a connection's bytes into requests, one at a time; what follows a request waits for the next call."""
+    """Splits a connection's bytes into requests, one at a time; bytes after a request are kept for the next call."""
 
     __slots__ = ("_buffer", "_head", "wants_continue")
 
@@ -46,24 +46,24 @@ class RequestReader:
         self.wants_continue = False
 
     def __bool__(self) -> bool:
-        """Whether a request has begun that is not complete, or a further one is waiting."""
+        """Whether an incomplete request has begun, or another one is waiting."""
         return bool(self._buffer) or self._head is not None
 
     def feed(self, data: bytes) -> None:
-        """Take in what the socket gave."""
+        """Append the bytes that the socket returned."""
         self._buffer += data
 
     def next(self) -> Request | None:
-        """The next complete request, None while it is incomplete.
+        """The next complete request; None while it is incomplete.
 
         Raises:
-            ProtocolError: the bytes are no HTTP/1.1 request with a Content-Length.
+            ProtocolError: the bytes are not an HTTP/1.1 request with a Content-Length.
         """
         if self._head is None:
             end = self._buffer.find(b"\r\n\r\n")
             if end < 0:
                 if len(self._buffer) > _MAX_HEAD_BYTES:
-                    raise ProtocolError("the request's head has more than 64 KiB")
+                    raise ProtocolError("the request's headers exceed 64 KiB")
                 return None
             self._head = _parse_head(bytes(self._buffer[:end]))
             del self._buffer[: end + 4]
@@ -85,12 +85,12 @@ def _parse_head(data: bytes) -> _Head:
     lines = data.decode("latin-1").split("\r\n")
     parts = lines[0].split(" ")
     if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
-        raise ProtocolError(f"no HTTP/1.1 request line: {lines[0][:80]!r}")
+        raise ProtocolError(f"not an HTTP/1.1 request line: {lines[0][:80]!r}")
     headers: dict[str, str] = {}
     for line in lines[1:]:
         name, separator, value = line.partition(":")
         if not separator:
-            raise ProtocolError(f"no header: {line[:80]!r}")
+            raise ProtocolError(f"not a header: {line[:80]!r}")
         headers[name.strip().lower()] = value.strip()
     length = headers.get("content-length", "0")
     if "transfer-encoding" in headers or not length.isdecimal():
@@ -99,7 +99,7 @@ def _parse_head(data: bytes) -> _Head:
 
 
 def head(status: int, headers: Mapping[str, str]) -> bytes:
-    """Status line and headers of an answer, up to and with the empty line."""
+    """Status line and headers of an answer, including the empty line."""
     try:
         reason = HTTPStatus(status).phrase
     except ValueError:

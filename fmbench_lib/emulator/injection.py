@@ -1,6 +1,6 @@
-"""How a fault changes an answer: one function for each kind, from a scene to the script that goes wrong.
+"""How a fault changes an answer: one function per kind, from a scene to the script that goes wrong.
 
-The faults of the server rather than of an answer (`refuse`, `lost_request`) are the server's: their answers are
+Faults of the server rather than of an answer (`refuse`, `lost_request`) are handled by the server: their answers are
 healthy.
 """
 
@@ -18,7 +18,7 @@ _NS = 1_000_000_000
 
 
 def write_script(scene: Scene) -> Script:
-    """The script of an answer, with the fault that its plan has, if any."""
+    """The script of an answer, with the fault in its plan, if any."""
     fault = scene.plan.fault
     return _FAULTS.get(fault.kind, _healthy)(scene, fault) if fault is not None else healthy(scene)
 
@@ -54,8 +54,8 @@ def _stall(scene: Scene, fault: Fault) -> Script:
 
 
 def _events_before(scene: Scene, fault: Fault) -> int:
-    """How many content events go out before it goes wrong: none where all of them come in one piece."""
-    return (fault.events or 0) if scene.ask.stream else 0
+    """The number of content events sent before the fault: none for an answer in one piece."""
+    return (fault.events or 0) if scene.task.stream else 0
 
 
 def _rate_limit(scene: Scene, fault: Fault) -> Script:
@@ -64,7 +64,7 @@ def _rate_limit(scene: Scene, fault: Fault) -> Script:
 
 
 def _server_error(scene: Scene, fault: Fault) -> Script:
-    return _refused(scene, fault.status or 500, "the emulated server failed, as it was asked to", {})
+    return _refused(scene, fault.status or 500, "the emulated server failed, as requested", {})
 
 
 def _redirect(scene: Scene, fault: Fault) -> Script:
@@ -77,7 +77,7 @@ def _refused(scene: Scene, status: int, message: str, headers: dict[str, str]) -
 
 def _malformed(scene: Scene, fault: Fault) -> Script:
     answer = scene.answer()
-    if scene.ask.stream:
+    if scene.task.stream:
         return _spoiled(scene, answer, fault.events or 0, answer.malformed_event())
     body = answer.body()
     return unstreamed(scene, answer.whole(body[: len(body) // 2]), events=0)
@@ -85,10 +85,10 @@ def _malformed(scene: Scene, fault: Fault) -> Script:
 
 def _truncated(scene: Scene, fault: Fault) -> Script:
     answer = scene.answer()
-    if scene.ask.stream:
+    if scene.task.stream:
         at = _existing(scene, fault.events or 0)
         event = answer.event(at)
-        script = _spoiled(scene, answer, at, event[: len(event) // 2], goes_on=False)
+        script = _spoiled(scene, answer, at, event[: len(event) // 2], continues=False)
     else:
         body = answer.body()
         script = unstreamed(scene, answer.whole(body)[: -(len(body) // 2)], events=0)
@@ -97,40 +97,40 @@ def _truncated(scene: Scene, fault: Fault) -> Script:
 
 def _error(scene: Scene, fault: Fault) -> Script:
     answer = scene.answer()
-    if scene.ask.stream:
-        return _spoiled(scene, answer, fault.events or 0, answer.error_event() + answer.end(), goes_on=False)
+    if scene.task.stream:
+        return _spoiled(scene, answer, fault.events or 0, answer.error_event() + answer.end(), continues=False)
     return unstreamed(scene, answer.whole(answer.error_body()), events=0)
 
 
-def _spoiled(scene: Scene, answer: Answer, at: int, data: bytes, goes_on: bool = True) -> Script:
-    """The stream with other bytes in the place of one event, and nothing after them unless it goes on."""
+def _spoiled(scene: Scene, answer: Answer, at: int, data: bytes, continues: bool = True) -> Script:
+    """The stream with one event replaced by other bytes; it ends there unless it continues."""
     at = _existing(scene, at)
     beginning = answer.head() + answer.opening() if at == 0 and scene.behaviour.head == "first_token" else b""
-    tail_with_it = goes_on and at == scene.plan.events - 1 and not scene.behaviour.tail_delay
-    bytes_instead = beginning + data + (answer.tail() if tail_with_it else b"")
+    tail_with_it = continues and at == scene.plan.events - 1 and not scene.behaviour.tail_delay
+    replacement = beginning + data + (answer.tail() if tail_with_it else b"")
     script = streamed(scene, answer, answer.head())
-    script.steps = _with_step(script.steps, at, bytes_instead, goes_on)
+    script.steps = _with_step(script.steps, at, replacement, continues)
     return script
 
 
-def _with_step(steps: Iterator[Step], at: int, data: bytes, goes_on: bool) -> Iterator[Step]:
+def _with_step(steps: Iterator[Step], at: int, data: bytes, continues: bool) -> Iterator[Step]:
     for index, step in enumerate(steps):
         if index != at:
             yield step
             continue
         yield step[0], data, 0
-        if not goes_on:
+        if not continues:
             return
 
 
 def _existing(scene: Scene, event: int) -> int:
-    """The event's index, that of the last one where the answer is too short for it."""
+    """The event's index, or that of the last event where the answer is shorter."""
     return min(event, scene.plan.events - 1)
 
 
 def _content_length(scene: Scene, fault: Fault) -> Script:
     offset = fault.bytes or 0
-    if scene.ask.stream:
+    if scene.task.stream:
         answer = scene.answer("length")
         events = sum(len(answer.event(index)) for index in range(scene.plan.events))
         length = len(answer.opening()) + events + len(answer.tail())
@@ -149,22 +149,22 @@ def _drip(scene: Scene, fault: Fault) -> Script:
 
 
 def _bytewise(opening: bytes, steps: Iterator[Step], gap_ns: int) -> Iterator[Step]:
-    """Every byte by itself; a step begins when it is due, or when the bytes before it are through."""
-    behind = 0
+    """Every byte is a step of its own, when it is due or as soon as the bytes before it have been sent."""
+    lag = 0
     for delay, data, events in steps:
-        text, opening = opening + data, b""
-        wait = max(delay - behind, gap_ns)
-        behind += wait - delay
-        for place in range(len(text)):
-            yield wait, text[place : place + 1], events if place == len(text) - 1 else 0
-            behind += gap_ns if place else 0
+        piece, opening = opening + data, b""
+        wait = max(delay - lag, gap_ns)
+        lag += wait - delay
+        for index in range(len(piece)):
+            yield wait, piece[index : index + 1], events if index == len(piece) - 1 else 0
+            lag += gap_ns if index else 0
             wait = gap_ns
 
 
 def _empty(scene: Scene, fault: Fault) -> Script:
     scene = replace(scene, plan=replace(scene.plan, tokens=0, reasoning_tokens=0, finish_reason="stop"))
     answer = scene.answer()
-    if scene.ask.stream:
+    if scene.task.stream:
         return streamed(scene, answer, answer.head())
     return unstreamed(scene, answer.whole(answer.empty_body()), events=0)
 

@@ -1,4 +1,4 @@
-"""Starting an emulator in a process of its own, for tests, calibration and benchmarks."""
+"""Starting an emulator in a separate process, for tests, calibration and benchmarks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STOP_TIMEOUT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """What a server needs to speak TLS: PEM files."""
+    """The PEM files that a server needs to speak TLS."""
 
     certfile: Path
     keyfile: Path | None = None
@@ -42,12 +42,13 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        """Where it answers chats: the address to give as `ep_name`."""
+        """The address of its chat completions, for `ep_name`."""
         return self.base_url + "/v1/chat/completions"
 
     @property
     def aws_environment(self) -> dict[str, str]:
-        """The environment in which clients of SageMaker's and Bedrock's runtime come here, with keys it knows."""
+        """Environment variables that direct clients of the SageMaker and Bedrock runtimes to it, with keys that it
+        accepts."""
         return {
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
@@ -56,18 +57,18 @@ class Emulator:
         }
 
     def ledger(self) -> list[LedgerEntry]:
-        """What it did up to now: the requests that have ended, in the order of their ends, then those still open."""
+        """Its ledger so far: the requests that have ended, in the order of their ends, then those still open."""
         return list(self.read_ledger())
 
     def read_ledger(self) -> Iterator[LedgerEntry]:
-        """The same one by one, for ledgers that should not be in memory as a whole; raises EndpointError."""
+        """The same as an iterator, for ledgers that should not be in memory as a whole; raises EndpointError."""
         connection = self._connect()
         try:
             connection.request("GET", "/ledger?format=binary")
             response = connection.getresponse()
             yield from decode_entries(iter(lambda: response.read(_READ_BYTES), b""))
         except (OSError, http.client.HTTPException) as error:
-            raise EndpointError(f"{self.base_url}: the emulator's ledger cannot be read: {error}") from error
+            raise EndpointError(f"{self.base_url}: cannot read the emulator's ledger: {error}") from error
         finally:
             connection.close()
 
@@ -76,7 +77,7 @@ class Emulator:
         assert parts.hostname is not None
         if parts.scheme == "http":
             return http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
-        # Its certificate is whatever a test gave it, and it is our own child.
+        # Its certificate is a test's, and it is a child of this process.
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -93,12 +94,12 @@ def launch(
     ledger: Path | None = None,
     arguments: Sequence[str] = (),
 ) -> Iterator[Emulator]:
-    """An emulator on a free port, listening when this returns, stopped when the block ends or this process dies.
+    """An emulator on a free port: listening when this returns, stopped when the block ends or this process dies.
 
-    `ledger` keeps its ledger in a file beyond its end; `arguments` are further ones of its command line.
+    `ledger` keeps its ledger in a file that outlives it; `arguments` are additional command line arguments.
 
     Raises:
-        EndpointError: it did not start, or ended before the block did; the message has what it said.
+        EndpointError: it did not start, or ended before the block did; the message includes its last output.
     """
     command = [sys.executable, "-m", "fmbench_lib.emulator", "--until-stdin-closes", f"--host={host}", f"--port={port}"]
     command += behaviour_arguments(behaviour or Behaviour())
@@ -109,15 +110,15 @@ def launch(
     with tempfile.TemporaryFile() as errors, _started([*command, *arguments], errors) as process:
         yield Emulator(_announced_address(process, errors), process)
         if process.poll() is not None:
-            raise EndpointError(f"the emulator ended by itself: {_said(process, errors)}")
+            raise EndpointError(f"the emulator ended unexpectedly: {_last_output(process, errors)}")
 
 
 @contextmanager
 def _started(command: list[str], errors: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    # The child must find this very package, wherever the parent found it.
+    # The child must import this same package, wherever the parent found it.
     paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    # In a session of its own: Ctrl-C is for whoever measures, who then stops the emulator.
+    # In a separate session: Ctrl-C is for the measuring process, which then stops the emulator.
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -143,11 +144,11 @@ def _announced_address(process: subprocess.Popen[bytes], errors: IO[bytes]) -> s
     line = process.stdout.readline().decode()
     if not line.startswith("listening on "):
         process.wait(_STOP_TIMEOUT)
-        raise EndpointError(f"the emulator did not start: {_said(process, errors)}")
+        raise EndpointError(f"the emulator did not start: {_last_output(process, errors)}")
     return line.removeprefix("listening on ").strip()
 
 
-def _said(process: subprocess.Popen[bytes], errors: IO[bytes]) -> str:
+def _last_output(process: subprocess.Popen[bytes], errors: IO[bytes]) -> str:
     errors.seek(0)
     lines = errors.read().decode(errors="replace").strip().splitlines()
     return lines[-1] if lines else f"exit code {process.returncode}"

@@ -1,9 +1,11 @@
-"""What an emulated endpoint really did, request by request: the truth that a measurement is held against.
+"""What an emulated endpoint really did, request by request: the truth that measurements are compared with.
 
-Times are nanoseconds of the wall clock. A write's time is read just before the call that hands it to the kernel; a
-receipt's time is the kernel's own stamp. Entries go to a file as requests end, so memory does not grow with them.
+Times are nanoseconds of the wall clock. A write's time is read just before the call that passes it to the kernel; a
+receipt's time is the kernel's own timestamp. Entries are written to a file as requests end, so memory use does not
+grow.
 
-In the file each entry is its length, `_FIXED`, the texts, and the write times as 64-bit integers, little-endian.
+In the file each entry consists of its length, `_FIXED`, the texts, and the write times as 64-bit integers,
+little-endian.
 """
 
 from __future__ import annotations
@@ -28,45 +30,45 @@ _READ_BYTES = 262_144
 
 @dataclass(slots=True)
 class LedgerEntry:
-    """One request as the server saw it; a time of 0 has not come."""
+    """One request as the server saw it; a time of 0 means that it has not happened."""
 
     request_id: str
     number: int
-    """Counts the requests to generate, from 1, in the order they were complete."""
+    """Number of the generation request, from 1, in the order in which requests were complete."""
     connection: int
-    """Counts the connections, from 1, in the order they were accepted."""
+    """Number of the connection, from 1, in the order in which they were accepted."""
     on_connection: int
-    """Counts the requests of this connection, from 1."""
+    """Number of the request on this connection, from 1."""
     received_first_ns: int = 0
-    """Receipt of the request's first bytes (of the last ones among those that were read together)."""
+    """Receipt of the request's first bytes (of those read together, the last ones)."""
     received_ns: int = 0
-    """Receipt of its last byte: from here the true TTFT counts."""
+    """Receipt of its last byte: the true TTFT counts from here."""
     granted_ns: int = 0
-    """When it got a slot: its receipt, or when it had to wait the moment that its turn came."""
+    """When it got a slot: at its receipt, or later if it had to wait."""
     end_ns: int = 0
     """After the last write, or when the connection was lost."""
     late_max_ns: int = 0
-    """How late the latest of its writes was against the plan."""
+    """The largest delay of a write against the plan."""
     span_max_ns: int = 0
-    """How long the longest write call took: no write time is less certain than this."""
+    """Duration of the longest write call: an upper bound on the uncertainty of write times."""
     blocked: int = 0
-    """Writes that the kernel did not take at once since the client was slow to read; their times are too early."""
+    """Writes that the kernel did not take at once because the client read slowly; their times are too early."""
     prompt_tokens: int = 0
     cached_tokens: int = 0
     tokens: int = 0
-    """Completion tokens that the answer was planned to have."""
+    """Planned completion tokens of the answer."""
     status: int = 0
     stamp_source: str = "kernel"
-    """`kernel`, or `user` where the receipt had to be stamped by the clock of the reader."""
+    """`kernel`, or `user` where the receipt was timestamped by the reading process."""
     fault: str = ""
     outcome: str = "unfinished"
-    """`complete`, `reset` or `closed` by us on purpose, `hung` (no more came), `client_closed` or `unfinished`."""
+    """`complete`, `reset` or `closed` on purpose, `hung` (nothing more sent), `client_closed` or `unfinished`."""
     writes: array[int] = field(default_factory=lambda: array("q"))
-    """Time of each content event's write; a response that does not stream has one."""
+    """Time of each content event's write; an unstreamed answer has one."""
 
     @property
     def events(self) -> int:
-        """Content events that were written."""
+        """The number of content events written."""
         return len(self.writes)
 
     @property
@@ -91,7 +93,7 @@ class LedgerEntry:
 
 
 def encode_entry(entry: LedgerEntry) -> bytes:
-    """The entry as the ledger file has it."""
+    """The entry in the ledger file's format."""
     request_id, fault, outcome = entry.request_id.encode(), entry.fault.encode(), entry.outcome.encode()
     times = entry.writes.tobytes()
     length = _FIXED.size + len(request_id) + len(fault) + len(outcome) + len(times)
@@ -121,32 +123,33 @@ def encode_entry(entry: LedgerEntry) -> bytes:
 
 
 def decode_entries(blocks: Iterable[bytes]) -> Iterator[LedgerEntry]:
-    """The entries out of a ledger's bytes, cut anywhere; raises DataError when the last one is incomplete."""
+    """The entries in a ledger's bytes, split at arbitrary places; raises DataError when the last entry is
+    incomplete."""
     buffer = bytearray()
     for block in blocks:
         buffer += block
-        place = 0
-        while len(buffer) - place >= 4:
-            length = int.from_bytes(buffer[place : place + 4], "little")
-            if len(buffer) - place < length:
+        offset = 0
+        while len(buffer) - offset >= 4:
+            length = int.from_bytes(buffer[offset : offset + 4], "little")
+            if len(buffer) - offset < length:
                 break
-            yield _decode_entry(bytes(buffer[place : place + length]))
-            place += length
-        del buffer[:place]
+            yield _decode_entry(bytes(buffer[offset : offset + length]))
+            offset += length
+        del buffer[:offset]
     if buffer:
-        raise DataError("the ledger ends in the middle of an entry: it was not written to its end")
+        raise DataError("the ledger ends in the middle of an entry: it was not written completely")
 
 
 def _decode_entry(data: bytes) -> LedgerEntry:
     (_, number, connection, on_connection, *rest) = _FIXED.unpack_from(data)
     first, received, granted, end, late, span, blocked, prompt, cached, tokens, count, status, kernel = rest[:13]
     texts = []
-    place = _FIXED.size
+    offset = _FIXED.size
     for size in rest[13:]:
-        texts.append(data[place : place + size].decode())
-        place += size
+        texts.append(data[offset : offset + size].decode())
+        offset += size
     writes = array("q")
-    writes.frombytes(data[place : place + 8 * count])
+    writes.frombytes(data[offset : offset + 8 * count])
     return LedgerEntry(
         request_id=texts[0],
         number=number,
@@ -171,45 +174,45 @@ def _decode_entry(data: bytes) -> LedgerEntry:
 
 
 def read_ledger(path: Path) -> Iterator[LedgerEntry]:
-    """The entries of a ledger file, one by one."""
+    """The entries of a ledger file, one by one. Raises DataError when the last entry is incomplete."""
     with path.open("rb") as file:
         yield from decode_entries(iter(lambda: file.read(_READ_BYTES), b""))
 
 
 class LedgerFile:
-    """A ledger being written; without a path it is an unnamed temporary file."""
+    """A ledger being written; an unnamed temporary file where no path is given."""
 
     def __init__(self, path: Path | None = None) -> None:
         if sys.byteorder != "little":
-            raise DataError("the ledger's format is for little-endian machines")
+            raise DataError("the ledger's format needs a little-endian machine")
         try:
             self._file: IO[bytes] = path.open("w+b") if path else tempfile.TemporaryFile()  # noqa: SIM115  # kept open
         except OSError as error:
-            raise DataError(f"the ledger cannot be written: {error}") from None
+            raise DataError(f"cannot write the ledger: {error}") from None
         self._buffer = bytearray()
         self._written = 0
 
     def add(self, entry: LedgerEntry) -> None:
-        """Note a request that has ended."""
+        """Record a request that has ended."""
         self._buffer += encode_entry(entry)
         if len(self._buffer) >= _FLUSH_BYTES:
             self._flush()
 
     def blocks(self, still_open: Iterable[LedgerEntry]) -> Iterator[bytes]:
-        """Everything noted up to now, then the requests that are still open, in the file's format."""
+        """Everything recorded so far, then the requests that are still open, in the file's format."""
         self._flush()
         end = self._written
         tail = b"".join(map(encode_entry, still_open))
-        place = 0
-        while place < end:
-            block = os.pread(self._file.fileno(), min(_READ_BYTES, end - place), place)
-            place += len(block)
+        offset = 0
+        while offset < end:
+            block = os.pread(self._file.fileno(), min(_READ_BYTES, end - offset), offset)
+            offset += len(block)
             yield block
         if tail:
             yield tail
 
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Write what is buffered and close the file."""
         self._flush()
         self._file.close()
 

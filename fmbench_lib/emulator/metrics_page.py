@@ -1,4 +1,4 @@
-"""What an emulator shows about itself: health, metrics and the ledger."""
+"""The emulator's own pages: health, metrics and the ledger."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Counters:
             self.generation_tokens += entry.tokens
 
     def page(self, path: str, slots: Slots[Stream]) -> bytes | None:
-        """The complete response for `/health` and `/metrics` (Prometheus), None for other paths."""
+        """The complete response for `/health` and `/metrics` (Prometheus); None for other paths."""
         if path == "/health":
             return whole(200, "application/json", b'{"status":"ok"}')
         if path != "/metrics":
@@ -50,7 +50,7 @@ class Counters:
 
 
 def ledger_script(ledger: LedgerFile, still_open: Sequence[LedgerEntry], as_json: bool) -> Script:
-    """The ledger as a download: lines of JSON, or the file's own format."""
+    """The ledger as a download: JSON lines, or the file's own format."""
     content_type = "application/jsonl" if as_json else "application/octet-stream"
     opening = head(200, {"Content-Type": content_type, "Transfer-Encoding": "chunked"})
     blocks = ledger.blocks(still_open)

@@ -50,7 +50,7 @@ _CHOICES = {
 
 
 def build_parser(prog: str = "fmbench emulate") -> argparse.ArgumentParser:
-    """The options; their defaults are those of `Behaviour`."""
+    """The parser; its defaults are those of `Behaviour`."""
     parser = argparse.ArgumentParser(
         prog=prog,
         description="An endpoint of known behaviour; it speaks every protocol, each at its paths, and keeps a ledger.",
@@ -88,7 +88,7 @@ def build_parser(prog: str = "fmbench emulate") -> argparse.ArgumentParser:
 
 
 def behaviour_arguments(behaviour: Behaviour) -> list[str]:
-    """The command line that gives this behaviour."""
+    """The command line that produces this behaviour."""
     default = Behaviour()
     arguments: list[str] = []
     for item in fields(behaviour):
@@ -103,13 +103,13 @@ def behaviour_arguments(behaviour: Behaviour) -> list[str]:
 
 
 def parse_behaviour(arguments: argparse.Namespace) -> Behaviour:
-    """The behaviour that parsed options describe; raises InputError where they make no sense together."""
+    """The behaviour described by parsed options. Raises InputError where they contradict each other."""
     values = {item.name: getattr(arguments, item.name) for item in fields(Behaviour)}
     return Behaviour(**{**values, "faults": tuple(arguments.faults)})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or Ctrl-C; prints one line with the address when it listens. Returns the exit code."""
+    """Serve until SIGTERM or Ctrl-C. Prints one line with the address once it listens. Returns the exit code."""
     arguments = build_parser().parse_args(argv)
     try:
         behaviour = parse_behaviour(arguments)
@@ -121,10 +121,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     host, port = server.address
     allow_many_sockets()
     claim_priority()
-    server.heed_signals()
+    server.stop_on_signals()
     print(f"listening on {'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
     if arguments.until_stdin_closes:
-        server.watch_end_of(sys.stdin.fileno())
+        server.stop_at_end_of(sys.stdin.fileno())
     server.run()
     return 0
 
@@ -136,7 +136,7 @@ def _tls_context(certfile: Path | None, keyfile: Path | None) -> ssl.SSLContext 
     try:
         context.load_cert_chain(certfile, keyfile)
     except (OSError, ssl.SSLError) as error:
-        raise InputError(f"{certfile}: not a certificate and key to serve TLS with: {error}") from None
+        raise InputError(f"{certfile}: not a valid certificate and key for TLS: {error}") from None
     return context
 
 
@@ -145,7 +145,7 @@ def _option(name: str) -> str:
 
 
 def _typed(parse: Any) -> Any:
-    """A parser of texts as argparse wants it: what is wrong is said in its usage message."""
+    """A text parser in the form that argparse expects: errors appear in its usage message."""
 
     def convert(text: str) -> Any:
         try:

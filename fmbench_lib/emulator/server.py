@@ -1,4 +1,4 @@
-"""The server: accepts connections, reads requests, lets each have its answer, and keeps the ledger."""
+"""The server: reads requests, has each answered, and keeps the ledger."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from functools import partial
 from pathlib import Path
 
 from fmbench_lib.emulator.behaviour import Behaviour, Planner
-from fmbench_lib.emulator.client_connection import Connection, TlsConnection, stamp_receipts
+from fmbench_lib.emulator.client_connection import Connection, TlsConnection
 from fmbench_lib.emulator.clock import wall_offset_ns
 from fmbench_lib.emulator.event_loop import Loop, Stream
-from fmbench_lib.emulator.faults import Fault, asked_fault
+from fmbench_lib.emulator.faults import Fault, requested_fault
 from fmbench_lib.emulator.framing import CONTINUE, Request, whole
 from fmbench_lib.emulator.injection import write_script
 from fmbench_lib.emulator.ledger import LedgerEntry, LedgerFile
+from fmbench_lib.emulator.listener import Listener
 from fmbench_lib.emulator.metrics_page import Counters, ledger_script
 from fmbench_lib.emulator.serving_slots import Slots
 from fmbench_lib.emulator.timeline import Ending, Scene, Script
@@ -27,15 +28,13 @@ from fmbench_lib.emulator.wires.base import RefusedError, Wire
 from fmbench_lib.errors import DataError, InputError, ProtocolError
 
 _NS = 1_000_000_000
-_BACKLOG = 4096
-_ACCEPTS_PER_TURN = 8
 _OLDEST_RECEIPT_NS = 60 * _NS
 _READ = select.EPOLLIN
 _READ_WRITE = select.EPOLLIN | select.EPOLLOUT
 
 
 class Server:
-    """An endpoint that behaves as told. Bound when made, so that `port` is known; `run` serves until it is stopped."""
+    """An endpoint that behaves as configured. Its address is bound on creation; `run` serves until it is stopped."""
 
     def __init__(
         self,
@@ -47,13 +46,13 @@ class Server:
         ledger: Path | None = None,
     ) -> None:
         if not hasattr(select, "epoll"):
-            raise InputError("the emulator needs Linux: its clock and its waiting are epoll and timerfd")
+            raise InputError("the emulator needs Linux: it uses epoll and timerfd")
         self._behaviour = behaviour
         self._wires = wires
         self._tls = tls
         self._planner = Planner(behaviour)
-        self._listener = _bind(host, port)
-        self.address: tuple[str, int] = self._listener.getsockname()[:2]
+        self._listener = Listener(host, port)
+        self.address = self._listener.address
         try:
             self._ledger = LedgerFile(ledger)
         except DataError:
@@ -67,11 +66,11 @@ class Server:
         self._accepted = 0
         self._first_ns = 0
         self._thawed_ns = 0
-        self._listen()
+        self._listener.listen(self._loop, self._on_connection)
 
     def run(self) -> None:
-        """Serve until `stop`; then the ledger is complete and everything is closed."""
-        # Nothing here makes cycles that matter, and a collection in mid-stream would be lateness.
+        """Serve until `stop`; on return the ledger is complete and everything is closed."""
+        # Nothing here creates cycles that matter, and a collection during a stream would delay its writes.
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -80,7 +79,7 @@ class Server:
         finally:
             gc.enable()
             for stream in list(self._streams.values()):
-                self._ledger.add(stream.noted())
+                self._ledger.add(stream.current_entry())
             for connection in self._connections.values():
                 connection.close()
             self._listener.close()
@@ -88,43 +87,25 @@ class Server:
             self._ledger.close()
 
     def stop(self) -> None:
-        """Let `run` return."""
+        """Make `run` return."""
         self._loop.stop()
 
-    def heed_signals(self) -> None:
-        """From now on SIGTERM and SIGINT mean `stop`."""
-        self._loop.heed_signals()
+    def stop_on_signals(self) -> None:
+        """From now on SIGTERM and SIGINT call `stop`."""
+        self._loop.stop_on_signals()
 
-    def watch_end_of(self, fd: int) -> None:
-        """Stop when this pipe is closed at its other end: the process that started us is gone."""
+    def stop_at_end_of(self, fd: int) -> None:
+        """Stop when this pipe is closed at its other end: the process that started the emulator is gone."""
         self._loop.watch(fd, select.EPOLLIN, lambda mask: self._loop.stop())
 
     # connections
 
-    def _listen(self) -> None:
-        self._listener.listen(_BACKLOG)
-        self._loop.watch(self._listener.fileno(), _READ, lambda mask: self._accept())
-
-    def _refuse(self, seconds: float) -> None:
-        """Stop listening for a while; shutting a listener down keeps its port, closing it would not."""
-        fd = self._listener.fileno()
-        with contextlib.suppress(KeyError):
-            self._loop.unwatch(fd)
-            self._listener.shutdown(socket.SHUT_RDWR)
-            self._loop.call_at(time.monotonic_ns() + round(seconds * _NS), self._listen)
-
-    def _accept(self) -> None:
-        # The rest is told again: accepting a crowd at once would hold up the writes that are due.
-        for _ in range(_ACCEPTS_PER_TURN):
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            self._accepted += 1
-            number = self._accepted
-            made = TlsConnection(sock, number, self._tls) if self._tls else Connection(sock, number)
-            self._connections[made.fd] = made
-            self._loop.watch(made.fd, _READ, partial(self._ready, made))
+    def _on_connection(self, sock: socket.socket) -> None:
+        self._accepted += 1
+        number = self._accepted
+        connection = TlsConnection(sock, number, self._tls) if self._tls else Connection(sock, number)
+        self._connections[connection.fd] = connection
+        self._loop.watch(connection.fd, _READ, partial(self._ready, connection))
 
     def _ready(self, connection: Connection, mask: int) -> None:
         if mask & select.EPOLLOUT and not self._flushed(connection):
@@ -142,14 +123,14 @@ class Server:
             self._next_request(connection)
 
     def _flushed(self, connection: Connection) -> bool:
-        """Send what waits for a slow client; False when the connection is gone."""
+        """Send the pending data of a slow client; False when the connection is gone."""
         try:
             complete = connection.flush()
         except OSError:
             self._drop(connection)
             return False
         if complete:
-            self._loop.rewatch(connection.fd, _READ)
+            self._loop.change_watch(connection.fd, _READ)
             stream = self._streams.get(connection.fd)
             if stream is not None and stream.parked:
                 stream.parked = False
@@ -157,7 +138,7 @@ class Server:
         return connection.fd in self._connections
 
     def _drop(self, connection: Connection) -> None:
-        """The client has gone."""
+        """The client is gone."""
         stream = self._streams.get(connection.fd)
         if stream is not None:
             self.lost(stream)
@@ -176,11 +157,11 @@ class Server:
 
     def _next_request(self, connection: Connection) -> None:
         if connection.fd in self._streams:
-            return  # it is read when the answer before it has ended
+            return  # it is read once the answer before it has ended
         try:
             request = connection.reader.next()
         except ProtocolError as error:
-            self._say(connection, Script(400, whole(400, "text/plain", str(error).encode()), iter(())), False)
+            self._send(connection, Script(400, whole(400, "text/plain", str(error).encode()), iter(())), False)
             return
         if request is not None:
             connection.served += 1
@@ -193,24 +174,24 @@ class Server:
     def _answer(self, connection: Connection, request: Request) -> None:
         wire = next((wire for wire in self._wires if wire.accepts(request.method, request.path)), None)
         if wire is None:
-            self._show(connection, request)
+            self._answer_other(connection, request)
             return
         try:
-            ask = wire.read(request)
-            asked = asked_fault(request.headers, ask.prompt)
+            task = wire.read(request)
+            fault = requested_fault(request.headers, task.prompt)
         except RefusedError as error:
             refusal = wire.refusal(error.status, str(error), error.headers)
-            self._say(connection, Script(error.status, refusal, iter(())), request.keep_alive)
+            self._send(connection, Script(error.status, refusal, iter(())), request.keep_alive)
             return
         except (ProtocolError, InputError) as error:
-            self._say(connection, Script(400, wire.refusal(400, str(error), {}), iter(())), request.keep_alive)
+            self._send(connection, Script(400, wire.refusal(400, str(error), {}), iter(())), request.keep_alive)
             return
         self._counters.requests += 1
         number = self._counters.requests
         start = self._start_ns(connection)
         request_id = request.headers.get("x-request-id") or f"emulated-{number}"
-        plan = self._planner.plan(ask, request_id, number, (start - self._first_ns) / _NS, asked)
-        script = write_script(Scene(self._behaviour, ask, plan, wire, lambda: self._slots.active))
+        plan = self._planner.plan(task, request_id, number, (start - self._first_ns) / _NS, fault)
+        script = write_script(Scene(self._behaviour, task, plan, wire, lambda: self._slots.active))
         entry = LedgerEntry(
             request_id,
             number,
@@ -218,7 +199,7 @@ class Server:
             connection.served,
             received_first_ns=connection.first_stamp_ns,
             received_ns=connection.stamp_ns,
-            prompt_tokens=ask.prompt_tokens,
+            prompt_tokens=task.prompt_tokens,
             cached_tokens=plan.cached_tokens,
             tokens=script.tokens,
             status=script.status,
@@ -228,10 +209,10 @@ class Server:
         self._begin(Stream(connection, script, entry, request.keep_alive), start, plan.fault)
 
     def _start_ns(self, connection: Connection) -> int:
-        """When the request was received, on the monotonic clock; while the server stood still nothing was received."""
+        """When the request was received, on the monotonic clock; nothing is received while the server is frozen."""
         now = time.monotonic_ns()
         start = connection.stamp_ns - wall_offset_ns()
-        # Outside of this the wall clock was set between the receipt and now.
+        # Outside these bounds the wall clock was set between the receipt and now.
         if not now - _OLDEST_RECEIPT_NS < start <= now:
             start = now
         start = max(start, self._thawed_ns)
@@ -245,14 +226,14 @@ class Server:
         connection = stream.connection
         self._streams[connection.fd] = stream
         if fault is not None and fault.kind == "refuse":
-            self._refuse(fault.seconds or 0.0)
+            self._listener.refuse_for(fault.seconds or 0.0, self._loop, self._on_connection)
         if fault is not None and fault.kind == "lost_request" and connection.served > 1:
             self._end(stream, "closed", Ending.CLOSE)
             return
-        self._say_opening(stream, start_ns)
+        self._send_opening(stream, start_ns)
 
-    def _say_opening(self, stream: Stream, start_ns: int) -> None:
-        """Send what goes out before anything has been waited for; then the stream may have its slot."""
+    def _send_opening(self, stream: Stream, start_ns: int) -> None:
+        """Send what needs no waiting; after that the stream may get its slot."""
         stream.due = start_ns
         opening = stream.script.opening
         try:
@@ -268,7 +249,7 @@ class Server:
             self.blocked(stream, sent, opening)
 
     def _proceed(self, stream: Stream) -> None:
-        """Everything up to here is sent: get a slot, or with one go on to the next step."""
+        """Everything so far is sent: get a slot, or with one continue with the next step."""
         if stream.started:
             self._loop.resume(stream)
         elif not stream.entry.number or stream.script.status != 200 or self._slots.arrive(stream):
@@ -281,7 +262,7 @@ class Server:
 
     def _freeze(self) -> None:
         begin = time.monotonic_ns()
-        self._loop.stand_still(round(self._behaviour.stall_for * _NS))
+        self._loop.freeze(round(self._behaviour.stall_for * _NS))
         self._thawed_ns = time.monotonic_ns()
         self._loop.shift(self._thawed_ns - begin)
         for stream in self._streams.values():
@@ -291,7 +272,7 @@ class Server:
     # what becomes of a stream
 
     def finished(self, stream: Stream) -> None:
-        """Every step was written."""
+        """Every step has been written: end the stream as its script says."""
         script = stream.script
         if script.ending is Ending.HANG:
             stream.entry.outcome, stream.entry.end_ns = script.outcome, time.time_ns()
@@ -306,18 +287,18 @@ class Server:
         self._end(stream, "hung" if hung else "client_closed", Ending.CLOSE)
 
     def blocked(self, stream: Stream, sent: int, data: bytes | None = None) -> None:
-        """The client is slow to read, the kernel took so much of the data; `_flushed` goes on."""
+        """The client reads slowly, and the kernel took only `sent` bytes: `_flushed` continues."""
         stream.parked = True
         stream.entry.blocked += 1
         stream.connection.keep_unsent(stream.data if data is None else data, sent)
-        self._loop.rewatch(stream.connection.fd, _READ_WRITE)
+        self._loop.change_watch(stream.connection.fd, _READ_WRITE)
 
     def _end(self, stream: Stream, outcome: str, ending: Ending) -> None:
         connection = stream.connection
         stream.alive = False
         del self._streams[connection.fd]
         if stream.entry.number:
-            entry = stream.noted()
+            entry = stream.current_entry()
             entry.outcome, entry.end_ns = outcome, entry.end_ns or time.time_ns()
             self._ledger.add(entry)
             self._counters.ended(entry)
@@ -335,42 +316,18 @@ class Server:
 
     # requests that generate nothing
 
-    def _show(self, connection: Connection, request: Request) -> None:
+    def _answer_other(self, connection: Connection, request: Request) -> None:
         if request.path == "/ledger":
-            entries = [stream.noted() for stream in self._streams.values() if stream.entry.number]
+            entries = [stream.current_entry() for stream in self._streams.values() if stream.entry.number]
             script = ledger_script(self._ledger, entries, as_json="format=binary" not in request.query)
         else:
             others = (answer for wire in self._wires if (answer := wire.other(request)) is not None)
-            shown = self._counters.page(request.path, self._slots) or next(others, None)
-            script = Script(200, shown or whole(404, "text/plain", b"no such path"), iter(()))
-        self._say(connection, script, request.keep_alive)
+            page = self._counters.page(request.path, self._slots) or next(others, None)
+            script = Script(200, page or whole(404, "text/plain", b"no such path"), iter(()))
+        self._send(connection, script, request.keep_alive)
 
-    def _say(self, connection: Connection, script: Script, keep_alive: bool) -> None:
-        """An answer that the ledger does not count."""
+    def _send(self, connection: Connection, script: Script, keep_alive: bool) -> None:
+        """Send an answer that the ledger does not count."""
         stream = Stream(connection, script, LedgerEntry("", 0, connection.number, connection.served), keep_alive)
         self._streams[connection.fd] = stream
-        self._say_opening(stream, time.monotonic_ns())
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    """A bound socket that does not listen yet.
-
-    Its port is bound by number even when any would do: only then does it survive that listening is shut down.
-
-    Raises:
-        InputError: the address cannot be had.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            for sock in (probe, listener):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-            listener.bind(probe.getsockname())
-    except (OSError, OverflowError) as error:
-        listener.close()
-        raise InputError(f"the emulator cannot have the address {host}:{port}: {error}") from None
-    listener.setblocking(False)
-    stamp_receipts(listener)
-    return listener
+        self._send_opening(stream, time.monotonic_ns())

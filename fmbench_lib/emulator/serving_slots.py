@@ -1,4 +1,4 @@
-"""Who is being served and who waits: a server with a fixed number of slots and a queue. No clock, no sockets."""
+"""Who is being served and who waits, on a server with a fixed number of slots and a queue. No clock, no sockets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _Key = TypeVar("_Key", bound=Hashable)
 
 
 class Slots(Generic[_Key]):
-    """Hands out slots in order of arrival; without a limit everyone gets one at once."""
+    """Assigns slots in order of arrival; without a limit everyone gets one at once."""
 
     __slots__ = ("_limit", "_serving", "_waiting")
 
@@ -21,16 +21,16 @@ class Slots(Generic[_Key]):
 
     @property
     def active(self) -> int:
-        """How many are being served."""
+        """The number being served."""
         return len(self._serving)
 
     @property
     def waiting(self) -> int:
-        """How many wait for a slot."""
+        """The number waiting for a slot."""
         return len(self._waiting)
 
     def arrive(self, key: _Key) -> bool:
-        """Whether `key` has a slot at once; else it waits and `leave` will name it."""
+        """True where `key` gets a slot at once; otherwise it waits, and a later `leave` returns it."""
         if self._limit is None or len(self._serving) < self._limit:
             self._serving.add(key)
             return True
@@ -38,7 +38,7 @@ class Slots(Generic[_Key]):
         return False
 
     def leave(self, key: _Key) -> _Key | None:
-        """`key` is done, or gave up while it waited; returns the one that gets its slot."""
+        """`key` is done, or gave up waiting. Returns the one that gets its slot, if any."""
         if key in self._serving:
             self._serving.remove(key)
             if self._waiting:

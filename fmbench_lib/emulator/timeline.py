@@ -1,7 +1,7 @@
-"""An answer as a sequence of writes: what to send, how long after the one before, and how it ends. No clock here.
+"""An answer as a sequence of writes: what to send, how long after the one before, and how it ends. No clock.
 
-The delays are asked for one by one, each when the write before it has been made, so that an inter-token latency can
-depend on how many others are being served at that moment.
+Delays are computed one by one, each when the write before it has been made, so that an inter-token latency can depend
+on how many others are being served at that moment.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from fmbench_lib.emulator.behaviour import Ask, Behaviour, Plan
+from fmbench_lib.emulator.behaviour import Behaviour, Plan, Task
 from fmbench_lib.emulator.wires.base import Answer, Framing, Wire
 
 _NS = 1_000_000_000
 
 Step = tuple[int, bytes, int]
-"""Nanoseconds since the step before (the first: since the slot), what to send, content events complete with it."""
+"""Nanoseconds since the previous step (the first: since the slot), the data, and the content events it completes."""
 
 
 class Ending(Enum):
@@ -30,7 +30,7 @@ class Ending(Enum):
 
 @dataclass(slots=True)
 class Script:
-    """One answer: `opening` goes out as soon as the request is there, then `steps`, then the ending."""
+    """One answer: `opening` is sent as soon as the request has arrived, then `steps`, then the ending."""
 
     status: int
     opening: bytes
@@ -38,41 +38,41 @@ class Script:
     ending: Ending = Ending.KEEP
     tokens: int = 0
     outcome: str = "complete"
-    """What the ledger calls an answer that got to its ending."""
+    """The ledger's outcome of an answer that reached its ending."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Everything that an answer is made of."""
+    """Everything that an answer is made from."""
 
     behaviour: Behaviour
-    ask: Ask
+    task: Task
     plan: Plan
     wire: Wire
     active: Callable[[], int]
-    """How many are being served at the moment, this one included."""
+    """The number of requests being served at the moment, including this one."""
 
     def intervals(self) -> Callable[[], int]:
-        """The source of its inter-token latencies (ns): the plan's, and what the others being served add to them."""
-        own = self.plan.next_itl_ns
+        """The source of its inter-token latencies (ns): the plan's, plus what the other served requests add."""
+        planned = self.plan.next_itl_ns
         share = round(self.behaviour.itl_per_sequence * self.plan.factor * _NS)
-        return (lambda: own() + share * (self.active() - 1)) if share else own
+        return (lambda: planned() + share * (self.active() - 1)) if share else planned
 
     def answer(self, framing: Framing | None = None) -> Answer:
         """The protocol's bytes for this plan."""
-        return self.wire.answer(self.ask, self.plan, framing or self.behaviour.framing)
+        return self.wire.answer(self.task, self.plan, framing or self.behaviour.framing)
 
 
 def healthy(scene: Scene) -> Script:
-    """The script of an answer as it should be."""
+    """The script of an answer without a fault."""
     answer = scene.answer()
-    if scene.ask.stream:
+    if scene.task.stream:
         return streamed(scene, answer, answer.head())
     return unstreamed(scene, answer.whole(answer.body()))
 
 
 def streamed(scene: Scene, answer: Answer, head: bytes) -> Script:
-    """A stream: one step for each content event; the end goes with the last one unless `tail_delay` parts them."""
+    """A stream: one step per content event; the end is sent with the last one unless `tail_delay` separates them."""
     beginning = head + answer.opening()
     at_once = scene.behaviour.head == "at_once"
     return Script(
@@ -104,7 +104,7 @@ def _stream_steps(scene: Scene, answer: Answer, beginning: bytes) -> Iterator[St
 
 
 def unstreamed(scene: Scene, data: bytes, events: int = 1) -> Script:
-    """The answer in one piece, when its last token would have been streamed."""
+    """The answer in one piece, at the time when its last token would have been streamed."""
     return Script(200, b"", _silent_steps(scene, data, events), tokens=scene.plan.tokens)
 
 
@@ -113,7 +113,7 @@ def _silent_steps(scene: Scene, data: bytes, events: int) -> Iterator[Step]:
     gaps, interval_ns = scene.plan.events - 1, scene.intervals()
     if scene.behaviour.itl_per_sequence:
         for _ in range(gaps):
-            # Nothing is sent, but the interval is that of this moment's batch.
+            # Nothing is sent, but the interval depends on the batch at this moment.
             yield delay, b"", 0
             delay = interval_ns()
     else:

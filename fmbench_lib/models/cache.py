@@ -9,9 +9,9 @@ from fmbench_lib.errors import FmbenchError
 
 
 class ModelFileError(FmbenchError):
-    """A model's weights cannot be had, or are not what they should be."""
+    """A model's weights are missing or corrupt."""
 
 
 def cache_folder() -> Path:
-    """Where what was fetched once is kept: `$FMBENCH_CACHE`, else `~/.cache/fmbench`. Not created here."""
+    """The cache of downloaded files: `$FMBENCH_CACHE`, else `~/.cache/fmbench`. Not created here."""
     return Path(os.environ.get("FMBENCH_CACHE") or Path.home() / ".cache" / "fmbench").expanduser()

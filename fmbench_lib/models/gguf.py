@@ -1,4 +1,4 @@
-"""The metadata at the head of a GGUF file."""
+"""The metadata at the start of a GGUF file."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _STRING, _ARRAY = 8, 9
 
 
 def gguf_metadata(path: Path, keys: Collection[str] | None = None) -> dict[str, Any]:
-    """The key-value pairs at the head of a GGUF file (`keys`: only these), without touching its weights.
+    """The key-value pairs at the start of a GGUF file (`keys`: only these), without reading its weights.
 
-    Raises ModelFileError where the file is no GGUF file (version 2 or 3, little endian).
+    Raises ModelFileError where it is not a GGUF file (version 2 or 3, little endian).
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             if data[:4] != b"GGUF":
-                raise ModelFileError(f"{path} is no GGUF file")
+                raise ModelFileError(f"{path} is not a GGUF file")
             version, _tensors, count = struct.unpack_from("<IQQ", data, 4)
             if version not in (2, 3):
-                raise ModelFileError(f"{path} is GGUF version {version} or big endian; versions 2 and 3 can be read")
+                raise ModelFileError(f"{path} is GGUF version {version} or big endian; only 2 and 3 can be read")
             return _pairs(data, count, keys)
     except (OSError, ValueError, struct.error, UnicodeDecodeError, KeyError) as error:
-        raise ModelFileError(f"{path} cannot be read as a GGUF file: {first_line(error)}") from error
+        raise ModelFileError(f"cannot read {path} as a GGUF file: {first_line(error)}") from error
 
 
 def _pairs(data: mmap.mmap, count: int, keys: Collection[str] | None) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _string(data: mmap.mmap, offset: int) -> tuple[str, int]:
     (length,) = struct.unpack_from("<Q", data, offset)
     start, end = offset + 8, offset + 8 + length
     if end > len(data):
-        raise ValueError("it ends inside a text")
+        raise ValueError("it ends inside a string")
     return data[start:end].decode("utf-8"), end
 
 

@@ -17,7 +17,8 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(/[\w./-]+)?")
 
 
 def hub_model(model_id: str) -> Path:
-    """A GGUF file of the Hugging Face hub: `org/repo/file.gguf`, or `org/repo` where there is but one."""
+    """A GGUF file from the Hugging Face Hub: `org/repo/file.gguf`, or `org/repo` where there is exactly one. Raises
+    ModelFileError."""
     parts = model_id.split("/")
     repo, name = "/".join(parts[:2]), "/".join(parts[2:])
     if name:
@@ -30,33 +31,35 @@ def hub_model(model_id: str) -> Path:
 
 
 def hub_file(repo: str, name: str) -> Path:
-    """A file of a Hugging Face repository, from the hub's own cache where it is there already.
+    """A file of a Hugging Face repository, from the hub's local cache if it is there.
 
-    Raises ModelFileError where it cannot be had; a gated one needs HF_TOKEN, which the hub's client reads itself.
+    Raises ModelFileError where it cannot be downloaded; a gated one needs HF_TOKEN, which the hub's client reads
+    itself.
     """
     try:
-        return Path(_from_hub(repo, lambda hub: hub.hf_hub_download(repo, name, local_files_only=True), ask=False))
+        return Path(_from_hub(repo, lambda hub: hub.hf_hub_download(repo, name, local_files_only=True), online=False))
     except ModelFileError:
         return Path(_from_hub(repo, lambda hub: hub.hf_hub_download(repo, name)))
 
 
-def _from_hub(repo: str, call: Callable[[Any], Any], *, ask: bool = True) -> Any:
-    """What `call` gets from the hub's client. `ask`: see first whether there is a way to it, as it retries for long."""
+def _from_hub(repo: str, call: Callable[[Any], Any], *, online: bool = True) -> Any:
+    """The result of `call` with the hub's client. `online`: resolve the hub's host first, as the client retries for
+    long."""
     try:
         hub = import_module("huggingface_hub")
     except ImportError:
         raise ModelFileError(f"{repo} looks like a Hugging Face id; run: pip install huggingface_hub") from None
     try:
         host = urlsplit(import_module("huggingface_hub.constants").ENDPOINT).hostname
-        if ask and not getproxies():
+        if online and not getproxies():
             socket.getaddrinfo(host, None)
         return call(hub)
     except socket.gaierror:
-        raise ModelFileError(f"{repo}: {host} cannot be reached from here") from None
+        raise ModelFileError(f"cannot download {repo}: {host} cannot be reached from here") from None
     except Exception as error:  # the client raises its own errors, its transport's and OSError alike
-        raise ModelFileError(f"{repo} could not be fetched from Hugging Face: {first_line(error)}") from error
+        raise ModelFileError(f"cannot download {repo} from Hugging Face: {first_line(error)}") from error
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception of somebody else's says, as one line."""
+    """The first line of a third-party exception's message, or its type."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

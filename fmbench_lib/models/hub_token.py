@@ -1,4 +1,4 @@
-"""The Hugging Face token that gated models need: from the environment, or from a file that the config names."""
+"""The Hugging Face token for gated models: from the environment, or from a file that the config names."""
 
 from __future__ import annotations
 
@@ -10,35 +10,37 @@ from fmbench_lib.errors import InputError
 
 TOKEN_FILE = "hf_token.txt"
 VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
-"""Where a serving container looks for it; the first is the present name, older containers know the second."""
+"""The variables that serving containers read it from: the current name, and the one older containers know."""
 
 
 def hf_token(script_files: Sequence[str], folders: Sequence[Path], scripts_prefix: str = "scripts") -> str | None:
-    """The token, None where there is none. The environment comes first.
+    """The token, None where there is none. The environment takes precedence.
 
-    The file is read where `script_files` names it, from the first of `folders` (or their `scripts_prefix`) that has
-    it. Raises InputError for a file that is empty; the token itself is in no message.
+    Otherwise it is read from the file that `script_files` names, in the first of `folders` (or their `scripts_prefix`)
+    that has it. Raises InputError for an empty file; the token never appears in a message.
     """
     for name in VARIABLES:
         if os.environ.get(name):
             return os.environ[name].strip()
-    named = [Path(name) for name in script_files if Path(name).name == TOKEN_FILE]
-    for path in (folder / place / name for name in named for folder in folders for place in ("", scripts_prefix)):
+    token_files = [Path(name) for name in script_files if Path(name).name == TOKEN_FILE]
+    for path in (
+        folder / subfolder / name for name in token_files for folder in folders for subfolder in ("", scripts_prefix)
+    ):
         if path.is_file():
             return token_in(path.read_text(encoding="utf-8"), str(path))
     return None
 
 
 def token_in(text: str, where: str) -> str:
-    """The token that a file holds; raises InputError for a file that holds none, without quoting it."""
+    """The token in a file's text. Raises InputError where the text is not a token, without quoting it."""
     token = text.strip()
     if not token or any(character.isspace() for character in token):
-        raise InputError(f"{where}: holds no Hugging Face token; write the token alone, or set {VARIABLES[0]}")
+        raise InputError(f"{where} does not contain a Hugging Face token; write only the token, or set {VARIABLES[0]}")
     return token
 
 
 def with_token(environment: Mapping[str, str], token: str | None) -> dict[str, str]:
-    """A container's environment with the token in it; one that the config gives itself stands."""
+    """A container's environment with the token added; a token that the config sets itself is kept."""
     if token is None:
         return dict(environment)
     return {**dict.fromkeys(VARIABLES, token), **environment}

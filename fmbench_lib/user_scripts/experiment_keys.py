@@ -1,4 +1,4 @@
-"""An experiment in the form that scripts of the user's own know: dictionaries with the config's keys."""
+"""An experiment in the form that user scripts expect: dictionaries with the config's keys."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from fmbench_lib.config.reading.keys import yaml_keys
 
 
 def experiment_config(experiment: Experiment) -> dict[str, Any]:
-    """The keys that the experiment has, those that follow from others included."""
+    """The keys that the experiment sets, including derived ones."""
     return experiment.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def inference_spec(experiment: Experiment) -> dict[str, Any]:
-    """The same of its inference spec, with the parameters of its set under `parameters`."""
+    """The same for its inference spec, with the parameters of its set under `parameters`."""
     return experiment.inference_spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 

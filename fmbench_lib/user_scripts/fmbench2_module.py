@@ -1,6 +1,6 @@
-"""What scripts written for earlier versions import: the package `fmbench` with the classes and names that they use.
+"""What scripts written for FMBench 2.x import: a package `fmbench` with the classes and names that they use.
 
-It is there while such a script runs and only where no package of that name is installed.
+It exists while such a script runs, and only where no package of that name is installed.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ CONSTANTS = {
 
 
 class FMBenchPredictor:
-    """Base class of the predictors in such scripts. It asks nothing of them: what was asked differed over versions."""
+    """Base class of the predictors in such scripts. It requires no methods: those differed between versions."""
 
 
 class FMBenchPredictionResponse(dict[str, Any]):
-    """What `get_prediction` returns there: a dictionary whose keys are attributes too."""
+    """The type that `get_prediction` returns there: a dictionary whose keys are also attributes."""
 
     def __init__(self, *arguments: Any, **fields: Any) -> None:
         super().__init__(*arguments, **fields)

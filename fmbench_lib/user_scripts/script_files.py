@@ -1,4 +1,5 @@
-"""Finding the scripts that a config names, and looking whether they hold what is called, without running them."""
+"""Finding the scripts that a config names, and checking, without running them, that they define the required
+functions."""
 
 from __future__ import annotations
 
@@ -17,13 +18,13 @@ DEPLOY = "deploy"
 CREATE_PREDICTOR = "create_predictor"
 
 Fetch: TypeAlias = Callable[[str, str], str]
-"""Gives a local copy of what lies at an `s3://` address; the second argument is how an error calls it."""
+"""Returns a local copy of an `s3://` address; the second argument is what error messages call the file."""
 
 
 def deployment_file(config: Config, experiment: Experiment, folder: Path, fetch: Fetch | None = None) -> Path | None:
-    """The user's own script that deploys an experiment; None where that is done otherwise, or not at all.
+    """The user script that deploys an experiment; None where a platform deploys it, or nothing is deployed.
 
-    :raises InputError: it is not there, or has no function `deploy`.
+    :raises InputError: it does not exist, or has no function `deploy`.
     """
     by_script = platform_facts(experiment.platform).by_script and experiment.deploy
     if not by_script or experiment.deployment_script is None:
@@ -34,9 +35,9 @@ def deployment_file(config: Config, experiment: Experiment, folder: Path, fetch:
 
 
 def inference_file(config: Config, experiment: Experiment, folder: Path, fetch: Fetch | None = None) -> Path | None:
-    """The user's own script that sends an experiment's requests; None where our codecs do.
+    """The user script that sends an experiment's requests; None where a codec does.
 
-    :raises InputError: it is not there, or has no function `create_predictor`.
+    :raises InputError: it does not exist, or has no function `create_predictor`.
     """
     if not protocol_facts(experiment.protocol).by_script or experiment.inference_script is None:
         return None
@@ -46,49 +47,51 @@ def inference_file(config: Config, experiment: Experiment, folder: Path, fetch: 
 
 
 def script_file(config: Config, name: str, folder: Path, fetch: Fetch | None = None) -> Path:
-    """A script as a file: of the local disk, or copied from one of the run's own buckets (by `fetch`).
+    """A script as a local file, copied (by `fetch`) where it is in one of the run's own buckets.
 
-    It is looked for in the config's folder and the current one, and in the folder `scripts_prefix` of both. One that
-    `script_files` lists and that is in none of them comes from the read bucket.
+    It is looked for in the config's folder and the current one, and in the folder `scripts_prefix` of each. A script
+    listed in `script_files` that is in none of them is copied from the read bucket. Raises InputError where it is not
+    found.
     """
     source = config.s3_read_data
     if urlsplit(name).scheme == "s3":
         return _from_bucket(name, [config.aws.bucket, source.read_bucket], fetch or local_copy)
-    place = Path(name).expanduser()
-    for candidate in _places(place, folder, source.scripts_prefix):
+    path = Path(name).expanduser()
+    for candidate in _candidates(path, folder, source.scripts_prefix):
         if candidate.is_file():
             return candidate.resolve()
     if name in source.script_files and source.read_bucket and "{" not in source.read_bucket:
         address = f"s3://{source.read_bucket}/{source.scripts_prefix}/{name}"
         return Path((fetch or local_copy)(address, "script"))
     raise InputError(
-        f"the script {name} was not found in {folder.resolve()}, {Path.cwd()} and their folder "
+        f"the script {name} was not found in {folder.resolve()}, {Path.cwd()} or their folder "
         f"{source.scripts_prefix}; correct the path or put it there"
     )
 
 
-def _places(place: Path, folder: Path, prefix: str) -> Iterator[Path]:
+def _candidates(path: Path, folder: Path, prefix: str) -> Iterator[Path]:
     for root in (folder, Path.cwd()):
-        yield root / place
-        yield root / prefix / place
+        yield root / path
+        yield root / prefix / path
 
 
-def _from_bucket(address: str, own: Iterable[str | None], fetch: Fetch) -> Path:
+def _from_bucket(address: str, run_buckets: Iterable[str | None], fetch: Fetch) -> Path:
     bucket = urlsplit(address).netloc
-    if bucket not in own:
+    if bucket not in run_buckets:
         raise InputError(
-            f"{address} is not in a bucket of this run: scripts are run as they are, so they come from the local disk, "
-            "aws.bucket or s3_read_data.read_bucket only"
+            f"{address} is not in a bucket of this run: scripts are executed, so they must come from the local "
+            "disk, aws.bucket or s3_read_data.read_bucket"
         )
     return Path(fetch(address, "script"))
 
 
 def holds(path: Path, function: str) -> bool:
-    """Whether the top level of a script has a function of that name; raises InputError where it is no Python."""
+    """Whether the top level of a script defines a function of that name. Raises InputError where it is not valid
+    Python."""
     try:
         tree = ast.parse(path.read_bytes(), str(path))
     except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path}: no Python that can be run: {error}") from None
+        raise InputError(f"{path} is not valid Python: {error}") from None
     return any(function in _names(statement) for statement in tree.body)
 
 
@@ -98,7 +101,7 @@ def _check_holds(path: Path, function: str, arguments: str) -> None:
 
 
 def _names(statement: ast.stmt) -> list[str]:
-    """What a statement binds."""
+    """The names that a statement binds."""
     if isinstance(statement, ast.FunctionDef):
         return [statement.name]
     if isinstance(statement, ast.Import | ast.ImportFrom):

@@ -165,7 +165,7 @@ def test_an_image_is_pulled_once_with_the_login_of_its_registry(
     assert (first.pulled, again.pulled, first.id) == (True, False, again.id)
     assert first.pinned.startswith(f"{name}@sha256:")
     assert said[0] == f"pulling image {name}, logged in to ECR"
-    assert said[-1] == f"image {name} is on this machine"
+    assert said[-1] == f"image {name} is already on this machine"
     assert "right" not in "".join(said)
 
 
@@ -183,7 +183,7 @@ def test_an_image_that_its_registry_does_not_give_out(
 ) -> None:
     with logged_in(monkeypatch, "wrong"):
         said = failure(experiment(image_uri=f"{REGISTRY}/serving:1"), given, engine)
-    assert "its registry does not give it out" in said
+    assert "its registry denies access" in said
     assert said.endswith("log in to its registry (docker login), or correct image_uri")
 
 
@@ -200,7 +200,7 @@ def test_no_room_for_an_image(engine: Engine, given: Given, monkeypatch: pytest.
         monkeypatch.setattr(image_pull, "ecr_login", lambda name: {"username": "AWS", "password": "right"})
         stack.enter_context(registry("AWS", "right", size=20_000_000))
         said = failure(experiment(image_uri=f"{REGISTRY}/serving:1"), given, full)
-    assert "the engine's disk is full: docker system prune frees some, or enlarge the volume" in said
+    assert "the engine's disk is full: free space with docker system prune, or enlarge the volume" in said
 
 
 def test_gpus_that_the_engine_cannot_hand_out(engine: Engine, given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +238,7 @@ def test_a_port_that_is_taken_in_the_last_moment(
     engine: Engine, given: Given, taken_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "claim_ports", lambda first, count: [taken_port])
-    assert failure(experiment(), given, engine).startswith("the port is taken: end what listens there")
+    assert failure(experiment(), given, engine).startswith("the port is in use: stop the process that listens on it")
 
 
 def test_another_container_of_the_same_name_is_left_alone(engine: Engine, given: Given) -> None:

@@ -1,4 +1,4 @@
-"""What the manifests of the tests hold."""
+"""The objects in the tests' manifests."""
 
 from __future__ import annotations
 

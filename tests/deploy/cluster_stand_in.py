@@ -38,7 +38,7 @@ KINDS: dict[str, dict[str, tuple[str, bool]]] = {
     "networking.k8s.io/v1": {"ingresses": ("Ingress", True)},
     "ray.io/v1": {"rayservices": ("RayService", True)},
 }
-"""By group and version: the plural of a kind, its name, and whether it is in a namespace."""
+"""By group and version: the plural of a kind, its name, and whether it is namespaced."""
 
 _PATH = re.compile(
     r"/(?:api/(?P<core>v1)|apis/(?P<group>[\w.]+/\w+))(?:/namespaces/(?P<namespace>[^/]+)(?=/\w))?"
@@ -57,7 +57,7 @@ def running(container: str = "server") -> Object:
 def waiting(
     reason: str, message: str = "", *, restarts: int = 0, image: str = "example/server:1", **last: Any
 ) -> Object:
-    """A pod whose container does not come up."""
+    """A pod whose container does not start."""
     state = {"waiting": {"reason": reason, "message": message}}
     one = {"name": "server", "image": image, "restartCount": restarts, "state": state, "lastState": last}
     return {"phase": "Pending", "containerStatuses": [one]}
@@ -70,12 +70,12 @@ def homeless(message: str) -> Object:
 
 @dataclass
 class ClusterStandIn:
-    """What stands, what is to go wrong, and what was asked.
+    """The cluster's objects, the failures to simulate, and the calls received.
 
-    `pods` are the states that each pod passes through, one at each listing; the last one stays; `pods_of` are
-    those of what has a name of its own. `refusals` holds, for
-    `POST deployments` and the like, status and message of its next answers; None is none. `finalizers`, by
-    kind, keep what is deleted; other things go after so many looks. `address` is what load balancers and ingresses get.
+    `pods` are the states that each pod passes through, one per listing; the last one stays. `pods_of` are those of
+    objects with a name of their own. `refusals` maps calls such as `POST deployments` to status and message of the next
+    answers; None is a normal answer. `finalizers`, by kind, hold deleted objects; others disappear after a few
+    requests. `address` is what load balancers and ingresses are assigned.
     """
 
     url: str = ""
@@ -100,14 +100,14 @@ class ClusterStandIn:
             self.standing("v1", "Namespace", name)
 
     def standing(self, version: str, kind: str, name: str, namespace: str | None = None, **facts: Any) -> Object:
-        """Something that was there before."""
+        """An object that existed before."""
         metadata = {"name": name, "uid": str(uuid.uuid4()), **({"namespace": namespace} if namespace else {})}
         made = {"apiVersion": version, "kind": kind, "metadata": metadata, **facts}
         self.objects[version, kind, namespace, name] = made
         return made
 
     def names(self) -> list[str]:
-        """What stands beside the namespaces that were there before."""
+        """The existing objects, without the namespaces that existed before."""
         return sorted(
             f"{kind} {name}" for _, kind, _, name in self.objects if (kind, name) not in _BEFORE and kind != "Event"
         )
@@ -186,7 +186,7 @@ class ClusterStandIn:
         return 201, made
 
     def _control(self, made: Object) -> None:
-        """What the controllers make of an object: its pods, and their volume claims."""
+        """Create what the controllers would for an object: its pods, and their volume claims."""
         kind, where, spec = made["kind"], made["metadata"], made.get("spec") or {}
         if kind == "RayService":
             templates = [spec["rayClusterConfig"]["headGroupSpec"]["template"]]
@@ -234,7 +234,7 @@ class ClusterStandIn:
         return 200, one
 
     def _vanish(self, key: Key, one: Object) -> None:
-        """Objects in deletion go after a few looks, what they own before them."""
+        """Objects in deletion disappear after a few requests, their dependents first."""
         if one["metadata"].get("deletionTimestamp") is None or self.finalizers.get(key[1]):
             return
         one["looks_left"] -= 1

@@ -1,4 +1,4 @@
-"""A client that knows nothing of the library: raw sockets and the standard library's HTTP."""
+"""A client that shares no code with the library: raw sockets and the standard library's HTTP."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TLS_FOLDER = Path(__file__).parent / "tls"
 
 @dataclass
 class Reply:
-    """A response, and its server-sent events as far as they are JSON."""
+    """A response, and those of its server-sent events that are JSON."""
 
     status: int
     headers: dict[str, str]
@@ -78,7 +78,7 @@ class Client:
 
 
 class RawClient:
-    """A connection without any protocol."""
+    """A raw connection."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -88,8 +88,8 @@ class RawClient:
         self, fault: str = "", *, stream: bool = True, prompt: str = "hello", request_id: str = "", **options: Any
     ) -> bytes:
         """The bytes of a request."""
-        asked = {"messages": [{"role": "user", "content": prompt}], "stream": stream, **options}
-        body = json.dumps(asked).encode()
+        task = {"messages": [{"role": "user", "content": prompt}], "stream": stream, **options}
+        body = json.dumps(task).encode()
         fault_line = f"X-Emulate-Fault: {fault}\r\n" if fault else ""
         id_line = f"X-Request-Id: {request_id}\r\n" if request_id else ""
         head = (
@@ -121,27 +121,27 @@ class RawClient:
 
 @pytest.fixture
 def connect() -> Iterator[Callable[..., Client]]:
-    made: list[Client] = []
+    created: list[Client] = []
 
     def make(url: str, context: ssl.SSLContext | None = None) -> Client:
-        made.append(Client(url, context))
-        return made[-1]
+        created.append(Client(url, context))
+        return created[-1]
 
     yield make
-    for client in made:
+    for client in created:
         client.connection.close()
 
 
 @pytest.fixture
 def connect_raw() -> Iterator[Callable[[str], RawClient]]:
-    made: list[RawClient] = []
+    created: list[RawClient] = []
 
     def make(url: str) -> RawClient:
-        made.append(RawClient(url))
-        return made[-1]
+        created.append(RawClient(url))
+        return created[-1]
 
     yield make
-    for client in made:
+    for client in created:
         client.socket.close()
 
 

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from fmbench_lib.emulator import Behaviour, Constant, Exponential, Fault, FaultRule, Normal
-from fmbench_lib.emulator.behaviour import Ask, Plan, Planner
+from fmbench_lib.emulator.behaviour import Plan, Planner, Task
 from fmbench_lib.errors import InputError
 
 
-def ask(prompt: str = "a b c d", **changes: Any) -> Ask:
+def ask(prompt: str = "a b c d", **changes: Any) -> Task:
     values: dict[str, Any] = {
         "prompt": prompt,
         "prompt_tokens": len(prompt.split()),
@@ -18,19 +18,19 @@ def ask(prompt: str = "a b c d", **changes: Any) -> Ask:
         "model": "m",
         "include_usage": False,
     }
-    return Ask(**{**values, **changes})
+    return Task(**{**values, **changes})
 
 
-def plan(behaviour: Behaviour, asked: Ask | None = None, request_id: str = "r", elapsed: float = 0.0) -> Plan:
-    return Planner(behaviour).plan(asked or ask(), request_id, 1, elapsed)
+def plan(behaviour: Behaviour, task: Task | None = None, request_id: str = "r", elapsed: float = 0.0) -> Plan:
+    return Planner(behaviour).plan(task or ask(), request_id, 1, elapsed)
 
 
 def test_a_plan_depends_on_seed_and_id_alone() -> None:
     behaviour = Behaviour(ttft=Exponential(0.1), itl=Normal(0.01, 0.003), tokens=Normal(50, 20))
     planner = Planner(behaviour)
 
-    def figures(made: Plan) -> tuple[int, int, list[int]]:
-        return made.ttft_ns, made.tokens, [made.next_itl_ns() for _ in range(20)]
+    def figures(created: Plan) -> tuple[int, int, list[int]]:
+        return created.ttft_ns, created.tokens, [created.next_itl_ns() for _ in range(20)]
 
     first = figures(planner.plan(ask(), "a", 1, 0.0))
     planner.plan(ask(), "b", 2, 0.0)
@@ -53,15 +53,15 @@ def _fields(behaviour: Behaviour) -> dict[str, Any]:
         (Behaviour(tokens=Constant(20), tokens_from_request=True), None, 20, "stop"),
     ],
 )
-def test_length_and_why_it_ended(behaviour: Behaviour, maximum: int | None, tokens: int, reason: str) -> None:
-    made = plan(behaviour, ask(max_tokens=maximum))
-    assert (made.tokens, made.finish_reason) == (tokens, reason)
+def test_length_and_finish_reason(behaviour: Behaviour, maximum: int | None, tokens: int, reason: str) -> None:
+    created = plan(behaviour, ask(max_tokens=maximum))
+    assert (created.tokens, created.finish_reason) == (tokens, reason)
 
 
 def test_events_hold_several_tokens_and_reasoning_has_its_own() -> None:
-    made = plan(Behaviour(tokens=Constant(10), reasoning_tokens=4, tokens_per_event=3))
-    assert made.reasoning_events == 2  # 3 + 1
-    assert made.events == 4  # and 3 + 3
+    created = plan(Behaviour(tokens=Constant(10), reasoning_tokens=4, tokens_per_event=3))
+    assert created.reasoning_events == 2  # 3 + 1
+    assert created.events == 4  # and 3 + 3
     assert plan(Behaviour(tokens=Constant(3), reasoning_tokens=9)).reasoning_events == 3
 
 
@@ -72,14 +72,14 @@ def test_prefill_counts_the_tokens_that_are_not_cached() -> None:
 
 def test_a_prompt_seen_before_is_cached() -> None:
     planner = Planner(Behaviour(ttft=Constant(0.1), prefill_per_token=0.01, prompt_cache=True))
-    made = [planner.plan(ask(prompt), str(n), n, 0.0) for n, prompt in enumerate(["a b", "a b", "c d"])]
-    assert [one.cached_tokens for one in made] == [0, 2, 0]
-    assert [one.ttft_ns for one in made] == [120_000_000, 100_000_000, 120_000_000]
+    created = [planner.plan(ask(prompt), str(n), n, 0.0) for n, prompt in enumerate(["a b", "a b", "c d"])]
+    assert [item.cached_tokens for item in created] == [0, 2, 0]
+    assert [item.ttft_ns for item in created] == [120_000_000, 100_000_000, 120_000_000]
 
 
 def test_drift_makes_everything_slower_with_time() -> None:
-    made = plan(Behaviour(ttft=Constant(0.1), itl=Constant(0.01), drift=0.5), elapsed=2.0)
-    assert (made.ttft_ns, made.next_itl_ns()) == (200_000_000, 20_000_000)
+    created = plan(Behaviour(ttft=Constant(0.1), itl=Constant(0.01), drift=0.5), elapsed=2.0)
+    assert (created.ttft_ns, created.next_itl_ns()) == (200_000_000, 20_000_000)
 
 
 @pytest.mark.parametrize(
@@ -92,17 +92,17 @@ def test_drift_makes_everything_slower_with_time() -> None:
         ("never", True, False, False),
     ],
 )
-def test_usage_as_asked(usage: Any, asked: bool, stream: bool, given: bool) -> None:
-    assert plan(Behaviour(usage=usage), ask(include_usage=asked, stream=stream)).usage is given
+def test_usage_follows_its_setting(usage: Any, task: bool, stream: bool, given: bool) -> None:
+    assert plan(Behaviour(usage=usage), ask(include_usage=task, stream=stream)).usage is given
 
 
-def test_echo_is_the_marker_or_the_prompts_end() -> None:
+def test_the_echo_is_the_marker_or_the_end_of_the_prompt() -> None:
     assert plan(Behaviour(echo=True), ask("tell me [[echo:number 7]] now")).echo == "number 7"
     assert plan(Behaviour(echo=True), ask("x" * 50 + "the end")).echo == "x" * 33 + "the end"
     assert plan(Behaviour(), ask("[[echo:no]]")).echo is None
 
 
-def test_a_requests_own_fault_goes_before_the_rules() -> None:
+def test_a_requests_own_fault_takes_precedence_over_rules() -> None:
     planner = Planner(Behaviour(faults=(FaultRule(Fault("stall"), numbers=(2,)), FaultRule(Fault("empty"), every=2))))
     kinds = [planner.plan(ask(), str(number), number, 0.0).fault for number in (1, 2, 4)]
     assert kinds == [None, Fault("stall"), Fault("empty")]
@@ -112,6 +112,6 @@ def test_a_requests_own_fault_goes_before_the_rules() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"slots": 0}, {"tokens_per_event": 0}, {"cached_share": 1.5}, {"drift": -1.0}, {"stall_for": -1.0}]
 )
-def test_what_makes_no_sense_is_said_before_anything_starts(wrong: dict[str, Any]) -> None:
+def test_invalid_behaviours_are_rejected(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="must"):
         Behaviour(**wrong)

@@ -8,16 +8,16 @@ from fmbench_lib.emulator.faults import (
     Fault,
     FaultKind,
     FaultRule,
-    asked_fault,
     parse_fault,
     parse_fault_rule,
+    requested_fault,
     share_of,
 )
 from fmbench_lib.errors import InputError
 
 
 @pytest.mark.parametrize("kind", get_args(FaultKind))
-def test_every_kind_has_defaults_that_are_read_back(kind: str) -> None:
+def test_every_kind_with_its_defaults_round_trips(kind: str) -> None:
     fault = parse_fault(kind)
     assert fault.kind == kind
     assert parse_fault(str(fault)) == fault
@@ -31,7 +31,7 @@ def test_reset_is_by_bytes_or_by_events() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("explode", "no such kind"),
+        ("explode", "unknown kind"),
         ("reset:seconds=1", "it takes bytes, events"),
         ("stall:events=soon", "must be numbers"),
         ("reset:rate=2", "from 0 to 1"),
@@ -39,7 +39,7 @@ def test_reset_is_by_bytes_or_by_events() -> None:
         ("reset:numbers=1;2", "numbers=N"),
     ],
 )
-def test_a_wrong_one_says_what_is_right(text: str, says: str) -> None:
+def test_an_invalid_fault_is_an_error_with_a_hint(text: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
         parse_fault_rule(text)
 
@@ -53,11 +53,11 @@ def test_a_wrong_one_says_what_is_right(text: str, says: str) -> None:
         FaultRule(Fault("empty")),
     ],
 )
-def test_a_rule_is_read_back(rule: FaultRule) -> None:
+def test_a_rule_round_trips(rule: FaultRule) -> None:
     assert parse_fault_rule(str(rule)) == rule
 
 
-def test_a_rate_falls_upon_that_share_of_ids_and_always_upon_the_same() -> None:
+def test_a_rate_selects_that_share_of_ids_deterministically() -> None:
     rule = parse_fault_rule("reset:rate=0.1")
     chosen = {number for number in range(5000) if rule.selects(1, f"request-{number}", 1)}
     assert len(chosen) == pytest.approx(500, rel=0.15)
@@ -74,12 +74,12 @@ def test_numbers_and_every() -> None:
     assert chosen("empty") == list(range(1, 11))
 
 
-def test_shares_are_spread_evenly() -> None:
+def test_shares_are_uniformly_distributed() -> None:
     shares = sorted(share_of(str(number)) for number in range(1000))
-    assert max(abs(share - place / 1000) for place, share in enumerate(shares)) < 0.05
+    assert max(abs(share - index / 1000) for index, share in enumerate(shares)) < 0.05
 
 
 def test_a_request_asks_by_header_or_by_its_prompt() -> None:
-    assert asked_fault({"x-emulate-fault": "stall:events=3"}, "[[fault:empty]]") == Fault("stall", events=3)
-    assert asked_fault({}, "Say this. [[fault:reset:bytes=5]] Please.") == Fault("reset", bytes=5)
-    assert asked_fault({}, "Nothing [[special]] here") is None
+    assert requested_fault({"x-emulate-fault": "stall:events=3"}, "[[fault:empty]]") == Fault("stall", events=3)
+    assert requested_fault({}, "Say this. [[fault:reset:bytes=5]] Please.") == Fault("reset", bytes=5)
+    assert requested_fault({}, "Nothing [[special]] here") is None

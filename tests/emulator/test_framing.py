@@ -11,9 +11,9 @@ REQUEST = b"POST /v1/x?a=b HTTP/1.1\r\nHost: h\r\nX-Request-Id: 7\r\nContent-Len
 def test_a_request_is_the_same_however_its_bytes_arrive() -> None:
     for size in (1, 7, len(REQUEST)):
         reader = RequestReader()
-        for place in range(0, len(REQUEST), size):
+        for index in range(0, len(REQUEST), size):
             assert reader.next() is None
-            reader.feed(REQUEST[place : place + size])
+            reader.feed(REQUEST[index : index + size])
         request = reader.next()
         assert request is not None
         assert (request.method, request.path, request.query, request.body) == ("POST", "/v1/x", "a=b", b"hello")
@@ -22,7 +22,7 @@ def test_a_request_is_the_same_however_its_bytes_arrive() -> None:
         assert not reader
 
 
-def test_a_second_request_waits_for_its_turn() -> None:
+def test_a_second_request_waits_for_the_next_call() -> None:
     reader = RequestReader()
     reader.feed(REQUEST + REQUEST[:40])
     assert reader.next() is not None
@@ -36,7 +36,7 @@ def test_a_second_request_waits_for_its_turn() -> None:
     ("version", "connection", "kept"),
     [("1.1", "", True), ("1.1", "close", False), ("1.0", "", False), ("1.0", "keep-alive", True)],
 )
-def test_keep_alive_is_what_the_version_and_the_header_say(version: str, connection: str, kept: bool) -> None:
+def test_keep_alive_follows_version_and_header(version: str, connection: str, kept: bool) -> None:
     line = f"Connection: {connection}\r\n" if connection else ""
     reader = RequestReader()
     reader.feed(f"GET / HTTP/{version}\r\n{line}\r\n".encode())
@@ -45,7 +45,7 @@ def test_keep_alive_is_what_the_version_and_the_header_say(version: str, connect
     assert request.keep_alive is kept
 
 
-def test_expect_continue_is_noticed_before_the_body() -> None:
+def test_expect_continue_is_detected_before_the_body() -> None:
     reader = RequestReader()
     reader.feed(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
     assert reader.next() is None
@@ -65,14 +65,14 @@ def test_expect_continue_is_noticed_before_the_body() -> None:
         b"x" * 70_000,
     ],
 )
-def test_what_is_no_request_is_an_error(data: bytes) -> None:
+def test_invalid_requests_are_errors(data: bytes) -> None:
     reader = RequestReader()
     reader.feed(data)
     with pytest.raises(ProtocolError):
         reader.next()
 
 
-def test_answers_say_their_length() -> None:
+def test_answers_have_a_content_length() -> None:
     assert chunk(b"x" * 26) == b"1a\r\n" + b"x" * 26 + b"\r\n"
     assert whole(404, "text/plain", b"no").startswith(b"HTTP/1.1 404 Not Found\r\n")
     assert b"\r\nContent-Length: 2\r\n\r\nno" in whole(200, "text/plain", b"no")

@@ -1,4 +1,4 @@
-"""Each fault does what its name says, on a raw socket, and what comes after it on the same server is whole."""
+"""Each fault does what its name says, seen on a raw socket, and the next answer of the same server is intact."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_reset_after_events(emulator: Emulator, connect_raw: Callable[..., Any],
 
 
 @pytest.mark.parametrize("fault", ["reset:events=3", "stall:events=3"])
-def test_an_answer_in_one_piece_goes_wrong_before_it(
+def test_an_unstreamed_answer_fails_before_its_first_event(
     emulator: Emulator, connect_raw: Callable[..., Any], fault: str
 ) -> None:
     client = connect_raw(emulator.base_url)
@@ -129,7 +129,7 @@ def test_malformed_event(emulator: Emulator, connect_raw: Callable[..., Any]) ->
 
 @pytest.mark.parametrize("behaviour", [FAST, Behaviour(head="first_token"), Behaviour(tail_delay=0.01)])
 @pytest.mark.parametrize("at", [0, 99])
-def test_a_spoiled_first_or_last_event_leaves_the_rest_of_the_stream(
+def test_a_malformed_first_or_last_event_leaves_the_rest_of_the_stream_intact(
     behaviour: Behaviour, at: int, connect: Callable[..., Any]
 ) -> None:
     values = {name: getattr(behaviour, name) for name in ("head", "tail_delay")}
@@ -196,8 +196,8 @@ def test_drip_does_not_outrun_the_plan(connect: Callable[..., Any]) -> None:
     with launch(Behaviour(ttft=Constant(0.05), itl=Constant(0.02), tokens=Constant(3), faults=(rule,))) as emulator:
         connect(emulator.base_url).ask()
         (entry,) = emulator.ledger()
-    for place, written in enumerate(entry.writes):
-        assert written - entry.received_ns >= (0.05 + 0.02 * place - 0.0001) * 1e9
+    for index, written in enumerate(entry.writes):
+        assert written - entry.received_ns >= (0.05 + 0.02 * index - 0.0001) * 1e9
 
 
 def test_empty(emulator: Emulator, connect: Callable[..., Any]) -> None:
@@ -243,7 +243,7 @@ def test_lost_request(emulator: Emulator, connect_raw: Callable[..., Any]) -> No
     assert (entry.outcome, entry.on_connection, entry.events) == ("closed", 2, 0)
 
 
-def test_refuse_closes_the_door_to_new_connections_alone(connect: Callable[..., Any]) -> None:
+def test_refuse_affects_only_new_connections(connect: Callable[..., Any]) -> None:
     with launch(FAST) as emulator:
         client = connect(emulator.base_url)
         assert len(client.ask(fault="refuse:seconds=0.05").texts()) == TOKENS
@@ -260,7 +260,7 @@ def test_refuse_closes_the_door_to_new_connections_alone(connect: Callable[..., 
         assert len(client.ask().texts()) == TOKENS
 
 
-def test_rules_choose_by_number_and_by_marker(connect: Callable[..., Any]) -> None:
+def test_rules_select_by_number_and_by_marker(connect: Callable[..., Any]) -> None:
     rules = (parse_fault_rule("server_error:numbers=2"), parse_fault_rule("rate_limit:rate=0.5"))
     with launch(Behaviour(ttft=Constant(0), itl=Constant(0), tokens=Constant(1), faults=rules)) as emulator:
         client = connect(emulator.base_url)

@@ -14,7 +14,7 @@ from fmbench_lib.errors import EndpointError
 FAST = Behaviour(ttft=Constant(0.0), itl=Constant(0.0), tokens=Constant(3))
 
 
-def test_it_listens_when_the_block_begins_and_is_gone_after_it(connect: Callable[..., Any]) -> None:
+def test_it_listens_inside_the_block_and_is_gone_after_it(connect: Callable[..., Any]) -> None:
     with launch(FAST) as emulator:
         assert emulator.url == f"{emulator.base_url}/v1/chat/completions"
         assert connect(emulator.base_url).get("/health").status == 200
@@ -41,25 +41,25 @@ def test_its_ledger_file_outlives_it(connect: Callable[..., Any], tmp_path: Path
     os.geteuid() != 0 or not Path("/proc/self/autogroup").exists(),
     reason="needs the right to go before others, and a Linux that weighs sessions against each other",
 )
-def test_its_whole_session_goes_before_others_not_only_its_process() -> None:
+def test_its_whole_session_gets_priority() -> None:
     with launch(FAST) as emulator:
         process = emulator.process.pid
         assert os.getpriority(os.PRIO_PROCESS, process) == -10
         assert Path(f"/proc/{process}/autogroup").read_text().split()[1:] == ["nice", "-10"]
 
 
-def test_why_it_did_not_start_is_said() -> None:
+def test_a_failed_start_gives_the_reason() -> None:
     with pytest.raises(EndpointError, match=r"did not start: .*70000"), launch(FAST, port=70_000):
         pass
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 0), (signal.SIGINT, 0)])
-def test_one_that_ends_too_soon_is_an_error_not_a_silence(number: int, code: int) -> None:
-    with pytest.raises(EndpointError, match=f"ended by itself: exit code {code}"), launch(FAST) as emulator:
+def test_an_emulator_that_ends_early_is_an_error(number: int, code: int) -> None:
+    with pytest.raises(EndpointError, match=f"ended unexpectedly: exit code {code}"), launch(FAST) as emulator:
         _end(emulator, number)
 
 
-def test_it_ends_with_the_one_who_started_it() -> None:
+def test_it_ends_with_its_parent() -> None:
     with pytest.raises(EndpointError, match="exit code 0"), launch(FAST) as emulator:
         _close_its_pipe(emulator)
 
@@ -67,7 +67,7 @@ def test_it_ends_with_the_one_who_started_it() -> None:
 def test_a_ledger_that_cannot_be_read_is_an_error() -> None:
     with launch(FAST) as emulator:
         pass
-    with pytest.raises(EndpointError, match="cannot be read"):
+    with pytest.raises(EndpointError, match="cannot read the emulator"):
         emulator.ledger()
 
 

@@ -32,45 +32,45 @@ def entry(number: int, events: int = 3) -> LedgerEntry:
         stamp_source="user",
         fault="reset:bytes=300",
         outcome="reset",
-        writes=array("q", [NOW + 50_000_000 + 10_000_000 * place for place in range(events)]),
+        writes=array("q", [NOW + 50_000_000 + 10_000_000 * index for index in range(events)]),
     )
 
 
-def test_entries_are_read_back_however_the_bytes_are_cut() -> None:
-    made = [entry(number, events=number % 4) for number in range(20)]
-    data = b"".join(map(encode_entry, made))
+def test_entries_round_trip_however_the_bytes_are_split() -> None:
+    created = [entry(number, events=number % 4) for number in range(20)]
+    data = b"".join(map(encode_entry, created))
     for size in (1, 97, len(data)):
-        blocks = [data[place : place + size] for place in range(0, len(data), size)]
+        blocks = [data[index : index + size] for index in range(0, len(data), size)]
         read = list(decode_entries(blocks))
         # A span is kept up to four seconds.
-        assert [one.span_max_ns for one in read] == [2**32 - 1] * 20
-        for one in read:
-            one.span_max_ns = 2**40
-        assert read == made
+        assert [item.span_max_ns for item in read] == [2**32 - 1] * 20
+        for item in read:
+            item.span_max_ns = 2**40
+        assert read == created
 
 
-def test_the_figures_are_those_of_its_times() -> None:
-    made = entry(1)
-    assert made.events == 3
-    assert made.ttft == pytest.approx(0.05)
-    assert made.latency == pytest.approx(0.07)
-    assert made.itl == pytest.approx([0.01, 0.01])
+def test_derived_figures_follow_from_the_times() -> None:
+    created = entry(1)
+    assert created.events == 3
+    assert created.ttft == pytest.approx(0.05)
+    assert created.latency == pytest.approx(0.07)
+    assert created.itl == pytest.approx([0.01, 0.01])
     assert entry(1, events=0).ttft is None
 
 
-def test_a_file_can_be_read_while_it_grows_and_afterwards(tmp_path: Path) -> None:
+def test_a_ledger_can_be_read_while_it_grows_and_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "ledger.bin"
     ledger = LedgerFile(path)
     for number in range(1000):
         ledger.add(entry(number))
-    numbers = [one.number for one in decode_entries(ledger.blocks([entry(5000)]))]
+    numbers = [item.number for item in decode_entries(ledger.blocks([entry(5000)]))]
     assert numbers == [*range(1000), 5000]
     ledger.add(entry(1000))
     ledger.close()
-    assert [one.number for one in read_ledger(path)] == list(range(1001))
+    assert [item.number for item in read_ledger(path)] == list(range(1001))
 
 
-def test_a_ledger_cut_short_is_an_error(tmp_path: Path) -> None:
+def test_a_truncated_ledger_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "ledger.bin"
     path.write_bytes(encode_entry(entry(1)) + encode_entry(entry(2))[:-1])
     entries = read_ledger(path)
@@ -79,7 +79,7 @@ def test_a_ledger_cut_short_is_an_error(tmp_path: Path) -> None:
         next(entries)
 
 
-def test_a_line_of_json_has_everything() -> None:
+def test_a_json_line_has_every_field() -> None:
     line = json.loads(entry(7).to_json())
     assert line["number"] == 7
     assert line["writes"][0] == NOW + 50_000_000

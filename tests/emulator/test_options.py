@@ -40,11 +40,11 @@ EVERYTHING = Behaviour(
 
 
 @pytest.mark.parametrize("behaviour", [Behaviour(), EVERYTHING, Behaviour(ttft=Constant(0.0))])
-def test_a_behaviour_goes_through_the_command_line_unchanged(behaviour: Behaviour) -> None:
+def test_a_behaviour_survives_the_command_line_unchanged(behaviour: Behaviour) -> None:
     assert parse_behaviour(build_parser().parse_args(behaviour_arguments(behaviour))) == behaviour
 
 
-def test_every_field_was_tried() -> None:
+def test_every_field_is_covered() -> None:
     default = Behaviour()
     assert all(getattr(EVERYTHING, item.name) != getattr(default, item.name) for item in fields(Behaviour))
 
@@ -53,10 +53,10 @@ def test_every_field_was_tried() -> None:
     ("arguments", "says"),
     [
         (["--ttft", "soon"], "constant:MEAN"),
-        (["--fault", "explode"], "no such kind"),
+        (["--fault", "explode"], "unknown kind"),
     ],
 )
-def test_an_option_that_cannot_be_read_is_a_usage_error(
+def test_an_invalid_option_is_a_usage_error(
     arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -70,11 +70,11 @@ def test_an_option_that_cannot_be_read_is_a_usage_error(
     [
         (["--slots", "0"], "at least 1"),
         (["--certfile", "missing.pem"], "missing.pem"),
-        (["--host", "192.0.2.1"], "cannot have the address 192.0.2.1:0"),
+        (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1:0"),
         (["--ledger", "no/such/folder/ledger.bin"], "no/such/folder/ledger.bin"),
     ],
 )
-def test_what_cannot_be_served_is_said_in_one_line(
+def test_an_impossible_setup_is_a_one_line_error(
     arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2
@@ -83,7 +83,7 @@ def test_what_cannot_be_served_is_said_in_one_line(
     assert error.count("\n") == 1
 
 
-def test_a_certificate_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_certificate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "empty.pem"
     path.write_text("")
     assert main(["--certfile", str(path)]) == 2

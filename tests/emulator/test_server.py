@@ -50,11 +50,11 @@ def test_a_streamed_chat(timed: Emulator, connect: Callable[..., Any]) -> None:
     assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (4, TOKENS, 4 + TOKENS)
 
 
-def test_usage_comes_when_it_is_asked_for(timed: Emulator, connect: Callable[..., Any]) -> None:
+def test_usage_is_sent_when_requested(timed: Emulator, connect: Callable[..., Any]) -> None:
     assert connect(timed.base_url).ask().usage() is None
 
 
-def test_an_answer_that_does_not_stream_says_the_same(timed: Emulator, connect: Callable[..., Any]) -> None:
+def test_an_unstreamed_answer_has_the_same_content(timed: Emulator, connect: Callable[..., Any]) -> None:
     client = connect(timed.base_url)
     streamed = client.ask("same prompt", request_id="same")
     whole = json.loads(client.ask("same prompt", request_id="same", stream=False).body)
@@ -74,7 +74,7 @@ def test_text_completions(timed: Emulator, connect: Callable[..., Any]) -> None:
     assert (whole["object"], whole["choices"][0]["text"]) == ("text_completion", "".join(texts))
 
 
-def test_max_tokens_cuts(timed: Emulator, connect: Callable[..., Any]) -> None:
+def test_max_tokens_truncates(timed: Emulator, connect: Callable[..., Any]) -> None:
     reply = connect(timed.base_url).ask(max_tokens=2)
     assert len(reply.texts()) == 2
     assert reply.events[-1]["choices"][0]["finish_reason"] == "length"
@@ -100,7 +100,7 @@ def test_reasoning_comes_first_and_events_hold_several_tokens(connect: Callable[
     assert (whole["reasoning_content"], whole["content"]) == ("".join(reasoning), "".join(texts))
 
 
-def test_the_ledger_is_consistent_and_nothing_is_early(timed: Emulator, connect: Callable[..., Any]) -> None:
+def test_the_ledger_is_consistent_and_no_write_is_early(timed: Emulator, connect: Callable[..., Any]) -> None:
     client = connect(timed.base_url)
     before = time.time_ns()
     for number in range(5):
@@ -115,8 +115,8 @@ def test_the_ledger_is_consistent_and_nothing_is_early(timed: Emulator, connect:
         assert before <= entry.received_first_ns <= entry.received_ns == entry.granted_ns
         assert list(entry.writes) == sorted(entry.writes)
         assert entry.writes[-1] <= min(entry.end_ns, after)
-        for place, written in enumerate(entry.writes):
-            lateness = written - entry.received_ns - round((TTFT + place * ITL) * 1e9)
+        for index, written in enumerate(entry.writes):
+            lateness = written - entry.received_ns - round((TTFT + index * ITL) * 1e9)
             assert -0.05 * MS < lateness <= entry.late_max_ns + 0.05 * MS
 
 
@@ -175,7 +175,7 @@ def test_pages(timed: Emulator, connect: Callable[..., Any]) -> None:
     [
         (b"not json", "not a request"),
         (b'{"prompt": "of the other kind"}', "messages"),
-        (b'{"messages": [{"role": "user", "content": "[[fault:explode]]"}]}', "no such kind"),
+        (b'{"messages": [{"role": "user", "content": "[[fault:explode]]"}]}', "unknown kind"),
     ],
 )
 def test_a_bad_request_is_refused_with_the_reason(
@@ -198,7 +198,7 @@ def test_a_large_request_is_told_to_continue(timed: Emulator, connect_raw: Calla
     assert b"200 OK" in client.read_until(b"[DONE]")
 
 
-def test_a_client_that_asks_for_it_has_its_connection_closed(timed: Emulator, connect_raw: Callable[..., Any]) -> None:
+def test_connection_close_is_respected(timed: Emulator, connect_raw: Callable[..., Any]) -> None:
     client = connect_raw(timed.base_url)
     client.socket.sendall(client.request().replace(b"Host: x", b"Host: x\r\nConnection: close"))
     data, end = client.read_to_end()
@@ -215,7 +215,7 @@ def test_a_stream_delimited_by_its_connection(connect: Callable[..., Any]) -> No
     assert len(reply.texts()) == 4
 
 
-def test_a_client_that_leaves_is_noted_and_disturbs_nobody(connect: Callable[..., Any], connect_raw: Any) -> None:
+def test_a_client_that_leaves_is_recorded_and_affects_no_other(connect: Callable[..., Any], connect_raw: Any) -> None:
     with launch(Behaviour(ttft=Constant(0), itl=Constant(30), tokens=Constant(2), slots=1)) as emulator:
         leaver = connect_raw(emulator.base_url)
         leaver.send()
@@ -232,7 +232,7 @@ def test_a_client_that_leaves_is_noted_and_disturbs_nobody(connect: Callable[...
     assert second.granted_ns >= first.writes[0]
 
 
-def test_a_slow_reader_gets_everything_and_the_ledger_says_that_it_was_slow(connect_raw: Callable[..., Any]) -> None:
+def test_a_slow_reader_gets_everything_and_is_recorded_as_slow(connect_raw: Callable[..., Any]) -> None:
     tokens = 60_000  # 13 MB, more than the kernel keeps for a connection
     with launch(Behaviour(ttft=Constant(0), itl=Constant(0), tokens=Constant(tokens))) as emulator:
         client = connect_raw(emulator.base_url)
@@ -249,7 +249,7 @@ def test_a_slow_reader_gets_everything_and_the_ledger_says_that_it_was_slow(conn
     assert entry.blocked >= 1
 
 
-def test_a_frozen_server_does_nothing_and_then_goes_on(connect: Callable[..., Any]) -> None:
+def test_a_frozen_server_does_nothing_and_then_continues(connect: Callable[..., Any]) -> None:
     behaviour = Behaviour(ttft=Constant(0.01), itl=Constant(0.01), tokens=Constant(10), stall_at=0.045, stall_for=0.3)
     with launch(behaviour) as emulator:
         client = connect(emulator.base_url)
@@ -296,7 +296,7 @@ def test_the_same_over_tls(server_tls: Tls, client_tls: ssl.SSLContext, connect:
         assert entry.ttft >= TTFT - 0.0001
 
 
-def test_a_client_that_speaks_no_tls_is_dropped(server_tls: Tls, client_tls: ssl.SSLContext, connect: Any) -> None:
+def test_a_client_without_tls_is_dropped(server_tls: Tls, client_tls: ssl.SSLContext, connect: Any) -> None:
     with launch(TIMED, tls=server_tls) as emulator:
         with socket.create_connection(connect(emulator.base_url, client_tls).address, timeout=10) as plain:
             plain.sendall(b"GET /health HTTP/1.1\r\n\r\n")
@@ -304,7 +304,7 @@ def test_a_client_that_speaks_no_tls_is_dropped(server_tls: Tls, client_tls: ssl
         assert connect(emulator.base_url, client_tls).get("/health").status == 200
 
 
-def test_more_connections_than_the_usual_limit_of_descriptors(connect_raw: Callable[..., Any]) -> None:
+def test_more_connections_than_the_default_descriptor_limit(connect_raw: Callable[..., Any]) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 4096:
         pytest.skip("this machine allows too few descriptors")

@@ -3,7 +3,7 @@ from __future__ import annotations
 from fmbench_lib.emulator.serving_slots import Slots
 
 
-def test_slots_are_handed_on_in_order_of_arrival() -> None:
+def test_slots_are_passed_on_in_order_of_arrival() -> None:
     slots: Slots[str] = Slots(2)
     assert [slots.arrive(key) for key in "abcd"] == [True, True, False, False]
     assert (slots.active, slots.waiting) == (2, 2)
@@ -13,7 +13,7 @@ def test_slots_are_handed_on_in_order_of_arrival() -> None:
     assert (slots.active, slots.waiting) == (1, 0)
 
 
-def test_one_that_gives_up_while_waiting_takes_no_slot() -> None:
+def test_a_request_that_gives_up_waiting_takes_no_slot() -> None:
     slots: Slots[str] = Slots(1)
     for key in "abc":
         slots.arrive(key)
@@ -21,7 +21,7 @@ def test_one_that_gives_up_while_waiting_takes_no_slot() -> None:
     assert slots.leave("a") == "c"
 
 
-def test_one_that_never_came_changes_nothing() -> None:
+def test_leaving_without_arriving_changes_nothing() -> None:
     slots: Slots[str] = Slots(1)
     slots.arrive("a")
     assert slots.leave("stranger") is None

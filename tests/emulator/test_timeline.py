@@ -1,4 +1,4 @@
-"""Answers in virtual time: when each event is written, computed by hand."""
+"""Answers in virtual time: the time of each event, compared with values computed by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import count
 import pytest
 
 from fmbench_lib.emulator import Behaviour, Constant
-from fmbench_lib.emulator.behaviour import Ask, Planner
+from fmbench_lib.emulator.behaviour import Planner, Task
 from fmbench_lib.emulator.serving_slots import Slots
 from fmbench_lib.emulator.timeline import Ending, Scene, Script, Step, healthy
 from fmbench_lib.emulator.wires.openai import OpenAI
@@ -34,9 +34,9 @@ def simulate(behaviour: Behaviour, arrivals: list[Arrival]) -> list[list[float]]
     waiting: dict[int, Iterator[Step]] = {}
     due: list[tuple[int, int, int, Step | None]] = []
     for key, arrival in enumerate(arrivals):
-        asked = Ask("", arrival.prompt_tokens, arrival.stream, None, "m", False, "chat")
-        plan = planner.plan(asked, str(key), key + 1, 0.0)
-        scripts.append(healthy(Scene(behaviour, asked, plan, wire, lambda: slots.active)))
+        task = Task("", arrival.prompt_tokens, arrival.stream, None, "m", False, "chat")
+        plan = planner.plan(task, str(key), key + 1, 0.0)
+        scripts.append(healthy(Scene(behaviour, task, plan, wire, lambda: slots.active)))
         heapq.heappush(due, (round(arrival.at_ms * MS), order(), key, None))
     while due:
         now, _, key, step = heapq.heappop(due)
@@ -57,12 +57,12 @@ def simulate(behaviour: Behaviour, arrivals: list[Arrival]) -> list[list[float]]
     return times
 
 
-def test_without_slots_everyone_has_the_planned_times() -> None:
+def test_without_slots_every_request_has_the_planned_times() -> None:
     behaviour = Behaviour(ttft=Constant(0.05), itl=Constant(0.01), tokens=Constant(4))
     assert simulate(behaviour, [Arrival(0), Arrival(3)]) == [[50, 60, 70, 80], [53, 63, 73, 83]]
 
 
-def test_served_requests_wait_in_line_and_slow_each_other_down() -> None:
+def test_served_requests_queue_and_slow_each_other_down() -> None:
     behaviour = Behaviour(
         ttft=Constant(0.1),
         itl=Constant(0.01),
@@ -76,7 +76,7 @@ def test_served_requests_wait_in_line_and_slow_each_other_down() -> None:
     assert times == [[200, 215, 230], [200, 215, 230], [430, 440, 450]]
 
 
-def test_the_batch_of_the_moment_sets_the_next_interval() -> None:
+def test_the_current_batch_determines_the_next_interval() -> None:
     behaviour = Behaviour(ttft=Constant(0.2), itl=Constant(0.01), tokens=Constant(3), itl_per_sequence=0.005)
     times = simulate(behaviour, [Arrival(0), Arrival(205)])
     # The first is alone at 200, in company at 210; the second is alone at the end.
@@ -88,7 +88,7 @@ def test_waiting_is_in_order_of_arrival() -> None:
     assert simulate(behaviour, [Arrival(0), Arrival(20), Arrival(10)]) == [[100], [300], [200]]
 
 
-def test_an_answer_in_one_piece_comes_when_its_last_token_would() -> None:
+def test_an_unstreamed_answer_comes_with_its_last_token() -> None:
     plain = Behaviour(ttft=Constant(0.05), itl=Constant(0.01), tokens=Constant(4))
     assert simulate(plain, [Arrival(0, stream=False)]) == [[80]]
     batch = Behaviour(ttft=Constant(0.05), itl=Constant(0.01), tokens=Constant(4), itl_per_sequence=0.005)
@@ -96,7 +96,7 @@ def test_an_answer_in_one_piece_comes_when_its_last_token_would() -> None:
 
 
 @pytest.mark.parametrize(("delay", "writes"), [(0.0, 2), (0.02, 3)])
-def test_the_end_rides_with_the_last_event_or_comes_later(delay: float, writes: int) -> None:
+def test_the_end_comes_with_the_last_event_or_later(delay: float, writes: int) -> None:
     script = _script(Behaviour(tokens=Constant(2), tail_delay=delay))
     steps = list(script.steps)
     assert len(steps) == writes
@@ -104,7 +104,7 @@ def test_the_end_rides_with_the_last_event_or_comes_later(delay: float, writes: 
     assert sum(events for _, _, events in steps) == 2
 
 
-def test_the_head_goes_at_once_or_with_the_first_token() -> None:
+def test_the_head_is_sent_at_once_or_with_the_first_token() -> None:
     at_once = _script(Behaviour())
     assert at_once.opening.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"HTTP" not in next(at_once.steps)[1]
@@ -121,6 +121,6 @@ def test_a_stream_that_ends_with_its_connection() -> None:
 
 
 def _script(behaviour: Behaviour) -> Script:
-    asked = Ask("p", 1, True, None, "m", False, "chat")
-    plan = Planner(behaviour).plan(asked, "r", 1, 0.0)
-    return healthy(Scene(behaviour, asked, plan, OpenAI(behaviour), lambda: 1))
+    task = Task("p", 1, True, None, "m", False, "chat")
+    plan = Planner(behaviour).plan(task, "r", 1, 0.0)
+    return healthy(Scene(behaviour, task, plan, OpenAI(behaviour), lambda: 1))

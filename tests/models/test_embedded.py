@@ -1,4 +1,4 @@
-"""Where weights are found, and what a GGUF file says of itself."""
+"""Where weights are found, and the metadata of a GGUF file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pip_that(fetches: bytes | None, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """A pip that downloads a wheel with this content, or fails; the commands it was given."""
+    """A pip that downloads a wheel with this content, or fails; returns the commands it was called with."""
     commands: list[list[str]] = []
 
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
@@ -49,7 +49,7 @@ def pip_that(fetches: bytes | None, monkeypatch: pytest.MonkeyPatch) -> list[lis
     return commands
 
 
-def test_the_installed_package_gives_its_file_without_being_imported() -> None:
+def test_the_installed_packages_file_is_used_without_importing_it() -> None:
     path = model_file(EMBEDDED_MODEL, [])
     assert path.name == "SmolLM2-135M-Instruct.Q4_1.gguf"
     assert path.stat().st_size > 90_000_000
@@ -57,7 +57,7 @@ def test_the_installed_package_gives_its_file_without_being_imported() -> None:
 
 
 @pytest.mark.usefixtures("_not_installed")
-def test_what_is_fetched_once_is_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_is_cached(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "_SHA256", "2689367b205c16ce32ed4200942b8b8b1e262dfc70d9bc9fbc77c49699a4f1df")
     commands = pip_that(b"ok", monkeypatch)
     path = model_file(EMBEDDED_MODEL, [])
@@ -70,9 +70,9 @@ def test_what_is_fetched_once_is_kept(cache: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("_not_installed")
-def test_other_weights_than_expected_are_refused_and_not_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_weights_are_rejected_and_not_cached(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pip_that(b"something else", monkeypatch)
-    with pytest.raises(ModelFileError, match="another model than expected"):
+    with pytest.raises(ModelFileError, match="an unexpected model"):
         model_file(EMBEDDED_MODEL, [])
     assert not [path for path in cache.rglob("*") if path.is_file()]
 
@@ -84,14 +84,14 @@ def test_a_failed_download_says_pips_reason_and_what_to_run(monkeypatch: pytest.
         model_file(EMBEDDED_MODEL, [])
 
 
-def test_a_path_is_looked_for_in_the_folders_in_their_order(tmp_path: Path) -> None:
+def test_a_path_is_searched_in_the_folders_in_order(tmp_path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.gguf").write_bytes(b"GGUF")
     folders = [tmp_path / "none", tmp_path / "first", tmp_path / "second"]
     assert model_file("model.gguf", folders) == (tmp_path / "first" / "model.gguf").resolve()
     assert model_file(str(tmp_path / "second/model.gguf"), folders).parent.name == "second"
-    with pytest.raises(ModelFileError, match=r"other\.gguf does not exist; looked in .*none.*second"):
+    with pytest.raises(ModelFileError, match=r"other\.gguf does not exist; searched .*none.*second"):
         model_file("other.gguf", folders)
 
 
@@ -102,13 +102,13 @@ def test_a_name_that_is_neither_path_nor_id_says_what_to_write() -> None:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[tuple[str, str, bool]]]:
-    """A hub client that has these files of a repository, all of them or none in its cache."""
+    """A hub client for a repository with these files, either all or none of them cached."""
 
     def has(files: list[str], *, cached: bool = False) -> list[tuple[str, str, bool]]:
-        asked: list[tuple[str, str, bool]] = []
+        task: list[tuple[str, str, bool]] = []
 
         def download(repo: str, name: str, *, local_files_only: bool = False) -> str:
-            asked.append((repo, name, local_files_only))
+            task.append((repo, name, local_files_only))
             if name not in files or (local_files_only and not cached):
                 raise RuntimeError(f"404 Client Error\nEntry Not Found for {name}")
             return str(tmp_path / name)
@@ -117,21 +117,21 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[t
         constants = SimpleNamespace(ENDPOINT="https://localhost")
         monkeypatch.setitem(sys.modules, "huggingface_hub", client)
         monkeypatch.setitem(sys.modules, "huggingface_hub.constants", constants)
-        return asked
+        return task
 
     return has
 
 
-def test_a_hub_file_comes_from_the_hubs_cache_where_it_is_there(hub: Any, tmp_path: Path) -> None:
-    asked = hub(["m.gguf"], cached=True)
+def test_a_hub_file_comes_from_the_hubs_cache_if_present(hub: Any, tmp_path: Path) -> None:
+    task = hub(["m.gguf"], cached=True)
     assert model_file("org/repo/m.gguf", []) == tmp_path / "m.gguf"
-    assert asked == [("org/repo", "m.gguf", True)]
-    asked = hub(["m.gguf"])
+    assert task == [("org/repo", "m.gguf", True)]
+    task = hub(["m.gguf"])
     assert model_file("org/repo/m.gguf", []) == tmp_path / "m.gguf"
-    assert asked == [("org/repo", "m.gguf", True), ("org/repo", "m.gguf", False)]
+    assert task == [("org/repo", "m.gguf", True), ("org/repo", "m.gguf", False)]
 
 
-def test_a_repository_is_enough_where_it_has_one_model(hub: Any, tmp_path: Path) -> None:
+def test_a_repository_with_one_model_needs_no_file_name(hub: Any, tmp_path: Path) -> None:
     hub(["m.gguf"])
     assert model_file("org/repo", []) == tmp_path / "m.gguf"
     hub(["a.gguf", "b.gguf"])
@@ -142,25 +142,25 @@ def test_a_repository_is_enough_where_it_has_one_model(hub: Any, tmp_path: Path)
         model_file("org/repo", [])
 
 
-def test_what_the_hub_says_is_one_line(hub: Any) -> None:
+def test_hub_errors_are_one_line(hub: Any) -> None:
     hub([])
-    with pytest.raises(ModelFileError, match=r"^org/repo could not be fetched from Hugging Face: 404 Client Error$"):
+    with pytest.raises(ModelFileError, match=r"^cannot download org/repo from Hugging Face: 404 Client Error$"):
         model_file("org/repo/m.gguf", [])
 
 
-def test_without_a_way_to_the_hub_it_is_not_tried(hub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_hub_is_not_tried(hub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
-    asked = hub(["m.gguf"])
+    task = hub(["m.gguf"])
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     monkeypatch.setattr(hub_module, "getproxies", dict)
-    with pytest.raises(ModelFileError, match=r"^org/repo: localhost cannot be reached from here$"):
+    with pytest.raises(ModelFileError, match=r"^cannot download org/repo: localhost cannot be reached from here$"):
         model_file("org/repo/m.gguf", [])
-    assert asked == [("org/repo", "m.gguf", True)]
+    assert task == [("org/repo", "m.gguf", True)]
 
 
-def test_without_the_hubs_client_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_hubs_client_the_error_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ModelFileError, match="pip install huggingface_hub"):
         model_file("org/repo/m.gguf", [])
@@ -222,14 +222,14 @@ def test_every_kind_of_value_is_read(tmp_path: Path) -> None:
         gguf(text("long") + struct.pack("<IIQ", 9, 5, 2**60)),
     ],
 )
-def test_what_is_no_gguf_file_is_refused_with_its_name(tmp_path: Path, content: bytes) -> None:
+def test_other_files_are_rejected_by_name(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "odd.gguf"
     path.write_bytes(content)
     with pytest.raises(ModelFileError, match=r"odd\.gguf"):
         gguf_metadata(path)
 
 
-def test_the_embedded_model_says_what_it_is() -> None:
+def test_the_embedded_models_metadata() -> None:
     facts = gguf_metadata(model_file(EMBEDDED_MODEL, []))
     assert facts["llama.context_length"] == 8192
     assert len(facts["tokenizer.ggml.tokens"]) == facts["llama.vocab_size"]

@@ -1,4 +1,4 @@
-"""The Hugging Face token: where it is looked for, and that nothing says it."""
+"""The Hugging Face token: where it is looked for, and that it appears in no message."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ def none_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_the_environment_comes_first_then_the_file_that_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_takes_precedence_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts" / "hf_token.txt").write_text("hf_from_file\n")
     assert hf_token(["hf_token.txt"], [tmp_path]) == "hf_from_file"
@@ -30,13 +28,13 @@ def test_the_environment_comes_first_then_the_file_that_is_named(
 
 
 @pytest.mark.parametrize("content", ["", "\n", "hf_secret and more"])
-def test_a_file_that_holds_no_token_is_bad_input_that_does_not_quote_it(content: str, tmp_path: Path) -> None:
+def test_a_file_without_a_token_is_an_error_that_does_not_quote_it(content: str, tmp_path: Path) -> None:
     (tmp_path / "hf_token.txt").write_text(content)
-    with pytest.raises(InputError, match="holds no Hugging Face token") as failed:
+    with pytest.raises(InputError, match="does not contain a Hugging Face token") as failed:
         hf_token(["hf_token.txt"], [tmp_path])
     assert "hf_secret" not in str(failed.value)
 
 
-def test_a_container_knows_it_by_both_names_unless_the_config_says_otherwise() -> None:
+def test_a_container_gets_both_variables_unless_the_config_sets_them() -> None:
     assert with_token({"A": "b"}, None) == {"A": "b"}
     assert with_token({"HF_TOKEN": "own"}, "hf_x") == {"HF_TOKEN": "own", "HUGGING_FACE_HUB_TOKEN": "hf_x"}

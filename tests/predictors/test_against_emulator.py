@@ -17,7 +17,7 @@ import pytest
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import PROTOCOLS
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, Exponential, LedgerEntry, launch
-from fmbench_lib.emulator.behaviour import Ask, Planner
+from fmbench_lib.emulator.behaviour import Planner, Task
 from fmbench_lib.emulator.wires.content import Content
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending.engine import run_level
@@ -187,7 +187,7 @@ def answered(rows: Rows, prompts: Iterable[str]) -> Rows:
 
 def said(served: Served, prompt: str, entry: LedgerEntry) -> str:
     """What the emulator's answer to a request says."""
-    ask = Ask(prompt, len(prompt.split()), served.stream, None, "m", True)
+    ask = Task(prompt, len(prompt.split()), served.stream, None, "m", True)
     return Content(Planner(BEHAVIOUR).plan(ask, entry.request_id, entry.number, 0.0)).whole()[1]
 
 

@@ -140,7 +140,7 @@ def test_everything_else_that_a_bucket_can_hold(s3: StandIn, make: Any, tmp_path
     assert hf_token_of(run) == TOKEN
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
     put(s3, scripts__hf_token_dot_txt="two words")
-    with pytest.raises(InputError, match=r"s3://my-sources/scripts/hf_token\.txt: holds no Hugging Face token"):
+    with pytest.raises(InputError, match=r"my-sources/scripts/hf_token\.txt does not contain a Hugging Face token"):
         hf_token_of(run)
     mine = {"platform": "endpoint", "ep_name": "http://x/", "inference_script": "mine.py", "model_id": "m"}
     scripted = make({"experiments": [{**mine, "concurrency_levels": [1]}]}, script_files=["mine.py"])

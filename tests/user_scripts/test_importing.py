@@ -1,4 +1,4 @@
-"""Scripts as modules, in processes of their own: what they can import, and how their functions are called."""
+"""Scripts as modules, in separate processes: what they can import, and how their functions are called."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ print(answer.latency, answer["response_json"], answer.get("prompt_tokens"), cons
 """
 
 
-def test_a_script_for_earlier_versions_finds_what_it_imports_and_the_files_beside_it(tmp_path: Path) -> None:
+def test_an_fmbench2_script_can_import_fmbench_and_files_beside_it(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(OLDER)
     (tmp_path / "helper.py").write_text("VALUE = 7\n")
     code = f"from fmbench_lib.user_scripts.importing import load_script\nload_script({str(tmp_path / 'mine.py')!r})"
@@ -43,14 +43,14 @@ def test_a_script_for_earlier_versions_finds_what_it_imports_and_the_files_besid
         (lambda *all_of_them: all_of_them, None, (1, 2, 3)),
     ],
 )
-def test_a_function_is_given_as_much_as_it_takes(
+def test_a_function_gets_as_many_arguments_as_it_takes(
     function: Callable[..., Any], takes: int | None, returned: Any
 ) -> None:
     assert most_arguments(function) == takes
     assert called(function, 1, 2, 3) == returned
 
 
-def test_a_key_that_is_left_empty_is_none_and_a_strange_one_is_missing() -> None:
+def test_an_empty_key_is_none_and_an_unknown_one_is_missing() -> None:
     keys = ExperimentKeys({"name": "x"}, ["name", "image_uri"])
     assert (keys["name"], keys["image_uri"], keys.get("image_uri", "other")) == ("x", None, "other")
     with pytest.raises(KeyError, match="imageuri"):

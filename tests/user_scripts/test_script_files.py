@@ -1,4 +1,4 @@
-"""Where scripts are found, and what they must hold."""
+"""Where scripts are found, and what they must define."""
 
 from __future__ import annotations
 
@@ -32,13 +32,11 @@ def experiment(**keys: Any) -> Experiment:
     return Experiment.model_validate({"name": "x", "payload_files": [], **given})
 
 
-def test_the_config_s_folder_comes_before_the_current_one_and_a_folder_of_scripts(
-    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_configs_folder_comes_first(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     near, current = tmp_path / "near", tmp_path / "current"
-    for place in (near / "scripts", current):
-        place.mkdir(parents=True)
-        (place / "mine.py").write_text("")
+    for index in (near / "scripts", current):
+        index.mkdir(parents=True)
+        (index / "mine.py").write_text("")
     monkeypatch.chdir(current)
     assert files.script_file(config, "mine.py", near) == near / "scripts" / "mine.py"
     (near / "mine.py").write_text("")
@@ -48,17 +46,19 @@ def test_the_config_s_folder_comes_before_the_current_one_and_a_folder_of_script
         files.script_file(config, "other.py", near)
 
 
-def test_only_the_run_s_own_buckets_are_asked(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, str]] = []
+def test_scripts_come_only_from_the_runs_own_buckets(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task: list[tuple[str, str]] = []
 
     def copied(address: str, what: str) -> str:
-        asked.append((address, what))
+        task.append((address, what))
         return str(tmp_path / "copy.py")
 
     monkeypatch.setattr(files, "local_copy", copied)
     for name in ("s3://my-results/a/b.py", "s3://my-sources/b.py", "listed.py"):
         assert files.script_file(config, name, tmp_path) == tmp_path / "copy.py"
-    assert [address for address, _ in asked] == [
+    assert [address for address, _ in task] == [
         "s3://my-results/a/b.py",
         "s3://my-sources/b.py",
         "s3://my-sources/scripts/listed.py",
@@ -67,7 +67,7 @@ def test_only_the_run_s_own_buckets_are_asked(config: Config, tmp_path: Path, mo
         files.script_file(config, "s3://strange/b.py", tmp_path)
 
 
-def test_a_script_is_looked_into_and_not_run(config: Config, tmp_path: Path) -> None:
+def test_a_script_is_checked_without_running_it(config: Config, tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     wanted = experiment(deployment_script="mine.py", inference_script="mine.py")
     mine.write_text(f"raise SystemExit('it was run')\n{DEPLOY}")
@@ -79,11 +79,11 @@ def test_a_script_is_looked_into_and_not_run(config: Config, tmp_path: Path) -> 
     with pytest.raises(InputError, match="has no function deploy"):
         files.deployment_file(config, wanted, tmp_path)
     mine.write_text("def deploy(:\n")
-    with pytest.raises(InputError, match="no Python that can be run"):
+    with pytest.raises(InputError, match="is not valid Python"):
         files.deployment_file(config, wanted, tmp_path)
 
 
-def test_known_scripts_and_what_is_not_deployed_need_no_file(config: Config, tmp_path: Path) -> None:
+def test_fmbench2_scripts_and_undeployed_experiments_need_no_file(config: Config, tmp_path: Path) -> None:
     known = experiment(platform="sagemaker", protocol="sagemaker", deployment_script="jumpstart.py")
     assert files.deployment_file(config, known, tmp_path) is None
     assert files.inference_file(config, known, tmp_path) is None

@@ -1,4 +1,4 @@
-"""The accelerators of a host: found on this machine, given by the config, or known of an instance type."""
+"""The accelerators of a host: detected on this machine, set in the config, or known from the instance type."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fmbench_lib.deploy.ec2.instance_types import accelerators_of
 from fmbench_lib.errors import DeployError
 
 _CORES_PER_NEURON_DEVICE = 2
-"""Of Inferentia2 and Trainium1, where the driver does not say."""
+"""For Inferentia2 and Trainium1; used where the driver does not report the number."""
 _SYS = Path("/sys/class/neuron_device")
 _DEV = Path("/dev")
 _NEURON_LS_TIMEOUT_S = 20.0
@@ -23,7 +23,8 @@ _NEURON_LS_TIMEOUT_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What a machine has to place models on. `cores_per_device` is 1 for GPUs; `tp_degree` counts Neuron's cores."""
+    """The accelerators that copies of a model can be placed on. `cores_per_device` is 1 for GPUs; on Neuron `tp_degree`
+    counts cores."""
 
     devices: Devices
     cores_per_device: int = 1
@@ -31,26 +32,27 @@ class Host:
 
 
 def find_host(experiment: Experiment) -> Host:
-    """This machine, within what the config says of it. Raises DeployError where the two do not fit."""
-    given = _given(experiment)
-    return _found(experiment) if given is None else given
+    """This machine's accelerators, restricted to what the config allows. Raises DeployError where the config names
+    devices that the machine does not have."""
+    configured = _configured_host(experiment)
+    return _detected_host(experiment) if configured is None else configured
 
 
 def planned_host(experiment: Experiment) -> Host:
-    """The machine that an experiment is planned for: as the config gives it, else this one where it has accelerators,
-    else one of the experiment's instance type."""
+    """The host that an experiment is planned for: what the config sets, else this machine if it has accelerators, else
+    a machine of the experiment's instance type."""
     host = find_host(experiment)
     if host.source != "none":
         return host
-    known = accelerators_of(experiment.instance_type)
-    if known is None:
+    accelerators = accelerators_of(experiment.instance_type)
+    if accelerators is None:
         return host
-    kind, count, cores = known
-    return Host(_chosen(Devices(kind, tuple(range(count))), experiment), cores, "instance type")
+    kind, count, cores = accelerators
+    return Host(_selected_devices(Devices(kind, tuple(range(count))), experiment), cores, "instance type")
 
 
-def _given(experiment: Experiment) -> Host | None:
-    """The host as the config gives it; None where it has to be looked at."""
+def _configured_host(experiment: Experiment) -> Host | None:
+    """The host as the config describes it; None where it has to be detected."""
     kind: DeviceKind | None = experiment.ec2.accelerators if experiment.ec2 is not None else None
     devices = experiment.ec2.devices if experiment.ec2 is not None else None
     if kind == "none":
@@ -58,42 +60,42 @@ def _given(experiment: Experiment) -> Host | None:
     if kind is None or devices is None:
         return None
     cores = _CORES_PER_NEURON_DEVICE if kind == "neuron" else 1
-    known = accelerators_of(experiment.instance_type)
-    if known is not None and known[0] == kind:
-        cores = known[2]
-    return Host(Devices(kind, _distinct(devices)), cores, "config")
+    accelerators = accelerators_of(experiment.instance_type)
+    if accelerators is not None and accelerators[0] == kind:
+        cores = accelerators[2]
+    return Host(Devices(kind, _checked_indices(devices)), cores, "config")
 
 
-def _found(experiment: Experiment) -> Host:
-    wanted = experiment.ec2.accelerators if experiment.ec2 is not None else None
-    found = [host for host in (_nvidia(), neuron_host()) if host is not None and wanted in (None, host.devices.kind)]
-    if not found:
+def _detected_host(experiment: Experiment) -> Host:
+    kind = experiment.ec2.accelerators if experiment.ec2 is not None else None
+    hosts = [host for host in (_nvidia(), neuron_host()) if host is not None and kind in (None, host.devices.kind)]
+    if not hosts:
         return Host(Devices())
-    return replace(found[0], devices=_chosen(found[0].devices, experiment))
+    return replace(hosts[0], devices=_selected_devices(hosts[0].devices, experiment))
 
 
-def _chosen(devices: Devices, experiment: Experiment) -> Devices:
-    """Of a host's devices those that the config wants."""
-    wanted = experiment.ec2.devices if experiment.ec2 is not None else None
-    if wanted is None:
+def _selected_devices(devices: Devices, experiment: Experiment) -> Devices:
+    """The devices of a host that the config selects."""
+    indices = experiment.ec2.devices if experiment.ec2 is not None else None
+    if indices is None:
         return devices
-    missing = [str(index) for index in wanted if index not in devices.indices]
+    missing = [str(index) for index in indices if index not in devices.indices]
     if missing:
-        there = ", ".join(map(str, devices.indices))
-        raise DeployError(f"ec2.devices names {', '.join(missing)}; the host has {there}")
-    return Devices(devices.kind, _distinct(wanted))
+        available = ", ".join(map(str, devices.indices))
+        raise DeployError(f"ec2.devices names {', '.join(missing)}; the host has {available}")
+    return Devices(devices.kind, _checked_indices(indices))
 
 
-def _distinct(devices: list[int]) -> tuple[int, ...]:
+def _checked_indices(devices: list[int]) -> tuple[int, ...]:
     if not devices:
-        raise DeployError("ec2.devices is empty; write the devices' numbers, or ec2.accelerators: none")
+        raise DeployError("ec2.devices is empty; write device numbers, or ec2.accelerators: none")
     if len(set(devices)) < len(devices):
-        raise DeployError(f"ec2.devices names a device twice: {', '.join(map(str, devices))}")
+        raise DeployError(f"ec2.devices lists a device twice: {', '.join(map(str, devices))}")
     return tuple(devices)
 
 
 def _nvidia() -> Host | None:
-    """The GPUs that NVIDIA's driver knows; None without a driver."""
+    """The GPUs that the NVIDIA driver reports; None without a driver."""
     try:
         import pynvml  # type: ignore[import-untyped]
     except ImportError:
@@ -105,16 +107,16 @@ def _nvidia() -> Host | None:
     try:
         count = int(pynvml.nvmlDeviceGetCount())
     except pynvml.NVMLError as error:
-        raise DeployError(f"NVIDIA's driver does not say how many GPUs there are: {error}") from error
+        raise DeployError(f"cannot read the number of GPUs from the NVIDIA driver: {error}") from error
     finally:
         pynvml.nvmlShutdown()
     return Host(Devices("nvidia", tuple(range(count))), 1, "nvml") if count else None
 
 
 def neuron_host(sys_folder: Path = _SYS, dev_folder: Path = _DEV) -> Host | None:
-    """The Neuron devices of this machine, from the driver's folder and `neuron-ls`; None where there are none."""
+    """The Neuron devices of this machine, from the driver's folder and `neuron-ls`; None where it has none."""
     names = {path.name for folder in (sys_folder, dev_folder) if folder.is_dir() for path in folder.glob("neuron*")}
-    indices = sorted(int(found[1]) for name in names if (found := re.fullmatch(r"neuron(\d+)", name)))
+    indices = sorted(int(match[1]) for name in names if (match := re.fullmatch(r"neuron(\d+)", name)))
     if not indices:
         return None
     cores = _cores_by_sys(sys_folder / f"neuron{indices[0]}" / "core_count")
@@ -130,17 +132,17 @@ def _cores_by_sys(path: Path) -> int | None:
 
 
 def _cores_by_neuron_ls() -> int | None:
-    """The cores of a device as `neuron-ls` says; None where it is not there or says nothing of use."""
+    """The cores of a device as reported by `neuron-ls`; None where it is not installed or its output is unusable."""
     command = ["neuron-ls", "--json-output"]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_NEURON_LS_TIMEOUT_S, check=False)
+        process = subprocess.run(command, capture_output=True, timeout=_NEURON_LS_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return cores_in_neuron_ls(done.stdout.decode(errors="replace"))
+    return cores_in_neuron_ls(process.stdout.decode(errors="replace"))
 
 
 def cores_in_neuron_ls(text: str) -> int | None:
-    """The cores of a device (`nc_count`) in the JSON of `neuron-ls`; None where it has no such thing."""
+    """The cores of a device (`nc_count`) in the JSON output of `neuron-ls`; None where it is missing or invalid."""
     try:
         listed = json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The compose file of what an experiment ran: the same containers again, by `docker compose up`, without fmbench."""
+"""The compose file of an experiment: `docker compose up` starts the same containers again, without fmbench."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ def compose_file(
     pinned: Mapping[str, str],
     secrets: Mapping[str, Sequence[str]],
 ) -> str:
-    """The file's text. `pinned` gives an image its name with the digest that ran, `secrets` the names of the
-    variables that each container was handed, by its name, and that whoever starts it again has to set."""
+    """The file's text. `pinned` maps an image to its name with the digest that ran; `secrets` maps a container to the
+    names of its secret variables, which must be set to start it again."""
     services = {
-        one.name: _service(one, labels, pinned.get(one.image, one.image), secrets.get(one.name, ()))
-        for one in containers
+        container.name: _service(
+            container, labels, pinned.get(container.image, container.image), secrets.get(container.name, ())
+        )
+        for container in containers
     }
-    asked = sorted({name for names in secrets.values() for name in names})
+    required = sorted({name for names in secrets.values() for name in names})
     title = " ".join(experiment_name.split())
     lines = [
         f"# What fmbench ran for experiment {title} of run {run_id}.",
         "# To start it again: docker compose -f compose.yml up"
-        + (f", with {' and '.join(asked)} in the environment" if asked else ""),
+        + (f", with {' and '.join(required)} in the environment" if required else ""),
     ]
     content = {"name": project_name(run_id, experiment_name), "services": services}
     text = yaml.safe_dump(content, sort_keys=False, width=1000, allow_unicode=True)
@@ -40,22 +42,22 @@ def compose_file(
 
 
 def project_name(run_id: str, experiment_name: str) -> str:
-    """A name as compose allows it: lower case, digits, `-` and `_`."""
+    """A project name that compose accepts: lower case letters, digits, `-` and `_`."""
     return re.sub(r"[^a-z0-9_-]+", "-", f"fmbench-{run_id}-{experiment_name}".lower()).strip("-")
 
 
-def _service(one: Container, labels: Mapping[str, str], image: str, secrets: Sequence[str]) -> dict[str, Any]:
-    environment = {name: _literal(value) for name, value in one.environment.items()}
+def _service(container: Container, labels: Mapping[str, str], image: str, secrets: Sequence[str]) -> dict[str, Any]:
+    environment = {name: _literal(value) for name, value in container.environment.items()}
     environment |= {name: f"${{{name}}}" for name in secrets}
     service: dict[str, Any] = {
         "image": image,
-        "container_name": one.name,
-        "entrypoint": None if one.entrypoint is None else [_literal(word) for word in one.entrypoint],
-        "command": [_literal(word) for word in one.command],
+        "container_name": container.name,
+        "entrypoint": None if container.entrypoint is None else [_literal(word) for word in container.entrypoint],
+        "command": [_literal(word) for word in container.command],
         "environment": environment,
         "labels": {name: _literal(value) for name, value in {**labels, SECRETS_LABEL: ",".join(secrets)}.items()},
-        "network_mode": one.network,
-        "ports": [f"{HOST}:{port}:{inside}" for inside, port in one.published.items()],
+        "network_mode": container.network,
+        "ports": [f"{HOST}:{port}:{inside}" for inside, port in container.published.items()],
         "volumes": [
             {
                 "type": "bind",
@@ -63,23 +65,23 @@ def _service(one: Container, labels: Mapping[str, str], image: str, secrets: Seq
                 "target": _literal(mount.target),
                 "read_only": mount.read_only,
             }
-            for mount in one.mounts
+            for mount in container.mounts
         ],
-        "devices": [f"{there}:{inside}" for there, inside in device_files(one)],
-        "deploy": _gpus(one),
-        "shm_size": one.shm_size,
-        "privileged": one.privileged or None,
+        "devices": [f"{on_host}:{inside}" for on_host, inside in device_files(container)],
+        "deploy": _gpus(container),
+        "shm_size": container.shm_size,
+        "privileged": container.privileged or None,
     }
     return {key: value for key, value in service.items() if value not in (None, [], {})}
 
 
-def _gpus(one: Container) -> dict[str, Any] | None:
-    if one.devices.kind != "nvidia":
+def _gpus(container: Container) -> dict[str, Any] | None:
+    if container.devices.kind != "nvidia":
         return None
-    wanted = {"driver": "nvidia", "device_ids": device_ids(one), "capabilities": ["gpu"]}
-    return {"resources": {"reservations": {"devices": [wanted]}}}
+    reservation = {"driver": "nvidia", "device_ids": device_ids(container), "capabilities": ["gpu"]}
+    return {"resources": {"reservations": {"devices": [reservation]}}}
 
 
 def _literal(text: str) -> str:
-    """A text that compose takes as it is: it puts variables in the place of `$NAME`."""
+    """A text escaped so that compose does not substitute `$NAME` in it."""
     return text.replace("$", "$$")

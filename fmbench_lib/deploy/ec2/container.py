@@ -1,6 +1,6 @@
-"""A serving container as it is to be run: a serving stack says what, the container engine runs it.
+"""The description of a serving container: a serving stack builds it, the container engine runs it.
 
-Nothing here touches a disk or an engine, so that a plan can be made and checked on any machine.
+Nothing here touches a disk or an engine, so a plan can be made and checked on any machine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ DeviceKind = Literal["none", "nvidia", "neuron"]
 @dataclass(frozen=True, slots=True)
 class Devices:
     """Accelerators by their indices on the host: GPUs, or Neuron devices (`/dev/neuron0`), each of which has two cores
-    or more. A container's Neuron devices follow one another, and it sees them numbered from 0."""
+    or more. A container's Neuron devices are contiguous, and it sees them numbered from 0."""
 
     kind: DeviceKind = "none"
     indices: tuple[int, ...] = ()
@@ -24,7 +24,7 @@ class Devices:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A folder or file of the host and where the container sees it."""
+    """A folder or file of the host and the path at which the container sees it."""
 
     source: Path
     target: str
@@ -33,10 +33,10 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """A POST with a JSON body that a container must have answered before the model can be asked.
+    """A POST with a JSON body that must succeed before the model can serve requests.
 
     It has succeeded when the answer is 200 and neither its JSON nor any of its JSON lines has an `error`. `meaning` is
-    what a person is told while it runs: "pulls llama3.2:1b".
+    shown while it runs: "pulls llama3.2:1b".
     """
 
     path: str
@@ -46,18 +46,17 @@ class StartRequest:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One copy of a model.
+    """One copy of a model, or the balancer in front of the copies.
 
-    `command` follows the image's own entry point, unless `entrypoint` takes its place. `environment` may be written
-    down; the names in `secrets` are variables whose values (a Hugging Face token) are handed over when the container
-    starts and stand in no file. `files` are texts by their path below `folder`, written before the container starts:
-    a Triton model repository, `serving.properties`. `path` is where requests go on `host_port`, `health_path` what
-    answers 200 once the model is loaded (None: only a real request tells). `shm_size` is as Docker spells it (`12g`).
-    On network `host` a container listens on the host's own ports, and `container_port` is `host_port`.
-    `metrics_port` is where its metrics page is, if not on `container_port`, and `host_metrics_port` what that is on the
-    host (None: not published, as in a plan).
-    A writable mount's folder that is missing is made. `after_start` is sent in its order, once `health_path` answers.
-    `notes` are lines for a person: what was chosen for lack of a setting, and what may not work.
+    `command` follows the image's entry point, unless `entrypoint` replaces it. `environment` may be recorded; `secrets`
+    names the variables whose values (a Hugging Face token) are passed when the container starts and are stored in no
+    file. `files` are texts by their path below `folder`, written before the container starts: a Triton model
+    repository, `serving.properties`. Requests go to `path` on `host_port`; `health_path` answers 200 once the model is
+    loaded (None: only a real request tells). `shm_size` is in Docker's notation (`12g`). On network `host` a container
+    listens on the host's own ports, and `container_port` is `host_port`. `metrics_port` is the port of the metrics
+    page, if not `container_port`, and `host_metrics_port` the host port it is published at (None: not published, as in
+    a plan). The source folder of a writable mount is created if it is missing. `after_start` is sent in its order, once
+    `health_path` answers. `notes` are shown to the user: defaults that were applied, and what may not work.
     """
 
     name: str
@@ -84,7 +83,7 @@ class Container:
 
     @property
     def published(self) -> dict[int, int]:
-        """The container's ports that the host has too, and which ones they are there."""
+        """The container's published ports, each with its port on the host."""
         if self.network == "host":
             return {}
         metrics = {self.metrics_port: self.host_metrics_port} if self.metrics_port and self.host_metrics_port else {}

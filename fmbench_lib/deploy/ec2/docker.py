@@ -1,7 +1,7 @@
-"""A container engine of this machine, by the Docker API: Docker itself, or podman's compatible socket.
+"""The container engine of this machine, through the Docker API: Docker itself, or podman's compatible socket.
 
-Every function opens its own connection and keeps no state, so that any process can do any of it. What an engine
-answers is made one clear line (DeployError).
+Every function opens its own connection and keeps no state, so any process can call any of them. Errors of the engine
+become a DeployError of one line.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 RUN_LABEL = "fmbench.run"
 MARK_LABEL = "fmbench.mark"
-"""A container is taken down only where this label has the value that its run chose for it."""
+"""A container is removed only if this label has the value that its run chose."""
 SECRETS_LABEL = "fmbench.secrets"
-"""The names of the variables whose values nobody may read in a log."""
+"""The names of the variables whose values must not appear in a log."""
 _THIS_MACHINE = ("", "localhost", "127.0.0.1", "::1")
 _TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What an engine says of a container. `image_id` is the image that it really runs."""
+    """A container as the engine reports it. `image_id` is the image that it actually runs."""
 
     running: bool
     status: str
@@ -50,24 +50,24 @@ class State:
     gpus: bool
 
     def ending(self) -> str:
-        """How it came to its end, as far as the engine knows."""
+        """How the container ended, as far as the engine knows."""
         if self.running:
             return "runs"
         if self.oom_killed:
-            return "was killed for want of memory"
-        said = f" ({self.error})" if self.error else ""
+            return "was killed: out of memory"
+        detail = f" ({self.error})" if self.error else ""
         if self.status == "created":
-            return f"was never started{said}"
-        return f"ended with code {self.exit_code}{said}"
+            return f"was never started{detail}"
+        return f"ended with code {self.exit_code}{detail}"
 
 
 def engine_address() -> str:
-    """Where the engine of this machine listens. Raises DeployError where `DOCKER_HOST` names another machine."""
+    """The address of this machine's engine. Raises DeployError where `DOCKER_HOST` names another machine."""
     address = os.environ.get("DOCKER_HOST") or DEFAULT_ADDRESS
     parts = urlsplit(address)
     if parts.scheme != "unix" and (parts.hostname or "") not in _THIS_MACHINE:
         raise DeployError(
-            f"DOCKER_HOST is {address}, another machine: platform ec2 serves on the machine that fmbench runs on; "
+            f"DOCKER_HOST is {address}, another machine: platform ec2 serves on the machine where fmbench runs; "
             "run fmbench there"
         )
     return address
@@ -75,7 +75,7 @@ def engine_address() -> str:
 
 @contextlib.contextmanager
 def connected(address: str, *, timeout: float = _TIMEOUT_S) -> Iterator[DockerClient]:
-    """A client of the engine; whatever it answers that is no success is a DeployError."""
+    """A client of the engine, closed at the end of the block. Every error of the engine becomes a DeployError."""
     try:
         import docker
     except ImportError as error:
@@ -90,14 +90,14 @@ def connected(address: str, *, timeout: float = _TIMEOUT_S) -> Iterator[DockerCl
     except docker.errors.APIError as error:
         raise DeployError(explained(error.explanation or str(error))) from error
     except (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise DeployError(f"the container engine at {address} does not answer any more: {_short(error)}") from error
+        raise DeployError(f"the container engine at {address} stopped answering: {_short(error)}") from error
     finally:
         client.close()
 
 
 @functools.lru_cache(maxsize=8)
 def _version(address: str) -> str:
-    """The version of the API that an engine and we both know; asked once, since some engines take long to say."""
+    """The API version that both the engine and the client support; cached, since some engines take long to answer."""
     import docker
 
     try:
@@ -108,7 +108,7 @@ def _version(address: str) -> str:
 
 
 def _check_socket(address: str) -> None:
-    """Raise DeployError where nobody listens; the docker package would leave a socket open behind its error."""
+    """Raise DeployError where nothing listens; on this error the docker package would leave a socket open."""
     if not address.startswith("unix://"):
         return
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as connection:
@@ -120,26 +120,29 @@ def _check_socket(address: str) -> None:
 
 def _no_engine(address: str, error: Exception) -> str:
     return (
-        f"no container engine answers at {address} ({_short(error)}): start Docker (systemctl start docker), let this "
-        "user use it (usermod -aG docker), or name podman's socket in DOCKER_HOST"
+        f"no container engine answers at {address} ({_short(error)}): start Docker (systemctl start docker), give this "
+        "user access (usermod -aG docker), or set DOCKER_HOST to podman's socket"
     )
 
 
 _EXPLANATIONS = (
-    (r"no space left on device", "the engine's disk is full: docker system prune frees some, or enlarge the volume"),
+    (
+        r"no space left on device",
+        "the engine's disk is full: free space with docker system prune, or enlarge the volume",
+    ),
     (
         r"could not select device driver|unresolvable CDI devices|nvidia-container-cli",
-        "the engine can hand no GPU to containers: install the NVIDIA driver and the NVIDIA Container Toolkit",
+        "the engine cannot pass GPUs to containers: install the NVIDIA driver and the NVIDIA Container Toolkit",
     ),
-    (r"address already in use|port is already allocated", "the port is taken: end what listens there"),
+    (r"address already in use|port is already allocated", "the port is in use: stop the process that listens on it"),
     (r"gathering device information|stat /dev/|no such device", "a device is not on this machine"),
     (r"name .*(already in use|is in use)", "another container has this name: remove it"),
 )
 
 
-def explained(said: str) -> str:
-    """What an engine's refusal means, and in brackets what it said, on one line."""
-    line = " ".join(said.split())
+def explained(message: str) -> str:
+    """An engine's error as one line: what it means, followed by the original message in parentheses."""
+    line = " ".join(message.split())
     for pattern, meaning in _EXPLANATIONS:
         if re.search(pattern, line, re.I):
             return f"{meaning} ({line})"
@@ -151,27 +154,27 @@ def _short(error: Exception) -> str:
 
 
 def create(address: str, container: Container, secrets: Mapping[str, str], labels: Mapping[str, str]) -> State:
-    """Make the container, not started yet, and say what the engine made of it.
+    """Create the container, without starting it, and return its state.
 
-    Raises DeployError where it cannot, and where the engine leaves out the GPUs, which some do without a word.
+    Raises DeployError where that fails, and where the engine drops the GPUs, which some do silently.
     """
     with connected(address) as client:
         client.api.create_container(**_creation(client, container, secrets, labels))
-    made = state(address, container.name)
-    if made is None:
-        raise DeployError(f"container {container.name} is gone as soon as it was made")
-    if container.devices.kind == "nvidia" and not made.gpus:
+    created = state(address, container.name)
+    if created is None:
+        raise DeployError(f"container {container.name} disappeared right after it was created")
+    if container.devices.kind == "nvidia" and not created.gpus:
         raise DeployError(
-            f"the engine at {address} does not hand GPUs to containers by the Docker API; use Docker with the NVIDIA "
+            f"the engine at {address} passes no GPUs to containers through the Docker API; use Docker with the NVIDIA "
             "Container Toolkit"
         )
-    return made
+    return created
 
 
 def _creation(
     client: DockerClient, container: Container, secrets: Mapping[str, str], labels: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The arguments of the engine's call; `compose.py` says the same in a file."""
+    """The arguments of the engine's create call; `compose.py` writes the same as a file."""
     from docker.types import DeviceRequest, Mount
 
     published = container.published
@@ -186,7 +189,7 @@ def _creation(
         device_requests=[DeviceRequest(driver="nvidia", device_ids=device_ids(container), capabilities=[["gpu"]])]
         if gpus
         else None,
-        devices=[f"{there}:{inside}:rwm" for there, inside in device_files(container)],
+        devices=[f"{on_host}:{inside}:rwm" for on_host, inside in device_files(container)],
         shm_size=container.shm_size,
         privileged=container.privileged,
     )
@@ -203,13 +206,13 @@ def _creation(
 
 
 def device_ids(container: Container) -> list[str]:
-    """The GPUs of a container, as the engine names them."""
+    """The GPUs of a container, as the engine spells them."""
     return [str(index) for index in container.devices.indices]
 
 
 def device_files(container: Container) -> list[tuple[str, str]]:
-    """The Neuron devices of a container, as files of the host and as it sees them itself: numbered from 0 without a
-    gap, which is what Neuron's runtime expects of a container."""
+    """The Neuron devices of a container: their files on the host, and in the container, where they are numbered from 0
+    without gaps, as Neuron's runtime expects."""
     if container.devices.kind != "neuron":
         return []
     return [(f"/dev/neuron{index}", f"/dev/neuron{number}") for number, index in enumerate(container.devices.indices)]
@@ -222,7 +225,7 @@ def start(address: str, name: str) -> None:
 
 
 def state(address: str, name: str) -> State | None:
-    """What has become of a container; None where there is none of that name."""
+    """The state of a container; None where there is no container of that name."""
     import docker.errors
 
     with connected(address) as client:
@@ -230,13 +233,13 @@ def state(address: str, name: str) -> State | None:
             facts = client.api.inspect_container(name)
         except docker.errors.NotFound:
             return None
-    said = facts["State"]
+    status = facts["State"]
     return State(
-        running=bool(said.get("Running")),
-        status=str(said.get("Status") or "exited"),
-        exit_code=said.get("ExitCode"),
-        oom_killed=bool(said.get("OOMKilled")),
-        error=explained(said["Error"]) if said.get("Error") else "",
+        running=bool(status.get("Running")),
+        status=str(status.get("Status") or "exited"),
+        exit_code=status.get("ExitCode"),
+        oom_killed=bool(status.get("OOMKilled")),
+        error=explained(status["Error"]) if status.get("Error") else "",
         image_id=str(facts["Image"]),
         labels=facts["Config"].get("Labels") or {},
         gpus=bool(facts["HostConfig"].get("DeviceRequests")),
@@ -244,9 +247,9 @@ def state(address: str, name: str) -> State | None:
 
 
 def save_log(address: str, name: str, path: Path) -> None:
-    """Keep everything that a container has said so far in a file, in place of what was kept of it before.
+    """Write the container's whole log to a file, replacing an earlier copy. The secrets that it was given are removed.
 
-    The secrets that it was given are taken out. Nothing is done for a container that is gone: what was kept stays.
+    Does nothing for a container that no longer exists: the earlier copy stays.
     """
     import docker.errors
 
@@ -254,36 +257,37 @@ def save_log(address: str, name: str, path: Path) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     with connected(address) as client:
         try:
-            hide = _secret_values(client.api.inspect_container(name)["Config"])
+            secrets = _secret_values(client.api.inspect_container(name)["Config"])
             chunks: Any = client.api.logs(name, stdout=True, stderr=True, stream=True, follow=False)
             with part.open("w", encoding="utf-8", errors="replace") as file:
                 for line in _lines(chunks):
-                    file.write(hidden_in(line, hide))
+                    file.write(hidden_in(line, secrets))
             part.replace(path)
         except docker.errors.NotFound:
             return
         except OSError as error:
-            raise DeployError(f"{path} cannot be written: {error.strerror or error}") from error
+            raise DeployError(f"cannot write {path}: {error.strerror or error}") from error
         finally:
             part.unlink(missing_ok=True)
 
 
 def _secret_values(config: Mapping[str, Any]) -> list[str]:
-    """The values that a container was given and that a log may repeat; asked of the engine, since no file has them."""
-    named = set(str((config.get("Labels") or {}).get(SECRETS_LABEL, "")).split(","))
+    """The secret values that the container was given, which its log may repeat; read from the engine, since no file has
+    them."""
+    secret_names = set(str((config.get("Labels") or {}).get(SECRETS_LABEL, "")).split(","))
     variables = (str(variable).partition("=") for variable in config.get("Env") or ())
-    return [value for name, _, value in variables if value and (name in named or is_secret(name))]
+    return [value for name, _, value in variables if value and (name in secret_names or is_secret(name))]
 
 
 def hidden_in(text: str, secrets: Iterable[str]) -> str:
-    """A text without these secrets, and without what looks like one."""
+    """A text without these secrets, and without anything that looks like a secret."""
     for secret in secrets:
         text = text.replace(secret, REMOVED)
     return without_secrets(text)
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
-    """Whole lines, so that a secret cut in two is still seen."""
+    """Whole lines, so that a secret split across two chunks is still recognised."""
     rest = b""
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")
@@ -293,23 +297,25 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
 
 
 def kill(address: str, name: str, mark: str) -> bool:
-    """End what runs in the container that the run made. False where there is no such container, or only another's."""
+    """Kill the container if it carries this run's mark. Returns False where it does not exist or belongs to another
+    run."""
     import docker.errors
 
-    found = state(address, name)
-    if found is None or found.labels.get(MARK_LABEL) != mark:
+    container = state(address, name)
+    if container is None or container.labels.get(MARK_LABEL) != mark:
         return False
-    if found.running:
-        # It may have ended by itself meanwhile; whether it is gone is seen in `remove`.
+    if container.running:
+        # It may have exited by itself meanwhile; `remove` checks that it is gone.
         with connected(address) as client, contextlib.suppress(docker.errors.APIError):
             client.api.kill(name)
     return True
 
 
 def remove(address: str, name: str, mark: str) -> None:
-    """Remove the container that the run made, and see that it is gone; one of another's is left alone.
+    """Remove the container if it carries this run's mark, and check that it is gone; another run's container is left
+    alone.
 
-    Raises DeployError where it is still there.
+    Raises DeployError where it still exists.
     """
     import docker.errors
 
@@ -317,6 +323,8 @@ def remove(address: str, name: str, mark: str) -> None:
         return
     with connected(address) as client, contextlib.suppress(docker.errors.NotFound):
         client.api.remove_container(name, force=True, v=True)
-    left = state(address, name)
-    if left is not None and left.labels.get(MARK_LABEL) == mark:
-        raise DeployError(f"container {name} is still there ({left.status}); remove it: docker rm --force {name}")
+    remaining = state(address, name)
+    if remaining is not None and remaining.labels.get(MARK_LABEL) == mark:
+        raise DeployError(
+            f"container {name} still exists ({remaining.status}); remove it with docker rm --force {name}"
+        )

@@ -1,4 +1,4 @@
-"""The accelerators of AWS instance types, to plan on another machine: only types whose number is certain."""
+"""The accelerators of AWS instance types, for planning on another machine. Only types whose device count is certain."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ _NVIDIA = {
     "p5e": {8: "48xlarge"},
     "p5en": {8: "48xlarge"},
 }
-"""GPUs of the sizes of each family."""
+"""By family: number of GPUs, and the sizes that have it."""
 _NEURON = {
     "inf1": (4, {1: "xlarge 2xlarge", 4: "6xlarge", 16: "24xlarge"}),
     "inf2": (2, {1: "xlarge 8xlarge", 6: "24xlarge", 12: "48xlarge"}),
     "trn1": (2, {1: "2xlarge", 16: "32xlarge"}),
     "trn1n": (2, {16: "32xlarge"}),
 }
-"""Cores of a Neuron device, and devices of the sizes, of each family."""
+"""By family: cores per Neuron device; then number of devices, and the sizes that have it."""
 
 
 def accelerators_of(instance_type: str | None) -> tuple[DeviceKind, int, int] | None:
-    """Kind, number and cores per device of a type's accelerators; None for one without, or not known here.
+    """Kind, number and cores per device of an instance type's accelerators; None for a type without any, or an unknown
+    one.
 
-    SageMaker's spelling (`ml.g5.xlarge`) is the same type.
+    SageMaker's spelling (`ml.g5.xlarge`) means the same type.
     """
     family, _, size = (instance_type or "").removeprefix("ml.").partition(".")
     cores, sizes = _NEURON.get(family, (1, _NVIDIA.get(family, {})))

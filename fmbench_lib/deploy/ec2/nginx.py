@@ -1,4 +1,4 @@
-"""nginx in a container before the copies of a model: one address, the copy with fewest open requests goes first."""
+"""nginx in a container in front of the copies of a model: one address, least connections first."""
 
 from __future__ import annotations
 
@@ -15,37 +15,8 @@ _CONFIG_FILE = "nginx.conf"
 _TARGET = "/etc/fmbench/nginx.conf"
 _LOGGED = re.compile(r'^fmbench \S+ (?P<status>\d+) (?P<copy>[\d.]+:\d+) .*"POST ')
 
-
-def balancer(name: str, image: str, port: int, copies: Sequence[Container], folder: Path) -> Container:
-    """The container that listens on `port` and passes requests on to the copies.
-
-    It is on the host's network, where the copies' ports are: between container networks there would be one hop more.
-    """
-    return Container(
-        name=name,
-        image=image,
-        host_port=port,
-        container_port=port,
-        path=copies[0].path,
-        entrypoint=("nginx",),
-        command=("-c", _TARGET),
-        folder=folder,
-        files={_CONFIG_FILE: config(port, [copy.host_port for copy in copies])},
-        mounts=(Mount(folder / _CONFIG_FILE, _TARGET),),
-        network="host",
-    )
-
-
-def config(port: int, copies: Sequence[int]) -> str:
-    """nginx's configuration.
-
-    Nothing in it may change what is measured: no request is repeated on another copy and no copy set aside in silence,
-    no answer is held back, none is cut off (a day is longer than any generation), and no connection of a client is
-    closed for its age or its number of requests. Connections to the copies are opened anew for each request, since some
-    servers close theirs after a stream without saying so. `zone` makes all of nginx's processes count together.
-    """
-    servers = "\n".join(f"        server {HOST}:{copy} max_fails=0;" for copy in copies)
-    return f"""daemon off;
+_CONFIG = """\
+daemon off;
 worker_processes 4;
 pid /tmp/nginx.pid;
 error_log stderr warn;
@@ -70,7 +41,7 @@ http {{
 {servers}
     }}
     server {{
-        listen {HOST}:{port} backlog=4096;
+        listen {host}:{port} backlog=4096;
         location / {{
             proxy_pass http://copies;
             proxy_http_version 1.1;
@@ -88,6 +59,38 @@ http {{
 """
 
 
+def balancer(name: str, image: str, port: int, copies: Sequence[Container], folder: Path) -> Container:
+    """The container that listens on `port` and forwards requests to the copies.
+
+    It is on the host's network, like the copies' ports: container networks would add a hop.
+    """
+    return Container(
+        name=name,
+        image=image,
+        host_port=port,
+        container_port=port,
+        path=copies[0].path,
+        entrypoint=("nginx",),
+        command=("-c", _TARGET),
+        folder=folder,
+        files={_CONFIG_FILE: config(port, [copy.host_port for copy in copies])},
+        mounts=(Mount(folder / _CONFIG_FILE, _TARGET),),
+        network="host",
+    )
+
+
+def config(port: int, copies: Sequence[int]) -> str:
+    """nginx's configuration for a balancer on `port` in front of copies at these ports.
+
+    Nothing in it may distort the measurement: no request is retried on another copy, no copy is silently taken out of
+    rotation, no response is buffered or cut off (a day is longer than any generation), and no client connection is
+    closed for its age or its number of requests. Each request opens a new connection to its copy, since some servers
+    close theirs after a stream without announcing it. `zone` makes all nginx workers share one connection count.
+    """
+    servers = "\n".join(f"        server {HOST}:{copy} max_fails=0;" for copy in copies)
+    return _CONFIG.format(host=HOST, port=port, servers=servers)
+
+
 def requests_per_copy(log: Iterable[str]) -> Counter[str]:
-    """How many requests (POST) each copy got, by its address, from the balancer's own log."""
-    return Counter(found["copy"] for line in log if (found := _LOGGED.match(line)))
+    """The number of requests (POST) that each copy got, by its address, from the balancer's log."""
+    return Counter(match["copy"] for line in log if (match := _LOGGED.match(line)))

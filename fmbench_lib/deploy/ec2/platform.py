@@ -31,7 +31,7 @@ from fmbench_lib.deploy.ec2.serving import (
     url_of,
     write_parts,
 )
-from fmbench_lib.deploy.ec2.stacks import describe_all
+from fmbench_lib.deploy.ec2.stacks.description import describe_all
 from fmbench_lib.deploy.existing import platform as existing
 from fmbench_lib.deploy.neuron import compile as neuron_compile
 from fmbench_lib.deploy.neuron import settings as neuron

@@ -1,4 +1,5 @@
-"""What an experiment is served by on this machine: its copies, the balancer before them, and what they occupy."""
+"""The containers that serve an experiment on this machine: the copies, the balancer in front of them, and their
+ports."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from fmbench_lib.config.redaction import without_secrets
 from fmbench_lib.deploy.ec2 import nginx
 from fmbench_lib.deploy.ec2.accelerators import Host
 from fmbench_lib.deploy.ec2.container import Container
-from fmbench_lib.deploy.ec2.stacks import containers_of, copies_of
+from fmbench_lib.deploy.ec2.stacks.stack_containers import containers_of, copies_of
 from fmbench_lib.errors import DeployError
 from fmbench_lib.host.ports import HOST, claim_ports, wanted_port
 from fmbench_lib.models.hub_token import VARIABLES
@@ -23,7 +24,7 @@ NGINX = "nginx"
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """The containers of an experiment: one per copy, and a balancer where the config asks for one."""
+    """The containers of an experiment: one per copy, and a balancer where the config requests one."""
 
     copies: tuple[Container, ...]
     balancer: Container | None = None
@@ -35,51 +36,52 @@ class Serving:
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """Where clients send to: the balancer, or each copy."""
-        asked = [self.balancer] if self.balancer else self.copies
-        return tuple(url_of(container) for container in asked)
+        """The addresses that clients send to: the balancer's, or each copy's."""
+        targets = [self.balancer] if self.balancer else self.copies
+        return tuple(url_of(container) for container in targets)
 
 
 def url_of(container: Container) -> str:
-    """The address of requests to a container."""
+    """The address that requests to a container go to."""
     return f"http://{HOST}:{container.host_port}{container.path}"
 
 
 def metrics_url_of(container: Container) -> str:
-    """Where a server has its metrics page for Prometheus, if it has one."""
+    """The address of a server's Prometheus metrics page, if it has one."""
     return f"http://{HOST}:{container.host_metrics_port or container.host_port}/metrics"
 
 
 def planned_serving(experiment: Experiment, host: Host, folder: Path, folders: Sequence[Path]) -> Serving:
-    """The containers of an experiment as they would be on a host; nothing is asked of any machine."""
+    """The containers of an experiment as they would run on a host; no machine is queried."""
     copies = containers_of(experiment, host, run_id="plan", ports=None, folder=folder, folders=folders)
     if not _balanced(experiment):
         return Serving(copies)
     port = wanted_port(experiment.ep_name)
     if port is None:
         return Serving(copies, _balancer(experiment, max(copy.host_port for copy in copies) + 1, copies, folder))
-    behind = tuple(replace(copy, host_port=port + number) for number, copy in enumerate(copies, start=1))
-    return Serving(behind, _balancer(experiment, port, behind, folder))
+    copies_behind = tuple(replace(copy, host_port=port + offset) for offset, copy in enumerate(copies, start=1))
+    return Serving(copies_behind, _balancer(experiment, port, copies_behind, folder))
 
 
 def claimed_serving(
     experiment: Experiment, host: Host, *, run_id: str, folder: Path, folders: Sequence[Path], cores: int
 ) -> Serving:
-    """The containers of an experiment on this machine, at ports that are free at this moment.
+    """The containers of an experiment on this machine, at ports that are free now. Raises DeployError where they do not
+    fit.
 
-    The port of `ep_name` is that of the balancer, or of the first copy, the others following; without one any free
-    ports are taken. Metrics pages on ports of their own get any free ones. Raises DeployError.
+    The port in `ep_name` goes to the balancer, or to the first copy, with the other copies on the ports after it;
+    without one, any free ports are taken. Metrics pages with a port of their own get any free port.
     """
-    first, count, balanced = wanted_port(experiment.ep_name), copies_of(experiment, host), _balanced(experiment)
-    front = claim_ports(first, 1) if balanced else []
-    ports = claim_ports(None if balanced else first, count)
+    first_port, count, balanced = wanted_port(experiment.ep_name), copies_of(experiment, host), _balanced(experiment)
+    balancer_ports = claim_ports(first_port, 1) if balanced else []
+    ports = claim_ports(None if balanced else first_port, count)
     copies = containers_of(experiment, host, run_id=run_id, ports=ports, folder=folder, folders=folders, cores=cores)
     copies = _with_metrics_ports(copies)
-    return Serving(copies, _balancer(experiment, front[0], copies, folder) if balanced else None)
+    return Serving(copies, _balancer(experiment, balancer_ports[0], copies, folder) if balanced else None)
 
 
 def _with_metrics_ports(copies: Sequence[Container]) -> tuple[Container, ...]:
-    """The copies, with a free port of this machine for each metrics page that has a port of its own."""
+    """The copies, with a free port of this machine for each metrics page that has its own port."""
     free = iter(claim_ports(None, sum(copy.metrics_port is not None for copy in copies)))
     return tuple(copy if copy.metrics_port is None else replace(copy, host_metrics_port=next(free)) for copy in copies)
 
@@ -95,17 +97,18 @@ def _balancer(experiment: Experiment, port: int, copies: Sequence[Container], fo
 
 
 def secret_values(container: Container, experiment: Experiment, token: str | None) -> dict[str, str]:
-    """The secrets that are handed to a container when it starts, those that are known.
+    """The known secrets that a container is given when it starts.
 
-    What the config's `env` says of a variable stands; the Hugging Face token goes to the names that containers know it
-    by.
+    A variable set in the config's `env` takes precedence; the Hugging Face token goes to the variable names that
+    containers read it from.
     """
-    known = {**(dict.fromkeys(VARIABLES, token) if token else {}), **experiment.env}
-    return {name: str(value) for name in container.secrets if (value := known.get(name))}
+    values = {**(dict.fromkeys(VARIABLES, token) if token else {}), **experiment.env}
+    return {name: str(value) for name in container.secrets if (value := values.get(name))}
 
 
 def check_parts(container: Container) -> None:
-    """Raise DeployError for a device or folder that is not on this machine, and for a secret in a file."""
+    """Raise DeployError for a device or folder that is not on this machine, and for a secret in a file or command
+    line."""
     if container.devices.kind == "neuron":
         for index in container.devices.indices:
             if not Path(f"/dev/neuron{index}").exists():
@@ -116,20 +119,20 @@ def check_parts(container: Container) -> None:
     for name, text in container.files.items():
         if without_secrets(text) != text:
             raise DeployError(
-                f"{name} of container {container.name} holds a secret, and would be kept with the run: leave it out "
+                f"{name} of container {container.name} contains a secret and would be stored with the run: remove it "
                 "and set HF_TOKEN in the environment, or put it into env"
             )
     words = list(container.command)
     if without_secrets(shlex.join(words)) != shlex.join(words):
         raise DeployError(
-            f"the command of container {container.name} holds a secret, and would be kept with the run: put it into "
-            "env, by the variable that the server reads it from"
+            f"the command of container {container.name} contains a secret and would be stored with the run: put it "
+            "into env, under the variable that the server reads it from"
         )
 
 
 def write_parts(container: Container) -> None:
-    """Write the container's files, and make the folders that it writes to. Raises DeployError for one that it cannot
-    have."""
+    """Write the container's files and create the folders that it writes to. Raises DeployError where that fails, or
+    where a mounted folder does not exist."""
     try:
         for name, text in container.files.items():
             path = (container.folder or Path()) / name
@@ -139,7 +142,9 @@ def write_parts(container: Container) -> None:
             if not mount.read_only:
                 mount.source.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DeployError(f"{error.filename} cannot be written: {error.strerror}") from error
+        raise DeployError(f"cannot write {error.filename}: {error.strerror}") from error
     for mount in container.mounts:
         if not mount.source.exists():
-            raise DeployError(f"{mount.source}, which container {container.name} is to see, is not on this machine")
+            raise DeployError(
+                f"{mount.source}, which container {container.name} mounts, does not exist on this machine"
+            )

@@ -1,6 +1,6 @@
-"""How a cluster's API server is reached: EKS by the cluster's name, a kubeconfig, or the cluster that fmbench runs in.
+"""How a cluster's API server is reached: an EKS cluster by its name, a kubeconfig, or the cluster that fmbench runs in.
 
-What is written down of it holds no secret: tokens and certificates are had again by whoever needs them.
+What is recorded of it holds no secret: whoever needs tokens and certificates obtains them again.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import base64
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -31,8 +31,8 @@ _KUBECONFIG = "~/.kube/config"
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Which cluster: `cluster` and `region` of an EKS cluster, `kubeconfig` and `context`, or none of them: the one
-    that this process runs in."""
+    """Which cluster: `cluster` and `region` of an EKS cluster, or `kubeconfig` and `context`, or none of these: the
+    cluster that this process runs in."""
 
     cluster: str | None = None
     region: str | None = None
@@ -45,43 +45,44 @@ class Access:
         return f"the cluster of context {self.context}" if self.context else "the cluster that fmbench runs in"
 
     def to_resource(self) -> dict[str, Any]:
-        """As `endpoints.json` holds it."""
+        """The access as `endpoints.json` records it."""
         return {"kind": "cluster", **asdict(self)}
 
     @classmethod
-    def from_resource(cls, resource: dict[str, Any]) -> Access:
+    def from_resource(cls, resource: Mapping[str, Any]) -> Access:
+        """The inverse of `to_resource`."""
         return cls(**{name: resource[name] for name in ("cluster", "region", "kubeconfig", "context")})
 
 
 def access_of(experiment: Experiment) -> Access:
-    """The cluster that an experiment names; nobody is asked. Raises DeployError where it is none."""
+    """The cluster that an experiment names; makes no network call. Raises DeployError where there is none."""
     if find_spec("kubernetes") is None:
         raise DeployError("platform eks needs the Kubernetes client: pip install 'fmbench-lib[eks]'")
     settings = experiment.eks
-    named = given(settings.eks_cluster_name) if settings is not None else None
-    if named is not None:
-        return Access(cluster=named, region=region_of(experiment))
-    named_files = (os.environ.get("KUBECONFIG") or _KUBECONFIG).split(os.pathsep)
-    files = [Path(path).expanduser().absolute() for path in named_files if path]
+    cluster = given(settings.eks_cluster_name) if settings is not None else None
+    if cluster is not None:
+        return Access(cluster=cluster, region=region_of(experiment))
+    kubeconfig_paths = (os.environ.get("KUBECONFIG") or _KUBECONFIG).split(os.pathsep)
+    files = [Path(path).expanduser().absolute() for path in kubeconfig_paths if path]
     paths = os.pathsep.join(map(str, files))
     if any(file.is_file() for file in files):
-        wanted = settings.context if settings is not None else None
-        return Access(kubeconfig=paths, context=_context(paths, wanted))
+        context = settings.context if settings is not None else None
+        return Access(kubeconfig=paths, context=_context(paths, context))
     if os.environ.get("KUBERNETES_SERVICE_HOST"):
         return Access()
-    raise DeployError("no cluster: write eks.eks_cluster_name, or set KUBECONFIG to a kubeconfig that is there")
+    raise DeployError("no cluster: write eks.eks_cluster_name, or set KUBECONFIG to an existing kubeconfig")
 
 
-def _context(paths: str, wanted: str | None) -> str:
-    """The context to use: what is current now need not be when the endpoint is deleted."""
+def _context(paths: str, requested: str | None) -> str:
+    """The context to use, recorded by name: the current one may have changed by the time the endpoint is deleted."""
     from kubernetes.config import ConfigException, list_kube_config_contexts
 
     try:
         contexts, current = list_kube_config_contexts(paths)
     except (ConfigException, OSError) as error:
-        raise DeployError(f"the kubeconfig {paths} cannot be used: {hidden(str(error))}") from None
-    names = [one["name"] for one in contexts]
-    name = wanted or current["name"]
+        raise DeployError(f"cannot read the kubeconfig {paths}: {hidden(str(error))}") from None
+    names = [context["name"] for context in contexts]
+    name = requested or current["name"]
     if name not in names:
         raise DeployError(f"the kubeconfig {paths} has no context {name} (eks.context); it has {', '.join(names)}")
     return str(name)
@@ -89,7 +90,7 @@ def _context(paths: str, wanted: str | None) -> str:
 
 @contextmanager
 def connected(access: Access) -> Iterator[Any]:
-    """The Kubernetes client's `ApiClient` for a cluster, its token renewed while it is used; raises DeployError."""
+    """The Kubernetes client's `ApiClient` for a cluster; its token is renewed while it is used. Raises DeployError."""
     from kubernetes.client import ApiClient
 
     with ExitStack() as stack:
@@ -100,19 +101,19 @@ def _configuration(access: Access, stack: ExitStack) -> Any:
     from kubernetes import config
     from kubernetes.client import Configuration
 
-    made: Any = Configuration()
+    configuration: Any = Configuration()
     if access.cluster is not None:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fmbench-eks-"))
-        _configure_eks(made, access, Path(folder))
-        return made
+        _configure_eks(configuration, access, Path(folder))
+        return configuration
     try:
         if access.kubeconfig is not None:
-            config.load_kube_config(access.kubeconfig, access.context, made)
+            config.load_kube_config(access.kubeconfig, access.context, configuration)
         else:
-            config.load_incluster_config(made)
+            config.load_incluster_config(configuration)
     except (config.ConfigException, OSError) as error:
-        raise DeployError(f"{access} cannot be reached: {hidden(str(error))}") from None
-    return made
+        raise DeployError(f"cannot connect to {access}: {hidden(str(error))}") from None
+    return configuration
 
 
 def _configure_eks(configuration: Any, access: Access, folder: Path) -> None:
@@ -122,13 +123,13 @@ def _configure_eks(configuration: Any, access: Access, folder: Path) -> None:
     authority.write_bytes(base64.b64decode(facts["certificateAuthority"]["data"]))
     configuration.host = facts["endpoint"]
     configuration.ssl_ca_cert = str(authority)
-    made_at = float("-inf")
+    token_created_at = float("-inf")
 
-    def renew(one: Any) -> None:
-        nonlocal made_at
-        if time.monotonic() - made_at > _TOKEN_LASTS_S:
-            one.api_key["authorization"] = f"Bearer {eks_token(cluster, region)}"
-            made_at = time.monotonic()
+    def renew(target: Any) -> None:
+        nonlocal token_created_at
+        if time.monotonic() - token_created_at > _TOKEN_LASTS_S:
+            target.api_key["authorization"] = f"Bearer {eks_token(cluster, region)}"
+            token_created_at = time.monotonic()
 
     renew(configuration)
     configuration.refresh_api_key_hook = renew
@@ -143,7 +144,7 @@ def _described(cluster: str, region: str) -> dict[str, Any]:
         except ClientError as error:
             if is_gone(error):
                 raise DeployError(
-                    f"there is no EKS cluster {cluster} in {region} (eks_cluster_name); a run makes none"
+                    f"there is no EKS cluster {cluster} in {region} (eks_cluster_name); runs do not create clusters"
                 ) from None
             raise
     if facts["status"] not in ("ACTIVE", "UPDATING"):
@@ -152,7 +153,8 @@ def _described(cluster: str, region: str) -> dict[str, Any]:
 
 
 def eks_token(cluster: str, region: str) -> str:
-    """A token that EKS takes for 15 minutes: a presigned request to STS that says who we are, as a token's text."""
+    """A token that EKS accepts for 15 minutes: a presigned STS request that identifies the caller, encoded as a
+    token."""
     from botocore.signers import RequestSigner
 
     sts = client("sts", region)

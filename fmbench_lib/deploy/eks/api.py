@@ -1,4 +1,4 @@
-"""Calls of a Kubernetes API server through its own client library, and their errors in words."""
+"""Calls of a Kubernetes API server through its client library, with errors turned into one-line messages."""
 
 from __future__ import annotations
 
@@ -22,112 +22,114 @@ Answer = TypeVar("Answer")
 FIELD_MANAGER = "fmbench"
 _LOG_LINES, _LONGEST_LINE = 4, 200
 _AGAIN_S: tuple[float, ...] = (0.5, 2.0, 5.0)
-"""Waits before a question is asked again that the API server could not answer just now."""
+"""Waits before a request that the API server was too busy to answer is repeated."""
 _BUSY = (429, 500, 502, 503, 504)
 
 
 @dataclass(slots=True)
 class Cluster:
-    """One API server. `hide` are secrets that it may quote back: they are taken out of what it says."""
+    """One API server. `hide` are secrets that it may quote back: they are removed from its messages."""
 
     access: Access
     hide: Sequence[str]
     _api: Any
     _client: Any
 
-    def kind(self, one: Mapping[str, Any]) -> Any:
-        """What the cluster knows of an object's kind; None where it does not know it."""
+    def kind(self, resource: Mapping[str, Any]) -> Any:
+        """The cluster's definition of an object's kind; None where it does not know the kind."""
         from kubernetes.dynamic.exceptions import NotFoundError, ResourceNotFoundError
 
-        def look() -> Any:
+        def find() -> Any:
             try:
-                return self._kind(one["apiVersion"], one["kind"])
+                return self._kind(resource["apiVersion"], resource["kind"])
             except (ResourceNotFoundError, NotFoundError):
                 return None
 
-        return self._asked(f"asking {self.access} for {one['kind']} ({one['apiVersion']})", look)
+        return self._retried(f"looking up {resource['kind']} ({resource['apiVersion']}) on {self.access}", find)
 
     def _kind(self, api_version: str, kind: str) -> Any:
         prefix = "apis" if "/" in api_version else "api"
         return self._client.resources.get(prefix=prefix, api_version=api_version, kind=kind)
 
-    def get(self, one: Mapping[str, Any]) -> Object | None:
-        """An object as it stands; None where there is none."""
+    def get(self, resource: Mapping[str, Any]) -> Object | None:
+        """An object's current state; None where it does not exist."""
         from kubernetes.dynamic.exceptions import NotFoundError
 
-        def look() -> Object | None:
-            kind = self.kind(one)
+        def read() -> Object | None:
+            kind = self.kind(resource)
             if kind is None:
                 return None
             try:
-                found: Object = kind.get(**_named(one, kind), _request_timeout=TIMEOUT_S).to_dict()
+                current: Object = kind.get(**_name_arguments(resource, kind), _request_timeout=TIMEOUT_S).to_dict()
             except NotFoundError:
                 return None
-            return found
+            return current
 
-        return self._asked(f"looking at {named(dict(one))}", look)
+        return self._retried(f"reading {named(dict(resource))}", read)
 
-    def create(self, one: Object) -> None:
-        """Make an object, never change one: raises DeployError where there is one of that name."""
-        kind = self.kind(one)
-        body = {**one, "metadata": dict(one["metadata"])}
-        where = _named(one, kind)
+    def create(self, resource: Object) -> None:
+        """Create an object; never changes an existing one: raises DeployError where the name is taken."""
+        kind = self.kind(resource)
+        body = {**resource, "metadata": dict(resource["metadata"])}
+        names = _name_arguments(resource, kind)
         if not kind.namespaced:
             body["metadata"].pop("namespace", None)
-        with self._saying(f"making {named(one)}"):
+        with self._errors_as(f"creating {named(resource)}"):
             kind.create(
                 body=body,
-                namespace=where.get("namespace"),
+                namespace=names.get("namespace"),
                 field_manager=FIELD_MANAGER,
                 _request_timeout=TIMEOUT_S,
             )
 
-    def delete(self, found: Object) -> None:
-        """Delete this very object, what it made before it; does nothing where it is gone or another one by now."""
+    def delete(self, current: Object) -> None:
+        """Delete exactly this object and its dependents; does nothing where it is gone or has been replaced."""
         from kubernetes.dynamic.exceptions import ConflictError, NotFoundError
 
-        kind = self.kind(found)
+        kind = self.kind(current)
         options = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "propagationPolicy": "Foreground",
-            "preconditions": {"uid": found["metadata"]["uid"]},
+            "preconditions": {"uid": current["metadata"]["uid"]},
         }
-        with self._saying(f"deleting {named(found)}"):
+        with self._errors_as(f"deleting {named(current)}"):
             try:
-                kind.delete(**_named(found, kind), body=options, _request_timeout=TIMEOUT_S)
+                kind.delete(**_name_arguments(current, kind), body=options, _request_timeout=TIMEOUT_S)
             except (NotFoundError, ConflictError):
-                return  # whoever looks next sees what became of it
+                return  # the next lookup shows what became of it
 
     def listed(self, api_version: str, kind: str, namespace: str, **selection: str) -> list[Object]:
         """The objects of a kind in a namespace; `selection` is `label_selector` or `field_selector`."""
 
-        def look() -> list[Object]:
-            found = self._kind(api_version, kind)
-            answer = found.get(namespace=namespace, _request_timeout=TIMEOUT_S, **selection).to_dict()
-            return [{"apiVersion": api_version, "kind": kind, **one} for one in answer.get("items") or []]
+        def read() -> list[Object]:
+            resource_kind = self._kind(api_version, kind)
+            answer = resource_kind.get(namespace=namespace, _request_timeout=TIMEOUT_S, **selection).to_dict()
+            return [{"apiVersion": api_version, "kind": kind, **item} for item in answer.get("items") or []]
 
-        return self._asked(f"listing {kind} in {namespace}", look)
+        return self._retried(f"listing {kind} in {namespace}", read)
 
     def marked(self, kind: str, namespaces: Sequence[str], deployment: str) -> list[Object]:
-        """The objects of a kind of the core that carry a deployment's label."""
+        """The objects of a core kind that carry a deployment's label."""
         selector = f"{DEPLOYMENT_LABEL}={deployment}"
-        return [one for place in namespaces for one in self.listed("v1", kind, place, label_selector=selector)]
+        return [
+            item for namespace in namespaces for item in self.listed("v1", kind, namespace, label_selector=selector)
+        ]
 
     def log(self, pod: Object, container: str, lines: int, *, previous: bool = False) -> str:
-        """The last lines of a container's log, without secrets; empty where it has none, or nobody may read it.
+        """The last lines of a container's log, without secrets; empty where it has none, or it may not be read.
 
-        `previous` is what it said before its last start.
+        `previous` selects the log from before the container's last restart.
         """
         from kubernetes.client import CoreV1Api
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
-        where = pod["metadata"]
+        metadata = pod["metadata"]
         try:
             text = CoreV1Api(self._api).read_namespaced_pod_log(
-                where["name"],
-                where["namespace"],
+                metadata["name"],
+                metadata["namespace"],
                 container=container,
                 previous=previous,
                 tail_lines=lines,
@@ -140,81 +142,82 @@ class Cluster:
         return without_secrets(str(text or "").strip())
 
     def log_end(self, pod: Object, container: str, *, previous: bool = False) -> str:
-        """The same as a few lines on one."""
+        """The last few lines of a container's log, joined into one line."""
         text = self.log(pod, container, _LOG_LINES * 4, previous=previous)
         lines = [line.strip()[:_LONGEST_LINE] for line in text.splitlines() if line.strip()]
         return " | ".join(lines[-_LOG_LINES:])
 
     @contextmanager
-    def _saying(self, doing: str) -> Iterator[None]:
-        with saying(doing, self.access, self.hide):
+    def _errors_as(self, doing: str) -> Iterator[None]:
+        with errors_as(doing, self.access, self.hide):
             yield
 
-    def _asked(self, doing: str, ask: Callable[[], Answer]) -> Answer:
-        """An answer, asked for again where the server was too busy or the connection broke: waits last for long."""
+    def _retried(self, doing: str, request: Callable[[], Answer]) -> Answer:
+        """The response, requested again where the server was busy or the connection broke: waits for readiness last
+        long."""
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
-        with self._saying(doing):
+        with self._errors_as(doing):
             for delay in _AGAIN_S:
                 try:
-                    return ask()
+                    return request()
                 except ApiException as error:
                     if error.status not in _BUSY:
                         raise
                 except HTTPError:
                     pass
                 time.sleep(delay)
-            return ask()
+            return request()
 
 
 @contextmanager
 def cluster_of(access: Access, hide: Sequence[str] = ()) -> Iterator[Cluster]:
-    """A cluster to be asked; raises DeployError where it cannot be reached or does not know us."""
+    """A client for a cluster. Raises DeployError where it cannot be reached or rejects the caller."""
     from kubernetes.dynamic import DynamicClient
 
     with connected(access) as api, tempfile.TemporaryDirectory(prefix="fmbench-kinds-") as folder:
-        with saying(f"asking {access} what it has", access, hide):
-            # The library's own cache of kinds is shared by everybody on the machine, and outlives the cluster.
+        with errors_as(f"reading the API resources of {access}", access, hide):
+            # The library's default cache of kinds is shared by all users of the machine, and outlives the cluster.
             client = DynamicClient(api, cache_file=str(Path(folder) / "kinds.json"))
         yield Cluster(access, tuple(hide), api, client)
 
 
 @contextmanager
-def saying(doing: str, access: Access, hide: Sequence[str] = ()) -> Iterator[None]:
-    """Turn what the client library raises into a DeployError of one line that begins with `doing`."""
+def errors_as(doing: str, access: Access, hide: Sequence[str] = ()) -> Iterator[None]:
+    """Turn errors of the client library into a DeployError of one line that begins with `doing`."""
     from kubernetes.client.exceptions import ApiException
     from urllib3.exceptions import HTTPError
 
     try:
         yield
     except ApiException as error:
-        said = hidden(_message(error), hide).rstrip(".")
+        message = hidden(_message(error), hide).rstrip(".")
         if error.status == 401:
             raise DeployError(
-                f"{doing}: {access} does not know who we are ({said}): let it know this user or role (on EKS by an "
+                f"{doing}: {access} does not recognise this user or role ({message}): grant it access (on EKS by an "
                 "access entry)"
             ) from None
         if error.status == 403:
-            raise ForbiddenError(f"{doing}: not allowed: {said}; let this user or role do it") from None
-        raise DeployError(f"{doing}: {said}") from None
-    except (HTTPError, ValueError) as error:  # the client raises ValueError for a server that breaks off
+            raise ForbiddenError(f"{doing}: not allowed: {message}; grant this user or role the permission") from None
+        raise DeployError(f"{doing}: {message}") from None
+    except (HTTPError, ValueError) as error:  # the client raises ValueError where the server drops the connection
         raise DeployError(f"{doing}: {access} does not answer: {hidden(str(error), hide)}") from None
 
 
 def _message(error: Any) -> str:
-    """What the API server says of an error: the message of its `Status`."""
+    """The API server's error message: the `message` of its `Status`."""
     body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else error.body
     try:
-        found = json.loads(body or "")
+        status = json.loads(body or "")
     except ValueError:
-        found = {}
-    said = found.get("message") if isinstance(found, dict) else None
-    return str(said or body or f"HTTP {error.status} {error.reason}")
+        status = {}
+    message = status.get("message") if isinstance(status, dict) else None
+    return str(message or body or f"HTTP {error.status} {error.reason}")
 
 
-def _named(one: Mapping[str, Any], kind: Any) -> dict[str, str]:
-    """How the client is told which object is meant."""
-    metadata = one["metadata"]
-    where = {"namespace": metadata["namespace"]} if kind.namespaced and metadata.get("namespace") else {}
-    return {"name": metadata["name"], **where}
+def _name_arguments(resource: Mapping[str, Any], kind: Any) -> dict[str, str]:
+    """The name and namespace that the client's calls take."""
+    metadata = resource["metadata"]
+    namespace = {"namespace": metadata["namespace"]} if kind.namespaced and metadata.get("namespace") else {}
+    return {"name": metadata["name"], **namespace}

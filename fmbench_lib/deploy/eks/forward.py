@@ -1,4 +1,4 @@
-"""The process that listens on a port of this machine for a port-forward: started, written down, found again."""
+"""The process that listens on a local port for a port-forward: started, recorded, found again."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ KIND = "port_forward"
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A listener that has been started and waits to be let go."""
+    """A listener that has been started but does not listen yet."""
 
     mark: ProcessMark
     log_file: Path
     url: str
 
     def to_resource(self) -> dict[str, Any]:
-        """As `endpoints.json` holds it."""
+        """The listener as `endpoints.json` records it."""
         return {"kind": KIND, **asdict(self.mark)}
 
-    def noted(self, note: Callable[[], None]) -> None:
-        """Have it written down, and only then let it listen."""
+    def listen_once_recorded(self, note: Callable[[], None]) -> None:
+        """Record it by calling `note`, then let it listen; stops it where recording fails."""
         try:
             note()
         except BaseException:
@@ -45,16 +45,17 @@ class Listener:
 
 
 def start_listener(access: Access, route: Route, experiment_name: str, log_folder: Path) -> Listener:
-    """Start the process for a route, held; raises DeployError. It outlives this one, and a notebook's kernel."""
+    """Start the process for a route, held until it is recorded. It outlives this process, and a notebook's kernel.
+    Raises DeployError."""
     (port,) = claim_ports(None, 1)
-    where = route.target["metadata"]
+    service = route.target["metadata"]
     command = [
         sys.executable,
         "-m",
         "fmbench_lib.deploy.eks.forward_program",
         f"--access={json.dumps(access.to_resource())}",
     ]
-    command += [f"--namespace={where['namespace']}", f"--service={where['name']}", f"--listen={port}"]
+    command += [f"--namespace={service['namespace']}", f"--service={service['name']}", f"--listen={port}"]
     command += [f"--port={route.port}"] if route.port else []
     log_file = (log_folder / f"{quote(experiment_name, safe=' ')}-port-forward.log").resolve()
     package = str(Path(fmbench_lib.__file__).resolve().parent.parent)
@@ -66,7 +67,7 @@ def start_listener(access: Access, route: Route, experiment_name: str, log_folde
 
 def listener_mark(endpoint: Endpoint) -> ProcessMark | None:
     """The process of an endpoint's port-forward; None where it has none."""
-    for one in endpoint.resources:
-        if one["kind"] == KIND:
-            return ProcessMark(int(one["pid"]), float(one["started"]), float(one["booted"]))
+    for resource in endpoint.resources:
+        if resource["kind"] == KIND:
+            return ProcessMark(int(resource["pid"]), float(resource["started"]), float(resource["booted"]))
     return None

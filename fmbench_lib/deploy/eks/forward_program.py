@@ -1,7 +1,7 @@
-"""A port of this machine that leads to a service on a cluster, through its API server.
+"""A local port that leads to a service on a cluster, through the cluster's API server.
 
-Started as `python -m fmbench_lib.deploy.eks.forward_program`. It waits for a line on its standard input, so
-that it does nothing before it has been recorded; from then on each connection to its port becomes one to a ready pod.
+Started as `python -m fmbench_lib.deploy.eks.forward_program`. It waits for a line on standard input, so that it does
+nothing before it has been recorded; after that, each connection to its port is forwarded to a ready pod.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from fmbench_lib.errors import DeployError, FmbenchError
 from fmbench_lib.host.ports import HOST
 
 _CHUNK_BYTES = 65_536
-_KNOWN_S = 5.0
-"""For so long the pods of a service are taken for those that they were."""
+_PODS_CACHED_S = 5.0
+"""How long the list of a service's pods is cached."""
 
 
 class Forward:
@@ -35,48 +35,50 @@ class Forward:
         self._cluster, self._api = cluster, api
         self._namespace, self._service, self._port = namespace, service, port
         self._opening = threading.Lock()
-        self._turns = itertools.count()
-        self._known: tuple[float, list[tuple[str, int]]] = (float("-inf"), [])
+        self._next_pod = itertools.count()
+        self._cached_pods: tuple[float, list[tuple[str, int]]] = (float("-inf"), [])
 
-    def opened(self) -> Any:
-        """A socket to the next pod in turn; raises FmbenchError where no pod is ready, or none can be reached."""
+    def open_tunnel(self) -> Any:
+        """A socket to the next pod, round robin; raises FmbenchError where no pod is ready, or none can be reached."""
         from kubernetes.client import CoreV1Api
         from kubernetes.client.exceptions import ApiException
         from kubernetes.stream import portforward
 
         with self._opening:
-            pods = self._ready()
-            name, port = pods[next(self._turns) % len(pods)]
+            pods = self._ready_pods()
+            name, port = pods[next(self._next_pod) % len(pods)]
             try:
                 tunnel = portforward(
                     CoreV1Api(self._api).connect_get_namespaced_pod_portforward, name, self._namespace, ports=str(port)
                 )
             except ApiException as error:
-                self._known = (float("-inf"), [])
+                self._cached_pods = (float("-inf"), [])
                 raise DeployError(f"pod {name}, port {port}: {error.reason}") from None
             return tunnel.socket(port)
 
-    def _ready(self) -> list[tuple[str, int]]:
-        seen, pods = self._known
-        if time.monotonic() - seen > _KNOWN_S:
+    def _ready_pods(self) -> list[tuple[str, int]]:
+        listed_at, pods = self._cached_pods
+        if time.monotonic() - listed_at > _PODS_CACHED_S:
             pods = targets(self._cluster, self._namespace, self._service, self._port)
-            self._known = (time.monotonic(), pods)
+            self._cached_pods = (time.monotonic(), pods)
         return pods
 
 
 def targets(cluster: Cluster, namespace: str, service: str, port: int | None) -> list[tuple[str, int]]:
     """Name and port of each ready pod behind a service; raises DeployError where there is none."""
-    found = cluster.get({"apiVersion": "v1", "kind": "Service", "metadata": {"name": service, "namespace": namespace}})
-    selector = ((found or {}).get("spec") or {}).get("selector")
-    if found is None or not selector:
+    existing = cluster.get(
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": service, "namespace": namespace}}
+    )
+    selector = ((existing or {}).get("spec") or {}).get("selector")
+    if existing is None or not selector:
         raise DeployError(f"there is no Service {namespace}/{service} with pods behind it")
-    ports = found["spec"].get("ports") or []
-    wanted = next((one for one in ports if port in (None, one["port"])), None)
-    if wanted is None:
+    ports = existing["spec"].get("ports") or []
+    service_port = next((candidate for candidate in ports if port in (None, candidate["port"])), None)
+    if service_port is None:
         raise DeployError(f"Service {namespace}/{service} has no port {port}")
     labels = ",".join(f"{name}={value}" for name, value in selector.items())
     pods = cluster.listed("v1", "Pod", namespace, label_selector=labels)
-    ready = [(pod["metadata"]["name"], _port_of(pod, wanted)) for pod in pods if _is_ready(pod)]
+    ready = [(pod["metadata"]["name"], _port_of(pod, service_port)) for pod in pods if _is_ready(pod)]
     if not ready:
         raise DeployError(f"no pod of Service {namespace}/{service} is ready")
     return ready
@@ -85,41 +87,48 @@ def targets(cluster: Cluster, namespace: str, service: str, port: int | None) ->
 def _is_ready(pod: Object) -> bool:
     conditions = (pod.get("status") or {}).get("conditions") or []
     deleted = pod["metadata"].get("deletionTimestamp") is not None
-    return not deleted and any((one["type"], one["status"]) == ("Ready", "True") for one in conditions)
+    return not deleted and any(
+        (condition["type"], condition["status"]) == ("Ready", "True") for condition in conditions
+    )
 
 
-def _port_of(pod: Object, wanted: dict[str, Any]) -> int:
-    """The pod's port: a service may call it by the name that the container gives it."""
-    target = wanted.get("targetPort", wanted["port"])
+def _port_of(pod: Object, service_port: dict[str, Any]) -> int:
+    """The pod's port. A service's target port may be a name that the container gives to a port."""
+    target = service_port.get("targetPort", service_port["port"])
     if isinstance(target, int) or str(target).isdecimal():
         return int(target)
-    ports = [one for container in pod["spec"]["containers"] for one in container.get("ports") or []]
-    return next((int(one["containerPort"]) for one in ports if one.get("name") == target), int(wanted["port"]))
+    ports = [
+        container_port for container in pod["spec"]["containers"] for container_port in container.get("ports") or []
+    ]
+    return next(
+        (int(container_port["containerPort"]) for container_port in ports if container_port.get("name") == target),
+        int(service_port["port"]),
+    )
 
 
 def _serve(listener: socket.socket, forward: Forward) -> None:
     while True:
-        near, _ = listener.accept()
-        threading.Thread(target=_connected, args=(near, forward), daemon=True).start()
+        client, _ = listener.accept()
+        threading.Thread(target=_forward_connection, args=(client, forward), daemon=True).start()
 
 
-def _connected(near: socket.socket, forward: Forward) -> None:
-    """Carry bytes both ways until either end is done."""
+def _forward_connection(client: socket.socket, forward: Forward) -> None:
+    """Copy bytes in both directions until either end closes."""
     try:
-        far = forward.opened()
+        pod = forward.open_tunnel()
     except FmbenchError as error:
         print(error, flush=True)
-        near.close()
+        client.close()
         return
-    back = threading.Thread(target=_carry, args=(far, near), daemon=True)
+    back = threading.Thread(target=_copy, args=(pod, client), daemon=True)
     back.start()
-    _carry(near, far)
+    _copy(client, pod)
     back.join()
-    near.close()
+    client.close()
 
 
-def _carry(source: Any, target: Any) -> None:
-    """Bytes from one socket to the other until the first ends; then both do."""
+def _copy(source: Any, target: Any) -> None:
+    """Copy bytes from one socket to the other until the first one ends; then shut down both."""
     with suppress(OSError):
         for chunk in _chunks(source):
             target.sendall(chunk)
@@ -134,20 +143,20 @@ def _chunks(source: Any) -> Iterator[bytes]:
 
 
 def main() -> None:
-    """Listen, and carry, until killed."""
+    """Listen and forward until killed."""
     parser = argparse.ArgumentParser()
     for name in ("access", "namespace", "service"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--port", type=int)
     parser.add_argument("--listen", type=int, required=True)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     if not sys.stdin.readline():
-        return  # who started us died before it took note of us
-    access = Access.from_resource(json.loads(given.access))
+        return  # the parent died before it recorded this process
+    access = Access.from_resource(json.loads(arguments.access))
     with connected(access) as api, cluster_of(access) as cluster:
-        forward = Forward(cluster, api, given.namespace, given.service, given.port)
-        with socket.create_server((HOST, given.listen)) as listener:
-            print(f"port {given.listen} leads to Service {given.namespace}/{given.service}", flush=True)
+        forward = Forward(cluster, api, arguments.namespace, arguments.service, arguments.port)
+        with socket.create_server((HOST, arguments.listen)) as listener:
+            print(f"port {arguments.listen} leads to Service {arguments.namespace}/{arguments.service}", flush=True)
             _serve(listener, forward)
 
 

@@ -203,7 +203,7 @@ def _reached(making: _Making, cluster: Cluster, turns: Iterator[bool]) -> str:
     route, context = making.route, making.context
     if route.way == "port_forward":
         listener = start_listener(making.access, route, making.endpoint.experiment_name, context.log_folder)
-        listener.noted(
+        listener.listen_once_recorded(
             lambda: making.note(
                 resources=(*making.endpoint.resources, listener.to_resource()),
                 log_files=(*making.endpoint.log_files, str(listener.log_file)),
@@ -225,7 +225,9 @@ def _reached(making: _Making, cluster: Cluster, turns: Iterator[bool]) -> str:
     )
 
 
-def _ask(url: str, making: _Making, cluster: Cluster, made: list[dict[str, Any]], turns: Iterator[bool]) -> None:
+def _ask(
+    url: str, making: _Making, cluster: Cluster, made: list[objects.RecordedObject], turns: Iterator[bool]
+) -> None:
     """A real request, again and again until it is answered: a new address takes a while to be known everywhere."""
     said = ""
     for more in chain([True], turns):  # once at least, however late it is

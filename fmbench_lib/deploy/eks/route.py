@@ -1,4 +1,5 @@
-"""Where an endpoint on a cluster answers: what in a manifest leads there, and the address that it has got. Pure."""
+"""How an endpoint on a cluster is reached: the manifest's object that leads to it, and the address it was given.
+Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ _PATHS = {OPENAI: "/v1/chat/completions"}
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way to the endpoint: the object that leads there, its port, and path and query on it."""
+    """The way to the endpoint: the object that leads to it, its port, and the path and query."""
 
     way: Way
     target: Object
@@ -34,17 +35,17 @@ class Route:
 
 
 def route_of(experiment: Experiment, objects: Sequence[Object]) -> Route:
-    """The way that a manifest and its config mean; raises DeployError where there is none, or more than one."""
+    """The route that a manifest and its config define. Raises DeployError where there is none, or more than one."""
     settings = experiment.eks
-    wanted = settings.expose if settings is not None else "auto"
+    expose = settings.expose if settings is not None else "auto"
     path, port = path_of(experiment), settings.port if settings is not None else None
-    ingresses = [one for one in objects if one["kind"] == "Ingress"]
+    ingresses = [item for item in objects if item["kind"] == "Ingress"]
     services = _services(experiment, objects)
-    balanced = [one for one in services if (one.get("spec") or {}).get("type") == "LoadBalancer"]
-    if wanted == "ingress" or (wanted == "auto" and ingresses):
+    load_balancers = [item for item in services if (item.get("spec") or {}).get("type") == "LoadBalancer"]
+    if expose == "ingress" or (expose == "auto" and ingresses):
         return Route("ingress", _only(ingresses, "Ingress"), port, path)
-    if wanted == "load_balancer" or (wanted == "auto" and balanced):
-        service = _only(balanced, "Service of type LoadBalancer")
+    if expose == "load_balancer" or (expose == "auto" and load_balancers):
+        service = _only(load_balancers, "Service of type LoadBalancer")
         return Route("load_balancer", service, port or _first_port(service), path)
     service = _only(services, "Service")
     return Route("port_forward", service, port or _first_port(service), path)
@@ -53,29 +54,29 @@ def route_of(experiment: Experiment, objects: Sequence[Object]) -> Route:
 def path_of(experiment: Experiment) -> str:
     """Path and query of the endpoint's address."""
     settings, spec = experiment.eks, experiment.inference_spec
-    given = (settings.inference_url_format if settings is not None else None) or spec.inference_url_format
-    path = given or _PATHS.get(experiment.protocol, "/")
+    configured = (settings.inference_url_format if settings is not None else None) or spec.inference_url_format
+    path = configured or _PATHS.get(experiment.protocol, "/")
     return path if path.startswith("/") else f"/{path}"
 
 
 def _services(experiment: Experiment, objects: Sequence[Object]) -> list[Object]:
-    """The services that may be meant: the one that the config names, the manifest's, else those of its RayServices,
-    which their operator makes."""
+    """The candidate services: the one that the config names, else the manifest's, else those that the operator creates
+    for its RayServices."""
     name = experiment.eks.service if experiment.eks is not None else None
-    found = [one for one in objects if one["kind"] == "Service"]
-    made = [
-        _service(f"{one['metadata']['name']}-serve-svc", one["metadata"]["namespace"], _RAY_PORT)
-        for one in objects
-        if one["kind"] == "RayService"
+    declared = [item for item in objects if item["kind"] == "Service"]
+    operator_made = [
+        _service(f"{item['metadata']['name']}-serve-svc", item["metadata"]["namespace"], _RAY_PORT)
+        for item in objects
+        if item["kind"] == "RayService"
     ]
     if name is None:
-        return found or made
-    named_so = [one for one in (*found, *made) if one["metadata"]["name"] == name]
-    if named_so:
-        return named_so
-    # Not in the manifest: one that an operator makes, or that stands there already. Its namespace is the pods'.
-    places = [one["metadata"]["namespace"] for one in objects if "namespace" in one["metadata"]]
-    return [_service(name, places[0], None)] if places else []
+        return declared or operator_made
+    named = [item for item in (*declared, *operator_made) if item["metadata"]["name"] == name]
+    if named:
+        return named
+    # Not in the manifest: an operator creates it, or it exists already. It is in the pods' namespace.
+    namespaces = [item["metadata"]["namespace"] for item in objects if "namespace" in item["metadata"]]
+    return [_service(name, namespaces[0], None)] if namespaces else []
 
 
 def _service(name: str, namespace: str, port: int | None) -> Object:
@@ -83,17 +84,17 @@ def _service(name: str, namespace: str, port: int | None) -> Object:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
 
 
-def _only(found: Sequence[Object], what: str) -> Object:
-    if not found:
+def _only(candidates: Sequence[Object], what: str) -> Object:
+    if not candidates:
         raise DeployError(
-            f"the manifest has no {what}, by which the endpoint would be reached; add one, or write eks.expose or "
+            f"the manifest has no {what} through which the endpoint can be reached; add one, or set eks.expose or "
             "eks.service"
         )
-    if len(found) > 1:
-        names = ", ".join(one["metadata"]["name"] for one in found)
-        hint = "keep one" if what == "Ingress" else "write which, eks.service"
-        raise DeployError(f"the manifest has {len(found)} of {what} ({names}): {hint}")
-    return found[0]
+    if len(candidates) > 1:
+        names = ", ".join(item["metadata"]["name"] for item in candidates)
+        hint = "keep one" if what == "Ingress" else "name one in eks.service"
+        raise DeployError(f"the manifest has {len(candidates)} objects of kind {what} ({names}): {hint}")
+    return candidates[0]
 
 
 def _first_port(service: Object) -> int | None:
@@ -101,29 +102,29 @@ def _first_port(service: Object) -> int | None:
     return int(ports[0]["port"]) if ports else None
 
 
-def address_of(found: Object | None, route: Route) -> str | None:
-    """The address that a service or ingress has got; None while it has none."""
-    balancer = ((found or {}).get("status") or {}).get("loadBalancer") or {}
-    for one in balancer.get("ingress") or []:
-        host = one.get("hostname") or one.get("ip")
+def address_of(current: Object | None, route: Route) -> str | None:
+    """The address assigned to a service or ingress; None until it has one."""
+    balancer = ((current or {}).get("status") or {}).get("loadBalancer") or {}
+    for assigned in balancer.get("ingress") or []:
+        host = assigned.get("hostname") or assigned.get("ip")
         if host:
-            return _url(str(host), found or {}, route)
+            return _url(str(host), current or {}, route)
     return None
 
 
-def _url(host: str, found: Object, route: Route) -> str:
-    """An ingress answers on 80, or by TLS on 443; where it has a host's name, under that alone."""
+def _url(host: str, current: Object, route: Route) -> str:
+    """The URL. An ingress listens on 80, or with TLS on 443; with a host name in its rules, only under that name."""
     if route.way == "ingress":
-        spec = found.get("spec") or {}
-        secured = spec.get("tls") or []
-        names = [name for one in secured for name in one.get("hosts") or []]
-        names += [one["host"] for one in spec.get("rules") or [] if one.get("host")]
-        scheme, host = "https" if secured else "http", next((name for name in names if "*" not in name), host)
+        spec = current.get("spec") or {}
+        tls = spec.get("tls") or []
+        names = [name for rule in tls for name in rule.get("hosts") or []]
+        names += [rule["host"] for rule in spec.get("rules") or [] if rule.get("host")]
+        scheme, host = "https" if tls else "http", next((name for name in names if "*" not in name), host)
     else:
         scheme = "https" if route.port == 443 else "http"
     host = f"[{host}]" if ":" in host else host
-    usual = {"http": 80, "https": 443}[scheme]
-    port = "" if route.port in (None, usual) else f":{route.port}"
+    default_port = {"http": 80, "https": 443}[scheme]
+    port = "" if route.port in (None, default_port) else f":{route.port}"
     return f"{scheme}://{host}{port}{route.path}"
 
 

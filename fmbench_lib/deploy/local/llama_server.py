@@ -1,8 +1,8 @@
-"""llama.cpp's own HTTP server in a process of its own.
+"""llama.cpp's own HTTP server in a separate process.
 
-Started as `python -m fmbench_lib.deploy.local.llama_server --model FILE …`. It waits for a byte on standard input
-before it begins (its starter writes that once it has recorded this process) and leaves when there will be none. Then
-it serves until it is ended by a signal.
+Started as `python -m fmbench_lib.deploy.local.llama_server --model FILE …`. It waits for a byte on standard input,
+which its parent writes once it has recorded this process, and exits if standard input ends first. Then it serves until
+it is stopped by a signal.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from typing import Any
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until ended; the exit code is 2 for options that cannot be used, 1 where the server does not start."""
-    given = _parser().parse_args(arguments)
+    """Serve until stopped. The exit code is 2 for invalid options, 1 where the server does not start."""
+    options = _parser().parse_args(arguments)
     if not sys.stdin.buffer.read(1):
-        print("llama_server: not started: whoever asked for it is gone")
+        print("llama_server: not started: the parent process is gone")
         return 1
     import xllamacpp
 
     params = xllamacpp.CommonParams()
-    problem = _configure(params, given)
+    problem = _configure(params, options)
     if problem is not None:
         print(f"llama_server: {problem}")
         return 2
     try:
         server = xllamacpp.Server(params)
     except RuntimeError as error:
-        # llama.cpp's log is written by a thread of its own and may lose its last lines, so the file is named here.
-        print(f"llama_server: {given.model}: {error}")
+        # llama.cpp logs in its own thread and may lose the last lines, so the file is named here.
+        print(f"llama_server: {options.model}: {error}")
         return 1
-    print(f"llama_server: process {os.getpid()} serves {given.alias} at {server.listening_address}", flush=True)
-    # The server's own threads do the work; this one only has to stay, since the server ends with its object.
+    print(f"llama_server: process {os.getpid()} serves {options.alias} at {server.listening_address}", flush=True)
+    # The server's own threads do the work; this one must stay alive, since the server ends with its object.
     threading.Event().wait()
     return 0
 
@@ -47,33 +47,33 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--alias", required=True, help="the model's name in answers")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--context-tokens", type=int, required=True, help="context of one request")
-    parser.add_argument("--parallel", type=int, required=True, help="requests worked on at once")
+    parser.add_argument("--parallel", type=int, required=True, help="requests served at once")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--cache-prompt", choices=("yes", "no"), required=True)
     parser.add_argument("--options", default="{}", help="further settings of llama.cpp's common parameters, as JSON")
     return parser
 
 
-def _configure(params: Any, given: argparse.Namespace) -> str | None:
-    """Fill llama.cpp's parameters; what is wrong with the options, or None."""
-    params.model.path = given.model
-    params.model_alias = {given.alias}
+def _configure(params: Any, options: argparse.Namespace) -> str | None:
+    """Fill in llama.cpp's parameters; returns what is wrong with the options, or None."""
+    params.model.path = options.model
+    params.model_alias = {options.alias}
     params.hostnames = ["127.0.0.1"]
-    params.port = given.port
-    params.n_ctx = given.context_tokens * given.parallel  # llama.cpp divides the context among the slots
-    params.n_parallel = given.parallel
-    params.cpuparams.n_threads = given.threads
+    params.port = options.port
+    params.n_ctx = options.context_tokens * options.parallel  # llama.cpp divides the context among the slots
+    params.n_parallel = options.parallel
+    params.cpuparams.n_threads = options.threads
     params.cont_batching = True
     params.use_jinja = True
     params.endpoint_metrics = True
     params.endpoint_slots = True
     params.ui = False
     params.offline = True
-    if given.cache_prompt == "no":
+    if options.cache_prompt == "no":
         params.cache_prompt = False
         params.cache_ram_mib = 0
         params.cache_idle_slots = False
-    return _apply(params, json.loads(given.options))
+    return _apply(params, json.loads(options.options))
 
 
 def _apply(params: Any, options: dict[str, Any]) -> str | None:
@@ -81,7 +81,7 @@ def _apply(params: Any, options: dict[str, Any]) -> str | None:
     for name, value in options.items():
         if name not in names:
             near = difflib.get_close_matches(name, names, 1)
-            return f"option {name!r} is not one of llama.cpp's" + (f"; did you mean {near[0]!r}?" if near else "")
+            return f"llama.cpp has no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
         try:
             setattr(params, name, value)
         except (TypeError, ValueError, OverflowError) as error:

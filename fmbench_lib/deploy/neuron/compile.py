@@ -1,7 +1,7 @@
-"""Downloads a model, compiles it for Neuron and places it in S3, as a step of a deployment.
+"""Compiling a model for Neuron, as a step of a deployment: download, compile, upload to S3.
 
-The compiler is a process of its own, written down before it begins: the cleanup of another process ends it. What is
-half done in S3 is deleted with the run; what is complete stays, for the next run to use.
+The compiler is a separate process, recorded before it starts, so that a cleanup in another process can stop it. A
+partial upload is deleted with the run; a complete one stays in S3 for later runs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from fmbench_lib.deploy.neuron.settings import (
     program_command,
     weights_address,
 )
-from fmbench_lib.deploy.neuron.store import found, place
+from fmbench_lib.deploy.neuron.store import CompilerFacts, describe_stored, upload_compiled
 from fmbench_lib.deploy.platform import DeployContext
 from fmbench_lib.deploy.s3_objects import exists, remove_object
 from fmbench_lib.deploy.serving_properties import properties_text
@@ -50,14 +50,14 @@ _POLL_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """The Neuron compiler of this machine, and the Python that it belongs to."""
+    """The Neuron compiler on this machine, and the Python installation that it belongs to."""
 
     compiler: str
     python: str
 
 
 def tools() -> Tools | None:
-    """The compiler on PATH with the Python beside it; None where there is none."""
+    """The compiler on PATH and the Python beside it; None where there is none."""
     compiler = shutil.which(COMPILER)
     if compiler is None:
         return None
@@ -67,69 +67,70 @@ def tools() -> Tools | None:
 
 
 def planned(experiment: Experiment) -> str:
-    """What would be compiled, for a plan; nobody is asked. Raises DeployError for what the config lacks."""
+    """What would be compiled, as a line of the plan; makes no network call."""
     try:
         compilation = compilation_of(experiment)
-    except DeployError as lacking:
-        return f"its model must be compiled, and stand at {weights_address(experiment)} ({lacking})"
-    have = tools()
-    if have is not None:
-        how = f"compiled here by {have.compiler}"
+    except DeployError as error:
+        return f"a compiled model must exist at {weights_address(experiment)} ({error})"
+    compiler = tools()
+    if compiler is not None:
+        source = f"is compiled here by {compiler.compiler}"
     else:
-        how = f"compiled beforehand, since this machine has no {COMPILER}: {commands(compilation, experiment.env)}"
+        shell = commands(compilation, experiment.env)
+        source = f"must be compiled beforehand, since this machine has no {COMPILER}: {shell}"
     notes = "".join(f"; {note}" for note in compilation.notes())
-    said = f"its model is taken from {compilation.weights} where it is there, else {how}"
-    return f"{said} (for {compilation.settings}{notes})"
+    summary = f"the compiled model is read from {compilation.weights} if it exists, otherwise it {source}"
+    return f"{summary} (for {compilation.settings}{notes})"
 
 
 def ensure_compiled(experiment: Experiment, region: str, context: DeployContext, note: Note) -> str:
-    """Where in S3 the compiled model stands, made if need be.
+    """Make sure that the compiled model is in S3, and return its address.
 
-    `note` is called with what must be ended or deleted should this be broken off, before it is made. Raises
-    DeployError: no compiler here, no model, no space, a compiler that fails.
+    `note` is called, before each is created, with the resources to stop or delete if this is interrupted. Raises
+    DeployError: no compiler here, no model, no disk space, or a compiler that fails.
     """
     try:
         compilation = compilation_of(experiment)
-    except DeployError as lacking:
-        return _as_it_is(experiment, region, str(lacking))
-    there = found(compilation, region)
-    if there:
-        context.say(there)
+    except DeployError as error:
+        return _existing_address(experiment, region, str(error))
+    existing = describe_stored(compilation, region)
+    if existing:
+        context.say(existing)
         return compilation.weights
-    have = tools()
-    if have is None:
+    compiler = tools()
+    if compiler is None:
         raise DeployError(
             f"there is no compiled model at {compilation.weights}, and this machine has no {COMPILER} to compile it: "
-            f"run this where the Neuron SDK is, or there: {commands(compilation, experiment.env)}"
+            f"run fmbench where the Neuron SDK is installed, or run there: {commands(compilation, experiment.env)}"
         )
     for line in compilation.notes():
         context.say(line)
     folder = cache_folder() / "neuron" / compilation.settings.key()
-    with _alone(folder, context):
-        snapshot = _compiled(experiment, compilation, have, folder, context, note)
-        facts = json.loads((folder / DONE).read_text())
+    with _locked(folder, context):
+        snapshot = _compile(experiment, compilation, compiler, folder, context, note)
+        facts: CompilerFacts = json.loads((folder / DONE).read_text())
         weights = folder / WEIGHTS if compilation.settings.split else snapshot
-        context.say(f"placing the compiled model at {compilation.weights}")
+        context.say(f"uploading the compiled model to {compilation.weights}")
         folders = {compilation.weights: weights, compilation.artifacts: folder / ARTIFACTS}
-        size = place(compilation, region, context.run_id, folders, facts, note)
+        size = upload_compiled(compilation, region, context.run_id, folders, facts, note)
     where = compilation.weights.rpartition("/")[0]
-    context.say(f"{size / 1e6:,.0f} MB placed at {where}, where they stay after the run")
+    context.say(f"{size / 1e6:,.0f} MB uploaded to {where}; they stay there after the run")
     return compilation.weights
 
 
-def _as_it_is(experiment: Experiment, region: str, lacking: str) -> str:
-    """Where a model stands that the config does not say enough of to compile it; raises DeployError where none does."""
+def _existing_address(experiment: Experiment, region: str, missing: str) -> str:
+    """The address of a model whose config lacks the settings to compile it. Raises DeployError where S3 has none."""
     address = weights_address(experiment)
     if not exists(f"{address}/", region):
         raise DeployError(
             f"there is no compiled model at {address}/ (option.model_id): compile it for {experiment.instance_type} "
-            f"and put it there; to have it compiled on the way: {lacking}"
+            f"and upload it there; to have fmbench compile it: {missing}"
         )
     return address
 
 
 def with_compiled(experiment: Experiment, region: str, context: DeployContext, note: Note) -> Experiment:
-    """The experiment with its compiled model in the place of the one that it names; unchanged where it has none."""
+    """The experiment, serving the compiled model instead of the original; unchanged where it needs no compiling."""
     if not is_compiled(experiment):
         return experiment
     address = ensure_compiled(experiment, region, context, note)
@@ -137,10 +138,8 @@ def with_compiled(experiment: Experiment, region: str, context: DeployContext, n
 
 
 def removed(resource: Mapping[str, Any]) -> bool:
-    """End a compiler, or delete a file of an upload that was broken off; False for what is neither.
-
-    Raises DeployError where it does not end, or is not seen to be gone.
-    """
+    """Stop a compiler, or delete a file of an interrupted upload; returns False for any other resource. Raises
+    DeployError where it cannot be stopped or deleted."""
     if resource.get("kind") == "s3_object":
         remove_object(dict(resource))
     elif resource.get("kind") == KIND:
@@ -154,25 +153,25 @@ def _stop(resource: Mapping[str, Any]) -> None:
     process.stop(ProcessMark(int(resource["pid"]), float(resource["started"]), float(resource["booted"])))
 
 
-def _compiled(
-    experiment: Experiment, compilation: Compilation, have: Tools, folder: Path, context: DeployContext, note: Note
+def _compile(
+    experiment: Experiment, compilation: Compilation, compiler: Tools, folder: Path, context: DeployContext, note: Note
 ) -> Path:
-    """Compile into `folder`, unless that was done; the folder of the model as Hugging Face has it."""
+    """Compile into `folder`, unless that is done already; returns the folder of the original model."""
     settings = compilation.settings
-    context.say(f"fetching {settings.model_id} from Hugging Face")
+    context.say(f"downloading {settings.model_id} from Hugging Face")
     snapshot = _snapshot(settings.model_id, context.hf_token)
     if (folder / DONE).is_file():
-        context.say(f"{folder} has it compiled already")
+        context.say(f"{folder} already has the compiled model")
         return snapshot
     for name in (WEIGHTS, ARTIFACTS):
         shutil.rmtree(folder / name, ignore_errors=True)
     log_file = (context.log_folder / f"{quote(experiment.name, safe=' ')}-neuron.log").resolve()
-    command = [*program_command(have.python, settings, str(snapshot), str(folder)), "--wait"]
-    own = {name: str(value) for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    surroundings = {**own, **environment(settings, experiment.env), "PYTHONUNBUFFERED": "1"}
+    command = [*program_command(compiler.python, settings, str(snapshot), str(folder)), "--wait"]
+    inherited = {name: str(value) for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    variables = {**inherited, **environment(settings, experiment.env), "PYTHONUNBUFFERED": "1"}
     for secret in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-        surroundings.pop(secret, None)  # the model is here: nothing is fetched any more
-    mark = process.start_held(command, log_file=log_file, env=surroundings)
+        variables.pop(secret, None)  # the model is on this machine: nothing more is downloaded
+    mark = process.start_held(command, log_file=log_file, env=variables)
     try:
         note([{"kind": KIND, **asdict(mark)}])
     except BaseException:
@@ -183,37 +182,39 @@ def _compiled(
     while process.running(mark):
         context.pause(_POLL_S)
     if not (folder / DONE).is_file():
-        said = hidden(process.tail(log_file), [context.hf_token or ""])
-        raise DeployError(f"{have.compiler}: compiling {process.ending(mark)}; its log ends: {said}")
+        log_end = hidden(process.tail(log_file), [context.hf_token or ""])
+        raise DeployError(f"{compiler.compiler}: compiling {process.ending(mark)}; its log ends: {log_end}")
     return snapshot
 
 
 def _snapshot(model_id: str, token: str | None) -> Path:
-    """The model in the hub's own cache, fetched where it is not there."""
+    """The model in the hub's local cache, downloaded if it is missing."""
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
-        raise DeployError(f"{model_id} is fetched from Hugging Face: pip install huggingface_hub") from None
+        raise DeployError(
+            f"downloading {model_id} from Hugging Face needs huggingface_hub: pip install huggingface_hub"
+        ) from None
     try:
         return Path(snapshot_download(model_id, token=token or False))
-    except Exception as error:  # noqa: BLE001 - the hub's client raises its own, HTTP's, the system's and ValueError
-        said = hidden(str(error) or type(error).__name__, [token or ""])
-        raise DeployError(f"{model_id} cannot be fetched from Hugging Face: {said}") from None
+    except Exception as error:  # noqa: BLE001 - the hub's client raises its own errors, HTTP's, OSError and ValueError
+        reason = hidden(str(error) or type(error).__name__, [token or ""])
+        raise DeployError(f"cannot download {model_id} from Hugging Face: {reason}") from None
 
 
 @contextmanager
-def _alone(folder: Path, context: DeployContext) -> Iterator[None]:
-    """One compiler for one model: another experiment that wants the same waits, and then has it."""
+def _locked(folder: Path, context: DeployContext) -> Iterator[None]:
+    """Hold the model's lock: another experiment that needs the same model waits, and then uses the result."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
-        said = False
+        announced = False
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if not said:
-                    context.say(f"waiting for another process that compiles the same model in {folder}")
-                    said = True
+                if not announced:
+                    context.say(f"waiting for another process that is compiling the same model in {folder}")
+                    announced = True
                 context.pause(_POLL_S)
         yield

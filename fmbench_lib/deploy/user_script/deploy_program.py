@@ -1,8 +1,8 @@
-"""The process in which a deployment script of the user's own runs.
+"""The process that runs a user's deployment script.
 
-Started as `python -m fmbench_lib.deploy.user_script.deploy_program RESULT`. It waits for a line on its standard input,
-so that it does nothing before it has been recorded, and leaves the outcome in the file RESULT, where whoever started
-it, or a later cleanup, finds it.
+Started as `python -m fmbench_lib.deploy.user_script.deploy_program RESULT`. It waits for a line on standard input, so
+that it does nothing before it has been recorded, and writes the outcome to the file RESULT, where its parent or a later
+cleanup reads it.
 """
 
 from __future__ import annotations
@@ -12,26 +12,47 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from fmbench_lib.atomic_files import write_json
 from fmbench_lib.user_scripts.importing import ExperimentKeys, called, load_script
 
-CALL_VARIABLE = "FMBENCH_SCRIPT_CALL"  # what is to be called: it may hold keys, which no file and no argument should
+CALL_VARIABLE = "FMBENCH_SCRIPT_CALL"
+"""Holds the call as JSON: not in a file or an argument, since it may contain secret keys."""
+
+
+class ScriptCall(TypedDict, total=False):
+    """A call of the script: `deploy` for an experiment, or `delete` of an endpoint."""
+
+    script: str
+    function: Literal["deploy", "delete"]
+    experiment: dict[str, Any]
+    known: list[str]
+    role_arn: str | None
+    endpoint_name: str
+
+
+class Outcome(TypedDict, total=False):
+    """What is written to the result file: a deployed endpoint's name, or the error; empty after `delete`."""
+
+    endpoint_name: str
+    error: str
 
 
 def main(result: Path) -> None:
+    """Run the call in `CALL_VARIABLE` once a line arrives on standard input, and write its outcome to `result`."""
     if not sys.stdin.readline():
-        return  # who started us died before it took note of us
+        return  # the parent died before it recorded this process
     try:
         write_json(result, outcome(json.loads(os.environ.pop(CALL_VARIABLE))))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a script raises is its outcome
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - any exception of the script is its outcome
         traceback.print_exc()
         write_json(result, {"error": f"{type(error).__name__}: {error}"[:500]})
 
 
-def outcome(call: dict[str, Any]) -> dict[str, Any]:
-    """Call the script's function; of `deploy` the endpoint's name. Raises whatever the script raises."""
+def outcome(call: ScriptCall) -> Outcome:
+    """Call the script's function and return its result; for `deploy` the endpoint's name. Raises whatever the script
+    raises."""
     module = load_script(call["script"])
     if call["function"] == "delete":
         called(module.delete, call["endpoint_name"])

@@ -6,40 +6,45 @@ import base64
 from typing import Any
 from urllib.parse import unquote
 
-from fmbench_lib.emulator.behaviour import Ask, Plan
+from fmbench_lib.emulator.behaviour import Plan, Task
 from fmbench_lib.emulator.framing import Request
 from fmbench_lib.emulator.wires.aws import AwsAnswer, AwsWire
 from fmbench_lib.emulator.wires.base import Answer, Framing
 from fmbench_lib.emulator.wires.bedrock_families import FORMS, InvokeForm, form_of
 from fmbench_lib.emulator.wires.event_stream import event
-from fmbench_lib.emulator.wires.messages import dump
+from fmbench_lib.emulator.wires.messages import JsonObject, dump
 
 _OPERATIONS = {"converse": False, "converse-stream": True, "invoke": False, "invoke-with-response-stream": True}
-"""The last part of a call's path, and whether its answer streams."""
+"""The last segment of a call's path, and whether its answer streams."""
 _STOP_REASONS = {"stop": "end_turn", "length": "max_tokens"}
 
 
 class ConverseAnswer(AwsAnswer):
-    """One form for all models."""
+    """An answer in Converse's form, which is the same for all models."""
 
     exception_type = "modelStreamErrorException"
 
     def first_messages(self) -> bytes:
+        """`messageStart`."""
         return event("messageStart", dump({"role": "assistant"}))
 
     def content_message(self, text: str, index: int, *, reasoning: bool) -> bytes:
+        """`contentBlockDelta`, with `reasoningContent` for reasoning."""
         delta = {"reasoningContent": {"text": text}} if reasoning else {"text": text}
         return event("contentBlockDelta", dump({"contentBlockIndex": 0, "delta": delta, "p": "abcdefgh"}))
 
     def malformed_message(self) -> bytes:
+        """A `contentBlockDelta` whose JSON ends too early."""
         return event("contentBlockDelta", b'{"delta":{"text":')
 
     def last_messages(self) -> bytes:
+        """`contentBlockStop`, `messageStop` and `metadata` with the usage."""
         stop = event("contentBlockStop", dump({"contentBlockIndex": 0}))
         end = event("messageStop", dump({"stopReason": _STOP_REASONS[self.plan.finish_reason]}))
         return stop + end + event("metadata", dump({**self._usage(self.plan.tokens), "metrics": {"latencyMs": 1}}))
 
     def message_whole(self, reasoning: str, text: str, tokens: int) -> Any:
+        """`output.message` with its content blocks, stop reason and usage."""
         blocks: list[Any] = [{"reasoningContent": {"reasoningText": {"text": reasoning}}}] if reasoning else []
         blocks += [{"text": text}] if text else []
         return {
@@ -50,62 +55,70 @@ class ConverseAnswer(AwsAnswer):
         }
 
     def failure(self) -> Any:
+        """An error object as AWS's framework returns it."""
         return {"Output": {"__type": "com.amazon.coral.service#InternalFailure"}, "Version": "1.0"}
 
-    def _usage(self, tokens: int) -> dict[str, Any]:
+    def _usage(self, tokens: int) -> JsonObject:
         if not self.plan.usage:
             return {}
-        cached, given = self.plan.cached_tokens, self.ask.prompt_tokens
-        counts = {"inputTokens": given - cached, "outputTokens": tokens, "totalTokens": given + tokens}
+        cached, prompt = self.plan.cached_tokens, self.task.prompt_tokens
+        counts = {"inputTokens": prompt - cached, "outputTokens": tokens, "totalTokens": prompt + tokens}
         return {"usage": counts | ({"cacheReadInputTokens": cached} if cached else {})}
 
 
 class InvokeAnswer(AwsAnswer):
-    """A family's own form, its stream in chunks of base64."""
+    """An answer in the form of a model family; a stream consists of base64 chunks."""
 
     exception_type = "modelStreamErrorException"
 
-    def __init__(self, ask: Ask, plan: Plan, framing: Framing, form: InvokeForm) -> None:
-        super().__init__(ask, plan, framing)
+    def __init__(self, task: Task, plan: Plan, framing: Framing, form: InvokeForm) -> None:
+        super().__init__(task, plan, framing)
         self._form = form
 
     def first_messages(self) -> bytes:
-        return b"".join(map(_chunk, self._form.first(self.ask)))
+        """The family's first objects as chunks."""
+        return b"".join(map(_chunk, self._form.first(self.task)))
 
     def content_message(self, text: str, index: int, *, reasoning: bool) -> bytes:
-        return _chunk(self._form.piece(text, index, self.ask))
+        """The family's content object as a chunk."""
+        return _chunk(self._form.piece(text, index, self.task))
 
     def malformed_message(self) -> bytes:
+        """A chunk whose JSON ends too early."""
         return event("chunk", dump({"bytes": base64.b64encode(b'{"text":').decode()}))
 
     def last_messages(self) -> bytes:
-        *others, last = self._form.last(self.ask, self.plan)
-        counts = {"inputTokenCount": self.ask.prompt_tokens, "outputTokenCount": self.plan.tokens}
+        """The family's last objects as chunks; the final one has Bedrock's invocation metrics."""
+        *others, last = self._form.last(self.task, self.plan)
+        counts = {"inputTokenCount": self.task.prompt_tokens, "outputTokenCount": self.plan.tokens}
         metrics = {"amazon-bedrock-invocationMetrics": {**counts, "invocationLatency": 1, "firstByteLatency": 1}}
         return b"".join(map(_chunk, others)) + _chunk(last | (metrics if self.plan.usage else {}))
 
     def message_whole(self, reasoning: str, text: str, tokens: int) -> Any:
-        return self._form.whole(reasoning + text, tokens, self.ask, self.plan)
+        """The family's object for an unstreamed answer."""
+        return self._form.whole(reasoning + text, tokens, self.task, self.plan)
 
     def whole_headers(self) -> dict[str, str]:
+        """Bedrock's token counts and latency."""
         if not self.plan.usage:
             return {}
         return {
-            "X-Amzn-Bedrock-Input-Token-Count": str(self.ask.prompt_tokens),
+            "X-Amzn-Bedrock-Input-Token-Count": str(self.task.prompt_tokens),
             "X-Amzn-Bedrock-Output-Token-Count": str(self.plan.tokens),
             "X-Amzn-Bedrock-Invocation-Latency": "1",
         }
 
     def failure(self) -> Any:
+        """An error object as AWS's framework returns it."""
         return {"Output": {"__type": "com.amazon.coral.service#InternalFailure"}, "Version": "1.0"}
 
 
-def _chunk(said: dict[str, Any]) -> bytes:
-    return event("chunk", dump({"bytes": base64.b64encode(dump(said)).decode(), "p": "abcdefgh"}))
+def _chunk(content: JsonObject) -> bytes:
+    return event("chunk", dump({"bytes": base64.b64encode(dump(content)).decode(), "p": "abcdefgh"}))
 
 
 class Bedrock(AwsWire):
-    """All four calls, at `/model/<quoted id>/…`."""
+    """All four calls, at `/model/<escaped id>/…`."""
 
     service = "bedrock"
     errors = {  # noqa: RUF012 - never changed
@@ -119,27 +132,30 @@ class Bedrock(AwsWire):
     }
 
     def accepts(self, method: str, path: str) -> bool:
+        """`POST /model/<id>/<operation>`."""
         return method == "POST" and path.startswith("/model/") and path.rpartition("/")[2] in _OPERATIONS
 
-    def read_object(self, asked: Any, request: Request) -> Ask:
+    def read_object(self, body: Any, request: Request) -> Task:
+        """A Converse request's last message, or an InvokeModel body in its family's form."""
         _, _, model, operation = request.path.split("/")
         model = unquote(model)
         if operation.startswith("converse"):
-            prompt = _text_of(asked["messages"][-1]["content"])
-            maximum = (asked.get("inferenceConfig") or {}).get("maxTokens")
-            return self.ask(prompt, _OPERATIONS[operation], maximum, "converse", model)
-        form = form_of(model, asked)
-        prompt, maximum = FORMS[form].read(asked)
+            prompt = _text_of(body["messages"][-1]["content"])
+            maximum = (body.get("inferenceConfig") or {}).get("maxTokens")
+            return self.make_task(prompt, _OPERATIONS[operation], maximum, "converse", model)
+        form = form_of(model, body)
+        prompt, maximum = FORMS[form].read(body)
         stream = _OPERATIONS[operation]
         if stream and not FORMS[form].streams:
             raise ValueError(f"{model} does not support streaming")
-        return self.ask(prompt, stream, maximum, form, model)
+        return self.make_task(prompt, stream, maximum, form, model)
 
-    def answer(self, ask: Ask, plan: Plan, framing: Framing) -> Answer:
-        if ask.variant == "converse":
-            return ConverseAnswer(ask, plan, framing)
-        return InvokeAnswer(ask, plan, framing, FORMS[ask.variant])
+    def answer(self, task: Task, plan: Plan, framing: Framing) -> Answer:
+        """In Converse's form, or in that of the request's family."""
+        if task.variant == "converse":
+            return ConverseAnswer(task, plan, framing)
+        return InvokeAnswer(task, plan, framing, FORMS[task.variant])
 
 
-def _text_of(content: list[dict[str, Any]]) -> str:
+def _text_of(content: list[JsonObject]) -> str:
     return "\n".join(block["text"] for block in content if "text" in block)

@@ -1,4 +1,4 @@
-"""What answers are made of, whatever protocol they come in."""
+"""The text of answers, in every protocol."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ _TEXT = (
     "up its about into than them can only other naïve 東京 größe 🙂"
 )
 WORDS: tuple[str, ...] = tuple(f" {word}" for word in _TEXT.split())
-"""What answers are made of: each is one token by the emulator's count, a few are outside ASCII, as in real ones."""
+"""The vocabulary of answers. Each word counts as one token; a few are outside ASCII, as in real answers."""
 
 
 def words_from(first: int, count: int) -> str:
-    """So many words, from this one on and round again."""
-    return "".join(WORDS[(first + place) % len(WORDS)] for place in range(count))
+    """This many words, starting at index `first` and wrapping around."""
+    return "".join(WORDS[(first + offset) % len(WORDS)] for offset in range(count))
 
 
 def special_texts(plan: Plan, salt: int) -> dict[int, str]:
-    """Texts of the events that are no run of `tokens_per_event` words: the echo, and the last of each kind."""
+    """The texts of events that are not runs of `tokens_per_event` words: the echo, and the last event of each kind."""
     texts: dict[int, str] = {}
     size = plan.tokens_per_event
     for end, tokens in (
@@ -34,7 +34,7 @@ def special_texts(plan: Plan, salt: int) -> dict[int, str]:
 
 
 class Content:
-    """The text of one answer, event by event over reasoning and answer."""
+    """The text of one answer, by event, over reasoning and answer."""
 
     __slots__ = ("_plan", "_salt", "_special")
 
@@ -44,21 +44,21 @@ class Content:
         self._special = special_texts(plan, self._salt)
 
     def text(self, index: int) -> str:
-        """What one event says."""
+        """The text of one event."""
         if index in self._special:
             return self._special[index]
         return words_from((self._salt + index) % len(WORDS), self._plan.tokens_per_event)
 
     def tokens(self, index: int) -> int:
-        """How many tokens one event has."""
+        """The number of tokens in one event."""
         plan = self._plan
-        place, tokens = index, plan.reasoning_tokens
+        position, tokens = index, plan.reasoning_tokens
         if index >= plan.reasoning_events:
-            place, tokens = index - plan.reasoning_events, plan.tokens - plan.reasoning_tokens
-        return min(plan.tokens_per_event, tokens - place * plan.tokens_per_event)
+            position, tokens = index - plan.reasoning_events, plan.tokens - plan.reasoning_tokens
+        return min(plan.tokens_per_event, tokens - position * plan.tokens_per_event)
 
     def whole(self) -> tuple[str, str]:
-        """All of the reasoning, and all of the answer."""
+        """The complete reasoning and the complete answer."""
         texts = [self.text(index) for index in range(self._plan.events)]
         first = self._plan.reasoning_events
         return "".join(texts[:first]), "".join(texts[first:])

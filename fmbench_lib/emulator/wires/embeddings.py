@@ -1,10 +1,10 @@
-"""OpenAI's `/v1/embeddings`: a vector for each text, and no tokens made."""
+"""OpenAI's `/v1/embeddings`: one vector per text, no generated tokens."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fmbench_lib.emulator.behaviour import Ask, Plan
+from fmbench_lib.emulator.behaviour import Plan, Task
 from fmbench_lib.emulator.framing import Request, whole
 from fmbench_lib.emulator.wires.base import Answer, Framing
 from fmbench_lib.emulator.wires.messages import FAILED, JSON, MessageAnswer, MessageWire, dump
@@ -14,29 +14,35 @@ _DIMENSIONS = 8
 
 
 class EmbeddingsAnswer(MessageAnswer):
-    """It comes when its one token would have been streamed."""
+    """A vector, sent when the answer's only token would have been streamed."""
 
     def message_whole(self, reasoning: str, text: str, tokens: int) -> Any:
-        vector = [((self.plan.salt >> 8 * place) % 256 - 128) / 128 for place in range(_DIMENSIONS)]
+        """A list with one embedding, and the usage."""
+        vector = [((self.plan.salt >> 8 * dimension) % 256 - 128) / 128 for dimension in range(_DIMENSIONS)]
         data = [{"object": "embedding", "index": 0, "embedding": vector}] if tokens else []
-        usage = {"prompt_tokens": self.ask.prompt_tokens, "total_tokens": self.ask.prompt_tokens}
-        return {"object": "list", "data": data, "model": self.ask.model, "usage": usage}
+        usage = {"prompt_tokens": self.task.prompt_tokens, "total_tokens": self.task.prompt_tokens}
+        return {"object": "list", "data": data, "model": self.task.model, "usage": usage}
 
     def failure(self) -> Any:
+        """OpenAI's error object."""
         return error_object(FAILED, 500)
 
 
 class Embeddings(MessageWire):
-    """One path."""
+    """The wire of one path."""
 
     def accepts(self, method: str, path: str) -> bool:
+        """`POST /v1/embeddings`."""
         return method == "POST" and path == "/v1/embeddings"
 
-    def read_object(self, asked: Any, request: Request) -> Ask:
-        return self.ask(asked["input"], False, 1, "", asked.get("model"))
+    def read_object(self, body: Any, request: Request) -> Task:
+        """`input`, as an answer of one token."""
+        return self.make_task(body["input"], False, 1, "", body.get("model"))
 
-    def answer(self, ask: Ask, plan: Plan, framing: Framing) -> Answer:
-        return EmbeddingsAnswer(ask, plan, framing)
+    def answer(self, task: Task, plan: Plan, framing: Framing) -> Answer:
+        """A vector derived from the plan's salt."""
+        return EmbeddingsAnswer(task, plan, framing)
 
     def refusal(self, status: int, message: str, headers: dict[str, str]) -> bytes:
+        """OpenAI's error object."""
         return whole(status, JSON, dump(error_object(message, status)), headers)

@@ -1,4 +1,4 @@
-"""AWS's event streams: messages with a checked prelude, named headers and a payload."""
+"""AWS's event stream format: messages with a prelude, headers, a payload and checksums."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STRING = 7  # the type of a header's value
 
 
 def message(headers: Mapping[str, str], payload: bytes) -> bytes:
-    """One message: lengths and their checksum, the headers, the payload, the checksum of all of it."""
+    """One message: the lengths and their checksum, headers, payload, and the checksum of all of it."""
     named = b"".join(_header(name.encode(), value.encode()) for name, value in headers.items())
     lengths = struct.pack(">II", 16 + len(named) + len(payload), len(named))
     whole = b"".join((lengths, struct.pack(">I", crc32(lengths)), named, payload))
@@ -20,12 +20,12 @@ def message(headers: Mapping[str, str], payload: bytes) -> bytes:
 
 
 def event(kind: str, payload: bytes, content_type: str = "application/json") -> bytes:
-    """An event."""
+    """A message of type `event`."""
     return message({":event-type": kind, ":content-type": content_type, ":message-type": "event"}, payload)
 
 
 def exception(name: str, payload: bytes) -> bytes:
-    """An exception in mid-stream, which ends the stream."""
+    """A message of type `exception`, which ends the stream."""
     headers = {":exception-type": name, ":content-type": "application/json", ":message-type": "exception"}
     return message(headers, payload)
 

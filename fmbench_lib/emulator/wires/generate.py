@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from fmbench_lib.emulator.behaviour import Ask, Plan
+from fmbench_lib.emulator.behaviour import Plan, Task
 from fmbench_lib.emulator.framing import Request
 from fmbench_lib.emulator.wires.base import Answer, Framing
-from fmbench_lib.emulator.wires.messages import FAILED, MessageAnswer, MessageWire
+from fmbench_lib.emulator.wires.messages import FAILED, JsonObject, MessageAnswer, MessageWire
 
 _TGI = ("/generate", "/generate_stream")
 _FINISH = {"stop": "eos_token", "length": "length"}
 
 
 class TgiAnswer(MessageAnswer):
-    """Server-sent events; the last token's message holds the whole text and the details."""
+    """Server-sent events; the last token's message has the whole text and the details."""
 
     def message(self, text: str, index: int, *, reasoning: bool) -> Any:
+        """A `token`, and in the last message the whole text and the details."""
         token = {"id": index, "text": text, "logprob": -0.5, "special": False}
         last = index == self.plan.events - 1
         return {
@@ -35,31 +36,34 @@ class TgiAnswer(MessageAnswer):
         return {"index": 1, "token": token, "generated_text": "", "details": self._stream_details()}
 
     def message_whole(self, reasoning: str, text: str, tokens: int) -> Any:
-        details = {"details": {**self._details(tokens), "prefill": [], "tokens": []}} if self.ask.include_usage else {}
+        """`generated_text`, and the details if requested."""
+        details = {"details": {**self._details(tokens), "prefill": [], "tokens": []}} if self.task.include_usage else {}
         return {"generated_text": reasoning + text, **details}
 
-    def _stream_details(self) -> dict[str, Any]:
-        counts = {"input_length": self.ask.prompt_tokens} if self.plan.usage else {}
+    def _stream_details(self) -> JsonObject:
+        counts = {"input_length": self.task.prompt_tokens} if self.plan.usage else {}
         return {**self._details(self.plan.tokens), **counts}
 
-    def _details(self, tokens: int) -> dict[str, Any]:
+    def _details(self, tokens: int) -> JsonObject:
         counts = {"generated_tokens": tokens} if self.plan.usage else {}
         return {"finish_reason": _FINISH[self.plan.finish_reason], "seed": None, **counts}
 
     def failure(self) -> Any:
+        """An error of type `generation`."""
         return {"error": FAILED, "error_type": "generation"}
 
 
 class DjlAnswer(MessageAnswer):
-    """JSON lines; the last token's line holds the whole text and the details."""
+    """JSON lines; the last token's line has the whole text and the details."""
 
     stream_type = "application/jsonlines"
 
     def message(self, text: str, index: int, *, reasoning: bool) -> Any:
-        made: dict[str, Any] = {"token": {"id": index, "text": text, "log_prob": -0.5}}
+        """A `token`, and in the last line the whole text and the details."""
+        line: JsonObject = {"token": {"id": index, "text": text, "log_prob": -0.5}}
         if index == self.plan.events - 1:
-            made |= {"generated_text": "".join(self.content.whole()), "details": self._details(self.plan.tokens)}
-        return made
+            line |= {"generated_text": "".join(self.content.whole()), "details": self._details(self.plan.tokens)}
+        return line
 
     def closing(self) -> Any | None:
         """Only a stream without content has its details in a line of their own."""
@@ -68,15 +72,17 @@ class DjlAnswer(MessageAnswer):
         return {"token": {"id": -1, "text": "", "log_prob": -1}, "generated_text": "", "details": self._details(0)}
 
     def message_whole(self, reasoning: str, text: str, tokens: int) -> Any:
-        details = {"details": self._details(tokens)} if self.ask.include_usage else {}
+        """`generated_text`, and the details if requested."""
+        details = {"details": self._details(tokens)} if self.task.include_usage else {}
         return {"generated_text": reasoning + text, **details}
 
-    def _details(self, tokens: int) -> dict[str, Any]:
-        made = {"finish_reason": _FINISH[self.plan.finish_reason], "inputs": self.ask.prompt}
-        return made | ({"generated_tokens": tokens} if self.plan.usage else {})
+    def _details(self, tokens: int) -> JsonObject:
+        details = {"finish_reason": _FINISH[self.plan.finish_reason], "inputs": self.task.prompt}
+        return details | ({"generated_tokens": tokens} if self.plan.usage else {})
 
     def failure(self) -> Any:
-        if not self.ask.stream:
+        """A code and message, or in a stream a special token with finish reason `error`."""
+        if not self.task.stream:
             return {"code": 424, "message": FAILED}
         token = {"id": -1, "text": "", "log_prob": -1, "special_token": True}
         details = {"finish_reason": "error", "generated_tokens": None, "inputs": None}
@@ -84,18 +90,21 @@ class DjlAnswer(MessageAnswer):
 
 
 class Generate(MessageWire):
-    """Both servers; `/generate` is TGI's unless the body itself asks for a stream."""
+    """Both servers; `/generate` is TGI's unless the body asks for a stream."""
 
     def accepts(self, method: str, path: str) -> bool:
+        """`POST` to `/generate`, `/generate_stream`, `/invocations` or `/predictions/…`."""
         return method == "POST" and (path in _TGI or path == "/invocations" or path.startswith("/predictions/"))
 
-    def read_object(self, asked: Any, request: Request) -> Ask:
-        parameters = asked.get("parameters") or {}
-        tgi = request.path in _TGI and "stream" not in asked
-        stream = request.path == "/generate_stream" if tgi else asked.get("stream")
-        ask = self.ask(asked["inputs"], stream, parameters.get("max_new_tokens"), "tgi" if tgi else "djl")
-        counted = ask.stream or bool(parameters.get("details"))
-        return replace(ask, include_usage=counted)
+    def read_object(self, body: Any, request: Request) -> Task:
+        """`inputs` and `parameters`; the path or `stream` decides on streaming."""
+        parameters = body.get("parameters") or {}
+        tgi = request.path in _TGI and "stream" not in body
+        stream = request.path == "/generate_stream" if tgi else body.get("stream")
+        task = self.make_task(body["inputs"], stream, parameters.get("max_new_tokens"), "tgi" if tgi else "djl")
+        counted = task.stream or bool(parameters.get("details"))
+        return replace(task, include_usage=counted)
 
-    def answer(self, ask: Ask, plan: Plan, framing: Framing) -> Answer:
-        return (TgiAnswer if ask.variant == "tgi" else DjlAnswer)(ask, plan, framing)
+    def answer(self, task: Task, plan: Plan, framing: Framing) -> Answer:
+        """In TGI's or DJL's form, as the request was."""
+        return (TgiAnswer if task.variant == "tgi" else DjlAnswer)(task, plan, framing)

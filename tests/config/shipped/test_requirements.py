@@ -13,7 +13,7 @@ from fmbench_lib.config import ConfigError, load_config, shipped_configs
 from fmbench_lib.config.reading.substitution import STANDARD
 from fmbench_lib.config.shipped.config_table import as_table, shipped_needs
 from fmbench_lib.config.shipped.requirements import Needs, needs_of
-from fmbench_lib.deploy.ec2.stacks import STACKS
+from fmbench_lib.deploy.ec2.stacks.stack_table import STACKS
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = shipped_needs()

@@ -1,4 +1,4 @@
-"""What a machine computes with: as its drivers say, as the config says, or as its type has it."""
+"""A machine's accelerators: reported by its drivers, set in the config, or known from its instance type."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from fmbench_lib.deploy.ec2 import accelerators
 from fmbench_lib.deploy.ec2.accelerators import Host, cores_in_neuron_ls, find_host, neuron_host, planned_host
 from fmbench_lib.deploy.ec2.container import Devices
 from fmbench_lib.deploy.ec2.instance_types import accelerators_of
-from fmbench_lib.deploy.ec2.stacks import containers_of
+from fmbench_lib.deploy.ec2.stacks.stack_containers import containers_of
 from fmbench_lib.errors import DeployError
-from tests.deploy.on_ec2 import FOLDER, containers, experiment, host
+from tests.deploy.on_ec2 import FOLDER, containers, host, make_experiment
 
 
 class FakeNvml(types.ModuleType):
@@ -42,86 +42,94 @@ class FakeNvml(types.ModuleType):
 
 
 def with_gpus(monkeypatch: pytest.MonkeyPatch, count: int | None) -> FakeNvml:
-    made = FakeNvml(count)
-    monkeypatch.setitem(sys.modules, "pynvml", made)
+    placed = FakeNvml(count)
+    monkeypatch.setitem(sys.modules, "pynvml", placed)
     monkeypatch.setattr(accelerators, "neuron_host", lambda: None)
-    return made
+    return placed
 
 
-def asked(folder: Path, **keys: Any) -> Any:
+def stack_experiment(folder: Path, **keys: Any) -> Any:
     spec = {"container_type": "vllm_gpu", **keys.pop("inference_spec", {})}
-    return experiment(folder, model_id="org/m", inference_spec=spec, **keys)
+    return make_experiment(folder, model_id="org/m", inference_spec=spec, **keys)
 
 
-def test_gpus_are_those_of_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_are_those_that_the_driver_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nvml = with_gpus(monkeypatch, 4)
-    assert find_host(asked(tmp_path)) == Host(Devices("nvidia", (0, 1, 2, 3)), 1, "nvml")
+    assert find_host(stack_experiment(tmp_path)) == Host(Devices("nvidia", (0, 1, 2, 3)), 1, "nvml")
     assert nvml.open == 0, "the library is closed again"
 
 
 @pytest.mark.parametrize("count", [None, 0])
-def test_a_machine_without_any_is_a_cpu_host(
+def test_a_machine_without_accelerators_is_a_cpu_host(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int | None
 ) -> None:
     with_gpus(monkeypatch, count)
-    assert find_host(asked(tmp_path)) == planned_host(asked(tmp_path)) == Host(Devices(), 1, "none")
+    assert (
+        find_host(stack_experiment(tmp_path)) == planned_host(stack_experiment(tmp_path)) == Host(Devices(), 1, "none")
+    )
 
 
-def test_the_config_says_which_devices_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_config_selects_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_gpus(monkeypatch, 4)
-    assert find_host(asked(tmp_path, ec2={"devices": [1, 3]})).devices == Devices("nvidia", (1, 3))
+    assert find_host(stack_experiment(tmp_path, ec2={"devices": [1, 3]})).devices == Devices("nvidia", (1, 3))
     with pytest.raises(DeployError, match=r"ec2\.devices names 4, 7; the host has 0, 1, 2, 3"):
-        find_host(asked(tmp_path, ec2={"devices": [1, 4, 7]}))
-    for wrong, said in (([], "ec2.devices is empty"), ([1, 1], "names a device twice")):
-        with pytest.raises(DeployError, match=said):
-            find_host(asked(tmp_path, ec2={"devices": wrong}))
+        find_host(stack_experiment(tmp_path, ec2={"devices": [1, 4, 7]}))
+    for wrong, message in (([], "ec2.devices is empty"), ([1, 1], "lists a device twice")):
+        with pytest.raises(DeployError, match=message):
+            find_host(stack_experiment(tmp_path, ec2={"devices": wrong}))
 
 
-def test_the_config_may_give_what_no_driver_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_config_can_describe_devices_that_no_driver_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with_gpus(monkeypatch, None)
-    given = asked(tmp_path, ec2={"accelerators": "nvidia", "devices": [2, 3]})
-    assert find_host(given) == Host(Devices("nvidia", (2, 3)), 1, "config")
-    assert find_host(asked(tmp_path, ec2={"accelerators": "neuron", "devices": [0]})).cores_per_device == 2
+    experiment = stack_experiment(tmp_path, ec2={"accelerators": "nvidia", "devices": [2, 3]})
+    assert find_host(experiment) == Host(Devices("nvidia", (2, 3)), 1, "config")
+    assert find_host(stack_experiment(tmp_path, ec2={"accelerators": "neuron", "devices": [0]})).cores_per_device == 2
 
 
-def test_accelerators_can_be_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accelerators_can_be_disabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_gpus(monkeypatch, 4)
-    given = asked(tmp_path, ec2={"accelerators": "none"}, inference_spec={"container_type": "llama_server"})
-    (only,) = containers_of(given, find_host(given), run_id="run", ports=None, folder=FOLDER, folders=())
+    experiment = stack_experiment(
+        tmp_path, ec2={"accelerators": "none"}, inference_spec={"container_type": "llama_server"}
+    )
+    (only,) = containers_of(experiment, find_host(experiment), run_id="run", ports=None, folder=FOLDER, folders=())
     assert only.devices == Devices()
     assert only.image.endswith("llama.cpp:server")
 
 
-def test_a_server_for_the_cpu_takes_no_gpu_and_says_so(tmp_path: Path) -> None:
-    (only,) = containers(asked(tmp_path, inference_spec={"container_type": "vllm"}), host("nvidia", 2))
+def test_a_cpu_server_leaves_gpus_unused_with_a_note(tmp_path: Path) -> None:
+    (only,) = containers(stack_experiment(tmp_path, inference_spec={"container_type": "vllm"}), host("nvidia", 2))
     assert only.devices == Devices()
-    assert "2 GPUs of the host left alone: container_type vllm takes the CPU" in only.notes
+    assert "2 GPUs of the host not used: container_type vllm runs on the CPU" in only.notes
 
 
-def test_a_missing_driver_is_no_cpu_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model that would have been served by GPUs is not measured on a CPU in silence, at the GPUs' price."""
+def test_a_missing_driver_does_not_make_a_cpu_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model meant for GPUs is not silently measured on a CPU, at the GPUs' price."""
     with_gpus(monkeypatch, None)
-    given = asked(tmp_path, instance_type="g5.12xlarge", inference_spec={"container_type": "llama_server"})
-    with pytest.raises(DeployError, match=r"g5\.12xlarge has 4 GPUs, but none is found on this machine"):
-        containers(given, find_host(given))
+    experiment = stack_experiment(
+        tmp_path, instance_type="g5.12xlarge", inference_spec={"container_type": "llama_server"}
+    )
+    with pytest.raises(DeployError, match=r"g5\.12xlarge has 4 GPUs, but this machine has none"):
+        containers(experiment, find_host(experiment))
 
 
-def test_another_machine_is_planned_by_its_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_machine_is_planned_by_its_instance_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_gpus(monkeypatch, None)
-    assert planned_host(asked(tmp_path, instance_type="trn1.32xlarge")) == Host(
+    assert planned_host(stack_experiment(tmp_path, instance_type="trn1.32xlarge")) == Host(
         Devices("neuron", tuple(range(16))), 2, "instance type"
     )
-    assert planned_host(asked(tmp_path, instance_type="m7i.12xlarge")).devices == Devices()
-    only_two = asked(tmp_path, instance_type="g5.12xlarge", ec2={"devices": [0, 1]})
+    assert planned_host(stack_experiment(tmp_path, instance_type="m7i.12xlarge")).devices == Devices()
+    only_two = stack_experiment(tmp_path, instance_type="g5.12xlarge", ec2={"devices": [0, 1]})
     assert planned_host(only_two).devices == Devices("nvidia", (0, 1))
 
 
-def test_what_is_found_comes_before_the_type_and_the_difference_is_said(
+def test_detected_devices_take_precedence_over_the_instance_type_with_a_note(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_gpus(monkeypatch, 1)
-    given = asked(tmp_path, instance_type="p5.48xlarge")
-    (only,) = containers(given)
+    experiment = stack_experiment(tmp_path, instance_type="p5.48xlarge")
+    (only,) = containers(experiment)
     assert only.devices.indices == (0,)
     assert "this machine has 1 GPU, p5.48xlarge 8 GPUs" in only.notes
 
@@ -148,7 +156,7 @@ def test_instance_types(instance_type: str | None, known: object) -> None:
     assert accelerators_of(instance_type) == known
 
 
-def test_neuron_devices_are_those_of_the_driver(tmp_path: Path) -> None:
+def test_neuron_devices_are_those_that_the_driver_reports(tmp_path: Path) -> None:
     sys_folder, dev = tmp_path / "sys", tmp_path / "dev"
     dev.mkdir()
     assert neuron_host(sys_folder, dev) is None
@@ -159,7 +167,7 @@ def test_neuron_devices_are_those_of_the_driver(tmp_path: Path) -> None:
     assert neuron_host(sys_folder, dev) == Host(Devices("neuron", (0, 1, 2, 10)), 2, "neuron")
 
 
-def test_neuron_ls_says_how_many_cores_a_device_has() -> None:
+def test_neuron_ls_reports_cores_per_device() -> None:
     listed = '[{"neuron_device": 0, "bdf": "00:1e.0", "nc_count": 4, "neuron_processes": []}]'
     assert cores_in_neuron_ls(listed) == 4
     assert [cores_in_neuron_ls(text) for text in ("", "[]", "{}", '[{"nc_count": "two"}]')] == [None] * 4

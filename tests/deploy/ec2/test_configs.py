@@ -1,4 +1,4 @@
-"""Every shipped config for EC2 becomes containers on the instance type that it is given."""
+"""Every shipped config for EC2 becomes containers on its instance type."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from fmbench_lib.config import load_config, shipped_configs
 from fmbench_lib.config.platforms import CONTAINER_TYPES
-from fmbench_lib.deploy.ec2.stacks import describe_all
+from fmbench_lib.deploy.ec2.stacks.description import describe_all
 from fmbench_lib.predictors.registry import predictor_for
 from tests.deploy.on_ec2 import containers
 
@@ -42,11 +42,15 @@ def test_a_shipped_config_becomes_containers(name: str, monkeypatch: pytest.Monk
     arguments = {"model_id": "org/model", "tokenizer": "words", "instance_type": instance_type, "image": "mine"}
     arguments |= {"tp_degree": str(tp_degree), "batch_size": "8"}
     config = load_config(CONFIGS[name], arguments=arguments, standard={"region": "us-east-1"}).config
-    (given,) = config.experiments
-    made = containers(given, cores=8, folders=(Path.cwd(),))
-    assert [f"{one.devices.kind} {','.join(map(str, one.devices.indices))}" for one in made] == expected
-    assert all("{" not in one.image for one in made)
-    assert not any("region" in note or "no image_uri" in note for one in made for note in one.notes)
-    url = f"http://127.0.0.1:{made[0].host_port}{made[0].path}"
-    assert predictor_for(given, url, given.model_id).encode("Hello").body
-    assert describe_all(made).count("\n  sees ") >= 1
+    (experiment,) = config.experiments
+    placed = containers(experiment, cores=8, folders=(Path.cwd(),))
+    assert [
+        f"{container.devices.kind} {','.join(map(str, container.devices.indices))}" for container in placed
+    ] == expected
+    assert all("{" not in container.image for container in placed)
+    assert not any(
+        "region" in note or "image_uri is not set" in note for container in placed for note in container.notes
+    )
+    url = f"http://127.0.0.1:{placed[0].host_port}{placed[0].path}"
+    assert predictor_for(experiment, url, experiment.model_id).encode("Hello").body
+    assert describe_all(placed).count("\n  mounts ") >= 1

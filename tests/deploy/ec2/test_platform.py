@@ -1,4 +1,4 @@
-"""Platform ec2 without an engine: what is written down, what nginx is asked, and what is said without a container."""
+"""Platform ec2 without an engine: what is recorded, how nginx is configured, and the errors without a container."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def composed(*containers: Container, **changes: Any) -> dict[str, Any]:
     return read
 
 
-def test_a_compose_file_says_everything_of_a_container_and_no_secret() -> None:
+def test_a_compose_file_describes_containers_completely_without_secrets() -> None:
     content = composed(CONTAINER, pinned={CONTAINER.image: "registry.example/serving:1@sha256:12"})
     assert content == {
         "name": "fmbench-20260101-000000z-mine",
@@ -97,32 +97,32 @@ def test_neuron_devices_privileges_and_an_entry_point_in_a_compose_file() -> Non
     assert "deploy" not in service
 
 
-def test_an_engine_is_asked_for_neuron_devices_numbered_from_0_in_the_container() -> None:
+def test_neuron_devices_are_numbered_from_0_in_the_container() -> None:
     client = docker.DockerClient(base_url="tcp://127.0.0.1:1", version="1.43")
     asked = docker_engine._creation(client, replace(CONTAINER, devices=Devices("neuron", (4, 5))), {}, {})
     client.close()
-    assert [(one["PathOnHost"], one["PathInContainer"]) for one in asked["host_config"]["Devices"]] == [
+    assert [(resource["PathOnHost"], resource["PathInContainer"]) for resource in asked["host_config"]["Devices"]] == [
         ("/dev/neuron4", "/dev/neuron0"),
         ("/dev/neuron5", "/dev/neuron1"),
     ]
 
 
-def test_a_project_has_a_name_that_compose_takes() -> None:
+def test_a_project_name_is_valid_in_compose() -> None:
     assert project_name("20260101-000000Z", "Größe: 8B / v2") == "fmbench-20260101-000000z-gr-e-8b-v2"
 
 
 # -- nginx -----------------------------------------------------------------------------------------------------------
 
 
-def test_nginx_stands_on_the_port_of_the_endpoint_before_the_copies() -> None:
-    wanted = experiment(ep_name="http://127.0.0.1:8080/v1/chat/completions", ec2={"balancer": "nginx"})
+def test_nginx_listens_on_the_endpoints_port_in_front_of_the_copies() -> None:
+    expected = experiment(ep_name="http://127.0.0.1:8080/v1/chat/completions", ec2={"balancer": "nginx"})
     host = Host(Devices("nvidia", (0, 1, 2, 3)), 1, "config")
-    serving = planned_serving(wanted, host, Path("folder"), ())
+    serving = planned_serving(expected, host, Path("folder"), ())
     assert serving.balancer is not None
     assert serving.urls == ("http://127.0.0.1:8080/v1/chat/completions",)
     assert [copy.host_port for copy in serving.copies] == [8081, 8082]
     assert [copy.devices.indices for copy in serving.copies] == [(0, 1), (2, 3)]
-    ours = planned_serving(wanted.model_copy(update={"ec2": None}), host, Path("folder"), ())
+    ours = planned_serving(expected.model_copy(update={"ec2": None}), host, Path("folder"), ())
     assert [copy.host_port for copy in ours.copies] == [8080, 8081]
     text = serving.balancer.files["nginx.conf"]
     assert "server 127.0.0.1:8081 max_fails=0;\n        server 127.0.0.1:8082 max_fails=0;" in text
@@ -136,7 +136,7 @@ def test_nginx_stands_on_the_port_of_the_endpoint_before_the_copies() -> None:
         assert line in text
 
 
-def test_requests_are_counted_by_copy_from_the_log_of_nginx() -> None:
+def test_requests_per_copy_are_counted_from_nginxs_log() -> None:
     log = [
         "2026/01/01 00:00:00 [warn] 1#1: something else",
         'fmbench 2026-01-01T00:00:00+00:00 200 127.0.0.1:8081 0.004 0.102 "POST /v1/chat/completions HTTP/1.1"',
@@ -153,13 +153,13 @@ def test_requests_are_counted_by_copy_from_the_log_of_nginx() -> None:
 def test_the_progress_of_a_pull_counts_each_layer_once() -> None:
     progress = Progress()
     for current in (100_000_000, 900_000_000):
-        progress.hear(
+        progress.update(
             {"status": "Downloading", "id": "a", "progressDetail": {"current": current, "total": 1_000_000_000}}
         )
-    progress.hear({"status": "Downloading", "id": "b", "progressDetail": {"current": 0, "total": 500_000_000}})
+    progress.update({"status": "Downloading", "id": "b", "progressDetail": {"current": 0, "total": 500_000_000}})
     assert progress.text() == "0.90 of 1.50 GB (Downloading)"
-    progress.hear({"status": "Download complete", "id": "a", "progressDetail": {}})
-    progress.hear({"status": "Extracting", "id": "a", "progressDetail": {"current": 1, "total": 7}})
+    progress.update({"status": "Download complete", "id": "a", "progressDetail": {}})
+    progress.update({"status": "Extracting", "id": "a", "progressDetail": {"current": 1, "total": 7}})
     assert progress.text() == "1.00 of 1.50 GB (Extracting)"
 
 
@@ -177,7 +177,7 @@ def test_an_image_is_pinned_by_the_digest_of_its_repository(name: str, digests: 
     assert Image(name, "sha256:0", tuple(digests), False).pinned == pinned
 
 
-def test_the_login_of_ecr_is_asked_for_only_where_the_image_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_images_in_ecr_need_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, str, list[str]]] = []
 
     class Ecr:
@@ -196,7 +196,9 @@ def test_the_login_of_ecr_is_asked_for_only_where_the_image_is_there(monkeypatch
     assert ecr_login("public.ecr.aws/nginx/nginx:1.28") is None
 
 
-def test_no_credentials_for_ecr_is_one_clear_line(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_for_ecr_are_a_one_line_error(
+    aws_environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("fmbench_lib.deploy.ec2.image_pull.find_image", lambda address, name: None)
     image = "763104351884.dkr.ecr.us-west-2.amazonaws.com/djl-inference:1"
     with pytest.raises(DeployError, match=f"^logging in to ECR for image {image}: there are no AWS credentials: set"):
@@ -215,21 +217,24 @@ def context(tmp_path: Path) -> DeployContext:
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "message"),
     [
-        ("unix:///no/such/docker.sock", r"no container engine answers at unix:///no/such/docker.sock \(.*DOCKER_HOST$"),
+        (
+            "unix:///no/such/docker.sock",
+            r"no container engine answers at unix:///no/such/docker.sock \(.*socket$",
+        ),
         ("tcp://10.0.0.5:2375", "DOCKER_HOST is tcp://10.0.0.5:2375, another machine: platform ec2 serves on"),
     ],
 )
 def test_without_an_engine_nothing_is_recorded(
-    address: str, said: str, context: DeployContext, monkeypatch: pytest.MonkeyPatch
+    address: str, message: str, context: DeployContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", address)
-    with pytest.raises(DeployError, match=said):
+    with pytest.raises(DeployError, match=message):
         EC2.deploy(experiment(), context)
 
 
-def test_one_container_that_cannot_be_removed_does_not_keep_the_others_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_container_that_cannot_be_removed_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     removed: list[str] = []
 
     def remove(address: str, name: str, mark: str) -> None:
@@ -245,7 +250,7 @@ def test_one_container_that_cannot_be_removed_does_not_keep_the_others_from_it(m
     assert removed == ["c", "a"]
 
 
-def test_an_engine_that_is_gone_is_said_where_containers_ought_to_be_removed() -> None:
+def test_removing_containers_without_an_engine_is_an_error() -> None:
     resource = {"name": "x", "engine": "unix:///no/such/docker.sock", "mark": "m", "log_file": "/none"}
     endpoint = Endpoint("mine", "ec2", owned=True, resources=(resource,))
     with pytest.raises(DeployError, match="no container engine answers at unix:///no/such"):
@@ -254,23 +259,23 @@ def test_an_engine_that_is_gone_is_said_where_containers_ought_to_be_removed() -
 
 
 @pytest.mark.parametrize(
-    ("said", "meaning"),
+    ("message", "meaning"),
     [
-        ('could not select device driver "nvidia" with capabilities: [[gpu]]', "the engine can hand no GPU"),
+        ('could not select device driver "nvidia" with capabilities: [[gpu]]', "the engine cannot pass GPUs"),
         ("failed to register layer: write /x: no space left on device", "the engine's disk is full"),
-        ("Bind for 127.0.0.1:8080 failed: port is already allocated", "the port is taken"),
+        ("Bind for 127.0.0.1:8080 failed: port is already allocated", "the port is in use"),
         ('error gathering device information while adding custom device "/dev/neuron9"', "a device is not on this"),
         ('Conflict. The container name "/x" is already in use by container "1"', "another container has this name"),
     ],
 )
-def test_what_an_engine_refuses_is_explained(said: str, meaning: str) -> None:
-    assert explained(said).startswith(meaning)
-    assert explained(said).endswith(f"({said})")
+def test_engine_errors_are_explained(message: str, meaning: str) -> None:
+    assert explained(message).startswith(meaning)
+    assert explained(message).endswith(f"({message})")
 
 
 def test_a_container_that_ran_out_of_memory_says_so() -> None:
     state = State(False, "exited", 137, True, "", "sha256:1", {}, False)
-    assert state.ending() == "was killed for want of memory"
+    assert state.ending() == "was killed: out of memory"
     assert replace(state, oom_killed=False).ending() == "ended with code 137"
 
 
@@ -278,8 +283,8 @@ def test_a_container_that_ran_out_of_memory_says_so() -> None:
 
 
 def test_secrets_go_to_the_variables_that_the_container_names() -> None:
-    wanted = experiment(env={"OTHER_KEY": "mine", "HF_TOKEN": "from the config"})
-    assert secret_values(CONTAINER, wanted, "the token") == {
+    expected = experiment(env={"OTHER_KEY": "mine", "HF_TOKEN": "from the config"})
+    assert secret_values(CONTAINER, expected, "the token") == {
         "HF_TOKEN": "from the config",
         "HUGGING_FACE_HUB_TOKEN": "the token",
         "OTHER_KEY": "mine",
@@ -287,7 +292,7 @@ def test_secrets_go_to_the_variables_that_the_container_names() -> None:
     assert secret_values(CONTAINER, experiment(), None) == {}
 
 
-def test_a_log_is_kept_without_what_was_handed_over() -> None:
+def test_a_log_is_saved_without_the_secrets_passed_to_the_container() -> None:
     line = "loading with 0123-secret and hf_abcdefghijklmnopqrstuv"
     assert hidden_in(line, ["0123-secret"]) == "loading with <removed> and <removed>"
 
@@ -299,8 +304,8 @@ def test_a_log_is_kept_without_what_was_handed_over() -> None:
         {"files": {"serving.properties": "option.model_id=x\noption.hf_token=hf_abcdefghijklmnopqrstuv\n"}},
     ],
 )
-def test_a_secret_that_would_be_written_down_is_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(DeployError, match="holds a secret, and would be kept with the run: "):
+def test_a_secret_that_would_be_stored_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(DeployError, match="contains a secret and would be stored with the run: "):
         check_parts(replace(CONTAINER, **changes))
     check_parts(CONTAINER)
 
@@ -308,13 +313,13 @@ def test_a_secret_that_would_be_written_down_is_refused(changes: dict[str, Any])
 # -- files and mounts ------------------------------------------------------------------------------------------------
 
 
-def test_files_are_written_and_missing_folders_made_or_named(tmp_path: Path) -> None:
+def test_files_and_writable_folders_are_created_and_missing_mounts_reported(tmp_path: Path) -> None:
     mounts = (Mount(tmp_path / "cache", "/cache", read_only=False), Mount(tmp_path / "model.gguf", "/model.gguf"))
-    wanted = replace(CONTAINER, folder=tmp_path / "parts", files={"a/config.pbtxt": "x: 1"}, mounts=mounts)
-    with pytest.raises(DeployError, match=r"model\.gguf, which container .* is to see, is not on this machine"):
-        write_parts(wanted)
+    expected = replace(CONTAINER, folder=tmp_path / "parts", files={"a/config.pbtxt": "x: 1"}, mounts=mounts)
+    with pytest.raises(DeployError, match=r"model\.gguf, which container .* mounts, does not exist on this machine"):
+        write_parts(expected)
     assert (tmp_path / "cache").is_dir()
     assert (tmp_path / "parts" / "a" / "config.pbtxt").read_text() == "x: 1"
     (tmp_path / "file").write_text("")
-    with pytest.raises(DeployError, match="cannot be written: "):
-        write_parts(replace(wanted, folder=tmp_path / "file"))
+    with pytest.raises(DeployError, match="cannot write "):
+        write_parts(replace(expected, folder=tmp_path / "file"))

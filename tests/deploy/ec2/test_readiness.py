@@ -1,4 +1,4 @@
-"""When a container counts as ready, and what is said while it does not."""
+"""When a container counts as ready, and what is reported until then."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from fmbench_lib.deploy import DeployContext
-from fmbench_lib.deploy.ec2 import readiness as ec2_readiness
-from fmbench_lib.deploy.ec2 import warm_up_request as ec2_start_request
+from fmbench_lib.deploy.ec2 import readiness, warm_up_request
 from fmbench_lib.deploy.ec2.container import StartRequest
 from fmbench_lib.deploy.ec2.docker import State
 from fmbench_lib.errors import DeployError, EndpointError
@@ -63,8 +62,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, 
         thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
         thread.start()
 
-        def make(*said: bytes, holds: bool = False) -> dict[str, Any]:
-            answers.extend(said)
+        def make(*message: bytes, holds: bool = False) -> dict[str, Any]:
+            answers.extend(message)
             if not holds:
                 answered_in_full.set()
             facts = {"name": "x", "engine": "", "port": http.server_port, "health_path": "/", "log_file": "/none"}
@@ -77,13 +76,13 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, 
 
 
 def waited(resource: dict[str, Any], context: DeployContext, *requests: StartRequest, patience: float = 60) -> None:
-    ec2_readiness.wait_until_ready([resource], "m", patience, context, {"x": requests})
+    readiness.wait_until_ready([resource], "m", patience, context, {"x": requests})
 
 
 PULL = StartRequest("/api/pull", {"model": "m"}, "pulls m")
 
 
-def test_a_container_is_prepared_once_and_then_asked(
+def test_a_container_is_prepared_once_and_then_probed(
     server: Callable[..., dict[str, Any]], context: DeployContext
 ) -> None:
     resource = server(b'{"status":"pulling"}\n{"status":"success"}\n')
@@ -94,11 +93,11 @@ def test_a_container_is_prepared_once_and_then_asked(
         if len(probes) < 3:
             raise EndpointError("still loading")
 
-    said: list[str] = []
-    waited(resource, replace(context, probe=probe, say=said.append, pause=lambda _: None), PULL)
+    message: list[str] = []
+    waited(resource, replace(context, probe=probe, say=message.append, pause=lambda _: None), PULL)
     assert resource["heard"] == ['{"model": "m"}']
     assert len(probes) == 3
-    assert said == ["container x pulls m", "container x answers, 0 s after its start"]
+    assert message == ["container x pulls m", "container x answers, 0 s after its start"]
 
 
 def test_a_preparation_that_fails_says_why(server: Callable[..., dict[str, Any]], context: DeployContext) -> None:
@@ -107,9 +106,7 @@ def test_a_preparation_that_fails_says_why(server: Callable[..., dict[str, Any]]
         waited(resource, context, PULL)
 
 
-def test_an_interruption_is_heard_while_a_model_is_pulled(
-    server: Callable[..., dict[str, Any]], context: DeployContext
-) -> None:
+def test_a_pull_can_be_interrupted(server: Callable[..., dict[str, Any]], context: DeployContext) -> None:
     resource = server(b'{"status":"pulling 1%"}\n', holds=True)
 
     def pause(seconds: float) -> None:
@@ -120,25 +117,25 @@ def test_an_interruption_is_heard_while_a_model_is_pulled(
         waited(resource, replace(context, pause=pause), PULL)
 
 
-def test_a_pull_has_the_time_that_loading_a_model_has(
+def test_a_pull_counts_towards_the_loading_timeout(
     server: Callable[..., dict[str, Any]], context: DeployContext
 ) -> None:
     resource = server(b'{"status":"pulling 1%"}\n', holds=True)
-    said = (
-        r"container x, which pulls m, was not ready within 0 s \(model_loading_timeout\): nothing has come yet; its log"
+    message = (
+        r"container x, which pulls m, was not ready within 0 s \(model_loading_timeout\): no response yet; its log"
     )
-    with pytest.raises(DeployError, match=said):
+    with pytest.raises(DeployError, match=message):
         waited(resource, context, PULL, patience=0)
 
 
-def test_a_server_that_hangs_up_while_it_prepares(
+def test_a_server_that_drops_the_connection_during_preparation(
     server: Callable[..., dict[str, Any]], context: DeployContext
 ) -> None:
     with pytest.raises(DeployError, match=r"container x, which pulls m, does not answer: Remote .*; its log ends"):
         waited(server(), context, PULL)
 
 
-def test_an_answer_that_is_cut_between_two_chunks_is_none() -> None:
+def test_a_response_cut_between_two_chunks_is_an_error() -> None:
     def answer(listener: socket.socket) -> None:
         connection, _ = listener.accept()
         with connection:
@@ -150,16 +147,16 @@ def test_an_answer_that_is_cut_between_two_chunks_is_none() -> None:
         thread = threading.Thread(target=answer, args=(listener,))
         thread.start()
         with pytest.raises(http.client.IncompleteRead):
-            ec2_start_request.send(listener.getsockname()[1], StartRequest("/api/pull", {}, "pulls m"), lambda _: None)
+            warm_up_request.send(listener.getsockname()[1], StartRequest("/api/pull", {}, "pulls m"), lambda _: None)
         thread.join()
 
 
-def test_a_server_that_is_well_but_never_answers(
+def test_a_healthy_server_that_never_answers(
     server: Callable[..., dict[str, Any]], context: DeployContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def probe(url: str, model: str | None) -> None:
         raise EndpointError("HTTP 404: no such model")
 
-    monkeypatch.setattr(ec2_readiness, "_ANSWER_GRACE_S", -1)
-    with pytest.raises(DeployError, match="container x is up but does not answer a request: HTTP 404: no such model"):
+    monkeypatch.setattr(readiness, "_ANSWER_GRACE_S", -1)
+    with pytest.raises(DeployError, match="x is healthy but does not answer a request: HTTP 404: no such model"):
         waited(server(), replace(context, probe=probe))

@@ -1,4 +1,4 @@
-"""The ports that an experiment's containers have on this machine, and where their metrics pages are."""
+"""The ports of an experiment's containers on this machine, and the addresses of their metrics pages."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from fmbench_lib.deploy.ec2.container import Container
 from fmbench_lib.deploy.ec2.docker import _creation
 from fmbench_lib.deploy.ec2.platform import _resource
 from fmbench_lib.deploy.ec2.serving import claimed_serving
-from tests.deploy.on_ec2 import asked, host, one
+from tests.deploy.on_ec2 import host, only_container, stack_experiment
 
 
-def claimed(given: Experiment, gpus: int) -> tuple[tuple[Container, ...], list[dict[str, Any]]]:
+def claimed(experiment: Experiment, gpus: int) -> tuple[tuple[Container, ...], list[dict[str, Any]]]:
     """The copies of an experiment at ports of this machine, and what is recorded of each."""
     on = host("nvidia", gpus)
-    serving = claimed_serving(given, on, run_id="run", folder=Path("folder"), folders=(), cores=4)
+    serving = claimed_serving(experiment, on, run_id="run", folder=Path("folder"), folders=(), cores=4)
     return serving.copies, [
         _resource(copy, serving, "", {"fmbench.mark": "m"}, Path("logs")) for copy in serving.copies
     ]
@@ -35,33 +35,33 @@ def composed_ports(copies: Sequence[Container]) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(("options", "inside"), [(None, 8002), ("--metrics-port=9000 --log-verbose 1", 9000)])
-def test_each_copy_of_triton_has_its_metrics_on_a_port_of_its_own(
-    tmp_path: Path, options: str | None, inside: int
-) -> None:
+def test_each_copy_of_triton_publishes_its_own_metrics_port(tmp_path: Path, options: str | None, inside: int) -> None:
     spec = {"backend": "vllm", "model_copies": 2, "tp_degree": 1, "cli_params": options}
-    copies, resources = claimed(asked(tmp_path, "triton", protocol="triton", inference_spec=spec), 2)
+    copies, resources = claimed(stack_experiment(tmp_path, "triton", protocol="triton", inference_spec=spec), 2)
     pairs = [(copy.host_port, copy.host_metrics_port) for copy in copies]
     assert len({port for pair in pairs for port in pair}) == 4
-    assert [one["metrics_url"] for one in resources] == [f"http://127.0.0.1:{port}/metrics" for _, port in pairs]
+    assert [container["metrics_url"] for container in resources] == [
+        f"http://127.0.0.1:{port}/metrics" for _, port in pairs
+    ]
     assert composed_ports(copies) == [
         [f"127.0.0.1:{port}:8000", f"127.0.0.1:{metrics}:{inside}"] for port, metrics in pairs
     ]
 
 
-def test_the_engine_is_asked_to_publish_both_ports(tmp_path: Path) -> None:
-    planned = one(asked(tmp_path, "triton", protocol="triton"), host("nvidia", 1), ports=[8100])
+def test_both_ports_are_published(tmp_path: Path) -> None:
+    planned = only_container(stack_experiment(tmp_path, "triton", protocol="triton"), host("nvidia", 1), ports=[8100])
     client = docker.DockerClient(base_url="http://127.0.0.1:9", version="1.43")
-    made = _creation(client, replace(planned, host_metrics_port=8101), {}, {})
+    placed = _creation(client, replace(planned, host_metrics_port=8101), {}, {})
     client.close()
-    assert made["ports"] == [8000, 8002]
-    assert made["host_config"]["PortBindings"] == {
+    assert placed["ports"] == [8000, 8002]
+    assert placed["host_config"]["PortBindings"] == {
         "8000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8100"}],
         "8002/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8101"}],
     }
 
 
-def test_other_servers_have_their_metrics_where_requests_go(tmp_path: Path) -> None:
-    copies, (resource,) = claimed(asked(tmp_path, "vllm_gpu"), 1)
+def test_other_servers_serve_metrics_on_the_request_port(tmp_path: Path) -> None:
+    copies, (resource,) = claimed(stack_experiment(tmp_path, "vllm_gpu"), 1)
     port = copies[0].host_port
     assert resource["metrics_url"] == f"http://127.0.0.1:{port}/metrics"
     assert composed_ports(copies) == [[f"127.0.0.1:{port}:8000"]]

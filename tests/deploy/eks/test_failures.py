@@ -1,4 +1,4 @@
-"""Each step of a deployment on a cluster failing: what is said, and that nothing is left."""
+"""Each step of a deployment on a cluster failing: the message, and that nothing is left."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ FAILURES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
             {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: gpus"}
         ]}}},
         {},
-        r"Deployment llm/server: its pods are refused: exceeded quota: gpus",
+        r"Deployment llm/server: its pods are rejected: exceeded quota: gpus",
     ),
     "never ready": (
         {"pods": [{"phase": "Running"}], "status": {"Deployment": {}}, "logs": ["loading shard 3 of 90"]},
@@ -61,23 +61,23 @@ FAILURES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "forbidden": (
         {"refusals": {"POST services": [(403, 'services is forbidden: User "me" cannot create resource')]}},
         {},
-        r"making Service llm/server: not allowed: services is forbidden: User \"me\" cannot",
+        r"creating Service llm/server: not allowed: services is forbidden: User \"me\" cannot",
     ),
     "taken in between": (
         {"refusals": {"POST services": [(409, 'services "server" already exists')]}},
         {},
-        r"making Service llm/server: services \"server\" already exists",
+        r"creating Service llm/server: services \"server\" already exists",
     ),
     "invalid": (
         {"refusals": {"POST deployments": [(422, "Deployment.apps is invalid: spec.replicas: -1")]}},
         {},
-        r"making Deployment llm/server: Deployment.apps is invalid: spec.replicas",
+        r"creating Deployment llm/server: Deployment.apps is invalid: spec.replicas",
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_what_fails_is_said_and_nothing_is_left(
+def test_a_failure_is_reported_and_nothing_is_left(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext, name: str
 ) -> None:
     facts, settings, message = FAILURES[name]
@@ -112,17 +112,17 @@ def test_an_endpoint_that_answers_no_request_is_deleted_with_the_end_of_its_log(
         (
             ("apps/v1", "Deployment", "server", "llm"),
             (),
-            r"Deployment llm/server is there already, and not of this run",
+            r"Deployment llm/server already exists and is not from this run",
         ),
         ((), (in_place(DEPLOYMENT, "nowhere"), SERVICE), r"there is no namespace nowhere"),
         (
             (),
             ({**DEPLOYMENT, "apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService"}, SERVICE),
-            r"does not know InferenceService \(serving\.kserve\.io/v1beta1\): install what serves it",
+            r"does not know InferenceService \(serving\.kserve\.io/v1beta1\): install its operator",
         ),
     ],
 )
-def test_what_can_be_known_beforehand_is_said_before_anything_is_made(
+def test_foreseeable_errors_are_raised_before_anything_is_created(
     cluster: ClusterStandIn,
     on_cluster: MakeExperiment,
     context: MakeContext,
@@ -138,7 +138,7 @@ def test_what_can_be_known_beforehand_is_said_before_anything_is_made(
     assert (cluster.asked("POST"), cluster.asked("DELETE"), notes.recorded) == ([], [], [])
 
 
-def test_a_cluster_that_does_not_know_us_or_is_not_there(
+def test_a_cluster_that_rejects_the_caller_or_is_unreachable(
     cluster: ClusterStandIn,
     on_cluster: MakeExperiment,
     context: MakeContext,
@@ -146,7 +146,9 @@ def test_a_cluster_that_does_not_know_us_or_is_not_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cluster.token = "another"
-    with pytest.raises(DeployError, match=r"does not know who we are \(Unauthorized\).*access entry") as failed:
+    with pytest.raises(
+        DeployError, match=r"does not recognise this user or role \(Unauthorized\).*access entry"
+    ) as failed:
         EKS.deploy(on_cluster(), context(probe=answers)[0])
     assert "distinctive-cluster-token" not in str(failed.value)
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path / "elsewhere", "http://127.0.0.1:1")))
@@ -154,7 +156,7 @@ def test_a_cluster_that_does_not_know_us_or_is_not_there(
         EKS.deploy(on_cluster(), context(probe=answers)[0])
 
 
-def test_a_busy_server_is_asked_again(
+def test_requests_to_a_busy_server_are_retried(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     cluster.refusals["GET pods"] = [(503, "etcd is electing"), (429, "too many"), None]

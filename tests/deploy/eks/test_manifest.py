@@ -1,4 +1,4 @@
-"""What platform `eks` reads and judges: manifests, ways in, states of objects and pods. Nobody is asked."""
+"""What platform `eks` reads and decides: manifests, routes, states of objects and pods. No network calls."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read(text: str, folder: Path, **eks: Any) -> Manifest:
 # -- manifests ---------------------------------------------------------------------------------------------------------
 
 
-def test_values_take_the_place_of_their_names_and_of_nothing_else(tmp_path: Path) -> None:
+def test_only_placeholders_with_values_are_replaced(tmp_path: Path) -> None:
     text = """
 # ${HF_TOKEN} in a comment is no wish for one
 apiVersion: v1
@@ -40,9 +40,9 @@ metadata: {name: "x-${FMBENCH_RUN}", annotations: {a: "${model}"}}
 data: {run: 'echo ${HOME} $model $HF_TOKENS $(POD_IP)'}
 """
     manifest = read(text, tmp_path, manifest_values={"model": "org/m"})
-    (one,) = manifest.objects
-    assert one["metadata"] == {"name": "x-r1", "annotations": {"a": "org/m"}, "namespace": "default"}
-    assert one["data"] == {"run": "echo ${HOME} $model $HF_TOKENS $(POD_IP)"}
+    (item,) = manifest.objects
+    assert item["metadata"] == {"name": "x-r1", "annotations": {"a": "org/m"}, "namespace": "default"}
+    assert item["data"] == {"run": "echo ${HOME} $model $HF_TOKENS $(POD_IP)"}
     assert not manifest.tokens
     assert read(text.replace("$model", "$HF_TOKEN"), tmp_path, manifest_values={"model": "m"}).tokens
 
@@ -77,7 +77,7 @@ data:  # of ${anything}
 """
 
 
-def test_lines_that_begin_with_a_hash_inside_a_text_are_part_of_it(tmp_path: Path) -> None:
+def test_lines_that_start_with_a_hash_inside_a_text_are_not_comments(tmp_path: Path) -> None:
     values = {"model": "org/m", "count": 2, "lines": "one"}
     manifest = read(TEXTS, tmp_path, manifest_values=values)
     assert manifest.objects[0]["data"] == {
@@ -91,15 +91,15 @@ def test_lines_that_begin_with_a_hash_inside_a_text_are_part_of_it(tmp_path: Pat
     assert read(TEXTS.replace("# Heading", "# $HF_TOKEN"), tmp_path, manifest_values=values).tokens
 
 
-def test_a_value_of_several_lines_breaks_out_of_no_comment(tmp_path: Path) -> None:
+def test_a_multi_line_value_does_not_break_out_of_a_comment(tmp_path: Path) -> None:
     text = "# ${lines}\n{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, data: {a: '${lines}'}}\n"
-    (one,) = read(text, tmp_path, manifest_values={"lines": "b: c\n\nd"}).objects
-    assert one["data"] == {"a": "b: c\nd"}
+    (item,) = read(text, tmp_path, manifest_values={"lines": "b: c\n\nd"}).objects
+    assert item["data"] == {"a": "b: c\nd"}
     with pytest.raises(DeployError, match=r"has no \$\{lines\}"):
         read(text.replace("'${lines}'", "b"), tmp_path, manifest_values={"lines": "c"})
 
 
-def test_lists_and_empty_documents_are_taken_apart_and_namespaces_come_first(tmp_path: Path) -> None:
+def test_lists_are_split_empty_documents_skipped_and_namespaces_come_first(tmp_path: Path) -> None:
     text = """
 ---
 apiVersion: v1
@@ -111,8 +111,8 @@ items:
 ---
 {apiVersion: v1, kind: Namespace, metadata: {name: ours}}
 """
-    found = read(text, tmp_path, eks_model_namespace="ours").objects
-    assert [(one["metadata"]["name"], one["metadata"].get("namespace")) for one in found] == [
+    result = read(text, tmp_path, eks_model_namespace="ours").objects
+    assert [(item["metadata"]["name"], item["metadata"].get("namespace")) for item in result] == [
         ("ours", None),
         ("a", "ours"),
         ("b", "other"),
@@ -122,34 +122,38 @@ items:
 @pytest.mark.parametrize(
     ("text", "eks", "message"),
     [
-        ("a: [", {}, "is no YAML"),
+        ("a: [", {}, "is not valid YAML"),
         ("# nothing", {}, "has no objects"),
         ("kind: Secret", {}, "has a document without apiVersion"),
         ("- 1", {}, "has a document without apiVersion"),
         ("{apiVersion: v1, kind: Pod, metadata: {generateName: x-}}", {}, "has a Pod without metadata.name"),
         ("{apiVersion: v1, kind: Pod, metadata: {name: x}}", {"manifest_values": {"modle": 1}}, r"has no \$\{modle\}"),
-        ("a: {b: ${model}}", {"manifest_values": {"modle": 1}}, r"has no \$\{modle\}"),  # which is why it is no YAML
+        (
+            "a: {b: ${model}}",
+            {"manifest_values": {"modle": 1}},
+            r"has no \$\{modle\}",
+        ),  # which is why it is not valid YAML
         ("", {"manifest_file": "other.yml"}, r"other\.yml was not found .*eks\.manifest_file"),
         ("", {"manifest_file": None}, r"needs eks\.manifest_file"),
     ],
 )
-def test_a_manifest_of_no_use_is_one_clear_line(text: str, eks: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_an_unusable_manifest_is_a_one_line_error(text: str, eks: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(DeployError, match=message) as failed:
         read(text, tmp_path, **eks)
     assert "\n" not in str(failed.value)
 
 
-def test_templates_of_kinds_that_nobody_knows_are_marked_too() -> None:
+def test_templates_of_custom_kinds_are_labelled_too() -> None:
     template = {"spec": {"containers": [{"name": "c"}]}}
-    one = {
+    item = {
         "apiVersion": "leaderworkerset.x-k8s.io/v1",
         "kind": "LeaderWorkerSet",
         "metadata": {"name": "x", "labels": {"app": "mine"}},
         "spec": {"leaderWorkerTemplate": {"workers": [{"template": template}]}, "template": "text"},
     }
-    made = marked(one, {"l": "v"}, "an experiment")
-    assert made["metadata"]["labels"] == {"app": "mine", "l": "v"}
-    assert made["spec"]["leaderWorkerTemplate"]["workers"][0]["template"]["metadata"] == {"labels": {"l": "v"}}
+    created = marked(item, {"l": "v"}, "an experiment")
+    assert created["metadata"]["labels"] == {"app": "mine", "l": "v"}
+    assert created["spec"]["leaderWorkerTemplate"]["workers"][0]["template"]["metadata"] == {"labels": {"l": "v"}}
     assert "metadata" not in template
     assert label_text("a run/of é" + "x" * 80).startswith("a-run-of-xxx")
     assert len(label_text("x" * 80)) == 63
@@ -184,7 +188,7 @@ RAY = thing("RayService", "llama")
         ([INGRESS], {"inference_url_format": "serve"}, "Ingress n/way-in, path /serve"),
     ],
 )
-def test_which_way_leads_to_the_endpoint(
+def test_the_route_to_the_endpoint(
     objects: list[dict[str, Any]], eks: dict[str, Any], expected: str, tmp_path: Path
 ) -> None:
     assert str(route_of(experiment("", tmp_path, **eks), objects)) == expected
@@ -193,13 +197,17 @@ def test_which_way_leads_to_the_endpoint(
 @pytest.mark.parametrize(
     ("objects", "eks", "message"),
     [
-        ([], {}, "has no Service, by which the endpoint would be reached"),
+        ([], {}, "has no Service through which the endpoint can be reached"),
         ([PLAIN], {"expose": "load_balancer"}, "has no Service of type LoadBalancer"),
         ([PLAIN], {"expose": "ingress"}, "has no Ingress"),
-        ([PLAIN, thing("Service", "other")], {}, r"has 2 of Service \(plain, other\): write which, eks\.service"),
+        (
+            [PLAIN, thing("Service", "other")],
+            {},
+            r"has 2 objects of kind Service \(plain, other\): name one in eks\.service",
+        ),
     ],
 )
-def test_no_way_or_too_many_is_said(
+def test_a_missing_or_ambiguous_route_is_an_error(
     objects: list[dict[str, Any]], eks: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(DeployError, match=message):
@@ -207,7 +215,7 @@ def test_no_way_or_too_many_is_said(
 
 
 @pytest.mark.parametrize(
-    ("one", "got", "expected"),
+    ("item", "got", "expected"),
     [
         (BALANCED, {"ip": "10.0.0.1"}, "http://10.0.0.1:8000"),
         (thing("Service", "s", type="LoadBalancer", ports=[{"port": 443}]), {"hostname": "h"}, "https://h"),
@@ -218,10 +226,10 @@ def test_no_way_or_too_many_is_said(
         (thing("Ingress", "i", rules=[{"host": "*.example"}, {}]), {"hostname": "h"}, "http://h"),
     ],
 )
-def test_the_address_that_it_has_got(one: dict[str, Any], got: dict[str, str], expected: str, tmp_path: Path) -> None:
-    route = route_of(experiment("", tmp_path), [one])
-    assert address_of(one, route) is None
-    assert address_of({**one, "status": {"loadBalancer": {"ingress": [got]}}}, route) == f"{expected}{route.path}"
+def test_the_assigned_address(item: dict[str, Any], got: dict[str, str], expected: str, tmp_path: Path) -> None:
+    route = route_of(experiment("", tmp_path), [item])
+    assert address_of(item, route) is None
+    assert address_of({**item, "status": {"loadBalancer": {"ingress": [got]}}}, route) == f"{expected}{route.path}"
 
 
 @pytest.mark.parametrize(
@@ -233,10 +241,10 @@ def test_the_address_that_it_has_got(one: dict[str, Any], got: dict[str, str], e
         ("serve/infer", "http://h/serve/infer/Say%20hello"),
     ],
 )
-def test_the_prompt_goes_where_the_format_ends(form: str, expected: str) -> None:
+def test_the_prompt_is_appended_to_the_url_format(form: str, expected: str) -> None:
     spec = {"inference_url_format": form}
-    one = Experiment(name="e", platform="eks", protocol="eks", deploy=True, inference_spec=spec)
-    assert predictor_for(one, f"http://h{path_of(one)}", None).encode("Say hello").url == expected
+    item = Experiment(name="e", platform="eks", protocol="eks", deploy=True, inference_spec=spec)
+    assert predictor_for(item, f"http://h{path_of(item)}", None).encode("Say hello").url == expected
 
 
 # -- states ------------------------------------------------------------------------------------------------------------
@@ -247,7 +255,7 @@ def state(kind: str, status: dict[str, Any], **spec: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("one", "expected"),
+    ("item", "expected"),
     [
         (state("Deployment", {"readyReplicas": 1, "updatedReplicas": 2}, replicas=2), "Deployment n/x: 1 of 2 ready"),
         (state("Deployment", {"readyReplicas": 2, "updatedReplicas": 2}, replicas=2), ""),
@@ -265,16 +273,16 @@ def state(kind: str, status: dict[str, Any], **spec: Any) -> dict[str, Any]:
         (state("Secret", {}), ""),
     ],
 )  # fmt: skip
-def test_what_an_object_waits_for(one: dict[str, Any], expected: str) -> None:
-    assert unready(one) == expected
+def test_what_an_object_is_waiting_for(item: dict[str, Any], expected: str) -> None:
+    assert unready(item) == expected
 
 
 def test_an_old_generations_status_does_not_count() -> None:
-    one = state("Deployment", {"readyReplicas": 1, "updatedReplicas": 1, "observedGeneration": 1})
-    assert unready({**one, "metadata": {**one["metadata"], "generation": 2}}) != ""
+    item = state("Deployment", {"readyReplicas": 1, "updatedReplicas": 1, "observedGeneration": 1})
+    assert unready({**item, "metadata": {**item["metadata"], "generation": 2}}) != ""
 
 
-def test_what_will_never_be_ready_says_so() -> None:
+def test_objects_that_will_never_be_ready() -> None:
     apps = {"applicationStatuses": {"llama": {"status": "DEPLOY_FAILED", "message": "no module named serve_llama"}}}
     assert failure(state("RayService", {"pendingServiceStatus": apps})) == (
         "RayService n/x: application llama is DEPLOY_FAILED: no module named serve_llama"
@@ -299,8 +307,8 @@ def test_what_will_never_be_ready_says_so() -> None:
     ],
 )
 def test_why_a_pod_will_not_run(status: dict[str, Any], part: str | None) -> None:
-    found = pod_failure(state("Pod", status))
-    assert (found is None) if part is None else (found is not None and part in found.text)
+    result = pod_failure(state("Pod", status))
+    assert (result is None) if part is None else (result is not None and part in result.text)
 
 
 OWNER = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "x", "uid": "1", "controller": True}
@@ -323,7 +331,7 @@ KILLED = {"containerStatuses": [{"name": "c", "state": {"terminated": {"exitCode
         ({**OWNER, "kind": "RayCluster"}, EVICTED, True),
     ],
 )
-def test_a_pod_that_its_node_ended_and_another_replaces_is_no_failure(
+def test_an_evicted_pod_that_will_be_replaced_is_not_a_failure(
     owner: dict[str, Any], status: dict[str, Any], fails: bool
 ) -> None:
     pod = state("Pod", status)
@@ -346,14 +354,14 @@ def test_the_shipped_config_plans_to_its_manifest(tmp_path: Path, monkeypatch: p
     values = {"model_id": "Qwen/Qwen3-8B", "instance_type": "g6e.2xlarge", "cluster": "gpus"}
     config = load_config(path, arguments=values, standard={"region": "us-east-1"}).config
     monkeypatch.chdir(tmp_path)
-    service, one = service_of(config, config.experiments[0], path.parent)
+    service, item = service_of(config, config.experiments[0], path.parent)
     assert service is platform("eks")
-    assert service.plan(one) == (
+    assert service.plan(item) == (
         "deploys vllm.yml to EKS cluster gpus in us-east-1: Deployment default/vllm-RUN (1 × "
         "vllm/vllm-openai:v0.11.0, nvidia.com/gpu: 1), Service default/vllm-RUN; reached by port-forward to Service "
         "default/vllm-RUN, port 80, path /v1/chat/completions"
     )
-    manifest = read_manifest(one, {"FMBENCH_RUN": "r"})
+    manifest = read_manifest(item, {"FMBENCH_RUN": "r"})
     pod = manifest.objects[0]["spec"]["template"]["spec"]
     assert pod["nodeSelector"] == {"node.kubernetes.io/instance-type": "g6e.2xlarge"}
     assert pod["containers"][0]["args"][0] == "--model=Qwen/Qwen3-8B"

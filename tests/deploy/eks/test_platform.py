@@ -1,4 +1,4 @@
-"""Platform `eks` against an API server of real resource paths, through the real client library."""
+"""Platform `eks` against an API server with the real resource paths, through the real client library."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def test_a_manifest_is_applied_awaited_and_deleted_in_reverse_order(
     assert [call.rsplit("/", 1)[-1] for call in cluster.asked("DELETE")] == ["server", "server", "ours"]
     assert "/services/" in cluster.asked("DELETE")[0]
     options = [body for call, body in cluster.bodies if call.startswith("DELETE")]
-    assert {one["propagationPolicy"] for one in options} == {"Foreground"}
-    assert all(one["preconditions"]["uid"] for one in options)
+    assert {item["propagationPolicy"] for item in options} == {"Foreground"}
+    assert all(item["preconditions"]["uid"] for item in options)
     assert EKS.delete(deleted) is deleted
     assert not EKS.alive(deleted)
 
 
-def test_everything_is_recorded_before_the_first_call_that_makes_something(
+def test_everything_is_recorded_before_anything_is_created(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, tmp_path: Path
 ) -> None:
     given, _ = make_context(tmp_path / "logs", answers)
@@ -67,19 +67,22 @@ def test_everything_is_recorded_before_the_first_call_that_makes_something(
     assert seen[0] == 0
 
 
-def test_objects_and_templates_carry_the_runs_marks(
+def test_objects_and_templates_carry_the_runs_labels(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     endpoint = EKS.deploy(on_cluster(), context(probe=answers)[0])
     label = endpoint.resources[1]["deployment"]
-    made = [body for call, body in cluster.bodies if call.startswith("POST")]
-    for labels in (*(one["metadata"]["labels"] for one in made), made[0]["spec"]["template"]["metadata"]["labels"]):
+    created = [body for call, body in cluster.bodies if call.startswith("POST")]
+    for labels in (
+        *(item["metadata"]["labels"] for item in created),
+        created[0]["spec"]["template"]["metadata"]["labels"],
+    ):
         assert (labels["fmbench/run-id"], labels["fmbench/deployment"]) == ("run", label)
-    assert made[0]["metadata"]["annotations"] == {"fmbench/experiment": "server on llm"}
-    assert made[0]["spec"]["selector"] == {"matchLabels": {"app": "server"}}  # which cannot be changed later
+    assert created[0]["metadata"]["annotations"] == {"fmbench/experiment": "server on llm"}
+    assert created[0]["spec"]["selector"] == {"matchLabels": {"app": "server"}}  # which cannot be changed later
 
 
-def test_a_ray_service_is_awaited_by_what_its_operator_says(
+def test_a_ray_service_is_awaited_by_its_status(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     pod = {"spec": {"containers": [{"name": "ray-head", "image": "example/ray:1"}]}}
@@ -103,15 +106,17 @@ def test_a_ray_service_is_awaited_by_what_its_operator_says(
         {"serviceStatus": "Running", "activeServiceStatus": {"applicationStatuses": {"llama": {"status": "RUNNING"}}}},
     ]
     given, notes = context(probe=answers)
-    made = on_cluster(ray, ingress, protocol="eks", inference_spec={"inference_url_format": "/serve/infer?sentence="})
-    endpoint = EKS.deploy(made, given)
+    created = on_cluster(
+        ray, ingress, protocol="eks", inference_spec={"inference_url_format": "/serve/infer?sentence="}
+    )
+    endpoint = EKS.deploy(created, given)
     assert endpoint.urls == ("http://abc.elb.us-east-1.amazonaws.com/serve/infer?sentence=",)
     assert any("llama is DEPLOYING" in line for line in notes.said)
     EKS.delete(endpoint)
     assert cluster.names() == []
 
 
-def test_the_volumes_that_a_stateful_set_claimed_go_with_it(
+def test_the_volumes_of_a_stateful_set_are_deleted_with_it(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     claims = [{"metadata": {"name": "models"}, "spec": {}}]
@@ -123,21 +128,21 @@ def test_the_volumes_that_a_stateful_set_claimed_go_with_it(
     assert cluster.names() == ["PersistentVolumeClaim theirs"]
 
 
-def test_a_hugging_face_token_goes_into_the_cluster_and_into_no_record(
+def test_a_hugging_face_token_reaches_the_cluster_but_no_record(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hub"}, "stringData": {"t": "$HF_TOKEN"}}
-    made = on_cluster(secret, DEPLOYMENT, SERVICE, eks={"eks_model_namespace": "llm"})
+    created = on_cluster(secret, DEPLOYMENT, SERVICE, eks={"eks_model_namespace": "llm"})
     given, notes = context(probe=answers)
     with pytest.raises(DeployError, match=r"holds \$\{HF_TOKEN\}: set HF_TOKEN"):
-        EKS.deploy(made, given)
-    EKS.deploy(made, replace(given, hf_token=HF_TOKEN))
+        EKS.deploy(created, given)
+    EKS.deploy(created, replace(given, hf_token=HF_TOKEN))
     assert cluster.objects["v1", "Secret", "llm", "hub"]["stringData"] == {"t": HF_TOKEN}
-    assert HF_TOKEN not in repr(notes) + EKS.plan(made)
+    assert HF_TOKEN not in repr(notes) + EKS.plan(created)
     cluster.refusals["POST secrets"] = [(422, f"Secret is invalid: {HF_TOKEN} is too long")]
     EKS.delete(notes.recorded[-1])
     with pytest.raises(DeployError, match="is too long") as failed:
-        EKS.deploy(made, replace(given, hf_token=HF_TOKEN))
+        EKS.deploy(created, replace(given, hf_token=HF_TOKEN))
     assert HF_TOKEN not in str(failed.value)
 
 
@@ -159,7 +164,7 @@ def test_an_evicted_pod_that_was_replaced_leaves_a_healthy_deployment_healthy(
 # -- what was there before stays ---------------------------------------------------------------------------------------
 
 
-def test_a_namespace_that_was_there_is_used_and_stays(
+def test_an_existing_namespace_is_used_and_kept(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     theirs = cluster.standing("v1", "Namespace", "ours")
@@ -167,39 +172,39 @@ def test_a_namespace_that_was_there_is_used_and_stays(
     endpoint = EKS.deploy(
         on_cluster(NAMESPACE, in_place(DEPLOYMENT, "ours"), in_place(SERVICE, "ours")), context(probe=answers)[0]
     )
-    assert all(one.get("object", {}).get("kind") != "Namespace" for one in endpoint.resources)
+    assert all(item.get("object", {}).get("kind") != "Namespace" for item in endpoint.resources)
     EKS.delete(endpoint)
     assert cluster.names() == ["Namespace ours", "Secret theirs"]
     assert "labels" not in theirs["metadata"]
 
 
-def test_a_namespace_that_goes_with_another_experiment_is_not_shared(
+def test_another_experiments_namespace_is_not_shared(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     first = on_cluster(NAMESPACE, in_place(DEPLOYMENT, "ours"), in_place(SERVICE, "ours"))
     EKS.deploy(first, context(probe=answers)[0])
-    with pytest.raises(DeployError, match=r"Namespace ours was made by another experiment"):
+    with pytest.raises(DeployError, match=r"Namespace ours was created by another experiment"):
         EKS.deploy(first, context(probe=answers)[0])
 
 
-def test_an_object_that_took_the_place_of_the_runs_is_left_alone(
+def test_an_object_that_replaced_the_runs_is_left_alone(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     endpoint = EKS.deploy(on_cluster(), context(probe=answers)[0])
     del cluster.objects["v1", "Service", "llm", "server"]
     cluster.standing("v1", "Service", "server", "llm")
-    assert "was deleted by somebody" in EKS.why_dead(endpoint)
+    assert "was deleted while waiting for it" in EKS.why_dead(endpoint)
     EKS.delete(endpoint)
     assert cluster.names() == ["Service server"]
 
 
-def test_what_holds_an_object_back_is_named(
+def test_finalizers_that_hold_an_object_are_named(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endpoint = EKS.deploy(on_cluster(), context(probe=answers)[0])
     cluster.finalizers = {"Service": ["service.kubernetes.io/load-balancer-cleanup"]}
     monkeypatch.setattr(eks_objects, "DELETING_PATIENCE_S", 0.05)
-    with pytest.raises(DeployError, match=r"Service llm/server is still there after 0\.05 s .*load-balancer-cleanup"):
+    with pytest.raises(DeployError, match=r"Service llm/server still exists 0\.05 s after .*load-balancer-cleanup"):
         EKS.delete(endpoint)
     cluster.finalizers = {}
     monkeypatch.setattr(eks_objects, "DELETING_PATIENCE_S", 60.0)
@@ -207,7 +212,7 @@ def test_what_holds_an_object_back_is_named(
     assert cluster.names() == []
 
 
-def test_one_object_that_stays_keeps_no_other(
+def test_one_object_that_cannot_be_deleted_does_not_stop_the_others(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hub", "namespace": "llm"}}
@@ -215,7 +220,7 @@ def test_one_object_that_stays_keeps_no_other(
     cluster.finalizers = {"Service": ["service.kubernetes.io/load-balancer-cleanup"]}
     cluster.refusals["DELETE secrets"] = [(403, "secrets is forbidden")]
     monkeypatch.setattr(eks_objects, "DELETING_PATIENCE_S", 1.0)
-    with pytest.raises(DeployError, match=r"deleting Secret llm/hub: not allowed.*Service llm/server is still there"):
+    with pytest.raises(DeployError, match=r"deleting Secret llm/hub: not allowed.*Service llm/server still exists"):
         EKS.delete(endpoint)
     assert cluster.names() == ["Secret hub", "Service server"]
     kinds = [call.split("/")[-2] for call in cluster.asked("DELETE")]
@@ -226,18 +231,18 @@ def test_one_object_that_stays_keeps_no_other(
     assert cluster.names() == []
 
 
-def test_the_pods_of_what_may_not_be_deleted_are_named_and_not_waited_for(
+def test_the_pods_of_an_undeletable_object_are_named_without_waiting(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     endpoint = EKS.deploy(on_cluster(), context(probe=answers)[0])
     cluster.refusals["DELETE deployments"] = [(403, "deployments is forbidden")]
-    with pytest.raises(DeployError, match=r"deleting Deployment .*; pods are still there: server-0, server-1$"):
+    with pytest.raises(DeployError, match=r"deleting Deployment .*; pods still exist: server-0, server-1$"):
         EKS.delete(endpoint)
     assert cluster.names() == ["Deployment server", "Pod server-0", "Pod server-1"]
     cluster.refusals = {}
 
 
-def test_the_volumes_of_a_stateful_set_that_stands_are_kept(
+def test_the_volumes_of_an_undeletable_stateful_set_are_kept(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     claims = [{"metadata": {"name": "models"}, "spec": {}}]
@@ -252,7 +257,7 @@ def test_the_volumes_of_a_stateful_set_that_stands_are_kept(
     assert cluster.names() == []
 
 
-def test_what_cannot_be_deleted_is_said_with_the_failure(
+def test_what_cannot_be_deleted_is_reported_with_the_failure(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     cluster.refusals["DELETE services"] = [(403, "services is forbidden"), None]
@@ -269,7 +274,7 @@ def test_what_cannot_be_deleted_is_said_with_the_failure(
 # -- interrupted and killed --------------------------------------------------------------------------------------------
 
 
-def test_an_interrupted_deployment_stands_as_recorded_for_the_cleanup(
+def test_an_interrupted_deployment_is_left_for_the_cleanup(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     cluster.pods = [homeless("no nodes yet")]
@@ -292,12 +297,12 @@ from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import DeployContext, platform
 def record(endpoint):
     Path(sys.argv[2]).write_text(json.dumps(endpoint.to_dict()))
-context = DeployContext("run", Path("."), (), record, print, lambda url, model: None)
+context = DeployContext("run", Path(sys.argv[3]), (), record, print, lambda url, model: None)
 platform("eks").deploy(Experiment(**json.loads(sys.argv[1])), context)
 """
 
 
-def test_what_a_killed_deployment_made_is_deleted_by_another_process(
+def test_what_a_killed_deployment_created_is_deleted_by_another_process(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, tmp_path: Path
 ) -> None:
     cluster.pods = [homeless("no nodes yet")]
@@ -305,7 +310,7 @@ def test_what_a_killed_deployment_made_is_deleted_by_another_process(
     record = tmp_path / "endpoint.json"
     root = str(Path(__file__).resolve().parents[3])
     process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, given, str(record)],
+        [sys.executable, "-c", KILLED, given, str(record), str(tmp_path / "logs")],
         env={**os.environ, "PYTHONPATH": root},
         stdout=subprocess.DEVNULL,
     )
@@ -320,7 +325,7 @@ def test_what_a_killed_deployment_made_is_deleted_by_another_process(
 # -- by a port-forward -------------------------------------------------------------------------------------------------
 
 
-def test_a_port_forward_leads_to_a_pod_outlives_its_maker_and_is_ended(
+def test_a_port_forward_outlives_its_starter_and_is_stopped(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     from fmbench_lib.emulator import Behaviour, Constant, launch
@@ -334,8 +339,8 @@ def test_a_port_forward_leads_to_a_pod_outlives_its_maker_and_is_ended(
         endpoint = EKS.deploy(on_cluster(eks={"expose": "port_forward"}), given)
         assert endpoint.urls[0].startswith("http://127.0.0.1:")
         assert "GET /api/v1/namespaces/llm/pods/server-0/portforward" in cluster.calls
-        recorded = next(one for one in notes.recorded if one.resources[-1]["kind"] == "port_forward")
-        assert recorded.status == "creating"  # written down before it listened
+        recorded = next(item for item in notes.recorded if item.resources[-1]["kind"] == "port_forward")
+        assert recorded.status == "creating"  # recorded before it listened
         assert EKS.alive(endpoint)
         os.kill(int(endpoint.resources[-1]["pid"]), signal.SIGKILL)
         os.waitpid(int(endpoint.resources[-1]["pid"]), 0)
@@ -347,9 +352,7 @@ def test_a_port_forward_leads_to_a_pod_outlives_its_maker_and_is_ended(
 # -- plans -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_plan_says_what_would_be_made_where_and_how_it_is_reached(
-    cluster: ClusterStandIn, on_cluster: MakeExperiment
-) -> None:
+def test_a_plan_names_objects_cluster_and_route(cluster: ClusterStandIn, on_cluster: MakeExperiment) -> None:
     assert EKS.plan(on_cluster()) == (
         "deploys m.yml to the cluster of context stand-in: Deployment llm/server (2 × example/server:1), "
         "Service llm/server; reached by load balancer of Service llm/server, port 8080, path /v1/chat/completions"
@@ -357,7 +360,7 @@ def test_a_plan_says_what_would_be_made_where_and_how_it_is_reached(
     assert cluster.calls == []
 
 
-def test_what_runs_already_is_taken_as_it_is(on_cluster: MakeExperiment, context: MakeContext) -> None:
+def test_an_existing_endpoint_is_used_as_it_is(on_cluster: MakeExperiment, context: MakeContext) -> None:
     existing = on_cluster(deploy=False, ep_name="http://10.0.0.1/v1/chat/completions", eks=None)
     assert EKS.plan(existing) == "an endpoint that exists: http://10.0.0.1/v1/chat/completions"
     assert not EKS.deploy(existing, context(probe=answers)[0]).owned

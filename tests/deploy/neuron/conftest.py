@@ -1,4 +1,4 @@
-"""A stand-in of AWS's Neuron SDK, S3 by moto, and experiments that are compiled for Neuron."""
+"""A stand-in for AWS's Neuron SDK, S3 by moto, and experiments that are compiled for Neuron."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def compiled_experiment(**changes: Any) -> Experiment:
 
 @pytest.fixture(autouse=True)
 def machine(aws_environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with a cache of its own, and no Neuron SDK."""
+    """A machine with its own cache and without a Neuron SDK."""
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("FMBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
@@ -106,13 +106,13 @@ def machine(aws_environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """S3 as moto has it, with one bucket."""
+    """moto's S3 with one bucket."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     with mock_aws():
-        made: Any = aws_client("s3", "us-east-1")
-        made.create_bucket(Bucket="runs")
-        yield made
+        created: Any = aws_client("s3", "us-east-1")
+        created.create_bucket(Bucket="runs")
+        yield created
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def sdk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def keys(s3: Any) -> list[str]:
-    return [one["Key"] for one in s3.list_objects_v2(Bucket="runs").get("Contents", [])]
+    return [item["Key"] for item in s3.list_objects_v2(Bucket="runs").get("Contents", [])]
 
 
 Compile = Callable[..., tuple[str, Notes, list[list[dict[str, Any]]]]]
@@ -151,7 +151,7 @@ Compile = Callable[..., tuple[str, Notes, list[list[dict[str, Any]]]]]
 
 @pytest.fixture
 def compile_model(tmp_path: Path) -> Compile:
-    """Compiles; the address, what was said, and what was written down."""
+    """Compiles; returns the address, the messages and the records."""
 
     def run(experiment: Experiment | None = None, **changes: Any) -> tuple[str, Notes, list[list[dict[str, Any]]]]:
         context, notes = asking(tmp_path)

@@ -1,4 +1,4 @@
-"""Models compiled on the way, placed in S3 and used again; and what goes wrong."""
+"""Models that are compiled, uploaded to S3 and reused; and the failures on the way."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from tests.deploy.on_aws import HF_TOKEN, asking
 # -- compiled, placed, used again --------------------------------------------------------------------------------------
 
 
-def test_a_model_is_compiled_and_placed_and_used_again(
+def test_a_model_is_compiled_uploaded_and_reused(
     s3: Any, sdk: Path, compile_model: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BYTES", "9000000")
     address, notes, noted = compile_model()
     assert address == WEIGHTS
     assert keys(s3) == PLACED
-    assert [len(one) for one in noted] == [1, 5, 0]  # the compiler, what is uploaded, nothing: it stays
+    assert [len(item) for item in noted] == [1, 5, 0]  # the compiler, what is uploaded, nothing: it stays
     marker = json.loads(s3.get_object(Bucket="runs", Key=PLACED[0])["Body"].read())
     assert (marker["complete"], marker["run_id"]) == (True, "run")
     assert (marker["compiler"], marker["settings"]["cores"]) == ("NeuronX Compiler version 2.14.227.0", 24)
@@ -49,7 +49,7 @@ def test_a_model_is_compiled_and_placed_and_used_again(
         "token": None,
     }
     assert graph["ETag"].endswith('-2"')  # sent in parts
-    assert any(line == "9 MB placed at s3://runs/lmi/model, where they stay after the run" for line in notes.said)
+    assert any(line == "9 MB uploaded to s3://runs/lmi/model; they stay there after the run" for line in notes.said)
 
     (sdk / "neuronx-cc").unlink()
     again = compile_model()
@@ -66,7 +66,7 @@ def test_a_model_is_compiled_and_placed_and_used_again(
     assert HF_TOKEN not in repr((notes, noted))
 
 
-def test_what_another_run_left_unfinished_is_done_again_without_compiling_again(
+def test_an_incomplete_upload_is_repeated_without_compiling_again(
     s3: Any, sdk: Path, compile_model: Compile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compile_model()
@@ -75,14 +75,14 @@ def test_what_another_run_left_unfinished_is_done_again_without_compiling_again(
     monkeypatch.setenv("FAKE_NEURON", "it is not asked again")
     _, notes, _ = compile_model()
     assert keys(s3) == PLACED
-    assert any("has it compiled already" in line for line in notes.said)
+    assert any("already has the compiled model" in line for line in notes.said)
 
 
-def test_files_that_somebody_else_compiled_are_used_as_they_are(s3: Any, compile_model: Compile) -> None:
+def test_files_that_fmbench_did_not_compile_are_used_as_they_are(s3: Any, compile_model: Compile) -> None:
     s3.put_object(Bucket="runs", Key="lmi/model/model-split/config.json", Body=b"{}")
     address, notes, noted = compile_model()
     assert (address, noted) == (WEIGHTS, [])
-    assert "which fmbench did not compile: they are used as they are" in notes.said[0]
+    assert "that fmbench did not compile: they are used as they are" in notes.said[0]
 
 
 def test_a_sagemaker_endpoint_serves_what_was_compiled(s3: Any, sdk: Path, tmp_path: Path) -> None:
@@ -93,12 +93,12 @@ def test_a_sagemaker_endpoint_serves_what_was_compiled(s3: Any, sdk: Path, tmp_p
     container = container_of(experiment, recipe_of(experiment), making)
     assert container["ModelDataUrl"] == "s3://runs/fmbench/run/made/model.tar.gz"
     assert HF_TOKEN not in repr(container)
-    assert [one["kind"] for one in making.endpoint.resources] == ["s3_object", "model", "endpoint_config", "endpoint"]
+    assert [item["kind"] for item in making.endpoint.resources] == ["s3_object", "model", "endpoint_config", "endpoint"]
     remove(making.endpoint.resources[0])
     assert keys(s3) == PLACED  # what took hours stays
 
 
-def test_on_ec2_the_compiled_model_takes_the_place_of_the_one_that_is_named(s3: Any, sdk: Path, tmp_path: Path) -> None:
+def test_on_ec2_the_compiled_model_replaces_the_configured_one(s3: Any, sdk: Path, tmp_path: Path) -> None:
     context, _ = asking(tmp_path)
     experiment = compiled_experiment(platform="ec2", serving_properties="option.model_id=org/model")
     served = with_compiled(experiment, "us-east-1", replace(context, hf_token=HF_TOKEN), lambda _: None)
@@ -110,7 +110,7 @@ def test_on_ec2_the_compiled_model_takes_the_place_of_the_one_that_is_named(s3: 
 # -- failing -----------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_compiler_the_error_says_what_to_run_where(s3: Any, compile_model: Compile) -> None:
+def test_without_a_compiler_the_error_has_the_commands(s3: Any, compile_model: Compile) -> None:
     with pytest.raises(DeployError, match=r"no compiled model at .*no neuronx-cc .*hf download org/model .*aws s3 cp"):
         compile_model()
     assert keys(s3) == []
@@ -136,24 +136,24 @@ def test_a_compiler_that_fails_says_why_and_leaves_nothing_in_s3(
     assert keys(s3) == PLACED
 
 
-def test_a_model_that_the_hub_does_not_give(
+def test_a_model_that_the_hub_refuses(
     s3: Any, sdk: Path, compile_model: Compile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gated(*_: Any, **__: Any) -> str:
         raise OSError(f"403: access to org/model is restricted\n(token {HF_TOKEN})")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", gated)
-    with pytest.raises(DeployError, match="org/model cannot be fetched from Hugging Face: 403: access") as failed:
+    with pytest.raises(DeployError, match="cannot download org/model from Hugging Face: 403: access") as failed:
         compile_model()
     assert HF_TOKEN not in str(failed.value)
 
 
-def test_a_bucket_that_takes_nothing(s3: Any, sdk: Path, compile_model: Compile) -> None:
+def test_a_bucket_that_refuses_uploads(s3: Any, sdk: Path, compile_model: Compile) -> None:
     with pytest.raises(DeployError, match="looking for s3://nobodys/x/y/: NoSuchBucket"):
         compile_model(compiled_experiment(serving_properties="option.model_id=s3://nobodys/x/y"))
 
 
-def test_an_upload_that_breaks_off_is_deleted_by_the_cleanup(
+def test_an_interrupted_upload_is_deleted_by_the_cleanup(
     s3: Any, sdk: Path, compile_model: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fmbench_lib.deploy.neuron import store as neuron_store
@@ -177,7 +177,7 @@ def test_an_upload_that_breaks_off_is_deleted_by_the_cleanup(
     assert keys(s3) == []
 
 
-def test_an_interrupted_compiler_goes_on_until_the_cleanup_ends_it(
+def test_an_interrupted_compiler_is_stopped_by_the_cleanup(
     s3: Any, sdk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE_NEURON", "hang")
@@ -200,7 +200,7 @@ def test_an_interrupted_compiler_goes_on_until_the_cleanup_ends_it(
     assert keys(s3) == []
 
 
-def test_a_compiler_that_was_never_noted_down_ends_by_itself(sdk: Path, tmp_path: Path) -> None:
+def test_a_compiler_that_was_never_recorded_exits(sdk: Path, tmp_path: Path) -> None:
     settings = compilation_of(compiled_experiment()).settings
     command = [*program_command(str(sdk / "python3"), settings, str(tmp_path), str(tmp_path)), "--wait"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, check=False, timeout=60)
@@ -208,7 +208,7 @@ def test_a_compiler_that_was_never_noted_down_ends_by_itself(sdk: Path, tmp_path
     assert not (tmp_path / "neuronx_artifacts").exists()
 
 
-def test_two_that_want_the_same_model_compile_it_once(
+def test_two_experiments_compile_the_same_model_once(
     s3: Any, sdk: Path, compile_model: Compile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import fcntl
@@ -218,5 +218,5 @@ def test_two_that_want_the_same_model_compile_it_once(
     lock = (folder / ".lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
     _, notes, _ = compile_model(pause=lambda _: lock.close())
-    assert "waiting for another process that compiles the same model" in notes.said[1]
+    assert "waiting for another process that is compiling the same model" in notes.said[1]
     assert keys(s3) == PLACED

@@ -1,4 +1,4 @@
-"""What a model is compiled for, where it goes, and the commands that a plan says."""
+"""What a model is compiled for, where it is stored, and the commands in a plan."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ SAGEMAKER = platform("sagemaker")
 # -- what is compiled --------------------------------------------------------------------------------------------------
 
 
-def test_what_the_config_says_is_what_is_compiled_for() -> None:
-    found = compilation_of(compiled_experiment())
-    assert str(found.settings) == "24 Neuron cores, batch size 1, 8192 positions, f16, Neuron SDK 2.19.1"
-    assert (found.settings.split, found.settings.level) == (True, 2)
-    assert (found.weights, found.artifacts) == (WEIGHTS, "s3://runs/lmi/model/neuronx_artifacts")
-    assert found.notes() == [
-        "ec2.batch_size is 1, option.max_rolling_batch_size 8: the server will compile again for what it serves"
+def test_compilation_settings_come_from_the_config() -> None:
+    result = compilation_of(compiled_experiment())
+    assert str(result.settings) == "24 Neuron cores, batch size 1, 8192 positions, f16, Neuron SDK 2.19.1"
+    assert (result.settings.split, result.settings.level) == (True, 2)
+    assert (result.weights, result.artifacts) == (WEIGHTS, "s3://runs/lmi/model/neuronx_artifacts")
+    assert result.notes() == [
+        "ec2.batch_size is 1, option.max_rolling_batch_size 8: the server will compile the model again for its own "
+        "batch size"
     ]
 
 
@@ -45,7 +46,7 @@ def test_what_the_config_says_is_what_is_compiled_for() -> None:
         ({"serving_properties": None, "model_s3_path": "s3://other/x/y/"}, "s3://other/x/y"),
     ],
 )
-def test_where_a_compiled_model_is_placed(changes: dict[str, Any], weights: str) -> None:
+def test_where_a_compiled_model_is_uploaded(changes: dict[str, Any], weights: str) -> None:
     assert compilation_of(compiled_experiment(**changes)).weights == weights
 
 
@@ -55,17 +56,17 @@ def test_where_a_compiled_model_is_placed(changes: dict[str, Any], weights: str)
         ({"model_id": None}, "needs model_id"),
         ({"ec2": {"num_neuron_cores": 12}}, r"ec2\.num_neuron_cores is 12, option\.tensor_parallel_degree 24"),
         ({"ec2": None, "serving_properties": "option.dtype=fp16"}, r"needs ec2\.num_neuron_cores"),
-        ({"serving_properties": "option.dtype=int8"}, r"option\.dtype is int8; Neuron computes in fp16, bf16"),
-        ({"serving_properties": "option.model_id=s3://runs/x"}, "too near the top of its bucket"),
+        ({"serving_properties": "option.dtype=int8"}, r"option\.dtype is int8; Neuron supports fp16, bf16"),
+        ({"serving_properties": "option.model_id=s3://runs/x"}, "is at the top of its bucket"),
         ({"serving_properties": None, "bucket": "{write_bucket}"}, "need a bucket: give --write-bucket"),
     ],
 )
-def test_what_is_lacking_is_said(changes: dict[str, Any], message: str) -> None:
+def test_missing_settings_are_errors(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(DeployError, match=message):
         compilation_of(compiled_experiment(**changes))
 
 
-def test_a_config_of_the_older_form_means_platform_compilation_and_instances(tmp_path: Path) -> None:
+def test_an_fmbench2_config_implies_platform_compilation_and_instances(tmp_path: Path) -> None:
     (tmp_path / "config.yml").write_text("""
 general: {name: older}
 aws: {region: {region}, sagemaker_execution_role: {role_arn}, bucket: {write_bucket}}
@@ -91,10 +92,10 @@ experiments:
   concurrency_levels: [1]
 """)
     standard = {"region": "us-east-1", "role_arn": ROLE, "write_bucket": "runs"}
-    (one,) = load_config(tmp_path / "config.yml", standard=standard).config.experiments
-    assert (one.platform, one.instance_count) == ("sagemaker", 2)
-    assert compilation_of(one).weights == "s3://runs/lmi/Model/Model-split"
-    assert SAGEMAKER.plan(one).startswith("deploys org/Model on 2 × ml.inf2.48xlarge in us-east-1 (DJL, serving.prop")
+    (item,) = load_config(tmp_path / "config.yml", standard=standard).config.experiments
+    assert (item.platform, item.instance_count) == ("sagemaker", 2)
+    assert compilation_of(item).weights == "s3://runs/lmi/Model/Model-split"
+    assert SAGEMAKER.plan(item).startswith("deploys org/Model on 2 × ml.inf2.48xlarge in us-east-1 (DJL, serving.prop")
 
 
 def test_which_experiments_are_compiled() -> None:
@@ -104,11 +105,11 @@ def test_which_experiments_are_compiled() -> None:
     assert not is_compiled(compiled_experiment(deployment_script=None, ec2={"batch_size": 4}))
 
 
-def test_a_plan_says_the_exact_commands_on_a_machine_without_a_compiler() -> None:
-    said = SAGEMAKER.plan(compiled_experiment())
-    start = "deploys org/model on 1 × ml.inf2.48xlarge in us-east-1 (DJL, serving.properties); its model is taken from "
-    assert said.startswith(
-        f"{start}{WEIGHTS} where it is there, else compiled beforehand, since this machine has no neuronx-cc: "
+def test_a_plan_without_a_compiler_has_the_exact_commands() -> None:
+    message = SAGEMAKER.plan(compiled_experiment())
+    assert message.startswith(
+        "deploys org/model on 1 × ml.inf2.48xlarge in us-east-1 (DJL, serving.properties); the compiled model is read "
+        f"from {WEIGHTS} if it exists, otherwise it must be compiled beforehand, since this machine has no neuronx-cc: "
         "hf download org/model --local-dir model && NEURON_RT_NUM_CORES=24 "
         "NEURON_CC_FLAGS='--model-type=transformer -O2' python3 /"
     )
@@ -116,18 +117,22 @@ def test_a_plan_says_the_exact_commands_on_a_machine_without_a_compiler() -> Non
         "compiler_program.py --model=model --artifacts=./neuronx_artifacts --batch-size=1 --cores=24 --positions=8192 "
         f"--amp=f16 --split=./weights && aws s3 cp --recursive weights {WEIGHTS}/ && aws s3 cp --recursive "
         "neuronx_artifacts s3://runs/lmi/model/neuronx_artifacts/ (for 24 Neuron cores, batch size 1"
-    ) in said
-    assert said.endswith("option.max_rolling_batch_size 8: the server will compile again for what it serves)")
+    ) in message
+    assert message.endswith(
+        "option.max_rolling_batch_size 8: the server will compile the model again for its own batch size)"
+    )
     incomplete = compiled_experiment(ec2=None, serving_properties=f"option.model_id={WEIGHTS}")
-    assert "must be compiled, and stand at" in SAGEMAKER.plan(incomplete)
+    assert "a compiled model must exist at" in SAGEMAKER.plan(incomplete)
 
 
-def test_a_plan_says_that_it_is_compiled_here_where_the_sdk_is(sdk: Path) -> None:
-    assert f"where it is there, else compiled here by {sdk}/neuronx-cc (for 24" in SAGEMAKER.plan(compiled_experiment())
+def test_a_plan_with_a_compiler_compiles_here(sdk: Path) -> None:
+    assert f"if it exists, otherwise it is compiled here by {sdk}/neuronx-cc (for" in SAGEMAKER.plan(
+        compiled_experiment()
+    )
 
 
-def test_the_command_is_one_that_the_program_takes(sdk: Path, tmp_path: Path) -> None:
-    """The commands of a plan, without those of other tools, typed in a shell."""
+def test_the_command_works_in_a_shell(sdk: Path, tmp_path: Path) -> None:
+    """The compiler command of a plan, run in a shell."""
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
     typed = commands(compilation_of(compiled_experiment()), {}).split(" && ")[1]

@@ -1,4 +1,4 @@
-"""The calls of AWS as unmodified boto3 makes and reads them, and as AWS refuses them."""
+"""AWS's calls as made and parsed by unmodified boto3, and their refusals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def client(emulator: Emulator, aws_environment: None) -> Iterator[Client]:
-    made: list[Any] = []
+    created: list[Any] = []
 
     def make(service: str, *, secret: str = SECRET_KEY, key: str = ACCESS_KEY, token: str | None = None) -> Any:
         client = boto3.client(
@@ -39,11 +39,11 @@ def client(emulator: Emulator, aws_environment: None) -> Iterator[Client]:
             aws_session_token=token,
             config=Config(retries={"total_max_attempts": 1}),
         )
-        made.append(client)
+        created.append(client)
         return client
 
     yield make
-    for client in made:
+    for client in created:
         client.close()
 
 
@@ -141,7 +141,7 @@ INVOKED: list[tuple[str, dict[str, Any], Callable[[dict[str, Any]], Any], Callab
 ]
 
 
-@pytest.mark.parametrize(("model", "body", "whole_text", "piece"), INVOKED, ids=[one[0] for one in INVOKED])
+@pytest.mark.parametrize(("model", "body", "whole_text", "piece"), INVOKED, ids=[item[0] for item in INVOKED])
 class TestInvokeModel:
     def test_whole(self, client: Client, model: str, body: dict[str, Any], whole_text: Any, piece: Any) -> None:
         answer = client("bedrock-runtime").invoke_model(modelId=model, body=json.dumps(body))
@@ -175,11 +175,11 @@ class TestInvokeEndpoint:
             return [event["PayloadPart"]["Bytes"] for event in stream]
 
     def test_whole(self, client: Client) -> None:
-        asked = {"inputs": "one two", "parameters": {"max_new_tokens": 3, "details": True}}
-        lmi = self.invoke(client, "lmi", asked)
+        task = {"inputs": "one two", "parameters": {"max_new_tokens": 3, "details": True}}
+        lmi = self.invoke(client, "lmi", task)
         assert lmi["generated_text"].startswith("one two")
         assert lmi["details"]["generated_tokens"] == 3
-        (tgi,) = self.invoke(client, "tgi", asked)
+        (tgi,) = self.invoke(client, "tgi", task)
         assert tgi["details"]["generated_tokens"] == 3
 
     def test_messages_and_vectors(self, client: Client) -> None:
@@ -195,11 +195,11 @@ class TestInvokeEndpoint:
 
     def test_a_stream_of_lines(self, client: Client) -> None:
         parts = self.stream(client, "lmi", {"inputs": "one two"})
-        said = [json.loads(part) for part in parts]
-        assert said[0]["token"]["text"] == "one two"
-        assert (len(said), said[-1]["details"]["generated_tokens"]) == (TOKENS, TOKENS)
+        message = [json.loads(part) for part in parts]
+        assert message[0]["token"]["text"] == "one two"
+        assert (len(message), message[-1]["details"]["generated_tokens"]) == (TOKENS, TOKENS)
 
-    def test_a_line_cut_over_two_parts(self, client: Client) -> None:
+    def test_a_line_split_over_two_parts(self, client: Client) -> None:
         parts = self.stream(client, "lmi-split", {"inputs": "one two"})
         assert len(parts) == 2 * TOKENS
         assert not parts[0].endswith(b"}\n")
@@ -229,13 +229,13 @@ class TestRefusals:
             ({"token": EXPIRED_TOKEN}, "ExpiredTokenException"),
         ],
     )
-    def test_a_signature_that_is_not_ours(self, client: Client, credentials: dict[str, str], code: str) -> None:
+    def test_a_wrong_signature(self, client: Client, credentials: dict[str, str], code: str) -> None:
         with pytest.raises(ClientError) as caught:
             self.converse(client("bedrock-runtime", **credentials))
         assert caught.value.response["Error"]["Code"] == code
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
 
-    def test_none_at_all(self, emulator: Emulator, connect: Callable[[str], Any]) -> None:
+    def test_a_missing_signature(self, emulator: Emulator, connect: Callable[[str], Any]) -> None:
         reply = connect(emulator.base_url).ask("hello", path="/model/x/converse")
         assert (reply.status, reply.headers["x-amzn-errortype"]) == (403, "MissingAuthenticationTokenException")
 
@@ -253,7 +253,7 @@ class TestRefusals:
         assert caught.value.response["Error"]["Code"] == code
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
 
-    def test_a_body_that_is_none(self, client: Client) -> None:
+    def test_an_invalid_body(self, client: Client) -> None:
         with pytest.raises(ClientError) as caught:
             client("bedrock-runtime").invoke_model(modelId="meta.llama3-8b-instruct-v1:0", body=b'{"text": 1}')
         assert caught.value.response["Error"]["Code"] == "ValidationException"

@@ -1,4 +1,4 @@
-"""The protocols beside OpenAI's chat, seen by a client that shares no code with the library."""
+"""The protocols other than OpenAI's chat, seen by a client that shares no code with the library."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def closing() -> Iterator[Emulator]:
         yield running
 
 
-Ask = Callable[..., tuple[http.client.HTTPResponse, bytes]]
+Send = Callable[..., tuple[http.client.HTTPResponse, bytes]]
 
 
 @pytest.fixture
-def ask(emulator: Emulator, connect: Callable[..., Any]) -> Ask:
-    """Sends a request as it is, and reads the answer to its end."""
+def send(emulator: Emulator, connect: Callable[..., Any]) -> Send:
+    """Sends a request unchanged and reads the whole answer."""
 
     def send(path: str, body: Any = None, url: str = emulator.base_url, **headers: str) -> Any:
         connection = connect(url).connection
@@ -47,116 +47,120 @@ def ask(emulator: Emulator, connect: Callable[..., Any]) -> Ask:
 
 
 def events(body: bytes) -> list[Any]:
-    """The objects of server-sent events, or of JSON lines."""
+    """The objects in server-sent events, or in JSON lines."""
     lines = [line.removeprefix(b"data: ") for line in body.splitlines() if line]
     return [json.loads(line) for line in lines]
 
 
-def test_tgi_streams_tokens_the_last_with_details(ask: Ask) -> None:
-    response, body = ask("/generate_stream", {"inputs": PROMPT, "parameters": {"max_new_tokens": 3}})
+def test_tgi_streams_tokens_the_last_with_details(send: Send) -> None:
+    response, body = send("/generate_stream", {"inputs": PROMPT, "parameters": {"max_new_tokens": 3}})
     assert response.getheader("content-type") == SSE
-    found = events(body)
-    assert [one["index"] for one in found] == [1, 2, 3]
-    assert [one["generated_text"] is None for one in found] == [True, True, False]
-    assert found[-1]["generated_text"] == "".join(one["token"]["text"] for one in found)
-    assert found[0]["token"]["text"] == "<first>"
+    results = events(body)
+    assert [item["index"] for item in results] == [1, 2, 3]
+    assert [item["generated_text"] is None for item in results] == [True, True, False]
+    assert results[-1]["generated_text"] == "".join(item["token"]["text"] for item in results)
+    assert results[0]["token"]["text"] == "<first>"
     details = {"finish_reason": "length", "generated_tokens": 3, "input_length": 4, "seed": None}
-    assert found[-1]["details"] == details
+    assert results[-1]["details"] == details
 
 
-def test_tgi_whole_has_details_where_they_are_asked_for(ask: Ask) -> None:
-    _, body = ask("/generate", {"inputs": PROMPT, "parameters": {"details": True}})
+def test_tgi_includes_details_if_requested(send: Send) -> None:
+    _, body = send("/generate", {"inputs": PROMPT, "parameters": {"details": True}})
     assert json.loads(body)["details"]["generated_tokens"] == TOKENS
-    _, body = ask("/generate", {"inputs": PROMPT})
+    _, body = send("/generate", {"inputs": PROMPT})
     assert list(json.loads(body)) == ["generated_text"]
 
 
 @pytest.mark.parametrize("path", ["/invocations", "/predictions/model", "/generate"])
-def test_djl_streams_lines_where_the_body_asks_for_it(ask: Ask, path: str) -> None:
-    response, body = ask(path, {"inputs": PROMPT, "stream": True})
+def test_djl_streams_lines_if_the_body_requests_it(send: Send, path: str) -> None:
+    response, body = send(path, {"inputs": PROMPT, "stream": True})
     assert response.getheader("content-type") == "application/jsonlines"
-    found = events(body)
-    assert len(found) == TOKENS
-    assert found[-1]["generated_text"] == "".join(one["token"]["text"] for one in found)
-    assert found[-1]["details"]["generated_tokens"] == TOKENS
+    results = events(body)
+    assert len(results) == TOKENS
+    assert results[-1]["generated_text"] == "".join(item["token"]["text"] for item in results)
+    assert results[-1]["details"]["generated_tokens"] == TOKENS
 
 
-def test_triton_counts_where_it_is_asked_to(ask: Ask) -> None:
+def test_triton_counts_tokens_if_requested(send: Send) -> None:
     path = "/v2/models/ensemble/versions/1/generate_stream"
-    response, body = ask(path, {"text_input": PROMPT, "max_tokens": 3})
+    response, body = send(path, {"text_input": PROMPT, "max_tokens": 3})
     assert response.getheader("content-type") == SSE
-    assert [sorted(one) for one in events(body)] == [["model_name", "model_version", "text_output"]] * 3
-    _, body = ask(path, {"text_input": PROMPT, "max_tokens": 3, "return_num_output_tokens": True})
-    assert [one["num_output_tokens"] for one in events(body)] == [1, 1, 1]
-    assert {one["num_input_tokens"] for one in events(body)} == {4}
+    assert [sorted(item) for item in events(body)] == [["model_name", "model_version", "text_output"]] * 3
+    _, body = send(path, {"text_input": PROMPT, "max_tokens": 3, "return_num_output_tokens": True})
+    assert [item["num_output_tokens"] for item in events(body)] == [1, 1, 1]
+    assert {item["num_input_tokens"] for item in events(body)} == {4}
 
 
 @pytest.mark.parametrize(
     "parameters", [{"sampling_parameters": '{"max_tokens": 2}'}, {"parameters": {"max_tokens": 2}}, {"max_tokens": 2}]
 )
-def test_triton_takes_parameters_in_three_forms(ask: Ask, parameters: dict[str, Any]) -> None:
-    _, body = ask("/v2/models/m/generate", {"text_input": PROMPT, **parameters})
-    made = json.loads(body)
-    assert made["model_name"] == "m"
-    assert made["text_output"].startswith("<first>")
-    assert len(made["text_output"].removeprefix("<first>").split()) == 1
+def test_triton_takes_parameters_in_three_forms(send: Send, parameters: dict[str, Any]) -> None:
+    _, body = send("/v2/models/m/generate", {"text_input": PROMPT, **parameters})
+    created = json.loads(body)
+    assert created["model_name"] == "m"
+    assert created["text_output"].startswith("<first>")
+    assert len(created["text_output"].removeprefix("<first>").split()) == 1
 
 
 @pytest.mark.parametrize("path", ["/api/generate", "/api/chat"])
-def test_ollama_streams_unless_it_is_told_not_to(ask: Ask, path: str) -> None:
+def test_ollama_streams_by_default(send: Send, path: str) -> None:
     prompt = {"prompt": PROMPT} if path == "/api/generate" else {"messages": [{"role": "user", "content": PROMPT}]}
-    response, body = ask(path, {"model": "llama", **prompt, "options": {"num_predict": 3}})
+    response, body = send(path, {"model": "llama", **prompt, "options": {"num_predict": 3}})
     assert response.getheader("content-type") == LINES
-    found = events(body)
-    assert [one["done"] for one in found] == [False, False, False, True]
-    assert {one["model"] for one in found} == {"llama"}
-    assert (found[-1]["prompt_eval_count"], found[-1]["eval_count"], found[-1]["done_reason"]) == (4, 3, "length")
-    _, body = ask(path, {"model": "llama", **prompt, "stream": False})
+    results = events(body)
+    assert [item["done"] for item in results] == [False, False, False, True]
+    assert {item["model"] for item in results} == {"llama"}
+    assert (results[-1]["prompt_eval_count"], results[-1]["eval_count"], results[-1]["done_reason"]) == (4, 3, "length")
+    _, body = send(path, {"model": "llama", **prompt, "stream": False})
     whole = json.loads(body)
     assert (whole["done"], whole["eval_count"]) == (True, TOKENS)
     assert (whole.get("response") or whole["message"]["content"]).startswith("<first>")
 
 
-def test_ollama_thinks_first(ask: Ask) -> None:
+def test_ollama_thinks_first(send: Send) -> None:
     behaviour = Behaviour(ttft=Constant(0), itl=Constant(0), tokens=Constant(6), reasoning_tokens=2, usage="never")
     with launch(behaviour) as emulator:
-        _, body = ask("/api/generate", {"prompt": "x"}, emulator.base_url)
-    found = events(body)
-    assert ["thinking" in one for one in found] == [True, True, False, False, False, False, False]
-    assert "eval_count" not in found[-1]
+        _, body = send("/api/generate", {"prompt": "x"}, emulator.base_url)
+    results = events(body)
+    assert ["thinking" in item for item in results] == [True, True, False, False, False, False, False]
+    assert "eval_count" not in results[-1]
 
 
-def test_llamacpp_stops_with_the_counts(ask: Ask) -> None:
-    _, body = ask("/completion", {"prompt": PROMPT, "n_predict": 3, "stream": True})
-    found = events(body)
-    assert [one["stop"] for one in found] == [False, False, False, True]
-    assert (found[-1]["tokens_evaluated"], found[-1]["tokens_predicted"], found[-1]["stop_type"]) == (4, 3, "limit")
-    _, body = ask("/completion", {"prompt": PROMPT})
+def test_llamacpp_stops_with_the_counts(send: Send) -> None:
+    _, body = send("/completion", {"prompt": PROMPT, "n_predict": 3, "stream": True})
+    results = events(body)
+    assert [item["stop"] for item in results] == [False, False, False, True]
+    assert (results[-1]["tokens_evaluated"], results[-1]["tokens_predicted"], results[-1]["stop_type"]) == (
+        4,
+        3,
+        "limit",
+    )
+    _, body = send("/completion", {"prompt": PROMPT})
     assert json.loads(body)["content"].startswith("<first>")
 
 
-def test_an_embedding_depends_on_the_request_alone(ask: Ask) -> None:
-    made = [json.loads(ask("/v1/embeddings", {"input": PROMPT}, **{"X-Request-Id": one})[1]) for one in "aab"]
-    vectors = [one["data"][0]["embedding"] for one in made]
+def test_an_embedding_depends_on_the_request_alone(send: Send) -> None:
+    created = [json.loads(send("/v1/embeddings", {"input": PROMPT}, **{"X-Request-Id": item})[1]) for item in "aab"]
+    vectors = [item["data"][0]["embedding"] for item in created]
     assert vectors[0] == vectors[1] != vectors[2]
-    assert made[0]["usage"] == {"prompt_tokens": 4, "total_tokens": 4}
+    assert created[0]["usage"] == {"prompt_tokens": 4, "total_tokens": 4}
 
 
 @pytest.mark.parametrize("path", ["/serve/infer?sentence=", "/serve/text/"])
-def test_ray_serve_answers_with_prompt_and_text(ask: Ask, path: str) -> None:
-    response, body = ask(path + quote(PROMPT + " größe?", safe=""))
+def test_ray_serve_answers_with_prompt_and_text(send: Send, path: str) -> None:
+    response, body = send(path + quote(PROMPT + " größe?", safe=""))
     assert response.getheader("content-type") == "text/plain; charset=utf-8"
     text = body.decode()
     assert text.startswith(PROMPT + " größe?<first>")
 
 
 @pytest.mark.parametrize(("path", "kind"), [("/custom/generate", SSE), ("/custom/lines", LINES)])
-def test_an_endpoint_of_ones_own_in_both_framings(ask: Ask, path: str, kind: str) -> None:
-    response, body = ask(path, {"question": PROMPT, "settings": {"stream": True, "most": 2}})
+def test_custom_endpoints_in_both_framings(send: Send, path: str, kind: str) -> None:
+    response, body = send(path, {"question": PROMPT, "settings": {"stream": True, "most": 2}})
     assert response.getheader("content-type") == kind
-    found = events(body)
-    assert [len(one["result"]["parts"]) for one in found] == [1, 1, 0]
-    assert found[-1]["counts"] == {"read": 4, "written": 2}
+    results = events(body)
+    assert [len(item["result"]["parts"]) for item in results] == [1, 1, 0]
+    assert results[-1]["counts"] == {"read": 4, "written": 2}
 
 
 @pytest.mark.parametrize(
@@ -174,10 +178,10 @@ def test_an_endpoint_of_ones_own_in_both_framings(ask: Ask, path: str, kind: str
         ("/custom/lines", {"question": "[[fault:explode]]"}),
     ],
 )
-def test_a_bad_request_is_refused_with_the_reason(ask: Ask, path: str, body: Any) -> None:
-    response, said = ask(path, body)
+def test_a_bad_request_is_refused_with_the_reason(send: Send, path: str, body: Any) -> None:
+    response, message = send(path, body)
     assert response.status == 400
-    assert json.loads(said)["error"]
+    assert json.loads(message)["error"]
 
 
 FAULTY_STREAMS: list[tuple[str, dict[str, Any]]] = [
@@ -192,31 +196,33 @@ FAULTY_STREAMS: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("path", "body"), FAULTY_STREAMS, ids=[path for path, _ in FAULTY_STREAMS])
 class TestFaults:
-    def test_a_malformed_event_has_its_place(self, ask: Ask, path: str, body: dict[str, Any]) -> None:
-        _, data = ask(path, body, **{"X-Emulate-Fault": "malformed:events=1"})
+    def test_a_malformed_event_replaces_one_event(self, send: Send, path: str, body: dict[str, Any]) -> None:
+        _, data = send(path, body, **{"X-Emulate-Fault": "malformed:events=1"})
         lines = [line.removeprefix(b"data: ") for line in data.splitlines() if line]
         assert [n for n, line in enumerate(lines) if not is_json(line)] == [1]
 
-    def test_an_error_ends_the_stream(self, ask: Ask, path: str, body: dict[str, Any]) -> None:
-        response, data = ask(path, body, **{"X-Emulate-Fault": "error:events=2"})
+    def test_an_error_ends_the_stream(self, send: Send, path: str, body: dict[str, Any]) -> None:
+        response, data = send(path, body, **{"X-Emulate-Fault": "error:events=2"})
         assert response.status == 200
-        found = events(data)
-        assert len(found) == 3
-        assert "as it was asked to" in json.dumps(found[-1]) or found[-1]["details"]["finish_reason"] == "error"
+        results = events(data)
+        assert len(results) == 3
+        assert "as requested" in json.dumps(results[-1]) or results[-1]["details"]["finish_reason"] == "error"
 
-    def test_a_wrong_length_is_wrong_by_so_much(self, ask: Ask, path: str, body: dict[str, Any]) -> None:
+    def test_a_wrong_content_length_is_off_by_the_requested_bytes(
+        self, send: Send, path: str, body: dict[str, Any]
+    ) -> None:
         with pytest.raises(http.client.IncompleteRead) as raised:
-            ask(path, body, **{"X-Emulate-Fault": "content_length:bytes=7"})
+            send(path, body, **{"X-Emulate-Fault": "content_length:bytes=7"})
         assert raised.value.expected == 7
 
-    def test_without_content_it_still_ends(self, ask: Ask, path: str, body: dict[str, Any]) -> None:
-        response, _ = ask(path, body, **{"X-Emulate-Fault": "empty"})
+    def test_without_content_it_still_ends(self, send: Send, path: str, body: dict[str, Any]) -> None:
+        response, _ = send(path, body, **{"X-Emulate-Fault": "empty"})
         assert response.status == 200
 
-    def test_delimited_by_the_connection_it_says_the_same(
-        self, ask: Ask, closing: Emulator, path: str, body: dict[str, Any]
+    def test_a_stream_delimited_by_the_connection_has_the_same_content(
+        self, send: Send, closing: Emulator, path: str, body: dict[str, Any]
     ) -> None:
-        response, data = ask(path, body, closing.base_url)
+        response, data = send(path, body, closing.base_url)
         assert response.getheader("transfer-encoding") is None
         assert len(events(data)) >= 3
 

@@ -1,4 +1,4 @@
-"""What serving stacks have in common: what one is, and how config values become a container's texts."""
+"""What serving stacks share: the `Stack` type, and how config values become a container's command and environment."""
 
 from __future__ import annotations
 
@@ -15,129 +15,132 @@ from urllib.parse import urlsplit
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.redaction import is_secret
 from fmbench_lib.deploy.ec2.container import Container, DeviceKind, Mount
-from fmbench_lib.deploy.ec2.placement import Place
+from fmbench_lib.deploy.ec2.placement import Placement
 from fmbench_lib.errors import DeployError
 from fmbench_lib.models.hub_token import VARIABLES
 
 _NOT_OPTIONS = ("tp_degree", "batch_size", "serving.properties")
-"""Keys of container_params that are no options of a server."""
+"""Keys of container_params that are not server options."""
 SHARED_MEMORY = "12g"
-"""What a server that spreads a model over processes gets where the config does not say."""
+"""Default shared memory of a server that distributes a model over processes."""
 MODELS = "/models"
-"""Where containers see models of the host."""
+"""The folder where containers see models of the host."""
 _HUB_CACHE = "/root/.cache/huggingface"
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What surrounds a copy: the name of its container, where its files go, where models are looked for."""
+    """Per-copy context: the container's name, the folder for its files, and the folders where models are looked for."""
 
     name: str
     folder: Path
-    folders: Sequence[Path]
+    model_folders: Sequence[Path]
 
 
 class Serve(Protocol):
-    """Makes the container of one copy."""
+    """Builds the container of one copy."""
 
-    def __call__(self, experiment: Experiment, place: Place, site: Site) -> Container: ...
+    def __call__(self, experiment: Experiment, placement: Placement, site: Site) -> Container: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
     """A serving stack.
 
-    `kinds` are the accelerators that it can use, the preferred first; `port` is where its documentation has it listen.
-    `tp_degree` reads the tensor parallelism out of the stack's own settings, which a config may hold beside ours (None:
-    they say nothing), `times` by how much their other kinds of parallelism multiply the accelerators that it needs.
-    `spreads` is True where a server uses all devices that it sees, without being told how many, `fills` where it
-    starts as many workers as its tensor parallelism leaves devices for.
+    `kinds` are the accelerators that it can use, the preferred first; `port` is the port its documentation names.
+    `tp_degree` reads the tensor parallelism from the stack's own settings, which a config may set beside ours (None:
+    not set); `other_parallelism` is the factor by which their other kinds of parallelism multiply the accelerators.
+    `uses_all_devices` is True where a server uses all devices that it sees without being told how many, `fills_devices`
+    where it starts as many workers as its tensor parallelism leaves devices for.
     """
 
     serve: Serve
     kinds: tuple[DeviceKind, ...]
     port: int
     tp_degree: Callable[[Experiment], int | None]
-    spreads: bool = False
-    fills: bool = False
-    times: Callable[[Experiment], int] = lambda experiment: 1
+    uses_all_devices: bool = False
+    fills_devices: bool = False
+    other_parallelism: Callable[[Experiment], int] = lambda experiment: 1
 
 
 def no_tp_degree(experiment: Experiment) -> int | None:
-    """For stacks without a setting of their own."""
+    """For stacks that have no tensor parallelism setting of their own."""
     return None
 
 
-def given(value: str | None) -> str | None:
-    """A value that the config gives; FMBench 2.x's `ec2` in an image's place is none."""
-    return None if value is None or value in ("", "ec2") else value
+def configured_image(experiment: Experiment) -> str | None:
+    """The config's `image_uri`; None where it is empty, or FMBench 2.x's placeholder `ec2`."""
+    return None if experiment.image_uri in (None, "", "ec2") else experiment.image_uri
 
 
-def image_of(experiment: Experiment, usual: str) -> tuple[str, tuple[str, ...]]:
-    """The image to run, and a note where it is a default, or not known in full."""
-    image = given(experiment.image_uri)
+def image_of(experiment: Experiment, default: str) -> tuple[str, tuple[str, ...]]:
+    """The image to run, with a note where it is the default or contains a placeholder that is not filled in."""
+    image = configured_image(experiment)
     if image is None:
-        return usual, (f"no image_uri: {usual} is taken",)
+        return default, (f"image_uri is not set: {default} is used",)
     open_placeholder = re.search(r"\{\w+\}", image)
     if open_placeholder is None:
         return image, ()
-    return image, (f"{open_placeholder[0]} in image_uri is not known: set AWS_REGION, or write the image in full",)
+    return image, (f"{open_placeholder[0]} in image_uri is unknown: set AWS_REGION, or write the full image name",)
 
 
 def model_of(experiment: Experiment) -> str:
-    """The model's id; raises DeployError where there is none."""
+    """The model's id. Raises DeployError where the config has none."""
     if not experiment.model_id:
-        raise DeployError("platform ec2 needs model_id, what the container is to serve")
+        raise DeployError("platform ec2 needs model_id, the model to serve")
     return experiment.model_id
 
 
-def request_path(experiment: Experiment, usual: Mapping[str, str]) -> str:
-    """Where requests go: the path of `ep_name`, else the usual one of the experiment's protocol."""
+def request_path(experiment: Experiment, defaults: Mapping[str, str]) -> str:
+    """The path that requests go to: that of `ep_name`, else the stack's default path for the experiment's protocol."""
     name = experiment.ep_name or ""
     path = urlsplit(name).path if "://" in name else ""
     if path.strip("/"):
         return path
-    if experiment.protocol not in usual:
-        kind, spoken = experiment.inference_spec.container_type or "djl", " or ".join(usual)
+    if experiment.protocol not in defaults:
+        kind, protocols = experiment.inference_spec.container_type or "djl", " or ".join(defaults)
         raise DeployError(
-            f"container_type {kind} is asked by protocol {spoken}, not {experiment.protocol}; "
+            f"container_type {kind} takes protocol {protocols}, not {experiment.protocol}; correct the protocol, "
             "or write ep_name with the path that requests go to"
         )
-    return usual[experiment.protocol]
+    return defaults[experiment.protocol]
 
 
-def environment_of(experiment: Experiment, usual: Mapping[str, str] | None = None) -> dict[str, str]:
-    """A container's environment, what may be written down of it; the config's own values stand over the usual."""
-    return {**(usual or {}), **{name: value for name, value in _spelt(experiment).items() if not is_secret(name)}}
+def environment_of(experiment: Experiment, defaults: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A container's environment, secrets excluded; the config's values override the defaults."""
+    return {
+        **(defaults or {}),
+        **{name: value for name, value in _env_texts(experiment).items() if not is_secret(name)},
+    }
 
 
 def secrets_of(experiment: Experiment, *, hub: bool = True) -> tuple[str, ...]:
-    """Names of variables whose values may not be written down: secrets among `env`, and the Hugging Face token where
-    the server fetches from there."""
-    own = (name for name in _spelt(experiment) if is_secret(name))
-    return tuple(dict.fromkeys((*(VARIABLES if hub else ()), *own)))
+    """Names of the variables whose values must not be recorded: secrets among `env`, and the Hugging Face token where
+    the server downloads from the hub."""
+    configured = (name for name in _env_texts(experiment) if is_secret(name))
+    return tuple(dict.fromkeys((*(VARIABLES if hub else ()), *configured)))
 
 
-def _spelt(experiment: Experiment) -> dict[str, str]:
-    return {str(name): text_of(value) for name, value in experiment.env.items() if value is not None}
+def _env_texts(experiment: Experiment) -> dict[str, str]:
+    return {str(name): setting_text(value) for name, value in experiment.env.items() if value is not None}
 
 
-def text_of(value: Any) -> str:
-    """A value as settings spell it."""
+def setting_text(value: Any) -> str:
+    """A value in the spelling that servers expect: booleans in lower case."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
 
 
 def settings_of(experiment: Experiment) -> dict[str, Any]:
-    """`container_params` without what is ours and what is empty."""
+    """`container_params` without fmbench's own keys and without empty values."""
     params = experiment.inference_spec.container_params
     return {str(key): value for key, value in params.items() if key not in _NOT_OPTIONS and value is not None}
 
 
 def options_of(experiment: Experiment) -> tuple[str, ...]:
-    """`container_params` as options (`max_model_len: 4096` is `--max-model-len 4096`, `yes` the option alone), and
-    behind them `cli_params`, which so come last."""
+    """`container_params` as options (`max_model_len: 4096` is `--max-model-len 4096`, `yes` the option alone), followed
+    by `cli_params`."""
     options: list[str] = []
     for key, value in settings_of(experiment).items():
         if value is False:
@@ -149,29 +152,30 @@ def options_of(experiment: Experiment) -> tuple[str, ...]:
 
 
 def cli_options(experiment: Experiment) -> tuple[str, ...]:
-    """`cli_params` as a shell would divide them; raises DeployError for an open quote."""
+    """`cli_params`, split as a shell would. Raises DeployError for an unclosed quote."""
     text = experiment.inference_spec.cli_params or ""
     try:
         return tuple(shlex.split(text))
     except ValueError as error:
-        raise DeployError(f"cli_params {text!r} cannot be divided into options: {error}") from error
+        raise DeployError(f"cannot split cli_params {text!r} into options: {error}") from error
 
 
 def option_value(options: Sequence[str], *names: str) -> str | None:
-    """The value of an option under any of its names, the last where it occurs again; None where it does not.
+    """The value of an option under any of its names, the last one if it is repeated; None where it is absent.
 
-    `--max_model_len` is `--max-model-len`: vLLM takes both.
+    `--max_model_len` is the same as `--max-model-len`: vLLM takes both.
     """
-    found = None
+    result = None
     for index, option in enumerate(options):
         name, sign, value = option.partition("=")
         if name.replace("_", "-") in names:
-            found = value if sign else (options[index + 1] if index + 1 < len(options) else "")
-    return found
+            result = value if sign else (options[index + 1] if index + 1 < len(options) else "")
+    return result
 
 
 def whole_number(value: str | None, what: str) -> int | None:
-    """A number of devices, or of a port; raises DeployError for one that is none."""
+    """A positive whole number, such as a number of devices or a port. Raises DeployError naming `what` for anything
+    else."""
     if value is None:
         return None
     if not value.strip().isdecimal() or int(value) < 1:
@@ -180,23 +184,23 @@ def whole_number(value: str | None, what: str) -> int | None:
 
 
 def parallelism(options: Sequence[str], *kinds: Sequence[str]) -> int:
-    """The product of kinds of parallelism among options, each under any of its names; 1 where none is given."""
+    """The product of several kinds of parallelism among options, each under any of its names; 1 where none is set."""
     return math.prod(whole_number(option_value(options, *names), names[0]) or 1 for names in kinds)
 
 
 def properties(text: str) -> dict[str, str]:
-    """The lines `name=value` of a serving.properties."""
+    """The `name=value` lines of a serving.properties."""
     pairs = (line.partition("=") for line in text.splitlines() if not line.lstrip().startswith("#"))
     return {name.strip(): value.strip() for name, sign, value in pairs if sign}
 
 
-def port_of(options: Sequence[str], usual: int, *names: str) -> int:
-    """Where a server listens in its container: the port among the user's options, else the usual one."""
-    return whole_number(option_value(options, *names), names[0]) or usual
+def port_of(options: Sequence[str], default: int, *names: str) -> int:
+    """The port in the container that a server listens on: the one among its options, else the default."""
+    return whole_number(option_value(options, *names), names[0]) or default
 
 
-def unless_given(options: Sequence[str], *defaults: tuple[str, str | int | None]) -> tuple[str, ...]:
-    """Options with their values, but for those that stand among `options` already, and those without a value."""
+def defaults_for(options: Sequence[str], *defaults: tuple[str, str | int | None]) -> tuple[str, ...]:
+    """Default options with their values, without those already among `options` and those without a value."""
     return tuple(
         text
         for name, value in defaults
@@ -206,33 +210,37 @@ def unless_given(options: Sequence[str], *defaults: tuple[str, str | int | None]
 
 
 def hub_cache(experiment: Experiment, target: str = _HUB_CACHE) -> Mount:
-    """The host's folder of models from Hugging Face, so that copies and later runs do not fetch one again."""
-    own = experiment.ec2.model_cache if experiment.ec2 is not None else None
-    return folder_of(own or os.environ.get("HF_HOME"), ".cache/huggingface", target)
+    """The host's Hugging Face cache, mounted so that copies and later runs do not download a model again."""
+    configured = experiment.ec2.model_cache if experiment.ec2 is not None else None
+    return folder_of(configured or os.environ.get("HF_HOME"), ".cache/huggingface", target)
 
 
-def folder_of(own: str | None, usual: str, target: str) -> Mount:
-    """A folder of the host that containers write to: the user's own, else the usual one of their home."""
-    return Mount(Path(own).expanduser().absolute() if own else Path.home() / usual, target, read_only=False)
+def folder_of(configured: str | None, default: str, target: str) -> Mount:
+    """A folder of the host that containers write to: the configured one, else the default below the home folder."""
+    return Mount(
+        Path(configured).expanduser().absolute() if configured else Path.home() / default, target, read_only=False
+    )
 
 
 def local_model(experiment: Experiment, site: Site) -> Path | None:
-    """The model's folder or file on this host, where `model_id` is a path; None for the id of a hub."""
+    """The model's folder or file on this host if `model_id` is a path; None for a hub id. Raises DeployError for an
+    absolute path that does not exist."""
     model = Path(model_of(experiment)).expanduser()
-    found = found_here(str(model), site)
-    if found is None and model.is_absolute():
+    path = local_path(str(model), site)
+    if path is None and model.is_absolute():
         raise DeployError(f"model_id {model} does not exist on this host")
-    return found
+    return path
 
 
-def found_here(name: str, site: Site) -> Path | None:
-    """The folder or file of this host that a text names; None where there is none, or no text."""
+def local_path(name: str, site: Site) -> Path | None:
+    """The folder or file of this host that a name refers to; None where there is none, or the name is empty."""
     path = Path(name).expanduser()
-    found = next((there for there in (folder / path for folder in site.folders) if name and there.exists()), None)
-    return None if found is None else found.resolve()
+    candidates = (folder / path for folder in site.model_folders if name)
+    existing = next((candidate for candidate in candidates if candidate.exists()), None)
+    return None if existing is None else existing.resolve()
 
 
-def seen(path: Path) -> Mount:
+def model_mount(path: Path) -> Mount:
     """A model of this host as a container sees it."""
     return Mount(path, f"{MODELS}/{path.name}")
 
@@ -240,10 +248,10 @@ def seen(path: Path) -> Mount:
 def hub_model(
     experiment: Experiment, site: Site, option: str, *, cache: str = _HUB_CACHE
 ) -> tuple[tuple[str, ...], tuple[Mount, ...]]:
-    """The option that names a model, and what is mounted for it: the cache, and a model that lies on this host."""
+    """The option that names a model, and its mounts: the cache, and the model itself if it is on this host."""
     model, mount = model_of(experiment), hub_cache(experiment, cache)
     folder = local_model(experiment, site)
     if folder is None:
         return (option, model), (mount,)
-    inside = seen(folder)
+    inside = model_mount(folder)
     return (option, inside.target), (inside, mount)

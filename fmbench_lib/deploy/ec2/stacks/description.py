@@ -1,4 +1,4 @@
-"""Containers in words, for a person who reads a plan."""
+"""Containers as text, for `fmbench plan`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from fmbench_lib.deploy.ec2.container import Container, Devices, Mount
 
 
 def describe(container: Container) -> str:
-    """What runs where on a first line, and what it is given on lines below it, set in by two spaces."""
+    """What runs where on a first line; its command, environment, mounts and notes on indented lines below."""
     return "\n".join([_head(container), *_body(container)])
 
 
 def describe_all(containers: Sequence[Container]) -> str:
-    """Copies of a model, the first in full, of the others what is different."""
+    """All containers: the first in full, the others with only the lines that differ."""
     texts = []
     for index, container in enumerate(containers):
-        earlier = set(_body(containers[0])) if index else set()
-        texts.append("\n".join([_head(container), *(line for line in _body(container) if line not in earlier)]))
+        shown = set(_body(containers[0])) if index else set()
+        texts.append("\n".join([_head(container), *(line for line in _body(container) if line not in shown)]))
     return "\n".join(texts)
 
 
@@ -46,9 +46,9 @@ def _body(container: Container) -> list[str]:
 
 
 def _mount(mount: Mount, folder: Path | None) -> str:
-    own = folder is not None and mount.source.is_relative_to(folder)
-    written = "" if mount.read_only else ", and writes to it"
-    return f"  sees {'its files' if own else mount.source} at {mount.target}{written}"
+    inside = folder is not None and mount.source.is_relative_to(folder)
+    access = "" if mount.read_only else " (writable)"
+    return f"  mounts {'its files' if inside else mount.source} at {mount.target}{access}"
 
 
 def _devices(devices: Devices) -> str:

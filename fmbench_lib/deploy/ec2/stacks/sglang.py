@@ -5,7 +5,7 @@ from __future__ import annotations
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import OPENAI
 from fmbench_lib.deploy.ec2.container import Container
-from fmbench_lib.deploy.ec2.placement import Place
+from fmbench_lib.deploy.ec2.placement import Placement
 from fmbench_lib.deploy.ec2.stacks import base
 from fmbench_lib.deploy.ec2.stacks.base import Site, Stack
 
@@ -16,45 +16,45 @@ _TENSOR = ("--tp", "--tp-size", "--tensor-parallel-size")
 _PIPELINE = ("--pp", "--pp-size", "--pipeline-parallel-size")
 _DATA = ("--dp", "--dp-size", "--data-parallel-size")
 _WITHIN_TENSOR = "--enable-dp-attention"
-"""Has the attention's data parallelism divide the GPUs of the tensor parallelism, rather than multiply them."""
+"""Makes data parallelism divide the GPUs of the tensor parallelism instead of multiplying them."""
 
 
 def _tp_degree(experiment: Experiment) -> int | None:
-    """The tensor parallelism that the server's own options ask for."""
+    """The tensor parallelism set in the server's own options."""
     return base.whole_number(base.option_value(base.options_of(experiment), *_TENSOR), _TENSOR[0])
 
 
-def _times(experiment: Experiment) -> int:
-    """By how much pipeline and data parallelism multiply the GPUs."""
+def _other_parallelism(experiment: Experiment) -> int:
+    """The factor by which pipeline and data parallelism multiply the GPUs."""
     options = base.options_of(experiment)
     within = base.option_value(options, _WITHIN_TENSOR) is not None
     return base.parallelism(options, _PIPELINE, *(() if within else (_DATA,)))
 
 
-def _serve(experiment: Experiment, place: Place, site: Site) -> Container:
+def _serve(experiment: Experiment, placement: Placement, site: Site) -> Container:
     image, notes = base.image_of(experiment, IMAGE)
     model, mounts = base.hub_model(experiment, site, "--model-path")
     if model[1] != experiment.model_id:
         model += ("--served-model-name", base.model_of(experiment))
     options = base.options_of(experiment)
-    tensor = () if _tp_degree(experiment) is not None else ("--tp", str(place.tp_degree))
+    tensor = () if _tp_degree(experiment) is not None else ("--tp", str(placement.tp_degree))
     batch = experiment.inference_spec.batch_size
-    usual = base.unless_given(options, ("--host", "0.0.0.0"), ("--port", PORT), ("--max-running-requests", batch))
+    defaults = base.defaults_for(options, ("--host", "0.0.0.0"), ("--port", PORT), ("--max-running-requests", batch))
     return Container(
         name=site.name,
         image=image,
-        host_port=place.host_port,
+        host_port=placement.host_port,
         container_port=base.port_of(options, PORT, "--port"),
         path=base.request_path(experiment, _PATHS),
         health_path="/health",
-        command=("python3", "-m", "sglang.launch_server", *model, *usual, *tensor, "--enable-metrics", *options),
+        command=("python3", "-m", "sglang.launch_server", *model, *defaults, *tensor, "--enable-metrics", *options),
         environment=base.environment_of(experiment),
         secrets=base.secrets_of(experiment),
         mounts=mounts,
-        devices=place.devices,
+        devices=placement.devices,
         shm_size=experiment.inference_spec.shm_size or base.SHARED_MEMORY,
         notes=notes,
     )
 
 
-STACK = Stack(_serve, ("nvidia",), PORT, _tp_degree, times=_times)
+STACK = Stack(_serve, ("nvidia",), PORT, _tp_degree, other_parallelism=_other_parallelism)

@@ -1,4 +1,4 @@
-"""The texts of Triton's model repositories, and the scripts that its containers start with."""
+"""The files of Triton's model repositories, and the scripts that its containers run at start."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 START = "start.sh"
 _ESCAPED_COMMA = "\\,"
-"""As TensorRT-LLM's own tool for templates wants it within a value."""
+"""How a value escapes a comma for TensorRT-LLM's template tool."""
 
 VLLM_CONFIG = """\
 backend: "vllm"
 
-# Where the model runs is decided by vLLM.
+# vLLM decides where the model runs.
 instance_group [
   {
     count: 1
@@ -39,7 +39,7 @@ instance_group [ { count: 1, kind: KIND_MODEL } ]
 _TENSORRT = """\
 set -euo pipefail
 
-# The weights, and the sources of the very version that the image was built with: they hold the model repository.
+# The weights, and the sources of the version in the image, which contain the model repository.
 model={model}
 if [ ! -d "$model" ]; then
   model=$(python3 -c 'import sys, huggingface_hub; print(huggingface_hub.snapshot_download(sys.argv[1]))' "$model")
@@ -49,7 +49,7 @@ cd /tmp
 export GIT_LFS_SKIP_SMUDGE=1
 git clone --quiet --depth 1 --branch "v$version" https://github.com/NVIDIA/TensorRT-LLM.git
 backend=TensorRT-LLM/triton_backend
-if [ ! -d $backend ]; then  # before it became a part of TensorRT-LLM
+if [ ! -d $backend ]; then  # before it was merged into TensorRT-LLM
   backend=tensorrtllm_backend
   git clone --quiet --depth 1 --branch "v$version" https://github.com/triton-inference-server/$backend.git
 fi
@@ -75,7 +75,7 @@ fill tensorrt_llm_bls \\
 fill ensemble triton_max_batch_size:{batch_size},logits_datatype:TYPE_FP32
 fill tensorrt_llm {settings}
 
-# The launcher leaves the servers in the background: stay as long as they do.
+# The launcher leaves the servers in the background: wait while they run.
 python3 $backend/scripts/launch_triton_server.py --world_size {tp_degree} --model_repo /tmp/repository \\
   --http_port {port}
 sleep 10
@@ -90,14 +90,14 @@ def tensorrt_script(
 ) -> str:
     """The script that builds TensorRT-LLM's engine, fills in the model repository and starts Triton.
 
-    `settings` may name the `dtype` (float16), the `family` of the model among TensorRT-LLM's examples (llama),
-    `trtllm-build`'s `max_input_len`, `max_seq_len` and `max_num_tokens`; the others are settings of the `tensorrt_llm`
+    `settings` may set the `dtype` (float16), the `family` of the model among TensorRT-LLM's examples (llama), and
+    `trtllm-build`'s `max_input_len`, `max_seq_len` and `max_num_tokens`; all others are settings of the `tensorrt_llm`
     model. A model that streams answers in decoupled mode.
     """
-    own = {"dtype": "float16", "family": "llama"}
-    of_build = ("max_input_len", "max_seq_len", "max_num_tokens")
+    script_defaults = {"dtype": "float16", "family": "llama"}
+    build_options = ("max_input_len", "max_seq_len", "max_num_tokens")
     decoupled = "True" if stream else "False"
-    of_model = {
+    model_settings = {
         "triton_backend": "tensorrtllm",
         "triton_max_batch_size": str(batch_size),
         "decoupled_mode": decoupled,
@@ -109,18 +109,18 @@ def tensorrt_script(
         "max_queue_size": "0",
         "encoder_input_features_data_type": "TYPE_FP16",
         "logits_datatype": "TYPE_FP32",
-        **{key: value for key, value in settings.items() if key not in own and key not in of_build},
+        **{key: value for key, value in settings.items() if key not in script_defaults and key not in build_options},
     }
-    build = "".join(f" --{key} {shlex.quote(settings[key])}" for key in of_build if key in settings)
+    build = "".join(f" --{key} {shlex.quote(settings[key])}" for key in build_options if key in settings)
     return _TENSORRT.format(
         model=shlex.quote(model),
-        **{key: shlex.quote(settings.get(key, usual)) for key, usual in own.items()},
+        **{key: shlex.quote(settings.get(key, default)) for key, default in script_defaults.items()},
         tp_degree=tp_degree,
         batch_size=batch_size,
         decoupled=decoupled,
         build=build,
         settings=shlex.quote(
-            ",".join(f"{key}:{value.replace(',', _ESCAPED_COMMA)}" for key, value in of_model.items())
+            ",".join(f"{key}:{value.replace(',', _ESCAPED_COMMA)}" for key, value in model_settings.items())
         ),
         port=port,
     )
@@ -133,5 +133,5 @@ def server_script(repository: str, options: Sequence[str]) -> str:
 
 
 def djl_model() -> str:
-    """The model.py that serves DJL's Python engine for Neuron within Triton."""
+    """The model.py that runs DJL's Python engine for Neuron inside Triton."""
     return (Path(__file__).parent / "djl_in_triton.py").read_text(encoding="utf-8")

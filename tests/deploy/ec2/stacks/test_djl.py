@@ -1,4 +1,4 @@
-"""DJL Serving's container against what LMI's documentation tells a person to run."""
+"""DJL Serving's container, compared with what LMI's documentation says to run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from fmbench_lib.deploy.ec2.container import Devices, Mount
 from fmbench_lib.errors import DeployError
-from tests.deploy.on_ec2 import FOLDER, asked, containers, host, one, sent_to
+from tests.deploy.on_ec2 import FOLDER, containers, host, only_container, sent_to, stack_experiment
 
 LMI = "763104351884.dkr.ecr.us-west-2.amazonaws.com/djl-inference:0.29.0-lmi11.0.0-cu124"
 
@@ -27,28 +27,28 @@ def test_djl_with_serving_properties(tmp_path: Path) -> None:
     text = "engine=MPI\noption.rolling_batch=lmi-dist\noption.tensor_parallel_degree=2\n"
     spec = {"tp_degree": 2, "model_copies": "max", "shm_size": "12g", "batch_size": 16}
     keys = {"image_uri": LMI, "instance_type": "p4d.24xlarge", "serving.properties": text, "inference_spec": spec}
-    given = asked(tmp_path, "djl", **keys)
-    made = containers(given)
-    assert [copy.devices.indices for copy in made] == [(0, 1), (2, 3), (4, 5), (6, 7)]
-    first = made[0]
+    experiment = stack_experiment(tmp_path, "djl", **keys)
+    container = containers(experiment)
+    assert [copy.devices.indices for copy in container] == [(0, 1), (2, 3), (4, 5), (6, 7)]
+    first = container[0]
     assert first.files == {
         "model/serving.properties": text + "option.model_id=org/model\noption.max_rolling_batch_size=16\n"
     }
     assert first.folder == FOLDER / first.name
     assert Mount(FOLDER / first.name / "model", "/opt/ml/model") in first.mounts
-    assert (first.container_port, first.health_path, sent_to(given, first)) == (8080, "/ping", "/invocations")
+    assert (first.container_port, first.health_path, sent_to(experiment, first)) == (8080, "/ping", "/invocations")
     assert (first.command, first.entrypoint, first.shm_size) == ((), None, "12g")
     assert "HF_MODEL_ID" not in first.environment
-    assert len({copy.folder for copy in made}) == 4
+    assert len({copy.folder for copy in container}) == 4
 
 
-def test_djl_without_them_is_set_up_by_variables(tmp_path: Path) -> None:
+def test_djl_without_serving_properties_is_configured_by_variables(tmp_path: Path) -> None:
     spec = {"tp_degree": 4, "batch_size": 8, "container_params": {"max_model_len": 4096, "trust_remote_code": True}}
     keys = {"image_uri": LMI, "instance_type": "g5.12xlarge", "ec2": {"model_loading_timeout": 3600}}
-    made = one(asked(tmp_path, "djl", inference_spec=spec, **keys))
-    assert made.files == {}
+    container = only_container(stack_experiment(tmp_path, "djl", inference_spec=spec, **keys))
+    assert container.files == {}
     assert (
-        made.environment.items()
+        container.environment.items()
         >= {
             "HF_MODEL_ID": "org/model",
             "TENSOR_PARALLEL_DEGREE": "4",
@@ -70,22 +70,26 @@ def test_djl_without_them_is_set_up_by_variables(tmp_path: Path) -> None:
         ({"model_id": "models/mine"}, None),
     ],
 )
-def test_djl_sees_a_model_of_this_host(tmp_path: Path, keys: dict[str, Any], named: str | None) -> None:
+def test_djl_mounts_a_model_of_this_host(tmp_path: Path, keys: dict[str, Any], named: str | None) -> None:
     (tmp_path / "models" / "mine").mkdir(parents=True)
     degree = {"env": {"OPTION_TENSOR_PARALLEL_DEGREE": 1}}
-    made = one(asked(tmp_path, "djl", **keys, **degree), host("nvidia", 1), folders=(tmp_path,))
-    assert Mount(tmp_path / "models" / "mine", "/models/mine") in made.mounts
-    assert Mount(Path("/cache/huggingface"), "/opt/models", read_only=False) in made.mounts
-    assert made.files.get("model/serving.properties") == named
-    assert named or made.environment["HF_MODEL_ID"] == "/models/mine"
+    container = only_container(
+        stack_experiment(tmp_path, "djl", **keys, **degree), host("nvidia", 1), folders=(tmp_path,)
+    )
+    assert Mount(tmp_path / "models" / "mine", "/models/mine") in container.mounts
+    assert Mount(Path("/cache/huggingface"), "/opt/models", read_only=False) in container.mounts
+    assert container.files.get("model/serving.properties") == named
+    assert named or container.environment["HF_MODEL_ID"] == "/models/mine"
 
 
 @pytest.mark.parametrize("named", ["/opt/djl/model", "s3://bucket/models/mine/", "org/other"])
-def test_djl_is_told_as_it_is_of_a_model_that_is_not_on_this_host(tmp_path: Path, named: str) -> None:
+def test_djl_gets_other_model_names_unchanged(tmp_path: Path, named: str) -> None:
     text = f"option.model_id={named}\noption.tensor_parallel_degree=1\n"
-    made = one(asked(tmp_path, "djl", **{"serving.properties": text}), host("nvidia", 1), folders=(tmp_path,))
-    assert made.files == {"model/serving.properties": text}
-    assert [mount.target for mount in made.mounts] == ["/opt/ml/model", "/opt/models"]
+    container = only_container(
+        stack_experiment(tmp_path, "djl", **{"serving.properties": text}), host("nvidia", 1), folders=(tmp_path,)
+    )
+    assert container.files == {"model/serving.properties": text}
+    assert [mount.target for mount in container.mounts] == ["/opt/ml/model", "/opt/models"]
 
 
 def test_djl_on_neuron_counts_cores(tmp_path: Path) -> None:
@@ -93,18 +97,18 @@ def test_djl_on_neuron_counts_cores(tmp_path: Path) -> None:
     spec = {"tp_degree": 8, "model_copies": "max"}
     image = LMI.replace("lmi11.0.0-cu124", "neuronx-sdk2.19.1")
     keys = {"image_uri": image, "instance_type": "trn1.32xlarge", "serving.properties": text, "inference_spec": spec}
-    made = containers(asked(tmp_path, "djl", env={"NEURON_CC_FLAGS": "-O3"}, **keys))
-    assert [copy.devices for copy in made] == [
+    container = containers(stack_experiment(tmp_path, "djl", env={"NEURON_CC_FLAGS": "-O3"}, **keys))
+    assert [copy.devices for copy in container] == [
         Devices("neuron", tuple(range(first, first + 4))) for first in (0, 4, 8, 12)
     ]
-    assert {copy.environment["NEURON_CC_FLAGS"] for copy in made} == {"-O3"}
+    assert {copy.environment["NEURON_CC_FLAGS"] for copy in container} == {"-O3"}
 
 
 @pytest.mark.parametrize(
-    ("keys", "on", "said"),
+    ("keys", "on", "message"),
     [
-        ({"image_uri": LMI}, host(), "is made for GPUs; this host has no accelerators"),
-        ({"image_uri": LMI}, host("neuron", 2, 2), "is made for GPUs; this host has Neuron devices"),
+        ({"image_uri": LMI}, host(), "is built for GPUs; this host has no accelerators"),
+        ({"image_uri": LMI}, host("neuron", 2, 2), "is built for GPUs; this host has Neuron devices"),
         (
             {"serving.properties": "option.tensor_parallel_degree=4", "inference_spec": {"tp_degree": 2}},
             host("nvidia", 8),
@@ -116,9 +120,9 @@ def test_djl_on_neuron_counts_cores(tmp_path: Path) -> None:
             "is '-1'; write a whole number",
         ),
         ({"inference_spec": {"cli_params": "--quick"}}, host("nvidia", 1), "takes no options"),
-        ({"protocol": "tgi"}, host("nvidia", 1), "djl is asked by protocol djl or openai, not tgi"),
+        ({"protocol": "tgi"}, host("nvidia", 1), "djl takes protocol djl or openai, not tgi"),
     ],
 )
-def test_what_djl_cannot_do(tmp_path: Path, keys: dict[str, Any], on: Any, said: str) -> None:
-    with pytest.raises(DeployError, match=said):
-        containers(asked(tmp_path, "djl", **keys), on)
+def test_what_djl_rejects(tmp_path: Path, keys: dict[str, Any], on: Any, message: str) -> None:
+    with pytest.raises(DeployError, match=message):
+        containers(stack_experiment(tmp_path, "djl", **keys), on)

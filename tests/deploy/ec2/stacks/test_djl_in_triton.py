@@ -1,4 +1,4 @@
-"""The model that serves DJL's engine within Triton, between stand-ins of both: who asked what gets which text."""
+"""The model that runs DJL's engine inside Triton, between stand-ins of both: each request gets its own text."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Sender:
 
     def all(self) -> list[tuple[str | None, str | None, bool]]:
         """Everything up to the last answer."""
-        found = [self.sent.get(timeout=LIMIT_S)]
-        while not found[-1][2]:
-            found.append(self.sent.get(timeout=LIMIT_S))
-        return found
+        match = [self.sent.get(timeout=LIMIT_S)]
+        while not match[-1][2]:
+            match.append(self.sent.get(timeout=LIMIT_S))
+        return match
 
 
 class Request:
@@ -122,21 +122,21 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TritonPyt
         monkeypatch.setitem(sys.modules, module.__name__, module)
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "model.json").write_text(json.dumps({"model_id": "m", "max_rolling_batch_size": 2}))
-    made = TritonPythonModel()
-    made.initialize({"model_repository": str(tmp_path), "model_version": "1"})
-    yield made
-    made.finalize()
-    assert not made.thread.is_alive()
+    container = TritonPythonModel()
+    container.initialize({"model_repository": str(tmp_path), "model_version": "1"})
+    yield container
+    container.finalize()
+    assert not container.thread.is_alive()
 
 
-def test_a_stream_is_sent_in_pieces_and_a_whole_answer_at_once(model: TritonPythonModel) -> None:
+def test_streamed_answers_are_sent_in_pieces_and_others_at_once(model: TritonPythonModel) -> None:
     streamed, whole = Request("a b c", {}, stream=True), Request("d e", {}, stream=False)
     model.execute([streamed, whole])
     assert streamed.sender.all() == [("a ", None, False), ("b ", None, False), ("c ", None, True)]
     assert whole.sender.all() == [("d e ", None, True)]
 
 
-def test_more_than_the_batch_holds_wait_for_their_turn(model: TritonPythonModel) -> None:
+def test_requests_beyond_the_batch_size_wait(model: TritonPythonModel) -> None:
     requests = [Request(f"word-{number} end", {}, stream=False) for number in range(7)]
     model.execute(requests)
     assert [request.sender.all() for request in requests] == [
@@ -152,20 +152,22 @@ def test_parameters_reach_the_engine_under_its_names(model: TritonPythonModel) -
     assert model.service.bodies == [{"inputs": "a", "parameters": {"top_k": 50, "max_new_tokens": 5}}]
 
 
-def test_special_tokens_are_no_text(model: TritonPythonModel) -> None:
+def test_special_tokens_are_not_part_of_the_text(model: TritonPythonModel) -> None:
     request = Request("a </s>", {}, stream=False)
     model.execute([request])
     assert request.sender.all() == [("a ", None, True)]
 
 
-def test_a_request_that_fails_is_an_error_and_the_others_go_on(model: TritonPythonModel) -> None:
+def test_a_failed_request_does_not_affect_the_others(model: TritonPythonModel) -> None:
     bad, good = Request("refused", {}, stream=True), Request("a b", {}, stream=False)
     model.execute([bad, good])
     assert bad.sender.all() == [(None, "the model ended with an error", True)]
     assert good.sender.all() == [("a b ", None, True)]
 
 
-def test_an_engine_that_breaks_tells_whoever_waits_and_serves_the_next(model: TritonPythonModel) -> None:
+def test_after_an_engine_failure_waiting_requests_get_an_error_and_later_ones_are_served(
+    model: TritonPythonModel,
+) -> None:
     broken, after = Request("fail", {}, stream=False), Request("a", {}, stream=False)
     model.execute([broken])
     assert broken.sender.all() == [(None, "the device is gone", True)]
@@ -173,6 +175,6 @@ def test_an_engine_that_breaks_tells_whoever_waits_and_serves_the_next(model: Tr
     assert after.sender.all() == [("a ", None, True)]
 
 
-def test_what_is_written_into_the_repository_is_this_model_and_needs_nothing_of_ours() -> None:
+def test_the_models_file_in_the_repository_does_not_import_fmbench() -> None:
     assert "class TritonPythonModel" in djl_model()
     assert "fmbench" not in djl_model()

@@ -1,4 +1,4 @@
-"""How many GPUs a copy gets where options of the server's own ask for kinds of parallelism."""
+"""The number of GPUs of a copy where the server's own options set kinds of parallelism."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fmbench_lib.errors import DeployError
-from tests.deploy.on_ec2 import after, asked, containers, host, one
+from tests.deploy.on_ec2 import containers, host, only_container, stack_experiment, value_after
 
 TENSOR = {"vllm_gpu": "--tensor-parallel-size", "sglang": "--tp"}
 
@@ -25,14 +25,14 @@ TENSOR = {"vllm_gpu": "--tensor-parallel-size", "sglang": "--tp"}
         ("sglang", 4, "--dp 2 --pp 2 --enable-dp-attention", "4", 8),
     ],
 )
-def test_tp_degree_stays_beside_other_kinds_of_parallelism(
+def test_tp_degree_is_multiplied_by_other_kinds_of_parallelism(
     tmp_path: Path, kind: str, tp_degree: int | None, options: str, tensor: str, gpus: int
 ) -> None:
     spec = {"cli_params": options, **({} if tp_degree is None else {"tp_degree": tp_degree})}
-    made = one(asked(tmp_path, kind, inference_spec=spec), host("nvidia", 8))
-    assert after(TENSOR[kind], made.command) == tensor
-    assert made.devices.indices == tuple(range(gpus))
-    assert made.notes == (f"no image_uri: {made.image} is taken",)
+    container = only_container(stack_experiment(tmp_path, kind, inference_spec=spec), host("nvidia", 8))
+    assert value_after(TENSOR[kind], container.command) == tensor
+    assert container.devices.indices == tuple(range(gpus))
+    assert container.notes == (f"image_uri is not set: {container.image} is used",)
 
 
 @pytest.mark.parametrize(
@@ -43,38 +43,45 @@ def test_tp_degree_stays_beside_other_kinds_of_parallelism(
         ("vllm_gpu", "-tp 2 -pp 2", 4),
     ],
 )
-def test_tensor_parallelism_among_the_options_is_not_said_twice(
-    tmp_path: Path, kind: str, options: str, gpus: int
-) -> None:
+def test_tensor_parallelism_in_the_options_is_not_repeated(tmp_path: Path, kind: str, options: str, gpus: int) -> None:
     for ours in ({}, {"tp_degree": gpus}):
-        made = one(asked(tmp_path, kind, inference_spec={"cli_params": options, **ours}), host("nvidia", 8))
-        assert len(made.devices.indices) == gpus
-        assert sum(word in ("--tp", "-tp", "--tensor-parallel-size") for word in made.command) == 1
+        container = only_container(
+            stack_experiment(tmp_path, kind, inference_spec={"cli_params": options, **ours}), host("nvidia", 8)
+        )
+        assert len(container.devices.indices) == gpus
+        assert sum(word in ("--tp", "-tp", "--tensor-parallel-size") for word in container.command) == 1
 
 
 @pytest.mark.parametrize(
-    ("spec", "said"),
+    ("spec", "message"),
     [
-        ({}, "tp_degree 4 times 2 by the server's own options needs 8 GPUs; there are 4 GPUs"),
-        ({"tp_degree": 1, "model_copies": 3}, "3 with tp_degree 1 times 2 by the server's own options need 6 GPUs"),
-        ({"tp_degree": 3, "model_copies": "auto"}, "needs 6 GPUs; there are 4 GPUs"),
+        ({}, "tp_degree 4 times 2 \\(set in the server's options\\) needs 8 GPUs; the host has 4 GPUs"),
+        (
+            {"tp_degree": 1, "model_copies": 3},
+            "3 with tp_degree 1 times 2 \\(set in .* options\\) needs 6 GPUs",
+        ),
+        ({"tp_degree": 3, "model_copies": "auto"}, "needs 6 GPUs; the host has 4 GPUs"),
     ],
 )
-def test_what_does_not_fit_says_where_the_number_comes_from(tmp_path: Path, spec: dict[str, Any], said: str) -> None:
-    given = asked(tmp_path, "vllm_gpu", inference_spec={"tp_degree": 4, "cli_params": "-pp 2", **spec})
-    with pytest.raises(DeployError, match=said):
-        containers(given, host("nvidia", 4))
+def test_errors_name_the_source_of_the_parallelism(tmp_path: Path, spec: dict[str, Any], message: str) -> None:
+    experiment = stack_experiment(tmp_path, "vllm_gpu", inference_spec={"tp_degree": 4, "cli_params": "-pp 2", **spec})
+    with pytest.raises(DeployError, match=message):
+        containers(experiment, host("nvidia", 4))
 
 
 def test_auto_must_divide_by_all_kinds_together(tmp_path: Path) -> None:
-    given = asked(tmp_path, "vllm_gpu", inference_spec={"tp_degree": 2, "cli_params": "-pp 2", "model_copies": "auto"})
+    experiment = stack_experiment(
+        tmp_path, "vllm_gpu", inference_spec={"tp_degree": 2, "cli_params": "-pp 2", "model_copies": "auto"}
+    )
     with pytest.raises(DeployError, match="write numbers whose product divides 6, or model_copies: max"):
-        containers(given, host("nvidia", 6))
+        containers(experiment, host("nvidia", 6))
 
 
-def test_a_plan_for_a_type_that_is_too_small_says_so(tmp_path: Path) -> None:
-    given = asked(tmp_path, "vllm_gpu", instance_type="g6e.12xlarge", inference_spec={"cli_params": "-pp 8"})
-    made = one(given)
-    assert after("--tensor-parallel-size", made.command) == "1"
-    assert made.devices.indices == (0, 1, 2, 3)
-    assert "ask for 8 accelerators, and g6e.12xlarge has 4 GPUs: it will not start there" in made.notes[-1]
+def test_a_plan_for_a_too_small_instance_type_has_a_note(tmp_path: Path) -> None:
+    experiment = stack_experiment(
+        tmp_path, "vllm_gpu", instance_type="g6e.12xlarge", inference_spec={"cli_params": "-pp 8"}
+    )
+    container = only_container(experiment)
+    assert value_after("--tensor-parallel-size", container.command) == "1"
+    assert container.devices.indices == (0, 1, 2, 3)
+    assert "ask for 8 accelerators, and g6e.12xlarge has 4 GPUs: it will not start there" in container.notes[-1]

@@ -16,38 +16,38 @@ import pytest
 
 from fmbench_lib.deploy.ec2.container import Devices, Mount
 from fmbench_lib.errors import DeployError
-from tests.deploy.on_ec2 import FOLDER, asked, containers, host, one, sent_to
+from tests.deploy.on_ec2 import FOLDER, containers, host, only_container, sent_to, stack_experiment
 
 
 def test_triton_with_vllm(tmp_path: Path) -> None:
     spec = {"backend": "vllm", "tp_degree": 2, "container_params": {"gpu_memory_utilization": 0.8}, "stream": True}
-    given = asked(tmp_path, "triton", instance_type="g5.12xlarge", inference_spec=spec)
-    made = one(given)
-    assert made.image == "nvcr.io/nvidia/tritonserver:24.08-vllm-python-py3"
-    assert set(made.files) == {"repository/model/config.pbtxt", "repository/model/1/model.json", "start.sh"}
-    assert 'backend: "vllm"' in made.files["repository/model/config.pbtxt"]
-    settings = json.loads(made.files["repository/model/1/model.json"])
+    experiment = stack_experiment(tmp_path, "triton", instance_type="g5.12xlarge", inference_spec=spec)
+    container = only_container(experiment)
+    assert container.image == "nvcr.io/nvidia/tritonserver:24.08-vllm-python-py3"
+    assert set(container.files) == {"repository/model/config.pbtxt", "repository/model/1/model.json", "start.sh"}
+    assert 'backend: "vllm"' in container.files["repository/model/config.pbtxt"]
+    settings = json.loads(container.files["repository/model/1/model.json"])
     assert settings == {"model": "org/model", "tensor_parallel_size": 2, "gpu_memory_utilization": 0.8}
-    assert made.files["start.sh"] == "exec tritonserver --model-repository=/fmbench/repository --http-port=8000\n"
-    assert made.command == ("bash", "/fmbench/start.sh")
-    assert Mount(FOLDER / made.name, "/fmbench") in made.mounts
-    assert (made.container_port, made.health_path) == (8000, "/v2/health/ready")
-    assert sent_to(given, made) == "/v2/models/model/generate_stream"
+    assert container.files["start.sh"] == "exec tritonserver --model-repository=/fmbench/repository --http-port=8000\n"
+    assert container.command == ("bash", "/fmbench/start.sh")
+    assert Mount(FOLDER / container.name, "/fmbench") in container.mounts
+    assert (container.container_port, container.health_path) == (8000, "/v2/health/ready")
+    assert sent_to(experiment, container) == "/v2/models/model/generate_stream"
 
 
 def test_triton_with_tensorrt_llm(tmp_path: Path) -> None:
     spec = {"tp_degree": 2, "batch_size": 64, "model_copies": "max", "container_params": {"dtype": "bfloat16"}}
-    given = asked(
+    experiment = stack_experiment(
         tmp_path,
         "triton",
         instance_type="g6e.24xlarge",
         ep_name="http://localhost:8080/v2/models/ensemble/generate",
         inference_spec={**spec, "stream": False},
     )
-    first, second = containers(given)
+    first, second = containers(experiment)
     assert first.image == "nvcr.io/nvidia/tritonserver:24.08-trtllm-python-py3"
     assert (first.devices.indices, second.devices.indices) == ((0, 1), (2, 3))
-    assert (first.host_port, first.container_port, sent_to(given, first)) == (
+    assert (first.host_port, first.container_port, sent_to(experiment, first)) == (
         8080,
         8000,
         "/v2/models/ensemble/generate",
@@ -69,19 +69,21 @@ def test_triton_with_tensorrt_llm(tmp_path: Path) -> None:
 
 
 def test_triton_streams_in_decoupled_mode(tmp_path: Path) -> None:
-    given = asked(tmp_path, "triton", inference_spec={"stream": True})
-    assert "decoupled_mode:True" in one(given, host("nvidia", 1)).files["start.sh"]
+    experiment = stack_experiment(tmp_path, "triton", inference_spec={"stream": True})
+    assert "decoupled_mode:True" in only_container(experiment, host("nvidia", 1)).files["start.sh"]
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not on this machine")
 @pytest.mark.parametrize("model", ["org/model", 'it\'s $(here) "now"; true'])
-def test_the_script_is_one_that_bash_can_read_whatever_the_model_is_called(tmp_path: Path, model: str) -> None:
-    given = asked(tmp_path, "triton", model_id=model, inference_spec={"container_params": {"gpu_device_ids": "0,1"}})
-    script = one(given, host("nvidia", 1)).files["start.sh"]
+def test_the_script_is_valid_bash_for_any_model_name(tmp_path: Path, model: str) -> None:
+    experiment = stack_experiment(
+        tmp_path, "triton", model_id=model, inference_spec={"container_params": {"gpu_device_ids": "0,1"}}
+    )
+    script = only_container(experiment, host("nvidia", 1)).files["start.sh"]
     assert r"gpu_device_ids:0\,1" in script
     assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
-    said = script.split("\nif [", maxsplit=1)[0] + '\nprintf %s "$model"\n'
-    assert subprocess.run(["bash"], input=said, text=True, capture_output=True, check=False).stdout == model
+    message = script.split("\nif [", maxsplit=1)[0] + '\nprintf %s "$model"\n'
+    assert subprocess.run(["bash"], input=message, text=True, capture_output=True, check=False).stdout == model
 
 
 def test_triton_with_djl_on_neuron(tmp_path: Path) -> None:
@@ -97,7 +99,7 @@ def test_triton_with_djl_on_neuron(tmp_path: Path) -> None:
             "serving.properties": "option.amp=f16\noption.n_positions=1",
         },
     }
-    given = asked(
+    experiment = stack_experiment(
         tmp_path,
         "triton",
         instance_type="inf2.48xlarge",
@@ -106,9 +108,9 @@ def test_triton_with_djl_on_neuron(tmp_path: Path) -> None:
         inference_spec=spec,
         env={"NEURON_CC_FLAGS": "-O3"},
     )
-    made = one(given)
-    assert made.devices == Devices("neuron", tuple(range(12)))
-    assert json.loads(made.files["repository/Mine-70B/1/model.json"]) == {
+    container = only_container(experiment)
+    assert container.devices == Devices("neuron", tuple(range(12)))
+    assert json.loads(container.files["repository/Mine-70B/1/model.json"]) == {
         "model_id": "org/model",
         "tensor_parallel_degree": 24,
         "n_positions": 4096,
@@ -119,32 +121,34 @@ def test_triton_with_djl_on_neuron(tmp_path: Path) -> None:
         "rolling_batch": "auto",
         "output_formatter": "jsonlines",
     }
-    assert "decoupled: true" in made.files["repository/Mine-70B/config.pbtxt"]
-    assert "class TritonPythonModel" in made.files["repository/Mine-70B/1/model.py"]
-    assert made.environment["NEURON_CC_FLAGS"] == "-O3"
-    assert sent_to(given, made) == "/v2/models/Mine-70B/generate_stream"
+    assert "decoupled: true" in container.files["repository/Mine-70B/config.pbtxt"]
+    assert "class TritonPythonModel" in container.files["repository/Mine-70B/1/model.py"]
+    assert container.environment["NEURON_CC_FLAGS"] == "-O3"
+    assert sent_to(experiment, container) == "/v2/models/Mine-70B/generate_stream"
 
 
 def test_triton_with_vllm_on_neuron(tmp_path: Path) -> None:
     spec = {"backend": "vllm", "tp_degree": 8, "container_params": {"max_num_seqs": 4, "block_size": 8192}}
-    made = one(asked(tmp_path, "triton", image_uri="mine", inference_spec=spec), host("neuron", 16, 2))
-    settings = json.loads(made.files["repository/model/1/model.json"])
+    container = only_container(
+        stack_experiment(tmp_path, "triton", image_uri="mine", inference_spec=spec), host("neuron", 16, 2)
+    )
+    settings = json.loads(container.files["repository/model/1/model.json"])
     assert (settings["device"], settings["tensor_parallel_size"], settings["max_num_seqs"]) == ("neuron", 8, 4)
 
 
 @pytest.mark.parametrize(
-    ("keys", "on", "said"),
+    ("keys", "on", "message"),
     [
-        ({}, host("neuron", 2, 2), "Triton for Neuron has no published image: write image_uri"),
+        ({}, host("neuron", 2, 2), "Triton for Neuron has no published image: set image_uri"),
         (
             {"inference_spec": {"backend": "djl"}},
             host("nvidia", 1),
-            "djl is not served by Triton on GPUs; write tensorrt",
+            "Triton has no backend djl on GPUs; write tensorrt",
         ),
-        ({"ep_name": "http://h:1/v2/models/mine/generate"}, host("nvidia", 1), "is called ensemble, not mine"),
+        ({"ep_name": "http://h:1/v2/models/mine/generate"}, host("nvidia", 1), "is named ensemble, not mine"),
         ({}, host(), "triton needs NVIDIA GPUs or Neuron devices; the host has no accelerators"),
     ],
 )
-def test_what_triton_cannot_do(tmp_path: Path, keys: dict[str, Any], on: Any, said: str) -> None:
-    with pytest.raises(DeployError, match=said):
-        containers(asked(tmp_path, "triton", **keys), on)
+def test_what_triton_rejects(tmp_path: Path, keys: dict[str, Any], on: Any, message: str) -> None:
+    with pytest.raises(DeployError, match=message):
+        containers(stack_experiment(tmp_path, "triton", **keys), on)
