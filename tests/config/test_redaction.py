@@ -78,7 +78,7 @@ def test_no_secret_of_a_config_is_left(data: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["sagemaker_jumpstart", "ec2_placeholders", "bedrock_seven_steps", "triton_resolved", "flat_parameters"]
 )
-def test_what_is_kept_loads_again_as_the_same_config(data: Path, name: str) -> None:
+def test_the_kept_config_loads_as_the_same_config(data: Path, name: str) -> None:
     loaded = load_config(data / f"{name}.yml", arguments=OWN)
     kept = yaml.safe_dump(redacted(loaded.config), sort_keys=False)
     again = parse_config(kept, path=loaded.path)

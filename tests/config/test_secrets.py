@@ -31,7 +31,7 @@ def redactor(data: Path) -> Redactor:
 
 
 @pytest.mark.parametrize("secret", [*HIDDEN, "token from outside", "a key id of AWS", "proxy-password", 'quoted"gate'])
-def test_what_a_run_was_given_is_found_where_nothing_marks_it(redactor: Redactor, secret: str) -> None:
+def test_a_runs_secrets_are_removed_where_nothing_marks_them(redactor: Redactor, secret: str) -> None:
     assert redactor(f"denied: <{secret}>") == f"denied: <{REMOVED}>"
 
 
@@ -44,7 +44,7 @@ def test_what_a_run_was_given_is_found_where_nothing_marks_it(redactor: Redactor
         ("hunter2hunter2", "hunter2hunter2"),
     ],
 )
-def test_authorisation_is_known_as_it_is_sent(minimal: str, load: Load, auth: str, sent: str) -> None:
+def test_authorization_is_redacted_in_its_wire_form(minimal: str, load: Load, auth: str, sent: str) -> None:
     spec = f"  protocol: rest\n  inference_spec: {{auth: {auth}}}\n"
     found = redactor_for(load(minimal.rstrip("\n") + "\n" + spec).config, environment={})
     word = sent.rpartition(" ")[2]
@@ -53,7 +53,7 @@ def test_authorisation_is_known_as_it_is_sent(minimal: str, load: Load, auth: st
         assert found.without_known(f"<{echoed}>") == f"<{REMOVED}>"
 
 
-def test_it_is_found_as_json_and_addresses_spell_it(redactor: Redactor) -> None:
+def test_secrets_are_removed_as_json_and_addresses_spell_them(redactor: Redactor) -> None:
     assert redactor.without_known(r'{"x": "quoted\"gate"}') == f'{{"x": "{REMOVED}"}}'
     assert redactor.without_known("?x=token%20from%20outside&y=1") == f"?x={REMOVED}&y=1"
 
@@ -63,7 +63,7 @@ def test_innocent_text_stays(redactor: Redactor, data: Path) -> None:
     assert redactor(text) == text
 
 
-def test_only_what_is_known_is_taken_out_where_that_is_asked(redactor: Redactor) -> None:
+def test_without_known_removes_only_known_secrets(redactor: Redactor) -> None:
     assert redactor.without_known("api_key=unknown12345") == "api_key=unknown12345"
     assert redactor("api_key=unknown12345") == f"api_key={REMOVED}"
 

@@ -248,7 +248,7 @@ def test_the_page_lists_the_protocols_that_are_registered() -> None:
 
 
 @pytest.mark.parametrize("protocol", dict.fromkeys(served.protocol for served in SERVED))
-def test_the_page_says_what_is_found_here(protocol: str) -> None:
+def test_the_page_agrees_with_what_is_measured_here(protocol: str) -> None:
     row = table()[protocol]
     ours = [served for served in SERVED if served.protocol == protocol]
     forms = {served.stream for served in ours}

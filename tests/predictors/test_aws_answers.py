@@ -162,7 +162,7 @@ class TestInvokeModel:
         completion = INVOKE.decode(whole({"outputs": [{"text": "Hi", "stop_reason": "stop"}]}, *headers))
         assert (completion.text, counts(completion), completion.finish_reason) == ("Hi", (12, 3, None), "stop")
 
-    def test_the_whole_that_coheres_end_repeats_is_not_said_twice(self) -> None:
+    def test_the_text_that_coheres_last_event_repeats_counts_once(self) -> None:
         end = chunk(event_type="stream-end", text="Hi", finish_reason="COMPLETE", response={"text": "Hi"})
         completion = INVOKE.decode(stream(chunk(event_type="text-generation", text="Hi"), end))
         assert (completion.text, completion.finish_reason) == ("Hi", "COMPLETE")
@@ -249,7 +249,7 @@ class TestSageMaker:
         last = said[: said.index(b"{")] + b"{" + end + b"}\n\n"
         assert ENDPOINT.decode(stream(part(said), part(last))).error_class is None
 
-    def test_a_chat_may_say_no_more_than_that_it_is_done(self) -> None:
+    def test_the_last_chat_message_may_only_say_done(self) -> None:
         said = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\n'
         assert ENDPOINT.decode(stream(part(said), part(b"data: [DONE]\n\n"))).error_class is None
 
@@ -279,7 +279,7 @@ class TestSageMaker:
         completion = ENDPOINT.decode(whole(said))
         assert (texts(completion), completion.completion_tokens, completion.error_class) == ([""], 0, None)
 
-    def test_start_and_stop_tokens_are_no_content(self) -> None:
+    def test_start_and_stop_tokens_are_not_content(self) -> None:
         codec = SageMakerPredictor("http://h", start_token="<s>", stop_token="<|eot_id|>")
         tokens = ["<s>Hi", " <s>", "there<|eot_id|>", " more"]
         lines = [part(json.dumps({"token": {"text": token}}).encode() + b"\n") for token in tokens]

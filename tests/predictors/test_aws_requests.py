@@ -80,7 +80,7 @@ class TestOnTheWire:
 
 
 class TestConverse:
-    def test_the_usual_parameters_have_a_place_and_others_go_to_the_model(self) -> None:
+    def test_known_parameters_have_a_place_and_others_go_to_the_model(self) -> None:
         parameters = {**PARAMETERS, "stop": "END", "top_k": 5, "system": [{"text": "s"}], "caching": False}
         assert body(ConversePredictor(CLAUDE, parameters).encode("hi")) == {
             "messages": [{"role": "user", "content": [{"text": "hi"}]}],
@@ -153,7 +153,7 @@ FAMILIES: list[tuple[str, dict[str, Any]]] = [
 
 class TestInvokeModel:
     @pytest.mark.parametrize(("model", "expected"), FAMILIES, ids=[model for model, _ in FAMILIES])
-    def test_each_family_is_asked_in_its_own_form(self, model: str, expected: dict[str, Any]) -> None:
+    def test_each_family_gets_its_own_format(self, model: str, expected: dict[str, Any]) -> None:
         codec = InvokeModelPredictor(MODEL + model.replace(":", "%3A").replace("/", "%2F"), parameters=PARAMETERS)
         assert body(codec.encode("hi")) == expected
         limited = body(codec.encode("hi", 3))
@@ -203,7 +203,7 @@ class TestInvokeModel:
         nova = InvokeModelPredictor(MODEL + "amazon.nova-lite-v1", parameters=inside)
         assert body(nova.encode("hi"))["inferenceConfig"] == {"stopSequences": ["END"]}
 
-    def test_nova_has_places_of_its_own(self) -> None:
+    def test_nova_has_its_own_fields(self) -> None:
         parameters = {"system": [{"text": "s"}], "inferenceConfig": {"topK": 5}, "temperature": 0}
         asked = body(InvokeModelPredictor(MODEL + "amazon.nova-lite-v1%3A0", parameters=parameters).encode("hi"))
         assert asked["system"] == [{"text": "s"}]
@@ -291,9 +291,7 @@ class TestFromAnExperiment:
         with pytest.raises(InputError, match="mine: the region to sign requests for is not known: write region"):
             predictor_for(experiment(protocol="bedrock"), "http://127.0.0.1:1/model/x", None)
 
-    def test_a_key_takes_the_signatures_place(
-        self, experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_key_replaces_the_signature(self, experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "a-key")
         codec = predictor_for(experiment(protocol="bedrock", api_key_env="AWS_BEARER_TOKEN_BEDROCK"), CLAUDE, None)
         request = codec.encode("x")
@@ -319,7 +317,7 @@ class TestFromAnExperiment:
 
     @pytest.mark.parametrize("protocol", ["bedrock", "bedrock_invoke"])
     @pytest.mark.parametrize("model", ["amazon.titan-embed-text-v2%3A0", "cohere.embed-english-v3"])
-    def test_embeddings_are_asked_of_invoke_model_and_never_streamed(
+    def test_embeddings_use_invoke_model_and_never_stream(
         self, experiment: MakeExperiment, protocol: str, model: str
     ) -> None:
         mine = experiment(protocol=protocol, inference_spec={"stream": True})

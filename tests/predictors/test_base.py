@@ -21,7 +21,7 @@ def test_the_prompt_is_removed_from_the_first_event() -> None:
     assert completion.events == (Event(1, " Yes. What?"), Event(2, " No"))
 
 
-def test_an_event_that_was_the_prompt_alone_is_none() -> None:
+def test_an_event_with_only_the_prompt_is_removed() -> None:
     assert without_prompt(answered("What?", " Yes"), "What?").events == (Event(2, " Yes"),)
 
 

@@ -42,7 +42,7 @@ def test_reasoning_has_no_marks() -> None:
     assert events(said, "<s>", "</s>") == [Event(10, "</s>?", True), Event(20, "a"), Event(30, "</s>?", True)]
 
 
-def test_the_marks_of_an_answer_in_one_piece() -> None:
+def test_start_and_stop_tokens_of_a_whole_answer() -> None:
     marked = Marked(Answer(False), "<s>", "</s>")
     take({"choices": [{"message": {"content": "<s>Hi</s> more"}, "finish_reason": "stop"}]}, 9, marked)
     assert (marked.answer.events, marked.answer.finish_reason) == ([Event(9, "Hi")], "stop")

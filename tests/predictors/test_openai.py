@@ -67,7 +67,7 @@ class TestEncode:
         body = json.loads(OpenAiPredictor(URL, parameters={"stream_options": None}).encode("x").body)
         assert "stream_options" not in body
 
-    def test_the_key_is_in_one_header_and_nowhere_else(self) -> None:
+    def test_the_key_is_only_in_its_header(self) -> None:
         predictor = OpenAiPredictor(URL, "m", {"seed": 1}, api_key="sk-secret", headers={"X-Team": "a"})
         request = predictor.encode("prompt")
         assert dict(request.headers)["authorization"] == "Bearer sk-secret"
@@ -220,12 +220,12 @@ class TestStreams:
     def test_a_refusal_is_generated_text(self) -> None:
         assert decode(stream(delta("stop", content=None, refusal="I cannot."))).text == "I cannot."
 
-    def test_a_stream_without_its_content_type_is_still_one(self) -> None:
+    def test_a_stream_without_its_content_type_is_recognised(self) -> None:
         response = HttpResponse(200, (), stream(delta("stop", content="a")).body)
         assert (decode(response).streamed, decode(response).text) == (True, "a")
 
     @pytest.mark.parametrize("bad", [b"{", b"[]", b'"x"', b"\xff", b'{"choices": 5}', b'{"choices": [7]}'])
-    def test_bytes_that_make_no_sense_are_a_decode_error(self, bad: bytes) -> None:
+    def test_invalid_bytes_are_a_decode_error(self, bad: bytes) -> None:
         completion = decode(stream(delta(content="a"), bad, delta(content="b")))
         assert (completion.error_class, completion.text) == ("decode", "a")
 
@@ -233,7 +233,7 @@ class TestStreams:
         completion = decode(stream(b'{"choices": [{"delta": {"content": "\\ud83d"}, "finish_reason": "stop"}]}'))
         assert completion.text.encode() == "�".encode()
 
-    def test_counts_that_no_server_means_are_none(self) -> None:
+    def test_impossible_counts_are_ignored(self) -> None:
         usage = {"prompt_tokens": -1, "completion_tokens": 10**30, "prompt_tokens_details": {"cached_tokens": True}}
         completion = decode(stream({**delta("stop", content="a"), "usage": usage}))
         assert (completion.prompt_tokens, completion.completion_tokens, completion.cached_tokens) == (None, None, None)

@@ -85,13 +85,13 @@ def test_an_event_ends_with_the_line_that_holds_it(recorded: Callable[[str], Htt
             assert body[event.end_offset - 1 : event.end_offset] == b"\n"
 
 
-def test_what_ollama_thinks_is_no_answer(recorded: Callable[[str], HttpResponse]) -> None:
+def test_ollamas_thinking_is_not_the_answer(recorded: Callable[[str], HttpResponse]) -> None:
     completion = OLLAMA.decode(recorded("ollama-stream"))
     assert [event.reasoning for event in completion.events] == [True, False, False]
     assert completion.text == "Once größer"
 
 
-def test_what_ollama_thinks_and_says_in_one_line_is_one_event() -> None:
+def test_ollamas_thinking_and_content_in_one_line_are_one_event() -> None:
     line = b'{"response": "a", "thinking": "b", "done": true}'
     streamed = OLLAMA.decode(HttpResponse(200, (("content-type", "application/x-ndjson"),), line + b"\n"))
     assert [(event.text, event.reasoning) for event in streamed.events] == [("a", False)]

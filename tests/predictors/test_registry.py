@@ -23,7 +23,7 @@ def test_a_codec_gets_the_experiments_parameters_and_address(experiment: Callabl
     assert dict(predictor.encode("x").headers)["x-retries"] == "0"
 
 
-def test_a_protocol_not_spoken_here_is_named(experiment: Callable[..., Experiment]) -> None:
+def test_an_unknown_protocol_is_named(experiment: Callable[..., Experiment]) -> None:
     with pytest.raises(InputError, match=r"mine: unknown protocol `\w+`.*openai"):
         predictor_for(experiment().model_copy(update={"protocol": "telepathy"}), URL, None)
 

@@ -73,7 +73,7 @@ def test_long_streams_come_to_the_same_however_they_are_framed(line_end: bytes, 
 
 
 @pytest.mark.parametrize("piece", [b"\xff", b"\xed\xa0\x80", b'x","content":"y', b"x\\u0041", b"x\ty", b""])
-def test_bytes_that_are_no_plain_piece_are_parsed(piece: bytes) -> None:
+def test_pieces_that_are_not_plain_text_are_parsed(piece: bytes) -> None:
     template = json.dumps(message("~"), separators=(",", ":")).encode()
     messages = [template, template.replace(b"~", b"one"), template.replace(b"~", piece)]
     assert CODEC.decode(stream(messages)) == parsed(messages)
@@ -104,7 +104,7 @@ def test_a_stream_whose_messages_all_differ_is_left_alone(monkeypatch: pytest.Mo
         {"choices": [{"delta": {"content": "x"}}, {"delta": {"content": "y"}}]},
     ],
 )
-def test_a_message_that_says_more_is_no_example(example: dict[str, Any]) -> None:
+def test_a_message_with_more_than_content_is_not_a_pattern(example: dict[str, Any]) -> None:
     data = json.dumps(example).encode()
     line = b"data: %b\n\n" % data
     assert Repeats(3 * line, take_openai).following(data, len(line) - 1, Answer(streamed=True)) == []

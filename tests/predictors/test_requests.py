@@ -115,7 +115,7 @@ def test_a_request_on_the_wire(
 
 
 @pytest.mark.parametrize(("url", "protocol"), [(url, settings["protocol"]) for url, settings, _ in GOLDEN])
-def test_a_key_goes_into_one_header_and_nowhere_else(
+def test_a_key_is_only_in_its_header(
     experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch, url: str, protocol: str
 ) -> None:
     monkeypatch.setenv("MY_KEY", "sk-secret")
@@ -159,7 +159,7 @@ class TestWithoutStreaming:
         assert request.url == "http://h/v2/models/ensemble/generate?x=1"
         assert json.loads(request.body) == {"text_input": "Hi"}
 
-    def test_ollama_is_told_so(self, experiment: MakeExperiment) -> None:
+    def test_ollama_is_told_not_to_stream(self, experiment: MakeExperiment) -> None:
         assert body_of(experiment, "ollama", "http://h/api/chat", stream=False) == {
             "model": "org/m",
             "messages": [{"role": "user", "content": "Hi"}],
@@ -211,7 +211,7 @@ class TestTritonsForms:
         ("custom_rest", "http://h/v2/completions", ("max_tokens",)),
     ],
 )
-def test_a_requests_own_limit_is_spelt_as_the_protocol_does(
+def test_a_requests_limit_has_the_protocols_name(
     experiment: MakeExperiment, protocol: str, url: str, spelt: tuple[str, ...]
 ) -> None:
     value = body_of(experiment, protocol, url, 33)

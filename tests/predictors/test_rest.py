@@ -108,7 +108,7 @@ class TestReading:
         "error": "$.fault.reason",
     }
 
-    def test_an_answer_in_one_piece(self, codec: Codec) -> None:
+    def test_a_whole_answer(self, codec: Codec) -> None:
         body = {"answers": [{"words": "Grüße "}, {"words": "b"}], "usage": {"in": 3, "out": 2}, "why": "stop"}
         completion = codec(self.REST).decode(response(body))
         assert completion == Completion(
@@ -200,7 +200,7 @@ class TestAuthorisation:
         assert dict(made.encode("Hi").headers)["authorization"] == sent
         assert sent not in repr(made)
 
-    def test_a_key_and_a_header_of_ones_own_win(
+    def test_the_experiments_key_and_header_override_auth(
         self, experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("MY_KEY", "k")

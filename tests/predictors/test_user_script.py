@@ -37,7 +37,7 @@ def test_the_text_and_the_counts_of_a_response(response_json: Any) -> None:
     assert [event.end_offset for event in found.events] == [len(body)]
 
 
-def test_a_first_token_has_a_time_of_its_own_and_no_text() -> None:
+def test_the_first_token_has_its_own_time_and_no_text() -> None:
     body = b" " + returned(response_json={"generated_text": "one two"}, prompt_tokens=None, completion_tokens=None)
     found = CODEC.decode(response(body))
     assert (found.streamed, found.text, found.completion_tokens) == (True, "one two", None)
@@ -58,7 +58,7 @@ def test_a_first_token_has_a_time_of_its_own_and_no_text() -> None:
         (returned(error={"message": "broken"}), 503, "http_5xx", "broken"),
     ],
 )
-def test_what_is_no_success(body: bytes, status: int, error_class: str, said: str) -> None:
+def test_responses_that_are_not_a_success(body: bytes, status: int, error_class: str, said: str) -> None:
     found = CODEC.decode(response(body, status))
     assert found.error_class == error_class
     assert said in (found.error_message or "")

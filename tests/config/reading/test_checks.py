@@ -39,7 +39,7 @@ def test_two_filters_may_not_make_the_same_payload_file(load: Load, mistakes: Mi
     assert list(mistakes(minimal.replace(filter_line, filter_line + other))) == ["datasets.filters[1].payload_file"]
 
 
-def test_a_dataset_of_interest_that_matches_nothing_is_told(load: Load, minimal: str) -> None:
+def test_a_dataset_of_interest_that_matches_nothing_is_reported(load: Load, minimal: str) -> None:
     loaded = load(minimal + "metrics: {dataset_of_interest: en_3000}\n")
     assert [notice.key for notice in loaded.notices] == ["metrics.dataset_of_interest"]
     assert load(minimal + "metrics: {dataset_of_interest: en_1-500}\n").notices == ()
@@ -72,7 +72,7 @@ def test_no_experiments_and_no_filters(mistakes: Mistakes) -> None:
     assert set(found) == {"datasets.filters", "experiments"}
 
 
-def test_a_run_that_is_to_be_kept_in_a_bucket_is_nothing_to_be_noticed(load: Load, minimal: str) -> None:
+def test_keeping_a_run_in_a_bucket_gives_no_notice(load: Load, minimal: str) -> None:
     assert load(minimal + "\naws: {bucket: mine, s3_and_or_local_file_system: both}\n").notices == ()
 
 
@@ -87,14 +87,14 @@ def test_a_run_that_is_to_be_kept_in_a_bucket_is_nothing_to_be_noticed(load: Loa
         ("''", "is empty"),
     ],
 )
-def test_authorisation_that_cannot_be_sent(mistakes: Mistakes, minimal: str, auth: str, says: str) -> None:
+def test_authorization_that_cannot_be_sent(mistakes: Mistakes, minimal: str, auth: str, says: str) -> None:
     spec = f"  protocol: rest\n  inference_spec: {{auth: {auth}}}\n"
     (message,) = mistakes(minimal.rstrip("\n") + "\n" + spec).values()
     assert says in message
     assert "hunter2" not in message
 
 
-def test_authorisation_that_is_not_sent_is_said(load: Load, minimal: str) -> None:
+def test_authorization_that_is_not_sent_is_reported(load: Load, minimal: str) -> None:
     spec = "  inference_spec: {auth: [me, hunter2]}\n"
     (notice,) = load(minimal.rstrip("\n") + "\n" + spec).notices
     assert "is not sent with protocol openai; write api_key_env or inference_spec.headers" in str(notice)

@@ -127,7 +127,7 @@ def test_scripts_that_say_nothing_and_platforms_that_contradict_are_errors(mista
         ("", "rest_predictr.py", "user_script", "user_script"),  # listed: no misspelling
     ],
 )
-def test_scripts_of_one_s_own_are_run_as_they_are(
+def test_user_scripts_run_unchanged(
     load: Load, minimal: str, deployment: str, inference: str, platform: str, protocol: str
 ) -> None:
     text = minimal.replace("  platform: endpoint\n", f"  deployment_script: {deployment}\n")
@@ -149,7 +149,7 @@ def test_a_script_beside_a_platform_sends_the_requests(load: Load, minimal: str)
         ("protocol: user_script", "inference_script", "is missing; write the path of your script"),
     ],
 )
-def test_what_is_no_script_of_one_s_own(mistakes: Mistakes, minimal: str, line: str, key: str, said: str) -> None:
+def test_names_that_are_not_user_scripts(mistakes: Mistakes, minimal: str, line: str, key: str, said: str) -> None:
     without = minimal.replace("  platform: endpoint\n", "") if line.startswith("deployment") else minimal
     assert said in mistakes(f"{without}  {line}\n")[f"experiments[0].{key}"]
 
@@ -186,7 +186,7 @@ def test_a_bedrock_config_with_seven_steps(data: Path) -> None:
     assert config.datasets.ground_truth_col_key == "response"
 
 
-def test_prices_in_place_and_one_flat_parameter_set(data: Path) -> None:
+def test_inline_prices_and_one_flat_parameter_set(data: Path) -> None:
     config = load_config(data / "flat_parameters.yml").config
     assert config.pricing == {"ml.g5.2xlarge": 1.212, "ml.p4d.24xlarge": 37.688}
     parameters = config.experiments[0].inference_spec.parameters

@@ -47,7 +47,7 @@ def test_an_unknown_key_in_an_experiment_with_platform_is_an_error(mistakes: Mis
     assert "colour" in next(iter(found))
 
 
-def test_an_unknown_key_in_an_older_section_is_ignored_and_told(load: Load) -> None:
+def test_an_unknown_key_in_an_older_section_is_ignored_and_reported(load: Load) -> None:
     loaded = load(OLDER + "  favourite_colour: blue\nx-shared: {a: 1}\nreport: {favourite_colour: red}\n")
     assert set(notices(loaded)) == {"experiments[0].favourite_colour", "x-shared", "report.favourite_colour"}
 
@@ -70,7 +70,7 @@ def test_a_misspelt_key_is_an_error_everywhere(mistakes: Mistakes, text: str, ke
     assert f"did you mean {meant}?" in found[key]
 
 
-def test_keys_without_effect_are_ignored_and_told(data: Path) -> None:
+def test_keys_without_effect_are_ignored_and_reported(data: Path) -> None:
     told = notices(load_config(data / "sagemaker_jumpstart.yml"))
     assert {
         "dir_paths",
@@ -98,7 +98,7 @@ def test_a_key_without_value_counts_as_left_out(load: Load, minimal: str) -> Non
     assert load(text).config == load(minimal).config
 
 
-def test_what_loading_works_out_is_no_key(mistakes: Mistakes, load: Load, minimal: str) -> None:
+def test_derived_fields_are_not_keys(mistakes: Mistakes, load: Load, minimal: str) -> None:
     loaded = load(minimal + "has_load_section: yes\n")
     assert loaded.config.has_load_section is False
     assert "has_load_section" in notices(loaded)
@@ -114,7 +114,7 @@ def test_optional_text_that_is_empty_counts_as_left_out(load: Load, minimal: str
     assert loaded.notices == ()
 
 
-def test_an_empty_text_in_place_of_a_default_is_noticed(load: Load, minimal: str) -> None:
+def test_an_empty_text_instead_of_a_default_gives_a_notice(load: Load, minimal: str) -> None:
     loaded = load(minimal + 's3_read_data: {scripts_prefix: ""}\n')
     assert loaded.config.s3_read_data.scripts_prefix == "scripts"
     assert [str(notice) for notice in loaded.notices] == [
@@ -133,7 +133,7 @@ def test_an_empty_text_in_place_of_a_default_is_noticed(load: Load, minimal: str
         ("[1, 4]", '""', "experiments[0].concurrency_levels"),
     ],
 )
-def test_what_must_be_said_may_not_be_empty(mistakes: Mistakes, minimal: str, old: str, new: str, key: str) -> None:
+def test_required_keys_may_not_be_empty(mistakes: Mistakes, minimal: str, old: str, new: str, key: str) -> None:
     assert next(iter(mistakes(minimal.replace(old, new)))) == key
 
 

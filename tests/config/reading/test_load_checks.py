@@ -64,7 +64,7 @@ def test_what_is_about_objectives_needs_some(load: Load, mistakes: Mistakes, min
     assert load(minimal + more + "slo: {latency: 10}\n").notices == ()
 
 
-def test_objectives_that_no_response_can_show_are_told(load: Load, minimal: str) -> None:
+def test_objectives_that_no_response_can_show_are_reported(load: Load, minimal: str) -> None:
     silent = minimal + "  inference_spec: {stream: false}\n"
     assert [one.key for one in load(silent + "slo: {tpot: 0.1}\n").notices] == ["experiments[0].inference_spec.stream"]
     assert load(silent + "slo: {latency: 10}\n").notices == ()

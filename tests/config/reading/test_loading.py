@@ -65,13 +65,13 @@ def test_path_and_folder_tell_where_a_config_came_from(tmp_path: Path, minimal: 
 @pytest.mark.parametrize(
     ("text", "complaint"), [("", "empty"), ("path/to/other.yml", "not a config"), ("- 1", "not a config")]
 )
-def test_a_file_that_is_no_config_is_one_problem(mistakes: Mistakes, text: str, complaint: str) -> None:
+def test_a_file_that_is_not_a_config_is_one_problem(mistakes: Mistakes, text: str, complaint: str) -> None:
     (message,) = mistakes(text).values()
     assert complaint in message
     assert "general" in message
 
 
-def test_a_missing_file_and_bytes_that_are_no_text_are_input_errors(tmp_path: Path) -> None:
+def test_a_missing_file_and_bytes_that_are_not_text_are_input_errors(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="neither a file nor a shipped config"):
         load_config(tmp_path / "nothing.yml")
     (tmp_path / "binary.yml").write_bytes(b"a: \xff\xfe")
@@ -79,7 +79,7 @@ def test_a_missing_file_and_bytes_that_are_no_text_are_input_errors(tmp_path: Pa
         load_config(tmp_path / "binary.yml")
 
 
-def test_several_mistakes_are_all_told_each_on_its_line(mistakes: Mistakes, minimal: str) -> None:
+def test_several_mistakes_are_all_reported_one_line_each(mistakes: Mistakes, minimal: str) -> None:
     found = mistakes(
         minimal.replace("  name: mini", "  nmae: mini")
         + "report: {latency_budget: fast, eror_rate_budget: 0}\nload: {duration: -1, timout: 3}\n"
@@ -159,7 +159,7 @@ class TestValidatePaths:
         with pytest.raises(ConfigError, match="-A tp_degree=VALUE"):
             load_config(path)
 
-    def test_what_arguments_leave_open_hides_no_other_mistake(self, data: Path, tmp_path: Path) -> None:
+    def test_open_placeholders_hide_no_other_mistake(self, data: Path, tmp_path: Path) -> None:
         text = (data / "ec2_placeholders.yml").read_text()
         (tmp_path / "config.yml").write_text(text.replace("general:", "generall:"))
         (checked,) = validate_paths([tmp_path / "config.yml"])

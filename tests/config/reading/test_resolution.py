@@ -12,7 +12,7 @@ Mistakes = Callable[..., dict[str, str]]
 SETS = "inference_parameters: {chat: {max_tokens: 8, top_p: 1}, code: {max_tokens: 9}}\n"
 
 
-def test_the_parameter_set_is_copied_and_the_experiments_own_come_first(load: Load, minimal: str) -> None:
+def test_the_parameter_set_is_copied_and_the_experiments_own_override_it(load: Load, minimal: str) -> None:
     text = minimal + "  inference_spec: {parameter_set: chat, parameters: {top_p: 0.5}}\n" + SETS
     assert load(text).config.experiments[0].inference_spec.parameters == {"max_tokens": 8, "top_p": 0.5}
 
@@ -29,7 +29,7 @@ def test_a_parameter_set_that_does_not_exist(mistakes: Mistakes, minimal: str) -
 
 
 @pytest.mark.parametrize("value", ["[a]", "{a: b}"])
-def test_a_parameter_set_that_is_no_text(mistakes: Mistakes, minimal: str, value: str) -> None:
+def test_a_parameter_set_that_is_not_text(mistakes: Mistakes, minimal: str, value: str) -> None:
     found = mistakes(minimal + f"  inference_spec: {{parameter_set: {value}}}\n" + SETS)
     assert list(found) == ["experiments[0].inference_spec.parameter_set"]
     assert "write text" in found["experiments[0].inference_spec.parameter_set"]
@@ -53,7 +53,7 @@ def test_a_list_or_a_section_where_a_word_belongs_is_a_mistake(
 @pytest.mark.parametrize(
     ("sets", "named"), [(SETS, "chat or code"), ("inference_parameters: {chat: {top_p: 1}}\n", "chat")]
 )
-def test_sets_of_which_an_experiment_names_none_are_not_sent_and_noticed(
+def test_sets_that_an_experiment_does_not_name_are_not_sent_with_a_notice(
     load: Load, minimal: str, sets: str, named: str
 ) -> None:
     loaded = load(minimal + sets)
@@ -73,7 +73,7 @@ def test_sets_of_which_an_experiment_names_none_are_not_sent_and_noticed(
         "inference_parameters: {top_p: 0.5}\n",
     ],
 )
-def test_nothing_is_noticed_where_it_is_clear_what_is_sent(load: Load, minimal: str, rest: str) -> None:
+def test_no_notice_if_it_is_clear_what_is_sent(load: Load, minimal: str, rest: str) -> None:
     assert load(minimal + rest).notices == ()
 
 
@@ -86,7 +86,7 @@ def test_a_flat_set_goes_to_every_experiment_even_with_sections_in_it(load: Load
     ("spec", "streams"),
     [("{}", True), ("{stream: no}", False), ("{parameters: {stream: no}}", False), ("{stream: yes}", True)],
 )
-def test_own_experiments_stream_unless_told_otherwise(load: Load, minimal: str, spec: str, streams: bool) -> None:
+def test_experiments_with_platform_stream_by_default(load: Load, minimal: str, spec: str, streams: bool) -> None:
     loaded = load(minimal + f"  inference_spec: {spec}\n")
     assert loaded.config.experiments[0].inference_spec.stream is streams
 

@@ -31,7 +31,7 @@ def test_standard_placeholders_take_the_value_that_is_known(load: Load, minimal:
     assert "value-1" in loaded.text
 
 
-def test_an_argument_comes_before_a_standard_value_and_may_contain_one(load: Load, minimal: str) -> None:
+def test_an_argument_overrides_a_standard_value_and_may_contain_one(load: Load, minimal: str) -> None:
     text = minimal + "aws: {region: {region}, bucket: {mine}}\n"
     loaded = load(text, arguments={"region": "b", "mine": "data-{region}"}, standard={"region": "a"})
     assert (loaded.config.aws.region, loaded.config.aws.bucket) == ("b", "data-a")
@@ -48,7 +48,7 @@ def test_an_argument_is_replaced_everywhere_before_the_text_is_parsed(data: Path
     assert "option.tensor_parallel_degree=2\noption.model_id=org/model" in (experiment.serving_properties or "")
 
 
-def test_an_argument_that_nothing_uses_does_no_harm(load: Load, minimal: str) -> None:
+def test_an_unused_argument_is_ignored(load: Load, minimal: str) -> None:
     assert load(minimal, arguments={"nobody": "asked"}).config == load(minimal).config
 
 
@@ -92,12 +92,12 @@ def test_other_braces_are_text(load: Load, minimal: str, written: str, read: str
     assert loaded.open_placeholders == ()
 
 
-def test_placeholders_in_comments_are_of_no_concern(load: Load, minimal: str) -> None:
+def test_placeholders_in_comments_are_ignored(load: Load, minimal: str) -> None:
     loaded = load(minimal + "# {foo} {region}\n")
     assert loaded.open_placeholders == ()
 
 
-def test_a_mistake_behind_a_placeholder_is_located_in_the_file_as_written(mistakes: Mistakes, minimal: str) -> None:
+def test_a_mistake_after_a_placeholder_is_located_in_the_file_as_written(mistakes: Mistakes, minimal: str) -> None:
     (message,) = mistakes(minimal + "aws: {region: {region}, bucket: {write_bucket}\n").values()
     assert "line 13, column 1" in message
 
@@ -141,7 +141,7 @@ def test_doubled_braces_are_single_ones_where_the_text_has_no_others(load: Load)
     assert loaded.text == DOUBLED.format(results_dir="run", cli_params="{{kept}}", region="{region}")
 
 
-def test_a_placeholder_without_value_is_missed_beside_doubled_braces(mistakes: Mistakes) -> None:
+def test_a_placeholder_without_value_is_reported_beside_doubled_braces(mistakes: Mistakes) -> None:
     assert set(mistakes(DOUBLED)) == {"general.name"}
     assert "-A results_dir=" in mistakes(DOUBLED)["general.name"]
 

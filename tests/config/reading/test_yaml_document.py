@@ -49,7 +49,7 @@ def test_keys_are_text() -> None:
     assert parse("on: 1\n2: two\nno: x").value == {"on": 1, "2": "two", "no": "x"}
 
 
-def test_the_last_of_duplicate_keys_wins_and_is_told_with_path_and_lines() -> None:
+def test_the_last_of_duplicate_keys_wins_and_is_reported_with_path_and_lines() -> None:
     document = parse("a:\n- b: 1\n  b: 2\n  c: 3\na2: 1\n")
     assert document.value == {"a": [{"b": 2, "c": 3}], "a2": 1}
     (notice,) = document.duplicates
@@ -93,7 +93,7 @@ def test_any_text_is_a_document_or_a_config_error(text: str) -> None:
         ("a: *nothing\n", "line 1, column 4"),
     ],
 )
-def test_broken_yaml_is_one_line_with_its_place(text: str, where: str) -> None:
+def test_broken_yaml_is_one_line_with_its_position(text: str, where: str) -> None:
     with pytest.raises(ConfigError, match="not valid YAML") as raised:
         parse(text)
     assert where in str(raised.value)
@@ -109,7 +109,7 @@ def test_broken_yaml_is_one_line_with_its_place(text: str, where: str) -> None:
         ("a: {<<: 5}", "<<"),
     ],
 )
-def test_yaml_that_no_config_needs_is_refused(text: str, complaint: str) -> None:
+def test_yaml_features_that_no_config_needs_are_refused(text: str, complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         parse(text)
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from fmbench_lib.config.schema.monitors_section import MonitorsSection
 
 
-def test_everything_is_sampled_unless_said_otherwise() -> None:
+def test_everything_is_sampled_by_default() -> None:
     monitors = MonitorsSection()
     assert (monitors.enabled, monitors.interval) == (True, 1.0)
     assert {monitors.host, monitors.nvidia, monitors.neuron, monitors.prometheus, monitors.cloudwatch} == {"auto"}
@@ -33,7 +33,7 @@ def test_metrics_pages(given: Any, meant: Any) -> None:
     assert MonitorsSection(prometheus=given).prometheus == meant
 
 
-def test_a_page_of_an_experiment_that_there_is_not(minimal: str, mistakes: Callable[[str], dict[str, str]]) -> None:
+def test_a_page_for_an_unknown_experiment(minimal: str, mistakes: Callable[[str], dict[str, str]]) -> None:
     found = mistakes(minimal + "monitors: {prometheus: {nobody: http://h/metrics}}\n")
     assert "is not an experiment" in found["monitors.prometheus.nobody"]
 

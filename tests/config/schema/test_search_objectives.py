@@ -23,7 +23,7 @@ def written(tmp_path: Path, load: str) -> Path:
     return path
 
 
-def test_a_search_needs_no_levels_beside_it(tmp_path: Path) -> None:
+def test_a_search_needs_no_levels(tmp_path: Path) -> None:
     config = load_config(written(tmp_path, "find: max_request_rate, subject_to: {TTFT_p95: 0.5, error_rate: 0}")).config
     load = config.load
     assert (load.find, load.subject_to) == ("max_request_rate", {"TTFT_p95": 0.5, "error_rate": 0.0})
@@ -42,12 +42,12 @@ def test_a_search_needs_no_levels_beside_it(tmp_path: Path) -> None:
         ("find: max_request_rate, subject_to: {TTFT_p95: 1}, find_start: 9, find_most: 4", r"load.find_most.*below"),
     ],
 )
-def test_what_does_not_fit_is_one_line(tmp_path: Path, load: str, said: str) -> None:
+def test_a_contradiction_is_one_line(tmp_path: Path, load: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         load_config(written(tmp_path, load))
 
 
-def test_objectives_without_a_search_are_told(tmp_path: Path) -> None:
+def test_objectives_without_a_search_are_reported(tmp_path: Path) -> None:
     path = written(tmp_path, "subject_to: {TTFT_p95: 1}")
     path.write_text(path.read_text().replace("tokenizer: words", "tokenizer: words, concurrency_levels: [1]"))
     assert "load.subject_to" in [notice.key for notice in load_config(path).notices]

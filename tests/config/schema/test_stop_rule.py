@@ -51,7 +51,7 @@ def test_older_iterations_set_these_two(load: Load, minimal: str) -> None:
         (100, StopRule(10500, 60, 500)),
     ],
 )
-def test_for_a_rate_the_requests_of_a_second_take_the_place_of_the_concurrency(
+def test_for_a_rate_the_requests_of_a_second_replace_the_concurrency(
     load: Load, minimal: str, rate: float, expected: StopRule
 ) -> None:
     assert rule(load(minimal), rate=rate) == expected

@@ -66,7 +66,7 @@ Mistakes = Callable[..., dict[str, str]]
         ("metrics.dataset_of_interest", "[a]", "write text"),
     ],
 )
-def test_a_value_that_does_not_fit_is_one_line_with_what_to_write(
+def test_an_invalid_value_is_one_line_with_what_to_write(
     mistakes: Mistakes, minimal: str, key: str, value: str, remedy: str
 ) -> None:
     section, _, name = key.partition(".")
@@ -97,7 +97,7 @@ def test_a_value_that_does_not_fit_is_one_line_with_what_to_write(
         ("name: mini", "seed: 3", "general.name", "missing; write my-benchmark"),
     ],
 )
-def test_a_mistake_in_a_list_is_told_with_its_place(
+def test_a_mistake_in_a_list_is_reported_with_its_index(
     mistakes: Mistakes, minimal: str, old: str, new: str, key: str, remedy: str
 ) -> None:
     found = mistakes(minimal.replace(old, new))

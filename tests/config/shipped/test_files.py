@@ -46,7 +46,7 @@ def test_a_config_that_ships_is_loaded_by_its_name(wheel: Path, name: str) -> No
     assert load_config(name).path == wheel / "configs" / "openai" / "chat.yml"
 
 
-def test_a_file_of_ones_own_comes_before_one_that_ships(wheel: Path, minimal: str) -> None:
+def test_a_users_file_overrides_a_shipped_one(wheel: Path, minimal: str) -> None:
     (Path.cwd() / "openai").mkdir()
     own = Path.cwd() / "openai" / "chat.yml"
     own.write_text(minimal)

@@ -37,7 +37,7 @@ def test_every_config_that_ships_is_listed_once() -> None:
 
 
 @pytest.mark.parametrize("one", SHIPPED, ids=lambda one: one.name)
-def test_what_is_to_be_given_is_what_is_asked_for(one: Needs) -> None:
+def test_what_must_be_given_is_what_is_listed(one: Needs) -> None:
     """Given all of it the config is complete; without any one of it, it is not."""
     keys = [part.removeprefix("-A ") for part in one.give if part.startswith("-A ")]
     values = {key: FILLED.get(key, "words" if key == "tokenizer" else "1") for key in keys}
@@ -53,7 +53,7 @@ def test_what_is_to_be_given_is_what_is_asked_for(one: Needs) -> None:
         assert f"{{{key}}}" in said
 
 
-def test_what_is_installed_are_extras_that_there_are() -> None:
+def test_the_extras_to_install_exist() -> None:
     known = (ROOT / "setup.py").read_text()
     assert all(f'"{extra}":' in known for one in SHIPPED for extra in one.extras)
 
@@ -110,7 +110,7 @@ def test_older_script_names_mean_their_platforms(tmp_path: Path) -> None:
     assert found.extras == ("ec2", "sagemaker")
 
 
-def test_braces_of_templates_are_nobodys_to_give(tmp_path: Path) -> None:
+def test_braces_of_templates_are_not_placeholders(tmp_path: Path) -> None:
     found = needs(
         tmp_path,
         "- {platform: endpoint, ep_name: {url}, inference_spec: {rest: {body: {prompt: '{prompt}'}}}, "
