@@ -37,6 +37,8 @@ class Answer:
         if piece:
             self.events.append(Event(end_offset, piece, reasoning=reasoning))
 
+    say = add_text  # its name in users' codecs of earlier versions
+
     def add_vector(self, end_offset: int) -> None:
         """Add content other than text, such as an embedding: it has an arrival time, and no tokens were generated."""
         self.events.append(Event(end_offset, ""))
