@@ -9,7 +9,7 @@ from fmbench_lib.emulator.behaviour import Plan, Planner, Task
 from fmbench_lib.errors import InputError
 
 
-def ask(prompt: str = "a b c d", **changes: Any) -> Task:
+def make_task(prompt: str = "a b c d", **changes: Any) -> Task:
     values: dict[str, Any] = {
         "prompt": prompt,
         "prompt_tokens": len(prompt.split()),
@@ -22,7 +22,7 @@ def ask(prompt: str = "a b c d", **changes: Any) -> Task:
 
 
 def plan(behaviour: Behaviour, task: Task | None = None, request_id: str = "r", elapsed: float = 0.0) -> Plan:
-    return Planner(behaviour).plan(task or ask(), request_id, 1, elapsed)
+    return Planner(behaviour).plan(task or make_task(), request_id, 1, elapsed)
 
 
 def test_a_plan_depends_on_seed_and_id_alone() -> None:
@@ -32,9 +32,9 @@ def test_a_plan_depends_on_seed_and_id_alone() -> None:
     def figures(created: Plan) -> tuple[int, int, list[int]]:
         return created.ttft_ns, created.tokens, [created.next_itl_ns() for _ in range(20)]
 
-    first = figures(planner.plan(ask(), "a", 1, 0.0))
-    planner.plan(ask(), "b", 2, 0.0)
-    assert figures(planner.plan(ask(), "a", 3, 0.0)) == first
+    first = figures(planner.plan(make_task(), "a", 1, 0.0))
+    planner.plan(make_task(), "b", 2, 0.0)
+    assert figures(planner.plan(make_task(), "a", 3, 0.0)) == first
     assert figures(plan(behaviour, request_id="b")) != first
     assert figures(plan(Behaviour(**{**_fields(behaviour), "seed": 2}), request_id="a")) != first
 
@@ -54,7 +54,7 @@ def _fields(behaviour: Behaviour) -> dict[str, Any]:
     ],
 )
 def test_length_and_finish_reason(behaviour: Behaviour, maximum: int | None, tokens: int, reason: str) -> None:
-    created = plan(behaviour, ask(max_tokens=maximum))
+    created = plan(behaviour, make_task(max_tokens=maximum))
     assert (created.tokens, created.finish_reason) == (tokens, reason)
 
 
@@ -72,7 +72,7 @@ def test_prefill_counts_the_tokens_that_are_not_cached() -> None:
 
 def test_a_prompt_seen_before_is_cached() -> None:
     planner = Planner(Behaviour(ttft=Constant(0.1), prefill_per_token=0.01, prompt_cache=True))
-    created = [planner.plan(ask(prompt), str(n), n, 0.0) for n, prompt in enumerate(["a b", "a b", "c d"])]
+    created = [planner.plan(make_task(prompt), str(n), n, 0.0) for n, prompt in enumerate(["a b", "a b", "c d"])]
     assert [item.cached_tokens for item in created] == [0, 2, 0]
     assert [item.ttft_ns for item in created] == [120_000_000, 100_000_000, 120_000_000]
 
@@ -83,7 +83,7 @@ def test_drift_makes_everything_slower_with_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("usage", "asked", "stream", "given"),
+    ("usage", "requested", "stream", "reported"),
     [
         ("asked", False, True, False),
         ("asked", True, True, True),
@@ -92,21 +92,21 @@ def test_drift_makes_everything_slower_with_time() -> None:
         ("never", True, False, False),
     ],
 )
-def test_usage_follows_its_setting(usage: Any, task: bool, stream: bool, given: bool) -> None:
-    assert plan(Behaviour(usage=usage), ask(include_usage=task, stream=stream)).usage is given
+def test_usage_follows_its_setting(usage: Any, requested: bool, stream: bool, reported: bool) -> None:
+    assert plan(Behaviour(usage=usage), make_task(include_usage=requested, stream=stream)).usage is reported
 
 
 def test_the_echo_is_the_marker_or_the_end_of_the_prompt() -> None:
-    assert plan(Behaviour(echo=True), ask("tell me [[echo:number 7]] now")).echo == "number 7"
-    assert plan(Behaviour(echo=True), ask("x" * 50 + "the end")).echo == "x" * 33 + "the end"
-    assert plan(Behaviour(), ask("[[echo:no]]")).echo is None
+    assert plan(Behaviour(echo=True), make_task("tell me [[echo:number 7]] now")).echo == "number 7"
+    assert plan(Behaviour(echo=True), make_task("x" * 50 + "the end")).echo == "x" * 33 + "the end"
+    assert plan(Behaviour(), make_task("[[echo:no]]")).echo is None
 
 
 def test_a_requests_own_fault_takes_precedence_over_rules() -> None:
     planner = Planner(Behaviour(faults=(FaultRule(Fault("stall"), numbers=(2,)), FaultRule(Fault("empty"), every=2))))
-    kinds = [planner.plan(ask(), str(number), number, 0.0).fault for number in (1, 2, 4)]
+    kinds = [planner.plan(make_task(), str(number), number, 0.0).fault for number in (1, 2, 4)]
     assert kinds == [None, Fault("stall"), Fault("empty")]
-    assert planner.plan(ask(), "x", 2, 0.0, Fault("redirect")).fault == Fault("redirect")
+    assert planner.plan(make_task(), "x", 2, 0.0, Fault("redirect")).fault == Fault("redirect")
 
 
 @pytest.mark.parametrize(

@@ -187,8 +187,8 @@ def answered(rows: Rows, prompts: Iterable[str]) -> Rows:
 
 def said(served: Served, prompt: str, entry: LedgerEntry) -> str:
     """What the emulator's answer to a request says."""
-    ask = Task(prompt, len(prompt.split()), served.stream, None, "m", True)
-    return Content(Planner(BEHAVIOUR).plan(ask, entry.request_id, entry.number, 0.0)).whole()[1]
+    task = Task(prompt, len(prompt.split()), served.stream, None, "m", True)
+    return Content(Planner(BEHAVIOUR).plan(task, entry.request_id, entry.number, 0.0)).whole()[1]
 
 
 def entries_of(emulator: Emulator, rows: Rows) -> dict[str, LedgerEntry]:

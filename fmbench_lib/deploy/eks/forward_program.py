@@ -92,9 +92,9 @@ def _is_ready(pod: Object) -> bool:
     )
 
 
-def _port_of(pod: Object, service_port: dict[str, Any]) -> int:
+def _port_of(pod: Object, service_port: Object) -> int:
     """The pod's port. A service's target port may be a name that the container gives to a port."""
-    target = service_port.get("targetPort", service_port["port"])
+    target: Any = service_port.get("targetPort", service_port["port"])
     if isinstance(target, int) or str(target).isdecimal():
         return int(target)
     ports = [

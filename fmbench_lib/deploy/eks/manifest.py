@@ -18,7 +18,7 @@ from fmbench_lib.config import Experiment
 from fmbench_lib.errors import DeployError
 
 Object = dict[str, Any]
-"""A Kubernetes object, as its YAML has it."""
+"""A Kubernetes object, or a part of one, as its YAML has it."""
 
 RUN_LABEL = "fmbench/run-id"
 DEPLOYMENT_LABEL = "fmbench/deployment"
@@ -180,7 +180,7 @@ def dns_text(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].rstrip("-")
 
 
-def _templates(value: Any) -> Iterator[dict[str, Any]]:
+def _templates(value: Any) -> Iterator[Object]:
     """The templates of pods and volume claims at any depth, also in custom kinds."""
     if isinstance(value, dict):
         for key, nested in value.items():
@@ -194,7 +194,7 @@ def _templates(value: Any) -> Iterator[dict[str, Any]]:
             yield from _templates(nested)
 
 
-def pods_of(item: Object) -> list[dict[str, Any]]:
+def pods_of(item: Object) -> list[Object]:
     """The pod specifications that an object contains."""
     specs = [template["spec"] for template in _templates(item) if _is_pod(template)]
     return [item["spec"], *specs] if item["kind"] == "Pod" else specs
