@@ -62,13 +62,13 @@ def texts_of(made: PayloadSet, payload_file: str) -> list[str]:
     return [row["prompt"] for row in made.files[payload_file]]
 
 
-def test_the_least_length_belongs_and_the_most_does_not() -> None:
+def test_the_lower_bound_is_included_and_the_upper_excluded() -> None:
     made = payloads(english("a", "bb", "ccc", "dddd"), [between(2, 4)])
     assert sorted(texts_of(made, "payload_en_2-4.jsonl")) == ["bb", "ccc"]
 
 
 @given(st.lists(st.text("ab", min_size=1, max_size=12), min_size=1), st.lists(st.integers(1, 13), max_size=4))
-def test_neighbouring_filters_part_the_prompts(texts: list[str], cuts: list[int]) -> None:
+def test_adjacent_filters_split_the_prompts(texts: list[str], cuts: list[int]) -> None:
     edges = sorted({1, 13, *cuts})
     filters = [between(least, most) for least, most in pairwise(edges)]
     there = {len(text) for text in texts}
@@ -77,7 +77,7 @@ def test_neighbouring_filters_part_the_prompts(texts: list[str], cuts: list[int]
     assert sorted(prompt for kept in filters for prompt in texts_of(made, kept.payload_file)) == sorted(set(texts))
 
 
-def test_a_prompt_is_kept_once_also_over_sources_and_the_first_counts() -> None:
+def test_a_duplicate_prompt_counts_for_the_first_source() -> None:
     first = source([{"input": "aa"}, {"input": "bb"}, {"input": "aa"}], "first")
     second = source([{"input": "bb"}, {"input": "cc"}], "second")
     made = payloads([first, second], [between(1, 9)])
@@ -89,7 +89,7 @@ def test_a_prompt_is_kept_once_also_over_sources_and_the_first_counts() -> None:
     assert [(tally["rows"], tally["duplicates"]) for tally in made.sources] == [(3, 1), (2, 1)]
 
 
-def test_counts_say_what_is_in_each_file() -> None:
+def test_counts_describe_each_file() -> None:
     made = payloads(english("a", "bb", "ccc", "dddd"), [between(1, 3), between(3, 9)])
     assert made.counts == [
         {
@@ -116,7 +116,7 @@ def test_counts_say_what_is_in_each_file() -> None:
 MANY = [f"{number:04d}" for number in range(200)]
 
 
-def test_the_order_depends_on_prompts_and_seed_alone() -> None:
+def test_the_order_depends_only_on_prompts_and_seed() -> None:
     shuffled = random.Random(7).sample(MANY, len(MANY))
     name = "payload_en_4-5.jsonl"
     one = texts_of(payloads(english(*MANY), [between(4, 5)]), name)
@@ -126,7 +126,7 @@ def test_the_order_depends_on_prompts_and_seed_alone() -> None:
     assert one != sorted(one)
 
 
-def test_an_identity_is_the_same_in_every_version() -> None:
+def test_prompt_ids_are_the_same_in_every_version() -> None:
     assert prompt_id("Hello") == "185f8db32271fe25"
     made = payloads(english(*MANY[:6]), [between(4, 5)])
     assert texts_of(made, "payload_en_4-5.jsonl") == ["0003", "0002", "0000", "0004", "0001", "0005"]
@@ -135,7 +135,7 @@ def test_an_identity_is_the_same_in_every_version() -> None:
 # -- language ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_language_is_asked_for_where_rows_have_one() -> None:
+def test_languages_are_matched_where_rows_have_one() -> None:
     rows = [{"input": "hello", "language": "EN"}, {"input": "salut", "language": "fr"}]
     made = payloads(rows, [between(1, 9), between(1, 9, "fr")])
     assert texts_of(made, "payload_en_1-9.jsonl") == ["hello"]
@@ -143,14 +143,14 @@ def test_a_language_is_asked_for_where_rows_have_one() -> None:
     assert made.notices == ()
 
 
-def test_rows_without_a_language_fit_any_and_this_is_said() -> None:
+def test_rows_without_a_language_match_any_with_a_notice() -> None:
     made = payloads([source([{"input": "hello"}], "plain.jsonl")], [between(1, 9), between(1, 9, "fr")])
     assert texts_of(made, "payload_en_1-9.jsonl") == texts_of(made, "payload_fr_1-9.jsonl") == ["hello"]
     assert made.files["payload_fr_1-9.jsonl"][0]["language"] == ""
     assert made.notices == ("plain.jsonl: rows without a language match filters of any language",)
 
 
-def test_filters_of_one_name_fill_it_together() -> None:
+def test_filters_with_the_same_file_fill_it_together() -> None:
     made = payloads(
         english("a", "bb", "ccc"), [between(1, 2, name="p"), between(1, 2, name="p"), between(3, 4, name="p")]
     )
@@ -160,7 +160,7 @@ def test_filters_of_one_name_fill_it_together() -> None:
 # -- columns ----------------------------------------------------------------------------------------------------------
 
 
-def test_question_and_truth_come_along() -> None:
+def test_question_and_ground_truth_are_kept() -> None:
     row = {"input": "q?", "context": "c", "answers": ["a", "b"], "n": 3}
     made = payloads(
         [row],
@@ -192,18 +192,18 @@ def test_question_and_truth_come_along() -> None:
         {"ground_truth_column": "contxt"},
     ],
 )
-def test_a_column_that_is_not_there_is_named_with_those_that_are(changes: dict[str, Any]) -> None:
+def test_a_missing_column_is_named_with_the_existing_ones(changes: dict[str, Any]) -> None:
     rows = [{"input": "a", "context": "b", "answers": []}]
     with pytest.raises(DataError, match=r"^rows, line 1: no column contxt.*input, context, answers; .* context\?$"):
         payloads(rows, [between(1, 9)], **changes)
 
 
-def test_a_column_that_one_row_lacks_is_named_with_its_place() -> None:
+def test_a_column_that_one_row_lacks_is_named_with_the_row() -> None:
     with pytest.raises(DataError, match=r"^s, line 2: no column input"):
         payloads([source([{"input": "a"}, {"other": "b"}], "s")], [between(1, 9)])
 
 
-def test_a_key_without_a_place_in_the_template_is_said() -> None:
+def test_a_key_that_the_template_does_not_use_gives_a_notice() -> None:
     made = payloads([{"input": "a", "context": "b"}], [between(1, 9)], template_keys=["input", "context"])
     assert made.notices[-1].startswith("the prompt template has no {context}")
     with pytest.raises(TemplateError, match="all prompts would be the same"):
@@ -213,7 +213,7 @@ def test_a_key_without_a_place_in_the_template_is_said() -> None:
 # -- what isn't there -------------------------------------------------------------------------------------------------
 
 
-def test_a_filter_that_finds_nothing_says_which_lengths_there_are() -> None:
+def test_a_filter_without_matches_lists_the_lengths_of_the_prompts() -> None:
     rows = [{"input": "x" * length, "language": "en"} for length in (1, 2, 3, 4, 5)] + [
         {"input": "é", "language": "fr"}
     ]
@@ -226,7 +226,7 @@ def test_a_filter_that_finds_nothing_says_which_lengths_there_are() -> None:
     )
 
 
-def test_sources_without_rows_are_said() -> None:
+def test_sources_without_rows_are_an_error() -> None:
     with pytest.raises(DataError, match="the data has no rows at all"):
         payloads([source([])], [between(1, 9)])
 

@@ -12,7 +12,7 @@ from fmbench_lib.data.templates import make_template, read_template
 from fmbench_lib.errors import TemplateError
 
 
-def test_each_key_is_replaced_wherever_it_stands() -> None:
+def test_each_key_is_replaced_everywhere() -> None:
     made = make_template("{input} + {context} = {input}", ["input", "context"])
     assert made.render({"input": "a", "context": "b", "other": "c"}) == "a + b = a"
 
@@ -31,25 +31,25 @@ def test_a_key_may_have_any_characters() -> None:
     assert make_template("{a.b (c)}", ["a.b (c)"]).render({"a.b (c)": "x"}) == "x"
 
 
-def test_without_keys_every_word_in_braces_is_one() -> None:
+def test_without_keys_every_word_in_braces_is_a_key() -> None:
     assert make_template('{question} of {passage}, {"json": 1}').keys == ("question", "passage")
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(None, ""), (3, "3"), (True, "true"), (["a", "é"], '["a", "é"]'), ({"k": 1}, '{"k": 1}')]
+    ("value", "rendered"), [(None, ""), (3, "3"), (True, "true"), (["a", "é"], '["a", "é"]'), ({"k": 1}, '{"k": 1}')]
 )
-def test_values_that_are_no_text(value: object, said: str) -> None:
-    assert make_template("<{x}>", ["x"]).render({"x": value}) == f"<{said}>"
+def test_values_that_are_not_text(value: object, rendered: str) -> None:
+    assert make_template("<{x}>", ["x"]).render({"x": value}) == f"<{rendered}>"
 
 
-def test_a_template_without_a_place_for_any_key_is_refused() -> None:
+def test_a_template_that_uses_no_key_is_refused() -> None:
     with pytest.raises(TemplateError, match=r"none of \{input\}, \{context\}"):
         make_template("Say hello to {name}", ["input", "context"])
     with pytest.raises(TemplateError, match=r"no \{column\}"):
         make_template("Say hello.")
 
 
-def test_keys_without_a_place_are_known() -> None:
+def test_unused_keys_are_known() -> None:
     assert make_template("{input}", ["input", "context"]).unused_keys == ("context",)
 
 
@@ -67,7 +67,7 @@ def test_a_prompt_is_the_template_cut_at_its_keys(pieces: list[str], values: dic
     assert make_template(text, ["a", "b"]).render(values) == expected
 
 
-def test_a_file_is_read_without_its_last_line_end(tmp_path: Path) -> None:
+def test_a_file_is_read_without_its_final_newline(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_text("{input}\n\nAnswer:\n")
     assert read_template(path) == "{input}\n\nAnswer:"
@@ -80,7 +80,7 @@ def test_a_missing_file_is_named_with_its_path(tmp_path: Path) -> None:
         read_template(tmp_path)
 
 
-def test_the_template_that_ships_asks_a_question_about_a_text() -> None:
+def test_the_shipped_template_asks_a_question_about_a_text() -> None:
     path = Path(__file__).parents[2] / "configs" / "prompt_templates" / "prompt_template_qa.txt"
     made = make_template(read_template(path), ["input", "context"])
     assert made.unused_keys == ()

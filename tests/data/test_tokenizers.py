@@ -98,7 +98,7 @@ def test_any_text_is_counted_as_the_models_server_does(
     assert embedded.count(text) == len(server_tokens(text))
 
 
-def test_it_can_be_handed_to_another_process(embedded: tokenizers.Tokenizer) -> None:
+def test_a_tokenizer_can_be_pickled(embedded: tokenizers.Tokenizer) -> None:
     assert pickle.loads(pickle.dumps(embedded)).count("Hello, world!") == embedded.count("Hello, world!")
 
 
@@ -118,7 +118,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_folders_tokenizer_counts_the_text_alone(folder: Path) -> None:
+def test_a_tokenizer_of_a_folder_counts_only_the_text(folder: Path) -> None:
     found = load_tokenizer("my_tokenizer", folders=[folder / "none", folder])
     assert found.name == "my_tokenizer"
     assert found.count("a b c d e") == 5
@@ -151,9 +151,7 @@ def test_a_hugging_face_id_is_fetched(folder: Path, monkeypatch: pytest.MonkeyPa
     assert asked == [("org/model", "tokenizer.json")]
 
 
-def test_one_that_cannot_be_fetched_says_where_it_was_looked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_fetch_lists_the_folders_that_were_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def hub_file(repo: str, name: str) -> Path:
         raise ModelFileError(f"{repo}: huggingface.co cannot be reached from here")
 
@@ -268,12 +266,12 @@ def gguf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return says
 
 
-def test_tokens_and_merges_are_the_files(gguf: Any) -> None:
+def test_tokens_and_merges_come_from_the_file(gguf: Any) -> None:
     assert load_tokenizer(str(gguf()), folders=[]).count("abab<s>b") == 4
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"pre": "from-mars"}, "split by 'from-mars' cannot be counted"),
         ({"pre": None}, "split by None cannot be counted"),
@@ -281,8 +279,8 @@ def test_tokens_and_merges_are_the_files(gguf: Any) -> None:
         ({"merges": None}, r"has no tokenizer\.ggml\.merges"),
     ],
 )
-def test_a_kind_that_is_not_known_is_not_guessed(gguf: Any, changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(TokenizerError, match=said):
+def test_an_unknown_kind_is_an_error(gguf: Any, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(TokenizerError, match=message):
         load_tokenizer(str(gguf(**changes)), folders=[])
 
 
@@ -309,7 +307,7 @@ def test_a_missing_file_is_a_tokenizer_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("words", "tokens"), [(0, 0), (1, 1), (2, 3), (3, 4), (750, 1000)])
-def test_words_are_an_estimate(words: int, tokens: int) -> None:
+def test_words_is_an_estimate(words: int, tokens: int) -> None:
     estimate = load_tokenizer("words", folders=[])
     text = " \n".join(["word"] * words)
     assert estimate.count(text) == tokens

@@ -31,7 +31,7 @@ def executed(kernels: Kernels, *cells: str) -> list[str]:
     return ["".join(output.get("text", "") for output in cell["outputs"]) for cell in notebook["cells"]]
 
 
-def test_they_are_of_the_interpreter_that_runs_fmbench(
+def test_kernels_use_the_interpreter_that_runs_fmbench(
     tmp_path: Path, kernels: Kernels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An image may have registered another environment under the name `python3`, which the notebooks ask for."""
@@ -44,9 +44,7 @@ def test_they_are_of_the_interpreter_that_runs_fmbench(
     assert kernels.manager()(kernel_name="python3").kernel_spec.argv[0] == sys.executable
 
 
-def test_each_notebook_has_a_process_and_a_namespace_of_its_own(
-    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_notebook_has_its_own_process_and_namespace(kernels: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FMBENCH_ROLE_ARN", "only-now")
     look = "import os; print(os.getpid(), 'mine' in globals(), os.environ.get('FMBENCH_ROLE_ARN'), os.getsid(0))"
     first, _ = executed(kernels, look, "mine = 1")
@@ -60,7 +58,7 @@ def test_each_notebook_has_a_process_and_a_namespace_of_its_own(
     assert not psutil.pid_exists(int(one))
 
 
-def test_what_is_imported_is_the_package_that_runs(kernels: Kernels) -> None:
+def test_kernels_import_the_running_package(kernels: Kernels) -> None:
     (where,) = executed(kernels, "import fmbench_lib; print(fmbench_lib.__file__)")
     assert where.strip() == fmbench_lib.__file__
 
@@ -72,7 +70,7 @@ def test_an_interrupt_ends_a_cell_and_a_kill_the_notebook(kernels: Kernels) -> N
         executed(kernels, "os = __import__('os'); os.kill(os.getpid(), 9)")
 
 
-def test_they_are_signalled_without_the_process_that_forks_them(kernels: Kernels) -> None:
+def test_signals_reach_kernels_but_not_the_fork_server(kernels: Kernels) -> None:
     assert not kernels.signal(signal.SIGINT)
     kernel = kernels.fork(["-f", "/nowhere/to/connect.json"], {}, "/")
     assert kernel.poll() is None
@@ -81,7 +79,7 @@ def test_they_are_signalled_without_the_process_that_forks_them(kernels: Kernels
     assert not kernels.signal(signal.SIGKILL)
 
 
-def test_none_outlives_the_process_that_forked_it() -> None:
+def test_no_kernel_outlives_the_fork_server() -> None:
     with Kernels() as own:
         kernel = own.fork(["-f", "/nowhere/to/connect.json"], {}, "/")
     psutil.wait_procs([psutil.Process(kernel.pid)] if psutil.pid_exists(kernel.pid) else [], timeout=30)

@@ -98,7 +98,7 @@ def test_where_a_run_is_kept(
         (StorageOptions(), f"the default one, {DEFAULT}, is not there for this account"),
     ],
 )
-def test_a_bucket_that_cannot_be_used_is_bad_input_before_anything_is_made(
+def test_an_unusable_bucket_is_bad_input_before_anything_is_made(
     s3: StandIn, tmp_path: Path, storage: StorageOptions, message: str
 ) -> None:
     with pytest.raises(InputError) as error:
@@ -123,7 +123,7 @@ def test_no_credentials_and_no_answer_are_bad_input(
     assert not (tmp_path / "results").exists()
 
 
-def test_a_bucket_that_may_be_looked_at_and_not_written_to(
+def test_a_bucket_that_may_be_listed_but_not_written_to(
     s3: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from botocore.exceptions import ClientError
@@ -140,7 +140,7 @@ def test_a_bucket_that_may_be_looked_at_and_not_written_to(
     assert list((tmp_path / "results").rglob("*.json")) == []
 
 
-def test_a_run_is_opened_where_only_its_bucket_is_left(s3: StandIn, tmp_path: Path) -> None:
+def test_a_run_is_opened_from_its_bucket_alone(s3: StandIn, tmp_path: Path) -> None:
     run = made(tmp_path, StorageOptions(write_bucket=RUNS))
     shutil.rmtree(tmp_path / "results")
     address = f"s3://{RUNS}/results/test/{run.workspace.run_id}"
@@ -154,7 +154,7 @@ def test_a_run_is_opened_where_only_its_bucket_is_left(s3: StandIn, tmp_path: Pa
         local_run("s3://nobodys/results/test/x", tmp_path / "elsewhere")
 
 
-def test_the_config_comes_from_its_address_or_is_asked_for(s3: StandIn, tmp_path: Path) -> None:
+def test_the_config_is_fetched_from_its_address_or_must_be_given(s3: StandIn, tmp_path: Path) -> None:
     text = write(tmp_path).read_text()
     s3.client().put_object(Bucket=RUNS, Key="configs/mine.yml", Body=text.encode())
     address = f"s3://{RUNS}/configs/mine.yml"
@@ -173,7 +173,7 @@ def test_the_config_comes_from_its_address_or_is_asked_for(s3: StandIn, tmp_path
     assert reopen_run(run.workspace.path, config_file=moved).loaded.path == moved
 
 
-def test_the_newest_unfinished_run_here_or_in_the_bucket(
+def test_resume_takes_the_newest_unfinished_run_here_or_in_the_bucket(
     s3: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aws = {"bucket": RUNS, "s3_and_or_local_file_system": "both"}
@@ -194,7 +194,7 @@ def test_the_newest_unfinished_run_here_or_in_the_bucket(
     assert open_run(config).workspace.run_id == older.workspace.run_id  # as a notebook on a new machine does
 
 
-def test_prompts_are_taken_over_from_a_run_that_only_the_bucket_has(s3: StandIn, tmp_path: Path) -> None:
+def test_prompts_are_copied_from_a_run_that_only_the_bucket_has(s3: StandIn, tmp_path: Path) -> None:
     from fmbench_lib.steps.data_generation import generate_data
     from fmbench_lib.steps.payloads import earlier_prompts, payload_table
 
@@ -213,7 +213,7 @@ def test_prompts_are_taken_over_from_a_run_that_only_the_bucket_has(s3: StandIn,
     assert not [name for name in s3.objects(RUNS) if "earlier" in name]
 
 
-def test_local_mode_opens_nothing_on_aws(s3: StandIn, tmp_path: Path) -> None:
+def test_local_mode_makes_no_aws_call(s3: StandIn, tmp_path: Path) -> None:
     s3.stop()
     run = made(tmp_path, StorageOptions(local_only=True, write_bucket="placeholder"), s3_and_or_local_file_system="s3")
     assert run.local_only
@@ -224,7 +224,7 @@ def test_local_mode_opens_nothing_on_aws(s3: StandIn, tmp_path: Path) -> None:
 # -- commands --------------------------------------------------------------------------------------------------------
 
 
-def test_sync_says_what_it_sent(s3: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sync_prints_what_it_sent(s3: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = made(tmp_path, StorageOptions(write_bucket=RUNS))
     s3.stop()
     run.workspace.log_event("something")
@@ -241,9 +241,7 @@ def test_sync_says_what_it_sent(s3: StandIn, tmp_path: Path, capsys: pytest.Capt
     assert cli.main(["sync", "s3://my-runs/results/test/x"]) == 2
 
 
-def test_cleanup_finds_what_stands_when_the_machine_is_gone(
-    s3: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_cleanup_works_from_another_machine(s3: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from fmbench_lib.deploy.endpoints_file import record
     from fmbench_lib.deploy.platform import Endpoint
 
@@ -253,8 +251,8 @@ def test_cleanup_finds_what_stands_when_the_machine_is_gone(
     address = f"s3://{RUNS}/results/test/{run.workspace.run_id}"
     shutil.rmtree(tmp_path / "results")
     assert cli.main(["cleanup", address]) == 0
-    said = capsys.readouterr().out
-    assert "one: deleted" in said
+    message = capsys.readouterr().out
+    assert "one: deleted" in message
     there = s3.objects(RUNS, f"results/test/{run.workspace.run_id}/")
     assert json.loads(there["endpoints.json"])["one"]["deleted_at"] is not None
 

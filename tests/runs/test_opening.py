@@ -27,7 +27,7 @@ def first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_by_a_copy_also_when_the_first_file_is_gone(first: Path, tmp_path: Path) -> None:
+def test_a_run_is_found_by_a_copy_of_its_config(first: Path, tmp_path: Path) -> None:
     made = create_run(first / "my.yml")
     assert made.workspace.path.is_relative_to(tmp_path / "runs" / "test")
     shutil.move(first, tmp_path / "second")
@@ -36,7 +36,7 @@ def test_by_a_copy_also_when_the_first_file_is_gone(first: Path, tmp_path: Path)
     assert found.loaded.folder == tmp_path / "second"
 
 
-def test_not_by_another_config_of_that_name(first: Path, tmp_path: Path) -> None:
+def test_a_run_is_not_found_by_another_config_of_that_name(first: Path, tmp_path: Path) -> None:
     create_run(first / "my.yml")
     (tmp_path / "second").mkdir()
     (tmp_path / "second" / "my.yml").write_text(CONFIG.replace("[1]", "[2]"))
@@ -44,7 +44,7 @@ def test_not_by_another_config_of_that_name(first: Path, tmp_path: Path) -> None
         open_run(tmp_path / "second" / "my.yml")
 
 
-def test_a_run_of_the_file_itself_comes_before_one_of_a_copy(first: Path, tmp_path: Path) -> None:
+def test_a_run_of_the_file_itself_is_preferred_to_one_of_a_copy(first: Path, tmp_path: Path) -> None:
     shutil.copytree(first, tmp_path / "second")
     own = create_run(tmp_path / "second" / "my.yml")
     create_run(first / "my.yml")

@@ -34,13 +34,11 @@ def run(folder: Path, reuse: str, files: str) -> Run:
     return create_run(str(folder / "config.yml"), results=folder / "results")
 
 
-def test_a_prompt_in_two_files_is_sent_twice_which_never_forbids(tmp_path: Path) -> None:
+def test_reuse_never_forbids_a_prompt_in_two_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"wide.jsonl and narrow.jsonl have 30 prompts in common.*do not overlap"):
         steps.generate_data(run(tmp_path, "never", "wide.jsonl, narrow.jsonl"))
 
 
 @pytest.mark.parametrize(("reuse", "files"), [("never", "wide.jsonl"), ("across_levels", "wide.jsonl, narrow.jsonl")])
-def test_files_that_overlap_do_no_harm_where_one_is_sent_or_reuse_is_allowed(
-    tmp_path: Path, reuse: str, files: str
-) -> None:
+def test_files_may_overlap_where_one_is_sent_or_reuse_is_allowed(tmp_path: Path, reuse: str, files: str) -> None:
     assert list(steps.generate_data(run(tmp_path, reuse, files))["prompts"]) == [30, 30]

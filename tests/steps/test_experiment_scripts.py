@@ -74,7 +74,7 @@ def run(config: Path, tmp_path: Path) -> Run:
     return create_run(config, results=tmp_path / "results")
 
 
-def test_deployed_measured_and_taken_down(run: Run, tmp_path: Path) -> None:
+def test_an_experiment_is_deployed_measured_and_deleted_by_scripts(run: Run, tmp_path: Path) -> None:
     found = set_up(run).set_index("what")["which"]
     assert found["deployment script of exp"] == found["inference script of exp"] == str(tmp_path / "mine.py")
     generate_data(run)
@@ -85,9 +85,9 @@ def test_deployed_measured_and_taken_down(run: Run, tmp_path: Path) -> None:
     assert list(table["errors"]) == [0, 0]
     for load in ("concurrency-2", "rate-100"):
         records, facts = read_level(run.workspace.level("exp", "all.jsonl", load))
-        said = sorted(records["completion"])
-        assert len(set(said)) == 4, "one for the warm-up and three to measure, each with a prompt of its own"
-        assert all(text.startswith("thing-1 at 0.25 says item ") for text in said)
+        completions = sorted(records["completion"])
+        assert len(set(completions)) == 4, "one for the warm-up and three to measure, each with a prompt of its own"
+        assert all(text.startswith("thing-1 at 0.25 says item ") for text in completions)
         assert set(records["stamp_source"]) == {"user"}
         assert set(records["completion_tokens"]) == {4}
         assert set(records["token_source"]) == {"words"}, "the script counted one side, the tokenizer the other"
@@ -98,12 +98,12 @@ def test_deployed_measured_and_taken_down(run: Run, tmp_path: Path) -> None:
 
 def test_the_plan_names_the_script_and_runs_nothing(config: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(f"raise SystemExit('it was run')\n{SCRIPT}")
-    said = make_plan(str(config), {}, {}).text
-    assert "exp: user_script, protocol user_script, tokenizer words" in said
-    assert "runs deploy() of mine.py" in said
+    text = make_plan(str(config), {}, {}).text
+    assert "exp: user_script, protocol user_script, tokenizer words" in text
+    assert "runs deploy() of mine.py" in text
 
 
-def test_a_script_that_is_not_there_stops_the_run_before_it_begins(run: Run, config: Path, tmp_path: Path) -> None:
+def test_a_missing_script_stops_the_run_before_it_begins(run: Run, config: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.py").unlink()
     with pytest.raises(InputError, match=r"the script mine\.py was not found"):
         set_up(run)
@@ -111,7 +111,7 @@ def test_a_script_that_is_not_there_stops_the_run_before_it_begins(run: Run, con
     assert "the script mine.py was not found" in obstacle
 
 
-def test_a_script_that_does_not_answer_is_said_so(run: Run, tmp_path: Path) -> None:
+def test_a_script_that_does_not_answer_is_reported(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(SCRIPT.replace("return {", "raise ValueError('not today')\n        return {"))
     generate_data(run)
     deploy_models(run)

@@ -94,7 +94,7 @@ def put(s3: StandIn, **files: str) -> None:
         ("local", True, True, "own"),
     ],
 )
-def test_the_order_of_places(
+def test_the_order_of_locations(
     s3: StandIn, make: Any, tmp_path: Path, order: str | None, own: bool, in_bucket: bool, expected: str
 ) -> None:
     run = make(**({} if order is None else {"s3_or_local_file_system": order}))
@@ -109,7 +109,7 @@ def test_the_order_of_places(
         assert not [call for call in s3.calls if call.startswith("HEAD")]
 
 
-def test_what_was_read_once_is_not_asked_for_again(s3: StandIn, make: Any) -> None:
+def test_a_file_is_fetched_once_per_run(s3: StandIn, make: Any) -> None:
     put(s3, source_data__rows_dot_jsonl='{"input": "x"}\n')
     run = make(source_data_files=["rows.jsonl"])
     (source,) = sources(run)
@@ -163,7 +163,7 @@ def test_a_tokenizer_in_a_bucket(s3: StandIn, make: Any) -> None:
     assert tokenizer_of(run, named).name == f"s3://{SOURCES}/llama3_tokenizer"
 
 
-def test_what_is_nowhere_is_said_with_all_its_places(s3: StandIn, make: Any) -> None:
+def test_a_file_that_is_not_found_is_named_with_all_locations(s3: StandIn, make: Any) -> None:
     with pytest.raises(InputError, match=r"was not found in .*; it is not at s3://my-sources/source_data/no\.jsonl"):
         file_of(make(), "no.jsonl", "source file", "source_data")
     with pytest.raises(InputError, match=r"the trace s3://my-sources/no\.csv does not exist"):
@@ -182,7 +182,7 @@ def test_local_mode_reads_no_bucket(s3: StandIn, make: Any) -> None:
         file_of(run, f"s3://{SOURCES}/x.csv", "trace", "")
 
 
-def test_the_default_bucket_is_asked_only_where_the_config_says_so(s3: StandIn, make: Any) -> None:
+def test_the_default_bucket_is_read_only_where_the_config_says_so(s3: StandIn, make: Any) -> None:
     default = "sagemaker-fmbench-read-us-east-1-123456789012"
     assert read_bucket(make(read_bucket="{read_bucket}")) is None
     assert s3.calls == []
@@ -193,7 +193,7 @@ def test_the_default_bucket_is_asked_only_where_the_config_says_so(s3: StandIn, 
     assert buckets(run) == {"read bucket": f"s3://{default}"}
 
 
-def test_setup_asks_again_for_what_was_missing(s3: StandIn, make: Any) -> None:
+def test_setup_looks_again_for_files_that_were_missing(s3: StandIn, make: Any) -> None:
     run = make(source_data_files=["rows.jsonl"], tokenizer_prefix="words")
     with pytest.raises(InputError, match=r"source_data/rows\.jsonl either"):
         set_up(run)
@@ -202,7 +202,7 @@ def test_setup_asks_again_for_what_was_missing(s3: StandIn, make: Any) -> None:
     assert ("read bucket", f"s3://{SOURCES}") in list(table.itertuples(index=False, name=None))
 
 
-def test_the_report_says_when_the_bucket_lacked_something(make: Any) -> None:
+def test_the_report_lists_outages_of_the_bucket(make: Any) -> None:
     run = make()
     assert outage_notices(run) == []
     outage = {"since": "2026-01-01T00:00:00+00:00", "said": "bucket my-runs: cannot be reached"}

@@ -63,13 +63,13 @@ experiments:
    payload_files: [all.jsonl], model_id: m}
 """)
     plan = make_plan(str(tmp_path / "config.yml"), {}, {})
-    said = plan.text
+    text = plan.text
     assert plan.obstacles == ()
-    assert "levels: 1, payload files (1) × loads (trace)" in said
-    assert "3 requests and 2 for the warm-up; at most 10 s of load" in said
+    assert "levels: 1, payload files (1) × loads (trace)" in text
+    assert "3 requests and 2 for the warm-up; at most 10 s of load" in text
 
 
-def test_what_stops_a_run_is_said_beside_the_rest_of_its_plan(tmp_path: Path) -> None:
+def test_obstacles_do_not_keep_the_rest_from_being_planned(tmp_path: Path) -> None:
     (tmp_path / "config.yml").write_text("""
 general: {name: older}
 aws: {region: {region}, sagemaker_execution_role: {role_arn}}
@@ -100,7 +100,7 @@ report: {all_metrics_file: a.csv, per_inference_request_file: b.csv}
     assert any(line.startswith("at most 1.2000 USD of load on 1 × g5.xlarge at 1.5 USD/h") for line in lines)
 
 
-def test_what_exists_already_cannot_be_used_rather_than_deployed(tmp_path: Path, aws_environment: None) -> None:
+def test_an_existing_endpoint_cannot_be_used_rather_than_deployed(tmp_path: Path, aws_environment: None) -> None:
     (tmp_path / "config.yml").write_text("""
 general: {name: existing}
 datasets: {filters: [{min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: all.jsonl}]}
@@ -135,7 +135,7 @@ NO_LOAD = "run_steps: {2_deploy_model: no, 3_run_inference: no}\n"
         (NAMELESS + NO_LOAD, False),
     ],
 )
-def test_a_run_is_stopped_where_no_experiment_can_be_deployed_or_used(tmp_path: Path, rest: str, stopped: bool) -> None:
+def test_it_is_an_obstacle_that_no_experiment_can_be_deployed_or_used(tmp_path: Path, rest: str, stopped: bool) -> None:
     (tmp_path / "source.jsonl").write_text("".join(json.dumps({"input": f"Item {n}?"}) + "\n" for n in range(20)))
     (tmp_path / "config.yml").write_text(f"""
 general: {{name: existing}}
@@ -155,7 +155,7 @@ experiments:
 
 
 @pytest.mark.parametrize(("allowed", "asked"), [("yes", True), ("no", False)])
-def test_a_plan_asks_nobody_for_prices_and_says_whether_the_run_will(tmp_path: Path, allowed: str, asked: bool) -> None:
+def test_a_plan_looks_up_no_prices_and_says_whether_the_run_will(tmp_path: Path, allowed: str, asked: bool) -> None:
     (tmp_path / "source.jsonl").write_text("".join(json.dumps({"input": f"Item {n}?"}) + "\n" for n in range(20)))
     (tmp_path / "config.yml").write_text(f"""
 general: {{name: priced}}
@@ -169,10 +169,10 @@ experiments:
 - {{name: x, platform: endpoint, ep_name: "http://127.0.0.1:9/v1?api_key=plumKestrel", tokenizer: words, model_id: m,
    instance_type: g6e.xlarge, concurrency_levels: [1]}}
 """)
-    said = make_plan(str(tmp_path / "config.yml"), {}, {}).text
-    assert "cost unknown: there is no price for g6e.xlarge" in said
-    assert "plumKestrel" not in said
-    assert ("the run will query the AWS Price List API for: g6e.xlarge" in said) is asked
+    text = make_plan(str(tmp_path / "config.yml"), {}, {}).text
+    assert "cost unknown: there is no price for g6e.xlarge" in text
+    assert "plumKestrel" not in text
+    assert ("the run will query the AWS Price List API for: g6e.xlarge" in text) is asked
 
 
 def priced_by_token(folder: Path, max_tokens: str) -> str:
@@ -195,13 +195,13 @@ experiments:
 
 
 @pytest.mark.parametrize("written", ["500", "'500'", "500.0"])
-def test_a_token_price_is_bounded_by_the_longest_answers(tmp_path: Path, written: str) -> None:
+def test_a_token_price_is_bounded_by_the_longest_responses(tmp_path: Path, written: str) -> None:
     plan = make_plan(priced_by_token(tmp_path, written), {}, {})
     assert "at most 1.0000 USD for tokens of m" in plan.text
 
 
 @pytest.mark.parametrize("written", ["lots", "[500]", "yes", "2.5", "-1", ".inf", "{a: 1}"])
-def test_what_is_no_number_of_tokens_bounds_no_price(tmp_path: Path, written: str) -> None:
+def test_a_parameter_that_is_not_a_number_bounds_no_price(tmp_path: Path, written: str) -> None:
     plan = make_plan(priced_by_token(tmp_path, written), {}, {})
     assert "cost unknown: m is priced by the token, and their number has no bound" in plan.text
     assert plan.obstacles == ()
