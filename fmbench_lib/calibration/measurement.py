@@ -20,15 +20,18 @@ import pandas as pd
 import pyarrow as pa
 
 from fmbench_lib import __version__
+from fmbench_lib.config.schema.load_section import LoadSection, load_settings
+from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, LedgerEntry, Tls, launch
 from fmbench_lib.host.facts import host_facts
 from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending.engine import LevelRun, run_level
-from fmbench_lib.load.sending.layout import Level
+from fmbench_lib.load.sending.level import Level
 from fmbench_lib.metrics.accuracy import Errors, Timing, bias, compare, greatest_within, magnitude
 from fmbench_lib.metrics.percentiles import percentile
 from fmbench_lib.predictors.openai import OpenAiPredictor
+from fmbench_lib.workspace import LevelKey
 
 STREAMS = (8, 64, 256, 512)
 EVENT_RATES = (5_000.0, 20_000.0, 40_000.0)
@@ -142,23 +145,20 @@ def send(load: Load, server: Emulator, answers: Answers, seconds: float, folder:
         warmup, requests = math.ceil(1.5 * rate * answers.latency), max(round(seconds * rate), 2)
     numbers = range(warmup + min(_PROMPTS, requests))
     predictor = OpenAiPredictor(server.url, "emulated")
+    section = LoadSection(arrival="poisson", prompt_reuse="allowed", timeout=_TIMEOUT)
     level = Level(
         urls=(server.url,),
         warmup=tuple(numbers[:warmup]),
         measured=tuple(numbers[warmup:]),
         seed=load.name,
+        load=load_settings(section, ca_bundle=None if tls is None else str(tls.certfile)),
+        stop=StopRule(requests=requests),
         concurrency=load.streams,
         request_rate=rate,
-        arrival="poisson",
-        repeat=True,
-        requests=requests,
-        timeout=_TIMEOUT,
-        ca_file=None if tls is None else str(tls.certfile),
     )
     run = run_level(level, (predictor.encode(f"Question {n}?") for n in numbers), folder)
-    labels = {"experiment_name": "calibration", "payload_file": "", "load": load.name}
     prompts = [SentPrompt(f"q{n}", None) for n in numbers]
-    return Sent(run, Recorder(predictor, prompts, [server.url], labels, None))
+    return Sent(run, Recorder(predictor, prompts, [server.url], LevelKey("calibration", "", load.name), None))
 
 
 def ledger_of(server: Emulator) -> dict[str, LedgerEntry]:

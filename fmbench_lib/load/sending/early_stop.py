@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fmbench_lib.config.schema.precision import Precision
-from fmbench_lib.load.sending.layout import Level
+from fmbench_lib.load.sending.level import Level
 from fmbench_lib.metrics.percentiles import estimate
 
 _LEAST_ENDED = 20  # that a share of failures is told from
@@ -46,9 +46,9 @@ class Watch:
 
     def __init__(self, level: Level) -> None:
         self.stop: Stop | None = None
-        self._until = level.until
-        self._error_rate = level.stop_error_rate
-        self._rate = level.mean_rate if level.stop_on_saturation else None
+        self._until = level.load.until
+        self._error_rate = level.load.stop_on_error_rate
+        self._rate = level.mean_rate if level.load.stop_on_saturation else None
         self._recent = max(_LEAST_ENDED, 2 * (level.concurrency or 0))
         self._values = array("d")
         self._narrow = 0  # looks in a row that found it narrow enough

@@ -235,12 +235,8 @@ class ParsedResponse:
     _body_starts: tuple[int, ...]
     _raw_starts: tuple[int, ...]
 
-    def raw_offset(self, body_offset: int) -> int:
-        """How many raw bytes had to arrive for the first `body_offset` bytes of the body to be there."""
-        return self.raw_offsets([body_offset])[0]
-
     def raw_offsets(self, body_offsets: Sequence[int]) -> list[int]:
-        """The same of several offsets."""
+        """How many raw bytes had to arrive for so many first bytes of the body to be there, for each of the offsets."""
         raw, body = self._raw_starts, self._body_starts
         pieces = [bisect_left(body, offset, 1) - 1 for offset in body_offsets]
         return [raw[piece] + offset - body[piece] for piece, offset in zip(pieces, body_offsets, strict=True)]

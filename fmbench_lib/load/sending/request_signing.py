@@ -27,7 +27,7 @@ class Keys:
     """The engine's side: which credentials its workers sign with. Raises CredentialsError where there are none."""
 
     def __init__(self, signing: Signing | None) -> None:
-        self.settings = {"signing": None if signing is None else asdict(signing)}
+        self.settings: dict[str, Any] | None = None if signing is None else asdict(signing)
         self._source = None if signing is None else CredentialSource()
         self._last: Credentials | None = None
 
@@ -84,6 +84,6 @@ class Signer:
         return "".join(f"{name}: {value}\r\n" for name, value in made.items()).encode("latin-1")
 
 
-def signer_of(plan: dict[str, Any], prompts: Prompts) -> Signer | None:
-    """A worker's signer; None where its requests are not to be signed."""
-    return None if plan["signing"] is None else Signer(Signing(**plan["signing"]), prompts)
+def signer_of(signing: dict[str, Any] | None, prompts: Prompts) -> Signer | None:
+    """The signer of a worker whose plan has these settings; None where its requests are not to be signed."""
+    return None if signing is None else Signer(Signing(**signing), prompts)
