@@ -69,12 +69,12 @@ class LoadSection(Section):
     requests: Count | None = described("Measured requests per level.", None)
     duration: Seconds | None = described("Length of a level's measurement.", None)
     warmup_requests: CountFromZero = described(
-        "Requests before the measurement starts; they are not counted and spend no measured prompt.", 8
+        "Requests before the measurement starts. They are not counted, and use prompts that are not measured.", 8
     )
     timeout: Seconds = described("A request that takes longer is an error of class `timeout`.", 120.0)
     workers: Workers = described(
-        "Client processes; `auto` is one per free core, and one where `max_concurrency` or `least_outstanding` copies "
-        "are counted over the level: several each count their own share.",
+        "Client processes. `auto` is one per free core, but a single one with `max_concurrency`, or several copies and "
+        "`least_outstanding`: several processes would each count only their own share.",
         "auto",
     )
     prompt_reuse: PromptReuse = described(
@@ -88,28 +88,28 @@ class LoadSection(Section):
         1.0,
     )
     trace: FileName | None = described(
-        "File of `arrival: trace`: lines of JSON or CSV with `time` in seconds and, if they are to be followed too, "
-        "`prompt_tokens` and `completion_tokens`. Without `request_rates` it is followed at its own pace.",
+        "File of `arrival: trace`: lines of JSON or CSV with `time` in seconds and, to follow lengths too, "
+        "`prompt_tokens` and `completion_tokens`. Without `request_rates` it keeps its own pace.",
         None,
     )
     max_concurrency: Count | None = described(
-        "Open loop: most requests in flight. What is due waits, and its wait is part of its latency.",
+        "Open loop: most requests in flight. A request that is due waits, and the wait is part of its latency.",
         None,
         shown_default="no cap",
     )
-    think_time: NoSeconds = described("Closed loop: what lies between an answer and the slot's next request.", 0.0)
+    think_time: NoSeconds = described("Closed loop: time between an answer and the slot's next request.", 0.0)
     ramp: NoSeconds = described(
-        "Closed loop: time over which the slots open, one after the other; what is sent in it is warm-up.", 0.0
+        "Closed loop: time over which the slots open, one after the other; requests sent in it are warm-up.", 0.0
     )
     until: Until | None = described(
-        "Ends a level when a percentile is known well enough: `ci_p95 < 5%` (of latency) or `ci_TTFT_p95 < 5%`.",
+        "Ends a level when a percentile is known precisely enough: `ci_p95 < 5%` (of latency) or `ci_TTFT_p95 < 5%`.",
         None,
     )
     stop_on_error_rate: Fraction = described(
-        "Ends a level when this share of the latest requests has failed; 0 never does.", 1.0
+        "Ends a level when this share of the latest requests has failed; with 0 it never ends one.", 1.0
     )
     stop_on_saturation: Flag = described(
-        "Open loop: ends a level whose requests in flight grow steadily, as the endpoint cannot keep up.", False
+        "Open loop: ends a level when the endpoint cannot keep up, so that requests in flight grow steadily.", False
     )
     connect_timeout: Seconds | None = described("Longest time to open a connection.", None, shown_default="`timeout`")
     first_byte_timeout: Seconds | None = described(

@@ -1,8 +1,8 @@
 """Which prompts a level sends, and in which order.
 
 An endpoint that has seen a prompt may answer it from its cache, and a sweep that sends the same prompts in the same
-order at each level measures that cache. So every level draws an order of its own, the warm-up has prompts of its own,
-and whether a prompt may be sent twice is a decision that the config states.
+order at each level measures that cache. So every level draws its own order, the warm-up has its own prompts,
+and the config decides whether a prompt may be sent twice.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def _unpack(file: Any, spool: Path, worker: dict[str, Any]) -> WorkerEnd:
         while left:
             data = file.read(min(left, _COPY_BYTES))
             if not data:
-                raise ValueError("it ends too early")
+                raise ValueError("the file ends too early")
             out.write(data)
             left -= len(data)
     samples: Sequence[tuple[int, int]] = worker["clock_samples"]

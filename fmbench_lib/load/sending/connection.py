@@ -1,7 +1,7 @@
 """One connection: a non-blocking socket, plain or TLS, whose reads carry the kernel's time of arrival.
 
-The timed path does one read, one stamp, one append and one look for the end of the response; everything else is left
-for after the level.
+The timed path does one read, one stamp, one append and one look for the end of the response; everything else is done
+after the level.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Connection:
         self._lost = lost
         self._context = context
         self._receive: Callable[[int, int], _Received] = _nothing
-        self._trouble = "connect"  # the class of what goes wrong now
+        self._trouble = "connect"  # the error class of what goes wrong now
         self._exchange: Exchange | None = None
         self._unsent: memoryview = memoryview(b"")
         self._writing = False
@@ -107,7 +107,7 @@ class Connection:
         try:
             self._sock.getpeername()
         except OSError:
-            return  # readiness of an earlier owner of this descriptor
+            return  # the readiness was that of an earlier owner of this descriptor
         if self._context is None:
             self._connected()
         elif self.target.proxy is None:
@@ -216,7 +216,7 @@ class Connection:
         self._flush()
 
     def _flush(self) -> bool:
-        """Hand over what is unsent; True when nothing is left. A failure ends the exchange."""
+        """Send what is unsent; True when nothing is left. A failure ends the exchange."""
         if self._tls is not None and self._tls.has_outgoing:
             self._unsent = memoryview(bytes(self._unsent) + self._tls.outgoing())
         while self._unsent:
@@ -256,7 +256,7 @@ class Connection:
         exchange = self._exchange
         if self._tls is not None:
             self._on_records(self._tls, piece, now, ancillary)
-        elif exchange is None:  # nobody requested it
+        elif exchange is None:  # nothing was requested
             self._closed("")
         else:
             exchange.user_ns.append(now)
@@ -293,7 +293,7 @@ class Connection:
             return
         if finished:
             exchange.complete = True
-            # An answer that came before its request was out leaves the rest of it on this connection.
+            # A response that came before its request was sent leaves the rest of the request on this connection.
             self._finish(keep=exchange.response.keep_alive and not self._unsent)
 
     # -- ending --------------------------------------------------------------------------------------------------
@@ -337,14 +337,14 @@ class Connection:
         self._done(self, exchange)
 
     def close(self) -> None:
-        """Close the socket; a connection that is closed already stays so."""
+        """Close the socket; does nothing for a connection that is closed already."""
         if self.open:
             self.open = False
             self._poller.forget(self._sock.fileno())
             self._sock.close()
-            self._receive = _nothing  # a bound method of its own would keep the socket alive: no collector runs
+            self._receive = _nothing  # its bound method would keep the socket alive, as no garbage collector runs
 
 
 def _nothing(size: int, ancillary: int) -> _Received:
-    """What a closed connection receives."""
+    """Receive nothing: the connection is not open."""
     raise BlockingIOError

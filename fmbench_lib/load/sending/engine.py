@@ -1,6 +1,6 @@
-"""One level, measured: workers started, synchronised, watched and collected.
+"""One level: its workers started, synchronised, watched and collected.
 
-The engine knows requests as bytes and responses as stamped bytes. What they mean is said by a codec, afterwards.
+The engine knows requests as bytes and responses as stamped bytes. A codec says afterwards what they mean.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from fmbench_lib.load.sending.worker_processes import (
 from fmbench_lib.load.sending.worker_protocol import SHARED_BYTES, End, WorkerPlan
 from fmbench_lib.predictors.base import HttpRequest
 
-_START_DELAY_NS = 20_000_000  # for the slowest worker to read its `go`
+_START_DELAY_NS = 20_000_000  # so that the slowest worker has read its `go`
 _HANG_SECONDS = 30.0  # after every request has timed out, silent workers are given up
 
 
@@ -58,10 +58,10 @@ class LevelRun:
     stop_note: str | None
     workers: tuple[WorkerEnd, ...]
     scheduled_rate: float | None = None
-    """Of an open loop: how many requests per second its schedule has, from the first measured one to the stop."""
+    """Of an open loop: requests per second in its schedule, from the first measured one to the stop."""
 
     def clocks(self) -> list[ClockPair]:
-        """The clocks of each worker. All tell Unix time by one offset, so that times of all workers compare."""
+        """The clocks of each worker. All convert to Unix time by one offset, so that times of all workers compare."""
         mono, wall = min(self.workers[0].clock_samples)
         return [ClockPair.from_samples(worker.clock_samples, wall - mono) for worker in self.workers]
 
@@ -82,8 +82,8 @@ class Progress:
 def workers_of(level: Level) -> int:
     """How many workers a level gets.
 
-    What counts the requests of the whole level, a cap or the choice of the address with fewest outstanding, is one
-    worker's to count unless more are asked for: shared out, each would hold back what another has room for.
+    A cap, and the choice of the address with the fewest outstanding requests, count the requests of the whole level.
+    One worker counts them unless more are configured: of several, one would hold back what another has room for.
     """
     capped = level.open_loop and level.load.max_concurrency is not None
     counts = capped or (len(level.urls) > 1 and level.load.balance == "least_outstanding")
@@ -92,7 +92,7 @@ def workers_of(level: Level) -> int:
 
 
 def worker_count(asked: int | None, concurrency: int | None) -> int:
-    """How many workers there are: as asked, else one per core but one, and never more than may be in flight."""
+    """How many workers there are: `asked`, else one per core but one, and never more than requests may be in flight."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     count = asked if asked is not None else max(cores - 1, 1)
     return count if concurrency is None else max(min(count, concurrency), 1)
@@ -239,7 +239,7 @@ def _level_run(
         WorkerEnd(worker.spool, tuple((mono, wall) for mono, wall in end["clock_samples"]), end["cpu"])
         for worker, end in zip(workers, ends, strict=True)
     )
-    # A level that had just ended by itself when it was told to stop has met its end.
+    # A level that had just ended by itself when it was told to stop was not cut short.
     stopped = stop if stop is not None and any(end["told"] for end in ends) else None
     note = stopped.note if stopped else None
     rate = None
@@ -250,11 +250,11 @@ def _level_run(
 
 
 def _window(level: Level, order: Order, ends: Sequence[End]) -> tuple[tuple[int, int] | None, str]:
-    """From the first measured request to the stop of sending, and why it stopped.
+    """The window from the first measured request to the stop of sending, and why sending stopped.
 
-    The first slot that finds nothing more to send ends a closed loop's window, since from then on fewer than were
-    asked for are in flight; its time, where it has one. A request that was taken up before the end and sent after it,
-    for a connection that had to be opened, is a measured one: the window reaches to it.
+    A closed loop's window ends when the first slot has nothing more to send, as fewer requests than its concurrency are
+    in flight from then on, or when its duration is over. A request that was due before the end and sent after it, as a
+    connection had to be opened, is a measured one: the window reaches to it.
     """
     started = [end["first_due_ns"] for end in ends if end["first_due_ns"] is not None]
     if not started:

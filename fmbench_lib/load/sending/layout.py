@@ -21,7 +21,7 @@ from fmbench_lib.load.sending.schedule_reader import SEQUENCE_ENTRY
 from fmbench_lib.load.sending.worker_protocol import Address
 from fmbench_lib.predictors.base import HttpRequest
 
-# What bounds the sequence of a level that only time ends: no endpoint answers faster, no machine sends more.
+# Bounds for the sequence of a level that only time ends: no endpoint answers faster, no machine sends more.
 _SHORTEST_REQUEST_S = 0.0001
 _MOST_PER_SECOND = 30_000
 _MOST_ENTRIES = 2_000_000
@@ -75,9 +75,10 @@ def addresses(urls: Sequence[str]) -> list[Address]:
 
 
 def write_requests(file: IO[bytes], index_path: Path, requests: Iterable[HttpRequest]) -> Signing | None:
-    """Lay the requests out as the workers send them, with three offsets each in the index: begin, headers, end.
+    """Write the requests as the workers send them, with three offsets each in the index: begin, headers, end.
 
-    Returns what the workers are to sign them for. Raises InputError for a request that cannot be sent.
+    Returns what the workers must sign them for, None where they need no signature. Raises InputError for a request that
+    cannot be sent.
     """
     offset = 0
     signing = None
@@ -96,11 +97,13 @@ def write_requests(file: IO[bytes], index_path: Path, requests: Iterable[HttpReq
 
 
 def _wire(request: HttpRequest) -> tuple[bytes, bytes]:
-    """The request line, and the rest without the headers that differ from sending to sending."""
+    """The request line, and the rest without the headers that differ at each sending."""
     parts = urlsplit(request.url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not target.isascii() or not target.isprintable() or " " in target:
-        raise InputError(f"not an address: {request.url!r}; spaces and letters beyond ASCII are written as %20 and so")
+        raise InputError(
+            f"not an address: {request.url!r}; write spaces and characters beyond ASCII percent-encoded, such as %20"
+        )
     for name, value in request.headers:
         if not (name + value).isprintable():
             raise InputError(f"the header {name!r} holds a line break or another control character")
@@ -111,7 +114,7 @@ def _wire(request: HttpRequest) -> tuple[bytes, bytes]:
     try:
         rest = f"{headers}{extra}content-length: {len(request.body)}\r\n\r\n".encode("latin-1")
     except UnicodeEncodeError:
-        raise InputError("a header of the request holds letters beyond Latin-1") from None
+        raise InputError("a header of the request holds characters beyond Latin-1") from None
     return f"{request.method} {target} HTTP/1.1\r\n".encode("ascii"), rest + request.body
 
 

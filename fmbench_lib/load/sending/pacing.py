@@ -1,6 +1,6 @@
 """When a worker sends its next request: as soon as a slot is free (closed loop), or when it is due (open loop).
 
-No sockets here: what is sent is said, and when. Times are monotonic nanoseconds.
+No sockets here: a pacing says which request starts next, and when. Times are monotonic nanoseconds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Due(NamedTuple):
 
 
 class Pacing(Protocol):
-    """How a worker's requests are spaced. `overran`: it went on after the time was up, for the least number."""
+    """How a worker's requests are spaced. `overran`: it went on after its time, for the least number of
+    requests. `out_of_time`: its duration ended the level."""
 
     out_of_time: bool
     overran: bool
@@ -71,10 +72,10 @@ class WindowStart:
 
 
 class ClosedPacing:
-    """Slots that carry one request at a time. All workers take the next request from one sequence, whoever is free.
+    """Slots that carry one request at a time. Whichever worker has a free slot takes the next request of the sequence.
 
     The descriptor of the sequence is one open file for all workers, so that each read takes the next entry for itself.
-    While the slots are opening nothing is taken from it: the warm-up prompts are sent, round and round.
+    While the slots are opening nothing is taken from it: the warm-up prompts are sent, again and again.
     """
 
     def __init__(

@@ -45,7 +45,7 @@ class Target:
     def request(self, line: bytes) -> tuple[bytes, str]:
         """A request line as it is sent here, and the headers that only this address wants.
 
-        A proxy is asked for the whole address (RFC 9112, section 3.2.2); the endpoint itself for the path.
+        A proxy gets the whole address (RFC 9112, section 3.2.2), the endpoint itself the path.
         """
         if self.proxy is None or self.tls:
             return line, ""

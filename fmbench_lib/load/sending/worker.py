@@ -3,7 +3,7 @@
 Started as `python -m fmbench_lib.load.sending.worker PLAN` with the engine at the other end of its standard streams;
 `worker_protocol` has the plan and the messages.
 
-Only the standard library is imported: the process is there in a few hundredths of a second and its memory is its own.
+Only the standard library is imported, so that the process starts in a few hundredths of a second and stays small.
 """
 
 from __future__ import annotations

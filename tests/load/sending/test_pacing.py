@@ -156,7 +156,7 @@ class TestStopping:
             on_progress=lambda _: ttfts.pop() if ttfts else [],
         )
         assert done.run.stop_reason == "precision"
-        assert "50.0% was asked" in (done.run.stop_note or "")
+        assert "50.0% was requested" in (done.run.stop_note or "")
         assert not [row for row in done.rows if row["error"]]  # what was in flight has ended
 
     def test_one_that_ends_by_itself_has_no_note(self, measure: Measure, emulator: Emulator) -> None:
