@@ -30,9 +30,9 @@ _NEAR = 0.3
 _RISE = 0.1
 _NO_BETTER = 0.02
 
-# How far a margin may be off the curve: its standard error (the first constant where there is no interval) times a doubt,
-# as intervals are too narrow where requests queue; at least so much; and a share of the curve, whose shape is unknown.
-# The values were chosen on simulated queues, where the 90% range then contains the truth about that often.
+# How far a margin may be off the curve: its standard error (the first constant where there is no interval) times a
+# doubt, as intervals are too narrow where requests queue; at least so much; and a share of the curve, whose shape is
+# unknown. The values were chosen on simulated queues, where the 90% range then contains the truth about that often.
 _UNKNOWN_ERROR = 0.3
 _DOUBT = 2.0
 _LEAST_ERROR = 0.02
