@@ -61,10 +61,10 @@ COLUMNS = (
 def by_the_reading_clock(sent: Sent) -> pd.DataFrame:
     """The records of a level as if the kernel had stamped nothing."""
     rows = []
-    for worker, clocks in zip(sent.run.workers, sent.run.clocks(), strict=True):
+    for number, (worker, clocks) in enumerate(zip(sent.run.workers, sent.run.clocks(), strict=True)):
         for _, exchange in read_spool(worker.spool):
             unstamped = replace(exchange, kernel_ns=(0,) * len(exchange.kernel_ns))
-            rows.append(sent.recorder.row(unstamped, clocks, sent.run.level_id))
+            rows.append(sent.recorder.record(unstamped, clocks, sent.run.level_id, number))
     return table_from_rows(rows).to_pandas()
 
 

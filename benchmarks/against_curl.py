@@ -20,12 +20,16 @@ import tempfile
 from pathlib import Path
 
 from fmbench_lib.config import Experiment, load_config
+from fmbench_lib.config.schema.load_section import LoadSection, load_settings
+from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.deploy import DeployContext, platform
 from fmbench_lib.deploy.probe import probe
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
-from fmbench_lib.load.sending.engine import Level, run_level
+from fmbench_lib.load.sending.engine import run_level
+from fmbench_lib.load.sending.level import Level
 from fmbench_lib.predictors.base import HttpRequest, Predictor
 from fmbench_lib.predictors.registry import predictor_for
+from fmbench_lib.workspace import LevelKey
 
 RESULTS = Path(__file__).parent / "results"
 CONFIG = """
@@ -42,8 +46,10 @@ FIGURES = ("ttft", "latency", "end")
 
 def by_engine(predictor: Predictor, url: str, prompt: str, folder: Path) -> dict[str, float]:
     """One request through the engine, in seconds from its due time."""
-    level = Level(urls=(url,), warmup=(0,), measured=(1,), seed="", concurrency=1, requests=1)
-    recorder = Recorder(predictor, [SentPrompt("warm-up", None), SentPrompt("prompt", None)], [url], {}, None)
+    load = load_settings(LoadSection())
+    level = Level((url,), warmup=(0,), measured=(1,), seed="", load=load, stop=StopRule(requests=1), concurrency=1)
+    prompts = [SentPrompt("warm-up", None), SentPrompt("prompt", None)]
+    recorder = Recorder(predictor, prompts, [url], LevelKey("against-curl", "", "concurrency-1"), None)
     requests = [predictor.encode(WARMUP), predictor.encode(prompt)]
     _, row = recorder.rows(run_level(level, requests, folder))
     assert row["error"] is None, row["error_message"]

@@ -108,7 +108,7 @@ def run_cases(requests: int) -> Iterator[dict[str, Any]]:
                 f"{case} {n}" + (f" [[fault:{case.fault}]]" if n % EVERY == EVERY - 1 else "") for n in range(requests)
             ]
             server = servers[case.tls]
-            more = {**case.settings, **({"ca_file": str(TLS.certfile)} if case.tls else {})}
+            more = {**case.settings, **({"ca_bundle": str(TLS.certfile)} if case.tls else {})}
             level = measure(server.url, prompts, concurrency=8, timeout=TIMEOUT, stream=case.stream, **more)
             faulty = np.array(["[[fault:" in prompts[int(one[1:])] for one in level.requests["prompt_id"]])
             yield figures(str(case), case.error, level, faulty, by_id(server.read_ledger()))

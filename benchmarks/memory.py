@@ -26,13 +26,16 @@ import psutil
 import pyarrow as pa
 from output import print_table, write_result
 
+from fmbench_lib.config.schema.load_section import LoadSection, load_settings
+from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.emulator import Behaviour, Constant, launch
 from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.recording.records import write_tables
 from fmbench_lib.load.sending.engine import run_level
-from fmbench_lib.load.sending.layout import Level
+from fmbench_lib.load.sending.level import Level
 from fmbench_lib.predictors.openai import OpenAiPredictor
+from fmbench_lib.workspace import LevelKey
 
 STREAMS, PROMPTS = 64, 1000
 GROWTH_ALLOWED = 0.1
@@ -56,14 +59,15 @@ COLUMNS = (
 def send(requests: int, url: str, folder: Path) -> dict[str, float]:
     """Send the level and leave its spools, with what decoding needs to know, in the folder."""
     predictor = OpenAiPredictor(url, "emulated")
-    level = Level((url,), (), tuple(range(PROMPTS)), "memory", concurrency=STREAMS, repeat=True, requests=requests)
+    load = load_settings(LoadSection(prompt_reuse="allowed"))
+    level = Level((url,), (), tuple(range(PROMPTS)), "memory", load, StopRule(requests), concurrency=STREAMS)
     peaks = Peaks()
     begun = time.monotonic()
     encoded = (predictor.encode(f"Question {n}?") for n in range(PROMPTS))
     run = run_level(level, encoded, folder, lambda _: peaks.look())
     prompts = [SentPrompt(f"q{n}", None) for n in range(PROMPTS)]
-    labels = {"experiment_name": "memory", "payload_file": "", "load": f"concurrency-{STREAMS}"}
-    job = Job.of(Recorder(predictor, prompts, [url], labels, None), run)
+    key = LevelKey("memory", "", f"concurrency-{STREAMS}")
+    job = Job.of(Recorder(predictor, prompts, [url], key, None), run)
     (folder / "job").write_bytes(pickle.dumps(job))
     spools = sum(spool.stat().st_size for spool in job.spools)
     return {

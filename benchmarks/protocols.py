@@ -18,11 +18,13 @@ import numpy as np
 from output import print_table, write_result
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.schema.load_section import LoadSection, load_settings
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending.engine import run_level
-from fmbench_lib.load.sending.layout import Level
+from fmbench_lib.load.sending.level import Level
 from fmbench_lib.predictors.registry import predictor_for
+from fmbench_lib.workspace import LevelKey
 
 BEHAVIOUR = Behaviour(ttft=Constant(0.05), itl=Constant(0.01), tokens=Constant(100), usage="always")
 REST = {
@@ -73,11 +75,14 @@ def measured(emulator: Emulator, protocol: str, path: str, spec: dict[str, Any],
     url = emulator.base_url + path
     predictor = predictor_for(experiment, url, "m")
     prompts = [f"Say something about number {number}" for number in range(requests)]
-    level = Level((url,), (), tuple(range(requests)), seed=path, concurrency=streams, workers=1)
+    load = load_settings(LoadSection(workers=1))
+    level = Level((url,), (), tuple(range(requests)), path, load, concurrency=streams)
     with tempfile.TemporaryDirectory() as folder:
         done = run_level(level, map(predictor.encode, prompts), Path(folder), lambda _: None)
         sent = [SentPrompt(str(number), 5) for number in range(requests)]
-        return list(Recorder(predictor, sent, (url,), {}, Words()).rows(done))
+        return list(
+            Recorder(predictor, sent, (url,), LevelKey(protocol, "", f"concurrency-{streams}"), Words()).rows(done)
+        )
 
 
 def row_of(emulator: Emulator, protocol: str, path: str, rows: list[dict[str, Any]]) -> dict[str, Any]:

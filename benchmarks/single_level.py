@@ -5,22 +5,24 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.schema.load_section import LoadSection, load_settings
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.emulator import Emulator, LedgerEntry
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec
-from fmbench_lib.load.measure import Setting, measure_level
+from fmbench_lib.load.measure import ExperimentLoad, measure_level
 from fmbench_lib.load.recording.live_figures import LiveFigures
 from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.metrics.level_row import level_row
 from fmbench_lib.metrics.requests import request_metrics
+from fmbench_lib.predictors.base import Predictor
 from fmbench_lib.predictors.openai import OpenAiPredictor
 
 _SPEC_FIELDS = {field.name for field in fields(LevelSpec)}
@@ -48,11 +50,12 @@ def measure(
     warmup: int = 0,
     stream: bool = True,
     parameters: dict[str, Any] | None = None,
+    predictor: Predictor | None = None,
     on_figures: Callable[[LiveFigures], None] = lambda _: None,
     **settings: Any,
 ) -> Measured:
     """Send the prompts in the order given, the first `warmup` of them as warm-up; with a `duration` (s) the measured
-    ones go round until it is over. Other settings are those of `Setting` and `LevelSpec`."""
+    ones go round until it is over. Other settings are those of `LoadSettings` and `LevelSpec`."""
     addresses = (urls,) if isinstance(urls, str) else tuple(urls)
     experiment = Experiment.model_validate(
         {"name": name, "platform": "endpoint", "protocol": "openai", "deploy": False, "payload_files": ["p.jsonl"]}
@@ -69,16 +72,16 @@ def measure(
         warmup=warmup,
         **more,
     )
-    given = {"timeout": 30.0, "workers": None, "arrival": "constant", "seed": 1, "tokenizer": None}
-    given |= {"tokenizer_name": None, "prompt_reuse": "never" if duration is None else "allowed"}
-    predictor = OpenAiPredictor(addresses[0], "m", parameters or {}, stream)
-    setting = Setting(**{"urls": addresses, "predictor": predictor, **given, **settings})
+    section = LoadSection(arrival="constant", prompt_reuse="never" if duration is None else "allowed")
+    load = replace(load_settings(section), **{"timeout": 30.0, "stop_on_error_rate": None, **settings})
+    codec = predictor or OpenAiPredictor(addresses[0], "m", parameters or {}, stream)
+    measured = ExperimentLoad(addresses, codec, tokenizer=None, tokenizer_name=None, load=load, seed=1)
     payload = [{"prompt_id": f"p{n}", "prompt": prompt, "prompt_tokens": 5} for n, prompt in enumerate(prompts)]
     deal = Deal(tuple(range(warmup)), tuple(range(warmup, len(prompts))), asked)
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "level.parquet"
         begun = time.monotonic()
-        facts = measure_level(spec, deal, payload, setting, target, Path(folder) / "scratch", on_figures)
+        facts = measure_level(spec, deal, payload, measured, target, Path(folder) / "scratch", on_figures)
         wall_s = time.monotonic() - begun
         records, _ = read_level(target)
     requests = request_metrics(records[records["phase"] == "measured"].sort_values("due", ignore_index=True))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, Unpack, cast
+from typing import Any, NamedTuple, Protocol, Unpack, cast
 from urllib.parse import quote
 
 from fmbench_lib.atomic_files import each_text, exclusive_lock, read_json, write_json
@@ -22,6 +22,7 @@ RUN_ID_FORMAT = "%Y%m%d-%H%M%SZ"
 _CONFIG_COPY, _EVENTS_FILE, _ENDPOINTS_FILE = "config.yml", "events.jsonl", "endpoints.json"
 _NOTEBOOKS, _PROMPTS, _REQUESTS, _METRICS = "notebooks", "prompts", "requests", "metrics"
 _FIGURES, _LOGS, _CONTAINERS, _ENDPOINT_METRICS = "figures", "logs", "containers", "endpoint_metrics"
+_PAYLOAD_INDEX = "payloads.json"
 _EARLIER_RUNS = ".earlier"
 _FAILED_LEVEL = ".failed.json"
 
@@ -40,6 +41,14 @@ def _not_sent(workspace: Workspace, paths: Sequence[Path], *, insist: bool) -> b
 def raw_file(level: Path) -> Path:
     """The file of a level's raw responses, beside its records."""
     return level.with_suffix(".raw.zst")
+
+
+class LevelKey(NamedTuple):
+    """What tells a level from every other of its run; the fields are the columns that name it in tables and records."""
+
+    experiment_name: str
+    payload_file: str
+    load: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +143,11 @@ class Workspace:
         """The executed notebook of a step."""
         return self.path / _NOTEBOOKS / f"{step}.ipynb"
 
+    @property
+    def payload_index(self) -> Path:
+        """Which payload files there are, and what they were made of."""
+        return self.prompts / _PAYLOAD_INDEX
+
     def payload(self, payload_file: str) -> Path:
         """A payload file."""
         return self.prompts / path_part(payload_file)
@@ -142,18 +156,18 @@ class Workspace:
         """A table of the analysis, by its file name."""
         return self.path / _METRICS / name
 
-    def level(self, experiment: str, payload_file: str, load: str) -> Path:
+    def level(self, key: LevelKey) -> Path:
         """A level's records; the level is done when the file exists."""
-        folder = self.requests / path_part(experiment) / path_part(payload_file.removesuffix(".jsonl"))
-        return folder / f"{path_part(load)}.parquet"
+        folder = self.requests / path_part(key.experiment_name) / path_part(key.payload_file.removesuffix(".jsonl"))
+        return folder / f"{path_part(key.load)}.parquet"
 
-    def failed_level(self, experiment: str, payload_file: str, load: str) -> Path:
+    def failed_level(self, key: LevelKey) -> Path:
         """Why a level could not be measured; there only where that is so."""
-        return self.level(experiment, payload_file, load).with_suffix(_FAILED_LEVEL)
+        return self.level(key).with_suffix(_FAILED_LEVEL)
 
-    def level_scratch(self, experiment: str, payload_file: str, load: str) -> Path:
+    def level_scratch(self, key: LevelKey) -> Path:
         """The folder of a level that is being measured; one left by an earlier attempt is discarded."""
-        return self.level(experiment, payload_file, load).with_suffix(".part")
+        return self.level(key).with_suffix(".part")
 
     def samples(self, experiment: str, name: str) -> Path:
         """Raw samples of the machine that serves an experiment, taken by the monitor `name`."""

@@ -1,7 +1,6 @@
-"""`fmbench calibrate`: how exactly this machine measures, found with the emulator, whose true times are known.
+"""`fmbench calibrate`: how accurately this machine measures, against the emulator, whose true times are known.
 
-Every level is sent by the load engine as those of a run are. Its records and the emulator's ledger are joined request
-by request.
+Every level is sent by the load engine as in a run. Its records and the emulator's ledger are joined request by request.
 """
 
 from __future__ import annotations
@@ -20,15 +19,18 @@ import pandas as pd
 import pyarrow as pa
 
 from fmbench_lib import __version__
+from fmbench_lib.config.schema.load_section import LoadSection, load_settings
+from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, LedgerEntry, Tls, launch
 from fmbench_lib.host.facts import host_facts
 from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending.engine import LevelRun, run_level
-from fmbench_lib.load.sending.layout import Level
+from fmbench_lib.load.sending.level import Level
 from fmbench_lib.metrics.accuracy import Errors, Timing, bias, compare, greatest_within, magnitude
 from fmbench_lib.metrics.percentiles import percentile
 from fmbench_lib.predictors.openai import OpenAiPredictor
+from fmbench_lib.workspace import LevelKey
 
 STREAMS = (8, 64, 256, 512)
 EVENT_RATES = (5_000.0, 20_000.0, 40_000.0)
@@ -43,7 +45,7 @@ _TIMEOUT = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the emulator answers: always the same, so that every deviation is somebody's error. Times in seconds."""
+    """What the emulator answers: always the same, so that every deviation is an error. Times in seconds."""
 
     ttft: float = 0.05
     itl: float = 0.01
@@ -56,31 +58,33 @@ class Answers:
 
     @property
     def behaviour(self) -> Behaviour:
+        """The emulator's behaviour that gives these answers."""
         return Behaviour(ttft=Constant(self.ttft), itl=Constant(self.itl), tokens=Constant(self.tokens))
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a level asks for: so many streams at once (closed loop), or so many content events per second in the mean
-    (open loop, Poisson arrivals). One of them is set."""
+    """The load of a level: concurrent streams (closed loop), or content events per second on average (open loop with
+    Poisson arrivals). One of them is set."""
 
     streams: int | None = None
     event_rate: float | None = None
 
     @property
     def name(self) -> str:
+        """The load in words, such as `64 streams`."""
         return f"{self.streams} streams" if self.streams is not None else f"{self.event_rate:,.0f} events/s"
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A level that was sent, not decoded yet: its raw exchanges lie in the folder that was given for them."""
+    """A level that was sent and is not decoded yet: its raw exchanges are in the folder that it was given."""
 
     run: LevelRun
     recorder: Recorder
 
     def records(self, folder: Path) -> pd.DataFrame:
-        """The request records, decoded as those of a run; `folder` is for files of the time being."""
+        """The request records, decoded as in a run; `folder` is for temporary files."""
         tables = list(tables_of(Job.of(self.recorder, self.run), folder))
         frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
         return frame
@@ -100,10 +104,10 @@ def calibrate(
     answers: Answers | None = None,
     on_row: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Measure each load for about so many seconds, each against an emulator of its own, and say what came of it.
+    """Measure each load for about so many seconds, each against its own emulator.
 
-    `on_row` gets the row of each level as soon as it is known. Returns the document that `store` keeps. Raises
-    EndpointError where the emulator cannot be started, WorkerError where the engine breaks down.
+    `on_row` is called with the row of each level as soon as it is known. Returns the document that `store` writes.
+    Raises EndpointError where the emulator cannot be started, WorkerError where the engine breaks down.
     """
     answers = answers or Answers()
     facts = {
@@ -115,21 +119,21 @@ def calibrate(
         "settings": {**asdict(answers), "seconds": seconds},
     }
     rows = []
-    for load in [*(Load(streams=one) for one in streams), *(Load(event_rate=one) for one in event_rates)]:
+    for load in [*(Load(streams=count) for count in streams), *(Load(event_rate=rate) for rate in event_rates)]:
         rows.append(measure(load, answers, seconds))
         on_row(rows[-1])
     return {**facts, "within": {f"{limit}_ms": within(rows, limit / 1000) for limit in LIMITS_MS}, "levels": rows}
 
 
 def measure(load: Load, answers: Answers, seconds: float) -> dict[str, Any]:
-    """One level against an emulator of its own; returns its row."""
+    """Measure one level against its own emulator; returns its row."""
     with tempfile.TemporaryDirectory() as name, launch(answers.behaviour) as server:
         sent = send(load, server, answers, seconds, Path(name))
         return row_of(load, answers, sent.records(Path(name)), sent, ledger_of(server))
 
 
 def send(load: Load, server: Emulator, answers: Answers, seconds: float, folder: Path, tls: Tls | None = None) -> Sent:
-    """Send a level whose measured part takes about so many seconds; what comes back is kept raw in `folder`.
+    """Send a level whose measured part takes about so many seconds; the raw responses are in `folder`.
 
     The warm-up opens the connections, so that opening them disturbs no measured request. `tls` is the server's.
     """
@@ -142,42 +146,39 @@ def send(load: Load, server: Emulator, answers: Answers, seconds: float, folder:
         warmup, requests = math.ceil(1.5 * rate * answers.latency), max(round(seconds * rate), 2)
     numbers = range(warmup + min(_PROMPTS, requests))
     predictor = OpenAiPredictor(server.url, "emulated")
+    section = LoadSection(arrival="poisson", prompt_reuse="allowed", timeout=_TIMEOUT)
     level = Level(
         urls=(server.url,),
         warmup=tuple(numbers[:warmup]),
         measured=tuple(numbers[warmup:]),
         seed=load.name,
+        load=load_settings(section, ca_bundle=None if tls is None else str(tls.certfile)),
+        stop=StopRule(requests=requests),
         concurrency=load.streams,
         request_rate=rate,
-        arrival="poisson",
-        repeat=True,
-        requests=requests,
-        timeout=_TIMEOUT,
-        ca_file=None if tls is None else str(tls.certfile),
     )
     run = run_level(level, (predictor.encode(f"Question {n}?") for n in numbers), folder)
-    labels = {"experiment_name": "calibration", "payload_file": "", "load": load.name}
     prompts = [SentPrompt(f"q{n}", None) for n in numbers]
-    return Sent(run, Recorder(predictor, prompts, [server.url], labels, None))
+    return Sent(run, Recorder(predictor, prompts, [server.url], LevelKey("calibration", "", load.name), None))
 
 
 def ledger_of(server: Emulator) -> dict[str, LedgerEntry]:
-    """What the emulator really did, by request id; of a request that was sent again, the last time."""
+    """What the emulator really did, by request id; of a request that was sent again, the last attempt."""
     return {entry.request_id: entry for entry in server.read_ledger()}
 
 
 def errors_of(records: pd.DataFrame, ledger: Mapping[str, LedgerEntry], clock: str = "due") -> Errors:
     """The errors of the successes among these records, their TTFT counted from `due` or from `sent`.
 
-    From `due` the client's lateness in sending is an error, as it is in every TTFT of a report; opening a connection is
-    none, so it is taken out.
+    From `due`, the client's lateness in sending is an error, as it is in every TTFT of a report. Opening a connection
+    is not, so it is subtracted.
     """
     fine = records[records["error"].isna() & records["first"].notna()]
     start = fine["sent"] if clock == "sent" else fine["due"] + fine["connect_s"].fillna(0.0)
     ttft = (fine["first"] - start).to_numpy()
     measured = {
-        request_id: Timing(one, np.diff(times))
-        for request_id, one, times in zip(fine["request_id"], ttft, fine["event_times"], strict=True)
+        request_id: Timing(first, np.diff(times))
+        for request_id, first, times in zip(fine["request_id"], ttft, fine["event_times"], strict=True)
     }
     true = {
         request_id: Timing(entry.ttft, entry.itl)
@@ -190,7 +191,7 @@ def errors_of(records: pd.DataFrame, ledger: Mapping[str, LedgerEntry], clock: s
 def row_of(
     load: Load, answers: Answers, records: pd.DataFrame, sent: Sent, ledger: Mapping[str, LedgerEntry]
 ) -> dict[str, Any]:
-    """What one level came to. Times and errors in seconds; what does not exist is None."""
+    """The row of one level. Times and errors are in seconds; None for what does not exist."""
     measured = records[records["phase"] == "measured"]
     errors, from_sent = errors_of(measured, ledger), errors_of(measured, ledger, "sent")
     achieved, ideal = _event_rates(load, answers, measured)
@@ -224,9 +225,9 @@ def row_of(
 
 
 def _event_rates(load: Load, answers: Answers, measured: pd.DataFrame) -> tuple[float, float]:
-    """Content events per second that there were, and that there would have been with no time lost anywhere.
+    """Content events per second that were measured, and that an ideal client would have measured.
 
-    In a closed loop streams that are always busy are the ideal; in an open one requests sent when they were due.
+    In a closed loop the ideal keeps all streams busy; in an open one it sends each request when it is due.
     """
     events = int(measured["event_times"].map(len).sum())
     if load.streams is not None:
@@ -250,7 +251,7 @@ def client_cpu_per_event(records: pd.DataFrame, sent: Sent) -> float | None:
 def within(rows: Sequence[Mapping[str, Any]], limit: float) -> dict[str, float | None]:
     """The greatest number of streams, and of content events per second, whose TTFT is measured within a limit (s).
 
-    The p99 of its errors counts. A level with a request that failed, or that the ledger has not, is within nothing.
+    The p99 of its errors decides. A level with a failed request, or one that is not in the ledger, is within no limit.
     """
     known = [(row, row["TTFT_error_p99"] if row["joined"] == row["requests"] else None) for row in rows]
     return {

@@ -1,4 +1,4 @@
-"""The calibration of this machine: made and shown, kept for the user, and what a run should know of it."""
+"""The calibration of this machine: run and shown, kept for the user, and referred to by runs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from fmbench_lib.errors import InputError
 from fmbench_lib.host.facts import host_facts
 from fmbench_lib.report.calibration import TITLE, reach_sentence, row_line
 
-_SAME = ("machine", "processor", "cores")  # a kernel's number or an interpreter's name makes no other machine
+_SAME = ("machine", "processor", "cores")  # another kernel or interpreter does not make another machine
 
 
 def calibrate_machine(
     streams: Sequence[int] | None, event_rates: Sequence[float] | None, *, quick: bool, say: Callable[[str], None]
 ) -> Path:
-    """Calibrate, `say` the table and what it comes to line by line, and keep it; returns where. None: the default."""
-    # Every run reads this module for what is kept, and none needs the emulator.
+    """Calibrate, `say` the table and its result line by line, and write the file; returns its path.
+
+    `streams` and `event_rates` are None for the defaults.
+    """
+    # Every run imports this module to read the file, and none needs the emulator.
     from fmbench_lib.calibration.measurement import EVENT_RATES, QUICK_SECONDS, SECONDS, STREAMS, calibrate
 
     say(TITLE)
@@ -35,37 +38,37 @@ def calibrate_machine(
 
 
 def calibration_file() -> Path:
-    """Where the calibration is kept: `fmbench/calibration.json` in `$XDG_DATA_HOME`, else in `~/.local/share`."""
+    """The calibration's file: `fmbench/calibration.json` in `$XDG_DATA_HOME`, else in `~/.local/share`."""
     home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(home).expanduser() / "fmbench" / "calibration.json"
 
 
 def store(document: Mapping[str, Any]) -> Path:
-    """Keep a calibration in place of the one before it; returns where. Raises InputError where that cannot be."""
+    """Write a calibration in place of the earlier one; returns its path. Raises InputError where that fails."""
     path = calibration_file()
     try:
         write_json(path, document)
     except OSError as error:
         raise InputError(
-            f"{path}: the calibration cannot be kept there ({error.strerror}): name another folder in XDG_DATA_HOME"
+            f"{path}: cannot write the calibration ({error.strerror}); name another folder in XDG_DATA_HOME"
         ) from error
     return path
 
 
 def reference() -> dict[str, Any] | None:
-    """What `run.json` says of the calibration: where and when it was made, whether on this machine and by this version,
-    and how far it reaches. None where there is none; one that cannot be read has an `error`.
+    """The calibration as `run.json` records it: its file and date, whether it was made on this machine and by this
+    version, and how far it reaches. None where there is none; for one that cannot be read, the `error`.
     """
     path = calibration_file()
     try:
-        found = read_json(path)
+        document = read_json(path)
         return {
             "file": _shown(path),
-            "date": str(found["date"]),
-            "fmbench": str(found["fmbench"]),
-            "same_machine": all(found["machine"].get(name) == fact for name, fact in _machine().items()),
-            "same_version": found["fmbench"] == __version__,
-            "within": {limit: dict(reach) for limit, reach in found["within"].items()},
+            "date": str(document["date"]),
+            "fmbench": str(document["fmbench"]),
+            "same_machine": all(document["machine"].get(name) == fact for name, fact in _machine().items()),
+            "same_version": document["fmbench"] == __version__,
+            "within": {limit: dict(reach) for limit, reach in document["within"].items()},
             "error": None,
         }
     except FileNotFoundError:

@@ -21,6 +21,7 @@ from fmbench_lib.config.problems import alternatives
 from fmbench_lib.config.reading.keys import section_of, yaml_keys
 from fmbench_lib.config.schema.config import Config
 from fmbench_lib.config.schema.experiment import Experiment, InferenceSpec
+from fmbench_lib.config.schema.load_section import LoadSection
 from fmbench_lib.config.schema.monitors_section import MonitorsSection
 from fmbench_lib.config.schema.platform_sections import (
     BedrockSection,
@@ -39,7 +40,6 @@ from fmbench_lib.config.schema.sections import (
     Datasets,
     Filter,
     General,
-    LoadSection,
     Metrics,
     ReportSection,
     S3ReadData,

@@ -1,4 +1,4 @@
-"""Processes of our own that run one of this package's modules."""
+"""Child processes that run one of this package's modules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import IO, Any
 
 
 def start_module(module: str, *arguments: str, stderr: IO[bytes], **options: Any) -> subprocess.Popen[bytes]:
-    """Start `python -m module` with pipes for input and output; it finds what this process finds."""
+    """Start `python -m module` with pipes for input and output, and with the import path of this process."""
     paths = [str(Path(path).absolute()) for path in sys.path if path]
     return subprocess.Popen(
         [sys.executable, "-P", "-m", module, *arguments],
@@ -23,7 +23,7 @@ def start_module(module: str, *arguments: str, stderr: IO[bytes], **options: Any
 
 
 def how_it_ended(process: subprocess.Popen[bytes], stderr: Path) -> str:
-    """How a process that should not have ended did so, with the last line of what it said; it is killed if it lives."""
+    """How a process ended that should not have, with the last line of its errors; it is killed if it still runs."""
     process.kill()
     code = process.wait()
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"

@@ -1,4 +1,4 @@
-"""What this machine is, as a run's record states it."""
+"""Facts about this machine, as a run records them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def host_facts() -> dict[str, Any]:
-    """What the measuring machine is: nothing that names its user or its address."""
+    """System, processor, cores and memory of the measuring machine; nothing that identifies its user or address."""
     memory = None
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         memory = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)

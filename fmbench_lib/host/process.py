@@ -1,7 +1,7 @@
-"""Processes that outlive who started them, and are found again by who they are, not only by their number.
+"""Processes that outlive the process that started them, and can be identified later.
 
-A process is started in a session of its own, so that the end of a notebook's kernel or a Ctrl-C doesn't reach it. It is
-known by its id *and* when it was started: an id alone may belong to a stranger by the time it is asked about.
+A process is started in a session of its own, so that the end of a notebook's kernel or a Ctrl-C does not reach it. It
+is identified by its id *and* its start time: the id alone may belong to another process by then.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from fmbench_lib.errors import DeployError
 # How far two readings of one process's start may differ: the kernel's boot time is kept in whole seconds.
 _SAME_START_S = 1.5
 _POLL_S = 0.02
-# Our own children, so that their exit codes are known and none stays a zombie.
+# Children of this process, so that their exit codes are known and none stays a zombie.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessMark:
-    """Which process is meant: its id, when it was started and when the machine was booted (Unix s).
+    """What identifies a process: its id, when it was started and when the machine was booted (Unix s).
 
     A step of the machine's clock shifts both times together, so it is their difference that is compared.
     """
@@ -41,8 +41,8 @@ class ProcessMark:
 def start_held(command: Sequence[str], *, log_file: Path, env: Mapping[str, str]) -> ProcessMark:
     """Start `command` in a session of its own, output and errors appended to `log_file`.
 
-    Its standard input is a pipe on which it must wait for a byte (`release`): should we die before its mark has been
-    written down, the pipe closes and it goes away by itself. Raises DeployError where it cannot be started.
+    Its standard input is a pipe on which it must wait for a byte (`release`): if this process dies before the mark has
+    been recorded, the pipe closes and the command exits by itself. Raises DeployError where it cannot be started.
     """
     log_file.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -51,19 +51,19 @@ def start_held(command: Sequence[str], *, log_file: Path, env: Mapping[str, str]
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=dict(env), start_new_session=True
             )
     except OSError as error:
-        raise DeployError(f"{command[0]} could not be started: {error}") from error
+        raise DeployError(f"cannot start {command[0]}: {error}") from error
     _children[child.pid] = child
     try:
         return ProcessMark(child.pid, psutil.Process(child.pid).create_time(), psutil.boot_time())
     except psutil.Error as error:
-        raise DeployError(f"{command[0]} ended as soon as it was started: {tail(log_file)}") from error
+        raise DeployError(f"{command[0]} exited as soon as it was started: {tail(log_file)}") from error
 
 
 def release(mark: ProcessMark) -> None:
-    """Let a process that was started held begin its work."""
+    """Let a process from `start_held` begin its work."""
     child = _children[mark.pid]
     if child.stdin is not None:
-        with contextlib.suppress(BrokenPipeError):  # it died already: whoever waits for it will see
+        with contextlib.suppress(BrokenPipeError):  # it has died already, which is noticed by whoever waits for it
             child.stdin.write(b"\n")
             child.stdin.flush()
         with contextlib.suppress(BrokenPipeError):
@@ -71,9 +71,9 @@ def release(mark: ProcessMark) -> None:
 
 
 def running(mark: ProcessMark) -> bool:
-    """Whether that very process (not another one of the same id) still runs.
+    """Whether that process, not another one with its id, still runs.
 
-    Our own child runs until its exit code is known: its first thread may be dead while others still hold its port.
+    A child runs until its exit code is known: its first thread may be dead while others still hold its port.
     """
     child = _children.get(mark.pid)
     ours = child is not None and child.poll() is None
@@ -87,7 +87,7 @@ def running(mark: ProcessMark) -> bool:
 
 
 def ending(mark: ProcessMark) -> str:
-    """How a process that no longer runs came to its end, as far as it is known."""
+    """How a process that no longer runs ended, as far as is known."""
     child = _children.get(mark.pid)
     code = child.poll() if child is not None else None
     if code is None:
@@ -98,10 +98,10 @@ def ending(mark: ProcessMark) -> str:
 
 
 def stop(mark: ProcessMark, *, grace: float = 5.0) -> None:
-    """End the process and its group: SIGTERM, after `grace` seconds SIGKILL, and see that it is gone.
+    """Stop the process and its group: SIGTERM, after `grace` seconds SIGKILL, and check that it is gone.
 
-    Does nothing where it is gone already, and never touches another process that has come by its id. Raises DeployError
-    where it cannot be ended.
+    Does nothing where it is gone already, and never touches another process that has been given its id. Raises
+    DeployError where it cannot be stopped.
     """
     for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 10.0)):
         if not running(mark):
@@ -111,10 +111,10 @@ def stop(mark: ProcessMark, *, grace: float = 5.0) -> None:
         except ProcessLookupError:
             break
         except PermissionError as error:
-            raise DeployError(f"process {mark.pid} belongs to another user and cannot be ended") from error
+            raise DeployError(f"process {mark.pid} belongs to another user and cannot be stopped") from error
         _wait_until_gone(mark, patience)
     if running(mark):
-        raise DeployError(f"process {mark.pid} could not be ended; end it by hand: kill -9 -{mark.pid}")
+        raise DeployError(f"process {mark.pid} cannot be stopped; stop it by hand: kill -9 -{mark.pid}")
     child = _children.get(mark.pid)
     if child is not None and child.poll() is not None and child.stdin is not None:
         with contextlib.suppress(BrokenPipeError):
@@ -128,12 +128,12 @@ def _wait_until_gone(mark: ProcessMark, patience: float) -> None:
 
 
 def tail(log_file: Path, lines: int = 4, longest: int = 200) -> str:
-    """The last lines of a log that say anything, on one line."""
+    """The last lines of a log that are not empty, joined to one line of text."""
     try:
         with log_file.open("rb") as file:
             file.seek(max(0, log_file.stat().st_size - 16_384))
             text = file.read().decode("utf-8", errors="replace")
     except OSError:
         return f"no log at {log_file}"
-    said = [line.strip()[:longest] for line in text.splitlines() if line.strip()]
-    return " | ".join(said[-lines:]) or f"nothing in {log_file}"
+    written = [line.strip()[:longest] for line in text.splitlines() if line.strip()]
+    return " | ".join(written[-lines:]) or f"nothing in {log_file}"

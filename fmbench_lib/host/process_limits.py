@@ -1,4 +1,4 @@
-"""What load workers and the emulator claim of the system: to be on time whatever else a machine does, and sockets."""
+"""Limits of the system that load workers and the emulator raise: their priority, and their number of sockets."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ NICENESS = -10
 
 
 def claim_priority() -> None:
-    """Go before others, where we may (as root, or with CAP_SYS_NICE).
+    """Raise the priority of this process, where that is allowed (as root, or with CAP_SYS_NICE).
 
     Linux may weigh sessions against each other first (autogroups, see sched(7)); then a process's own priority counts
-    within its session alone. So a session's weight is raised too, if it is ours alone: if we lead it.
+    within its session alone. So the session's weight is raised too, if this process leads it.
     """
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
@@ -24,7 +24,7 @@ def claim_priority() -> None:
 
 
 def allow_many_sockets() -> None:
-    """Raise the limit of open files as far as the system lets us: the usual 1024 is less than what is measured."""
+    """Raise the limit of open files as far as the system allows: the usual 1024 is too low for a large level."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

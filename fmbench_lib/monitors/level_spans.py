@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fmbench_lib.monitors.samples import Point
+from fmbench_lib.workspace import LevelKey
 
 # Offsets further apart are those of two boots of the machine, not of a clock that was set.
 _SAME_BOOT_S = 3600.0
@@ -22,9 +23,7 @@ _SAME_BOOT_S = 3600.0
 class Span:
     """One level, in Unix seconds; `window` is where it was measured, `offset` is Unix time less monotonic."""
 
-    experiment: str
-    payload_file: str
-    load: str
+    key: LevelKey
     started: float
     ended: float
     window: tuple[float, float]
@@ -36,8 +35,8 @@ class Span:
         started, ended = facts["started"], facts["ended"]
         begin, end = facts.get("window_start"), facts.get("window_end")
         window = (begin, end) if begin is not None and end is not None else (started, ended)
-        key = (facts["experiment_name"], facts["payload_file"], facts["load"])
-        return cls(*key, started, ended, window, facts.get("unix_offset"))
+        key = LevelKey(facts["experiment_name"], facts["payload_file"], facts["load"])
+        return cls(key, started, ended, window, facts.get("unix_offset"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def summary_frame(lines: Sequence[Line], spans: Sequence[Span]) -> pd.DataFrame:
     for place, span in enumerate(spans):
         earlier = spans[place - 1].ended if place else float("-inf")
         later = spans[place + 1].started if place + 1 < len(spans) else float("inf")
-        key = {"experiment_name": span.experiment, "payload_file": span.payload_file, "load": span.load}
+        key = span.key._asdict()
         rows += [key | row for row in _level_rows(lines, span, earlier, later)]
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -14,8 +14,9 @@ from fmbench_lib.report.level_order import dataset_name, in_order
 from fmbench_lib.report.markdown import bullets, code, escape, frame, sentence_list
 from fmbench_lib.report.numbers import MISSING, count, percent, seconds, significant
 from fmbench_lib.report.report_data import ReportInputs
+from fmbench_lib.workspace import LevelKey
 
-_KEY = ("experiment_name", "payload_file", "load")
+_KEY = LevelKey._fields
 _GIB = 2**30
 _MOST_NOTES = 20
 

@@ -1,6 +1,6 @@
-"""What a person sees while a run goes on: one line, made from a small file that the running step keeps up to date.
+"""The live line of a run, made from a small file that the running step keeps up to date.
 
-The step may run in another process (a notebook's kernel), so the figures travel through the run directory.
+The step may run in another process (a notebook's kernel), so the figures pass through the run directory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fmbench_lib.workspace import Workspace
 
 
 def publish(workspace: Workspace, label: str, number: int, count: int, figures: LiveFigures) -> None:
-    """Make a level's figures visible to whoever watches the run; `number` of `count` levels."""
+    """Write a level's figures for whoever watches the run; it is level `number` of `count`."""
     content = {"label": label, "number": number, "count": count, **asdict(figures)}
     part = workspace.progress_file.with_suffix(".part")
     part.write_text(json.dumps(content))
@@ -23,7 +23,7 @@ def publish(workspace: Workspace, label: str, number: int, count: int, figures: 
 
 
 def clear(workspace: Workspace) -> None:
-    """Nothing is being measured any more."""
+    """Remove the figures: nothing is being measured any more."""
     workspace.progress_file.unlink(missing_ok=True)
 
 
@@ -37,7 +37,7 @@ def read(workspace: Workspace) -> dict[str, Any] | None:
 
 
 def line(figures: Mapping[str, Any]) -> str:
-    """One line for a terminal."""
+    """The figures as one line for a terminal."""
     total = f"/{figures['total']}" if figures["total"] is not None else ""
     parts = [
         f"level {figures['number']}/{figures['count']} {figures['label']}",
@@ -52,14 +52,14 @@ def line(figures: Mapping[str, Any]) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """A latency, in the unit that reads well."""
+    """A latency in milliseconds or seconds, whichever reads better."""
     if value is None:
         return "–"
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
 
 
 def duration(value: float | None) -> str:
-    """A time to wait."""
+    """A time to wait, in minutes and seconds."""
     if value is None:
         return "–"
     minutes, rest = divmod(round(value), 60)

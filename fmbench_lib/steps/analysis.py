@@ -23,6 +23,7 @@ from fmbench_lib.steps.levels import run_levels
 from fmbench_lib.steps.report_inputs import Analysis, analysis_of, costs_table, report_inputs
 from fmbench_lib.steps.run_prices import look_up_prices
 from fmbench_lib.steps.step import step
+from fmbench_lib.workspace import LevelKey
 
 if TYPE_CHECKING:
     pass
@@ -98,7 +99,7 @@ def _missing_lines(run: Run, inputs: ReportInputs) -> list[str]:
     told = {one.experiment_name for one in inputs.failed_deployments} | {_level_name(one) for one in failed_levels}
     for level in run_levels(run):
         name = " · ".join(level.key)
-        if not told & {level.experiment.name, name} and not run.workspace.level(*level.key).exists():
+        if not told & {level.experiment.name, name} and not run.workspace.level(level.key).exists():
             lines.append(f"{name} was not measured")
     return lines
 
@@ -110,7 +111,7 @@ def _invalid_lines(inputs: ReportInputs) -> list[str]:
 
 
 def _level_name(row: Mapping[str, Any]) -> str:
-    return f"{row['experiment_name']} · {row['payload_file']} · {row['load']}"
+    return " · ".join(str(row[name]) for name in LevelKey._fields)
 
 
 # -- what the report is made of --------------------------------------------------------------------------------------

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.atomic_files import read_json, read_rows, write_json, write_rows
+from fmbench_lib.atomic_files import read_rows, write_rows
+from fmbench_lib.data.payload_index import PayloadFile, PayloadIndex, read_payload_index
 from fmbench_lib.data.prompts import PayloadSet, generate_payloads
 from fmbench_lib.data.templates import read_template
 from fmbench_lib.errors import InputError
 from fmbench_lib.load.levels.specs import deal_prompts, sharing_servers
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.inputs import sources, template_path, tokenizer_of
-from fmbench_lib.steps.payloads import content_hash, dataset_facts, earlier_prompts, payload_table
+from fmbench_lib.steps.payloads import (
+    content_hash,
+    datasets_section,
+    earlier_prompts,
+    has_payloads,
+    payload_index,
+    payload_table,
+)
 from fmbench_lib.steps.step import step
 
 
@@ -26,17 +35,16 @@ def generate_data(run: Run) -> pd.DataFrame:
     have the prompts that the config wants, and InputError when there are too few for its levels, or two payload files
     share some that may be sent only once.
     """
-    table_file = run.workspace.prompts / "payloads.json"
-    if not table_file.exists():
+    if not has_payloads(run):
         if run.config.run_steps.get("1_generate_data", True):
             _generate(run)
         else:
             _copy_earlier(run)
-    table = payload_table(run)
-    deal_prompts(run.config, dict(zip(table["payload_file"], table["prompts"], strict=True)))
+    counts = payload_index(run).counts
+    deal_prompts(run.config, counts)
     if run.config.load.prompt_reuse == "never":
-        _check_disjoint(run, set(table["payload_file"]))
-    return table
+        _check_disjoint(run, set(counts))
+    return payload_table(run)
 
 
 def _check_disjoint(run: Run, payload_files: set[str]) -> None:
@@ -96,22 +104,23 @@ def _generate(run: Run) -> None:
     payloads = make_payloads(run)
     for payload_file, rows in payloads.files.items():
         write_rows(run.workspace.payload(payload_file), iter(rows))
-    facts = {
-        "source": "generated",
-        "tokenizer": payloads.tokenizer,
-        "tokenizer_is_estimate": payloads.is_estimate,
-        "payloads": [{**count, "sha256": content_hash(run, count["payload_file"])} for count in payloads.counts],
-        "sources": payloads.sources,
-        "notices": payloads.notices,
-    }
-    write_json(run.workspace.prompts / "payloads.json", {**facts, **dataset_facts(run)})
+    files = (PayloadFile(**count, sha256=content_hash(run, count["payload_file"])) for count in payloads.counts)
+    index = PayloadIndex(
+        source="generated",
+        tokenizer=payloads.tokenizer,
+        tokenizer_is_estimate=payloads.is_estimate,
+        payloads=tuple(files),
+        sources=tuple(payloads.sources),
+        notices=payloads.notices,
+        datasets=datasets_section(run),
+    )
+    index.write(run.workspace.payload_index)
 
 
 def _copy_earlier(run: Run) -> None:
     earlier = earlier_prompts(run)
-    facts = read_json(earlier.prompts / "payloads.json")
-    for payload in facts["payloads"]:
-        name = payload["payload_file"]
+    index = read_payload_index(earlier.payload_index)
+    for name in index.counts:
         write_rows(run.workspace.payload(name), read_rows(earlier.payload(name)))
-    write_json(run.workspace.prompts / "payloads.json", {**facts, "source": f"run {earlier.run_id}"})
+    replace(index, source=f"run {earlier.run_id}").write(run.workspace.payload_index)
     run.workspace.log_event("prompts taken over", run=earlier.run_id)

@@ -23,11 +23,12 @@ from fmbench_lib.monitors.metric_names import NO_TTFT, STACKS
 from fmbench_lib.monitors.samples import Reading, SampleWriter, Track, read_samples
 from fmbench_lib.report.report_data import EndpointMetrics
 from fmbench_lib.runs.run import Run
+from fmbench_lib.workspace import LevelKey
 
 _CLOUDWATCH = "cloudwatch"
 _COMPLETE_AFTER_S = 300.0
 _LOOK_AGAIN_S = 15.0
-_KEY = ["experiment_name", "payload_file", "load"]
+_KEY = list(LevelKey._fields)
 _TTFT_COLUMNS = [*_KEY, "client_n", "client_mean", "client_p95", "server_n", "server_mean", "server_p95"]
 
 
@@ -37,7 +38,7 @@ def endpoint_metrics(run: Run, measured: Sequence[LevelData]) -> EndpointMetrics
     lines: list[tuple[str, tidy.Line]] = []
     frames, notes = [], []
     for experiment in run.config.experiments:
-        own = [span for span in spans if span.experiment == experiment.name]
+        own = [span for span in spans if span.key.experiment_name == experiment.name]
         samples = read_samples(run.workspace.samples_of(experiment.name))
         found = tidy.lines_of(samples.tracks, own)
         lines += [(experiment.name, line) for line in found]
@@ -59,7 +60,7 @@ def _ttft_frame(measured: Sequence[LevelData], summary: pd.DataFrame) -> pd.Data
     that succeeded, warm-up too, and from the first byte sent, as the server's clock starts with the request."""
     rows = []
     for records, facts in measured:
-        key = tuple(facts[name] for name in _KEY)
+        key = LevelKey(facts["experiment_name"], facts["payload_file"], facts["load"])
         server = _server_ttft(summary, key)
         if server is None:
             continue
@@ -69,7 +70,7 @@ def _ttft_frame(measured: Sequence[LevelData], summary: pd.DataFrame) -> pd.Data
     return pd.DataFrame(rows, columns=_TTFT_COLUMNS)
 
 
-def _server_ttft(summary: pd.DataFrame, key: tuple[str, ...]) -> list[float | None] | None:
+def _server_ttft(summary: pd.DataFrame, key: LevelKey) -> list[float | None] | None:
     """Number, mean and p95 of a level's TTFT by the server, over its copies; None where it publishes none."""
     rows = summary[(summary[_KEY] == list(key)).all(axis=1) & (summary["metric"] == "server_ttft")]
     rows = rows[~rows["labels"].str.contains('"statistic": "Maximum"', regex=False)]

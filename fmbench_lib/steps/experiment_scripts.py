@@ -7,16 +7,19 @@ import tempfile
 from pathlib import Path
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.schema.load_section import LoadSection, load_settings
+from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.errors import EndpointError, WorkerError
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending.engine import run_level
-from fmbench_lib.load.sending.layout import Level
+from fmbench_lib.load.sending.level import Level
 from fmbench_lib.load.sending.script_call import UserScript
 from fmbench_lib.predictors.user_script import NOWHERE, UserScriptPredictor
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.inputs import script_fetcher
 from fmbench_lib.user_scripts.experiment_keys import experiment_config, inference_spec
 from fmbench_lib.user_scripts.script_files import deployment_file, inference_file
+from fmbench_lib.workspace import LevelKey
 
 _PROMPT = "Say hello."
 _TIMEOUT = 60.0
@@ -41,8 +44,10 @@ def script_of(run: Run, experiment: Experiment, url: str) -> UserScript | None:
 
 def probe_script(script: UserScript, predictor: UserScriptPredictor) -> None:
     """Send one prompt through the script as a level does. Raises EndpointError with the script's message."""
-    level = Level((NOWHERE,), (), (0,), "probe", concurrency=1, requests=1, timeout=_TIMEOUT, workers=1, script=script)
-    recorder = Recorder(predictor, [SentPrompt("probe", None)], (script.endpoint,), {}, None)
+    load = load_settings(LoadSection(timeout=_TIMEOUT, workers=1))
+    level = Level((NOWHERE,), (), (0,), "probe", load, StopRule(requests=1), concurrency=1, script=script)
+    key = LevelKey(script.endpoint, "", "probe")
+    recorder = Recorder(predictor, [SentPrompt("probe", None)], (script.endpoint,), key, None)
     with tempfile.TemporaryDirectory() as folder:
         try:
             (record,) = recorder.rows(run_level(level, [predictor.encode(_PROMPT)], Path(folder)))

@@ -1,4 +1,4 @@
-"""3_run_inference: every level measured that is not measured yet."""
+"""3_run_inference: measure every level that has no records yet."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pandas as pd
 
 from fmbench_lib.atomic_files import read_rows
-from fmbench_lib.config.schema.precision import parse_precision
+from fmbench_lib.config.schema.load_section import load_settings
 from fmbench_lib.deploy import Endpoint, platform
 from fmbench_lib.deploy.endpoints_file import endpoints
 from fmbench_lib.errors import DeployError, FmbenchError
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec, deal_prompts
-from fmbench_lib.load.measure import Setting, measure_level
+from fmbench_lib.load.measure import ExperimentLoad, measure_level
 from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.runs import progress as live
@@ -25,40 +25,45 @@ from fmbench_lib.steps.inputs import ca_bundle, tokenizer_of, trace_of
 from fmbench_lib.steps.levels import levels_to_measure, missing_levels, run_levels
 from fmbench_lib.steps.machine_sharing import waiting
 from fmbench_lib.steps.monitoring import Monitoring, monitoring
-from fmbench_lib.steps.payloads import check_prompts, payload_table
+from fmbench_lib.steps.payloads import check_prompts, payload_index
 from fmbench_lib.steps.step import step
-
-KEY = ("experiment_name", "payload_file", "load")
+from fmbench_lib.workspace import LevelKey
 
 
 @step("3_run_inference")
 def run_inference(run: Run) -> pd.DataFrame:
     """Measure every level that is not measured yet, experiment by experiment.
 
-    A level that breaks down is noted with its reason and the next one is measured; a search whose level breaks down
-    rests until the run is resumed. Returns a table of all levels.
+    A level that breaks down is recorded with its reason, and the next one is measured; a search whose level breaks
+    down is paused until the run is resumed. Returns a table of all levels.
     """
     check_prompts(run)
     if not run.config.run_steps.get("2_deploy_model", True):
         bring_into_service(run)
-    payloads = payload_table(run)
-    deals = deal_prompts(run.config, dict(zip(payloads["payload_file"], payloads["prompts"], strict=True)))
+    deals = deal_prompts(run.config, payload_index(run).counts)
     served: dict[str, Endpoint | None] = dict(endpoints(run.workspace))
     later = _waiting(run)
-    settings = functools.cache(functools.partial(_setting, run))
+    load_of = functools.cache(functools.partial(_experiment_load, run))
     try:
         with monitoring(run) as monitor:
-            for level, place in levels_to_measure(run):
+            for level, position in levels_to_measure(run):
                 name = level.experiment.name
                 if name in later:
                     later.remove(name)
-                    monitor.end()  # or it would watch a server that is being taken down
+                    monitor.end()  # or it would watch a server that is being stopped
                     served[name] = deploy_in_turn(run, level.experiment)
                 endpoint = served.get(name)
                 if endpoint is None or endpoint.status != "in_service":
-                    continue  # its deployment failed, which is reported as such
-                setting_of = functools.partial(settings, name)
-                _measure(run, level, deals[level.deal_key], endpoint, setting_of, place, monitor)
+                    continue  # its deployment failed, and is reported as that
+                _measure(
+                    run,
+                    level,
+                    deals[level.deal_key],
+                    endpoint,
+                    functools.partial(load_of, name),
+                    position,
+                    monitor,
+                )
                 run.workspace.keep()  # between two levels, while nothing is being measured
     finally:
         live.clear(run.workspace)
@@ -70,38 +75,26 @@ def _waiting(run: Run) -> set[str]:
     return set(waiting(run.config, {level.experiment.name for level in missing_levels(run)}))
 
 
-def _setting(run: Run, name: str) -> Setting:
-    experiment = next(one for one in run.config.experiments if one.name == name)
+def _experiment_load(run: Run, name: str) -> ExperimentLoad:
+    """What is the same for all levels of the experiment of this name, whose endpoint is in service."""
+    experiment = next(experiment for experiment in run.config.experiments if experiment.name == name)
     endpoint = endpoints(run.workspace)[name]
     urls = addresses_of(endpoint, experiment)
-    load = run.config.load
     tokenizer = tokenizer_of(run, experiment)
-    return Setting(
+    return ExperimentLoad(
         urls=urls,
         predictor=predictor_for(experiment, urls[0], endpoint.model or experiment.model_id, run.loaded.folder),
         tokenizer=tokenizer,
         tokenizer_name=tokenizer.name,
-        timeout=experiment.inference_spec.timeout or load.timeout,
-        workers=load.workers if isinstance(load.workers, int) else None,
-        arrival=load.arrival,
-        prompt_reuse=load.prompt_reuse,
+        load=load_settings(
+            run.config.load,
+            timeout=experiment.inference_spec.timeout,
+            trace=trace_of(run),
+            ca_bundle=ca_bundle(run),
+        ),
         seed=run.seed,
-        burstiness=load.burstiness,
-        trace=trace_of(run),
-        max_concurrency=load.max_concurrency,
-        think_time=load.think_time,
-        ramp=load.ramp,
-        until=None if load.until is None else parse_precision(load.until),
-        stop_on_error_rate=load.stop_on_error_rate or None,
-        stop_on_saturation=load.stop_on_saturation,
-        connect_timeout=load.connect_timeout,
-        first_byte_timeout=load.first_byte_timeout,
-        read_timeout=load.read_timeout,
-        balance=load.balance,
-        keep_raw=load.keep_raw,
-        ca_file=ca_bundle(run),
-        script=script_of(run, experiment, endpoint.urls[0]),
         redact=run.workspace.redact,
+        script=script_of(run, experiment, endpoint.urls[0]),
     )
 
 
@@ -110,32 +103,33 @@ def _measure(
     level: LevelSpec,
     deal: Deal,
     endpoint: Endpoint,
-    setting_of: Callable[[], Setting],
-    place: tuple[int, int],
+    load_of: Callable[[], ExperimentLoad],
+    position: tuple[int, int],
     monitor: Monitoring,
 ) -> None:
+    """Measure a level, or record why it could not be measured; `position` is its number, and how many there are."""
     workspace = run.workspace
-    target, failure = workspace.level(*level.key), workspace.failed_level(*level.key)
-    label = f"{level.experiment.name} · {level.payload_file} · {level.load}"
+    target, failure = workspace.level(level.key), workspace.failed_level(level.key)
+    label = " · ".join(level.key)
     payload = list(read_rows(workspace.payload(level.payload_file)))
     workspace.log_event("level started", level=label)
     try:
         service = platform(endpoint.platform)
         if endpoint.owned and not service.alive(endpoint):
             raise DeployError(f"the endpoint is gone: {service.why_dead(endpoint)}")
-        setting = setting_of()
-        with monitor.beside(level.experiment, endpoint, setting.urls):
+        experiment = load_of()
+        with monitor.beside(level.experiment, endpoint, experiment.urls):
             facts = measure_level(
                 level,
                 deal,
                 payload,
-                setting,
+                experiment,
                 target,
-                workspace.level_scratch(*level.key),
-                functools.partial(live.publish, workspace, label, *place),
+                workspace.level_scratch(level.key),
+                functools.partial(live.publish, workspace, label, *position),
             )
     except FmbenchError as error:
-        workspace.note(failure, {**dict(zip(KEY, level.key, strict=True)), "error": str(error)})
+        workspace.note(failure, {**level.key._asdict(), "error": str(error)})
         workspace.log_event("level failed", level=label, error=str(error))
         return
     failure.unlink(missing_ok=True)
@@ -144,11 +138,12 @@ def _measure(
 
 def measured_table(run: Run) -> pd.DataFrame:
     """One row per level of the config: how many requests were measured, how many failed, or why there are none."""
-    failures = {tuple(one[key] for key in KEY): one["error"] for one in run.workspace.failed_levels()}
+    failed = run.workspace.failed_levels()
+    failures = {LevelKey(*(failure[name] for name in LevelKey._fields)): failure["error"] for failure in failed}
     rows = []
     for level in run_levels(run):
-        path = run.workspace.level(*level.key)
-        row: dict[str, object] = dict(zip(KEY, level.key, strict=True))
+        path = run.workspace.level(level.key)
+        row: dict[str, object] = level.key._asdict()
         if path.exists():
             records, facts = read_level(path, columns=["phase", "error"])
             measured = records[records["phase"] == "measured"]
@@ -162,7 +157,7 @@ def measured_table(run: Run) -> pd.DataFrame:
 
 
 def sample_requests(run: Run, count: int = 5) -> pd.DataFrame:
-    """A few measured records of the level that was measured last; times in seconds after the request was due."""
+    """A few measured records of the latest level; times are in seconds after the request was due."""
     paths = sorted(run.workspace.levels(), key=lambda path: path.stat().st_mtime)
     if not paths:
         return pd.DataFrame()

@@ -14,11 +14,12 @@ from pathlib import Path
 from fmbench_lib.aws.default_buckets import default_bucket
 from fmbench_lib.config import Config, Experiment, resolve_file
 from fmbench_lib.config.platforms import platform_facts
+from fmbench_lib.config.schema.load_section import TraceEntry
 from fmbench_lib.data.sources.base import Source, SourceRequest
 from fmbench_lib.data.sources.readers import reader_for
 from fmbench_lib.data.tokenizers import Tokenizer, load_tokenizer
 from fmbench_lib.errors import InputError, TokenizerError
-from fmbench_lib.load.levels.trace import TraceEntry, read_trace
+from fmbench_lib.load.levels.trace_file import read_trace
 from fmbench_lib.metrics.goodput import Objectives
 from fmbench_lib.models.hub_token import TOKEN_FILE, hf_token, token_in
 from fmbench_lib.runs.location import filled_in, keeper_of

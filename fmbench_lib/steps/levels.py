@@ -1,7 +1,7 @@
 """Which levels a run has: those that its config names, and those that its searches have asked for so far.
 
-A search keeps no state. Its levels' files are read again in the order in which it asked for them, so that it goes on
-after a killed run as it would have gone on before.
+A search keeps no state. The files of its levels are read again in the order in which it asked for them, so that after
+a killed run it goes on as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from fmbench_lib.metrics.search_readings import figure
 from fmbench_lib.report.report_data import Searched
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.inputs import objectives_of
-from fmbench_lib.steps.payloads import has_payloads, payload_table
+from fmbench_lib.steps.payloads import has_payloads, payload_index
+from fmbench_lib.workspace import LevelKey
 
 _MOSTLY_FAILED = 0.5
 _GREW = 0.2
@@ -31,7 +32,7 @@ _GREW_P = 0.01
 
 @dataclass(frozen=True, slots=True)
 class SearchState:
-    """A search as far as it has come: the levels measured in their order, the next one (None: it has ended)."""
+    """How far a search is: the levels measured, in order, and the next one (None where it has ended)."""
 
     experiment: Experiment
     payload_file: str
@@ -45,14 +46,14 @@ def search_state(run: Run, search: Search, experiment: Experiment, payload_file:
     """Follow a search through the levels that have files of records."""
     measured: list[LevelSpec] = []
     tried: list[Tried] = []
-    names, asked = tuple(each.name for each in search.objectives), objectives_of(run.config)
+    names, objectives = tuple(objective.name for objective in search.objectives), objectives_of(run.config)
     while (load := search.next_load(tried)) is not None:
         spec = searched_level(run.config, experiment, payload_file, load, len(tried))
-        path = run.workspace.level(*spec.key)
+        path = run.workspace.level(spec.key)
         if not path.exists():
             break
         measured.append(spec)
-        tried.append(_tried(path, path.stat().st_mtime_ns, load, names, asked))
+        tried.append(_tried(path, path.stat().st_mtime_ns, load, names, objectives))
     else:
         spec = None
     return SearchState(experiment, payload_file, tuple(measured), tuple(tried), spec, search.result(tried))
@@ -63,14 +64,14 @@ def search_states(run: Run) -> list[SearchState]:
     search = search_of(run.config)
     if search is None:
         return []
-    return [search_state(run, search, *where) for where in searches_of(run.config, _payload_files(run))]
+    return [search_state(run, search, *searched) for searched in searches_of(run.config, _payload_files(run))]
 
 
 def run_levels(run: Run) -> list[LevelSpec]:
-    """All levels of the run: those the config names, those that searches measured, and for a search that has not
-    ended the one it goes on with. Experiments and payload files in the config's order, a search's loads rising."""
-    searches = {(one.experiment.name, one.payload_file): one for one in search_states(run)}
-    levels: dict[tuple[str, str, str], LevelSpec] = {}
+    """All levels of the run: those that the config names, those that searches measured, and the next one of a search
+    that has not ended. Experiments and payload files are in the config's order, a search's loads rising."""
+    searches = {(state.experiment.name, state.payload_file): state for state in search_states(run)}
+    levels: dict[LevelKey, LevelSpec] = {}
     for experiment in run.config.experiments:
         for payload_file in experiment.payload_files:
             known = _payload_files(run)
@@ -79,33 +80,33 @@ def run_levels(run: Run) -> list[LevelSpec]:
             levels |= {level.key: level for level in levels_of(run.config, experiment, {payload_file})}
             state = searches.get((experiment.name, payload_file))
             asked = [*state.measured, *([state.following] if state.following else [])] if state else []
-            for level in sorted(asked, key=lambda one: one.concurrency or one.request_rate or 0):
+            for level in sorted(asked, key=lambda level: level.concurrency or level.request_rate or 0):
                 levels.setdefault(level.key, level)
     return list(levels.values())
 
 
 def missing_levels(run: Run) -> list[LevelSpec]:
-    """The levels that have no file of records yet, of a search that has not ended the one it goes on with."""
-    return [level for level in run_levels(run) if not run.workspace.level(*level.key).exists()]
+    """The levels that have no file of records yet; of a search that has not ended, the next one."""
+    return [level for level in run_levels(run) if not run.workspace.level(level.key).exists()]
 
 
 def levels_to_measure(run: Run) -> Iterator[tuple[LevelSpec, tuple[int, int]]]:
-    """The levels that are missing, one by one, each with its place among as many as there can be.
+    """The levels that are missing, one by one, each with its number and how many there are at most.
 
-    A search's next level follows from the one before, which is looked at when this goes on; where that has no file, as
-    it broke down, the search rests until the run is resumed.
+    A search's next level follows from the one before, whose file is read when the next is asked for. Where there is
+    none, as that level broke down, the search is paused until the run is resumed.
     """
     missing = [level for level in missing_levels(run) if level.search_number is None]
     search, states = search_of(run.config), search_states(run)
-    most = len(missing) + sum(search.levels - len(one.tried) for one in states if search and one.following)
+    most = len(missing) + sum(search.levels - len(state.tried) for state in states if search and state.following)
     number = 0
     for experiment in run.config.experiments:
         for payload_file in experiment.payload_files:
             here = (experiment.name, payload_file)
-            for level in (one for one in missing if one.key[:2] == here):
+            for level in (level for level in missing if level.key[:2] == here):
                 yield level, (number := number + 1, most)
             asked: LevelSpec | None = None
-            while search and any((one.experiment.name, one.payload_file) == here for one in states):
+            while search and any((state.experiment.name, state.payload_file) == here for state in states):
                 following = search_state(run, search, experiment, payload_file).following
                 if following is None or following == asked:
                     break
@@ -120,32 +121,32 @@ def searched(run: Run) -> list[Searched]:
         return []
     return [
         Searched(
-            experiment_name=one.experiment.name,
-            payload_file=one.payload_file,
+            experiment_name=state.experiment.name,
+            payload_file=state.payload_file,
             find=search.kind,
-            subject_to={each.name: each.limit for each in search.objectives},
-            found=one.outcome.found,
-            missed=one.outcome.missed,
-            low=one.outcome.low,
-            high=one.outcome.high,
-            ended=one.outcome.ended,
-            levels=[level.load for level in one.measured],
-            met=[search.meets(each) for each in one.tried],
+            subject_to={objective.name: objective.limit for objective in search.objectives},
+            found=state.outcome.found,
+            missed=state.outcome.missed,
+            low=state.outcome.low,
+            high=state.outcome.high,
+            ended=state.outcome.ended,
+            levels=[level.load for level in state.measured],
+            met=[search.meets(level) for level in state.tried],
         )
-        for one in search_states(run)
+        for state in search_states(run)
     ]
 
 
 @functools.lru_cache(maxsize=1024)
 def _tried(path: Path, written_ns: int, load: float, names: tuple[str, ...], objectives: Objectives) -> Tried:
-    """What a level's file says of it to the search; `written_ns` tells a file from one that took its place."""
+    """A measured level as the search sees it; `written_ns` tells a file from one that has replaced it."""
     records, facts = read_level(path)
     row = level_row(records, facts, objectives=objectives)
     figures = {name: figure(records, facts, row, name) for name in names}
     overloaded = _overloaded(row)
     return Tried(
         load=load,
-        readings={name: Reading(one.value, one.low, one.high) for name, one in figures.items()},
+        readings={name: Reading(each.value, each.low, each.high) for name, each in figures.items()},
         overloaded=overloaded,
         unusable=row["verdict"] == "invalid" and not overloaded,
     )
@@ -161,4 +162,4 @@ def _overloaded(row: dict[str, Any]) -> bool:
 
 
 def _payload_files(run: Run) -> set[str] | None:
-    return set(payload_table(run)["payload_file"]) if has_payloads(run) else None
+    return set(payload_index(run).counts) if has_payloads(run) else None

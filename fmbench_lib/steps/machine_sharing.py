@@ -1,7 +1,7 @@
-"""Experiments that need the same part of this machine, and so run one after the other.
+"""Experiments that need the same port or device of this machine, and so run one after the other.
 
-An experiment waits while one before it in the config, which has levels left to measure, needs a port or a device that
-it needs too. The step that measures takes the other one down when its levels are done, and then deploys this one.
+An experiment waits while an earlier one of the config that has levels left to measure needs a port or a device that it
+needs too. The measuring step stops the earlier one when its levels are done, and then deploys the one that waited.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from fmbench_lib.steps.platform_of import service_of
 
 
 def needs_of(config: Config, experiment: Experiment) -> frozenset[str]:
-    """What of this machine an experiment needs for itself; nothing where that cannot be told, which its own deployment
-    then says."""
+    """The ports and devices of this machine that an experiment needs for itself. Empty where that cannot be found out:
+    its own deployment then reports why."""
     try:
         service, experiment = service_of(config, experiment)
         return service.needs(experiment) if isinstance(service, Occupying) else frozenset()
@@ -28,22 +28,23 @@ def needs_of(config: Config, experiment: Experiment) -> frozenset[str]:
 
 def waiting(config: Config, names: Collection[str]) -> dict[str, str]:
     """Which of these experiments wait for others of them, each with the reason in words."""
-    needs = {one.name: needs_of(config, one) for one in config.experiments if one.name in names}
-    found = {}
-    for place, (name, wanted) in enumerate(needs.items()):
-        earlier = [other for other in list(needs)[:place] if needs[other] & wanted]
+    experiments = [experiment for experiment in config.experiments if experiment.name in names]
+    needs = {experiment.name: needs_of(config, experiment) for experiment in experiments}
+    reasons = {}
+    for index, (name, needed) in enumerate(needs.items()):
+        earlier = [other for other in list(needs)[:index] if needs[other] & needed]
         if earlier:
-            shared = sorted(set().union(*(needs[other] & wanted for other in earlier)))
-            found[name] = f"waits for {', '.join(earlier)}, which needs {', '.join(shared)} too"
-    return found
+            shared = sorted(set().union(*(needs[other] & needed for other in earlier)))
+            reasons[name] = f"waits for {', '.join(earlier)}, which needs {', '.join(shared)} too"
+    return reasons
 
 
 def in_the_way(config: Config, experiment: Experiment, known: Sequence[Endpoint]) -> list[Endpoint]:
-    """The endpoints that the run has standing and that occupy what an experiment needs."""
-    wanted = needs_of(config, experiment)
-    others = {one.name: one for one in config.experiments if one.name != experiment.name}
+    """The run's endpoints that are still up and occupy what an experiment needs."""
+    needed = needs_of(config, experiment)
+    others = {other.name: other for other in config.experiments if other.name != experiment.name}
     return [
         endpoint
         for endpoint in still_standing(known)
-        if endpoint.experiment_name in others and needs_of(config, others[endpoint.experiment_name]) & wanted
+        if endpoint.experiment_name in others and needs_of(config, others[endpoint.experiment_name]) & needed
     ]

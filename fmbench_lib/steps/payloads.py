@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.atomic_files import read_json
+from fmbench_lib.data.payload_index import PayloadIndex, read_payload_index
 from fmbench_lib.errors import RunStateError
 from fmbench_lib.runs.location import earlier_run_in_bucket
 from fmbench_lib.runs.run import Run
@@ -16,12 +17,11 @@ from fmbench_lib.workspace import Workspace, runs_of
 
 def earlier_prompts(run: Run) -> Workspace:
     """The newest other run of this name whose prompts were made from the same `datasets` section: on this machine, else
-    in the bucket that the run is kept in."""
-    wanted = dataset_facts(run)["datasets"]
+    in the bucket that the run is kept in. Raises RunStateError where there is none."""
+    wanted = datasets_section(run)
 
     def fits(earlier: Workspace) -> bool:
-        facts = earlier.prompts / "payloads.json"
-        return facts.exists() and bool(read_json(facts)["datasets"] == wanted)
+        return earlier.payload_index.exists() and read_payload_index(earlier.payload_index).datasets == wanted
 
     for workspace in runs_of(run.workspace.path.parent.parent, run.config.general.name):
         if workspace.path != run.workspace.path and fits(workspace):
@@ -35,31 +35,37 @@ def earlier_prompts(run: Run) -> Workspace:
     )
 
 
-def dataset_facts(run: Run) -> dict[str, Any]:
-    return {"datasets": run.config.datasets.model_dump(mode="json")}
+def datasets_section(run: Run) -> dict[str, Any]:
+    """The config's `datasets` section as the index of payload files holds it: it tells whether prompts are the same."""
+    return run.config.datasets.model_dump(mode="json")
 
 
 def has_payloads(run: Run) -> bool:
-    return (run.workspace.prompts / "payloads.json").exists()
+    """Whether the run has its payload files."""
+    return run.workspace.payload_index.exists()
+
+
+def payload_index(run: Run) -> PayloadIndex:
+    """The index of the run's payload files. Raises RunStateError before there are any."""
+    if not has_payloads(run):
+        raise RunStateError(f"{run.workspace.path} has no prompts yet: run the notebook 1_generate_data first")
+    return read_payload_index(run.workspace.payload_index)
 
 
 def payload_table(run: Run) -> pd.DataFrame:
     """The payload files of the run with their counts. Raises RunStateError before there are any."""
-    if not has_payloads(run):
-        raise RunStateError(f"{run.workspace.path} has no prompts yet: run the notebook 1_generate_data first")
-    return pd.DataFrame(read_json(run.workspace.prompts / "payloads.json")["payloads"]).drop(columns="sha256")
+    return pd.DataFrame([asdict(payload) for payload in payload_index(run).payloads]).drop(columns="sha256")
 
 
 def check_prompts(run: Run) -> None:
     """Raise RunStateError when a payload file is not what it was made: levels of one run share their prompts."""
-    for payload in read_json(run.workspace.prompts / "payloads.json")["payloads"]:
-        name = payload["payload_file"]
-        if not run.workspace.payload(name).exists() or content_hash(run, name) != payload["sha256"]:
-            raise RunStateError(
-                f"{run.workspace.payload(name)} has changed since run {run.workspace.run_id} made it: start a new run"
-            )
+    for payload in payload_index(run).payloads:
+        path = run.workspace.payload(payload.payload_file)
+        if not path.exists() or content_hash(run, payload.payload_file) != payload.sha256:
+            raise RunStateError(f"{path} has changed since run {run.workspace.run_id} made it: start a new run")
 
 
 def content_hash(run: Run, payload_file: str) -> str:
+    """The SHA-256 of a payload file, in hexadecimal."""
     with run.workspace.payload(payload_file).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from fmbench_lib.atomic_files import read_json
 from fmbench_lib.config import Config, Experiment, LoadedConfig
 from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.config.problems import merged
 from fmbench_lib.config.secrets import redactor_for
+from fmbench_lib.data.payload_index import read_payload_index
 from fmbench_lib.errors import DeployError, InputError
-from fmbench_lib.load.levels.arrivals import trace_rate
+from fmbench_lib.load.levels.arrivals.trace import trace_rate
 from fmbench_lib.load.levels.specs import LevelSpec, deal_prompts, levels_of, searches_of
 from fmbench_lib.metrics.prices import begun_hours, hours_cost
 from fmbench_lib.pricing.price_list import InstancePrice, Price, PriceList, TokenPrice
@@ -142,9 +142,8 @@ def _prompts(run: Run) -> tuple[dict[str, int], dict[str, int]]:
         files = make_payloads(run).files
         most = {name: max(row["prompt_tokens"] for row in rows) for name, rows in files.items()}
         return {name: len(rows) for name, rows in files.items()}, most
-    payloads = read_json(earlier_prompts(run).prompts / "payloads.json")["payloads"]
-    most = {payload["payload_file"]: payload["prompt_tokens_max"] for payload in payloads}
-    return {payload["payload_file"]: payload["prompts"] for payload in payloads}, most
+    index = read_payload_index(earlier_prompts(run).payload_index)
+    return index.counts, {payload.payload_file: payload.prompt_tokens_max for payload in index.payloads}
 
 
 def _experiment_lines(

@@ -1,4 +1,4 @@
-"""Records made again from the raw responses that a run has kept (`load.keep_raw`)."""
+"""Records made again from the raw responses of a run with `load.keep_raw`."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from fmbench_lib.workspace import raw_file
 
 
 def decode_again(run: Run) -> int:
-    """Decode every level whose raw responses were kept; returns how many levels have new records.
+    """Decode every level whose raw responses were kept again; returns how many levels have new records.
 
-    Raises RunStateError where none was, DataError for a raw file that is damaged. Records of other levels stay.
+    Raises RunStateError where there are none, DataError for a damaged raw file. Records of other levels stay.
     """
-    known = endpoints(run.workspace)
+    deployed = endpoints(run.workspace)
     done = 0
     for level in run_levels(run):
-        target = run.workspace.level(*level.key)
+        target = run.workspace.level(level.key)
         if not raw_file(target).exists():
             continue
-        endpoint = known[level.experiment.name]
-        scratch = run.workspace.level_scratch(*level.key)
+        endpoint = deployed[level.experiment.name]
+        scratch = run.workspace.level_scratch(level.key)
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         try:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import yaml
 
-from fmbench_lib.atomic_files import read_json
 from fmbench_lib.config import redacted
 from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.deploy import Endpoint
@@ -36,7 +35,7 @@ from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.endpoint_metrics import endpoint_metrics
 from fmbench_lib.steps.inputs import objectives_of, outage_notices
 from fmbench_lib.steps.levels import run_levels, searched
-from fmbench_lib.steps.payloads import has_payloads, payload_table
+from fmbench_lib.steps.payloads import has_payloads, payload_index
 from fmbench_lib.steps.run_prices import load_prices, price_notices
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class Analysis:
 
 def analysis_of(run: Run) -> Analysis:
     """Read the run's records and compute; writes nothing."""
-    paths = [run.workspace.level(*level.key) for level in run_levels(run)]
+    paths = [run.workspace.level(level.key) for level in run_levels(run)]
     levels = tuple(read_level(path) for path in paths if path.exists())
     prices = load_prices(run)
     report = run.config.report
@@ -180,13 +179,11 @@ def _standing(
 def _notices(run: Run) -> list[str]:
     notices = [run.redactor(str(notice)) for notice in run.loaded.notices] + outage_notices(run)
     if has_payloads(run):
-        facts = read_json(run.workspace.prompts / "payloads.json")
-        notices += facts.get("notices", [])
-        if facts["source"] != "generated":
-            notices.append(f"prompts were taken from {facts['source']}")
-        missing = set().union(*(one.payload_files for one in run.config.experiments)) - set(
-            payload_table(run)["payload_file"]
-        )
+        index = payload_index(run)
+        notices += index.notices
+        if index.source != "generated":
+            notices.append(f"prompts were taken from {index.source}")
+        missing = set().union(*(one.payload_files for one in run.config.experiments)) - set(index.counts)
         notices += [f"payload file {name}: no filter makes it, so it was not measured" for name in sorted(missing)]
     return notices
 

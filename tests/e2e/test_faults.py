@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.schema.load_section import LoadSection, load_settings
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, LedgerEntry, Tls, launch, read_ledger
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec
-from fmbench_lib.load.measure import Setting, measure_level
+from fmbench_lib.load.measure import ExperimentLoad, measure_level
 from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.metrics.tables import summary_frame
 from fmbench_lib.predictors.openai import OpenAiPredictor
@@ -81,21 +82,18 @@ def measure(tmp_path: Path) -> Callable[..., Level]:
         )
         stop = StopRule(requests=len(prompts), duration=None)
         spec = LevelSpec(experiment, "p", concurrency=concurrency, request_rate=None, stop=stop, warmup=0)
-        setting = Setting(
+        measured = ExperimentLoad(
             urls=tuple(urls),
             predictor=OpenAiPredictor(urls[0], "m", {}, stream),
             tokenizer=None,
             tokenizer_name=None,
-            timeout=TIMEOUT,
-            workers=1,
-            arrival="constant",
-            prompt_reuse="never",
+            load=replace(load_settings(LoadSection(timeout=TIMEOUT, workers=1)), stop_on_error_rate=None),
             seed=1,
         )
         payload = [{"prompt_id": prompt, "prompt": prompt, "prompt_tokens": 3} for prompt in prompts]
         deal = Deal((), tuple(range(len(prompts))), len(prompts))
         target = tmp_path / "level.parquet"
-        measure_level(spec, deal, payload, setting, target, tmp_path / "scratch")
+        measure_level(spec, deal, payload, measured, target, tmp_path / "scratch")
         records, facts = read_level(target)
         summary = summary_frame([(records, facts)])
         table = errors_table(summary)

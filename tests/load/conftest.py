@@ -19,10 +19,11 @@ from fmbench_lib.emulator import Behaviour, Constant, Emulator, Tls, launch
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending import spool
 from fmbench_lib.load.sending.engine import LevelRun, Progress, run_level
-from fmbench_lib.load.sending.layout import Level
 from fmbench_lib.load.sending.spool import Spooled
 from fmbench_lib.predictors.base import Predictor
 from fmbench_lib.predictors.openai import OpenAiPredictor
+from fmbench_lib.workspace import LevelKey
+from tests.load.level_builder import make_level
 
 QUICK = Behaviour(ttft=Constant(0.005), itl=Constant(0.001), tokens=Constant(5))
 PATH = "/v1/chat/completions"
@@ -70,12 +71,12 @@ def measure(tmp_path: Path) -> Measure:
         settings: dict[str, Any] = {"seed": "1", "timeout": 20.0, "workers": 1, **level}
         if "request_rate" not in settings and "trace" not in settings:
             settings.setdefault("concurrency", 1)
-        wanted = Level(addresses, tuple(range(warmup)), tuple(range(warmup, len(prompts))), **settings)
+        wanted = make_level(addresses, range(warmup), range(warmup, len(prompts)), **settings)
         folder = tmp_path / f"level-{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
         done = run_level(wanted, (predictor.encode(prompt) for prompt in prompts), folder, on_progress)
         sent = [SentPrompt(f"p{number}", 3) for number in range(len(prompts))]
-        recorder = Recorder(predictor, sent, addresses, {}, None)
+        recorder = Recorder(predictor, sent, addresses, LevelKey("exp", "p.jsonl", "load"), None)
         rows = sorted(recorder.rows(done), key=lambda row: int(row["request_id"].rpartition("-")[2]))
         return Measured(done, rows)
 

@@ -15,11 +15,13 @@ from fmbench_lib.emulator import Emulator
 from fmbench_lib.errors import WorkerError
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec
-from fmbench_lib.load.measure import Setting, measure_level
+from fmbench_lib.load.measure import ExperimentLoad, measure_level
 from fmbench_lib.load.recording.live_figures import LiveFigures
 from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.metrics.window import measured_in, window_of
+from fmbench_lib.predictors.base import Predictor
 from fmbench_lib.predictors.openai import OpenAiPredictor
+from tests.load.level_builder import load
 
 PAYLOAD = [
     {
@@ -50,15 +52,15 @@ _CLOSED: dict[str, Any] = {"payload_file": "p.jsonl", "concurrency": 2, "request
 DEAL = Deal((20, 21, 22), (9, 3, 5, 1, 7, 8, 2, 6), 8)
 
 
-def setting(url: str, **more: Any) -> Setting:
-    facts: dict[str, Any] = {"tokenizer": None, "tokenizer_name": "words", "timeout": 10.0, "workers": 1}
-    facts |= {"arrival": "constant", "prompt_reuse": "never", "seed": 1}
-    return Setting(**{"urls": (url,), "predictor": OpenAiPredictor(url, "m"), **facts, **more})
+def experiment_load(url: str, predictor: Predictor | None = None, **settings: Any) -> ExperimentLoad:
+    """An experiment at this address; `settings` are those of its load."""
+    sent = load(**{"timeout": 10.0, "workers": 1, **settings})
+    return ExperimentLoad((url,), predictor or OpenAiPredictor(url, "m"), None, "words", sent, seed=1)
 
 
 def test_a_level_is_one_file_with_its_facts(emulator: Emulator, tmp_path: Path) -> None:
     target, scratch = tmp_path / "level.parquet", tmp_path / "scratch"
-    facts = measure_level(spec(), DEAL, PAYLOAD, setting(emulator.url), target, scratch)
+    facts = measure_level(spec(), DEAL, PAYLOAD, experiment_load(emulator.url), target, scratch)
     records, stored = read_level(target)
     assert stored == json.loads(json.dumps(facts))
     assert not scratch.exists()
@@ -85,7 +87,7 @@ def test_no_measured_request_falls_out_of_its_window(
         spec(warmup=0, **load),
         Deal((), DEAL.measured, 8),
         PAYLOAD,
-        setting(emulator.url, workers=workers),
+        experiment_load(emulator.url, workers=workers),
         target,
         tmp_path / "s",
     )
@@ -99,7 +101,7 @@ def test_the_truth_is_never_sent(scripted: Any, answer: bytes, tmp_path: Path) -
             peer.send(answer)
 
     server = scripted([one])
-    measure_level(spec(), DEAL, PAYLOAD, setting(server.url), tmp_path / "level.parquet", tmp_path / "s")
+    measure_level(spec(), DEAL, PAYLOAD, experiment_load(server.url), tmp_path / "level.parquet", tmp_path / "s")
     assert len(server.received) == 11
     for received in server.received:
         assert b"Question" in received
@@ -115,7 +117,7 @@ def test_a_level_that_breaks_down_leaves_no_file(
 
     target, scratch = tmp_path / "level.parquet", tmp_path / "scratch"
     with pytest.raises(WorkerError):
-        measure_level(spec(), DEAL, PAYLOAD, setting(emulator.url), target, scratch, kill)
+        measure_level(spec(), DEAL, PAYLOAD, experiment_load(emulator.url), target, scratch, kill)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -123,13 +125,15 @@ def test_what_a_killed_run_left_in_the_scratch_folder_is_not_taken_for_ours(emul
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     (scratch / "worker-0.spool").write_bytes(b"torn")
-    measure_level(spec(), DEAL, PAYLOAD, setting(emulator.url), tmp_path / "level.parquet", scratch)
+    measure_level(spec(), DEAL, PAYLOAD, experiment_load(emulator.url), tmp_path / "level.parquet", scratch)
     records, _ = read_level(tmp_path / "level.parquet")
     assert len(records) == 11
 
 
 def test_a_person_sees_how_it_goes(emulator: Emulator, tmp_path: Path) -> None:
     seen: list[LiveFigures] = []
-    measure_level(spec(), DEAL, PAYLOAD, setting(emulator.url), tmp_path / "l.parquet", tmp_path / "s", seen.append)
+    measure_level(
+        spec(), DEAL, PAYLOAD, experiment_load(emulator.url), tmp_path / "l.parquet", tmp_path / "s", seen.append
+    )
     assert (seen[-1].done, seen[-1].total, seen[-1].errors, seen[-1].in_flight) == (11, 11, 0, 0)
     assert [one.done for one in seen] == sorted(one.done for one in seen)

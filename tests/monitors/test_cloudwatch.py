@@ -15,6 +15,7 @@ from fmbench_lib.monitors.level_spans import Span
 from fmbench_lib.monitors.level_summary import summary_frame
 from fmbench_lib.monitors.samples import Track
 from fmbench_lib.monitors.tidy_table import lines_of, tidy_frame
+from fmbench_lib.workspace import LevelKey
 
 BEGIN = float(int(datetime.now(UTC).timestamp()) // 60 * 60 - 1800)  # CloudWatch keeps nothing that is too old
 ENDPOINT = {"EndpointName": "ep", "VariantName": "AllTraffic"}
@@ -47,7 +48,7 @@ def put(client: Any, namespace: str, name: str, unit: str, values: dict[int, lis
 
 def summary(tracks: list[Track], begin: float, end: float) -> dict[str, dict[str, Any]]:
     """The figures of one level by metric and statistic."""
-    span = Span("exp", "p", "c1", begin, end, (begin, end))
+    span = Span(LevelKey("exp", "p", "c1"), begin, end, (begin, end))
     frame = summary_frame(lines_of(tracks, [span]), [span])
     return {f"{row['metric']} {statistic_of(row['labels'])}": row for row in frame.to_dict("records")}
 

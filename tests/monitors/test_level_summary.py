@@ -14,6 +14,7 @@ from fmbench_lib.monitors.level_summary import COLUMNS, quantile, summary_frame
 from fmbench_lib.monitors.samples import Histogram, Kind, Point, Series, Track, Value
 from fmbench_lib.monitors.tidy_table import COLUMNS as TIDY_COLUMNS
 from fmbench_lib.monitors.tidy_table import lines_of, tidy_frame
+from fmbench_lib.workspace import LevelKey
 
 BOOTED = 1_790_000_000.0
 
@@ -24,7 +25,9 @@ def span(
     """A level by the monotonic clock; `drift` is how much its own clock tells more than the first one."""
     offset = BOOTED + drift
     begin, end = window or (started, ended)
-    return Span("exp", "p.jsonl", load, started + offset, ended + offset, (begin + offset, end + offset), offset)
+    return Span(
+        LevelKey("exp", "p.jsonl", load), started + offset, ended + offset, (begin + offset, end + offset), offset
+    )
 
 
 def track(kind: Kind, points: dict[float, Value], unit: str = "requests", **labels: str) -> Track:

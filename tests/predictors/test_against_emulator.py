@@ -16,14 +16,16 @@ import pytest
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import PROTOCOLS
+from fmbench_lib.config.schema.load_section import LoadSection, load_settings
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, Exponential, LedgerEntry, launch
 from fmbench_lib.emulator.behaviour import Planner, Task
 from fmbench_lib.emulator.wires.content import Content
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending.engine import run_level
-from fmbench_lib.load.sending.layout import Level
+from fmbench_lib.load.sending.level import Level
 from fmbench_lib.predictors.base import may_echo_prompt
 from fmbench_lib.predictors.registry import predictor_for
+from fmbench_lib.workspace import LevelKey
 
 Rows = list[dict[str, Any]]
 
@@ -165,11 +167,12 @@ def measure(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Mea
         spec = {"stream": served.stream, **served.spec}
         predictor = predictor_for(experiment_of(served.protocol, spec), url, "m")
         prompts = [*HEALTHY[:6], *map(faulty, errors_of(served)), *HEALTHY[6:]]
-        level = Level((url,), (), tuple(range(len(prompts))), seed="1", concurrency=4, workers=1, timeout=20.0)
+        load = load_settings(LoadSection(workers=1, timeout=20.0))
+        level = Level((url,), (), tuple(range(len(prompts))), "1", load, concurrency=4)
         done = run_level(level, map(predictor.encode, prompts), tmp_path_factory.mktemp("level"), lambda _: None)
         echoed = may_echo_prompt(predictor)
         sent = [SentPrompt(text, len(text.split()), text if echoed else None) for text in prompts]
-        return list(Recorder(predictor, sent, (url,), {}, Words()).rows(done))
+        return list(Recorder(predictor, sent, (url,), LevelKey("exp", "p", "load"), Words()).rows(done))
 
     return run
 

@@ -11,12 +11,13 @@ import pytest
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import record
-from fmbench_lib.load.recording.records import write_level
+from fmbench_lib.load.recording.records import write_tables
 from fmbench_lib.monitors import cloudwatch
 from fmbench_lib.monitors.samples import Point, Series, Track, read_samples
 from fmbench_lib.runs.opening import create_run
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.endpoint_metrics import collect_cloudwatch, subject_of
+from fmbench_lib.workspace import LevelKey
 
 CONFIG = """
 general: {name: clouded}
@@ -37,11 +38,11 @@ def measured(folder: Path, wanted: str = "auto", ended: float | None = None) -> 
     config.write_text(CONFIG % wanted)
     run = create_run(config, results=folder / "results")
     record(run.workspace, Endpoint("exp", "sagemaker", urls=("https://r/x",), resources=(RESOURCE,), model="m"))
-    path = run.workspace.level("exp", "all.jsonl", "concurrency-1")
+    path = run.workspace.level(LevelKey("exp", "all.jsonl", "concurrency-1"))
     path.parent.mkdir(parents=True)
     ended = time.time() if ended is None else ended
     names = {"experiment_name": "exp", "payload_file": "all.jsonl", "load": "concurrency-1"}
-    write_level(path, [], {**names, "started": ended - 90, "ended": ended})
+    write_tables(path, [], {**names, "started": ended - 90, "ended": ended})
     return run
 
 

@@ -18,6 +18,7 @@ from fmbench_lib.steps.deployment import deploy_models
 from fmbench_lib.steps.inference import run_inference
 from fmbench_lib.steps.plan import make_plan
 from fmbench_lib.steps.setup import set_up
+from fmbench_lib.workspace import LevelKey
 
 SCRIPT = """
 from pathlib import Path
@@ -84,7 +85,7 @@ def test_an_experiment_is_deployed_measured_and_deleted_by_scripts(run: Run, tmp
     assert list(table["requests"]) == [3, 3]
     assert list(table["errors"]) == [0, 0]
     for load in ("concurrency-2", "rate-100"):
-        records, facts = read_level(run.workspace.level("exp", "all.jsonl", load))
+        records, facts = read_level(run.workspace.level(LevelKey("exp", "all.jsonl", load)))
         completions = sorted(records["completion"])
         assert len(set(completions)) == 4, "one for the warm-up and three to measure, each with a prompt of its own"
         assert all(text.startswith("thing-1 at 0.25 says item ") for text in completions)

@@ -10,7 +10,7 @@ import pytest
 from fmbench_lib.atomic_files import write_json
 from fmbench_lib.storage.bucket import Address
 from fmbench_lib.storage.mirror import Keeper
-from fmbench_lib.workspace import Workspace, create_workspace
+from fmbench_lib.workspace import LevelKey, Workspace, create_workspace
 from tests.bucket_stand_in import StandIn, point_to
 
 BUCKET = "my-runs"
@@ -34,7 +34,7 @@ def run(tmp_path: Path) -> Workspace:
     made = create_workspace(tmp_path / "here", "test")
     address = f"s3://{BUCKET}/results/test/{made.run_id}"
     write_json(made.run_file, {"run_id": made.run_id, "steps": {}, "kept": {"where": "both", "address": address}})
-    level = made.level("one", "all.jsonl", "concurrency-1")
+    level = made.level(LevelKey("one", "all.jsonl", "concurrency-1"))
     level.parent.mkdir(parents=True)
     level.write_bytes(b"records")
     return made

@@ -10,7 +10,7 @@ import pytest
 from fmbench_lib.errors import InputError, RunStateError
 from fmbench_lib.storage.bucket import Address
 from fmbench_lib.storage.mirror import Keeper, parse_run_address, runs_in, why_behind
-from fmbench_lib.workspace import Workspace
+from fmbench_lib.workspace import LevelKey, Workspace
 from tests.bucket_stand_in import StandIn
 from tests.storage.conftest import BUCKET
 
@@ -23,7 +23,7 @@ def test_a_bucket_that_is_away_is_said_once_and_filled_up_later(s3: StandIn, run
     kept = replace(run, send=keeper)
     assert kept.keep()
     s3.stop()
-    kept.level("one", "all.jsonl", "concurrency-2").write_bytes(b"measured meanwhile")
+    kept.level(LevelKey("one", "all.jsonl", "concurrency-2")).write_bytes(b"measured meanwhile")
     assert not kept.keep()
     since = json.loads(kept.behind_file.read_text())["since"]
     assert not kept.keep(insist=True)

@@ -11,7 +11,7 @@ from fmbench_lib.errors import RunStateError, StorageError
 from fmbench_lib.storage import sync as trees
 from fmbench_lib.storage.mirror import Keeper
 from fmbench_lib.storage.sync import Tree
-from fmbench_lib.workspace import Workspace
+from fmbench_lib.workspace import LevelKey, Workspace
 from tests.bucket_stand_in import StandIn
 from tests.storage.conftest import BUCKET
 
@@ -24,8 +24,8 @@ def complete(run: Workspace) -> dict[str, bytes]:
 
 def test_all_that_is_complete_is_sent_and_the_rest_stays(s3: StandIn, run: Workspace, keeper: Keeper) -> None:
     run.log_event("something")
-    run.level_scratch("one", "all.jsonl", "concurrency-2").mkdir()
-    (run.level_scratch("one", "all.jsonl", "concurrency-2") / "0.spool").write_text("under way")
+    run.level_scratch(LevelKey("one", "all.jsonl", "concurrency-2")).mkdir()
+    (run.level_scratch(LevelKey("one", "all.jsonl", "concurrency-2")) / "0.spool").write_text("under way")
     run.progress_file.write_text("{}")
     (run.logs / "outside").symlink_to(Path(__file__))
     run.notebook("2_deploy_model").write_text("done")
@@ -96,7 +96,7 @@ def test_another_machine_goes_on_with_it_and_the_first_one_writes_nothing_over(
     keeper.send(run)
     assert keeper.fetch(elsewhere) == 2
     assert complete(elsewhere) == complete(run)
-    second = elsewhere.level("one", "all.jsonl", "concurrency-2")
+    second = elsewhere.level(LevelKey("one", "all.jsonl", "concurrency-2"))
     second.write_bytes(b"measured there")
     elsewhere.update_run(status="finished")
     assert keeper.send(elsewhere).left == []
@@ -104,7 +104,7 @@ def test_another_machine_goes_on_with_it_and_the_first_one_writes_nothing_over(
     run.update_run(status="interrupted")
     sent = keeper.send(run)
     assert (sent.files, sent.left) == (0, ["run.json"])
-    third = run.level("one", "all.jsonl", "concurrency-3")
+    third = run.level(LevelKey("one", "all.jsonl", "concurrency-3"))
     third.write_bytes(b"measured here, not sent before")
     assert keeper.send(run).files == 1
 
@@ -154,7 +154,7 @@ def test_endpoints_that_two_machines_know_differently_are_not_forgotten(
 def test_why_a_level_failed_is_taken_back_when_it_has_been_measured(
     s3: StandIn, run: Workspace, elsewhere: Workspace, keeper: Keeper
 ) -> None:
-    failure = run.failed_level("one", "all.jsonl", "concurrency-2")
+    failure = run.failed_level(LevelKey("one", "all.jsonl", "concurrency-2"))
     failure.write_text("{}")
     other = run.logs / "kept.log"
     other.write_text("x")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TypeVar
 
+from fmbench_lib.config.arrival_facts import has_own_times
 from fmbench_lib.config.platform_types import PlatformFacts
 from fmbench_lib.config.platforms import PLATFORMS, platform_facts, protocol_facts
 from fmbench_lib.config.problems import joined, shown
@@ -79,7 +80,7 @@ def _checked(experiment: Experiment, config: Config, path: str, findings: Findin
     if config.datasets.image_col is not None:
         experiment = _with_images(experiment, path, findings)
     loads = experiment.concurrency_levels or experiment.request_rates
-    if not loads and config.load.find is None and config.load.arrival != "trace":
+    if not loads and config.load.find is None and not has_own_times(config.load.arrival):
         findings.problem(
             joined(path, "concurrency_levels"),
             "is missing or empty; write requests in flight, [1, 4], or give request_rates in requests/s, [0.5, 2]",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from fmbench_lib.config.arrival_facts import ARRIVALS, has_own_times, reads
 from fmbench_lib.config.problems import shown
 from fmbench_lib.config.reading.keys import Findings
 from fmbench_lib.config.schema.config import Config
+from fmbench_lib.config.schema.load_section import CLOSED_LOOP_KEYS, OPEN_LOOP_KEYS, LoadSection
 from fmbench_lib.config.schema.search_objectives import AT_LEAST
 
 
@@ -13,27 +15,30 @@ def check_loads(config: Config, findings: Findings) -> None:
     load = config.load
     closed = load.find == "max_concurrency" or any(experiment.concurrency_levels for experiment in config.experiments)
     opened = load.find == "max_request_rate" or any(experiment.request_rates for experiment in config.experiments)
-    opened = opened or load.arrival == "trace"
-    if load.arrival == "trace" and load.trace is None:
-        findings.problem("load.trace", "is missing; write the file whose times `arrival: trace` follows")
-    if load.arrival != "trace" and load.trace is not None:
-        findings.problem(
-            "load.trace", f"has no effect with arrival {load.arrival}; write `arrival: trace` or leave it out"
-        )
-    if load.arrival != "gamma" and load.burstiness != 1:
-        findings.problem(
-            "load.burstiness", f"has no effect with arrival {load.arrival}; write `arrival: gamma` or leave it out"
-        )
+    opened = opened or has_own_times(load.arrival)
+    _check_arrival(load, findings)
     if load.ramp and not load.warmup_requests:
         findings.problem("load.ramp", "needs prompts to send while the slots open; write warmup_requests: 1 or more")
-    for key in ("think_time", "ramp"):
+    for key in CLOSED_LOOP_KEYS:
         if getattr(load, key) and not closed:
             findings.problem(f"load.{key}", "is for a closed loop; give concurrency_levels or leave it out")
     _check_objectives(config, findings)
-    if not opened:
-        for key in ("max_concurrency", "stop_on_saturation"):
-            if getattr(load, key):
-                findings.problem(f"load.{key}", "is for an open loop; give request_rates or leave it out")
+    for key in OPEN_LOOP_KEYS:
+        if getattr(load, key) and not opened:
+            findings.problem(f"load.{key}", "is for an open loop; give request_rates or leave it out")
+
+
+def _check_arrival(load: LoadSection, findings: Findings) -> None:
+    """Report parameters that the arrival process lacks, and those of other processes."""
+    for facts in ARRIVALS.values():
+        for parameter in facts.parameters:
+            path, value = f"load.{parameter.key}", getattr(load, parameter.key)
+            if facts.name == load.arrival and parameter.missing and value is None:
+                findings.problem(path, f"is missing; {parameter.missing}")
+            given = value != LoadSection.model_fields[parameter.key].default
+            if given and not reads(load.arrival, parameter.key):
+                remedy = f"write `arrival: {facts.name}` or leave it out"
+                findings.problem(path, f"has no effect with arrival {load.arrival}; {remedy}")
 
 
 def _check_objectives(config: Config, findings: Findings) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
+from fmbench_lib.config.arrival_facts import has_own_times
 from fmbench_lib.config.schema.experiment import Experiment
+from fmbench_lib.config.schema.load_section import LoadSection
 from fmbench_lib.config.schema.monitors_section import MonitorsSection
 from fmbench_lib.config.schema.section import Section, derived, described
 from fmbench_lib.config.schema.sections import (
     Aws,
     Datasets,
     General,
-    LoadSection,
     Metrics,
     ReportSection,
     S3ReadData,
@@ -82,8 +83,8 @@ class Config(Section):
         if self.load.requests is None and self.load.duration is None:
             if self.load.until is not None:
                 return StopRule(None, LONGEST_UNTIL)
-            if concurrency is None and self.load.arrival == "trace":
-                return StopRule(None, None)  # where the trace ends
+            if concurrency is None and has_own_times(self.load.arrival):
+                return StopRule(None, None)  # with the last of these times
         return stop_rule(
             requests=self.load.requests,
             duration=self.load.duration,

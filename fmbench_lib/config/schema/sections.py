@@ -1,4 +1,4 @@
-"""The sections of a config except its experiments: names, sources, prompts, budgets, load."""
+"""The sections of a config except its experiments and load: names, sources, prompts, budgets."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import PlainValidator
 
-from fmbench_lib.config.schema.search_objectives import Find, Subjects
 from fmbench_lib.config.schema.section import UNUSED, Section, described
 from fmbench_lib.config.schema.values import (
-    Burstiness,
     Count,
-    CountFromZero,
     Dollars,
     FileName,
     FileNames,
@@ -19,41 +16,19 @@ from fmbench_lib.config.schema.values import (
     Fraction,
     Kind,
     Name,
-    NoSeconds,
-    Rate,
     Ratio,
     Seconds,
     Seed,
     Text,
     Texts,
     Tokens,
-    Until,
-    Workers,
     one_of,
     section_list,
 )
 
-PROMPT_REUSE = ("never", "across_levels", "allowed")
-ARRIVALS = ("constant", "poisson", "gamma", "trace")
-BALANCES = ("least_outstanding", "round_robin")
 STORES = ("local", "s3", "both")
 
 Store = Annotated[Literal["local", "s3", "both"], PlainValidator(one_of(*STORES)), Kind("`local`, `s3` or `both`")]
-PromptReuse = Annotated[
-    Literal["never", "across_levels", "allowed"],
-    PlainValidator(one_of(*PROMPT_REUSE)),
-    Kind("`never`, `across_levels` or `allowed`"),
-]
-Arrival = Annotated[
-    Literal["constant", "poisson", "gamma", "trace"],
-    PlainValidator(one_of(*ARRIVALS)),
-    Kind("`constant`, `poisson`, `gamma` or `trace`"),
-]
-Balance = Annotated[
-    Literal["least_outstanding", "round_robin"],
-    PlainValidator(one_of(*BALANCES)),
-    Kind("`least_outstanding` or `round_robin`"),
-]
 
 SHIPPED_SOURCE = "pydoc_qa.jsonl"
 """The question set used when a config names no source files."""
@@ -191,81 +166,6 @@ class Metrics(Section):
         None,
         shown_default="the payload file with most levels",
     )
-
-
-class LoadSection(Section):
-    """How requests are sent. `requests` or `duration` ends a level, whichever comes first."""
-
-    strict: ClassVar[bool] = True
-
-    requests: Count | None = described("Measured requests per level.", None)
-    duration: Seconds | None = described("Length of a level's measurement.", None)
-    warmup_requests: CountFromZero = described(
-        "Requests before the measurement starts; they are not counted and spend no measured prompt.", 8
-    )
-    timeout: Seconds = described("A request that takes longer is an error of class `timeout`.", 120.0)
-    workers: Workers = described(
-        "Client processes; `auto` is one per free core, and one where `max_concurrency` or `least_outstanding` copies "
-        "are counted over the level: several each count their own share.",
-        "auto",
-    )
-    prompt_reuse: PromptReuse = described(
-        "Whether a prompt may be sent again: `never`, only `across_levels`, or `allowed` within a level too.",
-        "never",
-        shown_default="`never`; `allowed` when the config has no `load` section",
-    )
-    arrival: Arrival = described("How the requests of a `request_rates` level are spaced.", "poisson")
-    burstiness: Burstiness = described(
-        "Shape of `arrival: gamma`: the gaps vary by 1/√burstiness of their mean; 1 is Poisson, less comes in bursts.",
-        1.0,
-    )
-    trace: FileName | None = described(
-        "File of `arrival: trace`: lines of JSON or CSV with `time` in seconds and, if they are to be followed too, "
-        "`prompt_tokens` and `completion_tokens`. Without `request_rates` it is followed at its own pace.",
-        None,
-    )
-    max_concurrency: Count | None = described(
-        "Open loop: most requests in flight. What is due waits, and its wait is part of its latency.",
-        None,
-        shown_default="no cap",
-    )
-    think_time: NoSeconds = described("Closed loop: what lies between an answer and the slot's next request.", 0.0)
-    ramp: NoSeconds = described(
-        "Closed loop: time over which the slots open, one after the other; what is sent in it is warm-up.", 0.0
-    )
-    until: Until | None = described(
-        "Ends a level when a percentile is known well enough: `ci_p95 < 5%` (of latency) or `ci_TTFT_p95 < 5%`.",
-        None,
-    )
-    stop_on_error_rate: Fraction = described(
-        "Ends a level when this share of the latest requests has failed; 0 never does.", 1.0
-    )
-    stop_on_saturation: Flag = described(
-        "Open loop: ends a level whose requests in flight grow steadily, as the endpoint cannot keep up.", False
-    )
-    connect_timeout: Seconds | None = described("Longest time to open a connection.", None, shown_default="`timeout`")
-    first_byte_timeout: Seconds | None = described(
-        "Longest time from sending to the first byte.", None, shown_default="`timeout`"
-    )
-    read_timeout: Seconds | None = described("Longest time between bytes.", None, shown_default="`timeout`")
-    balance: Balance = described("How requests are spread over the copies of a model.", "least_outstanding")
-    keep_raw: Flag = described("Whether the raw responses are kept, compressed, beside each level's records.", False)
-    ca_bundle: FileName | None = described(
-        "PEM file of the authorities that servers' certificates are checked against.",
-        None,
-        shown_default="`SSL_CERT_FILE` of the environment, else the system's",
-    )
-    find: Find | None = described(
-        "Search, instead of or after given levels, the greatest load that meets `subject_to`.", None
-    )
-    subject_to: Subjects = described(
-        "Objectives of the search, by column: mean, p50, p95 or p99 of TTFT, TPOT, ITL or latency and error_rate are "
-        "limits from above, goodput and slo_attainment from below.",
-        {},
-    )
-    find_levels: Count = described("Levels that a search may measure.", 12)
-    find_start: Rate = described("Load that a search tries first.", 1.0, shown_default="`1`")
-    find_most: Rate | None = described("Greatest load that a search may try.", None, shown_default="no bound")
 
 
 class Slo(Section):

@@ -20,8 +20,8 @@ class StopRule:
     """A level ends after `requests` measured requests or `duration` seconds, whichever comes first (None: no limit),
     but its duration does not end it before `min_requests` have been sent."""
 
-    requests: int | None
-    duration: float | None
+    requests: int | None = None
+    duration: float | None = None
     min_requests: int = 0
 
 

@@ -1,8 +1,8 @@
 """Which prompts a level sends, and in which order.
 
 An endpoint that has seen a prompt may answer it from its cache, and a sweep that sends the same prompts in the same
-order at each level measures that cache. So every level draws an order of its own, the warm-up has prompts of its own,
-and whether a prompt may be sent twice is a decision that the config states.
+order at each level measures that cache. So every level draws its own order, the warm-up has its own prompts,
+and the config decides whether a prompt may be sent twice.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fmbench_lib.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What one level asks for: `requests` is None where only time ends it."""
+    """How many prompts one level asks for; `requests` is None where only time ends it."""
 
     load: str
     warmup: int
@@ -26,9 +26,9 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Deal:
-    """Numbers of the prompts a level sends: first the warm-up, then the measured ones, in order of sending.
+    """The numbers of the prompts that a level sends: first the warm-up, then the measured ones, in order of sending.
 
-    `asked` says how many measured requests the level was to have, None where time decides.
+    `asked` is the number of measured requests that the level should have, None where time decides.
     """
 
     warmup: tuple[int, ...]
@@ -37,7 +37,7 @@ class Deal:
 
 
 def deal(payload_file: str, prompts: int, levels: Sequence[Wanted], reuse: str, seed: str) -> dict[str, Deal]:
-    """Deal `prompts` prompts of one payload file to the levels that send them to one endpoint.
+    """Deal the prompts of one payload file, `prompts` in number, to the levels that send them to one endpoint.
 
     `reuse` is `never` (no prompt twice), `across_levels` (no prompt twice within a level) or `allowed` (a level goes
     round as often as it needs to). Raises InputError when there are too few prompts, with the number that is missing.
@@ -64,15 +64,15 @@ def _deal_once(payload_file: str, prompts: int, levels: Sequence[Wanted], seed: 
     for level in levels:
         count = share if level.requests is None else level.requests
         stop = start + level.warmup + count
-        mine = order[start:stop]
-        random.Random(f"{seed}/{level.load}").shuffle(mine)  # the same prompts elsewhere, in another order
-        deals[level.load] = Deal(tuple(mine[: level.warmup]), tuple(mine[level.warmup :]), level.requests)
+        dealt = order[start:stop]
+        random.Random(f"{seed}/{level.load}").shuffle(dealt)  # the same prompts elsewhere, in another order
+        deals[level.load] = Deal(tuple(dealt[: level.warmup]), tuple(dealt[level.warmup :]), level.requests)
         start = stop
     return deals
 
 
 def _counts_text(levels: Sequence[Wanted]) -> str:
-    """What the levels ask for, those that ask for the same together: `20 + 8 warm-up + 12 × (50 + 8 warm-up)`."""
+    """What the levels ask for, equal ones together: `20 + 8 warm-up + 12 × (50 + 8 warm-up)`."""
     asked = Counter(f"{level.requests or 1} + {level.warmup} warm-up" for level in levels)
     return " + ".join(f"{count} × ({each})" if count > 1 else each for each, count in asked.items())
 

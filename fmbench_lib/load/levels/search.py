@@ -1,12 +1,11 @@
-"""The greatest load that meets its objectives, found in few levels. Numbers in, the next load out; nothing is sent.
+"""The search for the greatest load that meets its objectives, in few levels. Pure: numbers in, the next load out.
 
-First the answer is bracketed: the load grows by factors until a level misses, or shrinks until one meets. Then it is
-narrowed, and as each level is a noisy measurement no single one is trusted. All of them together give a probability
-distribution of the answer (see `_Answer`); the next load is taken where it tells most, and the search ends when the
-distribution, and measured levels on both sides of it, lie within 5% (or on neighbouring whole numbers).
+First the answer is bracketed: the load grows by factors until a level misses, or shrinks until one meets. Then the
+bracket is narrowed. As each level is a noisy measurement, no single level is trusted: all of them together give a
+probability distribution of the answer (see `_Answer`). The next load is the most informative one, and the search ends
+when the distribution, and measured levels on both sides of it, are within 5% (or on neighbouring whole numbers).
 
-`Search.next_load` is a function of the levels tried so far and of nothing else, so that a search that was cut short
-goes on where it was.
+`Search.next_load` is a function of the levels tried so far alone, so that an interrupted search goes on where it was.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ _NEAR = 0.3
 _RISE = 0.1
 _NO_BETTER = 0.02
 
-# How far a margin may lie off the curve: its own standard error (the first where there is no interval) times a doubt,
-# as intervals are too narrow where a queue forgets slowly; at least so much; and a share of the curve, whose shape is
-# not known. These were chosen on simulated queues, where the 90% range then holds the truth about that often.
+# How far a margin may be off the curve: its standard error (the first constant where there is no interval) times a
+# doubt, as intervals are too narrow where requests queue; at least so much; and a share of the curve, whose shape is
+# unknown. The values were chosen on simulated queues, where the 90% range then contains the truth about that often.
 _UNKNOWN_ERROR = 0.3
 _DOUBT = 2.0
 _LEAST_ERROR = 0.02
@@ -49,14 +48,14 @@ _REACH = math.log(4.0)
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A limit for one figure of a level, by its column: at most `limit`, or with `at_least` at least that."""
+    """A limit for one figure of a level, named by its column: at most `limit`, or at least that with `at_least`."""
 
     name: str
     limit: float
     at_least: bool = False
 
     def met(self, value: float | None) -> bool:
-        """Whether this value meets it; one that is not known does not."""
+        """Whether this value meets the objective; an unknown value does not."""
         if value is None:
             return False
         return value >= self.limit if self.at_least else value <= self.limit
@@ -64,7 +63,7 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A figure of a level with its 95% interval; None where a thing is not known."""
+    """A figure of a level with its 95% interval; None for what is not known."""
 
     value: float | None
     low: float | None = None
@@ -75,9 +74,9 @@ class Reading:
 class Tried:
     """A level that was measured: its load, and its readings by the names of the objectives.
 
-    `overloaded`: the endpoint could not keep up, so that the level misses whatever its readings say: requests in flight
-    kept growing (percentiles then tell how long was measured), or most requests failed. `unusable`: the level is
-    invalid for the client's sake, so that nothing is known of this load or of greater ones.
+    `overloaded`: the endpoint could not keep up, so that the level misses whatever its readings are: requests in flight
+    kept growing (percentiles then depend on how long was measured), or most requests failed. `unusable`: the client
+    made the level invalid, so that nothing is known of this load or of greater ones.
     """
 
     load: float
@@ -88,11 +87,11 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a search has come to. Loads are loads of levels that were tried.
+    """The result of a search so far. Loads are loads of levels that were tried.
 
     `found` is the greatest that met the objectives, `missed` the least above it that did not, None where there is
-    none. `low` and `high` enclose the greatest load that would meet them with 90% probability, None as long as it is
-    not bracketed. `ended` is None while the search goes on: else `decided`, or what it was bounded by.
+    none. `low` and `high` enclose the greatest load that would meet them with 90% probability, None until it is
+    bracketed. `ended` is None while the search goes on, else `decided`, or what limited it.
     """
 
     found: float | None
@@ -104,7 +103,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is looked for. `most` bounds the load (None: nothing does), `levels` the number of levels tried."""
+    """A search. `most` bounds the load (None: no bound), `levels` the number of levels tried."""
 
     kind: Kind
     objectives: tuple[Objective, ...]
@@ -120,19 +119,19 @@ class Search:
         return int(load) if self.whole else load
 
     def result(self, tried: Sequence[Tried]) -> Outcome:
-        """What the levels tried so far come to."""
+        """The result of the levels tried so far."""
         load, ended = self._step(tried)
         if load is not None:
             ended = "levels" if len(tried) >= self.levels else None
-        judged = [one for one in tried if not one.unusable]
+        judged = [level for level in tried if not level.unusable]
         answer = self._answer(tried) if self._bracketed(judged) else None
         found, missed = self._sides(judged, answer)
         low, high = (answer.quantile(0.05), answer.quantile(0.95)) if answer else (None, None)
         return Outcome(found, missed, low, high, ended)
 
-    def meets(self, one: Tried) -> bool:
+    def meets(self, level: Tried) -> bool:
         """Whether a level met every objective, by its own figures."""
-        return not one.overloaded and all(each.met(one.readings[each.name].value) for each in self.objectives)
+        return not level.overloaded and all(each.met(level.readings[each.name].value) for each in self.objectives)
 
     @property
     def whole(self) -> bool:
@@ -144,7 +143,7 @@ class Search:
     def _step(self, tried: Sequence[Tried]) -> tuple[float | None, Ended | None]:
         if not tried:
             return min(self._rounded(self.start), self._bound), None
-        judged = [one for one in tried if not one.unusable]
+        judged = [level for level in tried if not level.unusable]
         if self._bracketed(judged):
             return self._narrow(tried, judged)
         if judged and self.meets(judged[0]):
@@ -152,11 +151,11 @@ class Search:
         return self._shrink(tried)
 
     def _bracketed(self, judged: Sequence[Tried]) -> bool:
-        return len({self.meets(one) for one in judged}) == 2
+        return len({self.meets(level) for level in judged}) == 2
 
     def _grow(self, tried: Sequence[Tried], judged: Sequence[Tried]) -> tuple[float | None, Ended | None]:
         """Everything met the objectives: try more, by less where the figures begin to rise."""
-        *below, top = sorted(judged, key=lambda one: one.load)
+        *below, top = sorted(judged, key=lambda level: level.load)
         limit = self._client_bound(tried)
         if limit is not None:
             between = self._between(top.load, limit, tried)
@@ -169,12 +168,12 @@ class Search:
         return min(self._rounded(top.load * factor), self._bound), None
 
     def _shrink(self, tried: Sequence[Tried]) -> tuple[float | None, Ended | None]:
-        """Nothing met the objectives: try less, until that makes no difference any more."""
-        order = sorted(tried, key=lambda one: one.load)
+        """Nothing met the objectives: try less, until that makes no difference."""
+        order = sorted(tried, key=lambda level: level.load)
         lowest = order[0]
         if self.whole and lowest.load <= 1:
             return None, "client" if lowest.unusable else "nothing"
-        judged = [one for one in order if not one.unusable]
+        judged = [level for level in order if not level.unusable]
         if not self.whole and len(judged) >= 3 and self._distance(judged[0]) > self._distance(judged[2]) - _NO_BETTER:
             return None, "nothing"
         factor = _GROWTH if not judged or self._margin(judged[0])[0] > _NEAR else _NEAR_GROWTH
@@ -200,11 +199,11 @@ class Search:
         return missed / found <= TOLERANCE and high / low <= TOLERANCE
 
     def _candidates(self, answer: _Answer, found: float | None, missed: float | None, left: int) -> Iterator[float]:
-        """Loads that would tell most, best first: in the middle of what is likely, or to show one of its sides."""
+        """The most informative loads, best first: in the middle of the likely range, or to confirm one of its sides."""
         middle, low, high = (answer.quantile(share) for share in (0.5, 0.1, 0.9))
         if self.whole:
             near = range(max(1, math.floor(low)), math.ceil(high) + 1)
-            yield from sorted((float(one) for one in near), key=lambda one: abs(one + 0.5 - middle))
+            yield from sorted((float(count) for count in near), key=lambda count: abs(count + 0.5 - middle))
             return
         unshown = found is None or found < middle / TOLERANCE
         sure = high / low <= TOLERANCE
@@ -216,11 +215,11 @@ class Search:
 
     def _is_new(self, load: float, tried: Sequence[Tried]) -> bool:
         if self.whole:
-            return all(load != one.load for one in tried)
-        return all(not 1 / _APART < load / one.load < _APART for one in tried)
+            return all(load != level.load for level in tried)
+        return all(not 1 / _APART < load / level.load < _APART for level in tried)
 
     def _between(self, low: float, high: float, tried: Sequence[Tried]) -> float | None:
-        """The middle of two loads on a logarithmic scale; None where they are as near as they need be."""
+        """The middle of two loads on a logarithmic scale; None where they are close enough."""
         load = self._rounded(math.sqrt(low * high))
         near = high - low <= 1 if self.whole else high / low <= TOLERANCE
         return None if near or not self._is_new(load, tried) else load
@@ -240,34 +239,34 @@ class Search:
     # -- what the levels say ---------------------------------------------------------------------------------------
 
     def _client_bound(self, tried: Sequence[Tried]) -> float | None:
-        return min((one.load for one in tried if one.unusable), default=None)
+        return min((level.load for level in tried if level.unusable), default=None)
 
     def _sides(self, judged: Sequence[Tried], answer: _Answer | None) -> tuple[float | None, float | None]:
-        """The greatest load that met the objectives and was no stroke of luck, and the least above that did not."""
-        met = [one.load for one in judged if self.meets(one) and (not answer or answer.at_least(one.load) >= 0.5)]
-        found = max(met, default=None)
-        above = [one.load for one in judged if found is None or one.load > found]
+        """The greatest load that met the objectives, and not by chance, and the least above it that did not."""
+        likely = [level for level in judged if not answer or answer.at_least(level.load) >= 0.5]
+        found = max((level.load for level in likely if self.meets(level)), default=None)
+        above = [level.load for level in judged if found is None or level.load > found]
         return found, min(above, default=None)
 
-    def _distance(self, one: Tried) -> float:
-        """How far a level is from meeting its worst objective: log(value / limit), infinite where nobody can say."""
-        distances = [_distance(each, one.readings[each.name].value) for each in self.objectives]
-        return math.inf if one.overloaded else max(distances)
+    def _distance(self, level: Tried) -> float:
+        """How far a level is from meeting its worst objective: log(value / limit), infinite where that is not known."""
+        distances = [_distance(each, level.readings[each.name].value) for each in self.objectives]
+        return math.inf if level.overloaded else max(distances)
 
-    def _margin(self, one: Tried) -> tuple[float, float]:
+    def _margin(self, level: Tried) -> tuple[float, float]:
         """How far a level misses its worst objective, from -1 to 1 with 0 at the limit, and its standard error.
 
-        It is the hyperbolic tangent of log(value / limit): near the limit the relative distance from it, and far away
-        no more than the side. A limit of zero has two sides and no distance, which is an infinite standard error.
+        It is the hyperbolic tangent of log(value / limit): near the limit the relative distance from it, far away only
+        the side. A limit of zero has two sides and no distance, which is an infinite standard error.
         """
-        margins = [_margin(each, one.readings[each.name]) for each in self.objectives]
+        margins = [_margin(each, level.readings[each.name]) for each in self.objectives]
         worst = max(margins)
-        return (1.0, math.inf) if one.overloaded else worst
+        return (1.0, math.inf) if level.overloaded else worst
 
     def _answer(self, tried: Sequence[Tried]) -> _Answer:
-        judged = [one for one in tried if not one.unusable]
-        loads = np.array([math.log(one.load) for one in judged])
-        margins = np.array([self._margin(one) for one in judged])
+        judged = [level for level in tried if not level.unusable]
+        loads = np.array([math.log(level.load) for level in judged])
+        margins = np.array([self._margin(level) for level in judged])
         least = math.log(0.999) if self.whole else -math.inf
         most = math.log(min(self._client_bound(tried) or math.inf, self._bound * TOLERANCE))
         return _Answer.of(loads, margins[:, 0], margins[:, 1], least, most)
@@ -295,15 +294,15 @@ def _margin(objective: Objective, reading: Reading) -> tuple[float, float]:
 class _Answer:
     """The probability distribution of the greatest load that meets the objectives, on a grid of its logarithms.
 
-    The margin over the logarithm of the load is taken for a curve that rises from the lowest level's margin through 0
-    at the answer towards 1, with a slope that is not known: so a level near the answer speaks by its distance from
-    the limit, one far away by its side alone. A level's margin lies about the curve with its own standard error (the
-    interval of its percentile) and that of the curve; one level in fifty says nothing.
+    The margin over the logarithm of the load is modelled as a curve that rises from the lowest level's margin through 0
+    at the answer towards 1, with an unknown slope: so a level near the answer counts by its distance from the limit,
+    one far away by its side alone. A level's margin scatters about the curve with its own standard error (the interval
+    of its percentile) and that of the curve; one level in fifty is an outlier.
     """
 
     grid: Floats
     below: Floats
-    """The probability that the answer lies at or below each point of the grid."""
+    """The probability that the answer is at or below each point of the grid."""
 
     @classmethod
     def of(cls, loads: Floats, margins: Floats, errors: Floats, least: float, most: float) -> _Answer:
@@ -324,11 +323,11 @@ class _Answer:
         return cls(grid, np.cumsum(weight) / weight.sum())
 
     def quantile(self, share: float) -> float:
-        """The load below which the answer lies with this probability."""
-        place = min(int(np.searchsorted(self.below, share)), len(self.grid) - 1)
-        return math.exp(float(self.grid[place]))
+        """The load that the answer is below with this probability."""
+        index = min(int(np.searchsorted(self.below, share)), len(self.grid) - 1)
+        return math.exp(float(self.grid[index]))
 
     def at_least(self, load: float) -> float:
         """The probability that the answer is this load or a greater one."""
-        place = int(np.searchsorted(self.grid, math.log(load)))
-        return 1.0 - (float(self.below[place - 1]) if place > 0 else 0.0)
+        index = int(np.searchsorted(self.grid, math.log(load)))
+        return 1.0 - (float(self.below[index - 1]) if index > 0 else 0.0)

@@ -1,7 +1,7 @@
-"""The levels that a config asks for: every (experiment, payload file, load), in the order they are measured in.
+"""The levels that a config asks for: every (experiment, payload file, load), in the order in which they are measured.
 
-A search (`load.find`) adds levels of its own to those that a config names. Which ones is known only as it goes, how
-many at most is known before: so each has a number, and prompts are dealt to the number.
+A search (`load.find`) adds levels of its own to those that a config names. Which loads they have is known only as it
+goes, how many there are at most is known before: so each has a number, and prompts are dealt to the number.
 """
 
 from __future__ import annotations
@@ -10,20 +10,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from fmbench_lib.config.arrival_facts import has_own_times
 from fmbench_lib.config.schema.config import Config
 from fmbench_lib.config.schema.experiment import Experiment
 from fmbench_lib.config.schema.search_objectives import AT_LEAST
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.load.levels.deal import Deal, Wanted, deal
 from fmbench_lib.load.levels.search import Objective, Search
+from fmbench_lib.workspace import LevelKey
 
 
 @dataclass(frozen=True, slots=True)
 class LevelSpec:
-    """One level as it is wanted; one of `concurrency` and `request_rate` (per second) is set, or none of them where a
-    trace is followed at its own pace.
+    """One level to measure. One of `concurrency` and `request_rate` (per second) is set, neither of them where a trace
+    is followed at its own pace.
 
-    `search_number` (from 0) is that of a level which a search asks for, None for those that the config names.
+    `search_number` counts the levels of a search from 0; it is None for those that the config names.
     """
 
     experiment: Experiment
@@ -44,14 +46,14 @@ class LevelSpec:
         return f"rate-{self.request_rate:.12g}"
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> LevelKey:
         """What tells this level from every other of its run."""
-        return self.experiment.name, self.payload_file, self.load
+        return LevelKey(self.experiment.name, self.payload_file, self.load)
 
     @property
-    def deal_key(self) -> tuple[str, str, str]:
-        """Under which its prompts are dealt: a search's level by its number, as its load is not known beforehand."""
-        return self.key if self.search_number is None else (*self.key[:2], _search_deal(self.search_number))
+    def deal_key(self) -> LevelKey:
+        """The key that its prompts are dealt by: a search's level has its number, as its load is not known before."""
+        return self.key if self.search_number is None else self.key._replace(load=_search_deal(self.search_number))
 
     @property
     def most_requests(self) -> int | None:
@@ -60,13 +62,13 @@ class LevelSpec:
 
 
 def levels_of(config: Config, experiment: Experiment, payload_files: set[str] | None = None) -> list[LevelSpec]:
-    """The levels of one experiment that the config names, payload files in the config's order, loads rising.
+    """The levels of one experiment that the config names, in the config's order.
 
-    `payload_files` are those that exist; the others have no levels.
+    `payload_files` are those that exist, None for all; the others have no levels.
     """
     loads: list[tuple[int | None, float | None]] = [(count, None) for count in experiment.concurrency_levels]
     loads += [(None, rate) for rate in experiment.request_rates]
-    if config.load.arrival == "trace" and not experiment.request_rates:
+    if has_own_times(config.load.arrival) and not experiment.request_rates:
         loads.append((None, None))
     return [
         _level(config, experiment, payload_file, concurrency, rate)
@@ -81,7 +83,7 @@ def all_levels(config: Config, payload_files: set[str] | None = None) -> list[Le
 
 
 def search_of(config: Config) -> Search | None:
-    """The search that is made for each experiment and payload file, None where the config asks for none."""
+    """The search for each experiment and payload file; None where the config asks for none."""
     load = config.load
     if load.find is None:
         return None
@@ -92,16 +94,16 @@ def search_of(config: Config) -> Search | None:
 def searched_level(
     config: Config, experiment: Experiment, payload_file: str, load: int | float, number: int
 ) -> LevelSpec:
-    """The level at this load, the `number`th (from 0) of the search of this experiment and payload file."""
+    """The level at this load, the `number`th (from 0) in the search of this experiment and payload file."""
     whole = config.load.find == "max_concurrency"
     return _level(config, experiment, payload_file, int(load) if whole else None, None if whole else load, number)
 
 
 def searches_of(config: Config, payload_files: set[str] | None = None) -> list[tuple[Experiment, str]]:
-    """Every experiment and payload file that a search is made for."""
+    """Every experiment and payload file that is searched."""
     if config.load.find is None:
         return []
-    return [(one, name) for one in config.experiments for name in _files(one, payload_files)]
+    return [(experiment, name) for experiment in config.experiments for name in _files(experiment, payload_files)]
 
 
 def _files(experiment: Experiment, payload_files: set[str] | None) -> list[str]:
@@ -117,26 +119,25 @@ def _level(
     search_number: int | None = None,
 ) -> LevelSpec:
     stop = config.stop_rule(experiment, concurrency, rate)
-    warmup = config.load.warmup_requests if config.load.warmup_requests is not None else 0
-    return LevelSpec(experiment, payload_file, concurrency, rate, stop, warmup, search_number)
+    return LevelSpec(experiment, payload_file, concurrency, rate, stop, config.load.warmup_requests, search_number)
 
 
 def _search_deal(number: int) -> str:
     return f"search-{number}"
 
 
-def deal_prompts(config: Config, counts: Mapping[str, int]) -> dict[tuple[str, str, str], Deal]:
+def deal_prompts(config: Config, counts: Mapping[str, int]) -> dict[LevelKey, Deal]:
     """Which prompts each level sends, by its deal key; `counts` says how many prompts each payload file has.
 
     Experiments that share a server share its caches, so they are dealt from one pack. A search is dealt as many levels
     as it may measure. Raises InputError when there are too few prompts for the config's `prompt_reuse`.
     """
-    packs: dict[tuple[int, str], dict[tuple[str, str, str], Wanted]] = {}
+    packs: dict[tuple[int, str], dict[LevelKey, Wanted]] = {}
     for number, group in enumerate(sharing_servers(config.experiments)):
         for experiment in group:
             for key, wanted in _wanted(config, experiment, set(counts)).items():
-                packs.setdefault((number, key[1]), {})[key] = wanted
-    deals: dict[tuple[str, str, str], Deal] = {}
+                packs.setdefault((number, key.payload_file), {})[key] = wanted
+    deals: dict[LevelKey, Deal] = {}
     for (_, payload_file), pack in packs.items():
         seed = f"{config.general.seed}/{payload_file}"  # experiments share it, to be compared on the same prompts
         dealt = deal(payload_file, counts[payload_file], list(pack.values()), config.load.prompt_reuse, seed)
@@ -145,11 +146,11 @@ def deal_prompts(config: Config, counts: Mapping[str, int]) -> dict[tuple[str, s
 
 
 def sharing_servers(experiments: Iterable[Experiment]) -> list[list[Experiment]]:
-    """The experiments in groups of those that are answered by a server in common, whatever path they ask there."""
+    """The experiments in groups that share a server, whatever path they send to."""
     groups: list[tuple[set[str], list[Experiment]]] = []
     for experiment in experiments:
         servers, together = _servers(experiment), [experiment]
-        for group in [one for one in groups if one[0] & servers]:
+        for group in [group for group in groups if group[0] & servers]:
             groups.remove(group)
             servers, together = servers | group[0], [*group[1], *together]
         groups.append((servers, together))
@@ -157,14 +158,14 @@ def sharing_servers(experiments: Iterable[Experiment]) -> list[list[Experiment]]
 
 
 def _servers(experiment: Experiment) -> set[str]:
-    """Host and port of its addresses, the name of an endpoint that has none, its own where it names none."""
-    named = [one.strip() for one in (experiment.ep_name or experiment.name).split(",")]
-    return {urlsplit(one).netloc or one for one in named if one}
+    """Host and port of each address, or the name of an endpoint without one, or else the experiment's name."""
+    endpoints = [part.strip() for part in (experiment.ep_name or experiment.name).split(",")]
+    return {urlsplit(endpoint).netloc or endpoint for endpoint in endpoints if endpoint}
 
 
-def _wanted(config: Config, experiment: Experiment, payload_files: set[str]) -> dict[tuple[str, str, str], Wanted]:
-    """What each level of an experiment asks for, by its deal key. How many requests a search's level has where the
-    config gives no number follows from its load, so that it takes its share of what is there."""
+def _wanted(config: Config, experiment: Experiment, payload_files: set[str]) -> dict[LevelKey, Wanted]:
+    """What each level of an experiment asks for, by its deal key. Where the config gives no number of requests, that of
+    a search's level follows from its load, which is not known yet: it gets its share of the prompts that there are."""
     wants = {
         level.key: Wanted("/".join(level.key), level.warmup, level.most_requests)
         for level in levels_of(config, experiment, payload_files)
@@ -172,6 +173,6 @@ def _wanted(config: Config, experiment: Experiment, payload_files: set[str]) -> 
     levels = config.load.find_levels if config.load.find is not None else 0
     for payload_file in _files(experiment, payload_files):
         for number in range(levels):
-            key = (experiment.name, payload_file, _search_deal(number))
-            wants[key] = Wanted("/".join(key), config.load.warmup_requests or 0, config.load.requests)
+            key = LevelKey(experiment.name, payload_file, _search_deal(number))
+            wants[key] = Wanted("/".join(key), config.load.warmup_requests, config.load.requests)
     return wants

@@ -15,6 +15,7 @@ from fmbench_lib.load.recording.parallel_decoding import Job, Part, table_of
 
 
 def main() -> None:
+    """Decode the parts that the parent asks for, until it closes the pipe."""
     received = sys.stdin.buffer
     job: Job = pickle.loads(received.read(int.from_bytes(received.read(8), "little")))
     for line in received:

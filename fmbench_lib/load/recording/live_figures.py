@@ -1,7 +1,7 @@
 """How a level is doing while it runs, for a person to see.
 
-The running figures come from the real codec on what has been spooled so far, a few exchanges at a time, so that the
-onlooker takes next to nothing of the machine that is measuring. They are a sample; the records are the measurement.
+The figures come from the real codec, run on a few of the exchanges spooled so far, so that watching takes next to
+nothing of the measuring machine. They are a sample; the records are the measurement.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _WINDOW = 200
 
 @dataclass(frozen=True, slots=True)
 class LiveFigures:
-    """A level so far. Counts include the warm-up; times in seconds, rates per second; None where not known yet."""
+    """A level so far. Counts include the warm-up, times are in seconds, rates per second; None where not known yet."""
 
     done: int
     total: int | None
@@ -73,16 +73,17 @@ class Onlooker:
             if count >= self.most_per_look:
                 break
             self._offsets[spool] = end
-            row = self.recorder.row(exchange, clocks, "")
-            if row["error"] is None:
-                self._latency.append(row["last"] - row["due"])
-                if row["first"] is not None:
-                    self._ttft.append(row["first"] - row["due"])
-                    if row["phase"] == "measured":
-                        self._new_ttfts.append(row["first"] - row["due"])
+            record = self.recorder.row(exchange, clocks, "")
+            if record["error"] is not None or record["last"] is None:
+                continue
+            self._latency.append(record["last"] - record["due"])
+            if record["first"] is not None:
+                self._ttft.append(record["first"] - record["due"])
+                if record["phase"] == "measured":
+                    self._new_ttfts.append(record["first"] - record["due"])
 
     def new_ttfts(self) -> list[float]:
-        """The TTFTs (s) of measured successes that were decoded since this was asked last."""
+        """The TTFTs (s) of measured successes that were decoded since the last call."""
         new, self._new_ttfts = self._new_ttfts, []
         return new
 

@@ -1,7 +1,7 @@
-"""From a level's spools to its file of records: in this process where little came, over all cores where much did.
+"""From a level's spools to its file of records: in this process for small levels, on all cores for large ones.
 
-Spools are read part by part, and no more than a part is in any memory at once, so that neither the number of requests
-nor that of processes matters to it. The file is the same however many processes decode it.
+Spools are read part by part, and no process holds more than one part, so that memory grows neither with the number of
+requests nor with that of processes. The file is the same however many processes decode it.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:  # every decoding process imports this module, and none needs 
     from fmbench_lib.load.sending.engine import LevelRun
 
 _PART_BYTES = 4 << 20
-_LEAST_PARTS = 4  # below, a process takes longer to start than it saves
+_LEAST_PARTS = 4  # with fewer, a process takes longer to start than it saves
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The bytes of one worker's spool from `start` to `stop`: whole exchanges."""
+    """The bytes of one worker's spool from `start` to `stop`, which hold whole exchanges."""
 
     worker: int
     start: int
@@ -53,6 +53,7 @@ class Job:
 
     @classmethod
     def of(cls, recorder: Recorder, run: LevelRun) -> Job:
+        """The decoding of a level that was sent."""
         return cls(recorder, tuple(worker.spool for worker in run.workers), tuple(run.clocks()), run.level_id)
 
     def parts(self, most_bytes: int = _PART_BYTES) -> list[Part]:
@@ -70,15 +71,14 @@ def table_of(job: Job, part: Part) -> pa.Table:
     """The records of one part."""
     rows = []
     for end, exchange in read_spool(job.spools[part.worker], part.start):
-        row = job.recorder.row(exchange, job.clocks[part.worker], job.level_id)
-        rows.append({**job.recorder.labels, "worker": part.worker, **row})
+        rows.append(job.recorder.record(exchange, job.clocks[part.worker], job.level_id, part.worker))
         if end >= part.stop:
             break
     return table_from_rows(rows)
 
 
 def tables_of(job: Job, folder: Path, processes: int | None = None) -> Iterator[pa.Table]:
-    """The records of a level, part by part in order; `folder` is for files of the time being.
+    """The records of a level, part by part in order; `folder` is for temporary files.
 
     Raises WorkerError where a decoding process dies.
     """
@@ -89,7 +89,7 @@ def tables_of(job: Job, folder: Path, processes: int | None = None) -> Iterator[
         return
     try:
         pickled = pickle.dumps(job)
-    except (pickle.PicklingError, TypeError, AttributeError):  # a codec of the user's own need not be one that can be
+    except (pickle.PicklingError, TypeError, AttributeError):  # a user's codec may be one that cannot be
         yield from (table_of(job, part) for part in parts)
         return
     with _Decoders(pickled, folder, count) as decoders, ThreadPoolExecutor(count) as pool:
@@ -114,14 +114,14 @@ class _Decoders:
         with errors.open("wb") as stderr:
             process = start_module("fmbench_lib.load.recording.decoder_program", stderr=stderr)
         assert process.stdin is not None
-        with contextlib.suppress(OSError):  # one that is dead already says so when it is asked for a part
+        with contextlib.suppress(OSError):  # a dead process is noticed when it is given a part
             process.stdin.write(len(pickled).to_bytes(8, "little") + pickled)
             process.stdin.flush()
         self._all.append((process, errors))
         self._idle.put((process, errors))
 
     def decode(self, part: Part) -> Path:
-        """Have a part decoded by a process that is idle; the file with its records."""
+        """Have a part decoded by an idle process; returns the file with its records."""
         target = self._folder / f"part-{part.worker}-{part.start}.arrow"
         process, errors = self._idle.get()
         try:
@@ -129,12 +129,12 @@ class _Decoders:
             assert process.stdout is not None
             process.stdin.write(f"{part.worker} {part.start} {part.stop} {target}\n".encode())
             process.stdin.flush()
-            answered = process.stdout.readline()
+            answer = process.stdout.readline()
         except OSError:
-            answered = b""
+            answer = b""
         finally:
             self._idle.put((process, errors))
-        if not answered:
+        if not answer:
             raise WorkerError(f"a decoding process {how_it_ended(process, errors)}")
         return target
 

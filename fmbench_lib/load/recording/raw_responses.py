@@ -1,4 +1,4 @@
-"""A level's raw responses and stamps, kept beside its records: evidence that can be decoded again.
+"""A level's raw responses and timestamps, kept beside its records: evidence that can be decoded again.
 
 A zstd stream: one line of JSON with what decoding needs (clocks, prompts, addresses without their queries), then the
 workers' spools. Requests are not in it.
@@ -18,20 +18,22 @@ from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt, TokenCounter
 from fmbench_lib.load.recording.records import write_tables
 from fmbench_lib.load.sending.engine import LevelRun, WorkerEnd
+from fmbench_lib.metrics.level_facts import LevelFacts
 from fmbench_lib.predictors.base import Predictor
+from fmbench_lib.workspace import LevelKey
 
 _COPY_BYTES = 1 << 20
 
 
-def keep_raw(target: Path, recorder: Recorder, run: LevelRun, facts: dict[str, Any]) -> None:
-    """Write what came of a level to `target`, which appears when it is whole."""
+def keep_raw(target: Path, recorder: Recorder, run: LevelRun, facts: LevelFacts) -> None:
+    """Write a level's raw responses to `target`, which appears when it is complete."""
     head = {
         "facts": facts,
-        "labels": dict(recorder.labels),
+        "labels": recorder.key._asdict(),
         "urls": [url.partition("?")[0] for url in recorder.urls],
         "prompts": [(prompt.prompt_id, prompt.tokens, prompt.echo) for prompt in recorder.prompts],
         "level_id": run.level_id,
-        "workers": [{"bytes": one.spool.stat().st_size, "clock_samples": one.clock_samples} for one in run.workers],
+        "workers": [{"bytes": each.spool.stat().st_size, "clock_samples": each.clock_samples} for each in run.workers],
     }
     part = target.with_name(target.name + ".part")
     with pa.CompressedOutputStream(str(part), "zstd") as out:
@@ -51,21 +53,23 @@ def decode_raw(
     scratch: Path,
     redact: Callable[[str], str] = str,
 ) -> int:
-    """Make a level's file of records from its raw file again; returns how many there are.
+    """Make a level's file of records from its raw file again; returns the number of records.
 
-    `scratch` is an empty folder. Raises DataError where the file is no such thing.
+    `scratch` is an empty folder. Raises DataError where `source` is damaged, or not such a file.
     """
     try:
         with pa.CompressedInputStream(str(source), "zstd") as file:
             head = json.loads(_line(file))
-            workers = tuple(_unpack(file, scratch / f"worker-{n}.spool", one) for n, one in enumerate(head["workers"]))
+            workers = tuple(
+                _unpack(file, scratch / f"worker-{n}.spool", each) for n, each in enumerate(head["workers"])
+            )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{source}: not the raw responses of a level: {error}") from None
     recorder = Recorder(
         predictor=predictor,
         prompts=[SentPrompt(*prompt) for prompt in head["prompts"]],
         urls=head["urls"],
-        labels=head["labels"],
+        key=LevelKey(**head["labels"]),
         tokenizer=tokenizer,
         redact=redact,
     )
@@ -86,7 +90,7 @@ def _unpack(file: Any, spool: Path, worker: dict[str, Any]) -> WorkerEnd:
         while left:
             data = file.read(min(left, _COPY_BYTES))
             if not data:
-                raise ValueError("it ends too early")
+                raise ValueError("the file ends too early")
             out.write(data)
             left -= len(data)
     samples: Sequence[tuple[int, int]] = worker["clock_samples"]

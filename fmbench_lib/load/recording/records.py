@@ -1,23 +1,79 @@
 """The request record: what is kept of every request, one Parquet file per level.
 
-Times are Unix seconds; their differences are those of the monotonic clock. Null means that a thing did not happen or
+Times are Unix seconds; their differences are those of the monotonic clock. Null means that something did not happen or
 is not known, never zero.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fmbench_lib.metrics.level_facts import LevelFacts
+
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class RecordTimes(TypedDict):
+    """When things happened to a request. Lags and waits are in seconds."""
+
+    due: float
+    cap_wait: float | None
+    connect_s: float | None
+    sent: float | None
+    first: float | None
+    first_answer: float | None
+    last: float | None
+    end: float
+    event_times: list[float]
+    stamp_source: str | None
+    client_lag: float | None
+    schedule_lag: float | None
+    streamed: bool
+
+
+class RecordTokens(TypedDict):
+    """How many tokens a request had, and who counted them: the server, a tokenizer, or words."""
+
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cached_tokens: int | None
+    token_source: str | None
+
+
+class ExchangeRecord(RecordTimes, RecordTokens):
+    """What one exchange came to: a request record without the columns that say which level and worker it is of."""
+
+    request_id: str
+    server_request_id: str | None
+    phase: str
+    prompt_id: str
+    endpoint: str
+    reused: bool
+    retried: int
+    finish_reason: str | None
+    status: int | None
+    error: str | None
+    error_message: str | None
+    retry_after: str | None
+    completion: str
+
+
+class RequestRecord(ExchangeRecord):
+    """One request, in the columns of `RECORD_SCHEMA`."""
+
+    experiment_name: str
+    payload_file: str
+    load: str
+    worker: int
+
 
 RECORD_SCHEMA = pa.schema(
     [
@@ -59,21 +115,13 @@ RECORD_SCHEMA = pa.schema(
 )
 
 _FACTS_KEY = b"fmbench"
-_ROWS_PER_BATCH = 2000
 
 
-def write_level(path: Path, rows: Iterable[Mapping[str, Any]], facts: Mapping[str, Any]) -> int:
-    """Write a level's records with its facts in the file's metadata; returns how many rows there were.
+def write_tables(path: Path, tables: Iterable[pa.Table], facts: LevelFacts) -> int:
+    """Write a level's records with its facts in the file's metadata; returns how many records there were.
 
-    The rows are taken as they come, some thousand at a time, so that memory does not grow with their number.
+    The tables are taken as they come, so that memory does not grow with their number.
     """
-    iterator = iter(rows)
-    batches = iter(lambda: list(islice(iterator, _ROWS_PER_BATCH)), [])
-    return write_tables(path, map(table_from_rows, batches), facts)
-
-
-def write_tables(path: Path, tables: Iterable[pa.Table], facts: Mapping[str, Any]) -> int:
-    """The same from tables of records."""
     schema = RECORD_SCHEMA.with_metadata({_FACTS_KEY: json.dumps(facts).encode()})
     count = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
@@ -83,7 +131,7 @@ def write_tables(path: Path, tables: Iterable[pa.Table], facts: Mapping[str, Any
     return count
 
 
-def table_from_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+def table_from_rows(rows: Sequence[RequestRecord]) -> pa.Table:
     """Records as a table, column by column: several times faster than row by row."""
     columns = [_column([row.get(field.name) for row in rows], field.type) for field in RECORD_SCHEMA]
     return pa.Table.from_arrays(columns, schema=RECORD_SCHEMA)
@@ -97,19 +145,13 @@ def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat), type=kind)
 
 
-def read_facts(path: Path) -> dict[str, Any]:
-    """The level's facts, as they were given to `write_level`."""
-    facts: dict[str, Any] = json.loads(pq.read_schema(path).metadata[_FACTS_KEY])
+def read_facts(path: Path) -> LevelFacts:
+    """The level's facts, as they were given to `write_tables`."""
+    facts: LevelFacts = json.loads(pq.read_schema(path).metadata[_FACTS_KEY])
     return facts
 
 
-def read_level(path: Path, columns: list[str] | None = None) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """A level's records and its facts."""
+def read_level(path: Path, columns: list[str] | None = None) -> tuple[pd.DataFrame, LevelFacts]:
+    """A level's records, all columns or these, and its facts."""
     frame: pd.DataFrame = pq.read_table(path, columns=columns).to_pandas()
     return frame, read_facts(path)
-
-
-def iterate_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The records one by one."""
-    for batch in pq.ParquetFile(path).iter_batches():
-        yield from batch.to_pylist()

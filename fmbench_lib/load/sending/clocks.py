@@ -1,7 +1,7 @@
-"""Two clocks: schedules and sends are on the monotonic one, the kernel's receive stamps on the wall clock.
+"""Two clocks: schedules and sends are on the monotonic clock, the kernel's receive stamps on the wall clock.
 
 A worker samples both together while it runs. Afterwards every wall stamp is moved onto the monotonic clock by the
-offset that held when it was taken, so that neither slewing nor a step of the wall clock bends a duration.
+offset at the time of the stamp, so that neither slewing nor a step of the wall clock distorts a duration.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def sample(attempts: int = 5) -> tuple[int, int]:
 class ClockPair:
     """The offset between the two clocks over a level, from samples in order of time (at least one).
 
-    `unix_offset_ns` is the one offset by which times are told: the same for all workers of a level.
+    `unix_offset_ns` converts monotonic times to Unix times: one offset for all workers of a level.
     """
 
     monotonic_ns: tuple[int, ...]
@@ -47,7 +47,7 @@ class ClockPair:
 
     @classmethod
     def from_samples(cls, samples: Sequence[tuple[int, int]], unix_offset_ns: int | None = None) -> ClockPair:
-        """The pair of one worker; times are told by the offset of its own first sample where none is given."""
+        """The pair of one worker; `unix_offset_ns` is the offset of its first sample where none is given."""
         ordered = sorted(samples)
         offsets = tuple(wall - mono for mono, wall in ordered)
         return cls(
@@ -59,37 +59,35 @@ class ClockPair:
         """The largest change of the offset from one sample to the next."""
         return max((abs(b - a) for a, b in zip(self.offset_ns, self.offset_ns[1:], strict=False)), default=0)
 
-    def offset_at(self, monotonic_ns: int) -> int | None:
-        """`wall - monotonic` at a time, interpolated; None between two samples with a step between them."""
-        found = self.offsets_at((monotonic_ns,))
-        return None if found is None else found[0]
-
     def offsets_at(self, monotonic_ns: Sequence[int]) -> list[int] | None:
-        """The same at several times in their order; None where that is None at one of them."""
+        """`wall - monotonic` at each of these times, which ascend, interpolated between the samples.
+
+        None where one of them is between two samples with a step between them.
+        """
         times, offsets = self.monotonic_ns, self.offset_ns
-        found: list[int] = []
-        while len(found) < len(monotonic_ns):
-            done = len(found)
+        interpolated: list[int] = []
+        while len(interpolated) < len(monotonic_ns):
+            done = len(interpolated)
             after = bisect_right(times, monotonic_ns[done])
             if after in (0, len(times)):
                 stop = len(monotonic_ns) if after else bisect_left(monotonic_ns, times[0], done)
-                found += [offsets[after - 1 if after else 0]] * (stop - done)
+                interpolated += [offsets[after - 1 if after else 0]] * (stop - done)
                 continue
             stop = bisect_left(monotonic_ns, times[after], done)
             start, offset = times[after - 1], offsets[after - 1]
             change, length = offsets[after] - offset, times[after] - start
             if abs(change) > STEP_NS:
                 return None
-            found += [offset + change * (at - start) // length for at in monotonic_ns[done:stop]]
-        return found
+            interpolated += [offset + change * (at - start) // length for at in monotonic_ns[done:stop]]
+        return interpolated
 
     def to_unix(self, monotonic_ns: int) -> float:
-        """Unix time in seconds by one offset throughout: differences stay those of the monotonic clock."""
+        """Unix time in seconds, always by the same offset: differences stay those of the monotonic clock."""
         return (monotonic_ns + self.unix_offset_ns) / 1e9
 
 
 def ask_for_stamps(sock: socket.socket) -> bool:
-    """Ask the kernel to stamp what arrives; False where it has no such thing and the reading clock must do."""
+    """Ask the kernel to stamp what arrives; False where it cannot, and the clock at the read must do."""
     if not sys.platform.startswith("linux"):
         return False
     try:

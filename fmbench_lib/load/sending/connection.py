@@ -1,7 +1,7 @@
 """One connection: a non-blocking socket, plain or TLS, whose reads carry the kernel's time of arrival.
 
-The timed path does one read, one stamp, one append and one look for the end of the response; everything else is left
-for after the level.
+The timed path does one read, one stamp, one append and one look for the end of the response; everything else is done
+after the level.
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from fmbench_lib.errors import ProtocolError
-from fmbench_lib.load.sending.clocks import ask_for_stamps
 from fmbench_lib.load.sending.exchange import Exchange
 from fmbench_lib.load.sending.proxies import tunnel_answer
+from fmbench_lib.load.sending.readiness import ERROR, HANGUP, IN, OUT, Poller
 from fmbench_lib.load.sending.spool import NO_STAMP, TIMESPEC_BYTES
 from fmbench_lib.load.sending.targets import Target
-
-IN, OUT, ERROR, HANGUP = 0x1, 0x4, 0x8, 0x10  # as epoll and poll number them
+from fmbench_lib.load.sending.tls_session import TlsSession, tls_message
 
 _READ_BYTES = 1 << 16  # what the allocator gives without asking the kernel for a page
 _SHORTEST_TAIL = 4  # bytes of an empty line: a read of fewer may end one that another read began
@@ -30,15 +29,6 @@ _ANCILLARY_BYTES = socket.CMSG_SPACE(TIMESPEC_BYTES)
 monotonic_ns = time.monotonic_ns
 
 _Received: TypeAlias = tuple[bytes, list[tuple[int, int, bytes]], int, Any]  # as `socket.recvmsg` gives it
-
-
-class Poller(Protocol):
-    """What a connection needs of the loop: to hear of a descriptor's readiness."""
-
-    def watch(self, fd: int, mask: int, handler: Callable[[int], None]) -> None: ...
-    def handle(self, fd: int, handler: Callable[[int], None]) -> None: ...
-    def change(self, fd: int, mask: int) -> None: ...
-    def forget(self, fd: int) -> None: ...
 
 
 class Connection:
@@ -50,9 +40,7 @@ class Connection:
         "_context",
         "_done",
         "_exchange",
-        "_incoming",
         "_lost",
-        "_outgoing",
         "_poller",
         "_receive",
         "_sock",
@@ -81,13 +69,13 @@ class Connection:
         self._lost = lost
         self._context = context
         self._receive: Callable[[int, int], _Received] = _nothing
-        self._trouble = "connect"  # the class of what goes wrong now
+        self._trouble = "connect"  # the error class of what goes wrong now
         self._exchange: Exchange | None = None
         self._unsent: memoryview = memoryview(b"")
         self._writing = False
-        self._tls: ssl.SSLObject | None = None
+        self._tls: TlsSession | None = None
         self._begun_ns = 0
-        self._answer = b""  # of a proxy that is asked for a tunnel
+        self._answer = b""  # of a proxy to a request for a tunnel
 
     # -- opening -------------------------------------------------------------------------------------------------
 
@@ -97,13 +85,10 @@ class Connection:
         self._begun_ns = exchange.begun_ns = monotonic_ns()
         assert self.target.address is not None
         try:
-            self._sock = socket.socket(self.target.family, socket.SOCK_STREAM | _CLOEXEC)
+            self._sock = self.target.new_socket()
         except OSError as error:
             self._fail("connect", f"this machine gives no more sockets: {error.strerror}")
             return
-        self._sock.setblocking(False)
-        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        ask_for_stamps(self._sock)
         self.open = True
         code = self._sock.connect_ex(self.target.address)
         if code not in (0, errno.EINPROGRESS):
@@ -122,7 +107,7 @@ class Connection:
         try:
             self._sock.getpeername()
         except OSError:
-            return  # readiness of an earlier owner of this descriptor
+            return  # the readiness was that of an earlier owner of this descriptor
         if self._context is None:
             self._connected()
         elif self.target.proxy is None:
@@ -142,7 +127,7 @@ class Connection:
         try:
             data = self._sock.recv(_READ_BYTES)
             self._answer += data
-            wrong = tunnel_answer(self._answer) if data else "it closed the connection instead of opening a way"
+            wrong = tunnel_answer(self._answer) if data else "it closed the connection instead of opening a tunnel"
         except BlockingIOError:
             return
         except (OSError, ProtocolError) as error:
@@ -154,14 +139,14 @@ class Connection:
 
     def _secure(self) -> None:
         assert self._context is not None
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = self._context.wrap_bio(self._incoming, self._outgoing, server_hostname=self.target.host)
+        self._tls = TlsSession(self._context, self.target.host)
         self._trouble = "tls"
         self._poller.handle(self._sock.fileno(), self._on_handshake)
         self._write_interest(False)
         self._shake()
 
     def _on_handshake(self, mask: int) -> None:
+        assert self._tls is not None
         if mask & OUT and not self._flush():
             return
         if mask & (IN | HANGUP | ERROR):
@@ -175,21 +160,21 @@ class Connection:
             if not data:
                 self._fail("tls", "the connection was closed during the handshake")
                 return
-            self._incoming.write(data)
+            self._tls.receive(data)
             self._shake()
 
     def _shake(self) -> None:
         assert self._tls is not None
         try:
-            self._tls.do_handshake()
-        except ssl.SSLWantReadError:
-            self._flush()
-            return
+            complete = self._tls.handshake()
         except ssl.SSLError as error:
             self._flush()
-            self._fail("tls", _tls_message(error))
+            self._fail("tls", tls_message(error))
             return
-        self._connected()
+        if complete:
+            self._connected()
+        else:
+            self._flush()
 
     def _connected(self) -> None:
         assert self._exchange is not None
@@ -223,18 +208,17 @@ class Connection:
         exchange.sent_ns = monotonic_ns()
         if self._tls is not None:
             try:
-                self._tls.write(wire)
+                wire = self._tls.encrypt(wire)
             except ssl.SSLError as error:
-                self._fail("truncated", f"while sending: {_tls_message(error)}")
+                self._fail("truncated", f"while sending: {tls_message(error)}")
                 return
-            wire = self._outgoing.read()
         self._unsent = memoryview(wire)
         self._flush()
 
     def _flush(self) -> bool:
-        """Hand over what is unsent; True when nothing is left. A failure ends the exchange."""
-        if self._tls is not None and self._outgoing.pending:
-            self._unsent = memoryview(bytes(self._unsent) + self._outgoing.read())
+        """Send what is unsent; True when nothing is left. A failure ends the exchange."""
+        if self._tls is not None and self._tls.has_outgoing:
+            self._unsent = memoryview(bytes(self._unsent) + self._tls.outgoing())
         while self._unsent:
             try:
                 count = self._sock.send(self._unsent)
@@ -271,8 +255,8 @@ class Connection:
             return
         exchange = self._exchange
         if self._tls is not None:
-            self._on_records(piece, now, ancillary)
-        elif exchange is None:  # nothing was asked for
+            self._on_records(self._tls, piece, now, ancillary)
+        elif exchange is None:  # nothing was requested
             self._closed("")
         else:
             exchange.user_ns.append(now)
@@ -281,13 +265,13 @@ class Connection:
             if piece.endswith(exchange.response.tail) or len(piece) < _SHORTEST_TAIL:
                 self._look_for_end(exchange)
 
-    def _on_records(self, data: bytes, now: int, ancillary: list[tuple[int, int, bytes]]) -> None:
-        """The same for what arrived over TLS: one read, and what it decrypts to is one piece."""
-        self._incoming.write(data)
+    def _on_records(self, tls: TlsSession, data: bytes, now: int, ancillary: list[tuple[int, int, bytes]]) -> None:
+        """Take what arrived over TLS: one read, and what it decrypts to is one piece."""
+        tls.receive(data)
         try:
-            piece, ended = self._decrypt()
+            piece, ended = tls.decrypt()
         except ssl.SSLError as error:
-            self._fail("tls", _tls_message(error))
+            self._fail("tls", tls_message(error))
             return
         exchange = self._exchange
         if piece:
@@ -301,21 +285,6 @@ class Connection:
         if ended and self.open:
             self._closed("")
 
-    def _decrypt(self) -> tuple[bytes, bool]:
-        """All plain bytes that the records received so far give, and whether the peer said that it is done."""
-        assert self._tls is not None
-        pieces = []
-        ended = False
-        try:
-            while piece := self._tls.read(_READ_BYTES):
-                pieces.append(piece)
-            ended = True
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLZeroReturnError:
-            ended = True
-        return b"".join(pieces), ended
-
     def _look_for_end(self, exchange: Exchange) -> None:
         try:
             finished = exchange.response.look()
@@ -324,7 +293,7 @@ class Connection:
             return
         if finished:
             exchange.complete = True
-            # An answer that came before its request was out leaves the rest of it on this connection.
+            # A response that came before its request was sent leaves the rest of the request on this connection.
             self._finish(keep=exchange.response.keep_alive and not self._unsent)
 
     # -- ending --------------------------------------------------------------------------------------------------
@@ -368,23 +337,14 @@ class Connection:
         self._done(self, exchange)
 
     def close(self) -> None:
-        """Close the socket; a connection that is closed already stays so."""
+        """Close the socket; does nothing for a connection that is closed already."""
         if self.open:
             self.open = False
             self._poller.forget(self._sock.fileno())
             self._sock.close()
-            self._receive = _nothing  # a bound method of its own would keep the socket alive: no collector runs
+            self._receive = _nothing  # its bound method would keep the socket alive, as no garbage collector runs
 
 
 def _nothing(size: int, ancillary: int) -> _Received:
-    """What a closed connection receives."""
+    """Receive nothing: the connection is not open."""
     raise BlockingIOError
-
-
-_CLOEXEC = getattr(socket, "SOCK_CLOEXEC", 0)
-
-
-def _tls_message(error: ssl.SSLError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the server's certificate is not trusted: {error.verify_message}"
-    return f"TLS: {error.reason or error}"

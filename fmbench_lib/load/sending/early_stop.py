@@ -1,6 +1,6 @@
 """When a level may end before its requests or its time are used up: precise enough, failing, or saturated.
 
-Pure: the engine says what it sees twice a second, and is told to stop.
+Pure: twice a second the engine reports its counts, and learns whether to stop.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fmbench_lib.config.schema.precision import Precision
-from fmbench_lib.load.sending.layout import Level
+from fmbench_lib.load.sending.level import Level
 from fmbench_lib.metrics.percentiles import estimate
 
-_LEAST_ENDED = 20  # that a share of failures is told from
-_NARROW_LOOKS = 3  # an interval that is looked at again and again is narrow by chance sooner than it is so
-_WATCHED_S = 10.0  # over which the requests in flight must grow steadily
+_LEAST_ENDED = 20  # requests, for a share of failures to mean something
+_NARROW_LOOKS = 3  # in a row: one of many looks finds an interval narrow by chance
+_WATCHED_S = 10.0  # for which the requests in flight must grow steadily
 _LEAST_SAMPLES = 10
-_RISING_SHARE = 0.8  # of all pairs of samples, the later one above the earlier
-_UNSERVED_SHARE = 0.1  # of the arrivals in that time, which the growth must come to
-_SIGMAS = 4.0  # and which it must exceed of a Poisson process's own variation
+_RISING_SHARE = 0.8  # of all pairs of samples in which the later is above the earlier
+_UNSERVED_SHARE = 0.1  # of the arrivals in that time, at least so many more in flight
+_SIGMAS = 4.0  # and more than so many standard deviations of a Poisson process
 
 
 class Seen(Protocol):
-    """How far a level is: requests that have ended, failed, and are in flight."""
+    """How far a level is: the requests that have ended, those of them that failed, and those in flight."""
 
     done: int
     errors: int
@@ -35,32 +35,32 @@ class Seen(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why a level ended sooner, by name and in a sentence with the figures."""
+    """Why a level ended early: a name, and a sentence with the figures."""
 
     reason: str
     note: str
 
 
 class Watch:
-    """Watches one level; `stop` is why it is to end, once it is."""
+    """Watches one level; `stop` is why it should end, None as long as it should not."""
 
     def __init__(self, level: Level) -> None:
         self.stop: Stop | None = None
-        self._until = level.until
-        self._error_rate = level.stop_error_rate
-        self._rate = level.mean_rate if level.stop_on_saturation else None
+        self._until = level.load.until
+        self._error_rate = level.load.stop_on_error_rate
+        self._rate = level.mean_rate if level.load.stop_on_saturation else None
         self._recent = max(_LEAST_ENDED, 2 * (level.concurrency or 0))
         self._values = array("d")
-        self._narrow = 0  # looks in a row that found it narrow enough
+        self._narrow = 0  # looks in a row with a narrow enough interval
         self._ended: deque[tuple[int, int]] = deque([(0, 0)])
         self._in_flight: deque[tuple[float, int]] = deque()
 
     def learn(self, values: Iterable[float]) -> None:
-        """Add times (s) of measured successes that `until` is about."""
+        """Add times (s) of measured successes, of the kind that `until` is about."""
         self._values.extend(values)
 
     def look(self, elapsed: float, seen: Seen) -> Stop | None:
-        """Whether the level is to end now, `elapsed` seconds after its beginning."""
+        """Why the level should end now, `elapsed` seconds after its beginning; None where it should go on."""
         self.stop = self.stop or self._failing(seen) or self._saturated(elapsed, seen) or self._precise()
         return self.stop
 
@@ -90,8 +90,8 @@ class Watch:
         growth = samples[-1][1] - samples[0][1]
         if growth < max(_UNSERVED_SHARE * arrivals, _SIGMAS * math.sqrt(arrivals)) or not _steadily(samples):
             return None
-        said = f"requests in flight grew from {samples[0][1]} to {samples[-1][1]} within {seconds:.0f} s"
-        return Stop("saturation", f"{said}, while {arrivals:.0f} arrived")
+        grown = f"requests in flight grew from {samples[0][1]} to {samples[-1][1]} within {seconds:.0f} s"
+        return Stop("saturation", f"{grown}, while {arrivals:.0f} arrived")
 
     def _precise(self) -> Stop | None:
         until = self._until
@@ -101,19 +101,19 @@ class Watch:
         self._narrow = 0 if width is None or width >= until.share else self._narrow + 1
         if width is None or self._narrow < _NARROW_LOOKS:
             return None
-        said = f"half the 95% interval of {until.name} is {width:.1%} of it after {len(self._values)} successes"
-        return Stop("precision", f"{said} ({until.share:.1%} was asked)")
+        known = f"half the 95% interval of {until.name} is {width:.1%} of it after {len(self._values)} successes"
+        return Stop("precision", f"{known} ({until.share:.1%} was requested)")
 
 
 def half_width(values: Sequence[float], until: Precision) -> float | None:
     """Half the width of the percentile's confidence interval as a share of the estimate; None where there is none."""
-    found = estimate(values, until.quantile)
-    if found.low is None or found.high is None or not found.value:
+    percentile = estimate(values, until.quantile)
+    if percentile.low is None or percentile.high is None or not percentile.value:
         return None
-    return (found.high - found.low) / 2 / found.value
+    return (percentile.high - percentile.low) / 2 / percentile.value
 
 
 def _steadily(samples: deque[tuple[float, int]]) -> bool:
     values = [count for _, count in samples]
-    pairs = [(early, late) for place, early in enumerate(values) for late in values[place + 1 :]]
+    pairs = [(early, late) for index, early in enumerate(values) for late in values[index + 1 :]]
     return sum(late > early for early, late in pairs) >= _RISING_SHARE * len(pairs)

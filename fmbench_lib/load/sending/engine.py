@@ -1,36 +1,38 @@
-"""One level, measured: workers started, synchronised, watched and collected.
+"""One level: its workers started, synchronised, watched and collected.
 
-The engine knows requests as bytes and responses as stamped bytes. What they mean is said by a codec, afterwards.
+The engine knows requests as bytes and responses as stamped bytes. A codec says afterwards what they mean.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import selectors
-import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, NamedTuple
 
-from fmbench_lib.errors import WorkerError
-from fmbench_lib.host.children import how_it_ended, start_module
 from fmbench_lib.load.sending.clocks import ClockPair
 from fmbench_lib.load.sending.early_stop import Stop, Watch
-from fmbench_lib.load.sending.layout import Level, Order, addresses, scheduled_rate, write_order, write_requests
+from fmbench_lib.load.sending.layout import Order, addresses, scheduled_rate, write_order, write_requests
+from fmbench_lib.load.sending.level import Level
 from fmbench_lib.load.sending.request_signing import Keys
-from fmbench_lib.load.sending.worker import SHARED_BYTES
+from fmbench_lib.load.sending.worker_processes import (
+    WorkerProcess,
+    await_ready,
+    end_workers,
+    hand_out,
+    messages,
+    start_worker,
+)
+from fmbench_lib.load.sending.worker_protocol import SHARED_BYTES, End, WorkerPlan
 from fmbench_lib.predictors.base import HttpRequest
 
-_START_DELAY_NS = 20_000_000  # for the slowest worker to read its `go`
-_READY_SECONDS = 30.0
-_HANG_SECONDS = 30.0  # how long after every time-out a silent worker is given up
+_START_DELAY_NS = 20_000_000  # so that the slowest worker has read its `go`
+_HANG_SECONDS = 30.0  # after every request has timed out, silent workers are given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class WorkerEnd:
 
 @dataclass(frozen=True, slots=True)
 class LevelRun:
-    """A level that was sent: the window's edges on the monotonic clock, and where the raw exchanges lie.
+    """A level that was sent: the window's edges on the monotonic clock, and where the raw exchanges are.
 
     `window_ns` is None when no measured request was sent. `stop_reason` is `requests`, `duration`, `prompts`, or what
     ended it sooner: `precision`, `error_rate` or `saturation`, of which `stop_note` gives the figures in a sentence.
@@ -56,17 +58,17 @@ class LevelRun:
     stop_note: str | None
     workers: tuple[WorkerEnd, ...]
     scheduled_rate: float | None = None
-    """Of an open loop: how many requests per second its schedule has, from the first measured one to the stop."""
+    """Of an open loop: requests per second in its schedule, from the first measured one to the stop."""
 
     def clocks(self) -> list[ClockPair]:
-        """The clocks of each worker. All tell Unix time by one offset, so that times of all workers compare."""
+        """The clocks of each worker. All convert to Unix time by one offset, so that times of all workers compare."""
         mono, wall = min(self.workers[0].clock_samples)
         return [ClockPair.from_samples(worker.clock_samples, wall - mono) for worker in self.workers]
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a level is; counts include the warm-up. `spools` lets an onlooker read what has been answered."""
+    """How far a level is; counts include the warm-up. The answers so far can be read from `spools`."""
 
     total: int | None
     begun: float
@@ -77,32 +79,20 @@ class Progress:
     spools: tuple[Path, ...] = ()
 
 
-@dataclass(slots=True)
-class _Process:
-    number: int
-    process: subprocess.Popen[bytes]
-    stdin: IO[bytes]
-    stdout: IO[bytes]
-    stderr: Path
-    spool: Path
-    buffer: bytes = b""
-    last: dict[str, Any] = field(default_factory=dict)
-    end: dict[str, Any] | None = None
-
-
 def workers_of(level: Level) -> int:
     """How many workers a level gets.
 
-    What counts the requests of the whole level, a cap or the choice of the address with fewest outstanding, is one
-    worker's to count unless more are asked for: shared out, each would hold back what another has room for.
+    A cap, and the choice of the address with the fewest outstanding requests, count the requests of the whole level.
+    One worker counts them unless more are configured: of several, one would hold back what another has room for.
     """
-    counts = level.max_concurrency is not None or (len(level.urls) > 1 and level.balance == "least_outstanding")
+    capped = level.open_loop and level.load.max_concurrency is not None
+    counts = capped or (len(level.urls) > 1 and level.load.balance == "least_outstanding")
     asked = 1 if counts and level.workers is None else level.workers
-    return worker_count(asked, level.concurrency or level.max_concurrency)
+    return worker_count(asked, level.max_in_flight)
 
 
 def worker_count(asked: int | None, concurrency: int | None) -> int:
-    """How many workers there are: as asked, else one per core but one, and never more than may be in flight."""
+    """How many workers there are: `asked`, else one per core but one, and never more than requests may be in flight."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     count = asked if asked is not None else max(cores - 1, 1)
     return count if concurrency is None else max(min(count, concurrency), 1)
@@ -114,10 +104,10 @@ def run_level(
     folder: Path,
     on_progress: Callable[[Progress], Iterable[float] | None] = lambda _: None,
 ) -> LevelRun:
-    """Send a level and return where its raw exchanges lie (in `folder`, which must exist and be empty).
+    """Send a level and return where its raw exchanges are (in `folder`, which must exist and be empty).
 
-    `on_progress` is told twice a second how far the level is. What it returns are the TTFTs (s) it has learnt of since,
-    which only a codec can tell; they are asked for where `until` is about TTFT.
+    `on_progress` is called twice a second with how far the level is. It returns the TTFTs (s) decoded since the last
+    call, which only a codec can tell; they are used where `until` is about TTFT.
 
     Raises WorkerError when a worker dies or cannot be started, CredentialsError when requests are to be signed and the
     keys for it are lost; whatever else goes wrong is in the exchanges.
@@ -126,214 +116,155 @@ def run_level(
     level_id = uuid.uuid4().hex[:12]
     count = workers_of(level)
     order = write_order(level, folder, count)
-    plan = {
-        **_settings(level),
-        "level_id": level_id,
-        "targets": addresses(level.urls),
-        "index": str(folder / "prompts.idx"),
-        "shared": str(folder / "shared"),
-        "workers": count,
-        "horizon": order.horizon,
-    }
     (folder / "shared").write_bytes(bytes(SHARED_BYTES))
-    total = None if level.requests is None else len(level.warmup) + level.requests
-    progress = Progress(total, time.monotonic(), spools=tuple(folder / f"worker-{n}.spool" for n in range(count)))
-    processes: list[_Process] = []
+    total = None if level.stop.requests is None else len(level.warmup) + level.stop.requests
+    progress = Progress(total, time.monotonic(), spools=tuple(_spool(folder, number) for number in range(count)))
+    workers: list[WorkerProcess] = []
     with ExitStack() as files:
         # Requests carry keys in their headers. A file without a name leaves none behind, whatever kills us.
         prompts = files.enter_context(tempfile.TemporaryFile(dir=folder))
         keys = Keys(write_requests(prompts, folder / "prompts.idx", requests))
-        if level.script is not None:
-            plan["script"] = level.script.append_to(prompts)
-        sequences = [files.enter_context(path.open("rb", buffering=0)) for path in order.files]
+        script = None if level.script is None else level.script.append_to(prompts)
+        sequences = [files.enter_context(path.open("rb", buffering=0)).fileno() for path in order.files]
+        inherited = _Inherited(prompts.fileno(), sequences, script, keys.settings)
         try:
-            for number, cap in enumerate(_shares(level.max_concurrency, count)):
-                sequence = sequences[number % len(sequences)]
-                slots = list(range(number, level.concurrency or 0, count))
-                mine = {**plan, **keys.settings, "number": number, "slots": slots, "max_concurrency": cap}
-                processes.append(
-                    _start_worker(mine, folder, prompts_fd=prompts.fileno(), sequence_fd=sequence.fileno())
-                )
-            _await_ready(processes)
-            _hand_out(keys, processes)
-            begin = time.monotonic_ns() + _START_DELAY_NS
-            for process in processes:
-                _tell(process, f"go {begin}\n")
-            stop = _await_end(processes, level, progress, on_progress, keys)
+            for plan in _plans(level, level_id, count, folder, order, inherited):
+                workers.append(start_worker(plan, folder))  # noqa: PERF401 - those started are ended if one fails
+            begin_ns = _begin(workers, keys)
+            stop = _watch(workers, level, progress, on_progress, keys)
         finally:
-            _end_processes(processes)
-    return _level_run(level, level_id, order, processes, stop, begin)
+            end_workers(workers)
+    return _level_run(level, level_id, order, workers, stop, begin_ns)
 
 
-def _settings(level: Level) -> dict[str, Any]:
-    """What the workers are told of a level as it is asked for."""
-    same = ("concurrency", "duration", "min_requests", "think_time", "ramp", "balance", "ca_file")
-    limits = ("timeout", "connect_timeout", "first_byte_timeout", "read_timeout")
-    return {
-        **{name: getattr(level, name) for name in (*same, *limits)},
-        "warmup": len(level.warmup),
-        "ramp_prompts": list(level.warmup) if level.ramp else [],
-        "latencies": level.until is not None and level.until.measure == "latency",
-    }
+class _Inherited(NamedTuple):
+    """What workers get beside the level: descriptors, where the user script's settings are, and what to sign for."""
+
+    prompts_fd: int
+    sequence_fds: list[int]
+    script: tuple[int, int] | None
+    signing: dict[str, Any] | None
 
 
-def _shares(concurrency: int | None, count: int) -> list[int | None]:
-    if concurrency is None:
+def _spool(folder: Path, number: int) -> Path:
+    return folder / f"worker-{number}.spool"
+
+
+def _plans(
+    level: Level, level_id: str, count: int, folder: Path, order: Order, inherited: _Inherited
+) -> Iterator[WorkerPlan]:
+    """The plan of each worker."""
+    load: Any = asdict(replace(level.load, trace=None))  # its times are in the schedule
+    targets = addresses(level.urls)
+    caps = _shares(level.load.max_concurrency if level.open_loop else None, count)
+    for number, cap in enumerate(caps):
+        yield {
+            "level_id": level_id,
+            "number": number,
+            "workers": count,
+            "load": load,
+            "concurrency": level.concurrency,
+            "slots": list(range(number, level.concurrency or 0, count)),
+            "cap": cap,
+            "duration": level.stop.duration,
+            "min_requests": level.stop.min_requests,
+            "warmup": len(level.warmup),
+            "ramp_prompts": list(level.warmup) if level.load.ramp and not level.open_loop else [],
+            "horizon": order.horizon,
+            "latencies": level.load.until is not None and level.load.until.measure == "latency",
+            "targets": targets,
+            "signing": inherited.signing,
+            "script": inherited.script,
+            "index": str(folder / "prompts.idx"),
+            "shared": str(folder / "shared"),
+            "spool": str(_spool(folder, number)),
+            "prompts_fd": inherited.prompts_fd,
+            "sequence_fd": inherited.sequence_fds[number % len(inherited.sequence_fds)],
+        }
+
+
+def _shares(cap: int | None, count: int) -> list[int | None]:
+    if cap is None:
         return [None] * count
-    each, more = divmod(concurrency, count)
+    each, more = divmod(cap, count)
     return [each + (number < more) for number in range(count)]
 
 
-# -- the workers ---------------------------------------------------------------------------------------------------
+def _begin(workers: Sequence[WorkerProcess], keys: Keys) -> int:
+    """Let the workers begin together, once all are ready; returns when, in monotonic ns."""
+    await_ready(workers)
+    hand_out(keys, workers)
+    begin_ns = time.monotonic_ns() + _START_DELAY_NS
+    for worker in workers:
+        worker.tell(f"go {begin_ns}\n")
+    return begin_ns
 
 
-def _start_worker(plan: dict[str, Any], folder: Path, *, prompts_fd: int, sequence_fd: int) -> _Process:
-    number: int = plan["number"]
-    spool = folder / f"worker-{number}.spool"
-    plan_path = folder / f"worker-{number}.json"
-    fds = {"prompts_fd": prompts_fd, "sequence_fd": sequence_fd}
-    plan_path.write_text(json.dumps({**plan, **fds, "spool": str(spool)}))
-    errors = folder / f"worker-{number}.stderr"
-    with errors.open("wb") as stderr:
-        process = start_module(
-            "fmbench_lib.load.sending.script_worker" if "script" in plan else "fmbench_lib.load.sending.worker",
-            str(plan_path),
-            stderr=stderr,
-            pass_fds=tuple(fds.values()),
-            start_new_session=True,
-        )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    return _Process(number, process, process.stdin, process.stdout, errors, spool)
-
-
-def _tell(process: _Process, line: str) -> None:
-    try:
-        process.stdin.write(line.encode())
-        process.stdin.flush()
-    except OSError:
-        raise _death(process) from None
-
-
-def _hand_out(keys: Keys, processes: list[_Process]) -> None:
-    """Give the workers the keys to sign with, where they are to and the keys are new."""
-    line = keys.news()
-    if line is not None:
-        for process in processes:
-            with contextlib.suppress(OSError):  # whoever has ended needs none
-                process.stdin.write(line)
-                process.stdin.flush()
-
-
-def _await_ready(processes: list[_Process]) -> None:
-    for _ in _messages(processes, _READY_SECONDS):
-        if all(process.last.get("event") == "ready" for process in processes):
-            return
-
-
-def _await_end(
-    processes: list[_Process],
+def _watch(
+    workers: Sequence[WorkerProcess],
     level: Level,
     progress: Progress,
     on_progress: Callable[[Progress], Iterable[float] | None],
     keys: Keys,
 ) -> Stop | None:
-    """Watch the workers until they have ended, and tell them to when the level may end sooner: then says why."""
+    """Watch the workers until they have ended. Tells them to stop where the level may end sooner, and returns why."""
     watch = Watch(level)
-    for message in _messages(processes, _HANG_SECONDS + level.timeout):
-        if message["event"] == "end":
-            processes[message["worker"]].end = message
-        progress.sent = sum(process.last.get("sent", 0) for process in processes)
-        progress.done = sum(process.last.get("done", 0) for process in processes)
-        progress.errors = sum(process.last.get("errors", 0) for process in processes)
-        progress.in_flight = sum(process.last.get("in_flight", 0) for process in processes if process.end is None)
-        watch.learn(message.get("latencies", ()) if level.until and level.until.measure == "latency" else ())
+    measure = None if level.load.until is None else level.load.until.measure
+    for message in messages(workers, _HANG_SECONDS + level.load.timeout):
+        progress.sent = sum(worker.sent for worker in workers)
+        progress.done = sum(worker.done for worker in workers)
+        progress.errors = sum(worker.errors for worker in workers)
+        progress.in_flight = sum(worker.in_flight for worker in workers)
         ttfts = on_progress(progress) or ()
-        watch.learn(ttfts if level.until and level.until.measure == "TTFT" else ())
-        _hand_out(keys, processes)
-        if all(process.end is not None for process in processes):
+        if measure == "TTFT":
+            watch.learn(ttfts)
+        elif measure == "latency" and message["event"] == "progress":
+            watch.learn(message["latencies"])
+        hand_out(keys, workers)
+        if all(worker.end is not None for worker in workers):
             return watch.stop
         if watch.stop is None and watch.look(time.monotonic() - progress.begun, progress) is not None:
-            for process in processes:
-                if process.end is None:
-                    _tell(process, "stop\n")
+            for worker in workers:
+                if worker.end is None:
+                    worker.tell("stop\n")
     return watch.stop
 
 
-def _messages(processes: list[_Process], patience: float) -> Iterator[dict[str, Any]]:
-    """What the workers say, as they say it. Raises WorkerError when one dies or all are silent for `patience` s."""
-    with selectors.DefaultSelector() as selector:
-        for process in processes:
-            selector.register(process.stdout, selectors.EVENT_READ, process)
-        while True:
-            ready = selector.select(patience)
-            if not ready:
-                raise WorkerError("the load workers have not been heard of in time; the level was given up")
-            for key, _ in ready:
-                process = key.data
-                data = os.read(process.stdout.fileno(), 1 << 16)
-                if not data:
-                    if process.end is None:
-                        raise _death(process)
-                    selector.unregister(process.stdout)
-                    continue
-                *lines, process.buffer = (process.buffer + data).split(b"\n")
-                for line in lines:
-                    process.last = {**json.loads(line), "worker": process.number}
-                    yield process.last
-
-
-def _death(process: _Process) -> WorkerError:
-    return WorkerError(f"load worker {process.number} {how_it_ended(process.process, process.stderr)}")
-
-
-def _end_processes(processes: list[_Process]) -> None:
-    for process in processes:
-        with contextlib.suppress(OSError):  # what could not be told to a dead worker is still in the buffer
-            process.stdin.close()
-        try:
-            process.process.wait(timeout=2 if process.end is not None else 0)
-        except subprocess.TimeoutExpired:
-            process.process.kill()
-            process.process.wait()
-        process.stdout.close()
-
-
 def _level_run(
-    level: Level, level_id: str, order: Order, processes: list[_Process], stop: Stop | None, begin_ns: int
+    level: Level, level_id: str, order: Order, workers: Sequence[WorkerProcess], stop: Stop | None, begin_ns: int
 ) -> LevelRun:
-    ends = [process.end for process in processes if process.end is not None]
+    ends = [worker.end for worker in workers if worker.end is not None]
     window, reason = _window(level, order, ends)
-    workers = tuple(
-        WorkerEnd(process.spool, tuple((mono, wall) for mono, wall in end["clock_samples"]), end["cpu"])
-        for process, end in zip(processes, ends, strict=True)
+    ended = tuple(
+        WorkerEnd(worker.spool, tuple((mono, wall) for mono, wall in end["clock_samples"]), end["cpu"])
+        for worker, end in zip(workers, ends, strict=True)
     )
-    # A level that had just ended by itself when it was told to stop has met its end.
+    # A level that had just ended by itself when it was told to stop was not cut short.
     stopped = stop if stop is not None and any(end["told"] for end in ends) else None
     note = stopped.note if stopped else None
     rate = None
     if level.open_loop and window is not None:
         start, stopped_s = ((edge - begin_ns) / 1e9 for edge in window)
         rate = scheduled_rate(order, len(level.warmup), start, stopped_s)
-    return LevelRun(level_id, window, stopped.reason if stopped else reason, note, workers, rate)
+    return LevelRun(level_id, window, stopped.reason if stopped else reason, note, ended, rate)
 
 
-def _window(level: Level, order: Order, ends: list[dict[str, Any]]) -> tuple[tuple[int, int] | None, str]:
-    """From the first measured request to the stop of sending, and why it stopped.
+def _window(level: Level, order: Order, ends: Sequence[End]) -> tuple[tuple[int, int] | None, str]:
+    """The window from the first measured request to the stop of sending, and why sending stopped.
 
-    The first slot that finds nothing more to send ends a closed loop's window, since from then on fewer than were
-    asked for are in flight; its time, where it has one. A request that was taken up before the end and sent after it,
-    for a connection that had to be opened, is a measured one: the window reaches to it.
+    A closed loop's window ends when the first slot has nothing more to send, as fewer requests than its concurrency are
+    in flight from then on, or when its duration is over. A request that was due before the end and sent after it, as a
+    connection had to be opened, is a measured one: the window reaches to it.
     """
     started = [end["first_due_ns"] for end in ends if end["first_due_ns"] is not None]
     if not started:
         return None, order.reason
     start, reason = min(started), order.reason
-    stopped = [end["stopped_ns"] for end in ends]
+    stopped = [end["stopped_ns"] for end in ends if end["stopped_ns"] is not None]
     stop = max(stopped) if level.open_loop else min(stopped)
     if any(end["out_of_time"] for end in ends):
         reason = "duration"
-        if level.duration is not None and not any(end["overran"] for end in ends):
-            stop = start + int(level.duration * 1e9)
+        if level.stop.duration is not None and not any(end["overran"] for end in ends):
+            stop = start + int(level.stop.duration * 1e9)
     stop = max(stop, *(end["last_sent_ns"] or 0 for end in ends))
     return ((start, stop) if stop > start else None), reason

@@ -1,4 +1,4 @@
-"""One request and what came back, as raw as it came."""
+"""One request and its response, as raw as it arrived."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from fmbench_lib.load.sending import spool
 from fmbench_lib.load.sending.http import ResponseEnd
 from fmbench_lib.load.sending.targets import Target
 
-# A connection that was closed while idle says so within a round trip, for which what opening it took stands, and the
-# time that we may need to notice. Who closes later had the request.
+# A connection that was closed while idle shows it within a round trip (estimated by what opening it took) and the time
+# that we may need to notice. A server that closes later than that had the request.
 _NOTICED_NS = 50_000_000
 
 
 class Exchange:
     """One request under way. Times are monotonic nanoseconds; `error` is an error class or None.
 
-    `begun_ns` is when a connection began to be opened for it, `cap_wait_ns` how long a cap on the requests in flight
-    held it back (None where there is no cap).
+    `begun_ns` is when opening a connection for it began, `cap_wait_ns` how long a cap on the requests in flight held it
+    back (None where there is no cap).
     """
 
     __slots__ = (
@@ -64,7 +64,7 @@ class Exchange:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what a try brought, before another one."""
+        """Forget the outcome of an attempt, before another one."""
         self.begun_ns: int | None = None
         self.connect_ns: int | None = None
         self.sent_ns: int | None = None
@@ -81,15 +81,15 @@ class Exchange:
 
     @property
     def failed(self) -> bool:
-        """Whether it failed, as far as transport and status tell; what stands in the body is for a codec to say."""
+        """Whether it failed, as far as transport and status show; only a codec knows what the body says."""
         head = self.response.head
         return self.error is not None or (head is not None and not 200 <= head.status < 300)
 
     def met_closed_connection(self, round_trip_ns: int) -> bool:
         """Whether the peer had closed the idle connection that this exchange was sent over.
 
-        Nothing of the request was received then, so sending it again is no second try of a failed request. It is
-        counted, and never done more than once.
+        The server received nothing of the request then, so sending it again does not retry a failed request. It is
+        recorded, and done only once.
         """
         return (
             self.error == "truncated"
@@ -101,7 +101,7 @@ class Exchange:
         )
 
     def packed(self) -> bytes:
-        """As a spool holds it."""
+        """The exchange as a spool holds it."""
         flags = (
             (spool.REUSED if self.reused else 0)
             | (spool.COMPLETE if self.complete else 0)
@@ -127,7 +127,7 @@ class Exchange:
         )
 
     def let_go(self) -> None:
-        """Free the bytes once they are spooled: whoever still knows this exchange needs only its times."""
+        """Free the bytes once they are spooled; whatever still refers to the exchange needs only its times."""
         self.wire = b""
         self.user_ns, self.kernel, self.pieces = [], [], []
         self.response = _NOTHING

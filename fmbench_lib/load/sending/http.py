@@ -1,6 +1,6 @@
-"""HTTP/1.1 responses: finding their end while they arrive, and taking them apart afterwards.
+"""HTTP/1.1 responses: finding their end while they arrive, and parsing them afterwards.
 
-`ResponseEnd` runs in the timed path and does as little as can be done to know when a response is over. `parse_response`
+`ResponseEnd` runs in the timed path and does as little as possible to know when a response is over. `parse_response`
 runs after the level on the spooled bytes and checks everything.
 """
 
@@ -41,9 +41,9 @@ class Head:
 
 
 def parse_head(data: bytes) -> Head | None:
-    """The head at the beginning of `data`, or None while it is not all there; interim (1xx) heads are passed over.
+    """The head at the beginning of `data`, or None while it is incomplete; interim (1xx) heads are skipped.
 
-    Raises ProtocolError when the bytes are no HTTP/1.x response.
+    Raises ProtocolError when the bytes are not an HTTP/1.x response.
     """
     start = 0
     while True:
@@ -95,7 +95,7 @@ def _keep_alive(version: str, headers: list[tuple[str, str]]) -> bool:
 
 
 def _tokens_of(headers: list[tuple[str, str]], name: str) -> list[str]:
-    """The comma-separated values of a header that may stand more than once, in lower case."""
+    """The comma-separated values of a header that may occur more than once, in lower case."""
     return [token.strip().lower() for key, value in headers if key == name for token in value.split(",")]
 
 
@@ -108,7 +108,7 @@ def _is_number(text: str) -> bool:
 
 
 class ChunkWalk:
-    """Walks over a chunked body as it grows; each byte is looked at once however it is cut."""
+    """Walks over a chunked body as it grows; each byte is looked at once, however the reads cut it."""
 
     __slots__ = ("_buffer", "_position", "_trailer", "finished")
 
@@ -119,7 +119,7 @@ class ChunkWalk:
         self.finished = False
 
     def advance(self, data: bytes) -> int:
-        """Take more bytes; when the last chunk and its trailer are complete, say how many bytes follow them."""
+        """Take more bytes; returns how many bytes follow the last chunk and its trailer, 0 before they are complete."""
         buffer = self._buffer + data if self._buffer else data
         position = self._position
         while not self.finished and position < len(buffer):
@@ -145,7 +145,7 @@ class ChunkWalk:
 
 @lru_cache(maxsize=4096)  # an answer's chunks have few different sizes
 def chunk_size(line: bytes) -> int:
-    """The number in a chunk's size line, its extensions left out; raises ProtocolError when it is none."""
+    """The number in a chunk's size line, without its extensions; raises ProtocolError where it is not a number."""
     digits = line.split(b";", 1)[0].strip()
     if not _CHUNK_SIZE.fullmatch(digits):
         raise ProtocolError(f"not a chunk size: {line[:40]!r}")
@@ -153,10 +153,10 @@ def chunk_size(line: bytes) -> int:
 
 
 class ResponseEnd:
-    """Finds the end of one response in the reads that `pieces` collects; `look` is told that there is one more.
+    """Finds the end of one response in the reads that `pieces` collects; `look` is called after each of them.
 
-    The end of a chunked body can only be where a read ends with an empty line: `tail` says so, and a read of some
-    length that ends otherwise needs no look. The last chunk of an event stream is told by its bytes alone, since no
+    A chunked body can only end where a read ends with an empty line. That is `tail`, and a read of some length that
+    does not end with it needs no look. The last chunk of an event stream is recognised by its bytes alone, since no
     line of such a stream is a lone `0`; any other chunked body is walked through chunk by chunk. What follows is
     checked after the level, by `parse_response`.
     """
@@ -173,7 +173,7 @@ class ResponseEnd:
         self._chunks: ChunkWalk | None = None
 
     def look(self) -> bool:
-        """Whether the response is complete. Raises ProtocolError on bytes that fit nowhere."""
+        """Whether the response is complete. Raises ProtocolError for bytes that the protocol does not allow there."""
         if self._chunks is not None:
             if self._unmistakable and b"".join(self._pieces[-2:]).endswith(_LAST_CHUNK):
                 return True
@@ -226,7 +226,7 @@ class ResponseEnd:
 
 @dataclass(frozen=True, slots=True)
 class ParsedResponse:
-    """A whole response taken apart; `_body_starts` and `_raw_starts` say where each piece of the body came from."""
+    """A parsed response; `_body_starts` and `_raw_starts` say where each piece of the body came from."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -235,19 +235,15 @@ class ParsedResponse:
     _body_starts: tuple[int, ...]
     _raw_starts: tuple[int, ...]
 
-    def raw_offset(self, body_offset: int) -> int:
-        """How many raw bytes had to arrive for the first `body_offset` bytes of the body to be there."""
-        return self.raw_offsets([body_offset])[0]
-
     def raw_offsets(self, body_offsets: Sequence[int]) -> list[int]:
-        """The same of several offsets."""
+        """How many raw bytes had to arrive for so many first bytes of the body to be there, for each of the offsets."""
         raw, body = self._raw_starts, self._body_starts
         pieces = [bisect_left(body, offset, 1) - 1 for offset in body_offsets]
         return [raw[piece] + offset - body[piece] for piece, offset in zip(pieces, body_offsets, strict=True)]
 
 
 def parse_response(raw: bytes, *, closed: bool) -> ParsedResponse:
-    """Take a response's raw bytes apart; `closed` says that the peer closed the connection behind them.
+    """Parse the raw bytes of a response; `closed` says that the peer closed the connection after them.
 
     Raises ProtocolError when the head or the chunk framing is broken.
     """
@@ -267,7 +263,7 @@ def parse_response(raw: bytes, *, closed: bool) -> ParsedResponse:
 
 
 def _chunk_spans(raw: bytes, position: int) -> tuple[list[tuple[int, int]], bool]:
-    """Where the chunks' data lies in `raw`, and whether the last chunk is there."""
+    """Where the data of the chunks is in `raw`, and whether the last chunk is there."""
     spans: list[tuple[int, int]] = []
     while (end := raw.find(b"\r\n", position)) >= 0:
         size = chunk_size(raw[position:end])

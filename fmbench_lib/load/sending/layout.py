@@ -8,84 +8,28 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from urllib.parse import urlsplit
 
 from fmbench_lib.aws.signing import BODY_HASH_HEADER, Signing, body_hash
-from fmbench_lib.config.schema.precision import Precision
 from fmbench_lib.errors import InputError
-from fmbench_lib.load.levels.arrivals import arrival_offsets, trace_rate
+from fmbench_lib.load.levels.arrivals.schedule import arrival_offsets, arrival_process
+from fmbench_lib.load.sending.level import Level
 from fmbench_lib.load.sending.prebuilt import INDEX_ENTRY
 from fmbench_lib.load.sending.proxies import proxy_for
 from fmbench_lib.load.sending.schedule_reader import SEQUENCE_ENTRY
-from fmbench_lib.load.sending.script_call import UserScript
+from fmbench_lib.load.sending.worker_protocol import Address
 from fmbench_lib.predictors.base import HttpRequest
 
-# What bounds the sequence of a level that only time ends: no endpoint answers faster, no machine sends more.
+# Bounds for the sequence of a level that only time ends: no endpoint answers faster, no machine sends more.
 _SHORTEST_REQUEST_S = 0.0001
 _MOST_PER_SECOND = 30_000
 _MOST_ENTRIES = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
-    """What the engine needs to know of a level. Prompts are numbers: indexes into the requests given beside it.
-
-    `concurrency` makes it a closed loop, `request_rate` (per second) an open one; exactly one of them is set, but for a
-    `trace` (times of arrival in seconds, ascending), which has a rate of its own and is stretched to one that is given.
-    `measured` goes round in a fresh order each time when `repeat` is set. A level ends after `requests` measured
-    requests, after `duration` seconds (but not before `min_requests`), or when there are no prompts left; sooner when
-    `until` is reached, when `stop_error_rate` of the latest requests have failed, or when it saturates and is to stop.
-
-    Times are in seconds. In a closed loop the slots open over `ramp`, and each waits `think_time` between an answer and
-    its next request; in an open one `max_concurrency` caps what is in flight. With a `script` that is called for each
-    request, and nothing is sent to `urls`.
-    """
-
-    urls: tuple[str, ...]
-    warmup: tuple[int, ...]
-    measured: tuple[int, ...]
-    seed: str
-    concurrency: int | None = None
-    request_rate: float | None = None
-    arrival: str = "constant"
-    burstiness: float = 1.0
-    trace: tuple[float, ...] | None = None
-    max_concurrency: int | None = None
-    think_time: float = 0.0
-    ramp: float = 0.0
-    repeat: bool = False
-    requests: int | None = None
-    duration: float | None = None
-    min_requests: int = 0
-    until: Precision | None = None
-    stop_error_rate: float | None = None
-    stop_on_saturation: bool = False
-    timeout: float = 120.0
-    connect_timeout: float | None = None
-    first_byte_timeout: float | None = None
-    read_timeout: float | None = None
-    balance: str = "least_outstanding"
-    workers: int | None = None
-    ca_file: str | None = None
-    script: UserScript | None = None
-
-    @property
-    def open_loop(self) -> bool:
-        """Whether requests are sent when they are due, and not when others have ended."""
-        return self.concurrency is None
-
-    @property
-    def mean_rate(self) -> float | None:
-        """Requests per second that an open loop is asked for; None for a closed one, or a trace of one moment."""
-        if self.request_rate is not None or self.trace is None:
-            return self.request_rate
-        return trace_rate(self.trace)
-
-
-@dataclass(frozen=True, slots=True)
 class Order:
-    """The order of sending, as files of `SEQUENCE_ENTRY`s: one that all workers draw from (closed loop), or one each.
+    """The order of sending, as files of `SEQUENCE_ENTRY`s: one shared by all workers (closed loop), or one each.
 
     `reason` is why it ends where it ends: `requests`, `prompts`, or `duration` (which ends an open loop's schedule).
     `horizon` is when an open loop stops sending, in seconds after its beginning.
@@ -96,8 +40,8 @@ class Order:
     horizon: float | None = None
 
 
-def address(url: str) -> dict[str, Any]:
-    """Where to connect to for a URL, and what to call it (`Host`). Raises InputError when it cannot be used."""
+def address(url: str) -> Address:
+    """Where to connect to for a URL. Raises InputError for one that cannot be used."""
     parts = urlsplit(url)
     try:
         port = parts.port
@@ -116,7 +60,7 @@ def address(url: str) -> dict[str, Any]:
     }
 
 
-def addresses(urls: Sequence[str]) -> list[dict[str, Any]]:
+def addresses(urls: Sequence[str]) -> list[Address]:
     """The addresses of an endpoint's copies, which must answer at the same path.
 
     Raises InputError where they don't, and for a proxy on the way that cannot be used.
@@ -124,16 +68,17 @@ def addresses(urls: Sequence[str]) -> list[dict[str, Any]]:
     paths = {urlsplit(url).path for url in urls}
     if len(paths) > 1:
         raise InputError(f"the copies of one endpoint must answer at the same path, not at {', '.join(sorted(paths))}")
-    found = [address(url) for url in urls]
-    for one in found:
-        proxy_for(one)
-    return found
+    parsed = [address(url) for url in urls]
+    for entry in parsed:
+        proxy_for(entry)
+    return parsed
 
 
 def write_requests(file: IO[bytes], index_path: Path, requests: Iterable[HttpRequest]) -> Signing | None:
-    """Lay the requests out as the workers send them, with three offsets each in the index: begin, headers, end.
+    """Write the requests as the workers send them, with three offsets each in the index: begin, headers, end.
 
-    Returns what the workers are to sign them for. Raises InputError for a request that cannot be sent.
+    Returns what the workers must sign them for, None where they need no signature. Raises InputError for a request that
+    cannot be sent.
     """
     offset = 0
     signing = None
@@ -152,11 +97,13 @@ def write_requests(file: IO[bytes], index_path: Path, requests: Iterable[HttpReq
 
 
 def _wire(request: HttpRequest) -> tuple[bytes, bytes]:
-    """The request line, and the rest without the headers that differ from sending to sending."""
+    """The request line, and the rest without the headers that differ at each sending."""
     parts = urlsplit(request.url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not target.isascii() or not target.isprintable() or " " in target:
-        raise InputError(f"not an address: {request.url!r}; spaces and letters beyond ASCII are written as %20 and so")
+        raise InputError(
+            f"not an address: {request.url!r}; write spaces and characters beyond ASCII percent-encoded, such as %20"
+        )
     for name, value in request.headers:
         if not (name + value).isprintable():
             raise InputError(f"the header {name!r} holds a line break or another control character")
@@ -167,7 +114,7 @@ def _wire(request: HttpRequest) -> tuple[bytes, bytes]:
     try:
         rest = f"{headers}{extra}content-length: {len(request.body)}\r\n\r\n".encode("latin-1")
     except UnicodeEncodeError:
-        raise InputError("a header of the request holds letters beyond Latin-1") from None
+        raise InputError("a header of the request holds characters beyond Latin-1") from None
     return f"{request.method} {target} HTTP/1.1\r\n".encode("ascii"), rest + request.body
 
 
@@ -175,7 +122,7 @@ def prompt_sequence(level: Level) -> Iterator[int]:
     """The prompts in order of sending, warm-up first; endless where the measured ones are repeated."""
     yield from level.warmup
     yield from level.measured
-    if level.repeat and level.measured:
+    if level.load.repeats_prompts and level.measured:
         generator = random.Random(level.seed)
         again = list(level.measured)
         while True:
@@ -184,15 +131,15 @@ def prompt_sequence(level: Level) -> Iterator[int]:
 
 
 def write_order(level: Level, folder: Path, workers: int) -> Order:
-    """Write down what is sent in which order, and in an open loop when."""
+    """Write the order of sending, and in an open loop the times, to files in `folder`."""
     # A level that repeats its prompts never runs out of them, even where `_most_entries` bounds it.
-    asked = [*([] if level.requests is None else [level.requests]), *([len(level.trace)] if level.trace else [])]
-    enough = bool(asked) and (level.repeat or len(level.measured) >= min(asked))
+    wanted = [count for count in (level.stop.requests, level.trace and len(level.trace)) if count]
+    enough = bool(wanted) and (level.load.repeats_prompts or len(level.measured) >= min(wanted))
     reason = "requests" if enough else "prompts"
     order: Iterator[tuple[int, int]] = enumerate(islice(prompt_sequence(level), _most_entries(level)))
     if level.open_loop:
         return _write_schedule(level, order, folder, workers, reason)
-    if level.ramp:  # its warm-up is what is sent while the slots open
+    if level.load.ramp:  # its warm-up is what is sent while the slots open
         order = islice(order, len(level.warmup), None)
     path = folder / "sequence.bin"
     with path.open("wb") as file:
@@ -201,7 +148,7 @@ def write_order(level: Level, folder: Path, workers: int) -> Order:
 
 
 def _write_schedule(level: Level, order: Iterator[tuple[int, int]], folder: Path, workers: int, reason: str) -> Order:
-    """Deal one process of arrivals out to the workers. The window begins when the first measured request is due."""
+    """Deal one schedule out to the workers. The window begins when the first measured request is due."""
     times = _arrivals(level)
     paths = tuple(folder / f"sequence-{number}.bin" for number in range(workers))
     first = len(level.warmup)
@@ -211,13 +158,13 @@ def _write_schedule(level: Level, order: Iterator[tuple[int, int]], folder: Path
         files = [stack.enter_context(path.open("wb")) for path in paths]
         for position, prompt in order:
             due = next(times)
-            if position == first and level.duration is not None:
-                until = due + level.duration
-            if due >= until and position - first >= level.min_requests:
+            if position == first and level.stop.duration is not None:
+                until = due + level.stop.duration
+            if due >= until and position - first >= level.stop.min_requests:
                 return Order(paths, "duration", until if last < until else due)
             files[position % workers].write(SEQUENCE_ENTRY.pack(position, prompt, due))
             last = due
-    # As long after the last arrival as the process has it: n arrivals fill n gaps. A trace ends with a mean one.
+    # The window ends a gap after the last arrival, as n arrivals fill n gaps: the next one drawn, a trace's mean one.
     end = next(times, last + 1 / (level.mean_rate or 1.0))
     if end >= until > last:
         return Order(paths, "duration" if reason == "prompts" else reason, until)
@@ -226,7 +173,7 @@ def _write_schedule(level: Level, order: Iterator[tuple[int, int]], folder: Path
 
 def scheduled_rate(order: Order, warmup: int, start: float, stop: float) -> float | None:
     """Measured requests per second in an open loop's schedule from `start` to `stop` (s after its beginning), or to its
-    own end where that is sooner, so that what was sent late counts as late; None where that is no time."""
+    own end where that is sooner, so that what was sent late counts as late; None for an empty span."""
     stop = stop if order.horizon is None else min(stop, order.horizon)
     entries = chain.from_iterable(SEQUENCE_ENTRY.iter_unpack(path.read_bytes()) for path in order.files)
     count = sum(position >= warmup and due <= stop for position, _, due in entries)
@@ -234,11 +181,9 @@ def scheduled_rate(order: Order, warmup: int, start: float, stop: float) -> floa
 
 
 def _arrivals(level: Level) -> Iterator[float]:
-    """The times of an open loop. The warm-up comes from the process itself, but goes evenly before a trace."""
-    times = arrival_offsets(
-        level.arrival, level.request_rate, level.seed, burstiness=level.burstiness, trace=level.trace
-    )
-    if level.trace is None:
+    """The times of an open loop. The warm-up comes from the process itself, but evenly before recorded times."""
+    times = arrival_offsets(level.load, level.request_rate, level.seed)
+    if arrival_process(level.load.arrival).own_rate is None:
         return times
     gap = 1 / (level.mean_rate or 1.0)
     warm = len(level.warmup)
@@ -248,13 +193,13 @@ def _arrivals(level: Level) -> Iterator[float]:
 def _most_entries(level: Level) -> int:
     """How many requests the level sends at most."""
     bounds = [_MOST_ENTRIES]
-    if level.requests is not None:
-        bounds.append(level.requests)
+    if level.stop.requests is not None:
+        bounds.append(level.stop.requests)
     if level.trace is not None:
         bounds.append(len(level.trace))
-    if not level.repeat:
+    if not level.load.repeats_prompts:
         bounds.append(len(level.measured))
-    if level.duration is not None and level.concurrency is not None:
+    if level.stop.duration is not None and level.concurrency is not None:
         rate = min(level.concurrency / _SHORTEST_REQUEST_S, _MOST_PER_SECOND)
-        bounds.append(max(int(rate * level.duration), 2 * level.min_requests, 1000))
+        bounds.append(max(int(rate * level.stop.duration), 2 * level.stop.min_requests, 1000))
     return len(level.warmup) + min(bounds)

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from fmbench_lib.load.sending.connection import ERROR, HANGUP, IN, OUT
+from fmbench_lib.load.sending.readiness import ERROR, HANGUP, IN, OUT
 
 _CLOCK_MONOTONIC = 1
 _TFD_NONBLOCK_CLOEXEC = 0o2000000 | 0o4000
@@ -38,21 +38,25 @@ class Loop:
             self.watch(self.alarm.fd, IN, self.alarm.rang)
 
     def watch(self, fd: int, mask: int, handler: Callable[[int], None]) -> None:
+        """Call `handler` with a mask whenever the descriptor is ready for what `mask` says."""
         self._handlers[fd] = handler
         self._poll.register(fd, mask)
 
     def handle(self, fd: int, handler: Callable[[int], None]) -> None:
+        """Call another handler from now on."""
         self._handlers[fd] = handler
 
     def change(self, fd: int, mask: int) -> None:
+        """Wait for something else from now on."""
         self._poll.modify(fd, mask)
 
     def forget(self, fd: int) -> None:
+        """Call nothing any more; does nothing for a descriptor that is not watched."""
         if self._handlers.pop(fd, None) is not None:
             self._poll.unregister(fd)
 
     def turn(self, timeout: float) -> int:
-        """Wait at most `timeout` seconds for readiness, call the handlers of what is ready and say how many it was."""
+        """Wait at most `timeout` seconds and call the handlers of what is ready; returns how many that were."""
         get = self._handlers.get
         if self.nap_ns:
             self._nap(timeout)
@@ -68,8 +72,8 @@ class Loop:
     def _nap(self, timeout: float) -> None:
         """Let arrivals collect for `nap_ns` if the last ones came less than that ago, and nothing is due meanwhile.
 
-        Falling asleep in `epoll_wait` and being woken costs more than a read does, and costs the sender as much. What
-        arrives meanwhile has the kernel's stamp, so a nap moves no time; where there are no such stamps, `nap_ns` is 0.
+        Sleeping in `epoll_wait` and being woken costs more than a read does, and costs the sender as much. What arrives
+        meanwhile has the kernel's stamp, so a nap changes no time; where there are no such stamps, `nap_ns` is 0.
         """
         now, nap = time.monotonic_ns(), self.nap_ns
         due_soon = now - nap < self.alarm.time_ns < now + 2 * nap
@@ -77,6 +81,7 @@ class Loop:
             time.sleep(nap / 1e9)
 
     def close(self) -> None:
+        """Give the descriptors back; the loop is not used after that."""
         self.alarm.close()
         self._poll.close()
 
@@ -84,19 +89,19 @@ class Loop:
 class Alarm:
     """Wakes the loop at an absolute monotonic time with the kernel's precision (`timerfd`).
 
-    epoll counts in whole milliseconds. Where there is no timerfd, `fd` is None and the loop's own timeout must do.
+    epoll's timeout is in whole milliseconds. Where there is no timerfd, `fd` is None and that timeout must do.
     """
 
     def __init__(self) -> None:
         self.fd: int | None = None
-        self.time_ns = 0  # what it was set to last
+        self.time_ns = 0  # what it was last set to
         if sys.platform.startswith("linux"):
             self._libc = ctypes.CDLL(None, use_errno=True)
             fd = self._libc.timerfd_create(_CLOCK_MONOTONIC, _TFD_NONBLOCK_CLOEXEC)
             self.fd = fd if fd >= 0 else None
 
     def set(self, monotonic_ns: int) -> None:
-        """Ring once at this time; at once when it has passed. Setting the same time again changes nothing."""
+        """Ring once at this time, or immediately where it has passed. Setting the same time again changes nothing."""
         if self.fd is not None and monotonic_ns != self.time_ns:
             self.time_ns = monotonic_ns
             seconds, nanoseconds = divmod(max(monotonic_ns, 1), 1_000_000_000)
@@ -104,7 +109,7 @@ class Alarm:
             self._libc.timerfd_settime(self.fd, _TFD_TIMER_ABSTIME, setting, None)
 
     def rang(self, mask: int) -> None:
-        """Take note that it rang; what was due is for the loop's owner to see."""
+        """Clear the alarm; the owner of the loop sees for itself what is due."""
         assert self.fd is not None
         try:
             os.read(self.fd, 8)
@@ -112,6 +117,7 @@ class Alarm:
             return
 
     def close(self) -> None:
+        """Give the timer back."""
         if self.fd is not None:
             os.close(self.fd)
 

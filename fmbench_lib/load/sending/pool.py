@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Protocol
 
-from fmbench_lib.load.sending.connection import Connection, Poller
+from fmbench_lib.load.sending.connection import Connection
 from fmbench_lib.load.sending.exchange import Exchange
+from fmbench_lib.load.sending.readiness import Poller
 from fmbench_lib.load.sending.targets import Target, resolve, tls_context
+from fmbench_lib.load.sending.worker_protocol import WorkerPlan
+
+
+class Carrier(Protocol):
+    """What carries one exchange: a connection, or a call of a user script. `opening_ns`: what opening it took."""
+
+    target: Target
+    opening_ns: int
+
+    def abandon(self, error: str, message: str) -> None:
+        """End the exchange under way from our side, with an error class and its message."""
 
 
 class Pool:
-    """`done` is told of each exchange that is over, as a connection is."""
+    """The connections. `done` is called for each exchange that is over, as a connection calls it."""
 
-    def __init__(self, plan: dict[str, Any], poller: Poller, done: Callable[[Connection, Exchange], None]) -> None:
+    def __init__(self, plan: WorkerPlan, poller: Poller, done: Callable[[Carrier, Exchange], None]) -> None:
         self.targets = [resolve(number, address) for number, address in enumerate(plan["targets"])]
         self._poller = poller
-        self._done = done
-        self._context = tls_context(plan["ca_file"]) if any(target.tls for target in self.targets) else None
+        self._told = done
+        ca_bundle = plan["load"]["ca_bundle"]
+        self._context = tls_context(ca_bundle) if any(target.tls for target in self.targets) else None
         self._outstanding = [0] * len(self.targets)
-        self._next = plan["number"]  # workers take turns each from a place of its own
+        self._next = plan["number"]  # each worker starts at an address of its own
         self._choose: Callable[[Sequence[int], int], int] = (
-            next_in_turn if plan["balance"] == "round_robin" else least_outstanding
+            next_in_turn if plan["load"]["balance"] == "round_robin" else least_outstanding
         )
         self._idle: list[list[Connection]] = [[] for _ in self.targets]
 
     def choose(self) -> Target:
-        """The address of the next request, which is outstanding from now on."""
+        """The address of the next request, which counts as outstanding there from now on."""
         number = 0
         if len(self.targets) > 1:
             number = self._choose(self._outstanding, self._next)
@@ -35,7 +48,7 @@ class Pool:
         return self.targets[number]
 
     def idle(self, target: Target) -> Connection | None:
-        """An open connection that nothing is under way on, as far as its socket knows by now."""
+        """An open connection that carries nothing, as far as its socket knows by now; None where there is none."""
         waiting = self._idle[target.number]
         while waiting:
             connection = waiting.pop()
@@ -48,9 +61,13 @@ class Pool:
         """A connection that is not open yet."""
         return Connection(target, self._poller, self._done, self._lost, self._context if target.tls else None)
 
-    def over(self, connection: Connection) -> None:
-        """A request has ended; its connection can carry another if it is still open."""
-        self._outstanding[connection.target.number] -= 1
+    def over(self, target: Target) -> None:
+        """A request to this address has ended for good."""
+        self._outstanding[target.number] -= 1
+
+    def _done(self, connection: Connection, exchange: Exchange) -> None:
+        """An exchange has ended; its connection can carry another if it is still open."""
+        self._told(connection, exchange)
         if connection.open:
             self._idle[connection.target.number].append(connection)
 
@@ -63,7 +80,7 @@ class Pool:
 def least_outstanding(outstanding: Sequence[int], first: int) -> int:
     """The address with the fewest requests outstanding; equals take turns, `first` begins."""
     count = len(outstanding)
-    return min(range(count), key=lambda one: (outstanding[one], (one - first) % count))
+    return min(range(count), key=lambda number: (outstanding[number], (number - first) % count))
 
 
 def next_in_turn(outstanding: Sequence[int], first: int) -> int:

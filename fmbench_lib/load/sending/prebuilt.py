@@ -10,7 +10,7 @@ INDEX_ENTRY = struct.Struct("<QQQ")  # where a request begins, where its request
 
 
 class Prompts:
-    """The prebuilt requests; a worker's memory does not grow with their number."""
+    """The prebuilt requests. A worker's memory does not grow with their number."""
 
     def __init__(self, data_fd: int, index_path: Path) -> None:
         with index_path.open("rb") as file:
@@ -18,6 +18,6 @@ class Prompts:
         self._data = mmap.mmap(data_fd, 0, access=mmap.ACCESS_READ)
 
     def wire(self, prompt: int) -> tuple[bytes, bytes]:
-        """The request line, and everything behind the headers that are added for each sending."""
+        """The request line, and everything after the headers that are added at each sending."""
         start, line_end, end = INDEX_ENTRY.unpack_from(self._index, prompt * INDEX_ENTRY.size)
         return self._data[start:line_end], self._data[line_end:end]

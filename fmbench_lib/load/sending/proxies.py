@@ -1,4 +1,4 @@
-"""Proxies from the environment: which address is reached through which one, and what a proxy is told.
+"""Proxies from the environment: which address is reached through which proxy, and the requests to a proxy.
 
 `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` mean what they mean to other programs, in lower or upper case.
 `no_proxy` may hold networks (`10.0.0.0/8`) too, and this machine itself is never reached through a proxy. Credentials
@@ -12,10 +12,10 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from fmbench_lib.errors import InputError, ProtocolError
+from fmbench_lib.load.sending.worker_protocol import Address
 
 _LONGEST_ANSWER = 64 * 1024
 _PORT = 8080
@@ -23,7 +23,7 @@ _PORT = 8080
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """Where a proxy listens, and the header line that its user is known by ("" where its address names none)."""
+    """Where a proxy listens, and the header line with its credentials ("" where its address has none)."""
 
     host: str
     port: int
@@ -34,23 +34,23 @@ class Proxy:
         return f"{host}:{self.port}"
 
     def tunnel_request(self, host: str, port: int) -> bytes:
-        """What asks the proxy for a way through to an address (RFC 9110, section 9.3.6)."""
+        """The request for a tunnel to an address (RFC 9110, section 9.3.6)."""
         authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         return f"CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n{self.credentials}\r\n".encode("latin-1")
 
 
-def proxy_for(address: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Proxy | None:
-    """The proxy by which an address (host, port, tls) is to be reached; None where it is reached directly.
+def proxy_for(address: Address, environ: Mapping[str, str] | None = None) -> Proxy | None:
+    """The proxy to reach an address through; None where it is reached directly.
 
     Raises InputError for a proxy that cannot be used.
     """
     names = os.environ if environ is None else environ
-    found = {name.lower(): value for name, value in sorted(names.items()) if name.lower().endswith("_proxy")}
+    proxies = {name.lower(): value for name, value in sorted(names.items()) if name.lower().endswith("_proxy")}
     scheme = "https" if address["tls"] else "http"
-    variable = next((name for name in (f"{scheme}_proxy", "all_proxy") if found.get(name)), None)
-    if variable is None or _reached_directly(address["host"], address["port"], found.get("no_proxy", "")):
+    variable = next((name for name in (f"{scheme}_proxy", "all_proxy") if proxies.get(name)), None)
+    if variable is None or _reached_directly(address["host"], address["port"], proxies.get("no_proxy", "")):
         return None
-    value = found[variable]
+    value = proxies[variable]
     parts = urlsplit(value if "://" in value else f"http://{value}")
     return _proxy(parts, variable)
 
@@ -61,7 +61,7 @@ def _proxy(parts: SplitResult, variable: str) -> Proxy:
     except ValueError:
         host, port = None, None
     if parts.scheme != "http" or not host:
-        kind = f"a {parts.scheme} proxy" if parts.scheme != "http" else "no address"
+        kind = f"a {parts.scheme} proxy" if parts.scheme != "http" else "no valid address"
         raise InputError(f"{variable} names {kind}; write http://host:port, or name the endpoint's host in no_proxy")
     credentials = ""
     if parts.username is not None:
@@ -104,10 +104,9 @@ def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def tunnel_answer(data: bytes) -> str | None:
-    """What is wrong with a proxy's answer to `tunnel_request`: "" where the way is open, None while some is missing.
+    """What is wrong with a proxy's answer to `tunnel_request`: "" where the tunnel is open, None until it is complete.
 
-    Raises ProtocolError where that is no answer of a proxy, or more came than an answer: the endpoint speaks only when
-    it is spoken to.
+    Raises ProtocolError where it is not a proxy's answer, or something follows it: an endpoint sends nothing unasked.
     """
     head, blank, rest = data.partition(b"\r\n\r\n")
     if not blank:
@@ -120,7 +119,7 @@ def tunnel_answer(data: bytes) -> str | None:
     if words[1] == "407":
         return "it asks for credentials (HTTP 407): write http://user:password@host:port in the proxy variable"
     if not words[1].startswith("2"):
-        return f"it refuses the way to the endpoint: HTTP {' '.join(words[1:])[:200]}"
+        return f"it refuses the tunnel to the endpoint: HTTP {' '.join(words[1:])[:200]}"
     if rest:
         raise ProtocolError("it sent more than the answer to CONNECT")
     return ""

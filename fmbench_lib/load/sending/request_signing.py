@@ -1,7 +1,7 @@
-"""Signing what a worker sends to AWS: just before its time, so that neither latency nor schedule holds the signing.
+"""Signing what a worker sends to AWS, just before it is sent, so that signing adds to neither latency nor lag.
 
-The engine has the credentials, renews them, and hands them to its workers by their pipes: they are never written down.
-The workers make the signatures. Where nothing is to be signed, none of this costs anything.
+The engine has the credentials, renews them, and passes them to its workers through their pipes: they are never written
+to disk. The workers make the signatures. Where nothing is to be signed, none of this costs anything.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from fmbench_lib.load.sending.prebuilt import Prompts
 
 KEYS = b"keys "
 
-_OLDEST_NS = 60_000_000_000  # AWS takes five minutes, less what the two clocks are apart
+_OLDEST_NS = 60_000_000_000  # AWS accepts five minutes, and the two clocks may differ
 _NOT_SIGNED = ("accept-encoding", "content-length")
 
 monotonic_ns = time.monotonic_ns
 
 
 class Keys:
-    """The engine's side: which credentials its workers sign with. Raises CredentialsError where there are none."""
+    """The engine's side: the credentials that its workers sign with. Raises CredentialsError where there are none."""
 
     def __init__(self, signing: Signing | None) -> None:
-        self.settings = {"signing": None if signing is None else asdict(signing)}
+        self.settings: dict[str, Any] | None = None if signing is None else asdict(signing)
         self._source = None if signing is None else CredentialSource()
         self._last: Credentials | None = None
 
     def news(self) -> bytes | None:
-        """The line for the workers, None where they know these keys already or need none.
+        """The line for the workers; None where they have these keys already, or need none.
 
-        Renewing keys can take a while, in which no worker has to wait. Raises CredentialsError where they are lost.
+        Renewing keys can take a while, but no worker waits for it. Raises CredentialsError where they are lost.
         """
         if self._source is None:
             return None
@@ -49,19 +49,19 @@ class Signer:
     """The worker's side: the headers that sign a prebuilt request, made ahead of its time where that is known."""
 
     def __init__(self, signing: Signing, prompts: Prompts) -> None:
-        import_module("botocore.auth")  # which takes longer than a hundred signatures
+        import_module("botocore.auth")  # now, as it takes longer than a hundred signatures
         self._signing = signing
         self._prompts = prompts
         self._keys: Credentials | None = None
         self._ready: dict[tuple[int, str], tuple[int, bytes]] = {}
 
     def take_keys(self, line: bytes) -> None:
-        """Sign with these keys from now on, also what has been signed ahead."""
+        """Sign with these keys from now on, and again what has been signed ahead."""
         self._keys = Credentials(**json.loads(line.removeprefix(KEYS)))
         self._ready.clear()
 
     def prepare(self, prompt: int, authority: str) -> None:
-        """Sign a request, for `headers` to be at hand when it is sent."""
+        """Sign a request ahead of its time, for `headers` to return when it is sent."""
         self._ready[prompt, authority] = monotonic_ns(), self._sign(prompt, authority)
 
     def headers(self, prompt: int, authority: str) -> bytes:
@@ -84,6 +84,6 @@ class Signer:
         return "".join(f"{name}: {value}\r\n" for name, value in made.items()).encode("latin-1")
 
 
-def signer_of(plan: dict[str, Any], prompts: Prompts) -> Signer | None:
-    """A worker's signer; None where its requests are not to be signed."""
-    return None if plan["signing"] is None else Signer(Signing(**plan["signing"]), prompts)
+def signer_of(signing: dict[str, Any] | None, prompts: Prompts) -> Signer | None:
+    """The signer of a worker whose plan has these settings; None where its requests are not to be signed."""
+    return None if signing is None else Signer(Signing(**signing), prompts)

@@ -17,7 +17,7 @@ _SIGNED_AHEAD_NS = 20_000_000_000
 monotonic_ns = time.monotonic_ns
 
 
-class Upcoming:
+class ScheduleReader:
     """Entries are `(due in monotonic ns, position, prompt)`; `begin_ns` is when the schedule begins."""
 
     __slots__ = ("_authority", "_entries", "_fd", "_signed", "_signer", "begin_ns")
@@ -28,21 +28,21 @@ class Upcoming:
         self._signer = signer
         self._authority = authority
         self._entries: deque[tuple[int, int, int]] = deque()
-        self._signed = 0  # so many of them, from the first
+        self._signed = 0  # how many of them are, from the first
 
     def peek(self) -> tuple[int, int, int] | None:
-        """What is due next; None at the schedule's end."""
+        """The entry that is due next; None at the end of the schedule."""
         return self._entries[0] if self._entries or self._read() else None
 
     def take(self) -> None:
-        """What is due next is being sent."""
+        """The entry that is due next is being sent."""
         self._entries.popleft()
         self._signed = max(self._signed - 1, 0)
 
     def sign_ahead(self) -> bool:
         """Sign the next request that has no signature yet; False where nothing is to be signed now.
 
-        A few requests and seconds ahead, when nothing else is to be done: what is signed is sent on time.
+        A few requests and seconds ahead, while the worker is idle, so that signing makes no request late.
         """
         if self._signer is None:
             return False

@@ -1,4 +1,4 @@
-"""A script of the user's own that a level is sent through, and what it returns in the form that workers spool."""
+"""A user script that a level is sent through, and its answers in the form that workers spool."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RETURNED = ("response_json", "prompt_tokens", "completion_tokens")
 
 @dataclass(frozen=True, slots=True)
 class UserScript:
-    """The file, and what its `create_predictor` is given: the endpoint's name, the inference spec, the experiment."""
+    """The file, and the arguments of its `create_predictor`: the endpoint's name, inference spec, and experiment."""
 
     path: str
     endpoint: str
@@ -24,7 +24,7 @@ class UserScript:
     experiment: Mapping[str, Any] = field(repr=False)
 
     def append_to(self, file: IO[bytes]) -> tuple[int, int]:
-        """Write it behind the requests, in a file without a name as it may hold keys; returns offset and length."""
+        """Write it after the requests, in a file without a name as it may hold keys; returns offset and length."""
         text = json.dumps(asdict(self)).encode()
         offset = file.tell()
         file.write(text)
@@ -34,9 +34,9 @@ class UserScript:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What came of a call. `pieces` make an HTTP response; `first_token_s` is when, after the call began, the script
-    says that the first token came (then there are two pieces). `error` is the class of what only a client can tell, of
-    which there is no response."""
+    """The outcome of a call. `pieces` make an HTTP response. `first_token_s` is when, after the call began, the script
+    says that the first token came; there are two pieces then. `error` is the class of an error that only a client can
+    see, such as a timeout; there is no response then."""
 
     pieces: tuple[bytes, ...]
     first_token_s: float | None = None
@@ -45,11 +45,11 @@ class Answered:
 
 
 def answer_to(predict: Predict, payload: Mapping[str, Any]) -> Callable[[], Answered]:
-    """Call the script; what is returned puts its answer into form, which may be done after the clock was read."""
+    """Call the script; returns what converts its answer, which can be done after the clock has been read."""
     try:
         response = predict(payload)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a script raises is an error of its request
-        failure = error  # the name is gone behind the block
+        failure = error  # Python deletes the name after the block
         return lambda: _failed(failure)
     return lambda: _succeeded(response)
 
@@ -83,11 +83,11 @@ def _status(error: BaseException) -> int | None:
     if isinstance(response, Mapping):  # botocore
         if "Throttl" in str(response.get("Error", {}).get("Code", "")):
             return 429
-        found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     else:
-        found = getattr(response, "status_code", None) or getattr(error, "status_code", None)
-        found = found or getattr(error, "code", None)
-    return found if isinstance(found, int) and 400 <= found < 600 else None
+        status = getattr(response, "status_code", None) or getattr(error, "status_code", None)
+        status = status or getattr(error, "code", None)
+    return status if isinstance(status, int) and 400 <= status < 600 else None
 
 
 def _head(status: int, length: int) -> bytes:
@@ -95,5 +95,5 @@ def _head(status: int, length: int) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no form for: numbers of numpy, and anything else as its text."""
+    """A value that JSON cannot hold: numpy's numbers as numbers, anything else as its text."""
     return value.item() if hasattr(value, "item") else str(value)

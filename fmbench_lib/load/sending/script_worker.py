@@ -1,7 +1,7 @@
-"""A load worker that calls a script of the user's own instead of sending bytes: in a thread for each request in flight.
+"""A load worker that calls a user script instead of sending bytes: in a thread for each request in flight.
 
-It follows the same plan as `load.worker` and speaks with the engine as that does. Its times are those of the clock that
-is read before and after each call: what the script does in between, and Python's own delays, are part of them.
+It follows the same plan as the other workers and speaks with the engine as they do. Its times are read from the clock
+before and after each call: what the script does in between, and Python's own delays, are part of them.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from fmbench_lib.host.process_limits import allow_many_sockets
-from fmbench_lib.load.sending.connection import IN, Connection, monotonic_ns
+from fmbench_lib.load.sending.connection import monotonic_ns
 from fmbench_lib.load.sending.exchange import Exchange
 from fmbench_lib.load.sending.loop import Loop
+from fmbench_lib.load.sending.readiness import IN
 from fmbench_lib.load.sending.script_call import Answered, Predict, answer_to
 from fmbench_lib.load.sending.spool import NO_STAMP
 from fmbench_lib.load.sending.targets import Target
 from fmbench_lib.load.sending.worker import Worker
+from fmbench_lib.load.sending.worker_protocol import WorkerPlan
 from fmbench_lib.user_scripts.importing import called, load_script, most_arguments
 
 _MOST_THREADS = 1024  # started as they are needed
 
 
 class Call:
-    """One call of the script, in the place of the connection that another request would have."""
-
-    open = False  # there is nothing that a later request could go on with
+    """One call of the script: what carries an exchange here, as a connection does elsewhere."""
 
     def __init__(self, worker: ScriptWorker, exchange: Exchange, target: Target) -> None:
         self.exchange = exchange
@@ -42,7 +42,7 @@ class Call:
         self._worker = worker
 
     def abandon(self, error: str, message: str) -> None:
-        """Its time is up. A thread cannot be stopped, but what it brings is not waited for any more."""
+        """End the exchange. A thread cannot be stopped, but its result is not waited for any more."""
         self.exchange.error, self.exchange.message = error, message
         self.exchange.end_ns = monotonic_ns()
         self.finish()
@@ -60,85 +60,83 @@ class Call:
         self.finish()
 
     def finish(self) -> None:
+        """The exchange is over."""
         self.over = True
-        self._worker.done(cast(Connection, self), self.exchange)
+        self._worker.done(self, self.exchange)
 
 
 class ScriptWorker(Worker):
     """Calls `predict` for each request of its share of a level."""
 
-    def __init__(self, plan: dict[str, Any], loop: Loop, predict: Predict, channel: IO[str]) -> None:
-        super().__init__(plan, loop)
+    def __init__(self, plan: WorkerPlan, loop: Loop, predict: Predict, channel: IO[str]) -> None:
+        super().__init__(plan, loop, channel)
         loop.nap_ns = 0  # without the kernel's stamps a nap would be measured
         self._predict = predict
-        self._channel = channel
         self._threads = ThreadPoolExecutor(_MOST_THREADS)
         self._returned: deque[tuple[Call, Callable[[], Answered], int]] = deque()
-        self._news, self._bell = os.pipe()
-        os.set_blocking(self._bell, False)
-        loop.watch(self._news, IN, self._collect)
+        self._wake, self._waker = os.pipe()  # wakes the loop when a call has returned
+        os.set_blocking(self._waker, False)
+        loop.watch(self._wake, IN, self._collect)
 
     def dispatch(self, exchange: Exchange, target: Target) -> None:
-        call = Call(self, exchange, target)
-        self.active[exchange] = cast(Connection, call)
+        """Call the script for a request, in a thread of its own."""
+        call = self.active[exchange] = Call(self, exchange, target)
         payload = exchange.wire.partition(b"\r\n\r\n")[2]
         self._threads.submit(self._run, call, payload)
 
     def _run(self, call: Call, payload: bytes) -> None:
-        given = json.loads(payload)
+        decoded = json.loads(payload)
         if call.over:
             return
         call.exchange.sent_ns = monotonic_ns()
-        into_form = answer_to(self._predict, given)
-        self._returned.append((call, into_form, monotonic_ns()))
+        to_answer = answer_to(self._predict, decoded)
+        self._returned.append((call, to_answer, monotonic_ns()))
         try:
-            os.write(self._bell, b"!")
+            os.write(self._waker, b"!")
         except BlockingIOError:
-            return  # it is full: the loop will wake without this one
+            return  # the pipe is full, so the loop wakes anyway
 
     def _collect(self, _mask: int) -> None:
-        os.read(self._news, 1 << 16)
+        os.read(self._wake, 1 << 16)
         while self._returned:
-            call, into_form, ended_ns = self._returned.popleft()
+            call, to_answer, ended_ns = self._returned.popleft()
             if not call.over:
-                call.answered(into_form(), ended_ns)
-
-    def say(self, event: str, **facts: Any) -> None:  # type: ignore[override]
-        """Standard output is the script's."""
-        self._channel.write(json.dumps({"event": event, **facts}) + "\n")
-        self._channel.flush()
+                call.answered(to_answer(), ended_ns)
 
 
 def prediction_of(script: dict[str, Any]) -> Predict:
-    """The script's own `get_prediction`, of the predictor that it creates for the endpoint.
+    """The method `get_prediction` of the predictor that the script creates for the endpoint.
 
-    A script whose `create_predictor` takes no inference spec finds the parameters in each payload, any other does not.
+    A script whose `create_predictor` takes no inference spec gets the parameters in each payload, any other does not.
     """
     create = load_script(script["path"]).create_predictor
     predictor = called(create, script["endpoint"], script["inference_spec"], script["experiment"])
+    predict: Predict = predictor.get_prediction
     if most_arguments(create) == 1:
-        return cast(Predict, predictor.get_prediction)
-    return lambda payload: predictor.get_prediction({"inputs": payload["inputs"]})
+        return predict
+    return lambda payload: predict({"inputs": payload["inputs"]})
 
 
 def main(plan_path: str) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt reaches the engine, which ends us
+    """Work on the plan in this file, with the script's output kept out of the channel to the engine."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt reaches the engine, which ends its workers
     allow_many_sockets()
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever the script prints is not for the engine
-    plan = json.loads(Path(plan_path).read_text())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the script prints is not for the engine
+    plan: WorkerPlan = json.loads(Path(plan_path).read_text())
+    assert plan["script"] is not None
     offset, length = plan["script"]
     script = json.loads(os.pread(plan["prompts_fd"], length, offset))
     predict = prediction_of(script)
     loop = Loop()
     worker = ScriptWorker(plan, loop, predict, channel)
-    worker.say("ready")
+    worker.say({"event": "ready"})
     line = sys.stdin.readline()
     if line.startswith("go "):
-        loop.watch(sys.stdin.fileno(), IN, lambda _: worker.hear())
+        loop.watch(sys.stdin.fileno(), IN, lambda _: worker.receive())
         worker.run(int(line.split()[1]))
     sys.stderr.flush()
-    os._exit(0)  # calls that were given up may still hold their threads
+    os._exit(0)  # calls that were abandoned may still hold their threads
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The slots of a closed loop, each of which carries one request at a time. No clock: times are given, monotonic ns."""
+"""The slots of a closed loop, each of which carries one request at a time. Times are arguments, in monotonic ns."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 
 def ramp_times(total: int, mine: Iterable[int], begin_ns: int, ramp_ns: int) -> list[int]:
-    """When the slots with these numbers (of `total`, from 0) open: evenly spread over the ramp, the first at once."""
+    """When the slots with these numbers (of `total`, from 0) open: evenly over the ramp, the first at its start."""
     return [begin_ns + ramp_ns * number // total for number in mine]
 
 
 class Slots:
-    """Free slots by the time from which they may be used; `think_ns` lies between an answer and the next request."""
+    """Free slots by the time from which they may be used, which is `think_ns` after the last answer."""
 
     __slots__ = ("_free", "_think_ns")
 

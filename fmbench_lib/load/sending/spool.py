@@ -1,8 +1,8 @@
-"""What a worker writes down of each exchange: raw bytes and raw stamps, nothing derived.
+"""What a worker writes to disk of each exchange: raw bytes and raw stamps, nothing derived.
 
-A spool is a sequence of self-delimiting records, so that what a killed worker left behind can be read up to its last
-whole record. Stamps by the reading clock are `CLOCK_MONOTONIC`, stamps by the kernel `CLOCK_REALTIME`, both in
-nanoseconds; turning one into the other is the recorder's business.
+A spool is a sequence of self-delimiting records, so that the spool of a killed worker can be read up to its last whole
+record. Stamps taken at the read are `CLOCK_MONOTONIC`, stamps by the kernel `CLOCK_REALTIME`, both in nanoseconds; the
+recorder converts them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REUSED, COMPLETE, CLOSED, MEASURED = 1, 2, 4, 8
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """One exchange as it was spooled; `None` where something did not happen. `error` is an error class or None."""
+    """One exchange as it was spooled; None where something did not happen. `error` is an error class or None."""
 
     position: int
     prompt: int
@@ -41,7 +41,7 @@ class Spooled:
     end_ns: int
     error: str | None
     message: str
-    read_ends: tuple[int, ...]  # raw bytes there after each read
+    read_ends: tuple[int, ...]  # how many raw bytes had been read after each read
     user_ns: tuple[int, ...]  # monotonic clock, one per read
     kernel_ns: tuple[int, ...]  # wall clock, one per read; 0 where the kernel gave none
     raw: bytes
@@ -86,13 +86,12 @@ def pack(
         -1 if sent_ns is None else sent_ns,
         end_ns,
     )
-    times = struct.pack(f"<{reads}q", *user_ns)
-    sizes = struct.pack(f"<{reads}I", *map(len, pieces))
+    times, sizes = struct.pack(f"<{reads}q", *user_ns), struct.pack(f"<{reads}I", *map(len, pieces))
     return b"".join((header, times, sizes, *kernel, text, raw))
 
 
 def read_spool(path: Path, start: int = 0) -> Iterator[tuple[int, Spooled]]:
-    """The whole records of a spool file from byte `start` on, each with the offset just behind it."""
+    """The whole records of a spool file from byte `start` on, each with the offset just after it."""
     with path.open("rb") as file:
         file.seek(start)
         while (record := _read_record(file)) is not None:
@@ -101,9 +100,9 @@ def read_spool(path: Path, start: int = 0) -> Iterator[tuple[int, Spooled]]:
 
 
 def boundaries(path: Path, every: int) -> Iterator[int]:
-    """Offsets just behind whole records, about `every` bytes apart; the last is behind the last whole record."""
+    """Offsets just after whole records, about `every` bytes apart; the last is after the last whole record."""
     size = path.stat().st_size
-    offset = said = 0
+    offset = boundary = 0
     with path.open("rb") as file:
         while len(head := file.read(4)) == 4:
             following = offset + int.from_bytes(head, "little")
@@ -111,10 +110,10 @@ def boundaries(path: Path, every: int) -> Iterator[int]:
                 break
             offset = following
             file.seek(offset)
-            if offset - said >= every:
-                said = offset
+            if offset - boundary >= every:
+                boundary = offset
                 yield offset
-    if offset > said:
+    if offset > boundary:
         yield offset
 
 

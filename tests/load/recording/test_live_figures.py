@@ -14,6 +14,7 @@ from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending import spool
 from fmbench_lib.load.sending.engine import Progress
 from fmbench_lib.predictors.openai import OpenAiPredictor
+from fmbench_lib.workspace import LevelKey
 
 URL = "http://h/v1/chat/completions"
 BODY = b"data: " + json.dumps({"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}).encode() + b"\n\n"
@@ -44,7 +45,9 @@ def spooled(count: int, latency_ms: int, error: str | None = None) -> bytes:
 
 @pytest.fixture
 def onlooker() -> Onlooker:
-    return Onlooker(Recorder(OpenAiPredictor(URL), [SentPrompt("q", 1)], [URL], {}, None), None)
+    return Onlooker(
+        Recorder(OpenAiPredictor(URL), [SentPrompt("q", 1)], [URL], LevelKey("exp", "p", "load"), None), None
+    )
 
 
 def progress(*spools: Path, total: int | None = 100, done: int = 50) -> Progress:

@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from fmbench_lib.config.schema.load_section import TraceEntry
 from fmbench_lib.emulator import Emulator
 from fmbench_lib.errors import DataError, WorkerError
 from fmbench_lib.load import measure
 from fmbench_lib.load.levels.deal import Deal
-from fmbench_lib.load.levels.trace import TraceEntry
 from fmbench_lib.load.measure import measure_level
 from fmbench_lib.load.recording.parallel_decoding import Job, table_of, tables_of
 from fmbench_lib.load.recording.raw_responses import decode_raw
@@ -22,7 +22,7 @@ from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse
 from fmbench_lib.predictors.openai import OpenAiPredictor
 from fmbench_lib.workspace import raw_file
-from tests.load.test_measure import DEAL, PAYLOAD, setting, spec
+from tests.load.test_measure import DEAL, PAYLOAD, experiment_load, spec
 
 
 @pytest.fixture
@@ -39,7 +39,9 @@ def job(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     with monkeypatch.context() as patch:
         patch.setattr(measure, "tables_of", keep)
-        measure_level(spec(), DEAL, PAYLOAD, setting(emulator.url, workers=2), tmp_path / "l.parquet", tmp_path / "s")
+        measure_level(
+            spec(), DEAL, PAYLOAD, experiment_load(emulator.url, workers=2), tmp_path / "l.parquet", tmp_path / "s"
+        )
     return jobs[0]
 
 
@@ -87,8 +89,8 @@ def test_what_cannot_be_decoded_is_kept(emulator: Emulator, tmp_path: Path, monk
 
     target = tmp_path / "level.parquet"
     monkeypatch.setattr(measure, "tables_of", die)
-    with pytest.raises(WorkerError, match=r"what was measured is kept in .*raw\.zst"):
-        measure_level(spec(), DEAL, PAYLOAD, setting(emulator.url), target, tmp_path / "s")
+    with pytest.raises(WorkerError, match=r"the raw responses are kept in .*raw\.zst"):
+        measure_level(spec(), DEAL, PAYLOAD, experiment_load(emulator.url), target, tmp_path / "s")
     assert not target.exists()
     (tmp_path / "scratch").mkdir()
     predictor = OpenAiPredictor(emulator.url, "m")
@@ -101,7 +103,7 @@ def test_what_cannot_be_decoded_is_kept(emulator: Emulator, tmp_path: Path, monk
 def test_raw_responses_decode_to_the_same_records_again(emulator: Emulator, tmp_path: Path) -> None:
     target, again = tmp_path / "level.parquet", tmp_path / "again.parquet"
     predictor = OpenAiPredictor(emulator.url, "m", api_key="sk-secret")
-    wanted = setting(emulator.url, keep_raw=True, workers=2, predictor=predictor)
+    wanted = experiment_load(emulator.url, keep_raw=True, workers=2, predictor=predictor)
     measure_level(spec(), DEAL, PAYLOAD, wanted, target, tmp_path / "s")
     (tmp_path / "scratch").mkdir()
     decode_raw(raw_file(target), again, predictor, None, tmp_path / "scratch")
@@ -121,7 +123,7 @@ def test_raw_responses_decode_to_the_same_records_again(emulator: Emulator, tmp_
 @pytest.mark.parametrize("damage", [lambda data: data[:-40], lambda data: b"no zstd" + data, lambda _: b""])
 def test_a_raw_file_that_is_damaged_is_refused(emulator: Emulator, tmp_path: Path, damage: Any) -> None:
     target = tmp_path / "level.parquet"
-    measure_level(spec(), DEAL, PAYLOAD, setting(emulator.url, keep_raw=True), target, tmp_path / "s")
+    measure_level(spec(), DEAL, PAYLOAD, experiment_load(emulator.url, keep_raw=True), target, tmp_path / "s")
     raw_file(target).write_bytes(damage(raw_file(target).read_bytes()))
     (tmp_path / "scratch").mkdir()
     with pytest.raises(DataError, match="not the raw responses of a level"):
@@ -136,7 +138,9 @@ def test_a_trace_is_followed_in_its_lengths(scripted: Any, answer: bytes, tmp_pa
     server = scripted([one])
     trace = tuple(TraceEntry(0.01 * n, tokens, limit) for n, (tokens, limit) in enumerate([(5, 7), (2, None), (9, 3)]))
     level = spec(concurrency=None, request_rate=None, warmup=1)
-    wanted = setting(server.url, arrival="trace", trace=trace, predictor=OpenAiPredictor(server.url, "m", stream=False))
+    wanted = experiment_load(
+        server.url, arrival="trace", trace=trace, predictor=OpenAiPredictor(server.url, "m", stream=False)
+    )
     measure_level(level, Deal((20,), (9, 3, 5, 2), 3), PAYLOAD, wanted, tmp_path / "l.parquet", tmp_path / "s")
     bodies = [json.loads(received.partition(b"\r\n\r\n")[2]) for received in server.received]
     # the prompts nearest to 5, 2 and 9 tokens, each with the trace's limit; the warm-up has none

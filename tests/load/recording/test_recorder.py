@@ -22,10 +22,12 @@ from fmbench_lib.load.sending.http import ResponseEnd, parse_response
 from fmbench_lib.load.sending.spool import Spooled
 from fmbench_lib.predictors.base import HttpResponse
 from fmbench_lib.predictors.openai import OpenAiPredictor
+from fmbench_lib.workspace import LevelKey
 
 GOLDEN = Path(__file__).parents[2] / "predictors" / "data"
 URL = "http://h/v1/chat/completions"
 CLOCKS = ClockPair.from_samples([(0, 10**9), (10**10, 11 * 10**9)])  # wall = monotonic + 1000 ms throughout
+PROMPTS = [SentPrompt("q1", 30), SentPrompt("q2", 40)]
 
 MakeSpooled = Callable[..., Spooled]
 
@@ -44,7 +46,13 @@ class Exact(Words):
 
 
 def record(exchange: Spooled, tokenizer: Any = None, clocks: ClockPair = CLOCKS, urls: Sequence[str] = (URL,)) -> Any:
-    recorder = Recorder(OpenAiPredictor(URL), [SentPrompt("q1", 30), SentPrompt("q2", 40)], urls, {}, tokenizer)
+    recorder = Recorder(
+        OpenAiPredictor(URL),
+        [SentPrompt("q1", 30), SentPrompt("q2", 40)],
+        urls,
+        LevelKey("exp", "p", "load"),
+        tokenizer,
+    )
     return recorder.row(exchange, clocks, "L")
 
 
@@ -264,6 +272,6 @@ def test_any_cut_of_the_wires_bytes_says_the_same(name: str, spooled: MakeSpoole
     events = OpenAiPredictor(URL).decode(response).events
     if row["streamed"]:
         for at, one in zip(row["event_times"], events, strict=True):
-            complete = parsed.raw_offset(one.end_offset)
+            complete = parsed.raw_offsets([one.end_offset])[0]
             read = next(number for number, edge in enumerate(edges[1:]) if edge >= complete)
             assert ms(at) == 10.0 * read

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pandas as pd
+import pyarrow.parquet as pq
 
-from fmbench_lib.load.recording.records import RECORD_SCHEMA, iterate_rows, read_facts, read_level, write_level
+from fmbench_lib.load.recording.records import (
+    RECORD_SCHEMA,
+    RequestRecord,
+    read_facts,
+    read_level,
+    table_from_rows,
+    write_tables,
+)
 
 FULL: dict[str, Any] = {
     "request_id": "a-1",
@@ -49,15 +57,24 @@ EMPTY: dict[str, Any] = {**dict.fromkeys(FULL), "request_id": "a-2", "error": "d
 FACTS = {"load": "concurrency-4", "window_start": 1.5, "client_cpu": [0.5, None], "stop_reason": "requests"}
 
 
+def write(path: Path, *rows: dict[str, Any]) -> int:
+    """A level of these records, in a table each."""
+    return write_tables(path, (table_from_rows([row]) for row in rows), FACTS)
+
+
 def test_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "level.parquet"
-    assert write_level(path, iter([FULL, EMPTY]), FACTS) == 2
-    assert list(iterate_rows(path)) == [FULL, EMPTY]
+    assert write(path, FULL, EMPTY) == 2
+    assert pq.read_table(path).to_pylist() == [FULL, EMPTY]
     assert read_facts(path) == FACTS
 
 
+def test_the_schema_has_the_fields_of_a_record() -> None:
+    assert set(RECORD_SCHEMA.names) == set(get_type_hints(RequestRecord))
+
+
 def test_what_did_not_happen_is_missing_in_the_frame_too(tmp_path: Path) -> None:
-    write_level(tmp_path / "level.parquet", [FULL, EMPTY], FACTS)
+    write(tmp_path / "level.parquet", FULL, EMPTY)
     frame, facts = read_level(tmp_path / "level.parquet")
     assert facts == FACTS
     assert list(frame.columns) == RECORD_SCHEMA.names
@@ -66,18 +83,18 @@ def test_what_did_not_happen_is_missing_in_the_frame_too(tmp_path: Path) -> None
 
 
 def test_only_the_columns_asked_for_are_read(tmp_path: Path) -> None:
-    write_level(tmp_path / "level.parquet", [FULL], FACTS)
+    write(tmp_path / "level.parquet", FULL)
     frame, _ = read_level(tmp_path / "level.parquet", ["phase", "error"])
     assert list(frame.columns) == ["phase", "error"]
 
 
 def test_a_level_without_requests_is_still_a_level(tmp_path: Path) -> None:
-    assert write_level(tmp_path / "level.parquet", [], FACTS) == 0
+    assert write(tmp_path / "level.parquet") == 0
     frame, facts = read_level(tmp_path / "level.parquet")
     assert (len(frame), facts) == (0, FACTS)
 
 
-def test_many_batches_keep_their_order(tmp_path: Path) -> None:
-    rows = ({**FULL, "request_id": str(number)} for number in range(4500))
-    assert write_level(tmp_path / "level.parquet", rows, FACTS) == 4500
-    assert [row["request_id"] for row in iterate_rows(tmp_path / "level.parquet")] == [str(n) for n in range(4500)]
+def test_many_tables_keep_their_order(tmp_path: Path) -> None:
+    ids = [str(number) for number in range(40)]
+    write(tmp_path / "level.parquet", *({**FULL, "request_id": name} for name in ids))
+    assert list(read_level(tmp_path / "level.parquet")[0]["request_id"]) == ids

@@ -10,7 +10,7 @@ import pytest
 
 from fmbench_lib.config.schema.precision import Precision, parse_precision
 from fmbench_lib.load.sending.early_stop import Watch, half_width
-from fmbench_lib.load.sending.layout import Level
+from tests.load.level_builder import make_level
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Seen:
 
 
 def watch(**level: object) -> Watch:
-    return Watch(Level(("http://h/",), (), (0,), "1", **level))
+    return Watch(make_level(("http://h/",), (), (0,), **level))
 
 
 class TestGrammar:
@@ -72,7 +72,7 @@ class TestPrecision:
 
 class TestErrorRate:
     def test_all_of_the_latest_must_have_failed(self) -> None:
-        watching = watch(concurrency=4, stop_error_rate=1.0)
+        watching = watch(concurrency=4, stop_on_error_rate=1.0)
         assert watching.look(0.5, Seen(done=100, errors=0)) is None
         assert watching.look(1.0, Seen(done=110, errors=10)) is None
         assert watching.look(1.5, Seen(done=119, errors=19)) is None  # 19 are too few
@@ -81,7 +81,7 @@ class TestErrorRate:
         assert (stop.reason, stop.note) == ("error_rate", "21 of the last 21 requests failed, 100% end the level")
 
     def test_a_wide_level_needs_more_of_them(self) -> None:
-        watching = watch(concurrency=50, stop_error_rate=0.5)
+        watching = watch(concurrency=50, stop_on_error_rate=0.5)
         assert watching.look(0.5, Seen(done=99, errors=99)) is None
         assert watching.look(1.0, Seen(done=100, errors=99)) is not None
 
@@ -89,7 +89,7 @@ class TestErrorRate:
         assert watch(concurrency=1).look(1.0, Seen(done=1000, errors=1000)) is None
 
     def test_old_failures_are_forgotten(self) -> None:
-        watching = watch(concurrency=1, stop_error_rate=0.5)
+        watching = watch(concurrency=1, stop_on_error_rate=0.5)
         assert watching.look(0.5, Seen(done=19, errors=19)) is None
         for step in range(1, 20):
             assert watching.look(0.5 + step, Seen(done=19 + 30 * step, errors=19)) is None

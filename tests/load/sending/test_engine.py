@@ -20,10 +20,10 @@ import pytest
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, LogNormal, launch
 from fmbench_lib.emulator.launching import Tls
 from fmbench_lib.errors import EndpointError, InputError, WorkerError
-from fmbench_lib.load.levels.arrivals import arrival_offsets
+from fmbench_lib.load.levels.arrivals.schedule import arrival_offsets
 from fmbench_lib.load.sending.engine import Progress, worker_count, workers_of
-from fmbench_lib.load.sending.layout import Level
 from tests.load.conftest import self_signed
+from tests.load.level_builder import load, make_level
 
 Measure = Callable[..., Any]
 Workers = Callable[[], list[psutil.Process]]
@@ -113,7 +113,7 @@ class TestStopping:
         assert (len(level.of("measured")), level.run.stop_reason) == (10, "requests")
 
     def test_by_requests_more_than_there_are_prompts(self, measure: Measure, emulator: Emulator) -> None:
-        level = measure(emulator.url, prompts(7), warmup=2, concurrency=2, requests=15, repeat=True)
+        level = measure(emulator.url, prompts(7), warmup=2, concurrency=2, requests=15, prompt_reuse="allowed")
         assert (len(level.of("measured")), level.run.stop_reason) == (15, "requests")
         assert {row["prompt_id"] for row in level.of("measured")} == {f"p{n}" for n in range(2, 7)}
 
@@ -123,7 +123,9 @@ class TestStopping:
 
     @pytest.mark.parametrize("workers", [1, 2])
     def test_by_duration(self, measure: Measure, emulator: Emulator, workers: int) -> None:
-        level = measure(emulator.url, prompts(10), warmup=2, concurrency=4, duration=0.3, repeat=True, workers=workers)
+        level = measure(
+            emulator.url, prompts(10), warmup=2, concurrency=4, duration=0.3, prompt_reuse="allowed", workers=workers
+        )
         start, stop = level.window
         assert level.run.stop_reason == "duration"
         sent = max(row["sent"] for row in level.of("measured"))
@@ -132,7 +134,7 @@ class TestStopping:
         assert all(row["error"] is None for row in level.rows)  # those under way at the end were waited for
 
     def test_whichever_comes_first(self, measure: Measure, emulator: Emulator) -> None:
-        level = measure(emulator.url, prompts(10), concurrency=2, requests=6, duration=60.0, repeat=True)
+        level = measure(emulator.url, prompts(10), concurrency=2, requests=6, duration=60.0, prompt_reuse="allowed")
         assert (len(level.rows), level.run.stop_reason) == (6, "requests")
 
     @pytest.mark.parametrize("workers", [1, 2])
@@ -145,7 +147,7 @@ class TestStopping:
             concurrency=2,
             duration=0.001,
             min_requests=12,
-            repeat=True,
+            prompt_reuse="allowed",
             workers=workers,
         )
         assert (len(level.of("measured")), level.run.stop_reason) == (12, "duration")
@@ -167,7 +169,7 @@ class TestOpenLoop:
         level = measure(
             emulator.url, prompts(30), warmup=5, request_rate=150.0, requests=25, arrival=arrival, workers=workers
         )
-        expected = list(islice(arrival_offsets(arrival, 150.0, "1"), 31))
+        expected = list(islice(arrival_offsets(load(arrival=arrival), 150.0, "1"), 31))
         begin = level.rows[0]["due"] - expected[0]
         for row, offset in zip(level.rows, expected, strict=False):
             assert row["due"] - begin == pytest.approx(offset, abs=2 * MICROSECOND)
@@ -189,7 +191,9 @@ class TestOpenLoop:
         assert max(row["sent"] for row in level.rows) < min(row["first"] for row in level.rows)
 
     def test_by_duration(self, measure: Measure, emulator: Emulator) -> None:
-        level = measure(emulator.url, prompts(4), warmup=2, request_rate=100.0, duration=0.205, repeat=True, workers=2)
+        level = measure(
+            emulator.url, prompts(4), warmup=2, request_rate=100.0, duration=0.205, prompt_reuse="allowed", workers=2
+        )
         assert (len(level.of("measured")), level.run.stop_reason) == (21, "duration")
         start, stop = level.window
         assert stop - start == pytest.approx(max(0.205, level.rows[-1]["sent"] - start), abs=5 * MICROSECOND)
@@ -331,7 +335,13 @@ class TestFaults:
                     emulator.process.wait()
 
             level = measure(
-                emulator.url, prompts(10), concurrency=2, requests=3000, repeat=True, on_progress=kill, timeout=5.0
+                emulator.url,
+                prompts(10),
+                concurrency=2,
+                requests=3000,
+                prompt_reuse="allowed",
+                on_progress=kill,
+                timeout=5.0,
             )
         classes = {row["error"] for row in level.rows}
         assert classes <= {None, "connect", "truncated"}
@@ -467,7 +477,7 @@ class TestTls:
         texts = [*prompts(6), "word " * 40_000, "[[fault:reset:events=2]]", "[[fault:unannounced_close]]", "last"]
         behaviour = Behaviour(ttft=Constant(0.005), itl=Constant(0.001), tokens=Constant(5))
         with launch(behaviour, tls=certificate) as emulator:
-            level = measure(emulator.url, texts, concurrency=2, requests=10, ca_file=str(certificate.certfile))
+            level = measure(emulator.url, texts, concurrency=2, requests=10, ca_bundle=str(certificate.certfile))
             ledger = {entry.request_id: entry for entry in emulator.ledger()}
         assert [row["error"] for row in level.rows] == [None] * 7 + ["truncated", None, None]
         assert any(row["reused"] for row in level.rows)
@@ -495,7 +505,7 @@ class TestTls:
     ) -> None:
         made = self_signed(tmp_path_factory.mktemp("tls"), "other", names, days)
         with launch(tls=made) as emulator:
-            level = measure(emulator.url, prompts(1), requests=1, ca_file=str(made.certfile))
+            level = measure(emulator.url, prompts(1), requests=1, ca_bundle=str(made.certfile))
         (row,) = level.rows
         assert (row["error"], row["sent"]) == ("tls", None)
         assert row["error_message"].startswith("the server's certificate is not trusted: ")
@@ -552,7 +562,7 @@ class TestWorkers:
     ) -> None:
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
         level = {"urls": ("http://a/",), "warmup": (), "measured": (0,), "seed": "1", **settings}
-        assert workers_of(Level(**level)) == count
+        assert workers_of(make_level(**level)) == count
 
     def test_shares_add_up(self, measure: Measure, emulator: Emulator) -> None:
         level = measure(emulator.url, prompts(20), concurrency=5, requests=20, workers=3)
@@ -584,7 +594,7 @@ class TestWorkers:
     ) -> None:
         url = emulator.url.replace("http:", "https:")
         with pytest.raises(WorkerError, match=r"load worker 0 ended with exit code 1: .*No such file"):
-            measure(url, prompts(2), requests=2, ca_file=str(tmp_path / "missing.pem"))
+            measure(url, prompts(2), requests=2, ca_bundle=str(tmp_path / "missing.pem"))
         assert workers() == []
 
     def test_an_interrupt_leaves_no_worker(self, measure: Measure, emulator: Emulator, workers: Workers) -> None:
@@ -607,10 +617,13 @@ class TestWorkers:
 from pathlib import Path
 import psutil
 from fmbench_lib.load.sending.engine import run_level
-from fmbench_lib.load.sending.layout import Level
+from fmbench_lib.config.schema.load_section import LoadSection, load_settings
+from fmbench_lib.config.schema.stop_rule import StopRule
+from fmbench_lib.load.sending.level import Level
 from fmbench_lib.predictors.openai import OpenAiPredictor
 requests = [OpenAiPredictor({emulator.url!r}).encode("[[fault:stall]]")] * 2
-level = Level(({emulator.url!r},), (), (0, 1), "1", concurrency=2, requests=2, workers=2, timeout=60)
+load = load_settings(LoadSection(workers=2, timeout=60))
+level = Level(({emulator.url!r},), (), (0, 1), "1", load, StopRule(2), concurrency=2)
 tell = lambda progress: progress.in_flight == 2 and print(*(p.pid for p in psutil.Process().children()), flush=True)
 run_level(level, requests, Path({str(tmp_path)!r}), tell)
 """

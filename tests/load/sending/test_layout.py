@@ -12,7 +12,6 @@ import pytest
 
 from fmbench_lib.errors import InputError
 from fmbench_lib.load.sending.layout import (
-    Level,
     Order,
     address,
     addresses,
@@ -20,8 +19,10 @@ from fmbench_lib.load.sending.layout import (
     write_order,
     write_requests,
 )
+from fmbench_lib.load.sending.level import Level
 from fmbench_lib.load.sending.schedule_reader import SEQUENCE_ENTRY
 from fmbench_lib.predictors.base import HttpRequest
+from tests.load.level_builder import make_level
 
 URL = "http://host:8000/v1/chat/completions"
 
@@ -36,7 +37,7 @@ def laid_out(folder: Path, *requests: HttpRequest) -> list[tuple[bytes, bytes]]:
 
 
 def level(**settings: Any) -> Level:
-    return Level(**{"urls": (URL,), "warmup": (0, 1), "measured": (2, 3, 4, 5), "seed": "1", **settings})
+    return make_level(**{"urls": (URL,), "warmup": (0, 1), "measured": (2, 3, 4, 5), **settings})
 
 
 def entries(order: Order) -> list[tuple[int, int, float]]:
@@ -110,7 +111,7 @@ class TestOrder:
 
     def test_rounds_hold_each_prompt_once_and_differ(self) -> None:
         measured = tuple(range(2, 32))
-        sequence = list(islice(prompt_sequence(level(measured=measured, repeat=True)), 2, 2 + 3 * 30))
+        sequence = list(islice(prompt_sequence(level(measured=measured, prompt_reuse="allowed")), 2, 2 + 3 * 30))
         rounds = [sequence[start : start + 30] for start in (0, 30, 60)]
         assert all(sorted(one) == list(measured) for one in rounds)
         assert rounds[0] == list(measured)
@@ -123,7 +124,7 @@ class TestOrder:
             ({"requests": 4}, 4, "requests"),
             ({"requests": 9}, 4, "prompts"),
             ({"duration": 60.0}, 4, "prompts"),
-            ({"requests": 9, "repeat": True}, 9, "requests"),
+            ({"requests": 9, "prompt_reuse": "allowed"}, 9, "requests"),
         ],
     )
     def test_a_closed_loop_draws_from_one_file(
@@ -135,7 +136,7 @@ class TestOrder:
         assert order.reason == reason
 
     def test_time_alone_gives_more_than_can_be_sent_in_it(self, tmp_path: Path) -> None:
-        order = write_order(level(concurrency=2, duration=10.0, repeat=True), tmp_path, 1)
+        order = write_order(level(concurrency=2, duration=10.0, prompt_reuse="allowed"), tmp_path, 1)
         assert len(entries(order)) > 2 * 10 / 0.001  # also of an endpoint that answers within a millisecond
         assert order.reason != "requests"
 
@@ -144,7 +145,7 @@ class TestSchedule:
     """Rate 10/s, constant: two warm-up requests at 0 and 0.1 s, the first measured one at 0.2 s."""
 
     def schedule(self, folder: Path, workers: int = 2, **settings: Any) -> Order:
-        return write_order(level(request_rate=10.0, repeat=True, **settings), folder, workers)
+        return write_order(level(request_rate=10.0, prompt_reuse="allowed", **settings), folder, workers)
 
     def test_by_requests_n_arrivals_fill_n_gaps(self, tmp_path: Path) -> None:
         order = self.schedule(tmp_path, requests=5)

@@ -9,8 +9,9 @@ import pytest
 
 from fmbench_lib.config.schema.precision import parse_precision
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
-from fmbench_lib.load.levels.arrivals import arrival_offsets
+from fmbench_lib.load.levels.arrivals.schedule import arrival_offsets
 from tests.load.conftest import Measure, Peer
+from tests.load.level_builder import load
 
 Scripted = Callable[..., Any]
 
@@ -121,7 +122,7 @@ class TestStopping:
     def test_a_dead_endpoint_ends_its_level(self, measure: Measure) -> None:
         with launch(SLOW) as emulator:
             url = emulator.url
-        done = measure(url, prompts(4), concurrency=2, duration=60, repeat=True, stop_error_rate=1.0)
+        done = measure(url, prompts(4), concurrency=2, duration=60, prompt_reuse="allowed", stop_on_error_rate=1.0)
         assert done.run.stop_reason == "error_rate"
         assert "of the last" in (done.run.stop_note or "")
         begin, end = done.window
@@ -131,7 +132,13 @@ class TestStopping:
         refused = [f"[[fault:rate_limit]] {n}" for n in range(4)]
         with launch(SLOW) as emulator:
             done = measure(
-                emulator.url, refused, concurrency=2, duration=60, repeat=True, think_time=0.01, stop_error_rate=1.0
+                emulator.url,
+                refused,
+                concurrency=2,
+                duration=60,
+                prompt_reuse="allowed",
+                think_time=0.01,
+                stop_on_error_rate=1.0,
             )
         assert done.run.stop_reason == "error_rate"
         assert {row["error"] for row in done.rows} == {"http_429"}
@@ -144,16 +151,16 @@ class TestStopping:
             prompts(4),
             concurrency=2,
             duration=60,
-            repeat=True,
+            prompt_reuse="allowed",
             until=parse_precision(until),
             on_progress=lambda _: ttfts.pop() if ttfts else [],
         )
         assert done.run.stop_reason == "precision"
-        assert "50.0% was asked" in (done.run.stop_note or "")
+        assert "50.0% was requested" in (done.run.stop_note or "")
         assert not [row for row in done.rows if row["error"]]  # what was in flight has ended
 
     def test_one_that_ends_by_itself_has_no_note(self, measure: Measure, emulator: Emulator) -> None:
-        done = measure(emulator.url, prompts(3), requests=3, stop_error_rate=1.0)
+        done = measure(emulator.url, prompts(3), requests=3, stop_on_error_rate=1.0)
         assert (done.run.stop_reason, done.run.stop_note) == ("requests", None)
 
 
@@ -168,7 +175,7 @@ def test_copies_in_turn(measure: Measure) -> None:
 
 def test_gamma_arrivals_are_sent_as_drawn(measure: Measure, emulator: Emulator) -> None:
     done = measure(emulator.url, prompts(20), request_rate=200, arrival="gamma", burstiness=0.25, requests=20)
-    drawn = arrival_offsets("gamma", 200, "1", burstiness=0.25)
+    drawn = arrival_offsets(load(arrival="gamma", burstiness=0.25), 200, "1")
     expected = [next(drawn) for _ in range(20)]
     due = [row["due"] for row in done.rows]
     assert [one - due[0] for one in due] == pytest.approx([one - expected[0] for one in expected], abs=1e-6)

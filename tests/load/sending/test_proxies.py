@@ -89,7 +89,7 @@ class TestChoice:
         (b"HTTP/1.1 200 Connection established\r\n\r\n", ""),
         (b"HTTP/1.1 200 OK\r\nvia: p\r\n", None),
         (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "asks for credentials"),
-        (b"HTTP/1.1 403 Forbidden\r\n\r\nno", "refuses the way to the endpoint: HTTP 403 Forbidden"),
+        (b"HTTP/1.1 403 Forbidden\r\n\r\nno", "refuses the tunnel to the endpoint: HTTP 403 Forbidden"),
     ],
 )
 def test_the_answer_to_connect(data: bytes, expected: str | None) -> None:
@@ -162,7 +162,7 @@ def test_over_https_a_tunnel_is_opened_and_nothing_but_its_address_is_told(
         proxy = scripted([tunnel_to((host, int(port)), heads)])
         monkeypatch.setenv("HTTPS_PROXY", proxy_at(proxy))
         url = f"https://models.invalid{PATH}"
-        level = measure(url, ["one", "two", "three"], requests=3, ca_file=str(certificate.certfile), api_key="sk-1")
+        level = measure(url, ["one", "two", "three"], requests=3, ca_bundle=str(certificate.certfile), api_key="sk-1")
         ledger = {entry.request_id for entry in emulator.ledger()}
     assert [row["error"] for row in level.rows] == [None] * 3
     assert {row["request_id"] for row in level.rows} == ledger

@@ -25,7 +25,7 @@ from fmbench_lib.load.sending import request_signing as signing_module
 from fmbench_lib.load.sending.layout import write_requests
 from fmbench_lib.load.sending.prebuilt import Prompts
 from fmbench_lib.load.sending.request_signing import Keys, Signer
-from fmbench_lib.load.sending.schedule_reader import SEQUENCE_ENTRY, Upcoming
+from fmbench_lib.load.sending.schedule_reader import SEQUENCE_ENTRY, ScheduleReader
 from fmbench_lib.predictors.bedrock import ConversePredictor
 
 BEDROCK = Signing("bedrock", "us-east-1")
@@ -121,7 +121,7 @@ class TestSigner:
         assert request.headers["x-amz-security-token"] == "t"
 
 
-class TestUpcoming:
+class TestScheduleReader:
     def schedule(self, folder: Path, offsets: list[float]) -> int:
         path = folder / "schedule"
         path.write_bytes(b"".join(SEQUENCE_ENTRY.pack(n, n % 12, offset) for n, offset in enumerate(offsets)))
@@ -129,30 +129,30 @@ class TestUpcoming:
 
     def test_the_next_ones_are_signed_in_their_order_and_sent_in_it(self, signer: Signer, tmp_path: Path) -> None:
         fd = self.schedule(tmp_path, [0.0] * 40)
-        upcoming = Upcoming(fd, signer, HOST)
-        upcoming.begin_ns = time.monotonic_ns()
+        schedule = ScheduleReader(fd, signer, HOST)
+        schedule.begin_ns = time.monotonic_ns()
         ahead = 0
-        while upcoming.sign_ahead():
+        while schedule.sign_ahead():
             ahead += 1
         assert ahead == 32
         seen = []
-        while (entry := upcoming.peek()) is not None:
-            upcoming.take()
+        while (entry := schedule.peek()) is not None:
+            schedule.take()
             seen.append(entry[1])
         assert seen == list(range(40))
-        assert not upcoming.sign_ahead()
+        assert not schedule.sign_ahead()
         os.close(fd)
 
     def test_what_is_due_much_later_waits_for_its_signature(self, signer: Signer, tmp_path: Path) -> None:
         fd = self.schedule(tmp_path, [0.0, 3600.0])
-        upcoming = Upcoming(fd, signer, HOST)
-        upcoming.begin_ns = time.monotonic_ns()
-        assert [upcoming.sign_ahead() for _ in range(3)] == [True, False, False]
+        schedule = ScheduleReader(fd, signer, HOST)
+        schedule.begin_ns = time.monotonic_ns()
+        assert [schedule.sign_ahead() for _ in range(3)] == [True, False, False]
         os.close(fd)
 
     def test_without_a_signer_nothing_is_read_ahead(self, tmp_path: Path) -> None:
         fd = self.schedule(tmp_path, [0.0])
-        assert not Upcoming(fd, None, "").sign_ahead()
+        assert not ScheduleReader(fd, None, "").sign_ahead()
         assert os.lseek(fd, 0, os.SEEK_CUR) == 0
         os.close(fd)
 
@@ -187,7 +187,7 @@ def test_a_level_without_signing_imports_nothing_of_aws() -> None:
     code = (
         "import sys, fmbench_lib.load.sending.worker, fmbench_lib.load.sending.engine, fmbench_lib.predictors\n"
         "from fmbench_lib.load.sending.request_signing import Keys, signer_of\n"
-        "Keys(None).news(); signer_of({'signing': None}, None)\n"
+        "Keys(None).news(); signer_of(None, None)\n"
         "print([name for name in ('botocore', 'boto3') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -246,7 +246,7 @@ class TestLevels:
             codec.url,
             PROMPTS,
             predictor=codec,
-            repeat=True,
+            prompt_reuse="allowed",
             duration=1.6,
             on_progress=lambda _: write_keys(aws_process_credentials, ACCESS_KEY, SECRET_KEY, EXPIRED_TOKEN),
         ).rows
@@ -264,7 +264,7 @@ class TestLevels:
                 codec.url,
                 PROMPTS,
                 predictor=codec,
-                repeat=True,
+                prompt_reuse="allowed",
                 duration=30.0,
                 on_progress=lambda _: aws_process_credentials.unlink(missing_ok=True),
             )

@@ -12,9 +12,10 @@ import pytest
 from fmbench_lib.errors import WorkerError
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending.engine import run_level
-from fmbench_lib.load.sending.layout import Level
 from fmbench_lib.load.sending.script_call import UserScript, answer_to
 from fmbench_lib.predictors.user_script import NOWHERE, UserScriptPredictor
+from fmbench_lib.workspace import LevelKey
+from tests.load.level_builder import make_level
 
 SCRIPT = """
 import threading
@@ -66,11 +67,13 @@ def send(tmp_path: Path) -> Send:
         script = UserScript(str(path), "my-endpoint", {"parameters": {"top_k": 5}}, {"name": "exp"})
         codec = UserScriptPredictor({"top_k": 5})
         given = {"seed": "1", "timeout": 20.0, "workers": 1, "requests": len(prompts), **settings}
-        level = Level((NOWHERE,), (), tuple(range(len(prompts))), script=script, **given)
+        level = make_level((NOWHERE,), (), range(len(prompts)), script=script, **given)
         folder = tmp_path / "level"
         folder.mkdir()
         run = run_level(level, map(codec.encode, prompts), folder)
-        recorder = Recorder(codec, [SentPrompt(p, None) for p in prompts], ("my-endpoint",), {}, None)
+        recorder = Recorder(
+            codec, [SentPrompt(p, None) for p in prompts], ("my-endpoint",), LevelKey("exp", "p.jsonl", "load"), None
+        )
         kept = [path.read_bytes() for path in folder.iterdir()]
         assert not any(b'"top_k"' in content for content in kept), "what a script is given may hold keys"
         return sorted(recorder.rows(run), key=lambda row: int(row["request_id"].rpartition("-")[2]))

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import resource
 import socket
-import time
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from fmbench_lib.host.process_limits import allow_many_sockets
 from fmbench_lib.load.sending.exchange import Exchange
-from fmbench_lib.load.sending.slots import Slots
 from fmbench_lib.load.sending.targets import Target
-from fmbench_lib.load.sending.worker import Worker
 
 TARGET = Target(0, "h", 80, False, "h", socket.AF_INET, ("127.0.0.1", 80))
 SECOND = 10**9
@@ -74,26 +70,6 @@ def test_a_new_try_starts_from_nothing_but_keeps_its_due_time() -> None:
     assert (one.due_ns, one.cap_wait_ns) == (7, 9)
     assert (one.connect_ns, one.sent_ns, one.reused, one.error, one.message) == (None, None, False, None, "")
     assert (one.pieces, one.user_ns, one.kernel) == ([], [], [])
-
-
-def test_a_closed_loop_takes_a_request_up_when_it_is_signed() -> None:
-    """Its latency begins there: no time of signing is in it."""
-    signed_ns: list[int] = []
-    started: list[tuple[int, int, int]] = []
-
-    class SlowSigner:
-        def prepare(self, prompt: int, authority: str) -> None:
-            assert (prompt, authority) == (5, "h")
-            signed_ns.append(time.monotonic_ns())
-
-    worker = object.__new__(Worker)
-    stand_ins = {"pool": SimpleNamespace(targets=[TARGET]), "signer": SlowSigner(), "slots": Slots([0])}
-    for name, value in {**stand_ins, "take": lambda now: (3, 5), "start": lambda *of: started.append(of)}.items():
-        setattr(worker, name, value)
-    assert worker.start_one(0)
-    ((position, prompt, due_ns),) = started
-    assert (position, prompt) == (3, 5)
-    assert due_ns >= signed_ns[0]
 
 
 def test_what_is_spooled_is_let_go() -> None:

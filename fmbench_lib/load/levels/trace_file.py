@@ -11,10 +11,10 @@ import json
 import math
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fmbench_lib.config.schema.load_section import TraceEntry
 from fmbench_lib.errors import InputError
 
 _TIMES = {"time": 1.0, "timestamp": 1e-3}
@@ -22,15 +22,6 @@ _LENGTHS = {
     "prompt_tokens": ("prompt_tokens", "input_length"),
     "completion_tokens": ("completion_tokens", "output_length"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class TraceEntry:
-    """One request of a trace: its time in seconds, and its lengths in tokens where the trace has them."""
-
-    time: float
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
 
 
 def read_trace(path: Path) -> tuple[TraceEntry, ...]:
@@ -43,13 +34,13 @@ def read_trace(path: Path) -> tuple[TraceEntry, ...]:
                 entry = _entry(f"{path}, line {number}", row)
                 if entries and entry.time < entries[-1].time:
                     raise InputError(
-                        f"{path}, line {number}: its time lies before that of the line above; sort the trace"
+                        f"{path}, line {number}: its time is before that of the line above; sort the trace"
                     )
                 entries.append(entry)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: the trace cannot be read: {error}") from None
+        raise InputError(f"{path}: cannot read the trace: {error}") from None
     if not entries:
-        raise InputError(f"{path}: the trace is empty: give one line for each request, with its time in seconds")
+        raise InputError(f"{path}: the trace is empty; write one line for each request, with its time in seconds")
     return tuple(entries)
 
 
@@ -72,7 +63,7 @@ def _json_rows(path: Path, file: Any) -> Iterator[tuple[int, Mapping[str, Any]]]
 def _entry(where: str, row: Mapping[str, Any]) -> TraceEntry:
     name = next((name for name in _TIMES if row.get(name) not in (None, "")), None)
     if name is None:
-        raise InputError(f"{where}: there is no `time` (seconds) and no `timestamp` (milliseconds)")
+        raise InputError(f"{where}: has neither `time` (seconds) nor `timestamp` (milliseconds)")
     time = _number(where, name, row[name]) * _TIMES[name]
     lengths = {}
     for field, names in _LENGTHS.items():
@@ -92,19 +83,20 @@ def _number(where: str, name: str, value: Any) -> float:
 
 
 def match_prompts(entries: Sequence[TraceEntry], lengths: Sequence[int], *, reuse: bool) -> list[int]:
-    """For each entry the number of the prompt to send: the one nearest to it in length, in tokens.
+    """The number of the prompt to send for each entry: the one nearest to it in length, in tokens.
 
-    Each prompt is sent once unless `reuse`; there must be as many then. An entry without a length takes any.
+    Each prompt is sent once unless `reuse` is set, so there must be as many of them as entries. An entry without a
+    length takes any prompt.
     """
     free = sorted(range(len(lengths)), key=lambda prompt: (lengths[prompt], prompt))
     keys = [lengths[prompt] for prompt in free]
     chosen = []
     for number, entry in enumerate(entries):
         wanted = keys[number % len(keys)] if entry.prompt_tokens is None else entry.prompt_tokens
-        place = bisect_left(keys, wanted)
-        if place == len(keys) or (place > 0 and wanted - keys[place - 1] <= keys[place] - wanted):
-            place -= 1
-        chosen.append(free[place])
+        index = bisect_left(keys, wanted)
+        if index == len(keys) or (index > 0 and wanted - keys[index - 1] <= keys[index] - wanted):
+            index -= 1
+        chosen.append(free[index])
         if not reuse:
-            del free[place], keys[place]
+            del free[index], keys[index]
     return chosen

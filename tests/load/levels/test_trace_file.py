@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from fmbench_lib.config.schema.load_section import TraceEntry
 from fmbench_lib.errors import InputError
-from fmbench_lib.load.levels.trace import TraceEntry, match_prompts, read_trace
+from fmbench_lib.load.levels.trace_file import match_prompts, read_trace
 
 
 def written(folder: Path, name: str, text: str) -> Path:
@@ -37,10 +38,10 @@ def test_mooncakes_spelling_is_in_milliseconds(tmp_path: Path) -> None:
     ("name", "text", "said"),
     [
         ("t.jsonl", "", "the trace is empty"),
-        ("t.jsonl", '{"time": 1}\n{"time": 0}', "line 2: its time lies before"),
+        ("t.jsonl", '{"time": 1}\n{"time": 0}', "line 2: its time is before"),
         ("t.jsonl", '{"time": 1}\nx', "line 2: not JSON"),
         ("t.jsonl", "[1]", "line 1: write an object"),
-        ("t.jsonl", '{"at": 1}', "line 1: there is no `time`"),
+        ("t.jsonl", '{"at": 1}', "line 1: has neither `time`"),
         ("t.jsonl", '{"time": "soon"}', "line 1: time is 'soon'; write a number"),
         ("t.csv", "time,prompt_tokens\n0,many\n", "line 2: prompt_tokens is 'many'"),
         ("t.csv", "time\n-1\n", "line 2: time is '-1'"),
@@ -52,7 +53,7 @@ def test_what_cannot_be_used_is_said_with_its_line(tmp_path: Path, name: str, te
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot read the trace"):
         read_trace(tmp_path / "none.jsonl")
 
 

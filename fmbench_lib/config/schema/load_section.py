@@ -1,0 +1,208 @@
+"""How requests are sent: the `load` section as a config spells it, and the settings that it comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import PlainValidator
+
+from fmbench_lib.config.arrival_facts import ARRIVALS, known_arrivals
+from fmbench_lib.config.schema.precision import Precision, parse_precision
+from fmbench_lib.config.schema.search_objectives import Find, Subjects
+from fmbench_lib.config.schema.section import Section, described
+from fmbench_lib.config.schema.values import (
+    Burstiness,
+    Count,
+    CountFromZero,
+    FileName,
+    Flag,
+    Fraction,
+    Kind,
+    NoSeconds,
+    Rate,
+    Seconds,
+    Until,
+    Workers,
+    one_of,
+)
+
+PROMPT_REUSE = ("never", "across_levels", "allowed")
+BALANCES = ("least_outstanding", "round_robin")
+
+CLOSED_LOOP_KEYS = ("think_time", "ramp")
+"""Keys that act in a closed loop alone."""
+
+OPEN_LOOP_KEYS = ("max_concurrency", "stop_on_saturation")
+"""Keys that act in an open loop alone, beside those of its arrival process."""
+
+
+def _arrival(value: Any) -> str:
+    """An arrival process's name."""
+    if isinstance(value, str) and value.strip() in ARRIVALS:
+        return value.strip()
+    return one_of(*known_arrivals())(value)  # last, as it reads the metadata of every installed package
+
+
+PromptReuse = Annotated[
+    Literal["never", "across_levels", "allowed"],
+    PlainValidator(one_of(*PROMPT_REUSE)),
+    Kind("`never`, `across_levels` or `allowed`"),
+]
+Arrival = Annotated[
+    str,
+    PlainValidator(_arrival),
+    Kind(", ".join(f"`{name}`" for name in ARRIVALS) + " or an installed process's name"),
+]
+Balance = Annotated[
+    Literal["least_outstanding", "round_robin"],
+    PlainValidator(one_of(*BALANCES)),
+    Kind("`least_outstanding` or `round_robin`"),
+]
+
+
+class LoadSection(Section):
+    """How requests are sent. `requests` or `duration` ends a level, whichever comes first."""
+
+    strict: ClassVar[bool] = True
+
+    requests: Count | None = described("Measured requests per level.", None)
+    duration: Seconds | None = described("Length of a level's measurement.", None)
+    warmup_requests: CountFromZero = described(
+        "Requests before the measurement starts. They are not counted, and use prompts that are not measured.", 8
+    )
+    timeout: Seconds = described("A request that takes longer is an error of class `timeout`.", 120.0)
+    workers: Workers = described(
+        "Client processes. `auto` is one per free core, but a single one with `max_concurrency`, or several copies and "
+        "`least_outstanding`: several processes would each count only their own share.",
+        "auto",
+    )
+    prompt_reuse: PromptReuse = described(
+        "Whether a prompt may be sent again: `never`, only `across_levels`, or `allowed` within a level too.",
+        "never",
+        shown_default="`never`; `allowed` when the config has no `load` section",
+    )
+    arrival: Arrival = described("How the requests of a `request_rates` level are spaced.", "poisson")
+    burstiness: Burstiness = described(
+        "Shape of `arrival: gamma`: the gaps vary by 1/√burstiness of their mean; 1 is Poisson, less comes in bursts.",
+        1.0,
+    )
+    trace: FileName | None = described(
+        "File of `arrival: trace`: lines of JSON or CSV with `time` in seconds and, to follow lengths too, "
+        "`prompt_tokens` and `completion_tokens`. Without `request_rates` it keeps its own pace.",
+        None,
+    )
+    max_concurrency: Count | None = described(
+        "Open loop: most requests in flight. A request that is due waits, and the wait is part of its latency.",
+        None,
+        shown_default="no cap",
+    )
+    think_time: NoSeconds = described("Closed loop: time between an answer and the slot's next request.", 0.0)
+    ramp: NoSeconds = described(
+        "Closed loop: time over which the slots open, one after the other; requests sent in it are warm-up.", 0.0
+    )
+    until: Until | None = described(
+        "Ends a level when a percentile is known precisely enough: `ci_p95 < 5%` (of latency) or `ci_TTFT_p95 < 5%`.",
+        None,
+    )
+    stop_on_error_rate: Fraction = described(
+        "Ends a level when this share of the latest requests has failed; with 0 it never ends one.", 1.0
+    )
+    stop_on_saturation: Flag = described(
+        "Open loop: ends a level when the endpoint cannot keep up, so that requests in flight grow steadily.", False
+    )
+    connect_timeout: Seconds | None = described("Longest time to open a connection.", None, shown_default="`timeout`")
+    first_byte_timeout: Seconds | None = described(
+        "Longest time from sending to the first byte.", None, shown_default="`timeout`"
+    )
+    read_timeout: Seconds | None = described("Longest time between bytes.", None, shown_default="`timeout`")
+    balance: Balance = described("How requests are spread over the copies of a model.", "least_outstanding")
+    keep_raw: Flag = described("Whether the raw responses are kept, compressed, beside each level's records.", False)
+    ca_bundle: FileName | None = described(
+        "PEM file of the authorities that servers' certificates are checked against.",
+        None,
+        shown_default="`SSL_CERT_FILE` of the environment, else the system's",
+    )
+    find: Find | None = described(
+        "Search, instead of or after given levels, the greatest load that meets `subject_to`.", None
+    )
+    subject_to: Subjects = described(
+        "Objectives of the search, by column: mean, p50, p95 or p99 of TTFT, TPOT, ITL or latency and error_rate are "
+        "limits from above, goodput and slo_attainment from below.",
+        {},
+    )
+    find_levels: Count = described("Levels that a search may measure.", 12)
+    find_start: Rate = described("Load that a search tries first.", 1.0, shown_default="`1`")
+    find_most: Rate | None = described("Greatest load that a search may try.", None, shown_default="no bound")
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEntry:
+    """One request of a trace: its time in seconds, and its lengths in tokens where the trace has them."""
+
+    time: float
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSettings:
+    """How an experiment's requests are sent: the `load` section with everything resolved, named as its keys are.
+
+    It is handed on whole, from the config to the workers and to the facts of each level. Times are in seconds.
+    `timeout` is the experiment's own where it has one, `workers` None for `auto`, `stop_on_error_rate` None for never,
+    `trace` what is in the file, and `ca_bundle` the path of the file to use, None for the system's authorities.
+    """
+
+    timeout: float
+    connect_timeout: float | None
+    first_byte_timeout: float | None
+    read_timeout: float | None
+    workers: int | None
+    prompt_reuse: str
+    arrival: str
+    burstiness: float
+    trace: tuple[TraceEntry, ...] | None
+    max_concurrency: int | None
+    think_time: float
+    ramp: float
+    until: Precision | None
+    stop_on_error_rate: float | None
+    stop_on_saturation: bool
+    balance: str
+    keep_raw: bool
+    ca_bundle: str | None
+
+    @property
+    def repeats_prompts(self) -> bool:
+        """Whether a level may send a prompt again when it has sent them all."""
+        return self.prompt_reuse == "allowed"
+
+    def in_loop(self, *, closed: bool) -> LoadSettings:
+        """The settings of a closed or an open loop, without those that act in the other one alone."""
+        idle = OPEN_LOOP_KEYS if closed else CLOSED_LOOP_KEYS
+        return replace(self, **{key: LoadSection.model_fields[key].default for key in idle})
+
+
+def load_settings(
+    section: LoadSection,
+    *,
+    timeout: float | None = None,
+    trace: tuple[TraceEntry, ...] | None = None,
+    ca_bundle: str | None = None,
+) -> LoadSettings:
+    """Resolve a `load` section.
+
+    :param timeout: the experiment's own, in seconds; None where it has none.
+    :param trace: the requests in the section's trace file, `ca_bundle` the path of its bundle of authorities.
+    """
+    resolved = {field.name: getattr(section, field.name) for field in fields(LoadSettings)}
+    resolved |= {
+        "timeout": timeout or section.timeout,
+        "workers": section.workers if isinstance(section.workers, int) else None,
+        "until": None if section.until is None else parse_precision(section.until),
+        "stop_on_error_rate": section.stop_on_error_rate or None,
+        "trace": trace,
+        "ca_bundle": ca_bundle,
+    }
+    return LoadSettings(**resolved)

@@ -1,0 +1,58 @@
+"""A level as the engine knows it: prompts are numbers, and the load is the config's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fmbench_lib.config.schema.load_section import LoadSettings, TraceEntry
+from fmbench_lib.config.schema.stop_rule import StopRule
+from fmbench_lib.load.levels.arrivals.schedule import mean_rate
+from fmbench_lib.load.sending.script_call import UserScript
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What the engine needs to know of a level. Prompts are numbers: indexes into the requests given beside it.
+
+    `concurrency` makes it a closed loop, `request_rate` (per second) an open one. Exactly one of them is set, except
+    for an arrival process with times of its own, whose rate may be left out.
+
+    `measured` goes round in a fresh order each time where `load` lets prompts be sent again. A level ends by `stop`, or
+    when there are no prompts left; sooner where `load` says so. With a `script`, that is called for each request, and
+    nothing is sent to `urls`.
+    """
+
+    urls: tuple[str, ...]
+    warmup: tuple[int, ...]
+    measured: tuple[int, ...]
+    seed: str
+    load: LoadSettings
+    stop: StopRule = field(default_factory=StopRule)
+    concurrency: int | None = None
+    request_rate: float | None = None
+    script: UserScript | None = None
+
+    @property
+    def open_loop(self) -> bool:
+        """Whether requests are sent when they are due, and not when others have ended."""
+        return self.concurrency is None
+
+    @property
+    def trace(self) -> tuple[TraceEntry, ...] | None:
+        """The trace whose times an open loop follows; None for every other level."""
+        return self.load.trace if self.open_loop else None
+
+    @property
+    def mean_rate(self) -> float | None:
+        """Requests per second of an open loop; None for a closed one, or a trace whose times are all the same."""
+        return mean_rate(self.load, self.request_rate) if self.open_loop else None
+
+    @property
+    def max_in_flight(self) -> int | None:
+        """The most requests that may be in flight: the concurrency, or an open loop's cap; None where nothing caps."""
+        return self.load.max_concurrency if self.open_loop else self.concurrency
+
+    @property
+    def workers(self) -> int | None:
+        """How many workers were asked for, None for as many as suit. Each loads a script anew, so that one has one."""
+        return self.load.workers or (None if self.script is None else 1)

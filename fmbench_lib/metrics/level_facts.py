@@ -1,0 +1,60 @@
+"""The facts of a level: what is true of it as a whole, kept beside its records and read by everything that judges it.
+
+The names are fixed here, as this is the lowest room that reads them. Files of earlier versions may lack the newer ones:
+what reads them from a file treats a missing one as null.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class LoadFacts(TypedDict):
+    """How the level's requests were sent. Times in seconds, rates per second; null for what did not act on it."""
+
+    request_rate: float | None
+    arrival: str | None
+    burstiness: float | None
+    max_concurrency: int | None
+    think_time: float | None
+    ramp: float | None
+    until: str | None
+    prompt_reuse: str
+    timeout: float
+    connect_timeout: float | None
+    first_byte_timeout: float | None
+    read_timeout: float | None
+    balance: str | None
+    raw_kept: bool
+
+
+class LevelFacts(LoadFacts):
+    """All facts, in JSON's types. Times are Unix seconds; null where a thing did not happen.
+
+    `scheduled_rate` is what an open loop's schedule holds per second, `requested` the number of measured requests
+    asked for (null where time decides), `client_cpu` each worker's share of a core. `unix_offset` is Unix time less
+    monotonic time, `clock_step_s` the largest step of the wall clock.
+    """
+
+    experiment_name: str
+    payload_file: str
+    load: str
+    concurrency: int | None
+    scheduled_rate: float | None
+    instance_type: str | None
+    instance_count: int | None
+    started: float
+    window_start: float | None
+    window_end: float | None
+    ended: float
+    stop_reason: str
+    stop_note: str | None
+    requested: int | None
+    warmup: int
+    workers: int
+    client_cpu: list[float | None]
+    unix_offset: float
+    clock_step_s: float
+    tokenizer: str | None
+    seed: int
+    proxy: str | None
