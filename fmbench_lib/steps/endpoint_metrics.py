@@ -14,7 +14,7 @@ from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints
 from fmbench_lib.load.recording.records import read_facts
-from fmbench_lib.metrics.tables import LevelData
+from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.monitors import cloudwatch
 from fmbench_lib.monitors import level_summary as levels
 from fmbench_lib.monitors import tidy_table as tidy

@@ -21,7 +21,9 @@ from fmbench_lib.metrics import tables
 from fmbench_lib.metrics.budgets import Budgets
 from fmbench_lib.metrics.costs import experiment_costs
 from fmbench_lib.metrics.decision import Decision, decide
+from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.recommend import recommendations
+from fmbench_lib.metrics.request_table import requests_frame
 from fmbench_lib.pricing.price_list import PriceList
 from fmbench_lib.report.report_data import (
     EndpointMetrics,
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 class Analysis:
     """What the records of a run come to."""
 
-    levels: tuple[tables.LevelData, ...]
+    levels: tuple[LevelData, ...]
     summary: pd.DataFrame
     requests: pd.DataFrame
     decision: Decision
@@ -73,7 +75,7 @@ def analysis_of(run: Run) -> Analysis:
     return Analysis(
         levels=levels,
         summary=summary,
-        requests=tables.requests_frame(levels),
+        requests=requests_frame(levels),
         decision=decide(summary, budgets, run.config.metrics.dataset_of_interest),
         budgets=budgets,
         prices=prices,
