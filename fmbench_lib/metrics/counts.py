@@ -6,7 +6,7 @@ import json
 
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.level_sample import LevelSample
-from fmbench_lib.metrics.missing import NAN
+from fmbench_lib.metrics.missing import NAN, Row, text
 from fmbench_lib.metrics.window import completed_in
 
 COUNTS = (
@@ -33,3 +33,9 @@ def counts(sample: LevelSample) -> Cells:
         "error_rate": len(failures) / requests if requests else NAN,
         "errors_by_class": json.dumps(classes),
     }
+
+
+def errors_by_class(row: Row) -> dict[str, int]:
+    """The column `errors_by_class` of a row as a mapping; empty where it is missing."""
+    classes = json.loads(text(row, "errors_by_class") or "{}")
+    return {str(name): int(count) for name, count in classes.items()}
