@@ -46,7 +46,7 @@ def test_the_load_its_figures_and_the_range(quickstart: ReportInputs) -> None:
     said = section(replace(quickstart, searches=[one]))[-1]
     assert f"**{one.found:g} requests in flight** is the greatest load that met them (latency_p95 " in said
     assert "the least load above it that did not is 99." in said
-    assert "90% range of the greatest load that would: 3.9" in said
+    assert "90% range of the greatest load that meets them: 3.9" in said
 
 
 @pytest.mark.parametrize(
