@@ -18,7 +18,7 @@ from fmbench_lib.deploy import Endpoint
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
 from fmbench_lib.load import measure
 from fmbench_lib.load.recording.records import read_facts
-from fmbench_lib.monitors.samples import Histogram, SampleWriter, made
+from fmbench_lib.monitors.samples import Histogram, SampleWriter, reading_of
 from fmbench_lib.report.sections.endpoint_machines import section
 from fmbench_lib.runs.opening import create_run
 from fmbench_lib.runs.run import Run
@@ -72,7 +72,7 @@ def publish_ttft(run: Run, load: str) -> None:
         writer = SampleWriter(file)
         for at, total, count in ((begin - 0.01, 1.0, 40.0), (end + 0.01, 1.05, 45.0)):
             first = Histogram(total, count, ((0.02, count), (math.inf, count)))
-            writer.write(at + facts["unix_offset"], at, [made("vllm", "server_ttft", "histogram", "s", first)])
+            writer.write(at + facts["unix_offset"], at, [reading_of("vllm", "server_ttft", "histogram", "s", first)])
 
 
 def test_every_level_has_the_machine_and_the_server_beside_it(tmp_path: Path, emulator: Emulator) -> None:
