@@ -22,6 +22,7 @@ lint: $(VENV)/.dev
 docs: $(VENV)/.dev  ## the parts of docs/ that are generated from the code
 	$(BIN)/python -m fmbench_lib.config.key_reference docs/configuration.md
 	$(BIN)/python -m fmbench_lib.cli.reference docs/cli.md
+	$(BIN)/python -m fmbench_lib.report.column_reference docs/metrics.md
 
 # Each describes what it measures in its first lines, prints a table and writes benchmarks/results/<name>.json. The
 # others run even if one fails.

@@ -26,7 +26,7 @@ from output import print_table, write_result
 from single_level import Measured, by_id, measure
 
 from fmbench_lib.emulator import Behaviour, Constant, LedgerEntry, Tls, launch, read_ledger
-from fmbench_lib.report.report_tables import errors_table
+from fmbench_lib.report.sections.failures import errors_table
 
 TLS_FILES = Path(__file__).parent.parent / "tests" / "emulator" / "tls"
 TLS = Tls(TLS_FILES / "certificate.pem", TLS_FILES / "key.pem")

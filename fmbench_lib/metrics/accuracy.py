@@ -1,8 +1,8 @@
-"""How exact a measurement is: what the client measured of each request beside what the server really did.
+"""How exact a measurement is: what the client measured of each request, compared with what the server really did.
 
-Both are durations, so no clock of one side is ever compared with one of the other. An error is measured − true, in
-seconds: what lies between the two sides (sending, delivery) is part of it, as no client can tell it from the server's
-doing. Signs are kept in means, where errors of both signs even out, and dropped in percentiles, where they should not.
+Both are durations, so clocks of the two sides are never compared. An error is measured − true, in seconds; it includes
+what lies between the two sides (sending, delivery), which no client can tell from the server's own time. Means keep the
+sign, so that errors of both signs even out; percentiles drop it, so that they do not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fmbench_lib.metrics.percentiles import Floats, percentile
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """A request as one side saw it: seconds to its first content event, and between consecutive ones."""
+    """A request as seen by one side: seconds to its first content event, and between consecutive content events."""
 
     ttft: float
     itl: Sequence[float] | Floats
@@ -25,10 +25,10 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Measured − true, s. `ttft`: one per joined request, in the order measured; `itl`: one per gap of them, pooled.
+    """Measured − true, seconds. `ttft`: one per matched request, in the order measured; `itl`: one per gap, pooled.
 
-    `unmatched` were measured, but the server knows nothing of them. `uneven` are joined, but the two sides count
-    different numbers of events, so that their gaps cannot be compared.
+    `unmatched`: requests that were measured but are unknown to the server. `uneven`: matched requests for which the two
+    sides count different numbers of events, so that their gaps cannot be compared.
     """
 
     ttft: Floats
@@ -38,17 +38,17 @@ class Errors:
 
     @property
     def joined(self) -> int:
-        """Requests that both sides know."""
+        """How many requests both sides know."""
         return len(self.ttft)
 
 
 def compare(measured: Mapping[str, Timing], true: Mapping[str, Timing]) -> Errors:
-    """The errors of the measured requests, joined with the true ones by request id."""
-    both = [(one, true[request_id]) for request_id, one in measured.items() if request_id in true]
-    even = [(one, other) for one, other in both if len(one.itl) == len(other.itl)]
-    gaps = [np.subtract(one.itl, other.itl, dtype=np.float64) for one, other in even]
+    """The errors of the measured requests, matched with the true ones by request id."""
+    both = [(timing, true[request_id]) for request_id, timing in measured.items() if request_id in true]
+    even = [(ours, theirs) for ours, theirs in both if len(ours.itl) == len(theirs.itl)]
+    gaps = [np.subtract(ours.itl, theirs.itl, dtype=np.float64) for ours, theirs in even]
     return Errors(
-        ttft=np.array([one.ttft - other.ttft for one, other in both], dtype=np.float64),
+        ttft=np.array([ours.ttft - theirs.ttft for ours, theirs in both], dtype=np.float64),
         itl=np.concatenate(gaps) if gaps else np.empty(0),
         unmatched=len(measured) - len(both),
         uneven=len(both) - len(even),
@@ -56,24 +56,24 @@ def compare(measured: Mapping[str, Timing], true: Mapping[str, Timing]) -> Error
 
 
 def magnitude(errors: Floats, q: float) -> float | None:
-    """The `q`-quantile of the errors without their signs; None of no errors."""
+    """The `q`-quantile of the absolute errors, seconds; None without errors."""
     return percentile(np.abs(errors), q)
 
 
 def bias(errors: Floats) -> float | None:
-    """The mean error with its sign; None of no errors."""
+    """The mean error with its sign, seconds; None without errors."""
     return float(errors.mean()) if errors.size else None
 
 
 def greatest_within(errors: Iterable[tuple[float, float | None]], limit: float) -> float | None:
-    """The greatest load up to which no error exceeds the limit, of pairs (load, error); None where the least does.
+    """The greatest load, of pairs (load, error), up to which no error exceeds the limit; None where the least does.
 
-    A load whose error is not known exceeds every limit. Loads beyond the first that does are not counted: that one of
-    them came out better was luck.
+    An unknown error exceeds every limit. Loads beyond the first that exceeds it do not count, even if one of them
+    happened to come out better.
     """
-    found = None
+    greatest = None
     for load, error in sorted(errors, key=lambda pair: pair[0]):
         if error is None or error > limit:
-            return found
-        found = load
-    return found
+            return greatest
+        greatest = load
+    return greatest

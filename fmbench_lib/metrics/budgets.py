@@ -1,4 +1,4 @@
-"""Budgets, and whether a level meets them."""
+"""Budgets: limits that a level must meet to be chosen, and whether it meets them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from fmbench_lib.metrics.missing import Row, number, text
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """What a level may take at most; None is not asked. The names are the keys of the config's `report` section.
+    """The limits; None sets no limit. The names are the keys of the config's `report` section.
 
     `latency_budget`: seconds of latency p95 · `cost_per_10k_txn_budget`: USD per 10,000 transactions ·
     `error_rate_budget`: share of failed requests · `latency_latitude`: the share by which p95 may exceed its budget ·
-    `slo_attainment_budget`: the least share of requests within their objectives.
+    `slo_attainment_budget`: least share of requests within their objectives.
     """
 
     latency_budget: float | None = None
@@ -27,8 +27,12 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One budget beside one level. `met` is None where the level has no such value; `over` is by how much it misses,
-    in the budget's unit, and `excess` the same as a share (of the budget; an error rate is a share already)."""
+    """How one level compares with one budget.
+
+    `met` is None where the level has no such value. `over` is by how much it misses, in the unit of the budget, and
+    `excess` the same as a share of the budget (an error rate is a share already). `doubtful`: the confidence interval
+    holds the limit, or there is no interval.
+    """
 
     name: str
     column: str
@@ -42,32 +46,34 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A level, what became of each budget, and whether it may be chosen: every budget met, and not `invalid`."""
+    """A level's row with the outcome for each budget. It passes if it meets every budget and is not `invalid`."""
 
     row: Mapping[str, Any]
     outcomes: tuple[Outcome, ...]
 
     @property
     def invalid(self) -> bool:
+        """Whether the level's verdict is `invalid`."""
         return text(self.row, "verdict") == "invalid"
 
     @property
     def meets_budgets(self) -> bool:
-        """Whether every budget is met; a value that is missing meets none."""
+        """Whether every budget is met; a missing value meets none."""
         return all(outcome.met for outcome in self.outcomes)
 
     @property
     def passed(self) -> bool:
+        """Whether the level may be chosen."""
         return self.meets_budgets and not self.invalid
 
     @property
     def missed(self) -> tuple[Outcome, ...]:
-        """The budgets that are not met, or that cannot be judged."""
+        """The budgets that are not met, or that cannot be judged because the value is missing."""
         return tuple(outcome for outcome in self.outcomes if not outcome.met)
 
 
 def judge(row: Row, budgets: Budgets) -> Judgement:
-    """Hold a level's row against the budgets that are asked."""
+    """Compare a level's row with the budgets that are set."""
     outcomes = []
     if budgets.latency_budget is not None:
         outcomes.append(_latency(row, budgets.latency_budget, budgets.latency_latitude))

@@ -1,4 +1,4 @@
-"""Whether levels may be compared at all: latency and price per transaction follow the length of the output."""
+"""Whether levels can be compared: latency and price per transaction depend on the length of the output."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from fmbench_lib.metrics.verdict import Finding
 
 
 def output_length_findings(summary: pd.DataFrame, thresholds: Thresholds | None = None) -> dict[Hashable, Finding]:
-    """The levels (by the frame's index) whose outputs are not as long as those of the same experiment's other levels.
+    """Findings by the frame's index: the levels whose outputs differ in length from the experiment's other levels.
 
-    A level differs when the mean of its completion tokens is off the median of the levels of the same experiment and
-    payload file by more than `length_change`, and by more than chance: `length_sigmas` standard errors.
+    A level differs when its mean of completion tokens is off the median over the levels of the same experiment and
+    payload file by more than `length_change`, and by more than `length_sigmas` standard errors.
     """
     limits = thresholds or Thresholds()
     findings: dict[Hashable, Finding] = {}
@@ -33,26 +33,6 @@ def output_length_findings(summary: pd.DataFrame, thresholds: Thresholds | None 
                 continue
             chance = limits.length_sigmas * spread / math.sqrt(known)
             if abs(mean - middle) > max(limits.length_change * middle, chance):
-                reason = f"outputs of {mean:.3g} tokens in the mean, {middle:.3g} at the other levels"
+                reason = f"outputs of {mean:.3g} tokens on average, {middle:.3g} at the other levels"
                 findings[index] = Finding("degraded", f"{reason}: fix the output length before comparing them")
     return findings
-
-
-def output_length_notes(summary: pd.DataFrame, thresholds: Thresholds | None = None) -> tuple[str, ...]:
-    """A sentence per payload file whose experiments answer at lengths that differ by more than `length_change`.
-
-    Models may differ in that honestly; but a price per transaction then compares different transactions, and the price
-    per token is the fairer figure.
-    """
-    limits = thresholds or Thresholds()
-    notes = []
-    for payload_file, group in summary.groupby("payload_file", sort=False):
-        means = group.groupby("experiment_name", sort=False)["completion_token_count_mean"].median().dropna()
-        if len(means) < 2 or means.max() <= (1 + limits.length_change) * means.min():
-            continue
-        lengths = ", ".join(f"{name} {value:.3g}" for name, value in means.items())
-        notes.append(
-            f"{payload_file}: the experiments answer at different lengths ({lengths} tokens in the mean), so compare "
-            "prices per token rather than per transaction."
-        )
-    return tuple(notes)

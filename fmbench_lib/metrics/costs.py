@@ -1,4 +1,4 @@
-"""What a run cost, by experiment: the time that was measured, and the time that will be billed."""
+"""What a run cost, by experiment: for the time that was measured, and for the time that will be billed."""
 
 from __future__ import annotations
 
@@ -7,33 +7,36 @@ from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.metrics.columns import BILLED, ORIGIN_COLUMNS
+from fmbench_lib.metrics.columns import Cells, Column, names
+from fmbench_lib.metrics.identity import IDENTITY
 from fmbench_lib.metrics.missing import Row, number, or_nan, rows_of, text
-from fmbench_lib.metrics.row_prices import accelerator_hourly, cost_of, price_origin
+from fmbench_lib.metrics.prices import ACCELERATOR_HOUR, ORIGIN, accelerator_hourly, cost_of, price_kind, price_origin
+from fmbench_lib.metrics.tokens import BILLED
 from fmbench_lib.pricing.price_list import PriceList
 
-COST_COLUMNS: tuple[str, ...] = (
-    "experiment_name",
-    "instance_type",
-    "instance_count",
-    "duration_in_seconds",
-    "cost",
-    "cost_measuring",
-    "billed_seconds",
-    "cost_billed",
-    "price_per_accelerator_hour",
-    *ORIGIN_COLUMNS,
-    "note",
+_EXPERIMENT = {column.name: column for column in IDENTITY}
+COST_TABLE: tuple[Column, ...] = (
+    *(_EXPERIMENT[name] for name in ("experiment_name", "instance_type", "instance_count")),
+    Column("duration_in_seconds", "s", "number", "the time of its levels, each with warm-up and drain"),
+    Column("cost", "USD", "number", "`cost_measuring` by the name that FMBench 2.x gave it"),
+    Column("cost_measuring", "USD", "number", "cost of that time, or of the tokens of all its successes"),
+    Column("billed_seconds", "s", "number", "from in service to deleted"),
+    Column("cost_billed", "USD", "number", "cost of that time, or of the same tokens"),
+    ACCELERATOR_HOUR,
+    *ORIGIN,
+    Column("note", "", "text", "why a figure is not known"),
 )
-"""`endpoint_per_instance_per_run_costs.csv`; `cost` is `cost_measuring` under the name that older scripts read."""
+"""`endpoint_per_instance_per_run_costs.csv`: one row per experiment."""
+
+COST_COLUMNS = names(COST_TABLE)
 
 
 def experiment_costs(summary: pd.DataFrame, endpoints: Iterable[Mapping[str, Any]], prices: PriceList) -> pd.DataFrame:
     """One row per experiment, in `COST_COLUMNS`.
 
     `cost_measuring` is `hourly/3600 * seconds of its levels * instance_count`, or the tokens of all its successes
-    (warm-up too) at the token rates. `cost_billed` is the same from in service to deleted, or the same tokens: it is
-    unknown while the endpoint runs, and for one that fmbench did not deploy. With `whole_hours` (provisioned
+    (warm-up included) at the token rates. `cost_billed` is the same from in service to deleted, or the same tokens; it
+    is unknown while the endpoint runs, and for one that fmbench did not deploy. With `whole_hours` (provisioned
     throughput) both are in whole hours, rounded up. `endpoints` are mappings with `experiment_name`, `whole_hours`,
     `in_service_at` and `deleted_at` (Unix seconds).
     """
@@ -46,15 +49,13 @@ def experiment_costs(summary: pd.DataFrame, endpoints: Iterable[Mapping[str, Any
 
 
 def total(costs: pd.DataFrame, column: str = "cost_measuring") -> float | None:
-    """The sum of a cost column; None as soon as one experiment's cost is unknown, or there is none."""
+    """The sum of a cost column, USD; None if the cost of any experiment is unknown, or there is none."""
     values = costs[column]
     return float(values.sum()) if len(values) and not values.isna().any() else None
 
 
-def _cost_row(
-    name: str, levels: list[dict[str, Any]], endpoint: Mapping[str, Any], prices: PriceList
-) -> dict[str, Any]:
-    sums = {column: _sum(levels, column) for column in ("level_s", *BILLED)}
+def _cost_row(name: str, levels: list[dict[str, Any]], endpoint: Mapping[str, Any], prices: PriceList) -> Cells:
+    sums = {column: _sum(levels, column) for column in ("level_s", *names(BILLED))}
     instance_type = text(levels[0], "instance_type")
     row = {**levels[0], **sums}
     price = prices.lookup(instance_type)
@@ -62,7 +63,6 @@ def _cost_row(
     measuring = cost_of(price, row, sums["level_s"], whole_hours=whole_hours) if price else None
     seconds = _in_service(endpoint)
     billed = cost_of(price, row, seconds, whole_hours=whole_hours) if price else None
-    origin = price_origin(price)
     return {
         "experiment_name": name,
         "instance_type": instance_type,
@@ -73,13 +73,13 @@ def _cost_row(
         "billed_seconds": or_nan(seconds),
         "cost_billed": or_nan(billed),
         "price_per_accelerator_hour": or_nan(accelerator_hourly(price)),
-        **origin,
-        "note": _note(origin["price_kind"], endpoint, measuring, sums) if price else prices.why_none(instance_type),
+        **price_origin(price),
+        "note": _note(price_kind(price), endpoint, measuring, sums) if price else prices.why_none(instance_type),
     }
 
 
 def _sum(levels: list[dict[str, Any]], column: str) -> float | None:
-    """The sum over an experiment's levels; unknown if one is, except that a server need not speak of cached tokens."""
+    """The sum over an experiment's levels; None if any is unknown, though a server need not report cached tokens."""
     values = [number(level, column) for level in levels]
     known = [value for value in values if value is not None]
     if not known or (len(known) < len(values) and column != "billed_cached_tokens"):
@@ -92,7 +92,7 @@ def _in_service(endpoint: Row) -> float | None:
     return None if begin is None or end is None else end - begin + (number(endpoint, "served_before") or 0.0)
 
 
-def _note(kind: str, endpoint: Row, measuring: float | None, sums: Row) -> str | None:
+def _note(kind: str | None, endpoint: Row, measuring: float | None, sums: Row) -> str | None:
     if measuring is None and kind == "instance":
         return "the seconds of its levels are unknown"
     if measuring is None:

@@ -1,4 +1,4 @@
-"""Which payload file a decision is about."""
+"""Which payload file the decision is about."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class DatasetChoice:
-    """The payload file and, in words, why that one. `as_asked`: it is what `metrics.dataset_of_interest` names."""
+    """The payload file, and in words why it was chosen."""
 
     payload_file: str
     reason: str
-    as_asked: bool = True
 
 
 def choose_dataset(payload_files: Sequence[str], wanted: str | None = None) -> DatasetChoice | None:
     """Choose among the payload files of the levels (one entry per level, in the order of the config).
 
     `wanted` is a payload file's name, the part between `payload_` and `.jsonl`, a piece of it, or a regular expression,
-    tried in that order. Where several files fit, or none was asked for, the one with most levels is taken, then the
-    first. Where nothing fits it is the same among all files, and the reason says so. None without any level.
+    tried in that order. Of several files that match, or if none was asked for, the one with most levels is chosen, the
+    first of these. If nothing matches, the same holds among all files, and the reason says so. None without any level.
     """
     if not payload_files:
         return None
@@ -31,14 +30,14 @@ def choose_dataset(payload_files: Sequence[str], wanted: str | None = None) -> D
             chosen, "no dataset_of_interest was given: the payload file with most levels, the first of these"
         )
     for fits in (_named, _containing, _matching):
-        found = [name for name in payload_files if fits(name, wanted)]
-        if found:
-            chosen, others = _most_levels(found), len(set(found)) - 1
+        matches = [name for name in payload_files if fits(name, wanted)]
+        if matches:
+            chosen, others = _most_levels(matches), len(set(matches)) - 1
             more = f", as do {others} more payload files: the one with most levels is taken" if others else ""
-            return DatasetChoice(chosen, f"matches dataset_of_interest {wanted!r}{more}", as_asked=True)
+            return DatasetChoice(chosen, f"matches dataset_of_interest {wanted!r}{more}")
     chosen = _most_levels(payload_files)
     reason = f"no payload file matches dataset_of_interest {wanted!r}: the one with most levels is taken instead"
-    return DatasetChoice(chosen, reason, as_asked=False)
+    return DatasetChoice(chosen, reason)
 
 
 def _most_levels(names: Sequence[str]) -> str:

@@ -1,15 +1,15 @@
 """The decision: of the levels of one payload file that meet every budget, the one with the lowest price.
 
-1. The levels of one payload file are looked at (`dataset.choose_dataset` says which and why); prices of transactions
-   of different sizes are not compared.
-2. A level passes if it meets every budget that is asked and its verdict is not `invalid`. A value it does not have
-   meets no budget: without a price it cannot pass a cost budget, without a success no latency budget.
-3. Of those that pass, the lowest price per transaction wins, then the lower latency p95, then the order of the config.
-   A level without a price is never the cheapest: it wins only if none of those that pass has a price, by the
-   most transactions per minute, and the sentence says that nothing is known of the cost.
-4. If none passes, the nearest is named: the fewest values missing, then the smallest of the largest excesses over a
-   budget (as a share of it), then the smallest sum of them, then price and p95. Invalid levels come nearest only where
-   there are no others.
+1. Only the levels of one payload file are compared (`choose_dataset` says which and why), because prices of
+   transactions of different sizes say nothing about each other.
+2. A level passes if it meets every budget that is set and its verdict is not `invalid`. A missing value meets no
+   budget: a level without a price cannot pass a cost budget, one without a success no latency budget.
+3. Of the levels that pass, the lowest price per transaction wins, then the lower latency p95, then the order of the
+   config. A level without a price is never the cheapest: it wins only if no level that passes has a price, by the most
+   transactions per minute, and the sentence says that nothing is known about cost.
+4. If none passes, the nearest is named: the fewest missing values, then the smallest largest excess over a budget (as
+   a share of it), then the smallest sum of excesses, then price and p95. Invalid levels come nearest only where there
+   are no others.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ RankedBy: TypeAlias = Literal["price", "throughput"]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided, on what, and the sentence that says it.
+    """What was decided, about which levels, and the sentence that says so.
 
     `winner`: the chosen level's row or None · `nearest`: the row that comes nearest where none passes · `judgements`:
-    every level of the payload file with its budgets, in order · `ranked_by`: whether the price or, for lack of one, the
+    every level of the payload file with its budgets, in order · `ranked_by`: whether price or, without any price,
     throughput decided.
     """
 
@@ -48,19 +48,21 @@ class Decision:
 
     @property
     def payload_file(self) -> str | None:
+        """The payload file that the decision is about; None without any level."""
         return self.dataset.payload_file if self.dataset else None
 
     @property
     def passed(self) -> tuple[Judgement, ...]:
-        return tuple(one for one in self.judgements if one.passed)
+        """The levels that may be chosen."""
+        return tuple(judgement for judgement in self.judgements if judgement.passed)
 
     @property
     def failed(self) -> tuple[Judgement, ...]:
-        """The levels that miss a budget, or are invalid."""
-        return tuple(one for one in self.judgements if not one.passed)
+        """The levels that miss a budget or are invalid."""
+        return tuple(judgement for judgement in self.judgements if not judgement.passed)
 
     def to_dict(self) -> dict[str, Any]:
-        """For summary.json: plain types, None for what is missing."""
+        """The decision for summary.json: built-in types, None for what is missing."""
         return {
             "text": self.text,
             "payload_file": self.payload_file,
@@ -71,20 +73,20 @@ class Decision:
             "levels_passed": len(self.passed),
             "winner": dict(self.winner) if self.winner else None,
             "nearest": dict(self.nearest) if self.nearest else None,
-            "failed": [_failed_dict(one) for one in self.failed],
+            "failed": [_failed_dict(judgement) for judgement in self.failed],
         }
 
 
 def decide(summary: pd.DataFrame, budgets: Budgets, payload_file: str | None = None) -> Decision:
     """Decide on a summary frame (one row per level, in the order of the config).
 
-    `payload_file` is what `metrics.dataset_of_interest` says, or a payload file's name; None takes the default.
+    `payload_file` is the value of `metrics.dataset_of_interest`, or a payload file's name; None takes the default.
     """
     rows = rows_of(summary)
     dataset = choose_dataset([str(row["payload_file"]) for row in rows], payload_file)
     chosen = [row for row in rows if dataset and row["payload_file"] == dataset.payload_file]
     judgements = tuple(judge(row, budgets) for row in chosen)
-    best, ranked_by = _best([one for one in judgements if one.passed])
+    best, ranked_by = _best([judgement for judgement in judgements if judgement.passed])
     near = None if best else nearest(judgements)
     return Decision(
         text=decision_text(dataset.payload_file if dataset else None, budgets, judgements, best, near, ranked_by),
@@ -98,39 +100,47 @@ def decide(summary: pd.DataFrame, budgets: Budgets, payload_file: str | None = N
 
 
 def _best(passed: Sequence[Judgement]) -> tuple[Judgement | None, RankedBy | None]:
-    """The cheapest; where none has a price, the one with most transactions per minute."""
+    """The cheapest level; where none has a price, the one with most transactions per minute."""
     if not passed:
         return None, None
-    priced = [one for one in passed if number(one.row, "price_per_txn") is not None]
+    priced = [judgement for judgement in passed if number(judgement.row, "price_per_txn") is not None]
     if priced:
-        return min(priced, key=lambda one: (_of(one, "price_per_txn"), _of(one, "latency_p95"))), "price"
+        return min(
+            priced, key=lambda judgement: (_of(judgement, "price_per_txn"), _of(judgement, "latency_p95"))
+        ), "price"
     return most_transactions(passed), "throughput"
 
 
 def most_transactions(passed: Sequence[Judgement]) -> Judgement:
     """The level with most transactions per minute, then the lower p95, then the first."""
-    return min(passed, key=lambda one: (-(number(one.row, "transactions_per_minute") or 0.0), _of(one, "latency_p95")))
+    return min(
+        passed,
+        key=lambda judgement: (
+            -(number(judgement.row, "transactions_per_minute") or 0.0),
+            _of(judgement, "latency_p95"),
+        ),
+    )
 
 
 def nearest(judgements: Sequence[Judgement]) -> Judgement | None:
     """The level that comes nearest to meeting every budget; None of no levels."""
-    usable = [one for one in judgements if not one.invalid] or list(judgements)
+    usable = [judgement for judgement in judgements if not judgement.invalid] or list(judgements)
     return min(usable, key=_distance) if usable else None
 
 
-def _distance(one: Judgement) -> tuple[float, ...]:
-    excesses = [outcome.excess for outcome in one.missed if outcome.met is not None]
-    unknown = len(one.missed) - len(excesses)
-    price, p95 = _of(one, "price_per_txn"), _of(one, "latency_p95")
+def _distance(judgement: Judgement) -> tuple[float, ...]:
+    excesses = [outcome.excess for outcome in judgement.missed if outcome.met is not None]
+    unknown = len(judgement.missed) - len(excesses)
+    price, p95 = _of(judgement, "price_per_txn"), _of(judgement, "latency_p95")
     return unknown, max(excesses, default=0.0), sum(excesses), price, p95
 
 
-def _of(one: Judgement, column: str) -> float:
-    value = number(one.row, column)
+def _of(judgement: Judgement, column: str) -> float:
+    value = number(judgement.row, column)
     return math.inf if value is None else value
 
 
-def _failed_dict(one: Judgement) -> dict[str, Any]:
+def _failed_dict(judgement: Judgement) -> dict[str, Any]:
     names = ("experiment_name", "instance_type", "payload_file", "concurrency", "request_rate", "verdict")
-    missed = [plain(asdict(outcome)) for outcome in one.missed]
-    return {name: one.row.get(name) for name in names} | {"missed": missed}
+    missed = [plain(asdict(outcome)) for outcome in judgement.missed]
+    return {name: judgement.row.get(name) for name in names} | {"missed": missed}

@@ -1,4 +1,4 @@
-"""Reading a cell of a row that may be missing: absent, None, NaN and pandas' NA all mean the same, and never zero."""
+"""Reading values that may be missing: an absent key, None, NaN and pandas' NA all mean missing, and never zero."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAN = float("nan")
 
 
 def number(row: Row, key: str) -> float | None:
-    """The finite number under `key`, or None where it is missing (a text, NaN or an infinity is no number)."""
+    """The finite number under `key`, or None where it is missing (a text, NaN or an infinity is not a number)."""
     value = row.get(key)
     if value is None or value is pd.NA or isinstance(value, str):
         return None
@@ -33,19 +33,19 @@ def text(row: Row, key: str) -> str | None:
 
 
 def or_nan(value: float | None) -> float:
-    """A missing number as frames hold it."""
+    """The number as a float, with NaN for None, which is how frames hold what is missing."""
     return NAN if value is None else float(value)
 
 
 def floats(frame: pd.DataFrame, column: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """A column as float64 with NaN for what is missing, also when the whole column is."""
+    """A column as float64 with NaN for what is missing, even where the whole column is."""
     if column not in frame.columns:
         return np.full(len(frame), np.nan)
     return pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def plain(row: Row) -> dict[str, Any]:
-    """The row in Python's own types with None for what is missing, fit for JSON."""
+    """The row in Python's built-in types with None for what is missing, ready for JSON."""
     return {str(key): _plain(value) for key, value in row.items()}
 
 

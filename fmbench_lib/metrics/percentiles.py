@@ -1,8 +1,8 @@
-"""Percentiles and how far they can be trusted.
+"""Percentiles and their confidence intervals.
 
-A percentile is estimated by linear interpolation between order statistics (numpy's default). Its 95% confidence
-interval is made of two order statistics, chosen by the exact binomial distribution: no shape of the distribution is
-assumed. Where the sample is too small for such an interval there is none, and the estimate says so.
+A percentile is estimated by linear interpolation between order statistics (numpy's default). The ends of its 95%
+confidence interval are two order statistics, chosen by the exact binomial distribution, so that no shape of the
+distribution is assumed. A sample too small for such an interval has none, and the estimate says so.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A percentile of `n` values with the ends of its confidence interval; None where there is none."""
+    """A percentile of `n` values with the ends of its confidence interval; None for what cannot be estimated."""
 
     n: int
     value: float | None
@@ -31,18 +31,18 @@ class Estimate:
 
     @property
     def certain(self) -> bool:
-        """Whether a confidence interval stands beside the value."""
+        """Whether the value has a confidence interval."""
         return self.low is not None and self.high is not None
 
 
 def percentile(values: Sequence[float] | Floats, q: float) -> float | None:
-    """The `q`-quantile (0 ≤ q ≤ 1) by linear interpolation at rank `q * (n - 1)`; None of no values."""
+    """The `q`-quantile (0 ≤ q ≤ 1) by linear interpolation at rank `q * (n - 1)`; None without values."""
     known = _known(values)
     return float(np.quantile(known, q)) if known.size else None
 
 
 def estimate(values: Sequence[float] | Floats, q: float, confidence: float = CONFIDENCE) -> Estimate:
-    """The `q`-quantile with its confidence interval from order statistics, of values that are independent draws."""
+    """The `q`-quantile of independent draws, with its confidence interval from order statistics."""
     known = np.sort(_known(values))
     n = int(known.size)
     if n == 0:
@@ -64,9 +64,9 @@ def order_ranks(n: int, q: float, confidence: float = CONFIDENCE) -> tuple[int, 
 
 
 def smallest_n(q: float, confidence: float = CONFIDENCE) -> int:
-    """The least sample that has an interval for the `q`-quantile: `max(q, 1-q)^n ≤ (1 - confidence)/2`.
+    """The smallest sample with an interval for the `q`-quantile: `max(q, 1-q)^n ≤ (1 - confidence)/2`.
 
-    It is 6 for the median, 72 for p95 and 368 for p99 at 95%.
+    At 95% it is 6 for the median, 72 for p95 and 368 for p99.
     """
     tail = (1 - confidence) / 2
     n = max(1, math.ceil(math.log(tail) / math.log(max(q, 1 - q))))
@@ -76,11 +76,11 @@ def smallest_n(q: float, confidence: float = CONFIDENCE) -> int:
 
 
 def clustered_estimate(groups: Sequence[Floats], q: float, confidence: float = CONFIDENCE) -> Estimate:
-    """The `q`-quantile of the pooled values of groups that resemble each other within: the gaps of one response do.
+    """The `q`-quantile of pooled values that come in groups of similar ones, as the gaps of one response are.
 
     Pooled gaps are not independent draws, so an interval from their number would be far too narrow. The number is
-    divided by the design effect of "at most the quantile" over the groups (Korn and Graubard's interval), and the
-    exact binomial is asked with that effective number; n is still the number of values.
+    divided by the design effect of "at most the quantile" over the groups, and the exact binomial is used with that
+    effective number (Korn and Graubard's interval); `n` is still the number of values.
     """
     pooled = np.sort(np.concatenate(groups)) if groups else np.empty(0)
     n = int(pooled.size)
@@ -97,7 +97,7 @@ def clustered_estimate(groups: Sequence[Floats], q: float, confidence: float = C
 
 
 def _effective_number(groups: Sequence[Floats], value: float) -> int:
-    """How many independent draws tell as much about the share of values ≤ `value` as these groups do."""
+    """How many independent draws would tell as much about the share of values ≤ `value` as these groups do."""
     sizes = np.array([len(group) for group in groups if len(group)], dtype=np.float64)
     below = np.array([np.count_nonzero(group <= value) for group in groups if len(group)], dtype=np.float64)
     n, m = float(sizes.sum()), len(sizes)
@@ -129,7 +129,7 @@ def _order_ranks(n: int, q: float, confidence: float) -> tuple[int, int] | None:
 def _binomial_mass(n: int, q: float) -> tuple[int, Floats]:
     """The binomial probabilities of the counts that matter, and the first of those counts.
 
-    Counts further than 12 standard deviations (and 40) from the mean weigh less than the rounding of the others.
+    Counts further than 12 standard deviations (plus 40) from the mean weigh less than the rounding of the others.
     """
     reach = 40 + 12 * math.sqrt(n * q * (1 - q))
     first = max(0, math.floor(n * q - reach))

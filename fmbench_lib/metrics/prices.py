@@ -1,16 +1,96 @@
-"""What things cost, in USD: the price of a transaction and of a token, the cost of an experiment."""
+"""What things cost, in USD: a transaction and a token at a level, an hour of an instance, the tokens of a run."""
 
 from __future__ import annotations
 
 import math
 
-from fmbench_lib.pricing.price_list import TokenPrice
+from fmbench_lib.metrics.columns import Cells, Column
+from fmbench_lib.metrics.missing import Row, number, or_nan, text
+from fmbench_lib.pricing.price_list import InstancePrice, Price, PriceList, TokenPrice
+
+PRICES = (
+    Column("price_per_txn", "USD", "number", "price of one successful request"),
+    Column("price_per_token", "USD", "number", "`price_per_txn` over its prompt and completion tokens"),
+)
+PRICE_PER_10K = (Column("price_per_10k_txn", "USD", "number", "price of 10,000 successful requests"),)
+ACCELERATOR_HOUR = Column("price_per_accelerator_hour", "USD/h", "number", "hourly price over the accelerators")
+ORIGIN = (
+    Column("price_kind", "", "text", "`instance` (by the hour) or `token`"),
+    Column("price_source", "", "text", "whose figure the price is"),
+    Column("price_listed_in", "", "text", "the file or service it was read from"),
+    Column("price_region", "", "text", "the region it holds for"),
+    Column("price_date", "", "text", "when it was true"),
+    Column("price_verified", "", "flag", "whether it is the provider's own figure or was compared with it"),
+)
+PRICE_ORIGIN = (
+    ACCELERATOR_HOUR,
+    *ORIGIN,
+    Column("price_note", "", "text", "why there is no price"),
+)
+
+
+def price_columns(row: Row, prices: PriceList) -> Cells:
+    """The columns `PRICES`, `PRICE_PER_10K` and `PRICE_ORIGIN` of a row.
+
+    `price_note` says why there is no price: none is listed, nothing was completed, or token counts are unknown.
+    """
+    instance_type = text(row, "instance_type")
+    price = prices.lookup(instance_type)
+    per_txn, note = _price_per_txn(row, price) if price else (None, prices.why_none(instance_type))
+    return {
+        "price_per_txn": or_nan(per_txn),
+        "price_per_token": or_nan(_price_per_token(row, per_txn)),
+        "price_per_10k_txn": or_nan(None if per_txn is None else 10_000 * per_txn),
+        "price_per_accelerator_hour": or_nan(accelerator_hourly(price)),
+        **price_origin(price),
+        "price_note": note,
+    }
+
+
+def price_origin(price: Price | None) -> Cells:
+    """The columns `ORIGIN` of a price; all None without one."""
+    origin = price.origin if price else None
+    return {
+        "price_kind": price_kind(price),
+        "price_source": origin.source if origin else None,
+        "price_listed_in": origin.listed_in if origin else None,
+        "price_region": origin.region if origin else None,
+        "price_date": origin.date if origin else None,
+        "price_verified": origin.verified if origin else None,
+    }
+
+
+def price_kind(price: Price | None) -> str | None:
+    """`instance` or `token`; None without a price."""
+    return {InstancePrice: "instance", TokenPrice: "token"}[type(price)] if price else None
+
+
+def accelerator_hourly(price: Price | None) -> float | None:
+    """USD for an hour of one accelerator; None for a price per token, or where their number is not known."""
+    return price.accelerator_hourly if isinstance(price, InstancePrice) else None
+
+
+def cost_of(price: Price, row: Row, seconds: float | None, *, whole_hours: bool = False) -> float | None:
+    """The cost of `seconds` of a row's instances, or of its tokens where the price is per token; None if unknown.
+
+    `whole_hours`: every hour begun is charged. Without a success the cost of tokens is unknown. Reads
+    `instance_count`, `billed_prompt_tokens`, `billed_completion_tokens` and `billed_cached_tokens`.
+    """
+    if isinstance(price, InstancePrice):
+        if seconds is None:
+            return None
+        paid = begun_hours(seconds) if whole_hours else seconds
+        return hours_cost(price.hourly, number(row, "instance_count"), paid)
+    tokens_in, tokens_out = number(row, "billed_prompt_tokens"), number(row, "billed_completion_tokens")
+    if tokens_in is None or tokens_out is None or tokens_in + tokens_out == 0:
+        return None
+    return tokens_cost(price, tokens_in, tokens_out, number(row, "billed_cached_tokens"))
 
 
 def instance_price_per_txn(hourly: float, instance_count: float | None, transactions_per_minute: float) -> float | None:
-    """`hourly * instance_count / 60 / transactions_per_minute`; a count that is not given is one instance.
+    """`hourly * instance_count / 60 / transactions_per_minute`; a missing count is 1.
 
-    None where nothing was completed: the instance cost something, but no transaction to spread it over.
+    None where nothing was completed: there is no transaction to spread the cost over.
     """
     if transactions_per_minute <= 0:
         return None
@@ -25,16 +105,36 @@ def tokens_cost(price: TokenPrice, tokens_in: float, tokens_out: float, cached: 
 
 
 def price_per_token(price_per_txn: float, tokens_in_mean: float, tokens_out_mean: float) -> float | None:
-    """`price_per_txn / (in_mean + out_mean)`; None of a transaction without tokens."""
+    """`price_per_txn / (in_mean + out_mean)`; None without tokens."""
     tokens = tokens_in_mean + tokens_out_mean
     return price_per_txn / tokens if tokens > 0 else None
 
 
 def hours_cost(hourly: float, instance_count: float | None, seconds: float) -> float:
-    """`hourly / 3600 * seconds * instance_count`; a count that is not given is one instance."""
+    """`hourly / 3600 * seconds * instance_count`; a missing count is 1."""
     return hourly / 3600 * seconds * (1 if instance_count is None else instance_count)
 
 
 def begun_hours(seconds: float) -> float:
-    """The seconds that are paid for where every hour that was begun is, rounded up to whole hours."""
+    """The seconds charged where every hour begun is charged: rounded up to whole hours."""
     return 3600.0 * math.ceil(seconds / 3600) if math.isfinite(seconds) else seconds
+
+
+def _price_per_txn(row: Row, price: Price) -> tuple[float | None, str | None]:
+    if isinstance(price, InstancePrice):
+        rate = number(row, "transactions_per_minute")
+        if rate is None:
+            return None, "no throughput, so no share of the hourly price"
+        per_txn = instance_price_per_txn(price.hourly, number(row, "instance_count"), rate)
+        return per_txn, None if per_txn is not None else "nothing was completed in the window"
+    tokens_in, tokens_out = number(row, "prompt_token_count_mean"), number(row, "completion_token_count_mean")
+    if tokens_in is None or tokens_out is None:
+        return None, "token counts unknown"
+    return tokens_cost(price, tokens_in, tokens_out, number(row, "cached_token_count_mean")), None
+
+
+def _price_per_token(row: Row, per_txn: float | None) -> float | None:
+    tokens_in, tokens_out = number(row, "prompt_token_count_mean"), number(row, "completion_token_count_mean")
+    if per_txn is None or tokens_in is None or tokens_out is None:
+        return None
+    return price_per_token(per_txn, tokens_in, tokens_out)

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from fmbench_lib.metrics.budgets import Budgets, Judgement, judge
+from fmbench_lib.metrics.columns import Cells
 from fmbench_lib.metrics.decision import most_transactions, nearest
 from fmbench_lib.metrics.missing import number, rows_of
 from fmbench_lib.metrics.wording import budgets_text, decision_text, figure, load_label, usd
@@ -31,33 +32,34 @@ COLUMNS: tuple[str, ...] = (
 
 
 def recommendations(summary: pd.DataFrame, budgets: Budgets) -> pd.DataFrame:
-    """One row per payload file and instance type, in `COLUMNS`; the figures are those of the level recommended.
+    """One row per payload file and instance type, in `COLUMNS`, with the figures of the recommended level.
 
-    Where no level is within the budgets they are those of the nearest, `within_budgets` is False and the text says by
-    how much it misses. On one instance type the level with most transactions per minute is also the cheapest.
+    Where no level is within the budgets the figures are those of the nearest one, `within_budgets` is False and the
+    text says by how much it misses. On one instance type the level with most transactions per minute is also the
+    cheapest.
     """
     groups: dict[tuple[Any, Any], list[Judgement]] = {}
     for row in rows_of(summary):
         groups.setdefault((row["payload_file"], row["instance_type"]), []).append(judge(row, budgets))
-    rows = [_row(list(levels), budgets) for levels in groups.values()]
+    rows = [_row(levels, budgets) for levels in groups.values()]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _row(levels: list[Judgement], budgets: Budgets) -> dict[str, Any]:
-    passed = [one for one in levels if one.passed]
+def _row(levels: list[Judgement], budgets: Budgets) -> Cells:
+    passed = [judgement for judgement in levels if judgement.passed]
     chosen = most_transactions(passed) if passed else nearest(levels)
     assert chosen is not None
     if passed:
-        said = _recommendation(chosen, budgets)
+        sentence = _recommendation(chosen, budgets)
     else:
         scope = f"{chosen.row['payload_file']} on {chosen.row['instance_type'] or 'an unnamed instance'}"
-        said = decision_text(scope, budgets, levels, None, chosen, None)
+        sentence = decision_text(scope, budgets, levels, None, chosen, None)
     figures = {name: chosen.row.get(name) for name in COLUMNS if name in chosen.row}
-    return figures | {"within_budgets": bool(passed), "recommendation": said}
+    return figures | {"within_budgets": bool(passed), "recommendation": sentence}
 
 
-def _recommendation(one: Judgement, budgets: Budgets) -> str:
-    row, asked = one.row, budgets_text(budgets)
+def _recommendation(judgement: Judgement, budgets: Budgets) -> str:
+    row, limits = judgement.row, budgets_text(budgets)
     parts = []
     if (rate := number(row, "transactions_per_minute")) is not None:
         parts.append(f"{figure(rate)} transactions/minute")
@@ -70,8 +72,8 @@ def _recommendation(one: Judgement, budgets: Budgets) -> str:
     tokens_in, tokens_out = number(row, "prompt_token_count_mean"), number(row, "completion_token_count_mean")
     if tokens_in is not None and tokens_out is not None:
         parts.append(f"on average {tokens_in:.0f} tokens in and {tokens_out:.0f} out")
-    budget = f"within the budgets ({asked})" if asked else "without a budget"
-    doubt = " (p95 is uncertain)" if any(outcome.doubtful for outcome in one.outcomes) else ""
+    budget = f"within the budgets ({limits})" if limits else "without a budget"
+    doubt = " (p95 is uncertain)" if any(outcome.doubtful for outcome in judgement.outcomes) else ""
     label = load_label(row)
     claim = f"{label[0].upper()}{label[1:]} of {row.get('experiment_name')} gets the most done {budget}"
     return f"{claim}: {', '.join(parts)}{doubt}."

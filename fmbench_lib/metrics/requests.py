@@ -1,8 +1,8 @@
-"""What one request took: the records of a level with the measures of each request beside them. Times in seconds.
+"""The measures of a single request: latency, TTFT, TPOT and ITL, added to the records of a level. Times in seconds.
 
-The clock of a request starts at `due`: in an open loop the moment the schedule wanted it, in a closed loop the moment a
+The clock of a request starts at `due`: in an open loop the moment given by the schedule, in a closed loop the moment a
 free slot took it up. So connection set-up counts, as it does for a user, and a client that sends late cannot hide the
-wait (no coordinated omission). The figures from `sent`, the first byte handed to the socket, stand beside them.
+wait (no coordinated omission). The same figures from `sent`, the first byte handed to the socket, stand beside them.
 """
 
 from __future__ import annotations
@@ -12,24 +12,28 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from fmbench_lib.metrics.columns import Column
 from fmbench_lib.metrics.missing import floats
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Flags: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 
-REQUEST_MEASURES: tuple[str, ...] = (
-    "TTFT",
-    "TTFT_answer",
-    "latency",
-    "TPOT",
-    "TTFT_from_sent",
-    "latency_from_sent",
-)
-"""The measures of a request that are one number each; `ITL` is a list of them."""
+MEASURES: dict[str, Column] = {
+    column.name: column
+    for column in (
+        Column("TTFT", "s", "number", "`first - due`"),
+        Column("TTFT_answer", "s", "number", "`first_answer - due`"),
+        Column("latency", "s", "number", "`last - due`"),
+        Column("TPOT", "s", "number", "`(last - first) / (completion_tokens - 1)`"),
+        Column("TTFT_from_sent", "s", "number", "`first - sent`"),
+        Column("latency_from_sent", "s", "number", "`last - sent`"),
+    )
+}
+"""The measures of a request that are one number each; `ITL` is a list of gaps."""
 
 
 def succeeded(records: pd.DataFrame) -> Flags:
-    """True where a request carries no error class: only that is a transaction, whatever arrived before an error."""
+    """True where a request has no error class: only that is a transaction, whatever arrived before an error."""
     result: Flags = records["error"].isna().to_numpy(dtype=bool)
     return result
 
@@ -42,8 +46,8 @@ def request_metrics(records: pd.DataFrame) -> pd.DataFrame:
     - `ITL`: the gaps between consecutive content events (an array; one event may carry several tokens)
     - the same from `sent` in TTFT_from_sent and latency_from_sent
 
-    A request that failed has none of them, a response that did not stream has a latency only, and a stamp that is
-    missing makes the measure missing (NaN).
+    A failed request has none of them and a response that did not stream only a latency; a measure that needs a missing
+    timestamp is NaN.
     """
     result = records.copy()
     success = succeeded(records)
@@ -66,10 +70,9 @@ def request_metrics(records: pd.DataFrame) -> pd.DataFrame:
 
 def _gaps_of_events(records: pd.DataFrame, timed: Flags) -> pd.Series[Any]:
     """The gaps between the content events of each request; empty where it failed, did not stream or had one event."""
-    none = np.empty(0)
-    gaps: list[Floats] = [none] * len(records)
+    gaps: list[Floats] = [np.empty(0)] * len(records)
     if "event_times" in records:
-        for place, (use, times) in enumerate(zip(timed, records["event_times"], strict=True)):
+        for index, (use, times) in enumerate(zip(timed, records["event_times"], strict=True)):
             if use and isinstance(times, np.ndarray | list | tuple) and len(times) > 1:
-                gaps[place] = np.diff(np.asarray(times, dtype=np.float64))
+                gaps[index] = np.diff(np.asarray(times, dtype=np.float64))
     return pd.Series(gaps, index=records.index, dtype=object)

@@ -1,20 +1,19 @@
-"""A level's figures as a search judges them: with intervals that know that neighbouring requests are alike.
+"""A level's figures as a search judges them: with intervals that allow for neighbouring requests being alike.
 
-Requests that wait in the same queue, or share a batch, resemble each other; near the limit of what an endpoint can do
-they do so for seconds. An interval that takes them for independent draws is too narrow there by a factor, and a search
-that believed it would follow chance. So the window is cut into slices and the spread between them is what counts.
+Requests that wait in the same queue, or share a batch, resemble each other, for seconds at a time near the limit of an
+endpoint. An interval that takes them for independent draws is far too narrow there, and a search that trusted it would
+follow chance. So the window is cut into slices, and the interval comes from the spread between them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fmbench_lib.metrics.columns import QUANTILES
+from fmbench_lib.metrics.level_sample import Facts
+from fmbench_lib.metrics.level_times import QUANTILES
 from fmbench_lib.metrics.missing import Row, floats, number
 from fmbench_lib.metrics.percentiles import Estimate, clustered_estimate
 from fmbench_lib.metrics.requests import Floats, request_metrics
@@ -24,11 +23,11 @@ SLICES = 20
 _Z95 = 1.96
 
 
-def figure(records: pd.DataFrame, facts: Mapping[str, Any], row: Row, name: str) -> Estimate:
-    """The figure of a level by its column, with a 95% interval; `row` is the level's row.
+def figure(records: pd.DataFrame, facts: Facts, row: Row, name: str) -> Estimate:
+    """A level's value in the column `name` of its `row`, with a 95% interval.
 
-    Percentiles are those of the row, with an interval over slices of the window (`percentile_interval`); means have
-    the spread of the slices' means; shares of the requests have Wilson's interval. Others have no interval.
+    Percentiles have an interval over slices of the window (`percentile_interval`), means one from the spread of the
+    slices' means, shares of requests Wilson's interval. Other columns have no interval.
     """
     value, n = number(row, name), int(number(row, "requests") or 0)
     if value is None:
@@ -47,23 +46,23 @@ def figure(records: pd.DataFrame, facts: Mapping[str, Any], row: Row, name: str)
 
 
 def percentile_interval(slices: list[Floats], q: float) -> tuple[float | None, float | None]:
-    """A 95% interval of the `q`-quantile of the pooled values of slices that resemble each other within.
+    """A 95% interval of the `q`-quantile of the pooled values of slices, each a group of similar values.
 
-    It is Korn and Graubard's. Where so few of the values are as good as independent that there is none, the jackknife
-    over the slices stands in, on the logarithms: it needs no number of values but is rougher.
+    It is Korn and Graubard's. Where the effective number of values is too small for that, the jackknife over the
+    slices is used instead, on logarithms: it needs no number of values but is rougher.
     """
-    found = clustered_estimate(slices, q)
-    if found.certain or found.value is None or found.value <= 0 or len(slices) < 3:
-        return found.low, found.high
+    pooled = clustered_estimate(slices, q)
+    if pooled.certain or pooled.value is None or pooled.value <= 0 or len(slices) < 3:
+        return pooled.low, pooled.high
     count = len(slices)
-    without = [np.concatenate([one for place, one in enumerate(slices) if place != left]) for left in range(count)]
-    logs = np.log([max(float(np.quantile(values, q)), found.value / 1e6) for values in without])
+    without = [np.concatenate([*slices[:left_out], *slices[left_out + 1 :]]) for left_out in range(count)]
+    logs = np.log([max(float(np.quantile(values, q)), pooled.value / 1e6) for values in without])
     error = math.sqrt((count - 1) * float(logs.var()))
-    return found.value * math.exp(-_Z95 * error), found.value * math.exp(_Z95 * error)
+    return pooled.value * math.exp(-_Z95 * error), pooled.value * math.exp(_Z95 * error)
 
 
 def wilson(share: float, n: int) -> tuple[float | None, float | None]:
-    """Wilson's 95% interval of a share of `n`; None for no requests."""
+    """Wilson's 95% interval of a share of `n` requests; None for both ends where `n` is 0."""
     if n == 0:
         return None, None
     z = _Z95**2 / n
@@ -72,21 +71,21 @@ def wilson(share: float, n: int) -> tuple[float | None, float | None]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def _slices(records: pd.DataFrame, facts: Mapping[str, Any], family: str) -> list[Floats]:
+def _slices(records: pd.DataFrame, facts: Facts, family: str) -> list[Floats]:
     """The values of each slice of the window; a slice without any is left out."""
     window = window_of(facts)
     requests = request_metrics(records)
     if window is None:
         return []
-    found = []
+    slices = []
     for part in window.slices(SLICES):
         chosen = requests[measured_in(requests, part) & requests["success"].to_numpy(dtype=bool)]
         if family == "ITL":
             values = np.concatenate(list(chosen["ITL"])) if len(chosen) else np.empty(0)
         else:
             values = floats(chosen, family)
-        found.append(values[~np.isnan(values)])
-    return [values for values in found if values.size]
+        slices.append(values[~np.isnan(values)])
+    return [values for values in slices if values.size]
 
 
 def _mean_interval(mean: float, slices: list[Floats]) -> tuple[float | None, float | None]:

@@ -1,4 +1,4 @@
-"""The limits of the verdict, all in one table; `docs/metrics.md` shows it and a test compares the two."""
+"""The limits of the verdict, in one table; that of `docs/metrics.md` is generated from it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import Any
 from fmbench_lib.metrics.percentiles import smallest_n
 
 
-def _limit(default: float, unit: str, says: str) -> Any:
-    return field(default=default, metadata={"unit": unit, "says": says})
+def _limit(default: float, unit: str, meaning: str) -> Any:
+    return field(default=default, metadata={"unit": unit, "meaning": meaning})
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """When a level is `degraded` or `invalid`. A delay is set against a time only above its floor: 2 ms of a 20 ms
-    TTFT matter less than the noise of any network."""
+    """When a level is `degraded` or `invalid`.
+
+    A delay is compared with a time only above its floor: 2 ms in a TTFT of 20 ms matter less than any network's noise.
+    """
 
     lag_floor: float = _limit(0.002, "s", "client and schedule lag up to this never count")
     lag_degraded: float = _limit(0.05, "share of TTFT p50", "client or schedule lag p99 above it: degraded")
@@ -23,8 +25,12 @@ class Thresholds:
     lag_invalid: float = _limit(0.25, "share of TTFT p50", "client or schedule lag p99 above it: invalid")
     itl_lag_degraded: float = _limit(1.0, "share of ITL p50", "client lag p99 above it: degraded")
     cpu_degraded: float = _limit(0.90, "share of a core", "CPU of the busiest worker above it: degraded")
-    in_flight_degraded: float = _limit(0.05, "share of the load asked", "closed loop, held load off by more: degraded")
-    in_flight_invalid: float = _limit(0.20, "share of the load asked", "closed loop, held load off by more: invalid")
+    in_flight_degraded: float = _limit(
+        0.05, "share of the load asked", "closed loop, load in flight off by more: degraded"
+    )
+    in_flight_invalid: float = _limit(
+        0.20, "share of the load asked", "closed loop, load in flight off by more: invalid"
+    )
     rate_degraded: float = _limit(0.05, "share of the rate scheduled", "open loop, requests sent off by more: degraded")
     window_least: float = _limit(10.0, "s", "window shorter: degraded")
     window_latencies: float = _limit(5.0, "times latency p50", "window shorter: degraded")
@@ -47,7 +53,7 @@ def thresholds_table(thresholds: Thresholds | None = None) -> str:
     values = thresholds or Thresholds()
     lines = ["| threshold | value | unit | meaning |", "|---|---|---|---|"]
     lines += [
-        f"| `{one.name}` | {getattr(values, one.name):g} | {one.metadata['unit']} | {one.metadata['says']} |"
-        for one in fields(values)
+        f"| `{limit.name}` | {getattr(values, limit.name):g} | {limit.metadata['unit']} | {limit.metadata['meaning']} |"
+        for limit in fields(values)
     ]
     return "\n".join(lines)

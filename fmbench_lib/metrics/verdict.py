@@ -1,7 +1,7 @@
-"""Whether a level's numbers are the endpoint's: `valid`, `degraded` (usable, with the reason in mind) or `invalid`.
+"""Whether a level's numbers describe the endpoint: `valid`, `degraded` (usable, with the reason in mind) or `invalid`.
 
-Each check looks at one thing that can spoil a measurement, and says in words what it found and what to do. The worst
-finding decides. A small sample and a short window make a level degraded at most: little is known, but it is true.
+Each check looks at one thing that can spoil a measurement and says what it found and what to do. The worst finding
+decides. A small sample or a short window makes a level degraded at most: little is known, but that little is true.
 """
 
 from __future__ import annotations
@@ -11,12 +11,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.thresholds import Thresholds
 
 Level: TypeAlias = Literal["valid", "degraded", "invalid"]
 SEVERITY: dict[str, int] = {"valid": 0, "degraded": 1, "invalid": 2}
 REASON_SEPARATOR = "; "
+
+VERDICT = (
+    Column("client_limited", "", "flag", "whether the client was a reason for the verdict"),
+    Column("verdict", "", "text", "`valid`, `degraded` or `invalid`"),
+    Column("verdict_reasons", "", "text", f"the reasons, separated by `{REASON_SEPARATOR}`"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +52,33 @@ _ENDED_BY = {
 Check: TypeAlias = Callable[[Row, Thresholds], Iterator[Finding]]
 
 
+def verdict_columns(row: Row, thresholds: Thresholds) -> Cells:
+    """The columns `VERDICT` of a row."""
+    result = verdict(row, thresholds)
+    return {
+        "client_limited": result.client_limited,
+        "verdict": result.verdict,
+        "verdict_reasons": REASON_SEPARATOR.join(result.reasons) or None,
+    }
+
+
 def verdict(row: Row, thresholds: Thresholds | None = None) -> Verdict:
-    """Judge a level by its row (`levels.SUMMARY_COLUMNS`); what is missing from the row is not held against it,
-    except where the thing itself is missing: no requests, no success, no window, no kernel stamps."""
+    """Judge a level by its row.
+
+    A missing value is not held against the level, unless what it counts is missing: no request, no success, no window,
+    no kernel timestamps.
+    """
     limits = thresholds or Thresholds()
     findings = [finding for check in CHECKS for finding in check(row, limits)]
     findings.sort(key=lambda finding: -SEVERITY[finding.verdict])
     worst: Level = findings[0].verdict if findings else "valid"
-    return Verdict(worst, tuple(one.reason for one in findings), any(one.client for one in findings))
+    return Verdict(worst, tuple(finding.reason for finding in findings), any(finding.client for finding in findings))
 
 
 def _successes(row: Row, limits: Thresholds) -> Iterator[Finding]:
     requests, successes = number(row, "requests") or 0, number(row, "successes") or 0
     if not requests:
-        yield Finding("invalid", "no request was sent in the window: nothing was measured, so look at the level's log")
+        yield Finding("invalid", "no request was sent in the window, so nothing was measured: look at the level's log")
     elif not successes:
         yield Finding("invalid", f"none of {requests:.0f} requests succeeded: see the errors by class")
     elif successes < limits.successes_least:
@@ -99,10 +119,10 @@ def _lag(row: Row, limits: Thresholds, column: str, what: str) -> Iterator[Findi
 
 
 def _client_lag(row: Row, limits: Thresholds) -> Iterator[Finding]:
-    found = list(_lag(row, limits, "client_lag_p99", "the client read"))
-    yield from found
+    findings = list(_lag(row, limits, "client_lag_p99", "the client read"))
+    yield from findings
     lag, gap = number(row, "client_lag_p99"), number(row, "ITL_p50")
-    if found or lag is None or gap is None or lag <= max(limits.lag_floor, limits.itl_lag_degraded * gap):
+    if findings or lag is None or gap is None or lag <= max(limits.lag_floor, limits.itl_lag_degraded * gap):
         return
     reason = f"the client read {_time(lag)} late at p99, longer than the ITL p50 of {_time(gap)}, which blurs ITL"
     yield Finding("degraded", f"{reason}: use more workers or a less busy client", client=True)
@@ -119,28 +139,28 @@ def _cpu(row: Row, limits: Thresholds) -> Iterator[Finding]:
 
 
 def _in_flight(row: Row, limits: Thresholds) -> Iterator[Finding]:
-    asked, held = number(row, "concurrency"), number(row, "mean_in_flight")
-    if not asked or held is None:
+    wanted, actual = number(row, "concurrency"), number(row, "mean_in_flight")
+    if not wanted or actual is None:
         return
     requested = number(row, "requested")
-    if requested is not None and requested < asked:
-        reason = f"{requested:.0f} requests cannot keep {asked:.0f} in flight"
+    if requested is not None and requested < wanted:
+        reason = f"{requested:.0f} requests cannot keep {wanted:.0f} in flight"
         yield Finding("degraded", f"{reason}: ask for several times as many, or for a lower concurrency")
         return
     think, busy = number(row, "think_time") or 0, number(row, "busy_s_mean")
     if think:
         if busy is None:
             return
-        asked *= busy / (busy + think)  # a slot that thinks has no request in flight
-    off = abs(held - asked) / asked
+        wanted *= busy / (busy + think)  # a slot that thinks has no request in flight
+    off = abs(actual - wanted) / wanted
     if off <= limits.in_flight_degraded:
         return
     # Failures end at once and open gaps that are the endpoint's doing, not the client's.
     failing = (number(row, "error_rate") or 0) > 0
     worst: Level = "invalid" if off > limits.in_flight_invalid and not failing else "degraded"
-    cause = "look at connection set-up and at the client's CPU" if held < asked else "the closed loop was not kept"
-    cause = "failing requests leave gaps" if failing and held < asked else cause
-    yield Finding(worst, f"{held:.3g} requests were in flight of {asked:.3g} asked: {cause}", client=not failing)
+    cause = "look at connection set-up and at the client's CPU" if actual < wanted else "more than the slots allow"
+    cause = "failing requests leave gaps" if failing and actual < wanted else cause
+    yield Finding(worst, f"{actual:.3g} requests were in flight of {wanted:.3g} asked: {cause}", client=not failing)
 
 
 def _offered_rate(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -154,15 +174,15 @@ def _offered_rate(row: Row, limits: Thresholds) -> Iterator[Finding]:
     if cap is None or not wait:
         yield Finding("degraded", f"{reason}: use more workers or a less busy client", client=True)
         return
-    reason = f"{reason}, as {cap:.0f} in flight were the most allowed and the others waited {_time(wait)} in the mean"
+    reason = f"{reason}, as the cap of {cap:.0f} in flight was reached and the others waited {_time(wait)} on average"
     yield Finding("degraded", f"{reason} (part of their latency): offer less or raise load.max_concurrency")
 
 
 def _stamps(row: Row, limits: Thresholds) -> Iterator[Finding]:
     source = text(row, "stamp_source")
     if source != "kernel" and number(row, "successes"):
-        found = f"arrival times come from {source or 'an unknown clock'}, not from the kernel alone"
-        yield Finding("degraded", f"{found}, and hold the client's own delays: measure from Linux")
+        origin = f"arrival times come from {source or 'an unknown clock'}, not from the kernel alone"
+        yield Finding("degraded", f"{origin}, and hold the client's own delays: measure from Linux")
 
 
 def _clock(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -191,9 +211,9 @@ def _drift(row: Row, limits: Thresholds) -> Iterator[Finding]:
 
 
 def _stopped(row: Row, limits: Thresholds) -> Iterator[Finding]:
-    reason, asked, sent = text(row, "stop_reason"), number(row, "requested"), number(row, "requests") or 0
+    reason, requested, sent = text(row, "stop_reason"), number(row, "requested"), number(row, "requests") or 0
     if reason == "prompts":
-        of = f" of {asked:.0f} asked" if asked is not None else ""
+        of = f" of {requested:.0f} asked" if requested is not None else ""
         yield Finding("degraded", f"the prompts ran out after {sent:.0f} requests{of}: add some or allow their reuse")
     elif reason == "interrupted":
         yield Finding("degraded", "the level was interrupted: measure it again")
@@ -248,11 +268,11 @@ CHECKS: tuple[Check, ...] = (
     _stamps,
     _tokens,
 )
-"""Every check, in the order in which reasons of the same weight are told. A new one is a function and a line here."""
+"""Every check, in the order in which reasons of equal severity are listed. A new one is a function and a line here."""
 
 
 def _time_scale(row: Row) -> tuple[str, float] | None:
-    """The time that delays are set against: TTFT p50, or latency p50 where nothing streams."""
+    """The time that delays are compared with: TTFT p50, or latency p50 where nothing streams."""
     for name in ("TTFT", "latency"):
         value = number(row, f"{name}_p50")
         if value is not None and value > 0:

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from fmbench_lib.metrics.missing import floats, number
+from fmbench_lib.metrics.columns import Cells, Column
+from fmbench_lib.metrics.missing import NAN, floats, number
 from fmbench_lib.metrics.requests import Flags, Floats
+
+if TYPE_CHECKING:
+    from fmbench_lib.metrics.level_sample import LevelSample
+
+WINDOW = (
+    Column("window_s", "s", "number", "length of the window"),
+    Column("mean_in_flight", "requests", "number", "requests in flight, averaged over the time of the window"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From `start` to `end`, Unix seconds. `last`: the end belongs to it (a window that another one follows leaves it
-    to that one, so that nothing is counted twice)."""
+    """From `start` to `end`, Unix seconds.
+
+    `last`: the end belongs to the window. Of two adjacent windows only the later one holds the moment they share, so
+    that nothing is counted twice.
+    """
 
     start: float
     end: float
@@ -24,43 +36,51 @@ class Window:
 
     @property
     def seconds(self) -> float:
+        """The length of the window."""
         return self.end - self.start
 
     def holds(self, moments: Floats) -> Flags:
-        """Which moments lie in the window; a missing one does not."""
+        """Which moments (Unix seconds) lie in the window; a missing one does not."""
         below = moments <= self.end if self.last else moments < self.end
         result: Flags = (moments >= self.start) & below
         return result
 
     def slices(self, count: int) -> tuple[Window, ...]:
-        """The window in `count` equal parts."""
+        """The window cut into `count` equal parts, in order."""
         edges = np.linspace(self.start, self.end, count + 1)
         return tuple(Window(float(edges[i]), float(edges[i + 1]), i == count - 1) for i in range(count))
 
 
 def window_of(facts: Mapping[str, Any]) -> Window | None:
-    """The window that a level's facts give; None where it has no length (nothing ran, or one burst was all)."""
+    """The window in a level's facts; None where it has no length: nothing ran, or all requests were sent at once."""
     start, end = number(facts, "window_start"), number(facts, "window_end")
     if start is None or end is None or end <= start:
         return None
     return Window(start, end)
 
 
+def window_columns(sample: LevelSample) -> Cells:
+    """The columns `WINDOW`; NaN without a window."""
+    window = sample.window
+    in_flight = mean_in_flight(sample.requests, window, number(sample.facts, "timeout")) if window else NAN
+    return {"window_s": window.seconds if window else NAN, "mean_in_flight": in_flight}
+
+
 def moment_of_sending(requests: pd.DataFrame) -> Floats:
-    """When each request was sent; one that never got so far (no connection) counts at the moment it was due."""
+    """When each request was sent; one that never got a connection counts at the moment it was due."""
     sent = floats(requests, "sent")
     result: Floats = np.where(np.isnan(sent), floats(requests, "due"), sent)
     return result
 
 
 def measured_in(requests: pd.DataFrame, window: Window | None) -> Flags:
-    """The measured requests sent in the window, whenever they end; without a window, all measured ones."""
+    """Which measured requests were sent in the window, whenever they end; without a window, all measured ones."""
     measured: Flags = (requests["phase"] == "measured").to_numpy(dtype=bool)
     return measured if window is None else measured & window.holds(moment_of_sending(requests))
 
 
 def completed_in(requests: pd.DataFrame, window: Window) -> Flags:
-    """The successes whose last byte came inside the window, of any phase: what the endpoint got done in it."""
+    """Which successes, of any phase, ended inside the window: the work that the endpoint completed in it."""
     success: Flags = requests["success"].to_numpy(dtype=bool)
     return success & window.holds(floats(requests, "end"))
 
@@ -69,7 +89,7 @@ def mean_in_flight(requests: pd.DataFrame, window: Window, timeout: float | None
     """The time integral of the requests in flight over the window, divided by its length.
 
     A request is in flight from its first byte sent (from `due` if it never got that far) to its last byte or its
-    failure; one whose end is unknown is taken to have lasted until its timeout, or to be no load if there is none.
+    failure. One whose end is unknown counts until its timeout (seconds), and not at all if there is none.
     """
     begin = moment_of_sending(requests)
     end = floats(requests, "end")

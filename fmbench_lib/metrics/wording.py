@@ -1,4 +1,4 @@
-"""What is said in words of decisions and levels: once, here, for the command line, the report and summary.json."""
+"""Decisions and levels in words, in one place for the command line, the report and summary.json."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fmbench_lib.metrics.missing import Row, number, text
 
 
 def figure(value: float, digits: int = 3) -> str:
-    """A number to so many significant digits, without an exponent: 1.83, 79, 12,345, 0.00000131."""
+    """A number to `digits` significant digits, without an exponent: 1.83, 79, 12,345, 0.00000131."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
@@ -19,12 +19,12 @@ def figure(value: float, digits: int = 3) -> str:
 
 
 def usd(value: float) -> str:
-    """An amount in cents, or to three significant digits where that is less than a dime."""
+    """An amount in USD, to the cent, or to three significant digits below 0.10 USD."""
     return f"{value:,.2f} USD" if value >= 0.1 or value == 0 else f"{figure(value)} USD"
 
 
 def load_label(row: Row) -> str:
-    """How requests arrived: `concurrency 4` or `0.5 requests/s`."""
+    """The load of a level: `concurrency 4` or `0.5 requests/s`."""
     concurrency, rate = number(row, "concurrency"), number(row, "request_rate")
     if rate is not None:
         return f"{figure(rate)} requests/s"
@@ -39,7 +39,7 @@ def level_label(row: Row) -> str:
 
 
 def budgets_text(budgets: Budgets) -> str:
-    """The budgets that are asked, as one phrase; empty if none is."""
+    """The budgets that are set, as one phrase; empty if none is."""
     parts = []
     if budgets.latency_budget is not None:
         latitude = f" (+{100 * budgets.latency_latitude:.3g}%)" if budgets.latency_latitude else ""
@@ -61,58 +61,58 @@ def decision_text(
     near: Judgement | None,
     ranked_by: str | None,
 ) -> str:
-    """The decision in one sentence, with its figures, and with what makes them uncertain.
+    """The decision in one sentence, with its figures and with what makes them uncertain.
 
-    `scope` is what the levels have in common: their payload file, with an instance type where it is only one of them.
+    `scope` names what the levels have in common: their payload file, and the instance type if they share it.
     """
     if scope is None or not judgements:
         return "Nothing can be decided: no level was measured."
-    asked = budgets_text(budgets)
+    limits = budgets_text(budgets)
     if best is not None:
-        return _winner_text(scope, asked, judgements, best, ranked_by)
+        return _winner_text(scope, limits, judgements, best, ranked_by)
     assert near is not None
-    count, unusable = len(judgements), sum(one.invalid for one in judgements)
+    count, unusable = len(judgements), sum(judgement.invalid for judgement in judgements)
     if unusable == count:
         why = f"No level of {scope} can be relied on: {_all(count)} invalid"
         return f"{why}; {level_label(near.row)} comes nearest, with {_figures(near)}."
     left_out = f", {unusable} more invalid" if unusable else ""
     missed = ", and ".join(_missed_text(outcome, near.row) for outcome in near.missed)
     return (
-        f"No level of {scope} meets every budget ({asked}; {count - unusable} looked at{left_out}): "
+        f"No level of {scope} meets every budget ({limits}; {count - unusable} judged{left_out}): "
         f"nearest comes {level_label(near.row)}, {missed}{_caveats(near)}."
     )
 
 
 def _winner_text(
-    scope: str, asked: str, judgements: Sequence[Judgement], best: Judgement, ranked_by: str | None
+    scope: str, limits: str, judgements: Sequence[Judgement], best: Judgement, ranked_by: str | None
 ) -> str:
-    passed = [one for one in judgements if one.passed]
+    passed = [judgement for judgement in judgements if judgement.passed]
     what = "is the cheapest" if ranked_by == "price" else "completes the most transactions per minute"
-    unpriced = sum(number(one.row, "price_per_txn") is None for one in passed)
+    unpriced = sum(number(judgement.row, "price_per_txn") is None for judgement in passed)
     if len(passed) == 1:
         what = "is the only one"
     of = f"of {len(judgements)} level{'s' if len(judgements) != 1 else ''}"
     those = f"{of} that meets every budget" if len(passed) == 1 else f"of {len(passed)} levels that meet every budget"
-    if not asked:
+    if not limits:
         those = f"{of} (no budget was set)"
     note = ""
     if ranked_by == "throughput":
         note = f"; nothing can be said about cost ({text(best.row, 'price_note') or 'no price'})"
     elif unpriced:
         note = f"; {unpriced} more {'has' if unpriced == 1 else 'have'} no price to compare"
-    budget = f" ({asked})" if asked else ""
+    budget = f" ({limits})" if limits else ""
     claim = f"{level_label(best.row)} {what} {those}{budget} for {scope}"
     return f"{claim}: {_figures(best)}{note}{_caveats(best)}."
 
 
-def _figures(one: Judgement) -> str:
-    """p95, throughput and price of a level, as far as they are known."""
+def _figures(judgement: Judgement) -> str:
+    """p95, throughput and price of a level, those that are known."""
     parts = []
-    if (p95 := number(one.row, "latency_p95")) is not None:
-        parts.append(f"latency p95 {figure(p95)} s{_interval(one.row)}")
-    if (rate := number(one.row, "transactions_per_minute")) is not None:
+    if (p95 := number(judgement.row, "latency_p95")) is not None:
+        parts.append(f"latency p95 {figure(p95)} s{_interval(judgement.row)}")
+    if (rate := number(judgement.row, "transactions_per_minute")) is not None:
         parts.append(f"{figure(rate)} transactions/minute")
-    if (price := number(one.row, "price_per_10k_txn")) is not None:
+    if (price := number(judgement.row, "price_per_10k_txn")) is not None:
         parts.append(f"{usd(price)} per 10,000 transactions")
     return ", ".join(parts) or "no figures"
 
@@ -141,17 +141,17 @@ def _missed_text(outcome: Outcome, row: Row) -> str:
     return f"whose {outcome.name} of {value} is {over}{share} over"
 
 
-def _caveats(one: Judgement) -> str:
-    """What the reader must know before acting on the figures; that there is no interval stands beside the p95."""
+def _caveats(judgement: Judgement) -> str:
+    """What a reader must know before acting on the figures; a missing interval is named beside the p95."""
     notes = []
-    for outcome in one.outcomes:
-        interval = number(one.row, "latency_p95_low") is not None
+    for outcome in judgement.outcomes:
+        interval = number(judgement.row, "latency_p95_low") is not None
         if outcome.doubtful and interval:
             side = "within" if outcome.met else "above"
             notes.append(f"it is uncertain that its p95 is {side} the budget, which lies inside the interval")
-    if text(one.row, "verdict") == "degraded":
+    if text(judgement.row, "verdict") == "degraded":
         notes.append("its measurement is degraded")
-    if text(one.row, "price_kind") and not one.row.get("price_verified"):
+    if text(judgement.row, "price_kind") and not judgement.row.get("price_verified"):
         notes.append("its price is unverified")
     return f"; {' and '.join(notes)}" if notes else ""
 

@@ -1,7 +1,7 @@
-"""CloudWatch's figures of SageMaker endpoints and Bedrock models: asked for afterwards, as they come minutes late.
+"""CloudWatch's figures of SageMaker endpoints and Bedrock models, fetched afterwards because they arrive minutes late.
 
-CloudWatch tells of whole minutes. A value stands at the middle of its minute (label `period_s`); counts are told per
-second. Times are CloudWatch's own, which is the wall clock.
+CloudWatch reports whole minutes. A value is placed at the middle of its minute (label `period_s`); counts are given per
+second. Times are CloudWatch's, that is the wall clock.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MOST_QUERIES = 500
 
 
 class CloudWatchError(FmbenchError):
-    """CloudWatch could not be asked; the report does without it."""
+    """CloudWatch could not be queried; the report does without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ _SAGEMAKER = (
     _Metric("GPUUtilization", "gpu_utilization", "percent", _MEAN, 1.0, _INSTANCES),
     _Metric("GPUMemoryUtilization", "gpu_memory_utilization", "percent", _MEAN, 1.0, _INSTANCES),
 )
-"""Utilisations are sums over the cores or GPUs of an instance: four GPUs go up to 400 percent."""
+"""Utilisation is summed over the cores or GPUs of an instance: four GPUs reach 400 percent."""
 
 _BEDROCK = (
     _Metric("Invocations", "invocations", "requests", _SUM),
@@ -60,7 +60,7 @@ _BEDROCK = (
     _Metric("InputTokenCount", "prompt_tokens", "tokens", _SUM),
     _Metric("OutputTokenCount", "generation_tokens", "tokens", _SUM),
 )
-"""Of all the account's requests to the model in the region, whoever sent them."""
+"""These cover all requests of the account to the model in the region, whoever sent them."""
 
 _METRICS = {"sagemaker": _SAGEMAKER, "bedrock": _BEDROCK}
 _NAMESPACES = {"sagemaker": "AWS/SageMaker", "bedrock": "AWS/Bedrock"}
@@ -68,7 +68,7 @@ _NAMESPACES = {"sagemaker": "AWS/SageMaker", "bedrock": "AWS/Bedrock"}
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What CloudWatch is asked about: `service` is `sagemaker` or `bedrock`."""
+    """What to query CloudWatch about; `service` is `sagemaker` or `bedrock`."""
 
     service: str
     region: str
@@ -76,17 +76,17 @@ class Subject:
 
 
 def sagemaker_subject(endpoint_name: str, variant: str, region: str) -> Subject:
-    """A variant of an endpoint."""
+    """The subject for a variant of a SageMaker endpoint."""
     return Subject("sagemaker", region, {"EndpointName": endpoint_name, "VariantName": variant})
 
 
 def bedrock_subject(model: str, region: str) -> Subject:
-    """A model, inference profile or throughput by the id or ARN that is called."""
+    """The subject for a model, inference profile or provisioned throughput, by the id or ARN that is called."""
     return Subject("bedrock", region, {"ModelId": model})
 
 
 def fetch(subject: Subject, start: float, end: float) -> list[Track]:
-    """Everything that CloudWatch has of these Unix times, by whole minutes. Raises CloudWatchError."""
+    """Everything that CloudWatch has between two Unix times, by whole minutes. Raises CloudWatchError."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     first = start - start % PERIOD_S

@@ -1,7 +1,7 @@
-"""What was true of the machine and of the server during each level.
+"""Statistics of the machine and the server during each level.
 
-Momentary values and rates are those within the level's window. What a server counts is its growth over the whole level,
-from the last sample before it to the first after it, warm-up included: a server's sums cannot be told apart any finer.
+Momentary values and rates are those within the level's window. A counter is its growth over the whole level, warm-up
+included, from the last sample before it to the first after it: a server's sums cannot be split any finer.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fmbench_lib.monitors.level_spans import Span, Told
+from fmbench_lib.monitors.level_spans import Span, TimedValue
+from fmbench_lib.monitors.sample_table import Line, Row, increase, labels_text, period_of, unit_of
 from fmbench_lib.monitors.samples import Histogram, Series
-from fmbench_lib.monitors.tidy_table import Line, Row, increase, labels_text, period_of, unit_of
 
 COLUMNS = [
     "experiment_name",
@@ -37,11 +37,11 @@ COLUMNS = [
 
 
 def summary_frame(lines: Sequence[Line], spans: Sequence[Span]) -> pd.DataFrame:
-    """One row for each level (`spans`: those of one experiment, in order) and series that has values of it."""
+    """One row for each level (`spans`: those of one experiment, in order) and each series with values in it."""
     rows = []
-    for place, span in enumerate(spans):
-        earlier = spans[place - 1].ended if place else float("-inf")
-        later = spans[place + 1].started if place + 1 < len(spans) else float("inf")
+    for index, span in enumerate(spans):
+        earlier = spans[index - 1].ended if index else float("-inf")
+        later = spans[index + 1].started if index + 1 < len(spans) else float("inf")
         key = span.key._asdict()
         rows += [key | row for row in _level_rows(lines, span, earlier, later)]
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -51,8 +51,8 @@ def _level_rows(lines: Sequence[Line], span: Span, earlier: float, later: float)
     by_series: dict[Series, list[Line]] = {}
     for line in lines:
         by_series.setdefault(line.series, []).append(line)
-    for series, own in by_series.items():
-        figures = _figures(series, own, span, earlier, later)
+    for series, same_series in by_series.items():
+        figures = _figures(series, same_series, span, earlier, later)
         if figures is not None:
             known = {"source": series.source, "metric": series.metric, "labels": labels_text(series)}
             yield {**known, **figures, "unit": unit_of(series)}
@@ -61,7 +61,8 @@ def _level_rows(lines: Sequence[Line], span: Span, earlier: float, later: float)
 def _figures(
     series: Series, lines: Sequence[Line], span: Span, earlier: float, later: float
 ) -> dict[str, float | None] | None:
-    grown = next((found for line in lines if (found := _growth(line, span, earlier, later)) is not None), None)
+    growths = (_growth(line, span, earlier, later) for line in lines)
+    grown = next((growth for growth in growths if growth is not None), None)
     if series.kind == "histogram":
         return None if not isinstance(grown, Histogram) or not grown.count else _of_histogram(grown)
     begin, end = (span.started, span.ended) if period_of(series) else span.window
@@ -77,7 +78,7 @@ def _figures(
 
 
 def _of_rows(rows: Sequence[Row]) -> dict[str, float | None]:
-    """Statistics of values; the mean is by the time that each stands for."""
+    """Statistics of values; the mean is weighted by the time that each covers."""
     values = np.array([row.value for row in rows])
     weights = np.array([row.at - row.since for row in rows])
     return {
@@ -92,7 +93,7 @@ def _of_rows(rows: Sequence[Row]) -> dict[str, float | None]:
 
 
 def _growth(line: Line, span: Span, earlier: float, later: float) -> Histogram | float | None:
-    """What came between the sample before the level and that after it; None where either is missing."""
+    """The growth between the sample before the level and the one after it; None if either is missing."""
     if line.series.kind not in ("counter", "histogram"):
         return None
     before = _last(line.points, earlier, span.started) or _first(line.points, span.started, span.window[1])
@@ -105,17 +106,17 @@ def _growth(line: Line, span: Span, earlier: float, later: float) -> Histogram |
     return float(grown) if grown >= 0 else None
 
 
-def _last(points: Sequence[Told], begin: float, end: float) -> Told | None:
-    place = bisect_right(points, end, key=_at) - 1
-    return points[place] if place >= 0 and points[place].at >= begin else None
+def _last(points: Sequence[TimedValue], begin: float, end: float) -> TimedValue | None:
+    index = bisect_right(points, end, key=_at) - 1
+    return points[index] if index >= 0 and points[index].at >= begin else None
 
 
-def _first(points: Sequence[Told], begin: float, end: float) -> Told | None:
-    place = bisect_left(points, begin, key=_at)
-    return points[place] if place < len(points) and points[place].at <= end else None
+def _first(points: Sequence[TimedValue], begin: float, end: float) -> TimedValue | None:
+    index = bisect_left(points, begin, key=_at)
+    return points[index] if index < len(points) and points[index].at <= end else None
 
 
-def _at(point: Told) -> float:
+def _at(point: TimedValue) -> float:
     return point.at
 
 
@@ -137,7 +138,7 @@ def _of_histogram(grown: Histogram) -> dict[str, float | None]:
 
 
 def quantile(grown: Histogram, share: float) -> float | None:
-    """A quantile by straight lines within its bucket, as Prometheus does it; None where it is beyond the last bound."""
+    """A quantile, interpolated linearly within its bucket as Prometheus does; None beyond the last finite bound."""
     rank, low, below = share * grown.count, 0.0, 0.0
     for bound, count in grown.buckets:
         if count >= rank:
@@ -149,6 +150,6 @@ def quantile(grown: Histogram, share: float) -> float | None:
 
 
 def joined(frames: Sequence[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
-    """Frames of the same columns as one; those that are empty take no part in it."""
+    """Frames of the same columns as one, without the empty ones, which would decide the types of columns."""
     known = [frame for frame in frames if not frame.empty]
     return pd.concat(known, ignore_index=True) if known else pd.DataFrame(columns=columns)

@@ -1,7 +1,7 @@
-"""What the serving stacks call things on their Prometheus pages, and what we call them.
+"""The metric names of serving stacks on their Prometheus pages, and the common names for them.
 
-A name that a stack has given up stays here for those who run an older version. `docs/monitors.md` has the same table in
-words; a test compares them.
+A name that a stack no longer uses stays here for those who run an older version. `docs/monitors.md` has the same table
+in words; a test compares them.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ STACKS = {
     "llamacpp:": "llama.cpp",
     "emulator:": "emulator",
 }
-"""The source that a series is of, by how its name begins."""
+"""The source of a series, by the prefix of its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A series of a page under our name. `scale` turns its unit into ours; `where` are labels that it must have."""
+    """A series under its common name. `scale` converts its unit; `where` holds the labels that it must have."""
 
     metric: str
     unit: str
@@ -33,8 +33,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Quotient:
-    """One growing sum over others: a mean (`scale` turns its unit into ours) or a share. All are added up over a page's
-    labels first."""
+    """The quotient of one counter and the sum of others: a mean (`scale` converts its unit) or a share.
+
+    Each counter is first summed over all labels of a page.
+    """
 
     metric: str
     over: str
@@ -131,8 +133,10 @@ PER_MODEL = frozenset(
         "nv_inference_first_response_histogram_ms_count",
     }
 )
-"""What Triton tells of a request once for the model that it asks for, and once more for each model of that ensemble.
-Time in queues is none of these: a request waits before each model in turn."""
+"""What Triton counts once for the model that a request names, and again for each model of that ensemble.
+
+Queue time is not among these: a request waits before each model in turn.
+"""
 
 QUOTIENTS: tuple[Quotient, ...] = (
     Quotient("prefix_cache_hits", "vllm:prefix_cache_hits_total", ("vllm:prefix_cache_queries_total",), "ratio"),
@@ -159,19 +163,18 @@ NO_TTFT = {
     "triton": "Triton publishes the time to the first response only with `--metrics-config histogram_latencies=true`",
     "emulator": "the emulator publishes no time to first token",
 }
-"""Why there is nothing to put beside the client's TTFT."""
+"""Why a server has no TTFT to compare with the client's."""
 
 
 def stack_of(name: str) -> str | None:
-    """The serving stack that a series of this name is published by; None for those that we don't read."""
+    """The serving stack that publishes a series of this name; None for an unknown one."""
     return next((stack for start, stack in STACKS.items() if name.startswith(start)), None)
 
 
-def model_asked(samples: Iterable[tuple[str, Mapping[str, str], float]]) -> str | None:
-    """The one of Triton's models that requests ask for, of a page's names, labels and values; None before the first
-    request.
+def called_model(samples: Iterable[tuple[str, Mapping[str, str], float]]) -> str | None:
+    """Which of Triton's models the requests name, from a page's names, labels and values; None before the first one.
 
-    It is the ensemble, where that is asked at all, else the model whose requests took longest in sum: no part of a
+    It is the ensemble if that is used at all, else the model whose requests took longest in total, because no part of a
     request takes longer than the whole.
     """
     took: dict[str, float] = defaultdict(float)
@@ -184,7 +187,7 @@ def model_asked(samples: Iterable[tuple[str, Mapping[str, str], float]]) -> str 
 
 
 def wanted() -> frozenset[str]:
-    """The names of all samples that are read of a page, as they stand there."""
-    quotients = {name for one in QUOTIENTS for name in (one.over, *one.under)}
+    """The names of all samples that are read from a page, as the page spells them."""
+    quotients = {name for quotient in QUOTIENTS for name in (quotient.over, *quotient.under)}
     parts = {f"{name}_{part}" for name in HISTOGRAMS for part in ("bucket", "sum", "count")}
     return frozenset({*GAUGES, *COUNTERS, *quotients, *parts})

@@ -12,16 +12,16 @@ from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
 from fmbench_lib.monitors.prometheus_page import is_page, readings_of
 from fmbench_lib.monitors.samples import Reading
-from fmbench_lib.monitors.source import NotThereError
+from fmbench_lib.monitors.source import SourceUnavailableError
 
 TIMEOUT_S = 10.0
-"""A server that works on a long prompt answers between two steps of its own only."""
+"""A server that processes a long prompt answers only between two of its steps."""
 _MOST_BYTES = 8_000_000
 _HERE = ("127.0.0.1", "localhost", "::1")
 
 
 class Page:
-    """The page at one address. A server that has none is not asked again."""
+    """The metrics page at one address. A server that has none is not queried again."""
 
     paced = True
 
@@ -30,30 +30,34 @@ class Page:
         url: str,
         labels: Mapping[str, str],
         *,
-        asked_for: bool = False,
+        requested: bool = False,
         ca_file: str | None = None,
         timeout: float = TIMEOUT_S,
     ) -> None:
-        """`asked_for`: the config names the address, so that it is to be said where nothing is there."""
+        """`requested`: the config names the address, so its absence is worth a note."""
         self.name = f"metrics page {shown(url)}"
-        self._url, self._labels, self._asked_for, self._timeout = url, labels, asked_for, timeout
+        self._url, self._labels, self._requested, self._timeout = url, labels, requested, timeout
         handlers = [HTTPSHandler(context=ssl.create_default_context(cafile=ca_file))] if url.startswith("https") else []
         direct = [ProxyHandler({})] if urlsplit(url).hostname in _HERE else []
         self._opener = build_opener(*handlers, *direct)
         self._answered = False
 
     def read(self) -> list[Reading]:
+        """The values of the page.
+
+        Raises SourceUnavailableError if the server has no such page, OSError or ValueError if reading it fails.
+        """
         text = self._fetch()
         if not self._answered and not is_page(text):
-            raise NotThereError("what is there is no Prometheus page", expected=not self._asked_for)
+            raise SourceUnavailableError("this is not a Prometheus page", expected=not self._requested)
         readings = readings_of(text, self._labels)
         if not self._answered and not readings:
-            raise ValueError("no metric of a serving stack that we know is on it")  # some come with the first request
+            raise ValueError("the page has no metric of a known serving stack")  # some come with the first request
         self._answered = True
         return readings
 
     def close(self) -> None:
-        """Each look is a connection of its own."""
+        """Nothing to release: each read opens its own connection."""
 
     def _fetch(self) -> str:
         request = Request(self._url, headers={"Accept": "text/plain;version=0.0.4"})
@@ -63,10 +67,10 @@ class Page:
                 return _body(response, deadline)
         except HTTPError as error:
             with error:
-                said = f"HTTP {error.code}"
+                message = f"HTTP {error.code}"
             if error.code in (400, 401, 403, 404, 405, 501) and not self._answered:
-                raise NotThereError(said, expected=not self._asked_for) from None
-            raise OSError(said) from None
+                raise SourceUnavailableError(message, expected=not self._requested) from None
+            raise OSError(message) from None
         except URLError as error:
             raise OSError(f"{error.reason}") from None
         except TimeoutError:
@@ -76,7 +80,7 @@ class Page:
 
 
 def _body(response: http.client.HTTPResponse, deadline: float) -> str:
-    """The whole page; raises TimeoutError for one that comes too slowly, OSError for one without an end."""
+    """The whole page. Raises TimeoutError if it arrives too slowly, OSError if it is too long."""
     chunks, size = [], 0
     while chunk := response.read1(65536):
         chunks.append(chunk)
@@ -89,12 +93,12 @@ def _body(response: http.client.HTTPResponse, deadline: float) -> str:
 
 
 def page_beside(url: str) -> str:
-    """Where the server that answers at `url` has its metrics page, as far as is usual: `/metrics` on the same port."""
+    """The usual address of the metrics page of the server at `url`: `/metrics` on the same port."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "/metrics", "", ""))
 
 
 def shown(url: str) -> str:
-    """An address without what may be secret in it."""
+    """The address without user, password and query, which may hold secrets."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -1,4 +1,4 @@
-"""A Prometheus page of a serving stack as readings under common names. The original name stays as the label `name`."""
+"""A Prometheus page of a serving stack as readings under common names; the original name becomes the label `name`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from fmbench_lib.monitors.metric_names import (
     PER_MODEL,
     QUOTIENTS,
     Known,
-    model_asked,
+    called_model,
     stack_of,
     wanted,
 )
-from fmbench_lib.monitors.samples import Histogram, Reading, made
+from fmbench_lib.monitors.samples import Histogram, Reading, reading_of
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LINE = re.compile(r"#|[a-zA-Z_:][\w:]*(\{.*\})?\s+([-+]?[\d.]+(e[-+]?\d+)?|NaN|[-+]?Inf)\b", re.IGNORECASE)
@@ -34,20 +34,20 @@ class _Sample(NamedTuple):
 
 
 def is_page(text: str) -> bool:
-    """Whether a text is one that Prometheus would read: most servers answer something to every path."""
+    """Whether a text is a Prometheus page; many servers answer any path with something else."""
     lines = [line for line in text.splitlines() if line.strip()][:5]
     return bool(lines) and all(_LINE.match(line) for line in lines)
 
 
 def readings_of(text: str, labels: Mapping[str, str] | None = None) -> list[Reading]:
-    """What a page says that we have a name for. Raises ValueError for a line that cannot be read."""
+    """The values of a page that have a common name. Raises ValueError for a line that cannot be parsed."""
     extra, samples = dict(labels or {}), _once_per_request(_samples(text))
     readings = [*_gauges(samples, extra), *_counters(samples, extra), *_histograms(samples, extra)]
     return [*readings, *_quotients(samples, extra), *_block_share(readings, extra)]
 
 
 def _samples(text: str) -> list[_Sample]:
-    """The samples of a page that are of interest: the others, which are most, are never parsed."""
+    """The samples of a page that have a common name; all other lines, which are most, are not parsed."""
     from prometheus_client.parser import text_string_to_metric_families
 
     names = _wanted()
@@ -55,20 +55,22 @@ def _samples(text: str) -> list[_Sample]:
     if not lines:
         return []
     families = text_string_to_metric_families("\n".join(lines) + "\n")
-    found = [_Sample(sample.name, sample.labels, float(sample.value)) for one in families for sample in one.samples]
-    return [sample for sample in found if not math.isnan(sample.value)]
+    parsed = [
+        _Sample(sample.name, sample.labels, float(sample.value)) for family in families for sample in family.samples
+    ]
+    return [sample for sample in parsed if not math.isnan(sample.value)]
 
 
 def _once_per_request(samples: list[_Sample]) -> list[_Sample]:
-    """The samples without those that tell of the same requests again, for the parts of the model that was asked for.
+    """The samples without those that count the same requests again for the parts of an ensemble.
 
-    What that model does not tell is left to those that do.
+    What the ensemble itself does not report is taken from its parts.
     """
-    asked = model_asked(samples)
-    if asked is None:
+    called = called_model(samples)
+    if called is None:
         return samples
-    told = {sample.name for sample in samples if sample.labels.get("model") == asked} & PER_MODEL
-    return [sample for sample in samples if sample.name not in told or sample.labels.get("model") == asked]
+    reported = {sample.name for sample in samples if sample.labels.get("model") == called} & PER_MODEL
+    return [sample for sample in samples if sample.name not in reported or sample.labels.get("model") == called]
 
 
 @lru_cache(maxsize=1)
@@ -81,7 +83,7 @@ def _gauges(samples: list[_Sample], extra: Mapping[str, str]) -> Iterator[Readin
         for known in GAUGES.get(sample.name, ()):
             if all(sample.labels.get(label) == value for label, value in known.where.items()):
                 value = sample.value * known.scale
-                yield made(_source(sample.name), known.metric, "gauge", known.unit, value, _labels(sample, extra))
+                yield reading_of(_source(sample.name), known.metric, "gauge", known.unit, value, _labels(sample, extra))
 
 
 def _counters(samples: list[_Sample], extra: Mapping[str, str]) -> Iterator[Reading]:
@@ -89,7 +91,7 @@ def _counters(samples: list[_Sample], extra: Mapping[str, str]) -> Iterator[Read
         known = COUNTERS.get(sample.name)
         if known is not None:
             value = sample.value * known.scale
-            yield made(_source(sample.name), known.metric, "counter", known.unit, value, _labels(sample, extra))
+            yield reading_of(_source(sample.name), known.metric, "counter", known.unit, value, _labels(sample, extra))
 
 
 def _histograms(samples: list[_Sample], extra: Mapping[str, str]) -> Iterator[Reading]:
@@ -97,21 +99,23 @@ def _histograms(samples: list[_Sample], extra: Mapping[str, str]) -> Iterator[Re
     for sample in samples:
         match = _PART.fullmatch(sample.name)
         if match and match[1] in HISTOGRAMS:
-            own = frozenset((label, value) for label, value in sample.labels.items() if label != "le")
-            parts[match[1], own].append((match[2], sample))
-    for (name, own), found in parts.items():
+            labelled = frozenset((label, value) for label, value in sample.labels.items() if label != "le")
+            parts[match[1], labelled].append((match[2], sample))
+    for (name, labelled), pieces in parts.items():
         known = HISTOGRAMS[name]
-        counted = _histogram(found, known)
+        counted = _histogram(pieces, known)
         if counted is not None:
-            labels = {**dict(own), **extra, "name": name}
-            yield made(_source(name), known.metric, "histogram", known.unit, counted, labels)
+            labels = {**dict(labelled), **extra, "name": name}
+            yield reading_of(_source(name), known.metric, "histogram", known.unit, counted, labels)
 
 
 def _histogram(parts: list[tuple[str, _Sample]], known: Known) -> Histogram | None:
     single = {part: sample.value for part, sample in parts if part != "bucket"}
     if not {"sum", "count"} <= single.keys():
         return None
-    buckets = sorted((float(one.labels["le"]) * known.scale, one.value) for part, one in parts if part == "bucket")
+    buckets = sorted(
+        (float(sample.labels["le"]) * known.scale, sample.value) for part, sample in parts if part == "bucket"
+    )
     return Histogram(single["sum"] * known.scale, single["count"], tuple(buckets))
 
 
@@ -119,14 +123,21 @@ def _quotients(samples: list[_Sample], extra: Mapping[str, str]) -> Iterator[Rea
     totals: dict[str, float] = defaultdict(float)
     for sample in samples:
         totals[sample.name] += sample.value
-    for one in QUOTIENTS:
-        if {one.over, *one.under} <= totals.keys():
-            share = Histogram(totals[one.over] * one.scale, sum(totals[name] for name in one.under))
-            yield made(_source(one.over), one.metric, "histogram", one.unit, share, {**extra, "name": one.over})
+    for quotient in QUOTIENTS:
+        if {quotient.over, *quotient.under} <= totals.keys():
+            share = Histogram(totals[quotient.over] * quotient.scale, sum(totals[name] for name in quotient.under))
+            yield reading_of(
+                _source(quotient.over),
+                quotient.metric,
+                "histogram",
+                quotient.unit,
+                share,
+                {**extra, "name": quotient.over},
+            )
 
 
 def _block_share(readings: list[Reading], extra: Mapping[str, str]) -> Iterator[Reading]:
-    """The share of its cache that TensorRT-LLM uses, from the numbers of blocks where it does not tell the share."""
+    """The share of its cache that TensorRT-LLM uses, from the numbers of blocks if it does not report the share."""
     known: dict[str, float] = defaultdict(float)
     for reading in readings:
         if not isinstance(reading.value, Histogram):
@@ -134,7 +145,7 @@ def _block_share(readings: list[Reading], extra: Mapping[str, str]) -> Iterator[
     if known.get("kv_cache_blocks") and "kv_cache_blocks_used" in known and "kv_cache_usage" not in known:
         share = known["kv_cache_blocks_used"] / known["kv_cache_blocks"]
         labels = {**extra, "name": "nv_trt_llm_kv_cache_block_metrics"}
-        yield made("triton", "kv_cache_usage", "gauge", "ratio", share, labels)
+        yield reading_of("triton", "kv_cache_usage", "gauge", "ratio", share, labels)
 
 
 def _source(name: str) -> str:

@@ -1,8 +1,8 @@
-"""The monitor: a process that samples until its standard input ends, which it does when whoever started it dies.
+"""The monitor: a process that samples until its standard input ends, which happens when its parent dies.
 
-`python -m fmbench_lib.monitors.sampler_program` reads its plan as one line of JSON, says `ready` when each source was
-read, and answers `marked` to a line `mark` when each was read again. Every source has a thread: one that hangs keeps
-up no other. It runs at low priority, and reports its own CPU time among the samples.
+`python -m fmbench_lib.monitors.sampler_program` reads its plan as one line of JSON, prints `ready` once each source was
+read, and answers a line `mark` with `marked` once each was read again. Every source has a thread, so that one which
+hangs does not delay the others. The process runs at low priority and reports its own CPU time among the samples.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fmbench_lib.monitors.neuron_devices import Neuron
 from fmbench_lib.monitors.nvidia import Nvidia
 from fmbench_lib.monitors.prometheus import Page
 from fmbench_lib.monitors.samples import SampleWriter
-from fmbench_lib.monitors.source import NotThereError, Source
+from fmbench_lib.monitors.source import Source, SourceUnavailableError
 
 _NICENESS = 10
 _MARK_PATIENCE_S = 0.5
@@ -32,7 +32,7 @@ _LONGEST_PAUSE_S = 30.0
 
 
 def sources_of(plan: Mapping[str, Any]) -> list[Source]:
-    """What a plan asks for; `auto` is as good as yes, but says nothing where there is none."""
+    """The sources of a plan; with `auto` a missing source is not noted, with `yes` it is."""
     itself = [{"pid": os.getpid(), "labels": {}}]
     sources: list[Source] = [Processes("monitor", itself)]
     if plan["machine"] is not None:
@@ -40,53 +40,53 @@ def sources_of(plan: Mapping[str, Any]) -> list[Source]:
     if plan["processes"]:
         sources.append(Processes("server", plan["processes"]))
     if plan["nvidia"] != "no":
-        sources.append(Nvidia(asked_for=plan["nvidia"] == "yes", indices=plan["nvidia_devices"]))
+        sources.append(Nvidia(requested=plan["nvidia"] == "yes", indices=plan["nvidia_devices"]))
     if plan["neuron"] != "no":
-        asked_for, devices = plan["neuron"] == "yes", plan["neuron_devices"]
-        sources.append(Neuron(plan["interval"], asked_for=asked_for, devices=devices))
+        requested, devices = plan["neuron"] == "yes", plan["neuron_devices"]
+        sources.append(Neuron(plan["interval"], requested=requested, devices=devices))
     for page in plan["pages"]:
         labels = {"copy": str(page["copy"])}
-        sources.append(Page(page["url"], labels, asked_for=page["asked_for"], ca_file=plan["ca_file"]))
+        sources.append(Page(page["url"], labels, requested=page["requested"], ca_file=plan["ca_file"]))
     return sources
 
 
 class _Watcher:
-    """One source and the thread that reads it."""
+    """A source and the thread that reads it."""
 
     def __init__(self, source: Source, interval: float, writer: SampleWriter, ended: threading.Event) -> None:
         self.source, self._interval, self._writer, self._ended = source, interval, writer, ended
         self._wake = threading.Condition()
-        self._asked = 0
-        self._answered = 0
+        self._marks = 0
+        self._marks_done = 0
         self.busy_since: float | None = None
         self.failing = ""
         self.gone = False
-        self.told_slow = False
+        self.noted_slow = False
         self.thread = threading.Thread(target=self._run, daemon=True, name=source.name)
 
     def mark(self) -> int:
-        """Have it read at once; the number to wait for."""
+        """Have the source read at once; returns the number for `wait_for`."""
         with self._wake:
-            self._asked += 1
+            self._marks += 1
             self._wake.notify_all()
-            return self._asked
+            return self._marks
 
     def wait_for(self, number: int, deadline: float) -> None:
-        """Wait until it has been read; not for one that fails, hangs or tells by itself."""
+        """Wait until the source was read, but not if it fails, hangs or is not paced."""
         with self._wake:
             self._wake.wait_for(
-                lambda: self._answered >= number or not self._prompt(),
+                lambda: self._marks_done >= number or not self._is_prompt(),
                 max(deadline - time.monotonic(), 0.0),
             )
 
-    def _prompt(self) -> bool:
-        """Whether it is worth waiting for."""
-        return self.source.paced and not (self.gone or self.failing or self.told_slow)
+    def _is_prompt(self) -> bool:
+        """Whether the source is worth waiting for."""
+        return self.source.paced and not (self.gone or self.failing or self.noted_slow)
 
     def _run(self) -> None:
         due = time.monotonic()
         while not self._ended.is_set() and not self.gone:
-            seen = self._asked
+            seen = self._marks
             pause = self._read()
             now = time.monotonic()
             if pause:
@@ -94,7 +94,7 @@ class _Watcher:
             elif now >= due:
                 due = max(due + self._interval, now)
             with self._wake:
-                self._answered = seen
+                self._marks_done = seen
                 self._wake.notify_all()
                 while (self.source.paced or pause) and not self._is_due(due, seen):
                     self._wake.wait(max(due - time.monotonic(), 0.0))
@@ -102,45 +102,46 @@ class _Watcher:
             self._wake.notify_all()
 
     def _is_due(self, due: float, seen: int) -> bool:
-        asked = self._asked > seen and not self.failing
-        return asked or self.gone or self._ended.is_set() or time.monotonic() >= due
+        marked = self._marks > seen and not self.failing
+        return marked or self.gone or self._ended.is_set() or time.monotonic() >= due
 
     def _read(self) -> float:
-        """Read once; how long to leave it alone where that failed."""
+        """Read once; returns how many seconds to pause after a failure, else 0."""
         self.busy_since = time.monotonic()
         try:
             readings = self.source.read()
             now = time.time(), time.monotonic()
-        except NotThereError as missing:
+        except SourceUnavailableError as missing:
             self.gone = True
             if not missing.expected:
-                self.say(str(missing))
+                self.note(str(missing))
             return 0.0
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong in a source costs that source alone
-            said = str(error) or type(error).__name__
-            if said != self.failing:
-                self.say(said)
-            self.failing = said
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong in a source affects that source alone
+            message = str(error) or type(error).__name__
+            if message != self.failing:
+                self.note(message)
+            self.failing = message
             return min(max(5 * self._interval, 1.0), _LONGEST_PAUSE_S)
         finally:
             self.busy_since = None
-        if self.failing or self.told_slow:
-            self.say("answers again")
-        self.failing, self.told_slow = "", False
+        if self.failing or self.noted_slow:
+            self.note("answers again")
+        self.failing, self.noted_slow = "", False
         self._writer.write(*now, readings)
         return 0.0
 
-    def say(self, text: str) -> None:
+    def note(self, text: str) -> None:
+        """Write a remark of the source among the samples."""
         self._writer.note(time.time(), self.source.name, text)
 
-    def look(self, patience: float) -> None:
-        """Say of a source that has been read for too long that it hangs."""
+    def check(self, patience: float) -> None:
+        """Note once that a read has been hanging for more than `patience` seconds."""
         since = self.busy_since
-        if since is not None and self.source.paced and not self.told_slow:
+        if since is not None and self.source.paced and not self.noted_slow:
             busy = time.monotonic() - since
             if busy > patience:
-                self.told_slow = True
-                self.say(f"has not answered for {busy:.1f} s")
+                self.noted_slow = True
+                self.note(f"has not answered for {busy:.1f} s")
 
 
 def watch(plan: Mapping[str, Any]) -> None:
@@ -154,10 +155,10 @@ def watch(plan: Mapping[str, Any]) -> None:
         for watcher in watchers:
             watcher.thread.start()
         _mark(watchers, "ready")
-        _obey(watchers)
+        _serve_commands(watchers)
         ended.set()
         for watcher in watchers:
-            watcher.look(min(_SLOW_S, plan["interval"]))
+            watcher.check(min(_SLOW_S, plan["interval"]))
             watcher.mark()
         for watcher in watchers:
             watcher.thread.join(0.1)
@@ -166,32 +167,32 @@ def watch(plan: Mapping[str, Any]) -> None:
         os._exit(0)  # a thread that hangs is not waited for; every line has been written out
 
 
-def _obey(watchers: Sequence[_Watcher]) -> None:
-    """Do what the lines on standard input say, and look after the sources meanwhile."""
+def _serve_commands(watchers: Sequence[_Watcher]) -> None:
+    """Answer the lines on standard input, and check the sources in between."""
     number = sys.stdin.fileno()
     with selectors.DefaultSelector() as selector:
         selector.register(number, selectors.EVENT_READ)
         while True:
             if not selector.select(0.5):
                 for watcher in watchers:
-                    watcher.look(_SLOW_S)
+                    watcher.check(_SLOW_S)
                 continue
-            told = os.read(number, 4096)
-            if not told:
+            data = os.read(number, 4096)
+            if not data:
                 return
-            for _ in range(told.count(b"\n")):
+            for _ in range(data.count(b"\n")):
                 _mark(watchers, "marked")
 
 
 def _mark(watchers: Sequence[_Watcher], answer: str) -> None:
     deadline = time.monotonic() + _MARK_PATIENCE_S
-    for watcher, number in [(one, one.mark()) for one in watchers if not one.gone]:
+    for watcher, number in [(watcher, watcher.mark()) for watcher in watchers if not watcher.gone]:
         watcher.wait_for(number, deadline)
     print(answer, flush=True)
 
 
 def main() -> None:
-    """Read the plan and sample."""
+    """Read the plan from standard input, and sample until that ends."""
     line = b""
     while not line.endswith(b"\n"):  # byte by byte: what follows is read from the descriptor
         byte = os.read(sys.stdin.fileno(), 1)

@@ -1,7 +1,7 @@
-"""Raw samples: what a source read when, in files of JSON lines that may end at any byte.
+"""Raw samples: what each source read and when, in files of JSON lines that may end at any byte.
 
 A line is a series (`{"series": …}`, once), a sample (`{"time": …, "values": {series: value}}`) or a note. Times are
-Unix seconds with the monotonic clock beside them; what could not be read has no value.
+Unix seconds, with the monotonic clock beside them; what could not be read has no value.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ Kind = Literal["gauge", "counter", "histogram", "rate"]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What is measured. `unit` is that of the value: a counter's grows, a `rate` is per second over the seconds that
-    its label `period_s` says."""
+    """What is measured. `unit` is that of the value: a counter grows, a `rate` is per second over the number of seconds
+    in its label `period_s`."""
 
     source: str
     metric: str
@@ -29,15 +29,15 @@ class Series:
     labels: tuple[tuple[str, str], ...] = ()
 
     def label(self, name: str) -> str | None:
-        """The value of a label, None where there is no such."""
+        """The value of a label; None if the series has no such label."""
         return dict(self.labels).get(name)
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """What a server has counted since it began: sum and number of the values, and how many were at most `le`.
+    """What a server has counted since it started: sum and number of the values, and how many were at most each bound.
 
-    Without buckets it is a sum over a number, whose quotient is a mean or a share.
+    Without buckets it is a sum and a number, whose quotient is a mean or a share.
     """
 
     total: float
@@ -57,7 +57,7 @@ class Reading:
 
 
 class Point(NamedTuple):
-    """A value and when it was read; `monotonic` is None where another machine told the time."""
+    """A value and when it was read; `monotonic` is None if the time comes from another machine."""
 
     time: float
     monotonic: float | None
@@ -66,7 +66,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A series as one file has it."""
+    """A series with its points in one file."""
 
     series: Series
     points: Sequence[Point]
@@ -74,7 +74,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a source had to say of itself, such as why it has no values."""
+    """A remark of a source about itself, such as why it has no values."""
 
     time: float
     source: str
@@ -83,21 +83,21 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Everything in some files."""
+    """The content of some sample files."""
 
     tracks: list[Track] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
 
-def made(
+def reading_of(
     source: str, metric: str, kind: Kind, unit: str, value: Value, labels: Mapping[str, str] | None = None
 ) -> Reading:
-    """A reading; its labels in order of their names."""
+    """A reading of a series with these properties, its labels sorted by name."""
     return Reading(Series(source, metric, kind, unit, tuple(sorted((labels or {}).items()))), value)
 
 
 class SampleWriter:
-    """Writes samples as they come; several threads may write."""
+    """Writes samples as they arrive; safe for several threads."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
@@ -105,7 +105,7 @@ class SampleWriter:
         self._lock = threading.Lock()
 
     def write(self, time: float, monotonic: float | None, readings: Iterable[Reading]) -> None:
-        """Write what was read at one time; values that are no numbers are left out."""
+        """Write the readings of one moment (Unix and monotonic seconds); values that are not finite are left out."""
         with self._lock:
             values = {}
             for reading in readings:
@@ -116,7 +116,7 @@ class SampleWriter:
                 self._line({"time": time, "monotonic": monotonic, "values": values})
 
     def note(self, time: float, source: str, text: str) -> None:
-        """Write what a source has to say."""
+        """Write a remark of a source."""
         with self._lock:
             self._line({"time": time, "source": source, "note": text})
 
@@ -133,7 +133,7 @@ class SampleWriter:
 
 
 def _plain(value: Value) -> Any:
-    """A value in JSON's types; None for what is no number. The bucket without a bound has the bound null."""
+    """A value in JSON's types; None if it is not finite. The bucket without an upper bound has the bound null."""
     if not isinstance(value, Histogram):
         return value if math.isfinite(value) else None
     if not (math.isfinite(value.total) and math.isfinite(value.count)):
@@ -143,7 +143,7 @@ def _plain(value: Value) -> Any:
 
 
 def read_samples(paths: Iterable[Path]) -> Samples:
-    """What these files hold, each series of each file in order of time; a line that is cut off is left out."""
+    """The content of these files, each series of each file in order of time; truncated lines are skipped."""
     samples = Samples()
     for path in paths:
         _read_file(path, samples)
@@ -159,7 +159,7 @@ def _read_file(path: Path, samples: Samples) -> None:
             try:
                 content = json.loads(line)
             except ValueError:
-                continue  # the process was killed while it wrote
+                continue  # the process was killed while writing
             if "series" in content:
                 given = content["series"]
                 labels = tuple(sorted(given["labels"].items()))
@@ -171,11 +171,11 @@ def _read_file(path: Path, samples: Samples) -> None:
                     points.setdefault(key, []).append(Point(time, monotonic, _value(value)))
             elif "note" in content:
                 samples.notes.append(Note(content["time"], content["source"], content["note"]))
-    for key, own in points.items():
-        samples.tracks.append(Track(series[key], sorted(own, key=_place)))
+    for key, unsorted in points.items():
+        samples.tracks.append(Track(series[key], sorted(unsorted, key=_moment)))
 
 
-def _place(point: Point) -> float:
+def _moment(point: Point) -> float:
     return point.time if point.monotonic is None else point.monotonic
 
 

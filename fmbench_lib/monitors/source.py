@@ -1,4 +1,4 @@
-"""What a source of samples is."""
+"""The contract of a source of samples."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Protocol
 from fmbench_lib.monitors.samples import Reading
 
 
-class NotThereError(Exception):
-    """The source is not to be had on this machine, or not meant for us, and need not be asked again.
+class SourceUnavailableError(Exception):
+    """The source is not available on this machine, and will not be read again.
 
-    `expected` is True where nobody asked for it by name: then there is nothing to tell.
+    `expected` is True if the config does not ask for it: then its absence needs no note.
     """
 
     def __init__(self, reason: str, *, expected: bool = False) -> None:
@@ -19,22 +19,22 @@ class NotThereError(Exception):
 
 
 class Source(Protocol):
-    """Something that can be read again and again. It may block; each source has a thread of its own."""
+    """Something that can be read repeatedly. It may block: each source has its own thread."""
 
     @property
     def name(self) -> str:
-        """As notes call it."""
+        """The name that notes use."""
         ...
 
     @property
     def paced(self) -> bool:
-        """Whether it is to be read once per interval; else `read` waits until there is something new."""
+        """Whether it is read once per interval; otherwise `read` waits until there is something new."""
         ...
 
     def read(self) -> list[Reading]:
-        """What there is now. Raises NotThereError where it will never be more, anything else where it failed."""
+        """The current values. Raises SourceUnavailableError if there will never be any, another error if it failed."""
         ...
 
     def close(self) -> None:
-        """Let go of what it holds."""
+        """Release what it holds."""
         ...

@@ -1,4 +1,4 @@
-"""Price files, and the prices that were looked up for a run, which are kept as one."""
+"""Price files, and the prices that were looked up for a run, which are stored in the same form."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ LOOKED_UP = "AWS Price List API"
 
 
 def read_price_file(path: Path) -> PriceList:
-    """The prices of a YAML file; raises PriceFileError where it cannot be read or holds something that is no price."""
+    """The prices of a YAML file. Raises PriceFileError if it cannot be read or an entry is not a price."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise PriceFileError(f"{path}: the price file cannot be read: {' '.join(str(error).split())}") from error
+        raise PriceFileError(f"{path}: cannot read the price file: {' '.join(str(error).split())}") from error
     if not isinstance(content, Mapping):
         raise PriceFileError(f"{path}: a price file holds `pricing: {{instance_based: …, token_based: …}}`")
     return PriceList.from_mapping(content, path.name)
 
 
 def read_looked_up(path: Path) -> PriceList:
-    """The prices that were looked up for a run, with the reasons for those that could not be had; empty without one."""
+    """The prices that were looked up for a run, with the reasons for those not found; empty without the file."""
     if not path.exists():
         return PriceList()
     content = read_json(path)
-    found = PriceList.from_mapping(content, LOOKED_UP)
-    return PriceList(found.entries, absent=content["absent"])
+    prices = PriceList.from_mapping(content, LOOKED_UP)
+    return PriceList(prices.entries, absent=content["absent"])
 
 
 def write_looked_up(path: Path, looked_up: PriceList) -> None:
-    """Keep what was looked up: prices in the form of a price file, and why others could not be had."""
+    """Write the prices that were looked up, in the form of a price file, and the reasons for those not found."""
     sections: dict[str, dict[str, Any]] = {"instance_based": {}, "token_based": {}}
     for key, price in looked_up.entries.items():
         section = "instance_based" if isinstance(price, InstancePrice) else "token_based"
@@ -53,7 +53,7 @@ def _entry(price: Price) -> dict[str, Any]:
         "verified": origin.verified,
     }
     if isinstance(price, InstancePrice):
-        counted = {} if price.accelerators is None else {"accelerators": price.accelerators}
-        return {"hourly": price.hourly, **counted, **facts}
+        accelerators = {} if price.accelerators is None else {"accelerators": price.accelerators}
+        return {"hourly": price.hourly, **accelerators, **facts}
     cached = {} if price.cached_per_1k is None else {CACHED_KEY: price.cached_per_1k}
     return {INPUT_KEY: price.input_per_1k, OUTPUT_KEY: price.output_per_1k, **cached, **facts}

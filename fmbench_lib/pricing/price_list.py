@@ -1,8 +1,7 @@
-"""What things cost, in USD: lists of prices, as a file or a config writes them.
+"""Price lists in USD, as a file or a config writes them.
 
-Two kinds of price exist. An instance costs by the hour, whatever it does; a model behind an API costs by the token,
-whatever the hour. A price carries where it comes from, for which region and when it was true; one that is missing stays
-missing, with the reason.
+There are two kinds of price. An instance costs by the hour, whatever it does; a model behind an API costs by the token.
+A price carries its source, its region and its date; a missing price stays missing, with the reason.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ ACCELERATORS = "accelerators"
 
 
 class PriceEntryError(PriceFileError):
-    """Something that is no price: `place` is the path of its key, `problem` what is wrong there."""
+    """An entry that is not a price: `place` is the path of its key, `problem` what is wrong with it."""
 
     def __init__(self, source_name: str, place: str, problem: str) -> None:
         super().__init__(f"{source_name}: {place}: {problem}")
@@ -35,9 +34,10 @@ class PriceEntryError(PriceFileError):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a price comes from. `verified`: it is the provider's own figure, or was compared with it, on `date`.
+    """Where a price comes from.
 
-    `source` says whose figure it is, `listed_in` which file or service it was read from.
+    `source`: whose figure it is · `listed_in`: the file or service it was read from · `verified`: it is the provider's
+    own figure, or was compared with it, on `date`.
     """
 
     source: str
@@ -49,7 +49,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class InstancePrice:
-    """USD per hour of one instance of a type, with how many accelerators it has, where that is known."""
+    """USD per hour of an instance of a type, with its number of accelerators; None if that is not known."""
 
     key: str
     hourly: float
@@ -58,13 +58,13 @@ class InstancePrice:
 
     @property
     def accelerator_hourly(self) -> float | None:
-        """USD for an hour of one GPU or other accelerator (a GPU-hour); None where their number is not known."""
+        """USD for an hour of one accelerator (a GPU-hour); None if their number is not known."""
         return self.hourly / self.accelerators if self.accelerators else None
 
 
 @dataclass(frozen=True, slots=True)
 class TokenPrice:
-    """USD per 1,000 tokens in and out; cached input tokens cost `cached_per_1k` where the list has such a price."""
+    """USD per 1,000 tokens in and out; `cached_per_1k` is for input tokens from the cache, None if not listed."""
 
     key: str
     input_per_1k: float
@@ -80,7 +80,7 @@ Price: TypeAlias = InstancePrice | TokenPrice
 class PriceList:
     """Prices by instance type or model id. An id that one source lists both ways costs by the hour.
 
-    `accelerators`: how many an instance of a type has · `absent`: why there is no price, by type, where that is known
+    `accelerators`: the number per instance, by type · `absent`: the reason for a missing price, by type
     """
 
     entries: Mapping[str, Price] = field(default_factory=dict)
@@ -95,7 +95,7 @@ class PriceList:
         `accelerators` may stand for `hourly`; a token price has `input-per-1k-tokens`, `output-per-1k-tokens`,
         optionally `cached-input-per-1k-tokens` and the same origin keys. A `defaults` block gives the origin of the
         entries that do not say theirs, an `accelerators` block the number that instance types have. Raises
-        PriceEntryError, which names `source_name` and the key, for anything that is no price.
+        PriceEntryError, which names `source_name` and the key, for anything that is not a price.
         """
         content = mapping.get("pricing", mapping)
         if not isinstance(content, Mapping):
@@ -104,20 +104,20 @@ class PriceList:
         sections = {key: content[key] for key in (*SECTIONS, "defaults", ACCELERATORS) if key in content}
         plain = {key: value for key, value in content.items() if key not in sections}
         if sections and plain:
-            raise reader.error(next(iter(plain)), "unknown section; prices stand under instance_based or token_based")
+            raise reader.error(next(iter(plain)), "unknown section; prices belong under instance_based or token_based")
         defaults = sections.get("defaults") or {}
         reader.known_keys("pricing.defaults", defaults, ORIGIN_KEYS)
         reader = _Reader(
             source_name, reader.origin("pricing.defaults", defaults, Origin(source_name, listed_in=source_name))
         )
         entries: dict[str, Price] = {}
-        for section in reversed(SECTIONS):  # so that the hourly price of an id that has both stands
+        for section in reversed(SECTIONS):  # so that the hourly price wins for an id that has both
             entries.update(reader.section(section, sections.get(section) or {}))
         entries.update(reader.section("", plain))
         return cls(entries, reader.counts(sections.get(ACCELERATORS) or {}))
 
     def overridden_by(self, other: PriceList) -> PriceList:
-        """This list with the other's entries in place of its own, entry by entry, whichever kind each is."""
+        """This list with each entry of `other` replacing its own, whichever kind either is."""
         return PriceList(
             {**self.entries, **other.entries},
             {**self.accelerators, **other.accelerators},
@@ -125,17 +125,17 @@ class PriceList:
         )
 
     def lookup(self, instance_type: str | None) -> Price | None:
-        """The price of an instance type (or of a model id standing in its place); None where the list has none.
+        """The price of an instance type, or of a model id in its place; None if it is not listed.
 
-        A SageMaker type has the accelerators of the EC2 type whose name follows its `ml.`.
+        A SageMaker type has the accelerators of the EC2 type named after its `ml.`.
         """
-        found = self.entries.get(instance_type) if instance_type else None
-        if isinstance(found, InstancePrice) and found.accelerators is None:
-            return replace(found, accelerators=self.accelerators.get(found.key.removeprefix("ml.")))
-        return found
+        price = self.entries.get(instance_type) if instance_type else None
+        if isinstance(price, InstancePrice) and price.accelerators is None:
+            return replace(price, accelerators=self.accelerators.get(price.key.removeprefix("ml.")))
+        return price
 
     def why_none(self, instance_type: str | None) -> str:
-        """In words: why `lookup` finds nothing."""
+        """Why `lookup` finds no price for this type, in words."""
         if not instance_type:
             return "no instance_type given"
         reason = self.absent.get(instance_type)
@@ -144,7 +144,7 @@ class PriceList:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Reads entries and says which file and key is wrong."""
+    """Reads entries; its errors name the file and the key."""
 
     source_name: str
     default: Origin = Origin("")

@@ -18,12 +18,12 @@ _LINUX = {"operatingSystem": "Linux", "tenancy": "Shared", "preInstalledSw": "NA
 _CHINA = "cn-northwest-1"
 _EVERYWHERE_ELSE = "us-east-1"
 _GEOGRAPHIES = ("us-gov.", "us.", "eu.", "apac.", "jp.", "au.", "ca.")
-"""Beginnings of inference profiles within a geography, which cost what the model costs in the calling region."""
+"""Prefixes of inference profiles within a geography, which cost what the model costs in the calling region."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """What is asked: the price of an instance type, or of a Bedrock model where `bedrock`, in a region, on a day."""
+    """A price to look up: of an instance type, or with `bedrock` of a Bedrock model, in a region, on a day."""
 
     key: str
     region: str
@@ -32,7 +32,7 @@ class Lookup:
 
 
 def look_up(lookup: Lookup) -> Price:
-    """The on-demand price as the provider lists it. Raises PriceLookupError, with the reason, where there is none."""
+    """The on-demand price as AWS lists it. Raises PriceLookupError, with the reason, if there is none."""
     if not lookup.bedrock and not INSTANCE.fullmatch(lookup.key):
         raise PriceLookupError("it is not the name of an instance type on AWS")
     if lookup.key.startswith("arn:"):
@@ -44,9 +44,9 @@ def look_up(lookup: Lookup) -> Price:
 def _instance_price(lookup: Lookup) -> InstancePrice:
     hosted = lookup.key.startswith("ml.")
     service = "AmazonSageMaker" if hosted else "AmazonEC2"
-    asked = {"instanceName": lookup.key} if hosted else {"instanceType": lookup.key, **_LINUX}
-    wanted = {"component": "Hosting"} if hosted else {"marketoption": "OnDemand"}
-    products = [one for one in _products(service, lookup, asked) if one.has(**wanted)]
+    filters = {"instanceName": lookup.key} if hosted else {"instanceType": lookup.key, **_LINUX}
+    attributes = {"component": "Hosting"} if hosted else {"marketoption": "OnDemand"}
+    products = [product for product in _products(service, lookup, filters) if product.has(**attributes)]
     return InstancePrice(lookup.key, hourly_price(products), _origin(service, lookup), accelerators_of(products))
 
 
@@ -54,7 +54,7 @@ def _model_price(lookup: Lookup) -> TokenPrice:
     service = "AmazonBedrock"
     model = _model_name(lookup)
     products = _products(service, lookup, {"model": model})
-    products = [one for one in products if one.has(feature="On-demand Inference")]
+    products = [product for product in products if product.has(feature="On-demand Inference")]
     cached = None
     with contextlib.suppress(PriceLookupError):  # most models have no such price
         cached = token_price(products, "Prompt cache read input tokens")
@@ -68,8 +68,8 @@ def _model_price(lookup: Lookup) -> TokenPrice:
 
 
 def _model_name(lookup: Lookup) -> str:
-    """What the price list calls a model: its name, as Bedrock itself gives it for the id."""
-    prefix = next((one for one in _GEOGRAPHIES if lookup.key.startswith(one)), "")
+    """The name of a model in the price list: the one that Bedrock gives for its id."""
+    prefix = next((geography for geography in _GEOGRAPHIES if lookup.key.startswith(geography)), "")
     client = _client("bedrock", lookup.region)
     details = client.get_foundation_model(modelIdentifier=lookup.key.removeprefix(prefix))["modelDetails"]
     return str(details.get("modelName") or lookup.key)

@@ -4,34 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fmbench_lib.report import endpoint, sections
-from fmbench_lib.report import measurement_quality as trust
-from fmbench_lib.report import search_results as search
+from fmbench_lib.report.markdown import Blocks
 from fmbench_lib.report.report_data import ReportInputs
-
-SECTIONS: tuple[Callable[[ReportInputs], list[str]], ...] = (
-    sections.title,
-    sections.summary,
-    search.searches,
-    sections.latency,
-    sections.goodput,
-    sections.failed,
-    sections.evaluations,
-    endpoint.endpoint_metrics,
-    sections.configuration,
-    sections.cost,
-    sections.per_instance,
-    sections.plots,
-    sections.levels,
-    trust.measurement,
-    trust.provenance,
-    trust.standing,
-    sections.config_file,
+from fmbench_lib.report.sections import (
+    config_listing,
+    configuration,
+    delivered_goodput,
+    endpoint_machines,
+    every_level,
+    experiment_costs,
+    failures,
+    greatest_load,
+    latency_percentiles,
+    measurement_quality,
+    model_evaluations,
+    overview,
+    plots,
+    provenance,
+    recommended_levels,
+    still_running,
+    title,
 )
-"""A new section is a function and a line here."""
+
+SECTIONS: tuple[Callable[[ReportInputs], Blocks], ...] = (
+    title.section,
+    overview.section,
+    greatest_load.section,
+    latency_percentiles.section,
+    delivered_goodput.section,
+    failures.section,
+    model_evaluations.section,
+    endpoint_machines.section,
+    configuration.section,
+    experiment_costs.section,
+    recommended_levels.section,
+    plots.section,
+    every_level.section,
+    measurement_quality.section,
+    provenance.section,
+    still_running.section,
+    config_listing.section,
+)
+"""A new section is a module in `sections/` and a row here."""
 
 
 def render_markdown(inputs: ReportInputs) -> str:
-    """The whole report as Markdown: without HTML, and without a word that a model wrote."""
+    """The whole report as Markdown, without HTML and without any text that a model generated."""
     blocks = [block for section in SECTIONS for block in section(inputs)]
     return "\n\n".join(block for block in blocks if block) + "\n"

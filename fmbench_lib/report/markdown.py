@@ -6,11 +6,15 @@ Names, error messages and whatever a server said go through `escape` or `code` b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 import pandas as pd
 
 from fmbench_lib.report.numbers import MISSING
+
+Blocks: TypeAlias = list[str]
+"""Blocks of Markdown, each a paragraph, a table or a picture; empty ones are left out of the page."""
 
 _SPECIAL = re.compile(
     r"[\\`*\[\]<>#$~|]"
@@ -64,6 +68,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterabl
             raise ValueError(f"a row of {len(row)} cells under {len(header)} columns: {row!r}")
         lines.append(_row([cell or MISSING for cell in row]))
     return "\n".join(lines)
+
+
+def text_frame(rows: Iterable[Mapping[str, str]]) -> pd.DataFrame:
+    """A frame of short texts, a row for each mapping: a notebook shows it as it is, `frame` writes it as Markdown."""
+    return pd.DataFrame(list(rows))
 
 
 def frame(

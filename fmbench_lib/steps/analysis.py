@@ -1,9 +1,9 @@
-"""4_model_metric_analysis: records to figures per level, prices, the decision and the report."""
+"""4_model_metric_analysis: from records to tables, figures, the decision and the report."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -12,9 +12,7 @@ from fmbench_lib.metrics import tables
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.report.document import render_markdown
 from fmbench_lib.report.figures.draw import draw_figures
-from fmbench_lib.report.report_data import (
-    ReportInputs,
-)
+from fmbench_lib.report.report_data import ReportInputs
 from fmbench_lib.report.summary import summary_document
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.endpoint_metrics import collect_cloudwatch
@@ -24,9 +22,6 @@ from fmbench_lib.steps.report_inputs import Analysis, analysis_of, costs_table, 
 from fmbench_lib.steps.run_prices import look_up_prices
 from fmbench_lib.steps.step import step
 from fmbench_lib.workspace import LevelKey
-
-if TYPE_CHECKING:
-    pass
 
 
 @step("4_model_metric_analysis")
@@ -38,7 +33,7 @@ def analyze(run: Run) -> pd.DataFrame:
 
 
 def write_analysis(run: Run) -> pd.DataFrame:
-    """The same, without being a step of the pipeline."""
+    """Write tables, figures, report and summary outside a step of the pipeline; returns one row per level."""
     analysis = analysis_of(run)
     _write_tables(run, analysis)
     inputs = report_inputs(run, analysis)
@@ -48,7 +43,7 @@ def write_analysis(run: Run) -> pd.DataFrame:
 
 
 def write_report(run: Run) -> None:
-    """Bring report and summary up to date with what has happened since, from the figures that are there."""
+    """Write costs, report and summary again, as after cleanup; the figures stay as they are."""
     analysis = analysis_of(run)
     _write_csv(run, "endpoint_per_instance_per_run_costs.csv", costs_table(run, analysis))
     _write_documents(run, report_inputs(run, analysis))
@@ -58,17 +53,17 @@ def write_report(run: Run) -> None:
 
 
 def _write_tables(run: Run, analysis: Analysis) -> None:
-    summary, made = analysis.summary, analysis.decision
+    summary, decision = analysis.summary, analysis.decision
     frames = {
         "all_metrics.csv": tables.slices_frame(analysis.levels, analysis.prices, objectives_of(run.config)),
         "all_metrics_summary.csv": summary,
         "per_inference_request_results.csv": analysis.requests,
         "error_rates.csv": tables.error_rates(summary),
         "experiment_counts.csv": tables.experiment_counts(summary),
-        "summary_metrics_w_pricing.csv": tables.summary_with_pricing(summary, made),
-        "summary_metrics_for_dataset_best_option.csv": tables.best_option(summary, made),
+        "summary_metrics_w_pricing.csv": tables.summary_with_pricing(summary, decision),
+        "summary_metrics_for_dataset_best_option.csv": tables.best_option(summary, decision),
         "summary_metrics_for_dataset_best_option_each_instance_type.csv": tables.best_option_each_instance_type(
-            summary, made
+            summary, decision
         ),
         "endpoint_per_instance_per_run_costs.csv": costs_table(run, analysis),
         "endpoint_metrics.csv": analysis.endpoint.samples,
@@ -92,26 +87,24 @@ def _write_documents(run: Run, inputs: ReportInputs) -> None:
 
 
 def _missing_lines(run: Run, inputs: ReportInputs) -> list[str]:
-    """What a run that went through has not measured, one line each."""
+    """What a completed run has not measured, one line each."""
     failed_levels = run.workspace.failed_levels()
-    lines = [f"{one.experiment_name} was not deployed: {one.reason}" for one in inputs.failed_deployments]
-    lines += [f"{_level_name(one)} was not measured: {one['error']}" for one in failed_levels]
-    told = {one.experiment_name for one in inputs.failed_deployments} | {_level_name(one) for one in failed_levels}
+    deployments = inputs.failed_deployments
+    lines = [f"{failure.experiment_name} was not deployed: {failure.reason}" for failure in deployments]
+    lines += [f"{_level_name(failure)} was not measured: {failure['error']}" for failure in failed_levels]
+    named = {failure.experiment_name for failure in deployments} | {_level_name(failure) for failure in failed_levels}
     for level in run_levels(run):
         name = " · ".join(level.key)
-        if not told & {level.experiment.name, name} and not run.workspace.level(level.key).exists():
+        if not named & {level.experiment.name, name} and not run.workspace.level(level.key).exists():
             lines.append(f"{name} was not measured")
     return lines
 
 
 def _invalid_lines(inputs: ReportInputs) -> list[str]:
-    """The levels whose figures are not the endpoint's, one line each."""
+    """The invalid levels, one line each."""
     invalid = (row for row in rows_of(inputs.summary) if row["verdict"] == "invalid")
     return [f"{_level_name(row)} is invalid: {row['verdict_reasons']}" for row in invalid]
 
 
 def _level_name(row: Mapping[str, Any]) -> str:
     return " · ".join(str(row[name]) for name in LevelKey._fields)
-
-
-# -- what the report is made of --------------------------------------------------------------------------------------

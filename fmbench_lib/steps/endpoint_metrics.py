@@ -1,4 +1,4 @@
-"""What was sampled of the endpoints' machines, laid beside the levels: tables, and what the report says of them."""
+"""The samples of the endpoints' machines beside the levels: tables, and what the report shows of them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints
 from fmbench_lib.load.recording.records import read_facts
-from fmbench_lib.metrics.tables import LevelData
-from fmbench_lib.monitors import cloudwatch
+from fmbench_lib.metrics.level_sample import LevelData
+from fmbench_lib.monitors import cloudwatch, sample_table
 from fmbench_lib.monitors import level_summary as levels
-from fmbench_lib.monitors import tidy_table as tidy
 from fmbench_lib.monitors.level_spans import Span, in_order
 from fmbench_lib.monitors.metric_names import NO_TTFT, STACKS
 from fmbench_lib.monitors.samples import Reading, SampleWriter, Track, read_samples
@@ -33,20 +32,20 @@ _TTFT_COLUMNS = [*_KEY, "client_n", "client_mean", "client_p95", "server_n", "se
 
 
 def endpoint_metrics(run: Run, measured: Sequence[LevelData]) -> EndpointMetrics:
-    """Everything that was sampled, by the levels that there are."""
+    """Everything that was sampled, summarised by the levels that were measured."""
     spans = in_order(Span.of(facts) for _, facts in measured)
-    lines: list[tuple[str, tidy.Line]] = []
+    lines: list[tuple[str, sample_table.Line]] = []
     frames, notes = [], []
     for experiment in run.config.experiments:
-        own = [span for span in spans if span.key.experiment_name == experiment.name]
+        its_spans = [span for span in spans if span.key.experiment_name == experiment.name]
         samples = read_samples(run.workspace.samples_of(experiment.name))
-        found = tidy.lines_of(samples.tracks, own)
-        lines += [(experiment.name, line) for line in found]
-        frames.append(levels.summary_frame(found, own))
+        its_lines = sample_table.lines_of(samples.tracks, its_spans)
+        lines += [(experiment.name, line) for line in its_lines]
+        frames.append(levels.summary_frame(its_lines, its_spans))
         notes += [(experiment.name, run.redactor(f"{note.source}: {note.text}")) for note in samples.notes]
     summary = levels.joined(frames, levels.COLUMNS)
     return EndpointMetrics(
-        samples=tidy.tidy_frame(lines),
+        samples=sample_table.samples_frame(lines),
         summary=summary,
         ttft=_ttft_frame(measured, summary),
         no_ttft=dict(_no_ttft(summary)),
@@ -56,8 +55,11 @@ def endpoint_metrics(run: Run, measured: Sequence[LevelData]) -> EndpointMetrics
 
 
 def _ttft_frame(measured: Sequence[LevelData], summary: pd.DataFrame) -> pd.DataFrame:
-    """TTFT as the server counted it beside the client's own, of the same requests as far as can be: all of the level
-    that succeeded, warm-up too, and from the first byte sent, as the server's clock starts with the request."""
+    """TTFT by the server beside TTFT by the client, as far as possible of the same requests.
+
+    The client's are all successes of the level, warm-up included, from the first byte sent, because the server's clock
+    starts with the request.
+    """
     rows = []
     for records, facts in measured:
         key = LevelKey(facts["experiment_name"], facts["payload_file"], facts["load"])
@@ -71,7 +73,7 @@ def _ttft_frame(measured: Sequence[LevelData], summary: pd.DataFrame) -> pd.Data
 
 
 def _server_ttft(summary: pd.DataFrame, key: LevelKey) -> list[float | None] | None:
-    """Number, mean and p95 of a level's TTFT by the server, over its copies; None where it publishes none."""
+    """Number, mean and p95 of a level's TTFT by the server, over its copies; None if it publishes none."""
     rows = summary[(summary[_KEY] == list(key)).all(axis=1) & (summary["metric"] == "server_ttft")]
     rows = rows[~rows["labels"].str.contains('"statistic": "Maximum"', regex=False)]
     if rows.empty:
@@ -84,7 +86,7 @@ def _server_ttft(summary: pd.DataFrame, key: LevelKey) -> list[float | None] | N
 
 
 def _no_ttft(summary: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """Why experiments have no TTFT of their server's."""
+    """The experiments without a TTFT by the server, each with the reason."""
     for name, rows in summary.groupby("experiment_name", sort=False):
         stacks = [stack for stack in rows["source"].unique() if stack in STACKS.values()]
         if not stacks:
@@ -98,9 +100,9 @@ def _no_ttft(summary: pd.DataFrame) -> Iterator[tuple[str, str]]:
 
 
 def collect_cloudwatch(run: Run) -> bool:
-    """Fetch what CloudWatch has of the levels, where it is not all there yet; whether there was anything.
+    """Fetch what CloudWatch has of the levels, unless it is complete already; returns whether anything was fetched.
 
-    What stands in the way is noted.
+    A failure is noted among the samples.
     """
     wanted = run.config.monitors
     if not wanted.enabled or wanted.cloudwatch == "no":
@@ -117,7 +119,7 @@ def collect_cloudwatch(run: Run) -> bool:
 
 
 def subject_of(experiment: Experiment, endpoint: Endpoint) -> cloudwatch.Subject | None:
-    """What CloudWatch knows an endpoint by; None for one that it knows nothing of."""
+    """How CloudWatch identifies an endpoint; None if it has no metrics of it."""
     counted_by = platform_facts(endpoint.platform).cloudwatch
     if counted_by is None or not endpoint.resources:
         return None
@@ -146,7 +148,7 @@ def _collect(run: Run, experiment: str, subject: cloudwatch.Subject, spans: Sequ
     except cloudwatch.CloudWatchError as error:
         note = str(error)
     if not tracks and path.exists():
-        return False  # what was fetched before is better than nothing
+        return False  # keep what was fetched before
     if not tracks and not note:
         note = "CloudWatch has no figures of these times yet; it is some minutes late (monitors.cloudwatch_wait)"
     with replacing(path) as part, part.open("w", encoding="utf-8") as file:
@@ -160,6 +162,6 @@ def _collect(run: Run, experiment: str, subject: cloudwatch.Subject, spans: Sequ
 
 
 def _reaches(tracks: Sequence[Track], end: float) -> bool:
-    """Whether the last whole minute of the levels is there."""
+    """Whether the points reach the last whole minute of the levels."""
     newest = max((point.time for track in tracks for point in track.points), default=0.0)
     return newest >= end - cloudwatch.PERIOD_S

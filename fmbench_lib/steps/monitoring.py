@@ -217,7 +217,7 @@ def _pages(
     if wanted == "no":
         return []
     if isinstance(wanted, list):
-        return [{"url": url, "copy": copy, "asked_for": True} for copy, url in enumerate(wanted)]
+        return [{"url": url, "copy": copy, "requested": True} for copy, url in enumerate(wanted)]
     if not platform_facts(experiment.platform).metrics_page:
         return []
     named = [str(one["metrics_url"]) for one in endpoint.resources if one.get("metrics_url")]
@@ -226,7 +226,7 @@ def _pages(
     found = [[url] for url in named] or [_beside(url, experiment) for url in copies if url.startswith("http")]
     pages = [(copy, url) for copy, beside in enumerate(found) for url in beside]
     once = {url: copy for copy, url in reversed(pages)}
-    return [{"url": url, "copy": copy, "asked_for": False} for copy, url in pages if once[url] == copy]
+    return [{"url": url, "copy": copy, "requested": False} for copy, url in pages if once[url] == copy]
 
 
 def _beside(url: str, experiment: Experiment) -> list[str]:

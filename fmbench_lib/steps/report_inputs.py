@@ -1,4 +1,4 @@
-"""Everything the report is written from, computed from a run's records."""
+"""The inputs of the report, computed from a run's records."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -20,7 +20,9 @@ from fmbench_lib.metrics import tables
 from fmbench_lib.metrics.budgets import Budgets
 from fmbench_lib.metrics.costs import experiment_costs
 from fmbench_lib.metrics.decision import Decision, decide
+from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.recommend import recommendations
+from fmbench_lib.metrics.request_table import requests_frame
 from fmbench_lib.pricing.price_list import PriceList
 from fmbench_lib.report.report_data import (
     EndpointMetrics,
@@ -38,15 +40,12 @@ from fmbench_lib.steps.levels import run_levels, searched
 from fmbench_lib.steps.payloads import has_payloads, payload_index
 from fmbench_lib.steps.run_prices import load_prices, price_notices
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What the records of a run come to."""
+    """What is computed from the records of a run."""
 
-    levels: tuple[tables.LevelData, ...]
+    levels: tuple[LevelData, ...]
     summary: pd.DataFrame
     requests: pd.DataFrame
     decision: Decision
@@ -56,7 +55,7 @@ class Analysis:
 
 
 def analysis_of(run: Run) -> Analysis:
-    """Read the run's records and compute; writes nothing."""
+    """Read the run's records and compute tables and the decision; writes nothing."""
     paths = [run.workspace.level(level.key) for level in run_levels(run)]
     levels = tuple(read_level(path) for path in paths if path.exists())
     prices = load_prices(run)
@@ -72,7 +71,7 @@ def analysis_of(run: Run) -> Analysis:
     return Analysis(
         levels=levels,
         summary=summary,
-        requests=tables.requests_frame(levels),
+        requests=requests_frame(levels),
         decision=decide(summary, budgets, run.config.metrics.dataset_of_interest),
         budgets=budgets,
         prices=prices,
@@ -81,7 +80,7 @@ def analysis_of(run: Run) -> Analysis:
 
 
 def report_inputs(run: Run, analysis: Analysis) -> ReportInputs:
-    """All that the report is made of, from the run directory and the analysis."""
+    """Everything that the report shows, from the run directory and the analysis."""
     known = endpoints(run.workspace)
     types = {experiment.name: experiment.instance_type for experiment in run.config.experiments}
     found = [analysis.prices.lookup(name) for name in dict.fromkeys(types.values())]
@@ -111,6 +110,7 @@ def report_inputs(run: Run, analysis: Analysis) -> ReportInputs:
 
 
 def costs_table(run: Run, analysis: Analysis) -> pd.DataFrame:
+    """What each experiment cost, as `endpoint_per_instance_per_run_costs.csv` has it."""
     known = endpoints(run.workspace)
     served = [
         {
@@ -155,7 +155,7 @@ def _ended(state: Mapping[str, Any]) -> float | None:
 def _standing(
     run: Run, known: Mapping[str, Endpoint], types: Mapping[str, str | None], prices: PriceList
 ) -> list[StandingEndpoint]:
-    """What still costs money; nothing is said of what a cleanup step that is still to come will take down."""
+    """Endpoints that are still running, unless a cleanup step that is still to come will delete them."""
     cleanup = run.workspace.read_run()["steps"].get("5_cleanup", {"status": "to come"})
     if run.config.run_steps.get("5_cleanup", True) and cleanup["status"] in ("to come", "running"):
         return []

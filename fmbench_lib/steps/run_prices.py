@@ -1,4 +1,4 @@
-"""The prices of a run: what ships, the config's own over it entry by entry, and what was looked up for the rest."""
+"""The prices of a run: those that ship, overridden by the config's, and those looked up for the rest."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from fmbench_lib.steps.inputs import file_of
 
 
 def load_prices(run: Run) -> PriceList:
-    """All prices that are known without asking anybody.
+    """All known prices; makes no network call.
 
-    Raises PriceFileError when a file cannot be read or holds something that is no price.
+    Raises PriceFileError when a file cannot be read or an entry is not a price.
     """
     return read_looked_up(run.workspace.prices_file).overridden_by(listed_prices(run))
 
 
 def listed_prices(run: Run) -> PriceList:
-    """The prices that ship, with the config's own in their place entry by entry."""
-    ours = shipped_path("pricing.yml")
-    shipped = read_price_file(ours) if ours is not None else PriceList()
+    """The prices that ship, with each entry that the config gives replaced."""
+    path = shipped_path("pricing.yml")
+    shipped = read_price_file(path) if path is not None else PriceList()
     pricing = run.config.pricing
     if isinstance(pricing, Mapping):
         return shipped.overridden_by(PriceList.from_mapping(pricing, "the config"))
@@ -37,29 +37,29 @@ def listed_prices(run: Run) -> PriceList:
 
 
 def look_up_prices(run: Run) -> None:
-    """Look up what no file lists, where the config allows it, and keep what comes of it in the run's directory.
+    """Look up the prices that no file lists, if the config allows it, and store them in the run's directory.
 
-    What an earlier lookup found stays as it is: a run is priced once. What it could not find is asked again. A lookup
-    that fails leaves its price missing, with the reason, and touches no other.
+    Prices that were found earlier stay: a run is priced once. Those not found are looked up again. A failed lookup
+    leaves its price missing, with the reason, and does not affect the others.
     """
     if not run.config.aws.price_lookup:
         return
     listed, known = listed_prices(run), read_looked_up(run.workspace.prices_file)
-    found: dict[str, Price] = dict(known.entries)
+    prices: dict[str, Price] = dict(known.entries)
     absent: dict[str, str] = {}
     for key, regions in _missing(run, listed.overridden_by(known)).items():
         try:
-            found[key] = _looked_up(run, key, regions)
+            prices[key] = _looked_up(run, key, regions)
         except PriceLookupError as error:
             absent[key] = without_secrets(str(error))
         outcome = f"not found: {absent[key]}" if key in absent else "found"
         run.workspace.log_event("price looked up", key=key, outcome=outcome)
-    if found or absent:
-        write_looked_up(run.workspace.prices_file, PriceList(found, absent=absent))
+    if prices or absent:
+        write_looked_up(run.workspace.prices_file, PriceList(prices, absent=absent))
 
 
 def price_notices(run: Run, prices: PriceList) -> list[str]:
-    """What is to be said of a run's prices, one line each: those missing, and those of another region."""
+    """Notices on a run's prices, one line each: missing prices, and prices of another region."""
     notices = []
     for experiment in run.config.experiments:
         price = prices.lookup(experiment.instance_type)
@@ -72,7 +72,7 @@ def price_notices(run: Run, prices: PriceList) -> list[str]:
 
 
 def _missing(run: Run, known: PriceList) -> dict[str, set[str | None]]:
-    """The types without a price, each with the regions in which experiments use it."""
+    """The instance types without a price, each with the regions in which experiments use it."""
     missing: dict[str, set[str | None]] = {}
     for experiment in run.config.experiments:
         kind = experiment.instance_type
@@ -84,9 +84,9 @@ def _missing(run: Run, known: PriceList) -> dict[str, set[str | None]]:
 def _looked_up(run: Run, key: str, regions: set[str | None]) -> Price:
     region = next(iter(regions))
     if len(regions) > 1:
-        raise PriceLookupError("it is used in several regions, and a run has one price for each type; give it yourself")
+        raise PriceLookupError("it is used in several regions, but a run has one price per type: give it in `pricing`")
     if region is None:
-        raise PriceLookupError("no region is known: set aws.region")
+        raise PriceLookupError("the region is unknown: set aws.region")
     by_model = any(
         platform_facts(experiment.platform).priced_by == "model" and experiment.instance_type == key
         for experiment in run.config.experiments

@@ -23,10 +23,10 @@ from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec
 from fmbench_lib.load.measure import ExperimentLoad, measure_level
 from fmbench_lib.load.recording.records import read_level
+from fmbench_lib.metrics.counts import errors_by_class
 from fmbench_lib.metrics.tables import summary_frame
 from fmbench_lib.predictors.openai import OpenAiPredictor
-from fmbench_lib.report.figures.error_rates import errors_by_class
-from fmbench_lib.report.report_tables import errors_table
+from fmbench_lib.report.sections.failures import errors_table
 
 TLS = Path(__file__).parent.parent / "emulator" / "tls"
 QUICK = Behaviour(ttft=Constant(0.005), itl=Constant(0.001), tokens=Constant(8))

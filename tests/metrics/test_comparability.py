@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fmbench_lib.metrics.comparability import output_length_findings, output_length_notes
+from fmbench_lib.metrics.comparability import output_length_findings
 
 
 def summary(*means, spread=5.0, n=100, experiments=None):
@@ -23,7 +23,7 @@ def test_a_level_off_the_others_is_named():
     findings = output_length_findings(summary(50.0, 51.0, 30.0, 49.0))
     assert list(findings) == [2]
     assert findings[2].verdict == "degraded"
-    assert "outputs of 30 tokens in the mean, 49.5 at the other levels" in findings[2].reason
+    assert "outputs of 30 tokens on average, 49.5 at the other levels" in findings[2].reason
 
 
 def test_what_chance_may_do_is_no_finding():
@@ -31,10 +31,3 @@ def test_what_chance_may_do_is_no_finding():
     assert not output_length_findings(summary(50.0, 51.0, 53.0, spread=0.1))
     assert not output_length_findings(summary(50.0))
     assert not output_length_findings(summary(50.0, None, None))
-
-
-def test_experiments_of_different_lengths_get_a_note():
-    notes = output_length_notes(summary(50.0, 100.0, experiments=["short", "long"]))
-    assert len(notes) == 1
-    assert "short 50, long 100" in notes[0]
-    assert not output_length_notes(summary(50.0, 52.0, experiments=["short", "long"]))

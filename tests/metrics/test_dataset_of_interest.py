@@ -23,7 +23,6 @@ SMALL, LARGE, LARGER = "payload_en_1-500.jsonl", "payload_en_3000-3840.jsonl", "
 def test_what_dataset_of_interest_names(wanted, expected):
     found = choose_dataset([LARGER, SMALL, LARGE], wanted)
     assert found.payload_file == expected
-    assert found.as_asked
 
 
 def test_without_a_wish_the_most_levels_then_the_first_of_the_config():
@@ -42,7 +41,6 @@ def test_several_that_fit_are_told():
 def test_a_wish_that_fits_nothing_is_not_replaced_in_silence(wanted):
     found = choose_dataset([SMALL, LARGE, LARGE], wanted)
     assert found.payload_file == LARGE
-    assert not found.as_asked
     assert wanted in found.reason
 
 

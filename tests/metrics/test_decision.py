@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmbench_lib.metrics.budgets import Budgets
-from fmbench_lib.metrics.columns import SUMMARY_COLUMNS
 from fmbench_lib.metrics.decision import decide
+from fmbench_lib.metrics.metric_groups import SUMMARY_COLUMNS
 
 BUDGETS = Budgets(latency_budget=2.0, cost_per_10k_txn_budget=100.0, error_rate_budget=0.0)
 

@@ -7,8 +7,8 @@ import math
 import pandas as pd
 import pytest
 
-from fmbench_lib.metrics.columns import GOODPUT
-from fmbench_lib.metrics.goodput import Objectives, attained
+from fmbench_lib.metrics.columns import names
+from fmbench_lib.metrics.goodput import GOODPUT, Objectives, attained
 from fmbench_lib.metrics.level_row import level_row, slice_rows
 from fmbench_lib.metrics.requests import request_metrics
 
@@ -74,7 +74,7 @@ def test_nothing_within_is_known_to_be_nothing(mixed, facts):
 @pytest.mark.parametrize("objectives", [None, Objectives()])
 def test_without_objectives_the_columns_are_empty(mixed, facts, objectives):
     row = level_row(mixed, facts(seconds=10), objectives=objectives)
-    assert all(math.isnan(row[name]) for name in GOODPUT)
+    assert all(math.isnan(row[name]) for name in names(GOODPUT))
 
 
 def test_times_to_tokens_that_no_response_shows_leave_the_columns_empty(mixed, facts):

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fmbench_lib.metrics.columns import SLICE_COLUMNS, SUMMARY_COLUMNS
 from fmbench_lib.metrics.level_row import level_row, slice_rows
+from fmbench_lib.metrics.metric_groups import SLICE_COLUMNS, SUMMARY_COLUMNS
 from fmbench_lib.pricing.price_list import PriceList
 
 START = 1_800_000_000.0

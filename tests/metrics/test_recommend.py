@@ -53,6 +53,6 @@ def test_a_type_without_a_level_within_the_budgets_names_its_nearest_and_speaks_
     assert list(found["within_budgets"]) == [True, False]
     text = found["recommendation"][1]
     assert text.startswith(
-        "No level of payload_en_1-500.jsonl on slow meets every budget (latency p95 ≤ 2 s; 2 looked at)"
+        "No level of payload_en_1-500.jsonl on slow meets every budget (latency p95 ≤ 2 s; 2 judged)"
     )
     assert "is 1 s (50%) over" in text

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fmbench_lib.metrics.requests import REQUEST_MEASURES, request_metrics
+from fmbench_lib.metrics.requests import MEASURES, request_metrics
 
 
 def test_every_measure_by_hand(request_row):
@@ -55,7 +55,7 @@ def test_a_response_that_does_not_stream_has_a_latency_only(request_row):
 def test_a_failure_after_tokens_is_no_success_and_has_no_measure(request_row):
     frame = request_metrics(pd.DataFrame([request_row(0, error="truncated")]))
     assert not frame["success"][0]
-    assert frame[list(REQUEST_MEASURES)].isna().all(axis=None)
+    assert frame[list(MEASURES)].isna().all(axis=None)
     assert len(frame["ITL"][0]) == 0
 
 
@@ -63,7 +63,7 @@ def test_what_is_missing_stays_missing(request_row):
     row = request_row(0, first=None, last=None, event_times=None, sent=None)
     frame = request_metrics(pd.DataFrame([row]))
     assert frame["success"][0]
-    assert frame[list(REQUEST_MEASURES)].isna().all(axis=None)
+    assert frame[list(MEASURES)].isna().all(axis=None)
 
 
 def test_a_single_event_has_no_gap(request_row):
@@ -74,7 +74,7 @@ def test_a_single_event_has_no_gap(request_row):
 def test_records_without_rows_give_a_frame_without_rows(request_row):
     frame = request_metrics(pd.DataFrame([request_row(0)]).iloc[:0])
     assert len(frame) == 0
-    assert set(REQUEST_MEASURES) <= set(frame.columns)
+    assert set(MEASURES) <= set(frame.columns)
 
 
 def test_the_records_given_are_not_changed(request_row):

@@ -74,7 +74,7 @@ def test_a_good_level_is_valid_and_needs_no_reason():
             CAPPED | {"cap_wait_mean": 2.5},
             "degraded",
             False,
-            "64 in flight were the most allowed and the others waited 2.5 s",
+            "the cap of 64 in flight was reached and the others waited 2.5 s",
         ),
         (CAPPED | {"cap_wait_mean": 0.0}, "degraded", True, "less busy client"),
         # a slot that thinks 1 s after each answer of 1 s is in flight half of the time

@@ -13,8 +13,8 @@ from moto import mock_aws
 from fmbench_lib.monitors.cloudwatch import CloudWatchError, bedrock_subject, fetch, sagemaker_subject
 from fmbench_lib.monitors.level_spans import Span
 from fmbench_lib.monitors.level_summary import summary_frame
+from fmbench_lib.monitors.sample_table import lines_of, samples_frame
 from fmbench_lib.monitors.samples import Track
-from fmbench_lib.monitors.tidy_table import lines_of, tidy_frame
 from fmbench_lib.workspace import LevelKey
 
 BEGIN = float(int(datetime.now(UTC).timestamp()) // 60 * 60 - 1800)  # CloudWatch keeps nothing that is too old
@@ -93,7 +93,7 @@ def test_a_bedrock_model_with_its_own_time_to_first_token(cloudwatch: Any) -> No
 def test_a_minute_stands_at_its_middle(cloudwatch: Any) -> None:
     put(cloudwatch, "/aws/sagemaker/Endpoints", "CPUUtilization", "Percent", {1: [55]}, **ENDPOINT)
     tracks = fetch(sagemaker_subject("ep", "AllTraffic", "us-east-1"), BEGIN, BEGIN + 120)
-    frame = tidy_frame([("exp", line) for line in lines_of(tracks, [])])
+    frame = samples_frame([("exp", line) for line in lines_of(tracks, [])])
     assert set(frame["time"]) == {BEGIN + 90}
     assert summary(tracks, BEGIN + 100, BEGIN + 120) == {}, "a level of a part of it has no figure"
 

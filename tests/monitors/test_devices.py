@@ -16,7 +16,7 @@ from fmbench_lib.monitors.machine_load import Host, Processes
 from fmbench_lib.monitors.neuron_devices import Neuron, configuration, readings_of
 from fmbench_lib.monitors.nvidia import Nvidia
 from fmbench_lib.monitors.samples import Reading
-from fmbench_lib.monitors.source import NotThereError
+from fmbench_lib.monitors.source import SourceUnavailableError
 
 DATA = Path(__file__).parent / "data"
 
@@ -115,12 +115,12 @@ def test_only_the_gpus_that_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert by_name(readings, "gpu_utilization") == {"3 NVIDIA A10G": 94, "5 NVIDIA A10G": 92}
 
 
-@pytest.mark.parametrize("asked_for", [True, False])
-def test_no_gpu_is_worth_a_word_only_to_who_asked(monkeypatch: pytest.MonkeyPatch, asked_for: bool) -> None:
+@pytest.mark.parametrize("requested", [True, False])
+def test_no_gpu_is_worth_a_word_only_to_who_asked(monkeypatch: pytest.MonkeyPatch, requested: bool) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", nvml(gpus=0))
-    with pytest.raises(NotThereError) as raised:
-        Nvidia(asked_for=asked_for).read()
-    assert raised.value.expected is not asked_for
+    with pytest.raises(SourceUnavailableError) as raised:
+        Nvidia(requested=requested).read()
+    assert raised.value.expected is not requested
 
 
 def test_the_real_functions_have_these_names() -> None:
@@ -183,7 +183,7 @@ def test_the_program_is_asked_for_what_is_read_and_its_end_is_told(program: Path
     neuron = Neuron(0.5)
     assert len(by_name(neuron.read(), "neuroncore_utilization")) == 2
     assert json.loads((program / "asked.json").read_text()) == configuration(1.0)
-    with pytest.raises(NotThereError, match="exit code 0") as raised:
+    with pytest.raises(SourceUnavailableError, match="exit code 0") as raised:
         neuron.read()
     assert raised.value.expected is False
     config = Path(str(neuron._config))
@@ -193,6 +193,6 @@ def test_the_program_is_asked_for_what_is_read_and_its_end_is_told(program: Path
 
 def test_no_program_is_no_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(NotThereError, match="no neuron-monitor") as raised:
+    with pytest.raises(SourceUnavailableError, match="no neuron-monitor") as raised:
         Neuron(1.0).read()
     assert raised.value.expected is True

@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fmbench_lib.monitors.level_spans import Span, in_order, told
+from fmbench_lib.monitors.level_spans import Span, in_order, on_level_clock
 from fmbench_lib.monitors.level_summary import COLUMNS, quantile, summary_frame
+from fmbench_lib.monitors.sample_table import COLUMNS as TIDY_COLUMNS
+from fmbench_lib.monitors.sample_table import lines_of, samples_frame
 from fmbench_lib.monitors.samples import Histogram, Kind, Point, Series, Track, Value
-from fmbench_lib.monitors.tidy_table import COLUMNS as TIDY_COLUMNS
-from fmbench_lib.monitors.tidy_table import lines_of, tidy_frame
 from fmbench_lib.workspace import LevelKey
 
 BOOTED = 1_790_000_000.0
@@ -119,14 +119,14 @@ def test_a_step_of_the_wall_clock_moves_no_sample_out_of_its_level() -> None:
 
 def test_samples_of_another_boot_are_told_by_their_wall_clock() -> None:
     spans = [span("c1", 100, 110)]
-    (found,) = told([Point(BOOTED + 900_000, 105.0, 1.0)], spans)
+    (found,) = on_level_clock([Point(BOOTED + 900_000, 105.0, 1.0)], spans)
     assert found.at == BOOTED + 900_000
 
 
 def test_the_tidy_table_has_seven_columns_and_true_units() -> None:
     spans = [span("c1", 0, 10)]
     tracks = [track("counter", {1: 0, 3: 8}, "bytes", name="x"), track("gauge", {2: 0.5}, "ratio")]
-    frame = tidy_frame([("exp", line) for line in lines_of(tracks, spans)])
+    frame = samples_frame([("exp", line) for line in lines_of(tracks, spans)])
     assert list(frame.columns) == ["time", "experiment", "source", "metric", "labels", "value", "unit"]
     gauge, rate = frame.to_dict("records")
     assert (gauge["time"], gauge["value"], gauge["unit"], gauge["labels"]) == (BOOTED + 2, 0.5, "ratio", "")

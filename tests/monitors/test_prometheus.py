@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 
 from fmbench_lib.monitors.prometheus import Page, page_beside, shown
-from fmbench_lib.monitors.source import NotThereError
+from fmbench_lib.monitors.source import SourceUnavailableError
 
 VLLM = (Path(__file__).parent / "data" / "vllm.txt").read_bytes()
 
@@ -53,19 +53,19 @@ def test_a_page_is_read_with_the_copy_that_it_is_of(serve: Callable[[int, bytes]
 def test_a_server_without_a_page_is_not_asked_again(
     serve: Callable[[int, bytes], str], status: int, body: bytes
 ) -> None:
-    with pytest.raises(NotThereError) as raised:
+    with pytest.raises(SourceUnavailableError) as raised:
         Page(serve(status, body), {}).read()
     assert raised.value.expected is True
 
 
 def test_an_address_that_the_config_names_is_worth_a_word(serve: Callable[[int, bytes], str]) -> None:
-    with pytest.raises(NotThereError, match="HTTP 404") as raised:
-        Page(serve(404, b""), {}, asked_for=True).read()
+    with pytest.raises(SourceUnavailableError, match="HTTP 404") as raised:
+        Page(serve(404, b""), {}, requested=True).read()
     assert raised.value.expected is False
 
 
 def test_a_page_of_nothing_that_we_know_is_looked_at_again(serve: Callable[[int, bytes], str]) -> None:
-    with pytest.raises(ValueError, match="no metric of a serving stack"):
+    with pytest.raises(ValueError, match="no metric of a known serving stack"):
         Page(serve(200, b"# TYPE python_info gauge\npython_info 1\n"), {}).read()
 
 

@@ -132,7 +132,7 @@ def test_triton_tells_of_every_model_before_the_first_request() -> None:
     assert histogram(readings, "server_latency").count == 0
 
 
-def test_triton_tells_the_first_response_of_the_model_asked_for_where_it_can() -> None:
+def test_triton_tells_the_first_response_of_the_called_model_for_where_it_can() -> None:
     duration = 'nv_inference_request_duration_us{model="ensemble"} 9\n'
     name = "nv_inference_first_response_histogram_ms"
     part = f'{name}_sum{{model="tensorrt_llm"}} 500\n{name}_count{{model="tensorrt_llm"}} 5\n'

@@ -78,7 +78,7 @@ def test_it_samples_at_each_mark_and_ends_with_its_standard_input(tmp_path: Path
 
 
 def test_a_source_that_hangs_keeps_up_no_other_and_is_told(tmp_path: Path, silent: str) -> None:
-    monitor = Monitor(tmp_path / "samples.jsonl", pages=[{"url": silent, "copy": 0, "asked_for": False}])
+    monitor = Monitor(tmp_path / "samples.jsonl", pages=[{"url": silent, "copy": 0, "requested": False}])
     assert monitor.say("mark") == "marked"
     samples = monitor.end()
     assert any(one.series.source == "host" for one in samples.tracks)

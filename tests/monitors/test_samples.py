@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from fmbench_lib.monitors.samples import Histogram, SampleWriter, made, read_samples
+from fmbench_lib.monitors.samples import Histogram, SampleWriter, read_samples, reading_of
 
 LATENCY = Histogram(2.5, 4, ((0.5, 1), (1.0, 3), (math.inf, 4)))
 
@@ -13,9 +13,9 @@ LATENCY = Histogram(2.5, 4, ((0.5, 1), (1.0, 3), (math.inf, 4)))
 def write(path: Path) -> None:
     with path.open("w") as file:
         writer = SampleWriter(file)
-        writer.write(10.0, 1.0, [made("host", "cpu", "gauge", "percent", 12.5, {"core": "0"})])
-        writer.write(11.0, 2.0, [made("host", "cpu", "gauge", "percent", math.nan, {"core": "0"})])
-        writer.write(12.0, 3.0, [made("vllm", "latency", "histogram", "s", LATENCY)])
+        writer.write(10.0, 1.0, [reading_of("host", "cpu", "gauge", "percent", 12.5, {"core": "0"})])
+        writer.write(11.0, 2.0, [reading_of("host", "cpu", "gauge", "percent", math.nan, {"core": "0"})])
+        writer.write(12.0, 3.0, [reading_of("vllm", "latency", "histogram", "s", LATENCY)])
         writer.note(12.5, "nvidia", "there is none")
 
 

@@ -28,7 +28,12 @@ def test_what_was_looked_up_is_read_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("- 1", "a price file holds"), ("{", "cannot be read"), (b"\xff\xfe\x00", "cannot be read")]
+    ("text", "said"),
+    [
+        ("- 1", "a price file holds"),
+        ("{", "cannot read the price file"),
+        (b"\xff\xfe\x00", "cannot read the price file"),
+    ],
 )
 def test_what_is_no_price_file_is_one_line(tmp_path: Path, text: str | bytes, said: str) -> None:
     path = tmp_path / "mine.yml"
@@ -37,5 +42,5 @@ def test_what_is_no_price_file_is_one_line(tmp_path: Path, text: str | bytes, sa
         read_price_file(path)
     assert "mine.yml" in str(caught.value)
     assert "\n" not in str(caught.value)
-    with pytest.raises(PriceFileError, match="cannot be read"):
+    with pytest.raises(PriceFileError, match="cannot read the price file"):
         read_price_file(tmp_path / "none.yml")

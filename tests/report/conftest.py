@@ -12,8 +12,10 @@ import pytest
 from fmbench_lib.metrics.budgets import Budgets
 from fmbench_lib.metrics.costs import experiment_costs
 from fmbench_lib.metrics.decision import decide
+from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.recommend import recommendations
-from fmbench_lib.metrics.tables import LevelData, requests_frame, summary_frame
+from fmbench_lib.metrics.request_table import requests_frame
+from fmbench_lib.metrics.tables import summary_frame
 from fmbench_lib.pricing.price_list import InstancePrice, Origin, PriceList
 from fmbench_lib.report.report_data import ReportInputs, RunFacts
 

@@ -10,19 +10,21 @@ import numpy as np
 import pytest
 
 from fmbench_lib.metrics.budgets import Budgets
+from fmbench_lib.metrics.counts import errors_by_class
 from fmbench_lib.metrics.decision import decide
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.report.figures import style
-from fmbench_lib.report.figures.boxes import draw_latency_by_load
 from fmbench_lib.report.figures.business import draw_business
+from fmbench_lib.report.figures.distributions import draw_latency_distributions, draw_latency_drift
 from fmbench_lib.report.figures.draw import draw_figures
-from fmbench_lib.report.figures.error_rates import draw_error_rates, errors_by_class
+from fmbench_lib.report.figures.error_rates import draw_error_rates
 from fmbench_lib.report.figures.labels import Label, place_labels
+from fmbench_lib.report.figures.latency_by_load import draw_latency_by_load
 from fmbench_lib.report.figures.page import write_business_page
 from fmbench_lib.report.figures.price_performance import trade_of
+from fmbench_lib.report.figures.prompt_lengths import draw_prompt_lengths
 from fmbench_lib.report.figures.style import looks, new_figure, short_name, styled
 from fmbench_lib.report.figures.token_times import draw_token_times
-from fmbench_lib.report.figures.tokens import draw_tokens_vs_latency
 from fmbench_lib.report.level_order import names_in
 from fmbench_lib.report.report_data import ReportInputs, ReportOptions
 
@@ -32,6 +34,8 @@ ALWAYS = {
     "tokens_vs_latency.png",
     "concurrency_vs_inference_latency.png",
     "error_rates.png",
+    "latency_distributions.png",
+    "latency_drift.png",
 }
 
 
@@ -193,11 +197,14 @@ def test_boxes_show_the_quartiles_and_the_summary_s_p95(quickstart) -> None:
         figure = draw_latency_by_load(rows, quickstart.requests, payload, looks(names_in(rows)), budget=1.0)
         said = words(figure)
     axes = figure.axes[0]
-    diamonds = [point.get_offsets()[0][1] for point in axes.collections]
-    assert diamonds == [row["latency_p95"] for row in rows[:3]]
+    bars = [container for container in axes.containers if getattr(container, "has_yerr", False)]
+    assert [bar[0].get_ydata()[0] for bar in bars] == [row["latency_p95"] for row in rows[:3]]
+    ends = [bar[2][0].get_segments()[0][:, 1].tolist() for bar in bars]
+    assert ends == [pytest.approx([row["latency_p95_low"], row["latency_p95_high"]]) for row in rows[:3]]
     own = quickstart.requests.query("payload_file == @payload and load == 'concurrency-4' and in_window and success")
-    tops = [patch.get_path().vertices[:, 1].max() for patch in axes.patches]
-    assert tops[1] == pytest.approx(own["latency"].quantile(0.75))
+    boxes = [line.get_ydata() for line in axes.lines if len(line.get_ydata()) == 5]
+    assert boxes[1].max() == pytest.approx(own["latency"].quantile(0.75))
+    assert boxes[1].min() == pytest.approx(own["latency"].quantile(0.25))
     assert "n=80" in said
     assert "latency (s)" in said
     assert "budget for p95: 1 s" in said
@@ -206,7 +213,7 @@ def test_boxes_show_the_quartiles_and_the_summary_s_p95(quickstart) -> None:
 def test_the_scatter_takes_title_and_ticks_from_the_config(quickstart, tmp_path: Path) -> None:
     rows = rows_of(quickstart.summary)
     with styled():
-        figure = draw_tokens_vs_latency(rows, quickstart.requests, "Mine, $5 each", [0, 2, 4])
+        figure = draw_prompt_lengths(rows, quickstart.requests, "Mine, $5 each", [0, 2, 4])
         assert "Mine, $5 each" in words(figure)
     axes = figure.axes[0]
     assert list(axes.get_yticks()) == [0, 2, 4]
@@ -217,9 +224,9 @@ def test_the_scatter_takes_title_and_ticks_from_the_config(quickstart, tmp_path:
 
 
 def test_a_large_scatter_is_a_sample_and_says_so(quickstart, monkeypatch) -> None:
-    monkeypatch.setattr("fmbench_lib.report.figures.tokens.MOST_POINTS", 100)
+    monkeypatch.setattr("fmbench_lib.report.figures.prompt_lengths.MOST_POINTS", 100)
     with styled():
-        figure = draw_tokens_vs_latency(rows_of(quickstart.summary), quickstart.requests)
+        figure = draw_prompt_lengths(rows_of(quickstart.summary), quickstart.requests)
         assert "A sample of 100 of 480 requests." in words(figure)
 
 
@@ -228,13 +235,63 @@ def test_token_times_have_a_row_for_each_kind_of_load(build, simulate) -> None:
     inputs = build(levels, budgets)
     rows = rows_of(inputs.summary)
     with styled():
-        figure = draw_token_times(rows, inputs.decision.payload_file, looks(names_in(rows)))
+        figure = draw_token_times(rows, inputs.requests, inputs.decision.payload_file, looks(names_in(rows)))
         assert figure is not None
         said = words(figure)
     assert len(figure.axes) == 4
     assert "requests per second" in said
     assert "requests in flight" in said
     assert "time per output token (ms)" in said
+
+
+def test_token_times_are_those_of_the_summary(quickstart) -> None:
+    rows, payload = rows_of(quickstart.summary), "payload_en_1-300.jsonl"
+    with styled():
+        figure = draw_token_times(rows, quickstart.requests, payload, looks(names_in(rows)))
+    assert figure is not None
+    median, p95, *_ = (line.get_ydata().tolist() for line in figure.axes[0].lines if len(line.get_ydata()) == 3)
+    assert median == pytest.approx([row["TTFT_p50"] for row in rows[:3]])
+    assert p95 == pytest.approx([row["TTFT_p95"] for row in rows[:3]])
+
+
+def test_distributions_have_a_panel_for_each_experiment_and_dataset(build, simulate) -> None:
+    files = ("payload_en_1-300.jsonl", "payload_en_300-500.jsonl")
+    inputs = build([simulate(name, payload_file=file, n=40) for file in files for name in ("one", "two")])
+    rows = rows_of(inputs.summary)
+    with styled():
+        figure = draw_latency_distributions(rows, inputs.requests, files[0])
+        text = words(figure)
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    titles = ["one · en_1-300", "two · en_1-300", "one · en_300-500", "two · en_300-500"]
+    assert [axes.get_title(loc="left") for axes in panels] == titles
+    latencies = inputs.requests.query("experiment_name == 'one' and payload_file == @files[0]")["latency"]
+    steps = panels[0].lines[0].get_xdata()
+    assert steps[1:] == pytest.approx(sorted(latencies))
+    assert "share of requests" in text
+
+
+def test_too_many_panels_leave_the_dataset_of_the_decision_and_say_so(build, simulate) -> None:
+    names = [f"experiment {number}" for number in range(13)]
+    levels = [simulate(name, payload_file=file, n=12) for file in ("a.jsonl", "b.jsonl") for name in names]
+    inputs = build(levels)
+    with styled():
+        figure = draw_latency_distributions(rows_of(inputs.summary), inputs.requests, "b.jsonl")
+        text = words(figure).replace("\n", " ")
+    assert sum(axes.get_visible() for axes in figure.axes) == 12
+    assert "Only b is shown, and of it the first 12 of 13 experiments." in text
+
+
+def test_drift_shows_the_median_of_each_tenth_of_the_window(build, simulate) -> None:
+    inputs = build([simulate(n=200)])
+    rows = rows_of(inputs.summary)
+    with styled():
+        figure = draw_latency_drift(rows, inputs.requests, "payload_en_1-500.jsonl")
+    line = figure.axes[0].lines[0]
+    assert line.get_xdata().tolist() == pytest.approx([5, 15, 25, 35, 45, 55, 65, 75, 85, 95])
+    start, end = rows[0]["window_start"], rows[0]["window_end"]
+    sent = (inputs.requests["sent"] - start) / (end - start)
+    first = inputs.requests[(sent < 0.1) & inputs.requests["in_window"]]["latency"]
+    assert line.get_ydata()[0] == pytest.approx(float(first.median()))
 
 
 def test_looks_are_distinct_and_stay_with_their_experiment() -> None:

@@ -18,8 +18,8 @@ from fmbench_lib.deploy import Endpoint
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
 from fmbench_lib.load import measure
 from fmbench_lib.load.recording.records import read_facts
-from fmbench_lib.monitors.samples import Histogram, SampleWriter, made
-from fmbench_lib.report.endpoint import endpoint_metrics
+from fmbench_lib.monitors.samples import Histogram, SampleWriter, reading_of
+from fmbench_lib.report.sections.endpoint_machines import section
 from fmbench_lib.runs.opening import create_run
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps import inference, monitoring
@@ -72,7 +72,7 @@ def publish_ttft(run: Run, load: str) -> None:
         writer = SampleWriter(file)
         for at, total, count in ((begin - 0.01, 1.0, 40.0), (end + 0.01, 1.05, 45.0)):
             first = Histogram(total, count, ((0.02, count), (math.inf, count)))
-            writer.write(at + facts["unix_offset"], at, [made("vllm", "server_ttft", "histogram", "s", first)])
+            writer.write(at + facts["unix_offset"], at, [reading_of("vllm", "server_ttft", "histogram", "s", first)])
 
 
 def test_every_level_has_the_machine_and_the_server_beside_it(tmp_path: Path, emulator: Emulator) -> None:
@@ -86,7 +86,7 @@ def test_every_level_has_the_machine_and_the_server_beside_it(tmp_path: Path, em
     assert set(summary["load"]) == {"concurrency-1", "concurrency-2"}
     finished = summary[summary["metric"] == "requests_finished"].set_index("load")["total"]
     assert dict(finished) == {"concurrency-1": 5, "concurrency-2": 5}, "those of the level and its warm-up, all of them"
-    report = "\n".join(endpoint_metrics(report_inputs(run, analysis)))
+    report = "\n".join(section(report_inputs(run, analysis)))
     (line,) = [line for line in report.splitlines() if "5 / 5" in line]
     assert "| concurrency 2 |" in line
     assert "| 10.0 ms |" in line, "the server's mean"
@@ -138,7 +138,7 @@ def test_nothing_is_sampled_where_nothing_is_wanted(tmp_path: Path, emulator: Em
     assert not run.workspace.endpoint_metrics.exists()
     analysis = analysis_of(run)
     assert analysis.endpoint.samples.empty
-    assert "Nothing was sampled beside the levels" in "".join(endpoint_metrics(report_inputs(run, analysis)))
+    assert "Monitors are switched off" in "".join(section(report_inputs(run, analysis)))
 
 
 # -- what is sampled -------------------------------------------------------------------------------------------------

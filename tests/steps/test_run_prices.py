@@ -120,7 +120,7 @@ def test_one_type_in_two_regions_has_no_one_price(api: PriceList, new_run: NewRu
 def test_without_a_region_nothing_can_be_looked_up(api: PriceList, new_run: NewRun) -> None:
     run = new_run("g6e.xlarge", aws={"region": None})
     look_up_prices(run)
-    assert load_prices(run).absent == {"g6e.xlarge": "no region is known: set aws.region"}
+    assert load_prices(run).absent == {"g6e.xlarge": "the region is unknown: set aws.region"}
 
 
 def test_a_price_of_another_region_is_told(new_run: NewRun) -> None:

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fmbench_lib.metrics.missing import rows_of
-from fmbench_lib.report.figures.boxes import draw_latency_by_load
 from fmbench_lib.report.figures.business import draw_business
+from fmbench_lib.report.figures.distributions import draw_latency_distributions, draw_latency_drift
 from fmbench_lib.report.figures.error_rates import draw_error_rates
+from fmbench_lib.report.figures.latency_by_load import draw_latency_by_load
 from fmbench_lib.report.figures.machine import draw_machine, pictures
 from fmbench_lib.report.figures.page import write_business_page
 from fmbench_lib.report.figures.price_performance import trade_of
+from fmbench_lib.report.figures.prompt_lengths import draw_prompt_lengths
 from fmbench_lib.report.figures.style import looks, save, styled
 from fmbench_lib.report.figures.token_times import draw_token_times
-from fmbench_lib.report.figures.tokens import draw_tokens_vs_latency
 from fmbench_lib.report.level_order import names_in
 from fmbench_lib.report.report_data import ReportInputs
 
@@ -29,6 +30,8 @@ TOKENS = "tokens_vs_latency.png"
 LATENCY_BY_LOAD = "concurrency_vs_inference_latency.png"
 ERROR_RATES = "error_rates.png"
 TOKEN_TIMES = "token_times.png"
+DISTRIBUTIONS = "latency_distributions.png"
+DRIFT = "latency_drift.png"
 
 
 def draw_figures(inputs: ReportInputs, folder: Path) -> list[Path]:
@@ -38,15 +41,18 @@ def draw_figures(inputs: ReportInputs, folder: Path) -> list[Path]:
     (more than one experiment: `endpoint_metrics-2.png`, …). A picture with nothing to show says so.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    rows, decision, options = rows_of(inputs.summary), inputs.decision, inputs.options
+    rows, requests = rows_of(inputs.summary), inputs.requests
+    decision, options = inputs.decision, inputs.options
     look, trade = looks(names_in(rows)), trade_of(inputs.decision, inputs.options.transactions)
     payload, budgets = decision.payload_file, decision.budgets
     drawings: dict[str, Callable[[], Figure | None]] = {
         BUSINESS: lambda: draw_business(trade, look, inputs.run.model_name),
-        TOKENS: lambda: draw_tokens_vs_latency(rows, inputs.requests, options.tokens_title, options.tokens_y_ticks),
-        LATENCY_BY_LOAD: lambda: draw_latency_by_load(rows, inputs.requests, payload, look, budgets.latency_budget),
+        TOKENS: lambda: draw_prompt_lengths(rows, requests, options.tokens_title, options.tokens_y_ticks),
+        LATENCY_BY_LOAD: lambda: draw_latency_by_load(rows, requests, payload, look, budgets.latency_budget),
+        DISTRIBUTIONS: lambda: draw_latency_distributions(rows, requests, payload),
+        DRIFT: lambda: draw_latency_drift(rows, requests, payload),
         ERROR_RATES: lambda: draw_error_rates(rows, budgets.error_rate_budget),
-        TOKEN_TIMES: lambda: draw_token_times(rows, payload, look),
+        TOKEN_TIMES: lambda: draw_token_times(rows, requests, payload, look),
     }
     for experiment, name in pictures(inputs).items():
         drawings[name] = partial(draw_machine, inputs, experiment)
@@ -63,5 +69,5 @@ def draw_figures(inputs: ReportInputs, folder: Path) -> list[Path]:
 
 def has_token_times(inputs: ReportInputs) -> bool:
     """Whether `token_times.png` is among the pictures of these inputs."""
-    own = inputs.summary[inputs.summary["payload_file"] == inputs.decision.payload_file]
-    return bool(own["TTFT_p95"].notna().any())
+    levels = inputs.summary[inputs.summary["payload_file"] == inputs.decision.payload_file]
+    return bool(levels["TTFT_p95"].notna().any())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from fmbench_lib.metrics.counts import errors_by_class
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.wording import load_label
 from fmbench_lib.report.figures.panels import nothing
@@ -30,12 +30,6 @@ if TYPE_CHECKING:
 MOST_BARS = 40
 """With more failing levels than this, those with the highest error rates are drawn."""
 HATCHES = ("", "////", "....")
-
-
-def errors_by_class(row: Row) -> dict[str, int]:
-    """How many requests of a level failed, by class of error."""
-    found = json.loads(text(row, "errors_by_class") or "{}")
-    return {str(name): int(count) for name, count in found.items()}
 
 
 def draw_error_rates(rows: Rows, budget: float | None = None) -> Figure:

@@ -1,4 +1,4 @@
-"""Small multiples: a panel for each experiment, all with the same scales."""
+"""Small multiples: a panel for each experiment or dataset, all with the same scales."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def panels(count: int, height: float = 2.9) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` panels that share their axes, and the panels."""
+    """A figure with `count` panels that share their vertical axis, and the panels; `height` of a row in inches."""
     columns = 1 if count == 1 else 2 if count in (2, 4) else 3
     rows = -(-count // columns)
     figure = new_figure(10, 1.1 + (max(height, 4.4) if rows == 1 else height * rows))
@@ -27,26 +27,24 @@ def panels(count: int, height: float = 2.9) -> tuple[Figure, list[Axes]]:
 
 
 def name_panels(axes: Sequence[Axes], names: Sequence[str]) -> None:
-    """The experiment's name over each panel."""
+    """The experiment's name above each panel."""
     for panel, name in zip(axes, names, strict=True):
         longest = 44 if len(names) in (1, 2, 4) else 32
         panel.set_title(short_name(name, longest), loc="left", fontweight="bold", fontsize=9.5)
 
 
 def outer_labels(axes: Sequence[Axes], x: str, y: str) -> None:
-    """Axis titles where a reader looks for them: below the lowest panels and beside the leftmost ones."""
-    for place, panel in enumerate(axes):
+    """Axis titles below the lowest panels and beside the leftmost ones; the other panels have none."""
+    for index, panel in enumerate(axes):
         spec = panel.get_subplotspec()
         assert spec is not None
         columns = spec.get_gridspec().ncols
-        if place + columns >= len(axes):
-            panel.set_xlabel(x)
-        if spec.is_first_col():
-            panel.set_ylabel(y)
+        panel.set_xlabel(x if index + columns >= len(axes) else "")
+        panel.set_ylabel(y if spec.is_first_col() else "")
 
 
 def nothing(title: str, why: str) -> Figure:
-    """A picture of the same series that has nothing to show, and says why."""
+    """A picture without data that says why there is none."""
     figure = new_figure(10, 2.2)
     headline(figure, title)
     say(figure, figure.subplots(), why)

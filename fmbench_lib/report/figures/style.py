@@ -87,6 +87,10 @@ def styled() -> Iterator[None]:
 
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+", category=UserWarning)
+        # seaborn 0.13 passes its boxes to matplotlib with an argument that matplotlib 3.11 deprecates.
+        warnings.filterwarnings(
+            "ignore", message="vert: bool was deprecated", category=mpl.MatplotlibDeprecationWarning
+        )
         yield
 
 

@@ -1,11 +1,15 @@
-"""Time to the first token and time per token against load: what a reader of a stream feels."""
+"""Time to the first token and time per output token against load: what a reader of a stream notices."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from fmbench_lib.metrics.missing import number
+from fmbench_lib.metrics.percentiles import Floats, estimate
 from fmbench_lib.report.figures.style import (
     Look,
     experiment_keys,
@@ -16,7 +20,16 @@ from fmbench_lib.report.figures.style import (
     plain_numbers,
     wide_range,
 )
-from fmbench_lib.report.level_order import Rows, dataset_name, is_rate, load_order, names_in, of_payload, short_load
+from fmbench_lib.report.level_order import (
+    Rows,
+    counted,
+    dataset_name,
+    is_rate,
+    load_order,
+    names_in,
+    of_payload,
+    short_load,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,12 +38,14 @@ if TYPE_CHECKING:
 _FAMILIES = (("TTFT", "time to the first token (s)", 1.0), ("TPOT", "time per output token (ms)", 1000.0))
 
 MOST_MEDIANS = 6
-"""With more experiments than this only p95 is drawn, or nothing could be followed."""
+"""With more experiments than this only p95 is drawn, as more lines could not be told apart."""
 
 
-def draw_token_times(rows: Rows, payload_file: str | None, look: Mapping[str, Look]) -> Figure | None:
+def draw_token_times(
+    rows: Rows, requests: pd.DataFrame, payload_file: str | None, look: Mapping[str, Look]
+) -> Figure | None:
     """TTFT and TPOT of the dataset of interest by load: p50 as a thin line, p95 as a thick one with its 95% confidence
-    interval. None where nothing streamed, so that there is nothing to draw."""
+    interval. None if nothing streamed."""
     levels = [row for row in of_payload(rows, payload_file) if number(row, "TTFT_p95") is not None]
     if not levels:
         return None
@@ -42,50 +57,67 @@ def draw_token_times(rows: Rows, payload_file: str | None, look: Mapping[str, Lo
     engine: Any = figure.get_layout_engine()
     engine.set(w_pad=0.1, h_pad=0.08)
     grid = figure.subplots(len(kinds), 2, squeeze=False)
+    chosen = counted(requests[requests["payload_file"] == payload_file])
     for line, rate in zip(grid, kinds, strict=True):
         for axes, (family, title, unit) in zip(line, _FAMILIES, strict=True):
-            _panel(axes, [row for row in levels if is_rate(row) == rate], family, unit, look)
+            _panel(axes, [row for row in levels if is_rate(row) == rate], chosen, family, unit, look)
             axes.set_ylabel(title)
             axes.set_xlabel("requests per second" if rate else "requests in flight")
     legend_below(figure, experiment_keys(names_in(levels), look))
     return figure
 
 
-def _panel(axes: Axes, levels: Rows, family: str, unit: float, look: Mapping[str, Look]) -> None:
-    loads = list(dict.fromkeys(short_load(row) for row in sorted(levels, key=load_order)))
+def _panel(
+    axes: Axes, levels: Rows, requests: pd.DataFrame, family: str, unit: float, look: Mapping[str, Look]
+) -> None:
+    loads = {str(row["load"]): short_load(row) for row in sorted(levels, key=load_order)}
     names = names_in(levels)
-    values: list[float] = []
-    for at, name in enumerate(names):
-        shift = (at - (len(names) - 1) / 2) * min(0.5 / len(names), 0.08)  # beside each other, not on top
-        own = [row for row in levels if row["experiment_name"] == name and number(row, f"{family}_p95") is not None]
-        xs = [loads.index(short_load(row)) + shift for row in own]
+    data = requests[requests["load"].isin(loads)].dropna(subset=[family])
+    data = data.assign(time=data[family].astype(float) * unit, at=data["load"].map(list(loads).index))
+    for index, name in enumerate(names):
+        shift = (index - (len(names) - 1) / 2) * min(0.5 / len(names), 0.08)  # beside each other, not on top
+        part = data[data["experiment_name"] == name]
+        part = part.assign(at=part["at"] + shift)
         if len(names) <= MOST_MEDIANS:
-            values += _line(axes, xs, own, f"{family}_p50", unit, look[name], {"linewidth": 1.0, "markersize": 4.5})
-        values += _line(axes, xs, own, f"{family}_p95", unit, look[name], {"linewidth": 2.0, "markersize": 5.5})
-        values += _intervals(axes, xs, own, f"{family}_p95", unit, look[name].colour)
-    axes.set_xticks(range(len(loads)), [load.removesuffix("/s") for load in loads])
+            _line(axes, part, look[name], 0.5, {"linewidth": 1.0, "markersize": 4.5, "markerfacecolor": "white"})
+        _line(axes, part, look[name], 0.95, {"linewidth": 2.0, "markersize": 5.5})
+    axes.set_xticks(range(len(loads)), [load.removesuffix("/s") for load in loads.values()])
     axes.set_xlim(-0.4, max(len(loads) - 0.6, 0.4))
     axes.grid(False, axis="x")
-    _upwards(axes, values)
+    _upwards(axes, _drawn(levels, family, unit))
 
 
-def _line(
-    axes: Axes, xs: list[float], rows: Rows, column: str, unit: float, look: Look, style: dict[str, Any]
-) -> list[float]:
-    ys = [unit * (number(row, column) or 0) for row in rows]
-    face = "white" if column.endswith("p50") else look.colour
-    axes.plot(xs, ys, color=look.colour, linestyle=look.dash, marker="o", markerfacecolor=face, **style)
-    return ys
+def _line(axes: Axes, requests: pd.DataFrame, look: Look, q: float, style: dict[str, Any]) -> None:
+    """A quantile over the loads; of p95 also the confidence interval, which is the one that the tables give."""
+    import seaborn as sns
+
+    def interval(values: Floats) -> tuple[float, float]:
+        result = estimate(values, q)
+        return (np.nan, np.nan) if result.low is None or result.high is None else (result.low, result.high)
+
+    sns.lineplot(
+        data=requests,
+        x="at",
+        y="time",
+        estimator=lambda values: np.quantile(values, q),
+        errorbar=interval if q == 0.95 else None,
+        err_style="bars",
+        err_kws={"elinewidth": 1.4, "capsize": 3},
+        color=look.colour,
+        linestyle=look.dash,
+        marker="o",
+        markeredgecolor=look.colour,
+        legend=False,
+        ax=axes,
+        **style,
+    )
 
 
-def _intervals(axes: Axes, xs: list[float], rows: Rows, column: str, unit: float, colour: str) -> list[float]:
-    drawn: list[float] = []
-    for x, row in zip(xs, rows, strict=True):
-        low, high = number(row, f"{column}_low"), number(row, f"{column}_high")
-        if low is not None and high is not None:
-            axes.plot([x, x], [unit * low, unit * high], color=colour, linewidth=5, alpha=0.28)
-            drawn += [unit * low, unit * high]
-    return drawn
+def _drawn(levels: Rows, family: str, unit: float) -> list[float]:
+    """The values that the axis must hold: medians, p95 and the ends of its interval."""
+    columns = [f"{family}_{what}" for what in ("p50", "p95", "p95_low", "p95_high")]
+    values = [number(row, column) for row in levels for column in columns]
+    return [unit * value for value in values if value is not None]
 
 
 def _upwards(axes: Axes, values: Sequence[float]) -> None:

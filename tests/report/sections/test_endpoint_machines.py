@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from fmbench_lib.report.document import render_markdown
-from fmbench_lib.report.endpoint import endpoint_metrics, levels_table, ttft_table
 from fmbench_lib.report.figures.machine import draw_machine, pictures
 from fmbench_lib.report.figures.style import styled
 from fmbench_lib.report.report_data import EndpointMetrics, ReportInputs
+from fmbench_lib.report.sections.endpoint_machines import levels_table, section, ttft_table
 
 KEY = ["experiment_name", "payload_file", "load"]
 
@@ -81,8 +81,8 @@ def test_both_sides_of_ttft_stand_side_by_side(quickstart: ReportInputs) -> None
 
 def test_a_server_without_a_ttft_is_said_to_have_none(quickstart: ReportInputs) -> None:
     none = {"a|b": "llama.cpp's server publishes no time to first token"}
-    text = "\n".join(endpoint_metrics(machine(quickstart, ttft=pd.DataFrame(), no_ttft=none)))
-    assert "publishes no time to first token, so there is none to put beside the client's." in text
+    text = "\n".join(section(machine(quickstart, ttft=pd.DataFrame(), no_ttft=none)))
+    assert "publishes no time to first token, so there is none to compare with the client's." in text
     assert "a\\|b" in text
 
 
@@ -94,7 +94,7 @@ def test_what_the_monitor_noted_is_told_and_cannot_break_the_page(quickstart: Re
 
 
 def test_nothing_sampled_is_said(quickstart: ReportInputs) -> None:
-    assert "Nothing was sampled beside the levels" in "".join(endpoint_metrics(quickstart))
+    assert "Monitors are switched off" in "".join(section(quickstart))
 
 
 def test_the_picture_shades_every_level_and_names_its_load(quickstart: ReportInputs) -> None:

@@ -11,7 +11,7 @@ import pytest
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.report.document import render_markdown
 from fmbench_lib.report.report_data import ReportInputs, Searched
-from fmbench_lib.report.search_results import searches
+from fmbench_lib.report.sections.greatest_load import section
 from fmbench_lib.report.summary import summary_document
 
 
@@ -37,16 +37,16 @@ def found(inputs: ReportInputs, **changes: Any) -> Searched:
 
 
 def test_without_a_search_nothing_is_said(quickstart: ReportInputs) -> None:
-    assert searches(quickstart) == []
+    assert section(quickstart) == []
     assert "Greatest load" not in render_markdown(quickstart)
 
 
 def test_the_load_its_figures_and_the_range(quickstart: ReportInputs) -> None:
     one = found(quickstart, missed=99.0)
-    said = searches(replace(quickstart, searches=[one]))[-1]
+    said = section(replace(quickstart, searches=[one]))[-1]
     assert f"**{one.found:g} requests in flight** is the greatest load that met them (latency_p95 " in said
-    assert "the least above it that did not is 99." in said
-    assert "90% range of the greatest load that would: 3.9" in said
+    assert "the least load above it that did not is 99." in said
+    assert "90% range of the greatest load that meets them: 3.9" in said
 
 
 @pytest.mark.parametrize(
@@ -54,19 +54,19 @@ def test_the_load_its_figures_and_the_range(quickstart: ReportInputs) -> None:
     [
         ("most", "bounded by `find_most`"),
         ("client", "bounded by the client"),
-        ("levels", "has used up its levels"),
+        ("levels", "used up its levels"),
         (None, "has not ended"),
     ],
 )
 def test_what_bounded_it(quickstart: ReportInputs, ended: str | None, words: str) -> None:
-    said = searches(replace(quickstart, searches=[found(quickstart, ended=ended)]))[-1]
+    said = section(replace(quickstart, searches=[found(quickstart, ended=ended)]))[-1]
     assert words in said
 
 
 def test_nothing_met(quickstart: ReportInputs) -> None:
     one = found(quickstart, found=None, missed=0.25, find="max_request_rate", low=None, high=None, ended="nothing")
-    said = searches(replace(quickstart, searches=[one]))[-1]
-    assert "**no load that was measured met the objectives**; the least one tried was 0.25 requests/s" in said
+    said = section(replace(quickstart, searches=[one]))[-1]
+    assert "**no measured load met the objectives**; the least load tried was 0.25 requests/s" in said
 
 
 def test_programs_get_it_too(quickstart: ReportInputs) -> None:

@@ -1,17 +1,17 @@
-"""What the endpoints' machines and servers were doing meanwhile: the few figures that matter, level by level."""
+"""What the endpoints' machines and servers did meanwhile: the figures that matter, level by level."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
 from fmbench_lib.metrics.missing import number, rows_of
-from fmbench_lib.metrics.wording import load_label
 from fmbench_lib.report.figures.machine import pictures
-from fmbench_lib.report.level_order import dataset_name, in_order
-from fmbench_lib.report.markdown import bullets, code, escape, frame, sentence_list
+from fmbench_lib.report.level_order import Rows, in_order
+from fmbench_lib.report.level_texts import level_names
+from fmbench_lib.report.markdown import Blocks, bullets, code, escape, frame, sentence_list
 from fmbench_lib.report.numbers import MISSING, count, percent, seconds, significant
 from fmbench_lib.report.report_data import ReportInputs
 from fmbench_lib.workspace import LevelKey
@@ -19,28 +19,25 @@ from fmbench_lib.workspace import LevelKey
 _KEY = LevelKey._fields
 _GIB = 2**30
 _MOST_NOTES = 20
-
-Rows = Sequence[dict[str, Any]]
-
 _ABOUT = (
-    "Means over the window of each level, with the greatest value behind them; what a server counts (preemptions, "
-    "cache hits, its times) is of the whole level, warm-up included. All values are in `metrics/endpoint_metrics.csv`, "
+    "Means over the window of each level, followed by the greatest value; what a server counts (preemptions, cache "
+    "hits, its times) covers the whole level, warm-up included. All values are in `metrics/endpoint_metrics.csv`, "
     "those of each level in `metrics/endpoint_metrics_summarized.csv`."
 )
 _TTFT = (
-    "Time to first token as the server counts it, beside what the client saw of the same requests: all of the level "
-    "that succeeded, warm-up included, from the first byte sent. The difference is the way to the server and back, and "
-    "what lies before its clock starts. The server's p95 is read off its histogram (≈)."
+    "Time to first token as the server measures it, beside what the client saw of the same requests: all successes of "
+    "the level, warm-up included, from the first byte sent. The difference is the way to the server and back, and the "
+    "time before the server's clock starts. The server's p95 is read from its histogram (≈)."
 )
 
 
-def endpoint_metrics(inputs: ReportInputs) -> list[str]:
-    """The table by level, the picture over time, TTFT by both sides, and what the monitor could not see."""
+def section(inputs: ReportInputs) -> Blocks:
+    """The table by level, the picture over time, TTFT as seen by both sides, and notes of the monitors."""
     heading = "### Endpoint metrics"
     endpoint = inputs.endpoint
     if endpoint.summary.empty:
-        asked = "Nothing was sampled beside the levels" if endpoint.interval is None else "No metrics were sampled"
-        return [heading, f"_{asked}, so there are none of the endpoints (`monitors` in the config)._", _notes(inputs)]
+        reason = "Monitors are switched off" if endpoint.interval is None else "No metrics were sampled"
+        return [heading, f"_{reason}, so there are no endpoint metrics (`monitors` in the config)._", _notes(inputs)]
     shown = levels_table(inputs)
     right = [name for name in shown.columns if name not in ("experiment", "dataset", "load")]
     blocks = [heading, f"{_ABOUT}{_cost(endpoint.summary)}", frame(shown, to_the_right=right)]
@@ -50,18 +47,15 @@ def endpoint_metrics(inputs: ReportInputs) -> list[str]:
 
 
 def _cost(summary: pd.DataFrame) -> str:
-    """What sampling itself took of the machine."""
-    own = summary[(summary["source"] == "monitor") & (summary["metric"] == "process_cpu_utilization")]
-    if own.empty:
+    """How much CPU the sampling itself used."""
+    series = summary[(summary["source"] == "monitor") & (summary["metric"] == "process_cpu_utilization")]
+    if series.empty:
         return ""
-    return f" Sampling took {percent(own['mean'].mean() / 100)} of one core, at low priority."
-
-
-# -- by level --------------------------------------------------------------------------------------------------------
+    return f" Sampling took {percent(series['mean'].mean() / 100)} of one core, at low priority."
 
 
 def levels_table(inputs: ReportInputs) -> pd.DataFrame:
-    """A row per level, and a column for each figure that any of them has."""
+    """A row per level, and a column for each figure that at least one of them has."""
     by_level: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows_of(inputs.endpoint.summary):
         by_level.setdefault(tuple(row[name] for name in _KEY), []).append(row)
@@ -69,22 +63,14 @@ def levels_table(inputs: ReportInputs) -> pd.DataFrame:
     for level in in_order(rows_of(inputs.summary)):
         known = by_level.get(tuple(level[name] for name in _KEY), [])
         figures = {name: shown(known) for name, shown in _FIGURES.items()}
-        table.append({**_level(level), **figures})
+        table.append({**level_names(level), **figures})
     shown = pd.DataFrame(table)
     empty = [name for name in _FIGURES if (shown[name] == MISSING).all()]
     return shown.drop(columns=empty)
 
 
-def _level(row: dict[str, Any]) -> dict[str, str]:
-    return {
-        "experiment": str(row["experiment_name"]),
-        "dataset": dataset_name(row["payload_file"]),
-        "load": load_label(row),
-    }
-
-
 def _chosen(rows: Rows, source: str, metric: str, label: str = "") -> list[dict[str, Any]]:
-    """The series of a metric; `source` `server` is whatever serving stack published it."""
+    """The series of a metric; the source `stack` stands for whichever serving stack published it."""
     not_servers = ("host", "monitor", "nvidia", "neuron", "cloudwatch")
     return [
         row
@@ -96,20 +82,20 @@ def _chosen(rows: Rows, source: str, metric: str, label: str = "") -> list[dict[
 
 
 def _shares(source: str, metric: str, label: str = "") -> Callable[[Rows], str]:
-    """The mean of percentages over cores or devices, and the greatest of any."""
+    """The mean of percentages over cores or devices, and the greatest value of any."""
 
     def shown(rows: Rows) -> str:
-        own = [row for row in _chosen(rows, source, metric, label) if row["mean"] is not None]
-        if not own:
+        series = [row for row in _chosen(rows, source, metric, label) if row["mean"] is not None]
+        if not series:
             return MISSING
-        most = max(row["max"] for row in own)
-        return f"{percent(sum(row['mean'] for row in own) / len(own) / 100)} (max {percent(most / 100)})"
+        most = max(row["max"] for row in series)
+        return f"{percent(sum(row['mean'] for row in series) / len(series) / 100)} (max {percent(most / 100)})"
 
     return shown
 
 
 def _most(source: str, metric: str, unit: Callable[[float], str], *, add: bool) -> Callable[[Rows], str]:
-    """The greatest value, added up over devices or not."""
+    """The greatest value: of any device, or with `add` the sum over devices."""
 
     def shown(rows: Rows) -> str:
         values = [row["max"] for row in _chosen(rows, source, metric) if row["max"] is not None]
@@ -119,13 +105,13 @@ def _most(source: str, metric: str, unit: Callable[[float], str], *, add: bool) 
 
 
 def _amounts(source: str, metric: str, per: float = 1.0) -> Callable[[Rows], str]:
-    """A number added up over copies: its mean, and the greatest value."""
+    """A number summed over copies: its mean, and the greatest value."""
 
     def shown(rows: Rows) -> str:
-        own = [row for row in _chosen(rows, source, metric) if row["mean"] is not None]
-        if not own:
+        series = [row for row in _chosen(rows, source, metric) if row["mean"] is not None]
+        if not series:
             return MISSING
-        mean, most = (sum(row[name] for row in own) / per for name in ("mean", "max"))
+        mean, most = (sum(row[name] for row in series) / per for name in ("mean", "max"))
         return f"{significant(mean)} (max {significant(most)})"
 
     return shown
@@ -140,12 +126,12 @@ def _totals(source: str, metric: str) -> Callable[[Rows], str]:
 
 
 def _means(source: str, metric: str, unit: Callable[[float], str], label: str = "") -> Callable[[Rows], str]:
-    """A mean over copies, by the number of values that each has."""
+    """A mean over copies, weighted by the number of values of each."""
 
     def shown(rows: Rows) -> str:
-        own = _chosen(rows, source, metric, label)
-        weight = sum(row["n"] for row in own)
-        return unit(sum(row["mean"] * row["n"] for row in own) / weight) if weight else MISSING
+        series = _chosen(rows, source, metric, label)
+        weight = sum(row["n"] for row in series)
+        return unit(sum(row["mean"] * row["n"] for row in series) / weight) if weight else MISSING
 
     return shown
 
@@ -181,14 +167,11 @@ _FIGURES: dict[str, Callable[[Rows], str]] = {
     "5XX": _totals("cloudwatch", "invocation_5xx_errors"),
     "throttles": _totals("cloudwatch", "throttles"),
 }
-"""A new figure is a line here."""
-
-
-# -- time to first token by both sides -------------------------------------------------------------------------------
+"""The columns of the table; a new figure is a line here."""
 
 
 def ttft_table(inputs: ReportInputs) -> pd.DataFrame:
-    """TTFT by client and server, of the levels whose server publishes its own."""
+    """TTFT by client and server, for the levels whose server publishes its series."""
     known = {tuple(row[name] for name in _KEY): row for row in rows_of(inputs.endpoint.ttft)}
     table = []
     for level in in_order(rows_of(inputs.summary)):
@@ -196,21 +179,21 @@ def ttft_table(inputs: ReportInputs) -> pd.DataFrame:
         if row is None:
             continue
         client, server = number(row, "client_mean"), number(row, "server_mean")
-        apart = None if client is None or server is None else client - server
+        difference = None if client is None or server is None else client - server
         p95 = seconds(row["server_p95"])
         figures = {
             "n client / server": f"{count(row['client_n'])} / {count(row['server_n'])}",
             "client mean": seconds(client),
             "server mean": seconds(server),
-            "difference": seconds(apart),
+            "difference": seconds(difference),
             "client p95": seconds(row["client_p95"]),
             "server p95": p95 if p95 == MISSING else f"≈ {p95}",
         }
-        table.append({**_level(level), **figures})
+        table.append({**level_names(level), **figures})
     return pd.DataFrame(table)
 
 
-def _first_tokens(inputs: ReportInputs) -> list[str]:
+def _first_tokens(inputs: ReportInputs) -> Blocks:
     shown = ttft_table(inputs)
     blocks = []
     if not shown.empty:
@@ -220,16 +203,16 @@ def _first_tokens(inputs: ReportInputs) -> list[str]:
     for name, reason in inputs.endpoint.no_ttft.items():
         by_reason.setdefault(reason, []).append(code(name))
     absent = [
-        f"{sentence_list(names)}: {reason}, so there is none to put beside the client's."
+        f"{sentence_list(names)}: {reason}, so there is none to compare with the client's."
         for reason, names in by_reason.items()
     ]
     return [*blocks, " ".join(absent)]
 
 
 def _notes(inputs: ReportInputs) -> str:
-    """What the monitor had to say of what it could not see."""
-    said = inputs.endpoint.notes
-    lines = [f"{escape(name)}: {code(text)}" for name, text in said[:_MOST_NOTES]]
-    if len(said) > _MOST_NOTES:
-        lines.append(f"… and {len(said) - _MOST_NOTES} more")
-    return f"What the monitor noted:\n\n{bullets(lines)}" if lines else ""
+    """The notes of the monitors: what they could not sample, and why."""
+    notes = inputs.endpoint.notes
+    lines = [f"{escape(name)}: {code(text)}" for name, text in notes[:_MOST_NOTES]]
+    if len(notes) > _MOST_NOTES:
+        lines.append(f"… and {len(notes) - _MOST_NOTES} more")
+    return f"Notes of the monitors:\n\n{bullets(lines)}" if lines else ""

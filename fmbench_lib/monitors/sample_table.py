@@ -1,4 +1,4 @@
-"""The one tidy table: a row for each value, and for what grows a row for each interval between two samples."""
+"""The table of all samples: a row for each value, and for counters a row for each interval between two samples."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pandas as pd
 
-from fmbench_lib.monitors.level_spans import Span, Told, told
+from fmbench_lib.monitors.level_spans import Span, TimedValue, on_level_clock
 from fmbench_lib.monitors.samples import Histogram, Series, Track
 
 COLUMNS = ["time", "experiment", "source", "metric", "labels", "value", "unit"]
@@ -17,7 +17,7 @@ COLUMNS = ["time", "experiment", "source", "metric", "labels", "value", "unit"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One value over the time from `since` to `at` (the same for what is momentary), in Unix seconds."""
+    """One value over the time from `since` to `at` (equal for a momentary value), in Unix seconds."""
 
     series: Series
     since: float
@@ -26,29 +26,29 @@ class Row:
 
     @property
     def middle(self) -> float:
-        """The moment that tells which level it belongs to."""
+        """The moment that decides which level the value belongs to."""
         return (self.since + self.at) / 2
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A series of one file on the clock of the levels, and its rows."""
+    """A series of one file on the clock of the levels, with its rows."""
 
     series: Series
-    points: Sequence[Told]
+    points: Sequence[TimedValue]
     rows: Sequence[Row]
 
 
 def lines_of(tracks: Sequence[Track], spans: Sequence[Span]) -> list[Line]:
-    """Each track with its rows; `spans` are the levels of its experiment, in order."""
+    """Each track with its rows; `spans` are the levels of the experiment, in order."""
     lines = []
     for track in tracks:
-        points = told(track.points, spans)
+        points = on_level_clock(track.points, spans)
         lines.append(Line(track.series, points, list(_rows(track.series, points))))
     return lines
 
 
-def _rows(series: Series, points: Sequence[Told]) -> Iterator[Row]:
+def _rows(series: Series, points: Sequence[TimedValue]) -> Iterator[Row]:
     if series.kind in ("gauge", "rate"):
         half = period_of(series) / 2
         for point in points:
@@ -57,7 +57,7 @@ def _rows(series: Series, points: Sequence[Told]) -> Iterator[Row]:
     for before, after in pairwise(points):
         if series.kind == "counter":
             passed, grown = after.at - before.at, after.value - before.value
-            if passed > 0 and grown >= 0:  # less than before: the server began anew, and nothing is known
+            if passed > 0 and grown >= 0:  # less than before: the server restarted
                 yield Row(series, before.at, after.at, grown / passed)
         else:
             grown_by = increase(before.value, after.value)
@@ -66,31 +66,31 @@ def _rows(series: Series, points: Sequence[Told]) -> Iterator[Row]:
 
 
 def period_of(series: Series) -> float:
-    """The seconds that each value of a series stands for; 0 where it is momentary."""
+    """The seconds that each value of a series covers; 0 for a momentary value."""
     return float(series.label("period_s") or 0.0)
 
 
 def increase(before: Histogram, after: Histogram) -> Histogram | None:
-    """What came to a histogram between two looks; None where it began anew."""
+    """The growth of a histogram between two reads; None if the server restarted in between."""
     if after.count < before.count or after.total < before.total - 1e-9:
         return None
-    was = dict(before.buckets)
-    buckets = tuple((bound, count - was.get(bound, 0.0)) for bound, count in after.buckets)
+    earlier = dict(before.buckets)
+    buckets = tuple((bound, count - earlier.get(bound, 0.0)) for bound, count in after.buckets)
     return Histogram(after.total - before.total, after.count - before.count, buckets)
 
 
 def unit_of(series: Series) -> str:
-    """The unit of a series' rows: what grows is told per second."""
+    """The unit of a series' rows: that of a counter is per second."""
     return f"{series.unit}/s" if series.kind in ("counter", "rate") else series.unit
 
 
 def labels_text(series: Series) -> str:
-    """The labels as one cell: JSON, empty where there are none."""
+    """The labels as JSON; empty without any."""
     return json.dumps(dict(series.labels), ensure_ascii=False) if series.labels else ""
 
 
-def tidy_frame(lines: Sequence[tuple[str, Line]]) -> pd.DataFrame:
-    """The rows of lines, each with the name of its experiment, in the columns of `endpoint_metrics.csv`."""
+def samples_frame(lines: Sequence[tuple[str, Line]]) -> pd.DataFrame:
+    """All rows of these lines (each with the name of its experiment) in the columns of `endpoint_metrics.csv`."""
     rows = []
     for experiment, line in lines:
         series, labels, unit = line.series, labels_text(line.series), unit_of(line.series)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fmbench_lib.pricing.price_list import PriceList
-from fmbench_lib.report.report_tables import prices_table
+from fmbench_lib.report.sections.provenance import prices_table
 
 LISTED = {
     "instance_based": {

@@ -1,0 +1,58 @@
+"""How a level was run and why it ended: what its facts say, copied into its row."""
+
+from __future__ import annotations
+
+from fmbench_lib.metrics.columns import Cells, Column
+from fmbench_lib.metrics.identity import LOAD
+from fmbench_lib.metrics.level_sample import Facts, LevelSample
+from fmbench_lib.metrics.missing import NAN, number, or_nan, text
+from fmbench_lib.metrics.window import window_of
+
+_ENDINGS = "`requests`, `duration`, `prompts`, `trace`, `precision`, `error_rate`, `saturation`, `interrupted`"
+
+CONDITIONS = (
+    LOAD,
+    Column("requested", "", "whole number", "number of requests asked for"),
+    Column("scheduled_rate", "requests/s", "number", "open loop: what the schedule holds in the window, per second"),
+    Column("stop_reason", "", "text", f"why the level ended: {_ENDINGS}"),
+    Column("stop_note", "", "text", "the figure that ended the level"),
+    Column("arrival", "", "text", "open loop: how requests arrive"),
+    Column("max_concurrency", "requests", "whole number", "open loop: cap on requests in flight"),
+    Column("think_time", "s", "number", "closed loop: pause between an answer and the slot's next request"),
+    Column("ramp", "s", "number", "closed loop: time over which the slots open"),
+    Column("until", "", "text", "the precision asked for: `ci_p95 within 5%`"),
+    Column("proxy", "", "text", "`host:port` of the proxy that requests went through; its time is part of theirs"),
+    Column("prompt_reuse", "", "text", "`never`, `across_levels` or `allowed`, as configured"),
+    Column("tokenizer", "", "text", "the tokenizer that the prompts were cut with"),
+    Column("workers", "", "whole number", "load worker processes"),
+    Column("client_cpu_max", "share", "number", "CPU of the busiest load worker, as a share of its core"),
+    Column("clock_step_s", "s", "number", "largest step of the client's clock during the level"),
+    Column("window_start", "Unix s", "time", "start of the measurement window: the end of the warm-up"),
+    Column("window_end", "Unix s", "time", "end of the measurement window: the stop of sending"),
+    Column("level_s", "s", "number", "length of the level with warm-up and drain"),
+    Column("requests_outside_window", "", "whole number", "measured requests sent outside the window, not counted"),
+)
+
+
+def level_conditions(sample: LevelSample) -> Cells:
+    """The columns `CONDITIONS`: the facts under the same names, and what follows from them."""
+    facts, window = sample.facts, window_of(sample.facts)
+    shares = [float(share) for share in facts.get("client_cpu") or () if share is not None]
+    measured = (sample.requests["phase"] == "measured").to_numpy(dtype=bool)
+    computed: Cells = {
+        "client_cpu_max": max(shares, default=NAN),
+        "window_start": window.start if window else NAN,
+        "window_end": window.end if window else NAN,
+        "level_s": _level_seconds(facts),
+        "requests_outside_window": int((measured & ~sample.counted).sum()),
+    }
+    return {column.name: _fact(facts, column) for column in CONDITIONS} | computed
+
+
+def _fact(facts: Facts, column: Column) -> float | str | None:
+    return text(facts, column.name) if column.kind == "text" else or_nan(number(facts, column.name))
+
+
+def _level_seconds(facts: Facts) -> float:
+    started, ended = number(facts, "started"), number(facts, "ended")
+    return NAN if started is None or ended is None else ended - started

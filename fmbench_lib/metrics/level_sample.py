@@ -1,0 +1,57 @@
+"""What the metric groups read: the requests of a level, or of one slice of its window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pandas as pd
+
+from fmbench_lib.metrics.requests import Flags
+from fmbench_lib.metrics.window import Window, measured_in
+
+if TYPE_CHECKING:
+    from fmbench_lib.metrics.goodput import Objectives
+
+Facts: TypeAlias = Mapping[str, Any]
+"""What is known of a level beside its requests: its load, its window, what ended it, what the client used."""
+
+LevelData: TypeAlias = tuple[pd.DataFrame, Facts]
+"""The request records of a level, and its facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class LevelSample:
+    """The requests of a level with their measures, and the subsets that the metrics are about.
+
+    `requests`: all of the level, as `request_metrics` returns them · `counted`: which of them were measured and sent
+    in `window` (without a window: all measured ones) · `chosen`: those requests · `successes`: the successful ones of
+    them · `slice`, `slice_start_s`: the position of the window within that of the level; None for a whole level.
+    """
+
+    requests: pd.DataFrame
+    window: Window | None
+    facts: Facts
+    objectives: Objectives | None
+    counted: Flags
+    chosen: pd.DataFrame
+    successes: pd.DataFrame
+    slice: int | None = None
+    slice_start_s: float | None = None
+
+
+def sample_of(
+    requests: pd.DataFrame,
+    window: Window | None,
+    facts: Facts,
+    objectives: Objectives | None = None,
+    *,
+    slice_index: int | None = None,
+    slice_start_s: float | None = None,
+) -> LevelSample:
+    """The sample of the requests sent in `window`. `requests` must be what `request_metrics` returns."""
+    counted = measured_in(requests, window)
+    chosen = requests[counted]
+    successes = chosen[chosen["success"]]
+    return LevelSample(requests, window, facts, objectives, counted, chosen, successes, slice_index, slice_start_s)

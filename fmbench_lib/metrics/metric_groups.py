@@ -1,0 +1,101 @@
+"""The metric groups of a level in the order of its columns. A new group is a module and a row here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from fmbench_lib.metrics.columns import Cells, Column, names
+from fmbench_lib.metrics.counts import COUNTS, ERRORS_BY_CLASS, counts
+from fmbench_lib.metrics.drift import DRIFT, drifts
+from fmbench_lib.metrics.goodput import GOODPUT, goodput
+from fmbench_lib.metrics.identity import IDENTITY, SLICE, identity
+from fmbench_lib.metrics.level_conditions import CONDITIONS, level_conditions
+from fmbench_lib.metrics.level_sample import LevelSample
+from fmbench_lib.metrics.level_times import ANSWER, FROM_SENT, INTERVALS, TIMES, level_times
+from fmbench_lib.metrics.missing import Row
+from fmbench_lib.metrics.prices import PRICE_ORIGIN, PRICE_PER_10K, PRICES, price_columns
+from fmbench_lib.metrics.thresholds import Thresholds
+from fmbench_lib.metrics.throughput import THROUGHPUT, throughput
+from fmbench_lib.metrics.tokens import BILLED, TOKEN_COUNTS, billed_tokens, token_counts
+from fmbench_lib.metrics.transport import LAGS, TRANSPORT, lags, transport
+from fmbench_lib.metrics.verdict import VERDICT, verdict_columns
+from fmbench_lib.metrics.window import WINDOW, window_columns
+from fmbench_lib.pricing.price_list import PriceList
+
+Table: TypeAlias = Literal["levels", "slices", "both"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standards:
+    """What a row is priced and judged by."""
+
+    prices: PriceList
+    thresholds: Thresholds
+
+
+@dataclass(frozen=True, slots=True)
+class MetricGroup:
+    """Columns that stand together, and the function that computes them (it may compute those of other groups too).
+
+    `measure` reads the requests, `derive` the columns that were measured. `table` says where the columns stand: in the
+    table of levels, in that of slices, or in both.
+    """
+
+    columns: tuple[Column, ...]
+    measure: Callable[[LevelSample], Cells] | None = None
+    derive: Callable[[Row, Standards], Cells] | None = None
+    table: Table = "both"
+
+
+def _prices(row: Row, standards: Standards) -> Cells:
+    return price_columns(row, standards.prices)
+
+
+def _verdict(row: Row, standards: Standards) -> Cells:
+    return verdict_columns(row, standards.thresholds)
+
+
+GROUPS: tuple[MetricGroup, ...] = (
+    MetricGroup(IDENTITY, identity),
+    MetricGroup(SLICE, identity, table="slices"),
+    MetricGroup(COUNTS, counts),
+    MetricGroup(THROUGHPUT, throughput),
+    MetricGroup(TIMES, level_times),
+    MetricGroup(PRICES, derive=_prices),
+    MetricGroup(WINDOW, window_columns),
+    MetricGroup(LAGS, lags),
+    MetricGroup(VERDICT, derive=_verdict, table="levels"),
+    MetricGroup(GOODPUT, goodput),
+    MetricGroup(INTERVALS, level_times),
+    MetricGroup(ANSWER, level_times),
+    MetricGroup(FROM_SENT, level_times),
+    MetricGroup(PRICE_PER_10K, derive=_prices),
+    MetricGroup(PRICE_ORIGIN, derive=_prices, table="levels"),
+    MetricGroup(ERRORS_BY_CLASS, counts),
+    MetricGroup(TOKEN_COUNTS, token_counts),
+    MetricGroup(TRANSPORT, transport),
+    MetricGroup(CONDITIONS, level_conditions, table="levels"),
+    MetricGroup(DRIFT, drifts, table="levels"),
+    MetricGroup(BILLED, billed_tokens, table="levels"),
+)
+
+
+def groups_of(table: Literal["levels", "slices"]) -> tuple[MetricGroup, ...]:
+    """The groups whose columns stand in a table, in order."""
+    return tuple(group for group in GROUPS if group.table in (table, "both"))
+
+
+def _columns(table: Literal["levels", "slices"]) -> Iterator[Column]:
+    return (column for group in groups_of(table) for column in group.columns)
+
+
+SUMMARY: tuple[Column, ...] = tuple(_columns("levels"))
+"""`all_metrics_summary.csv`: one row per level."""
+
+SLICES: tuple[Column, ...] = tuple(_columns("slices"))
+"""`all_metrics.csv`: the same measures for each of ten equal slices of a level's window."""
+
+SUMMARY_COLUMNS = names(SUMMARY)
+SLICE_COLUMNS = names(SLICES)

@@ -1,0 +1,95 @@
+"""`per_inference_request_results.csv`: one row per request, warm-up included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fmbench_lib.metrics.columns import Column, names
+from fmbench_lib.metrics.identity import IDENTITY, LOAD
+from fmbench_lib.metrics.level_sample import Facts, LevelData
+from fmbench_lib.metrics.missing import number, text
+from fmbench_lib.metrics.requests import MEASURES, request_metrics
+from fmbench_lib.metrics.window import completed_in, measured_in, window_of
+
+REQUEST_TABLE: tuple[Column, ...] = (
+    *IDENTITY,
+    LOAD,
+    Column("phase", "", "text", "`warmup` or `measured`"),
+    Column("request_id", "", "text", "the client's id of the request"),
+    Column("server_request_id", "", "text", "the server's id of the request, where it sends one"),
+    Column("prompt_id", "", "text", "which prompt it carried"),
+    Column("worker", "", "whole number", "the load worker that sent it"),
+    Column("endpoint", "", "text", "the address it was sent to"),
+    Column("prompt_token_count", "tokens", "whole number", "tokens in the prompt"),
+    Column("completion_token_count", "tokens", "whole number", "tokens in the response"),
+    Column("cached_token_count", "tokens", "whole number", "prompt tokens that the server took from its cache"),
+    Column("token_source", "", "text", "who counted: `server`, `tokenizer` or `words` (an estimate)"),
+    MEASURES["latency"],
+    MEASURES["TTFT"],
+    MEASURES["TTFT_answer"],
+    MEASURES["TPOT"],
+    Column("ITL_mean", "s", "number", "mean gap between its content events"),
+    Column("ITL_max", "s", "number", "longest gap between its content events"),
+    MEASURES["TTFT_from_sent"],
+    MEASURES["latency_from_sent"],
+    Column("success", "", "flag", "whether it is a transaction: a request without an error"),
+    Column("in_window", "", "flag", "measured and sent in the window: latency statistics count it if it succeeded"),
+    Column("completed_in_window", "", "flag", "a success that ended in the window: throughput counts it"),
+    Column("error", "", "text", "class of its error"),
+    Column("error_message", "", "text", "the error in words"),
+    Column("status", "", "whole number", "HTTP status"),
+    Column("retry_after", "", "text", "the `Retry-After` header of its response"),
+    Column("finish_reason", "", "text", "why the model stopped, as the server says"),
+    Column("due", "Unix s", "time", "when it should have started"),
+    Column("connect_s", "s", "number", "time to set up its connection, 0 for a reused one"),
+    Column("reused", "", "flag", "whether its connection was reused"),
+    Column("retried", "", "whole number", "how often it was sent again because an idle connection had been closed"),
+    Column("sent", "Unix s", "time", "first byte handed to the socket"),
+    Column("first", "Unix s", "time", "arrival of the first content event"),
+    Column("first_answer", "Unix s", "time", "arrival of the first content event that is not reasoning"),
+    Column("last", "Unix s", "time", "arrival of the last content event"),
+    Column("end", "Unix s", "time", "arrival of the last byte"),
+    Column("events", "", "whole number", "number of content events"),
+    Column("streamed", "", "flag", "whether the response was streamed"),
+    Column("stamp_source", "", "text", "`kernel` or `user` (the reading clock)"),
+    Column("client_lag", "s", "number", "how late the client read, the worst of the response's reads"),
+    Column("schedule_lag", "s", "number", "how late the client sent it"),
+    Column("completion", "", "text", "text of the response"),
+)
+REQUEST_COLUMNS = names(REQUEST_TABLE)
+
+
+def requests_frame(levels: Iterable[LevelData]) -> pd.DataFrame:
+    """One row per request of all levels, in `REQUEST_COLUMNS`, in the order of the levels."""
+    frames = [_requests_of(records, facts) for records, facts in levels if len(records)]
+    if not frames:
+        return pd.DataFrame(columns=list(REQUEST_COLUMNS))
+    merged = pd.DataFrame({name: _stacked([frame[name] for frame in frames]) for name in REQUEST_COLUMNS})
+    return merged.infer_objects()
+
+
+def _requests_of(records: pd.DataFrame, facts: Facts) -> pd.DataFrame:
+    frame = request_metrics(records).reset_index(drop=True)
+    window = window_of(facts)
+    token_counts = {f"{kind}_tokens": f"{kind}_token_count" for kind in ("prompt", "completion", "cached")}
+    frame = frame.rename(columns=token_counts)
+    for name in ("instance_type", "load", "experiment_name", "payload_file"):
+        frame[name] = text(facts, name)
+    for name in ("instance_count", "concurrency", "request_rate"):
+        frame[name] = number(facts, name)
+    frame["in_window"] = measured_in(frame, window)
+    frame["completed_in_window"] = completed_in(frame, window) if window else False
+    frame["ITL_mean"] = [gaps.mean() if len(gaps) else np.nan for gaps in frame["ITL"]]
+    frame["ITL_max"] = [gaps.max() if len(gaps) else np.nan for gaps in frame["ITL"]]
+    event_times = frame["event_times"] if "event_times" in frame else [None] * len(frame)
+    frame["events"] = [len(times) if isinstance(times, Sequence | np.ndarray) else 0 for times in event_times]
+    return frame.reindex(columns=list(REQUEST_COLUMNS))
+
+
+def _stacked(columns: list[pd.Series[Any]]) -> pd.Series[Any]:
+    """One column over all levels, as objects: a level where the whole column is missing must not decide its type."""
+    return pd.Series([value for column in columns for value in column], dtype=object)

@@ -1,0 +1,78 @@
+"""Token counts: who counted, how they spread, and how many are billed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fmbench_lib.metrics.columns import Cells, Column
+from fmbench_lib.metrics.level_sample import LevelSample
+from fmbench_lib.metrics.missing import NAN, floats
+from fmbench_lib.metrics.requests import Floats
+
+TOKEN_COUNTS = (
+    Column("token_source", "", "text", "who counted: `server`, `tokenizer`, `words` (an estimate), joined by `+`"),
+    Column("prompt_token_n", "", "whole number", "successes whose prompt tokens are known"),
+    Column("completion_token_n", "", "whole number", "successes whose completion tokens are known"),
+    Column("completion_token_count_std", "tokens", "number", "standard deviation of the completion tokens"),
+    Column(
+        "cached_token_count_mean",
+        "tokens",
+        "number",
+        "prompt tokens per success that the server took from its cache: 0 where a server that reports them is silent, "
+        "empty where it never reports them",
+    ),
+)
+BILLED = (
+    Column("billed_prompt_tokens", "tokens", "number", "prompt tokens of all successes, warm-up included"),
+    Column("billed_completion_tokens", "tokens", "number", "completion tokens of all successes, warm-up included"),
+    Column("billed_cached_tokens", "tokens", "number", "cached prompt tokens of all successes, warm-up included"),
+)
+
+
+def token_counts(sample: LevelSample) -> Cells:
+    """The columns `TOKEN_COUNTS`."""
+    tokens_in, tokens_out = floats(sample.successes, "prompt_tokens"), floats(sample.successes, "completion_tokens")
+    return {
+        "token_source": joined_values(sample.successes, "token_source"),
+        "prompt_token_n": known(tokens_in),
+        "completion_token_n": known(tokens_out),
+        "completion_token_count_std": float(np.nanstd(tokens_out, ddof=1)) if known(tokens_out) > 1 else NAN,
+        "cached_token_count_mean": _cached_mean(floats(sample.successes, "cached_tokens")),
+    }
+
+
+def billed_tokens(sample: LevelSample) -> Cells:
+    """The columns `BILLED`: what a price per token is charged on; 0 without a success.
+
+    One unknown count makes the sum unknown, but a request that reports no cached tokens had none at a lower price.
+    """
+    successes = sample.requests[sample.requests["success"]]
+    cached = floats(successes, "cached_tokens")
+    row: Cells = {"billed_cached_tokens": float(np.nansum(cached)) if known(cached) else NAN}
+    for kind in ("prompt", "completion"):
+        tokens = floats(successes, f"{kind}_tokens")
+        row[f"billed_{kind}_tokens"] = NAN if np.isnan(tokens).any() else float(tokens.sum())
+    return row
+
+
+def joined_values(frame: pd.DataFrame, column: str) -> str | None:
+    """The distinct values of a column joined by `+`: a level whose tokens were counted in two ways says both."""
+    if column not in frame.columns:
+        return None
+    return "+".join(sorted({str(value) for value in frame[column].dropna()})) or None
+
+
+def mean_of_known(values: Floats) -> float:
+    """The mean of the values that are not NaN; NaN without any."""
+    present = values[~np.isnan(values)]
+    return float(present.mean()) if present.size else NAN
+
+
+def known(values: Floats) -> int:
+    """How many values are not NaN."""
+    return int(np.count_nonzero(~np.isnan(values)))
+
+
+def _cached_mean(tokens: Floats) -> float:
+    return float(np.nansum(tokens)) / tokens.size if known(tokens) else NAN

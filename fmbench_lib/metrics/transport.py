@@ -1,0 +1,61 @@
+"""How the client sent and received: its delays, its connections, its clock."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fmbench_lib.metrics.columns import Cells, Column
+from fmbench_lib.metrics.level_sample import LevelSample
+from fmbench_lib.metrics.missing import floats, or_nan, text
+from fmbench_lib.metrics.percentiles import percentile
+from fmbench_lib.metrics.requests import Floats
+from fmbench_lib.metrics.tokens import joined_values, mean_of_known
+
+LAGS = (
+    Column("client_lag_p99", "s", "number", "how late the client read what had arrived, p99"),
+    Column("schedule_lag_p99", "s", "number", "how late the client sent what was due, p99"),
+)
+TRANSPORT = (
+    Column("stamp_source", "", "text", "`kernel`, `user` (the reading clock), or both joined by `+`"),
+    Column("retried", "", "whole number", "requests sent again because an idle connection had been closed"),
+    Column("reused_share", "share", "number", "requests sent on a reused connection"),
+    Column("connect_s_mean", "s", "number", "mean time to set up a connection, 0 for a reused one"),
+    Column("busy_s_mean", "s", "number", "mean time a request occupied its slot, from `due` to `end`"),
+    Column("negative_times", "", "whole number", "times below zero: only a clock that was set back gives these"),
+    Column("cap_wait_mean", "s", "number", "mean wait for the cap on requests in flight (`load.max_concurrency`)"),
+    Column("cap_wait_p95", "s", "number", "p95 of that wait"),
+)
+
+
+def lags(sample: LevelSample) -> Cells:
+    """The columns `LAGS`, over all measured requests, failed ones included."""
+    return {
+        "client_lag_p99": or_nan(percentile(floats(sample.chosen, "client_lag"), 0.99)),
+        "schedule_lag_p99": or_nan(percentile(_schedule_lags(sample.chosen), 0.99)),
+    }
+
+
+def transport(sample: LevelSample) -> Cells:
+    """The columns `TRANSPORT`, over all measured requests; `negative_times` over the successes."""
+    chosen, successes = sample.chosen, sample.successes
+    times = np.concatenate([floats(successes, family) for family in ("TTFT", "latency", "TTFT_from_sent")])
+    return {
+        "stamp_source": joined_values(chosen, "stamp_source") or text(sample.facts, "stamp_source"),
+        "retried": int(np.nansum(floats(chosen, "retried"))),
+        "reused_share": mean_of_known(floats(chosen, "reused")),
+        "connect_s_mean": mean_of_known(floats(chosen, "connect_s")),
+        "busy_s_mean": mean_of_known(floats(chosen, "end") - floats(chosen, "due")),
+        "negative_times": int((times < 0).sum()),
+        "cap_wait_mean": mean_of_known(floats(chosen, "cap_wait")),
+        "cap_wait_p95": or_nan(percentile(floats(chosen, "cap_wait"), 0.95)),
+    }
+
+
+def _schedule_lags(chosen: pd.DataFrame) -> Floats:
+    """How late the client itself sent each request: as recorded, else `sent - due - connect_s - cap_wait`."""
+    computed = floats(chosen, "sent") - floats(chosen, "due") - np.nan_to_num(floats(chosen, "connect_s"))
+    computed = computed - np.nan_to_num(floats(chosen, "cap_wait"))
+    recorded = floats(chosen, "schedule_lag")
+    result: Floats = np.where(np.isnan(recorded), computed, recorded)
+    return result

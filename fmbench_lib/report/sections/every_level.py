@@ -1,0 +1,50 @@
+"""Every level in one table."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from fmbench_lib.metrics.missing import rows_of, text
+from fmbench_lib.metrics.wording import load_label
+from fmbench_lib.report.level_order import dataset_name, in_order
+from fmbench_lib.report.level_texts import estimate_of, instance
+from fmbench_lib.report.markdown import Blocks, frame, text_frame
+from fmbench_lib.report.numbers import amount, count, percent, seconds, significant
+from fmbench_lib.report.report_data import ReportInputs
+
+
+def section(inputs: ReportInputs) -> Blocks:
+    """The table of all levels."""
+    shown = levels_table(inputs.summary)
+    if shown.empty:
+        return ["## Every level", "_No level was measured._"]
+    texts = ("experiment", "dataset", "instance", "load", "verdict")
+    right = [name for name in shown.columns if name not in texts]
+    order = "One row per level, in the order of the config; ≈ marks a percentile without a confidence interval."
+    intro = f"{order} All columns are in `metrics/all_metrics_summary.csv`."
+    return ["## Every level", intro, frame(shown, to_the_right=right)]
+
+
+def levels_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """A row per level: load, errors, throughput, latency, price and verdict."""
+    return text_frame(
+        {
+            "experiment": str(row["experiment_name"]),
+            "dataset": dataset_name(text(row, "payload_file")),
+            "instance": instance(row),
+            "load": load_label(row),
+            "requests": count(row["requests"]),
+            "error rate": percent(row["error_rate"]),
+            "txn/min": significant(row["transactions_per_minute"]),
+            "tokens in / out": f"{count(row['prompt_token_count_mean'])} / {count(row['completion_token_count_mean'])}",
+            "tokens/s out": significant(row["completion_token_throughput"]),
+            "latency p50": seconds(row["latency_p50"]),
+            "latency p95 (95% CI)": estimate_of(row, "latency_p95"),
+            "latency p99": seconds(row["latency_p99"]),
+            "TTFT p50": seconds(row["TTFT_p50"]),
+            "TTFT p95": seconds(row["TTFT_p95"]),
+            "USD per 10,000 txn": amount(row["price_per_10k_txn"]),
+            "verdict": str(row["verdict"]),
+        }
+        for row in in_order(rows_of(summary))
+    )

@@ -1,0 +1,133 @@
+"""Levels that miss a budget, experiments and levels that failed, and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from fmbench_lib.metrics.budgets import Budgets, Judgement, judge
+from fmbench_lib.metrics.counts import errors_by_class
+from fmbench_lib.metrics.missing import number, rows_of
+from fmbench_lib.metrics.wording import budgets_text
+from fmbench_lib.report.level_order import in_order
+from fmbench_lib.report.level_texts import estimate_of, level_names
+from fmbench_lib.report.markdown import Blocks, escape, frame, text_frame
+from fmbench_lib.report.numbers import MISSING, amount, count, dollars, percent, seconds, several, significant
+from fmbench_lib.report.report_data import FailedDeployment, FailedLevel, ReportInputs
+
+FAILS = "✗"
+"""The mark behind a figure that misses its budget."""
+
+
+def section(inputs: ReportInputs) -> Blocks:
+    """Levels that miss a budget, deployments and levels that failed, levels with errors."""
+    blocks = ["### Failed experiments", *_missed(inputs)]
+    deployments = failed_deployments_table(inputs.failed_deployments)
+    if len(deployments):
+        intro = f"{several(len(deployments), 'experiment')} could not be measured at all:"
+        blocks += [intro, frame(deployments, as_code=["reason"])]
+    levels = failed_levels_table(inputs.failed_levels)
+    if len(levels):
+        blocks += [f"{several(len(levels), 'level')} failed and left no records:", frame(levels, as_code=["reason"])]
+    errors = errors_table(inputs.summary)
+    if inputs.summary.empty:
+        return [*blocks, "_No level was measured._"]
+    if errors.empty:
+        return [*blocks, "No request failed."]
+    intro = f"{several(len(errors), 'level')} of {len(inputs.summary)} had errors:"
+    return [*blocks, intro, frame(errors, to_the_right=["requests", "errors", "error rate"])]
+
+
+def _missed(inputs: ReportInputs) -> Blocks:
+    limits = budgets_text(inputs.decision.budgets)
+    judged = judgements(inputs.summary, inputs.decision.budgets)
+    if not limits:
+        return ["No budget was set, so no level can miss one."]
+    missed = missed_table(judged)
+    if missed.empty:
+        return [f"Every level ({len(judged)}) meets the budgets: {escape(limits)}."] if judged else []
+    of = f"{several(len(missed), 'level')} of {len(judged)}, over all datasets, missed at least one of the budgets"
+    intro = f"{of}: {escape(limits)}. Figures that miss are bold and marked {FAILS}."
+    shown = ("error rate", "latency p95 (95% CI)", "USD per 10,000 txn", "SLO attainment")
+    return [intro, frame(missed, to_the_right=[name for name in shown if name in missed.columns])]
+
+
+def missed_table(judged: Iterable[Judgement]) -> pd.DataFrame:
+    """The levels that miss a budget or lack the figure it is about; each such figure ends in `FAILS`."""
+    rows = []
+    for judgement in judged:
+        if judgement.meets_budgets:
+            continue
+        failing = {outcome.column for outcome in judgement.missed}
+        row = judgement.row
+        figures = {
+            "error rate": ("error_rate", percent(row["error_rate"])),
+            "latency p95 (95% CI)": ("latency_p95", estimate_of(row, "latency_p95")),
+            "USD per 10,000 txn": ("price_per_10k_txn", amount(row["price_per_10k_txn"])),
+        }
+        if any(outcome.column == "slo_attainment" for outcome in judgement.outcomes):
+            figures["SLO attainment"] = ("slo_attainment", percent(row["slo_attainment"]))
+        marked = {name: f"{value} {FAILS}" if column in failing else value for name, (column, value) in figures.items()}
+        rows.append({**level_names(row), **marked, "misses by": "; ".join(_misses(judgement))})
+    return text_frame(rows)
+
+
+def _misses(judgement: Judgement) -> list[str]:
+    misses = []
+    for outcome in judgement.missed:
+        if outcome.value is None:
+            misses.append(f"{outcome.name} unknown")
+        elif outcome.column == "error_rate":
+            misses.append(f"error rate {significant(100 * outcome.over, 2)} points")
+        elif outcome.column == "slo_attainment":
+            misses.append(f"SLO attainment {significant(100 * outcome.over, 2)} points")
+        else:
+            by = seconds(outcome.over) if outcome.column == "latency_p95" else dollars(outcome.over)
+            misses.append(f"{outcome.name} {by}")
+    return misses
+
+
+def judgements(summary: pd.DataFrame, budgets: Budgets) -> list[Judgement]:
+    """All levels, in order, each compared with the budgets."""
+    return [judge(row, budgets) for row in in_order(rows_of(summary))]
+
+
+def errors_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """The levels that had errors, with how many of each class."""
+    rows = []
+    for row in in_order(rows_of(summary)):
+        if number(row, "errors"):
+            classes = ", ".join(f"{name}: {times:,}" for name, times in sorted(errors_by_class(row).items()))
+            figures = {
+                "requests": count(row["requests"]),
+                "errors": count(row["errors"]),
+                "error rate": percent(row["error_rate"]),
+            }
+            rows.append({**level_names(row), **figures, "by class": classes})
+    return text_frame(rows)
+
+
+def failed_deployments_table(failed: Iterable[FailedDeployment]) -> pd.DataFrame:
+    """The experiments that were not measured, and why."""
+    return text_frame(
+        {
+            "experiment": failure.experiment_name,
+            "instance": failure.instance_type or MISSING,
+            "reason": failure.reason,
+        }
+        for failure in failed
+    )
+
+
+def failed_levels_table(failed: Iterable[FailedLevel]) -> pd.DataFrame:
+    """The levels whose measurement failed, and why."""
+    return text_frame(
+        {
+            "experiment": failure.experiment_name,
+            "dataset": failure.payload_file,
+            "load": failure.load,
+            "reason": failure.error,
+        }
+        for failure in failed
+    )

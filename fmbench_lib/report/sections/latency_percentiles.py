@@ -1,0 +1,82 @@
+"""Latency, TTFT, TPOT and ITL of the dataset that the decision is about."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from fmbench_lib.metrics.missing import Row, number, rows_of
+from fmbench_lib.metrics.wording import load_label
+from fmbench_lib.report.figures import draw
+from fmbench_lib.report.level_order import Rows, dataset_name, names_in, of_payload
+from fmbench_lib.report.level_texts import estimate_of
+from fmbench_lib.report.markdown import Blocks, code, frame, sentence_list, text_frame
+from fmbench_lib.report.numbers import count, seconds
+from fmbench_lib.report.report_data import ReportInputs
+
+_LATENCY = (
+    "over the n requests (of ITL: gaps) of each level. The clock starts when a request is due. TPOT divides by the "
+    "tokens that the response counts; ITL is the gap between two content events, which may carry several tokens. ≈ "
+    "marks a percentile with too few values behind it for a 95% confidence interval (the median needs 6, p95 72, p99 "
+    "368)."
+)
+_NOT_STREAMED = (
+    "No response was streamed, so there is no TTFT, TPOT or ITL. Set `stream: true` in the `inference_spec` of the "
+    "experiment to get them."
+)
+MEASURES = (
+    ("latency", "latency"),
+    ("TTFT", "TTFT"),
+    ("TTFT_answer", "TTFT of the answer"),
+    ("TPOT", "TPOT"),
+    ("ITL", "ITL"),
+)
+
+
+def section(inputs: ReportInputs) -> Blocks:
+    """Latency, TTFT, TPOT and ITL of the dataset of interest: the table, and the picture if anything streamed."""
+    payload = inputs.decision.payload_file
+    heading = "### Latency metrics analysis"
+    shown = latency_table(inputs.summary, payload)
+    if shown.empty:
+        why = "No request of this dataset succeeded" if payload else "No level was measured"
+        return [heading, f"_{why}, so there is no latency to show._"]
+    kinds = "Latency, Time To First Token (TTFT), Time Per Output Token (TPOT) and Inter-Token Latency (ITL)"
+    intro = f"{kinds} for the {code(dataset_name(payload))} dataset, {_LATENCY}"
+    absent = _absent_times(of_payload(rows_of(inputs.summary), payload))
+    right = ["n", "mean", *(name for name in shown.columns if "CI" in name)]
+    blocks = [heading, intro, absent, frame(shown, to_the_right=right)]
+    if draw.has_token_times(inputs):
+        picture = f"{inputs.figures}/{draw.TOKEN_TIMES}"
+        blocks.append(f"![Time to first token and time per output token by load]({picture})")
+    return blocks
+
+
+def _absent_times(rows: Rows) -> str:
+    """Why some levels have no TTFT, TPOT or ITL; empty where all have."""
+    unstreamed = [row for row in rows if number(row, "successes") and not number(row, "TTFT_n")]
+    if not unstreamed:
+        return ""
+    if not any(number(row, "TTFT_n") for row in rows):
+        return f"_{_NOT_STREAMED}_"
+    names = sentence_list([code(name) for name in names_in(unstreamed)])
+    return f"_Responses of {names} were not streamed, so they have no TTFT, TPOT and ITL (`stream: true` gives them)._"
+
+
+def latency_table(summary: pd.DataFrame, payload_file: str | None) -> pd.DataFrame:
+    """Latency, TTFT, TPOT and ITL of the levels of a payload file: n, mean, and percentiles with confidence intervals.
+
+    Times that a level does not have are left out. TTFT of the answer is shown only where reasoning makes it differ.
+    """
+    rows = []
+    for row in of_payload(rows_of(summary), payload_file):
+        for family, name in MEASURES:
+            if not number(row, f"{family}_n") or (family == "TTFT_answer" and _same_as_first(row)):
+                continue
+            figures = {f"{q} (95% CI)": estimate_of(row, f"{family}_{q}") for q in ("p50", "p95", "p99")}
+            known = {"experiment": str(row["experiment_name"]), "load": load_label(row), "measure": name}
+            rows.append({**known, "n": count(row[f"{family}_n"]), "mean": seconds(row[f"{family}_mean"]), **figures})
+    return text_frame(rows)
+
+
+def _same_as_first(row: Row) -> bool:
+    return number(row, "TTFT_answer_mean") == number(row, "TTFT_mean")

@@ -1,0 +1,156 @@
+"""How far the numbers can be trusted: verdicts with their reasons, and what else affects them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from fmbench_lib.metrics.missing import number, rows_of, text
+from fmbench_lib.metrics.verdict import REASON_SEPARATOR
+from fmbench_lib.report.calibration import calibration_lines
+from fmbench_lib.report.level_order import Rows, in_order
+from fmbench_lib.report.level_texts import level_names, level_sentence_name
+from fmbench_lib.report.markdown import Blocks, bold, bullets, code, escape, frame, sentence_list, text_frame
+from fmbench_lib.report.numbers import MISSING, percent, seconds, several, significant
+from fmbench_lib.report.report_data import ReportInputs
+
+_TOKEN_SOURCES = {
+    "server": "counted by the server itself (`usage` of its responses)",
+    "tokenizer": "counted with the experiment's tokenizer, as the server did not report them",
+    "words": "**estimated** from words (750 words = 1,000 tokens), as the config asks",
+}
+_STAMPS = {
+    "kernel": "Arrival times are the kernel's, so a busy client did not delay them.",
+    "user": "Arrival times were taken when the client read, so they include its own delays.",
+}
+_REUSE = {
+    "never": "No prompt was sent twice in this run.",
+    "across_levels": (
+        "Prompts were sent again at other levels, but not within one: a server's prefix cache may have made later "
+        "levels faster."
+    ),
+    "allowed": (
+        "Prompts may have been sent more than once: a server's prefix cache may have made it look faster than it is "
+        "with new prompts."
+    ),
+}
+_EXPLAINED = (
+    "Client lag is how late the client read what had arrived, schedule lag how late it sent what was due; client CPU "
+    "is the share of its core that the busiest load worker used. Verdicts: valid; degraded (usable, with the reason in "
+    "mind); invalid (the figures do not describe the endpoint)."
+)
+
+
+def section(inputs: ReportInputs) -> Blocks:
+    """The verdicts with their reasons, the client's delays, and what else may affect the numbers."""
+    heading = "## How good this measurement was"
+    rows = in_order(rows_of(inputs.summary))
+    if not rows:
+        return [heading, "_No level was measured._", *_notices(inputs)]
+    shown = quality_table(inputs.summary)
+    texts = ("experiment", "dataset", "load", "verdict", "ended by", "stamps", "tokens from", "prompt reuse")
+    right = [name for name in shown.columns if name not in texts]
+    facts = [*_stamps(rows), *_proxies(rows), *_tokens(rows), *_reuse(rows), *calibration_lines(inputs)]
+    blocks = [heading, _verdicts(rows), frame(shown, to_the_right=right), _EXPLAINED, bullets(facts)]
+    return [*blocks, *_reasons(rows), *_notices(inputs)]
+
+
+def _verdicts(rows: Rows) -> str:
+    counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in ("valid", "degraded", "invalid")}
+    parts = [f"{number_of} {verdict}" for verdict, number_of in counts.items() if number_of]
+    limited = sum(bool(row["client_limited"]) for row in rows)
+    client = (
+        f"At {several(limited, 'level')} the client was a limit"
+        if limited
+        else "The client was not a limit at any level"
+    )
+    return f"Of {several(len(rows), 'level')}: {bold(sentence_list(parts))}. {client}."
+
+
+def _reasons(rows: Rows) -> Blocks:
+    """Each reason once, with the levels that have it."""
+    levels_of: dict[str, list[str]] = {}
+    for row in rows:
+        level = level_sentence_name(row)
+        for reason in (text(row, "verdict_reasons") or "").split(REASON_SEPARATOR):
+            if reason:
+                levels_of.setdefault(reason, []).append(f"{level} ({row['verdict']})")
+    items = []
+    for reason, levels in levels_of.items():
+        where = f"all {len(rows)} levels" if len(levels) == len(rows) > 1 else "; ".join(map(escape, levels))
+        items.append(f"{escape(reason, longest=600)} — {where}")
+    return ["Reasons for the verdicts, what to do, and the levels concerned:", bullets(items)] if items else []
+
+
+def _sources(rows: Rows, column: str) -> list[str]:
+    return sorted({source for row in rows for source in (text(row, column) or "").split("+") if source})
+
+
+def _stamps(rows: Rows) -> list[str]:
+    return [
+        _STAMPS.get(source, f"Arrival times come from {escape(source)}.") for source in _sources(rows, "stamp_source")
+    ]
+
+
+def _proxies(rows: Rows) -> list[str]:
+    proxies = sorted({name for row in rows if (name := text(row, "proxy"))})
+    return [f"Requests went through the proxy {code(name)}, whose time is part of theirs." for name in proxies]
+
+
+def _tokens(rows: Rows) -> list[str]:
+    sentences = [
+        f"Tokens were {_TOKEN_SOURCES.get(source, f'counted by {escape(source)}')}."
+        for source in _sources(rows, "token_source")
+    ]
+    tokenizers = sorted({name for row in rows if (name := text(row, "tokenizer"))})
+    if tokenizers:
+        sentences.append(
+            f"Prompts were cut by length with the tokenizer {sentence_list([code(name) for name in tokenizers])}."
+        )
+    return sentences
+
+
+def _reuse(rows: Rows) -> list[str]:
+    settings = sorted({name for row in rows if (name := text(row, "prompt_reuse"))})
+    sentences = [_REUSE.get(setting, f"Prompt reuse: {escape(setting)}.") for setting in settings]
+    cached = [mean for row in rows if (mean := number(row, "cached_token_count_mean")) is not None]
+    if cached and max(cached) > 0:
+        most = f"up to {significant(max(cached))} per request on average over a level"
+        reported = f"The server reports prompt tokens taken from its cache, {most}"
+        contrary = ", although no prompt was sent twice: prompts with the same beginning can be the cause"
+        sentences.append(f"{reported}{contrary if settings == ['never'] else ''}.")
+    elif cached:
+        sentences.append("The server reports that it took no prompt tokens from a cache.")
+    return sentences
+
+
+def _notices(inputs: ReportInputs) -> Blocks:
+    if not inputs.notices:
+        return []
+    return ["Notices:", bullets([escape(notice, longest=600) for notice in inputs.notices])]
+
+
+def quality_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """How each level was measured: the client's delays, the sources of times and token counts, and the verdict."""
+    return text_frame(
+        {
+            **level_names(row),
+            "verdict": str(row["verdict"]),
+            "client lag p99": _lag(row["client_lag_p99"]),
+            "schedule lag p99": _lag(row["schedule_lag_p99"]),
+            "client CPU": percent(row["client_cpu_max"]),
+            "in flight": significant(row["mean_in_flight"]),
+            "window": seconds(row["window_s"]),
+            "ended by": text(row, "stop_reason") or MISSING,
+            "stamps": text(row, "stamp_source") or MISSING,
+            "tokens from": text(row, "token_source") or MISSING,
+            "prompt reuse": (text(row, "prompt_reuse") or MISSING).replace("_", " "),
+        }
+        for row in in_order(rows_of(summary))
+    )
+
+
+def _lag(value: Any) -> str:
+    """A delay of the client, always in milliseconds; two digits already exceed its precision."""
+    return MISSING if value is None else f"{significant(1000 * value, 2)} ms"
