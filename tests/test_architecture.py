@@ -11,60 +11,74 @@ from tests.house import imports, purity, shape, source
 
 PACKAGE = Path(fmbench_lib.__file__).parent
 
+CONFIG_FACTS = [
+    "config/arrival_facts", "config/installed", "config/platform_rules", "config/platform_types", "config/platforms",
+    "config/problems", "config/spelling",
+]  # fmt: skip
+
 MAY_IMPORT: dict[str, list[str]] = {
-    # Leaves: facts and services that every room may build on. None of them imports a room below this block.
+    # Leaves: facts and services that every room may build on.
     "errors": [],
     "images": [],
     "host": ["errors"],
     "models": ["errors"],
-    "workspace": ["errors"],
     "pricing/price_list": ["errors"],
-    # A config: facts of platforms and protocols, then what may be said, how it is read, what ships.
-    "config/spelling": [],
+    # The files of a run.
+    "atomic_files": ["errors"],
+    "run_state": [],
+    "workspace": ["atomic_files", "errors", "run_state"],
+    # A config: facts of platforms, protocols and arrival processes, then what it may say, how it is read, what ships.
+    "config/arrival_facts": [],
+    "config/installed": ["errors"],
     "config/problems": ["errors"],
-    "config/platforms": [],
-    "config/schema": ["config/platforms", "config/problems", "config/spelling", "errors", "pricing/price_list"],
+    "config/spelling": [],
+    "config/platform_types": [],
+    "config/platform_rules": ["config/platform_types", "models"],
+    "config/platforms": ["config/installed", "config/platform_rules", "config/platform_types", "errors"],
+    "config/schema": [*CONFIG_FACTS, "errors", "pricing/price_list"],
     "config/shipped/files": ["config/problems"],
-    "config/reading": [
-        "config/schema", "config/shipped/files", "config/platforms", "config/problems", "config/spelling", "errors",
-    ],
-    "config/shipped": [
-        "config/schema", "config/reading", "config/shipped/files", "config/platforms", "config/problems",
-        "config/spelling", "errors",
-    ],
-    "config": [
-        "config/schema", "config/reading", "config/shipped/files", "config/platforms", "config/problems",
-        "config/spelling", "errors",
-    ],
+    "config/reading": [*CONFIG_FACTS, "config/schema", "config/shipped/files", "errors"],
+    "config/shipped": [*CONFIG_FACTS, "config/reading", "config/schema", "config/shipped/files", "errors"],
+    "config": [*CONFIG_FACTS, "config/reading", "config/schema", "config/shipped/files", "errors"],
     # Services that know configs.
     "aws": ["config", "errors"],
-    "storage": ["aws", "config", "errors", "models", "workspace"],
+    "storage": ["atomic_files", "aws", "config", "errors", "models", "run_state", "workspace"],
     "user_scripts": ["config", "errors", "storage"],
-    # The measuring rooms.
+    # The rooms that measure, compute and show.
     "predictors": ["aws/signing", "config/schema", "errors", "images"],
     "predictors/plugins": ["config", "errors", "predictors"],
     "predictors/registry": ["aws", "config", "errors", "predictors"],
     "metrics": ["errors", "pricing/price_list"],
-    "data": ["config", "errors", "images", "models"],
-    "pricing": ["pricing/price_list", "aws", "errors", "workspace"],
-    "monitors": ["aws", "errors", "host"],
-    "deploy": ["aws", "config", "errors", "host", "models", "predictors", "storage", "user_scripts", "workspace"],
-    "load/levels": ["config", "errors"],
-    "load/sending": ["load/levels", "aws", "config", "errors", "host", "metrics", "predictors", "user_scripts"],
-    "load/recording": ["load/sending", "errors", "host", "metrics", "predictors"],
-    "load": ["load/levels", "load/sending", "load/recording", "config", "errors", "metrics", "predictors", "workspace"],
-    "report": ["errors", "metrics", "pricing/price_list"],
-    "emulator": ["errors", "host"],
-    "calibration": ["emulator", "errors", "host", "load", "metrics", "predictors", "workspace"],
+    "data": ["config", "errors", "images", "models", "workspace"],
+    "pricing": ["atomic_files", "aws", "errors", "pricing/price_list", "workspace"],
+    "monitors": ["aws", "errors", "host", "workspace"],
+    "deploy": [
+        "atomic_files", "aws", "config", "errors", "host", "models", "predictors", "storage", "user_scripts",
+        "workspace",
+    ],
+    "load/levels": ["config", "errors", "workspace"],
+    "load/sending": ["aws", "config", "errors", "host", "load/levels", "metrics", "predictors", "user_scripts"],
+    "load/recording": ["config", "errors", "host", "load/levels", "load/sending", "metrics", "predictors", "workspace"],
+    "load": [
+        "config", "errors", "load/levels", "load/recording", "load/sending", "metrics", "predictors", "workspace",
+    ],
+    "report": ["errors", "metrics", "pricing/price_list", "workspace"],
+    "emulator": ["config/platforms", "errors", "host"],
+    "calibration": [
+        "atomic_files", "config", "emulator", "errors", "host", "load", "metrics", "predictors", "workspace",
+    ],
     # A run, its steps, and what drives them.
-    "runs": ["aws", "config", "errors", "host", "storage", "workspace"],
+    "runs": ["atomic_files", "aws", "config", "errors", "host", "run_state", "storage", "workspace"],
     "runs/progress": ["load/recording", "workspace"],
     "steps": [
-        "aws", "calibration", "config", "data", "deploy", "errors", "host", "load", "metrics", "models", "monitors",
-        "predictors", "pricing", "report", "runs", "storage", "user_scripts", "workspace",
+        "atomic_files", "aws", "calibration", "config", "data", "deploy", "errors", "host", "load", "metrics", "models",
+        "monitors", "predictors", "pricing", "report", "run_state", "runs", "storage", "user_scripts", "workspace",
     ],
-    "pipeline": ["config", "errors", "runs", "workspace"],
-    "cli": ["calibration", "config", "emulator", "errors", "pipeline", "runs", "steps", "storage", "workspace"],
+    "pipeline": ["atomic_files", "config", "errors", "run_state", "runs", "workspace"],
+    "cli": [
+        "atomic_files", "calibration", "config", "emulator", "errors", "pipeline", "runs", "steps", "storage",
+        "workspace",
+    ],
     "__main__": ["cli"],
 }  # fmt: skip
 """For each room, what it may import beside itself: a module, or a folder with all that is below it."""
@@ -92,6 +106,11 @@ NOT_YET: list[str] = [
     # until these are split
     "cli/parser:parser has", "emulator/server has", "load/sending/connection has", "load/sending/worker has",
     "deploy/ec2/stacks/__init__ defines",
+    # until these modules are there
+    *(f"{kind} {module}:" for kind in ("row", "entry") for module in (
+        "atomic_files", "run_state", "config/arrival_facts", "config/installed", "config/platform_rules",
+        "config/platform_types",
+    )),
     # until the docstrings of these rooms are written
     "aws/placeholders:", "calibration/measurement:", "config/reading/keys:", "data/", "deploy/", "emulator/", "load/",
     "metrics/", "pipeline/kernels:", "report/", "runs/run:", "steps/", "workspace:",
@@ -108,7 +127,7 @@ def test_a_room_imports_only_what_it_may() -> None:
 
 
 def test_the_table_names_nothing_that_is_gone() -> None:
-    assert imports.empty_rooms(PACKAGE, MAY_IMPORT) == []
+    assert broken(imports.empty_rooms(PACKAGE, MAY_IMPORT)) == []
 
 
 def test_rooms_import_each_other_without_a_circle() -> None:
