@@ -1,121 +1,172 @@
-"""The rooms and what each may know: imports go one way, and importing does nothing."""
+"""The rooms and what each may import, held by the rules in `tests/house/`; and importing a module does nothing."""
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import fmbench_lib
+from tests.house import imports, purity, shape, source
 
 PACKAGE = Path(fmbench_lib.__file__).parent
-LEAVES = {
-    "errors", "config", "workspace", "weights", "aws", "images", "claims", "scripts", "storage", "kept", "surroundings",
-    "price_list",
+
+CONFIG_FACTS = [
+    "config/arrival_facts", "config/installed", "config/platform_rules", "config/platform_types", "config/platforms",
+    "config/problems", "config/spelling",
+]  # fmt: skip
+
+MAY_IMPORT: dict[str, list[str]] = {
+    # Leaves: facts and services that every room may build on.
+    "errors": [],
+    "images": [],
+    "host": ["errors"],
+    "models": ["errors"],
+    "pricing/price_list": ["errors"],
+    # The files of a run.
+    "atomic_files": ["errors"],
+    "run_state": [],
+    "workspace": ["atomic_files", "errors", "run_state"],
+    # A config: facts of platforms, protocols and arrival processes, then what it may say, how it is read, what ships.
+    "config/arrival_facts": [],
+    "config/installed": ["errors"],
+    "config/problems": ["errors"],
+    "config/spelling": [],
+    "config/platform_types": [],
+    "config/platform_rules": ["config/platform_types", "models"],
+    "config/platforms": ["config/installed", "config/platform_rules", "config/platform_types", "errors"],
+    "config/schema": [*CONFIG_FACTS, "errors", "pricing/price_list"],
+    "config/shipped/files": ["config/problems"],
+    "config/reading": [*CONFIG_FACTS, "config/schema", "config/shipped/files", "errors"],
+    "config/shipped": [*CONFIG_FACTS, "config/reading", "config/schema", "config/shipped/files", "errors"],
+    "config": [*CONFIG_FACTS, "config/reading", "config/schema", "config/shipped/files", "errors"],
+    # Services that know configs.
+    "aws": ["config", "errors"],
+    "storage": ["atomic_files", "aws", "config", "errors", "models", "run_state", "workspace"],
+    "user_scripts": ["config", "errors", "storage"],
+    # The rooms that measure, compute and show.
+    "predictors": ["aws/signing", "config/schema", "errors", "images"],
+    "predictors/plugins": ["config", "errors", "predictors"],
+    "predictors/registry": ["aws", "config", "errors", "predictors"],
+    "metrics": ["errors", "pricing/price_list"],
+    "data": ["config", "errors", "images", "models", "workspace"],
+    "pricing": ["atomic_files", "aws", "errors", "pricing/price_list", "workspace"],
+    "monitors": ["aws", "errors", "host", "workspace"],
+    "deploy": [
+        "atomic_files", "aws", "config", "errors", "host", "models", "predictors", "storage", "user_scripts",
+        "workspace",
+    ],
+    "load/levels": ["config", "errors", "workspace"],
+    "load/sending": ["aws", "config", "errors", "host", "load/levels", "metrics", "predictors", "user_scripts"],
+    "load/recording": ["config", "errors", "host", "load/levels", "load/sending", "metrics", "predictors", "workspace"],
+    "load": [
+        "config", "errors", "load/levels", "load/recording", "load/sending", "metrics", "predictors", "workspace",
+    ],
+    "report": ["errors", "metrics", "pricing/price_list", "workspace"],
+    "emulator": ["config/platforms", "errors", "host"],
+    "calibration": [
+        "atomic_files", "config", "emulator", "errors", "host", "load", "metrics", "predictors", "workspace",
+    ],
+    # A run, its steps, and what drives them.
+    "runs": ["atomic_files", "aws", "config", "errors", "host", "run_state", "storage", "workspace"],
+    "runs/progress": ["load/recording", "workspace"],
+    "steps": [
+        "atomic_files", "aws", "calibration", "config", "data", "deploy", "errors", "host", "load", "metrics", "models",
+        "monitors", "predictors", "pricing", "report", "run_state", "runs", "storage", "user_scripts", "workspace",
+    ],
+    "pipeline": ["atomic_files", "config", "errors", "run_state", "runs", "workspace"],
+    "cli": [
+        "atomic_files", "calibration", "config", "emulator", "errors", "pipeline", "runs", "steps", "storage",
+        "workspace",
+    ],
+    "__main__": ["cli"],
 }  # fmt: skip
-MAY_IMPORT = {
-    "errors": set(),
-    "config": {"errors", "weights", "price_list"},
-    "workspace": {"errors"},
-    "weights": {"errors"},
-    "price_list": {"errors"},
-    "aws": {"errors"},
-    "claims": set(),
-    "surroundings": {"errors", "aws", "config", "storage"},
-    "images": set(),
-    "scripts": {"errors", "config", "storage"},
-    "storage": {"errors", "config", "workspace", "weights", "aws"},
-    "kept": {"errors", "config", "workspace", "storage"},
-    "predictors": LEAVES,
-    "metrics": {"errors", "price_list"},
-    "data": LEAVES,
-    "pricing": LEAVES,
-    "deploy": LEAVES | {"predictors"},
-    "load": LEAVES | {"predictors", "metrics"},
-    "monitors": LEAVES,
-    "report": LEAVES | {"metrics"},
-    "emulator": LEAVES,
-    "run": LEAVES,
-    "live": LEAVES | {"load"},
-    "steps": LEAVES
-    | {"run", "live", "data", "deploy", "predictors", "load", "metrics", "monitors", "pricing", "report", "emulator"},
-    "kernels": set(),
-    "pipeline": LEAVES | {"run", "kernels"},
-    "display": LEAVES | {"run", "live"},
-    "cli": LEAVES | {"run", "display", "pipeline", "steps", "deploy", "emulator"},
-    "cli_reference": {"cli"},
-    "__main__": {"cli"},
-}
+"""For each room, what it may import beside itself: a module, or a folder with all that is below it."""
+
+PURE = ["metrics", "predictors", "pricing/price_list", "images", "errors"]
+RIM = ["predictors/registry", "predictors/plugins"]
+"""Modules of pure rooms that look things up on this machine: entry points, files, addresses."""
+
+SHARED_BY_PLATFORMS = ["neuron"]
+"""Folders in `deploy/` that are no platform's."""
+
+NOT_YET: list[str] = [
+    # until the calibration's lines move out of the report
+    "calibration/result_file imports report/calibration",
+    # until `fmbench cleanup` gets its lines from a step
+    "cli/commands imports deploy/endpoints_file",
+    # until each codec makes itself and the registry finds its address
+    "predictors/on_aws imports",
+    # until what platforms share of `existing` is a shared module
+    "deploy/bedrock/platform imports deploy/existing", "deploy/ec2/platform imports deploy/existing",
+    "deploy/eks/platform imports deploy/existing", "deploy/sagemaker/platform imports deploy/existing",
+    "steps/deployment imports deploy/existing",
+    # until the report's sections are a folder
+    "sections: config/schema/sections, report/sections",
+    # until these are split
+    "cli/parser:parser has", "emulator/server has", "load/sending/connection has", "load/sending/worker has",
+    "deploy/ec2/stacks/__init__ defines",
+    # until these modules are there
+    *(f"{kind} {module}:" for kind in ("row", "entry") for module in (
+        "atomic_files", "run_state", "config/arrival_facts", "config/installed", "config/platform_rules",
+        "config/platform_types",
+    )),
+    # until the docstrings of these rooms are written
+    "aws/placeholders:", "calibration/measurement:", "config/reading/keys:", "data/", "deploy/", "emulator/", "load/",
+    "metrics/", "pipeline/kernels:", "report/", "runs/run:", "steps/", "workspace:",
+]  # fmt: skip
+"""Beginnings of findings that are still to be mended."""
 
 
-def room_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def broken(findings: list[str]) -> list[str]:
+    return [line for line in findings if not line.startswith(tuple(NOT_YET))]
 
 
-def imported_rooms(path: Path) -> set[str]:
-    rooms = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = []
-        if isinstance(node, ast.ImportFrom) and node.module == "fmbench_lib":
-            names = [f"fmbench_lib.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        rooms |= {name.split(".")[1] for name in names if name.startswith("fmbench_lib.")}
-    return rooms - {"__version__"}
+def test_a_room_imports_only_what_it_may() -> None:
+    assert broken(imports.forbidden_imports(PACKAGE, MAY_IMPORT)) == []
 
 
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
+def test_the_table_names_nothing_that_is_gone() -> None:
+    assert broken(imports.empty_rooms(PACKAGE, MAY_IMPORT)) == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_module_imports_only_what_its_room_may_know(path: Path) -> None:
-    room = room_of(path)
-    assert imported_rooms(path) - {room} <= MAY_IMPORT[room]
+def test_rooms_import_each_other_without_a_circle() -> None:
+    assert broken(imports.room_cycles(PACKAGE, MAY_IMPORT)) == []
 
 
-@pytest.mark.parametrize("room", ["metrics", "predictors"])
-def test_pure_rooms_touch_no_files_network_or_clock(room: str) -> None:
-    impure = {"socket", "http", "urllib.request", "requests", "time", "subprocess", "shutil", "tempfile", "pathlib"}
-    for path in (PACKAGE / room).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                assert not impure & {alias.name for alias in node.names}, path
-            if isinstance(node, ast.ImportFrom):
-                assert node.module not in impure, path
+def test_no_platform_is_imported_by_another_room_or_platform() -> None:
+    assert broken(imports.platform_imports(PACKAGE, SHARED_BY_PLATFORMS)) == []
 
 
-def test_importing_everything_prints_nothing_and_loads_nothing_heavy() -> None:
-    names = [
-        ".".join(("fmbench_lib", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
-        for path in MODULES
-        if path.name != "__main__.py"
-    ]
-    heavy = [
-        "xllamacpp",
-        "gguf",
-        "transformers",
-        "torch",
-        "boto3",
-        "botocore",
-        "plotly",
-        "matplotlib",
-        "ray",
-        "papermill",
-        "kubernetes",
-    ]
-    code = (
-        f"import sys\nfor name in {names}: __import__(name)\nprint([name for name in {heavy} if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+def test_pure_rooms_touch_no_files_network_environment_or_clock() -> None:
+    assert broken(purity.impure_calls(PACKAGE, PURE, RIM)) == []
 
 
-def test_the_worker_starts_with_the_standard_library_alone() -> None:
+def test_no_two_modules_have_one_name() -> None:
+    assert broken(shape.names_used_twice(PACKAGE)) == []
+
+
+def test_functions_are_short() -> None:
+    assert broken(shape.long_functions(PACKAGE)) == []
+
+
+def test_files_are_short_or_say_why_not() -> None:
+    assert broken(shape.long_files(PACKAGE)) == []
+
+
+def test_every_public_function_has_a_docstring() -> None:
+    assert broken(shape.undocumented_functions(PACKAGE)) == []
+
+
+def test_logic_is_in_modules_that_are_named_for_it() -> None:
+    assert broken(shape.logic_in_init(PACKAGE)) == []
+
+
+def test_load_workers_need_the_standard_library_alone() -> None:
+    assert imports.third_party_imports(PACKAGE, "load/sending/worker") == []
+
+
+def test_the_worker_starts_without_installed_packages() -> None:
     code = (
         "import sys\nimport fmbench_lib.load.sending.worker\n"
         "print(sorted({name.split('.')[0] for name in sys.modules} - sys.stdlib_module_names - {'__main__'}))"
@@ -124,3 +175,20 @@ def test_the_worker_starts_with_the_standard_library_alone() -> None:
         [sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=False
     )
     assert done.stdout == "['fmbench_lib']\n", done.stderr
+
+
+def test_importing_everything_prints_nothing_and_loads_nothing_heavy() -> None:
+    names = [
+        f"fmbench_lib.{module.name}".replace("/", ".").removesuffix(".__init__")
+        for module in source.modules(PACKAGE)
+        if module.stem != "__main__"
+    ]
+    heavy = [
+        "xllamacpp", "gguf", "transformers", "datasets", "torch", "boto3", "botocore", "sagemaker", "plotly",
+        "matplotlib", "seaborn", "ray", "papermill", "scrapbook", "nbformat", "kubernetes", "docker",
+    ]  # fmt: skip
+    code = (
+        f"import sys\nfor name in {names}: __import__(name)\nprint([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
