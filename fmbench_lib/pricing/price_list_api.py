@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from fmbench_lib.aws.calls import translated
+from fmbench_lib.aws.session import BRIEF, client
 from fmbench_lib.errors import PriceLookupError
 from fmbench_lib.pricing.price_files import LOOKED_UP
 from fmbench_lib.pricing.price_list import InstancePrice, Origin, Price, TokenPrice
@@ -23,7 +24,7 @@ _GEOGRAPHIES = ("us-gov.", "us.", "eu.", "apac.", "jp.", "au.", "ca.")
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """What is asked: the price of an instance type, or of a Bedrock model where `bedrock`, in a region, on a day."""
+    """Which price is looked up: of an instance type, or of a Bedrock model where `bedrock`, in a region, on a day."""
 
     key: str
     region: str
@@ -34,19 +35,19 @@ class Lookup:
 def look_up(lookup: Lookup) -> Price:
     """The on-demand price as the provider lists it. Raises PriceLookupError, with the reason, where there is none."""
     if not lookup.bedrock and not INSTANCE.fullmatch(lookup.key):
-        raise PriceLookupError("it is not the name of an instance type on AWS")
+        raise PriceLookupError("it is not the name of an AWS instance type")
     if lookup.key.startswith("arn:"):
         raise PriceLookupError("the hourly price of provisioned throughput is not looked up; give yours in `pricing`")
-    with _reasons():
+    with translated("querying the AWS price list", PriceLookupError):
         return _model_price(lookup) if lookup.bedrock else _instance_price(lookup)
 
 
 def _instance_price(lookup: Lookup) -> InstancePrice:
     hosted = lookup.key.startswith("ml.")
     service = "AmazonSageMaker" if hosted else "AmazonEC2"
-    asked = {"instanceName": lookup.key} if hosted else {"instanceType": lookup.key, **_LINUX}
+    attributes = {"instanceName": lookup.key} if hosted else {"instanceType": lookup.key, **_LINUX}
     wanted = {"component": "Hosting"} if hosted else {"marketoption": "OnDemand"}
-    products = [one for one in _products(service, lookup, asked) if one.has(**wanted)]
+    products = [product for product in _products(service, lookup, attributes) if product.has(**wanted)]
     return InstancePrice(lookup.key, hourly_price(products), _origin(service, lookup), accelerators_of(products))
 
 
@@ -54,7 +55,7 @@ def _model_price(lookup: Lookup) -> TokenPrice:
     service = "AmazonBedrock"
     model = _model_name(lookup)
     products = _products(service, lookup, {"model": model})
-    products = [one for one in products if one.has(feature="On-demand Inference")]
+    products = [product for product in products if product.has(feature="On-demand Inference")]
     cached = None
     with contextlib.suppress(PriceLookupError):  # most models have no such price
         cached = token_price(products, "Prompt cache read input tokens")
@@ -68,44 +69,20 @@ def _model_price(lookup: Lookup) -> TokenPrice:
 
 
 def _model_name(lookup: Lookup) -> str:
-    """What the price list calls a model: its name, as Bedrock itself gives it for the id."""
-    prefix = next((one for one in _GEOGRAPHIES if lookup.key.startswith(one)), "")
-    client = _client("bedrock", lookup.region)
-    details = client.get_foundation_model(modelIdentifier=lookup.key.removeprefix(prefix))["modelDetails"]
+    """The price list's name of a model: the one that Bedrock itself gives for the id."""
+    prefix = next((geography for geography in _GEOGRAPHIES if lookup.key.startswith(geography)), "")
+    bedrock = client("bedrock", lookup.region, patience=BRIEF)
+    details = bedrock.get_foundation_model(modelIdentifier=lookup.key.removeprefix(prefix))["modelDetails"]
     return str(details.get("modelName") or lookup.key)
 
 
 def _products(service: str, lookup: Lookup, attributes: Mapping[str, str]) -> list[Product]:
-    client = _client("pricing", _CHINA if lookup.region.startswith("cn-") else _EVERYWHERE_ELSE)
+    pricing = client("pricing", _CHINA if lookup.region.startswith("cn-") else _EVERYWHERE_ELSE, patience=BRIEF)
     fields = {"regionCode": lookup.region, **attributes}
     filters = [{"Type": "TERM_MATCH", "Field": name, "Value": value} for name, value in fields.items()]
-    pages = client.get_paginator("get_products").paginate(ServiceCode=service, Filters=filters, FormatVersion="aws_v1")
+    pages = pricing.get_paginator("get_products").paginate(ServiceCode=service, Filters=filters, FormatVersion="aws_v1")
     return [Product.from_json(text) for page in pages for text in page["PriceList"]]
-
-
-def _client(service: str, region: str) -> Any:
-    import boto3
-    from botocore.config import Config
-
-    patience = Config(connect_timeout=5, read_timeout=20, retries={"max_attempts": 2, "mode": "standard"})
-    return boto3.Session().client(service, region_name=region, config=patience)
 
 
 def _origin(service: str, lookup: Lookup) -> Origin:
     return Origin(f"{service}, on demand", lookup.date, lookup.region, verified=True, listed_in=LOOKED_UP)
-
-
-@contextlib.contextmanager
-def _reasons() -> Iterator[None]:
-    """Turn what AWS calls fail with into a PriceLookupError of one line."""
-    try:
-        from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError:
-        raise PriceLookupError("looking prices up needs boto3: pip install 'fmbench-lib[sagemaker]'") from None
-    try:
-        yield
-    except ClientError as error:
-        said = error.response.get("Error", {})
-        raise PriceLookupError(f"AWS refused: {said.get('Code')}: {said.get('Message')}") from error
-    except BotoCoreError as error:
-        raise PriceLookupError(f"AWS could not be asked: {' '.join(str(error).split())}") from error

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from fmbench_lib.aws.default_buckets import default_bucket
 from fmbench_lib.config import Config
 from fmbench_lib.errors import InputError, StorageError
 from fmbench_lib.run_state import Kept, RunState
 from fmbench_lib.storage.bucket import Address, Bucket
+from fmbench_lib.storage.default_buckets import default_bucket
 from fmbench_lib.storage.mirror import Keeper, address_of_run, parse_run_address, runs_in, siblings_of
 from fmbench_lib.workspace import RUN_FILE, Workspace
 

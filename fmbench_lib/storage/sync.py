@@ -109,7 +109,7 @@ class Tree:
         if local.content is not None:
             self._bucket.put(self._key(name), local.content, metadata)
         else:
-            self._bucket.put_file(self._key(name), path, local.size, metadata)
+            self._bucket.put_file(self._key(name), path, metadata, local.size)
         arrived = self._bucket.look(self._key(name))
         if arrived is None or not _same(arrived, local):
             raise StorageError(f"{self._address.below(name)} did not arrive as it was sent")

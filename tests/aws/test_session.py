@@ -74,7 +74,7 @@ def test_an_address_of_aws_names_its_region(url: str, region: str | None) -> Non
 def test_the_partition_of_a_region() -> None:
     found = [partition_of(region) for region in ("eu-west-1", "cn-north-1", "us-gov-west-1")]
     assert found == ["aws", "aws-cn", "aws-us-gov"]
-    with pytest.raises(InputError, match="'nowhere' is no AWS region"):
+    with pytest.raises(InputError, match="'nowhere' is not an AWS region"):
         partition_of("nowhere")
 
 

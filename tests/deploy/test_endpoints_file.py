@@ -47,7 +47,7 @@ def test_what_costs_money_is_told_with_the_command_that_ends_it(tmp_path: Path) 
     record(run, MADE)
     assert standing_lines(run) == [
         "still running and costing money: made on local (http://127.0.0.1:1/v1?key=***); "
-        f"end it by: fmbench cleanup {run.path}"
+        f"delete it with: fmbench cleanup {run.path}"
     ]
     record(run, replace(MADE, deleted_at=3.0, status="deleted"))
     assert standing_lines(run) == []

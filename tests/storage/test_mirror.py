@@ -54,7 +54,9 @@ def test_a_bucket_that_takes_long_not_to_answer_is_asked_seldom(s3: StandIn, run
 
 
 def test_a_run_that_cannot_begin_in_its_bucket_does_not_begin(s3: StandIn, run: Workspace) -> None:
-    with pytest.raises(InputError, match=r"s3://nobodys/results/x: bucket nobodys: there is none of this name"):
+    with pytest.raises(
+        InputError, match=r"s3://nobodys/results/x: uploading s3://nobodys/.*: there is no bucket of this name"
+    ):
         Keeper(Address("nobodys", "results/x")).begin(run)
 
 

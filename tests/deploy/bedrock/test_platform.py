@@ -1,4 +1,4 @@
-"""Bedrock: access checked before any load, throughput bought and given back."""
+"""Bedrock: access checked before any load, throughput bought and deleted."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_model_is_looked_up_asked_once_and_never_owned(aws: StandIn, tmp_path:
     assert (endpoint.owned, endpoint.status) == (False, "in_service")
     assert notes.asked == list(endpoint.urls)
     assert [name for name, _ in aws.calls] == ["GetCallerIdentity", "GetFoundationModel"]
-    assert BEDROCK.alive(endpoint)
+    assert BEDROCK.why_dead(endpoint) == ""
     assert BEDROCK.delete(endpoint) == endpoint
     assert Endpoint.from_dict(endpoint.to_dict()) == endpoint
 
@@ -113,7 +113,7 @@ def test_who_may_not_look_models_up_is_decided_by_the_request(aws: StandIn, tmp_
 def test_lost_credentials_are_found_before_anything_is_asked(aws: StandIn, tmp_path: Path) -> None:
     aws.refusals["GetCallerIdentity"] = [Refusal("ExpiredToken", "The security token is expired", 403)]
     context, notes = asking(tmp_path)
-    with pytest.raises(DeployError, match="credentials are not valid or have run out"):
+    with pytest.raises(DeployError, match="credentials are invalid or have expired"):
         BEDROCK.deploy(experiment(), context)
     assert (notes.recorded, notes.asked) == ([], [])
 
@@ -142,12 +142,11 @@ def test_throughput_is_recorded_bought_asked_and_given_back(aws: StandIn, tmp_pa
     assert "commitmentDuration" not in made
     assert {"key": "fmbench:run-id", "value": "run"} in made["tags"]
     assert endpoint.urls[0].endswith(f"provisioned-model%2F{first.resources[0]['name']}")
-    assert BEDROCK.alive(endpoint)
+    assert BEDROCK.why_dead(endpoint) == ""
     aws.until_deletable = 1
     assert BEDROCK.delete(first).status == "deleted"  # from what was recorded before it was bought
     assert aws.names() == {}
-    assert not BEDROCK.alive(endpoint)
-    assert "does not exist any more" in BEDROCK.why_dead(endpoint)
+    assert "no longer exists" in BEDROCK.why_dead(endpoint)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def marks(endpoint: Endpoint) -> list[ProcessMark]:
 # -- in service -------------------------------------------------------------------------------------------------------
 
 
-def test_every_copy_is_a_process_of_its_own_and_answers(served: tuple[Endpoint, Any]) -> None:
+def test_every_copy_is_a_separate_process_that_answers(served: tuple[Endpoint, Any]) -> None:
     endpoint, notes = served
     assert endpoint.status == "in_service"
     assert endpoint.owned
@@ -56,7 +56,10 @@ def test_every_copy_is_a_process_of_its_own_and_answers(served: tuple[Endpoint, 
     assert len(set(endpoint.urls)) == len({mark.pid for mark in marks(endpoint)}) == 2
     assert all(url.startswith("http://127.0.0.1:") and url.endswith("/v1/chat/completions") for url in endpoint.urls)
     assert notes.asked == list(endpoint.urls)
-    assert LOCAL.alive(endpoint)
+    assert [(copy.url, copy.process) for copy in endpoint.copies] == list(
+        zip(endpoint.urls, marks(endpoint), strict=True)
+    )
+    assert [copy.log for copy in endpoint.copies] == list(endpoint.log_files)
     assert LOCAL.why_dead(endpoint) == ""
 
 
@@ -88,13 +91,13 @@ def test_another_process_sees_it_alive_and_a_stranger_is_not_taken_for_it(served
     endpoint, _ = served
     late = [{**known, "started": known["started"] + 100} for known in endpoint.resources]
     stranger = replace(endpoint, resources=tuple(late))
-    assert not LOCAL.alive(stranger)
+    assert LOCAL.why_dead(stranger)
     assert LOCAL.delete(stranger).status == "deleted"
-    assert LOCAL.alive(endpoint)
+    assert LOCAL.why_dead(endpoint) == ""
     root = str(Path(process.__file__).parents[2])
     code = (
         "import json, sys; from fmbench_lib.deploy import Endpoint, platform;"
-        "print(platform('local').alive(Endpoint.from_dict(json.load(sys.stdin))))"
+        "print(platform('local').why_dead(Endpoint.from_dict(json.load(sys.stdin))) == '')"
     )
     said = subprocess.run(
         [sys.executable, "-c", code],
@@ -119,7 +122,6 @@ def test_one_copy_killed_is_noticed_with_its_reason_and_both_are_taken_down(
     os.kill(victim.pid, signal.SIGKILL)
     while process.running(victim):
         os.sched_yield()
-    assert not LOCAL.alive(endpoint)
     reason = LOCAL.why_dead(endpoint)
     assert f"process {victim.pid}) was ended by SIGKILL; its log ends: " in reason
     assert str(other.pid) not in reason
@@ -128,7 +130,7 @@ def test_one_copy_killed_is_noticed_with_its_reason_and_both_are_taken_down(
     assert deleted.status == "deleted"
     assert deleted.deleted_at is not None
     assert LOCAL.delete(deleted) == deleted
-    assert not LOCAL.alive(deleted)
+    assert LOCAL.why_dead(deleted)
 
 
 def test_cache_prompt_off_computes_every_prompt_anew(

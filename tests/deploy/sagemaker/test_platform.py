@@ -13,8 +13,8 @@ import pytest
 
 from fmbench_lib.deploy import Endpoint, platform, s3_objects
 from fmbench_lib.deploy.neuron import compile as neuron_compile
+from fmbench_lib.deploy.run_marks import RUN_TAG, fresh_name
 from fmbench_lib.deploy.sagemaker.artifacts import packed
-from fmbench_lib.deploy.sagemaker.resources import RUN_TAG, fresh_name
 from fmbench_lib.errors import DeployError
 from tests.deploy.aws_stand_in import Refusal, StandIn
 from tests.deploy.on_aws import HF_TOKEN, IMAGE, ROLE, artifacts, asking, refuses
@@ -58,7 +58,7 @@ def test_an_endpoint_is_made_tagged_asked_and_described(aws: StandIn, tmp_path: 
         2,
         "AllTraffic",
     )
-    assert SAGEMAKER.alive(endpoint)
+    assert SAGEMAKER.why_dead(endpoint) == ""
     assert Endpoint.from_dict(json.loads(json.dumps(endpoint.to_dict()))) == endpoint
 
 
@@ -96,7 +96,7 @@ def test_deleting_takes_all_of_it_is_seen_through_and_can_be_repeated(aws: Stand
     assert SAGEMAKER.delete(gone) == gone
     assert len(aws.calls) == before
     assert SAGEMAKER.delete(endpoint).status == "deleted"  # as another process would, from what was recorded first
-    assert not SAGEMAKER.alive(gone)
+    assert SAGEMAKER.why_dead(gone)
 
 
 def test_what_has_the_name_but_not_the_runs_tag_is_left(aws: StandIn) -> None:
@@ -189,17 +189,17 @@ FAILING: list[tuple[str, dict[str, Any], list[str]]] = [
     (
         "no image",
         {"refusals": {"CreateModel": [Refusal("ValidationException", NO_IMAGE)]}},
-        ["container image is not there", "djl-inference:0.29 not found", "correct image_uri"],
+        ["container image does not exist", "djl-inference:0.29 not found", "correct image_uri"],
     ),
     (
         "role not to be assumed",
         {"refusals": {"CreateModel": [Refusal("ValidationException", NO_ROLE)]}},
-        ["may not use the role", "correct sagemaker_execution_role"],
+        ["may not assume the role", "correct sagemaker_execution_role"],
     ),
     (
         "no model data",
         {"refusals": {"CreateModel": [Refusal("ValidationException", "Could not find model data at s3://models/x.")]}},
-        ["model's files are not there", "s3://models/x", "correct model_data"],
+        ["model's files do not exist", "s3://models/x", "correct model_data"],
     ),
     (
         "failed",
@@ -255,7 +255,7 @@ def test_credentials_that_run_out_while_waiting_leave_what_is_recorded_for_later
     context, notes = asking(tmp_path)
     aws.refusals["DescribeEndpoint"] = [None, Refusal("ExpiredTokenException", EXPIRED)]
     aws.states = ["Creating"]
-    with pytest.raises(DeployError, match=r"credentials are not valid or have run out.*still stands"):
+    with pytest.raises(DeployError, match=r"credentials are invalid or have expired.*could not be deleted"):
         SAGEMAKER.deploy(artifacts(), context)
     recorded = notes.recorded[-1]
     assert (recorded.status, recorded.deleted_at) == ("failed", None)
@@ -269,7 +269,7 @@ def test_credentials_that_run_out_while_waiting_leave_what_is_recorded_for_later
 def test_credentials_that_are_no_good_are_found_before_anything_is_recorded(aws: StandIn, tmp_path: Path) -> None:
     aws.refusals["GetCallerIdentity"] = [Refusal("ExpiredToken", EXPIRED, 403)]
     context, notes = asking(tmp_path)
-    with pytest.raises(DeployError, match="asking AWS who is calling: the AWS credentials are not valid"):
+    with pytest.raises(DeployError, match="getting the caller's AWS identity: the AWS credentials are invalid"):
         SAGEMAKER.deploy(artifacts(), context)
     assert notes.recorded == []
 
@@ -278,7 +278,7 @@ def test_no_credentials_at_all(aws: StandIn, tmp_path: Path, monkeypatch: pytest
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     context, notes = asking(tmp_path)
-    with pytest.raises(DeployError, match="there are no AWS credentials: set AWS_PROFILE"):
+    with pytest.raises(DeployError, match="no AWS credentials found: set AWS_PROFILE"):
         SAGEMAKER.deploy(artifacts(), context)
     assert notes.recorded == []
 
@@ -362,8 +362,7 @@ def test_an_endpoint_that_somebody_deletes_is_dead(aws: StandIn, tmp_path: Path)
     context, _ = asking(tmp_path)
     endpoint = SAGEMAKER.deploy(artifacts(), context)
     aws.things["Endpoint"].clear()
-    assert not SAGEMAKER.alive(endpoint)
-    assert "does not exist any more" in SAGEMAKER.why_dead(endpoint)
+    assert "no longer exists" in SAGEMAKER.why_dead(endpoint)
 
 
 # -- names and files ---------------------------------------------------------------------------------------------------
@@ -371,7 +370,7 @@ def test_an_endpoint_that_somebody_deletes_is_dead(aws: StandIn, tmp_path: Path)
 
 def test_names_are_allowed_short_enough_and_never_the_same() -> None:
     stem = "meta llama/3.1_8b (instruct), a very long name of an experiment that goes on and on"
-    names = {fresh_name(stem, "20260930-191203Z-2") for _ in range(50)}
+    names = {fresh_name("20260930-191203Z-2", stem) for _ in range(50)}
     assert len(names) == 50
     for name in names:
         assert len(name) <= 63

@@ -17,7 +17,7 @@ from moto import mock_aws
 from fmbench_lib.deploy import platform
 from fmbench_lib.deploy.s3_objects import exists, remove_object, s3_object, upload
 from fmbench_lib.deploy.sagemaker import jumpstart as sagemaker_jumpstart
-from fmbench_lib.deploy.sagemaker.model_container import Making, container_of
+from fmbench_lib.deploy.sagemaker.model_container import MakingSageMaker, container_of
 from fmbench_lib.deploy.sagemaker.recipe import recipe_of
 from fmbench_lib.deploy.sagemaker.resources import planned
 from fmbench_lib.deploy.serving_properties import properties_text
@@ -50,12 +50,12 @@ def keys(s3: Any) -> list[str]:
     return [one["Key"] for one in s3.list_objects_v2(Bucket="runs").get("Contents", [])]
 
 
-def making(tmp_path: Path, **changes: Any) -> Making:
+def making(tmp_path: Path, **changes: Any) -> MakingSageMaker:
     from fmbench_lib.deploy import Endpoint
 
     context, _ = asking(tmp_path)
     resources = tuple(planned("made", "us-east-1", "run"))
-    return Making(Endpoint("e", "sagemaker", owned=True, resources=resources), replace(context, **changes))
+    return MakingSageMaker(Endpoint("e", "sagemaker", owned=True, resources=resources), replace(context, **changes))
 
 
 # -- checked beforehand ------------------------------------------------------------------------------------------------
@@ -65,13 +65,19 @@ def making(tmp_path: Path, **changes: Any) -> Making:
     ("changes", "said"),
     [
         ({"instance_type": None}, "needs instance_type, such as ml.g5.2xlarge"),
-        ({"instance_type": "g5.xlarge"}, "instance_type g5.xlarge is none of SageMaker's; write ml.g5.xlarge"),
+        (
+            {"instance_type": "g5.xlarge"},
+            "instance_type g5.xlarge is not a SageMaker instance type; write ml.g5.xlarge",
+        ),
         ({"sagemaker_execution_role": None}, "role that the endpoint runs under is not known: give --role-arn"),
         ({"sagemaker_execution_role": "{role_arn}"}, "role that the endpoint runs under is not known"),
-        ({"sagemaker_execution_role": CHINA_ROLE}, "is no role of us-east-1: it begins with arn:aws:iam::"),
+        ({"sagemaker_execution_role": CHINA_ROLE}, "is not a role of us-east-1, whose ARNs begin with arn:aws:iam::"),
         ({"image_uri": CHINA_IMAGE}, "write one at dkr.ecr.us-east-1.amazonaws.com"),
         ({"image_uri": IMAGE.replace("us-east-1", "us-west-2")}, "names the registry of us-west-2.amazonaws.com"),
-        ({"image_uri": None}, "model_id org/model is none of JumpStart's; to serve it by a container write its image"),
+        (
+            {"image_uri": None},
+            "model_id org/model is not a JumpStart model; to serve it from a container write image_uri",
+        ),
         ({"model_data": None, "model_id": None}, "write model_data, serving.properties or model_id"),
         ({"serving_properties": "engine=MPI"}, "files for the endpoint need a bucket: give --write-bucket"),
         ({"deploy": False}, "needs ep_name, an endpoint that exists, or deploy: yes"),
@@ -157,7 +163,7 @@ def test_what_another_put_under_the_same_key_is_left(s3: Any) -> None:
 def test_an_archive_that_cannot_be_uploaded_is_an_error_in_words_and_recorded(s3: Any, tmp_path: Path) -> None:
     experiment = artifacts(model_data=None, bucket="nobodys", serving_properties="engine=MPI\n")
     made = making(tmp_path)
-    with pytest.raises(DeployError, match=r"uploading s3://nobodys/.*: NoSuchBucket"):
+    with pytest.raises(DeployError, match=r"uploading s3://nobodys/.*: there is no bucket of this name"):
         container_of(experiment, recipe_of(experiment), made)
     remove_object(made.endpoint.resources[0])
 

@@ -77,11 +77,11 @@ def test_a_script_deploys_and_takes_down(deployed: tuple[Endpoint, Any], tmp_pat
     log = Path(endpoint.log_files[0]).read_text()
     assert "working on it" in log
     assert "hf_abcdefghijklmnopqrst" not in log
-    assert PLATFORM.alive(endpoint)
+    assert PLATFORM.why_dead(endpoint) == ""
     gone = PLATFORM.delete(Endpoint.from_dict(endpoint.to_dict()))
     assert (tmp_path / "deleted").read_text() == "thing-1"
     assert gone.status == "deleted"
-    assert not PLATFORM.alive(gone)
+    assert PLATFORM.why_dead(gone)
     (tmp_path / "deleted").unlink()
     assert PLATFORM.delete(gone) == gone
     assert not (tmp_path / "deleted").exists(), "it is taken down once"
@@ -90,7 +90,7 @@ def test_a_script_deploys_and_takes_down(deployed: tuple[Endpoint, Any], tmp_pat
 def test_without_a_delete_of_its_own_it_is_said_what_stays(deployed: tuple[Endpoint, Any], script: Path) -> None:
     with_delete = script.read_text()
     script.write_text(with_delete.replace("def delete", "def something_else"))
-    with pytest.raises(DeployError, match=r"has no function delete\(endpoint_name\): take thing-1 down yourself"):
+    with pytest.raises(DeployError, match=r"has no function delete\(endpoint_name\): delete thing-1 yourself"):
         PLATFORM.delete(deployed[0])
     script.write_text(with_delete.replace('(FOLDER / "deleted")', "(1 / 0)"))
     with pytest.raises(DeployError, match=r"mine\.py: ZeroDivisionError"):
