@@ -1,6 +1,6 @@
 """Calls of AWS, and their errors in words: what went wrong, and what to do about it.
 
-`translated` is the only place where errors of botocore and boto3 become errors of fmbench.
+`translated` is the only place where errors of calls become errors of fmbench.
 """
 
 from __future__ import annotations

@@ -92,6 +92,12 @@ def test_every_client_says_of_which_service_it_is() -> None:
     assert [where for where in unseen_clients(PACKAGE) if not where.startswith("fmbench_lib/aws/addresses.py:")] == []
 
 
+def test_one_module_calls_s3() -> None:
+    """JumpStart's SDK, which the code imports, calls S3 itself."""
+    modules = {call.where.rpartition(":")[0] for call in calls(PACKAGE) if call.operation.startswith("s3:")}
+    assert modules == {"fmbench_lib/storage/bucket.py", "fmbench_lib/deploy/sagemaker/jumpstart.py"}
+
+
 def test_endpoints_get_what_sagemaker_wants_of_their_role(resources: dict[str, Any]) -> None:
     assert set(allowed(resources, "EndpointPolicy")) == OF_ENDPOINTS
 
