@@ -1,4 +1,4 @@
-"""Errors of AWS in words: one translator for every room, which raises what the room is to raise."""
+"""Errors of AWS calls: one translator, which raises the caller's kind of error."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def test_each_error_is_one_line_that_says_what_to_do(error: Exception, said: str
         assert "\n" not in message
 
 
-def test_only_a_deployment_tells_a_call_that_is_denied_from_others() -> None:
+def test_only_deployments_have_an_error_of_their_own_for_denied_calls() -> None:
     for raises, kind in ((DeployError, ForbiddenError), (StorageError, StorageError)):
         with pytest.raises(raises) as caught, translated("reading it", raises):
             raise refusal("AccessDenied")
         assert type(caught.value) is kind
 
 
-def test_an_error_of_fmbench_and_a_mistake_of_ours_pass_through() -> None:
+def test_errors_of_fmbench_and_programming_errors_pass_through() -> None:
     with pytest.raises(StorageError, match=r"^mine$"), translated("reading it", DeployError):
         raise StorageError("mine")
     with pytest.raises(KeyError), translated("reading it"):

@@ -1,4 +1,4 @@
-"""What a run knows where nobody gives options: nearest first, nothing invented, AWS asked only when needed."""
+"""Values of standard placeholders without options: nearest first, nothing invented, AWS called only when needed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def standard_values(
 
 @pytest.fixture
 def metadata(aws_environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """SageMaker's file about the machine, which is not there yet."""
+    """SageMaker's file about the machine, which does not exist yet."""
     path = tmp_path / "resource-metadata.json"
     monkeypatch.setattr(placeholders, "METADATA_FILE", path)
     return path
@@ -58,7 +58,7 @@ def test_under_a_role_everything_is_known(caller: Identity) -> None:
     assert str(known.notices[1]).startswith("{role_arn}: arn:aws:iam")
 
 
-def test_aws_is_asked_only_for_what_stands_in_the_config_and_was_not_given(caller: Identity) -> None:
+def test_only_placeholders_that_the_config_uses_and_nobody_gave_are_looked_up(caller: Identity) -> None:
     assert standard_values(["general: {name: mine}", "{ground_truth}"]).values == {}
     assert standard_values(["{region}"]).values == {"region": "us-west-2"}
     given = {"role_arn": "arn:aws:iam::1:role/given", "write_bucket": "mine", "read_bucket": "mine"}
@@ -66,7 +66,7 @@ def test_aws_is_asked_only_for_what_stands_in_the_config_and_was_not_given(calle
     assert caller.asked == []
 
 
-def test_what_the_environment_says_comes_first(caller: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_takes_precedence(caller: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FMBENCH_ROLE_ARN", "arn:aws:iam::1:role/said")
     monkeypatch.setenv("FMBENCH_WRITE_BUCKET", "said")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
@@ -79,7 +79,7 @@ def test_what_the_environment_says_comes_first(caller: Identity, monkeypatch: py
     assert caller.asked == []
 
 
-def test_a_studio_app_knows_its_region_and_role_without_asking(metadata: Path) -> None:
+def test_a_studio_app_knows_its_region_and_role_without_a_call(metadata: Path) -> None:
     metadata.write_text(
         json.dumps(
             {
@@ -99,7 +99,7 @@ def test_a_studio_app_knows_its_region_and_role_without_asking(metadata: Path) -
     }
 
 
-def test_a_bucket_of_that_name_that_is_not_there_or_not_ours_is_not_taken(caller: Identity) -> None:
+def test_a_default_bucket_that_is_missing_or_of_another_account_is_not_used(caller: Identity) -> None:
     caller.buckets.clear()
     known = standard_values(["{write_bucket}"])
     assert known.values == {}
@@ -107,7 +107,7 @@ def test_a_bucket_of_that_name_that_is_not_there_or_not_ours_is_not_taken(caller
     assert "cloudformation/fmbench.yml" in known.missing["write_bucket"]
 
 
-def test_where_files_stay_on_this_machine_no_bucket_is_looked_for(caller: Identity) -> None:
+def test_without_buckets_none_is_looked_up(caller: Identity) -> None:
     assert standard_values(["{write_bucket} {read_bucket}"], None, find_bucket=None).values == {}
     assert caller.asked == []
 
@@ -126,14 +126,14 @@ def test_a_role_whose_path_cannot_be_read_is_marked_as_a_guess(caller: Identity,
     "arn",
     [f"arn:aws:iam::{ACCOUNT}:user/me", f"arn:aws:sts::{ACCOUNT}:assumed-role/AWSReservedSSO_Admin_0123456789ab/me"],
 )
-def test_a_user_and_the_role_that_a_person_logs_in_with_are_no_execution_role(caller: Identity, arn: str) -> None:
+def test_users_and_sso_roles_are_not_execution_roles(caller: Identity, arn: str) -> None:
     caller.arn = arn
     known = standard_values(["{role_arn}"])
     assert known.values == {}
     assert arn in known.missing["role_arn"]
 
 
-def test_without_credentials_nothing_is_asked_or_invented(metadata: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_credentials_nothing_is_called_or_invented(metadata: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REGION", "us-west-2")
     known = standard_values(ALL)
     assert known.values == {"region": "us-west-2"}

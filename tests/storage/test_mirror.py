@@ -1,4 +1,4 @@
-"""A bucket that goes away and comes back, and a run that goes on all the while."""
+"""A bucket that becomes unreachable and comes back while a run goes on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def events(run: Workspace) -> list[str]:
     return [json.loads(line)["event"] for line in run.events_file.read_text().splitlines()]
 
 
-def test_a_bucket_that_is_away_is_said_once_and_filled_up_later(s3: StandIn, run: Workspace, mirror: Mirror) -> None:
+def test_an_unreachable_bucket_is_reported_once_and_completed_later(
+    s3: StandIn, run: Workspace, mirror: Mirror
+) -> None:
     kept = replace(run, send=mirror)
     assert kept.keep()
     s3.stop()
@@ -45,7 +47,7 @@ def test_a_bucket_that_is_away_is_said_once_and_filled_up_later(s3: StandIn, run
     assert there == {path.relative_to(kept.path).as_posix(): path.read_bytes() for path in kept.complete_files()}
 
 
-def test_a_bucket_that_takes_long_not_to_answer_is_asked_seldom(s3: StandIn, run: Workspace, mirror: Mirror) -> None:
+def test_a_bucket_that_times_out_is_tried_less_often(s3: StandIn, run: Workspace, mirror: Mirror) -> None:
     kept = replace(run, send=mirror)
     for took, sent in ((60.0, False), (1.0, True)):
         mirror.record_outage(kept, "it does not answer", took)
@@ -53,7 +55,7 @@ def test_a_bucket_that_takes_long_not_to_answer_is_asked_seldom(s3: StandIn, run
     assert len([call for call in s3.calls if call.startswith("PUT")]) == 3  # what is there once it was asked
 
 
-def test_a_run_that_cannot_begin_in_its_bucket_does_not_begin(s3: StandIn, run: Workspace) -> None:
+def test_a_run_that_its_bucket_refuses_does_not_begin(s3: StandIn, run: Workspace) -> None:
     with pytest.raises(
         InputError, match=r"s3://nobodys/results/x: uploading s3://nobodys/.*: there is no bucket of this name"
     ):
@@ -68,7 +70,7 @@ def test_two_runs_of_one_second_do_not_mix(s3: StandIn, run: Workspace, elsewher
         mirror.begin(elsewhere)
 
 
-def test_a_directory_goes_only_when_all_of_it_is_in_the_bucket(s3: StandIn, run: Workspace, mirror: Mirror) -> None:
+def test_a_directory_is_removed_only_when_the_bucket_has_all_of_it(s3: StandIn, run: Workspace, mirror: Mirror) -> None:
     mirror.send(run)
     run.log_event("not sent")
     assert not mirror.release(run)
@@ -88,7 +90,7 @@ def test_the_runs_of_a_name_newest_first(s3: StandIn) -> None:
     assert found == [f"s3://{BUCKET}/results/a b/20260201-000000Z", f"s3://{BUCKET}/results/a b/20260101-000000Z"]
 
 
-def test_what_is_no_address_of_a_run() -> None:
+def test_addresses_that_are_not_of_runs() -> None:
     assert parse_run_address("s3://b/results/n/r/") == ("b", "results/n/r")
     for text in ("s3://", "s3://bucket", "s3://bucket/run", "results/x/y"):
         with pytest.raises(InputError):

@@ -90,7 +90,7 @@ def test_a_file_that_grows_while_it_is_sent_arrives_as_it_was_and_then_as_it_is(
     assert s3.objects(BUCKET, key)[""] == b"x" * 150
 
 
-def test_another_machine_goes_on_with_it_and_the_first_one_writes_nothing_over(
+def test_a_run_that_continued_on_another_machine_is_not_overwritten(
     s3: StandIn, run: Workspace, elsewhere: Workspace, mirror: Mirror
 ) -> None:
     mirror.send(run)
@@ -115,7 +115,7 @@ def test_another_machine_goes_on_with_it_and_the_first_one_writes_nothing_over(
     assert s3.objects(BUCKET, f"{mirror.address.key}/") == complete(run)
 
 
-def test_what_changed_here_alone_stays(s3: StandIn, run: Workspace, mirror: Mirror) -> None:
+def test_local_changes_stay(s3: StandIn, run: Workspace, mirror: Mirror) -> None:
     mirror.send(run)
     run.update_run(status="interrupted")
     assert mirror.fetch(run) == 0
@@ -125,7 +125,7 @@ def test_what_changed_here_alone_stays(s3: StandIn, run: Workspace, mirror: Mirr
     assert "status" not in run.read_run()
 
 
-def test_killed_after_a_file_was_put_and_before_that_was_noted(s3: StandIn, run: Workspace, mirror: Mirror) -> None:
+def test_killed_after_an_upload_and_before_it_was_recorded(s3: StandIn, run: Workspace, mirror: Mirror) -> None:
     mirror.send(run)
     noted = run.bucket_file.read_text()
     run.update_run(status="running")
@@ -137,7 +137,7 @@ def test_killed_after_a_file_was_put_and_before_that_was_noted(s3: StandIn, run:
     assert s3.objects(BUCKET, f"{mirror.address.key}/") == complete(run)
 
 
-def test_endpoints_that_two_machines_know_differently_are_not_forgotten(
+def test_endpoints_recorded_differently_on_two_machines_are_not_lost(
     s3: StandIn, run: Workspace, elsewhere: Workspace, mirror: Mirror
 ) -> None:
     write_json(run.endpoints_file, {})
@@ -151,7 +151,7 @@ def test_endpoints_that_two_machines_know_differently_are_not_forgotten(
     assert "here" in run.endpoints_file.read_text()
 
 
-def test_why_a_level_failed_is_taken_back_when_it_has_been_measured(
+def test_the_failure_of_a_level_is_removed_once_the_level_is_measured(
     s3: StandIn, run: Workspace, elsewhere: Workspace, mirror: Mirror
 ) -> None:
     failure = run.failed_level("one", "all.jsonl", "concurrency-2")
@@ -167,7 +167,7 @@ def test_why_a_level_failed_is_taken_back_when_it_has_been_measured(
     assert (elsewhere.logs / "kept.log").exists()  # only what a run takes back itself is removed
 
 
-def test_a_file_that_was_changed_on_its_way_is_not_taken(
+def test_a_file_that_arrives_corrupt_is_rejected(
     s3: StandIn, run: Workspace, elsewhere: Workspace, mirror: Mirror
 ) -> None:
     mirror.send(run)
@@ -190,9 +190,7 @@ def test_names_that_lead_out_of_the_directory_are_not_followed(
     assert "directory" in elsewhere.bucket_file.read_text()
 
 
-def test_what_was_lost_in_the_bucket_is_found_missing_and_sent_again(
-    s3: StandIn, run: Workspace, mirror: Mirror
-) -> None:
+def test_objects_lost_in_the_bucket_are_sent_again(s3: StandIn, run: Workspace, mirror: Mirror) -> None:
     mirror.send(run)
     s3.client().delete_object(Bucket=BUCKET, Key=f"{mirror.address.key}/{LEVEL}")
     assert mirror.send(run).files == 0  # what this directory knows of
