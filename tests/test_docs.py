@@ -190,7 +190,7 @@ def test_an_example_is_python(text: str) -> None:
 
 def test_the_example_of_a_platform_has_the_methods_of_one(example: Callable[[str], ModuleType]) -> None:
     platform = example("Platform `docker`").PLATFORM
-    for name in ("plan", "deploy", "alive", "why_dead", "delete"):
+    for name in ("plan", "deploy", "why_dead", "delete"):
         wanted = [*inspect.signature(getattr(Platform, name)).parameters][1:]
         assert [*inspect.signature(getattr(platform, name)).parameters] == wanted
 

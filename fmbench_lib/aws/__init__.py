@@ -1,1 +1,1 @@
-"""AWS: sessions and clients, addresses, credentials and signatures, and what its errors mean."""
+"""AWS: sessions and clients, addresses, credentials and signatures, and the translation of its errors."""

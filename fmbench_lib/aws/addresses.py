@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-if TYPE_CHECKING:
-    pass
 from fmbench_lib.aws.session import client
 
 _REGION = r"[a-z]{2,5}(?:-[a-z]+)+-\d+"
-
-
 _REGION_IN_HOST = re.compile(rf"(?:^|\.)({_REGION})\.(?:vpce\.)?(?:amazonaws|api\.aws|sc2s|c2s)")
 
 
 def region_of_host(url: str) -> str | None:
-    """The region that an address of AWS names; None for any other address."""
-    found = _REGION_IN_HOST.search(urlsplit(url).hostname or "")
-    return found[1] if found else None
+    """The region in the host name of an AWS address; None for any other address."""
+    match = _REGION_IN_HOST.search(urlsplit(url).hostname or "")
+    return match[1] if match else None
 
 
 def runtime_url(service: str, region: str, endpoint_url: str | None = None) -> str:
-    """Where a service answers in a region, without a slash at the end: `https://host` or what replaces it.
+    """The base address of a service in a region, without a trailing slash.
 
     `service` is botocore's name, such as `bedrock-runtime`. `endpoint_url` comes first, then the environment's
     `AWS_ENDPOINT_URL_<SERVICE>` and `AWS_ENDPOINT_URL`, the AWS config file, and the partition's own address.
     """
-    made: Any = client(service, region, endpoint_url)
-    return str(made.meta.endpoint_url).rstrip("/")
+    return str(client(service, region, endpoint_url=endpoint_url).meta.endpoint_url).rstrip("/")
 
 
 def endpoint_invocation_url(endpoint_name: str, region: str, endpoint_url: str | None = None) -> str:

@@ -1,25 +1,32 @@
-"""AWS credentials, and request signatures (Signature Version 4) made with them."""
+"""AWS credentials, and request signatures (Signature Version 4) made with them.
+
+The load workers import this module, and start with the standard library alone: it imports nothing of the config.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
+from fmbench_lib.aws.session import session
 from fmbench_lib.errors import CredentialsError
 
-if TYPE_CHECKING:
-    pass
-from fmbench_lib.aws.session import session
-
 BODY_HASH_HEADER = "x-amz-content-sha256"
+LOG_IN = (
+    "log in again (fresh keys, or aws sso login), then --resume, or fmbench cleanup to delete what is still deployed"
+)
+NO_CREDENTIALS = (
+    "no AWS credentials found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+    "or give the instance a role"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """What a request's signature (AWS Signature Version 4) is for: `service` as the credential scope names it."""
+    """The scope of a request's signature (AWS Signature Version 4): `service` as the credential scope names it."""
 
     service: str
     region: str
@@ -27,7 +34,7 @@ class Signing:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A set of keys; `token` comes with those that run out."""
+    """A set of keys; `token` comes with temporary ones."""
 
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
@@ -35,52 +42,51 @@ class Credentials:
 
 
 class CredentialSource:
-    """The credentials of botocore's usual chain, renewed when those that run out come near their end."""
+    """The credentials of botocore's usual chain; temporary ones are renewed before they expire.
+
+    Raises CredentialsError where there are none.
+    """
 
     def __init__(self) -> None:
-        made = session()
         from botocore.exceptions import BotoCoreError
 
         try:
-            self._found: Any = made.get_credentials()
+            self._credentials: Any = session().get_credentials()
         except BotoCoreError as error:
-            raise CredentialsError(_lost(error)) from None
-        if self._found is None:
-            raise CredentialsError(
-                "no AWS credentials found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-                "or give the instance a role"
-            )
+            raise CredentialsError(credentials_lost(str(error))) from None
+        if self._credentials is None:
+            raise CredentialsError(NO_CREDENTIALS)
 
     def current(self) -> Credentials:
         """The credentials to sign with now; renewing them can take a moment.
 
-        Raises CredentialsError where they have run out and cannot be renewed.
+        Raises CredentialsError where they have expired and cannot be renewed.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            frozen = self._found.get_frozen_credentials()
-        except (BotoCoreError, ClientError, RuntimeError, OSError) as error:  # RuntimeError: renewed, but run out
-            raise CredentialsError(_lost(error)) from None
+            frozen = self._credentials.get_frozen_credentials()
+        except (BotoCoreError, ClientError, RuntimeError, OSError) as error:  # RuntimeError: renewed, but expired
+            raise CredentialsError(credentials_lost(str(error))) from None
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
 
-def _lost(error: Exception) -> str:
-    said = " ".join(str(error).split())
-    return f"the AWS credentials cannot be had or renewed: {said}; log in again, then --resume"
+def credentials_lost(reason: str) -> str:
+    """The message for credentials that could not be obtained, or not renewed when they expired."""
+    return f"cannot obtain or renew AWS credentials: {' '.join(reason.split())}; {LOG_IN}"
 
 
 def body_hash(body: bytes) -> str:
-    """A body's hash as `x-amz-content-sha256` has it: made once, it spares each signature a walk over the body."""
+    """A body's SHA-256 for the header `x-amz-content-sha256`; computed once, it need not be for each signature."""
     return hashlib.sha256(body).hexdigest()
 
 
 def signature_headers(
     signing: Signing, credentials: Credentials, method: str, url: str, headers: Mapping[str, str]
 ) -> dict[str, str]:
-    """The headers that make a request a signed one, as of now.
+    """The headers that sign a request, as of now.
 
-    `headers` are what is signed, Host and the body's hash among them; others may be added to the request unsigned.
+    `headers` are signed, including Host and the body's hash; others may be added to the request unsigned.
     """
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
@@ -97,6 +103,6 @@ def signature_headers(
 def signed_headers(
     signing: Signing, credentials: Credentials, method: str, url: str, headers: Mapping[str, str], body: bytes
 ) -> dict[str, str]:
-    """All headers of a whole request, signed, for clients that send one at once."""
+    """The headers of a complete request, including those that sign it."""
     every = {**headers, "host": urlsplit(url).netloc, BODY_HASH_HEADER: body_hash(body)}
     return every | signature_headers(signing, credentials, method, url, every)

@@ -187,10 +187,10 @@ def report_command(options: argparse.Namespace) -> int:
 def cleanup_command(options: argparse.Namespace) -> int:
     """Delete what the run deployed."""
     from fmbench_lib.steps.analysis import write_report
-    from fmbench_lib.steps.cleanup import FAILED, take_down
+    from fmbench_lib.steps.cleanup import FAILED, delete_endpoints
 
     workspace = connected(Workspace(existing_run(options.run_dir, is_needed_to_clean_up)))
-    table = take_down(workspace)
+    table = delete_endpoints(workspace)
     if is_address(options.run_dir):
         refresh(workspace)
     if workspace.report_file.exists():

@@ -1,8 +1,10 @@
-"""Where models are served: one module per platform, each of which deploys, watches and takes down."""
+"""Where models are served: a folder for each platform, which deploys, watches and deletes; and what they share."""
 
 from __future__ import annotations
 
 from fmbench_lib.deploy.platform import (
+    CloudWatchName,
+    Copy,
     DeployContext,
     Endpoint,
     Platform,
@@ -11,6 +13,8 @@ from fmbench_lib.deploy.platform import (
 )
 
 __all__ = [
+    "CloudWatchName",
+    "Copy",
     "DeployContext",
     "Endpoint",
     "Platform",

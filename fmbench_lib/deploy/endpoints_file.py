@@ -1,4 +1,4 @@
-"""What a run has deployed or found: `endpoints.json`, from which it is taken down again, by whatever process."""
+"""The endpoints of a run, in `endpoints.json`, from which any process can delete them."""
 
 from __future__ import annotations
 
@@ -11,34 +11,35 @@ from fmbench_lib.workspace import Workspace
 
 
 def endpoints(workspace: Workspace) -> dict[str, Endpoint]:
-    """What has been deployed or found, by experiment."""
+    """The endpoints that a run has deployed or taken as they are, by experiment."""
     path = workspace.endpoints_file
     return {name: Endpoint.from_dict(facts) for name, facts in read_json(path).items()} if path.exists() else {}
 
 
 def record(workspace: Workspace, endpoint: Endpoint) -> None:
-    """Keep what is known of an endpoint; called before each slow part, so that nothing can be orphaned."""
+    """Store what is known of an endpoint, without secrets; called before each slow part, so that none is orphaned."""
     with workspace.locked("endpoints"):
         known = {name: known.to_dict() for name, known in endpoints(workspace).items()}
-        shown = replace(
+        redacted = replace(
             endpoint,
             urls=tuple(workspace.redact(url) for url in endpoint.urls),
+            copies=tuple(replace(copy, url=workspace.redact(copy.url)) for copy in endpoint.copies),
             error=None if endpoint.error is None else workspace.redact(endpoint.error),
         )
-        write_json(workspace.endpoints_file, {**known, endpoint.experiment_name: shown.to_dict()})
+        write_json(workspace.endpoints_file, {**known, endpoint.experiment_name: redacted.to_dict()})
     workspace.log_event("endpoint", experiment=endpoint.experiment_name, status=endpoint.status)
     workspace.keep(workspace.endpoints_file)
 
 
 def still_standing(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
-    """The endpoints that were made by the run and not taken down yet: what may still cost money."""
+    """The endpoints that a run created and has not deleted: what may still cost money."""
     return [endpoint for endpoint in endpoints if endpoint.owned and endpoint.deleted_at is None]
 
 
 def standing_lines(workspace: Workspace) -> list[str]:
-    """What the run made and has not taken down, and the command that ends it; one line each."""
+    """What the run created and has not deleted, and the command that deletes it; one line each."""
     return [
         f"still running and costing money: {endpoint.experiment_name} on {endpoint.platform} "
-        f"({', '.join(endpoint.urls)}); end it by: fmbench cleanup {workspace.path}"
+        f"({', '.join(endpoint.urls)}); delete it with: fmbench cleanup {workspace.path}"
         for endpoint in still_standing(endpoints(workspace).values())
     ]

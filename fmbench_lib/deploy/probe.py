@@ -1,4 +1,4 @@
-"""Readiness is a real request: what a health page says of itself is not yet an answer."""
+"""The readiness check of an endpoint: a real request, since a health page does not show whether the model answers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _PROMPT = "Say hello."
 def probe(predictor: Predictor, ca_file: str | None = None, timeout: float = 60.0) -> None:
     """Send one request with the experiment's own codec and parameters and read the whole answer.
 
-    `ca_file` has the authorities that a certificate is checked against, None for the system's. Raises EndpointError,
-    with the address and what came instead, when that is no success.
+    `ca_file` holds the authorities that certificates are checked against, None for the system's. Raises EndpointError,
+    with the address and the error, where the request fails.
     """
     request = predictor.encode(_PROMPT)
     parts = urlsplit(request.url)
@@ -25,7 +25,7 @@ def probe(predictor: Predictor, ca_file: str | None = None, timeout: float = 60.
     try:
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        raise EndpointError(f"{where} is no address: {error}") from error
+        raise EndpointError(f"{where} is not an address: {error}") from error
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
         context = ssl.create_default_context(cafile=ca_file)

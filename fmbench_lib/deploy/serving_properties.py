@@ -8,9 +8,9 @@ MODEL_LINE = "option.model_id"
 
 
 def properties_text(experiment: Experiment, weights: str | None) -> str:
-    """The serving.properties to pack: the config's, with the model's line where it has none.
+    """The serving.properties to pack: the config's, with the model's line added where it has none.
 
-    `weights` is where in S3 the model has been placed, which takes the place of its Hugging Face id.
+    `weights` is where in S3 the model has been uploaded, which replaces its Hugging Face id.
     """
     text = (experiment.serving_properties or "").strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]

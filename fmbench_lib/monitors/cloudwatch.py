@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from fmbench_lib.aws.session import client as aws_client
+from fmbench_lib.aws.calls import translated
+from fmbench_lib.aws.session import BRIEF, client
 from fmbench_lib.errors import FmbenchError
 from fmbench_lib.monitors.samples import Point, Series, Track
 
@@ -86,29 +87,23 @@ def bedrock_subject(model: str, region: str) -> Subject:
 
 
 def fetch(subject: Subject, start: float, end: float) -> list[Track]:
-    """Everything that CloudWatch has between two Unix times, by whole minutes. Raises CloudWatchError."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
+    """All of CloudWatch's metrics between two Unix times, by whole minutes. Raises CloudWatchError."""
     first = start - start % PERIOD_S
     begin, until = (datetime.fromtimestamp(at, UTC) for at in (first, end + PERIOD_S))
-    queries = {f"q{place}": one for place, one in enumerate(_queries(subject))}
-    asked = [_query(key, metric, statistic, subject) for key, (metric, statistic) in queries.items()]
-    assert len(asked) <= _MOST_QUERIES
-    found: dict[str, list[Point]] = {key: [] for key in queries}
-    try:
-        client: Any = aws_client(
-            "cloudwatch", subject.region, connect_timeout=5, read_timeout=30, retries={"max_attempts": 2}
-        )
-        pages = client.get_paginator("get_metric_data").paginate(
-            MetricDataQueries=asked, StartTime=begin, EndTime=until, ScanBy="TimestampAscending"
+    queries = {f"q{index}": query for index, query in enumerate(_queries(subject))}
+    requested = [_query(key, metric, statistic, subject) for key, (metric, statistic) in queries.items()]
+    assert len(requested) <= _MOST_QUERIES
+    points: dict[str, list[Point]] = {key: [] for key in queries}
+    with translated("CloudWatch", CloudWatchError):
+        api = client("cloudwatch", subject.region, patience=BRIEF)
+        pages = api.get_paginator("get_metric_data").paginate(
+            MetricDataQueries=requested, StartTime=begin, EndTime=until, ScanBy="TimestampAscending"
         )
         for page in pages:
             for result in page["MetricDataResults"]:
                 metric, statistic = queries[result["Id"]]
-                found[result["Id"]] += _points(result, metric, statistic)
-    except (BotoCoreError, ClientError, FmbenchError) as error:
-        raise CloudWatchError(f"CloudWatch: {' '.join(str(error).split())}") from None
-    return [Track(_series(*queries[key], subject), points) for key, points in found.items() if points]
+                points[result["Id"]] += _points(result, metric, statistic)
+    return [Track(_series(*queries[key], subject), found) for key, found in points.items() if found]
 
 
 def _queries(subject: Subject) -> Iterator[tuple[_Metric, str]]:
@@ -120,8 +115,8 @@ def _queries(subject: Subject) -> Iterator[tuple[_Metric, str]]:
 def _query(key: str, metric: _Metric, statistic: str, subject: Subject) -> dict[str, Any]:
     dimensions = [{"Name": name, "Value": value} for name, value in subject.dimensions.items()]
     namespace = metric.namespace or _NAMESPACES[subject.service]
-    asked = {"Namespace": namespace, "MetricName": metric.name, "Dimensions": dimensions}
-    return {"Id": key, "MetricStat": {"Metric": asked, "Period": PERIOD_S, "Stat": statistic}, "ReturnData": True}
+    named = {"Namespace": namespace, "MetricName": metric.name, "Dimensions": dimensions}
+    return {"Id": key, "MetricStat": {"Metric": named, "Period": PERIOD_S, "Stat": statistic}, "ReturnData": True}
 
 
 def _points(result: Mapping[str, Any], metric: _Metric, statistic: str) -> Iterator[Point]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from fmbench_lib.aws.calls import translated
+from fmbench_lib.aws.session import BRIEF, client
 from fmbench_lib.errors import PriceLookupError
 from fmbench_lib.pricing.price_files import LOOKED_UP
 from fmbench_lib.pricing.price_list import InstancePrice, Origin, Price, TokenPrice
@@ -34,10 +35,10 @@ class Lookup:
 def look_up(lookup: Lookup) -> Price:
     """The on-demand price as AWS lists it. Raises PriceLookupError, with the reason, if there is none."""
     if not lookup.bedrock and not INSTANCE.fullmatch(lookup.key):
-        raise PriceLookupError("it is not the name of an instance type on AWS")
+        raise PriceLookupError("it is not the name of an AWS instance type")
     if lookup.key.startswith("arn:"):
         raise PriceLookupError("the hourly price of provisioned throughput is not looked up; give yours in `pricing`")
-    with _reasons():
+    with translated("querying the AWS price list", PriceLookupError):
         return _model_price(lookup) if lookup.bedrock else _instance_price(lookup)
 
 
@@ -70,42 +71,18 @@ def _model_price(lookup: Lookup) -> TokenPrice:
 def _model_name(lookup: Lookup) -> str:
     """The name of a model in the price list: the one that Bedrock gives for its id."""
     prefix = next((geography for geography in _GEOGRAPHIES if lookup.key.startswith(geography)), "")
-    client = _client("bedrock", lookup.region)
-    details = client.get_foundation_model(modelIdentifier=lookup.key.removeprefix(prefix))["modelDetails"]
+    bedrock = client("bedrock", lookup.region, patience=BRIEF)
+    details = bedrock.get_foundation_model(modelIdentifier=lookup.key.removeprefix(prefix))["modelDetails"]
     return str(details.get("modelName") or lookup.key)
 
 
 def _products(service: str, lookup: Lookup, attributes: Mapping[str, str]) -> list[Product]:
-    client = _client("pricing", _CHINA if lookup.region.startswith("cn-") else _EVERYWHERE_ELSE)
+    pricing = client("pricing", _CHINA if lookup.region.startswith("cn-") else _EVERYWHERE_ELSE, patience=BRIEF)
     fields = {"regionCode": lookup.region, **attributes}
     filters = [{"Type": "TERM_MATCH", "Field": name, "Value": value} for name, value in fields.items()]
-    pages = client.get_paginator("get_products").paginate(ServiceCode=service, Filters=filters, FormatVersion="aws_v1")
+    pages = pricing.get_paginator("get_products").paginate(ServiceCode=service, Filters=filters, FormatVersion="aws_v1")
     return [Product.from_json(text) for page in pages for text in page["PriceList"]]
-
-
-def _client(service: str, region: str) -> Any:
-    import boto3
-    from botocore.config import Config
-
-    patience = Config(connect_timeout=5, read_timeout=20, retries={"max_attempts": 2, "mode": "standard"})
-    return boto3.Session().client(service, region_name=region, config=patience)
 
 
 def _origin(service: str, lookup: Lookup) -> Origin:
     return Origin(f"{service}, on demand", lookup.date, lookup.region, verified=True, listed_in=LOOKED_UP)
-
-
-@contextlib.contextmanager
-def _reasons() -> Iterator[None]:
-    """Turn what AWS calls fail with into a PriceLookupError of one line."""
-    try:
-        from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError:
-        raise PriceLookupError("looking prices up needs boto3: pip install 'fmbench-lib[sagemaker]'") from None
-    try:
-        yield
-    except ClientError as error:
-        said = error.response.get("Error", {})
-        raise PriceLookupError(f"AWS refused: {said.get('Code')}: {said.get('Message')}") from error
-    except BotoCoreError as error:
-        raise PriceLookupError(f"AWS could not be asked: {' '.join(str(error).split())}") from error

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from fmbench_lib.aws.default_buckets import default_bucket
 from fmbench_lib.config import Config
 from fmbench_lib.errors import InputError, StorageError
 from fmbench_lib.run_state import Kept, RunState
 from fmbench_lib.storage.bucket import Address, Bucket
-from fmbench_lib.storage.mirror import Keeper, address_of_run, parse_run_address, runs_in, siblings_of
+from fmbench_lib.storage.default_buckets import default_bucket
+from fmbench_lib.storage.mirror import Mirror, address_of_run, parse_run_address, runs_in, siblings_of
 from fmbench_lib.workspace import RUN_FILE, Workspace
 
 
@@ -76,11 +76,11 @@ def connected(workspace: Workspace) -> Workspace:
     return workspace if keeper is None else replace(workspace, send=keeper)
 
 
-def keeper_of(workspace: Workspace) -> Keeper | None:
+def keeper_of(workspace: Workspace) -> Mirror | None:
     """What sends a run to its bucket; None for a run that is kept in its directory alone."""
     kept = _kept(workspace)
     address = kept.get("address")
-    return None if not address else Keeper(Address.parse(address), kept.get("region"))
+    return None if not address else Mirror(Address.parse(address), kept.get("region"))
 
 
 def is_scratch(workspace: Workspace) -> bool:
@@ -123,7 +123,7 @@ def fetch_run(
         bucket.check()
         if bucket.look(source.below(workspace.run_file.name).key) is None:
             raise InputError(f"there is no run at {source}")
-        Keeper(source, region).fetch(workspace, wanted)
+        Mirror(source, region).fetch(workspace, wanted)
     except StorageError as error:
         raise InputError(f"{source} cannot be read: {error}") from None
     kept = _kept(workspace)
@@ -139,7 +139,7 @@ def refresh(workspace: Workspace) -> None:
         try:
             keeper.fetch(workspace)
         except StorageError as error:
-            keeper.behind(workspace, str(error))
+            keeper.record_outage(workspace, str(error))
 
 
 def earlier_run_in_bucket(workspace: Workspace, wanted: Callable[[Workspace], bool]) -> Workspace | None:
@@ -153,7 +153,7 @@ def earlier_run_in_bucket(workspace: Workspace, wanted: Callable[[Workspace], bo
     try:
         for address in siblings_of(keeper):
             earlier = Workspace(workspace.earlier_run(address.key.rsplit("/", 1)[-1]))
-            Keeper(address, keeper.region).fetch(earlier, _is_prompts(earlier))
+            Mirror(address, keeper.region).fetch(earlier, _is_prompts(earlier))
             if wanted(earlier):
                 return earlier
     except StorageError as error:

@@ -18,7 +18,7 @@ import yaml
 
 from fmbench_lib import __version__
 from fmbench_lib.atomic_files import write_text
-from fmbench_lib.aws.placeholders import look_around
+from fmbench_lib.aws.placeholders import standard_values
 from fmbench_lib.config import LoadedConfig, load_config, redacted
 from fmbench_lib.config.redaction import is_secret
 from fmbench_lib.config.secrets import redactor_for
@@ -40,6 +40,7 @@ from fmbench_lib.runs.location import (
 )
 from fmbench_lib.runs.run import Run
 from fmbench_lib.storage.bucket import is_address
+from fmbench_lib.storage.default_buckets import default_bucket
 from fmbench_lib.storage.fetch import is_elsewhere, local_config
 from fmbench_lib.workspace import Workspace, create_workspace, path_part, runs_of
 
@@ -81,10 +82,11 @@ def load_with_placeholders(
     """
     path = local_config(str(config_file))
     texts = [_without_comments(find_config(path)), *arguments.values()]
-    around = look_around(texts, {**(standard or {}), **arguments}, buckets=not local_only)
-    known = {**(standard or {}), **around.values}
+    find_bucket = None if local_only else default_bucket
+    found = standard_values(texts, {**(standard or {}), **arguments}, find_bucket=find_bucket)
+    known = {**(standard or {}), **found.values}
     loaded = load_config(path, arguments=arguments, standard=known)
-    return replace(loaded, notices=(*loaded.notices, *around.notices)), known
+    return replace(loaded, notices=(*loaded.notices, *found.notices)), known
 
 
 def _without_comments(config: Path) -> str:

@@ -1,4 +1,4 @@
-"""5_cleanup: whatever the run deployed, taken down and seen to be gone."""
+"""5_cleanup: whatever the run deployed is deleted, and checked to be gone."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ COLUMNS = ["experiment_name", "outcome", "addresses", "error"]
 
 @step("5_cleanup")
 def clean_up(run: Run) -> pd.DataFrame:
-    """Take down what the run deployed and bring the report up to date with what it cost until then.
+    """Delete what the run deployed and update the report with what it cost until then.
 
-    Raises DeployError when something could not be taken down, after all the others have been.
+    Raises FmbenchError when an endpoint could not be deleted, after all the others have been.
     """
-    table = take_down(run.workspace)
+    table = delete_endpoints(run.workspace)
     if run.workspace.report_file.exists():
         if collect_cloudwatch(run):  # what came too late for the analysis
             write_analysis(run)
@@ -32,18 +32,19 @@ def clean_up(run: Run) -> pd.DataFrame:
     if not failed.empty:
         names = ", ".join(failed["experiment_name"])
         raise FmbenchError(
-            f"{names}: could not be taken down and may still cost money: {'; '.join(failed['error'])}; "
+            f"{names}: could not be deleted and may still cost money: {'; '.join(failed['error'])}; "
             f"try again by: fmbench cleanup {run.workspace.path}"
         )
     return table
 
 
-def take_down(workspace: Workspace) -> pd.DataFrame:
-    """Delete every endpoint that the run made, and nothing else; one row each, with the error where it failed."""
-    return pd.DataFrame([_take_down(workspace, one) for one in endpoints(workspace).values()], columns=COLUMNS)
+def delete_endpoints(workspace: Workspace) -> pd.DataFrame:
+    """Delete every endpoint that the run created, and nothing else; one row each, with the error where it failed."""
+    rows = [_delete(workspace, endpoint) for endpoint in endpoints(workspace).values()]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _take_down(workspace: Workspace, endpoint: Endpoint) -> dict[str, str | None]:
+def _delete(workspace: Workspace, endpoint: Endpoint) -> dict[str, str | None]:
     error = None
     if not endpoint.owned:
         outcome = "not made by this run, left as it is"

@@ -1,4 +1,4 @@
-"""2_deploy_model: every experiment brought to where it answers."""
+"""2_deploy_model: the endpoint of every experiment, deployed or taken as it is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fmbench_lib.config import Experiment
 from fmbench_lib.config.redaction import REMOVED
 from fmbench_lib.deploy import DeployContext, Endpoint, platform
 from fmbench_lib.deploy.endpoints_file import endpoints, record
-from fmbench_lib.deploy.existing.platform import addresses_named
+from fmbench_lib.deploy.existing_address import addresses_named
 from fmbench_lib.deploy.probe import probe
 from fmbench_lib.errors import FmbenchError
 from fmbench_lib.predictors.registry import predictor_for
@@ -28,131 +28,70 @@ from fmbench_lib.steps.machine_sharing import in_the_way, waiting
 from fmbench_lib.steps.platform_of import service_of
 from fmbench_lib.steps.step import step
 
+_COLUMNS = ["experiment_name", "platform", "status", "addresses", "seconds_to_service", "error"]
+
 
 @step("2_deploy_model")
 def deploy_models(run: Run) -> pd.DataFrame:
-    """Bring every experiment that has levels left to measure to where it answers.
+    """Deploy every experiment that has levels left to measure; returns a table of endpoints.
 
-    One that cannot be deployed is reported with its reason; the others go on. One that needs a port or devices of this
-    machine that another has waits until that is measured. Returns a table of endpoints.
+    An experiment that cannot be deployed is reported with its reason; the others go on. One that needs a port or
+    devices of this machine that another uses waits until that one is measured.
     """
-    bring_into_service(run)
+    deploy_missing(run)
     return endpoint_table(run)
 
 
-def bring_into_service(run: Run) -> None:
-    """The same, without being a step; with `2_deploy_model: no` every experiment answers at its `ep_name` already."""
+def deploy_missing(run: Run) -> None:
+    """Do what `deploy_models` does, without being a step: with `2_deploy_model: no` endpoints are taken as they are."""
     missing = {level.experiment.name for level in missing_levels(run)}
     later = waiting(run.config, missing)
     for name, reason in later.items():
         run.workspace.log_event("deployment", experiment=name, line=reason)
-    wanted = [one for one in run.config.experiments if one.name in missing - later.keys()]
+    wanted = [experiment for experiment in run.config.experiments if experiment.name in missing - later.keys()]
     interrupted = threading.Event()
     pool = ThreadPoolExecutor(max(len(wanted), 1))
     try:
-        for _ in pool.map(functools.partial(_deploy, run, interrupted), wanted):
+        for _ in pool.map(functools.partial(_deploy_or_record_failure, run, interrupted), wanted):
             pass
     except BaseException:
-        interrupted.set()  # a deployment that waits for minutes is left as it is recorded, for the cleanup
+        interrupted.set()  # a deployment that waits for minutes stays as it is recorded, for the cleanup
         raise
     finally:
         pool.shutdown()
 
 
 def deploy_in_turn(run: Run, experiment: Experiment) -> Endpoint | None:
-    """Deploy an experiment whose turn has come; its endpoint, of which a failure is recorded."""
-    _deploy(run, threading.Event(), experiment)
+    """Deploy an experiment that had to wait for others; its endpoint, which may record a failure."""
+    _deploy_or_record_failure(run, threading.Event(), experiment)
     return endpoints(run.workspace).get(experiment.name)
 
 
-def _pause(interrupted: threading.Event, seconds: float) -> None:
-    if interrupted.wait(seconds):
-        raise KeyboardInterrupt
-
-
-def _seconds_served(earlier: Endpoint | None) -> float:
-    """How long the endpoints that a run had deployed before, for the same experiment, were in service."""
-    if earlier is None or not earlier.owned:
-        return 0.0
-    return earlier.served_before + (_difference(earlier.deleted_at, earlier.in_service_at) or 0.0)
-
-
 def steps_left(run: Run) -> list[str]:
-    """The steps that an unfinished run goes on with: the first thing not done, and what follows from it.
+    """The steps that an unfinished run goes on with: the first one that is not done, and those that follow from it.
 
     Setup and prompts are done once. An endpoint that no longer answers is deployed again where levels are missing.
     """
     states = run.workspace.read_run()["steps"]
     done = {name for name, state in states.items() if state["status"] == "done"} & {"0_setup", "1_generate_data"}
     missing = missing_levels(run)
-    known = endpoints(run.workspace)
-    standing = {name for name, one in known.items() if one.status == "in_service" and platform(one.platform).alive(one)}
-    if {level.experiment.name for level in missing} <= standing:
+    serving = {name for name, endpoint in endpoints(run.workspace).items() if _serves(endpoint)}
+    if {level.experiment.name for level in missing} <= serving:
         done.add("2_deploy_model")
     if not missing:
         done.add("3_run_inference")
     return [step for step in run.config.run_steps if step not in done]
 
 
-def _deploy(run: Run, interrupted: threading.Event, experiment: Experiment) -> None:
-    try:
-        _bring_into_service(run, experiment, interrupted)
-    except FmbenchError as error:
-        made = endpoints(run.workspace).get(experiment.name) or Endpoint(
-            experiment.name, experiment.platform, urls=(), owned=False, status="failed"
-        )
-        if made.owned and made.deleted_at is None:
-            with contextlib.suppress(FmbenchError):  # the cleanup step tries again, and says so if it cannot
-                made = platform(made.platform).delete(made)
-        record(run.workspace, replace(made, status="failed", error=str(error)))
-        run.workspace.log_event("deployment failed", experiment=experiment.name, error=str(error))
-
-
-def _bring_into_service(run: Run, experiment: Experiment, interrupted: threading.Event) -> None:
-    service, experiment = service_of(run.config, experiment, run.loaded.folder)
-    known = endpoints(run.workspace).get(experiment.name)
-    if known is not None and known.status == "in_service" and platform(known.platform).alive(known):
-        return
-    if known is not None and known.owned and known.deleted_at is None:
-        known = platform(known.platform).delete(known)  # what a killed run left half made
-        record(run.workspace, known)
-    for other in in_the_way(run.config, experiment, list(endpoints(run.workspace).values())):
-        line = f"{other.experiment_name} is taken down: {experiment.name} needs what it has"
-        run.workspace.log_event("deployment", experiment=experiment.name, line=line)
-        record(run.workspace, platform(other.platform).delete(other))
-    context = DeployContext(
-        run_id=run.workspace.run_id,
-        log_folder=run.workspace.logs,
-        folders=(run.loaded.folder, Path.cwd()),
-        record=functools.partial(record, run.workspace),
-        say=lambda line: run.workspace.log_event("deployment", experiment=experiment.name, line=line),
-        probe=functools.partial(_probe, run, experiment),
-        pause=functools.partial(_pause, interrupted),
-        hf_token=hf_token_of(run) if experiment.deploy else None,
-        containers=run.workspace.containers(experiment.name),
-    )
-    served = service.deploy(with_files(run, experiment), context)
-    record(run.workspace, replace(served, served_before=_seconds_served(known)))
-
-
-def _probe(run: Run, experiment: Experiment, url: str, model: str | None) -> None:
-    predictor = predictor_for(experiment, url, model or experiment.model_id, run.loaded.folder)
-    script = script_of(run, experiment, url)
-    if script is not None and isinstance(predictor, UserScriptPredictor):
-        probe_script(script, predictor)
-    else:
-        probe(predictor, ca_bundle(run))
-
-
 def addresses_of(endpoint: Endpoint, experiment: Experiment) -> tuple[str, ...]:
-    """Where an endpoint answers; from the config where the address holds a secret, which a run does not keep."""
+    """The addresses of an endpoint; from the config where they hold a secret, which a run does not store."""
     if any(REMOVED in url for url in endpoint.urls):
         return addresses_named(experiment)
     return endpoint.urls
 
 
 def endpoint_table(run: Run) -> pd.DataFrame:
-    """One row per endpoint: where it answers, since when, or why not."""
+    """One row per endpoint: its addresses, how long it took to deploy (s), or why it is not in service."""
     known = endpoints(run.workspace)
     rows: list[dict[str, object]] = [
         {
@@ -166,18 +105,83 @@ def endpoint_table(run: Run) -> pd.DataFrame:
         for endpoint in known.values()
     ]
     later = waiting(run.config, {level.experiment.name for level in missing_levels(run)})
+    platforms = {experiment.name: experiment.platform for experiment in run.config.experiments}
     rows += [
-        {"experiment_name": name, "platform": _platform_of(run, name), "status": reason}
+        {"experiment_name": name, "platform": platforms[name], "status": reason}
         for name, reason in later.items()
         if name not in known or known[name].status == "deleted"
     ]
-    return pd.DataFrame(
-        rows, columns=["experiment_name", "platform", "status", "addresses", "seconds_to_service", "error"]
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _deploy_or_record_failure(run: Run, interrupted: threading.Event, experiment: Experiment) -> None:
+    try:
+        _deploy(run, experiment, interrupted)
+    except FmbenchError as error:
+        endpoint = endpoints(run.workspace).get(experiment.name) or Endpoint(
+            experiment.name, experiment.platform, urls=(), owned=False, status="failed"
+        )
+        if endpoint.owned and endpoint.deleted_at is None:
+            with contextlib.suppress(FmbenchError):  # the cleanup step tries again, and reports where it cannot
+                endpoint = platform(endpoint.platform).delete(endpoint)
+        record(run.workspace, replace(endpoint, status="failed", error=str(error)))
+        run.workspace.log_event("deployment failed", experiment=experiment.name, error=str(error))
+
+
+def _deploy(run: Run, experiment: Experiment, interrupted: threading.Event) -> None:
+    """Deploy an experiment, unless its endpoint serves already; what is in its way is deleted first."""
+    service, experiment = service_of(run.config, experiment, run.loaded.folder)
+    known = endpoints(run.workspace).get(experiment.name)
+    if known is not None and _serves(known):
+        return
+    if known is not None and known.owned and known.deleted_at is None:
+        known = platform(known.platform).delete(known)  # what a killed run left half deployed
+        record(run.workspace, known)
+    for other in in_the_way(run.config, experiment, list(endpoints(run.workspace).values())):
+        line = f"{other.experiment_name} is deleted: {experiment.name} needs its port or devices"
+        run.workspace.log_event("deployment", experiment=experiment.name, line=line)
+        record(run.workspace, platform(other.platform).delete(other))
+    deployed = service.deploy(with_files(run, experiment), _context(run, experiment, interrupted))
+    record(run.workspace, replace(deployed, served_before=_seconds_served(known)))
+
+
+def _context(run: Run, experiment: Experiment, interrupted: threading.Event) -> DeployContext:
+    return DeployContext(
+        run_id=run.workspace.run_id,
+        log_folder=run.workspace.logs,
+        folders=(run.loaded.folder, Path.cwd()),
+        record=functools.partial(record, run.workspace),
+        say=lambda line: run.workspace.log_event("deployment", experiment=experiment.name, line=line),
+        probe=functools.partial(_probe, run, experiment),
+        pause=functools.partial(_pause, interrupted),
+        hf_token=hf_token_of(run) if experiment.deploy else None,
+        containers=run.workspace.containers(experiment.name),
     )
 
 
-def _platform_of(run: Run, name: str) -> str:
-    return next(one.platform for one in run.config.experiments if one.name == name)
+def _probe(run: Run, experiment: Experiment, url: str, model: str | None) -> None:
+    predictor = predictor_for(experiment, url, model or experiment.model_id, run.loaded.folder)
+    script = script_of(run, experiment, url)
+    if script is not None and isinstance(predictor, UserScriptPredictor):
+        probe_script(script, predictor)
+    else:
+        probe(predictor, ca_bundle(run))
+
+
+def _pause(interrupted: threading.Event, seconds: float) -> None:
+    if interrupted.wait(seconds):
+        raise KeyboardInterrupt
+
+
+def _serves(endpoint: Endpoint) -> bool:
+    return endpoint.status == "in_service" and platform(endpoint.platform).why_dead(endpoint) == ""
+
+
+def _seconds_served(earlier: Endpoint | None) -> float:
+    """How long the endpoints that the run deployed earlier for the same experiment were in service."""
+    if earlier is None or not earlier.owned:
+        return 0.0
+    return earlier.served_before + (_difference(earlier.deleted_at, earlier.in_service_at) or 0.0)
 
 
 def _difference(later: float | None, earlier: float | None) -> float | None:

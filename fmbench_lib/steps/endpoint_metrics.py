@@ -120,14 +120,13 @@ def collect_cloudwatch(run: Run) -> bool:
 
 def subject_of(experiment: Experiment, endpoint: Endpoint) -> cloudwatch.Subject | None:
     """How CloudWatch identifies an endpoint; None if it has no metrics of it."""
-    counted_by = platform_facts(endpoint.platform).cloudwatch
-    if counted_by is None or not endpoint.resources:
+    known, named_by = endpoint.cloudwatch, platform_facts(endpoint.platform).cloudwatch
+    if known is None or named_by is None:
         return None
-    last = endpoint.resources[-1]
-    if counted_by == "model":
-        return cloudwatch.bedrock_subject(str(endpoint.model or last["name"]), last["region"])
-    variant = last.get("variant") or experiment.production_variant_name
-    return cloudwatch.sagemaker_subject(last["name"], variant, last["region"])
+    if named_by == "model":
+        return cloudwatch.bedrock_subject(known.dimensions["ModelId"], known.region)
+    variant = known.dimensions.get("VariantName") or experiment.production_variant_name
+    return cloudwatch.sagemaker_subject(known.dimensions["EndpointName"], variant, known.region)
 
 
 def _collect(run: Run, experiment: str, subject: cloudwatch.Subject, spans: Sequence[Span]) -> bool:

@@ -19,7 +19,7 @@ from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.runs import progress as live
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.deployment import addresses_of, bring_into_service, deploy_in_turn
+from fmbench_lib.steps.deployment import addresses_of, deploy_in_turn, deploy_missing
 from fmbench_lib.steps.experiment_scripts import script_of
 from fmbench_lib.steps.inputs import ca_bundle, tokenizer_of, trace_of
 from fmbench_lib.steps.levels import levels_to_measure, missing_levels, run_levels
@@ -39,7 +39,7 @@ def run_inference(run: Run) -> pd.DataFrame:
     """
     check_prompts(run)
     if not run.config.run_steps.get("2_deploy_model", True):
-        bring_into_service(run)
+        deploy_missing(run)
     deals = deal_prompts(run.config, payload_index(run).counts)
     served: dict[str, Endpoint | None] = dict(endpoints(run.workspace))
     later = _waiting(run)
@@ -114,9 +114,9 @@ def _measure(
     payload = list(read_rows(workspace.payload(level.payload_file)))
     workspace.log_event("level started", level=label)
     try:
-        service = platform(endpoint.platform)
-        if endpoint.owned and not service.alive(endpoint):
-            raise DeployError(f"the endpoint is gone: {service.why_dead(endpoint)}")
+        reason = platform(endpoint.platform).why_dead(endpoint) if endpoint.owned else ""
+        if reason:
+            raise DeployError(f"the endpoint is gone: {reason}")
         experiment = load_of()
         with monitor.beside(level.experiment, endpoint, experiment.urls):
             facts = measure_level(

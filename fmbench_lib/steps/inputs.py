@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from fmbench_lib.aws.default_buckets import default_bucket
 from fmbench_lib.config import Config, Experiment, resolve_file
 from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.config.schema.load_section import TraceEntry
@@ -25,6 +24,7 @@ from fmbench_lib.models.hub_token import TOKEN_FILE, hf_token, token_in
 from fmbench_lib.runs.location import filled_in, keeper_of
 from fmbench_lib.runs.run import Run
 from fmbench_lib.storage.bucket import Address, is_address
+from fmbench_lib.storage.default_buckets import default_bucket
 from fmbench_lib.storage.run_inputs import input_file, secret_text
 
 

@@ -177,9 +177,13 @@ def plan_of(run: Run, experiment: Experiment, endpoint: Endpoint, urls: tuple[st
     wanted = run.config.monitors
     here = is_here(endpoint, urls)
     processes = [
-        {"pid": int(one["pid"]), "age": one["started"] - one["booted"], "labels": {"copy": str(copy)}}
-        for copy, one in enumerate(endpoint.resources)
-        if one.get("kind") == "process"
+        {
+            "pid": copy.process.pid,
+            "age": copy.process.started - copy.process.booted,
+            "labels": {"copy": str(number)},
+        }
+        for number, copy in enumerate(endpoint.copies)
+        if copy.process is not None
     ]
     return {
         "interval": wanted.interval,
@@ -200,8 +204,8 @@ def is_here(endpoint: Endpoint, urls: tuple[str, ...]) -> bool:
 def _accelerators(kind: str, choice: str, endpoint: Endpoint, here: bool) -> dict[str, Any]:
     """Whether devices of a kind are sampled, and which: those of the endpoint's copies; all (None) where these are not
     known, or where the copies have none and the config asks for it all the same."""
-    known = [one["devices"] for one in endpoint.resources if one.get("role") == "copy" and "devices" in one]
-    named = [str(name).split() for names in known for name in names]
+    known = [copy.devices for copy in endpoint.copies if copy.devices is not None]
+    named = [name.split() for devices in known for name in devices]
     own = sorted({int(index) for its_kind, index in named if its_kind == kind})
     if choice == "auto" and (not here or (known and not own)):
         choice = "no"
@@ -220,9 +224,9 @@ def _pages(
         return [{"url": url, "copy": copy, "requested": True} for copy, url in enumerate(wanted)]
     if not platform_facts(experiment.platform).metrics_page:
         return []
-    named = [str(one["metrics_url"]) for one in endpoint.resources if one.get("metrics_url")]
-    behind = [str(one["url"]) for one in endpoint.resources if one.get("role") == "copy" and one.get("url")]
-    copies = behind or urls  # a balancer in front of them would show a page of whichever copy comes next
+    named = [copy.metrics_url for copy in endpoint.copies if copy.metrics_url]
+    behind = [copy.url for copy in endpoint.copies]
+    copies = behind or urls  # a balancer in front of them would show the page of whichever copy comes next
     found = [[url] for url in named] or [_beside(url, experiment) for url in copies if url.startswith("http")]
     pages = [(copy, url) for copy, beside in enumerate(found) for url in beside]
     once = {url: copy for copy, url in reversed(pages)}

@@ -1,4 +1,4 @@
-"""Files in buckets: what a run reads from one, and the copy of a run directory that is kept in one.
+"""Files in buckets: those that a run reads, those that deployments upload, and the copy of a run directory.
 
-Only this room speaks to S3 about files of runs. It knows no names of a run directory; those are in `workspace.py`.
+Only this room calls S3. It knows no file names of a run directory; those are in `workspace.py`.
 """

@@ -1,54 +1,49 @@
-"""A bucket of S3, or of what speaks like it: objects looked at, put, fetched, listed and removed.
+"""A bucket of S3, or of a server that speaks its protocol: the only module that calls operations of S3.
 
-What goes wrong is a `StorageError` of one line. Nothing is asked before the first call, and boto3 is imported then.
+What goes wrong is a StorageError (or the bucket's own `raises`) of one line. Nothing is called before the first
+operation, and boto3 is imported then.
 """
 
 from __future__ import annotations
 
 import io
 import mimetypes
-import os
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import lru_cache
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
-from urllib.parse import urlsplit
 
-from fmbench_lib.aws.session import client as aws_client
-from fmbench_lib.config.redaction import without_secrets
-from fmbench_lib.errors import InputError, StorageError
+from fmbench_lib.aws.calls import is_gone, translated, unless_gone
+from fmbench_lib.aws.session import Patience, client
+from fmbench_lib.errors import FmbenchError, InputError, StorageError
 
 PART_BYTES = 8 * 2**20
 """Larger files travel in parts of this size."""
 
-_KEPT_S = 60.0
-_NOT_THERE = frozenset({"404", "NoSuchKey", "NotFound"})
+SOON = Patience(connect_s=5, read_s=20, attempts=2)
+"""A run that waits for its bucket measures nothing, so its calls give up soon."""
+
 _NO_BUCKET = "NoSuchBucket"
-_DENIED = frozenset({"403", "AccessDenied", "AllAccessDisabled", "Forbidden"})
-_LOST = frozenset({
-    "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch", "TokenRefreshRequired",
-})  # fmt: skip
+_BESIDE_A_RUN, _ALONE = 4, 10  # parts in flight: beside a measurement, and while nothing else happens
 
 
 class Address(NamedTuple):
-    """A place in S3: `s3://bucket/key`."""
+    """A location in S3: `s3://bucket/key`."""
 
     bucket: str
     key: str
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """The place that an address names; raises InputError for any other text."""
+        """The location that an address names, without slashes around its key; raises InputError for any other text."""
         bucket, _, key = text.removeprefix("s3://").partition("/")
         if not is_address(text) or not bucket:
-            raise InputError(f"{text} is no address in S3; write s3://bucket/folder")
+            raise InputError(f"{text} is not an S3 address; write s3://bucket/folder")
         return cls(bucket, key.strip("/"))
 
     def below(self, *parts: str) -> Address:
-        """A place further down; empty parts and slashes at the ends of parts do not count."""
+        """A location further down; empty parts and slashes at the ends of parts do not count."""
         return Address(self.bucket, "/".join(part.strip("/") for part in (self.key, *parts) if part.strip("/")))
 
     def __str__(self) -> str:
@@ -56,12 +51,12 @@ class Address(NamedTuple):
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is meant as a place in S3."""
+    """Whether a text is meant as a location in S3."""
     return text.startswith("s3://")
 
 
 class Stored(NamedTuple):
-    """What a bucket says of an object; sizes in bytes."""
+    """What a bucket tells of an object; sizes in bytes."""
 
     size: int
     etag: str
@@ -70,144 +65,124 @@ class Stored(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One bucket; `region` is only where it is looked for first."""
+    """One bucket; `region` is only where it is looked for first. Every method raises `raises`."""
 
     name: str
     region: str | None = None
-    _s3: Any = field(default=None, repr=False)
+    patience: Patience = SOON
+    raises: type[FmbenchError] = StorageError
 
     @property
     def s3(self) -> Any:
-        """The client; made anew every minute, as credentials in files may have been renewed."""
-        environment = tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
-        return self._s3 or _client(self.region, environment, int(time.monotonic() / _KEPT_S))
+        """The client of this moment; credentials in files may be renewed at any time."""
+        return client("s3", self.region, patience=self.patience)
 
-    def check(self) -> None:
-        """Raise StorageError where the bucket is not there or may not be looked at."""
-        with self._asking("looking for it"):
-            self.s3.head_bucket(Bucket=self.name)
+    def check(self, owner: str | None = None) -> None:
+        """Raise where the bucket does not exist, may not be read, or belongs to another account than `owner`."""
+        expected = {} if owner is None else {"ExpectedBucketOwner": owner}
+        with translated(f"looking for bucket {self.name}", self.raises):
+            answer = unless_gone(lambda: self.s3.head_bucket(Bucket=self.name, **expected))
+        if answer is None:
+            raise self.raises(f"there is no bucket {self.name}; create it, or name another")
 
     def look(self, key: str) -> Stored | None:
         """What is known of an object; None where there is none."""
-        from botocore.exceptions import ClientError
-
-        with self._asking(f"looking at {key}"):
-            try:
-                found = self.s3.head_object(Bucket=self.name, Key=key)
-            except ClientError as error:
-                if error.response["Error"].get("Code") in _NOT_THERE:
-                    return None
-                raise
-        return Stored(int(found["ContentLength"]), found["ETag"].strip('"'), found.get("Metadata", {}))
+        with self._translated("looking at", key):
+            facts = unless_gone(lambda: self.s3.head_object(Bucket=self.name, Key=key))
+        if facts is None:
+            return None
+        return Stored(int(facts["ContentLength"]), facts["ETag"].strip('"'), facts.get("Metadata", {}))
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """The keys that begin so, in their order."""
-        with self._asking(f"listing {prefix}"):
+        """The keys that begin with a prefix, in their order."""
+        with self._translated("listing", prefix):
             pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
             for page in pages:
-                yield from (one["Key"] for one in page.get("Contents", []))
+                yield from (entry["Key"] for entry in page.get("Contents", []))
+
+    def has(self, prefix: str) -> bool:
+        """Whether any key begins with a prefix."""
+        with self._translated("looking for", prefix):
+            page = self.s3.list_objects_v2(Bucket=self.name, Prefix=prefix, MaxKeys=1)
+        return bool(page.get("KeyCount"))
 
     def folders(self, prefix: str) -> list[str]:
-        """The names of what lies directly below a folder and has something in it."""
+        """The names of the folders directly below a folder."""
         start = f"{prefix.strip('/')}/"
-        with self._asking(f"listing {start}"):
+        with self._translated("listing", start):
             pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=start, Delimiter="/")
-            found = [one["Prefix"] for page in pages for one in page.get("CommonPrefixes", [])]
-        return [one.removeprefix(start).strip("/") for one in found]
+            prefixes = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
+        return [folder.removeprefix(start).strip("/") for folder in prefixes]
 
     def read(self, key: str) -> bytes | None:
-        """The content of a small object; None where there is none."""
+        """The content of a small object; None where the bucket has none."""
+
         from botocore.exceptions import ClientError
 
-        with self._asking(f"reading {key}"):
+        with self._translated("reading", key):
             try:
                 content: bytes = self.s3.get_object(Bucket=self.name, Key=key)["Body"].read()
             except ClientError as error:
-                if error.response["Error"].get("Code") in _NOT_THERE:
+                if is_gone(error) and error.response["Error"].get("Code") != _NO_BUCKET:
                     return None
                 raise
         return content
 
     def put(self, key: str, content: bytes, metadata: Mapping[str, str]) -> None:
-        """Put an object in one piece."""
-        with self._asking(f"putting {key}"):
+        """Upload an object in one piece."""
+        with self._translated("uploading", key):
             self.s3.put_object(Bucket=self.name, Key=key, Body=content, **_labels(key, metadata))
 
-    def put_file(self, key: str, path: Path, size: int, metadata: Mapping[str, str]) -> None:
-        """Put the first `size` bytes of a file, in parts; a file that grows meanwhile does no harm."""
-        from boto3.s3.transfer import TransferConfig, create_transfer_manager
+    def put_file(self, key: str, path: Path, metadata: Mapping[str, str], size: int | None = None) -> None:
+        """Upload a file, in parts where it is large; with `size` its first bytes alone, as it may be growing."""
+        from boto3.s3.transfer import create_transfer_manager
 
-        config = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=4)
-        manager = create_transfer_manager(self.s3, config)
-        with self._asking(f"putting {key}"), path.open("rb") as file, manager:
-            manager.upload(_Head(file, size), self.name, key, extra_args=_labels(key, metadata)).result()
+        labels = _labels(key, metadata)
+        transfer = _transfer(_ALONE if size is None else _BESIDE_A_RUN)
+        with self._translated("uploading", key), create_transfer_manager(self.s3, transfer) as manager:
+            if size is None:
+                manager.upload(str(path), self.name, key, extra_args=labels).result()
+                return
+            with path.open("rb") as file:
+                manager.upload(_Head(file, size), self.name, key, extra_args=labels).result()
 
     def fetch(self, key: str, path: Path) -> Stored:
-        """Write an object's content to a file, in parts where it is large; returns what it was."""
-        found = self.look(key)
-        if found is None:
-            raise StorageError(f"s3://{self.name}/{key} is not there any more")
-        from boto3.s3.transfer import S3Transfer, TransferConfig
+        """Write an object's content to a file, in parts where it is large; returns what was known of the object."""
+        from boto3.s3.transfer import S3Transfer
 
-        config = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=4)
-        with self._asking(f"fetching {key}"):
-            S3Transfer(self.s3, config).download_file(self.name, key, str(path))
-        return found
+        stored = self.look(key)
+        if stored is None:
+            raise self.raises(f"s3://{self.name}/{key} no longer exists")
+        with self._translated("fetching", key):
+            S3Transfer(self.s3, _transfer(_BESIDE_A_RUN)).download_file(self.name, key, str(path))
+        return stored
 
     def remove(self, key: str) -> None:
-        """Remove an object; one that is not there is no error."""
-        with self._asking(f"removing {key}"):
+        """Delete an object; one that does not exist is no error."""
+        with self._translated("deleting", key):
             self.s3.delete_object(Bucket=self.name, Key=key)
 
-    @contextmanager
-    def _asking(self, doing: str) -> Iterator[None]:
-        """Turn what boto3 and botocore raise into a StorageError of one line that says what to do."""
-        try:
-            from boto3.exceptions import Boto3Error
-            from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-        except ImportError:
-            raise StorageError("S3 needs boto3, which is not installed: pip install 'fmbench-lib[sagemaker]'") from None
-        try:
-            yield
-        except ClientError as error:
-            raise StorageError(self._refused(doing, error.response["Error"])) from None
-        except (BotoCoreError, HTTPClientError, Boto3Error, InputError, ConnectionError, TimeoutError) as error:
-            raise StorageError(self._unanswered(doing, error)) from None
+    def abort_uploads(self, key: str) -> None:
+        """Delete the parts that interrupted uploads of an object have left."""
+        with self._translated("deleting parts of", key):
+            s3 = self.s3
+            page = unless_gone(lambda: s3.list_multipart_uploads(Bucket=self.name, Prefix=key)) or {}
+            for upload in page.get("Uploads", []):
+                if upload["Key"] == key:
+                    s3.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload["UploadId"])
 
-    def _refused(self, doing: str, detail: Mapping[str, Any]) -> str:
-        code, said = str(detail.get("Code", "")), " ".join(without_secrets(str(detail.get("Message", ""))).split())
-        if code == _NO_BUCKET or (code in _NOT_THERE and doing == "looking for it"):
-            return f"bucket {self.name}: there is none of this name; make it, or name another"
-        if code in _DENIED:
-            return f"bucket {self.name}: {doing} is not allowed; let the caller's role or user read and write there"
-        if code in _LOST:
-            return f"bucket {self.name}: the AWS credentials are not valid or have run out ({code}); log in again"
-        return f"bucket {self.name}: {doing}: {code}: {said}"
-
-    def _unanswered(self, doing: str, error: Exception) -> str:
-        from botocore.exceptions import NoCredentialsError, PartialCredentialsError
-
-        if isinstance(error, NoCredentialsError | PartialCredentialsError):
-            return (
-                f"bucket {self.name}: there are no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
-                "AWS_SECRET_ACCESS_KEY"
-            )
-        host = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url") or "")).netloc
-        if host:
-            return f"bucket {self.name}: {host} cannot be reached or does not answer ({type(error).__name__})"
-        return f"bucket {self.name}: {doing}: {' '.join(without_secrets(str(error)).split())}"
+    def _translated(self, doing: str, key: str) -> AbstractContextManager[None]:
+        return translated(f"{doing} s3://{self.name}/{key}", self.raises)
 
 
-@lru_cache(maxsize=8)
-def _client(region: str | None, _environment: tuple[tuple[str, str], ...], _minute: int) -> Any:
-    """A client that gives up soon: a run that waits for its bucket measures nothing."""
-    return aws_client(
-        "s3", region, connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 2}
-    )
+def _transfer(in_flight: int) -> Any:
+    from boto3.s3.transfer import TransferConfig
+
+    return TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=in_flight)
 
 
 def _labels(key: str, metadata: Mapping[str, str]) -> dict[str, Any]:
-    """What stands beside an object: the kind of content too, so that a browser shows a report instead of saving it."""
+    """Metadata of an object, and its content type, so that a browser shows a report instead of saving it."""
     kind, packed = mimetypes.guess_type(key)
     return {"Metadata": dict(metadata), "ContentType": kind if kind and not packed else "application/octet-stream"}
 

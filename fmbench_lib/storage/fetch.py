@@ -1,4 +1,4 @@
-"""Configs and scripts that lie elsewhere: at an `https://` or `s3://` address."""
+"""Copies of configs and scripts at `https://` and `s3://` addresses."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _TIMEOUT_S = 60.0
 
 
 def local_config(source: str) -> str:
-    """The config as something that can be opened here: an address is fetched, anything else is returned as it is.
+    """The path of a config: an address is fetched, anything else is returned as it is.
 
     The copy is named by its content, so that a run can be resumed with the very text that it began with. Raises
     InputError, with the address, when it cannot be fetched.
     """
     scheme = urlsplit(source).scheme
     if scheme in ("http", "https"):
-        return _kept(source, _from_web(source), "config")
+        return _copied(source, _from_web(source), "config")
     return local_copy(source, "config") if scheme == "s3" else source
 
 
@@ -33,14 +33,14 @@ def is_elsewhere(source: str) -> bool:
 
 
 def local_copy(address: str, what: str) -> str:
-    """A copy of what lies at an `s3://` address, named by its content; `what` is how an error calls it.
+    """The path of a copy of an object, named by its content; `what` is its name in errors.
 
     Raises InputError, with the address, when it cannot be fetched.
     """
-    return _kept(address, _from_s3(Address.parse(address), what), what)
+    return _copied(address, _from_s3(Address.parse(address), what), what)
 
 
-def _kept(address: str, content: bytes, what: str) -> str:
+def _copied(address: str, content: bytes, what: str) -> str:
     folder = cache_folder() / f"{what}s" / hashlib.sha256(content).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / (Path(urlsplit(address).path).name or "config.yml")

@@ -1,8 +1,8 @@
-"""A run directory and its copy in a bucket: what differs is sent, or fetched, and seen to have arrived.
+"""A run directory and its copy in a bucket: what differs is sent, or fetched, and checked to have arrived.
 
 Each object carries in its metadata the SHA-256 of its content and which directory it was sent from; the directory
-notes what it has sent or fetched. So a file is taken for the newer one only where the other side has not changed, and
-nothing that another machine has put there since is written over.
+records what it has sent or fetched. So a file counts as newer only where the other side has not changed, and nothing
+that another machine has uploaded since is overwritten.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Self
+from typing import Self, TypedDict
 
 from fmbench_lib.atomic_files import read_json, replacing, write_json
 from fmbench_lib.errors import RunStateError, StorageError
@@ -24,9 +24,17 @@ _SHA, _WRITER, _MTIME = "fmbench-sha256", "fmbench-directory", "fmbench-mtime-ns
 _CHUNK = 2**20
 
 
+class FileNote(TypedDict):
+    """What the directory records of a file that it has sent or fetched."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
 @dataclass(slots=True)
 class Sent:
-    """What a sending came to. `left` are files that another machine has put there since: they were left alone."""
+    """The number of files sent and their bytes; `left` are files that another machine has uploaded since."""
 
     files: int = 0
     size: int = 0
@@ -35,7 +43,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class _Local:
-    """A file as it was when it was looked at."""
+    """A file as it was when it was read."""
 
     size: int
     mtime_ns: int
@@ -44,18 +52,18 @@ class _Local:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """Only a small file's content is kept; a large one may be growing, and counts as far as it goes now."""
+        """The file at a path, which may be growing: what it holds now counts. Only small content is kept in memory."""
         state = path.stat()
         if state.st_size <= PART_BYTES:
             content = path.read_bytes()
             return cls(len(content), state.st_mtime_ns, hashlib.sha256(content).hexdigest(), content)
         return cls(state.st_size, state.st_mtime_ns, _sha256(path, state.st_size), None)
 
-    def note(self) -> dict[str, Any]:
-        return {"size": self.size, "mtime_ns": self.mtime_ns, "sha256": self.sha256}
+    def note(self) -> FileNote:
+        return FileNote(size=self.size, mtime_ns=self.mtime_ns, sha256=self.sha256)
 
 
-class Tree:
+class RunCopy:
     """One run in its directory and at `address`. Not for several threads or processes at once."""
 
     def __init__(self, workspace: Workspace, address: Address, region: str | None = None) -> None:
@@ -65,14 +73,14 @@ class Tree:
         known = read_json(workspace.bucket_file) if workspace.bucket_file.exists() else {}
         same = known.get("address") == str(address)
         self._writer: str = known["directory"] if known else uuid.uuid4().hex
-        self._files: dict[str, dict[str, Any]] = known["files"] if same else {}
+        self._files: dict[str, FileNote] = known["files"] if same else {}
 
-    # -- from here to there ------------------------------------------------------------------------------------
+    # -- to the bucket ------------------------------------------------------------------------------------------------
 
     def send(self, paths: Iterable[Path] = (), *, growing: bool = True) -> Sent:
-        """Send these files, or all that are complete, as far as the bucket has them not; raises StorageError.
+        """Send these files, or all that are complete, unless the bucket has them; raises StorageError.
 
-        Without `growing` a large file that was sent before and has changed, such as a server's log, waits.
+        Without `growing`, a large file that was sent before and has changed, such as a server's log, waits.
         """
         sent, chosen = Sent(), list(paths)
         try:
@@ -92,11 +100,11 @@ class Tree:
             return
         local = _Local.of(path)
         if not known or known["sha256"] != local.sha256:
-            there = self._bucket.look(self._key(name))
-            if there is not None and not self._is_ours(there, known) and not _same(there, local):
+            stored = self._bucket.look(self._key(name))
+            if stored is not None and not self._is_ours(stored, known) and not _same(stored, local):
                 sent.left.append(name)
                 return
-            if there is None or not _same(there, local):
+            if stored is None or not _same(stored, local):
                 self._put(name, path, local)
                 sent.files, sent.size = sent.files + 1, sent.size + local.size
         self._files[name] = local.note()
@@ -109,15 +117,15 @@ class Tree:
         if local.content is not None:
             self._bucket.put(self._key(name), local.content, metadata)
         else:
-            self._bucket.put_file(self._key(name), path, local.size, metadata)
+            self._bucket.put_file(self._key(name), path, metadata, local.size)
         arrived = self._bucket.look(self._key(name))
         if arrived is None or not _same(arrived, local):
-            raise StorageError(f"{self._address.below(name)} did not arrive as it was sent")
+            raise StorageError(f"{self._address.below(name)} arrived corrupt")
 
-    def _is_ours(self, there: Stored, known: dict[str, Any] | None) -> bool:
-        """Whether what is there is what this directory has sent or fetched last."""
-        return there.metadata.get(_WRITER) == self._writer or (
-            known is not None and there.metadata.get(_SHA) == known["sha256"]
+    def _is_ours(self, stored: Stored, known: FileNote | None) -> bool:
+        """Whether the bucket's version is the one that this directory has sent or fetched last."""
+        return stored.metadata.get(_WRITER) == self._writer or (
+            known is not None and stored.metadata.get(_SHA) == known["sha256"]
         )
 
     def _withdraw(self) -> None:
@@ -126,23 +134,23 @@ class Tree:
             del self._files[name]
 
     def missing(self) -> list[str]:
-        """The complete files that the bucket has not, or not like this: every object is asked; raises StorageError."""
-        found = []
+        """The complete files that the bucket lacks or has differently: every object is checked; raises StorageError."""
+        missing = []
         for path in self._workspace.complete_files():
             name, local = self._name(path), _Local.of(path)
-            there = self._bucket.look(self._key(name))
-            if there is None or not _same(there, local):
+            stored = self._bucket.look(self._key(name))
+            if stored is None or not _same(stored, local):
                 self._files.pop(name, None)
-                found.append(name)
-        return found
+                missing.append(name)
+        return missing
 
-    # -- from there to here ------------------------------------------------------------------------------------
+    # -- from the bucket ----------------------------------------------------------------------------------------------
 
     def fetch(self, wanted: Callable[[str], bool] = lambda name: True) -> int:
-        """Bring here what the bucket has and this directory has not, or has as it was before; returns how many files.
+        """Fetch what this directory lacks or has in an older version; returns the number of files.
 
-        A file that changed on both sides is taken from the bucket, where the run has gone on. Raises StorageError; and
-        RunStateError where `endpoints.json` changed on both: what stands must not be forgotten.
+        A file that changed on both sides is taken from the bucket, where the run has gone on. Raises StorageError, and
+        RunStateError where `endpoints.json` changed on both: no deployed endpoint may be forgotten.
         """
         count, start = 0, f"{self._address.key}/"
         self._workspace.path.mkdir(parents=True, exist_ok=True)
@@ -160,34 +168,34 @@ class Tree:
         path, known = self._workspace.path / name, self._files.get(name)
         if not path.exists():
             return not (known and self._workspace.is_withdrawn(path))
-        there = self._bucket.look(self._key(name))
+        stored = self._bucket.look(self._key(name))
         local = _Local.of(path)
-        if there is None or _same(there, local):
+        if stored is None or _same(stored, local):
             self._files[name] = local.note()
             return False
-        if there.metadata.get(_WRITER) == self._writer:
+        if stored.metadata.get(_WRITER) == self._writer:
             return False  # sent from here, and changed here since
         changed_here = known is None or known["sha256"] != local.sha256
-        changed_there = known is None or there.metadata.get(_SHA) != known["sha256"]
+        changed_there = known is None or stored.metadata.get(_SHA) != known["sha256"]
         if changed_here and changed_there and path == self._workspace.endpoints_file:
             raise RunStateError(
-                f"{path} says of deployments what {self._address} does not know, and the other way round: take down "
-                f"what stands here by: fmbench cleanup {self._workspace.path}; then move that folder away"
+                f"{path} and the copy in {self._address} record different deployments: delete those of this machine "
+                f"with fmbench cleanup {self._workspace.path}, then move that folder away"
             )
         return changed_there
 
     def _fetch(self, name: str) -> None:
         path = self._workspace.path / name
         with replacing(path) as part:
-            there = self._bucket.fetch(self._key(name), part)
+            stored = self._bucket.fetch(self._key(name), part)
             local = _Local.of(part)
-            if there.size != local.size or there.metadata.get(_SHA, local.sha256) != local.sha256:
-                raise StorageError(f"{self._address.below(name)} did not arrive as it was sent")
-            written = int(there.metadata.get(_MTIME, local.mtime_ns))
+            if stored.size != local.size or stored.metadata.get(_SHA, local.sha256) != local.sha256:
+                raise StorageError(f"{self._address.below(name)} arrived corrupt")
+            written = int(stored.metadata.get(_MTIME, local.mtime_ns))
             os.utime(part, ns=(written, written))
-        self._files[name] = {**local.note(), "mtime_ns": written}
+        self._files[name] = FileNote(size=local.size, mtime_ns=written, sha256=local.sha256)
 
-    # -- names and notes ---------------------------------------------------------------------------------------
+    # -- names and records --------------------------------------------------------------------------------------------
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self._workspace.path).as_posix()
@@ -200,18 +208,18 @@ class Tree:
         write_json(self._workspace.bucket_file, facts)
 
 
-def _same(there: Stored, local: _Local) -> bool:
-    return there.size == local.size and there.metadata.get(_SHA) == local.sha256
+def _same(stored: Stored, local: _Local) -> bool:
+    return stored.size == local.size and stored.metadata.get(_SHA) == local.sha256
 
 
 def _is_safe(name: str) -> bool:
-    """Whether a name from a bucket stays inside the run directory, and is not one of a machine's own."""
+    """Whether a name from a bucket stays inside the run directory, and is not of a hidden file."""
     parts = PurePosixPath(name).parts
     return bool(parts) and not name.startswith("/") and not any(part.startswith(".") for part in parts)
 
 
 def _sha256(path: Path, size: int) -> str:
-    """Of the first `size` bytes."""
+    """The SHA-256 of the first `size` bytes of a file."""
     digest, left = hashlib.sha256(), size
     with path.open("rb") as file:
         while left and (chunk := file.read(min(_CHUNK, left))):

@@ -1,4 +1,4 @@
-"""What a run knows where nobody gives options: nearest first, nothing invented, AWS asked only when needed."""
+"""Values of standard placeholders without options: nearest first, nothing invented, AWS called only when needed."""
 
 from __future__ import annotations
 
@@ -8,19 +8,28 @@ from pathlib import Path
 
 import pytest
 
-from fmbench_lib.aws import placeholders as surroundings
-from fmbench_lib.aws.placeholders import Found, look_around
+from fmbench_lib.aws import placeholders
+from fmbench_lib.aws.placeholders import Found, StandardValues
+from fmbench_lib.storage.default_buckets import default_bucket
 from tests.aws_identity import ACCOUNT, Identity, identity
 
 ALL = ["region: {region}", "role: {role_arn}", "bucket: {write_bucket}", "from: {read_bucket}"]
 WRITE, READ = (f"sagemaker-fmbench-{kind}-us-west-2-{ACCOUNT}" for kind in ("write", "read"))
 
 
+def standard_values(
+    texts: list[str],
+    given: dict[str, str] | None = None,
+    find_bucket: placeholders.FindBucket | None = default_bucket,
+) -> StandardValues:
+    return placeholders.standard_values(texts, given, find_bucket=find_bucket)
+
+
 @pytest.fixture
 def metadata(aws_environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """SageMaker's file about the machine, which is not there yet."""
+    """SageMaker's file about the machine, which does not exist yet."""
     path = tmp_path / "resource-metadata.json"
-    monkeypatch.setattr(surroundings, "METADATA_FILE", path)
+    monkeypatch.setattr(placeholders, "METADATA_FILE", path)
     return path
 
 
@@ -38,30 +47,30 @@ def caller(metadata: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Identity
 
 def test_under_a_role_everything_is_known(caller: Identity) -> None:
     caller.role_path = "/service-role/"
-    around = look_around(ALL)
-    assert around.values == {
+    known = standard_values(ALL)
+    assert known.values == {
         "region": "us-west-2",
         "role_arn": f"arn:aws:iam::{ACCOUNT}:role/service-role/fmbench",
         "write_bucket": WRITE,
         "read_bucket": READ,
     }
-    assert around.missing == {}
-    assert str(around.notices[1]).startswith("{role_arn}: arn:aws:iam")
+    assert known.missing == {}
+    assert str(known.notices[1]).startswith("{role_arn}: arn:aws:iam")
 
 
-def test_aws_is_asked_only_for_what_stands_in_the_config_and_was_not_given(caller: Identity) -> None:
-    assert look_around(["general: {name: mine}", "{ground_truth}"]).values == {}
-    assert look_around(["{region}"]).values == {"region": "us-west-2"}
+def test_only_placeholders_that_the_config_uses_and_nobody_gave_are_looked_up(caller: Identity) -> None:
+    assert standard_values(["general: {name: mine}", "{ground_truth}"]).values == {}
+    assert standard_values(["{region}"]).values == {"region": "us-west-2"}
     given = {"role_arn": "arn:aws:iam::1:role/given", "write_bucket": "mine", "read_bucket": "mine"}
-    assert look_around(ALL, given).values == {"region": "us-west-2"}
+    assert standard_values(ALL, given).values == {"region": "us-west-2"}
     assert caller.asked == []
 
 
-def test_what_the_environment_says_comes_first(caller: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_takes_precedence(caller: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FMBENCH_ROLE_ARN", "arn:aws:iam::1:role/said")
     monkeypatch.setenv("FMBENCH_WRITE_BUCKET", "said")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
-    found = look_around(["{region} {role_arn} {write_bucket}"]).found
+    found = standard_values(["{region} {role_arn} {write_bucket}"]).found
     assert found == {
         "region": Found("eu-west-1", "AWS_REGION"),
         "role_arn": Found("arn:aws:iam::1:role/said", "FMBENCH_ROLE_ARN"),
@@ -70,7 +79,7 @@ def test_what_the_environment_says_comes_first(caller: Identity, monkeypatch: py
     assert caller.asked == []
 
 
-def test_a_studio_app_knows_its_region_and_role_without_asking(metadata: Path) -> None:
+def test_a_studio_app_knows_its_region_and_role_without_a_call(metadata: Path) -> None:
     metadata.write_text(
         json.dumps(
             {
@@ -83,23 +92,23 @@ def test_a_studio_app_knows_its_region_and_role_without_asking(metadata: Path) -
             }
         )
     )
-    around = look_around(ALL[:2])
-    assert around.values == {
+    known = standard_values(ALL[:2])
+    assert known.values == {
         "region": "cn-north-1",
         "role_arn": f"arn:aws-cn:iam::{ACCOUNT}:role/service-role/studio",
     }
 
 
-def test_a_bucket_of_that_name_that_is_not_there_or_not_ours_is_not_taken(caller: Identity) -> None:
+def test_a_default_bucket_that_is_missing_or_of_another_account_is_not_used(caller: Identity) -> None:
     caller.buckets.clear()
-    around = look_around(["{write_bucket}"])
-    assert around.values == {}
-    assert WRITE in around.missing["write_bucket"]
-    assert "cloudformation/fmbench.yml" in around.missing["write_bucket"]
+    known = standard_values(["{write_bucket}"])
+    assert known.values == {}
+    assert WRITE in known.missing["write_bucket"]
+    assert "cloudformation/fmbench.yml" in known.missing["write_bucket"]
 
 
-def test_where_files_stay_on_this_machine_no_bucket_is_looked_for(caller: Identity) -> None:
-    assert look_around(["{write_bucket} {read_bucket}"], buckets=False).values == {}
+def test_without_buckets_none_is_looked_up(caller: Identity) -> None:
+    assert standard_values(["{write_bucket} {read_bucket}"], None, find_bucket=None).values == {}
     assert caller.asked == []
 
 
@@ -108,7 +117,7 @@ def test_where_files_stay_on_this_machine_no_bucket_is_looked_for(caller: Identi
 )
 def test_a_role_whose_path_cannot_be_read_is_marked_as_a_guess(caller: Identity, path: str, name: str) -> None:
     caller.role_path, caller.arn = None, f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/SageMaker"
-    (found,) = look_around(["{role_arn}"]).found.values()
+    (found,) = standard_values(["{role_arn}"]).found.values()
     assert found.value == f"arn:aws:iam::{ACCOUNT}:role/{path}{name}"
     assert "guess" in found.origin
 
@@ -117,17 +126,17 @@ def test_a_role_whose_path_cannot_be_read_is_marked_as_a_guess(caller: Identity,
     "arn",
     [f"arn:aws:iam::{ACCOUNT}:user/me", f"arn:aws:sts::{ACCOUNT}:assumed-role/AWSReservedSSO_Admin_0123456789ab/me"],
 )
-def test_a_user_and_the_role_that_a_person_logs_in_with_are_no_execution_role(caller: Identity, arn: str) -> None:
+def test_users_and_sso_roles_are_not_execution_roles(caller: Identity, arn: str) -> None:
     caller.arn = arn
-    around = look_around(["{role_arn}"])
-    assert around.values == {}
-    assert arn in around.missing["role_arn"]
+    known = standard_values(["{role_arn}"])
+    assert known.values == {}
+    assert arn in known.missing["role_arn"]
 
 
-def test_without_credentials_nothing_is_asked_or_invented(metadata: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_credentials_nothing_is_called_or_invented(metadata: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REGION", "us-west-2")
-    around = look_around(ALL)
-    assert around.values == {"region": "us-west-2"}
-    assert all("no AWS credentials found" in why for why in around.missing.values())
+    known = standard_values(ALL)
+    assert known.values == {"region": "us-west-2"}
+    assert all("no AWS credentials found" in why for why in known.missing.values())
     monkeypatch.delenv("AWS_REGION")
-    assert look_around(["{region} {role_arn}"]).values == {}
+    assert standard_values(["{region} {role_arn}"]).values == {}

@@ -29,7 +29,7 @@ def test_each_partition_has_its_own_domain(service: str, region: str, url: str) 
     assert runtime_url(service, region) == url
 
 
-def test_an_address_that_is_given_comes_before_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_given_address_takes_precedence_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert runtime_url("bedrock-runtime", "us-east-1", "http://127.0.0.1:1/") == "http://127.0.0.1:1"
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:2")
     assert runtime_url("bedrock-runtime", "us-east-1") == "http://127.0.0.1:2"
@@ -74,7 +74,7 @@ def test_an_address_of_aws_names_its_region(url: str, region: str | None) -> Non
 def test_the_partition_of_a_region() -> None:
     found = [partition_of(region) for region in ("eu-west-1", "cn-north-1", "us-gov-west-1")]
     assert found == ["aws", "aws-cn", "aws-us-gov"]
-    with pytest.raises(InputError, match="'nowhere' is no AWS region"):
+    with pytest.raises(InputError, match="'nowhere' is not an AWS region"):
         partition_of("nowhere")
 
 
@@ -124,17 +124,17 @@ class TestCredentials:
         assert "secret" not in repr(found) + str(found)
         assert "token=" not in repr(found)
 
-    def test_none_at_all_is_said_with_what_to_do(self) -> None:
+    def test_missing_credentials_say_what_to_do(self) -> None:
         with pytest.raises(CredentialsError, match="no AWS credentials found: set AWS_PROFILE"):
             CredentialSource()
 
-    def test_a_profile_that_is_not_there_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_missing_profile_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_PROFILE", "nobody")
         with pytest.raises(CredentialsError, match=r"\(nobody\) could not be found"):
             CredentialSource()
 
-    def test_those_that_run_out_are_renewed_and_the_others_kept(self, aws_process_credentials: Path) -> None:
-        """A credential process, as single sign-on tools are configured; it is asked again when the keys are stale."""
+    def test_temporary_credentials_are_renewed_and_others_reused(self, aws_process_credentials: Path) -> None:
+        """A credential process, as single sign-on tools are configured; it runs again when the keys are stale."""
         aws_process_credentials.write_text(_process_output("first", minutes=1))  # within the time of mandatory renewal
         source = CredentialSource()
         assert source.current().access_key == "first"

@@ -13,7 +13,7 @@ import yaml
 from cfnlint.api import lint_file
 
 import fmbench_lib
-from fmbench_lib.aws.default_buckets import bucket_name
+from fmbench_lib.storage.default_buckets import bucket_name
 from tests.cloudformation.operations import actions, calls, unseen_clients
 
 PACKAGE = Path(fmbench_lib.__file__).parent
@@ -88,8 +88,14 @@ def test_the_policy_allows_what_the_code_calls_and_nothing_else(resources: dict[
 
 
 def test_every_client_says_of_which_service_it_is() -> None:
-    """Else its calls cannot be seen. `aws.runtime_url` only asks one for its address."""
+    """Else its calls cannot be seen. `aws.addresses.runtime_url` only reads its address."""
     assert [where for where in unseen_clients(PACKAGE) if not where.startswith("fmbench_lib/aws/addresses.py:")] == []
+
+
+def test_one_module_calls_s3() -> None:
+    """JumpStart's SDK, which the code imports, calls S3 itself."""
+    modules = {call.where.rpartition(":")[0] for call in calls(PACKAGE) if call.operation.startswith("s3:")}
+    assert modules == {"fmbench_lib/storage/bucket.py", "fmbench_lib/deploy/sagemaker/jumpstart.py"}
 
 
 def test_endpoints_get_what_sagemaker_wants_of_their_role(resources: dict[str, Any]) -> None:
@@ -161,8 +167,8 @@ SAMPLE = '''
 import re
 from boto3.s3.transfer import S3Transfer
 from fmbench_lib import aws
-from fmbench_lib.aws.calls import client
-from fmbench_lib.aws.calls import client as aws_client
+from fmbench_lib.aws.session import client
+from fmbench_lib.aws.session import client as aws_client
 
 KINDS = {"model": "a model"}
 

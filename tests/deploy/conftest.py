@@ -45,7 +45,7 @@ def ask(url: str, model: str | None) -> None:
 
 @dataclass
 class Notes:
-    """What a platform recorded, said and asked."""
+    """What a platform recorded, said and probed."""
 
     recorded: list[Endpoint] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
@@ -69,7 +69,7 @@ def make_context(folder: Path, probe: Callable[[str, str | None], None] = ask) -
 
 @pytest.fixture
 def context(tmp_path: Path) -> Iterator[MakeContext]:
-    """Makes contexts; whatever was recorded through one is ended with the test."""
+    """Makes contexts; every endpoint recorded through one is deleted at the end of the test."""
     made: list[Notes] = []
 
     def make(**changes: Any) -> tuple[DeployContext, Notes]:
@@ -106,7 +106,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Endpoint,
 
 @pytest.fixture
 def aws(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    """AWS as the environment names it; waiting between looks takes no time."""
+    """AWS as the environment names it; waiting between checks takes no time."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIADISTINCTIVEFAKE1")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
@@ -121,7 +121,7 @@ def aws(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stan
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClusterStandIn]:
-    """A cluster as KUBECONFIG names it; waiting between looks takes no time."""
+    """A cluster as KUBECONFIG names it; waiting between checks takes no time."""
     monkeypatch.setattr(aws_waiting, "_FIRST_S", 0.001)
     monkeypatch.setattr(aws_waiting, "_LONGEST_S", 0.002)
     monkeypatch.setattr(eks_calls, "_AGAIN_S", (0.0, 0.0))

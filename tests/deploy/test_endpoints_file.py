@@ -1,4 +1,4 @@
-"""What a run has deployed: kept before it is made, told while it stands."""
+"""The endpoints of a run: recorded before they are created, shown until they are deleted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def workspace(folder: Path) -> Workspace:
     return replace(create_workspace(folder, "test"), redact=lambda text: text.replace("hush", "***"))
 
 
-def test_what_still_stands_is_what_was_made_and_not_taken_down() -> None:
+def test_endpoints_that_were_created_and_not_deleted_are_still_standing() -> None:
     known = [
         FOUND,
         MADE,
@@ -41,13 +41,13 @@ def test_a_record_replaces_the_earlier_one_of_its_experiment_and_holds_no_secret
     assert "hush" not in run.endpoints_file.read_text()
 
 
-def test_what_costs_money_is_told_with_the_command_that_ends_it(tmp_path: Path) -> None:
+def test_what_costs_money_is_shown_with_the_command_that_deletes_it(tmp_path: Path) -> None:
     run = workspace(tmp_path)
     record(run, FOUND)
     record(run, MADE)
     assert standing_lines(run) == [
         "still running and costing money: made on local (http://127.0.0.1:1/v1?key=***); "
-        f"end it by: fmbench cleanup {run.path}"
+        f"delete it with: fmbench cleanup {run.path}"
     ]
     record(run, replace(MADE, deleted_at=3.0, status="deleted"))
     assert standing_lines(run) == []

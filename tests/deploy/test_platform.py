@@ -1,4 +1,4 @@
-"""What is remembered of endpoints, and how platforms are found."""
+"""What is recorded of endpoints, and how platforms are found."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fmbench_lib.deploy import Endpoint, platform
 from fmbench_lib.errors import DeployError
 
 
-def test_platforms_are_found_by_name_and_others_are_named() -> None:
+def test_platforms_are_found_by_name_and_unknown_ones_are_errors() -> None:
     assert platform("local") is platform("local")
     with pytest.raises(DeployError, match=r"'moon'.*there are: local, endpoint"):
         platform("moon")

@@ -54,9 +54,13 @@ def test_a_model_by_the_name_that_bedrock_gives_it(api: PriceList, model: str) -
         ("p99.48xlarge", False, "the list has no hourly price for it"),
         ("x9free.large", False, "the list has no hourly price for it"),
         ("x9z.large", False, "several hourly prices for it (5, 6 USD)"),
-        ("local-cpu", False, "not the name of an instance type"),
+        ("local-cpu", False, "not the name of an AWS instance type"),
         ("amazon.nova-odd-v1:0", True, "no price for output tokens"),
-        ("some.model-v1:0", True, "AWS refused: ResourceNotFoundException: Could not resolve the foundation model"),
+        (
+            "some.model-v1:0",
+            True,
+            "querying the AWS price list: ResourceNotFoundException: Could not resolve the foundation model",
+        ),
         ("arn:aws:bedrock:us-west-2:1:provisioned-model/a", True, "provisioned throughput is not looked up"),
     ],
 )
@@ -69,7 +73,7 @@ def test_what_is_not_there_is_an_error_with_its_reason(api: PriceList, key: str,
 
 def test_a_refusal_and_an_answer_of_another_form_are_told(api: PriceList) -> None:
     api.refusals["AmazonEC2"] = ("AccessDeniedException", "not authorized to perform: pricing:GetProducts")
-    with pytest.raises(PriceLookupError, match="AWS refused: AccessDeniedException: not authorized"):
+    with pytest.raises(PriceLookupError, match="querying the AWS price list: not allowed: not authorized"):
         look_up(Lookup("g6e.xlarge", "us-west-2", DATE))
     api.broken = True
     with pytest.raises(PriceLookupError, match="not in the form of a price list"):
@@ -78,13 +82,13 @@ def test_a_refusal_and_an_answer_of_another_form_are_told(api: PriceList) -> Non
 
 def test_without_credentials_and_without_an_answer(api: PriceList, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_PRICING", "http://127.0.0.1:9")
-    with pytest.raises(PriceLookupError, match=r"could not be asked: .*127\.0\.0\.1:9"):
+    with pytest.raises(PriceLookupError, match=r"AWS price list: 127\.0\.0\.1:9 cannot be reached"):
         look_up(Lookup("g6e.xlarge", "us-west-2", DATE))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
-    with pytest.raises(PriceLookupError, match="could not be asked: Unable to locate credentials"):
+    with pytest.raises(PriceLookupError, match="AWS price list: no AWS credentials found"):
         look_up(Lookup("g6e.xlarge", "us-west-2", DATE))
 
 

@@ -94,8 +94,8 @@ def test_where_a_run_is_kept(
 @pytest.mark.parametrize(
     ("storage", "message"),
     [
-        (StorageOptions(write_bucket="nobodys"), "bucket nobodys: there is none of this name"),
-        (StorageOptions(), f"the default one, {DEFAULT}, is not there for this account"),
+        (StorageOptions(write_bucket="nobodys"), "there is no bucket nobodys"),
+        (StorageOptions(), f"the default one cannot be used: there is no bucket {DEFAULT}"),
     ],
 )
 def test_an_unusable_bucket_is_bad_input_before_anything_is_made(
@@ -116,7 +116,7 @@ def test_no_credentials_and_no_answer_are_bad_input(
         made(tmp_path, StorageOptions(write_bucket=RUNS))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    with pytest.raises(InputError, match="there are no AWS credentials"):
+    with pytest.raises(InputError, match="no AWS credentials found"):
         made(tmp_path, StorageOptions(write_bucket=RUNS))
     with pytest.raises(InputError, match="depends on the account: no AWS credentials found"):
         made(tmp_path, s3_and_or_local_file_system="both")
@@ -131,11 +131,11 @@ def test_a_bucket_that_may_be_listed_but_not_written_to(
     from fmbench_lib.storage.bucket import Bucket
 
     def denied(self: Bucket, *_: Any) -> None:
-        with self._asking("putting run.json"):
+        with self._translated("uploading", "run.json"):
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "PutObject")
 
     monkeypatch.setattr(Bucket, "put", denied)
-    with pytest.raises(InputError, match=r"putting run\.json is not allowed; let the caller's role"):
+    with pytest.raises(InputError, match=r"uploading s3://.*/run\.json: not allowed: no; grant the caller's role"):
         made(tmp_path, StorageOptions(write_bucket=RUNS))
     assert list((tmp_path / "results").rglob("*.json")) == []
 
@@ -150,7 +150,7 @@ def test_a_run_is_opened_from_its_bucket_alone(s3: StandIn, tmp_path: Path) -> N
     assert str(keeper_of(again.workspace).address) == address  # type: ignore[union-attr]
     with pytest.raises(InputError, match=f"there is no run at {address}-2"):
         local_run(f"{address}-2", tmp_path / "elsewhere")
-    with pytest.raises(InputError, match="bucket nobodys"):
+    with pytest.raises(InputError, match="there is no bucket nobodys"):
         local_run("s3://nobodys/results/test/x", tmp_path / "elsewhere")
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.deploy import Endpoint
+from fmbench_lib.deploy import CloudWatchName, Endpoint
 from fmbench_lib.deploy.endpoints_file import record
 from fmbench_lib.load.recording.records import write_tables
 from fmbench_lib.monitors import cloudwatch
@@ -28,7 +29,7 @@ monitors: {cloudwatch: %s}
 experiments:
 - {name: exp, platform: sagemaker, ep_name: ep, tokenizer: words, concurrency_levels: [1]}
 """
-RESOURCE = {"kind": "endpoint", "name": "ep", "region": "us-east-1", "variant": "blue"}
+BLUE = CloudWatchName("us-east-1", {"EndpointName": "ep", "VariantName": "blue"})
 LATENCY = Series("cloudwatch", "model_latency", "gauge", "s", (("period_s", "60"),))
 
 
@@ -37,7 +38,7 @@ def measured(folder: Path, wanted: str = "auto", ended: float | None = None) -> 
     config = folder / "run.yml"
     config.write_text(CONFIG % wanted)
     run = create_run(config, results=folder / "results")
-    record(run.workspace, Endpoint("exp", "sagemaker", urls=("https://r/x",), resources=(RESOURCE,), model="m"))
+    record(run.workspace, Endpoint("exp", "sagemaker", urls=("https://r/x",), cloudwatch=BLUE, model="m"))
     path = run.workspace.level(LevelKey("exp", "all.jsonl", "concurrency-1"))
     path.parent.mkdir(parents=True)
     ended = time.time() if ended is None else ended
@@ -104,11 +105,11 @@ def test_a_refusal_is_noted_and_nobody_is_asked_who_is_not_to_be(
 
 def test_cloudwatch_knows_endpoints_and_models_of_aws_alone() -> None:
     experiment = Experiment(name="exp", platform="bedrock", protocol="bedrock", deploy=False)
-    resource = {"kind": "model", "name": "org.model", "region": "eu-west-1"}
-    model = Endpoint("exp", "bedrock", resources=(resource,), model="org.model")
+    name = CloudWatchName("eu-west-1", {"ModelId": "org.model"})
+    model = Endpoint("exp", "bedrock", cloudwatch=name, model="org.model")
     assert subject_of(experiment, model) == cloudwatch.bedrock_subject("org.model", "eu-west-1")
     assert subject_of(experiment, Endpoint("exp", "endpoint", urls=("http://h",))) is None
-    unnamed = Endpoint("exp", "sagemaker", resources=({**RESOURCE, "variant": None},))
+    unnamed = Endpoint("exp", "sagemaker", cloudwatch=replace(BLUE, dimensions={"EndpointName": "ep"}))
     subject = subject_of(experiment, unnamed)
     assert subject is not None
     assert subject.dimensions == {"EndpointName": "ep", "VariantName": "AllTraffic"}

@@ -61,16 +61,13 @@ class Machine:
         context.record(endpoint)
         return endpoint
 
-    def alive(self, endpoint: Endpoint) -> bool:
-        return endpoint.experiment_name in self.standing
-
     def why_dead(self, endpoint: Endpoint) -> str:
-        return "" if self.alive(endpoint) else "it is not there"
+        return "" if endpoint.experiment_name in self.standing else "it does not exist"
 
     def delete(self, endpoint: Endpoint) -> Endpoint:
         name = endpoint.experiment_name
         if name in self.immovable:
-            raise DeployError(f"{name} cannot be taken down")
+            raise DeployError(f"{name} cannot be deleted")
         if name in self.standing:
             self.standing.pop(name).close()
             del self.taken[name]
@@ -159,7 +156,7 @@ def test_one_that_cannot_be_taken_down_is_why_the_next_cannot_come(new_run: NewR
     machine.immovable = {"first"}
     deploy_models(run)
     run_inference(run)
-    assert endpoints(run.workspace)["second"].error == "first cannot be taken down"
+    assert endpoints(run.workspace)["second"].error == "first cannot be deleted"
     machine.immovable = set()
 
 

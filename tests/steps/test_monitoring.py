@@ -14,8 +14,9 @@ import psutil
 import pytest
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.deploy import Endpoint
+from fmbench_lib.deploy import Copy, Endpoint
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
+from fmbench_lib.host.process import ProcessMark
 from fmbench_lib.load import measure
 from fmbench_lib.load.recording.records import read_facts
 from fmbench_lib.monitors.samples import Histogram, SampleWriter, reading_of
@@ -145,18 +146,17 @@ def test_nothing_is_sampled_where_nothing_is_wanted(tmp_path: Path, emulator: Em
 
 
 def plan(
-    run: Run, address: str, platform: str = "endpoint", protocol: str = "openai", **resources: Any
+    run: Run, address: str, platform: str = "endpoint", protocol: str = "openai", copies: tuple[Copy, ...] = ()
 ) -> dict[str, Any]:
     experiment = Experiment(name="exp", platform=platform, protocol=protocol, deploy=False)
-    endpoint = Endpoint("exp", platform, urls=(address,), resources=(resources,) if resources else ())
+    endpoint = Endpoint("exp", platform, urls=(address,), copies=copies)
     return plan_of(run, experiment, endpoint, (address,))
 
 
 def test_what_is_sampled_depends_on_where_the_endpoint_is(tmp_path: Path, emulator: Emulator) -> None:
     run = deployed(tmp_path, emulator.url)
-    here = plan(
-        run, "http://127.0.0.1:8000/v1/chat/completions", "local", kind="process", pid=7, started=90.0, booted=50.0
-    )
+    url = "http://127.0.0.1:8000/v1/chat/completions"
+    here = plan(run, url, "local", copies=(Copy(url, process=ProcessMark(7, started=90.0, booted=50.0)),))
     assert (here["machine"], here["nvidia"]) == ("endpoint", "auto")
     assert here["processes"] == [{"pid": 7, "age": 40.0, "labels": {"copy": "0"}}]
     assert [page["url"] for page in here["pages"]] == ["http://127.0.0.1:8000/metrics"]
@@ -165,18 +165,18 @@ def test_what_is_sampled_depends_on_where_the_endpoint_is(tmp_path: Path, emulat
     assert [page["url"] for page in there["pages"]] == ["https://there.example/metrics"]
     triton = plan(run, "http://there:8000/v2/models/m/generate_stream", protocol="triton")
     assert [page["url"] for page in triton["pages"]] == ["http://there:8000/metrics", "http://there:8002/metrics"]
-    behind = plan(run, "http://127.0.0.1:80/v1", "ec2", kind="container", role="copy", url="http://127.0.0.1:8081/v1")
+    behind = plan(run, "http://127.0.0.1:80/v1", "ec2", copies=(Copy("http://127.0.0.1:8081/v1"),))
     assert [page["url"] for page in behind["pages"]] == ["http://127.0.0.1:8081/metrics"]
-    balanced = plan(run, "http://127.0.0.1:80/v1", "ec2", metrics_url="http://127.0.0.1:9001/metrics")
+    copy = Copy("http://127.0.0.1:8081/v1", metrics_url="http://127.0.0.1:9001/metrics")
+    balanced = plan(run, "http://127.0.0.1:80/v1", "ec2", copies=(copy,))
     assert [page["url"] for page in balanced["pages"]] == ["http://127.0.0.1:9001/metrics"]
     assert plan(run, "https://runtime.sagemaker/x", "sagemaker")["pages"] == []
 
 
 def accelerators(run: Run, *copies: list[str], platform: str = "ec2") -> tuple[Any, ...]:
     """What is sampled of the accelerators of an endpoint whose copies have these."""
-    front = {"kind": "container", "role": "balancer", "devices": []}
-    behind = [{"kind": "container", "role": "copy", "devices": devices} for devices in copies]
-    endpoint = Endpoint("exp", platform, urls=("http://127.0.0.1:80/v1",), resources=(front, *behind))
+    behind = tuple(Copy("http://127.0.0.1:8081/v1", devices=tuple(devices)) for devices in copies)
+    endpoint = Endpoint("exp", platform, urls=("http://127.0.0.1:80/v1",), copies=behind)
     experiment = Experiment(name="exp", platform=platform, protocol="openai", deploy=False)
     made = plan_of(run, experiment, endpoint, endpoint.urls)
     return tuple(made[name] for name in ("nvidia", "nvidia_devices", "neuron", "neuron_devices"))

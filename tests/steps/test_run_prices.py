@@ -89,8 +89,8 @@ def test_a_lookup_that_fails_leaves_the_other_prices_alone(api: PriceList, new_r
     assert prices.lookup("ml.g6e.xlarge") is None
     assert (prices.lookup("g6e.xlarge").hourly, prices.lookup("g5.xlarge").hourly) == (1.861, 1.006)
     reason = (
-        "no price listed for ml.g6e.xlarge, and none found: AWS refused: ThrottlingException: Rate exceeded for key "
-        "<removed>"
+        "no price listed for ml.g6e.xlarge, and none found: querying the AWS price list: AWS throttles the account's "
+        "calls (Rate exceeded for key <removed>); try again, with fewer experiments at once"
     )
     assert price_notices(run, prices) == [f"ml.g6e.xlarge: {reason}; its cost is not known"]
     api.refusals.clear()

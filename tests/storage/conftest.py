@@ -9,7 +9,7 @@ import pytest
 
 from fmbench_lib.atomic_files import write_json
 from fmbench_lib.storage.bucket import Address
-from fmbench_lib.storage.mirror import Keeper
+from fmbench_lib.storage.mirror import Mirror
 from fmbench_lib.workspace import LevelKey, Workspace, create_workspace
 from tests.bucket_stand_in import StandIn, point_to
 
@@ -41,8 +41,8 @@ def run(tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture
-def keeper(run: Workspace) -> Keeper:
-    return Keeper(Address(BUCKET, f"results/test/{run.run_id}"))
+def mirror(run: Workspace) -> Mirror:
+    return Mirror(Address(BUCKET, f"results/test/{run.run_id}"))
 
 
 @pytest.fixture

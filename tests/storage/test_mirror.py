@@ -1,4 +1,4 @@
-"""A bucket that goes away and comes back, and a run that goes on all the while."""
+"""A bucket that becomes unreachable and comes back while a run goes on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from fmbench_lib.errors import InputError, RunStateError
 from fmbench_lib.storage.bucket import Address
-from fmbench_lib.storage.mirror import Keeper, parse_run_address, runs_in, why_behind
+from fmbench_lib.storage.mirror import Mirror, parse_run_address, runs_in, why_behind
 from fmbench_lib.workspace import LevelKey, Workspace
 from tests.bucket_stand_in import StandIn
 from tests.storage.conftest import BUCKET
@@ -19,8 +19,10 @@ def events(run: Workspace) -> list[str]:
     return [json.loads(line)["event"] for line in run.events_file.read_text().splitlines()]
 
 
-def test_a_bucket_that_is_away_is_said_once_and_filled_up_later(s3: StandIn, run: Workspace, keeper: Keeper) -> None:
-    kept = replace(run, send=keeper)
+def test_an_unreachable_bucket_is_reported_once_and_completed_later(
+    s3: StandIn, run: Workspace, mirror: Mirror
+) -> None:
+    kept = replace(run, send=mirror)
     assert kept.keep()
     s3.stop()
     kept.level(LevelKey("one", "all.jsonl", "concurrency-2")).write_bytes(b"measured meanwhile")
@@ -41,41 +43,43 @@ def test_a_bucket_that_is_away_is_said_once_and_filled_up_later(s3: StandIn, run
     assert why_behind(kept) is not None
     assert kept.keep(insist=True)
     assert why_behind(kept) is None
-    there = s3.objects(BUCKET, f"{keeper.address.key}/")
+    there = s3.objects(BUCKET, f"{mirror.address.key}/")
     assert there == {path.relative_to(kept.path).as_posix(): path.read_bytes() for path in kept.complete_files()}
 
 
-def test_a_bucket_that_takes_long_not_to_answer_is_asked_seldom(s3: StandIn, run: Workspace, keeper: Keeper) -> None:
-    kept = replace(run, send=keeper)
+def test_a_bucket_that_times_out_is_tried_less_often(s3: StandIn, run: Workspace, mirror: Mirror) -> None:
+    kept = replace(run, send=mirror)
     for took, sent in ((60.0, False), (1.0, True)):
-        keeper.behind(kept, "it does not answer", took)
+        mirror.record_outage(kept, "it does not answer", took)
         assert kept.keep(insist=True) == sent
     assert len([call for call in s3.calls if call.startswith("PUT")]) == 3  # what is there once it was asked
 
 
-def test_a_run_that_cannot_begin_in_its_bucket_does_not_begin(s3: StandIn, run: Workspace) -> None:
-    with pytest.raises(InputError, match=r"s3://nobodys/results/x: bucket nobodys: there is none of this name"):
-        Keeper(Address("nobodys", "results/x")).begin(run)
+def test_a_run_that_its_bucket_refuses_does_not_begin(s3: StandIn, run: Workspace) -> None:
+    with pytest.raises(
+        InputError, match=r"s3://nobodys/results/x: uploading s3://nobodys/.*: there is no bucket of this name"
+    ):
+        Mirror(Address("nobodys", "results/x")).begin(run)
 
 
-def test_two_runs_of_one_second_do_not_mix(s3: StandIn, run: Workspace, elsewhere: Workspace, keeper: Keeper) -> None:
-    keeper.begin(run)
+def test_two_runs_of_one_second_do_not_mix(s3: StandIn, run: Workspace, elsewhere: Workspace, mirror: Mirror) -> None:
+    mirror.begin(run)
     elsewhere.path.mkdir(parents=True)
     elsewhere.run_file.write_text('{"steps": {}, "of": "another"}')
     with pytest.raises(InputError, match="start again"):
-        keeper.begin(elsewhere)
+        mirror.begin(elsewhere)
 
 
-def test_a_directory_goes_only_when_all_of_it_is_in_the_bucket(s3: StandIn, run: Workspace, keeper: Keeper) -> None:
-    keeper.send(run)
+def test_a_directory_is_removed_only_when_the_bucket_has_all_of_it(s3: StandIn, run: Workspace, mirror: Mirror) -> None:
+    mirror.send(run)
     run.log_event("not sent")
-    assert not keeper.release(run)
+    assert not mirror.release(run)
     assert run.path.exists()
-    keeper.send(run)
+    mirror.send(run)
     s3.stop()
-    assert not keeper.release(run)
+    assert not mirror.release(run)
     s3.start()
-    assert keeper.release(run)
+    assert mirror.release(run)
     assert not run.path.exists()
 
 
@@ -86,7 +90,7 @@ def test_the_runs_of_a_name_newest_first(s3: StandIn) -> None:
     assert found == [f"s3://{BUCKET}/results/a b/20260201-000000Z", f"s3://{BUCKET}/results/a b/20260101-000000Z"]
 
 
-def test_what_is_no_address_of_a_run() -> None:
+def test_addresses_that_are_not_of_runs() -> None:
     assert parse_run_address("s3://b/results/n/r/") == ("b", "results/n/r")
     for text in ("s3://", "s3://bucket", "s3://bucket/run", "results/x/y"):
         with pytest.raises(InputError):
@@ -94,8 +98,8 @@ def test_what_is_no_address_of_a_run() -> None:
 
 
 def test_another_process_at_work_is_not_disturbed(
-    s3: StandIn, run: Workspace, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+    s3: StandIn, run: Workspace, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fmbench_lib.storage.mirror._PATIENCE_S", 0.0)
     with run.locked("bucket"), pytest.raises(RunStateError):
-        keeper.send(run)
+        mirror.send(run)

@@ -1,129 +1,106 @@
-"""Provisioned throughput of Bedrock: bought by the hour, tagged with the run, given back.
+"""Provisioned throughput of Bedrock: bought by the hour, tagged with the run, deleted after it.
 
 Only throughput without commitment is bought: with one it would have to be paid to the end of its term.
 """
 
 from __future__ import annotations
 
-import re
-import secrets
-import time
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
-from fmbench_lib.aws.calls import client, is_gone, saying
-from fmbench_lib.deploy.platform import DeployContext
-from fmbench_lib.deploy.waiting import looks
-from fmbench_lib.errors import DeployError, ForbiddenError
-
-Resource = dict[str, Any]
+from fmbench_lib.aws.calls import translated, unless_gone
+from fmbench_lib.aws.session import client
+from fmbench_lib.deploy import run_marks
+from fmbench_lib.deploy.waiting import State, Subject, delete_until_gone
 
 KIND = "provisioned_throughput"
-RUN_TAG = "fmbench:run-id"
-GIVING_BACK_PATIENCE_S = 1800.0
+DELETING_PATIENCE_S = 1800.0
 
 
-def fresh_name(run_id: str) -> str:
-    """A name that no other throughput has."""
-    return f"fmbench-{re.sub('[^A-Za-z0-9]+', '-', run_id).strip('-')}-{secrets.token_hex(4)}"
+class Throughput(TypedDict):
+    """What is recorded of bought throughput; its `arn` once it is known."""
+
+    kind: str
+    name: str
+    region: str
+    run_id: str
+    units: int
+    arn: NotRequired[str]
 
 
-def buy(resource: Resource, model: str, units: int, experiment_name: str) -> str:
+def planned(run_id: str, region: str, units: int) -> Throughput:
+    """The record of throughput that is about to be bought, under a name that nothing else has."""
+    return Throughput(kind=KIND, name=run_marks.fresh_name(run_id), region=region, run_id=run_id, units=units)
+
+
+def buy(resource: Throughput, model: str, experiment_name: str) -> str:
     """Buy throughput under the name that has been recorded; its ARN. Raises DeployError for what AWS refuses.
 
-    The name is the request's token too: asked twice, AWS sells once.
+    The name is the request's token too: a request that is sent twice buys once.
     """
-    allowed = re.sub(r"[^\w\s.:/=+\-@]", "_", experiment_name)[:256]
-    with saying(f"buying {units} model unit{'s' if units != 1 else ''} of {model} in {resource['region']}"):
-        made = client("bedrock", resource["region"]).create_provisioned_model_throughput(
+    units, region = resource["units"], resource["region"]
+    tags = run_marks.tags(resource["run_id"], experiment_name)
+    with translated(f"buying {units} model unit{'s' if units != 1 else ''} of {model} in {region}"):
+        answer = client("bedrock", region).create_provisioned_model_throughput(
             clientRequestToken=resource["name"],
             modelUnits=units,
             provisionedModelName=resource["name"],
             modelId=model,
-            tags=[
-                {"key": RUN_TAG, "value": resource["run_id"]},
-                {"key": "fmbench:experiment", "value": allowed},
-            ],
+            tags=[{"key": key, "value": value} for key, value in tags.items()],
         )
-    return str(made["provisionedModelArn"])
+    return str(answer["provisionedModelArn"])
 
 
-def describe(resource: Resource) -> dict[str, Any] | None:
-    """What Bedrock says of the throughput; None where there is none of that name."""
-    from botocore.exceptions import ClientError
-
-    with saying(f"looking at provisioned throughput {resource['name']}"):
-        try:
-            found: dict[str, Any] = client("bedrock", resource["region"]).get_provisioned_model_throughput(
-                provisionedModelId=resource["name"]
-            )
-        except ClientError as error:
-            if is_gone(error):
-                return None
-            raise
-    return found
+def describe(resource: Throughput) -> dict[str, Any] | None:
+    """Bedrock's description of the throughput; None where there is none of that name. Raises DeployError."""
+    name, region = resource["name"], resource["region"]
+    with translated(f"looking at provisioned throughput {name}"):
+        facts: dict[str, Any] | None = unless_gone(
+            lambda: client("bedrock", region).get_provisioned_model_throughput(provisionedModelId=name)
+        )
+    return facts
 
 
-def wait(resource: Resource, patience: float, context: DeployContext) -> None:
-    """Until the throughput is in service; raises DeployError where it fails or does not come in time."""
-    name, state = resource["name"], ""
-    for _ in looks(patience, context.pause):
+def subject_of(resource: Throughput) -> Subject:
+    """Throughput as something that is waited for."""
+    title = f"provisioned throughput {resource['name']}"
+
+    def state() -> State | None:
         facts = describe(resource)
         if facts is None:
-            raise DeployError(f"provisioned throughput {name} was deleted by somebody while it was being made")
-        if facts["status"] != state:
-            state = facts["status"]
-            context.say(f"provisioned throughput {name} is {state}")
-        if state == "InService":
-            return
-        if state == "Failed":
-            raise DeployError(f"provisioned throughput {name} failed: {facts.get('failureMessage', 'no reason given')}")
-    raise DeployError(
-        f"provisioned throughput {name} was not in service within {patience:g} s, it is {state} "
-        "(bedrock.startup_timeout)"
-    )
+            return None
+        failed = facts["status"] == "Failed"
+        failure = f"{title} failed: {facts.get('failureMessage', 'no reason given')}" if failed else ""
+        return State(facts["status"], failure, facts["provisionedModelArn"])
+
+    return Subject(title, resource["region"], state, lambda: _delete(resource))
 
 
-def give_back(resource: Resource, patience: float = GIVING_BACK_PATIENCE_S) -> None:
-    """Delete the throughput and see that it is gone; does nothing where it is gone, or is not the run's.
+def remove(resource: Throughput, patience: float = DELETING_PATIENCE_S) -> None:
+    """Delete the throughput and check that it is gone; does nothing where it is gone, or is not the run's.
 
-    Raises DeployError where it stands after `patience` seconds, or AWS does not let it be deleted.
+    Raises DeployError where it exists after `patience` seconds, or AWS does not let it be deleted.
     """
-    state, known = "there", False
-    for more in looks(patience, time.sleep):
-        facts = describe(resource)
-        if facts is None or not (known or _bought_by_run(facts, resource)):
-            return
-        known = True
-        state = facts["status"]
-        if more:
-            _delete(resource)
-    raise DeployError(
-        f"provisioned throughput {resource['name']} in {resource['region']} is still {state} "
-        f"after {patience:g} s of giving it back"
-    )
+
+    def is_ours(state: State) -> bool:
+        return run_marks.carries_run(lambda: _tags(resource, state.arn), resource["run_id"])
+
+    delete_until_gone(subject_of(resource), is_ours, patience)
 
 
-def _delete(resource: Resource) -> None:
+def _delete(resource: Throughput) -> None:
     from botocore.exceptions import ClientError
 
-    with saying(f"giving back provisioned throughput {resource['name']}"):
+    name, region = resource["name"], resource["region"]
+    with translated(f"deleting provisioned throughput {name}"):
         try:
-            client("bedrock", resource["region"]).delete_provisioned_model_throughput(
-                provisionedModelId=resource["name"]
-            )
+            unless_gone(lambda: client("bedrock", region).delete_provisioned_model_throughput(provisionedModelId=name))
         except ClientError as error:
-            # Throughput that is still being made can only be deleted afterwards.
-            if not is_gone(error) and error.response["Error"].get("Code") != "ConflictException":
+            # Throughput that is still being created can only be deleted afterwards.
+            if error.response["Error"].get("Code") != "ConflictException":
                 raise
 
 
-def _bought_by_run(facts: dict[str, Any], resource: Resource) -> bool:
-    """Whether it carries the run's tag. A caller who may not read tags has the name's random part."""
-    try:
-        with saying(f"reading the tags of {resource['name']}"):
-            found = client("bedrock", resource["region"]).list_tags_for_resource(
-                resourceARN=facts["provisionedModelArn"]
-            )["tags"]
-    except ForbiddenError:
-        return True
-    return any((tag["key"], tag["value"]) == (RUN_TAG, resource["run_id"]) for tag in found)
+def _tags(resource: Throughput, arn: str) -> dict[str, str]:
+    with translated(f"reading the tags of {resource['name']}"):
+        tags = client("bedrock", resource["region"]).list_tags_for_resource(resourceARN=arn)["tags"]
+    return {tag["key"]: tag["value"] for tag in tags}

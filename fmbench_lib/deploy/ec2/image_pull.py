@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fmbench_lib.aws.calls import client as aws_client
-from fmbench_lib.aws.calls import saying
+from fmbench_lib.aws.calls import translated
+from fmbench_lib.aws.session import client as aws_client
 from fmbench_lib.deploy.ec2.docker import connected, explained
 from fmbench_lib.errors import DeployError
 
@@ -85,7 +85,7 @@ def ecr_login(name: str) -> dict[str, str] | None:
     match = _ECR.match(name)
     if match is None:
         return None
-    with saying(f"logging in to ECR for image {name}"):
+    with translated(f"logging in to ECR for image {name}"):
         answer = aws_client("ecr", match["region"]).get_authorization_token(registryIds=[match["account"]])
     token = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode()
     user, _, password = token.partition(":")

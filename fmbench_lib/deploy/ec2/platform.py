@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NotRequired, TypedDict, cast
 from urllib.parse import quote
 
 from fmbench_lib.atomic_files import write_text
@@ -32,15 +32,34 @@ from fmbench_lib.deploy.ec2.serving import (
     write_parts,
 )
 from fmbench_lib.deploy.ec2.stacks.description import describe_all
-from fmbench_lib.deploy.existing import platform as existing
+from fmbench_lib.deploy.existing_address import plan_of_existing, use_existing
+from fmbench_lib.deploy.making import Making
 from fmbench_lib.deploy.neuron import compile as neuron_compile
 from fmbench_lib.deploy.neuron import settings as neuron
-from fmbench_lib.deploy.platform import DeployContext, Endpoint
+from fmbench_lib.deploy.platform import Copy, DeployContext, Endpoint
 from fmbench_lib.errors import DeployError
 from fmbench_lib.host.ports import wanted_port
 from fmbench_lib.workspace import COMPOSE_FILE
 
 DEFAULT_LOADING_TIMEOUT_S = 2400.0
+
+
+class ContainerResource(TypedDict):
+    """What is recorded of a container: enough to find it, to request its health and to remove it."""
+
+    kind: str
+    role: Literal["copy", "balancer"]
+    name: str
+    engine: str
+    mark: str
+    image: str
+    port: int
+    url: str
+    health_path: str | None
+    log_file: str
+    image_id: NotRequired[str]
+    image_digests: NotRequired[list[str]]
+    pulled: NotRequired[bool]
 
 
 class Ec2Platform:
@@ -51,12 +70,12 @@ class Ec2Platform:
         if not experiment.deploy:
             if not experiment.ep_name:
                 raise DeployError("platform ec2 needs deploy: yes, or ep_name, the address of a server that runs")
-            return existing.PLATFORM.plan(experiment)
-        said = describe_all(_planned(experiment).containers)
-        return f"{said}\n{neuron_compile.planned(experiment)}" if neuron.is_compiled(experiment) else said
+            return plan_of_existing(experiment.ep_name)
+        lines = describe_all(_planned(experiment).containers)
+        return f"{lines}\n{neuron_compile.planned(experiment)}" if neuron.is_compiled(experiment) else lines
 
     def needs(self, experiment: Experiment) -> frozenset[str]:
-        """What of this machine the experiment needs for itself: the ports that its config names, its accelerators."""
+        """The parts of this machine that the experiment needs for itself: ports that its config names, accelerators."""
         if not experiment.deploy:
             return frozenset()
         serving = _planned(experiment)
@@ -64,46 +83,39 @@ class Ec2Platform:
         count = 1 if serving.balancer else len(serving.copies)
         ports = {f"port {port}" for port in range(first, first + count)} if first else set()
         devices = [copy.devices for copy in serving.copies]
-        return frozenset(ports | {f"{some.kind} device {index}" for some in devices for index in some.indices})
+        return frozenset(ports | {f"{used.kind} device {index}" for used in devices for index in used.indices})
 
     def deploy(self, experiment: Experiment, context: DeployContext) -> Endpoint:
         """The experiment's endpoint, every copy having answered a real request.
 
         The containers are recorded by name before an image is pulled. Raises DeployError, having removed them all;
-        where the run is interrupted they stand as recorded, for the cleanup to take down.
+        where the run is interrupted they stay as recorded, for the cleanup to delete.
         """
         if not experiment.deploy:
-            return existing.PLATFORM.deploy(experiment, context)
+            return use_existing(experiment, context)
         making = _begun(_with_compiled(experiment, context), context)
-        try:
+        with making.or_give_up(self.delete):
             making.make(_patience(experiment))
-        except DeployError as error:
-            raise DeployError(_given_up(self, making, str(error))) from None
-        making.note(status="in_service", in_service_at=time.time())
-        return making.endpoint
-
-    def alive(self, endpoint: Endpoint) -> bool:
-        """Whether every container runs and says that it is well."""
-        return endpoint.deleted_at is None and self.why_dead(endpoint) == ""
+        return making.in_service()
 
     def why_dead(self, endpoint: Endpoint) -> str:
         """What became of the containers that do not serve, with the ends of their logs; empty where all do."""
         if endpoint.deleted_at is not None:
-            return "it was taken down"
+            return "it was deleted"
         keep_logs(endpoint.resources)
         try:
-            return "; ".join(trouble for one in endpoint.resources if (trouble := why_down(one)))
+            return "; ".join(filter(None, map(why_down, endpoint.resources)))
         except DeployError as error:
             return str(error)
 
     def delete(self, endpoint: Endpoint) -> Endpoint:
-        """End the containers, keep the last of their logs, remove them and see that they are gone.
+        """Stop the containers, keep the ends of their logs, remove them and check that they are gone.
 
-        One that cannot be removed does not keep the others from it; then a DeployError is raised.
+        One that cannot be removed does not keep the others: raises DeployError at the end.
         """
         if not endpoint.owned or endpoint.deleted_at is not None:
             return endpoint
-        failures = [failure for one in reversed(endpoint.resources) if (failure := _removal_failure(one))]
+        failures = list(filter(None, map(_removal_failure, reversed(endpoint.resources))))
         if failures:
             raise DeployError("; ".join(dict.fromkeys(failures)))
         return replace(endpoint, status="deleted", deleted_at=time.time())
@@ -113,7 +125,7 @@ PLATFORM = Ec2Platform()
 
 
 def _with_compiled(experiment: Experiment, context: DeployContext) -> Experiment:
-    """The experiment with its model compiled for Neuron, where it asks for that; what is under way is written down."""
+    """The experiment with its model compiled for Neuron, where the config wants that; what is under way is recorded."""
     if not neuron.is_compiled(experiment):
         return experiment
     begun = Endpoint(experiment.name, EC2, owned=True, created_at=time.time(), model=experiment.model_id)
@@ -121,18 +133,18 @@ def _with_compiled(experiment: Experiment, context: DeployContext) -> Experiment
         experiment,
         region_of(experiment),
         context,
-        lambda made: context.record(replace(begun, resources=tuple(made))),
+        lambda current: context.record(replace(begun, resources=tuple(current))),
     )
 
 
-def _removal_failure(one: Mapping[str, Any]) -> str:
-    """Remove one container, or what compiling its model left; why it could not be, empty where it is gone."""
+def _removal_failure(resource: Mapping[str, Any]) -> str:
+    """Remove one container, or what compiling its model left; why that failed, empty where it is gone."""
     try:
-        if neuron_compile.removed(one):
+        if neuron_compile.removed(resource):
             return ""
-        if engine.kill(one["engine"], one["name"], one["mark"]):
-            keep_logs([one])
-        engine.remove(one["engine"], one["name"], one["mark"])
+        if engine.kill(resource["engine"], resource["name"], resource["mark"]):
+            keep_logs([resource])
+        engine.remove(resource["engine"], resource["name"], resource["mark"])
     except DeployError as error:
         return str(error)
     return ""
@@ -145,33 +157,27 @@ def _planned(experiment: Experiment) -> Serving:
 
 def _patience(experiment: Experiment) -> float:
     """How long a model may take to load, in seconds."""
-    ours = experiment.ec2.model_loading_timeout if experiment.ec2 else None
-    return float(ours or experiment.inference_spec.model_loading_timeout or DEFAULT_LOADING_TIMEOUT_S)
+    on_ec2 = experiment.ec2.model_loading_timeout if experiment.ec2 else None
+    return float(on_ec2 or experiment.inference_spec.model_loading_timeout or DEFAULT_LOADING_TIMEOUT_S)
 
 
 @dataclass(slots=True)
-class _Making:
-    """An endpoint that is being made: what is recorded of it, and what it is made from."""
+class _MakingContainers(Making):
+    """An endpoint being deployed, and what it is deployed from."""
 
-    endpoint: Endpoint
     experiment: Experiment
     serving: Serving
-    context: DeployContext
     folder: Path
     address: str
     labels: Mapping[str, str]
     images: dict[str, Image]
 
     @property
-    def resources(self) -> tuple[dict[str, Any], ...]:
-        return self.endpoint.resources
-
-    def note(self, **changes: Any) -> None:
-        self.endpoint = replace(self.endpoint, **changes)
-        self.context.record(self.endpoint)
+    def containers(self) -> tuple[ContainerResource, ...]:
+        return tuple(cast(ContainerResource, resource) for resource in self.endpoint.resources)
 
     def make(self, patience: float) -> None:
-        """Pull, create and start, and wait for answers."""
+        """Pull the images, create and start the containers, and wait until they answer."""
         for container in self.serving.containers:
             check_parts(container)
             write_parts(container)
@@ -179,16 +185,16 @@ class _Making:
         for name in dict.fromkeys(container.image for container in self.serving.containers):
             self.images[name] = ensure_image(self.address, name, self.context.say, self.context.pause)
         self._write_compose_file()
-        self.note(resources=tuple({**one, **self._image_facts(one["image"])} for one in self.resources))
+        self.note(resources=tuple({**known, **self._image_facts(known["image"])} for known in self.containers))
         for container in self.serving.copies:
             self._start(container)
-        copies = self.resources[: len(self.serving.copies)]
-        asked = {container.name: container.after_start for container in self.serving.copies}
-        wait_until_ready(copies, self.endpoint.model, patience, self.context, asked)
+        copies = self.containers[: len(self.serving.copies)]
+        after_start = {container.name: container.after_start for container in self.serving.copies}
+        wait_until_ready(copies, self.endpoint.model, patience, self.context, after_start)
         if self.serving.balancer is not None:
             self._start(self.serving.balancer)
-            wait_until_ready(self.resources[len(copies) :], self.endpoint.model, patience, self.context, {})
-        keep_logs(self.resources)
+            wait_until_ready(self.containers[len(copies) :], self.endpoint.model, patience, self.context, {})
+        keep_logs(self.containers)
 
     def _image_facts(self, name: str) -> dict[str, Any]:
         image = self.images[name]
@@ -196,10 +202,14 @@ class _Making:
 
     def _start(self, container: Container) -> None:
         secrets = self._secrets(container)
-        marked = {**self.labels, engine.SECRETS_LABEL: ",".join(secrets)}
-        made = engine.create(self.address, container, secrets, marked)
-        ran = ({**one, "image_id": made.image_id} if one["name"] == container.name else one for one in self.resources)
-        self.note(resources=tuple(ran))
+        labels = {**self.labels, engine.SECRETS_LABEL: ",".join(secrets)}
+        image_id = engine.create(self.address, container, secrets, labels).image_id
+        self.note(
+            resources=tuple(
+                {**known, "image_id": image_id} if known["name"] == container.name else known
+                for known in self.containers
+            )
+        )
         engine.start(self.address, container.name)
         self.context.say(f"container {container.name} runs {container.image} on port {container.host_port}")
 
@@ -227,8 +237,8 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _begun(experiment: Experiment, context: DeployContext) -> _Making:
-    """The endpoint, its ports claimed and its containers' names written down before anything is made."""
+def _begun(experiment: Experiment, context: DeployContext) -> _MakingContainers:
+    """The endpoint, its ports claimed and its containers' names recorded before anything is created."""
     address = engine.engine_address()
     with engine.connected(address) as client:
         client.ping()
@@ -240,7 +250,9 @@ def _begun(experiment: Experiment, context: DeployContext) -> _Making:
         experiment, host, run_id=context.run_id, folder=folder, folders=context.folders, cores=_cores()
     )
     labels = {engine.RUN_LABEL: context.run_id, engine.MARK_LABEL: uuid.uuid4().hex}
-    resources = tuple(_resource(one, serving, address, labels, context.log_folder) for one in serving.containers)
+    resources = tuple(
+        _resource(container, serving, address, labels, context.log_folder) for container in serving.containers
+    )
     endpoint = Endpoint(
         experiment_name=experiment.name,
         platform=EC2,
@@ -248,40 +260,38 @@ def _begun(experiment: Experiment, context: DeployContext) -> _Making:
         owned=True,
         resources=resources,
         created_at=time.time(),
-        log_files=tuple(one["log_file"] for one in resources),
+        log_files=tuple(resource["log_file"] for resource in resources),
         model=experiment.model_id,
+        copies=tuple(
+            _copy(container, resource) for container, resource in zip(serving.copies, resources, strict=False)
+        ),
     )
     context.record(endpoint)
-    return _Making(endpoint, experiment, serving, context, folder, address, labels, {})
+    return _MakingContainers(endpoint, context, experiment, serving, folder, address, labels, {})
 
 
 def _resource(
     container: Container, serving: Serving, address: str, labels: Mapping[str, str], logs: Path
-) -> dict[str, Any]:
-    """What is recorded of a container: enough to find it, to ask it and to remove it."""
-    balances = container is serving.balancer
-    return {
-        "kind": "container",
-        "role": "balancer" if balances else "copy",
-        "name": container.name,
-        "engine": address,
-        "mark": labels[engine.MARK_LABEL],
-        "image": container.image,
-        "port": container.host_port,
-        "url": url_of(container),
-        "health_path": container.health_path,
-        "metrics_url": None if balances else metrics_url_of(container),  # each copy's own, also behind a balancer
-        "devices": [f"{container.devices.kind} {index}" for index in container.devices.indices],
-        "log_file": str((logs / f"{quote(container.name, safe=' ')}.log").resolve()),
-    }
+) -> ContainerResource:
+    return ContainerResource(
+        kind="container",
+        role="balancer" if container is serving.balancer else "copy",
+        name=container.name,
+        engine=address,
+        mark=labels[engine.MARK_LABEL],
+        image=container.image,
+        port=container.host_port,
+        url=url_of(container),
+        health_path=container.health_path,
+        log_file=str((logs / f"{quote(container.name, safe=' ')}.log").resolve()),
+    )
 
 
-def _given_up(platform: Ec2Platform, making: _Making, error: str) -> str:
-    """Remove what was made so far and record why; the error, and what stands where it could not be removed."""
-    endpoint = making.endpoint
-    try:
-        endpoint = platform.delete(endpoint)
-    except DeployError as failure:
-        error = f"{error}; what was made of it still stands: {failure}"
-    making.note(status="failed", error=error, deleted_at=endpoint.deleted_at)
-    return error
+def _copy(container: Container, resource: ContainerResource) -> Copy:
+    return Copy(
+        url=resource["url"],
+        container=container.name,
+        metrics_url=metrics_url_of(container),
+        log=resource["log_file"],
+        devices=tuple(f"{container.devices.kind} {index}" for index in container.devices.indices),
+    )

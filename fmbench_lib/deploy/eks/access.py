@@ -16,7 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from fmbench_lib.aws.calls import client, hidden, is_gone, saying
+from fmbench_lib.aws.calls import hidden, translated, unless_gone
+from fmbench_lib.aws.session import client
 from fmbench_lib.aws.session import session as aws_session
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy.aws_settings import given, region_of
@@ -136,17 +137,13 @@ def _configure_eks(configuration: Any, access: Access, folder: Path) -> None:
 
 
 def _described(cluster: str, region: str) -> dict[str, Any]:
-    from botocore.exceptions import ClientError
-
-    with saying(f"looking for EKS cluster {cluster} in {region}"):
-        try:
-            facts: dict[str, Any] = client("eks", region).describe_cluster(name=cluster)["cluster"]
-        except ClientError as error:
-            if is_gone(error):
-                raise DeployError(
-                    f"there is no EKS cluster {cluster} in {region} (eks_cluster_name); runs do not create clusters"
-                ) from None
-            raise
+    with translated(f"looking for EKS cluster {cluster} in {region}"):
+        answer = unless_gone(lambda: client("eks", region).describe_cluster(name=cluster))
+    if answer is None:
+        raise DeployError(
+            f"there is no EKS cluster {cluster} in {region} (eks_cluster_name); runs do not create clusters"
+        )
+    facts: dict[str, Any] = answer["cluster"]
     if facts["status"] not in ("ACTIVE", "UPDATING"):
         raise DeployError(f"EKS cluster {cluster} is {facts['status']}, not ACTIVE")
     return facts
@@ -157,8 +154,8 @@ def eks_token(cluster: str, region: str) -> str:
     token."""
     from botocore.signers import RequestSigner
 
-    sts = client("sts", region)
-    with saying(f"signing in to EKS cluster {cluster}"):
+    with translated(f"signing in to EKS cluster {cluster}"):
+        sts = client("sts", region)
         session: Any = aws_session()
         signer = RequestSigner(
             sts.meta.service_model.service_id,

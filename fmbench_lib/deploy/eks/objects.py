@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from fmbench_lib.deploy.eks.manifest import DEPLOYMENT_LABEL, Object, named
 from fmbench_lib.deploy.eks.rollout import Failure, failure, pod_failure, unready, unschedulable
 from fmbench_lib.errors import DeployError
 
-Resource = dict[str, Any]
+Resource = Mapping[str, Any]
 
 DELETING_PATIENCE_S = 900.0
 _KIND = "object"

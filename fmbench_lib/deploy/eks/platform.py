@@ -1,4 +1,4 @@
-"""Platform `eks`: a manifest's objects on a Kubernetes cluster, made and deleted by the run."""
+"""Platform `eks`: a manifest's objects on a Kubernetes cluster, created and deleted by the run."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import EKS
-from fmbench_lib.deploy import waiting as aws_waiting
 from fmbench_lib.deploy.aws_settings import given, region_of
 from fmbench_lib.deploy.eks import objects
 from fmbench_lib.deploy.eks.access import Access, access_of
@@ -33,8 +31,10 @@ from fmbench_lib.deploy.eks.manifest import (
     read_manifest,
 )
 from fmbench_lib.deploy.eks.route import Route, address_of, host_of, route_of
-from fmbench_lib.deploy.existing import platform as existing
+from fmbench_lib.deploy.existing_address import plan_of_existing, use_existing
+from fmbench_lib.deploy.making import Making
 from fmbench_lib.deploy.platform import DeployContext, Endpoint
+from fmbench_lib.deploy.waiting import looks
 from fmbench_lib.errors import DeployError, EndpointError, InputError
 from fmbench_lib.host import process
 
@@ -42,12 +42,12 @@ _RUN_UNKNOWN = "RUN"
 
 
 class EksPlatform:
-    """Applies manifests, watches what they make, and deletes it."""
+    """Applies manifests, watches the objects that they create, and deletes them."""
 
     def plan(self, experiment: Experiment) -> str:
-        """What would be made where, and how it would be reached."""
+        """What would be created where, and how it would be reached."""
         if not experiment.deploy:
-            return existing.PLATFORM.plan(_taken_as_it_is(experiment))
+            return plan_of_existing(_with_address(experiment).ep_name)
         manifest = read_manifest(experiment, _values(experiment, _RUN_UNKNOWN, None))
         access = access_of(experiment)
         return (
@@ -58,53 +58,46 @@ class EksPlatform:
     def deploy(self, experiment: Experiment, context: DeployContext) -> Endpoint:
         """The experiment's endpoint, all of it ready and having answered a real request.
 
-        Everything is recorded before it is made. Raises DeployError, having deleted all of it; where the run is
-        interrupted it stands as recorded, for the cleanup to take down.
+        Every object is recorded before it is created. Raises DeployError, having deleted all of them; where the run is
+        interrupted they stay as recorded, for the cleanup to delete.
         """
         if not experiment.deploy:
-            return existing.PLATFORM.deploy(_taken_as_it_is(experiment), context)
+            return use_existing(_with_address(experiment), context)
         making = _planned(experiment, context)
         with cluster_of(making.access, making.hide) as cluster:
-            kept = objects.check_absent(cluster, making.manifest.objects)
-            making.begin(kept)
-            try:
-                endpoint = _make(experiment, making, cluster)
-            except (DeployError, EndpointError) as error:
-                raise DeployError(making.given_up(self, str(error))) from None
-        making.note(urls=endpoint.urls, status="in_service", in_service_at=time.time())
-        return making.endpoint
-
-    def alive(self, endpoint: Endpoint) -> bool:
-        """Whether everything that was made is ready, as the cluster says."""
-        return endpoint.deleted_at is None and self.why_dead(endpoint) == ""
+            existing = objects.check_absent(cluster, making.manifest.objects)
+            making.begin(existing)
+            with making.or_give_up(self.delete):
+                url = _make(experiment, making, cluster)
+        return making.in_service(urls=(url,))
 
     def why_dead(self, endpoint: Endpoint) -> str:
-        """What is missing or not ready; empty where nothing is."""
+        """Which objects are missing or not ready, as the cluster says; empty where none is."""
         if endpoint.deleted_at is not None:
-            return "it was taken down"
+            return "it was deleted"
         mark = listener_mark(endpoint)
         if mark is not None and not process.running(mark):
             return f"the port-forward (process {mark.pid}) {process.ending(mark)}"
-        access, made = objects.recorded(endpoint.resources)
+        access, created = objects.recorded(endpoint.resources)
         try:
             with cluster_of(access) as cluster:
-                return objects.trouble(cluster, made)
+                return objects.trouble(cluster, created)
         except (DeployError, InputError) as error:
             return str(error)
 
     def delete(self, endpoint: Endpoint) -> Endpoint:
-        """Delete everything that the run made, the last first, and see that it and its pods are gone."""
+        """Delete every object that the run created, the last first, and check that they and their pods are gone."""
         if not endpoint.owned or endpoint.deleted_at is not None:
             return endpoint
         mark = listener_mark(endpoint)
         if mark is not None:
             process.stop(mark)
-        access, made = objects.recorded(endpoint.resources)
-        if made:
+        access, created = objects.recorded(endpoint.resources)
+        if created:
             with cluster_of(access) as cluster:
-                with suppress(DeployError, OSError):  # that it is deleted matters more
-                    objects.keep_logs(cluster, made, Path(endpoint.log_files[0]))
-                objects.delete_all(cluster, made)
+                with suppress(DeployError, OSError):  # deleting matters more than logs
+                    objects.keep_logs(cluster, created, Path(endpoint.log_files[0]))
+                objects.delete_all(cluster, created)
         return replace(endpoint, status="deleted", deleted_at=time.time())
 
 
@@ -112,42 +105,26 @@ PLATFORM = EksPlatform()
 
 
 @dataclass(slots=True)
-class _Making:
-    """An endpoint being made: what is known of it so far is always what has been written down."""
+class _MakingObjects(Making):
+    """An endpoint being deployed, and what it is deployed from."""
 
-    endpoint: Endpoint
-    context: DeployContext
     access: Access
     manifest: Manifest
     route: Route
     deployment: str
     hide: tuple[str, ...]
 
-    def note(self, **changes: Any) -> None:
-        self.endpoint = replace(self.endpoint, **changes)
-        self.context.record(self.endpoint)
-
-    def begin(self, kept: frozenset[str]) -> None:
-        """Write down everything that is about to be made; `kept` are namespaces that are there and stay."""
-        made = [one for one in self.manifest.objects if named(one) not in kept]
-        self.manifest = replace(self.manifest, objects=tuple(made))
-        planned = [objects.to_resource(one, self.deployment) for one in made]
+    def begin(self, existing: frozenset[str]) -> None:
+        """Record every object that is about to be created; `existing` are namespaces that are there and stay."""
+        planned = tuple(planned for planned in self.manifest.objects if named(planned) not in existing)
+        self.manifest = replace(self.manifest, objects=planned)
+        resources = [objects.to_resource(planned_object, self.deployment) for planned_object in planned]
         log_file = self.context.log_folder / f"{quote(self.endpoint.experiment_name, safe=' ')}-pods.log"
-        self.note(resources=(self.access.to_resource(), *planned), log_files=(str(log_file.resolve()),))
-
-    def given_up(self, platform: EksPlatform, error: str) -> str:
-        """Take down what was made so far and record why; the error, and what stands where that did not go."""
-        endpoint = self.endpoint
-        try:
-            endpoint = platform.delete(endpoint)
-        except DeployError as failure:
-            error = f"{error}; what was made of it still stands: {failure}"
-        self.note(status="failed", error=error, deleted_at=endpoint.deleted_at)
-        return error
+        self.note(resources=(self.access.to_resource(), *resources), log_files=(str(log_file.resolve()),))
 
 
-def _planned(experiment: Experiment, context: DeployContext) -> _Making:
-    """Everything that can be known before the cluster is asked; raises DeployError."""
+def _planned(experiment: Experiment, context: DeployContext) -> _MakingObjects:
+    """Everything that is known before the cluster is queried; raises DeployError."""
     access = access_of(experiment)
     run = dns_text(context.run_id)
     manifest = read_manifest(experiment, _values(experiment, run, context.hf_token))
@@ -155,8 +132,8 @@ def _planned(experiment: Experiment, context: DeployContext) -> _Making:
         raise DeployError(f"{manifest.path} holds ${{{TOKEN_NAMES[0]}}}: set {TOKEN_NAMES[0]}, or name hf_token.txt")
     deployment = f"{label_text(context.run_id)[:40]}-{secrets.token_hex(4)}"
     labels = {RUN_LABEL: label_text(context.run_id), DEPLOYMENT_LABEL: deployment}
-    marked_so = tuple(marked(one, labels, experiment.name) for one in manifest.objects)
-    manifest = replace(manifest, objects=marked_so)
+    labelled = tuple(marked(planned, labels, experiment.name) for planned in manifest.objects)
+    manifest = replace(manifest, objects=labelled)
     endpoint = Endpoint(
         experiment_name=experiment.name,
         platform=EKS,
@@ -166,40 +143,42 @@ def _planned(experiment: Experiment, context: DeployContext) -> _Making:
     )
     route = route_of(experiment, manifest.objects)
     hide = (context.hf_token,) if context.hf_token else ()
-    return _Making(endpoint, context, access, manifest, route, deployment, hide)
+    return _MakingObjects(endpoint, context, access, manifest, route, deployment, hide)
 
 
 def _values(experiment: Experiment, run: str, token: str | None) -> Mapping[str, str]:
-    """What is always given to a manifest; a region that nobody knows is left open."""
+    """The values that are always given to a manifest; a region that is not known is left open."""
     values = {"FMBENCH_RUN": run}
     with suppress(DeployError, InputError):
         values["AWS_REGION"] = region_of(experiment)
     return values if token is None else {**values, **dict.fromkeys(TOKEN_NAMES, token)}
 
 
-def _taken_as_it_is(experiment: Experiment) -> Experiment:
+def _with_address(experiment: Experiment) -> Experiment:
+    """The experiment, which names the address of an endpoint that exists; raises DeployError where it names none."""
     if given(experiment.ep_name) is None:
         raise DeployError("platform eks needs deploy: yes and a manifest, or ep_name, the address of what runs already")
     return experiment
 
 
-def _make(experiment: Experiment, making: _Making, cluster: Cluster) -> Endpoint:
-    """Make the objects, wait until they are ready and have an address, and ask it."""
+def _make(experiment: Experiment, making: _MakingObjects, cluster: Cluster) -> str:
+    """Create the objects, wait until they are ready and have an address, and probe it; the address."""
     context, settings = making.context, experiment.eks
     assert settings is not None
-    context.say(f"making {len(making.manifest.objects)} objects of {making.manifest.path.name} on {making.access}")
-    for one in making.manifest.objects:
-        cluster.create(one)
-    turns = aws_waiting.looks(settings.startup_timeout, context.pause)
-    _, made = objects.recorded(making.endpoint.resources)
-    objects.wait_until_ready(cluster, made, turns, settings.scheduling_timeout, context.say)
-    url = _reached(making, cluster, turns)
-    _ask(url, making, cluster, made, turns)
-    return replace(making.endpoint, urls=(url,))
+    planned = making.manifest.objects
+    context.say(f"creating {len(planned)} objects of {making.manifest.path.name} on {making.access}")
+    for planned_object in planned:
+        cluster.create(planned_object)
+    checks = looks(settings.startup_timeout, context.pause)
+    _, created = objects.recorded(making.endpoint.resources)
+    objects.wait_until_ready(cluster, created, checks, settings.scheduling_timeout, context.say)
+    url = _reached(making, cluster, checks)
+    _wait_for_answer(url, making, cluster, created, checks)
+    return url
 
 
-def _reached(making: _Making, cluster: Cluster, turns: Iterator[bool]) -> str:
-    """The endpoint's address, once it has one."""
+def _reached(making: _MakingObjects, cluster: Cluster, checks: Iterator[bool]) -> str:
+    """The endpoint's address, once it has one; raises DeployError where it gets none in time."""
     route, context = making.route, making.context
     if route.way == "port_forward":
         listener = start_listener(making.access, route, making.endpoint.experiment_name, context.log_folder)
@@ -211,7 +190,7 @@ def _reached(making: _Making, cluster: Cluster, turns: Iterator[bool]) -> str:
         )
         context.say(f"{host_of(listener.url)} leads to {named(route.target)} through the API server, which costs time")
         return listener.url
-    for more in chain([True], turns):
+    for more in chain([True], checks):
         url = address_of(cluster.get(route.target), route)
         if url is not None:
             context.say(f"{named(route.target)} answers at {host_of(url)}")
@@ -219,27 +198,27 @@ def _reached(making: _Making, cluster: Cluster, turns: Iterator[bool]) -> str:
         if not more:
             break
     raise DeployError(
-        f"{named(route.target)} has not got an address within eks.startup_timeout: "
+        f"{named(route.target)} got no address within eks.startup_timeout: "
         f"{objects.last_event(cluster, route.target) or 'no event says why'}; the cluster needs a load balancer or "
         "ingress controller, or write eks.expose: port_forward"
     )
 
 
-def _ask(
-    url: str, making: _Making, cluster: Cluster, made: list[objects.RecordedObject], turns: Iterator[bool]
+def _wait_for_answer(
+    url: str, making: _MakingObjects, cluster: Cluster, created: list[objects.RecordedObject], checks: Iterator[bool]
 ) -> None:
-    """A real request, again and again until it is answered: a new address takes a while to be known everywhere."""
-    said = ""
-    for more in chain([True], turns):  # once at least, however late it is
+    """Probe until a request is answered: a new address takes a while to be known everywhere. Raises DeployError."""
+    refusal = ""
+    for more in chain([True], checks):  # at least once, however late
         try:
             return making.context.probe(url, making.endpoint.model)
         except EndpointError as error:
-            if str(error) != said:
-                said = str(error)
-                making.context.say(f"not answering yet: {said}")
-            trouble = objects.trouble(cluster, made)
+            if str(error) != refusal:
+                refusal = str(error)
+                making.context.say(f"not answering yet: {refusal}")
+            trouble = objects.trouble(cluster, created)
             if trouble:
-                raise DeployError(f"{trouble}; the endpoint answered: {said}") from None
+                raise DeployError(f"{trouble}; the endpoint answered: {refusal}") from None
             if not more:
                 break
-    raise DeployError(f"everything is ready, but no request is answered: {said}{objects.log_ends(cluster, made)}")
+    raise DeployError(f"everything is ready, but no request is answered: {refusal}{objects.log_ends(cluster, created)}")

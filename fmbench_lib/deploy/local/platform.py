@@ -7,17 +7,19 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 from urllib.parse import quote
 
 import fmbench_lib
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import LOCAL
-from fmbench_lib.deploy.platform import DeployContext, Endpoint
+from fmbench_lib.deploy.making import Making, check_answers
+from fmbench_lib.deploy.platform import Copy, DeployContext, Endpoint
 from fmbench_lib.errors import DeployError, EndpointError
 from fmbench_lib.host import process
 from fmbench_lib.host.ports import HOST, claim_ports, wanted_port
@@ -26,30 +28,22 @@ from fmbench_lib.models.cache import ModelFileError
 from fmbench_lib.models.embedded import model_file
 from fmbench_lib.models.gguf import gguf_metadata
 
-# Enough for the longest of the usual payload files, at a memory that any machine has.
+# Enough for the longest of the usual payload files, in the memory that any machine has.
 DEFAULT_CONTEXT_TOKENS = 4096
 _HEALTH_TIMEOUT_S = 10.0
 _POLL_S = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class _Copy:
-    """One server process: who it is, where it listens, where it logs."""
+class ServerProcess(TypedDict):
+    """What is recorded of one server: which process it is, where it listens, where it logs."""
 
-    mark: ProcessMark
+    kind: str
+    pid: int
+    group: int
+    started: float
+    booted: float
     port: int
-    log_file: Path
-
-    def to_resource(self) -> dict[str, Any]:
-        return {
-            "kind": "process",
-            "pid": self.mark.pid,
-            "group": self.mark.pid,
-            "started": self.mark.started,
-            "booted": self.mark.booted,
-            "port": self.port,
-            "log_file": str(self.log_file),
-        }
+    log_file: str
 
 
 class LocalPlatform:
@@ -62,7 +56,7 @@ class LocalPlatform:
         return f"deploys {experiment.model_id} on this machine ({servers})"
 
     def needs(self, experiment: Experiment) -> frozenset[str]:
-        """The ports that the config names; any free ones are nobody's."""
+        """The ports that the config names; where it names none, free ones are chosen."""
         first = experiment.local.port or wanted_port(experiment.ep_name)
         if first is None or not experiment.deploy:
             return frozenset()
@@ -73,35 +67,25 @@ class LocalPlatform:
 
         The endpoint is recorded before any of them begins to load. Raises DeployError, having ended them all.
         """
-        commands = _commands(experiment, context)
-        endpoint = _start(experiment, context, commands)
-        patience = experiment.local.startup_timeout
-        try:
+        making = _start(experiment, context, _commands(experiment, context))
+        endpoint, patience = making.endpoint, experiment.local.startup_timeout
+        with making.or_give_up(self.delete):
             deadline = time.monotonic() + patience
-            for copy, url in zip(_copies_of(endpoint), endpoint.urls, strict=True):
-                _wait_until_healthy(copy, deadline, patience)
-                _ask(copy, url, endpoint.model, context)
-        except DeployError as error:
-            context.record(replace(self.delete(endpoint), status="failed", error=str(error)))
-            raise
-        endpoint = replace(endpoint, status="in_service", in_service_at=time.time())
-        context.record(endpoint)
-        return endpoint
-
-    def alive(self, endpoint: Endpoint) -> bool:
-        """Whether every copy's very process runs and says that it is well."""
-        return endpoint.deleted_at is None and self.why_dead(endpoint) == ""
+            for server, url in zip(_servers(endpoint), endpoint.urls, strict=True):
+                _wait_until_healthy(server, deadline, patience)
+                check_answers(context, url, endpoint.model, partial(_why_silent, server))
+        return making.in_service()
 
     def why_dead(self, endpoint: Endpoint) -> str:
-        """What became of the copies that are not alive, with the last lines of their logs; empty where all are."""
+        """What became of the copies that do not serve, with the last lines of their logs; empty where all do."""
         if endpoint.deleted_at is not None:
-            return "it was taken down"
-        return "; ".join(trouble for copy in _copies_of(endpoint) if (trouble := _trouble(copy)) is not None)
+            return "it was deleted"
+        return "; ".join(filter(None, map(_trouble, _servers(endpoint))))
 
     def delete(self, endpoint: Endpoint) -> Endpoint:
         """End every copy with its process group, from whichever process this is called."""
-        for copy in _copies_of(endpoint):
-            process.stop(copy.mark)
+        for server in _servers(endpoint):
+            process.stop(_mark(server))
         if endpoint.deleted_at is not None:
             return endpoint
         return replace(endpoint, status="deleted", deleted_at=time.time())
@@ -113,7 +97,7 @@ PLATFORM = LocalPlatform()
 def _commands(experiment: Experiment, context: DeployContext) -> dict[int, list[str]]:
     """The command line of each copy's server, by its port."""
     if not experiment.deploy:
-        raise DeployError("platform local starts its server; for one that runs already write platform: endpoint")
+        raise DeployError("platform local starts its server itself; for one that runs already write platform: endpoint")
     if find_spec("xllamacpp") is None:
         raise DeployError("platform local needs llama.cpp's server: pip install 'fmbench-lib[local]'")
     if not experiment.model_id:
@@ -140,7 +124,7 @@ def _commands(experiment: Experiment, context: DeployContext) -> dict[int, list[
 
 
 def _copy_count(experiment: Experiment) -> int:
-    """How many servers: `auto` and `max` are one, since a machine's cores are one device."""
+    """The number of servers; `auto` and `max` mean one, since a machine's cores are one device."""
     copies = experiment.inference_spec.model_copies
     return copies if isinstance(copies, int) else 1
 
@@ -151,94 +135,111 @@ def _cores() -> int:
 
 
 def _context_tokens(model: Path) -> int:
-    """The context that the model was trained for, but no more than the usual need."""
+    """The context that the model was trained for, up to `DEFAULT_CONTEXT_TOKENS`."""
     facts = gguf_metadata(model)
     trained = facts.get(f"{facts.get('general.architecture')}.context_length", DEFAULT_CONTEXT_TOKENS)
     return min(int(trained), DEFAULT_CONTEXT_TOKENS)
 
 
-def _start(experiment: Experiment, context: DeployContext, commands: Mapping[int, list[str]]) -> Endpoint:
-    """Start all copies, note them down, and only then let them begin."""
-    copies: list[_Copy] = []
+def _start(experiment: Experiment, context: DeployContext, commands: Mapping[int, list[str]]) -> Making:
+    """Start the processes of all copies, record them, and only then let them begin."""
+    servers: list[ServerProcess] = []
     try:
         for port, command in commands.items():
-            log_file = (context.log_folder / f"{quote(experiment.name, safe=' ')}-{port}.log").resolve()
-            copies.append(_Copy(process.start_held(command, log_file=log_file, env=_environment()), port, log_file))
-        endpoint = Endpoint(
-            experiment_name=experiment.name,
-            platform=LOCAL,
-            urls=tuple(f"http://{HOST}:{port}/v1/chat/completions" for port in commands),
-            owned=True,
-            resources=tuple(copy.to_resource() for copy in copies),
-            created_at=time.time(),
-            log_files=tuple(str(copy.log_file) for copy in copies),
-            model=experiment.model_id,
-        )
+            servers.append(_held(experiment, context, port, command))
+        endpoint = _endpoint(experiment, servers)
         context.record(endpoint)
     except BaseException:
-        for copy in copies:
-            process.stop(copy.mark)
+        for server in servers:
+            process.stop(_mark(server))
         raise
-    for copy in copies:
-        process.release(copy.mark)
-        context.say(f"llama.cpp's server, process {copy.mark.pid}, loads {experiment.model_id} on port {copy.port}")
-    return endpoint
+    for server in servers:
+        process.release(_mark(server))
+        model = experiment.model_id
+        context.say(f"llama.cpp's server, process {server['pid']}, loads {model} on port {server['port']}")
+    return Making(endpoint, context)
+
+
+def _held(experiment: Experiment, context: DeployContext, port: int, command: list[str]) -> ServerProcess:
+    """A process that has been started and waits to be released."""
+    log_file = (context.log_folder / f"{quote(experiment.name, safe=' ')}-{port}.log").resolve()
+    mark = process.start_held(command, log_file=log_file, env=_environment())
+    return ServerProcess(
+        kind="process",
+        pid=mark.pid,
+        group=mark.pid,
+        started=mark.started,
+        booted=mark.booted,
+        port=port,
+        log_file=str(log_file),
+    )
+
+
+def _endpoint(experiment: Experiment, servers: Sequence[ServerProcess]) -> Endpoint:
+    urls = tuple(f"http://{HOST}:{server['port']}/v1/chat/completions" for server in servers)
+    return Endpoint(
+        experiment_name=experiment.name,
+        platform=LOCAL,
+        urls=urls,
+        owned=True,
+        resources=tuple(servers),
+        created_at=time.time(),
+        log_files=tuple(server["log_file"] for server in servers),
+        model=experiment.model_id,
+        copies=tuple(
+            Copy(url, log=server["log_file"], process=_mark(server)) for url, server in zip(urls, servers, strict=True)
+        ),
+    )
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with this very package importable whatever folder we were started in."""
+    """This process's environment, with this very package importable from any folder."""
     package = str(Path(fmbench_lib.__file__).resolve().parent.parent)
-    known = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(known), "PYTHONUNBUFFERED": "1"}
+    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
 
 
-def _copies_of(endpoint: Endpoint) -> list[_Copy]:
-    return [
-        _Copy(
-            ProcessMark(int(known["pid"]), float(known["started"]), float(known["booted"])),
-            int(known["port"]),
-            Path(known["log_file"]),
-        )
-        for known in endpoint.resources
-    ]
+def _servers(endpoint: Endpoint) -> list[ServerProcess]:
+    return [cast(ServerProcess, resource) for resource in endpoint.resources]
 
 
-def _wait_until_healthy(copy: _Copy, deadline: float, patience: float) -> None:
-    while _health(copy.port) != "":
-        if not process.running(copy.mark):
-            raise DeployError(_obituary(copy))
+def _mark(server: ServerProcess) -> ProcessMark:
+    return ProcessMark(int(server["pid"]), float(server["started"]), float(server["booted"]))
+
+
+def _wait_until_healthy(server: ServerProcess, deadline: float, patience: float) -> None:
+    while _health(server["port"]) != "":
+        if not process.running(_mark(server)):
+            raise DeployError(_obituary(server))
         if time.monotonic() > deadline:
-            said = process.tail(copy.log_file)
-            raise DeployError(f"the server on port {copy.port} was not ready within {patience:g} s: {said}")
+            log_end = process.tail(Path(server["log_file"]))
+            raise DeployError(f"the server on port {server['port']} was not ready within {patience:g} s: {log_end}")
         time.sleep(_POLL_S)
 
 
-def _ask(copy: _Copy, url: str, model: str | None, context: DeployContext) -> None:
-    """A real request; health alone is a promise."""
-    try:
-        context.probe(url, model)
-    except EndpointError as error:
-        if not process.running(copy.mark):
-            raise DeployError(_obituary(copy)) from error
-        raise DeployError(f"the server on port {copy.port} is up but does not answer a request: {error}") from error
+def _why_silent(server: ServerProcess, error: EndpointError) -> str:
+    """Why a server that was healthy did not answer a request."""
+    if not process.running(_mark(server)):
+        return _obituary(server)
+    return f"the server on port {server['port']} is up but does not answer a request: {error}"
 
 
-def _trouble(copy: _Copy) -> str | None:
-    """What is wrong with a copy, or None."""
-    if not process.running(copy.mark):
-        return _obituary(copy)
-    health = _health(copy.port)
-    return f"the server on port {copy.port} is not well: {health}" if health else None
+def _trouble(server: ServerProcess) -> str:
+    """What is wrong with a server; empty where nothing is."""
+    if not process.running(_mark(server)):
+        return _obituary(server)
+    health = _health(server["port"])
+    return f"the server on port {server['port']} is not healthy: {health}" if health else ""
 
 
-def _obituary(copy: _Copy) -> str:
-    ending = process.ending(copy.mark)
-    said = process.tail(copy.log_file)
-    return f"the server on port {copy.port} (process {copy.mark.pid}) {ending}; its log ends: {said}"
+def _obituary(server: ServerProcess) -> str:
+    ending = process.ending(_mark(server))
+    log_end = process.tail(Path(server["log_file"]))
+    return f"the server on port {server['port']} (process {server['pid']}) {ending}; its log ends: {log_end}"
 
 
 def _health(port: int) -> str:
-    """What the server's health page says against it; empty where it is well."""
+    """What the server's health page reports; empty where it is healthy."""
     connection = http.client.HTTPConnection(HOST, port, timeout=_HEALTH_TIMEOUT_S)
     try:
         connection.request("GET", "/health")

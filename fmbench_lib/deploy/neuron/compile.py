@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,15 +34,15 @@ from fmbench_lib.deploy.neuron.settings import (
 )
 from fmbench_lib.deploy.neuron.store import CompilerFacts, describe_stored, upload_compiled
 from fmbench_lib.deploy.platform import DeployContext
-from fmbench_lib.deploy.s3_objects import exists, remove_object
+from fmbench_lib.deploy.s3_objects import exists, is_s3_object, remove_object
 from fmbench_lib.deploy.serving_properties import properties_text
 from fmbench_lib.errors import DeployError
 from fmbench_lib.host import process
 from fmbench_lib.host.process import ProcessMark
 from fmbench_lib.models.cache import cache_folder
 
-Resource = dict[str, Any]
-Note = Callable[[list[Resource]], None]
+Resource = Mapping[str, Any]
+Note = Callable[[Sequence[Resource]], None]
 
 KIND = "compiler"
 _POLL_S = 1.0
@@ -140,8 +140,8 @@ def with_compiled(experiment: Experiment, region: str, context: DeployContext, n
 def removed(resource: Mapping[str, Any]) -> bool:
     """Stop a compiler, or delete a file of an interrupted upload; returns False for any other resource. Raises
     DeployError where it cannot be stopped or deleted."""
-    if resource.get("kind") == "s3_object":
-        remove_object(dict(resource))
+    if is_s3_object(resource):
+        remove_object(resource)
     elif resource.get("kind") == KIND:
         _stop(resource)
     else:

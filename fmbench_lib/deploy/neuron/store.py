@@ -7,14 +7,13 @@ incomplete, and again after it, so an interrupted upload is never mistaken for a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypedDict
 
-from fmbench_lib.aws.calls import client, is_gone, saying
 from fmbench_lib.deploy.neuron.settings import Compilation
-from fmbench_lib.deploy.s3_objects import Resource, exists, parts_of, s3_object, upload, upload_file
+from fmbench_lib.deploy.s3_objects import S3Object, exists, parts_of, read_object, s3_object, upload, upload_file
 from fmbench_lib.errors import DeployError
 
 MARKER = "fmbench-neuron.json"
@@ -67,7 +66,7 @@ def upload_compiled(
     run_id: str,
     folders: dict[str, Path],
     facts: CompilerFacts,
-    note: Callable[[list[Resource]], None],
+    note: Callable[[Sequence[S3Object]], None],
 ) -> int:
     """Upload the folders, each to its address, and the marker last; returns the number of bytes.
 
@@ -76,7 +75,7 @@ def upload_compiled(
     """
     bucket, key = parts_of(_marker_address(compilation))
     marker = s3_object(bucket, key, region, run_id)
-    files: list[tuple[Resource, Path]] = []
+    files: list[tuple[S3Object, Path]] = []
     for address, folder in folders.items():
         folder_bucket, prefix = parts_of(address)
         files += [
@@ -105,17 +104,10 @@ def _marker_address(compilation: Compilation) -> str:
 
 
 def _marker(compilation: Compilation, region: str) -> Marker | None:
-    from botocore.exceptions import ClientError
-
     address = _marker_address(compilation)
-    bucket, key = parts_of(address)
-    with saying(f"looking for {address}"):
-        try:
-            body = client("s3", region).get_object(Bucket=bucket, Key=key)["Body"].read()
-        except ClientError as error:
-            if is_gone(error):
-                return None
-            raise
+    body = read_object(address, region)
+    if body is None:
+        return None
     try:
         marker: Marker = json.loads(body)
     except ValueError:

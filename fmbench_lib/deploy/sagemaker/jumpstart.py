@@ -1,7 +1,7 @@
 """JumpStart's catalogue: which image, files and environment a model id stands for.
 
-The catalogue is read by the `sagemaker` SDK, which is heavy, so it is an extra; what is made of it is made by boto3 as
-everything else. The SDK makes nothing here.
+The catalogue is read by the `sagemaker` SDK, which is heavy, so it is an extra. The SDK creates nothing: that is done
+with boto3, as for every other endpoint.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from fmbench_lib.errors import DeployError
 
 _INSTALL = "pip install 'fmbench-lib[sagemaker]'"
 _LICENSED = "jumpstart-private-cache-"
-"""The bucket of the models that are given only to who accepts their licence."""
+"""The bucket of the models that need their licence to be accepted."""
 
 
 def available() -> bool:
-    """Whether the SDK with JumpStart's catalogue is installed (its third version has it no longer)."""
+    """Whether the SDK with JumpStart's catalogue is installed (its version 3 no longer has it)."""
     return find_spec("sagemaker") is not None and find_spec("sagemaker.jumpstart") is not None
 
 
 def check_available(model_id: str | None) -> None:
-    """Raise DeployError, one line, where the catalogue cannot be read for want of the SDK."""
+    """Raise DeployError, one line, where the SDK that reads the catalogue is not installed."""
     if not available():
         raise DeployError(
             f"{model_id} is looked up in JumpStart's catalogue, which the sagemaker SDK reads: {_INSTALL}; "
@@ -35,9 +35,9 @@ def check_available(model_id: str | None) -> None:
 
 
 def container_of(experiment: Experiment, recipe: Recipe) -> dict[str, Any]:
-    """The container as CreateModel takes it; image and environment of the experiment come first.
+    """The container as CreateModel takes it; the experiment's image and environment take precedence.
 
-    Raises DeployError for a model or version that the catalogue has not, and for a licence not accepted.
+    Raises DeployError for a model or version that is not in the catalogue, and for a licence that is not accepted.
     """
     check_available(experiment.model_id)
     model = _catalogue_entry(experiment, recipe)
@@ -51,7 +51,7 @@ def container_of(experiment: Experiment, recipe: Recipe) -> dict[str, Any]:
 
 
 def _source(experiment: Experiment, described: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the files are, and that their licence is accepted."""
+    """The location of the files, with their licence accepted where the config says so."""
     if experiment.accept_eula:
         return {**described, "ModelAccessConfig": {"AcceptEula": True}}
     if _LICENSED in str(described.get("S3Uri")):

@@ -1,11 +1,12 @@
-"""What an endpoint's containers wrote: CloudWatch's log of it, its last lines."""
+"""The last lines of an endpoint's log in CloudWatch, which its containers write."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from fmbench_lib.aws.calls import client, hidden, saying
+from fmbench_lib.aws.calls import hidden, translated, unless_gone
+from fmbench_lib.aws.session import client
 from fmbench_lib.errors import DeployError
 
 _STREAMS = 3
@@ -17,32 +18,33 @@ def last_lines(endpoint_name: str, region: str, hide: Sequence[str] = (), lines:
 
     Raises DeployError where the log cannot be read.
     """
-    from botocore.exceptions import ClientError
-
-    logs, group = client("logs", region), f"/aws/sagemaker/Endpoints/{endpoint_name}"
-    events: list[dict[str, Any]] = []
-    with saying("its log cannot be read", hide):
-        try:
-            streams = logs.describe_log_streams(
-                logGroupName=group, orderBy="LastEventTime", descending=True, limit=_STREAMS
-            )["logStreams"]
-            for stream in streams:
-                name = stream["logStreamName"]
-                events += logs.get_log_events(logGroupName=group, logStreamName=name, limit=lines, startFromHead=False)[
-                    "events"
-                ]
-        except ClientError as error:
-            if error.response["Error"].get("Code") != "ResourceNotFoundException":
-                raise
+    with translated("its log cannot be read", hide=hide):
+        events = _events(endpoint_name, region, lines)
     events.sort(key=lambda event: int(event["timestamp"]))
-    said = (hidden(event["message"], hide)[:_LONGEST_LINE] for event in events)
-    return [line for line in said if line][-lines:]
+    messages = (hidden(event["message"], hide)[:_LONGEST_LINE] for event in events)
+    return [message for message in messages if message][-lines:]
 
 
 def tail(endpoint_name: str, region: str, hide: Sequence[str] = (), lines: int = 4) -> str:
-    """The end of the log on one line, to follow a reason; why it cannot be had where that is so."""
+    """The end of the log on one line, to follow a reason; where it cannot be read, why."""
     try:
-        found = last_lines(endpoint_name, region, hide)
+        log = last_lines(endpoint_name, region, hide)
     except DeployError as error:
         return str(error)
-    return f"its log ends: {' | '.join(found[-lines:])}" if found else "its log is empty"
+    return f"its log ends: {' | '.join(log[-lines:])}" if log else "its log is empty"
+
+
+def _events(endpoint_name: str, region: str, limit: int) -> list[dict[str, Any]]:
+    """The last events of the streams written to last; none where there is no log."""
+    logs, group = client("logs", region), f"/aws/sagemaker/Endpoints/{endpoint_name}"
+    streams = unless_gone(
+        lambda: logs.describe_log_streams(logGroupName=group, orderBy="LastEventTime", descending=True, limit=_STREAMS)[
+            "logStreams"
+        ]
+    )
+    events: list[dict[str, Any]] = []
+    for stream in streams or []:
+        name = stream["logStreamName"]
+        page = logs.get_log_events(logGroupName=group, logStreamName=name, limit=limit, startFromHead=False)
+        events += page["events"]
+    return events

@@ -1,17 +1,17 @@
-"""The container of a SageMaker model, as CreateModel takes it, and the files in S3 that are made for it."""
+"""The container of a SageMaker model, as CreateModel takes it, and the files in S3 that are uploaded for it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy import s3_objects
 from fmbench_lib.deploy.aws_settings import bucket_of, given
+from fmbench_lib.deploy.making import Making
 from fmbench_lib.deploy.neuron.compile import ensure_compiled
 from fmbench_lib.deploy.neuron.settings import is_compiled
-from fmbench_lib.deploy.platform import DeployContext, Endpoint
 from fmbench_lib.deploy.sagemaker import artifacts, jumpstart
 from fmbench_lib.deploy.sagemaker.recipe import Recipe
 from fmbench_lib.deploy.serving_properties import properties_text
@@ -22,40 +22,32 @@ Container = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Making:
-    """An endpoint being made: what is known of it so far is always what has been written down."""
+class MakingSageMaker(Making):
+    """A SageMaker endpoint being deployed."""
 
-    endpoint: Endpoint
-    context: DeployContext
-
-    def note(self, **changes: Any) -> None:
-        """Change what is known of the endpoint and write it down."""
-        self.endpoint = replace(self.endpoint, **changes)
-        self.context.record(self.endpoint)
-
-    def note_files(self, found: Sequence[dict[str, Any]]) -> None:
-        """Write down files that are about to be uploaded."""
-        self.note(resources=(*found, *self.endpoint.resources))
+    def note_first(self, resources: Sequence[Mapping[str, Any]]) -> None:
+        """Record files that are about to be uploaded, or a compiler, before what has been recorded already."""
+        self.note(resources=(*resources, *self.endpoint.resources))
 
     @property
     def name(self) -> str:
-        """What the endpoint is called."""
+        """The endpoint's name."""
         return str(self.endpoint.resources[-1]["name"])
 
     @property
     def folder(self) -> str:
-        """Where in its bucket the run keeps what it uploads for this endpoint."""
+        """The folder in the bucket for what the run uploads for this endpoint."""
         return f"fmbench/{self.context.run_id}/{self.name}"
 
 
 def needs_bucket(experiment: Experiment, recipe: Recipe) -> bool:
-    """Whether files are made for which the config names no place of their own."""
+    """Whether files are uploaded for which the config names no location."""
     placed = experiment.download_from_hf_place_in_s3 and given(experiment.model_s3_path) is None
     return recipe.kind == "djl" or placed
 
 
-def container_of(experiment: Experiment, recipe: Recipe, making: Making) -> Container:
-    """The container; files that it needs are uploaded, having been written down. Raises DeployError."""
+def container_of(experiment: Experiment, recipe: Recipe, making: MakingSageMaker) -> Container:
+    """The container; files that it needs are recorded and uploaded. Raises DeployError."""
     if recipe.kind == "jumpstart":
         return jumpstart.container_of(experiment, recipe)
     container: Container = {"Image": recipe.image, "Environment": dict(recipe.environment)}
@@ -75,21 +67,21 @@ def container_of(experiment: Experiment, recipe: Recipe, making: Making) -> Cont
     return container
 
 
-def _upload_properties(experiment: Experiment, properties: str, recipe: Recipe, making: Making) -> str:
-    """Pack and upload a serving.properties; the address of the archive."""
+def _upload_properties(experiment: Experiment, properties: str, recipe: Recipe, making: MakingSageMaker) -> str:
+    """Pack and upload a serving.properties; returns the address of the archive."""
     bucket, key = bucket_of(experiment), f"{making.folder}/model.tar.gz"
     archive = s3_objects.s3_object(bucket, key, recipe.region, making.context.run_id)
-    making.note_files([archive])
+    making.note_first([archive])
     s3_objects.upload(archive, artifacts.packed(properties))
     return f"s3://{bucket}/{key}"
 
 
-def _weights(experiment: Experiment, recipe: Recipe, making: Making) -> str | None:
-    """Where in S3 the model stands that the config wants there; one that stands there already is used as it is."""
+def _weights(experiment: Experiment, recipe: Recipe, making: MakingSageMaker) -> str | None:
+    """Where in S3 the model is, if the config wants it there; files that are there already are used as they are."""
     if is_compiled(experiment):
-        planned = making.endpoint.resources
+        planned = making.endpoint.resources  # what is under way replaces what was before
         return ensure_compiled(
-            experiment, recipe.region, making.context, lambda made: making.note(resources=(*made, *planned))
+            experiment, recipe.region, making.context, lambda current: making.note(resources=(*current, *planned))
         )
     if not experiment.download_from_hf_place_in_s3:
         return None
@@ -107,7 +99,7 @@ def _weights(experiment: Experiment, recipe: Recipe, making: Making) -> str | No
         recipe.region,
         making.context.run_id,
         making.context.hf_token,
-        making.note_files,
+        making.note_first,
     )
     return address
 

@@ -1,4 +1,4 @@
-"""What a SageMaker endpoint is made from, as the experiment says it: pure, so that it can be checked beforehand."""
+"""What a SageMaker endpoint is created from, as the experiment says: pure, so that it can be checked beforehand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HEALTH_CHECK_S = (60, 3600)  # the limits that SageMaker sets
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How the model comes into its container.
+    """How the model gets into its container.
 
     `jumpstart`: image, files and environment from JumpStart's catalogue; `djl`: a serving.properties that is packed and
     uploaded; `artifacts`: files in S3; `hub`: the container fetches the model from Hugging Face.
@@ -41,8 +41,8 @@ def recipe_of(experiment: Experiment) -> Recipe:
     if not experiment.instance_type:
         raise DeployError("platform sagemaker needs instance_type, such as ml.g5.2xlarge")
     if not experiment.instance_type.startswith("ml."):
-        kind = experiment.instance_type
-        raise DeployError(f"instance_type {kind} is none of SageMaker's; write ml.{kind}")
+        name = experiment.instance_type
+        raise DeployError(f"instance_type {name} is not a SageMaker instance type; write ml.{name}")
     kind = _kind(experiment)
     region = region_of(experiment)
     image = given(experiment.image_uri)
@@ -64,10 +64,10 @@ def _kind(experiment: Experiment) -> Kind:
     from_catalogue = experiment.deployment_script == "jumpstart.py" or given(experiment.image_uri) is None
     if from_catalogue:
         if not experiment.model_id:
-            raise DeployError("platform sagemaker needs a model_id, JumpStart's, or an image_uri")
+            raise DeployError("platform sagemaker needs the model_id of a JumpStart model, or an image_uri")
         if "/" in experiment.model_id:
             raise DeployError(
-                f"model_id {experiment.model_id} is none of JumpStart's; to serve it by a container write its image_uri"
+                f"model_id {experiment.model_id} is not a JumpStart model; to serve it from a container write image_uri"
             )
         return "jumpstart"
     if experiment.serving_properties is not None:
@@ -86,36 +86,36 @@ def _role(experiment: Experiment, region: str) -> str:
     partition = partition_of(region)
     if not role.startswith(f"arn:{partition}:iam::"):
         raise DeployError(
-            f"sagemaker_execution_role {role} is no role of {region}: it begins with arn:{partition}:iam::"
+            f"sagemaker_execution_role {role} is not a role of {region}, whose ARNs begin with arn:{partition}:iam::"
         )
     return role
 
 
 def _check_registry(image: str, region: str) -> None:
-    """SageMaker takes images of its own region and partition alone, and says so in riddles."""
-    found = _ECR_HOST.match(image)
-    if found is None:
+    """Raise DeployError for an image of another region or partition: SageMaker takes none, and its error is obscure."""
+    host = _ECR_HOST.match(image)
+    if host is None:
         return
     suffix = dns_suffix_of(region)
-    if (found["region"], found["suffix"]) != (region, suffix):
+    if (host["region"], host["suffix"]) != (region, suffix):
         raise DeployError(
-            f"image_uri names the registry of {found['region']}.{found['suffix']}, the endpoint is in {region}: "
+            f"image_uri names the registry of {host['region']}.{host['suffix']}, the endpoint is in {region}: "
             f"write one at dkr.ecr.{region}.{suffix}"
         )
 
 
 def _environment(experiment: Experiment, kind: Kind) -> dict[str, str]:
-    """The container's environment as text, and for a model from Hugging Face which one and on how many accelerators."""
-    spelt = {str(name): _text(value) for name, value in experiment.env.items() if value is not None}
+    """The container's environment as text; for a model from Hugging Face also its id and the number of accelerators."""
+    written = {str(name): _text(value) for name, value in experiment.env.items() if value is not None}
     if kind != "hub":
-        return spelt
-    known: dict[str, str] = {}
+        return written
+    hub: dict[str, str] = {}
     if experiment.model_id:
-        known["HF_MODEL_ID"] = experiment.model_id
-    accelerators = experiment.inference_spec.tp_degree or spelt.get("NUMBER_OF_GPU")
+        hub["HF_MODEL_ID"] = experiment.model_id
+    accelerators = experiment.inference_spec.tp_degree or written.get("NUMBER_OF_GPU")
     if accelerators:
-        known["SM_NUM_GPUS"] = str(accelerators)
-    return {**known, **spelt}
+        hub["SM_NUM_GPUS"] = str(accelerators)
+    return {**hub, **written}
 
 
 def _text(value: Any) -> str:
@@ -125,11 +125,11 @@ def _text(value: Any) -> str:
 
 
 def _health_check(experiment: Experiment) -> int:
-    """How long the container may take until it is well, in whole seconds within SageMaker's limits."""
+    """How long the container may take to become healthy, in whole seconds within SageMaker's limits."""
     spec, ec2 = experiment.inference_spec, experiment.ec2
-    asked = spec.model_loading_timeout or (ec2.model_loading_timeout if ec2 is not None else None)
-    written = str(experiment.env.get("HEALTH_CHECK_TIMEOUT") or "")
-    if asked is None:
-        asked = float(written) if written.isdigit() else experiment.sagemaker.startup_timeout
+    seconds = spec.model_loading_timeout or (ec2.model_loading_timeout if ec2 is not None else None)
+    in_env = str(experiment.env.get("HEALTH_CHECK_TIMEOUT") or "")
+    if seconds is None:
+        seconds = float(in_env) if in_env.isdigit() else experiment.sagemaker.startup_timeout
     least, most = _HEALTH_CHECK_S
-    return int(min(max(asked, least), most))
+    return int(min(max(seconds, least), most))

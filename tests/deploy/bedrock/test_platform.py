@@ -1,4 +1,4 @@
-"""Bedrock: access checked before any load, throughput bought and given back."""
+"""Bedrock: access checked before any load, throughput bought and deleted."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def no_access(url: str, model: str | None) -> None:
     raise EndpointError("https://bedrock: You don't have access to the model with the specified model ID. (http_4xx)")
 
 
-def test_a_model_is_looked_up_asked_once_and_never_owned(aws: StandIn, tmp_path: Path) -> None:
+def test_a_model_is_looked_up_probed_once_and_never_owned(aws: StandIn, tmp_path: Path) -> None:
     aws.foundation_models[CLAUDE] = ON_DEMAND
     context, notes = asking(tmp_path)
     endpoint = BEDROCK.deploy(experiment(), context)
@@ -43,12 +43,14 @@ def test_a_model_is_looked_up_asked_once_and_never_owned(aws: StandIn, tmp_path:
     assert (endpoint.owned, endpoint.status) == (False, "in_service")
     assert notes.asked == list(endpoint.urls)
     assert [name for name, _ in aws.calls] == ["GetCallerIdentity", "GetFoundationModel"]
-    assert BEDROCK.alive(endpoint)
+    assert BEDROCK.why_dead(endpoint) == ""
     assert BEDROCK.delete(endpoint) == endpoint
     assert Endpoint.from_dict(endpoint.to_dict()) == endpoint
 
 
-def test_a_profile_is_looked_up_as_one_and_comes_before_the_models_id(aws: StandIn, tmp_path: Path) -> None:
+def test_a_profile_is_looked_up_as_a_profile_and_takes_precedence_over_the_model_id(
+    aws: StandIn, tmp_path: Path
+) -> None:
     aws.profiles[f"us.{CLAUDE}"] = {"status": "ACTIVE"}
     context, _ = asking(tmp_path)
     endpoint = BEDROCK.deploy(experiment(ep_name=f"us.{CLAUDE}"), context)
@@ -84,7 +86,7 @@ def test_the_partition_of_an_arn_is_kept_in_its_address(aws: StandIn, tmp_path: 
     ],
     ids=["unknown model", "profile only", "no streaming", "unknown profile"],
 )
-def test_what_stands_in_the_way_is_said_before_anything_is_sent(
+def test_obstacles_are_reported_before_any_request(
     models: dict[str, Any], changes: dict[str, Any], said: str, aws: StandIn, tmp_path: Path
 ) -> None:
     aws.foundation_models.update(models)
@@ -96,24 +98,24 @@ def test_what_stands_in_the_way_is_said_before_anything_is_sent(
     assert (notes.recorded[-1].status, notes.recorded[-1].owned) == ("failed", False)
 
 
-def test_no_access_to_the_model_is_said_with_the_remedy(aws: StandIn, tmp_path: Path) -> None:
+def test_missing_access_to_a_model_is_reported_with_the_remedy(aws: StandIn, tmp_path: Path) -> None:
     aws.foundation_models[CLAUDE] = ON_DEMAND
     context, _ = asking(tmp_path, no_access)
     with pytest.raises(DeployError, match=rf"no access to {CLAUDE} in us-east-1: .*Model access page"):
         BEDROCK.deploy(experiment(), context)
 
 
-def test_who_may_not_look_models_up_is_decided_by_the_request(aws: StandIn, tmp_path: Path) -> None:
+def test_where_models_may_not_be_described_the_request_decides(aws: StandIn, tmp_path: Path) -> None:
     aws.refusals["GetFoundationModel"] = [Refusal("AccessDeniedException", "not authorized", 403)]
     context, notes = asking(tmp_path)
     assert BEDROCK.deploy(experiment(), context).status == "in_service"
     assert any("could not be looked up" in line for line in notes.said)
 
 
-def test_lost_credentials_are_found_before_anything_is_asked(aws: StandIn, tmp_path: Path) -> None:
+def test_expired_credentials_are_found_before_any_request(aws: StandIn, tmp_path: Path) -> None:
     aws.refusals["GetCallerIdentity"] = [Refusal("ExpiredToken", "The security token is expired", 403)]
     context, notes = asking(tmp_path)
-    with pytest.raises(DeployError, match="credentials are not valid or have run out"):
+    with pytest.raises(DeployError, match="credentials are invalid or have expired"):
         BEDROCK.deploy(experiment(), context)
     assert (notes.recorded, notes.asked) == ([], [])
 
@@ -125,7 +127,7 @@ def bought(**changes: Any) -> Experiment:
     return experiment(deploy=True, bedrock={"model_units": 2, **changes})
 
 
-def test_throughput_is_recorded_bought_asked_and_given_back(aws: StandIn, tmp_path: Path) -> None:
+def test_throughput_is_recorded_bought_probed_and_deleted(aws: StandIn, tmp_path: Path) -> None:
     context, notes = asking(tmp_path)
     standing: list[dict[str, list[str]]] = []
 
@@ -142,12 +144,11 @@ def test_throughput_is_recorded_bought_asked_and_given_back(aws: StandIn, tmp_pa
     assert "commitmentDuration" not in made
     assert {"key": "fmbench:run-id", "value": "run"} in made["tags"]
     assert endpoint.urls[0].endswith(f"provisioned-model%2F{first.resources[0]['name']}")
-    assert BEDROCK.alive(endpoint)
+    assert BEDROCK.why_dead(endpoint) == ""
     aws.until_deletable = 1
     assert BEDROCK.delete(first).status == "deleted"  # from what was recorded before it was bought
     assert aws.names() == {}
-    assert not BEDROCK.alive(endpoint)
-    assert "does not exist any more" in BEDROCK.why_dead(endpoint)
+    assert "no longer exists" in BEDROCK.why_dead(endpoint)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,7 @@ def test_throughput_is_recorded_bought_asked_and_given_back(aws: StandIn, tmp_pa
     ],
     ids=["no quota", "failed", "too slow", "no answer"],
 )
-def test_throughput_that_does_not_serve_is_given_back(
+def test_throughput_that_does_not_serve_is_deleted(
     facts: dict[str, Any], probe: Any, said: str, aws: StandIn, tmp_path: Path
 ) -> None:
     for name, value in facts.items():
@@ -184,7 +185,7 @@ def test_throughput_of_another_run_is_left(aws: StandIn) -> None:
     assert aws.names() == {"Throughput": ["theirs"]}
 
 
-def test_units_without_deploy_are_not_bought_in_silence(aws: StandIn) -> None:
+def test_units_without_deploy_are_an_error(aws: StandIn) -> None:
     with pytest.raises(DeployError, match="bought only with deploy: yes"):
         BEDROCK.plan(experiment(bedrock={"model_units": 1}))
     assert "buys 2 model units" in BEDROCK.plan(bought())

@@ -201,7 +201,7 @@ def test_missing_credentials_for_ecr_are_a_one_line_error(
 ) -> None:
     monkeypatch.setattr("fmbench_lib.deploy.ec2.image_pull.find_image", lambda address, name: None)
     image = "763104351884.dkr.ecr.us-west-2.amazonaws.com/djl-inference:1"
-    with pytest.raises(DeployError, match=f"^logging in to ECR for image {image}: there are no AWS credentials: set"):
+    with pytest.raises(DeployError, match=f"^logging in to ECR for image {image}: no AWS credentials found: set"):
         ensure_image("unix:///none", image, print, lambda _: None)
 
 

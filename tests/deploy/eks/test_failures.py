@@ -56,7 +56,7 @@ FAILURES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "no address": (
         {"address": None},
         {"startup_timeout": 0.2},
-        r"Service llm/server has not got an address within eks\.startup_timeout: SyncFailed: no subnets.*port_forward",
+        r"Service llm/server got no address within eks\.startup_timeout: SyncFailed: no subnets.*port_forward",
     ),
     "forbidden": (
         {"refusals": {"POST services": [(403, 'services is forbidden: User "me" cannot create resource')]}},
@@ -160,4 +160,4 @@ def test_requests_to_a_busy_server_are_retried(
     cluster: ClusterStandIn, on_cluster: MakeExperiment, context: MakeContext
 ) -> None:
     cluster.refusals["GET pods"] = [(503, "etcd is electing"), (429, "too many"), None]
-    assert EKS.alive(EKS.deploy(on_cluster(), context(probe=answers)[0]))
+    assert EKS.why_dead(EKS.deploy(on_cluster(), context(probe=answers)[0])) == ""

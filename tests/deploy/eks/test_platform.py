@@ -39,7 +39,7 @@ def test_a_manifest_is_applied_awaited_and_deleted_in_reverse_order(
         "/api/v1/namespaces/ours/services",
     ]
     assert any("no nodes yet" in line for line in notes.said)
-    assert EKS.alive(endpoint)
+    assert EKS.why_dead(endpoint) == ""
     first = notes.recorded[0]
     assert (first.status, len(first.resources), first.urls) == ("creating", 4, ())
     deleted = EKS.delete(endpoint)
@@ -54,7 +54,7 @@ def test_a_manifest_is_applied_awaited_and_deleted_in_reverse_order(
     assert {item["propagationPolicy"] for item in options} == {"Foreground"}
     assert all(item["preconditions"]["uid"] for item in options)
     assert EKS.delete(deleted) is deleted
-    assert not EKS.alive(deleted)
+    assert EKS.why_dead(deleted)
 
 
 def test_everything_is_recorded_before_anything_is_created(
@@ -263,7 +263,7 @@ def test_what_cannot_be_deleted_is_reported_with_the_failure(
     cluster.refusals["DELETE services"] = [(403, "services is forbidden"), None]
     given, notes = context(probe=refuses)
     with pytest.raises(
-        DeployError, match=r"CUDA.*what was made of it still stands: deleting Service llm/server: not a"
+        DeployError, match=r"CUDA.*what was created could not be deleted: deleting Service llm/server: not a"
     ):
         EKS.deploy(on_cluster(eks={"startup_timeout": 0.5}), given)
     assert notes.recorded[-1].deleted_at is None  # so that the cleanup tries again
@@ -341,7 +341,7 @@ def test_a_port_forward_outlives_its_starter_and_is_stopped(
         assert "GET /api/v1/namespaces/llm/pods/server-0/portforward" in cluster.calls
         recorded = next(item for item in notes.recorded if item.resources[-1]["kind"] == "port_forward")
         assert recorded.status == "creating"  # recorded before it listened
-        assert EKS.alive(endpoint)
+        assert EKS.why_dead(endpoint) == ""
         os.kill(int(endpoint.resources[-1]["pid"]), signal.SIGKILL)
         os.waitpid(int(endpoint.resources[-1]["pid"]), 0)
         assert "port-forward" in EKS.why_dead(endpoint)

@@ -1,4 +1,4 @@
-"""An address that exists already: asked before anything is sent, and left alone."""
+"""An address that exists already: probed before any load, and never deleted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def answer(url: str, model: str | None) -> None:
     assert model == "org/model"
 
 
-def test_every_address_is_asked_and_nothing_is_owned(context: Callable[..., Any]) -> None:
+def test_every_address_is_probed_and_nothing_is_owned(context: Callable[..., Any]) -> None:
     given, notes = context(probe=answer)
     endpoint = EXISTING.deploy(existing("http://a:1/v1/chat/completions, http://b:2/v1/chat/completions"), given)
     assert endpoint.urls == ("http://a:1/v1/chat/completions", "http://b:2/v1/chat/completions")
@@ -45,7 +45,7 @@ def test_a_refusing_address_is_named(context: Callable[..., Any]) -> None:
     assert notes.recorded[-1].status == "failed"
 
 
-def test_the_address_is_named_also_where_the_answer_does_not(context: Callable[..., Any]) -> None:
+def test_the_address_is_named_where_the_error_does_not_name_it(context: Callable[..., Any]) -> None:
     def refuse(url: str, model: str | None) -> None:
         raise EndpointError("HTTP 401: no key")
 
@@ -55,7 +55,7 @@ def test_the_address_is_named_also_where_the_answer_does_not(context: Callable[.
 
 
 @pytest.mark.parametrize("ep_name", [None, " , "])
-def test_no_address_is_said(context: Callable[..., Any], ep_name: str | None) -> None:
+def test_a_missing_address_is_an_error(context: Callable[..., Any], ep_name: str | None) -> None:
     given, _ = context(probe=answer)
     with pytest.raises(DeployError, match="needs ep_name"):
         EXISTING.deploy(existing(ep_name), given)
@@ -66,6 +66,5 @@ def test_it_is_alive_as_long_as_it_takes_connections(context: Callable[..., Any]
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/chat/completions"
         endpoint = EXISTING.deploy(existing(url), given)
-        assert EXISTING.alive(endpoint)
-    assert not EXISTING.alive(endpoint)
+        assert EXISTING.why_dead(endpoint) == ""
     assert EXISTING.why_dead(endpoint).startswith(f"{url} does not answer: ")

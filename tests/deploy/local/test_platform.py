@@ -1,4 +1,4 @@
-"""llama.cpp's own server, deployed for real: in service, ended, killed, and what is said of it."""
+"""llama.cpp's own server, deployed for real: in service, ended, killed, and what is reported."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def marks(endpoint: Endpoint) -> list[ProcessMark]:
 # -- in service -------------------------------------------------------------------------------------------------------
 
 
-def test_every_copy_is_a_process_of_its_own_and_answers(served: tuple[Endpoint, Any]) -> None:
+def test_every_copy_is_a_separate_process_that_answers(served: tuple[Endpoint, Any]) -> None:
     endpoint, notes = served
     assert endpoint.status == "in_service"
     assert endpoint.owned
@@ -56,11 +56,14 @@ def test_every_copy_is_a_process_of_its_own_and_answers(served: tuple[Endpoint, 
     assert len(set(endpoint.urls)) == len({mark.pid for mark in marks(endpoint)}) == 2
     assert all(url.startswith("http://127.0.0.1:") and url.endswith("/v1/chat/completions") for url in endpoint.urls)
     assert notes.asked == list(endpoint.urls)
-    assert LOCAL.alive(endpoint)
+    assert [(copy.url, copy.process) for copy in endpoint.copies] == list(
+        zip(endpoint.urls, marks(endpoint), strict=True)
+    )
+    assert [copy.log for copy in endpoint.copies] == list(endpoint.log_files)
     assert LOCAL.why_dead(endpoint) == ""
 
 
-def test_it_was_noted_down_before_it_was_waited_for(served: tuple[Endpoint, Any]) -> None:
+def test_it_was_recorded_before_it_was_waited_for(served: tuple[Endpoint, Any]) -> None:
     endpoint, notes = served
     first, last = notes.recorded
     assert first.status == "creating"
@@ -84,17 +87,17 @@ def test_the_context_is_per_request_and_the_monitoring_pages_are_there(served: t
     assert b"llamacpp:" in get(endpoint.urls[0], "/metrics")
 
 
-def test_another_process_sees_it_alive_and_a_stranger_is_not_taken_for_it(served: tuple[Endpoint, Any]) -> None:
+def test_another_process_finds_it_alive_and_does_not_mistake_a_stranger_for_it(served: tuple[Endpoint, Any]) -> None:
     endpoint, _ = served
     late = [{**known, "started": known["started"] + 100} for known in endpoint.resources]
     stranger = replace(endpoint, resources=tuple(late))
-    assert not LOCAL.alive(stranger)
+    assert LOCAL.why_dead(stranger)
     assert LOCAL.delete(stranger).status == "deleted"
-    assert LOCAL.alive(endpoint)
+    assert LOCAL.why_dead(endpoint) == ""
     root = str(Path(process.__file__).parents[2])
     code = (
         "import json, sys; from fmbench_lib.deploy import Endpoint, platform;"
-        "print(platform('local').alive(Endpoint.from_dict(json.load(sys.stdin))))"
+        "print(platform('local').why_dead(Endpoint.from_dict(json.load(sys.stdin))) == '')"
     )
     said = subprocess.run(
         [sys.executable, "-c", code],
@@ -110,7 +113,7 @@ def test_another_process_sees_it_alive_and_a_stranger_is_not_taken_for_it(served
 # -- the end of it ----------------------------------------------------------------------------------------------------
 
 
-def test_one_copy_killed_is_noticed_with_its_reason_and_both_are_taken_down(
+def test_a_killed_copy_is_noticed_with_its_reason_and_both_are_deleted(
     experiment: Callable[..., Any], context: Callable[..., Any]
 ) -> None:
     given, _ = context()
@@ -119,7 +122,6 @@ def test_one_copy_killed_is_noticed_with_its_reason_and_both_are_taken_down(
     os.kill(victim.pid, signal.SIGKILL)
     while process.running(victim):
         os.sched_yield()
-    assert not LOCAL.alive(endpoint)
     reason = LOCAL.why_dead(endpoint)
     assert f"process {victim.pid}) was ended by SIGKILL; its log ends: " in reason
     assert str(other.pid) not in reason
@@ -128,7 +130,7 @@ def test_one_copy_killed_is_noticed_with_its_reason_and_both_are_taken_down(
     assert deleted.status == "deleted"
     assert deleted.deleted_at is not None
     assert LOCAL.delete(deleted) == deleted
-    assert not LOCAL.alive(deleted)
+    assert LOCAL.why_dead(deleted)
 
 
 def test_cache_prompt_off_computes_every_prompt_anew(
@@ -157,7 +159,7 @@ def _cached_tokens(url: str) -> int:
 # -- what cannot be deployed ------------------------------------------------------------------------------------------
 
 
-def test_a_taken_port_is_said_before_anything_is_started(
+def test_a_taken_port_is_reported_before_anything_is_started(
     experiment: Callable[..., Any], context: Callable[..., Any]
 ) -> None:
     given, notes = context()
@@ -195,16 +197,14 @@ def test_an_option_that_llama_cpp_does_not_take_is_named(
         LOCAL.deploy(experiment(local={"options": options}), given)
 
 
-def test_one_that_is_never_ready_is_given_up_and_ended(
-    experiment: Callable[..., Any], context: Callable[..., Any]
-) -> None:
+def test_a_server_that_is_never_ready_is_ended(experiment: Callable[..., Any], context: Callable[..., Any]) -> None:
     given, notes = context()
     with pytest.raises(DeployError, match=r"was not ready within 0\.01 s"):
         LOCAL.deploy(experiment(local={"startup_timeout": 0.01}), given)
     assert not any(process.running(mark) for mark in marks(notes.recorded[-1]))
 
 
-def test_one_that_answers_no_request_is_not_in_service(
+def test_a_server_that_answers_no_request_is_not_in_service(
     experiment: Callable[..., Any], context: Callable[..., Any]
 ) -> None:
     def refuse(url: str, model: str | None) -> None:
@@ -225,7 +225,7 @@ def test_one_that_answers_no_request_is_not_in_service(
         ({"deploy": False}, "write platform: endpoint"),
     ],
 )
-def test_what_is_missing_is_said(
+def test_missing_settings_and_files_are_reported(
     experiment: Callable[..., Any], context: Callable[..., Any], changes: dict[str, Any], said: str
 ) -> None:
     given, notes = context()
@@ -234,7 +234,7 @@ def test_what_is_missing_is_said(
     assert notes.recorded == []
 
 
-def test_nothing_is_left_running_when_it_cannot_be_noted_down(
+def test_nothing_is_left_running_when_it_cannot_be_recorded(
     experiment: Callable[..., Any], context: Callable[..., Any]
 ) -> None:
     def full(endpoint: Endpoint) -> None:

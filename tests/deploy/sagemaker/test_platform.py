@@ -1,4 +1,4 @@
-"""SageMaker endpoints: made, waited for, described, deleted, and whatever goes wrong on the way."""
+"""SageMaker endpoints: created, waited for, described, deleted, and what can go wrong."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 
 from fmbench_lib.deploy import Endpoint, platform, s3_objects
 from fmbench_lib.deploy.neuron import compile as neuron_compile
+from fmbench_lib.deploy.run_marks import RUN_TAG, fresh_name
 from fmbench_lib.deploy.sagemaker.artifacts import packed
-from fmbench_lib.deploy.sagemaker.resources import RUN_TAG, fresh_name
 from fmbench_lib.errors import DeployError
 from tests.deploy.aws_stand_in import Refusal, StandIn
 from tests.deploy.on_aws import HF_TOKEN, IMAGE, ROLE, artifacts, asking, refuses
@@ -25,7 +25,7 @@ SAGEMAKER = platform("sagemaker")
 # -- in service -------------------------------------------------------------------------------------------------------
 
 
-def test_an_endpoint_is_made_tagged_asked_and_described(aws: StandIn, tmp_path: Path) -> None:
+def test_an_endpoint_is_created_tagged_probed_and_described(aws: StandIn, tmp_path: Path) -> None:
     context, notes = asking(tmp_path)
     experiment = artifacts(instance_count=2, env={"OPTION_DTYPE": "fp16", "NUMBER": 4, "FLAG": True, "NOTHING": None})
     endpoint = SAGEMAKER.deploy(experiment, context)
@@ -58,11 +58,11 @@ def test_an_endpoint_is_made_tagged_asked_and_described(aws: StandIn, tmp_path: 
         2,
         "AllTraffic",
     )
-    assert SAGEMAKER.alive(endpoint)
+    assert SAGEMAKER.why_dead(endpoint) == ""
     assert Endpoint.from_dict(json.loads(json.dumps(endpoint.to_dict()))) == endpoint
 
 
-def test_all_of_it_is_recorded_before_any_of_it_is_made(aws: StandIn, tmp_path: Path) -> None:
+def test_all_resources_are_recorded_before_any_is_created(aws: StandIn, tmp_path: Path) -> None:
     context, notes = asking(tmp_path)
     standing_at_record: list[dict[str, list[str]]] = []
 
@@ -79,7 +79,7 @@ def test_all_of_it_is_recorded_before_any_of_it_is_made(aws: StandIn, tmp_path: 
     assert aws.names() == {"Model": [name], "EndpointConfig": [name], "Endpoint": [name]}
 
 
-def test_deleting_takes_all_of_it_is_seen_through_and_can_be_repeated(aws: StandIn, tmp_path: Path) -> None:
+def test_deleting_waits_until_all_resources_are_gone_and_can_be_repeated(aws: StandIn, tmp_path: Path) -> None:
     context, _ = asking(tmp_path)
     endpoint = SAGEMAKER.deploy(artifacts(), context)
     aws.until_deletable, aws.looks_until_gone = 2, 3
@@ -96,10 +96,10 @@ def test_deleting_takes_all_of_it_is_seen_through_and_can_be_repeated(aws: Stand
     assert SAGEMAKER.delete(gone) == gone
     assert len(aws.calls) == before
     assert SAGEMAKER.delete(endpoint).status == "deleted"  # as another process would, from what was recorded first
-    assert not SAGEMAKER.alive(gone)
+    assert SAGEMAKER.why_dead(gone)
 
 
-def test_what_has_the_name_but_not_the_runs_tag_is_left(aws: StandIn) -> None:
+def test_a_resource_without_the_tag_of_the_run_is_left(aws: StandIn) -> None:
     aws.standing("Endpoint", "theirs", [{"Key": RUN_TAG, "Value": "another run"}])
     recorded = Endpoint(
         "e",
@@ -112,7 +112,7 @@ def test_what_has_the_name_but_not_the_runs_tag_is_left(aws: StandIn) -> None:
     assert not aws.asked("DeleteEndpoint")
 
 
-def test_who_may_not_read_tags_can_delete_what_was_made_all_the_same(aws: StandIn, tmp_path: Path) -> None:
+def test_a_caller_who_may_not_read_tags_can_still_delete(aws: StandIn, tmp_path: Path) -> None:
     context, _ = asking(tmp_path)
     endpoint = SAGEMAKER.deploy(artifacts(), context)
     aws.refusals["ListTags"] = [Refusal("AccessDeniedException", "not authorized to perform: sagemaker:ListTags")]
@@ -120,7 +120,7 @@ def test_who_may_not_read_tags_can_delete_what_was_made_all_the_same(aws: StandI
     assert aws.names() == {}
 
 
-def test_an_endpoint_that_does_not_go_is_an_error_that_names_it(
+def test_an_endpoint_that_is_not_deleted_in_time_is_named(
     aws: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fmbench_lib.deploy.sagemaker import resources
@@ -132,7 +132,7 @@ def test_an_endpoint_that_does_not_go_is_an_error_that_names_it(
         resources.remove(endpoint.resources[-1], patience=0.05)
 
 
-def test_what_may_not_be_deleted_keeps_nothing_else(
+def test_one_resource_that_cannot_be_deleted_does_not_keep_the_others(
     aws: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     removed: list[str] = []
@@ -153,7 +153,7 @@ def test_what_may_not_be_deleted_keeps_nothing_else(
     assert aws.names() == {}
 
 
-def test_an_endpoint_that_stands_keeps_its_configuration(aws: StandIn, tmp_path: Path) -> None:
+def test_an_endpoint_that_still_exists_keeps_its_configuration(aws: StandIn, tmp_path: Path) -> None:
     endpoint = SAGEMAKER.deploy(artifacts(), asking(tmp_path)[0])
     aws.refusals["DeleteEndpoint"] = [Refusal("AccessDeniedException", "not authorized to perform: DeleteEndpoint")]
     with pytest.raises(DeployError, match="deleting endpoint fmbench-"):
@@ -189,17 +189,17 @@ FAILING: list[tuple[str, dict[str, Any], list[str]]] = [
     (
         "no image",
         {"refusals": {"CreateModel": [Refusal("ValidationException", NO_IMAGE)]}},
-        ["container image is not there", "djl-inference:0.29 not found", "correct image_uri"],
+        ["container image does not exist", "djl-inference:0.29 not found", "correct image_uri"],
     ),
     (
         "role not to be assumed",
         {"refusals": {"CreateModel": [Refusal("ValidationException", NO_ROLE)]}},
-        ["may not use the role", "correct sagemaker_execution_role"],
+        ["may not assume the role", "correct sagemaker_execution_role"],
     ),
     (
         "no model data",
         {"refusals": {"CreateModel": [Refusal("ValidationException", "Could not find model data at s3://models/x.")]}},
-        ["model's files are not there", "s3://models/x", "correct model_data"],
+        ["model's files do not exist", "s3://models/x", "correct model_data"],
     ),
     (
         "failed",
@@ -224,7 +224,7 @@ FAILING: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("what", "facts", "said"), FAILING, ids=[one[0] for one in FAILING])
-def test_each_failure_is_one_line_in_words_and_leaves_nothing(
+def test_each_failure_is_one_line_and_leaves_nothing(
     what: str, facts: dict[str, Any], said: list[str], aws: StandIn, tmp_path: Path
 ) -> None:
     aws.standing("Endpoint", "there-before", [])
@@ -244,18 +244,18 @@ def test_each_failure_is_one_line_in_words_and_leaves_nothing(
     assert last.deleted_at is not None
 
 
-def test_an_endpoint_that_does_not_answer_is_taken_down(aws: StandIn, tmp_path: Path) -> None:
+def test_an_endpoint_that_does_not_answer_is_deleted(aws: StandIn, tmp_path: Path) -> None:
     context, _ = asking(tmp_path, refuses)
     with pytest.raises(DeployError, match=r"is in service but does not answer: .*CUDA out of memory.*its log is empty"):
         SAGEMAKER.deploy(artifacts(), context)
     assert aws.names() == {}
 
 
-def test_credentials_that_run_out_while_waiting_leave_what_is_recorded_for_later(aws: StandIn, tmp_path: Path) -> None:
+def test_credentials_that_expire_while_waiting_leave_the_record_for_the_cleanup(aws: StandIn, tmp_path: Path) -> None:
     context, notes = asking(tmp_path)
     aws.refusals["DescribeEndpoint"] = [None, Refusal("ExpiredTokenException", EXPIRED)]
     aws.states = ["Creating"]
-    with pytest.raises(DeployError, match=r"credentials are not valid or have run out.*still stands"):
+    with pytest.raises(DeployError, match=r"credentials are invalid or have expired.*could not be deleted"):
         SAGEMAKER.deploy(artifacts(), context)
     recorded = notes.recorded[-1]
     assert (recorded.status, recorded.deleted_at) == ("failed", None)
@@ -266,10 +266,10 @@ def test_credentials_that_run_out_while_waiting_leave_what_is_recorded_for_later
     assert aws.names() == {}
 
 
-def test_credentials_that_are_no_good_are_found_before_anything_is_recorded(aws: StandIn, tmp_path: Path) -> None:
+def test_invalid_credentials_are_found_before_anything_is_recorded(aws: StandIn, tmp_path: Path) -> None:
     aws.refusals["GetCallerIdentity"] = [Refusal("ExpiredToken", EXPIRED, 403)]
     context, notes = asking(tmp_path)
-    with pytest.raises(DeployError, match="asking AWS who is calling: the AWS credentials are not valid"):
+    with pytest.raises(DeployError, match="getting the caller's AWS identity: the AWS credentials are invalid"):
         SAGEMAKER.deploy(artifacts(), context)
     assert notes.recorded == []
 
@@ -278,7 +278,7 @@ def test_no_credentials_at_all(aws: StandIn, tmp_path: Path, monkeypatch: pytest
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     context, notes = asking(tmp_path)
-    with pytest.raises(DeployError, match="there are no AWS credentials: set AWS_PROFILE"):
+    with pytest.raises(DeployError, match="no AWS credentials found: set AWS_PROFILE"):
         SAGEMAKER.deploy(artifacts(), context)
     assert notes.recorded == []
 
@@ -350,7 +350,7 @@ def test_an_existing_endpoint_that_cannot_be_used(state: str | None, said: str, 
     assert not notes.recorded[-1].owned
 
 
-def test_a_variant_that_it_has_not_is_an_error(aws: StandIn, tmp_path: Path) -> None:
+def test_an_unknown_variant_is_an_error(aws: StandIn, tmp_path: Path) -> None:
     aws.standing("Endpoint", "mine", [], EndpointConfigName="c")
     aws.standing("EndpointConfig", "c", [], ProductionVariants=[{"VariantName": "blue"}])
     context, _ = asking(tmp_path)
@@ -358,20 +358,19 @@ def test_a_variant_that_it_has_not_is_an_error(aws: StandIn, tmp_path: Path) -> 
         SAGEMAKER.deploy(artifacts(deploy=False, ep_name="mine", production_variant_name="green"), context)
 
 
-def test_an_endpoint_that_somebody_deletes_is_dead(aws: StandIn, tmp_path: Path) -> None:
+def test_an_endpoint_deleted_by_someone_else_is_dead(aws: StandIn, tmp_path: Path) -> None:
     context, _ = asking(tmp_path)
     endpoint = SAGEMAKER.deploy(artifacts(), context)
     aws.things["Endpoint"].clear()
-    assert not SAGEMAKER.alive(endpoint)
-    assert "does not exist any more" in SAGEMAKER.why_dead(endpoint)
+    assert "no longer exists" in SAGEMAKER.why_dead(endpoint)
 
 
 # -- names and files ---------------------------------------------------------------------------------------------------
 
 
-def test_names_are_allowed_short_enough_and_never_the_same() -> None:
+def test_names_are_valid_short_enough_and_unique() -> None:
     stem = "meta llama/3.1_8b (instruct), a very long name of an experiment that goes on and on"
-    names = {fresh_name(stem, "20260930-191203Z-2") for _ in range(50)}
+    names = {fresh_name("20260930-191203Z-2", stem) for _ in range(50)}
     assert len(names) == 50
     for name in names:
         assert len(name) <= 63
@@ -381,7 +380,7 @@ def test_names_are_allowed_short_enough_and_never_the_same() -> None:
         assert "--" not in name
 
 
-def test_serving_properties_are_packed_alone_and_always_alike() -> None:
+def test_serving_properties_are_packed_alone_and_reproducibly() -> None:
     archive = packed("engine=MPI\n")
     with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
         (entry,) = opened.getmembers()

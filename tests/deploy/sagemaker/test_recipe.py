@@ -1,4 +1,4 @@
-"""What an endpoint is made from: JumpStart, DJL, files in S3, Hugging Face; and what an experiment lacks."""
+"""What an endpoint is created from: JumpStart, DJL, files in S3, Hugging Face; and what an experiment lacks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from moto import mock_aws
 from fmbench_lib.deploy import platform
 from fmbench_lib.deploy.s3_objects import exists, remove_object, s3_object, upload
 from fmbench_lib.deploy.sagemaker import jumpstart as sagemaker_jumpstart
-from fmbench_lib.deploy.sagemaker.model_container import Making, container_of
+from fmbench_lib.deploy.sagemaker.model_container import MakingSageMaker, container_of
 from fmbench_lib.deploy.sagemaker.recipe import recipe_of
 from fmbench_lib.deploy.sagemaker.resources import planned
 from fmbench_lib.deploy.serving_properties import properties_text
@@ -37,7 +37,7 @@ def region(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """S3 as moto has it, with one bucket."""
+    """S3 as moto emulates it, with one bucket."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     with mock_aws():
@@ -50,12 +50,12 @@ def keys(s3: Any) -> list[str]:
     return [one["Key"] for one in s3.list_objects_v2(Bucket="runs").get("Contents", [])]
 
 
-def making(tmp_path: Path, **changes: Any) -> Making:
+def making(tmp_path: Path, **changes: Any) -> MakingSageMaker:
     from fmbench_lib.deploy import Endpoint
 
     context, _ = asking(tmp_path)
     resources = tuple(planned("made", "us-east-1", "run"))
-    return Making(Endpoint("e", "sagemaker", owned=True, resources=resources), replace(context, **changes))
+    return MakingSageMaker(Endpoint("e", "sagemaker", owned=True, resources=resources), replace(context, **changes))
 
 
 # -- checked beforehand ------------------------------------------------------------------------------------------------
@@ -65,19 +65,25 @@ def making(tmp_path: Path, **changes: Any) -> Making:
     ("changes", "said"),
     [
         ({"instance_type": None}, "needs instance_type, such as ml.g5.2xlarge"),
-        ({"instance_type": "g5.xlarge"}, "instance_type g5.xlarge is none of SageMaker's; write ml.g5.xlarge"),
+        (
+            {"instance_type": "g5.xlarge"},
+            "instance_type g5.xlarge is not a SageMaker instance type; write ml.g5.xlarge",
+        ),
         ({"sagemaker_execution_role": None}, "role that the endpoint runs under is not known: give --role-arn"),
         ({"sagemaker_execution_role": "{role_arn}"}, "role that the endpoint runs under is not known"),
-        ({"sagemaker_execution_role": CHINA_ROLE}, "is no role of us-east-1: it begins with arn:aws:iam::"),
+        ({"sagemaker_execution_role": CHINA_ROLE}, "is not a role of us-east-1, whose ARNs begin with arn:aws:iam::"),
         ({"image_uri": CHINA_IMAGE}, "write one at dkr.ecr.us-east-1.amazonaws.com"),
         ({"image_uri": IMAGE.replace("us-east-1", "us-west-2")}, "names the registry of us-west-2.amazonaws.com"),
-        ({"image_uri": None}, "model_id org/model is none of JumpStart's; to serve it by a container write its image"),
+        (
+            {"image_uri": None},
+            "model_id org/model is not a JumpStart model; to serve it from a container write image_uri",
+        ),
         ({"model_data": None, "model_id": None}, "write model_data, serving.properties or model_id"),
         ({"serving_properties": "engine=MPI"}, "files for the endpoint need a bucket: give --write-bucket"),
         ({"deploy": False}, "needs ep_name, an endpoint that exists, or deploy: yes"),
     ],
 )
-def test_what_an_experiment_lacks_is_said_in_one_line(changes: dict[str, Any], said: str) -> None:
+def test_what_an_experiment_lacks_is_one_line(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(DeployError, match=said):
         SAGEMAKER.plan(artifacts(**changes))
 
@@ -107,7 +113,7 @@ def test_each_partition_has_its_own_roles_and_registries(region: str, role: str,
     assert (recipe.region, recipe.role, recipe.image) == (region, role, image)
 
 
-def test_the_plan_says_what_would_be_made() -> None:
+def test_the_plan_says_what_would_be_created() -> None:
     assert SAGEMAKER.plan(artifacts(instance_count=2)) == (
         "deploys org/model on 2 × ml.g5.xlarge in us-east-1 (an image and files in S3)"
     )
@@ -147,17 +153,17 @@ def test_serving_properties_are_uploaded_and_the_token_goes_into_the_container(s
     assert keys(s3) == []
 
 
-def test_what_another_put_under_the_same_key_is_left(s3: Any) -> None:
+def test_an_object_that_another_run_uploaded_is_left(s3: Any) -> None:
     resource = s3_object("runs", "k", "us-east-1", "run")
     upload({**resource, "run_id": "another"}, b"theirs")
     remove_object(resource)
     assert keys(s3) == ["k"]
 
 
-def test_an_archive_that_cannot_be_uploaded_is_an_error_in_words_and_recorded(s3: Any, tmp_path: Path) -> None:
+def test_an_archive_that_cannot_be_uploaded_is_recorded_and_an_error(s3: Any, tmp_path: Path) -> None:
     experiment = artifacts(model_data=None, bucket="nobodys", serving_properties="engine=MPI\n")
     made = making(tmp_path)
-    with pytest.raises(DeployError, match=r"uploading s3://nobodys/.*: NoSuchBucket"):
+    with pytest.raises(DeployError, match=r"uploading s3://nobodys/.*: there is no bucket of this name"):
         container_of(experiment, recipe_of(experiment), made)
     remove_object(made.endpoint.resources[0])
 
@@ -201,7 +207,7 @@ def test_an_accepted_licence_goes_with_the_files(tmp_path: Path) -> None:
     assert "HF_TOKEN" not in container["Environment"]
 
 
-def test_a_neuron_model_that_is_not_compiled_is_said_before_an_endpoint_fails(s3: Any, tmp_path: Path) -> None:
+def test_a_neuron_model_that_is_not_compiled_is_found_before_an_endpoint_fails(s3: Any, tmp_path: Path) -> None:
     experiment = artifacts(
         model_data=None,
         bucket="runs",
@@ -248,7 +254,7 @@ def test_a_model_goes_from_the_hub_to_s3_recorded_file_by_file(
     assert keys(s3) == []
 
 
-def test_a_model_that_stands_in_s3_already_is_used_and_stays(s3: Any, tmp_path: Path) -> None:
+def test_a_model_that_is_in_s3_already_is_used_and_stays(s3: Any, tmp_path: Path) -> None:
     s3.put_object(Bucket="runs", Key="org/model/config.json", Body=b"{}")
     made, experiment = making(tmp_path), placed(model_s3_path="s3://runs/org/model")
     container_of(experiment, recipe_of(experiment), made)
@@ -276,7 +282,7 @@ def test_a_hub_out_of_reach_is_one_clear_line(s3: Any, tmp_path: Path, monkeypat
 
 @pytest.fixture
 def catalogue(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The SDK's view of JumpStart's catalogue: one entry, and what it was asked for."""
+    """The SDK's view of JumpStart's catalogue: one entry, and the arguments of each look-up."""
     entry: dict[str, Any] = {
         "image_uri": IMAGE,
         "env": {"SM_NUM_GPUS": 1, "MAX_INPUT_LENGTH": "4095"},
@@ -327,7 +333,7 @@ def test_jumpstarts_catalogue_gives_image_files_and_environment(catalogue: dict[
     assert (asked["instance_type"], asked["role"]) == ("ml.g5.xlarge", ROLE)
 
 
-def test_a_licence_is_asked_for_and_accepted(catalogue: dict[str, Any], tmp_path: Path) -> None:
+def test_a_licence_must_be_accepted(catalogue: dict[str, Any], tmp_path: Path) -> None:
     catalogue["model_data"]["S3DataSource"]["S3Uri"] = "s3://jumpstart-private-cache-prod-us-east-1/m/"
     experiment = jumpstart()
     with pytest.raises(DeployError, match=r"licence of meta-llama-3-8b has not been accepted.*accept_eula: yes"):
@@ -337,7 +343,7 @@ def test_a_licence_is_asked_for_and_accepted(catalogue: dict[str, Any], tmp_path
     assert container["ModelDataSource"]["S3DataSource"]["ModelAccessConfig"] == {"AcceptEula": True}
 
 
-def test_a_model_that_the_catalogue_has_not(catalogue: dict[str, Any], tmp_path: Path) -> None:
+def test_a_model_that_is_not_in_the_catalogue(catalogue: dict[str, Any], tmp_path: Path) -> None:
     experiment = jumpstart(model_id="unknown")
     with pytest.raises(DeployError, match="JumpStart's catalogue on unknown: Invalid model ID"):
         container_of(experiment, recipe_of(experiment), making(tmp_path))

@@ -1,4 +1,4 @@
-"""Deployment scripts of the user's own, run for real."""
+"""Deployment scripts of users, run for real."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def scripted(script: Path | None, **keys: Any) -> Experiment:
 
 
 def answers(_url: str, _model: str | None) -> None:
-    """A probe that is content."""
+    """A probe that succeeds."""
 
 
 def silent(url: str, _model: str | None) -> None:
@@ -61,7 +61,7 @@ def deployed(script: Path, context: MakeContext) -> tuple[Endpoint, Any]:
     return PLATFORM.deploy(scripted(script), given), notes
 
 
-def test_a_script_deploys_and_takes_down(deployed: tuple[Endpoint, Any], tmp_path: Path) -> None:
+def test_a_script_deploys_and_deletes(deployed: tuple[Endpoint, Any], tmp_path: Path) -> None:
     endpoint, notes = deployed
     assert (tmp_path / "deployed").read_text() == "exp None arn:aws:iam::000000000000:role/mine"
     assert (endpoint.urls, endpoint.owned, endpoint.status, notes.asked) == (
@@ -77,20 +77,22 @@ def test_a_script_deploys_and_takes_down(deployed: tuple[Endpoint, Any], tmp_pat
     log = Path(endpoint.log_files[0]).read_text()
     assert "working on it" in log
     assert "hf_abcdefghijklmnopqrst" not in log
-    assert PLATFORM.alive(endpoint)
+    assert PLATFORM.why_dead(endpoint) == ""
     gone = PLATFORM.delete(Endpoint.from_dict(endpoint.to_dict()))
     assert (tmp_path / "deleted").read_text() == "thing-1"
     assert gone.status == "deleted"
-    assert not PLATFORM.alive(gone)
+    assert PLATFORM.why_dead(gone)
     (tmp_path / "deleted").unlink()
     assert PLATFORM.delete(gone) == gone
     assert not (tmp_path / "deleted").exists(), "it is taken down once"
 
 
-def test_without_a_delete_of_its_own_it_is_said_what_stays(deployed: tuple[Endpoint, Any], script: Path) -> None:
+def test_a_script_without_delete_is_an_error_that_names_the_endpoint(
+    deployed: tuple[Endpoint, Any], script: Path
+) -> None:
     with_delete = script.read_text()
     script.write_text(with_delete.replace("def delete", "def something_else"))
-    with pytest.raises(DeployError, match=r"has no function delete\(endpoint_name\): take thing-1 down yourself"):
+    with pytest.raises(DeployError, match=r"has no function delete\(endpoint_name\): delete thing-1 yourself"):
         PLATFORM.delete(deployed[0])
     script.write_text(with_delete.replace('(FOLDER / "deleted")', "(1 / 0)"))
     with pytest.raises(DeployError, match=r"mine\.py: ZeroDivisionError"):
@@ -123,7 +125,7 @@ def test_a_script_that_fails_says_why(body: str, said: str, context: MakeContext
     notes.recorded.clear()  # there is nothing to take down
 
 
-def test_an_endpoint_that_does_not_answer_is_left_to_be_taken_down(script: Path, context: MakeContext) -> None:
+def test_an_endpoint_that_does_not_answer_is_left_for_the_cleanup(script: Path, context: MakeContext) -> None:
     given, notes = context(probe=silent)
     with pytest.raises(DeployError, match="thing-1 says nothing"):
         PLATFORM.deploy(scripted(script), given)
@@ -133,7 +135,7 @@ def test_an_endpoint_that_does_not_answer_is_left_to_be_taken_down(script: Path,
     assert (script.parent / "deleted").read_text() == "thing-1"
 
 
-def test_a_script_that_still_deploys_is_ended_and_what_it_made_is_asked_about(tmp_path: Path) -> None:
+def test_a_script_that_still_deploys_is_ended_and_reported(tmp_path: Path) -> None:
     waiting = [sys.executable, "-c", "import sys; sys.stdin.read(); import time; time.sleep(60)"]
     mark = process.start_held(waiting, log_file=tmp_path / "log", env={})
     run = {"pid": mark.pid, "started": mark.started, "booted": mark.booted, "script": "mine.py"}
@@ -155,7 +157,7 @@ def test_a_process_without_its_parent_deploys_nothing(script: Path) -> None:
     assert not (script.parent / "result.json").exists()
 
 
-def test_what_is_not_deployed_is_taken_by_its_name_and_never_taken_down(context: MakeContext) -> None:
+def test_an_endpoint_that_is_not_deployed_is_used_by_its_name_and_never_deleted(context: MakeContext) -> None:
     given, notes = context(probe=answers)
     endpoint = PLATFORM.deploy(scripted(None, ep_name="theirs", inference_script="mine.py"), given)
     assert (endpoint.urls, endpoint.owned, notes.asked) == (("theirs",), False, ["theirs"])
@@ -163,7 +165,7 @@ def test_what_is_not_deployed_is_taken_by_its_name_and_never_taken_down(context:
     assert PLATFORM.plan(scripted(None, model_id="m", inference_script="mine.py")).endswith("by mine.py: m")
 
 
-def test_an_address_that_a_script_returns_is_spoken_to_by_the_protocol(script: Path, context: MakeContext) -> None:
+def test_an_address_that_a_script_returns_is_probed_by_the_protocol(script: Path, context: MakeContext) -> None:
     script.write_text(SCRIPT.replace('"thing-1"', '"http://127.0.0.1:9/v1/chat/completions"'))
     given, notes = context(probe=answers)
     endpoint = PLATFORM.deploy(scripted(script, protocol="openai"), given)

@@ -174,7 +174,7 @@ class TestKeys:
         write_keys(aws_process_credentials, "second", "s", "t")
         assert keys.news() == b'keys {"access_key": "second", "secret_key": "s", "token": "t"}\n'
         aws_process_credentials.unlink()
-        with pytest.raises(CredentialsError, match="log in again, then --resume"):
+        with pytest.raises(CredentialsError, match=r"log in again .*, then --resume"):
             keys.news()
 
     def test_without_anything_to_sign_nobody_asks_for_credentials(self, aws_environment: None) -> None:
@@ -259,7 +259,7 @@ class TestLevels:
     ) -> None:
         write_keys(aws_process_credentials, ACCESS_KEY, SECRET_KEY, "t")
         codec = ConversePredictor(f"{bedrock.base_url}{MODEL}", signing=BEDROCK)
-        with pytest.raises(CredentialsError, match="cannot be had or renewed"):
+        with pytest.raises(CredentialsError, match="cannot obtain or renew AWS credentials"):
             measure(
                 codec.url,
                 PROMPTS,
