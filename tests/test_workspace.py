@@ -18,7 +18,7 @@ import pytest
 import fmbench_lib
 from fmbench_lib import workspace as names
 from fmbench_lib.errors import RunStateError
-from fmbench_lib.workspace import Workspace, create_workspace, is_needed_to_clean_up, path_part, runs_of
+from fmbench_lib.workspace import LevelKey, Workspace, create_workspace, is_needed_to_clean_up, path_part, runs_of
 
 PACKAGE = Path(fmbench_lib.__file__).parent
 NOON = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
@@ -64,12 +64,12 @@ def test_any_name_is_one_part_of_a_path(tmp_path: Path, name: str, part: str) ->
 def test_a_level_is_found_by_its_experiment(tmp_path: Path) -> None:
     workspace = made(tmp_path)
     for experiment in ("one", "one two"):
-        path = workspace.level(experiment, "payload_en_1-9.jsonl", "concurrency-1")
+        path = workspace.level(LevelKey(experiment, "payload_en_1-9.jsonl", "concurrency-1"))
         path.parent.mkdir(parents=True)
         path.touch()
-    failed = workspace.failed_level("one", "payload_en_1-9.jsonl", "concurrency-2")
+    failed = workspace.failed_level(LevelKey("one", "payload_en_1-9.jsonl", "concurrency-2"))
     failed.write_text('{"error": "x"}')
-    assert workspace.levels_of("one") == [workspace.level("one", "payload_en_1-9.jsonl", "concurrency-1")]
+    assert workspace.levels_of("one") == [workspace.level(LevelKey("one", "payload_en_1-9.jsonl", "concurrency-1"))]
     assert len(workspace.levels()) == 2
     assert workspace.failed_levels() == [{"error": "x"}]
 
@@ -85,7 +85,7 @@ def test_only_complete_files_are_sent_and_the_state_comes_last(tmp_path: Path) -
     workspace.progress_file.touch()
     workspace.bucket_file.touch()
     (workspace.logs / "link.log").symlink_to(workspace.report_file)
-    scratch = workspace.level_scratch("one", "p.jsonl", "concurrency-1")
+    scratch = workspace.level_scratch(LevelKey("one", "p.jsonl", "concurrency-1"))
     scratch.mkdir(parents=True)
     (scratch / "records").touch()
     workspace.log_event("something")
@@ -95,7 +95,7 @@ def test_only_complete_files_are_sent_and_the_state_comes_last(tmp_path: Path) -
 
 def test_only_the_failure_of_a_level_is_deleted_in_the_bucket(tmp_path: Path) -> None:
     workspace = made(tmp_path)
-    failed = workspace.failed_level("one", "p.jsonl", "concurrency-1")
+    failed = workspace.failed_level(LevelKey("one", "p.jsonl", "concurrency-1"))
     assert workspace.is_withdrawn(failed)
     assert not workspace.is_withdrawn(workspace.report_file)
     failed.parent.mkdir(parents=True)

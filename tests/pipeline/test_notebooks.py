@@ -18,6 +18,7 @@ from fmbench_lib.pipeline import notebooks
 from fmbench_lib.pipeline.notebooks import notebook_source, run_pipeline, steps_named
 from fmbench_lib.runs.opening import create_run
 from fmbench_lib.runs.run import Run
+from fmbench_lib.workspace import LevelKey
 
 Source = Callable[..., None]
 SETUP, LOAD, CLEANUP = "0_setup", "3_run_inference", "5_cleanup"
@@ -136,7 +137,7 @@ def test_a_failed_experiment_or_level_ends_with_1(run: Run, cell: Source, failed
     if failed == "endpoint":
         run.workspace.endpoints_file.write_text(json.dumps({"one": {"error": "no capacity"}}))
     else:
-        path = run.workspace.failed_level("one", "p.jsonl", "concurrency-1")
+        path = run.workspace.failed_level(LevelKey("one", "p.jsonl", "concurrency-1"))
         path.parent.mkdir(parents=True)
         path.write_text("{}")
     assert run_pipeline(run, only=[SETUP]).exit_code == 1
