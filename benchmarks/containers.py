@@ -23,8 +23,8 @@ from output import print_table, write_result
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from fmbench_lib.atomic_files import read_json  # noqa: E402
 from fmbench_lib.deploy.ec2 import nginx  # noqa: E402
+from fmbench_lib.host.atomic_files import read_json  # noqa: E402
 from tests.containers.images import LLAMA, NGINX, llama_image, nginx_image  # noqa: E402
 from tests.containers.podman import podman  # noqa: E402
 

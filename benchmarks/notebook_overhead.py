@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fmbench_lib.atomic_files import read_json
+from fmbench_lib.host.atomic_files import read_json
 from fmbench_lib.load.recording.records import read_facts
 from fmbench_lib.workspace import Workspace
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Unpack, cast
 from urllib.parse import quote
 
-from fmbench_lib.atomic_files import each_text, exclusive_lock, read_json, write_json
 from fmbench_lib.errors import RunStateError
+from fmbench_lib.host.atomic_files import each_text, exclusive_lock, read_json, write_json
 from fmbench_lib.run_state import Event, RunChanges, RunState
 
 RUN_FILE = "run.json"

@@ -27,8 +27,8 @@ from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending.engine import LevelRun, run_level
 from fmbench_lib.load.sending.level import Level
-from fmbench_lib.metrics.accuracy import Errors, Timing, bias, compare, greatest_within, magnitude
-from fmbench_lib.metrics.percentiles import percentile
+from fmbench_lib.metrics.statistics.accuracy import Errors, Timing, bias, compare, greatest_within, magnitude
+from fmbench_lib.metrics.statistics.percentiles import percentile
 from fmbench_lib.predictors.openai import OpenAiPredictor
 from fmbench_lib.workspace import LevelKey
 

@@ -24,14 +24,7 @@ from fmbench_lib.config.problems import merged
 from fmbench_lib.config.shipped.config_table import as_json, as_table, shipped_needs, terminal_width
 from fmbench_lib.errors import FmbenchError, InputError
 from fmbench_lib.runs.location import connected, keeper_of, refresh
-from fmbench_lib.runs.opening import (
-    ARGUMENTS_VARIABLE,
-    create_run,
-    local_run,
-    newest_run,
-    open_for_reading,
-    reopen_run,
-)
+from fmbench_lib.runs.opening import ARGUMENTS_VARIABLE, create_run, local_run, newest_run, open_for_reading, reopen_run
 from fmbench_lib.runs.run import Run
 from fmbench_lib.storage.bucket import is_address
 from fmbench_lib.storage.fetch import local_config

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from fmbench_lib.atomic_files import read_json
+from fmbench_lib.host.atomic_files import read_json
 from fmbench_lib.runs import progress
 from fmbench_lib.runs.location import is_scratch, keeper_of
 from fmbench_lib.runs.run import Run

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fmbench_lib.atomic_files import read_json, write_json
 from fmbench_lib.data.prompts import SourceTally
+from fmbench_lib.host.atomic_files import read_json, write_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from fmbench_lib.atomic_files import read_json, write_json
 from fmbench_lib.deploy.platform import Endpoint
+from fmbench_lib.host.atomic_files import read_json, write_json
 from fmbench_lib.workspace import Workspace
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells, Column, names
-from fmbench_lib.metrics.identity import IDENTITY
+from fmbench_lib.metrics.groups.identity import IDENTITY
+from fmbench_lib.metrics.groups.tokens import BILLED
 from fmbench_lib.metrics.missing import Row, number, or_nan, rows_of, text
 from fmbench_lib.metrics.prices import ACCELERATOR_HOUR, ORIGIN, accelerator_hourly, cost_of, price_kind, price_origin
-from fmbench_lib.metrics.tokens import BILLED
 from fmbench_lib.pricing.price_list import PriceList
 
 _EXPERIMENT = {column.name: column for column in IDENTITY}

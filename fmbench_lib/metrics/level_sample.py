@@ -12,7 +12,7 @@ from fmbench_lib.metrics.requests import Flags
 from fmbench_lib.metrics.window import Window, measured_in
 
 if TYPE_CHECKING:
-    from fmbench_lib.metrics.goodput import Objectives
+    from fmbench_lib.metrics.groups.goodput import Objectives
 
 Facts: TypeAlias = Mapping[str, Any]
 """What is known of a level beside its requests: its load, its window, what ended it, what the client used."""

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from fmbench_lib.metrics.columns import Cells, Column, names
-from fmbench_lib.metrics.counts import COUNTS, ERRORS_BY_CLASS, counts
-from fmbench_lib.metrics.drift import DRIFT, drifts
-from fmbench_lib.metrics.goodput import GOODPUT, goodput
-from fmbench_lib.metrics.identity import IDENTITY, SLICE, identity
-from fmbench_lib.metrics.level_conditions import CONDITIONS, level_conditions
+from fmbench_lib.metrics.groups.counts import COUNTS, ERRORS_BY_CLASS, counts
+from fmbench_lib.metrics.groups.drift import DRIFT, drifts
+from fmbench_lib.metrics.groups.goodput import GOODPUT, goodput
+from fmbench_lib.metrics.groups.identity import IDENTITY, SLICE, identity
+from fmbench_lib.metrics.groups.level_conditions import CONDITIONS, level_conditions
+from fmbench_lib.metrics.groups.level_times import ANSWER, FROM_SENT, INTERVALS, TIMES, level_times
+from fmbench_lib.metrics.groups.throughput import THROUGHPUT, throughput
+from fmbench_lib.metrics.groups.tokens import BILLED, TOKEN_COUNTS, billed_tokens, token_counts
+from fmbench_lib.metrics.groups.transport import LAGS, TRANSPORT, lags, transport
 from fmbench_lib.metrics.level_sample import LevelSample
-from fmbench_lib.metrics.level_times import ANSWER, FROM_SENT, INTERVALS, TIMES, level_times
 from fmbench_lib.metrics.missing import Row
 from fmbench_lib.metrics.prices import PRICE_ORIGIN, PRICE_PER_10K, PRICES, price_columns
 from fmbench_lib.metrics.thresholds import Thresholds
-from fmbench_lib.metrics.throughput import THROUGHPUT, throughput
-from fmbench_lib.metrics.tokens import BILLED, TOKEN_COUNTS, billed_tokens, token_counts
-from fmbench_lib.metrics.transport import LAGS, TRANSPORT, lags, transport
 from fmbench_lib.metrics.verdict import VERDICT, verdict_columns
 from fmbench_lib.metrics.window import WINDOW, window_columns
 from fmbench_lib.pricing.price_list import PriceList

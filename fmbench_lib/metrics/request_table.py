@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.columns import Column, names
-from fmbench_lib.metrics.identity import IDENTITY, LOAD
+from fmbench_lib.metrics.groups.identity import IDENTITY, LOAD
 from fmbench_lib.metrics.level_sample import Facts, LevelData
 from fmbench_lib.metrics.missing import number, text
 from fmbench_lib.metrics.requests import MEASURES, request_metrics

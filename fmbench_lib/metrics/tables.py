@@ -11,12 +11,12 @@ from collections.abc import Iterable
 import pandas as pd
 
 from fmbench_lib.errors import ERROR_CLASSES
-from fmbench_lib.metrics.budgets import Budgets
 from fmbench_lib.metrics.columns import Column, frame_of, names
-from fmbench_lib.metrics.comparability import output_length_findings
-from fmbench_lib.metrics.decision import Decision, decide
-from fmbench_lib.metrics.goodput import Objectives
-from fmbench_lib.metrics.identity import IDENTITY, LOAD
+from fmbench_lib.metrics.decision.budgets import Budgets
+from fmbench_lib.metrics.decision.comparability import output_length_findings
+from fmbench_lib.metrics.decision.decision import Decision, decide
+from fmbench_lib.metrics.groups.goodput import Objectives
+from fmbench_lib.metrics.groups.identity import IDENTITY, LOAD
 from fmbench_lib.metrics.level_row import level_row, slice_rows
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.metric_groups import SLICES, SUMMARY

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from fmbench_lib.metrics.percentiles import smallest_n
+from fmbench_lib.metrics.statistics.percentiles import smallest_n
 
 
 def _limit(default: float, unit: str, meaning: str) -> Any:

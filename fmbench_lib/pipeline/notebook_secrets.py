@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from fmbench_lib.atomic_files import each_text, write_text
+from fmbench_lib.host.atomic_files import each_text, write_text
 
 
 def remove_secrets(path: Path, without: Callable[[str], str]) -> None:

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from fmbench_lib.atomic_files import read_json
 from fmbench_lib.config import STEPS, shipped_path
 from fmbench_lib.errors import InputError, RunStateError, StepError
+from fmbench_lib.host.atomic_files import read_json
 from fmbench_lib.pipeline.interrupts import Interrupts
 from fmbench_lib.pipeline.kernels import Kernels
 from fmbench_lib.pipeline.notebook_secrets import remove_secrets

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from fmbench_lib.atomic_files import read_json, write_json
 from fmbench_lib.errors import PriceFileError
+from fmbench_lib.host.atomic_files import read_json, write_json
 from fmbench_lib.pricing.price_list import CACHED_KEY, INPUT_KEY, OUTPUT_KEY, InstancePrice, Price, PriceList
 
 LOOKED_UP = "AWS Price List API"

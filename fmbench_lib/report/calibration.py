@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.missing import Row, number, rows_of, text
-from fmbench_lib.metrics.wording import load_label
 from fmbench_lib.report.level_order import dataset_name, in_order
 from fmbench_lib.report.markdown import code, escape
 from fmbench_lib.report.numbers import MISSING

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.missing import Row, number, text
-from fmbench_lib.metrics.wording import load_label
 from fmbench_lib.report.level_order import dataset_name
 from fmbench_lib.report.numbers import MISSING, estimate, plain
 

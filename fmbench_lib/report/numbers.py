@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.metrics.wording import usd
+from fmbench_lib.metrics.decision.wording import usd
 
 MISSING = "–"
 """The text for an unknown number."""

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.costs import total
-from fmbench_lib.metrics.counts import errors_by_class
+from fmbench_lib.metrics.groups.counts import errors_by_class
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.pricing.price_list import InstancePrice, Price
 from fmbench_lib.report.report_data import ReportInputs

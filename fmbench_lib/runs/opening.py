@@ -17,13 +17,13 @@ from pathlib import Path
 import yaml
 
 from fmbench_lib import __version__
-from fmbench_lib.atomic_files import write_text
 from fmbench_lib.aws.placeholders import standard_values
 from fmbench_lib.config import LoadedConfig, load_config, redacted
 from fmbench_lib.config.redaction import is_secret
 from fmbench_lib.config.secrets import redactor_for
 from fmbench_lib.config.shipped.files import find_config, shipped_root
 from fmbench_lib.errors import InputError, RunStateError
+from fmbench_lib.host.atomic_files import write_text
 from fmbench_lib.host.facts import host_facts
 from fmbench_lib.run_state import RunState
 from fmbench_lib.runs.location import (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.atomic_files import replacing, write_json, write_text
+from fmbench_lib.host.atomic_files import replacing, write_json, write_text
 from fmbench_lib.metrics import tables
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.report.document import render_markdown

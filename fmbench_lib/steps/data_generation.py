@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.atomic_files import read_rows, write_rows
 from fmbench_lib.data.payload_index import PayloadFile, PayloadIndex, read_payload_index
 from fmbench_lib.data.prompts import PayloadSet, generate_payloads
 from fmbench_lib.data.templates import read_template
 from fmbench_lib.errors import InputError
+from fmbench_lib.host.atomic_files import read_rows, write_rows
 from fmbench_lib.load.levels.specs import deal_prompts, sharing_servers
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.inputs import sources, template_path, tokenizer_of

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from fmbench_lib.atomic_files import replacing
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints
+from fmbench_lib.host.atomic_files import replacing
 from fmbench_lib.load.recording.records import read_facts
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.monitors import cloudwatch, sample_table

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fmbench_lib.atomic_files import read_json
 from fmbench_lib.config import STEPS
 from fmbench_lib.errors import RunStateError
+from fmbench_lib.host.atomic_files import read_json
 from fmbench_lib.runs.run import Run
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from fmbench_lib.atomic_files import read_rows
 from fmbench_lib.config.schema.load_section import load_settings
 from fmbench_lib.deploy import Endpoint, platform
 from fmbench_lib.deploy.endpoints_file import endpoints
 from fmbench_lib.errors import DeployError, FmbenchError
+from fmbench_lib.host.atomic_files import read_rows
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec, deal_prompts
 from fmbench_lib.load.measure import ExperimentLoad, measure_level

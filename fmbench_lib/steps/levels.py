@@ -16,9 +16,9 @@ from fmbench_lib.config import Experiment
 from fmbench_lib.load.levels.search import Outcome, Reading, Search, Tried
 from fmbench_lib.load.levels.specs import LevelSpec, levels_of, search_of, searched_level, searches_of
 from fmbench_lib.load.recording.records import read_level
-from fmbench_lib.metrics.goodput import Objectives
+from fmbench_lib.metrics.decision.search_readings import figure
+from fmbench_lib.metrics.groups.goodput import Objectives
 from fmbench_lib.metrics.level_row import level_row
-from fmbench_lib.metrics.search_readings import figure
 from fmbench_lib.report.report_data import Searched
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.inputs import objectives_of

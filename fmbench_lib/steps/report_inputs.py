@@ -17,11 +17,11 @@ from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints, still_standing
 from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.metrics import tables
-from fmbench_lib.metrics.budgets import Budgets
 from fmbench_lib.metrics.costs import experiment_costs
-from fmbench_lib.metrics.decision import Decision, decide
+from fmbench_lib.metrics.decision.budgets import Budgets
+from fmbench_lib.metrics.decision.decision import Decision, decide
+from fmbench_lib.metrics.decision.recommend import recommendations
 from fmbench_lib.metrics.level_sample import LevelData
-from fmbench_lib.metrics.recommend import recommendations
 from fmbench_lib.metrics.request_table import requests_frame
 from fmbench_lib.pricing.price_list import PriceList
 from fmbench_lib.report.report_data import (

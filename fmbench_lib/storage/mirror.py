@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fmbench_lib.atomic_files import read_json
 from fmbench_lib.errors import FmbenchError, InputError, StorageError
+from fmbench_lib.host.atomic_files import read_json
 from fmbench_lib.run_state import Outage
 from fmbench_lib.storage.bucket import Address, Bucket
 from fmbench_lib.storage.sync import RunCopy, Sent

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from fmbench_lib.atomic_files import read_json, replacing, write_json
 from fmbench_lib.errors import InputError, StorageError
+from fmbench_lib.host.atomic_files import read_json, replacing, write_json
 from fmbench_lib.models.cache import cache_folder
 from fmbench_lib.storage.bucket import Address, Bucket
 from fmbench_lib.workspace import Workspace

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Self, TypedDict
 
-from fmbench_lib.atomic_files import read_json, replacing, write_json
 from fmbench_lib.errors import RunStateError, StorageError
+from fmbench_lib.host.atomic_files import read_json, replacing, write_json
 from fmbench_lib.storage.bucket import PART_BYTES, Address, Bucket, Stored
 from fmbench_lib.workspace import Workspace
 

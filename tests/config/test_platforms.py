@@ -14,13 +14,7 @@ import pytest
 
 import fmbench_lib
 from fmbench_lib.config import ConfigError, load_config
-from fmbench_lib.config.platforms import (
-    PLATFORMS,
-    PROTOCOLS,
-    known_platforms,
-    platform_facts,
-    protocol_facts,
-)
+from fmbench_lib.config.platforms import PLATFORMS, PROTOCOLS, known_platforms, platform_facts, protocol_facts
 from fmbench_lib.config.schema.experiment import Experiment
 from fmbench_lib.deploy import platform, platform_of_existing
 from fmbench_lib.errors import DeployError, InputError

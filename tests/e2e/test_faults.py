@@ -23,7 +23,7 @@ from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec
 from fmbench_lib.load.measure import ExperimentLoad, measure_level
 from fmbench_lib.load.recording.records import read_level
-from fmbench_lib.metrics.counts import errors_by_class
+from fmbench_lib.metrics.groups.counts import errors_by_class
 from fmbench_lib.metrics.tables import summary_frame
 from fmbench_lib.predictors.openai import OpenAiPredictor
 from fmbench_lib.report.sections.failures import errors_table

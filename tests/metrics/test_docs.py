@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fmbench_lib.errors import ERROR_CLASSES
-from fmbench_lib.metrics.budgets import Budgets
-from fmbench_lib.metrics.percentiles import smallest_n
+from fmbench_lib.metrics.decision.budgets import Budgets
+from fmbench_lib.metrics.statistics.percentiles import smallest_n
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
 DOC = PAGE.partition("## The files and their columns")[0]

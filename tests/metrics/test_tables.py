@@ -7,8 +7,8 @@ import io
 import pandas as pd
 import pytest
 
-from fmbench_lib.metrics.budgets import Budgets
-from fmbench_lib.metrics.decision import decide
+from fmbench_lib.metrics.decision.budgets import Budgets
+from fmbench_lib.metrics.decision.decision import decide
 from fmbench_lib.metrics.metric_groups import SLICE_COLUMNS, SUMMARY_COLUMNS
 from fmbench_lib.metrics.request_table import REQUEST_COLUMNS, requests_frame
 from fmbench_lib.metrics.tables import (

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fmbench_lib.metrics.budgets import Budgets
 from fmbench_lib.metrics.costs import experiment_costs
-from fmbench_lib.metrics.decision import decide
+from fmbench_lib.metrics.decision.budgets import Budgets
+from fmbench_lib.metrics.decision.decision import decide
+from fmbench_lib.metrics.decision.recommend import recommendations
 from fmbench_lib.metrics.level_sample import LevelData
-from fmbench_lib.metrics.recommend import recommendations
 from fmbench_lib.metrics.request_table import requests_frame
 from fmbench_lib.metrics.tables import summary_frame
 from fmbench_lib.pricing.price_list import InstancePrice, Origin, PriceList

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from fmbench_lib.metrics.budgets import Budgets
-from fmbench_lib.metrics.decision import decide
-from fmbench_lib.metrics.goodput import Objectives
+from fmbench_lib.metrics.decision.budgets import Budgets
+from fmbench_lib.metrics.decision.decision import decide
+from fmbench_lib.metrics.groups.goodput import Objectives
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.metrics.tables import summary_frame
 from fmbench_lib.report.document import render_markdown

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fmbench_lib.metrics.budgets import Budgets
-from fmbench_lib.metrics.counts import errors_by_class
-from fmbench_lib.metrics.decision import decide
+from fmbench_lib.metrics.decision.budgets import Budgets
+from fmbench_lib.metrics.decision.decision import decide
+from fmbench_lib.metrics.groups.counts import errors_by_class
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.report.figures import style
 from fmbench_lib.report.figures.business import draw_business

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import pytest
 
-from fmbench_lib.metrics.budgets import Budgets
+from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.metric_groups import SUMMARY_COLUMNS
 from fmbench_lib.report.report_data import FailedDeployment, StandingEndpoint
 from fmbench_lib.report.summary import summary_document

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from fmbench_lib.atomic_files import write_json
 from fmbench_lib.cli import commands as cli
 from fmbench_lib.cli.terminal import print_location
 from fmbench_lib.errors import InputError, RunStateError
+from fmbench_lib.host.atomic_files import write_json
 from fmbench_lib.runs.location import DEFAULT_STORAGE, StorageOptions, is_scratch, keeper_of
 from fmbench_lib.runs.opening import create_run, local_run, newest_run, open_run, reopen_run
 from fmbench_lib.runs.run import Run

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from fmbench_lib.atomic_files import write_json
 from fmbench_lib.config import load_config
 from fmbench_lib.errors import InputError
+from fmbench_lib.host.atomic_files import write_json
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps import inputs as files
 from fmbench_lib.steps.inputs import (

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from fmbench_lib.atomic_files import read_json
 from fmbench_lib.errors import PriceFileError
+from fmbench_lib.host.atomic_files import read_json
 from fmbench_lib.runs.opening import create_run
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.run_prices import load_prices, look_up_prices, price_notices

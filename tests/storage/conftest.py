@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fmbench_lib.atomic_files import write_json
+from fmbench_lib.host.atomic_files import write_json
 from fmbench_lib.storage.bucket import Address
 from fmbench_lib.storage.mirror import Mirror
 from fmbench_lib.workspace import LevelKey, Workspace, create_workspace

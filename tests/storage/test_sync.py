@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fmbench_lib.atomic_files import write_json
 from fmbench_lib.errors import RunStateError, StorageError
+from fmbench_lib.host.atomic_files import write_json
 from fmbench_lib.storage import sync
 from fmbench_lib.storage.mirror import Mirror
 from fmbench_lib.storage.sync import RunCopy

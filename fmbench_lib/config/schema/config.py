@@ -9,15 +9,7 @@ from fmbench_lib.config.schema.experiment import Experiment
 from fmbench_lib.config.schema.load_section import LoadSection
 from fmbench_lib.config.schema.monitors_section import MonitorsSection
 from fmbench_lib.config.schema.section import Section, derived, described
-from fmbench_lib.config.schema.sections import (
-    Aws,
-    Datasets,
-    General,
-    Metrics,
-    ReportSection,
-    S3ReadData,
-    Slo,
-)
+from fmbench_lib.config.schema.sections import Aws, Datasets, General, Metrics, ReportSection, S3ReadData, Slo
 from fmbench_lib.config.schema.stop_rule import LONGEST_UNTIL, StopRule, stop_rule
 from fmbench_lib.config.schema.values import FileName, FreeKeys, Kind, Prices, section_list
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict, cast
 from urllib.parse import quote
 
-from fmbench_lib.atomic_files import write_text
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import EC2
 from fmbench_lib.deploy.aws_settings import region_of
@@ -38,6 +37,7 @@ from fmbench_lib.deploy.neuron import compile as neuron_compile
 from fmbench_lib.deploy.neuron import settings as neuron
 from fmbench_lib.deploy.platform import Copy, DeployContext, Endpoint
 from fmbench_lib.errors import DeployError
+from fmbench_lib.host.atomic_files import write_text
 from fmbench_lib.host.ports import wanted_port
 from fmbench_lib.workspace import COMPOSE_FILE
 

@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fmbench_lib.atomic_files import write_text
 from fmbench_lib.deploy import waiting as aws_waiting
 from fmbench_lib.deploy.eks.access import Access
 from fmbench_lib.deploy.eks.api import Cluster
 from fmbench_lib.deploy.eks.manifest import DEPLOYMENT_LABEL, Object, named
 from fmbench_lib.deploy.eks.rollout import Failure, failure, pod_failure, unready, unschedulable
 from fmbench_lib.errors import DeployError
+from fmbench_lib.host.atomic_files import write_text
 
 Resource = Mapping[str, Any]
 

@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from fmbench_lib.atomic_files import write_json
+from fmbench_lib.host.atomic_files import write_json
 from fmbench_lib.user_scripts.importing import ExperimentKeys, called, load_script
 
 CALL_VARIABLE = "FMBENCH_SCRIPT_CALL"

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TypedDict, cast
 from urllib.parse import quote
 
-from fmbench_lib.atomic_files import read_json
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import ENDPOINT, USER_SCRIPT, platform_of_scripts, protocol_facts
 from fmbench_lib.config.redaction import without_secrets
@@ -25,6 +24,7 @@ from fmbench_lib.deploy.platform import DeployContext, Endpoint, platform_of_exi
 from fmbench_lib.deploy.user_script.deploy_program import CALL_VARIABLE
 from fmbench_lib.errors import DeployError
 from fmbench_lib.host import process
+from fmbench_lib.host.atomic_files import read_json
 from fmbench_lib.host.process import ProcessMark
 from fmbench_lib.user_scripts.experiment_keys import experiment_config, known_keys
 from fmbench_lib.user_scripts.script_files import holds

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from fmbench_lib.config.schema.precision import Precision
 from fmbench_lib.load.sending.level import Level
-from fmbench_lib.metrics.percentiles import estimate
+from fmbench_lib.metrics.statistics.percentiles import estimate
 
 _LEAST_ENDED = 20  # requests, for a share of failures to mean something
 _NARROW_LOOKS = 3  # in a row: one of many looks finds an interval narrow by chance

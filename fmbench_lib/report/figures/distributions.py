@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fmbench_lib.metrics.drift import DRIFT_SLICES
+from fmbench_lib.metrics.groups.drift import DRIFT_SLICES
 from fmbench_lib.metrics.missing import number
 from fmbench_lib.report.figures.load_colours import LoadColours, load_colours
 from fmbench_lib.report.figures.panels import nothing, outer_labels, panels
-from fmbench_lib.report.figures.style import (
-    headline,
-    legend_below,
-    logarithmic,
-    plain_numbers,
-    short_name,
-    wide_range,
-)
+from fmbench_lib.report.figures.style import headline, legend_below, logarithmic, plain_numbers, short_name, wide_range
 from fmbench_lib.report.level_order import Rows, counted, dataset_name, in_order
 
 if TYPE_CHECKING:

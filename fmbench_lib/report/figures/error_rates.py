@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fmbench_lib.metrics.counts import errors_by_class
+from fmbench_lib.metrics.decision.wording import load_label
+from fmbench_lib.metrics.groups.counts import errors_by_class
 from fmbench_lib.metrics.missing import Row, number, text
-from fmbench_lib.metrics.wording import load_label
 from fmbench_lib.report.figures.panels import nothing
 from fmbench_lib.report.figures.style import (
     BEYOND,

@@ -11,8 +11,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.missing import number, text
-from fmbench_lib.metrics.wording import load_label
 from fmbench_lib.report.figures.price_performance import Point, Trade
 from fmbench_lib.report.figures.style import BUDGET, INK, Look, wide_range
 from fmbench_lib.report.level_order import is_rate

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fmbench_lib.metrics.budgets import Judgement
-from fmbench_lib.metrics.decision import Decision
+from fmbench_lib.metrics.decision.budgets import Judgement
+from fmbench_lib.metrics.decision.decision import Decision
+from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.missing import number, text
-from fmbench_lib.metrics.wording import load_label
 from fmbench_lib.report.level_order import dataset_name, load_order, names_in, short_load
 from fmbench_lib.report.numbers import dollars, seconds, several, significant
 

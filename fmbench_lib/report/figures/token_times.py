@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.missing import number
-from fmbench_lib.metrics.percentiles import Floats, estimate
+from fmbench_lib.metrics.statistics.percentiles import Floats, estimate
 from fmbench_lib.report.figures.style import (
     Look,
     experiment_keys,

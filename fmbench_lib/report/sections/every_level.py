@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.missing import rows_of, text
-from fmbench_lib.metrics.wording import load_label
 from fmbench_lib.report.level_order import dataset_name, in_order
 from fmbench_lib.report.level_texts import estimate_of, instance
 from fmbench_lib.report.markdown import Blocks, frame, text_frame

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from fmbench_lib.metrics.budgets import Budgets, Judgement, judge
-from fmbench_lib.metrics.counts import errors_by_class
+from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge
+from fmbench_lib.metrics.decision.wording import budgets_text
+from fmbench_lib.metrics.groups.counts import errors_by_class
 from fmbench_lib.metrics.missing import number, rows_of
-from fmbench_lib.metrics.wording import budgets_text
 from fmbench_lib.report.level_order import in_order
 from fmbench_lib.report.level_texts import estimate_of, level_names
 from fmbench_lib.report.markdown import Blocks, escape, frame, text_frame

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.missing import Row, number, rows_of
-from fmbench_lib.metrics.wording import load_label
 from fmbench_lib.report.figures import draw
 from fmbench_lib.report.level_order import Rows, dataset_name, names_in, of_payload
 from fmbench_lib.report.level_texts import estimate_of

@@ -11,14 +11,7 @@ from typing import Any
 import pytest
 
 from fmbench_lib.errors import InputError
-from fmbench_lib.load.sending.layout import (
-    Order,
-    address,
-    addresses,
-    prompt_sequence,
-    write_order,
-    write_requests,
-)
+from fmbench_lib.load.sending.layout import Order, address, addresses, prompt_sequence, write_order, write_requests
 from fmbench_lib.load.sending.level import Level
 from fmbench_lib.load.sending.schedule_reader import SEQUENCE_ENTRY
 from fmbench_lib.predictors.base import HttpRequest

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fmbench_lib.metrics.decision.search_readings import figure, wilson
 from fmbench_lib.metrics.level_row import level_row
-from fmbench_lib.metrics.search_readings import figure, wilson
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fmbench_lib.metrics.budgets import Budgets, Judgement, Outcome
+from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, Outcome
 from fmbench_lib.metrics.missing import Row, number, text
 
 

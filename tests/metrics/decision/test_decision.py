@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmbench_lib.metrics.budgets import Budgets
-from fmbench_lib.metrics.decision import decide
+from fmbench_lib.metrics.decision.budgets import Budgets
+from fmbench_lib.metrics.decision.decision import decide
 from fmbench_lib.metrics.metric_groups import SUMMARY_COLUMNS
 
 BUDGETS = Budgets(latency_budget=2.0, cost_per_10k_txn_budget=100.0, error_rate_budget=0.0)

@@ -12,11 +12,11 @@ import math
 import numpy as np
 import pandas as pd
 
+from fmbench_lib.metrics.groups.level_times import QUANTILES
 from fmbench_lib.metrics.level_sample import Facts
-from fmbench_lib.metrics.level_times import QUANTILES
 from fmbench_lib.metrics.missing import Row, floats, number
-from fmbench_lib.metrics.percentiles import Estimate, clustered_estimate
 from fmbench_lib.metrics.requests import Floats, request_metrics
+from fmbench_lib.metrics.statistics.percentiles import Estimate, clustered_estimate
 from fmbench_lib.metrics.window import measured_in, window_of
 
 SLICES = 20

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fmbench_lib.metrics.budgets import Budgets
-from fmbench_lib.metrics.wording import budgets_text, figure, load_label, usd
+from fmbench_lib.metrics.decision.budgets import Budgets
+from fmbench_lib.metrics.decision.wording import budgets_text, figure, load_label, usd
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.metrics.budgets import Budgets, Judgement, judge
 from fmbench_lib.metrics.columns import Cells
-from fmbench_lib.metrics.decision import most_transactions, nearest
+from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge
+from fmbench_lib.metrics.decision.decision import most_transactions, nearest
+from fmbench_lib.metrics.decision.wording import budgets_text, decision_text, figure, load_label, usd
 from fmbench_lib.metrics.missing import number, rows_of
-from fmbench_lib.metrics.wording import budgets_text, decision_text, figure, load_label, usd
 
 COLUMNS: tuple[str, ...] = (
     "payload_file",

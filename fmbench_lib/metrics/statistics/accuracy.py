@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmbench_lib.metrics.percentiles import Floats, percentile
+from fmbench_lib.metrics.statistics.percentiles import Floats, percentile
 
 
 @dataclass(frozen=True, slots=True)

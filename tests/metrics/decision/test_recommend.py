@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fmbench_lib.metrics.budgets import Budgets
-from fmbench_lib.metrics.recommend import COLUMNS, recommendations
+from fmbench_lib.metrics.decision.budgets import Budgets
+from fmbench_lib.metrics.decision.recommend import COLUMNS, recommendations
 
 
 def test_the_most_transactions_within_the_budgets(summary_of):

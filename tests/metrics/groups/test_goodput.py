@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from fmbench_lib.metrics.columns import names
-from fmbench_lib.metrics.goodput import GOODPUT, Objectives, attained
+from fmbench_lib.metrics.groups.goodput import GOODPUT, Objectives, attained
 from fmbench_lib.metrics.level_row import level_row, slice_rows
 from fmbench_lib.metrics.requests import request_metrics
 

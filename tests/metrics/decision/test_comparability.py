@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fmbench_lib.metrics.comparability import output_length_findings
+from fmbench_lib.metrics.decision.comparability import output_length_findings
 
 
 def summary(*means, spread=5.0, n=100, experiments=None):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fmbench_lib.atomic_files import each_text, read_json, read_rows, replacing, write_json, write_rows, write_text
+from fmbench_lib.host.atomic_files import each_text, read_json, read_rows, replacing, write_json, write_rows, write_text
 
 
 def test_a_file_is_replaced_only_when_the_block_succeeds(tmp_path: Path) -> None:

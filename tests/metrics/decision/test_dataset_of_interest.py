@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fmbench_lib.metrics.dataset_of_interest import choose_dataset
+from fmbench_lib.metrics.decision.dataset_of_interest import choose_dataset
 
 SMALL, LARGE, LARGER = "payload_en_1-500.jsonl", "payload_en_3000-3840.jsonl", "payload_en_1-5000.jsonl"
 

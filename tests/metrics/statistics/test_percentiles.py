@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from fmbench_lib.metrics.percentiles import clustered_estimate, estimate, order_ranks, percentile, smallest_n
+from fmbench_lib.metrics.statistics.percentiles import clustered_estimate, estimate, order_ranks, percentile, smallest_n
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fmbench_lib.metrics.columns import Cells, Column
-from fmbench_lib.metrics.identity import LOAD
+from fmbench_lib.metrics.groups.identity import LOAD
 from fmbench_lib.metrics.level_sample import Facts, LevelSample
 from fmbench_lib.metrics.missing import NAN, number, or_nan, text
 from fmbench_lib.metrics.window import window_of

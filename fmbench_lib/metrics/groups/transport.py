@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells, Column
+from fmbench_lib.metrics.groups.tokens import joined_values, mean_of_known
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import floats, or_nan, text
-from fmbench_lib.metrics.percentiles import percentile
 from fmbench_lib.metrics.requests import Floats
-from fmbench_lib.metrics.tokens import joined_values, mean_of_known
+from fmbench_lib.metrics.statistics.percentiles import percentile
 
 LAGS = (
     Column("client_lag_p99", "s", "number", "how late the client read what had arrived, p99"),

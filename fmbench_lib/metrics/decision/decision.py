@@ -21,10 +21,10 @@ from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
-from fmbench_lib.metrics.budgets import Budgets, Judgement, judge
-from fmbench_lib.metrics.dataset_of_interest import DatasetChoice, choose_dataset
+from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge
+from fmbench_lib.metrics.decision.dataset_of_interest import DatasetChoice, choose_dataset
+from fmbench_lib.metrics.decision.wording import decision_text
 from fmbench_lib.metrics.missing import number, plain, rows_of
-from fmbench_lib.metrics.wording import decision_text
 
 RankedBy: TypeAlias = Literal["price", "throughput"]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fmbench_lib.metrics.accuracy import Timing, bias, compare, greatest_within, magnitude
+from fmbench_lib.metrics.statistics.accuracy import Timing, bias, compare, greatest_within, magnitude
 
 TRUE = {
     "a": Timing(0.050, [0.010, 0.010]),

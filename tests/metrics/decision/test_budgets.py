@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from fmbench_lib.metrics.budgets import Budgets, judge
+from fmbench_lib.metrics.decision.budgets import Budgets, judge
 
 ROW = {
     "latency_p95": 2.0,

@@ -16,7 +16,7 @@ import numpy as np
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import NAN, floats, or_nan
-from fmbench_lib.metrics.percentiles import percentile
+from fmbench_lib.metrics.statistics.percentiles import percentile
 from fmbench_lib.metrics.window import completed_in, measured_in
 
 DRIFT_SLICES = 10

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from fmbench_lib.metrics.drift import drift, mann_kendall, theil_sen
+from fmbench_lib.metrics.groups.drift import drift, mann_kendall, theil_sen
 
 
 @given(st.lists(st.floats(-100, 100), min_size=3, max_size=15, unique=True))

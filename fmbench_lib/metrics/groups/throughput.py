@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from fmbench_lib.metrics.columns import Cells, Column
+from fmbench_lib.metrics.groups.tokens import mean_of_known
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import NAN, floats
 from fmbench_lib.metrics.requests import Floats
-from fmbench_lib.metrics.tokens import mean_of_known
 from fmbench_lib.metrics.window import completed_in
 
 THROUGHPUT = (

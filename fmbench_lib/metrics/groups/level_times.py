@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells, Column
+from fmbench_lib.metrics.groups.tokens import mean_of_known
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import floats, or_nan
-from fmbench_lib.metrics.percentiles import Estimate, clustered_estimate, estimate, percentile
 from fmbench_lib.metrics.requests import Floats
-from fmbench_lib.metrics.tokens import mean_of_known
+from fmbench_lib.metrics.statistics.percentiles import Estimate, clustered_estimate, estimate, percentile
 
 QUANTILES: dict[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 FAMILIES: dict[str, str] = {

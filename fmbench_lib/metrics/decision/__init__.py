@@ -1,0 +1,1 @@
+"""Which level to run: budgets, the decision, recommendations, and the sentences that state them."""

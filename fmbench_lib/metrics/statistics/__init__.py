@@ -1,0 +1,1 @@
+"""Statistics of samples: estimates, and how far they can be trusted."""
