@@ -77,7 +77,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "pipeline": ["atomic_files", "config", "errors", "run_state", "runs", "workspace"],
     "cli": [
         "atomic_files", "calibration", "config", "emulator", "errors", "pipeline", "runs", "steps", "storage",
-        "workspace",
+        "workspace", "deploy/endpoints_file",  # what still runs is said without the second that importing steps takes
     ],
     "__main__": ["cli"],
 }  # fmt: skip
@@ -93,10 +93,6 @@ SHARED_BY_PLATFORMS = ["neuron"]
 NOT_YET: list[str] = [
     # until the calibration's lines move out of the report
     "calibration/result_file imports report/calibration",
-    # until `fmbench cleanup` gets its lines from a step
-    "cli/commands imports deploy/endpoints_file",
-    # until each codec makes itself and the registry finds its address
-    "predictors/on_aws imports",
     # until what platforms share of `existing` is a shared module
     "deploy/bedrock/platform imports deploy/existing", "deploy/ec2/platform imports deploy/existing",
     "deploy/eks/platform imports deploy/existing", "deploy/sagemaker/platform imports deploy/existing",
@@ -104,22 +100,20 @@ NOT_YET: list[str] = [
     # until the report's sections are a folder
     "sections: config/schema/sections, report/sections",
     # until these are split
-    "cli/parser:parser has", "emulator/server has", "load/sending/connection has", "load/sending/worker has",
-    "deploy/ec2/stacks/__init__ defines",
-    # until these modules are there
-    *(f"{kind} {module}:" for kind in ("row", "entry") for module in (
-        "atomic_files", "run_state", "config/arrival_facts", "config/installed", "config/platform_rules",
-        "config/platform_types",
-    )),
-    # until the docstrings of these rooms are written
-    "aws/placeholders:", "calibration/measurement:", "config/reading/keys:", "data/", "deploy/", "emulator/", "load/",
-    "metrics/", "pipeline/kernels:", "report/", "runs/run:", "steps/", "workspace:",
+    "load/sending/connection has", "load/sending/worker has",
+    # until this module is there
+    "row config/arrival_facts:", "entry config/arrival_facts:",
 ]  # fmt: skip
 """Beginnings of findings that are still to be mended."""
 
+NO_DOCSTRINGS_YET = [
+    # until the docstrings of these rooms are written
+    "aws/placeholders:", "calibration/measurement:", "data/", "load/", "metrics/", "report/", "steps/",
+]  # fmt: skip
 
-def broken(findings: list[str]) -> list[str]:
-    return [line for line in findings if not line.startswith(tuple(NOT_YET))]
+
+def broken(findings: list[str], but: list[str] = NOT_YET) -> list[str]:
+    return [line for line in findings if not line.startswith(tuple(but))]
 
 
 def test_a_room_imports_only_what_it_may() -> None:
@@ -155,7 +149,7 @@ def test_files_are_short_or_say_why_not() -> None:
 
 
 def test_every_public_function_has_a_docstring() -> None:
-    assert broken(shape.undocumented_functions(PACKAGE)) == []
+    assert broken(shape.undocumented_functions(PACKAGE), NO_DOCSTRINGS_YET) == []
 
 
 def test_logic_is_in_modules_that_are_named_for_it() -> None:
