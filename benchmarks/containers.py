@@ -1,4 +1,4 @@
-"""Containers: throughput of two copies of a real model compared with one, through both balancers, and the share of each.
+"""Containers: throughput of two copies of a real model against one, through both balancers.
 
 llama.cpp's server with the embedded model in podman containers (as root; `.ci/run` lists the packages), each copy with
 an equal share of the machine's cores, as platform `ec2` assigns them. A single copy has all cores.
