@@ -1,17 +1,16 @@
-"""How exactly times are measured: every request against what the server really did.
+"""How exactly times are measured: every request compared with what the server really did.
 
     python benchmarks/accuracy.py [--streams 8,64,256,512] [--seconds 15] [--tls]
 
 Closed loops against the emulator (TTFT 50 ms, ITL 10 ms, 100 tokens), plain at growing numbers of streams, and over TLS
-at 64; `--tls` measures that one alone. The error is measured − true: the measured TTFT counts from `due`, without
+at 64; `--tls` measures only the latter. The error is measured − true. The measured TTFT counts from `due`, without
 opening connections, or from `sent`; the true one from the kernel's receipt of the request to the first write.
-Percentiles are of the error without its sign.
+Percentiles are of the absolute error.
 
-Each level is decoded twice: with the kernel's stamps, as a run is, and with the stamps that the reading clock took at
-the very same reads. The second is what the first would be without the kernel's help, but for naps of up to 0.2 ms that
-a worker takes only where it has that help. Prints a table, writes `benchmarks/results/accuracy.json`, and fails when
-with the kernel's stamps TTFT is off by more than 0.3 ms (p50), 2 ms (p99; 5 ms beyond 256 streams), or ITL by more than
-0.05 ms in the mean.
+Each level is decoded twice: with the kernel's stamps, as in a run, and with the stamps that the reading clock took at
+the same reads. The second shows the accuracy without the kernel's help, except that a worker naps for up to 0.2 ms only
+if it has that help. Prints a table, writes `benchmarks/results/accuracy.json`, and fails if with the kernel's stamps
+TTFT is off by more than 0.3 ms (p50), 2 ms (p99; 5 ms beyond 256 streams), or ITL by more than 0.05 ms on average.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ COLUMNS = (
 
 
 def by_the_reading_clock(sent: Sent) -> pd.DataFrame:
-    """The records of a level as if the kernel had stamped nothing."""
+    """The records of a level without the kernel's stamps."""
     rows = []
     for number, (worker, clocks) in enumerate(zip(sent.run.workers, sent.run.clocks(), strict=True)):
         for _, exchange in read_spool(worker.spool):
@@ -69,7 +68,7 @@ def by_the_reading_clock(sent: Sent) -> pd.DataFrame:
 
 
 def level(streams: int, seconds: float, tls: Tls | None = None) -> list[dict[str, Any]]:
-    """The rows of one level: by the kernel's stamps, and by the reading clock's."""
+    """The rows of one level: with the kernel's stamps, and with the reading clock's."""
     load, answers = Load(streams=streams), Answers()
     with tempfile.TemporaryDirectory() as folder, launch(answers.behaviour, tls=tls) as server:
         sent = send(load, server, answers, seconds, Path(folder), tls)
@@ -85,7 +84,7 @@ def level(streams: int, seconds: float, tls: Tls | None = None) -> list[dict[str
 
 
 def wrong(row: Mapping[str, Any]) -> bool:
-    """Whether a level was measured less exactly than it should be, or not every request could be compared."""
+    """Whether a level is not exact enough, or not every request could be compared."""
     p99 = TTFT_P99_ALLOWED if row["streams"] <= MANY_STREAMS else TTFT_P99_ALLOWED_MANY
     return bool(
         row["joined"] < row["requests"]
@@ -107,7 +106,7 @@ def main(argv: Sequence[str]) -> int:
     rows += level(TLS_STREAMS, given.seconds, TLS)
     print_table(COLUMNS, rows)
     bad = [row["load"] for row in rows if row["stamps"] == "kernel" and wrong(row)]
-    print(f"not exact enough: {'; '.join(bad)}" if bad else "all as exact as they should be")
+    print(f"not exact enough: {'; '.join(bad)}" if bad else "all exact enough")
     write_result("accuracy", {"seconds": given.seconds, "nap_ms": NAP_NS / 1e6, "levels": rows, "wrong": bad})
     return 1 if bad else 0
 

@@ -1,12 +1,12 @@
-"""TTFT and latency at concurrency 1 against an independent measurement of the same server: plain curl.
+"""TTFT and latency at concurrency 1, compared with an independent measurement of the same server by plain curl.
 
     python benchmarks/against_curl.py [PROMPTS]
 
-Starts the embedded model, sends every prompt once by the load engine and once by `curl --trace-time`, in turn, with
-the server's prompt cache off, and compares the medians. Each of them follows an unmeasured request sent the same way,
-so that the server has been at work just before. curl's TTFT is the time from its first trace line to the first
-received line with a non-empty content delta; its latency ends at the last such line, and `end` at its last data.
-Prints a table and writes `benchmarks/results/against_curl.json`.
+Starts the embedded model and sends every prompt once by the load engine and once by `curl --trace-time`, alternating
+which goes first, with the server's prompt cache off, and compares the medians. Each measurement follows an unmeasured
+request sent the same way, so that the server has just been busy. curl's TTFT is the time from its first trace line to
+the first received line with a non-empty content delta; its latency ends at the last such line, and `end` at its last
+data. Prints a table and writes `benchmarks/results/against_curl.json`.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _text(block: str) -> str:
 
 
 def compare(experiment: Experiment, prompts: list[str], folder: Path) -> list[dict[str, dict[str, float]]]:
-    """Both measurements of every prompt, the one first and the other first in turn."""
+    """Both measurements of every prompt, alternating which goes first."""
     service = platform(experiment.platform)
     context = DeployContext(
         run_id="against-curl",

@@ -1,13 +1,13 @@
-"""Arrivals as they were sent, against the schedule that they were computed as.
+"""Arrivals as sent, compared with the schedule.
 
     python benchmarks/arrivals.py [SECONDS] [WORKERS]
 
-Open loops at 10, 100 and 1,000 requests/s. `rate off` compares how many requests were sent in the window with how many
-the schedule has in it; `span off` compares the time from the first request to the last. The schedule lag is how late
-requests were sent for reasons of the client's own; `with connecting` adds what opening a connection took, which the
-figures from `due` hold anyway; `gap error` is by how much the time between two requests differs from the scheduled one.
-Prints a table, writes `benchmarks/results/arrivals.json`, and fails when a rate is more than 0.5% off or the schedule
-lag's p99 is more than 2 ms.
+Open loops at 10, 100 and 1,000 requests/s. `rate off` compares the number of requests sent in the window with the
+number scheduled in it; `span off` compares the time from the first request to the last. The schedule lag is how late
+the client itself sent requests; `with connecting` adds the time for opening a connection, which figures from `due`
+include anyway; `gap error` is the difference between actual and scheduled time between two requests. Prints a table,
+writes `benchmarks/results/arrivals.json`, and fails if a rate is off by more than 0.5% or the p99 of the schedule lag
+exceeds 2 ms.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def figures(arrival: str, rate: float, level: Measured) -> dict[str, Any]:
 
 
 def wrong(row: dict[str, Any]) -> bool:
-    """Whether the requests were not sent as scheduled."""
+    """Whether requests were not sent as scheduled."""
     off = max(abs(row["rate_off"]), abs(row["span_off"]))
     return bool(off > RATE_ALLOWED or row["lag_p99_ms"] > 1000 * LAG_ALLOWED_S)
 

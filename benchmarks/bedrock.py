@@ -2,10 +2,10 @@
 
     python benchmarks/bedrock.py [REQUESTS]
 
-Each call at 16 requests at a time, every prompt another: whether each answer belongs to its prompt, whether counts of
-tokens are the ledger's, and how far TTFT and ITL are from it. ConverseStream once more as an open loop, for which
-requests are signed ahead, and with every tenth request throttled. Beside it what a signature costs. Prints tables,
-writes `benchmarks/results/bedrock.json`, and fails when an answer, a count or an error is not as it should be.
+Each call with 16 requests in flight and distinct prompts: whether each response belongs to its prompt, whether token
+counts equal the ledger's, and how far TTFT and ITL are from it. ConverseStream is also measured as an open loop, whose
+requests are signed ahead, and with every tenth request throttled. The cost of a signature is measured separately.
+Prints tables, writes `benchmarks/results/bedrock.json`, and fails if a response, a count or an error is wrong.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def main(requests: int) -> None:
     print_table((("prompt_bytes", "prompt bytes"), ("microseconds", "µs per signature")), costs)
     write_result("bedrock", {"requests": requests, "concurrency": CONCURRENCY, "calls": rows, "signature": costs})
     wrong = [row["call"] for row in rows if not row["as_it_should_be"]]
-    sys.exit(f"not as it should be: {', '.join(wrong)}" if wrong else 0)
+    sys.exit(f"wrong: {', '.join(wrong)}" if wrong else 0)
 
 
 def row_of(case: Case, emulator: Emulator, requests: int) -> dict[str, Any]:
@@ -142,13 +142,13 @@ def compared(level: Measured, emulator: Emulator, *, throttled: bool) -> dict[st
 
 
 def _tokens_exact(row: Any, entry: LedgerEntry) -> bool:
-    """Whether all that the server counted is what it did; SageMaker's containers do not count the prompt."""
+    """Whether the server's counts are the ledger's; SageMaker's containers do not count the prompt."""
     given = np.isnan(row.prompt_tokens) or row.prompt_tokens == entry.prompt_tokens
     return bool(given and row.completion_tokens == entry.tokens)
 
 
 def signature_cost(prompt_bytes: int, repeats: int = 2_000) -> dict[str, Any]:
-    """What one signature costs a worker, for a prompt of so many bytes."""
+    """What one signature costs a worker, for a prompt of `prompt_bytes`."""
     codec = ConversePredictor("https://bedrock-runtime.us-east-1.amazonaws.com/model/m", signing=BEDROCK)
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as file:
         write_requests(file, Path(folder) / "index", [codec.encode("x" * prompt_bytes)])

@@ -1,7 +1,7 @@
-"""Containers: throughput of two copies of a real model against one, through both balancers, and what each copy got.
+"""Containers: throughput of two copies of a real model against one, through both balancers.
 
-llama.cpp's server with the embedded model in containers of podman (as root; `.ci/run` names the packages), each copy
-with an equal share of the machine's cores, as platform `ec2` deals them out. One copy has all cores.
+llama.cpp's server with the embedded model in podman containers (as root; `.ci/run` lists the packages), each copy with
+an equal share of the machine's cores, as platform `ec2` assigns them. A single copy has all cores.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _rows(run: Path) -> list[dict[str, Any]]:
 
 
 def _per_copy(run: Path, endpoint: dict[str, Any]) -> str:
-    """How many requests each copy got in all levels, warm-up included: by our records, or by nginx's log."""
+    """Requests per copy over all levels, warm-up included, from the records or from nginx's log."""
     balancer = next((one for one in endpoint["resources"] if one["role"] == "balancer"), None)
     found: Counter[str] = Counter()
     if balancer is not None:

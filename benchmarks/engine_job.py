@@ -1,10 +1,10 @@
-"""The load engine as a command of its own, so that it can be measured like any other tool.
+"""The load engine as a command, so that it can be measured like any other tool.
 
     python benchmarks/engine_job.py URL STREAMS PROMPTS RESULT
 
-Sends each line of the file of prompts once, so many at a time, makes records and figures of the answers as a run does,
-and writes what it reports to the file RESULT (JSON): TTFT p50 and p99 and that of each request by its id, in ms, the
-number of errors, and the level's verdict.
+Sends each line of the file PROMPTS once, STREAMS at a time, makes records and figures as a run does, and writes JSON to
+the file RESULT: TTFT p50 and p99 and that of each request by its id, in ms, the number of errors, and the level's
+verdict.
 """
 
 from __future__ import annotations

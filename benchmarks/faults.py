@@ -1,11 +1,11 @@
-"""What becomes of every fault: its error class, its count, and the times of the requests beside it.
+"""What every fault leads to: its error class, its count, and the times of the healthy requests.
 
     python benchmarks/faults.py [REQUESTS]
 
-Each fault falls upon every fifth request of a level of its own, 8 requests at a time; the others are healthy. `report`
-is what the report's table of errors says of the level. `TTFT error` is that of the healthy requests against the
-emulator's ledger; `longest` is the longest request of the level, which no fault may stretch beyond the timeout. Prints
-a table, writes `benchmarks/results/faults.json`, and fails when a class or a count is not as it should be.
+Each fault hits every fifth request of its own level, 8 requests at a time; the others are healthy. `report` is the
+level's row in the report's table of errors. `TTFT error` compares the healthy requests with the emulator's ledger;
+`longest` is the longest request of the level, which no fault may extend beyond the timeout. Prints a table, writes
+`benchmarks/results/faults.json`, and fails if a class or a count is wrong.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One fault, the class it should have (None: no error), and what the level needs to show it."""
+    """A fault, its expected class (None: no error), and the level's settings that expose it."""
 
     fault: str
     error: str | None
@@ -115,7 +115,7 @@ def run_cases(requests: int) -> Iterator[dict[str, Any]]:
 
 
 def refused(requests: int) -> dict[str, Any]:
-    """Connections that are refused from the middle of a level on; each request needs one of its own."""
+    """Connections refused from the middle of a level on; each request needs a new one."""
     prompts = [f"refuse {n}" for n in range(requests)]
     prompts[requests // 2] += " [[fault:refuse:seconds=600]]"
     with tempfile.TemporaryDirectory() as folder:
@@ -127,7 +127,7 @@ def refused(requests: int) -> dict[str, Any]:
 
 
 def unusable(requests: int) -> Iterator[dict[str, Any]]:
-    """One of two addresses cannot be used: its name is not known, or its certificate is not trusted."""
+    """One of two addresses is unusable: its name is unknown, or its certificate is not trusted."""
     with launch(_behaviour()) as server, launch(_behaviour(), tls=TLS) as untrusted:
         addresses = {"dns": "http://no-such-host.invalid/v1/chat/completions", "tls": untrusted.url}
         for error, address in addresses.items():
@@ -139,7 +139,7 @@ def unusable(requests: int) -> Iterator[dict[str, Any]]:
 
 
 def never_accepted(requests: int) -> Iterator[dict[str, Any]]:
-    """One of two addresses answers no attempt to connect: its queue is full, and nobody takes from it."""
+    """One of two addresses never accepts connections: its queue is full."""
     with launch(_behaviour()) as server, socket.socket() as listener, ExitStack() as stack:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -191,8 +191,7 @@ def figures(
 
 
 def wrong(row: Mapping[str, Any]) -> bool:
-    """Whether a request has another class than it should, or outlived its timeout by more than a busy machine's
-    delays."""
+    """Whether a request has the wrong class, or exceeded its timeout by more than a busy machine's delays."""
     miscounted = row["faulty"] != row["as_expected"] or row["others"] != row["others_ok"] or not row["faulty"]
     return bool(miscounted or row["longest_s"] > TIMEOUT + 0.5)
 
@@ -206,7 +205,7 @@ def main(argv: Sequence[str]) -> int:
     rows = [*run_cases(requests), refused(requests), *unusable(requests), *never_accepted(requests)]
     print_table(COLUMNS, rows)
     bad = [row["fault"] for row in rows if wrong(row)]
-    print(f"not as it should be: {', '.join(bad)}" if bad else f"all {len(rows)} as they should be")
+    print(f"wrong: {', '.join(bad)}" if bad else f"all {len(rows)} correct")
     write_result("faults", {"requests_per_level": requests, "timeout_s": TIMEOUT, "faults": rows, "wrong": bad})
     return 1 if bad else 0
 

@@ -2,11 +2,10 @@
 
     python benchmarks/memory.py [REQUESTS]
 
-A level of REQUESTS (100,000 if not given) and one of twice as many, with answers of one token and 64 streams, against
-the emulator. Sending (engine and load workers) and decoding (to the level's file of records, with its decoders) run in
-a process of their own each. The peaks of resident memory are the kernel's (`VmHWM`): of that process, and of the
-largest of its children. Prints a table, writes `benchmarks/results/memory.json`, and fails when a peak grows by more
-than 10%.
+A level of REQUESTS (default 100,000) and one of twice as many, with one-token responses and 64 streams, against the
+emulator. Sending (engine and load workers) and decoding (to the level's file of records, with its decoders) each run in
+their own process. The peaks of resident memory are the kernel's (`VmHWM`): of that process, and of the largest of its
+children. Prints a table, writes `benchmarks/results/memory.json`, and fails if a peak grows by more than 10%.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""How long the quickstart's run takes beside what it is for: all seconds that were not load or deployment.
+"""Overhead of the quickstart's run: all seconds that are neither load nor deployment.
 
     python benchmarks/notebook_overhead.py [RUN_DIR]
 
-With a finished run that run is looked at, else the quickstart is run first. Prints a table and writes
+Analyses a finished run if one is given; otherwise runs the quickstart first. Prints a table and writes
 `benchmarks/results/notebook_overhead.json`.
 """
 
@@ -61,7 +61,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             result = overhead(*run_quickstart(Path(folder)))
     for name, seconds in result["steps_s"].items():
-        print(f"{name:28} {seconds:8.1f} s in its kernel's work")
+        print(f"{name:28} {seconds:8.1f} s in its kernel")
     for name in ("total_s", "load_s", "deployment_s", "overhead_s"):
         print(f"{name.removesuffix('_s'):28} {result[name]:8.1f} s")
     RESULTS.mkdir(exist_ok=True)

@@ -2,11 +2,11 @@
 
     python benchmarks/omission.py [SECONDS]
 
-The emulator freezes for 2 s in the middle of levels of 100 requests/s. What should be measured follows from the
-schedule and the freeze alone: a request that is due in it waits for its end. The table holds the percentiles measured
-from `due` and from `sent` against that, for an open loop, one whose requests in flight are capped, and a closed loop
-with as many in flight as the open one has without the freeze. Writes `benchmarks/results/omission.json`, and fails
-when a p95 or p99 from `due` is more than 5% off.
+The emulator freezes for 2 s in the middle of levels of 100 requests/s. The expected values follow from schedule and
+freeze alone: a request due during the freeze waits until it ends. The table compares the percentiles measured from
+`due` and from `sent` with them, for an open loop, an open loop with a cap on requests in flight, and a closed loop with
+as many in flight as the open loop has without the freeze. Writes `benchmarks/results/omission.json`, and fails if a p95
+or p99 from `due` is off by more than 5%.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def expected(dues: Iterable[float], freeze_at: float, slots: float = float("inf"
 
 
 def answered(begin: float, freeze_at: float) -> float:
-    """When a request that begins at this time has its last token: a freeze holds up all that it meets."""
+    """When a request that begins at this time has its last token: a freeze delays every request it meets."""
     thaw = freeze_at + FREEZE
     if begin >= thaw or begin + LATENCY <= freeze_at:
         return begin + LATENCY
@@ -82,7 +82,7 @@ def answered(begin: float, freeze_at: float) -> float:
 
 
 def run(seconds: float, **load: Any) -> Measured:
-    """A level on a server of its own, which freezes in the middle."""
+    """A level on its own server, which freezes in the middle."""
     behaviour = Behaviour(
         ttft=Constant(TTFT), itl=Constant(ITL), tokens=Constant(TOKENS), stall_at=seconds / 2, stall_for=FREEZE
     )

@@ -1,4 +1,4 @@
-"""What a benchmark leaves: a table on the terminal, and a JSON file that says what it was measured on."""
+"""The output of a benchmark: a table on the terminal, and a JSON file that records the machine it ran on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def print_table(columns: Sequence[tuple[str, str]], rows: Sequence[Mapping[str, Any]]) -> None:
-    """The rows under their titles; `columns` are pairs of a row's key and the title, numbers stand to the right."""
+    """Print the rows under their titles, numbers right-aligned; `columns` are pairs of a row's key and its title."""
     shown = [[_shown(row[key]) for key, _ in columns] for row in rows]
     lines = [[title for _, title in columns], *shown]
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
@@ -28,7 +28,7 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Sequence[Mapping[str, 
 
 
 def write_result(name: str, result: Mapping[str, Any]) -> None:
-    """Write `results/<name>.json`: the result, when it was measured, on what, and how busy that was (load averages)."""
+    """Write `results/<name>.json`: the result, its time, the machine, and how busy it was (load averages)."""
     RESULTS.mkdir(exist_ok=True)
     facts = {"written": datetime.now(UTC).isoformat(timespec="seconds"), "host": host_facts()}
     whole = {**facts, "load_average": os.getloadavg(), **result}

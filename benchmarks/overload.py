@@ -1,10 +1,11 @@
-"""Whether the verdict tells the truth: levels whose state is known, and what is said of them.
+"""Whether the verdict is right: levels in a known state, and what the verdict says of them.
 
     python benchmarks/overload.py [SECONDS]
 
-An idle client should be valid; one whose cores other processes burn, or that is asked for more than its one worker can
-do, degraded or invalid with the client as a reason; a server that gets slower while it is measured, not steady. Prints
-a table with the reasons below it, writes `benchmarks/results/overload.json`, and fails when a verdict is another one.
+An idle client should be valid. A client whose cores other processes burn, or whose single worker gets more than it can
+do, should be degraded or invalid with the client as a reason; a server that slows down during the level should be not
+steady. Prints a table with the reasons below it, writes `benchmarks/results/overload.json`, and fails if a verdict is
+wrong.
 """
 
 from __future__ import annotations
@@ -54,17 +55,17 @@ Row = Mapping[str, Any]
 
 
 def is_valid(row: Row) -> bool:
-    """Nothing is held against the level."""
+    """The level is valid and the client is not limiting."""
     return row["verdict"] == "valid" and not row["client_limited"]
 
 
 def blames_the_client(row: Row) -> bool:
-    """It is not valid, and the client is a reason."""
+    """The level is not valid, and the client is a reason."""
     return row["verdict"] in ("degraded", "invalid") and bool(row["client_limited"])
 
 
 def is_not_steady(row: Row) -> bool:
-    """It is not valid, and a trend is a reason."""
+    """The level is not valid, and a trend is a reason."""
     return row["verdict"] in ("degraded", "invalid") and "not steady" in (row["verdict_reasons"] or "")
 
 
@@ -92,9 +93,9 @@ CASES = (
 
 
 class Burners:
-    """Other processes that want every core, several times over, and before us where we may say so.
+    """Other processes that compete for every core, several times over, with higher priority if permitted.
 
-    They begin when the level reports that it is under way: a run does nothing timed before, and nothing after it.
+    They start when the level reports progress: a run times nothing before a level, and nothing after it.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -109,14 +110,14 @@ class Burners:
             self._processes = [subprocess.Popen(command) for _ in range(count)]
 
     def end(self) -> None:
-        """End those that have not ended by themselves."""
+        """Kill those that are still running."""
         for process in self._processes:
             process.kill()
             process.wait()
 
 
 def judge(case: Case, seconds: float) -> dict[str, Any]:
-    """Measure one level and say what was made of it."""
+    """Measure one level and return its verdict."""
     prompts = [f"{case.name} {n}" for n in range(2000)]
     seconds = min(seconds, case.most_s)
     burners = Burners(seconds)

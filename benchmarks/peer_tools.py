@@ -1,10 +1,9 @@
-"""The tools that `peers.py` compares: how each is told the job, and where it says what it measured.
+"""The tools that `peers.py` compares: how each gets its job, and where its results are.
 
-Each gets the settings that its own documentation gives for this: the server's own token counts, no look at hardware,
-no display, and a record of each request where it makes one. How many processes it uses is its own choice, as it is
-that of the engine; a tuned one is given the number that was found best on two cores (of 2, 4 and its own choice). None
-asks a registry of models for anything: the tokenizer is a small one of our own, and the lengths of prompts and answers
-do not depend on it.
+Each gets the settings that its documentation recommends for this job: the server's token counts, no hardware metrics,
+no display, and a record of each request if it makes one. Each chooses its number of processes, as the engine does; a
+tuned tool gets the number found best on two cores (of 2, 4 and its own choice). None contacts a model registry: the
+tokenizer is a small local one, and the lengths of prompts and responses do not depend on it.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _WORDS = ["[UNK]", "please", "answer", "request", "number", "with", "words"] + [
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """So many requests, so many at a time, each answered with so many content events."""
+    """`requests` requests, `streams` at a time, each answered with `events` content events."""
 
     base_url: str
     requests: int
@@ -37,7 +36,7 @@ class Job:
 
     @property
     def prompts(self) -> list[str]:
-        """One for each request, no two the same."""
+        """One prompt per request, all distinct."""
         return [f"please answer request number {n} with words" for n in range(self.requests)]
 
     def prepare(self) -> None:
@@ -57,7 +56,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What a tool says: TTFT in ms, the same by request where it says that, and the requests that failed."""
+    """A tool's results: TTFT in ms, the same per request if it reports that, and the failed requests."""
 
     p50_ms: float
     p99_ms: float
@@ -69,7 +68,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """How a tool is started and read; `command` is told the folder of its programs."""
+    """How a tool is started and its results are read; `command` gets the folder of its programs."""
 
     package: str
     command: Callable[[Job, Path], list[str]]

@@ -1,20 +1,20 @@
-"""The same job done by fmbench's engine and by other tools of this field, against the same emulator.
+"""The same job done by fmbench's engine and by other tools, against the same emulator.
 
     python benchmarks/peers.py --peer guidellm=FOLDER --peer aiperf=FOLDER [--tuned] [--requests N] [--streams N]
         [--itl MS]
 
-FOLDER is where the peer's programs are: `bin` of a virtual environment of its own into which `pip install` brought
+FOLDER is where the peer's programs are: `bin` of a separate virtual environment into which `pip install` put
 `guidellm==0.8.1` (after `torch==2.13.0`), `aiperf==0.13.0` or `inference-perf==0.7.0`. A peer that is not given or not
 there is skipped.
 
-The job is a closed loop of 4,096 requests, 512 at a time, with answers of 100 content events, TTFT 50 ms and ITL 5
-ms. Each tool is run alone, one after the other, as a user starts it, each with an emulator of its own that shares the
-machine. `wall` is from the start of the command to its end, with everything that it does before and after; `load` is
-from the first request that the emulator received to the end of its last answer, and cannot be less than `at best`: the
-shorter the ITL, the less of a tool's time is waiting for the server. CPU is user and system time of all the tool's
-processes. `true` TTFT is what the emulator's ledger says of the same requests; where a tool names its requests, the
-error of each is given too. Prints a table, writes `benchmarks/results/peers.json`, and fails when the engine is not 3
-times as fast as the fastest peer (wall), or a peer's TTFT p50 or p99 is nearer to the truth.
+The job is a closed loop of 4,096 requests, 512 at a time, with responses of 100 content events, TTFT 50 ms and ITL 5
+ms. The tools run one after the other, as a user would start them, each with its own emulator on the same machine.
+`wall` is from the start of the command to its end, with everything that it does before and after; `load` is from the
+first request that the emulator received to the end of its last response, and cannot be less than `at best`: the shorter
+the ITL, the less of a tool's time is spent waiting for the server. CPU is user and system time of all processes of the
+tool. `true` TTFT is what the emulator's ledger says of the same requests; for tools that name their requests, the error
+per request is given too. Prints a table, writes `benchmarks/results/peers.json`, and fails if the engine is not 3 times
+as fast as the fastest peer (wall), or a peer's TTFT p50 or p99 is closer to the truth.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ Row = dict[str, Any]
 
 
 def true_ttfts(entries: Sequence[LedgerEntry], behaviour: Behaviour) -> dict[str, float]:
-    """TTFT in ms by the request's id, and by that of its answer, which some tools keep instead."""
+    """TTFT in ms by the request's id, and by its response's id, which some tools record instead."""
     planner = Planner(behaviour)
     ask = Ask(prompt="", prompt_tokens=0, stream=True, max_tokens=None, model=MODEL, include_usage=True)
     truth = {}
@@ -69,7 +69,7 @@ def true_ttfts(entries: Sequence[LedgerEntry], behaviour: Behaviour) -> dict[str
 
 
 def errors_by_request(reported: Reported, truth: Mapping[str, float]) -> Row:
-    """How far each request's TTFT is from the truth, as p50 and p99 of the distances (ms); nothing without ids."""
+    """p50 and p99 of the requests' absolute TTFT errors (ms); empty cells without ids."""
     off = [abs(said - truth[name]) for name, said in reported.by_request.items() if name in truth]
     if not off:
         return {"matched": 0, "error_p50_ms": "-", "error_p99_ms": "-"}
@@ -78,10 +78,10 @@ def errors_by_request(reported: Reported, truth: Mapping[str, float]) -> Row:
 
 
 def do(name: str, tool: Tool, programs: Path, asked: argparse.Namespace) -> Row:
-    """One tool does the job; the row says what it reported and what was true.
+    """The row of one tool: what it reported and what was true.
 
     Raises:
-        RuntimeError: it failed, or left no result; the message has the last thing it said.
+        RuntimeError: it failed, or left no result; the message has the end of its output.
     """
     behaviour = Behaviour(
         ttft=Constant(TTFT), itl=Constant(asked.itl / 1000), tokens=Constant(asked.events), model=MODEL
@@ -124,23 +124,23 @@ def do(name: str, tool: Tool, programs: Path, asked: argparse.Namespace) -> Row:
 
 
 def environment_of(tool: Tool, tuned: bool) -> dict[str, str]:
-    """Ours; without what leads a peer to our own packages, and without what keeps some from starting."""
+    """The environment without variables that lead a peer to our packages or keep some from starting."""
     hidden = () if tool is ENGINE else ("PYTHONPATH", "VIRTUAL_ENV", "HF_HUB_OFFLINE")
     return {key: value for key, value in os.environ.items() if key not in hidden} | (dict(tool.tuning) if tuned else {})
 
 
 def version_of(tool: Tool, programs: Path) -> str:
-    """The version that is installed there."""
+    """The version of a tool that is installed in a folder."""
     asked = f"import importlib.metadata as m; print(m.version({tool.package!r}))"
     said = subprocess.run([str(programs / "python"), "-c", asked], capture_output=True, text=True, check=False)
     return said.stdout.strip() or "unknown"
 
 
 def judge(rows: Sequence[Row]) -> list[str]:
-    """Print how the engine, which is the first row, compares; returns what it was meant to reach and did not."""
+    """Print how the engine, the first row, compares; returns the targets that it missed."""
     engine, *peers = rows
     if not peers:
-        print("no peer was measured: there is nothing to compare with")
+        print("no peer was measured, so there is nothing to compare with")
         return []
     missed = []
     for what, wanted in (("wall", FASTER_WANTED), ("load", 0.0)):
@@ -167,7 +167,7 @@ def given_peer(text: str) -> tuple[str, Path]:
 
 
 def chosen(given: Mapping[str, Path]) -> list[tuple[str, Tool, Path]]:
-    """The tools that can be run, the engine first; says which are skipped and why."""
+    """The tools that can be run, the engine first; prints which are skipped and why."""
     tools = [("fmbench", ENGINE, ENGINE_PROGRAMS)]
     for name, tool in PEERS.items():
         folder = given.get(name)
@@ -202,7 +202,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print_table(COLUMNS, rows)
     if rows and rows[0]["tool"] == "fmbench":
         missed += judge(rows)
-    print(f"missed: {'; '.join(missed)}" if missed else "all that was wanted is reached")
+    print(f"missed: {'; '.join(missed)}" if missed else "all targets reached")
     job = {
         "requests": asked.requests,
         "streams": asked.streams,

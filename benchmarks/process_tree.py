@@ -1,7 +1,7 @@
-"""What a command costs with all processes that it starts: its time, and the CPU of the whole tree.
+"""The cost of a command with all processes that it starts: its time, and the CPU of the whole tree.
 
-Run as a script it is the parent of that tree: what a process leaves behind becomes its child, so that the kernel's sum
-over ended children misses nobody, however short they lived.
+Run as a script, it is the parent of that tree: orphaned processes become its children, so the kernel's sum over ended
+children misses none, however short-lived.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def run(command: Sequence[str], *, environment: Mapping[str, str], folder: Path,
 
 def main(result: str, *command: str) -> None:
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "this system does not let us inherit what a command leaves behind")
+        raise OSError(ctypes.get_errno(), "this system does not allow inheriting orphaned processes")
     begun = time.monotonic()
     try:
         code = subprocess.Popen(command).wait()
@@ -59,7 +59,7 @@ def main(result: str, *command: str) -> None:
 
 
 def _wait_for_the_rest() -> None:
-    """Take every process that the command left behind; those that do not end by themselves are ended."""
+    """Wait for every process that the command left behind; kill those that don't exit by themselves."""
     deadline = time.monotonic() + _LEFT_BEHIND_S
     with contextlib.suppress(ChildProcessError):
         while True:

@@ -1,10 +1,10 @@
-"""Every protocol's streams at an emulated endpoint: measured times against the emulator's ledger, request by request.
+"""Every protocol's streams at an emulated endpoint: measured times compared with the emulator's ledger per request.
 
     python benchmarks/protocols.py [STREAMS] [REQUESTS]
 
-TTFT 50 ms, ITL 10 ms, 100 tokens. Errors are measured minus true, without their sign; an ITL's is that of the request's
-mean. `tokens exact` and `events exact` are requests whose counts are the ledger's. Prints a table and writes
-`benchmarks/results/protocols.json`.
+TTFT 50 ms, ITL 10 ms, 100 tokens. Errors are absolute differences of measured and true times; that of ITL is of the
+request's mean. `tokens exact` and `events exact` are the requests whose counts equal the ledger's. Prints a table and
+writes `benchmarks/results/protocols.json`.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""The search for the greatest load against servers whose capacity is known by other means.
+"""The search for the greatest load, against servers whose capacity is known by other means.
 
     python benchmarks/search.py [SECONDS]
 
-Each search runs as a user's would, config to levels (of SECONDS each, 25 if not given), against the emulator in served
+Each search runs as a user's would, from config to levels (of SECONDS each, default 25), against the emulator in served
 mode. The true answers are computed here without any of the load generator:
 
-- max_request_rate: Poisson arrivals, S slots, first come first served, a constant service time. A discrete-event
-  simulation of that queue gives the p95 of TTFT at any rate, and bisection the rate at which it is the limit.
-- max_concurrency with slots: TTFT is constant up to S requests in flight, and a wait longer beyond.
-- max_concurrency with a batch: each ITL grows by a constant for each other request being served, so latency is a
-  straight line over the requests in flight.
+- max_request_rate: Poisson arrivals, S slots, first come first served, constant service time. A discrete-event
+  simulation of that queue gives the p95 of TTFT at any rate, and bisection gives the rate at which it is the limit.
+- max_concurrency with slots: TTFT is constant up to S requests in flight, and longer by a wait beyond.
+- max_concurrency with a batch: each ITL grows by a constant per other request being served, so latency is linear in
+  the number of requests in flight.
 
 Prints a table and writes `benchmarks/results/search.json`.
 """

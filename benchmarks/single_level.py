@@ -1,4 +1,4 @@
-"""One level as a run measures it (engine, records, the level's row), for benchmarks that look at single levels."""
+"""One level as a run measures it (engine, records, the level's row), for benchmarks of single levels."""
 
 from __future__ import annotations
 

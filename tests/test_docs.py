@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import ast
 import importlib
-import inspect
-import json
 import pkgutil
-import random
 import re
 import shlex
-import sys
 import textwrap
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -23,10 +17,7 @@ import yaml
 
 from fmbench_lib.cli.parser import parser
 from fmbench_lib.config import load_config
-from fmbench_lib.deploy import Platform
-from fmbench_lib.errors import ERROR_CLASSES, FmbenchError
-from fmbench_lib.predictors.base import HttpResponse
-from fmbench_lib.predictors.registry import predictor_for
+from fmbench_lib.errors import FmbenchError
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "fmbench_lib"
@@ -86,12 +77,13 @@ def paths_named(page: Path) -> Iterator[str]:
 @pytest.mark.parametrize("page", HAND_WRITTEN, ids=named(HAND_WRITTEN))
 def test_every_path_that_is_named_exists(page: Path) -> None:
     of_a_run = {"report.md", "requests/", "prompts/", "metrics/", "figures/", "results/my-benchmark/RUN"}
+    of_a_user = set(re.findall(r"^# (\w+\.py)$", page.read_text(encoding="utf-8"), re.MULTILINE))
     stems = {path.name for path in PACKAGE.rglob("*.py")}
     missing = [
         path
         for path in paths_named(page)
         if not any((place / path).exists() for place in (ROOT, ROOT / "docs", PACKAGE, PACKAGE / "steps"))
-        and path not in of_a_run | stems
+        and path not in of_a_run | of_a_user | stems
         and not path.startswith("results/")
     ]
     assert not missing
@@ -166,82 +158,6 @@ def command_of(words: list[str]) -> list[str]:
     return ["run", *words[1:]] if words[1].startswith("-") else words[1:]
 
 
-# -- examples --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
-    """Imports the module that extending.md shows whole and that begins with these words."""
-
-    def load(start: str) -> ModuleType:
-        (text,) = [text for text in blocks(EXTENDING, "python") if text.startswith(f'"""{start}')]
-        (tmp_path / "shown_in_docs.py").write_text(text, encoding="utf-8")
-        monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.delitem(sys.modules, "shown_in_docs", raising=False)
-        return importlib.import_module("shown_in_docs")
-
-    return load
-
-
 @pytest.mark.parametrize("text", blocks(EXTENDING, "python"))
 def test_an_example_is_python(text: str) -> None:
     ast.parse(textwrap.dedent(text))
-
-
-def test_the_example_of_a_platform_has_the_methods_of_one(example: Callable[[str], ModuleType]) -> None:
-    platform = example("Platform `docker`").PLATFORM
-    for name in ("plan", "deploy", "why_dead", "delete"):
-        wanted = [*inspect.signature(getattr(Platform, name)).parameters][1:]
-        assert [*inspect.signature(getattr(platform, name)).parameters] == wanted
-
-
-def test_the_example_of_a_protocol_reads_every_cut_of_an_answer(example: Callable[[str], ModuleType]) -> None:
-    predictor = example("Pieces of text").PiecewisePredictor("http://127.0.0.1/pieces", {"heat": 1})
-    assert json.loads(predictor.encode("Why?", 9).body) == {"ask": "Why?", "heat": 1, "most": 9}
-    lines = [{"piece": "Be"}, {"piece": "cause"}, {"total": 2}]
-    body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-    whole = predictor.decode(HttpResponse(200, (), body))
-    assert (whole.text, whole.completion_tokens, whole.error_class) == ("Because", 2, None)
-    texts = [event.text for event in whole.events]
-    for cut in range(len(body)):
-        part = predictor.decode(HttpResponse(200, (), body[:cut], complete=False))
-        assert part.error_class == "truncated"
-        assert [event.text for event in part.events] == texts[: len(part.events)]
-    assert predictor.decode(HttpResponse(200, (), b'{"trouble": "none left"}')).error_class == "endpoint"
-
-
-def test_the_example_of_a_protocol_is_made_from_a_file(example: Callable[[str], ModuleType], tmp_path: Path) -> None:
-    example("Pieces of text")
-    path = tmp_path / "config.yml"
-    path.write_text(
-        "general: {name: own}\n"
-        "datasets:\n"
-        "  filters:\n"
-        "  - {language: en, min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: p.jsonl}\n"
-        "experiments:\n"
-        "- {platform: endpoint, protocol: shown_in_docs.py, ep_name: 'http://h/p', concurrency_levels: [1]}\n"
-    )
-    loaded = load_config(path)
-    made = predictor_for(loaded.config.experiments[0], "http://h/p", None, loaded.folder)
-    assert json.loads(made.encode("Why?").body) == {"ask": "Why?"}
-
-
-@pytest.mark.parametrize(
-    ("body", "error"),
-    [(b"", "truncated"), (b"\xff\x00", "decode"), (b"[1]", "decode"), (b"[" * 9999, "decode"), (b"null", "decode")],
-)
-def test_the_example_of_a_protocol_gives_an_error_class_and_never_raises(
-    body: bytes, error: str, example: Callable[[str], ModuleType]
-) -> None:
-    predictor = example("Pieces of text").PiecewisePredictor("http://127.0.0.1/pieces")
-    assert predictor.decode(HttpResponse(200, (), body)).error_class == error
-    assert error in ERROR_CLASSES
-
-
-def test_the_example_of_an_arrival_process_has_the_rate_that_it_is_asked_for() -> None:
-    (text,) = [text for text in blocks(EXTENDING, "python") if text.startswith("def _uniform")]
-    names: dict[str, Any] = {"random": random, "Iterator": Iterator}
-    exec(text, names)
-    times = list(islice(names["_uniform"](4.0, random.Random(1)), 20_000))
-    assert times == sorted(times)
-    assert len(times) / times[-1] == pytest.approx(4.0, rel=0.02)

@@ -65,7 +65,7 @@ UPWARDS = [
     ("steps/setup", "cli.terminal"),
     ("pipeline/notebooks", "steps.setup"),
     ("cli/commands", "metrics.decision"),
-    ("cli/commands", "deploy.endpoints_file"),
+    ("cli/commands", "deploy.platform"),
 ]
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from fmbench_lib import __version__
+from fmbench_lib.calibration.printed_table import TITLE, row_line
 from fmbench_lib.errors import InputError
 from fmbench_lib.host.atomic_files import read_json, write_json
 from fmbench_lib.host.facts import host_facts
-from fmbench_lib.report.calibration import TITLE, reach_sentence, row_line
+from fmbench_lib.metrics.decision.wording import reach_sentence
 
 _SAME = ("machine", "processor", "cores")  # another kernel or interpreter does not make another machine
 

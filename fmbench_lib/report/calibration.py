@@ -1,74 +1,20 @@
-"""The client's calibration in words: its table on the terminal, and its lines in a report."""
+"""What a report may say of the client's calibration."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from fmbench_lib.metrics.decision.wording import load_label
+from fmbench_lib.metrics.decision.wording import load_label, reach_sentence
 from fmbench_lib.metrics.missing import Row, number, rows_of, text
 from fmbench_lib.report.level_order import dataset_name, in_order
 from fmbench_lib.report.markdown import code, escape
-from fmbench_lib.report.numbers import MISSING
 from fmbench_lib.report.report_data import ReportInputs
 
-_COLUMNS = (
-    ("load", 16),
-    ("requests", 9),
-    ("events/s", 9),
-    ("of ideal", 9),
-    ("TTFT error p50", 15),
-    ("p99 ms", 9),
-    ("ITL error p50", 14),
-    ("p99 ms", 9),
-    ("mean ms", 10),
-    ("CPU µs/event", 13),
-)
-TITLE = "".join(
-    title.ljust(width) if index == 0 else title.rjust(width) for index, (title, width) in enumerate(_COLUMNS)
-)
 _NONE_FOUND = (
-    "No calibration of this client was found: `fmbench calibrate` measures how exactly a machine measures, and up to "
+    "No calibration of this client was found: `fmbench calibrate` finds out how exactly a machine measures, and up to "
     "which load."
 )
 _MOST_NAMED = 5
-
-
-def row_line(row: Mapping[str, Any]) -> str:
-    """A level's line under `TITLE`; times in milliseconds, CPU in microseconds."""
-    cells = [
-        str(row["load"]),
-        f"{row['requests']:,}",
-        f"{row['events_per_second']:,.0f}",
-        f"{row['share_of_ideal']:.1%}",
-        *(
-            _scaled(row[name], 1e3, 4 if name.endswith("mean") else 3)
-            for name in ("TTFT_error_p50", "TTFT_error_p99", "ITL_error_p50", "ITL_error_p99", "ITL_error_mean")
-        ),
-        _scaled(row["client_cpu_per_event"], 1e6, 1),
-    ]
-    aligned = [
-        cell.ljust(width) if index == 0 else cell.rjust(width)
-        for index, (cell, (_, width)) in enumerate(zip(cells, _COLUMNS, strict=True))
-    ]
-    lost = row["requests"] - row["joined"]
-    return "".join(aligned) + (f"   {lost} requests without a counterpart ({row['failed']} failed)" if lost else "")
-
-
-def _scaled(value: float | None, factor: float, decimals: int) -> str:
-    return MISSING if value is None else f"{value * factor:z.{decimals}f}"
-
-
-def reach_sentence(within: Mapping[str, Mapping[str, float | None]]) -> str:
-    """How exactly TTFT is measured and up to which load, from the `within` of a calibration."""
-    parts = []
-    for limit, reach in within.items():
-        shown = limit.replace("_", " ")
-        streams, rate = reach["streams"], reach["events_per_second"]
-        known = [] if streams is None else [f"{streams:,.0f} streams"]
-        known += [] if rate is None else [f"{rate:,.0f} content events per second"]
-        parts.append(f"up to {' and '.join(known)} within {shown}" if known else f"at no load within {shown}")
-    return f"This machine measures TTFT {', '.join(parts)} (p99 of the error)."
 
 
 def calibration_lines(inputs: ReportInputs) -> list[str]:

@@ -23,8 +23,8 @@ from fmbench_lib.calibration.measurement import (
     send,
     within,
 )
+from fmbench_lib.calibration.printed_table import TITLE, row_line
 from fmbench_lib.emulator import LedgerEntry, launch
-from fmbench_lib.report.calibration import TITLE, row_line
 
 TINY = Answers(ttft=0.02, itl=0.002, tokens=6)
 SHIFT = 0.5

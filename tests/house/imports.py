@@ -31,7 +31,9 @@ def empty_rooms(package: Path, table: Table) -> list[str]:
     names = [module.name for module in modules(package)]
     entries = {entry for row in table.values() for entry in row}
     lines = [f"row {room}: no such module" for room in table if room not in {room_of(name, table) for name in names}]
-    return lines + [f"entry {entry}: no such module" for entry in entries if not any(is_in(n, entry) for n in names)]
+    return lines + [
+        f"entry {entry}: no such module" for entry in sorted(entries) if not any(is_in(n, entry) for n in names)
+    ]
 
 
 def room_cycles(package: Path, table: Table) -> list[str]:

@@ -14,9 +14,9 @@ from fmbench_lib.aws.calls import caller, hidden
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import BEDROCK
 from fmbench_lib.deploy.aws_settings import given, region_of
-from fmbench_lib.deploy.bedrock import throughput
+from fmbench_lib.deploy.bedrock import provisioned
 from fmbench_lib.deploy.bedrock.model_check import check_model
-from fmbench_lib.deploy.bedrock.throughput import Throughput
+from fmbench_lib.deploy.bedrock.provisioned import Throughput
 from fmbench_lib.deploy.existing_address import is_web_address, use_existing
 from fmbench_lib.deploy.making import Making, begin, check_answers
 from fmbench_lib.deploy.platform import CloudWatchName, DeployContext, Endpoint
@@ -67,7 +67,7 @@ class BedrockPlatform:
 
     def _bought(self, experiment: Experiment, model: str, region: str, units: int, context: DeployContext) -> Endpoint:
         """Throughput bought, in service and having answered; deleted at once where that fails."""
-        resource = throughput.planned(context.run_id, region, units)
+        resource = provisioned.planned(context.run_id, region, units)
         endpoint = Endpoint(
             experiment_name=experiment.name,
             platform=BEDROCK,
@@ -80,11 +80,11 @@ class BedrockPlatform:
         making = begin(endpoint, context)
         with making.or_give_up(self.delete):
             context.say(f"buying {units} × provisioned throughput of {model}: {resource['name']}")
-            arn = throughput.buy(resource, model, experiment.name)
+            arn = provisioned.buy(resource, model, experiment.name)
             bought: Throughput = {**resource, "arn": arn}
             making.note(urls=(model_url(arn, region),), resources=(bought,))
             patience = experiment.bedrock.startup_timeout
-            wait_until_in_service(throughput.subject_of(bought), patience, "bedrock.startup_timeout", context)
+            wait_until_in_service(provisioned.subject_of(bought), patience, "bedrock.startup_timeout", context)
             check_answers(context, making.endpoint.urls[0], model, partial(_why_silent, model, region))
         return making.in_service()
 
@@ -96,7 +96,7 @@ class BedrockPlatform:
             return ""
         (resource,) = _throughputs(endpoint)
         try:
-            facts = throughput.describe(resource)
+            facts = provisioned.describe(resource)
         except DeployError as error:
             return str(error)
         title = f"provisioned throughput {resource['name']}"
@@ -109,7 +109,7 @@ class BedrockPlatform:
         if not endpoint.owned or endpoint.deleted_at is not None:
             return endpoint
         for resource in _throughputs(endpoint):
-            throughput.remove(resource)
+            provisioned.remove(resource)
         return replace(endpoint, status="deleted", deleted_at=time.time())
 
 

@@ -1,9 +1,9 @@
-"""Decisions and levels in words, in one place for the command line, the report and summary.json."""
+"""Decisions, levels and calibrations in words, the same for the command line, the report and summary.json."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, Outcome
 from fmbench_lib.metrics.missing import Row, number, text
@@ -158,3 +158,15 @@ def _caveats(judgement: Judgement) -> str:
 
 def _all(count: int) -> str:
     return "the only one is" if count == 1 else f"all {count} are"
+
+
+def reach_sentence(within: Mapping[str, Mapping[str, float | None]]) -> str:
+    """How exactly TTFT is measured and up to which load, from the `within` of a calibration."""
+    parts = []
+    for limit, reach in within.items():
+        shown = limit.replace("_", " ")
+        streams, rate = reach["streams"], reach["events_per_second"]
+        known = [] if streams is None else [f"{streams:,.0f} streams"]
+        known += [] if rate is None else [f"{rate:,.0f} content events per second"]
+        parts.append(f"up to {' and '.join(known)} within {shown}" if known else f"at no load within {shown}")
+    return f"This machine measures TTFT {', '.join(parts)} (p99 of the error)."

@@ -1,4 +1,4 @@
-"""Readiness of descriptors: the masks that epoll and poll number alike, and what a connection asks of the loop."""
+"""What a poller is: it calls handlers when descriptors are ready. epoll and poll number its masks alike."""
 
 from __future__ import annotations
 

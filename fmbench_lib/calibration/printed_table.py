@@ -1,0 +1,49 @@
+"""The table that `fmbench calibrate` prints: a title, and a line per level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_UNKNOWN = "–"
+_COLUMNS = (
+    ("load", 16),
+    ("requests", 9),
+    ("events/s", 9),
+    ("of ideal", 9),
+    ("TTFT error p50", 15),
+    ("p99 ms", 9),
+    ("ITL error p50", 14),
+    ("p99 ms", 9),
+    ("mean ms", 10),
+    ("CPU µs/event", 13),
+)
+TITLE = "".join(
+    title.ljust(width) if index == 0 else title.rjust(width) for index, (title, width) in enumerate(_COLUMNS)
+)
+"""The titles of the columns, aligned with `row_line`."""
+
+
+def row_line(row: Mapping[str, Any]) -> str:
+    """A level's line under `TITLE`; times in milliseconds, CPU in microseconds."""
+    cells = [
+        str(row["load"]),
+        f"{row['requests']:,}",
+        f"{row['events_per_second']:,.0f}",
+        f"{row['share_of_ideal']:.1%}",
+        *(
+            _scaled(row[name], 1e3, 4 if name.endswith("mean") else 3)
+            for name in ("TTFT_error_p50", "TTFT_error_p99", "ITL_error_p50", "ITL_error_p99", "ITL_error_mean")
+        ),
+        _scaled(row["client_cpu_per_event"], 1e6, 1),
+    ]
+    aligned = [
+        cell.ljust(width) if index == 0 else cell.rjust(width)
+        for index, (cell, (_, width)) in enumerate(zip(cells, _COLUMNS, strict=True))
+    ]
+    lost = row["requests"] - row["joined"]
+    return "".join(aligned) + (f"   {lost} requests without a counterpart ({row['failed']} failed)" if lost else "")
+
+
+def _scaled(value: float | None, factor: float, decimals: int) -> str:
+    return _UNKNOWN if value is None else f"{value * factor:z.{decimals}f}"
