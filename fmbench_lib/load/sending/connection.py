@@ -16,8 +16,8 @@ from typing import Any, TypeAlias
 
 from fmbench_lib.errors import ProtocolError
 from fmbench_lib.load.sending.exchange import Exchange
+from fmbench_lib.load.sending.poller import ERROR, HANGUP, IN, OUT, Poller
 from fmbench_lib.load.sending.proxies import tunnel_answer
-from fmbench_lib.load.sending.readiness import ERROR, HANGUP, IN, OUT, Poller
 from fmbench_lib.load.sending.spool import NO_STAMP, TIMESPEC_BYTES
 from fmbench_lib.load.sending.targets import Target
 from fmbench_lib.load.sending.tls_session import TlsSession, tls_message

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from fmbench_lib.load.sending.readiness import ERROR, HANGUP, IN, OUT
+from fmbench_lib.load.sending.poller import ERROR, HANGUP, IN, OUT
 
 _CLOCK_MONOTONIC = 1
 _TFD_NONBLOCK_CLOEXEC = 0o2000000 | 0o4000

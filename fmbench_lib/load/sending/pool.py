@@ -7,7 +7,7 @@ from typing import Protocol
 
 from fmbench_lib.load.sending.connection import Connection
 from fmbench_lib.load.sending.exchange import Exchange
-from fmbench_lib.load.sending.readiness import Poller
+from fmbench_lib.load.sending.poller import Poller
 from fmbench_lib.load.sending.targets import Target, resolve, tls_context
 from fmbench_lib.load.sending.worker_protocol import WorkerPlan
 

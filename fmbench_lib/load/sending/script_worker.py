@@ -20,7 +20,7 @@ from fmbench_lib.host.process_limits import allow_many_sockets
 from fmbench_lib.load.sending.connection import monotonic_ns
 from fmbench_lib.load.sending.exchange import Exchange
 from fmbench_lib.load.sending.loop import Loop
-from fmbench_lib.load.sending.readiness import IN
+from fmbench_lib.load.sending.poller import IN
 from fmbench_lib.load.sending.script_call import Answered, Predict, answer_to
 from fmbench_lib.load.sending.spool import NO_STAMP
 from fmbench_lib.load.sending.targets import Target

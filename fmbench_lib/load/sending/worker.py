@@ -24,9 +24,9 @@ from fmbench_lib.load.sending.connection import monotonic_ns
 from fmbench_lib.load.sending.exchange import Exchange
 from fmbench_lib.load.sending.loop import NAP_NS, Loop
 from fmbench_lib.load.sending.pacing import RAMP_POSITIONS, ClosedPacing, Due, OpenPacing, Pacing, WindowStart
+from fmbench_lib.load.sending.poller import IN
 from fmbench_lib.load.sending.pool import Carrier, Pool
 from fmbench_lib.load.sending.prebuilt import Prompts
-from fmbench_lib.load.sending.readiness import IN
 from fmbench_lib.load.sending.request_signing import KEYS, signer_of
 from fmbench_lib.load.sending.targets import Target
 from fmbench_lib.load.sending.timeouts import Deadlines, Limits
