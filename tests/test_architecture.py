@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "run_state": [],
     "workspace": ["atomic_files", "errors", "run_state"],
     # A config: facts of platforms, protocols and arrival processes, then what it may say, how it is read, what ships.
-    "config/arrival_facts": [],
+    "config/arrival_facts": ["config/installed"],
     "config/installed": ["errors"],
     "config/problems": ["errors"],
     "config/spelling": [],
