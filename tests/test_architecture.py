@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "run_state": [],
     "workspace": ["errors", "run_state"],
     # A config: facts of platforms, protocols and arrival processes, then what it may say, how it is read, what ships.
-    "config/arrival_facts": [],
+    "config/arrival_facts": ["config/installed"],
     "config/installed": ["errors"],
     "config/problems": ["errors"],
     "config/spelling": [],
@@ -48,8 +48,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     "predictors/plugins": ["config", "errors", "predictors"],
     "predictors/registry": ["aws", "config", "errors", "predictors"],
     "metrics": ["errors", "pricing/price_list"],
-    "data": ["config", "errors", "images", "models", "workspace"],
-    "pricing": ["aws", "errors", "pricing/price_list", "workspace"],
+    "data": ["config", "errors", "host", "images", "models", "workspace"],
+    "pricing": ["aws", "errors", "host", "pricing/price_list", "workspace"],
     "monitors": ["aws", "errors", "host", "workspace"],
     "deploy": [
         "aws", "config", "errors", "host", "models", "predictors", "storage", "user_scripts",

@@ -1,41 +1,18 @@
-"""The calibration of this machine: run and shown, kept for the user, and referred to by runs."""
+"""The calibration of this machine as a file of the user, and what runs record of it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fmbench_lib import __version__
-from fmbench_lib.calibration.printed_table import TITLE, row_line
 from fmbench_lib.errors import InputError
 from fmbench_lib.host.atomic_files import read_json, write_json
 from fmbench_lib.host.facts import host_facts
-from fmbench_lib.metrics.decision.wording import reach_sentence
 
 _SAME = ("machine", "processor", "cores")  # another kernel or interpreter does not make another machine
-
-
-def calibrate_machine(
-    streams: Sequence[int] | None, event_rates: Sequence[float] | None, *, quick: bool, say: Callable[[str], None]
-) -> Path:
-    """Calibrate, `say` the table and its result line by line, and write the file; returns its path.
-
-    `streams` and `event_rates` are None for the defaults.
-    """
-    # Every run imports this module to read the file, and none needs the emulator.
-    from fmbench_lib.calibration.measurement import EVENT_RATES, QUICK_SECONDS, SECONDS, STREAMS, calibrate
-
-    say(TITLE)
-    document = calibrate(
-        STREAMS if streams is None else streams,
-        EVENT_RATES if event_rates is None else event_rates,
-        QUICK_SECONDS if quick else SECONDS,
-        on_row=lambda row: say(row_line(row)),
-    )
-    say(reach_sentence(document["within"]))
-    return store(document)
 
 
 def calibration_file() -> Path:

@@ -220,7 +220,7 @@ def configs_command(options: argparse.Namespace) -> int:
 
 def calibrate_command(options: argparse.Namespace) -> int:
     """Measure endpoints of known latency, print the measurement errors, and save them for later runs to refer to."""
-    from fmbench_lib.calibration.result_file import calibrate_machine
+    from fmbench_lib.steps.client_calibration import calibrate_machine
 
     def print_line(line: str) -> None:
         print(line, flush=True)

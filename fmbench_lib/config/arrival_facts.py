@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+
+from fmbench_lib.config.installed import installed_names
 
 ARRIVALS_GROUP = "fmbench.arrivals"
 """Entry point group of the arrival processes that installed packages add."""
@@ -50,7 +51,7 @@ ARRIVALS = {
 
 def known_arrivals() -> tuple[str, ...]:
     """The names that `load.arrival` can have: ours, then those that installed packages add."""
-    return tuple(dict.fromkeys((*ARRIVALS, *sorted(point.name for point in entry_points(group=ARRIVALS_GROUP)))))
+    return tuple(dict.fromkeys((*ARRIVALS, *installed_names(ARRIVALS_GROUP))))
 
 
 def has_own_times(arrival: str) -> bool:

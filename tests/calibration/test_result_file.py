@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fmbench_lib.metrics.wording import reach_sentence
 
 from fmbench_lib import __version__
 from fmbench_lib.calibration import measurement as calibration
@@ -13,6 +12,7 @@ from fmbench_lib.calibration.result_file import calibration_file, reference, sto
 from fmbench_lib.cli import commands as cli
 from fmbench_lib.errors import InputError
 from fmbench_lib.host.facts import host_facts
+from fmbench_lib.metrics.decision.wording import reach_sentence
 from fmbench_lib.report.calibration import calibration_lines
 from fmbench_lib.runs.opening import create_run
 from fmbench_lib.steps.report_inputs import analysis_of, report_inputs

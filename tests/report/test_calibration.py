@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fmbench_lib.metrics.wording import reach_sentence
 
+from fmbench_lib.metrics.decision.wording import reach_sentence
 from fmbench_lib.report.calibration import calibration_lines
 from fmbench_lib.report.document import render_markdown
 

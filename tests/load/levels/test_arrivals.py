@@ -190,8 +190,8 @@ class TestInstalled:
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            ("broken", "load.arrival broken: cannot import uniform_arrivals:nothing: AttributeError"),
-            ("function", "load.arrival function: uniform_arrivals:offsets is not an ArrivalProcess"),
+            ("broken", "arrival process broken: uniform_arrivals:nothing cannot be imported: AttributeError"),
+            ("function", "arrival process function: its entry point is <function offsets.*give an ArrivalProcess"),
         ],
     )
     def test_one_that_cannot_be_used_is_an_error_of_its_key(self, name: str, message: str) -> None:

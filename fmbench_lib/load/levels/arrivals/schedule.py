@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from importlib import import_module
-from importlib.metadata import entry_points
 
 from fmbench_lib.config.arrival_facts import ARRIVALS, ARRIVALS_GROUP, known_arrivals
+from fmbench_lib.config.installed import load_installed
 from fmbench_lib.config.schema.load_section import LoadSettings
 from fmbench_lib.errors import InputError
 from fmbench_lib.load.levels.arrivals.arrival_process import ArrivalProcess
@@ -21,16 +21,12 @@ def arrival_process(name: str) -> ArrivalProcess:
     if name in ARRIVALS:
         built_in: ArrivalProcess = import_module(ARRIVALS[name].module).PROCESS
         return built_in
-    for point in entry_points(group=ARRIVALS_GROUP, name=name):
-        try:
-            installed = point.load()
-        except Exception as error:  # whatever the package raises while it is imported
-            reason = f"{type(error).__name__}: {error}"
-            raise InputError(f"load.arrival {name}: cannot import {point.value}: {reason}") from error
-        if not isinstance(installed, ArrivalProcess):
-            raise InputError(f"load.arrival {name}: {point.value} is not an ArrivalProcess")
-        return installed
-    raise ValueError(f"unknown arrival process {name!r}: one of {', '.join(known_arrivals())}")
+    if name not in known_arrivals():
+        raise ValueError(f"unknown arrival process {name!r}: one of {', '.join(known_arrivals())}")
+    installed = load_installed(ARRIVALS_GROUP, name, "arrival process")
+    if not isinstance(installed, ArrivalProcess):
+        raise InputError(f"arrival process {name}: its entry point is {installed!r}; give an ArrivalProcess")
+    return installed
 
 
 def arrival_offsets(load: LoadSettings, rate: float | None, seed: str) -> Iterator[float]:
