@@ -33,13 +33,14 @@ BILLED = (
 def token_counts(sample: LevelSample) -> Cells:
     """The columns `TOKEN_COUNTS`."""
     tokens_in, tokens_out = floats(sample.successes, "prompt_tokens"), floats(sample.successes, "completion_tokens")
-    return {
+    row: Cells = {
         "token_source": joined_values(sample.successes, "token_source"),
         "prompt_token_n": known(tokens_in),
         "completion_token_n": known(tokens_out),
         "completion_token_count_std": float(np.nanstd(tokens_out, ddof=1)) if known(tokens_out) > 1 else NAN,
         "cached_token_count_mean": _cached_mean(floats(sample.successes, "cached_tokens")),
     }
+    return row
 
 
 def billed_tokens(sample: LevelSample) -> Cells:
