@@ -1,4 +1,4 @@
-"""What a run found, for people and for programs: tables, pictures, `report.md` and `summary.json`.
+"""The results of a run for people and programs: tables, pictures, `report.md` and `summary.json`.
 
-It only shows: every number comes from `fmbench_lib.metrics`, and nothing is looked up or measured here.
+The room only presents: every number comes from `fmbench_lib.metrics`; nothing is looked up or measured here.
 """

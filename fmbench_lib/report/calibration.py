@@ -1,4 +1,4 @@
-"""The client's calibration in words: its table on the terminal, and what a report may say of it."""
+"""The client's calibration in words: its table on the terminal, and its lines in a report."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _COLUMNS = (
     ("CPU µs/event", 13),
 )
 TITLE = "".join(
-    title.ljust(width) if place == 0 else title.rjust(width) for place, (title, width) in enumerate(_COLUMNS)
+    title.ljust(width) if index == 0 else title.rjust(width) for index, (title, width) in enumerate(_COLUMNS)
 )
 _NONE_FOUND = (
-    "No calibration of this client was found: `fmbench calibrate` finds out how exactly a machine measures, and up to "
+    "No calibration of this client was found: `fmbench calibrate` measures how exactly a machine measures, and up to "
     "which load."
 )
 _MOST_NAMED = 5
@@ -48,8 +48,8 @@ def row_line(row: Mapping[str, Any]) -> str:
         _scaled(row["client_cpu_per_event"], 1e6, 1),
     ]
     aligned = [
-        cell.ljust(width) if place == 0 else cell.rjust(width)
-        for place, (cell, (_, width)) in enumerate(zip(cells, _COLUMNS, strict=True))
+        cell.ljust(width) if index == 0 else cell.rjust(width)
+        for index, (cell, (_, width)) in enumerate(zip(cells, _COLUMNS, strict=True))
     ]
     lost = row["requests"] - row["joined"]
     return "".join(aligned) + (f"   {lost} requests without a counterpart ({row['failed']} failed)" if lost else "")
@@ -60,38 +60,38 @@ def _scaled(value: float | None, factor: float, decimals: int) -> str:
 
 
 def reach_sentence(within: Mapping[str, Mapping[str, float | None]]) -> str:
-    """Up to which load TTFT is measured how exactly, by the `within` of a calibration."""
-    said = []
+    """How exactly TTFT is measured and up to which load, from the `within` of a calibration."""
+    parts = []
     for limit, reach in within.items():
         shown = limit.replace("_", " ")
         streams, rate = reach["streams"], reach["events_per_second"]
         known = [] if streams is None else [f"{streams:,.0f} streams"]
         known += [] if rate is None else [f"{rate:,.0f} content events per second"]
-        said.append(f"up to {' and '.join(known)} within {shown}" if known else f"at no load within {shown}")
-    return f"This machine measures TTFT {', '.join(said)} (p99 of the error)."
+        parts.append(f"up to {' and '.join(known)} within {shown}" if known else f"at no load within {shown}")
+    return f"This machine measures TTFT {', '.join(parts)} (p99 of the error)."
 
 
 def calibration_lines(inputs: ReportInputs) -> list[str]:
-    """What the run's calibration says of this run, or why it says nothing."""
-    found = inputs.run.calibration
-    if not found:
+    """What the run's calibration implies for this run, or why it implies nothing."""
+    calibration = inputs.run.calibration
+    if not calibration:
         return [_NONE_FOUND]
-    where = code(str(found["file"]))
-    if found["error"] is not None:
-        return [f"The client's calibration in {where} could not be read: {escape(str(found['error']))}."]
-    made = f"on {escape(str(found['date'])[:10])}, FMBench {escape(str(found['fmbench']))}"
-    if not found["same_machine"]:
+    where = code(str(calibration["file"]))
+    if calibration["error"] is not None:
+        return [f"The client's calibration in {where} could not be read: {escape(str(calibration['error']))}."]
+    made = f"on {escape(str(calibration['date'])[:10])}, FMBench {escape(str(calibration['fmbench']))}"
+    if not calibration["same_machine"]:
         return [
-            f"The client's calibration in {where} ({made}) is that of another machine: it says nothing of this run."
+            f"The client's calibration in {where} ({made}) was made on another machine: it says nothing about this run."
         ]
-    said = f"{reach_sentence(found['within'])} It was calibrated {made}, against an endpoint of known times."
-    if not found["same_version"]:
-        said += " This is another version of FMBench, which may measure otherwise: `fmbench calibrate` tells."
-    return [said, *_beyond(inputs, found["within"])]
+    sentence = f"{reach_sentence(calibration['within'])} It was calibrated {made}, against an endpoint of known times."
+    if not calibration["same_version"]:
+        sentence += " This run used another version of FMBench, which may measure differently: run `fmbench calibrate`."
+    return [sentence, *_beyond(inputs, calibration["within"])]
 
 
 def _beyond(inputs: ReportInputs, within: Mapping[str, Mapping[str, float | None]]) -> list[str]:
-    """Levels that are beyond the load up to which the first limit is kept."""
+    """The levels beyond the load up to which the first limit holds."""
     limit, reach = next(iter(within.items()))
     streams, rate = number(reach, "streams"), number(reach, "events_per_second")
     beyond = [
@@ -103,7 +103,7 @@ def _beyond(inputs: ReportInputs, within: Mapping[str, Mapping[str, float | None
         return []
     named = "; ".join(beyond[:_MOST_NAMED])
     more = f"; and {len(beyond) - _MOST_NAMED} more" if len(beyond) > _MOST_NAMED else ""
-    return [f"Beyond what it was found to measure within {limit.replace('_', ' ')}: {named}{more}."]
+    return [f"Beyond the load that it measures within {limit.replace('_', ' ')}: {named}{more}."]
 
 
 def _exceeds(value: float | None, most: float | None) -> bool:
@@ -111,7 +111,7 @@ def _exceeds(value: float | None, most: float | None) -> bool:
 
 
 def event_rate(row: Row) -> float | None:
-    """Content events per second of a level's successes: its first tokens and its gaps, over the window."""
+    """Content events per second of a level's successes: first tokens and gaps, over the window."""
     events = [number(row, name) for name in ("TTFT_n", "ITL_n")]
     window = number(row, "window_s")
-    return None if not window or None in events else sum(one for one in events if one is not None) / window
+    return None if not window or None in events else sum(count for count in events if count is not None) / window

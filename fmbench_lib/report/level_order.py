@@ -1,4 +1,4 @@
-"""The levels of a run as a reader wants them: in order, and with their load in few letters."""
+"""The levels of a run in the order of the report, and short forms of their names."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pandas as pd
 from fmbench_lib.metrics.missing import Row, number
 
 Rows = Sequence[dict[str, Any]]
-"""Levels as `metrics.cells.rows_of` gives them: plain values, None for what is missing."""
+"""Levels as `metrics.missing.rows_of` gives them: built-in types, None for what is missing."""
 
 
 def is_rate(row: Row) -> bool:
-    """Whether the load was offered at a rate (open loop) and not held at a concurrency (closed loop)."""
+    """Whether the load is a rate (open loop) rather than a concurrency (closed loop)."""
     return number(row, "request_rate") is not None
 
 
@@ -27,30 +27,30 @@ def short_load(row: Row) -> str:
 
 
 def load_order(row: Row) -> tuple[bool, float]:
-    """Sorts closed loops before rates, each from low to high."""
+    """A sort key: closed loops before rates, each from low to high."""
     value = number(row, "request_rate") if is_rate(row) else number(row, "concurrency")
     return is_rate(row), float("inf") if value is None else value
 
 
 def names_in(rows: Iterable[Row], key: str = "experiment_name") -> list[str]:
-    """The values of `key` in the order in which they first occur: the config's."""
+    """The distinct values of `key` in the order in which they first occur, which is that of the config."""
     return list(dict.fromkeys(str(row.get(key)) for row in rows))
 
 
 def in_order(rows: Rows) -> list[dict[str, Any]]:
     """The levels by payload file, then by experiment (each as they first occur), then by load from low to high."""
     payloads, experiments = names_in(rows, "payload_file"), names_in(rows)
-    places = ({name: place for place, name in enumerate(names)} for names in (payloads, experiments))
-    of_payload, of_experiment = places
+    payload_index = {name: index for index, name in enumerate(payloads)}
+    experiment_index = {name: index for index, name in enumerate(experiments)}
 
-    def place(row: Row) -> tuple[int, int, bool, float]:
+    def position(row: Row) -> tuple[int, int, bool, float]:
         return (
-            of_payload[str(row.get("payload_file"))],
-            of_experiment[str(row.get("experiment_name"))],
+            payload_index[str(row.get("payload_file"))],
+            experiment_index[str(row.get("experiment_name"))],
             *load_order(row),
         )
 
-    return sorted(rows, key=place)
+    return sorted(rows, key=position)
 
 
 def of_payload(rows: Rows, payload_file: str | None) -> list[dict[str, Any]]:
@@ -59,7 +59,7 @@ def of_payload(rows: Rows, payload_file: str | None) -> list[dict[str, Any]]:
 
 
 def counted(requests: pd.DataFrame) -> pd.DataFrame:
-    """The requests that latency statistics are made of: those sent in the window of their level that succeeded."""
+    """The requests that latency statistics are about: successes that were sent in the window of their level."""
     if requests.empty:
         return requests
     chosen = requests["in_window"].astype(bool) & requests["success"].astype(bool)
@@ -67,5 +67,5 @@ def counted(requests: pd.DataFrame) -> pd.DataFrame:
 
 
 def dataset_name(payload_file: str | None) -> str:
-    """What a payload file is called in a sentence: `payload_en_1-500.jsonl` is `en_1-500`."""
+    """The short name of a payload file: `en_1-500` for `payload_en_1-500.jsonl`."""
     return (payload_file or "").removeprefix("payload_").removesuffix(".jsonl")

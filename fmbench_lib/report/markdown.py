@@ -1,6 +1,6 @@
-"""The few pieces of Markdown that a report is made of, right in a plain viewer and safe for text of any origin.
+"""The Markdown that a report consists of, correct in any viewer and safe for text of any origin.
 
-Names, error messages and whatever a server said go through `escape` or `code` before they reach a page.
+Names, error messages and server responses go through `escape` or `code` before they reach a page.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u
 
 
 def one_line(text: str, longest: int = 300) -> str:
-    """The text on one line without control characters, cut in the end if it is longer than `longest`."""
+    """The text on one line without control characters, cut at the end if it is longer than `longest`."""
     flat = " ".join(_INVISIBLE.sub(" ", text).split())
     return flat if len(flat) <= longest else flat[: longest - 1].rstrip() + "…"
 
 
 def escape(text: str, longest: int = 300) -> str:
-    """Text that shows as it is: nothing in it is read as Markdown, HTML or a formula."""
+    """Text that is shown literally: nothing in it is interpreted as Markdown, HTML or a formula."""
     return _SPECIAL.sub(r"\\\g<0>", one_line(text, longest))
 
 
 def code(text: str, longest: int = 300) -> str:
-    """Text as code; as escaped text if it has a pipe, which code in a table cannot hold in every viewer."""
+    """Text as code, or as escaped text if it contains a pipe, which not every viewer allows in a table's code."""
     flat = one_line(text, longest)
     if not flat:
         return MISSING
@@ -56,12 +56,12 @@ def bold(markdown: str) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterable[int] = ()) -> str:
-    """A pipe table of cells that are Markdown already; the columns in `numeric` are set to the right.
+    """A pipe table of cells that are Markdown already; the columns in `numeric` are aligned right.
 
-    An empty cell becomes a dash. A pipe may stand in a cell only as `escape` left it.
+    An empty cell becomes a dash. A pipe in a cell must be escaped, as `escape` does.
     """
     right = set(numeric)
-    rule = ["---:" if place in right else "---" for place in range(len(header))]
+    rule = ["---:" if index in right else "---" for index in range(len(header))]
     lines = [_row(header), _row(rule)]
     for row in rows:
         if len(row) != len(header):
@@ -78,14 +78,14 @@ def text_frame(rows: Iterable[Mapping[str, str]]) -> pd.DataFrame:
 def frame(
     cells: pd.DataFrame, *, as_code: Iterable[str] = (), to_the_right: Iterable[str] = (), bold_if: str = "✗"
 ) -> str:
-    """A frame of plain texts as a pipe table; a cell that ends in `bold_if` is bold, no cell is read as Markdown."""
+    """A frame of plain texts as a pipe table; a cell ending in `bold_if` is bold, and no cell is read as Markdown."""
     codes = set(as_code)
 
     def written(column: str, cell: str) -> str:
         if cell == MISSING:
             return cell
-        said = code(cell) if column in codes else escape(cell, longest=2000)
-        return bold(said) if cell.endswith(bold_if) else said
+        markdown = code(cell) if column in codes else escape(cell, longest=2000)
+        return bold(markdown) if cell.endswith(bold_if) else markdown
 
     columns = [str(name) for name in cells.columns]
     rows = [[written(*pair) for pair in zip(columns, row, strict=True)] for row in cells.itertuples(index=False)]
@@ -99,7 +99,7 @@ def bullets(items: Iterable[str]) -> str:
 
 
 def fence(text: str, language: str = "") -> str:
-    """A block of code that no text can close early."""
+    """A block of code whose fence is longer than any run of backticks in the text."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     ticks = "`" * max(3, longest + 1)
     return f"{ticks}{language}\n{text.rstrip()}\n{ticks}"

@@ -1,6 +1,6 @@
-"""How figures are written for a person: few digits, always the unit, and a dash where there is no number.
+"""Numbers as text: few digits, always with the unit.
 
-A figure that is missing is never zero and never "nan": it is `MISSING`.
+A missing number is `MISSING`, never zero and never "nan".
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import pandas as pd
 from fmbench_lib.metrics.wording import usd
 
 MISSING = "–"
-"""What stands where no number is known."""
+"""The text for an unknown number."""
 
 
 def known(value: Any) -> float | None:
-    """The finite number that `value` is, or None: of None, NaN, pandas' NA, an infinity, a text."""
+    """The value as a finite number; None for None, NaN, pandas' NA, an infinity or a text."""
     if value is None or value is pd.NA or isinstance(value, str):
         return None
     number = float(value)
@@ -26,7 +26,7 @@ def known(value: Any) -> float | None:
 
 
 def significant(value: Any, digits: int = 3) -> str:
-    """A number with `digits` significant ones, without an exponent: 1259.29 is `1,259`, 0.0114 is `0.0114`."""
+    """A number to `digits` significant digits, without an exponent: `1,259` for 1259.29, `0.0114` for 0.0114."""
     number = known(value)
     if number is None:
         return MISSING
@@ -61,24 +61,24 @@ def duration(value: Any) -> str:
 
 
 def dollars(value: Any) -> str:
-    """A sum with its unit. Spelt `USD`, since two dollar signs make a formula of what stands between them."""
+    """An amount with its unit, spelt `USD`: text between two dollar signs would be shown as a formula."""
     number = known(value)
     return MISSING if number is None else usd(number)
 
 
 def amount(value: Any) -> str:
-    """A sum in USD without its unit, for a column that names it."""
+    """An amount in USD without its unit, for a column that names it."""
     return dollars(value).removesuffix(" USD")
 
 
 def count(value: Any) -> str:
-    """A whole number: `1,259`; a count that is no whole number (a mean) is rounded."""
+    """A whole number: `1,259`; a mean of counts is rounded."""
     number = known(value)
     return MISSING if number is None else f"{round(number):,}"
 
 
 def percent(value: Any) -> str:
-    """A share (0 to 1): `0%`, `0.4%`, `12%`; never rounded down to 0 nor up to 100."""
+    """A share (0 to 1) in percent: `0%`, `0.4%`, `12%`; never rounded to 0% or 100%."""
     number = known(value)
     if number is None:
         return MISSING
@@ -97,7 +97,7 @@ def several(number_of: int, noun: str) -> str:
 
 
 def plain(value: Any) -> str:
-    """A number as a config would spell it: `2`, `0.5`, `10000`."""
+    """A number as a config would write it: `2`, `0.5`, `10000`."""
     number = known(value)
     if number is None:
         return MISSING
@@ -105,7 +105,7 @@ def plain(value: Any) -> str:
 
 
 def estimate(value: Any, low: Any, high: Any) -> str:
-    """A time with its 95% confidence interval: `1.92 s (1.83 to 2.18)`; `≈ 1.92 s` where `n` gives none."""
+    """A time with its 95% confidence interval: `1.92 s (1.83 to 2.18)`; `≈ 1.92 s` without one."""
     number, ends = known(value), [known(low), known(high)]
     if number is None:
         return MISSING

@@ -1,4 +1,4 @@
-"""All that a report is made of. It is given; nothing here is looked up, and nothing is measured."""
+"""The data of a report, as plain values that the caller provides."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from fmbench_lib.pricing.price_list import Price
 class RunFacts:
     """Where the numbers come from.
 
-    `written_at`, `started_at`, `ended_at`: Unix seconds · `host`, `versions`: what is to be said of the machine and of
-    the software, in words to value · `config_file`: its name as given · `config_copy`: the resolved copy, beside the
-    report · `results`: the folder of the run, as one would type it · `evaluations`: the evaluation file asked for, None
-    where none was · `steps_failed`: steps that stopped, each with its reason · `calibration`: what `run.json` says
-    of the client's calibration; None where there was none.
+    `written_at`, `started_at`, `ended_at`: Unix seconds · `host`, `versions`: facts about the machine and the software
+    by name · `config_file`: its name as given · `config_copy`: the resolved copy, beside the report · `evaluations`:
+    the evaluation file of the config, None without one · `steps_failed`: steps that failed, each with its reason ·
+    `calibration`: the record of the client's calibration in `run.json`; None without one.
     """
 
     run_id: str
@@ -45,7 +44,7 @@ class RunFacts:
 
 @dataclass(frozen=True, slots=True)
 class FailedDeployment:
-    """An experiment that could not be deployed, or whose endpoint did not answer, and why."""
+    """An experiment that could not be deployed, or whose endpoint did not answer, with the reason."""
 
     experiment_name: str
     instance_type: str | None
@@ -54,7 +53,7 @@ class FailedDeployment:
 
 @dataclass(frozen=True, slots=True)
 class FailedLevel:
-    """A level whose measurement broke down, so that there are no records of it, and why."""
+    """A level whose measurement failed, so that it has no records, with the error."""
 
     experiment_name: str
     payload_file: str
@@ -64,7 +63,7 @@ class FailedLevel:
 
 @dataclass(frozen=True, slots=True)
 class StandingEndpoint:
-    """An endpoint that this run deployed and left standing. `hourly`: USD, None where unknown; `command` ends it."""
+    """An endpoint of this run that is still running. `hourly`: USD, None if unknown; `command` deletes it."""
 
     experiment_name: str
     platform: str
@@ -77,12 +76,12 @@ class StandingEndpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Searched:
-    """What a search for the greatest load came to. Loads are requests in flight, or requests per second.
+    """The result of a search for the greatest load. Loads are requests in flight, or requests per second.
 
     `find`: `max_concurrency` or `max_request_rate` · `subject_to`: limits by column · `found`: the greatest load that
-    met them, `missed`: the least above it that did not · `low`, `high`: enclose the greatest load that would, with 90%
-    probability; all None where there is none · `ended`: `decided`, or what bounded it: `most`, `client`, `levels`,
-    `nothing`; None while it has not ended · `levels`, `met`: the loads in the order tried, and which met them.
+    met them, `missed`: the least above it that did not · `low`, `high`: the 90% range of the greatest load that meets
+    them; each is None if unknown · `ended`: `decided`, or what bounded the search: `most`, `client`, `levels`,
+    `nothing`; None while it goes on · `levels`, `met`: the loads in the order tried, and which of them met the limits.
     """
 
     experiment_name: str
@@ -100,12 +99,12 @@ class Searched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointMetrics:
-    """What the endpoints' machines and servers were doing.
+    """The metrics of the endpoints' machines and servers.
 
     `samples`, `summary`: the frames of `endpoint_metrics.csv` and `endpoint_metrics_summarized.csv` · `ttft`: TTFT by
     client and server, a row for each level whose server publishes its own · `no_ttft`: why the others have none, by
-    experiment · `notes`: what the monitor had to say, each with its experiment · `interval`: seconds from sample to
-    sample, None where nothing was to be sampled.
+    experiment · `notes`: pairs of an experiment and a note of its monitor · `interval`: seconds between samples, None
+    if monitors are switched off.
     """
 
     samples: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -118,7 +117,7 @@ class EndpointMetrics:
 
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
-    """What the config's `report` section says of the report itself; None is our own wording or choice."""
+    """The options of the report in the config's `report` section; None takes the default."""
 
     title: str | None = None
     transactions: int = 10_000
@@ -130,11 +129,11 @@ class ReportOptions:
 class ReportInputs:
     """The frames of `fmbench_lib.metrics`, the decision, and the facts of the run.
 
-    `summary`: `tables.summary_frame` · `requests`: `tables.requests_frame` · `recommendations`:
-    `recommend.recommendations` · `costs`: `costs.experiment_costs` · `prices`: the entries of the price list that the
-    levels' instance types have · `endpoint`: what was sampled of the machines · `objectives`: those of single
-    requests · `notices`: what config, data and prices had to say, one line each · `config_yaml`: the resolved config
-    without its secrets · `figures`: the folder of the pictures as the report links it.
+    `summary`: `tables.summary_frame` · `requests`: `request_table.requests_frame` · `recommendations`:
+    `recommend.recommendations` · `costs`: `costs.experiment_costs` · `prices`: the prices of the levels' instance
+    types · `endpoint`: the samples of the machines · `objectives`: those of single requests · `notices`: remarks on
+    config, data and prices, one line each · `config_yaml`: the resolved config without its secrets · `figures`: the
+    folder of the pictures as the report links it.
     """
 
     run: RunFacts

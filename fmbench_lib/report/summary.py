@@ -1,4 +1,4 @@
-"""`summary.json`: what the report says, for programs, in the names of the CSV files."""
+"""`summary.json`: the content of the report for programs, by the names of the CSV files."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from fmbench_lib.pricing.price_list import InstancePrice, Price
 from fmbench_lib.report.report_data import ReportInputs
 
 FORMAT = 1
-"""Goes up when a program that reads the file would have to change."""
+"""Incremented when programs that read the file have to change."""
 
 
 def summary_document(inputs: ReportInputs) -> dict[str, Any]:
-    """Plain types only, None where nothing is known, never NaN: fit for `json.dumps(…, allow_nan=False)`.
+    """The document in built-in types, with None for what is missing and never NaN, ready for strict JSON.
 
     Times in seconds, prices in USD, moments in Unix seconds. `levels` holds the columns of `all_metrics_summary.csv`,
     `errors_by_class` as a mapping.
     """
     rows = rows_of(inputs.summary)
     decision = inputs.decision.to_dict()
-    found: dict[str, Any] = {
+    document: dict[str, Any] = {
         "format": FORMAT,
         "run": inputs.run,
         "decision": decision,
@@ -47,7 +47,7 @@ def summary_document(inputs: ReportInputs) -> dict[str, Any]:
         "searches": inputs.searches,
         "notices": inputs.notices,
     }
-    plain: dict[str, Any] = _plain(found)
+    plain: dict[str, Any] = _plain(document)
     return plain
 
 
@@ -57,15 +57,15 @@ def _price(price: Price) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """The value in JSON's own types, whatever it was made of."""
+    """The value in JSON's types."""
     if is_dataclass(value):
-        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if isinstance(value, np.ndarray):
-        return [_plain(one) for one in value.tolist()]
+        return [_plain(item) for item in value.tolist()]
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):

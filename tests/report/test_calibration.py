@@ -49,7 +49,7 @@ def test_without_one_nothing_is_claimed(lines) -> None:
 
 def test_that_of_another_machine_claims_nothing_of_this_one(lines) -> None:
     (said,) = lines({**FOUND, "same_machine": False})
-    assert "is that of another machine: it says nothing of this run" in said
+    assert "was made on another machine: it says nothing about this run" in said
     assert "256" not in said
 
 
@@ -67,7 +67,7 @@ def test_one_that_could_not_be_read_is_said_to_be_so(lines) -> None:
 def test_levels_beyond_its_reach_are_named(lines, simulate) -> None:
     small = {**WITHIN, "1_ms": {"streams": 3, "events_per_second": 1e9}}
     said = lines({**FOUND, "within": small}, simulate(concurrency=3, n=30), simulate(concurrency=4, n=30))
-    assert said[1:] == ["Beyond what it was found to measure within 1 ms: smollm2-llama.cpp, en_1-500, concurrency 4."]
+    assert said[1:] == ["Beyond the load that it measures within 1 ms: smollm2-llama.cpp, en_1-500, concurrency 4."]
 
 
 def test_levels_with_more_events_than_it_reaches_are_named(lines, simulate) -> None:

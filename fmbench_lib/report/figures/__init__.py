@@ -1,1 +1,1 @@
-"""The pictures of a run, each drawn from the frames alone."""
+"""The pictures of a run, drawn from its tables."""

@@ -1,4 +1,4 @@
-"""Price-performance: what each level of the dataset of interest costs, against how long its requests take."""
+"""Price-performance: the cost of each level of the dataset of interest against its latency."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MARKERS = {"valid": "o", "degraded": "^", "invalid": "X"}
 
 
 def draw_business(trade: Trade, look: Mapping[str, Look], model: str) -> Figure:
-    """One line per experiment, one point per level; budgets as lines, verdicts as markers, the best level ringed."""
+    """A line per experiment, a point per level; budgets as lines, verdicts as markers, a ring around the best level."""
     if not trade.points:
         return nothing(f"{model}: {trade.title}", "\n".join(["There is no level to show.", *trade.left_out]))
     figure = new_figure(10, 6.3 + 0.1 * max(0, len(trade.experiments) - 4))
@@ -56,8 +56,8 @@ def _explanation(trade: Trade) -> str:
     what = "requests per second" if all(rates) else "requests in flight" + (" or per second" if any(rates) else "")
     better = "cheaper is lower" if trade.priced else "more is higher"
     bars = " Bars: 95% CI of p95." if any(point.interval for point in trade.points) else ""
-    said = f"One point per level; its label: {what}. Faster is further left, {better}.{bars}"
-    return " ".join([said, *trade.left_out])
+    about = f"One point per level; its label: {what}. Faster is further left, {better}.{bars}"
+    return " ".join([about, *trade.left_out])
 
 
 def _draw_experiment(axes: Axes, points: list[Point], look: Look) -> None:
@@ -85,7 +85,7 @@ def _scales(axes: Axes, trade: Trade) -> None:
 
 
 def _scale(axis: Axis, values: list[float], ends: list[float], budget: float | None) -> tuple[float, float]:
-    """Choose the scale (logarithmic where the values span much) and return its limits; a budget far off is left out."""
+    """Set the scale (logarithmic where the values span much) and return its limits; a distant budget is left out."""
     low, high = min([*values, *ends]), max([*values, *ends])
     if wide_range(values):
         near = budget is not None and low / 4 <= budget <= high * 4
@@ -99,7 +99,7 @@ def _scale(axis: Axis, values: list[float], ends: list[float], budget: float | N
 
 
 def _budget_lines(axes: Axes, trade: Trade) -> None:
-    """Each budget as a line with what lies beyond it shaded; one outside the view is only named, at its edge."""
+    """Each budget as a line, the area beyond it shaded; one outside the view is only named at the edge."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     line: dict[str, Any] = {"color": BUDGET, "linewidth": 1.3, "linestyle": BEYOND, "zorder": 1}
     shade: dict[str, Any] = {"color": BUDGET, "alpha": 0.045, "linewidth": 0, "zorder": 0}
@@ -128,7 +128,7 @@ def _budget_lines(axes: Axes, trade: Trade) -> None:
 def _legend(figure: Figure, trade: Trade, look: Mapping[str, Look]) -> None:
     sign: dict[str, Any] = {"color": GREY, "linestyle": "", "markersize": 7.5}
     verdicts = {point.verdict for point in trade.points}
-    signs = [key(f"measurement {name}", marker=one, **sign) for name, one in MARKERS.items() if name in verdicts]
+    signs = [key(f"measurement {name}", marker=marker, **sign) for name, marker in MARKERS.items() if name in verdicts]
     if any(point.misses for point in trade.points):
         signs.append(key("misses a budget", marker="o", markerfacecolor="white", **sign))
     if any(point.best for point in trade.points):
@@ -140,7 +140,7 @@ def _legend(figure: Figure, trade: Trade, look: Mapping[str, Look]) -> None:
 def _labels(axes: Axes, trade: Trade, look: Mapping[str, Look]) -> None:
     labels = []
     for point in sorted(trade.points, key=lambda point: not point.best):
-        said = f"best: {trade.figures(point)}" if point.best else point.label
+        text = f"best: {trade.figures(point)}" if point.best else point.label
         colour = INK if point.best else look[point.experiment].colour
-        labels.append(Label(point.x, point.y, said, colour, bold=point.best))
+        labels.append(Label(point.x, point.y, text, colour, bold=point.best))
     place_labels(axes, labels, [(point.x, point.y) for point in trade.points])

@@ -1,4 +1,4 @@
-"""Every picture of a run, written into one folder."""
+"""All pictures of a run, written into one folder. A new picture is a module and a row in `draw_figures`."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ DRIFT = "latency_drift.png"
 
 
 def draw_figures(inputs: ReportInputs, folder: Path) -> list[Path]:
-    """Draw all pictures and the interactive page into `folder` (made if it is not there); return what was written.
+    """Draw all pictures and the interactive page into `folder`, which is created; returns the paths written.
 
-    `token_times.png` is written only where something streamed, `endpoint_metrics.png` only where something was sampled
-    (more than one experiment: `endpoint_metrics-2.png`, …). A picture with nothing to show says so.
+    `token_times.png` is written only if something streamed, `endpoint_metrics.png` only if something was sampled (for
+    further experiments `endpoint_metrics-2.png`, …). A picture without data says so.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows, requests = rows_of(inputs.summary), inputs.requests
@@ -68,6 +68,6 @@ def draw_figures(inputs: ReportInputs, folder: Path) -> list[Path]:
 
 
 def has_token_times(inputs: ReportInputs) -> bool:
-    """Whether `token_times.png` is among the pictures of these inputs."""
+    """Whether `token_times.png` is drawn for these inputs: only if something streamed."""
     levels = inputs.summary[inputs.summary["payload_file"] == inputs.decision.payload_file]
     return bool(levels["TTFT_p95"].notna().any())

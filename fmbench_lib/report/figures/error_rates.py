@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_BARS = 40
-"""With more failing levels than this, those with the highest error rates are drawn."""
+"""With more failing levels than this, only those with the highest error rates are drawn."""
 HATCHES = ("", "////", "....")
 
 
@@ -44,7 +44,7 @@ def draw_error_rates(rows: Rows, budget: float | None = None) -> Figure:
     shown = failing
     if len(failing) > MOST_BARS:
         worst = sorted(failing, key=lambda row: -(number(row, "error_rate") or 0))[:MOST_BARS]
-        shown = [row for row in failing if any(row is one for one in worst)]
+        shown = [row for row in failing if any(row is other for other in worst)]
     figure = new_figure(10, 2.1 + 0.3 * len(shown))
     headline(figure, title, _explanation(rows, failing, shown))
     axes = figure.subplots()
@@ -60,30 +60,30 @@ def _explanation(rows: Rows, failing: Rows, shown: Rows) -> str:
     errors = sum(int(number(row, "errors") or 0) for row in failing)
     requests = sum(int(number(row, "requests") or 0) for row in rows)
     clean = len(rows) - len(failing)
-    said = f"{errors:,} of {requests:,} requests failed, at {len(failing)} of {several(len(rows), 'level')}."
+    about = f"{errors:,} of {requests:,} requests failed, at {len(failing)} of {several(len(rows), 'level')}."
     if clean:
-        said += f" {several(clean, 'level')} without errors {'are' if clean > 1 else 'is'} not shown."
+        about += f" {several(clean, 'level')} without errors {'are' if clean > 1 else 'is'} not shown."
     if len(shown) < len(failing):
-        said += f" Shown are the {len(shown)} with the highest error rates."
-    return said
+        about += f" Shown are the {len(shown)} with the highest error rates."
+    return about
 
 
 def _bars(axes: Axes, rows: Rows, look: Mapping[str, tuple[str, str]]) -> None:
     from matplotlib.patheffects import withStroke
 
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         requests, start = number(row, "requests") or 1, 0.0
         for name, count in sorted(errors_by_class(row).items()):
             colour, hatch = look[name]
             share = 100 * count / requests
             style: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0.8}
-            axes.barh(place, share, left=start, height=0.62, **style)
+            axes.barh(index, share, left=start, height=0.62, **style)
             start += share
         errors = int(number(row, "errors") or 0)
         words = f"{percent(number(row, 'error_rate'))} ({errors:,} of {requests:,.0f})"
         halo = [withStroke(linewidth=3, foreground="white")]
         beside: dict[str, Any] = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
-        axes.annotate(words, (start, place), color=INK, path_effects=halo, **beside)
+        axes.annotate(words, (start, index), color=INK, path_effects=halo, **beside)
     axes.set_yticks(range(len(rows)), [_name(row) for row in rows], fontsize=9)
     axes.set_ylim(len(rows) - 0.4, -0.6)
 

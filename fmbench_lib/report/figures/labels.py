@@ -1,4 +1,4 @@
-"""Direct labels beside points that cover neither each other nor the points, where that is possible."""
+"""Labels beside points that overlap neither each other nor the points, as far as possible."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.transforms import Bbox
 
-_PLACES = (
+_OFFSETS = (
     (7, 5, "left", "bottom"),
     (-7, 5, "right", "bottom"),
     (7, -5, "left", "top"),
@@ -24,7 +24,7 @@ _PLACES = (
     (18, -12, "left", "top"),
     (-18, -12, "right", "top"),
 )
-"""Offsets in points from the point, and how the text is set against that place; the first that is free is taken."""
+"""Offsets (in typographic points) and alignments of a label; the first free one is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class Label:
 def place_labels(
     axes: Axes, labels: Sequence[Label], points: Sequence[tuple[float, float]], size: float = 9
 ) -> list[Label]:
-    """Write the labels, the first ones first, and return those that found no free place and were left out.
+    """Draw the labels in order, and return those that did not fit and were left out.
 
-    The axes must have their final limits. Bold labels are always written, on the least bad place.
+    The axes must have their final limits. Bold labels are always drawn, where they overlap least.
     """
     figure = axes.get_figure(root=True)
     assert figure is not None
@@ -64,7 +64,7 @@ def _write(axes: Axes, label: Label, taken: Sequence[Bbox], size: float) -> Bbox
 
     best: tuple[int, Any, Bbox] | None = None
     reach = 1.7 if label.bold else 1.0
-    for dx, dy, horizontal, vertical in _PLACES:
+    for dx, dy, horizontal, vertical in _OFFSETS:
         text = axes.annotate(
             label.text,
             (label.x, label.y),
@@ -94,7 +94,7 @@ def _write(axes: Axes, label: Label, taken: Sequence[Bbox], size: float) -> Bbox
 
 
 def _around(axes: Axes, point: tuple[float, float]) -> Bbox:
-    """The place of a marker on the canvas, in pixels."""
+    """The area of a marker on the canvas, in pixels."""
     from matplotlib.transforms import Bbox
 
     x, y = axes.transData.transform(point)

@@ -1,4 +1,4 @@
-"""The machine and the server behind an experiment over time, the levels shaded."""
+"""The machine and the server of an experiment over time, with the levels shaded."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _STACKS = ("vllm", "sglang", "tgi", "triton", "llama.cpp", "emulator", "promethe
 
 @dataclass(frozen=True, slots=True)
 class _Curve:
-    """A metric of some sources: its label, what its values are divided by, and whether series are added or averaged.
+    """A metric of some sources: its label, the divisor of its values, and whether series are summed or averaged.
 
-    `whole` shows one value per level: what is known of a moment would only show when the server counted what.
+    `whole` shows one value per level, because single values would only show when the server counted them.
     """
 
     label: str
@@ -118,17 +118,17 @@ _PANELS = (
 
 
 def pictures(inputs: ReportInputs) -> dict[str, str]:
-    """The file names of the pictures, by the experiments that have samples and levels to lay them beside."""
+    """The file name of each picture, by the experiments that have both samples and levels."""
     if inputs.endpoint.samples.empty:
         return {}
     sampled = set(inputs.endpoint.summary["experiment_name"])
     rows = rows_of(inputs.summary)
     names = [name for name in names_in(rows) if name in sampled and _windows(rows, name)]
-    return {name: PICTURE.replace(".", f"-{place}." if place > 1 else ".") for place, name in enumerate(names, 1)}
+    return {name: PICTURE.replace(".", f"-{index}." if index > 1 else ".") for index, name in enumerate(names, 1)}
 
 
 def draw_machine(inputs: ReportInputs, experiment: str) -> Figure:
-    """Everything that is known of one experiment's machine over time, a panel for each kind of thing."""
+    """The samples of an experiment's machine over time, a panel for each kind of metric."""
     windows = _windows(rows_of(inputs.summary), experiment)
     samples = inputs.endpoint.samples
     own = samples[samples["experiment"] == experiment]
@@ -147,7 +147,7 @@ def draw_machine(inputs: ReportInputs, experiment: str) -> Figure:
         _shade(axes, windows, axis)
     _name_levels(grid[0], windows, axis)
     grid[-1].set_xlabel("seconds since the first level")
-    grid[-1].set_xlim(axis.place(axis.begin), axis.place(axis.end))
+    grid[-1].set_xlim(axis.position(axis.begin), axis.position(axis.end))
     return figure
 
 
@@ -161,29 +161,30 @@ def _windows(rows: Rows, experiment: str) -> Rows:
 
 
 class _Axis:
-    """Unix times to places on the picture's axis: gaps between levels that are long are cut short."""
+    """Maps Unix times onto the axis of the picture, with long gaps between levels shortened."""
 
     def __init__(self, windows: Sequence[tuple[float, float]]) -> None:
         self.begin, self.end = windows[0][0] - _AROUND_S, windows[-1][1] + _AROUND_S
-        times, places = [self.begin, windows[0][0]], [-_AROUND_S, 0.0]
+        times, positions = [self.begin, windows[0][0]], [-_AROUND_S, 0.0]
         self.cut = any(after - before > _LONGEST_GAP_S for (_, before), (after, _) in pairwise(windows))
         for begun, ended in windows:
             start, end = max(begun, times[-1]), max(ended, begun, times[-1])
             gap = start - times[-1]
-            places.append(places[-1] + min(gap, _LONGEST_GAP_S))
+            positions.append(positions[-1] + min(gap, _LONGEST_GAP_S))
             times.append(start)
-            places.append(places[-1] + end - start)
+            positions.append(positions[-1] + end - start)
             times.append(end)
         times.append(self.end)
-        places.append(places[-1] + _AROUND_S)
-        self._times, self._places = np.array(times), np.array(places)
+        positions.append(positions[-1] + _AROUND_S)
+        self._times, self._positions = np.array(times), np.array(positions)
 
-    def place(self, at: Any) -> Any:
-        return np.interp(at, self._times, self._places)
+    def position(self, at: Any) -> Any:
+        """The position of a Unix time, seconds on the axis."""
+        return np.interp(at, self._times, self._positions)
 
 
 def _summaries(inputs: ReportInputs, experiment: str, windows: Rows) -> pd.DataFrame:
-    """The rows of the levels' summary, each with the window of its level."""
+    """The rows of the summary of an experiment's levels, each with the window of its level."""
     summary = inputs.endpoint.summary
     own = summary[summary["experiment_name"] == experiment]
     when = pd.DataFrame(windows)[["payload_file", "load", "window_start", "window_end"]]
@@ -209,7 +210,7 @@ def _curves(
 
 
 def _level_lines(known: pd.DataFrame, per: float) -> tuple[Times, Times]:
-    """A line across each level, at the mean of its series."""
+    """A line across each level at the mean of its series."""
     times: list[float] = []
     values: list[float] = []
     for _, rows in known.groupby(["window_start", "window_end"]):
@@ -221,7 +222,7 @@ def _level_lines(known: pd.DataFrame, per: float) -> tuple[Times, Times]:
 
 
 def _together(samples: pd.DataFrame, step: float, *, add: bool, per: float) -> tuple[Times, Times]:
-    """The series of a curve as one, step by step; a pause of some steps breaks the line."""
+    """The series of a curve combined, step by step; a pause of several steps breaks the line."""
     slot = np.floor(samples["time"] / step)
     each = samples.groupby([slot, "source", "labels"])["value"].mean()
     by_slot = each.groupby(level=0)
@@ -233,11 +234,11 @@ def _together(samples: pd.DataFrame, step: float, *, add: bool, per: float) -> t
 
 def _draw_panel(axes: Axes, panel: _Panel, curves: Sequence[tuple[_Curve, Times, Times]], axis: _Axis) -> None:
     most = 0.0
-    for place, (curve, times, values) in enumerate(curves):
+    for index, (curve, times, values) in enumerate(curves):
         few = np.isfinite(values).sum() < 60 and not curve.whole
         marker: dict[str, Any] = {"marker": "o", "markersize": 2.6} if few else {}
-        places = np.where(np.isnan(times), np.nan, axis.place(times))
-        axes.plot(places, values, color=COLOURS[place], linewidth=1.4, label=curve.label, **marker)
+        positions = np.where(np.isnan(times), np.nan, axis.position(times))
+        axes.plot(positions, values, color=COLOURS[index], linewidth=1.4, label=curve.label, **marker)
         most = max(most, float(np.nanmax(values)))
     top = max(panel.most or 0.0, most * 1.12) or 1.0
     axes.set_ylim(-0.03 * top, top * 1.03)
@@ -251,8 +252,8 @@ def _draw_panel(axes: Axes, panel: _Panel, curves: Sequence[tuple[_Curve, Times,
 def _shade(axes: Axes, windows: Rows, axis: _Axis) -> None:
     for row in windows:
         axes.axvspan(
-            axis.place(row["window_start"]),
-            axis.place(row["window_end"]),
+            axis.position(row["window_start"]),
+            axis.position(row["window_end"]),
             color=PALE,
             alpha=0.45,
             linewidth=0,
@@ -261,13 +262,13 @@ def _shade(axes: Axes, windows: Rows, axis: _Axis) -> None:
 
 
 def _name_levels(axes: Axes, windows: Rows, axis: _Axis) -> None:
-    """The load over each level that has room for it, and the dataset over the first of its levels."""
-    width = float(axis.place(axis.end) - axis.place(axis.begin))
+    """The load above each level that is wide enough, and the dataset above its first level."""
+    width = float(axis.position(axis.end) - axis.position(axis.begin))
     above: Callable[..., Any] = axes.annotate
     several, last = len(names_in(windows, "payload_file")) > 1, None
     axes.set_title(axes.get_title(loc="left"), loc="left", fontsize=9.5, fontweight="bold", pad=27 if several else 16)
     for row in windows:
-        start, end = axis.place(row["window_start"]), axis.place(row["window_end"])
+        start, end = axis.position(row["window_start"]), axis.position(row["window_end"])
         place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
         if (end - start) / width > _NARROWEST_LABEL:
             above(short_load(row), ((start + end) / 2, 1), (0, 3), ha="center", fontsize=8.5, color=INK, **place)

@@ -1,6 +1,6 @@
-"""The interactive version of the price-performance picture: a page that needs no network.
+"""The interactive price-performance chart: an HTML page that makes no network call.
 
-The page is a few kilobytes; the drawing library lies beside it as one file, which all pages of a folder share.
+The page has a few kilobytes; the drawing library is a file beside it, which all pages of a folder share.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _PAGE = """<!DOCTYPE html>
 
 
 def write_business_page(trade: Trade, look: Mapping[str, Look], model: str, decision: str, path: Path) -> Path:
-    """Write the page, and the drawing library beside it unless it is there; return the page's path."""
+    """Write the page, and the drawing library beside it unless it exists; returns the path of the page."""
     import plotly.io
     import plotly.offline
 
@@ -56,9 +56,7 @@ def write_business_page(trade: Trade, look: Mapping[str, Look], model: str, deci
         if not library.exists():
             library.write_text(plotly.offline.get_plotlyjs(), encoding="utf-8")
     title = escape(f"{one_line(model)}: {trade.title}")
-    note = escape(
-        " ".join(["A click on a name hides or shows it; hovering over a point tells all of it.", *trade.left_out])
-    )
+    note = escape(" ".join(["Click a name to hide or show it; hover over a point for its figures.", *trade.left_out]))
     page = _PAGE.format(title=title, decision=escape(decision), chart=chart, note=note)
     path.write_text(page, encoding="utf-8")
     return path
@@ -70,7 +68,7 @@ def _figure(trade: Trade, look: Mapping[str, Look]) -> Any:
     figure = go.Figure()
     for name in trade.experiments:
         for rate in (False, True):
-            points = [one for one in trade.points if one.experiment == name and is_rate(one.row) == rate]
+            points = [point for point in trade.points if point.experiment == name and is_rate(point.row) == rate]
             if points:
                 figure.add_trace(go.Scatter(**_trace(trade, points, name + (" (rates)" if rate else ""), look[name])))
     best = [point for point in trade.points if point.best]
@@ -150,7 +148,7 @@ def _layout(figure: Any, trade: Trade) -> None:
 
 
 def _on_axis(axis: Any, value: float) -> float:
-    """Where an annotation stands: on a logarithmic axis plotly wants the logarithm, though not for a line."""
+    """The position of an annotation: on a logarithmic axis plotly takes its logarithm, though not for a line."""
     return math.log10(value) if axis.type == "log" else value
 
 

@@ -1,4 +1,4 @@
-"""The levels of the dataset of interest as points: how long their requests take, and what they cost."""
+"""The levels of the dataset of interest as points of latency and cost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fmbench_lib.report.numbers import dollars, seconds, several, significant
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One level: `x` is its latency p95 (with the confidence interval), `y` its cost, or throughput where unpriced."""
+    """A level: `x` is its latency p95 (s, with its confidence interval), `y` its cost, or throughput without prices."""
 
     row: Mapping[str, Any]
     x: float
@@ -27,23 +27,26 @@ class Point:
 
     @property
     def experiment(self) -> str:
+        """The name of its experiment."""
         return str(self.row.get("experiment_name"))
 
     @property
     def verdict(self) -> str:
+        """Its verdict."""
         return text(self.row, "verdict") or "degraded"
 
     @property
     def label(self) -> str:
+        """Its load in short: `4` or `0.5/s`."""
         return short_load(self.row)
 
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """The points of one payload file, by experiment and load, with the budgets on either axis.
+    """The points of one payload file, by experiment and load, with the budgets on both axes.
 
-    `priced`: `y` is the cost of `transactions` transactions in USD; else it is transactions per minute, as no level has
-    a price. `left_out` says in words which levels are not shown.
+    `priced`: `y` is the cost of `transactions` transactions in USD; otherwise it is transactions per minute, because no
+    level has a price. `left_out`: sentences on levels that are not shown.
     """
 
     points: tuple[Point, ...]
@@ -76,10 +79,11 @@ class Trade:
 
 
 def trade_of(decision: Decision, transactions: int = 10_000) -> Trade:
-    """The levels that the decision looked at, as points."""
-    rows = [one.row for one in decision.judgements]
+    """The levels that the decision is about, as points."""
+    rows = [judgement.row for judgement in decision.judgements]
     priced = any(number(row, "price_per_txn") is not None for row in rows)
-    points = [point for one in decision.judgements if (point := _point(one, decision, priced, transactions))]
+    drawn = (_point(judgement, decision, priced, transactions) for judgement in decision.judgements)
+    points = [point for point in drawn if point is not None]
     experiments = names_in(rows)
     points.sort(key=lambda point: (experiments.index(point.experiment), *load_order(point.row)))
     cost = decision.budgets.cost_per_10k_txn_budget
@@ -94,29 +98,31 @@ def trade_of(decision: Decision, transactions: int = 10_000) -> Trade:
     )
 
 
-def _point(one: Judgement, decision: Decision, priced: bool, transactions: int) -> Point | None:
-    price, p95 = number(one.row, "price_per_txn"), number(one.row, "latency_p95")
-    y = number(one.row, "transactions_per_minute") if not priced else None if price is None else price * transactions
+def _point(judgement: Judgement, decision: Decision, priced: bool, transactions: int) -> Point | None:
+    row = judgement.row
+    price, p95 = number(row, "price_per_txn"), number(row, "latency_p95")
+    cost = None if price is None else price * transactions
+    y = cost if priced else number(row, "transactions_per_minute")
     if p95 is None or y is None:
         return None
-    low, high = number(one.row, "latency_p95_low"), number(one.row, "latency_p95_high")
+    low, high = number(row, "latency_p95_low"), number(row, "latency_p95_high")
     interval = None if low is None or high is None else (low, high)
-    return Point(one.row, p95, y, interval, best=one.row is decision.winner, misses=not one.meets_budgets)
+    return Point(row, p95, y, interval, best=row is decision.winner, misses=not judgement.meets_budgets)
 
 
 def _left_out(rows: list[Mapping[str, Any]], priced: bool) -> list[str]:
     """Which levels have no point, and why."""
-    silent = sum(number(row, "latency_p95") is None for row in rows)
+    failed = sum(number(row, "latency_p95") is None for row in rows)
     timed = [row for row in rows if number(row, "latency_p95") is not None]
-    said = []
-    if silent:
-        said.append(f"{several(silent, 'level')} without a single success {_are(silent)} not shown.")
+    sentences = []
+    if failed:
+        sentences.append(f"{several(failed, 'level')} without a single success {_are(failed)} not shown.")
     if timed and not priced:
-        said.append("No level has a price, so throughput stands in its place.")
+        sentences.append("No level has a price, so throughput is shown instead.")
     unpriced = sum(number(row, "price_per_txn") is None for row in timed) if priced else 0
     if unpriced:
-        said.append(f"{several(unpriced, 'level')} without a price {_are(unpriced)} not shown.")
-    return said
+        sentences.append(f"{several(unpriced, 'level')} without a price {_are(unpriced)} not shown.")
+    return sentences
 
 
 def _are(count: int) -> str:

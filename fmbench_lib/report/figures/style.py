@@ -1,4 +1,4 @@
-"""One look for all pictures: type, colours that everybody can tell apart, and files that are always closed."""
+"""The common style of all pictures: fonts, colours that are distinguishable with any colour vision, legends, axes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GREY = "#6b7280"
 PALE = "#d7dbe0"
 BUDGET = "#b3261e"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6a3d9a", "#7f6a3f")
-"""Okabe and Ito's, yellow and black left out (one is lost on white, the other is the text's), two darker ones added."""
+"""The palette of Okabe and Ito without yellow (invisible on white) and black (used for text), plus two darker ones."""
 Dash = Literal["-", "--", ":"]
 DASHES: tuple[Dash, ...] = ("-", "--", ":")
 BEYOND = (0, (6, 3))
@@ -72,16 +72,16 @@ class Look:
 def looks(experiments: Sequence[str]) -> dict[str, Look]:
     """A look for each experiment: eight colours, then the same ones dashed, then dotted."""
     return {
-        name: Look(COLOURS[place % len(COLOURS)], DASHES[place // len(COLOURS) % len(DASHES)])
-        for place, name in enumerate(experiments)
+        name: Look(COLOURS[index % len(COLOURS)], DASHES[index // len(COLOURS) % len(DASHES)])
+        for index, name in enumerate(experiments)
     }
 
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """The look of the pictures for the time of a `with`; what was set before is set again afterwards.
+    """Apply the style for the time of a `with`; the settings before are restored afterwards.
 
-    A name may hold letters that the font lacks: they show as boxes, without a warning for each.
+    Characters that the font lacks show as boxes, without a warning for each.
     """
     import matplotlib as mpl
 
@@ -95,7 +95,7 @@ def styled() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure (inches) that belongs to nobody else: pyplot never hears of it."""
+    """An empty figure of this size in inches, which pyplot does not manage."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
@@ -105,7 +105,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write the figure as PNG, drawing it once (`savefig` would draw it twice)."""
+    """Write the figure as PNG; returns the path. It is drawn once, while `savefig` would draw it twice."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas: Any = FigureCanvasAgg(figure)
@@ -114,7 +114,7 @@ def save(figure: Figure, path: Path) -> Path:
 
 
 def headline(figure: Figure, title: str, below: str = "") -> None:
-    """The title, set to the left in bold, and a line below it that says what is shown; the axes stay under them."""
+    """A bold title at the top left and a line below it that explains the picture; the axes stay below both."""
     width, height = figure.get_size_inches()
     lines = textwrap.wrap(one_line(title), int(width * 9.2)) or [""]
     small = textwrap.wrap(below, int(width * 14))
@@ -134,7 +134,7 @@ def key(label: str, **style: Any) -> Line2D:
 
 
 def experiment_keys(experiments: Sequence[str], look: Mapping[str, Look]) -> list[Line2D]:
-    """The entries that name the experiments by the colour and the dash of their lines."""
+    """Legend entries of the experiments, by the colour and dash of their lines."""
     return [
         key(short_name(name, 40), color=look[name].colour, linestyle=look[name].dash, linewidth=2.2)
         for name in experiments
@@ -142,7 +142,7 @@ def experiment_keys(experiments: Sequence[str], look: Mapping[str, Look]) -> lis
 
 
 def legend_below(figure: Figure, *groups: Sequence[Line2D]) -> None:
-    """Legends under the axes, one block per group, each in as many columns as its longest entry allows."""
+    """Legends below the axes, a block per group, each in as many columns as its longest entry allows."""
     width, height = figure.get_size_inches()
     bottom = 0.06
     for entries in reversed([group for group in groups if group]):
@@ -163,7 +163,7 @@ def legend_below(figure: Figure, *groups: Sequence[Line2D]) -> None:
 
 
 def _reserve(figure: Figure, above: float = 0, below: float = 0) -> None:
-    """Keep the axes out of so many inches at the top or at the bottom, beside what is kept free already."""
+    """Keep this many more inches free of axes at the top or at the bottom."""
     engine: Any = figure.get_layout_engine()
     left, bottom, width, height = engine.get()["rect"]
     inches = figure.get_figheight()
@@ -171,7 +171,7 @@ def _reserve(figure: Figure, above: float = 0, below: float = 0) -> None:
 
 
 def short_name(name: str, longest: int = 38) -> str:
-    """A name that fits: a long one loses its middle, since its ends tell it from its neighbours."""
+    """A name of at most `longest` characters; a longer one loses its middle, as names mostly differ at the ends."""
     flat = one_line(name)
     if len(flat) <= longest:
         return flat
@@ -180,7 +180,7 @@ def short_name(name: str, longest: int = 38) -> str:
 
 
 def plain_numbers(axis: Axis) -> None:
-    """Numbers on the axis as one writes them (0.05, 2, 1,500), also on a logarithmic one."""
+    """Plain numbers on the axis (0.05, 2, 1,500), on a logarithmic one too."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     def written(value: float, _: Any) -> str:
@@ -191,7 +191,7 @@ def plain_numbers(axis: Axis) -> None:
 
 
 def logarithmic(axis: Axis, low: float, high: float) -> None:
-    """A logarithmic axis from `low` to `high` with enough numbers on it, however short its range."""
+    """A logarithmic axis from `low` to `high`, with enough tick labels for any range."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     horizontal = axis.axis_name == "x"  # type: ignore[attr-defined]
@@ -204,13 +204,13 @@ def logarithmic(axis: Axis, low: float, high: float) -> None:
 
 
 def wide_range(values: Sequence[float], factor: float = 8) -> bool:
-    """Whether positive values span so much that a linear axis would crowd the small ones."""
+    """Whether positive values span more than `factor`, so that a linear axis would crowd the small ones."""
     known = [value for value in values if value > 0]
     return bool(known) and len(known) == len(values) and max(known) > factor * min(known)
 
 
 def say(figure: Figure, axes: Axes, text: str) -> None:
-    """A picture that has nothing to draw says why."""
+    """Write a text in the middle of axes that have no data."""
     axes.set_axis_off()
     wrapped = "\n".join("\n".join(textwrap.wrap(line, int(figure.get_figwidth() * 9))) for line in text.split("\n"))
     middle: dict[str, Any] = {"ha": "center", "va": "center", "transform": axes.transAxes}
