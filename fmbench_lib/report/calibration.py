@@ -11,7 +11,7 @@ from fmbench_lib.report.markdown import code, escape
 from fmbench_lib.report.report_data import ReportInputs
 
 _NONE_FOUND = (
-    "No calibration of this client was found: `fmbench calibrate` finds out how exactly a machine measures, and up to "
+    "No calibration of this client was found: `fmbench calibrate` measures how exactly a machine measures, and up to "
     "which load."
 )
 _MOST_NAMED = 5
