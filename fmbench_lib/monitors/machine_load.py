@@ -67,6 +67,7 @@ class _Shares:
         self._times, self._at = times, time.monotonic()
 
     def since_last(self, times: list[tuple[float, float]]) -> list[float] | None:
+        """The shares (percent) since the last call; None if that is too short ago or the number of cores changed."""
         now = time.monotonic()
         if now - self._at < _SHORTEST_S or len(times) != len(self._times):
             if len(times) != len(self._times):  # a core came or went

@@ -150,15 +150,18 @@ class _Reader:
     default: Origin = Origin("")
 
     def error(self, place: str, problem: str) -> PriceEntryError:
+        """The error to raise for the entry at this path."""
         return PriceEntryError(self.source_name, place, problem)
 
     def section(self, section: str, content: Any) -> dict[str, Price]:
+        """The prices of a section by key; the section without a name takes both kinds."""
         if not isinstance(content, Mapping):
             raise self.error(f"pricing.{section}", f"expected a mapping of prices, found {content!r}")
         prefix = f"pricing.{section}." if section else "pricing."
         return {str(key): self.entry(section, prefix + str(key), str(key), value) for key, value in content.items()}
 
     def entry(self, section: str, place: str, key: str, value: Any) -> Price:
+        """The price of one entry."""
         if not isinstance(value, Mapping):
             if section == "token_based":
                 raise self.error(place, f"expected {{{INPUT_KEY}: …, {OUTPUT_KEY}: …}}, found {value!r}")
@@ -178,6 +181,7 @@ class _Reader:
         )
 
     def hourly_entry(self, place: str, key: str, value: Mapping[str, Any]) -> InstancePrice:
+        """The hourly price of a mapping, given per instance or per accelerator."""
         self.known_keys(place, value, HOURLY_KEYS | ORIGIN_KEYS)
         count = self.count(f"{place}.{ACCELERATORS}", value[ACCELERATORS]) if ACCELERATORS in value else None
         if "accelerator_hourly" not in value:
@@ -189,26 +193,31 @@ class _Reader:
         return InstancePrice(key, hourly, self.origin(place, value, self.default), count)
 
     def counts(self, content: Any) -> dict[str, int]:
+        """The number of accelerators by instance type."""
         if not isinstance(content, Mapping):
             raise self.error(f"pricing.{ACCELERATORS}", f"expected numbers by instance type, found {content!r}")
         return {str(key): self.count(f"pricing.{ACCELERATORS}.{key}", value) for key, value in content.items()}
 
     def count(self, place: str, value: Any) -> int:
+        """A number of accelerators: a whole number from 0."""
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise self.error(place, f"expected how many accelerators an instance has, found {value!r}")
         return value
 
     def known_keys(self, place: str, value: Mapping[str, Any], known: frozenset[str] | set[str]) -> None:
+        """Raise the error for the first unknown key, if there is any."""
         unknown = [str(key) for key in value if key not in known] if isinstance(value, Mapping) else []
         if unknown:
             raise self.error(f"{place}.{unknown[0]}", f"unknown key; known are {', '.join(sorted(known))}")
 
     def amount_at(self, place: str, value: Mapping[str, Any], key: str) -> float:
+        """The amount under a key that must be there."""
         if key not in value:
             raise self.error(place, f"{key} is missing")
         return self.amount(f"{place}.{key}", value[key])
 
     def amount(self, place: str, value: Any) -> float:
+        """An amount in USD: a finite number from 0."""
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise self.error(place, f"expected a price in USD, found {value!r}")
         if value < 0:
@@ -216,6 +225,7 @@ class _Reader:
         return float(value)
 
     def origin(self, place: str, value: Any, default: Origin) -> Origin:
+        """The origin in a mapping; what it does not say is that of `default`."""
         if not isinstance(value, Mapping):
             raise self.error(place, f"expected a mapping, found {value!r}")
         verified = value.get("verified", default.verified)

@@ -1,7 +1,7 @@
-"""The monitor beside the levels: one process for the experiment that is measured, started and ended here.
+"""Starts and stops the monitor: a process that samples beside the levels, one for each experiment.
 
-Nothing that happens to it reaches a level: one that cannot be started, hangs or dies is noted among its samples and
-replaced at the next level.
+It cannot affect a level: a monitor that cannot be started, hangs or dies is noted among the samples and replaced at the
+next level.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _HERE = ("127.0.0.1", "localhost", "::1")
 
 
 class Monitoring:
-    """The monitor of whichever experiment is being measured."""
+    """The monitor of the experiment that is being measured."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -44,7 +44,7 @@ class Monitoring:
 
     @contextlib.contextmanager
     def beside(self, experiment: Experiment, endpoint: Endpoint, urls: tuple[str, ...]) -> Iterator[None]:
-        """Sample while a level is measured, and once right before and right after it."""
+        """Sample while a level is measured, and once immediately before and after it."""
         if self._run.config.monitors.enabled:
             self._ensure(experiment, endpoint, urls)
             self._tell("mark")
@@ -54,7 +54,7 @@ class Monitoring:
             self._tell("mark")
 
     def end(self) -> None:
-        """End the monitor; one that does not is killed."""
+        """Stop the monitor; one that does not stop in time is killed."""
         process = self._process
         if process is None:
             return
@@ -69,7 +69,7 @@ class Monitoring:
     # -- the process -----------------------------------------------------------------------------------------------
 
     def _ensure(self, experiment: Experiment, endpoint: Endpoint, urls: tuple[str, ...]) -> None:
-        """A monitor for this experiment, which runs."""
+        """Start a monitor for this experiment unless one is running."""
         if self._process is not None and self._process.poll() is None and self._experiment == experiment.name:
             return
         self.end()
@@ -88,7 +88,7 @@ class Monitoring:
         self._tell(json.dumps(plan), _READY_S)
 
     def _tell(self, line: str, patience: float | None = None) -> None:
-        """Send a line and wait for the answer; a monitor that gives none is ended, and missed until the next level."""
+        """Send a line and wait for the answer; a monitor without one is killed, and replaced at the next level."""
         process, patience = self._process, patience or _MARK_S
         if process is None:
             return
@@ -100,13 +100,13 @@ class Monitoring:
             if _answer(process.stdout, patience):
                 return
         if not _ended(process):
-            self._note(f"the monitor did not answer for {patience:g} s and was ended")
+            self._note(f"the monitor did not answer within {patience:g} s and was stopped")
         else:
             self._note(f"the monitor {self._how_it_ended(process)}")
         self._drop()
 
     def _drop(self) -> None:
-        """Let go of a monitor of which all has been said."""
+        """Kill the monitor if it still runs, and close its files."""
         process, errors, self._process, self._errors = self._process, self._errors, None, None
         if process is not None:
             process.kill()
@@ -138,7 +138,7 @@ class Monitoring:
 
 
 def _ended(process: subprocess.Popen[bytes]) -> bool:
-    """Whether a process whose pipes have closed is gone in a moment."""
+    """Whether a process whose pipes have closed exits shortly."""
     try:
         process.wait(0.2)
     except subprocess.TimeoutExpired:
@@ -147,21 +147,21 @@ def _ended(process: subprocess.Popen[bytes]) -> bool:
 
 
 def _answer(stream: IO[bytes], patience: float) -> bool:
-    """Whether a line comes in time."""
+    """Whether a line arrives within `patience` seconds."""
     deadline = time.monotonic() + patience
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
         while (left := deadline - time.monotonic()) > 0:
             if selector.select(left):
-                said = os.read(stream.fileno(), 4096)
-                if not said or b"\n" in said:
-                    return bool(said)
+                data = os.read(stream.fileno(), 4096)
+                if not data or b"\n" in data:
+                    return bool(data)
     return False
 
 
 @contextlib.contextmanager
 def monitoring(run: Run) -> Iterator[Monitoring]:
-    """The monitor of a run's levels, ended with the block."""
+    """The monitor of a run's levels, stopped at the end of the block."""
     monitor = Monitoring(run)
     try:
         yield monitor
@@ -173,7 +173,7 @@ def monitoring(run: Run) -> Iterator[Monitoring]:
 
 
 def plan_of(run: Run, experiment: Experiment, endpoint: Endpoint, urls: tuple[str, ...]) -> dict[str, Any]:
-    """What the monitor is to sample for an experiment that answers at `urls`; it goes to no file."""
+    """What the monitor samples for an experiment that answers at `urls`; the plan is not written to a file."""
     wanted = run.config.monitors
     here = is_here(endpoint, urls)
     processes = [
@@ -202,8 +202,10 @@ def is_here(endpoint: Endpoint, urls: tuple[str, ...]) -> bool:
 
 
 def _accelerators(kind: str, choice: str, endpoint: Endpoint, here: bool) -> dict[str, Any]:
-    """Whether devices of a kind are sampled, and which: those of the endpoint's copies; all (None) where these are not
-    known, or where the copies have none and the config asks for it all the same."""
+    """Whether devices of a kind are sampled, and which: those of the endpoint's copies, or all (None).
+
+    All are sampled if those of the copies are not known, or if the copies have none but the config asks for the kind.
+    """
     known = [copy.devices for copy in endpoint.copies if copy.devices is not None]
     named = [name.split() for devices in known for name in devices]
     own = sorted({int(index) for its_kind, index in named if its_kind == kind})
@@ -215,7 +217,7 @@ def _accelerators(kind: str, choice: str, endpoint: Endpoint, here: bool) -> dic
 def _pages(
     wanted: str | list[str] | Mapping[str, list[str]], experiment: Experiment, endpoint: Endpoint, urls: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    """The metrics pages to read, one per copy, each with the copy that it is of."""
+    """The metrics pages to read, each with the number of its copy."""
     if isinstance(wanted, Mapping):
         wanted = wanted.get(experiment.name, "auto")
     if wanted == "no":
@@ -226,7 +228,7 @@ def _pages(
         return []
     named = [copy.metrics_url for copy in endpoint.copies if copy.metrics_url]
     behind = [copy.url for copy in endpoint.copies]
-    copies = behind or urls  # a balancer in front of them would show the page of whichever copy comes next
+    copies = behind or urls  # a load balancer would show the page of a different copy each time
     found = [[url] for url in named] or [_beside(url, experiment) for url in copies if url.startswith("http")]
     pages = [(copy, url) for copy, beside in enumerate(found) for url in beside]
     once = {url: copy for copy, url in reversed(pages)}

@@ -117,7 +117,7 @@ def test_a_monitor_that_is_killed_or_hangs_costs_no_level(
     assert not psutil.pid_exists(struck[0])
     endpoint = analysis_of(run).endpoint
     assert "concurrency-2" in set(endpoint.summary["load"]), "another one took its place"
-    how = "was killed by signal 9" if number == signal.SIGKILL else "did not answer for 0.3 s and was ended"
+    how = "was killed by signal 9" if number == signal.SIGKILL else "did not answer within 0.3 s and was stopped"
     assert [text for _, text in endpoint.notes] == [f"monitor: the monitor {how}"]
 
 
