@@ -13,11 +13,11 @@ from fmbench_lib.metrics.goodput import GOODPUT, goodput
 from fmbench_lib.metrics.identity import IDENTITY, SLICE, identity
 from fmbench_lib.metrics.level_conditions import CONDITIONS, level_conditions
 from fmbench_lib.metrics.level_sample import LevelSample
+from fmbench_lib.metrics.level_throughput import THROUGHPUT, throughput
 from fmbench_lib.metrics.level_times import ANSWER, FROM_SENT, INTERVALS, TIMES, level_times
 from fmbench_lib.metrics.missing import Row
 from fmbench_lib.metrics.prices import PRICE_ORIGIN, PRICE_PER_10K, PRICES, price_columns
 from fmbench_lib.metrics.thresholds import Thresholds
-from fmbench_lib.metrics.throughput import THROUGHPUT, throughput
 from fmbench_lib.metrics.tokens import BILLED, TOKEN_COUNTS, billed_tokens, token_counts
 from fmbench_lib.metrics.transport import LAGS, TRANSPORT, lags, transport
 from fmbench_lib.metrics.verdict import VERDICT, verdict_columns

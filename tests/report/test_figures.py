@@ -15,11 +15,11 @@ from fmbench_lib.metrics.decision import decide
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.report.figures import style
 from fmbench_lib.report.figures.business import draw_business
-from fmbench_lib.report.figures.distributions import draw_latency_distributions, draw_latency_drift
 from fmbench_lib.report.figures.draw import draw_figures
 from fmbench_lib.report.figures.error_rates import draw_error_rates
 from fmbench_lib.report.figures.labels import Label, place_labels
 from fmbench_lib.report.figures.latency_by_load import draw_latency_by_load
+from fmbench_lib.report.figures.latency_distributions import draw_latency_distributions, draw_latency_drift
 from fmbench_lib.report.figures.page import write_business_page
 from fmbench_lib.report.figures.price_performance import trade_of
 from fmbench_lib.report.figures.prompt_lengths import draw_prompt_lengths

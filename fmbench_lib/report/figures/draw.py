@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.report.figures.business import draw_business
-from fmbench_lib.report.figures.distributions import draw_latency_distributions, draw_latency_drift
 from fmbench_lib.report.figures.error_rates import draw_error_rates
 from fmbench_lib.report.figures.latency_by_load import draw_latency_by_load
+from fmbench_lib.report.figures.latency_distributions import draw_latency_distributions, draw_latency_drift
 from fmbench_lib.report.figures.machine import draw_machine, pictures
 from fmbench_lib.report.figures.page import write_business_page
 from fmbench_lib.report.figures.price_performance import trade_of
