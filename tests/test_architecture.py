@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "pricing/price_list": ["errors"],
     # The files of a run.
     "run_state": [],
-    "workspace": ["errors", "run_state"],
+    "workspace": ["errors", "host/atomic_files", "run_state"],
     # A config: facts of platforms, protocols and arrival processes, then what it may say, how it is read, what ships.
     "config/arrival_facts": ["config/installed"],
     "config/installed": ["errors"],
@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "config": [*CONFIG_FACTS, "config/reading", "config/schema", "config/shipped/files", "errors"],
     # Services that know configs.
     "aws": ["config", "errors"],
-    "storage": ["aws", "config", "errors", "models", "run_state", "workspace"],
+    "storage": ["aws", "config", "errors", "host/atomic_files", "models", "run_state", "workspace"],
     "user_scripts": ["config", "errors", "storage"],
     # The rooms that measure, compute and show.
     "predictors": ["aws/signing", "config/schema", "errors", "images"],
@@ -73,9 +73,9 @@ MAY_IMPORT: dict[str, list[str]] = {
         "aws", "calibration", "config", "data", "deploy", "errors", "host", "load", "metrics", "models",
         "monitors", "predictors", "pricing", "report", "run_state", "runs", "storage", "user_scripts", "workspace",
     ],
-    "pipeline": ["config", "errors", "run_state", "runs", "workspace"],
+    "pipeline": ["config", "errors", "host/atomic_files", "run_state", "runs", "workspace"],
     "cli": [
-        "calibration", "config", "emulator", "errors", "pipeline", "runs", "steps", "storage",
+        "calibration", "config", "emulator", "errors", "host/atomic_files", "pipeline", "runs", "steps", "storage",
         "workspace", "deploy/endpoints_file",  # what still runs is said without the second that importing steps takes
     ],
     "__main__": ["cli"],

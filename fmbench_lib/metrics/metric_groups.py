@@ -12,8 +12,8 @@ from fmbench_lib.metrics.groups.drift import DRIFT, drifts
 from fmbench_lib.metrics.groups.goodput import GOODPUT, goodput
 from fmbench_lib.metrics.groups.identity import IDENTITY, SLICE, identity
 from fmbench_lib.metrics.groups.level_conditions import CONDITIONS, level_conditions
+from fmbench_lib.metrics.groups.level_throughput import THROUGHPUT, throughput
 from fmbench_lib.metrics.groups.level_times import ANSWER, FROM_SENT, INTERVALS, TIMES, level_times
-from fmbench_lib.metrics.groups.throughput import THROUGHPUT, throughput
 from fmbench_lib.metrics.groups.tokens import BILLED, TOKEN_COUNTS, billed_tokens, token_counts
 from fmbench_lib.metrics.groups.transport import LAGS, TRANSPORT, lags, transport
 from fmbench_lib.metrics.level_sample import LevelSample
