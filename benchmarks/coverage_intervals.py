@@ -47,9 +47,9 @@ def times_of(served: Served, seed: int) -> dict[str, Floats]:
     return {"latency": served.latency, "TTFT": served.wait + prefill, "TPOT": decode / 50}
 
 
-def coverage(case: Case, levels: int, seed: int = 1) -> Iterator[dict[str, Any]]:
+def coverage(case: Case, levels: int, seed: int = 1, truth_levels: int = TRUTH_LEVELS) -> Iterator[dict[str, Any]]:
     """A row for each measure and figure: how many levels publish an interval, and how many of these hold the truth."""
-    truth = case.served(TRUTH_LEVELS, TRUTH_REQUESTS, seed + 1000)
+    truth = case.served(truth_levels, TRUTH_REQUESTS, seed + 1000)
     true_times = times_of(truth, seed + 1)
     served = case.served(levels, case.requests, seed)
     states = [State.of(row) for row in served.ahead]

@@ -94,21 +94,22 @@ class Queue:
 
 
 def open_loop(
-    queue: Queue, levels: int, requests: int, seed: int, warm_up: int | None = None, burst: int = 0
+    queue: Queue, levels: int, requests: int, seed: int, warm_up: int | None = None, burst: int = 0, kept: int = 0
 ) -> Served:
-    """`levels` open loops of `requests` requests each, after `warm_up` more that are not returned.
+    """`levels` open loops of `requests` requests each, after a warm-up of which only the last `kept` are returned.
 
-    With exact arrivals the measured ones lie in the span from 0 to `requests / rate`, the warm-up before 0. The queue
-    starts empty; a warm-up that is not given is long enough for the steady state (which needs a load below
-    1). The first `burst` requests of a level all arrive at its beginning, before those of the process.
+    The queue starts empty; a warm-up that is not given is long enough for the steady state (which needs a load below
+    1). With exact arrivals the measured ones lie in the span from 0 to `requests / rate`, the warm-up before 0. The
+    first `burst` requests of a level all arrive at its beginning, before those of the process.
     """
     skipped = settling_requests(queue) if warm_up is None else warm_up
     generator = np.random.default_rng([seed, queue.slots, round(1000 * queue.load), requests])
     shape = (levels, skipped + requests)
     arrived = _arrivals(queue, generator, shape, skipped)
-    arrived[:, :burst] = arrived[:, :1] if burst else arrived[:, :burst]
+    if burst:
+        arrived[:, :burst] = np.minimum(arrived[:, :1], 0.0)
     served = serve(arrived, SERVICES[queue.service](generator, shape), queue.slots, queue.slowdown)
-    return served.columns(skipped)
+    return served.columns(skipped - min(kept, skipped))
 
 
 def settling_requests(queue: Queue) -> int:
@@ -129,8 +130,9 @@ def _arrivals(queue: Queue, generator: Generator, shape: tuple[int, int], skippe
     span = measured.shape[1] / queue.rate
     phase = generator.random((len(gaps), 1)) * span
     offsets = np.sort((np.cumsum(measured, axis=1) * span / measured.sum(axis=1, keepdims=True) + phase) % span, axis=1)
-    began = warm_up.sum(axis=1, keepdims=True)
-    return np.concatenate((np.cumsum(warm_up, axis=1), began + offsets), axis=1) - began
+    before = np.cumsum(warm_up, axis=1) - warm_up.sum(axis=1, keepdims=True)
+    before -= generator.gamma(queue.burstiness, 1 / (queue.burstiness * queue.rate), (len(gaps), 1))
+    return np.concatenate((before, offsets), axis=1)
 
 
 def serve(arrived: Floats, service: Floats, slots: int, slowdown: float = 0.0) -> Served:
@@ -176,7 +178,9 @@ def closed_loop(
 
 def _served(arrived: Floats, began: Floats, service: Floats) -> Served:
     ended = began + service
-    gone = np.stack([np.searchsorted(np.sort(row), moments) for row, moments in zip(ended, arrived, strict=True)])
+    gone = np.stack(
+        [np.searchsorted(np.sort(row), moments, side="right") for row, moments in zip(ended, arrived, strict=True)]
+    )
     return Served(arrived, began, ended, np.arange(arrived.shape[1]) - gone)
 
 

@@ -88,7 +88,8 @@ def in_flight_at(moments: Floats, start: Floats, end: Floats) -> Floats:
     """
     begun = np.searchsorted(np.sort(start[~np.isnan(start)]), moments, side="left")
     ended = np.searchsorted(np.sort(end[~np.isnan(end)]), moments, side="right")
-    return np.maximum(begun - ended, 0).astype(np.float64)
+    result: Floats = np.maximum(begun - ended, 0).astype(np.float64)
+    return result
 
 
 def quantile_interval(values: Floats, q: float, state: State) -> CorrelatedEstimate:
@@ -274,7 +275,7 @@ def _needs(q: float, dependence: float) -> tuple[float, float]:
 def _edge(effective: float, states: float, needs: tuple[float, float]) -> float:
     """What the effective number is divided by for the upper end: 4 at the limits of publication, 1 far beyond."""
     beyond = min(effective / needs[0], states / needs[1])
-    return 1 + _EDGE_WIDENING * (1 / max(beyond, 1.0)) ** _EDGE_POWER
+    return float(1 + _EDGE_WIDENING * max(beyond, 1.0) ** -_EDGE_POWER)
 
 
 def _longer(effective: float, states: float, needs: tuple[float, float]) -> float:

@@ -19,7 +19,7 @@ Answer: TypeAlias = Literal["yes", "no", "unknown"]
 
 PARTS = 20
 LEAST_ENDED = 20
-SURE_SIGMAS = 1.645
+SURE_SIGMAS = 1.9
 DOUBTFUL_SIGMAS = 1.0
 LEAST_SHARE = 0.02
 
@@ -48,7 +48,7 @@ def sustainability(due: Floats, end: Floats, window: tuple[float, float]) -> Sus
     """Whether an open loop is sustainable, from when its requests were due and when they ended (or failed), in s.
 
     Requests of the warm-up belong to them; one that has not ended is NaN. `no`: what piled up over the window exceeds
-    2% of the arrivals and 1.645 standard errors, and in its last third the requests in flight never came back to their
+    2% of the arrivals and 1.9 standard errors, and in its last third the requests in flight never came back to their
     median in the first third. `yes`: they came back, and what piled up is within 2% or one standard error. Else, and
     with fewer than 20 requests ended, `unknown`.
 

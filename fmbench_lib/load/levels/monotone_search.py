@@ -26,6 +26,7 @@ RESERVED = 4
 _GROWTH, _NEAR_GROWTH = 4.0, 2.0
 _NEAR, _RISE, _NO_BETTER = 0.3, 0.1, 0.02
 _WORTH_SHOWING = 1.1
+_NEAR_MISS = 1.08
 _UNKNOWN_ERROR = 0.8
 _CERTAIN_SHARE = 0.4
 _APART = 1.01
@@ -126,9 +127,11 @@ class MonotoneSearch:
         found = self._found(judged, posterior)
         sure = self._sure(posterior)
         confirmed = found is not None and sum(level.load == found for level in judged) > 1
-        if sure and confirmed:
-            return None, "decided"
         limit = min(_client_bound(tried) or math.inf, self._bound * 1.000001)
+        if sure and confirmed:
+            above = self._showing_a_miss(posterior, found, self._missed(judged, posterior, found))
+            load = next((load for load in above if load < limit and self._is_new(load, tried)), None)
+            return load, "decided" if load is None else None
         left = self.levels - len(tried)
         showing = sure or left <= RESERVED
         better = left > 1 and (found is None or self._safe(posterior) > _WORTH_SHOWING * found)
@@ -148,6 +151,17 @@ class MonotoneSearch:
         if showing:
             yield from (self._rounded(self._safe(posterior) * 0.98**step) for step in range(12))
         yield from (self._rounded(posterior.quantile(share)) for share in (0.5, 0.35, 0.65, 0.2, 0.8, 0.1, 0.9))
+
+    def _showing_a_miss(
+        self, posterior: CapacityPosterior, found: float | None, missed: float | None
+    ) -> Iterator[float]:
+        """Loads that would show where the answer ends, where no level near above it has missed yet."""
+        if found is None or (missed is not None and missed <= max(found + 1.0 * self.whole, found * _NEAR_MISS)):
+            return
+        if self.whole:
+            yield float(math.floor(max(found, posterior.quantile(0.9))) + 1)
+        else:
+            yield from (self._rounded(posterior.quantile(0.95) * factor) for factor in (1.01, 1.025))
 
     def _safe(self, posterior: CapacityPosterior) -> float:
         """A load that is likely to be found: a little below the greatest that the distribution holds for safe."""
@@ -183,8 +197,7 @@ class MonotoneSearch:
         votes: dict[float, int] = {}
         for level in judged:
             votes[level.load] = votes.get(level.load, 0) + (1 if self.meets(level) else -1)
-        slack = 1.0 if self.whole else TOLERANCE
-        safe = (load for load, lead in votes.items() if lead > 0 and self._is_safe(load / slack, posterior))
+        safe = (load for load, lead in votes.items() if lead > 0 and self._is_safe(load / TOLERANCE, posterior))
         return max(safe, default=None)
 
     def _is_safe(self, load: float, posterior: CapacityPosterior | None) -> bool:
