@@ -15,7 +15,7 @@ import random
 import sys
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,6 @@ from coverage_search import searches
 from output import print_table, write_result
 from queues import Queue, Served, closed_loop, open_loop
 
-from fmbench_lib.load.levels.arrivals import arrival_offsets
 from fmbench_lib.load.levels.exact_arrivals import exact_offsets
 from fmbench_lib.metrics.steady_state import warm_up
 from fmbench_lib.metrics.sustainability import sustainability
@@ -135,15 +134,23 @@ def schedules(levels: int) -> Iterator[dict[str, Any]]:
                 for _ in range(levels):
                     seed = str(random.random())
                     if name == "before":
-                        times = islice(arrival_offsets(arrival, rate, seed, burstiness=burstiness), 2 * count + 99)
+                        times = _free_arrivals(arrival, rate, 2 * count + 99, seed, burstiness)
                     else:
-                        times = iter(exact_offsets(arrival, rate, count, seed, burstiness=burstiness))
+                        times = exact_offsets(arrival, rate, count, seed, burstiness=burstiness)
                     off.append(sum(time < LEVEL_SECONDS for time in times) / count - 1)
                 row |= {
                     f"{name}_rms": float(np.sqrt(np.mean(np.square(off)))),
                     f"{name}_worst": float(np.abs(off).max()),
                 }
             yield row
+
+
+def _free_arrivals(arrival: str, rate: float, count: int, seed: str, burstiness: float) -> list[float]:
+    """The process whose number of arrivals is left to chance too: one gap after the other."""
+    if arrival == "constant":
+        return [number / rate for number in range(count)]
+    generator = random.Random(seed)
+    return list(accumulate(generator.gammavariate(burstiness, 1 / (burstiness * rate)) for _ in range(count)))
 
 
 def intervals(levels: int, services: Sequence[str]) -> Iterator[dict[str, Any]]:
