@@ -1,0 +1,257 @@
+"""The greatest load that meets its objectives, from one model of all levels. Numbers in, the next load out.
+
+First the answer is bracketed: the load grows by factors until a level misses, or shrinks until one meets. From then on
+the distribution of the answer (`capacity_posterior`) decides: levels are measured at its median, where they tell most;
+the last ones show the answer, at a load that the distribution holds for safe, and confirm it by measuring it again.
+
+`next_load` is a function of the levels tried so far and of nothing else, so that a search that was cut short goes on
+where it was. It may ask for a load that was tried before: that is the confirmation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fmbench_lib.load.levels.capacity_posterior import CapacityPosterior, Look
+from fmbench_lib.load.levels.search import TOLERANCE, Ended, Kind, Objective, Outcome, Reading, Tried
+
+SAFE = 0.95
+"""The answer is at most 5% too high with this probability."""
+
+RESERVED = 4
+"""Levels that are kept for showing the answer and confirming it."""
+
+_GROWTH, _NEAR_GROWTH = 4.0, 2.0
+_NEAR, _RISE, _NO_BETTER = 0.3, 0.1, 0.02
+_WORTH_SHOWING = 1.1
+_NEAR_MISS = 1.08
+_UNKNOWN_ERROR = 0.8
+_CERTAIN_SHARE = 0.4
+_APART = 1.01
+_Z95 = 1.96
+
+
+@dataclass(frozen=True, slots=True)
+class MonotoneSearch:
+    """What is looked for. `most` bounds the load (None: nothing does), `levels` the number of levels tried."""
+
+    kind: Kind
+    objectives: tuple[Objective, ...]
+    start: float = 1.0
+    most: float | None = None
+    levels: int = 12
+
+    def next_load(self, tried: Sequence[Tried]) -> int | float | None:
+        """The load of the next level; one that was tried is to be measured again. None when the search has ended."""
+        load, _ = self._step(tried)
+        if load is None or len(tried) >= self.levels:
+            return None
+        return int(load) if self.whole else load
+
+    def result(self, tried: Sequence[Tried]) -> Outcome:
+        """What the levels tried so far come to.
+
+        `found` is the greatest load tried that met the objectives more often than not and is at most 5% too high with
+        95% probability, `missed` the least load tried above it that the distribution holds for too high, `low` and
+        `high` the range that holds the answer with 90% probability.
+        """
+        load, ended = self._step(tried)
+        if load is not None:
+            ended = "levels" if len(tried) >= self.levels else None
+        judged = _judged(tried)
+        posterior = self._posterior(tried) if self._bracketed(judged) else None
+        found = self._found(judged, posterior)
+        missed = self._missed(judged, posterior, found)
+        low, high = (posterior.quantile(0.05), posterior.quantile(0.95)) if posterior else (None, None)
+        return Outcome(found, missed, low, high, ended)
+
+    def confirmed(self, tried: Sequence[Tried]) -> bool:
+        """Whether the load that was found met the objectives more than once."""
+        found = self.result(tried).found
+        return found is not None and sum(self.meets(level) for level in _judged(tried) if level.load == found) > 1
+
+    def meets(self, level: Tried) -> bool:
+        """Whether a level met every objective, by its own figures."""
+        return not level.overloaded and all(each.met(level.readings[each.name].value) for each in self.objectives)
+
+    @property
+    def whole(self) -> bool:
+        """Whether loads are whole numbers."""
+        return self.kind == "max_concurrency"
+
+    # -- the next step: a load to try, or why there is none ------------------------------------------------------
+
+    def _step(self, tried: Sequence[Tried]) -> tuple[float | None, Ended | None]:
+        if not tried:
+            return min(self._rounded(self.start), self._bound), None
+        judged = _judged(tried)
+        if self._bracketed(judged):
+            return self._narrow(tried, judged)
+        if judged and self.meets(judged[0]):
+            return self._grow(tried, judged)
+        return self._shrink(tried)
+
+    def _bracketed(self, judged: Sequence[Tried]) -> bool:
+        return len({self.meets(level) for level in judged}) == 2
+
+    def _grow(self, tried: Sequence[Tried], judged: Sequence[Tried]) -> tuple[float | None, Ended | None]:
+        """Everything met the objectives: try more, by less where the figures begin to rise."""
+        *below, top = sorted(judged, key=lambda level: level.load)
+        limit = _client_bound(tried)
+        if limit is not None:
+            between = self._between(top.load, limit, tried)
+            return between, "client" if between is None else None
+        if top.load >= self._bound:
+            return None, "most"
+        margin = math.tanh(self._distance(top))
+        rising = below and margin - math.tanh(self._distance(below[-1])) > _RISE
+        factor = _NEAR_GROWTH if rising or margin > -_NEAR else _GROWTH
+        return min(self._rounded(top.load * factor), self._bound), None
+
+    def _shrink(self, tried: Sequence[Tried]) -> tuple[float | None, Ended | None]:
+        """Nothing met the objectives: try less, until that makes no difference any more."""
+        order = sorted(tried, key=lambda level: level.load)
+        lowest, judged = order[0], _judged(order)
+        if self.whole and lowest.load <= 1:
+            return None, "client" if lowest.unusable else "nothing"
+        if not self.whole and len(judged) >= 3 and self._distance(judged[0]) > self._distance(judged[2]) - _NO_BETTER:
+            return None, "nothing"
+        near = judged and math.tanh(self._distance(judged[0])) <= _NEAR
+        factor = _NEAR_GROWTH if near else _GROWTH
+        return self._rounded(max(lowest.load / factor, 1.0 if self.whole else 0.0)), None
+
+    def _narrow(self, tried: Sequence[Tried], judged: Sequence[Tried]) -> tuple[float | None, Ended | None]:
+        posterior = self._posterior(tried)
+        found = self._found(judged, posterior)
+        sure = self._sure(posterior)
+        confirmed = found is not None and sum(level.load == found for level in judged) > 1
+        limit = min(_client_bound(tried) or math.inf, self._bound * 1.000001)
+        if sure and confirmed:
+            above = self._showing_a_miss(posterior, found, self._missed(judged, posterior, found))
+            load = next((load for load in above if load < limit and self._is_new(load, tried)), None)
+            return load, "decided" if load is None else None
+        left = self.levels - len(tried)
+        showing = sure or left <= RESERVED
+        better = left > 1 and (found is None or self._safe(posterior) > _WORTH_SHOWING * found)
+        if showing and found is not None and not confirmed and not better:
+            return found, None
+        for load in self._candidates(posterior, showing and better):
+            if load < limit and self._is_new(load, tried):
+                return load, None
+        return None, "decided"
+
+    def _sure(self, posterior: CapacityPosterior) -> bool:
+        low, high = posterior.quantile(0.1), posterior.quantile(0.9)
+        return high - low <= max(1.0, (TOLERANCE - 1) * low) if self.whole else high / low <= TOLERANCE
+
+    def _candidates(self, posterior: CapacityPosterior, showing: bool) -> Iterator[float]:
+        """Loads that would tell most, best first: safe ones to show an answer at, else those in the likely middle."""
+        if showing:
+            yield from (self._rounded(self._safe(posterior) * 0.98**step) for step in range(12))
+        yield from (self._rounded(posterior.quantile(share)) for share in (0.5, 0.35, 0.65, 0.2, 0.8, 0.1, 0.9))
+
+    def _showing_a_miss(
+        self, posterior: CapacityPosterior, found: float | None, missed: float | None
+    ) -> Iterator[float]:
+        """Loads that would show where the answer ends, where no level near above it has missed yet."""
+        if found is None or (missed is not None and missed <= max(found + 1.0 * self.whole, found * _NEAR_MISS)):
+            return
+        if self.whole:
+            yield float(math.floor(max(found, posterior.quantile(0.9))) + 1)
+        else:
+            yield from (self._rounded(posterior.quantile(0.95) * factor) for factor in (1.01, 1.025))
+
+    def _safe(self, posterior: CapacityPosterior) -> float:
+        """A load that is likely to be found: a little below the greatest that the distribution holds for safe."""
+        return posterior.quantile(1 - SAFE) * (1.0 if self.whole else math.sqrt(TOLERANCE))
+
+    def _is_new(self, load: float, tried: Sequence[Tried]) -> bool:
+        if self.whole:
+            return all(load != level.load for level in tried)
+        return all(not 1 / _APART < load / level.load < _APART for level in tried)
+
+    def _between(self, low: float, high: float, tried: Sequence[Tried]) -> float | None:
+        """The middle of two loads on a logarithmic scale; None where they are as near as they need be."""
+        load = self._rounded(math.sqrt(low * high))
+        near = high - low <= 1 if self.whole else high / low <= TOLERANCE
+        return None if near or not self._is_new(load, tried) else load
+
+    @property
+    def _bound(self) -> float:
+        """The greatest load that may be tried, as loads are rounded."""
+        if self.most is None:
+            return math.inf
+        load = self._rounded(self.most)
+        return load if load <= self.most else self._rounded(load * 0.995)
+
+    def _rounded(self, load: float) -> float:
+        """A load as it is tried: whole requests in flight, rates to three digits so that they can be named."""
+        return float(max(1, math.floor(load))) if self.whole else float(f"{load:.3g}")
+
+    # -- what the levels say ---------------------------------------------------------------------------------------
+
+    def _found(self, judged: Sequence[Tried], posterior: CapacityPosterior | None) -> float | None:
+        """The greatest load that met more often than not, and is safe by the distribution."""
+        votes: dict[float, int] = {}
+        for level in judged:
+            votes[level.load] = votes.get(level.load, 0) + (1 if self.meets(level) else -1)
+        safe = (load for load, lead in votes.items() if lead > 0 and self._is_safe(load / TOLERANCE, posterior))
+        return max(safe, default=None)
+
+    def _is_safe(self, load: float, posterior: CapacityPosterior | None) -> bool:
+        return posterior is None or posterior.at_least(load) >= SAFE
+
+    def _missed(
+        self, judged: Sequence[Tried], posterior: CapacityPosterior | None, found: float | None
+    ) -> float | None:
+        """The least load above the answer that missed and that the distribution holds for too high."""
+        above = [level.load for level in judged if not self.meets(level) and (found is None or level.load > found)]
+        return min((load for load in above if posterior is None or posterior.at_least(load) < 0.5), default=None)
+
+    def _distance(self, level: Tried) -> float:
+        """How far a level is from meeting its worst objective: log(value / limit), infinite where nobody can say."""
+        distances = [_distance(each, level.readings[each.name].value) for each in self.objectives]
+        return math.inf if level.overloaded else max(distances)
+
+    def _look(self, level: Tried) -> Look:
+        if level.overloaded:
+            return Look(math.log(level.load), math.inf, math.inf, math.inf)
+        looks = [(_distance(each, level.readings[each.name].value), each) for each in self.objectives]
+        distance, worst = max(looks, key=lambda look: look[0])
+        return Look(math.log(level.load), distance, *_errors(level.readings[worst.name], worst, distance))
+
+    def _posterior(self, tried: Sequence[Tried]) -> CapacityPosterior:
+        least = math.log(0.999) if self.whole else -math.inf
+        most = math.log(min(_client_bound(tried) or math.inf, self._bound * TOLERANCE))
+        return CapacityPosterior.of([self._look(level) for level in _judged(tried)], least, most)
+
+
+def _judged(tried: Sequence[Tried]) -> list[Tried]:
+    return [level for level in tried if not level.unusable]
+
+
+def _client_bound(tried: Sequence[Tried]) -> float | None:
+    return min((level.load for level in tried if level.unusable), default=None)
+
+
+def _distance(objective: Objective, value: float | None) -> float:
+    if value is None or value <= 0 or objective.limit <= 0:
+        return -math.inf if objective.met(value) else math.inf
+    distance = math.log(value / objective.limit)
+    return -distance if objective.at_least else distance
+
+
+def _errors(reading: Reading, objective: Objective, distance: float) -> tuple[float, float]:
+    """The standard errors of a distance below and above it, from the reading's interval; an end that is not known may
+    be far away."""
+    if math.isinf(distance) or not reading.value:
+        return math.inf, math.inf
+    below, above = (_deviation(reading.value, end) for end in (reading.low, reading.high))
+    below = max(below, _CERTAIN_SHARE * above)
+    return (above, below) if objective.at_least else (below, above)
+
+
+def _deviation(value: float, end: float | None) -> float:
+    return _UNKNOWN_ERROR if end is None or end <= 0 else abs(math.log(end / value)) / _Z95

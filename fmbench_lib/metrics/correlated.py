@@ -1,0 +1,291 @@
+"""Intervals for percentiles and means of requests that are not independent of each other.
+
+Requests that wait in one queue, or share a batch, resemble their neighbours: a thousand of them may tell as little as
+five independent ones would. An interval from their number alone then holds the truth a few times in a hundred. Here
+the number is replaced by the effective one, and where that is too small to be known there is no interval.
+
+The method, for the share of values at or below the estimate (a quantile's interval is that of its share, inverted;
+Woodruff 1952, and Korn & Graubard 1998 for effective numbers) or for the values themselves (a mean):
+
+1. The integrated autocorrelation time of the series in order of sending, by Geyer's initial monotone sequence (1992).
+2. What the series owes to the state of the endpoint, seen as the requests in flight when each was sent: the variance
+   that the state explains counts with the state's own autocorrelation time, which noise does not hide.
+3. The greater of both, enlarged by the error of its own estimate, divides the number of requests.
+4. No interval unless the effective number and the number of independent states exceed what `_needs` says. A level in
+   which the queue happened to stay short looks both fast and uncorrelated, so near these limits the upper end is taken
+   from a smaller effective number, as levels just good enough to be published are the lucky ones.
+
+Assumption: the level is stationary, its autocorrelations are summable, and the state of the endpoint is reflected in
+the requests in flight. The constants were chosen by the measured coverage on simulated queues
+(`benchmarks/coverage.py`), not by theory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fmbench_lib.metrics.percentiles import order_ranks
+from fmbench_lib.metrics.requests import Flags, Floats
+from fmbench_lib.metrics.student import t_quantile
+
+LEAST_REQUESTS = 20
+_BINS = 8
+_TIME_ERROR = 3.0
+_EXPLAINED_FLOOR = 2.0
+_DEPENDENT = 0.2
+_EDGE_WIDENING, _EDGE_POWER = 3.0, 1.5
+_UNSEEN_STATES, _LEAST_HALF = 2.0, 0.01
+_MEAN_NEEDS, _DEPENDENT_MEAN_NEEDS, _SKEWNESS_NEEDS = 150.0, 1000.0, 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class CorrelatedEstimate:
+    """A percentile or mean with a 95% interval; None where a thing is not known.
+
+    `n` is the number of values, `effective_n` that of independent values which would tell as much. `longer` is by what
+    factor to lengthen the measurement for an interval, 1 where there is one.
+    """
+
+    n: int
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    effective_n: float = 0.0
+    longer: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The requests in flight when each request was sent, in order of sending, and how long such a state lasts.
+
+    `time` is their integrated autocorrelation time, in requests, at least the mean number in flight (a request that is
+    in flight is part of the state of all that are sent meanwhile).
+    """
+
+    in_flight: Floats
+    time: float
+
+    @classmethod
+    def of(cls, in_flight: Floats) -> State:
+        """The state from the numbers in flight; a closed loop's are all the same."""
+        counts = np.asarray(in_flight, dtype=np.float64)
+        if counts.size < 2:
+            return cls(counts, math.inf)
+        steps = float(np.mean(np.diff(counts) ** 2))
+        persistence = 4 * float(counts.var()) / steps if steps > 0 else 0.0
+        time = max(autocorrelation_time(counts), persistence, float(counts.mean()), 1.0)
+        return cls(counts, _enlarged(time, time, counts.size))
+
+
+def in_flight_at(moments: Floats, start: Floats, end: Floats) -> Floats:
+    """How many requests with these starts and ends (s) are in flight at each moment; one that starts then is not yet.
+
+    An end that is not known (NaN) is taken never to have come.
+    """
+    begun = np.searchsorted(np.sort(start[~np.isnan(start)]), moments, side="left")
+    ended = np.searchsorted(np.sort(end[~np.isnan(end)]), moments, side="right")
+    result: Floats = np.maximum(begun - ended, 0).astype(np.float64)
+    return result
+
+
+def quantile_interval(values: Floats, q: float, state: State) -> CorrelatedEstimate:
+    """The `q`-quantile of values in order of sending, one per request, NaN where a request has none."""
+    known = ~np.isnan(values)
+    ordered = np.sort(values[known])
+    if not ordered.size:
+        return CorrelatedEstimate(0, None)
+    value = float(np.quantile(ordered, q))
+    below = (values[known] <= value).astype(np.float64)
+    return _of_share(ordered, value, q, below, np.ones(ordered.size), state, known)
+
+
+def grouped_interval(groups: Sequence[Floats], q: float, state: State) -> CorrelatedEstimate:
+    """The `q`-quantile of all values of groups, one group per request in order of sending: the gaps of its events."""
+    sizes = np.array([len(group) for group in groups], dtype=np.float64)
+    known = sizes > 0
+    if not known.any():
+        return CorrelatedEstimate(0, None)
+    pooled = np.concatenate([group for group in groups if len(group)])
+    ordered = np.sort(pooled)
+    value = float(np.quantile(ordered, q))
+    first = np.concatenate(([0], np.cumsum(sizes[known])[:-1])).astype(np.intp)
+    below = np.add.reduceat((pooled <= value).astype(np.float64), first)
+    return _of_share(ordered, value, q, below, sizes[known], state, known)
+
+
+def mean_interval(values: Floats, state: State) -> CorrelatedEstimate:
+    """The mean of values in order of sending, one per request, NaN where a request has none.
+
+    The interval is Student's with the effective number, whose upper half is widened as that of a quantile is. A mean
+    that rests on few large values is not normal yet: the effective number must also exceed 60 times the squared
+    skewness; Cochran (1977, section 2.15) asks for 25 times, of independent values. And as far as the values, or
+    the greatest hundredth of them, depend on the state, the upper end allows for two more states like the worst one.
+    No interval is narrower than 1% of the mean to each side.
+    """
+    known = ~np.isnan(values)
+    series = values[known]
+    n = int(series.size)
+    if not n:
+        return CorrelatedEstimate(0, None)
+    value, spread = float(series.mean()), float(series.std())
+    effective, states = _effective(series, n, state, known)
+    tail = (series <= np.quantile(series, 0.99)).astype(np.float64)
+    states = states[0], max(states[1], _effective(tail, n, state, known)[1][1])
+    skewness = float(np.mean((series - value) ** 3)) / spread**3 if spread > 0 else 0.0
+    least = _MEAN_NEEDS + (_DEPENDENT_MEAN_NEEDS - _MEAN_NEEDS) * min(1.0, states[1] / _DEPENDENT)
+    needs = max(least, _SKEWNESS_NEEDS * skewness**2), _needs(0.99, states[1])[1]
+    if n < LEAST_REQUESTS or not (effective >= needs[0] and states[0] >= needs[1]):
+        return CorrelatedEstimate(n, value, None, None, effective, _longer(effective, states[0], needs))
+    upper = effective / _edge(effective, states[0], needs)
+    low = value - t_quantile(0.975, effective - 1) * spread / math.sqrt(effective)
+    high = value + t_quantile(0.975, upper - 1) * spread / math.sqrt(upper)
+    high += _UNSEEN_STATES * states[1] / states[0] * (float(series.max()) - value)
+    low, high = min(low, value - _LEAST_HALF * abs(value)), max(high, value + _LEAST_HALF * abs(value))
+    return CorrelatedEstimate(n, value, low, high, effective)
+
+
+def rough_interval(values: Floats, q: float, state: State) -> CorrelatedEstimate:
+    """The `q`-quantile with the best interval there is, however small the effective number: not for publication.
+
+    A search weighs every level, also those too short for an interval that holds what it claims. An end is None where
+    even the least or greatest value is within what chance allows.
+    """
+    known = ~np.isnan(values)
+    ordered = np.sort(values[known])
+    n = int(ordered.size)
+    if not n:
+        return CorrelatedEstimate(0, None)
+    value = float(np.quantile(ordered, q))
+    effective = _effective((values[known] <= value).astype(np.float64), float(n), state, known)[0]
+    spread = 1.96 * math.sqrt(q * (1 - q) / max(effective, 1e-9))
+    low = float(np.quantile(ordered, q - spread)) if q - spread > 0 else None
+    high = float(np.quantile(ordered, q + spread)) if q + spread < 1 else None
+    return CorrelatedEstimate(n, value, low, high, effective)
+
+
+def autocorrelation_time(series: Floats) -> float:
+    """The integrated autocorrelation time of a series: by how much its mean varies more than one of as many draws.
+
+    Geyer's initial monotone sequence estimator (1992): autocovariances are summed in pairs as long as these are
+    positive, and none counts for more than the one before. 1 for a constant series, and never below a thousandth.
+    """
+    n = series.size
+    spread = series - series.mean()
+    variance = float(spread @ spread) / n
+    if variance <= 1e-30:
+        return 1.0
+    transform = np.fft.rfft(spread, _fast_length(2 * n))
+    covariances = np.fft.irfft(transform * transform.conj(), _fast_length(2 * n))[: n - n % 2] / n
+    pairs = np.minimum.accumulate(covariances.reshape(-1, 2).sum(axis=1))
+    return max((2 * float(pairs[pairs > 0].sum()) - variance) / variance, 1e-3)
+
+
+def _of_share(
+    ordered: Floats, value: float, q: float, below: Floats, sizes: Floats, state: State, known: Flags
+) -> CorrelatedEstimate:
+    """The interval of a quantile from how many values of each request lie at or below the estimate."""
+    n = int(ordered.size)
+    share = float(below.sum()) / n
+    excess = below - share * sizes
+    squares = float(excess @ excess)
+    simple = n if squares <= 0 or share >= 1 else share * (1 - share) * n**2 / squares
+    effective, states = _effective(excess, min(simple, float(n)), state, known)
+    needs = _needs(q, states[1])
+    unknown = CorrelatedEstimate(n, value, None, None, effective, _longer(effective, states[0], needs))
+    if sizes.size < LEAST_REQUESTS or not (effective >= needs[0] and states[0] >= needs[1]):
+        return unknown
+    upper = effective / _edge(effective, states[0], needs)
+    low, high = order_ranks(int(effective), q), order_ranks(int(upper), q)
+    if low is None or high is None:
+        return unknown
+    first = math.floor((low[0] - 1) / int(effective) * n)
+    last = min(n, math.ceil(high[1] / int(upper) * n)) - 1
+    return CorrelatedEstimate(n, value, float(ordered[first]), float(ordered[last]), effective)
+
+
+def _effective(series: Floats, simple: float, state: State, known: Flags) -> tuple[float, tuple[float, float]]:
+    """The effective number of values, of which `simple` would be were requests independent; the number of
+    independent states, and the share of the effect that is the state's."""
+    n = series.size
+    in_flight = state.in_flight[known]
+    fitted, explained = _explained(series, in_flight)
+    linear = _correlation(series, in_flight) ** 2
+    floor = _EXPLAINED_FLOOR / n
+    own = max(autocorrelation_time(series), _batched_time(series, int(2 * in_flight.mean())), 1.0)
+    fitted_time = autocorrelation_time(fitted)
+    by_state = max(
+        min(1.0, max(explained, linear) + floor) * (_enlarged(fitted_time, fitted_time, n) - 1),
+        min(1.0, linear + floor) * (state.time - 1),
+        0.0,
+    )
+    time = max(_enlarged(own, own - 1, n), 1 + by_state)
+    return simple / time, (n / state.time, by_state / (1 + by_state))
+
+
+def _batched_time(series: Floats, length: int) -> float:
+    """The autocorrelation time by overlapping batch means of `length` values (Meketon & Schmeiser 1984): it also sees
+    what is slow and small. 1 where a tenth of the series is shorter than a batch."""
+    n = series.size
+    if length < 2 or length > n // 10:
+        return 1.0
+    spread = series - series.mean()
+    sums = np.concatenate(([0.0], np.cumsum(spread)))
+    batches = sums[length:] - sums[:-length]
+    variance = float(spread @ spread) / n
+    if variance <= 0:
+        return 1.0
+    return float(batches @ batches) * n / ((n - length) * (n - length + 1) * length) / variance
+
+
+def _explained(series: Floats, in_flight: Floats) -> tuple[Floats, float]:
+    """The means of the series by bins of the requests in flight, as a series, and the share of the variance that they
+    explain beyond what as many bins explain of noise."""
+    edges = np.unique(np.quantile(in_flight, np.arange(1, _BINS) / _BINS))
+    bins = np.searchsorted(edges, in_flight, side="right")
+    counts = np.bincount(bins)
+    means = np.bincount(bins, series) / np.maximum(counts, 1)
+    fitted: Floats = means[bins]
+    variance = float(series.var())
+    if variance <= 0:
+        return fitted, 0.0
+    return fitted, max(0.0, float(fitted.var()) / variance - (np.count_nonzero(counts) - 1) / series.size)
+
+
+def _correlation(first: Floats, second: Floats) -> float:
+    a, b = first - first.mean(), second - second.mean()
+    scale = math.sqrt(float(a @ a) * float(b @ b))
+    return float(a @ b) / scale if scale > 0 else 0.0
+
+
+def _needs(q: float, dependence: float) -> tuple[float, float]:
+    """The least effective number of values, and of independent states, for an interval of the `q`-quantile.
+
+    Ten values beyond the quantile; and of a series that owes a fifth of its correlation to the state 60 states, or
+    more for tails that a rare state may make, while one that owes it nothing needs a third of them or less.
+    """
+    tail = min(q, 1 - q)
+    alone, dependent = max(20.0, 0.3 / tail), max(60.0, 1.5 / tail)
+    return max(40.0, 10 / tail), alone + (dependent - alone) * min(1.0, dependence / _DEPENDENT)
+
+
+def _edge(effective: float, states: float, needs: tuple[float, float]) -> float:
+    """What the effective number is divided by for the upper end: 4 at the limits of publication, 1 far beyond."""
+    beyond = min(effective / needs[0], states / needs[1])
+    return float(1 + _EDGE_WIDENING * max(beyond, 1.0) ** -_EDGE_POWER)
+
+
+def _longer(effective: float, states: float, needs: tuple[float, float]) -> float:
+    return max(1.0, needs[0] / max(effective, 1e-9), needs[1] / max(states, 1e-9))
+
+
+def _enlarged(time: float, excess: float, n: int) -> float:
+    """An autocorrelation time enlarged by its own relative error: some multiple of the root of its share of `n`."""
+    return time * (1 + _TIME_ERROR * math.sqrt(excess / n))
+
+
+def _fast_length(n: int) -> int:
+    return 1 << (n - 1).bit_length()

@@ -1,0 +1,130 @@
+"""The claims of the statistics on simulated queues of known truth: a quick form of `benchmarks/coverage.py`."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def _benchmarks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    yield
+    for name in ("queues", "coverage_intervals", "coverage_search", "output"):
+        sys.modules.pop(name, None)
+
+
+def tables() -> ModuleType:
+    """`benchmarks/coverage.py` under a name of its own, as a package of the same name may be installed."""
+    spec = importlib.util.spec_from_file_location("coverage_tables", BENCHMARKS / "coverage.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class TestQueues:
+    """The simulator itself, against what is known exactly."""
+
+    @pytest.mark.parametrize(
+        ("slots", "load", "wait"),
+        [(1, 0.8, 4.0), (2, 0.9, 4.2632), (16, 0.9, 0.3667)],  # Erlang C / (slots · (1 - load))
+    )
+    def test_mean_waits_are_erlangs(self, slots: int, load: float, wait: float) -> None:
+        from queues import Queue, open_loop
+
+        served = open_loop(Queue(slots, load), 200, 6000, 1)
+        assert served.wait.mean() == pytest.approx(wait, rel=0.06)
+
+    def test_constant_service_waits_half_as_long(self) -> None:
+        from queues import Queue, open_loop
+
+        served = open_loop(Queue(1, 0.8, "constant"), 100, 5000, 1)
+        assert served.wait.mean() == pytest.approx(2.0, rel=0.06)  # Pollaczek and Khinchine
+
+    def test_a_closed_loop_keeps_its_users_in_flight(self) -> None:
+        from queues import closed_loop
+
+        served = closed_loop(8, 4, "exponential", 3, 500, 1)
+        assert (served.ahead == 7).all()
+        assert served.latency.mean() == pytest.approx(2.0, rel=0.1)  # 8 users at 4 per second
+
+    def test_exact_arrivals_fill_their_span(self) -> None:
+        from queues import Queue, open_loop
+
+        served = open_loop(Queue(4, 0.5, exact=True), 5, 100, 1, kept=10)
+        assert ((served.arrived >= 0) & (served.arrived < 50)).sum(axis=1).tolist() == [100] * 5
+
+    def test_events_keep_the_length_of_the_service_and_stall_for_others(self) -> None:
+        from queues import Queue, event_times, open_loop
+
+        served = open_loop(Queue(16, 0.8), 1, 300, 1)
+        events = event_times(served, 0, 12, 0.02)
+        assert np.allclose(events[:, -1], served.ended[0])
+        gaps = np.diff(events, axis=1)
+        assert (gaps >= 0).all()
+        assert gaps.max() > 3 * np.median(gaps)
+
+
+def test_throughput_is_unbiased_and_its_interval_holds() -> None:
+    for span in (3.0, 20.0):
+        for row in tables().throughput(60, "bimodal", span):
+            assert abs(row["bias_after"]) < 0.01 + 3 * row["bias_error"], row
+            assert row["published"] < 0.1 or row["held"] > 0.87, row
+
+
+def test_published_intervals_hold_the_truth_where_today_s_do_not() -> None:
+    from coverage_intervals import Case, coverage
+    from queues import Queue
+
+    rows = [row for load in (0.5, 0.8) for row in coverage(Case(Queue(16, load), 1000), 60, truth_levels=100)]
+    for row in rows:
+        assert row["after_published"] < 0.2 or row["after_held"] > 0.85, row
+    published = {(row["measure"], row["figure"], row["loop"]): row["after_published"] for row in rows}
+    assert published["TPOT", "p95", "open 50%"] > 0.5
+    (queued,) = [row for row in rows if (row["measure"], row["figure"], row["loop"]) == ("TTFT", "p95", "open 80%")]
+    assert queued["before_held"] < 0.5
+    assert queued["after_published"] < 0.1
+
+
+def test_overload_is_found_and_a_high_load_is_not_accused() -> None:
+    from queues import Queue, open_loop
+
+    from fmbench_lib.metrics.sustainability import sustainability
+
+    for load, least, most in ((0.95, 0, 2), (1.1, 36, 40)):
+        queue = Queue(16, load, exact=True)
+        requests, ahead = round(120 * queue.rate), round(3 * queue.rate)  # 60 s of requests of 0.5 s
+        served = open_loop(queue, 40, requests, 1, warm_up=ahead, kept=ahead)
+        window = (0.0, requests / queue.rate)
+        answers = [sustainability(*times, window).answer for times in zip(served.arrived, served.ended, strict=True)]
+        assert least <= answers.count("no") <= most
+
+
+def test_a_burst_is_left_out() -> None:
+    first = next(iter(tables().warm_ups(40)))
+    assert first["before"] >= first["after"]
+    assert first["after"] == pytest.approx(first["true"], rel=0.05)
+    assert first["ends"] > 0.95
+
+
+def test_a_search_gives_a_range_that_holds_the_capacity() -> None:
+    from coverage_search import _search, _tried_after
+    from queues import Queue
+
+    from fmbench_lib.load.levels.monotone_search import MonotoneSearch
+
+    queue = Queue(4, 0.75, exact=True)
+    outcomes = [_search(MonotoneSearch, _tried_after, queue, 300, seed) for seed in range(5)]
+    held = sum(outcome.low <= queue.rate <= outcome.high for outcome in outcomes if outcome.low and outcome.high)
+    assert held >= 4
+    assert sum(outcome.found > 1.05 * queue.rate for outcome in outcomes if outcome.found) <= 1

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fmbench_lib.metrics.sustainability import sustainability
+
+WINDOW = (0.0, 60.0)
+
+
+def test_a_growing_queue_is_not_sustainable() -> None:
+    """10 requests/s are due and 8 end: 2 of each second pile up."""
+    due = np.arange(600) / 10
+    result = sustainability(due, np.arange(600) / 8 + 0.125, WINDOW)
+    assert result.answer == "no"
+    assert (result.at_start, result.at_end) == (1, 120)
+    assert result.growth == pytest.approx(0.2, abs=0.005)
+    assert result.served == pytest.approx(0.8, abs=0.005)
+
+
+def test_one_that_keeps_up_is() -> None:
+    due = np.arange(-20, 600) / 10 + 0.05
+    result = sustainability(due, due + 0.52, WINDOW)
+    assert (result.answer, result.growth) == ("yes", 0.0)
+    assert result.at_start == result.at_end == 5
+
+
+def test_failures_end_a_request_too() -> None:
+    due = np.arange(600) / 10
+    assert sustainability(due, due + 0.01, WINDOW).answer == "yes"
+
+
+def test_what_has_not_ended_is_in_flight() -> None:
+    due = np.arange(600) / 10
+    end = np.where(np.arange(600) < 100, due + 0.1, np.nan)
+    result = sustainability(due, end, WINDOW)
+    assert (result.answer, result.at_end) == ("no", 500)
+
+
+def test_few_requests_say_nothing() -> None:
+    due = np.arange(15.0) * 4
+    assert sustainability(due, due + 1, WINDOW).answer == "unknown"
+
+
+def test_a_late_rise_that_chance_may_give_is_unknown() -> None:
+    """Ends come in clumps, so that 15 more in flight at the end are within their chance; but they did not come back."""
+    generator = np.random.default_rng(5)
+    due = np.arange(600) / 10
+    end = due + 0.5 + np.where(due > 38, 1.2, 0.0) + generator.exponential(0.3, 600)
+    result = sustainability(due, end, WINDOW)
+    assert result.answer == "unknown"
+    assert result.at_end > result.at_start
