@@ -25,9 +25,9 @@ from output import print_table, write_result
 from queues import Queue, Served, closed_loop, open_loop
 
 from fmbench_lib.load.levels.exact_arrivals import exact_offsets
-from fmbench_lib.metrics.steady_state import warm_up
-from fmbench_lib.metrics.sustainability import sustainability
-from fmbench_lib.metrics.work_in_window import batch_edges, littles_law, rate_of_batches, work_until
+from fmbench_lib.metrics.statistics.steady_state import warm_up
+from fmbench_lib.metrics.statistics.sustainability import sustainability
+from fmbench_lib.metrics.statistics.work_in_window import batch_edges, littles_law, rate_of_batches, work_until
 
 SERVICES = ("constant", "exponential", "lognormal", "bimodal")
 LEVEL_SECONDS = 60.0

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from queues import Floats, Queue, Served, closed_loop, event_times, open_loop
 
-from fmbench_lib.metrics.correlated import State, grouped_interval, mean_interval, quantile_interval
-from fmbench_lib.metrics.percentiles import clustered_estimate, estimate
+from fmbench_lib.metrics.statistics.correlated import State, grouped_interval, mean_interval, quantile_interval
+from fmbench_lib.metrics.statistics.percentiles import clustered_estimate, estimate
 
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 PREFILL, PREFILL_SPREAD = 0.1, 0.1

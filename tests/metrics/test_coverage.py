@@ -99,7 +99,7 @@ def test_published_intervals_hold_the_truth_where_today_s_do_not() -> None:
 def test_overload_is_found_and_a_high_load_is_not_accused() -> None:
     from queues import Queue, open_loop
 
-    from fmbench_lib.metrics.sustainability import sustainability
+    from fmbench_lib.metrics.statistics.sustainability import sustainability
 
     for load, least, most in ((0.95, 0, 2), (1.1, 36, 40)):
         queue = Queue(16, load, exact=True)

@@ -17,6 +17,7 @@ from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import NAN, floats, or_nan
 from fmbench_lib.metrics.statistics.percentiles import percentile
+from fmbench_lib.metrics.statistics.trend import mann_kendall, theil_sen
 from fmbench_lib.metrics.window import completed_in, measured_in
 
 DRIFT_SLICES = 10
@@ -73,24 +74,3 @@ def drift(values: Sequence[float]) -> Drift | None:
     if middle <= 0:
         return None
     return Drift(theil_sen(x, known) * (len(y) - 1) / middle, mann_kendall(known))
-
-
-def theil_sen(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> float:
-    """The median of the slopes between all pairs of points."""
-    xs, ys = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    i, j = np.triu_indices(len(xs), k=1)
-    return float(np.median((ys[j] - ys[i]) / (xs[j] - xs[i])))
-
-
-def mann_kendall(y: Sequence[float] | np.ndarray) -> float:
-    """The two-sided p-value of no trend, by the normal approximation with corrections for ties and continuity."""
-    ys = np.asarray(y, dtype=np.float64)
-    n = len(ys)
-    i, j = np.triu_indices(n, k=1)
-    score = float(np.sum(np.sign(ys[j] - ys[i])))
-    ties = np.unique(ys, return_counts=True)[1].astype(np.float64)
-    variance = (n * (n - 1) * (2 * n + 5) - float(np.sum(ties * (ties - 1) * (2 * ties + 5)))) / 18
-    if variance <= 0 or score == 0:
-        return 1.0
-    z = (abs(score) - 1) / math.sqrt(variance)
-    return math.erfc(z / math.sqrt(2))

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from fmbench_lib.metrics.groups.drift import drift, mann_kendall, theil_sen
+from fmbench_lib.metrics.groups.drift import drift
+from fmbench_lib.metrics.statistics.trend import mann_kendall, theil_sen
 
 
 @given(st.lists(st.floats(-100, 100), min_size=3, max_size=15, unique=True))

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmbench_lib.metrics.requests import Floats
-from fmbench_lib.metrics.student import t_quantile
+from fmbench_lib.metrics.statistics.student import t_quantile
 
 MOST_BATCHES = 20
 LEAST_BATCHES = 6

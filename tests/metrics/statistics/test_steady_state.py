@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fmbench_lib.metrics.steady_state import mser, warm_up
+from fmbench_lib.metrics.statistics.steady_state import mser, warm_up
 
 
 def test_mser_cuts_off_what_is_biased() -> None:

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from fmbench_lib.metrics.correlated import (
+from fmbench_lib.metrics.statistics.correlated import (
     CorrelatedEstimate,
     State,
     autocorrelation_time,
@@ -17,7 +17,7 @@ from fmbench_lib.metrics.correlated import (
     quantile_interval,
     rough_interval,
 )
-from fmbench_lib.metrics.percentiles import estimate
+from fmbench_lib.metrics.statistics.percentiles import estimate
 
 
 def autoregressive(coefficient: float, n: int, seed: int = 1) -> np.ndarray:

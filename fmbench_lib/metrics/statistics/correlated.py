@@ -28,9 +28,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmbench_lib.metrics.percentiles import order_ranks
 from fmbench_lib.metrics.requests import Flags, Floats
-from fmbench_lib.metrics.student import t_quantile
+from fmbench_lib.metrics.statistics.percentiles import order_ranks
+from fmbench_lib.metrics.statistics.student import t_quantile
 
 LEAST_REQUESTS = 20
 _BINS = 8

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fmbench_lib.metrics.work_in_window import (
+from fmbench_lib.metrics.statistics.work_in_window import (
     LittlesLaw,
     Rate,
     batch_edges,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmbench_lib.metrics.drift import mann_kendall, theil_sen
+from fmbench_lib.metrics.statistics.trend import mann_kendall, theil_sen
 from fmbench_lib.metrics.requests import Floats
 
 BATCH = 5

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fmbench_lib.metrics.sustainability import sustainability
+from fmbench_lib.metrics.statistics.sustainability import sustainability
 
 WINDOW = (0.0, 60.0)
 

@@ -5,7 +5,7 @@ import math
 import pytest
 from scipy import stats
 
-from fmbench_lib.metrics.student import t_quantile
+from fmbench_lib.metrics.statistics.student import t_quantile
 
 
 @pytest.mark.parametrize("freedom", [3, 4, 6, 10, 19, 100])
