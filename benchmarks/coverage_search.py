@@ -9,11 +9,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from fmbench_lib.metrics.search_readings import percentile_interval
 from queues import Floats, Queue, Served, open_loop
 
 from fmbench_lib.load.levels.monotone_search import MonotoneSearch
 from fmbench_lib.load.levels.search import Objective, Outcome, Reading, Search, Tried
+from fmbench_lib.metrics.decision.search_readings import percentile_interval
 from fmbench_lib.metrics.groups.drift import drift
 from fmbench_lib.metrics.statistics.correlated import State, rough_interval
 from fmbench_lib.metrics.statistics.sustainability import sustainability

@@ -33,7 +33,7 @@ from output import print_table, write_result
 from peer_tools import ENGINE, ENGINE_PROGRAMS, MODEL, PEERS, Job, Reported, Tool
 
 from fmbench_lib.emulator import Behaviour, Constant, LedgerEntry, launch
-from fmbench_lib.emulator.behaviour import Ask, Planner
+from fmbench_lib.emulator.behaviour import Planner, Task
 
 TTFT = 0.05
 FASTER_WANTED = 3.0
@@ -59,11 +59,11 @@ Row = dict[str, Any]
 def true_ttfts(entries: Sequence[LedgerEntry], behaviour: Behaviour) -> dict[str, float]:
     """TTFT in ms by the request's id, and by its response's id, which some tools record instead."""
     planner = Planner(behaviour)
-    ask = Ask(prompt="", prompt_tokens=0, stream=True, max_tokens=None, model=MODEL, include_usage=True)
+    task = Task(prompt="", prompt_tokens=0, stream=True, max_tokens=None, model=MODEL, include_usage=True)
     truth = {}
     for entry in entries:
         if entry.ttft is not None:
-            answer = planner.plan(ask, entry.request_id, entry.number, 0.0).salt
+            answer = planner.plan(task, entry.request_id, entry.number, 0.0).salt
             truth[entry.request_id] = truth[f"{answer:016x}"] = 1000 * entry.ttft
     return truth
 

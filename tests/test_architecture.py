@@ -76,7 +76,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "pipeline": ["config", "errors", "host/atomic_files", "run_state", "runs", "workspace"],
     "cli": [
         "calibration", "config", "emulator", "errors", "host/atomic_files", "pipeline", "runs", "steps", "storage",
-        "workspace", "deploy/endpoints_file",  # what still runs is said without the second that importing steps takes
+        "workspace",  # what still runs is said without the second that importing steps takes
     ],
     "__main__": ["cli"],
 }  # fmt: skip

@@ -34,12 +34,3 @@ def record(workspace: Workspace, endpoint: Endpoint) -> None:
 def still_standing(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
     """The endpoints that a run created and has not deleted: what may still cost money."""
     return [endpoint for endpoint in endpoints if endpoint.owned and endpoint.deleted_at is None]
-
-
-def standing_lines(workspace: Workspace) -> list[str]:
-    """What the run created and has not deleted, and the command that deletes it; one line each."""
-    return [
-        f"still running and costing money: {endpoint.experiment_name} on {endpoint.platform} "
-        f"({', '.join(endpoint.urls)}); delete it with: fmbench cleanup {workspace.path}"
-        for endpoint in still_standing(endpoints(workspace).values())
-    ]

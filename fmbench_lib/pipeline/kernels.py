@@ -26,7 +26,11 @@ from typing import Any
 
 import psutil
 
-_PRELOADED = ("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "scrapbook", "fmbench_lib.steps")
+_STEPS = ("setup", "data_generation", "deployment", "inference", "analysis", "cleanup", "explore")
+_PRELOADED = (
+    *("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "scrapbook"),
+    *(f"fmbench_lib.steps.{module}" for module in _STEPS),
+)
 _LAUNCHER = "ipykernel_launcher"
 _POLL_S = 0.02
 

@@ -2,19 +2,37 @@
 
 Each step finds out from the run directory what is already done and does the rest, so it can be repeated after any
 failure. Only one process at a time works on a run.
+
+The names below are imported when they are first used: a command that needs one step does not import the others.
 """
 
 from __future__ import annotations
 
-from fmbench_lib.deploy.endpoints_file import standing_lines
-from fmbench_lib.runs.opening import open_run as resume
-from fmbench_lib.steps.analysis import analyze
-from fmbench_lib.steps.cleanup import clean_up
-from fmbench_lib.steps.data_generation import generate_data, prompt_lengths, sample_prompts
-from fmbench_lib.steps.deployment import deploy_models
-from fmbench_lib.steps.explore import MAIN_COLUMNS, decision, figure, scraps
-from fmbench_lib.steps.inference import run_inference, sample_requests
-from fmbench_lib.steps.setup import level_table, set_up, start
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fmbench_lib.runs.opening import open_run as resume
+    from fmbench_lib.steps.analysis import analyze
+    from fmbench_lib.steps.cleanup import clean_up
+    from fmbench_lib.steps.data_generation import generate_data, prompt_lengths, sample_prompts
+    from fmbench_lib.steps.deployment import deploy_models
+    from fmbench_lib.steps.explore import MAIN_COLUMNS, decision, figure, scraps
+    from fmbench_lib.steps.inference import run_inference, sample_requests
+    from fmbench_lib.steps.setup import level_table, set_up, start
+    from fmbench_lib.steps.standing_endpoints import standing_lines
+
+_MODULES = {
+    "steps.analysis": ("analyze",),
+    "steps.cleanup": ("clean_up",),
+    "steps.data_generation": ("generate_data", "prompt_lengths", "sample_prompts"),
+    "steps.deployment": ("deploy_models",),
+    "steps.explore": ("MAIN_COLUMNS", "decision", "figure", "scraps"),
+    "steps.inference": ("run_inference", "sample_requests"),
+    "steps.setup": ("level_table", "set_up", "start"),
+    "steps.standing_endpoints": ("standing_lines",),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "MAIN_COLUMNS",
@@ -35,3 +53,12 @@ __all__ = [
     "standing_lines",
     "start",
 ]
+
+if not TYPE_CHECKING:  # a type checker would take every name for one that exists
+
+    def __getattr__(name: str) -> Any:
+        if name == "resume":
+            return import_module("fmbench_lib.runs.opening").open_run
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"fmbench_lib.{_MODULE_OF[name]}"), name)

@@ -7,7 +7,6 @@ than chance would have it, the Theil–Sen slope by how much. Neither is moved b
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 

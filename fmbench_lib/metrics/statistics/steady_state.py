@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmbench_lib.metrics.statistics.trend import mann_kendall, theil_sen
 from fmbench_lib.metrics.requests import Floats
+from fmbench_lib.metrics.statistics.trend import mann_kendall, theil_sen
 
 BATCH = 5
 LEAST_BATCHES = 10
