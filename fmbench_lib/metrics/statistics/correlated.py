@@ -37,7 +37,7 @@ _BINS = 8
 _TIME_ERROR = 3.0
 _EXPLAINED_FLOOR = 2.0
 _DEPENDENT = 0.2
-_EDGE_WIDENING, _EDGE_POWER = 3.0, 1.5
+_EDGE_WIDENING, _DEPENDENT_EDGE_WIDENING, _EDGE_POWER = 2.5, 5.0, 1.5
 _UNSEEN_STATES, _LEAST_HALF = 2.0, 0.01
 _MEAN_NEEDS, _DEPENDENT_MEAN_NEEDS, _SKEWNESS_NEEDS = 150.0, 1000.0, 60.0
 
@@ -140,7 +140,7 @@ def mean_interval(values: Floats, state: State) -> CorrelatedEstimate:
     needs = max(least, _SKEWNESS_NEEDS * skewness**2), _needs(0.99, states[1])[1]
     if n < LEAST_REQUESTS or not (effective >= needs[0] and states[0] >= needs[1]):
         return CorrelatedEstimate(n, value, None, None, effective, _longer(effective, states[0], needs))
-    upper = effective / _edge(effective, states[0], needs)
+    upper = effective / _edge(effective, states, needs)
     low = value - t_quantile(0.975, effective - 1) * spread / math.sqrt(effective)
     high = value + t_quantile(0.975, upper - 1) * spread / math.sqrt(upper)
     high += _UNSEEN_STATES * states[1] / states[0] * (float(series.max()) - value)
@@ -198,7 +198,7 @@ def _of_share(
     unknown = CorrelatedEstimate(n, value, None, None, effective, _longer(effective, states[0], needs))
     if sizes.size < LEAST_REQUESTS or not (effective >= needs[0] and states[0] >= needs[1]):
         return unknown
-    upper = effective / _edge(effective, states[0], needs)
+    upper = effective / _edge(effective, states, needs)
     low, high = order_ranks(int(effective), q), order_ranks(int(upper), q)
     if low is None or high is None:
         return unknown
@@ -264,18 +264,21 @@ def _correlation(first: Floats, second: Floats) -> float:
 def _needs(q: float, dependence: float) -> tuple[float, float]:
     """The least effective number of values, and of independent states, for an interval of the `q`-quantile.
 
-    Ten values beyond the quantile; and of a series that owes a fifth of its correlation to the state 60 states, or
+    Twelve values beyond the quantile; and of a series that owes a fifth of its correlation to the state 75 states, or
     more for tails that a rare state may make, while one that owes it nothing needs a third of them or less.
     """
     tail = min(q, 1 - q)
-    alone, dependent = max(20.0, 0.3 / tail), max(60.0, 1.5 / tail)
-    return max(40.0, 10 / tail), alone + (dependent - alone) * min(1.0, dependence / _DEPENDENT)
+    alone, dependent = max(20.0, 0.3 / tail), max(75.0, 1.75 / tail)
+    return max(40.0, 12 / tail), alone + (dependent - alone) * min(1.0, dependence / _DEPENDENT)
 
 
-def _edge(effective: float, states: float, needs: tuple[float, float]) -> float:
-    """What the effective number is divided by for the upper end: 4 at the limits of publication, 1 far beyond."""
-    beyond = min(effective / needs[0], states / needs[1])
-    return float(1 + _EDGE_WIDENING * max(beyond, 1.0) ** -_EDGE_POWER)
+def _edge(effective: float, states: tuple[float, float], needs: tuple[float, float]) -> float:
+    """What the effective number is divided by for the upper end: at the limits of publication 3.5, or 6 of a series
+    that depends on the state, and 1 far beyond them."""
+    beyond = min(effective / needs[0], states[0] / needs[1])
+    dependent = min(1.0, states[1] / _DEPENDENT)
+    widening = _EDGE_WIDENING + (_DEPENDENT_EDGE_WIDENING - _EDGE_WIDENING) * dependent
+    return float(1 + widening * max(beyond, 1.0) ** -_EDGE_POWER)
 
 
 def _longer(effective: float, states: float, needs: tuple[float, float]) -> float:
