@@ -87,7 +87,7 @@ class TestQuantiles:
         values = np.exp(autoregressive(0.98, 1000))
         result = quantile_interval(values, 0.95, idle(1000))
         assert (result.low, result.high) == (None, None)
-        assert result.longer == pytest.approx(200 / result.effective_n)
+        assert result.longer == pytest.approx(240 / result.effective_n)
 
     def test_requests_without_a_value_are_left_out(self) -> None:
         values = np.random.default_rng(2).exponential(1.0, 3000)
