@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fmbench_lib.aws.signing import Signing
-from fmbench_lib.images import parts_of
-from fmbench_lib.predictors.answer import Answer, count, json_object, text
+from fmbench_lib.predictors import bedrock_invoke
+from fmbench_lib.predictors.answer import Answer, json_object, text
 from fmbench_lib.predictors.aws_wire import (
     EVENT_STREAM,
     JSON,
@@ -23,6 +21,14 @@ from fmbench_lib.predictors.aws_wire import (
     within,
 )
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
+from fmbench_lib.predictors.converse_messages import (
+    NOT_SENT,
+    content_blocks,
+    makes_vectors,
+    take_block,
+    take_converse_event,
+    take_usage,
+)
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
@@ -38,8 +44,6 @@ _INFERENCE_CONFIG = {
     "stopSequences": "stopSequences",
 }
 _OF_THE_REQUEST = ("system", "toolConfig", "guardrailConfig", "performanceConfig", "requestMetadata", "promptVariables")
-NOT_SENT = ("stream", "caching", "use_boto3")
-"""Settings of the client library of FMBench 2.x, which are not parameters of the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +85,6 @@ class ConversePredictor:
 def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
     """The codec of Converse; for embedding models that of InvokeModel, the only call that returns vectors."""
     if makes_vectors(url, model):
-        from fmbench_lib.predictors import bedrock_invoke  # which imports this module
-
         return bedrock_invoke.make(experiment, url, model, stream, sent)
     return ConversePredictor(
         url,
@@ -92,21 +94,6 @@ def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent
         headers=sent.headers,
         signing=sent.signing,
     )
-
-
-def makes_vectors(url: str, model: str | None) -> bool:
-    """Whether the model of an address, or the one behind it, is an embedding model."""
-    return any(re.search(r"[./-]embed\b", name) is not None for name in (url, model or ""))
-
-
-def content_blocks(prompt: str) -> list[dict[str, Any]]:
-    """A prompt's texts and images as content blocks of Converse and Nova."""
-    return [
-        {"text": part}
-        if isinstance(part, str)
-        else {"image": {"format": part.format, "source": {"bytes": part.base64}}}
-        for part in parts_of(prompt)
-    ]
 
 
 def converse_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,17 +121,6 @@ def _read_stream(body: bytes, answer: Answer) -> None:
         take_converse_event(message.event, json_object(message.payload), message.end_offset, answer)
 
 
-def take_converse_event(event: str, payload: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
-    """Add one event of a stream. Nova's own streams consist of the same events, one level down."""
-    if event == "contentBlockDelta":
-        _take_block(payload.get("delta"), end_offset, answer)
-    elif event == "messageStop":
-        answer.finish_reason = text(payload.get("stopReason")) or None
-        answer.done = True
-    elif event == "metadata":
-        take_usage(payload.get("usage"), answer)
-
-
 def _take_whole(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
     answer.done = True
     take_error_in_200(message, answer)
@@ -152,26 +128,6 @@ def _take_whole(message: Mapping[str, Any], end_offset: int, answer: Answer) -> 
     if not isinstance(content, list):
         raise ValueError("output.message.content is missing")
     for block in content:
-        _take_block(block, end_offset, answer)
+        take_block(block, end_offset, answer)
     answer.finish_reason = text(message.get("stopReason")) or None
     take_usage(message.get("usage"), answer)
-
-
-def _take_block(block: Any, end_offset: int, answer: Answer) -> None:
-    """Add a block of content or a piece of one: text, reasoning or the input of a tool."""
-    reasoning = within(block, "reasoningContent", "text") or within(block, "reasoningContent", "reasoningText", "text")
-    answer.add_text(reasoning, end_offset, reasoning=True)
-    given = within(block, "toolUse", "input")
-    answer.add_text(given if given is None or isinstance(given, str) else json.dumps(given), end_offset)
-    answer.add_text(within(block, "text"), end_offset)
-
-
-def take_usage(usage: Any, answer: Answer) -> None:
-    """Add token counts as Converse and Nova send them; `inputTokens` does not include cached prompt tokens."""
-    if isinstance(usage, dict):
-        cached = count(usage.get("cacheReadInputTokens"))
-        written = count(usage.get("cacheWriteInputTokens"))
-        given = count(usage.get("inputTokens"))
-        answer.prompt_tokens = None if given is None else given + (cached or 0) + (written or 0)
-        answer.completion_tokens = count(usage.get("outputTokens"))
-        answer.cached_tokens = cached

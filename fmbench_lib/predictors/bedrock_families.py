@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from fmbench_lib.errors import InputError
 from fmbench_lib.images import Image, chat_content, parts_of
-from fmbench_lib.predictors.bedrock import NOT_SENT, content_blocks
+from fmbench_lib.predictors.converse_messages import NOT_SENT, content_blocks
 
 Body: TypeAlias = dict[str, Any]
 

@@ -24,8 +24,8 @@ from fmbench_lib.predictors.aws_wire import (
     within,
 )
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
-from fmbench_lib.predictors.bedrock import makes_vectors, take_converse_event, take_usage
 from fmbench_lib.predictors.bedrock_families import family_of
+from fmbench_lib.predictors.converse_messages import makes_vectors, take_converse_event, take_usage
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
