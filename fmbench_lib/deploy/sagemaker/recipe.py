@@ -43,8 +43,8 @@ def recipe_of(experiment: Experiment) -> Recipe:
     if not experiment.instance_type.startswith("ml."):
         name = experiment.instance_type
         raise DeployError(f"instance_type {name} is not a SageMaker instance type; write ml.{name}")
+    region = region_of(experiment)  # first: without it the image's address may lack a part
     kind = _kind(experiment)
-    region = region_of(experiment)
     image = given(experiment.image_uri)
     if image is not None:
         _check_registry(image, region)

@@ -98,6 +98,8 @@ def test_no_region_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_REGION")
     with pytest.raises(DeployError, match=r"the AWS region is not known: set AWS_REGION, or write aws\.region"):
         SAGEMAKER.plan(artifacts())
+    with pytest.raises(DeployError, match="the AWS region is not known"):  # not that the image is missing
+        recipe_of(artifacts(region=None, image_uri="1.dkr.ecr.{region}.amazonaws.com/djl:latest"))
 
 
 @pytest.mark.parametrize(
