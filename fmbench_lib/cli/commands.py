@@ -80,7 +80,9 @@ def run_command(options: argparse.Namespace) -> int:
     for notice in merged(run.loaded.notices):
         print(f"note: {notice}")
     display = Display(run)
-    outcome = run_pipeline(run, display.update, only, allow_invalid=options.allow_invalid)
+    outcome = run_pipeline(
+        run, display.update, only, allow_invalid=options.allow_invalid, fail_on_budget=options.fail_on_budget
+    )
     display.end()
     for error in outcome.errors:
         print(f"fmbench: {error}", file=sys.stderr)
@@ -174,7 +176,7 @@ def report_command(options: argparse.Namespace) -> int:
     run.workspace.keep(insist=True)
     print_result(run)
     print_location(run.workspace)
-    return 0 if succeeded(run, options.allow_invalid) else 1
+    return 0 if succeeded(run, options.allow_invalid, options.fail_on_budget) else 1
 
 
 def cleanup_command(options: argparse.Namespace) -> int:

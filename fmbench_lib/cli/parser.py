@@ -18,7 +18,8 @@ def parser() -> argparse.ArgumentParser:
         description="Which model, on which serving stack and instance, at which load, gives this latency for the "
         "least money? `fmbench --config-file X` runs a benchmark; the subcommands do everything else.",
         epilog="Exit codes: 0 everything done and every level valid · 1 the run completed, but an experiment or level "
-        "failed or is invalid (--allow-invalid: only failed) · 2 bad input, nothing was started · 130 interrupted.",
+        "failed or is invalid (--allow-invalid: only failed), or no level meets every budget (--fail-on-budget) · "
+        "2 bad input, nothing was started · 130 interrupted.",
     )
     top.add_argument("--version", action="version", version=f"fmbench {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
@@ -43,7 +44,7 @@ def _add_run(commands: _Commands) -> None:
         "without RUN_DIR the newest one of --config-file",
     )
     run.add_argument("--steps", metavar="LIST", help="only these steps, such as 0-3 or 4")
-    _add_allow_invalid(run)
+    _add_exit_code_options(run)
     run.add_argument("--verbose", action="store_true", help="print tracebacks of errors")
     _add_run_options(run)
 
@@ -64,7 +65,7 @@ def _add_report(commands: _Commands) -> None:
     report = commands.add_parser("report", help="analyse a run again and rewrite its report, from its records")
     _add_run_dir(report)
     report.add_argument("--from-raw", action="store_true", help="decode the raw responses again (load.keep_raw)")
-    _add_allow_invalid(report)
+    _add_exit_code_options(report)
     _add_arguments(report)
 
 
@@ -129,8 +130,11 @@ def _add_arguments(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_allow_invalid(command: argparse.ArgumentParser) -> None:
+def _add_exit_code_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--allow-invalid", action="store_true", help="exit with 0 even if a level is invalid")
+    command.add_argument(
+        "--fail-on-budget", action="store_true", help="exit with 1 if no level of the decision meets every budget"
+    )
 
 
 def _add_run_options(command: argparse.ArgumentParser) -> None:

@@ -49,12 +49,14 @@ def run_pipeline(
     only: Sequence[str] | None = None,
     *,
     allow_invalid: bool = False,
+    fail_on_budget: bool = False,
 ) -> Outcome:
     """Execute the run's notebooks in the order of its `run_steps`.
 
     A step that fails ends the run, but the cleanup step still runs if the config has it. `on_poll(step)` is called a
     few times a second. `only` restricts the run to some steps. With `allow_invalid` a run that measured every level
-    succeeds whatever the verdicts. Raises RunStateError where another process is executing this run.
+    succeeds whatever the verdicts; with `fail_on_budget` it fails if no level meets every budget. Raises RunStateError
+    where another process is executing this run.
     """
     outcome = Outcome(0)
     wanted = [step for step, on in run.config.run_steps.items() if on and (only is None or step in only)]
@@ -69,7 +71,9 @@ def run_pipeline(
             if error is not None:
                 outcome.errors.append(error)
         outcome.interrupted = interrupts.count > 0
-        outcome.exit_code = _exit_code(run, outcome, wanted, allow_invalid)
+        outcome.exit_code = _exit_code(run, outcome)
+        if outcome.exit_code == 0 and ANALYSIS in wanted and not succeeded(run, allow_invalid, fail_on_budget):
+            outcome.exit_code = 1
         if outcome.errors:
             run.workspace.update_run(status="interrupted" if outcome.interrupted else "failed")
         run.workspace.update_run(exit_code=outcome.exit_code)
@@ -77,7 +81,8 @@ def run_pipeline(
     return outcome
 
 
-def _exit_code(run: Run, outcome: Outcome, wanted: Sequence[str], allow_invalid: bool) -> int:
+def _exit_code(run: Run, outcome: Outcome) -> int:
+    """The code of what went wrong while the notebooks were executed, 0 where nothing did."""
     if outcome.interrupted:
         return 130
     if outcome.errors:
@@ -85,14 +90,18 @@ def _exit_code(run: Run, outcome: Outcome, wanted: Sequence[str], allow_invalid:
         return 2 if first.step in _BEFORE_DEPLOYMENT and first.message.partition(":")[0] in _input_errors() else 1
     workspace = run.workspace
     endpoints = read_json(workspace.endpoints_file).values() if workspace.endpoints_file.exists() else ()
-    if any(endpoint["error"] for endpoint in endpoints) or workspace.failed_levels():
-        return 1
-    return 1 if ANALYSIS in wanted and not succeeded(run, allow_invalid) else 0
+    return 1 if any(endpoint["error"] for endpoint in endpoints) or workspace.failed_levels() else 0
 
 
-def succeeded(run: Run, allow_invalid: bool) -> bool:
-    """Whether an analysed run has measured every level and, unless allowed, has no invalid one."""
-    return bool(read_json(run.workspace.summary_file)["all_measured" if allow_invalid else "all_well"])
+def succeeded(run: Run, allow_invalid: bool, fail_on_budget: bool = False) -> bool:
+    """Whether an analysed run has measured every level and, unless allowed, has no invalid one.
+
+    With `fail_on_budget` a level must also meet every budget: there is a winner.
+    """
+    summary = read_json(run.workspace.summary_file)
+    if fail_on_budget and summary["decision"]["winner"] is None:
+        return False
+    return bool(summary["all_measured" if allow_invalid else "all_well"])
 
 
 def _input_errors() -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.report.level_order import dataset_name
-from fmbench_lib.report.numbers import MISSING, estimate, plain
+from fmbench_lib.report.numbers import MISSING, estimate, plain, seconds
 
 
 def level_names(row: Row) -> dict[str, str]:
@@ -26,6 +26,12 @@ def instance(row: Row) -> str:
     """The instance type with its count where that is not 1: `g5.2xlarge` or `2 × g5.2xlarge`."""
     name, copies = text(row, "instance_type") or MISSING, number(row, "instance_count")
     return f"{plain(copies)} × {name}" if copies is not None and copies != 1 else name
+
+
+def time_of(row: Row, column: str) -> str:
+    """A time of a level without its interval, marked as uncertain where it has none: `1.92 s` or `≈ 1.92 s`."""
+    written = seconds(number(row, column))
+    return f"≈ {written}" if number(row, column) is not None and number(row, f"{column}_low") is None else written
 
 
 def estimate_of(row: Row, column: str) -> str:

@@ -44,8 +44,8 @@ def line(figures: Mapping[str, Any]) -> str:
         f"{figures['done']}{total} requests",
         f"{_number(figures['request_rate'], '.2f')}/s",
         f"{figures['errors']} errors",
-        f"TTFT p50 {seconds(figures['ttft_p50'])}",
-        f"latency p95 {seconds(figures['latency_p95'])}",
+        f"TTFT p50 {_about(figures['ttft_p50'])}",
+        f"latency p95 {_about(figures['latency_p95'])}",
         f"{duration(figures['time_left'])} left",
     ]
     return " · ".join(parts)
@@ -56,6 +56,11 @@ def seconds(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
+
+
+def _about(value: float | None) -> str:
+    """A percentile so far, which has no confidence interval."""
+    return seconds(value) if value is None else f"≈ {seconds(value)}"
 
 
 def duration(value: float | None) -> str:

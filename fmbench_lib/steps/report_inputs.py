@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from fmbench_lib.config import redacted
+from fmbench_lib.config import Config, redacted
 from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints, still_standing
@@ -59,14 +59,7 @@ def analysis_of(run: Run) -> Analysis:
     paths = [run.workspace.level(level.key) for level in run_levels(run)]
     levels = tuple(read_level(path) for path in paths if path.exists())
     prices = load_prices(run)
-    report = run.config.report
-    budgets = Budgets(
-        latency_budget=report.latency_budget,
-        cost_per_10k_txn_budget=report.cost_per_10k_txn_budget,
-        error_rate_budget=report.error_rate_budget,
-        latency_latitude=report.latency_latitude,
-        slo_attainment_budget=report.slo_attainment_budget,
-    )
+    budgets = budgets_of(run.config)
     summary = tables.summary_frame(levels, prices, objectives=objectives_of(run.config))
     return Analysis(
         levels=levels,
@@ -76,6 +69,19 @@ def analysis_of(run: Run) -> Analysis:
         budgets=budgets,
         prices=prices,
         endpoint=endpoint_metrics(run, levels),
+    )
+
+
+def budgets_of(config: Config) -> Budgets:
+    """The budgets of the config's `report` section."""
+    limits = config.report.limits
+    return Budgets(
+        latency_budget=limits.pop("latency_p95", None),
+        cost_per_10k_txn_budget=limits.pop("cost_per_10k_txn", None),
+        error_rate_budget=limits.pop("error_rate", None),
+        latency_latitude=config.report.latency_latitude,
+        slo_attainment_budget=limits.pop("slo_attainment", None),
+        budgets=limits,
     )
 
 

@@ -15,7 +15,7 @@ import yaml
 from fmbench_lib.config import STEPS
 from fmbench_lib.errors import RunStateError
 from fmbench_lib.pipeline import notebooks
-from fmbench_lib.pipeline.notebooks import notebook_source, run_pipeline, steps_named
+from fmbench_lib.pipeline.notebooks import notebook_source, run_pipeline, steps_named, succeeded
 from fmbench_lib.runs.opening import create_run
 from fmbench_lib.runs.run import Run
 from fmbench_lib.workspace import LevelKey
@@ -163,3 +163,23 @@ def test_steps_are_named_by_numbers_ranges_and_names() -> None:
     for unknown in ("6", "2-1", "setup", "0-"):
         with pytest.raises(RunStateError, match=f"--steps {unknown}: no such step"):
             steps_named(unknown)
+
+
+@pytest.mark.parametrize(
+    ("winner", "fail_on_budget", "success"),
+    [(None, False, True), (None, True, False), ({"concurrency": 1}, True, True)],
+)
+def test_no_level_within_the_budgets_fails_a_run_where_that_was_asked_for(
+    run: Run, winner: object, fail_on_budget: bool, success: bool
+) -> None:
+    summary = {"decision": {"winner": winner}, "all_well": True, "all_measured": True}
+    run.workspace.summary_file.write_text(json.dumps(summary))
+    assert succeeded(run, allow_invalid=False, fail_on_budget=fail_on_budget) is success
+
+
+def test_the_exit_code_of_a_run_without_a_level_within_its_budgets(run: Run, cell: Source) -> None:
+    summary = {"decision": {"winner": None}, "all_well": True, "all_measured": True}
+    run.config.run_steps[notebooks.ANALYSIS] = True
+    cell(notebooks.ANALYSIS, f"open(run_dir + '/summary.json', 'w').write({json.dumps(json.dumps(summary))})")
+    assert run_pipeline(run, only=[notebooks.ANALYSIS]).exit_code == 0
+    assert run_pipeline(run, only=[notebooks.ANALYSIS], fail_on_budget=True).exit_code == 1

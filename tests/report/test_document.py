@@ -14,6 +14,8 @@ from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.metrics.tables import summary_frame
 from fmbench_lib.report.document import render_markdown
 from fmbench_lib.report.report_data import FailedDeployment, ReportOptions, StandingEndpoint
+from fmbench_lib.report.sections.every_level import levels_table
+from fmbench_lib.report.sections.failures import FAILS, judgements, missed_table
 
 HEADINGS = [
     "# Results for performance benchmarking SmolLM2-135M-Instruct",
@@ -257,3 +259,24 @@ def test_goodput_stands_beside_throughput(build, simulate) -> None:
     assert "99% of requests within their objectives" in missed
     assert "**50% ✗**" in missed
     assert "SLO attainment 49 points" in missed
+
+
+def test_a_budget_of_any_time_has_a_column_where_it_is_missed(build, simulate) -> None:
+    budgets = Budgets(latency_budget=100, budgets={"TTFT_p50": 0.001, "TPOT_mean": 10.0})
+    inputs = build([simulate(n=90)], budgets)
+    missed = missed_table(judgements(inputs.summary, inputs.decision.budgets))
+    assert missed["TTFT p50 (95% CI)"][0].endswith(FAILS)
+    assert FAILS not in missed["TPOT mean"][0] + missed["latency p95 (95% CI)"][0]
+    assert missed["misses by"][0].startswith("TTFT p50 ")
+    assert "whose TTFT p50 of " in inputs.decision.text
+
+
+def test_percentiles_without_an_interval_are_marked_everywhere(build, simulate) -> None:
+    few, many = build([simulate(n=20)]), build([simulate(n=900)])
+    assert list(levels_table(few.summary)["latency p99"].str.startswith("≈ ")) == [True]
+    assert list(levels_table(many.summary)["latency p99"].str.startswith("≈ ")) == [False]
+    for inputs, marked in ((few, True), (many, False)):
+        line = next(line for line in render_markdown(inputs).splitlines() if line.startswith("| latency p50, p95, p99"))
+        assert ("≈" in line) is marked
+    assert "latency p95 ≈ " in few.decision.text
+    assert "a p95 of ≈ " in few.recommendations["recommendation"][0]

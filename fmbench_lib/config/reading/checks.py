@@ -34,6 +34,7 @@ def check(config: Config, findings: Findings) -> Config:
     load = config.load
     check_loads(config, findings)
     check_find(load.find, load.subject_to, load.find_start, load.find_most, findings)
+    _check_budgets(config, findings)
     _check_monitors(config, findings)
     return config.model_copy(update={"experiments": experiments})
 
@@ -175,6 +176,12 @@ def matches(dataset_of_interest: str, payload_file: str) -> bool:
         return re.search(dataset_of_interest, payload_file) is not None
     except re.error:
         return False
+
+
+def _check_budgets(config: Config, findings: Findings) -> None:
+    for name, (key, limit, other) in config.report.contradictions.items():
+        problem = f"is {shown(limit)}, but report.{key} is {shown(other)}; keep one of the two"
+        findings.problem(joined("report.budgets", name), problem)
 
 
 def _check_monitors(config: Config, findings: Findings) -> None:

@@ -84,11 +84,24 @@ def _experiment(entry: Raw, raw: Raw, path: str, findings: Findings) -> Raw:
     defaults = {key: aws[key] for key in _FROM_AWS if key in aws} | facts.defaults(resolved)
     for key, value in defaults.items():
         resolved.setdefault(key, value)
+    _count_instances(resolved, path, findings)
     if "payload_files" not in resolved:
         resolved["payload_files"] = _all_payload_files(raw)
     resolved.setdefault("name", _default_name(resolved, facts))
     resolved["inference_spec"] = resolved_spec(entry, raw.get("inference_parameters", {}), path, findings)
     return resolved
+
+
+def _count_instances(resolved: Raw, path: str, findings: Findings) -> None:
+    """Take several addresses of an endpoint that exists for several instances, unless their number is given."""
+    named = resolved.get("ep_name")
+    if resolved["deploy"] is True or resolved.get("instance_count") is not None or not isinstance(named, str):
+        return
+    addresses = {part.strip() for part in named.split(",") if part.strip()}
+    if len(addresses) > 1 and all(part.startswith(("http://", "https://")) for part in addresses):
+        resolved["instance_count"] = count = len(addresses)
+        remedy = f"so the price is that of {count} instances; write how many there are if that is not so"
+        findings.notice(joined(path, "instance_count"), f"is not given, and ep_name has {count} addresses, {remedy}")
 
 
 def _default_name(experiment: Raw, facts: PlatformFacts) -> str:

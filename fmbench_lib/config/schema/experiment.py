@@ -194,7 +194,9 @@ class Experiment(Section):
         shown_default="`local-cpu` for platform `local`, the model or the provisioned throughput's ARN for `bedrock`",
     )
     instance_count: LooseCount | None = described(
-        "Number of instances behind the endpoint, for the price.", None, shown_default="`1`"
+        "Number of instances behind the endpoint, for the price.",
+        None,
+        shown_default="the number of addresses in `ep_name`, else `1`",
     )
     deploy: Flag = described(
         "Whether the run deploys the endpoint, and deletes it afterwards.",

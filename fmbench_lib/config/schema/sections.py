@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import PlainValidator
 
+from fmbench_lib.config.schema.budget_limits import KEYS, BudgetLimits
 from fmbench_lib.config.schema.section import UNUSED, Section, described
 from fmbench_lib.config.schema.values import (
     Count,
@@ -200,6 +201,14 @@ class ReportSection(Section):
     }
 
     title: Text | None = described("Title of the report.", None, shown_default="made from `general.model_name`")
+    budgets: BudgetLimits = described(
+        "Limits of a level: `latency`, `TTFT`, `TTFT_answer`, `TPOT` and `ITL` with `_mean`, `_p50`, `_p95` or `_p99` "
+        "(seconds at most), `error_rate` (share at most), `slo_attainment`, also with `_ttft`, `_tpot` or `_latency` "
+        "(share at least), `cost_per_10k_txn` (USD at most). The four keys below that end in `_budget` are other "
+        "spellings of `latency_p95`, `cost_per_10k_txn`, `slo_attainment` and `error_rate`.",
+        {},
+        shown_default="none",
+    )
     latency_budget: Seconds | None = described("Maximum p95 latency of a level.", None)
     latency_latitude: Ratio = described("How far the latency budget may be exceeded, as a fraction of it.", 0.0)
     cost_per_10k_txn_budget: Dollars | None = described("Maximum cost of 10,000 transactions.", None)
@@ -209,3 +218,19 @@ class ReportSection(Section):
     error_rate_budget: Fraction = described("Maximum share of requests that may fail.", 0.0)
     txn_count_for_showing_cost: Count = described("Number of transactions whose cost the charts show.", 10000)
     latency_vs_token_len_chart: Chart | None = described("The chart of latency against prompt length.", None)
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """Every budget by measure, whichever way it is spelt."""
+        spelt = {name: getattr(self, key) for name, key in KEYS.items()}
+        return {name: limit for name, limit in (spelt | self.budgets).items() if limit is not None}
+
+    @property
+    def contradictions(self) -> dict[str, tuple[str, float, float]]:
+        """Measures whose two spellings disagree: the other key, the limit in `budgets` and the limit of that key."""
+        given = {name: key for name, key in KEYS.items() if name in self.budgets and key in self.model_fields_set}
+        return {
+            name: (key, self.budgets[name], getattr(self, key))
+            for name, key in given.items()
+            if getattr(self, key) != self.budgets[name]
+        }

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
 from fmbench_lib.metrics.missing import Row, number, text
+
+Unit: TypeAlias = Literal["time", "share", "cost"]
+
+_NAMES = {
+    "error_rate": "error rate",
+    "slo_attainment": "SLO attainment",
+    "slo_attainment_ttft": "attainment of the TTFT objective",
+    "slo_attainment_tpot": "attainment of the TPOT objective",
+    "slo_attainment_latency": "attainment of the latency objective",
+    "price_per_10k_txn": "cost per 10,000 transactions",
+}
+_PERCENTILES = ("p50", "p95", "p99")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +27,8 @@ class Budgets:
 
     `latency_budget`: seconds of latency p95 · `cost_per_10k_txn_budget`: USD per 10,000 transactions ·
     `error_rate_budget`: share of failed requests · `latency_latitude`: the share by which p95 may exceed its budget ·
-    `slo_attainment_budget`: least share of requests within their objectives.
+    `slo_attainment_budget`: least share of requests within their objectives · `budgets`: limits of further columns of a
+    summary, times and shares, by column.
     """
 
     latency_budget: float | None = None
@@ -23,6 +36,57 @@ class Budgets:
     error_rate_budget: float | None = None
     latency_latitude: float = 0.0
     slo_attainment_budget: float | None = None
+    budgets: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Every limit that is set: times, shares, cost."""
+        known = {"latency_p95": self.latency_budget, **self.budgets}
+        shares = {"error_rate": self.error_rate_budget, "slo_attainment": self.slo_attainment_budget}
+        times = {column: budget for column, budget in known.items() if unit_of(column) == "time"}
+        others = {column: budget for column, budget in known.items() if column not in times}
+        ordered = {**times, **shares, **others, "price_per_10k_txn": self.cost_per_10k_txn_budget}
+        return tuple(
+            Limit(column, budget, self.latency_latitude if column == "latency_p95" else 0.0)
+            for column, budget in ordered.items()
+            if budget is not None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One budget: the column that it bounds, from above or (shares of what was wanted) from below."""
+
+    column: str
+    budget: float
+    latitude: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The column in words."""
+        return name_of(self.column)
+
+    @property
+    def unit(self) -> Unit:
+        """What the limit is counted in: seconds, a share, or USD."""
+        return unit_of(self.column)
+
+    @property
+    def at_least(self) -> bool:
+        """Whether the limit is the least that is wanted."""
+        return self.column.startswith("slo_")
+
+
+def name_of(column: str) -> str:
+    """A column of a summary in words: `TTFT p95`, `error rate`."""
+    return _NAMES.get(column, column.replace("_", " "))
+
+
+def unit_of(column: str) -> Unit:
+    """What a column that can have a budget is counted in."""
+    if column == "price_per_10k_txn":
+        return "cost"
+    return "share" if column in _NAMES else "time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +94,8 @@ class Outcome:
     """How one level compares with one budget.
 
     `met` is None where the level has no such value. `over` is by how much it misses, in the unit of the budget, and
-    `excess` the same as a share of the budget (an error rate is a share already). `doubtful`: the confidence interval
-    holds the limit, or there is no interval.
+    `excess` the same as a share of the budget (a share of requests is a share already). `doubtful`: the confidence
+    interval holds the limit, or it is a percentile without an interval.
     """
 
     name: str
@@ -46,7 +110,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A level's row with the outcome for each budget. It passes if it meets every budget and is not `invalid`."""
+    """A level's row with the outcome for each budget.
+
+    It passes if it meets every budget, is not `invalid`, and its queue did not grow.
+    """
 
     row: Mapping[str, Any]
     outcomes: tuple[Outcome, ...]
@@ -57,6 +124,11 @@ class Judgement:
         return text(self.row, "verdict") == "invalid"
 
     @property
+    def queue_grew(self) -> bool:
+        """Whether the level's load was more than the endpoint can sustain; a level that does not say was not."""
+        return text(self.row, "sustainable") == "no"
+
+    @property
     def meets_budgets(self) -> bool:
         """Whether every budget is met; a missing value meets none."""
         return all(outcome.met for outcome in self.outcomes)
@@ -64,7 +136,7 @@ class Judgement:
     @property
     def passed(self) -> bool:
         """Whether the level may be chosen."""
-        return self.meets_budgets and not self.invalid
+        return self.meets_budgets and not self.invalid and not self.queue_grew
 
     @property
     def missed(self) -> tuple[Outcome, ...]:
@@ -74,49 +146,23 @@ class Judgement:
 
 def judge(row: Row, budgets: Budgets) -> Judgement:
     """Compare a level's row with the budgets that are set."""
-    outcomes = []
-    if budgets.latency_budget is not None:
-        outcomes.append(_latency(row, budgets.latency_budget, budgets.latency_latitude))
-    if budgets.error_rate_budget is not None:
-        outcomes.append(_error_rate(row, budgets.error_rate_budget))
-    if budgets.cost_per_10k_txn_budget is not None:
-        outcomes.append(_cost(row, budgets.cost_per_10k_txn_budget))
-    if budgets.slo_attainment_budget is not None:
-        outcomes.append(_attainment(row, budgets.slo_attainment_budget))
-    return Judgement(row, tuple(outcomes))
+    return Judgement(row, tuple(_outcome(row, limit) for limit in budgets.limits))
 
 
-def _latency(row: Row, budget: float, latitude: float) -> Outcome:
-    value, limit = number(row, "latency_p95"), budget * (1 + latitude)
-    low, high = number(row, "latency_p95_low"), number(row, "latency_p95_high")
-    doubtful = value is not None and (low is None or high is None or low <= limit < high)
-    return _outcome("latency p95", "latency_p95", budget, value, limit, doubtful)
+def _outcome(row: Row, limit: Limit) -> Outcome:
+    value, bound = number(row, limit.column), limit.budget * (1 + limit.latitude)
+    if value is None:
+        return Outcome(limit.name, limit.column, limit.budget, None, None)
+    doubtful = _doubtful(row, limit.column, bound)
+    if value >= bound if limit.at_least else value <= bound:
+        return Outcome(limit.name, limit.column, limit.budget, value, True, doubtful=doubtful)
+    over = abs(value - limit.budget)
+    excess = over if limit.unit == "share" else over / limit.budget if limit.budget > 0 else float("inf")
+    return Outcome(limit.name, limit.column, limit.budget, value, False, over, excess, doubtful)
 
 
-def _error_rate(row: Row, budget: float) -> Outcome:
-    value = number(row, "error_rate")
-    if value is None or value <= budget:
-        return Outcome("error rate", "error_rate", budget, value, None if value is None else True)
-    return Outcome("error rate", "error_rate", budget, value, False, value - budget, value - budget)
-
-
-def _attainment(row: Row, budget: float) -> Outcome:
-    value = number(row, "slo_attainment")
-    if value is None or value >= budget:
-        return Outcome("SLO attainment", "slo_attainment", budget, value, None if value is None else True)
-    return Outcome("SLO attainment", "slo_attainment", budget, value, False, budget - value, budget - value)
-
-
-def _cost(row: Row, budget: float) -> Outcome:
-    return _outcome(
-        "cost per 10,000 transactions", "price_per_10k_txn", budget, number(row, "price_per_10k_txn"), budget
-    )
-
-
-def _outcome(
-    name: str, column: str, budget: float, value: float | None, limit: float, doubtful: bool = False
-) -> Outcome:
-    if value is None or value <= limit:
-        return Outcome(name, column, budget, value, None if value is None else True, doubtful=doubtful)
-    excess = value / budget - 1 if budget > 0 else float("inf")
-    return Outcome(name, column, budget, value, False, value - budget, excess, doubtful)
+def _doubtful(row: Row, column: str, bound: float) -> bool:
+    low, high = number(row, f"{column}_low"), number(row, f"{column}_high")
+    if low is None or high is None:
+        return column.endswith(_PERCENTILES)
+    return low <= bound < high

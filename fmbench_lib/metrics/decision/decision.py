@@ -2,14 +2,17 @@
 
 1. Only the levels of one payload file are compared (`choose_dataset` says which and why), because prices of
    transactions of different sizes say nothing about each other.
-2. A level passes if it meets every budget that is set and its verdict is not `invalid`. A missing value meets no
-   budget: a level without a price cannot pass a cost budget, one without a success no latency budget.
+2. A level passes if it meets every budget that is set, its verdict is not `invalid` and its queue did not grow
+   (`sustainable` is not `no`). A missing value meets no budget: a level without a price cannot pass a cost budget, one
+   without a success no latency budget.
 3. Of the levels that pass, the lowest price per transaction wins, then the lower latency p95, then the order of the
-   config. A level without a price is never the cheapest: it wins only if no level that passes has a price, by the most
+   config. Where the outputs of experiments differ in length, the price per output token is compared instead
+   (`ranking`). Another experiment whose best level is within the noise of the winner's ties with it.
+4. A level without a price is never the cheapest: it wins only if no level that passes has a price, by the most
    transactions per minute, and the sentence says that nothing is known about cost.
-4. If none passes, the nearest is named: the fewest missing values, then the smallest largest excess over a budget (as
-   a share of it), then the smallest sum of excesses, then price and p95. Invalid levels come nearest only where there
-   are no others.
+5. If none passes, the nearest is named: the fewest missing values, then the smallest largest excess over a budget (as
+   a share of it), then the smallest sum of excesses, then price and p95. Levels whose queue grew, and invalid ones,
+   come nearest only where there are no others.
 """
 
 from __future__ import annotations
@@ -17,16 +20,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import pandas as pd
 
 from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge
 from fmbench_lib.metrics.decision.dataset_of_interest import DatasetChoice, choose_dataset
-from fmbench_lib.metrics.decision.wording import decision_text
+from fmbench_lib.metrics.decision.ranking import RankedBy, rank
+from fmbench_lib.metrics.decision.sentence import decision_text
 from fmbench_lib.metrics.missing import number, plain, rows_of
-
-RankedBy: TypeAlias = Literal["price", "throughput"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,9 @@ class Decision:
     """What was decided, about which levels, and the sentence that says so.
 
     `winner`: the chosen level's row or None · `nearest`: the row that comes nearest where none passes · `judgements`:
-    every level of the payload file with its budgets, in order · `ranked_by`: whether price or, without any price,
-    throughput decided.
+    every level of the payload file with its budgets, in order · `ranked_by`: what decided: price or, without any price,
+    throughput, of transactions or of output tokens · `runner_up`: the best level of another experiment · `tied`: those
+    of other experiments that are within the noise of the winner.
     """
 
     text: str
@@ -45,6 +48,8 @@ class Decision:
     winner: Mapping[str, Any] | None = None
     nearest: Mapping[str, Any] | None = None
     ranked_by: RankedBy | None = None
+    runner_up: Mapping[str, Any] | None = None
+    tied: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def payload_file(self) -> str | None:
@@ -58,7 +63,7 @@ class Decision:
 
     @property
     def failed(self) -> tuple[Judgement, ...]:
-        """The levels that miss a budget or are invalid."""
+        """The levels that miss a budget, are invalid, or cannot be sustained."""
         return tuple(judgement for judgement in self.judgements if not judgement.passed)
 
     def to_dict(self) -> dict[str, Any]:
@@ -72,6 +77,8 @@ class Decision:
             "levels": len(self.judgements),
             "levels_passed": len(self.passed),
             "winner": dict(self.winner) if self.winner else None,
+            "runner_up": dict(self.runner_up) if self.runner_up else None,
+            "tied": [dict(row) for row in self.tied],
             "nearest": dict(self.nearest) if self.nearest else None,
             "failed": [_failed_dict(judgement) for judgement in self.failed],
         }
@@ -86,45 +93,25 @@ def decide(summary: pd.DataFrame, budgets: Budgets, payload_file: str | None = N
     dataset = choose_dataset([str(row["payload_file"]) for row in rows], payload_file)
     chosen = [row for row in rows if dataset and row["payload_file"] == dataset.payload_file]
     judgements = tuple(judge(row, budgets) for row in chosen)
-    best, ranked_by = _best([judgement for judgement in judgements if judgement.passed])
-    near = None if best else nearest(judgements)
+    ranking = rank([judgement for judgement in judgements if judgement.passed])
+    near = None if ranking else nearest(judgements)
     return Decision(
-        text=decision_text(dataset.payload_file if dataset else None, budgets, judgements, best, near, ranked_by),
+        text=decision_text(dataset.payload_file if dataset else None, budgets, judgements, ranking, near),
         dataset=dataset,
         budgets=budgets,
         judgements=judgements,
-        winner=best.row if best else None,
+        winner=ranking.best.row if ranking else None,
         nearest=near.row if near else None,
-        ranked_by=ranked_by,
-    )
-
-
-def _best(passed: Sequence[Judgement]) -> tuple[Judgement | None, RankedBy | None]:
-    """The cheapest level; where none has a price, the one with most transactions per minute."""
-    if not passed:
-        return None, None
-    priced = [judgement for judgement in passed if number(judgement.row, "price_per_txn") is not None]
-    if priced:
-        return min(
-            priced, key=lambda judgement: (_of(judgement, "price_per_txn"), _of(judgement, "latency_p95"))
-        ), "price"
-    return most_transactions(passed), "throughput"
-
-
-def most_transactions(passed: Sequence[Judgement]) -> Judgement:
-    """The level with most transactions per minute, then the lower p95, then the first."""
-    return min(
-        passed,
-        key=lambda judgement: (
-            -(number(judgement.row, "transactions_per_minute") or 0.0),
-            _of(judgement, "latency_p95"),
-        ),
+        ranked_by=ranking.by if ranking else None,
+        runner_up=ranking.others[0].row if ranking and ranking.others else None,
+        tied=tuple(one.row for one in ranking.tied) if ranking else (),
     )
 
 
 def nearest(judgements: Sequence[Judgement]) -> Judgement | None:
     """The level that comes nearest to meeting every budget; None of no levels."""
-    usable = [judgement for judgement in judgements if not judgement.invalid] or list(judgements)
+    relied_on = [judgement for judgement in judgements if not judgement.invalid] or list(judgements)
+    usable = [judgement for judgement in relied_on if not judgement.queue_grew] or relied_on
     return min(usable, key=_distance) if usable else None
 
 
@@ -141,6 +128,14 @@ def _of(judgement: Judgement, column: str) -> float:
 
 
 def _failed_dict(judgement: Judgement) -> dict[str, Any]:
-    names = ("experiment_name", "instance_type", "payload_file", "concurrency", "request_rate", "verdict")
+    names = (
+        "experiment_name",
+        "instance_type",
+        "payload_file",
+        "concurrency",
+        "request_rate",
+        "verdict",
+        "sustainable",
+    )
     missed = [plain(asdict(outcome)) for outcome in judgement.missed]
     return {name: judgement.row.get(name) for name in names} | {"missed": missed}

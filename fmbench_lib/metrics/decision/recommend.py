@@ -8,8 +8,10 @@ import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells
 from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge
-from fmbench_lib.metrics.decision.decision import most_transactions, nearest
-from fmbench_lib.metrics.decision.wording import budgets_text, decision_text, figure, load_label, usd
+from fmbench_lib.metrics.decision.decision import nearest
+from fmbench_lib.metrics.decision.ranking import NOISE, Ranking, rank
+from fmbench_lib.metrics.decision.sentence import decision_text, notes_on, unequal_work_text
+from fmbench_lib.metrics.decision.wording import budgets_text, figure, load_label, time_text, usd
 from fmbench_lib.metrics.missing import number, rows_of
 
 COLUMNS: tuple[str, ...] = (
@@ -35,8 +37,8 @@ def recommendations(summary: pd.DataFrame, budgets: Budgets) -> pd.DataFrame:
     """One row per payload file and instance type, in `COLUMNS`, with the figures of the recommended level.
 
     Where no level is within the budgets the figures are those of the nearest one, `within_budgets` is False and the
-    text says by how much it misses. On one instance type the level with most transactions per minute is also the
-    cheapest.
+    text says by how much it misses. On one instance the level with most transactions per minute is also the cheapest.
+    Where outputs of experiments differ in length, output tokens are counted instead of transactions.
     """
     groups: dict[tuple[Any, Any], list[Judgement]] = {}
     for row in rows_of(summary):
@@ -46,34 +48,46 @@ def recommendations(summary: pd.DataFrame, budgets: Budgets) -> pd.DataFrame:
 
 
 def _row(levels: list[Judgement], budgets: Budgets) -> Cells:
-    passed = [judgement for judgement in levels if judgement.passed]
-    chosen = most_transactions(passed) if passed else nearest(levels)
+    ranking = rank([judgement for judgement in levels if judgement.passed], by_price=False)
+    chosen = ranking.best if ranking else nearest(levels)
     assert chosen is not None
-    if passed:
-        sentence = _recommendation(chosen, budgets)
+    if ranking is not None:
+        sentence = _recommendation(ranking, budgets)
     else:
         scope = f"{chosen.row['payload_file']} on {chosen.row['instance_type'] or 'an unnamed instance'}"
-        sentence = decision_text(scope, budgets, levels, None, chosen, None)
+        sentence = decision_text(scope, budgets, levels, None, chosen)
     figures = {name: chosen.row.get(name) for name in COLUMNS if name in chosen.row}
-    return figures | {"within_budgets": bool(passed), "recommendation": sentence}
+    return figures | {"within_budgets": ranking is not None, "recommendation": sentence}
 
 
-def _recommendation(judgement: Judgement, budgets: Budgets) -> str:
-    row, limits = judgement.row, budgets_text(budgets)
-    parts = []
+def _recommendation(ranking: Ranking, budgets: Budgets) -> str:
+    row, limits = ranking.best.row, budgets_text(budgets)
+    budget = f"within the budgets ({limits})" if limits else "without a budget"
+    label = load_label(row)
+    claim = f"{label[0].upper()}{label[1:]} of {row.get('experiment_name')} gets the most done {budget}"
+    notes = [f"{_names(ranking)} as much done, within {NOISE:.0%}"] if ranking.tied else []
+    notes += notes_on([ranking.best])
+    doubts = "".join(f"; {note}" for note in notes)
+    return f"{unequal_work_text(ranking)}{claim}: {', '.join(_figures(ranking.best))}{doubts}."
+
+
+def _figures(judgement: Judgement) -> list[str]:
+    row, parts = judgement.row, []
     if (rate := number(row, "transactions_per_minute")) is not None:
         parts.append(f"{figure(rate)} transactions/minute")
-    if (p50 := number(row, "latency_p50")) is not None:
-        parts.append(f"a median latency of {figure(p50)} s")
-    if (p95 := number(row, "latency_p95")) is not None:
-        parts.append(f"a p95 of {figure(p95)} s")
+    if number(row, "latency_p50") is not None:
+        parts.append(f"a median latency of {time_text(row, 'latency_p50')}")
+    if number(row, "latency_p95") is not None:
+        parts.append(f"a p95 of {time_text(row, 'latency_p95')}")
     if (price := number(row, "price_per_10k_txn")) is not None:
         parts.append(f"{usd(price)} per 10,000 transactions")
     tokens_in, tokens_out = number(row, "prompt_token_count_mean"), number(row, "completion_token_count_mean")
     if tokens_in is not None and tokens_out is not None:
         parts.append(f"on average {tokens_in:.0f} tokens in and {tokens_out:.0f} out")
-    budget = f"within the budgets ({limits})" if limits else "without a budget"
-    doubt = " (p95 is uncertain)" if any(outcome.doubtful for outcome in judgement.outcomes) else ""
-    label = load_label(row)
-    claim = f"{label[0].upper()}{label[1:]} of {row.get('experiment_name')} gets the most done {budget}"
-    return f"{claim}: {', '.join(parts)}{doubt}."
+    return parts
+
+
+def _names(ranking: Ranking) -> str:
+    """The levels that tie, with the verb that follows: `concurrency 8 of b gets`."""
+    named = [f"{load_label(one.row)} of {one.row.get('experiment_name')}" for one in ranking.tied]
+    return f"{' and '.join(named)} get{'s' if len(named) == 1 else ''}"

@@ -1,11 +1,11 @@
-"""Decisions, levels and calibrations in words, the same for the command line, the report and summary.json."""
+"""Numbers, levels, budgets and calibrations in words, the same for the command line, the report and summary.json."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, Outcome
+from fmbench_lib.metrics.decision.budgets import Budgets, Limit, unit_of
 from fmbench_lib.metrics.missing import Row, number, text
 
 
@@ -40,124 +40,45 @@ def level_label(row: Row) -> str:
 
 def budgets_text(budgets: Budgets) -> str:
     """The budgets that are set, as one phrase; empty if none is."""
-    parts = []
-    if budgets.latency_budget is not None:
-        latitude = f" (+{100 * budgets.latency_latitude:.3g}%)" if budgets.latency_latitude else ""
-        parts.append(f"latency p95 ≤ {figure(budgets.latency_budget)} s{latitude}")
-    if budgets.error_rate_budget is not None:
-        parts.append(f"error rate ≤ {figure(100 * budgets.error_rate_budget)}%")
-    if budgets.slo_attainment_budget is not None:
-        parts.append(f"{figure(100 * budgets.slo_attainment_budget)}% of requests within their objectives")
-    if budgets.cost_per_10k_txn_budget is not None:
-        parts.append(f"≤ {usd(budgets.cost_per_10k_txn_budget)} per 10,000 transactions")
-    return ", ".join(parts)
+    return ", ".join(map(_limit_text, budgets.limits))
 
 
-def decision_text(
-    scope: str | None,
-    budgets: Budgets,
-    judgements: Sequence[Judgement],
-    best: Judgement | None,
-    near: Judgement | None,
-    ranked_by: str | None,
-) -> str:
-    """The decision in one sentence, with its figures and with what makes them uncertain.
-
-    `scope` names what the levels have in common: their payload file, and the instance type if they share it.
-    """
-    if scope is None or not judgements:
-        return "Nothing can be decided: no level was measured."
-    limits = budgets_text(budgets)
-    if best is not None:
-        return _winner_text(scope, limits, judgements, best, ranked_by)
-    assert near is not None
-    count, unusable = len(judgements), sum(judgement.invalid for judgement in judgements)
-    if unusable == count:
-        why = f"No level of {scope} can be relied on: {_all(count)} invalid"
-        return f"{why}; {level_label(near.row)} comes nearest, with {_figures(near)}."
-    left_out = f", {unusable} more invalid" if unusable else ""
-    missed = ", and ".join(_missed_text(outcome, near.row) for outcome in near.missed)
-    return (
-        f"No level of {scope} meets every budget ({limits}; {count - unusable} judged{left_out}): "
-        f"nearest comes {level_label(near.row)}, {missed}{_caveats(near)}."
-    )
+def _limit_text(limit: Limit) -> str:
+    if limit.unit == "cost":
+        return f"≤ {usd(limit.budget)} per 10,000 transactions"
+    if limit.column == "slo_attainment":
+        return f"{in_unit(limit.column, limit.budget)} of requests within their objectives"
+    latitude = f" (+{100 * limit.latitude:.3g}%)" if limit.latitude else ""
+    return f"{limit.name} {'≥' if limit.at_least else '≤'} {in_unit(limit.column, limit.budget)}{latitude}"
 
 
-def _winner_text(
-    scope: str, limits: str, judgements: Sequence[Judgement], best: Judgement, ranked_by: str | None
-) -> str:
-    passed = [judgement for judgement in judgements if judgement.passed]
-    what = "is the cheapest" if ranked_by == "price" else "completes the most transactions per minute"
-    unpriced = sum(number(judgement.row, "price_per_txn") is None for judgement in passed)
-    if len(passed) == 1:
-        what = "is the only one"
-    of = f"of {len(judgements)} level{'s' if len(judgements) != 1 else ''}"
-    those = f"{of} that meets every budget" if len(passed) == 1 else f"of {len(passed)} levels that meet every budget"
-    if not limits:
-        those = f"{of} (no budget was set)"
-    note = ""
-    if ranked_by == "throughput":
-        note = f"; nothing can be said about cost ({text(best.row, 'price_note') or 'no price'})"
-    elif unpriced:
-        note = f"; {unpriced} more {'has' if unpriced == 1 else 'have'} no price to compare"
-    budget = f" ({limits})" if limits else ""
-    claim = f"{level_label(best.row)} {what} {those}{budget} for {scope}"
-    return f"{claim}: {_figures(best)}{note}{_caveats(best)}."
+def in_unit(column: str, value: float) -> str:
+    """The value of a column that can have a budget, with its unit: `0.5 s`, `5%`, `12.00 USD`."""
+    unit = unit_of(column)
+    if unit == "cost":
+        return usd(value)
+    return f"{figure(100 * value)}%" if unit == "share" else f"{figure(value)} s"
 
 
-def _figures(judgement: Judgement) -> str:
-    """p95, throughput and price of a level, those that are known."""
-    parts = []
-    if (p95 := number(judgement.row, "latency_p95")) is not None:
-        parts.append(f"latency p95 {figure(p95)} s{_interval(judgement.row)}")
-    if (rate := number(judgement.row, "transactions_per_minute")) is not None:
-        parts.append(f"{figure(rate)} transactions/minute")
-    if (price := number(judgement.row, "price_per_10k_txn")) is not None:
-        parts.append(f"{usd(price)} per 10,000 transactions")
-    return ", ".join(parts) or "no figures"
+def time_text(row: Row, column: str) -> str:
+    """A time of a level: `1.9 s`, or `≈ 1.9 s` for a percentile without a confidence interval."""
+    value, low = number(row, column), number(row, f"{column}_low")
+    if value is None:
+        return "unknown"
+    return f"{figure(value)} s" if low is not None or column.endswith("_mean") else f"≈ {figure(value)} s"
 
 
-def _interval(row: Row) -> str:
-    low, high, n = number(row, "latency_p95_low"), number(row, "latency_p95_high"), number(row, "latency_n")
+def percentile_text(row: Row, column: str) -> str:
+    """A time of a level with its 95% interval: `1.9 s (95% CI 1.8 to 2.1 s)`; `≈ 1.9 s` and why, without one."""
+    low, high = number(row, f"{column}_low"), number(row, f"{column}_high")
+    family, _, statistic = column.rpartition("_")
     if low is not None and high is not None:
-        return f" (95% CI {figure(low)} to {figure(high)} s)"
-    return f" (n = {n:.0f}, too few for a confidence interval)" if n is not None else " (no confidence interval)"
-
-
-def _missed_text(outcome: Outcome, row: Row) -> str:
-    if outcome.value is None:
-        reason = text(row, "price_note") if outcome.column == "price_per_10k_txn" else None
-        return f"whose {outcome.name} is unknown" + (f" ({reason})" if reason else "")
-    if outcome.column == "error_rate":
-        value, over = f"{figure(100 * outcome.value)}%", f"{figure(100 * outcome.over)} percentage points"
-    elif outcome.column == "latency_p95":
-        value, over = f"{figure(outcome.value)} s{_interval(row)}", f"{figure(outcome.over)} s"
-    elif outcome.column == "slo_attainment":
-        short = f"{figure(100 * outcome.over)} percentage points"
-        return f"whose {outcome.name} of {figure(100 * outcome.value)}% is {short} short"
-    else:
-        value, over = usd(outcome.value), usd(outcome.over)
-    share = f" ({outcome.excess:.0%})" if outcome.column != "error_rate" and math.isfinite(outcome.excess) else ""
-    return f"whose {outcome.name} of {value} is {over}{share} over"
-
-
-def _caveats(judgement: Judgement) -> str:
-    """What a reader must know before acting on the figures; a missing interval is named beside the p95."""
-    notes = []
-    for outcome in judgement.outcomes:
-        interval = number(judgement.row, "latency_p95_low") is not None
-        if outcome.doubtful and interval:
-            side = "within" if outcome.met else "above"
-            notes.append(f"it is uncertain that its p95 is {side} the budget, which lies inside the interval")
-    if text(judgement.row, "verdict") == "degraded":
-        notes.append("its measurement is degraded")
-    if text(judgement.row, "price_kind") and not judgement.row.get("price_verified"):
-        notes.append("its price is unverified")
-    return f"; {' and '.join(notes)}" if notes else ""
-
-
-def _all(count: int) -> str:
-    return "the only one is" if count == 1 else f"all {count} are"
+        return f"{time_text(row, column)} (95% CI {figure(low)} to {figure(high)} s)"
+    if statistic == "mean" or number(row, column) is None:
+        return time_text(row, column)
+    n = number(row, f"{family}_n")
+    why = f"n = {n:.0f}, too few for a confidence interval" if n is not None else "no confidence interval"
+    return f"{time_text(row, column)} ({why})"
 
 
 def reach_sentence(within: Mapping[str, Mapping[str, float | None]]) -> str:

@@ -16,6 +16,7 @@ from fmbench_lib.metrics.missing import number, text
 from fmbench_lib.report.figures.price_performance import Point, Trade
 from fmbench_lib.report.figures.style import BUDGET, INK, Look, wide_range
 from fmbench_lib.report.level_order import is_rate
+from fmbench_lib.report.level_texts import time_of
 from fmbench_lib.report.markdown import one_line
 from fmbench_lib.report.numbers import count, dollars, percent, plain, seconds, significant
 
@@ -109,8 +110,8 @@ def _hover(trade: Trade, point: Point) -> str:
     facts = [
         f"<b>{escape(one_line(point.experiment))}</b>",
         f"{escape(one_line(text(row, 'instance_type') or 'no instance type'))}, {load_label(row)}",
-        f"latency p50 {seconds(number(row, 'latency_p50'))}, p95 {seconds(point.x)}{interval}",
-        f"TTFT p50 {seconds(number(row, 'TTFT_p50'))}, p95 {seconds(number(row, 'TTFT_p95'))}",
+        f"latency p50 {time_of(row, 'latency_p50')}, p95 {time_of(row, 'latency_p95')}{interval}",
+        f"TTFT p50 {time_of(row, 'TTFT_p50')}, p95 {time_of(row, 'TTFT_p95')}",
         f"{significant(number(row, 'transactions_per_minute'))} transactions per minute",
         f"{dollars(cost)} per {trade.transactions:,} transactions",
         f"{count(number(row, 'successes'))} successes, error rate {percent(number(row, 'error_rate'))}",

@@ -75,7 +75,7 @@ class Trade:
     def figures(self, point: Point) -> str:
         """The figures of a point in words."""
         cost = dollars(point.y) if self.priced else f"{significant(point.y)} per minute"
-        return f"{load_label(point.row)}, {cost}, p95 {seconds(point.x)}"
+        return f"{load_label(point.row)}, {cost}, p95 {'' if point.interval else '≈ '}{seconds(point.x)}"
 
 
 def trade_of(decision: Decision, transactions: int = 10_000) -> Trade:

@@ -7,9 +7,9 @@ import pandas as pd
 from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.missing import rows_of, text
 from fmbench_lib.report.level_order import dataset_name, in_order
-from fmbench_lib.report.level_texts import estimate_of, instance
+from fmbench_lib.report.level_texts import estimate_of, instance, time_of
 from fmbench_lib.report.markdown import Blocks, frame, text_frame
-from fmbench_lib.report.numbers import amount, count, percent, seconds, significant
+from fmbench_lib.report.numbers import amount, count, percent, significant
 from fmbench_lib.report.report_data import ReportInputs
 
 
@@ -38,11 +38,11 @@ def levels_table(summary: pd.DataFrame) -> pd.DataFrame:
             "txn/min": significant(row["transactions_per_minute"]),
             "tokens in / out": f"{count(row['prompt_token_count_mean'])} / {count(row['completion_token_count_mean'])}",
             "tokens/s out": significant(row["completion_token_throughput"]),
-            "latency p50": seconds(row["latency_p50"]),
+            "latency p50": time_of(row, "latency_p50"),
             "latency p95 (95% CI)": estimate_of(row, "latency_p95"),
-            "latency p99": seconds(row["latency_p99"]),
-            "TTFT p50": seconds(row["TTFT_p50"]),
-            "TTFT p95": seconds(row["TTFT_p95"]),
+            "latency p99": time_of(row, "latency_p99"),
+            "TTFT p50": time_of(row, "TTFT_p50"),
+            "TTFT p95": time_of(row, "TTFT_p95"),
             "USD per 10,000 txn": amount(row["price_per_10k_txn"]),
             "verdict": str(row["verdict"]),
         }

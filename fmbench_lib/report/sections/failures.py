@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge
+from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge, name_of, unit_of
 from fmbench_lib.metrics.decision.wording import budgets_text
 from fmbench_lib.metrics.groups.counts import errors_by_class
-from fmbench_lib.metrics.missing import number, rows_of
+from fmbench_lib.metrics.missing import Row, number, rows_of
 from fmbench_lib.report.level_order import in_order
 from fmbench_lib.report.level_texts import estimate_of, level_names
 from fmbench_lib.report.markdown import Blocks, escape, frame, text_frame
@@ -18,6 +18,9 @@ from fmbench_lib.report.report_data import FailedDeployment, FailedLevel, Report
 
 FAILS = "✗"
 """The mark behind a figure that misses its budget."""
+
+_ALWAYS_SHOWN = ("error_rate", "latency_p95", "price_per_10k_txn")
+"""Columns of the levels that miss a budget, beside those of the budgets."""
 
 
 def section(inputs: ReportInputs) -> Blocks:
@@ -49,8 +52,8 @@ def _missed(inputs: ReportInputs) -> Blocks:
         return [f"Every level ({len(judged)}) meets the budgets: {escape(limits)}."] if judged else []
     of = f"{several(len(missed), 'level')} of {len(judged)}, over all datasets, missed at least one of the budgets"
     intro = f"{of}: {escape(limits)}. Figures that miss are bold and marked {FAILS}."
-    shown = ("error rate", "latency p95 (95% CI)", "USD per 10,000 txn", "SLO attainment")
-    return [intro, frame(missed, to_the_right=[name for name in shown if name in missed.columns])]
+    texts = ("experiment", "dataset", "load", "misses by")
+    return [intro, frame(missed, to_the_right=[name for name in missed.columns if name not in texts])]
 
 
 def missed_table(judged: Iterable[Judgement]) -> pd.DataFrame:
@@ -61,16 +64,26 @@ def missed_table(judged: Iterable[Judgement]) -> pd.DataFrame:
             continue
         failing = {outcome.column for outcome in judgement.missed}
         row = judgement.row
-        figures = {
-            "error rate": ("error_rate", percent(row["error_rate"])),
-            "latency p95 (95% CI)": ("latency_p95", estimate_of(row, "latency_p95")),
-            "USD per 10,000 txn": ("price_per_10k_txn", amount(row["price_per_10k_txn"])),
+        columns = dict.fromkeys([*_ALWAYS_SHOWN, *(outcome.column for outcome in judgement.outcomes)])
+        marked = {
+            _heading(column): f"{_figure(row, column)} {FAILS}" if column in failing else _figure(row, column)
+            for column in columns
         }
-        if any(outcome.column == "slo_attainment" for outcome in judgement.outcomes):
-            figures["SLO attainment"] = ("slo_attainment", percent(row["slo_attainment"]))
-        marked = {name: f"{value} {FAILS}" if column in failing else value for name, (column, value) in figures.items()}
         rows.append({**level_names(row), **marked, "misses by": "; ".join(_misses(judgement))})
     return text_frame(rows)
+
+
+def _heading(column: str) -> str:
+    if unit_of(column) == "cost":
+        return "USD per 10,000 txn"
+    return f"{name_of(column)} (95% CI)" if column.endswith(("_p50", "_p95", "_p99")) else name_of(column)
+
+
+def _figure(row: Row, column: str) -> str:
+    unit = unit_of(column)
+    if unit == "time":
+        return seconds(row.get(column)) if column.endswith("_mean") else estimate_of(row, column)
+    return amount(row.get(column)) if unit == "cost" else percent(row.get(column))
 
 
 def _misses(judgement: Judgement) -> list[str]:
@@ -78,12 +91,10 @@ def _misses(judgement: Judgement) -> list[str]:
     for outcome in judgement.missed:
         if outcome.value is None:
             misses.append(f"{outcome.name} unknown")
-        elif outcome.column == "error_rate":
-            misses.append(f"error rate {significant(100 * outcome.over, 2)} points")
-        elif outcome.column == "slo_attainment":
-            misses.append(f"SLO attainment {significant(100 * outcome.over, 2)} points")
+        elif unit_of(outcome.column) == "share":
+            misses.append(f"{outcome.name} {significant(100 * outcome.over, 2)} points")
         else:
-            by = seconds(outcome.over) if outcome.column == "latency_p95" else dollars(outcome.over)
+            by = seconds(outcome.over) if unit_of(outcome.column) == "time" else dollars(outcome.over)
             misses.append(f"{outcome.name} {by}")
     return misses
 

@@ -67,7 +67,8 @@ def _figures(inputs: ReportInputs, search: Searched, load: float | None) -> str:
     for name in search.subject_to if rows else ():
         low, high = rows[0].get(f"{name}_low"), rows[0].get(f"{name}_high")
         interval = f" [{significant(low)}–{significant(high)}]" if low is not None and high is not None else ""
-        figures.append(f"{name} {significant(rows[0].get(name))}{interval}")
+        mark = "≈ " if not interval and name.endswith(("_p50", "_p95", "_p99")) else ""
+        figures.append(f"{name} {mark}{significant(rows[0].get(name))}{interval}")
     return f" ({', '.join(figures)})" if figures else ""
 
 

@@ -64,13 +64,22 @@ def information(row: dict[str, Any], transactions: int = 10_000) -> str:
         f"price of {transactions:,} transactions (USD)": amount(None if price is None else price * transactions),
         "price_per_token (USD)": significant(row["price_per_token"]),
         "price from": _price_origin(row),
-        "latency p50, p95, p99 (s)": ", ".join(significant(row[f"latency_{q}"]) for q in ("p50", "p95", "p99")),
-        "TTFT p50, p95, p99 (s)": ", ".join(significant(row[f"TTFT_{q}"]) for q in ("p50", "p95", "p99")),
+        "latency p50, p95, p99 (s)": _percentiles(row, "latency"),
+        "TTFT p50, p95, p99 (s)": _percentiles(row, "TTFT"),
         "verdict of the measurement": str(row["verdict"]),
     }
-    absent = ", ".join([MISSING] * 3)
-    rows = [[escape(name), MISSING if value == absent else escape(value)] for name, value in facts.items()]
+    rows = [[escape(name), escape(value)] for name, value in facts.items()]
     return table(["Information", "Value"], rows)
+
+
+def _percentiles(row: dict[str, Any], family: str) -> str:
+    """p50, p95 and p99; ≈ before one that has no confidence interval."""
+    columns = [f"{family}_{q}" for q in ("p50", "p95", "p99")]
+    if all(number(row, column) is None for column in columns):
+        return MISSING
+    without = [number(row, column) is not None and number(row, f"{column}_low") is None for column in columns]
+    marks = ["≈ " if none else "" for none in without]
+    return ", ".join(f"{mark}{significant(row[column])}" for mark, column in zip(marks, columns, strict=True))
 
 
 def _price_origin(row: dict[str, Any]) -> str:

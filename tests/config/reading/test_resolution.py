@@ -132,3 +132,23 @@ def test_provisioned_throughput_is_not_priced_as_its_model_is_by_the_token(
 """
     loaded = load(minimal.partition("experiments:")[0] + experiments)
     assert loaded.config.experiments[0].instance_type == (priced_as or endpoint)
+
+
+@pytest.mark.parametrize(
+    ("ep_name", "more", "count"),
+    [
+        ("http://a:1/v1, http://b:1/v1", "", 2),
+        ("http://a:1/v1,http://a:2/v1, https://c/v1,", "", 3),
+        ("http://a:1/v1, http://b:1/v1", "  instance_count: 1\n", 1),
+        ("http://a:1/v1", "", None),
+        ("http://a:1/v1, http://a:1/v1", "", None),
+    ],
+)
+def test_several_addresses_are_several_instances_unless_said_otherwise(
+    load: Callable[..., LoadedConfig], minimal: str, ep_name: str, more: str, count: int | None
+) -> None:
+    text = minimal.replace("http://127.0.0.1:8000/v1/chat/completions", f'"{ep_name}"') + more
+    loaded = load(text)
+    assert loaded.config.experiments[0].instance_count == count
+    said = [notice.key for notice in loaded.notices if notice.key.endswith("instance_count")]
+    assert said == (["experiments[0].instance_count"] if count and not more else [])

@@ -83,3 +83,36 @@ def test_a_share_within_objectives_is_bounded_from_below(budget, met):
     assert found.passed is met
     if not met:
         assert found.missed[0].over == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(
+    ("limits", "met"),
+    [
+        ({"TTFT_p95": 0.5}, True),
+        ({"TTFT_p95": 0.4}, False),
+        ({"TPOT_p50": 0.03, "ITL_mean": 0.02}, True),
+        ({"TPOT_p50": 0.03, "ITL_mean": 0.01}, False),
+        ({"slo_attainment_ttft": 0.9}, True),
+        ({"slo_attainment_ttft": 0.95}, False),
+    ],
+)
+def test_any_time_or_share_can_have_a_budget(limits, met):
+    row = ROW | {"TTFT_p95": 0.5, "TPOT_p50": 0.03, "ITL_mean": 0.02, "slo_attainment_ttft": 0.92}
+    found = judge(row, Budgets(budgets=limits))
+    assert found.passed is met
+    assert not judge(ROW, Budgets(budgets=limits)).passed
+
+
+def test_a_percentile_without_an_interval_is_doubtful_and_a_mean_or_share_is_not():
+    limits = {"TTFT_p99": 1.0, "TTFT_mean": 1.0, "slo_attainment_tpot": 0.5}
+    found = judge(dict.fromkeys(limits, 0.8), Budgets(budgets=limits))
+    assert {outcome.column: outcome.doubtful for outcome in found.outcomes} == {
+        "TTFT_p99": True,
+        "TTFT_mean": False,
+        "slo_attainment_tpot": False,
+    }
+
+
+def test_a_level_whose_queue_grew_does_not_pass():
+    for said, passes in (("no", False), ("yes", True), ("unknown", True), (None, True), (float("nan"), True)):
+        assert judge(ROW | {"sustainable": said}, Budgets()).passed is passes

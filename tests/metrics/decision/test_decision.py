@@ -141,7 +141,10 @@ def test_the_sentence_of_the_reference_level(summary_of):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"latency_p95": 1.9, "latency_p95_low": 1.8, "latency_p95_high": 2.2}, "uncertain that its p95 is within"),
+        (
+            {"latency_p95": 1.9, "latency_p95_low": 1.8, "latency_p95_high": 2.2},
+            "uncertain that its latency p95 is within",
+        ),
         ({"latency_p95_low": None, "latency_p95_high": None, "latency_n": 30}, "n = 30, too few for a confidence"),
         ({"latency_p95_low": None, "latency_p95_high": None, "latency_n": None}, "(no confidence interval)"),
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fmbench_lib.metrics.decision.budgets import Budgets
-from fmbench_lib.metrics.decision.wording import budgets_text, figure, load_label, usd
+from fmbench_lib.metrics.decision.wording import budgets_text, figure, load_label, percentile_text, time_text, usd
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,26 @@ def test_loads_and_budgets():
     assert budgets_text(Budgets()) == ""
     asked = Budgets(2, 100, 0.01, latency_latitude=0.01)
     assert budgets_text(asked) == "latency p95 ≤ 2 s (+1%), error rate ≤ 1%, ≤ 100.00 USD per 10,000 transactions"
+    every = Budgets(
+        error_rate_budget=0, slo_attainment_budget=0.99, budgets={"TTFT_p95": 0.5, "slo_attainment_tpot": 0.9}
+    )
+    assert budgets_text(every) == (
+        "TTFT p95 ≤ 0.5 s, error rate ≤ 0%, 99% of requests within their objectives, "
+        "attainment of the TPOT objective ≥ 90%"
+    )
+
+
+def test_a_percentile_without_an_interval_is_marked():
+    known = {
+        "TTFT_p95": 0.5,
+        "TTFT_p95_low": 0.4,
+        "TTFT_p95_high": 0.6,
+        "TTFT_p99": 0.9,
+        "TTFT_n": 80,
+        "ITL_mean": 0.01,
+    }
+    assert percentile_text(known, "TTFT_p95") == "0.5 s (95% CI 0.4 to 0.6 s)"
+    assert percentile_text(known, "TTFT_p99") == "≈ 0.9 s (n = 80, too few for a confidence interval)"
+    assert percentile_text({"ITL_p50": 0.01}, "ITL_p50") == "≈ 0.01 s (no confidence interval)"
+    assert percentile_text(known, "ITL_mean") == "0.01 s"
+    assert [time_text(known, name) for name in ("TTFT_p95", "TTFT_p99", "TTFT_p50")] == ["0.5 s", "≈ 0.9 s", "unknown"]

@@ -1,0 +1,265 @@
+"""The decision in words: who wins or ties, by what, what was left out, and what makes it uncertain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, Outcome, unit_of
+from fmbench_lib.metrics.decision.ranking import (
+    NOISE,
+    RankedBy,
+    Ranking,
+    by_cost,
+    cached_apart,
+    cached_share,
+    cost_interval,
+    output_tokens,
+    unit_cost,
+)
+from fmbench_lib.metrics.decision.wording import budgets_text, figure, in_unit, level_label, percentile_text, usd
+from fmbench_lib.metrics.missing import Row, number, text
+
+_BEST: dict[RankedBy, str] = {
+    "price": "the cheapest",
+    "price_per_output_token": "the cheapest per output token",
+    "throughput": "the one with the most transactions per minute",
+    "output_token_throughput": "the one with the most output tokens per minute",
+}
+_COMPARED: dict[RankedBy, str] = {
+    "price": "prices",
+    "price_per_output_token": "prices per output token",
+    "throughput": "transactions per minute",
+    "output_token_throughput": "output tokens per minute",
+}
+
+
+def decision_text(
+    scope: str | None,
+    budgets: Budgets,
+    judgements: Sequence[Judgement],
+    ranking: Ranking | None,
+    near: Judgement | None,
+) -> str:
+    """The decision with its figures and with what makes them uncertain.
+
+    `scope` names what the levels have in common: their payload file, and the instance type if they share it. `ranking`
+    is that of the levels that pass; without any, `near` comes nearest.
+    """
+    if scope is None or not judgements:
+        return "Nothing can be decided: no level was measured."
+    limits = budgets_text(budgets)
+    if ranking is not None:
+        return _winner_text(scope, limits, judgements, ranking)
+    assert near is not None
+    count, unusable = len(judgements), sum(judgement.invalid for judgement in judgements)
+    if unusable == count:
+        why = f"No level of {scope} can be relied on: {_all(count)} invalid"
+        return f"{why}; {level_label(near.row)} comes nearest, with {_figures(near)}."
+    judged = f"{count - unusable} judged" + (f", {unusable} more invalid" if unusable else "")
+    misses = [_missed_text(outcome, near.row) for outcome in near.missed]
+    misses += ["whose queue grew: such a load cannot be sustained"] if near.queue_grew else []
+    return (
+        f"No level of {scope} {_meets(judgements)} ({limits or 'no budget was set'}; {judged}): "
+        f"nearest comes {level_label(near.row)}, {', and '.join(misses)}{_caveats([near])}."
+    )
+
+
+def unequal_work_text(ranking: Ranking) -> str:
+    """That the experiments' outputs differ in length, to be said before anything else; empty where they don't."""
+    if ranking.unlike is None:
+        return ""
+    ours, theirs = (output_tokens(one.row) or 0.0 for one in (ranking.best, ranking.unlike))
+    names = [str(one.row.get("experiment_name")) for one in (ranking.best, ranking.unlike)]
+    lengths = f"{names[0]} answers with {figure(ours)} output tokens on average, {names[1]} with {figure(theirs)}"
+    return f"Unequal work: {lengths}, so {_COMPARED[ranking.by]} are compared. "
+
+
+def notes_on(judgements: Sequence[Judgement]) -> list[str]:
+    """What a reader must know of levels before acting on their figures; the first is the one that a sentence is about.
+
+    A missing interval is said beside the figure.
+    """
+    first, notes = judgements[0], []
+    for outcome in first.outcomes:
+        if outcome.doubtful and number(first.row, f"{outcome.column}_low") is not None:
+            side = "within" if outcome.met else "outside"
+            doubt = f"it is uncertain that its {outcome.name} is {side} the budget"
+            notes.append(f"{doubt}, which lies inside the interval")
+    degraded = [text(one.row, "verdict") == "degraded" for one in judgements]
+    if any(degraded):
+        notes.append(_whose("measurement", judgements, degraded) + " degraded")
+    unverified = [bool(text(one.row, "price_kind")) and not one.row.get("price_verified") for one in judgements]
+    if any(unverified):
+        notes.append(_whose("price", judgements, unverified) + " unverified")
+    return notes
+
+
+def _winner_text(scope: str, limits: str, judgements: Sequence[Judgement], ranking: Ranking) -> str:
+    best, passed = ranking.best, [judgement for judgement in judgements if judgement.passed]
+    of = f"of {len(judgements)} level{'s' if len(judgements) != 1 else ''}"
+    those = f"of {len(passed)} levels that {_meet(judgements)}"
+    if len(passed) == 1:
+        those = f"{of} that {_meets(judgements)}"
+    if not limits and not _some_grew(judgements):
+        those = f"{of} (no budget was set)"
+    budget = f" ({limits})" if limits else ""
+    where = f"{those}{budget} for {scope}"
+    labels = " and ".join(level_label(one.row) for one in (best, *ranking.tied))
+    if ranking.tied:
+        claim = f"{labels} tie as {_BEST[ranking.by]} {where}, as {_noise(ranking)}: {_tied_figures(ranking)}"
+    else:
+        what = "the only one" if len(passed) == 1 else _BEST[ranking.by]
+        verb = "is" if ranking.by.startswith("price") or len(passed) == 1 else "completes"
+        what = what.removeprefix("the one with ") if verb == "completes" else what
+        claim = f"{labels} {verb} {what} {where}: {_figures(best, ranking.by)}{_next(ranking)}"
+    rest = [*_per_transaction(ranking), *_unpriced(passed, ranking), *_left_out(judgements, ranking), *_cached(ranking)]
+    notes = "".join(f"; {note}" for note in rest)
+    return f"{unequal_work_text(ranking)}{claim}{notes}{_caveats([best, *ranking.named])}."
+
+
+def _meets(judgements: Sequence[Judgement]) -> str:
+    return "meets every budget" + (" and keeps up with its load" if _some_grew(judgements) else "")
+
+
+def _meet(judgements: Sequence[Judgement]) -> str:
+    return "meet every budget" + (" and keep up with their load" if _some_grew(judgements) else "")
+
+
+def _some_grew(judgements: Sequence[Judgement]) -> bool:
+    return any(judgement.meets_budgets and judgement.queue_grew for judgement in judgements)
+
+
+def _noise(ranking: Ranking) -> str:
+    """Why the difference between the levels that tie means nothing."""
+    what = _COMPARED[ranking.by]
+    if all(cost_interval(one.row, ranking.by) is not None for one in (ranking.best, *ranking.tied)):
+        return f"the 95% intervals of their {what} overlap"
+    return f"their {what} are within {NOISE:.0%} of each other"
+
+
+def _tied_figures(ranking: Ranking) -> str:
+    levels = (ranking.best, *ranking.tied)
+    return "; ".join(f"{one.row.get('experiment_name')}: {_figures(one, ranking.by)}" for one in levels)
+
+
+def _next(ranking: Ranking) -> str:
+    """The best level of another experiment and how far behind it is; empty where there is none."""
+    if not ranking.others:
+        return ""
+    row, ours = ranking.others[0].row, unit_cost(ranking.best.row, ranking.by)
+    cost = unit_cost(row, ranking.by)
+    if not math.isfinite(cost):
+        return ""
+    if ranking.by.startswith("price"):
+        behind = f" ({cost / ours - 1:.0%} more)" if ours > 0 else ""
+    else:
+        behind = f" ({1 - ours / cost:.0%} fewer)"
+    return f"; next comes {level_label(row)} with {_cost(row, ranking.by)}{behind}"
+
+
+def _per_transaction(ranking: Ranking) -> list[str]:
+    """Who would be first if transactions were equal, where they are not."""
+    first = ranking.per_transaction
+    if first is None:
+        return []
+    whole: RankedBy = "price" if ranking.by == "price_per_output_token" else "throughput"
+    if first is ranking.best:
+        return [f"it is {_BEST[whole]} too"]
+    return [f"by transactions alone {level_label(first.row)} would be {_BEST[whole]}, with {_cost(first.row, whole)}"]
+
+
+def _unpriced(passed: Sequence[Judgement], ranking: Ranking) -> list[str]:
+    """What is not known of the cost."""
+    if not ranking.by.startswith("price"):
+        return [f"nothing can be said about cost ({text(ranking.best.row, 'price_note') or 'no price'})"]
+    without = sum(not math.isfinite(unit_cost(one.row, ranking.by)) for one in passed)
+    what = "price" if ranking.by == "price" else "price per output token"
+    return [f"{without} more {'has' if without == 1 else 'have'} no {what} to compare"] if without else []
+
+
+def _left_out(judgements: Sequence[Judgement], ranking: Ranking) -> list[str]:
+    """The level that would have been first had its queue not grown."""
+    grew = [one for one in judgements if one.meets_budgets and one.queue_grew and not one.invalid]
+    limit = unit_cost(ranking.best.row, ranking.by)
+    ahead = [one for one in by_cost(grew, ranking.by) if unit_cost(one.row, ranking.by) < limit]
+    if not ahead:
+        return []
+    would = f"{level_label(ahead[0].row)} would have been {_BEST[ranking.by]}, with {_cost(ahead[0].row, ranking.by)}"
+    return [f"{would}, but its queue grew: such a load cannot be sustained"]
+
+
+def _cached(ranking: Ranking) -> list[str]:
+    best = ranking.best.row
+    apart = next((one.row for one in ranking.named if cached_apart(best, one.row)), None)
+    if apart is None:
+        return []
+    ours, theirs = cached_share(best) or 0.0, cached_share(apart) or 0.0
+    cached = f"{ours:.0%} of its prompt tokens came from the server's cache, {theirs:.0%} of those of"
+    return [f"{cached} {apart.get('experiment_name')}: they are not the same work"]
+
+
+def _figures(judgement: Judgement, by: RankedBy = "price") -> str:
+    """p95, throughput and price of a level, those that are known."""
+    row, parts = judgement.row, []
+    if number(row, "latency_p95") is not None:
+        parts.append(f"latency p95 {percentile_text(row, 'latency_p95')}")
+    if (rate := number(row, "transactions_per_minute")) is not None:
+        parts.append(f"{figure(rate)} transactions/minute")
+    if (price := number(row, "price_per_10k_txn")) is not None:
+        parts.append(f"{usd(price)} per 10,000 transactions{_price_interval(row)}")
+    if by in ("price_per_output_token", "output_token_throughput"):
+        parts.append(_cost(row, by))
+    return ", ".join(parts) or "no figures"
+
+
+def _price_interval(row: Row) -> str:
+    ends = cost_interval(row, "price")
+    return "" if ends is None else f" (95% CI {usd(10_000 * ends[0]).removesuffix(' USD')} to {usd(10_000 * ends[1])})"
+
+
+def _cost(row: Row, by: RankedBy) -> str:
+    """The figure that decides, with its unit."""
+    cost = unit_cost(row, by)
+    if not math.isfinite(cost):
+        return f"unknown {_COMPARED[by]}"
+    if by == "price":
+        return f"{usd(10_000 * cost)} per 10,000 transactions"
+    if by == "price_per_output_token":
+        return f"{usd(1e6 * cost)} per 1,000,000 output tokens"
+    return f"{figure(1 / cost)} {'transactions' if by == 'throughput' else 'output tokens'}/minute"
+
+
+def _missed_text(outcome: Outcome, row: Row) -> str:
+    if outcome.value is None:
+        reason = text(row, "price_note") if outcome.column == "price_per_10k_txn" else None
+        return f"whose {outcome.name} is unknown" + (f" ({reason})" if reason else "")
+    unit = unit_of(outcome.column)
+    value, over = in_unit(outcome.column, outcome.value), in_unit(outcome.column, outcome.over)
+    if unit == "time":
+        value = percentile_text(row, outcome.column)
+    if unit == "share":
+        over = f"{figure(100 * outcome.over)} percentage points"
+    if outcome.value < outcome.budget:
+        return f"whose {outcome.name} of {value} is {over} short"
+    share = f" ({outcome.excess:.0%})" if unit != "share" and math.isfinite(outcome.excess) else ""
+    return f"whose {outcome.name} of {value} is {over}{share} over"
+
+
+def _caveats(judgements: Sequence[Judgement]) -> str:
+    notes = notes_on(judgements)
+    return f"; {' and '.join(notes)}" if notes else ""
+
+
+def _whose(what: str, judgements: Sequence[Judgement], which: Sequence[bool]) -> str:
+    """`its price is`, `the price of b is`, `the prices of a and b are`."""
+    if which[0] and not any(which[1:]):
+        return f"its {what} is"
+    names = [str(one.row.get("experiment_name")) for one, chosen in zip(judgements, which, strict=True) if chosen]
+    if len(names) == 1:
+        return f"the {what} of {names[0]} is"
+    return f"the {what}s of {', '.join(names[:-1])} and {names[-1]} are"
+
+
+def _all(count: int) -> str:
+    return "the only one is" if count == 1 else f"all {count} are"

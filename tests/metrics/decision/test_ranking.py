@@ -1,0 +1,166 @@
+"""Experiments beside each other: what is cheaper, what ties, what is not the same work, what cannot be sustained."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fmbench_lib.metrics.decision.budgets import Budgets
+from fmbench_lib.metrics.decision.decision import decide
+from fmbench_lib.metrics.decision.recommend import recommendations
+
+BUDGETS = Budgets(latency_budget=2.0)
+
+
+def level(name, price, tokens=100.0, **more):
+    return {"experiment_name": name, "price_per_txn": price / 1e4, "completion_token_count_mean": tokens, **more}
+
+
+def test_one_cheaper_by_a_tenth_one_equal_one_saturated_one_truncating(summary_of):
+    found = decide(
+        summary_of(
+            level("usual", 1.0),
+            level("equal", 1.01),
+            level("cheaper", 0.9),
+            level("saturated", 0.5, concurrency=None, request_rate=40.0, sustainable="no", latency_p95=1.9),
+            level("truncating", 0.45, tokens=20.0),
+        ),
+        BUDGETS,
+    )
+    assert found.winner["experiment_name"] == "cheaper"
+    assert found.ranked_by == "price_per_output_token"
+    assert found.runner_up["experiment_name"] == "usual"
+    assert found.tied == ()
+    assert found.text == (
+        "Unequal work: cheaper answers with 100 output tokens on average, truncating with 20, so prices per output "
+        "token are compared. cheaper on g5.xlarge at concurrency 1 is the cheapest per output token of 4 levels that "
+        "meet every budget and keep up with their load (latency p95 ≤ 2 s) for payload_en_1-500.jsonl: latency p95 1 s "
+        "(95% CI 0.9 to 1.1 s), 60 transactions/minute, 0.90 USD per 10,000 transactions, 0.90 USD per 1,000,000 "
+        "output tokens; next comes usual on g5.xlarge at concurrency 1 with 1.00 USD per 1,000,000 output tokens "
+        "(11% more); by transactions alone truncating on g5.xlarge at concurrency 1 would be the cheapest, with 0.45 "
+        "USD per 10,000 transactions; saturated on g5.xlarge at 40 requests/s would have been the cheapest per output "
+        "token, with 0.50 USD per 1,000,000 output tokens, but its queue grew: such a load cannot be sustained."
+    )
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_prices_within_5_percent_tie_and_both_are_named(summary_of):
+    found = decide(summary_of(level("a", 1.04), level("b", 1.0), level("c", 1.06)), BUDGETS)
+    assert found.winner["experiment_name"] == "b"
+    assert [row["experiment_name"] for row in found.tied] == ["a"]
+    assert found.text.startswith(
+        "b on g5.xlarge at concurrency 1 and a on g5.xlarge at concurrency 1 tie as the cheapest of 3 levels that meet "
+        "every budget (latency p95 ≤ 2 s) for payload_en_1-500.jsonl, as their prices are within 5% of each other: "
+        "b: latency p95 1 s"
+    )
+    assert "; a: latency p95 1 s" in found.text
+
+
+@pytest.mark.parametrize(
+    ("ends", "tied"), [((0.95, 1.05, 1.04, 1.2), True), ((0.99, 1.01, 1.02, 1.04), False), ((0.5, 1.5, 1.2, 9.0), True)]
+)
+def test_intervals_decide_where_there_are_some(summary_of, ends, tied):
+    names = ("price_per_10k_txn_low", "price_per_10k_txn_high")
+    ours, theirs = dict(zip(names, ends[:2], strict=True)), dict(zip(names, ends[2:], strict=True))
+    found = decide(summary_of(level("a", 1.0, **ours), level("b", 1.03, **theirs)), BUDGETS)
+    assert bool(found.tied) is tied
+    assert ("the 95% intervals of their prices overlap" in found.text) is tied
+    assert (
+        "next comes b on g5.xlarge at concurrency 1 with 1.03 USD per 10,000 transactions" in found.text
+    ) is not tied
+    assert f"1.00 USD per 10,000 transactions (95% CI {ends[0]:.2f} to {ends[1]:.2f} USD)" in found.text
+
+
+def test_levels_of_one_experiment_neither_tie_nor_are_unequal(summary_of):
+    found = decide(summary_of(level("a", 1.0), level("a", 1.01, tokens=50.0, concurrency=2)), BUDGETS)
+    assert (found.tied, found.runner_up, found.ranked_by) == ((), None, "price")
+    assert "Unequal" not in found.text
+
+
+@pytest.mark.parametrize(
+    ("tokens", "unequal"), [(95.0, False), (94.0, True), (106.0, True), (None, False), (0.0, False)]
+)
+def test_more_than_5_percent_in_output_tokens_is_unequal_work(summary_of, tokens, unequal):
+    found = decide(summary_of(level("a", 1.0), level("b", 2.0, tokens=tokens)), BUDGETS)
+    assert found.text.startswith("Unequal work: ") is unequal
+    assert ("it is the cheapest too" in found.text) is unequal
+    assert found.winner["experiment_name"] == "a"
+
+
+def test_short_answers_are_not_the_cheapest(summary_of):
+    found = decide(summary_of(level("long", 1.0, tokens=100.0), level("short", 0.5, tokens=20.0)), BUDGETS)
+    assert found.winner["experiment_name"] == "long"
+    assert found.text.startswith("Unequal work: long answers with 100 output tokens on average, short with 20")
+    assert "short on g5.xlarge at concurrency 1 with 2.50 USD per 1,000,000 output tokens (150% more)" in found.text
+
+
+def test_without_prices_throughput_ties_and_is_counted_in_tokens_too(summary_of):
+    unpriced = {"price_per_txn": None, "price_note": "no price listed for x"}
+    rows = [level("a", 0, transactions_per_minute=100.0), level("b", 0, transactions_per_minute=98.0)]
+    found = decide(summary_of(*(row | unpriced for row in rows)), BUDGETS)
+    assert "tie as the one with the most transactions per minute of 2 levels" in found.text
+    rows = [level("a", 0, transactions_per_minute=100.0), level("b", 0, tokens=20.0, transactions_per_minute=300.0)]
+    found = decide(summary_of(*(row | unpriced for row in rows)), BUDGETS)
+    assert (found.winner["experiment_name"], found.ranked_by) == ("a", "output_token_throughput")
+    assert "a on g5.xlarge at concurrency 1 completes the most output tokens per minute of 2 levels" in found.text
+    assert "with 6,000 output tokens/minute (40% fewer)" in found.text
+    assert "nothing can be said about cost (no price listed for x)" in found.text
+
+
+def test_a_level_whose_queue_grew_never_wins_and_an_unknown_one_may(summary_of):
+    found = decide(summary_of(level("a", 1.0, sustainable="no"), level("b", 9.0, sustainable="unknown")), BUDGETS)
+    assert found.winner["experiment_name"] == "b"
+    assert "is the only one of 2 levels that meets every budget and keeps up with its load" in found.text
+    assert "a on g5.xlarge at concurrency 1 would have been the cheapest, with 1.00 USD" in found.text
+    dearer = decide(summary_of(level("a", 10.0, sustainable="no"), level("b", 9.0, sustainable="yes")), BUDGETS)
+    assert "queue grew" not in dearer.text
+
+
+def test_where_every_queue_grew_nothing_is_recommended(summary_of):
+    summary = summary_of(level("a", 1.0, sustainable="no"), level("b", 2.0, sustainable="no", latency_p95=3.0))
+    for budgets, limits in ((BUDGETS, "latency p95 ≤ 2 s"), (Budgets(), "no budget was set")):
+        found = decide(summary, budgets)
+        assert found.winner is None
+        assert found.nearest["experiment_name"] == "a"
+        assert f"meets every budget and keeps up with its load ({limits}; 2 judged): nearest comes a" in found.text
+        assert found.text.endswith("whose queue grew: such a load cannot be sustained.")
+    sustained = decide(summary_of(level("a", 1.0, sustainable="no"), level("b", 2.0, latency_p95=9.0)), BUDGETS)
+    assert sustained.nearest["experiment_name"] == "b"
+
+
+def test_cold_beside_cached_is_said(summary_of):
+    cold = level("cold", 3.19, cached_token_count_mean=0.0)
+    cached = level("cached", 1.52, cached_token_count_mean=94.0)
+    found = decide(summary_of(cold, cached), BUDGETS)
+    words = "94% of its prompt tokens came from the server's cache, 0% of those of cold: they are not the same work"
+    assert words in found.text
+    for tokens in (80.0, None):
+        warm = decide(summary_of(cached, level("warm", 2.0, cached_token_count_mean=tokens)), BUDGETS)
+        assert "not the same work" not in warm.text
+
+
+def test_what_is_doubtful_of_each_level_that_is_named(summary_of):
+    rows = level("a", 1.0, verdict="degraded", price_verified=False), level("b", 1.01, price_verified=False)
+    found = decide(summary_of(*rows), BUDGETS)
+    assert found.text.endswith("; its measurement is degraded and the prices of a and b are unverified.")
+    found = decide(summary_of(level("a", 1.0), level("b", 2.0, verdict="degraded")), BUDGETS)
+    assert found.text.endswith("; the measurement of b is degraded.")
+
+
+def test_recommendations_follow_the_same_rules(summary_of):
+    def recommended(*rows):
+        return recommendations(summary_of(*rows), BUDGETS)["recommendation"][0]
+
+    fast, slow = {"transactions_per_minute": 90.0}, {"transactions_per_minute": 60.0}
+    grew = recommended(level("a", 1.0, sustainable="no", **fast), level("b", 1.0, **slow))
+    assert grew.startswith("Concurrency 1 of b gets the most done")
+    short = recommended(level("a", 1.0, tokens=20.0, **fast), level("b", 1.0, **slow))
+    assert short.startswith(
+        "Unequal work: b answers with 100 output tokens on average, a with 20, so output tokens per"
+    )
+    assert "Concurrency 1 of b gets the most done" in short
+    tie = recommended(level("a", 1.0, **fast), level("b", 1.0, transactions_per_minute=88.0))
+    assert "; concurrency 1 of b gets as much done, within 5%" in tie
+    doubtful = recommended(level("a", 1.0, verdict="degraded", price_verified=False))
+    assert doubtful.endswith("; its measurement is degraded; its price is unverified.")
