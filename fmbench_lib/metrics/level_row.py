@@ -1,9 +1,9 @@
 """From the records of one level to its row: every metric group, computed once and put in order.
 
-Latency statistics are over the successes *sent* in the window, including those that end after it. Throughput is over
-the completions *inside* the window. These are two sets of requests with two counts, `successes` and
-`completions_in_window`. Warm-up requests never enter the first set; those that end inside the window belong to the
-second, because the endpoint did that work in that time.
+Latency statistics are over the successes *sent* in the window, including those that end after it. Throughput is the
+work done *inside* the window: requests that reach over one of its edges, those of the warm-up too, count by their share
+of time inside, because the endpoint did that work in that time. An open loop's window begins where its steady state
+does.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from fmbench_lib.metrics.groups.goodput import Objectives
 from fmbench_lib.metrics.level_sample import Facts, LevelSample, sample_of
 from fmbench_lib.metrics.metric_groups import Standards, groups_of
 from fmbench_lib.metrics.requests import request_metrics
+from fmbench_lib.metrics.steady_window import steadiness
 from fmbench_lib.metrics.thresholds import Thresholds
-from fmbench_lib.metrics.window import window_of
 from fmbench_lib.pricing.price_list import PriceList
 
 
@@ -34,7 +34,8 @@ def level_row(
 
     A number that cannot be known is NaN and a text None; neither is ever 0 or "". Times in seconds, prices in USD.
     """
-    sample = sample_of(request_metrics(records), window_of(facts), facts, objectives)
+    requests = request_metrics(records)
+    sample = sample_of(requests, steadiness(requests, facts).window, facts, objectives)
     return _row(sample, "levels", Standards(prices or PriceList(), thresholds or Thresholds()))
 
 
@@ -49,13 +50,13 @@ def slice_rows(
 
     A request belongs to the slice it was sent in, a completion to the slice it ended in.
     """
-    window = window_of(facts)
+    requests, standards = request_metrics(records), Standards(prices or PriceList(), Thresholds())
+    window = steadiness(requests, facts).window
     if window is None:
         return []
-    requests, standards = request_metrics(records), Standards(prices or PriceList(), Thresholds())
     return [
         _row(
-            sample_of(requests, part, facts, objectives, slice_index=index, slice_start_s=part.start - window.start),
+            sample_of(requests, part, facts, objectives, slice_index=index, level_window=window),
             "slices",
             standards,
         )

@@ -27,7 +27,8 @@ class LevelSample:
 
     `requests`: all of the level, as `request_metrics` returns them · `counted`: which of them were measured and sent
     in `window` (without a window: all measured ones) · `chosen`: those requests · `successes`: the successful ones of
-    them · `slice`, `slice_start_s`: the position of the window within that of the level; None for a whole level.
+    them · `level_window`: the window of the whole level · `slice`, `slice_start_s`: the position of a slice in it; None
+    for a whole level.
     """
 
     requests: pd.DataFrame
@@ -37,6 +38,7 @@ class LevelSample:
     counted: Flags
     chosen: pd.DataFrame
     successes: pd.DataFrame
+    level_window: Window | None
     slice: int | None = None
     slice_start_s: float | None = None
 
@@ -48,10 +50,15 @@ def sample_of(
     objectives: Objectives | None = None,
     *,
     slice_index: int | None = None,
-    slice_start_s: float | None = None,
+    level_window: Window | None = None,
 ) -> LevelSample:
-    """The sample of the requests sent in `window`. `requests` must be what `request_metrics` returns."""
+    """The sample of the requests sent in `window`. `requests` must be what `request_metrics` returns.
+
+    For a slice also give its number and the window of its level.
+    """
     counted = measured_in(requests, window)
     chosen = requests[counted]
     successes = chosen[chosen["success"]]
-    return LevelSample(requests, window, facts, objectives, counted, chosen, successes, slice_index, slice_start_s)
+    whole = level_window or window
+    start_s = window.start - whole.start if window and whole and slice_index is not None else None
+    return LevelSample(requests, window, facts, objectives, counted, chosen, successes, whole, slice_index, start_s)

@@ -12,13 +12,16 @@ from fmbench_lib.metrics.groups.drift import DRIFT, drifts
 from fmbench_lib.metrics.groups.goodput import GOODPUT, goodput
 from fmbench_lib.metrics.groups.identity import IDENTITY, SLICE, identity
 from fmbench_lib.metrics.groups.level_conditions import CONDITIONS, level_conditions
-from fmbench_lib.metrics.groups.level_throughput import THROUGHPUT, throughput
+from fmbench_lib.metrics.groups.level_throughput import THROUGHPUT, THROUGHPUT_INTERVALS, throughput
 from fmbench_lib.metrics.groups.level_times import ANSWER, FROM_SENT, INTERVALS, TIMES, level_times
+from fmbench_lib.metrics.groups.little import LITTLE, little
+from fmbench_lib.metrics.groups.queue_growth import QUEUE_GROWTH, queue_growth_columns
 from fmbench_lib.metrics.groups.tokens import BILLED, TOKEN_COUNTS, billed_tokens, token_counts
 from fmbench_lib.metrics.groups.transport import LAGS, TRANSPORT, lags, transport
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import Row
 from fmbench_lib.metrics.prices import PRICE_ORIGIN, PRICE_PER_10K, PRICES, price_columns
+from fmbench_lib.metrics.steady_window import STEADY, steady_columns
 from fmbench_lib.metrics.thresholds import Thresholds
 from fmbench_lib.metrics.verdict import VERDICT, verdict_columns
 from fmbench_lib.metrics.window import WINDOW, window_columns
@@ -68,6 +71,7 @@ GROUPS: tuple[MetricGroup, ...] = (
     MetricGroup(LAGS, lags),
     MetricGroup(VERDICT, derive=_verdict, table="levels"),
     MetricGroup(GOODPUT, goodput),
+    MetricGroup(THROUGHPUT_INTERVALS, throughput),
     MetricGroup(INTERVALS, level_times),
     MetricGroup(ANSWER, level_times),
     MetricGroup(FROM_SENT, level_times),
@@ -77,6 +81,9 @@ GROUPS: tuple[MetricGroup, ...] = (
     MetricGroup(TOKEN_COUNTS, token_counts),
     MetricGroup(TRANSPORT, transport),
     MetricGroup(CONDITIONS, level_conditions, table="levels"),
+    MetricGroup(STEADY, steady_columns, table="levels"),
+    MetricGroup(QUEUE_GROWTH, queue_growth_columns, table="levels"),
+    MetricGroup(LITTLE, little, table="levels"),
     MetricGroup(DRIFT, drifts, table="levels"),
     MetricGroup(BILLED, billed_tokens, table="levels"),
 )

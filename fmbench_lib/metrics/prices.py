@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 
 from fmbench_lib.metrics.columns import Cells, Column
-from fmbench_lib.metrics.missing import Row, number, or_nan, text
+from fmbench_lib.metrics.missing import NAN, Row, number, or_nan, text
 from fmbench_lib.pricing.price_list import InstancePrice, Price, PriceList, TokenPrice
 
 PRICES = (
     Column("price_per_txn", "USD", "number", "price of one successful request"),
     Column("price_per_token", "USD", "number", "`price_per_txn` over its prompt and completion tokens"),
 )
-PRICE_PER_10K = (Column("price_per_10k_txn", "USD", "number", "price of 10,000 successful requests"),)
+PRICE_PER_10K = (
+    Column("price_per_10k_txn", "USD", "number", "price of 10,000 successful requests"),
+    *(
+        Column(f"price_per_10k_txn_{end}", "USD", "number", "end of its 95% interval, by that of the throughput")
+        for end in ("low", "high")
+    ),
+)
 ACCELERATOR_HOUR = Column("price_per_accelerator_hour", "USD/h", "number", "hourly price over the accelerators")
 ORIGIN = (
     Column("price_kind", "", "text", "`instance` (by the hour) or `token`"),
@@ -37,10 +43,13 @@ def price_columns(row: Row, prices: PriceList) -> Cells:
     instance_type = text(row, "instance_type")
     price = prices.lookup(instance_type)
     per_txn, note = _price_per_txn(row, price) if price else (None, prices.why_none(instance_type))
+    low, high = (_price_at(row, price, f"transactions_per_minute_{end}") for end in ("high", "low"))
     return {
         "price_per_txn": or_nan(per_txn),
         "price_per_token": or_nan(_price_per_token(row, per_txn)),
         "price_per_10k_txn": or_nan(None if per_txn is None else 10_000 * per_txn),
+        "price_per_10k_txn_low": NAN if low is None else 10_000 * low,
+        "price_per_10k_txn_high": NAN if high is None else 10_000 * high,
         "price_per_accelerator_hour": or_nan(accelerator_hourly(price)),
         **price_origin(price),
         "price_note": note,
@@ -131,6 +140,14 @@ def _price_per_txn(row: Row, price: Price) -> tuple[float | None, str | None]:
     if tokens_in is None or tokens_out is None:
         return None, "token counts unknown"
     return tokens_cost(price, tokens_in, tokens_out, number(row, "cached_token_count_mean")), None
+
+
+def _price_at(row: Row, price: Price | None, rate: str) -> float | None:
+    """The price of a transaction at an end of the throughput's interval; None of one that is paid by the token."""
+    per_minute = number(row, rate)
+    if per_minute is None or not isinstance(price, InstancePrice):
+        return None
+    return instance_price_per_txn(price.hourly, number(row, "instance_count"), per_minute)
 
 
 def _price_per_token(row: Row, per_txn: float | None) -> float | None:

@@ -13,7 +13,8 @@ from fmbench_lib.metrics.groups.identity import IDENTITY, LOAD
 from fmbench_lib.metrics.level_sample import Facts, LevelData
 from fmbench_lib.metrics.missing import number, text
 from fmbench_lib.metrics.requests import MEASURES, request_metrics
-from fmbench_lib.metrics.window import completed_in, measured_in, window_of
+from fmbench_lib.metrics.steady_window import steadiness
+from fmbench_lib.metrics.window import completed_in, measured_in
 
 REQUEST_TABLE: tuple[Column, ...] = (
     *IDENTITY,
@@ -38,7 +39,7 @@ REQUEST_TABLE: tuple[Column, ...] = (
     MEASURES["latency_from_sent"],
     Column("success", "", "flag", "whether it is a transaction: a request without an error"),
     Column("in_window", "", "flag", "measured and sent in the window: latency statistics count it if it succeeded"),
-    Column("completed_in_window", "", "flag", "a success that ended in the window: throughput counts it"),
+    Column("completed_in_window", "", "flag", "a success that ended in the window"),
     Column("error", "", "text", "class of its error"),
     Column("error_message", "", "text", "the error in words"),
     Column("status", "", "whole number", "HTTP status"),
@@ -74,7 +75,7 @@ def requests_frame(levels: Iterable[LevelData]) -> pd.DataFrame:
 
 def _requests_of(records: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     frame = request_metrics(records).reset_index(drop=True)
-    window = window_of(facts)
+    window = steadiness(frame, facts).window
     token_counts = {f"{kind}_tokens": f"{kind}_token_count" for kind in ("prompt", "completion", "cached")}
     frame = frame.rename(columns=token_counts)
     for name in ("instance_type", "load", "experiment_name", "payload_file"):

@@ -31,10 +31,12 @@ class Thresholds:
     in_flight_invalid: float = _limit(
         0.20, "share of the load asked", "closed loop, load in flight off by more: invalid"
     )
+    little_degraded: float = _limit(0.03, "share of rate × mean time", "requests in flight off by more…")
+    little_edges: float = _limit(2.5, "times √(2 · in flight) / requests", "…and by more than this: degraded")
     rate_degraded: float = _limit(0.05, "share of the rate scheduled", "open loop, requests sent off by more: degraded")
     window_least: float = _limit(10.0, "s", "window shorter: degraded")
     window_latencies: float = _limit(5.0, "times latency p50", "window shorter: degraded")
-    successes_least: int = _limit(smallest_n(0.95), "successes", "fewer: degraded (no interval for p95)")
+    successes_least: int = _limit(smallest_n(0.95), "successes", "fewer: degraded (far too few for p95)")
     errors_degraded: float = _limit(0.01, "share of requests", "error rate above it: degraded")
     errors_invalid: float = _limit(0.50, "share of requests", "error rate of at least this: invalid")
     clock_floor: float = _limit(0.001, "s", "clock steps up to this never count")

@@ -1,7 +1,8 @@
 """Whether a level's numbers describe the endpoint: `valid`, `degraded` (usable, with the reason in mind) or `invalid`.
 
 Each check looks at one thing that can spoil a measurement and says what it found and what to do. The worst finding
-decides. A small sample or a short window makes a level degraded at most: little is known, but that little is true.
+decides; one that is `valid` is said and spoils nothing. A small sample or a short window makes a level degraded at
+most: little is known, but that little is true.
 """
 
 from __future__ import annotations
@@ -81,9 +82,18 @@ def _successes(row: Row, limits: Thresholds) -> Iterator[Finding]:
         yield Finding("invalid", "no request was sent in the window, so nothing was measured: look at the level's log")
     elif not successes:
         yield Finding("invalid", f"none of {requests:.0f} requests succeeded: see the errors by class")
-    elif successes < limits.successes_least:
+    if not successes:
+        return
+    longer = number(row, "latency_longer") or 1
+    if successes < limits.successes_least:
+        least = max(limits.successes_least, math.ceil(successes * longer))
         reason = f"{successes:.0f} successes are too few for a confidence interval of p95"
-        yield Finding("degraded", f"{reason}: measure at least {limits.successes_least}")
+        yield Finding("degraded", f"{reason}: measure at least {least}")
+    elif longer > 1:
+        reason = (
+            f"{successes:.0f} successes tell as much as {number(row, 'latency_effective_n') or 0:.0f} independent ones"
+        )
+        yield Finding("valid", f"p95 has no interval, as {reason}: measure {_times(longer)} as long")
 
 
 def _window(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -94,7 +104,27 @@ def _window(row: Row, limits: Thresholds) -> Iterator[Finding]:
     least = max(limits.window_least, limits.window_latencies * (latency or 0))
     if seconds < least:
         reason = f"a window of {seconds:.3g} s is short beside its edges"
+        least += number(row, "steady_after_s") or 0
         yield Finding("degraded", f"{reason}: measure for at least {math.ceil(least)} s")
+
+
+def _growth(row: Row, _limits: Thresholds) -> Iterator[Finding]:
+    start, end = number(row, "in_flight_start"), number(row, "in_flight_end")
+    if text(row, "sustainable") != "no" or start is None or end is None:
+        return
+    reason = f"requests in flight grew from {start:.0f} to {end:.0f}, as the endpoint cannot sustain this rate"
+    yield Finding("degraded", f"{reason} (latency is that of a queue, and grows with the window): offer less")
+
+
+def _littles_law(row: Row, limits: Thresholds) -> Iterator[Finding]:
+    off, in_flight, requests = (number(row, name) for name in ("littles_law", "mean_in_flight", "requests"))
+    if off is None or in_flight is None or not requests or text(row, "sustainable") == "no":
+        return
+    if abs(off) <= max(limits.little_degraded, limits.little_edges * math.sqrt(2 * in_flight) / requests):
+        return
+    reason = f"{in_flight:.3g} requests in flight are {abs(off):.1%} {'more' if off > 0 else 'fewer'}"
+    reason = f"{reason} than their rate times their mean time (Little's law), so the level was not steady"
+    yield Finding("degraded", f"{reason}: warm up and measure longer")
 
 
 def _errors(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -206,8 +236,18 @@ def _drift(row: Row, limits: Thresholds) -> Iterator[Finding]:
         change, chance = number(row, f"{what}_drift"), number(row, f"{what}_drift_p")
         if change is None or chance is None or chance >= limits.drift_p or abs(change) <= limits.drift_change:
             continue
+        if text(row, "sustainable") == "no":
+            continue
         reason = f"{what} {'rose' if change > 0 else 'fell'} by {abs(change):.0%} over the window (p = {chance:.2g})"
         yield Finding("degraded", f"{reason}, it was not steady: warm up longer, or offer less than makes a queue grow")
+
+
+def _steady(row: Row, limits: Thresholds) -> Iterator[Finding]:
+    reached = row.get("steady")
+    if reached is None or reached or text(row, "sustainable") == "no" or any(_drift(row, limits)):
+        return
+    reason = "the latencies never became steady, and nothing tells which of them are the endpoint's at this load"
+    yield Finding("degraded", f"{reason}: warm up and measure longer")
 
 
 def _stopped(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -262,7 +302,10 @@ CHECKS: tuple[Check, ...] = (
     _clock,
     _errors,
     _window,
+    _growth,
+    _littles_law,
     _drift,
+    _steady,
     _stopped,
     _cache,
     _stamps,
@@ -278,6 +321,10 @@ def _time_scale(row: Row) -> tuple[str, float] | None:
         if value is not None and value > 0:
             return name, value
     return None
+
+
+def _times(factor: float) -> str:
+    return f"{math.ceil(10 * factor) / 10:.1f} times" if factor < 10 else f"{math.ceil(factor):,} times"
 
 
 def _time(seconds: float) -> str:

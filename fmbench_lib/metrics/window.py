@@ -73,6 +73,14 @@ def moment_of_sending(requests: pd.DataFrame) -> Floats:
     return result
 
 
+def moment_of_ending(requests: pd.DataFrame, timeout: float | None) -> Floats:
+    """When each request ended or failed; one whose end is unknown after its timeout (s), NaN if there is none."""
+    end = floats(requests, "end")
+    latest = moment_of_sending(requests) + (timeout if timeout is not None else np.nan)
+    result: Floats = np.where(np.isnan(end), latest, end)
+    return result
+
+
 def measured_in(requests: pd.DataFrame, window: Window | None) -> Flags:
     """Which measured requests were sent in the window, whenever they end; without a window, all measured ones."""
     measured: Flags = (requests["phase"] == "measured").to_numpy(dtype=bool)
@@ -91,8 +99,6 @@ def mean_in_flight(requests: pd.DataFrame, window: Window, timeout: float | None
     A request is in flight from its first byte sent (from `due` if it never got that far) to its last byte or its
     failure. One whose end is unknown counts until its timeout (seconds), and not at all if there is none.
     """
-    begin = moment_of_sending(requests)
-    end = floats(requests, "end")
-    end = np.where(np.isnan(end), begin + (timeout if timeout is not None else np.nan), end)
+    begin, end = moment_of_sending(requests), moment_of_ending(requests, timeout)
     inside = np.clip(end, window.start, window.end) - np.clip(begin, window.start, window.end)
     return float(np.nansum(np.maximum(inside, 0.0))) / window.seconds

@@ -54,10 +54,14 @@ def test_counts_and_throughput_by_hand(mixed, facts):
     assert json.loads(row["errors_by_class"]) == {"http_5xx": 1}
     # completed inside: the warm-up request that ends at 1, and those that end at 2, 5 and 9
     assert row["completions_in_window"] == 4
-    assert row["transactions_per_second"] == pytest.approx(0.4)
-    assert row["transactions_per_minute"] == pytest.approx(24.0)
-    assert row["prompt_token_throughput"] == pytest.approx((50 + 100 + 200 + 300) / 10)
-    assert row["completion_token_throughput"] == pytest.approx((5 + 11 + 21 + 31) / 10)
+    # a quarter of the warm-up request (-3 to 1) lies inside, three whole ones, and 0.9 s of the one from 9.1 to 15
+    work = 1 / 4 + 3 + 0.9 / 5.9
+    assert row["transactions_per_second"] == pytest.approx(work / 10)
+    assert row["transactions_per_minute"] == pytest.approx(6 * work)
+    assert row["prompt_token_throughput"] == pytest.approx((50 / 4 + 100 + 200 + 300 + 400 * 0.9 / 5.9) / 10)
+    # of 11 events each: the last 3 of the warm-up request come after 0, the first of the last one (9.8) before 10
+    assert row["completion_token_throughput"] == pytest.approx((5 * 3 / 11 + 11 + 21 + 31 + 41 / 11) / 10)
+    assert math.isnan(row["transactions_per_minute_low"])  # two latencies long
     assert row["prompt_token_count_mean"] == pytest.approx(250)  # of the four that were sent in the window
     assert row["completion_token_count_mean"] == pytest.approx(26)
     assert (row["billed_prompt_tokens"], row["billed_completion_tokens"]) == (1150 + 0, 120)
@@ -179,18 +183,36 @@ def test_several_token_sources_are_named(request_row, facts):
 
 
 def test_intervals_stand_where_the_sample_gives_them(steady, facts):
-    row = level_row(steady(100), facts())
+    row = level_row(steady(300), facts(seconds=300))
     assert row["latency_p95_low"] <= row["latency_p95"] <= row["latency_p95_high"]
     assert row["TTFT_p50_low"] <= row["TTFT_p50"] <= row["TTFT_p50_high"]
     assert math.isnan(row["latency_p99_low"])
-    assert row["ITL_n"] == 1000
+    assert row["latency_effective_n"] > 240
+    assert row["latency_longer"] == 1
+    assert row["ITL_n"] == 3000
     assert row["TTFT_answer_n"] == 0
+    # 20 batches of 15 requests, all alike
+    for end in ("low", "high"):
+        assert row[f"transactions_per_minute_{end}"] == pytest.approx(60)
+        assert row[f"completion_token_throughput_{end}"] == pytest.approx(11)
+
+
+def test_too_few_for_an_interval_of_p95_say_how_much_longer_to_measure(steady, facts):
+    row = level_row(steady(100), facts())
+    assert math.isnan(row["latency_p95_low"])
+    assert row["latency_longer"] == pytest.approx(240 / row["latency_effective_n"])
+    assert row["verdict"] == "valid"
+    assert "p95 has no interval" in row["verdict_reasons"]
+    assert "measure 2.5 times as long" in row["verdict_reasons"]
 
 
 def test_steady_load_is_valid(steady, facts):
-    row = level_row(steady(100), facts(seconds=100))
+    row = level_row(steady(300), facts(seconds=300))
     assert row["verdict"] == "valid"
     assert row["verdict_reasons"] is None
+    assert row["littles_law"] == pytest.approx(0, abs=1e-9)
+    assert row["sustainable"] is None  # a closed loop offers no more than is served
+    assert row["steady"] is None
     assert row["client_limited"] is False
     assert row["mean_in_flight"] == pytest.approx(1.0)
 
@@ -202,6 +224,24 @@ def test_an_instance_price_by_hand(steady, facts):
     assert row["price_per_txn"] == pytest.approx(21.5 * 2 / 60 / 60)
     assert row["price_per_token"] == pytest.approx(21.5 * 2 / 60 / 60 / 111)
     assert row["price_per_10k_txn"] == pytest.approx(1e4 * 21.5 * 2 / 60 / 60)
+    assert row["price_per_10k_txn_low"] == pytest.approx(1e4 * 21.5 * 2 / 60 / 60)
+
+
+def test_a_price_has_the_interval_of_its_throughput_turned_round(request_row, facts):
+    """Blocks of 15 s with 10 and with 20 requests in turn: of 1 s each, none reaches over an edge."""
+    rows = [
+        request_row(15 * block + place * 0.7, latency=1.0)
+        for block in range(20)
+        for place in range(10 + 10 * (block % 2))
+    ]
+    prices = PriceList.from_mapping({"trn1.32xlarge": 21.5}, "test")
+    row = level_row(pd.DataFrame(rows), facts(seconds=300), prices)
+    assert row["transactions_per_second"] == pytest.approx(1.0)
+    # Student's t of 19 degrees of freedom, batches of 10 and 20: squares 20 * 25
+    half = 2.093024 * math.sqrt(20 * 25 / 19 * 20) / 300
+    assert row["transactions_per_minute_low"] == pytest.approx(60 * (1 - half))
+    assert row["price_per_10k_txn_low"] == pytest.approx(1e4 * 21.5 / 3600 / (1 + half))
+    assert row["price_per_10k_txn_high"] == pytest.approx(1e4 * 21.5 / 3600 / (1 - half))
 
 
 def test_slices_add_up_to_the_level(steady, facts):
@@ -217,13 +257,52 @@ def test_slices_add_up_to_the_level(steady, facts):
     assert slice_rows(records, facts(seconds=0)) == []
 
 
-def test_a_queue_that_grows_shows_as_drift(request_row, facts):
+def test_what_becomes_slower_shows_as_drift(request_row, facts):
     rows = [request_row(i, ttft=0.1, latency=0.5 + 0.05 * i) for i in range(100)]
-    row = level_row(pd.DataFrame(rows), facts(seconds=100, concurrency=None, request_rate=1.0))
+    row = level_row(pd.DataFrame(rows), facts(seconds=100))
     # medians of the slices rise by 0.5 s from slice to slice, nine times, around a median of 2.975
     assert row["latency_drift"] == pytest.approx(9 * 0.5 / 2.975)
     assert row["latency_drift_p"] < 0.01
     assert "latency rose by 151%" in row["verdict_reasons"]
+
+
+OPEN = {"concurrency": None, "request_rate": 1.0, "load": "rate-1"}
+
+
+def test_a_queue_that_grows_is_said_once_and_leaves_no_interval(request_row, facts):
+    rows = [request_row(i, ttft=0.1, latency=0.5 + 0.05 * i) for i in range(600)]
+    row = level_row(pd.DataFrame(rows), facts(seconds=600, **OPEN))
+    assert row["sustainable"] == "no"
+    # at 600 those are in flight that were due after (600 - 0.5) / 1.05 = 570.95
+    assert (row["in_flight_start"], row["in_flight_end"]) == (1, 29)
+    assert row["transactions_per_second"] == pytest.approx(571 / 600)  # what it completed, not what it began
+    unknown = ("latency_p50_low", "TTFT_p50_high", "ITL_p50_low", "transactions_per_minute_low", "latency_effective_n")
+    assert all(math.isnan(row[name]) for name in unknown)
+    assert row["verdict_reasons"].count("requests in flight grew from 1 to 29") == 1
+    assert "latency rose" not in row["verdict_reasons"]
+    assert row["steady"] is False
+
+
+def test_an_open_loop_that_keeps_up_is_sustainable(request_row, facts):
+    row = level_row(pd.DataFrame([request_row(i, latency=1.5) for i in range(600)]), facts(seconds=600, **OPEN))
+    assert row["sustainable"] == "yes"
+    assert row["transactions_per_second"] == pytest.approx(1.0, rel=0.001)
+    assert row["verdict_reasons"] is None
+
+
+def test_an_open_loop_is_measured_from_its_steady_state_on(request_row, facts):
+    """The first forty requests find a cold endpoint: they take 9 s, the others 1.5 s."""
+    rows = [request_row(i, latency=9.0 if i < 40 else 1.5) for i in range(300)]
+    row = level_row(pd.DataFrame(rows), facts(seconds=300, **OPEN))
+    assert row["steady"] is True
+    assert row["steady_after_s"] == pytest.approx(40)
+    assert row["window_start"] == pytest.approx(START + 40)
+    assert (row["window_s"], row["requests"], row["latency_p99"]) == pytest.approx((260, 260, 1.5))
+    assert row["requests_outside_window"] == 0
+    slices = slice_rows(pd.DataFrame(rows), facts(seconds=300, **OPEN))
+    assert sum(part["requests"] for part in slices) == 260
+    replayed = level_row(pd.DataFrame(rows), facts(seconds=300, arrival="trace", **OPEN))
+    assert (replayed["requests"], replayed["steady"]) == (300, None)
 
 
 def test_records_as_parquet_gives_them_back(steady, facts, tmp_path):

@@ -97,6 +97,17 @@ def test_a_good_level_is_valid_and_needs_no_reason():
         ({"negative_times": 2}, "invalid", False, "2 times are negative"),
         ({"latency_drift": 0.3, "latency_drift_p": 0.001}, "degraded", False, "latency rose by 30%"),
         ({"throughput_drift": -0.4, "throughput_drift_p": 0.002}, "degraded", False, "throughput fell by 40%"),
+        (
+            {"concurrency": None, "sustainable": "no", "in_flight_start": 18, "in_flight_end": 26},
+            "degraded",
+            False,
+            "requests in flight grew from 18 to 26",
+        ),
+        ({"littles_law": 0.2}, "degraded", False, "7.95 requests in flight are 20.0% more than their rate"),
+        ({"littles_law": -0.04}, "degraded", False, "4.0% fewer"),
+        ({"concurrency": None, "steady": False}, "degraded", False, "never became steady"),
+        ({"latency_longer": 12.5, "latency_effective_n": 19.2}, "valid", False, "tell as much as 19 independent ones"),
+        ({"latency_longer": 1.52, "latency_effective_n": 158.0}, "valid", False, "measure 1.6 times as long"),
         ({"stop_reason": "prompts", "requested": 500}, "degraded", False, "ran out after 400 requests of 500 asked"),
         ({"stop_reason": "interrupted"}, "degraded", False, "interrupted"),
         ({"requests_outside_window": 3}, "degraded", False, "outside the window"),
@@ -119,6 +130,8 @@ def test_each_reason(change, expected, client, words):
     [
         {"client_lag_p99": 0.0019, "TTFT_p50": 0.001, "ITL_p50": 0.0001},  # under the floor, whatever it is set against
         {"client_lag_p99": None},
+        {"littles_law": 0.029},
+        {"littles_law": 0.04, "requests": 200},  # 16 requests at the edges of 200: chance, up to 2.5 · 4 / 200 = 5%
         {"error_rate": 0.01},
         {"latency_drift": 0.5, "latency_drift_p": 0.05},  # large, but chance
         {"latency_drift": 0.1, "latency_drift_p": 0.0001},  # sure, but small

@@ -12,12 +12,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from fmbench_lib.config.schema.precision import Precision
 from fmbench_lib.load.sending.level import Level
-from fmbench_lib.metrics.statistics.percentiles import estimate
+from fmbench_lib.metrics.statistics.correlated import State, quantile_interval
 
 _LEAST_ENDED = 20  # requests, for a share of failures to mean something
 _NARROW_LOOKS = 3  # in a row: one of many looks finds an interval narrow by chance
+_NEWS = 1.01  # values beside those of the last look, for another look to be worth its time
 _WATCHED_S = 10.0  # for which the requests in flight must grow steadily
 _LEAST_SAMPLES = 10
 _RISING_SHARE = 0.8  # of all pairs of samples in which the later is above the earlier
@@ -51,6 +54,9 @@ class Watch:
         self._rate = level.mean_rate if level.load.stop_on_saturation else None
         self._recent = max(_LEAST_ENDED, 2 * (level.concurrency or 0))
         self._values = array("d")
+        self._states = array("d")  # for each value, the requests in flight at about that time
+        self._width: float | None = None
+        self._looked = 0  # values at the last look at the interval
         self._narrow = 0  # looks in a row with a narrow enough interval
         self._ended: deque[tuple[int, int]] = deque([(0, 0)])
         self._in_flight: deque[tuple[float, int]] = deque()
@@ -61,6 +67,7 @@ class Watch:
 
     def look(self, elapsed: float, seen: Seen) -> Stop | None:
         """Why the level should end now, `elapsed` seconds after its beginning; None where it should go on."""
+        self._states.extend([seen.in_flight] * (len(self._values) - len(self._states)))
         self.stop = self.stop or self._failing(seen) or self._saturated(elapsed, seen) or self._precise()
         return self.stop
 
@@ -97,7 +104,9 @@ class Watch:
         until = self._until
         if until is None:
             return None
-        width = half_width(self._values, until)
+        if len(self._values) > _NEWS * self._looked:
+            self._width, self._looked = half_width(self._values, self._states, until), len(self._values)
+        width = self._width
         self._narrow = 0 if width is None or width >= until.share else self._narrow + 1
         if width is None or self._narrow < _NARROW_LOOKS:
             return None
@@ -105,9 +114,14 @@ class Watch:
         return Stop("precision", f"{known} ({until.share:.1%} was requested)")
 
 
-def half_width(values: Sequence[float], until: Precision) -> float | None:
-    """Half the width of the percentile's confidence interval as a share of the estimate; None where there is none."""
-    percentile = estimate(values, until.quantile)
+def half_width(values: Sequence[float], in_flight: Sequence[float], until: Precision) -> float | None:
+    """Half the width of the percentile's confidence interval as a share of the estimate; None where there is none.
+
+    The values are in order of their ends, and the requests in flight those that were seen when they became known. The
+    interval allows for requests that resemble each other, and this order resembles that of sending closely enough.
+    """
+    series = np.asarray(values, dtype=np.float64)
+    percentile = quantile_interval(series, until.quantile, State.of(np.asarray(in_flight, dtype=np.float64)))
     if percentile.low is None or percentile.high is None or not percentile.value:
         return None
     return (percentile.high - percentile.low) / 2 / percentile.value

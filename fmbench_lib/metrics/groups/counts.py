@@ -12,7 +12,7 @@ from fmbench_lib.metrics.window import completed_in
 COUNTS = (
     Column("requests", "", "whole number", "measured requests sent in the window"),
     Column("successes", "", "whole number", "those without an error; latency statistics are about these"),
-    Column("completions_in_window", "", "whole number", "successes that ended in the window; throughput counts these"),
+    Column("completions_in_window", "", "whole number", "successes that ended in the window"),
     Column("errors", "", "whole number", "`requests - successes`"),
     Column("error_rate", "share", "number", "`errors / requests`"),
 )

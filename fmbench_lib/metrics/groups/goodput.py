@@ -9,17 +9,17 @@ import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells, Column, names
 from fmbench_lib.metrics.level_sample import LevelSample
+from fmbench_lib.metrics.level_work import work_of
 from fmbench_lib.metrics.missing import NAN, floats
 from fmbench_lib.metrics.requests import Flags
-from fmbench_lib.metrics.window import completed_in
 
 GOODPUT = (
-    Column("goodput", "requests/s", "number", "successes within every objective that ended in the window"),
+    Column("goodput", "requests/s", "number", "the part of `transactions_per_second` that is within every objective"),
     Column("slo_attainment", "share", "number", "requests within every objective, of all sent in the window"),
     Column("slo_attainment_ttft", "share", "number", "the same for the objective of TTFT alone"),
     Column("slo_attainment_tpot", "share", "number", "the same for the objective of TPOT alone"),
     Column("slo_attainment_latency", "share", "number", "the same for the objective of latency alone"),
-    Column("goodput_tokens", "tokens/s", "number", "completion tokens of the completions that `goodput` counts"),
+    Column("goodput_tokens", "tokens/s", "number", "completion tokens of what `goodput` counts, per second"),
     Column(
         "slo_token_attainment",
         "share",
@@ -78,10 +78,11 @@ def goodput(sample: LevelSample) -> Cells:
         produced = np.where(requests["success"].to_numpy(dtype=bool), tokens, 0.0)[counted]
         within = np.where(met["all"], tokens, 0.0)[counted]
         row["slo_token_attainment"] = float(within.sum() / produced.sum()) if produced.sum() > 0 else NAN
-    if sample.window is not None:
-        good = met["all"] & completed_in(requests, sample.window)
-        row["goodput"] = float(np.count_nonzero(good)) / sample.window.seconds
-        row["goodput_tokens"] = float(tokens[good].sum()) / sample.window.seconds
+    work = work_of(sample)
+    if work is not None:
+        row["goodput"] = work.requests(met["all"]).value
+        good_tokens = work.tokens(tokens, met["all"], by_events=True)
+        row["goodput_tokens"] = good_tokens.value if good_tokens else NAN
     return row
 
 

@@ -6,7 +6,7 @@ from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.groups.identity import LOAD
 from fmbench_lib.metrics.level_sample import Facts, LevelSample
 from fmbench_lib.metrics.missing import NAN, number, or_nan, text
-from fmbench_lib.metrics.window import window_of
+from fmbench_lib.metrics.window import measured_in, window_of
 
 _ENDINGS = "`requests`, `duration`, `prompts`, `trace`, `precision`, `error_rate`, `saturation`, `interrupted`"
 
@@ -27,7 +27,12 @@ CONDITIONS = (
     Column("workers", "", "whole number", "load worker processes"),
     Column("client_cpu_max", "share", "number", "CPU of the busiest load worker, as a share of its core"),
     Column("clock_step_s", "s", "number", "largest step of the client's clock during the level"),
-    Column("window_start", "Unix s", "time", "start of the measurement window: the end of the warm-up"),
+    Column(
+        "window_start",
+        "Unix s",
+        "time",
+        "start of the measurement window: the end of the warm-up, or an open loop's steady state",
+    ),
     Column("window_end", "Unix s", "time", "end of the measurement window: the stop of sending"),
     Column("level_s", "s", "number", "length of the level with warm-up and drain"),
     Column("requests_outside_window", "", "whole number", "measured requests sent outside the window, not counted"),
@@ -36,21 +41,26 @@ CONDITIONS = (
 
 def level_conditions(sample: LevelSample) -> Cells:
     """The columns `CONDITIONS`: the facts under the same names, and what follows from them."""
-    facts, window = sample.facts, window_of(sample.facts)
+    facts, window = sample.facts, sample.window
     shares = [float(share) for share in facts.get("client_cpu") or () if share is not None]
-    measured = (sample.requests["phase"] == "measured").to_numpy(dtype=bool)
     computed: Cells = {
         "client_cpu_max": max(shares, default=NAN),
         "window_start": window.start if window else NAN,
         "window_end": window.end if window else NAN,
         "level_s": _level_seconds(facts),
-        "requests_outside_window": int((measured & ~sample.counted).sum()),
+        "requests_outside_window": _outside(sample),
     }
     return {column.name: _fact(facts, column) for column in CONDITIONS} | computed
 
 
 def _fact(facts: Facts, column: Column) -> float | str | None:
     return text(facts, column.name) if column.kind == "text" else or_nan(number(facts, column.name))
+
+
+def _outside(sample: LevelSample) -> int:
+    """Measured requests sent before the window of the facts or after it; those before a steady state are none."""
+    measured = (sample.requests["phase"] == "measured").to_numpy(dtype=bool)
+    return int((measured & ~measured_in(sample.requests, window_of(sample.facts))).sum())
 
 
 def _level_seconds(facts: Facts) -> float:

@@ -6,11 +6,20 @@ import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells, Column
+from fmbench_lib.metrics.groups.queue_growth import queue_grows
 from fmbench_lib.metrics.groups.tokens import mean_of_known
 from fmbench_lib.metrics.level_sample import LevelSample
-from fmbench_lib.metrics.missing import floats, or_nan
+from fmbench_lib.metrics.missing import NAN, floats, number, or_nan
 from fmbench_lib.metrics.requests import Floats
-from fmbench_lib.metrics.statistics.percentiles import Estimate, clustered_estimate, estimate, percentile
+from fmbench_lib.metrics.statistics.correlated import (
+    CorrelatedEstimate,
+    State,
+    grouped_interval,
+    in_flight_at,
+    quantile_interval,
+)
+from fmbench_lib.metrics.statistics.percentiles import percentile
+from fmbench_lib.metrics.window import moment_of_ending, moment_of_sending
 
 QUANTILES: dict[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 FAMILIES: dict[str, str] = {
@@ -29,7 +38,7 @@ def _estimates(family: str, meaning: str) -> tuple[Column, ...]:
 
 
 def _intervals(family: str) -> tuple[Column, ...]:
-    ends = "ends of the 95% confidence intervals of the percentiles above; empty where n is too small"
+    ends = "ends of the 95% confidence intervals of the percentiles above; empty where too little is known for one"
     return (
         Column(f"{family}_n", "", "whole number", "number of values behind the percentiles above"),
         *(Column(f"{family}_{q}_{end}", "s", "number", ends) for q in QUANTILES for end in ("low", "high")),
@@ -37,7 +46,11 @@ def _intervals(family: str) -> tuple[Column, ...]:
 
 
 TIMES = tuple(column for family, meaning in FAMILIES.items() for column in _estimates(family, meaning))
-INTERVALS = tuple(column for family in INTERVAL_FAMILIES for column in _intervals(family))
+INTERVALS = (
+    *(column for family in INTERVAL_FAMILIES for column in _intervals(family)),
+    Column("latency_effective_n", "", "number", "independent requests that would tell as much about `latency_p95`"),
+    Column("latency_longer", "", "number", "how many times as long to measure for its interval; 1 where it has one"),
+)
 ANSWER = _estimates(ANSWER_FAMILY, "from `due` to the first content that is not reasoning")
 FROM_SENT = tuple(
     Column(f"{family}_{q}", "s", "number", "from the first byte sent instead of from `due`")
@@ -47,23 +60,40 @@ FROM_SENT = tuple(
 
 
 def level_times(sample: LevelSample) -> Cells:
-    """The columns `TIMES`, `INTERVALS`, `ANSWER` and `FROM_SENT`."""
-    row: Cells = {}
+    """The columns `TIMES`, `INTERVALS`, `ANSWER` and `FROM_SENT`.
+
+    Where the queue grows throughout, a percentile tells how long was measured: it has no interval.
+    """
+    row: Cells = {"latency_effective_n": NAN, "latency_longer": NAN}
+    begin = moment_of_sending(sample.chosen)
+    chosen = sample.chosen.iloc[np.argsort(begin, kind="stable")]
+    state, grows = _state(sample, np.sort(begin)), queue_grows(sample)
     for family in INTERVAL_FAMILIES:
-        row |= _family(sample.successes, family)
+        row |= _family(chosen, family, None if grows else state)
     for family in _FROM_SENT:
         values = floats(sample.successes, family)
         row |= {f"{family}_{q}": or_nan(percentile(values, QUANTILES[q])) for q in ("p50", "p95")}
     return row
 
 
-def _family(successes: pd.DataFrame, family: str) -> Cells:
-    groups: list[Floats] = list(successes["ITL"]) if family == "ITL" else []
-    values = _pooled(groups) if family == "ITL" else floats(successes, family)
-    values = values[~np.isnan(values)]
+def _state(sample: LevelSample, moments: Floats) -> State:
+    """How many requests of the level, of any phase, were in flight whenever a measured one was sent."""
+    ends = moment_of_ending(sample.requests, number(sample.facts, "timeout"))
+    return State.of(in_flight_at(moments, moment_of_sending(sample.requests), ends))
+
+
+def _family(chosen: pd.DataFrame, family: str, state: State | None) -> Cells:
+    """The columns of a family from the requests in order of sending; without a state there are no intervals."""
+    groups: list[Floats] = list(chosen["ITL"]) if family == "ITL" else []
+    series = floats(chosen, family)
+    values = _pooled(groups) if family == "ITL" else series[~np.isnan(series)]
     row: Cells = {f"{family}_mean": mean_of_known(values), f"{family}_n": int(values.size)}
     for name, q in QUANTILES.items():
-        result: Estimate = clustered_estimate(groups, q) if family == "ITL" else estimate(values, q)
+        result = CorrelatedEstimate(len(values), percentile(values, q))
+        if state is not None and values.size:
+            result = grouped_interval(groups, q, state) if family == "ITL" else quantile_interval(series, q, state)
+            if (family, name) == ("latency", "p95"):
+                row |= {"latency_effective_n": result.effective_n, "latency_longer": result.longer}
         row[f"{family}_{name}"] = or_nan(result.value)
         row[f"{family}_{name}_low"], row[f"{family}_{name}_high"] = or_nan(result.low), or_nan(result.high)
     return row

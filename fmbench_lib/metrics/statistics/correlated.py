@@ -24,12 +24,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fmbench_lib.metrics.requests import Flags, Floats
-from fmbench_lib.metrics.statistics.percentiles import order_ranks
+from fmbench_lib.metrics.statistics.percentiles import order_ranks, smallest_n
 from fmbench_lib.metrics.statistics.student import t_quantile
 
 LEAST_REQUESTS = 20
@@ -201,7 +201,7 @@ def _of_share(
     upper = effective / _edge(effective, states, needs)
     low, high = order_ranks(int(effective), q), order_ranks(int(upper), q)
     if low is None or high is None:
-        return unknown
+        return replace(unknown, longer=max(unknown.longer, smallest_n(q) / upper))
     first = math.floor((low[0] - 1) / int(effective) * n)
     last = min(n, math.ceil(high[1] / int(upper) * n)) - 1
     return CorrelatedEstimate(n, value, float(ordered[first]), float(ordered[last]), effective)

@@ -64,20 +64,22 @@ class LittlesLaw:
         return abs(self.deviation) <= LITTLE_TOLERANCE
 
 
-def work_until(moments: Floats, start: Floats, end: Floats) -> Floats:
-    """The work done up to each moment, in requests: each by the share of its time that has passed.
+def work_until(moments: Floats, start: Floats, end: Floats, amounts: Floats | None = None) -> Floats:
+    """The work done up to each moment: each request by the share of its time that has passed.
 
-    A request that took no time is done at once. One whose times are not known (NaN) is left out.
+    It counts requests, or what `amounts` says each request is (tokens). A request that took no time is done at once.
+    One whose times are not known (NaN) is left out.
     """
     known = ~(np.isnan(start) | np.isnan(end))
     begun, took = start[known], np.maximum(end[known] - start[known], 0.0)
+    each = np.ones(len(begun)) if amounts is None else amounts[known]
     done = np.zeros(len(moments))
     rows = max(1, _ENTRIES_AT_ONCE // max(1, len(moments)))
     for first in range(0, len(begun), rows):
         part, span = begun[first : first + rows, None], took[first : first + rows, None]
         passed = moments[None, :] - part
         share = np.divide(passed, span, out=(passed >= 0).astype(np.float64), where=span > 0)
-        done += np.clip(share, 0.0, 1.0).sum(axis=0)
+        done += each[first : first + rows] @ np.clip(share, 0.0, 1.0)
     return done
 
 

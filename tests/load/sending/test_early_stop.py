@@ -44,17 +44,24 @@ class TestGrammar:
 
 class TestPrecision:
     def test_half_of_the_interval_beside_the_estimate(self) -> None:
-        values = [float(value) for value in range(1, 101)]
-        # The 95% interval of the median of 100 values is made of the 40th and the 61st.
-        assert half_width(values, Precision("latency", 0.5, 0.1)) == pytest.approx((61 - 40) / 2 / 50.5)
+        values = random.Random(3).sample([float(value) for value in range(1, 1001)], 1000)
+        # Independent draws have an interval from 469 to 532; that here also covers what may be unseen of a likeness.
+        width = half_width(values, [1.0] * 1000, Precision("latency", 0.5, 0.1))
+        assert width is not None
+        assert 1 < width / ((532 - 469) / 2 / 500.5) < 1.5
+
+    def test_values_that_resemble_their_neighbours_tell_less(self) -> None:
+        values = [1 + math.sin(place / 30) for place in range(1000)]
+        assert half_width(values, [1.0] * 1000, Precision("latency", 0.5, 0.1)) is None
+        assert half_width(random.Random(3).sample(values, 1000), [1.0] * 1000, Precision("latency", 0.5, 0.1))
 
     def test_too_few_values_have_none(self) -> None:
-        assert half_width([1.0] * 71, Precision("latency", 0.95, 0.05)) is None
-        assert half_width([1.0] * 72, Precision("latency", 0.95, 0.05)) == 0
+        assert half_width([1.0] * 230, [1.0] * 230, Precision("latency", 0.95, 0.05)) is None
+        assert half_width([1.0] * 250, [1.0] * 250, Precision("latency", 0.95, 0.05)) == 0
 
     def test_once_is_not_enough(self) -> None:
         watching = watch(concurrency=1, until=parse_precision("ci_p50 < 5%"))
-        watching.learn([1.0] * 10)
+        watching.learn([1.0] * 60)
         assert [watching.look(place / 2, Seen()) is None for place in range(3)] == [True, True, False]
 
     def test_the_level_ends_when_it_is_narrow_enough(self) -> None:

@@ -48,10 +48,10 @@ def test_a_response_that_did_not_stream_is_within_no_time_to_a_token(mixed):
 
 def test_the_columns_by_hand(mixed, facts):
     row = level_row(mixed, facts(seconds=10), objectives=Objectives(ttft=0.5, tpot=0.2, latency=6.5))
-    # within all: the requests at 0, 2 and 9; of them those at 0 and 2 end inside the window
-    assert row["goodput"] == pytest.approx(2 / 10)
-    assert row["transactions_per_second"] == pytest.approx(3 / 10)
-    assert row["goodput_tokens"] == pytest.approx((11 + 11) / 10)
+    # within all: the requests at 0 and 2, and that from 9 to 15, a sixth of which and 2 of its 11 events lie inside
+    assert row["goodput"] == pytest.approx((2 + 1 / 6) / 10)
+    assert row["transactions_per_second"] == pytest.approx((3 + 1 / 6) / 10)
+    assert row["goodput_tokens"] == pytest.approx((11 + 11 + 1 * 2 / 11) / 10)
     assert row["slo_attainment"] == pytest.approx(3 / 5)
     assert row["slo_attainment_ttft"] == pytest.approx(3 / 5)
     assert row["slo_attainment_tpot"] == pytest.approx(3 / 5)

@@ -1,0 +1,96 @@
+"""The work that a level's successes did in its window: requests, tokens, and those of them within the objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fmbench_lib.metrics.groups.queue_growth import queue_grows
+from fmbench_lib.metrics.level_sample import LevelSample
+from fmbench_lib.metrics.missing import floats, number
+from fmbench_lib.metrics.requests import Flags, Floats
+from fmbench_lib.metrics.statistics.work_in_window import Rate, batch_edges, rate_of_batches, tokens_until, work_until
+from fmbench_lib.metrics.window import moment_of_sending
+
+_NO_EVENTS = np.empty(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The requests of a level, of any phase, as work spread over time; what failed is no work.
+
+    The work of `success` is spread evenly from `start` to `end` (Unix s). `events` are the arrivals of a response's
+    content. `edges` are those of the window's batches, `offered` the arrivals of an open loop up to each of them.
+    `grows`: requests pile up, so that most of those in flight are not worked on; such a level's work is what it
+    completed, and has no interval.
+    """
+
+    success: Flags
+    start: Floats
+    end: Floats
+    events: Sequence[Floats]
+    edges: Floats
+    offered: Floats | None
+    grows: bool
+
+    def requests(self, chosen: Flags | None = None) -> Rate:
+        """Successes per second, all of them or the chosen ones."""
+        use = self._used(chosen)
+        return self._rate(work_until(self.edges, self.start[use], self.end[use]))
+
+    def tokens(self, counts: Floats, chosen: Flags | None = None, *, by_events: bool = False) -> Rate | None:
+        """Tokens per second, of which each request has `counts`: spread evenly over its time or over its events.
+
+        A response without events is spread over its time. None where one count is unknown, as the sum of the others
+        would understate the rate.
+        """
+        use = self._used(chosen)
+        if np.isnan(counts[use]).any():
+            return None
+        with_events = np.array([by_events and not self.grows and len(times) > 0 for times in self.events], dtype=bool)
+        spread, came = use & ~with_events, np.flatnonzero(use & with_events)
+        done = work_until(self.edges, self.start[spread], self.end[spread], counts[spread])
+        return self._rate(done + tokens_until(self.edges, [self.events[int(index)] for index in came], counts[came]))
+
+    @property
+    def idle(self) -> bool:
+        """Whether no success did any of its work in the window."""
+        return not self._used(None).any()
+
+    def _used(self, chosen: Flags | None) -> Flags:
+        inside: Flags = self.success & (self.end >= self.edges[0]) & (self.start <= self.edges[-1])
+        return inside if chosen is None else inside & chosen
+
+    def _rate(self, done: Floats) -> Rate:
+        rate = rate_of_batches(done, self.edges, self.offered)
+        return Rate(rate.value) if self.grows else rate
+
+
+def work_of(sample: LevelSample) -> Work | None:
+    """The work in the window of a sample; None without a window."""
+    if sample.window is None:
+        return None
+    requests, grows = sample.requests, queue_grows(sample)
+    success: Flags = requests["success"].to_numpy(dtype=bool)
+    start, end = moment_of_sending(requests), floats(requests, "end")
+    times = (end - start)[success]
+    mean_time = float(np.nanmean(times)) if not np.isnan(times).all() else 0.0
+    edges = batch_edges((sample.window.start, sample.window.end), mean_time)
+    offered = None
+    if number(sample.facts, "concurrency") is None:
+        arrived = np.searchsorted(np.sort(floats(requests, "due")), edges, side="right")
+        offered = arrived.astype(np.float64)
+    return Work(success, end if grows else start, end, _events(requests), edges, offered, grows)
+
+
+def _events(requests: pd.DataFrame) -> list[Floats]:
+    if "event_times" not in requests:
+        return [_NO_EVENTS] * len(requests)
+    streamed = floats(requests, "streamed") == 1
+    return [
+        np.asarray(times, dtype=np.float64) if shown and isinstance(times, np.ndarray | list | tuple) else _NO_EVENTS
+        for shown, times in zip(streamed, requests["event_times"], strict=True)
+    ]

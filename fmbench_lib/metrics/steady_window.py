@@ -1,0 +1,62 @@
+"""The window of an open loop begins where its steady state does, if that is later than the end of the warm-up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from fmbench_lib.metrics.columns import Cells, Column
+from fmbench_lib.metrics.missing import NAN, floats, number, text
+from fmbench_lib.metrics.statistics.steady_state import BATCH, LEAST_BATCHES, warm_up
+from fmbench_lib.metrics.window import Window, window_of
+
+if TYPE_CHECKING:
+    from fmbench_lib.metrics.level_sample import Facts, LevelSample
+
+STEADY = (
+    Column("steady", "", "flag", "open loop: whether its latencies became steady; empty where too few say"),
+    Column("steady_after_s", "s", "number", "open loop: when they did, from the first request on; empty if never"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Steadiness:
+    """Whether a level became steady, how long after its first request was due, and the window that counts.
+
+    Both are None for a closed loop, for a trace, whose load is not meant to be steady, and with too few requests.
+    """
+
+    window: Window | None
+    reached: bool | None = None
+    after_s: float | None = None
+
+
+def steadiness(requests: pd.DataFrame, facts: Facts) -> Steadiness:
+    """The steadiness of a level from all of its requests, as `request_metrics` returns them.
+
+    Where it never became steady the window stays as it is.
+    """
+    window = window_of(facts)
+    if window is None or number(facts, "concurrency") is not None or text(facts, "arrival") == "trace":
+        return Steadiness(window)
+    due = floats(requests, "due")
+    order = np.argsort(due, kind="stable")
+    latencies = floats(requests, "latency")[order]
+    if np.count_nonzero(~np.isnan(latencies)) < BATCH * LEAST_BATCHES:
+        return Steadiness(window)
+    found = warm_up(latencies, due[order])
+    if not found.ends:
+        return Steadiness(window, reached=False)
+    first = float(due[order][~np.isnan(latencies)][0])
+    start = max(window.start, first + found.seconds)
+    moved = Window(start, window.end) if start < window.end else window
+    return Steadiness(moved, reached=True, after_s=found.seconds)
+
+
+def steady_columns(sample: LevelSample) -> Cells:
+    """The columns `STEADY`."""
+    found = steadiness(sample.requests, sample.facts)
+    return {"steady": found.reached, "steady_after_s": NAN if found.after_s is None else found.after_s}
