@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells, Column
+from fmbench_lib.metrics.groups.queue_growth import growth_in
 from fmbench_lib.metrics.missing import NAN, floats, number, text
 from fmbench_lib.metrics.statistics.steady_state import BATCH, LEAST_BATCHES, warm_up
 from fmbench_lib.metrics.window import Window, window_of
@@ -37,7 +38,7 @@ class Steadiness:
 def steadiness(requests: pd.DataFrame, facts: Facts) -> Steadiness:
     """The steadiness of a level from all of its requests, as `request_metrics` returns them.
 
-    Where it never became steady the window stays as it is.
+    Where it never became steady, or the endpoint cannot sustain it, the window stays as it is.
     """
     window = window_of(facts)
     if window is None or number(facts, "concurrency") is not None or text(facts, "arrival") == "trace":
@@ -47,8 +48,8 @@ def steadiness(requests: pd.DataFrame, facts: Facts) -> Steadiness:
     latencies = floats(requests, "latency")[order]
     if np.count_nonzero(~np.isnan(latencies)) < BATCH * LEAST_BATCHES:
         return Steadiness(window)
-    found = warm_up(latencies, due[order])
-    if not found.ends:
+    growth, found = growth_in(requests, facts, window), warm_up(latencies, due[order])
+    if not found.ends or (growth is not None and growth.answer == "no"):
         return Steadiness(window, reached=False)
     first = float(due[order][~np.isnan(latencies)][0])
     start = max(window.start, first + found.seconds)

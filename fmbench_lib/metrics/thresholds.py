@@ -37,6 +37,7 @@ class Thresholds:
     window_least: float = _limit(10.0, "s", "window shorter: degraded")
     window_latencies: float = _limit(5.0, "times latency p50", "window shorter: degraded")
     successes_least: int = _limit(smallest_n(0.95), "successes", "fewer: degraded (far too few for p95)")
+    effective_least: float = _limit(240, "independent requests", "as many are enough for an interval of p95")
     errors_degraded: float = _limit(0.01, "share of requests", "error rate above it: degraded")
     errors_invalid: float = _limit(0.50, "share of requests", "error rate of at least this: invalid")
     clock_floor: float = _limit(0.001, "s", "clock steps up to this never count")

@@ -90,10 +90,11 @@ def _successes(row: Row, limits: Thresholds) -> Iterator[Finding]:
         reason = f"{successes:.0f} successes are too few for a confidence interval of p95"
         yield Finding("degraded", f"{reason}: measure at least {least}")
     elif longer > 1:
-        reason = (
-            f"{successes:.0f} successes tell as much as {number(row, 'latency_effective_n') or 0:.0f} independent ones"
-        )
-        yield Finding("valid", f"p95 has no interval, as {reason}: measure {_times(longer)} as long")
+        effective = number(row, "latency_effective_n") or 0
+        why = f"{successes:.0f} successes tell as much as {effective:.0f} independent ones"
+        if effective >= limits.effective_least:
+            why = "the queue was in too few independent states"
+        yield Finding("valid", f"p95 has no interval, as {why}: measure {_times(longer)} as long")
 
 
 def _window(row: Row, limits: Thresholds) -> Iterator[Finding]:

@@ -107,6 +107,7 @@ def test_a_good_level_is_valid_and_needs_no_reason():
         ({"littles_law": -0.04}, "degraded", False, "4.0% fewer"),
         ({"concurrency": None, "steady": False}, "degraded", False, "never became steady"),
         ({"latency_longer": 12.5, "latency_effective_n": 19.2}, "valid", False, "tell as much as 19 independent ones"),
+        ({"latency_longer": 3.0, "latency_effective_n": 861.0}, "valid", False, "too few independent states"),
         ({"latency_longer": 1.52, "latency_effective_n": 158.0}, "valid", False, "measure 1.6 times as long"),
         ({"stop_reason": "prompts", "requested": 500}, "degraded", False, "ran out after 400 requests of 500 asked"),
         ({"stop_reason": "interrupted"}, "degraded", False, "interrupted"),

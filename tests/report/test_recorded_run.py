@@ -2,7 +2,7 @@
 
 `data/recorded_run` holds a run of the emulator (three experiments, one with injected errors, one not streamed and
 priced by token) without its prompts, notebooks and pictures. Its `metrics/*.csv` were written by the version that
-measured it.
+measured it, and again by versions that changed figures on purpose.
 """
 
 from __future__ import annotations

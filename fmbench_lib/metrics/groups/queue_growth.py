@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from fmbench_lib.metrics.columns import Cells, Column
-from fmbench_lib.metrics.level_sample import LevelSample
+from fmbench_lib.metrics.level_sample import Facts, LevelSample
 from fmbench_lib.metrics.missing import NAN, floats, number
 from fmbench_lib.metrics.statistics.sustainability import Sustainability, sustainability
-from fmbench_lib.metrics.window import moment_of_ending
+from fmbench_lib.metrics.window import Window, moment_of_ending, window_of
 
 QUEUE_GROWTH = (
     Column("sustainable", "", "text", "open loop: `yes`, `no` or `unknown`, by the trend of the requests in flight"),
@@ -28,12 +30,23 @@ def queue_growth_columns(sample: LevelSample) -> Cells:
 
 
 def queue_growth(sample: LevelSample) -> Sustainability | None:
-    """What the whole level says, also for a slice of it; None for a closed loop or without a window."""
-    window = sample.level_window
-    if window is None or number(sample.facts, "concurrency") is not None:
+    """What the whole level says, also for a slice of it; None for a closed loop or without a window.
+
+    Asked is all that was sent after the warm-up. Where that leaves it open, as a queue may only have filled to where it
+    stays, the part from the steady state on is asked.
+    """
+    growth = growth_in(sample.requests, sample.facts, window_of(sample.facts))
+    if growth is None or growth.answer != "unknown":
+        return growth
+    return growth_in(sample.requests, sample.facts, sample.level_window)
+
+
+def growth_in(requests: pd.DataFrame, facts: Facts, window: Window | None) -> Sustainability | None:
+    """Whether an open loop can be sustained by what it did in a window; None for a closed loop or without a window."""
+    if window is None or number(facts, "concurrency") is not None:
         return None
-    ends = moment_of_ending(sample.requests, number(sample.facts, "timeout"))
-    return sustainability(floats(sample.requests, "due"), ends, (window.start, window.end))
+    ends = moment_of_ending(requests, number(facts, "timeout"))
+    return sustainability(floats(requests, "due"), ends, (window.start, window.end))
 
 
 def queue_grows(sample: LevelSample) -> bool:

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.missing import number
-from fmbench_lib.metrics.statistics.percentiles import Floats, estimate
 from fmbench_lib.report.figures.style import (
     Look,
     experiment_keys,
@@ -51,7 +50,7 @@ def draw_token_times(
         return None
     kinds = sorted({is_rate(row) for row in levels})
     figure = new_figure(10, 1.5 + 3.3 * len(kinds) + 0.07 * len(names_in(levels)))
-    below = "Solid points: p95, with its 95% confidence interval where n allows one."
+    below = "Solid points: p95, with its 95% confidence interval where it has one."
     below += " Hollow points: the median." if len(names_in(levels)) <= MOST_MEDIANS else ""
     headline(figure, f"First token and pace by load: {dataset_name(payload_file)}", below)
     engine: Any = figure.get_layout_engine()
@@ -81,6 +80,8 @@ def _panel(
         if len(names) <= MOST_MEDIANS:
             _line(axes, part, look[name], 0.5, {"linewidth": 1.0, "markersize": 4.5, "markerfacecolor": "white"})
         _line(axes, part, look[name], 0.95, {"linewidth": 2.0, "markersize": 5.5})
+        for row in (row for row in levels if row["experiment_name"] == name):
+            _interval(axes, row, list(loads).index(str(row["load"])) + shift, family, unit, look[name])
     axes.set_xticks(range(len(loads)), [load.removesuffix("/s") for load in loads.values()])
     axes.set_xlim(-0.4, max(len(loads) - 0.6, 0.4))
     axes.grid(False, axis="x")
@@ -88,21 +89,15 @@ def _panel(
 
 
 def _line(axes: Axes, requests: pd.DataFrame, look: Look, q: float, style: dict[str, Any]) -> None:
-    """A quantile over the loads; of p95 also the confidence interval, which is the one that the tables give."""
+    """A quantile over the loads."""
     import seaborn as sns
-
-    def interval(values: Floats) -> tuple[float, float]:
-        result = estimate(values, q)
-        return (np.nan, np.nan) if result.low is None or result.high is None else (result.low, result.high)
 
     sns.lineplot(
         data=requests,
         x="at",
         y="time",
         estimator=lambda values: np.quantile(values, q),
-        errorbar=interval if q == 0.95 else None,
-        err_style="bars",
-        err_kws={"elinewidth": 1.4, "capsize": 3},
+        errorbar=None,
         color=look.colour,
         linestyle=look.dash,
         marker="o",
@@ -111,6 +106,15 @@ def _line(axes: Axes, requests: pd.DataFrame, look: Look, q: float, style: dict[
         ax=axes,
         **style,
     )
+
+
+def _interval(axes: Axes, row: Mapping[str, Any], at: float, family: str, unit: float, look: Look) -> None:
+    """The confidence interval of a level's p95, where the tables give one."""
+    value, low, high = (number(row, f"{family}_p95{end}") for end in ("", "_low", "_high"))
+    if value is None or low is None or high is None:
+        return
+    reach = [[unit * (value - low)], [unit * (high - value)]]
+    axes.errorbar([at], [unit * value], yerr=reach, fmt="none", ecolor=look.colour, elinewidth=1.4, capsize=3)
 
 
 def _drawn(levels: Rows, family: str, unit: float) -> list[float]:
