@@ -112,7 +112,7 @@ def _level(spec: LevelSpec, deal: Deal, load: LoadSettings, experiment: Experime
         urls=experiment.urls if experiment.script is None else (NOWHERE,),
         warmup=tuple(range(warm)),
         measured=tuple(range(warm, prompts)),
-        seed=f"{experiment.seed}/{'/'.join(spec.key)}",
+        seed=f"{experiment.seed}/{spec.payload_file}/{spec.load}",  # all experiments get the same arrivals
         load=load,
         stop=spec.stop,
         concurrency=spec.concurrency,

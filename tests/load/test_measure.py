@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,18 @@ def test_no_measured_request_falls_out_of_its_window(
     )
     records, _ = read_level(target)
     assert measured_in(records, window_of(facts)).sum() == 8
+
+
+def test_all_experiments_get_the_same_arrivals(emulator: Emulator, tmp_path: Path) -> None:
+    offsets = []
+    for name in ("mine", "theirs"):
+        level = spec(concurrency=None, request_rate=200.0)
+        level = replace(level, experiment=level.experiment.model_copy(update={"name": name}))
+        target = tmp_path / f"{name}.parquet"
+        measure_level(level, DEAL, PAYLOAD, experiment_load(emulator.url, arrival="poisson"), target, tmp_path / "s")
+        due = read_level(target)[0]["due"].sort_values().to_numpy()
+        offsets.append(due - due[0])
+    assert offsets[0] == pytest.approx(offsets[1], abs=1e-5)
 
 
 def test_the_truth_is_never_sent(scripted: Any, answer: bytes, tmp_path: Path) -> None:
