@@ -135,7 +135,8 @@ def schedules(levels: int) -> Iterator[dict[str, Any]]:
                     seed = str(random.random())
                     gap = _gaps(arrival, burstiness, seed)
                     if name == "before":
-                        times = list(accumulate(gap() / rate for _ in range(2 * count + 99)))
+                        first = 0.0 if arrival == "constant" else None
+                        times = list(accumulate((gap() / rate for _ in range(2 * count + 99)), initial=first))
                     else:
                         times = exact_times(gap, Span(count, count / rate))
                     off.append(sum(time < LEVEL_SECONDS for time in times) / count - 1)

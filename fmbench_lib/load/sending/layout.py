@@ -141,8 +141,8 @@ def write_order(level: Level, folder: Path, workers: int) -> Order:
     order: Iterator[tuple[int, int]] = enumerate(islice(prompt_sequence(level), _most_entries(level)))
     if level.open_loop:
         return _write_schedule(level, order, folder, workers, reason)
-    if level.load.ramp:  # its warm-up is what is sent while the slots open
-        order = islice(order, len(level.warmup), None)
+    # What is sent while the slots open, or by each of them first, is in the workers' plans.
+    order = islice(order, len(level.warmup) if level.load.ramp else len(level.first_prompts), None)
     path = folder / "sequence.bin"
     with path.open("wb") as file:
         file.writelines(SEQUENCE_ENTRY.pack(position, prompt, 0.0) for position, prompt in order)

@@ -126,7 +126,7 @@ class TestOrder:
     ) -> None:
         order = write_order(level(concurrency=2, **settings), tmp_path, 2)
         assert len(order.files) == 1
-        assert [position for position, _, _ in entries(order)] == list(range(2 + count))
+        assert [position for position, _, _ in entries(order)] == list(range(2, 2 + count))
         assert order.reason == reason
 
     def test_time_alone_gives_more_than_can_be_sent_in_it(self, tmp_path: Path) -> None:
