@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from fmbench_lib.metrics.columns import Cells, Column, names
+from fmbench_lib.metrics.groups.arrival_rates import ARRIVAL_RATES, arrival_rates
 from fmbench_lib.metrics.groups.counts import COUNTS, ERRORS_BY_CLASS, counts
 from fmbench_lib.metrics.groups.drift import DRIFT, drifts
 from fmbench_lib.metrics.groups.goodput import GOODPUT, goodput
@@ -77,6 +78,7 @@ GROUPS: tuple[MetricGroup, ...] = (
     MetricGroup(TOKEN_COUNTS, token_counts),
     MetricGroup(TRANSPORT, transport),
     MetricGroup(CONDITIONS, level_conditions, table="levels"),
+    MetricGroup(ARRIVAL_RATES, arrival_rates, table="levels"),
     MetricGroup(DRIFT, drifts, table="levels"),
     MetricGroup(BILLED, billed_tokens, table="levels"),
 )

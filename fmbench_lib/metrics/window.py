@@ -73,6 +73,15 @@ def moment_of_sending(requests: pd.DataFrame) -> Floats:
     return result
 
 
+def moment_of_ending(requests: pd.DataFrame, timeout: float | None) -> Floats:
+    """When each request ended. One whose end is unknown counts until its timeout (seconds); NaN if there is none."""
+    end = floats(requests, "end")
+    result: Floats = np.where(
+        np.isnan(end), moment_of_sending(requests) + (np.nan if timeout is None else timeout), end
+    )
+    return result
+
+
 def measured_in(requests: pd.DataFrame, window: Window | None) -> Flags:
     """Which measured requests were sent in the window, whenever they end; without a window, all measured ones."""
     measured: Flags = (requests["phase"] == "measured").to_numpy(dtype=bool)
@@ -92,7 +101,6 @@ def mean_in_flight(requests: pd.DataFrame, window: Window, timeout: float | None
     failure. One whose end is unknown counts until its timeout (seconds), and not at all if there is none.
     """
     begin = moment_of_sending(requests)
-    end = floats(requests, "end")
-    end = np.where(np.isnan(end), begin + (timeout if timeout is not None else np.nan), end)
+    end = moment_of_ending(requests, timeout)
     inside = np.clip(end, window.start, window.end) - np.clip(begin, window.start, window.end)
     return float(np.nansum(np.maximum(inside, 0.0))) / window.seconds
