@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any
@@ -24,7 +24,7 @@ from coverage_search import searches
 from output import print_table, write_result
 from queues import Queue, Served, closed_loop, open_loop
 
-from fmbench_lib.load.levels.exact_arrivals import exact_offsets
+from fmbench_lib.load.levels.arrivals.exact_spans import Span, exact_times
 from fmbench_lib.metrics.statistics.steady_state import warm_up
 from fmbench_lib.metrics.statistics.sustainability import sustainability
 from fmbench_lib.metrics.statistics.work_in_window import batch_edges, littles_law, rate_of_batches, work_until
@@ -133,10 +133,12 @@ def schedules(levels: int) -> Iterator[dict[str, Any]]:
                 off = []
                 for _ in range(levels):
                     seed = str(random.random())
+                    gap = _gaps(arrival, burstiness, seed)
                     if name == "before":
-                        times = _free_arrivals(arrival, rate, 2 * count + 99, seed, burstiness)
+                        first = 0.0 if arrival == "constant" else None
+                        times = list(accumulate((gap() / rate for _ in range(2 * count + 99)), initial=first))
                     else:
-                        times = exact_offsets(arrival, rate, count, seed, burstiness=burstiness)
+                        times = exact_times(gap, Span(count, count / rate))
                     off.append(sum(time < LEVEL_SECONDS for time in times) / count - 1)
                 row |= {
                     f"{name}_rms": float(np.sqrt(np.mean(np.square(off)))),
@@ -145,12 +147,10 @@ def schedules(levels: int) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def _free_arrivals(arrival: str, rate: float, count: int, seed: str, burstiness: float) -> list[float]:
-    """The process whose number of arrivals is left to chance too: one gap after the other."""
-    if arrival == "constant":
-        return [number / rate for number in range(count)]
+def _gaps(arrival: str, burstiness: float, seed: str) -> Callable[[], float]:
+    """Draws gaps whose mean is 1."""
     generator = random.Random(seed)
-    return list(accumulate(generator.gammavariate(burstiness, 1 / (burstiness * rate)) for _ in range(count)))
+    return lambda: 1.0 if arrival == "constant" else generator.gammavariate(burstiness, 1 / burstiness)
 
 
 def intervals(levels: int, services: Sequence[str]) -> Iterator[dict[str, Any]]:

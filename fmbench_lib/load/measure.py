@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -106,13 +107,17 @@ def _laid_out(
 
 
 def _level(spec: LevelSpec, deal: Deal, load: LoadSettings, experiment: ExperimentLoad, prompts: int) -> Level:
-    """The level with its prompts numbered as they are sent."""
+    """The level with its prompts numbered as they are sent.
+
+    Each slot of a closed loop begins with a warm-up request: where fewer prompts were dealt for it, they go round.
+    """
     warm = len(deal.warmup)
+    slots = 0 if spec.concurrency is None or load.ramp else spec.concurrency
     return Level(
         urls=experiment.urls if experiment.script is None else (NOWHERE,),
-        warmup=tuple(range(warm)),
+        warmup=tuple(islice(cycle(range(warm or prompts)), max(warm, slots))),
         measured=tuple(range(warm, prompts)),
-        seed=f"{experiment.seed}/{'/'.join(spec.key)}",
+        seed=f"{experiment.seed}/{spec.payload_file}/{spec.load}",  # all experiments get the same arrivals
         load=load,
         stop=spec.stop,
         concurrency=spec.concurrency,

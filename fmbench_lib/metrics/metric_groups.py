@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from fmbench_lib.metrics.columns import Cells, Column, names
+from fmbench_lib.metrics.groups.arrival_rates import ARRIVAL_RATES, arrival_rates
 from fmbench_lib.metrics.groups.counts import COUNTS, ERRORS_BY_CLASS, counts
 from fmbench_lib.metrics.groups.drift import DRIFT, drifts
 from fmbench_lib.metrics.groups.goodput import GOODPUT, goodput
@@ -84,6 +85,7 @@ GROUPS: tuple[MetricGroup, ...] = (
     MetricGroup(STEADY, steady_columns, table="levels"),
     MetricGroup(QUEUE_GROWTH, queue_growth_columns, table="levels"),
     MetricGroup(LITTLE, little, table="levels"),
+    MetricGroup(ARRIVAL_RATES, arrival_rates, table="levels"),
     MetricGroup(DRIFT, drifts, table="levels"),
     MetricGroup(BILLED, billed_tokens, table="levels"),
 )

@@ -15,7 +15,7 @@ from fmbench_lib.config.secrets import redactor_for
 from fmbench_lib.data.payload_index import read_payload_index
 from fmbench_lib.errors import DeployError, InputError
 from fmbench_lib.load.levels.arrivals.trace import trace_rate
-from fmbench_lib.load.levels.specs import LevelSpec, deal_prompts, levels_of, searches_of
+from fmbench_lib.load.levels.specs import LevelSpec, deal_prompts, levels_of, search_warmup, searches_of
 from fmbench_lib.metrics.prices import begun_hours, hours_cost
 from fmbench_lib.pricing.price_list import InstancePrice, Price, PriceList, TokenPrice
 from fmbench_lib.runs.location import DEFAULT_STORAGE, RunLocation, StorageOptions, location_of
@@ -212,7 +212,7 @@ def _search_lines(config: Config, experiment: Experiment, payload_files: set[str
     each = f"{load.requests} requests" if load.requests is not None else "requests until time is up"
     return [
         f"  searches: {count}, {load.find} subject to {limits}, from {load.find_start:g}: each of at most "
-        f"{load.find_levels} levels of {each} and {load.warmup_requests} for the warm-up"
+        f"{load.find_levels} levels of {each} and {search_warmup(config)} for the warm-up"
     ]
 
 

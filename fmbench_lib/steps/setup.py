@@ -10,7 +10,7 @@ from fmbench_lib.calibration.result_file import reference
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.errors import DeployError, InputError
-from fmbench_lib.load.levels.specs import all_levels, searches_of
+from fmbench_lib.load.levels.specs import all_levels, search_warmup, searches_of
 from fmbench_lib.load.sending.layout import addresses
 from fmbench_lib.load.sending.targets import check_bundle
 from fmbench_lib.predictors.registry import predictor_for
@@ -123,7 +123,7 @@ def level_table(run: Run) -> pd.DataFrame:
             "load": f"{load.find}, at most {load.find_levels} levels",
             "requests": load.requests,
             "duration": load.duration,
-            "warmup_requests": load.warmup_requests,
+            "warmup_requests": search_warmup(run.config),
         }
         for experiment, payload_file in searches_of(run.config)
     ]

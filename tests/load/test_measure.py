@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,37 @@ def test_no_measured_request_falls_out_of_its_window(
     )
     records, _ = read_level(target)
     assert measured_in(records, window_of(facts)).sum() == 8
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("warmup", [(20, 21), (20, 21, 22, 23, 24, 25, 26, 27, 28)])
+def test_no_slots_first_request_is_measured(
+    emulator: Emulator, tmp_path: Path, workers: int, warmup: tuple[int, ...]
+) -> None:
+    """Where there are too few prompts for them, those that there are go round."""
+    target = tmp_path / "level.parquet"
+    load = experiment_load(emulator.url, workers=workers)
+    facts = measure_level(spec(concurrency=6), Deal(warmup, DEAL.measured, 8), PAYLOAD, load, target, tmp_path / "s")
+    records, _ = read_level(target)
+    phases = records.sort_values("due")["phase"]
+    assert facts["warmup"] == (phases == "warmup").sum() == max(len(warmup), 6)
+    for worker in range(workers):
+        firsts = records[records["worker"] == worker].nsmallest(6 // workers, "due")
+        assert set(firsts["phase"]) == {"warmup"}
+    assert set(records["prompt_id"][records["phase"] == "warmup"]) == {f"q{number}" for number in warmup}
+    assert sorted(records["prompt_id"][records["phase"] == "measured"]) == sorted(f"q{n}" for n in DEAL.measured)
+
+
+def test_all_experiments_get_the_same_arrivals(emulator: Emulator, tmp_path: Path) -> None:
+    offsets = []
+    for name in ("mine", "theirs"):
+        level = spec(concurrency=None, request_rate=200.0)
+        level = replace(level, experiment=level.experiment.model_copy(update={"name": name}))
+        target = tmp_path / f"{name}.parquet"
+        measure_level(level, DEAL, PAYLOAD, experiment_load(emulator.url, arrival="poisson"), target, tmp_path / "s")
+        due = read_level(target)[0]["due"].sort_values().to_numpy()
+        offsets.append(due - due[0])
+    assert offsets[0] == pytest.approx(offsets[1], abs=1e-5)
 
 
 def test_the_truth_is_never_sent(scripted: Any, answer: bytes, tmp_path: Path) -> None:

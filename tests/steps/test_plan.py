@@ -176,7 +176,7 @@ experiments:
 
 
 def priced_by_token(folder: Path, max_tokens: str) -> str:
-    """A config of two requests and no warm-up, whose answers cost 1 USD per 1,000 tokens."""
+    """A config of two requests, one of them for the warm-up, whose answers cost 1 USD per 1,000 tokens."""
     (folder / "source.jsonl").write_text("".join(json.dumps({"input": f"Item {n}?"}) + "\n" for n in range(20)))
     (folder / "config.yml").write_text(f"""
 general: {{name: tokens}}
@@ -184,7 +184,7 @@ s3_read_data: {{source_data_files: [source.jsonl]}}
 datasets:
   prompt_template_keys: [input]
   filters: [{{min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: all.jsonl}}]
-load: {{requests: 2, warmup_requests: 0, timeout: 5}}
+load: {{requests: 1, warmup_requests: 0, timeout: 5}}
 pricing: {{token_based: {{m: {{input-per-1k-tokens: 0, output-per-1k-tokens: 1}}}}}}
 inference_parameters: {{max_tokens: {max_tokens}}}
 experiments:

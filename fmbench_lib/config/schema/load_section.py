@@ -69,7 +69,9 @@ class LoadSection(Section):
     requests: Count | None = described("Measured requests per level.", None)
     duration: Seconds | None = described("Length of a level's measurement.", None)
     warmup_requests: CountFromZero = described(
-        "Requests before the measurement starts. They are not counted, and use prompts that are not measured.", 8
+        "Requests before the measurement starts, in a closed loop at least the first of each slot. They are not "
+        "counted, and use prompts that are not measured.",
+        8,
     )
     timeout: Seconds = described("A request that takes longer is an error of class `timeout`.", 120.0)
     workers: Workers = described(

@@ -56,8 +56,8 @@ def _deal_once(payload_file: str, prompts: int, levels: Sequence[Wanted], seed: 
         counts = _counts_text(levels)
         raise InputError(
             f"{payload_file}: load.prompt_reuse `never` needs {needed} prompts ({counts}) and there are {prompts}: "
-            f"{needed - prompts} are missing; lower load.requests or load.warmup_requests, widen the filter, "
-            f"or write prompt_reuse: across_levels"
+            f"{needed - prompts} are missing; lower load.requests, load.warmup_requests or the concurrency, "
+            f"widen the filter, or write prompt_reuse: across_levels"
         )
     share = (prompts - fixed) // open_ended if open_ended else 0
     deals, start = {}, 0
@@ -85,7 +85,8 @@ def _deal_level(payload_file: str, prompts: int, level: Wanted, reuse: str, seed
             raise InputError(
                 f"{payload_file}: load.prompt_reuse `across_levels` needs {needed} prompts for {level.load} "
                 f"({level.requests} + {level.warmup} warm-up) and there are {prompts}: {needed - prompts} are missing; "
-                f"lower load.requests or load.warmup_requests, widen the filter, or write prompt_reuse: allowed"
+                f"lower load.requests, load.warmup_requests or the concurrency, widen the filter, "
+                f"or write prompt_reuse: allowed"
             )
         return Deal(tuple(order[: level.warmup]), tuple(order[level.warmup : needed]), level.requests)
     warmup = min(level.warmup, prompts // 2)  # a small set keeps most of itself for measuring

@@ -25,7 +25,8 @@ class LevelSpec:
     """One level to measure. One of `concurrency` and `request_rate` (per second) is set, neither of them where a trace
     is followed at its own pace.
 
-    `search_number` counts the levels of a search from 0; it is None for those that the config names.
+    `warmup`: the least number of requests before the measurement. `search_number` counts the levels of a search from 0;
+    it is None for those that the config names.
     """
 
     experiment: Experiment
@@ -119,7 +120,26 @@ def _level(
     search_number: int | None = None,
 ) -> LevelSpec:
     stop = config.stop_rule(experiment, concurrency, rate)
-    return LevelSpec(experiment, payload_file, concurrency, rate, stop, config.load.warmup_requests, search_number)
+    return LevelSpec(experiment, payload_file, concurrency, rate, stop, _warmup(config, concurrency), search_number)
+
+
+def _warmup(config: Config, slots: int | None) -> int:
+    """Warm-up requests of a level: at least the first of each slot of a closed loop (`slots`, None in an open one).
+
+    With a ramp they are the prompts that are sent, again and again, while the slots open.
+    """
+    load = config.load
+    return load.warmup_requests if slots is None or load.ramp else max(load.warmup_requests, slots)
+
+
+def search_warmup(config: Config) -> int:
+    """Warm-up requests that are set aside for each level of a search: enough for the greatest load that it may try.
+
+    Without such a bound a level may have more slots than prompts to warm them up with, and sends those again.
+    """
+    load = config.load
+    slots = int(load.find_most or load.find_start) if load.find == "max_concurrency" else None
+    return _warmup(config, slots)
 
 
 def _search_deal(number: int) -> str:
@@ -174,5 +194,5 @@ def _wanted(config: Config, experiment: Experiment, payload_files: set[str]) -> 
     for payload_file in _files(experiment, payload_files):
         for number in range(levels):
             key = LevelKey(experiment.name, payload_file, _search_deal(number))
-            wants[key] = Wanted("/".join(key), config.load.warmup_requests, config.load.requests)
+            wants[key] = Wanted("/".join(key), search_warmup(config), config.load.requests)
     return wants

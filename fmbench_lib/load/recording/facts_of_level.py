@@ -36,7 +36,7 @@ def level_facts(
         "stop_reason": run.stop_reason,
         "stop_note": run.stop_note,
         "requested": deal.asked,
-        "warmup": len(deal.warmup),
+        "warmup": len(level.warmup),
         "workers": len(run.workers),
         "client_cpu": [worker.cpu for worker in run.workers],
         "unix_offset": clocks[0].unix_offset_ns / 1e9,

@@ -169,6 +169,7 @@ def _plans(
             "duration": level.stop.duration,
             "min_requests": level.stop.min_requests,
             "warmup": len(level.warmup),
+            "first_prompts": list(level.first_prompts[number::count]),
             "ramp_prompts": list(level.warmup) if level.load.ramp and not level.open_loop else [],
             "horizon": order.horizon,
             "latencies": level.load.until is not None and level.load.until.measure == "latency",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -13,7 +14,8 @@ from urllib.parse import urlsplit
 
 from fmbench_lib.aws.signing import BODY_HASH_HEADER, Signing, body_hash
 from fmbench_lib.errors import InputError
-from fmbench_lib.load.levels.arrivals.schedule import arrival_offsets, arrival_process
+from fmbench_lib.load.levels.arrivals.exact_spans import Span, count_in
+from fmbench_lib.load.levels.arrivals.schedule import level_offsets
 from fmbench_lib.load.sending.level import Level
 from fmbench_lib.load.sending.prebuilt import INDEX_ENTRY
 from fmbench_lib.load.sending.proxies import proxy_for
@@ -139,8 +141,8 @@ def write_order(level: Level, folder: Path, workers: int) -> Order:
     order: Iterator[tuple[int, int]] = enumerate(islice(prompt_sequence(level), _most_entries(level)))
     if level.open_loop:
         return _write_schedule(level, order, folder, workers, reason)
-    if level.load.ramp:  # its warm-up is what is sent while the slots open
-        order = islice(order, len(level.warmup), None)
+    # What is sent while the slots open, or by each of them first, is in the workers' plans.
+    order = islice(order, len(level.warmup) if level.load.ramp else len(level.first_prompts), None)
     path = folder / "sequence.bin"
     with path.open("wb") as file:
         file.writelines(SEQUENCE_ENTRY.pack(position, prompt, 0.0) for position, prompt in order)
@@ -181,13 +183,22 @@ def scheduled_rate(order: Order, warmup: int, start: float, stop: float) -> floa
 
 
 def _arrivals(level: Level) -> Iterator[float]:
-    """The times of an open loop. The warm-up comes from the process itself, but evenly before recorded times."""
-    times = arrival_offsets(level.load, level.request_rate, level.seed)
-    if arrival_process(level.load.arrival).own_rate is None:
-        return times
-    gap = 1 / (level.mean_rate or 1.0)
-    warm = len(level.warmup)
-    return chain((number * gap for number in range(warm)), (warm * gap + time for time in times))
+    """The times of an open loop, warm-up first; the mean rate of the measured ones is exactly the one asked for."""
+    return level_offsets(level.load, level.request_rate, level.seed, len(level.warmup), _measured_span(level))
+
+
+def _measured_span(level: Level) -> Span | None:
+    """How many requests an open loop measures, and in how many seconds; None where only the level shows it."""
+    rate = level.request_rate
+    if rate is None or rate <= 0 or level.load.until is not None:
+        return None
+    most = max(_most_entries(level) - len(level.warmup), 1)
+    duration = math.inf if level.stop.duration is None else level.stop.duration
+    if most <= rate * duration:
+        return Span(most, most / rate)
+    least = min(level.stop.min_requests, most)
+    count = count_in(rate, duration)
+    return Span(count, duration) if least <= count else Span(least, least / rate)
 
 
 def _most_entries(level: Level) -> int:

@@ -53,6 +53,11 @@ class Level:
         return self.load.max_concurrency if self.open_loop else self.concurrency
 
     @property
+    def first_prompts(self) -> tuple[int, ...]:
+        """What the slots of a closed loop send first, by slot: the warm-up, as far as it goes; none where they ramp."""
+        return () if self.concurrency is None or self.load.ramp else self.warmup[: self.concurrency]
+
+    @property
     def workers(self) -> int | None:
         """How many workers were asked for, None for as many as suit. Each loads a script anew, so that one has one."""
         return self.load.workers or (None if self.script is None else 1)

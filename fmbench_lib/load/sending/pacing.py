@@ -8,6 +8,7 @@ from __future__ import annotations
 import mmap
 import os
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -75,7 +76,9 @@ class ClosedPacing:
     """Slots that carry one request at a time. Whichever worker has a free slot takes the next request of the sequence.
 
     The descriptor of the sequence is one open file for all workers, so that each read takes the next entry for itself.
-    While the slots are opening nothing is taken from it: the warm-up prompts are sent, again and again.
+    A slot's first request is not taken from it: it is the warm-up request that is numbered as the slot is, so that no
+    first request is a measured one, however far other workers are. With a ramp nothing is taken from it while the slots
+    are opening: the warm-up prompts are sent, again and again.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class ClosedPacing:
         self._authority = plan["targets"][0]["authority"]
         self._stop = stop
         self._slots = Slots(())
+        self._firsts = deque(zip(plan["slots"], plan["first_prompts"], strict=False))
         self._ramp_ends_ns = 0
         self._ramp_sent = 0
 
@@ -110,7 +114,7 @@ class ClosedPacing:
         now = monotonic_ns()
         if not self._slots.take(now):
             return None
-        entry = self._ramp_entry() if now < self._ramp_ends_ns else self._entry(now)
+        entry = self._next(now)
         if entry is None:
             return None
         if self._signer is not None:
@@ -130,6 +134,12 @@ class ClosedPacing:
         """Nothing can be: which request is next is known when a slot takes it."""
         return False
 
+    def _next(self, now: int) -> tuple[int, int] | None:
+        """Position and prompt of the request that a free slot sends; slots that have sent nothing are taken first."""
+        if now < self._ramp_ends_ns:
+            return self._ramp_entry()
+        return self._firsts.popleft() if self._firsts else self._entry(now)
+
     def _ramp_entry(self) -> tuple[int, int]:
         prompts = self._plan["ramp_prompts"]
         number = self._ramp_sent
@@ -137,7 +147,7 @@ class ClosedPacing:
         return RAMP_POSITIONS + number * self._plan["workers"] + self._plan["number"], prompts[number % len(prompts)]
 
     def _entry(self, now: int) -> tuple[int, int] | None:
-        """Position and prompt of the next request; stops the level where the sequence or the time is over."""
+        """The next of the sequence; stops the level where that or the time is over."""
         data = os.read(self._sequence_fd, SEQUENCE_ENTRY.size)
         if not data:
             self._stop(now)

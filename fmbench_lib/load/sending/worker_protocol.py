@@ -39,9 +39,10 @@ class WorkerLoad(TypedDict):
 class WorkerPlan(TypedDict):
     """What one worker does of a level, as the JSON file that it is started with. Times are in seconds.
 
-    `number` counts the workers from 0. `slots` are those of the closed loop that are this worker's, `cap` is its share
-    of an open loop's cap. `ramp_prompts` are sent while the slots open. `latencies`: progress messages carry them.
-    `script` is where in the file of prompts the user script's settings are, offset and length.
+    `number` counts the workers from 0. `slots` are those of the closed loop that are this worker's, `first_prompts`
+    what they send first, `cap` its share of an open loop's cap. `ramp_prompts` are sent while the slots open.
+    `latencies`: progress messages carry them. `script` is where in the file of prompts the user script's settings are,
+    offset and length.
     """
 
     level_id: str
@@ -54,6 +55,7 @@ class WorkerPlan(TypedDict):
     duration: float | None
     min_requests: int
     warmup: int
+    first_prompts: list[int]
     ramp_prompts: list[int]
     horizon: float | None
     latencies: bool

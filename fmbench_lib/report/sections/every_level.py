@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from fmbench_lib.metrics.decision.wording import load_label
-from fmbench_lib.metrics.missing import rows_of, text
+from fmbench_lib.metrics.missing import Row, rows_of, text
 from fmbench_lib.report.level_order import dataset_name, in_order
 from fmbench_lib.report.level_texts import estimate_of, instance, time_of
 from fmbench_lib.report.markdown import Blocks, frame, text_frame
@@ -27,6 +27,8 @@ def section(inputs: ReportInputs) -> Blocks:
 
 def levels_table(summary: pd.DataFrame) -> pd.DataFrame:
     """A row per level: load, errors, throughput, latency, price and verdict."""
+    rows = list(in_order(rows_of(summary)))
+    opened = any(text(row, "arrival") for row in rows)
     return text_frame(
         {
             "experiment": str(row["experiment_name"]),
@@ -35,6 +37,7 @@ def levels_table(summary: pd.DataFrame) -> pd.DataFrame:
             "load": load_label(row),
             "requests": count(row["requests"]),
             "error rate": percent(row["error_rate"]),
+            **({"offered / sent / completed per s": _rates(row)} if opened else {}),
             "txn/min": significant(row["transactions_per_minute"]),
             "tokens in / out": f"{count(row['prompt_token_count_mean'])} / {count(row['completion_token_count_mean'])}",
             "tokens/s out": significant(row["completion_token_throughput"]),
@@ -46,5 +49,12 @@ def levels_table(summary: pd.DataFrame) -> pd.DataFrame:
             "USD per 10,000 txn": amount(row["price_per_10k_txn"]),
             "verdict": str(row["verdict"]),
         }
-        for row in in_order(rows_of(summary))
+        for row in rows
     )
+
+
+def _rates(row: Row) -> str:
+    """The three rates of an open loop."""
+    if text(row, "arrival") is None:
+        return ""
+    return " / ".join(significant(row[f"{name}_rate"]) for name in ("offered", "sent", "completed"))

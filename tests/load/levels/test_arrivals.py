@@ -14,6 +14,7 @@ from fmbench_lib.config.arrival_facts import known_arrivals
 from fmbench_lib.config.schema.load_section import LoadSection, load_settings
 from fmbench_lib.errors import InputError
 from fmbench_lib.load.levels.arrivals import poisson
+from fmbench_lib.load.levels.arrivals.exact_spans import Span
 from fmbench_lib.load.levels.arrivals.schedule import arrival_offsets, arrival_process, mean_rate
 from fmbench_lib.load.levels.arrivals.trace import trace_rate
 from fmbench_lib.load.sending.layout import write_order
@@ -78,7 +79,7 @@ class TestProcesses:
         assert abs(np.corrcoef(gaps[:-1], gaps[1:])[0, 1]) < 0.05
 
     def test_the_number_of_workers_changes_nothing(self, workers: int, tmp_path: Path) -> None:
-        expected = list(islice(arrival_offsets(load(arrival="poisson"), RATE, "7"), COUNT))
+        expected = list(islice(arrival_offsets(load(arrival="poisson"), RATE, "7", Span(COUNT, COUNT / RATE)), COUNT))
         assert dealt("poisson", workers, tmp_path).tolist() == expected
 
 
@@ -123,26 +124,26 @@ class TestTraces:
 @pytest.mark.parametrize("burstiness", [0.0, -1.0])
 def test_a_burstiness_must_be_positive(burstiness: float) -> None:
     with pytest.raises(ValueError, match="burstiness must be positive"):
-        arrival_offsets(load(arrival="gamma", burstiness=burstiness), 1.0, "1")
+        next(arrival_offsets(load(arrival="gamma", burstiness=burstiness), 1.0, "1"))
 
 
 @pytest.mark.parametrize(
     ("settings", "times"),
     [
         ({"arrival": "constant"}, [0.0, 0.025, 0.05, 24.975]),
-        ({"arrival": "poisson"}, [0.023705528941800377, 0.06818809371877411, 0.08840145059528658, 26.038194739809978]),
+        ({"arrival": "poisson"}, [0.0, 0.0682804754978015, 0.1693720725928303, 25.25291294698651]),
         (
             {"arrival": "gamma", "burstiness": 0.25},
-            [0.013440506944200768, 0.10311410115804412, 0.10313441074880282, 26.106237475287084],
+            [0.0, 0.013851112091018775, 0.015200847585933382, 26.024982302761558],
         ),
         (
             {"arrival": "gamma", "burstiness": 4.0},
-            [0.02972631271713526, 0.05688194699924476, 0.06819584873634632, 25.33711175718574],
+            [0.0, 0.06678113048712565, 0.09450433316932627, 25.630050036656367],
         ),
     ],
 )
-def test_a_seed_gives_the_schedule_that_it_always_gave(settings: dict[str, Any], times: list[float]) -> None:
-    drawn = list(islice(arrival_offsets(load(**settings), 40.0, "7/exp/all.jsonl/rate-40"), 1000))
+def test_a_seed_gives_the_schedule_that_it_always_gives(settings: dict[str, Any], times: list[float]) -> None:
+    drawn = list(islice(arrival_offsets(load(**settings), 40.0, "7/all.jsonl/rate-40"), 1000))
     assert [drawn[0], drawn[1], drawn[2], drawn[999]] == pytest.approx(times, rel=1e-12)
 
 
@@ -155,11 +156,13 @@ def offsets(rate, generator, load):
 
 
 PROCESS = ArrivalProcess(offsets)
+EMPTY = ArrivalProcess()
 """
 ENTRY_POINTS = """[fmbench.arrivals]
 uniform = uniform_arrivals:PROCESS
 poisson = uniform_arrivals:PROCESS
 function = uniform_arrivals:offsets
+empty = uniform_arrivals:EMPTY
 broken = uniform_arrivals:nothing
 """
 
@@ -191,6 +194,7 @@ class TestInstalled:
         ("name", "message"),
         [
             ("broken", "arrival process broken: uniform_arrivals:nothing cannot be imported: AttributeError"),
+            ("empty", "arrival process empty: it has neither offsets nor a gap"),
             ("function", "arrival process function: its entry point is <function offsets.*give an ArrivalProcess"),
         ],
     )

@@ -23,7 +23,7 @@ experiments:
 """
 EXPERIMENT = """
 - {name: %s, platform: endpoint, protocol: openai, ep_name: "%s", model_id: m, tokenizer: words,
-   payload_files: [short.jsonl, long.jsonl], concurrency_levels: [1, 4], request_rates: [0.5, 2]}
+   payload_files: [short.jsonl, long.jsonl], concurrency_levels: [1, 2], request_rates: [0.5, 2]}
 """
 
 
@@ -45,13 +45,45 @@ SAME = ("same", "http://a/v1/chat/completions")
 def test_every_payload_file_at_every_load(config: Callable[..., Config]) -> None:
     made = config(ONE)
     levels = levels_of(made, made.experiments[0])
-    loads = ["concurrency-1", "concurrency-4", "rate-0.5", "rate-2"]
+    loads = ["concurrency-1", "concurrency-2", "rate-0.5", "rate-2"]
     assert [level.key for level in levels] == [
         ("one", file, load) for file in ("short.jsonl", "long.jsonl") for load in loads
     ]
     for level in levels:
         assert (level.concurrency is None) != (level.request_rate is None)
         assert (level.warmup, level.most_requests) == (2, 10)
+
+
+class TestWarmUp:
+    """Each slot's first request is one of the warm-up's: it has prompts enough, whatever the config says."""
+
+    SLOTS = ", find: max_concurrency, subject_to: {TTFT_p95: 0.5}, find_levels: 2"
+
+    def warmups(self, made: Config) -> list[int]:
+        loads = made.experiments[0].model_copy(update={"concurrency_levels": [1, 16], "request_rates": [2]})
+        levels = levels_of(made, loads, {"short.jsonl"})
+        counts = {"short.jsonl": 1000}
+        deals = deal_prompts(made.model_copy(update={"experiments": [loads]}), counts)
+        assert [len(deals[level.key].warmup) for level in levels] == [level.warmup for level in levels]
+        return [len(one.warmup) for one in deals.values()]
+
+    def test_closed_loops_have_one_request_for_each_slot(self, config: Callable[..., Config]) -> None:
+        assert self.warmups(config(ONE)) == [2, 16, 2]
+
+    def test_a_ramp_sends_its_prompts_again(self, config: Callable[..., Config]) -> None:
+        assert self.warmups(config(ONE, load=", ramp: 5")) == [2, 2, 2]
+
+    def test_a_search_has_as_many_as_the_greatest_load_that_it_may_try(self, config: Callable[..., Config]) -> None:
+        assert self.warmups(config(ONE, load=f"{self.SLOTS}, find_most: 64")) == [2, 16, 2, 64, 64]
+        assert self.warmups(config(ONE, load=f"{self.SLOTS}, find_start: 4")) == [2, 16, 2, 4, 4]
+        assert searched_level(config(ONE), config(ONE).experiments[0], "short.jsonl", 8, 1).warmup == 2
+
+    def test_too_few_prompts_for_it_are_an_error_with_the_number(self, config: Callable[..., Config]) -> None:
+        made = config(ONE)
+        loads = made.experiments[0].model_copy(update={"concurrency_levels": [30], "request_rates": []})
+        made = made.model_copy(update={"experiments": [loads]})
+        with pytest.raises(InputError, match=r"needs 40 prompts \(10 \+ 30 warm-up\) and there are 35: 5 are missing"):
+            deal_prompts(made, {"short.jsonl": 35})
 
 
 def test_a_payload_file_that_does_not_exist_has_no_levels(config: Callable[..., Config]) -> None:

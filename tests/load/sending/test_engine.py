@@ -20,7 +20,8 @@ import pytest
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, LogNormal, launch
 from fmbench_lib.emulator.launching import Tls
 from fmbench_lib.errors import EndpointError, InputError, WorkerError
-from fmbench_lib.load.levels.arrivals.schedule import arrival_offsets
+from fmbench_lib.load.levels.arrivals.exact_spans import Span
+from fmbench_lib.load.levels.arrivals.schedule import level_offsets
 from fmbench_lib.load.sending.engine import Progress, worker_count, workers_of
 from tests.load.conftest import self_signed
 from tests.load.level_builder import load, make_level
@@ -169,7 +170,7 @@ class TestOpenLoop:
         level = measure(
             emulator.url, prompts(30), warmup=5, request_rate=150.0, requests=25, arrival=arrival, workers=workers
         )
-        expected = list(islice(arrival_offsets(load(arrival=arrival), 150.0, "1"), 31))
+        expected = list(islice(level_offsets(load(arrival=arrival), 150.0, "1", 5, Span(25, 25 / 150.0)), 31))
         begin = level.rows[0]["due"] - expected[0]
         for row, offset in zip(level.rows, expected, strict=False):
             assert row["due"] - begin == pytest.approx(offset, abs=2 * MICROSECOND)
@@ -194,7 +195,7 @@ class TestOpenLoop:
         level = measure(
             emulator.url, prompts(4), warmup=2, request_rate=100.0, duration=0.205, prompt_reuse="allowed", workers=2
         )
-        assert (len(level.of("measured")), level.run.stop_reason) == (21, "duration")
+        assert (len(level.of("measured")), level.run.stop_reason) == (20, "duration")
         start, stop = level.window
         assert stop - start == pytest.approx(max(0.205, level.rows[-1]["sent"] - start), abs=5 * MICROSECOND)
 

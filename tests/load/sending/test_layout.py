@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fmbench_lib.config.schema.precision import parse_precision
 from fmbench_lib.errors import InputError
 from fmbench_lib.load.sending.layout import Order, address, addresses, prompt_sequence, write_order, write_requests
 from fmbench_lib.load.sending.level import Level
@@ -125,7 +126,7 @@ class TestOrder:
     ) -> None:
         order = write_order(level(concurrency=2, **settings), tmp_path, 2)
         assert len(order.files) == 1
-        assert [position for position, _, _ in entries(order)] == list(range(2 + count))
+        assert [position for position, _, _ in entries(order)] == list(range(2, 2 + count))
         assert order.reason == reason
 
     def test_time_alone_gives_more_than_can_be_sent_in_it(self, tmp_path: Path) -> None:
@@ -142,12 +143,12 @@ class TestSchedule:
 
     def test_by_requests_n_arrivals_fill_n_gaps(self, tmp_path: Path) -> None:
         order = self.schedule(tmp_path, requests=5)
-        assert [due for _, _, due in entries(order)] == [n / 10 for n in range(7)]
+        assert [due for _, _, due in entries(order)] == pytest.approx([n / 10 for n in range(7)])
         assert (order.reason, order.horizon) == ("requests", 0.7)
 
     def test_by_duration_the_window_is_as_long_as_was_asked(self, tmp_path: Path) -> None:
-        order = self.schedule(tmp_path, duration=1.05)
-        assert [due for _, _, due in entries(order)][-1] == 1.2
+        order = self.schedule(tmp_path, duration=1.05)  # the 10 requests that are nearest to 10.5 fill it
+        assert [due for _, _, due in entries(order)] == pytest.approx([0, 0.1, *(0.2 + n * 0.105 for n in range(10))])
         assert order.reason == "duration"
         assert order.horizon == pytest.approx(1.25)
 
@@ -162,7 +163,7 @@ class TestSchedule:
 
     def test_prompts_may_run_out(self, tmp_path: Path) -> None:
         order = write_order(level(request_rate=10.0, duration=60.0), tmp_path, 2)
-        assert (len(entries(order)), order.reason, order.horizon) == (6, "prompts", 0.6)
+        assert (len(entries(order)), order.reason, order.horizon) == (6, "prompts", pytest.approx(0.6))
 
     def test_prompts_that_are_just_enough_have_not_run_out(self, tmp_path: Path) -> None:
         order = write_order(level(request_rate=10.0, duration=0.35), tmp_path, 2)
@@ -174,3 +175,49 @@ class TestSchedule:
         for number, path in enumerate(order.files):
             positions = [position for position, _, _ in SEQUENCE_ENTRY.iter_unpack(path.read_bytes())]
             assert positions == list(range(number, 9, 3))
+
+
+@pytest.mark.parametrize("arrival", ["constant", "poisson", "gamma"])
+class TestRate:
+    """From the first measured request to the horizon, the mean rate is that of the level's name."""
+
+    def rate(self, folder: Path, arrival: str, rate: float, seed: str, **settings: Any) -> float:
+        made = level(seed=seed, request_rate=rate, arrival=arrival, burstiness=0.25, prompt_reuse="allowed", **settings)
+        order = write_order(made, folder, 2)
+        assert order.horizon is not None
+        measured = [due for position, _, due in entries(order) if position >= 2]
+        assert measured == sorted(measured)
+        assert measured[-1] <= order.horizon
+        return len(measured) / (order.horizon - measured[0])
+
+    @pytest.mark.parametrize("seed", ["1", "2", "3"])
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"requests": 120},
+            {"requests": 120, "duration": 600.0},
+            {"duration": 60.0},
+            {"duration": 2.3},
+            {"requests": 500, "duration": 60.0},
+            {"requests": 500, "duration": 0.5, "min_requests": 9},
+        ],
+    )
+    def test_it_is_exact_to_a_request(self, arrival: str, settings: dict[str, Any], seed: str, tmp_path: Path) -> None:
+        for rate in (2.0, 3.7, 36.2):
+            count = settings.get("duration", 1e9) * rate
+            assert self.rate(tmp_path, arrival, rate, seed, **settings) == pytest.approx(rate, rel=0.501 / count + 1e-9)
+
+    def test_the_warm_up_comes_before_and_changes_nothing(self, arrival: str, tmp_path: Path) -> None:
+        one, more = (
+            [due for position, _, due in entries(write_order(made, tmp_path, 1)) if position >= len(made.warmup)]
+            for made in (
+                level(request_rate=5.0, arrival=arrival, prompt_reuse="allowed", requests=50, warmup=warmup)
+                for warmup in ((0, 1), tuple(range(2, 9)))
+            )
+        )
+        assert one[0] == pytest.approx(2 / 5)
+        assert [due - one[0] for due in one] == pytest.approx([due - more[0] for due in more])
+
+    def test_where_only_the_level_shows_its_length(self, arrival: str, tmp_path: Path) -> None:
+        until = parse_precision("ci_p95 < 5%")
+        assert self.rate(tmp_path, arrival, 5.0, "1", duration=120.0, until=until) == pytest.approx(5.0)

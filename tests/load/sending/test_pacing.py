@@ -9,7 +9,8 @@ import pytest
 
 from fmbench_lib.config.schema.precision import parse_precision
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
-from fmbench_lib.load.levels.arrivals.schedule import arrival_offsets
+from fmbench_lib.load.levels.arrivals.exact_spans import Span
+from fmbench_lib.load.levels.arrivals.schedule import level_offsets
 from tests.load.conftest import Measure, Peer
 from tests.load.level_builder import load
 
@@ -175,7 +176,7 @@ def test_copies_in_turn(measure: Measure) -> None:
 
 def test_gamma_arrivals_are_sent_as_drawn(measure: Measure, emulator: Emulator) -> None:
     done = measure(emulator.url, prompts(20), request_rate=200, arrival="gamma", burstiness=0.25, requests=20)
-    drawn = arrival_offsets(load(arrival="gamma", burstiness=0.25), 200, "1")
+    drawn = level_offsets(load(arrival="gamma", burstiness=0.25), 200, "1", 0, Span(20, 0.1))
     expected = [next(drawn) for _ in range(20)]
     due = [row["due"] for row in done.rows]
     assert [one - due[0] for one in due] == pytest.approx([one - expected[0] for one in expected], abs=1e-6)

@@ -45,6 +45,7 @@ def plan(tmp_path: Path) -> Plan:
             "duration": None,
             "min_requests": 0,
             "warmup": 0,
+            "first_prompts": [],
             "ramp_prompts": [],
             "horizon": None,
         }
@@ -68,6 +69,18 @@ class TestClosed:
         second = pacing.take(begin)
         assert second is not None
         assert second[:2] == (1, 8)
+
+    def test_a_slots_first_request_is_its_own_whatever_others_have_taken(self, plan: Plan, window: WindowStart) -> None:
+        entries = [(8, 40, 0), (9, 41, 0)]
+        wanted = plan(entries, concurrency=4, slots=[1, 3], first_prompts=[31, 33], warmup=8)
+        pacing = ClosedPacing(wanted, window, None, pytest.fail)
+        pacing.begin(time.monotonic_ns())
+        taken = []
+        for _ in range(2):
+            taken.append(pacing.take(0))
+            pacing.ended()
+        taken += [pacing.take(0), pacing.take(0)]
+        assert [due and due[:2] for due in taken] == [(1, 31), (3, 33), (8, 40), (9, 41)]
 
     def test_the_end_of_the_sequence_stops_it(self, plan: Plan, window: WindowStart) -> None:
         stops: list[int] = []

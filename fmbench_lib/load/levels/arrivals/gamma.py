@@ -7,20 +7,16 @@ bursts, more is more regular.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
 from fmbench_lib.config.schema.load_section import LoadSettings
-from fmbench_lib.load.levels.arrivals.arrival_process import ArrivalProcess, times_of
+from fmbench_lib.load.levels.arrivals.arrival_process import ArrivalProcess
 
 
-def offsets(rate: float | None, generator: random.Random, load: LoadSettings) -> Iterator[float]:
-    """Times with gamma gaps of `1 / rate` seconds on average; raises ValueError unless the burstiness is positive."""
-    assert rate is not None
-    shape = load.burstiness
-    if shape <= 0:
-        raise ValueError(f"a burstiness must be positive, not {shape}")
-    scale = 1 / (rate * shape)
-    return times_of(lambda: generator.gammavariate(shape, scale))
+def gap(generator: random.Random, load: LoadSettings) -> float:
+    """A gap whose shape is the burstiness; raises ValueError unless that is positive."""
+    if load.burstiness <= 0:
+        raise ValueError(f"a burstiness must be positive, not {load.burstiness}")
+    return generator.gammavariate(load.burstiness, 1.0)
 
 
-PROCESS = ArrivalProcess(offsets)
+PROCESS = ArrivalProcess(gap=gap)

@@ -1,18 +1,16 @@
-"""`arrival: poisson`: exponential gaps, those of a Poisson process, the first one included."""
+"""`arrival: poisson`: exponential gaps, those of a Poisson process."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
 from fmbench_lib.config.schema.load_section import LoadSettings
-from fmbench_lib.load.levels.arrivals.arrival_process import ArrivalProcess, times_of
+from fmbench_lib.load.levels.arrivals.arrival_process import ArrivalProcess
 
 
-def offsets(rate: float | None, generator: random.Random, _load: LoadSettings) -> Iterator[float]:
-    """Times with exponential gaps of `1 / rate` seconds on average."""
-    assert rate is not None
-    return times_of(lambda: generator.expovariate(rate))
+def gap(generator: random.Random, _load: LoadSettings) -> float:
+    """An exponential gap."""
+    return generator.expovariate(1.0)
 
 
-PROCESS = ArrivalProcess(offsets)
+PROCESS = ArrivalProcess(gap=gap)
