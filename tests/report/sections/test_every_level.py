@@ -21,5 +21,5 @@ def summary(*rows: dict[str, object]) -> pd.DataFrame:
 def test_open_loops_show_what_was_offered_sent_and_completed(closed: dict[str, object]) -> None:
     opened = {"request_rate": 2.0, "arrival": "poisson", "offered_rate": 2.0, "sent_rate": 1.98, "completed_rate": 1.5}
     table = levels_table(summary(closed, opened))
-    assert sorted(table[RATES]) == ["", "2 / 1.98 / 1.5"]
+    assert sorted(table[RATES]) == ["", "2.00 / 1.98 / 1.50"]
     assert RATES not in levels_table(summary(closed)).columns
