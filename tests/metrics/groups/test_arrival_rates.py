@@ -45,9 +45,3 @@ def test_a_closed_loop_offers_nothing_and_no_window_has_no_rates(request_row, fa
     assert math.isnan(rates(facts(seconds=10), request_row(1, latency=1))["offered_rate"])
     without = rates(facts(seconds=0), request_row(1, latency=1))
     assert [math.isnan(without[column.name]) for column in ARRIVAL_RATES] == [True] * 3
-
-
-def test_a_request_whose_end_is_unknown_is_in_flight_until_its_timeout(request_row, facts):
-    lost = request_row(8, end=None, error="timeout")
-    assert rates(facts(seconds=10) | {"timeout": 3.0}, lost)["in_flight_end"] == 1
-    assert rates(facts(seconds=10) | {"timeout": 1.0}, lost)["in_flight_end"] == 0
