@@ -119,7 +119,7 @@ def test_the_business_picture_says_which_level_is_best_and_names_the_budgets(qui
     with styled():
         said = words(draw_business(trade, looks(trade.experiments), "SmolLM2"))
     assert "SmolLM2: Price-performance for en_1-300" in said
-    assert "best: concurrency 4, 0.0599 USD, p95 0.586 s" in said
+    assert "best: concurrency 4, 0.0599 USD, p95 ≈ 0.586 s" in said
     assert "latency budget 1 s" in said
     assert "cost budget 5.00 USD ↑" in said
     assert "cost of 10,000 transactions (USD)" in said
