@@ -78,7 +78,7 @@ def test_the_summary_is_the_decision_with_its_figures(report: str, quickstart) -
     best = quickstart.decision.winner
     said = section(report, "## Summary")
     assert "concurrency 4 is the cheapest of 2 levels" in said
-    assert f"| latency p50, p95, p99 (s) | {best['latency_p50']:.3f}, ≈ {best['latency_p95']:.3f}," in said
+    assert f"| latency p50, p95, p99 (s) | ≈ {best['latency_p50']:.3f}, ≈ {best['latency_p95']:.3f}," in said
     assert "| concurrency | 4 |" in said
     assert "2026-11-01, unverified" in said
     assert "[here](figures/business_summary.html)" in said
@@ -272,7 +272,7 @@ def test_a_budget_of_any_time_has_a_column_where_it_is_missed(build, simulate) -
 
 
 def test_percentiles_without_an_interval_are_marked_everywhere(build, simulate) -> None:
-    few, many = build([simulate(n=20)]), build([simulate(n=5000)])
+    few, many = build([simulate(n=20)]), build([simulate(n=3000)])
     assert list(levels_table(few.summary)["latency p99"].str.startswith("≈ ")) == [True]
     assert list(levels_table(many.summary)["latency p99"].str.startswith("≈ ")) == [False]
     for inputs, marked in ((few, True), (many, False)):
