@@ -79,9 +79,11 @@ class Searched:
     """The result of a search for the greatest load. Loads are requests in flight, or requests per second.
 
     `find`: `max_concurrency` or `max_request_rate` · `subject_to`: limits by column · `found`: the greatest load that
-    met them, `missed`: the least above it that did not · `low`, `high`: the 90% range of the greatest load that meets
-    them; each is None if unknown · `ended`: `decided`, or what bounded the search: `most`, `client`, `levels`,
-    `nothing`; None while it goes on · `levels`, `met`: the loads in the order tried, and which of them met the limits.
+    is shown to meet them, `confirmed`: in more than one level · `missed`: the least load above it that did not ·
+    `low`, `high`: the 90% range of the greatest load that meets them; each is None if unknown · `ended`: `decided`, or
+    what bounded the search: `most`, `client`, `levels`, `nothing`; None while it goes on · `levels`, `loads`, `met`:
+    the levels in the order tried, by name and by load, and whether they met the limits; None where the client spoilt
+    it.
     """
 
     experiment_name: str
@@ -89,12 +91,18 @@ class Searched:
     find: str
     subject_to: Mapping[str, float]
     found: float | None
+    confirmed: bool
     missed: float | None
     low: float | None
     high: float | None
     ended: str | None
     levels: Sequence[str]
-    met: Sequence[bool]
+    loads: Sequence[float]
+    met: Sequence[bool | None]
+
+    def at(self, load: float | None) -> tuple[str, ...]:
+        """The names of the levels at this load, in the order tried."""
+        return tuple(name for name, each in zip(self.levels, self.loads, strict=True) if each == load)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,17 +53,17 @@ def write_report(run: Run) -> None:
 
 
 def _write_tables(run: Run, analysis: Analysis) -> None:
-    summary, decision = analysis.summary, analysis.decision
+    summary, eligible, decision = analysis.summary, analysis.eligible, analysis.decision
     frames = {
         "all_metrics.csv": tables.slices_frame(analysis.levels, analysis.prices, objectives_of(run.config)),
         "all_metrics_summary.csv": summary,
         "per_inference_request_results.csv": analysis.requests,
         "error_rates.csv": tables.error_rates(summary),
         "experiment_counts.csv": tables.experiment_counts(summary),
-        "summary_metrics_w_pricing.csv": tables.summary_with_pricing(summary, decision),
-        "summary_metrics_for_dataset_best_option.csv": tables.best_option(summary, decision),
+        "summary_metrics_w_pricing.csv": tables.summary_with_pricing(eligible, decision),
+        "summary_metrics_for_dataset_best_option.csv": tables.best_option(eligible, decision),
         "summary_metrics_for_dataset_best_option_each_instance_type.csv": tables.best_option_each_instance_type(
-            summary, decision
+            eligible, decision
         ),
         "endpoint_per_instance_per_run_costs.csv": costs_table(run, analysis),
         "endpoint_metrics.csv": analysis.endpoint.samples,

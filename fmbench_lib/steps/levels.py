@@ -10,13 +10,13 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.load.levels.search import Outcome, Reading, Search, Tried
+from fmbench_lib.load.levels.search import Search
+from fmbench_lib.load.levels.search_terms import Outcome, Reading, Tried
 from fmbench_lib.load.levels.specs import LevelSpec, levels_of, search_of, searched_level, searches_of
 from fmbench_lib.load.recording.records import read_level
-from fmbench_lib.metrics.decision.search_readings import figure
+from fmbench_lib.metrics.decision.search_readings import overloaded, search_readings
 from fmbench_lib.metrics.groups.goodput import Objectives
 from fmbench_lib.metrics.level_row import level_row
 from fmbench_lib.report.report_data import Searched
@@ -24,10 +24,6 @@ from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.inputs import objectives_of
 from fmbench_lib.steps.payloads import has_payloads, payload_index
 from fmbench_lib.workspace import LevelKey
-
-_MOSTLY_FAILED = 0.5
-_GREW = 0.2
-_GREW_P = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +44,7 @@ def search_state(run: Run, search: Search, experiment: Experiment, payload_file:
     tried: list[Tried] = []
     names, objectives = tuple(objective.name for objective in search.objectives), objectives_of(run.config)
     while (load := search.next_load(tried)) is not None:
-        spec = searched_level(run.config, experiment, payload_file, load, len(tried))
+        spec = searched_level(run.config, experiment, payload_file, load, [level.load for level in tried])
         path = run.workspace.level(spec.key)
         if not path.exists():
             break
@@ -126,15 +122,28 @@ def searched(run: Run) -> list[Searched]:
             find=search.kind,
             subject_to={objective.name: objective.limit for objective in search.objectives},
             found=state.outcome.found,
+            confirmed=state.outcome.confirmed,
             missed=state.outcome.missed,
             low=state.outcome.low,
             high=state.outcome.high,
             ended=state.outcome.ended,
             levels=[level.load for level in state.measured],
-            met=[search.meets(level) for level in state.tried],
+            loads=[level.load for level in state.tried],
+            met=[None if level.unusable else search.meets(level) for level in state.tried],
         )
         for state in search_states(run)
     ]
+
+
+def above_the_answer(run: Run) -> set[LevelKey]:
+    """The levels of searches at loads above the greatest one that is shown to meet the objectives: one that met them
+    did so by chance, as far as the levels of its search say together."""
+    return {
+        level.key
+        for state in search_states(run)
+        for level, tried in zip(state.measured, state.tried, strict=True)
+        if state.outcome.found is not None and tried.load > state.outcome.found
+    }
 
 
 @functools.lru_cache(maxsize=1024)
@@ -142,23 +151,14 @@ def _tried(path: Path, written_ns: int, load: float, names: tuple[str, ...], obj
     """A measured level as the search sees it; `written_ns` tells a file from one that has replaced it."""
     records, facts = read_level(path)
     row = level_row(records, facts, objectives=objectives)
-    figures = {name: figure(records, facts, row, name) for name in names}
-    overloaded = _overloaded(row)
+    figures = search_readings(records, facts, row, names, objectives)
+    too_much = overloaded(records, facts, row)
     return Tried(
         load=load,
         readings={name: Reading(each.value, each.low, each.high) for name, each in figures.items()},
-        overloaded=overloaded,
-        unusable=row["verdict"] == "invalid" and not overloaded,
+        overloaded=too_much,
+        unusable=row["verdict"] == "invalid" and not too_much,
     )
-
-
-def _overloaded(row: dict[str, Any]) -> bool:
-    """Whether the endpoint could not keep up: it failed most requests, or latency grew for as long as was measured."""
-    if row["requests"] and (not row["successes"] or row["error_rate"] >= _MOSTLY_FAILED):
-        return True
-    open_loop = row["request_rate"] == row["request_rate"]  # NaN is none
-    growing = open_loop and row["latency_drift"] > _GREW and row["latency_drift_p"] < _GREW_P
-    return row["stop_reason"] == "saturation" or bool(growing)
 
 
 def _payload_files(run: Run) -> set[str] | None:

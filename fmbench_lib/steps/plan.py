@@ -15,7 +15,14 @@ from fmbench_lib.config.secrets import redactor_for
 from fmbench_lib.data.payload_index import read_payload_index
 from fmbench_lib.errors import DeployError, InputError
 from fmbench_lib.load.levels.arrivals.trace import trace_rate
-from fmbench_lib.load.levels.specs import LevelSpec, deal_prompts, levels_of, search_warmup, searches_of
+from fmbench_lib.load.levels.specs import (
+    LevelSpec,
+    deal_prompts,
+    levels_of,
+    search_of,
+    search_warmup,
+    searches_of,
+)
 from fmbench_lib.metrics.prices import begun_hours, hours_cost
 from fmbench_lib.pricing.price_list import InstancePrice, Price, PriceList, TokenPrice
 from fmbench_lib.runs.location import DEFAULT_STORAGE, RunLocation, StorageOptions, location_of
@@ -204,11 +211,11 @@ def _none_served(config: Config, services: Sequence[_Service]) -> list[str]:
 
 def _search_lines(config: Config, experiment: Experiment, payload_files: set[str]) -> list[str]:
     """What a search adds to the levels: how many at most; their loads are not known beforehand."""
-    load = config.load
+    load, search = config.load, search_of(config)
     count = sum(searched == experiment for searched, _ in searches_of(config, payload_files))
-    if not count:
+    if not count or search is None:
         return []
-    limits = ", ".join(f"{name} {limit:g}" for name, limit in load.subject_to.items())
+    limits = ", ".join(f"{objective.name} {objective.limit:g}" for objective in search.objectives)
     each = f"{load.requests} requests" if load.requests is not None else "requests until time is up"
     return [
         f"  searches: {count}, {load.find} subject to {limits}, from {load.find_start:g}: each of at most "

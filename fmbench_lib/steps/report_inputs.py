@@ -36,17 +36,19 @@ from fmbench_lib.report.report_data import (
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.endpoint_metrics import endpoint_metrics
 from fmbench_lib.steps.inputs import objectives_of, outage_notices
-from fmbench_lib.steps.levels import run_levels, searched
+from fmbench_lib.steps.levels import above_the_answer, run_levels, searched
 from fmbench_lib.steps.payloads import has_payloads, payload_index
 from fmbench_lib.steps.run_prices import load_prices, price_notices
+from fmbench_lib.workspace import LevelKey
 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What is computed from the records of a run."""
+    """What is computed from the records of a run. `eligible`: the rows of `summary` that may be chosen."""
 
     levels: tuple[LevelData, ...]
     summary: pd.DataFrame
+    eligible: pd.DataFrame
     requests: pd.DataFrame
     decision: Decision
     budgets: Budgets
@@ -61,11 +63,13 @@ def analysis_of(run: Run) -> Analysis:
     prices = load_prices(run)
     budgets = budgets_of(run.config)
     summary = tables.summary_frame(levels, prices, objectives=objectives_of(run.config))
+    eligible = _without(summary, above_the_answer(run))
     return Analysis(
         levels=levels,
         summary=summary,
+        eligible=eligible,
         requests=requests_frame(levels),
-        decision=decide(summary, budgets, run.config.metrics.dataset_of_interest),
+        decision=decide(eligible, budgets, run.config.metrics.dataset_of_interest),
         budgets=budgets,
         prices=prices,
         endpoint=endpoint_metrics(run, levels),
@@ -95,7 +99,7 @@ def report_inputs(run: Run, analysis: Analysis) -> ReportInputs:
         summary=analysis.summary,
         requests=analysis.requests,
         decision=analysis.decision,
-        recommendations=recommendations(analysis.summary, analysis.budgets),
+        recommendations=recommendations(analysis.eligible, analysis.budgets),
         costs=costs_table(run, analysis),
         prices=[price for price in found if price is not None],
         failed_levels=[FailedLevel(**failure) for failure in run.workspace.failed_levels()],
@@ -113,6 +117,13 @@ def report_inputs(run: Run, analysis: Analysis) -> ReportInputs:
         options=_options(run),
         figures=run.workspace.figures.name,
     )
+
+
+def _without(summary: pd.DataFrame, left_out: set[LevelKey]) -> pd.DataFrame:
+    """The rows of the other levels."""
+    keys = zip(*(summary[name] for name in LevelKey._fields), strict=True)
+    kept = pd.Series([LevelKey(*key) not in left_out for key in keys], summary.index, bool)
+    return summary[kept].reset_index(drop=True)
 
 
 def costs_table(run: Run, analysis: Analysis) -> pd.DataFrame:

@@ -48,11 +48,14 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path: Path, write_config: Call
     after = levels(run.workspace.path)
     assert after.items() > before.items()
     assert table["measured"].all()
-    assert list(table["load"]) == [f"concurrency-{n}" for n in sorted(int(name.split("-")[1]) for name in after)]
+    assert list(table["load"]) == sorted(after, key=lambda name: (int(name.split("-")[1]), after[name]))
     write_report(run)
     summary = json.loads(run.workspace.summary_file.read_text())
     (found,) = summary["searches"]
     assert (found["found"], found["missed"], found["ended"]) == (SLOTS, SLOTS + 1, "decided")
+    assert found["confirmed"]
+    assert f"concurrency-{SLOTS}-repeat-2" in after
+    assert summary["decision"]["winner"]["concurrency"] <= SLOTS
     assert set(found["levels"]) == set(after) == {row["load"] for row in summary["levels"]}
     assert found["levels"] == sorted(after, key=lambda name: after[name])
     assert "**3 requests in flight** is the greatest load" in run.workspace.report_file.read_text()
@@ -64,7 +67,10 @@ def test_the_plan_says_how_many_levels_at_most_and_how_many_prompts_are_missing(
     experiment = {"name": "served", "ep_name": "http://127.0.0.1:9/v1/chat/completions", "concurrency_levels": []}
     load = {"find": "max_request_rate", "subject_to": {"TTFT_p95": 0.5}, "requests": 4, "warmup_requests": 1}
     text = make_plan(str(write_config([experiment], load=load)), {}, {}).text
-    assert "max_request_rate subject to TTFT_p95 0.5, from 1: each of at most 12 levels of 4 requests" in text
+    assert (
+        "max_request_rate subject to TTFT_p95 0.5, error_rate 0, from 1: each of at most 12 levels of 4 requests"
+        in text
+    )
     (obstacle,) = make_plan(str(write_config([experiment], load={**load, "requests": 5})), {}, {}).obstacles
     assert re.search(r"12 × \(5 \+ 1 warm-up\).*: 12 are missing", obstacle)
 

@@ -118,13 +118,11 @@ def test_a_burst_is_left_out() -> None:
 
 
 def test_a_search_gives_a_range_that_holds_the_capacity() -> None:
-    from coverage_search import _search, _tried_after
+    from coverage_search import search
     from queues import Queue
 
-    from fmbench_lib.load.levels.monotone_search import MonotoneSearch
-
     queue = Queue(4, 0.75, exact=True)
-    outcomes = [_search(MonotoneSearch, _tried_after, queue, 300, seed) for seed in range(5)]
+    outcomes = [search(queue, 300, seed) for seed in range(5)]
     held = sum(outcome.low <= queue.rate <= outcome.high for outcome in outcomes if outcome.low and outcome.high)
     assert held >= 4
     assert sum(outcome.found > 1.05 * queue.rate for outcome in outcomes if outcome.found) <= 1

@@ -130,7 +130,8 @@ class LoadSection(Section):
     )
     subject_to: Subjects = described(
         "Objectives of the search, by column: mean, p50, p95 or p99 of TTFT, TPOT, ITL or latency and error_rate are "
-        "limits from above, goodput and slo_attainment from below.",
+        "limits from above, goodput and slo_attainment from below. error_rate is limited as in report.budgets "
+        "unless it is given here.",
         {},
     )
     find_levels: Count = described("Levels that a search may measure.", 12)

@@ -56,23 +56,26 @@ class CapacityPosterior:
     """The probability that the answer lies at or below each point of the grid."""
 
     @classmethod
-    def of(cls, looks: Sequence[Look], least: float = -math.inf, most: float = math.inf) -> CapacityPosterior:
+    def of(
+        cls, looks: Sequence[Look], least: float = -math.inf, most: float = math.inf, *, optimism: bool = True
+    ) -> CapacityPosterior:
         """The distribution after these looks, uniform before them from a quarter of the least load tried to four times
         the greatest, and between the logarithms `least` and `most`.
 
         Assumption: the curve is linear in the logarithm of the load below the answer (flattening out at the least
         distance seen), up to four times as steep above it; slopes are unknown, and the curve itself is off by a share
-        of its height. Levels are independent given the curve and their common optimism.
+        of its height. Levels are independent given the curve and, with `optimism`, their common optimism.
         """
         loads = [look.load for look in looks]
         low, high = max(min(loads) - _REACH, least), min(max(loads) + _REACH, most)
         grid = np.arange(low, max(low, high) + _STEP, _STEP)
         floor = min(max(0.1, *(-look.distance for look in looks if math.isfinite(look.distance)), 0.1), _CEILING)
-        slopes, steepening, optimism = (part.ravel()[:, None] for part in np.meshgrid(_SLOPES, _STEEPENING, _OPTIMISM))
-        logs = np.zeros((len(slopes), len(grid))) - 0.5 * (optimism / _OPTIMISM_SCALE) ** 2
+        shared = np.meshgrid(_SLOPES, _STEEPENING, _OPTIMISM if optimism else _OPTIMISM[:1])
+        slopes, steepening, excess = (part.ravel()[:, None] for part in shared)
+        logs = np.zeros((len(slopes), len(grid))) - 0.5 * (excess / _OPTIMISM_SCALE) ** 2
         for look in looks:
             offset = (look.load - grid)[None, :]
-            logs += _log_likelihood(look, np.where(offset > 0, steepening, 1.0) * slopes * offset, optimism, floor)
+            logs += _log_likelihood(look, np.where(offset > 0, steepening, 1.0) * slopes * offset, excess, floor)
         weight = np.exp(logs - logs.max()).sum(axis=0)
         return cls(grid, np.cumsum(weight) / weight.sum())
 

@@ -1,104 +1,40 @@
-"""The search for the greatest load that meets its objectives, in few levels. Pure: numbers in, the next load out.
+"""The greatest load that meets its objectives, from one model of all levels. Numbers in, the next load out.
 
-First the answer is bracketed: the load grows by factors until a level misses, or shrinks until one meets. Then the
-bracket is narrowed. As each level is a noisy measurement, no single level is trusted: all of them together give a
-probability distribution of the answer (see `_Answer`). The next load is the most informative one, and the search ends
-when the distribution, and measured levels on both sides of it, are within 5% (or on neighbouring whole numbers).
+First the answer is bracketed: the load grows by factors until a level misses, or shrinks until one meets. From then on
+the distribution of the answer (`capacity_posterior`) decides: levels are measured at its median, where they are most
+informative; the last ones show the answer, at a load that the distribution holds for safe, and confirm it by a repeat.
 
-`Search.next_load` is a function of the levels tried so far alone, so that an interrupted search goes on where it was.
+`next_load` is a function of the levels tried so far and of nothing else, so that a search that was cut short goes on
+where it was. It may ask for a load that was tried before: that is the confirmation.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
 
-import numpy as np
-
-Kind: TypeAlias = Literal["max_concurrency", "max_request_rate"]
-Ended: TypeAlias = Literal["decided", "most", "client", "levels", "nothing"]
-Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+from fmbench_lib.load.levels.capacity_posterior import CapacityPosterior, Look
+from fmbench_lib.load.levels.search_terms import Ended, Kind, Objective, Outcome, Reading, Tried
 
 TOLERANCE = 1.05
 """A rate is found when what meets and what misses are within this ratio."""
 
-# Bracketing: factors of the load; margins from which they are the smaller one; what less load must gain to go on.
+SAFE = 0.95
+"""The answer is at most 5% too high with this probability."""
+
+RESERVED = 4
+"""Levels that are kept for showing the answer and confirming it."""
+
 _GROWTH, _NEAR_GROWTH = 4.0, 2.0
-_NEAR = 0.3
-_RISE = 0.1
-_NO_BETTER = 0.02
-
-# How far a margin may be off the curve: its standard error (the first constant where there is no interval) times a
-# doubt, as intervals are too narrow where requests queue; at least so much; and a share of the curve, whose shape is
-# unknown. The values were chosen on simulated queues, where the 90% range then contains the truth about that often.
-_UNKNOWN_ERROR = 0.3
-_DOUBT = 2.0
-_LEAST_ERROR = 0.02
-_CURVE_ERROR = 0.4
-_OUTLIERS = 0.02
-
+_NEAR, _RISE, _NO_BETTER = 0.3, 0.1, 0.02
+_WORTH_SHOWING = 1.1
+_NEAR_MISS = 1.08
+_UNKNOWN_ERROR, _UNKNOWN_ERROR_CLOSED = 0.8, 0.4
+_CERTAIN_SHARE = 0.4
 _APART = 1.01
+_NEIGHBOURS, _MOST_REPEATS = 3, 4
 _Z95 = 1.96
-_SLOPES = np.geomspace(0.5, 30.0, 24)
-_STEP = 0.0025
-_REACH = math.log(4.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """A limit for one figure of a level, named by its column: at most `limit`, or at least that with `at_least`."""
-
-    name: str
-    limit: float
-    at_least: bool = False
-
-    def met(self, value: float | None) -> bool:
-        """Whether this value meets the objective; an unknown value does not."""
-        if value is None:
-            return False
-        return value >= self.limit if self.at_least else value <= self.limit
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A figure of a level with its 95% interval; None for what is not known."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """A level that was measured: its load, and its readings by the names of the objectives.
-
-    `overloaded`: the endpoint could not keep up, so that the level misses whatever its readings are: requests in flight
-    kept growing (percentiles then depend on how long was measured), or most requests failed. `unusable`: the client
-    made the level invalid, so that nothing is known of this load or of greater ones.
-    """
-
-    load: float
-    readings: Mapping[str, Reading]
-    overloaded: bool = False
-    unusable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The result of a search so far. Loads are loads of levels that were tried.
-
-    `found` is the greatest that met the objectives, `missed` the least above it that did not, None where there is
-    none. `low` and `high` enclose the greatest load that would meet them with 90% probability, None until it is
-    bracketed. `ended` is None while the search goes on, else `decided`, or what limited it.
-    """
-
-    found: float | None
-    missed: float | None
-    low: float | None
-    high: float | None
-    ended: Ended | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +48,7 @@ class Search:
     levels: int = 12
 
     def next_load(self, tried: Sequence[Tried]) -> int | float | None:
-        """The load of the next level, never one that was tried; None when the search has ended."""
+        """The load of the next level; one that was tried is to be measured again. None when the search has ended."""
         load, _ = self._step(tried)
         if load is None or len(tried) >= self.levels:
             return None
@@ -123,11 +59,12 @@ class Search:
         load, ended = self._step(tried)
         if load is not None:
             ended = "levels" if len(tried) >= self.levels else None
-        judged = [level for level in tried if not level.unusable]
-        answer = self._answer(tried) if self._bracketed(judged) else None
-        found, missed = self._sides(judged, answer)
-        low, high = (answer.quantile(0.05), answer.quantile(0.95)) if answer else (None, None)
-        return Outcome(found, missed, low, high, ended)
+        judged = _judged(tried)
+        posterior = self._posterior(tried) if self._bracketed(judged) else None
+        found = self._answer(tried, posterior)
+        missed = min(self._misses_above(judged, found), default=None)
+        low, high = (posterior.quantile(0.05), posterior.quantile(0.95)) if posterior else (None, None)
+        return Outcome(found, self._is_confirmed(judged, found), missed, low, high, ended)
 
     def meets(self, level: Tried) -> bool:
         """Whether a level met every objective, by its own figures."""
@@ -143,7 +80,7 @@ class Search:
     def _step(self, tried: Sequence[Tried]) -> tuple[float | None, Ended | None]:
         if not tried:
             return min(self._rounded(self.start), self._bound), None
-        judged = [level for level in tried if not level.unusable]
+        judged = _judged(tried)
         if self._bracketed(judged):
             return self._narrow(tried, judged)
         if judged and self.meets(judged[0]):
@@ -156,62 +93,91 @@ class Search:
     def _grow(self, tried: Sequence[Tried], judged: Sequence[Tried]) -> tuple[float | None, Ended | None]:
         """Everything met the objectives: try more, by less where the figures begin to rise."""
         *below, top = sorted(judged, key=lambda level: level.load)
-        limit = self._client_bound(tried)
+        limit = _client_bound(tried)
         if limit is not None:
             between = self._between(top.load, limit, tried)
             return between, "client" if between is None else None
         if top.load >= self._bound:
             return None, "most"
-        margin, _ = self._margin(top)
-        rising = below and margin - self._margin(below[-1])[0] > _RISE
+        margin = math.tanh(self._distance(top))
+        rising = below and margin - math.tanh(self._distance(below[-1])) > _RISE
         factor = _NEAR_GROWTH if rising or margin > -_NEAR else _GROWTH
         return min(self._rounded(top.load * factor), self._bound), None
 
     def _shrink(self, tried: Sequence[Tried]) -> tuple[float | None, Ended | None]:
         """Nothing met the objectives: try less, until that makes no difference."""
         order = sorted(tried, key=lambda level: level.load)
-        lowest = order[0]
+        lowest, judged = order[0], _judged(order)
         if self.whole and lowest.load <= 1:
             return None, "client" if lowest.unusable else "nothing"
-        judged = [level for level in order if not level.unusable]
         if not self.whole and len(judged) >= 3 and self._distance(judged[0]) > self._distance(judged[2]) - _NO_BETTER:
             return None, "nothing"
-        factor = _GROWTH if not judged or self._margin(judged[0])[0] > _NEAR else _NEAR_GROWTH
+        near = judged and math.tanh(self._distance(judged[0])) <= _NEAR
+        factor = _NEAR_GROWTH if near else _GROWTH
         return self._rounded(max(lowest.load / factor, 1.0 if self.whole else 0.0)), None
 
     def _narrow(self, tried: Sequence[Tried], judged: Sequence[Tried]) -> tuple[float | None, Ended | None]:
-        answer = self._answer(tried)
-        found, missed = self._sides(judged, answer)
-        if self._decided(answer, found, missed):
-            return None, "decided"
-        limit = self._client_bound(tried) or math.inf
-        for load in self._candidates(answer, found, missed, self.levels - len(tried)):
-            if load <= self._bound and load < limit and self._is_new(load, tried):
+        posterior = self._posterior(tried)
+        found = self._found(judged, posterior)
+        sure = self._sure(posterior)
+        confirmed = self._is_confirmed(judged, found)
+        limit = min(_client_bound(tried) or math.inf, self._bound * 1.000001)
+        if sure and confirmed:
+            above = self._showing_a_miss(posterior, found, self._misses_above(judged, found))
+            new = next((load for load in above if load < limit and self._is_new(load, tried)), None)
+            load = self._in_doubt(judged, found) if new is None else new
+            return load, "decided" if load is None else None
+        left = self.levels - len(tried)
+        showing = sure or left <= RESERVED
+        better = left > 1 and (found is None or self._safe(posterior) > _WORTH_SHOWING * found)
+        if showing and found is not None and not confirmed and not better:
+            return found, None
+        for load in self._candidates(posterior, showing and better):
+            if load < limit and self._is_new(load, tried):
                 return load, None
-        return None, "decided"
+        again = self._again(tried, posterior, found)
+        return again, "decided" if again is None else None
 
-    def _decided(self, answer: _Answer, found: float | None, missed: float | None) -> bool:
-        if found is None or missed is None:
-            return False
-        low, high = answer.quantile(0.1), answer.quantile(0.9)
-        if self.whole:
-            return missed - found <= 1 and high - low <= max(1.0, (TOLERANCE - 1) * found)
-        return missed / found <= TOLERANCE and high / low <= TOLERANCE
+    def _again(self, tried: Sequence[Tried], posterior: CapacityPosterior, found: float | None) -> float | None:
+        """A load to repeat where no new one tells more: the answer until it is confirmed, else one near the middle."""
+        judged = _judged(tried)
+        if found is not None and not self._is_confirmed(judged, found):
+            return found
+        near = sorted({level.load for level in judged}, key=lambda load: abs(math.log(load / posterior.quantile(0.5))))
+        few = (load for load in near[:_NEIGHBOURS] if sum(level.load == load for level in judged) < _MOST_REPEATS)
+        return next(few, None)
 
-    def _candidates(self, answer: _Answer, found: float | None, missed: float | None, left: int) -> Iterator[float]:
-        """The most informative loads, best first: in the middle of the likely range, or to confirm one of its sides."""
-        middle, low, high = (answer.quantile(share) for share in (0.5, 0.1, 0.9))
-        if self.whole:
-            near = range(max(1, math.floor(low)), math.ceil(high) + 1)
-            yield from sorted((float(count) for count in near), key=lambda count: abs(count + 0.5 - middle))
+    def _sure(self, posterior: CapacityPosterior) -> bool:
+        low, high = posterior.quantile(0.1), posterior.quantile(0.9)
+        return high - low <= max(1.0, (TOLERANCE - 1) * low) if self.whole else high / low <= TOLERANCE
+
+    def _candidates(self, posterior: CapacityPosterior, showing: bool) -> Iterator[float]:
+        """The most informative loads, best first: safe ones to show an answer at, else those in the likely middle."""
+        if showing:
+            yield from (self._rounded(self._safe(posterior) * 0.98**step) for step in range(12))
+        yield from (self._rounded(posterior.quantile(share)) for share in (0.5, 0.35, 0.65, 0.2, 0.8, 0.1, 0.9))
+
+    def _showing_a_miss(
+        self, posterior: CapacityPosterior, found: float | None, misses: Sequence[float]
+    ) -> Iterator[float]:
+        """Loads that would show where the answer ends, where no level near above it has missed yet."""
+        missed = min((load for load in misses if posterior.at_least(load) < 0.5), default=None)
+        if found is None or (missed is not None and missed <= max(found + 1.0 * self.whole, found * _NEAR_MISS)):
             return
-        unshown = found is None or found < middle / TOLERANCE
-        sure = high / low <= TOLERANCE
-        if unshown and (sure or left <= 2):
-            yield from (self._rounded(min(middle * 0.98, middle if sure else low) * 0.98**step) for step in range(8))
-        if sure:
-            yield from (self._rounded(middle * 1.02**step) for step in range(1, 5))
-        yield from (self._rounded(answer.quantile(share)) for share in (0.5, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9))
+        if self.whole:
+            yield float(math.floor(max(found, posterior.quantile(0.9))) + 1)
+        else:
+            yield from (self._rounded(posterior.quantile(0.95) * factor) for factor in (1.01, 1.025))
+
+    def _in_doubt(self, judged: Sequence[Tried], found: float | None) -> float | None:
+        """The next whole number above the answer, to be repeated, where it met too but is not shown to be safe."""
+        above = [self.meets(level) for level in judged if self.whole and found is not None and level.load == found + 1]
+        doubtful = found is not None and 2 * sum(above) > len(above) and len(above) < _MOST_REPEATS
+        return found + 1 if found is not None and doubtful else None
+
+    def _safe(self, posterior: CapacityPosterior) -> float:
+        """A load that is likely to be found: a little below the greatest that the distribution holds for safe."""
+        return posterior.quantile(1 - SAFE) * (1.0 if self.whole else math.sqrt(TOLERANCE))
 
     def _is_new(self, load: float, tried: Sequence[Tried]) -> bool:
         if self.whole:
@@ -238,38 +204,63 @@ class Search:
 
     # -- what the levels say ---------------------------------------------------------------------------------------
 
-    def _client_bound(self, tried: Sequence[Tried]) -> float | None:
-        return min((level.load for level in tried if level.unusable), default=None)
+    def _found(self, judged: Sequence[Tried], posterior: CapacityPosterior | None) -> float | None:
+        """The greatest load that met more often than not, and is safe by the distribution."""
+        return max(self._safe_loads(judged, posterior), default=None)
 
-    def _sides(self, judged: Sequence[Tried], answer: _Answer | None) -> tuple[float | None, float | None]:
-        """The greatest load that met the objectives, and not by chance, and the least above it that did not."""
-        likely = [level for level in judged if not answer or answer.at_least(level.load) >= 0.5]
-        found = max((level.load for level in likely if self.meets(level)), default=None)
-        above = [level.load for level in judged if found is None or level.load > found]
-        return found, min(above, default=None)
+    def _answer(self, tried: Sequence[Tried], posterior: CapacityPosterior | None) -> float | None:
+        """The load to report: what was found or, where no level is left to confirm that, a confirmed load near it."""
+        judged = _judged(tried)
+        loads = self._safe_loads(judged, posterior)
+        found = max(loads, default=None)
+        if found is None or self._is_confirmed(judged, found) or len(tried) < self.levels:
+            return found
+        least = min(found - 1.0 * self.whole, found / _WORTH_SHOWING)
+        return max((load for load in loads if load >= least and self._is_confirmed(judged, load)), default=found)
+
+    def _safe_loads(self, judged: Sequence[Tried], posterior: CapacityPosterior | None) -> list[float]:
+        votes: dict[float, int] = {}
+        for level in judged:
+            votes[level.load] = votes.get(level.load, 0) + (1 if self.meets(level) else -1)
+        return [load for load, lead in votes.items() if lead > 0 and self._is_safe(load / TOLERANCE, posterior)]
+
+    def _is_confirmed(self, judged: Sequence[Tried], found: float | None) -> bool:
+        return sum(level.load == found and self.meets(level) for level in judged) > 1
+
+    def _is_safe(self, load: float, posterior: CapacityPosterior | None) -> bool:
+        return posterior is None or posterior.at_least(load) >= SAFE
+
+    def _misses_above(self, judged: Sequence[Tried], found: float | None) -> list[float]:
+        return [level.load for level in judged if not self.meets(level) and (found is None or level.load > found)]
 
     def _distance(self, level: Tried) -> float:
         """How far a level is from meeting its worst objective: log(value / limit), infinite where that is not known."""
         distances = [_distance(each, level.readings[each.name].value) for each in self.objectives]
         return math.inf if level.overloaded else max(distances)
 
-    def _margin(self, level: Tried) -> tuple[float, float]:
-        """How far a level misses its worst objective, from -1 to 1 with 0 at the limit, and its standard error.
+    def _look(self, level: Tried) -> Look:
+        if level.overloaded:
+            return Look(math.log(level.load), math.inf, math.inf, math.inf)
+        looks = [(_distance(each, level.readings[each.name].value), each) for each in self.objectives]
+        distance, worst = max(looks, key=lambda look: look[0])
+        unknown = _UNKNOWN_ERROR_CLOSED if self.whole else _UNKNOWN_ERROR
+        return Look(math.log(level.load), distance, *_errors(level.readings[worst.name], worst, distance, unknown))
 
-        It is the hyperbolic tangent of log(value / limit): near the limit the relative distance from it, far away only
-        the side. A limit of zero has two sides and no distance, which is an infinite standard error.
-        """
-        margins = [_margin(each, level.readings[each.name]) for each in self.objectives]
-        worst = max(margins)
-        return (1.0, math.inf) if level.overloaded else worst
-
-    def _answer(self, tried: Sequence[Tried]) -> _Answer:
-        judged = [level for level in tried if not level.unusable]
-        loads = np.array([math.log(level.load) for level in judged])
-        margins = np.array([self._margin(level) for level in judged])
+    def _posterior(self, tried: Sequence[Tried]) -> CapacityPosterior:
+        """The distribution of the answer. A closed loop's requests in flight are given, so that its queue remembers no
+        more than a few responses: its levels are not too short for that and have no common optimism."""
         least = math.log(0.999) if self.whole else -math.inf
-        most = math.log(min(self._client_bound(tried) or math.inf, self._bound * TOLERANCE))
-        return _Answer.of(loads, margins[:, 0], margins[:, 1], least, most)
+        most = math.log(min(_client_bound(tried) or math.inf, self._bound * TOLERANCE))
+        looks = [self._look(level) for level in _judged(tried)]
+        return CapacityPosterior.of(looks, least, most, optimism=not self.whole)
+
+
+def _judged(tried: Sequence[Tried]) -> list[Tried]:
+    return [level for level in tried if not level.unusable]
+
+
+def _client_bound(tried: Sequence[Tried]) -> float | None:
+    return min((level.load for level in tried if level.unusable), default=None)
 
 
 def _distance(objective: Objective, value: float | None) -> float:
@@ -279,55 +270,14 @@ def _distance(objective: Objective, value: float | None) -> float:
     return -distance if objective.at_least else distance
 
 
-def _margin(objective: Objective, reading: Reading) -> tuple[float, float]:
-    distance = _distance(objective, reading.value)
-    if math.isinf(distance):
-        return math.copysign(1.0, distance), math.inf
-    error = _UNKNOWN_ERROR
-    if reading.low is not None and reading.high is not None and reading.low > 0:
-        error = math.log(reading.high / reading.low) / (2 * _Z95)
-    margin = math.tanh(distance)
-    return margin, error * (1 - margin**2)
+def _errors(reading: Reading, objective: Objective, distance: float, unknown: float) -> tuple[float, float]:
+    """The standard errors of a distance below and above it, from the reading's interval; `unknown` where an end is."""
+    if math.isinf(distance) or not reading.value:
+        return math.inf, math.inf
+    below, above = (_deviation(reading.value, end, unknown) for end in (reading.low, reading.high))
+    below = max(below, _CERTAIN_SHARE * above)
+    return (above, below) if objective.at_least else (below, above)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """The probability distribution of the greatest load that meets the objectives, on a grid of its logarithms.
-
-    The margin over the logarithm of the load is modelled as a curve that rises from the lowest level's margin through 0
-    at the answer towards 1, with an unknown slope: so a level near the answer counts by its distance from the limit,
-    one far away by its side alone. A level's margin scatters about the curve with its own standard error (the interval
-    of its percentile) and that of the curve; one level in fifty is an outlier.
-    """
-
-    grid: Floats
-    below: Floats
-    """The probability that the answer is at or below each point of the grid."""
-
-    @classmethod
-    def of(cls, loads: Floats, margins: Floats, errors: Floats, least: float, most: float) -> _Answer:
-        low, high = max(float(loads.min()) - _REACH, least), min(float(loads.max()) + _REACH, most)
-        grid = np.arange(low, high + _STEP, _STEP)
-        floor = float(np.clip(-margins.min(), 0.1, 1.0))
-        logs = np.zeros((len(_SLOPES), len(grid)))
-        for load, margin, error in zip(loads, margins, errors, strict=True):
-            rise = _SLOPES[:, None] * (load - grid)[None, :]
-            if math.isinf(error):
-                logs += np.log(np.where(rise * margin > 0, 1.0, _OUTLIERS))
-                continue
-            curve = np.where(rise > 0, np.tanh(rise), floor * np.tanh(rise / floor))
-            scale = np.sqrt((_DOUBT * error) ** 2 + _LEAST_ERROR**2 + (_CURVE_ERROR * curve) ** 2)
-            chance = np.exp(-0.5 * ((margin - curve) / scale) ** 2) / (scale * math.sqrt(2 * math.pi))
-            logs += np.log((1 - _OUTLIERS) * chance + _OUTLIERS / 2)
-        weight = np.exp(logs - logs.max()).sum(axis=0)
-        return cls(grid, np.cumsum(weight) / weight.sum())
-
-    def quantile(self, share: float) -> float:
-        """The load that the answer is below with this probability."""
-        index = min(int(np.searchsorted(self.below, share)), len(self.grid) - 1)
-        return math.exp(float(self.grid[index]))
-
-    def at_least(self, load: float) -> float:
-        """The probability that the answer is this load or a greater one."""
-        index = int(np.searchsorted(self.grid, math.log(load)))
-        return 1.0 - (float(self.below[index - 1]) if index > 0 else 0.0)
+def _deviation(value: float, end: float | None, unknown: float) -> float:
+    return unknown if end is None or end <= 0 else abs(math.log(end / value)) / _Z95

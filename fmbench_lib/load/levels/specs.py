@@ -6,8 +6,8 @@ goes, how many there are at most is known before: so each has a number, and prom
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from fmbench_lib.config.arrival_facts import has_own_times
@@ -16,7 +16,8 @@ from fmbench_lib.config.schema.experiment import Experiment
 from fmbench_lib.config.schema.search_objectives import AT_LEAST
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.load.levels.deal import Deal, Wanted, deal
-from fmbench_lib.load.levels.search import Objective, Search
+from fmbench_lib.load.levels.search import Search
+from fmbench_lib.load.levels.search_terms import Objective
 from fmbench_lib.workspace import LevelKey
 
 
@@ -26,7 +27,7 @@ class LevelSpec:
     is followed at its own pace.
 
     `warmup`: the least number of requests before the measurement. `search_number` counts the levels of a search from 0;
-    it is None for those that the config names.
+    it is None for those that the config names. `repeat` counts the levels that a search measures at one load from 1.
     """
 
     experiment: Experiment
@@ -36,15 +37,18 @@ class LevelSpec:
     stop: StopRule
     warmup: int
     search_number: int | None = None
+    repeat: int = 1
 
     @property
     def load(self) -> str:
-        """The load's name, as it stands in file names and records."""
+        """The load's name, as it stands in file names and records. A repeat has a name of its own, and by that its own
+        file and arrivals: `concurrency-8-repeat-2`."""
+        again = f"-repeat-{self.repeat}" if self.repeat > 1 else ""
         if self.concurrency is not None:
-            return f"concurrency-{self.concurrency}"
+            return f"concurrency-{self.concurrency}{again}"
         if self.request_rate is None:
             return "trace"
-        return f"rate-{self.request_rate:.12g}"
+        return f"rate-{self.request_rate:.12g}{again}"
 
     @property
     def key(self) -> LevelKey:
@@ -84,20 +88,26 @@ def all_levels(config: Config, payload_files: set[str] | None = None) -> list[Le
 
 
 def search_of(config: Config) -> Search | None:
-    """The search for each experiment and payload file; None where the config asks for none."""
+    """The search for each experiment and payload file; None where the config asks for none.
+
+    Failed requests are limited to the share that the report allows, unless the search has a limit of its own for them.
+    """
     load = config.load
     if load.find is None:
         return None
-    objectives = tuple(Objective(name, limit, name in AT_LEAST) for name, limit in load.subject_to.items())
+    limits = dict(load.subject_to)
+    limits.setdefault("error_rate", config.report.limits["error_rate"])
+    objectives = tuple(Objective(name, limit, name in AT_LEAST) for name, limit in limits.items())
     return Search(load.find, objectives, load.find_start, load.find_most, load.find_levels)
 
 
 def searched_level(
-    config: Config, experiment: Experiment, payload_file: str, load: int | float, number: int
+    config: Config, experiment: Experiment, payload_file: str, load: int | float, earlier: Sequence[int | float]
 ) -> LevelSpec:
-    """The level at this load, the `number`th (from 0) in the search of this experiment and payload file."""
+    """The level at this load in the search of this experiment and payload file, after those at the `earlier` loads."""
     whole = config.load.find == "max_concurrency"
-    return _level(config, experiment, payload_file, int(load) if whole else None, None if whole else load, number)
+    level = _level(config, experiment, payload_file, int(load) if whole else None, None if whole else load)
+    return replace(level, search_number=len(earlier), repeat=1 + earlier.count(load))
 
 
 def searches_of(config: Config, payload_files: set[str] | None = None) -> list[tuple[Experiment, str]]:
@@ -117,10 +127,9 @@ def _level(
     payload_file: str,
     concurrency: int | None,
     rate: float | None,
-    search_number: int | None = None,
 ) -> LevelSpec:
     stop = config.stop_rule(experiment, concurrency, rate)
-    return LevelSpec(experiment, payload_file, concurrency, rate, stop, _warmup(config, concurrency), search_number)
+    return LevelSpec(experiment, payload_file, concurrency, rate, stop, _warmup(config, concurrency))
 
 
 def _warmup(config: Config, slots: int | None) -> int:

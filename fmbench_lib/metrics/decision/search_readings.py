@@ -2,66 +2,71 @@
 
 Requests that wait in the same queue, or share a batch, resemble each other, for seconds at a time near the limit of an
 endpoint. An interval that takes them for independent draws is far too narrow there, and a search that trusted it would
-follow chance. So the window is cut into slices, and the interval comes from the spread between them.
+follow chance. A search also weighs levels that are too short for an interval that could be published, so the intervals
+here are the rough ones of `statistics.correlated`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from fmbench_lib.metrics.groups.goodput import Objectives, attained
 from fmbench_lib.metrics.groups.level_times import QUANTILES
-from fmbench_lib.metrics.level_sample import Facts
-from fmbench_lib.metrics.missing import Row, floats, number
-from fmbench_lib.metrics.requests import Floats, request_metrics
-from fmbench_lib.metrics.statistics.percentiles import Estimate, clustered_estimate
-from fmbench_lib.metrics.window import measured_in, window_of
+from fmbench_lib.metrics.level_sample import Facts, LevelSample, sample_of
+from fmbench_lib.metrics.missing import Row, floats, number, text
+from fmbench_lib.metrics.requests import Flags, Floats, request_metrics
+from fmbench_lib.metrics.statistics.correlated import (
+    CorrelatedEstimate,
+    State,
+    in_flight_at,
+    rough_grouped_interval,
+    rough_interval,
+    rough_mean_interval,
+)
+from fmbench_lib.metrics.statistics.sustainability import sustainability
+from fmbench_lib.metrics.window import moment_of_sending, window_of
 
-SLICES = 20
+_MOSTLY_FAILED = 0.5
 _Z95 = 1.96
 
 
-def figure(records: pd.DataFrame, facts: Facts, row: Row, name: str) -> Estimate:
-    """A level's value in the column `name` of its `row`, with a 95% interval.
+def search_readings(
+    records: pd.DataFrame, facts: Facts, row: Row, names: Sequence[str], objectives: Objectives | None = None
+) -> dict[str, CorrelatedEstimate]:
+    """A level's values in the columns `names` of its `row`, with 95% intervals; None for what is not known.
 
-    Percentiles have an interval over slices of the window (`percentile_interval`), means one from the spread of the
-    slices' means, shares of requests Wilson's interval. Other columns have no interval.
+    Percentiles and means have rough intervals for correlated requests, shares of requests Wilson's for the effective
+    number of requests. Other columns have none.
     """
-    value, n = number(row, name), int(number(row, "requests") or 0)
-    if value is None:
-        return Estimate(n, None)
-    family, _, what = name.rpartition("_")
-    if name in ("error_rate", "slo_attainment"):
-        return Estimate(n, value, *wilson(value, n))
-    if family == "ITL" and what in QUANTILES:
-        return Estimate(n, value, number(row, f"{name}_low"), number(row, f"{name}_high"))
-    if what not in (*QUANTILES, "mean"):
-        return Estimate(n, value)
-    slices = _slices(records, facts, family)
-    if what == "mean":
-        return Estimate(n, value, *_mean_interval(value, slices))
-    return Estimate(n, value, *percentile_interval(slices, QUANTILES[what]))
+    requests = request_metrics(records)
+    sent = moment_of_sending(requests)
+    requests = requests.iloc[np.argsort(sent, kind="stable")]
+    sample = sample_of(requests, window_of(facts), facts, objectives)
+    in_flight = in_flight_at(np.sort(sent), sent, _ends(sample))
+    return {name: _reading(sample, in_flight, row, name) for name in names}
 
 
-def percentile_interval(slices: list[Floats], q: float) -> tuple[float | None, float | None]:
-    """A 95% interval of the `q`-quantile of the pooled values of slices, each a group of similar values.
+def overloaded(records: pd.DataFrame, facts: Facts, row: Row) -> bool:
+    """Whether the endpoint could not keep up: it failed most requests, or the requests in flight of an open loop grew
+    for as long as was measured."""
+    requests, error_rate = number(row, "requests"), number(row, "error_rate")
+    if requests and (not number(row, "successes") or (error_rate or 0.0) >= _MOSTLY_FAILED):
+        return True
+    if text(row, "stop_reason") == "saturation":
+        return True
+    sample = sample_of(request_metrics(records), window_of(facts), facts)
+    if sample.window is None or number(row, "request_rate") is None:
+        return False
+    span = (sample.window.start, sample.window.end)
+    return sustainability(floats(sample.requests, "due"), _ends(sample), span).answer == "no"
 
-    It is Korn and Graubard's. Where the effective number of values is too small for that, the jackknife over the
-    slices is used instead, on logarithms: it needs no number of values but is rougher.
-    """
-    pooled = clustered_estimate(slices, q)
-    if pooled.certain or pooled.value is None or pooled.value <= 0 or len(slices) < 3:
-        return pooled.low, pooled.high
-    count = len(slices)
-    without = [np.concatenate([*slices[:left_out], *slices[left_out + 1 :]]) for left_out in range(count)]
-    logs = np.log([max(float(np.quantile(values, q)), pooled.value / 1e6) for values in without])
-    error = math.sqrt((count - 1) * float(logs.var()))
-    return pooled.value * math.exp(-_Z95 * error), pooled.value * math.exp(_Z95 * error)
 
-
-def wilson(share: float, n: int) -> tuple[float | None, float | None]:
+def wilson(share: float, n: float) -> tuple[float | None, float | None]:
     """Wilson's 95% interval of a share of `n` requests; None for both ends where `n` is 0."""
     if n == 0:
         return None, None
@@ -71,26 +76,48 @@ def wilson(share: float, n: int) -> tuple[float | None, float | None]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def _slices(records: pd.DataFrame, facts: Facts, family: str) -> list[Floats]:
-    """The values of each slice of the window; a slice without any is left out."""
-    window = window_of(facts)
-    requests = request_metrics(records)
-    if window is None:
-        return []
-    slices = []
-    for part in window.slices(SLICES):
-        chosen = requests[measured_in(requests, part) & requests["success"].to_numpy(dtype=bool)]
-        if family == "ITL":
-            values = np.concatenate(list(chosen["ITL"])) if len(chosen) else np.empty(0)
-        else:
-            values = floats(chosen, family)
-        slices.append(values[~np.isnan(values)])
-    return [values for values in slices if values.size]
+def _ends(sample: LevelSample) -> Floats:
+    """When each request ended; one whose end is not known was given up after its timeout."""
+    end, timeout = floats(sample.requests, "end"), number(sample.facts, "timeout")
+    given_up = moment_of_sending(sample.requests) + (np.nan if timeout is None else timeout)
+    result: Floats = np.where(np.isnan(end), given_up, end)
+    return result
 
 
-def _mean_interval(mean: float, slices: list[Floats]) -> tuple[float | None, float | None]:
-    if len(slices) < 2:
-        return None, None
-    means = np.array([float(values.mean()) for values in slices])
-    half = _Z95 * float(means.std(ddof=1)) / math.sqrt(len(means))
-    return mean - half, mean + half
+def _reading(sample: LevelSample, in_flight: Floats, row: Row, name: str) -> CorrelatedEstimate:
+    value, n = number(row, name), int(number(row, "requests") or 0)
+    if value is None:
+        return CorrelatedEstimate(n, None)
+    family, _, what = name.rpartition("_")
+    if name in ("error_rate", "slo_attainment"):
+        effective = _effective_n(sample, in_flight, name)
+        return CorrelatedEstimate(n, value, *wilson(value, effective), effective)
+    if what not in (*QUANTILES, "mean"):
+        return CorrelatedEstimate(n, value)
+    found = _interval(sample, in_flight, family, what)
+    if found.value is None:
+        return CorrelatedEstimate(n, value)
+    off = value - found.value  # none, but for the mean of gaps: its interval is that of the mean of responses
+    low, high = (None if end is None else end + off for end in (found.low, found.high))
+    return replace(found, value=value, low=low, high=high)
+
+
+def _interval(sample: LevelSample, in_flight: Floats, family: str, what: str) -> CorrelatedEstimate:
+    """The interval of a statistic of the successes in the window."""
+    chosen = sample.counted & sample.requests["success"].to_numpy(dtype=bool)
+    values, state = floats(sample.successes, family), State.of(in_flight[chosen])
+    if family == "ITL":
+        gaps: list[Floats] = list(sample.successes["ITL"])
+        if what != "mean":
+            return rough_grouped_interval(gaps, QUANTILES[what], state)
+        values = np.array([gap.mean() if len(gap) else np.nan for gap in gaps])
+    return rough_mean_interval(values, state) if what == "mean" else rough_interval(values, QUANTILES[what], state)
+
+
+def _effective_n(sample: LevelSample, in_flight: Floats, name: str) -> float:
+    """How many independent requests would tell as much of a share of them."""
+    flags: Flags = sample.requests["success"].to_numpy(dtype=bool)
+    if name == "slo_attainment" and sample.objectives:
+        flags = attained(sample.requests, sample.objectives)["all"]
+    state = State.of(in_flight[sample.counted])
+    return rough_mean_interval(flags[sample.counted].astype(np.float64), state).effective_n

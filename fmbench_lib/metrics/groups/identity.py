@@ -14,7 +14,7 @@ IDENTITY = (
     Column("concurrency", "requests", "whole number", "closed loop: requests kept in flight"),
     Column("request_rate", "requests/s", "number", "open loop: requests offered per second"),
 )
-LOAD = Column("load", "", "text", "the load by name: `concurrency-4` or `rate-0.5`")
+LOAD = Column("load", "", "text", "the load by name: `concurrency-4`, `rate-0.5`; a repeat: `rate-0.5-repeat-2`")
 SLICE = (
     LOAD,
     Column("slice", "", "whole number", "the slice of the level's window, 0 to 9"),

@@ -105,16 +105,11 @@ def quantile_interval(values: Floats, q: float, state: State) -> CorrelatedEstim
 
 def grouped_interval(groups: Sequence[Floats], q: float, state: State) -> CorrelatedEstimate:
     """The `q`-quantile of all values of groups, one group per request in order of sending: the gaps of its events."""
-    sizes = np.array([len(group) for group in groups], dtype=np.float64)
-    known = sizes > 0
+    known = np.array([len(group) > 0 for group in groups], dtype=bool)
     if not known.any():
         return CorrelatedEstimate(0, None)
-    pooled = np.concatenate([group for group in groups if len(group)])
-    ordered = np.sort(pooled)
-    value = float(np.quantile(ordered, q))
-    first = np.concatenate(([0], np.cumsum(sizes[known])[:-1])).astype(np.intp)
-    below = np.add.reduceat((pooled <= value).astype(np.float64), first)
-    return _of_share(ordered, value, q, below, sizes[known], state, known)
+    ordered, value, below, sizes = _pooled(groups, q)
+    return _of_share(ordered, value, q, below, sizes, state, known)
 
 
 def mean_interval(values: Floats, state: State) -> CorrelatedEstimate:
@@ -156,15 +151,31 @@ def rough_interval(values: Floats, q: float, state: State) -> CorrelatedEstimate
     """
     known = ~np.isnan(values)
     ordered = np.sort(values[known])
-    n = int(ordered.size)
-    if not n:
+    if not ordered.size:
         return CorrelatedEstimate(0, None)
     value = float(np.quantile(ordered, q))
-    effective = _effective((values[known] <= value).astype(np.float64), float(n), state, known)[0]
-    spread = 1.96 * math.sqrt(q * (1 - q) / max(effective, 1e-9))
-    low = float(np.quantile(ordered, q - spread)) if q - spread > 0 else None
-    high = float(np.quantile(ordered, q + spread)) if q + spread < 1 else None
-    return CorrelatedEstimate(n, value, low, high, effective)
+    below = (values[known] <= value).astype(np.float64)
+    return _roughly(ordered, value, q, _effective(below, float(ordered.size), state, known)[0])
+
+
+def rough_grouped_interval(groups: Sequence[Floats], q: float, state: State) -> CorrelatedEstimate:
+    """The rough interval of the `q`-quantile of groups of values, given as to `grouped_interval`."""
+    known = np.array([len(group) > 0 for group in groups], dtype=bool)
+    if not known.any():
+        return CorrelatedEstimate(0, None)
+    ordered, value, below, sizes = _pooled(groups, q)
+    return _roughly(ordered, value, q, _effective(*_excess(below, sizes), state, known)[0])
+
+
+def rough_mean_interval(values: Floats, state: State) -> CorrelatedEstimate:
+    """The mean with a normal interval from the effective number, however small: not for publication."""
+    known = ~np.isnan(values)
+    series = values[known]
+    if not series.size:
+        return CorrelatedEstimate(0, None)
+    value, effective = float(series.mean()), _effective(series, float(series.size), state, known)[0]
+    half = 1.96 * float(series.std()) / math.sqrt(effective)
+    return CorrelatedEstimate(int(series.size), value, value - half, value + half, effective)
 
 
 def autocorrelation_time(series: Floats) -> float:
@@ -184,16 +195,40 @@ def autocorrelation_time(series: Floats) -> float:
     return max((2 * float(pairs[pairs > 0].sum()) - variance) / variance, 1e-3)
 
 
+def _pooled(groups: Sequence[Floats], q: float) -> tuple[Floats, float, Floats, Floats]:
+    """All values of groups in order, their `q`-quantile, and of each group that has any how many lie at or below it and
+    how many there are."""
+    sizes = np.array([len(group) for group in groups if len(group)], dtype=np.float64)
+    pooled = np.concatenate([group for group in groups if len(group)])
+    ordered = np.sort(pooled)
+    value = float(np.quantile(ordered, q))
+    first = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.intp)
+    return ordered, value, np.add.reduceat((pooled <= value).astype(np.float64), first), sizes
+
+
+def _excess(below: Floats, sizes: Floats) -> tuple[Floats, float]:
+    """By how much the values at or below the estimate exceed their share in each request, and the effective number of
+    values were requests independent of each other."""
+    n = float(sizes.sum())
+    share = float(below.sum()) / n
+    excess: Floats = below - share * sizes
+    squares = float(excess @ excess)
+    return excess, n if squares <= 0 or share >= 1 else min(share * (1 - share) * n**2 / squares, n)
+
+
+def _roughly(ordered: Floats, value: float, q: float, effective: float) -> CorrelatedEstimate:
+    spread = 1.96 * math.sqrt(q * (1 - q) / max(effective, 1e-9))
+    low = float(np.quantile(ordered, q - spread)) if q - spread > 0 else None
+    high = float(np.quantile(ordered, q + spread)) if q + spread < 1 else None
+    return CorrelatedEstimate(int(ordered.size), value, low, high, effective)
+
+
 def _of_share(
     ordered: Floats, value: float, q: float, below: Floats, sizes: Floats, state: State, known: Flags
 ) -> CorrelatedEstimate:
     """The interval of a quantile from how many values of each request lie at or below the estimate."""
     n = int(ordered.size)
-    share = float(below.sum()) / n
-    excess = below - share * sizes
-    squares = float(excess @ excess)
-    simple = n if squares <= 0 or share >= 1 else share * (1 - share) * n**2 / squares
-    effective, states = _effective(excess, min(simple, float(n)), state, known)
+    effective, states = _effective(*_excess(below, sizes), state, known)
     needs = _needs(q, states[1])
     unknown = CorrelatedEstimate(n, value, None, None, effective, _longer(effective, states[0], needs))
     if sizes.size < LEAST_REQUESTS or not (effective >= needs[0] and states[0] >= needs[1]):

@@ -148,8 +148,14 @@ class TestSearch:
         assert [(one.name, one.limit, one.at_least) for one in search.objectives] == [
             ("TTFT_p95", 0.5, False),
             ("slo_attainment", 0.9, True),
+            ("error_rate", 0.0, False),
         ]
         assert search_of(config(ONE)) is None
+
+    def test_errors_are_limited_unless_said_otherwise(self, config: Callable[..., Config]) -> None:
+        search = search_of(config(ONE, load=", find: max_request_rate, subject_to: {error_rate: 0.02, TTFT_p95: 1}"))
+        assert search is not None
+        assert [(one.name, one.limit) for one in search.objectives] == [("error_rate", 0.02), ("TTFT_p95", 1.0)]
 
     def test_each_experiment_and_payload_file_has_one(self, config: Callable[..., Config]) -> None:
         found = searches_of(config(ONE, OTHER, load=self.FIND), {"short.jsonl"})
@@ -160,13 +166,27 @@ class TestSearch:
 
     def test_prompts_are_dealt_to_the_levels_number_whatever_its_load(self, config: Callable[..., Config]) -> None:
         made = config(ONE, load=self.FIND)
-        levels = [searched_level(made, made.experiments[0], "short.jsonl", rate, 3) for rate in (12.5, 61.2)]
+        levels = [searched_level(made, made.experiments[0], "short.jsonl", rate, [1, 4, 9]) for rate in (12.5, 61.2)]
         assert [level.key[2] for level in levels] == ["rate-12.5", "rate-61.2"]
         assert levels[0].deal_key == levels[1].deal_key == ("one", "short.jsonl", "search-3")
         deals = deal_prompts(made, {"short.jsonl": 9 * 12})
         assert len(deals) == 4 + 5
         sent = [number for one in deals.values() for number in (*one.warmup, *one.measured)]
         assert sorted(sent) == list(range(9 * 12))
+
+    def test_a_load_that_is_measured_again_has_another_name(self, config: Callable[..., Config]) -> None:
+        made = config(ONE, load=self.FIND)
+        first, again, third = (
+            searched_level(made, made.experiments[0], "short.jsonl", 12.5, earlier)
+            for earlier in ([1.0], [1.0, 12.5, 20.0], [1.0, 12.5, 20.0, 12.5])
+        )
+        assert [level.load for level in (first, again, third)] == [
+            "rate-12.5",
+            "rate-12.5-repeat-2",
+            "rate-12.5-repeat-3",
+        ]
+        assert {level.request_rate for level in (first, again, third)} == {12.5}
+        assert len({level.deal_key for level in (first, again, third)}) == 3
 
     def test_prompts_for_all_levels_that_it_may_measure_must_be_there(self, config: Callable[..., Config]) -> None:
         with pytest.raises(InputError, match=r"needs 108 prompts \(9 × \(10 \+ 2 warm-up\)\).*: 8 are missing"):

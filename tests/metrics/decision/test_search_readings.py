@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fmbench_lib.metrics.decision.search_readings import figure, wilson
+from fmbench_lib.metrics.decision.search_readings import overloaded, search_readings, wilson
+from fmbench_lib.metrics.groups.goodput import Objectives
 from fmbench_lib.metrics.level_row import level_row
 
 
@@ -27,13 +28,13 @@ def test_the_value_is_that_of_the_row(swaying, facts) -> None:
     records = swaying(10)
     row = level_row(records, facts())
     for name in ("latency_p95", "TTFT_p50", "latency_mean", "ITL_p95", "error_rate"):
-        assert figure(records, facts(), row, name).value == row[name]
+        assert search_readings(records, facts(), row, [name])[name].value == row[name]
 
 
 def test_requests_that_resemble_their_neighbours_widen_the_interval(swaying, facts) -> None:
     def width(block: int, name: str) -> float:
         records = swaying(block)
-        found = figure(records, facts(), level_row(records, facts()), name)
+        found = search_readings(records, facts(), level_row(records, facts()), [name])[name]
         assert found.low is not None
         assert found.high is not None
         assert found.value is not None
@@ -45,7 +46,7 @@ def test_requests_that_resemble_their_neighbours_widen_the_interval(swaying, fac
 
 def test_what_is_not_known_has_neither_value_nor_interval(request_row, facts) -> None:
     records = pd.DataFrame([request_row(n, error="timeout", status=None) for n in range(5)])
-    found = figure(records, facts(), level_row(records, facts()), "latency_p95")
+    found = search_readings(records, facts(), level_row(records, facts()), ["latency_p95"])["latency_p95"]
     assert (found.value, found.low, found.high) == (None, None, None)
 
 
@@ -53,3 +54,53 @@ def test_what_is_not_known_has_neither_value_nor_interval(request_row, facts) ->
 def test_wilsons_interval(share: float, n: int, low: float, high: float) -> None:
     assert wilson(share, n) == pytest.approx((low, high), abs=1e-4)
     assert wilson(share, 0) == (None, None)
+
+
+def test_every_kind_of_objective_has_an_interval_but_a_rate(swaying, facts) -> None:
+    records, objectives = swaying(10), Objectives(latency=1.5)
+    names = ["TTFT_mean", "ITL_mean", "ITL_p95", "latency_p99", "slo_attainment", "error_rate", "goodput"]
+    readings = search_readings(records, facts(), level_row(records, facts(), objectives=objectives), names, objectives)
+    for name, one in readings.items():
+        assert one.value is not None
+        assert (one.low is None) == (name == "goodput")
+        assert one.low is None or one.low <= one.value + 1e-9
+        assert one.high is None or one.high >= one.value - 1e-9
+
+
+def test_a_share_counts_as_many_requests_as_are_independent(swaying, facts) -> None:
+    """Half of the requests meet the objective, 50 in a row each time: that is some 20 draws, not 1,000."""
+    objectives = Objectives(latency=1.5)
+
+    def width(block: int) -> float:
+        records = swaying(block)
+        row = level_row(records, facts(), objectives=objectives)
+        one = search_readings(records, facts(), row, ["slo_attainment"], objectives)["slo_attainment"]
+        assert one.low is not None
+        assert one.high is not None
+        return one.high - one.low
+
+    assert width(50) > 4 * width(1)
+
+
+RATE = {"concurrency": None, "request_rate": 10.0}
+
+
+class TestOverload:
+    def open_level(self, request_row, served: float) -> pd.DataFrame:
+        """1,000 requests, 10 a second, and an endpoint that ends `served` a second of them, one after the other."""
+        ends = np.maximum(np.arange(1000) / 10 + 0.05, (np.arange(1000) + 1) / served)
+        return pd.DataFrame([request_row(n / 10, ttft=0.01, latency=ends[n] - n / 10) for n in range(1000)])
+
+    @pytest.mark.parametrize(("served", "expected"), [(8.0, True), (9.5, True), (20.0, False)])
+    def test_requests_in_flight_that_grow_throughout(self, request_row, facts, served: float, expected: bool) -> None:
+        records = self.open_level(request_row, served)
+        for changes, overload in ((RATE, expected), ({}, False)):
+            assert overloaded(records, facts(**changes), level_row(records, facts(**changes))) is overload
+
+    def test_a_level_that_ended_for_saturation(self, request_row, facts) -> None:
+        records, changes = self.open_level(request_row, 20.0), {**RATE, "stop_reason": "saturation"}
+        assert overloaded(records, facts(**changes), level_row(records, facts(**changes)))
+
+    def test_most_requests_failed(self, request_row, facts) -> None:
+        records = pd.DataFrame([request_row(n, error="timeout" if n % 3 else None) for n in range(30)])
+        assert overloaded(records, facts(), level_row(records, facts()))

@@ -1,0 +1,83 @@
+"""The levels of a run with a search: it is followed through the files of its levels, repeats among them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fmbench_lib.load.levels.search_terms import Reading, Tried
+from fmbench_lib.runs.opening import create_run
+from fmbench_lib.runs.run import Run
+from fmbench_lib.steps import levels
+
+CONFIG = """
+general: {name: searched}
+datasets:
+  filters: [{min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: all.jsonl}]
+load: {requests: 4, prompt_reuse: across_levels, find: max_concurrency, subject_to: {TTFT_p95: 0.5}}
+experiments:
+- {name: exp, platform: endpoint, ep_name: "http://127.0.0.1:9/v1/chat/completions", tokenizer: words}
+"""
+ANSWER = 5
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run against a server that meets the limits up to `ANSWER` requests in flight; its level files are empty."""
+
+    def tried(path: Path, written_ns: int, load: float, *rest: Any) -> Tried:
+        ttft = 0.1 if load <= ANSWER else 0.9
+        low, high = 0.99 * ttft, 1.01 * ttft
+        return Tried(load, {"TTFT_p95": Reading(ttft, low, high), "error_rate": Reading(0.0, 0.0, 0.01)})
+
+    monkeypatch.setattr(levels, "_tried", tried)
+    config = tmp_path / "run.yml"
+    config.write_text(CONFIG)
+    return create_run(config, results=tmp_path / "results")
+
+
+def measure(run: Run, most: int = 100) -> list[str]:
+    """Measure what is missing, at most so many levels, and return their names."""
+    names = []
+    for spec, _ in levels.levels_to_measure(run):
+        if len(names) == most:
+            break
+        path = run.workspace.level(spec.key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(exist_ok=False)
+        names.append(spec.load)
+    return names
+
+
+def test_the_answer_is_measured_again_in_a_file_of_its_own(run: Run) -> None:
+    names = measure(run)
+    assert len(set(names)) == len(names)
+    assert f"concurrency-{ANSWER}-repeat-2" in names
+    (found,) = levels.searched(run)
+    assert (found.found, found.confirmed, found.missed) == (ANSWER, True, ANSWER + 1)
+    assert found.at(ANSWER) == (f"concurrency-{ANSWER}", f"concurrency-{ANSWER}-repeat-2")
+    assert levels.missing_levels(run) == []
+
+
+def test_a_search_goes_on_where_it_was_before_and_after_the_repeat(run: Run, tmp_path: Path) -> None:
+    names: list[str] = []
+    while one := measure(run, most=1):
+        names += one
+    other = create_run(tmp_path / "run.yml", results=tmp_path / "other")
+    assert measure(other) == names
+
+
+def test_the_levels_of_one_load_stand_together_and_send_prompts_of_their_own(run: Run) -> None:
+    measure(run)
+    specs = levels.run_levels(run)
+    assert [spec.concurrency for spec in specs] == sorted(spec.concurrency or 0 for spec in specs)
+    assert len({spec.deal_key for spec in specs}) == len(specs)
+
+
+def test_levels_above_the_answer_are_known(run: Run) -> None:
+    measure(run)
+    above = {key.load for key in levels.above_the_answer(run)}
+    assert f"concurrency-{ANSWER + 1}" in above
+    assert not above & {f"concurrency-{ANSWER}", f"concurrency-{ANSWER}-repeat-2", "concurrency-1"}
