@@ -99,7 +99,8 @@ def measure(tmp_path: Path) -> Callable[..., Level]:
         table = errors_table(summary)
         said = "" if table.empty else str(table["by class"][0])
         known = records.astype(object).where(records.notna(), None)
-        rows = sorted(known.to_dict("records"), key=lambda row: row["due"])
+        measured_rows = [row for row in known.to_dict("records") if row["phase"] == "measured"]
+        rows = sorted(measured_rows, key=lambda row: row["due"])
         return Level(rows, summary.to_dict("records")[0], said)
 
     return run

@@ -76,7 +76,7 @@ class TestWarmUp:
     def test_a_search_has_as_many_as_the_greatest_load_that_it_may_try(self, config: Callable[..., Config]) -> None:
         assert self.warmups(config(ONE, load=f"{self.SLOTS}, find_most: 64")) == [2, 16, 2, 64, 64]
         assert self.warmups(config(ONE, load=f"{self.SLOTS}, find_start: 4")) == [2, 16, 2, 4, 4]
-        assert searched_level(config(ONE), config(ONE).experiments[0], "short.jsonl", 8, 1).warmup == 2
+        assert searched_level(config(ONE), config(ONE).experiments[0], "short.jsonl", 8, [4]).warmup == 2
 
     def test_too_few_prompts_for_it_are_an_error_with_the_number(self, config: Callable[..., Config]) -> None:
         made = config(ONE)
