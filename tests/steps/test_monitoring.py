@@ -88,7 +88,7 @@ def test_every_level_has_the_machine_and_the_server_beside_it(tmp_path: Path, em
     finished = summary[summary["metric"] == "requests_finished"].set_index("load")["total"]
     assert dict(finished) == {"concurrency-1": 5, "concurrency-2": 6}, "those of the level and its warm-up, all of them"
     report = "\n".join(section(report_inputs(run, analysis)))
-    (line,) = [line for line in report.splitlines() if "5 / 5" in line]
+    (line,) = [line for line in report.splitlines() if "6 / 5" in line]
     assert "| concurrency 2 |" in line
     assert "| 10.0 ms |" in line, "the server's mean"
     assert not [one for one in psutil.Process().children() if "monitors.sampler" in " ".join(one.cmdline())]

@@ -53,6 +53,7 @@ class Watch:
         self._error_rate = level.load.stop_on_error_rate
         self._rate = level.mean_rate if level.load.stop_on_saturation else None
         self._recent = max(_LEAST_ENDED, 2 * (level.concurrency or 0))
+        self._held = level.concurrency  # what a closed loop keeps in flight, whatever a look finds between two sends
         self._values = array("d")
         self._states = array("d")  # for each value, the requests in flight at about that time
         self._width: float | None = None
@@ -67,7 +68,8 @@ class Watch:
 
     def look(self, elapsed: float, seen: Seen) -> Stop | None:
         """Why the level should end now, `elapsed` seconds after its beginning; None where it should go on."""
-        self._states.extend([seen.in_flight] * (len(self._values) - len(self._states)))
+        state = seen.in_flight if self._held is None else self._held
+        self._states.extend([state] * (len(self._values) - len(self._states)))
         self.stop = self.stop or self._failing(seen) or self._saturated(elapsed, seen) or self._precise()
         return self.stop
 
