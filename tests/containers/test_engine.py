@@ -183,7 +183,7 @@ def test_an_image_that_its_registry_does_not_give_out(
     with logged_in(monkeypatch, "wrong"):
         said = failure(experiment(image_uri=f"{REGISTRY}/serving:1"), given, engine)
     assert "its registry denies access" in said
-    assert said.endswith("log in to its registry (docker login), or correct image_uri")
+    assert said.endswith("log in to the registry (docker login), or correct image_uri")
 
 
 def test_no_room_for_an_image(engine: Engine, given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +258,8 @@ def test_a_container_that_ends_is_seen_at_once_with_its_last_words(
 
 
 def test_a_server_that_never_becomes_ready(engine: Engine, given: Given) -> None:
-    said = failure(experiment(options="--port 8081", ec2={"model_loading_timeout": 1}), given, engine)
+    only_inside = "--host 127.0.0.1"  # never reachable from outside the container, however soon the model is loaded
+    said = failure(experiment(options=only_inside, ec2={"model_loading_timeout": 1}), given, engine)
     assert "was not ready within 1 s (model_loading_timeout): /health: " in said
     assert "; its log ends: " in said
 
