@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 
 from fmbench_lib.config import Experiment, load_config
-from fmbench_lib.config.schema.load_section import LoadSection, load_settings
+from fmbench_lib.config.load_settings import LoadSettings
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.deploy import DeployContext, platform
 from fmbench_lib.deploy.probe import probe
@@ -46,7 +46,7 @@ FIGURES = ("ttft", "latency", "end")
 
 def by_engine(predictor: Predictor, url: str, prompt: str, folder: Path) -> dict[str, float]:
     """One request through the engine, in seconds from its due time."""
-    load = load_settings(LoadSection())
+    load = LoadSettings()
     level = Level((url,), warmup=(0,), measured=(1,), seed="", load=load, stop=StopRule(requests=1), concurrency=1)
     prompts = [SentPrompt("warm-up", None), SentPrompt("prompt", None)]
     recorder = Recorder(predictor, prompts, [url], LevelKey("against-curl", "", "concurrency-1"), None)

@@ -25,7 +25,7 @@ import psutil
 import pyarrow as pa
 from output import print_table, write_result
 
-from fmbench_lib.config.schema.load_section import LoadSection, load_settings
+from fmbench_lib.config.load_settings import LoadSettings
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.emulator import Behaviour, Constant, launch
 from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
@@ -58,7 +58,7 @@ COLUMNS = (
 def send(requests: int, url: str, folder: Path) -> dict[str, float]:
     """Send the level and leave its spools, with what decoding needs to know, in the folder."""
     predictor = OpenAiPredictor(url, "emulated")
-    load = load_settings(LoadSection(prompt_reuse="allowed"))
+    load = LoadSettings(prompt_reuse="allowed")
     level = Level((url,), (), tuple(range(PROMPTS)), "memory", load, StopRule(requests), concurrency=STREAMS)
     peaks = Peaks()
     begun = time.monotonic()

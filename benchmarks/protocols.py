@@ -18,7 +18,7 @@ import numpy as np
 from output import print_table, write_result
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.config.schema.load_section import LoadSection, load_settings
+from fmbench_lib.config.load_settings import LoadSettings
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending.engine import run_level
@@ -75,7 +75,7 @@ def measured(emulator: Emulator, protocol: str, path: str, spec: dict[str, Any],
     url = emulator.base_url + path
     predictor = predictor_for(experiment, url, "m")
     prompts = [f"Say something about number {number}" for number in range(requests)]
-    load = load_settings(LoadSection(workers=1))
+    load = LoadSettings(workers=1)
     level = Level((url,), (), tuple(range(requests)), path, load, concurrency=streams)
     with tempfile.TemporaryDirectory() as folder:
         done = run_level(level, map(predictor.encode, prompts), Path(folder), lambda _: None)

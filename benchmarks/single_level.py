@@ -5,14 +5,14 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.config.schema.load_section import LoadSection, load_settings
+from fmbench_lib.config.load_settings import LoadSettings
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.emulator import Emulator, LedgerEntry
 from fmbench_lib.load.levels.deal import Deal
@@ -72,8 +72,15 @@ def measure(
         warmup=warmup,
         **more,
     )
-    section = LoadSection(arrival="constant", prompt_reuse="never" if duration is None else "allowed")
-    load = replace(load_settings(section), **{"timeout": 30.0, "stop_on_error_rate": None, **settings})
+    load = LoadSettings(
+        **{
+            "arrival": "constant",
+            "prompt_reuse": "never" if duration is None else "allowed",
+            "timeout": 30.0,
+            "stop_on_error_rate": None,
+            **settings,
+        }
+    )
     codec = predictor or OpenAiPredictor(addresses[0], "m", parameters or {}, stream)
     measured = ExperimentLoad(addresses, codec, tokenizer=None, tokenizer_name=None, load=load, seed=1)
     payload = [{"prompt_id": f"p{n}", "prompt": prompt, "prompt_tokens": 5} for n, prompt in enumerate(prompts)]

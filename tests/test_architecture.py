@@ -12,8 +12,8 @@ from tests.house import imports, purity, shape, source
 PACKAGE = Path(fmbench_lib.__file__).parent
 
 CONFIG_FACTS = [
-    "config/arrival_facts", "config/installed", "config/platform_rules", "config/platform_types", "config/platforms",
-    "config/problems", "config/spelling",
+    "config/arrival_facts", "config/installed", "config/load_settings", "config/platform_rules",
+    "config/platform_types", "config/platforms", "config/precision", "config/problems", "config/spelling",
 ]  # fmt: skip
 
 MAY_IMPORT: dict[str, list[str]] = {
@@ -31,6 +31,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     "config/installed": ["errors"],
     "config/problems": ["errors"],
     "config/spelling": [],
+    "config/precision": [],
+    "config/load_settings": ["config/precision"],
     "config/platform_types": [],
     "config/platform_rules": ["config/platform_types", "models"],
     "config/platforms": ["config/installed", "config/platform_rules", "config/platform_types", "errors"],
@@ -132,6 +134,10 @@ def test_logic_is_in_modules_that_are_named_for_it() -> None:
 
 def test_load_workers_need_the_standard_library_alone() -> None:
     assert imports.third_party_imports(PACKAGE, "load/sending/worker") == []
+
+
+def test_the_engine_needs_numpy_alone() -> None:
+    assert imports.third_party_imports(PACKAGE, "load/sending/engine", ["numpy"]) == []
 
 
 def test_the_worker_starts_without_installed_packages() -> None:

@@ -10,7 +10,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from fmbench_lib.config.schema.load_section import LoadSettings
+from fmbench_lib.config.load_settings import LoadSettings
 from fmbench_lib.errors import WorkerError
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 
-from fmbench_lib.metrics.requests import Flags
+from fmbench_lib.metrics.statistics.arrays import Flags
 from fmbench_lib.metrics.window import Window, measured_in
 
 if TYPE_CHECKING:

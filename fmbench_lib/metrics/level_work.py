@@ -11,7 +11,7 @@ import pandas as pd
 from fmbench_lib.metrics.groups.queue_growth import queue_grows
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import floats, number
-from fmbench_lib.metrics.requests import Flags, Floats
+from fmbench_lib.metrics.statistics.arrays import Flags, Floats
 from fmbench_lib.metrics.statistics.work_in_window import Rate, batch_edges, rate_of_batches, tokens_until, work_until
 from fmbench_lib.metrics.window import moment_of_sending
 

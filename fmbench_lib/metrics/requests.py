@@ -7,16 +7,14 @@ wait (no coordinated omission). The same figures from `sent`, the first byte han
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.columns import Column
 from fmbench_lib.metrics.missing import floats
-
-Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
-Flags: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+from fmbench_lib.metrics.statistics.arrays import Flags, Floats
 
 MEASURES: dict[str, Column] = {
     column.name: column

@@ -11,7 +11,7 @@ import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.missing import NAN, floats, number
-from fmbench_lib.metrics.requests import Flags, Floats
+from fmbench_lib.metrics.statistics.arrays import Flags, Floats
 
 if TYPE_CHECKING:
     from fmbench_lib.metrics.level_sample import LevelSample

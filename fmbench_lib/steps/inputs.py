@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from fmbench_lib.config import Config, Experiment, resolve_file
+from fmbench_lib.config.load_settings import TraceEntry
 from fmbench_lib.config.platforms import platform_facts
-from fmbench_lib.config.schema.load_section import TraceEntry
 from fmbench_lib.data.sources.base import Source, SourceRequest
 from fmbench_lib.data.sources.readers import reader_for
 from fmbench_lib.data.tokenizers import Tokenizer, load_tokenizer

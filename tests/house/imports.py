@@ -68,8 +68,8 @@ def part_of_deploy(name: str) -> str:
     return parts[1] if parts[0] == "deploy" and len(parts) > 2 else ""
 
 
-def third_party_imports(package: Path, start: str) -> list[str]:
-    """What importing one module loads beside the package itself and the standard library."""
+def third_party_imports(package: Path, start: str, allowed: Sequence[str] = ()) -> list[str]:
+    """What importing one module loads beside the package itself, the standard library and the libraries `allowed`."""
     known = {module.name: module for module in modules(package)}
     todo, seen, lines = [start], {start}, []
     while todo:
@@ -77,7 +77,7 @@ def third_party_imports(package: Path, start: str) -> list[str]:
         for name in imports_at_load(module.tree):
             top = name.split(".")[0]
             if top != package.name:
-                if top not in sys.stdlib_module_names:
+                if top not in sys.stdlib_module_names and top not in allowed:
                     lines.append(f"{module.name} imports {name}")
                 continue
             target = resolve(name, package.name, known)

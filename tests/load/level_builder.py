@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from fmbench_lib.config.schema.load_section import LoadSection, LoadSettings, TraceEntry, load_settings
+from fmbench_lib.config.load_settings import LoadSettings, TraceEntry
+from fmbench_lib.config.schema.load_section import LoadSection, load_settings
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.load.sending.level import Level
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from fmbench_lib.config.arrival_facts import ARRIVALS, has_own_times, reads
+from fmbench_lib.config.load_settings import CLOSED_LOOP_KEYS, OPEN_LOOP_KEYS
 from fmbench_lib.config.problems import shown
 from fmbench_lib.config.reading.keys import Findings
 from fmbench_lib.config.schema.budget_limits import AT_LEAST as ATTAINMENTS
 from fmbench_lib.config.schema.config import Config
-from fmbench_lib.config.schema.load_section import CLOSED_LOOP_KEYS, OPEN_LOOP_KEYS, LoadSection
+from fmbench_lib.config.schema.load_section import LoadSection
 from fmbench_lib.config.schema.search_objectives import AT_LEAST
 
 

@@ -1,14 +1,15 @@
-"""How requests are sent: the `load` section as a config spells it, and the settings that it comes to."""
+"""How requests are sent: the `load` section as a config spells it, and how it is resolved to settings."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import PlainValidator
 
 from fmbench_lib.config.arrival_facts import ARRIVALS, known_arrivals
-from fmbench_lib.config.schema.precision import Precision, parse_precision
+from fmbench_lib.config.load_settings import LoadSettings, TraceEntry
+from fmbench_lib.config.precision import parse_precision
 from fmbench_lib.config.schema.search_objectives import Find, Subjects
 from fmbench_lib.config.schema.section import Section, described
 from fmbench_lib.config.schema.values import (
@@ -29,12 +30,6 @@ from fmbench_lib.config.schema.values import (
 
 PROMPT_REUSE = ("never", "across_levels", "allowed")
 BALANCES = ("least_outstanding", "round_robin")
-
-CLOSED_LOOP_KEYS = ("think_time", "ramp")
-"""Keys that act in a closed loop alone."""
-
-OPEN_LOOP_KEYS = ("max_concurrency", "stop_on_saturation")
-"""Keys that act in an open loop alone, beside those of its arrival process."""
 
 
 def _arrival(value: Any) -> str:
@@ -137,54 +132,6 @@ class LoadSection(Section):
     find_levels: Count = described("Levels that a search may measure.", 12)
     find_start: Rate = described("Load that a search tries first.", 1.0, shown_default="`1`")
     find_most: Rate | None = described("Greatest load that a search may try.", None, shown_default="no bound")
-
-
-@dataclass(frozen=True, slots=True)
-class TraceEntry:
-    """One request of a trace: its time in seconds, and its lengths in tokens where the trace has them."""
-
-    time: float
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LoadSettings:
-    """How an experiment's requests are sent: the `load` section with everything resolved, named as its keys are.
-
-    It is handed on whole, from the config to the workers and to the facts of each level. Times are in seconds.
-    `timeout` is the experiment's own where it has one, `workers` None for `auto`, `stop_on_error_rate` None for never,
-    `trace` what is in the file, and `ca_bundle` the path of the file to use, None for the system's authorities.
-    """
-
-    timeout: float
-    connect_timeout: float | None
-    first_byte_timeout: float | None
-    read_timeout: float | None
-    workers: int | None
-    prompt_reuse: str
-    arrival: str
-    burstiness: float
-    trace: tuple[TraceEntry, ...] | None
-    max_concurrency: int | None
-    think_time: float
-    ramp: float
-    until: Precision | None
-    stop_on_error_rate: float | None
-    stop_on_saturation: bool
-    balance: str
-    keep_raw: bool
-    ca_bundle: str | None
-
-    @property
-    def repeats_prompts(self) -> bool:
-        """Whether a level may send a prompt again when it has sent them all."""
-        return self.prompt_reuse == "allowed"
-
-    def in_loop(self, *, closed: bool) -> LoadSettings:
-        """The settings of a closed or an open loop, without those that act in the other one alone."""
-        idle = OPEN_LOOP_KEYS if closed else CLOSED_LOOP_KEYS
-        return replace(self, **{key: LoadSection.model_fields[key].default for key in idle})
 
 
 def load_settings(

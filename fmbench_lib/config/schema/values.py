@@ -11,8 +11,8 @@ from typing import Annotated, Any, NoReturn
 from pydantic import BeforeValidator, PlainValidator
 from pydantic_core import PydanticCustomError
 
+from fmbench_lib.config.precision import parse_precision
 from fmbench_lib.config.problems import alternatives, shown
-from fmbench_lib.config.schema.precision import parse_precision
 from fmbench_lib.config.spelling import nearest
 from fmbench_lib.pricing.price_list import SECTIONS, PriceEntryError, PriceList
 

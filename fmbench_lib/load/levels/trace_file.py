@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fmbench_lib.config.schema.load_section import TraceEntry
+from fmbench_lib.config.load_settings import TraceEntry
 from fmbench_lib.errors import InputError
 
 _TIMES = {"time": 1.0, "timestamp": 1e-3}

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from fmbench_lib.config.schema.precision import Precision
+from fmbench_lib.config.precision import Precision
 from fmbench_lib.load.sending.level import Level
 from fmbench_lib.metrics.statistics.correlated import State, quantile_interval
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fmbench_lib.config.schema.load_section import LoadSettings, TraceEntry
+from fmbench_lib.config.load_settings import LoadSettings, TraceEntry
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.load.levels.arrivals.schedule import mean_rate
 from fmbench_lib.load.sending.script_call import UserScript

@@ -19,7 +19,8 @@ from fmbench_lib.metrics.groups.goodput import Objectives, attained
 from fmbench_lib.metrics.groups.level_times import QUANTILES
 from fmbench_lib.metrics.level_sample import Facts, LevelSample, sample_of
 from fmbench_lib.metrics.missing import Row, floats, number, text
-from fmbench_lib.metrics.requests import Flags, Floats, request_metrics
+from fmbench_lib.metrics.requests import request_metrics
+from fmbench_lib.metrics.statistics.arrays import Flags, Floats
 from fmbench_lib.metrics.statistics.correlated import (
     CorrelatedEstimate,
     State,

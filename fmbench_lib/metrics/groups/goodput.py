@@ -11,7 +11,7 @@ from fmbench_lib.metrics.columns import Cells, Column, names
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.level_work import work_of
 from fmbench_lib.metrics.missing import NAN, floats
-from fmbench_lib.metrics.requests import Flags
+from fmbench_lib.metrics.statistics.arrays import Flags
 
 GOODPUT = (
     Column("goodput", "requests/s", "number", "the part of `transactions_per_second` that is within every objective"),

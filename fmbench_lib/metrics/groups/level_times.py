@@ -10,7 +10,7 @@ from fmbench_lib.metrics.groups.queue_growth import queue_grows
 from fmbench_lib.metrics.groups.tokens import mean_of_known
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import NAN, floats, number, or_nan
-from fmbench_lib.metrics.requests import Floats
+from fmbench_lib.metrics.statistics.arrays import Floats
 from fmbench_lib.metrics.statistics.correlated import (
     CorrelatedEstimate,
     State,

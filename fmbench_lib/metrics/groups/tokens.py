@@ -8,7 +8,7 @@ import pandas as pd
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import NAN, floats
-from fmbench_lib.metrics.requests import Floats
+from fmbench_lib.metrics.statistics.arrays import Floats
 
 TOKEN_COUNTS = (
     Column("token_source", "", "text", "who counted: `server`, `tokenizer`, `words` (an estimate), joined by `+`"),

@@ -9,7 +9,7 @@ from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.groups.tokens import joined_values, mean_of_known
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import floats, or_nan, text
-from fmbench_lib.metrics.requests import Floats
+from fmbench_lib.metrics.statistics.arrays import Floats
 from fmbench_lib.metrics.statistics.percentiles import percentile
 
 LAGS = (

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmbench_lib.metrics.statistics.percentiles import Floats, percentile
+from fmbench_lib.metrics.statistics.arrays import Floats
+from fmbench_lib.metrics.statistics.percentiles import percentile
 
 
 @dataclass(frozen=True, slots=True)

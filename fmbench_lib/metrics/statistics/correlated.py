@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fmbench_lib.metrics.requests import Flags, Floats
+from fmbench_lib.metrics.statistics.arrays import Flags, Floats
 from fmbench_lib.metrics.statistics.percentiles import order_ranks, smallest_n
 from fmbench_lib.metrics.statistics.student import t_quantile
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmbench_lib.metrics.requests import Floats
+from fmbench_lib.metrics.statistics.arrays import Floats
 from fmbench_lib.metrics.statistics.trend import mann_kendall, theil_sen
 
 BATCH = 5

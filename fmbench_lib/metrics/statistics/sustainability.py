@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from fmbench_lib.metrics.requests import Floats
+from fmbench_lib.metrics.statistics.arrays import Floats
 
 Answer: TypeAlias = Literal["yes", "no", "unknown"]
 

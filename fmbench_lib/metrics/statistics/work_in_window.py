@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmbench_lib.metrics.requests import Floats
+from fmbench_lib.metrics.statistics.arrays import Floats
 from fmbench_lib.metrics.statistics.student import t_quantile
 
 MOST_BATCHES = 20

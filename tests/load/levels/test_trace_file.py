@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fmbench_lib.config.schema.load_section import TraceEntry
+from fmbench_lib.config.load_settings import TraceEntry
 from fmbench_lib.errors import InputError
 from fmbench_lib.load.levels.trace_file import match_prompts, read_trace
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from fmbench_lib.config.schema.load_section import TraceEntry
+from fmbench_lib.config.load_settings import TraceEntry
 from fmbench_lib.emulator import Emulator
 from fmbench_lib.errors import DataError, WorkerError
 from fmbench_lib.load import measure

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from fmbench_lib.config.schema.precision import Precision, parse_precision
+from fmbench_lib.config.precision import Precision, parse_precision
 from fmbench_lib.load.sending.early_stop import Watch, half_width
 from tests.load.level_builder import make_level
 

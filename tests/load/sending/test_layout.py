@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fmbench_lib.config.schema.precision import parse_precision
+from fmbench_lib.config.precision import parse_precision
 from fmbench_lib.errors import InputError
 from fmbench_lib.load.sending.layout import Order, address, addresses, prompt_sequence, write_order, write_requests
 from fmbench_lib.load.sending.level import Level

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fmbench_lib.config.schema.precision import parse_precision
+from fmbench_lib.config.precision import parse_precision
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
 from fmbench_lib.load.levels.arrivals.exact_spans import Span
 from fmbench_lib.load.levels.arrivals.schedule import level_offsets

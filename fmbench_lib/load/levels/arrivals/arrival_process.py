@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from fmbench_lib.config.schema.load_section import LoadSettings
+from fmbench_lib.config.load_settings import LoadSettings
 
 
 @dataclass(frozen=True, slots=True)

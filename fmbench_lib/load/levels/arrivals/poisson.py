@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from fmbench_lib.config.schema.load_section import LoadSettings
+from fmbench_lib.config.load_settings import LoadSettings
 from fmbench_lib.load.levels.arrivals.arrival_process import ArrivalProcess
 
 

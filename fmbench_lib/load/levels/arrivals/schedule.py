@@ -10,7 +10,7 @@ from itertools import chain, islice
 
 from fmbench_lib.config.arrival_facts import ARRIVALS, ARRIVALS_GROUP, known_arrivals
 from fmbench_lib.config.installed import load_installed
-from fmbench_lib.config.schema.load_section import LoadSettings
+from fmbench_lib.config.load_settings import LoadSettings
 from fmbench_lib.config.schema.stop_rule import DEFAULT_DURATION
 from fmbench_lib.errors import InputError
 from fmbench_lib.load.levels.arrivals.arrival_process import ArrivalProcess
