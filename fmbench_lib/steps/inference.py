@@ -32,7 +32,7 @@ from fmbench_lib.workspace import LevelKey
 
 @step("3_run_inference")
 def run_inference(run: Run) -> pd.DataFrame:
-    """Measure every level that is not measured yet, experiment by experiment.
+    """Measure every level that is not measured yet: experiment by experiment, or with `load.repeats` in turns.
 
     A level that breaks down is recorded with its reason, and the next one is measured; a search whose level breaks
     down is paused until the run is resumed. Returns a table of all levels.
@@ -46,7 +46,7 @@ def run_inference(run: Run) -> pd.DataFrame:
     load_of = functools.cache(functools.partial(_experiment_load, run))
     try:
         with monitoring(run) as monitor:
-            for level, position in levels_to_measure(run):
+            for level, position in levels_to_measure(run, tuple(later)):
                 name = level.experiment.name
                 if name in later:
                     later.remove(name)

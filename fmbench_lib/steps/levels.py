@@ -7,11 +7,13 @@ a killed run it goes on as if nothing had happened.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.load.levels.interleaving import interleaved
 from fmbench_lib.load.levels.search import Search
 from fmbench_lib.load.levels.search_terms import Outcome, Reading, Tried
 from fmbench_lib.load.levels.specs import LevelSpec, levels_of, search_of, searched_level, searches_of
@@ -86,28 +88,53 @@ def missing_levels(run: Run) -> list[LevelSpec]:
     return [level for level in run_levels(run) if not run.workspace.level(level.key).exists()]
 
 
-def levels_to_measure(run: Run) -> Iterator[tuple[LevelSpec, tuple[int, int]]]:
+def levels_to_measure(run: Run, later: Collection[str] = ()) -> Iterator[tuple[LevelSpec, tuple[int, int]]]:
     """The levels that are missing, one by one, each with its number and how many there are at most.
 
-    A search's next level follows from the one before, whose file is read when the next is asked for. Where there is
-    none, as that level broke down, the search is paused until the run is resumed.
+    Experiment after experiment; with `load.repeats` the experiments take turns, but for those in `later`, which can be
+    deployed only when the others are done. A search's next level follows from the one before, whose file is read when
+    the next is asked for. Where there is none, as that level broke down, the search is paused until the run is resumed.
     """
     missing = [level for level in missing_levels(run) if level.search_number is None]
     search, states = search_of(run.config), search_states(run)
     most = len(missing) + sum(search.levels - len(state.tried) for state in states if search and state.following)
     number = 0
-    for experiment in run.config.experiments:
-        for payload_file in experiment.payload_files:
-            here = (experiment.name, payload_file)
-            for level in (level for level in missing if level.key[:2] == here):
-                yield level, (number := number + 1, most)
-            asked: LevelSpec | None = None
-            while search and any((state.experiment.name, state.payload_file) == here for state in states):
-                following = search_state(run, search, experiment, payload_file).following
-                if following is None or following == asked:
-                    break
-                asked = following
-                yield following, (number := number + 1, most)
+    for turn in _turns(run, later):
+        for level in chain(_in_order(run, missing, turn), _searched_levels(run, search, turn)):
+            yield level, (number := number + 1, most)
+
+
+def _turns(run: Run, later: Collection[str]) -> list[list[tuple[Experiment, str]]]:
+    """The experiments and payload files that are measured together, turn after turn."""
+    pairs = [(experiment, name) for experiment in run.config.experiments for name in experiment.payload_files]
+    if run.config.load.repeats == 1:
+        return [[pair] for pair in pairs]
+    waiting = [experiment.name for experiment in run.config.experiments if experiment.name in later]
+    now = [pair for pair in pairs if pair[0].name not in waiting]
+    return [now, *([pair for pair in pairs if pair[0].name == name] for name in waiting)]
+
+
+def _in_order(run: Run, missing: Sequence[LevelSpec], turn: Sequence[tuple[Experiment, str]]) -> list[LevelSpec]:
+    """The missing levels of a turn; the order of repeats is that of all its levels, also where a run is resumed."""
+    here = {(experiment.name, payload_file) for experiment, payload_file in turn}
+    if run.config.load.repeats == 1:
+        return [level for level in missing if level.key[:2] in here]
+    keys = {level.key for level in missing}
+    named = [level for level in run_levels(run) if level.search_number is None and level.key[:2] in here]
+    return [level for level in interleaved(named, run.seed) if level.key in keys]
+
+
+def _searched_levels(run: Run, search: Search | None, turn: Sequence[tuple[Experiment, str]]) -> Iterator[LevelSpec]:
+    """The levels that the searches of a turn ask for, one by one."""
+    searched_here = [] if search is None else searches_of(run.config, _payload_files(run))
+    for experiment, payload_file in (pair for pair in turn if pair in searched_here):
+        asked: LevelSpec | None = None
+        while search is not None:
+            following = search_state(run, search, experiment, payload_file).following
+            if following is None or following == asked:
+                break
+            asked = following
+            yield following
 
 
 def searched(run: Run) -> list[Searched]:

@@ -19,6 +19,7 @@ from fmbench_lib.load.levels.specs import (
     LevelSpec,
     deal_prompts,
     levels_of,
+    needed_prompts,
     search_of,
     search_warmup,
     searches_of,
@@ -110,11 +111,16 @@ def _experiments(
 def _heading(loaded: LoadedConfig, counts: Mapping[str, int], longest: Mapping[str, int]) -> list[str]:
     """The config, notes on it, and its payload files."""
     missing = ", ".join(f"{{{name}}}" for name in loaded.open_placeholders)
+    needed = needed_prompts(loaded.config, set(longest)) if loaded.config.load.prompt_reuse != "allowed" else {}
+    needs = {name: f"; at least {count} needed" for name, count in needed.items()}
     return [
         f"{loaded.path}: {loaded.config.general.name}",
         *(f"  note: {notice}" for notice in merged(loaded.notices)),
         *([f"  not set: {missing}"] if missing else []),
-        *(f"  {name}: {counts.get(name, '?')} prompts of up to {most} tokens" for name, most in longest.items()),
+        *(
+            f"  {name}: {counts.get(name, '?')} prompts of up to {most} tokens{needs.get(name, '')}"
+            for name, most in longest.items()
+        ),
     ]
 
 
@@ -162,7 +168,8 @@ def _experiment_lines(
     price: Price | None,
 ) -> list[str]:
     payload_files = {level.payload_file for level in levels}
-    loads = ", ".join(dict.fromkeys(level.load for level in levels))
+    loads = ", ".join(dict.fromkeys(level.base_load for level in levels))
+    repeats = f" × {run.config.load.repeats} repeats" if run.config.load.repeats > 1 else ""
     searches = _search_lines(run.config, experiment, set(longest))
     times = [entry.time for entry in trace_of(run) or ()]
     requests = [most_requests(level, times) for level in levels]
@@ -171,7 +178,7 @@ def _experiment_lines(
     sent = "until time is up" if None in requests else f"{sum(filter(None, requests))} requests"
     warmup = sum(level.warmup for level in levels)
     named = [
-        f"  levels: {len(levels)}, payload files ({len(payload_files)}) × loads ({loads})",
+        f"  levels: {len(levels)}, payload files ({len(payload_files)}) × loads ({loads}){repeats}",
         f"  {sent} and {warmup} for the warm-up; at most {duration_text(seconds)} of load",
     ]
     cost = _cost_line(experiment, list(zip(levels, requests, strict=True)), longest, price, seconds)

@@ -1,4 +1,4 @@
-"""The levels of a run with a search: it is followed through the files of its levels, repeats among them."""
+"""The levels of a run, in which order they are measured, and that a search is followed through their files."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fmbench_lib.load.levels.search_terms import Reading, Tried
 from fmbench_lib.runs.opening import create_run
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps import levels
+from fmbench_lib.workspace import LevelKey
 
 CONFIG = """
 general: {name: searched}
@@ -40,15 +41,20 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def measure(run: Run, most: int = 100) -> list[str]:
     """Measure what is missing, at most so many levels, and return their names."""
-    names = []
-    for spec, _ in levels.levels_to_measure(run):
-        if len(names) == most:
+    return [key.load for key in measured_keys(run, most)]
+
+
+def measured_keys(run: Run, most: int = 100, later: tuple[str, ...] = ()) -> list[LevelKey]:
+    """The same with the levels' keys."""
+    keys: list[LevelKey] = []
+    for spec, _ in levels.levels_to_measure(run, later):
+        if len(keys) == most:
             break
         path = run.workspace.level(spec.key)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(exist_ok=False)
-        names.append(spec.load)
-    return names
+        keys.append(spec.key)
+    return keys
 
 
 def test_the_answer_is_measured_again_in_a_file_of_its_own(run: Run) -> None:
@@ -81,3 +87,48 @@ def test_levels_above_the_answer_are_known(run: Run) -> None:
     above = {key.load for key in levels.above_the_answer(run)}
     assert f"concurrency-{ANSWER + 1}" in above
     assert not above & {f"concurrency-{ANSWER}", f"concurrency-{ANSWER}-repeat-2", "concurrency-1"}
+
+
+class TestRepeats:
+    REPEATED = """
+general: {name: repeated, seed: 7}
+datasets:
+  filters: [{min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: all.jsonl}]
+load: {requests: 4, prompt_reuse: across_levels, repeats: %d}
+experiments:
+- {name: one, platform: endpoint, ep_name: "http://127.0.0.1:9/v1/chat/completions", tokenizer: words,
+   concurrency_levels: [1, 4]}
+- {name: other, platform: endpoint, ep_name: "http://127.0.0.1:8/v1/chat/completions", tokenizer: words,
+   concurrency_levels: [1, 4]}
+"""
+
+    def new(self, tmp_path: Path, repeats: int, name: str = "results") -> Run:
+        config = tmp_path / "run.yml"
+        config.write_text(self.REPEATED % repeats)
+        return create_run(config, results=tmp_path / name)
+
+    def test_without_them_an_experiment_is_measured_after_the_other(self, tmp_path: Path) -> None:
+        keys = measured_keys(self.new(tmp_path, 1))
+        assert [(key.experiment_name, key.load) for key in keys] == [
+            *(("one", "concurrency-1"), ("one", "concurrency-4")),
+            *(("other", "concurrency-1"), ("other", "concurrency-4")),
+        ]
+
+    def test_experiments_take_turns_round_after_round(self, tmp_path: Path) -> None:
+        keys = measured_keys(self.new(tmp_path, 2))
+        rounds = [[key.load.endswith("-repeat-2") for key in keys[at : at + 4]] for at in (0, 4)]
+        assert rounds == [[False] * 4, [True] * 4]
+        for at in range(0, 8, 2):
+            assert {key.experiment_name for key in keys[at : at + 2]} == {"one", "other"}
+            assert keys[at].load == keys[at + 1].load
+
+    def test_the_order_is_the_same_where_the_run_was_cut_short(self, tmp_path: Path) -> None:
+        whole = measured_keys(self.new(tmp_path, 3))
+        run = self.new(tmp_path, 3, "other")
+        parts = [measured_keys(run, most) for most in (1, 4, 100)]
+        assert [key for part in parts for key in part] == whole
+        assert levels.missing_levels(run) == []
+
+    def test_an_experiment_that_waits_for_the_machine_comes_after_the_others(self, tmp_path: Path) -> None:
+        keys = measured_keys(self.new(tmp_path, 2), later=("one",))
+        assert [key.experiment_name for key in keys] == ["other"] * 4 + ["one"] * 4

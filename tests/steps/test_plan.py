@@ -100,6 +100,31 @@ report: {all_metrics_file: a.csv, per_inference_request_file: b.csv}
     assert any(line.startswith("at most 1.2000 USD of load on 1 × g5.xlarge at 1.5 USD/h") for line in lines)
 
 
+def test_the_plan_of_repeats(tmp_path: Path) -> None:
+    rows = [{"input": f"What is item {n}?"} for n in range(70)]
+    (tmp_path / "source.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "config.yml").write_text("""
+general: {name: repeated}
+s3_read_data: {source_data_files: [source.jsonl]}
+datasets:
+  prompt_template_keys: [input]
+  filters: [{min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: all.jsonl}]
+load: {requests: 10, warmup_requests: 2, timeout: 5, repeats: 3}
+inference_parameters: {max_tokens: 1}
+experiments:
+- {name: x, platform: endpoint, ep_name: "http://127.0.0.1:9/v1/completions", model_id: m, tokenizer: words,
+   payload_files: [all.jsonl], concurrency_levels: [1, 2]}
+""")
+    plan = make_plan(str(tmp_path / "config.yml"), {}, {})
+    lines = [line.strip() for line in plan.text.splitlines()]
+    assert any(line.endswith("; at least 72 needed") for line in lines)
+    assert "levels: 6, payload files (1) × loads (concurrency-1, concurrency-2) × 3 repeats" in lines
+    # three times 12 requests by one slot and 6 waves of two, each of 5 s
+    assert "60 requests and 12 for the warm-up; at most 4 min 30 s of load" in lines
+    (obstacle,) = plan.obstacles
+    assert "needs 72 prompts (6 × (10 + 2 warm-up)) and there are 70: 2 are missing" in obstacle
+
+
 def test_an_existing_endpoint_cannot_be_used_rather_than_deployed(tmp_path: Path, aws_environment: None) -> None:
     (tmp_path / "config.yml").write_text("""
 general: {name: existing}

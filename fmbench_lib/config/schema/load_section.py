@@ -63,6 +63,12 @@ class LoadSection(Section):
 
     requests: Count | None = described("Measured requests per level.", None)
     duration: Seconds | None = described("Length of a level's measurement.", None)
+    repeats: Count = described(
+        "How often each level of `concurrency_levels`, `request_rates` or a trace is measured, each time with other "
+        "arrivals and prompts. The levels of all experiments take turns in an order drawn from the seed; 3 and more "
+        "give intervals that hold from one measurement to the next.",
+        1,
+    )
     warmup_requests: CountFromZero = described(
         "Requests before the measurement starts, in a closed loop at least the first of each slot. They are not "
         "counted, and use prompts that are not measured.",

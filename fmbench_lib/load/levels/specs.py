@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from fmbench_lib.config.arrival_facts import has_own_times
+from fmbench_lib.config.repeat_names import repeat_name
 from fmbench_lib.config.schema.config import Config
 from fmbench_lib.config.schema.experiment import Experiment
 from fmbench_lib.config.schema.search_objectives import AT_LEAST
 from fmbench_lib.config.schema.stop_rule import StopRule
-from fmbench_lib.load.levels.deal import Deal, Wanted, deal
+from fmbench_lib.load.levels.deal import Deal, Wanted, deal, prompts_needed
 from fmbench_lib.load.levels.search import Search
 from fmbench_lib.load.levels.search_terms import Objective
 from fmbench_lib.workspace import LevelKey
@@ -27,7 +28,8 @@ class LevelSpec:
     is followed at its own pace.
 
     `warmup`: the least number of requests before the measurement. `search_number` counts the levels of a search from 0;
-    it is None for those that the config names. `repeat` counts the levels that a search measures at one load from 1.
+    it is None for those that the config names. `repeat` counts the levels at one load from 1: those of `load.repeats`,
+    or those of a search.
     """
 
     experiment: Experiment
@@ -42,13 +44,15 @@ class LevelSpec:
     @property
     def load(self) -> str:
         """The load's name, as it stands in file names and records. A repeat has a name of its own, and by that its own
-        file and arrivals: `concurrency-8-repeat-2`."""
-        again = f"-repeat-{self.repeat}" if self.repeat > 1 else ""
+        file, arrivals and prompts: `concurrency-8-repeat-2`."""
+        return repeat_name(self.base_load, self.repeat)
+
+    @property
+    def base_load(self) -> str:
+        """The load's name without the repeat."""
         if self.concurrency is not None:
-            return f"concurrency-{self.concurrency}{again}"
-        if self.request_rate is None:
-            return "trace"
-        return f"rate-{self.request_rate:.12g}{again}"
+            return f"concurrency-{self.concurrency}"
+        return "trace" if self.request_rate is None else f"rate-{self.request_rate:.12g}"
 
     @property
     def key(self) -> LevelKey:
@@ -67,7 +71,7 @@ class LevelSpec:
 
 
 def levels_of(config: Config, experiment: Experiment, payload_files: set[str] | None = None) -> list[LevelSpec]:
-    """The levels of one experiment that the config names, in the config's order.
+    """The levels of one experiment that the config names, in the config's order, each with its repeats after it.
 
     `payload_files` are those that exist, None for all; the others have no levels.
     """
@@ -76,9 +80,10 @@ def levels_of(config: Config, experiment: Experiment, payload_files: set[str] | 
     if has_own_times(config.load.arrival) and not experiment.request_rates:
         loads.append((None, None))
     return [
-        _level(config, experiment, payload_file, concurrency, rate)
+        replace(_level(config, experiment, payload_file, concurrency, rate), repeat=repeat)
         for payload_file in _files(experiment, payload_files)
         for concurrency, rate in loads
+        for repeat in range(1, config.load.repeats + 1)
     ]
 
 
@@ -158,20 +163,22 @@ def _search_deal(number: int) -> str:
 def deal_prompts(config: Config, counts: Mapping[str, int]) -> dict[LevelKey, Deal]:
     """Which prompts each level sends, by its deal key; `counts` says how many prompts each payload file has.
 
-    Experiments that share a server share its caches, so they are dealt from one pack. A search is dealt as many levels
-    as it may measure. Raises InputError when there are too few prompts for the config's `prompt_reuse`.
+    Experiments get the same prompts at the same load; those that share a server share its caches, so that they get
+    different ones where no prompt may be sent twice. A search is dealt as many levels as it may measure. Raises
+    InputError when there are too few prompts for the config's `prompt_reuse`.
     """
-    packs: dict[tuple[int, str], dict[LevelKey, Wanted]] = {}
-    for number, group in enumerate(sharing_servers(config.experiments)):
-        for experiment in group:
-            for key, wanted in _wanted(config, experiment, set(counts)).items():
-                packs.setdefault((number, key.payload_file), {})[key] = wanted
     deals: dict[LevelKey, Deal] = {}
-    for (_, payload_file), pack in packs.items():
-        seed = f"{config.general.seed}/{payload_file}"  # experiments share it, to be compared on the same prompts
-        dealt = deal(payload_file, counts[payload_file], list(pack.values()), config.load.prompt_reuse, seed)
-        deals |= {key: dealt[wanted.load] for key, wanted in pack.items()}
+    for payload_file, wanted in _wanted(config, set(counts)).items():
+        seed = f"{config.general.seed}/{payload_file}"
+        dealt = deal(payload_file, counts[payload_file], list(wanted.values()), config.load.prompt_reuse, seed)
+        deals |= zip(wanted, dealt, strict=True)
     return deals
+
+
+def needed_prompts(config: Config, payload_files: set[str]) -> dict[str, int]:
+    """The least number of prompts that each payload file must have for the config's levels and `prompt_reuse`."""
+    reuse = config.load.prompt_reuse
+    return {name: prompts_needed(list(one.values()), reuse) for name, one in _wanted(config, payload_files).items()}
 
 
 def sharing_servers(experiments: Iterable[Experiment]) -> list[list[Experiment]]:
@@ -192,16 +199,26 @@ def _servers(experiment: Experiment) -> set[str]:
     return {urlsplit(endpoint).netloc or endpoint for endpoint in endpoints if endpoint}
 
 
-def _wanted(config: Config, experiment: Experiment, payload_files: set[str]) -> dict[LevelKey, Wanted]:
+def _wanted(config: Config, payload_files: set[str]) -> dict[str, dict[LevelKey, Wanted]]:
+    """What the levels of each payload file ask for, by their deal keys."""
+    wanted: dict[str, dict[LevelKey, Wanted]] = {}
+    for server, group in enumerate(sharing_servers(config.experiments)):
+        for experiment in group:
+            for key, one in _wanted_of(config, experiment, payload_files, server).items():
+                wanted.setdefault(key.payload_file, {})[key] = one
+    return wanted
+
+
+def _wanted_of(config: Config, experiment: Experiment, payload_files: set[str], server: int) -> dict[LevelKey, Wanted]:
     """What each level of an experiment asks for, by its deal key. Where the config gives no number of requests, that of
     a search's level follows from its load, which is not known yet: it gets its share of the prompts that there are."""
     wants = {
-        level.key: Wanted("/".join(level.key), level.warmup, level.most_requests)
+        level.key: Wanted(level.load, level.warmup, level.most_requests, server)
         for level in levels_of(config, experiment, payload_files)
     }
     levels = config.load.find_levels if config.load.find is not None else 0
     for payload_file in _files(experiment, payload_files):
         for number in range(levels):
             key = LevelKey(experiment.name, payload_file, _search_deal(number))
-            wants[key] = Wanted("/".join(key), search_warmup(config), config.load.requests)
+            wants[key] = Wanted(key.load, search_warmup(config), config.load.requests, server)
     return wants

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import combinations
 
 import pytest
@@ -10,19 +11,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmbench_lib.errors import InputError
-from fmbench_lib.load.levels.deal import Deal, Wanted, deal
+from fmbench_lib.load.levels.deal import Deal, Wanted, prompts_needed
+from fmbench_lib.load.levels.deal import deal as deal_levels
 
 LEVELS = [Wanted("concurrency-1", 4, 20), Wanted("concurrency-2", 4, 20), Wanted("rate-1", 4, 20)]
 
 
+def deal(payload_file: str, prompts: int, levels: Sequence[Wanted], reuse: str, seed: str) -> dict[str, Deal]:
+    """The deals of the levels of one server by their loads."""
+    dealt = deal_levels(payload_file, prompts, levels, reuse, seed)
+    return {level.load: one for level, one in zip(levels, dealt, strict=True)}
+
+
 def everything(deals: dict[str, Deal]) -> list[int]:
-    return [number for one in deals.values() for number in (*one.warmup, *one.measured)]
+    return [number for one in deals.values() for number in sent(one)]
+
+
+def sent(one: Deal) -> tuple[int, ...]:
+    return (*one.warmup, *one.measured)
 
 
 class TestNever:
     def test_no_prompt_is_sent_twice(self) -> None:
-        sent = everything(deal("p", 72, LEVELS, "never", "1"))
-        assert sorted(sent) == list(range(72))
+        assert sorted(everything(deal("p", 72, LEVELS, "never", "1"))) == list(range(72))
 
     def test_each_level_has_what_it_asked_for(self) -> None:
         deals = deal("p", 100, LEVELS, "never", "1")
@@ -60,9 +71,9 @@ class TestNever:
             with pytest.raises(InputError):
                 deal("p", prompts + missing - 1, levels, "never", str(seed))
             return
-        sent = everything(deals)
-        assert len(sent) == len(set(sent))
-        assert set(sent) <= set(range(prompts))
+        numbers = everything(deals)
+        assert len(numbers) == len(set(numbers))
+        assert set(numbers) <= set(range(prompts))
         for level in levels:
             assert len(deals[level.load].warmup) == level.warmup
             assert len(deals[level.load].measured) >= (level.requests or 1)
@@ -112,8 +123,47 @@ def test_the_order_is_not_the_files(reuse: str) -> None:
         assert list(one.measured) != sorted(one.measured)
 
 
-def test_two_experiments_compared_get_the_same_prompts_in_orders_of_their_own() -> None:
-    one = deal("p", 30, [Wanted("llama/p/concurrency-1", 4, 20)], "never", "1/p")
-    other = deal("p", 30, [Wanted("qwen/p/concurrency-1", 4, 20)], "never", "1/p")
-    assert set(everything(one)) == set(everything(other))
-    assert everything(one) != everything(other)
+class TestSeveralServers:
+    """Experiments with servers of their own are compared on the same prompts in the same order."""
+
+    @staticmethod
+    def at(server: int, *loads: str, requests: int | None = 4) -> list[Wanted]:
+        return [Wanted(load, 1, requests, server) for load in loads]
+
+    @pytest.mark.parametrize("reuse", ["never", "across_levels", "allowed"])
+    def test_they_get_the_same_prompts_at_the_same_load_whatever_others_they_have(self, reuse: str) -> None:
+        levels = [*self.at(0, "c-1", "c-4", "c-4-repeat-2"), *self.at(1, "c-4", "c-8", "c-4-repeat-2")]
+        dealt = deal_levels("p", 30, levels, reuse, "1")
+        assert dealt[1] == dealt[3]
+        assert dealt[2] == dealt[5]
+        assert dealt[1].measured != dealt[2].measured
+
+    def test_one_server_is_still_never_sent_a_prompt_twice(self) -> None:
+        levels = [*self.at(0, "c-1", "c-4"), *self.at(1, "c-4", "c-8"), *self.at(0, "c-1", "c-4")]
+        dealt = deal_levels("p", 20, levels, "never", "1")
+        first = [number for index in (0, 1, 4, 5) for number in sent(dealt[index])]
+        assert sorted(first) == list(range(20))
+        assert len({*sent(dealt[2]), *sent(dealt[3])}) == 10
+
+    def test_loads_of_their_own_cost_no_more_prompts_than_one_server_needs(self) -> None:
+        levels = [*self.at(0, "c-1", "c-4"), *self.at(1, "c-4", "c-8"), *self.at(2, "c-16")]
+        assert prompts_needed(levels, "never") == 10
+        assert prompts_needed(levels, "across_levels") == 5
+        assert prompts_needed(levels, "allowed") == 1
+
+    def test_where_only_time_ends_them_they_share_the_rest_alike(self) -> None:
+        levels = [*self.at(0, "c-1", "c-4", requests=None), *self.at(1, "c-4", requests=None)]
+        dealt = deal_levels("p", 20, levels, "never", "1")
+        assert [len(one.measured) for one in dealt] == [9, 9, 9]
+        assert dealt[1] == dealt[2]
+
+    def test_loads_that_only_some_have_may_need_more_than_any_one_server(self) -> None:
+        pairs = [self.at(0, "a", "b"), self.at(1, "b", "c"), self.at(2, "a", "c")]
+        levels = [level for pair in pairs for level in pair]
+        with pytest.raises(InputError, match=r"needs 15 prompts \(for the same prompts .*: 1 are missing"):
+            deal_levels("p", 14, levels, "never", "1")
+        dealt = deal_levels("p", 15, levels, "never", "1")
+        assert (dealt[0], dealt[1], dealt[3]) == (dealt[4], dealt[2], dealt[5])
+        assert len(set(everything({"a": dealt[0], "b": dealt[1], "c": dealt[3]}))) == 15
+        timed = [Wanted(level.load, 1, None, level.server) for level in levels]
+        assert {len(one.measured) for one in deal_levels("p", 30, timed, "never", "1")} == {9}

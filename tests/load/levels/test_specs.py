@@ -9,7 +9,16 @@ import pytest
 
 from fmbench_lib.config import Config, load_config
 from fmbench_lib.errors import InputError
-from fmbench_lib.load.levels.specs import all_levels, deal_prompts, levels_of, search_of, searched_level, searches_of
+from fmbench_lib.load.levels.specs import (
+    all_levels,
+    deal_prompts,
+    levels_of,
+    needed_prompts,
+    search_of,
+    searched_level,
+    searches_of,
+)
+from fmbench_lib.workspace import LevelKey
 
 CONFIG = """
 general: {name: test, model_name: m}
@@ -108,16 +117,53 @@ def test_a_server_is_one_by_whatever_path_and_in_whatever_company(config: Callab
     assert len(set(sent["other"])) == 4 * 12
 
 
-def test_experiments_with_addresses_of_their_own_are_compared_on_the_same_prompts(
-    config: Callable[..., Config],
+@pytest.mark.parametrize("reuse", ["never", "across_levels", "allowed"])
+def test_experiments_with_addresses_of_their_own_are_compared_on_the_same_prompts_in_the_same_order(
+    config: Callable[..., Config], reuse: str
 ) -> None:
-    deals = deal_prompts(config(ONE, OTHER), {"short.jsonl": 60})
-    sets = {
-        name: {number for key, one in deals.items() if key[0] == name for number in (*one.warmup, *one.measured)}
-        for name in ("one", "other")
-    }
-    assert sets["one"] == sets["other"]
-    assert len(sets["one"]) == 4 * 12
+    deals = deal_prompts(config(ONE, OTHER, load=f", prompt_reuse: {reuse}"), {"short.jsonl": 60})
+    levels = [key for key in deals if key.experiment_name == "one"]
+    assert len(levels) == 4
+    for key in levels:
+        assert deals[key] == deals[key._replace(experiment_name="other")]
+
+
+@pytest.mark.parametrize("reuse", ["across_levels", "allowed"])
+def test_experiments_at_one_address_too_where_prompts_may_be_sent_again(
+    config: Callable[..., Config], reuse: str
+) -> None:
+    deals = deal_prompts(config(ONE, SAME, load=f", prompt_reuse: {reuse}"), {"short.jsonl": 60})
+    for key in deals:
+        assert deals[key] == deals[key._replace(experiment_name="same")]
+
+
+class TestRepeats:
+    def test_each_level_is_named_as_often_as_it_is_measured(self, config: Callable[..., Config]) -> None:
+        made = config(ONE, load=", repeats: 2")
+        levels = levels_of(made, made.experiments[0], {"short.jsonl"})
+        assert [level.load for level in levels] == [
+            *("concurrency-1", "concurrency-1-repeat-2", "concurrency-2", "concurrency-2-repeat-2"),
+            *("rate-0.5", "rate-0.5-repeat-2", "rate-2", "rate-2-repeat-2"),
+        ]
+        assert {(level.warmup, level.most_requests) for level in levels} == {(2, 10)}
+
+    @pytest.mark.parametrize("reuse", ["never", "across_levels", "allowed"])
+    def test_repeats_send_other_prompts_and_experiments_the_same(
+        self, config: Callable[..., Config], reuse: str
+    ) -> None:
+        deals = deal_prompts(config(ONE, OTHER, load=f", repeats: 2, prompt_reuse: {reuse}"), {"short.jsonl": 96})
+        for load in ("concurrency-2", "rate-0.5"):
+            first, again = (deals[LevelKey("one", "short.jsonl", name)] for name in (load, f"{load}-repeat-2"))
+            assert first.measured != again.measured
+            assert again == deals[LevelKey("other", "short.jsonl", f"{load}-repeat-2")]
+            if reuse == "never":
+                assert not {*first.warmup, *first.measured} & {*again.warmup, *again.measured}
+
+    def test_they_need_prompts_of_their_own(self, config: Callable[..., Config]) -> None:
+        made = config(ONE, load=", repeats: 3")
+        assert needed_prompts(made, {"short.jsonl"}) == {"short.jsonl": 3 * 4 * 12}
+        with pytest.raises(InputError, match=r"needs 144 prompts \(12 × \(10 \+ 2 warm-up\)\).*: 1 are missing"):
+            deal_prompts(made, {"short.jsonl": 143})
 
 
 def test_too_few_prompts_for_two_experiments_at_one_address(config: Callable[..., Config]) -> None:
