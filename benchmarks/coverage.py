@@ -4,7 +4,7 @@
 
 Each table but the search's compares the figures as they are published from single requests (`before`) with those of the
 methods for correlated requests (`after`), over LEVELS simulated levels a row (300 if not given) and SEEDS searches a
-row (40): throughput, intervals of percentiles and means, the warm-up, sustainability, arrival schedules and the search.
+row (40): throughput, intervals of percentiles, means and repeats, the warm-up, sustainability, schedules and the search.
 A row is wrong where fewer than 90 in 100 published intervals hold the truth, and at least a tenth of the levels publish
 one. Prints the tables and writes `benchmarks/results/coverage.json`.
 """
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from coverage_intervals import Case, coverage, gap_coverage
+from coverage_repeats import repeats_table
 from coverage_search import closed_searches, searches
 from output import print_table, write_result
 from queues import Queue, Served, closed_loop, open_loop
@@ -182,6 +183,7 @@ def main(argv: Sequence[str]) -> int:
         "schedules": list(schedules(levels)),
         "search": [row for name in ("exponential", "lognormal") for row in searches(name, seeds)],
         "search_closed": [row for name in ("exponential", "lognormal") for row in closed_searches(name, seeds)],
+        "repeats": list(repeats_table(levels)),
         "intervals": list(intervals(levels, SERVICES)),
     }
     for name, rows in tables.items():

@@ -13,7 +13,8 @@ PACKAGE = Path(fmbench_lib.__file__).parent
 
 CONFIG_FACTS = [
     "config/arrival_facts", "config/installed", "config/load_settings", "config/platform_rules",
-    "config/platform_types", "config/platforms", "config/precision", "config/problems", "config/spelling",
+    "config/platform_types", "config/platforms", "config/precision", "config/problems", "config/repeat_names",
+    "config/spelling",
 ]  # fmt: skip
 
 MAY_IMPORT: dict[str, list[str]] = {
@@ -32,6 +33,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "config/problems": ["errors"],
     "config/spelling": [],
     "config/precision": [],
+    "config/repeat_names": [],
     "config/load_settings": ["config/precision"],
     "config/platform_types": [],
     "config/platform_rules": ["config/platform_types", "models"],
@@ -49,7 +51,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "predictors": ["aws/signing", "config/schema", "errors", "images"],
     "predictors/plugins": ["config", "errors", "predictors"],
     "predictors/registry": ["aws", "config", "errors", "predictors"],
-    "metrics": ["errors", "pricing/price_list"],
+    "metrics": ["config/repeat_names", "errors", "pricing/price_list"],
     "data": ["config", "errors", "host", "images", "models", "workspace"],
     "pricing": ["aws", "errors", "host", "pricing/price_list", "workspace"],
     "monitors": ["aws", "errors", "host", "workspace"],

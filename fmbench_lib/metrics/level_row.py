@@ -34,9 +34,14 @@ def level_row(
 
     A number that cannot be known is NaN and a text None; neither is ever 0 or "". Times in seconds, prices in USD.
     """
+    standards = Standards(prices or PriceList(), thresholds or Thresholds())
+    return _row(whole_level(records, facts, objectives), "levels", standards)
+
+
+def whole_level(records: pd.DataFrame, facts: Facts, objectives: Objectives | None = None) -> LevelSample:
+    """The sample of all requests of a level that were sent in its window."""
     requests = request_metrics(records)
-    sample = sample_of(requests, steadiness(requests, facts).window, facts, objectives)
-    return _row(sample, "levels", Standards(prices or PriceList(), thresholds or Thresholds()))
+    return sample_of(requests, steadiness(requests, facts).window, facts, objectives)
 
 
 def slice_rows(

@@ -14,6 +14,7 @@ from pathlib import Path
 from fmbench_lib.metrics.columns import Column
 from fmbench_lib.metrics.costs import COST_TABLE
 from fmbench_lib.metrics.metric_groups import SLICES, SUMMARY
+from fmbench_lib.metrics.pooled_row import REPEATS
 from fmbench_lib.metrics.request_table import REQUEST_TABLE
 from fmbench_lib.metrics.tables import COUNT_TABLE, ERROR_RATE_TABLE
 from fmbench_lib.metrics.thresholds import thresholds_table
@@ -40,6 +41,7 @@ def _added_by_slices() -> Iterator[Column]:
 PARTS: dict[str, Callable[[], str]] = {
     "thresholds": thresholds_table,
     "all_metrics_summary.csv": lambda: columns_table(SUMMARY),
+    "repeated_levels.csv": lambda: columns_table(REPEATS),
     "all_metrics.csv": lambda: columns_table(list(_added_by_slices())),
     "per_inference_request_results.csv": lambda: columns_table(REQUEST_TABLE),
     "experiment_counts.csv": lambda: columns_table(COUNT_TABLE),

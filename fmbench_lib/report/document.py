@@ -22,6 +22,7 @@ from fmbench_lib.report.sections import (
     plots,
     provenance,
     recommended_levels,
+    repeated_levels,
     still_running,
     title,
 )
@@ -31,6 +32,7 @@ SECTIONS: tuple[Callable[[ReportInputs], Blocks], ...] = (
     overview.section,
     greatest_load.section,
     latency_percentiles.section,
+    repeated_levels.section,
     delivered_goodput.section,
     failures.section,
     model_evaluations.section,

@@ -137,11 +137,11 @@ class ReportOptions:
 class ReportInputs:
     """The frames of `fmbench_lib.metrics`, the decision, and the facts of the run.
 
-    `summary`: `tables.summary_frame` · `requests`: `request_table.requests_frame` · `recommendations`:
-    `recommend.recommendations` · `costs`: `costs.experiment_costs` · `prices`: the prices of the levels' instance
-    types · `endpoint`: the samples of the machines · `objectives`: those of single requests · `notices`: remarks on
-    config, data and prices, one line each · `config_yaml`: the resolved config without its secrets · `figures`: the
-    folder of the pictures as the report links it.
+    `summary`: `tables.summary_frame` · `repeated`: `repeated_levels.repeated_frame` · `requests`:
+    `request_table.requests_frame` · `recommendations`: `recommend.recommendations` · `costs`: `costs.experiment_costs`
+    · `prices`: the prices of the levels' instance types · `endpoint`: the samples of the machines · `objectives`: those
+    of single requests · `notices`: remarks on config, data and prices, one line each · `config_yaml`: the resolved
+    config without its secrets · `figures`: the folder of the pictures as the report links it.
     """
 
     run: RunFacts
@@ -150,6 +150,7 @@ class ReportInputs:
     decision: Decision
     recommendations: pd.DataFrame
     costs: pd.DataFrame
+    repeated: pd.DataFrame = field(default_factory=pd.DataFrame)
     prices: Sequence[Price] = ()
     failed_deployments: Sequence[FailedDeployment] = ()
     failed_levels: Sequence[FailedLevel] = ()

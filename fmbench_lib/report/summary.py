@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from fmbench_lib.metrics.costs import total
 from fmbench_lib.metrics.groups.counts import errors_by_class
-from fmbench_lib.metrics.missing import rows_of
+from fmbench_lib.metrics.missing import Row, rows_of
 from fmbench_lib.pricing.price_list import InstancePrice, Price
 from fmbench_lib.report.report_data import ReportInputs
 
@@ -24,7 +24,7 @@ def summary_document(inputs: ReportInputs) -> dict[str, Any]:
     """The document in built-in types, with None for what is missing and never NaN, ready for strict JSON.
 
     Times in seconds, prices in USD, moments in Unix seconds. `levels` holds the columns of `all_metrics_summary.csv`,
-    `errors_by_class` as a mapping.
+    `repeated_levels` those of `repeated_levels.csv`, `errors_by_class` as a mapping.
     """
     rows = rows_of(inputs.summary)
     decision = inputs.decision.to_dict()
@@ -35,7 +35,8 @@ def summary_document(inputs: ReportInputs) -> dict[str, Any]:
         "budgets": inputs.decision.budgets,
         "dataset_of_interest": inputs.decision.payload_file,
         "verdicts": {name: sum(row["verdict"] == name for row in rows) for name in ("valid", "degraded", "invalid")},
-        "levels": [{**row, "errors_by_class": errors_by_class(row)} for row in rows],
+        "levels": _levels(rows),
+        "repeated_levels": _levels(rows_of(inputs.repeated)),
         "recommendations": rows_of(inputs.recommendations),
         "costs": rows_of(inputs.costs),
         "cost_measuring": total(inputs.costs, "cost_measuring"),
@@ -49,6 +50,10 @@ def summary_document(inputs: ReportInputs) -> dict[str, Any]:
     }
     plain: dict[str, Any] = _plain(document)
     return plain
+
+
+def _levels(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    return [{**row, "errors_by_class": errors_by_class(row)} for row in rows]
 
 
 def _price(price: Price) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.decision import Decision, decide
 from fmbench_lib.metrics.decision.recommend import recommendations
 from fmbench_lib.metrics.level_sample import LevelData
+from fmbench_lib.metrics.repeated_levels import once_each, repeated_frame
 from fmbench_lib.metrics.request_table import requests_frame
 from fmbench_lib.pricing.price_list import PriceList
 from fmbench_lib.report.report_data import (
@@ -44,10 +45,15 @@ from fmbench_lib.workspace import LevelKey
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What is computed from the records of a run. `eligible`: the rows of `summary` that may be chosen."""
+    """What is computed from the records of a run.
+
+    `repeated`: the levels that were measured several times, a row for each over its repeats · `eligible`: the levels
+    that may be chosen, each once.
+    """
 
     levels: tuple[LevelData, ...]
     summary: pd.DataFrame
+    repeated: pd.DataFrame
     eligible: pd.DataFrame
     requests: pd.DataFrame
     decision: Decision
@@ -62,11 +68,14 @@ def analysis_of(run: Run) -> Analysis:
     levels = tuple(read_level(path) for path in paths if path.exists())
     prices = load_prices(run)
     budgets = budgets_of(run.config)
-    summary = tables.summary_frame(levels, prices, objectives=objectives_of(run.config))
-    eligible = _without(summary, above_the_answer(run))
+    objectives = objectives_of(run.config)
+    summary = tables.summary_frame(levels, prices, objectives=objectives)
+    repeated = repeated_frame(levels, summary, prices, objectives)
+    eligible = _without(once_each(summary, repeated), above_the_answer(run))
     return Analysis(
         levels=levels,
         summary=summary,
+        repeated=repeated,
         eligible=eligible,
         requests=requests_frame(levels),
         decision=decide(eligible, budgets, run.config.metrics.dataset_of_interest),
@@ -97,6 +106,7 @@ def report_inputs(run: Run, analysis: Analysis) -> ReportInputs:
     return ReportInputs(
         run=_run_facts(run),
         summary=analysis.summary,
+        repeated=analysis.repeated,
         requests=analysis.requests,
         decision=analysis.decision,
         recommendations=recommendations(analysis.eligible, analysis.budgets),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from fmbench_lib.config.repeat_names import split_repeat
 from fmbench_lib.metrics.decision.budgets import Budgets, Limit, unit_of
 from fmbench_lib.metrics.missing import Row, number, text
 
@@ -24,13 +25,15 @@ def usd(value: float) -> str:
 
 
 def load_label(row: Row) -> str:
-    """The load of a level: `concurrency 4` or `0.5 requests/s`; of a repeat: `concurrency 4 (repeat 2)`."""
-    concurrency, rate, name = number(row, "concurrency"), number(row, "request_rate"), str(row.get("load") or "")
-    repeat = name.rpartition("-repeat-")
-    again = f" (repeat {repeat[2]})" if repeat[1] else ""
+    """The load of a level: `concurrency 4` or `0.5 requests/s`; of one of its repeats `concurrency 4 (repeat 2)`, of
+    all of them together `concurrency 4 (3 repeats)`."""
+    concurrency, rate = number(row, "concurrency"), number(row, "request_rate")
+    name, repeat = split_repeat(str(row.get("load") or ""))
+    together = number(row, "repeats") or 1
+    again = f" (repeat {repeat})" if repeat > 1 else f" ({together:.0f} repeats)" if together > 1 else ""
     if rate is not None:
         return f"{figure(rate)} requests/s{again}"
-    return f"concurrency {concurrency:.0f}{again}" if concurrency is not None else name or "an unknown load"
+    return f"concurrency {concurrency:.0f}{again}" if concurrency is not None else f"{name or 'an unknown load'}{again}"
 
 
 def level_label(row: Row) -> str:

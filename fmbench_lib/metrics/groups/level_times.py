@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -59,17 +61,53 @@ FROM_SENT = tuple(
 )
 
 
-def level_times(sample: LevelSample) -> Cells:
-    """The columns `TIMES`, `INTERVALS`, `ANSWER` and `FROM_SENT`.
+@dataclass(frozen=True, slots=True)
+class OrderedTimes:
+    """The requests that a level's times are about, in order of sending, and the state of the endpoint then.
 
-    Where the queue grows throughout, a percentile tells how long was measured: it has no interval.
+    `state` is None where the queue grows throughout: a percentile tells how long was measured, and has no interval.
     """
+
+    requests: pd.DataFrame
+    state: State | None
+
+    @classmethod
+    def of(cls, sample: LevelSample) -> OrderedTimes:
+        """Those of the requests that a sample counts."""
+        begin = moment_of_sending(sample.chosen)
+        requests = sample.chosen.iloc[np.argsort(begin, kind="stable")]
+        return cls(requests, None if queue_grows(sample) else _state(sample, np.sort(begin)))
+
+    def values(self, family: str) -> Floats:
+        """The known values of a family, of ITL all gaps of all requests."""
+        if family == "ITL":
+            return _pooled(list(self.requests["ITL"]))
+        series = floats(self.requests, family)
+        known: Floats = series[~np.isnan(series)]
+        return known
+
+    def estimate(self, family: str, q: float) -> CorrelatedEstimate:
+        """A percentile of a family with its interval."""
+        values = self.values(family)
+        if self.state is None or not values.size:
+            return CorrelatedEstimate(len(values), percentile(values, q))
+        if family == "ITL":
+            return grouped_interval(list(self.requests["ITL"]), q, self.state)
+        return quantile_interval(floats(self.requests, family), q, self.state)
+
+
+def level_times(sample: LevelSample) -> Cells:
+    """The columns `TIMES`, `INTERVALS`, `ANSWER` and `FROM_SENT`."""
     row: Cells = {"latency_effective_n": NAN, "latency_longer": NAN}
-    begin = moment_of_sending(sample.chosen)
-    chosen = sample.chosen.iloc[np.argsort(begin, kind="stable")]
-    state, grows = _state(sample, np.sort(begin)), queue_grows(sample)
+    times = OrderedTimes.of(sample)
     for family in INTERVAL_FAMILIES:
-        row |= _family(chosen, family, None if grows else state)
+        row |= _family(times, family)
+    return row | times_from_sent(sample)
+
+
+def times_from_sent(sample: LevelSample) -> Cells:
+    """The columns `FROM_SENT`."""
+    row: Cells = {}
     for family in _FROM_SENT:
         values = floats(sample.successes, family)
         row |= {f"{family}_{q}": or_nan(percentile(values, QUANTILES[q])) for q in ("p50", "p95")}
@@ -82,18 +120,13 @@ def _state(sample: LevelSample, moments: Floats) -> State:
     return State.of(in_flight_at(moments, moment_of_sending(sample.requests), ends))
 
 
-def _family(chosen: pd.DataFrame, family: str, state: State | None) -> Cells:
-    """The columns of a family from the requests in order of sending; without a state there are no intervals."""
-    groups: list[Floats] = list(chosen["ITL"]) if family == "ITL" else []
-    series = floats(chosen, family)
-    values = _pooled(groups) if family == "ITL" else series[~np.isnan(series)]
+def _family(times: OrderedTimes, family: str) -> Cells:
+    values = times.values(family)
     row: Cells = {f"{family}_mean": mean_of_known(values), f"{family}_n": int(values.size)}
     for name, q in QUANTILES.items():
-        result = CorrelatedEstimate(len(values), percentile(values, q))
-        if state is not None and values.size:
-            result = grouped_interval(groups, q, state) if family == "ITL" else quantile_interval(series, q, state)
-            if (family, name) == ("latency", "p95"):
-                row |= {"latency_effective_n": result.effective_n, "latency_longer": result.longer}
+        result = times.estimate(family, q)
+        if (family, name) == ("latency", "p95") and times.state is not None and values.size:
+            row |= {"latency_effective_n": result.effective_n, "latency_longer": result.longer}
         row[f"{family}_{name}"] = or_nan(result.value)
         row[f"{family}_{name}_low"], row[f"{family}_{name}_high"] = or_nan(result.low), or_nan(result.high)
     return row

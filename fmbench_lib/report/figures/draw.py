@@ -7,7 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from fmbench_lib.metrics.missing import rows_of
+from fmbench_lib.metrics.repeated_levels import once_each, under_one_load
 from fmbench_lib.report.figures.business import draw_business
 from fmbench_lib.report.figures.error_rates import draw_error_rates
 from fmbench_lib.report.figures.latency_by_load import draw_latency_by_load
@@ -18,7 +21,7 @@ from fmbench_lib.report.figures.price_performance import trade_of
 from fmbench_lib.report.figures.prompt_lengths import draw_prompt_lengths
 from fmbench_lib.report.figures.style import looks, save, styled
 from fmbench_lib.report.figures.token_times import draw_token_times
-from fmbench_lib.report.level_order import names_in
+from fmbench_lib.report.level_order import Rows, names_in
 from fmbench_lib.report.report_data import ReportInputs
 
 if TYPE_CHECKING:
@@ -41,16 +44,17 @@ def draw_figures(inputs: ReportInputs, folder: Path) -> list[Path]:
     further experiments `endpoint_metrics-2.png`, …). A picture without data says so.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    rows, requests = rows_of(inputs.summary), inputs.requests
+    rows, requests = levels_drawn(inputs)
+    measured = rows_of(inputs.summary)
     decision, options = inputs.decision, inputs.options
     look, trade = looks(names_in(rows)), trade_of(inputs.decision, inputs.options.transactions)
     payload, budgets = decision.payload_file, decision.budgets
     drawings: dict[str, Callable[[], Figure | None]] = {
         BUSINESS: lambda: draw_business(trade, look, inputs.run.model_name),
         TOKENS: lambda: draw_prompt_lengths(rows, requests, options.tokens_title, options.tokens_y_ticks),
-        LATENCY_BY_LOAD: lambda: draw_latency_by_load(rows, requests, payload, look, budgets.latency_budget),
+        LATENCY_BY_LOAD: lambda: draw_latency_by_load(rows, requests, payload, look, budgets.latency_budget, measured),
         DISTRIBUTIONS: lambda: draw_latency_distributions(rows, requests, payload),
-        DRIFT: lambda: draw_latency_drift(rows, requests, payload),
+        DRIFT: lambda: draw_latency_drift(measured, inputs.requests, payload),
         ERROR_RATES: lambda: draw_error_rates(rows, budgets.error_rate_budget),
         TOKEN_TIMES: lambda: draw_token_times(rows, requests, payload, look),
     }
@@ -65,6 +69,13 @@ def draw_figures(inputs: ReportInputs, folder: Path) -> list[Path]:
     page = folder / BUSINESS_PAGE
     written.append(write_business_page(trade, look, inputs.run.model_name, decision.text, page))
     return written
+
+
+def levels_drawn(inputs: ReportInputs) -> tuple[Rows, pd.DataFrame]:
+    """The levels and requests that pictures show: a level that was repeated once, with the requests of all repeats."""
+    if inputs.repeated.empty:
+        return rows_of(inputs.summary), inputs.requests
+    return rows_of(once_each(inputs.summary, inputs.repeated)), under_one_load(inputs.requests)
 
 
 def has_token_times(inputs: ReportInputs) -> bool:

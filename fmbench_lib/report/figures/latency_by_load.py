@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from fmbench_lib.metrics.missing import Row, number, text
+from fmbench_lib.metrics.repeated_levels import level_of
 from fmbench_lib.report.figures.panels import name_panels, nothing, outer_labels, panels
 from fmbench_lib.report.figures.style import (
     BEYOND,
@@ -42,12 +43,17 @@ class _Scale:
 
 
 def draw_latency_by_load(
-    rows: Rows, requests: pd.DataFrame, payload_file: str | None, look: Mapping[str, Look], budget: float | None = None
+    rows: Rows,
+    requests: pd.DataFrame,
+    payload_file: str | None,
+    look: Mapping[str, Look],
+    budget: float | None = None,
+    measured: Rows = (),
 ) -> Figure:
     """The latencies (s) of the dataset of interest by load, a panel per experiment.
 
     The box shows the quartiles, its whiskers p5 and p95; a diamond marks p95 with its confidence interval, a line the
-    budget.
+    budget. Of a level that was repeated, small marks show p95 of each repeat, whose rows are among those `measured`.
     """
     levels = [row for row in of_payload(rows, payload_file) if number(row, "latency_p95") is not None]
     heading = f"Latency by load: {dataset_name(payload_file) or 'no dataset'}"
@@ -62,7 +68,9 @@ def draw_latency_by_load(
     headline(figure, heading, _explanation(chosen, scale, with_n))
     for panel, name in zip(axes, names, strict=True):
         part = chosen[chosen["experiment_name"] == name]
-        _boxes(panel, [row for row in levels if row["experiment_name"] == name], part, look[name], with_n)
+        own = [row for row in levels if row["experiment_name"] == name]
+        _boxes(panel, own, part, look[name], with_n)
+        _repeats(panel, own, of_payload(measured, payload_file))
         _latency_axis(panel, scale, budget)
     name_panels(axes, names)
     outer_labels(axes, _what(levels), "latency (s)")
@@ -125,6 +133,15 @@ def _p95(axes: Axes, levels: Rows) -> None:
         interval = None if low is None or high is None else ([p95 - low], [high - p95])
         style: dict[str, Any] = {"color": INK, "markersize": 5, "linewidth": 1.4, "capsize": 3.5, "zorder": 5}
         axes.errorbar([index + 0.33], [p95], yerr=interval, fmt="D", **style)
+
+
+def _repeats(axes: Axes, levels: Rows, measured: Rows) -> None:
+    """The p95 of each repeat of a level, as small marks beside the diamond."""
+    for index, row in enumerate(levels):
+        if (number(row, "repeats") or 1) > 1:
+            p95s = [number(one, "latency_p95") for one in measured if level_of(one) == level_of(row)]
+            known = [p95 for p95 in p95s if p95 is not None]
+            axes.plot([index + 0.42] * len(known), known, "_", color=INK, markersize=6, zorder=5)
 
 
 def _scale(levels: Rows, requests: pd.DataFrame, budget: float | None) -> _Scale:

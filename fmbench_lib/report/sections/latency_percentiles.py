@@ -6,11 +6,12 @@ import pandas as pd
 
 from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.missing import Row, number, rows_of
+from fmbench_lib.metrics.repeated_levels import once_each
 from fmbench_lib.report.figures import draw
 from fmbench_lib.report.level_order import Rows, dataset_name, names_in, of_payload
 from fmbench_lib.report.level_texts import estimate_of
 from fmbench_lib.report.markdown import Blocks, code, frame, sentence_list, text_frame
-from fmbench_lib.report.numbers import count, seconds
+from fmbench_lib.report.numbers import count, seconds, several
 from fmbench_lib.report.report_data import ReportInputs
 
 _LATENCY = (
@@ -44,11 +45,22 @@ def section(inputs: ReportInputs) -> Blocks:
     intro = f"{kinds} for the {code(dataset_name(payload))} dataset, {_LATENCY}"
     absent = _absent_times(of_payload(rows_of(inputs.summary), payload))
     right = ["n", "mean", *(name for name in shown.columns if "CI" in name)]
-    blocks = [heading, intro, absent, frame(shown, to_the_right=right)]
+    blocks = [heading, intro, _measured_once(inputs), absent, frame(shown, to_the_right=right)]
     if draw.has_token_times(inputs):
         picture = f"{inputs.figures}/{draw.TOKEN_TIMES}"
         blocks.append(f"![Time to first token and time per output token by load]({picture})")
     return blocks
+
+
+def _measured_once(inputs: ReportInputs) -> str:
+    """What the interval of a level that was not repeated leaves out; empty where every level was."""
+    levels = rows_of(once_each(inputs.summary, inputs.repeated))
+    once = sum(number(row, "repeats") == 1 for row in levels)
+    if not once:
+        return ""
+    which = "Every level was" if once == len(levels) else f"{several(once, 'level')} {'was' if once == 1 else 'were'}"
+    speaks = "such an interval speaks of one sequence of arrivals on one day of the endpoint"
+    return f"{which} measured once: {speaks}. `load.repeats` measures what differs from one time to the next."
 
 
 def _absent_times(rows: Rows) -> str:

@@ -8,7 +8,7 @@ from scipy import stats
 from fmbench_lib.metrics.statistics.student import t_quantile
 
 
-@pytest.mark.parametrize("freedom", [3, 4, 6, 10, 19, 100])
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 6, 10, 19, 100])
 def test_it_is_students(freedom: int) -> None:
     assert t_quantile(0.975, freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=0.002)
     assert t_quantile(0.025, freedom) == pytest.approx(-t_quantile(0.975, freedom))

@@ -1,0 +1,194 @@
+"""The row of a level that was measured several times, from all of its repeats.
+
+What can be counted or ordered is taken over the requests of all repeats, as within one: percentiles are not averaged.
+Rates are the work of all windows over their length. What describes how a repeat went is the common value of all, or
+missing; of what can spoil a measurement the worst counts, and so does the worst verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fmbench_lib.config.repeat_names import split_repeat
+from fmbench_lib.metrics.columns import Cell, Cells, Column
+from fmbench_lib.metrics.groups.counts import counts
+from fmbench_lib.metrics.groups.goodput import goodput
+from fmbench_lib.metrics.groups.level_times import INTERVAL_FAMILIES, QUANTILES, OrderedTimes, times_from_sent
+from fmbench_lib.metrics.groups.tokens import billed_tokens, mean_of_known, token_counts
+from fmbench_lib.metrics.groups.transport import lags, transport
+from fmbench_lib.metrics.level_sample import LevelSample
+from fmbench_lib.metrics.metric_groups import SUMMARY
+from fmbench_lib.metrics.missing import NAN, Row, floats, number, or_nan, text
+from fmbench_lib.metrics.prices import price_columns
+from fmbench_lib.metrics.statistics.hierarchical import RepeatFigure, repeated_interval
+from fmbench_lib.metrics.statistics.percentiles import percentile
+from fmbench_lib.metrics.verdict import REASON_SEPARATOR, SEVERITY
+from fmbench_lib.pricing.price_list import PriceList
+
+_SPREAD = {"latency_p95": "s", "TTFT_p95": "s", "transactions_per_minute": "1/min", "price_per_10k_txn": "USD"}
+REPEATS = (
+    Column("repeats", "", "whole number", "how often the level was measured"),
+    *(
+        Column(f"{name}_repeat_{what}", unit, "number", f"{meaning} of the repeats' figures")
+        for name, unit in _SPREAD.items()
+        for what, meaning in (("min", "least"), ("max", "greatest"), ("std", "standard deviation"))
+    ),
+)
+"""How many repeats a level has, and how far they lie apart; empty for a level that was measured once."""
+
+_SUMS = ("completions_in_window", "requested", "window_s", "level_s", "requests_outside_window")
+_RATES = (
+    *("prompt_token_throughput", "completion_token_throughput", "transactions_per_second", "transactions_per_minute"),
+    *("mean_in_flight", "goodput", "goodput_tokens"),
+    *("scheduled_rate", "offered_rate", "sent_rate", "completed_rate"),
+)
+_RATES_WITH_INTERVALS = ("transactions_per_minute", "completion_token_throughput")
+_WORST = ("client_cpu_max", "clock_step_s", "littles_law", "steady_after_s")
+
+
+def pooled_row(samples: Sequence[LevelSample], rows: Sequence[Row], prices: PriceList) -> Cells:
+    """The columns `SUMMARY` and `REPEATS` over the repeats of a level: their samples, and their own rows.
+
+    Intervals are those of `hierarchical`. A load is sustainable only if it was in every repeat.
+    """
+    together = _together(samples)
+    row: Cells = {column.name: _common(rows, column) for column in SUMMARY}
+    for measure in (counts, token_counts, billed_tokens, lags, transport, goodput):
+        row |= measure(together)
+    for kind in ("prompt", "completion"):
+        row[f"{kind}_token_count_mean"] = mean_of_known(floats(together.successes, f"{kind}_tokens"))
+    row |= {name: _sum(rows, name) for name in _SUMS} | {name: _rate(rows, name) for name in _RATES}
+    row |= {name: _worst(rows, name) for name in _WORST}
+    row |= _sustainability(rows) | _verdict(rows) | times_from_sent(together)
+    row |= _times(samples) | _rate_intervals(rows, row)
+    row |= price_columns(row, prices)
+    return row | {"load": split_repeat(str(rows[0]["load"]))[0], "repeats": len(rows)} | _spread(rows)
+
+
+def _together(samples: Sequence[LevelSample]) -> LevelSample:
+    """All requests in one sample. It has no window: theirs lie apart, and rates are not taken from it."""
+    names = dict.fromkeys(name for sample in samples for name in sample.requests.columns)
+    columns = {name: _stacked(samples, name) for name in names}
+    requests = pd.DataFrame(columns).infer_objects()
+    counted = np.concatenate([sample.counted for sample in samples])
+    chosen = requests[counted]
+    successes = chosen[chosen["success"]]
+    first = samples[0]
+    return LevelSample(requests, None, first.facts, first.objectives, counted, chosen, successes, None)
+
+
+def _stacked(samples: Sequence[LevelSample], name: str) -> pd.Series[Any]:
+    """One column of all repeats, as objects: a repeat where all of it is missing must not decide its type."""
+    parts = (sample.requests[name] if name in sample.requests else [None] * len(sample.requests) for sample in samples)
+    return pd.Series([value for part in parts for value in part], dtype=object)
+
+
+def _times(samples: Sequence[LevelSample]) -> Cells:
+    """Means, percentiles and their intervals; none where the queue grew in a repeat."""
+    repeats = [OrderedTimes.of(sample) for sample in samples]
+    row: Cells = {"latency_effective_n": NAN, "latency_longer": NAN}
+    for family in INTERVAL_FAMILIES:
+        values = np.concatenate([repeat.values(family) for repeat in repeats])
+        row |= {f"{family}_mean": mean_of_known(values), f"{family}_n": int(values.size)}
+        for name, q in QUANTILES.items():
+            pooled, ends = percentile(values, q), (NAN, NAN)
+            if pooled is not None and all(repeat.state is not None for repeat in repeats):
+                ends = repeated_interval(pooled, _figures(repeats, family, q)) or ends
+            row[f"{family}_{name}"] = or_nan(pooled)
+            row[f"{family}_{name}_low"], row[f"{family}_{name}_high"] = ends
+    return row
+
+
+def _figures(repeats: Sequence[OrderedTimes], family: str, q: float) -> list[RepeatFigure]:
+    """The figures of the repeats that have any such value; without all of them there is no interval."""
+    estimates = [repeat.estimate(family, q) for repeat in repeats]
+    if any(one.value is None for one in estimates):
+        return []
+    return [RepeatFigure(or_nan(one.value), one.low, one.high, one.n, 1 / one.longer) for one in estimates]
+
+
+def _rate_intervals(rows: Sequence[Row], pooled: Row) -> Cells:
+    row: Cells = {}
+    for name in _RATES_WITH_INTERVALS:
+        value, ends = number(pooled, name), (NAN, NAN)
+        figures = [
+            RepeatFigure(rate, number(one, f"{name}_low"), number(one, f"{name}_high"), number(one, "window_s") or 0.0)
+            for one in rows
+            if (rate := number(one, name)) is not None
+        ]
+        if value is not None and text(pooled, "sustainable") != "no":
+            ends = repeated_interval(value, figures) or ends
+        row[f"{name}_low"], row[f"{name}_high"] = ends
+    return row
+
+
+def _spread(rows: Sequence[Row]) -> Cells:
+    cells: Cells = {}
+    for name in _SPREAD:
+        values = _numbers(rows, name)
+        ends = (NAN, NAN, NAN) if values is None else (min(values), max(values), float(np.std(values, ddof=1)))
+        cells |= dict(zip((f"{name}_repeat_{what}" for what in ("min", "max", "std")), ends, strict=True))
+    return cells
+
+
+def _sustainability(rows: Sequence[Row]) -> Cells:
+    answers = [text(row, "sustainable") for row in rows]
+    known = next((answer for answer in ("no", "unknown", "yes") if answer in answers), None)
+    steady = [row.get("steady") for row in rows]
+    return {
+        "sustainable": "unknown" if known == "yes" and None in answers else known,
+        "steady": None if None in steady else all(steady),
+    }
+
+
+def _verdict(rows: Sequence[Row]) -> Cells:
+    """The worst verdict; the reasons say which repeats they are about."""
+    verdicts = [str(row["verdict"]) for row in rows]
+    worst = max(verdicts, key=lambda verdict: SEVERITY[verdict])
+    about: dict[str, list[str]] = {}
+    for row in sorted(rows, key=lambda row: -SEVERITY[str(row["verdict"])]):
+        for reason in filter(None, (text(row, "verdict_reasons") or "").split(REASON_SEPARATOR)):
+            about.setdefault(reason, []).append(str(split_repeat(str(row["load"]))[1]))
+    reasons = [f"repeat {' and '.join(numbers)}: {reason}" for reason, numbers in about.items()]
+    if len(set(verdicts)) > 1:
+        several = ", ".join(f"{verdicts.count(name)} {name}" for name in SEVERITY if name in verdicts)
+        reasons.insert(0, f"{worst} is the worst of {len(rows)} repeats ({several})")
+    return {
+        "client_limited": any(bool(row["client_limited"]) for row in rows),
+        "verdict": worst,
+        "verdict_reasons": REASON_SEPARATOR.join(reasons) or None,
+    }
+
+
+def _common(rows: Sequence[Row], column: Column) -> Cell:
+    """The value that all repeats have; missing where they differ."""
+    values: Iterable[Cell] = (row.get(column.name) for row in rows)
+    first, *others = values
+    return first if all(other == first for other in others) else None
+
+
+def _numbers(rows: Sequence[Row], name: str) -> list[float] | None:
+    """The figure of every repeat; None where one has none."""
+    values = [value for row in rows if (value := number(row, name)) is not None]
+    return values if len(values) == len(rows) else None
+
+
+def _sum(rows: Sequence[Row], name: str) -> float:
+    values = _numbers(rows, name)
+    return NAN if values is None else sum(values)
+
+
+def _rate(rows: Sequence[Row], name: str) -> float:
+    """The mean over the time of all windows."""
+    values, seconds = _numbers(rows, name), _numbers(rows, "window_s")
+    return NAN if values is None or seconds is None else float(np.average(values, weights=seconds))
+
+
+def _worst(rows: Sequence[Row], name: str) -> float:
+    """The value furthest from 0 that any repeat has."""
+    values = (number(row, name) for row in rows)
+    return max((value for value in values if value is not None), key=abs, default=NAN)
