@@ -4,7 +4,7 @@
 
 Each table but the search's compares the figures as they are published from single requests (`before`) with those of the
 methods for correlated requests (`after`), over LEVELS simulated levels a row (300 if not given) and SEEDS searches a
-row (40): throughput, intervals of percentiles, means and repeats, the warm-up, sustainability, schedules and the search.
+row (40): throughput, intervals of percentiles, means, repeats, the warm-up, sustainability, schedules and the search.
 A row is wrong where fewer than 90 in 100 published intervals hold the truth, and at least a tenth of the levels publish
 one. Prints the tables and writes `benchmarks/results/coverage.json`.
 """

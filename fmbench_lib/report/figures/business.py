@@ -23,6 +23,7 @@ from fmbench_lib.report.figures.style import (
     new_figure,
     plain_numbers,
     wide_range,
+    within_sight,
 )
 from fmbench_lib.report.level_order import is_rate
 from fmbench_lib.report.numbers import dollars, plain
@@ -77,8 +78,9 @@ def _draw_experiment(axes: Axes, points: list[Point], look: Look) -> None:
 
 
 def _scales(axes: Axes, trade: Trade) -> None:
-    ends = [end for point in trade.points if point.interval for end in point.interval]
-    axes.set_xlim(*_scale(axes.xaxis, [point.x for point in trade.points], ends, trade.latency_budget))
+    p95s = [point.x for point in trade.points]
+    ends = within_sight((end for point in trade.points if point.interval for end in point.interval), p95s)
+    axes.set_xlim(*_scale(axes.xaxis, p95s, ends, trade.latency_budget))
     axes.set_ylim(*_scale(axes.yaxis, [point.y for point in trade.points], [], trade.cost_budget))
     axes.set_xlabel("latency p95 (s)")
     axes.set_ylabel(trade.y_title)

@@ -22,6 +22,7 @@ from fmbench_lib.report.figures.style import (
     legend_below,
     logarithmic,
     plain_numbers,
+    within_sight,
 )
 from fmbench_lib.report.level_order import Rows, counted, dataset_name, is_rate, names_in, of_payload, short_load
 from fmbench_lib.report.numbers import plain, several
@@ -149,9 +150,10 @@ def _scale(levels: Rows, requests: pd.DataFrame, budget: float | None) -> _Scale
 
     It holds the slowest requests and the budget too, unless they are so far above that the boxes would be flat.
     """
-    ends = [number(row, column) for row in levels for column in ("latency_p95", "latency_p95_high")]
+    p95s = [p95 for row in levels if (p95 := number(row, "latency_p95")) is not None]
+    ends = (end for row in levels if (end := number(row, "latency_p95_high")) is not None)
     whiskers = requests.groupby(["experiment_name", "load"])["latency"].quantile(0.05)
-    low, high = float(whiskers.min()), max(end for end in ends if end is not None)
+    low, high = float(whiskers.min()), max([*p95s, *within_sight(ends, p95s)])
     logs = high > 25 * low > 0
     far = [value for value in (float(requests["latency"].max()), budget) if value is not None]
     high = max([high, *(value for value in far if logs or value <= 2 * high)])

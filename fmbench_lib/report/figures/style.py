@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,6 +201,15 @@ def logarithmic(axis: Axis, low: float, high: float) -> None:
     axis.set_major_locator(LogLocator(base=10, subs=numbers))
     axis.set_minor_locator(NullLocator())
     plain_numbers(axis)
+
+
+def within_sight(ends: Iterable[float], values: Sequence[float]) -> list[float]:
+    """Ends of intervals as far as a scale has to reach for them: up to three times the greatest of the values.
+
+    The interval of two repeats may reach so much further that everything else would be flat.
+    """
+    least, most = min(values, default=0.0) / 3, max(values, default=0.0) * 3
+    return [min(max(end, least), most) for end in ends]
 
 
 def wide_range(values: Sequence[float], factor: float = 8) -> bool:

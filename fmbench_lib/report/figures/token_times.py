@@ -18,6 +18,7 @@ from fmbench_lib.report.figures.style import (
     new_figure,
     plain_numbers,
     wide_range,
+    within_sight,
 )
 from fmbench_lib.report.level_order import (
     Rows,
@@ -119,9 +120,16 @@ def _interval(axes: Axes, row: Mapping[str, Any], at: float, family: str, unit: 
 
 def _drawn(levels: Rows, family: str, unit: float) -> list[float]:
     """The values that the axis must hold: medians, p95 and the ends of its interval."""
-    columns = [f"{family}_{what}" for what in ("p50", "p95", "p95_low", "p95_high")]
-    values = [number(row, column) for row in levels for column in columns]
-    return [unit * value for value in values if value is not None]
+    values, ends = (
+        [
+            unit * value
+            for row in levels
+            for column in columns
+            if (value := number(row, f"{family}_{column}")) is not None
+        ]
+        for columns in (("p50", "p95"), ("p95_low", "p95_high"))
+    )
+    return values + within_sight(ends, values)
 
 
 def _upwards(axes: Axes, values: Sequence[float]) -> None:

@@ -25,7 +25,8 @@ def section(inputs: ReportInputs) -> Blocks:
     if shown.empty:
         return []
     texts = ("experiment", "dataset", "load", "verdict")
-    return ["### Repeated levels", _ABOUT, frame(shown, to_the_right=[name for name in shown if name not in texts])]
+    right = [name for name in shown.columns if name not in texts]
+    return ["### Repeated levels", _ABOUT, frame(shown, to_the_right=right)]
 
 
 def repeated_table(repeated: pd.DataFrame) -> pd.DataFrame:
