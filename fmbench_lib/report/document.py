@@ -22,7 +22,7 @@ from fmbench_lib.report.sections import (
     plots,
     provenance,
     recommended_levels,
-    repeated_levels,
+    spread_of_repeats,
     still_running,
     title,
 )
@@ -32,7 +32,7 @@ SECTIONS: tuple[Callable[[ReportInputs], Blocks], ...] = (
     overview.section,
     greatest_load.section,
     latency_percentiles.section,
-    repeated_levels.section,
+    spread_of_repeats.section,
     delivered_goodput.section,
     failures.section,
     model_evaluations.section,
