@@ -18,7 +18,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 def _benchmarks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     yield
-    for name in ("queues", "coverage_intervals", "coverage_search", "output"):
+    for name in ("queues", "coverage_intervals", "coverage_repeats", "coverage_search", "output"):
         sys.modules.pop(name, None)
 
 
@@ -126,3 +126,16 @@ def test_a_search_gives_a_range_that_holds_the_capacity() -> None:
     held = sum(outcome.low <= queue.rate <= outcome.high for outcome in outcomes if outcome.low and outcome.high)
     assert held >= 4
     assert sum(outcome.found > 1.05 * queue.rate for outcome in outcomes if outcome.found) <= 1
+
+
+def test_repeats_see_what_one_measurement_cannot() -> None:
+    from coverage_repeats import Machine, repeat_coverage
+    from queues import Queue
+
+    machine = Machine(Queue(4, 0.5, "bimodal"), 0.1)
+    rows = [row for row in repeat_coverage(machine, 1000, 40, truth_levels=100) if row["figure"] == "p95"]
+    assert [row["repeats"] for row in rows] == [3, 5]
+    for row in rows:
+        assert row["after_published"] > 0.9, row
+        assert row["after_held"] > 0.85, row
+        assert row["before_held"] < row["after_held"], row

@@ -14,6 +14,7 @@ from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.decision import decide
 from fmbench_lib.metrics.decision.recommend import recommendations
 from fmbench_lib.metrics.level_sample import LevelData
+from fmbench_lib.metrics.repeated_levels import once_each, repeated_frame
 from fmbench_lib.metrics.request_table import requests_frame
 from fmbench_lib.metrics.tables import summary_frame
 from fmbench_lib.pricing.price_list import InstancePrice, Origin, PriceList
@@ -140,7 +141,9 @@ PRICES = PriceList(
 def inputs_of(levels: Sequence[LevelData], budgets: Budgets | None = None, **more: Any) -> ReportInputs:
     """Everything that a report is made of, from simulated levels; `more` replaces single parts of it."""
     summary = summary_frame(levels, PRICES)
-    decision = decide(summary, budgets or Budgets(), more.pop("dataset", None))
+    repeated = repeated_frame(levels, summary, PRICES)
+    decided = summary if repeated.empty else once_each(summary, repeated)
+    decision = decide(decided, budgets or Budgets(), more.pop("dataset", None))
     types = [str(name) for name in summary["instance_type"].dropna().unique()]
     endpoints = [
         {"experiment_name": name, "in_service_at": START - 60, "deleted_at": START + 600}
@@ -164,9 +167,10 @@ def inputs_of(levels: Sequence[LevelData], budgets: Budgets | None = None, **mor
     parts = {
         "run": run,
         "summary": summary,
+        "repeated": repeated,
         "requests": requests_frame(levels),
         "decision": decision,
-        "recommendations": recommendations(summary, decision.budgets),
+        "recommendations": recommendations(decided, decision.budgets),
         "costs": experiment_costs(summary, endpoints, PRICES),
         "prices": [price for name in types if (price := PRICES.lookup(name))],
         "config_yaml": "general:\n  name: smollm2-quickstart\n",

@@ -173,6 +173,8 @@ def _latency_axis(axes: Axes, scale: _Scale, budget: float | None) -> None:
 def _box_legend(figure: Figure, levels: Rows, budget: float | None, scale: _Scale) -> None:
     label = "p95 (95% CI where n allows one)"
     entries = [key(label, color=INK, marker="D", markersize=5, linewidth=1.4)]
+    if any((number(row, "repeats") or 1) > 1 for row in levels):
+        entries.append(key("p95 of each repeat", color=INK, marker="_", markersize=6, linewidth=0))
     if budget is not None:
         where = "" if budget <= scale.high else " (above the scale)"
         entries.append(key(f"budget for p95: {plain(budget)} s{where}", color=BUDGET, linestyle=BEYOND, linewidth=1.3))

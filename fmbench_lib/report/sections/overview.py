@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fmbench_lib.metrics.missing import number, rows_of, text
+from fmbench_lib.metrics.repeated_levels import once_each
 from fmbench_lib.report.figures import draw
 from fmbench_lib.report.level_order import dataset_name, names_in
 from fmbench_lib.report.level_texts import instance
@@ -37,9 +38,10 @@ def _measured(inputs: ReportInputs) -> str:
         return f"We set out to benchmark {model}, but no level was measured."
     instances = dict.fromkeys(code(instance(row)) for row in rows)
     datasets = several(len(names_in(rows, "payload_file")), "dataset")
-    return (
-        f"We benchmarked {model} on {sentence_list(list(instances))} with {datasets} at {several(len(rows), 'level')}."
-    )
+    levels = len(once_each(inputs.summary, inputs.repeated))
+    times = f", measured {several(len(rows), 'time')} in all" if levels < len(rows) else ""
+    where = f"on {sentence_list(list(instances))} with {datasets} at {several(levels, 'level')}{times}"
+    return f"We benchmarked {model} {where}."
 
 
 def information(row: dict[str, Any], transactions: int = 10_000) -> str:
