@@ -50,7 +50,12 @@ def repeated_frame(
 
 
 def once_each(summary: pd.DataFrame, repeated: pd.DataFrame) -> pd.DataFrame:
-    """Each level once, in the order of the summary: over its repeats where it has any, else by its own row."""
+    """Each level once, in the order of the summary: over its repeats where it has any, else by its own row.
+
+    The columns are those of the summary if no level was repeated, else those of `repeated_levels.csv`.
+    """
+    if repeated.empty:
+        return summary
     pooled = {level_of(row): row for row in rows_of(repeated)}
     rows: dict[_Level, Row] = {}
     for row in rows_of(summary):

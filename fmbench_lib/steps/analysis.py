@@ -57,7 +57,6 @@ def _write_tables(run: Run, analysis: Analysis) -> None:
     frames = {
         "all_metrics.csv": tables.slices_frame(analysis.levels, analysis.prices, objectives_of(run.config)),
         "all_metrics_summary.csv": summary,
-        "repeated_levels.csv": analysis.repeated,
         "per_inference_request_results.csv": analysis.requests,
         "error_rates.csv": tables.error_rates(summary),
         "experiment_counts.csv": tables.experiment_counts(summary),
@@ -70,6 +69,8 @@ def _write_tables(run: Run, analysis: Analysis) -> None:
         "endpoint_metrics.csv": analysis.endpoint.samples,
         "endpoint_metrics_summarized.csv": analysis.endpoint.summary,
     }
+    if not analysis.repeated.empty:
+        frames["repeated_levels.csv"] = analysis.repeated
     for name, frame in frames.items():
         _write_csv(run, name, frame)
 

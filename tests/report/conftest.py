@@ -142,7 +142,7 @@ def inputs_of(levels: Sequence[LevelData], budgets: Budgets | None = None, **mor
     """Everything that a report is made of, from simulated levels; `more` replaces single parts of it."""
     summary = summary_frame(levels, PRICES)
     repeated = repeated_frame(levels, summary, PRICES)
-    decided = summary if repeated.empty else once_each(summary, repeated)
+    decided = once_each(summary, repeated)
     decision = decide(decided, budgets or Budgets(), more.pop("dataset", None))
     types = [str(name) for name in summary["instance_type"].dropna().unique()]
     endpoints = [

@@ -24,6 +24,12 @@ def check_loads(config: Config, findings: Findings) -> None:
     for key in CLOSED_LOOP_KEYS:
         if getattr(load, key) and not closed:
             findings.problem(f"load.{key}", "is for a closed loop; give concurrency_levels or leave it out")
+    given = any(experiment.concurrency_levels or experiment.request_rates for experiment in config.experiments)
+    if load.repeats > 1 and not given and not has_own_times(load.arrival):
+        findings.notice(
+            "load.repeats",
+            "has no effect: a search repeats what it has to; give concurrency_levels or request_rates to repeat",
+        )
     _check_objectives(config, findings)
     for key in OPEN_LOOP_KEYS:
         if getattr(load, key) and not opened:

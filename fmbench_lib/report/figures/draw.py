@@ -73,8 +73,6 @@ def draw_figures(inputs: ReportInputs, folder: Path) -> list[Path]:
 
 def levels_drawn(inputs: ReportInputs) -> tuple[Rows, pd.DataFrame]:
     """The levels and requests that pictures show: a level that was repeated once, with the requests of all repeats."""
-    if inputs.repeated.empty:
-        return rows_of(inputs.summary), inputs.requests
     return rows_of(once_each(inputs.summary, inputs.repeated)), under_one_load(inputs.requests)
 
 

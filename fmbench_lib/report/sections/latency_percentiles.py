@@ -55,7 +55,7 @@ def section(inputs: ReportInputs) -> Blocks:
 def _measured_once(inputs: ReportInputs) -> str:
     """What the interval of a level that was not repeated leaves out; empty where every level was."""
     levels = rows_of(once_each(inputs.summary, inputs.repeated))
-    once = sum(number(row, "repeats") == 1 for row in levels)
+    once = sum((number(row, "repeats") or 1) == 1 for row in levels)
     if not once:
         return ""
     which = "Every level was" if once == len(levels) else f"{several(once, 'level')} {'was' if once == 1 else 'were'}"

@@ -74,3 +74,11 @@ def test_objectives_are_seconds_above_0(mistakes: Mistakes, minimal: str) -> Non
     found = mistakes(minimal + "slo: {ttft: fast, latency: -1, tpott: 0.1}\n")
     assert set(found) == {"slo.ttft", "slo.latency", "slo.tpott"}
     assert "did you mean tpot?" in found["slo.tpott"]
+
+
+def test_repeats_without_levels_to_repeat_are_reported(load: Load, minimal: str) -> None:
+    search = minimal.replace(OPEN[0], "concurrency_levels: []")
+    find = "find: max_concurrency, subject_to: {latency_p95: 1}"
+    assert [one.key for one in load(search + f"load: {{repeats: 3, {find}}}\n").notices] == ["load.repeats"]
+    assert load(search + f"load: {{{find}}}\n").notices == ()
+    assert load(minimal + f"load: {{repeats: 3, {find}}}\n").notices == ()
