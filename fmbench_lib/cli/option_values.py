@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,11 +26,12 @@ def arguments(pairs: Sequence[str]) -> dict[str, str]:
 
 def standard_placeholders(options: argparse.Namespace) -> dict[str, str]:
     """The standard placeholders that options give; others may be known to this machine."""
+    tmp_dir = options.tmp_dir or (tempfile.gettempdir() if options.local_mode == "yes" else None)
     values = {
         "role_arn": options.role_arn,
         "write_bucket": options.write_bucket,
-        "read_tmpdir": options.tmp_dir,
-        "write_tmpdir": options.tmp_dir,
+        "read_tmpdir": tmp_dir and str(Path(tmp_dir, "fmbench-read")),
+        "write_tmpdir": tmp_dir and str(Path(tmp_dir, "fmbench-write")),
     }
     return {name: value for name, value in values.items() if value}
 

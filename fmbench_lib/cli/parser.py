@@ -144,7 +144,11 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--write-bucket", metavar="BUCKET", help="keep the run in this bucket too; also the value of {write_bucket}"
     )
-    command.add_argument("--tmp-dir", metavar="DIR", help="the value of {read_tmpdir} and {write_tmpdir}")
+    command.add_argument(
+        "--tmp-dir",
+        metavar="DIR",
+        help="read the run's files from fmbench-read in this folder",
+    )
     command.add_argument("--results-dir", metavar="DIR", help="where run directories are made (default: results/)")
 
 

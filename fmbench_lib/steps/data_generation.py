@@ -15,7 +15,7 @@ from fmbench_lib.errors import InputError
 from fmbench_lib.host.atomic_files import read_rows, write_rows
 from fmbench_lib.load.levels.specs import deal_prompts, sharing_servers
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.inputs import sources, template_path, tokenizer_of
+from fmbench_lib.steps.inputs import sources, template_path
 from fmbench_lib.steps.payloads import (
     content_hash,
     datasets_section,
@@ -25,6 +25,7 @@ from fmbench_lib.steps.payloads import (
     payload_table,
 )
 from fmbench_lib.steps.step import step
+from fmbench_lib.steps.tokenizers_of_run import choose_tokenizer
 
 
 @step("1_generate_data")
@@ -87,17 +88,19 @@ def _rows(run: Run, payload_file: str) -> Iterator[dict[str, Any]]:
 def make_payloads(run: Run) -> PayloadSet:
     """The payload files that the config's sources give, in memory only."""
     config = run.config
-    return generate_payloads(
+    chosen = choose_tokenizer(run, config.experiments[0])
+    payloads = generate_payloads(
         sources(run),
         template=read_template(template_path(run)),
         template_keys=config.datasets.prompt_template_keys,
         filters=config.datasets.filters,
-        tokenizer=tokenizer_of(run, config.experiments[0]),
+        tokenizer=chosen.tokenizer,
         seed=config.general.seed,
         question_column=config.datasets.question_col_key,
         ground_truth_column=config.datasets.ground_truth_col_key,
         image_column=config.datasets.image_col,
     )
+    return replace(payloads, notices=(chosen.notice, *payloads.notices)) if chosen.notice else payloads
 
 
 def _generate(run: Run) -> None:

@@ -23,10 +23,10 @@ from fmbench_lib.steps.inputs import (
     read_bucket,
     sources,
     template_path,
-    tokenizer_of,
     trace_of,
 )
 from fmbench_lib.steps.setup import script_files, set_up
+from fmbench_lib.steps.tokenizers_of_run import tokenizer_of
 from fmbench_lib.workspace import Workspace, create_workspace
 from tests.bucket_stand_in import StandIn, point_to
 

@@ -82,7 +82,6 @@ class S3ReadData(Section):
     """Where source files, prompt template, tokenizer and scripts are read from. They need not be in S3."""
 
     ignored: ClassVar[dict[str, str]] = {
-        "local_file_system_path": "files are looked for in the config's folder, the current one and what ships",
         "config_files": "files such as the price file are found by the key that names them",
     }
 
@@ -90,6 +89,12 @@ class S3ReadData(Section):
         "S3 bucket that files are read from; usually `{read_bucket}`.",
         None,
         shown_default="none; with `s3` `sagemaker-fmbench-read-<region>-<account>`",
+    )
+    local_file_system_path: Text | None = described(
+        "Folder on this machine with the same folders as the read bucket; usually `{read_tmpdir}`. It is searched "
+        "before the config's folder and the current one.",
+        None,
+        shown_default="`fmbench-read` in `--tmp-dir`, where that is given",
     )
     scripts_prefix: Text = described("Folder of the script files in the read bucket.", "scripts")
     script_files: FileNames = described(

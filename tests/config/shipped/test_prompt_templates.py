@@ -1,4 +1,4 @@
-"""The prompt templates that ship: each holds its model family's documented chat format and the keys that its data has."""
+"""The prompt templates that ship: each has its model family's documented chat format, and the columns of its data."""
 
 from __future__ import annotations
 
