@@ -99,6 +99,7 @@ def make_payloads(run: Run) -> PayloadSet:
         question_column=config.datasets.question_col_key,
         ground_truth_column=config.datasets.ground_truth_col_key,
         image_column=config.datasets.image_col,
+        wanted_files={name for experiment in config.experiments for name in experiment.payload_files},
     )
     return replace(payloads, notices=(chosen.notice, *payloads.notices)) if chosen.notice else payloads
 

@@ -15,7 +15,7 @@ from fmbench_lib.models.hub import first_line
 def open_file(request: SourceRequest) -> Source:
     """The rows of a JSON Lines file, with the file and line number as their locations."""
     assert request.path is not None  # a reader of files is given one
-    return Source(str(request.path), partial(_rows, request.path))
+    return Source(str(request.path), partial(_rows, request.path), request.path.parent)
 
 
 READER = Reader(reads_files=True, open=open_file)
