@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from fmbench_lib.data.sources.base import Reader, Row, Source, SourceRequest
+from fmbench_lib.data.sources.text_files import readable
 from fmbench_lib.errors import DataError
-from fmbench_lib.models.hub import first_line
 
 
 def open_file(request: SourceRequest) -> Source:
@@ -22,15 +22,10 @@ READER = Reader(reads_files=True, open=open_file)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Row]]:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield f"{path}, line {number}", _parse(path, number, line)
-    except OSError as error:
-        raise DataError(f"source file {path} cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"source file {path} is not UTF-8 text: {first_line(error)}") from error
+    with readable(path) as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                yield f"{path}, line {number}", _parse(path, number, line)
 
 
 def _parse(path: Path, number: int, line: str) -> Row:
