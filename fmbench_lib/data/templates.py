@@ -47,12 +47,17 @@ class Template:
         return self._pattern.sub(lambda match: _text(row[match[1]]), self.text)
 
 
+def fields_of(text: str) -> list[str]:
+    """The columns that a template uses: every `{word}` in it."""
+    return _FIELD.findall(text)
+
+
 def make_template(text: str, keys: Sequence[str] | None = None, *, constant: bool = False) -> Template:
     """A template with these keys, or with every `{word}` that it has.
 
     Raises TemplateError where the text uses none of them and may not be `constant`: all prompts would be the same.
     """
-    template = Template(text, tuple(dict.fromkeys(keys if keys is not None else _FIELD.findall(text))))
+    template = Template(text, tuple(dict.fromkeys(keys if keys is not None else fields_of(text))))
     if not constant and len(template.unused_keys) == len(template.keys):
         wanted = f"none of {', '.join(f'{{{key}}}' for key in template.keys)}" if template.keys else "no {column}"
         raise TemplateError(

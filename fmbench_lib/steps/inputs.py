@@ -170,13 +170,6 @@ def price_file(run: Run) -> str:
     return str(file_of(run, pricing, "price file", run.config.s3_read_data.configs_prefix))
 
 
-def template_path(run: Run) -> Path:
-    """The file of the prompt template. Raises InputError where it is not found."""
-    reading = run.config.s3_read_data
-    name = reading.prompt_template_file or "prompt_template_qa.txt"
-    return file_of(run, name, "prompt template", reading.prompt_template_dir)
-
-
 def sources(run: Run) -> list[Source]:
     """The config's source files and data sets, opened. Raises InputError for one that is missing or misspelt."""
     return [_source(run, name) for name in run.config.s3_read_data.source_data_files]

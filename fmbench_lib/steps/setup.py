@@ -22,11 +22,11 @@ from fmbench_lib.steps.inputs import (
     price_file,
     script_fetcher,
     sources,
-    template_path,
     trace_of,
 )
 from fmbench_lib.steps.payloads import earlier_prompts
 from fmbench_lib.steps.platform_of import service_of
+from fmbench_lib.steps.prompt_template import template_path
 from fmbench_lib.steps.run_prices import load_prices, look_up_prices
 from fmbench_lib.steps.step import step
 from fmbench_lib.steps.tokenizers_of_run import choose_tokenizer
@@ -55,7 +55,7 @@ def set_up(run: Run) -> pd.DataFrame:
     checked += [(f"{{{name}}}", value) for name, value in run.workspace.read_run().get("standard", {}).items()]
     if run.config.run_steps.get("1_generate_data", True):
         template = template_path(run)
-        checked.append(("prompt template", str(template)))
+        checked.append(("prompt template", str(template or run.config.datasets.prompt_template or "the rows' text")))
         checked += [("source data", str(source.origin)) for source in sources(run)]
     else:
         checked.append(("prompts", f"those of run {earlier_prompts(run).run_id}"))
