@@ -9,8 +9,10 @@ from fmbench_lib.config.platforms import (
     ENDPOINT,
     PLATFORMS,
     USER_SCRIPT,
+    completed_address,
     platform_facts,
     platform_of_scripts,
+    protocol_facts,
     protocol_of,
 )
 from fmbench_lib.config.problems import alternatives, joined, shown
@@ -142,9 +144,25 @@ def _resolve_serving(resolved: Raw, raw: Raw, path: str, findings: Findings) -> 
     if "inference_script" in users:
         resolved.setdefault("protocol", USER_SCRIPT)
     container_type = _text(_section(resolved, "inference_spec").get("container_type"))
-    resolved.setdefault("protocol", protocol_of(facts, _text(resolved.get("inference_script")), container_type))
+    script, address = _text(resolved.get("inference_script")), _text(resolved.get("ep_name"))
+    resolved.setdefault("protocol", protocol_of(facts, script, container_type, address))
+    if facts.ep_name_is_address and address is not None:
+        _complete_addresses(resolved, address, path, findings)
     resolved.setdefault("deploy", by_platform and facts.deployed_by_default)
     return facts
+
+
+def _complete_addresses(resolved: Raw, named: str, path: str, findings: Findings) -> None:
+    """Give each address in `ep_name` the protocol's path, where it has none."""
+    try:
+        protocol = protocol_facts(str(resolved["protocol"]))
+        given = [part.strip() for part in named.split(",") if part.strip()]
+        completed = ",".join(completed_address(part, protocol) for part in given)
+    except (InputError, ValueError):
+        return  # the check of values reports it
+    if completed != ",".join(given):
+        resolved["ep_name"] = completed
+        findings.notice(joined(path, "ep_name"), f"is the base of an address; {completed} is used")
 
 
 def _resolve_platform(
