@@ -304,18 +304,17 @@ def _protocol_of_address(address: str) -> str | None:
 
 
 def completed_address(address: str, protocol: ProtocolFacts) -> str:
-    """An address with the protocol's path, where it has none, or only the first part of it (`http://host:8000/v1`)."""
+    """An address with the protocol's path, where it has none, or ends with the first part of it (`http://host/v1`)."""
     parts = urlsplit(address)
     path, whole = parts.path.rstrip("/"), protocol.completes_to
-    if (
-        whole is None
-        or parts.scheme not in ("http", "https")
-        or parts.query
-        or path == whole
-        or not f"{whole}/".startswith(f"{path}/")
-    ):
+    if whole is None or parts.scheme not in ("http", "https") or parts.query or path.endswith(whole):
         return address
-    return urlunsplit(parts._replace(path=whole))
+    segments = whole.split("/")[1:]
+    for count in range(len(segments) - 1, 0, -1):
+        beginning = "/" + "/".join(segments[:count])
+        if path.endswith(beginning):
+            return urlunsplit(parts._replace(path=path.removesuffix(beginning) + whole))
+    return address if path else urlunsplit(parts._replace(path=whole))
 
 
 def platform_sections() -> frozenset[str]:

@@ -325,6 +325,8 @@ def test_what_no_package_adds_is_unknown() -> None:
         ("http://h:8000/v1/completions", "openai", "http://h:8000/v1/completions"),
         ("http://h:8000/v1/chat/completions/", "openai", "http://h:8000/v1/chat/completions/"),
         ("http://h:8000/other", "openai", "http://h:8000/other"),
+        ("https://h/gateway/v1", "openai", "https://h/gateway/v1/chat/completions"),
+        ("https://h/v1/chat", "openai", "https://h/v1/chat/completions"),
         ("http://h:8000/?a=1", "openai", "http://h:8000/?a=1"),
         ("http://h:11434", "ollama", "http://h:11434/api/generate"),
         ("http://h:8000", "tgi", "http://h:8000"),
