@@ -39,9 +39,7 @@ BAD_INPUT = 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, by default that of the process; returns the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words and words[0] not in ("-h", "--help", "--version", *COMMANDS) and _means_run(words[0]):
-        words.insert(0, "run")
+    words = with_command(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["emulate"]:  # it has a parser of its own
         from fmbench_lib import emulator
 
@@ -63,6 +61,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of the output has closed it (`| head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def with_command(words: Sequence[str]) -> list[str]:
+    """The words of a command line with `run` before those that mean a run without it."""
+    means_run = bool(words) and words[0] not in ("-h", "--help", "--version", *COMMANDS) and _means_run(words[0])
+    return [*(["run"] if means_run else []), *words]
 
 
 def _means_run(word: str) -> bool:
