@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import io
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,41 +53,3 @@ def without_images(prompt: str) -> str:
     """A prompt's text only, which is what a tokenizer counts: the token count of an image is known to the model
     alone."""
     return _IMAGE.sub("", prompt)
-
-
-def data_url(value: Any) -> str:
-    """An image of a data set in the form that prompts contain; "" for none.
-
-    Takes bytes, base64 text, a data URL, a mapping with `bytes`, an image object with a `save` method (Pillow), or a
-    list of these. Raises ValueError for anything else, and for a format that is not PNG, JPEG, GIF or WebP.
-    """
-    if value is None or value == "":
-        return ""
-    if isinstance(value, list | tuple):
-        return "\n".join(map(data_url, value))
-    if isinstance(value, Mapping):
-        return data_url(value.get("bytes"))
-    if isinstance(value, str):
-        if _IMAGE.fullmatch(value):
-            return value
-        try:
-            value = base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError):
-            raise ValueError("text that is neither base64 nor a data URL") from None
-    elif hasattr(value, "save"):
-        buffer = io.BytesIO()
-        value.save(buffer, format="PNG")
-        value = buffer.getvalue()
-    if not isinstance(value, bytes | bytearray):
-        raise ValueError(f"not an image: {type(value).__name__}")
-    return Image(_format(bytes(value)), base64.b64encode(value).decode()).data_url
-
-
-def _format(image: bytes) -> str:
-    """The format, from the image's first bytes."""
-    for name, signature in (("png", b"\x89PNG\r\n\x1a\n"), ("jpeg", b"\xff\xd8\xff"), ("gif", b"GIF8")):
-        if image.startswith(signature):
-            return name
-    if image[:4] == b"RIFF" and image[8:12] == b"WEBP":
-        return "webp"
-    raise ValueError("an image that is not PNG, JPEG, GIF or WebP")

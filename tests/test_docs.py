@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fmbench_lib.cli.commands import with_command
 from fmbench_lib.cli.parser import parser
 from fmbench_lib.config import load_config
 from fmbench_lib.errors import FmbenchError
@@ -150,12 +151,7 @@ def test_a_command_is_one_that_there_is(page: Path) -> None:
             targets = [word for word in words[1:] if "=" not in word]
             assert all(f"\n{target}:" in (ROOT / "Makefile").read_text() for target in targets), line
         elif words and not {"[OPTIONS]", "RUN_DIR"} & set(words) and not line.endswith("…"):
-            parser().parse_args(command_of(words))
-
-
-def command_of(words: list[str]) -> list[str]:
-    """The arguments as the parser takes them: without a command it is `run`."""
-    return ["run", *words[1:]] if words[1].startswith("-") else words[1:]
+            parser().parse_args(with_command(words[1:]))
 
 
 @pytest.mark.parametrize("text", blocks(EXTENDING, "python"))

@@ -97,7 +97,7 @@ def config(tmp_path: Path, load: dict[str, Any] | None = None, **experiment: Any
 
 def test_the_page_has_the_modules_that_are_tested_here() -> None:
     assert set(modules()) == {
-        "docker_platform", "piecewise", "uniform_arrivals", "csv_source", "shortest_latency", "slowest_level",
+        "docker_platform", "piecewise", "uniform_arrivals", "mbox_source", "shortest_latency", "slowest_level",
     }  # fmt: skip
     assert len(blocks("toml")) == 4
 
@@ -275,15 +275,15 @@ def test_an_arrival_process_that_is_not_installed_is_a_mistake_in_a_config(tmp_p
 
 
 def test_the_source_reader_is_chosen_by_the_ending(tmp_path: Path) -> None:
-    file = tmp_path / "questions.csv"
-    file.write_text("input,answers\nWhy?,Because\nHow?,So\n")
-    source = reader_for("questions.csv").open(SourceRequest("questions.csv", file, 100))
+    file = tmp_path / "questions.mbox"
+    file.write_text("From a\nSubject: Why?\n\nBecause\n\nFrom b\nSubject: How?\n\nSo\n")
+    source = reader_for("questions.mbox").open(SourceRequest("questions.mbox", file, 100))
     assert list(source.read()) == [
-        (f"{file}, row 1", {"input": "Why?", "answers": "Because"}),
-        (f"{file}, row 2", {"input": "How?", "answers": "So"}),
+        (f"{file}, mail 1", {"subject": "Why?", "text": "Because"}),
+        (f"{file}, mail 2", {"subject": "How?", "text": "So"}),
     ]
-    missing = reader_for("none.csv").open(SourceRequest("none.csv", tmp_path / "none.csv", 100))
-    with pytest.raises(DataError, match=r"none\.csv cannot be read"):
+    missing = reader_for("none.mbox").open(SourceRequest("none.mbox", tmp_path / "none.mbox", 100))
+    with pytest.raises(DataError, match=r"none\.mbox cannot be read"):
         list(missing.read())
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fmbench_lib.config import ConfigError, parse_config
-from fmbench_lib.data.prompts import generate_payloads
+from fmbench_lib.data.prompts import PayloadSet, generate_payloads
+from fmbench_lib.data.sources.base import Source
 from fmbench_lib.errors import DataError
-from fmbench_lib.images import chat_content, data_url, without_images
+from fmbench_lib.images import chat_content, without_images
 from tests.config.conftest import MINIMAL
 from tests.data.test_prompts import CharacterTokenizer, between, source
 
@@ -22,55 +24,15 @@ URL = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
 WITH_IMAGES = MINIMAL.replace("datasets:\n", "datasets:\n  image_col: image\n")
 
 
-class Picture:
-    """An image as Hugging Face data sets represent it."""
-
-    def save(self, file: Any, format: str) -> None:
-        assert format == "PNG"
-        file.write(PNG)
+def payloads(sources: list[Source], **changes: Any) -> PayloadSet:
+    settings: dict[str, Any] = {"template": "{question}", "template_keys": ["question"], "seed": 1, **changes}
+    filters = [between(1, 100, name="all.jsonl")]
+    return generate_payloads(sources, filters=filters, tokenizer=CharacterTokenizer(), **settings)
 
 
-@pytest.mark.parametrize(
-    ("cell", "expected"),
-    [
-        (PNG, URL),
-        (base64.b64encode(PNG).decode(), URL),
-        (URL, URL),
-        ({"bytes": PNG, "path": "1.png"}, URL),
-        (Picture(), URL),
-        ([PNG, URL], f"{URL}\n{URL}"),
-        (b"\xff\xd8\xff\xe0", "data:image/jpeg;base64,/9j/4A=="),
-        (b"GIF89a", "data:image/gif;base64,R0lGODlh"),
-        (b"RIFF\x00\x00\x00\x00WEBP", "data:image/webp;base64,UklGRgAAAABXRUJQ"),
-        (None, ""),
-        ("", ""),
-        ({"bytes": None, "path": "1.png"}, ""),
-    ],
-)
-def test_every_form_of_an_image_cell(cell: Any, expected: str) -> None:
-    assert data_url(cell) == expected
-
-
-@pytest.mark.parametrize(
-    ("cell", "words"),
-    [("a picture", "neither base64"), (b"BM....", "not PNG"), (7, "int"), ("AAAA", "not PNG")],
-)
-def test_invalid_images_are_errors(cell: Any, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        data_url(cell)
-
-
-def created(rows: list[dict[str, Any]], template: str = "{question}") -> list[Any]:
-    results = generate_payloads(
-        [source(rows)],
-        template=template,
-        template_keys=["question"],
-        filters=[between(1, 100, name="all.jsonl")],
-        tokenizer=CharacterTokenizer(),
-        seed=1,
-        image_column="image",
-    )
-    return results.files["all.jsonl"]
+def created(rows: list[dict[str, Any]], template: str = "{question}", keys: Sequence[str] = ("question",)) -> list[Any]:
+    made = payloads([source(rows)], template=template, template_keys=keys, image_column="image")
+    return made.files["all.jsonl"]
 
 
 def test_a_prompt_has_its_image_behind_its_text_and_only_the_text_is_counted() -> None:
@@ -80,17 +42,26 @@ def test_a_prompt_has_its_image_behind_its_text_and_only_the_text_is_counted() -
     assert without_images(row["prompt"]) == "What is it?\n"
 
 
-def test_a_row_without_an_image_is_text() -> None:
-    (row,) = created([{"question": "What is it?", "image": None}])
-    assert row["prompt"] == "What is it?"
+def test_a_row_without_an_image_is_left_out_and_counted() -> None:
+    rows = [{"question": "What is it?", "image": image} for image in (None, "", {"bytes": None}, PNG)]
+    made = payloads([source(rows)], image_column="image")
+    assert [row["prompt"] for row in made.files["all.jsonl"]] == [f"What is it?\n{URL}"]
+    assert made.sources[0]["rows_without_image"] == 3
+    assert "rows: 3 of 4 rows have no image in column image and are left out" in made.notices
+
+
+def test_a_constant_prompt_may_stand_beside_images() -> None:
+    assert [row["prompt"] for row in created([{"image": PNG}], "Describe it.", [])] == [f"Describe it.\n{URL}"]
 
 
 def test_rows_that_differ_by_their_image_are_different_prompts() -> None:
-    assert len(created([{"question": "What is it?", "image": item} for item in (PNG, PNG + b"!", None)])) == 3
+    assert len(created([{"question": "What is it?", "image": item} for item in (PNG, PNG + b"!")])) == 2
 
 
 def test_an_invalid_image_names_its_row() -> None:
-    with pytest.raises(DataError, match=r"rows, line 1: no image in column image \(datasets.image_col\): .*PNG"):
+    with pytest.raises(
+        DataError, match=r"rows, line 1: no image in column image \(datasets.image_col\): 2 bytes that are no image"
+    ):
         created([{"question": "What is it?", "image": b"BM"}])
 
 

@@ -16,16 +16,19 @@ from fmbench_lib.cli.option_values import (
     results_folder,
     standard_placeholders,
     storage_options,
+    url_request,
 )
 from fmbench_lib.cli.parser import parser
 from fmbench_lib.cli.terminal import Display, print_location, print_result, short_path
-from fmbench_lib.config import validate_paths
+from fmbench_lib.config import ConfigError, validate_paths
 from fmbench_lib.config.problems import merged
 from fmbench_lib.config.shipped.config_table import as_json, as_table, shipped_needs, terminal_width
+from fmbench_lib.config.shipped.files import find_config
 from fmbench_lib.errors import FmbenchError, InputError
 from fmbench_lib.runs.location import connected, keeper_of, refresh
 from fmbench_lib.runs.opening import ARGUMENTS_VARIABLE, create_run, local_run, newest_run, open_for_reading, reopen_run
 from fmbench_lib.runs.run import Run
+from fmbench_lib.runs.url_config import write_config
 from fmbench_lib.storage.bucket import is_address
 from fmbench_lib.storage.fetch import local_config
 from fmbench_lib.workspace import Workspace, is_needed_to_clean_up
@@ -36,9 +39,7 @@ BAD_INPUT = 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, by default that of the process; returns the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words and words[0].startswith("-") and words[0] not in ("-h", "--help", "--version"):
-        words.insert(0, "run")
+    words = with_command(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["emulate"]:  # it has a parser of its own
         from fmbench_lib import emulator
 
@@ -60,6 +61,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of the output has closed it (`| head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def with_command(words: Sequence[str]) -> list[str]:
+    """The words of a command line with `run` before those that mean a run without it."""
+    means_run = bool(words) and words[0] not in ("-h", "--help", "--version", *COMMANDS) and _means_run(words[0])
+    return [*(["run"] if means_run else []), *words]
+
+
+def _means_run(word: str) -> bool:
+    """Whether the first word, which is no command, is an option of `run` or a config."""
+    if word.startswith("-") or word.endswith((".yml", ".yaml")):
+        return True
+    try:
+        find_config(word)
+    except ConfigError:
+        return False
+    return True
 
 
 def run_command(options: argparse.Namespace) -> int:
@@ -121,8 +139,16 @@ def _resumed(options: argparse.Namespace, values: Mapping[str, str]) -> Run:
 
 def _new_run(options: argparse.Namespace, values: Mapping[str, str]) -> Run:
     config = options.config_file or options.config
+    if options.url and config:
+        raise InputError("--url stands for a config: leave one of the two out")
+    if options.url:
+        config = str(write_config(url_request(options), results_folder(options)))
+        print(f"config: {short_path(Path(config))}")
     if not config:
-        raise InputError("no config given: write `fmbench --config-file X`; `fmbench configs` lists those that ship")
+        raise InputError(
+            "no config given: write `fmbench --config-file X`, or `fmbench run --url http://host:8000/v1` for a server "
+            "that runs already; `fmbench configs` lists the configs that ship"
+        )
     return create_run(
         config,
         results=results_folder(options),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fmbench_lib.errors import InputError
 from fmbench_lib.runs.location import StorageOptions, every_file
 from fmbench_lib.runs.opening import default_results, local_run
+from fmbench_lib.runs.url_config import DEFAULT_REQUESTS, UrlRequest
 from fmbench_lib.workspace import Workspace
 
 
@@ -25,11 +28,12 @@ def arguments(pairs: Sequence[str]) -> dict[str, str]:
 
 def standard_placeholders(options: argparse.Namespace) -> dict[str, str]:
     """The standard placeholders that options give; others may be known to this machine."""
+    tmp_dir = options.tmp_dir or (tempfile.gettempdir() if options.local_mode == "yes" else None)
     values = {
         "role_arn": options.role_arn,
         "write_bucket": options.write_bucket,
-        "read_tmpdir": options.tmp_dir,
-        "write_tmpdir": options.tmp_dir,
+        "read_tmpdir": tmp_dir and str(Path(tmp_dir, "fmbench-read")),
+        "write_tmpdir": tmp_dir and str(Path(tmp_dir, "fmbench-write")),
     }
     return {name: value for name, value in values.items() if value}
 
@@ -42,6 +46,21 @@ def results_folder(options: argparse.Namespace) -> Path:
 def storage_options(options: argparse.Namespace) -> StorageOptions:
     """What the options say of buckets."""
     return StorageOptions(local_only=options.local_mode == "yes", write_bucket=options.write_bucket)
+
+
+def url_request(options: argparse.Namespace) -> UrlRequest:
+    """What the options of a run without a config ask for. Raises InputError for a key that the environment lacks."""
+    if options.api_key_env and not os.environ.get(options.api_key_env):
+        raise InputError(f"--api-key-env {options.api_key_env}: the environment has no such variable")
+    return UrlRequest(
+        url=options.url,
+        model=options.model,
+        data=options.data,
+        concurrency=tuple(options.concurrency or ()),
+        rates=tuple(options.rate or ()),
+        requests=options.requests or DEFAULT_REQUESTS,
+        api_key_env=options.api_key_env,
+    )
 
 
 def existing_run(run_dir: str, wanted: Callable[[str], bool] = every_file) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -43,10 +44,22 @@ def _add_run(commands: _Commands) -> None:
         help="continue an unfinished run, at a path or an s3:// address, with the first thing that is not done; "
         "without RUN_DIR the newest one of --config-file",
     )
+    _add_url_options(run)
     run.add_argument("--steps", metavar="LIST", help="only these steps, such as 0-3 or 4")
     _add_exit_code_options(run)
     run.add_argument("--verbose", action="store_true", help="print tracebacks of errors")
     _add_run_options(run)
+
+
+def _add_url_options(run: argparse.ArgumentParser) -> None:
+    url = run.add_argument_group("a server that runs already, without a config")
+    url.add_argument("--url", metavar="URL", help="its address, or the base of it: http://host:8000/v1")
+    url.add_argument("--model", metavar="NAME", help="the model, where the server has several")
+    url.add_argument("--data", metavar="FILE", help="prompts: .jsonl, .json, .csv, .tsv, .parquet or .txt")
+    url.add_argument("--concurrency", metavar="LIST", type=_loads, help="numbers of requests in flight (default: 1,4)")
+    url.add_argument("--rate", metavar="LIST", type=_rates, help="requests per second, in place of --concurrency")
+    url.add_argument("--requests", metavar="N", type=_count, help="measured requests of each level (default: 60)")
+    url.add_argument("--api-key-env", metavar="NAME", help="the environment variable that holds the server's key")
 
 
 def _add_validate(commands: _Commands) -> None:
@@ -144,8 +157,30 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--write-bucket", metavar="BUCKET", help="keep the run in this bucket too; also the value of {write_bucket}"
     )
-    command.add_argument("--tmp-dir", metavar="DIR", help="the value of {read_tmpdir} and {write_tmpdir}")
+    command.add_argument(
+        "--tmp-dir",
+        metavar="DIR",
+        help="read the run's files from fmbench-read in this folder",
+    )
     command.add_argument("--results-dir", metavar="DIR", help="where run directories are made (default: results/)")
+
+
+def _count(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number above 0")
+    return int(text)
+
+
+def _rates(text: str) -> list[float]:
+    """Request rates from a list with commas, sorted, each once."""
+    try:
+        rates = sorted({float(word) for word in text.split(",")})
+    except ValueError:
+        rates = []
+    if not rates or not all(0 < rate < math.inf for rate in rates):
+        raise argparse.ArgumentTypeError(f"{text!r}: write numbers above 0 with commas between them: 2,8.5")
+    return rates
 
 
 def _loads(text: str) -> list[int]:

@@ -120,3 +120,7 @@ class ProtocolFacts:
     """Whether a user's script sends the requests."""
     metrics_port: int | None = None
     """Port of the server's metrics page, if it has one of its own."""
+    paths: tuple[str, ...] = ()
+    """How addresses end that speak this protocol and no other."""
+    completes_to: str | None = None
+    """The path that an address without one stands for, or with the first part of it only, such as `/v1`."""

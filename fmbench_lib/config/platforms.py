@@ -8,6 +8,7 @@ platform and a protocol, stand here too.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
 
 from fmbench_lib.config.installed import installed_names, load_installed
 from fmbench_lib.config.platform_rules import (
@@ -116,6 +117,8 @@ _PROTOCOLS = (
         f"{_CODECS}.openai:make",
         wires=(f"{_WIRES}.openai:OpenAI", f"{_WIRES}.embeddings:Embeddings"),
         sends_auth=False,
+        paths=("/v1/chat/completions", "/v1/completions", "/v1/embeddings"),
+        completes_to="/v1/chat/completions",
     ),
     ProtocolFacts(
         TGI, f"{_CODECS}.generate:make_tgi", wires=(f"{_WIRES}.generate:Generate",), text_only=True, sends_auth=False
@@ -132,7 +135,13 @@ _PROTOCOLS = (
         metrics_port=8002,
     ),
     ProtocolFacts(
-        OLLAMA, f"{_CODECS}.ollama:make", wires=(f"{_WIRES}.ollama:Ollama",), text_only=True, sends_auth=False
+        OLLAMA,
+        f"{_CODECS}.ollama:make",
+        wires=(f"{_WIRES}.ollama:Ollama",),
+        text_only=True,
+        sends_auth=False,
+        paths=("/api/generate", "/api/chat"),
+        completes_to="/api/generate",
     ),
     ProtocolFacts(
         LLAMA_CPP,
@@ -140,6 +149,8 @@ _PROTOCOLS = (
         wires=(f"{_WIRES}.llama_cpp:LlamaCpp",),
         text_only=True,
         sends_auth=False,
+        paths=("/completion",),
+        completes_to="/completion",
     ),
     ProtocolFacts("rest", f"{_CODECS}.rest:make_rest", wires=(f"{_WIRES}.rest:RayServe",), sends_auth=True),
     ProtocolFacts(
@@ -267,14 +278,43 @@ def platform_of_scripts(deployment_script: str | None, inference_script: str | N
     return None if script is None else script.platform
 
 
-def protocol_of(platform: PlatformFacts, inference_script: str | None, container_type: str | None) -> str:
-    """The protocol that an experiment's endpoint speaks when its config does not name one."""
+def protocol_of(
+    platform: PlatformFacts, inference_script: str | None, container_type: str | None, address: str | None = None
+) -> str:
+    """The protocol that an experiment's endpoint speaks when its config does not name one.
+
+    It is that of the script, the container or the platform, unless the address ends as only those of another one do.
+    """
     script = INFERENCE_SCRIPTS.get(inference_script or "")
     if script is not None and script.protocol is not None:
         return script.protocol
+    told = _protocol_of_address(address or "")
+    by_address_alone = platform.ep_name_is_address and script is None
+    if told is not None and (by_address_alone or (container_type == "llama_server" and told == LLAMA_CPP)):
+        return told
     if script is not None or platform.container_types:
         return _PROTOCOL_OF_CONTAINER.get(container_type or _DEFAULT_CONTAINER, OPENAI)
     return platform.protocol or OPENAI
+
+
+def _protocol_of_address(address: str) -> str | None:
+    """The protocol whose addresses alone end like this one."""
+    path = address.partition("?")[0].rstrip("/")
+    return next((facts.name for facts in _PROTOCOLS if facts.paths and path.endswith(facts.paths)), None)
+
+
+def completed_address(address: str, protocol: ProtocolFacts) -> str:
+    """An address with the protocol's path, where it has none, or ends with the first part of it (`http://host/v1`)."""
+    parts = urlsplit(address)
+    path, whole = parts.path.rstrip("/"), protocol.completes_to
+    if whole is None or parts.scheme not in ("http", "https") or parts.query or path.endswith(whole):
+        return address
+    segments = whole.split("/")[1:]
+    for count in range(len(segments) - 1, 0, -1):
+        beginning = "/" + "/".join(segments[:count])
+        if path.endswith(beginning):
+            return urlunsplit(parts._replace(path=path.removesuffix(beginning) + whole))
+    return address if path else urlunsplit(parts._replace(path=whole))
 
 
 def platform_sections() -> frozenset[str]:

@@ -7,16 +7,17 @@ import hashlib
 import itertools
 import random
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from fmbench_lib.config import Filter
+from fmbench_lib.data.image_cells import image_of_cell
 from fmbench_lib.data.sources.base import Row, Source
 from fmbench_lib.data.templates import Template, make_template
 from fmbench_lib.data.tokenizers import Tokenizer
 from fmbench_lib.errors import DataError
-from fmbench_lib.images import data_url, without_images
+from fmbench_lib.images import without_images
 
 _BATCH = 256
 
@@ -44,12 +45,14 @@ class PayloadCount(TypedDict):
 
 
 class SourceTally(TypedDict):
-    """What became of a source's rows; a duplicate is a prompt that was read before."""
+    """What became of a source's rows; a duplicate is a prompt that was read before, and a row without an image is left
+    out where there is a column of images."""
 
     source: str
     rows: int
     duplicates: int
     rows_without_language: int
+    rows_without_image: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +83,21 @@ def generate_payloads(
     question_column: str | None = None,
     ground_truth_column: str | None = None,
     image_column: str | None = None,
+    wanted_files: Collection[str] | None = None,
 ) -> PayloadSet:
     """The payload files that `filters` select from the sources' prompts, `min <= tokens < max`.
 
     A prompt that was read before is dropped. Each file's order depends on its prompts and `seed` alone: neither on the
     order of the sources nor on the other files. Rows without a `language` match a filter of any language. Filters that
     name the same payload file fill it together. The image of `image_column` is put where the template has that column,
-    else behind the text, as a data URL; it counts no tokens.
+    else behind the text, as a data URL; it counts no tokens, and a row without one is left out. `wanted_files` are the
+    payload files that experiments use, all by default: a filter of another one that no prompt matches is a notice.
 
-    Raises DataError for rows that cannot be read, for a missing column, and for a filter that no prompt matches (with
-    the lengths of the prompts); TemplateError for a template that uses none of its keys.
+    Raises DataError for rows that cannot be read, for a missing column, and for a filter of a wanted file that no
+    prompt matches (with the lengths of the prompts); TemplateError for a template that uses none of its keys.
     """
-    prompts = _Prompts(make_template(template, template_keys), question_column, ground_truth_column, image_column)
+    made = make_template(template, template_keys, constant=image_column is not None)
+    prompts = _Prompts(made, question_column, ground_truth_column, image_column)
     chosen: dict[str, dict[str, PromptRow]] = {wanted.payload_file: {} for wanted in filters}
     matched: set[int] = set()
     for row in _counted(prompts.read(sources), tokenizer):
@@ -100,17 +106,20 @@ def generate_payloads(
             if _fits(row, wanted):
                 matched.add(number)
                 chosen[wanted.payload_file][row["prompt_id"]] = row
-    for number, wanted in enumerate(filters):
-        if number not in matched:
-            raise DataError(_no_match(wanted, prompts.lengths))
-    files = {name: _shuffled(rows, seed) for name, rows in chosen.items()}
+    notices = list(prompts.notices())
+    for wanted in (wanted for number, wanted in enumerate(filters) if number not in matched):
+        message = _no_match(wanted, prompts.lengths)
+        if wanted_files is None or wanted.payload_file in wanted_files:
+            raise DataError(message)
+        notices.append(f"{message}; no experiment uses it")
+    files = {name: _shuffled(rows, seed) for name, rows in chosen.items() if rows}
     return PayloadSet(
         files=files,
         counts=[_count(name, rows) for name, rows in files.items()],
         sources=prompts.tallies,
         tokenizer=tokenizer.name,
         is_estimate=tokenizer.is_estimate,
-        notices=tuple(prompts.notices()),
+        notices=tuple(notices),
     )
 
 
@@ -129,11 +138,16 @@ class _Prompts:
     def read(self, sources: Iterable[Source]) -> Iterator[PromptRow]:
         """The prompts of the sources, in order, before their tokens are counted."""
         for source in sources:
-            tally: SourceTally = {"source": source.origin, "rows": 0, "duplicates": 0, "rows_without_language": 0}
+            tally = SourceTally(
+                source=source.origin, rows=0, duplicates=0, rows_without_language=0, rows_without_image=0
+            )
             self.tallies.append(tally)
             for location, row in source.read():
                 prompt = self._prompt(location, row, source)
                 tally["rows"] += 1
+                if prompt is None:
+                    tally["rows_without_image"] += 1
+                    continue
                 tally["rows_without_language"] += prompt["language"] == ""
                 if prompt["prompt_id"] in self._seen:
                     tally["duplicates"] += 1
@@ -141,12 +155,15 @@ class _Prompts:
                 self._seen.add(prompt["prompt_id"])
                 yield prompt
 
-    def _prompt(self, location: str, row: Row, source: Source) -> PromptRow:
+    def _prompt(self, location: str, row: Row, source: Source) -> PromptRow | None:
+        """The prompt of a row; None where the row has no image, though it should have one."""
         wanted = [*self.template.keys, self.question_column, self.ground_truth_column, self.image_column]
         for column in wanted:
             if column is not None and column not in row:
                 raise DataError(_no_column(column, row, location))
-        text = self._text(location, row)
+        text = self._text(location, row, source)
+        if text is None:
+            return None
         question = row[self.question_column] if self.question_column is not None else None
         return PromptRow(
             prompt_id=prompt_id(text),
@@ -158,17 +175,19 @@ class _Prompts:
             ground_truth=row[self.ground_truth_column] if self.ground_truth_column is not None else None,
         )
 
-    def _text(self, location: str, row: Row) -> str:
+    def _text(self, location: str, row: Row, source: Source) -> str | None:
         if self.image_column is None:
             return self.template.render(row)
         try:
-            image = data_url(row[self.image_column])
+            image = image_of_cell(row[self.image_column], source.folder)
         except ValueError as error:
             raise DataError(
                 f"{location}: no image in column {self.image_column} (datasets.image_col): {error}"
             ) from None
+        if not image:
+            return None
         text = self.template.render({**row, self.image_column: image})
-        return text if not image or image in text else f"{text}\n{image}"
+        return text if image in text else f"{text}\n{image}"
 
     def notices(self) -> Iterator[str]:
         """Lines on these sources and this template to show to the user."""
@@ -176,6 +195,11 @@ class _Prompts:
             if tally["rows_without_language"]:
                 some = "" if tally["rows_without_language"] == tally["rows"] else f"{tally['rows_without_language']} "
                 yield f"{tally['source']}: {some}rows without a language match filters of any language"
+            if tally["rows_without_image"]:
+                yield (
+                    f"{tally['source']}: {tally['rows_without_image']} of {tally['rows']} rows have no image in column "
+                    f"{self.image_column} and are left out"
+                )
         for key in self.template.unused_keys:
             yield f"the prompt template has no {{{key}}}, so that key of datasets.prompt_template_keys has no effect"
 

@@ -34,7 +34,7 @@ class Template:
     _pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        names = "|".join(re.escape(key) for key in self.keys)
+        names = "|".join(re.escape(key) for key in self.keys) or "(?!)"
         object.__setattr__(self, "_pattern", re.compile(rf"\{{({names})\}}"))
 
     @property
@@ -47,13 +47,18 @@ class Template:
         return self._pattern.sub(lambda match: _text(row[match[1]]), self.text)
 
 
-def make_template(text: str, keys: Sequence[str] | None = None) -> Template:
+def fields_of(text: str) -> list[str]:
+    """The columns that a template uses: every `{word}` in it."""
+    return _FIELD.findall(text)
+
+
+def make_template(text: str, keys: Sequence[str] | None = None, *, constant: bool = False) -> Template:
     """A template with these keys, or with every `{word}` that it has.
 
-    Raises TemplateError where the text uses none of them: all prompts would be the same.
+    Raises TemplateError where the text uses none of them and may not be `constant`: all prompts would be the same.
     """
-    template = Template(text, tuple(dict.fromkeys(keys if keys is not None else _FIELD.findall(text))))
-    if len(template.unused_keys) == len(template.keys):
+    template = Template(text, tuple(dict.fromkeys(keys if keys is not None else fields_of(text))))
+    if not constant and len(template.unused_keys) == len(template.keys):
         wanted = f"none of {', '.join(f'{{{key}}}' for key in template.keys)}" if template.keys else "no {column}"
         raise TemplateError(
             f"the prompt template has {wanted}, so all prompts would be the same; write the data set's columns into it "

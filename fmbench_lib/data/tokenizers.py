@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     import tokenizers
 
 _FILE = "tokenizer.json"
-_WORDS = "words"
+WORDS = "words"
+"""The name that asks for an estimate from words."""
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -48,7 +49,7 @@ class Tokenizer(Protocol):
 class WordTokenizer:
     """Estimates 1000 tokens for 750 words, rounded; used only where the config says `words`."""
 
-    name = _WORDS
+    name = WORDS
     is_estimate = True
 
     def count(self, text: str) -> int:
@@ -98,17 +99,20 @@ class TransformersTokenizer:
         return [self.count(text) for text in texts]
 
 
-def load_tokenizer(spec: str, *, folders: Sequence[Path], fetched: Path | None = None) -> Tokenizer:
+def load_tokenizer(
+    spec: str, *, folders: Sequence[Path], fetched: Path | None = None, token: str | None = None
+) -> Tokenizer:
     """The tokenizer that a config names.
 
     `spec` is a folder (relative to one of `folders`), a .gguf file, the embedded model's name, a Hugging Face id
     (`org/model`), or `words`. A folder of that name takes precedence over a Hugging Face id. `fetched` is the
-    tokenizer's file where it was fetched from a bucket. A tokenizer without a tokenizer.json is read by the
+    tokenizer's file where it was fetched from a bucket, `token` a Hugging Face token for gated models, None for the
+    environment's. An empty folder is no folder. A tokenizer without a tokenizer.json is read by the
     `transformers` library where that is installed.
 
     Raises TokenizerError, one line that says what to do, when it is not found or cannot be read.
     """
-    if spec == _WORDS:
+    if spec == WORDS:
         return WordTokenizer()
     if fetched is not None and fetched.suffix != ".gguf":
         return ModelTokenizer(spec, _read(spec, fetched))
@@ -118,26 +122,26 @@ def load_tokenizer(spec: str, *, folders: Sequence[Path], fetched: Path | None =
         except ModelFileError as error:
             raise TokenizerError(f"tokenizer {spec}: {error}") from error
     for path in (folder / Path(spec).expanduser() for folder in (*folders, Path.cwd())):
-        if path.is_dir() or path.is_file():
+        if path.is_file() or (path.is_dir() and any(path.iterdir())):
             return _from_folder(spec, path)
     searched = ", ".join(dict.fromkeys(str(folder) for folder in (*folders, Path.cwd())))
     if not _HUB_ID.fullmatch(spec):
         raise TokenizerError(
             f"tokenizer {spec}: no folder of that name in {searched}, and it is neither a .gguf file nor a Hugging "
-            f"Face id; correct it, or write {_WORDS} for an estimate"
+            f"Face id; correct it, or write {WORDS} for an estimate"
         )
-    return _from_hub(spec, searched)
+    return _from_hub(spec, searched, token)
 
 
-def _from_hub(spec: str, searched: str) -> Tokenizer:
+def _from_hub(spec: str, searched: str, token: str | None) -> Tokenizer:
     try:
-        return ModelTokenizer(spec, _read(spec, hub_file(spec, _FILE)))
+        return ModelTokenizer(spec, _read(spec, hub_file(spec, _FILE, token)))
     except ModelFileError as error:
         if _is_absent(error):
-            return _by_transformers(spec, spec, f"the Hugging Face model has no {_FILE}")
+            return _by_transformers(spec, spec, f"the Hugging Face model has no {_FILE}", token)
         raise TokenizerError(
             f"tokenizer {spec}: no folder of that name in {searched}, and {error}; write a folder with a {_FILE}, or "
-            f"{_WORDS} for an estimate (for a gated model set HF_TOKEN)"
+            f"{WORDS} for an estimate (for a gated model set HF_TOKEN)"
         ) from error
 
 
@@ -155,7 +159,7 @@ def _from_folder(spec: str, path: Path) -> Tokenizer:
     return _by_transformers(spec, str(path), f"the folder {path} has no {_FILE}")
 
 
-def _by_transformers(spec: str, source: str, reason: str) -> Tokenizer:
+def _by_transformers(spec: str, source: str, reason: str, token: str | None = None) -> Tokenizer:
     """A tokenizer in another form than tokenizer.json, from a folder or the Hub; code that comes with it is not run."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # else it warns on import that PyTorch is missing
     try:
@@ -166,7 +170,7 @@ def _by_transformers(spec: str, source: str, reason: str) -> Tokenizer:
             f"write a folder that has one"
         ) from None
     try:
-        engine = transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        engine = transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=False, token=token)
     except Exception as error:  # it raises OSError, ValueError and its readers' own alike
         raise TokenizerError(
             f"tokenizer {spec}: {reason}, and transformers cannot read it: {first_line(error)}"

@@ -30,16 +30,16 @@ def hub_model(model_id: str) -> Path:
     return hub_file(repo, files[0])
 
 
-def hub_file(repo: str, name: str) -> Path:
+def hub_file(repo: str, name: str, token: str | None = None) -> Path:
     """A file of a Hugging Face repository, from the hub's local cache if it is there.
 
-    Raises ModelFileError where it cannot be downloaded; a gated one needs HF_TOKEN, which the hub's client reads
-    itself.
+    Raises ModelFileError where it cannot be downloaded; a gated one needs a token: `token`, else HF_TOKEN, which
+    the hub's client reads itself.
     """
     try:
         return Path(_from_hub(repo, lambda hub: hub.hf_hub_download(repo, name, local_files_only=True), online=False))
     except ModelFileError:
-        return Path(_from_hub(repo, lambda hub: hub.hf_hub_download(repo, name)))
+        return Path(_from_hub(repo, lambda hub: hub.hf_hub_download(repo, name, token=token)))
 
 
 def _from_hub(repo: str, call: Callable[[Any], Any], *, online: bool = True) -> Any:

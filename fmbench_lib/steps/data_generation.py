@@ -10,12 +10,11 @@ import pandas as pd
 
 from fmbench_lib.data.payload_index import PayloadFile, PayloadIndex, read_payload_index
 from fmbench_lib.data.prompts import PayloadSet, generate_payloads
-from fmbench_lib.data.templates import read_template
 from fmbench_lib.errors import InputError
 from fmbench_lib.host.atomic_files import read_rows, write_rows
 from fmbench_lib.load.levels.specs import deal_prompts, sharing_servers
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.inputs import sources, template_path, tokenizer_of
+from fmbench_lib.steps.inputs import sources
 from fmbench_lib.steps.payloads import (
     content_hash,
     datasets_section,
@@ -24,7 +23,9 @@ from fmbench_lib.steps.payloads import (
     payload_index,
     payload_table,
 )
+from fmbench_lib.steps.prompt_template import choose_template
 from fmbench_lib.steps.step import step
+from fmbench_lib.steps.tokenizers_of_run import choose_tokenizer
 
 
 @step("1_generate_data")
@@ -87,17 +88,21 @@ def _rows(run: Run, payload_file: str) -> Iterator[dict[str, Any]]:
 def make_payloads(run: Run) -> PayloadSet:
     """The payload files that the config's sources give, in memory only."""
     config = run.config
-    return generate_payloads(
-        sources(run),
-        template=read_template(template_path(run)),
+    opened = sources(run)
+    chosen, template = choose_tokenizer(run, config.experiments[0]), choose_template(run, opened)
+    payloads = generate_payloads(
+        opened,
+        template=template.text,
         template_keys=config.datasets.prompt_template_keys,
         filters=config.datasets.filters,
-        tokenizer=tokenizer_of(run, config.experiments[0]),
+        tokenizer=chosen.tokenizer,
         seed=config.general.seed,
         question_column=config.datasets.question_col_key,
         ground_truth_column=config.datasets.ground_truth_col_key,
         image_column=config.datasets.image_col,
+        wanted_files={name for experiment in config.experiments for name in experiment.payload_files},
     )
+    return replace(payloads, notices=(*filter(None, (template.notice, chosen.notice)), *payloads.notices))
 
 
 def _generate(run: Run) -> None:

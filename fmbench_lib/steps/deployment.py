@@ -7,7 +7,6 @@ import functools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 
@@ -130,7 +129,7 @@ def _deploy_or_record_failure(run: Run, interrupted: threading.Event, experiment
 
 def _deploy(run: Run, experiment: Experiment, interrupted: threading.Event) -> None:
     """Deploy an experiment, unless its endpoint serves already; what is in its way is deleted first."""
-    service, experiment = service_of(run.config, experiment, run.loaded.folder)
+    service, experiment = service_of(run.config, experiment, run.loaded.folders)
     known = endpoints(run.workspace).get(experiment.name)
     if known is not None and _serves(known):
         return
@@ -149,7 +148,7 @@ def _context(run: Run, experiment: Experiment, interrupted: threading.Event) -> 
     return DeployContext(
         run_id=run.workspace.run_id,
         log_folder=run.workspace.logs,
-        folders=(run.loaded.folder, Path.cwd()),
+        folders=run.loaded.folders,
         record=functools.partial(record, run.workspace),
         say=lambda line: run.workspace.log_event("deployment", experiment=experiment.name, line=line),
         probe=functools.partial(_probe, run, experiment),

@@ -28,13 +28,13 @@ _INVOCATIONS = re.compile(r"https?://[^/]+/endpoints/([^/]+)/invocations")
 
 def with_files(run: Run, experiment: Experiment) -> Experiment:
     """The experiment with its deployment script as a path, if it has one. Raises InputError if it is missing."""
-    path = deployment_file(run.config, experiment, run.loaded.folder, script_fetcher(run))
+    path = deployment_file(run.config, experiment, run.loaded.folders, script_fetcher(run))
     return experiment if path is None else experiment.model_copy(update={"deployment_script": str(path)})
 
 
 def script_of(run: Run, experiment: Experiment, url: str) -> UserScript | None:
     """The script that sends an experiment's requests to an endpoint; None where fmbench sends them itself."""
-    path = inference_file(run.config, experiment, run.loaded.folder, script_fetcher(run))
+    path = inference_file(run.config, experiment, run.loaded.folders, script_fetcher(run))
     if path is None:
         return None
     invocations = _INVOCATIONS.fullmatch(url)  # scripts know a SageMaker endpoint by its name

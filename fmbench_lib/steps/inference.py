@@ -21,12 +21,13 @@ from fmbench_lib.runs import progress as live
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.deployment import addresses_of, deploy_in_turn, deploy_missing
 from fmbench_lib.steps.experiment_scripts import script_of
-from fmbench_lib.steps.inputs import ca_bundle, tokenizer_of, trace_of
+from fmbench_lib.steps.inputs import ca_bundle, trace_of
 from fmbench_lib.steps.levels import levels_to_measure, missing_levels, run_levels
 from fmbench_lib.steps.machine_sharing import waiting
 from fmbench_lib.steps.monitoring import Monitoring, monitoring
 from fmbench_lib.steps.payloads import check_prompts, payload_index
 from fmbench_lib.steps.step import step
+from fmbench_lib.steps.tokenizers_of_run import tokenizer_of
 from fmbench_lib.workspace import LevelKey
 
 

@@ -11,13 +11,11 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from fmbench_lib.config import Config, Experiment, resolve_file
+from fmbench_lib.config import Config, resolve_file
 from fmbench_lib.config.load_settings import TraceEntry
-from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.data.sources.base import Source, SourceRequest
 from fmbench_lib.data.sources.readers import reader_for
-from fmbench_lib.data.tokenizers import Tokenizer, load_tokenizer
-from fmbench_lib.errors import InputError, TokenizerError
+from fmbench_lib.errors import InputError
 from fmbench_lib.load.levels.trace_file import read_trace
 from fmbench_lib.metrics.groups.goodput import Objectives
 from fmbench_lib.models.hub_token import TOKEN_FILE, hf_token, token_in
@@ -54,7 +52,7 @@ def file_of(run: Run, name: str, kind: str, prefix: str) -> Path:
     found, with the locations that were searched.
     """
     if is_address(name):
-        return _fetched(run, Address.parse(name), kind)
+        return fetched(run, Address.parse(name), kind)
     first = run.config.s3_read_data.s3_or_local_file_system == "s3"
     bucket = None if Path(name).expanduser().is_absolute() else read_bucket(run)
     searches = [_in_bucket, _users_file] if first else [_users_file, _in_bucket]
@@ -77,19 +75,20 @@ def _in_bucket(run: Run, bucket: Address | None, name: str, kind: str, prefix: s
 
 def _users_file(run: Run, _bucket: Address | None, name: str, _kind: str, prefix: str) -> Path | None:
     """The user's file: in the config's folder or the current one, or in their folder `prefix`."""
-    paths = (folder / part / name for part in (prefix, "") for folder in (run.loaded.folder, Path.cwd()))
+    paths = (folder / part / name for folder in run.loaded.folders for part in (prefix, ""))
     return next((path for path in paths if path.exists()), None)
 
 
 def _on_this_machine(run: Run, name: str, kind: str, prefix: str) -> Path:
     """A file of the user or one that ships with fmbench; raises InputError with the locations that were searched."""
     try:
-        return resolve_file(str(Path(prefix) / name), config_folder=run.loaded.folder, kind=kind)
+        return resolve_file(str(Path(prefix) / name), folders=run.loaded.folders, kind=kind)
     except InputError:
-        return resolve_file(name, config_folder=run.loaded.folder, kind=kind)
+        return resolve_file(name, folders=run.loaded.folders, kind=kind)
 
 
-def _fetched(run: Run, address: Address, kind: str) -> Path:
+def fetched(run: Run, address: Address, kind: str) -> Path:
+    """The local copy of a file in a bucket, `kind` names it in messages. Raises InputError where there is none."""
     if run.local_only:
         raise InputError(f"the {kind} {address} is in a bucket, and with --local-mode yes no bucket is read")
     path = input_file(run.workspace, address, kind, filled_in(run.config.aws.region))
@@ -98,29 +97,9 @@ def _fetched(run: Run, address: Address, kind: str) -> Path:
     return path
 
 
-def fetched_tokenizer(run: Run, spec: str) -> Path | None:
-    """The file of a tokenizer that was fetched from a bucket; None for one that is not in a bucket.
-
-    Those given by an s3:// address are, and `tokenizer_prefix` of the read bucket. Raises InputError where an address
-    has no tokenizer.
-    """
-    if is_address(spec):
-        return _fetched(run, _tokenizer_file(Address.parse(spec)), "tokenizer")
-    reading = run.config.s3_read_data
-    bucket = read_bucket(run) if spec == reading.tokenizer_prefix and not Path(spec).is_absolute() else None
-    users = any((folder / spec).exists() for folder in (run.loaded.folder, Path.cwd()))
-    if bucket is None or (users and reading.s3_or_local_file_system != "s3"):
-        return None
-    return input_file(run.workspace, _tokenizer_file(bucket.below(spec)), "tokenizer", filled_in(run.config.aws.region))
-
-
-def _tokenizer_file(address: Address) -> Address:
-    return address if address.key.endswith((".json", ".gguf")) else address.below("tokenizer.json")
-
-
 def script_fetcher(run: Run) -> Callable[[str, str], str]:
     """A function that fetches a user script from a bucket, once for the run."""
-    return lambda address, what: str(_fetched(run, Address.parse(address), what))
+    return lambda address, what: str(fetched(run, Address.parse(address), what))
 
 
 def hf_token_of(run: Run) -> str | None:
@@ -129,7 +108,7 @@ def hf_token_of(run: Run) -> str | None:
     A file in the read bucket is read when it is needed and never stored on disk.
     """
     source = run.config.s3_read_data
-    token = hf_token(source.script_files, (run.loaded.folder, Path.cwd()), source.scripts_prefix)
+    token = hf_token(source.script_files, run.loaded.folders, source.scripts_prefix)
     file = next((name for name in source.script_files if Path(name).name == TOKEN_FILE), None)
     bucket = read_bucket(run) if token is None and file is not None else None
     if bucket is None or file is None:
@@ -191,13 +170,6 @@ def price_file(run: Run) -> str:
     return str(file_of(run, pricing, "price file", run.config.s3_read_data.configs_prefix))
 
 
-def template_path(run: Run) -> Path:
-    """The file of the prompt template. Raises InputError where it is not found."""
-    reading = run.config.s3_read_data
-    name = reading.prompt_template_file or "prompt_template_qa.txt"
-    return file_of(run, name, "prompt template", reading.prompt_template_dir)
-
-
 def sources(run: Run) -> list[Source]:
     """The config's source files and data sets, opened. Raises InputError for one that is missing or misspelt."""
     return [_source(run, name) for name in run.config.s3_read_data.source_data_files]
@@ -208,25 +180,3 @@ def _source(run: Run, name: str) -> Source:
     prefix = run.config.s3_read_data.source_data_prefix
     path = file_of(run, name, "source file", prefix) if reader.reads_files else None
     return reader.open(SourceRequest(name, path, run.config.datasets.ds_N))
-
-
-def tokenizer_of(run: Run, experiment: Experiment) -> Tokenizer:
-    """The tokenizer that the config names for an experiment.
-
-    Raises TokenizerError when it names none: a tokenizer is never chosen silently.
-    """
-    spec = tokenizer_spec(run, experiment)
-    if spec is None:
-        raise TokenizerError(
-            f"experiment {experiment.name} names no tokenizer: write `tokenizer:` with a folder, a Hugging Face id, "
-            f"a .gguf file, or `words` for an estimate"
-        )
-    return load_tokenizer(spec, folders=[run.loaded.folder, Path.cwd()], fetched=fetched_tokenizer(run, spec))
-
-
-def tokenizer_spec(run: Run, experiment: Experiment) -> str | None:
-    """The tokenizer that the config names, under its present key or FMBench 2.x's, else the model it serves locally."""
-    named = experiment.tokenizer or experiment.hf_tokenizer_model_id or run.config.s3_read_data.tokenizer_prefix
-    if named is None and platform_facts(experiment.platform).model_has_tokenizer:
-        return experiment.model_id
-    return named

@@ -31,12 +31,13 @@ from fmbench_lib.runs.opening import default_results, load_with_placeholders
 from fmbench_lib.runs.progress import duration as duration_text
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.data_generation import make_payloads
-from fmbench_lib.steps.inputs import tokenizer_spec, trace_of
+from fmbench_lib.steps.inputs import trace_of
 from fmbench_lib.steps.machine_sharing import waiting
 from fmbench_lib.steps.payloads import earlier_prompts
 from fmbench_lib.steps.platform_of import service_of
 from fmbench_lib.steps.run_prices import load_prices
 from fmbench_lib.steps.setup import check_service, script_files
+from fmbench_lib.steps.tokenizers_of_run import choose_tokenizer
 from fmbench_lib.workspace import Workspace
 
 Sized: TypeAlias = tuple[LevelSpec, int | None]
@@ -184,7 +185,7 @@ def _experiment_lines(
     cost = _cost_line(experiment, list(zip(levels, requests, strict=True)), longest, price, seconds)
     return [
         f"{experiment.name}: {experiment.platform}, protocol {experiment.protocol}, "
-        f"tokenizer {tokenizer_spec(run, experiment)}",
+        f"tokenizer {_tokenizer_name(run, experiment)}",
         f"  {what}",
         *(named if levels else []),
         *searches,
@@ -192,10 +193,19 @@ def _experiment_lines(
     ]
 
 
+def _tokenizer_name(run: Run, experiment: Experiment) -> str:
+    """The tokenizer's name; where it cannot be loaded, the name that the config gives, as the obstacles say why."""
+    try:
+        chosen = choose_tokenizer(run, experiment)
+    except InputError:
+        return str(experiment.tokenizer)
+    return chosen.tokenizer.name if not chosen.notice else f"{chosen.tokenizer.name} ({chosen.notice})"
+
+
 def _service(run: Run, experiment: Experiment) -> _Service:
     """What is deployed or used, or why it cannot be."""
     try:
-        service, experiment = service_of(run.config, experiment, run.loaded.folder)
+        service, experiment = service_of(run.config, experiment, run.loaded.folders)
         return _Service(service.plan(experiment).replace("\n", "\n  "))
     except DeployError as error:
         if not experiment.deploy:

@@ -22,14 +22,14 @@ from fmbench_lib.steps.inputs import (
     price_file,
     script_fetcher,
     sources,
-    template_path,
-    tokenizer_of,
     trace_of,
 )
 from fmbench_lib.steps.payloads import earlier_prompts
 from fmbench_lib.steps.platform_of import service_of
+from fmbench_lib.steps.prompt_template import template_path
 from fmbench_lib.steps.run_prices import load_prices, look_up_prices
 from fmbench_lib.steps.step import step
+from fmbench_lib.steps.tokenizers_of_run import choose_tokenizer
 from fmbench_lib.storage.run_inputs import forget_inputs
 from fmbench_lib.user_scripts.script_files import deployment_file, inference_file
 
@@ -55,12 +55,13 @@ def set_up(run: Run) -> pd.DataFrame:
     checked += [(f"{{{name}}}", value) for name, value in run.workspace.read_run().get("standard", {}).items()]
     if run.config.run_steps.get("1_generate_data", True):
         template = template_path(run)
-        checked.append(("prompt template", str(template)))
+        checked.append(("prompt template", str(template or run.config.datasets.prompt_template or "the rows' text")))
         checked += [("source data", str(source.origin)) for source in sources(run)]
     else:
         checked.append(("prompts", f"those of run {earlier_prompts(run).run_id}"))
     for experiment in run.config.experiments:
-        checked.append((f"tokenizer of {experiment.name}", tokenizer_of(run, experiment).name))
+        chosen = choose_tokenizer(run, experiment)
+        checked.append((f"tokenizer of {experiment.name}", chosen.notice or chosen.tokenizer.name))
         check_deployment(run, experiment)
         check_service(run, experiment)
         checked += script_files(run, experiment)
@@ -89,7 +90,7 @@ def _prices(run: Run) -> list[tuple[str, str]]:
 def check_deployment(run: Run, experiment: Experiment) -> None:
     """Raise InputError where the experiment cannot be deployed, or its endpoint not be used, as configured."""
     try:
-        service, resolved = service_of(run.config, experiment, run.loaded.folder)
+        service, resolved = service_of(run.config, experiment, run.loaded.folders)
         service.plan(resolved)
     except DeployError as error:
         raise InputError(f"experiment {experiment.name}: {error}") from error
@@ -107,8 +108,8 @@ def check_service(run: Run, experiment: Experiment) -> None:
 def script_files(run: Run, experiment: Experiment) -> list[tuple[str, str]]:
     """The user scripts that an experiment runs, with what each is for. Raises InputError for one that cannot be run."""
     files = {
-        "deployment script": deployment_file(run.config, experiment, run.loaded.folder, script_fetcher(run)),
-        "inference script": inference_file(run.config, experiment, run.loaded.folder, script_fetcher(run)),
+        "deployment script": deployment_file(run.config, experiment, run.loaded.folders, script_fetcher(run)),
+        "inference script": inference_file(run.config, experiment, run.loaded.folders, script_fetcher(run)),
     }
     return [(f"{what} of {experiment.name}", str(path)) for what, path in files.items() if path is not None]
 
@@ -153,5 +154,5 @@ def fetch_inputs(run: Run) -> None:
         trace_of(run)
         ca_bundle(run)
         for experiment in run.config.experiments:
-            tokenizer_of(run, experiment)
+            choose_tokenizer(run, experiment)
             script_files(run, experiment)

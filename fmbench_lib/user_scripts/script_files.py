@@ -4,7 +4,7 @@ functions."""
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -21,7 +21,9 @@ Fetch: TypeAlias = Callable[[str, str], str]
 """Returns a local copy of an `s3://` address; the second argument is what error messages call the file."""
 
 
-def deployment_file(config: Config, experiment: Experiment, folder: Path, fetch: Fetch | None = None) -> Path | None:
+def deployment_file(
+    config: Config, experiment: Experiment, folders: Sequence[Path], fetch: Fetch | None = None
+) -> Path | None:
     """The user script that deploys an experiment; None where a platform deploys it, or nothing is deployed.
 
     :raises InputError: it does not exist, or has no function `deploy`.
@@ -29,48 +31,49 @@ def deployment_file(config: Config, experiment: Experiment, folder: Path, fetch:
     by_script = platform_facts(experiment.platform).by_script and experiment.deploy
     if not by_script or experiment.deployment_script is None:
         return None
-    path = script_file(config, experiment.deployment_script, folder, fetch)
+    path = script_file(config, experiment.deployment_script, folders, fetch)
     _check_holds(path, DEPLOY, "(experiment_config, role_arn)")
     return path
 
 
-def inference_file(config: Config, experiment: Experiment, folder: Path, fetch: Fetch | None = None) -> Path | None:
+def inference_file(
+    config: Config, experiment: Experiment, folders: Sequence[Path], fetch: Fetch | None = None
+) -> Path | None:
     """The user script that sends an experiment's requests; None where a codec does.
 
     :raises InputError: it does not exist, or has no function `create_predictor`.
     """
     if not protocol_facts(experiment.protocol).by_script or experiment.inference_script is None:
         return None
-    path = script_file(config, experiment.inference_script, folder, fetch)
+    path = script_file(config, experiment.inference_script, folders, fetch)
     _check_holds(path, CREATE_PREDICTOR, "(endpoint_name, inference_spec, metadata)")
     return path
 
 
-def script_file(config: Config, name: str, folder: Path, fetch: Fetch | None = None) -> Path:
+def script_file(config: Config, name: str, folders: Sequence[Path], fetch: Fetch | None = None) -> Path:
     """A script as a local file, copied (by `fetch`) where it is in one of the run's own buckets.
 
-    It is looked for in the config's folder and the current one, and in the folder `scripts_prefix` of each. A script
-    listed in `script_files` that is in none of them is copied from the read bucket. Raises InputError where it is not
-    found.
+    It is looked for in the `folders` and the current one, and in the folder `scripts_prefix` of each. A script listed
+    in `script_files` that is in none of them is copied from the read bucket. Raises InputError where it is not found.
     """
     source = config.s3_read_data
     if urlsplit(name).scheme == "s3":
         return _from_bucket(name, [config.aws.bucket, source.read_bucket], fetch or local_copy)
-    path = Path(name).expanduser()
-    for candidate in _candidates(path, folder, source.scripts_prefix):
+    path, searched = Path(name).expanduser(), tuple(dict.fromkeys((*folders, Path.cwd())))
+    for candidate in _candidates(path, searched, source.scripts_prefix):
         if candidate.is_file():
             return candidate.resolve()
     if name in source.script_files and source.read_bucket and "{" not in source.read_bucket:
         address = f"s3://{source.read_bucket}/{source.scripts_prefix}/{name}"
         return Path((fetch or local_copy)(address, "script"))
     raise InputError(
-        f"the script {name} was not found in {folder.resolve()}, {Path.cwd()} or their folder "
+        f"the script {name} was not found in {', '.join(str(folder.resolve()) for folder in searched)} or their folder "
         f"{source.scripts_prefix}; correct the path or put it there"
     )
 
 
-def _candidates(path: Path, folder: Path, prefix: str) -> Iterator[Path]:
-    for root in (folder, Path.cwd()):
+def _candidates(path: Path, folders: Iterable[Path], prefix: str) -> Iterator[Path]:
+    for root in folders:
         yield root / path
         yield root / prefix / path
 

@@ -143,3 +143,32 @@ def test_a_folder_that_is_not_a_run_is_bad_input(
 def test_the_list_of_configs_is_json_on_request(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["configs", "--json"]) == 0
     assert "quickstart" in {config["name"] for config in json.loads(capsys.readouterr().out)}
+
+
+@pytest.mark.parametrize("word", ["my.yml", "missing.yaml", "quickstart", "bedrock/on_demand"])
+def test_a_config_alone_means_a_run(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+
+    def run(options: argparse.Namespace) -> int:
+        given.append(options.config)
+        return 7
+
+    replaced(monkeypatch, "run", run)
+    assert main([word]) == 7
+    assert given == [word]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "quickstart", "--url", "http://127.0.0.1:9"], "--url stands for a config: leave one of the two out"),
+        (["run", "--url", "http://127.0.0.1:9"], "http://127.0.0.1:9 does not answer: "),
+        (["run", "--url", "h", "--api-key-env", "NO_SUCH_KEY"], "the environment has no such variable"),
+    ],
+)
+def test_a_run_without_a_config_says_what_is_wrong(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main([*words, "--results-dir", str(tmp_path)]) == BAD_INPUT
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

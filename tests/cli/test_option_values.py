@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from argparse import Namespace
 from pathlib import Path
 
@@ -28,8 +29,16 @@ def test_another_form_is_refused(pair: str) -> None:
 
 
 def test_options_fill_only_the_placeholders_that_they_name() -> None:
-    options = Namespace(role_arn=None, write_bucket="mine", tmp_dir="/t")
-    assert standard_placeholders(options) == {"write_bucket": "mine", "read_tmpdir": "/t", "write_tmpdir": "/t"}
+    options = Namespace(role_arn=None, write_bucket="mine", tmp_dir="/t", local_mode=None)
+    folders = {"read_tmpdir": "/t/fmbench-read", "write_tmpdir": "/t/fmbench-write"}
+    assert standard_placeholders(options) == {"write_bucket": "mine", **folders}
+
+
+def test_local_mode_reads_from_the_folder_of_temporary_files_unless_told_otherwise() -> None:
+    options = Namespace(role_arn=None, write_bucket=None, tmp_dir=None, local_mode="yes")
+    assert standard_placeholders(options)["read_tmpdir"] == str(Path(tempfile.gettempdir(), "fmbench-read"))
+    options.local_mode = "no"
+    assert standard_placeholders(options) == {}
 
 
 @pytest.mark.parametrize(("mode", "local_only"), [("yes", True), ("no", False), (None, False)])

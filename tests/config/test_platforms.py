@@ -14,7 +14,15 @@ import pytest
 
 import fmbench_lib
 from fmbench_lib.config import ConfigError, load_config
-from fmbench_lib.config.platforms import PLATFORMS, PROTOCOLS, known_platforms, platform_facts, protocol_facts
+from fmbench_lib.config.platforms import (
+    PLATFORMS,
+    PROTOCOLS,
+    completed_address,
+    known_platforms,
+    platform_facts,
+    protocol_facts,
+    protocol_of,
+)
 from fmbench_lib.config.schema.experiment import Experiment
 from fmbench_lib.deploy import platform, platform_of_existing
 from fmbench_lib.errors import DeployError, InputError
@@ -306,3 +314,45 @@ def test_one_that_cannot_be_used_is_named(config: Callable[[str], Path], name: s
 def test_what_no_package_adds_is_unknown() -> None:
     with pytest.raises(DeployError, match=r"unknown platform 'sun'; there are: local, .*moon"):
         platform("sun")
+
+
+@pytest.mark.parametrize(
+    ("address", "protocol", "completed"),
+    [
+        ("http://h:8000/v1", "openai", "http://h:8000/v1/chat/completions"),
+        ("http://h:8000/v1/", "openai", "http://h:8000/v1/chat/completions"),
+        ("http://h:8000", "openai", "http://h:8000/v1/chat/completions"),
+        ("http://h:8000/v1/completions", "openai", "http://h:8000/v1/completions"),
+        ("http://h:8000/v1/chat/completions/", "openai", "http://h:8000/v1/chat/completions/"),
+        ("http://h:8000/other", "openai", "http://h:8000/other"),
+        ("https://h/gateway/v1", "openai", "https://h/gateway/v1/chat/completions"),
+        ("https://h/v1/chat", "openai", "https://h/v1/chat/completions"),
+        ("http://h:8000/?a=1", "openai", "http://h:8000/?a=1"),
+        ("http://h:11434", "ollama", "http://h:11434/api/generate"),
+        ("http://h:8000", "tgi", "http://h:8000"),
+        ("name-of-an-endpoint", "openai", "name-of-an-endpoint"),
+    ],
+)
+def test_the_base_of_an_address_is_completed(address: str, protocol: str, completed: str) -> None:
+    assert completed_address(address, protocol_facts(protocol)) == completed
+
+
+@pytest.mark.parametrize(
+    ("address", "protocol"),
+    [
+        ("http://h:8080/completion", "llama_cpp"),
+        ("http://h:8080/v1/completions", "openai"),
+        ("http://h:11434/api/chat?x=1", "ollama"),
+        ("http://h:8080/generate", "openai"),
+        (None, "openai"),
+    ],
+)
+def test_the_end_of_an_address_tells_the_protocol(address: str | None, protocol: str) -> None:
+    assert protocol_of(platform_facts("endpoint"), None, None, address) == protocol
+
+
+def test_a_container_tells_the_protocol_rather_than_the_address() -> None:
+    ec2 = platform_facts("ec2")
+    assert protocol_of(ec2, None, "djl", "http://h:8080/v1/chat/completions") == "djl"
+    assert protocol_of(ec2, None, "llama_server", "http://h:8080/v1/chat/completions") == "openai"
+    assert protocol_of(ec2, None, "llama_server", "http://h:8080/completion") == "llama_cpp"

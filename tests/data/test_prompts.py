@@ -226,6 +226,18 @@ def test_a_filter_without_matches_lists_the_lengths_of_the_prompts() -> None:
     )
 
 
+def test_a_filter_without_matches_that_nobody_uses_is_a_notice() -> None:
+    filters = [between(1, 9), between(100, 200)]
+    made = payloads(english("aa"), filters, wanted_files={"payload_en_1-9.jsonl"})
+    assert list(made.files) == ["payload_en_1-9.jsonl"]
+    assert made.notices == (
+        "datasets.filters, payload_en_100-200.jsonl: no prompt of language en has 100 <= tokens < 200; the data has "
+        "1 prompt of language en with 2 tokens; no experiment uses it",
+    )
+    with pytest.raises(DataError, match="100 <= tokens"):
+        payloads(english("aa"), filters, wanted_files={"payload_en_100-200.jsonl"})
+
+
 def test_sources_without_rows_are_an_error() -> None:
     with pytest.raises(DataError, match="the data has no rows at all"):
         payloads([source([])], [between(1, 9)])

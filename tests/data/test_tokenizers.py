@@ -128,31 +128,38 @@ def test_a_tokenizer_of_a_folder_counts_only_the_text(folder: Path) -> None:
 
 def test_a_folder_without_tokenizer_json_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "vocab.txt").touch()
     with pytest.raises(TokenizerError, match=r"has no tokenizer\.json; .* pip install 'fmbench-lib\[transformers\]'"):
-        load_tokenizer("empty", folders=[tmp_path])
-    (tmp_path / "empty" / "tokenizer.json").write_text("{}")
+        load_tokenizer("mine", folders=[tmp_path])
+    (tmp_path / "mine" / "tokenizer.json").write_text("{}")
     with pytest.raises(TokenizerError, match=r"tokenizer\.json cannot be read"):
-        load_tokenizer("empty", folders=[tmp_path])
+        load_tokenizer("mine", folders=[tmp_path])
+
+
+def test_an_empty_folder_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "not an id").mkdir()
+    with pytest.raises(TokenizerError, match="no folder of that name"):
+        load_tokenizer("not an id", folders=[tmp_path])
 
 
 # -- the hub ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_hugging_face_id_is_fetched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, str]] = []
+    asked: list[tuple[str, str, str | None]] = []
 
-    def hub_file(repo: str, name: str) -> Path:
-        asked.append((repo, name))
+    def hub_file(repo: str, name: str, token: str | None) -> Path:
+        asked.append((repo, name, token))
         return folder / "my_tokenizer" / name
 
     monkeypatch.setattr(tokenizers, "hub_file", hub_file)
-    assert load_tokenizer("org/model", folders=[]).count("a b") == 2
-    assert asked == [("org/model", "tokenizer.json")]
+    assert load_tokenizer("org/model", folders=[], token="of-mine").count("a b") == 2
+    assert asked == [("org/model", "tokenizer.json", "of-mine")]
 
 
 def test_a_failed_fetch_lists_the_folders_that_were_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def hub_file(repo: str, name: str) -> Path:
+    def hub_file(repo: str, name: str, token: str | None) -> Path:
         raise ModelFileError(f"{repo}: huggingface.co cannot be reached from here")
 
     monkeypatch.setattr(tokenizers, "hub_file", hub_file)
@@ -184,7 +191,7 @@ def requested(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A `transformers` library that can read anything but `broken`; the sources that it was asked for."""
     sources: list[str] = []
 
-    def from_pretrained(source: str, *, trust_remote_code: bool) -> Any:
+    def from_pretrained(source: str, *, trust_remote_code: bool, token: str | None) -> Any:
         assert not trust_remote_code
         sources.append(source)
         if source.endswith("broken"):
@@ -198,6 +205,7 @@ def requested(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_folder_in_another_form_is_read_by_transformers(tmp_path: Path, requested: list[str]) -> None:
     (tmp_path / "slow").mkdir()
+    (tmp_path / "slow" / "vocab.txt").touch()
     tokenizer = load_tokenizer("slow", folders=[tmp_path])
     assert (tokenizer.count("a b"), tokenizer.count_many(["a", ""])) == (4, [2, 0])
     assert (tokenizer.name, tokenizer.is_estimate) == ("slow", False)
@@ -211,11 +219,13 @@ def test_a_fast_tokenizer_of_transformers_runs_without_it(
     made = SimpleNamespace(from_pretrained=lambda *_, **__: SimpleNamespace(backend_tokenizer=engine))
     monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(AutoTokenizer=made))
     (tmp_path / "converted").mkdir()
+    (tmp_path / "converted" / "vocab.txt").touch()
     assert load_tokenizer("converted", folders=[tmp_path]).count("a b c d e") == 5
 
 
 def test_a_form_that_transformers_cannot_read_is_an_error_of_one_line(tmp_path: Path, requested: list[str]) -> None:
     (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "vocab.txt").touch()
     with pytest.raises(TokenizerError, match=r"transformers cannot read it: Unrecognized model$"):
         load_tokenizer("broken", folders=[tmp_path])
 
@@ -226,7 +236,7 @@ def test_only_a_model_without_tokenizer_json_is_given_to_transformers(
 ) -> None:
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-    def hub_file(repo: str, name: str) -> Path:
+    def hub_file(repo: str, name: str, token: str | None) -> Path:
         cause = EntryNotFoundError if missing else LocalEntryNotFoundError
         raise ModelFileError(f"{repo} could not be fetched") from cause.__new__(cause)
 

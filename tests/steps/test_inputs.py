@@ -22,11 +22,11 @@ from fmbench_lib.steps.inputs import (
     price_file,
     read_bucket,
     sources,
-    template_path,
-    tokenizer_of,
     trace_of,
 )
+from fmbench_lib.steps.prompt_template import template_path
 from fmbench_lib.steps.setup import script_files, set_up
+from fmbench_lib.steps.tokenizers_of_run import tokenizer_of
 from fmbench_lib.workspace import Workspace, create_workspace
 from tests.bucket_stand_in import StandIn, point_to
 
@@ -62,7 +62,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         config = {
             "general": {"name": "test"},
             "s3_read_data": {"read_bucket": SOURCES, **reading},
-            "datasets": {"filters": [{"max_length_in_tokens": 500}]},
+            "datasets": {"filters": [{"max_length_in_tokens": 500}], "prompt_template_keys": ["input", "context"]},
             "experiments": [
                 {"platform": "endpoint", "ep_name": "http://127.0.0.1:9/v1", "model_id": "m", "concurrency_levels": [1]}
             ],

@@ -38,12 +38,12 @@ def test_the_configs_folder_comes_first(config: Config, tmp_path: Path, monkeypa
         index.mkdir(parents=True)
         (index / "mine.py").write_text("")
     monkeypatch.chdir(current)
-    assert files.script_file(config, "mine.py", near) == near / "scripts" / "mine.py"
+    assert files.script_file(config, "mine.py", [near]) == near / "scripts" / "mine.py"
     (near / "mine.py").write_text("")
-    assert files.script_file(config, "./mine.py", near) == near / "mine.py"
-    assert files.script_file(config, "mine.py", tmp_path) == current / "mine.py"
+    assert files.script_file(config, "./mine.py", [near]) == near / "mine.py"
+    assert files.script_file(config, "mine.py", [tmp_path]) == current / "mine.py"
     with pytest.raises(InputError, match=r"other\.py was not found in .*near"):
-        files.script_file(config, "other.py", near)
+        files.script_file(config, "other.py", [near])
 
 
 def test_scripts_come_only_from_the_runs_own_buckets(
@@ -57,35 +57,35 @@ def test_scripts_come_only_from_the_runs_own_buckets(
 
     monkeypatch.setattr(files, "local_copy", copied)
     for name in ("s3://my-results/a/b.py", "s3://my-sources/b.py", "listed.py"):
-        assert files.script_file(config, name, tmp_path) == tmp_path / "copy.py"
+        assert files.script_file(config, name, [tmp_path]) == tmp_path / "copy.py"
     assert [address for address, _ in task] == [
         "s3://my-results/a/b.py",
         "s3://my-sources/b.py",
         "s3://my-sources/scripts/listed.py",
     ]
     with pytest.raises(InputError, match=r"s3://strange/b\.py is not in a bucket of this run"):
-        files.script_file(config, "s3://strange/b.py", tmp_path)
+        files.script_file(config, "s3://strange/b.py", [tmp_path])
 
 
 def test_a_script_is_checked_without_running_it(config: Config, tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     wanted = experiment(deployment_script="mine.py", inference_script="mine.py")
     mine.write_text(f"raise SystemExit('it was run')\n{DEPLOY}")
-    assert files.deployment_file(config, wanted, tmp_path) == mine
+    assert files.deployment_file(config, wanted, [tmp_path]) == mine
     with pytest.raises(InputError, match=r"has no function create_predictor\(endpoint_name"):
-        files.inference_file(config, wanted, tmp_path)
+        files.inference_file(config, wanted, [tmp_path])
     mine.write_text("from elsewhere import make as create_predictor\nclass A:\n    def deploy(self): ...\n")
-    assert files.inference_file(config, wanted, tmp_path) == mine
+    assert files.inference_file(config, wanted, [tmp_path]) == mine
     with pytest.raises(InputError, match="has no function deploy"):
-        files.deployment_file(config, wanted, tmp_path)
+        files.deployment_file(config, wanted, [tmp_path])
     mine.write_text("def deploy(:\n")
     with pytest.raises(InputError, match="is not valid Python"):
-        files.deployment_file(config, wanted, tmp_path)
+        files.deployment_file(config, wanted, [tmp_path])
 
 
 def test_fmbench2_scripts_and_undeployed_experiments_need_no_file(config: Config, tmp_path: Path) -> None:
     known = experiment(platform="sagemaker", protocol="sagemaker", deployment_script="jumpstart.py")
-    assert files.deployment_file(config, known, tmp_path) is None
-    assert files.inference_file(config, known, tmp_path) is None
+    assert files.deployment_file(config, known, [tmp_path]) is None
+    assert files.inference_file(config, known, [tmp_path]) is None
     left = experiment(deploy=False, deployment_script="gone.py")
-    assert files.deployment_file(config, left, tmp_path) is None
+    assert files.deployment_file(config, left, [tmp_path]) is None

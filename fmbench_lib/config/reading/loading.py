@@ -28,12 +28,20 @@ class LoadedConfig:
     config: Config
     path: Path
     folder: Path
-    """Where files that the config names are looked for first."""
+    """The config file's own folder."""
     text: str
     """The file's text with placeholders filled in."""
     notices: tuple[Notice, ...] = field(default=())
     open_placeholders: tuple[str, ...] = field(default=())
     """Standard placeholders without a value, which stay in the config as text."""
+    read_folder: Path | None = None
+    """The user's folder of everything that a run reads, laid out as a read bucket; None where they have none."""
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where files that the config names are looked for, in this order."""
+        named = () if self.read_folder is None else (self.read_folder,)
+        return tuple(dict.fromkeys((*named, self.folder, Path.cwd())))
 
 
 class Checked(NamedTuple):
@@ -88,7 +96,14 @@ def parse_config(
         text=restore(filled),
         notices=tuple(dict.fromkeys(findings.notices)),
         open_placeholders=tuple(document.open_placeholders),
+        read_folder=_read_folder(config, standard or {}),
     )
+
+
+def _read_folder(config: Config, standard: Mapping[str, str]) -> Path | None:
+    """`s3_read_data.local_file_system_path`, else the one that `--tmp-dir` stands for."""
+    named = config.s3_read_data.local_file_system_path or standard.get("read_tmpdir")
+    return None if not named or "{" in named else Path(named).expanduser()
 
 
 def _top_level(value: Any, findings: Findings) -> Raw:

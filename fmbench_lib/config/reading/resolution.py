@@ -9,15 +9,21 @@ from fmbench_lib.config.platforms import (
     ENDPOINT,
     PLATFORMS,
     USER_SCRIPT,
+    completed_address,
     platform_facts,
     platform_of_scripts,
+    protocol_facts,
     protocol_of,
 )
 from fmbench_lib.config.problems import alternatives, joined, shown
 from fmbench_lib.config.reading.fmbench2 import check_scripts, run_steps, user_scripts
 from fmbench_lib.config.reading.keys import Findings, Raw
 from fmbench_lib.config.reading.parameters import resolved_spec
+from fmbench_lib.config.schema.sections import ALL_PROMPTS
 from fmbench_lib.errors import InputError
+
+_NO_LIMIT = 10**9
+"""Longer than any prompt, in tokens."""
 
 _FROM_AWS = ("region", "bucket", "sagemaker_execution_role")
 """Keys of an experiment that the section `aws` has the default of."""
@@ -38,6 +44,7 @@ def resolve(raw: Raw, findings: Findings, *, has_load_section: bool) -> Raw:
     if isinstance(general, dict) and "name" in general:
         resolved["general"] = {"model_name": general["name"], **general}
     _resolve_filters(resolved)
+    _resolve_sources(resolved, findings)
     if isinstance(raw.get("experiments"), list):
         resolved["experiments"] = _experiments(resolved, findings)
     return resolved
@@ -48,10 +55,26 @@ def resolve(raw: Raw, findings: Findings, *, has_load_section: bool) -> Raw:
 
 def _resolve_filters(resolved: Raw) -> None:
     datasets = resolved.get("datasets")
-    if not isinstance(datasets, dict) or not isinstance(datasets.get("filters"), list):
+    if not isinstance(datasets, dict):
+        return
+    if "filters" not in datasets:
+        everything = {"payload_file": ALL_PROMPTS, "min_length_in_tokens": 0, "max_length_in_tokens": _NO_LIMIT}
+        resolved["datasets"] = {**datasets, "filters": [everything]}
+        return
+    if not isinstance(datasets["filters"], list):
         return
     filters = [_filter(entry) if isinstance(entry, dict) else entry for entry in datasets["filters"]]
     resolved["datasets"] = {**datasets, "filters": filters}
+
+
+def _resolve_sources(resolved: Raw, findings: Findings) -> None:
+    """Put `datasets.sources` where every source is."""
+    sources, reading = _section(resolved, "datasets").get("sources"), resolved.get("s3_read_data")
+    if not sources or (reading is not None and not isinstance(reading, dict)):
+        return
+    if reading and "source_data_files" in reading:
+        findings.problem("datasets.sources", "s3_read_data.source_data_files is given too; leave one of them out")
+    resolved["s3_read_data"] = {**(reading or {}), "source_data_files": sources}
 
 
 def _filter(entry: Raw) -> Raw:
@@ -121,9 +144,25 @@ def _resolve_serving(resolved: Raw, raw: Raw, path: str, findings: Findings) -> 
     if "inference_script" in users:
         resolved.setdefault("protocol", USER_SCRIPT)
     container_type = _text(_section(resolved, "inference_spec").get("container_type"))
-    resolved.setdefault("protocol", protocol_of(facts, _text(resolved.get("inference_script")), container_type))
+    script, address = _text(resolved.get("inference_script")), _text(resolved.get("ep_name"))
+    resolved.setdefault("protocol", protocol_of(facts, script, container_type, address))
+    if facts.ep_name_is_address and address is not None:
+        _complete_addresses(resolved, address, path, findings)
     resolved.setdefault("deploy", by_platform and facts.deployed_by_default)
     return facts
+
+
+def _complete_addresses(resolved: Raw, named: str, path: str, findings: Findings) -> None:
+    """Give each address in `ep_name` the protocol's path, where it has none."""
+    try:
+        protocol = protocol_facts(str(resolved["protocol"]))
+        given = [part.strip() for part in named.split(",") if part.strip()]
+        completed = ",".join(completed_address(part, protocol) for part in given)
+    except (InputError, ValueError):
+        return  # the check of values reports it
+    if completed != ",".join(given):
+        resolved["ep_name"] = completed
+        findings.notice(joined(path, "ep_name"), f"is the base of an address; {completed} is used")
 
 
 def _resolve_platform(

@@ -31,6 +31,7 @@ class Config(Section):
     ignored: ClassVar[dict[str, str]] = {
         "dir_paths": "the layout of a run directory is fixed; results go to --results-dir"
     }
+    older: ClassVar[dict[str, str]] = {"data": "datasets"}
     examples: ClassVar[dict[str, str]] = {
         "general": "a `general:` section with `name: my-benchmark`",
         "datasets": "a `datasets:` section with `filters`",

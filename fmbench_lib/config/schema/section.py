@@ -22,7 +22,7 @@ class Section(BaseModel):
     """Keys that are accepted and have no effect, each with the reason."""
 
     older: ClassVar[dict[str, str]] = {}
-    """Older spellings of keys, each with its present spelling."""
+    """Other spellings of keys that are accepted, each with the one that is used."""
 
     examples: ClassVar[dict[str, str]] = {}
     """What to write for a missing required key, as its error says."""

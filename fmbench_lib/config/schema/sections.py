@@ -35,6 +35,9 @@ SHIPPED_SOURCE = "pydoc_qa.jsonl"
 """The question set used when a config names no source files."""
 
 SHIPPED_TEMPLATE = "prompt_template_qa.txt"
+
+ALL_PROMPTS = "prompts.jsonl"
+"""The payload file where no filter is given."""
 """The prompt template for that question set."""
 
 _RESULTS_DIR = "results go to --results-dir"
@@ -82,7 +85,6 @@ class S3ReadData(Section):
     """Where source files, prompt template, tokenizer and scripts are read from. They need not be in S3."""
 
     ignored: ClassVar[dict[str, str]] = {
-        "local_file_system_path": "files are looked for in the config's folder, the current one and what ships",
         "config_files": "files such as the price file are found by the key that names them",
     }
 
@@ -90,6 +92,12 @@ class S3ReadData(Section):
         "S3 bucket that files are read from; usually `{read_bucket}`.",
         None,
         shown_default="none; with `s3` `sagemaker-fmbench-read-<region>-<account>`",
+    )
+    local_file_system_path: Text | None = described(
+        "Folder on this machine with the same folders as the read bucket; usually `{read_tmpdir}`. It is searched "
+        "before the config's folder and the current one.",
+        None,
+        shown_default="`fmbench-read` in `--tmp-dir`, where that is given",
     )
     scripts_prefix: Text = described("Folder of the script files in the read bucket.", "scripts")
     script_files: FileNames = described(
@@ -106,10 +114,10 @@ class S3ReadData(Section):
         "Folder of the tokenizer's files, on this machine or in the read bucket.", None
     )
     prompt_template_dir: Text = described("Folder of the prompt template.", "prompt_template")
-    prompt_template_file: FileName = described(
+    prompt_template_file: FileName | None = described(
         "Prompt template: text with `{column}` for each of `datasets.prompt_template_keys`.",
-        SHIPPED_TEMPLATE,
-        shown_default=f"`{SHIPPED_TEMPLATE}`, which ships with fmbench",
+        None,
+        shown_default=f"`{SHIPPED_TEMPLATE}`, which ships, for rows with `input` and `context`; else their text column",
     )
     s3_or_local_file_system: Store | None = described(
         "Where files are read from: `s3` the read bucket, then this machine; `local` only this machine; `both` the "
@@ -139,7 +147,20 @@ class Datasets(Section):
         "filters": "[{language: en, min_length_in_tokens: 1, max_length_in_tokens: 500}]"
     }
 
-    filters: Annotated[list[Filter], section_list] = described("One entry per payload file, see below.")
+    sources: FileNames = described(
+        "Files of prompts: .jsonl, .json, .csv, .tsv, .parquet, .txt, a folder of text files, or "
+        "`hf:org/name/subset/split`. In place of `s3_read_data.source_data_files`.",
+        [],
+        shown_default="`s3_read_data.source_data_files`",
+    )
+    prompt_template: Text | None = described(
+        "The prompt template itself, such as `Answer: {ticket}`, in place of a file.", None
+    )
+    filters: Annotated[list[Filter], section_list] = described(
+        "One entry per payload file, see below.",
+        [],
+        shown_default=f"one file of all prompts, `{ALL_PROMPTS}`",
+    )
     prompt_template_keys: Texts | None = described(
         "Columns of the source files that the prompt template uses.", None, shown_default="those the template names"
     )

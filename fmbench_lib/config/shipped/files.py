@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import fmbench_lib
@@ -61,8 +62,8 @@ def find_config(source: str | Path) -> Path:
     raise ConfigError([Problem("", f"{shown(str(source))} {what}; `fmbench configs` lists the shipped ones")])
 
 
-def resolve_file(name: str, *, config_folder: Path, kind: str) -> Path:
-    """The file or folder that a config names: in the config's folder, the current one, or among shipped files.
+def resolve_file(name: str, *, folders: Sequence[Path], kind: str) -> Path:
+    """The file or folder that a config names: in one of the `folders`, the current one, or among shipped files.
 
     :param kind: what it is, as an error calls it: "price file", "prompt template".
     :raises ConfigError: it is in none of these.
@@ -70,13 +71,13 @@ def resolve_file(name: str, *, config_folder: Path, kind: str) -> Path:
     path = Path(name).expanduser()
     root = shipped_root()
     configs = root / "configs"
-    folders = [config_folder, Path.cwd(), root, configs, configs / "prompt_templates", configs / "source_data"]
-    for folder in folders:
+    searched = list(dict.fromkeys((*folders, Path.cwd())))
+    for folder in (*searched, root, configs, configs / "prompt_templates", configs / "source_data"):
         if (folder / path).exists():
             return folder / path
     if path.is_absolute():
         raise ConfigError([Problem("", f"the {kind} {name} does not exist; correct the path")])
-    where = f"{config_folder.resolve()}, {Path.cwd()} and what ships with fmbench"
+    where = f"{', '.join(str(folder.resolve()) for folder in searched)} and what ships with fmbench"
     raise ConfigError(
         [Problem("", f"the {kind} {name} was not found in {where}; correct the name or put the file there")]
     )

@@ -21,6 +21,8 @@ class Source:
 
     origin: str
     read: Callable[[], Iterator[tuple[str, Row]]]
+    folder: Path | None = None
+    """Where paths in its rows start; None where it is not in a folder."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,29 +8,24 @@ from functools import partial
 from pathlib import Path
 
 from fmbench_lib.data.sources.base import Reader, Row, Source, SourceRequest
+from fmbench_lib.data.sources.text_files import readable
 from fmbench_lib.errors import DataError
-from fmbench_lib.models.hub import first_line
 
 
 def open_file(request: SourceRequest) -> Source:
     """The rows of a JSON Lines file, with the file and line number as their locations."""
     assert request.path is not None  # a reader of files is given one
-    return Source(str(request.path), partial(_rows, request.path))
+    return Source(str(request.path), partial(_rows, request.path), request.path.parent)
 
 
 READER = Reader(reads_files=True, open=open_file)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Row]]:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield f"{path}, line {number}", _parse(path, number, line)
-    except OSError as error:
-        raise DataError(f"source file {path} cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"source file {path} is not UTF-8 text: {first_line(error)}") from error
+    with readable(path) as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                yield f"{path}, line {number}", _parse(path, number, line)
 
 
 def _parse(path: Path, number: int, line: str) -> Row:

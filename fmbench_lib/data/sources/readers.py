@@ -19,10 +19,17 @@ DEFAULT = "jsonl"
 """The form of a file whose ending no reader is registered for."""
 
 _SHIPPED = {
-    "jsonl": "fmbench_lib.data.sources.jsonl",
-    "hf": "fmbench_lib.data.sources.hub_dataset",
+    "jsonl": "jsonl:READER",
+    "ndjson": "jsonl:READER",
+    "json": "json_array:READER",
+    "csv": "delimited:CSV",
+    "tsv": "delimited:TSV",
+    "parquet": "parquet:READER",
+    "txt": "text_files:READER",
+    "md": "text_files:READER",
+    "hf": "hub_dataset:READER",
 }
-"""Each module's `READER`, by file ending or prefix."""
+"""Each reader's module in this folder and its name there, by file ending or prefix."""
 
 
 def reader_for(name: str) -> Reader:
@@ -43,7 +50,8 @@ def _registered(form: str) -> Reader | None:
 
 
 def _shipped(form: str) -> Reader:
-    reader: Reader = import_module(_SHIPPED[form]).READER
+    module, _, name = _SHIPPED[form].partition(":")
+    reader: Reader = getattr(import_module(f"fmbench_lib.data.sources.{module}"), name)
     return reader
 
 

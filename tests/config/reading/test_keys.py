@@ -82,7 +82,7 @@ def test_keys_without_effect_are_ignored_and_reported(data: Path) -> None:
     } <= set(told)
     assert "given twice" in told["s3_read_data.scripts_prefix"]
     told = notices(load_config(data / "triton_resolved.yml"))
-    assert {"aws.local_file_system_path", "s3_read_data.local_file_system_path"} <= set(told)
+    assert "aws.local_file_system_path" in told
     assert "report.accuracy_budget" in notices(load_config(data / "bedrock_seven_steps.yml"))
 
 

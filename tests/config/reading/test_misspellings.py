@@ -20,7 +20,8 @@ from fmbench_lib.config.schema.section import Section
 DATA = sorted((Path(__file__).parents[1] / "data").glob("*.yml"))
 ARGUMENTS = {"results_dir": "r", "model_id": "m", "tp_degree": "2", "cli_params": "--x"}
 OURS = {
-    "Config": {"load", "slo", "monitors"},
+    "Config": {"data", "load", "slo", "monitors"},
+    "Datasets": {"prompt_template", "sources"},
     "Aws": {"price_lookup"},
     "General": {"seed"},
     "Experiment": {
@@ -73,7 +74,7 @@ def known(model: type[Section]) -> Iterator[tuple[str, str]]:
         section, _ = section_of(info.annotation)
         if section is not None:
             yield from known(section)
-    for key in (*model.ignored, *model.older):
+    for key in {*model.ignored, *model.older} - OURS.get(model.__name__, set()):
         yield model.__name__, key
 
 

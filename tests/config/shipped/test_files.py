@@ -58,7 +58,7 @@ def test_files_are_looked_for_beside_the_config_then_here_then_among_what_ships(
     folder.mkdir()
 
     def found() -> Path:
-        return resolve_file("pricing.yml", config_folder=folder, kind="price file")
+        return resolve_file("pricing.yml", folders=[folder], kind="price file")
 
     assert found() == wheel / "pricing.yml"
     (Path.cwd() / "pricing.yml").write_text("")
@@ -70,7 +70,7 @@ def test_files_are_looked_for_beside_the_config_then_here_then_among_what_ships(
 @pytest.mark.parametrize("name", ["nothing.yml", "/nowhere/nothing.yml"])
 def test_a_file_that_is_nowhere_is_named_with_its_kind(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match=f"price file {name}") as raised:
-        resolve_file(name, config_folder=tmp_path, kind="price file")
+        resolve_file(name, folders=[tmp_path], kind="price file")
     assert "\n" not in str(raised.value)
 
 

@@ -354,7 +354,7 @@ def test_the_shipped_config_plans_to_its_manifest(tmp_path: Path, monkeypatch: p
     values = {"model_id": "Qwen/Qwen3-8B", "instance_type": "g6e.2xlarge", "cluster": "gpus"}
     config = load_config(path, arguments=values, standard={"region": "us-east-1"}).config
     monkeypatch.chdir(tmp_path)
-    service, item = service_of(config, config.experiments[0], path.parent)
+    service, item = service_of(config, config.experiments[0], [path.parent])
     assert service is platform("eks")
     assert service.plan(item) == (
         "deploys vllm.yml to EKS cluster gpus in us-east-1: Deployment default/vllm-RUN (1 × "

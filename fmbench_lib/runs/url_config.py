@@ -1,0 +1,79 @@
+"""The config of a run that was started with an address alone, written to a file that can be changed and run again."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from fmbench_lib.errors import InputError
+from fmbench_lib.host.atomic_files import write_text
+from fmbench_lib.runs.server_at_url import Server, server_at
+from fmbench_lib.workspace import path_part
+
+DEFAULT_REQUESTS = 60
+"""Measured requests of a level: the fewest that a 95% interval of the p95 can be made of, from one side, is 59."""
+_DEFAULT_CONCURRENCY = (1, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class UrlRequest:
+    """What to measure at an address. `rates` are in requests/s; `data` is a file of prompts, None for what ships."""
+
+    url: str
+    model: str | None = None
+    data: str | None = None
+    concurrency: tuple[int, ...] = ()
+    rates: tuple[float, ...] = ()
+    requests: int = DEFAULT_REQUESTS
+    api_key_env: str | None = None
+
+
+def write_config(request: UrlRequest, results: Path) -> Path:
+    """Ask the server what it is, and write the config of its run beside the run's directory.
+
+    Raises InputError where the server or the data is not found.
+    """
+    if request.data is not None and not request.data.startswith("hf:") and not Path(request.data).exists():
+        raise InputError(f"--data {request.data}: no such file")
+    key = os.environ.get(request.api_key_env) if request.api_key_env else None
+    server = server_at(request.url, request.model, key)
+    config = config_of(request, server)
+    path = results / path_part(config["general"]["name"]) / "config.yml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    write_text(
+        path, f"# {server.model or 'The model'} at {server.address}. Change it, and run it with: fmbench {path}\n{text}"
+    )
+    return path
+
+
+def config_of(request: UrlRequest, server: Server) -> dict[str, Any]:
+    """The config that measures a server."""
+    model = (server.model or "model").rstrip("/").rsplit("/", 1)[-1]
+    experiment: dict[str, Any] = {
+        "name": model,
+        "platform": "endpoint",
+        "protocol": server.protocol,
+        "ep_name": server.address,
+        **({"model_id": server.model} if server.model else {}),
+        **({"api_key_env": request.api_key_env} if request.api_key_env else {}),
+    }
+    if request.rates:
+        experiment["request_rates"] = list(request.rates)
+    if request.concurrency or not request.rates:
+        experiment["concurrency_levels"] = list(request.concurrency or _DEFAULT_CONCURRENCY)
+    data: dict[str, Any] = {}
+    if request.data is not None:
+        is_path = not request.data.startswith("hf:")
+        data["sources"] = [str(Path(request.data).resolve()) if is_path else request.data]
+    return {
+        "general": {"name": f"{model} at {urlsplit(server.address).netloc.replace(':', '-')}"},
+        "data": data or {"filters": [{"max_length_in_tokens": 4000}]},
+        "load": {"requests": request.requests, "prompt_reuse": "allowed"},
+        "experiments": [experiment],
+    }

@@ -1,0 +1,61 @@
+"""The template of a run's prompts: its own, in the config or in a file, else one for the columns that the rows have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fmbench_lib.config import ConfigError, parse_config
+from fmbench_lib.errors import DataError
+from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.data_generation import make_payloads
+from fmbench_lib.workspace import Workspace
+
+CONFIG = """
+general: {name: templates}
+data: {sources: [rows.csv]MORE}
+experiments:
+- {name: one, platform: endpoint, protocol: openai, ep_name: "http://x/v1/chat/completions", concurrency_levels: [1],
+   instance_type: m, tokenizer: words}
+"""
+
+
+def run(tmp_path: Path, rows: str, more: str = "") -> Run:
+    (tmp_path / "rows.csv").write_text(rows)
+    loaded = parse_config(CONFIG.replace("MORE", more), path=tmp_path / "config.yml")
+    return Run(loaded, Workspace(tmp_path / "run"), local_only=True)
+
+
+def prompts(run: Run) -> tuple[list[str], tuple[str, ...]]:
+    made = make_payloads(run)
+    assert list(made.files) == ["prompts.jsonl"]
+    return sorted(row["prompt"] for row in made.files["prompts.jsonl"]), made.notices
+
+
+def test_the_text_column_is_found_and_said(tmp_path: Path) -> None:
+    found, notices = prompts(run(tmp_path, "id,question\n1,Why?\n2,How?\n"))
+    assert found == ["How?", "Why?"]
+    assert notices[0] == "prompts are the texts in column question; datasets.prompt_template changes it"
+
+
+def test_rows_of_the_template_that_ships_get_it(tmp_path: Path) -> None:
+    found, notices = prompts(run(tmp_path, "input,context\nWhy?,Because\n"))
+    assert found[0].startswith("Answer the question from the text below")
+    assert not any("datasets.prompt_template" in notice for notice in notices)
+
+
+def test_a_template_in_the_config(tmp_path: Path) -> None:
+    found, _ = prompts(run(tmp_path, "ticket,note\nBroken,old\n", ', prompt_template: "Answer: {ticket}"'))
+    assert found == ["Answer: Broken"]
+
+
+def test_a_template_is_needed_where_no_column_can_be_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="which of the columns ticket, note is the prompt"):
+        prompts(run(tmp_path, "ticket,note\nBroken,old\n"))
+
+
+def test_sources_stand_in_one_place(tmp_path: Path) -> None:
+    text = CONFIG.replace("MORE", "") + "s3_read_data: {source_data_files: [a.jsonl]}\n"
+    with pytest.raises(ConfigError, match=r"datasets\.sources: s3_read_data\.source_data_files is given too"):
+        parse_config(text, path=tmp_path / "config.yml")
