@@ -19,13 +19,13 @@ from fmbench_lib.metrics.groups.little import LITTLE, little
 from fmbench_lib.metrics.groups.queue_growth import QUEUE_GROWTH, queue_growth_columns
 from fmbench_lib.metrics.groups.tokens import BILLED, TOKEN_COUNTS, billed_tokens, token_counts
 from fmbench_lib.metrics.groups.transport import LAGS, TRANSPORT, lags, transport
+from fmbench_lib.metrics.groups.window_load import WINDOW, window_columns
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import Row
 from fmbench_lib.metrics.prices import PRICE_ORIGIN, PRICE_PER_10K, PRICES, price_columns
 from fmbench_lib.metrics.steady_window import STEADY, steady_columns
 from fmbench_lib.metrics.thresholds import Thresholds
 from fmbench_lib.metrics.verdict import VERDICT, verdict_columns
-from fmbench_lib.metrics.window import WINDOW, window_columns
 from fmbench_lib.pricing.price_list import PriceList
 
 Table: TypeAlias = Literal["levels", "slices", "both"]

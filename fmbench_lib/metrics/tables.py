@@ -15,12 +15,12 @@ from fmbench_lib.metrics.columns import Column, frame_of, names
 from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.comparability import output_length_findings
 from fmbench_lib.metrics.decision.decision import Decision, decide
-from fmbench_lib.metrics.groups.goodput import Objectives
 from fmbench_lib.metrics.groups.identity import IDENTITY, LOAD
 from fmbench_lib.metrics.level_row import level_row, slice_rows
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.metric_groups import SLICES, SUMMARY
 from fmbench_lib.metrics.missing import rows_of
+from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.metrics.thresholds import Thresholds
 from fmbench_lib.metrics.verdict import REASON_SEPARATOR, SEVERITY
 from fmbench_lib.pricing.price_list import PriceList

@@ -14,7 +14,8 @@ from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints
 from fmbench_lib.host.atomic_files import replacing
 from fmbench_lib.load.recording.records import read_facts
-from fmbench_lib.metrics.level_sample import LevelData
+from fmbench_lib.metrics.level_sample import Facts, LevelData
+from fmbench_lib.metrics.steady_window import measured_window
 from fmbench_lib.monitors import cloudwatch, sample_table
 from fmbench_lib.monitors import level_summary as levels
 from fmbench_lib.monitors.level_spans import Span, in_order
@@ -33,7 +34,7 @@ _TTFT_COLUMNS = [*_KEY, "client_n", "client_mean", "client_p95", "server_n", "se
 
 def endpoint_metrics(run: Run, measured: Sequence[LevelData]) -> EndpointMetrics:
     """Everything that was sampled, summarised by the levels that were measured."""
-    spans = in_order(Span.of(facts) for _, facts in measured)
+    spans = in_order(span_of(records, facts) for records, facts in measured)
     lines: list[tuple[str, sample_table.Line]] = []
     frames, notes = [], []
     for experiment in run.config.experiments:
@@ -52,6 +53,12 @@ def endpoint_metrics(run: Run, measured: Sequence[LevelData]) -> EndpointMetrics
         notes=list(dict.fromkeys(notes)),
         interval=run.config.monitors.interval if run.config.monitors.enabled else None,
     )
+
+
+def span_of(records: pd.DataFrame, facts: Facts) -> Span:
+    """When a level ran; its window is that of its other figures, an open loop's from its steady state on."""
+    window = measured_window(records, facts)
+    return Span.of(facts, None if window is None else (window.start, window.end))
 
 
 def _ttft_frame(measured: Sequence[LevelData], summary: pd.DataFrame) -> pd.DataFrame:
