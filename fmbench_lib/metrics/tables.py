@@ -15,6 +15,7 @@ from fmbench_lib.metrics.columns import Column, frame_of, names
 from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.comparability import output_length_findings
 from fmbench_lib.metrics.decision.decision import Decision, decide
+from fmbench_lib.metrics.finding import SEVERITY
 from fmbench_lib.metrics.groups.identity import IDENTITY, LOAD
 from fmbench_lib.metrics.level_row import level_row, slice_rows
 from fmbench_lib.metrics.level_sample import LevelData
@@ -22,7 +23,7 @@ from fmbench_lib.metrics.metric_groups import SLICES, SUMMARY
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.metrics.thresholds import Thresholds
-from fmbench_lib.metrics.verdict import REASON_SEPARATOR, SEVERITY
+from fmbench_lib.metrics.verdict import REASON_SEPARATOR
 from fmbench_lib.pricing.price_list import PriceList
 
 _BY_NAME = {column.name: column for column in SUMMARY}
