@@ -18,9 +18,8 @@ from fmbench_lib.metrics.checks.stall_checks import long_requests, silence
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.finding import SEVERITY, Finding, Level, in_seconds, in_times, time_scale
 from fmbench_lib.metrics.missing import Row, number, text
+from fmbench_lib.metrics.reasons import REASON_SEPARATOR
 from fmbench_lib.metrics.thresholds import Thresholds
-
-REASON_SEPARATOR = "; "
 
 VERDICT = (
     Column("client_limited", "", "flag", "whether the client was a reason for the verdict"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fmbench_lib.metrics.reasons import REASON_SEPARATOR
 from fmbench_lib.metrics.thresholds import Thresholds
-from fmbench_lib.metrics.verdict import REASON_SEPARATOR, verdict
+from fmbench_lib.metrics.verdict import verdict
 
 GOOD = {
     "requests": 400,
@@ -120,7 +121,7 @@ def test_a_good_level_is_valid_and_needs_no_reason():
             {"window_s": 45.0, "silence_max": 8.0, "silence_plausible": 0.3},
             "degraded",
             False,
-            "sent nothing for 8 s while requests were in flight, 18% of the window, where its other silences make 300",
+            "sent nothing for 8 s while requests were in flight, 18% of the window, where the others make 300",
         ),
         # a slot that thinks 1 s after each answer of 1 s is in flight half of the time
         (THINKING | {"mean_in_flight": 7.95}, "invalid", True, "7.95 requests were in flight of 4 asked"),

@@ -30,5 +30,5 @@ def silence(row: Row, limits: Thresholds) -> Iterator[Finding]:
     if longest <= plausible or longest <= limits.silence_degraded * window:
         return
     reason = f"the endpoint sent nothing for {in_seconds(longest)} while requests were in flight"
-    compared = f"{longest / window:.0%} of the window, where its other silences make {in_seconds(plausible)} plausible"
+    compared = f"{longest / window:.0%} of the window, where the others make {in_seconds(plausible)} plausible"
     yield Finding("degraded", f"{reason}, {compared}: look at its log, and measure again")

@@ -36,7 +36,12 @@ STALLS = (
         "number",
         "longest time in the window without a token or answer while requests were in flight",
     ),
-    Column("silence_plausible", "s", "number", "the longest that the level's other silences make plausible"),
+    Column(
+        "silence_plausible",
+        "s",
+        "number",
+        "how long a silence the others, and the waits within requests, make plausible",
+    ),
 )
 _NOT_THE_ENDPOINTS = ("timeout", "cancelled", "connect", "dns")
 
@@ -72,10 +77,21 @@ def _silence(sample: LevelSample) -> Cells:
     requests = sample.requests
     begin, end = moment_of_sending(requests), moment_of_ending(requests, number(sample.facts, "timeout"))
     found = silences(begin, end, _signs(sample, end), (sample.window.start, sample.window.end))
+    plausible = plausible_silence(found, int(sample.counted.sum()))
+    usual = percentile(_waits(sample), 0.75)
     return {
         "silence_max": float(found.max()) if found.size else NAN,
-        "silence_plausible": or_nan(plausible_silence(found, int(sample.counted.sum()))),
+        "silence_plausible": NAN if plausible is None else max(plausible, usual or 0.0),
     }
+
+
+def _waits(sample: LevelSample) -> Floats:
+    """The longest wait within each success. Where all in flight happen to be in theirs, the endpoint is silent."""
+    chosen = sample.successes
+    sent, first, last, end = (floats(chosen, name) for name in ("sent", "first", "last", "end"))
+    gaps = np.array([gaps.max() if len(gaps) else 0.0 for gaps in chosen["ITL"]])
+    waits: Floats = np.where(np.isnan(first), end - sent, np.fmax(np.fmax(first - sent, gaps), end - last))
+    return waits
 
 
 def _signs(sample: LevelSample, end: Floats) -> Floats:

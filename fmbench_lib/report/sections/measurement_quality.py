@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from fmbench_lib.metrics.missing import number, rows_of, text
-from fmbench_lib.metrics.verdict import REASON_SEPARATOR
+from fmbench_lib.metrics.reasons import reasons_of, told_once, without_numbers
 from fmbench_lib.report.calibration import calibration_lines
 from fmbench_lib.report.level_order import Rows, in_order
 from fmbench_lib.report.level_texts import level_names, level_sentence_name
@@ -69,17 +69,17 @@ def _verdicts(rows: Rows) -> str:
 
 
 def _reasons(rows: Rows) -> Blocks:
-    """Each reason once, with the levels that have it."""
-    levels_of: dict[str, list[str]] = {}
+    """Each reason once, with the range of its numbers and the levels that have it."""
+    alike: dict[str, list[tuple[str, str]]] = {}
     for row in rows:
-        level = level_sentence_name(row)
-        for reason in (text(row, "verdict_reasons") or "").split(REASON_SEPARATOR):
-            if reason:
-                levels_of.setdefault(reason, []).append(f"{level} ({row['verdict']})")
+        level = f"{level_sentence_name(row)} ({row['verdict']})"
+        for reason in reasons_of(text(row, "verdict_reasons")):
+            alike.setdefault(without_numbers(reason), []).append((reason, level))
     items = []
-    for reason, levels in levels_of.items():
+    for told in alike.values():
+        levels = list(dict.fromkeys(level for _, level in told))
         where = f"all {len(rows)} levels" if len(levels) == len(rows) > 1 else "; ".join(map(escape, levels))
-        items.append(f"{escape(reason, longest=600)} — {where}")
+        items.append(f"{escape(told_once([reason for reason, _ in told]), longest=600)} — {where}")
     return ["Reasons for the verdicts, what to do, and the levels concerned:", bullets(items)] if items else []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -81,8 +82,21 @@ def test_without_a_freeze_there_is_no_reason(request_row, facts):
     row = row_of(facts, closed(request_row), seconds=45.0, concurrency=2)
     # the other slot begins a quarter of a second later; after that an event comes every 0.1 or 0.15 s
     assert row["silence_max"] == pytest.approx(0.25)
+    # three times the usual 0.15 s, and not less than the usual wait for an answer after its first event
     assert row["silence_plausible"] == pytest.approx(0.45)
     assert "sent nothing" not in (row["verdict_reasons"] or "")
+
+
+def test_slots_that_all_wait_for_a_first_token_are_no_silent_endpoint(request_row, facts):
+    """Events 10 ms apart, but for the one time at which both slots wait: as long as each request waits anyway."""
+    rows = []
+    for n in range(40):
+        begin = n * 0.5 + (0.25 if n % 2 and n < 30 else 0.0)
+        events = START + begin + 0.2 + np.arange(31) * 0.01
+        rows.append(request_row(begin, ttft=0.2, latency=0.5, event_times=events))
+    row = row_of(facts, rows, seconds=20.0)
+    assert row["silence_max"] == pytest.approx(0.2)
+    assert row["silence_plausible"] >= 0.2
 
 
 def test_a_time_without_requests_is_no_silence(request_row, facts):
