@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.metrics.missing import number, rows_of, text
+from fmbench_lib.metrics.missing import Row, number, rows_of, text
 from fmbench_lib.metrics.reasons import reasons_of, told_once, without_numbers
 from fmbench_lib.report.calibration import calibration_lines
 from fmbench_lib.report.level_order import Rows, in_order
@@ -37,8 +37,9 @@ _REUSE = {
 }
 _EXPLAINED = (
     "Client lag is how late the client read what had arrived, schedule lag how late it sent what was due; client CPU "
-    "is the share of its core that the busiest load worker used. Verdicts: valid; degraded (usable, with the reason in "
-    "mind); invalid (the figures do not describe the endpoint)."
+    "is the share of its core that the busiest load worker used. Used by others are the cores of this machine that "
+    "neither fmbench nor the endpoint used. Verdicts: valid; degraded (usable, with the reason in mind); invalid (the "
+    "figures do not describe the endpoint)."
 )
 
 
@@ -140,6 +141,7 @@ def quality_table(summary: pd.DataFrame) -> pd.DataFrame:
             "client lag p99": _lag(row["client_lag_p99"]),
             "schedule lag p99": _lag(row["schedule_lag_p99"]),
             "client CPU": percent(row["client_cpu_max"]),
+            "used by others": _others(row),
             "in flight": significant(row["mean_in_flight"]),
             "window": seconds(row["window_s"]),
             "ended by": text(row, "stop_reason") or MISSING,
@@ -149,6 +151,12 @@ def quality_table(summary: pd.DataFrame) -> pd.DataFrame:
         }
         for row in in_order(rows_of(summary))
     )
+
+
+def _others(row: Row) -> str:
+    """The cores that something else used, of those of the machine."""
+    used, cores = number(row, "host_cores_others"), number(row, "host_cores")
+    return MISSING if used is None or cores is None else f"{significant(used, 2)} of {several(int(cores), 'core')}"
 
 
 def _lag(value: Any) -> str:
