@@ -81,7 +81,7 @@ def _write_csv(run: Run, name: str, frame: pd.DataFrame) -> None:
 
 def _write_documents(run: Run, inputs: ReportInputs) -> None:
     write_text(run.workspace.report_file, render_markdown(inputs))
-    missing, invalid = _missing_lines(run, inputs), _invalid_lines(inputs)
+    missing, invalid = _missing_lines(run, inputs), invalid_lines(inputs.summary)
     standing = {"all_well": not missing and not invalid, "all_measured": not missing, "attention": [*missing, *invalid]}
     document = summary_document(inputs) | standing
     write_json(run.workspace.summary_file, document)
@@ -101,10 +101,10 @@ def _missing_lines(run: Run, inputs: ReportInputs) -> list[str]:
     return lines
 
 
-def _invalid_lines(inputs: ReportInputs) -> list[str]:
+def invalid_lines(summary: pd.DataFrame) -> list[str]:
     """The invalid levels, one line for all that are so for the same reasons, with the range of their numbers."""
     alike: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows_of(inputs.summary):
+    for row in rows_of(summary):
         if row["verdict"] == "invalid":
             alike.setdefault(without_numbers(row["verdict_reasons"]), []).append(row)
     return [

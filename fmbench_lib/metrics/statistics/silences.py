@@ -16,6 +16,7 @@ from fmbench_lib.metrics.statistics.arrays import Floats
 
 MOST_BLOCKS = 20
 LEAST_BLOCKS = 6
+LEAST_SILENCES = 12
 _LEAST_IN_BLOCK = 5
 _USUAL_TIMES = 3.0
 _SPREAD_POWER = 4
@@ -40,13 +41,14 @@ def silences(begin: Floats, end: Floats, signs: Floats, span: tuple[float, float
 
 
 def plausible_silence(found: Floats, requests: int) -> float | None:
-    """The longest silence that the others make plausible; None for fewer than 30, or than 30 requests.
+    """The longest silence that the others make plausible; None for fewer than 12, or of fewer than 30 requests.
 
-    A block holds five requests at least, as the wait for a first token is longer than the gaps between tokens.
+    A block holds five silences if there are enough, and five requests, as the wait for a first token is longer than the
+    gaps between tokens.
     """
-    blocks = min(MOST_BLOCKS, found.size // _LEAST_IN_BLOCK, requests // _LEAST_IN_BLOCK)
-    if blocks < LEAST_BLOCKS:
+    if found.size < LEAST_SILENCES or requests < LEAST_BLOCKS * _LEAST_IN_BLOCK:
         return None
+    blocks = max(LEAST_BLOCKS, min(MOST_BLOCKS, found.size // _LEAST_IN_BLOCK, requests // _LEAST_IN_BLOCK))
     longest = [float(block.max()) for block in np.array_split(found, blocks)]
     low, middle, high = np.quantile(longest, (0.25, 0.5, 0.75))
     return float(middle * max(_USUAL_TIMES, (high / low) ** _SPREAD_POWER if low > 0 else np.inf))

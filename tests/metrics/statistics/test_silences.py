@@ -32,7 +32,8 @@ def test_three_times_the_usual_where_all_are_alike():
     assert plausible_silence(found, 100) == pytest.approx(0.6)
     assert plausible_silence(found, 30) == pytest.approx(0.6)  # one of 6
     assert plausible_silence(found, 29) is None
-    assert plausible_silence(np.full(29, 0.2), 100) is None
+    assert plausible_silence(np.full(12, 0.2), 100) == pytest.approx(0.6)  # answers that come in batches
+    assert plausible_silence(np.full(11, 0.2), 100) is None
 
 
 def test_a_silence_that_comes_again_and_again_is_plausible():
