@@ -14,9 +14,9 @@ import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells
 from fmbench_lib.metrics.groups.drift import DRIFT_SLICES
-from fmbench_lib.metrics.groups.goodput import Objectives
 from fmbench_lib.metrics.level_sample import Facts, LevelSample, sample_of
 from fmbench_lib.metrics.metric_groups import Standards, groups_of
+from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.metrics.requests import request_metrics
 from fmbench_lib.metrics.steady_window import steadiness
 from fmbench_lib.metrics.thresholds import Thresholds

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import pandas as pd
 
+from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.metrics.statistics.arrays import Flags
 from fmbench_lib.metrics.window import Window, measured_in
-
-if TYPE_CHECKING:
-    from fmbench_lib.metrics.groups.goodput import Objectives
 
 Facts: TypeAlias = Mapping[str, Any]
 """What is known of a level beside its requests: its load, its window, what ended it, what the client used."""

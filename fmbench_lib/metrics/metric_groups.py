@@ -7,25 +7,29 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from fmbench_lib.metrics.columns import Cells, Column, names
+from fmbench_lib.metrics.groups.answer_lengths import ANSWER_LENGTHS, answer_lengths
 from fmbench_lib.metrics.groups.arrival_rates import ARRIVAL_RATES, arrival_rates
+from fmbench_lib.metrics.groups.client_error import CLIENT_ERROR, client_error
 from fmbench_lib.metrics.groups.counts import COUNTS, ERRORS_BY_CLASS, counts
 from fmbench_lib.metrics.groups.drift import DRIFT, drifts
 from fmbench_lib.metrics.groups.goodput import GOODPUT, goodput
+from fmbench_lib.metrics.groups.host_load import HOST_LOAD, host_load
 from fmbench_lib.metrics.groups.identity import IDENTITY, SLICE, identity
 from fmbench_lib.metrics.groups.level_conditions import CONDITIONS, level_conditions
 from fmbench_lib.metrics.groups.level_throughput import THROUGHPUT, THROUGHPUT_INTERVALS, throughput
 from fmbench_lib.metrics.groups.level_times import ANSWER, FROM_SENT, INTERVALS, TIMES, level_times
 from fmbench_lib.metrics.groups.little import LITTLE, little
 from fmbench_lib.metrics.groups.queue_growth import QUEUE_GROWTH, queue_growth_columns
+from fmbench_lib.metrics.groups.stalls import MAXIMA, STALLS, stalls
 from fmbench_lib.metrics.groups.tokens import BILLED, TOKEN_COUNTS, billed_tokens, token_counts
-from fmbench_lib.metrics.groups.transport import LAGS, TRANSPORT, lags, transport
+from fmbench_lib.metrics.groups.transport import LAGS, RESENDS, TRANSPORT, lags, transport
+from fmbench_lib.metrics.groups.window_load import WINDOW, window_columns
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import Row
 from fmbench_lib.metrics.prices import PRICE_ORIGIN, PRICE_PER_10K, PRICES, price_columns
 from fmbench_lib.metrics.steady_window import STEADY, steady_columns
 from fmbench_lib.metrics.thresholds import Thresholds
 from fmbench_lib.metrics.verdict import VERDICT, verdict_columns
-from fmbench_lib.metrics.window import WINDOW, window_columns
 from fmbench_lib.pricing.price_list import PriceList
 
 Table: TypeAlias = Literal["levels", "slices", "both"]
@@ -88,6 +92,12 @@ GROUPS: tuple[MetricGroup, ...] = (
     MetricGroup(ARRIVAL_RATES, arrival_rates, table="levels"),
     MetricGroup(DRIFT, drifts, table="levels"),
     MetricGroup(BILLED, billed_tokens, table="levels"),
+    MetricGroup(CLIENT_ERROR, client_error, table="levels"),
+    MetricGroup(RESENDS, lags, table="levels"),
+    MetricGroup(MAXIMA, stalls, table="levels"),
+    MetricGroup(STALLS, stalls, table="levels"),
+    MetricGroup(ANSWER_LENGTHS, answer_lengths, table="levels"),
+    MetricGroup(HOST_LOAD, host_load, table="levels"),
 )
 
 

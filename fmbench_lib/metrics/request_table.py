@@ -58,7 +58,7 @@ REQUEST_TABLE: tuple[Column, ...] = (
     Column("streamed", "", "flag", "whether the response was streamed"),
     Column("stamp_source", "", "text", "`kernel` or `user` (the reading clock)"),
     Column("client_lag", "s", "number", "how late the client read, the worst of the response's reads"),
-    Column("schedule_lag", "s", "number", "how late the client sent it"),
+    Column("schedule_lag", "s", "number", "how late the client sent it; empty for one that was sent again"),
     Column("completion", "", "text", "text of the response"),
 )
 REQUEST_COLUMNS = names(REQUEST_TABLE)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.groups.queue_growth import growth_in
+from fmbench_lib.metrics.level_sample import Facts, LevelSample
 from fmbench_lib.metrics.missing import NAN, floats, number, text
+from fmbench_lib.metrics.requests import request_metrics
 from fmbench_lib.metrics.statistics.steady_state import BATCH, LEAST_BATCHES, warm_up
 from fmbench_lib.metrics.window import Window, window_of
-
-if TYPE_CHECKING:
-    from fmbench_lib.metrics.level_sample import Facts, LevelSample
 
 STEADY = (
     Column("steady", "", "flag", "open loop: whether its latencies became steady; empty where too few say"),
@@ -55,6 +53,11 @@ def steadiness(requests: pd.DataFrame, facts: Facts) -> Steadiness:
     start = max(window.start, first + found.seconds)
     moved = Window(start, window.end) if start < window.end else window
     return Steadiness(moved, reached=True, after_s=found.seconds)
+
+
+def measured_window(records: pd.DataFrame, facts: Facts) -> Window | None:
+    """The window that the figures of a level are of, from its records; None where it has no length."""
+    return steadiness(request_metrics(records), facts).window
 
 
 def steady_columns(sample: LevelSample) -> Cells:

@@ -13,16 +13,17 @@ import pandas as pd
 from fmbench_lib.errors import ERROR_CLASSES
 from fmbench_lib.metrics.columns import Column, frame_of, names
 from fmbench_lib.metrics.decision.budgets import Budgets
-from fmbench_lib.metrics.decision.comparability import output_length_findings
+from fmbench_lib.metrics.decision.comparability import comparison_findings
 from fmbench_lib.metrics.decision.decision import Decision, decide
-from fmbench_lib.metrics.groups.goodput import Objectives
+from fmbench_lib.metrics.finding import SEVERITY
 from fmbench_lib.metrics.groups.identity import IDENTITY, LOAD
 from fmbench_lib.metrics.level_row import level_row, slice_rows
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.metric_groups import SLICES, SUMMARY
 from fmbench_lib.metrics.missing import rows_of
+from fmbench_lib.metrics.objectives import Objectives
+from fmbench_lib.metrics.reasons import REASON_SEPARATOR
 from fmbench_lib.metrics.thresholds import Thresholds
-from fmbench_lib.metrics.verdict import REASON_SEPARATOR, SEVERITY
 from fmbench_lib.pricing.price_list import PriceList
 
 _BY_NAME = {column.name: column for column in SUMMARY}
@@ -56,9 +57,9 @@ def summary_frame(
 ) -> pd.DataFrame:
     """`all_metrics_summary.csv`: one row per level, judged by itself and beside the other levels."""
     rows = [level_row(records, facts, prices, thresholds, objectives) for records, facts in levels]
-    findings = output_length_findings(frame_of(rows, SUMMARY), thresholds)
+    findings = comparison_findings(frame_of(rows, SUMMARY), thresholds)
     for index, row in enumerate(rows):
-        if finding := findings.get(index):
+        for finding in findings.get(index, ()):
             row["verdict"] = max(str(row["verdict"]), finding.verdict, key=lambda verdict: SEVERITY[verdict])
             reasons = [reason for reason in (row["verdict_reasons"], finding.reason) if reason]
             row["verdict_reasons"] = REASON_SEPARATOR.join(map(str, reasons))

@@ -16,14 +16,18 @@ def _limit(default: float, unit: str, meaning: str) -> Any:
 class Thresholds:
     """When a level is `degraded` or `invalid`.
 
-    A delay is compared with a time only above its floor: 2 ms in a TTFT of 20 ms matter less than any network's noise.
+    A delay is compared with a figure only above its floor: 2 ms in a TTFT of 20 ms matter less than the noise of any
+    network.
     """
 
-    lag_floor: float = _limit(0.002, "s", "client and schedule lag up to this never count")
-    lag_degraded: float = _limit(0.05, "share of TTFT p50", "client or schedule lag p99 above it: degraded")
-    lag_invalid_floor: float = _limit(0.010, "s", "client and schedule lag up to this never make a level invalid")
-    lag_invalid: float = _limit(0.25, "share of TTFT p50", "client or schedule lag p99 above it: invalid")
-    itl_lag_degraded: float = _limit(1.0, "share of ITL p50", "client lag p99 above it: degraded")
+    lag_floor: float = _limit(0.002, "s", "an error of the client's up to this never counts")
+    lag_degraded: float = _limit(
+        0.05, "share of the percentile", "the client's error in TTFT or latency p50, p95 or p99 above it: degraded"
+    )
+    lag_invalid_floor: float = _limit(0.010, "s", "an error of the client's up to this never makes a level invalid")
+    lag_invalid: float = _limit(0.25, "share of the percentile", "the same above it: invalid")
+    itl_lag_degraded: float = _limit(0.25, "share of the percentile", "the client's error in ITL above it: degraded")
+    resends_degraded: float = _limit(0.01, "share of requests", "sent again, and late beside TTFT p50: more, degraded")
     cpu_degraded: float = _limit(0.90, "share of a core", "CPU of the busiest worker above it: degraded")
     in_flight_degraded: float = _limit(
         0.05, "share of the load asked", "closed loop, load in flight off by more: degraded"
@@ -47,6 +51,18 @@ class Thresholds:
     drift_p: float = _limit(0.01, "p-value", "…and less likely than this by chance: degraded")
     cached_share: float = _limit(0.50, "share of prompt tokens", "from the cache though no prompt is reused: degraded")
     tokens_known: float = _limit(1.0, "share of successes", "token counts known for fewer: degraded")
+    long_degraded: float = _limit(0.05, "share of time in flight", "taken by long requests: more, degraded")
+    silence_degraded: float = _limit(0.02, "share of the window", "silence longer, and longer than plausible: degraded")
+    others_mean: float = _limit(0.10, "share of the machine's cores", "others used more on average…")
+    others_peak: float = _limit(0.25, "share of the machine's cores", "…or more at p95 of the samples…")
+    waiting_degraded: float = _limit(0.10, "share of the time", "…and processes waited for a core for longer…")
+    busy_degraded: float = _limit(0.80, "share of the machine's cores", "…or, if unknown, more were busy: degraded")
+    stolen_degraded: float = _limit(0.05, "share of CPU time", "a hypervisor gave more to others: degraded")
+    throttled_degraded: float = _limit(0.05, "share of the time", "a CPU limit stopped processes for longer: degraded")
+    slower_factor: float = _limit(2.0, "times p95 of a higher load", "a lower load slower, without intervals: degraded")
+    cut_share: float = _limit(
+        0.20, "share of answers", "ended by their limit of tokens, more than at other levels by as much: degraded"
+    )
     length_change: float = _limit(0.10, "share of the median", "mean output length off the other levels' by more…")
     length_sigmas: float = _limit(3.0, "standard errors", "…and by more than this: degraded")
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
+from fmbench_lib.metrics.checks.client_checks import client_cpu, client_delays, remedy, resends
+from fmbench_lib.metrics.checks.host_checks import other_programs, withheld_cores
+from fmbench_lib.metrics.checks.stall_checks import long_requests, silence
 from fmbench_lib.metrics.columns import Cells, Column
+from fmbench_lib.metrics.finding import SEVERITY, Finding, Level, in_seconds, in_times, time_scale
 from fmbench_lib.metrics.missing import Row, number, text
+from fmbench_lib.metrics.reasons import REASON_SEPARATOR
 from fmbench_lib.metrics.thresholds import Thresholds
-
-Level: TypeAlias = Literal["valid", "degraded", "invalid"]
-SEVERITY: dict[str, int] = {"valid": 0, "degraded": 1, "invalid": 2}
-REASON_SEPARATOR = "; "
 
 VERDICT = (
     Column("client_limited", "", "flag", "whether the client was a reason for the verdict"),
@@ -34,15 +35,6 @@ class Verdict:
     verdict: Level
     reasons: tuple[str, ...] = ()
     client_limited: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found."""
-
-    verdict: Level
-    reason: str
-    client: bool = False
 
 
 _ENDED_BY = {
@@ -94,7 +86,7 @@ def _successes(row: Row, limits: Thresholds) -> Iterator[Finding]:
         why = f"{successes:.0f} successes tell as much as {effective:.0f} independent ones"
         if effective >= limits.effective_least:
             why = "the queue was in too few independent states"
-        yield Finding("valid", f"p95 has no interval, as {why}: measure {_times(longer)} as long")
+        yield Finding("valid", f"p95 has no interval, as {why}: measure {in_times(longer)} as long")
 
 
 def _window(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -137,38 +129,6 @@ def _errors(row: Row, limits: Thresholds) -> Iterator[Finding]:
     yield Finding(worst, f"{reason}: see the errors by class")
 
 
-def _lag(row: Row, limits: Thresholds, column: str, what: str) -> Iterator[Finding]:
-    lag, scale = number(row, column), _time_scale(row)
-    if lag is None or scale is None:
-        return
-    name, time = scale
-    if lag <= max(limits.lag_floor, limits.lag_degraded * time):
-        return
-    worst: Level = "invalid" if lag > max(limits.lag_invalid_floor, limits.lag_invalid * time) else "degraded"
-    reason = f"{what} {_time(lag)} late at p99, beside a {name} p50 of {_time(time)}"
-    yield Finding(worst, f"{reason}: use more workers or a less busy client", client=True)
-
-
-def _client_lag(row: Row, limits: Thresholds) -> Iterator[Finding]:
-    findings = list(_lag(row, limits, "client_lag_p99", "the client read"))
-    yield from findings
-    lag, gap = number(row, "client_lag_p99"), number(row, "ITL_p50")
-    if findings or lag is None or gap is None or lag <= max(limits.lag_floor, limits.itl_lag_degraded * gap):
-        return
-    reason = f"the client read {_time(lag)} late at p99, longer than the ITL p50 of {_time(gap)}, which blurs ITL"
-    yield Finding("degraded", f"{reason}: use more workers or a less busy client", client=True)
-
-
-def _schedule_lag(row: Row, limits: Thresholds) -> Iterator[Finding]:
-    yield from _lag(row, limits, "schedule_lag_p99", "requests were sent")
-
-
-def _cpu(row: Row, limits: Thresholds) -> Iterator[Finding]:
-    share = number(row, "client_cpu_max")
-    if share is not None and share > limits.cpu_degraded:
-        yield Finding("degraded", f"a load worker used {share:.0%} of its core: use more workers", client=True)
-
-
 def _in_flight(row: Row, limits: Thresholds) -> Iterator[Finding]:
     wanted, actual = number(row, "concurrency"), number(row, "mean_in_flight")
     if not wanted or actual is None:
@@ -203,9 +163,11 @@ def _offered_rate(row: Row, limits: Thresholds) -> Iterator[Finding]:
     reason = f"{sent / seconds:.3g} requests/s were sent of {rate:.3g} scheduled"
     cap, wait = number(row, "max_concurrency"), number(row, "cap_wait_mean")
     if cap is None or not wait:
-        yield Finding("degraded", f"{reason}: use more workers or a less busy client", client=True)
+        yield Finding("degraded", f"{reason}: {remedy(row, limits)}", client=True)
         return
-    reason = f"{reason}, as the cap of {cap:.0f} in flight was reached and the others waited {_time(wait)} on average"
+    reason = (
+        f"{reason}, as the cap of {cap:.0f} in flight was reached and the others waited {in_seconds(wait)} on average"
+    )
     yield Finding("degraded", f"{reason} (part of their latency): offer less or raise load.max_concurrency")
 
 
@@ -223,13 +185,15 @@ def _clock(row: Row, limits: Thresholds) -> Iterator[Finding]:
             "invalid",
             f"{negative:.0f} times are negative, so the clock was set back: measure again",
         )
-    step, scale = number(row, "clock_step_s"), _time_scale(row)
+    step, scale = number(row, "clock_step_s"), time_scale(row)
     if step is None or scale is None:
         return
     size, (name, time) = abs(step), scale
     if size > max(limits.clock_floor, limits.clock_degraded * time):
         worst: Level = "invalid" if size > max(limits.clock_floor, limits.clock_invalid * time) else "degraded"
-        yield Finding(worst, f"the clock was set by {_time(size)}, beside a {name} p50 of {_time(time)}: measure again")
+        yield Finding(
+            worst, f"the clock was set by {in_seconds(size)}, beside a {name} p50 of {in_seconds(time)}: measure again"
+        )
 
 
 def _drift(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -295,9 +259,13 @@ def _tokens(row: Row, limits: Thresholds) -> Iterator[Finding]:
 
 CHECKS: tuple[Check, ...] = (
     _successes,
-    _client_lag,
-    _schedule_lag,
-    _cpu,
+    client_delays,
+    client_cpu,
+    resends,
+    other_programs,
+    withheld_cores,
+    long_requests,
+    silence,
     _in_flight,
     _offered_rate,
     _clock,
@@ -313,20 +281,3 @@ CHECKS: tuple[Check, ...] = (
     _tokens,
 )
 """Every check, in the order in which reasons of equal severity are listed. A new one is a function and a line here."""
-
-
-def _time_scale(row: Row) -> tuple[str, float] | None:
-    """The time that delays are compared with: TTFT p50, or latency p50 where nothing streams."""
-    for name in ("TTFT", "latency"):
-        value = number(row, f"{name}_p50")
-        if value is not None and value > 0:
-            return name, value
-    return None
-
-
-def _times(factor: float) -> str:
-    return f"{math.ceil(10 * factor) / 10:.1f} times" if factor < 10 else f"{math.ceil(factor):,} times"
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"

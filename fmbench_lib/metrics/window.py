@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fmbench_lib.metrics.columns import Cells, Column
-from fmbench_lib.metrics.missing import NAN, floats, number
+from fmbench_lib.metrics.missing import floats, number
 from fmbench_lib.metrics.statistics.arrays import Flags, Floats
-
-if TYPE_CHECKING:
-    from fmbench_lib.metrics.level_sample import LevelSample
-
-WINDOW = (
-    Column("window_s", "s", "number", "length of the window"),
-    Column("mean_in_flight", "requests", "number", "requests in flight, averaged over the time of the window"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +48,6 @@ def window_of(facts: Mapping[str, Any]) -> Window | None:
     if start is None or end is None or end <= start:
         return None
     return Window(start, end)
-
-
-def window_columns(sample: LevelSample) -> Cells:
-    """The columns `WINDOW`; NaN without a window."""
-    window = sample.window
-    in_flight = mean_in_flight(sample.requests, window, number(sample.facts, "timeout")) if window else NAN
-    return {"window_s": window.seconds if window else NAN, "mean_in_flight": in_flight}
 
 
 def moment_of_sending(requests: pd.DataFrame) -> Floats:

@@ -30,13 +30,11 @@ class Span:
     offset: float | None = None
 
     @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> Span:
-        """The span of a level, from its facts."""
+    def of(cls, facts: Mapping[str, Any], window: tuple[float, float] | None = None) -> Span:
+        """The span of a level, from its facts and the window that its figures are of; without one, all of it."""
         started, ended = facts["started"], facts["ended"]
-        begin, end = facts.get("window_start"), facts.get("window_end")
-        window = (begin, end) if begin is not None and end is not None else (started, ended)
         key = LevelKey(facts["experiment_name"], facts["payload_file"], facts["load"])
-        return cls(key, started, ended, window, facts.get("unix_offset"))
+        return cls(key, started, ended, window or (started, ended), facts.get("unix_offset"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fmbench_lib.monitors.cpu_use import CpuUse
 from fmbench_lib.monitors.machine_load import Host, Processes
 from fmbench_lib.monitors.neuron_devices import Neuron
 from fmbench_lib.monitors.nvidia import Nvidia
@@ -37,6 +38,7 @@ def sources_of(plan: Mapping[str, Any]) -> list[Source]:
     sources: list[Source] = [Processes("monitor", itself)]
     if plan["machine"] is not None:
         sources.append(Host(plan["machine"]))
+        sources.append(CpuUse(plan["machine"], plan["client"], plan["processes"], plan["ports"]))
     if plan["processes"]:
         sources.append(Processes("server", plan["processes"]))
     if plan["nvidia"] != "no":

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from fmbench_lib.metrics.decision.decision import Decision
-from fmbench_lib.metrics.groups.goodput import Objectives
+from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.pricing.price_list import Price
 
 

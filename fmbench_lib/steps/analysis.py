@@ -10,6 +10,7 @@ import pandas as pd
 from fmbench_lib.host.atomic_files import replacing, write_json, write_text
 from fmbench_lib.metrics import tables
 from fmbench_lib.metrics.missing import rows_of
+from fmbench_lib.metrics.reasons import told_once, without_numbers
 from fmbench_lib.report.document import render_markdown
 from fmbench_lib.report.figures.draw import draw_figures
 from fmbench_lib.report.report_data import ReportInputs
@@ -82,7 +83,7 @@ def _write_csv(run: Run, name: str, frame: pd.DataFrame) -> None:
 
 def _write_documents(run: Run, inputs: ReportInputs) -> None:
     write_text(run.workspace.report_file, render_markdown(inputs))
-    missing, invalid = _missing_lines(run, inputs), _invalid_lines(inputs)
+    missing, invalid = _missing_lines(run, inputs), invalid_lines(inputs.summary)
     standing = {"all_well": not missing and not invalid, "all_measured": not missing, "attention": [*missing, *invalid]}
     document = summary_document(inputs) | standing
     write_json(run.workspace.summary_file, document)
@@ -102,10 +103,17 @@ def _missing_lines(run: Run, inputs: ReportInputs) -> list[str]:
     return lines
 
 
-def _invalid_lines(inputs: ReportInputs) -> list[str]:
-    """The invalid levels, one line each."""
-    invalid = (row for row in rows_of(inputs.summary) if row["verdict"] == "invalid")
-    return [f"{_level_name(row)} is invalid: {row['verdict_reasons']}" for row in invalid]
+def invalid_lines(summary: pd.DataFrame) -> list[str]:
+    """The invalid levels, one line for all that are so for the same reasons, with the range of their numbers."""
+    alike: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows_of(summary):
+        if row["verdict"] == "invalid":
+            alike.setdefault(without_numbers(row["verdict_reasons"]), []).append(row)
+    return [
+        f"{', '.join(map(_level_name, rows))} {'is' if len(rows) == 1 else 'are'} invalid: "
+        f"{told_once([row['verdict_reasons'] for row in rows])}"
+        for rows in alike.values()
+    ]
 
 
 def _level_name(row: Mapping[str, Any]) -> str:

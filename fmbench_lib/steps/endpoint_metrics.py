@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,11 @@ from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints
 from fmbench_lib.host.atomic_files import replacing
 from fmbench_lib.load.recording.records import read_facts
-from fmbench_lib.metrics.level_sample import LevelData
+from fmbench_lib.metrics.level_sample import Facts, LevelData
+from fmbench_lib.metrics.steady_window import measured_window
 from fmbench_lib.monitors import cloudwatch, sample_table
 from fmbench_lib.monitors import level_summary as levels
+from fmbench_lib.monitors.host_figures import host_figures
 from fmbench_lib.monitors.level_spans import Span, in_order
 from fmbench_lib.monitors.metric_names import NO_TTFT, STACKS
 from fmbench_lib.monitors.samples import Reading, SampleWriter, Track, read_samples
@@ -31,19 +34,52 @@ _KEY = list(LevelKey._fields)
 _TTFT_COLUMNS = [*_KEY, "client_n", "client_mean", "client_p95", "server_n", "server_mean", "server_p95"]
 
 
-def endpoint_metrics(run: Run, measured: Sequence[LevelData]) -> EndpointMetrics:
-    """Everything that was sampled, summarised by the levels that were measured."""
-    spans = in_order(Span.of(facts) for _, facts in measured)
-    lines: list[tuple[str, sample_table.Line]] = []
-    frames, notes = [], []
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What was sampled beside the levels of an experiment (`spans`, in order), and what the monitors noted."""
+
+    experiment_name: str
+    spans: list[Span]
+    lines: list[sample_table.Line]
+    notes: list[str]
+
+
+def sampled(run: Run, measured: Sequence[LevelData]) -> list[Sampled]:
+    """The samples of each experiment, on the clock of its levels."""
+    spans = in_order(span_of(records, facts) for records, facts in measured)
+    found = []
     for experiment in run.config.experiments:
         its_spans = [span for span in spans if span.key.experiment_name == experiment.name]
         samples = read_samples(run.workspace.samples_of(experiment.name))
-        its_lines = sample_table.lines_of(samples.tracks, its_spans)
-        lines += [(experiment.name, line) for line in its_lines]
-        frames.append(levels.summary_frame(its_lines, its_spans))
-        notes += [(experiment.name, run.redactor(f"{note.source}: {note.text}")) for note in samples.notes]
-    summary = levels.joined(frames, levels.COLUMNS)
+        lines = sample_table.lines_of(samples.tracks, its_spans)
+        notes = [run.redactor(f"{note.source}: {note.text}") for note in samples.notes]
+        found.append(Sampled(experiment.name, its_spans, lines, notes))
+    return found
+
+
+def beside_host(measured: Sequence[LevelData], samples: Sequence[Sampled]) -> tuple[LevelData, ...]:
+    """The levels, with what their machine was doing among their facts."""
+    known: dict[LevelKey, tuple[Span, list[sample_table.Line]]] = {
+        span.key: (span, each.lines) for each in samples for span in each.spans
+    }
+    return tuple((records, _with_host(facts, *known[_key_of(facts)])) for records, facts in measured)
+
+
+def _key_of(facts: Facts) -> LevelKey:
+    return LevelKey(facts["experiment_name"], facts["payload_file"], facts["load"])
+
+
+def _with_host(facts: Facts, span: Span, lines: Sequence[sample_table.Line]) -> Facts:
+    shares = facts.get("client_cpu") or ()
+    workers = sum(shares) if shares and None not in shares else None
+    return {**facts, **host_figures(lines, span, workers)}
+
+
+def endpoint_metrics(run: Run, measured: Sequence[LevelData], samples: Sequence[Sampled]) -> EndpointMetrics:
+    """Everything that was sampled, summarised by the levels that were measured."""
+    lines = [(each.experiment_name, line) for each in samples for line in each.lines]
+    notes = [(each.experiment_name, note) for each in samples for note in each.notes]
+    summary = levels.joined([levels.summary_frame(each.lines, each.spans) for each in samples], levels.COLUMNS)
     return EndpointMetrics(
         samples=sample_table.samples_frame(lines),
         summary=summary,
@@ -54,6 +90,12 @@ def endpoint_metrics(run: Run, measured: Sequence[LevelData]) -> EndpointMetrics
     )
 
 
+def span_of(records: pd.DataFrame, facts: Facts) -> Span:
+    """When a level ran; its window is that of its other figures, an open loop's from its steady state on."""
+    window = measured_window(records, facts)
+    return Span.of(facts, None if window is None else (window.start, window.end))
+
+
 def _ttft_frame(measured: Sequence[LevelData], summary: pd.DataFrame) -> pd.DataFrame:
     """TTFT by the server beside TTFT by the client, as far as possible of the same requests.
 
@@ -62,7 +104,7 @@ def _ttft_frame(measured: Sequence[LevelData], summary: pd.DataFrame) -> pd.Data
     """
     rows = []
     for records, facts in measured:
-        key = LevelKey(facts["experiment_name"], facts["payload_file"], facts["load"])
+        key = _key_of(facts)
         server = _server_ttft(summary, key)
         if server is None:
             continue

@@ -17,7 +17,7 @@ from fmbench_lib.data.sources.base import Source, SourceRequest
 from fmbench_lib.data.sources.readers import reader_for
 from fmbench_lib.errors import InputError
 from fmbench_lib.load.levels.trace_file import read_trace
-from fmbench_lib.metrics.groups.goodput import Objectives
+from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.models.hub_token import TOKEN_FILE, hf_token, token_in
 from fmbench_lib.runs.location import filled_in, keeper_of
 from fmbench_lib.runs.run import Run

@@ -19,8 +19,8 @@ from fmbench_lib.load.levels.search_terms import Outcome, Reading, Tried
 from fmbench_lib.load.levels.specs import LevelSpec, levels_of, search_of, searched_level, searches_of
 from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.metrics.decision.search_readings import overloaded, search_readings
-from fmbench_lib.metrics.groups.goodput import Objectives
 from fmbench_lib.metrics.level_row import level_row
+from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.report.report_data import Searched
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.inputs import objectives_of
@@ -179,7 +179,7 @@ def _tried(path: Path, written_ns: int, load: float, names: tuple[str, ...], obj
     records, facts = read_level(path)
     row = level_row(records, facts, objectives=objectives)
     figures = search_readings(records, facts, row, names, objectives)
-    too_much = overloaded(records, facts, row)
+    too_much = overloaded(row)
     return Tried(
         load=load,
         readings={name: Reading(each.value, each.low, each.high) for name, each in figures.items()},

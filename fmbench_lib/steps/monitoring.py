@@ -189,6 +189,8 @@ def plan_of(run: Run, experiment: Experiment, endpoint: Endpoint, urls: tuple[st
         "interval": wanted.interval,
         "machine": None if wanted.host == "no" else "endpoint" if here else "client",
         "processes": processes if wanted.host != "no" else [],
+        "client": os.getpid(),
+        "ports": _server_ports(endpoint, urls) if here else [],
         **_accelerators("nvidia", wanted.nvidia, endpoint, here),
         **_accelerators("neuron", wanted.neuron, endpoint, here),
         "pages": _pages(wanted.prometheus, experiment, endpoint, urls),
@@ -199,6 +201,14 @@ def plan_of(run: Run, experiment: Experiment, endpoint: Endpoint, urls: tuple[st
 def is_here(endpoint: Endpoint, urls: tuple[str, ...]) -> bool:
     """Whether an endpoint is on the machine that fmbench runs on."""
     return platform_facts(endpoint.platform).on_this_machine or any(urlsplit(url).hostname in _HERE for url in urls)
+
+
+def _server_ports(endpoint: Endpoint, urls: tuple[str, ...]) -> list[int]:
+    """The ports of a server on this machine that fmbench did not start, so that its processes are not known."""
+    if endpoint.copies:
+        return []
+    parts = [urlsplit(url) for url in urls]
+    return [part.port or (443 if part.scheme == "https" else 80) for part in parts]
 
 
 def _accelerators(kind: str, choice: str, endpoint: Endpoint, here: bool) -> dict[str, Any]:

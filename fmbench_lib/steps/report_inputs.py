@@ -35,7 +35,7 @@ from fmbench_lib.report.report_data import (
     StandingEndpoint,
 )
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.endpoint_metrics import endpoint_metrics
+from fmbench_lib.steps.endpoint_metrics import beside_host, endpoint_metrics, sampled
 from fmbench_lib.steps.inputs import objectives_of, outage_notices
 from fmbench_lib.steps.levels import above_the_answer, run_levels, searched
 from fmbench_lib.steps.payloads import has_payloads, payload_index
@@ -65,7 +65,9 @@ class Analysis:
 def analysis_of(run: Run) -> Analysis:
     """Read the run's records and compute tables and the decision; writes nothing."""
     paths = [run.workspace.level(level.key) for level in run_levels(run)]
-    levels = tuple(read_level(path) for path in paths if path.exists())
+    measured = tuple(read_level(path) for path in paths if path.exists())
+    samples = sampled(run, measured)
+    levels = beside_host(measured, samples)
     prices = load_prices(run)
     budgets = budgets_of(run.config)
     objectives = objectives_of(run.config)
@@ -81,7 +83,7 @@ def analysis_of(run: Run) -> Analysis:
         decision=decide(eligible, budgets, run.config.metrics.dataset_of_interest),
         budgets=budgets,
         prices=prices,
-        endpoint=endpoint_metrics(run, levels),
+        endpoint=endpoint_metrics(run, levels, samples),
     )
 
 

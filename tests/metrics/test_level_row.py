@@ -95,8 +95,9 @@ def test_latency_statistics_are_over_what_was_sent_in_the_window_pooled(mixed, f
 
 def test_the_quality_of_the_measurement_is_in_the_row(mixed, facts):
     row = level_row(mixed, facts(seconds=10, client_cpu=[0.2, 0.6], clock_step_s=0.0004, requested=200))
-    # lags of 0 0 0 0.1 0 over the five measured requests: rank 0.99 * 4 = 3.96
-    assert row["schedule_lag_p99"] == pytest.approx(0.096)
+    # lags of 0 0.1 0 0 over the measured requests but the one that was sent again: rank 0.99 * 3 = 2.97
+    assert row["schedule_lag_p99"] == pytest.approx(0.097)
+    assert row["resend_wait_max"] == 0
     assert row["client_lag_p99"] == pytest.approx(0.0001)
     assert row["client_cpu_max"] == 0.6
     assert row["clock_step_s"] == 0.0004
@@ -105,8 +106,10 @@ def test_the_quality_of_the_measurement_is_in_the_row(mixed, facts):
     assert row["requested"] == 200
     assert (row["token_source"], row["stamp_source"]) == ("server", "kernel")
     assert row["verdict"] in {"degraded", "invalid"}
-    assert row["client_limited"] is True  # sent 96 ms late beside a TTFT p50 of 500 ms
-    assert "96 ms late" in row["verdict_reasons"]
+    # of TTFT 0.2 0.4 0.6 0.8 the last may be 0.7: at p99, that is 0.97 * 0.1 of 0.6 + 0.97 * 0.2
+    assert row["TTFT_p99_client_error"] == pytest.approx(0.097)
+    assert row["client_limited"] is True
+    assert "TTFT p99 of 794 ms up to 97 ms (12.2%) too long (at p99 it sent 97 ms late" in row["verdict_reasons"]
 
 
 def test_a_level_of_errors_has_no_latency_and_an_error_rate_of_one(request_row, facts):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fmbench_lib.metrics.reasons import REASON_SEPARATOR
 from fmbench_lib.metrics.thresholds import Thresholds
-from fmbench_lib.metrics.verdict import REASON_SEPARATOR, verdict
+from fmbench_lib.metrics.verdict import verdict
 
 GOOD = {
     "requests": 400,
@@ -15,6 +16,11 @@ GOOD = {
     "latency_p50": 1.0,
     "TTFT_p50": 0.2,
     "ITL_p50": 0.01,
+    "ITL_p95": 0.02,
+    "TTFT_p95": 0.4,
+    "TTFT_p99": 0.5,
+    "latency_p95": 1.5,
+    "latency_p99": 2.0,
     "client_lag_p99": 0.001,
     "schedule_lag_p99": 0.001,
     "client_cpu_max": 0.3,
@@ -35,6 +41,8 @@ GOOD = {
 
 CAPPED = {"concurrency": None, "scheduled_rate": 10.0, "max_concurrency": 64, "requests": 400}
 THINKING = {"think_time": 1.0, "busy_s_mean": 1.0}
+HERE = {"host_machine": "endpoint", "host_cores": 2, "host_cores_busy": 1.95, "host_cpu_waiting": 0.6}
+CROWDED = HERE | {"host_cores_others": 1.2, "host_cores_others_p95": 1.4}
 CACHED = {"prompt_reuse": "never", "prompt_token_count_mean": 400.0}
 
 
@@ -54,11 +62,26 @@ def test_a_good_level_is_valid_and_needs_no_reason():
         ({"latency_p50": 20.0, "TTFT_p50": 0.2}, "degraded", False, "at least 100 s"),
         ({"error_rate": 0.02}, "degraded", False, "2.0% of the requests failed"),
         ({"error_rate": 0.5}, "invalid", False, "50.0% of the requests failed"),
-        ({"client_lag_p99": 0.011}, "degraded", True, "11 ms late at p99, beside a TTFT p50 of 200 ms"),
-        ({"client_lag_p99": 0.051}, "invalid", True, "the client read 51 ms late"),
-        ({"client_lag_p99": 0.008, "ITL_p50": 0.005}, "degraded", True, "blurs ITL"),
-        ({"schedule_lag_p99": 0.011}, "degraded", True, "requests were sent 11 ms late"),
-        ({"schedule_lag_p99": 0.06}, "invalid", True, "requests were sent 60 ms late"),
+        # 11 ms of 200 are 5.5%, 24 of 400 are 6%: the worse of both is named
+        (
+            {"TTFT_p50_client_error": 0.011, "TTFT_p95_client_error": 0.024},
+            "degraded",
+            True,
+            "may make TTFT p95 of 400 ms up to 24 ms (6.0%) too long (at p99 it sent 1 ms late and read 1 ms late)",
+        ),
+        ({"TTFT_p50_client_error": 0.051}, "invalid", True, "TTFT p50 of 200 ms up to 51 ms (25.5%) too long"),
+        ({"latency_p99_client_error": 0.12}, "degraded", True, "latency p99 of 2 s up to 120 ms (6.0%) too long"),
+        ({"TTFT_p50": None, "latency_p50_client_error": 0.3}, "invalid", True, "latency p50 of 1 s up to 300 ms"),
+        ({"ITL_p95_client_error": 0.006}, "degraded", True, "may put ITL p95 of 20 ms off by up to 6 ms (30.0%)"),
+        ({"ITL_p95_client_error": 0.019}, "degraded", True, "up to 19 ms (95.0%)"),  # TTFT may still be right
+        ({"TTFT_p50_client_error": 0.02}, "degraded", True, "its busiest worker used 30% of a core, so more of them"),
+        ({"TTFT_p50_client_error": 0.02, "client_cpu_max": 0.97}, "degraded", True, "too long (at p99 it sent 1 ms"),
+        (
+            {"retried": 6, "resend_wait_max": 0.035},
+            "degraded",
+            False,
+            "6 of 400 requests were sent again, as the endpoint had closed their idle connection, which added up to 35",
+        ),
         ({"client_cpu_max": 0.95}, "degraded", True, "95% of its core"),
         ({"mean_in_flight": 7.5}, "degraded", True, "7.5 requests were in flight of 8 asked"),
         ({"mean_in_flight": 6.0}, "invalid", True, "6 requests were in flight of 8 asked"),
@@ -76,11 +99,33 @@ def test_a_good_level_is_valid_and_needs_no_reason():
             False,
             "the cap of 64 in flight was reached and the others waited 2.5 s",
         ),
-        (CAPPED | {"cap_wait_mean": 0.0}, "degraded", True, "less busy client"),
+        (CAPPED | {"cap_wait_mean": 0.0}, "degraded", True, "its busiest worker used 30% of a core"),
+        (CAPPED | {"cap_wait_mean": 0.0, "client_cpu_max": None}, "degraded", True, "use a less busy client"),
+        (CROWDED, "degraded", False, "something else used 1.2 of 2 cores during the level, and processes waited"),
+        (
+            CROWDED | {"host_cores_others": 0.1},
+            "degraded",
+            False,
+            "used 0.1 of 2 cores during the level (1.4 at",
+        ),
+        (CROWDED | {"host_cpu_waiting": None}, "degraded", False, "of 2 cores during the level, so its times"),
+        (HERE | {"host_cpu_stolen": 0.08}, "degraded", False, "the hypervisor gave 8.0% of the machine's CPU time"),
+        (HERE | {"host_cpu_throttled": 0.3}, "degraded", False, "(cgroup) kept processes from running 30.0% of"),
+        (
+            {"long_requests": 1, "long_requests_share": 0.43, "latency_max": 30.0},
+            "degraded",
+            False,
+            "1 of 400 requests took more than 5 times the p95 of all (latency: up to 30 s) and 43% of all time in",
+        ),
+        (
+            {"window_s": 45.0, "silence_max": 8.0, "silence_plausible": 0.3},
+            "degraded",
+            False,
+            "sent nothing for 8 s while requests were in flight, 18% of the window, where the others make 300",
+        ),
         # a slot that thinks 1 s after each answer of 1 s is in flight half of the time
         (THINKING | {"mean_in_flight": 7.95}, "invalid", True, "7.95 requests were in flight of 4 asked"),
         (THINKING | {"mean_in_flight": 3.7}, "degraded", True, "3.7 requests were in flight of 4 asked"),
-        ({"client_lag_p99": 2.95}, "invalid", True, "the client read 2.95 s late"),
         ({"stop_reason": "error_rate", "stop_note": "9 of 9 failed"}, "degraded", False, "early, as 9 of 9 failed"),
         ({"stop_reason": "saturation", "stop_note": "a queue grew"}, "degraded", False, "did not keep up"),
         (
@@ -129,8 +174,24 @@ def test_each_reason(change, expected, client, words):
 @pytest.mark.parametrize(
     "change",
     [
-        {"client_lag_p99": 0.0019, "TTFT_p50": 0.001, "ITL_p50": 0.0001},  # under the floor, whatever it is set against
-        {"client_lag_p99": None},
+        {"TTFT_p50": 0.001, "TTFT_p50_client_error": 0.0019},  # under the floor, whatever it is set against
+        {"client_lag_p99": 0.005, "schedule_lag_p99": 0.005},  # late, but not in any figure
+        {"TTFT_p50_client_error": 0.0099, "latency_p95_client_error": 0.07, "ITL_p95_client_error": 0.0049},
+        {"TTFT_p50_client_error": None, "latency_p50_client_error": float("nan")},
+        {"retried": 4, "resend_wait_max": 0.035},  # one in a hundred
+        {"retried": 40, "resend_wait_max": 0.0099},  # many, and each cost 5% of a TTFT
+        CROWDED | {"host_cpu_waiting": 0.05},  # busy neighbours, and nothing had to wait for them
+        CROWDED | {"host_cpu_waiting": None, "host_cores_busy": 1.5},
+        CROWDED | {"host_cores_others": 0.15, "host_cores_others_p95": 0.45},
+        CROWDED | {"host_cores_others": None, "host_cores_others_p95": None},
+        CROWDED | {"host_machine": "client"},  # the endpoint is elsewhere, and the client was not late
+        HERE | {"host_cpu_stolen": 0.04, "host_cpu_throttled": 0.04},
+        HERE | {"host_machine": "client", "host_cpu_stolen": 0.5, "host_cpu_throttled": 0.5},
+        {"long_requests": 1, "long_requests_share": 0.049},
+        {"long_requests": 0, "long_requests_share": 0.0},
+        {"silence_max": 1.1, "silence_plausible": 0.3},  # under 2% of 60 s
+        {"silence_max": 8.0, "silence_plausible": 9.0},  # it always works like that
+        {"silence_max": 8.0, "silence_plausible": None},
         {"littles_law": 0.029},
         {"littles_law": 0.04, "requests": 200},  # 16 requests at the edges of 200: chance, up to 2.5 · 4 / 200 = 5%
         {"error_rate": 0.01},
@@ -157,10 +218,28 @@ def test_little_data_never_makes_a_level_invalid():
 
 
 def test_the_worst_reason_decides_and_comes_first():
-    found = verdict(GOOD | {"window_s": 5.0, "schedule_lag_p99": 0.5, "stop_reason": "interrupted"})
+    found = verdict(GOOD | {"window_s": 5.0, "TTFT_p50_client_error": 0.1, "stop_reason": "interrupted"})
     assert found.verdict == "invalid"
-    assert found.reasons[0].startswith("requests were sent 500 ms late")
+    assert found.reasons[0].startswith("the client's own delays may make TTFT p50")
     assert len(found.reasons) == 3
+
+
+def test_more_workers_are_advised_only_where_those_there_are_busy():
+    late = GOOD | {"TTFT_p50_client_error": 0.02}
+    (idle,) = verdict(late).reasons
+    assert "use more workers" not in idle
+    assert "measure from a less busy or faster machine" in idle
+    busy = verdict(late | {"client_cpu_max": 0.97}).reasons
+    assert all(reason.endswith(": use more workers") for reason in busy)
+    assert len(busy) == 2
+    beside_others = verdict(late | CROWDED | {"host_machine": "client"}).reasons
+    assert "stop what else runs there" in beside_others[0]
+
+
+def test_the_error_of_several_percentiles_is_said_once():
+    errors = {f"{name}_client_error": 0.1 for name in ("TTFT_p50", "TTFT_p95", "latency_p50", "ITL_p95")}
+    (reason,) = verdict(GOOD | errors).reasons
+    assert "TTFT p50 of 200 ms up to 100 ms (50.0%) too long" in reason
 
 
 def test_thresholds_can_be_set():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import selectors
 import socket
 import subprocess
@@ -18,6 +19,8 @@ from fmbench_lib.monitors.samples import Samples, read_samples
 PLAN: dict[str, Any] = {
     "interval": 0.1,
     "machine": "endpoint",
+    "client": os.getpid(),
+    "ports": [],
     "processes": [],
     "nvidia": "no",
     "nvidia_devices": None,

@@ -9,8 +9,8 @@ import pytest
 
 from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.decision import decide
-from fmbench_lib.metrics.groups.goodput import Objectives
 from fmbench_lib.metrics.missing import rows_of
+from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.metrics.tables import summary_frame
 from fmbench_lib.report.document import render_markdown
 from fmbench_lib.report.report_data import FailedDeployment, ReportOptions, StandingEndpoint

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from fmbench_lib.config import Experiment
@@ -17,7 +19,7 @@ from fmbench_lib.monitors import cloudwatch
 from fmbench_lib.monitors.samples import Point, Series, Track, read_samples
 from fmbench_lib.runs.opening import create_run
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.endpoint_metrics import collect_cloudwatch, subject_of
+from fmbench_lib.steps.endpoint_metrics import collect_cloudwatch, span_of, subject_of
 from fmbench_lib.workspace import LevelKey
 
 CONFIG = """
@@ -113,3 +115,18 @@ def test_cloudwatch_knows_endpoints_and_models_of_aws_alone() -> None:
     subject = subject_of(experiment, unnamed)
     assert subject is not None
     assert subject.dimensions == {"EndpointName": "ep", "VariantName": "AllTraffic"}
+
+
+def test_samples_are_of_the_window_that_the_other_figures_are_of() -> None:
+    """40 requests of 9 s find a cold endpoint, which says nothing of its steady state."""
+    due = np.arange(300.0)
+    end = due + np.where(due < 40, 9.0, 1.5)
+    times = {"due": due, "sent": due, "first": due + 0.5, "last": end, "end": end}
+    records = pd.DataFrame(
+        {**times, "error": None, "phase": "measured", "streamed": True, "completion_tokens": 2, "first_answer": None}
+    )
+    names = {"experiment_name": "exp", "payload_file": "all.jsonl", "load": "rate-1"}
+    facts = {**names, "started": 0.0, "window_start": 0.0, "window_end": 300.0, "ended": 302.0, "request_rate": 1.0}
+    assert span_of(records, facts).window == pytest.approx((40.0, 300.0))
+    assert span_of(records, {**facts, "concurrency": 1}).window == (0.0, 300.0)
+    assert span_of(records, {**facts, "window_end": None}).window == (0.0, 302.0)

@@ -141,7 +141,10 @@ def _times(
         "event_times": event_times if streamed and completion.every_event else [],
         "stamp_source": source,
         "client_lag": lag,
-        "schedule_lag": None if sent is None else max(sent - due - (connect or 0.0) - (held or 0.0), 0.0),
+        # of one that was sent again the first try is part of the time, which is not the client's delay
+        "schedule_lag": None
+        if sent is None or exchange.retried
+        else max(sent - due - (connect or 0.0) - (held or 0.0), 0.0),
         "streamed": streamed,
     }
 

@@ -15,10 +15,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from fmbench_lib.metrics.groups.goodput import Objectives, attained
+from fmbench_lib.metrics.groups.goodput import attained
 from fmbench_lib.metrics.groups.level_times import QUANTILES
 from fmbench_lib.metrics.level_sample import Facts, LevelSample, sample_of
 from fmbench_lib.metrics.missing import Row, floats, number, text
+from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.metrics.requests import request_metrics
 from fmbench_lib.metrics.statistics.arrays import Flags, Floats
 from fmbench_lib.metrics.statistics.correlated import (
@@ -29,8 +30,8 @@ from fmbench_lib.metrics.statistics.correlated import (
     rough_interval,
     rough_mean_interval,
 )
-from fmbench_lib.metrics.statistics.sustainability import sustainability
-from fmbench_lib.metrics.window import moment_of_sending, window_of
+from fmbench_lib.metrics.steady_window import steadiness
+from fmbench_lib.metrics.window import moment_of_ending, moment_of_sending
 
 _MOSTLY_FAILED = 0.5
 _Z95 = 1.96
@@ -47,24 +48,18 @@ def search_readings(
     requests = request_metrics(records)
     sent = moment_of_sending(requests)
     requests = requests.iloc[np.argsort(sent, kind="stable")]
-    sample = sample_of(requests, window_of(facts), facts, objectives)
-    in_flight = in_flight_at(np.sort(sent), sent, _ends(sample))
+    sample = sample_of(requests, steadiness(requests, facts).window, facts, objectives)
+    in_flight = in_flight_at(np.sort(sent), sent, moment_of_ending(requests, number(facts, "timeout")))
     return {name: _reading(sample, in_flight, row, name) for name in names}
 
 
-def overloaded(records: pd.DataFrame, facts: Facts, row: Row) -> bool:
-    """Whether the endpoint could not keep up: it failed most requests, or the requests in flight of an open loop grew
-    for as long as was measured."""
+def overloaded(row: Row) -> bool:
+    """Whether the endpoint could not keep up, by the row of a level: it failed most requests, or could not sustain the
+    load."""
     requests, error_rate = number(row, "requests"), number(row, "error_rate")
     if requests and (not number(row, "successes") or (error_rate or 0.0) >= _MOSTLY_FAILED):
         return True
-    if text(row, "stop_reason") == "saturation":
-        return True
-    sample = sample_of(request_metrics(records), window_of(facts), facts)
-    if sample.window is None or number(row, "request_rate") is None:
-        return False
-    span = (sample.window.start, sample.window.end)
-    return sustainability(floats(sample.requests, "due"), _ends(sample), span).answer == "no"
+    return text(row, "stop_reason") == "saturation" or text(row, "sustainable") == "no"
 
 
 def wilson(share: float, n: float) -> tuple[float | None, float | None]:
@@ -75,14 +70,6 @@ def wilson(share: float, n: float) -> tuple[float | None, float | None]:
     middle = (share + z / 2) / (1 + z)
     half = _Z95 * math.sqrt(share * (1 - share) / n + z / (4 * n)) / (1 + z)
     return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def _ends(sample: LevelSample) -> Floats:
-    """When each request ended; one whose end is not known was given up after its timeout."""
-    end, timeout = floats(sample.requests, "end"), number(sample.facts, "timeout")
-    given_up = moment_of_sending(sample.requests) + (np.nan if timeout is None else timeout)
-    result: Floats = np.where(np.isnan(end), given_up, end)
-    return result
 
 
 def _reading(sample: LevelSample, in_flight: Floats, row: Row, name: str) -> CorrelatedEstimate:

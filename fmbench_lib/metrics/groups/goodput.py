@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
@@ -11,6 +9,7 @@ from fmbench_lib.metrics.columns import Cells, Column, names
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.level_work import work_of
 from fmbench_lib.metrics.missing import NAN, floats
+from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.metrics.statistics.arrays import Flags
 
 GOODPUT = (
@@ -27,18 +26,6 @@ GOODPUT = (
         "completion tokens of the requests within every objective, of those of all successes sent in the window",
     ),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Objectives:
-    """Upper limits for one request, in seconds; None sets no limit. The names are the keys of the config's `slo`."""
-
-    ttft: float | None = None
-    tpot: float | None = None
-    latency: float | None = None
-
-    def __bool__(self) -> bool:
-        return any(limit is not None for limit in (self.ttft, self.tpot, self.latency))
 
 
 def attained(requests: pd.DataFrame, objectives: Objectives) -> dict[str, Flags]:

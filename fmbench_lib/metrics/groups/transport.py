@@ -9,12 +9,21 @@ from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.groups.tokens import joined_values, mean_of_known
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import floats, or_nan, text
-from fmbench_lib.metrics.statistics.arrays import Floats
+from fmbench_lib.metrics.statistics.arrays import Flags, Floats
 from fmbench_lib.metrics.statistics.percentiles import percentile
 
 LAGS = (
     Column("client_lag_p99", "s", "number", "how late the client read what had arrived, p99"),
-    Column("schedule_lag_p99", "s", "number", "how late the client sent what was due, p99"),
+    Column("schedule_lag_p99", "s", "number", "how late the client sent what was due, p99; without what it sent again"),
+)
+RESENDS = (
+    Column(
+        "resend_wait_max",
+        "s",
+        "number",
+        "longest time that a request lost as it had to be sent again: from `due` to the second sending, without its "
+        "connection set-up; empty where none was",
+    ),
 )
 TRANSPORT = (
     Column("stamp_source", "", "text", "`kernel`, `user` (the reading clock), or both joined by `+`"),
@@ -29,10 +38,12 @@ TRANSPORT = (
 
 
 def lags(sample: LevelSample) -> Cells:
-    """The columns `LAGS`, over all measured requests, failed ones included."""
+    """The columns `LAGS` and `RESENDS`, over all measured requests, failed ones included."""
+    late, again = schedule_lags(sample.chosen), sent_again(sample.chosen)
     return {
         "client_lag_p99": or_nan(percentile(floats(sample.chosen, "client_lag"), 0.99)),
-        "schedule_lag_p99": or_nan(percentile(_schedule_lags(sample.chosen), 0.99)),
+        "schedule_lag_p99": or_nan(percentile(np.where(again, np.nan, late), 0.99)),
+        "resend_wait_max": or_nan(percentile(late[again], 1.0)),
     }
 
 
@@ -52,8 +63,17 @@ def transport(sample: LevelSample) -> Cells:
     }
 
 
-def _schedule_lags(chosen: pd.DataFrame) -> Floats:
-    """How late the client itself sent each request: as recorded, else `sent - due - connect_s - cap_wait`."""
+def sent_again(chosen: pd.DataFrame) -> Flags:
+    """Which requests were sent again because the endpoint had closed their idle connection."""
+    again: Flags = np.nan_to_num(floats(chosen, "retried")) > 0
+    return again
+
+
+def schedule_lags(chosen: pd.DataFrame) -> Floats:
+    """How late each request was sent: as recorded, else `sent - due - connect_s - cap_wait`.
+
+    It is the client's own delay, but for one that was sent again: its first try was part of that time.
+    """
     computed = floats(chosen, "sent") - floats(chosen, "due") - np.nan_to_num(floats(chosen, "connect_s"))
     computed = computed - np.nan_to_num(floats(chosen, "cap_wait"))
     recorded = floats(chosen, "schedule_lag")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.metrics.missing import number, rows_of, text
-from fmbench_lib.metrics.verdict import REASON_SEPARATOR
+from fmbench_lib.metrics.missing import Row, number, rows_of, text
+from fmbench_lib.metrics.reasons import reasons_of, told_once, without_numbers
 from fmbench_lib.report.calibration import calibration_lines
 from fmbench_lib.report.level_order import Rows, in_order
 from fmbench_lib.report.level_texts import level_names, level_sentence_name
@@ -37,8 +37,9 @@ _REUSE = {
 }
 _EXPLAINED = (
     "Client lag is how late the client read what had arrived, schedule lag how late it sent what was due; client CPU "
-    "is the share of its core that the busiest load worker used. Verdicts: valid; degraded (usable, with the reason in "
-    "mind); invalid (the figures do not describe the endpoint)."
+    "is the share of its core that the busiest load worker used. Used by others are the cores of this machine that "
+    "neither fmbench nor the endpoint used. Verdicts: valid; degraded (usable, with the reason in mind); invalid (the "
+    "figures do not describe the endpoint)."
 )
 
 
@@ -69,17 +70,17 @@ def _verdicts(rows: Rows) -> str:
 
 
 def _reasons(rows: Rows) -> Blocks:
-    """Each reason once, with the levels that have it."""
-    levels_of: dict[str, list[str]] = {}
+    """Each reason once, with the range of its numbers and the levels that have it."""
+    alike: dict[str, list[tuple[str, str]]] = {}
     for row in rows:
-        level = level_sentence_name(row)
-        for reason in (text(row, "verdict_reasons") or "").split(REASON_SEPARATOR):
-            if reason:
-                levels_of.setdefault(reason, []).append(f"{level} ({row['verdict']})")
+        level = f"{level_sentence_name(row)} ({row['verdict']})"
+        for reason in reasons_of(text(row, "verdict_reasons")):
+            alike.setdefault(without_numbers(reason), []).append((reason, level))
     items = []
-    for reason, levels in levels_of.items():
+    for told in alike.values():
+        levels = list(dict.fromkeys(level for _, level in told))
         where = f"all {len(rows)} levels" if len(levels) == len(rows) > 1 else "; ".join(map(escape, levels))
-        items.append(f"{escape(reason, longest=600)} — {where}")
+        items.append(f"{escape(told_once([reason for reason, _ in told]), longest=600)} — {where}")
     return ["Reasons for the verdicts, what to do, and the levels concerned:", bullets(items)] if items else []
 
 
@@ -140,6 +141,7 @@ def quality_table(summary: pd.DataFrame) -> pd.DataFrame:
             "client lag p99": _lag(row["client_lag_p99"]),
             "schedule lag p99": _lag(row["schedule_lag_p99"]),
             "client CPU": percent(row["client_cpu_max"]),
+            "used by others": _others(row),
             "in flight": significant(row["mean_in_flight"]),
             "window": seconds(row["window_s"]),
             "ended by": text(row, "stop_reason") or MISSING,
@@ -149,6 +151,12 @@ def quality_table(summary: pd.DataFrame) -> pd.DataFrame:
         }
         for row in in_order(rows_of(summary))
     )
+
+
+def _others(row: Row) -> str:
+    """The cores that something else used, of those of the machine."""
+    used, cores = number(row, "host_cores_others"), number(row, "host_cores")
+    return MISSING if used is None or cores is None else f"{significant(used, 2)} of {several(int(cores), 'core')}"
 
 
 def _lag(value: Any) -> str:

@@ -360,6 +360,8 @@ class TestRetries:
         retried = level.rows[1]
         assert retried["reused"] is False
         assert retried["connect_s"] > 0
+        assert retried["schedule_lag"] is None, "what the first try took is not the client's delay"
+        assert level.rows[2]["schedule_lag"] is not None
         entries = [entry for entry in emulator.ledger() if entry.request_id == retried["request_id"]]
         assert [entry.outcome for entry in entries] == ["closed", "complete"]
 

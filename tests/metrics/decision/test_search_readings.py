@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from fmbench_lib.metrics.decision.search_readings import overloaded, search_readings, wilson
-from fmbench_lib.metrics.groups.goodput import Objectives
 from fmbench_lib.metrics.level_row import level_row
+from fmbench_lib.metrics.objectives import Objectives
 
 
 @pytest.fixture
@@ -95,12 +95,29 @@ class TestOverload:
     def test_requests_in_flight_that_grow_throughout(self, request_row, facts, served: float, expected: bool) -> None:
         records = self.open_level(request_row, served)
         for changes, overload in ((RATE, expected), ({}, False)):
-            assert overloaded(records, facts(**changes), level_row(records, facts(**changes))) is overload
+            assert overloaded(level_row(records, facts(**changes))) is overload
 
     def test_a_level_that_ended_for_saturation(self, request_row, facts) -> None:
         records, changes = self.open_level(request_row, 20.0), {**RATE, "stop_reason": "saturation"}
-        assert overloaded(records, facts(**changes), level_row(records, facts(**changes)))
+        assert overloaded(level_row(records, facts(**changes)))
 
     def test_most_requests_failed(self, request_row, facts) -> None:
         records = pd.DataFrame([request_row(n, error="timeout" if n % 3 else None) for n in range(30)])
-        assert overloaded(records, facts(), level_row(records, facts()))
+        assert overloaded(level_row(records, facts()))
+
+    def test_it_is_the_row_that_says_what_can_be_sustained(self) -> None:
+        kept_up = {"requests": 100, "successes": 100, "error_rate": 0.0, "stop_reason": "requests"}
+        assert overloaded({**kept_up, "sustainable": "no"})
+        for answer in ("yes", "unknown", None):
+            assert not overloaded({**kept_up, "sustainable": answer})
+
+
+def test_what_came_before_the_steady_state_is_none_of_an_interval(request_row, facts) -> None:
+    """40 requests of 9 s find a cold endpoint; of the 260 others none takes more than 1.6 s."""
+    rows = [request_row(n, latency=9.0 if n < 40 else 1.5 + n % 7 / 70) for n in range(300)]
+    records, changes = pd.DataFrame(rows), {"seconds": 300, "concurrency": None, "request_rate": 1.0}
+    row = level_row(records, facts(**changes))
+    found = search_readings(records, facts(**changes), row, ["latency_p95"])["latency_p95"]
+    assert found.value == row["latency_p95"]
+    assert found.high is not None
+    assert found.high < 1.61

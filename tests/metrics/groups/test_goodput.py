@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from fmbench_lib.metrics.columns import names
-from fmbench_lib.metrics.groups.goodput import GOODPUT, Objectives, attained
+from fmbench_lib.metrics.groups.goodput import GOODPUT, attained
 from fmbench_lib.metrics.level_row import level_row, slice_rows
+from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.metrics.requests import request_metrics
 
 

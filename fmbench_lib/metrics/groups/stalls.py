@@ -1,0 +1,107 @@
+"""What percentiles do not show: the longest times, requests that held a slot for long, and a silent endpoint.
+
+One answer of 30 s among 400 of 0.1 s is beyond every percentile, and took as much of the endpoint as 300 others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from fmbench_lib.metrics.columns import Cells, Column, names
+from fmbench_lib.metrics.level_sample import LevelSample
+from fmbench_lib.metrics.missing import NAN, floats, number, or_nan
+from fmbench_lib.metrics.statistics.arrays import Floats
+from fmbench_lib.metrics.statistics.percentiles import percentile
+from fmbench_lib.metrics.statistics.silences import plausible_silence, silences
+from fmbench_lib.metrics.window import moment_of_ending, moment_of_sending
+
+LONG = 5.0
+"""A request is long beyond as many times the p95 of its level; of exponential times one in 3 million is."""
+
+MAXIMA = tuple(Column(f"{family}_max", "s", "number", f"the longest {family}") for family in ("latency", "TTFT"))
+STALLS = (
+    Column(
+        "long_requests",
+        "",
+        "whole number",
+        f"requests, failed ones too, in flight for more than {LONG:g} times the p95 of all of them and of their length",
+    ),
+    Column("long_requests_share", "share", "number", "their time in flight, of that of all requests"),
+    Column(
+        "silence_max",
+        "s",
+        "number",
+        "longest time in the window without a token or answer while requests were in flight",
+    ),
+    Column(
+        "silence_plausible",
+        "s",
+        "number",
+        "how long a silence the others, and the waits within requests, make plausible",
+    ),
+)
+_NOT_THE_ENDPOINTS = ("timeout", "cancelled", "connect", "dns")
+
+
+def stalls(sample: LevelSample) -> Cells:
+    """The columns `MAXIMA` and `STALLS`; NaN for what has no requests, or too few of them to judge a silence."""
+    row: Cells = {
+        f"{family}_max": or_nan(percentile(floats(sample.successes, family), 1.0)) for family in ("latency", "TTFT")
+    }
+    return row | _long_requests(sample) | _silence(sample)
+
+
+def _long_requests(sample: LevelSample) -> Cells:
+    """Times in flight are from `sent` to `end`; longer answers may take longer, in proportion to their tokens."""
+    chosen = sample.chosen
+    times = moment_of_ending(chosen, number(sample.facts, "timeout")) - moment_of_sending(chosen)
+    usual = percentile(times, 0.95)
+    if usual is None or not np.nansum(times) > 0:
+        return {"long_requests": NAN, "long_requests_share": NAN}
+    tokens = floats(chosen, "completion_tokens")
+    usual_tokens = percentile(tokens, 0.95)
+    longer = np.fmax(tokens / usual_tokens, 1.0) if usual_tokens else np.ones(len(times))
+    long = times > LONG * usual * longer
+    return {
+        "long_requests": int(long.sum()),
+        "long_requests_share": float(np.nansum(times[long]) / np.nansum(times)),
+    }
+
+
+def _silence(sample: LevelSample) -> Cells:
+    if sample.window is None:
+        return dict.fromkeys(names(STALLS[2:]), NAN)
+    requests = sample.requests
+    begin, end = moment_of_sending(requests), moment_of_ending(requests, number(sample.facts, "timeout"))
+    found = silences(begin, end, _signs(sample, end), (sample.window.start, sample.window.end))
+    plausible = plausible_silence(found, int(sample.counted.sum()))
+    usual = percentile(_waits(sample), 0.75)
+    return {
+        "silence_max": float(found.max()) if found.size else NAN,
+        "silence_plausible": NAN if plausible is None else max(plausible, usual or 0.0),
+    }
+
+
+def _waits(sample: LevelSample) -> Floats:
+    """The longest wait within each success. Where all in flight happen to be in theirs, the endpoint is silent."""
+    chosen = sample.successes
+    sent, first, last, end = (floats(chosen, name) for name in ("sent", "first", "last", "end"))
+    gaps = np.array([gaps.max() if len(gaps) else 0.0 for gaps in chosen["ITL"]])
+    waits: Floats = np.where(np.isnan(first), end - sent, np.fmax(np.fmax(first - sent, gaps), end - last))
+    return waits
+
+
+def _signs(sample: LevelSample, end: Floats) -> Floats:
+    """When the endpoint showed that it works: every content event, and the end of every request but of those that the
+    client gave up."""
+    requests = sample.requests
+    known = [end[~requests["error"].isin(_NOT_THE_ENDPOINTS).to_numpy(dtype=bool)]]
+    known += [floats(requests, "first"), floats(requests, "last")]
+    times: Iterable[Any] = requests.get("event_times", ())
+    known += [np.asarray(each, dtype=np.float64) for each in times if isinstance(each, np.ndarray | list | tuple)]
+    signs = np.concatenate(known)
+    result: Floats = signs[~np.isnan(signs)]
+    return result
