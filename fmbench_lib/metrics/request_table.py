@@ -46,7 +46,7 @@ REQUEST_TABLE: tuple[Column, ...] = (
     Column("retry_after", "", "text", "the `Retry-After` header of its response"),
     Column("finish_reason", "", "text", "why the model stopped, as the server says"),
     Column("due", "Unix s", "time", "when it should have started"),
-    Column("connect_s", "s", "number", "time to set up its connection, 0 for a reused one"),
+    Column("connect_s", "s", "number", "time to set up its connection; empty for a reused one, which had none to set up"),
     Column("reused", "", "flag", "whether its connection was reused"),
     Column("retried", "", "whole number", "how often it was sent again because an idle connection had been closed"),
     Column("sent", "Unix s", "time", "first byte handed to the socket"),

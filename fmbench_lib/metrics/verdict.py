@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from fmbench_lib.metrics.columns import Cells, Column
+from fmbench_lib.metrics.groups.copies import copy_counts
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.thresholds import Thresholds
 
@@ -135,6 +136,18 @@ def _errors(row: Row, limits: Thresholds) -> Iterator[Finding]:
     worst: Level = "invalid" if rate >= limits.errors_invalid else "degraded"
     reason = f"{rate:.1%} of the requests failed, and latency is that of the others"
     yield Finding(worst, f"{reason}: see the errors by class")
+
+
+def _copies(row: Row, limits: Thresholds) -> Iterator[Finding]:
+    counted = copy_counts(row)
+    if all(copy.requests == copy.failures for copy in counted):
+        return
+    for copy in counted:
+        if copy.failures < limits.errors_invalid * copy.requests:
+            continue
+        total = sum(each.requests for each in counted)
+        reason = f"the copy {copy.address} failed {copy.failures} of its {copy.requests} requests, of {total} in all"
+        yield Finding("degraded", f"{reason}, so the figures are those of the others: repair it, or leave it out")
 
 
 def _lag(row: Row, limits: Thresholds, column: str, what: str) -> Iterator[Finding]:
@@ -302,6 +315,7 @@ CHECKS: tuple[Check, ...] = (
     _offered_rate,
     _clock,
     _errors,
+    _copies,
     _window,
     _growth,
     _littles_law,

@@ -166,7 +166,7 @@ class Worker:
             self.connect(exchange, carrier.target)
             return
         del self.active[exchange]
-        self.pool.over(carrier.target)
+        self.pool.over(carrier.target, exchange)
         self.pacing.ended()
         self.report.ended(exchange)
         self.finished.append(exchange)
