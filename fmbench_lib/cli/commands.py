@@ -185,6 +185,7 @@ def cleanup_command(options: argparse.Namespace) -> int:
     from fmbench_lib.steps.cleanup import FAILED, delete_endpoints
 
     workspace = connected(Workspace(existing_run(options.run_dir, is_needed_to_clean_up)))
+    workspace.settle()
     table = delete_endpoints(workspace)
     if is_address(options.run_dir):
         refresh(workspace)
