@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Unpack, cast
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from fmbench_lib.errors import RunStateError
 from fmbench_lib.host.atomic_files import each_text, exclusive_lock, read_json, write_json
@@ -167,12 +167,22 @@ class Workspace:
         return self.level(key).with_suffix(_FAILED_LEVEL)
 
     def level_scratch(self, key: LevelKey) -> Path:
-        """The folder of a level that is being measured; one left by an earlier attempt is discarded."""
+        """The folder of a level that is being measured, or was sent as a whole and is not decoded yet; what an earlier
+        attempt has left of another one is discarded."""
         return self.level(key).with_suffix(".part")
 
     def attempts_file(self, key: LevelKey) -> Path:
         """The attempts at a level, and the prompts that each of them sent."""
         return self.level(key).with_suffix(_ATTEMPTS)
+
+    def attempts_files(self, experiment: str, payload_file: str) -> list[Path]:
+        """The attempts at all levels of an experiment and payload file."""
+        folder = self.level(LevelKey(experiment, payload_file, "any")).parent
+        return sorted(folder.glob(f"*{_ATTEMPTS}"))
+
+    def level_of_attempts(self, path: Path, experiment: str, payload_file: str) -> LevelKey:
+        """The level that a file of `attempts_files` is about."""
+        return LevelKey(experiment, payload_file, unquote(path.name.removesuffix(_ATTEMPTS)))
 
     def earlier_attempt(self, key: LevelKey, number: int) -> Path:
         """The records of an attempt at a level that was measured again since."""

@@ -105,7 +105,7 @@ def _send(
         on_figures(onlooker.look(progress))
         return onlooker.new_ttfts()
 
-    attempt.began(numbers)
+    attempt.began(numbers, len(level.warmup), len(deal.warmup))
     try:
         run = run_level(level, _requests(rows, limits, experiment), scratch, on_progress)
     finally:
@@ -125,9 +125,8 @@ def prompts_sent(scratch: Path, first_measured: int, warmup: int) -> int | None:
     positions = positions_sent(sent_marks(scratch))
     if positions is None:
         return None
-    if positions <= first_measured:
-        return max(warmup, min(positions, first_measured))
-    return warmup + positions - first_measured
+    # Without prompts of its own the warm-up borrows the first of the others.
+    return max(warmup + positions - first_measured, warmup or min(positions, first_measured))
 
 
 def _laid_out(

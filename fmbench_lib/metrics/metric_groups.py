@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from fmbench_lib.metrics.columns import Cells, Column, names
 from fmbench_lib.metrics.groups.arrival_rates import ARRIVAL_RATES, arrival_rates
+from fmbench_lib.metrics.groups.attempts import ATTEMPTS, attempts
 from fmbench_lib.metrics.groups.copies import COPIES, copies
 from fmbench_lib.metrics.groups.counts import COUNTS, ERRORS_BY_CLASS, counts
 from fmbench_lib.metrics.groups.drift import DRIFT, drifts
@@ -90,6 +91,7 @@ GROUPS: tuple[MetricGroup, ...] = (
     MetricGroup(DRIFT, drifts, table="levels"),
     MetricGroup(BILLED, billed_tokens, table="levels"),
     MetricGroup(COPIES, copies, table="levels"),
+    MetricGroup(ATTEMPTS, attempts, table="levels"),
 )
 
 

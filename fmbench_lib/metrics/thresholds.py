@@ -46,6 +46,9 @@ class Thresholds:
     drift_change: float = _limit(0.20, "share of the median", "trend of latency or throughput above it…")
     drift_p: float = _limit(0.01, "p-value", "…and less likely than this by chance: degraded")
     cached_share: float = _limit(0.50, "share of prompt tokens", "from the cache though no prompt is reused: degraded")
+    warm_ttft: float = _limit(
+        0.5, "share of the earlier TTFT p50", "TTFT p50 below it, of prompts that another run had sent: degraded"
+    )
     tokens_known: float = _limit(1.0, "share of successes", "token counts known for fewer: degraded")
     length_change: float = _limit(0.10, "share of the median", "mean output length off the other levels' by more…")
     length_sigmas: float = _limit(3.0, "standard errors", "…and by more than this: degraded")

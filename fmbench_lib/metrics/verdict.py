@@ -10,16 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from fmbench_lib.metrics.columns import Cells, Column
+from fmbench_lib.metrics.finding import REASON_SEPARATOR, SEVERITY, Finding, Level
+from fmbench_lib.metrics.groups.attempts import sent_before, sent_by_earlier_run
 from fmbench_lib.metrics.groups.copies import copy_counts
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.thresholds import Thresholds
-
-Level: TypeAlias = Literal["valid", "degraded", "invalid"]
-SEVERITY: dict[str, int] = {"valid": 0, "degraded": 1, "invalid": 2}
-REASON_SEPARATOR = "; "
 
 VERDICT = (
     Column("client_limited", "", "flag", "whether the client was a reason for the verdict"),
@@ -35,15 +33,6 @@ class Verdict:
     verdict: Level
     reasons: tuple[str, ...] = ()
     client_limited: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found."""
-
-    verdict: Level
-    reason: str
-    client: bool = False
 
 
 _ENDED_BY = {
@@ -288,10 +277,12 @@ def _cache(row: Row, limits: Thresholds) -> Iterator[Finding]:
     if text(row, "prompt_reuse") != "never" or not cached or not prompt:
         return
     if cached > limits.cached_share * prompt:
-        reason = f"no prompt was sent twice, yet the server took {cached / prompt:.0%} of their tokens from its cache"
-        yield Finding(
-            "degraded", f"{reason}, which makes TTFT shorter than that of new prompts: look for a common start"
+        by, share = sent_by_earlier_run(row), f"the server took {cached / prompt:.0%} of the prompts' tokens"
+        why = (
+            f"{share} from its cache although no prompt was sent twice" if by is None else f"{by}, and {share} from it"
         )
+        what = "look for a common start" if by is None else "restart the endpoint or send others"
+        yield Finding("degraded", f"{why}, which makes TTFT shorter than that of new prompts: {what}")
 
 
 def _tokens(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -323,6 +314,7 @@ CHECKS: tuple[Check, ...] = (
     _steady,
     _stopped,
     _cache,
+    sent_before,
     _stamps,
     _tokens,
 )

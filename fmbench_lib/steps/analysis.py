@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from fmbench_lib.host.atomic_files import replacing, write_json, write_text
 from fmbench_lib.metrics import tables
+from fmbench_lib.metrics.measuring_again import RUN_DIR, counting
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.report.document import render_markdown
 from fmbench_lib.report.figures.draw import draw_figures
@@ -37,7 +40,8 @@ def write_analysis(run: Run) -> pd.DataFrame:
     analysis = analysis_of(run)
     _write_tables(run, analysis)
     inputs = report_inputs(run, analysis)
-    draw_figures(inputs, run.workspace.figures)
+    drawn = replace(inputs, summary=counting(inputs.summary), requests=counting(inputs.requests))
+    draw_figures(drawn, run.workspace.figures)
     _write_documents(run, inputs)
     return analysis.summary
 
@@ -101,9 +105,14 @@ def _missing_lines(run: Run, inputs: ReportInputs) -> list[str]:
 
 
 def _invalid_lines(inputs: ReportInputs) -> list[str]:
-    """The invalid levels, one line each."""
-    invalid = (row for row in rows_of(inputs.summary) if row["verdict"] == "invalid")
-    return [f"{_level_name(row)} is invalid: {row['verdict_reasons']}" for row in invalid]
+    """The invalid levels, one line each, with the command that measures it again."""
+    invalid = (row for row in rows_of(counting(inputs.summary)) if row["verdict"] == "invalid")
+    reasons = ((row, str(row["verdict_reasons"])) for row in invalid)
+    place = shlex.quote(inputs.run.run_dir)
+    return [
+        f"{_level_name(row)} is invalid: {reason.replace(f'--resume {RUN_DIR} ', f'--resume {place} ')}"
+        for row, reason in reasons
+    ]
 
 
 def _level_name(row: Mapping[str, Any]) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fmbench_lib.metrics.finding import REASON_SEPARATOR
 from fmbench_lib.metrics.thresholds import Thresholds
-from fmbench_lib.metrics.verdict import REASON_SEPARATOR, verdict
+from fmbench_lib.metrics.verdict import verdict
 
 GOOD = {
     "requests": 400,

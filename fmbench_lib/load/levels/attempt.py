@@ -30,14 +30,15 @@ class Attempt:
     """One attempt at a level, counted from 1.
 
     `resent`: measured prompts that this run had sent to the endpoint before, None where that is allowed. `began` is
-    called before the first request, with the numbers of the prompts in the order of sending, warm-up first; `ended`
-    when sending is over or broke down, with how many of these were sent (None where that is not known).
+    called before the first request, with the numbers of the prompts in the order of sending, warm-up first, the
+    position of the first measured request, and how many prompts are the warm-up's; `ended` when sending is over or
+    broke down, with how many of the prompts were sent (None where that is not known).
     """
 
     number: int = 1
     resent: int | None = None
     earlier: EarlierRun | None = None
-    began: Callable[[Sequence[int]], None] = lambda prompts: None
+    began: Callable[[Sequence[int], int, int], None] = lambda prompts, first_measured, warmup: None
     ended: Callable[[int | None], None] = lambda sent: None
 
 
@@ -62,4 +63,4 @@ def deal_again(
     resent = again[: wanted - len(measured)]
     warmup += again[len(resent) :][: len(dealt.warmup) - len(warmup)]
     warmup = warmup or list(dealt.warmup)  # every prompt is measured: those of the first warm-up serve again
-    return Deal(tuple(warmup), tuple([*measured, *resent]), dealt.asked), len(resent)
+    return Deal(tuple(warmup), (*measured, *resent), dealt.asked), len(resent)

@@ -24,10 +24,13 @@ def usd(value: float) -> str:
 
 
 def load_label(row: Row) -> str:
-    """The load of a level: `concurrency 4` or `0.5 requests/s`; of a repeat: `concurrency 4 (repeat 2)`."""
+    """The load of a level: `concurrency 4` or `0.5 requests/s`; of a repeat: `concurrency 4 (repeat 2)`, of a level
+    measured again: `concurrency 4 (attempt 2)`."""
     concurrency, rate, name = number(row, "concurrency"), number(row, "request_rate"), str(row.get("load") or "")
     repeat = name.rpartition("-repeat-")
     again = f" (repeat {repeat[2]})" if repeat[1] else ""
+    attempt = number(row, "attempt") or 1
+    again += f" (attempt {attempt:.0f})" if attempt > 1 else ""
     if rate is not None:
         return f"{figure(rate)} requests/s{again}"
     return f"concurrency {concurrency:.0f}{again}" if concurrency is not None else name or "an unknown load"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pandas as pd
 
+from fmbench_lib.metrics.finding import REASON_SEPARATOR
+from fmbench_lib.metrics.measuring_again import AGAIN, command_again, last_attempts
 from fmbench_lib.metrics.missing import number, rows_of, text
-from fmbench_lib.metrics.verdict import REASON_SEPARATOR
 from fmbench_lib.report.calibration import calibration_lines
 from fmbench_lib.report.level_order import Rows, in_order
 from fmbench_lib.report.level_texts import level_names, level_sentence_name
@@ -53,7 +55,7 @@ def section(inputs: ReportInputs) -> Blocks:
     right = [name for name in shown.columns if name not in texts]
     facts = [*_stamps(rows), *_proxies(rows), *_tokens(rows), *_reuse(rows), *calibration_lines(inputs)]
     blocks = [heading, _verdicts(rows), frame(shown, to_the_right=right), _EXPLAINED, bullets(facts)]
-    return [*blocks, *_reasons(rows), *_notices(inputs)]
+    return [*blocks, *_reasons(rows), *_again(rows, inputs), *_notices(inputs)]
 
 
 def _verdicts(rows: Rows) -> str:
@@ -74,13 +76,27 @@ def _reasons(rows: Rows) -> Blocks:
     for row in rows:
         level = level_sentence_name(row)
         for reason in (text(row, "verdict_reasons") or "").split(REASON_SEPARATOR):
-            if reason:
+            if reason and not reason.startswith(AGAIN):
                 levels_of.setdefault(reason, []).append(f"{level} ({row['verdict']})")
     items = []
     for reason, levels in levels_of.items():
         where = f"all {len(rows)} levels" if len(levels) == len(rows) > 1 else "; ".join(map(escape, levels))
         items.append(f"{escape(reason, longest=600)} — {where}")
     return ["Reasons for the verdicts, what to do, and the levels concerned:", bullets(items)] if items else []
+
+
+def _again(rows: Rows, inputs: ReportInputs) -> Blocks:
+    """The commands that measure levels again, where some are not valid."""
+    last = [row for row, counts in zip(rows, last_attempts(rows), strict=True) if counts]
+    doubtful = [row for row in last if row["verdict"] != "valid"]
+    if not doubtful:
+        return []
+    verdicts = ",".join(
+        verdict for verdict in ("invalid", "degraded") if any(r["verdict"] == verdict for r in doubtful)
+    )
+    every = f"fmbench --resume {shlex.quote(inputs.run.run_dir)} --remeasure {verdicts}"
+    one = command_again(doubtful[0], inputs.run.run_dir)
+    return [f"To measure these levels again: {code(every)}; one of them alone: {code(one)}."]
 
 
 def _sources(rows: Rows, column: str) -> list[str]:
