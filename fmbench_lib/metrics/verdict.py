@@ -277,12 +277,10 @@ def _cache(row: Row, limits: Thresholds) -> Iterator[Finding]:
     if text(row, "prompt_reuse") != "never" or not cached or not prompt:
         return
     if cached > limits.cached_share * prompt:
-        by, share = sent_by_earlier_run(row), f"the server took {cached / prompt:.0%} of the prompts' tokens"
-        why = (
-            f"{share} from its cache although no prompt was sent twice" if by is None else f"{by}, and {share} from it"
-        )
-        what = "look for a common start" if by is None else "restart the endpoint or send others"
-        yield Finding("degraded", f"{why}, which makes TTFT shorter than that of new prompts: {what}")
+        why, by = "no prompt was sent twice, yet", sent_by_earlier_run(row)
+        why, what = (why, "look for a common start") if by is None else (f"{by}, and", "restart the endpoint")
+        took = f"{why} the server took {cached / prompt:.0%} of their tokens from its cache"
+        yield Finding("degraded", f"{took}, which makes TTFT shorter than that of new prompts: {what}")
 
 
 def _tokens(row: Row, limits: Thresholds) -> Iterator[Finding]:

@@ -35,7 +35,7 @@ class Run:
     def begin_step(self, step: str) -> None:
         """Record that a step is running; a run whose process is gone goes on in this one."""
         self.workspace.settle()
-        if self.workspace.read_run()["status"] == "interrupted":
+        if self.workspace.read_run().get("status") == "interrupted":
             self.workspace.update_run(status="running", process=this_process())
         started = datetime.now(UTC).isoformat()
         self.workspace.update_run(steps={step: {"status": "running", "started": started}})
