@@ -70,5 +70,6 @@ def sent_before(row: Row, limits: Thresholds) -> Iterator[Finding]:
         reason = f"{by}, and nothing tells whether its cache is still warm"
         yield Finding("valid", f"{reason}: restart the endpoint or send others to be sure")
     elif now < limits.warm_ttft * then:
-        reason = f"{by}, where TTFT p50 was {1000 * then:.3g} ms and is now {1000 * now:.3g} ms, so its cache was warm"
+        reason = f"{by}, where TTFT p50 was {1000 * then:.3g} ms and is now {1000 * now:.3g} ms"
+        reason = f"{reason}, so its cache was warm unless the server has changed since"
         yield Finding("degraded", f"{reason}: restart the endpoint or send others")
