@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from fmbench_lib.host.process_identity import ProcessIdentity
+
 RunStatus = Literal["running", "finished", "failed", "interrupted"]
 StepStatus = Literal["running", "done", "failed", "interrupted"]
 
@@ -38,6 +40,7 @@ class RunChanges(TypedDict, total=False):
     """The keys of `run.json` that change after it was made; a mapping is merged into the one that is there."""
 
     status: RunStatus
+    process: ProcessIdentity
     exit_code: int
     steps: dict[str, StepState]
     kept: Kept
@@ -50,6 +53,8 @@ class RunState(TypedDict):
     run_id: str
     name: str
     status: RunStatus
+    process: NotRequired[ProcessIdentity]
+    """What executes the run while its status is `running`."""
     config_file: str
     config_address: NotRequired[str | None]
     """The s3:// or https:// address that the config was fetched from."""

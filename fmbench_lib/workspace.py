@@ -1,4 +1,4 @@
-"""The run directory: every file name in it is spelt here and only here."""
+"""The run directory, and its state. One file because every file name in it is spelt here and only here."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Unpack, cast
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from fmbench_lib.errors import RunStateError
 from fmbench_lib.host.atomic_files import each_text, exclusive_lock, read_json, write_json
+from fmbench_lib.host.process_identity import is_gone
 from fmbench_lib.run_state import Event, RunChanges, RunState
 
 RUN_FILE = "run.json"
@@ -24,7 +25,7 @@ _NOTEBOOKS, _PROMPTS, _REQUESTS, _METRICS = "notebooks", "prompts", "requests", 
 _FIGURES, _LOGS, _CONTAINERS, _ENDPOINT_METRICS = "figures", "logs", "containers", "endpoint_metrics"
 _PAYLOAD_INDEX = "payloads.json"
 _EARLIER_RUNS = ".earlier"
-_FAILED_LEVEL = ".failed.json"
+_FAILED_LEVEL, _ATTEMPTS, _EARLIER_ATTEMPT = ".failed.json", ".attempts.json", ".attempt-"
 
 
 class Send(Protocol):
@@ -166,8 +167,32 @@ class Workspace:
         return self.level(key).with_suffix(_FAILED_LEVEL)
 
     def level_scratch(self, key: LevelKey) -> Path:
-        """The folder of a level that is being measured; one left by an earlier attempt is discarded."""
+        """The folder of a level that is being measured, or was sent as a whole and is not decoded yet; what an earlier
+        attempt has left of another one is discarded."""
         return self.level(key).with_suffix(".part")
+
+    def attempts_file(self, key: LevelKey) -> Path:
+        """The attempts at a level, and the prompts that each of them sent."""
+        return self.level(key).with_suffix(_ATTEMPTS)
+
+    def attempts_files(self, experiment: str, payload_file: str) -> list[Path]:
+        """The attempts at all levels of an experiment and payload file."""
+        folder = self.level(LevelKey(experiment, payload_file, "any")).parent
+        return sorted(folder.glob(f"*{_ATTEMPTS}"))
+
+    def level_of_attempts(self, path: Path, experiment: str, payload_file: str) -> LevelKey:
+        """The level that a file of `attempts_files` is about."""
+        return LevelKey(experiment, payload_file, unquote(path.name.removesuffix(_ATTEMPTS)))
+
+    def earlier_attempt(self, key: LevelKey, number: int) -> Path:
+        """The records of an attempt at a level that was measured again since."""
+        return self.level(key).with_suffix(f"{_EARLIER_ATTEMPT}{number}.parquet")
+
+    def earlier_attempts(self, key: LevelKey) -> list[tuple[int, Path]]:
+        """The attempts at a level that were measured again since, with their numbers, in order."""
+        path = self.level(key)
+        found = path.parent.glob(f"{path.stem}{_EARLIER_ATTEMPT}*.parquet")
+        return sorted((int(each.stem.rpartition(_EARLIER_ATTEMPT)[2]), each) for each in found)
 
     def samples(self, experiment: str, name: str) -> Path:
         """Raw samples of the machine that serves an experiment, taken by the monitor `name`."""
@@ -224,7 +249,8 @@ class Workspace:
         A notebook is complete when its step has ended, as its secrets are removed then. The run's state comes last, so
         that a bucket never claims files that it does not have yet.
         """
-        running = {f"{name}.ipynb" for name, state in self.read_run()["steps"].items() if state["status"] == "running"}
+        steps = self._written_state()["steps"]
+        running = {f"{name}.ipynb" for name, state in steps.items() if state["status"] == "running"}
         last = (self.events_file, self.run_file)
         for folder, folders, names in os.walk(self.path):
             folders[:] = sorted(name for name in folders if _is_part_of_run(name))
@@ -237,13 +263,31 @@ class Workspace:
 
     def is_withdrawn(self, path: Path) -> bool:
         """Whether a file that is gone here is to be deleted in the bucket too: the failure of a level that has been
-        measured since. Nothing else is deleted there."""
-        return path.name.endswith(_FAILED_LEVEL) and not path.exists()
+        measured since, and records that were renamed, as it is measured again. Nothing else is deleted there."""
+        renamed = path.suffix == ".parquet" and any(path.parent.glob(f"{path.stem}{_EARLIER_ATTEMPT}*.parquet"))
+        return (path.name.endswith(_FAILED_LEVEL) or renamed) and not path.exists()
 
     # -- the run's state ---------------------------------------------------------------------------------------
 
     def read_run(self) -> RunState:
-        """The run's state. Raises RunStateError where this is not a run directory, or its state is damaged."""
+        """The run's state; what was running in a process that is gone was interrupted.
+
+        Raises RunStateError where this is not a run directory, or its state is damaged.
+        """
+        state = self._written_state()
+        process = state.get("process")
+        if state.get("status") == "running" and process is not None and is_gone(process):
+            state["status"] = "interrupted"
+            for step in state["steps"].values():
+                step["status"] = "interrupted" if step["status"] == "running" else step["status"]
+        return state
+
+    def settle(self) -> None:
+        """Write down that a run whose process is gone was interrupted."""
+        if self._written_state().get("status") != (status := self.read_run().get("status")) and status is not None:
+            self.update_run(status=status)
+
+    def _written_state(self) -> RunState:
         if not self.run_file.exists():
             raise RunStateError(f"{self.path} is not a run directory: it has no {RUN_FILE}")
         try:
@@ -253,7 +297,7 @@ class Workspace:
 
     def update_run(self, **changes: Unpack[RunChanges]) -> RunState:
         """Change keys of the run's state; a mapping is merged into the one that is there. Returns the new state."""
-        state = cast(dict[str, Any], self.read_run())
+        state = cast(dict[str, Any], self._written_state())
         for key, value in changes.items():
             merged = isinstance(value, Mapping) and isinstance(state.get(key), dict)
             state[key] = {**state[key], **cast(Mapping[str, Any], value)} if merged else value

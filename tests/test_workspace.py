@@ -18,6 +18,8 @@ import pytest
 import fmbench_lib
 from fmbench_lib import workspace as names
 from fmbench_lib.errors import RunStateError
+from fmbench_lib.host.atomic_files import read_json
+from fmbench_lib.host.process_identity import this_process
 from fmbench_lib.workspace import LevelKey, Workspace, create_workspace, is_needed_to_clean_up, path_part, runs_of
 
 PACKAGE = Path(fmbench_lib.__file__).parent
@@ -124,6 +126,32 @@ def test_mappings_are_merged_and_other_values_replaced(tmp_path: Path) -> None:
     assert state == workspace.read_run()
     assert state["status"] == "failed"
     assert state["steps"].keys() == {"0_setup", "1_generate_data"}
+
+
+def test_a_run_whose_process_is_gone_is_read_as_interrupted(tmp_path: Path) -> None:
+    steps = {"0_setup": {"status": "done"}, "3_run_inference": {"status": "running"}}
+    workspace = made(tmp_path, status="running", process=this_process(), steps=steps)
+    assert workspace.read_run()["status"] == "running"
+    workspace.update_run(process={**this_process(), "started": 1.0})
+    state = workspace.read_run()
+    assert (state["status"], state["steps"]["0_setup"]["status"]) == ("interrupted", "done")
+    assert state["steps"]["3_run_inference"]["status"] == "interrupted"
+    workspace.settle()
+    written = read_json(workspace.run_file)
+    # Its notebook may hold secrets still, so that it is not taken for a complete one.
+    assert (written["status"], written["steps"]) == ("interrupted", steps)
+
+
+def test_records_that_were_set_aside_are_deleted_in_the_bucket_under_their_old_name(tmp_path: Path) -> None:
+    workspace, key = made(tmp_path), LevelKey("one", "p.jsonl", "rate-0.5")
+    path = workspace.level(key)
+    assert not workspace.is_withdrawn(path)
+    path.parent.mkdir(parents=True)
+    for number in (10, 9):
+        workspace.earlier_attempt(key, number).touch()
+    workspace.earlier_attempt(key._replace(load="rate-0"), 1).touch()
+    assert workspace.is_withdrawn(path)
+    assert [number for number, _ in workspace.earlier_attempts(key)] == [9, 10]
 
 
 def test_state_and_events_have_no_secrets(tmp_path: Path) -> None:

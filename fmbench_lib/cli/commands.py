@@ -87,10 +87,14 @@ def run_command(options: argparse.Namespace) -> int:
     values = arguments(options.arguments)
     os.environ[ARGUMENTS_VARIABLE] = json.dumps(values)
     only = steps_named(options.steps) if options.steps else None
+    if options.remeasure and (options.resume is None or options.steps):
+        raise InputError("--remeasure goes with --resume RUN_DIR, and without --steps")
     if options.resume is not None:
         from fmbench_lib.steps.deployment import steps_left
 
         run = _resumed(options, values)
+        if options.remeasure:
+            _remeasure(run, options.remeasure)
         only = only or steps_left(run)
     else:
         run = _new_run(options, values)
@@ -135,6 +139,17 @@ def _resumed(options: argparse.Namespace, values: Mapping[str, str]) -> Run:
 
         fetch_inputs(run)
     return run
+
+
+def _remeasure(run: Run, wanted: Sequence[str]) -> None:
+    """Set aside the levels that are to be measured again, and say which."""
+    from fmbench_lib.steps.remeasuring import remeasure
+
+    again = remeasure(run, wanted)
+    for key in again:
+        print(f"to be measured again: {' · '.join(key)}")
+    if not again:
+        print(f"note: no measured level is meant by --remeasure {' '.join(wanted)}")
 
 
 def _new_run(options: argparse.Namespace, values: Mapping[str, str]) -> Run:
@@ -211,6 +226,7 @@ def cleanup_command(options: argparse.Namespace) -> int:
     from fmbench_lib.steps.cleanup import FAILED, delete_endpoints
 
     workspace = connected(Workspace(existing_run(options.run_dir, is_needed_to_clean_up)))
+    workspace.settle()
     table = delete_endpoints(workspace)
     if is_address(options.run_dir):
         refresh(workspace)

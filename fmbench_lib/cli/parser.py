@@ -44,6 +44,15 @@ def _add_run(commands: _Commands) -> None:
         help="continue an unfinished run, at a path or an s3:// address, with the first thing that is not done; "
         "without RUN_DIR the newest one of --config-file",
     )
+    run.add_argument(
+        "--remeasure",
+        metavar="LEVELS",
+        action="append",
+        default=[],
+        help="with --resume: measure levels again: `invalid` or `degraded` ones, or those of a name, such as "
+        "concurrency-4 or experiment/payload/concurrency-4, with commas between them; both attempts are kept, and the "
+        "last one counts",
+    )
     _add_url_options(run)
     run.add_argument("--steps", metavar="LIST", help="only these steps, such as 0-3 or 4")
     _add_exit_code_options(run)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from fmbench_lib.config.load_settings import LoadSettings
-from fmbench_lib.errors import WorkerError
+from fmbench_lib.errors import FmbenchError, WorkerError
+from fmbench_lib.load.levels.attempt import Attempt
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec
 from fmbench_lib.load.levels.trace_file import match_prompts
@@ -21,9 +22,11 @@ from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
 from fmbench_lib.load.recording.raw_responses import keep_raw
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt, TokenCounter
 from fmbench_lib.load.recording.records import write_tables
-from fmbench_lib.load.sending.engine import LevelRun, Progress, run_level
+from fmbench_lib.load.recording.sent_level import SentLevel, is_sent, note_sent, read_sent
+from fmbench_lib.load.sending.engine import Progress, run_level, sent_marks
 from fmbench_lib.load.sending.level import Level
 from fmbench_lib.load.sending.script_call import UserScript
+from fmbench_lib.load.sending.sent_marks import positions_sent
 from fmbench_lib.metrics.level_facts import LevelFacts
 from fmbench_lib.predictors.base import HttpRequest, Predictor, may_echo_prompt
 from fmbench_lib.predictors.user_script import NOWHERE
@@ -57,53 +60,95 @@ def measure_level(
     target: Path,
     scratch: Path,
     on_figures: Callable[[LiveFigures], None] = lambda _: None,
+    attempt: Attempt | None = None,
 ) -> LevelFacts:
     """Measure a level and write its records to `target`, which appears only when they are complete.
 
-    `payload` holds the prompt rows that the numbers in `deal` refer to. Returns the level's facts. Raises WorkerError
-    when the measurement itself broke down; then there is no file.
+    `payload` holds the prompt rows that the numbers in `deal` refer to. A level that an earlier process sent as a whole
+    into `scratch` is decoded, and not sent again. Returns the level's facts. Raises WorkerError when the measurement
+    itself broke down; then there is no file.
     """
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
     try:
-        level, rows, limits = _laid_out(spec, deal, payload, experiment)
-        recorder = _recorder(spec, rows, experiment)
-        onlooker = Onlooker(recorder, level.stop.duration)
-        if level.load.until is not None and level.load.until.measure == "TTFT":
-            onlooker.most_per_look = _DECODED_FOR_PRECISION
+        sent = read_sent(scratch, experiment.predictor, experiment.tokenizer, experiment.redact)
+        if sent is None:
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.mkdir(parents=True)
+            sent = _send(spec, deal, payload, experiment, scratch, on_figures, attempt or Attempt())
+        _decode(sent, target, scratch)
+    except BaseException as error:
+        # What was sent as a whole stays until it is decoded, unless decoding itself has failed.
+        if isinstance(error, FmbenchError) or not is_sent(scratch):
+            shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    shutil.rmtree(scratch, ignore_errors=True)
+    return sent.facts
 
-        def on_progress(progress: Progress) -> list[float]:
-            on_figures(onlooker.look(progress))
-            return onlooker.new_ttfts()
 
+def _send(
+    spec: LevelSpec,
+    deal: Deal,
+    payload: Sequence[Mapping[str, Any]],
+    experiment: ExperimentLoad,
+    scratch: Path,
+    on_figures: Callable[[LiveFigures], None],
+    attempt: Attempt,
+) -> SentLevel:
+    """Send a level, with its spools in `scratch`."""
+    level, numbers, limits = _laid_out(spec, deal, payload, experiment)
+    rows = [payload[number] for number in numbers]
+    recorder = _recorder(spec, rows, experiment)
+    onlooker = Onlooker(recorder, level.stop.duration)
+    if level.load.until is not None and level.load.until.measure == "TTFT":
+        onlooker.most_per_look = _DECODED_FOR_PRECISION
+
+    def on_progress(progress: Progress) -> list[float]:
+        on_figures(onlooker.look(progress))
+        return onlooker.new_ttfts()
+
+    attempt.began(numbers, len(level.warmup), len(deal.warmup))
+    try:
         run = run_level(level, _requests(rows, limits, experiment), scratch, on_progress)
-        facts = level_facts(spec, deal, level, run, tokenizer=experiment.tokenizer_name, seed=experiment.seed)
-        _decode(recorder, run, facts, target, scratch)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return facts
+        attempt.ended(prompts_sent(scratch, len(level.warmup), len(deal.warmup)))
+    facts = level_facts(
+        spec, deal, level, run, tokenizer=experiment.tokenizer_name, seed=experiment.seed, attempt=attempt
+    )
+    sent = SentLevel(recorder, run, facts)
+    note_sent(scratch, sent)
+    return sent
+
+
+def prompts_sent(scratch: Path, first_measured: int, warmup: int) -> int | None:
+    """How many prompts of a level, in the order of sending, were sent from `scratch`, whatever became of it; None where
+    that is not known. `first_measured` is the position of its first measured request, `warmup` counts the warm-up's
+    prompts, which may each be sent several times."""
+    positions = positions_sent(sent_marks(scratch))
+    if positions is None:
+        return None
+    # Without prompts of its own the warm-up borrows the first of the others.
+    return max(warmup + positions - first_measured, warmup or min(positions, first_measured))
 
 
 def _laid_out(
     spec: LevelSpec, deal: Deal, payload: Sequence[Mapping[str, Any]], experiment: ExperimentLoad
-) -> tuple[Level, list[Mapping[str, Any]], list[int | None]]:
-    """The level in the engine's terms, and its prompts in the order of sending, warm-up first, each with the limit of
-    its answer where a trace gives one.
+) -> tuple[Level, list[int], list[int | None]]:
+    """The level in the engine's terms, and the numbers of its prompts in the order of sending, warm-up first, each with
+    the limit of its answer where a trace gives one.
 
     A trace that has lengths is followed in them too: each of its requests gets the prompt nearest in length.
     """
     load = experiment.load.in_loop(closed=spec.concurrency is not None)
-    rows = [payload[number] for number in (*deal.warmup, *deal.measured)]
-    limits: list[int | None] = [None] * len(rows)
+    numbers = [*deal.warmup, *deal.measured]
+    limits: list[int | None] = [None] * len(numbers)
     trace = load.trace if spec.concurrency is None else None
     if trace is not None and any(entry.prompt_tokens or entry.completion_tokens for entry in trace):
         entries = trace if load.repeats_prompts else trace[: len(deal.measured)]
         lengths = [payload[number]["prompt_tokens"] or 0 for number in deal.measured]
         chosen = match_prompts(entries, lengths, reuse=load.repeats_prompts)
         warm = len(deal.warmup)
-        rows = [*rows[:warm], *(payload[deal.measured[index]] for index in chosen)]
+        numbers = [*deal.warmup, *(deal.measured[index] for index in chosen)]
         limits = [*limits[:warm], *(entry.completion_tokens for entry in entries)]
-    return _level(spec, deal, load, experiment, len(rows)), rows, limits
+    return _level(spec, deal, load, experiment, len(numbers)), numbers, limits
 
 
 def _level(spec: LevelSpec, deal: Deal, load: LoadSettings, experiment: ExperimentLoad, prompts: int) -> Level:
@@ -145,17 +190,17 @@ def _requests(
         yield experiment.predictor.encode(row["prompt"], limit)
 
 
-def _decode(recorder: Recorder, run: LevelRun, facts: LevelFacts, target: Path, scratch: Path) -> None:
+def _decode(sent: SentLevel, target: Path, scratch: Path) -> None:
     """Turn spools into the level's file of records. The raw responses are kept where this breaks down."""
-    raw = raw_file(target)
-    if facts["raw_kept"]:
-        keep_raw(raw, recorder, run, facts)
+    raw, kept = raw_file(target), sent.facts["raw_kept"]
+    if kept:
+        keep_raw(raw, sent)
     part = scratch / "records.parquet"
     try:
-        write_tables(part, tables_of(Job.of(recorder, run), scratch), facts)
+        write_tables(part, tables_of(Job.of(sent.recorder, sent.run), scratch), sent.facts)
     except WorkerError as error:
-        if not facts["raw_kept"]:
-            keep_raw(raw, recorder, run, facts)
+        if not kept:
+            keep_raw(raw, sent)
         raise WorkerError(f"{error}; the raw responses are kept in {raw}") from error
     with part.open("rb") as file:
         os.fsync(file.fileno())

@@ -28,7 +28,23 @@ class LoadFacts(TypedDict):
     raw_kept: bool
 
 
-class LevelFacts(LoadFacts):
+class AttemptFacts(TypedDict):
+    """Which attempt at the level this was, from 1, and what the endpoint had been sent before it.
+
+    `resent_prompts`: measured prompts that the run had sent it before, null where that is allowed. `earlier_run`: the
+    last other run that had sent it prompts of this level, `earlier_run_at` when (Unix s), `earlier_prompts` how many of
+    the measured ones, `earlier_ttft_p50` the median TTFT (s) of this load when they were sent first; null without one.
+    """
+
+    attempt: int
+    resent_prompts: int | None
+    earlier_run: str | None
+    earlier_run_at: float | None
+    earlier_prompts: int | None
+    earlier_ttft_p50: float | None
+
+
+class LevelFacts(LoadFacts, AttemptFacts):
     """All facts, in JSON's types. Times are Unix seconds; null where a thing did not happen.
 
     `scheduled_rate` is what an open loop's schedule holds per second, `requested` the number of measured requests

@@ -9,7 +9,9 @@ from typing import Literal, TypeAlias
 from fmbench_lib.metrics.columns import Cells, Column, names
 from fmbench_lib.metrics.groups.answer_lengths import ANSWER_LENGTHS, answer_lengths
 from fmbench_lib.metrics.groups.arrival_rates import ARRIVAL_RATES, arrival_rates
+from fmbench_lib.metrics.groups.attempts import ATTEMPTS, attempts
 from fmbench_lib.metrics.groups.client_error import CLIENT_ERROR, client_error
+from fmbench_lib.metrics.groups.copies import COPIES, copies
 from fmbench_lib.metrics.groups.counts import COUNTS, ERRORS_BY_CLASS, counts
 from fmbench_lib.metrics.groups.drift import DRIFT, drifts
 from fmbench_lib.metrics.groups.goodput import GOODPUT, goodput
@@ -98,6 +100,8 @@ GROUPS: tuple[MetricGroup, ...] = (
     MetricGroup(STALLS, stalls, table="levels"),
     MetricGroup(ANSWER_LENGTHS, answer_lengths, table="levels"),
     MetricGroup(HOST_LOAD, host_load, table="levels"),
+    MetricGroup(COPIES, copies, table="levels"),
+    MetricGroup(ATTEMPTS, attempts, table="levels"),
 )
 
 

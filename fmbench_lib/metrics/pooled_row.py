@@ -15,6 +15,7 @@ import pandas as pd
 
 from fmbench_lib.config.repeat_names import split_repeat
 from fmbench_lib.metrics.columns import Cell, Cells, Column
+from fmbench_lib.metrics.finding import SEVERITY
 from fmbench_lib.metrics.groups.counts import counts
 from fmbench_lib.metrics.groups.goodput import goodput
 from fmbench_lib.metrics.groups.level_times import INTERVAL_FAMILIES, QUANTILES, OrderedTimes, times_from_sent
@@ -24,9 +25,9 @@ from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.metric_groups import SUMMARY
 from fmbench_lib.metrics.missing import NAN, Row, floats, number, or_nan, text
 from fmbench_lib.metrics.prices import price_columns
+from fmbench_lib.metrics.reasons import REASON_SEPARATOR
 from fmbench_lib.metrics.statistics.hierarchical import RepeatFigure, repeated_interval
 from fmbench_lib.metrics.statistics.percentiles import percentile
-from fmbench_lib.metrics.verdict import REASON_SEPARATOR, SEVERITY
 from fmbench_lib.pricing.price_list import PriceList
 
 _SPREAD = {"latency_p95": "s", "TTFT_p95": "s", "transactions_per_minute": "1/min", "price_per_10k_txn": "USD"}

@@ -9,11 +9,11 @@ import pandas as pd
 
 from fmbench_lib.config.repeat_names import split_repeat
 from fmbench_lib.metrics.columns import Column, frame_of
-from fmbench_lib.metrics.groups.goodput import Objectives
 from fmbench_lib.metrics.level_row import whole_level
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.metric_groups import SUMMARY
 from fmbench_lib.metrics.missing import Row, rows_of
+from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.metrics.pooled_row import REPEATS, pooled_row
 from fmbench_lib.pricing.price_list import PriceList
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.columns import Column, names
+from fmbench_lib.metrics.groups.attempts import ATTEMPT
 from fmbench_lib.metrics.groups.identity import IDENTITY, LOAD
 from fmbench_lib.metrics.level_sample import Facts, LevelData
 from fmbench_lib.metrics.missing import number, text
@@ -19,6 +20,7 @@ from fmbench_lib.metrics.window import completed_in, measured_in
 REQUEST_TABLE: tuple[Column, ...] = (
     *IDENTITY,
     LOAD,
+    ATTEMPT,
     Column("phase", "", "text", "`warmup` or `measured`"),
     Column("request_id", "", "text", "the client's id of the request"),
     Column("server_request_id", "", "text", "the server's id of the request, where it sends one"),
@@ -46,7 +48,7 @@ REQUEST_TABLE: tuple[Column, ...] = (
     Column("retry_after", "", "text", "the `Retry-After` header of its response"),
     Column("finish_reason", "", "text", "why the model stopped, as the server says"),
     Column("due", "Unix s", "time", "when it should have started"),
-    Column("connect_s", "s", "number", "time to set up its connection, 0 for a reused one"),
+    Column("connect_s", "s", "number", "time to set up its connection; empty for a reused one"),
     Column("reused", "", "flag", "whether its connection was reused"),
     Column("retried", "", "whole number", "how often it was sent again because an idle connection had been closed"),
     Column("sent", "Unix s", "time", "first byte handed to the socket"),
@@ -82,6 +84,7 @@ def _requests_of(records: pd.DataFrame, facts: Facts) -> pd.DataFrame:
         frame[name] = text(facts, name)
     for name in ("instance_count", "concurrency", "request_rate"):
         frame[name] = number(facts, name)
+    frame["attempt"] = int(number(facts, "attempt") or 1)
     frame["in_window"] = measured_in(frame, window)
     frame["completed_in_window"] = completed_in(frame, window) if window else False
     frame["ITL_mean"] = [gaps.mean() if len(gaps) else np.nan for gaps in frame["ITL"]]

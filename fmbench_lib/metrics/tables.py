@@ -16,11 +16,13 @@ from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.comparability import comparison_findings
 from fmbench_lib.metrics.decision.decision import Decision, decide
 from fmbench_lib.metrics.finding import SEVERITY
+from fmbench_lib.metrics.groups.attempts import ATTEMPT
 from fmbench_lib.metrics.groups.identity import IDENTITY, LOAD
 from fmbench_lib.metrics.level_row import level_row, slice_rows
 from fmbench_lib.metrics.level_sample import LevelData
+from fmbench_lib.metrics.measuring_again import AGAIN, command_again, last_attempts
 from fmbench_lib.metrics.metric_groups import SLICES, SUMMARY
-from fmbench_lib.metrics.missing import rows_of
+from fmbench_lib.metrics.missing import rows_of, text
 from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.metrics.reasons import REASON_SEPARATOR
 from fmbench_lib.metrics.thresholds import Thresholds
@@ -30,6 +32,7 @@ _BY_NAME = {column.name: column for column in SUMMARY}
 COUNT_TABLE: tuple[Column, ...] = (
     *IDENTITY,
     LOAD,
+    ATTEMPT,
     Column("count", "", "whole number", "`requests` of the summary"),
     _BY_NAME["successes"],
     _BY_NAME["errors"],
@@ -39,6 +42,7 @@ COUNT_TABLE: tuple[Column, ...] = (
 ERROR_RATE_TABLE: tuple[Column, ...] = (
     *IDENTITY,
     LOAD,
+    ATTEMPT,
     *(_BY_NAME[name] for name in ("requests", "errors", "error_rate")),
     *(Column(name, "", "whole number", "failed requests of this class") for name in ERROR_CLASSES),
     Column("other", "", "whole number", "failed requests of classes not listed here"),
@@ -63,6 +67,10 @@ def summary_frame(
             row["verdict"] = max(str(row["verdict"]), finding.verdict, key=lambda verdict: SEVERITY[verdict])
             reasons = [reason for reason in (row["verdict_reasons"], finding.reason) if reason]
             row["verdict_reasons"] = REASON_SEPARATOR.join(map(str, reasons))
+    for row, last in zip(rows, last_attempts(rows), strict=True):
+        if last and row["verdict"] != "valid":
+            again = f"{AGAIN}{command_again(row)}"
+            row["verdict_reasons"] = REASON_SEPARATOR.join(filter(None, (text(row, "verdict_reasons"), again)))
     return frame_of(rows, SUMMARY)
 
 

@@ -50,6 +50,9 @@ class Thresholds:
     drift_change: float = _limit(0.20, "share of the median", "trend of latency or throughput above it…")
     drift_p: float = _limit(0.01, "p-value", "…and less likely than this by chance: degraded")
     cached_share: float = _limit(0.50, "share of prompt tokens", "from the cache though no prompt is reused: degraded")
+    warm_ttft: float = _limit(
+        0.5, "share of the earlier TTFT p50", "TTFT p50 below it, of prompts that another run had sent: degraded"
+    )
     tokens_known: float = _limit(1.0, "share of successes", "token counts known for fewer: degraded")
     long_degraded: float = _limit(0.05, "share of time in flight", "taken by long requests: more, degraded")
     silence_degraded: float = _limit(0.02, "share of the window", "silence longer, and longer than plausible: degraded")

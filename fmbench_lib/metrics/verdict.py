@@ -17,6 +17,8 @@ from fmbench_lib.metrics.checks.host_checks import other_programs, withheld_core
 from fmbench_lib.metrics.checks.stall_checks import long_requests, silence
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.finding import SEVERITY, Finding, Level, in_seconds, in_times, time_scale
+from fmbench_lib.metrics.groups.attempts import sent_before, sent_by_earlier_run
+from fmbench_lib.metrics.groups.copies import copy_counts
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.reasons import REASON_SEPARATOR
 from fmbench_lib.metrics.thresholds import Thresholds
@@ -129,6 +131,18 @@ def _errors(row: Row, limits: Thresholds) -> Iterator[Finding]:
     yield Finding(worst, f"{reason}: see the errors by class")
 
 
+def _copies(row: Row, limits: Thresholds) -> Iterator[Finding]:
+    counted = copy_counts(row)
+    if all(copy.requests == copy.failures for copy in counted):
+        return
+    for copy in counted:
+        if copy.failures < limits.errors_invalid * copy.requests:
+            continue
+        total = sum(each.requests for each in counted)
+        reason = f"the copy {copy.address} failed {copy.failures} of its {copy.requests} requests, of {total} in all"
+        yield Finding("degraded", f"{reason}, so the figures are those of the others: repair it, or leave it out")
+
+
 def _in_flight(row: Row, limits: Thresholds) -> Iterator[Finding]:
     wanted, actual = number(row, "concurrency"), number(row, "mean_in_flight")
     if not wanted or actual is None:
@@ -239,10 +253,10 @@ def _cache(row: Row, limits: Thresholds) -> Iterator[Finding]:
     if text(row, "prompt_reuse") != "never" or not cached or not prompt:
         return
     if cached > limits.cached_share * prompt:
-        reason = f"no prompt was sent twice, yet the server took {cached / prompt:.0%} of their tokens from its cache"
-        yield Finding(
-            "degraded", f"{reason}, which makes TTFT shorter than that of new prompts: look for a common start"
-        )
+        why, by = "no prompt was sent twice, yet", sent_by_earlier_run(row)
+        why, what = (why, "look for a common start") if by is None else (f"{by}, and", "restart the endpoint")
+        took = f"{why} the server took {cached / prompt:.0%} of their tokens from its cache"
+        yield Finding("degraded", f"{took}, which makes TTFT shorter than that of new prompts: {what}")
 
 
 def _tokens(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -270,6 +284,7 @@ CHECKS: tuple[Check, ...] = (
     _offered_rate,
     _clock,
     _errors,
+    _copies,
     _window,
     _growth,
     _littles_law,
@@ -277,6 +292,7 @@ CHECKS: tuple[Check, ...] = (
     _steady,
     _stopped,
     _cache,
+    sent_before,
     _stamps,
     _tokens,
 )

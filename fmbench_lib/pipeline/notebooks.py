@@ -21,6 +21,7 @@ from pathlib import Path
 from fmbench_lib.config import STEPS, shipped_path
 from fmbench_lib.errors import InputError, RunStateError, StepError
 from fmbench_lib.host.atomic_files import read_json
+from fmbench_lib.host.process_identity import this_process
 from fmbench_lib.pipeline.interrupts import Interrupts
 from fmbench_lib.pipeline.kernels import Kernels
 from fmbench_lib.pipeline.notebook_secrets import remove_secrets
@@ -62,7 +63,7 @@ def run_pipeline(
     wanted = [step for step, on in run.config.run_steps.items() if on and (only is None or step in only)]
     with run.workspace.locked("pipeline", patience=0), Interrupts() as interrupts, Kernels() as kernels:
         run.workspace.progress_file.unlink(missing_ok=True)
-        run.workspace.update_run(status="running")
+        run.workspace.update_run(status="running", process=this_process())
         for step in wanted:
             if outcome.errors and not (step == CLEANUP and run.workspace.endpoints_file.exists()):
                 continue

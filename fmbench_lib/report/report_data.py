@@ -17,13 +17,15 @@ from fmbench_lib.pricing.price_list import Price
 class RunFacts:
     """Where the numbers come from.
 
-    `written_at`, `started_at`, `ended_at`: Unix seconds · `host`, `versions`: facts about the machine and the software
-    by name · `config_file`: its name as given · `config_copy`: the resolved copy, beside the report · `evaluations`:
-    the evaluation file of the config, None without one · `steps_failed`: steps that failed, each with its reason ·
-    `calibration`: the record of the client's calibration in `run.json`; None without one.
+    `run_dir`: the run's directory, as commands name it · `written_at`, `started_at`, `ended_at`: Unix seconds · `host`,
+    `versions`: facts about the machine and the software by name · `config_file`: its name as given · `config_copy`: the
+    resolved copy, beside the report · `evaluations`: the evaluation file of the config, None without one ·
+    `steps_failed`: steps that failed, each with its reason · `calibration`: the record of the client's calibration in
+    `run.json`; None without one.
     """
 
     run_id: str
+    run_dir: str = "RUN_DIR"
     name: str
     model_name: str
     fmbench_version: str

@@ -25,6 +25,7 @@ from fmbench_lib.config.shipped.files import find_config, shipped_root
 from fmbench_lib.errors import InputError, RunStateError
 from fmbench_lib.host.atomic_files import write_text
 from fmbench_lib.host.facts import host_facts
+from fmbench_lib.host.process_identity import this_process
 from fmbench_lib.run_state import RunState
 from fmbench_lib.runs.location import (
     DEFAULT_STORAGE,
@@ -143,6 +144,7 @@ def _new_state(
         "run_id": workspace.run_id,
         "name": general.name,
         "status": "running",
+        "process": this_process(),
         "config_file": str(loaded.path),
         "config_address": str(config_file) if is_elsewhere(str(config_file)) else None,
         "config_sha256": config_hash(loaded),
@@ -307,6 +309,7 @@ def _load_unchanged(path: str | Path, state: RunState, arguments: Mapping[str, s
 
 def open_for_reading(run_dir: Path, arguments: Mapping[str, str] | None = None) -> Run:
     """Open a run to report on it, with the copy of the config in it where the original is gone or has changed."""
+    Workspace(run_dir.resolve()).settle()
     try:
         return reopen_run(run_dir, arguments)
     except InputError:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from fmbench_lib.config import Config, LoadedConfig
 from fmbench_lib.config.secrets import Redactor
+from fmbench_lib.host.process_identity import this_process
 from fmbench_lib.run_state import StepState, StepStatus
 from fmbench_lib.workspace import Workspace
 
@@ -32,7 +33,10 @@ class Run:
         return self.config.general.seed
 
     def begin_step(self, step: str) -> None:
-        """Record that a step is running."""
+        """Record that a step is running; a run whose process is gone goes on in this one."""
+        self.workspace.settle()
+        if self.workspace.read_run().get("status") == "interrupted":
+            self.workspace.update_run(status="running", process=this_process())
         started = datetime.now(UTC).isoformat()
         self.workspace.update_run(steps={step: {"status": "running", "started": started}})
         self.workspace.log_event("step started", step=step)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from fmbench_lib.host.atomic_files import replacing, write_json, write_text
 from fmbench_lib.metrics import tables
+from fmbench_lib.metrics.measuring_again import AGAIN, RUN_DIR, all_again, command_again, counting
 from fmbench_lib.metrics.missing import rows_of
-from fmbench_lib.metrics.reasons import told_once, without_numbers
+from fmbench_lib.metrics.reasons import REASON_SEPARATOR, reasons_of, told_once, without_numbers
 from fmbench_lib.report.document import render_markdown
 from fmbench_lib.report.figures.draw import draw_figures
 from fmbench_lib.report.report_data import ReportInputs
@@ -38,7 +40,8 @@ def write_analysis(run: Run) -> pd.DataFrame:
     analysis = analysis_of(run)
     _write_tables(run, analysis)
     inputs = report_inputs(run, analysis)
-    draw_figures(inputs, run.workspace.figures)
+    drawn = replace(inputs, summary=counting(inputs.summary), requests=counting(inputs.requests))
+    draw_figures(drawn, run.workspace.figures)
     _write_documents(run, inputs)
     return analysis.summary
 
@@ -83,7 +86,7 @@ def _write_csv(run: Run, name: str, frame: pd.DataFrame) -> None:
 
 def _write_documents(run: Run, inputs: ReportInputs) -> None:
     write_text(run.workspace.report_file, render_markdown(inputs))
-    missing, invalid = _missing_lines(run, inputs), invalid_lines(inputs.summary)
+    missing, invalid = _missing_lines(run, inputs), invalid_lines(inputs.summary, inputs.run.run_dir)
     standing = {"all_well": not missing and not invalid, "all_measured": not missing, "attention": [*missing, *invalid]}
     document = summary_document(inputs) | standing
     write_json(run.workspace.summary_file, document)
@@ -103,17 +106,23 @@ def _missing_lines(run: Run, inputs: ReportInputs) -> list[str]:
     return lines
 
 
-def invalid_lines(summary: pd.DataFrame) -> list[str]:
-    """The invalid levels, one line for all that are so for the same reasons, with the range of their numbers."""
-    alike: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows_of(summary):
+def invalid_lines(summary: pd.DataFrame, run_dir: str = RUN_DIR) -> list[str]:
+    """The invalid levels, one line for all that are so for the same reasons, with the range of their numbers and the
+    command that measures them again."""
+    alike: dict[str, list[tuple[Mapping[str, Any], str]]] = {}
+    for row in rows_of(counting(summary)):
         if row["verdict"] == "invalid":
-            alike.setdefault(without_numbers(row["verdict_reasons"]), []).append(row)
-    return [
-        f"{', '.join(map(_level_name, rows))} {'is' if len(rows) == 1 else 'are'} invalid: "
-        f"{told_once([row['verdict_reasons'] for row in rows])}"
-        for rows in alike.values()
-    ]
+            told = (reason for reason in reasons_of(row["verdict_reasons"]) if not reason.startswith(AGAIN))
+            reasons = REASON_SEPARATOR.join(told)
+            alike.setdefault(without_numbers(reasons), []).append((row, reasons))
+    return [_invalid_line(found, run_dir) for found in alike.values()]
+
+
+def _invalid_line(found: Sequence[tuple[Mapping[str, Any], str]], run_dir: str) -> str:
+    rows = [row for row, _ in found]
+    names = f"{', '.join(map(_level_name, rows))} {'is' if len(rows) == 1 else 'are'} invalid"
+    command = command_again(rows[0], run_dir) if len(rows) == 1 else all_again("invalid", run_dir)
+    return f"{names}: {told_once([reasons for _, reasons in found])}{REASON_SEPARATOR}{AGAIN}{command}"
 
 
 def _level_name(row: Mapping[str, Any]) -> str:

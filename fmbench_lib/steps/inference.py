@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -12,19 +14,24 @@ from fmbench_lib.deploy import Endpoint, platform
 from fmbench_lib.deploy.endpoints_file import endpoints
 from fmbench_lib.errors import DeployError, FmbenchError
 from fmbench_lib.host.atomic_files import read_rows
+from fmbench_lib.load.levels.attempt import EarlierRun
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec, deal_prompts
 from fmbench_lib.load.measure import ExperimentLoad, measure_level
 from fmbench_lib.load.recording.records import read_level
+from fmbench_lib.load.recording.sent_level import is_sent
+from fmbench_lib.metrics.level_row import level_row
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.runs import progress as live
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.deployment import addresses_of, deploy_in_turn, deploy_missing
+from fmbench_lib.steps.earlier_sendings import Sending, earlier_run, earlier_sendings
 from fmbench_lib.steps.experiment_scripts import script_of
-from fmbench_lib.steps.inputs import ca_bundle, trace_of
+from fmbench_lib.steps.inputs import ca_bundle, objectives_of, trace_of
 from fmbench_lib.steps.levels import levels_to_measure, missing_levels, run_levels
 from fmbench_lib.steps.machine_sharing import waiting
 from fmbench_lib.steps.monitoring import Monitoring, monitoring
+from fmbench_lib.steps.next_attempt import Deals, next_attempt, set_aside
 from fmbench_lib.steps.payloads import check_prompts, payload_index
 from fmbench_lib.steps.step import step
 from fmbench_lib.steps.tokenizers_of_run import tokenizer_of
@@ -45,6 +52,7 @@ def run_inference(run: Run) -> pd.DataFrame:
     served: dict[str, Endpoint | None] = dict(endpoints(run.workspace))
     later = _waiting(run)
     load_of = functools.cache(functools.partial(_experiment_load, run))
+    sendings = functools.cache(functools.partial(earlier_sendings, run))
     try:
         with monitoring(run) as monitor:
             for level, position in levels_to_measure(run, tuple(later)):
@@ -56,15 +64,8 @@ def run_inference(run: Run) -> pd.DataFrame:
                 endpoint = served.get(name)
                 if endpoint is None or endpoint.status != "in_service":
                     continue  # its deployment failed, and is reported as that
-                _measure(
-                    run,
-                    level,
-                    deals[level.deal_key],
-                    endpoint,
-                    functools.partial(load_of, name),
-                    position,
-                    monitor,
-                )
+                measuring = _Measuring(run, deals, endpoint, functools.partial(load_of, name), sendings, monitor)
+                _measure_and_retry(measuring, level, position)
                 run.workspace.keep()  # between two levels, while nothing is being measured
     finally:
         live.clear(run.workspace)
@@ -99,42 +100,61 @@ def _experiment_load(run: Run, name: str) -> ExperimentLoad:
     )
 
 
-def _measure(
-    run: Run,
-    level: LevelSpec,
-    deal: Deal,
-    endpoint: Endpoint,
-    load_of: Callable[[], ExperimentLoad],
-    position: tuple[int, int],
-    monitor: Monitoring,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Measuring:
+    """What it takes to measure a level of an experiment whose endpoint is in service."""
+
+    run: Run
+    deals: Deals
+    endpoint: Endpoint
+    load_of: Callable[[], ExperimentLoad]
+    sendings: Callable[[str, tuple[str, ...]], list[Sending]]
+    monitor: Monitoring
+
+    def earlier_run(self, level: LevelSpec, deal: Deal) -> EarlierRun | None:
+        """Which other run has sent prompts of a level to its endpoint."""
+        return earlier_run(self.sendings(level.payload_file, self.endpoint.urls), level, deal)
+
+
+def _measure_and_retry(measuring: _Measuring, level: LevelSpec, position: tuple[int, int]) -> None:
+    """Measure a level, and again at once while it is invalid, as often as the config says."""
+    run = measuring.run
+    _measure(measuring, level, position)
+    for _ in range(run.config.load.retry_invalid):
+        path = run.workspace.level(level.key)
+        if not path.exists() or _verdict(run, path) != "invalid":
+            return
+        set_aside(run.workspace, level.key)
+        _measure(measuring, level, position)
+
+
+def _verdict(run: Run, path: Path) -> object:
+    records, facts = read_level(path)
+    return level_row(records, facts, objectives=objectives_of(run.config))["verdict"]
+
+
+def _measure(measuring: _Measuring, level: LevelSpec, position: tuple[int, int]) -> None:
     """Measure a level, or record why it could not be measured; `position` is its number, and how many there are."""
-    workspace = run.workspace
+    workspace, endpoint = measuring.run.workspace, measuring.endpoint
     target, failure = workspace.level(level.key), workspace.failed_level(level.key)
-    label = " · ".join(level.key)
-    payload = list(read_rows(workspace.payload(level.payload_file)))
+    label, scratch = " · ".join(level.key), workspace.level_scratch(level.key)
     workspace.log_event("level started", level=label)
     try:
-        reason = platform(endpoint.platform).why_dead(endpoint) if endpoint.owned else ""
+        reason = platform(endpoint.platform).why_dead(endpoint) if endpoint.owned and not is_sent(scratch) else ""
         if reason:
             raise DeployError(f"the endpoint is gone: {reason}")
-        experiment = load_of()
-        with monitor.beside(level.experiment, endpoint, experiment.urls):
-            facts = measure_level(
-                level,
-                deal,
-                payload,
-                experiment,
-                target,
-                workspace.level_scratch(level.key),
-                functools.partial(live.publish, workspace, label, *position),
-            )
+        payload = list(read_rows(workspace.payload(level.payload_file)))
+        experiment = measuring.load_of()
+        deal, attempt = next_attempt(measuring.run, level, measuring.deals, endpoint, measuring.earlier_run)
+        show = functools.partial(live.publish, workspace, label, *position)
+        with measuring.monitor.beside(level.experiment, endpoint, experiment.urls):
+            facts = measure_level(level, deal, payload, experiment, target, scratch, show, attempt)
     except FmbenchError as error:
         workspace.note(failure, {**level.key._asdict(), "error": str(error)})
         workspace.log_event("level failed", level=label, error=str(error))
         return
     failure.unlink(missing_ok=True)
-    workspace.log_event("level measured", level=label, stop_reason=facts["stop_reason"])
+    workspace.log_event("level measured", level=label, attempt=facts["attempt"], stop_reason=facts["stop_reason"])
 
 
 def measured_table(run: Run) -> pd.DataFrame:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 from fmbench_lib.deploy.endpoints_file import endpoints
 from fmbench_lib.errors import RunStateError
+from fmbench_lib.load.levels.specs import LevelSpec
 from fmbench_lib.load.recording.raw_responses import decode_raw
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.runs.run import Run
@@ -21,10 +24,7 @@ def decode_again(run: Run) -> int:
     """
     deployed = endpoints(run.workspace)
     done = 0
-    for level in run_levels(run):
-        target = run.workspace.level(level.key)
-        if not raw_file(target).exists():
-            continue
+    for level, target in _targets(run):
         endpoint = deployed[level.experiment.name]
         scratch = run.workspace.level_scratch(level.key)
         shutil.rmtree(scratch, ignore_errors=True)
@@ -48,3 +48,12 @@ def decode_again(run: Run) -> int:
     if not done:
         raise RunStateError(f"{run.workspace.path}: no raw responses were kept; set load.keep_raw: yes before the run")
     return done
+
+
+def _targets(run: Run) -> Iterator[tuple[LevelSpec, Path]]:
+    """The records of every attempt whose raw responses were kept."""
+    for level in run_levels(run):
+        attempts = [path for _, path in run.workspace.earlier_attempts(level.key)]
+        for target in (*attempts, run.workspace.level(level.key)):
+            if raw_file(target).exists():
+                yield level, target

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,7 @@ from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.decision import Decision, decide
 from fmbench_lib.metrics.decision.recommend import recommendations
 from fmbench_lib.metrics.level_sample import LevelData
+from fmbench_lib.metrics.measuring_again import counting, last_attempts
 from fmbench_lib.metrics.repeated_levels import once_each, repeated_frame
 from fmbench_lib.metrics.request_table import requests_frame
 from fmbench_lib.pricing.price_list import PriceList
@@ -40,7 +41,7 @@ from fmbench_lib.steps.inputs import objectives_of, outage_notices
 from fmbench_lib.steps.levels import above_the_answer, run_levels, searched
 from fmbench_lib.steps.payloads import has_payloads, payload_index
 from fmbench_lib.steps.run_prices import load_prices, price_notices
-from fmbench_lib.workspace import LevelKey
+from fmbench_lib.workspace import LevelKey, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +65,18 @@ class Analysis:
 
 def analysis_of(run: Run) -> Analysis:
     """Read the run's records and compute tables and the decision; writes nothing."""
-    paths = [run.workspace.level(level.key) for level in run_levels(run)]
-    measured = tuple(read_level(path) for path in paths if path.exists())
-    samples = sampled(run, measured)
-    levels = beside_host(measured, samples)
+    measured = [level for spec in run_levels(run) for level in attempts_at(run.workspace, spec.key)]
+    counts = last_attempts([facts for _, facts in measured])
+    samples = sampled(run, [level for level, is_last in zip(measured, counts, strict=True) if is_last])
+    counted = beside_host([level for level, is_last in zip(measured, counts, strict=True) if is_last], samples)
+    hosted = iter(counted)
+    levels = tuple(next(hosted) if is_last else level for level, is_last in zip(measured, counts, strict=True))
     prices = load_prices(run)
     budgets = budgets_of(run.config)
     objectives = objectives_of(run.config)
     summary = tables.summary_frame(levels, prices, objectives=objectives)
-    repeated = repeated_frame(levels, summary, prices, objectives)
-    eligible = _without(once_each(summary, repeated), above_the_answer(run))
+    repeated = repeated_frame(counted, counting(summary), prices, objectives)
+    eligible = _without(once_each(counting(summary), repeated), above_the_answer(run))
     return Analysis(
         levels=levels,
         summary=summary,
@@ -83,8 +86,20 @@ def analysis_of(run: Run) -> Analysis:
         decision=decide(eligible, budgets, run.config.metrics.dataset_of_interest),
         budgets=budgets,
         prices=prices,
-        endpoint=endpoint_metrics(run, levels, samples),
+        endpoint=endpoint_metrics(run, counted, samples),
     )
+
+
+def attempts_at(workspace: Workspace, key: LevelKey) -> Iterator[LevelData]:
+    """The records of every attempt at a level that has some, in order; the facts of each say its number."""
+    path = workspace.level(key)
+    earlier = workspace.earlier_attempts(key)
+    for number, aside in earlier:
+        records, facts = read_level(aside)
+        yield records, {**facts, "attempt": number}
+    if path.exists():
+        records, facts = read_level(path)
+        yield records, {**facts, "attempt": facts.get("attempt") or len(earlier) + 1}
 
 
 def budgets_of(config: Config) -> Budgets:
@@ -157,6 +172,7 @@ def _run_facts(run: Run) -> RunFacts:
     ended = [_ended(one) for one in steps.values()]
     return RunFacts(
         run_id=run.workspace.run_id,
+        run_dir=str(run.workspace.path),
         name=run.config.general.name,
         model_name=run.config.general.model_name or run.config.general.name,
         fmbench_version=state["versions"]["fmbench"],

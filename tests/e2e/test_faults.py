@@ -6,6 +6,7 @@ no request is sent over a connection before the answer to the one before it is t
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -189,6 +190,23 @@ def test_a_refused_connection_is_a_connect_error(measure: Callable[..., Level], 
     assert "refused" in level.records[-1]["error_message"]
     ledger = list(read_ledger(tmp_path / "ledger"))
     assert hold_against(ledger, level.records[: before + 1], stream=True) == before + 1
+
+
+def test_a_dead_copy_gets_a_few_requests_and_the_level_says_so(
+    emulator: Emulator, measure: Callable[..., Level], tmp_path: Path
+) -> None:
+    """Without a pause it would have nearly all: its requests end first."""
+    with launch(QUICK) as gone:
+        dead = gone.url
+    level = measure([dead, emulator.url], [f"{number} healthy" for number in range(400)], concurrency=8)
+    counted = Counter(record["endpoint"] for record in level.records)
+    failed = Counter(record["endpoint"] for record in level.records if record["error"] is not None)
+    assert failed == {dead: counted[dead]}
+    assert 1 <= counted[dead] <= 20
+    assert counted[emulator.url] == 400 - counted[dead]
+    counts = {address: {"requests": counted[address], "failures": failed[address]} for address in counted}
+    assert json.loads(level.row["requests_by_copy"]) == counts
+    assert f"the copy {dead} failed {counted[dead]} of its {counted[dead]} requests" in level.row["verdict_reasons"]
 
 
 @pytest.mark.parametrize(("address", "error"), [("no-such-host.invalid", "dns"), ("an untrusted server", "tls")])

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from fmbench_lib.emulator import launch
+from fmbench_lib.workspace import Workspace
 from tests.e2e.running import KERNEL, LOCAL, SLOW, Running, alive, kill, levels, wait_until
 
 NO_REPORT = {"4_model_metric_analysis": False}
@@ -30,6 +31,8 @@ def test_a_killed_run_is_resumed_without_measuring_a_level_twice(
         for killed in (["fmbench"], [KERNEL], EVERYONE):
             wait_until(functools.partial(running.measuring, after_levels=len(done) + 1))
             kill(running, killed)
+            if "fmbench" in killed:
+                assert Workspace(running.run).read_run()["status"] == "interrupted"
             before, done = done, levels(running.run)
             assert done.items() > before.items()
             running = Running(config, tmp_path / "results", "--resume", str(running.run))

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +18,7 @@ from fmbench_lib.config import Experiment
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.emulator import Emulator
 from fmbench_lib.errors import WorkerError
+from fmbench_lib.load.levels.attempt import Attempt
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec
 from fmbench_lib.load.measure import ExperimentLoad, measure_level
@@ -169,3 +174,47 @@ def test_a_person_sees_how_it_goes(emulator: Emulator, tmp_path: Path) -> None:
     )
     assert (seen[-1].done, seen[-1].total, seen[-1].errors, seen[-1].in_flight) == (11, 11, 0, 0)
     assert [one.done for one in seen] == sorted(one.done for one in seen)
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from fmbench_lib.load import measure
+from tests.load.test_measure import DEAL, PAYLOAD, experiment_load, spec
+
+measure.write_tables = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+measure.measure_level(spec(), DEAL, PAYLOAD, experiment_load(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))
+"""
+
+
+def test_a_process_killed_while_it_decodes_leaves_the_level_to_be_decoded(emulator: Emulator, tmp_path: Path) -> None:
+    target, scratch = tmp_path / "level.parquet", tmp_path / "scratch"
+    before = len(emulator.ledger())
+    command = [sys.executable, "-c", _KILLED, emulator.url, str(target), str(scratch)]
+    killed = subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    assert killed.returncode == -signal.SIGKILL
+    sent = len(emulator.ledger()) - before
+    assert (target.exists(), sent) == (False, 11)
+    facts = measure_level(spec(), DEAL, PAYLOAD, experiment_load(emulator.url), target, scratch)
+    records, stored = read_level(target)
+    assert (len(records), stored["attempt"], facts["attempt"]) == (11, 1, 1)
+    assert list(records["error"].dropna()) == []
+    assert len(emulator.ledger()) - before == sent
+    assert not scratch.exists()
+
+
+def test_an_attempt_says_which_prompts_it_sent(emulator: Emulator, tmp_path: Path) -> None:
+    said: list[Any] = []
+    attempt = Attempt(2, began=lambda *what: said.append(what), ended=said.append)
+    load = experiment_load(emulator.url)
+    facts = measure_level(
+        spec(stop=StopRule(requests=4, duration=None)),
+        DEAL,
+        PAYLOAD,
+        load,
+        tmp_path / "level.parquet",
+        tmp_path / "s",
+        attempt=attempt,
+    )
+    assert said == [([*DEAL.warmup, *DEAL.measured], 3, 3), 3 + 4]
+    assert facts["attempt"] == 2

@@ -16,8 +16,10 @@ def test_levels_invalid_for_the_same_reasons_share_a_line() -> None:
         ("four", "invalid", "nothing was measured: look at the log"),
     ]
     summary = pd.DataFrame(rows, columns=["experiment_name", "verdict", "verdict_reasons"])
-    assert invalid_lines(summary.assign(payload_file="p", load="rate-1")) == [
+    assert invalid_lines(summary.assign(payload_file="p", load="rate-1"), "/runs/a b") == [
         "one · p · rate-1, three · p · rate-1 are invalid: "
-        "requests were 60 to 90 ms late: look at it; an error rate of 5%: see the errors",
-        "four · p · rate-1 is invalid: nothing was measured: look at the log",
+        "requests were 60 to 90 ms late: look at it; an error rate of 5%: see the errors; "
+        "measure it again: fmbench --resume '/runs/a b' --remeasure invalid",
+        "four · p · rate-1 is invalid: nothing was measured: look at the log; "
+        "measure it again: fmbench --resume '/runs/a b' --remeasure four/p/rate-1",
     ]

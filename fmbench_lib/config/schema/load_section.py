@@ -119,7 +119,16 @@ class LoadSection(Section):
         "Longest time from sending to the first byte.", None, shown_default="`timeout`"
     )
     read_timeout: Seconds | None = described("Longest time between bytes.", None, shown_default="`timeout`")
-    balance: Balance = described("How requests are spread over the copies of a model.", "least_outstanding")
+    balance: Balance = described(
+        "How requests are spread over the copies of a model. `least_outstanding` spares a copy whose requests fail one "
+        "after the other, for 0.1 s and then twice as long each time, up to 5 s.",
+        "least_outstanding",
+    )
+    retry_invalid: CountFromZero = described(
+        "How often a level whose verdict is `invalid` is measured again at once. All attempts are kept, and the last "
+        "one counts.",
+        0,
+    )
     keep_raw: Flag = described("Whether the raw responses are kept, compressed, beside each level's records.", False)
     ca_bundle: FileName | None = described(
         "PEM file of the authorities that servers' certificates are checked against.",

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fmbench_lib.config.arrival_facts import reads
+from fmbench_lib.load.levels.attempt import Attempt
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec
 from fmbench_lib.load.sending.engine import LevelRun
 from fmbench_lib.load.sending.layout import addresses
 from fmbench_lib.load.sending.level import Level
 from fmbench_lib.load.sending.proxies import proxy_for
-from fmbench_lib.metrics.level_facts import LevelFacts, LoadFacts
+from fmbench_lib.metrics.level_facts import AttemptFacts, LevelFacts, LoadFacts
 
 
 def level_facts(
-    spec: LevelSpec, deal: Deal, level: Level, run: LevelRun, *, tokenizer: str | None, seed: int
+    spec: LevelSpec,
+    deal: Deal,
+    level: Level,
+    run: LevelRun,
+    *,
+    tokenizer: str | None,
+    seed: int,
+    attempt: Attempt,
 ) -> LevelFacts:
     """All facts of a level; `tokenizer` and `seed` are the experiment's and the run's."""
     clocks = run.clocks()
@@ -26,6 +34,7 @@ def level_facts(
         "load": spec.load,
         "concurrency": spec.concurrency,
         **load_facts(level),
+        **attempt_facts(attempt),
         "scheduled_rate": run.scheduled_rate,
         "instance_type": spec.experiment.instance_type,
         "instance_count": spec.experiment.instance_count,
@@ -66,6 +75,19 @@ def load_facts(level: Level) -> LoadFacts:
         "read_timeout": load.read_timeout,
         "balance": load.balance if len(level.urls) > 1 else None,
         "raw_kept": load.keep_raw,
+    }
+
+
+def attempt_facts(attempt: Attempt) -> AttemptFacts:
+    """Which attempt this was, and what the endpoint had been sent before it."""
+    earlier = attempt.earlier
+    return {
+        "attempt": attempt.number,
+        "resent_prompts": attempt.resent,
+        "earlier_run": None if earlier is None else earlier.name,
+        "earlier_run_at": None if earlier is None else earlier.at,
+        "earlier_prompts": None if earlier is None else earlier.prompts,
+        "earlier_ttft_p50": None if earlier is None else earlier.ttft_p50,
     }
 
 

@@ -7,7 +7,7 @@ workers' spools. Requests are not in it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +15,21 @@ import pyarrow as pa
 
 from fmbench_lib.errors import DataError
 from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
-from fmbench_lib.load.recording.recorder import Recorder, SentPrompt, TokenCounter
+from fmbench_lib.load.recording.recorder import TokenCounter
 from fmbench_lib.load.recording.records import write_tables
-from fmbench_lib.load.sending.engine import LevelRun, WorkerEnd
-from fmbench_lib.metrics.level_facts import LevelFacts
+from fmbench_lib.load.recording.sent_level import SentLevel, head_of, level_of
 from fmbench_lib.predictors.base import Predictor
-from fmbench_lib.workspace import LevelKey
 
 _COPY_BYTES = 1 << 20
 
 
-def keep_raw(target: Path, recorder: Recorder, run: LevelRun, facts: LevelFacts) -> None:
+def keep_raw(target: Path, sent: SentLevel) -> None:
     """Write a level's raw responses to `target`, which appears when it is complete."""
-    head = {
-        "facts": facts,
-        "labels": recorder.key._asdict(),
-        "urls": [url.partition("?")[0] for url in recorder.urls],
-        "prompts": [(prompt.prompt_id, prompt.tokens, prompt.echo) for prompt in recorder.prompts],
-        "level_id": run.level_id,
-        "workers": [{"bytes": each.spool.stat().st_size, "clock_samples": each.clock_samples} for each in run.workers],
-    }
+    head = head_of(sent)
     part = target.with_name(target.name + ".part")
     with pa.CompressedOutputStream(str(part), "zstd") as out:
         out.write(json.dumps(head).encode() + b"\n")
-        for worker in run.workers:
+        for worker in sent.run.workers:
             with worker.spool.open("rb") as spool:
                 while data := spool.read(_COPY_BYTES):
                     out.write(data)
@@ -60,21 +51,14 @@ def decode_raw(
     try:
         with pa.CompressedInputStream(str(source), "zstd") as file:
             head = json.loads(_line(file))
-            workers = tuple(
-                _unpack(file, scratch / f"worker-{n}.spool", each) for n, each in enumerate(head["workers"])
-            )
+            spools = [
+                _unpack(file, scratch / f"worker-{number}.spool", worker["bytes"])
+                for number, worker in enumerate(head["workers"])
+            ]
+        sent = level_of(head, spools, predictor, tokenizer, redact)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{source}: not the raw responses of a level: {error}") from None
-    recorder = Recorder(
-        predictor=predictor,
-        prompts=[SentPrompt(*prompt) for prompt in head["prompts"]],
-        urls=head["urls"],
-        key=LevelKey(**head["labels"]),
-        tokenizer=tokenizer,
-        redact=redact,
-    )
-    run = LevelRun(head["level_id"], None, "", None, workers)
-    return write_tables(target, tables_of(Job.of(recorder, run), scratch), head["facts"])
+    return write_tables(target, tables_of(Job.of(sent.recorder, sent.run), scratch), sent.facts)
 
 
 def _line(file: Any) -> bytes:
@@ -84,8 +68,8 @@ def _line(file: Any) -> bytes:
     return bytes(line)
 
 
-def _unpack(file: Any, spool: Path, worker: dict[str, Any]) -> WorkerEnd:
-    left = int(worker["bytes"])
+def _unpack(file: Any, spool: Path, size: int) -> Path:
+    left = size
     with spool.open("wb") as out:
         while left:
             data = file.read(min(left, _COPY_BYTES))
@@ -93,5 +77,4 @@ def _unpack(file: Any, spool: Path, worker: dict[str, Any]) -> WorkerEnd:
                 raise ValueError("the file ends too early")
             out.write(data)
             left -= len(data)
-    samples: Sequence[tuple[int, int]] = worker["clock_samples"]
-    return WorkerEnd(spool, tuple((mono, wall) for mono, wall in samples), None)
+    return spool

@@ -20,6 +20,7 @@ from fmbench_lib.load.sending.early_stop import Stop, Watch
 from fmbench_lib.load.sending.layout import Order, addresses, scheduled_rate, write_order, write_requests
 from fmbench_lib.load.sending.level import Level
 from fmbench_lib.load.sending.request_signing import Keys
+from fmbench_lib.load.sending.sent_marks import new_marks
 from fmbench_lib.load.sending.worker_processes import (
     WorkerProcess,
     await_ready,
@@ -117,6 +118,7 @@ def run_level(
     count = workers_of(level)
     order = write_order(level, folder, count)
     (folder / "shared").write_bytes(bytes(SHARED_BYTES))
+    new_marks(sent_marks(folder), count)
     total = None if level.stop.requests is None else len(level.warmup) + level.stop.requests
     progress = Progress(total, time.monotonic(), spools=tuple(_spool(folder, number) for number in range(count)))
     workers: list[WorkerProcess] = []
@@ -144,6 +146,11 @@ class _Inherited(NamedTuple):
     sequence_fds: list[int]
     script: tuple[int, int] | None
     signing: dict[str, Any] | None
+
+
+def sent_marks(folder: Path) -> Path:
+    """The file that says how far the level in this folder was sent, whatever became of it."""
+    return folder / "sent"
 
 
 def _spool(folder: Path, number: int) -> Path:
@@ -178,6 +185,7 @@ def _plans(
             "script": inherited.script,
             "index": str(folder / "prompts.idx"),
             "shared": str(folder / "shared"),
+            "sent": str(sent_marks(folder)),
             "spool": str(_spool(folder, number)),
             "prompts_fd": inherited.prompts_fd,
             "sequence_fd": inherited.sequence_fds[number % len(inherited.sequence_fds)],

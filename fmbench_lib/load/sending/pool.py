@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from fmbench_lib.load.sending.connection import Connection
+from fmbench_lib.load.sending.back_off import BackOff
+from fmbench_lib.load.sending.connection import Connection, monotonic_ns
 from fmbench_lib.load.sending.exchange import Exchange
 from fmbench_lib.load.sending.poller import Poller
 from fmbench_lib.load.sending.targets import Target, resolve, tls_context
@@ -36,13 +37,18 @@ class Pool:
         self._choose: Callable[[Sequence[int], int], int] = (
             next_in_turn if plan["load"]["balance"] == "round_robin" else least_outstanding
         )
+        several = len(self.targets) > 1 and self._choose is least_outstanding
+        self._back_off = BackOff(len(self.targets)) if several else None
         self._idle: list[list[Connection]] = [[] for _ in self.targets]
 
     def choose(self) -> Target:
         """The address of the next request, which counts as outstanding there from now on."""
         number = 0
         if len(self.targets) > 1:
-            number = self._choose(self._outstanding, self._next)
+            outstanding = self._outstanding
+            if self._back_off is not None and self._back_off.active:
+                outstanding = self._back_off.weighed(outstanding, monotonic_ns())
+            number = self._choose(outstanding, self._next)
             self._next = number + 1 if self._choose is least_outstanding else self._next + 1
         self._outstanding[number] += 1
         return self.targets[number]
@@ -61,9 +67,11 @@ class Pool:
         """A connection that is not open yet."""
         return Connection(target, self._poller, self._done, self._lost, self._context if target.tls else None)
 
-    def over(self, target: Target) -> None:
+    def over(self, target: Target, exchange: Exchange) -> None:
         """A request to this address has ended for good."""
         self._outstanding[target.number] -= 1
+        if self._back_off is not None:
+            self._back_off.ended(target.number, failed=exchange.failed, now=exchange.end_ns)
 
     def _done(self, connection: Connection, exchange: Exchange) -> None:
         """An exchange has ended; its connection can carry another if it is still open."""

@@ -28,6 +28,7 @@ from fmbench_lib.load.sending.poller import IN
 from fmbench_lib.load.sending.pool import Carrier, Pool
 from fmbench_lib.load.sending.prebuilt import Prompts
 from fmbench_lib.load.sending.request_signing import KEYS, signer_of
+from fmbench_lib.load.sending.sent_marks import SentMark
 from fmbench_lib.load.sending.targets import Target
 from fmbench_lib.load.sending.timeouts import Deadlines, Limits
 from fmbench_lib.load.sending.worker_protocol import Message, WorkerPlan
@@ -49,6 +50,7 @@ class Worker:
         self.prompts = Prompts(plan["prompts_fd"], Path(plan["index"]))
         self.signer = signer_of(plan["signing"], self.prompts)
         self.window = WindowStart(Path(plan["shared"]))
+        self.sent = SentMark(Path(plan["sent"]), plan["number"])
         self.pacing: Pacing = (
             OpenPacing(plan, self.signer, self.stop)
             if plan["concurrency"] is None
@@ -127,6 +129,8 @@ class Worker:
         position, prompt, due_ns, cap_wait_ns = due
         if position == self.warmup:
             self.window.set(due_ns)
+        if position < RAMP_POSITIONS:
+            self.sent.set(position)
         target = self.pool.choose()
         line, rest = self.prompts.wire(prompt)
         line, proxy_headers = target.request(line)
@@ -166,7 +170,7 @@ class Worker:
             self.connect(exchange, carrier.target)
             return
         del self.active[exchange]
-        self.pool.over(carrier.target)
+        self.pool.over(carrier.target, exchange)
         self.pacing.ended()
         self.report.ended(exchange)
         self.finished.append(exchange)

@@ -41,8 +41,8 @@ class WorkerPlan(TypedDict):
 
     `number` counts the workers from 0. `slots` are those of the closed loop that are this worker's, `first_prompts`
     what they send first, `cap` its share of an open loop's cap. `ramp_prompts` are sent while the slots open.
-    `latencies`: progress messages carry them. `script` is where in the file of prompts the user script's settings are,
-    offset and length.
+    `latencies`: progress messages carry them. `sent` is the file of marks of how far the workers are. `script` is where
+    in the file of prompts the user script's settings are, offset and length.
     """
 
     level_id: str
@@ -64,6 +64,7 @@ class WorkerPlan(TypedDict):
     script: tuple[int, int] | None
     index: str
     shared: str
+    sent: str
     spool: str
     prompts_fd: int
     sequence_fd: int

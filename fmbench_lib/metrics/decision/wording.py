@@ -26,11 +26,12 @@ def usd(value: float) -> str:
 
 def load_label(row: Row) -> str:
     """The load of a level: `concurrency 4` or `0.5 requests/s`; of one of its repeats `concurrency 4 (repeat 2)`, of
-    all of them together `concurrency 4 (3 repeats)`."""
+    all of them together `concurrency 4 (3 repeats)`, of a level measured again `concurrency 4 (attempt 2)`."""
     concurrency, rate = number(row, "concurrency"), number(row, "request_rate")
     name, repeat = split_repeat(str(row.get("load") or ""))
-    together = number(row, "repeats") or 1
+    together, attempt = number(row, "repeats") or 1, number(row, "attempt") or 1
     again = f" (repeat {repeat})" if repeat > 1 else f" ({together:.0f} repeats)" if together > 1 else ""
+    again += f" (attempt {attempt:.0f})" if attempt > 1 else ""
     if rate is not None:
         return f"{figure(rate)} requests/s{again}"
     return f"concurrency {concurrency:.0f}{again}" if concurrency is not None else f"{name or 'an unknown load'}{again}"

@@ -29,7 +29,12 @@ TRANSPORT = (
     Column("stamp_source", "", "text", "`kernel`, `user` (the reading clock), or both joined by `+`"),
     Column("retried", "", "whole number", "requests sent again because an idle connection had been closed"),
     Column("reused_share", "share", "number", "requests sent on a reused connection"),
-    Column("connect_s_mean", "s", "number", "mean time to set up a connection, 0 for a reused one"),
+    Column(
+        "connect_s_mean",
+        "s",
+        "number",
+        "mean time to set up a connection, over the requests that opened one; empty where all were reused",
+    ),
     Column("busy_s_mean", "s", "number", "mean time a request occupied its slot, from `due` to `end`"),
     Column("negative_times", "", "whole number", "times below zero: only a clock that was set back gives these"),
     Column("cap_wait_mean", "s", "number", "mean wait for the cap on requests in flight (`load.max_concurrency`)"),

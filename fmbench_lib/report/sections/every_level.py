@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from fmbench_lib.metrics.decision.wording import load_label
-from fmbench_lib.metrics.missing import Row, rows_of, text
+from fmbench_lib.metrics.measuring_again import last_attempts
+from fmbench_lib.metrics.missing import Row, number, rows_of, text
 from fmbench_lib.report.level_order import dataset_name, in_order
 from fmbench_lib.report.level_texts import estimate_of, instance, time_of
 from fmbench_lib.report.markdown import Blocks, frame, text_frame
@@ -22,12 +23,15 @@ def section(inputs: ReportInputs) -> Blocks:
     right = [name for name in shown.columns if name not in texts]
     order = "One row per level, in the order of the config; ≈ marks a percentile without a confidence interval."
     intro = f"{order} All columns are in `metrics/all_metrics_summary.csv`."
+    if not all(last_attempts(rows_of(inputs.summary))):
+        intro += " A level that was measured again has a row for each attempt; the last one counts."
     return ["## Every level", intro, frame(shown, to_the_right=right)]
 
 
 def levels_table(summary: pd.DataFrame) -> pd.DataFrame:
     """A row per level: load, errors, throughput, latency, price and verdict."""
     rows = list(in_order(rows_of(summary)))
+    again = any((number(row, "attempt") or 1) > 1 for row in rows)
     opened = any(text(row, "arrival") for row in rows)
     return text_frame(
         {
@@ -35,6 +39,7 @@ def levels_table(summary: pd.DataFrame) -> pd.DataFrame:
             "dataset": dataset_name(text(row, "payload_file")),
             "instance": instance(row),
             "load": load_label(row),
+            **({"attempt": count(row["attempt"])} if again else {}),
             "requests": count(row["requests"]),
             "error rate": percent(row["error_rate"]),
             **({"offered / sent / completed per s": _rates(row)} if opened else {}),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pandas as pd
 
+from fmbench_lib.metrics.measuring_again import AGAIN, command_again, last_attempts
 from fmbench_lib.metrics.missing import Row, number, rows_of, text
 from fmbench_lib.metrics.reasons import reasons_of, told_once, without_numbers
 from fmbench_lib.report.calibration import calibration_lines
@@ -54,7 +56,7 @@ def section(inputs: ReportInputs) -> Blocks:
     right = [name for name in shown.columns if name not in texts]
     facts = [*_stamps(rows), *_proxies(rows), *_tokens(rows), *_reuse(rows), *calibration_lines(inputs)]
     blocks = [heading, _verdicts(rows), frame(shown, to_the_right=right), _EXPLAINED, bullets(facts)]
-    return [*blocks, *_reasons(rows), *_notices(inputs)]
+    return [*blocks, *_reasons(rows), *_again(rows, inputs), *_notices(inputs)]
 
 
 def _verdicts(rows: Rows) -> str:
@@ -75,13 +77,28 @@ def _reasons(rows: Rows) -> Blocks:
     for row in rows:
         level = f"{level_sentence_name(row)} ({row['verdict']})"
         for reason in reasons_of(text(row, "verdict_reasons")):
-            alike.setdefault(without_numbers(reason), []).append((reason, level))
+            if not reason.startswith(AGAIN):
+                alike.setdefault(without_numbers(reason), []).append((reason, level))
     items = []
     for told in alike.values():
         levels = list(dict.fromkeys(level for _, level in told))
         where = f"all {len(rows)} levels" if len(levels) == len(rows) > 1 else "; ".join(map(escape, levels))
         items.append(f"{escape(told_once([reason for reason, _ in told]), longest=600)} — {where}")
     return ["Reasons for the verdicts, what to do, and the levels concerned:", bullets(items)] if items else []
+
+
+def _again(rows: Rows, inputs: ReportInputs) -> Blocks:
+    """The commands that measure levels again, where some are not valid."""
+    last = [row for row, counts in zip(rows, last_attempts(rows), strict=True) if counts]
+    doubtful = [row for row in last if row["verdict"] != "valid"]
+    if not doubtful:
+        return []
+    verdicts = ",".join(
+        verdict for verdict in ("invalid", "degraded") if any(r["verdict"] == verdict for r in doubtful)
+    )
+    every = f"fmbench --resume {shlex.quote(inputs.run.run_dir)} --remeasure {verdicts}"
+    one = command_again(doubtful[0], inputs.run.run_dir)
+    return [f"To measure these levels again: {code(every)}; one of them alone: {code(one)}."]
 
 
 def _sources(rows: Rows, column: str) -> list[str]:

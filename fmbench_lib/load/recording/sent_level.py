@@ -1,0 +1,96 @@
+"""A level that was sent and is not decoded yet: what decoding needs, in a file beside its spools.
+
+A run that is killed meanwhile decodes it when it is resumed, and sends nothing again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fmbench_lib.host.atomic_files import read_json, write_json
+from fmbench_lib.load.recording.recorder import Recorder, SentPrompt, TokenCounter
+from fmbench_lib.load.sending.engine import LevelRun, WorkerEnd
+from fmbench_lib.metrics.level_facts import LevelFacts
+from fmbench_lib.predictors.base import Predictor
+from fmbench_lib.workspace import LevelKey
+
+_FILE = "sent.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SentLevel:
+    """Where the raw exchanges of a level are, and what makes records of them."""
+
+    recorder: Recorder
+    run: LevelRun
+    facts: LevelFacts
+
+
+def head_of(sent: SentLevel) -> dict[str, Any]:
+    """What decoding needs beside spools, codec and tokenizer, as JSON can hold it; addresses without their queries."""
+    recorder, run = sent.recorder, sent.run
+    return {
+        "facts": sent.facts,
+        "labels": recorder.key._asdict(),
+        "urls": [url.partition("?")[0] for url in recorder.urls],
+        "prompts": [(prompt.prompt_id, prompt.tokens, prompt.echo) for prompt in recorder.prompts],
+        "level_id": run.level_id,
+        "workers": [{"bytes": each.spool.stat().st_size, "clock_samples": each.clock_samples} for each in run.workers],
+    }
+
+
+def level_of(
+    head: dict[str, Any],
+    spools: Sequence[Path],
+    predictor: Predictor,
+    tokenizer: TokenCounter | None,
+    redact: Callable[[str], str] = str,
+) -> SentLevel:
+    """A level from its head; raises KeyError, TypeError and ValueError where that is none."""
+    recorder = Recorder(
+        predictor=predictor,
+        prompts=[SentPrompt(*prompt) for prompt in head["prompts"]],
+        urls=head["urls"],
+        key=LevelKey(**head["labels"]),
+        tokenizer=tokenizer,
+        redact=redact,
+    )
+    workers = tuple(
+        WorkerEnd(spool, tuple((mono, wall) for mono, wall in worker["clock_samples"]), None)
+        for spool, worker in zip(spools, head["workers"], strict=True)
+    )
+    return SentLevel(recorder, LevelRun(head["level_id"], None, "", None, workers), head["facts"])
+
+
+def note_sent(folder: Path, sent: SentLevel) -> None:
+    """Write down that the level whose spools are in this folder was sent as a whole."""
+    head = head_of(sent)
+    head["spools"] = [worker.spool.name for worker in sent.run.workers]
+    write_json(folder / _FILE, head)
+
+
+def is_sent(folder: Path) -> bool:
+    """Whether the level in this folder was sent as a whole and is not decoded: its spools are all there."""
+    return _head(folder) is not None
+
+
+def read_sent(
+    folder: Path, predictor: Predictor, tokenizer: TokenCounter | None, redact: Callable[[str], str] = str
+) -> SentLevel | None:
+    """The level in this folder that was sent as a whole; None where there is none."""
+    head = _head(folder)
+    if head is None:
+        return None
+    return level_of(head, [folder / name for name in head["spools"]], predictor, tokenizer, redact)
+
+
+def _head(folder: Path) -> dict[str, Any] | None:
+    try:
+        head = read_json(folder / _FILE)
+        sizes = [(folder / name).stat().st_size for name in head["spools"]]
+        return head if sizes == [worker["bytes"] for worker in head["workers"]] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
