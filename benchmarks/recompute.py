@@ -189,6 +189,7 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run_dirs", nargs="+", type=Path, metavar="RUN_DIR")
     parser.add_argument("--config", type=Path, help="read this config instead of the run's config.yml")
+    parser.add_argument("--result", type=Path, default=RESULT, help="the JSON file to write")
     options = parser.parse_args(argv)
     total = Comparison()
     for path in options.run_dirs:
@@ -202,10 +203,11 @@ def main(argv: Sequence[str]) -> int:
         total.deviating += [f"{path}: {line}" for line in one.deviating]
     if len(options.run_dirs) > 1:
         _say("all runs", total)
-    RESULT.parent.mkdir(exist_ok=True)
+    options.result.parent.mkdir(exist_ok=True)
     facts = {"runs": len(options.run_dirs), "columns": len(total.columns), "figures": total.figures}
     whole = facts | {"largest_relative_deviation": total.largest, "deviating": total.deviating}
-    RESULT.write_text(json.dumps(whole | {"not_recomputed": sorted(total.skipped)}, indent=2) + "\n", encoding="utf-8")
+    whole |= {"not_recomputed": sorted(total.skipped)}
+    options.result.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
     return 1 if total.deviating else 0
 
 
