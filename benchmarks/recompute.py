@@ -176,10 +176,12 @@ def _compare_choice(run: RunFiles, rows: Rows, result: Comparison, level: Sequen
 
 def _above(row: Mapping[str, Any], run: RunFiles) -> bool:
     """Whether a level of a search is above the load that it found."""
+    axis = "concurrency" if row["concurrency"] is not None else "request_rate"
     return any(
         search["found"] is not None
         and all(search[name] == row[name] for name in ("experiment_name", "payload_file"))
-        and (row[search["axis"]] or 0) > search["found"]
+        and row["load"] in search["levels"]
+        and row[axis] > search["found"]
         for search in run.searches
     )
 
