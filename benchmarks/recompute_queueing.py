@@ -29,7 +29,7 @@ def growth(due: Floats, ended: Floats, window: Span) -> tuple[str, int, int]:
         more = np.median(waiting[-7:]) > np.median(waiting[:7])
         if more and excess > max(0.02, 2 * error - 0.05):
             answer = "no"
-        elif back and grown / offered <= max(0.02, error):
+        elif back and excess <= 0.02 and grown / offered <= max(0.02, error):
             answer = "yes"
     return answer, int(waiting[0]), int(waiting[-1])
 

@@ -67,8 +67,8 @@ def sustainability(due: Floats, end: Floats, window: tuple[float, float]) -> Sus
     Requests of the warm-up belong to them; one that has not ended is NaN. `no`: the offered rate exceeds the capacity
     by more than 2%, it is two standard errors above 95% of the capacity, and the requests in flight have a greater
     median in the last third of the window than in the first. `yes`: in the last third they came back to their median in
-    the first, and what piled up is within 2% of the arrivals, or one standard error. Else, and with fewer than 20
-    requests ended, `unknown`.
+    the first, the offered rate exceeds the capacity by no more than 2%, and what piled up is within 2% of the arrivals,
+    or one standard error. Else, and with fewer than 20 requests ended, `unknown`.
     """
     edges = np.linspace(window[0], window[1], PARTS + 1)
     arrivals, ends = np.sort(due), np.sort(end[~np.isnan(end)])
@@ -83,7 +83,7 @@ def sustainability(due: Floats, end: Floats, window: tuple[float, float]) -> Sus
     answer: Answer = "unknown"
     if enough and np.median(last) > np.median(first) and excess > max(LEAST_SHARE, SIGMAS * error - NOT_ACCUSED):
         answer = "no"
-    elif enough and last.min() <= np.median(first) and growth <= max(LEAST_SHARE, error):
+    elif enough and last.min() <= np.median(first) and excess <= LEAST_SHARE and growth <= max(LEAST_SHARE, error):
         answer = "yes"
     return Sustainability(answer, int(in_flight[0]), int(in_flight[-1]), growth, excess, error)
 
