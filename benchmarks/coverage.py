@@ -5,8 +5,8 @@
 Each table but the search's compares the figures as they are published from single requests (`before`) with those of the
 methods for correlated requests (`after`), over LEVELS simulated levels a row (300 if not given) and SEEDS searches a
 row (40): throughput, intervals of percentiles, means, repeats, the warm-up, sustainability, schedules and the search.
-A row is wrong where fewer than 90 in 100 published intervals hold the truth, and at least a tenth of the levels publish
-one. Prints the tables and writes `benchmarks/results/coverage.json`.
+A row is wrong where fewer than 90 in 100 published intervals hold the truth by more than chance (two standard errors),
+and at least a tenth of the levels publish one. Prints the tables and writes `benchmarks/results/coverage.json`.
 """
 
 from __future__ import annotations
@@ -168,9 +168,11 @@ def intervals(levels: int, services: Sequence[str]) -> Iterator[dict[str, Any]]:
             yield from gap_coverage(Case(Queue(slots, load, service), 2000), min(levels, 100))
 
 
-def wrong(row: dict[str, Any]) -> bool:
-    """Whether too few of the intervals that a row of `intervals` or `repeats` publishes hold the truth."""
-    return bool(row["after_published"] >= 0.1 and row["after_held"] < 0.9)
+def wrong(row: dict[str, Any], levels: int) -> bool:
+    """Whether fewer of the intervals that a row of `intervals` or `repeats` publishes hold the truth than chance
+    explains."""
+    published = row["after_published"] * levels
+    return bool(row["after_published"] >= 0.1 and row["after_held"] < 0.9 - 2 * np.sqrt(0.09 / published))
 
 
 def main(argv: Sequence[str]) -> int:
@@ -190,7 +192,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"\n{name}")
         print_table([(key, key) for key in rows[0]], rows)
     judged = [*tables["intervals"], *tables["repeats"]]
-    bad = [row for row in judged if wrong(row)]
+    bad = [row for row in judged if wrong(row, levels)]
     print(f"\nintervals that hold the truth too rarely: {len(bad)} of {len(judged)}")
     write_result("coverage", {"levels": levels, "seeds": seeds, **tables})
     return 1 if bad else 0

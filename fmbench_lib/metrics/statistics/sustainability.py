@@ -1,8 +1,11 @@
-"""Whether an endpoint keeps up with an open loop: the trend of the requests in flight.
+"""Whether an endpoint keeps up with an open loop: what is offered to it against the rate at which it ends requests.
 
 Above its capacity an endpoint ends fewer requests than arrive, and the difference piles up: requests in flight grow by
 the overload times the time, percentiles tell how long was measured, and the price per transaction is that of a load
 nobody can run. Below its capacity they wander but come back.
+
+How many requests piled up also depends on where the queue stood at both edges of the window. How fast requests end
+while there is work does not, and is what the capacity is.
 """
 
 from __future__ import annotations
@@ -13,15 +16,17 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from fmbench_lib.metrics.statistics.arrays import Floats
+from fmbench_lib.metrics.statistics.arrays import Flags, Floats
 
 Answer: TypeAlias = Literal["yes", "no", "unknown"]
 
 PARTS = 20
 LEAST_ENDED = 20
-SURE_SIGMAS = 1.9
-DOUBTFUL_SIGMAS = 1.0
+SIGMAS = 2.0
+NOT_ACCUSED = 0.05
 LEAST_SHARE = 0.02
+_LIKELY = 0.5
+_LAGS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +34,16 @@ class Sustainability:
     """Whether the load can be sustained, and what says so.
 
     `at_start` and `at_end` are the requests in flight at the edges of the window, `growth` the arrivals of the window
-    that were not served in it as a share of them all, and `sigmas` that growth in standard errors.
+    that were not served in it as a share of them all. `excess` is the share of the offered load that is beyond the
+    capacity, negative where some is left, and `error` the standard error of that share.
     """
 
     answer: Answer
     at_start: int
     at_end: int
     growth: float
-    sigmas: float
+    excess: float
+    error: float
 
     @property
     def served(self) -> float:
@@ -44,36 +51,93 @@ class Sustainability:
         return 1 - self.growth
 
 
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """The requests in flight as a step function: `counts[i]` from `moments[i]` to `moments[i + 1]` (s), when a request
+    ends if `ends[i]`, and one arrives if not."""
+
+    moments: Floats
+    counts: np.ndarray[tuple[int], np.dtype[np.intp]]
+    ends: Flags
+
+
 def sustainability(due: Floats, end: Floats, window: tuple[float, float]) -> Sustainability:
     """Whether an open loop is sustainable, from when its requests were due and when they ended (or failed), in s.
 
-    Requests of the warm-up belong to them; one that has not ended is NaN. `no`: what piled up over the window exceeds
-    2% of the arrivals and 1.9 standard errors, and in its last third the requests in flight never came back to their
-    median in the first third. `yes`: they came back, and what piled up is within 2% or one standard error. Else, and
-    with fewer than 20 requests ended, `unknown`.
-
-    Assumption: the schedule has exactly its mean, so that arrivals add no chance of their own; what piles up in an
-    overload then varies as the ends of requests do, whose counts in 20 parts of the window are uncorrelated while
-    every slot is busy (the renewal process of a saturated server; Asmussen 2003, V.6). Below the capacity
-    the requests in flight return to where they were, a growth that is chance does not last (recurrence, ibid. X.1).
+    Requests of the warm-up belong to them; one that has not ended is NaN. `no`: the offered rate exceeds the capacity
+    by more than 2%, it is two standard errors above 95% of the capacity, and the requests in flight have a greater
+    median in the last third of the window than in the first. `yes`: in the last third they came back to their median in
+    the first, the offered rate exceeds the capacity by no more than 2%, and what piled up is within 2% of the arrivals,
+    or one standard error. Else, and with fewer than 20 requests ended, `unknown`.
     """
     edges = np.linspace(window[0], window[1], PARTS + 1)
-    ended = np.searchsorted(np.sort(end[~np.isnan(end)]), edges, side="right")
-    arrived = np.searchsorted(np.sort(due), edges, side="right")
-    in_flight = arrived - ended
-    offered, grown = int(arrived[-1] - arrived[0]), int(in_flight[-1] - in_flight[0])
-    error = max(float(np.diff(ended).std(ddof=1)) * math.sqrt(PARTS), 0.5)
-    share = grown / offered if offered else 0.0
-    third = PARTS // 3 + 1
-    returned = bool(in_flight[-third:].min() <= np.median(in_flight[:third]))
+    arrivals, ends = np.sort(due), np.sort(end[~np.isnan(end)])
+    ended = np.searchsorted(ends, edges, side="right")
+    in_flight = np.searchsorted(arrivals, edges, side="right") - ended
+    grown = int(in_flight[-1] - in_flight[0])
+    offered = grown + int(ended[-1] - ended[0])
+    growth = grown / offered if offered else 0.0
+    excess, error = _excess(_steps(arrivals, ends, window), edges, offered)
+    first, last = in_flight[: PARTS // 3 + 1], in_flight[-(PARTS // 3 + 1) :]
     enough = int(ended[-1] - ended[0]) >= LEAST_ENDED
-    answer = _answer(share, grown / error, returned) if enough else "unknown"
-    return Sustainability(answer, int(in_flight[0]), int(in_flight[-1]), share, grown / error)
+    answer: Answer = "unknown"
+    if enough and np.median(last) > np.median(first) and excess > max(LEAST_SHARE, SIGMAS * error - NOT_ACCUSED):
+        answer = "no"
+    elif enough and last.min() <= np.median(first) and excess <= LEAST_SHARE and growth <= max(LEAST_SHARE, error):
+        answer = "yes"
+    return Sustainability(answer, int(in_flight[0]), int(in_flight[-1]), growth, excess, error)
 
 
-def _answer(share: float, sigmas: float, returned: bool) -> Answer:
-    if not returned and share > LEAST_SHARE and sigmas > SURE_SIGMAS:
-        return "no"
-    if returned and (share <= LEAST_SHARE or sigmas <= DOUBTFUL_SIGMAS):
-        return "yes"
-    return "unknown"
+def _excess(steps: _Steps, edges: Floats, offered: int) -> tuple[float, float]:
+    """The share of the offered load that is beyond the capacity, and its standard error.
+
+    Requests are taken to end at the rate `n · min(in flight, slots)`. The slots are not known: the fewest are taken
+    whose likelihood, were the ends a Poisson process of that rate, is within half a unit of its logarithm of the
+    greatest. The capacity is `n · slots`. With all slots busy throughout, that is the number of ends by the time,
+    however many slots there are. The error is that of the ends beside what this rate would have given, in 20 parts of
+    the window, with the covariances of up to three parts apart in Bartlett's weights.
+
+    Assumption: while all slots are busy the ends are a stationary process (the renewal process of a saturated server;
+    Asmussen 2003, V.6), and requests in flight beyond the slots do not slow the others down.
+    """
+    total = int(steps.ends.sum())
+    if not total or not offered:
+        return 0.0, math.inf
+    slots = _slots(steps)
+    busy = np.minimum(steps.counts, slots)
+    work = np.concatenate(([0.0], np.cumsum(np.diff(steps.moments) * busy)))
+    done = np.searchsorted(steps.moments[1:-1][steps.ends], edges, side="right")
+    expected = np.interp(edges, steps.moments, work) * total / work[-1]
+    off = np.diff(done - expected)
+    squares = float(off @ off)
+    covariances = (float(off[lag:] @ off[:-lag]) * (1 - lag / (_LAGS + 1)) for lag in range(1, _LAGS + 1))
+    variance = max(squares + 2 * sum(covariances), squares / 4, 0.25) * PARTS / (PARTS - 1)
+    seconds = float(edges[-1] - edges[0])
+    capacity = slots * total / float(work[-1]) * seconds / offered
+    return 1 - capacity, capacity * math.sqrt(variance) / total
+
+
+def _slots(steps: _Steps) -> int:
+    """The fewest slots with which the ends are about as likely as they can be."""
+    durations = np.bincount(steps.counts, np.diff(steps.moments), minlength=2)
+    ends = np.bincount(np.maximum(steps.counts[:-1][steps.ends], 1), minlength=durations.size).astype(np.float64)
+    slots = np.arange(1, durations.size, dtype=np.float64)
+    beyond = durations[1:][::-1].cumsum()[::-1] - durations[1:]
+    work = np.cumsum(durations[1:] * slots) + slots * beyond
+    ends_beyond = ends[1:][::-1].cumsum()[::-1] - ends[1:]
+    likelihood = np.cumsum(ends[1:] * np.log(slots)) + ends_beyond * np.log(slots)
+    likelihood -= ends.sum() * np.log(np.where(work > 0, work, np.inf))
+    likelihood[work <= 0] = -np.inf
+    return int(np.argmax(likelihood >= likelihood.max() - _LIKELY)) + 1
+
+
+def _steps(arrivals: Floats, ends: Floats, window: tuple[float, float]) -> _Steps:
+    came, went = (times[(times > window[0]) & (times <= window[1])] for times in (arrivals, ends))
+    moments = np.concatenate((came, went))
+    ended = np.arange(moments.size) >= came.size
+    order = np.lexsort((~ended, moments))
+    at_start = int(np.searchsorted(arrivals, window[0], side="right") - np.searchsorted(ends, window[0], side="right"))
+    change = np.where(ended[order], -1, 1)
+    counts = at_start + np.concatenate(([0], np.cumsum(change)))
+    edges = np.concatenate(([window[0]], moments[order], [window[1]]))
+    return _Steps(edges, np.maximum(counts, 0).astype(np.intp), ended[order])

@@ -50,3 +50,29 @@ def test_a_late_rise_that_chance_may_give_is_unknown() -> None:
     result = sustainability(due, end, WINDOW)
     assert result.answer == "unknown"
     assert result.at_end > result.at_start
+
+
+def test_a_queue_that_fills_from_idle_is_not_accused() -> None:
+    """Ten slots, each 1 s, at 9 requests/s from idle: what is in flight at the end piled up, but not for good."""
+    due = (np.arange(180) + 0.3) / 9
+    result = sustainability(due, due + 0.97, (0.0, 20.0))
+    assert result.at_end - result.at_start >= 8
+    assert result.answer != "no"
+
+
+def test_the_capacity_is_that_of_the_busy_time() -> None:
+    """One slot takes 1 s a request, and every other 10 s none are due: 0.5/s arrive, 1/s would be served."""
+    due = np.concatenate([20.0 * period + np.arange(10.0) for period in range(6)])
+    result = sustainability(due, due + 1.0 - 1e-6, (0.0, 120.0))
+    assert result.error < 0.1
+    assert result.excess == pytest.approx(1 - 1 / 0.5, abs=0.05)
+    assert result.answer == "yes"
+
+
+@pytest.mark.parametrize(("served", "excess"), [(8.0, 0.2), (9.0, 0.1), (9.5, 0.05)])
+def test_the_excess_is_what_is_offered_beyond_the_ends_of_a_busy_server(served: float, excess: float) -> None:
+    due = np.arange(-50, 600) / 10
+    end = np.arange(1, 700) / served
+    result = sustainability(due, end, WINDOW)
+    assert result.excess == pytest.approx(excess, abs=0.005)
+    assert result.answer == "no"

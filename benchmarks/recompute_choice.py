@@ -1,0 +1,160 @@
+"""Which levels pass, which is chosen, and the columns of a request. Written from docs/metrics.md, "The decision"."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from recompute_part import Part
+from recompute_reading import Cell
+
+Row = Mapping[str, Any]
+Budget = tuple[str, float, float]
+"""A column, its budget, and the bound by which a level is judged."""
+
+
+def payload_file_of(rows: Sequence[Row], wanted: str | None) -> str | None:
+    """The payload file that the decision is about."""
+    names = [str(row["payload_file"]) for row in rows]
+
+    def named(name: str) -> bool:
+        return wanted in (name, name.removeprefix("payload_").removesuffix(".jsonl"))
+
+    tests: tuple[Callable[[str], bool], ...] = (
+        named,
+        lambda name: str(wanted) in name,
+        lambda name: re.search(str(wanted), name) is not None,
+    )
+    for test in tests if wanted else ():
+        if matches := [name for name in names if test(name)]:
+            names = matches
+            break
+    return max(dict.fromkeys(names), key=names.count) if names else None
+
+
+def budgets_of(report: Mapping[str, Any]) -> list[Budget]:
+    """The limits of the config's `report` section."""
+    limits = dict(report.get("budgets") or {})
+    for name in ("latency_p95", "cost_per_10k_txn", "error_rate", "slo_attainment"):
+        key = {"latency_p95": "latency_budget"}.get(name, f"{name}_budget")
+        if report.get(key) is not None:
+            limits[name] = report[key]
+    limits.setdefault("error_rate", 0.0)
+    budgets = []
+    for name, limit in limits.items():
+        latitude = report.get("latency_latitude", 0.0) if name == "latency_p95" else 0.0
+        budgets.append((name.replace("cost_per", "price_per"), float(limit), limit * (1 + latitude)))
+    return budgets
+
+
+def passes(row: Row, budgets: Iterable[Budget]) -> bool:
+    """Whether a level may be chosen."""
+    usable = row["verdict"] != "invalid" and row["sustainable"] != "no"
+    return usable and all(_met(row, *budget) for budget in budgets)
+
+
+def _met(row: Row, column: str, _: float, bound: float) -> bool:
+    value = _of(row, column)
+    return value >= bound if column.startswith("slo_") else value <= bound
+
+
+def _of(row: Row, name: str) -> float:
+    value = row.get(name)
+    return math.nan if value is None else float(value)
+
+
+def _last(value: float) -> float:
+    return math.inf if math.isnan(value) else value
+
+
+def winner(rows: Sequence[Row]) -> Row | None:
+    """The level that is chosen of those that pass: by price, or throughput where none has a price; by output token
+    where the best levels of the experiments differ in output tokens by more than 5%."""
+    priced = [row for row in rows if not math.isnan(_of(row, "price_per_txn"))]
+    candidates = priced or list(rows)
+
+    def cost(row: Row) -> float:
+        return _last(_of(row, "price_per_txn") if priced else 1 / _of(row, "transactions_per_minute"))
+
+    def per_token(row: Row) -> float:
+        return cost(row) / _of(row, "completion_token_count_mean")
+
+    best = _best_of_each(candidates, cost)
+    if best and _unequal(best):
+        best = _best_of_each([row for row in candidates if _of(row, "completion_token_count_mean") > 0], per_token)
+    return best[0] if best else None
+
+
+def _best_of_each(rows: Sequence[Row], cost: Callable[[Row], float]) -> list[Row]:
+    ordered = sorted(rows, key=lambda row: (cost(row), _last(_of(row, "latency_p95"))))
+    best: dict[object, Row] = {}
+    for row in ordered:
+        best.setdefault(row["experiment_name"], row)
+    return list(best.values())
+
+
+def _unequal(best: Sequence[Row]) -> bool:
+    tokens = [count for row in best if (count := _of(row, "completion_token_count_mean")) > 0]
+    first = _of(best[0], "completion_token_count_mean")
+    return any(1 - min(first, count) / max(first, count) > 0.05 + 1e-9 for count in tokens if first > 0)
+
+
+def nearest(rows: Sequence[Row], budgets: Sequence[Budget]) -> Row | None:
+    """The level that comes nearest where none passes."""
+    relied_on = [row for row in rows if row["verdict"] != "invalid"] or list(rows)
+    usable = [row for row in relied_on if row["sustainable"] != "no"] or relied_on
+    return min(usable, key=lambda row: _distance(row, budgets), default=None)
+
+
+def _distance(row: Row, budgets: Sequence[Budget]) -> tuple[float, ...]:
+    missing, excesses = 0, []
+    for column, budget, bound in budgets:
+        value = _of(row, column)
+        missing += math.isnan(value)
+        if not math.isnan(value) and not _met(row, column, budget, bound):
+            over = abs(value - budget)
+            share = column == "error_rate" or column.startswith("slo_")
+            excesses.append(over if share else over / budget if budget > 0 else math.inf)
+    prices = _last(_of(row, "price_per_txn")), _last(_of(row, "latency_p95"))
+    return missing, max(excesses, default=0.0), sum(excesses), *prices
+
+
+def each_instance_type(rows: Sequence[Row], budgets: Sequence[Budget]) -> list[Row]:
+    """The same rules within each instance type: its winner, else its nearest, with `within_budgets`."""
+    chosen = []
+    for kind in dict.fromkeys(row["instance_type"] for row in rows):
+        group = [row for row in rows if row["instance_type"] == kind]
+        best = winner([row for row in group if passes(row, budgets)])
+        chosen.append({**(best or nearest(group, budgets) or {}), "within_budgets": best is not None})
+    return chosen
+
+
+# -- requests --------------------------------------------------------------------------------------------------------
+
+_FACTS = ("experiment_name", "payload_file", "load", "instance_type", "instance_count", "concurrency", "request_rate")
+_RECORDED = (
+    "phase", "request_id", "server_request_id", "prompt_id", "worker", "endpoint", "token_source", "error",
+    "error_message", "status", "retry_after", "finish_reason", "due", "connect_s", "reused", "retried", "sent", "first",
+    "first_answer", "last", "end", "streamed", "stamp_source", "client_lag", "schedule_lag", "completion",
+)  # fmt: skip
+_TIMES = ("latency", "TTFT", "TTFT_answer", "TPOT", "TTFT_from_sent", "latency_from_sent")
+
+REQUESTS: dict[str, Callable[[Part], Sequence[Cell]]] = {
+    **{name: lambda part, name=name: [part.level.facts[name]] * part.level.count for name in _FACTS},
+    **{name: lambda part, name=name: part.level.texts(name) for name in _RECORDED},
+    **{
+        f"{kind}_token_count": lambda part, kind=kind: part.level.texts(f"{kind}_tokens")
+        for kind in ("prompt", "completion", "cached")
+    },
+    **{name: lambda part, name=name: part.level.times[name].tolist() for name in _TIMES},
+    "ITL_mean": lambda part: [float(np.mean(gaps)) if len(gaps) else math.nan for gaps in part.level.gaps],
+    "ITL_max": lambda part: [float(np.max(gaps)) if len(gaps) else math.nan for gaps in part.level.gaps],
+    "success": lambda part: part.level.ok.tolist(),
+    "in_window": lambda part: part.chosen.tolist(),
+    "completed_in_window": lambda part: part.completed.tolist(),
+    "events": lambda part: [len(times) for times in part.level.events],
+}
+"""By name, the columns of `per_inference_request_results.csv`: a value for each request of a level."""

@@ -1,0 +1,190 @@
+"""What is said of a level as a whole: queue growth, steady state, trends, work in the window. Written from
+docs/metrics.md with numpy and scipy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from recompute_reading import Flags, Floats, Level
+from scipy.stats import norm, rankdata
+
+Span = tuple[float, float]
+
+PARTS = 20
+
+
+def growth(due: Floats, ended: Floats, window: Span) -> tuple[str, int, int]:
+    """Whether a load can be sustained, and the requests due and not ended at the edges of the window."""
+    edges = np.linspace(*window, PARTS + 1)
+    arrivals = np.array([np.count_nonzero(due <= edge) for edge in edges])
+    ends = np.array([np.count_nonzero(ended <= edge) for edge in edges])
+    waiting = arrivals - ends
+    grown, offered, served = waiting[-1] - waiting[0], arrivals[-1] - arrivals[0], ends[-1] - ends[0]
+    back = waiting[-7:].min() <= np.median(waiting[:7])
+    answer = "unknown"
+    if served >= 20:
+        excess, error = _excess(due, ended, edges, float(offered))
+        more = np.median(waiting[-7:]) > np.median(waiting[:7])
+        if more and excess > max(0.02, 2 * error - 0.05):
+            answer = "no"
+        elif back and excess <= 0.02 and grown / offered <= max(0.02, error):
+            answer = "yes"
+    return answer, int(waiting[0]), int(waiting[-1])
+
+
+def _excess(due: Floats, ended: Floats, edges: Floats, offered: float) -> tuple[float, float]:
+    """The share of the offered load beyond the capacity, and its standard error, by the fit of the slots."""
+    start, stop = edges[0], edges[-1]
+    changes = sorted(
+        [(moment, 0) for moment in ended[~np.isnan(ended)] if start < moment <= stop]
+        + [(moment, 1) for moment in due if start < moment <= stop]
+    )
+    count, last, time_at, ends_at = np.count_nonzero(due <= start) - np.count_nonzero(ended <= start), start, {}, {}
+    steps = []
+    for moment, arrives in [*changes, (stop, 2)]:
+        present = max(count, 0)
+        steps.append((last, moment, present, arrives == 0))
+        time_at[present] = time_at.get(present, 0.0) + moment - last
+        ends_at[max(present, 1)] = ends_at.get(max(present, 1), 0) + (arrives == 0)
+        count, last = count + {0: -1, 1: 1, 2: 0}[arrives], moment
+    slots = _slots(time_at, ends_at)
+    work = np.cumsum([0.0, *((until - since) * min(present, slots) for since, until, present, _ in steps)])
+    total = sum(ends_at.values())
+    expected = np.interp(edges, [start, *(step[1] for step in steps)], work) * total / work[-1]
+    ends = np.array([until for _, until, _, ends in steps if ends])
+    off = np.diff(np.array([np.count_nonzero(ends <= edge) for edge in edges]) - expected)
+    squares = float(np.dot(off, off))
+    variance = squares + 2 * sum((1 - lag / 4) * float(np.dot(off[lag:], off[:-lag])) for lag in (1, 2, 3))
+    variance = max(variance, squares / 4, 0.25) * PARTS / (PARTS - 1)
+    capacity = slots * total / float(work[-1]) * float(stop - start) / offered
+    return 1 - capacity, capacity * math.sqrt(variance) / total
+
+
+def _slots(time_at: dict[int, float], ends_at: dict[int, int]) -> int:
+    """The fewest slots whose log-likelihood is within a half of the greatest."""
+    total, likelihoods = sum(ends_at.values()), []
+    for slots in range(1, max(1, *time_at) + 1):
+        work = sum(seconds * min(count, slots) for count, seconds in time_at.items())
+        logs = sum(ends * math.log(min(count, slots)) for count, ends in ends_at.items())
+        likelihoods.append(logs - total * math.log(work))
+    return next(slots for slots, value in enumerate(likelihoods, 1) if value >= max(likelihoods) - 0.5)
+
+
+def steady_state(level: Level, window: Span) -> tuple[Span, bool | None, float]:
+    """The window from the steady state on, whether there is one, and how long after the first request it began."""
+    order = np.argsort(level.due, kind="stable")
+    known = order[~np.isnan(level.times["latency"][order])]
+    latencies, due = level.times["latency"][known], level.due[known]
+    open_loop = level.fact("concurrency") is None and level.facts.get("arrival") != "trace"
+    if not open_loop or len(known) < 50:
+        return window, None, math.nan
+    cut = 5 * _mser(latencies)
+    least = int(np.searchsorted(due, due[0] + np.quantile(latencies[cut:], 0.95), side="left"))
+    kept = max(cut, least)
+    if kept > len(known) // 2 or growth(level.due, level.ended, window)[0] == "no" or _drifts(latencies[kept:]):
+        return window, False, math.nan
+    after = float(due[kept] - due[0])
+    start = max(window[0], float(due[0]) + after)
+    return ((start, window[1]) if start < window[1] else window), True, after
+
+
+def _mser(latencies: Floats) -> int:
+    """The first number of batches of five to leave out whose criterion is within 30% of the least."""
+    batches = len(latencies) // 5
+    means = latencies[len(latencies) - 5 * batches :].reshape(batches, 5).mean(axis=1)
+    criteria = [float(np.var(means[cut:])) / (batches - cut) for cut in range(batches // 2 + 1)]
+    return next(cut for cut, value in enumerate(criteria) if value <= 1.3 * min(criteria))
+
+
+def _drifts(latencies: Floats) -> bool:
+    medians = [float(np.median(part)) for part in np.array_split(latencies, 10)]
+    change, chance = trend(medians)
+    return abs(change) > 0.2 and chance < 0.01
+
+
+def trend(values: Sequence[float]) -> tuple[float, float]:
+    """Theil and Sen's slope over all slices as a share of their median, and Mann and Kendall's p-value."""
+    places = [place for place, value in enumerate(values) if not math.isnan(value)]
+    known = np.array([values[place] for place in places])
+    if len(known) < 6 or np.median(known) <= 0:
+        return math.nan, math.nan
+    pairs = [(i, j) for i in range(len(known)) for j in range(i + 1, len(known))]
+    slopes = [(known[j] - known[i]) / (places[j] - places[i]) for i, j in pairs]
+    change = float(np.median(slopes)) * (len(values) - 1) / float(np.median(known))
+    return change, _mann_kendall(known, pairs)
+
+
+def _mann_kendall(values: Floats, pairs: list[tuple[int, int]]) -> float:
+    n, score = len(values), sum(float(np.sign(values[j] - values[i])) for i, j in pairs)
+    ties = np.unique(rankdata(values), return_counts=True)[1]
+    variance = (n * (n - 1) * (2 * n + 5) - float(np.sum(ties * (ties - 1) * (2 * ties + 5)))) / 18
+    if score == 0 or variance <= 0:
+        return 1.0
+    return float(2 * norm.sf((abs(score) - 1) / math.sqrt(variance)))
+
+
+def holds(window: Span, moments: Floats, *, closed: bool) -> Flags:
+    """Which moments lie in the window; its end belongs to it if it is `closed`."""
+    return (moments >= window[0]) & ((moments <= window[1]) if closed else (moments < window[1]))
+
+
+def in_flight(begun: Floats, ended: Floats, window: Span) -> float:
+    """The time integral of the requests in flight over the window, divided by its length."""
+    inside = np.minimum(ended, window[1]) - np.maximum(begun, window[0])
+    return float(np.nansum(np.maximum(inside, 0.0))) / (window[1] - window[0])
+
+
+def batches(window: Span, mean_time: float) -> Floats:
+    """The edges of the batches for an interval of throughput."""
+    most = 20 if mean_time <= 0 else int((window[1] - window[0]) / (3 * mean_time))
+    return np.linspace(*window, max(1, min(20, most)) + 1)
+
+
+def spread_over_time(edges: Floats, begun: Floats, ended: Floats, amounts: Floats) -> Floats:
+    """The work in each batch: every request by the share of its time inside. One without a length is done at once."""
+    done = np.zeros(len(edges))
+    for start, end, amount in zip(begun, ended, amounts, strict=True):
+        if math.isnan(start) or math.isnan(end):
+            continue
+        share = np.clip((edges - start) / (end - start), 0, 1) if end > start else (edges >= start).astype(float)
+        done += amount * share
+    return np.diff(done)
+
+
+def spread_over_events(edges: Floats, events: Sequence[Floats], amounts: Floats) -> Floats:
+    """The tokens in each batch: those of a response are spread evenly over its content events."""
+    done = np.zeros(len(edges))
+    for times, amount in zip(events, amounts, strict=True):
+        done += amount * np.searchsorted(np.sort(times), edges, side="right") / len(times)
+    return np.diff(done)
+
+
+def rate(work: Floats, edges: Floats, arrivals: Floats | None) -> tuple[float, float, float]:
+    """Work per second and the ends of its interval, NaN where there are fewer than six batches."""
+    seconds, count, fitted = float(edges[-1] - edges[0]), len(work), 1
+    value = float(work.sum()) / seconds
+    if count < 6:
+        return value, math.nan, math.nan
+    off = work - work.mean()
+    if arrivals is not None:
+        control = arrivals - arrivals.mean()
+        if np.dot(control, control) > 0:
+            off, fitted = off - control * np.dot(control, off) / np.dot(control, control), 2
+    squares = float(np.dot(off, off)) + 2 * max(0.0, float(np.dot(off[1:], off[:-1])))
+    half = student(count - fitted) * math.sqrt(count * squares / (count - fitted)) / seconds
+    return value, max(0.0, value - half), value + half
+
+
+def student(freedom: float) -> float:
+    """The 97.5% quantile of Student's t by Cornish and Fisher's expansion, as documented: within 0.05% of the exact."""
+    z = float(norm.ppf(0.975))
+    terms = (
+        z,
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return sum(term / freedom**power for power, term in enumerate(terms))

@@ -1,0 +1,194 @@
+"""What `recompute.py` reads: the Parquet files of a run, and what its other files say of the config, prices and tables.
+
+pyarrow reads the Parquet files, PyYAML the config and the price lists, the standard library the CSV files. Nothing of
+fmbench is imported.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow.parquet as pq
+import yaml
+
+Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+Flags: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+Cell: TypeAlias = float | int | str | bool | None
+Key: TypeAlias = tuple[str, ...]
+
+SHIPPED_PRICES = Path(__file__).parents[1] / "pricing.yml"
+
+
+class Level:
+    """The requests of one level, one array per column, and the measures of docs/metrics.md, "One request"."""
+
+    def __init__(self, path: Path) -> None:
+        table = pq.read_table(path)
+        self.columns: dict[str, list[Any]] = table.to_pydict()
+        self.count: int = table.num_rows
+        self.facts: dict[str, Any] = json.loads((table.schema.metadata or {})[b"fmbench"])
+
+    def numbers(self, name: str) -> Floats:
+        """A column as numbers; NaN where there is none."""
+        values = self.columns.get(name) or [None] * self.count
+        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+    def texts(self, name: str) -> list[str | None]:
+        """A column of texts; None where there is none."""
+        return list(self.columns.get(name) or [None] * self.count)
+
+    def fact(self, name: str) -> float | None:
+        """A number that the level's facts hold; None where they do not."""
+        value = self.facts.get(name)
+        return None if value is None else float(value)
+
+    @cached_property
+    def ok(self) -> Flags:
+        """Which requests succeeded."""
+        return np.array([error is None for error in self.texts("error")], dtype=bool)
+
+    @cached_property
+    def measured(self) -> Flags:
+        """Which requests do not belong to the warm-up."""
+        return np.array([phase == "measured" for phase in self.texts("phase")], dtype=bool)
+
+    @cached_property
+    def streamed(self) -> Flags:
+        """Which responses streamed."""
+        return self.numbers("streamed") == 1
+
+    @cached_property
+    def due(self) -> Floats:
+        """When each request should have started, Unix s."""
+        return self.numbers("due")
+
+    @cached_property
+    def sent(self) -> Floats:
+        """When each was sent, Unix s; one that never got a connection counts at its `due`."""
+        sent = self.numbers("sent")
+        return np.where(np.isnan(sent), self.due, sent)
+
+    @cached_property
+    def ended(self) -> Floats:
+        """When each ended or failed, Unix s; after its timeout where that is not known."""
+        end, timeout = self.numbers("end"), self.fact("timeout")
+        return np.where(np.isnan(end), self.sent + (np.nan if timeout is None else timeout), end)
+
+    @cached_property
+    def events(self) -> list[Floats]:
+        """The arrivals of the content events of each response, Unix s."""
+        return [np.array(times or [], dtype=np.float64) for times in self.texts("event_times")]
+
+    @cached_property
+    def gaps(self) -> list[Floats]:
+        """The gaps between the content events of each success that streamed, in s."""
+        shown = self.ok & self.streamed
+        return [np.diff(times) if use else np.empty(0) for use, times in zip(shown, self.events, strict=True)]
+
+    @cached_property
+    def times(self) -> dict[str, Floats]:
+        """The measures of each request that are one number, in s; NaN where it has none."""
+        first, last, sent = self.numbers("first"), self.numbers("last"), self.numbers("sent")
+        tokens = self.numbers("completion_tokens")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            per_token = np.where(tokens >= 2, (last - first) / (tokens - 1), np.nan)
+        visible, any_time = self.ok & self.streamed, self.ok
+        measures = {
+            "TTFT": (visible, first - self.due),
+            "TTFT_answer": (visible, self.numbers("first_answer") - self.due),
+            "TPOT": (visible, per_token),
+            "TTFT_from_sent": (visible, first - sent),
+            "latency": (any_time, last - self.due),
+            "latency_from_sent": (any_time, last - sent),
+        }
+        return {name: np.where(use, values, np.nan) for name, (use, values) in measures.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class RunFiles:
+    """A run directory: its levels by key, its config, its price entries by instance type, its published tables."""
+
+    path: Path
+    levels: dict[Key, Level]
+    config: dict[str, Any]
+    prices: dict[str, dict[str, Any]]
+    endpoints: dict[str, dict[str, Any]]
+    searches: list[dict[str, Any]]
+
+    def table(self, name: str) -> list[dict[str, str]]:
+        """The rows of one of its CSV files; none where it is not there."""
+        path = self.path / "metrics" / name
+        if not path.exists():
+            return []
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+
+def read_run(path: Path, config_file: Path | None = None) -> RunFiles:
+    """A run; `config_file` is read instead of its config.yml, from which what looks like a secret was removed."""
+    csv.field_size_limit(2**27)
+    levels = [Level(file) for file in sorted((path / "requests").rglob("*.parquet"))]
+    config = _yaml(config_file or path / "config.yml")
+    endpoints = _json(path / "endpoints.json") or {}
+    searches = (_json(path / "summary.json") or {}).get("searches") or []
+    keyed = {
+        (level.facts["experiment_name"], level.facts["payload_file"], level.facts["load"]): level for level in levels
+    }
+    return RunFiles(path, keyed, config, _prices(path, config, config_file), endpoints, list(searches))
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return dict(content)
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _prices(path: Path, config: Mapping[str, Any], config_file: Path | None) -> dict[str, dict[str, Any]]:
+    """Prices by instance type: those looked up for the run, replaced by those that ship, replaced by the config's."""
+    sources: list[tuple[str, Mapping[str, Any]]] = []
+    if (path / "prices.json").exists():
+        sources.append(("AWS Price List API", _json(path / "prices.json")))
+    sources.append((SHIPPED_PRICES.name, _yaml(SHIPPED_PRICES)))
+    own = config.get("pricing")
+    if isinstance(own, Mapping):
+        sources.append(("the config", own))
+    elif own and (file := (config_file or path / "config.yml").parent / own).exists():
+        sources.append((file.name, _yaml(file)))
+    entries: dict[str, dict[str, Any]] = {}
+    counts: dict[str, int] = {}
+    for name, mapping in sources:
+        found, accelerators = _entries(name, mapping.get("pricing", mapping))
+        entries |= found
+        counts |= accelerators
+    for key, entry in entries.items():
+        entry.setdefault("accelerators", counts.get(key.removeprefix("ml.")))
+    return entries
+
+
+def _entries(source: str, content: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
+    defaults = content.get("defaults") or {}
+    sections = ("token_based", "instance_based", "defaults", "accelerators")
+    plain = {key: value for key, value in content.items() if key not in sections}
+    entries: dict[str, dict[str, Any]] = {}
+    for section in (content.get("token_based") or {}, content.get("instance_based") or {}, plain):
+        for key, value in section.items():
+            entry = dict(value) if isinstance(value, Mapping) else {"hourly": value}
+            if "accelerator_hourly" in entry:
+                entry["hourly"] = entry["accelerators"] * entry["accelerator_hourly"]
+            entries[str(key)] = {"source": source, "verified": False} | defaults | entry | {"listed_in": source}
+    return entries, dict(content.get("accelerators") or {})
+
+
+def joined(values: Sequence[str | None]) -> str | None:
+    """The distinct texts in order, joined by `+`; None without any."""
+    return "+".join(sorted({value for value in values if value is not None})) or None
