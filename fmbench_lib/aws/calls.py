@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from fmbench_lib.aws.session import client
 from fmbench_lib.aws.signing import LOG_IN, NO_CREDENTIALS, credentials_lost
-from fmbench_lib.config.redaction import REMOVED, is_secret, without_secrets
+from fmbench_lib.config.secret_forms import REMOVED, without_secrets
+from fmbench_lib.config.secret_names import is_secret
 from fmbench_lib.errors import DeployError, FmbenchError, ForbiddenError, InputError
 
 Result = TypeVar("Result")

@@ -5,39 +5,67 @@ An error that repeats a request, or an address in a message, has no key whose na
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from fmbench_lib.config.redaction import REMOVED, is_secret, redacted, resolved, without_secrets
+from fmbench_lib.config.redaction import redacted, resolved
 from fmbench_lib.config.schema.authorization import authorization
 from fmbench_lib.config.schema.config import Config
-
-_SHORTEST = 8
-"""Shorter values are not removed: they occur in ordinary text, and are no secret to anyone who guesses."""
+from fmbench_lib.config.secret_forms import REMOVED, replaced, spans_of_forms, spans_of_names, without_secrets
+from fmbench_lib.config.secret_names import is_secret
+from fmbench_lib.config.secret_spellings import all_spellings, spans_of_known
 
 _SECRET_VARIABLES = frozenset(("AWS_ACCESS_KEY_ID",))
+_OPEN_VARIABLES = frozenset(("HOME", "USER", "LOGNAME", "HOSTNAME", "PATH", "PWD", "SHELL", "LANG", "TMPDIR"))
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Redactor:
-    """Removes secrets from text: known ones wherever they occur, others by their form."""
+    """Removes secrets from text: known ones wherever they occur, in any spelling and also cut, others by their form or
+    by the name before them.
+
+    A text is cleaned whole, before it is cut, quoted or encoded.
+    """
 
     known: tuple[str, ...] = ()
 
     def __call__(self, text: str) -> str:
         """The text with every secret replaced by `<removed>`."""
-        return without_secrets(self.without_known(text))
+        return replaced(text, [*spans_of_known(text, self.known), *spans_of_forms(text), *spans_of_names(text)])
+
+    def in_content(self, text: str) -> str:
+        """A text that someone else wrote, such as a completion: what merely follows a secret's name in it stays."""
+        return replaced(text, [*spans_of_known(text, self.known), *spans_of_forms(text)])
 
     def without_known(self, text: str) -> str:
         """The text without known secrets; what only looks like a secret stays."""
-        for secret in self.known:
-            if secret in text:
-                text = text.replace(secret, REMOVED)
-        return text
+        return replaced(text, spans_of_known(text, self.known))
+
+    def masked(self, data: bytes) -> bytes:
+        """Bytes of the same length with `*` in place of secrets: what is said of positions in them stays true."""
+        text = data.decode("latin-1")
+        return replaced(text, self._spans_in_bytes(text), lambda length: "*" * length).encode("latin-1")
+
+    def mask_file(self, path: Path) -> None:
+        """Overwrite secrets in a text file in place, by `*`. Another process may be appending to it.
+
+        What is appended later is not looked at. Raises OSError.
+        """
+        with path.open("r+b") as file:
+            data = file.read()
+            clean = self.masked(data)
+            for start, end in _differences(data, clean):
+                file.seek(start)
+                file.write(clean[start:end])
+
+    def _spans_in_bytes(self, text: str) -> list[tuple[int, int]]:
+        known = tuple(form if form.isascii() else form.encode().decode("latin-1") for form in self.known)
+        return [*spans_of_known(text, known), *spans_of_forms(text)]
 
 
 def redactor_for(
@@ -45,17 +73,37 @@ def redactor_for(
 ) -> Redactor:
     """A redactor for the secrets of a config, of `-A` arguments and of the environment (default: this process's)."""
     variables = os.environ if environment is None else environment
-    keys = {experiment.api_key_env for experiment in config.experiments} | _SECRET_VARIABLES
-    secrets = [*_removed(resolved(config), redacted(config)), *_sent(config)]
+    plain = resolved(config)
+    keys = {*_variables_named(plain), *_SECRET_VARIABLES} - _OPEN_VARIABLES
+    secrets = [*_removed(plain, redacted(config)), *_sent(config)]
     for name, value in [*variables.items(), *(arguments or {}).items()]:
-        if name in keys or (is_secret(name) and not os.path.exists(value)):  # PWD, SSH_AUTH_SOCK
-            secrets.append(value)
-        else:
-            secrets += _removed(value, without_secrets(value))
-    forms = {
-        form for value in secrets if len(value) >= _SHORTEST for form in (value, quote(value, safe=""), _json(value))
-    }
-    return Redactor(tuple(sorted(forms, key=lambda form: (-len(form), form))))
+        if (name in keys or is_secret(name)) and not os.path.exists(value):  # PWD, SSH_AUTH_SOCK
+            secrets += _with_and_without_scheme(value)
+        secrets += _removed(value, without_secrets(value))
+    return Redactor(all_spellings(secrets))
+
+
+def _variables_named(plain: Any) -> Iterator[str]:
+    """The environment variables that a config names: below keys such as `api_key_env`, and as `$NAME` in texts."""
+    if isinstance(plain, dict):
+        for key, value in plain.items():
+            if str(key).endswith("_env") and isinstance(value, str):
+                yield value
+            yield from _variables_named(value)
+    elif isinstance(plain, list | tuple):
+        for value in plain:
+            yield from _variables_named(value)
+    elif isinstance(plain, str):
+        yield from _VARIABLE.findall(plain)
+
+
+def _differences(data: bytes, clean: bytes) -> Iterable[tuple[int, int]]:
+    """Where the same number of bytes have been overwritten."""
+    if data == clean:
+        return
+    for match in re.finditer(rb"\*+", clean):
+        if data[match.start() : match.end()] != match.group():
+            yield match.span()
 
 
 def _removed(plain: Any, safe: Any) -> Iterator[str]:
@@ -96,8 +144,3 @@ def _gaps(plain: str, pieces: list[str]) -> Iterator[str]:
         if ":" in gap:
             yield gap.partition(":")[2]
         position += len(gap) + len(piece)
-
-
-def _json(value: str) -> str:
-    """The text as it is escaped within a JSON string."""
-    return json.dumps(value)[1:-1]

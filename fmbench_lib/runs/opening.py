@@ -19,7 +19,7 @@ import yaml
 from fmbench_lib import __version__
 from fmbench_lib.aws.placeholders import standard_values
 from fmbench_lib.config import LoadedConfig, load_config, redacted
-from fmbench_lib.config.redaction import is_secret
+from fmbench_lib.config.secret_names import is_secret
 from fmbench_lib.config.secrets import redactor_for
 from fmbench_lib.config.shipped.files import find_config, shipped_root
 from fmbench_lib.errors import InputError, RunStateError

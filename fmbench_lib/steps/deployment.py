@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.config.redaction import REMOVED
+from fmbench_lib.config.secret_forms import REMOVED
 from fmbench_lib.deploy import DeployContext, Endpoint, platform
 from fmbench_lib.deploy.endpoints_file import endpoints, record
 from fmbench_lib.deploy.existing_address import addresses_named

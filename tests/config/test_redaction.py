@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from fmbench_lib.config import LoadedConfig, load_config, parse_config, redacted
-from fmbench_lib.config.redaction import REMOVED, is_secret, without_secrets
+from fmbench_lib.config.secret_forms import REMOVED, without_secrets
+from fmbench_lib.config.secret_names import is_secret
 
 Load = Callable[..., LoadedConfig]
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import ENDPOINT, USER_SCRIPT, platform_of_scripts, protocol_facts
-from fmbench_lib.config.redaction import without_secrets
+from fmbench_lib.config.secret_forms import without_secrets
 from fmbench_lib.deploy.making import Making, begin, check_answers
 from fmbench_lib.deploy.platform import DeployContext, Endpoint, platform_of_existing
 from fmbench_lib.deploy.user_script.deploy_program import CALL_VARIABLE
