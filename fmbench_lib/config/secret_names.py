@@ -14,7 +14,7 @@ _SECRET_LAST_WORDS = frozenset(("pass", "cred", "pat", "jwt"))
 _SECRET_ENDINGS = ("token", "secret", "password", "passwd", "apikey", "accesskey", "secretkey", "privatekey", "authkey")
 _SECRET_KEYS = frozenset((
     "api", "access", "private", "secret", "subscription", "encryption", "account", "x", "auth", "master", "signing",
-    "ssh", "shared", "license", "openai", "azure", "anthropic", "groq", "endpoint", "gateway", "service",
+    "ssh", "shared", "license", "org", "endpoint", "gateway", "service",
 ))  # fmt: skip
 """Words that make a key a secret: `api_key`, but not `question_col_key`."""
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from fmbench_lib.config import LoadedConfig, load_config
+from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.config.secret_forms import REMOVED
-from fmbench_lib.config.secrets import Redactor, redactor_for
+from fmbench_lib.config.secrets import redactor_for
 
 Load = Callable[..., LoadedConfig]
 

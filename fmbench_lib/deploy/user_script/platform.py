@@ -30,6 +30,7 @@ from fmbench_lib.user_scripts.experiment_keys import experiment_config, known_ke
 from fmbench_lib.user_scripts.script_files import holds
 
 _POLL_S = 0.05
+_LONGEST_ERROR = 1000
 
 
 class ScriptRun(TypedDict):
@@ -160,7 +161,7 @@ def _outcome(mark: ProcessMark, script: str, result: Path, log_file: Path) -> di
         raise DeployError(f"{script} {process.ending(mark)}; its log ends: {process.tail(log_file)}")
     outcome: dict[str, Any] = read_json(result)
     if "error" in outcome:
-        raise DeployError(f"{script}: {without_secrets(outcome['error'])}; its log is {log_file}")
+        raise DeployError(f"{script}: {without_secrets(outcome['error'])[:_LONGEST_ERROR]}; its log is {log_file}")
     return outcome
 
 

@@ -1,23 +1,25 @@
 """A level's raw responses and timestamps, kept beside its records: evidence that can be decoded again.
 
 A zstd stream: one line of JSON with what decoding needs (clocks, prompts, addresses without their queries), then the
-workers' spools. Requests are not in it.
+workers' spools. Requests are not in it, and secrets that servers repeat are overwritten by `*`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.errors import DataError
 from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt, TokenCounter
 from fmbench_lib.load.recording.records import write_tables
 from fmbench_lib.load.sending.engine import LevelRun, WorkerEnd
+from fmbench_lib.load.sending.spool import masked_records, whole_bytes
 from fmbench_lib.metrics.level_facts import LevelFacts
 from fmbench_lib.predictors.base import Predictor
 from fmbench_lib.workspace import LevelKey
@@ -33,15 +35,15 @@ def keep_raw(target: Path, recorder: Recorder, run: LevelRun, facts: LevelFacts)
         "urls": [url.partition("?")[0] for url in recorder.urls],
         "prompts": [(prompt.prompt_id, prompt.tokens, prompt.echo) for prompt in recorder.prompts],
         "level_id": run.level_id,
-        "workers": [{"bytes": each.spool.stat().st_size, "clock_samples": each.clock_samples} for each in run.workers],
+        "workers": [{"bytes": whole_bytes(each.spool), "clock_samples": each.clock_samples} for each in run.workers],
     }
+    mask = bytes if recorder.redactor is None else recorder.redactor.masked
     part = target.with_name(target.name + ".part")
     with pa.CompressedOutputStream(str(part), "zstd") as out:
         out.write(json.dumps(head).encode() + b"\n")
         for worker in run.workers:
-            with worker.spool.open("rb") as spool:
-                while data := spool.read(_COPY_BYTES):
-                    out.write(data)
+            for record in masked_records(worker.spool, mask):
+                out.write(record)
     part.replace(target)
 
 
@@ -51,7 +53,7 @@ def decode_raw(
     predictor: Predictor,
     tokenizer: TokenCounter | None,
     scratch: Path,
-    redact: Callable[[str], str] = str,
+    redactor: Redactor | None = None,
 ) -> int:
     """Make a level's file of records from its raw file again; returns the number of records.
 
@@ -71,7 +73,7 @@ def decode_raw(
         urls=head["urls"],
         key=LevelKey(**head["labels"]),
         tokenizer=tokenizer,
-        redact=redact,
+        redactor=redactor,
     )
     run = LevelRun(head["level_id"], None, "", None, workers)
     return write_tables(target, tables_of(Job.of(recorder, run), scratch), head["facts"])
