@@ -202,6 +202,11 @@ class Workspace:
         return self.path / ".bucket-behind.json"
 
     @property
+    def cleaned_file(self) -> Path:
+        """How far the files of other processes have been looked at for secrets."""
+        return self.path / ".cleaned.json"
+
+    @property
     def inputs_file(self) -> Path:
         """The local copies of what the run has read from buckets."""
         return self.path / ".inputs.json"

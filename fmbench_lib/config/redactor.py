@@ -10,6 +10,8 @@ from pathlib import Path
 from fmbench_lib.config.secret_forms import Span, replaced, spans_of_forms, spans_of_names
 from fmbench_lib.config.secret_spellings import spans_of_known
 
+_BLOCK_BYTES = 1 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class Redactor:
@@ -38,17 +40,22 @@ class Redactor:
         text = data.decode("latin-1")
         return replaced(text, self._spans_in_bytes(text), lambda length: "*" * length).encode("latin-1")
 
-    def mask_file(self, path: Path) -> None:
-        """Overwrite secrets in a text file in place, by `*`. Another process may be appending to it.
+    def mask_file(self, path: Path, start: int = 0) -> int:
+        """Overwrite secrets in a text file in place, by `*`, from byte `start` on; returns how far it was looked at.
 
-        What is appended later is not looked at. Raises OSError.
+        Another process may be appending to it. Whole lines are looked at together. Raises OSError.
         """
         with path.open("r+b") as file:
-            data = file.read()
-            clean = self.masked(data)
-            for start, end in _differences(data, clean):
-                file.seek(start)
-                file.write(clean[start:end])
+            file.seek(start)
+            while block := file.readlines(_BLOCK_BYTES):
+                data = b"".join(block)
+                end, clean = file.tell(), self.masked(data)
+                for first, last in _differences(data, clean):
+                    file.seek(start + first)
+                    file.write(clean[first:last])
+                file.seek(end)
+                start = end
+        return start
 
     def _spans_in_bytes(self, text: str) -> list[Span]:
         known = tuple(form if form.isascii() else form.encode().decode("latin-1") for form in self.known)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from fmbench_lib.config.redaction import redacted, resolved
@@ -31,11 +32,21 @@ def redactor_for(
     plain = resolved(config)
     keys = {*_variables_named(plain), *_SECRET_VARIABLES} - _OPEN_VARIABLES
     secrets = [*_removed(plain, redacted(config)), *_sent(config)]
-    for name, value in [*variables.items(), *(arguments or {}).items()]:
-        if (name in keys or is_secret(name)) and not os.path.exists(value):  # PWD, SSH_AUTH_SOCK
-            secrets += _with_and_without_scheme(value)
-        secrets += _removed(value, without_secrets(value))
+    secrets += _named([*variables.items(), *(arguments or {}).items()], keys)
     return Redactor(all_spellings(secrets))
+
+
+def redactor_of_process(arguments: Iterable[tuple[str, str]]) -> Redactor:
+    """A redactor for the secrets of the environment and of `-A`, for what is printed while no config is known."""
+    return Redactor(all_spellings(_named([*os.environ.items(), *arguments], _SECRET_VARIABLES)))
+
+
+def _named(values: Iterable[tuple[str, str]], keys: AbstractSet[str]) -> Iterator[str]:
+    """The secrets among named values: those in `keys` or named like one, and what looks like one in the others."""
+    for name, value in values:
+        if (name in keys or is_secret(name)) and not os.path.exists(value):  # PWD, SSH_AUTH_SOCK
+            yield from _with_and_without_scheme(value)
+        yield from _removed(value, without_secrets(value))
 
 
 def _variables_named(plain: Any) -> Iterator[str]:

@@ -18,6 +18,7 @@ from urllib.parse import quote
 import fmbench_lib
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import LOCAL
+from fmbench_lib.deploy.local.llama_server import OPTIONS_VARIABLE
 from fmbench_lib.deploy.making import Making, check_answers
 from fmbench_lib.deploy.platform import Copy, DeployContext, Endpoint
 from fmbench_lib.errors import DeployError, EndpointError
@@ -115,7 +116,6 @@ def _commands(experiment: Experiment, context: DeployContext) -> dict[int, list[
         "parallel": settings.parallel,
         "threads": settings.threads or max(1, _cores() // copies),
         "cache-prompt": "yes" if settings.cache_prompt else "no",
-        "options": json.dumps(settings.options),
     }
     server = [sys.executable, "-m", "fmbench_lib.deploy.local.llama_server"]
     server += [f"--{name}={value}" for name, value in shared.items()]
@@ -162,8 +162,9 @@ def _start(experiment: Experiment, context: DeployContext, commands: Mapping[int
 
 def _held(experiment: Experiment, context: DeployContext, port: int, command: list[str]) -> ServerProcess:
     """A process that has been started and waits to be released."""
+    environment = {**_environment(), OPTIONS_VARIABLE: json.dumps(experiment.local.options)}
     log_file = (context.log_folder / f"{quote(experiment.name, safe=' ')}-{port}.log").resolve()
-    mark = process.start_held(command, log_file=log_file, env=_environment())
+    mark = process.start_held(command, log_file=log_file, env=environment)
     return ServerProcess(
         kind="process",
         pid=mark.pid,
