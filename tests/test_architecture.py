@@ -80,8 +80,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     ],
     "pipeline": ["config", "errors", "host/atomic_files", "run_state", "runs", "workspace"],
     "cli": [
-        "calibration", "config", "emulator", "errors", "host/atomic_files", "host/printable", "pipeline", "runs", "steps",
-        "storage",
+        "calibration", "config", "emulator", "errors", "host/atomic_files", "host/printable", "pipeline", "runs",
+        "steps", "storage",
         "workspace",  # what still runs is said without the second that importing steps takes
     ],
     "__main__": ["cli"],

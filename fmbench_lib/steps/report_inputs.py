@@ -114,9 +114,7 @@ def report_inputs(run: Run, analysis: Analysis) -> ReportInputs:
         endpoint=analysis.endpoint,
         objectives=objectives_of(run.config),
         notices=[*_notices(run), *price_notices(run, analysis.prices)],
-        config_yaml=yaml.safe_dump(
-            each_text(redacted(run.config), run.redactor.in_content), sort_keys=False, allow_unicode=True
-        ),
+        config_yaml=_config_yaml(run),
         options=_options(run),
         figures=run.workspace.figures.name,
     )
@@ -194,6 +192,11 @@ def _standing(
             )
         )
     return standing
+
+
+def _config_yaml(run: Run) -> str:
+    plain = each_text(redacted(run.config), run.redactor.in_content)
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
 
 
 def _notices(run: Run) -> list[str]:

@@ -201,8 +201,7 @@ class ReportSection(Section):
     }
 
     private: Flag = described(
-        "Keep other users of this machine from the run's directory, which holds prompts and answers: mode 0700, its files "
-        "0600.",
+        "Keep other users of the machine from the run's directory, with prompts and answers: mode 0700, files 0600.",
         False,
     )
     title: Text | None = described("Title of the report.", None, shown_default="made from `general.model_name`")
