@@ -25,6 +25,7 @@ _FIGURES, _LOGS, _CONTAINERS, _ENDPOINT_METRICS = "figures", "logs", "containers
 _PAYLOAD_INDEX = "payloads.json"
 _EARLIER_RUNS = ".earlier"
 _FAILED_LEVEL = ".failed.json"
+_PASSING = (".part", ".lock")
 
 
 class Send(Protocol):
@@ -240,6 +241,23 @@ class Workspace:
                     yield path
         yield from (path for path in last if path.exists())
 
+    def left_out(self) -> list[Path]:
+        """The files of the run that a bucket does not get and that would be lost with the directory: a notebook or
+        level that is not finished, a link, and what someone else has put there."""
+        sent = set(self.complete_files())
+        return [
+            path
+            for path in sorted(self.path.rglob("*"))
+            if (path.is_symlink() or not path.is_dir()) and path not in sent and not self._is_of_this_machine(path)
+        ]
+
+    def _is_of_this_machine(self, path: Path) -> bool:
+        """Whether a file means nothing anywhere else: locks, temporary files and what is remembered of buckets."""
+        own = (self.bucket_file, self.behind_file, self.inputs_file, self.cleaned_file, self.progress_file)
+        inside = path.relative_to(self.path).parts
+        temporary = path.name.startswith(".") and path.name.endswith((".part", ".lock"))
+        return path in own or inside[0] == _EARLIER_RUNS or temporary
+
     def is_withdrawn(self, path: Path) -> bool:
         """Whether a file that is gone here is to be deleted in the bucket too: the failure of a level that has been
         measured since. Nothing else is deleted there."""
@@ -324,10 +342,19 @@ def is_needed_to_clean_up(name: str) -> bool:
 
 def _is_part_of_run(name: str) -> bool:
     """Whether a file or folder of this name is part of the run: no lock, no temporary file, nothing of this machine."""
-    return not name.startswith(".") and not name.endswith((".part", ".lock"))
+    return not name.startswith(".") and not name.endswith(_PASSING)
 
 
 def path_part(name: str) -> str:
-    """A name as one component of a path; characters that a path cannot have are percent-encoded."""
+    """A name as one component of a path; characters that a path cannot have are percent-encoded.
+
+    So are the dots that would make it a hidden or temporary name, which a bucket does not get.
+    """
     encoded = quote(name, safe=" ")
-    return encoded.replace(".", "%2E") if not encoded.strip(". ") else encoded
+    if not encoded.strip(". "):
+        return encoded.replace(".", "%2E")
+    if encoded.startswith("."):
+        encoded = f"%2E{encoded[1:]}"
+    if encoded.endswith(_PASSING):
+        encoded = "%2E".join(encoded.rsplit(".", 1))
+    return encoded

@@ -122,6 +122,8 @@ def print_location(workspace: Workspace, *, may_delete: bool = False) -> None:
         say(_behind_line(workspace, reason), error=True)
         return
     say(f"kept in: {keeper.address}")
+    if may_delete and is_scratch(workspace) and (left := workspace.left_out()):
+        say(f"note: {short_path(workspace.path)} stays: the bucket does not get {short_path(left[0])}")
     if may_delete and is_scratch(workspace) and not standing_lines(workspace) and keeper.release(workspace):
         say(f"{short_path(workspace.path)} is deleted; fmbench report {keeper.address} fetches it again")
 

@@ -78,18 +78,20 @@ def spans_of_names(text: str) -> Iterator[Span]:
     """Where the text has a value after the name of a secret: `HF_TOKEN=…`, `"password": "…"`, `--api-key …`."""
     yield from (match.span("value") for match in _IN_QUERY.finditer(text))
     for pattern in (_NAMED, _OPTION):
+        found = 0
         for match in pattern.finditer(text):
-            if is_secret(match["name"]):
-                span = _value_span(text, match)
-                if span[0] < span[1]:
-                    yield span
+            if match.start() >= found and is_secret(match["name"]):  # within a value there is nothing more to find
+                start, end = _value_span(text, match)
+                if start < end:
+                    found = end
+                    yield start, end
 
 
 def _value_span(text: str, match: re.Match[str]) -> Span:
     """Where the value after a name is; empty where it is no secret."""
     start = match.end()
-    quoted = _QUOTED[match["quote"][-1]].match(text, start) if match["quote"] else None
-    if quoted is not None and not match["quote"].startswith("\\"):
+    quoted = _QUOTED[match["quote"]].match(text, start) if match["quote"] in _QUOTED else None
+    if quoted is not None:
         end = quoted.end()
     else:
         value = _VALUE.match(text, start)

@@ -32,7 +32,8 @@ def step(name: str) -> Callable[[Step], Step]:
                     status: StepStatus = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
                     clean_files(run)
                     run.end_step(name, status, started, time.time(), error=f"{type(error).__name__}: {error}")
-                    raise
+                    error.args = tuple(run.redactor.in_content(a) if isinstance(a, str) else a for a in error.args)
+                    raise  # the notebook shows it
                 clean_files(run)
                 run.workspace.keep()  # before it counts as done: its notebook is still being written
                 run.end_step(name, "done", started, time.time())

@@ -89,8 +89,13 @@ class Mirror:
         return sent
 
     def release(self, workspace: Workspace) -> bool:
-        """Remove a run's directory if the bucket has every file of it; returns whether the directory is gone."""
+        """Remove a run's directory if the bucket has every file of it; returns whether the directory is gone.
+
+        A directory with a file that the bucket does not get stays.
+        """
         try:
+            if workspace.left_out():
+                return False
             with workspace.locked(_LOCK, patience=_PATIENCE_S):
                 if RunCopy(workspace, self.address, self.region).missing():
                     return False

@@ -26,6 +26,7 @@ from fmbench_lib.config.secret_forms import REMOVED
 from tests.e2e.conftest import command, environment
 from tests.e2e.test_secrets import written
 
+RSA = "RSA PRIVATE KEY-----"
 LETTERS = string.ascii_letters + string.digits
 
 
@@ -53,9 +54,7 @@ def _forms() -> dict[str, Callable[[random.Random], str]]:
         "symbols": lambda rng: f"{some(rng, 6)}!&c={some(rng, 8)}%40#{some(rng, 6)}",
         "quotes": lambda rng: f"{some(rng, 8)}\"{some(rng, 8)}\\{some(rng, 8)}'x",
         "unicode": lambda rng: f"pä{some(rng, 10)}ß€{some(rng, 10)}",
-        "pem": lambda rng: "\n".join((
-            "-----BEGIN RSA PRIVATE KEY-----", some(rng, 64), some(rng, 64), some(rng, 30), "-----END RSA PRIVATE KEY-----",
-        )),
+        "pem": lambda rng: "\n".join((f"-----BEGIN {RSA}", some(rng, 64), some(rng, 30), f"-----END {RSA}")),
     }  # fmt: skip
 
 

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, cast
-from urllib.parse import quote
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import ENDPOINT, USER_SCRIPT, platform_of_scripts, protocol_facts
@@ -28,6 +27,7 @@ from fmbench_lib.host.atomic_files import read_json
 from fmbench_lib.host.process import ProcessMark
 from fmbench_lib.user_scripts.experiment_keys import experiment_config, known_keys
 from fmbench_lib.user_scripts.script_files import holds
+from fmbench_lib.workspace import path_part
 
 _POLL_S = 0.05
 _LONGEST_ERROR = 1000
@@ -102,7 +102,7 @@ def _given_name(experiment: Experiment) -> str:
 def _started(experiment: Experiment, context: DeployContext) -> Making:
     """Start the script in its process, recorded before it does anything."""
     script = str(experiment.deployment_script)
-    log_file = (context.log_folder / f"{quote(experiment.name, safe=' ')}-deploy.log").resolve()
+    log_file = (context.log_folder / f"{path_part(experiment.name)}-deploy.log").resolve()
     result = log_file.with_suffix(".json")
     result.unlink(missing_ok=True)
     call = {
