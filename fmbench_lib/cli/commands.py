@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -24,6 +25,7 @@ from fmbench_lib.config.problems import ConfigError, merged
 from fmbench_lib.config.secrets import redactor_of_process
 from fmbench_lib.config.shipped.config_table import as_json, as_table, shipped_needs, terminal_width
 from fmbench_lib.errors import FmbenchError, InputError
+from fmbench_lib.runs.file_cleaning import clean_files
 from fmbench_lib.runs.location import connected, keeper_of, refresh
 from fmbench_lib.runs.opening import ARGUMENTS_VARIABLE, create_run, local_run, newest_run, open_for_reading, reopen_run
 from fmbench_lib.runs.run import Run
@@ -193,6 +195,8 @@ def cleanup_command(options: argparse.Namespace) -> int:
     table = delete_endpoints(workspace)
     if is_address(options.run_dir):
         refresh(workspace)
+    with contextlib.suppress(InputError):  # a run without its config can be cleaned up all the same
+        clean_files(open_for_reading(workspace.path))
     if workspace.report_file.exists():
         write_report(open_for_reading(workspace.path))
     workspace.keep(insist=True)

@@ -29,8 +29,10 @@ def clean_files(run: Run) -> None:
         name = path.relative_to(workspace.path).as_posix()
         start = looked_at.get(name, 0)
         with contextlib.suppress(OSError):
-            if path.stat().st_size != start:
-                looked_at[name] = run.redactor.mask_file(path, max(0, start - _LOOK_BACK))
+            size = path.stat().st_size
+            if size != start:
+                begin = max(0, start - _LOOK_BACK) if size > start else 0  # a shorter one is another file
+                looked_at[name] = run.redactor.mask_file(path, begin)
     if looked_at and workspace.path.is_dir():
         with contextlib.suppress(OSError):
             write_json(workspace.cleaned_file, looked_at)
