@@ -241,23 +241,6 @@ class Workspace:
                     yield path
         yield from (path for path in last if path.exists())
 
-    def left_out(self) -> list[Path]:
-        """The files of the run that a bucket does not get and that would be lost with the directory: a notebook or
-        level that is not finished, a link, and what someone else has put there."""
-        sent = set(self.complete_files())
-        return [
-            path
-            for path in sorted(self.path.rglob("*"))
-            if (path.is_symlink() or not path.is_dir()) and path not in sent and not self._is_of_this_machine(path)
-        ]
-
-    def _is_of_this_machine(self, path: Path) -> bool:
-        """Whether a file means nothing anywhere else: locks, temporary files and what is remembered of buckets."""
-        own = (self.bucket_file, self.behind_file, self.inputs_file, self.cleaned_file, self.progress_file)
-        inside = path.relative_to(self.path).parts
-        temporary = path.name.startswith(".") and path.name.endswith((".part", ".lock"))
-        return path in own or inside[0] == _EARLIER_RUNS or temporary
-
     def is_withdrawn(self, path: Path) -> bool:
         """Whether a file that is gone here is to be deleted in the bucket too: the failure of a level that has been
         measured since. Nothing else is deleted there."""

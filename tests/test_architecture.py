@@ -13,8 +13,8 @@ PACKAGE = Path(fmbench_lib.__file__).parent
 
 CONFIG_FACTS = [
     "config/arrival_facts", "config/installed", "config/load_settings", "config/platform_rules",
-    "config/platform_types", "config/platforms", "config/precision", "config/problems", "config/secret_forms",
-    "config/secret_names", "config/spelling",
+    "config/platform_types", "config/platforms", "config/precision", "config/problems", "config/redactor",
+    "config/secret_forms", "config/secret_names", "config/secret_spellings", "config/spelling",
 ]  # fmt: skip
 
 MAY_IMPORT: dict[str, list[str]] = {
@@ -33,6 +33,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     "config/problems": ["config/secret_forms", "errors"],
     "config/secret_forms": ["config/secret_names"],
     "config/secret_names": [],
+    "config/secret_spellings": ["config/secret_forms"],
+    "config/redactor": ["config/secret_forms", "config/secret_spellings"],
     "config/spelling": [],
     "config/precision": [],
     "config/load_settings": ["config/precision"],

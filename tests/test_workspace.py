@@ -18,6 +18,7 @@ import pytest
 import fmbench_lib
 from fmbench_lib import workspace as names
 from fmbench_lib.errors import RunStateError
+from fmbench_lib.storage.left_out import left_out
 from fmbench_lib.workspace import LevelKey, Workspace, create_workspace, is_needed_to_clean_up, path_part, runs_of
 
 PACKAGE = Path(fmbench_lib.__file__).parent
@@ -113,7 +114,7 @@ def test_no_name_is_left_out_of_the_bucket(tmp_path: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
     assert len(set(workspace.complete_files())) == 2 * len(names) + 1
-    assert workspace.left_out() == []
+    assert left_out(workspace) == []
 
 
 def test_what_a_bucket_does_not_get_is_named(tmp_path: Path) -> None:
@@ -126,7 +127,7 @@ def test_what_a_bucket_does_not_get_is_named(tmp_path: Path) -> None:
     (scratch / "worker-0.spool").touch()
     for own in (workspace.bucket_file, workspace.cleaned_file, workspace.progress_file, workspace.path / ".step.lock"):
         own.touch()
-    assert workspace.left_out() == [
+    assert left_out(workspace) == [
         workspace.path / ".mine",
         workspace.logs / "link",
         workspace.notebook("3_run_inference"),

@@ -13,6 +13,7 @@ from fmbench_lib.host.printable import printable
 from fmbench_lib.runs import progress
 from fmbench_lib.runs.location import is_scratch, keeper_of
 from fmbench_lib.runs.run import Run
+from fmbench_lib.storage.left_out import left_out
 from fmbench_lib.storage.mirror import why_behind
 from fmbench_lib.workspace import Workspace
 
@@ -122,7 +123,7 @@ def print_location(workspace: Workspace, *, may_delete: bool = False) -> None:
         say(_behind_line(workspace, reason), error=True)
         return
     say(f"kept in: {keeper.address}")
-    if may_delete and is_scratch(workspace) and (left := workspace.left_out()):
+    if may_delete and is_scratch(workspace) and (left := left_out(workspace)):
         say(f"note: {short_path(workspace.path)} stays: the bucket does not get {short_path(left[0])}")
     if may_delete and is_scratch(workspace) and not standing_lines(workspace) and keeper.release(workspace):
         say(f"{short_path(workspace.path)} is deleted; fmbench report {keeper.address} fetches it again")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from fmbench_lib.config.secret_names import is_secret
 
@@ -65,6 +65,18 @@ _PLAIN_VALUE = re.compile(
 def is_plain(value: object) -> bool:
     """Whether a value is none that anyone keeps secret: nothing, a switch, a short number, a special token."""
     return value is None or value == "" or _PLAIN_VALUE.fullmatch(str(value)) is not None
+
+
+def values_of_secrets(value: Any, *, inside: bool = False) -> Iterator[str]:
+    """The values below names of secrets in mappings and lists, such as a config that is not valid yet."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from values_of_secrets(item, inside=inside or key == "headers" or is_secret(str(key)))
+    elif isinstance(value, list):
+        for item in value:
+            yield from values_of_secrets(item, inside=inside)
+    elif inside and not is_plain(value):
+        yield str(value)
 
 
 def without_secrets(text: str) -> str:

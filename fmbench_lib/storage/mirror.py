@@ -17,6 +17,7 @@ from fmbench_lib.errors import FmbenchError, InputError, StorageError
 from fmbench_lib.host.atomic_files import read_json
 from fmbench_lib.run_state import Outage
 from fmbench_lib.storage.bucket import Address, Bucket
+from fmbench_lib.storage.left_out import left_out
 from fmbench_lib.storage.sync import RunCopy, Sent
 from fmbench_lib.workspace import Workspace, path_part
 
@@ -94,7 +95,7 @@ class Mirror:
         A directory with a file that the bucket does not get stays.
         """
         try:
-            if workspace.left_out():
+            if left_out(workspace):
                 return False
             with workspace.locked(_LOCK, patience=_PATIENCE_S):
                 if RunCopy(workspace, self.address, self.region).missing():
