@@ -26,10 +26,12 @@ def check_answer(response_dict: Mapping[str, Any], operation_model: Any, **_: An
     if status >= _SERVER_ERROR or (status < 300 and _is_file(operation_model)):
         return
     headers = {str(name).lower(): str(value) for name, value in response_dict["headers"].items()}
-    data = body if isinstance(body, bytes) else b""
-    if headers.get("content-type", "").lower().startswith("text/html") or data[:64].lstrip().lower().startswith(_PAGES):
+    data = body.strip() if isinstance(body, bytes) else b""
+    if not data:  # an answer to HEAD may have any type
+        return
+    if headers.get("content-type", "").lower().startswith("text/html") or data[:64].lower().startswith(_PAGES):
         raise NotAwsError(f"a web page answers in place of AWS {service} (HTTP {status}); {_REMEDY}")
-    if status < 300 and data.strip() and not _has_form(data, operation_model):
+    if status < 300 and not _has_form(data, operation_model):
         raise NotAwsError(f"something other than AWS {service} answers (HTTP {status}); {_REMEDY}")
 
 
@@ -51,7 +53,7 @@ def _has_form(data: bytes, operation_model: Any) -> bool:
     if protocol == "query":
         return f"<{operation_model.name}Response".encode() in data
     if "json" not in protocol:
-        return data.lstrip().startswith(b"<")
+        return data.startswith(b"<")
     try:
         return isinstance(json.loads(data), dict)
     except ValueError:
