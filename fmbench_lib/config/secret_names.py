@@ -37,12 +37,12 @@ def is_secret(key: str) -> bool:
     words = [word.lower() for word in _WORDS.findall(key)]
     if not words or words[-1] in _HARMLESS_ENDINGS:
         return False
-    if _SECRET_WORDS & set(words) or words[-1] in _SECRET_LAST_WORDS:
+    if _SECRET_WORDS & set(words) or (words[-1] in _SECRET_LAST_WORDS and (len(words) > 1 or key.isupper())):
         return True
     if "token" in words:
         return words[-1] == "token" and not _TOKENS_OF_TEXT & set(words[:-1])
     if words[-1] == "key":
-        return bool(_SECRET_KEYS & set(words[:-1])) or (len(words) > 1 and _is_variable(key, words))
+        return bool(_SECRET_KEYS & set(words[:-1])) or _is_variable(key, words)
     return any(word.endswith(_SECRET_ENDINGS) for word in words) or (_is_variable(key, words) and _ends_in_key(words))
 
 

@@ -32,13 +32,21 @@ def redactor_for(
     plain = resolved(config)
     keys = {*_variables_named(plain), *_SECRET_VARIABLES} - _OPEN_VARIABLES
     secrets = [*_removed(plain, redacted(config)), *_sent(config)]
-    secrets += _named([*variables.items(), *(arguments or {}).items()], keys)
+    secrets += _named([*_as_variables(variables), *(arguments or {}).items()], keys)
     return Redactor(all_spellings(secrets))
 
 
 def redactor_of_process(arguments: Iterable[tuple[str, str]]) -> Redactor:
     """A redactor for the secrets of the environment and of `-A`, for what is printed while no config is known."""
-    return Redactor(all_spellings(_named([*os.environ.items(), *arguments], _SECRET_VARIABLES)))
+    return Redactor(all_spellings(_named([*_as_variables(os.environ), *arguments], _SECRET_VARIABLES)))
+
+
+def _as_variables(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The variables under their names, and in capitals: a variable in small letters is one all the same."""
+    for name, value in variables.items():
+        yield name, value
+        if name != name.upper():
+            yield name.upper(), value
 
 
 def _named(values: Iterable[tuple[str, str]], keys: AbstractSet[str]) -> Iterator[str]:

@@ -89,7 +89,8 @@ def test_variables_that_the_config_names_hold_secrets(load: Load, minimal: str) 
 
 
 @pytest.mark.parametrize(
-    "name", ["A_KEY", "A_TOKEN", "SECRET_A", "A_PASS", "MY_PWD", "A_CRED", "A_PAT", "A_JWT", "APIKEY"]
+    "name",
+    ["A_KEY", "A_TOKEN", "SECRET_A", "A_PASS", "MY_PWD", "A_CRED", "A_PAT", "A_JWT", "APIKEY", "KEY", "a_key"],
 )
 def test_variables_named_like_secrets(load: Load, minimal: str, name: str) -> None:
     assert redactor_for(load(minimal).config, environment={name: "some value"})("<some value>") == f"<{REMOVED}>"
