@@ -27,6 +27,9 @@ ERROR_CLASSES: tuple[str, ...] = (
 class FmbenchError(Exception):
     """Base of every error that fmbench raises deliberately; its text can be shown to the user as it is."""
 
+    throttled = False
+    """Whether a service only asks for patience: the same call may succeed later."""
+
 
 class InputError(FmbenchError):
     """Something that the user gave cannot be used; nothing was started."""

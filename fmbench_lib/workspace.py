@@ -26,6 +26,7 @@ _FIGURES, _LOGS, _CONTAINERS, _ENDPOINT_METRICS = "figures", "logs", "containers
 _PAYLOAD_INDEX = "payloads.json"
 _EARLIER_RUNS = ".earlier"
 _FAILED_LEVEL, _ATTEMPTS, _EARLIER_ATTEMPT = ".failed.json", ".attempts.json", ".attempt-"
+_PASSING = (".part", ".lock")
 
 
 class Send(Protocol):
@@ -227,6 +228,11 @@ class Workspace:
         return self.path / ".bucket-behind.json"
 
     @property
+    def cleaned_file(self) -> Path:
+        """How far the files of other processes have been looked at for secrets."""
+        return self.path / ".cleaned.json"
+
+    @property
     def inputs_file(self) -> Path:
         """The local copies of what the run has read from buckets."""
         return self.path / ".inputs.json"
@@ -363,10 +369,19 @@ def is_needed_to_clean_up(name: str) -> bool:
 
 def _is_part_of_run(name: str) -> bool:
     """Whether a file or folder of this name is part of the run: no lock, no temporary file, nothing of this machine."""
-    return not name.startswith(".") and not name.endswith((".part", ".lock"))
+    return not name.startswith(".") and not name.endswith(_PASSING)
 
 
 def path_part(name: str) -> str:
-    """A name as one component of a path; characters that a path cannot have are percent-encoded."""
+    """A name as one component of a path; characters that a path cannot have are percent-encoded.
+
+    So are the dots that would make it a hidden or temporary name, which a bucket does not get.
+    """
     encoded = quote(name, safe=" ")
-    return encoded.replace(".", "%2E") if not encoded.strip(". ") else encoded
+    if not encoded.strip(". "):
+        return encoded.replace(".", "%2E")
+    if encoded.startswith("."):
+        encoded = f"%2E{encoded[1:]}"
+    if encoded.endswith(_PASSING):
+        encoded = "%2E".join(encoded.rsplit(".", 1))
+    return encoded

@@ -13,8 +13,8 @@ PACKAGE = Path(fmbench_lib.__file__).parent
 
 CONFIG_FACTS = [
     "config/arrival_facts", "config/installed", "config/load_settings", "config/platform_rules",
-    "config/platform_types", "config/platforms", "config/precision", "config/problems", "config/repeat_names",
-    "config/spelling",
+    "config/platform_types", "config/platforms", "config/precision", "config/problems", "config/redactor",
+    "config/repeat_names", "config/secret_forms", "config/secret_names", "config/secret_spellings", "config/spelling",
 ]  # fmt: skip
 
 MAY_IMPORT: dict[str, list[str]] = {
@@ -30,7 +30,11 @@ MAY_IMPORT: dict[str, list[str]] = {
     # A config: facts of platforms, protocols and arrival processes, then what it may say, how it is read, what ships.
     "config/arrival_facts": ["config/installed"],
     "config/installed": ["errors"],
-    "config/problems": ["errors"],
+    "config/problems": ["config/secret_forms", "errors"],
+    "config/secret_forms": ["config/secret_names"],
+    "config/secret_names": [],
+    "config/secret_spellings": ["config/secret_forms"],
+    "config/redactor": ["config/secret_forms", "config/secret_spellings"],
     "config/spelling": [],
     "config/precision": [],
     "config/repeat_names": [],
@@ -79,7 +83,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     ],
     "pipeline": ["config", "errors", "host/atomic_files", "host/process_identity", "run_state", "runs", "workspace"],
     "cli": [
-        "calibration", "config", "emulator", "errors", "host/atomic_files", "pipeline", "runs", "steps", "storage",
+        "calibration", "config", "emulator", "errors", "host/atomic_files", "host/printable", "pipeline", "runs",
+        "steps", "storage",
         "workspace",  # what still runs is said without the second that importing steps takes
     ],
     "__main__": ["cli"],

@@ -20,6 +20,7 @@ from fmbench_lib import workspace as names
 from fmbench_lib.errors import RunStateError
 from fmbench_lib.host.atomic_files import read_json
 from fmbench_lib.host.process_identity import this_process
+from fmbench_lib.storage.left_out import left_out
 from fmbench_lib.workspace import LevelKey, Workspace, create_workspace, is_needed_to_clean_up, path_part, runs_of
 
 PACKAGE = Path(fmbench_lib.__file__).parent
@@ -56,7 +57,19 @@ def test_runs_are_listed_newest_first_and_only_with_a_state(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "part"), [("a b", "a b"), ("a/b", "a%2Fb"), ("..", "%2E%2E"), (". .", "%2E %2E"), ("v1.2", "v1.2")]
+    ("name", "part"),
+    [
+        ("a b", "a b"),
+        ("a/b", "a%2Fb"),
+        ("..", "%2E%2E"),
+        (". .", "%2E %2E"),
+        ("v1.2", "v1.2"),
+        (".x", "%2Ex"),
+        ("x.part", "x%2Epart"),
+        ("a.b.lock", "a.b%2Elock"),
+        (".part", "%2Epart"),
+        ("x.party", "x.party"),
+    ],
 )
 def test_any_name_is_one_part_of_a_path(tmp_path: Path, name: str, part: str) -> None:
     assert path_part(name) == part
@@ -93,6 +106,35 @@ def test_only_complete_files_are_sent_and_the_state_comes_last(tmp_path: Path) -
     workspace.log_event("something")
     sent = [path.relative_to(workspace.path).as_posix() for path in workspace.complete_files()]
     assert sent == ["report.md", "notebooks/0_setup.ipynb", "events.jsonl", "run.json"]
+
+
+def test_no_name_is_left_out_of_the_bucket(tmp_path: Path) -> None:
+    workspace = made(tmp_path)
+    names = [".hidden", "x.part", "x.lock", "..", ".a.part", "run.json", "a/../b", "ends with dot."]
+    for name in names:
+        for path in (workspace.payload(name), workspace.level(LevelKey(name, name, "concurrency-1"))):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    assert len(set(workspace.complete_files())) == 2 * len(names) + 1
+    assert left_out(workspace) == []
+
+
+def test_what_a_bucket_does_not_get_is_named(tmp_path: Path) -> None:
+    workspace = made(tmp_path, steps={"3_run_inference": {"status": "running"}})
+    workspace.notebook("3_run_inference").touch()
+    (workspace.path / ".mine").touch()
+    (workspace.logs / "link").symlink_to(tmp_path / "elsewhere")
+    scratch = workspace.level_scratch(LevelKey("one", "p.jsonl", "concurrency-1"))
+    scratch.mkdir(parents=True)
+    (scratch / "worker-0.spool").touch()
+    for own in (workspace.bucket_file, workspace.cleaned_file, workspace.progress_file, workspace.path / ".step.lock"):
+        own.touch()
+    assert left_out(workspace) == [
+        workspace.path / ".mine",
+        workspace.logs / "link",
+        workspace.notebook("3_run_inference"),
+        scratch / "worker-0.spool",
+    ]
 
 
 def test_only_the_failure_of_a_level_is_deleted_in_the_bucket(tmp_path: Path) -> None:

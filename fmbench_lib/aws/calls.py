@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from fmbench_lib.aws.session import client
 from fmbench_lib.aws.signing import LOG_IN, NO_CREDENTIALS, credentials_lost
-from fmbench_lib.config.redaction import REMOVED, is_secret, without_secrets
+from fmbench_lib.config.secret_forms import REMOVED, without_secrets
+from fmbench_lib.config.secret_names import is_secret
 from fmbench_lib.errors import DeployError, FmbenchError, ForbiddenError, InputError
 
 Result = TypeVar("Result")
@@ -26,7 +27,12 @@ _LOST = frozenset({
 })  # fmt: skip
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "Forbidden", "403"})
 _QUOTA = frozenset({"ResourceLimitExceeded", "ServiceQuotaExceededException", "LimitExceededException"})
-_THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown"})
+_THROTTLED = frozenset({
+    "Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException", "TooManyRequests",
+    "RequestThrottled", "RequestThrottledException", "RequestLimitExceeded", "BandwidthLimitExceeded",
+    "PriorRequestNotComplete", "SlowDown", "429",
+})  # fmt: skip
+_LONGEST_REASON = 300
 
 _REMEDIES: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
@@ -67,11 +73,13 @@ _REMEDIES: tuple[tuple[tuple[str, ...], str, str], ...] = (
 def translated(doing: str, raises: type[FmbenchError] = DeployError, hide: Sequence[str] = ()) -> Iterator[None]:
     """Turn an error of botocore, boto3 or a broken connection into `raises`, one line that begins with `doing`.
 
-    Where `raises` is DeployError, a call that AWS denies raises ForbiddenError. `hide` are secrets that AWS may quote
-    back: they are removed from the message.
+    Where `raises` is DeployError, a call that AWS denies raises ForbiddenError; one that it throttles has
+    `throttled` set. An answer that is not in AWS's form is an error too: a proxy may answer in its place. `hide` are
+    secrets that AWS may quote back: they are removed from the message.
     """
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
@@ -79,9 +87,21 @@ def translated(doing: str, raises: type[FmbenchError] = DeployError, hide: Seque
         detail = error.response.get("Error", {})
         code = str(detail.get("Code", ""))
         kind = ForbiddenError if code in _DENIED and raises is DeployError else raises
-        raise kind(explained(doing, code, str(detail.get("Message", "")), hide)) from None
+        message = str(detail.get("Message") or "") or ("" if code else _status_of(error))
+        failure = kind(explained(doing, code, message, hide))
+        failure.throttled = code in _THROTTLED
+        raise failure from None
     except (BotoCoreError, Boto3Error, ConnectionError, TimeoutError, InputError) as error:
         raise raises(f"{doing}: {_unanswered(error, hide)}") from None
+    except ResponseParserError as error:
+        reason = hidden(str(error), hide)[:_LONGEST_REASON]
+        raise raises(f"{doing}: the answer is not AWS's ({reason}); check the proxy and AWS_ENDPOINT_URL") from None
+
+
+def _status_of(error: Exception) -> str:
+    """What to say of an error that has neither code nor message: a proxy's page, which botocore could not read."""
+    status = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return f"HTTP {status} without an error of AWS"
 
 
 def unless_gone(call: Callable[[], Result]) -> Result | None:

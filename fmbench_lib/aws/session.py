@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from fmbench_lib.aws.answers import check_answer
 from fmbench_lib.errors import InputError
 
 if TYPE_CHECKING:
@@ -89,9 +90,11 @@ def _new_client(service: str, region: str | None, endpoint_url: str | None = Non
     from botocore.exceptions import BotoCoreError
 
     try:
-        return session().create_client(service, region_name=region, endpoint_url=endpoint_url, config=Config(**config))
+        made = session().create_client(service, region_name=region, endpoint_url=endpoint_url, config=Config(**config))
     except (BotoCoreError, ValueError) as error:
         raise InputError(f"AWS {service}: {error}") from None
+    made.meta.events.register("before-parse", check_answer)
+    return made
 
 
 def default_region() -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -19,12 +20,14 @@ from fmbench_lib.cli.option_values import (
     url_request,
 )
 from fmbench_lib.cli.parser import parser
-from fmbench_lib.cli.terminal import Display, print_location, print_result, short_path
-from fmbench_lib.config import ConfigError, validate_paths
-from fmbench_lib.config.problems import merged
+from fmbench_lib.cli.terminal import Display, hide, print_location, print_result, say, say_lines, short_path
+from fmbench_lib.config import validate_paths
+from fmbench_lib.config.problems import ConfigError, merged
+from fmbench_lib.config.secrets import redactor_of_process
 from fmbench_lib.config.shipped.config_table import as_json, as_table, shipped_needs, terminal_width
 from fmbench_lib.config.shipped.files import find_config
 from fmbench_lib.errors import FmbenchError, InputError
+from fmbench_lib.runs.file_cleaning import clean_files
 from fmbench_lib.runs.location import connected, keeper_of, refresh
 from fmbench_lib.runs.opening import ARGUMENTS_VARIABLE, create_run, local_run, newest_run, open_for_reading, reopen_run
 from fmbench_lib.runs.run import Run
@@ -44,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from fmbench_lib import emulator
 
         return emulator.main(words[1:])
+    hide(redactor_of_process(word.partition("=")[::2] for word in words if "=" in word))
     options = parser().parse_args(words)
     if options.command is None:
         parser().print_help()
@@ -52,11 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return COMMANDS[options.command](options)
     except FmbenchError as error:
         if getattr(options, "verbose", False):
-            traceback.print_exc()
-        print(f"fmbench: {error}", file=sys.stderr)
+            say_lines(traceback.format_exc(), error=True)
+        printed = say_lines if isinstance(error, ConfigError) else say  # a line for each mistake
+        printed(f"fmbench: {error}", error=True)
         return BAD_INPUT if isinstance(error, InputError) else 1
     except KeyboardInterrupt:
-        print("fmbench: interrupted", file=sys.stderr)
+        say("fmbench: interrupted", error=True)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of the output has closed it (`| head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -98,23 +103,24 @@ def run_command(options: argparse.Namespace) -> int:
         only = only or steps_left(run)
     else:
         run = _new_run(options, values)
-    print(f"run {run.config.general.name}/{run.workspace.run_id}: {run.workspace.path}")
+    hide(run.redactor)
+    say(f"run {run.config.general.name}/{run.workspace.run_id}: {run.workspace.path}")
     for notice in merged(run.loaded.notices):
-        print(f"note: {notice}")
+        say(f"note: {notice}")
     display = Display(run)
     outcome = run_pipeline(
         run, display.update, only, allow_invalid=options.allow_invalid, fail_on_budget=options.fail_on_budget
     )
     display.end()
     for error in outcome.errors:
-        print(f"fmbench: {error}", file=sys.stderr)
+        say(f"fmbench: {error}", error=True)
         if options.verbose and error.__cause__ is not None:
-            traceback.print_exception(error.__cause__)
+            say_lines("".join(traceback.format_exception(error.__cause__)), error=True)
         if not outcome.interrupted:
-            print(f"  the notebook up to the error: {run.workspace.notebook(error.step)}", file=sys.stderr)
+            say(f"  the notebook up to the error: {run.workspace.notebook(error.step)}", error=True)
     print_result(run)
     if outcome.exit_code not in (0, BAD_INPUT) and outcome.errors:
-        print(f"continue it with: fmbench --resume {short_path(run.workspace.path)}", file=sys.stderr)
+        say(f"continue it with: fmbench --resume {short_path(run.workspace.path)}", error=True)
     print_location(run.workspace, may_delete=not outcome.errors)
     return outcome.exit_code
 
@@ -178,11 +184,11 @@ def validate_command(options: argparse.Namespace) -> int:
     invalid = 0
     for checked in validate_paths(options.paths, arguments(options.arguments)):
         if not checked.problems:
-            print(f"{checked.path}: ok")
+            say(f"{checked.path}: ok")
         for problem in checked.problems:
-            print(f"{checked.path}: {problem}")
+            say(f"{checked.path}: {problem}")
         for notice in merged(checked.notices):
-            print(f"{checked.path}: note: {notice}", file=sys.stderr)
+            say(f"{checked.path}: note: {notice}", error=True)
         invalid += bool(checked.problems)
     return BAD_INPUT if invalid else 0
 
@@ -197,9 +203,9 @@ def plan_command(options: argparse.Namespace) -> int:
         standard_placeholders(options),
         storage_options(options),
     )
-    print(plan.text)
+    say_lines(plan.text)
     for obstacle in plan.obstacles:
-        print(f"fmbench: {obstacle}", file=sys.stderr)
+        say(f"fmbench: {obstacle}", error=True)
     return BAD_INPUT if plan.obstacles else 0
 
 
@@ -209,10 +215,11 @@ def report_command(options: argparse.Namespace) -> int:
     from fmbench_lib.steps.analysis import write_analysis
 
     run = open_for_reading(existing_run(options.run_dir), arguments(options.arguments))
+    hide(run.redactor)
     if options.from_raw:
         from fmbench_lib.steps.redecoding import decode_again
 
-        print(f"levels decoded again: {decode_again(run)}")
+        say(f"levels decoded again: {decode_again(run)}")
     write_analysis(run)
     run.workspace.keep(insist=True)
     print_result(run)
@@ -230,13 +237,15 @@ def cleanup_command(options: argparse.Namespace) -> int:
     table = delete_endpoints(workspace)
     if is_address(options.run_dir):
         refresh(workspace)
+    with contextlib.suppress(InputError):  # a run without its config can be cleaned up all the same
+        clean_files(open_for_reading(workspace.path))
     if workspace.report_file.exists():
         write_report(open_for_reading(workspace.path))
     workspace.keep(insist=True)
     for row in table.to_dict("records"):
-        print(f"{row['experiment_name']}: {row['outcome']}" + (f": {row['error']}" if row["outcome"] == FAILED else ""))
+        say(f"{row['experiment_name']}: {row['outcome']}" + (f": {row['error']}" if row["outcome"] == FAILED else ""))
     if table.empty:
-        print("this run deployed nothing")
+        say("this run deployed nothing")
     print_location(workspace)
     return 1 if (table["outcome"] == FAILED).any() else 0
 
@@ -251,14 +260,14 @@ def sync_command(options: argparse.Namespace) -> int:
         raise InputError(f"{options.run_dir} is kept in its directory alone: it was made without a bucket")
     sent = keeper.synchronise(workspace)
     for name in sent.left:
-        print(f"not sent, as another machine has changed it in the bucket: {name}", file=sys.stderr)
-    print(f"{sent.files} files sent, {sent.size} bytes; kept in: {keeper.address}")
+        say(f"not sent, as another machine has changed it in the bucket: {name}", error=True)
+    say(f"{sent.files} files sent, {sent.size} bytes; kept in: {keeper.address}")
     return 1 if sent.left else 0
 
 
 def configs_command(options: argparse.Namespace) -> int:
     """List the configs that ship, and what each needs."""
-    print(as_json(shipped_needs()) if options.json else as_table(shipped_needs(), terminal_width()))
+    say_lines(as_json(shipped_needs()) if options.json else as_table(shipped_needs(), terminal_width()))
     return 0
 
 
@@ -267,10 +276,10 @@ def calibrate_command(options: argparse.Namespace) -> int:
     from fmbench_lib.steps.client_calibration import calibrate_machine
 
     def print_line(line: str) -> None:
-        print(line, flush=True)
+        say(line)
 
     path = calibrate_machine(options.streams, options.event_rates, quick=options.quick, say=print_line)
-    print(f"saved to {short_path(path)}; runs on this machine refer to it")
+    say(f"saved to {short_path(path)}; runs on this machine refer to it")
     return 0
 
 

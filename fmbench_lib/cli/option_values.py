@@ -21,7 +21,8 @@ def arguments(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key.isidentifier():
-            raise InputError(f"-A {pair}: write -A key=value, with the key that the config has in braces")
+            given = f"{key}=…" if equals else pair  # the value may be a secret
+            raise InputError(f"-A {given}: write -A key=value, with the key that the config has in braces")
         values[key] = value
     return values
 

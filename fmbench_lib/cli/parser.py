@@ -5,16 +5,25 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from fmbench_lib import __version__
+from fmbench_lib.cli.terminal import clean
+from fmbench_lib.config.secret_forms import without_secrets
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
+class _Parser(argparse.ArgumentParser):
+    """Whose errors repeat no secret of the command line."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(clean(without_secrets(message)))
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; `command` of what it returns is None where none was given."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="fmbench",
         description="Which model, on which serving stack and instance, at which load, gives this latency for the "
         "least money? `fmbench --config-file X` runs a benchmark; the subcommands do everything else.",

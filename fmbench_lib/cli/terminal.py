@@ -7,15 +7,41 @@ import sys
 import time
 from pathlib import Path
 
+from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.host.atomic_files import read_json
+from fmbench_lib.host.printable import printable
 from fmbench_lib.runs import progress
 from fmbench_lib.runs.location import is_scratch, keeper_of
 from fmbench_lib.runs.run import Run
+from fmbench_lib.storage.left_out import left_out
 from fmbench_lib.storage.mirror import why_behind
 from fmbench_lib.workspace import Workspace
 
 _PLAIN_SECONDS = 10.0
 _CLEAR_LINE = "\r\x1b[K"
+_redactor = Redactor()
+
+
+def hide(redactor: Redactor) -> None:
+    """Remove these secrets from everything that is printed from now on."""
+    global _redactor
+    _redactor = redactor
+
+
+def clean(text: str) -> str:
+    """A text as one line for the terminal: without secrets, control characters and line breaks."""
+    return printable(_redactor.in_content(text))
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """Print one line, cleaned; all that fmbench prints passes here."""
+    print(clean(text), file=sys.stderr if error else sys.stdout, flush=True)
+
+
+def say_lines(text: str, *, error: bool = False) -> None:
+    """Print a text whose line breaks are our own."""
+    for line in _redactor.in_content(text).split("\n"):
+        say(line, error=error)
 
 
 class Display:
@@ -37,17 +63,17 @@ class Display:
             self.end()
             self._step, self._begun = step, now
             if not self._live:
-                print(f"{step} …", flush=True)
+                say(f"{step} …")
         self._warn_once()
         figures = progress.read(self._run.workspace)
         text = progress.line(figures) if figures else f"{now - self._begun:.0f} s"
         if self._live:
             width = shutil.get_terminal_size().columns - 1
-            sys.stdout.write(_CLEAR_LINE + f"{step}: {text}"[:width])
+            sys.stdout.write(_CLEAR_LINE + clean(f"{step}: {text}")[:width])
             sys.stdout.flush()
         elif figures and (figures["number"] != self._last_level or now - self._last_plain > _PLAIN_SECONDS):
             self._last_plain, self._last_level = now, figures["number"]
-            print(f"  {text}", flush=True)
+            say(f"  {text}")
 
     def _warn_once(self) -> None:
         """Say that files could not be sent to the bucket, the first time it happens."""
@@ -55,7 +81,7 @@ class Display:
         if reason is not None:
             self._warned = True
             sys.stdout.write(_CLEAR_LINE if self._live else "")
-            print(_behind_line(self._run.workspace, reason), flush=True)
+            say(_behind_line(self._run.workspace, reason))
 
     def end(self) -> None:
         """End the step: leave a line that says how long it took."""
@@ -73,12 +99,12 @@ def print_result(run: Run) -> None:
     workspace = run.workspace
     if workspace.summary_file.exists():
         summary = read_json(workspace.summary_file)
-        print(summary["decision"]["text"])
+        say(summary["decision"]["text"])
         for line in summary["attention"]:
-            print(f"note: {line}")
-        print(f"report: {_report_location(workspace)}")
+            say(f"note: {line}")
+        say(f"report: {_report_location(workspace)}")
     for line in standing_lines(workspace):
-        print(line)
+        say(line)
 
 
 def print_location(workspace: Workspace, *, may_delete: bool = False) -> None:
@@ -94,11 +120,13 @@ def print_location(workspace: Workspace, *, may_delete: bool = False) -> None:
         return
     reason = why_behind(workspace)
     if reason is not None:
-        print(_behind_line(workspace, reason), file=sys.stderr)
+        say(_behind_line(workspace, reason), error=True)
         return
-    print(f"kept in: {keeper.address}")
+    say(f"kept in: {keeper.address}")
+    if may_delete and is_scratch(workspace) and (left := left_out(workspace)):
+        say(f"note: {short_path(workspace.path)} stays: the bucket does not get {short_path(left[0])}")
     if may_delete and is_scratch(workspace) and not standing_lines(workspace) and keeper.release(workspace):
-        print(f"{short_path(workspace.path)} is deleted; fmbench report {keeper.address} fetches it again")
+        say(f"{short_path(workspace.path)} is deleted; fmbench report {keeper.address} fetches it again")
 
 
 def short_path(path: Path) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fmbench_lib.config.secret_forms import without_secrets
 from fmbench_lib.errors import InputError
 
 _LONGEST_SHOWN = 60
@@ -70,7 +71,7 @@ def shown(value: Any) -> str:
         return "empty"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = " ".join(repr(value).split()) if isinstance(value, str) else str(value)
+    text = " ".join(repr(without_secrets(value)).split()) if isinstance(value, str) else str(value)
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
 
 

@@ -5,39 +5,23 @@ An error that repeats a request, or an address in a message, has no key whose na
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
-from urllib.parse import quote
 
-from fmbench_lib.config.redaction import REMOVED, is_secret, redacted, resolved, without_secrets
+from fmbench_lib.config.redaction import redacted, resolved
+from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.config.schema.authorization import authorization
 from fmbench_lib.config.schema.config import Config
-
-_SHORTEST = 8
-"""Shorter values are not removed: they occur in ordinary text, and are no secret to anyone who guesses."""
+from fmbench_lib.config.secret_forms import REMOVED, without_secrets
+from fmbench_lib.config.secret_names import is_secret
+from fmbench_lib.config.secret_spellings import all_spellings
 
 _SECRET_VARIABLES = frozenset(("AWS_ACCESS_KEY_ID",))
-
-
-@dataclass(frozen=True, slots=True)
-class Redactor:
-    """Removes secrets from text: known ones wherever they occur, others by their form."""
-
-    known: tuple[str, ...] = ()
-
-    def __call__(self, text: str) -> str:
-        """The text with every secret replaced by `<removed>`."""
-        return without_secrets(self.without_known(text))
-
-    def without_known(self, text: str) -> str:
-        """The text without known secrets; what only looks like a secret stays."""
-        for secret in self.known:
-            if secret in text:
-                text = text.replace(secret, REMOVED)
-        return text
+_OPEN_VARIABLES = frozenset(("HOME", "USER", "LOGNAME", "HOSTNAME", "PATH", "PWD", "SHELL", "LANG", "TMPDIR"))
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)")
 
 
 def redactor_for(
@@ -45,17 +29,46 @@ def redactor_for(
 ) -> Redactor:
     """A redactor for the secrets of a config, of `-A` arguments and of the environment (default: this process's)."""
     variables = os.environ if environment is None else environment
-    keys = {experiment.api_key_env for experiment in config.experiments} | _SECRET_VARIABLES
-    secrets = [*_removed(resolved(config), redacted(config)), *_sent(config)]
-    for name, value in [*variables.items(), *(arguments or {}).items()]:
-        if name in keys or (is_secret(name) and not os.path.exists(value)):  # PWD, SSH_AUTH_SOCK
-            secrets.append(value)
-        else:
-            secrets += _removed(value, without_secrets(value))
-    forms = {
-        form for value in secrets if len(value) >= _SHORTEST for form in (value, quote(value, safe=""), _json(value))
-    }
-    return Redactor(tuple(sorted(forms, key=lambda form: (-len(form), form))))
+    plain = resolved(config)
+    keys = {*_variables_named(plain), *_SECRET_VARIABLES} - _OPEN_VARIABLES
+    secrets = [*_removed(plain, redacted(config)), *_sent(config)]
+    secrets += _named([*_as_variables(variables), *(arguments or {}).items()], keys)
+    return Redactor(all_spellings(secrets))
+
+
+def redactor_of_process(arguments: Iterable[tuple[str, str]]) -> Redactor:
+    """A redactor for the secrets of the environment and of `-A`, for what is printed while no config is known."""
+    return Redactor(all_spellings(_named([*_as_variables(os.environ), *arguments], _SECRET_VARIABLES)))
+
+
+def _as_variables(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The variables under their names, and in capitals: a variable in small letters is one all the same."""
+    for name, value in variables.items():
+        yield name, value
+        if name != name.upper():
+            yield name.upper(), value
+
+
+def _named(values: Iterable[tuple[str, str]], keys: AbstractSet[str]) -> Iterator[str]:
+    """The secrets among named values: those in `keys` or named like one, and what looks like one in the others."""
+    for name, value in values:
+        if (name in keys or is_secret(name)) and not os.path.exists(value):  # PWD, SSH_AUTH_SOCK
+            yield from _with_and_without_scheme(value)
+        yield from _removed(value, without_secrets(value))
+
+
+def _variables_named(plain: Any) -> Iterator[str]:
+    """The environment variables that a config names: below keys such as `api_key_env`, and as `$NAME` in texts."""
+    if isinstance(plain, dict):
+        for key, value in plain.items():
+            if str(key).endswith("_env") and isinstance(value, str):
+                yield value
+            yield from _variables_named(value)
+    elif isinstance(plain, list | tuple):
+        for value in plain:
+            yield from _variables_named(value)
+    elif isinstance(plain, str):
+        yield from _VARIABLE.findall(plain)
 
 
 def _removed(plain: Any, safe: Any) -> Iterator[str]:
@@ -96,8 +109,3 @@ def _gaps(plain: str, pieces: list[str]) -> Iterator[str]:
         if ":" in gap:
             yield gap.partition(":")[2]
         position += len(gap) + len(piece)
-
-
-def _json(value: str) -> str:
-    """The text as it is escaped within a JSON string."""
-    return json.dumps(value)[1:-1]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from fmbench_lib.deploy.platform import Endpoint
+from fmbench_lib.deploy.platform import Copy, Endpoint
 from fmbench_lib.host.atomic_files import read_json, write_json
 from fmbench_lib.workspace import Workspace
 
@@ -23,12 +23,17 @@ def record(workspace: Workspace, endpoint: Endpoint) -> None:
         redacted = replace(
             endpoint,
             urls=tuple(workspace.redact(url) for url in endpoint.urls),
-            copies=tuple(replace(copy, url=workspace.redact(copy.url)) for copy in endpoint.copies),
+            copies=tuple(_copy_without_secrets(copy, workspace.redact) for copy in endpoint.copies),
             error=None if endpoint.error is None else workspace.redact(endpoint.error),
         )
         write_json(workspace.endpoints_file, {**known, endpoint.experiment_name: redacted.to_dict()})
     workspace.log_event("endpoint", experiment=endpoint.experiment_name, status=endpoint.status)
     workspace.keep(workspace.endpoints_file)
+
+
+def _copy_without_secrets(copy: Copy, redact: Callable[[str], str]) -> Copy:
+    page = None if copy.metrics_url is None else redact(copy.metrics_url)
+    return replace(copy, url=redact(copy.url), metrics_url=page)
 
 
 def still_standing(endpoints: Iterable[Endpoint]) -> list[Endpoint]:

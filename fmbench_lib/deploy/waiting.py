@@ -62,9 +62,14 @@ def wait_until_in_service(
     Raises DeployError where it fails, is deleted or is not in service after `patience` seconds (the config key
     `setting`). The message of a failure ends with `last_words`, such as the end of a log.
     """
-    seen = ""
-    for _ in looks(patience, context.pause):
-        state = subject.state()
+    seen = "not known"
+    for more in looks(patience, context.pause):
+        try:
+            state = subject.state()
+        except DeployError as error:
+            if more and error.throttled:
+                continue
+            raise
         if state is None:
             raise DeployError(f"{subject.name} was deleted by someone else while it was being created")
         if state.name != seen:
@@ -82,15 +87,20 @@ def wait_until_in_service(
 def delete_until_gone(subject: Subject, is_ours: Callable[[State], bool], patience: float) -> None:
     """Delete something and return once it is gone; what is gone already, or not the run's (`is_ours`), is left alone.
 
-    What is still being created cannot be deleted yet, so deletion is requested at each check. Raises DeployError where
+    What is still being created cannot be deleted yet, so deletion is requested at each check. A call that AWS throttles
+    is repeated at the next one. Raises DeployError where
     it exists after `patience` seconds, or AWS does not let it be deleted.
     """
     state, known = State("there"), False
     for more in looks(patience, time.sleep):
-        current = subject.state()
-        if current is None or not (known or is_ours(current)):
-            return
-        state, known = current, True
-        if more and state.name != "Deleting":
-            subject.delete()
+        try:
+            current = subject.state()
+            if current is None or not (known or is_ours(current)):
+                return
+            state, known = current, True
+            if more and state.name != "Deleting":
+                subject.delete()
+        except DeployError as error:
+            if not (more and error.throttled):
+                raise
     raise DeployError(f"{subject.name} in {subject.region} is still {state.name} after {patience:g} s of deleting it")

@@ -131,8 +131,12 @@ def tail(log_file: Path, lines: int = 4, longest: int = 200) -> str:
     """The last lines of a log that are not empty, joined to one line of text."""
     try:
         with log_file.open("rb") as file:
-            file.seek(max(0, log_file.stat().st_size - 16_384))
-            text = file.read().decode("utf-8", errors="replace")
+            begin = max(0, log_file.stat().st_size - 16_384)
+            file.seek(begin)
+            data = file.read()
+            if begin and b"\n" in data:
+                data = data.partition(b"\n")[2]  # the first line is cut: a secret in it could not be recognised
+            text = data.decode("utf-8", errors="replace")
     except OSError:
         return f"no log at {log_file}"
     written = [line.strip()[:longest] for line in text.splitlines() if line.strip()]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 from fmbench_lib.config.load_settings import LoadSettings
+from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.errors import FmbenchError, WorkerError
 from fmbench_lib.load.levels.attempt import Attempt
 from fmbench_lib.load.levels.deal import Deal
@@ -39,7 +40,7 @@ _DECODED_FOR_PRECISION = 2000
 class ExperimentLoad:
     """What is the same for all levels of an experiment: its addresses, codec, tokenizer and load.
 
-    `seed` is the run's. `redact` takes secrets out of what is recorded. With a `script`, requests go through that.
+    `seed` is the run's. `redactor` takes secrets out of what is recorded. With a `script`, requests go through that.
     """
 
     urls: tuple[str, ...]
@@ -48,7 +49,7 @@ class ExperimentLoad:
     tokenizer_name: str | None
     load: LoadSettings
     seed: int
-    redact: Callable[[str], str] = str
+    redactor: Redactor = field(default_factory=Redactor, repr=False)
     script: UserScript | None = None
 
 
@@ -69,7 +70,7 @@ def measure_level(
     itself broke down; then there is no file.
     """
     try:
-        sent = read_sent(scratch, experiment.predictor, experiment.tokenizer, experiment.redact)
+        sent = read_sent(scratch, experiment.predictor, experiment.tokenizer, experiment.redactor)
         if sent is None:
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(parents=True)
@@ -179,7 +180,7 @@ def _recorder(spec: LevelSpec, rows: Sequence[Mapping[str, Any]], experiment: Ex
         urls=experiment.urls,
         key=spec.key,
         tokenizer=experiment.tokenizer,
-        redact=experiment.redact,
+        redactor=experiment.redactor,
     )
 
 

@@ -26,6 +26,7 @@ from fmbench_lib.pipeline.interrupts import Interrupts
 from fmbench_lib.pipeline.kernels import Kernels
 from fmbench_lib.pipeline.notebook_secrets import remove_secrets
 from fmbench_lib.run_state import StepStatus
+from fmbench_lib.runs.file_cleaning import clean_files
 from fmbench_lib.runs.run import Run
 
 CLEANUP = "5_cleanup"
@@ -68,6 +69,7 @@ def run_pipeline(
             if outcome.errors and not (step == CLEANUP and run.workspace.endpoints_file.exists()):
                 continue
             error = _execute(run, step, kernels, interrupts, partial(on_poll, step))
+            clean_files(run)
             run.workspace.keep(insist=True)
             if error is not None:
                 outcome.errors.append(error)
@@ -175,7 +177,7 @@ def _papermill(run: Run, step: str, kernels: Kernels) -> BaseException | None:
         return error
     finally:
         _close_event_loop()
-        remove_secrets(run.workspace.notebook(step), run.redactor.without_known)
+        remove_secrets(run.workspace.notebook(step), run.redactor.in_content)
     return None
 
 

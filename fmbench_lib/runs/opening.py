@@ -19,14 +19,15 @@ import yaml
 from fmbench_lib import __version__
 from fmbench_lib.aws.placeholders import standard_values
 from fmbench_lib.config import LoadedConfig, load_config, redacted
-from fmbench_lib.config.redaction import is_secret
+from fmbench_lib.config.secret_names import is_secret
 from fmbench_lib.config.secrets import redactor_for
 from fmbench_lib.config.shipped.files import find_config, shipped_root
 from fmbench_lib.errors import InputError, RunStateError
-from fmbench_lib.host.atomic_files import write_text
+from fmbench_lib.host.atomic_files import each_text, write_text
 from fmbench_lib.host.facts import host_facts
 from fmbench_lib.host.process_identity import this_process
 from fmbench_lib.run_state import RunState
+from fmbench_lib.runs.file_cleaning import make_private
 from fmbench_lib.runs.location import (
     DEFAULT_STORAGE,
     RunLocation,
@@ -122,10 +123,13 @@ def create_run(
     redactor = redactor_for(config, given)
     location = location_of(config, storage)
     workspace = replace(create_workspace(results or default_results(), config.general.name), redact=redactor)
-    write_text(workspace.config_copy, yaml.safe_dump(redacted(config), sort_keys=False, allow_unicode=True))
+    copy = each_text(redacted(config), redactor.in_content)  # a value that is a secret elsewhere is one everywhere
+    write_text(workspace.config_copy, yaml.safe_dump(copy, sort_keys=False, allow_unicode=True))
     state = _new_state(workspace, loaded, config_file, given, known, location, storage)
     workspace.note(workspace.run_file, state)
     workspace.log_event("run created", config_file=str(loaded.path))
+    if config.report.private:
+        make_private(workspace)
     return Run(loaded, _begin_copy(workspace), redactor, storage.local_only)
 
 

@@ -16,7 +16,7 @@ from fmbench_lib.workspace import Workspace
 
 def publish(workspace: Workspace, label: str, number: int, count: int, figures: LiveFigures) -> None:
     """Write a level's figures for whoever watches the run; it is level `number` of `count`."""
-    content = {"label": label, "number": number, "count": count, **asdict(figures)}
+    content = {"label": workspace.redact(label), "number": number, "count": count, **asdict(figures)}
     part = workspace.progress_file.with_suffix(".part")
     part.write_text(json.dumps(content))
     part.replace(workspace.progress_file)

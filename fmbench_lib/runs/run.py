@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from fmbench_lib.config import Config, LoadedConfig
-from fmbench_lib.config.secrets import Redactor
+from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.host.process_identity import this_process
 from fmbench_lib.run_state import StepState, StepStatus
 from fmbench_lib.workspace import Workspace

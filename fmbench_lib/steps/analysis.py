@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.host.atomic_files import replacing, write_json, write_text
+from fmbench_lib.host.atomic_files import each_text, replacing, write_json, write_text
+from fmbench_lib.host.csv_files import write_csv
 from fmbench_lib.metrics import tables
 from fmbench_lib.metrics.measuring_again import AGAIN, RUN_DIR, all_again, command_again, counting
 from fmbench_lib.metrics.missing import rows_of
@@ -81,15 +82,15 @@ def _write_tables(run: Run, analysis: Analysis) -> None:
 
 def _write_csv(run: Run, name: str, frame: pd.DataFrame) -> None:
     with replacing(run.workspace.metrics(name)) as part:
-        frame.to_csv(part, index=False)
+        write_csv(frame, part)
 
 
 def _write_documents(run: Run, inputs: ReportInputs) -> None:
-    write_text(run.workspace.report_file, render_markdown(inputs))
+    write_text(run.workspace.report_file, run.redactor.in_content(render_markdown(inputs)))
     missing, invalid = _missing_lines(run, inputs), invalid_lines(inputs.summary, inputs.run.run_dir)
     standing = {"all_well": not missing and not invalid, "all_measured": not missing, "attention": [*missing, *invalid]}
     document = summary_document(inputs) | standing
-    write_json(run.workspace.summary_file, document)
+    write_json(run.workspace.summary_file, each_text(document, run.redactor.in_content))
 
 
 def _missing_lines(run: Run, inputs: ReportInputs) -> list[str]:

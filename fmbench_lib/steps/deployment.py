@@ -11,12 +11,12 @@ from dataclasses import replace
 import pandas as pd
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.config.redaction import REMOVED
+from fmbench_lib.config.secret_forms import REMOVED
 from fmbench_lib.deploy import DeployContext, Endpoint, platform
 from fmbench_lib.deploy.endpoints_file import endpoints, record
 from fmbench_lib.deploy.existing_address import addresses_named
 from fmbench_lib.deploy.probe import probe
-from fmbench_lib.errors import FmbenchError
+from fmbench_lib.errors import EndpointError, FmbenchError
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.predictors.user_script import UserScriptPredictor
 from fmbench_lib.runs.run import Run
@@ -27,6 +27,7 @@ from fmbench_lib.steps.machine_sharing import in_the_way, waiting
 from fmbench_lib.steps.platform_of import service_of
 from fmbench_lib.steps.step import step
 
+_LONGEST_REASON = 600
 _COLUMNS = ["experiment_name", "platform", "status", "addresses", "seconds_to_service", "error"]
 
 
@@ -161,10 +162,13 @@ def _context(run: Run, experiment: Experiment, interrupted: threading.Event) -> 
 def _probe(run: Run, experiment: Experiment, url: str, model: str | None) -> None:
     predictor = predictor_for(experiment, url, model or experiment.model_id, run.loaded.folder)
     script = script_of(run, experiment, url)
-    if script is not None and isinstance(predictor, UserScriptPredictor):
-        probe_script(script, predictor)
-    else:
-        probe(predictor, ca_bundle(run))
+    try:
+        if script is not None and isinstance(predictor, UserScriptPredictor):
+            probe_script(script, predictor)
+        else:
+            probe(predictor, ca_bundle(run))
+    except EndpointError as error:
+        raise type(error)(run.redactor(str(error))[:_LONGEST_REASON]) from None
 
 
 def _pause(interrupted: threading.Event, seconds: float) -> None:

@@ -95,7 +95,7 @@ def _experiment_load(run: Run, name: str) -> ExperimentLoad:
             ca_bundle=ca_bundle(run),
         ),
         seed=run.seed,
-        redact=run.workspace.redact,
+        redactor=run.redactor,
         script=script_of(run, experiment, endpoint.urls[0]),
     )
 

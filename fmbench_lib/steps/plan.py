@@ -91,7 +91,7 @@ def make_plan(
     obstacles += _none_served(run.config, services)
     lines = [*_heading(loaded, counts, longest), *_experiments(run, services, longest, prices), f"kept in: {location}"]
     lines.append(f"steps: {', '.join(step for step, on in run.config.run_steps.items() if on)}")
-    redact = redactor_for(loaded.config, arguments).without_known
+    redact = redactor_for(loaded.config, arguments).in_content
     return Plan(redact("\n".join(lines)), tuple(dict.fromkeys(map(redact, obstacles))))
 
 

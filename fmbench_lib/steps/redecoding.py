@@ -39,7 +39,7 @@ def decode_again(run: Run) -> int:
                 predictor,
                 tokenizer_of(run, level.experiment),
                 scratch,
-                run.workspace.redact,
+                run.redactor,
             )
             part.replace(target)
         finally:

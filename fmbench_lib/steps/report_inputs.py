@@ -15,6 +15,7 @@ from fmbench_lib.config import Config, redacted
 from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints, still_standing
+from fmbench_lib.host.atomic_files import each_text
 from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.metrics import tables
 from fmbench_lib.metrics.costs import experiment_costs
@@ -140,7 +141,7 @@ def report_inputs(run: Run, analysis: Analysis) -> ReportInputs:
         endpoint=analysis.endpoint,
         objectives=objectives_of(run.config),
         notices=[*_notices(run), *price_notices(run, analysis.prices)],
-        config_yaml=yaml.safe_dump(redacted(run.config), sort_keys=False, allow_unicode=True),
+        config_yaml=_config_yaml(run),
         options=_options(run),
         figures=run.workspace.figures.name,
     )
@@ -219,6 +220,11 @@ def _standing(
             )
         )
     return standing
+
+
+def _config_yaml(run: Run) -> str:
+    plain = each_text(redacted(run.config), run.redactor.in_content)
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
 
 
 def _notices(run: Run) -> list[str]:

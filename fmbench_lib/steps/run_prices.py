@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from fmbench_lib.config import shipped_path
 from fmbench_lib.config.platforms import platform_facts
-from fmbench_lib.config.redaction import without_secrets
+from fmbench_lib.config.secret_forms import without_secrets
 from fmbench_lib.errors import PriceLookupError
 from fmbench_lib.pricing.price_files import read_looked_up, read_price_file, write_looked_up
 from fmbench_lib.pricing.price_list import Price, PriceList

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import pandas as pd
 
 from fmbench_lib.run_state import StepStatus
+from fmbench_lib.runs.file_cleaning import clean_files
 from fmbench_lib.runs.run import Run
 
 Step: TypeAlias = Callable[[Run], pd.DataFrame]
@@ -29,8 +30,11 @@ def step(name: str) -> Callable[[Step], Step]:
                     table = function(run)
                 except BaseException as error:
                     status: StepStatus = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+                    clean_files(run)
                     run.end_step(name, status, started, time.time(), error=f"{type(error).__name__}: {error}")
-                    raise
+                    error.args = tuple(run.redactor.in_content(a) if isinstance(a, str) else a for a in error.args)
+                    raise  # the notebook shows it
+                clean_files(run)
                 run.workspace.keep()  # before it counts as done: its notebook is still being written
                 run.end_step(name, "done", started, time.time())
                 run.workspace.keep(run.workspace.events_file, run.workspace.run_file)

@@ -17,6 +17,7 @@ from fmbench_lib.errors import FmbenchError, InputError, StorageError
 from fmbench_lib.host.atomic_files import read_json
 from fmbench_lib.run_state import Outage
 from fmbench_lib.storage.bucket import Address, Bucket
+from fmbench_lib.storage.left_out import left_out
 from fmbench_lib.storage.sync import RunCopy, Sent
 from fmbench_lib.workspace import Workspace, path_part
 
@@ -89,8 +90,13 @@ class Mirror:
         return sent
 
     def release(self, workspace: Workspace) -> bool:
-        """Remove a run's directory if the bucket has every file of it; returns whether the directory is gone."""
+        """Remove a run's directory if the bucket has every file of it; returns whether the directory is gone.
+
+        A directory with a file that the bucket does not get stays.
+        """
         try:
+            if left_out(workspace):
+                return False
             with workspace.locked(_LOCK, patience=_PATIENCE_S):
                 if RunCopy(workspace, self.address, self.region).missing():
                     return False

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from fmbench_lib.config import LoadedConfig, load_config, parse_config, redacted
-from fmbench_lib.config.redaction import REMOVED, is_secret, without_secrets
+from fmbench_lib.config.secret_forms import REMOVED, without_secrets
+from fmbench_lib.config.secret_names import is_secret
 
 Load = Callable[..., LoadedConfig]
 
@@ -110,3 +111,43 @@ def test_a_load_section_is_kept_as_one(load: Load, minimal: str) -> None:
     loaded = load(minimal + "load: {requests: 7}\n")
     again = load(yaml.safe_dump(redacted(loaded.config), sort_keys=False))
     assert again.config == loaded.config
+
+
+PRICED = """
+pricing:
+  token_based:
+    org/my-model-token: {input-per-1k-tokens: 0.25, output-per-1k-tokens: 1.25}
+  instance_based: {secret-password: 3.5, db-pass: 12345678}
+monitors: {prometheus: {session-token: ["http://127.0.0.1:8000/metrics"]}}
+"""
+
+
+def test_names_of_models_and_experiments_are_no_names_of_secrets(load: Load, minimal: str) -> None:
+    text = minimal.replace("- name: mine", "- name: session-token") + PRICED
+    loaded = load(text)
+    kept = yaml.safe_dump(redacted(loaded.config), sort_keys=False)
+    assert REMOVED not in kept
+    assert load(kept).config == loaded.config
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("max_token: 5", "max_token: 5"),
+        ("token: 151643", "token: 151643"),
+        ("use_token: yes", "use_token: true"),
+        ("temperature_secret: 0.5", "temperature_secret: 0.5"),
+        ("stop_token: <|end|>", "stop_token: <|end|>"),
+        ("password: 12345678", f"password: {REMOVED}"),
+        ("token: '151643'", f"token: {REMOVED}"),
+        ("DB_PASS: hunter2", f"DB_PASS: {REMOVED}"),
+        ("SOME_KEY: hunter2", f"SOME_KEY: {REMOVED}"),
+        ("first_key: name", "first_key: name"),
+    ],
+)
+def test_numbers_and_switches_are_no_secrets(load: Load, minimal: str, given: str, kept: str) -> None:
+    name, _, value = given.partition(": ")
+    config = load(minimal.rstrip("\n") + f"\n  inference_spec: {{parameters: {{{name}: {value}}}}}\n").config
+    (experiment,) = redacted(config)["experiments"]
+    expected = yaml.safe_load(kept) if REMOVED not in kept else {name: REMOVED}
+    assert experiment["inference_spec"]["parameters"][name] == expected[name]

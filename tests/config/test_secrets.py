@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from fmbench_lib.config import LoadedConfig, load_config
-from fmbench_lib.config.redaction import REMOVED
-from fmbench_lib.config.secrets import Redactor, redactor_for
+from fmbench_lib.config.redactor import Redactor
+from fmbench_lib.config.secret_forms import REMOVED
+from fmbench_lib.config.secrets import redactor_for, redactor_of_process
 
 Load = Callable[..., LoadedConfig]
 
@@ -74,3 +75,28 @@ def test_it_goes_to_other_processes(redactor: Redactor) -> None:
 
 def test_the_longest_is_taken_out_whole() -> None:
     assert Redactor(("secretsecret-and-more", "secretsecret"))("x secretsecret-and-more y") == f"x {REMOVED} y"
+
+
+def test_variables_that_the_config_names_hold_secrets(load: Load, minimal: str) -> None:
+    parameters = "{user: 'from $PLACE or ${OTHER}', token_env: THIRD}"
+    spec = f"  api_key_env: BACKEND_ACCESS\n  inference_spec: {{parameters: {parameters}}}\n"
+    names = ("BACKEND_ACCESS", "PLACE", "OTHER", "THIRD", "FOURTH")
+    environment = {name: f"value-of-{name.lower()}" for name in names} | {"HOME": "/nowhere/at/all"}
+    found = redactor_for(load(minimal.rstrip("\n") + "\n" + spec).config, environment=environment)
+    for name in names[:-1]:
+        assert found(environment[name]) == REMOVED
+    assert found("value-of-fourth in /nowhere/at/all") == "value-of-fourth in /nowhere/at/all"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["A_KEY", "A_TOKEN", "SECRET_A", "A_PASS", "MY_PWD", "A_CRED", "A_PAT", "A_JWT", "APIKEY", "KEY", "a_key"],
+)
+def test_variables_named_like_secrets(load: Load, minimal: str, name: str) -> None:
+    assert redactor_for(load(minimal).config, environment={name: "some value"})("<some value>") == f"<{REMOVED}>"
+
+
+def test_what_is_printed_before_a_config_is_known_is_cleaned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_TOKEN", "hunter2hunter2")
+    found = redactor_of_process([("gate_token", "plumKestrel42"), ("model", "org/model")])
+    assert found("plumKestrel42 hunter2hunter2 org/model") == f"{REMOVED} {REMOVED} org/model"

@@ -20,7 +20,7 @@ from urllib.parse import quote
 import pyarrow.parquet as pq
 import pytest
 
-from fmbench_lib.config.redaction import REMOVED
+from fmbench_lib.config.secret_forms import REMOVED
 from fmbench_lib.emulator import Behaviour, Constant, launch
 from tests.e2e.conftest import command, environment
 

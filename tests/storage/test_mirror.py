@@ -83,6 +83,14 @@ def test_a_directory_is_removed_only_when_the_bucket_has_all_of_it(s3: StandIn, 
     assert not run.path.exists()
 
 
+def test_a_directory_with_something_that_is_not_sent_stays(s3: StandIn, run: Workspace, mirror: Mirror) -> None:
+    notes = run.path / ".notes.txt"
+    notes.write_text("mine")
+    mirror.send(run)
+    assert not mirror.release(run)
+    assert notes.read_text() == "mine"
+
+
 def test_the_runs_of_a_name_newest_first(s3: StandIn) -> None:
     for key in ("a b/20260101-000000Z/run.json", "a b/20260201-000000Z/run.json", "other/20260301-000000Z/run.json"):
         s3.client().put_object(Bucket=BUCKET, Key=f"results/{key}", Body=b"{}")

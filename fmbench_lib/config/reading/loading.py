@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +16,11 @@ from fmbench_lib.config.reading.keys import Findings, Raw, clean, section_of, ya
 from fmbench_lib.config.reading.resolution import resolve
 from fmbench_lib.config.reading.substitution import fill_file, known_values, restore
 from fmbench_lib.config.reading.yaml_document import Document, parse
+from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.config.schema.config import Config
 from fmbench_lib.config.schema.section import Section
+from fmbench_lib.config.secret_forms import values_of_secrets
+from fmbench_lib.config.secret_spellings import all_spellings
 from fmbench_lib.config.shipped.files import find_config
 
 
@@ -88,7 +91,7 @@ def parse_config(
     raw = _top_level(document.value, findings)
     config = _config(raw, findings)
     if config is None or findings.problems:
-        raise ConfigError(_reported(findings.problems, document))
+        raise ConfigError(_without_secrets_of(raw, _reported(findings.problems, document)))
     return LoadedConfig(
         config=config,
         path=path,
@@ -167,6 +170,11 @@ def _reported(problems: list[Problem], document: Document) -> list[Problem]:
     placeholders = document.problems()
     others = (problem for problem in problems if problem.key not in without_value)
     return list(dict.fromkeys([*placeholders, *others]))
+
+
+def _without_secrets_of(raw: Raw, problems: Iterable[Problem]) -> list[Problem]:
+    redactor = Redactor(all_spellings(values_of_secrets(raw)))
+    return [replace(problem, message=redactor.in_content(problem.message)) for problem in problems]
 
 
 _CONFIG_SECTIONS = ("general", "datasets", "experiments")

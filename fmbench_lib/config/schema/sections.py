@@ -221,6 +221,10 @@ class ReportSection(Section):
         "cosine_similarity_budget": UNUSED,
     }
 
+    private: Flag = described(
+        "Keep other users of the machine from the run's directory, with prompts and answers: mode 0700, files 0600.",
+        False,
+    )
     title: Text | None = described("Title of the report.", None, shown_default="made from `general.model_name`")
     budgets: BudgetLimits = described(
         "Limits of a level: `latency`, `TTFT`, `TTFT_answer`, `TPOT` and `ITL` with `_mean`, `_p50`, `_p95` or `_p99` "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
+from fmbench_lib.aws.answers import part_of
 from fmbench_lib.aws.calls import translated, unless_gone
 from fmbench_lib.aws.session import client
 from fmbench_lib.deploy import run_marks
@@ -47,7 +48,7 @@ def buy(resource: Throughput, model: str, experiment_name: str) -> str:
             modelId=model,
             tags=[{"key": key, "value": value} for key, value in tags.items()],
         )
-    return str(answer["provisionedModelArn"])
+        return str(part_of(answer, "provisionedModelArn"))
 
 
 def describe(resource: Throughput) -> dict[str, Any] | None:
@@ -57,6 +58,8 @@ def describe(resource: Throughput) -> dict[str, Any] | None:
         facts: dict[str, Any] | None = unless_gone(
             lambda: client("bedrock", region).get_provisioned_model_throughput(provisionedModelId=name)
         )
+        for key in ("status", "provisionedModelArn") if facts is not None else ():
+            part_of(facts or {}, key)
     return facts
 
 
@@ -102,5 +105,5 @@ def _delete(resource: Throughput) -> None:
 
 def _tags(resource: Throughput, arn: str) -> dict[str, str]:
     with translated(f"reading the tags of {resource['name']}"):
-        tags = client("bedrock", resource["region"]).list_tags_for_resource(resourceARN=arn)["tags"]
+        tags = part_of(client("bedrock", resource["region"]).list_tags_for_resource(resourceARN=arn), "tags")
     return {tag["key"]: tag["value"] for tag in tags}

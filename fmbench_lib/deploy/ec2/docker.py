@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from fmbench_lib.config.redaction import REMOVED, is_secret, without_secrets
+from fmbench_lib.config.secret_forms import REMOVED, without_secrets
+from fmbench_lib.config.secret_names import is_secret
 from fmbench_lib.deploy.ec2.container import Container
 from fmbench_lib.errors import DeployError
 from fmbench_lib.host.ports import HOST

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict, cast
-from urllib.parse import quote
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import EC2
@@ -39,7 +38,7 @@ from fmbench_lib.deploy.platform import Copy, DeployContext, Endpoint
 from fmbench_lib.errors import DeployError
 from fmbench_lib.host.atomic_files import write_text
 from fmbench_lib.host.ports import wanted_port
-from fmbench_lib.workspace import COMPOSE_FILE
+from fmbench_lib.workspace import COMPOSE_FILE, path_part
 
 DEFAULT_LOADING_TIMEOUT_S = 2400.0
 
@@ -243,9 +242,7 @@ def _begun(experiment: Experiment, context: DeployContext) -> _MakingContainers:
     with engine.connected(address) as client:
         client.ping()
     host = find_host(experiment)
-    folder = (
-        context.containers or context.log_folder.parent / "containers" / quote(experiment.name, safe=" ")
-    ).resolve()
+    folder = (context.containers or context.log_folder.parent / "containers" / path_part(experiment.name)).resolve()
     serving = claimed_serving(
         experiment, host, run_id=context.run_id, folder=folder, folders=context.folders, cores=_cores()
     )
@@ -283,7 +280,7 @@ def _resource(
         port=container.host_port,
         url=url_of(container),
         health_path=container.health_path,
-        log_file=str((logs / f"{quote(container.name, safe=' ')}.log").resolve()),
+        log_file=str((logs / f"{path_part(container.name)}.log").resolve()),
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.config.redaction import without_secrets
+from fmbench_lib.config.secret_forms import without_secrets
 from fmbench_lib.deploy.ec2 import nginx
 from fmbench_lib.deploy.ec2.accelerators import Host
 from fmbench_lib.deploy.ec2.container import Container

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fmbench_lib.aws.calls import hidden
-from fmbench_lib.config.redaction import REMOVED, without_secrets
+from fmbench_lib.config.secret_forms import REMOVED, without_secrets
 from fmbench_lib.deploy.eks.access import TIMEOUT_S, Access, connected
 from fmbench_lib.deploy.eks.manifest import DEPLOYMENT_LABEL, Object, named
 from fmbench_lib.errors import DeployError, ForbiddenError

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import fmbench_lib
 from fmbench_lib.deploy.eks.access import Access
@@ -18,6 +17,7 @@ from fmbench_lib.deploy.platform import Endpoint
 from fmbench_lib.host import process
 from fmbench_lib.host.ports import HOST, claim_ports
 from fmbench_lib.host.process import ProcessMark
+from fmbench_lib.workspace import path_part
 
 KIND = "port_forward"
 
@@ -57,7 +57,7 @@ def start_listener(access: Access, route: Route, experiment_name: str, log_folde
     ]
     command += [f"--namespace={service['namespace']}", f"--service={service['name']}", f"--listen={port}"]
     command += [f"--port={route.port}"] if route.port else []
-    log_file = (log_folder / f"{quote(experiment_name, safe=' ')}-port-forward.log").resolve()
+    log_file = (log_folder / f"{path_part(experiment_name)}-port-forward.log").resolve()
     package = str(Path(fmbench_lib.__file__).resolve().parent.parent)
     paths = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"}

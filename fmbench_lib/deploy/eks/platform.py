@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from urllib.parse import quote
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import EKS
@@ -37,6 +36,7 @@ from fmbench_lib.deploy.platform import DeployContext, Endpoint
 from fmbench_lib.deploy.waiting import looks
 from fmbench_lib.errors import DeployError, EndpointError, InputError
 from fmbench_lib.host import process
+from fmbench_lib.workspace import path_part
 
 _RUN_UNKNOWN = "RUN"
 
@@ -119,7 +119,7 @@ class _MakingObjects(Making):
         planned = tuple(planned for planned in self.manifest.objects if named(planned) not in existing)
         self.manifest = replace(self.manifest, objects=planned)
         resources = [objects.to_resource(planned_object, self.deployment) for planned_object in planned]
-        log_file = self.context.log_folder / f"{quote(self.endpoint.experiment_name, safe=' ')}-pods.log"
+        log_file = self.context.log_folder / f"{path_part(self.endpoint.experiment_name)}-pods.log"
         self.note(resources=(self.access.to_resource(), *resources), log_files=(str(log_file.resolve()),))
 
 

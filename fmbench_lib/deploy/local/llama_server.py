@@ -15,6 +15,9 @@ import sys
 import threading
 from typing import Any
 
+OPTIONS_VARIABLE = "FMBENCH_LLAMA_OPTIONS"
+"""Holds the options as JSON: not an argument, since one may be a key and every user of the machine sees arguments."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until stopped. The exit code is 2 for invalid options, 1 where the server does not start."""
@@ -50,7 +53,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--parallel", type=int, required=True, help="requests served at once")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--cache-prompt", choices=("yes", "no"), required=True)
-    parser.add_argument("--options", default="{}", help="further settings of llama.cpp's common parameters, as JSON")
+    parser.add_argument(
+        "--options",
+        default=os.environ.get(OPTIONS_VARIABLE, "{}"),
+        help="further settings of llama.cpp's common parameters, as JSON; else those in the environment",
+    )
     return parser
 
 

@@ -13,11 +13,11 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypedDict, cast
-from urllib.parse import quote
 
 import fmbench_lib
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import LOCAL
+from fmbench_lib.deploy.local.llama_server import OPTIONS_VARIABLE
 from fmbench_lib.deploy.making import Making, check_answers
 from fmbench_lib.deploy.platform import Copy, DeployContext, Endpoint
 from fmbench_lib.errors import DeployError, EndpointError
@@ -27,6 +27,7 @@ from fmbench_lib.host.process import ProcessMark
 from fmbench_lib.models.cache import ModelFileError
 from fmbench_lib.models.embedded import model_file
 from fmbench_lib.models.gguf import gguf_metadata
+from fmbench_lib.workspace import path_part
 
 # Enough for the longest of the usual payload files, in the memory that any machine has.
 DEFAULT_CONTEXT_TOKENS = 4096
@@ -115,7 +116,6 @@ def _commands(experiment: Experiment, context: DeployContext) -> dict[int, list[
         "parallel": settings.parallel,
         "threads": settings.threads or max(1, _cores() // copies),
         "cache-prompt": "yes" if settings.cache_prompt else "no",
-        "options": json.dumps(settings.options),
     }
     server = [sys.executable, "-m", "fmbench_lib.deploy.local.llama_server"]
     server += [f"--{name}={value}" for name, value in shared.items()]
@@ -162,8 +162,9 @@ def _start(experiment: Experiment, context: DeployContext, commands: Mapping[int
 
 def _held(experiment: Experiment, context: DeployContext, port: int, command: list[str]) -> ServerProcess:
     """A process that has been started and waits to be released."""
-    log_file = (context.log_folder / f"{quote(experiment.name, safe=' ')}-{port}.log").resolve()
-    mark = process.start_held(command, log_file=log_file, env=_environment())
+    environment = {**_environment(), OPTIONS_VARIABLE: json.dumps(experiment.local.options)}
+    log_file = (context.log_folder / f"{path_part(experiment.name)}-{port}.log").resolve()
+    mark = process.start_held(command, log_file=log_file, env=environment)
     return ServerProcess(
         kind="process",
         pid=mark.pid,

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from fmbench_lib.aws.calls import hidden
 from fmbench_lib.config import Experiment
@@ -40,6 +39,7 @@ from fmbench_lib.errors import DeployError
 from fmbench_lib.host import process
 from fmbench_lib.host.process import ProcessMark
 from fmbench_lib.models.cache import cache_folder
+from fmbench_lib.workspace import path_part
 
 Resource = Mapping[str, Any]
 Note = Callable[[Sequence[Resource]], None]
@@ -165,7 +165,7 @@ def _compile(
         return snapshot
     for name in (WEIGHTS, ARTIFACTS):
         shutil.rmtree(folder / name, ignore_errors=True)
-    log_file = (context.log_folder / f"{quote(experiment.name, safe=' ')}-neuron.log").resolve()
+    log_file = (context.log_folder / f"{path_part(experiment.name)}-neuron.log").resolve()
     command = [*program_command(compiler.python, settings, str(snapshot), str(folder)), "--wait"]
     inherited = {name: str(value) for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     variables = {**inherited, **environment(settings, experiment.env), "PYTHONUNBUFFERED": "1"}

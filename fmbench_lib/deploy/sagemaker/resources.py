@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired, TypedDict, cast
 
+from fmbench_lib.aws.answers import part_of
 from fmbench_lib.aws.calls import explained, secrets_in, translated, unless_gone
 from fmbench_lib.aws.session import client
 from fmbench_lib.deploy import run_marks
@@ -98,7 +99,9 @@ def subject_of(resource: SageMakerResource, hide: Sequence[str] = ()) -> Subject
 
 def _state(title: str, facts: Mapping[str, Any], hide: Sequence[str]) -> State:
     """The state of a resource; a model or configuration that exists has none of its own."""
-    arn = next(facts[key] for key in ("EndpointArn", "EndpointConfigArn", "ModelArn") if key in facts)
+    arn = next((facts[key] for key in ("EndpointArn", "EndpointConfigArn", "ModelArn") if key in facts), None)
+    if arn is None:
+        raise DeployError(f"looking at {title}: the answer is not in AWS's form; check the proxy and AWS_ENDPOINT_URL")
     status = facts.get("EndpointStatus", "there")
     failure = ""
     if "EndpointStatus" in facts and status not in _ON_THE_WAY:
@@ -153,5 +156,5 @@ def _delete(kind: Kind, name: str, region: str) -> None:
 
 def _tags(arn: str, region: str) -> dict[str, str]:
     with translated(f"reading the tags of {arn}"):
-        tags = client("sagemaker", region).list_tags(ResourceArn=arn)["Tags"]
+        tags = part_of(client("sagemaker", region).list_tags(ResourceArn=arn), "Tags")
     return {tag["Key"]: tag["Value"] for tag in tags}

@@ -47,7 +47,7 @@ def main(result: Path) -> None:
         write_json(result, outcome(json.loads(os.environ.pop(CALL_VARIABLE))))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - any exception of the script is its outcome
         traceback.print_exc()
-        write_json(result, {"error": f"{type(error).__name__}: {error}"[:500]})
+        write_json(result, {"error": f"{type(error).__name__}: {error}"[:20_000]})
 
 
 def outcome(call: ScriptCall) -> Outcome:

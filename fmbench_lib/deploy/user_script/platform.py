@@ -14,11 +14,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, cast
-from urllib.parse import quote
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import ENDPOINT, USER_SCRIPT, platform_of_scripts, protocol_facts
-from fmbench_lib.config.redaction import without_secrets
+from fmbench_lib.config.secret_forms import without_secrets
 from fmbench_lib.deploy.making import Making, begin, check_answers
 from fmbench_lib.deploy.platform import DeployContext, Endpoint, platform_of_existing
 from fmbench_lib.deploy.user_script.deploy_program import CALL_VARIABLE
@@ -28,8 +27,10 @@ from fmbench_lib.host.atomic_files import read_json
 from fmbench_lib.host.process import ProcessMark
 from fmbench_lib.user_scripts.experiment_keys import experiment_config, known_keys
 from fmbench_lib.user_scripts.script_files import holds
+from fmbench_lib.workspace import path_part
 
 _POLL_S = 0.05
+_LONGEST_ERROR = 1000
 
 
 class ScriptRun(TypedDict):
@@ -101,7 +102,7 @@ def _given_name(experiment: Experiment) -> str:
 def _started(experiment: Experiment, context: DeployContext) -> Making:
     """Start the script in its process, recorded before it does anything."""
     script = str(experiment.deployment_script)
-    log_file = (context.log_folder / f"{quote(experiment.name, safe=' ')}-deploy.log").resolve()
+    log_file = (context.log_folder / f"{path_part(experiment.name)}-deploy.log").resolve()
     result = log_file.with_suffix(".json")
     result.unlink(missing_ok=True)
     call = {
@@ -160,7 +161,7 @@ def _outcome(mark: ProcessMark, script: str, result: Path, log_file: Path) -> di
         raise DeployError(f"{script} {process.ending(mark)}; its log ends: {process.tail(log_file)}")
     outcome: dict[str, Any] = read_json(result)
     if "error" in outcome:
-        raise DeployError(f"{script}: {without_secrets(outcome['error'])}; its log is {log_file}")
+        raise DeployError(f"{script}: {without_secrets(outcome['error'])[:_LONGEST_ERROR]}; its log is {log_file}")
     return outcome
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import quantiles
 
@@ -46,6 +46,9 @@ class Onlooker:
     _ttft: deque[float] = field(default_factory=lambda: deque(maxlen=_WINDOW))
     _latency: deque[float] = field(default_factory=lambda: deque(maxlen=_WINDOW))
     _new_ttfts: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.recorder = replace(self.recorder, redactor=None)  # only times are read: no text of it is kept
 
     def look(self, progress: Progress) -> LiveFigures:
         """The figures now."""

@@ -1,23 +1,24 @@
 """A level's raw responses and timestamps, kept beside its records: evidence that can be decoded again.
 
 A zstd stream: one line of JSON with what decoding needs (clocks, prompts, addresses without their queries), then the
-workers' spools. Requests are not in it.
+workers' spools. Requests are not in it, and secrets that servers repeat are overwritten by `*`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.errors import DataError
 from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
 from fmbench_lib.load.recording.recorder import TokenCounter
 from fmbench_lib.load.recording.records import write_tables
 from fmbench_lib.load.recording.sent_level import SentLevel, head_of, level_of
+from fmbench_lib.load.sending.spool import masked_records, whole_bytes
 from fmbench_lib.predictors.base import Predictor
 
 _COPY_BYTES = 1 << 20
@@ -25,14 +26,16 @@ _COPY_BYTES = 1 << 20
 
 def keep_raw(target: Path, sent: SentLevel) -> None:
     """Write a level's raw responses to `target`, which appears when it is complete."""
-    head = head_of(sent)
+    head, redactor = head_of(sent), sent.recorder.redactor
+    for worker, end in zip(head["workers"], sent.run.workers, strict=True):
+        worker["bytes"] = whole_bytes(end.spool)
+    mask = bytes if redactor is None else redactor.masked
     part = target.with_name(target.name + ".part")
     with pa.CompressedOutputStream(str(part), "zstd") as out:
         out.write(json.dumps(head).encode() + b"\n")
-        for worker in sent.run.workers:
-            with worker.spool.open("rb") as spool:
-                while data := spool.read(_COPY_BYTES):
-                    out.write(data)
+        for end in sent.run.workers:
+            for record in masked_records(end.spool, mask):
+                out.write(record)
     part.replace(target)
 
 
@@ -42,7 +45,7 @@ def decode_raw(
     predictor: Predictor,
     tokenizer: TokenCounter | None,
     scratch: Path,
-    redact: Callable[[str], str] = str,
+    redactor: Redactor | None = None,
 ) -> int:
     """Make a level's file of records from its raw file again; returns the number of records.
 
@@ -55,7 +58,7 @@ def decode_raw(
                 _unpack(file, scratch / f"worker-{number}.spool", worker["bytes"])
                 for number, worker in enumerate(head["workers"])
             ]
-        sent = level_of(head, spools, predictor, tokenizer, redact)
+        sent = level_of(head, spools, predictor, tokenizer, redactor)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{source}: not the raw responses of a level: {error}") from None
     return write_tables(target, tables_of(Job.of(sent.recorder, sent.run), scratch), sent.facts)

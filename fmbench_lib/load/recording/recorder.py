@@ -6,12 +6,13 @@ Runs after the level, so that parsing and token counting cost the measurement no
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from operator import sub
 from typing import TYPE_CHECKING, Protocol
 
+from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.errors import ProtocolError
 from fmbench_lib.load.recording.records import ExchangeRecord, RecordTimes, RecordTokens, RequestRecord
 from fmbench_lib.load.sending.clocks import ClockPair
@@ -22,6 +23,11 @@ from fmbench_lib.workspace import LevelKey
 
 if TYPE_CHECKING:  # every decoding process imports this module, and none needs the engine
     from fmbench_lib.load.sending.engine import LevelRun
+
+
+_LONGEST_MESSAGE = 500
+_READ_OF_MESSAGE = 20_000
+"""How much of a message is cleaned before it is cut: more than is kept, so that no secret is cut before it is found."""
 
 
 class TokenCounter(Protocol):
@@ -49,14 +55,17 @@ class SentPrompt:
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """Makes the records of one level. `redact` takes the secrets out of errors: some servers repeat their request."""
+    """Makes the records of one level.
+
+    `redactor` takes the secrets out of what servers say, since some repeat their requests; None leaves all as it is.
+    """
 
     predictor: Predictor
     prompts: Sequence[SentPrompt]
     urls: Sequence[str]
     key: LevelKey
     tokenizer: TokenCounter | None
-    redact: Callable[[str], str] = str
+    redactor: Redactor | None = field(default_factory=Redactor, repr=False)
 
     def rows(self, run: LevelRun) -> Iterator[RequestRecord]:
         """The records of a level, worker by worker."""
@@ -76,27 +85,47 @@ class Recorder:
 
     def row(self, exchange: Spooled, clocks: ClockPair, level_id: str) -> ExchangeRecord:
         """What one exchange came to, without which level and worker it is of."""
-        completion, response = decode(exchange, self.predictor)
+        completion, response = self._decoded(exchange)
         prompt = self.prompts[exchange.prompt]
         if prompt.echo is not None:
             completion = without_prompt(completion, prompt.echo)
         return {
             "request_id": f"{level_id}-{exchange.position}",
-            "server_request_id": completion.server_request_id,
+            "server_request_id": self._short(completion.server_request_id),
             "phase": "measured" if exchange.measured else "warmup",
             "prompt_id": prompt.prompt_id,
-            "endpoint": self.urls[exchange.target].partition("?")[0],  # a query may hold a key
+            # A query may hold a key.
+            "endpoint": self._cleaned(self.urls[exchange.target].partition("?")[0]),
             "reused": exchange.reused,
             "retried": exchange.retried,
             **_times(exchange, completion, response, clocks),
             **self._tokens(completion, prompt),
-            "finish_reason": completion.finish_reason,
+            "finish_reason": self._short(completion.finish_reason),
             "status": None if response is None else response.status,
             "error": completion.error_class,
-            "error_message": None if completion.error_message is None else self.redact(completion.error_message),
-            "retry_after": None if response is None else dict(response.headers).get("retry-after"),
-            "completion": completion.text,
+            "error_message": self._short(completion.error_message),
+            "retry_after": None if response is None else self._short(dict(response.headers).get("retry-after")),
+            "completion": completion.text if self.redactor is None else self.redactor.in_content(completion.text),
         }
+
+    def _short(self, text: str | None) -> str | None:
+        """A short text of the server or the client: cleaned while it is whole, then cut."""
+        return None if text is None else self._cleaned(text[:_READ_OF_MESSAGE])[:_LONGEST_MESSAGE]
+
+    def _cleaned(self, text: str) -> str:
+        return text if self.redactor is None else self.redactor(text)
+
+    def _decoded(self, exchange: Spooled) -> tuple[Completion, ParsedResponse | None]:
+        """The answer in an exchange. What a codec quotes of an error is quoted from bytes without secrets: one that it
+        had cut or escaped could not be found afterwards."""
+        completion, response = decode(exchange, self.predictor)
+        if completion.error_class is None or self.redactor is None:
+            return completion, response
+        masked = self.redactor.masked(exchange.raw)
+        if masked != exchange.raw:
+            message = decode(replace(exchange, raw=masked), self.predictor)[0].error_message
+            completion = replace(completion, error_message=message)
+        return completion, response
 
     def _tokens(self, completion: Completion, prompt: SentPrompt) -> RecordTokens:
         """Token counts, the server's own first; what nobody counted stays null."""
@@ -175,7 +204,7 @@ def _server_explained(completion: Completion, response: ParsedResponse | None) -
 
 def _failed(completion: Completion, error_class: str, message: str) -> Completion:
     """The answer with this error; what came before it is kept as evidence."""
-    return replace(completion, error_class=error_class, error_message=message[:500])
+    return replace(completion, error_class=error_class, error_message=message)
 
 
 def _arrivals(exchange: Spooled, clocks: ClockPair) -> tuple[Sequence[int], str | None, float | None]:

@@ -5,11 +5,12 @@ A run that is killed meanwhile decodes it when it is resumed, and sends nothing 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.host.atomic_files import read_json, write_json
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt, TokenCounter
 from fmbench_lib.load.sending.engine import LevelRun, WorkerEnd
@@ -47,7 +48,7 @@ def level_of(
     spools: Sequence[Path],
     predictor: Predictor,
     tokenizer: TokenCounter | None,
-    redact: Callable[[str], str] = str,
+    redactor: Redactor | None = None,
 ) -> SentLevel:
     """A level from its head; raises KeyError, TypeError and ValueError where that is none."""
     recorder = Recorder(
@@ -56,7 +57,7 @@ def level_of(
         urls=head["urls"],
         key=LevelKey(**head["labels"]),
         tokenizer=tokenizer,
-        redact=redact,
+        redactor=redactor,
     )
     workers = tuple(
         WorkerEnd(spool, tuple((mono, wall) for mono, wall in worker["clock_samples"]), None)
@@ -78,13 +79,13 @@ def is_sent(folder: Path) -> bool:
 
 
 def read_sent(
-    folder: Path, predictor: Predictor, tokenizer: TokenCounter | None, redact: Callable[[str], str] = str
+    folder: Path, predictor: Predictor, tokenizer: TokenCounter | None, redactor: Redactor | None = None
 ) -> SentLevel | None:
     """The level in this folder that was sent as a whole; None where there is none."""
     head = _head(folder)
     if head is None:
         return None
-    return level_of(head, [folder / name for name in head["spools"]], predictor, tokenizer, redact)
+    return level_of(head, [folder / name for name in head["spools"]], predictor, tokenizer, redactor)
 
 
 def _head(folder: Path) -> dict[str, Any] | None:

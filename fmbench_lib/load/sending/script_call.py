@@ -11,6 +11,7 @@ from fmbench_lib.predictors.user_script import FIRST_TOKEN
 
 Predict = Callable[[Mapping[str, Any]], Any]
 
+_LONGEST_MESSAGE = 20_000  # the recorder keeps far less, once secrets are removed
 _RETURNED = ("response_json", "prompt_tokens", "completion_tokens")
 
 
@@ -67,7 +68,7 @@ def _part(response: Any, name: str) -> Any:
 
 
 def _failed(error: BaseException) -> Answered:
-    message = f"{type(error).__name__}: {error}"[:500]
+    message = f"{type(error).__name__}: {error}"[:_LONGEST_MESSAGE]
     status = _status(error)
     body = json.dumps({"error": {"message": message}}).encode()
     if status is None and (isinstance(error, TimeoutError) or "timeout" in type(error).__name__.lower()):

@@ -8,7 +8,8 @@ recorder converts them.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -97,6 +98,24 @@ def read_spool(path: Path, start: int = 0) -> Iterator[tuple[int, Spooled]]:
         while (record := _read_record(file)) is not None:
             start += record[0]
             yield start, record[1]
+
+
+def masked_records(path: Path, mask: Callable[[bytes], bytes]) -> Iterator[bytes]:
+    """The bytes of each whole record, with `mask`, which keeps lengths, applied to what was received and said."""
+    with path.open("rb") as file:
+        while len(head := file.read(HEADER.size)) == HEADER.size:
+            total, _, _, _, _, _, reads, text_bytes, *_ = HEADER.unpack(head)
+            rest = file.read(total - HEADER.size)
+            if len(rest) < total - HEADER.size:
+                return
+            text_at = reads * (8 + 4 + TIMESPEC_BYTES)
+            raw_at = text_at + text_bytes
+            yield b"".join((head, rest[:text_at], mask(rest[text_at:raw_at]), mask(rest[raw_at:])))
+
+
+def whole_bytes(path: Path) -> int:
+    """How many bytes of a spool are whole records."""
+    return max(boundaries(path, sys.maxsize), default=0)
 
 
 def boundaries(path: Path, every: int) -> Iterator[int]:

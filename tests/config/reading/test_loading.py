@@ -177,3 +177,18 @@ def test_the_examples_all_load(data: Path) -> None:
 
 def test_config_is_described_by_its_schema_alone(load: Load, minimal: str) -> None:
     assert isinstance(load(minimal).config, Config)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "inference_spec: {parameters: {api_key: hunter2hunter2}}\n  concurrency_levels: hunter2hunter2",
+        "inference_spec: {headers: {X-Gate: hunter2hunter2}}\n  protocol: hunter2hunter2",
+        "concurrency_levels: sk-hunter2hunter2hunter2",
+    ],
+)
+def test_a_problem_does_not_repeat_a_secret(minimal: str, load: Load, wrong: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(minimal.replace("  concurrency_levels: [1, 4]\n", "") + f"  {wrong}\n")
+    assert "hunter2" not in str(caught.value)
+    assert "<removed>" in str(caught.value)

@@ -35,7 +35,7 @@ OURS = {
         "bedrock",
     },
     "InferenceSpec": {"parameters", "rest"},
-    "ReportSection": {"budgets", "slo_attainment_budget"},
+    "ReportSection": {"budgets", "private", "slo_attainment_budget"},
     "Ec2": {"accelerators", "balancer", "balancer_image", "devices", "model_cache"},
     "Eks": {"context", "manifest_values", "expose", "service", "port", "startup_timeout", "scheduling_timeout"},
 }

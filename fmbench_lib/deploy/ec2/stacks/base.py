@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.config.redaction import is_secret
+from fmbench_lib.config.secret_names import is_secret
 from fmbench_lib.deploy.ec2.container import Container, DeviceKind, Mount
 from fmbench_lib.deploy.ec2.placement import Placement
 from fmbench_lib.errors import DeployError

@@ -1,0 +1,71 @@
+"""Removes a run's secrets from what it writes and prints. Light to import: decoding processes have one too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fmbench_lib.config.secret_forms import Span, replaced, spans_of_forms, spans_of_names
+from fmbench_lib.config.secret_spellings import spans_of_known
+
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Redactor:
+    """Removes secrets from text: known ones wherever they occur, in any spelling and also cut, others by their form or
+    by the name before them.
+
+    A text is cleaned whole, before it is cut, quoted or encoded.
+    """
+
+    known: tuple[str, ...] = ()
+
+    def __call__(self, text: str) -> str:
+        """The text with every secret replaced by `<removed>`."""
+        return replaced(text, [*spans_of_known(text, self.known), *spans_of_forms(text), *spans_of_names(text)])
+
+    def in_content(self, text: str) -> str:
+        """A text that someone else wrote, such as a completion: what merely follows a secret's name in it stays."""
+        return replaced(text, [*spans_of_known(text, self.known), *spans_of_forms(text)])
+
+    def without_known(self, text: str) -> str:
+        """The text without known secrets; what only looks like a secret stays."""
+        return replaced(text, spans_of_known(text, self.known))
+
+    def masked(self, data: bytes) -> bytes:
+        """Bytes of the same length with `*` in place of secrets: what is said of positions in them stays true."""
+        text = data.decode("latin-1")
+        return replaced(text, self._spans_in_bytes(text), lambda length: "*" * length).encode("latin-1")
+
+    def mask_file(self, path: Path, start: int = 0) -> int:
+        """Overwrite secrets in a text file in place, by `*`, from byte `start` on; returns how far it was looked at.
+
+        Another process may be appending to it. Whole lines are looked at together. Raises OSError.
+        """
+        with path.open("r+b") as file:
+            file.seek(start)
+            while block := file.readlines(_BLOCK_BYTES):
+                data = b"".join(block)
+                end, clean = file.tell(), self.masked(data)
+                for first, last in _differences(data, clean):
+                    file.seek(start + first)
+                    file.write(clean[first:last])
+                file.seek(end)
+                start = end
+        return start
+
+    def _spans_in_bytes(self, text: str) -> list[Span]:
+        known = tuple(form if form.isascii() else form.encode().decode("latin-1") for form in self.known)
+        return [*spans_of_known(text, known), *spans_of_forms(text)]
+
+
+def _differences(data: bytes, clean: bytes) -> Iterator[Span]:
+    """Where the same number of bytes have been overwritten."""
+    if data == clean:
+        return
+    for match in re.finditer(rb"\*+", clean):
+        if data[match.start() : match.end()] != match.group():
+            yield match.span()

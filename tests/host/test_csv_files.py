@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fmbench_lib.host.csv_files import without_formulas, write_csv
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\tx", "\rx", "=", "-", "+x"])
+def test_a_text_that_begins_a_formula_is_quoted(text: str) -> None:
+    assert list(without_formulas(pd.DataFrame({"a": [text]}))["a"]) == [f"'{text}"]
+
+
+@pytest.mark.parametrize("value", ["-5", "+1.5e-3", "-0.0", "text", "", "a=b", "1-2", None, -4, 2.5])
+def test_numbers_and_other_texts_stay(value: object) -> None:
+    kept = without_formulas(pd.DataFrame({"a": pd.Series([value], dtype=object)}))["a"][0]
+    assert kept is value or kept == value
+
+
+def test_a_table_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    rows = [["plain", 'a "quoted", cell'], ["two\nlines", "carriage\rreturn"], ["both\r\n", "x"]]
+    path = tmp_path / "t.csv"
+    write_csv(pd.DataFrame(rows, columns=["a", "b"]), path)
+    with path.open(newline="") as file:
+        assert list(csv.reader(file)) == [["a", "b"], *rows]
+    assert path.read_bytes().startswith(b'a,b\nplain,"a ""quoted"", cell"\n"two\nlines","carriage\rreturn"\n')

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fmbench_lib.config.redactor import Redactor
+from fmbench_lib.config.secret_spellings import all_spellings
+from fmbench_lib.runs.file_cleaning import clean_files
+from fmbench_lib.workspace import create_workspace
+
+SECRET = "plumKestrel42"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Any:
+    """What the cleaning reads of a run."""
+    redactor = Redactor(all_spellings([SECRET]))
+    workspace = replace(create_workspace(tmp_path, "test"), redact=redactor)
+    config = SimpleNamespace(report=SimpleNamespace(private=False))
+    return SimpleNamespace(workspace=workspace, redactor=redactor, config=config)
+
+
+def test_logs_and_samples_are_cleaned_as_they_grow(run: Any) -> None:
+    log, samples = run.workspace.logs / "a" / "server.log", run.workspace.samples("exp", "prometheus")
+    for path in (log, samples):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"begins {SECRET}\n")
+    with log.open("a") as server:
+        clean_files(run)
+        server.write(f"goes on {SECRET}\n")
+    clean_files(run)
+    assert log.read_text() == f"begins {'*' * 13}\ngoes on {'*' * 13}\n"
+    assert samples.read_text() == f"begins {'*' * 13}\n"
+
+
+def test_a_secret_that_was_written_in_two_parts_is_found(run: Any) -> None:
+    log = run.workspace.logs / "server.log"
+    log.write_text("key plum")
+    clean_files(run)
+    with log.open("a") as server:
+        server.write("Kestrel42\n")
+    clean_files(run)
+    assert log.read_text() == f"key {'*' * 13}\n"
+
+
+def test_a_log_that_was_written_anew_is_cleaned_from_its_beginning(run: Any) -> None:
+    log = run.workspace.logs / "server.log"
+    log.write_text("long\n" * 10_000)
+    clean_files(run)
+    log.write_text(f"{SECRET}\n")
+    clean_files(run)
+    assert log.read_text() == f"{'*' * 13}\n"
+
+
+def test_other_files_stay_as_they_are(run: Any, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "mine.txt"
+    elsewhere.write_text(SECRET)
+    (run.workspace.logs / "link.log").symlink_to(elsewhere)
+    run.workspace.payload("p.jsonl").write_text(SECRET)
+    clean_files(run)
+    assert elsewhere.read_text() == run.workspace.payload("p.jsonl").read_text() == SECRET
+
+
+def test_a_private_run_is_its_users_alone(run: Any) -> None:
+    run.workspace.payload("p.jsonl").write_text("a prompt")
+    run.workspace.payload("p.jsonl").chmod(0o644)
+    clean_files(run)
+    assert run.workspace.payload("p.jsonl").stat().st_mode & 0o777 == 0o644
+    run.config.report.private = True
+    clean_files(run)
+    assert run.workspace.path.stat().st_mode & 0o777 == 0o700
+    assert run.workspace.payload("p.jsonl").stat().st_mode & 0o777 == 0o600
