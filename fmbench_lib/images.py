@@ -12,6 +12,9 @@ from typing import Any
 
 _IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,([A-Za-z0-9+/]+={0,2})")
 
+_MODES_OF_PNG = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
+"""Pillow's modes that PNG can hold; CMYK, as of scanned pages, is none of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -63,13 +66,16 @@ def data_url(value: Any) -> str:
     """An image of a data set in the form that prompts contain; "" for none.
 
     Takes bytes, base64 text, a data URL, a mapping with `bytes`, an image object with a `save` method (Pillow), or a
-    list of these. Raises ValueError for anything else, and for a format that is not PNG, JPEG, GIF or WebP.
+    list of these. Raises ValueError for anything else, for a mapping that only has a `path`, and for a format that is
+    not PNG, JPEG, GIF or WebP.
     """
     if value is None or value == "":
         return ""
     if isinstance(value, list | tuple):
         return "\n".join(map(data_url, value))
     if isinstance(value, Mapping):
+        if not value.get("bytes") and value.get("path"):
+            raise ValueError(f"only the path of an image: {value['path']}")
         return data_url(value.get("bytes"))
     if isinstance(value, str):
         if _IMAGE.fullmatch(value):
@@ -80,7 +86,8 @@ def data_url(value: Any) -> str:
             raise ValueError("text that is neither base64 nor a data URL") from None
     elif hasattr(value, "save"):
         buffer = io.BytesIO()
-        value.save(buffer, format="PNG")
+        image = value.convert("RGB") if getattr(value, "mode", "RGB") not in _MODES_OF_PNG else value
+        image.save(buffer, format="PNG")
         value = buffer.getvalue()
     if not isinstance(value, bytes | bytearray):
         raise ValueError(f"not an image: {type(value).__name__}")

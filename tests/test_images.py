@@ -44,7 +44,7 @@ class Picture:
         (b"RIFF\x00\x00\x00\x00WEBP", "data:image/webp;base64,UklGRgAAAABXRUJQ"),
         (None, ""),
         ("", ""),
-        ({"bytes": None, "path": "1.png"}, ""),
+        ({"bytes": None, "path": None}, ""),
     ],
 )
 def test_every_form_of_an_image_cell(cell: Any, expected: str) -> None:
@@ -53,7 +53,13 @@ def test_every_form_of_an_image_cell(cell: Any, expected: str) -> None:
 
 @pytest.mark.parametrize(
     ("cell", "words"),
-    [("a picture", "neither base64"), (b"BM....", "not PNG"), (7, "int"), ("AAAA", "not PNG")],
+    [
+        ({"bytes": None, "path": "1.png"}, "only the path of an image: 1.png"),
+        ("a picture", "neither base64"),
+        (b"BM....", "not PNG"),
+        (7, "int"),
+        ("AAAA", "not PNG"),
+    ],
 )
 def test_invalid_images_are_errors(cell: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
@@ -113,3 +119,31 @@ def test_sagemaker_gets_images_in_messages(tmp_path: Path) -> None:
     assert loaded.config.experiments[0].use_messages_api_format
     assert [notice.key for notice in loaded.notices] == ["experiments[0].use_messages_api_format"]
     assert parse_config(WITH_IMAGES, path=tmp_path / "config.yml").notices == ()
+
+
+def test_a_path_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(PNG)
+    (row,) = created([{"question": "What is it?", "image": {"bytes": None, "path": str(tmp_path / "1.png")}}])
+    assert row["prompt"] == f"What is it?\n{URL}"
+
+
+def test_a_path_without_a_file_is_an_error_that_names_it() -> None:
+    with pytest.raises(DataError, match=r"no image in column image .*No such file.*/nowhere/1\.png"):
+        created([{"question": "What is it?", "image": {"bytes": None, "path": "/nowhere/1.png"}}])
+
+
+class Scan(Picture):
+    """A picture in colours of print, which PNG cannot hold."""
+
+    mode = "CMYK"
+
+    def save(self, file: Any, format: str) -> None:
+        raise OSError(f"cannot write mode {self.mode} as {format}")
+
+    def convert(self, mode: str) -> Picture:
+        assert mode == "RGB"
+        return Picture()
+
+
+def test_an_image_in_colours_of_print_is_converted() -> None:
+    assert data_url(Scan()) == URL

@@ -9,6 +9,7 @@ import random
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypedDict
 
 from fmbench_lib.config import Filter
@@ -162,8 +163,8 @@ class _Prompts:
         if self.image_column is None:
             return self.template.render(row)
         try:
-            image = data_url(row[self.image_column])
-        except ValueError as error:
+            image = data_url(_opened(row[self.image_column]))
+        except (OSError, ValueError) as error:
             raise DataError(
                 f"{location}: no image in column {self.image_column} (datasets.image_col): {error}"
             ) from None
@@ -178,6 +179,15 @@ class _Prompts:
                 yield f"{tally['source']}: {some}rows without a language match filters of any language"
         for key in self.template.unused_keys:
             yield f"the prompt template has no {{{key}}}, so that key of datasets.prompt_template_keys has no effect"
+
+
+def _opened(value: Any) -> Any:
+    """An image cell with the bytes of its file, where it has only the file's path."""
+    if isinstance(value, list | tuple):
+        return [_opened(entry) for entry in value]
+    if isinstance(value, Mapping) and not value.get("bytes") and isinstance(value.get("path"), str):
+        return Path(value["path"]).read_bytes()
+    return value
 
 
 def _counted(prompts: Iterator[PromptRow], tokenizer: Tokenizer) -> Iterator[PromptRow]:
