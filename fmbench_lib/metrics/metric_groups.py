@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from fmbench_lib.metrics.columns import Cells, Column, names
 from fmbench_lib.metrics.groups.arrival_rates import ARRIVAL_RATES, arrival_rates
+from fmbench_lib.metrics.groups.contents import CONTENTS, contents
 from fmbench_lib.metrics.groups.counts import COUNTS, ERRORS_BY_CLASS, counts
 from fmbench_lib.metrics.groups.drift import DRIFT, drifts
 from fmbench_lib.metrics.groups.goodput import GOODPUT, goodput
@@ -80,6 +81,7 @@ GROUPS: tuple[MetricGroup, ...] = (
     MetricGroup(PRICE_ORIGIN, derive=_prices, table="levels"),
     MetricGroup(ERRORS_BY_CLASS, counts),
     MetricGroup(TOKEN_COUNTS, token_counts),
+    MetricGroup(CONTENTS, contents),
     MetricGroup(TRANSPORT, transport),
     MetricGroup(CONDITIONS, level_conditions, table="levels"),
     MetricGroup(STEADY, steady_columns, table="levels"),

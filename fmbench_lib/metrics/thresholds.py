@@ -47,6 +47,7 @@ class Thresholds:
     drift_p: float = _limit(0.01, "p-value", "…and less likely than this by chance: degraded")
     cached_share: float = _limit(0.50, "share of prompt tokens", "from the cache though no prompt is reused: degraded")
     tokens_known: float = _limit(1.0, "share of successes", "token counts known for fewer: degraded")
+    buffered_share: float = _limit(0.05, "share of successes", "content that came at once in more: degraded")
     length_change: float = _limit(0.10, "share of the median", "mean output length off the other levels' by more…")
     length_sigmas: float = _limit(3.0, "standard errors", "…and by more than this: degraded")
 

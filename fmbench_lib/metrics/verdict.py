@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from fmbench_lib.metrics.columns import Cells, Column
+from fmbench_lib.metrics.content_checks import content_findings, token_findings
+from fmbench_lib.metrics.finding import Finding, Level
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.thresholds import Thresholds
 
-Level: TypeAlias = Literal["valid", "degraded", "invalid"]
 SEVERITY: dict[str, int] = {"valid": 0, "degraded": 1, "invalid": 2}
 REASON_SEPARATOR = "; "
 
@@ -34,15 +35,6 @@ class Verdict:
     verdict: Level
     reasons: tuple[str, ...] = ()
     client_limited: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found."""
-
-    verdict: Level
-    reason: str
-    client: bool = False
 
 
 _ENDED_BY = {
@@ -281,18 +273,6 @@ def _cache(row: Row, limits: Thresholds) -> Iterator[Finding]:
         )
 
 
-def _tokens(row: Row, limits: Thresholds) -> Iterator[Finding]:
-    source, successes = text(row, "token_source"), number(row, "successes")
-    if not successes:
-        return
-    if source and "+" in source:
-        yield Finding("degraded", f"tokens were counted in several ways ({source}): ask for usage in every response")
-    counted = min(number(row, "prompt_token_n") or 0, number(row, "completion_token_n") or 0)
-    if counted < limits.tokens_known * successes:
-        reason = f"token counts are known for {counted:.0f} of {successes:.0f} successes"
-        yield Finding("degraded", f"{reason}: name a tokenizer or have the server report usage")
-
-
 CHECKS: tuple[Check, ...] = (
     _successes,
     _client_lag,
@@ -310,7 +290,8 @@ CHECKS: tuple[Check, ...] = (
     _stopped,
     _cache,
     _stamps,
-    _tokens,
+    token_findings,
+    content_findings,
 )
 """Every check, in the order in which reasons of equal severity are listed. A new one is a function and a line here."""
 

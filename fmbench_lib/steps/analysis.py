@@ -9,9 +9,12 @@ import pandas as pd
 
 from fmbench_lib.host.atomic_files import replacing, write_json, write_text
 from fmbench_lib.metrics import tables
+from fmbench_lib.metrics.groups.counts import first_messages
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.report.document import render_markdown
 from fmbench_lib.report.figures.draw import draw_figures
+from fmbench_lib.report.markdown import one_line
+from fmbench_lib.report.numbers import several
 from fmbench_lib.report.report_data import ReportInputs
 from fmbench_lib.report.summary import summary_document
 from fmbench_lib.runs.run import Run
@@ -81,7 +84,8 @@ def _write_csv(run: Run, name: str, frame: pd.DataFrame) -> None:
 def _write_documents(run: Run, inputs: ReportInputs) -> None:
     write_text(run.workspace.report_file, render_markdown(inputs))
     missing, invalid = _missing_lines(run, inputs), _invalid_lines(inputs)
-    standing = {"all_well": not missing and not invalid, "all_measured": not missing, "attention": [*missing, *invalid]}
+    attention = [*missing, *invalid, *_error_lines(inputs)]
+    standing = {"all_well": not missing and not invalid, "all_measured": not missing, "attention": attention}
     document = summary_document(inputs) | standing
     write_json(run.workspace.summary_file, document)
 
@@ -104,6 +108,15 @@ def _invalid_lines(inputs: ReportInputs) -> list[str]:
     """The invalid levels, one line each."""
     invalid = (row for row in rows_of(inputs.summary) if row["verdict"] == "invalid")
     return [f"{_level_name(row)} is invalid: {row['verdict_reasons']}" for row in invalid]
+
+
+def _error_lines(inputs: ReportInputs) -> list[str]:
+    """What was said of the requests that failed, one line for each experiment and class of errors."""
+    return [
+        f"{said.experiment_name}: {several(said.requests, 'request')} failed ({said.error}), "
+        f"the first: {one_line(said.message)}"
+        for said in first_messages(rows_of(inputs.summary))
+    ]
 
 
 def _level_name(row: Mapping[str, Any]) -> str:

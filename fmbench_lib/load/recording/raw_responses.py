@@ -20,6 +20,7 @@ from fmbench_lib.load.recording.records import write_tables
 from fmbench_lib.load.sending.engine import LevelRun, WorkerEnd
 from fmbench_lib.metrics.level_facts import LevelFacts
 from fmbench_lib.predictors.base import Predictor
+from fmbench_lib.predictors.echo import PromptMark
 from fmbench_lib.workspace import LevelKey
 
 _COPY_BYTES = 1 << 20
@@ -31,7 +32,7 @@ def keep_raw(target: Path, recorder: Recorder, run: LevelRun, facts: LevelFacts)
         "facts": facts,
         "labels": recorder.key._asdict(),
         "urls": [url.partition("?")[0] for url in recorder.urls],
-        "prompts": [(prompt.prompt_id, prompt.tokens, prompt.echo) for prompt in recorder.prompts],
+        "prompts": [(prompt.prompt_id, prompt.tokens, _mark_cells(prompt.echo)) for prompt in recorder.prompts],
         "level_id": run.level_id,
         "workers": [{"bytes": each.spool.stat().st_size, "clock_samples": each.clock_samples} for each in run.workers],
     }
@@ -67,7 +68,7 @@ def decode_raw(
         raise DataError(f"{source}: not the raw responses of a level: {error}") from None
     recorder = Recorder(
         predictor=predictor,
-        prompts=[SentPrompt(*prompt) for prompt in head["prompts"]],
+        prompts=[SentPrompt(prompt_id, tokens, _mark_of(echo)) for prompt_id, tokens, echo in head["prompts"]],
         urls=head["urls"],
         key=LevelKey(**head["labels"]),
         tokenizer=tokenizer,
@@ -75,6 +76,17 @@ def decode_raw(
     )
     run = LevelRun(head["level_id"], None, "", None, workers)
     return write_tables(target, tables_of(Job.of(recorder, run), scratch), head["facts"])
+
+
+def _mark_cells(mark: PromptMark | None) -> list[str | int] | None:
+    return None if mark is None else [mark.head, mark.length, mark.digest]
+
+
+def _mark_of(cells: Any) -> PromptMark | None:
+    """The mark of a prompt; files of earlier versions have its text."""
+    if isinstance(cells, str):
+        return PromptMark.of(cells)
+    return None if cells is None else PromptMark(*cells)
 
 
 def _line(file: Any) -> bytes:

@@ -8,9 +8,9 @@ from collections.abc import Hashable
 import numpy as np
 import pandas as pd
 
+from fmbench_lib.metrics.finding import Finding
 from fmbench_lib.metrics.missing import number, rows_of
 from fmbench_lib.metrics.thresholds import Thresholds
-from fmbench_lib.metrics.verdict import Finding
 
 
 def output_length_findings(summary: pd.DataFrame, thresholds: Thresholds | None = None) -> dict[Hashable, Finding]:

@@ -56,6 +56,7 @@ def _schedule_lags(chosen: pd.DataFrame) -> Floats:
     """How late the client itself sent each request: as recorded, else `sent - due - connect_s - cap_wait`."""
     computed = floats(chosen, "sent") - floats(chosen, "due") - np.nan_to_num(floats(chosen, "connect_s"))
     computed = computed - np.nan_to_num(floats(chosen, "cap_wait"))
+    computed[floats(chosen, "retried") > 0] = np.nan  # a resend is the endpoint's doing
     recorded = floats(chosen, "schedule_lag")
     result: Floats = np.where(np.isnan(recorded), computed, recorded)
     return result

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.metrics.missing import number, rows_of, text
+from fmbench_lib.metrics.missing import Row, number, rows_of, text
 from fmbench_lib.metrics.verdict import REASON_SEPARATOR
 from fmbench_lib.report.calibration import calibration_lines
 from fmbench_lib.report.level_order import Rows, in_order
@@ -83,8 +83,9 @@ def _reasons(rows: Rows) -> Blocks:
     return ["Reasons for the verdicts, what to do, and the levels concerned:", bullets(items)] if items else []
 
 
-def _sources(rows: Rows, column: str) -> list[str]:
-    return sorted({source for row in rows for source in (text(row, column) or "").split("+") if source})
+def _sources(rows: Rows, *columns: str) -> list[str]:
+    texts = [text(row, column) or "" for row in rows for column in columns]
+    return sorted({source for joined in texts for source in joined.split("+") if source})
 
 
 def _stamps(rows: Rows) -> list[str]:
@@ -101,7 +102,7 @@ def _proxies(rows: Rows) -> list[str]:
 def _tokens(rows: Rows) -> list[str]:
     sentences = [
         f"Tokens were {_TOKEN_SOURCES.get(source, f'counted by {escape(source)}')}."
-        for source in _sources(rows, "token_source")
+        for source in _sources(rows, "prompt_token_source", "completion_token_source")
     ]
     tokenizers = sorted({name for row in rows if (name := text(row, "tokenizer"))})
     if tokenizers:
@@ -144,11 +145,18 @@ def quality_table(summary: pd.DataFrame) -> pd.DataFrame:
             "window": seconds(row["window_s"]),
             "ended by": text(row, "stop_reason") or MISSING,
             "stamps": text(row, "stamp_source") or MISSING,
-            "tokens from": text(row, "token_source") or MISSING,
+            "tokens from": _counted_by(row),
+            "tokens per event": significant(row["tokens_per_event"], 2),
+            "buffered": percent(row["buffered_share"]),
             "prompt reuse": (text(row, "prompt_reuse") or MISSING).replace("_", " "),
         }
         for row in in_order(rows_of(summary))
     )
+
+
+def _counted_by(row: Row) -> str:
+    """Who counted the tokens, for each side where they differ."""
+    return (text(row, "token_source") or MISSING).replace(":", " ").replace("+completion", ", completion")
 
 
 def _lag(value: Any) -> str:
