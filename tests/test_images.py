@@ -84,3 +84,14 @@ def test_sagemaker_gets_images_in_messages(tmp_path: Path) -> None:
     assert loaded.config.experiments[0].use_messages_api_format
     assert [notice.key for notice in loaded.notices] == ["experiments[0].use_messages_api_format"]
     assert parse_config(WITH_IMAGES, path=tmp_path / "config.yml").notices == ()
+
+
+def test_a_path_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(PNG)
+    (row,) = created([{"question": "What is it?", "image": {"bytes": None, "path": str(tmp_path / "1.png")}}])
+    assert row["prompt"] == f"What is it?\n{URL}"
+
+
+def test_a_path_without_a_file_is_an_error_that_names_it() -> None:
+    with pytest.raises(DataError, match=r"no image in column image .*/nowhere/1\.png cannot be read: No such file"):
+        created([{"question": "What is it?", "image": {"bytes": None, "path": "/nowhere/1.png"}}])

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _FILE = "tokenizer.json"
 WORDS = "words"
 """The name that asks for an estimate from words."""
+_CHARACTERS = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
+_MOST_CHARACTERS = 10
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -47,14 +49,22 @@ class Tokenizer(Protocol):
 
 
 class WordTokenizer:
-    """Estimates 1000 tokens for 750 words, rounded; used only where the config says `words`."""
+    """Estimates 1000 tokens for 750 words, rounded; used only where the config says `words`.
+
+    Chinese, Japanese and Korean have no spaces between words: each of their characters counts as a token. A text of
+    long runs without white space has a token for ten characters at least.
+    """
 
     name = WORDS
     is_estimate = True
 
     def count(self, text: str) -> int:
-        """Four tokens for three words, rounded to the nearest whole number."""
-        return (len(text.split()) * 4 + 1) // 3
+        """Four tokens for three words, rounded to the nearest whole number, and those of other writing."""
+        single = 0
+        if not text.isascii():
+            text, single = _CHARACTERS.subn(" ", text)
+        words = text.split()
+        return single + max((len(words) * 4 + 1) // 3, sum(map(len, words)) // _MOST_CHARACTERS)
 
     def count_many(self, texts: Sequence[str]) -> list[int]:
         """The estimate of each text."""

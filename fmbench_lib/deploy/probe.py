@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from fmbench_lib.aws.signing import CredentialSource, signed_headers
 from fmbench_lib.errors import EndpointError
 from fmbench_lib.predictors.base import HttpResponse, Predictor
+from fmbench_lib.predictors.content_coding import unpacked
 
 _PROMPT = "Say hello."
 
@@ -22,6 +23,9 @@ def probe(predictor: Predictor, ca_file: str | None = None, timeout: float = 60.
     request = predictor.encode(_PROMPT)
     parts = urlsplit(request.url)
     where = f"{parts.scheme}://{parts.netloc}"
+    wrong_path: str | None = getattr(predictor, "wrong_path", None)
+    if wrong_path is not None:
+        raise EndpointError(f"{where}: {wrong_path}")
     try:
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
@@ -41,7 +45,9 @@ def probe(predictor: Predictor, ca_file: str | None = None, timeout: float = 60.
         connection.request(request.method, target, request.body, headers)
         answer = connection.getresponse()
         received = tuple((name.lower(), value) for name, value in answer.getheaders())
-        response = HttpResponse(answer.status, received, answer.read())
+        response = unpacked(HttpResponse(answer.status, received, answer.read()))
+    except ValueError as error:
+        raise EndpointError(f"{where}: {error}") from error
     except (OSError, http.client.HTTPException) as error:
         raise EndpointError(f"{where} does not answer: {error or type(error).__name__}") from error
     finally:

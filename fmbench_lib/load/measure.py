@@ -30,9 +30,11 @@ from fmbench_lib.load.sending.script_call import UserScript
 from fmbench_lib.load.sending.sent_marks import positions_sent
 from fmbench_lib.metrics.level_facts import LevelFacts
 from fmbench_lib.predictors.base import HttpRequest, Predictor, may_echo_prompt
+from fmbench_lib.predictors.echo import PromptMark
 from fmbench_lib.predictors.user_script import NOWHERE
 from fmbench_lib.workspace import raw_file
 
+_LEAST_ECHO = 16
 _DECODED_FOR_PRECISION = 2000
 
 
@@ -173,15 +175,20 @@ def _level(spec: LevelSpec, deal: Deal, load: LoadSettings, experiment: Experime
 
 
 def _recorder(spec: LevelSpec, rows: Sequence[Mapping[str, Any]], experiment: ExperimentLoad) -> Recorder:
-    echoed = may_echo_prompt(experiment.predictor)
+    declared = may_echo_prompt(experiment.predictor)
     return Recorder(
         predictor=experiment.predictor,
-        prompts=[SentPrompt(row["prompt_id"], row["prompt_tokens"], row["prompt"] if echoed else None) for row in rows],
+        prompts=[SentPrompt(row["prompt_id"], row["prompt_tokens"], _mark(row["prompt"], declared)) for row in rows],
         urls=experiment.urls,
         key=spec.key,
         tokenizer=experiment.tokenizer,
         redactor=experiment.redactor,
     )
+
+
+def _mark(prompt: str, declared: bool) -> PromptMark | None:
+    """What recognises an echoed prompt. A short one may begin an answer by chance, unless the protocol echoes it."""
+    return PromptMark.of(prompt) if declared or len(prompt) >= _LEAST_ECHO else None
 
 
 def _requests(

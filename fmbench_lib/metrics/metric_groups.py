@@ -11,6 +11,7 @@ from fmbench_lib.metrics.groups.answer_lengths import ANSWER_LENGTHS, answer_len
 from fmbench_lib.metrics.groups.arrival_rates import ARRIVAL_RATES, arrival_rates
 from fmbench_lib.metrics.groups.attempts import ATTEMPTS, attempts
 from fmbench_lib.metrics.groups.client_error import CLIENT_ERROR, client_error
+from fmbench_lib.metrics.groups.contents import CONTENTS, contents
 from fmbench_lib.metrics.groups.copies import COPIES, copies
 from fmbench_lib.metrics.groups.counts import COUNTS, ERRORS_BY_CLASS, counts
 from fmbench_lib.metrics.groups.drift import DRIFT, drifts
@@ -86,6 +87,7 @@ GROUPS: tuple[MetricGroup, ...] = (
     MetricGroup(PRICE_ORIGIN, derive=_prices, table="levels"),
     MetricGroup(ERRORS_BY_CLASS, counts),
     MetricGroup(TOKEN_COUNTS, token_counts),
+    MetricGroup(CONTENTS, contents),
     MetricGroup(TRANSPORT, transport),
     MetricGroup(CONDITIONS, level_conditions, table="levels"),
     MetricGroup(STEADY, steady_columns, table="levels"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,11 @@ import pandas as pd
 from fmbench_lib.metrics.columns import Column, names
 from fmbench_lib.metrics.groups.attempts import ATTEMPT
 from fmbench_lib.metrics.groups.identity import IDENTITY, LOAD
+from fmbench_lib.metrics.groups.tokens import SOURCE_MEANING
 from fmbench_lib.metrics.level_sample import Facts, LevelData
 from fmbench_lib.metrics.missing import number, text
-from fmbench_lib.metrics.requests import MEASURES, request_metrics
+from fmbench_lib.metrics.plausibility import REMARK_SEPARATOR
+from fmbench_lib.metrics.requests import MEASURES, event_counts, request_metrics, seen_tokens
 from fmbench_lib.metrics.steady_window import steadiness
 from fmbench_lib.metrics.window import completed_in, measured_in
 
@@ -30,13 +32,17 @@ REQUEST_TABLE: tuple[Column, ...] = (
     Column("prompt_token_count", "tokens", "whole number", "tokens in the prompt"),
     Column("completion_token_count", "tokens", "whole number", "tokens in the response"),
     Column("cached_token_count", "tokens", "whole number", "prompt tokens that the server took from its cache"),
-    Column("token_source", "", "text", "who counted: `server`, `tokenizer` or `words` (an estimate)"),
+    Column("reasoning_token_count", "tokens", "whole number", "those of the response that were reasoning"),
+    Column("seen_token_count", "tokens", "whole number", "those of the response that were seen: TPOT is of these"),
+    Column("token_source", "", "text", SOURCE_MEANING),
+    Column("prompt_token_source", "", "text", "who counted the prompt"),
+    Column("completion_token_source", "", "text", "who counted the response"),
     MEASURES["latency"],
     MEASURES["TTFT"],
     MEASURES["TTFT_answer"],
     MEASURES["TPOT"],
-    Column("ITL_mean", "s", "number", "mean gap between its content events"),
-    Column("ITL_max", "s", "number", "longest gap between its content events"),
+    Column("ITL_mean", "s", "number", "mean gap between the reads that brought its content"),
+    Column("ITL_max", "s", "number", "longest gap between the reads that brought its content"),
     MEASURES["TTFT_from_sent"],
     MEASURES["latency_from_sent"],
     Column("success", "", "flag", "whether it is a transaction: a request without an error"),
@@ -57,6 +63,9 @@ REQUEST_TABLE: tuple[Column, ...] = (
     Column("last", "Unix s", "time", "arrival of the last content event"),
     Column("end", "Unix s", "time", "arrival of the last byte"),
     Column("events", "", "whole number", "number of content events"),
+    Column("tokens_per_event", "tokens", "number", "`seen_token_count / events`"),
+    Column("choices", "", "whole number", "answers that came interleaved"),
+    Column("remarks", "", "text", f"what is to be said of its counts and times, joined by `{REMARK_SEPARATOR}`"),
     Column("streamed", "", "flag", "whether the response was streamed"),
     Column("stamp_source", "", "text", "`kernel` or `user` (the reading clock)"),
     Column("client_lag", "s", "number", "how late the client read, the worst of the response's reads"),
@@ -78,7 +87,11 @@ def requests_frame(levels: Iterable[LevelData]) -> pd.DataFrame:
 def _requests_of(records: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     frame = request_metrics(records).reset_index(drop=True)
     window = steadiness(frame, facts).window
-    token_counts = {f"{kind}_tokens": f"{kind}_token_count" for kind in ("prompt", "completion", "cached")}
+    events = event_counts(frame)
+    frame["events"] = events.astype(np.int64)
+    frame["tokens_per_event"] = np.divide(seen_tokens(frame), events, out=np.full(len(frame), np.nan), where=events > 0)
+    kinds = ("prompt", "completion", "cached", "reasoning", "seen")
+    token_counts = {f"{kind}_tokens": f"{kind}_token_count" for kind in kinds}
     frame = frame.rename(columns=token_counts)
     for name in ("instance_type", "load", "experiment_name", "payload_file"):
         frame[name] = text(facts, name)
@@ -89,8 +102,6 @@ def _requests_of(records: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     frame["completed_in_window"] = completed_in(frame, window) if window else False
     frame["ITL_mean"] = [gaps.mean() if len(gaps) else np.nan for gaps in frame["ITL"]]
     frame["ITL_max"] = [gaps.max() if len(gaps) else np.nan for gaps in frame["ITL"]]
-    event_times = frame["event_times"] if "event_times" in frame else [None] * len(frame)
-    frame["events"] = [len(times) if isinstance(times, Sequence | np.ndarray) else 0 for times in event_times]
     return frame.reindex(columns=list(REQUEST_COLUMNS))
 
 

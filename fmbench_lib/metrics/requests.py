@@ -7,6 +7,7 @@ wait (no coordinated omission). The same figures from `sent`, the first byte han
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 
 from fmbench_lib.metrics.columns import Column
 from fmbench_lib.metrics.missing import floats
+from fmbench_lib.metrics.plausibility import REMARK_SEPARATOR
 from fmbench_lib.metrics.statistics.arrays import Flags, Floats
 
 MEASURES: dict[str, Column] = {
@@ -22,7 +24,7 @@ MEASURES: dict[str, Column] = {
         Column("TTFT", "s", "number", "`first - due`"),
         Column("TTFT_answer", "s", "number", "`first_answer - due`"),
         Column("latency", "s", "number", "`last - due`"),
-        Column("TPOT", "s", "number", "`(last - first) / (completion_tokens - 1)`"),
+        Column("TPOT", "s", "number", "`(last - first) / (seen_tokens / choices - 1)`"),
         Column("TTFT_from_sent", "s", "number", "`first - sent`"),
         Column("latency_from_sent", "s", "number", "`last - sent`"),
     )
@@ -40,37 +42,71 @@ def request_metrics(records: pd.DataFrame) -> pd.DataFrame:
     """A copy of the records with `success`, TTFT, TTFT_answer, latency, TPOT, ITL, TTFT_from_sent, latency_from_sent.
 
     - `TTFT = first - due`, `TTFT_answer = first_answer - due`, `latency = last - due`
-    - `TPOT = (last - first) / (completion_tokens - 1)`, undefined below two tokens
-    - `ITL`: the gaps between consecutive content events (an array; one event may carry several tokens)
+    - `TPOT = (last - first) / (seen_tokens / choices - 1)`, undefined below two tokens of a choice. `seen_tokens` are
+      the completion tokens that were seen; records of earlier versions have all completion tokens in their place
+    - `ITL`: the gaps between the reads that brought content (an array; one read may bring several events, and one event
+      several tokens), none between interleaved choices
     - the same from `sent` in TTFT_from_sent and latency_from_sent
 
-    A failed request has none of them and a response that did not stream only a latency; a measure that needs a missing
-    timestamp is NaN.
+    A failed request has none of them and a response that did not stream only a latency. One whose content came at once,
+    as a proxy held it back, has no TPOT and no ITL. A measure that needs a missing timestamp is NaN.
     """
     result = records.copy()
     success = succeeded(records)
     streamed = floats(records, "streamed") == 1
     due, sent = floats(records, "due"), floats(records, "sent")
     first, last = floats(records, "first"), floats(records, "last")
-    tokens = floats(records, "completion_tokens")
     timed = success & streamed
+    spread = timed & (last > first) & ~has_remark(records, "buffered")
     result["success"] = success
     result["TTFT"] = np.where(timed, first - due, np.nan)
     result["TTFT_answer"] = np.where(timed, floats(records, "first_answer") - due, np.nan)
     result["latency"] = np.where(success, last - due, np.nan)
-    gaps = np.where(tokens >= 2, tokens - 1, np.nan)
-    result["TPOT"] = np.where(timed, (last - first) / gaps, np.nan)
+    tokens, choices = seen_tokens(records), choices_of(records)
+    gaps = np.where(tokens / choices >= 2, tokens / choices - 1, np.nan)
+    result["TPOT"] = np.where(spread, (last - first) / gaps, np.nan)
     result["TTFT_from_sent"] = np.where(timed, first - sent, np.nan)
     result["latency_from_sent"] = np.where(success, last - sent, np.nan)
-    result["ITL"] = _gaps_of_events(records, timed)
+    result["ITL"] = _gaps_of_reads(records, spread & (choices == 1))
     return result
 
 
-def _gaps_of_events(records: pd.DataFrame, timed: Flags) -> pd.Series[Any]:
-    """The gaps between the content events of each request; empty where it failed, did not stream or had one event."""
+def seen_tokens(records: pd.DataFrame) -> Floats:
+    """The completion tokens of each request that came to be seen; all of them in records without that column."""
+    return floats(records, "seen_tokens" if "seen_tokens" in records else "completion_tokens")
+
+
+def choices_of(records: pd.DataFrame) -> Floats:
+    """How many answers each request had; 1 where that is not recorded."""
+    choices: Floats = np.nan_to_num(floats(records, "choices"), nan=1.0)
+    return choices
+
+
+def has_remark(records: pd.DataFrame, remark: str) -> Flags:
+    """Which records have this remark."""
+    if "remarks" not in records:
+        return np.zeros(len(records), dtype=bool)
+    texts = records["remarks"]
+    result: Flags = np.array(
+        [isinstance(text, str) and remark in text.split(REMARK_SEPARATOR) for text in texts], dtype=bool
+    )
+    return result
+
+
+def event_counts(records: pd.DataFrame) -> Floats:
+    """The number of content events of each request; 0 where none has a time of its own."""
+    if "event_times" not in records:
+        return np.zeros(len(records))
+    times = records["event_times"]
+    return np.array([len(each) if isinstance(each, Sequence | np.ndarray) else 0 for each in times], dtype=np.float64)
+
+
+def _gaps_of_reads(records: pd.DataFrame, timed: Flags) -> pd.Series[Any]:
+    """The gaps between the reads that brought each request's content: events of one read share a time."""
     gaps: list[Floats] = [np.empty(0)] * len(records)
     if "event_times" in records:
         for index, (use, times) in enumerate(zip(timed, records["event_times"], strict=True)):
             if use and isinstance(times, np.ndarray | list | tuple) and len(times) > 1:
-                gaps[index] = np.diff(np.asarray(times, dtype=np.float64))
+                apart = np.diff(np.asarray(times, dtype=np.float64))
+                gaps[index] = apart[apart != 0]
     return pd.Series(gaps, index=records.index, dtype=object)

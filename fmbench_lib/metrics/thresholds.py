@@ -66,6 +66,7 @@ class Thresholds:
     cut_share: float = _limit(
         0.20, "share of answers", "ended by their limit of tokens, more than at other levels by as much: degraded"
     )
+    buffered_share: float = _limit(0.05, "share of successes", "content that came at once in more: degraded")
     length_change: float = _limit(0.10, "share of the median", "mean output length off the other levels' by more…")
     length_sigmas: float = _limit(3.0, "standard errors", "…and by more than this: degraded")
 

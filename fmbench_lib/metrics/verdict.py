@@ -16,6 +16,7 @@ from fmbench_lib.metrics.checks.client_checks import client_cpu, client_delays, 
 from fmbench_lib.metrics.checks.host_checks import other_programs, withheld_cores
 from fmbench_lib.metrics.checks.stall_checks import long_requests, silence
 from fmbench_lib.metrics.columns import Cells, Column
+from fmbench_lib.metrics.content_checks import content_findings, token_findings
 from fmbench_lib.metrics.finding import SEVERITY, Finding, Level, in_seconds, in_times, time_scale
 from fmbench_lib.metrics.groups.attempts import sent_before, sent_by_earlier_run
 from fmbench_lib.metrics.groups.copies import copy_counts
@@ -259,18 +260,6 @@ def _cache(row: Row, limits: Thresholds) -> Iterator[Finding]:
         yield Finding("degraded", f"{took}, which makes TTFT shorter than that of new prompts: {what}")
 
 
-def _tokens(row: Row, limits: Thresholds) -> Iterator[Finding]:
-    source, successes = text(row, "token_source"), number(row, "successes")
-    if not successes:
-        return
-    if source and "+" in source:
-        yield Finding("degraded", f"tokens were counted in several ways ({source}): ask for usage in every response")
-    counted = min(number(row, "prompt_token_n") or 0, number(row, "completion_token_n") or 0)
-    if counted < limits.tokens_known * successes:
-        reason = f"token counts are known for {counted:.0f} of {successes:.0f} successes"
-        yield Finding("degraded", f"{reason}: name a tokenizer or have the server report usage")
-
-
 CHECKS: tuple[Check, ...] = (
     _successes,
     client_delays,
@@ -294,6 +283,7 @@ CHECKS: tuple[Check, ...] = (
     _cache,
     sent_before,
     _stamps,
-    _tokens,
+    token_findings,
+    content_findings,
 )
 """Every check, in the order in which reasons of equal severity are listed. A new one is a function and a line here."""

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResponse, http_error
+from fmbench_lib.predictors.cumulative import without_repetition
+from fmbench_lib.predictors.server_errors import error_text, failure_in, first_words, message_of
+from fmbench_lib.predictors.usage import count, settle_counts
 
-_MOST_TOKENS = 2**53
+_TEXT, _REASONING = itemgetter(1), itemgetter(2)
+_BLANK = b"\xef\xbb\xbf \r\n\t"
+_BEGINNINGS_OF_JSON = (b"{", b"[", b'"')
+_ENDS = (b"[done]", b"done")
+"""What ends a stream, in lower case."""
 _FAILED = frozenset(("error", "abort", "error_toxic", "error_limit"))
 """Finish reasons, in lower case, that mean a failure: SGLang, OpenRouter, vLLM, TGI, LMI, Cohere."""
 
@@ -18,7 +26,8 @@ _FAILED = frozenset(("error", "abort", "error_toxic", "error_limit"))
 class Answer:
     """Collects the contents of one response; `done` is set by the message that ends the answer.
 
-    Token counts are the server's, validated by `count`; one that it does not send stays None.
+    Token counts are the server's, validated by `count`; one that it does not send stays None. `total_tokens` is that of
+    prompt and completion, `choices` how many answers to the one prompt there are.
     """
 
     streamed: bool
@@ -26,10 +35,20 @@ class Answer:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cached_tokens: int | None = None
+    total_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    choices: int = 1
     finish_reason: str | None = None
     response_id: str | None = None
     done: bool = False
     error: tuple[str, str] | None = None
+
+    def add_counts(self, **counts: Any) -> None:
+        """Add token counts by field. An absent or invalid one erases none that is known, nor does a zero."""
+        for name, value in counts.items():
+            number = count(value)
+            if number is not None and (number or getattr(self, name) is None):
+                setattr(self, name, number)
 
     def add_text(self, content: Any, end_offset: int, *, reasoning: bool = False) -> None:
         """Add a content event, unless the content is empty or not text."""
@@ -38,6 +57,10 @@ class Answer:
             self.events.append(Event(end_offset, piece, reasoning=reasoning))
 
     say = add_text  # its name in users' codecs of earlier versions
+
+    def add_media(self, end_offset: int) -> None:
+        """Add content that is not text, such as sound or an image: it has an arrival time."""
+        self.events.append(Event(end_offset, ""))
 
     def add_vector(self, end_offset: int) -> None:
         """Add content other than text, such as an embedding: it has an arrival time, and no tokens were generated."""
@@ -56,20 +79,34 @@ class Answer:
         if self.error is None:
             self.error = (error_class, message)
 
+    def failed_by(self, message: Mapping[str, Any]) -> bool:
+        """Whether a message of the answer reports an error, which is recorded then."""
+        failure = failure_in(message)
+        if failure is not None:
+            self.fail("endpoint", message_of(failure))
+        return failure is not None
+
     def completion(self, response: HttpResponse, request_id_header: str = "x-request-id") -> Completion:
         """The completion, with an error class unless it is a success."""
         if not response.complete or (self.streamed and not self.done):
             self.fail("truncated", "the response ended before its last event")
         if not self.events:
-            self.fail("empty", "the response has no content")
+            said = first_words(response.body)
+            self.fail("empty", f"the response has no content: {said}" if said else "the response has no content")
+        events, cumulative = without_repetition(self.events)
+        unknown_zeros = settle_counts(self)
         error_class, error_message = self.error or (None, None)
         return Completion(
-            text="".join(event.text for event in self.events if not event.reasoning),
-            events=tuple(self.events),
+            text=_answer_text(events),
+            events=tuple(events),
             streamed=self.streamed,
             prompt_tokens=self.prompt_tokens,
             completion_tokens=self.completion_tokens,
             cached_tokens=self.cached_tokens,
+            reasoning_tokens=self.reasoning_tokens,
+            choices=self.choices,
+            unknown_zeros=unknown_zeros,
+            cumulative=cumulative,
             finish_reason=self.finish_reason,
             server_request_id=response.header(request_id_header) or self.response_id,
             error_class=error_class,
@@ -77,10 +114,17 @@ class Answer:
         )
 
 
+def _answer_text(events: Sequence[Event]) -> str:
+    if any(map(_REASONING, events)):
+        return "".join(event.text for event in events if not event.reasoning)
+    return "".join(map(_TEXT, events))
+
+
 def decoded(response: HttpResponse, streamed: bool, read: Callable[[HttpResponse, Answer], None]) -> Completion:
     """The completion of a response: what `read` adds for status 200, else an HTTP error.
 
-    A ValueError of `read` becomes a `decode` error.
+    A ValueError of `read` becomes an error that has the server's words: `endpoint` for what is no JSON at all, as a
+    proxy's page is, else `decode`.
     """
     if response.status != 200:
         return http_error(response, error_text(response.body))
@@ -88,8 +132,40 @@ def decoded(response: HttpResponse, streamed: bool, read: Callable[[HttpResponse
     try:
         read(response, answer)
     except (ValueError, RecursionError) as error:
-        answer.fail("decode", f"the body does not follow the protocol: {error}")
+        fail_unreadable(answer, response, f"the body does not follow the protocol: {error}")
     return answer.completion(response)
+
+
+def fail_unreadable(answer: Answer, response: HttpResponse, reason: str) -> None:
+    """Record that a body could not be read, with its first words: as the endpoint's error where it is no JSON."""
+    kind = content_type(response).partition(";")[0] or "text"
+    body = response.body.lstrip(_BLANK)
+    if not answer.streamed and body and body[:1] not in _BEGINNINGS_OF_JSON:
+        answer.fail("endpoint", f"the server answered with {kind} in place of the protocol: {first_words(body)}")
+    else:
+        said = first_words(body)
+        answer.fail("decode", f"{reason}; the body begins: {said}" if said else reason)
+
+
+def parsed(data: bytes, answer: Answer) -> Any:
+    """The JSON value of a message in a stream; None where it is plain text, which is recorded as the error it is.
+
+    :raises ValueError: it begins as JSON and is not.
+    """
+    try:
+        return json.loads(data)
+    except ValueError:
+        if data[:1] in _BEGINNINGS_OF_JSON or not _is_text(data):
+            raise
+        answer.fail("endpoint", first_words(data))
+        return None
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return data.decode().isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 def read_messages(
@@ -99,21 +175,33 @@ def read_messages(
     take: Callable[[dict[str, Any], int, Answer], None],
     needed: str | None = None,
 ) -> None:
-    """Pass the JSON objects of an answer to `take`: those in the `pieces` of a stream, up to its end or first error,
-    else the whole body, which must have the key `needed`.
+    """Pass the JSON objects of an answer to `take`: those in the `pieces` of a stream, up to its first error, else the
+    whole body, which must have the key `needed`.
 
     :raises ValueError: something is not a JSON object, or the key is missing.
     """
     if answer.streamed:
         for end_offset, data in pieces:
-            take(json_object(data), end_offset, answer)
-            if answer.error is not None or answer.done:
+            if is_end(data):
+                answer.done = True
+                continue
+            message = parsed(data, answer)
+            if isinstance(message, dict):
+                take(message, end_offset, answer)
+            elif answer.error is None:
+                raise ValueError(f"expected an object, not {data[:80]!r}")
+            if answer.error is not None:
                 return
     elif response.complete:
         message = json_object(response.body)
         take(message, len(response.body), answer)
         if needed is not None and needed not in message and answer.error is None:
             raise ValueError(f"{needed} is missing")
+
+
+def is_end(data: bytes) -> bool:
+    """Whether the data of an event is not JSON but the mark that ends a stream."""
+    return len(data) <= len(_ENDS[0]) and data.lower() in _ENDS
 
 
 def json_request(
@@ -151,27 +239,3 @@ def text(value: Any) -> str:
     if not isinstance(value, str):
         return ""
     return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def count(value: Any) -> int | None:
-    """The value if it is a valid number of tokens, else None."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_TOKENS else None
-
-
-def message_of(error: Any) -> str:
-    """The message of an error object in one of its usual forms; any other object as JSON."""
-    if isinstance(error, dict):
-        message = next(filter(None, (text(error.get(key)) for key in ("message", "Message", "error", "detail"))), "")
-        return message or json.dumps(error)
-    return text(error) or json.dumps(error)
-
-
-def error_text(body: bytes) -> str:
-    """The message in the body of an error response; the start of the body if it is not JSON."""
-    try:
-        value = json.loads(body)
-        if isinstance(value, dict) and value.get("error") is not None:
-            return message_of(value["error"])
-        return message_of(value)
-    except (ValueError, RecursionError):
-        return body[:300].decode(errors="replace").strip()

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fmbench_lib.aws.signing import Signing
-from fmbench_lib.predictors.answer import Answer, content_type, error_text, json_object
+from fmbench_lib.predictors.answer import Answer, content_type, json_object
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, http_error
+from fmbench_lib.predictors.server_errors import error_text
 
 REQUEST_ID_HEADER = "x-amzn-requestid"
 EVENT_STREAM = "application/vnd.amazon.eventstream"
@@ -20,6 +21,7 @@ _THROTTLING = frozenset(
     {"throttlingexception", "throttling", "toomanyrequestsexception", "servicequotaexceededexception"}
 )
 _MODEL_FAILED = 424
+_TIMED_OUT = 408
 _SHORTEST_MESSAGE = 16
 
 
@@ -40,6 +42,8 @@ class Message:
     def error(self) -> tuple[str, str] | None:
         """Error class and message of an exception in mid-stream; None for an event."""
         name = self.headers.get(":exception-type") or self.headers.get(":error-code")
+        if name is None and self.event.endswith("Exception"):
+            name = self.event
         if name is None:
             return None
         text = str(self.headers.get(":error-message") or "") or error_text(self.payload)
@@ -77,11 +81,13 @@ def within(value: Any, *keys: str) -> Any:
 
 
 def take_error_in_200(message: Mapping[str, Any], answer: Answer) -> None:
-    """Record an error that Bedrock sometimes sends with status 200: `{"Output": {"__type": "…#InternalFailure"}}`."""
+    """Record an error sent with status 200, such as Bedrock's `{"Output": {"__type": "…#InternalFailure"}}`."""
     name = within(message, "Output", "__type")
     if isinstance(name, str):
         text = within(message, "Output", "message") or "reported in a response with status 200"
         answer.fail("endpoint", f"{name.rpartition('#')[2]}: {text}")
+    else:
+        answer.failed_by(message)
 
 
 def is_event_stream(response: HttpResponse) -> bool:
@@ -104,7 +110,18 @@ def aws_error(response: HttpResponse) -> Completion:
     status = _original_status(response.body) if response.status == _MODEL_FAILED else None
     completion = http_error(replace(response, status=status or response.status), f"{name}: {text}" if name else text)
     completion = replace(completion, server_request_id=response.header(REQUEST_ID_HEADER))
-    return replace(completion, error_class="http_429") if is_throttling(name) else completion
+    if is_throttling(name):
+        return replace(completion, error_class="http_429")
+    if _timed_out(response, name, text, status):
+        return replace(completion, error_class="timeout")
+    return completion
+
+
+def _timed_out(response: HttpResponse, name: str, text: str, status: int | None) -> bool:
+    """Whether the model took too long: Bedrock's 408, or SageMaker's 424 about a container that gave no status."""
+    if response.status == _TIMED_OUT or name.lower() == "modeltimeoutexception":
+        return True
+    return response.status == _MODEL_FAILED and status is None and "timed out" in text.lower()
 
 
 def _named_in(body: bytes) -> str:

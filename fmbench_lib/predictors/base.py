@@ -7,7 +7,7 @@ each event was complete, and the recorder combines the two.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from fmbench_lib.aws.signing import Signing
@@ -58,6 +58,9 @@ class Completion:
 
     `error_class` is None for a success; text and events from before an error are kept as evidence. `every_event` is
     False if `events` are only the first and last of the response: the time between them is then not an ITL.
+    `reasoning_tokens` are part of `completion_tokens`, shown or not. `choices`: how many answers came, interleaved.
+    `unknown_zeros`: the sides, `prompt` or `completion`, that the server counted as 0 beside text. `cumulative` and
+    `echoed`: text was removed that repeats what came before, or the prompt.
     """
 
     text: str = ""
@@ -71,6 +74,11 @@ class Completion:
     error_class: str | None = None
     error_message: str | None = None
     every_event: bool = True
+    reasoning_tokens: int | None = None
+    choices: int = 1
+    unknown_zeros: frozenset[str] = frozenset()
+    cumulative: bool = False
+    echoed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,22 +124,9 @@ def http_error(response: HttpResponse, message: str) -> Completion:
         target = response.header("location")
         if target is not None:
             message = f"redirect to {target} refused: give the final address as ep_name"
-    return Completion(error_class=error_class, error_message=f"HTTP {status}: {message}"[:500])
+    return Completion(error_class=error_class, error_message=f"HTTP {status}: {message}"[:500].removesuffix(": "))
 
 
 def may_echo_prompt(predictor: Predictor) -> bool:
     """Whether the answers of a codec's endpoint may begin with the prompt."""
     return bool(getattr(predictor, "echoes_prompt", False))
-
-
-def without_prompt(completion: Completion, prompt: str) -> Completion:
-    """A completion without the prompt at its beginning; unchanged if it does not begin with the prompt."""
-    if not completion.events or not prompt or not completion.events[0].text.startswith(prompt):
-        return completion
-    first, *others = completion.events
-    rest = first.text.removeprefix(prompt)
-    events = (*([first._replace(text=rest)] if rest else []), *others)
-    shorter = replace(completion, text=completion.text.removeprefix(prompt), events=events)
-    if events or completion.error_class is not None:
-        return shorter
-    return replace(shorter, error_class="empty", error_message="the response has nothing but the prompt")

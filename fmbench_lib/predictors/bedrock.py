@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmbench_lib.aws.signing import Signing
 from fmbench_lib.predictors import bedrock_invoke
-from fmbench_lib.predictors.answer import Answer, json_object, text
+from fmbench_lib.predictors.answer import Answer, fail_unreadable, json_object, text
 from fmbench_lib.predictors.aws_wire import (
     EVENT_STREAM,
     JSON,
@@ -24,6 +24,7 @@ from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, P
 from fmbench_lib.predictors.converse_messages import (
     NOT_SENT,
     content_blocks,
+    counts_cached_inside,
     makes_vectors,
     take_block,
     take_converse_event,
@@ -71,14 +72,14 @@ class ConversePredictor:
         """The text blocks, reasoning and token counts of a Converse answer, whole or streamed."""
         if response.status != 200:
             return aws_error(response)
-        answer = Answer(is_event_stream(response))
+        answer, inside = Answer(is_event_stream(response)), counts_cached_inside(self.url)
         try:
             if answer.streamed:
-                _read_stream(response.body, answer)
+                _read_stream(response.body, answer, inside)
             elif response.complete:
-                _take_whole(json_object(response.body), len(response.body), answer)
+                _take_whole(json_object(response.body), len(response.body), answer, inside)
         except (ValueError, RecursionError) as error:
-            answer.fail("decode", f"the body is not a Converse answer: {error}")
+            fail_unreadable(answer, response, f"the body is not a Converse answer: {error}")
         return answer.completion(response, REQUEST_ID_HEADER)
 
 
@@ -113,21 +114,24 @@ def converse_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return request
 
 
-def _read_stream(body: bytes, answer: Answer) -> None:
+def _read_stream(body: bytes, answer: Answer, cached_inside: bool) -> None:
     for message in messages(body):
         if message.error is not None:
             answer.fail(*message.error)
             return
-        take_converse_event(message.event, json_object(message.payload), message.end_offset, answer)
+        payload = json_object(message.payload)
+        take_converse_event(message.event, payload, message.end_offset, answer, cached_inside=cached_inside)
 
 
-def _take_whole(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
+def _take_whole(message: Mapping[str, Any], end_offset: int, answer: Answer, cached_inside: bool) -> None:
     answer.done = True
     take_error_in_200(message, answer)
+    if answer.error is not None:
+        return
     content = within(message, "output", "message", "content")
     if not isinstance(content, list):
         raise ValueError("output.message.content is missing")
     for block in content:
         take_block(block, end_offset, answer)
     answer.finish_reason = text(message.get("stopReason")) or None
-    take_usage(message.get("usage"), answer)
+    take_usage(message.get("usage"), answer, cached_inside=cached_inside)

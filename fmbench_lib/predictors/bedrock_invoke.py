@@ -6,13 +6,14 @@ The chunks of a stream hold the family's own JSON in base64, and the last one Be
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from fmbench_lib.aws.signing import Signing
-from fmbench_lib.predictors.answer import Answer, count, json_object
+from fmbench_lib.predictors.answer import Answer, fail_unreadable, json_object
 from fmbench_lib.predictors.aws_wire import (
     REQUEST_ID_HEADER,
     accepting,
@@ -25,13 +26,20 @@ from fmbench_lib.predictors.aws_wire import (
 )
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.bedrock_families import family_of
-from fmbench_lib.predictors.converse_messages import makes_vectors, take_converse_event, take_usage
+from fmbench_lib.predictors.chat_content import answer_text, reasoning_text
+from fmbench_lib.predictors.converse_messages import (
+    counts_cached_inside,
+    makes_vectors,
+    prompt_with_cached,
+    take_converse_event,
+    take_usage,
+)
+from fmbench_lib.predictors.usage import cached_in, count, reasoning_in
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
 
 _CHOICES = ("choices", "outputs", "generations", "completions", "results")
-_TEXTS = ("content", "text", "outputText")
 _REASONS = ("stop_reason", "finish_reason", "stopReason", "finishReason", "completionReason")
 
 
@@ -59,16 +67,16 @@ class InvokeModelPredictor:
         """The contents of an answer of any family, whole or streamed, with Bedrock's token counts."""
         if response.status != 200:
             return aws_error(response)
-        answer = Answer(is_event_stream(response))
+        answer, inside = Answer(is_event_stream(response)), counts_cached_inside(self.url, self.model)
         try:
             if answer.streamed:
-                _read_stream(response.body, answer)
+                _read_stream(response.body, answer, inside)
                 answer.done = answer.done or (response.complete and answer.finish_reason is not None)
             elif response.complete:
                 answer.done = True
-                _take(json_object(response.body), len(response.body), answer)
+                _take(json_object(response.body), len(response.body), answer, inside)
         except (ValueError, RecursionError) as error:
-            answer.fail("decode", f"the body is not an InvokeModel answer: {error}")
+            fail_unreadable(answer, response, f"the body is not an InvokeModel answer: {error}")
         _take_counted(response, answer)
         return answer.completion(response, REQUEST_ID_HEADER)
 
@@ -86,7 +94,7 @@ def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent
     )
 
 
-def _read_stream(body: bytes, answer: Answer) -> None:
+def _read_stream(body: bytes, answer: Answer, cached_inside: bool) -> None:
     for message in messages(body):
         if message.error is not None:
             answer.fail(*message.error)
@@ -94,24 +102,29 @@ def _read_stream(body: bytes, answer: Answer) -> None:
         data = json_object(message.payload).get("bytes")
         if not isinstance(data, str):
             raise ValueError("a chunk has no bytes")
-        _take(json_object(base64.b64decode(data, validate=True)), message.end_offset, answer)
+        _take(json_object(base64.b64decode(data, validate=True)), message.end_offset, answer, cached_inside)
+        if answer.error is not None:
+            return
 
 
-def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
+def _take(message: Mapping[str, Any], end_offset: int, answer: Answer, cached_inside: bool) -> None:
     """Add one object of any family: families differ in their keys, and no key has two meanings."""
     take_error_in_200(message, answer)
+    if answer.error is not None:
+        return
     if isinstance(message.get("embedding") or message.get("embeddings"), list | dict):
         answer.add_vector(end_offset)
     for form in (_take_anthropic, _take_nova, _take_choices, _take_plain):
         form(message, end_offset, answer)
     metrics = message.get("amazon-bedrock-invocationMetrics")
     if isinstance(metrics, dict):
-        cached = count(metrics.get("cacheReadInputTokenCount"))
-        written = count(metrics.get("cacheWriteInputTokenCount"))
-        given = count(metrics.get("inputTokenCount"))
-        answer.prompt_tokens = None if given is None else given + (cached or 0) + (written or 0)
-        answer.completion_tokens = count(metrics.get("outputTokenCount"))
-        answer.cached_tokens = answer.cached_tokens if cached is None else cached
+        names = ("inputTokenCount", "cacheReadInputTokenCount", "cacheWriteInputTokenCount")
+        counts = [metrics.get(name) for name in names]
+        answer.add_counts(
+            prompt_tokens=prompt_with_cached(counts, None, None, inside=cached_inside),
+            completion_tokens=metrics.get("outputTokenCount"),
+            cached_tokens=counts[1],
+        )
         answer.done = True
 
 
@@ -120,22 +133,29 @@ def _take_anthropic(message: Mapping[str, Any], end_offset: int, answer: Answer)
     for piece in blocks if isinstance(blocks, list) else [message.get("delta")]:
         if isinstance(piece, dict):
             answer.add_text(piece.get("thinking"), end_offset, reasoning=True)
-            answer.add_text(piece.get("text") or piece.get("partial_json"), end_offset)
+            answer.add_text(piece.get("text") or piece.get("partial_json") or _tool_input(piece), end_offset)
             answer.finish(piece.get("stop_reason"))
     for usage in (within(message, "message", "usage"), message.get("usage")):
         if isinstance(usage, dict) and "inputTokens" not in usage:
             _take_token_usage(usage, answer)
 
 
+def _tool_input(piece: Mapping[str, Any]) -> str:
+    """The input of a tool in a whole answer; in a stream it comes as `partial_json`."""
+    return json.dumps(piece["input"]) if piece.get("type") == "tool_use" and piece.get("input") else ""
+
+
 def _take_token_usage(usage: Mapping[str, Any], answer: Answer) -> None:
     """Add Anthropic's counts, where `input_tokens` does not include cached tokens, or those of chat completions."""
     given = count(usage.get("input_tokens", usage.get("prompt_tokens")))
-    cached = count(usage.get("cache_read_input_tokens"))
-    if given is not None:
-        answer.prompt_tokens = given + (cached or 0) + (count(usage.get("cache_creation_input_tokens")) or 0)
-        answer.cached_tokens = cached
-    made = count(usage.get("output_tokens", usage.get("completion_tokens")))
-    answer.completion_tokens = answer.completion_tokens if made is None else made
+    beside = [count(usage.get(f"cache_{way}_input_tokens")) or 0 for way in ("read", "creation")]
+    answer.add_counts(
+        prompt_tokens=None if given is None else given + sum(beside),
+        completion_tokens=usage.get("output_tokens", usage.get("completion_tokens")),
+        total_tokens=usage.get("total_tokens"),
+        cached_tokens=cached_in(usage),
+        reasoning_tokens=reasoning_in(usage),
+    )
 
 
 def _take_nova(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
@@ -160,11 +180,10 @@ def _take_choices(message: Mapping[str, Any], end_offset: int, answer: Answer) -
                 raise ValueError(f"{key} is not a list of objects")
             parts = (choice[name] for name in ("delta", "message", "data") if isinstance(choice.get(name), dict))
             part = next(parts, choice)
-            answer.add_text(part.get("reasoning_content"), end_offset, reasoning=True)
-            answer.add_text(next(filter(None, map(part.get, _TEXTS)), None), end_offset)
+            answer.add_text(reasoning_text(part), end_offset, reasoning=True)
+            answer.add_text(answer_text(part) or part.get("outputText"), end_offset)
             _take_reason(choice, answer)
-            made = count(choice.get("tokenCount"))
-            answer.completion_tokens = answer.completion_tokens if made is None else made
+            answer.add_counts(completion_tokens=choice.get("tokenCount"))
 
 
 def _take_plain(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
@@ -173,10 +192,10 @@ def _take_plain(message: Mapping[str, Any], end_offset: int, answer: Answer) -> 
         for key in ("generation", "outputText", "text", "completion"):
             answer.add_text(message.get(key), end_offset)
     _take_reason(message, answer)
-    given = count(message.get("prompt_token_count", message.get("inputTextTokenCount")))
-    made = count(message.get("generation_token_count", message.get("totalOutputTextTokenCount")))
-    answer.prompt_tokens = answer.prompt_tokens if given is None else given
-    answer.completion_tokens = answer.completion_tokens if made is None else made
+    answer.add_counts(
+        prompt_tokens=message.get("prompt_token_count", message.get("inputTextTokenCount")),
+        completion_tokens=message.get("generation_token_count", message.get("totalOutputTextTokenCount")),
+    )
 
 
 def _take_reason(message: Mapping[str, Any], answer: Answer) -> None:

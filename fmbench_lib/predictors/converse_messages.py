@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fmbench_lib.images import parts_of
-from fmbench_lib.predictors.answer import Answer, count, text
+from fmbench_lib.predictors.answer import Answer, text
 from fmbench_lib.predictors.aws_wire import within
+from fmbench_lib.predictors.usage import count
 
 NOT_SENT = ("stream", "caching", "use_boto3")
 """Settings of the client library of FMBench 2.x, which are not parameters of the model."""
@@ -18,6 +19,11 @@ NOT_SENT = ("stream", "caching", "use_boto3")
 def makes_vectors(url: str, model: str | None) -> bool:
     """Whether the model of an address, or the one behind it, is an embedding model."""
     return any(re.search(r"[./-]embed\b", name) is not None for name in (url, model or ""))
+
+
+def counts_cached_inside(*names: str | None) -> bool:
+    """Whether a model, by its id or address, counts cached tokens as part of its input: those of OpenAI."""
+    return any(re.search(r"(?:^|[./])openai\.", name or "") is not None for name in names)
 
 
 def content_blocks(prompt: str) -> list[dict[str, Any]]:
@@ -30,7 +36,9 @@ def content_blocks(prompt: str) -> list[dict[str, Any]]:
     ]
 
 
-def take_converse_event(event: str, payload: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
+def take_converse_event(
+    event: str, payload: Mapping[str, Any], end_offset: int, answer: Answer, *, cached_inside: bool = False
+) -> None:
     """Add one event of a stream. Nova's own streams consist of the same events, one level down."""
     if event == "contentBlockDelta":
         take_block(payload.get("delta"), end_offset, answer)
@@ -38,7 +46,7 @@ def take_converse_event(event: str, payload: Mapping[str, Any], end_offset: int,
         answer.finish_reason = text(payload.get("stopReason")) or None
         answer.done = True
     elif event == "metadata":
-        take_usage(payload.get("usage"), answer)
+        take_usage(payload.get("usage"), answer, cached_inside=cached_inside)
 
 
 def take_block(block: Any, end_offset: int, answer: Answer) -> None:
@@ -50,12 +58,31 @@ def take_block(block: Any, end_offset: int, answer: Answer) -> None:
     answer.add_text(within(block, "text"), end_offset)
 
 
-def take_usage(usage: Any, answer: Answer) -> None:
-    """Add token counts as Converse and Nova send them; `inputTokens` does not include cached prompt tokens."""
+def take_usage(usage: Any, answer: Answer, *, cached_inside: bool = False) -> None:
+    """Add token counts as Converse and Nova send them."""
     if isinstance(usage, dict):
-        cached = count(usage.get("cacheReadInputTokens"))
-        written = count(usage.get("cacheWriteInputTokens"))
-        given = count(usage.get("inputTokens"))
-        answer.prompt_tokens = None if given is None else given + (cached or 0) + (written or 0)
-        answer.completion_tokens = count(usage.get("outputTokens"))
-        answer.cached_tokens = cached
+        counts = [usage.get(name) for name in ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens")]
+        made, total = usage.get("outputTokens"), usage.get("totalTokens")
+        answer.add_counts(
+            prompt_tokens=prompt_with_cached(counts, made, total, inside=cached_inside),
+            completion_tokens=made,
+            total_tokens=total,
+            cached_tokens=counts[1],
+        )
+
+
+def prompt_with_cached(counts: Sequence[Any], made: Any, total: Any, *, inside: bool) -> int | None:
+    """The whole prompt's tokens from a model's counts of it, of what was read from its cache and written to it.
+
+    The first of the three `counts` has the cached tokens inside for models of OpenAI, and not for those of others. The
+    total tells, where it is one of the two sums; else `inside`.
+    """
+    prompt, cached = count(counts[0]), sum(count(number) or 0 for number in counts[1:])
+    if prompt is None:
+        return None
+    if count(total) is not None and cached:
+        if total == prompt + (count(made) or 0):
+            return prompt
+        if total == prompt + cached + (count(made) or 0):
+            return prompt + cached
+    return prompt if inside and prompt >= cached else prompt + cached

@@ -12,18 +12,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from fmbench_lib.predictors.answer import (
-    Answer,
-    content_type,
-    count,
-    decoded,
-    json_object,
-    json_request,
-    message_of,
-    text,
-)
+from fmbench_lib.predictors.answer import Answer, content_type, decoded, is_end, json_request, parsed, text
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
-from fmbench_lib.predictors.streams import is_json_lines, json_lines, sse_data
+from fmbench_lib.predictors.server_errors import message_of
+from fmbench_lib.predictors.streams import is_event_text, is_json_lines, json_lines, sse_data
+from fmbench_lib.predictors.usage import take_usage
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
@@ -69,8 +62,7 @@ class GeneratePredictor:
 
     def decode(self, response: HttpResponse) -> Completion:
         """The generated text, whole or in tokens, with the counts in its details."""
-        kind = content_type(response)
-        return decoded(response, kind.startswith("text/event-stream") or is_json_lines(kind), read_generated)
+        return decoded(response, _is_events(response) or is_json_lines(content_type(response)), read_generated)
 
 
 def make_tgi(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
@@ -100,8 +92,9 @@ def read_generated(response: HttpResponse, answer: Answer) -> None:
     :raises ValueError: it is in neither.
     """
     if answer.streamed:
-        events = content_type(response).startswith("text/event-stream")
-        messages = sse_data(response.body) if events else json_lines(response.body, complete=response.complete)
+        messages = (
+            sse_data(response.body) if _is_events(response) else json_lines(response.body, complete=response.complete)
+        )
         read_token_messages(messages, answer, complete=response.complete)
     elif response.complete:
         _take_whole(json.loads(response.body), len(response.body), answer)
@@ -110,10 +103,14 @@ def read_generated(response: HttpResponse, answer: Answer) -> None:
 def read_token_messages(messages: Iterable[tuple[int, bytes]], answer: Answer, *, complete: bool) -> None:
     """Add the messages of a stream of tokens, each with the offset just after it."""
     for end_offset, data in messages:
-        if data == b"[DONE]":
+        if is_end(data):
             answer.done = True
+            continue
+        message = parsed(data, answer)
+        if answer.error is not None:
             return
-        message = json_object(data)
+        if not isinstance(message, dict):
+            raise ValueError(f"expected an object, not {data[:80]!r}")
         if failed(message, answer):
             return
         token = message.get("token")
@@ -146,22 +143,24 @@ def _take_whole(message: Any, end_offset: int, answer: Answer) -> None:
 def failed(message: Mapping[str, Any], answer: Answer) -> bool:
     """Whether a message reports an error in one of these servers' formats; the error is recorded in the answer."""
     details = message.get("details")
-    if message.get("error") is not None:
-        answer.fail("endpoint", message_of(message["error"]))
-    elif "generated_text" not in message and isinstance(message.get("code"), int) and message["code"] >= 400:
+    if "generated_text" not in message and isinstance(message.get("code"), int) and message["code"] >= 400:
         answer.fail("endpoint", message_of(message))  # DJL: {"code": 424, "message": "…"}
-    elif isinstance(details, dict):
+    elif not answer.failed_by(message) and isinstance(details, dict):
         answer.finish(details.get("finish_reason"))
     return answer.error is not None
 
 
 def take_details(message: Mapping[str, Any], answer: Answer) -> None:
-    """Add the token counts of a message's details, if it has any."""
+    """Add the token counts of a message's details or `usage`, if it has any."""
+    take_usage(message.get("usage"), answer)
     details = message.get("details")
     if not isinstance(details, dict):
         return
-    answer.completion_tokens = count(details.get("generated_tokens"))
-    answer.prompt_tokens = count(details.get("input_length"))
+    answer.add_counts(completion_tokens=details.get("generated_tokens"), prompt_tokens=details.get("input_length"))
     prefill = details.get("prefill")  # older versions list the prompt's tokens on request
     if answer.prompt_tokens is None and isinstance(prefill, list) and prefill:
         answer.prompt_tokens = len(prefill)
+
+
+def _is_events(response: HttpResponse) -> bool:
+    return content_type(response).startswith("text/event-stream") or is_event_text(response.body)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fmbench_lib.predictors.answer import Answer, content_type, count, decoded, json_request, message_of, read_messages
+from fmbench_lib.predictors.answer import Answer, content_type, decoded, json_request, read_messages
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
-from fmbench_lib.predictors.streams import sse_data
+from fmbench_lib.predictors.streams import is_event_text, sse_data
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
@@ -33,7 +33,8 @@ class LlamaCppPredictor:
 
     def decode(self, response: HttpResponse) -> Completion:
         """The content, whole or in server-sent events, with the server's counts and timings."""
-        return decoded(response, content_type(response).startswith("text/event-stream"), _read)
+        streamed = content_type(response).startswith("text/event-stream") or is_event_text(response.body)
+        return decoded(response, streamed, _read)
 
 
 def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
@@ -52,15 +53,15 @@ def _read(response: HttpResponse, answer: Answer) -> None:
 
 
 def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
-    if message.get("error") is not None:
-        answer.fail("endpoint", message_of(message["error"]))
+    if answer.failed_by(message):
         return
     answer.add_text(message.get("content"), end_offset)
     if message.get("stop"):
         answer.done = True
         answer.finish_reason = "length" if message.get("stop_type") == "limit" else "stop"
-        answer.completion_tokens = count(message.get("tokens_predicted"))
-        answer.prompt_tokens = count(message.get("tokens_evaluated"))
         timings = message.get("timings")
-        if isinstance(timings, dict):
-            answer.cached_tokens = count(timings.get("cache_n"))
+        answer.add_counts(
+            completion_tokens=message.get("tokens_predicted"),
+            prompt_tokens=message.get("tokens_evaluated"),
+            cached_tokens=timings.get("cache_n") if isinstance(timings, dict) else None,
+        )

@@ -10,14 +10,13 @@ from urllib.parse import urlsplit
 from fmbench_lib.predictors.answer import (
     Answer,
     content_type,
-    count,
     decoded,
     json_request,
-    message_of,
     read_messages,
     text,
 )
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
+from fmbench_lib.predictors.chat_content import answer_text
 from fmbench_lib.predictors.streams import is_json_lines, json_lines
 
 if TYPE_CHECKING:  # decoding processes need no schema
@@ -71,18 +70,20 @@ def _read(response: HttpResponse, answer: Answer) -> None:
 
 
 def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
-    if message.get("error") is not None:
-        answer.fail("endpoint", message_of(message["error"]))
+    if answer.failed_by(message):
         return
     chat = message.get("message")
     flat = {"content": message.get("response"), "thinking": message.get("thinking")}
     piece = chat if isinstance(chat, dict) else flat
-    content = text(piece.get("content"))
+    content = answer_text(piece)
     if not (content and answer.streamed):  # both in one line arrive as one event
         answer.add_text(piece.get("thinking"), end_offset, reasoning=True)
     answer.add_text(content, end_offset)
     if message.get("done"):
         answer.done = True
         answer.finish_reason = text(message.get("done_reason")) or None
-        answer.prompt_tokens = count(message.get("prompt_eval_count"))
-        answer.completion_tokens = count(message.get("eval_count"))
+        answer.add_counts(
+            prompt_tokens=message.get("prompt_eval_count"),  # absent or 0 where the whole prompt was cached
+            completion_tokens=message.get("eval_count"),
+            cached_tokens=message.get("prompt_eval_cached_count"),
+        )

@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from fmbench_lib.images import chat_content
-from fmbench_lib.predictors.answer import Answer, content_type, count, decoded, json_request, message_of, text
+from fmbench_lib.predictors.answer import Answer, content_type, decoded, is_end, json_request, parsed, text
 from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResponse, Predictor, Sent
+from fmbench_lib.predictors.chat_content import answer_text, is_media, reasoning_text
+from fmbench_lib.predictors.openai_advice import with_advice, wrong_path
 from fmbench_lib.predictors.repeated_messages import Repeats
-from fmbench_lib.predictors.streams import next_sse_data
+from fmbench_lib.predictors.streams import is_event_text, next_sse_data
+from fmbench_lib.predictors.usage import take_usage
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
 
-_ANSWER_KEYS = ("content", "text", "refusal")
-_REASONING_KEYS = ("reasoning_content", "reasoning")
+_MOST_CHOICES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,13 @@ class OpenAiPredictor:
 
     def decode(self, response: HttpResponse) -> Completion:
         """The contents of choices or vectors, whole or in server-sent events, with the server's usage."""
-        streamed = content_type(response).startswith("text/event-stream") or response.body.startswith(b"data:")
-        return decoded(response, streamed, read_openai)
+        streamed = content_type(response).startswith("text/event-stream") or is_event_text(response.body)
+        return with_advice(decoded(response, streamed, read_openai))
+
+    @property
+    def wrong_path(self) -> str | None:
+        """Why the address is none of this protocol, and what to use; None for one that is or may be."""
+        return wrong_path(self.url)
 
 
 def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
@@ -84,19 +91,19 @@ def read_openai(response: HttpResponse, answer: Answer) -> None:
         if response.complete:
             take_openai(json.loads(response.body), len(response.body), answer)
         return
-    repeats, end_offset = Repeats(response.body, take_openai), 0
+    repeats, end_offset, ended = Repeats(response.body, take_openai), 0, False
     while (event := next_sse_data(response.body, end_offset)) is not None:
         end_offset, data = event
-        if data == b"[DONE]":
-            answer.done = True
-            return
-        take_openai(json.loads(data), end_offset, answer)
+        if is_end(data):
+            ended = True  # some servers send their usage after it
+            continue
+        take_openai(parsed(data, answer), end_offset, answer)
         if answer.error is not None:
             return
         if alike := repeats.following(data, end_offset, answer):
             answer.events += alike
             end_offset = alike[-1].end_offset
-    answer.done = answer.finish_reason is not None  # not every server sends [DONE]
+    answer.done = ended or answer.finish_reason is not None  # not every server sends [DONE]
 
 
 def take_openai(message: Any, end_offset: int, answer: Answer) -> None:
@@ -104,15 +111,15 @@ def take_openai(message: Any, end_offset: int, answer: Answer) -> None:
 
     :raises ValueError: it does not have the protocol's form.
     """
+    if answer.error is not None:
+        return
     if not isinstance(message, dict):
         raise ValueError(f"expected an object, not {json.dumps(message)[:80]}")
-    error = message if message.get("object") == "error" else message.get("error")  # the former: older vLLM
-    if error is not None:
-        answer.fail("endpoint", message_of(error))
+    choices = message.get("choices") or []
+    if (not choices or message.get("error")) and answer.failed_by(message):
         return
     answer.response_id = answer.response_id or text(message.get("id")) or None
     _take_usage(message, answer)
-    choices = message.get("choices") or []
     if not isinstance(choices, list):
         raise ValueError("`choices` is not a list")
     for choice in choices:
@@ -124,45 +131,35 @@ def take_openai(message: Any, end_offset: int, answer: Answer) -> None:
 
 
 def _take_usage(message: Mapping[str, Any], answer: Answer) -> None:
-    usage = message.get("usage")
-    if isinstance(usage, dict):
-        answer.prompt_tokens = count(usage.get("prompt_tokens"))
-        answer.completion_tokens = count(usage.get("completion_tokens"))
-        details = usage.get("prompt_tokens_details")
-        if isinstance(details, dict):
-            answer.cached_tokens = count(details.get("cached_tokens"))
+    take_usage(message.get("usage"), answer)
     timings = message.get("timings")  # where llama.cpp reports how much of the prompt was cached
     if answer.cached_tokens is None and isinstance(timings, dict):
-        answer.cached_tokens = count(timings.get("cache_n"))
+        answer.add_counts(cached_tokens=timings.get("cache_n"))
 
 
 def _take_choice(choice: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
     answer.finish(choice.get("finish_reason"))
+    if choice.get("error"):
+        answer.failed_by({"error": choice["error"]})
+        return
+    index = choice.get("index")
+    if isinstance(index, int) and index >= answer.choices:
+        answer.choices = min(index + 1, _MOST_CHOICES)
+    if "usage" in choice:
+        take_usage(choice["usage"], answer)
     delta = choice.get("delta") or choice.get("message") or choice
     if not isinstance(delta, dict):
         raise ValueError("a choice has no object")
-    content = next(filter(None, (text(delta.get(key)) for key in _ANSWER_KEYS)), "")
-    content = content or _tool_text(delta.get("tool_calls"))
-    reasoning = next(filter(None, (text(delta.get(key)) for key in _REASONING_KEYS)), "")
+    content, reasoning = answer_text(delta), reasoning_text(delta)
     if reasoning and not (content and answer.streamed):  # both in one chunk arrive as one event
         answer.events.append(Event(end_offset, reasoning, reasoning=True))
     if content:
         answer.events.append(Event(end_offset, content))
+    elif not reasoning and is_media(delta):
+        answer.add_media(end_offset)
 
 
 def _holds_vector(data: Any) -> bool:
     """Whether `data` is that of an embeddings response: vectors as numbers or in base64."""
     first = data[0] if isinstance(data, list) and data else None
     return isinstance(first, dict) and bool(first.get("embedding"))
-
-
-def _tool_text(calls: Any) -> str:
-    """The text of tool-call deltas, which are generated tokens like other content."""
-    if not isinstance(calls, list):
-        return ""
-    functions = (call.get("function") for call in calls if isinstance(call, dict))
-    return "".join(
-        text(function.get("name")) + text(function.get("arguments"))
-        for function in functions
-        if isinstance(function, dict)
-    )

@@ -14,14 +14,16 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from fmbench_lib.config.schema.json_path import Steps, at_path, path_steps
 from fmbench_lib.errors import InputError
-from fmbench_lib.predictors.answer import Answer, content_type, count, decoded, text
+from fmbench_lib.predictors.answer import Answer, content_type, decoded, is_end, parsed, text
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
-from fmbench_lib.predictors.streams import is_json_lines, json_lines, sse_data
+from fmbench_lib.predictors.server_errors import failure_in, message_of
+from fmbench_lib.predictors.streams import is_event_text, is_json_lines, json_lines, sse_data
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)\}")
+_ERROR: Steps = ("error",)
 _WORDS = ("prompt", "max_tokens", "model", "stream", "parameters")
 
 
@@ -37,7 +39,7 @@ class RestTemplate:
     prompt_tokens: Steps | None = None
     completion_tokens: Steps | None = None
     finish_reason: Steps | None = None
-    error: Steps = ("error",)
+    error: Steps = _ERROR
     echoes_prompt: bool = False
     takes_parameters: bool = True
     """Whether parameters that do not occur in the template are sent."""
@@ -130,17 +132,23 @@ class RestPredictor:
 
     def decode(self, response: HttpResponse) -> Completion:
         """What the template's paths lead to, in a whole answer or each message of a stream."""
-        kind = content_type(response)
-        return decoded(response, kind.startswith("text/event-stream") or is_json_lines(kind), self._read)
+        return decoded(response, self._is_events(response) or is_json_lines(content_type(response)), self._read)
+
+    def _is_events(self, response: HttpResponse) -> bool:
+        """Whether a body is server-sent events: by its type, or by its beginning unless any text is an answer."""
+        by_type = content_type(response).startswith("text/event-stream")
+        return by_type or (() not in self.template.text and is_event_text(response.body))
 
     def _read(self, response: HttpResponse, answer: Answer) -> None:
         if answer.streamed:
-            events = content_type(response).startswith("text/event-stream")
+            events = self._is_events(response)
             messages = sse_data(response.body) if events else json_lines(response.body, complete=response.complete)
             for end_offset, data in messages:
-                if data == b"[DONE]":
-                    break
-                self._take(json.loads(data), end_offset, answer)
+                if is_end(data):
+                    continue
+                message = self._message(data, answer)
+                if answer.error is None:
+                    self._take(message, end_offset, answer)
                 if answer.error is not None:
                     return
             answer.done = response.complete
@@ -148,6 +156,9 @@ class RestPredictor:
             has_text = self._take(self._json(response.body), len(response.body), answer)
             if not has_text and answer.error is None:
                 raise ValueError("there is nothing at the path inference_spec.rest.text")
+
+    def _message(self, data: bytes, answer: Answer) -> Any:
+        return self._json(data) if () in self.template.text else parsed(data, answer)
 
     def _json(self, body: bytes) -> Any:
         """The JSON value of a body; a template whose text is the whole answer accepts any text."""
@@ -162,12 +173,14 @@ class RestPredictor:
         """Add the parts of a JSON value; whether the path of the text exists in it."""
         template = self.template
         failure = next(at_path(message, template.error), None)
-        if failure is not None:
-            answer.fail("endpoint", text(failure) or json.dumps(failure))
+        if failure:  # an empty one, as null or "", reports nothing
+            beside = failure_in(message) if template.error == _ERROR and isinstance(message, dict) else None
+            answer.fail("endpoint", message_of(beside or failure))
             return False
-        answer.prompt_tokens = count(_first(message, template.prompt_tokens)) or answer.prompt_tokens
-        made = count(_first(message, template.completion_tokens))
-        answer.completion_tokens = answer.completion_tokens if made is None else made
+        answer.add_counts(
+            prompt_tokens=_first(message, template.prompt_tokens),
+            completion_tokens=_first(message, template.completion_tokens),
+        )
         answer.finish(_first(message, template.finish_reason))
         for steps in template.text:
             if any(True for _ in at_path(message, _before_every(steps))):
@@ -175,6 +188,8 @@ class RestPredictor:
                     "".join(_words(value, whole=not steps) for value in at_path(message, steps)), end_offset
                 )
                 return True
+        if isinstance(message, dict):
+            answer.failed_by(message)
         return False
 
 

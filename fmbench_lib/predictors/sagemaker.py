@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from fmbench_lib.aws.signing import Signing
 from fmbench_lib.errors import InputError
 from fmbench_lib.images import chat_content
-from fmbench_lib.predictors.answer import Answer
+from fmbench_lib.predictors.answer import Answer, fail_unreadable, is_end, parsed
 from fmbench_lib.predictors.aws_wire import (
     JSON,
     REQUEST_ID_HEADER,
@@ -27,7 +27,7 @@ from fmbench_lib.predictors.aws_wire import (
 )
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.container_messages import Marked, take
-from fmbench_lib.predictors.streams import json_lines, sse_data
+from fmbench_lib.predictors.streams import is_event_text, json_lines, sse_data
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
@@ -125,7 +125,7 @@ class SageMakerPredictor:
             elif response.complete:
                 _read_whole(response.body, marked)
         except (ValueError, RecursionError) as error:
-            answer.fail("decode", f"the body is not a container's answer: {error}")
+            fail_unreadable(answer, response, f"the body is not a container's answer: {error}")
         return answer.completion(response, REQUEST_ID_HEADER)
 
 
@@ -162,6 +162,8 @@ def _read_whole(body: bytes, marked: Marked) -> None:
         if body.lstrip()[:1] in (b"{", b"["):
             raise
         message = body.decode()  # a container may answer in plain text
+        if body.lstrip()[:1] == b"<":  # a proxy's page is none
+            raise ValueError("a page") from None
     while isinstance(message, list) and message and not _is_vector(message):
         message = message[0]
     take(message, len(body), marked)
@@ -191,10 +193,12 @@ def _read_stream(response: HttpResponse, marked: Marked) -> None:
     for end, data in _lines(body, whole):
         while body[end - 1 : end].isspace():  # the message was readable before the line break after it had arrived
             end -= 1
-        if data == b"[DONE]":
+        if is_end(data):
             answer.done = True
-            break
-        take(json.loads(data), outer_ends[bisect_left(inner_ends, end)], marked)
+            continue
+        message = parsed(data, answer)
+        if answer.error is None:
+            take(message, outer_ends[bisect_left(inner_ends, end)], marked)
         if answer.error is not None:
             break
     answer.done = answer.done or (whole and marked.ended is not False)
@@ -204,7 +208,4 @@ def _read_stream(response: HttpResponse, marked: Marked) -> None:
 
 def _lines(body: bytes, whole: bool) -> Iterator[tuple[int, bytes]]:
     """The messages of a container's stream: server-sent events or JSON lines."""
-    beginning = body.lstrip()[:5]
-    if beginning.startswith((b"data:", b":", b"event", b"id:", b"error")):
-        return sse_data(body)
-    return json_lines(body, complete=whole)
+    return sse_data(body) if is_event_text(body) else json_lines(body, complete=whole)

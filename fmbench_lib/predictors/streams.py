@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+
+_BOM = b"\xef\xbb\xbf"
+_BEGINNINGS_OF_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b"error:", b":")
+
+
+def is_event_text(body: bytes) -> bool:
+    """Whether a body begins as server-sent events do, whatever its content type says."""
+    return body[:64].removeprefix(_BOM).lstrip().startswith(_BEGINNINGS_OF_EVENTS)
 
 
 def sse_data(body: bytes) -> Iterator[tuple[int, bytes]]:
-    """The data of server-sent events, line by line, without comments, other fields and an incomplete last line.
+    """The data of server-sent events, without comments, other fields and an incomplete last line.
 
-    A line `error: …`, which some servers send in mid-stream, becomes the JSON object `{"error": …}`.
+    The lines of one event are joined where the first is not JSON by itself: some servers leave out the empty line
+    between two events. The data of an event `error`, and a line `error: …`, become the JSON object `{"error": …}`.
     """
     start = 0
     while (event := next_sse_data(body, start)) is not None:
@@ -18,16 +28,46 @@ def sse_data(body: bytes) -> Iterator[tuple[int, bytes]]:
 
 def next_sse_data(body: bytes, start: int) -> tuple[int, bytes] | None:
     """The first data of a server-sent event from byte `start` on; None if there is none."""
+    failed = False
+    if start == 0 and body.startswith(_BOM):
+        start = len(_BOM)
     while (end := body.find(b"\n", start)) >= 0:
         line = body[start:end]
         start = end + 1
         if line.startswith(b"data:"):
             data = line[5:].strip()
             if data:
-                return start, data
+                if body.startswith(b"data:", start) and not _is_json(data):
+                    start, data = _joined(body, start, data)
+                return start, _as_error(data) if failed else data
         elif line.startswith(b"error:"):
-            return start, b'{"error":' + line[6:].strip() + b"}"
+            return start, _as_error(line[6:].strip())
+        elif line.startswith(b"event:"):
+            failed = line[6:].strip() == b"error"
     return None
+
+
+def _joined(body: bytes, start: int, data: bytes) -> tuple[int, bytes]:
+    """The data of an event whose lines go on at `start`, up to where they are JSON or the event ends."""
+    begun, alone = start, data
+    while body.startswith(b"data:", start) and (end := body.find(b"\n", start)) >= 0:
+        data += b"\n" + body[start + 5 : end].strip()
+        start = end + 1
+        if _is_json(data):
+            return start, data
+    return (begun, alone) if alone[:1] not in (b"{", b"[") else (start, data)
+
+
+def _as_error(data: bytes) -> bytes:
+    return b'{"error":' + (data if _is_json(data) else json.dumps(data.decode(errors="replace")).encode()) + b"}"
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def json_lines(body: bytes, *, complete: bool) -> Iterator[tuple[int, bytes]]:

@@ -15,15 +15,14 @@ from urllib.parse import urlsplit, urlunsplit
 from fmbench_lib.predictors.answer import (
     Answer,
     content_type,
-    count,
     decoded,
     json_request,
-    message_of,
     read_messages,
     text,
 )
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
-from fmbench_lib.predictors.streams import sse_data
+from fmbench_lib.predictors.streams import is_event_text, sse_data
+from fmbench_lib.predictors.usage import count
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
@@ -78,7 +77,8 @@ class TritonPredictor:
 
     def decode(self, response: HttpResponse) -> Completion:
         """The output text, whole or in server-sent events, with the counts that the server was asked for."""
-        return decoded(response, content_type(response).startswith("text/event-stream"), _read)
+        streamed = content_type(response).startswith("text/event-stream") or is_event_text(response.body)
+        return decoded(response, streamed, _read)
 
 
 def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
@@ -103,13 +103,12 @@ def _read(response: HttpResponse, answer: Answer) -> None:
 
 
 def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
-    if message.get("error") is not None:
-        answer.fail("endpoint", message_of(message["error"]))
+    if answer.failed_by(message):
         return
     answer.response_id = answer.response_id or text(message.get("id")) or None
     answer.add_text(message.get("text_output"), end_offset)
     answer.finish(message.get("finish_reason"))
-    answer.prompt_tokens = count(message.get("num_input_tokens")) or answer.prompt_tokens
+    answer.add_counts(prompt_tokens=message.get("num_input_tokens"))
     tokens = count(message.get("num_output_tokens"))  # of this message only
     if tokens is not None:
         answer.completion_tokens = tokens + (answer.completion_tokens or 0)

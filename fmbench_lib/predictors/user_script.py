@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from fmbench_lib.predictors.answer import Answer, count, decoded, json_object, message_of, text
+from fmbench_lib.predictors.answer import Answer, decoded, json_object, text
 from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResponse, Predictor, Sent
+from fmbench_lib.predictors.server_errors import message_of
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
@@ -55,8 +56,7 @@ def _read(response: HttpResponse, answer: Answer) -> None:
     if message.get("error") is not None:
         answer.fail("endpoint", message_of(message["error"]))
         return
-    answer.prompt_tokens = count(message.get("prompt_tokens"))
-    answer.completion_tokens = count(message.get("completion_tokens"))
+    answer.add_counts(prompt_tokens=message.get("prompt_tokens"), completion_tokens=message.get("completion_tokens"))
     words = _generated_text(message.get("response_json"))
     if not words:
         answer.fail("empty", "the script returned no generated_text")

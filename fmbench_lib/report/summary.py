@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.costs import total
-from fmbench_lib.metrics.groups.counts import errors_by_class
+from fmbench_lib.metrics.groups.contents import remarks_of
+from fmbench_lib.metrics.groups.counts import error_messages, errors_by_class
 from fmbench_lib.metrics.missing import Row, rows_of
 from fmbench_lib.pricing.price_list import InstancePrice, Price
 from fmbench_lib.report.report_data import ReportInputs
@@ -24,7 +25,7 @@ def summary_document(inputs: ReportInputs) -> dict[str, Any]:
     """The document in built-in types, with None for what is missing and never NaN, ready for strict JSON.
 
     Times in seconds, prices in USD, moments in Unix seconds. `levels` holds the columns of `all_metrics_summary.csv`,
-    `repeated_levels` those of `repeated_levels.csv`, `errors_by_class` as a mapping.
+    `repeated_levels` those of `repeated_levels.csv`, `errors_by_class`, `error_messages` and `remarks` as mappings.
     """
     rows = rows_of(inputs.summary)
     decision = inputs.decision.to_dict()
@@ -53,7 +54,16 @@ def summary_document(inputs: ReportInputs) -> dict[str, Any]:
 
 
 def _levels(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    return [{**row, "errors_by_class": errors_by_class(row)} for row in rows]
+    return [{**row, **_mappings(row)} for row in rows]
+
+
+def _mappings(row: Row) -> dict[str, Any]:
+    """The columns of a level that hold JSON."""
+    return {
+        "errors_by_class": errors_by_class(row),
+        "error_messages": error_messages(row),
+        "remarks": remarks_of(row),
+    }
 
 
 def _price(price: Price) -> dict[str, Any]:

@@ -11,11 +11,14 @@ import pandas as pd
 from fmbench_lib.host.atomic_files import each_text, replacing, write_json, write_text
 from fmbench_lib.host.csv_files import write_csv
 from fmbench_lib.metrics import tables
+from fmbench_lib.metrics.groups.counts import first_messages
 from fmbench_lib.metrics.measuring_again import AGAIN, RUN_DIR, all_again, command_again, counting
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.metrics.reasons import REASON_SEPARATOR, reasons_of, told_once, without_numbers
 from fmbench_lib.report.document import render_markdown
 from fmbench_lib.report.figures.draw import draw_figures
+from fmbench_lib.report.markdown import one_line
+from fmbench_lib.report.numbers import several
 from fmbench_lib.report.report_data import ReportInputs
 from fmbench_lib.report.summary import summary_document
 from fmbench_lib.runs.run import Run
@@ -88,7 +91,8 @@ def _write_csv(run: Run, name: str, frame: pd.DataFrame) -> None:
 def _write_documents(run: Run, inputs: ReportInputs) -> None:
     write_text(run.workspace.report_file, run.redactor.in_content(render_markdown(inputs)))
     missing, invalid = _missing_lines(run, inputs), invalid_lines(inputs.summary, inputs.run.run_dir)
-    standing = {"all_well": not missing and not invalid, "all_measured": not missing, "attention": [*missing, *invalid]}
+    attention = [*missing, *invalid, *_error_lines(inputs)]
+    standing = {"all_well": not missing and not invalid, "all_measured": not missing, "attention": attention}
     document = summary_document(inputs) | standing
     write_json(run.workspace.summary_file, each_text(document, run.redactor.in_content))
 
@@ -124,6 +128,15 @@ def _invalid_line(found: Sequence[tuple[Mapping[str, Any], str]], run_dir: str) 
     names = f"{', '.join(map(_level_name, rows))} {'is' if len(rows) == 1 else 'are'} invalid"
     command = command_again(rows[0], run_dir) if len(rows) == 1 else all_again("invalid", run_dir)
     return f"{names}: {told_once([reasons for _, reasons in found])}{REASON_SEPARATOR}{AGAIN}{command}"
+
+
+def _error_lines(inputs: ReportInputs) -> list[str]:
+    """What was said of the requests that failed, one line for each experiment and class of errors."""
+    return [
+        f"{said.experiment_name}: {several(said.requests, 'request')} failed ({said.error}), "
+        f"the first: {one_line(said.message)}"
+        for said in first_messages(rows_of(counting(inputs.summary)))
+    ]
 
 
 def _level_name(row: Mapping[str, Any]) -> str:

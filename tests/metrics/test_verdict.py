@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from fmbench_lib.metrics.reasons import REASON_SEPARATOR
@@ -39,6 +41,11 @@ GOOD = {
     "completion_token_n": 400,
 }
 
+
+def remarked(**counts: int) -> dict[str, str]:
+    return {"remarks": json.dumps(counts)}
+
+
 CAPPED = {"concurrency": None, "scheduled_rate": 10.0, "max_concurrency": 64, "requests": 400}
 THINKING = {"think_time": 1.0, "busy_s_mean": 1.0}
 HERE = {"host_machine": "endpoint", "host_cores": 2, "host_cores_busy": 1.95, "host_cpu_waiting": 0.6}
@@ -49,6 +56,10 @@ CACHED = {"prompt_reuse": "never", "prompt_token_count_mean": 400.0}
 def test_a_good_level_is_valid_and_needs_no_reason():
     found = verdict(GOOD)
     assert (found.verdict, found.reasons, found.client_limited) == ("valid", (), False)
+
+
+def test_few_buffered_responses_are_no_wonder():
+    assert verdict(GOOD | remarked(buffered=8) | {"buffered_share": 0.02}).reasons == ()
 
 
 @pytest.mark.parametrize(
@@ -158,6 +169,21 @@ def test_a_good_level_is_valid_and_needs_no_reason():
         ({"stop_reason": "interrupted"}, "degraded", False, "interrupted"),
         ({"requests_outside_window": 3}, "degraded", False, "outside the window"),
         ({"token_source": "server+tokenizer"}, "degraded", False, "several ways (server+tokenizer)"),
+        ({"completion_token_source": "server+words"}, "degraded", False, "several ways (server+words)"),
+        ({**remarked(buffered=200), "buffered_share": 0.5}, "degraded", False, "buffers the stream: in 200 of 400"),
+        (remarked(not_streamed=400), "degraded", False, "streaming was asked for and ignored by the server"),
+        (remarked(no_answer=40), "degraded", False, "no answer in 40 of 400 responses (10%): cut in the reasoning"),
+        (remarked(count_implausible=4), "degraded", False, "usage is far from the text that came in 4 of 400"),
+        (remarked(hidden_reasoning=400), "valid", False, "(hidden reasoning)"),
+        (
+            {**remarked(count_missing=4), "prompt_token_source": "words", "completion_token_source": "server"},
+            "valid",
+            False,
+            "prompt tokens by words, completion tokens by server",
+        ),
+        (remarked(several_choices=4), "valid", False, "several choices came interleaved in 4 of 400"),
+        (remarked(cumulative=4), "valid", False, "each message repeated the text before it in 4 of 400"),
+        (remarked(echo=4), "valid", False, "4 of 400 responses (1%) began with the prompt (echo)"),
         ({"completion_token_n": 399}, "degraded", False, "known for 399 of 400"),
     ],
 )

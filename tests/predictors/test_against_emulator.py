@@ -24,6 +24,7 @@ from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending.engine import run_level
 from fmbench_lib.load.sending.level import Level
 from fmbench_lib.predictors.base import may_echo_prompt
+from fmbench_lib.predictors.echo import PromptMark
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.workspace import LevelKey
 
@@ -60,16 +61,17 @@ TRITON = "/v2/models/ensemble/generate"
 MODEL = "/model/us.meta.llama3-1-8b-instruct-v1%3A0"
 DETAILS = {"parameters": {"details": True}}
 COUNTED = {"parameters": {"return_num_input_tokens": True, "return_num_output_tokens": True}}
+PROMPTS_OURS = "prompt:tokenizer+completion:server"
 SERVED = [
     Served("openai", "/v1/chat/completions", True),
     Served("openai", "/v1/chat/completions", False),
     Served("openai", "/v1/completions", True),
     Served("openai", "/v1/completions", False),
     Served("tgi", "/generate", True),
-    Served("tgi", "/generate", False, "tokenizer"),
-    Served("djl", "/invocations", True, "tokenizer"),
+    Served("tgi", "/generate", False, PROMPTS_OURS),
+    Served("djl", "/invocations", True, PROMPTS_OURS),
     Served("djl", "/invocations", False, "tokenizer"),
-    Served("djl", "/generate", True, "tokenizer"),
+    Served("djl", "/generate", True, PROMPTS_OURS),
     Served("triton", TRITON, True, "tokenizer"),
     Served("triton", TRITON, False, "tokenizer"),
     Served("triton", TRITON, True, "server", COUNTED),
@@ -87,11 +89,11 @@ SERVED = [
     Served("rest", "/custom/generate", True, "server", {"rest": CUSTOM}),
     Served("rest", "/custom/generate", False, "server", {"rest": CUSTOM}),
     Served("rest", "/custom/lines", True, "server", {"rest": CUSTOM}),
-    Served("sagemaker", "/endpoints/lmi/invocations", True, "tokenizer"),
-    Served("sagemaker", "/endpoints/lmi/invocations", False, "tokenizer", DETAILS),
-    Served("sagemaker", "/endpoints/lmi-split/invocations", True, "tokenizer"),
+    Served("sagemaker", "/endpoints/lmi/invocations", True, PROMPTS_OURS),
+    Served("sagemaker", "/endpoints/lmi/invocations", False, PROMPTS_OURS, DETAILS),
+    Served("sagemaker", "/endpoints/lmi-split/invocations", True, PROMPTS_OURS),
     Served("sagemaker", "/endpoints/tgi/invocations", True),
-    Served("sagemaker", "/endpoints/tgi/invocations", False, "tokenizer", DETAILS),
+    Served("sagemaker", "/endpoints/tgi/invocations", False, PROMPTS_OURS, DETAILS),
     Served("sagemaker", "/endpoints/tgi-split/invocations", True),
     Served("bedrock", MODEL, True),
     Served("bedrock", MODEL, False),
@@ -171,7 +173,7 @@ def measure(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Mea
         level = Level((url,), (), tuple(range(len(prompts))), "1", load, concurrency=4)
         done = run_level(level, map(predictor.encode, prompts), tmp_path_factory.mktemp("level"), lambda _: None)
         echoed = may_echo_prompt(predictor)
-        sent = [SentPrompt(text, len(text.split()), text if echoed else None) for text in prompts]
+        sent = [SentPrompt(text, len(text.split()), PromptMark.of(text) if echoed else None) for text in prompts]
         return list(Recorder(predictor, sent, (url,), LevelKey("exp", "p", "load"), Words()).rows(done))
 
     return run

@@ -362,7 +362,7 @@ class TestErrors:
             (refused(429, "ModelNotReadyException", message="m"), "http_429", "HTTP 429: ModelNotReadyException: m"),
             (refused(400, "ValidationException", message="m"), "http_4xx", "HTTP 400: ValidationException: m"),
             (refused(403, "ExpiredTokenException", message="m"), "http_4xx", "HTTP 403: ExpiredTokenException: m"),
-            (refused(408, "ModelTimeoutException", message="m"), "http_4xx", "HTTP 408: ModelTimeoutException: m"),
+            (refused(408, "ModelTimeoutException", message="m"), "timeout", "HTTP 408: ModelTimeoutException: m"),
             (refused(503, "ServiceUnavailableException", message="m"), "http_5xx", "HTTP 503: ServiceUnav"),
             (
                 refused(424, "ModelError", Message="m", OriginalStatusCode=500, OriginalMessage="o"),

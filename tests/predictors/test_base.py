@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fmbench_lib.predictors.base import Completion, Event, may_echo_prompt, without_prompt
+from fmbench_lib.predictors.base import Completion, Event, may_echo_prompt
+from fmbench_lib.predictors.echo import PromptMark
+from fmbench_lib.predictors.echo import without_prompt as without
 from fmbench_lib.predictors.generate import GeneratePredictor
 from fmbench_lib.predictors.openai import OpenAiPredictor
 from fmbench_lib.predictors.rest import LAST_IN_PATH, SENTENCE, RestPredictor
@@ -13,6 +15,10 @@ from fmbench_lib.predictors.triton import TritonPredictor
 
 def answered(*texts: str) -> Completion:
     return Completion(text="".join(texts), events=tuple(Event(n, text) for n, text in enumerate(texts, 1)))
+
+
+def without_prompt(completion: Completion, prompt: str) -> Completion:
+    return without(completion, PromptMark.of(prompt))
 
 
 def test_the_prompt_is_removed_from_the_first_event() -> None:

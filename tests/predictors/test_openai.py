@@ -267,9 +267,10 @@ class TestWhole:
     def test_half_a_body_is_truncated_not_a_decode_error(self) -> None:
         assert decode(HttpResponse(200, JSON, b'{"choices": [', complete=False)).error_class == "truncated"
 
-    def test_a_login_page_is_a_decode_error(self) -> None:
+    def test_a_login_page_is_the_endpoints_error_and_is_quoted(self) -> None:
         completion = decode(HttpResponse(200, (("content-type", "text/html"),), b"<html>log in</html>"))
-        assert completion.error_class == "decode"
+        assert completion.error_class == "endpoint"
+        assert completion.error_message == "the server answered with text/html in place of the protocol: log in"
 
 
 class TestHttpErrors:

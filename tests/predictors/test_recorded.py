@@ -123,7 +123,6 @@ def test_a_stream_that_breaks_off_is_truncated(recorded: Callable[[str], HttpRes
         (DJL, b'{"generated_text": null}'),
         (TRITON, b'{"outputs": []}'),
         (LLAMA_CPP, b'{"choices": []}'),
-        (TGI, b"<html>log in</html>"),
         (OLLAMA, b"[]"),
     ],
 )

@@ -223,7 +223,7 @@ def test_no_output_of_a_model_and_no_html_reaches_the_report(build, simulate) ->
     name = "<img src=x onerror=alert(1)> | `x` *y*"
     report = render_markdown(build([simulate(name, n=30, errors={"http_5xx": 3}), simulate("b", n=30)]))
     assert "alert(1)</script>" not in report
-    assert "happened" not in report
+    assert "<b>happened" not in report  # the server's words are shown, and nothing in them is read as HTML
     outside_code = re.sub(r"`[^`\n]*`", "", report)
     assert not re.search(r"(?<!\\)<[a-z/]", outside_code)
     for one in tables_of(report):
@@ -280,3 +280,11 @@ def test_percentiles_without_an_interval_are_marked_everywhere(build, simulate) 
         assert ("≈" in line) is marked
     assert "latency p95 ≈ " in few.decision.text
     assert "a p95 of ≈ " in few.recommendations["recommendation"][0]
+
+
+def test_what_the_server_said_of_failures_is_shown_once_for_each_class(build, simulate) -> None:
+    report = render_markdown(build([simulate("a", n=30, errors={"http_5xx": 3}), simulate("a", n=30, load="rate-2")]))
+    assert "What was said of them, the first message of each class:" in report
+    table = report.partition("the first message of each class:")[2].partition("###")[0]
+    assert table.count("| a | http_5xx | 3 | ") == 1
+    assert "happened" in table

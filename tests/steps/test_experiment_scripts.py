@@ -92,7 +92,9 @@ def test_an_experiment_is_deployed_measured_and_deleted_by_scripts(run: Run, tmp
         assert all(text.startswith("thing-1 at 0.25 says item ") for text in completions)
         assert set(records["stamp_source"]) == {"user"}
         assert set(records["completion_tokens"]) == {4}
-        assert set(records["token_source"]) == {"words"}, "the script counted one side, the tokenizer the other"
+        assert set(records["token_source"]) == {"prompt:words+completion:server"}, (
+            "the script counted one side, the tokenizer the other"
+        )
         assert (facts["workers"], facts["proxy"]) == (1, None)
     clean_up(run)
     assert (tmp_path / "deleted").read_text() == "thing-1"

@@ -8,17 +8,29 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import accumulate
-from operator import sub
-from typing import TYPE_CHECKING, Protocol
+from operator import itemgetter, sub
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.errors import ProtocolError
+from fmbench_lib.load.recording.packed_bodies import UnpackedResponse, unpacked_response
 from fmbench_lib.load.recording.records import ExchangeRecord, RecordTimes, RecordTokens, RequestRecord
 from fmbench_lib.load.sending.clocks import ClockPair
 from fmbench_lib.load.sending.http import ParsedResponse, parse_response
 from fmbench_lib.load.sending.spool import Spooled, read_spool
-from fmbench_lib.predictors.base import Completion, HttpResponse, Predictor, without_prompt
+from fmbench_lib.metrics.plausibility import (
+    REMARK_SEPARATOR,
+    Counted,
+    Judgement,
+    OwnCount,
+    Seen,
+    both_sources,
+    judge_response,
+)
+from fmbench_lib.predictors.base import Completion, HttpResponse, Predictor
+from fmbench_lib.predictors.echo import PromptMark, without_prompt
 from fmbench_lib.workspace import LevelKey
 
 if TYPE_CHECKING:  # every decoding process imports this module, and none needs the engine
@@ -28,6 +40,9 @@ if TYPE_CHECKING:  # every decoding process imports this module, and none needs 
 _LONGEST_MESSAGE = 500
 _READ_OF_MESSAGE = 20_000
 """How much of a message is cleaned before it is cut: more than is kept, so that no secret is cut before it is found."""
+Response: TypeAlias = ParsedResponse | UnpackedResponse
+_TEXT, _REASONING = itemgetter(1), itemgetter(2)
+"""Fields of an event: three times as fast as by name, and a response has hundreds."""
 
 
 class TokenCounter(Protocol):
@@ -45,12 +60,12 @@ class TokenCounter(Protocol):
 class SentPrompt:
     """What the records need of a prompt: its id and its length by the experiment's tokenizer.
 
-    `echo` is its text, where its answer may begin with it.
+    `echo` recognises its text, as its answer may begin with it.
     """
 
     prompt_id: str
     tokens: int | None
-    echo: str | None = None
+    echo: PromptMark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +104,7 @@ class Recorder:
         prompt = self.prompts[exchange.prompt]
         if prompt.echo is not None:
             completion = without_prompt(completion, prompt.echo)
+        times = _times(exchange, completion, response, clocks)
         return {
             "request_id": f"{level_id}-{exchange.position}",
             "server_request_id": self._short(completion.server_request_id),
@@ -98,8 +114,8 @@ class Recorder:
             "endpoint": self._cleaned(self.urls[exchange.target].partition("?")[0]),
             "reused": exchange.reused,
             "retried": exchange.retried,
-            **_times(exchange, completion, response, clocks),
-            **self._tokens(completion, prompt),
+            **times,
+            **self._tokens(completion, prompt, times),
             "finish_reason": self._short(completion.finish_reason),
             "status": None if response is None else response.status,
             "error": completion.error_class,
@@ -115,7 +131,7 @@ class Recorder:
     def _cleaned(self, text: str) -> str:
         return text if self.redactor is None else self.redactor(text)
 
-    def _decoded(self, exchange: Spooled) -> tuple[Completion, ParsedResponse | None]:
+    def _decoded(self, exchange: Spooled) -> tuple[Completion, Response | None]:
         """The answer in an exchange. What a codec quotes of an error is quoted from bytes without secrets: one that it
         had cut or escaped could not be found afterwards."""
         completion, response = decode(exchange, self.predictor)
@@ -127,27 +143,83 @@ class Recorder:
             completion = replace(completion, error_message=message)
         return completion, response
 
-    def _tokens(self, completion: Completion, prompt: SentPrompt) -> RecordTokens:
-        """Token counts, the server's own first; what nobody counted stays null."""
-        prompt_tokens, completion_tokens = completion.prompt_tokens, completion.completion_tokens
-        source = "server"
-        if self.tokenizer is not None and None in (prompt_tokens, completion_tokens) and completion.events:
-            prompt_tokens = prompt.tokens if prompt_tokens is None else prompt_tokens
-            if completion_tokens is None:
-                completion_tokens = self.tokenizer.count("".join(event.text for event in completion.events))
-            source = "words" if self.tokenizer.is_estimate else "tokenizer"
-        known = prompt_tokens is not None or completion_tokens is not None
-        return {
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": completion_tokens,
-            "cached_tokens": completion.cached_tokens,
-            "token_source": source if known else None,
-        }
+    def _tokens(self, completion: Completion, prompt: SentPrompt, times: RecordTimes) -> RecordTokens:
+        """Token counts as far as they are plausible, the server's own first; what nobody counted stays null."""
+        counted = Counted(
+            completion.prompt_tokens,
+            completion.completion_tokens,
+            completion.reasoning_tokens,
+            completion.unknown_zeros,
+        )
+        if not completion.events:
+            nothing = Judgement(counted.prompt, "server", counted.completion, "server", None, ())
+            return _token_cells(nothing, completion, ())
+        own = None
+        if self.tokenizer is not None:
+            own = OwnCount(
+                "words" if self.tokenizer.is_estimate else "tokenizer",
+                prompt.tokens,
+                partial(_count, self.tokenizer, completion),
+            )
+        judged = judge_response(_seen(completion, times), counted, own)
+        return _token_cells(judged, completion, self._remarks(completion, judged))
+
+    def _remarks(self, completion: Completion, judged: Judgement) -> tuple[str, ...]:
+        """What is to be said of a success; of a failure its error says enough."""
+        if completion.error_class is not None:
+            return ()
+        remarks = judged.remarks
+        if not completion.streamed and completion.text and getattr(self.predictor, "stream", False) is True:
+            remarks += ("not_streamed",)
+        remarks += ("cumulative",) if completion.cumulative else ()
+        return remarks + (("echo",) if completion.echoed else ())
 
 
-def _times(
-    exchange: Spooled, completion: Completion, response: ParsedResponse | None, clocks: ClockPair
-) -> RecordTimes:
+def _count(tokenizer: TokenCounter, completion: Completion) -> int:
+    return tokenizer.count("".join(map(_TEXT, completion.events)))
+
+
+def _seen(completion: Completion, times: RecordTimes) -> Seen:
+    """What came of a response, and when."""
+    events, text, reasoning_size = completion.events, completion.text, 0
+    if any(map(_REASONING, events)):
+        text = "".join(map(_TEXT, events))
+        reasoning_size = sum(len(event.text.encode()) for event in events if event.reasoning)
+    first, last, whole = times["first"], times["last"], completion.every_event
+    span = 0.0 if first is None or last is None else last - first
+    start = times["due"] if times["sent"] is None else times["sent"]
+    return Seen(
+        events=len(events) if whole else 1,
+        wait=0.0 if first is None else first - start,
+        span=span,
+        text=text,
+        size=len(text) if text.isascii() else len(text.encode()),
+        reasoning_size=reasoning_size,
+        media=whole and not all(map(_TEXT, events)),
+        answered=not reasoning_size or not all(map(_REASONING, events)),
+        streamed=completion.streamed,
+        choices=completion.choices,
+    )
+
+
+def _token_cells(judged: Judgement, completion: Completion, remarks: Sequence[str]) -> RecordTokens:
+    prompt_source = None if judged.prompt is None else judged.prompt_source
+    completion_source = None if judged.completion is None else judged.completion_source
+    return {
+        "prompt_tokens": judged.prompt,
+        "completion_tokens": judged.completion,
+        "cached_tokens": completion.cached_tokens,
+        "reasoning_tokens": completion.reasoning_tokens,
+        "seen_tokens": judged.seen_tokens,
+        "choices": completion.choices,
+        "prompt_token_source": prompt_source,
+        "completion_token_source": completion_source,
+        "token_source": both_sources(prompt_source, completion_source),
+        "remarks": REMARK_SEPARATOR.join(remarks) or None,
+    }
+
+
+def _times(exchange: Spooled, completion: Completion, response: Response | None, clocks: ClockPair) -> RecordTimes:
     arrivals, source, lag = _arrivals(exchange, clocks)
     event_times = _event_times(completion, response, exchange, arrivals, clocks)
     failed = completion.error_class is not None
@@ -158,6 +230,9 @@ def _times(
     sent = None if exchange.sent_ns is None else clocks.to_unix(exchange.sent_ns)
     connect = None if exchange.connect_ns is None else exchange.connect_ns / 1e9
     held = None if exchange.cap_wait_ns is None else exchange.cap_wait_ns / 1e9
+    schedule_lag = None  # unknown where the request was sent again: the first time of it is not kept
+    if sent is not None and not exchange.retried:
+        schedule_lag = max(sent - due - (connect or 0.0) - (held or 0.0), 0.0)
     return {
         "due": due,
         "cap_wait": held,
@@ -170,22 +245,19 @@ def _times(
         "event_times": event_times if streamed and completion.every_event else [],
         "stamp_source": source,
         "client_lag": lag,
-        # of one that was sent again the first try is part of the time, which is not the client's delay
-        "schedule_lag": None
-        if sent is None or exchange.retried
-        else max(sent - due - (connect or 0.0) - (held or 0.0), 0.0),
+        "schedule_lag": schedule_lag,
         "streamed": streamed,
     }
 
 
-def decode(exchange: Spooled, predictor: Predictor) -> tuple[Completion, ParsedResponse | None]:
+def decode(exchange: Spooled, predictor: Predictor) -> tuple[Completion, Response | None]:
     """The answer in an exchange. An error of the transport outweighs what the codec makes of the bytes."""
-    response: ParsedResponse | None = None
+    response: Response | None = None
     completion = Completion()
     protocol_error = None
     if exchange.raw:
         try:
-            response = parse_response(exchange.raw, closed=exchange.closed)
+            response = unpacked_response(parse_response(exchange.raw, closed=exchange.closed), exchange.read_ends)
             whole = response.complete and exchange.error is None
             completion = predictor.decode(HttpResponse(response.status, response.headers, response.body, whole))
         except ProtocolError as error:
@@ -197,7 +269,7 @@ def decode(exchange: Spooled, predictor: Predictor) -> tuple[Completion, ParsedR
     return completion, response
 
 
-def _server_explained(completion: Completion, response: ParsedResponse | None) -> bool:
+def _server_explained(completion: Completion, response: Response | None) -> bool:
     """Whether the server sent an error before the connection broke, which says more than that it broke."""
     return response is not None and completion.error_class not in (None, "truncated", "empty", "decode")
 
@@ -226,7 +298,7 @@ def _arrivals(exchange: Spooled, clocks: ClockPair) -> tuple[Sequence[int], str 
 
 def _event_times(
     completion: Completion,
-    response: ParsedResponse | None,
+    response: Response | None,
     exchange: Spooled,
     arrivals: Sequence[int],
     clocks: ClockPair,

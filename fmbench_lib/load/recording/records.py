@@ -40,12 +40,22 @@ class RecordTimes(TypedDict):
 
 
 class RecordTokens(TypedDict):
-    """How many tokens a request had, and who counted them: the server, a tokenizer, or words."""
+    """How many tokens a request had, and who counted them: the server, a tokenizer, or words.
+
+    `seen_tokens` of the completion came to be seen, and are what TPOT is about. `choices` answers came interleaved.
+    `remarks` are keys of `metrics.plausibility.REMARKS`.
+    """
 
     prompt_tokens: int | None
     completion_tokens: int | None
     cached_tokens: int | None
+    reasoning_tokens: int | None
+    seen_tokens: int | None
+    choices: int
+    prompt_token_source: str | None
+    completion_token_source: str | None
     token_source: str | None
+    remarks: str | None
 
 
 class ExchangeRecord(RecordTimes, RecordTokens):
@@ -104,7 +114,13 @@ RECORD_SCHEMA = pa.schema(
         ("prompt_tokens", pa.int64()),
         ("completion_tokens", pa.int64()),
         ("cached_tokens", pa.int64()),
+        ("reasoning_tokens", pa.int64()),
+        ("seen_tokens", pa.int64()),
+        ("choices", pa.int32()),
+        ("prompt_token_source", pa.string()),
+        ("completion_token_source", pa.string()),
         ("token_source", pa.string()),
+        ("remarks", pa.string()),
         ("finish_reason", pa.string()),
         ("status", pa.int32()),
         ("error", pa.string()),

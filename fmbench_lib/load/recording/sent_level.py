@@ -16,6 +16,7 @@ from fmbench_lib.load.recording.recorder import Recorder, SentPrompt, TokenCount
 from fmbench_lib.load.sending.engine import LevelRun, WorkerEnd
 from fmbench_lib.metrics.level_facts import LevelFacts
 from fmbench_lib.predictors.base import Predictor
+from fmbench_lib.predictors.echo import PromptMark
 from fmbench_lib.workspace import LevelKey
 
 _FILE = "sent.json"
@@ -37,7 +38,7 @@ def head_of(sent: SentLevel) -> dict[str, Any]:
         "facts": sent.facts,
         "labels": recorder.key._asdict(),
         "urls": [url.partition("?")[0] for url in recorder.urls],
-        "prompts": [(prompt.prompt_id, prompt.tokens, prompt.echo) for prompt in recorder.prompts],
+        "prompts": [(prompt.prompt_id, prompt.tokens, _mark_cells(prompt.echo)) for prompt in recorder.prompts],
         "level_id": run.level_id,
         "workers": [{"bytes": each.spool.stat().st_size, "clock_samples": each.clock_samples} for each in run.workers],
     }
@@ -53,7 +54,7 @@ def level_of(
     """A level from its head; raises KeyError, TypeError and ValueError where that is none."""
     recorder = Recorder(
         predictor=predictor,
-        prompts=[SentPrompt(*prompt) for prompt in head["prompts"]],
+        prompts=[SentPrompt(prompt_id, tokens, _mark_of(echo)) for prompt_id, tokens, echo in head["prompts"]],
         urls=head["urls"],
         key=LevelKey(**head["labels"]),
         tokenizer=tokenizer,
@@ -86,6 +87,17 @@ def read_sent(
     if head is None:
         return None
     return level_of(head, [folder / name for name in head["spools"]], predictor, tokenizer, redactor)
+
+
+def _mark_cells(mark: PromptMark | None) -> list[str | int] | None:
+    return None if mark is None else [mark.head, mark.length, mark.digest]
+
+
+def _mark_of(cells: Any) -> PromptMark | None:
+    """The mark of a prompt; files of earlier versions have its text."""
+    if isinstance(cells, str):
+        return PromptMark.of(cells)
+    return None if cells is None else PromptMark(*cells)
 
 
 def _head(folder: Path) -> dict[str, Any] | None:

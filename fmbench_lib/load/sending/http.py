@@ -241,6 +241,14 @@ class ParsedResponse:
         pieces = [bisect_left(body, offset, 1) - 1 for offset in body_offsets]
         return [raw[piece] + offset - body[piece] for piece, offset in zip(pieces, body_offsets, strict=True)]
 
+    def body_length_at(self, raw_length: int) -> int:
+        """How many bytes of the body are in so many first raw bytes."""
+        piece = bisect_left(self._raw_starts, raw_length) - 1
+        if piece < 0:
+            return 0
+        ends = (*self._body_starts[1:], len(self.body))
+        return min(self._body_starts[piece] + raw_length - self._raw_starts[piece], ends[piece])
+
 
 def parse_response(raw: bytes, *, closed: bool) -> ParsedResponse:
     """Parse the raw bytes of a response; `closed` says that the peer closed the connection after them.

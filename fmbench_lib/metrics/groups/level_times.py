@@ -28,7 +28,7 @@ FAMILIES: dict[str, str] = {
     "latency": "from `due` to the last content event",
     "TTFT": "from `due` to the first content event",
     "TPOT": "per output token after the first",
-    "ITL": "between consecutive content events, over all gaps of all successes",
+    "ITL": "between the reads that brought content, over all gaps of all successes",
 }
 ANSWER_FAMILY = "TTFT_answer"
 INTERVAL_FAMILIES = (*FAMILIES, ANSWER_FAMILY)

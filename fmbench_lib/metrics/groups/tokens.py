@@ -8,10 +8,17 @@ import pandas as pd
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import NAN, floats
+from fmbench_lib.metrics.plausibility import both_sources
 from fmbench_lib.metrics.statistics.arrays import Floats
 
+SOURCE_MEANING = (
+    "who counted: `server`, `tokenizer` or `words` (an estimate); where the sides differ, who counted each: "
+    "`prompt:words+completion:server`"
+)
 TOKEN_COUNTS = (
-    Column("token_source", "", "text", "who counted: `server`, `tokenizer`, `words` (an estimate), joined by `+`"),
+    Column("token_source", "", "text", f"{SOURCE_MEANING}; several of one side are joined by `+`"),
+    Column("prompt_token_source", "", "text", "who counted the prompts, joined by `+`"),
+    Column("completion_token_source", "", "text", "who counted the completions, joined by `+`"),
     Column("prompt_token_n", "", "whole number", "successes whose prompt tokens are known"),
     Column("completion_token_n", "", "whole number", "successes whose completion tokens are known"),
     Column("completion_token_count_std", "tokens", "number", "standard deviation of the completion tokens"),
@@ -33,8 +40,11 @@ BILLED = (
 def token_counts(sample: LevelSample) -> Cells:
     """The columns `TOKEN_COUNTS`."""
     tokens_in, tokens_out = floats(sample.successes, "prompt_tokens"), floats(sample.successes, "completion_tokens")
+    prompt, completion = (_sources(sample.successes, f"{side}_token_source") for side in ("prompt", "completion"))
     row: Cells = {
-        "token_source": joined_values(sample.successes, "token_source"),
+        "token_source": both_sources(prompt, completion),
+        "prompt_token_source": prompt,
+        "completion_token_source": completion,
         "prompt_token_n": known(tokens_in),
         "completion_token_n": known(tokens_out),
         "completion_token_count_std": float(np.nanstd(tokens_out, ddof=1)) if known(tokens_out) > 1 else NAN,
@@ -62,6 +72,11 @@ def joined_values(frame: pd.DataFrame, column: str) -> str | None:
     if column not in frame.columns:
         return None
     return "+".join(sorted({str(value) for value in frame[column].dropna()})) or None
+
+
+def _sources(frame: pd.DataFrame, column: str) -> str | None:
+    """Who counted one side; records of earlier versions have one source for both."""
+    return joined_values(frame, column if column in frame.columns else "token_source")
 
 
 def mean_of_known(values: Floats) -> float:

@@ -81,6 +81,7 @@ def schedule_lags(chosen: pd.DataFrame) -> Floats:
     """
     computed = floats(chosen, "sent") - floats(chosen, "due") - np.nan_to_num(floats(chosen, "connect_s"))
     computed = computed - np.nan_to_num(floats(chosen, "cap_wait"))
+    computed[floats(chosen, "retried") > 0] = np.nan  # a resend is the endpoint's doing
     recorded = floats(chosen, "schedule_lag")
     result: Floats = np.where(np.isnan(recorded), computed, recorded)
     return result

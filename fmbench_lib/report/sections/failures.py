@@ -8,11 +8,11 @@ import pandas as pd
 
 from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge, name_of, unit_of
 from fmbench_lib.metrics.decision.wording import budgets_text
-from fmbench_lib.metrics.groups.counts import errors_by_class
+from fmbench_lib.metrics.groups.counts import errors_by_class, first_messages
 from fmbench_lib.metrics.missing import Row, number, rows_of
 from fmbench_lib.report.level_order import in_order
 from fmbench_lib.report.level_texts import estimate_of, level_names
-from fmbench_lib.report.markdown import Blocks, escape, frame, text_frame
+from fmbench_lib.report.markdown import Blocks, escape, frame, one_line, text_frame
 from fmbench_lib.report.numbers import MISSING, amount, count, dollars, percent, seconds, several, significant
 from fmbench_lib.report.report_data import FailedDeployment, FailedLevel, ReportInputs
 
@@ -39,7 +39,11 @@ def section(inputs: ReportInputs) -> Blocks:
     if errors.empty:
         return [*blocks, "No request failed."]
     intro = f"{several(len(errors), 'level')} of {len(inputs.summary)} had errors:"
-    return [*blocks, intro, frame(errors, to_the_right=["requests", "errors", "error rate"])]
+    blocks += [intro, frame(errors, to_the_right=["requests", "errors", "error rate"])]
+    said = messages_table(inputs.summary)
+    if said.empty:
+        return blocks
+    return [*blocks, "What was said of them, the first message of each class:", frame(said, to_the_right=["requests"])]
 
 
 def _missed(inputs: ReportInputs) -> Blocks:
@@ -117,6 +121,19 @@ def errors_table(summary: pd.DataFrame) -> pd.DataFrame:
             }
             rows.append({**level_names(row), **figures, "by class": classes})
     return text_frame(rows)
+
+
+def messages_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """The first message of each class of errors of each experiment, with how many requests failed so."""
+    return text_frame(
+        {
+            "experiment": said.experiment_name,
+            "error": said.error,
+            "requests": count(said.requests),
+            "first message": one_line(said.message, longest=500),
+        }
+        for said in first_messages(in_order(rows_of(summary)))
+    )
 
 
 def failed_deployments_table(failed: Iterable[FailedDeployment]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from fmbench_lib.metrics.decision.wording import load_label
+from fmbench_lib.metrics.groups.contents import remarks_of
 from fmbench_lib.metrics.missing import Row, number, rows_of
 from fmbench_lib.metrics.repeated_levels import once_each
 from fmbench_lib.report.figures import draw
@@ -16,13 +17,17 @@ from fmbench_lib.report.report_data import ReportInputs
 
 _LATENCY = (
     "over the n requests (of ITL: gaps) of each level. The clock starts when a request is due. TPOT divides by the "
-    "tokens that the response counts; ITL is the gap between two content events, which may carry several tokens. ≈ "
+    "tokens that were seen; ITL is the gap between two reads that brought content, each of which may carry several "
+    "tokens (tokens per event below). ≈ "
     "marks a percentile with too few values behind it for a 95% confidence interval (the median needs 6, p95 72, p99 "
     "368)."
 )
 _NOT_STREAMED = (
     "No response was streamed, so there is no TTFT, TPOT or ITL. Set `stream: true` in the `inference_spec` of the "
     "experiment to get them."
+)
+_IGNORED = (
+    "Streaming was asked for, and the server of {} answered whole all the same, so there is no TTFT, TPOT or ITL."
 )
 MEASURES = (
     ("latency", "latency"),
@@ -68,6 +73,9 @@ def _absent_times(rows: Rows) -> str:
     unstreamed = [row for row in rows if number(row, "successes") and not number(row, "TTFT_n")]
     if not unstreamed:
         return ""
+    ignored = [row for row in unstreamed if remarks_of(row).get("not_streamed")]
+    if ignored and len(ignored) == len(unstreamed):
+        return f"_{_IGNORED.format(sentence_list([code(name) for name in names_in(ignored)]))}_"
     if not any(number(row, "TTFT_n") for row in rows):
         return f"_{_NOT_STREAMED}_"
     names = sentence_list([code(name) for name in names_in(unstreamed)])

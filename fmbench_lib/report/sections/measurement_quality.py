@@ -101,8 +101,9 @@ def _again(rows: Rows, inputs: ReportInputs) -> Blocks:
     return [f"To measure these levels again: {code(every)}; one of them alone: {code(one)}."]
 
 
-def _sources(rows: Rows, column: str) -> list[str]:
-    return sorted({source for row in rows for source in (text(row, column) or "").split("+") if source})
+def _sources(rows: Rows, *columns: str) -> list[str]:
+    texts = [text(row, column) or "" for row in rows for column in columns]
+    return sorted({source for joined in texts for source in joined.split("+") if source})
 
 
 def _stamps(rows: Rows) -> list[str]:
@@ -119,7 +120,7 @@ def _proxies(rows: Rows) -> list[str]:
 def _tokens(rows: Rows) -> list[str]:
     sentences = [
         f"Tokens were {_TOKEN_SOURCES.get(source, f'counted by {escape(source)}')}."
-        for source in _sources(rows, "token_source")
+        for source in _sources(rows, "prompt_token_source", "completion_token_source")
     ]
     tokenizers = sorted({name for row in rows if (name := text(row, "tokenizer"))})
     if tokenizers:
@@ -163,7 +164,9 @@ def quality_table(summary: pd.DataFrame) -> pd.DataFrame:
             "window": seconds(row["window_s"]),
             "ended by": text(row, "stop_reason") or MISSING,
             "stamps": text(row, "stamp_source") or MISSING,
-            "tokens from": text(row, "token_source") or MISSING,
+            "tokens from": _counted_by(row),
+            "tokens per event": significant(row["tokens_per_event"], 2),
+            "buffered": percent(row["buffered_share"]),
             "prompt reuse": (text(row, "prompt_reuse") or MISSING).replace("_", " "),
         }
         for row in in_order(rows_of(summary))
@@ -174,6 +177,11 @@ def _others(row: Row) -> str:
     """The cores that something else used, of those of the machine."""
     used, cores = number(row, "host_cores_others"), number(row, "host_cores")
     return MISSING if used is None or cores is None else f"{significant(used, 2)} of {several(int(cores), 'core')}"
+
+
+def _counted_by(row: Row) -> str:
+    """Who counted the tokens, for each side where they differ."""
+    return (text(row, "token_source") or MISSING).replace(":", " ").replace("+completion", ", completion")
 
 
 def _lag(value: Any) -> str:

@@ -186,7 +186,8 @@ class TestTokens:
 
     def test_half_a_usage_is_completed_and_marked(self, spooled: MakeSpooled) -> None:
         half = {"usage": {"prompt_tokens": 31}}
-        assert self.counts(record(self.stream(spooled, **half), Exact())) == (31, 5, None, "tokenizer")
+        both = "prompt:server+completion:tokenizer"
+        assert self.counts(record(self.stream(spooled, **half), Exact())) == (31, 5, None, both)
 
     def test_nobody_counted(self, spooled: MakeSpooled) -> None:
         assert self.counts(record(self.stream(spooled))) == (None, None, None, None)
@@ -222,7 +223,7 @@ class TestErrors:
         [
             (b"SSH-2.0\r\n", "protocol"),
             (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", "protocol"),
-            (b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nhtml", "decode"),
+            (b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n{not", "decode"),
             (b"HTTP/1.1 429 x\r\ncontent-length: 0\r\nRetry-After: 20\r\n\r\n", "http_429"),
         ],
     )

@@ -1,0 +1,105 @@
+"""What a server says of a failure, wherever it stands: an error body, an answer with status 200, a stream."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_WORDS = (
+    "message",
+    "Message",
+    "error",
+    "errors",
+    "detail",
+    "error_message",
+    "errorMessage",
+    "error_description",
+    "msg",
+    "reason",
+)
+"""Keys of an error object that hold words, the most telling first."""
+_ONLY_WITHOUT_CONTENT = ("detail", "message", "Message", "error_message", "errorMessage", "error_description")
+"""Keys that mean a failure in a message that has nothing else to say."""
+_CONTENT = frozenset(
+    (
+        *("choices", "delta", "content", "text", "token", "generated_text", "outputs", "output", "text_output"),
+        *("response", "data", "embedding", "embeddings", "generation", "completion", "predicted_label", "usage"),
+    )
+)
+"""Keys of messages that are part of an answer."""
+_INVISIBLE = re.compile(r"<(script|style|title|head)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.DOTALL | re.IGNORECASE)
+_LONGEST = 300
+
+
+def failure_in(message: Mapping[str, Any]) -> Any:
+    """What a message of an answer reports as an error; None if it reports none.
+
+    `error` is one unless it is empty, as some servers send `error: null` beside content. `detail` or `message` is one
+    where the message has no content.
+    """
+    for key in ("error", "errors"):
+        if message.get(key):
+            return message if message[key] is True else _with_words_beside(message, key)
+    if message.get("object") == "error" or message.get("type") == "error":
+        return message
+    if _CONTENT.isdisjoint(message):
+        for key in _ONLY_WITHOUT_CONTENT:
+            value = message.get(key)
+            if isinstance(value, str) and value.strip():
+                return message
+        if message.get("detail"):
+            return message
+    return None
+
+
+def _with_words_beside(message: Mapping[str, Any], key: str) -> Any:
+    """The error itself; the whole message where the words are beside it: `{"error": "Bad Request", "message": …}`."""
+    beside = any(isinstance(message.get(name), str) for name in ("message", "Message", "detail"))
+    return message if beside and not isinstance(message[key], dict | list) else message[key]
+
+
+def message_of(error: Any) -> str:
+    """The words of an error in one of its usual forms; any other value as JSON."""
+    words = list(dict.fromkeys(_words_in(error)))
+    return ": ".join(words) or json.dumps(error)
+
+
+def _words_in(error: Any, depth: int = 0) -> Iterator[str]:
+    if isinstance(error, str):
+        if text := _readable(error):
+            yield text
+    elif depth > 4:
+        return
+    elif isinstance(error, dict):
+        for key in _WORDS:
+            yield from _words_in(error.get(key), depth + 1)
+    elif isinstance(error, list):
+        for entry in error[:5]:
+            yield from _words_in(entry, depth + 1)
+
+
+def error_text(body: bytes) -> str:
+    """The words in the body of an error response: of JSON its message, of a page its text, else its beginning."""
+    try:
+        return message_of(json.loads(body))
+    except (ValueError, RecursionError):
+        return first_words(body) if len(body) > _LONGEST else body.decode(errors="replace").strip()
+
+
+def first_words(body: bytes) -> str:
+    """The beginning of a body as text in one line; of HTML what a person would read of it."""
+    text = body[: 20 * _LONGEST].decode(errors="replace")
+    if text.lstrip("\ufeff \r\n\t").startswith("<"):
+        title = _TITLE.search(text)
+        visible = " ".join(_INVISIBLE.sub(" ", text).split())
+        text = visible or (title[1] if title else text)
+    return " ".join(text.split())[:_LONGEST]
+
+
+def _readable(text: str) -> str:
+    """A text without lone surrogates, which no file can hold."""
+    text = text.strip()
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

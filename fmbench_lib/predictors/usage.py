@@ -1,0 +1,95 @@
+"""Token counts as servers spell them, and what a zero, a total or a part of them means.
+
+An absent count is not zero, and neither an absent nor a zero count erases one that is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fmbench_lib.predictors.answer import Answer
+
+_PROMPT = ("prompt_tokens", "input_tokens")
+_COMPLETION = ("completion_tokens", "output_tokens")
+_CACHED = ("prompt_cache_hit_tokens", "cache_read_input_tokens", "cached_tokens", "num_cached_tokens")
+"""Cached prompt tokens: DeepSeek, Anthropic's gateways, Moonshot, vLLM's metrics."""
+_PROMPT_DETAILS = ("prompt_tokens_details", "input_tokens_details", "prompt_token_details")
+_COMPLETION_DETAILS = ("completion_tokens_details", "output_tokens_details", "completion_token_details")
+_ALL_CACHED = frozenset((*_PROMPT_DETAILS, *_CACHED))
+_ALL_REASONING = frozenset((*_COMPLETION_DETAILS, "reasoning_tokens"))
+_MOST_TOKENS = 2**53
+_MOST_DIGITS = 16
+
+
+def count(value: Any) -> int | None:
+    """The value if it is a valid number of tokens, else None. Digits in quotes and whole floats are numbers too."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < _MOST_DIGITS:
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_TOKENS else None
+
+
+def take_usage(usage: Any, answer: Answer) -> None:
+    """Add the counts of a `usage` object in the spellings of chat completions and their many imitations."""
+    if not isinstance(usage, dict):
+        return
+    answer.add_counts(
+        prompt_tokens=_first(usage, _PROMPT),
+        completion_tokens=_first(usage, _COMPLETION),
+        total_tokens=usage.get("total_tokens"),
+        cached_tokens=cached_in(usage),
+        reasoning_tokens=reasoning_in(usage),
+    )
+
+
+def cached_in(usage: Mapping[str, Any]) -> int | None:
+    """Prompt tokens that a server took from its cache, in any known spelling; the largest, as some send a 0 too."""
+    if _ALL_CACHED.isdisjoint(usage):
+        return None
+    found = [*_inside(usage, _PROMPT_DETAILS, "cached_tokens"), *map(usage.get, _CACHED)]
+    return max((number for number in map(count, found) if number is not None), default=None)
+
+
+def reasoning_in(usage: Mapping[str, Any]) -> int | None:
+    """Completion tokens that were reasoning, in any known spelling."""
+    if _ALL_REASONING.isdisjoint(usage):
+        return None
+    found = [*_inside(usage, _COMPLETION_DETAILS, "reasoning_tokens"), usage.get("reasoning_tokens")]
+    return max((number for number in map(count, found) if number is not None), default=None)
+
+
+def settle_counts(answer: Answer) -> frozenset[str]:
+    """Replace counts of zero beside text, which are unknown, by what the other counts say; returns their sides.
+
+    Nothing was counted where a guardrail answered in place of the model.
+    """
+    if answer.finish_reason == "guardrail_intervened" or not any(event.text for event in answer.events):
+        return frozenset()
+    prompt, made, total = answer.prompt_tokens or None, answer.completion_tokens or None, answer.total_tokens or None
+    reasoning = answer.reasoning_tokens or 0
+    zero = {"prompt"} if answer.prompt_tokens == 0 else set()
+    zero |= {"completion"} if answer.completion_tokens == 0 else set()
+    if total is not None and prompt is not None and (made is None or reasoning > made) and total > prompt:
+        made = total - prompt
+    elif made is None:
+        made = reasoning or None
+    elif reasoning > made:  # counted beside the others, as xAI does
+        made += reasoning
+    if total is not None and made is not None and prompt is None and total > made:
+        prompt = total - made
+    answer.prompt_tokens, answer.completion_tokens = prompt, made
+    return frozenset(zero)
+
+
+def _first(usage: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    return next((usage[name] for name in names if count(usage.get(name)) is not None), None)
+
+
+def _inside(usage: Mapping[str, Any], sections: tuple[str, ...], name: str) -> Iterator[Any]:
+    for section in sections:
+        details = usage.get(section)
+        if isinstance(details, dict):
+            yield details.get(name)
