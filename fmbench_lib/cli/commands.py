@@ -17,18 +17,28 @@ from fmbench_lib.cli.option_values import (
     standard_placeholders,
     storage_options,
 )
+from fmbench_lib.cli.output import lasting_output
 from fmbench_lib.cli.parser import parser
 from fmbench_lib.cli.terminal import Display, print_location, print_result, short_path
 from fmbench_lib.config import validate_paths
 from fmbench_lib.config.problems import merged
 from fmbench_lib.config.shipped.config_table import as_json, as_table, shipped_needs, terminal_width
 from fmbench_lib.errors import FmbenchError, InputError
+from fmbench_lib.host.disk_space import disk_full, is_full
 from fmbench_lib.runs.location import connected, keeper_of, refresh
-from fmbench_lib.runs.opening import ARGUMENTS_VARIABLE, create_run, local_run, newest_run, open_for_reading, reopen_run
+from fmbench_lib.runs.opening import (
+    ARGUMENTS_VARIABLE,
+    create_run,
+    local_run,
+    newest_run,
+    not_being_measured,
+    open_for_reading,
+    reopen_run,
+)
 from fmbench_lib.runs.run import Run
 from fmbench_lib.storage.bucket import is_address
 from fmbench_lib.storage.fetch import local_config
-from fmbench_lib.workspace import Workspace, is_needed_to_clean_up
+from fmbench_lib.workspace import RUN_FILE, Workspace, is_needed_to_clean_up
 
 INTERRUPTED = 130
 BAD_INPUT = 2
@@ -47,6 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser().print_help()
         return BAD_INPUT
+    with lasting_output(options.command):
+        return _run_one(options)
+
+
+def _run_one(options: argparse.Namespace) -> int:
+    """Run a command; an error of the user's or the system's is a line, not a traceback."""
     try:
         return COMMANDS[options.command](options)
     except FmbenchError as error:
@@ -57,14 +73,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("fmbench: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of the output has closed it (`| head`)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:
+        if getattr(options, "verbose", False):
+            traceback.print_exc()
+        print(f"fmbench: {_os_error_text(error)}", file=sys.stderr)
+        return 1
+
+
+def _os_error_text(error: OSError) -> str:
+    """What the system refused, in a line."""
+    if is_full(error):
+        return str(disk_full(Path(error.filename or "."), 0, error.errno or 0))
+    where = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror or type(error).__name__}{where}"
 
 
 def run_command(options: argparse.Namespace) -> int:
     """Run or resume a benchmark; print the decision and where the report is."""
-    from fmbench_lib.pipeline.notebooks import run_pipeline, steps_named
+    from fmbench_lib.pipeline.notebooks import LastSteps, run_pipeline, steps_named
 
     values = arguments(options.arguments)
     os.environ[ARGUMENTS_VARIABLE] = json.dumps(values)
@@ -81,20 +107,40 @@ def run_command(options: argparse.Namespace) -> int:
         print(f"note: {notice}")
     display = Display(run)
     outcome = run_pipeline(
-        run, display.update, only, allow_invalid=options.allow_invalid, fail_on_budget=options.fail_on_budget
+        run,
+        display.update,
+        only,
+        allow_invalid=options.allow_invalid,
+        fail_on_budget=options.fail_on_budget,
+        last=LastSteps(_take_down, _unmeasured),
     )
     display.end()
     for error in outcome.errors:
         print(f"fmbench: {error}", file=sys.stderr)
         if options.verbose and error.__cause__ is not None:
             traceback.print_exception(error.__cause__)
-        if not outcome.interrupted:
-            print(f"  the notebook up to the error: {run.workspace.notebook(error.step)}", file=sys.stderr)
+        notebook = run.workspace.notebook(error.step)
+        if not outcome.interrupted and notebook.exists():
+            print(f"  the notebook up to the error: {notebook}", file=sys.stderr)
+    if not run.workspace.run_file.exists():  # it was deleted while the run went on
+        return outcome.exit_code or 1
     print_result(run)
     if outcome.exit_code not in (0, BAD_INPUT) and outcome.errors:
         print(f"continue it with: fmbench --resume {short_path(run.workspace.path)}", file=sys.stderr)
     print_location(run.workspace, may_delete=not outcome.errors)
     return outcome.exit_code
+
+
+def _take_down(run: Run) -> list[str]:
+    from fmbench_lib.steps.taking_down import take_down
+
+    return take_down(run)
+
+
+def _unmeasured(run: Run) -> int:
+    from fmbench_lib.steps.levels import missing_levels
+
+    return len(missing_levels(run))
 
 
 def _resumed(options: argparse.Namespace, values: Mapping[str, str]) -> Run:
@@ -180,23 +226,52 @@ def report_command(options: argparse.Namespace) -> int:
 
 
 def cleanup_command(options: argparse.Namespace) -> int:
-    """Delete what the run deployed."""
-    from fmbench_lib.steps.analysis import write_report
-    from fmbench_lib.steps.cleanup import FAILED, delete_endpoints
+    """Delete what the run deployed; without a run, list what runs of this machine have deployed and not deleted."""
+    if options.run_dir is None:
+        return _list_standing()
+    if not is_address(options.run_dir) and not (Path(options.run_dir) / RUN_FILE).exists():
+        from fmbench_lib.steps.standing_endpoints import is_recorded_outside
 
+        gone = Workspace(Path(options.run_dir).resolve())
+        if is_recorded_outside(gone):
+            return _print_deleted(gone)
     workspace = connected(Workspace(existing_run(options.run_dir, is_needed_to_clean_up)))
-    table = delete_endpoints(workspace)
-    if is_address(options.run_dir):
-        refresh(workspace)
-    if workspace.report_file.exists():
-        write_report(open_for_reading(workspace.path))
-    workspace.keep(insist=True)
-    for row in table.to_dict("records"):
-        print(f"{row['experiment_name']}: {row['outcome']}" + (f": {row['error']}" if row["outcome"] == FAILED else ""))
-    if table.empty:
-        print("this run deployed nothing")
+    with not_being_measured(workspace):
+        code = _print_deleted(workspace)
+        if is_address(options.run_dir):
+            refresh(workspace)
+        if workspace.report_file.exists():
+            from fmbench_lib.steps.analysis import write_report
+
+            write_report(open_for_reading(workspace.path))
+        workspace.keep(insist=True)
     print_location(workspace)
-    return 1 if (table["outcome"] == FAILED).any() else 0
+    return code
+
+
+def _print_deleted(workspace: Workspace) -> int:
+    """Delete what a run deployed, and print what became of each endpoint; the exit code."""
+    from fmbench_lib.steps.taking_down import delete_all
+
+    deletions = delete_all(workspace)
+    for deletion in deletions:
+        error = "" if deletion.error is None else f": {deletion.error}"
+        print(f"{deletion.endpoint.experiment_name}: {deletion.outcome}{error}")
+    if not deletions:
+        print("this run deployed nothing")
+    return 1 if any(deletion.error is not None for deletion in deletions) else 0
+
+
+def _list_standing() -> int:
+    """Print what runs of this machine have deployed and not deleted, and the command that deletes it."""
+    from fmbench_lib.steps.standing_endpoints import standing_of_all_runs
+
+    lines = standing_of_all_runs()
+    for line in lines:
+        print(line)
+    if not lines:
+        print("no run of this machine has left anything standing, as far as is recorded")
+    return 0
 
 
 def sync_command(options: argparse.Namespace) -> int:
