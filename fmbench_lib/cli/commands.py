@@ -53,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from fmbench_lib import emulator
 
         return emulator.main(words[1:])
+    if words == ["cleanup"]:
+        return _list_standing()
     options = parser().parse_args(words)
     if options.command is None:
         parser().print_help()
@@ -226,9 +228,7 @@ def report_command(options: argparse.Namespace) -> int:
 
 
 def cleanup_command(options: argparse.Namespace) -> int:
-    """Delete what the run deployed; without a run, list what runs of this machine have deployed and not deleted."""
-    if options.run_dir is None:
-        return _list_standing()
+    """Delete what the run deployed, also where its directory is gone."""
     if not is_address(options.run_dir) and not (Path(options.run_dir) / RUN_FILE).exists():
         from fmbench_lib.steps.standing_endpoints import is_recorded_outside
 

@@ -70,14 +70,8 @@ def _add_report(commands: _Commands) -> None:
 
 
 def _add_cleanup(commands: _Commands) -> None:
-    cleanup = commands.add_parser("cleanup", help="delete everything that a run deployed")
-    cleanup.add_argument(
-        "run_dir",
-        metavar="RUN_DIR",
-        nargs="?",
-        help="the run's directory, also where that is gone, or its s3:// address; without it, what runs of this "
-        "machine have deployed and not deleted is listed",
-    )
+    help_text = "delete everything that a run deployed; without RUN_DIR, list what runs of this machine left standing"
+    _add_run_dir(commands.add_parser("cleanup", help=help_text))
 
 
 def _add_sync(commands: _Commands) -> None:

@@ -43,7 +43,7 @@ def disk_full(path: Path, needed: int, code: int = errno.ENOSPC) -> DiskFullErro
         return DiskFullError(reason)
     free = free_bytes(path) or 0
     missing = max(needed - free, 1)
-    return DiskFullError(f"{reason}: {size_text(free)} free, at least {size_text(missing)} more needed for {path.name}")
+    return DiskFullError(f"{reason}: {size_text(free)} free, at least {size_text(missing)} more needed")
 
 
 @contextlib.contextmanager

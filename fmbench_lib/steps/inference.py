@@ -12,6 +12,7 @@ from fmbench_lib.deploy import Endpoint, platform
 from fmbench_lib.deploy.endpoints_file import endpoints
 from fmbench_lib.errors import DeployError, FmbenchError
 from fmbench_lib.host.atomic_files import read_rows
+from fmbench_lib.host.disk_space import check_room, room_explained
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec, deal_prompts
 from fmbench_lib.load.measure import ExperimentLoad, measure_level
@@ -22,6 +23,7 @@ from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.deployment import addresses_of, deploy_in_turn, deploy_missing
 from fmbench_lib.steps.experiment_scripts import script_of
 from fmbench_lib.steps.inputs import ca_bundle, tokenizer_of, trace_of
+from fmbench_lib.steps.level_space import bytes_of_level
 from fmbench_lib.steps.levels import levels_to_measure, missing_levels, run_levels
 from fmbench_lib.steps.machine_sharing import waiting
 from fmbench_lib.steps.monitoring import Monitoring, monitoring
@@ -117,8 +119,10 @@ def _measure(
         reason = platform(endpoint.platform).why_dead(endpoint) if endpoint.owned else ""
         if reason:
             raise DeployError(f"the endpoint is gone: {reason}")
+        prompts = len(deal.warmup) + len(deal.measured)
+        check_room(workspace.requests, bytes_of_level(level, payload, prompts), "the level")
         experiment = load_of()
-        with monitor.beside(level.experiment, endpoint, experiment.urls):
+        with room_explained(target), monitor.beside(level.experiment, endpoint, experiment.urls):
             facts = measure_level(
                 level,
                 deal,
