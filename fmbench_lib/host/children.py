@@ -8,10 +8,7 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
-from fmbench_lib.host.disk_space import disk_full
-
-DISK_FULL_EXIT = 74  # EX_IOERR of sysexits.h
-"""The exit code of a program of ours that found no room to write."""
+from fmbench_lib.host.disk_space import DISK_FULL_EXIT, disk_full
 
 
 def start_module(module: str, *arguments: str, stderr: IO[bytes], **options: Any) -> subprocess.Popen[bytes]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,9 @@ _REASONS = {
     errno.EFBIG: "files in {folder} may not become as large as that (ulimit -f)",
 }
 
+DISK_FULL_EXIT = 74  # EX_IOERR of sysexits.h
+"""The exit code of a program of ours that found no room to write."""
+
 
 def is_full(error: BaseException) -> bool:
     """Whether an error means that there was no room to write."""
@@ -26,13 +28,13 @@ def is_full(error: BaseException) -> bool:
 def free_bytes(path: Path) -> int | None:
     """The bytes that may be written where `path` is or will be; None where that cannot be found out."""
     for folder in (path, *path.parents):
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            try:
-                return shutil.disk_usage(folder).free
-            except OSError as error:
-                if isinstance(error, FileNotFoundError | NotADirectoryError):
-                    raise
-                return None
+        try:
+            disk = os.statvfs(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return None
+        return disk.f_bavail * disk.f_frsize
     return None
 
 

@@ -18,8 +18,7 @@ from collections import deque
 from pathlib import Path
 from typing import IO
 
-from fmbench_lib.host.children import DISK_FULL_EXIT
-from fmbench_lib.host.disk_space import is_full
+from fmbench_lib.host.disk_space import DISK_FULL_EXIT, is_full
 from fmbench_lib.host.process_limits import allow_many_sockets, claim_priority
 from fmbench_lib.load.sending import clocks
 from fmbench_lib.load.sending.connection import monotonic_ns
