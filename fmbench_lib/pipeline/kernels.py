@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import uuid
 import warnings
 from collections.abc import Mapping, Sequence
@@ -238,7 +239,7 @@ class ForkedKernel:
 
 
 def main(descriptor: int) -> None:
-    """Fork kernels on request until the socket closes. In a fork, returns once its kernel has shut down."""
+    """Fork kernels on request until the socket closes. A fork ends here once its kernel has shut down."""
     started_in = os.getcwd()
     for name in _PRELOADED:
         importlib.import_module(name)
@@ -260,7 +261,18 @@ def main(descriptor: int) -> None:
         else:
             return
     sys.path = [path for path in sys.path if path not in ("", started_in)]  # as a kernel's launcher does
-    _run_kernel(request["start"], request["env"], request["cwd"])
+    code = 1
+    try:
+        _run_kernel(request["start"], request["env"], request["cwd"])
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:  # noqa: BLE001 - printed, as the interpreter would
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+        os._exit(code)  # libraries would wait at the interpreter's end for threads that a fork does not have
 
 
 def _exit_code(pid: int) -> int | None:

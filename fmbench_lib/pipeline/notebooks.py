@@ -45,6 +45,7 @@ _POLL_SECONDS = 0.1
 _KERNEL_PATIENCE_S = 20.0
 _DEATH_PATIENCE_S = 30.0
 _ATTEMPTS = 3  # of a step whose kernel died with the fork server
+_REST_BYTES = 4_000_000  # about what notebooks, tables and pictures of a small run take
 _NO_CALLBACKS = LastSteps()
 
 
@@ -236,7 +237,8 @@ def _step_error(run: Run, step: str, error: BaseException, last_words: str = "")
     if not run.workspace.run_file.exists():
         return StepError(step, None, f"the run's directory {path} is gone, and what was measured with it")
     if is_full(error):
-        return StepError(step, None, str(disk_full(run.workspace.notebook(step), 0, getattr(error, "errno", 0))))
+        full = disk_full(run.workspace.run_file, _REST_BYTES, getattr(error, "errno", 0))
+        return StepError(step, None, str(full))
     if isinstance(error, PapermillExecutionError):
         return StepError(step, error.cell_index, run.redactor(f"{error.ename}: {error.evalue}"))
     if isinstance(error, DeadKernelError):
