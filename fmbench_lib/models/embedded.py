@@ -35,12 +35,16 @@ def model_file(model_id: str, folders: Sequence[Path]) -> Path:
     """
     if model_id == EMBEDDED_MODEL:
         return _embedded_file()
+    is_id = HUB_ID.fullmatch(model_id) and not _looks_like_path(model_id, (*folders, Path.cwd()))
+    return hub_model(model_id) if is_id else _file_here(model_id, folders)
+
+
+def _file_here(model_id: str, folders: Sequence[Path]) -> Path:
+    """The GGUF file at a path. Raises ModelFileError where it does not exist, or the path is none."""
     candidates = [folder / Path(model_id).expanduser() for folder in (*folders, Path.cwd())]
     path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if path is not None and model_id.endswith(".gguf"):
         return path.resolve()
-    if HUB_ID.fullmatch(model_id):
-        return hub_model(model_id)
     if model_id.endswith(".gguf"):
         searched = ", ".join(dict.fromkeys(str(candidate.parent) for candidate in candidates))
         raise ModelFileError(f"model file {model_id} does not exist; searched {searched}")
@@ -59,8 +63,14 @@ def check_local_model(model_id: str, folders: Sequence[Path]) -> None:
         path = _installed_file()
         if path is not None:
             _check_installed(path)
-    elif not HUB_ID.fullmatch(model_id) or any((folder / model_id).is_file() for folder in (*folders, Path.cwd())):
-        model_file(model_id, folders)
+    elif not HUB_ID.fullmatch(model_id) or _looks_like_path(model_id, (*folders, Path.cwd())):
+        _file_here(model_id, folders)
+
+
+def _looks_like_path(model_id: str, folders: Sequence[Path]) -> bool:
+    """Whether what could also be an id of the Hub is a path: `a/b.gguf`, or one whose first folder is here."""
+    parts = Path(model_id).parts
+    return model_id.endswith(".gguf") and (len(parts) < 3 or any((folder / parts[0]).is_dir() for folder in folders))
 
 
 def _embedded_file() -> Path:
