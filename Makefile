@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # A run has several processes that import the same modules: compile them once, even where the environment forbids it.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: quickstart test lint docs bench clean
+.PHONY: quickstart test lint docs bench deaths clean
 
 quickstart: $(VENV)/.run  ## benchmark a real model on this machine's CPU
 	$(BIN)/fmbench --config-file quickstart
@@ -33,6 +33,9 @@ bench: $(VENV)/.dev  ## measure fmbench itself; needs an idle machine, and takes
 		echo "== $$name"; $(BIN)/python benchmarks/$$name.py || failed="$$failed $$name"; \
 	done; \
 	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+
+deaths: $(VENV)/.dev  ## every way to end a run, and what it leaves; takes an hour (WORDS selects cases)
+	$(BIN)/python benchmarks/deaths.py $(WORDS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -79,6 +79,10 @@ class StorageError(FmbenchError):
     """A bucket cannot be reached or refuses a call; the run's directory keeps everything measured."""
 
 
+class DiskFullError(FmbenchError):
+    """A disk, a quota or a limit leaves no room for what is to be written; what was written before stays."""
+
+
 class ProtocolError(FmbenchError):
     """The bytes of a response violate its protocol."""
 

@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 
 from fmbench_lib.errors import RunStateError
 from fmbench_lib.host.atomic_files import each_text, exclusive_lock, read_json, write_json
+from fmbench_lib.host.disk_space import room_explained
 from fmbench_lib.host.process_identity import is_gone
 from fmbench_lib.run_state import Event, RunChanges, RunState
 
@@ -233,6 +234,11 @@ class Workspace:
         return self.path / ".cleaned.json"
 
     @property
+    def reserve_file(self) -> Path:
+        """Room for how the run ended, kept occupied while it goes on and freed on a disk that has become full."""
+        return self.path / ".reserve"
+
+    @property
     def inputs_file(self) -> Path:
         """The local copies of what the run has read from buckets."""
         return self.path / ".inputs.json"
@@ -316,9 +322,10 @@ class Workspace:
 
     def log_event(self, event: str, **facts: Any) -> None:
         """Append an event to the event log, secrets removed."""
-        line: Event = {"time": datetime.now(UTC).isoformat(), "event": event}
-        with self.events_file.open("a") as file:
-            file.write(json.dumps({**line, **each_text(facts, self.redact)}) + "\n")
+        begun: Event = {"time": datetime.now(UTC).isoformat(), "event": event}
+        line = json.dumps({**begun, **each_text(facts, self.redact)}) + "\n"
+        with room_explained(self.events_file, len(line)), self.events_file.open("a") as file:
+            file.write(line)
 
     @contextlib.contextmanager
     def locked(self, name: str, patience: float = 15.0) -> Iterator[None]:

@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "pricing/price_list": ["errors"],
     # The files of a run.
     "run_state": ["host/process_identity"],
-    "workspace": ["errors", "host/atomic_files", "host/process_identity", "run_state"],
+    "workspace": ["errors", "host/atomic_files", "host/disk_space", "host/process_identity", "run_state"],
     # A config: facts of platforms, protocols and arrival processes, then what it may say, how it is read, what ships.
     "config/arrival_facts": ["config/installed"],
     "config/installed": ["errors"],
@@ -81,10 +81,13 @@ MAY_IMPORT: dict[str, list[str]] = {
         "aws", "calibration", "config", "data", "deploy", "errors", "host", "load", "metrics", "models",
         "monitors", "predictors", "pricing", "report", "run_state", "runs", "storage", "user_scripts", "workspace",
     ],
-    "pipeline": ["config", "errors", "host/atomic_files", "host/process_identity", "run_state", "runs", "workspace"],
+    "pipeline": [
+        "config", "errors", "host/atomic_files", "host/disk_space", "host/process_identity", "run_state", "runs",
+        "workspace",
+    ],
     "cli": [
-        "calibration", "config", "emulator", "errors", "host/atomic_files", "host/printable", "pipeline", "runs",
-        "steps", "storage",
+        "calibration", "config", "emulator", "errors", "host/atomic_files", "host/disk_space", "host/printable",
+        "pipeline", "runs", "steps", "storage",
         "workspace",  # what still runs is said without the second that importing steps takes
     ],
     "__main__": ["cli"],

@@ -19,6 +19,7 @@ from fmbench_lib.cli.option_values import (
     storage_options,
     url_request,
 )
+from fmbench_lib.cli.output import lasting_output
 from fmbench_lib.cli.parser import parser
 from fmbench_lib.cli.terminal import Display, hide, print_location, print_result, say, say_lines, short_path
 from fmbench_lib.config import validate_paths
@@ -27,14 +28,23 @@ from fmbench_lib.config.secrets import redactor_of_process
 from fmbench_lib.config.shipped.config_table import as_json, as_table, shipped_needs, terminal_width
 from fmbench_lib.config.shipped.files import find_config
 from fmbench_lib.errors import FmbenchError, InputError
+from fmbench_lib.host.disk_space import disk_full, is_full
 from fmbench_lib.runs.file_cleaning import clean_files
 from fmbench_lib.runs.location import connected, keeper_of, refresh
-from fmbench_lib.runs.opening import ARGUMENTS_VARIABLE, create_run, local_run, newest_run, open_for_reading, reopen_run
+from fmbench_lib.runs.opening import (
+    ARGUMENTS_VARIABLE,
+    create_run,
+    local_run,
+    newest_run,
+    not_being_measured,
+    open_for_reading,
+    reopen_run,
+)
 from fmbench_lib.runs.run import Run
 from fmbench_lib.runs.url_config import write_config
 from fmbench_lib.storage.bucket import is_address
 from fmbench_lib.storage.fetch import local_config
-from fmbench_lib.workspace import Workspace, is_needed_to_clean_up
+from fmbench_lib.workspace import RUN_FILE, Workspace, is_needed_to_clean_up
 
 INTERRUPTED = 130
 BAD_INPUT = 2
@@ -48,10 +58,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return emulator.main(words[1:])
     hide(redactor_of_process(word.partition("=")[::2] for word in words if "=" in word))
+    if words == ["cleanup"]:
+        return _list_standing()
     options = parser().parse_args(words)
     if options.command is None:
         parser().print_help()
         return BAD_INPUT
+    with lasting_output(options.command):
+        return _run_one(options)
+
+
+def _run_one(options: argparse.Namespace) -> int:
+    """Run a command; an error of the user's or the system's is a line, not a traceback."""
     try:
         return COMMANDS[options.command](options)
     except FmbenchError as error:
@@ -63,9 +81,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("fmbench: interrupted", error=True)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of the output has closed it (`| head`)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:
+        if getattr(options, "verbose", False):
+            say_lines(traceback.format_exc(), error=True)
+        say(f"fmbench: {_os_error_text(error)}", error=True)
+        return 1
+
+
+def _os_error_text(error: OSError) -> str:
+    """What the system refused, in a line."""
+    if is_full(error):
+        return str(disk_full(Path(error.filename or "."), 0, error.errno or 0))
+    where = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror or type(error).__name__}{where}"
 
 
 def with_command(words: Sequence[str]) -> list[str]:
@@ -87,7 +115,7 @@ def _means_run(word: str) -> bool:
 
 def run_command(options: argparse.Namespace) -> int:
     """Run or resume a benchmark; print the decision and where the report is."""
-    from fmbench_lib.pipeline.notebooks import run_pipeline, steps_named
+    from fmbench_lib.pipeline.notebooks import LastSteps, run_pipeline, steps_named
 
     values = arguments(options.arguments)
     os.environ[ARGUMENTS_VARIABLE] = json.dumps(values)
@@ -109,20 +137,40 @@ def run_command(options: argparse.Namespace) -> int:
         say(f"note: {notice}")
     display = Display(run)
     outcome = run_pipeline(
-        run, display.update, only, allow_invalid=options.allow_invalid, fail_on_budget=options.fail_on_budget
+        run,
+        display.update,
+        only,
+        allow_invalid=options.allow_invalid,
+        fail_on_budget=options.fail_on_budget,
+        last=LastSteps(_take_down, _unmeasured),
     )
     display.end()
     for error in outcome.errors:
         say(f"fmbench: {error}", error=True)
         if options.verbose and error.__cause__ is not None:
             say_lines("".join(traceback.format_exception(error.__cause__)), error=True)
-        if not outcome.interrupted:
-            say(f"  the notebook up to the error: {run.workspace.notebook(error.step)}", error=True)
+        notebook = run.workspace.notebook(error.step)
+        if not outcome.interrupted and notebook.exists():
+            say(f"  the notebook up to the error: {notebook}", error=True)
+    if not run.workspace.run_file.exists():  # it was deleted while the run went on
+        return outcome.exit_code or 1
     print_result(run)
     if outcome.exit_code not in (0, BAD_INPUT) and outcome.errors:
         say(f"continue it with: fmbench --resume {short_path(run.workspace.path)}", error=True)
     print_location(run.workspace, may_delete=not outcome.errors)
     return outcome.exit_code
+
+
+def _take_down(run: Run) -> list[str]:
+    from fmbench_lib.steps.taking_down import take_down
+
+    return take_down(run)
+
+
+def _unmeasured(run: Run) -> int:
+    from fmbench_lib.steps.levels import missing_levels
+
+    return len(missing_levels(run))
 
 
 def _resumed(options: argparse.Namespace, values: Mapping[str, str]) -> Run:
@@ -228,26 +276,53 @@ def report_command(options: argparse.Namespace) -> int:
 
 
 def cleanup_command(options: argparse.Namespace) -> int:
-    """Delete what the run deployed."""
-    from fmbench_lib.steps.analysis import write_report
-    from fmbench_lib.steps.cleanup import FAILED, delete_endpoints
+    """Delete what the run deployed, also where its directory is gone."""
+    if not is_address(options.run_dir) and not (Path(options.run_dir) / RUN_FILE).exists():
+        from fmbench_lib.steps.standing_endpoints import is_recorded_outside
 
+        gone = Workspace(Path(options.run_dir).resolve())
+        if is_recorded_outside(gone):
+            return _print_deleted(gone)
     workspace = connected(Workspace(existing_run(options.run_dir, is_needed_to_clean_up)))
-    workspace.settle()
-    table = delete_endpoints(workspace)
-    if is_address(options.run_dir):
-        refresh(workspace)
-    with contextlib.suppress(InputError):  # a run without its config can be cleaned up all the same
-        clean_files(open_for_reading(workspace.path))
-    if workspace.report_file.exists():
-        write_report(open_for_reading(workspace.path))
-    workspace.keep(insist=True)
-    for row in table.to_dict("records"):
-        say(f"{row['experiment_name']}: {row['outcome']}" + (f": {row['error']}" if row["outcome"] == FAILED else ""))
-    if table.empty:
-        say("this run deployed nothing")
+    with not_being_measured(workspace):
+        workspace.settle()
+        code = _print_deleted(workspace)
+        if is_address(options.run_dir):
+            refresh(workspace)
+        with contextlib.suppress(InputError):  # a run without its config can be cleaned up all the same
+            clean_files(open_for_reading(workspace.path))
+        if workspace.report_file.exists():
+            from fmbench_lib.steps.analysis import write_report
+
+            write_report(open_for_reading(workspace.path))
+        workspace.keep(insist=True)
     print_location(workspace)
-    return 1 if (table["outcome"] == FAILED).any() else 0
+    return code
+
+
+def _print_deleted(workspace: Workspace) -> int:
+    """Delete what a run deployed, and print what became of each endpoint; the exit code."""
+    from fmbench_lib.steps.taking_down import delete_all
+
+    deletions = delete_all(workspace)
+    for deletion in deletions:
+        error = "" if deletion.error is None else f": {deletion.error}"
+        say(f"{deletion.endpoint.experiment_name}: {deletion.outcome}{error}")
+    if not deletions:
+        say("this run deployed nothing")
+    return 1 if any(deletion.error is not None for deletion in deletions) else 0
+
+
+def _list_standing() -> int:
+    """Print what runs of this machine have deployed and not deleted, and the command that deletes it."""
+    from fmbench_lib.steps.standing_endpoints import standing_of_all_runs
+
+    lines = standing_of_all_runs()
+    for line in lines:
+        say(line)
+    if not lines:
+        say("no run of this machine has left anything standing, as far as is recorded")
+    return 0
 
 
 def sync_command(options: argparse.Namespace) -> int:

@@ -101,7 +101,8 @@ def _add_report(commands: _Commands) -> None:
 
 
 def _add_cleanup(commands: _Commands) -> None:
-    _add_run_dir(commands.add_parser("cleanup", help="delete everything that a run deployed"))
+    help_text = "delete everything that a run deployed; without RUN_DIR, list what runs of this machine left standing"
+    _add_run_dir(commands.add_parser("cleanup", help=help_text))
 
 
 def _add_sync(commands: _Commands) -> None:

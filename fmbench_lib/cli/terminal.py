@@ -15,7 +15,7 @@ from fmbench_lib.runs.location import is_scratch, keeper_of
 from fmbench_lib.runs.run import Run
 from fmbench_lib.storage.left_out import left_out
 from fmbench_lib.storage.mirror import why_behind
-from fmbench_lib.workspace import Workspace
+from fmbench_lib.workspace import LevelKey, Workspace
 
 _PLAIN_SECONDS = 10.0
 _CLEAR_LINE = "\r\x1b[K"
@@ -103,6 +103,10 @@ def print_result(run: Run) -> None:
         for line in summary["attention"]:
             say(f"note: {line}")
         say(f"report: {_report_location(workspace)}")
+    else:
+        for failure in workspace.failed_levels():
+            level = " · ".join(str(failure[name]) for name in LevelKey._fields)
+            say(f"note: {level} was not measured: {failure['error']}")
     for line in standing_lines(workspace):
         say(line)
 

@@ -160,6 +160,18 @@ class Occupying(Protocol):
         ...
 
 
+@runtime_checkable
+class UsingFiles(Protocol):
+    """A platform that serves from files of this machine, which a plan can look at."""
+
+    def check_files(self, experiment: Experiment, folders: Sequence[Path]) -> None:
+        """Look for what a deployment needs on this machine, without the network; `folders` as in `DeployContext`.
+
+        Raises DeployError where it is missing or corrupt.
+        """
+        ...
+
+
 def platform(name: str) -> Platform:
     """The platform of a name: one of fmbench, or of an installed package.
 

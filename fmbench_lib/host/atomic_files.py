@@ -14,26 +14,33 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from fmbench_lib.host.disk_space import room_explained
+
 _LOCK_POLL_S = 0.1
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary file beside `path` to write to; it replaces `path` when the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def replacing(path: Path, needed: int = 0) -> Iterator[Path]:
+    """Yield a temporary file beside `path` to write to; it replaces `path` when the block ends without an error.
+
+    Raises DiskFullError where there is no room for its `needed` bytes.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
+        with room_explained(path, needed):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield part
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a folder that is gone, or cannot be written to any more
+            part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a file's content by a text; raises OSError."""
-    with replacing(path) as part:
+    """Replace a file's content by a text; raises OSError, and DiskFullError where there is no room for it."""
+    with replacing(path, len(text)) as part:
         part.write_text(text)
 
 

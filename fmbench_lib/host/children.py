@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
+from fmbench_lib.host.disk_space import DISK_FULL_EXIT, disk_full
+
 
 def start_module(module: str, *arguments: str, stderr: IO[bytes], **options: Any) -> subprocess.Popen[bytes]:
     """Start `python -m module` with pipes for input and output, and with the import path of this process."""
@@ -26,6 +28,8 @@ def how_it_ended(process: subprocess.Popen[bytes], stderr: Path) -> str:
     """How a process ended that should not have, with the last line of its errors; it is killed if it still runs."""
     process.kill()
     code = process.wait()
+    if code == DISK_FULL_EXIT:
+        return f"found no room to write: {disk_full(stderr, 0)}"
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
     last = stderr.read_text(errors="replace").strip().splitlines()
     return how + (f": {last[-1]}" if last else "")

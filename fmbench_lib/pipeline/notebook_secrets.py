@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from fmbench_lib.errors import DiskFullError
 from fmbench_lib.host.atomic_files import each_text, write_text
 
 
@@ -23,5 +24,10 @@ def remove_secrets(path: Path, without: Callable[[str], str]) -> None:
     else:
         changed = nbformat.from_dict(each_text(notebook, without))
         clean = text if changed == notebook else nbformat.writes(changed, version=nbformat.NO_CONVERT)
-    if clean != text:
+    if clean == text:
+        return
+    try:
+        write_text(path, clean)
+    except (OSError, DiskFullError):  # no notebook is better than one with secrets, and gives its room to the clean one
+        path.unlink(missing_ok=True)
         write_text(path, clean)

@@ -1,7 +1,7 @@
 """The notebooks of a run, executed one after the other, each in its own kernel.
 
 papermill works in a second thread, so that the main one can show progress and receive Ctrl-C. The executed notebook is
-saved after every cell and stays whatever happens.
+saved after every cell and stays whatever happens. Whatever ends the run, what it deployed is deleted.
 """
 
 from __future__ import annotations
@@ -9,19 +9,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import signal
 import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from fmbench_lib.config import STEPS, shipped_path
-from fmbench_lib.errors import InputError, RunStateError, StepError
-from fmbench_lib.host.atomic_files import read_json
-from fmbench_lib.host.process_identity import this_process
+from fmbench_lib.errors import FmbenchError, RunStateError, StepError
+from fmbench_lib.host.disk_space import disk_full, is_full
+from fmbench_lib.pipeline.conclusion import (
+    ANALYSIS,
+    CLEANUP,
+    LastSteps,
+    Outcome,
+    Success,
+    begin,
+    conclude,
+    delete_what_stands,
+    free_reserve,
+    succeeded,
+)
 from fmbench_lib.pipeline.interrupts import Interrupts
 from fmbench_lib.pipeline.kernels import Kernels
 from fmbench_lib.pipeline.notebook_secrets import remove_secrets
@@ -29,20 +40,14 @@ from fmbench_lib.run_state import StepStatus
 from fmbench_lib.runs.file_cleaning import clean_files
 from fmbench_lib.runs.run import Run
 
-CLEANUP = "5_cleanup"
-ANALYSIS = "4_model_metric_analysis"
+__all__ = ["ANALYSIS", "CLEANUP", "LastSteps", "Outcome", "notebook_source", "run_pipeline", "steps_named", "succeeded"]
+
 _POLL_SECONDS = 0.1
 _KERNEL_PATIENCE_S = 20.0
-_BEFORE_DEPLOYMENT = ("0_setup", "1_generate_data")
-
-
-@dataclass(slots=True)
-class Outcome:
-    """How a run ended. `exit_code` is 0, 1, 2 or 130; the reference of the command line explains them."""
-
-    exit_code: int
-    errors: list[StepError] = field(default_factory=list)
-    interrupted: bool = False
+_DEATH_PATIENCE_S = 30.0
+_ATTEMPTS = 3  # of a step whose kernel died with the fork server
+_REST_BYTES = 4_000_000  # about what notebooks, tables and pictures of a small run take
+_NO_CALLBACKS = LastSteps()
 
 
 def run_pipeline(
@@ -52,67 +57,55 @@ def run_pipeline(
     *,
     allow_invalid: bool = False,
     fail_on_budget: bool = False,
+    last: LastSteps = _NO_CALLBACKS,
 ) -> Outcome:
     """Execute the run's notebooks in the order of its `run_steps`.
 
-    A step that fails ends the run, but the cleanup step still runs if the config has it. `on_poll(step)` is called a
-    few times a second. `only` restricts the run to some steps. With `allow_invalid` a run that measured every level
+    A step that fails ends the run, but the cleanup step still runs if the config has it; what that leaves or cannot
+    begin to delete, as the disk is full or the directory gone, is deleted by `last`. `on_poll(step)` is called a few
+    times a second. `only` restricts the run to some steps. With `allow_invalid` a run that measured every level
     succeeds whatever the verdicts; with `fail_on_budget` it fails if no level meets every budget. Raises RunStateError
     where another process is executing this run.
     """
     outcome = Outcome(0)
     wanted = [step for step, on in run.config.run_steps.items() if on and (only is None or step in only)]
-    with run.workspace.locked("pipeline", patience=0), Interrupts() as interrupts, Kernels() as kernels:
-        run.workspace.progress_file.unlink(missing_ok=True)
-        run.workspace.update_run(status="running", process=this_process())
-        for step in wanted:
-            if outcome.errors and not (step == CLEANUP and run.workspace.endpoints_file.exists()):
-                continue
-            error = _execute(run, step, kernels, interrupts, partial(on_poll, step))
-            clean_files(run)
-            run.workspace.keep(insist=True)
-            if error is not None:
-                outcome.errors.append(error)
+    with run.workspace.locked("pipeline", patience=0), Interrupts() as interrupts:
+        try:
+            begin(run)
+            with Kernels() as kernels:
+                _run_steps(run, wanted, kernels, interrupts, on_poll, outcome)
+        except Exception as error:  # noqa: BLE001 - whatever it is, what was deployed is deleted
+            outcome.errors.append(_step_error(run, wanted[0] if wanted else CLEANUP, error))
         outcome.interrupted = interrupts.count > 0
-        outcome.exit_code = _exit_code(run, outcome)
-        if outcome.exit_code == 0 and ANALYSIS in wanted and not succeeded(run, allow_invalid, fail_on_budget):
-            outcome.exit_code = 1
-        if outcome.errors:
-            run.workspace.update_run(status="interrupted" if outcome.interrupted else "failed")
-        run.workspace.update_run(exit_code=outcome.exit_code)
-        run.workspace.keep(insist=True)
+        free_reserve(run)
+        if CLEANUP in wanted:
+            delete_what_stands(run, last, outcome)
+        conclude(run, outcome, wanted, Success(allow_invalid, fail_on_budget), last)
     return outcome
 
 
-def _exit_code(run: Run, outcome: Outcome) -> int:
-    """The code of what went wrong while the notebooks were executed, 0 where nothing did."""
-    if outcome.interrupted:
-        return 130
-    if outcome.errors:
-        first = outcome.errors[0]
-        return 2 if first.step in _BEFORE_DEPLOYMENT and first.message.partition(":")[0] in _input_errors() else 1
-    workspace = run.workspace
-    endpoints = read_json(workspace.endpoints_file).values() if workspace.endpoints_file.exists() else ()
-    return 1 if any(endpoint["error"] for endpoint in endpoints) or workspace.failed_levels() else 0
-
-
-def succeeded(run: Run, allow_invalid: bool, fail_on_budget: bool = False) -> bool:
-    """Whether an analysed run has measured every level and, unless allowed, has no invalid one.
-
-    With `fail_on_budget` a level must also meet every budget: there is a winner.
-    """
-    summary = read_json(run.workspace.summary_file)
-    if fail_on_budget and summary["decision"]["winner"] is None:
-        return False
-    return bool(summary["all_measured" if allow_invalid else "all_well"])
-
-
-def _input_errors() -> set[str]:
-    """The class names of InputError and its subclasses: a kernel reports an error by name."""
-    classes: list[type[InputError]] = [InputError]
-    for input_error in classes:
-        classes += input_error.__subclasses__()
-    return {input_error.__name__ for input_error in classes}
+def _run_steps(
+    run: Run,
+    wanted: Sequence[str],
+    kernels: Kernels,
+    interrupts: Interrupts,
+    on_poll: Callable[[str], None],
+    outcome: Outcome,
+) -> None:
+    """Execute these steps until one fails, and then only the cleanup of what was deployed."""
+    for step in wanted:
+        if interrupts.count and step != CLEANUP and not outcome.errors:  # it came between two steps
+            outcome.errors.append(StepError(step, None, "interrupted"))
+        if outcome.errors:
+            free_reserve(run)
+            if step != CLEANUP or not run.workspace.endpoints_file.exists():
+                continue
+        error = _execute(run, step, kernels, interrupts, partial(on_poll, step))
+        if error is not None:
+            outcome.errors.append(error)
+        with contextlib.suppress(OSError, FmbenchError):  # the step that needs the room reports that there is none
+            clean_files(run)
+            run.workspace.keep(insist=True)
 
 
 def notebook_source(step: str) -> Path:
@@ -128,38 +121,88 @@ def _execute(
 ) -> StepError | None:
     """Execute one notebook; returns why it stopped, None when it completed.
 
-    The first interrupt is passed on to the kernel, which shuts down in order; the second one, or a timeout, kills it.
-    Interrupts before this step are ignored, so that Ctrl-C does not also interrupt the cleanup that follows it.
+    Where its kernel died because the fork server did, it is executed again: a step goes on with what is not done. So is
+    a cleanup whose kernel died.
     """
+    for attempt in range(1, _ATTEMPTS + 1):
+        started, before = time.time(), interrupts.count
+        error, why = _attempt(run, step, kernels, interrupts, on_poll)
+        if error is None:
+            return None
+        interrupted = interrupts.count > before and step != CLEANUP
+        died = kernels.lost or (step == CLEANUP and not why and _is_death(error) and interrupts.count == before)
+        if interrupted or not died or attempt == _ATTEMPTS:
+            break
+        with contextlib.suppress(OSError, FmbenchError):
+            run.workspace.log_event("kernels restarted", step=step)
+    assert error is not None
+    _record_end(run, step, "interrupted" if interrupted else "failed", started)
+    if interrupted:
+        stopped = StepError(step, None, "interrupted")
+    else:
+        stopped = StepError(step, None, why) if why else _step_error(run, step, error, kernels.last_words())
+    stopped.__cause__ = error
+    return stopped
+
+
+def _attempt(
+    run: Run, step: str, kernels: Kernels, interrupts: Interrupts, on_poll: Callable[[], None]
+) -> tuple[BaseException | None, str]:
+    """Execute a notebook in a second thread; returns what it raised, and why its kernel had to be killed."""
     finished: list[BaseException | None] = []
-    thread = threading.Thread(target=lambda: finished.append(_papermill(run, step, kernels)), name=step, daemon=True)
-    started, before = time.time(), interrupts.count
-    deadline: float | None = None
+
+    def execute() -> None:
+        try:
+            finished.append(_papermill(run, step, kernels))
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+            finished.append(error)
+
+    before = interrupts.count
+    thread = threading.Thread(target=execute, name=step, daemon=True)
     thread.start()
+    why = _watch(thread, kernels, lambda: interrupts.count - before, on_poll, cleanup=step == CLEANUP)
+    if not finished:
+        return TimeoutError(), why or "its kernel could not be ended"
+    return finished[0], why
+
+
+def _watch(
+    thread: threading.Thread,
+    kernels: Kernels,
+    interrupts: Callable[[], int],
+    on_poll: Callable[[], None],
+    *,
+    cleanup: bool,
+) -> str:
+    """Wait for a notebook; returns why its kernel was killed where it was stuck.
+
+    The first interrupt is passed on to the kernel, which shuts down in order; the second one, or a timeout, kills it.
+    The cleanup is not interrupted: the second one kills its kernel, and what is left is deleted without one.
+    """
+    deadline, given_up, why = None, None, ""
     while thread.is_alive():
         thread.join(_POLL_SECONDS)
         on_poll()
-        received = interrupts.count - before
-        if received and deadline is None and kernels.signal(signal.SIGINT):
-            deadline = time.monotonic() + _KERNEL_PATIENCE_S
-        if deadline is not None and (received > 1 or time.monotonic() > deadline):
+        now, received = time.monotonic(), interrupts()
+        if received and deadline is None and (cleanup or kernels.signal(signal.SIGINT)):
+            deadline = math.inf if cleanup else now + _KERNEL_PATIENCE_S
+        why = why or kernels.stuck()
+        if why or (deadline is not None and (received > 1 or now > deadline)):
             kernels.signal(signal.SIGKILL)
-    error = finished[0]
-    if error is None:
-        return None
-    interrupted = interrupts.count > before
-    _record_end(run, step, "interrupted" if interrupted else "failed", started)
-    stopped = StepError(step, None, "interrupted") if interrupted else _step_error(run, step, error)
-    stopped.__cause__ = error
-    return stopped
+            given_up = given_up or now + _DEATH_PATIENCE_S
+        if given_up is not None and now > given_up:
+            kernels.kill()
+            thread.join(_DEATH_PATIENCE_S)
+            return f"its kernel {why}" if why else ""
+    return f"its kernel {why}" if why else ""
 
 
 def _papermill(run: Run, step: str, kernels: Kernels) -> BaseException | None:
     """Run papermill; returns what it raised, for the main thread to handle."""
     import papermill
 
-    logging.getLogger("papermill").setLevel(logging.ERROR)
-    logging.getLogger("traitlets").setLevel(logging.ERROR)
+    for name in ("papermill", "traitlets"):  # what they would log of an error is raised too
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -187,22 +230,39 @@ def _close_event_loop() -> None:
         asyncio.get_event_loop().close()
 
 
-def _step_error(run: Run, step: str, error: BaseException) -> StepError:
+def _step_error(run: Run, step: str, error: BaseException, last_words: str = "") -> StepError:
+    """Why a step stopped, in a line; `last_words` is what its kernel printed last where it could not start."""
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    path = run.workspace.path
+    if not run.workspace.run_file.exists():
+        return StepError(step, None, f"the run's directory {path} is gone, and what was measured with it")
+    if is_full(error):
+        full = disk_full(run.workspace.run_file, _REST_BYTES, getattr(error, "errno", 0))
+        return StepError(step, None, str(full))
     if isinstance(error, PapermillExecutionError):
         return StepError(step, error.cell_index, run.redactor(f"{error.ename}: {error.evalue}"))
     if isinstance(error, DeadKernelError):
         return StepError(step, None, "its kernel was killed")
-    return StepError(step, None, run.redactor(f"{type(error).__name__}: {error}"))
+    if isinstance(error, RuntimeError) and str(error).startswith("Kernel died"):
+        return StepError(step, None, run.redactor(f"its kernel could not start: {last_words or error}"))
+    text = str(error) if isinstance(error, FmbenchError) else f"{type(error).__name__}: {error}".rstrip(": ")
+    return StepError(step, None, run.redactor(text))
+
+
+def _is_death(error: BaseException) -> bool:
+    from nbclient.exceptions import DeadKernelError
+
+    return isinstance(error, DeadKernelError)
 
 
 def _record_end(run: Run, step: str, status: StepStatus, started: float) -> None:
-    """Record how a step ended where its kernel was killed before it could."""
-    state = run.workspace.read_run()["steps"].get(step)
-    if state is None or state["status"] in ("running", "done"):
-        run.end_step(step, status, started, time.time())
+    """Record how a step ended where its kernel was killed before it could, as far as that can be written."""
+    with contextlib.suppress(OSError, FmbenchError):
+        state = run.workspace.read_run()["steps"].get(step)
+        if state is None or state["status"] in ("running", "done"):
+            run.end_step(step, status, started, time.time())
 
 
 def steps_named(text: str) -> list[str]:

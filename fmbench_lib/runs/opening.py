@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import platform as host_platform
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -22,7 +23,7 @@ from fmbench_lib.config import LoadedConfig, load_config, redacted
 from fmbench_lib.config.secret_names import is_secret
 from fmbench_lib.config.secrets import redactor_for
 from fmbench_lib.config.shipped.files import find_config, shipped_root
-from fmbench_lib.errors import InputError, RunStateError
+from fmbench_lib.errors import DiskFullError, InputError, RunStateError
 from fmbench_lib.host.atomic_files import each_text, write_text
 from fmbench_lib.host.facts import host_facts
 from fmbench_lib.host.process_identity import this_process
@@ -124,12 +125,16 @@ def create_run(
     location = location_of(config, storage)
     workspace = replace(create_workspace(results or default_results(), config.general.name), redact=redactor)
     copy = each_text(redacted(config), redactor.in_content)  # a value that is a secret elsewhere is one everywhere
-    write_text(workspace.config_copy, yaml.safe_dump(copy, sort_keys=False, allow_unicode=True))
-    state = _new_state(workspace, loaded, config_file, given, known, location, storage)
-    workspace.note(workspace.run_file, state)
-    workspace.log_event("run created", config_file=str(loaded.path))
-    if config.report.private:
-        make_private(workspace)
+    try:
+        write_text(workspace.config_copy, yaml.safe_dump(copy, sort_keys=False, allow_unicode=True))
+        state = _new_state(workspace, loaded, config_file, given, known, location, storage)
+        workspace.note(workspace.run_file, state)
+        workspace.log_event("run created", config_file=str(loaded.path))
+        if config.report.private:
+            make_private(workspace)
+    except (DiskFullError, OSError) as error:
+        shutil.rmtree(workspace.path, ignore_errors=True)
+        raise RunStateError(f"cannot make the run directory {workspace.path}: {error}") from error
     return Run(loaded, _begin_copy(workspace), redactor, storage.local_only)
 
 
@@ -322,6 +327,21 @@ def open_for_reading(run_dir: Path, arguments: Mapping[str, str] | None = None) 
         loaded = load_config(workspace.config_copy)
         redactor = redactor_for(loaded.config, given_arguments(arguments))
         return Run(loaded, connected(replace(workspace, redact=redactor)), redactor, is_local_only(workspace))
+
+
+@contextlib.contextmanager
+def not_being_measured(workspace: Workspace) -> Iterator[None]:
+    """Keep a run from being executed during the block. Raises RunStateError where another process executes it."""
+    with contextlib.ExitStack() as held:
+        for name, patience in (("pipeline", 0.0), ("step", 1.0)):  # the kernel of a run that was killed is ending
+            try:
+                held.enter_context(workspace.locked(name, patience))
+            except RunStateError:
+                raise RunStateError(
+                    f"{workspace.path} is being measured by another process: interrupt that one (Ctrl-C), which "
+                    "deletes what the run deployed, or wait for its end"
+                ) from None
+        yield
 
 
 def _versions() -> dict[str, str]:

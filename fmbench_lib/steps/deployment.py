@@ -13,7 +13,7 @@ import pandas as pd
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.secret_forms import REMOVED
 from fmbench_lib.deploy import DeployContext, Endpoint, platform
-from fmbench_lib.deploy.endpoints_file import endpoints, record
+from fmbench_lib.deploy.endpoints_file import endpoints, known_endpoints, record
 from fmbench_lib.deploy.existing_address import addresses_named
 from fmbench_lib.deploy.probe import probe
 from fmbench_lib.errors import EndpointError, FmbenchError
@@ -118,7 +118,7 @@ def _deploy_or_record_failure(run: Run, interrupted: threading.Event, experiment
     try:
         _deploy(run, experiment, interrupted)
     except FmbenchError as error:
-        endpoint = endpoints(run.workspace).get(experiment.name) or Endpoint(
+        endpoint = known_endpoints(run.workspace).get(experiment.name) or Endpoint(
             experiment.name, experiment.platform, urls=(), owned=False, status="failed"
         )
         if endpoint.owned and endpoint.deleted_at is None:

@@ -14,6 +14,7 @@ from fmbench_lib.deploy import Endpoint, platform
 from fmbench_lib.deploy.endpoints_file import endpoints
 from fmbench_lib.errors import DeployError, FmbenchError
 from fmbench_lib.host.atomic_files import read_rows
+from fmbench_lib.host.disk_space import check_room, room_explained
 from fmbench_lib.load.levels.attempt import EarlierRun
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec, deal_prompts
@@ -28,6 +29,7 @@ from fmbench_lib.steps.deployment import addresses_of, deploy_in_turn, deploy_mi
 from fmbench_lib.steps.earlier_sendings import Sending, earlier_run, earlier_sendings
 from fmbench_lib.steps.experiment_scripts import script_of
 from fmbench_lib.steps.inputs import ca_bundle, objectives_of, trace_of
+from fmbench_lib.steps.level_space import bytes_of_level
 from fmbench_lib.steps.levels import levels_to_measure, missing_levels, run_levels
 from fmbench_lib.steps.machine_sharing import waiting
 from fmbench_lib.steps.monitoring import Monitoring, monitoring
@@ -146,8 +148,10 @@ def _measure(measuring: _Measuring, level: LevelSpec, position: tuple[int, int])
         payload = list(read_rows(workspace.payload(level.payload_file)))
         experiment = measuring.load_of()
         deal, attempt = next_attempt(measuring.run, level, measuring.deals, endpoint, measuring.earlier_run)
+        prompts = len(deal.warmup) + len(deal.measured)
+        check_room(workspace.requests, bytes_of_level(level, payload, prompts), "the level")
         show = functools.partial(live.publish, workspace, label, *position)
-        with measuring.monitor.beside(level.experiment, endpoint, experiment.urls):
+        with room_explained(target), measuring.monitor.beside(level.experiment, endpoint, experiment.urls):
             facts = measure_level(level, deal, payload, experiment, target, scratch, show, attempt)
     except FmbenchError as error:
         workspace.note(failure, {**level.key._asdict(), "error": str(error)})

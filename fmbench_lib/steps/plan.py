@@ -13,6 +13,7 @@ from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.config.problems import merged
 from fmbench_lib.config.secrets import redactor_for
 from fmbench_lib.data.payload_index import read_payload_index
+from fmbench_lib.deploy.platform import UsingFiles
 from fmbench_lib.errors import DeployError, InputError
 from fmbench_lib.load.levels.arrivals.trace import trace_rate
 from fmbench_lib.load.levels.specs import (
@@ -206,6 +207,8 @@ def _service(run: Run, experiment: Experiment) -> _Service:
     """What is deployed or used, or why it cannot be."""
     try:
         service, experiment = service_of(run.config, experiment, run.loaded.folders)
+        if isinstance(service, UsingFiles):
+            service.check_files(experiment, run.loaded.folders)
         return _Service(service.plan(experiment).replace("\n", "\n  "))
     except DeployError as error:
         if not experiment.deploy:

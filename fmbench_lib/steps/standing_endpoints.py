@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fmbench_lib.deploy.endpoints_file import endpoints, still_standing
+from fmbench_lib.deploy.endpoints_file import known_endpoints, still_standing
+from fmbench_lib.deploy.standing_record import recorded_outside, standing_runs
 from fmbench_lib.workspace import Workspace
 
 
@@ -11,5 +12,15 @@ def standing_lines(workspace: Workspace) -> list[str]:
     return [
         f"still running and costing money: {endpoint.experiment_name} on {endpoint.platform} "
         f"({', '.join(endpoint.urls)}); delete it with: fmbench cleanup {workspace.path}"
-        for endpoint in still_standing(endpoints(workspace).values())
+        for endpoint in still_standing(known_endpoints(workspace).values())
     ]
+
+
+def standing_of_all_runs() -> list[str]:
+    """The `standing_lines` of all runs of this machine, also of those whose directories are gone."""
+    return [line for run in standing_runs() for line in standing_lines(Workspace(run.path))]
+
+
+def is_recorded_outside(workspace: Workspace) -> bool:
+    """Whether something that a run deployed is recorded outside its directory, so that it can be deleted without it."""
+    return bool(recorded_outside(workspace.path))

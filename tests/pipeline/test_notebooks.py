@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -15,7 +17,7 @@ import yaml
 from fmbench_lib.config import STEPS
 from fmbench_lib.errors import RunStateError
 from fmbench_lib.pipeline import notebooks
-from fmbench_lib.pipeline.notebooks import notebook_source, run_pipeline, steps_named, succeeded
+from fmbench_lib.pipeline.notebooks import LastSteps, notebook_source, run_pipeline, steps_named, succeeded
 from fmbench_lib.runs.opening import create_run
 from fmbench_lib.runs.run import Run
 from fmbench_lib.workspace import LevelKey
@@ -183,3 +185,140 @@ def test_the_exit_code_of_a_run_without_a_level_within_its_budgets(run: Run, cel
     cell(notebooks.ANALYSIS, f"open(run_dir + '/summary.json', 'w').write({json.dumps(json.dumps(summary))})")
     assert run_pipeline(run, only=[notebooks.ANALYSIS]).exit_code == 0
     assert run_pipeline(run, only=[notebooks.ANALYSIS], fail_on_budget=True).exit_code == 1
+
+
+def standing(run: Run) -> LastSteps:
+    """Callbacks for a run whose one server is standing until it is taken down; each time is noted in `taken`."""
+    taken.clear()
+
+    def take_down(of: Run) -> list[str]:
+        taken.append(of.workspace.path)
+        return []
+
+    return LastSteps(take_down, lambda of: 0)
+
+
+taken: list[Path] = []
+SERVING = {"one": {"owned": True, "deleted_at": None, "error": None}}
+
+
+def test_what_the_cleanup_leaves_is_taken_down_without_a_kernel(run: Run, cell: Source) -> None:
+    run.workspace.endpoints_file.write_text(json.dumps(SERVING))
+    cell(CLEANUP, "import os; os.kill(os.getpid(), 9)")
+    outcome = run_pipeline(run, last=standing(run))
+    assert (outcome.exit_code, taken) == (1, [run.workspace.path])
+    assert order(run) == [SETUP, LOAD, *[CLEANUP] * 3]  # a cleanup whose kernel died is tried again
+
+
+def test_what_cannot_be_taken_down_is_an_error(run: Run, cell: Source) -> None:
+    run.workspace.endpoints_file.write_text(json.dumps(SERVING))
+
+    def refused(_: Run) -> list[str]:
+        raise MemoryError
+
+    outcome = run_pipeline(run, last=LastSteps(lambda _: ["one: could not be deleted"], lambda _: 0))
+    assert (outcome.exit_code, outcome.errors[0].message) == (1, "one: could not be deleted")
+    outcome = run_pipeline(run, last=LastSteps(refused, lambda _: 0))
+    assert (outcome.exit_code, "may still stand" in outcome.errors[0].message) == (1, True)
+
+
+def test_a_run_that_keeps_its_endpoints_takes_nothing_down(run: Run, cell: Source) -> None:
+    run.workspace.endpoints_file.write_text(json.dumps(SERVING))
+    cell(LOAD, "raise ValueError")
+    run_pipeline(run, only=[SETUP, LOAD], last=standing(run))
+    assert taken == []
+
+
+def test_a_directory_that_is_removed_ends_the_run_with_1_and_its_endpoints_are_taken_down(
+    run: Run, cell: Source
+) -> None:
+    cell(LOAD, "import shutil; shutil.rmtree(run_dir)\nopen(run_dir + '/x', 'w')")
+    outcome = run_pipeline(run, last=standing(run))
+    assert (outcome.exit_code, taken) == (1, [run.workspace.path])
+    assert (
+        outcome.errors[0].message == f"the run's directory {run.workspace.path} is gone, and what was measured with it"
+    )
+    assert not run.workspace.run_file.exists()
+
+
+@pytest.mark.parametrize("when", ["the first write", "a notebook"])
+def test_a_full_disk_is_a_line_and_what_was_deployed_is_taken_down(
+    run: Run, cell: Source, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if when == "the first write":
+        monkeypatch.setattr(os, "posix_fallocate", raising(error))
+    else:
+        monkeypatch.setattr(notebooks, "_papermill", raising(error))
+    outcome = run_pipeline(run, last=standing(run))
+    assert (outcome.exit_code, taken) == (1, [run.workspace.path])
+    assert "is full" in outcome.errors[0].message
+    assert str(run.workspace.path) in outcome.errors[0].message
+    assert run.workspace.read_run()["status"] == "failed"
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    return refuse
+
+
+def test_a_fork_server_that_is_killed_costs_no_step(run: Run, cell: Source) -> None:
+    """The kernel dies with it; the step goes on in another one with what is not done."""
+    once = "path = run_dir + '/killed'\nimport os, time\nif not os.path.exists(path):\n    open(path, 'w')\n"
+    cell(LOAD, f"{once}    os.kill(os.getppid(), 9)\n    time.sleep(60)")
+    outcome = run_pipeline(run)
+    assert (outcome.exit_code, outcome.errors) == (0, [])
+    assert order(run) == [SETUP, LOAD, LOAD, CLEANUP]
+
+
+def test_a_step_that_kills_every_fork_server_fails(run: Run, cell: Source) -> None:
+    cell(LOAD, "import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(60)")
+    run.workspace.endpoints_file.write_text(json.dumps(SERVING))
+    outcome = run_pipeline(run, last=standing(run))
+    assert (outcome.exit_code, outcome.errors[0].message) == (1, "its kernel was killed")
+    assert order(run) == [SETUP, LOAD, LOAD, LOAD, CLEANUP]
+    assert taken == [run.workspace.path]
+
+
+def test_interrupts_do_not_keep_the_cleanup_from_its_work(run: Run, cell: Source) -> None:
+    run.workspace.endpoints_file.write_text(json.dumps(SERVING))
+    cell(LOAD, "import time\nopen(run_dir + '/begun', 'w')\ntime.sleep(60)")
+    cell(CLEANUP, "import time\nopen(run_dir + '/cleaning', 'w')\ntime.sleep(60)")
+    sent: dict[str, int] = {}
+
+    def poll(step: str) -> None:
+        begun = run.workspace.path / {LOAD: "begun", CLEANUP: "cleaning"}.get(step, "none")
+        if begun.exists() and sent.get(step, 0) < 2:
+            sent[step] = sent.get(step, 0) + 1
+            os.kill(os.getpid(), signal.SIGINT)
+
+    outcome = run_pipeline(run, poll, last=standing(run))
+    assert sent == {LOAD: 2, CLEANUP: 2}
+    assert (outcome.exit_code, taken) == (130, [run.workspace.path])
+    assert run.workspace.read_run()["status"] == "interrupted"
+
+
+def test_an_interrupt_between_two_steps_ends_the_run_before_the_next(run: Run, cell: Source) -> None:
+    def poll(step: str) -> None:
+        if step == SETUP and (run.workspace.path / "order.txt").exists() and not sent:
+            sent.append(step)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    sent: list[str] = []
+    cell(SETUP, "import time\ntry:\n    time.sleep(30)\nexcept KeyboardInterrupt:\n    pass")
+    outcome = run_pipeline(run, poll)
+    assert (outcome.exit_code, order(run)) == (130, [SETUP])
+    assert outcome.errors[0].step == LOAD
+
+
+def test_levels_that_were_planned_and_not_measured_end_with_1(run: Run, cell: Source) -> None:
+    assert run_pipeline(run, last=LastSteps(lambda _: [], lambda _: 15)).exit_code == 1
+    assert run_pipeline(run, last=LastSteps(lambda _: [], lambda _: 0)).exit_code == 0
+
+
+def test_the_room_that_was_set_aside_is_given_back(run: Run, cell: Source) -> None:
+    cell(LOAD, "import os\nassert os.stat(run_dir + '/.reserve').st_size > 0")
+    assert run_pipeline(run).exit_code == 0
+    assert not run.workspace.reserve_file.exists()

@@ -230,3 +230,24 @@ def test_a_parameter_that_is_not_a_number_bounds_no_price(tmp_path: Path, writte
     plan = make_plan(priced_by_token(tmp_path, written), {}, {})
     assert "cost unknown: m is priced by the token, and their number has no bound" in plan.text
     assert plan.obstacles == ()
+
+
+def test_a_missing_model_file_is_found(tmp_path: Path) -> None:
+    (tmp_path / "source.jsonl").write_text('{"input": "What is it?"}\n' * 30)
+    (tmp_path / "config.yml").write_text("""
+general: {name: local}
+s3_read_data: {source_data_files: [source.jsonl]}
+datasets:
+  prompt_template_keys: [input]
+  filters: [{min_length_in_tokens: 1, max_length_in_tokens: 500, payload_file: all.jsonl}]
+load: {requests: 5, prompt_reuse: allowed}
+experiments:
+- {name: x, platform: local, model_id: weights/mine.gguf, tokenizer: words, payload_files: [all.jsonl],
+   concurrency_levels: [1]}
+""")
+    plan = make_plan(str(tmp_path / "config.yml"), {}, {})
+    (obstacle,) = plan.obstacles
+    assert "model file weights/mine.gguf does not exist; searched" in obstacle
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "mine.gguf").write_bytes(b"GGUF")
+    assert make_plan(str(tmp_path / "config.yml"), {}, {}).obstacles == ()

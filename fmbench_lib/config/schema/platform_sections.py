@@ -46,7 +46,9 @@ class LocalSection(Section):
         "Context of one request, prompt and answer together.", None, shown_default="the model's, as far as needed"
     )
     parallel: Count = described("Requests that the server processes at once; others wait in its queue.", 4)
-    threads: Count | None = described("Threads of the server.", None, shown_default="the server's choice")
+    threads: Count | None = described(
+        "Threads of the server.", None, shown_default="all cores but one, which is the client's, divided by the copies"
+    )
     cache_prompt: Flag = described(
         "Whether the server may reuse what it computed for an earlier, similar prompt.", True
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -25,7 +26,7 @@ from fmbench_lib.host import process
 from fmbench_lib.host.ports import HOST, claim_ports, wanted_port
 from fmbench_lib.host.process import ProcessMark
 from fmbench_lib.models.cache import ModelFileError
-from fmbench_lib.models.embedded import model_file
+from fmbench_lib.models.embedded import check_local_model, model_file
 from fmbench_lib.models.gguf import gguf_metadata
 from fmbench_lib.workspace import path_part
 
@@ -55,6 +56,13 @@ class LocalPlatform:
         copies = _copy_count(experiment)
         servers = f"{copies} server{'s' if copies != 1 else ''}"
         return f"deploys {experiment.model_id} on this machine ({servers})"
+
+    def check_files(self, experiment: Experiment, folders: Sequence[Path]) -> None:
+        """Raises DeployError where the server is not installed, or its model is missing or corrupt."""
+        if experiment.deploy:
+            _check_installed(experiment)
+            with _as_deploy_error():
+                check_local_model(str(experiment.model_id), folders)
 
     def needs(self, experiment: Experiment) -> frozenset[str]:
         """The ports that the config names; where it names none, free ones are chosen."""
@@ -99,22 +107,17 @@ def _commands(experiment: Experiment, context: DeployContext) -> dict[int, list[
     """The command line of each copy's server, by its port."""
     if not experiment.deploy:
         raise DeployError("platform local starts its server itself; for one that runs already write platform: endpoint")
-    if find_spec("xllamacpp") is None:
-        raise DeployError("platform local needs llama.cpp's server: pip install 'fmbench-lib[local]'")
-    if not experiment.model_id:
-        raise DeployError("platform local needs a model_id")
-    try:
-        model = model_file(experiment.model_id, context.folders)
+    _check_installed(experiment)
+    with _as_deploy_error():
+        model = model_file(str(experiment.model_id), context.folders)
         context_tokens = experiment.local.context_tokens or _context_tokens(model)
-    except ModelFileError as error:
-        raise DeployError(str(error)) from error
     settings, copies = experiment.local, _copy_count(experiment)
     shared = {
         "model": model,
         "alias": experiment.model_id,
         "context-tokens": context_tokens,
         "parallel": settings.parallel,
-        "threads": settings.threads or max(1, _cores() // copies),
+        "threads": settings.threads or default_threads(_cores(), copies),
         "cache-prompt": "yes" if settings.cache_prompt else "no",
     }
     server = [sys.executable, "-m", "fmbench_lib.deploy.local.llama_server"]
@@ -123,10 +126,30 @@ def _commands(experiment: Experiment, context: DeployContext) -> dict[int, list[
     return {port: [*server, f"--port={port}"] for port in ports}
 
 
+def _check_installed(experiment: Experiment) -> None:
+    if find_spec("xllamacpp") is None:
+        raise DeployError("platform local needs llama.cpp's server: pip install 'fmbench-lib[local]'")
+    if not experiment.model_id:
+        raise DeployError("platform local needs a model_id")
+
+
+@contextlib.contextmanager
+def _as_deploy_error() -> Iterator[None]:
+    try:
+        yield
+    except ModelFileError as error:
+        raise DeployError(str(error)) from error
+
+
 def _copy_count(experiment: Experiment) -> int:
     """The number of servers; `auto` and `max` mean one, since a machine's cores are one device."""
     copies = experiment.inference_spec.model_copies
     return copies if isinstance(copies, int) else 1
+
+
+def default_threads(cores: int, copies: int) -> int:
+    """The threads of each of `copies` servers: together they leave a core to the client that measures them."""
+    return max(1, (cores - 1) // copies)
 
 
 def _cores() -> int:

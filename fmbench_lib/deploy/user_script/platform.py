@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import ENDPOINT, USER_SCRIPT, platform_of_scripts, protocol_facts
@@ -34,13 +35,17 @@ _LONGEST_ERROR = 1000
 
 
 class ScriptRun(TypedDict):
-    """What is recorded of a deployment script's process; `result` is the file that its result is written to."""
+    """What is recorded of a deployment script's process; `result` is the file that its result is written to.
+
+    `endpoint_name` is what the script has returned, for when the file is gone.
+    """
 
     pid: int
     started: float
     booted: float
     script: str
     result: str
+    endpoint_name: NotRequired[str]
 
 
 class UserScriptPlatform:
@@ -66,7 +71,8 @@ class UserScriptPlatform:
         with making.or_give_up():  # the steps call the script's delete
             name = _endpoint_name(making.endpoint)
             context.say(f"{experiment.deployment_script} has deployed {name}")
-            making.in_service(urls=_answering(name, experiment, context))
+            resource = {**_run_of(making.endpoint), "endpoint_name": name}
+            making.in_service(urls=_answering(name, experiment, context), resources=(resource,))
         return making.endpoint
 
     def why_dead(self, endpoint: Endpoint) -> str:
@@ -80,9 +86,10 @@ class UserScriptPlatform:
         run = _run_of(endpoint)
         process.stop(_mark(run))
         result = Path(run["result"])
-        if not result.exists():
+        name = run.get("endpoint_name")
+        if name is None and not result.exists():
             raise DeployError(f"{run['script']} was ended while it deployed: check what it had created by then")
-        name = read_json(result).get("endpoint_name")
+        name = name or read_json(result).get("endpoint_name")
         if name is not None:
             _delete_by_script(run["script"], name, result)
         return replace(endpoint, status="deleted", deleted_at=time.time())
@@ -178,6 +185,8 @@ def _answering(name: str, experiment: Experiment, context: DeployContext) -> tup
 def _delete_by_script(script: str, name: str, deployed: Path) -> None:
     if not holds(Path(script), "delete"):
         raise DeployError(f"{script} has no function delete(endpoint_name): delete {name} yourself")
+    if not deployed.parent.is_dir():  # the run's directory is gone, and is not to be made again
+        deployed = Path(tempfile.mkdtemp(prefix="fmbench-")) / deployed.name
     result, log_file = deployed.with_suffix(".deleted.json"), deployed.with_suffix(".deleted.log")
     result.unlink(missing_ok=True)
     mark = _start({"function": "delete", "script": script, "endpoint_name": name}, result, log_file)

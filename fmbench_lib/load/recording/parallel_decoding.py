@@ -10,12 +10,13 @@ import contextlib
 import os
 import pickle
 import queue
+import selectors
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # every decoding process imports this module, and none needs 
     from fmbench_lib.load.sending.engine import LevelRun
 
 _PART_BYTES = 4 << 20
+_ANSWER_S = 600.0  # for one part
 _LEAST_PARTS = 4  # with fewer, a process takes longer to start than it saves
 
 
@@ -129,7 +131,7 @@ class _Decoders:
             assert process.stdout is not None
             process.stdin.write(f"{part.worker} {part.start} {part.stop} {target}\n".encode())
             process.stdin.flush()
-            answer = process.stdout.readline()
+            answer = _line_of(process.stdout)
         except OSError:
             answer = b""
         finally:
@@ -149,6 +151,13 @@ class _Decoders:
                         pipe.close()
             process.kill()
             process.wait()
+
+
+def _line_of(stream: IO[bytes]) -> bytes:
+    """The next line of a decoding process; empty where it has ended, or is silent for far too long."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        return stream.readline() if selector.select(_ANSWER_S) else b""
 
 
 def _cores() -> int:

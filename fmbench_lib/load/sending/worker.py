@@ -18,6 +18,7 @@ from collections import deque
 from pathlib import Path
 from typing import IO
 
+from fmbench_lib.host.disk_space import DISK_FULL_EXIT, is_full
 from fmbench_lib.host.process_limits import allow_many_sockets, claim_priority
 from fmbench_lib.load.sending import clocks
 from fmbench_lib.load.sending.connection import monotonic_ns
@@ -247,7 +248,12 @@ def main(plan_path: str) -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-    worker.run(int(line.split()[1]))
+    try:
+        worker.run(int(line.split()[1]))
+    except OSError as error:
+        if not is_full(error):
+            raise
+        os._exit(DISK_FULL_EXIT)  # what is buffered cannot be written either
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from fmbench_lib.deploy import Endpoint, platform
+from fmbench_lib.deploy.local.platform import default_threads
 from fmbench_lib.errors import DeployError, EndpointError
 from fmbench_lib.host import process
 from fmbench_lib.host.process import ProcessMark
@@ -246,3 +247,8 @@ def test_nothing_is_left_running_when_it_cannot_be_recorded(
     with pytest.raises(OSError, match="no space left"):
         LOCAL.deploy(experiment(), replace(given, record=full))
     assert not any(process.running(mark) for mark in marks(noted[0]))
+
+
+@pytest.mark.parametrize(("cores", "copies", "threads"), [(8, 1, 7), (8, 2, 3), (2, 1, 1), (1, 1, 1), (4, 8, 1)])
+def test_servers_leave_a_core_to_the_client(cores: int, copies: int, threads: int) -> None:
+    assert default_threads(cores, copies) == threads

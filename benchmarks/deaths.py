@@ -1,0 +1,368 @@
+"""Every way to die: what a run says last, its exit code, what it leaves behind, and what `--resume` makes of it.
+
+    python benchmarks/deaths.py [WORDS]
+
+Runs a benchmark of a local server of known latency (`tests/e2e/stand_in`) once for each way to die: signals, a closed
+output, a full disk at each step (a small tmpfs: as root, else left out), the run's directory removed, processes killed
+at 40 random instants, limits of memory. `left` counts the processes that are still there when the command has ended.
+`right` is whether every level has its records after the resumption, each request once, with the server's own latency.
+WORDS selects the cases that contain one of them. Prints a table, writes `benchmarks/results/deaths.json`, and fails
+where a process is left, a command hangs or prints a traceback, or a figure is wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow.parquet as pq
+import yaml
+from output import print_table, write_result
+
+STAND_IN = Path(__file__).parent.parent / "tests" / "e2e" / "stand_in"
+STEPS = (
+    "0_setup", "1_generate_data", "2_deploy_model", "3_run_inference", "4_model_metric_analysis", "5_cleanup",
+)  # fmt: skip
+MARK = "FMBENCH_DEATH"  # inherited by every process of a run
+LONGEST_S = 180.0
+TTFT_S, SLACK_S = 0.1, 0.35  # of the stand-in, and of a busy machine
+LEVELS, REQUESTS = (1, 2, 3, 4), 8
+INSTANTS = 40
+TMPFS_BYTES = 12 << 20
+COLUMNS = (
+    ("case", "case"), ("code", "exit code"), ("seconds", "s"), ("levels", "levels"), ("left", "left"),
+    ("resumed", "resumed"), ("right", "right"), ("last", "last line"),
+)  # fmt: skip
+
+
+@dataclass
+class Case:
+    """A way to die: `act` is called as soon as the run has begun, and does its deed at the right moment."""
+
+    name: str
+    act: Callable[[Running], None] = lambda running: None
+    limit: Callable[[], None] | None = None
+    small_disk: bool = False
+    shell: str = "{command}"
+    resumed_code: int = 0
+    keep_run: bool = True
+
+
+@dataclass
+class Running:
+    """A run under way, its processes, and its folder."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+    mark: str
+    undo: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def main(self) -> psutil.Process | None:
+        """The process of the command itself, below a shell."""
+        return self.find("--config-file", "--resume")
+
+    @property
+    def run(self) -> Path | None:
+        """The run's directory, once it is there."""
+        return next(iter(self.folder.glob("results/*/*Z*")), None)
+
+    def find(self, *words: str) -> psutil.Process | None:
+        """A process of this run whose command line has one of these words; `kernel` is forked, and has none."""
+        if words == ("kernel",):
+            server = self.find("pipeline.kernels")
+            with contextlib.suppress(psutil.Error):
+                return next(iter(server.children()), None) if server is not None else None
+            return None
+        for process in everyone(self.mark):
+            with contextlib.suppress(psutil.Error):
+                line = process.cmdline()
+                if any(word in part for part in line for word in words) and "sh" not in line[0][-3:]:
+                    return process
+        return None
+
+    def in_step(self, step: str) -> bool:
+        """Whether this step is under way."""
+        try:
+            state = json.loads((self.run / "run.json").read_text()) if self.run else {"steps": {}}
+        except (OSError, ValueError):
+            return False
+        return bool(state["steps"].get(step, {}).get("status") == "running")
+
+    def measuring(self) -> bool:
+        """Whether requests are being sent, after the first level."""
+        run = self.run
+        return run is not None and any(run.glob("requests/*/*/*.parquet")) and self.find("sending.worker") is not None
+
+    def wait_for(self, condition: Callable[[], Any]) -> None:
+        """Wait for a moment of the run, or its end."""
+        while self.process.poll() is None and not condition():
+            time.sleep(0.01)
+
+
+def everyone(mark: str) -> list[psutil.Process]:
+    """The processes that descend from a run, zombies left out."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def signals(*numbers: signal.Signals, when: Callable[[Running], bool] = Running.measuring, pause: float = 0.2) -> Any:
+    """Send these signals to the command, one after the other."""
+
+    def act(running: Running) -> None:
+        running.wait_for(lambda: when(running))
+        for number in numbers:
+            with contextlib.suppress(psutil.Error, AttributeError):
+                running.main.send_signal(number)  # type: ignore[union-attr]
+            time.sleep(pause)
+
+    return act
+
+
+def stopped(*words: str, seconds: float) -> Callable[[Running], None]:
+    """Stop processes for a while in the middle of a level."""
+
+    def act(running: Running) -> None:
+        running.wait_for(running.measuring)
+        found = [process for word in words if (process := running.find(word)) is not None]
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for process in found:
+                with contextlib.suppress(psutil.Error):
+                    process.send_signal(number)
+            time.sleep(seconds if number == signal.SIGSTOP else 0)
+
+    return act
+
+
+def killed(word: str, after_s: float) -> Callable[[Running], None]:
+    """Kill a process of the run, or the first of this kind to come, so long after the run's beginning."""
+
+    def act(running: Running) -> None:
+        time.sleep(after_s)
+        running.wait_for(lambda: running.find(word))
+        with contextlib.suppress(psutil.Error, AttributeError):
+            running.find(word).kill()  # type: ignore[union-attr]
+
+    return act
+
+
+def filled(step: str) -> Callable[[Running], None]:
+    """Fill the disk when a step begins; it is freed before the run is resumed."""
+
+    def act(running: Running) -> None:
+        running.wait_for(lambda: running.in_step(step))
+        filler = running.folder / "results" / "filler"
+        running.undo.append(lambda: filler.unlink(missing_ok=True))
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+
+    return act
+
+
+def removed(when: Callable[[Running], bool]) -> Callable[[Running], None]:
+    """Remove the run's directory."""
+
+    def act(running: Running) -> None:
+        running.wait_for(lambda: when(running))
+        if running.run is not None:
+            shutil.rmtree(running.run, ignore_errors=True)
+
+    return act
+
+
+def memory(kilobytes: int) -> Callable[[], None]:
+    """`ulimit -v`."""
+    return lambda: resource.setrlimit(resource.RLIMIT_AS, (kilobytes * 1024, kilobytes * 1024))
+
+
+def in_step(step: str) -> Callable[[Running], bool]:
+    """The moment at which a step is under way."""
+    return lambda running: running.in_step(step)
+
+
+def cases(whole_s: float) -> Iterator[Case]:
+    """All cases; a run that is left alone takes `whole_s`."""
+    yield Case("left alone")
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT):
+        yield Case(number.name, signals(number))
+    for count in (1, 2, 3, 4):
+        yield Case(f"{count} × SIGINT", signals(*[signal.SIGINT] * count))
+    for step in STEPS[:5]:
+        yield Case(f"SIGINT in {step}", signals(signal.SIGINT, when=in_step(step)))
+    yield Case("SIGHUP in 2_deploy_model", signals(signal.SIGHUP, when=in_step(STEPS[2])))
+    for words in (("--config-file",), ("sending.worker",), ("kernel",), ("pipeline.kernels",), ("llama_server",)):
+        yield Case(f"SIGSTOP 20 s {words[0].strip('-')}", stopped(*words, seconds=20.0), resumed_code=1)
+    yield Case("| head -5", shell="{command} 2>err | head -5; cat err; exit ${{PIPESTATUS[0]}}")
+    yield Case("2>&1 | head -5", shell="{command} 2>&1 | head -5; exit ${{PIPESTATUS[0]}}")
+    yield Case("> /dev/full", shell="{command} >/dev/full")
+    for step in STEPS:
+        yield Case(f"disk full in {step}", filled(step), small_disk=True)
+    yield Case("folder removed", removed(Running.measuring), keep_run=False)
+    yield Case("folder removed in 2_deploy_model", removed(in_step(STEPS[2])), keep_run=False)
+    for size in (400_000, 700_000, 900_000, 950_000, 1_000_000, 1_100_000):
+        yield Case(f"ulimit -v {size}", limit=memory(size))
+    chance = random.Random(18)
+    for number in range(INSTANTS):
+        word = ("pipeline.kernels", "kernel", "sending.worker", "sampler_program", "llama_server")[number % 5]
+        after_s = chance.uniform(0.1, whole_s)
+        yield Case(f"{word} killed after {after_s:.1f} s", killed(word, after_s))
+
+
+# -- one case --------------------------------------------------------------------------------------------------------
+
+
+def played(case: Case) -> dict[str, Any]:
+    """What a case led to, as a row of the table."""
+    mark = f"{os.getpid()}-{time.monotonic_ns()}"
+    with tempfile.TemporaryDirectory(prefix="deaths-") as name, contextlib.ExitStack() as mounted:
+        folder = Path(name)
+        results = folder / "results"
+        results.mkdir()
+        if case.small_disk:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={TMPFS_BYTES}", "tmpfs", str(results)], check=True)
+            mounted.callback(subprocess.run, ["umount", "-l", str(results)], check=False)
+        write_config(folder)
+        command = [sys.executable, "-m", "fmbench_lib", "--config-file", "test.yml", "--results-dir", "results"]
+        row, running = outcome_of(case, folder, mark, command)
+        for undo in running.undo:
+            undo()
+        if running.run is not None and case.keep_run:
+            again = [sys.executable, "-m", "fmbench_lib", "--resume", str(running.run)]
+            done = subprocess.run(
+                again, cwd=folder, env=environment(folder, mark), capture_output=True, text=True, timeout=LONGEST_S
+            )
+            row |= {"resumed": done.returncode, "right": figures_are_right(running.run)}
+            row["traceback"] |= "Traceback" in done.stdout + done.stderr
+        row["ok"] = row["left"] == 0 and not row["traceback"] and row["code"] != "hangs" and row["right"] != "no"
+        end(mark)
+    return row
+
+
+def outcome_of(case: Case, folder: Path, mark: str, command: Sequence[str]) -> tuple[dict[str, Any], Running]:
+    """Run the command and let the case happen to it."""
+    shell = ["bash", "-c", case.shell.format(command=" ".join(command))] if case.shell != "{command}" else command
+    with (folder / "out").open("wb") as out:
+        begun = time.monotonic()
+        process = subprocess.Popen(
+            shell, cwd=folder, env=environment(folder, mark), stdout=out, stderr=out, preexec_fn=case.limit,
+            start_new_session=True,
+        )  # fmt: skip
+        running = Running(folder, process, mark)
+        case.act(running)
+        try:
+            code: int | str = process.wait(max(LONGEST_S - (time.monotonic() - begun), 1))
+        except subprocess.TimeoutExpired:
+            code = "hangs"
+    seconds = time.monotonic() - begun
+    time.sleep(0.3)  # for processes that are just ending
+    left = [process for process in everyone(mark) if process.is_running()]
+    text = (folder / "out").read_text(errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    named = [line for line in lines if line.startswith("fmbench: ")]
+    row = {
+        "case": case.name, "code": code, "seconds": round(seconds, 1), "levels": measured(running.run),
+        "left": len(left), "resumed": "", "right": "", "traceback": "Traceback" in text,
+        "last": (named or lines or [""])[-1 if not named else 0].replace(str(folder), "…")[:110],
+    }  # fmt: skip
+    end(mark)
+    return row, running
+
+
+def end(mark: str) -> None:
+    """Kill what a run has left."""
+    for process in everyone(mark):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+def measured(run: Path | None) -> int:
+    """The levels that have records."""
+    return 0 if run is None else len(list(run.glob("requests/*/*/*.parquet")))
+
+
+def figures_are_right(run: Path) -> str:
+    """Whether every level has every request once, and the times of the server that it was measured with."""
+    paths = sorted(run.glob("requests/*/*/*.parquet"))
+    for path in paths:
+        records = pq.read_table(path).to_pandas()
+        records = records[records["phase"] == "measured"]
+        fine = records[records["error"].isna()]
+        ttft = (fine["first"] - fine["sent"]).median()
+        if records["request_id"].duplicated().any() or len(records) != REQUESTS:
+            return "no"
+        if len(fine) and not TTFT_S - 0.005 < ttft < TTFT_S + SLACK_S:
+            return "no"
+    return "yes" if len(paths) == len(LEVELS) else f"{len(paths)} of {len(LEVELS)}"
+
+
+def environment(folder: Path, mark: str) -> dict[str, str]:
+    """The environment of a run: the stand-in's server, and a state folder of its own."""
+    return {**os.environ, "PYTHONPATH": str(STAND_IN), "XDG_STATE_HOME": str(folder / "state"), MARK: mark}
+
+
+def write_config(folder: Path) -> None:
+    """A config of four short levels, its prompts and its model, which is empty."""
+    rows = [{"input": f"What is item {n}?", "context": f"Item {n} is number {n} of 80."} for n in range(80)]
+    (folder / "source.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "model.gguf").write_bytes(b"GGUF\x03\0\0\0" + bytes(16))
+    local = {"context_tokens": 512, "parallel": 4, "threads": 1}
+    config = {
+        "general": {"name": "deaths"},
+        "s3_read_data": {"source_data_files": ["source.jsonl"]},
+        "datasets": {
+            "prompt_template_keys": ["input", "context"],
+            "filters": [{"min_length_in_tokens": 1, "max_length_in_tokens": 500, "payload_file": "all.jsonl"}],
+        },
+        "inference_parameters": {"max_tokens": 5},
+        "load": {"requests": REQUESTS, "warmup_requests": 2, "timeout": 10, "prompt_reuse": "never"},
+        "experiments": [
+            {
+                "name": "local", "platform": "local", "model_id": "model.gguf", "local": local, "tokenizer": "words",
+                "payload_files": ["all.jsonl"], "concurrency_levels": list(LEVELS),
+            }
+        ],
+    }  # fmt: skip
+    (folder / "test.yml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def main(words: Sequence[str]) -> int:
+    """Play the cases, print and write the table; 1 where one is not as it should be."""
+    alone = played(Case("left alone"))
+    rows = []
+    for case in cases(alone["seconds"]):
+        if words and not any(word in case.name for word in words):
+            continue
+        if case.small_disk and (os.geteuid() != 0 or shutil.which("mount") is None):
+            print(f"{case.name}: left out, only root can mount a small disk")
+            continue
+        rows.append(played(case))
+        print_table(COLUMNS, rows[-1:])
+    print()
+    print_table(COLUMNS, rows)
+    write_result("deaths", {"cases": rows})
+    bad = [row["case"] for row in rows if not row["ok"]]
+    print(f"{len(rows)} cases, {len(bad)} not as they should be" + "".join(f"\n  {name}" for name in bad))
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

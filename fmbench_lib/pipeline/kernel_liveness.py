@@ -1,0 +1,77 @@
+"""Whether a kernel still does anything: one that has run out of memory may neither answer nor end.
+
+A step's main thread is never idle for long: it polls what it waits for. A kernel is stuck when that thread has not run
+at all for a while, the others hardly, and no child process works for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+_LOOK_S = 2.0
+_NEAR_LIMIT = 0.75
+_NEAR_LIMIT_PATIENCE_S = 45.0
+_PATIENCE_S = 900.0
+_IDLE_SHARE = 0.005  # of a core, which the threads of an idle kernel take
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """A kernel at one time: how often its main thread has run, the CPU time of all its threads (s), its children, and
+    the share of its memory limit that it has taken (None: it has no limit)."""
+
+    main_thread_runs: int
+    cpu_s: float
+    children: int
+    memory_share: float | None
+
+
+class Liveness:
+    """Watches one kernel; `look` reads its activity, None where that cannot be told."""
+
+    def __init__(self, look: Callable[[], Activity | None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._look, self._clock = look, clock
+        self._since = self._last = clock()
+        self._first: Activity | None = None
+
+    def stuck(self) -> str:
+        """Why the kernel is taken for stuck; empty while it works. Called often, it looks every few seconds."""
+        now = self._clock()
+        if now - self._last < _LOOK_S and self._first is not None:
+            return ""
+        self._last, activity = now, self._look()
+        if activity is None or self._first is None or _works(self._first, activity, now - self._since):
+            self._first, self._since = activity, now
+            return ""
+        share = activity.memory_share
+        near = share is not None and share > _NEAR_LIMIT
+        idle_s = now - self._since
+        if idle_s < (_NEAR_LIMIT_PATIENCE_S if near else _PATIENCE_S):
+            return ""
+        reason = f"had been doing nothing for {idle_s:.0f} s and was ended"
+        return f"ran out of memory ({share:.0%} of its limit, ulimit -v): it {reason}" if near and share else reason
+
+
+def activity_of(pid: int) -> Activity | None:
+    """What a kernel has done by now; None where it is gone, or the system does not say (it is Linux that does)."""
+    try:
+        slices = int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[2])
+        process = psutil.Process(pid)
+        cpu = process.cpu_times()
+        limit, _ = process.rlimit(psutil.RLIMIT_AS)
+        share = process.memory_info().vms / limit if limit > 0 else None
+        return Activity(slices, cpu.user + cpu.system, len(process.children()), share)
+    except (OSError, ValueError, IndexError, psutil.Error):
+        return None
+
+
+def _works(before: Activity, now: Activity, seconds: float) -> bool:
+    """Whether a kernel has done anything since `before`."""
+    if now.children or now.main_thread_runs != before.main_thread_runs:
+        return True
+    return now.cpu_s - before.cpu_s > max(_IDLE_SHARE * seconds, 0.1)

@@ -1,0 +1,55 @@
+"""Deleting what a run deployed: with nothing imported that takes long, no kernel, and no need to write anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fmbench_lib.deploy import Endpoint, platform
+from fmbench_lib.deploy.endpoints_file import known_endpoints, record_if_possible, still_standing
+from fmbench_lib.errors import FmbenchError
+from fmbench_lib.runs.run import Run
+from fmbench_lib.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What became of an endpoint: `outcome` in words, and the error where it could not be deleted."""
+
+    endpoint: Endpoint
+    outcome: str
+    error: str | None = None
+
+
+def delete_all(workspace: Workspace) -> list[Deletion]:
+    """Delete every endpoint that the run created, and nothing else."""
+    return [_deleted(workspace, endpoint) for endpoint in known_endpoints(workspace).values()]
+
+
+def take_down(run: Run) -> list[str]:
+    """Delete what the run still has standing; returns a line for each endpoint that could not be deleted."""
+    left = still_standing(known_endpoints(run.workspace).values())
+    deletions = [_deleted(run.workspace, endpoint) for endpoint in left]
+    return [failure_text(run.workspace, [deletion]) for deletion in deletions if deletion.error is not None]
+
+
+def failure_text(workspace: Workspace, failed: list[Deletion]) -> str:
+    """What could not be deleted and why, and the command to try it again."""
+    names = ", ".join(deletion.endpoint.experiment_name for deletion in failed)
+    return (
+        f"{names}: could not be deleted and may still cost money: {'; '.join(str(each.error) for each in failed)}; "
+        f"try again by: fmbench cleanup {workspace.path}"
+    )
+
+
+def _deleted(workspace: Workspace, endpoint: Endpoint) -> Deletion:
+    if not endpoint.owned:
+        return Deletion(endpoint, "not made by this run, left as it is")
+    if endpoint.deleted_at is not None:
+        return Deletion(endpoint, "deleted before")
+    try:
+        record_if_possible(workspace, platform(endpoint.platform).delete(endpoint))
+    except FmbenchError as failure:
+        return Deletion(endpoint, "failed", str(failure))
+    except Exception as failure:  # noqa: BLE001 - it costs this endpoint alone: the others are still to be deleted
+        return Deletion(endpoint, "failed", f"{type(failure).__name__}: {failure}")
+    return Deletion(endpoint, "deleted")

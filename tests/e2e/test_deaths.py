@@ -1,0 +1,150 @@
+"""Ways to die: whatever ends a run, the server that it started is gone, and its exit code says what is there.
+
+`benchmarks/deaths.py` plays all of them; these are a sample.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import command, environment
+from tests.e2e.running import Running, alive, levels, wait_until
+
+STAND_IN = Path(__file__).parent / "stand_in"
+NO_REPORT = {"4_model_metric_analysis": False}
+
+
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Servers are of the stand-in, and what stands is recorded in the test's folder."""
+    monkeypatch.setenv("PYTHONPATH", str(STAND_IN))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def config(tmp_path: Path, write_config: Callable[..., Path]) -> Path:
+    """A local server, a first level that is soon over and a second one that is not."""
+    (tmp_path / "model.gguf").write_bytes(b"GGUF\x03\0\0\0" + bytes(16))
+    local = {"context_tokens": 512, "parallel": 4, "threads": 1}
+    experiment = {"name": "local", "platform": "local", "model_id": "model.gguf", "local": local}
+    load = {"requests": 25, "warmup_requests": 1, "timeout": 10, "prompt_reuse": "never"}
+    return write_config([{**experiment, "concurrency_levels": [2, 1]}], load=load, run_steps=NO_REPORT)
+
+
+@pytest.fixture
+def measuring(config: Path, tmp_path: Path) -> Iterator[tuple[Running, int]]:
+    """A run in its second level, and the process of its server."""
+    running = Running(config, tmp_path / "results")
+    wait_until(running.measuring)
+    (pid,) = [resource["pid"] for resource in endpoint_of(running.run)["resources"]]
+    yield running, pid
+    if alive(pid):
+        os.kill(pid, signal.SIGKILL)
+
+
+def endpoint_of(run: Path) -> Any:
+    return json.loads((run / "endpoints.json").read_text())["local"]
+
+
+@pytest.mark.parametrize("numbers", [[signal.SIGHUP], [signal.SIGINT] * 4], ids=["SIGHUP", "four times Ctrl-C"])
+def test_a_signal_ends_the_run_and_its_server(numbers: list[signal.Signals], measuring: tuple[Running, int]) -> None:
+    running, server = measuring
+    for number in numbers:
+        running.process.send_signal(number)
+    code, out = running.end()
+    assert (code, alive(server)) == (130, False)
+    assert "Traceback" not in out
+    assert "continue it with: fmbench --resume" in out
+    assert endpoint_of(running.run)["status"] == "deleted"
+    assert list(levels(running.run)) == ["concurrency-2"]
+
+
+def test_a_run_being_measured_is_not_cleaned_up_and_one_whose_directory_is_removed_takes_its_server_down(
+    measuring: tuple[Running, int], tmp_path: Path
+) -> None:
+    running, server = measuring
+    run = running.run
+    refused = subprocess.run(command("cleanup", run), capture_output=True, text=True, env=environment())
+    assert (refused.returncode, "is being measured by another process" in refused.stderr) == (2, True)
+    assert alive(server)
+    shutil.rmtree(run, ignore_errors=True)
+    code, out = running.end()
+    assert (code, alive(server)) == (1, False)
+    assert f"the run's directory {run} is gone" in out
+    assert not list((tmp_path / "state" / "fmbench" / "deployed").glob("*.json"))
+
+
+def test_the_server_of_a_killed_run_without_its_directory_is_found_and_deleted(
+    measuring: tuple[Running, int], tmp_path: Path
+) -> None:
+    running, server = measuring
+    run, kernel = running.run, running.kernel
+    running.process.kill()
+    running.end()
+    assert kernel is not None
+    wait_until(lambda: not kernel.is_running())
+    shutil.rmtree(run)
+    listed = subprocess.run(command("cleanup"), capture_output=True, text=True, env=environment())
+    assert (listed.returncode, f"fmbench cleanup {run}" in listed.stdout) == (0, True)
+    assert alive(server)
+    deleted = subprocess.run(command("cleanup", run), capture_output=True, text=True, env=environment())
+    assert (deleted.returncode, deleted.stdout.strip(), alive(server)) == (0, "local: deleted", False)
+    again = subprocess.run(command("cleanup"), capture_output=True, text=True, env=environment())
+    assert "no run of this machine has left anything standing" in again.stdout
+    assert not run.exists()
+
+
+def test_a_fork_server_that_is_killed_costs_no_level(measuring: tuple[Running, int]) -> None:
+    running, server = measuring
+    forks = running.child("pipeline.kernels")
+    assert forks is not None
+    forks.kill()
+    code, out = running.end()
+    assert (code, alive(server)) == (0, False), out
+    assert set(levels(running.run)) == {"concurrency-2", "concurrency-1"}
+
+
+def fill(path: Path) -> None:
+    """Write until the disk is full."""
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is None, reason="only root can mount a small disk")
+def test_a_full_disk_is_one_line_and_leaves_no_server(config: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    results.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(results)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        running = Running(config, results)
+        wait_until(running.measuring)
+        (pid,) = [resource["pid"] for resource in endpoint_of(running.run)["resources"]]
+        done = levels(running.run)
+        fill(results / "filler")
+        code, out = running.end()
+        assert (code, alive(pid)) == (1, False), out
+        assert "Traceback" not in out
+        lines = [line for line in out.splitlines() if line.startswith(("fmbench: 3_run", "note: local"))]
+        assert len(lines) == 1, out
+        assert str(running.run) in lines[0]
+        assert "more needed" in lines[0]
+        (results / "filler").unlink()
+        again = Running(config, results, "--resume", str(running.run))
+        assert again.end()[0] == 0
+        assert levels(running.run).items() >= done.items()
+        assert len(levels(running.run)) == 2
+    finally:
+        subprocess.run(["umount", "-l", str(results)], check=True)
