@@ -25,6 +25,7 @@ _FIGURES, _LOGS, _CONTAINERS, _ENDPOINT_METRICS = "figures", "logs", "containers
 _PAYLOAD_INDEX = "payloads.json"
 _EARLIER_RUNS = ".earlier"
 _FAILED_LEVEL = ".failed.json"
+_OWN_ENDINGS = (".part", ".lock", ".parquet", ".raw.zst", _FAILED_LEVEL)
 
 
 class Send(Protocol):
@@ -323,6 +324,14 @@ def _is_part_of_run(name: str) -> bool:
 
 
 def path_part(name: str) -> str:
-    """A name as one component of a path; characters that a path cannot have are percent-encoded."""
+    """A name as one component of a path; characters that a path cannot have are percent-encoded.
+
+    So are dots that would make it a hidden file, a lock, an unfinished file, or one of a level.
+    """
     encoded = quote(name, safe=" ")
-    return encoded.replace(".", "%2E") if not encoded.strip(". ") else encoded
+    if not encoded.strip(". "):
+        return encoded.replace(".", "%2E")
+    if encoded.startswith("."):
+        encoded = "%2E" + encoded[1:]
+    ending = next((ending for ending in _OWN_ENDINGS if encoded.endswith(ending)), None)
+    return encoded if ending is None else encoded.removesuffix(ending) + ending.replace(".", "%2E")

@@ -13,7 +13,8 @@ PACKAGE = Path(fmbench_lib.__file__).parent
 
 CONFIG_FACTS = [
     "config/arrival_facts", "config/installed", "config/load_settings", "config/platform_rules",
-    "config/platform_types", "config/platforms", "config/precision", "config/problems", "config/spelling",
+    "config/plain_text", "config/platform_types", "config/platforms", "config/precision", "config/problems",
+    "config/spelling", "config/web_address",
 ]  # fmt: skip
 
 MAY_IMPORT: dict[str, list[str]] = {
@@ -21,7 +22,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     "errors": [],
     "images": [],
     "host": ["errors"],
-    "models": ["errors"],
+    "host/paths": ["errors"],
+    "models": ["errors", "host/paths"],
     "pricing/price_list": ["errors"],
     # The files of a run.
     "run_state": [],
@@ -31,20 +33,22 @@ MAY_IMPORT: dict[str, list[str]] = {
     "config/installed": ["errors"],
     "config/problems": ["errors"],
     "config/spelling": [],
+    "config/plain_text": [],
     "config/precision": [],
+    "config/web_address": ["config/plain_text"],
     "config/load_settings": ["config/precision"],
     "config/platform_types": [],
     "config/platform_rules": ["config/platform_types", "models"],
     "config/platforms": ["config/installed", "config/platform_rules", "config/platform_types", "errors"],
     "config/schema": [*CONFIG_FACTS, "errors", "pricing/price_list"],
-    "config/shipped/files": ["config/problems"],
+    "config/shipped/files": ["config/problems", "host/paths"],
     "config/reading": [*CONFIG_FACTS, "config/schema", "config/shipped/files", "errors"],
     "config/shipped": [*CONFIG_FACTS, "config/reading", "config/schema", "config/shipped/files", "errors"],
     "config": [*CONFIG_FACTS, "config/reading", "config/schema", "config/shipped/files", "errors"],
     # Services that know configs.
     "aws": ["config", "errors"],
     "storage": ["aws", "config", "errors", "host/atomic_files", "models", "run_state", "workspace"],
-    "user_scripts": ["config", "errors", "storage"],
+    "user_scripts": ["config", "errors", "host/paths", "storage"],
     # The rooms that measure, compute and show.
     "predictors": ["aws/signing", "config/schema", "errors", "images"],
     "predictors/plugins": ["config", "errors", "predictors"],

@@ -25,6 +25,7 @@ from fmbench_lib.config.shipped.files import find_config, shipped_root
 from fmbench_lib.errors import InputError, RunStateError
 from fmbench_lib.host.atomic_files import write_text
 from fmbench_lib.host.facts import host_facts
+from fmbench_lib.host.paths import expanded
 from fmbench_lib.run_state import RunState
 from fmbench_lib.runs.location import (
     DEFAULT_STORAGE,
@@ -57,7 +58,7 @@ def default_results() -> Path:
     """
     folder = os.environ.get(RESULTS_VARIABLE)
     if folder:
-        return Path(folder).expanduser().absolute()
+        return expanded(folder).absolute()
     root, here = shipped_root(), Path.cwd()
     in_checkout = (root / "pyproject.toml").exists() and here.is_relative_to(root)
     return (root if in_checkout else here) / "results"

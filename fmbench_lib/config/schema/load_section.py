@@ -14,16 +14,19 @@ from fmbench_lib.config.schema.search_objectives import Find, Subjects
 from fmbench_lib.config.schema.section import Section, described
 from fmbench_lib.config.schema.values import (
     Burstiness,
-    Count,
-    CountFromZero,
+    Concurrency,
     FileName,
     Flag,
     Fraction,
     Kind,
+    Levels,
     NoSeconds,
     Rate,
+    Requests,
+    ResponseBytes,
     Seconds,
     Until,
+    WarmUp,
     Workers,
     one_of,
 )
@@ -61,9 +64,9 @@ class LoadSection(Section):
 
     strict: ClassVar[bool] = True
 
-    requests: Count | None = described("Measured requests per level.", None)
+    requests: Requests | None = described("Measured requests per level.", None)
     duration: Seconds | None = described("Length of a level's measurement.", None)
-    warmup_requests: CountFromZero = described(
+    warmup_requests: WarmUp = described(
         "Requests before the measurement starts, in a closed loop at least the first of each slot. They are not "
         "counted, and use prompts that are not measured.",
         8,
@@ -89,7 +92,7 @@ class LoadSection(Section):
         "`prompt_tokens` and `completion_tokens`. Without `request_rates` it keeps its own pace.",
         None,
     )
-    max_concurrency: Count | None = described(
+    max_concurrency: Concurrency | None = described(
         "Open loop: most requests in flight. A request that is due waits, and the wait is part of its latency.",
         None,
         shown_default="no cap",
@@ -113,6 +116,11 @@ class LoadSection(Section):
         "Longest time from sending to the first byte.", None, shown_default="`timeout`"
     )
     read_timeout: Seconds | None = described("Longest time between bytes.", None, shown_default="`timeout`")
+    max_response_bytes: ResponseBytes = described(
+        "Longest response, headers included. A longer one is ended and is an error of class `protocol`.",
+        64 << 20,
+        shown_default="`67108864` (64 MiB)",
+    )
     balance: Balance = described("How requests are spread over the copies of a model.", "least_outstanding")
     keep_raw: Flag = described("Whether the raw responses are kept, compressed, beside each level's records.", False)
     ca_bundle: FileName | None = described(
@@ -129,7 +137,7 @@ class LoadSection(Section):
         "unless it is given here.",
         {},
     )
-    find_levels: Count = described("Levels that a search may measure.", 12)
+    find_levels: Levels = described("Levels that a search may measure.", 12)
     find_start: Rate = described("Load that a search tries first.", 1.0, shown_default="`1`")
     find_most: Rate | None = described("Greatest load that a search may try.", None, shown_default="no bound")
 

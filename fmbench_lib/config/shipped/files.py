@@ -7,6 +7,7 @@ from pathlib import Path
 
 import fmbench_lib
 from fmbench_lib.config.problems import ConfigError, Problem, shown
+from fmbench_lib.host.paths import expanded
 
 _SUFFIXES = (".yml", ".yaml")
 
@@ -50,7 +51,7 @@ def find_config(source: str | Path) -> Path:
 
     :raises ConfigError: neither exists.
     """
-    path = Path(source).expanduser()
+    path = expanded(source)
     if path.is_file():
         return path.resolve()
     for candidate in (str(source), *(f"{source}{suffix}" for suffix in _SUFFIXES)):
@@ -67,7 +68,7 @@ def resolve_file(name: str, *, config_folder: Path, kind: str) -> Path:
     :param kind: what it is, as an error calls it: "price file", "prompt template".
     :raises ConfigError: it is in none of these.
     """
-    path = Path(name).expanduser()
+    path = expanded(name)
     root = shipped_root()
     configs = root / "configs"
     folders = [config_folder, Path.cwd(), root, configs, configs / "prompt_templates", configs / "source_data"]
