@@ -150,8 +150,9 @@ class Workspace:
         return self.prompts / _PAYLOAD_INDEX
 
     def payload(self, payload_file: str) -> Path:
-        """A payload file."""
-        return self.prompts / path_part(payload_file)
+        """A payload file; one called like the index gets another name."""
+        part = path_part(payload_file)
+        return self.prompts / (part.replace(".", "%2E") if part == _PAYLOAD_INDEX else part)
 
     def metrics(self, name: str) -> Path:
         """A table of the analysis, by its file name."""

@@ -39,6 +39,7 @@ from fmbench_lib.runs.location import (
     location_of,
     runs_in_bucket,
 )
+from fmbench_lib.runs.report_options import as_measured
 from fmbench_lib.runs.run import Run
 from fmbench_lib.storage.bucket import is_address
 from fmbench_lib.storage.default_buckets import default_bucket
@@ -307,13 +308,17 @@ def _load_unchanged(path: str | Path, state: RunState, arguments: Mapping[str, s
 
 
 def open_for_reading(run_dir: Path, arguments: Mapping[str, str] | None = None) -> Run:
-    """Open a run to report on it, with the copy of the config in it where the original is gone or has changed."""
+    """Open a run to report on it, with the copy of the config in it where the original is gone or has changed.
+
+    What was measured is as it was; how it is reported follows the original where that can be read.
+    """
     try:
         return reopen_run(run_dir, arguments)
     except InputError:
         workspace = Workspace(run_dir.resolve())
-        workspace.read_run()
-        loaded = load_config(workspace.config_copy)
+        state = workspace.read_run()
+        given = {**state["arguments"], **given_arguments(arguments)}
+        loaded = as_measured(workspace.config_copy, Path(state["config_file"]), given, state.get("standard", {}))
         redactor = redactor_for(loaded.config, given_arguments(arguments))
         return Run(loaded, connected(replace(workspace, redact=redactor)), redactor, is_local_only(workspace))
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from fmbench_lib.deploy import Endpoint, platform
 from fmbench_lib.deploy.endpoints_file import endpoints, record
-from fmbench_lib.errors import FmbenchError
+from fmbench_lib.errors import FmbenchError, explained
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.analysis import write_analysis, write_report
 from fmbench_lib.steps.endpoint_metrics import collect_cloudwatch
@@ -54,8 +54,8 @@ def _delete(workspace: Workspace, endpoint: Endpoint) -> dict[str, str | None]:
         try:
             record(workspace, platform(endpoint.platform).delete(endpoint))
             outcome = "deleted"
-        except FmbenchError as failure:
-            outcome, error = FAILED, str(failure)
+        except Exception as failure:  # noqa: BLE001 - the other endpoints are still to be deleted
+            outcome, error = FAILED, explained(failure)
     return {
         "experiment_name": endpoint.experiment_name,
         "outcome": outcome,

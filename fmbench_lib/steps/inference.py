@@ -10,7 +10,7 @@ import pandas as pd
 from fmbench_lib.config.schema.load_section import load_settings
 from fmbench_lib.deploy import Endpoint, platform
 from fmbench_lib.deploy.endpoints_file import endpoints
-from fmbench_lib.errors import DeployError, FmbenchError
+from fmbench_lib.errors import DeployError, explained
 from fmbench_lib.host.atomic_files import read_rows
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec, deal_prompts
@@ -111,9 +111,9 @@ def _measure(
     workspace = run.workspace
     target, failure = workspace.level(level.key), workspace.failed_level(level.key)
     label = " · ".join(level.key)
-    payload = list(read_rows(workspace.payload(level.payload_file)))
     workspace.log_event("level started", level=label)
     try:
+        payload = list(read_rows(workspace.payload(level.payload_file)))
         reason = platform(endpoint.platform).why_dead(endpoint) if endpoint.owned else ""
         if reason:
             raise DeployError(f"the endpoint is gone: {reason}")
@@ -128,9 +128,9 @@ def _measure(
                 workspace.level_scratch(level.key),
                 functools.partial(live.publish, workspace, label, *position),
             )
-    except FmbenchError as error:
-        workspace.note(failure, {**level.key._asdict(), "error": str(error)})
-        workspace.log_event("level failed", level=label, error=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever breaks down in one level must not cost the others
+        workspace.note(failure, {**level.key._asdict(), "error": explained(error)})
+        workspace.log_event("level failed", level=label, error=explained(error))
         return
     failure.unlink(missing_ok=True)
     workspace.log_event("level measured", level=label, stop_reason=facts["stop_reason"])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -37,6 +38,7 @@ from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.endpoint_metrics import endpoint_metrics
 from fmbench_lib.steps.inputs import objectives_of, outage_notices
 from fmbench_lib.steps.levels import above_the_answer, run_levels, searched
+from fmbench_lib.steps.losses import Losses
 from fmbench_lib.steps.payloads import has_payloads, payload_index
 from fmbench_lib.steps.run_prices import load_prices, price_notices
 from fmbench_lib.workspace import LevelKey
@@ -56,24 +58,53 @@ class Analysis:
     endpoint: EndpointMetrics
 
 
-def analysis_of(run: Run) -> Analysis:
-    """Read the run's records and compute tables and the decision; writes nothing."""
-    paths = [run.workspace.level(level.key) for level in run_levels(run)]
-    levels = tuple(read_level(path) for path in paths if path.exists())
+def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
+    """Read the run's records and compute tables and the decision; writes nothing. What breaks down is left out."""
+    losses = Losses() if losses is None else losses
     prices = load_prices(run)
     budgets = budgets_of(run.config)
-    summary = tables.summary_frame(levels, prices, objectives=objectives_of(run.config))
+    levels, summary = _judged(run, prices, losses)
     eligible = _without(summary, above_the_answer(run))
     return Analysis(
         levels=levels,
         summary=summary,
         eligible=eligible,
-        requests=requests_frame(levels),
-        decision=decide(eligible, budgets, run.config.metrics.dataset_of_interest),
+        requests=losses.made("the table of requests", lambda: requests_frame(levels), lambda: requests_frame(())),
+        decision=losses.made(
+            "the decision",
+            lambda: decide(eligible, budgets, run.config.metrics.dataset_of_interest),
+            lambda: _undecided(eligible, budgets),
+        ),
         budgets=budgets,
         prices=prices,
-        endpoint=endpoint_metrics(run, levels),
+        endpoint=losses.made(
+            "the table of samples", lambda: endpoint_metrics(run, levels), lambda: endpoint_metrics(run, ())
+        ),
     )
+
+
+def _judged(run: Run, prices: PriceList, losses: Losses) -> tuple[tuple[LevelData, ...], pd.DataFrame]:
+    """The levels that have been measured, and a row of figures for each; without those that break the figures."""
+    read: dict[str, LevelData] = {}
+    for level in run_levels(run):
+        path, name = run.workspace.level(level.key), " · ".join(level.key)
+        with losses.of(f"the figures of {name}"):
+            read |= {name: read_level(path)} if path.exists() else {}
+    make = functools.partial(tables.summary_frame, prices=prices, objectives=objectives_of(run.config))
+    try:
+        return tuple(read.values()), make(read.values())
+    except Exception:  # noqa: BLE001 - the level at fault is found and named
+        good = []
+        for name, data in read.items():
+            with losses.of(f"the figures of {name}"):
+                make([data])
+                good.append(data)
+        return tuple(good), make(good)
+
+
+def _undecided(summary: pd.DataFrame, budgets: Budgets) -> Decision:
+    """No decision, for a reason that is noted."""
+    return replace(decide(summary.head(0), budgets), text="No decision: it could not be made, see the notes.")
 
 
 def budgets_of(config: Config) -> Budgets:
@@ -89,8 +120,9 @@ def budgets_of(config: Config) -> Budgets:
     )
 
 
-def report_inputs(run: Run, analysis: Analysis) -> ReportInputs:
+def report_inputs(run: Run, analysis: Analysis, losses: Losses | None = None) -> ReportInputs:
     """Everything that the report shows, from the run directory and the analysis."""
+    losses = Losses() if losses is None else losses
     known = endpoints(run.workspace)
     types = {experiment.name: experiment.instance_type for experiment in run.config.experiments}
     found = [analysis.prices.lookup(name) for name in dict.fromkeys(types.values())]
@@ -99,7 +131,11 @@ def report_inputs(run: Run, analysis: Analysis) -> ReportInputs:
         summary=analysis.summary,
         requests=analysis.requests,
         decision=analysis.decision,
-        recommendations=recommendations(analysis.eligible, analysis.budgets),
+        recommendations=losses.made(
+            "the recommendations",
+            lambda: recommendations(analysis.eligible, analysis.budgets),
+            lambda: recommendations(analysis.eligible.head(0), analysis.budgets),
+        ),
         costs=costs_table(run, analysis),
         prices=[price for price in found if price is not None],
         failed_levels=[FailedLevel(**failure) for failure in run.workspace.failed_levels()],

@@ -12,9 +12,6 @@ from fmbench_lib.config.schema.config import Config
 ENDING = ".jsonl"
 """Ending of payload files, which the folders of their levels don't have."""
 
-RESERVED = ("payloads.json",)
-"""Files that a run keeps beside its payload files."""
-
 
 def check_names(config: Config, findings: Findings) -> None:
     """Report names that are too long for files, and payload files that would share a file or folder."""
@@ -25,8 +22,8 @@ def check_names(config: Config, findings: Findings) -> None:
     for index, entry in enumerate(config.datasets.filters):
         path, name = f"datasets.filters[{index}].payload_file", entry.payload_file
         _check_length(path, name, findings)
-        if name in RESERVED or not name.removesuffix(ENDING):
-            findings.problem(path, f"is {shown(name)}, which the run keeps for itself; use another name")
+        if not name.removesuffix(ENDING):
+            findings.problem(path, f"is {shown(name)}, an ending alone; write a name before it")
         earlier = seen.setdefault(name.removesuffix(ENDING), name)
         if earlier != name:
             findings.problem(path, f"{shown(name)} differs from {shown(earlier)} by its ending only; use another name")
