@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from fmbench_lib.errors import InputError, explained
@@ -24,7 +26,7 @@ def test_a_part_that_breaks_down_is_named_with_its_error(error: Exception) -> No
 def test_what_concerns_all_parts_passes_through() -> None:
     losses = Losses()
     with pytest.raises(OSError, match="full"), losses.of("the table"):
-        raise OSError("the disk is full")
+        raise OSError(errno.ENOSPC, "the disk is full")
     assert losses.lines == []
 
 

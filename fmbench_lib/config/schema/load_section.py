@@ -117,7 +117,8 @@ class LoadSection(Section):
     )
     read_timeout: Seconds | None = described("Longest time between bytes.", None, shown_default="`timeout`")
     max_response_bytes: ResponseBytes = described(
-        "Longest response, headers included. A longer one is ended and is an error of class `protocol`.",
+        "Longest response, headers included; each read counts 128 bytes more, as its times take memory too. A longer "
+        "one is ended and is an error of class `protocol`.",
         64 << 20,
         shown_default="`67108864` (64 MiB)",
     )

@@ -56,7 +56,10 @@ class Call:
         exchange.kernel = [NO_STAMP] * len(what.pieces)
         exchange.user_ns.extend((min(first_ns, ended_ns), ended_ns)[: len(what.pieces)])
         exchange.error, exchange.message = what.error, what.message
-        exchange.complete, exchange.end_ns = True, ended_ns
+        exchange.left -= sum(map(len, what.pieces))
+        if exchange.left < 0:
+            exchange.error, exchange.message = "protocol", exchange.cut()
+        exchange.complete, exchange.end_ns = exchange.error != "protocol", ended_ns
         self.finish()
 
     def finish(self) -> None:
