@@ -269,7 +269,7 @@ class Workspace:
     def log_event(self, event: str, **facts: Any) -> None:
         """Append an event to the event log, secrets removed."""
         line: Event = {"time": datetime.now(UTC).isoformat(), "event": event}
-        with self.events_file.open("a") as file:
+        with self.events_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps({**line, **each_text(facts, self.redact)}) + "\n")
 
     @contextlib.contextmanager

@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "config/platform_rules": ["config/platform_types", "models"],
     "config/platforms": ["config/installed", "config/platform_rules", "config/platform_types", "errors"],
     "config/schema": [*CONFIG_FACTS, "errors", "pricing/price_list"],
-    "config/shipped/files": ["config/problems", "host/paths"],
+    "config/shipped/files": ["config/plain_text", "config/problems", "host/paths"],
     "config/reading": [*CONFIG_FACTS, "config/schema", "config/shipped/files", "errors"],
     "config/shipped": [*CONFIG_FACTS, "config/reading", "config/schema", "config/shipped/files", "errors"],
     "config": [*CONFIG_FACTS, "config/reading", "config/schema", "config/shipped/files", "errors"],

@@ -18,11 +18,18 @@ from fmbench_lib.cli.option_values import (
     storage_options,
 )
 from fmbench_lib.cli.parser import parser
-from fmbench_lib.cli.terminal import Display, print_location, print_result, short_path
+from fmbench_lib.cli.terminal import (
+    Display,
+    check_current_folder,
+    print_anything,
+    print_location,
+    print_result,
+    short_path,
+)
 from fmbench_lib.config import validate_paths
 from fmbench_lib.config.problems import merged
 from fmbench_lib.config.shipped.config_table import as_json, as_table, shipped_needs, terminal_width
-from fmbench_lib.errors import FmbenchError, InputError
+from fmbench_lib.errors import FmbenchError, InputError, explained
 from fmbench_lib.runs.location import connected, keeper_of, refresh
 from fmbench_lib.runs.opening import ARGUMENTS_VARIABLE, create_run, local_run, newest_run, open_for_reading, reopen_run
 from fmbench_lib.runs.run import Run
@@ -36,6 +43,7 @@ BAD_INPUT = 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, by default that of the process; returns the exit code."""
+    print_anything()
     words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0].startswith("-") and words[0] not in ("-h", "--help", "--version"):
         words.insert(0, "run")
@@ -48,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser().print_help()
         return BAD_INPUT
     try:
+        check_current_folder()
         return COMMANDS[options.command](options)
     except FmbenchError as error:
         if getattr(options, "verbose", False):
@@ -60,6 +69,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of the output has closed it (`| head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:  # noqa: BLE001 - a mistake of ours; a traceback would help nobody but us
+        if getattr(options, "verbose", False):
+            traceback.print_exc()
+        print(f"fmbench: unexpected {explained(error)}; --verbose shows where it arose", file=sys.stderr)
+        return 1
 
 
 def run_command(options: argparse.Namespace) -> int:
@@ -134,7 +148,7 @@ def _new_run(options: argparse.Namespace, values: Mapping[str, str]) -> Run:
 
 def validate_command(options: argparse.Namespace) -> int:
     """Check configs; print a line for each, or one for each mistake."""
-    invalid = 0
+    invalid = count = 0
     for checked in validate_paths(options.paths, arguments(options.arguments)):
         if not checked.problems:
             print(f"{checked.path}: ok")
@@ -143,7 +157,10 @@ def validate_command(options: argparse.Namespace) -> int:
         for notice in merged(checked.notices):
             print(f"{checked.path}: note: {notice}", file=sys.stderr)
         invalid += bool(checked.problems)
-    return BAD_INPUT if invalid else 0
+        count += 1
+    if not count:
+        print(f"fmbench: no config (.yml or .yaml) in {', '.join(map(str, options.paths))}", file=sys.stderr)
+    return BAD_INPUT if invalid or not count else 0
 
 
 def plan_command(options: argparse.Namespace) -> int:

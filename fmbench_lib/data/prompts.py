@@ -14,6 +14,7 @@ from typing import Any, TypedDict
 from fmbench_lib.config import Filter
 from fmbench_lib.data.sources.base import Row, Source
 from fmbench_lib.data.templates import Template, make_template
+from fmbench_lib.data.text_checks import half_character
 from fmbench_lib.data.tokenizers import Tokenizer
 from fmbench_lib.errors import DataError
 from fmbench_lib.images import data_url, without_images
@@ -147,6 +148,9 @@ class _Prompts:
             if column is not None and column not in row:
                 raise DataError(_no_column(column, row, location))
         text = self._text(location, row)
+        half = half_character({name: row[name] for name in wanted if name is not None} | {"prompt": text})
+        if half is not None:
+            raise DataError(f"{location}: {half}, which nothing can send; write whole characters, or leave the row out")
         question = row[self.question_column] if self.question_column is not None else None
         return PromptRow(
             prompt_id=prompt_id(text),

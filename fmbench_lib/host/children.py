@@ -27,5 +27,5 @@ def how_it_ended(process: subprocess.Popen[bytes], stderr: Path) -> str:
     process.kill()
     code = process.wait()
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-    last = stderr.read_text(errors="replace").strip().splitlines()
+    last = stderr.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return how + (f": {last[-1]}" if last else "")

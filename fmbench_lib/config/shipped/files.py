@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import fmbench_lib
+from fmbench_lib.config.plain_text import fault_of_path
 from fmbench_lib.config.problems import ConfigError, Problem, shown
 from fmbench_lib.host.paths import expanded
 
@@ -52,6 +53,9 @@ def find_config(source: str | Path) -> Path:
     :raises ConfigError: neither exists.
     """
     path = expanded(source)
+    fault = fault_of_path(str(source))
+    if fault is not None:
+        raise ConfigError([Problem("", f"{shown(str(source))} {fault}")])
     if path.is_file():
         return path.resolve()
     for candidate in (str(source), *(f"{source}{suffix}" for suffix in _SUFFIXES)):

@@ -129,7 +129,8 @@ def run_level(
         inherited = _Inherited(prompts.fileno(), sequences, script, keys.settings)
         try:
             for plan in _plans(level, level_id, count, folder, order, inherited):
-                workers.append(start_worker(plan, folder))  # noqa: PERF401 - those started are ended if one fails
+                name = "" if level.script is None else level.script.path
+                workers.append(start_worker(plan, folder, name))  # those started are ended if one fails
             begin_ns = _begin(workers, keys)
             stop = _watch(workers, level, progress, on_progress, keys)
         finally:

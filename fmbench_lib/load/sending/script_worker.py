@@ -126,7 +126,7 @@ def main(plan_path: str) -> None:
     allow_many_sockets()
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the script prints is not for the engine
-    plan: WorkerPlan = json.loads(Path(plan_path).read_text())
+    plan: WorkerPlan = json.loads(Path(plan_path).read_text(encoding="utf-8"))
     assert plan["script"] is not None
     offset, length = plan["script"]
     script = json.loads(os.pread(plan["prompts_fd"], length, offset))

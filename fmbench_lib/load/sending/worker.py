@@ -243,7 +243,7 @@ def main(plan_path: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt reaches the engine, which ends its workers
     allow_many_sockets()
     claim_priority()
-    plan: WorkerPlan = json.loads(Path(plan_path).read_text())
+    plan: WorkerPlan = json.loads(Path(plan_path).read_text(encoding="utf-8"))
     loop = Loop()
     worker = Worker(plan, loop, sys.stdout)
     worker.say({"event": "ready"})
