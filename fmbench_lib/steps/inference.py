@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -113,7 +115,7 @@ def _measure(
     label = " · ".join(level.key)
     workspace.log_event("level started", level=label)
     try:
-        payload = list(read_rows(workspace.payload(level.payload_file)))
+        payload = _payload(workspace.payload(level.payload_file))
         reason = platform(endpoint.platform).why_dead(endpoint) if endpoint.owned else ""
         if reason:
             raise DeployError(f"the endpoint is gone: {reason}")
@@ -134,6 +136,16 @@ def _measure(
         return
     failure.unlink(missing_ok=True)
     workspace.log_event("level measured", level=label, stop_reason=facts["stop_reason"])
+
+
+def _payload(path: Path) -> Sequence[Mapping[str, Any]]:
+    """The prompts of a payload file; the levels that follow each other mostly have the same."""
+    return _payload_as_of(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=1)
+def _payload_as_of(path: Path, _written_ns: int) -> Sequence[Mapping[str, Any]]:
+    return tuple(read_rows(path))
 
 
 def measured_table(run: Run) -> pd.DataFrame:
