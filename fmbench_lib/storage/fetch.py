@@ -78,6 +78,7 @@ class _SameKind(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         scheme = urlsplit(newurl).scheme
         if scheme != "https" and scheme != req.type:
+            fp.close()
             raise InputError(f"{req.full_url}: it leads to {newurl}, which is not fetched; give that address itself")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

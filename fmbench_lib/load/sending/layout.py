@@ -108,6 +108,8 @@ class RequestWriter:
             self._file.write(line)
             self._file.write(rest)
             entries += INDEX_ENTRY.pack(offset, offset + len(line), offset + len(line) + len(rest))
+        if not entries:
+            return
         self._file.flush()  # before the index says that they are there
         with self._index_path.open("r+b") as index:
             index.seek(self.written * INDEX_ENTRY.size)
