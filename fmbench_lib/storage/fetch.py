@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,8 @@ def _from_web(address: str) -> bytes:
                 if time.monotonic() > deadline:
                     raise InputError(f"{address}: the config cannot be fetched: not all of it came in {_TIMEOUT_S:g} s")
     except (OSError, http.client.HTTPException, ValueError) as error:  # URLError is an OSError
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         reason = getattr(error, "reason", None) or error or type(error).__name__
         raise InputError(f"{address}: the config cannot be fetched: {reason}") from error
     return bytes(content)
