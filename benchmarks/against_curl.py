@@ -23,7 +23,7 @@ from fmbench_lib.config import Experiment, load_config
 from fmbench_lib.config.load_settings import LoadSettings
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.deploy import DeployContext, platform
-from fmbench_lib.deploy.probe import probe
+from fmbench_lib.load.probe import probe
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending.engine import run_level
 from fmbench_lib.load.sending.level import Level

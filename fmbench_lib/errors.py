@@ -91,6 +91,19 @@ class WorkerError(FmbenchError):
     """A load worker died or could not be started; its level has no result."""
 
 
+def explained(error: BaseException) -> str:
+    """An error in one line: an FmbenchError's own text; of any other its type, what it says, and where it arose."""
+    if isinstance(error, FmbenchError):
+        return str(error)
+    said = " ".join(str(error).split())[:300]
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    code = None if trace is None else trace.tb_frame.f_code
+    where = "" if code is None or trace is None else f" ({code.co_filename.rpartition('/')[2]}, line {trace.tb_lineno})"
+    return type(error).__name__ + (f": {said}" if said else "") + where
+
+
 class StepError(FmbenchError):
     """A notebook stopped at a cell; carries the step, the cell and the message."""
 

@@ -28,6 +28,7 @@ _PAYLOAD_INDEX = "payloads.json"
 _EARLIER_RUNS = ".earlier"
 _FAILED_LEVEL, _ATTEMPTS, _EARLIER_ATTEMPT = ".failed.json", ".attempts.json", ".attempt-"
 _PASSING = (".part", ".lock")
+_OWN_ENDINGS = (*_PASSING, ".parquet", ".raw.zst", _FAILED_LEVEL, _ATTEMPTS)
 
 
 class Send(Protocol):
@@ -152,8 +153,9 @@ class Workspace:
         return self.prompts / _PAYLOAD_INDEX
 
     def payload(self, payload_file: str) -> Path:
-        """A payload file."""
-        return self.prompts / path_part(payload_file)
+        """A payload file; one called like the index gets another name."""
+        part = path_part(payload_file)
+        return self.prompts / (part.replace(".", "%2E") if part == _PAYLOAD_INDEX else part)
 
     def metrics(self, name: str) -> Path:
         """A table of the analysis, by its file name."""
@@ -324,7 +326,7 @@ class Workspace:
         """Append an event to the event log, secrets removed."""
         begun: Event = {"time": datetime.now(UTC).isoformat(), "event": event}
         line = json.dumps({**begun, **each_text(facts, self.redact)}) + "\n"
-        with room_explained(self.events_file, len(line)), self.events_file.open("a") as file:
+        with room_explained(self.events_file, len(line)), self.events_file.open("a", encoding="utf-8") as file:
             file.write(line)
 
     @contextlib.contextmanager
@@ -382,13 +384,12 @@ def _is_part_of_run(name: str) -> bool:
 def path_part(name: str) -> str:
     """A name as one component of a path; characters that a path cannot have are percent-encoded.
 
-    So are the dots that would make it a hidden or temporary name, which a bucket does not get.
+    So are dots that would make it a hidden file, a lock, an unfinished file, or one of a level.
     """
     encoded = quote(name, safe=" ")
     if not encoded.strip(". "):
         return encoded.replace(".", "%2E")
     if encoded.startswith("."):
-        encoded = f"%2E{encoded[1:]}"
-    if encoded.endswith(_PASSING):
-        encoded = "%2E".join(encoded.rsplit(".", 1))
-    return encoded
+        encoded = "%2E" + encoded[1:]
+    ending = next((ending for ending in _OWN_ENDINGS if encoded.endswith(ending)), None)
+    return encoded if ending is None else encoded.removesuffix(ending) + ending.replace(".", "%2E")

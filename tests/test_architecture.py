@@ -13,8 +13,9 @@ PACKAGE = Path(fmbench_lib.__file__).parent
 
 CONFIG_FACTS = [
     "config/arrival_facts", "config/installed", "config/load_settings", "config/platform_rules",
-    "config/platform_types", "config/platforms", "config/precision", "config/problems", "config/redactor",
-    "config/repeat_names", "config/secret_forms", "config/secret_names", "config/secret_spellings", "config/spelling",
+    "config/plain_text", "config/platform_types", "config/platforms", "config/precision", "config/problems",
+    "config/redactor", "config/repeat_names", "config/secret_forms", "config/secret_names", "config/secret_spellings",
+    "config/spelling", "config/web_address",
 ]  # fmt: skip
 
 MAY_IMPORT: dict[str, list[str]] = {
@@ -22,7 +23,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     "errors": [],
     "images": [],
     "host": ["errors"],
-    "models": ["errors"],
+    "host/paths": ["errors"],
+    "models": ["errors", "host/paths"],
     "pricing/price_list": ["errors"],
     # The files of a run.
     "run_state": ["host/process_identity"],
@@ -36,21 +38,23 @@ MAY_IMPORT: dict[str, list[str]] = {
     "config/secret_spellings": ["config/secret_forms"],
     "config/redactor": ["config/secret_forms", "config/secret_spellings"],
     "config/spelling": [],
+    "config/plain_text": [],
     "config/precision": [],
     "config/repeat_names": [],
+    "config/web_address": ["config/plain_text"],
     "config/load_settings": ["config/precision"],
     "config/platform_types": [],
     "config/platform_rules": ["config/platform_types", "models"],
     "config/platforms": ["config/installed", "config/platform_rules", "config/platform_types", "errors"],
     "config/schema": [*CONFIG_FACTS, "errors", "pricing/price_list"],
-    "config/shipped/files": ["config/problems"],
+    "config/shipped/files": ["config/plain_text", "config/problems", "host/paths"],
     "config/reading": [*CONFIG_FACTS, "config/schema", "config/shipped/files", "errors"],
     "config/shipped": [*CONFIG_FACTS, "config/reading", "config/schema", "config/shipped/files", "errors"],
     "config": [*CONFIG_FACTS, "config/reading", "config/schema", "config/shipped/files", "errors"],
     # Services that know configs.
     "aws": ["config", "errors"],
     "storage": ["aws", "config", "errors", "host/atomic_files", "models", "run_state", "workspace"],
-    "user_scripts": ["config", "errors", "storage"],
+    "user_scripts": ["config", "errors", "host/paths", "storage"],
     # The rooms that measure, compute and show.
     "predictors": ["aws/signing", "config/schema", "errors", "images"],
     "predictors/plugins": ["config", "errors", "predictors"],

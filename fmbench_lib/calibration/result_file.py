@@ -11,6 +11,7 @@ from fmbench_lib import __version__
 from fmbench_lib.errors import InputError
 from fmbench_lib.host.atomic_files import read_json, write_json
 from fmbench_lib.host.facts import host_facts
+from fmbench_lib.host.paths import expanded
 
 _SAME = ("machine", "processor", "cores")  # another kernel or interpreter does not make another machine
 
@@ -18,7 +19,7 @@ _SAME = ("machine", "processor", "cores")  # another kernel or interpreter does 
 def calibration_file() -> Path:
     """The calibration's file: `fmbench/calibration.json` in `$XDG_DATA_HOME`, else in `~/.local/share`."""
     home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(home).expanduser() / "fmbench" / "calibration.json"
+    return expanded(home) / "fmbench" / "calibration.json"
 
 
 def store(document: Mapping[str, Any]) -> Path:

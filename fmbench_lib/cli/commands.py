@@ -21,13 +21,23 @@ from fmbench_lib.cli.option_values import (
 )
 from fmbench_lib.cli.output import lasting_output
 from fmbench_lib.cli.parser import parser
-from fmbench_lib.cli.terminal import Display, hide, print_location, print_result, say, say_lines, short_path
+from fmbench_lib.cli.terminal import (
+    Display,
+    check_current_folder,
+    hide,
+    print_anything,
+    print_location,
+    print_result,
+    say,
+    say_lines,
+    short_path,
+)
 from fmbench_lib.config import validate_paths
 from fmbench_lib.config.problems import ConfigError, merged
 from fmbench_lib.config.secrets import redactor_of_process
 from fmbench_lib.config.shipped.config_table import as_json, as_table, shipped_needs, terminal_width
 from fmbench_lib.config.shipped.files import find_config
-from fmbench_lib.errors import FmbenchError, InputError
+from fmbench_lib.errors import FmbenchError, InputError, explained
 from fmbench_lib.host.disk_space import disk_full, is_full
 from fmbench_lib.runs.file_cleaning import clean_files
 from fmbench_lib.runs.location import connected, keeper_of, refresh
@@ -52,6 +62,7 @@ BAD_INPUT = 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, by default that of the process; returns the exit code."""
+    print_anything()
     words = with_command(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["emulate"]:  # it has a parser of its own
         from fmbench_lib import emulator
@@ -71,6 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run_one(options: argparse.Namespace) -> int:
     """Run a command; an error of the user's or the system's is a line, not a traceback."""
     try:
+        check_current_folder()
         return COMMANDS[options.command](options)
     except FmbenchError as error:
         if getattr(options, "verbose", False):
@@ -85,6 +97,11 @@ def _run_one(options: argparse.Namespace) -> int:
         if getattr(options, "verbose", False):
             say_lines(traceback.format_exc(), error=True)
         say(f"fmbench: {_os_error_text(error)}", error=True)
+        return 1
+    except Exception as error:  # noqa: BLE001 - a mistake of ours; a traceback would help nobody but us
+        if getattr(options, "verbose", False):
+            say_lines(traceback.format_exc(), error=True)
+        say(f"fmbench: unexpected {explained(error)}; --verbose shows where it arose", error=True)
         return 1
 
 
@@ -229,7 +246,7 @@ def _new_run(options: argparse.Namespace, values: Mapping[str, str]) -> Run:
 
 def validate_command(options: argparse.Namespace) -> int:
     """Check configs; print a line for each, or one for each mistake."""
-    invalid = 0
+    invalid = count = 0
     for checked in validate_paths(options.paths, arguments(options.arguments)):
         if not checked.problems:
             say(f"{checked.path}: ok")
@@ -238,7 +255,10 @@ def validate_command(options: argparse.Namespace) -> int:
         for notice in merged(checked.notices):
             say(f"{checked.path}: note: {notice}", error=True)
         invalid += bool(checked.problems)
-    return BAD_INPUT if invalid else 0
+        count += 1
+    if not count:
+        say(f"fmbench: no config (.yml or .yaml) in {', '.join(map(str, options.paths))}", error=True)
+    return BAD_INPUT if invalid or not count else 0
 
 
 def plan_command(options: argparse.Namespace) -> int:

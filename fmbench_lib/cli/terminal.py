@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 import time
 from pathlib import Path
 
 from fmbench_lib.config.redactor import Redactor
+from fmbench_lib.errors import InputError
 from fmbench_lib.host.atomic_files import read_json
 from fmbench_lib.host.printable import printable
 from fmbench_lib.runs import progress
@@ -18,6 +20,23 @@ from fmbench_lib.storage.mirror import why_behind
 from fmbench_lib.workspace import LevelKey, Workspace
 
 _PLAIN_SECONDS = 10.0
+
+
+def print_anything() -> None:
+    """Let both streams print every text: what their encoding lacks is escaped, as with `LC_ALL=C`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def check_current_folder() -> None:
+    """Raise InputError where the current folder has been deleted."""
+    try:
+        Path.cwd()
+    except OSError:
+        raise InputError("the current folder does not exist any more: change to another one") from None
+
+
 _CLEAR_LINE = "\r\x1b[K"
 _redactor = Redactor()
 

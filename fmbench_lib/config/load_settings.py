@@ -49,6 +49,7 @@ class LoadSettings:
     until: Precision | None = None
     stop_on_error_rate: float | None = 1.0
     stop_on_saturation: bool = False
+    max_response_bytes: int = 64 << 20
     balance: str = "least_outstanding"
     keep_raw: bool = False
     ca_bundle: str | None = None

@@ -15,6 +15,7 @@ from fmbench_lib.config import Filter
 from fmbench_lib.data.image_cells import image_of_cell
 from fmbench_lib.data.sources.base import Row, Source
 from fmbench_lib.data.templates import Template, make_template
+from fmbench_lib.data.text_checks import half_character
 from fmbench_lib.data.tokenizers import Tokenizer
 from fmbench_lib.errors import DataError
 from fmbench_lib.images import without_images
@@ -164,6 +165,9 @@ class _Prompts:
         text = self._text(location, row, source)
         if text is None:
             return None
+        half = half_character({name: row[name] for name in wanted if name is not None} | {"prompt": text})
+        if half is not None:
+            raise DataError(f"{location}: {half}, which nothing can send; write whole characters, or leave the row out")
         question = row[self.question_column] if self.question_column is not None else None
         return PromptRow(
             prompt_id=prompt_id(text),

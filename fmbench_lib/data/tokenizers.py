@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fmbench_lib.errors import TokenizerError
+from fmbench_lib.host.paths import expanded
 from fmbench_lib.models.cache import ModelFileError
 from fmbench_lib.models.embedded import EMBEDDED_MODEL, model_file
 from fmbench_lib.models.gguf import gguf_metadata
@@ -131,7 +132,7 @@ def load_tokenizer(
             return ModelTokenizer(spec, _from_gguf(fetched or model_file(spec, folders)))
         except ModelFileError as error:
             raise TokenizerError(f"tokenizer {spec}: {error}") from error
-    for path in (folder / Path(spec).expanduser() for folder in (*folders, Path.cwd())):
+    for path in (folder / expanded(spec) for folder in (*folders, Path.cwd())):
         if path.is_file() or (path.is_dir() and any(path.iterdir())):
             return _from_folder(spec, path)
     searched = ", ".join(dict.fromkeys(str(folder) for folder in (*folders, Path.cwd())))

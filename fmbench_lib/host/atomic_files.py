@@ -41,12 +41,12 @@ def replacing(path: Path, needed: int = 0) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Replace a file's content by a text; raises OSError, and DiskFullError where there is no room for it."""
     with replacing(path, len(text)) as part:
-        part.write_text(text)
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; raises OSError, and ValueError where it is not JSON."""
-    content: dict[str, Any] = json.loads(path.read_text())
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
 
 

@@ -31,5 +31,5 @@ def how_it_ended(process: subprocess.Popen[bytes], stderr: Path) -> str:
     if code == DISK_FULL_EXIT:
         return f"found no room to write: {disk_full(stderr, 0)}"
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-    last = stderr.read_text(errors="replace").strip().splitlines()
+    last = stderr.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return how + (f": {last[-1]}" if last else "")

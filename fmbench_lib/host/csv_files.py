@@ -14,9 +14,14 @@ _BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a table; raises OSError."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        # The csv module quotes a carriage return only where one ends a row, so rows end in one until they are written.
-        rows: Any = _RowFile(file)
-        without_formulas(frame).to_csv(rows, index=False, lineterminator="\r\n")
+        write_rows(frame, file)
+
+
+def write_rows(frame: pd.DataFrame, file: TextIO, *, header: bool = True) -> None:
+    """Append a table's rows to a file that was opened with `newline=""`; raises OSError."""
+    # The csv module quotes a carriage return only where one ends a row, so rows end in one until they are written.
+    rows: Any = _RowFile(file)
+    without_formulas(frame).to_csv(rows, index=False, header=header, lineterminator="\r\n")
 
 
 def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:

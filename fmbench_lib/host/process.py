@@ -98,11 +98,12 @@ def ending(mark: ProcessMark) -> str:
 
 
 def stop(mark: ProcessMark, *, grace: float = 5.0) -> None:
-    """Stop the process and its group: SIGTERM, after `grace` seconds SIGKILL, and check that it is gone.
+    """Stop the process, its group and its children: SIGTERM, after `grace` seconds SIGKILL, and check that it is gone.
 
     Does nothing where it is gone already, and never touches another process that has been given its id. Raises
     DeployError where it cannot be stopped.
     """
+    started = _descendants(mark)
     for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 10.0)):
         if not running(mark):
             break
@@ -113,12 +114,24 @@ def stop(mark: ProcessMark, *, grace: float = 5.0) -> None:
         except PermissionError as error:
             raise DeployError(f"process {mark.pid} belongs to another user and cannot be stopped") from error
         _wait_until_gone(mark, patience)
+    for process in started:  # those in sessions of their own; psutil tells a process from a later one of its id
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(started, timeout=2.0)
     if running(mark):
         raise DeployError(f"process {mark.pid} cannot be stopped; stop it by hand: kill -9 -{mark.pid}")
     child = _children.get(mark.pid)
     if child is not None and child.poll() is not None and child.stdin is not None:
         with contextlib.suppress(BrokenPipeError):
             child.stdin.close()
+
+
+def _descendants(mark: ProcessMark) -> list[psutil.Process]:
+    """What the process has started, and what that has."""
+    try:
+        return psutil.Process(mark.pid).children(recursive=True) if running(mark) else []
+    except psutil.Error:
+        return []
 
 
 def _wait_until_gone(mark: ProcessMark, patience: float) -> None:

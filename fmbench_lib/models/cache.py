@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from fmbench_lib.errors import FmbenchError
+from fmbench_lib.host.paths import expanded
 
 
 class ModelFileError(FmbenchError):
@@ -16,7 +17,7 @@ class ModelFileError(FmbenchError):
 
 def cache_folder() -> Path:
     """The cache of downloaded files: `$FMBENCH_CACHE`, else `~/.cache/fmbench`. Not created here."""
-    return Path(os.environ.get("FMBENCH_CACHE") or Path.home() / ".cache" / "fmbench").expanduser()
+    return expanded(os.environ.get("FMBENCH_CACHE") or Path.home() / ".cache" / "fmbench")
 
 
 def sha256_of(path: Path) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from fmbench_lib.host.paths import expanded
 from fmbench_lib.models.cache import ModelFileError, cache_folder, sha256_of
 from fmbench_lib.models.hub import HUB_ID, hub_model
 
@@ -41,7 +42,7 @@ def model_file(model_id: str, folders: Sequence[Path]) -> Path:
 
 def _file_here(model_id: str, folders: Sequence[Path]) -> Path:
     """The GGUF file at a path. Raises ModelFileError where it does not exist, or the path is none."""
-    candidates = [folder / Path(model_id).expanduser() for folder in (*folders, Path.cwd())]
+    candidates = [folder / expanded(model_id) for folder in (*folders, Path.cwd())]
     path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if path is not None and model_id.endswith(".gguf"):
         return path.resolve()

@@ -6,7 +6,6 @@ A price carries its source, its region and its date; a missing price stays missi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -19,6 +18,7 @@ CACHED_KEY = "cached-input-per-1k-tokens"
 TOKEN_KEYS = frozenset({INPUT_KEY, OUTPUT_KEY, CACHED_KEY})
 HOURLY_KEYS = frozenset({"hourly", "accelerator_hourly", "accelerators"})
 ORIGIN_KEYS = frozenset({"region", "source", "date", "verified"})
+_MOST = 1e12  # USD, and anything else that a price file counts
 SECTIONS = ("instance_based", "token_based")
 ACCELERATORS = "accelerators"
 
@@ -218,7 +218,7 @@ class _Reader:
 
     def amount(self, place: str, value: Any) -> float:
         """An amount in USD: a finite number from 0."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MOST:
             raise self.error(place, f"expected a price in USD, found {value!r}")
         if value < 0:
             raise self.error(place, f"a price cannot be negative, found {value!r}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fmbench_lib.report.markdown import Blocks
+from fmbench_lib.errors import explained
+from fmbench_lib.report.markdown import Blocks, one_line
 from fmbench_lib.report.report_data import ReportInputs
 from fmbench_lib.report.sections import (
     config_listing,
@@ -52,5 +53,14 @@ SECTIONS: tuple[Callable[[ReportInputs], Blocks], ...] = (
 
 def render_markdown(inputs: ReportInputs) -> str:
     """The whole report as Markdown, without HTML and without any text that a model generated."""
-    blocks = [block for section in SECTIONS for block in section(inputs)]
+    blocks = [block for section in SECTIONS for block in _blocks(section, inputs)]
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _blocks(section: Callable[[ReportInputs], Blocks], inputs: ReportInputs) -> Blocks:
+    """A section; where it breaks down, a line that says so, as the others are still wanted."""
+    try:
+        return list(section(inputs))
+    except Exception as error:  # noqa: BLE001 - whatever breaks down in one section must not cost the others
+        name = section.__module__.rpartition(".")[2].replace("_", " ")
+        return [f"The section on {name} could not be written: {one_line(explained(error))}"]

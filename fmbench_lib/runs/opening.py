@@ -26,6 +26,7 @@ from fmbench_lib.config.shipped.files import find_config, shipped_root
 from fmbench_lib.errors import DiskFullError, InputError, RunStateError
 from fmbench_lib.host.atomic_files import each_text, write_text
 from fmbench_lib.host.facts import host_facts
+from fmbench_lib.host.paths import expanded
 from fmbench_lib.host.process_identity import this_process
 from fmbench_lib.run_state import RunState
 from fmbench_lib.runs.file_cleaning import make_private
@@ -41,6 +42,7 @@ from fmbench_lib.runs.location import (
     location_of,
     runs_in_bucket,
 )
+from fmbench_lib.runs.report_options import as_measured
 from fmbench_lib.runs.run import Run
 from fmbench_lib.storage.bucket import is_address
 from fmbench_lib.storage.default_buckets import default_bucket
@@ -60,7 +62,7 @@ def default_results() -> Path:
     """
     folder = os.environ.get(RESULTS_VARIABLE)
     if folder:
-        return Path(folder).expanduser().absolute()
+        return expanded(folder).absolute()
     root, here = shipped_root(), Path.cwd()
     in_checkout = (root / "pyproject.toml").exists() and here.is_relative_to(root)
     return (root if in_checkout else here) / "results"
@@ -317,14 +319,18 @@ def _load_unchanged(path: str | Path, state: RunState, arguments: Mapping[str, s
 
 
 def open_for_reading(run_dir: Path, arguments: Mapping[str, str] | None = None) -> Run:
-    """Open a run to report on it, with the copy of the config in it where the original is gone or has changed."""
+    """Open a run to report on it, with the copy of the config in it where the original is gone or has changed.
+
+    What was measured is as it was; how it is reported follows the original where that can be read.
+    """
     Workspace(run_dir.resolve()).settle()
     try:
         return reopen_run(run_dir, arguments)
     except InputError:
         workspace = Workspace(run_dir.resolve())
-        workspace.read_run()
-        loaded = load_config(workspace.config_copy)
+        state = workspace.read_run()
+        given = {**state["arguments"], **given_arguments(arguments)}
+        loaded = as_measured(workspace.config_copy, Path(state["config_file"]), given, state.get("standard", {}))
         redactor = redactor_for(loaded.config, given_arguments(arguments))
         return Run(loaded, connected(replace(workspace, redact=redactor)), redactor, is_local_only(workspace))
 

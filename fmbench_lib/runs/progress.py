@@ -30,7 +30,7 @@ def clear(workspace: Workspace) -> None:
 def read(workspace: Workspace) -> dict[str, Any] | None:
     """The figures published last, None when nothing is being measured."""
     try:
-        content: dict[str, Any] = json.loads(workspace.progress_file.read_text())
+        content: dict[str, Any] = json.loads(workspace.progress_file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return content

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from fmbench_lib.host.atomic_files import each_text, replacing, write_json, write_text
-from fmbench_lib.host.csv_files import write_csv
+from fmbench_lib.host.csv_files import write_csv, write_rows
 from fmbench_lib.metrics import tables
 from fmbench_lib.metrics.groups.counts import first_messages
 from fmbench_lib.metrics.measuring_again import AGAIN, RUN_DIR, all_again, command_again, counting
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.metrics.reasons import REASON_SEPARATOR, reasons_of, told_once, without_numbers
+from fmbench_lib.metrics.request_table import requests_frame
 from fmbench_lib.report.document import render_markdown
 from fmbench_lib.report.figures.draw import draw_figures
 from fmbench_lib.report.markdown import one_line
@@ -25,10 +26,14 @@ from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.endpoint_metrics import collect_cloudwatch
 from fmbench_lib.steps.inputs import objectives_of
 from fmbench_lib.steps.levels import run_levels
+from fmbench_lib.steps.losses import Losses
 from fmbench_lib.steps.report_inputs import Analysis, analysis_of, costs_table, report_inputs
 from fmbench_lib.steps.run_prices import look_up_prices
 from fmbench_lib.steps.step import step
 from fmbench_lib.workspace import LevelKey
+
+_COSTS = "endpoint_per_instance_per_run_costs.csv"
+_REQUESTS = "per_inference_request_results.csv"
 
 
 @step("4_model_metric_analysis")
@@ -41,46 +46,65 @@ def analyze(run: Run) -> pd.DataFrame:
 
 def write_analysis(run: Run) -> pd.DataFrame:
     """Write tables, figures, report and summary outside a step of the pipeline; returns one row per level."""
-    analysis = analysis_of(run)
-    _write_tables(run, analysis)
-    inputs = report_inputs(run, analysis)
+    losses = Losses()
+    analysis = analysis_of(run, losses)
+    _write_tables(run, analysis, losses)
+    inputs = report_inputs(run, analysis, losses)
     drawn = replace(inputs, summary=counting(inputs.summary), requests=counting(inputs.requests))
-    draw_figures(drawn, run.workspace.figures)
-    _write_documents(run, inputs)
+    draw_figures(drawn, run.workspace.figures, losses.note)
+    _write_documents(run, inputs, losses)
     return analysis.summary
 
 
 def write_report(run: Run) -> None:
     """Write costs, report and summary again, as after cleanup; the figures stay as they are."""
-    analysis = analysis_of(run)
-    _write_csv(run, "endpoint_per_instance_per_run_costs.csv", costs_table(run, analysis))
-    _write_documents(run, report_inputs(run, analysis))
+    losses = Losses()
+    analysis = analysis_of(run, losses)
+    with losses.of(_COSTS):
+        _write_csv(run, _COSTS, costs_table(run, analysis))
+    _write_documents(run, report_inputs(run, analysis, losses), losses)
 
 
 # -- what is written -------------------------------------------------------------------------------------------------
 
 
-def _write_tables(run: Run, analysis: Analysis) -> None:
+def _write_tables(run: Run, analysis: Analysis, losses: Losses) -> None:
     summary, eligible, decision = analysis.summary, analysis.eligible, analysis.decision
-    frames = {
-        "all_metrics.csv": tables.slices_frame(analysis.levels, analysis.prices, objectives_of(run.config)),
-        "all_metrics_summary.csv": summary,
-        "per_inference_request_results.csv": analysis.requests,
-        "error_rates.csv": tables.error_rates(summary),
-        "experiment_counts.csv": tables.experiment_counts(summary),
-        "summary_metrics_w_pricing.csv": tables.summary_with_pricing(eligible, decision),
-        "summary_metrics_for_dataset_best_option.csv": tables.best_option(eligible, decision),
-        "summary_metrics_for_dataset_best_option_each_instance_type.csv": tables.best_option_each_instance_type(
+    objectives = objectives_of(run.config)
+    frames: dict[str, Callable[[], pd.DataFrame]] = {
+        "all_metrics.csv": lambda: tables.slices_frame(analysis.levels, analysis.prices, objectives),
+        "all_metrics_summary.csv": lambda: summary,
+        "error_rates.csv": lambda: tables.error_rates(summary),
+        "experiment_counts.csv": lambda: tables.experiment_counts(summary),
+        "summary_metrics_w_pricing.csv": lambda: tables.summary_with_pricing(eligible, decision),
+        "summary_metrics_for_dataset_best_option.csv": lambda: tables.best_option(eligible, decision),
+        "summary_metrics_for_dataset_best_option_each_instance_type.csv": lambda: tables.best_option_each_instance_type(
             eligible, decision
         ),
-        "endpoint_per_instance_per_run_costs.csv": costs_table(run, analysis),
-        "endpoint_metrics.csv": analysis.endpoint.samples,
-        "endpoint_metrics_summarized.csv": analysis.endpoint.summary,
+        _COSTS: lambda: costs_table(run, analysis),
+        "endpoint_metrics.csv": lambda: analysis.endpoint.samples,
+        "endpoint_metrics_summarized.csv": lambda: analysis.endpoint.summary,
     }
     if not analysis.repeated.empty:
-        frames["repeated_levels.csv"] = analysis.repeated
+        frames["repeated_levels.csv"] = lambda: analysis.repeated
     for name, frame in frames.items():
-        _write_csv(run, name, frame)
+        with losses.of(name):
+            _write_csv(run, name, frame())
+    with losses.of(_REQUESTS):
+        _write_requests(run, analysis)
+
+
+def _write_requests(run: Run, analysis: Analysis) -> None:
+    """One row per request, written level by level; none where the config says so, nor one of an earlier analysis."""
+    path = run.workspace.metrics(_REQUESTS)
+    if not run.config.report.per_request_csv:
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        for number, level in enumerate(analysis.levels):
+            write_rows(requests_frame([level]), file, header=number == 0)
+        if not analysis.levels:
+            write_rows(analysis.requests, file)
 
 
 def _write_csv(run: Run, name: str, frame: pd.DataFrame) -> None:
@@ -88,10 +112,11 @@ def _write_csv(run: Run, name: str, frame: pd.DataFrame) -> None:
         write_csv(frame, part)
 
 
-def _write_documents(run: Run, inputs: ReportInputs) -> None:
+def _write_documents(run: Run, inputs: ReportInputs, losses: Losses) -> None:
+    inputs = replace(inputs, notices=[*inputs.notices, *losses.lines])
     write_text(run.workspace.report_file, run.redactor.in_content(render_markdown(inputs)))
     missing, invalid = _missing_lines(run, inputs), invalid_lines(inputs.summary, inputs.run.run_dir)
-    attention = [*missing, *invalid, *_error_lines(inputs)]
+    attention = [*missing, *invalid, *_error_lines(inputs), *losses.lines]
     standing = {"all_well": not missing and not invalid, "all_measured": not missing, "attention": attention}
     document = summary_document(inputs) | standing
     write_json(run.workspace.summary_file, each_text(document, run.redactor.in_content))

@@ -15,8 +15,8 @@ from fmbench_lib.config.secret_forms import REMOVED
 from fmbench_lib.deploy import DeployContext, Endpoint, platform
 from fmbench_lib.deploy.endpoints_file import endpoints, known_endpoints, record
 from fmbench_lib.deploy.existing_address import addresses_named
-from fmbench_lib.deploy.probe import probe
-from fmbench_lib.errors import EndpointError, FmbenchError
+from fmbench_lib.errors import EndpointError, explained
+from fmbench_lib.load.probe import probe
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.predictors.user_script import UserScriptPredictor
 from fmbench_lib.runs.run import Run
@@ -117,15 +117,15 @@ def endpoint_table(run: Run) -> pd.DataFrame:
 def _deploy_or_record_failure(run: Run, interrupted: threading.Event, experiment: Experiment) -> None:
     try:
         _deploy(run, experiment, interrupted)
-    except FmbenchError as error:
+    except Exception as error:  # noqa: BLE001 - whatever breaks down in one deployment must not cost the others
         endpoint = known_endpoints(run.workspace).get(experiment.name) or Endpoint(
             experiment.name, experiment.platform, urls=(), owned=False, status="failed"
         )
         if endpoint.owned and endpoint.deleted_at is None:
-            with contextlib.suppress(FmbenchError):  # the cleanup step tries again, and reports where it cannot
+            with contextlib.suppress(Exception):  # the cleanup step tries again, and reports where it cannot
                 endpoint = platform(endpoint.platform).delete(endpoint)
-        record(run.workspace, replace(endpoint, status="failed", error=str(error)))
-        run.workspace.log_event("deployment failed", experiment=experiment.name, error=str(error))
+        record(run.workspace, replace(endpoint, status="failed", error=explained(error)))
+        run.workspace.log_event("deployment failed", experiment=experiment.name, error=explained(error))
 
 
 def _deploy(run: Run, experiment: Experiment, interrupted: threading.Event) -> None:
@@ -177,7 +177,12 @@ def _pause(interrupted: threading.Event, seconds: float) -> None:
 
 
 def _serves(endpoint: Endpoint) -> bool:
-    return endpoint.status == "in_service" and platform(endpoint.platform).why_dead(endpoint) == ""
+    if endpoint.status != "in_service":
+        return False
+    try:
+        return platform(endpoint.platform).why_dead(endpoint) == ""
+    except Exception:  # noqa: BLE001 - what cannot be asked is deployed again, which says why where it fails
+        return False
 
 
 def _seconds_served(earlier: Endpoint | None) -> float:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from fmbench_lib.config.schema.load_section import load_settings
 from fmbench_lib.deploy import Endpoint, platform
 from fmbench_lib.deploy.endpoints_file import endpoints
-from fmbench_lib.errors import DeployError, FmbenchError
+from fmbench_lib.errors import DeployError, explained
 from fmbench_lib.host.atomic_files import read_rows
 from fmbench_lib.host.disk_space import check_room, room_explained
 from fmbench_lib.load.levels.attempt import EarlierRun
@@ -145,7 +146,7 @@ def _measure(measuring: _Measuring, level: LevelSpec, position: tuple[int, int])
         reason = platform(endpoint.platform).why_dead(endpoint) if endpoint.owned and not is_sent(scratch) else ""
         if reason:
             raise DeployError(f"the endpoint is gone: {reason}")
-        payload = list(read_rows(workspace.payload(level.payload_file)))
+        payload = _payload(workspace.payload(level.payload_file))
         experiment = measuring.load_of()
         deal, attempt = next_attempt(measuring.run, level, measuring.deals, endpoint, measuring.earlier_run)
         prompts = len(deal.warmup) + len(deal.measured)
@@ -153,12 +154,22 @@ def _measure(measuring: _Measuring, level: LevelSpec, position: tuple[int, int])
         show = functools.partial(live.publish, workspace, label, *position)
         with room_explained(target), measuring.monitor.beside(level.experiment, endpoint, experiment.urls):
             facts = measure_level(level, deal, payload, experiment, target, scratch, show, attempt)
-    except FmbenchError as error:
-        workspace.note(failure, {**level.key._asdict(), "error": str(error)})
-        workspace.log_event("level failed", level=label, error=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever breaks down in one level must not cost the others
+        workspace.note(failure, {**level.key._asdict(), "error": explained(error)})
+        workspace.log_event("level failed", level=label, error=explained(error))
         return
     failure.unlink(missing_ok=True)
     workspace.log_event("level measured", level=label, attempt=facts["attempt"], stop_reason=facts["stop_reason"])
+
+
+def _payload(path: Path) -> Sequence[Mapping[str, Any]]:
+    """The prompts of a payload file; the levels that follow each other mostly have the same."""
+    return _payload_as_of(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=1)
+def _payload_as_of(path: Path, _written_ns: int) -> Sequence[Mapping[str, Any]]:
+    return tuple(read_rows(path))
 
 
 def measured_table(run: Run) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from fmbench_lib.config.load_settings import TraceEntry
 from fmbench_lib.data.sources.base import Source, SourceRequest
 from fmbench_lib.data.sources.readers import reader_for
 from fmbench_lib.errors import InputError
+from fmbench_lib.host.paths import expanded
 from fmbench_lib.load.levels.trace_file import read_trace
 from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.models.hub_token import TOKEN_FILE, hf_token, token_in
@@ -54,7 +55,7 @@ def file_of(run: Run, name: str, kind: str, prefix: str) -> Path:
     if is_address(name):
         return fetched(run, Address.parse(name), kind)
     first = run.config.s3_read_data.s3_or_local_file_system == "s3"
-    bucket = None if Path(name).expanduser().is_absolute() else read_bucket(run)
+    bucket = None if expanded(name).is_absolute() else read_bucket(run)
     searches = [_in_bucket, _users_file] if first else [_users_file, _in_bucket]
     for search in searches:
         path = search(run, bucket, name, kind, prefix)

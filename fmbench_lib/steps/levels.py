@@ -176,10 +176,13 @@ def above_the_answer(run: Run) -> set[LevelKey]:
 @functools.lru_cache(maxsize=1024)
 def _tried(path: Path, written_ns: int, load: float, names: tuple[str, ...], objectives: Objectives) -> Tried:
     """A measured level as the search sees it; `written_ns` tells a file from one that has replaced it."""
-    records, facts = read_level(path)
-    row = level_row(records, facts, objectives=objectives)
-    figures = search_readings(records, facts, row, names, objectives)
-    too_much = overloaded(row)
+    try:
+        records, facts = read_level(path)
+        row = level_row(records, facts, objectives=objectives)
+        figures = search_readings(records, facts, row, names, objectives)
+        too_much = overloaded(row)
+    except Exception:  # noqa: BLE001 - the analysis names it; a search cannot use the level
+        return Tried(load=load, readings={}, overloaded=False, unusable=True)
     return Tried(
         load=load,
         readings={name: Reading(each.value, each.low, each.high) for name, each in figures.items()},

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +25,7 @@ from fmbench_lib.metrics.decision.decision import Decision, decide
 from fmbench_lib.metrics.decision.recommend import recommendations
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.measuring_again import counting, last_attempts
+from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.metrics.repeated_levels import once_each, repeated_frame
 from fmbench_lib.metrics.request_table import requests_frame
 from fmbench_lib.pricing.price_list import PriceList
@@ -37,9 +39,10 @@ from fmbench_lib.report.report_data import (
     StandingEndpoint,
 )
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.endpoint_metrics import beside_host, endpoint_metrics, sampled
+from fmbench_lib.steps.endpoint_metrics import Sampled, beside_host, endpoint_metrics, sampled
 from fmbench_lib.steps.inputs import objectives_of, outage_notices
 from fmbench_lib.steps.levels import above_the_answer, run_levels, searched
+from fmbench_lib.steps.losses import Losses
 from fmbench_lib.steps.payloads import has_payloads, payload_index
 from fmbench_lib.steps.run_prices import load_prices, price_notices
 from fmbench_lib.workspace import LevelKey, Workspace
@@ -64,31 +67,47 @@ class Analysis:
     endpoint: EndpointMetrics
 
 
-def analysis_of(run: Run) -> Analysis:
-    """Read the run's records and compute tables and the decision; writes nothing."""
-    measured = [level for spec in run_levels(run) for level in attempts_at(run.workspace, spec.key)]
-    counts = last_attempts([facts for _, facts in measured])
-    samples = sampled(run, [level for level, is_last in zip(measured, counts, strict=True) if is_last])
-    counted = beside_host([level for level, is_last in zip(measured, counts, strict=True) if is_last], samples)
-    hosted = iter(counted)
-    levels = tuple(next(hosted) if is_last else level for level, is_last in zip(measured, counts, strict=True))
-    prices = load_prices(run)
-    budgets = budgets_of(run.config)
-    objectives = objectives_of(run.config)
-    summary = tables.summary_frame(levels, prices, objectives=objectives)
-    repeated = repeated_frame(counted, counting(summary), prices, objectives)
+def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
+    """Read the run's records and compute tables and the decision; writes nothing. What breaks down is left out."""
+    losses = Losses() if losses is None else losses
+    prices, budgets, objectives = load_prices(run), budgets_of(run.config), objectives_of(run.config)
+    read = _read(run, losses)
+    samples = losses.made("the samples of the endpoints", lambda: sampled(run, _counted(read)), list[Sampled])
+    read = losses.made("the load of the machines", lambda: _beside_host(read, samples), lambda: read)
+    levels, summary = _judged(read, prices, objectives, losses)
+    counted = _counted(levels)
+    repeated = losses.made(
+        "repeated_levels.csv", lambda: repeated_frame(counted, counting(summary), prices, objectives), pd.DataFrame
+    )
     eligible = _without(once_each(counting(summary), repeated), above_the_answer(run))
     return Analysis(
         levels=levels,
         summary=summary,
         repeated=repeated,
         eligible=eligible,
-        requests=requests_frame(levels),
-        decision=decide(eligible, budgets, run.config.metrics.dataset_of_interest),
+        requests=losses.made("the table of requests", lambda: requests_frame(levels), lambda: requests_frame(())),
+        decision=losses.made(
+            "the decision",
+            lambda: decide(eligible, budgets, run.config.metrics.dataset_of_interest),
+            lambda: _undecided(eligible, budgets),
+        ),
         budgets=budgets,
         prices=prices,
-        endpoint=endpoint_metrics(run, counted, samples),
+        endpoint=losses.made(
+            "the table of samples",
+            lambda: endpoint_metrics(run, counted, samples),
+            lambda: endpoint_metrics(run, (), ()),
+        ),
     )
+
+
+def _read(run: Run, losses: Losses) -> list[LevelData]:
+    """Every attempt at a level that has records, without those whose records cannot be read."""
+    read: list[LevelData] = []
+    for level in run_levels(run):
+        with losses.of(f"the figures of {' · '.join(level.key)}"):
+            read += attempts_at(run.workspace, level.key)
+    return read
 
 
 def attempts_at(workspace: Workspace, key: LevelKey) -> Iterator[LevelData]:
@@ -101,6 +120,41 @@ def attempts_at(workspace: Workspace, key: LevelKey) -> Iterator[LevelData]:
     if path.exists():
         records, facts = read_level(path)
         yield records, {**facts, "attempt": facts.get("attempt") or len(earlier) + 1}
+
+
+def _counted(levels: Sequence[LevelData]) -> list[LevelData]:
+    """The last attempt at each level, which is the one that counts."""
+    last = last_attempts([facts for _, facts in levels])
+    return [level for level, is_last in zip(levels, last, strict=True) if is_last]
+
+
+def _beside_host(levels: Sequence[LevelData], samples: Sequence[Sampled]) -> list[LevelData]:
+    """The levels, those that count with what their machine was doing among their facts."""
+    hosted = iter(beside_host(_counted(levels), samples))
+    last = last_attempts([facts for _, facts in levels])
+    return [next(hosted) if is_last else level for level, is_last in zip(levels, last, strict=True)]
+
+
+def _judged(
+    levels: Sequence[LevelData], prices: PriceList, objectives: Objectives, losses: Losses
+) -> tuple[tuple[LevelData, ...], pd.DataFrame]:
+    """The levels, and a row of figures for each; without those that break the figures."""
+    make = functools.partial(tables.summary_frame, prices=prices, objectives=objectives)
+    try:
+        return tuple(levels), make(levels)
+    except Exception:  # noqa: BLE001 - the level at fault is found and named
+        good = []
+        for level in levels:
+            name = " · ".join(str(level[1].get(field)) for field in LevelKey._fields)
+            with losses.of(f"the figures of {name}"):
+                make([level])
+                good.append(level)
+        return tuple(good), make(good)
+
+
+def _undecided(summary: pd.DataFrame, budgets: Budgets) -> Decision:
+    """No decision, for a reason that is noted."""
+    return replace(decide(summary.head(0), budgets), text="No decision: it could not be made, see the notes.")
 
 
 def budgets_of(config: Config) -> Budgets:
@@ -116,8 +170,9 @@ def budgets_of(config: Config) -> Budgets:
     )
 
 
-def report_inputs(run: Run, analysis: Analysis) -> ReportInputs:
+def report_inputs(run: Run, analysis: Analysis, losses: Losses | None = None) -> ReportInputs:
     """Everything that the report shows, from the run directory and the analysis."""
+    losses = Losses() if losses is None else losses
     known = endpoints(run.workspace)
     types = {experiment.name: experiment.instance_type for experiment in run.config.experiments}
     found = [analysis.prices.lookup(name) for name in dict.fromkeys(types.values())]
@@ -127,7 +182,11 @@ def report_inputs(run: Run, analysis: Analysis) -> ReportInputs:
         repeated=analysis.repeated,
         requests=analysis.requests,
         decision=analysis.decision,
-        recommendations=recommendations(analysis.eligible, analysis.budgets),
+        recommendations=losses.made(
+            "the recommendations",
+            lambda: recommendations(analysis.eligible, analysis.budgets),
+            lambda: recommendations(analysis.eligible.head(0), analysis.budgets),
+        ),
         costs=costs_table(run, analysis),
         prices=[price for price in found if price is not None],
         failed_levels=[FailedLevel(**failure) for failure in run.workspace.failed_levels()],

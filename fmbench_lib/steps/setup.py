@@ -9,9 +9,9 @@ import pandas as pd
 from fmbench_lib.calibration.result_file import reference
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import platform_facts
-from fmbench_lib.errors import DeployError, InputError
+from fmbench_lib.errors import DeployError, FmbenchError, InputError, explained
 from fmbench_lib.load.levels.specs import all_levels, search_warmup, searches_of
-from fmbench_lib.load.sending.layout import addresses
+from fmbench_lib.load.sending.layout import addresses, check_request
 from fmbench_lib.load.sending.targets import check_bundle
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.runs.opening import create_run, open_run
@@ -101,8 +101,13 @@ def check_service(run: Run, experiment: Experiment) -> None:
     url = experiment.ep_name or _ANY_ADDRESS
     if platform_facts(experiment.platform).names_endpoints and not url.startswith(("http://", "https://")):
         url = _ANY_ADDRESS
-    predictor_for(experiment, url, None, run.loaded.folder)
-    addresses([url])
+    addresses([part.strip() for part in url.split(",") if part.strip()] if experiment.ep_name else [url])
+    try:
+        check_request(predictor_for(experiment, url.split(",")[0].strip(), None, run.loaded.folder).encode("Hello."))
+    except FmbenchError:
+        raise
+    except Exception as error:
+        raise InputError(f"experiment {experiment.name}: its requests cannot be made: {explained(error)}") from error
 
 
 def script_files(run: Run, experiment: Experiment) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fmbench_lib.deploy import Endpoint, platform
 from fmbench_lib.deploy.endpoints_file import known_endpoints, record_if_possible, still_standing
-from fmbench_lib.errors import FmbenchError
+from fmbench_lib.errors import explained
 from fmbench_lib.runs.run import Run
 from fmbench_lib.workspace import Workspace
 
@@ -48,8 +48,6 @@ def _deleted(workspace: Workspace, endpoint: Endpoint) -> Deletion:
         return Deletion(endpoint, "deleted before")
     try:
         record_if_possible(workspace, platform(endpoint.platform).delete(endpoint))
-    except FmbenchError as failure:
-        return Deletion(endpoint, "failed", str(failure))
     except Exception as failure:  # noqa: BLE001 - it costs this endpoint alone: the others are still to be deleted
-        return Deletion(endpoint, "failed", f"{type(failure).__name__}: {failure}")
+        return Deletion(endpoint, "failed", explained(failure))
     return Deletion(endpoint, "deleted")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from fmbench_lib.errors import InputError, StorageError
@@ -13,6 +16,7 @@ from fmbench_lib.models.cache import cache_folder
 from fmbench_lib.storage.bucket import Address, Bucket
 
 _TIMEOUT_S = 60.0
+_MOST_BYTES = 4 << 20
 
 
 def local_config(source: str) -> str:
@@ -49,12 +53,37 @@ def _copied(address: str, content: bytes, what: str) -> str:
 
 
 def _from_web(address: str) -> bytes:
+    deadline = time.monotonic() + _TIMEOUT_S
+    content = bytearray()
     try:
-        with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as response:
-            content: bytes = response.read()
-    except (urllib.error.URLError, OSError) as error:
-        raise InputError(f"{address}: the config cannot be fetched: {getattr(error, 'reason', error)}") from error
-    return content
+        with urllib.request.build_opener(_SameKind).open(address, timeout=_TIMEOUT_S) as response:
+            while data := response.read1(1 << 16):
+                content += data
+                if len(content) > _MOST_BYTES:
+                    raise InputError(f"{address}: not a config: it has more than {_MOST_BYTES:,} bytes")
+                if time.monotonic() > deadline:
+                    raise InputError(f"{address}: the config cannot be fetched: not all of it came in {_TIMEOUT_S:g} s")
+    except (OSError, http.client.HTTPException, ValueError) as error:  # URLError is an OSError
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
+        reason = getattr(error, "reason", None) or error or type(error).__name__
+        raise InputError(f"{address}: the config cannot be fetched: {reason}") from error
+    return bytes(content)
+
+
+class _SameKind(urllib.request.HTTPRedirectHandler):
+    """Follows a few redirects, and none from https to http, or to anything else."""
+
+    max_redirections = 5
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        scheme = urlsplit(newurl).scheme
+        if scheme != "https" and scheme != req.type:
+            fp.close()
+            raise InputError(f"{req.full_url}: it leads to {newurl}, which is not fetched; give that address itself")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _from_s3(address: Address, what: str) -> bytes:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from fmbench_lib.config import Config, Experiment
 from fmbench_lib.config.platforms import platform_facts, protocol_facts
 from fmbench_lib.errors import InputError
+from fmbench_lib.host.paths import expanded
 from fmbench_lib.storage.fetch import local_copy
 
 DEPLOY = "deploy"
@@ -59,7 +60,7 @@ def script_file(config: Config, name: str, folders: Sequence[Path], fetch: Fetch
     source = config.s3_read_data
     if urlsplit(name).scheme == "s3":
         return _from_bucket(name, [config.aws.bucket, source.read_bucket], fetch or local_copy)
-    path, searched = Path(name).expanduser(), tuple(dict.fromkeys((*folders, Path.cwd())))
+    path, searched = expanded(name), tuple(dict.fromkeys((*folders, Path.cwd())))
     for candidate in _candidates(path, searched, source.scripts_prefix):
         if candidate.is_file():
             return candidate.resolve()

@@ -1,10 +1,114 @@
-"""What a run says at its end of levels that do not describe their endpoint."""
+"""What an analysis gives when a part of it breaks down, and by which options it reports."""
 
 from __future__ import annotations
 
-import pandas as pd
+import json
+import shutil
+from pathlib import Path
+from typing import Any
 
-from fmbench_lib.steps.analysis import invalid_lines
+import pandas as pd
+import pytest
+
+from fmbench_lib.runs.opening import open_for_reading
+from fmbench_lib.steps import report_inputs
+from fmbench_lib.steps.analysis import invalid_lines, write_analysis
+
+DATA = Path(__file__).parents[1] / "report" / "data"
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    """A copy of the recorded run whose config is gone."""
+    shutil.copytree(DATA / "recorded_run", tmp_path / "run", ignore=shutil.ignore_patterns("metrics"))
+    return tmp_path / "run"
+
+
+def analysed(run_dir: Path) -> dict[str, Any]:
+    write_analysis(open_for_reading(run_dir))
+    summary: dict[str, Any] = json.loads((run_dir / "summary.json").read_text())
+    return summary
+
+
+def breaks(*arguments: Any, **more: Any) -> Any:
+    raise OverflowError("too large")
+
+
+def test_a_picture_that_cannot_be_drawn_costs_itself(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fmbench_lib.report.figures.draw.draw_error_rates", breaks)
+    summary = analysed(run_dir)
+    (line,) = summary["attention"][-1:]
+    assert line.startswith("error_rates.png could not be made: OverflowError: too large")
+    assert line in summary["notices"]
+    pictures = {path.name for path in (run_dir / "figures").iterdir()}
+    assert "error_rates.png" not in pictures
+    assert {"latency_distributions.png", "tokens_vs_latency.png", "business_summary.png"} <= pictures
+
+
+def test_a_decision_that_cannot_be_made_costs_itself(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decide, calls = report_inputs.decide, []
+
+    def breaks_with_levels(summary: Any, *more: Any) -> Any:
+        calls.append(len(summary))
+        return breaks() if len(summary) else decide(summary, *more)
+
+    monkeypatch.setattr(report_inputs, "decide", breaks_with_levels)
+    summary = analysed(run_dir)
+    assert summary["decision"]["text"].startswith("No decision: it could not be made")
+    assert len(summary["levels"]) == calls[0] > 0
+    assert any(line.startswith("the decision could not be made") for line in summary["attention"])
+
+
+def test_a_level_whose_records_are_broken_costs_itself(run_dir: Path) -> None:
+    whole = len(analysed(run_dir)["levels"])
+    level = run_dir / "requests" / "one" / "payload_en_1-225" / "concurrency-1.parquet"
+    level.write_bytes(level.read_bytes()[:100])
+    summary = analysed(run_dir)
+    assert len(summary["levels"]) == whole - 1
+    assert any("one · payload_en_1-225.jsonl · concurrency-1" in line for line in summary["attention"])
+
+
+def test_a_section_that_breaks_down_says_so_in_its_place(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    breaks.__module__ = "fmbench_lib.report.sections.failures"
+    monkeypatch.setattr("fmbench_lib.report.document.SECTIONS", (breaks, *report_sections()))
+    analysed(run_dir)
+    report = (run_dir / "report.md").read_text()
+    assert report.startswith("The section on failures could not be written: OverflowError: too large")
+    assert "## Plots" in report
+
+
+def report_sections() -> tuple[Any, ...]:
+    from fmbench_lib.report.document import SECTIONS
+
+    return SECTIONS
+
+
+def with_original(run_dir: Path, report: str) -> None:
+    """Put a config with this section `report` where the run's own was."""
+    original = run_dir.parent / "recorded.yml"
+    text = (DATA / "recorded.yml").read_text()
+    original.write_text(text[: text.index("report:")] + report)
+    state = (run_dir / "run.json").read_text()
+    (run_dir / "run.json").write_text(state.replace("/home/user/recorded.yml", str(original)))
+
+
+def test_the_reports_options_are_those_of_the_corrected_config(run_dir: Path) -> None:
+    with_original(run_dir, "report: {title: Corrected, per_request_csv: no}\n")
+    summary = analysed(run_dir)
+    assert (run_dir / "report.md").read_text().startswith("# Corrected")
+    assert any(note.startswith("report: read from") for note in summary["notices"])
+    assert not (run_dir / "metrics" / "per_inference_request_results.csv").exists()
+
+
+def test_an_option_of_the_run_that_cannot_be_used_any_more_is_left_out(run_dir: Path) -> None:
+    copy = run_dir / "config.yml"
+    text = copy.read_text()
+    assert "\nreport:\n" in text
+    wrong = "\nreport:\n  latency_vs_token_len_chart: {y_ticks: [a]}\n"
+    copy.write_text(text.replace("\nreport:\n", wrong))
+    summary = analysed(run_dir)
+    assert len(summary["levels"]) > 0
+    assert any("left out, as it cannot be used" in note for note in summary["notices"])
 
 
 def test_levels_invalid_for_the_same_reasons_share_a_line() -> None:

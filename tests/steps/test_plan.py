@@ -225,7 +225,7 @@ def test_a_token_price_is_bounded_by_the_longest_responses(tmp_path: Path, writt
     assert "at most 1.0000 USD for tokens of m" in plan.text
 
 
-@pytest.mark.parametrize("written", ["lots", "[500]", "yes", "2.5", "-1", ".inf", "{a: 1}"])
+@pytest.mark.parametrize("written", ["lots", "[500]", "yes", "2.5", "-1", "{a: 1}"])
 def test_a_parameter_that_is_not_a_number_bounds_no_price(tmp_path: Path, written: str) -> None:
     plan = make_plan(priced_by_token(tmp_path, written), {}, {})
     assert "cost unknown: m is priced by the token, and their number has no bound" in plan.text

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import TypeVar
 
 from fmbench_lib.config.arrival_facts import has_own_times
-from fmbench_lib.config.platform_types import PlatformFacts
-from fmbench_lib.config.platforms import PLATFORMS, platform_facts, protocol_facts
+from fmbench_lib.config.platforms import platform_facts, protocol_facts
 from fmbench_lib.config.problems import joined, shown
+from fmbench_lib.config.reading.endpoint_checks import check_endpoint, check_headers
 from fmbench_lib.config.reading.keys import Findings
 from fmbench_lib.config.reading.load_checks import check_find, check_loads
-from fmbench_lib.config.schema.authorization import fault_of
+from fmbench_lib.config.reading.name_checks import check_names
+from fmbench_lib.config.reading.patterns import fault_of_pattern
 from fmbench_lib.config.schema.config import Config
 from fmbench_lib.config.schema.experiment import Experiment
 from fmbench_lib.config.spelling import nearest
@@ -23,6 +23,7 @@ Level = TypeVar("Level", int, float)
 def check(config: Config, findings: Findings) -> Config:
     """The config without payload files that no filter makes and repeated levels; problems go to `findings`."""
     _check_filters(config, findings)
+    check_names(config, findings)
     if not config.experiments:
         findings.problem("experiments", "is empty; write one experiment or more")
     experiments = [
@@ -76,8 +77,8 @@ def _check_filters(config: Config, findings: Findings) -> None:
 
 
 def _checked(experiment: Experiment, config: Config, path: str, findings: Findings) -> Experiment:
-    _check_endpoint(experiment, path, findings)
-    _check_auth(experiment, joined(path, "inference_spec.auth"), findings)
+    check_endpoint(experiment, path, findings)
+    check_headers(experiment, path, findings)
     if config.datasets.image_col is not None:
         experiment = _with_images(experiment, path, findings)
     loads = experiment.concurrency_levels or experiment.request_rates
@@ -93,43 +94,6 @@ def _checked(experiment: Experiment, config: Config, path: str, findings: Findin
             "request_rates": _once(experiment.request_rates, joined(path, "request_rates"), findings),
         }
     )
-
-
-def _check_endpoint(experiment: Experiment, path: str, findings: Findings) -> None:
-    facts = platform_facts(experiment.platform)
-    by_scripts = experiment.inference_script is not None or experiment.deployment_script is not None
-    required, address = facts.requires, experiment.ep_name
-    if required is not None and all(getattr(experiment, key) is None for key in required.keys):
-        findings.problem(joined(path, required.keys[0]), f"is missing; {required.remedy}")
-    elif facts.ep_name_is_address and not by_scripts and not re.match(r"https?://[^/\s]+", address or ""):
-        findings.problem(joined(path, "ep_name"), f"is {shown(address)}; write an address with http:// or https://")
-    if protocol_facts(experiment.protocol).by_script and experiment.inference_script is None:
-        findings.problem(joined(path, "inference_script"), "is missing; write the path of your script, ./my_script.py")
-    for section in _sections_of_others(experiment, facts):
-        findings.problem(joined(path, section), f"has no effect on platform {experiment.platform}; leave it out")
-    if experiment.local.port is not None and experiment.local.port > 65535:
-        findings.problem(joined(path, "local.port"), f"is {experiment.local.port}; write a port up to 65535")
-
-
-def _sections_of_others(experiment: Experiment, facts: PlatformFacts) -> Iterator[str]:
-    """The sections given with settings that only another platform reads."""
-    for other in map(platform_facts, PLATFORMS):
-        given = other.section is not None and other.section in experiment.model_fields_set
-        if given and other.section_only_here and other.section != facts.section:
-            yield str(other.section)
-
-
-def _check_auth(experiment: Experiment, key: str, findings: Findings) -> None:
-    auth, protocol = experiment.inference_spec.auth, experiment.protocol
-    if auth is None:
-        return
-    sent = protocol_facts(protocol).sends_auth
-    if sent:
-        fault = fault_of(auth)
-        if fault is not None:
-            findings.problem(key, fault)
-    elif sent is False:
-        findings.notice(key, f"is not sent with protocol {protocol}; write api_key_env or inference_spec.headers")
 
 
 def _payload_files(experiment: Experiment, config: Config, path: str, findings: Findings) -> list[str]:
@@ -159,23 +123,17 @@ def _once(levels: list[Level], path: str, findings: Findings) -> list[Level]:
 
 
 def _check_dataset_of_interest(config: Config, findings: Findings) -> None:
-    name = config.metrics.dataset_of_interest
-    if name is None or any(matches(name, entry.payload_file) for entry in config.datasets.filters):
+    name, files = config.metrics.dataset_of_interest, [entry.payload_file for entry in config.datasets.filters]
+    if name is None or any(name in file for file in files):
         return
-    findings.notice(
-        "metrics.dataset_of_interest",
-        f"{shown(name)} occurs in no payload file's name; the payload file with most levels decides",
-    )
-
-
-def matches(dataset_of_interest: str, payload_file: str) -> bool:
-    """Whether a payload file is of interest: its name contains the text, or matches the regular expression."""
-    if dataset_of_interest in payload_file:
-        return True
-    try:
-        return re.search(dataset_of_interest, payload_file) is not None
-    except re.error:
-        return False
+    fault = fault_of_pattern(name)
+    if fault is not None:
+        findings.problem("metrics.dataset_of_interest", f"is {shown(name)}, which {fault}")
+    elif not any(re.search(name, file) for file in files):
+        findings.notice(
+            "metrics.dataset_of_interest",
+            f"{shown(name)} occurs in no payload file's name; the payload file with most levels decides",
+        )
 
 
 def _check_budgets(config: Config, findings: Findings) -> None:

@@ -22,6 +22,7 @@ from fmbench_lib.config.schema.section import Section
 from fmbench_lib.config.secret_forms import values_of_secrets
 from fmbench_lib.config.secret_spellings import all_spellings
 from fmbench_lib.config.shipped.files import find_config
+from fmbench_lib.errors import InputError, explained
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +192,18 @@ def validate_paths(paths: Iterable[str | Path], arguments: Mapping[str, str] | N
 
 def _files(paths: Iterable[str | Path]) -> Iterable[tuple[str | Path, bool]]:
     for path in paths:
-        if Path(path).is_dir():
+        if _is_folder(path):
             files = (file for file in Path(path).rglob("*") if file.suffix in (".yml", ".yaml") and file.is_file())
             yield from ((file, True) for file in sorted(files))
         else:
             yield path, False
+
+
+def _is_folder(path: str | Path) -> bool:
+    try:
+        return Path(path).is_dir()
+    except OSError:  # such as a name that is too long, which reading the file reports
+        return False
 
 
 def _checked(path: str | Path, arguments: Mapping[str, str] | None, in_folder: bool) -> Checked:
@@ -208,6 +216,10 @@ def _checked(path: str | Path, arguments: Mapping[str, str] | None, in_folder: b
         missing = [f"-A {problem.asks_for}=VALUE" for problem in error.problems if problem.asks_for is not None]
         needs = Notice("", f"needs {' '.join(missing)} to run; what depends on them is not checked")
         return Checked(Path(path), wrong, (needs,) if missing else ())
+    except InputError as error:
+        return Checked(Path(path), (Problem("", str(error)),), ())
+    except Exception as error:  # noqa: BLE001 - the other files are still to be checked
+        return Checked(Path(path), (Problem("", f"cannot be checked: {explained(error)}"),), ())
     return Checked(Path(path), (), loaded.notices)
 
 

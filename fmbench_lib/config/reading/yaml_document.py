@@ -26,6 +26,8 @@ _WORDS: dict[str, Any] = {
 }
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _DECIMAL = re.compile(r"[-+]?(([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[0-9]+[eE][-+][0-9]+)\Z")
+_MOST_DIGITS = 1000  # Python converts a few thousand
+_MOST_DEPTH = 200
 _TAGS = {"tag:yaml.org,2002:" + tag for tag in ("str", "int", "float", "bool", "null", "map", "seq")}
 _MOST_VALUES = 200_000
 """Anchors that refer to anchors can expand a page of text to billions of values."""
@@ -55,6 +57,10 @@ def parse(text: str) -> Document:
     builder = _Builder(Document())
     try:
         node = yaml.compose(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
+    except UnicodeEncodeError as error:  # an argument whose bytes are not UTF-8
+        raise ConfigError([Problem("", f"holds half a character (position {error.start})")]) from None
+    except RecursionError:
+        raise ConfigError([Problem("", "is nested too deeply; write it flatter")]) from None
     except yaml.YAMLError as error:
         raise ConfigError([Problem("", f"not valid YAML: {_explained(error, text)}")]) from None
     if node is not None:
@@ -84,6 +90,8 @@ class _Builder:
 
     def _guard(self, node: yaml.Node, path: str) -> None:
         self._count += 1
+        if len(self._inside) > _MOST_DEPTH:
+            raise ConfigError([Problem(path[:100], f"is nested more than {_MOST_DEPTH} deep; write it flatter")])
         if id(node) in self._inside:
             raise ConfigError(
                 [Problem(path, "an anchor contains itself; YAML anchors (&name, *name) may not be cyclic")]
@@ -160,7 +168,7 @@ def plain_value(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if _WHOLE.match(text):
-        return int(text)
+        return int(text) if len(text) <= _MOST_DIGITS else text
     if _DECIMAL.match(text):
         return float(text)
     return text

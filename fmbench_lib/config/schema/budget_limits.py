@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any
 
 from pydantic import PlainValidator
 
 from fmbench_lib.config.problems import alternatives, shown
-from fmbench_lib.config.schema.values import Kind, reject
+from fmbench_lib.config.schema.values import MOST_LIMIT, Kind, reject
 from fmbench_lib.config.spelling import nearest
 
 COST = "cost_per_10k_txn"
@@ -45,7 +44,7 @@ def _limit(name: str, limit: Any) -> float:
     if name in SHARES:
         if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 <= limit <= 1:
             reject(f"has {shown(limit)} for {name}; write a number from 0 to 1")
-    elif isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < math.inf:
+    elif isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit <= MOST_LIMIT:
         reject(f"has {shown(limit)} for {name}; write a number above 0")
     return float(limit)
 

@@ -35,6 +35,8 @@ from fmbench_lib.config.schema.values import (
     Flag,
     FreeKeys,
     Kind,
+    Line,
+    Location,
     LooseCount,
     LooseSeconds,
     Name,
@@ -92,7 +94,7 @@ class InferenceSpec(Section):
     }
     older: ClassVar[dict[str, str]] = {"inference_container_params": "container_params"}
 
-    parameter_set: Text | None = described(
+    parameter_set: Line | None = described(
         "Which set of `inference_parameters` is sent with each request.",
         None,
         shown_default="all of a flat `inference_parameters`",
@@ -123,14 +125,14 @@ class InferenceSpec(Section):
         None,
     )
     model_id: Text | None = described("Model name for a custom REST endpoint.", None)
-    inference_url_format: Text | None = described(
+    inference_url_format: Line | None = described(
         "Path and query of an EKS endpoint's address.", None, shown_default="`eks.inference_url_format`"
     )
     split_input_and_parameters: Flag = described(
         "Whether a SageMaker request sends the prompt alone as its body and the parameters as headers.", False
     )
     container_type: ContainerType | None = described("Serving container on EC2.", None, shown_default="`djl`")
-    backend: Text | None = described("Backend of a Triton container: djl, vllm, tensorrt.", None)
+    backend: Line | None = described("Backend of a Triton container: djl, vllm, tensorrt.", None)
     container_params: FreeKeys = described(
         "Settings of the serving container, such as tp_degree; also spelt `inference_container_params`.", {}
     )
@@ -143,7 +145,7 @@ class InferenceSpec(Section):
         "Accelerators per copy (tensor parallelism).", None, shown_default="`container_params.tp_degree`"
     )
     batch_size: LooseCount | None = described("Batch size of the serving container.", None)
-    shm_size: Text | None = described("Shared memory of the container, such as 12g.", None)
+    shm_size: Line | None = described("Shared memory of the container, such as 12g.", None)
     model_loading_timeout: LooseSeconds | None = described("How long the container may take to load the model.", None)
     cli_params: Text | None = described("More command-line options for the serving container.", None)
 
@@ -165,14 +167,14 @@ class Experiment(Section):
     concurrency_levels: Counts = described("Closed loop: one level for each number of requests in flight.", [])
     request_rates: Rates = described("Open loop: one level for each rate, in requests per second.", [])
 
-    model_id: Text | None = described(
+    model_id: Location | None = described(
         "Model: a Hugging Face, JumpStart or Bedrock id, or a GGUF file for platform `local`.",
         None,
         shown_default="`smollm2-135m-instruct` for platform `local`",
     )
-    model_name: Text | None = described("Name of the model in tables.", None)
-    model_version: Text | None = described("Version of a JumpStart model.", None)
-    ep_name: Text | None = described(
+    model_name: Line | None = described("Name of the model in tables.", None)
+    model_version: Line | None = described("Version of a JumpStart model.", None)
+    ep_name: Line | None = described(
         "The endpoint: an http(s) address, the name of a SageMaker endpoint, or a Bedrock model id. Required for "
         "platform `endpoint`.",
         None,
@@ -181,14 +183,16 @@ class Experiment(Section):
         "Environment variable that holds the endpoint's API key; sent as `Authorization: Bearer`, never recorded.",
         None,
     )
-    tokenizer: Text | None = described(
+    tokenizer: Location | None = described(
         "Tokenizer of the model: a folder, a Hugging Face id, a .gguf file, or `words` (750 words = 1000 tokens, "
         "marked as an estimate). Payload files are made with the first experiment's.",
         None,
         shown_default="`hf_tokenizer_model_id`, `tokenizer_prefix`, then the model's own",
     )
-    hf_tokenizer_model_id: Text | None = described("Tokenizer as a Hugging Face id, as FMBench 2.x spells it.", None)
-    instance_type: Text | None = described(
+    hf_tokenizer_model_id: Location | None = described(
+        "Tokenizer as a Hugging Face id, as FMBench 2.x spells it.", None
+    )
+    instance_type: Line | None = described(
         "Key in the price file; without it there is no price.",
         None,
         shown_default="`local-cpu` for platform `local`, the model or the provisioned throughput's ARN for `bedrock`",
@@ -216,11 +220,11 @@ class Experiment(Section):
         "Provisioned throughput to buy, see below.", BedrockSection(), shown_default="all defaults"
     )
 
-    image_uri: Text | None = described("Serving container to deploy.", None)
-    deployment_script: Text | None = described(
+    image_uri: Line | None = described("Serving container to deploy.", None)
+    deployment_script: Location | None = described(
         "FMBench 2.x's spelling of `platform`, or a Python file of your own, see scripts.md.", None
     )
-    inference_script: Text | None = described(
+    inference_script: Location | None = described(
         "FMBench 2.x's spelling of `protocol`, or a Python file of your own, see scripts.md.", None
     )
     env: FreeKeys = described("Environment variables of the serving container.", {})
@@ -229,19 +233,19 @@ class Experiment(Section):
     )
     ec2: Ec2 | None = described("Settings of an EC2 deployment, see below.", None)
     eks: Eks | None = described("Settings of an EKS deployment, see below.", None)
-    region: Text | None = described("Region of this experiment.", None, shown_default="`aws.region`")
-    bucket: Text | None = described("Bucket of this experiment.", None, shown_default="`aws.bucket`")
-    sagemaker_execution_role: Text | None = described(
+    region: Line | None = described("Region of this experiment.", None, shown_default="`aws.region`")
+    bucket: Line | None = described("Bucket of this experiment.", None, shown_default="`aws.bucket`")
+    sagemaker_execution_role: Line | None = described(
         "Role of this experiment's endpoint.", None, shown_default="`aws.sagemaker_execution_role`"
     )
-    production_variant_name: Text = described("Variant of a SageMaker endpoint whose metrics are read.", "AllTraffic")
+    production_variant_name: Line = described("Variant of a SageMaker endpoint whose metrics are read.", "AllTraffic")
     accept_eula: Flag = described("Whether you accept the licence of a JumpStart model.", False)
     use_messages_api_format: Flag = described("Whether a SageMaker request is a list of messages.", False)
     model_data: ModelData | None = described("Where the files of a SageMaker model are.", None)
     download_from_hf_place_in_s3: Flag = described(
         "Whether the model is copied from Hugging Face to S3 before it is deployed.", False
     )
-    model_s3_path: Text | None = described("Where in S3 the model is copied to.", None)
-    prefix: Text | None = described("Prefix in S3 of a Neuron deployment.", None)
-    model_id_wo_repo: Text | None = described("Model id without its organisation, for a Neuron deployment.", None)
-    model_id_wo_repo_split: Text | None = described("Name of the split model, for a Neuron deployment.", None)
+    model_s3_path: Line | None = described("Where in S3 the model is copied to.", None)
+    prefix: Line | None = described("Prefix in S3 of a Neuron deployment.", None)
+    model_id_wo_repo: Line | None = described("Model id without its organisation, for a Neuron deployment.", None)
+    model_id_wo_repo_split: Line | None = described("Name of the split model, for a Neuron deployment.", None)

@@ -14,16 +14,21 @@ from fmbench_lib.config.schema.search_objectives import Find, Subjects
 from fmbench_lib.config.schema.section import Section, described
 from fmbench_lib.config.schema.values import (
     Burstiness,
-    Count,
-    CountFromZero,
+    Concurrency,
     FileName,
     Flag,
     Fraction,
     Kind,
+    Levels,
     NoSeconds,
     Rate,
+    Repeats,
+    Requests,
+    ResponseBytes,
+    Retries,
     Seconds,
     Until,
+    WarmUp,
     Workers,
     one_of,
 )
@@ -61,15 +66,15 @@ class LoadSection(Section):
 
     strict: ClassVar[bool] = True
 
-    requests: Count | None = described("Measured requests per level.", None)
+    requests: Requests | None = described("Measured requests per level.", None)
     duration: Seconds | None = described("Length of a level's measurement.", None)
-    repeats: Count = described(
+    repeats: Repeats = described(
         "How often each level of `concurrency_levels`, `request_rates` or a trace is measured, each time with other "
         "arrivals and prompts. The levels of all experiments take turns in an order drawn from the seed; 3 and more "
         "give intervals that hold from one measurement to the next.",
         1,
     )
-    warmup_requests: CountFromZero = described(
+    warmup_requests: WarmUp = described(
         "Requests before the measurement starts, in a closed loop at least the first of each slot. They are not "
         "counted, and use prompts that are not measured.",
         8,
@@ -95,7 +100,7 @@ class LoadSection(Section):
         "`prompt_tokens` and `completion_tokens`. Without `request_rates` it keeps its own pace.",
         None,
     )
-    max_concurrency: Count | None = described(
+    max_concurrency: Concurrency | None = described(
         "Open loop: most requests in flight. A request that is due waits, and the wait is part of its latency.",
         None,
         shown_default="no cap",
@@ -119,12 +124,18 @@ class LoadSection(Section):
         "Longest time from sending to the first byte.", None, shown_default="`timeout`"
     )
     read_timeout: Seconds | None = described("Longest time between bytes.", None, shown_default="`timeout`")
+    max_response_bytes: ResponseBytes = described(
+        "Longest response, headers included; each read counts 128 bytes more, as its times take memory too. A longer "
+        "one is ended and is an error of class `protocol`.",
+        64 << 20,
+        shown_default="`67108864` (64 MiB)",
+    )
     balance: Balance = described(
         "How requests are spread over the copies of a model. `least_outstanding` spares a copy whose requests fail one "
         "after the other, for 0.1 s and then twice as long each time, up to 5 s.",
         "least_outstanding",
     )
-    retry_invalid: CountFromZero = described(
+    retry_invalid: Retries = described(
         "How often a level whose verdict is `invalid` is measured again at once. All attempts are kept, and the last "
         "one counts.",
         0,
@@ -144,7 +155,7 @@ class LoadSection(Section):
         "unless it is given here.",
         {},
     )
-    find_levels: Count = described("Levels that a search may measure.", 12)
+    find_levels: Levels = described("Levels that a search may measure.", 12)
     find_start: Rate = described("Load that a search tries first.", 1.0, shown_default="`1`")
     find_most: Rate | None = described("Greatest load that a search may try.", None, shown_default="no bound")
 

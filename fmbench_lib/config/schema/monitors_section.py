@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import PlainValidator
@@ -10,6 +9,7 @@ from pydantic import PlainValidator
 from fmbench_lib.config.problems import shown
 from fmbench_lib.config.schema.section import Section, described
 from fmbench_lib.config.schema.values import Flag, Kind, NoSeconds, number, reject
+from fmbench_lib.config.web_address import fault_of_address
 
 _WORDS: dict[object, Literal["auto", "yes", "no"]] = {
     True: "yes",
@@ -46,8 +46,9 @@ def _pages(value: Any) -> str | list[str] | dict[str, list[str]]:
 def _addresses(value: Any) -> list[str]:
     given = value if isinstance(value, list) else [value]
     for address in given:
-        if not isinstance(address, str) or not re.match(r"https?://[^/\s]+", address.strip()):
-            reject(f"has {shown(address)}; write an address such as http://127.0.0.1:8000/metrics")
+        fault = fault_of_address(address.strip()) if isinstance(address, str) else "write it as text"
+        if fault is not None:
+            reject(f"has {shown(address)}, which is no address ({fault}); write http://127.0.0.1:8000/metrics")
         if "@" in address.split("://", 1)[1].split("/")[0]:
             reject("has an address with a user name or password in it; they are not sent, so leave them out")
     return [address.strip() for address in given]
@@ -59,7 +60,7 @@ Pages = Annotated[
     PlainValidator(_pages),
     Kind("`auto`, `no`, address, list of addresses, or these by experiment"),
 ]
-Interval = Annotated[float, PlainValidator(number(0.1)), Kind("seconds ≥ 0.1")]
+Interval = Annotated[float, PlainValidator(number(0.1, most=3600)), Kind("seconds ≥ 0.1")]
 
 
 class MonitorsSection(Section):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, Literal
 
 from pydantic import PlainValidator
 
 from fmbench_lib.config.problems import alternatives, shown
-from fmbench_lib.config.schema.values import Kind, one_of, reject
+from fmbench_lib.config.schema.values import MOST_LIMIT, Kind, one_of, reject
 from fmbench_lib.config.spelling import nearest
 
 FIND = ("max_concurrency", "max_request_rate")
@@ -36,7 +35,7 @@ def _subjects(value: Any) -> dict[str, float]:
         if name not in SUBJECTS:
             close = nearest(str(name), SUBJECTS)
             reject(f"has {shown(name)}; " + (f"did you mean {close}?" if close else f"write {alternatives(SUBJECTS)}"))
-        if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 <= limit < math.inf:
+        if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 <= limit <= MOST_LIMIT:
             reject(f"has {shown(limit)} for {name}; write its limit as a number, 0 or more")
         if limit == 0 and name != "error_rate":
             reject(f"has 0 for {name}; write a limit above 0")

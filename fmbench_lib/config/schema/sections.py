@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import PlainValidator
 
@@ -16,12 +16,15 @@ from fmbench_lib.config.schema.values import (
     Flag,
     Fraction,
     Kind,
+    Line,
+    Location,
     Name,
     Ratio,
     Seconds,
     Seed,
     Text,
     Texts,
+    Ticks,
     Tokens,
     one_of,
     section_list,
@@ -49,7 +52,7 @@ class General(Section):
     examples: ClassVar[dict[str, str]] = {"name": "my-benchmark"}
 
     name: Name = described("Names the run's folder under the results directory.")
-    model_name: Text = described("Name of the model in titles of the report.", "", shown_default="`general.name`")
+    model_name: Line = described("Name of the model in titles of the report.", "", shown_default="`general.name`")
     seed: Seed = described(
         "Seed of everything random: the order of prompts, the arrival times, the choice of prompts.", 1
     )
@@ -60,11 +63,11 @@ class Aws(Section):
 
     ignored: ClassVar[dict[str, str]] = {"local_file_system_path": _RESULTS_DIR}
 
-    region: Text | None = described("Region of every AWS call; usually `{region}`.", None)
-    sagemaker_execution_role: Text | None = described(
+    region: Line | None = described("Region of every AWS call; usually `{region}`.", None)
+    sagemaker_execution_role: Line | None = described(
         "Role that SageMaker endpoints run under; usually `{role_arn}`.", None
     )
-    bucket: Text | None = described(
+    bucket: Line | None = described(
         "S3 bucket that the run is kept in; usually `{write_bucket}`.",
         None,
         shown_default="`sagemaker-fmbench-write-<region>-<account>` where one is needed",
@@ -88,7 +91,7 @@ class S3ReadData(Section):
         "config_files": "files such as the price file are found by the key that names them",
     }
 
-    read_bucket: Text | None = described(
+    read_bucket: Line | None = described(
         "S3 bucket that files are read from; usually `{read_bucket}`.",
         None,
         shown_default="none; with `s3` `sagemaker-fmbench-read-<region>-<account>`",
@@ -99,21 +102,21 @@ class S3ReadData(Section):
         None,
         shown_default="`fmbench-read` in `--tmp-dir`, where that is given",
     )
-    scripts_prefix: Text = described("Folder of the script files in the read bucket.", "scripts")
+    scripts_prefix: Location = described("Folder of the script files in the read bucket.", "scripts")
     script_files: FileNames = described(
         "Files of the read bucket that a run needs, such as a Hugging Face token file.", []
     )
-    configs_prefix: Text = described("Folder of the config files in the read bucket.", "configs")
-    source_data_prefix: Text = described("Folder of the source files.", "source_data")
+    configs_prefix: Location = described("Folder of the config files in the read bucket.", "configs")
+    source_data_prefix: Location = described("Folder of the source files.", "source_data")
     source_data_files: FileNames = described(
         "Source files, one JSON object per line, or Hugging Face data sets as `hf:org/name/subset/split`.",
         [SHIPPED_SOURCE],
         shown_default=f"`{SHIPPED_SOURCE}`, which ships with fmbench",
     )
-    tokenizer_prefix: Text | None = described(
+    tokenizer_prefix: Location | None = described(
         "Folder of the tokenizer's files, on this machine or in the read bucket.", None
     )
-    prompt_template_dir: Text = described("Folder of the prompt template.", "prompt_template")
+    prompt_template_dir: Location = described("Folder of the prompt template.", "prompt_template")
     prompt_template_file: FileName | None = described(
         "Prompt template: text with `{column}` for each of `datasets.prompt_template_keys`.",
         None,
@@ -132,7 +135,7 @@ class Filter(Section):
 
     examples: ClassVar[dict[str, str]] = {"max_length_in_tokens": "500"}
 
-    language: Text = described("Language code of the prompts to keep.", "en")
+    language: Line = described("Language code of the prompts to keep.", "en")
     min_length_in_tokens: Tokens = described("Shortest prompt, template included.", 1)
     max_length_in_tokens: Tokens = described("Prompts must be shorter than this.")
     payload_file: FileName = described(
@@ -183,7 +186,7 @@ class Metrics(Section):
 
     ignored: ClassVar[dict[str, str]] = {"weights": "the decision is made by budgets and price"}
 
-    dataset_of_interest: Text | None = described(
+    dataset_of_interest: Line | None = described(
         "Payload file whose levels decide: its name, or a part of it.",
         None,
         shown_default="the payload file with most levels",
@@ -204,7 +207,7 @@ class Chart(Section):
     """The chart of latency against prompt length."""
 
     title: Text | None = described("Title of the chart.", None)
-    y_ticks: list[Any] | None = described("Ticks of its latency axis.", None)
+    y_ticks: Ticks | None = described("Ticks of its latency axis.", None)
 
 
 class ReportSection(Section):
@@ -242,6 +245,10 @@ class ReportSection(Section):
     )
     error_rate_budget: Fraction = described("Maximum share of requests that may fail.", 0.0)
     txn_count_for_showing_cost: Count = described("Number of transactions whose cost the charts show.", 10000)
+    per_request_csv: Flag = described(
+        "Whether `metrics/per_inference_request_results.csv` is written, about four times the size of the records.",
+        True,
+    )
     latency_vs_token_len_chart: Chart | None = described("The chart of latency against prompt length.", None)
 
     @property

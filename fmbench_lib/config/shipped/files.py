@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import fmbench_lib
+from fmbench_lib.config.plain_text import fault_of_path
 from fmbench_lib.config.problems import ConfigError, Problem, shown
+from fmbench_lib.host.paths import expanded
 
 _SUFFIXES = (".yml", ".yaml")
 
@@ -51,7 +53,10 @@ def find_config(source: str | Path) -> Path:
 
     :raises ConfigError: neither exists.
     """
-    path = Path(source).expanduser()
+    path = expanded(source)
+    fault = fault_of_path(str(source))
+    if fault is not None:
+        raise ConfigError([Problem("", f"{shown(str(source))} {fault}")])
     if path.is_file():
         return path.resolve()
     for candidate in (str(source), *(f"{source}{suffix}" for suffix in _SUFFIXES)):
@@ -68,7 +73,7 @@ def resolve_file(name: str, *, folders: Sequence[Path], kind: str) -> Path:
     :param kind: what it is, as an error calls it: "price file", "prompt template".
     :raises ConfigError: it is in none of these.
     """
-    path = Path(name).expanduser()
+    path = expanded(name)
     root = shipped_root()
     configs = root / "configs"
     searched = list(dict.fromkeys((*folders, Path.cwd())))

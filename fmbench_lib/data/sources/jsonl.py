@@ -31,7 +31,9 @@ def _rows(path: Path) -> Iterator[tuple[str, Row]]:
 def _parse(path: Path, number: int, line: str) -> Row:
     try:
         row = json.loads(line)
-    except json.JSONDecodeError as error:
+    except RecursionError:
+        raise DataError(f"{path}, line {number}: nested too deeply; each line must be one JSON object") from None
+    except ValueError as error:  # not JSON, or a number with thousands of digits
         raise DataError(f"{path}, line {number}: not JSON ({error}); each line must be one JSON object") from error
     if not isinstance(row, dict):
         raise DataError(f"{path}, line {number}: {type(row).__name__} instead of a JSON object with columns as keys")

@@ -22,6 +22,7 @@ from fmbench_lib.aws.session import session as aws_session
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy.aws_settings import given, region_of
 from fmbench_lib.errors import DeployError
+from fmbench_lib.host.paths import expanded
 
 TIMEOUT_S = 30.0
 """For one call of the API server."""
@@ -64,7 +65,7 @@ def access_of(experiment: Experiment) -> Access:
     if cluster is not None:
         return Access(cluster=cluster, region=region_of(experiment))
     kubeconfig_paths = (os.environ.get("KUBECONFIG") or _KUBECONFIG).split(os.pathsep)
-    files = [Path(path).expanduser().absolute() for path in kubeconfig_paths if path]
+    files = [expanded(path).absolute() for path in kubeconfig_paths if path]
     paths = os.pathsep.join(map(str, files))
     if any(file.is_file() for file in files):
         context = settings.context if settings is not None else None

@@ -16,6 +16,7 @@ from typing import Any
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.errors import DeployError
+from fmbench_lib.host.paths import expanded
 
 Object = dict[str, Any]
 """A Kubernetes object, or a part of one, as its YAML has it."""
@@ -50,7 +51,7 @@ def manifest_path(experiment: Experiment) -> Path:
     settings = experiment.eks
     if settings is None or not settings.manifest_file:
         raise DeployError("platform eks needs eks.manifest_file, the objects to create, or deploy: no and ep_name")
-    path = Path(settings.manifest_dir or ".").expanduser() / settings.manifest_file
+    path = expanded(settings.manifest_dir or ".") / settings.manifest_file
     if not path.is_file():
         raise DeployError(
             f"the manifest {path} was not found in the config's folder, the current one or what ships with fmbench "

@@ -21,6 +21,9 @@ CALL_VARIABLE = "FMBENCH_SCRIPT_CALL"
 """Holds the call as JSON: not in a file or an argument, since it may contain secret keys."""
 
 
+_LONGEST_NAME = 4096
+
+
 class ScriptCall(TypedDict, total=False):
     """A call of the script: `deploy` for an experiment, or `delete` of an endpoint."""
 
@@ -61,6 +64,8 @@ def outcome(call: ScriptCall) -> Outcome:
     name = returned.get("endpoint_name") if isinstance(returned, dict) else returned
     if not isinstance(name, str) or not name:
         raise ValueError("deploy() returned no endpoint_name")
+    if len(name) > _LONGEST_NAME:
+        raise ValueError(f"deploy() returned an endpoint_name of {len(name):,} characters")
     return {"endpoint_name": name}
 
 

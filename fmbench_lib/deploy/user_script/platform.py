@@ -32,6 +32,8 @@ from fmbench_lib.workspace import path_part
 
 _POLL_S = 0.05
 _LONGEST_ERROR = 1000
+_DEPLOY_S = 3600.0
+_DELETE_S = 900.0
 
 
 class ScriptRun(TypedDict):
@@ -69,7 +71,7 @@ class UserScriptPlatform:
             return making.in_service(urls=_answering(_given_name(experiment), experiment, context))
         making = _started(experiment, context)
         with making.or_give_up():  # the steps call the script's delete
-            name = _endpoint_name(making.endpoint)
+            name = _endpoint_name(making.endpoint, experiment.inference_spec.model_loading_timeout or _DEPLOY_S)
             context.say(f"{experiment.deployment_script} has deployed {name}")
             resource = {**_run_of(making.endpoint), "endpoint_name": name}
             making.in_service(urls=_answering(name, experiment, context), resources=(resource,))
@@ -151,19 +153,31 @@ def _run_of(endpoint: Endpoint) -> ScriptRun:
     return cast(ScriptRun, run)
 
 
-def _endpoint_name(endpoint: Endpoint) -> str:
+def _endpoint_name(endpoint: Endpoint, patience: float) -> str:
     """The name that the script returns, once it has."""
     run = _run_of(endpoint)
-    outcome = _outcome(_mark(run), run["script"], Path(run["result"]), Path(endpoint.log_files[0]))
+    call = f"deploy() of {run['script']}"
+    outcome = _outcome(_mark(run), call, Path(run["result"]), Path(endpoint.log_files[0]), patience)
     return str(outcome["endpoint_name"])
 
 
-def _outcome(mark: ProcessMark, script: str, result: Path, log_file: Path) -> dict[str, Any]:
-    """What the script's process has written, once it has ended; raises DeployError with its error."""
+def _outcome(mark: ProcessMark, call: str, result: Path, log_file: Path, patience: float) -> dict[str, Any]:
+    """What the script's process has written, once it has ended; raises DeployError with its error.
+
+    A call that takes longer than `patience` (s) is ended, with all that it has started.
+    """
+    script = call.partition(" of ")[2]
+    deadline = time.monotonic() + patience
     while process.running(mark):
+        if time.monotonic() > deadline:
+            process.stop(mark)
+            raise DeployError(
+                f"{call} did not return within {patience:g} s and was ended; its log ends: {process.tail(log_file)}"
+            )
         time.sleep(_POLL_S)
     if log_file.exists():
-        log_file.write_text(without_secrets(log_file.read_text(errors="replace")))
+        text = log_file.read_text(encoding="utf-8", errors="replace")
+        log_file.write_text(without_secrets(text), encoding="utf-8")
     if not result.exists():
         raise DeployError(f"{script} {process.ending(mark)}; its log ends: {process.tail(log_file)}")
     outcome: dict[str, Any] = read_json(result)
@@ -191,7 +205,7 @@ def _delete_by_script(script: str, name: str, deployed: Path) -> None:
     result.unlink(missing_ok=True)
     mark = _start({"function": "delete", "script": script, "endpoint_name": name}, result, log_file)
     process.release(mark)
-    _outcome(mark, script, result, log_file)
+    _outcome(mark, f"delete() of {script}", result, log_file, _DELETE_S)
 
 
 def _mark(run: ScriptRun) -> ProcessMark:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from fmbench_lib.errors import ProtocolError
-from fmbench_lib.load.sending.exchange import Exchange
+from fmbench_lib.load.sending.exchange import READ_BYTES, Exchange
 from fmbench_lib.load.sending.poller import ERROR, HANGUP, IN, OUT, Poller
 from fmbench_lib.load.sending.proxies import tunnel_answer
 from fmbench_lib.load.sending.spool import NO_STAMP, TIMESPEC_BYTES
@@ -64,10 +64,7 @@ class Connection:
         self.target = target
         self.open = False
         self.opening_ns = 0  # what opening it took, with all handshakes
-        self._poller = poller
-        self._done = done
-        self._lost = lost
-        self._context = context
+        self._poller, self._done, self._lost, self._context = poller, done, lost, context
         self._receive: Callable[[int, int], _Received] = _nothing
         self._trouble = "connect"  # the error class of what goes wrong now
         self._exchange: Exchange | None = None
@@ -131,7 +128,7 @@ class Connection:
         except BlockingIOError:
             return
         except (OSError, ProtocolError) as error:
-            wrong = str(error)
+            wrong = str(error) or "it answered with something else"
         if wrong:
             self._unconnected(wrong)
         elif wrong is not None:
@@ -262,7 +259,8 @@ class Connection:
             exchange.user_ns.append(now)
             exchange.kernel.append(ancillary[0][2] if ancillary else NO_STAMP)
             exchange.pieces.append(piece)
-            if piece.endswith(exchange.response.tail) or len(piece) < _SHORTEST_TAIL:
+            exchange.left -= len(piece) + READ_BYTES
+            if exchange.left < 0 or piece.endswith(exchange.response.tail) or len(piece) < _SHORTEST_TAIL:
                 self._look_for_end(exchange)
 
     def _on_records(self, tls: TlsSession, data: bytes, now: int, ancillary: list[tuple[int, int, bytes]]) -> None:
@@ -281,6 +279,7 @@ class Connection:
             exchange.user_ns.append(now)
             exchange.kernel.append(ancillary[0][2] if ancillary else NO_STAMP)
             exchange.pieces.append(piece)
+            exchange.left -= len(piece) + READ_BYTES
             self._look_for_end(exchange)
         if ended and self.open:
             self._closed("")
@@ -291,7 +290,9 @@ class Connection:
         except ProtocolError as error:
             self._fail("protocol", str(error))
             return
-        if finished:
+        if exchange.left < 0:
+            self._fail("protocol", exchange.cut())
+        elif finished:
             exchange.complete = True
             # A response that came before its request was sent leaves the rest of the request on this connection.
             self._finish(keep=exchange.response.keep_alive and not self._unsent)
@@ -323,8 +324,7 @@ class Connection:
             self.close()
             self._lost(self)
             return
-        exchange.error = error
-        exchange.message = message
+        exchange.error, exchange.message = error, message
         self._finish(keep=False)
 
     def _finish(self, *, keep: bool) -> None:

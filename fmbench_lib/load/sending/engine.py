@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from fmbench_lib.load.sending.clocks import ClockPair
 from fmbench_lib.load.sending.early_stop import Stop, Watch
-from fmbench_lib.load.sending.layout import Order, addresses, scheduled_rate, write_order, write_requests
+from fmbench_lib.load.sending.layout import Order, RequestWriter, addresses, prompt_count, scheduled_rate, write_order
 from fmbench_lib.load.sending.level import Level
 from fmbench_lib.load.sending.request_signing import Keys
 from fmbench_lib.load.sending.sent_marks import new_marks
@@ -33,6 +33,7 @@ from fmbench_lib.load.sending.worker_protocol import SHARED_BYTES, End, WorkerPl
 from fmbench_lib.predictors.base import HttpRequest
 
 _START_DELAY_NS = 20_000_000  # so that the slowest worker has read its `go`
+_WRITTEN_AHEAD = 10_000  # requests: more than a worker sends between two messages
 _HANG_SECONDS = 30.0  # after every request has timed out, silent workers are given up
 
 
@@ -125,15 +126,19 @@ def run_level(
     with ExitStack() as files:
         # Requests carry keys in their headers. A file without a name leaves none behind, whatever kills us.
         prompts = files.enter_context(tempfile.TemporaryFile(dir=folder))
-        keys = Keys(write_requests(prompts, folder / "prompts.idx", requests))
+        writer = RequestWriter(prompts, folder / "prompts.idx", requests, prompt_count(level))
+        writer.write(_ahead(level, 0))
+        keys = Keys(writer.signing)
         script = None if level.script is None else level.script.append_to(prompts)
         sequences = [files.enter_context(path.open("rb", buffering=0)).fileno() for path in order.files]
         inherited = _Inherited(prompts.fileno(), sequences, script, keys.settings)
         try:
             for plan in _plans(level, level_id, count, folder, order, inherited):
-                workers.append(start_worker(plan, folder))  # noqa: PERF401 - those started are ended if one fails
+                name = "" if level.script is None else level.script.path
+                workers.append(start_worker(plan, folder, name))  # those started are ended if one fails
             begin_ns = _begin(workers, keys)
-            stop = _watch(workers, level, progress, on_progress, keys)
+            progress.begun = begin_ns / 1e9
+            stop = _watch(workers, level, progress, on_progress, keys, writer)
         finally:
             end_workers(workers)
     return _level_run(level, level_id, order, workers, stop, begin_ns)
@@ -151,6 +156,11 @@ class _Inherited(NamedTuple):
 def sent_marks(folder: Path) -> Path:
     """The file that says how far the level in this folder was sent, whatever became of it."""
     return folder / "sent"
+
+
+def _ahead(level: Level, sent: int) -> int:
+    """How many requests are written when so many have been sent: no worker should ever wait for one."""
+    return len(level.warmup) + _WRITTEN_AHEAD + sent + sent // 4
 
 
 def _spool(folder: Path, number: int) -> Path:
@@ -215,12 +225,14 @@ def _watch(
     progress: Progress,
     on_progress: Callable[[Progress], Iterable[float] | None],
     keys: Keys,
+    writer: RequestWriter,
 ) -> Stop | None:
     """Watch the workers until they have ended. Tells them to stop where the level may end sooner, and returns why."""
     watch = Watch(level)
     measure = None if level.load.until is None else level.load.until.measure
     for message in messages(workers, _HANG_SECONDS + level.load.timeout):
         progress.sent = sum(worker.sent for worker in workers)
+        writer.write(_ahead(level, progress.sent))
         progress.done = sum(worker.done for worker in workers)
         progress.errors = sum(worker.errors for worker in workers)
         progress.in_flight = sum(worker.in_flight for worker in workers)

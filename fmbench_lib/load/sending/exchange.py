@@ -10,12 +10,18 @@ from fmbench_lib.load.sending.targets import Target
 # that we may need to notice. A server that closes later than that had the request.
 _NOTICED_NS = 50_000_000
 
+READ_BYTES = 128
+"""What a read counts beside its bytes, against the limit of a response: its stamps take memory too."""
+
+MOST_RESPONSE_BYTES = 64 << 20
+_KEPT_BYTES, _KEPT_READS = 1 << 16, 1000  # of a response that was cut, as evidence
+
 
 class Exchange:
     """One request under way. Times are monotonic nanoseconds; `error` is an error class or None.
 
     `begun_ns` is when opening a connection for it began, `cap_wait_ns` how long a cap on the requests in flight held it
-    back (None where there is no cap).
+    back (None where there is no cap). `left` is what its response may still take of `most_bytes`.
     """
 
     __slots__ = (
@@ -28,8 +34,10 @@ class Exchange:
         "end_ns",
         "error",
         "kernel",
+        "left",
         "measured",
         "message",
+        "most_bytes",
         "pieces",
         "position",
         "prompt",
@@ -52,6 +60,7 @@ class Exchange:
         measured: bool,
         due_ns: int,
         cap_wait_ns: int | None = None,
+        most_bytes: int = MOST_RESPONSE_BYTES,
     ) -> None:
         self.position = position
         self.prompt = prompt
@@ -60,6 +69,7 @@ class Exchange:
         self.measured = measured
         self.due_ns = due_ns
         self.cap_wait_ns = cap_wait_ns
+        self.most_bytes = most_bytes
         self.retried = 0
         self.reset()
 
@@ -77,6 +87,7 @@ class Exchange:
         self.user_ns: list[int] = []
         self.kernel: list[bytes] = []
         self.pieces: list[bytes] = []
+        self.left = self.most_bytes
         self.response = ResponseEnd(self.pieces)
 
     @property
@@ -99,6 +110,22 @@ class Exchange:
             and self.sent_ns is not None
             and self.end_ns - self.sent_ns < 2 * round_trip_ns + _NOTICED_NS
         )
+
+    @property
+    def held(self) -> int:
+        """The bytes that its response takes in memory, about."""
+        return self.most_bytes - self.left
+
+    def cut(self) -> str:
+        """Keep the beginning of a response that is too long, and return the message of that error."""
+        size, reads = 0, 0
+        while size <= _KEPT_BYTES and reads < min(len(self.pieces), _KEPT_READS):
+            size += len(self.pieces[reads])
+            reads += 1
+        for kept in (self.user_ns, self.kernel, self.pieces):
+            del kept[reads:]
+        self.left = self.most_bytes - size - reads * READ_BYTES
+        return f"the response was ended: it takes more than {self.most_bytes:,} bytes (load.max_response_bytes)"
 
     def packed(self) -> bytes:
         """The exchange as a spool holds it."""

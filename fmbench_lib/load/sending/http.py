@@ -7,17 +7,21 @@ runs after the level on the spooled bytes and checks everything.
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
 
 from fmbench_lib.errors import ProtocolError
 
 _MAX_HEAD_BYTES = 256 * 1024
+_MAX_LINE_BYTES = 16 * 1024  # of a chunk's size, or a trailer
+_MOST_CHUNKS = 1_000_000
 _BODILESS = frozenset({204, 304})
 _CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
+
+_FEW_PIECES = 64
 
 _EMPTY_LINE = b"\r\n\r\n"
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
@@ -47,10 +51,12 @@ def parse_head(data: bytes) -> Head | None:
     """
     start = 0
     while True:
-        end = data.find(b"\r\n\r\n", start)
+        end = data.find(b"\r\n\r\n", start, _MAX_HEAD_BYTES + 4)
         if end < 0:
-            if len(data) - start > _MAX_HEAD_BYTES or not b"HTTP/1.".startswith(data[start : start + 7]):
+            if not b"HTTP/1.".startswith(data[start : start + 7]):
                 raise ProtocolError(f"not an HTTP/1.1 response: {data[start : start + 60]!r}")
+            if len(data) > _MAX_HEAD_BYTES:
+                raise ProtocolError(f"the response's headers have more than {_MAX_HEAD_BYTES:,} bytes")
             return None
         head = _parse_head_block(data[start:end], end + 4)
         if head.status >= 200 or head.status == 101:
@@ -125,7 +131,7 @@ class ChunkWalk:
         while not self.finished and position < len(buffer):
             end = buffer.find(b"\r\n", position)
             if end < 0:
-                if len(buffer) - position > _MAX_HEAD_BYTES:
+                if len(buffer) - position > _MAX_LINE_BYTES:
                     raise ProtocolError("a chunk's size line has no end")
                 break
             line = buffer[position:end]
@@ -188,6 +194,8 @@ class ResponseEnd:
         return new
 
     def _look_for_head(self) -> bool:
+        if len(self._pieces) > _FEW_PIECES and b"\n" not in self._pieces[-1] and len(self._pieces) % _FEW_PIECES:
+            return False  # headers in many pieces: they end with a line
         data = b"".join(self._pieces) if len(self._pieces) > 1 else self._pieces[0]
         head = parse_head(data)
         if head is None:
@@ -232,8 +240,8 @@ class ParsedResponse:
     headers: tuple[tuple[str, str], ...]
     body: bytes
     complete: bool
-    _body_starts: tuple[int, ...]
-    _raw_starts: tuple[int, ...]
+    _body_starts: Sequence[int]
+    _raw_starts: Sequence[int]
 
     def raw_offsets(self, body_offsets: Sequence[int]) -> list[int]:
         """How many raw bytes had to arrive for so many first bytes of the body to be there, for each of the offsets."""
@@ -264,10 +272,12 @@ def parse_response(raw: bytes, *, closed: bool) -> ParsedResponse:
         stop = len(raw) if head.length == UNTIL_CLOSE else min(len(raw), head.size + head.length)
         pieces = [(head.size, stop)]
         complete = closed if head.length == UNTIL_CLOSE else stop - head.size == head.length
-    parts = [raw[start:stop] for start, stop in pieces]
-    body_starts = tuple(accumulate(map(len, parts), initial=0))[:-1]
-    raw_starts = tuple(start for start, _ in pieces)
-    return ParsedResponse(head.status, head.headers, b"".join(parts), complete, body_starts, raw_starts)
+    body, body_starts, raw_starts = bytearray(), array("Q"), array("Q")
+    for start, stop in pieces:
+        body_starts.append(len(body))
+        raw_starts.append(start)
+        body += raw[start:stop]
+    return ParsedResponse(head.status, head.headers, bytes(body), complete, body_starts, raw_starts)
 
 
 def _chunk_spans(raw: bytes, position: int) -> tuple[list[tuple[int, int]], bool]:
@@ -281,6 +291,8 @@ def _chunk_spans(raw: bytes, position: int) -> tuple[list[tuple[int, int]], bool
         position = stop + 2
         if raw.startswith(b"\r\n", stop):
             spans.append((start, stop))
+            if len(spans) > _MOST_CHUNKS:
+                raise ProtocolError(f"the response has more than {_MOST_CHUNKS:,} chunks")
             continue
         if raw[stop:position] not in (b"\r", b""):
             raise ProtocolError("a chunk is longer than its size says")

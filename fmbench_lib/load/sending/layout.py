@@ -27,6 +27,7 @@ from fmbench_lib.predictors.base import HttpRequest
 _SHORTEST_REQUEST_S = 0.0001
 _MOST_PER_SECOND = 30_000
 _MOST_ENTRIES = 2_000_000
+_NO_PROMPTS = "a level without prompts cannot be measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,12 @@ class Order:
 
 def address(url: str) -> Address:
     """Where to connect to for a URL. Raises InputError for one that cannot be used."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise InputError(
+            f"not an address: {url!r}; an IPv6 address is written in brackets, http://[::1]:8000/"
+        ) from None
     try:
         port = parts.port
     except ValueError:
@@ -76,26 +82,64 @@ def addresses(urls: Sequence[str]) -> list[Address]:
     return parsed
 
 
-def write_requests(file: IO[bytes], index_path: Path, requests: Iterable[HttpRequest]) -> Signing | None:
-    """Write the requests as the workers send them, with three offsets each in the index: begin, headers, end.
+class RequestWriter:
+    """Writes the requests of a level as the workers send them: some before the clock starts, the others as they are
+    about to be sent. Three offsets each in the index: begin, headers, end; zeros where a request is not written yet.
 
-    Returns what the workers must sign them for, None where they need no signature. Raises InputError for a request that
-    cannot be sent.
+    `signing` is what the workers must sign them for, None where they need no signature.
     """
-    offset = 0
-    signing = None
-    with index_path.open("wb") as index:
-        for request in requests:
-            signing = request.signing
+
+    def __init__(self, file: IO[bytes], index_path: Path, requests: Iterable[HttpRequest], count: int) -> None:
+        self.signing: Signing | None = None
+        self.written = 0
+        self._file = file
+        self._requests = iter(requests)
+        self._index_path = index_path
+        with index_path.open("wb") as index:
+            index.truncate(count * INDEX_ENTRY.size)
+
+    def write(self, upto: int) -> None:
+        """Write requests until there are so many, or no more. Raises InputError for one that cannot be sent."""
+        entries = bytearray()
+        for request in islice(self._requests, max(upto - self.written, 0)):
+            self.signing = request.signing
             line, rest = _wire(request)
-            file.write(line)
-            file.write(rest)
-            index.write(INDEX_ENTRY.pack(offset, offset + len(line), offset + len(line) + len(rest)))
-            offset += len(line) + len(rest)
-    file.flush()
-    if not offset:
-        raise InputError("a level without prompts cannot be measured")
-    return signing
+            offset = self._file.tell()
+            self._file.write(line)
+            self._file.write(rest)
+            entries += INDEX_ENTRY.pack(offset, offset + len(line), offset + len(line) + len(rest))
+        if not entries:
+            return
+        self._file.flush()  # before the index says that they are there
+        with self._index_path.open("r+b") as index:
+            index.seek(self.written * INDEX_ENTRY.size)
+            index.write(entries)
+        self.written += len(entries) // INDEX_ENTRY.size
+
+
+def write_requests(file: IO[bytes], index_path: Path, requests: Iterable[HttpRequest]) -> Signing | None:
+    """Write all of these requests, and return what the workers must sign them for.
+
+    Raises InputError for a request that cannot be sent.
+    """
+    writer = RequestWriter(file, index_path, requests, 0)
+    writer.write(_MOST_ENTRIES)
+    if not writer.written:
+        raise InputError(_NO_PROMPTS)
+    return writer.signing
+
+
+def check_request(request: HttpRequest) -> None:
+    """Raise InputError for a request that cannot be sent."""
+    _wire(request)
+
+
+def prompt_count(level: Level) -> int:
+    """How many requests a level refers to. Raises InputError where it has none."""
+    count = 1 + max(max(level.warmup, default=-1), max(level.measured, default=-1))
+    if not count:
+        raise InputError(_NO_PROMPTS)
+    return count
 
 
 def _wire(request: HttpRequest) -> tuple[bytes, bytes]:

@@ -12,6 +12,7 @@ from fmbench_lib.predictors.user_script import FIRST_TOKEN
 Predict = Callable[[Mapping[str, Any]], Any]
 
 _LONGEST_MESSAGE = 20_000  # the recorder keeps far less, once secrets are removed
+_LONGEST_S = 86_400.0
 _RETURNED = ("response_json", "prompt_tokens", "completion_tokens")
 
 
@@ -52,13 +53,21 @@ def answer_to(predict: Predict, payload: Mapping[str, Any]) -> Callable[[], Answ
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a script raises is an error of its request
         failure = error  # Python deletes the name after the block
         return lambda: _failed(failure)
-    return lambda: _succeeded(response)
+    return lambda: _converted(response)
+
+
+def _converted(response: Any) -> Answered:
+    """The answer as an HTTP response; an object that cannot be converted is an error of its request."""
+    try:
+        return _succeeded(response)
+    except Exception as error:  # noqa: BLE001 - the objects of a script may do anything when they are looked at
+        return _failed(ValueError(f"the answer cannot be written as JSON: {type(error).__name__}"))
 
 
 def _succeeded(response: Any) -> Answered:
     first = _part(response, "time_to_first_token")
     body = json.dumps({name: _part(response, name) for name in _RETURNED}, default=_plain).encode()
-    if isinstance(first, int | float) and first > 0:
+    if isinstance(first, int | float) and 0 < first < _LONGEST_S:
         return Answered((_head(200, len(body) + len(FIRST_TOKEN)) + FIRST_TOKEN, body), float(first))
     return Answered((_head(200, len(body)) + body,))
 
@@ -68,7 +77,7 @@ def _part(response: Any, name: str) -> Any:
 
 
 def _failed(error: BaseException) -> Answered:
-    message = f"{type(error).__name__}: {error}"[:_LONGEST_MESSAGE]
+    message = f"{type(error).__name__}: {_said(error)}"[:_LONGEST_MESSAGE]
     status = _status(error)
     body = json.dumps({"error": {"message": message}}).encode()
     if status is None and (isinstance(error, TimeoutError) or "timeout" in type(error).__name__.lower()):
@@ -76,6 +85,13 @@ def _failed(error: BaseException) -> Answered:
     if status is None and isinstance(error, ConnectionError):
         return Answered((), error="connect", message=message)
     return Answered((_head(status or 200, len(body)) + body,))
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an error of a script's own class may fail to say what it is
+        return "it cannot be shown"
 
 
 def _status(error: BaseException) -> int | None:

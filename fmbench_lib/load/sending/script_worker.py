@@ -56,7 +56,10 @@ class Call:
         exchange.kernel = [NO_STAMP] * len(what.pieces)
         exchange.user_ns.extend((min(first_ns, ended_ns), ended_ns)[: len(what.pieces)])
         exchange.error, exchange.message = what.error, what.message
-        exchange.complete, exchange.end_ns = True, ended_ns
+        exchange.left -= sum(map(len, what.pieces))
+        if exchange.left < 0:
+            exchange.error, exchange.message = "protocol", exchange.cut()
+        exchange.complete, exchange.end_ns = exchange.error != "protocol", ended_ns
         self.finish()
 
     def finish(self) -> None:
@@ -123,7 +126,7 @@ def main(plan_path: str) -> None:
     allow_many_sockets()
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the script prints is not for the engine
-    plan: WorkerPlan = json.loads(Path(plan_path).read_text())
+    plan: WorkerPlan = json.loads(Path(plan_path).read_text(encoding="utf-8"))
     assert plan["script"] is not None
     offset, length = plan["script"]
     script = json.loads(os.pread(plan["prompts_fd"], length, offset))

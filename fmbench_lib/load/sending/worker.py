@@ -38,6 +38,7 @@ from fmbench_lib.load.sending.worker_report import WorkerReport
 _TICK_NS = 500_000_000
 _STARTS_PER_TURN = 8
 _MOST_FINISHED = 1000  # exchanges that may wait to be spooled
+_MOST_HELD = 32 << 20  # bytes of these
 
 
 class Worker:
@@ -61,6 +62,8 @@ class Worker:
         self.report = WorkerReport(with_latencies=plan["latencies"])
         self.active: dict[Exchange, Carrier] = {}
         self.finished: deque[Exchange] = deque()  # not spooled yet
+        self.held = 0  # bytes of these
+        self.most_bytes = plan["load"]["max_response_bytes"]
         self.more_to_start = False
         self.spool = Path(plan["spool"]).open("wb", buffering=1 << 20)  # noqa: SIM115 - closed at the end of `run`
         self.stopped_ns: int | None = None
@@ -85,7 +88,7 @@ class Worker:
             if self.more_to_start or self.finished or self.pacing.sign_ahead():
                 if not self.loop.turn(0):
                     self.write_next()
-                while len(self.finished) > _MOST_FINISHED:
+                while len(self.finished) > _MOST_FINISHED or self.held > _MOST_HELD:
                     self.write_next()
             else:
                 self.loop.turn(self.wait_seconds(monotonic_ns()))
@@ -139,7 +142,16 @@ class Worker:
         signature = b"" if self.signer is None else self.signer.headers(prompt, target.authority)
         wire = b"".join((line, headers.encode(), signature, rest))
         measured = self.warmup <= position < RAMP_POSITIONS
-        exchange = Exchange(position, prompt, wire, target, measured=measured, due_ns=due_ns, cap_wait_ns=cap_wait_ns)
+        exchange = Exchange(
+            position,
+            prompt,
+            wire,
+            target,
+            measured=measured,
+            due_ns=due_ns,
+            cap_wait_ns=cap_wait_ns,
+            most_bytes=self.most_bytes,
+        )
         self.report.started(exchange)
         self.dispatch(exchange, target)
         self.deadlines.watch(exchange, monotonic_ns())
@@ -175,12 +187,14 @@ class Worker:
         self.pacing.ended()
         self.report.ended(exchange)
         self.finished.append(exchange)
+        self.held += exchange.held
 
     def write_next(self) -> None:
         """Spool what finished first, and let go of its bytes. Called when nothing has arrived: it can wait."""
         if not self.finished:
             return
         exchange = self.finished.popleft()
+        self.held -= exchange.held
         self.spool.write(exchange.packed())
         exchange.let_go()
 
@@ -234,7 +248,7 @@ def main(plan_path: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt reaches the engine, which ends its workers
     allow_many_sockets()
     claim_priority()
-    plan: WorkerPlan = json.loads(Path(plan_path).read_text())
+    plan: WorkerPlan = json.loads(Path(plan_path).read_text(encoding="utf-8"))
     loop = Loop()
     worker = Worker(plan, loop, sys.stdout)
     worker.say({"event": "ready"})

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import selectors
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from fmbench_lib.load.sending.request_signing import Keys
 from fmbench_lib.load.sending.worker_protocol import End, Message, WorkerPlan
 
 _READY_SECONDS = 30.0
+_SCRIPT_READY_SECONDS = 300.0  # a script may load much before it can predict
 
 
 @dataclass(slots=True)
@@ -30,6 +32,7 @@ class WorkerProcess:
     stdout: IO[bytes]
     stderr: Path
     spool: Path
+    script: str = ""
     buffer: bytes = b""
     ready: bool = False
     sent: int = 0
@@ -62,8 +65,8 @@ class WorkerProcess:
         return WorkerError(f"load worker {self.number} {how_it_ended(self.process, self.stderr)}")
 
 
-def start_worker(plan: WorkerPlan, folder: Path) -> WorkerProcess:
-    """Start a worker with its plan; its files are in `folder`."""
+def start_worker(plan: WorkerPlan, folder: Path, script: str = "") -> WorkerProcess:
+    """Start a worker with its plan; its files are in `folder`. `script` is the path of the user's, if it calls one."""
     number = plan["number"]
     plan_path = folder / f"worker-{number}.json"
     plan_path.write_text(json.dumps(plan))
@@ -79,7 +82,7 @@ def start_worker(plan: WorkerPlan, folder: Path) -> WorkerProcess:
         )
     assert process.stdin is not None
     assert process.stdout is not None
-    return WorkerProcess(number, process, process.stdin, process.stdout, errors, Path(plan["spool"]))
+    return WorkerProcess(number, process, process.stdin, process.stdout, errors, Path(plan["spool"]), script)
 
 
 def hand_out(keys: Keys, workers: Sequence[WorkerProcess]) -> None:
@@ -94,23 +97,27 @@ def hand_out(keys: Keys, workers: Sequence[WorkerProcess]) -> None:
 
 def await_ready(workers: Sequence[WorkerProcess]) -> None:
     """Wait until all workers can begin; raises WorkerError where one dies or is silent for too long."""
-    for _ in messages(workers, _READY_SECONDS):
+    script = next((worker.script for worker in workers if worker.script), "")
+    silent = f"{script}: create_predictor() did not return within {_SCRIPT_READY_SECONDS:g} s; it was ended"
+    patience = _SCRIPT_READY_SECONDS if script else _READY_SECONDS
+    for _ in messages(workers, patience, silent if script else ""):
         if all(worker.ready for worker in workers):
             return
 
 
-def messages(workers: Sequence[WorkerProcess], patience: float) -> Iterator[Message]:
+def messages(workers: Sequence[WorkerProcess], patience: float, silent: str = "") -> Iterator[Message]:
     """What the workers say, as they say it; each `WorkerProcess` has taken it already.
 
-    Raises WorkerError when one dies, or when all are silent for `patience` seconds.
+    Raises WorkerError when one dies, or (with the message `silent`) when all are silent for `patience` seconds.
     """
+    silent = silent or f"the load workers sent no message for {patience:g} s; the level was given up"
     with selectors.DefaultSelector() as selector:
         for worker in workers:
             selector.register(worker.stdout, selectors.EVENT_READ, worker)
         while True:
             ready = selector.select(patience)
             if not ready:
-                raise WorkerError(f"the load workers sent no message for {patience:g} s; the level was given up")
+                raise WorkerError(silent)
             for key, _ in ready:
                 worker = key.data
                 data = os.read(worker.stdout.fileno(), 1 << 16)
@@ -136,4 +143,6 @@ def end_workers(workers: Sequence[WorkerProcess]) -> None:
         except subprocess.TimeoutExpired:
             worker.process.kill()
             worker.process.wait()
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # what a script has started
+            os.killpg(worker.process.pid, signal.SIGKILL)
         worker.stdout.close()

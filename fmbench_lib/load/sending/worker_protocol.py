@@ -32,6 +32,7 @@ class WorkerLoad(TypedDict):
     max_concurrency: int | None
     think_time: float
     ramp: float
+    max_response_bytes: int
     balance: str
     ca_bundle: str | None
 

@@ -55,5 +55,5 @@ def _containing(name: str, wanted: str) -> bool:
 def _matching(name: str, wanted: str) -> bool:
     try:
         return re.search(wanted, name) is not None
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         return False

@@ -36,10 +36,14 @@ TOKEN_TIMES = "token_times.png"
 DISTRIBUTIONS = "latency_distributions.png"
 DRIFT = "latency_drift.png"
 
+Broken = Callable[[str, Exception], None]
+"""Is told of a picture, by its file's name, that cannot be drawn."""
 
-def draw_figures(inputs: ReportInputs, folder: Path) -> list[Path]:
+
+def draw_figures(inputs: ReportInputs, folder: Path, broken: Broken | None = None) -> list[Path]:
     """Draw all pictures and the interactive page into `folder`, which is created; returns the paths written.
 
+    `broken` is told of a picture that cannot be drawn, and the others are drawn; without it the error is raised.
     `token_times.png` is written only if something streamed, `endpoint_metrics.png` only if something was sampled (for
     further experiments `endpoint_metrics-2.png`, …). A picture without data says so.
     """
@@ -63,17 +67,36 @@ def draw_figures(inputs: ReportInputs, folder: Path) -> list[Path]:
     written = []
     with styled():
         for name, draw in drawings.items():
-            figure = draw()
-            if figure is not None:
-                written.append(save(figure, folder / name))
+            written += _drawn(folder / name, draw, broken)
     page = folder / BUSINESS_PAGE
-    written.append(write_business_page(trade, look, inputs.run.model_name, decision.text, page))
+    try:
+        written.append(write_business_page(trade, look, inputs.run.model_name, decision.text, page))
+    except Exception as error:  # noqa: BLE001 - whatever breaks down in one picture must not cost the others
+        _give_up(page, error, broken)
     return written
 
 
 def levels_drawn(inputs: ReportInputs) -> tuple[Rows, pd.DataFrame]:
     """The levels and requests that pictures show: a level that was repeated once, with the requests of all repeats."""
     return rows_of(once_each(inputs.summary, inputs.repeated)), under_one_load(inputs.requests)
+
+
+def _drawn(path: Path, draw: Callable[[], Figure | None], broken: Broken | None) -> list[Path]:
+    """Draw one picture; the path, if it was written."""
+    try:
+        figure = draw()
+        return [] if figure is None else [save(figure, path)]
+    except Exception as error:  # noqa: BLE001 - whatever breaks down in one picture must not cost the others
+        _give_up(path, error, broken)
+        return []
+
+
+def _give_up(path: Path, error: Exception, broken: Broken | None) -> None:
+    """Tell of a picture that cannot be drawn, and leave none of an earlier analysis in its place."""
+    if broken is None:
+        raise error
+    path.unlink(missing_ok=True)
+    broken(path.name, error)
 
 
 def has_token_times(inputs: ReportInputs) -> bool:

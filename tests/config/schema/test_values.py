@@ -42,6 +42,18 @@ Mistakes = Callable[..., dict[str, str]]
         ("load.burstiness", 0, "above 0"),
         ("load.think_time", -1, "0 or more"),
         ("general.seed", "-1", "0 or more"),
+        ("general.seed", "9" * 400, "at most 9,223,372,036,854,775,807"),
+        ("general.seed", "9" * 5000, "a whole number"),
+        ("load.timeout", "1e+300", "at most 31,536,000"),
+        ("load.timeout", "9" * 400, "at most 31,536,000"),
+        ("load.burstiness", "1e-300", "at least 0.001"),
+        ("load.requests", "2000001", "at most 2,000,000"),
+        ("load.workers", "100000", "at most 256"),
+        ("load.max_response_bytes", "10", "1024 or more"),
+        ("load.find_levels", "1e+9", "at most 1,000"),
+        ("report.budgets", f"{{latency_p95: {'9' * 400}}}", "a number above 0"),
+        ("report.title", '"\\u001b[31m"', "control character U+001B"),
+        ("load.trace", f"{'a' * 256}", "more than 255 bytes"),
         ("aws.s3_and_or_local_file_system", "disk", "local, s3 or both"),
         ("pricing", "{g5: cheap}", "at g5: expected a price in USD"),
         ("pricing", "{g5: -1}", "at g5: a price cannot be negative"),
@@ -76,6 +88,26 @@ def test_an_invalid_value_is_one_line_with_what_to_write(
     found = mistakes(minimal + text)
     assert list(found) == [key]
     assert remedy in found[key]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("{temperature: .nan}", "finite"),
+        (f"{{max_tokens: {'9' * 400}}}", "at most 18 digits"),
+        ('{stop: "\\u0000"}', "control character U+0000"),
+        (f"{{a: {'[' * 60}{']' * 60}}}", "more than 50 deep"),
+    ],
+)
+def test_a_parameter_that_no_request_can_carry_is_refused(
+    mistakes: Mistakes, minimal: str, value: str, said: str
+) -> None:
+    assert said in mistakes(minimal + f"inference_parameters: {value}\n")["inference_parameters"]
+
+
+def test_ticks_are_numbers(mistakes: Mistakes, minimal: str) -> None:
+    found = mistakes(minimal + "report: {latency_vs_token_len_chart: {y_ticks: [1, a, .inf]}}\n")
+    assert list(found) == [f"report.latency_vs_token_len_chart.y_ticks[{number}]" for number in (1, 2)]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from fmbench_lib.config import Experiment
@@ -121,6 +122,7 @@ def test_a_script_that_fails_says_why(body: str, said: str, context: MakeContext
         PLATFORM.deploy(scripted(script), given)
     assert "hf_abcdefghijklmnopqrst" not in str(raised.value)
     assert notes.recorded[-1].status == "failed"
+    notes.recorded.clear()  # its script deletes nothing
     assert notes.asked == []
     notes.recorded.clear()  # there is nothing to take down
 
@@ -172,3 +174,28 @@ def test_an_address_that_a_script_returns_is_probed_by_the_protocol(script: Path
     assert endpoint.urls == ("http://127.0.0.1:9/v1/chat/completions",)
     assert (endpoint.platform, endpoint.owned, len(endpoint.resources)) == ("user_script", True, 1)
     assert [one.platform for one in notes.recorded] == ["user_script", "user_script"]
+
+
+HUNG = """
+import subprocess, sys, time
+from pathlib import Path
+
+def deploy(experiment_config, role_arn):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    Path(__file__).with_name("child").write_text(str(child.pid))
+    time.sleep(600)
+"""
+
+
+def test_a_deployment_that_hangs_is_ended_with_what_it_has_started(
+    script: Path, context: MakeContext, tmp_path: Path
+) -> None:
+    script.write_text(HUNG)
+    given, notes = context(probe=answers)
+    experiment = scripted(script, inference_spec={"model_loading_timeout": 2.0})
+    with pytest.raises(DeployError, match=r"deploy\(\) of .*mine.py did not return within 2 s and was ended"):
+        PLATFORM.deploy(experiment, given)
+    child = int((tmp_path / "child").read_text())
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    assert notes.recorded[-1].status == "failed"
+    notes.recorded.clear()  # its script deletes nothing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from array import array
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,17 @@ import pytest
 
 from fmbench_lib.config.precision import parse_precision
 from fmbench_lib.errors import InputError
-from fmbench_lib.load.sending.layout import Order, address, addresses, prompt_sequence, write_order, write_requests
+from fmbench_lib.load.sending.layout import (
+    Order,
+    RequestWriter,
+    address,
+    addresses,
+    prompt_sequence,
+    write_order,
+    write_requests,
+)
 from fmbench_lib.load.sending.level import Level
+from fmbench_lib.load.sending.prebuilt import Prompts
 from fmbench_lib.load.sending.schedule_reader import SEQUENCE_ENTRY
 from fmbench_lib.predictors.base import HttpRequest
 from tests.load.level_builder import make_level
@@ -221,3 +231,39 @@ class TestRate:
     def test_where_only_the_level_shows_its_length(self, arrival: str, tmp_path: Path) -> None:
         until = parse_precision("ci_p95 < 5%")
         assert self.rate(tmp_path, arrival, 5.0, "1", duration=120.0, until=until) == pytest.approx(5.0)
+
+
+def test_requests_are_encoded_as_they_are_about_to_be_sent(tmp_path: Path) -> None:
+    encoded: list[int] = []
+
+    def requests() -> Iterator[HttpRequest]:
+        for number in range(1000):
+            encoded.append(number)
+            yield HttpRequest("POST", "http://h/v1", (), b"%d" % number)
+
+    with (tmp_path / "requests").open("w+b") as file:
+        writer = RequestWriter(file, tmp_path / "index", requests(), 1000)
+        writer.write(10)
+        assert (len(encoded), writer.written) == (10, 10)
+        prompts = Prompts(file.fileno(), tmp_path / "index")
+        writer.write(5)
+        assert writer.written == 10
+        writer.write(700)
+        writer.write(5000)
+        assert (len(encoded), writer.written) == (1000, 1000)
+        for number in (0, 9, 10, 699, 700, 999):
+            line, rest = prompts.wire(number)
+            assert line == b"POST /v1 HTTP/1.1\r\n"
+            assert rest.endswith(b"\r\n\r\n%d" % number)
+
+
+def test_a_request_that_is_never_prepared_is_not_waited_for_forever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fmbench_lib.load.sending.prebuilt._PATIENCE_S", 0.0)
+    with (tmp_path / "requests").open("w+b") as file:
+        writer = RequestWriter(file, tmp_path / "index", iter([HttpRequest("GET", "http://h/", (), b"")]), 2)
+        writer.write(2)
+        prompts = Prompts(file.fileno(), tmp_path / "index")
+        with pytest.raises(TimeoutError, match="request 1 was not prepared"):
+            prompts.wire(1)

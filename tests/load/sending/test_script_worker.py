@@ -189,3 +189,52 @@ def test_numbers_of_other_libraries_count() -> None:
     found = answer_to(lambda _: {"response_json": "hi", "completion_tokens": Number()}, {})()
     (piece,) = found.pieces
     assert json.loads(piece.partition(b"\r\n\r\n")[2])["completion_tokens"] == 12
+
+
+class Odd:
+    """An answer that cannot be looked at."""
+
+    def __str__(self) -> str:
+        raise OverflowError("too much")
+
+
+def circular() -> dict[str, Any]:
+    answer: dict[str, Any] = {}
+    answer["again"] = answer
+    return answer
+
+
+@pytest.mark.parametrize(
+    "response",
+    [{"response_json": Odd()}, {"response_json": circular()}, {"prompt_tokens": 10**5000}, Odd(), 3, None],
+)
+def test_an_answer_of_any_kind_is_a_response(response: Any) -> None:
+    answered = answer_to(lambda _payload: response, {})()
+    assert answered.pieces[0].startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("first", [float("inf"), float("nan"), -1.0, 1e300, "soon"])
+def test_a_time_to_first_token_that_is_none_is_left_out(first: Any) -> None:
+    assert answer_to(lambda _payload: {"time_to_first_token": first}, {})().first_token_s is None
+
+
+def test_an_error_that_cannot_be_shown_is_an_error() -> None:
+    class UnshownError(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    def predict(_payload: Any) -> Any:
+        raise UnshownError
+
+    assert b"UnshownError: it cannot be shown" in answer_to(predict, {})().pieces[0]
+
+
+def test_a_predictor_that_is_never_made_ends_the_level(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fmbench_lib.load.sending.worker_processes._SCRIPT_READY_SECONDS", 1.0)
+    script = tmp_path / "mine.py"
+    script.write_text("import time\n\ndef create_predictor(endpoint_name):\n    time.sleep(600)\n")
+    called = UserScript(str(script), "ep", {}, {})
+    level = make_level([NOWHERE], (), (0,), requests=1, concurrency=1, script=called)
+    (tmp_path / "level").mkdir()
+    with pytest.raises(WorkerError, match=r"create_predictor\(\) did not return within 1 s"):
+        run_level(level, [UserScriptPredictor({}).encode("hi")], tmp_path / "level")

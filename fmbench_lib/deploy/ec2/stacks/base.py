@@ -17,6 +17,7 @@ from fmbench_lib.config.secret_names import is_secret
 from fmbench_lib.deploy.ec2.container import Container, DeviceKind, Mount
 from fmbench_lib.deploy.ec2.placement import Placement
 from fmbench_lib.errors import DeployError
+from fmbench_lib.host.paths import expanded
 from fmbench_lib.models.hub_token import VARIABLES
 
 _NOT_OPTIONS = ("tp_degree", "batch_size", "serving.properties")
@@ -217,15 +218,13 @@ def hub_cache(experiment: Experiment, target: str = _HUB_CACHE) -> Mount:
 
 def folder_of(configured: str | None, default: str, target: str) -> Mount:
     """A folder of the host that containers write to: the configured one, else the default below the home folder."""
-    return Mount(
-        Path(configured).expanduser().absolute() if configured else Path.home() / default, target, read_only=False
-    )
+    return Mount(expanded(configured).absolute() if configured else Path.home() / default, target, read_only=False)
 
 
 def local_model(experiment: Experiment, site: Site) -> Path | None:
     """The model's folder or file on this host if `model_id` is a path; None for a hub id. Raises DeployError for an
     absolute path that does not exist."""
-    model = Path(model_of(experiment)).expanduser()
+    model = expanded(model_of(experiment))
     path = local_path(str(model), site)
     if path is None and model.is_absolute():
         raise DeployError(f"model_id {model} does not exist on this host")
@@ -234,7 +233,7 @@ def local_model(experiment: Experiment, site: Site) -> Path | None:
 
 def local_path(name: str, site: Site) -> Path | None:
     """The folder or file of this host that a name refers to; None where there is none, or the name is empty."""
-    path = Path(name).expanduser()
+    path = expanded(name)
     candidates = (folder / path for folder in site.model_folders if name)
     existing = next((candidate for candidate in candidates if candidate.exists()), None)
     return None if existing is None else existing.resolve()

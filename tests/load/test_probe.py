@@ -8,9 +8,9 @@ import pytest
 
 from fmbench_lib.aws.addresses import model_url
 from fmbench_lib.aws.signing import Signing
-from fmbench_lib.deploy.probe import probe
 from fmbench_lib.emulator import Behaviour, Constant, Tls, launch
 from fmbench_lib.errors import CredentialsError, EndpointError
+from fmbench_lib.load.probe import probe
 from fmbench_lib.predictors.bedrock import ConversePredictor
 from fmbench_lib.predictors.openai import OpenAiPredictor
 
