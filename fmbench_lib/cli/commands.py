@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import sys
@@ -11,6 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from fmbench_lib.cli.cleaning_up import cleanup_command, list_standing
 from fmbench_lib.cli.option_values import (
     arguments,
     existing_run,
@@ -39,14 +39,12 @@ from fmbench_lib.config.shipped.config_table import as_json, as_table, shipped_n
 from fmbench_lib.config.shipped.files import find_config
 from fmbench_lib.errors import FmbenchError, InputError, explained
 from fmbench_lib.host.disk_space import disk_full, is_full
-from fmbench_lib.runs.file_cleaning import clean_files
-from fmbench_lib.runs.location import connected, keeper_of, refresh
+from fmbench_lib.runs.location import keeper_of, refresh
 from fmbench_lib.runs.opening import (
     ARGUMENTS_VARIABLE,
     create_run,
     local_run,
     newest_run,
-    not_being_measured,
     open_for_reading,
     reopen_run,
 )
@@ -54,7 +52,7 @@ from fmbench_lib.runs.run import Run
 from fmbench_lib.runs.url_config import write_config
 from fmbench_lib.storage.bucket import is_address
 from fmbench_lib.storage.fetch import local_config
-from fmbench_lib.workspace import RUN_FILE, Workspace, is_needed_to_clean_up
+from fmbench_lib.workspace import Workspace
 
 INTERRUPTED = 130
 BAD_INPUT = 2
@@ -70,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return emulator.main(words[1:])
     hide(redactor_of_process(word.partition("=")[::2] for word in words if "=" in word))
     if words == ["cleanup"]:
-        return _list_standing()
+        return list_standing()
     options = parser().parse_args(words)
     if options.command is None:
         parser().print_help()
@@ -293,56 +291,6 @@ def report_command(options: argparse.Namespace) -> int:
     print_result(run)
     print_location(run.workspace)
     return 0 if succeeded(run, options.allow_invalid, options.fail_on_budget) else 1
-
-
-def cleanup_command(options: argparse.Namespace) -> int:
-    """Delete what the run deployed, also where its directory is gone."""
-    if not is_address(options.run_dir) and not (Path(options.run_dir) / RUN_FILE).exists():
-        from fmbench_lib.steps.standing_endpoints import is_recorded_outside
-
-        gone = Workspace(Path(options.run_dir).resolve())
-        if is_recorded_outside(gone):
-            return _print_deleted(gone)
-    workspace = connected(Workspace(existing_run(options.run_dir, is_needed_to_clean_up)))
-    with not_being_measured(workspace):
-        workspace.settle()
-        code = _print_deleted(workspace)
-        if is_address(options.run_dir):
-            refresh(workspace)
-        with contextlib.suppress(InputError):  # a run without its config can be cleaned up all the same
-            clean_files(open_for_reading(workspace.path))
-        if workspace.report_file.exists():
-            from fmbench_lib.steps.analysis import write_report
-
-            write_report(open_for_reading(workspace.path))
-        workspace.keep(insist=True)
-    print_location(workspace)
-    return code
-
-
-def _print_deleted(workspace: Workspace) -> int:
-    """Delete what a run deployed, and print what became of each endpoint; the exit code."""
-    from fmbench_lib.steps.taking_down import delete_all
-
-    deletions = delete_all(workspace)
-    for deletion in deletions:
-        error = "" if deletion.error is None else f": {deletion.error}"
-        say(f"{deletion.endpoint.experiment_name}: {deletion.outcome}{error}")
-    if not deletions:
-        say("this run deployed nothing")
-    return 1 if any(deletion.error is not None for deletion in deletions) else 0
-
-
-def _list_standing() -> int:
-    """Print what runs of this machine have deployed and not deleted, and the command that deletes it."""
-    from fmbench_lib.steps.standing_endpoints import standing_of_all_runs
-
-    lines = standing_of_all_runs()
-    for line in lines:
-        say(line)
-    if not lines:
-        say("no run of this machine has left anything standing, as far as is recorded")
-    return 0
 
 
 def sync_command(options: argparse.Namespace) -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import platform as host_platform
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -333,21 +332,6 @@ def open_for_reading(run_dir: Path, arguments: Mapping[str, str] | None = None) 
         loaded = as_measured(workspace.config_copy, Path(state["config_file"]), given, state.get("standard", {}))
         redactor = redactor_for(loaded.config, given_arguments(arguments))
         return Run(loaded, connected(replace(workspace, redact=redactor)), redactor, is_local_only(workspace))
-
-
-@contextlib.contextmanager
-def not_being_measured(workspace: Workspace) -> Iterator[None]:
-    """Keep a run from being executed during the block. Raises RunStateError where another process executes it."""
-    with contextlib.ExitStack() as held:
-        for name, patience in (("pipeline", 0.0), ("step", 1.0)):  # the kernel of a run that was killed is ending
-            try:
-                held.enter_context(workspace.locked(name, patience))
-            except RunStateError:
-                raise RunStateError(
-                    f"{workspace.path} is being measured by another process: interrupt that one (Ctrl-C), which "
-                    "deletes what the run deployed, or wait for its end"
-                ) from None
-        yield
 
 
 def _versions() -> dict[str, str]:

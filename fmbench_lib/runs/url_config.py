@@ -43,7 +43,7 @@ def write_config(request: UrlRequest, results: Path) -> Path:
     key = os.environ.get(request.api_key_env) if request.api_key_env else None
     server = server_at(request.url, request.model, key)
     config = config_of(request, server)
-    path = results / path_part(config["general"]["name"]) / "config.yml"
+    path = results / path_part(config["general"]["name"]) / "benchmark.yml"
     path.parent.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     write_text(

@@ -20,7 +20,7 @@ def test_loads_prompts_and_server_are_those_asked_for(tmp_path: Path) -> None:
     data = tmp_path / "prompts.csv"
     data.write_text("prompt\nWhy?\n")
     request = UrlRequest("http://127.0.0.1:8000/v1", data=str(data), rates=(2.0, 8.5), requests=20, api_key_env="KEY")
-    config = parse_config(yaml.safe_dump(config_of(request, SERVER)), path=tmp_path / "config.yml").config
+    config = parse_config(yaml.safe_dump(config_of(request, SERVER)), path=tmp_path / "benchmark.yml").config
     (experiment,) = config.experiments
     assert (experiment.name, experiment.model_id, experiment.ep_name) == ("small", "org/small", SERVER.address)
     assert (experiment.request_rates, experiment.concurrency_levels) == ([2.0, 8.5], [])
@@ -32,7 +32,7 @@ def test_loads_prompts_and_server_are_those_asked_for(tmp_path: Path) -> None:
 def test_the_file_can_be_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(url_config, "server_at", lambda url, model, key: SERVER)
     path = write_config(UrlRequest("http://127.0.0.1:8000"), tmp_path)
-    assert path == tmp_path / "small at 127.0.0.1-8000" / "config.yml"
+    assert path == tmp_path / "small at 127.0.0.1-8000" / "benchmark.yml"
     loaded = load_config(path)
     assert (loaded.config.experiments[0].concurrency_levels, loaded.notices) == ([1, 4], ())
     assert path.read_text().startswith(f"# org/small at {SERVER.address}. Change it, and run it with: fmbench ")

@@ -36,7 +36,7 @@ def test_an_address_that_is_none_is_said_with_what_is_wrong(
     assert said in found["experiments[0].ep_name"]
 
 
-@pytest.mark.parametrize("address", ["http://[::1]:8000/v1", "https://bücher.example/v1", "http://my_host/v1"])
+@pytest.mark.parametrize("address", ["http://[::1]:8000/llm", "https://bücher.example/llm", "http://my_host/llm"])
 def test_addresses_of_every_form_are_taken(load: Load, minimal: str, address: str) -> None:
     assert load(minimal.replace(ADDRESS, f'"{address}"')).config.experiments[0].ep_name == address
 
