@@ -89,6 +89,7 @@ setup(
         "numpy>=2.3,<3",
         "pandas>=3,<4",
         "papermill==2.7.0",
+        "pillow>=11,<13",
         "plotly>=7,<8",
         "prometheus-client>=0.22,<1",
         "psutil>=7,<8",

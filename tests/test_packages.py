@@ -23,6 +23,7 @@ NAMES = {
     "jupyter-client": "jupyter_client",
     "nvidia-ml-py": "pynvml",
     "prometheus-client": "prometheus_client",
+    "pillow": "PIL",
     "pyyaml": "yaml",
 }
 """What a package is imported as, where that is not its name."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _PAGES = (b"<!doctype html", b"<html")
+_CBOR_MAP = 5  # major type of the first byte, RFC 8949
 _SERVER_ERROR = 500  # botocore reads and repeats these, whoever they are from
 _REMEDY = "check the proxy (HTTPS_PROXY, NO_PROXY), its login page and AWS_ENDPOINT_URL"
 
@@ -49,9 +50,17 @@ def _is_file(operation_model: Any) -> bool:
 
 
 def _has_form(data: bytes, operation_model: Any) -> bool:
-    protocol = operation_model.service_model.metadata["protocol"]
+    facts = operation_model.service_model.metadata
+    spoken = facts.get("protocols") or [facts["protocol"]]
+    return any(_is_of(data, operation_model.name, protocol) for protocol in spoken)
+
+
+def _is_of(data: bytes, operation: str, protocol: str) -> bool:
+    """Whether a success looks like one of this protocol; a service may speak several."""
     if protocol == "query":
-        return f"<{operation_model.name}Response".encode() in data
+        return f"<{operation}Response".encode() in data
+    if "cbor" in protocol:
+        return data[0] >> 5 == _CBOR_MAP
     if "json" not in protocol:
         return data.startswith(b"<")
     try:

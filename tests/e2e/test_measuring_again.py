@@ -109,9 +109,10 @@ def test_a_level_of_a_dead_server_is_measured_again_when_the_server_is_back(
     dead = fmbench("--resume", with_fault.run, "--steps", "3-4", results=False)
     assert dead.code == 1
     assert [row["verdict"] for row in rows(with_fault.run)] == ["invalid", "invalid"]
-    (line,) = [line for line in dead.out.splitlines() if "concurrency-1 is invalid" in line]
+    (line,) = [line for line in dead.out.splitlines() if " are invalid: " in line]
+    assert "concurrency-1, one" in line
     assert "none of 8 requests succeeded" in line
-    assert line.endswith(f"; measure it again: fmbench --resume {with_fault.run} --remeasure one/all/concurrency-1")
+    assert line.endswith(f"; measure it again: fmbench --resume {with_fault.run} --remeasure invalid")
     with launch(QUICK, port=port):
         done = fmbench("--resume", with_fault.run, "--remeasure", "invalid", results=False)
     assert done.code == 0, done.out + done.err

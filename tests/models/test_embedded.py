@@ -107,7 +107,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[t
     def has(files: list[str], *, cached: bool = False) -> list[tuple[str, str, bool]]:
         task: list[tuple[str, str, bool]] = []
 
-        def download(repo: str, name: str, *, local_files_only: bool = False) -> str:
+        def download(repo: str, name: str, *, local_files_only: bool = False, token: str | None = None) -> str:
             task.append((repo, name, local_files_only))
             if name not in files or (local_files_only and not cached):
                 raise RuntimeError(f"404 Client Error\nEntry Not Found for {name}")

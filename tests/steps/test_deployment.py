@@ -54,7 +54,7 @@ def test_whatever_a_level_raises_costs_that_level(run: Any, monkeypatch: pytest.
     def measure(spec: Any, *_: Any) -> Any:
         if spec.load == "concurrency-1":
             raise OverflowError("too large")
-        return {"stop_reason": "requests"}
+        return {"stop_reason": "requests", "attempt": 1}
 
     monkeypatch.setattr("fmbench_lib.steps.deployment.probe", lambda *_: None)
     monkeypatch.setattr("fmbench_lib.steps.inference.measure_level", measure)

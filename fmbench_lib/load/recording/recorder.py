@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # every decoding process imports this module, and none needs 
 
 
 _LONGEST_MESSAGE = 500
+_EVENT_STREAM = "vnd.amazon.eventstream"
 _READ_OF_MESSAGE = 20_000
 """How much of a message is cleaned before it is cut: more than is kept, so that no secret is cut before it is found."""
 Response: TypeAlias = ParsedResponse | UnpackedResponse
@@ -133,9 +134,9 @@ class Recorder:
 
     def _decoded(self, exchange: Spooled) -> tuple[Completion, Response | None]:
         """The answer in an exchange. What a codec quotes of an error is quoted from bytes without secrets: one that it
-        had cut or escaped could not be found afterwards."""
+        had cut or escaped could not be found afterwards. AWS's event streams have checksums, which would not hold."""
         completion, response = decode(exchange, self.predictor)
-        if completion.error_class is None or self.redactor is None:
+        if completion.error_class is None or self.redactor is None or _has_checksums(response):
             return completion, response
         masked = self.redactor.masked(exchange.raw)
         if masked != exchange.raw:
@@ -173,6 +174,10 @@ class Recorder:
             remarks += ("not_streamed",)
         remarks += ("cumulative",) if completion.cumulative else ()
         return remarks + (("echo",) if completion.echoed else ())
+
+
+def _has_checksums(response: Response | None) -> bool:
+    return response is not None and _EVENT_STREAM in (dict(response.headers).get("content-type") or "")
 
 
 def _count(tokenizer: TokenCounter, completion: Completion) -> int:

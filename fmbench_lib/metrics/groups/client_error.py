@@ -29,7 +29,7 @@ CLIENT_ERROR = tuple(
 @dataclass(frozen=True, slots=True)
 class _Delays:
     """By how much the times of each success may be too late, in seconds: the stamps of its first and of its last
-    content event, and for each of its gaps the event before it and the one after it."""
+    content event, and for each of its gaps the read before it and the one after it."""
 
     first: Floats
     last: Floats
@@ -83,8 +83,10 @@ def _delays(chosen: pd.DataFrame, lags: Floats) -> _Delays:
         known = np.asarray(events, dtype=np.float64)
         shifts = _shifts(known, sent[index], ended[index], lags[index])
         first[index], last[index] = shifts[0], shifts[-1]
-        before.append(shifts[:-1])
-        after.append(shifts[1:])
+        if len(chosen["ITL"].iloc[index]):  # a gap is between two reads
+            of_reads = shifts[np.flatnonzero(np.append(True, np.diff(known) > 0))]
+            before.append(of_reads[:-1])
+            after.append(of_reads[1:])
     return _Delays(first, last, before, after)
 
 

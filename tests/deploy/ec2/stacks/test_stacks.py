@@ -355,7 +355,7 @@ def test_options_are_recognised_in_either_spelling(tmp_path: Path) -> None:
     assert "--max-num-seqs" not in container.command
 
 
-@pytest.mark.parametrize("name", ["plain", "org/model", "org model", "-dash-", "ü" * 100])
+@pytest.mark.parametrize("name", ["plain", "org/model", "org model", "-dash-", "ü" * 16])
 def test_container_names_are_valid_in_docker(tmp_path: Path, name: str) -> None:
     container = only_container(stack_experiment(tmp_path, "llama_server", name=name), host())
     assert container.name.startswith("fmbench-run-")
