@@ -31,7 +31,7 @@ from recompute_levels import COLUMNS
 from recompute_part import SLICES, Part
 from recompute_prices import PRICES, experiment_costs
 from recompute_reading import Cell, Key, RunFiles, read_run
-from recompute_repeats import pooled_row
+from recompute_repeats import MEASURED_ONCE, pooled_row
 from recompute_verdict import VERDICTS, judged
 
 Rows = Sequence[Mapping[str, Any]]
@@ -129,7 +129,7 @@ def compare(run: RunFiles, result: Comparison) -> None:
     beside_host(level for key, level in run.levels.items() if key in counting(run))
     rows, level = level_rows(run), ("experiment_name", "payload_file", "load", "attempt")
     result.table("all_metrics_summary.csv", run.table("all_metrics_summary.csv"), rows, level)
-    result.table("all_metrics.csv", run.table("all_metrics.csv"), list(_slice_rows(run)), (*level[:3], "slice"))
+    result.table("all_metrics.csv", run.table("all_metrics.csv"), list(_slice_rows(run)), (*level, "slice"))
     name = "per_inference_request_results.csv"
     result.table(name, run.table(name), list(_request_rows(run)), (*level, "request_id"))
     counts = [{**row, "count": row["requests"]} for row in rows]
@@ -172,7 +172,7 @@ def _compare_choice(run: RunFiles, rows: Rows, result: Comparison, level: Sequen
     counted = [row for key in published if (row := keyed.get(key)) and tuple(row[name] for name in level) in last]
     repeated = repeated_rows(run, counted)
     result.table("repeated_levels.csv", run.table("repeated_levels.csv"), list(repeated.values()), level[:3])
-    once = {level_of(row): repeated.get(level_of(row), {**row, "repeats": 1}) for row in reversed(counted)}
+    once = {level_of(row): repeated.get(level_of(row), {**row, **MEASURED_ONCE}) for row in reversed(counted)}
     rows = [row for row in reversed(list(once.values())) if not _above(row, run)]
     wanted = (run.config.get("metrics") or {}).get("dataset_of_interest")
     budgets = budgets_of(run.config.get("report") or {})

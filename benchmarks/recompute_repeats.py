@@ -22,6 +22,11 @@ Figure = tuple[float, float, float, float]
 """A figure of a repeat, the ends of its interval (NaN without one), and its weight."""
 
 SPREAD = ("latency_p95", "TTFT_p95", "transactions_per_minute", "price_per_10k_txn")
+MEASURED_ONCE: dict[str, Cell] = {
+    "repeats": 1,
+    **{f"{name}_repeat_{what}": None for name in SPREAD for what in ("min", "max", "std")},
+}
+"""What a level that was measured once has beside those that were repeated."""
 SUMS = (
     "completions_in_window", "requested", "window_s", "level_s", "requests_outside_window", "resent_prompts",
     "earlier_prompts",
