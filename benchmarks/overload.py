@@ -21,7 +21,7 @@ from output import print_table, write_result
 from single_level import measure
 
 from fmbench_lib.emulator import Behaviour, Constant, launch
-from fmbench_lib.metrics.finding import REASON_SEPARATOR
+from fmbench_lib.metrics.reasons import REASON_SEPARATOR
 
 BURNERS_PER_CORE = 6
 BURN = """
