@@ -137,8 +137,9 @@ def each_instance_type(rows: Sequence[Row], budgets: Sequence[Budget]) -> list[R
 _FACTS = ("experiment_name", "payload_file", "load", "instance_type", "instance_count", "concurrency", "request_rate")
 _RECORDED = (
     "phase", "request_id", "server_request_id", "prompt_id", "worker", "endpoint", "token_source",
-    "prompt_token_source", "completion_token_source", "choices", "remarks", "error", "error_message", "status", "retry_after", "finish_reason", "due", "connect_s", "reused", "retried", "sent", "first",
-    "first_answer", "last", "end", "streamed", "stamp_source", "client_lag", "schedule_lag", "completion",
+    "prompt_token_source", "completion_token_source", "choices", "remarks", "error", "error_message", "status",
+    "retry_after", "finish_reason", "due", "connect_s", "reused", "retried", "sent", "first", "first_answer", "last",
+    "end", "streamed", "stamp_source", "client_lag", "schedule_lag", "completion",
 )  # fmt: skip
 _TIMES = ("latency", "TTFT", "TTFT_answer", "TPOT", "TTFT_from_sent", "latency_from_sent")
 

@@ -1,5 +1,5 @@
-"""What came in the responses of a level, written from docs/metrics.md: lengths and ends of answers, events, remarks, who
-counted tokens, failures by class and by copy."""
+"""What came in the responses of a level, written from docs/metrics.md: lengths and ends of answers, events, remarks,
+who counted tokens, failures by class and by copy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import Counter
 
 import numpy as np
 from recompute_part import Part
-from recompute_reading import Floats, Flags, joined
+from recompute_reading import Flags, Floats, joined
 
 AT_THE_LIMIT = (
     "length", "max_tokens", "limit", "max_length", "model_length", "model_context_window_exceeded",

@@ -1,4 +1,4 @@
-"""What else the machine did beside a level, from the monitor's samples: docs/metrics.md, "The machine beside a level"."""
+"""What else the machine did, from the monitor's samples, by docs/metrics.md, "The machine beside a level"."""
 
 from __future__ import annotations
 

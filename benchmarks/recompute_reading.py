@@ -158,7 +158,8 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class RunFiles:
-    """A run directory: its levels by experiment, payload file, load and attempt, its config, its price entries by instance type, its published tables."""
+    """A run directory: its levels by experiment, payload file, load and attempt, its config, its price entries by
+    instance type, its published tables."""
 
     path: Path
     levels: dict[Key, Level]

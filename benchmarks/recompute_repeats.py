@@ -62,8 +62,7 @@ class _AllRequests(Level):
     def __init__(self, levels: Sequence[Level]) -> None:
         names = dict.fromkeys(name for level in levels for name in level.columns)
         self.columns = {
-            name: [cell for level in levels for cell in level.columns.get(name, [None] * level.count)]
-            for name in names
+            name: [cell for level in levels for cell in level.columns.get(name, [None] * level.count)] for name in names
         }
         self.count, self.facts = sum(level.count for level in levels), dict(levels[0].facts)
         self._attempt = levels[0].attempt

@@ -76,7 +76,7 @@ def sent_again(chosen: pd.DataFrame) -> Flags:
 
 
 def schedule_lags(chosen: pd.DataFrame) -> Floats:
-    """How late the client sent each request; NaN for one that was sent again, as its first try was part of that time."""
+    """How late the client sent each request; NaN for one that was sent again, as its first try took some."""
     result: Floats = np.where(sent_again(chosen), np.nan, _waits(chosen))
     return result
 
