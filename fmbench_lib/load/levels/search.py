@@ -76,8 +76,8 @@ class Search:
         return self.kind == "max_concurrency"
 
     def _range(self, posterior: CapacityPosterior) -> tuple[float, float]:
-        """The range of the answer with 90% probability. The distribution is that of a continuous load: where it says 8.4
-        to 8.9 in flight, the greatest whole number that meets is 8, so the low end is rounded down."""
+        """The range of the answer with 90% probability. The distribution is that of a continuous load: where it says
+        8.4 to 8.9 in flight, the greatest whole number that meets is 8, so the low end is rounded down."""
         low, high = posterior.quantile(0.05), posterior.quantile(0.95)
         return (self._rounded(low) if self.whole else low), high
 
