@@ -43,6 +43,7 @@ ONE_LATE = Behaviour(
     ttft=Constant(0.05),
     itl=Constant(0.005),
     tokens=Constant(11),
+    tail_delay=0.001,  # the ledger has one time for what is written at once, and what follows the content is no latency
     faults=(FaultRule(Fault("drip", seconds=0.005), numbers=(200,)),),
 )
 PROMPTS = [f"What is item {number}?" for number in range(400)]

@@ -1,4 +1,4 @@
-"""`benchmarks/recompute.py` computes what the recorded run is too old for: attempts, repeats, columns of newer records."""
+"""`benchmarks/recompute.py` computes what the recorded run is too old for: attempts, repeats, newer columns."""
 
 from __future__ import annotations
 
