@@ -3,15 +3,15 @@
     python benchmarks/recompute.py RUN_DIR... [--config FILE]
 
 What a run publishes in `metrics/*.csv` is computed here a second time, with numpy and scipy, from `requests/*.parquet`
-(pyarrow reads them) and from what the run's other files say of prices and budgets. fmbench is not imported: the
-functions are written from docs/metrics.md. `--config` names the file to read instead of the run's config.yml.
+(pyarrow reads them), from the samples of the machine in `endpoint_metrics/`, and from what the run's other files say of
+prices and budgets. fmbench is not imported: the functions are written from docs/metrics.md. `--config` names the file to read instead of the run's config.yml.
 
 Prints how many columns and figures were compared, the largest relative deviation, what deviates and what is not
 recomputed; writes `benchmarks/results/recompute.json`. Exits with 1 if a figure deviates by more than 1e-9, or a text,
 an empty cell or a row is different.
 
 A new column needs a line in `COLUMNS` of recompute_levels.py, or in `PRICES`, `VERDICTS` or `REQUESTS`; until then it
-is listed as not recomputed.
+is listed as not recomputed. How it is taken over the repeats of a level is said in recompute_repeats.py.
 """
 
 from __future__ import annotations
