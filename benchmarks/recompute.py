@@ -4,7 +4,9 @@
 
 What a run publishes in `metrics/*.csv` is computed here a second time, with numpy and scipy, from `requests/*.parquet`
 (pyarrow reads them), from the samples of the machine in `endpoint_metrics/`, and from what the run's other files say of
-prices and budgets. fmbench is not imported: the functions are written from docs/metrics.md. `--config` names the file to read instead of the run's config.yml.
+prices and budgets. fmbench is not imported: the functions are written from docs/metrics.md.
+
+`--config` names the file to read instead of the run's config.yml.
 
 Prints how many columns and figures were compared, the largest relative deviation, what deviates and what is not
 recomputed; writes `benchmarks/results/recompute.json`. Exits with 1 if a figure deviates by more than 1e-9, or a text,
