@@ -50,16 +50,16 @@ def closed_searches(service: str, seeds: int) -> Iterator[dict[str, Any]]:
     for slots, answer, requests in CLOSED_SETTINGS:
         outcomes = [closed_search(slots, answer, service, requests, seed) for seed in range(seeds)]
         labels = {"service": service, "slots": slots, "answer": answer, "n": requests}
-        yield labels | _summary(outcomes, float(answer), answer + 1.0)
+        yield labels | _summary(outcomes, float(answer))
 
 
-def _summary(outcomes: Sequence[Outcome], true: float, below: float | None = None) -> dict[str, float]:
-    """The shares of searches; the true answer is `true`, or anything from there to `below`."""
+def _summary(outcomes: Sequence[Outcome], true: float) -> dict[str, float]:
+    """The shares of searches; the true answer is `true`."""
     ranges = [(one.low, one.high) for one in outcomes if one.low is not None and one.high is not None]
     found = [one.found for one in outcomes if one.found is not None]
     return {
         "confirmed": sum(one.confirmed for one in outcomes) / len(outcomes),
-        "holds": sum(low <= (below or true) and true <= high for low, high in ranges) / len(outcomes),
+        "holds": sum(low <= true <= high for low, high in ranges) / len(outcomes),
         "too_high": sum(load > TOO_HIGH * true for load in found) / len(outcomes),
         "found": float(np.median(found)) / true if found else math.nan,
         "range": float(np.median([high / low for low, high in ranges])) if ranges else math.nan,

@@ -3,15 +3,17 @@
     python benchmarks/recompute.py RUN_DIR... [--config FILE]
 
 What a run publishes in `metrics/*.csv` is computed here a second time, with numpy and scipy, from `requests/*.parquet`
-(pyarrow reads them) and from what the run's other files say of prices and budgets. fmbench is not imported: the
-functions are written from docs/metrics.md. `--config` names the file to read instead of the run's config.yml.
+(pyarrow reads them), from the samples of the machine in `endpoint_metrics/`, and from what the run's other files say of
+prices and budgets. fmbench is not imported: the functions are written from docs/metrics.md.
+
+`--config` names the file to read instead of the run's config.yml.
 
 Prints how many columns and figures were compared, the largest relative deviation, what deviates and what is not
 recomputed; writes `benchmarks/results/recompute.json`. Exits with 1 if a figure deviates by more than 1e-9, or a text,
 an empty cell or a row is different.
 
 A new column needs a line in `COLUMNS` of recompute_levels.py, or in `PRICES`, `VERDICTS` or `REQUESTS`; until then it
-is listed as not recomputed.
+is listed as not recomputed. How it is taken over the repeats of a level is said in recompute_repeats.py.
 """
 
 from __future__ import annotations
@@ -26,10 +28,12 @@ from pathlib import Path
 from typing import Any
 
 from recompute_choice import REQUESTS, budgets_of, each_instance_type, passes, payload_file_of, winner
+from recompute_host import beside_host
 from recompute_levels import COLUMNS
 from recompute_part import SLICES, Part
 from recompute_prices import PRICES, experiment_costs
-from recompute_reading import Cell, RunFiles, read_run
+from recompute_reading import Cell, Key, RunFiles, read_run
+from recompute_repeats import MEASURED_ONCE, pooled_row
 from recompute_verdict import VERDICTS, judged
 
 Rows = Sequence[Mapping[str, Any]]
@@ -100,6 +104,12 @@ def _deviation(published: str, computed: Cell) -> float:
     return abs(value - computed) / scale if scale > 0 else 0.0
 
 
+def counting(run: RunFiles) -> set[Key]:
+    """The keys of the last attempts at their levels, which count."""
+    last = {key[:-1]: key[-1] for key in sorted(run.levels, key=lambda key: key[-1])}
+    return {(*level, attempt) for level, attempt in last.items()}
+
+
 def level_rows(run: RunFiles) -> list[dict[str, Cell]]:
     """A row for each level, with its prices and its verdict."""
     rows = [_row(Part(level, run.config.get("slo") or {}), run) for level in run.levels.values()]
@@ -118,7 +128,8 @@ def _row(part: Part, run: RunFiles) -> dict[str, Cell]:
 
 def compare(run: RunFiles, result: Comparison) -> None:
     """Compare every table of one run."""
-    rows, level = level_rows(run), ("experiment_name", "payload_file", "load")
+    beside_host(level for key, level in run.levels.items() if key in counting(run))
+    rows, level = level_rows(run), ("experiment_name", "payload_file", "load", "attempt")
     result.table("all_metrics_summary.csv", run.table("all_metrics_summary.csv"), rows, level)
     result.table("all_metrics.csv", run.table("all_metrics.csv"), list(_slice_rows(run)), (*level, "slice"))
     name = "per_inference_request_results.csv"
@@ -155,11 +166,16 @@ def _with_errors(row: Mapping[str, Any], published: Rows) -> Mapping[str, Any]:
 
 
 def _compare_choice(run: RunFiles, rows: Rows, result: Comparison, level: Sequence[str]) -> None:
-    """Compare the tables of the decision. What a search found is taken from summary.json, as its model is none of
-    requests alone."""
-    order = [tuple(row[name] for name in level) for row in run.table("all_metrics_summary.csv")]
-    keyed = {tuple(row[name] for name in level): row for row in rows}
-    rows = [keyed[key] for key in order if key in keyed and not _above(keyed[key], run)]
+    """Compare the tables of repeats and of the decision. What a search found is taken from summary.json, as its model
+    is none of requests alone."""
+    keyed = {tuple(_text(row[name]) for name in level): row for row in rows}
+    published = [tuple(row[name] for name in level) for row in run.table("all_metrics_summary.csv")]
+    last = counting(run)
+    counted = [row for key in published if (row := keyed.get(key)) and tuple(row[name] for name in level) in last]
+    repeated = repeated_rows(run, counted)
+    result.table("repeated_levels.csv", run.table("repeated_levels.csv"), list(repeated.values()), level[:3])
+    once = {level_of(row): repeated.get(level_of(row), {**row, **MEASURED_ONCE}) for row in reversed(counted)}
+    rows = [row for row in reversed(list(once.values())) if not _above(row, run)]
     wanted = (run.config.get("metrics") or {}).get("dataset_of_interest")
     budgets = budgets_of(run.config.get("report") or {})
     file = payload_file_of(rows, wanted)
@@ -171,7 +187,31 @@ def _compare_choice(run: RunFiles, rows: Rows, result: Comparison, level: Sequen
         "summary_metrics_for_dataset_best_option_each_instance_type.csv": each_instance_type(chosen, budgets),
     }
     for name, computed in tables.items():
-        result.table(name, run.table(name), computed, level)
+        result.table(name, run.table(name), computed, level[:3])
+
+
+def level_of(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What tells a level from others, whichever of its repeats the row is about."""
+    load, mark, number = str(row["load"]).rpartition("-repeat-")
+    return str(row["experiment_name"]), str(row["payload_file"]), load if mark and number.isdigit() else row["load"]
+
+
+def repeated_rows(run: RunFiles, counted: Rows) -> dict[tuple[str, ...], dict[str, Cell]]:
+    """The rows of the levels that were measured several times, over all of their repeats."""
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for row in counted:
+        groups.setdefault(level_of(row), []).append(row)
+    names, slo = ("experiment_name", "payload_file", "load", "attempt"), run.config.get("slo") or {}
+    return {
+        key: pooled_row(
+            rows,
+            [run.levels[tuple(row[name] for name in names)] for row in rows],
+            slo,
+            run.prices.get(str(rows[0]["instance_type"])),
+        )
+        for key, rows in groups.items()
+        if len(rows) > 1
+    }
 
 
 def _above(row: Mapping[str, Any], run: RunFiles) -> bool:

@@ -136,9 +136,10 @@ def each_instance_type(rows: Sequence[Row], budgets: Sequence[Budget]) -> list[R
 
 _FACTS = ("experiment_name", "payload_file", "load", "instance_type", "instance_count", "concurrency", "request_rate")
 _RECORDED = (
-    "phase", "request_id", "server_request_id", "prompt_id", "worker", "endpoint", "token_source", "error",
-    "error_message", "status", "retry_after", "finish_reason", "due", "connect_s", "reused", "retried", "sent", "first",
-    "first_answer", "last", "end", "streamed", "stamp_source", "client_lag", "schedule_lag", "completion",
+    "phase", "request_id", "server_request_id", "prompt_id", "worker", "endpoint", "token_source",
+    "prompt_token_source", "completion_token_source", "choices", "remarks", "error", "error_message", "status",
+    "retry_after", "finish_reason", "due", "connect_s", "reused", "retried", "sent", "first", "first_answer", "last",
+    "end", "streamed", "stamp_source", "client_lag", "schedule_lag", "completion",
 )  # fmt: skip
 _TIMES = ("latency", "TTFT", "TTFT_answer", "TPOT", "TTFT_from_sent", "latency_from_sent")
 
@@ -147,7 +148,7 @@ REQUESTS: dict[str, Callable[[Part], Sequence[Cell]]] = {
     **{name: lambda part, name=name: part.level.texts(name) for name in _RECORDED},
     **{
         f"{kind}_token_count": lambda part, kind=kind: part.level.texts(f"{kind}_tokens")
-        for kind in ("prompt", "completion", "cached")
+        for kind in ("prompt", "completion", "cached", "reasoning", "seen")
     },
     **{name: lambda part, name=name: part.level.times[name].tolist() for name in _TIMES},
     "ITL_mean": lambda part: [float(np.mean(gaps)) if len(gaps) else math.nan for gaps in part.level.gaps],
@@ -156,5 +157,10 @@ REQUESTS: dict[str, Callable[[Part], Sequence[Cell]]] = {
     "in_window": lambda part: part.chosen.tolist(),
     "completed_in_window": lambda part: part.completed.tolist(),
     "events": lambda part: [len(times) for times in part.level.events],
+    "tokens_per_event": lambda part: [
+        seen / len(times) if len(times) else math.nan
+        for seen, times in zip(part.level.seen.tolist(), part.level.events, strict=True)
+    ],
+    "attempt": lambda part: [part.level.attempt] * part.level.count,
 }
 """By name, the columns of `per_inference_request_results.csv`: a value for each request of a level."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
+import recompute_contents as contents
+from recompute_client import FAMILIES as ERROR_FAMILIES
+from recompute_client import client_error
 from recompute_part import FAMILIES, PERCENTILES, SLICES, Part
 from recompute_queueing import in_flight, spread_over_time, trend
 from recompute_reading import Cell, Flags, Floats, joined
+from recompute_stalls import long_requests, silence_max, silence_plausible
 
 Function = Callable[[Part], Cell]
 
@@ -25,6 +27,10 @@ def _mean(values: Floats) -> float:
 
 def _quantile(values: Floats, q: float) -> float:
     return float(np.quantile(values, q)) if values.size else math.nan
+
+
+def _max(values: Floats) -> float:
+    return float(values.max()) if values.size else math.nan
 
 
 def _known(values: Floats) -> Floats:
@@ -69,11 +75,6 @@ def _attained(name: str) -> Function:
     return lambda part: _mean(part.attained[name][part.chosen]) if name in part.attained else math.nan
 
 
-def _errors(part: Part) -> str:
-    errors = [name for name, use in zip(part.level.texts("error"), part.chosen & ~part.level.ok, strict=True) if use]
-    return json.dumps(dict(sorted(Counter(errors).items())))
-
-
 def _token_attainment(part: Part) -> float:
     if not part.attained:
         return math.nan
@@ -112,13 +113,8 @@ def _drift(what: str, figure: int) -> Function:
     return of
 
 
-def _schedule_lag(part: Part) -> float:
-    level = part.level
-    computed = level.numbers("sent") - level.due - np.nan_to_num(level.numbers("connect_s"))
-    computed = computed - np.nan_to_num(level.numbers("cap_wait"))
-    recorded = level.numbers("schedule_lag")
-    values = np.where(np.isnan(recorded), computed, recorded)[part.chosen]
-    return _quantile(values[~np.isnan(values)], 0.99)
+def _resend_wait(part: Part) -> float:
+    return _max(_known(part.level.sending_waits[part.chosen & part.level.resent]))
 
 
 def _per_second(part: Part, flags: Flags) -> float:
@@ -145,18 +141,17 @@ def _stamp_source(part: Part) -> str | None:
     return joined(sources) or part.level.facts.get("stamp_source")
 
 
-def _token_source(part: Part) -> str | None:
-    return joined([name for name, use in zip(part.level.texts("token_source"), part.successes, strict=True) if use])
-
-
 _FACTS = (
     "experiment_name", "payload_file", "load", "instance_type", "instance_count", "concurrency", "request_rate",
     "requested", "scheduled_rate", "stop_reason", "stop_note", "arrival", "max_concurrency", "think_time", "ramp",
-    "until", "proxy", "prompt_reuse", "tokenizer", "workers", "clock_step_s",
+    "until", "proxy", "prompt_reuse", "tokenizer", "workers", "clock_step_s", "resent_prompts", "earlier_run",
+    "earlier_run_at", "earlier_prompts", "earlier_ttft_p50", "host_machine", "host_cores", "host_cores_busy",
+    "host_cores_others", "host_cores_others_p95", "host_cpu_waiting", "host_cpu_stolen", "host_cpu_throttled",
 )  # fmt: skip
 
 COLUMNS: dict[str, Function] = {
     **{name: _fact(name) for name in _FACTS},
+    "attempt": lambda part: part.level.attempt,
     "slice": lambda part: part.number,
     "slice_start_s": lambda part: part.window[0] - part.whole[0] if part.window and part.whole else math.nan,
     # counts
@@ -165,7 +160,9 @@ COLUMNS: dict[str, Function] = {
     "completions_in_window": lambda part: _count(part.completed) if part.window else math.nan,
     "errors": lambda part: _count(part.chosen & ~part.level.ok),
     "error_rate": lambda part: _mean(1.0 - part.level.ok[part.chosen]),
-    "errors_by_class": _errors,
+    "errors_by_class": contents.errors_by_class,
+    "error_messages": contents.error_messages,
+    "requests_by_copy": contents.requests_by_copy,
     # work
     "transactions_per_second": lambda part: part.transactions[0],
     "transactions_per_minute": lambda part: 60 * part.transactions[0],
@@ -180,6 +177,12 @@ COLUMNS: dict[str, Function] = {
     **{name: function for family in ("TTFT", "latency") for name, function in _from_sent(family).items()},
     "latency_effective_n": lambda part: part.interval("latency", "p95").effective,
     "latency_longer": lambda part: part.interval("latency", "p95").longer,
+    "latency_max": lambda part: _max(part.of("latency", part.successes)),
+    "TTFT_max": lambda part: _max(part.of("TTFT", part.successes)),
+    "long_requests": lambda part: long_requests(part)[0],
+    "long_requests_share": lambda part: long_requests(part)[1],
+    "silence_max": silence_max,
+    "silence_plausible": silence_plausible,
     # objectives
     "goodput": lambda part: _goodput(part, tokens=False),
     "goodput_tokens": lambda part: _goodput(part, tokens=True),
@@ -193,11 +196,30 @@ COLUMNS: dict[str, Function] = {
     "completion_token_n": lambda part: len(part.of("completion_tokens", part.successes)),
     "completion_token_count_std": lambda part: _spread(part.of("completion_tokens", part.successes)),
     "cached_token_count_mean": _cached_mean,
-    "token_source": _token_source,
+    "completion_token_count_p5": lambda part: _quantile(part.of("completion_tokens", part.successes), 0.05),
+    "completion_token_count_p95": lambda part: _quantile(part.of("completion_tokens", part.successes), 0.95),
+    "completion_token_count_cv": contents.token_cv,
+    "length_share": contents.length_share,
+    "finish_reason_n": lambda part: len(contents.ends(part)),
+    "cached_token_share": contents.cached_share,
+    "events": contents.events,
+    "tokens_per_event": contents.tokens_per_event,
+    "reasoning_tokens": lambda part: _mean(part.of("reasoning_tokens", part.successes)),
+    "buffered_share": contents.buffered_share,
+    "remarks": contents.remarks,
+    "token_source": contents.token_source,
+    "prompt_token_source": lambda part: contents.side_source(part, "prompt"),
+    "completion_token_source": lambda part: contents.side_source(part, "completion"),
     **{f"billed_{kind}_tokens": _billed(kind) for kind in ("prompt", "completion", "cached")},
     # the client
     "client_lag_p99": lambda part: _quantile(part.of("client_lag", part.chosen), 0.99),
-    "schedule_lag_p99": _schedule_lag,
+    "schedule_lag_p99": lambda part: _quantile(part.of("schedule_lag", part.chosen), 0.99),
+    "resend_wait_max": _resend_wait,
+    **{
+        f"{family}_{name}_client_error": lambda part, family=family, q=q: client_error(part, family, q)
+        for family in ERROR_FAMILIES
+        for name, q in PERCENTILES.items()
+    },
     "client_cpu_max": lambda part: max(
         (cpu for cpu in part.level.facts["client_cpu"] if cpu is not None), default=None
     ),

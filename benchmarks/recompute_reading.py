@@ -21,7 +21,7 @@ import yaml
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Flags: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 Cell: TypeAlias = float | int | str | bool | None
-Key: TypeAlias = tuple[str, ...]
+Key: TypeAlias = tuple[str | int, ...]
 
 SHIPPED_PRICES = Path(__file__).parents[1] / "pricing.yml"
 
@@ -34,6 +34,9 @@ class Level:
         self.columns: dict[str, list[Any]] = table.to_pydict()
         self.count: int = table.num_rows
         self.facts: dict[str, Any] = json.loads((table.schema.metadata or {})[b"fmbench"])
+        _, mark, number = path.stem.rpartition(".attempt-")
+        self._attempt = int(number) if mark else 0
+        self.samples = path.parents[3] / "endpoint_metrics" / path.parents[1].name
 
     def numbers(self, name: str) -> Floats:
         """A column as numbers; NaN where there is none."""
@@ -87,33 +90,76 @@ class Level:
         return [np.array(times or [], dtype=np.float64) for times in self.texts("event_times")]
 
     @cached_property
+    def attempt(self) -> int:
+        """Which attempt at the level this is: by the file's name, else as recorded; the first where nothing says."""
+        return self._attempt or int(self.facts.get("attempt") or 1)
+
+    @cached_property
+    def seen(self) -> Floats:
+        """The completion tokens that were seen; all of them in records without that column."""
+        return self.numbers("seen_tokens" if "seen_tokens" in self.columns else "completion_tokens")
+
+    @cached_property
+    def choices(self) -> Floats:
+        """How many answers each request had; one where that is not recorded."""
+        return np.nan_to_num(self.numbers("choices"), nan=1.0)
+
+    @cached_property
+    def remarks(self) -> list[list[str]]:
+        """What is to be said of each request."""
+        return [text.split("+") if text else [] for text in self.texts("remarks")]
+
+    @cached_property
+    def timed(self) -> Flags:
+        """The successes that streamed and whose content did not come at once: they have TPOT and ITL."""
+        spread = self.numbers("last") > self.numbers("first")
+        buffered = np.array(["buffered" in remarks for remarks in self.remarks], dtype=bool)
+        return self.ok & self.streamed & spread & ~buffered
+
+    @cached_property
     def gaps(self) -> list[Floats]:
-        """The gaps between the content events of each success that streamed, in s."""
-        shown = self.ok & self.streamed
-        return [np.diff(times) if use else np.empty(0) for use, times in zip(shown, self.events, strict=True)]
+        """The gaps between the reads that brought content, in s, of responses that have ITL."""
+        shown = self.timed & (self.choices == 1)
+        apart = [np.diff(times) if use else np.empty(0) for use, times in zip(shown, self.events, strict=True)]
+        return [each[each != 0] for each in apart]
+
+    @cached_property
+    def resent(self) -> Flags:
+        """Which requests were sent again, as their idle connection had been closed."""
+        return self.numbers("retried") > 0
+
+    @cached_property
+    def sending_waits(self) -> Floats:
+        """How long after it was due each request was sent, without its connection set-up and its wait for the cap."""
+        waits = self.numbers("sent") - self.due
+        waits = waits - np.nan_to_num(self.numbers("connect_s")) - np.nan_to_num(self.numbers("cap_wait"))
+        recorded = self.numbers("schedule_lag")
+        return np.where(np.isnan(recorded), np.maximum(waits, 0.0), recorded)
 
     @cached_property
     def times(self) -> dict[str, Floats]:
         """The measures of each request that are one number, in s; NaN where it has none."""
         first, last, sent = self.numbers("first"), self.numbers("last"), self.numbers("sent")
-        tokens = self.numbers("completion_tokens")
+        tokens = self.seen / self.choices
         with np.errstate(divide="ignore", invalid="ignore"):
             per_token = np.where(tokens >= 2, (last - first) / (tokens - 1), np.nan)
         visible, any_time = self.ok & self.streamed, self.ok
         measures = {
             "TTFT": (visible, first - self.due),
             "TTFT_answer": (visible, self.numbers("first_answer") - self.due),
-            "TPOT": (visible, per_token),
+            "TPOT": (self.timed, per_token),
             "TTFT_from_sent": (visible, first - sent),
             "latency": (any_time, last - self.due),
             "latency_from_sent": (any_time, last - sent),
+            "schedule_lag": (~self.resent, self.sending_waits),
         }
         return {name: np.where(use, values, np.nan) for name, (use, values) in measures.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class RunFiles:
-    """A run directory: its levels by key, its config, its price entries by instance type, its published tables."""
+    """A run directory: its levels by experiment, payload file, load and attempt, its config, its price entries by
+    instance type, its published tables."""
 
     path: Path
     levels: dict[Key, Level]
@@ -139,7 +185,8 @@ def read_run(path: Path, config_file: Path | None = None) -> RunFiles:
     endpoints = _json(path / "endpoints.json") or {}
     searches = (_json(path / "summary.json") or {}).get("searches") or []
     keyed = {
-        (level.facts["experiment_name"], level.facts["payload_file"], level.facts["load"]): level for level in levels
+        (*(level.facts[name] for name in ("experiment_name", "payload_file", "load")), level.attempt): level
+        for level in levels
     }
     return RunFiles(path, keyed, config, _prices(path, config, config_file), endpoints, list(searches))
 

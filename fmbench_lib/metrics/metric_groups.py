@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from fmbench_lib.metrics.columns import Cells, Column, names
 from fmbench_lib.metrics.groups.answer_lengths import ANSWER_LENGTHS, answer_lengths
 from fmbench_lib.metrics.groups.arrival_rates import ARRIVAL_RATES, arrival_rates
-from fmbench_lib.metrics.groups.attempts import ATTEMPTS, attempts
+from fmbench_lib.metrics.groups.attempts import ATTEMPT, BEFORE, attempts
 from fmbench_lib.metrics.groups.client_error import CLIENT_ERROR, client_error
 from fmbench_lib.metrics.groups.contents import CONTENTS, contents
 from fmbench_lib.metrics.groups.copies import COPIES, copies
@@ -103,7 +103,8 @@ GROUPS: tuple[MetricGroup, ...] = (
     MetricGroup(ANSWER_LENGTHS, answer_lengths, table="levels"),
     MetricGroup(HOST_LOAD, host_load, table="levels"),
     MetricGroup(COPIES, copies, table="levels"),
-    MetricGroup(ATTEMPTS, attempts, table="levels"),
+    MetricGroup((ATTEMPT,), attempts),
+    MetricGroup(BEFORE, attempts, table="levels"),
 )
 
 

@@ -16,9 +16,14 @@ import pandas as pd
 from fmbench_lib.config.repeat_names import split_repeat
 from fmbench_lib.metrics.columns import Cell, Cells, Column
 from fmbench_lib.metrics.finding import SEVERITY
+from fmbench_lib.metrics.groups.answer_lengths import answer_lengths
+from fmbench_lib.metrics.groups.client_error import client_error
+from fmbench_lib.metrics.groups.contents import contents
+from fmbench_lib.metrics.groups.copies import copies
 from fmbench_lib.metrics.groups.counts import counts
 from fmbench_lib.metrics.groups.goodput import goodput
 from fmbench_lib.metrics.groups.level_times import INTERVAL_FAMILIES, QUANTILES, OrderedTimes, times_from_sent
+from fmbench_lib.metrics.groups.stalls import stalls
 from fmbench_lib.metrics.groups.tokens import billed_tokens, mean_of_known, token_counts
 from fmbench_lib.metrics.groups.transport import lags, transport
 from fmbench_lib.metrics.level_sample import LevelSample
@@ -41,14 +46,27 @@ REPEATS = (
 )
 """How many repeats a level has, and how far they lie apart; empty for a level that was measured once."""
 
-_SUMS = ("completions_in_window", "requested", "window_s", "level_s", "requests_outside_window")
+_OF_ALL_REQUESTS = (
+    *(counts, token_counts, contents, answer_lengths, billed_tokens, copies),
+    *(lags, client_error, transport, stalls, goodput, times_from_sent),
+)
+"""What is measured of the requests of all repeats together."""
+
+_SUMS = (
+    *("completions_in_window", "requested", "window_s", "level_s", "requests_outside_window"),
+    *("resent_prompts", "earlier_prompts"),
+)
 _RATES = (
     *("prompt_token_throughput", "completion_token_throughput", "transactions_per_second", "transactions_per_minute"),
     *("mean_in_flight", "goodput", "goodput_tokens"),
     *("scheduled_rate", "offered_rate", "sent_rate", "completed_rate"),
 )
 _RATES_WITH_INTERVALS = ("transactions_per_minute", "completion_token_throughput")
-_WORST = ("client_cpu_max", "clock_step_s", "littles_law", "steady_after_s")
+_WORST = (
+    *("client_cpu_max", "clock_step_s", "littles_law", "steady_after_s"),
+    *("host_cores_busy", "host_cores_others", "host_cores_others_p95"),
+    *("host_cpu_waiting", "host_cpu_stolen", "host_cpu_throttled"),
+)
 
 
 def pooled_row(samples: Sequence[LevelSample], rows: Sequence[Row], prices: PriceList) -> Cells:
@@ -58,13 +76,13 @@ def pooled_row(samples: Sequence[LevelSample], rows: Sequence[Row], prices: Pric
     """
     together = _together(samples)
     row: Cells = {column.name: _common(rows, column) for column in SUMMARY}
-    for measure in (counts, token_counts, billed_tokens, lags, transport, goodput):
+    for measure in _OF_ALL_REQUESTS:
         row |= measure(together)
     for kind in ("prompt", "completion"):
         row[f"{kind}_token_count_mean"] = mean_of_known(floats(together.successes, f"{kind}_tokens"))
     row |= {name: _sum(rows, name) for name in _SUMS} | {name: _rate(rows, name) for name in _RATES}
     row |= {name: _worst(rows, name) for name in _WORST}
-    row |= _sustainability(rows) | _verdict(rows) | times_from_sent(together)
+    row |= _sustainability(rows) | _verdict(rows) | _silence(rows)
     row |= _times(samples) | _rate_intervals(rows, row)
     row |= price_columns(row, prices)
     return row | {"load": split_repeat(str(rows[0]["load"]))[0], "repeats": len(rows)} | _spread(rows)
@@ -144,6 +162,12 @@ def _sustainability(rows: Sequence[Row]) -> Cells:
         "sustainable": "unknown" if known == "yes" and None in answers else known,
         "steady": None if None in steady else all(steady),
     }
+
+
+def _silence(rows: Sequence[Row]) -> Cells:
+    """That of the repeat with the longest one, beside what is plausible there."""
+    longest = max(rows, key=lambda row: number(row, "silence_max") or 0.0)
+    return {name: or_nan(number(longest, name)) for name in ("silence_max", "silence_plausible")}
 
 
 def _verdict(rows: Sequence[Row]) -> Cells:

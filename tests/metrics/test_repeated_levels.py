@@ -92,6 +92,36 @@ def test_shares_and_errors_are_over_all_requests(steady: Maker, facts: Maker, re
     assert row["goodput"] == pytest.approx(120 / 150, rel=0.03)
 
 
+def test_what_percentiles_do_not_show_is_that_of_all_requests(facts: Maker, request_row: Maker) -> None:
+    """Two repeats of 40 s: one request of 20 s in the second, whose answers are longer and have other ends."""
+    one = [request_row(i, finish_reason="stop", cached_tokens=0, endpoint="http://a") for i in range(40)]
+    other = [
+        request_row(i, completion_tokens=33, finish_reason="length", cached_tokens=50, endpoint="http://b")
+        for i in range(40)
+    ]
+    other[5] = request_row(5, latency=20.0, completion_tokens=33, finish_reason="length", endpoint="http://b")
+    one_facts = facts(40, host_machine="endpoint", host_cores=2, host_cores_others=0.1, resent_prompts=3)
+    other_facts = facts(40, host_machine="endpoint", host_cores=2, host_cores_others=0.9, resent_prompts=4)
+    levels = [
+        (pd.DataFrame(one), one_facts),
+        (pd.DataFrame(other), other_facts | {"load": "concurrency-1-repeat-2"}),
+    ]
+    row = pooled(levels)
+    assert (row["latency_max"], row["TTFT_max"]) == pytest.approx((20.0, 0.5))
+    assert row["long_requests"] == 1
+    assert row["long_requests_share"] == pytest.approx(20 / (79 * 1.5 + 20))
+    assert (row["completion_token_count_p5"], row["completion_token_count_p95"]) == (11, 33)
+    assert (row["finish_reason_n"], row["length_share"]) == (80, 0.5)
+    assert row["cached_token_share"] == pytest.approx(39 * 50 / row["prompt_token_count_mean"] / 80)
+    assert json.loads(row["requests_by_copy"])["http://b"] == {"requests": 40, "failures": 0}
+    assert (row["events"], row["tokens_per_event"]) == pytest.approx((11, 2))
+    assert row["latency_p95_client_error"] == pytest.approx(1e-4)  # the client was so late, and the end came with it
+    assert (row["host_machine"], row["host_cores"], row["host_cores_others"]) == ("endpoint", 2, 0.9)
+    assert row["resent_prompts"] == 7
+    silences = [each["silence_max"] for each in rows_of(summary_frame(levels))]
+    assert row["silence_max"] == max(silences) > min(silences)
+
+
 def test_the_worst_verdict_counts_and_says_whose_it_is(repeats: list[LevelData]) -> None:
     row = pooled(
         repeats,

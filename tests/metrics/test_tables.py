@@ -67,6 +67,12 @@ def test_ten_slices_per_level(levels):
     assert found["price_per_txn"][0] == pytest.approx(21.5 / 60 / found["transactions_per_minute"][0])
 
 
+def test_the_slices_of_two_attempts_are_told_apart(steady, facts):
+    """Both have the same load, and only one of them counts."""
+    found = slices_frame([(steady(20), facts(seconds=20, attempt=number)) for number in (1, 2)])
+    assert found["attempt"].tolist() == [1] * 10 + [2] * 10
+
+
 def test_one_row_per_request(levels):
     found = requests_frame(levels)
     assert tuple(found.columns) == REQUEST_COLUMNS

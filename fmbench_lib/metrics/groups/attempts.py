@@ -17,8 +17,7 @@ ATTEMPT = Column(
     "whole number",
     "which attempt at the level this is, from 1; interrupted ones have no row, and the last one counts",
 )
-ATTEMPTS = (
-    ATTEMPT,
+BEFORE = (
     Column(
         "resent_prompts",
         "",
@@ -33,7 +32,7 @@ ATTEMPTS = (
 
 
 def attempts(sample: LevelSample) -> Cells:
-    """The columns `ATTEMPTS`. Files of versions that measured a level once only say no number: that was the first."""
+    """The columns `ATTEMPT` and `BEFORE`. Files of versions that measured a level once say no number: the first."""
     facts = sample.facts
     numbers = ("resent_prompts", "earlier_run_at", "earlier_prompts", "earlier_ttft_p50")
     cells: Cells = {name: or_nan(number(facts, name)) for name in numbers}

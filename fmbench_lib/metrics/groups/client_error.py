@@ -13,7 +13,7 @@ import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.groups.level_times import QUANTILES
-from fmbench_lib.metrics.groups.transport import schedule_lags, sent_again
+from fmbench_lib.metrics.groups.transport import schedule_lags
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import NAN, floats
 from fmbench_lib.metrics.statistics.arrays import Floats
@@ -29,11 +29,11 @@ CLIENT_ERROR = tuple(
 @dataclass(frozen=True, slots=True)
 class _Delays:
     """By how much the times of each success may be too late, in seconds: the stamps of its first and of its last
-    content event, and for each of its gaps the read before it and the one after it."""
+    content event, and for each of its gaps the event after it. The one before it was the last of its read, and the
+    kernel stamps that one when it arrives."""
 
     first: Floats
     last: Floats
-    before: list[Floats]
     after: list[Floats]
 
 
@@ -44,16 +44,14 @@ def client_error(sample: LevelSample) -> Cells:
     if not len(chosen) or np.isnan(lags).any():
         return {column.name: NAN for column in CLIENT_ERROR}
     delays = _delays(chosen, np.maximum(lags, np.median(lags)))
-    late = np.where(sent_again(chosen), 0.0, np.nan_to_num(schedule_lags(chosen)))
-    gaps = [np.asarray(each, dtype=np.float64) for each in chosen["ITL"]]
-    pooled, before, after = _pooled(gaps), _pooled(delays.before), _pooled(delays.after)
+    late = np.nan_to_num(schedule_lags(chosen))
+    pooled, after = _pooled(_gaps(chosen)), _pooled(delays.after)
     latency, ttft = floats(chosen, "latency"), floats(chosen, "TTFT")
     row: Cells = {}
     for name, q in QUANTILES.items():
         row[f"latency_{name}_client_error"] = _distance(latency - late - delays.last, latency, q)
         row[f"TTFT_{name}_client_error"] = _distance(ttft - late - delays.first, ttft, q)
-        gap_error = _distance(np.maximum(pooled - after, 0.0), pooled, q), _distance(pooled, pooled + before, q)
-        row[f"ITL_{name}_client_error"] = max(gap_error)
+        row[f"ITL_{name}_client_error"] = _distance(np.maximum(pooled - after, 0.0), pooled, q)
     return row
 
 
@@ -70,11 +68,10 @@ def _delays(chosen: pd.DataFrame, lags: Floats) -> _Delays:
     after it came with the same read, and then by no more than the client was late and than the read before was ago.
     """
     first, last = np.zeros(len(chosen)), np.zeros(len(chosen))
-    before: list[Floats] = []
     after: list[Floats] = []
     streamed, sent, ended = floats(chosen, "streamed") == 1, floats(chosen, "sent"), floats(chosen, "end")
     times = chosen["event_times"] if "event_times" in chosen else [None] * len(chosen)
-    for index, events in enumerate(times):
+    for index, (events, gaps) in enumerate(zip(times, _gaps(chosen), strict=True)):
         if not streamed[index]:
             continue
         if not isinstance(events, np.ndarray | list | tuple) or not len(events):
@@ -83,11 +80,13 @@ def _delays(chosen: pd.DataFrame, lags: Floats) -> _Delays:
         known = np.asarray(events, dtype=np.float64)
         shifts = _shifts(known, sent[index], ended[index], lags[index])
         first[index], last[index] = shifts[0], shifts[-1]
-        if len(chosen["ITL"].iloc[index]):  # a gap is between two reads
-            of_reads = shifts[np.flatnonzero(np.append(True, np.diff(known) > 0))]
-            before.append(of_reads[:-1])
-            after.append(of_reads[1:])
-    return _Delays(first, last, before, after)
+        if gaps.size:  # a response may have several reads and no ITL
+            after.append(shifts[1:][np.diff(known) != 0])
+    return _Delays(first, last, after)
+
+
+def _gaps(chosen: pd.DataFrame) -> list[Floats]:
+    return [np.asarray(each, dtype=np.float64) for each in chosen["ITL"]]
 
 
 def _shifts(events: Floats, sent: float, ended: float, lag: float) -> Floats:

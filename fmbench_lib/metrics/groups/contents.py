@@ -52,5 +52,5 @@ def remarks_of(row: Row) -> dict[str, int]:
 def _remarks(successes: pd.DataFrame) -> dict[str, int]:
     if "remarks" not in successes:
         return {}
-    names = successes["remarks"].dropna().str.split(REMARK_SEPARATOR).explode()
+    names = successes["remarks"].dropna().astype(str).str.split(REMARK_SEPARATOR).explode()
     return {str(name): int(count) for name, count in names.value_counts().sort_index().items()}

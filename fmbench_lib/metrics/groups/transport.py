@@ -44,11 +44,12 @@ TRANSPORT = (
 
 def lags(sample: LevelSample) -> Cells:
     """The columns `LAGS` and `RESENDS`, over all measured requests, failed ones included."""
-    late, again = schedule_lags(sample.chosen), sent_again(sample.chosen)
+    chosen = sample.chosen
+    again = sent_again(chosen)
     return {
-        "client_lag_p99": or_nan(percentile(floats(sample.chosen, "client_lag"), 0.99)),
-        "schedule_lag_p99": or_nan(percentile(np.where(again, np.nan, late), 0.99)),
-        "resend_wait_max": or_nan(percentile(late[again], 1.0)),
+        "client_lag_p99": or_nan(percentile(floats(chosen, "client_lag"), 0.99)),
+        "schedule_lag_p99": or_nan(percentile(schedule_lags(chosen), 0.99)),
+        "resend_wait_max": or_nan(percentile(_waits(chosen)[again], 1.0)),
     }
 
 
@@ -75,13 +76,18 @@ def sent_again(chosen: pd.DataFrame) -> Flags:
 
 
 def schedule_lags(chosen: pd.DataFrame) -> Floats:
-    """How late each request was sent: as recorded, else `sent - due - connect_s - cap_wait`.
+    """How late the client sent each request; NaN for one that was sent again, as its first try took some."""
+    result: Floats = np.where(sent_again(chosen), np.nan, _waits(chosen))
+    return result
 
-    It is the client's own delay, but for one that was sent again: its first try was part of that time.
+
+def _waits(chosen: pd.DataFrame) -> Floats:
+    """How long after it was due each request was sent: as recorded, else `sent - due - connect_s - cap_wait`.
+
+    A record has none of a request that was sent again, where this is the time that the first try took.
     """
     computed = floats(chosen, "sent") - floats(chosen, "due") - np.nan_to_num(floats(chosen, "connect_s"))
-    computed = computed - np.nan_to_num(floats(chosen, "cap_wait"))
-    computed[floats(chosen, "retried") > 0] = np.nan  # a resend is the endpoint's doing
+    computed = np.maximum(computed - np.nan_to_num(floats(chosen, "cap_wait")), 0.0)
     recorded = floats(chosen, "schedule_lag")
     result: Floats = np.where(np.isnan(recorded), computed, recorded)
     return result

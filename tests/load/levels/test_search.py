@@ -113,6 +113,15 @@ class TestConcurrency:
         assert outcome.missed in (answer + 1, answer + 2)
         assert all(isinstance(slots().next_load(tried[:n]), int) for n in range(len(tried)))
 
+    @pytest.mark.parametrize("capacity", [2.4, 5.0, 16.9, 17.0, 17.1, 67.98, 201.0])
+    def test_the_range_holds_the_greatest_whole_number_that_meets(self, capacity: float) -> None:
+        """The server meets up to half its capacity: 8.49 in flight are 8 requests."""
+        outcome, _ = run(slots(), queue(capacity))
+        assert outcome.low is not None
+        assert outcome.high is not None
+        assert outcome.low == math.floor(outcome.low) >= 1
+        assert outcome.low <= math.floor(capacity / 2) <= outcome.high
+
     def test_not_even_one_at_a_time_meets(self) -> None:
         outcome, tried = run(slots(start=8.0), lambda load: Tried(load, {"latency_p95": exact(3.0)}))
         assert [one.load for one in tried] == [8, 2, 1]

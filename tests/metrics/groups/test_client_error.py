@@ -41,19 +41,28 @@ def test_events_read_together_may_have_come_up_to_the_clients_lag_before_their_s
     for quantile in ("p50", "p95", "p99"):
         assert row[f"TTFT_{quantile}_client_error"] == pytest.approx(0.03)
         assert row[f"latency_{quantile}_client_error"] == 0
-    # a gap of 0.2 between two reads: 0.2 to 0.23, as the first content of the first read may be earlier
-    assert row["ITL_p50_client_error"] == pytest.approx(0.03)
-    assert row["ITL_p99_client_error"] == pytest.approx(0.03)
+    # the gap of 0.2 is from the second event to the third, and both have stamps of their own
+    assert (row["ITL_n"], row["ITL_p50_client_error"]) == (4, 0)
     assert "TTFT p50 of 100 ms up to 30 ms (30.0%) too long" in row["verdict_reasons"]
 
 
 def test_no_event_is_earlier_than_the_read_before_it_or_than_the_request(request_row, facts):
-    """Two events 0.01 s after the one before, read together 2 s late: the gap before them is 0 to 0.01 s."""
+    """Two events 0.01 s after the one before, read together 2 s late: the first may have come 0 to 0.01 s after it."""
     row = row_of(facts, *[streamed(request_row, n, [0.1, 0.11, 0.11], client_lag=2.0) for n in range(4)])
     assert row["ITL_p50"] == pytest.approx(0.01)
     assert row["ITL_p50_client_error"] == pytest.approx(0.01)
     first = row_of(facts, *[streamed(request_row, n, [0.1, 0.1], client_lag=2.0) for n in range(4)])
     assert first["TTFT_p50_client_error"] == pytest.approx(0.1)
+
+
+def test_a_response_without_itl_counts_in_no_bound_of_itl(request_row, facts):
+    """Interleaved answers, and content that was held back, come in several reads and have no ITL."""
+    plain = [streamed(request_row, n, [0.1, 0.2, 0.2, 0.4], client_lag=0.03) for n in range(2)]
+    for other in ({"choices": 2}, {"remarks": "echo+buffered"}):
+        rows = [*plain, streamed(request_row, 5, [0.1, 0.1, 0.2, 0.3], client_lag=0.03, **other)]
+        row = row_of(facts, *rows)
+        assert row["ITL_n"] == 4
+        assert row["ITL_p50_client_error"] == pytest.approx(0.15 - 0.135)  # 0.1, 0.1, 0.2, 0.2 less 0.03, 0.03, 0, 0
 
 
 def test_an_end_read_with_the_last_event_makes_latency_uncertain(request_row, facts):
@@ -82,7 +91,7 @@ def test_what_is_sent_late_is_in_ttft_and_latency_of_that_request(request_row, f
 
 
 def test_what_was_sent_again_was_not_late_by_the_client(request_row, facts):
-    again = [streamed(request_row, n, [0.1, 0.2], wait=0.03, retried=1) for n in range(3)]
+    again = [streamed(request_row, n, [0.1, 0.2], wait=0.03, retried=1, schedule_lag=None) for n in range(3)]
     others = [streamed(request_row, n, [0.1, 0.2]) for n in range(3, 100)]
     row = row_of(facts, *again, *others)
     assert (row["schedule_lag_p99"], row["TTFT_p99_client_error"]) == (0.0, 0.0)
