@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # A run has several processes that import the same modules: compile them once, even where the environment forbids it.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: quickstart test fuzz lint docs bench deaths clean
+.PHONY: quickstart test thorough fuzz lint docs bench deaths clean
 
 quickstart: $(VENV)/.run  ## benchmark a real model on this machine's CPU
 	$(BIN)/fmbench --config-file quickstart
@@ -13,6 +13,9 @@ quickstart: $(VENV)/.run  ## benchmark a real model on this machine's CPU
 test: $(VENV)/.dev  ## all checks: formatting, types and tests
 	$(MAKE) lint
 	$(BIN)/python -m pytest
+
+thorough: $(VENV)/.dev  ## the tests that take too long for each change
+	$(BIN)/python -m pytest -m thorough
 
 fuzz: $(VENV)/.dev  ## a thousand mutated configs, hostile servers and odd sources; takes minutes
 	FMBENCH_FUZZ=1 $(BIN)/python -m pytest -n 2 tests/fuzz

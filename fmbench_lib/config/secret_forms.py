@@ -24,7 +24,7 @@ _KEY = re.compile(
     _BEGINS + r"(?:hf_[A-Za-z0-9]{16,}|sk[-_][A-Za-z0-9_\-]{16,}|gsk_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{16,}"
     r"|github_pat_\w{16,}|gl(?:pat|dt|rt|cbt|ptt)-[\w\-.]{16,}|(?:AKIA|ASIA)[0-9A-Z]{16,}|xox[abeoprs]-[\w\-]{10,}"
     r"|(?:nvapi|xai|csk|pplx|pypi)-[\w\-]{16,}|(?:npm|r8|fw|whsec|shpat)_[A-Za-z0-9]{16,}|do[opr]_v1_[0-9a-f]{16,}"
-    r"|AIza[\w\-]{30,}|ya29\.[\w\-]{16,}|eyJ(?:(?:hbGci|0eXAi|raWQi|lbmMi|jdHki)[\w\-]{8,}|[\w\-]{8,}\.[\w\-]{8,})(?:\.[\w\-]*)*)"
+    r"|AIza[\w\-]{30,}|ya29\.[\w\-]{16,}|eyJ(?:hbGci|0eXAi|raWQi|lbmMi|jdHki)[\w\-]{8,}(?:\.[\w\-]*)*|(?<![\w\-])eyJ[\w\-]{8,}\.[\w\-]{8,}(?:\.[\w\-]*)*)"
 )
 """API keys: Hugging Face, OpenAI and those like it, Groq, GitHub, GitLab, AWS, Slack, NVIDIA, Google and others; JSON
 web tokens by the first key of their header (`alg`, `typ`, …) or their parts: any JSON in Base64 begins with `eyJ`."""

@@ -84,6 +84,7 @@ def test_a_run_being_measured_is_not_cleaned_up_and_one_whose_directory_is_remov
     assert not list((tmp_path / "state" / "fmbench" / "deployed").glob("*.json"))
 
 
+@pytest.mark.thorough
 def test_the_server_of_a_killed_run_without_its_directory_is_found_and_deleted(
     measuring: tuple[Running, int], tmp_path: Path
 ) -> None:
@@ -104,6 +105,7 @@ def test_the_server_of_a_killed_run_without_its_directory_is_found_and_deleted(
     assert not run.exists()
 
 
+@pytest.mark.thorough
 def test_a_fork_server_that_is_killed_costs_no_level(measuring: tuple[Running, int]) -> None:
     running, server = measuring
     forks = running.child("pipeline.kernels")

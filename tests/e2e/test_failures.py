@@ -25,6 +25,7 @@ def emulator() -> Iterator[Emulator]:
         yield running
 
 
+@pytest.mark.thorough
 def test_experiments_that_cannot_be_deployed_fail_alone(
     fmbench: Callable[..., Finished], write_config: Callable[..., Path], emulator: Emulator
 ) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fmbench_lib.emulator import Behaviour, Constant, launch
 from tests.e2e.conftest import Finished
 from tests.e2e.running import free_port
@@ -60,6 +62,7 @@ def test_a_level_is_measured_again_with_new_prompts_and_both_attempts_are_shown(
     assert "the last one counts" in text
 
 
+@pytest.mark.thorough
 def test_prompts_that_run_out_are_sent_again_and_the_level_says_so(
     fmbench: Callable[..., Finished], write_config: Callable[..., Path]
 ) -> None:
@@ -79,6 +82,7 @@ def test_prompts_that_run_out_are_sent_again_and_the_level_says_so(
     assert "19 prompts had been sent to the endpoint before by this run" in row["verdict_reasons"]
 
 
+@pytest.mark.thorough
 def test_an_unknown_level_is_one_line_with_the_near_ones(
     fmbench: Callable[..., Finished], write_config: Callable[..., Path]
 ) -> None:

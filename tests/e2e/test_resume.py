@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from fmbench_lib.emulator import launch
 from fmbench_lib.workspace import Workspace
@@ -53,6 +54,7 @@ def test_a_killed_run_is_resumed_without_measuring_a_level_twice(
         assert (records["phase"] == "measured").sum() == 8
 
 
+@pytest.mark.thorough
 def test_the_server_of_a_killed_run_does_not_stay(tmp_path: Path, write_config: Callable[..., Path]) -> None:
     server = {"context_tokens": 512, "parallel": 1, "threads": 1}
     local = {"name": "local", **LOCAL, "local": server, "concurrency_levels": [1]}

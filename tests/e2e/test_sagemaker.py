@@ -192,6 +192,7 @@ ARTIFACTS = {**ON_SAGEMAKER, "model_data": {"S3DataSource": {"S3Uri": "s3://mode
 del ARTIFACTS["serving.properties"]
 
 
+@pytest.mark.thorough
 def test_two_that_fail_and_one_that_does_not(
     fmbench: Callable[..., Finished],
     write_config: Callable[..., Path],

@@ -174,6 +174,7 @@ def leaks(run: Path) -> dict[str, list[str]]:
     return {str(path.relative_to(run)): found for path in files if (found := found_in(written(path)))}
 
 
+@pytest.mark.thorough
 def test_no_secret_is_written_or_printed(
     write_config: Callable[..., Path], fmbench_with_secrets: Callable[[Path], tuple[Path, int, str]]
 ) -> None:

@@ -273,6 +273,7 @@ def test_a_fork_server_that_is_killed_costs_no_step(run: Run, cell: Source) -> N
     assert order(run) == [SETUP, LOAD, LOAD, CLEANUP]
 
 
+@pytest.mark.thorough
 def test_a_step_that_kills_every_fork_server_fails(run: Run, cell: Source) -> None:
     cell(LOAD, "import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(60)")
     run.workspace.endpoints_file.write_text(json.dumps(SERVING))

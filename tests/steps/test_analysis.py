@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from fmbench_lib.runs.opening import open_for_reading
-from fmbench_lib.steps import report_inputs
+from fmbench_lib.steps import analysis, report_inputs
 from fmbench_lib.steps.analysis import invalid_lines, write_analysis
 
 DATA = Path(__file__).parents[1] / "report" / "data"
@@ -22,6 +22,12 @@ def run_dir(tmp_path: Path) -> Path:
     """A copy of the recorded run whose config is gone."""
     shutil.copytree(DATA / "recorded_run", tmp_path / "run", ignore=shutil.ignore_patterns("metrics"))
     return tmp_path / "run"
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pictures, which take the most time."""
+    monkeypatch.setattr(analysis, "draw_figures", lambda *_: [])
 
 
 def analysed(run_dir: Path) -> dict[str, Any]:
@@ -45,6 +51,7 @@ def test_a_picture_that_cannot_be_drawn_costs_itself(run_dir: Path, monkeypatch:
     assert {"latency_distributions.png", "tokens_vs_latency.png", "business_summary.png"} <= pictures
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_decision_that_cannot_be_made_costs_itself(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decide, calls = report_inputs.decide, []
 
@@ -59,6 +66,7 @@ def test_a_decision_that_cannot_be_made_costs_itself(run_dir: Path, monkeypatch:
     assert any(line.startswith("the decision could not be made") for line in summary["attention"])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_level_whose_records_are_broken_costs_itself(run_dir: Path) -> None:
     whole = len(analysed(run_dir)["levels"])
     level = run_dir / "requests" / "one" / "payload_en_1-225" / "concurrency-1.parquet"
@@ -68,6 +76,7 @@ def test_a_level_whose_records_are_broken_costs_itself(run_dir: Path) -> None:
     assert any("one · payload_en_1-225.jsonl · concurrency-1" in line for line in summary["attention"])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_section_that_breaks_down_says_so_in_its_place(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     breaks.__module__ = "fmbench_lib.report.sections.failures"
     monkeypatch.setattr("fmbench_lib.report.document.SECTIONS", (breaks, *report_sections()))
@@ -92,6 +101,7 @@ def with_original(run_dir: Path, report: str) -> None:
     (run_dir / "run.json").write_text(state.replace("/home/user/recorded.yml", str(original)))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_reports_options_are_those_of_the_corrected_config(run_dir: Path) -> None:
     with_original(run_dir, "report: {title: Corrected, per_request_csv: no}\n")
     summary = analysed(run_dir)
@@ -100,6 +110,7 @@ def test_the_reports_options_are_those_of_the_corrected_config(run_dir: Path) ->
     assert not (run_dir / "metrics" / "per_inference_request_results.csv").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_option_of_the_run_that_cannot_be_used_any_more_is_left_out(run_dir: Path) -> None:
     copy = run_dir / "config.yml"
     text = copy.read_text()
