@@ -11,6 +11,8 @@ from fmbench_lib.config.secret_forms import Span, replaced, spans_of_forms, span
 from fmbench_lib.config.secret_spellings import spans_of_known
 
 _BLOCK_BYTES = 1 << 20
+SHORTEST = 8
+"""Letters of the shortest secret that is searched for, name and all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,8 @@ def spans_of_names(text: str) -> Iterator[Span]:
     if "=" in text:
         yield from (match.span("value") for match in _IN_QUERY.finditer(text))
     patterns = [_NAMED] if "=" in text or ":" in text else []
-    for pattern in [*patterns, _OPTION] if "-" in text else patterns:
+    is_command = "-" in text and len(text.split(None, 1)) > 1
+    for pattern in [*patterns, _OPTION] if is_command else patterns:
         found = 0
         for match in pattern.finditer(text):
             if match.start() >= found and is_secret(match["name"]):  # within a value there is nothing more to find

@@ -8,12 +8,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import accumulate
 from operator import itemgetter, sub
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from fmbench_lib.config.redactor import Redactor
+from fmbench_lib.config.redactor import SHORTEST, Redactor
 from fmbench_lib.errors import ProtocolError
 from fmbench_lib.load.recording.packed_bodies import UnpackedResponse, unpacked_response
 from fmbench_lib.load.recording.records import ExchangeRecord, RecordTimes, RecordTokens, RequestRecord
@@ -130,7 +130,7 @@ class Recorder:
         return None if text is None else self._cleaned(text[:_READ_OF_MESSAGE])[:_LONGEST_MESSAGE]
 
     def _cleaned(self, text: str) -> str:
-        return text if self.redactor is None else self.redactor(text)
+        return text if self.redactor is None or len(text) < SHORTEST else _cleaned(self.redactor, text)
 
     def _decoded(self, exchange: Spooled) -> tuple[Completion, Response | None]:
         """The answer in an exchange. What a codec quotes of an error is quoted from bytes without secrets: one that it
@@ -174,6 +174,12 @@ class Recorder:
             remarks += ("not_streamed",)
         remarks += ("cumulative",) if completion.cumulative else ()
         return remarks + (("echo",) if completion.echoed else ())
+
+
+@lru_cache(maxsize=256)
+def _cleaned(redactor: Redactor, text: str) -> str:
+    """A text without secrets; addresses, reasons and messages are the same in most records of a level."""
+    return redactor(text)
 
 
 def _has_checksums(response: Response | None) -> bool:
