@@ -145,6 +145,7 @@ def test_a_container_killed_while_it_is_measured_costs_what_it_had_not_answered(
     assert (running.run / "logs" / f"{name}.log").stat().st_size > 0
 
 
+@pytest.mark.thorough
 def test_ctrl_c_while_it_deploys_leaves_nothing(engine: Engine, tmp_path: Path) -> None:
     running = Running(one_copy(tmp_path), tmp_path / "results")
     wait_until(engine.containers)

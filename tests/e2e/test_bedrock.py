@@ -27,6 +27,7 @@ def control_plane(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> Ite
         yield made
 
 
+@pytest.mark.thorough
 def test_throughput_is_bought_measured_and_given_back_beside_a_model_that_is_not_there(
     fmbench: Callable[..., Finished], write_config: Callable[..., Path], control_plane: StandIn
 ) -> None:

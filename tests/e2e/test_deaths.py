@@ -69,6 +69,7 @@ def test_a_signal_ends_the_run_and_its_server(numbers: list[signal.Signals], mea
     assert list(levels(running.run)) == ["concurrency-2"]
 
 
+@pytest.mark.thorough
 def test_a_run_being_measured_is_not_cleaned_up_and_one_whose_directory_is_removed_takes_its_server_down(
     measuring: tuple[Running, int], tmp_path: Path
 ) -> None:

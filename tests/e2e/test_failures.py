@@ -55,6 +55,7 @@ def test_experiments_that_cannot_be_deployed_fail_alone(
     assert str(taken) in report
 
 
+@pytest.mark.thorough
 def test_a_server_killed_in_the_middle_of_a_level_is_reported_with_its_errors(
     tmp_path: Path, write_config: Callable[..., Path]
 ) -> None:

@@ -100,6 +100,7 @@ def test_an_unknown_level_is_one_line_with_the_near_ones(
     assert (alone.code, alone.err) == (2, "fmbench: --remeasure goes with --resume RUN_DIR, and without --steps\n")
 
 
+@pytest.mark.thorough
 def test_a_level_of_a_dead_server_is_measured_again_when_the_server_is_back(
     fmbench: Callable[..., Finished], write_config: Callable[..., Path]
 ) -> None:

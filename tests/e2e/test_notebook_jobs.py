@@ -48,6 +48,7 @@ def bucket(aws_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         yield s3
 
 
+@pytest.mark.thorough
 def test_six_jobs_make_one_run(tmp_path: Path, write_config: Callable[..., Path], kernel: str, bucket: StandIn) -> None:
     """Each gets one notebook, the config and its data; of a job that is over only the bucket has anything."""
     with launch(Behaviour(ttft=Constant(0.01), itl=Constant(0.002))) as emulator:

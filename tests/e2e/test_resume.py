@@ -79,6 +79,7 @@ def test_the_server_of_a_killed_run_does_not_stay(tmp_path: Path, write_config: 
     assert not any(alive(pid) for pid in pids)
 
 
+@pytest.mark.thorough
 def test_ctrl_c_ends_a_run_in_order(tmp_path: Path, write_config: Callable[..., Path]) -> None:
     with launch(SLOW) as emulator:
         config = write_config([{"name": "steady", "ep_name": emulator.url}])

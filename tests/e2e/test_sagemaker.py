@@ -221,6 +221,7 @@ def test_two_that_fail_and_one_that_does_not(
     assert secrets_found(done.run, done.out, done.err) == []
 
 
+@pytest.mark.thorough
 def test_an_interruption_while_it_is_made_leaves_nothing(
     tmp_path: Path, write_config: Callable[..., Path], control_plane: StandIn
 ) -> None:

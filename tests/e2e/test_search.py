@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from fmbench_lib import steps
 from fmbench_lib.emulator import Behaviour, Constant, launch
 from fmbench_lib.runs.opening import create_run
@@ -24,6 +26,7 @@ SERVED = Behaviour(slots=SLOTS, ttft=Constant(0.06), itl=Constant(0.015))
 MEASURE = "import sys; from fmbench_lib import steps; steps.run_inference(steps.resume(sys.argv[1], sys.argv[2]))"
 
 
+@pytest.mark.thorough
 def test_a_killed_search_goes_on_where_it_was(tmp_path: Path, write_config: Callable[..., Path]) -> None:
     load = {
         "requests": 30,

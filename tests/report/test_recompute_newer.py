@@ -70,6 +70,7 @@ def newer(tmp_path: Path) -> tuple[Path, Path]:
     return run, config
 
 
+@pytest.mark.thorough
 def test_every_figure_of_newer_records_is_recomputed(newer: tuple[Path, Path], tmp_path: Path) -> None:
     run, config = newer
     report = [sys.executable, "-m", "fmbench_lib", "report", str(run)]
