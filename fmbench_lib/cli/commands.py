@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -171,7 +172,7 @@ def run_command(options: argparse.Namespace) -> int:
         return outcome.exit_code or 1
     print_result(run)
     if outcome.exit_code not in (0, BAD_INPUT) and outcome.errors:
-        say(f"continue it with: fmbench --resume {short_path(run.workspace.path)}", error=True)
+        say(f"continue it with: fmbench --resume {shlex.quote(short_path(run.workspace.path))}", error=True)
     print_location(run.workspace, may_delete=not outcome.errors)
     return outcome.exit_code
 
@@ -216,9 +217,9 @@ def _remeasure(run: Run, wanted: Sequence[str]) -> None:
 
     again = remeasure(run, wanted)
     for key in again:
-        print(f"to be measured again: {' · '.join(key)}")
+        say(f"to be measured again: {' · '.join(key)}")
     if not again:
-        print(f"note: no measured level is meant by --remeasure {' '.join(wanted)}")
+        say(f"note: no measured level is meant by --remeasure {' '.join(wanted)}")
 
 
 def _new_run(options: argparse.Namespace, values: Mapping[str, str]) -> Run:
@@ -227,7 +228,7 @@ def _new_run(options: argparse.Namespace, values: Mapping[str, str]) -> Run:
         raise InputError("--url stands for a config: leave one of the two out")
     if options.url:
         config = str(write_config(url_request(options), results_folder(options)))
-        print(f"config: {short_path(Path(config))}")
+        say(f"config: {short_path(Path(config))}")
     if not config:
         raise InputError(
             "no config given: write `fmbench --config-file X`, or `fmbench run --url http://host:8000/v1` for a server "

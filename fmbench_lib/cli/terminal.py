@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 import shutil
 import sys
 import time
@@ -149,7 +150,8 @@ def print_location(workspace: Workspace, *, may_delete: bool = False) -> None:
     if may_delete and is_scratch(workspace) and (left := left_out(workspace)):
         say(f"note: {short_path(workspace.path)} stays: the bucket does not get {short_path(left[0])}")
     if may_delete and is_scratch(workspace) and not standing_lines(workspace) and keeper.release(workspace):
-        say(f"{short_path(workspace.path)} is deleted; fmbench report {keeper.address} fetches it again")
+        command = f"fmbench report {shlex.quote(str(keeper.address))}"
+        say(f"{short_path(workspace.path)} is deleted; {command} fetches it again")
 
 
 def short_path(path: Path) -> str:
@@ -159,7 +161,8 @@ def short_path(path: Path) -> str:
 
 def _behind_line(workspace: Workspace, reason: str) -> str:
     path = short_path(workspace.path)
-    return f"note: the run's bucket lacks files ({reason}); they are in {path}: send them with fmbench sync {path}"
+    command = f"fmbench sync {shlex.quote(path)}"
+    return f"note: the run's bucket lacks files ({reason}); they are in {path}: send them with {command}"
 
 
 def _report_location(workspace: Workspace) -> str:

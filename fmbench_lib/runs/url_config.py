@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,8 @@ def write_config(request: UrlRequest, results: Path) -> Path:
     path = results / path_part(config["general"]["name"]) / "benchmark.yml"
     path.parent.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    write_text(
-        path, f"# {server.model or 'The model'} at {server.address}. Change it, and run it with: fmbench {path}\n{text}"
-    )
+    what, command = f"{server.model or 'The model'} at {server.address}", f"fmbench {shlex.quote(str(path))}"
+    write_text(path, f"# {what}. Change it, and run it with: {command}\n{text}")
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -273,7 +274,7 @@ def _standing(
                 platform=one.platform,
                 instance_type=types.get(one.experiment_name),
                 where=", ".join(one.urls),
-                command=f"fmbench cleanup {run.workspace.path}",
+                command=f"fmbench cleanup {shlex.quote(str(run.workspace.path))}",
                 hourly=getattr(price, "hourly", None),
                 since=one.in_service_at,
             )

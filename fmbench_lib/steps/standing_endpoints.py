@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from fmbench_lib.deploy.endpoints_file import known_endpoints, still_standing
 from fmbench_lib.deploy.standing_record import recorded_outside, standing_runs
 from fmbench_lib.workspace import Workspace
@@ -11,7 +13,7 @@ def standing_lines(workspace: Workspace) -> list[str]:
     """What the run created and has not deleted, and the command that deletes it; one line each."""
     return [
         f"still running and costing money: {endpoint.experiment_name} on {endpoint.platform} "
-        f"({', '.join(endpoint.urls)}); delete it with: fmbench cleanup {workspace.path}"
+        f"({', '.join(endpoint.urls)}); delete it with: fmbench cleanup {shlex.quote(str(workspace.path))}"
         for endpoint in still_standing(known_endpoints(workspace).values())
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from fmbench_lib.deploy import Endpoint, platform
@@ -37,7 +38,7 @@ def failure_text(workspace: Workspace, failed: list[Deletion]) -> str:
     names = ", ".join(deletion.endpoint.experiment_name for deletion in failed)
     return (
         f"{names}: could not be deleted and may still cost money: {'; '.join(str(each.error) for each in failed)}; "
-        f"try again by: fmbench cleanup {workspace.path}"
+        f"try again with: fmbench cleanup {shlex.quote(str(workspace.path))}"
     )
 
 

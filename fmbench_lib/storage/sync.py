@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -180,7 +181,7 @@ class RunCopy:
         if changed_here and changed_there and path == self._workspace.endpoints_file:
             raise RunStateError(
                 f"{path} and the copy in {self._address} record different deployments: delete those of this machine "
-                f"with fmbench cleanup {self._workspace.path}, then move that folder away"
+                f"with fmbench cleanup {shlex.quote(str(self._workspace.path))}, then move that folder away"
             )
         return changed_there
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ def test_the_file_can_be_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = write_config(UrlRequest("http://127.0.0.1:8000"), tmp_path)
     assert path == tmp_path / "small at 127.0.0.1-8000" / "benchmark.yml"
     loaded = load_config(path)
+    assert shlex.split(path.read_text().splitlines()[0])[-2:] == ["fmbench", str(path)]
     assert (loaded.config.experiments[0].concurrency_levels, loaded.notices) == ([1, 4], ())
     assert path.read_text().startswith(f"# org/small at {SERVER.address}. Change it, and run it with: fmbench ")
 
