@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.load.sending.http import parse_response
+from fmbench_lib.load.recording.parsed_response import parse_response
 from fmbench_lib.predictors.base import HttpResponse
 
 DATA = Path(__file__).parent / "data"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmbench_lib.errors import ERROR_CLASSES
-from fmbench_lib.load.sending.http import parse_response
+from fmbench_lib.load.recording.parsed_response import parse_response
 from fmbench_lib.predictors.base import Completion, HttpResponse, Predictor
 from fmbench_lib.predictors.generate import GeneratePredictor
 from fmbench_lib.predictors.llama_cpp import LlamaCppPredictor

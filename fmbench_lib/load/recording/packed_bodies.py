@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import pairwise
+
+import numpy as np
 
 from fmbench_lib.errors import ProtocolError
-from fmbench_lib.load.sending.http import ParsedResponse
+from fmbench_lib.load.recording.parsed_response import ParsedResponse
+from fmbench_lib.metrics.statistics.arrays import Integers
 from fmbench_lib.predictors.content_coding import coding_of, unpacked_pieces
 
 
@@ -20,13 +22,12 @@ class UnpackedResponse:
     headers: tuple[tuple[str, str], ...]
     body: bytes
     complete: bool
-    _body_ends: tuple[int, ...]
-    _raw_ends: tuple[int, ...]
+    _body_ends: Integers
+    _raw_ends: Integers
 
-    def raw_offsets(self, body_offsets: Sequence[int]) -> list[int]:
+    def raw_offsets(self, body_offsets: Sequence[int]) -> Integers:
         """How many raw bytes had to arrive for so many first bytes of the body to be there, for each of the offsets."""
-        last = len(self._raw_ends) - 1
-        return [self._raw_ends[bisect_left(self._body_ends, offset, 0, last)] for offset in body_offsets]
+        return self._raw_ends[np.searchsorted(self._body_ends[:-1], body_offsets)]
 
 
 def unpacked_response(response: ParsedResponse, read_ends: Sequence[int]) -> ParsedResponse | UnpackedResponse:
@@ -37,7 +38,7 @@ def unpacked_response(response: ParsedResponse, read_ends: Sequence[int]) -> Par
     coding = coding_of(response.headers)
     if not coding or not response.body:
         return response
-    cuts = [0, *(response.body_length_at(end) for end in read_ends)]
+    cuts = [0, *response.body_lengths_at(read_ends)]
     try:
         pieces = unpacked_pieces([response.body[start:stop] for start, stop in pairwise(cuts)], coding)
     except ValueError as error:
@@ -47,6 +48,6 @@ def unpacked_response(response: ParsedResponse, read_ends: Sequence[int]) -> Par
         response.headers,
         b"".join(pieces),
         response.complete,
-        tuple(accumulate(map(len, pieces))),
-        tuple(read_ends),
+        np.cumsum(np.fromiter(map(len, pieces), np.int64)),
+        np.asarray(read_ends, np.int64),
     )

@@ -5,20 +5,21 @@ Runs after the level, so that parsing and token counting cost the measurement no
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from itertools import accumulate
-from operator import itemgetter, sub
+from operator import itemgetter
 from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import numpy as np
 
 from fmbench_lib.config.redactor import SHORTEST, Redactor
 from fmbench_lib.errors import ProtocolError
 from fmbench_lib.load.recording.packed_bodies import UnpackedResponse, unpacked_response
+from fmbench_lib.load.recording.parsed_response import ParsedResponse, parse_response
+from fmbench_lib.load.recording.read_times import Arrivals, arrivals_of
 from fmbench_lib.load.recording.records import ExchangeRecord, RecordTimes, RecordTokens, RequestRecord
 from fmbench_lib.load.sending.clocks import ClockPair
-from fmbench_lib.load.sending.http import ParsedResponse, parse_response
 from fmbench_lib.load.sending.spool import Spooled, read_spool
 from fmbench_lib.metrics.plausibility import (
     REMARK_SEPARATOR,
@@ -42,7 +43,7 @@ _EVENT_STREAM = "vnd.amazon.eventstream"
 _READ_OF_MESSAGE = 20_000
 """How much of a message is cleaned before it is cut: more than is kept, so that no secret is cut before it is found."""
 Response: TypeAlias = ParsedResponse | UnpackedResponse
-_TEXT, _REASONING = itemgetter(1), itemgetter(2)
+_END_OFFSET, _TEXT, _REASONING = itemgetter(0), itemgetter(1), itemgetter(2)
 """Fields of an event: three times as fast as by name, and a response has hundreds."""
 
 
@@ -231,10 +232,10 @@ def _token_cells(judged: Judgement, completion: Completion, remarks: Sequence[st
 
 
 def _times(exchange: Spooled, completion: Completion, response: Response | None, clocks: ClockPair) -> RecordTimes:
-    arrivals, source, lag = _arrivals(exchange, clocks)
-    event_times = _event_times(completion, response, exchange, arrivals, clocks)
+    arrivals = arrivals_of(exchange, clocks)
+    event_times = [] if arrivals is None else _event_times(completion, response, exchange.read_ends, arrivals)
     failed = completion.error_class is not None
-    last_read = clocks.to_unix(arrivals[-1]) if arrivals else None
+    last_read = None if arrivals is None else float(arrivals.unix_times[-1])
     answer = next((t for t, e in zip(event_times, completion.events, strict=False) if not e.reasoning), None)
     streamed = completion.streamed and bool(event_times)
     due = clocks.to_unix(exchange.due_ns)
@@ -254,8 +255,8 @@ def _times(exchange: Spooled, completion: Completion, response: Response | None,
         "last": event_times[-1] if event_times else None,
         "end": clocks.to_unix(exchange.end_ns) if failed or last_read is None else last_read,
         "event_times": event_times if streamed and completion.every_event else [],
-        "stamp_source": source,
-        "client_lag": lag,
+        "stamp_source": None if arrivals is None else arrivals.source,
+        "client_lag": None if arrivals is None else arrivals.lag,
         "schedule_lag": schedule_lag,
         "streamed": streamed,
     }
@@ -290,34 +291,12 @@ def _failed(completion: Completion, error_class: str, message: str) -> Completio
     return replace(completion, error_class=error_class, error_message=message)
 
 
-def _arrivals(exchange: Spooled, clocks: ClockPair) -> tuple[Sequence[int], str | None, float | None]:
-    """When each read's bytes had arrived (monotonic ns), by which clock, and how late the worst read was in seconds.
-
-    One read without a usable kernel stamp makes the record's stamps `user`: a record never mixes clocks.
-    """
-    read = exchange.user_ns
-    if not read:
-        return [], None, None
-    offsets = clocks.offsets_at(read) if all(exchange.kernel_ns) else None
-    if offsets is None:
-        return read, "user", None
-    # The two clocks' samples are microseconds apart at best, and bytes of one connection come in order.
-    stamped = map(min, map(sub, exchange.kernel_ns, offsets), read)
-    arrivals = list(accumulate(stamped, max))
-    return arrivals, "kernel", max(map(sub, read, arrivals)) / 1e9
-
-
 def _event_times(
-    completion: Completion,
-    response: Response | None,
-    exchange: Spooled,
-    arrivals: Sequence[int],
-    clocks: ClockPair,
+    completion: Completion, response: Response | None, read_ends: Sequence[int], arrivals: Arrivals
 ) -> list[float]:
     """When each content event was complete: the arrival of the read that brought its last byte (Unix seconds)."""
     if response is None or not completion.events:
         return []
-    times = list(map(clocks.to_unix, arrivals))
-    needed = response.raw_offsets([event.end_offset for event in completion.events])
-    last = len(times) - 1
-    return [times[bisect_left(exchange.read_ends, offset, 0, last)] for offset in needed]
+    needed = response.raw_offsets(list(map(_END_OFFSET, completion.events)))
+    times: list[float] = arrivals.unix_times[np.searchsorted(np.asarray(read_ends)[:-1], needed)].tolist()
+    return times

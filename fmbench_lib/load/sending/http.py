@@ -7,23 +7,15 @@ runs after the level on the spooled bytes and checks everything.
 from __future__ import annotations
 
 import re
-from array import array
-from bisect import bisect_left
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
 
 from fmbench_lib.errors import ProtocolError
 
 _MAX_HEAD_BYTES = 256 * 1024
 _MAX_LINE_BYTES = 16 * 1024  # of a chunk's size, or a trailer
-_FEW_PIECES = 10_000
-_LEAST_CHUNK_BYTES = 6  # a digit, a byte and two line ends
-_MOST_CHUNKS = 1_000_000
 _BODILESS = frozenset({204, 304})
 _CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
-
 _FEW_PIECES = 64
 
 _EMPTY_LINE = b"\r\n\r\n"
@@ -233,82 +225,3 @@ class ResponseEnd:
     def keep_alive(self) -> bool:
         """Whether the connection may carry another request, as far as the response says."""
         return self.head is not None and self.head.keep_alive and not self.ends_with_connection()
-
-
-@dataclass(frozen=True, slots=True)
-class ParsedResponse:
-    """A parsed response; `_body_starts` and `_raw_starts` say where each piece of the body came from."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-    _body_starts: Sequence[int]
-    _raw_starts: Sequence[int]
-    complete: bool
-
-    def raw_offsets(self, body_offsets: Sequence[int]) -> list[int]:
-        """How many raw bytes had to arrive for so many first bytes of the body to be there, for each of the offsets."""
-        raw, body = self._raw_starts, self._body_starts
-        pieces = [bisect_left(body, offset, 1) - 1 for offset in body_offsets]
-        return [raw[piece] + offset - body[piece] for piece, offset in zip(pieces, body_offsets, strict=True)]
-
-    def body_length_at(self, raw_length: int) -> int:
-        """How many bytes of the body are in so many first raw bytes."""
-        piece = bisect_left(self._raw_starts, raw_length) - 1
-        if piece < 0:
-            return 0
-        ends = (*self._body_starts[1:], len(self.body))
-        return min(self._body_starts[piece] + raw_length - self._raw_starts[piece], ends[piece])
-
-
-def parse_response(raw: bytes, *, closed: bool) -> ParsedResponse:
-    """Parse the raw bytes of a response; `closed` says that the peer closed the connection after them.
-
-    Raises ProtocolError when the head or the chunk framing is broken.
-    """
-    head = parse_head(raw)
-    if head is None:
-        raise ProtocolError("the response ended inside its headers")
-    if head.length == CHUNKED:
-        pieces, complete = _chunk_spans(raw, head.size)
-    else:
-        stop = len(raw) if head.length == UNTIL_CLOSE else min(len(raw), head.size + head.length)
-        pieces = [(head.size, stop)]
-        complete = closed if head.length == UNTIL_CLOSE else stop - head.size == head.length
-    return ParsedResponse(head.status, head.headers, *_joined(raw, pieces), complete)
-
-
-def _joined(raw: bytes, pieces: Sequence[tuple[int, int]]) -> tuple[bytes, Sequence[int], Sequence[int]]:
-    """The body in these pieces, where in it each begins, and where in `raw`."""
-    if len(pieces) <= _FEW_PIECES:
-        parts = [raw[start:stop] for start, stop in pieces]
-        body_starts = tuple(accumulate(map(len, parts), initial=0))[:-1]
-        return b"".join(parts), body_starts, tuple(start for start, _ in pieces)
-    body, starts, raw_starts = bytearray(), array("Q"), array("Q")  # slower, in a fraction of the memory
-    for start, stop in pieces:
-        starts.append(len(body))
-        raw_starts.append(start)
-        body += raw[start:stop]
-    return bytes(body), starts, raw_starts
-
-
-def _chunk_spans(raw: bytes, position: int) -> tuple[list[tuple[int, int]], bool]:
-    """Where the data of the chunks is in `raw`, and whether the last chunk is there."""
-    spans: list[tuple[int, int]] = []
-    may_be_too_many = len(raw) > _MOST_CHUNKS * _LEAST_CHUNK_BYTES
-    while (end := raw.find(b"\r\n", position)) >= 0:
-        size = chunk_size(raw[position:end])
-        if size == 0:
-            return spans or [(end + 2, end + 2)], True
-        start, stop = end + 2, end + 2 + size
-        position = stop + 2
-        if raw.startswith(b"\r\n", stop):
-            spans.append((start, stop))
-            if may_be_too_many and len(spans) > _MOST_CHUNKS:
-                raise ProtocolError(f"the response has more than {_MOST_CHUNKS:,} chunks")
-            continue
-        if raw[stop:position] not in (b"\r", b""):
-            raise ProtocolError("a chunk is longer than its size says")
-        spans.append((start, min(stop, len(raw))))
-        break
-    return spans or [(len(raw), len(raw))], False

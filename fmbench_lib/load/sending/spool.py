@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import add
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +21,7 @@ from typing import BinaryIO
 HEADER = struct.Struct("<IIIHBBIHIqqqqq")
 TIMESPEC_BYTES = 48  # struct scm_timestamping: three timespecs, of which the first is the software stamp
 NO_STAMP = bytes(TIMESPEC_BYTES)
+_SECOND_NS = 1_000_000_000
 
 REUSED, COMPLETE, CLOSED, MEASURED = 1, 2, 4, 8
 
@@ -42,9 +45,9 @@ class Spooled:
     end_ns: int
     error: str | None
     message: str
-    read_ends: tuple[int, ...]  # how many raw bytes had been read after each read
-    user_ns: tuple[int, ...]  # monotonic clock, one per read
-    kernel_ns: tuple[int, ...]  # wall clock, one per read; 0 where the kernel gave none
+    read_ends: Sequence[int]  # how many raw bytes had been read after each read
+    user_ns: Sequence[int]  # monotonic clock, one per read
+    kernel_ns: Sequence[int]  # wall clock, one per read; 0 where the kernel gave none
     raw: bytes
 
 
@@ -149,7 +152,7 @@ def _read_record(file: BinaryIO) -> tuple[int, Spooled] | None:
     sizes_at, kernel_at = reads * 8, reads * 12
     text_at = kernel_at + reads * TIMESPEC_BYTES
     raw_at = text_at + text_bytes
-    timespecs = struct.unpack_from(f"<{reads * 6}q", rest, kernel_at)
+    timespecs = _numbers("q", rest[kernel_at:text_at])
     error, _, message = rest[text_at:raw_at].decode(errors="replace").partition("\n")
     return total, Spooled(
         position=position,
@@ -167,8 +170,17 @@ def _read_record(file: BinaryIO) -> tuple[int, Spooled] | None:
         end_ns=end,
         error=error or None,
         message=message,
-        read_ends=tuple(accumulate(struct.unpack_from(f"<{reads}I", rest, sizes_at))),
-        user_ns=struct.unpack_from(f"<{reads}q", rest),
-        kernel_ns=tuple(s * 1_000_000_000 + ns for s, ns in zip(timespecs[0::6], timespecs[1::6], strict=True)),
+        read_ends=array("q", accumulate(_numbers("I", rest[sizes_at:kernel_at]))),
+        user_ns=_numbers("q", rest[:sizes_at]),
+        kernel_ns=array("q", map(add, map(_SECOND_NS.__mul__, timespecs[0::6]), timespecs[1::6])),
         raw=rest[raw_at : raw_at + raw_bytes],
     )
+
+
+def _numbers(kind: str, data: bytes) -> array[int]:
+    """Integers of the machine's `array` type `kind` from their little-endian bytes."""
+    numbers = array(kind)
+    numbers.frombytes(data)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers

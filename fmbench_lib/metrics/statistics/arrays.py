@@ -9,3 +9,4 @@ import numpy as np
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Flags: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+Integers: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]

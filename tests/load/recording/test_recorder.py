@@ -15,10 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fmbench_lib.load.recording.parsed_response import parse_response
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending import spool
 from fmbench_lib.load.sending.clocks import ClockPair
-from fmbench_lib.load.sending.http import ResponseEnd, parse_response
+from fmbench_lib.load.sending.http import ResponseEnd
 from fmbench_lib.load.sending.spool import Spooled
 from fmbench_lib.predictors.base import HttpResponse
 from fmbench_lib.predictors.openai import OpenAiPredictor

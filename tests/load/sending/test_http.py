@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmbench_lib.errors import ProtocolError
-from fmbench_lib.load.sending.http import CHUNKED, UNTIL_CLOSE, ResponseEnd, parse_head, parse_response
+from fmbench_lib.load.recording.parsed_response import parse_response
+from fmbench_lib.load.sending.http import CHUNKED, UNTIL_CLOSE, ResponseEnd, parse_head
 
 OK = b"HTTP/1.1 200 OK\r\n"
 

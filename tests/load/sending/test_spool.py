@@ -52,8 +52,8 @@ def test_round_trip(
     assert (one.position, one.prompt, one.target, one.retried, one.due_ns, one.end_ns) == (1, 2, 3, 1, 4, 5)
     assert (one.measured, one.reused, one.complete, one.closed) == (True, True, False, False)
     assert (one.connect_ns, one.sent_ns, one.error, one.message) == (connect, sent, error, message)
-    assert one.user_ns == tuple(user for user, _, _ in reads)
-    assert one.kernel_ns == tuple(at or 0 for _, at, _ in reads)
+    assert tuple(one.user_ns) == tuple(user for user, _, _ in reads)
+    assert tuple(one.kernel_ns) == tuple(at or 0 for _, at, _ in reads)
     assert one.raw == b"".join(piece for _, _, piece in reads)
     sizes = [end - start for start, end in zip((0, *one.read_ends), one.read_ends, strict=False)]
     assert sizes == [len(piece) for _, _, piece in reads]
