@@ -5,7 +5,7 @@ An absent count is not zero, and neither an absent nor a zero count erases one t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,18 +47,12 @@ def take_usage(usage: Any, answer: Answer) -> None:
 
 def cached_in(usage: Mapping[str, Any]) -> int | None:
     """Prompt tokens that a server took from its cache, in any known spelling; the largest, as some send a 0 too."""
-    if _ALL_CACHED.isdisjoint(usage):
-        return None
-    found = [*_inside(usage, _PROMPT_DETAILS, "cached_tokens"), *map(usage.get, _CACHED)]
-    return max((number for number in map(count, found) if number is not None), default=None)
+    return _largest(usage, _ALL_CACHED, _PROMPT_DETAILS, "cached_tokens")
 
 
 def reasoning_in(usage: Mapping[str, Any]) -> int | None:
-    """Completion tokens that were reasoning, in any known spelling."""
-    if _ALL_REASONING.isdisjoint(usage):
-        return None
-    found = [*_inside(usage, _COMPLETION_DETAILS, "reasoning_tokens"), usage.get("reasoning_tokens")]
-    return max((number for number in map(count, found) if number is not None), default=None)
+    """Completion tokens that were reasoning, in any known spelling; the largest."""
+    return _largest(usage, _ALL_REASONING, _COMPLETION_DETAILS, "reasoning_tokens")
 
 
 def settle_counts(answer: Answer) -> frozenset[str]:
@@ -88,8 +82,14 @@ def _first(usage: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     return next((usage[name] for name in names if count(usage.get(name)) is not None), None)
 
 
-def _inside(usage: Mapping[str, Any], sections: tuple[str, ...], name: str) -> Iterator[Any]:
-    for section in sections:
-        details = usage.get(section)
-        if isinstance(details, dict):
-            yield details.get(name)
+def _largest(usage: Mapping[str, Any], spellings: frozenset[str], sections: tuple[str, ...], name: str) -> int | None:
+    """The largest of the counts under these `spellings`, in sections under `name`; None if there is none."""
+    largest = None
+    for key in spellings.intersection(usage):
+        value = usage[key]
+        if key in sections:
+            value = value.get(name) if isinstance(value, dict) else None
+        number = count(value)
+        if number is not None and (largest is None or number > largest):
+            largest = number
+    return largest

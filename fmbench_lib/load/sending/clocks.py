@@ -9,7 +9,6 @@ from __future__ import annotations
 import socket
 import sys
 import time
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,28 +57,6 @@ class ClockPair:
     def largest_step_ns(self) -> int:
         """The largest change of the offset from one sample to the next."""
         return max((abs(b - a) for a, b in zip(self.offset_ns, self.offset_ns[1:], strict=False)), default=0)
-
-    def offsets_at(self, monotonic_ns: Sequence[int]) -> list[int] | None:
-        """`wall - monotonic` at each of these times, which ascend, interpolated between the samples.
-
-        None where one of them is between two samples with a step between them.
-        """
-        times, offsets = self.monotonic_ns, self.offset_ns
-        interpolated: list[int] = []
-        while len(interpolated) < len(monotonic_ns):
-            done = len(interpolated)
-            after = bisect_right(times, monotonic_ns[done])
-            if after in (0, len(times)):
-                stop = len(monotonic_ns) if after else bisect_left(monotonic_ns, times[0], done)
-                interpolated += [offsets[after - 1 if after else 0]] * (stop - done)
-                continue
-            stop = bisect_left(monotonic_ns, times[after], done)
-            start, offset = times[after - 1], offsets[after - 1]
-            change, length = offsets[after] - offset, times[after] - start
-            if abs(change) > STEP_NS:
-                return None
-            interpolated += [offset + change * (at - start) // length for at in monotonic_ns[done:stop]]
-        return interpolated
 
     def to_unix(self, monotonic_ns: int) -> float:
         """Unix time in seconds, always by the same offset: differences stay those of the monotonic clock."""
