@@ -25,6 +25,7 @@ _CONFIG_COPY, _EVENTS_FILE, _ENDPOINTS_FILE = "config.yml", "events.jsonl", "end
 _NOTEBOOKS, _PROMPTS, _REQUESTS, _METRICS = "notebooks", "prompts", "requests", "metrics"
 _FIGURES, _LOGS, _CONTAINERS, _ENDPOINT_METRICS = "figures", "logs", "containers", "endpoint_metrics"
 _PAYLOAD_INDEX = "payloads.json"
+_SENT_PROMPTS, _FITS, _ANSWERS = "prompts_sent", "fits", "answers"
 _EARLIER_RUNS = ".earlier"
 _FAILED_LEVEL, _ATTEMPTS, _EARLIER_ATTEMPT = ".failed.json", ".attempts.json", ".attempt-"
 _PASSING = (".part", ".lock")
@@ -156,6 +157,18 @@ class Workspace:
         """A payload file; one called like the index gets another name."""
         part = path_part(payload_file)
         return self.prompts / (part.replace(".", "%2E") if part == _PAYLOAD_INDEX else part)
+
+    def sent_prompts(self, experiment: str, payload_file: str) -> Path:
+        """The prompts of a payload file as an experiment sends them, where they were fitted to its server."""
+        return self.path / _SENT_PROMPTS / path_part(experiment) / path_part(payload_file)
+
+    def fit(self, experiment: str, payload_file: str) -> Path:
+        """How the prompts of a payload file were fitted to an experiment's server."""
+        return self.path / _SENT_PROMPTS / path_part(experiment) / _FITS / f"{path_part(payload_file)}.json"
+
+    def answer_lengths(self, experiment: str) -> Path:
+        """The parameters that keep an experiment's answers from ending early."""
+        return self.path / _SENT_PROMPTS / path_part(experiment) / _FITS / _ANSWERS / "parameters.json"
 
     def metrics(self, name: str) -> Path:
         """A table of the analysis, by its file name."""

@@ -15,7 +15,7 @@ CONFIG_FACTS = [
     "config/arrival_facts", "config/installed", "config/load_settings", "config/platform_rules",
     "config/plain_text", "config/platform_types", "config/platforms", "config/precision", "config/problems",
     "config/redactor", "config/repeat_names", "config/secret_forms", "config/secret_names", "config/secret_spellings",
-    "config/spelling", "config/web_address",
+    "config/spelling", "config/token_lengths", "config/web_address",
 ]  # fmt: skip
 
 MAY_IMPORT: dict[str, list[str]] = {
@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "config/secret_spellings": ["config/secret_forms"],
     "config/redactor": ["config/secret_forms", "config/secret_spellings"],
     "config/spelling": [],
+    "config/token_lengths": ["config/spelling"],
     "config/plain_text": [],
     "config/precision": [],
     "config/repeat_names": [],

@@ -61,6 +61,8 @@ def url_request(options: argparse.Namespace) -> UrlRequest:
         rates=tuple(options.rate or ()),
         requests=options.requests or DEFAULT_REQUESTS,
         api_key_env=options.api_key_env,
+        input_tokens=options.input_tokens,
+        output_tokens=options.output_tokens,
     )
 
 

@@ -77,6 +77,8 @@ def _add_url_options(run: argparse.ArgumentParser) -> None:
     url.add_argument("--concurrency", metavar="LIST", type=_loads, help="numbers of requests in flight (default: 1,4)")
     url.add_argument("--rate", metavar="LIST", type=_rates, help="requests per second, in place of --concurrency")
     url.add_argument("--requests", metavar="N", type=_count, help="measured requests of each level (default: 60)")
+    url.add_argument("--input-tokens", metavar="N", type=_count, help="make prompts of N tokens, in place of --data")
+    url.add_argument("--output-tokens", metavar="N", type=_count, help="with --input-tokens: tokens of each answer")
     url.add_argument("--api-key-env", metavar="NAME", help="the environment variable that holds the server's key")
 
 

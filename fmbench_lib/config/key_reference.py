@@ -45,6 +45,7 @@ from fmbench_lib.config.schema.sections import (
     S3ReadData,
     Slo,
 )
+from fmbench_lib.config.schema.synthetic_section import Synthetic
 from fmbench_lib.config.schema.values import Kind
 
 REGENERATE = "python -m fmbench_lib.config.key_reference docs/configuration.md"
@@ -63,6 +64,7 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("monitors", MonitorsSection),
     ("datasets", Datasets),
     ("datasets.filters[]", Filter),
+    ("datasets.synthetic[]", Synthetic),
     ("s3_read_data", S3ReadData),
     ("metrics", Metrics),
     ("report", ReportSection),

@@ -118,6 +118,8 @@ class ProtocolFacts:
     """AWS service whose requests are signed when there is no API key."""
     by_script: bool = False
     """Whether a user's script sends the requests."""
+    full_length: Keys | None = None
+    """Parameters that keep a model from ending an answer before its limit; a server may refuse them. None: none."""
     metrics_port: int | None = None
     """Port of the server's metrics page, if it has one of its own."""
     paths: tuple[str, ...] = ()

@@ -117,6 +117,7 @@ _PROTOCOLS = (
         f"{_CODECS}.openai:make",
         wires=(f"{_WIRES}.openai:OpenAI", f"{_WIRES}.embeddings:Embeddings"),
         sends_auth=False,
+        full_length={"ignore_eos": True},  # vLLM's, SGLang's, llama.cpp's and others'; OpenAI itself refuses it
         paths=("/v1/chat/completions", "/v1/completions", "/v1/embeddings"),
         completes_to="/v1/chat/completions",
     ),
@@ -149,6 +150,7 @@ _PROTOCOLS = (
         wires=(f"{_WIRES}.llama_cpp:LlamaCpp",),
         text_only=True,
         sends_auth=False,
+        full_length={"ignore_eos": True},
         paths=("/completion",),
         completes_to="/completion",
     ),

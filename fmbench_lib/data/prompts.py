@@ -9,11 +9,12 @@ import random
 import statistics
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from fmbench_lib.config import Filter
 from fmbench_lib.data.image_cells import image_of_cell
 from fmbench_lib.data.sources.base import Row, Source
+from fmbench_lib.data.sources.synthetic_prompts import DRAWN, Drawn
 from fmbench_lib.data.templates import Template, make_template
 from fmbench_lib.data.text_checks import half_character
 from fmbench_lib.data.tokenizers import Tokenizer
@@ -24,7 +25,11 @@ _BATCH = 256
 
 
 class PromptRow(TypedDict):
-    """One prompt of a payload file. `language` is empty where the rows have no such column."""
+    """One prompt of a payload file. `language` is empty where the rows have no such column.
+
+    A synthetic prompt has the number that it was made by, and the tokens that its answer is to have, where the config
+    says so.
+    """
 
     prompt_id: str
     prompt: str
@@ -33,6 +38,8 @@ class PromptRow(TypedDict):
     source: str
     question: str | None
     ground_truth: Any
+    number: NotRequired[int]
+    output_tokens: NotRequired[int]
 
 
 class PayloadCount(TypedDict):
@@ -104,7 +111,7 @@ def generate_payloads(
     for row in _counted(prompts.read(sources), tokenizer):
         prompts.lengths.setdefault(row["language"], []).append(row["prompt_tokens"])
         for number, wanted in enumerate(filters):
-            if _fits(row, wanted):
+            if prompts.is_in(row, wanted):
                 matched.add(number)
                 chosen[wanted.payload_file][row["prompt_id"]] = row
     notices = list(prompts.notices())
@@ -135,6 +142,7 @@ class _Prompts:
     tallies: list[SourceTally] = field(default_factory=list)
     lengths: dict[str, list[int]] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
+    _file_of: dict[str, str] = field(default_factory=dict)
 
     def read(self, sources: Iterable[Source]) -> Iterator[PromptRow]:
         """The prompts of the sources, in order, before their tokens are counted."""
@@ -156,6 +164,11 @@ class _Prompts:
                 self._seen.add(prompt["prompt_id"])
                 yield prompt
 
+    def is_in(self, row: PromptRow, wanted: Filter) -> bool:
+        """Whether a prompt belongs to the payload file of a filter; a synthetic one is made for one file."""
+        made_for = self._file_of.get(row["prompt_id"])
+        return _fits(row, wanted) if made_for is None else wanted.payload_file == made_for
+
     def _prompt(self, location: str, row: Row, source: Source) -> PromptRow | None:
         """The prompt of a row; None where the row has no image, though it should have one."""
         wanted = [*self.template.keys, self.question_column, self.ground_truth_column, self.image_column]
@@ -169,7 +182,7 @@ class _Prompts:
         if half is not None:
             raise DataError(f"{location}: {half}, which nothing can send; write whole characters, or leave the row out")
         question = row[self.question_column] if self.question_column is not None else None
-        return PromptRow(
+        prompt = PromptRow(
             prompt_id=prompt_id(text),
             prompt=text,
             prompt_tokens=0,
@@ -178,6 +191,14 @@ class _Prompts:
             question=question if question is None else str(question),
             ground_truth=row[self.ground_truth_column] if self.ground_truth_column is not None else None,
         )
+        drawn = row.get(DRAWN)
+        return self._drawn(prompt, drawn) if isinstance(drawn, Drawn) else prompt
+
+    def _drawn(self, prompt: PromptRow, drawn: Drawn) -> PromptRow:
+        """A synthetic prompt, whose tokens were counted when it was made."""
+        self._file_of[prompt["prompt_id"]] = drawn.payload_file
+        prompt |= {"prompt_tokens": drawn.tokens, "number": drawn.number}
+        return prompt if drawn.output_tokens is None else prompt | {"output_tokens": drawn.output_tokens}
 
     def _text(self, location: str, row: Row, source: Source) -> str | None:
         if self.image_column is None:
@@ -210,9 +231,10 @@ class _Prompts:
 
 def _counted(prompts: Iterator[PromptRow], tokenizer: Tokenizer) -> Iterator[PromptRow]:
     while batch := list(itertools.islice(prompts, _BATCH)):
-        counts = tokenizer.count_many([without_images(row["prompt"]) for row in batch])
-        for row, tokens in zip(batch, counts, strict=True):
-            row["prompt_tokens"] = tokens
+        counts = iter(tokenizer.count_many([without_images(row["prompt"]) for row in batch if "number" not in row]))
+        for row in batch:
+            if "number" not in row:
+                row["prompt_tokens"] = next(counts)
             yield row
 
 

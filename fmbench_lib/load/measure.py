@@ -136,13 +136,13 @@ def _laid_out(
     spec: LevelSpec, deal: Deal, payload: Sequence[Mapping[str, Any]], experiment: ExperimentLoad
 ) -> tuple[Level, list[int], list[int | None]]:
     """The level in the engine's terms, and the numbers of its prompts in the order of sending, warm-up first, each with
-    the limit of its answer where a trace gives one.
+    the limit of its answer where the prompt or a trace gives one.
 
     A trace that has lengths is followed in them too: each of its requests gets the prompt nearest in length.
     """
     load = experiment.load.in_loop(closed=spec.concurrency is not None)
     numbers = [*deal.warmup, *deal.measured]
-    limits: list[int | None] = [None] * len(numbers)
+    limits: list[int | None] = [payload[number].get("output_tokens") for number in numbers]
     trace = load.trace if spec.concurrency is None else None
     if trace is not None and any(entry.prompt_tokens or entry.completion_tokens for entry in trace):
         entries = trace if load.repeats_prompts else trace[: len(deal.measured)]

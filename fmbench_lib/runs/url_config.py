@@ -23,7 +23,8 @@ _DEFAULT_CONCURRENCY = (1, 4)
 
 @dataclass(frozen=True, slots=True)
 class UrlRequest:
-    """What to measure at an address. `rates` are in requests/s; `data` is a file of prompts, None for what ships."""
+    """What to measure at an address. `rates` are in requests/s; `data` is a file of prompts, None for what ships; with
+    `input_tokens` prompts of that length are made, with answers of `output_tokens`."""
 
     url: str
     model: str | None = None
@@ -32,6 +33,8 @@ class UrlRequest:
     rates: tuple[float, ...] = ()
     requests: int = DEFAULT_REQUESTS
     api_key_env: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
 
 
 def write_config(request: UrlRequest, results: Path) -> Path:
@@ -39,6 +42,10 @@ def write_config(request: UrlRequest, results: Path) -> Path:
 
     Raises InputError where the server or the data is not found.
     """
+    if request.input_tokens is None and request.output_tokens is not None:
+        raise InputError("--output-tokens is for prompts that are made: give --input-tokens too")
+    if request.input_tokens is not None and request.data is not None:
+        raise InputError("--input-tokens makes prompts and --data reads them: leave one of the two out")
     if request.data is not None and not request.data.startswith("hf:") and not Path(request.data).exists():
         raise InputError(f"--data {request.data}: no such file")
     key = os.environ.get(request.api_key_env) if request.api_key_env else None
@@ -71,9 +78,12 @@ def config_of(request: UrlRequest, server: Server) -> dict[str, Any]:
     if request.data is not None:
         is_path = not request.data.startswith("hf:")
         data["sources"] = [str(Path(request.data).resolve()) if is_path else request.data]
+    if request.input_tokens is not None:
+        output = {"output_tokens": request.output_tokens} if request.output_tokens else {}
+        data["synthetic"] = {"input_tokens": request.input_tokens, **output}
     return {
         "general": {"name": f"{model} at {urlsplit(server.address).netloc.replace(':', '-')}"},
         "data": data or {"filters": [{"max_length_in_tokens": 4000}]},
-        "load": {"requests": request.requests, "prompt_reuse": "allowed"},
+        "load": {"requests": request.requests, "prompt_reuse": "never" if request.input_tokens else "allowed"},
         "experiments": [experiment],
     }

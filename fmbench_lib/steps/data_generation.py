@@ -25,6 +25,7 @@ from fmbench_lib.steps.payloads import (
 )
 from fmbench_lib.steps.prompt_template import choose_template
 from fmbench_lib.steps.step import step
+from fmbench_lib.steps.synthetic_sources import synthetic_sources
 from fmbench_lib.steps.tokenizers_of_run import choose_tokenizer
 
 
@@ -88,8 +89,9 @@ def _rows(run: Run, payload_file: str) -> Iterator[dict[str, Any]]:
 def make_payloads(run: Run) -> PayloadSet:
     """The payload files that the config's sources give, in memory only."""
     config = run.config
-    opened = sources(run)
-    chosen, template = choose_tokenizer(run, config.experiments[0]), choose_template(run, opened)
+    chosen = choose_tokenizer(run, config.experiments[0])
+    opened = synthetic_sources(run, chosen.tokenizer) if config.datasets.synthetic else sources(run)
+    template = choose_template(run, opened)
     payloads = generate_payloads(
         opened,
         template=template.text,

@@ -29,6 +29,7 @@ from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.deployment import addresses_of, deploy_in_turn, deploy_missing
 from fmbench_lib.steps.earlier_sendings import Sending, earlier_run, earlier_sendings
 from fmbench_lib.steps.experiment_scripts import script_of
+from fmbench_lib.steps.fitted_prompts import prompts_to_send, with_exact_answers
 from fmbench_lib.steps.inputs import ca_bundle, objectives_of, trace_of
 from fmbench_lib.steps.level_space import bytes_of_level
 from fmbench_lib.steps.levels import levels_to_measure, missing_levels, run_levels
@@ -84,11 +85,13 @@ def _experiment_load(run: Run, name: str) -> ExperimentLoad:
     """What is the same for all levels of the experiment of this name, whose endpoint is in service."""
     experiment = next(experiment for experiment in run.config.experiments if experiment.name == name)
     endpoint = endpoints(run.workspace)[name]
-    urls = addresses_of(endpoint, experiment)
-    tokenizer = tokenizer_of(run, experiment)
+    urls, model = addresses_of(endpoint, experiment), endpoint.model or experiment.model_id
+    tokenizer, script = tokenizer_of(run, experiment), script_of(run, experiment, endpoint.urls[0])
+    if script is None:
+        experiment = with_exact_answers(run, experiment, urls[0], model)
     return ExperimentLoad(
         urls=urls,
-        predictor=predictor_for(experiment, urls[0], endpoint.model or experiment.model_id, run.loaded.folder),
+        predictor=predictor_for(experiment, urls[0], model, run.loaded.folder),
         tokenizer=tokenizer,
         tokenizer_name=tokenizer.name,
         load=load_settings(
@@ -99,7 +102,7 @@ def _experiment_load(run: Run, name: str) -> ExperimentLoad:
         ),
         seed=run.seed,
         redactor=run.redactor,
-        script=script_of(run, experiment, endpoint.urls[0]),
+        script=script,
     )
 
 
@@ -146,8 +149,8 @@ def _measure(measuring: _Measuring, level: LevelSpec, position: tuple[int, int])
         reason = platform(endpoint.platform).why_dead(endpoint) if endpoint.owned and not is_sent(scratch) else ""
         if reason:
             raise DeployError(f"the endpoint is gone: {reason}")
-        payload = _payload(workspace.payload(level.payload_file))
         experiment = measuring.load_of()
+        payload = _payload(prompts_to_send(measuring.run, level.experiment, level.payload_file, experiment))
         deal, attempt = next_attempt(measuring.run, level, measuring.deals, endpoint, measuring.earlier_run)
         prompts = len(deal.warmup) + len(deal.measured)
         check_room(workspace.requests, bytes_of_level(level, payload, prompts), "the level")

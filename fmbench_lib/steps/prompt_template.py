@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fmbench_lib.config.schema.sections import SHIPPED_TEMPLATE
 from fmbench_lib.data.sources.base import Source
+from fmbench_lib.data.sources.synthetic_prompts import TEMPLATE
 from fmbench_lib.data.templates import fields_of, read_template
 from fmbench_lib.data.text_column import text_column
 from fmbench_lib.runs.run import Run
@@ -40,6 +41,8 @@ def choose_template(run: Run, sources: Sequence[Source]) -> ChosenTemplate:
     Rows with all columns of the template that ships get that one, others their text column alone. Raises InputError
     where the file is not found, or no column can be told to be the text.
     """
+    if run.config.datasets.synthetic:
+        return ChosenTemplate(TEMPLATE)
     inline = run.config.datasets.prompt_template
     if inline is not None:
         return ChosenTemplate(inline)

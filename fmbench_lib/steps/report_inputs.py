@@ -41,6 +41,7 @@ from fmbench_lib.report.report_data import (
 )
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.endpoint_metrics import Sampled, beside_host, endpoint_metrics, sampled
+from fmbench_lib.steps.fitted_prompts import fit_notices
 from fmbench_lib.steps.inputs import objectives_of, outage_notices
 from fmbench_lib.steps.levels import above_the_answer, run_levels, searched
 from fmbench_lib.steps.losses import Losses
@@ -295,6 +296,7 @@ def _notices(run: Run) -> list[str]:
         if index.source != "generated":
             notices.append(f"prompts were taken from {index.source}")
         missing = set().union(*(one.payload_files for one in run.config.experiments)) - set(index.counts)
+        notices += fit_notices(run)
         notices += [f"payload file {name}: no filter makes it, so it was not measured" for name in sorted(missing)]
     return notices
 

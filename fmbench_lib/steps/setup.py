@@ -53,12 +53,14 @@ def set_up(run: Run) -> pd.DataFrame:
     forget_inputs(run.workspace)
     checked = [("config", str(run.loaded.path))]
     checked += [(f"{{{name}}}", value) for name, value in run.workspace.read_run().get("standard", {}).items()]
-    if run.config.run_steps.get("1_generate_data", True):
+    if not run.config.run_steps.get("1_generate_data", True):
+        checked.append(("prompts", f"those of run {earlier_prompts(run).run_id}"))
+    elif synthetic := run.config.datasets.synthetic:
+        checked += [("prompts", f"made, {entry.input_tokens} tokens: {entry.payload_file}") for entry in synthetic]
+    else:
         template = template_path(run)
         checked.append(("prompt template", str(template or run.config.datasets.prompt_template or "the rows' text")))
         checked += [("source data", str(source.origin)) for source in sources(run)]
-    else:
-        checked.append(("prompts", f"those of run {earlier_prompts(run).run_id}"))
     for experiment in run.config.experiments:
         chosen = choose_tokenizer(run, experiment)
         checked.append((f"tokenizer of {experiment.name}", chosen.notice or chosen.tokenizer.name))

@@ -19,6 +19,7 @@ from fmbench_lib.config.problems import alternatives, joined, shown
 from fmbench_lib.config.reading.fmbench2 import check_scripts, run_steps, user_scripts
 from fmbench_lib.config.reading.keys import Findings, Raw
 from fmbench_lib.config.reading.parameters import resolved_spec
+from fmbench_lib.config.reading.synthetic import resolve_synthetic
 from fmbench_lib.config.schema.sections import ALL_PROMPTS
 from fmbench_lib.errors import InputError
 
@@ -43,6 +44,7 @@ def resolve(raw: Raw, findings: Findings, *, has_load_section: bool) -> Raw:
     general = raw.get("general")
     if isinstance(general, dict) and "name" in general:
         resolved["general"] = {"model_name": general["name"], **general}
+    resolve_synthetic(resolved, findings)
     _resolve_filters(resolved)
     _resolve_sources(resolved, findings)
     if isinstance(raw.get("experiments"), list):

@@ -8,6 +8,7 @@ from pydantic import PlainValidator
 
 from fmbench_lib.config.schema.budget_limits import KEYS, BudgetLimits
 from fmbench_lib.config.schema.section import UNUSED, Section, described
+from fmbench_lib.config.schema.synthetic_section import Synthetic
 from fmbench_lib.config.schema.values import (
     Count,
     Dollars,
@@ -155,6 +156,11 @@ class Datasets(Section):
         "`hf:org/name/subset/split`. In place of `s3_read_data.source_data_files`.",
         [],
         shown_default="`s3_read_data.source_data_files`",
+    )
+    synthetic: Annotated[list[Synthetic], section_list] = described(
+        "Prompts of exact lengths, made in place of source files: one entry, or a list of them, see below.",
+        [],
+        shown_default="none: prompts are read",
     )
     prompt_template: Text | None = described(
         "The prompt template itself, such as `Answer: {ticket}`, in place of a file.", None

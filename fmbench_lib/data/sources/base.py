@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from fmbench_lib.config.token_lengths import TokenLengths
+from fmbench_lib.data.tokenizers import Tokenizer
+
 Row: TypeAlias = dict[str, Any]
 """The columns of one row by name."""
 
@@ -26,6 +29,19 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class SyntheticRequest:
+    """An entry of `datasets.synthetic`: which prompts to make. Lengths are tokens as `tokenizer` counts them."""
+
+    entry: int
+    input_tokens: TokenLengths
+    output_tokens: TokenLengths | None
+    shared_prefix_tokens: int
+    payload_file: str
+    tokenizer: Tokenizer
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
 class SourceRequest:
     """One entry of `s3_read_data.source_data_files`, for the reader of its form."""
 
@@ -34,7 +50,9 @@ class SourceRequest:
     path: Path | None
     """The file on this machine; None for a reader that does not read files."""
     max_rows: int
-    """`datasets.ds_N`: the most rows to read of a source that is not a file."""
+    """`datasets.ds_N`: the most rows to read of a source that is not a file; of synthetic prompts, how many to make."""
+    synthetic: SyntheticRequest | None = None
+    """What to make; None for a source that is read."""
 
 
 @dataclass(frozen=True, slots=True)

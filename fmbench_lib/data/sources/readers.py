@@ -28,6 +28,7 @@ _SHIPPED = {
     "txt": "text_files:READER",
     "md": "text_files:READER",
     "hf": "hub_dataset:READER",
+    "synthetic": "synthetic_prompts:READER",
 }
 """Each reader's module in this folder and its name there, by file ending or prefix."""
 
