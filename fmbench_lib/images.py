@@ -49,6 +49,13 @@ def chat_content(prompt: str) -> str | list[dict[str, Any]]:
     ]
 
 
+def text_and_images(prompt: str) -> tuple[str, list[str]]:
+    """A prompt's text, and its images in base64, for protocols that have images beside the text."""
+    parts = parts_of(prompt)
+    images = [part.base64 for part in parts if isinstance(part, Image)]
+    return without_images(prompt).strip() if images else prompt, images
+
+
 def without_images(prompt: str) -> str:
     """A prompt's text only, which is what a tokenizer counts: the token count of an image is known to the model
     alone."""

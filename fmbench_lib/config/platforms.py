@@ -139,7 +139,6 @@ _PROTOCOLS = (
         OLLAMA,
         f"{_CODECS}.ollama:make",
         wires=(f"{_WIRES}.ollama:Ollama",),
-        text_only=True,
         sends_auth=False,
         paths=("/api/generate", "/api/chat"),
         completes_to="/api/generate",

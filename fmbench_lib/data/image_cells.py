@@ -1,7 +1,7 @@
 """Images in the cells of a data set, in every form that data sets have them, as the data URLs that prompts contain.
 
-A cell holds bytes, hexadecimal or base64 text, a data URL, a path, an image object (Pillow), a mapping with one of
-these, or a list of them. What no model takes as it is (CMYK, TIFF, BMP, …) is converted to PNG. An unknown form is an
+A cell holds bytes, hexadecimal or base64 text, a data URL, a path, an address, which is downloaded, an image object
+(Pillow), a mapping with one of these, or a list of them. What no model takes as it is (CMYK, TIFF, BMP, …) is converted to PNG. An unknown form is an
 error: a prompt is never sent without its picture.
 """
 
@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fmbench_lib.data.downloads import downloaded
 from fmbench_lib.images import Image
 
 _SIGNATURES = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff", "gif": b"GIF8"}
@@ -24,6 +25,7 @@ _PATH_KEYS = ("path", "file_name", "filename", "file")
 _MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"})
 """The modes of Pillow that PNG has."""
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,(.*)", re.DOTALL)
+_LONGEST_SCHEME = 12
 _HEX = re.compile(r"(?:0x|\\x)?((?:[0-9a-fA-F]{2})+)")
 
 
@@ -65,8 +67,10 @@ def _of_text(text: str, folder: Path | None) -> str:
         return ""
     if match := _DATA_URL.fullmatch(text):
         return _of_bytes(_from_base64(match[1]))
-    if text.startswith(("http://", "https://", "s3://")):
-        raise ValueError("an address; download the images and write their paths")
+    if text.startswith(("http://", "https://")):
+        return _of_bytes(downloaded(text))
+    if "://" in text[:_LONGEST_SCHEME]:
+        raise ValueError("an address that is not http or https; download the images and write their paths")
     if (match := _HEX.fullmatch(text)) and (image := _known(bytes.fromhex(match[1]))):
         return image
     if len(text) < 4096 and Path(text).suffix and not text.endswith("="):

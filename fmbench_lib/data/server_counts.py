@@ -68,12 +68,20 @@ class ProvenWords:
         return [self.count(text) for text in texts]
 
 
-def learn(ask: Ask, tokenizer: Tokenizer, seed: str, lengths: Sequence[int]) -> ServerCount | None:
+def learn(
+    ask: Ask, tokenizer: Tokenizer, seed: str, lengths: Sequence[int], earlier: ServerCount | None = None
+) -> ServerCount | None:
     """How the server counts prompts of these lengths; None where it reports no counts.
 
-    The texts that are asked about are none of those that are measured. Where no way of counting is exact, the nearest
+    `earlier` is what was found for prompts of other lengths: where it holds for these too, nothing more is asked. The
+    texts that are asked about are none of those that are measured. Where no way of counting is exact, the nearest
     is returned, with the differences. Raises DataError where the template alone is longer than a prompt should be.
     """
+    found: ServerCount | None = None
+    if earlier is not None:
+        found = _checked(ask, tokenizer, earlier, seed, lengths)
+        if found.is_exact:
+            return found
     found = None
     if not tokenizer.is_estimate:
         texts = SyntheticTexts(tokenizer, f"{seed}/known")

@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from fmbench_lib.errors import DataError
 
-_FIXED = struct.Struct("<IqIIqqqqIIIIIIIHBHHH")
+_FIXED = struct.Struct("<IqIIqqqqIIIIIIIHBHHHI")
 _FLUSH_BYTES = 65_536
 _READ_BYTES = 262_144
 
@@ -63,6 +63,8 @@ class LedgerEntry:
     fault: str = ""
     outcome: str = "unfinished"
     """`complete`, `reset` or `closed` on purpose, `hung` (nothing more sent), `client_closed` or `unfinished`."""
+    images: tuple[str, ...] = ()
+    """The SHA-256 of each image in the request, in order."""
     writes: array[int] = field(default_factory=lambda: array("q"))
     """Time of each content event's write; an unstreamed answer has one."""
 
@@ -95,8 +97,8 @@ class LedgerEntry:
 def encode_entry(entry: LedgerEntry) -> bytes:
     """The entry in the ledger file's format."""
     request_id, fault, outcome = entry.request_id.encode(), entry.fault.encode(), entry.outcome.encode()
-    times = entry.writes.tobytes()
-    length = _FIXED.size + len(request_id) + len(fault) + len(outcome) + len(times)
+    times, images = entry.writes.tobytes(), " ".join(entry.images).encode()
+    length = _FIXED.size + len(request_id) + len(fault) + len(outcome) + len(images) + len(times)
     fixed = _FIXED.pack(
         length,
         entry.number,
@@ -118,8 +120,9 @@ def encode_entry(entry: LedgerEntry) -> bytes:
         len(request_id),
         len(fault),
         len(outcome),
+        len(images),
     )
-    return b"".join((fixed, request_id, fault, outcome, times))
+    return b"".join((fixed, request_id, fault, outcome, images, times))
 
 
 def decode_entries(blocks: Iterable[bytes]) -> Iterator[LedgerEntry]:
@@ -169,6 +172,7 @@ def _decode_entry(data: bytes) -> LedgerEntry:
         stamp_source="kernel" if kernel else "user",
         fault=texts[1],
         outcome=texts[2],
+        images=tuple(texts[3].split()),
         writes=writes,
     )
 

@@ -22,6 +22,7 @@ from fmbench_lib.emulator.injection import write_script
 from fmbench_lib.emulator.ledger import LedgerEntry, LedgerFile
 from fmbench_lib.emulator.listener import Listener
 from fmbench_lib.emulator.metrics_page import Counters, ledger_script
+from fmbench_lib.emulator.received_images import images_in
 from fmbench_lib.emulator.serving_slots import Slots
 from fmbench_lib.emulator.timeline import Ending, Scene, Script
 from fmbench_lib.emulator.wires.base import RefusedError, Wire
@@ -205,6 +206,7 @@ class Server:
             status=script.status,
             stamp_source="kernel" if connection.from_kernel else "user",
             fault=str(plan.fault or ""),
+            images=images_in(request.body),
         )
         self._begin(Stream(connection, script, entry, request.keep_alive), start, plan.fault)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from fmbench_lib.images import text_and_images
 from fmbench_lib.predictors.answer import (
     Answer,
     content_type,
@@ -35,12 +36,14 @@ class OllamaPredictor:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
-        """A POST of `prompt` or `messages`; a limit of tokens goes into `options`."""
+        """A POST of `prompt` or `messages`, images beside the text; a limit of tokens goes into `options`."""
         body: dict[str, Any] = {} if self.model is None else {"model": self.model}
+        prompt, images = text_and_images(prompt)
+        attached = {"images": images} if images else {}
         if urlsplit(self.url).path.rstrip("/").endswith("/api/chat"):
-            body["messages"] = [{"role": "user", "content": prompt}]
+            body["messages"] = [{"role": "user", "content": prompt, **attached}]
         else:
-            body["prompt"] = prompt
+            body |= {"prompt": prompt, **attached}
         body.update(self.parameters)
         if max_tokens is not None:
             body["options"] = {**(body.get("options") or {}), "num_predict": max_tokens}

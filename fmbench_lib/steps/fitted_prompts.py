@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from fmbench_lib.data.prompts import prompt_id
 from fmbench_lib.data.server_counts import ServerCount, learn, texts_of, tokens_of_text
 from fmbench_lib.data.tokenizers import Tokenizer
 from fmbench_lib.errors import RunStateError
-from fmbench_lib.host.atomic_files import read_json, read_rows, write_json, write_rows
+from fmbench_lib.host.atomic_files import read_json, read_rows, write_rows
 from fmbench_lib.load.measure import ExperimentLoad
 from fmbench_lib.load.probe import is_refused, prompt_counts
 from fmbench_lib.predictors.registry import predictor_for
@@ -89,7 +90,8 @@ def _fit(
     tokenizer = tokenizer_of(run, experiment)
     tokens = [row["prompt_tokens"] for row in rows]
     ask = partial(prompt_counts, load.predictor, ca_file=ca_bundle(run), timeout=load.load.timeout)
-    counted = learn(ask, tokenizer, str(run.seed), tuple(dict.fromkeys((min(tokens), max(tokens)))))
+    lengths = tuple(dict.fromkeys((min(tokens), max(tokens))))
+    counted = learn(ask, tokenizer, str(run.seed), lengths, _earlier(run, experiment))
     content = None
     if counted is not None:
         path = run.workspace.sent_prompts(experiment.name, payload_file)
@@ -97,18 +99,20 @@ def _fit(
         write_rows(path, _fitted(rows, counted, tokenizer, f"{run.seed}/{made_by[0]}", made_by[1]))
         content = _hash(path)
     notice = f"{payload_file}: {_notice(counted, tokenizer)}"
-    run.workspace.fit(experiment.name, payload_file).parent.mkdir(parents=True, exist_ok=True)
-    write_json(
-        run.workspace.fit(experiment.name, payload_file),
-        {
-            "added": None if counted is None else counted.added,
-            "counted_by": None if counted is None else "tokenizer" if counted.words is None else "server",
-            "checked": [] if counted is None else [list(pair) for pair in counted.checked],
-            "notice": notice,
-            "sha256": content,
-        },
-    )
+    record = {"notice": notice, "sha256": content, "server": None if counted is None else asdict(counted)}
+    run.workspace.note(run.workspace.fit(experiment.name, payload_file), record)
     run.workspace.log_event("prompts fitted", experiment=experiment.name, line=notice)
+
+
+def _earlier(run: Run, experiment: Experiment) -> ServerCount | None:
+    """What was found of the experiment's server when other prompts of it were made."""
+    for name in experiment.payload_files:
+        record = run.workspace.fit(experiment.name, name)
+        found = read_json(record)["server"] if record.exists() else None
+        if found is not None:
+            words, beginnings = found["words"], found["beginnings"]
+            return ServerCount(found["added"], words and tuple(words), beginnings and tuple(beginnings))
+    return None
 
 
 def _fitted(

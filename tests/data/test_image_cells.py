@@ -98,7 +98,8 @@ def test_a_path_is_opened_from_the_folder_of_the_data(tmp_path: Path, cell: Any)
         (7, "int is not an image"),
         ("AAAA", "neither a path nor an image"),
         ({"picture": 1}, "an object with picture; write hex_data, bytes, path or base64"),
-        ({"url": "https://pictures.example/1.png"}, "an address; download the images"),
+        ({"url": "s3://pictures/1.png"}, "an address that is not http or https; download the images"),
+        ({"url": "http://127.0.0.1:9/1.png?key=k"}, r"^http://127.0.0.1:9/1.png cannot be downloaded: .*refused"),
     ],
 )
 def test_what_is_no_image_is_an_error(cell: Any, words: str) -> None:

@@ -32,6 +32,7 @@ def entry(number: int, events: int = 3) -> LedgerEntry:
         stamp_source="user",
         fault="reset:bytes=300",
         outcome="reset",
+        images=("a" * 64,) * (number % 3),
         writes=array("q", [NOW + 50_000_000 + 10_000_000 * index for index in range(events)]),
     )
 

@@ -50,7 +50,7 @@ def _with_images(experiment: Experiment, path: str, findings: Findings) -> Exper
     if in_prompt and platform_facts(experiment.platform).ep_name_is_address:
         findings.problem(joined(path, "ep_name"), "takes no images (datasets.image_col); write …/v1/chat/completions")
     elif protocol.text_only:
-        remedy = "write openai or bedrock, or leave image_col out"
+        remedy = "write openai, ollama or bedrock, or leave image_col out"
         findings.problem(
             joined(path, "protocol"), f"is {experiment.protocol}, which takes no images (datasets.image_col); {remedy}"
         )

@@ -21,7 +21,7 @@ DATA = sorted((Path(__file__).parents[1] / "data").glob("*.yml"))
 ARGUMENTS = {"results_dir": "r", "model_id": "m", "tp_degree": "2", "cli_params": "--x"}
 OURS = {
     "Config": {"data", "load", "slo", "monitors"},
-    "Datasets": {"prompt_template", "sources"},
+    "Datasets": {"prompt_template", "sources", "synthetic"},
     "Aws": {"price_lookup"},
     "General": {"seed"},
     "Experiment": {
@@ -47,6 +47,7 @@ OURS_ALONE = {
     "RestSection",
     "SageMakerSection",
     "BedrockSection",
+    "Synthetic",
 }
 Keys = set[tuple[str, str]]
 
