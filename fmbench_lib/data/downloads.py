@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import urllib.error
 import urllib.request
 
 _TIMEOUT_S = 30.0
@@ -15,10 +16,11 @@ def downloaded(url: str) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:
             content: bytes = answer.read(_MOST_BYTES + 1)
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise ValueError(f"{where} cannot be downloaded: HTTP {error.code} {error.reason}") from None
     except (OSError, ValueError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        code = getattr(error, "code", None)
-        raise ValueError(f"{where} cannot be downloaded: {f'HTTP {code} ' if code else ''}{reason}") from None
+        raise ValueError(f"{where} cannot be downloaded: {getattr(error, 'reason', None) or error}") from None
     if len(content) > _MOST_BYTES:
         raise ValueError(f"{where} has more than {_MOST_BYTES >> 20} MB")
     return content

@@ -1,8 +1,8 @@
 """Images in the cells of a data set, in every form that data sets have them, as the data URLs that prompts contain.
 
 A cell holds bytes, hexadecimal or base64 text, a data URL, a path, an address, which is downloaded, an image object
-(Pillow), a mapping with one of these, or a list of them. What no model takes as it is (CMYK, TIFF, BMP, …) is converted to PNG. An unknown form is an
-error: a prompt is never sent without its picture.
+(Pillow), a mapping with one of these, or a list of them. What no model takes as it is (CMYK, TIFF, BMP, …) is converted
+to PNG. An unknown form is an error: a prompt is never sent without its picture.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from fmbench_lib.images import Image
 _SIGNATURES = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff", "gif": b"GIF8"}
 _BYTE_KEYS = ("bytes", "image_bytes", "data", "hex_data", "base64", "b64_json", "url", "image_url", "image")
 """Keys of a mapping that hold the image itself, in one of the other forms."""
+_HEX_KEY = "hex_data"
 _PATH_KEYS = ("path", "file_name", "filename", "file")
 _MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"})
 """The modes of Pillow that PNG has."""
@@ -51,6 +52,8 @@ def image_of_cell(value: Any, folder: Path | None = None) -> str:
 
 
 def _of_mapping(cell: Mapping[str, Any], folder: Path | None) -> str:
+    if isinstance(cell.get(_HEX_KEY), str) and cell[_HEX_KEY].strip():
+        return _of_hex(cell[_HEX_KEY])
     for key in _BYTE_KEYS:
         if cell.get(key):
             return image_of_cell(cell[key], folder)
@@ -71,7 +74,7 @@ def _of_text(text: str, folder: Path | None) -> str:
         return _of_bytes(downloaded(text))
     if "://" in text[:_LONGEST_SCHEME]:
         raise ValueError("an address that is not http or https; download the images and write their paths")
-    if (match := _HEX.fullmatch(text)) and (image := _known(bytes.fromhex(match[1]))):
+    if _HEX.fullmatch(text) and (image := _hexadecimal_of_image(text)):
         return image
     if len(text) < 4096 and Path(text).suffix and not text.endswith("="):
         return _of_file(text, folder)
@@ -79,6 +82,21 @@ def _of_text(text: str, folder: Path | None) -> str:
         return _of_bytes(_from_base64(text))
     except ValueError:
         raise ValueError("text that is neither a path nor an image as data URL, hexadecimal or base64") from None
+
+
+def _hexadecimal_of_image(text: str) -> str:
+    """The image that hexadecimal text holds; "" where it holds none, as it may be base64."""
+    try:
+        return _of_hex(text)
+    except ValueError:
+        return ""
+
+
+def _of_hex(text: str) -> str:
+    match = _HEX.fullmatch(re.sub(r"\s+", "", text))
+    if match is None:
+        raise ValueError("hex_data that is not hexadecimal")
+    return _of_bytes(bytes.fromhex(match[1]))
 
 
 def _from_base64(text: str) -> bytes:

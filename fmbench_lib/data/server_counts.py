@@ -110,7 +110,7 @@ def texts_of(count: ServerCount, tokenizer: Tokenizer, seed: str, shared_prefix_
 
 
 def tokens_of_text(wanted: int, count: ServerCount) -> int:
-    """The tokens of the text of a prompt that the server shall count as `wanted`. Raises DataError where none are left."""
+    """The tokens of the text of a prompt that the server shall count as `wanted`. Raises DataError if it has none."""
     if wanted <= count.added:
         raise DataError(
             f"datasets.synthetic: a prompt of {wanted} tokens cannot be made: the server's chat template alone has "

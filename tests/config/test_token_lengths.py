@@ -76,7 +76,10 @@ def test_bounds_far_from_the_mean_still_end() -> None:
         ({"mean": 9}, "lacks stddev"),
         ({"mean": 9, "stdev": 3}, "has the unknown key stdev; did you mean stddev"),
         ({"mean": "9", "stddev": 3}, "mean is '9'; write a number from 1"),
-        ({"distribution": "lognorml", "mean": 9, "stddev": 3}, "unknown distribution 'lognorml'; did you mean lognormal"),
+        (
+            {"distribution": "lognorml", "mean": 9, "stddev": 3},
+            "unknown distribution 'lognorml'; did you mean lognormal",
+        ),
         ({"min": 1, "max": MOST_TOKENS + 1}, "max is 10000001; write a whole number from 1 to 10,000,000"),
     ],
 )

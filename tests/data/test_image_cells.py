@@ -70,6 +70,14 @@ def test_what_no_model_takes_is_converted(mode: str, form: str) -> None:
     assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", (3, 2))
 
 
+@pytest.mark.parametrize("cell", ["hexadecimal", "in an object", "base64", "data URL"])
+def test_it_is_converted_in_whatever_form_it_comes(cell: str) -> None:
+    image = encoded("CMYK", "JPEG")
+    text = base64.b64encode(image).decode()
+    forms = {"hexadecimal": image.hex(), "in an object": {"hex_data": image.hex()}, "base64": text}
+    assert opened(image_of_cell(forms.get(cell, f"data:image/jpeg;base64,{text}"))).format == "PNG"
+
+
 def test_a_jpeg_in_colour_is_sent_as_it_is() -> None:
     image = encoded("RGB", "JPEG")
     assert image_of_cell(image) == f"data:image/jpeg;base64,{base64.b64encode(image).decode()}"
@@ -97,6 +105,8 @@ def test_a_path_is_opened_from_the_folder_of_the_data(tmp_path: Path, cell: Any)
         (encoded("CMYK", "JPEG")[:200], "no image, or a damaged one"),
         (7, "int is not an image"),
         ("AAAA", "neither a path nor an image"),
+        ({"hex_data": encoded("CMYK", "JPEG")[:200].hex()}, "200 bytes that are no image, or a damaged one"),
+        ({"hex_data": "a picture"}, "hex_data that is not hexadecimal"),
         ({"picture": 1}, "an object with picture; write hex_data, bytes, path or base64"),
         ({"url": "s3://pictures/1.png"}, "an address that is not http or https; download the images"),
         ({"url": "http://127.0.0.1:9/1.png?key=k"}, r"^http://127.0.0.1:9/1.png cannot be downloaded: .*refused"),

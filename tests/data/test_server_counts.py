@@ -1,4 +1,4 @@
-"""What a server counts: its template found by asking, and prompts that are exact to it, with and without a tokenizer."""
+"""What a server counts: its template, found by asking, and prompts that are exact to it, also without a tokenizer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ LENGTHS = (64, 300)
 class Server:
     """Counts as a tokenizer does, with a template around each prompt."""
 
-    def __init__(self, tokenizer: Tokenizer = EMBEDDED, before: str = "<|im_start|>user\n", after: str = "\nGo:") -> None:
+    def __init__(
+        self, tokenizer: Tokenizer = EMBEDDED, before: str = "<|im_start|>user\n", after: str = "\nGo:"
+    ) -> None:
         self.tokenizer, self.before, self.after = tokenizer, before, after
         self.asked: list[str] = []
 
@@ -64,7 +66,9 @@ def test_the_template_is_the_difference_to_the_tokenizer() -> None:
 def test_without_the_servers_tokenizer_words_of_one_token_are_found_by_asking(tokenizer: Tokenizer) -> None:
     server = Server()
     counted = learn(server, tokenizer, "1", LENGTHS)
-    assert counted is not None and counted.words is not None and counted.is_exact
+    assert counted is not None
+    assert counted.words is not None
+    assert counted.is_exact
     assert exact(counted, tokenizer, server)
     assert exact(counted, tokenizer, server, shared=20)
 
@@ -72,7 +76,8 @@ def test_without_the_servers_tokenizer_words_of_one_token_are_found_by_asking(to
 def test_words_of_several_tokens_are_left_out() -> None:
     server = Server(Halves(), "", " a b c")
     counted = learn(server, WordTokenizer(), "1", LENGTHS)
-    assert counted is not None and counted.words is not None
+    assert counted is not None
+    assert counted.words is not None
     assert not set(counted.words) & Halves._double
     assert counted.added == 4  # three words, and one for the beginning
     assert exact(counted, WordTokenizer(), server)
@@ -83,7 +88,9 @@ def test_what_was_found_before_is_checked_and_used_again() -> None:
     earlier = learn(server, WordTokenizer(), "1", LENGTHS)
     server.asked.clear()
     again = learn(server, WordTokenizer(), "1", (90,), earlier)
-    assert len(server.asked) == 1 and again is not None and again.checked == ((90, 90),)
+    assert len(server.asked) == 1
+    assert again is not None
+    assert again.checked == ((90, 90),)
 
 
 def test_a_server_that_does_not_count_is_not_guessed() -> None:
@@ -97,7 +104,8 @@ def test_a_server_that_counts_by_no_rule_is_not_exact_and_says_so() -> None:
             return [EMBEDDED.count(prompt) + 7 + (len(prompt) > 1000) for prompt in prompts]
 
     counted = learn(Odd(), EMBEDDED, "1", LENGTHS)
-    assert counted is not None and not counted.is_exact
+    assert counted is not None
+    assert not counted.is_exact
     assert counted.checked == ((64, 64), (300, 301))
 
 

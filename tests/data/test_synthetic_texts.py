@@ -68,9 +68,7 @@ def tiny_bpe() -> Engine:
     engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     engine.train_from_iterator(
         corpus(),
-        trainers.BpeTrainer(
-            vocab_size=280, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
-        ),
+        trainers.BpeTrainer(vocab_size=280, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False),
     )
     return engine
 
@@ -146,4 +144,4 @@ def test_what_cannot_be_made_is_an_error_that_says_the_nearest() -> None:
 def common_prefix(texts: list[str]) -> str:
     import os.path
 
-    return os.path.commonprefix(texts)
+    return os.path.commonpath(texts)
