@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -38,6 +39,27 @@ def test_the_file_can_be_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert shlex.split(path.read_text().splitlines()[0])[-2:] == ["fmbench", str(path)]
     assert (loaded.config.experiments[0].concurrency_levels, loaded.notices) == ([1, 4], ())
     assert path.read_text().startswith(f"# org/small at {SERVER.address}. Change it, and run it with: fmbench ")
+
+
+def test_prompts_of_a_length_are_made_and_sent_once(tmp_path: Path) -> None:
+    request = UrlRequest("http://127.0.0.1:8000/v1", input_tokens=1000, output_tokens=200)
+    config = parse_config(yaml.safe_dump(config_of(request, SERVER)), path=tmp_path / "benchmark.yml").config
+    (made,) = config.datasets.synthetic
+    assert (made.input_tokens, made.output_tokens) == (1000, 200)
+    assert config.load.prompt_reuse == "never"
+    assert config.experiments[0].payload_files == ["payload_en_1000-1001.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"output_tokens": 200}, "--output-tokens is for prompts that are made: give --input-tokens too"),
+        ({"input_tokens": 9, "data": "a.csv"}, "--input-tokens makes prompts and --data reads them"),
+    ],
+)
+def test_lengths_go_with_prompts_that_are_made(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        write_config(UrlRequest("http://127.0.0.1:9", **options), tmp_path)
 
 
 def test_data_that_is_missing_is_said_before_the_server_is_asked(tmp_path: Path) -> None:

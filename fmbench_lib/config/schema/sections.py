@@ -176,8 +176,8 @@ class Datasets(Section):
     ground_truth_col_key: Text | None = described("Column with the correct answer, for model evaluations.", None)
     question_col_key: Text | None = described("Column with the question, for model evaluations.", None)
     image_col: Text | None = described(
-        "Column with an image to send with each prompt: bytes, hexadecimal, base64, data URL, path or http(s) address, alone "
-        "or in an object such as `{hex_data: …, format: png}`.",
+        "Column with an image to send with each prompt: bytes, hexadecimal, base64, data URL, path or http(s) address, "
+        "alone or in an object such as `{hex_data: …, format: png}`.",
         None,
     )
     ds_N: Count = described("Rows to take from each Hugging Face data set.", 100)  # noqa: N815 (its spelling)
