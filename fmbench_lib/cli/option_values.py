@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from fmbench_lib.runs.location import StorageOptions, every_file
 from fmbench_lib.runs.opening import default_results, local_run
 from fmbench_lib.runs.url_config import DEFAULT_REQUESTS, UrlRequest
 from fmbench_lib.workspace import Workspace
+
+_MOST_SEED = 1_000_000
 
 
 def arguments(pairs: Sequence[str]) -> dict[str, str]:
@@ -63,6 +66,7 @@ def url_request(options: argparse.Namespace) -> UrlRequest:
         api_key_env=options.api_key_env,
         input_tokens=options.input_tokens,
         output_tokens=options.output_tokens,
+        seed=random.SystemRandom().randrange(1, _MOST_SEED),
     )
 
 

@@ -35,6 +35,8 @@ class UrlRequest:
     api_key_env: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    seed: int = 1
+    """Of prompts that are made: another one for each config, or a server may have them in its cache."""
 
 
 def write_config(request: UrlRequest, results: Path) -> Path:
@@ -78,11 +80,12 @@ def config_of(request: UrlRequest, server: Server) -> dict[str, Any]:
     if request.data is not None:
         is_path = not request.data.startswith("hf:")
         data["sources"] = [str(Path(request.data).resolve()) if is_path else request.data]
+    seed = {"seed": request.seed} if request.input_tokens is not None else {}
     if request.input_tokens is not None:
         output = {"output_tokens": request.output_tokens} if request.output_tokens else {}
         data["synthetic"] = {"input_tokens": request.input_tokens, **output}
     return {
-        "general": {"name": f"{model} at {urlsplit(server.address).netloc.replace(':', '-')}"},
+        "general": {**seed, "name": f"{model} at {urlsplit(server.address).netloc.replace(':', '-')}"},
         "data": data or {"filters": [{"max_length_in_tokens": 4000}]},
         "load": {"requests": request.requests, "prompt_reuse": "never" if request.input_tokens else "allowed"},
         "experiments": [experiment],

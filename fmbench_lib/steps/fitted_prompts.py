@@ -132,10 +132,10 @@ def _notice(counted: ServerCount | None, tokenizer: Tokenizer) -> str:
     if not counted.is_exact:
         wrong = ", ".join(f"{said} for {wanted}" for wanted, said in counted.checked if said != wanted)
         return f"prompts are not exactly as long as asked for: the server counts {wrong} tokens"
-    by = "" if counted.words is None else ", its tokens are one word each"
+    by = "" if counted.words is None else "; the prompts are made of words that are one token each to it"
     if counted.words is not None and not tokenizer.is_estimate:
-        by += f", as {tokenizer.name} does not count as it does"
-    return f"the server counts exactly the tokens asked for; {counted.added} of each prompt's are its template's{by}"
+        by += f", since its counts are not those of {tokenizer.name}"
+    return f"the server counts exactly the tokens asked for, {counted.added} of which it adds to each prompt{by}"
 
 
 def _hash(path: Path) -> str:

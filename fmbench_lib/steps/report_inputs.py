@@ -43,6 +43,7 @@ from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.endpoint_metrics import Sampled, beside_host, endpoint_metrics, sampled
 from fmbench_lib.steps.fitted_prompts import fit_notices
 from fmbench_lib.steps.inputs import objectives_of, outage_notices
+from fmbench_lib.steps.length_audit import length_notices
 from fmbench_lib.steps.levels import above_the_answer, run_levels, searched
 from fmbench_lib.steps.losses import Losses
 from fmbench_lib.steps.payloads import has_payloads, payload_index
@@ -201,7 +202,11 @@ def report_inputs(run: Run, analysis: Analysis, losses: Losses | None = None) ->
         searches=searched(run),
         endpoint=analysis.endpoint,
         objectives=objectives_of(run.config),
-        notices=[*_notices(run), *price_notices(run, analysis.prices)],
+        notices=[
+            *_notices(run),
+            *length_notices(run, analysis.requests),
+            *price_notices(run, analysis.prices),
+        ],
         config_yaml=_config_yaml(run),
         options=_options(run),
         figures=run.workspace.figures.name,

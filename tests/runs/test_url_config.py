@@ -42,11 +42,11 @@ def test_the_file_can_be_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_prompts_of_a_length_are_made_and_sent_once(tmp_path: Path) -> None:
-    request = UrlRequest("http://127.0.0.1:8000/v1", input_tokens=1000, output_tokens=200)
+    request = UrlRequest("http://127.0.0.1:8000/v1", input_tokens=1000, output_tokens=200, seed=7)
     config = parse_config(yaml.safe_dump(config_of(request, SERVER)), path=tmp_path / "benchmark.yml").config
     (made,) = config.datasets.synthetic
     assert (made.input_tokens, made.output_tokens) == (1000, 200)
-    assert config.load.prompt_reuse == "never"
+    assert (config.load.prompt_reuse, config.general.seed) == ("never", 7)
     assert config.experiments[0].payload_files == ["payload_en_1000-1001.jsonl"]
 
 

@@ -72,8 +72,8 @@ def test_what_is_sent_has_the_servers_tokens_and_is_kept(emulator: Emulator, tmp
     assert set(records["prompt_tokens"]) == {40}
     assert set(records["prompt_id"]) == {row["prompt_id"] for row in kept}
     assert list(fit_notices(run)) == [
-        f"one: {FILE}: the server counts exactly the tokens asked for; 0 of each prompt's are its template's, its "
-        "tokens are one word each"
+        f"one: {FILE}: the server counts exactly the tokens asked for, 0 of which it adds to each prompt; the prompts "
+        "are made of words that are one token each to it"
     ]
 
 
