@@ -142,6 +142,6 @@ def test_what_cannot_be_made_is_an_error_that_says_the_nearest() -> None:
 
 
 def common_prefix(texts: list[str]) -> str:
-    import os.path
-
-    return os.path.commonpath(texts)
+    """What all of them begin with: what the first and the last in order have in common."""
+    first, last = min(texts), max(texts)
+    return first[: next((index for index, pair in enumerate(zip(first, last, strict=False)) if len(set(pair)) > 1), 0)]
