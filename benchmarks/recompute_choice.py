@@ -52,7 +52,7 @@ def budgets_of(report: Mapping[str, Any]) -> list[Budget]:
 
 def passes(row: Row, budgets: Iterable[Budget]) -> bool:
     """Whether a level may be chosen."""
-    usable = row["verdict"] != "invalid" and row["sustainable"] != "no"
+    usable = row["verdict"] != "invalid" and row["sustainable"] not in ("no", "unknown")
     return usable and all(_met(row, *budget) for budget in budgets)
 
 

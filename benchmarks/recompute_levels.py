@@ -245,6 +245,7 @@ COLUMNS: dict[str, Function] = {
     "steady": lambda part: part.steady,
     "steady_after_s": lambda part: part.steady_after,
     "sustainable": lambda part: part.growth[0] if part.growth else None,
+    "sustainable_longer": lambda part: part.growth[3] if part.growth else None,
     "in_flight_start": lambda part: part.growth[1] if part.growth else None,
     "in_flight_end": lambda part: part.growth[2] if part.growth else None,
     "littles_law": _littles_law,

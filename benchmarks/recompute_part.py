@@ -91,7 +91,7 @@ class Part:
     # -- the queue -----------------------------------------------------------------------------------------------
 
     @cached_property
-    def growth(self) -> tuple[str, int, int] | None:
+    def growth(self) -> tuple[str, int, int, float] | None:
         """Whether an open loop can be sustained, by the whole level: after its warm-up, else from its steady state."""
         if self.facts_window is None or self.whole is None or self.level.fact("concurrency") is not None:
             return None

@@ -119,8 +119,17 @@ def _answers(rows: Sequence[Row]) -> dict[str, Cell]:
         "verdict": order[max(order.index(row["verdict"]) for row in rows)],
         "client_limited": any(row["client_limited"] for row in rows),
         "sustainable": sustainable,
+        "sustainable_longer": _longer(rows, sustainable),
         "steady": None if None in steady else all(steady),
     }
+
+
+def _longer(rows: Sequence[Row], sustainable: str | None) -> Cell:
+    """How many times as long to measure, where it is not known: what the repeat that needs it most says."""
+    longer = [row["sustainable_longer"] for row in rows if row["sustainable_longer"] is not None]
+    if sustainable == "unknown":
+        return max(longer, default=math.nan)
+    return 1.0 if longer else math.nan
 
 
 def _silence(rows: Sequence[Row]) -> dict[str, Cell]:

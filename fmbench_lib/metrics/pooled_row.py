@@ -158,8 +158,10 @@ def _sustainability(rows: Sequence[Row]) -> Cells:
     answers = [text(row, "sustainable") for row in rows]
     known = next((answer for answer in ("no", "unknown", "yes") if answer in answers), None)
     steady = [row.get("steady") for row in rows]
+    longer = [value for row in rows if (value := number(row, "sustainable_longer")) is not None]
     return {
         "sustainable": "unknown" if known == "yes" and None in answers else known,
+        "sustainable_longer": max(longer, default=NAN) if known == "unknown" else 1.0 if longer else NAN,
         "steady": None if None in steady else all(steady),
     }
 

@@ -110,6 +110,25 @@ def test_overload_is_found_and_a_high_load_is_not_accused() -> None:
         assert least <= answers.count("no") <= most
 
 
+@pytest.mark.parametrize("service", ["exponential", "bimodal"])
+def test_one_slot_is_not_accused_either_and_few_services_do_not_pass_for_kept_up(service: str) -> None:
+    from queues import Queue, open_loop
+
+    from fmbench_lib.metrics.statistics.sustainability import sustainability
+
+    answers = {}
+    for load, seconds in ((0.95, 0.25), (1.25, 0.25), (1.25, 2.0)):
+        queue = Queue(1, load, service, exact=True)
+        requests = round(60 / seconds * queue.rate)
+        served = open_loop(queue, 100, requests, 2, warm_up=3, kept=3)
+        window = (0.0, requests / queue.rate)
+        times = zip(served.arrived, served.ended, strict=True)
+        answers[load, seconds] = [sustainability(*pair, window).answer for pair in times]
+    assert answers[0.95, 0.25].count("no") <= 10  # 5, and two standard errors
+    assert answers[1.25, 0.25].count("no") >= 90
+    assert answers[1.25, 2.0].count("yes") <= 12
+
+
 def test_a_burst_is_left_out() -> None:
     first = next(iter(tables().warm_ups(40)))
     assert first["before"] >= first["after"]

@@ -112,7 +112,7 @@ class Outcome:
 class Judgement:
     """A level's row with the outcome for each budget.
 
-    It passes if it meets every budget, is not `invalid`, and its queue did not grow.
+    It passes if it meets every budget, is not `invalid`, and its load is one that the endpoint keeps up with.
     """
 
     row: Mapping[str, Any]
@@ -129,6 +129,16 @@ class Judgement:
         return text(self.row, "sustainable") == "no"
 
     @property
+    def may_grow(self) -> bool:
+        """Whether the level was too short to tell if the endpoint can sustain its load."""
+        return text(self.row, "sustainable") == "unknown"
+
+    @property
+    def keeps_up(self) -> bool:
+        """Whether the endpoint can sustain the load, as it always can in a closed loop."""
+        return not self.queue_grew and not self.may_grow
+
+    @property
     def meets_budgets(self) -> bool:
         """Whether every budget is met; a missing value meets none."""
         return all(outcome.met for outcome in self.outcomes)
@@ -136,7 +146,7 @@ class Judgement:
     @property
     def passed(self) -> bool:
         """Whether the level may be chosen."""
-        return self.meets_budgets and not self.invalid and not self.queue_grew
+        return self.meets_budgets and not self.invalid and self.keeps_up
 
     @property
     def missed(self) -> tuple[Outcome, ...]:

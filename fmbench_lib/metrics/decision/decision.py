@@ -2,9 +2,9 @@
 
 1. Only the levels of one payload file are compared (`choose_dataset` says which and why), because prices of
    transactions of different sizes say nothing about each other.
-2. A level passes if it meets every budget that is set, its verdict is not `invalid` and its queue did not grow
-   (`sustainable` is not `no`). A missing value meets no budget: a level without a price cannot pass a cost budget, one
-   without a success no latency budget.
+2. A level passes if it meets every budget that is set, its verdict is not `invalid` and it keeps up with its load
+   (`sustainable` is neither `no` nor `unknown`). A missing value meets no budget: a level without a price cannot pass a
+   cost budget, one without a success no latency budget.
 3. Of the levels that pass, the lowest price per transaction wins, then the lower latency p95, then the order of the
    config. Where the outputs of experiments differ in length, the price per output token is compared instead
    (`ranking`). Another experiment whose best level is within the noise of the winner's ties with it.

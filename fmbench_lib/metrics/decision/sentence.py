@@ -18,6 +18,7 @@ from fmbench_lib.metrics.decision.ranking import (
     unit_cost,
 )
 from fmbench_lib.metrics.decision.wording import budgets_text, figure, in_unit, level_label, percentile_text, usd
+from fmbench_lib.metrics.finding import in_times
 from fmbench_lib.metrics.missing import Row, number, text
 
 _BEST: dict[RankedBy, str] = {
@@ -58,7 +59,7 @@ def decision_text(
         return f"{why}; {level_label(near.row)} comes nearest, with {_figures(near)}."
     judged = f"{count - unusable} judged" + (f", {unusable} more invalid" if unusable else "")
     misses = [_missed_text(outcome, near.row) for outcome in near.missed]
-    misses += ["whose queue grew: such a load cannot be sustained"] if near.queue_grew else []
+    misses += [] if near.keeps_up else [f"whose {_why_left_out(near)}"]
     return (
         f"No level of {scope} {_meets(judgements)} ({limits or 'no budget was set'}; {judged}): "
         f"nearest comes {level_label(near.row)}, {', and '.join(misses)}{_caveats([near])}."
@@ -101,7 +102,7 @@ def _winner_text(scope: str, limits: str, judgements: Sequence[Judgement], ranki
     those = f"of {len(passed)} levels that {_meet(judgements)}"
     if len(passed) == 1:
         those = f"{of} that {_meets(judgements)}"
-    if not limits and not _some_grew(judgements):
+    if not limits and not _some_are_left_out(judgements):
         those = f"{of} (no budget was set)"
     budget = f" ({limits})" if limits else ""
     where = f"{those}{budget} for {scope}"
@@ -119,15 +120,23 @@ def _winner_text(scope: str, limits: str, judgements: Sequence[Judgement], ranki
 
 
 def _meets(judgements: Sequence[Judgement]) -> str:
-    return "meets every budget" + (" and keeps up with its load" if _some_grew(judgements) else "")
+    return "meets every budget" + (" and keeps up with its load" if _some_are_left_out(judgements) else "")
 
 
 def _meet(judgements: Sequence[Judgement]) -> str:
-    return "meet every budget" + (" and keep up with their load" if _some_grew(judgements) else "")
+    return "meet every budget" + (" and keep up with their load" if _some_are_left_out(judgements) else "")
 
 
-def _some_grew(judgements: Sequence[Judgement]) -> bool:
-    return any(judgement.meets_budgets and judgement.queue_grew for judgement in judgements)
+def _some_are_left_out(judgements: Sequence[Judgement]) -> bool:
+    return any(judgement.meets_budgets and not judgement.keeps_up for judgement in judgements)
+
+
+def _why_left_out(judgement: Judgement) -> str:
+    if judgement.queue_grew:
+        return "queue grew: such a load cannot be sustained"
+    longer = number(judgement.row, "sustainable_longer")
+    times = in_times(longer) if longer is not None and longer > 1 else "several times"
+    return f"window is too short to tell if its load can be sustained: measure {times} as long"
 
 
 def _noise(ranking: Ranking) -> str:
@@ -179,14 +188,14 @@ def _unpriced(passed: Sequence[Judgement], ranking: Ranking) -> list[str]:
 
 
 def _left_out(judgements: Sequence[Judgement], ranking: Ranking) -> list[str]:
-    """The level that would have been first had its queue not grown."""
-    grew = [one for one in judgements if one.meets_budgets and one.queue_grew and not one.invalid]
+    """The level that would have been first were it known to keep up with its load."""
+    aside = [one for one in judgements if one.meets_budgets and not one.keeps_up and not one.invalid]
     limit = unit_cost(ranking.best.row, ranking.by)
-    ahead = [one for one in by_cost(grew, ranking.by) if unit_cost(one.row, ranking.by) < limit]
+    ahead = [one for one in by_cost(aside, ranking.by) if unit_cost(one.row, ranking.by) < limit]
     if not ahead:
         return []
     would = f"{level_label(ahead[0].row)} would have been {_BEST[ranking.by]}, with {_cost(ahead[0].row, ranking.by)}"
-    return [f"{would}, but its queue grew: such a load cannot be sustained"]
+    return [f"{would}, but its {_why_left_out(ahead[0])}"]
 
 
 def _cached(ranking: Ranking) -> list[str]:

@@ -12,6 +12,9 @@ from fmbench_lib.metrics.window import Window, moment_of_ending, window_of
 
 QUEUE_GROWTH = (
     Column("sustainable", "", "text", "open loop: `yes`, `no` or `unknown`, by the trend of the requests in flight"),
+    Column(
+        "sustainable_longer", "", "number", "open loop: how many times as long to measure to know; 1 if it is known"
+    ),
     Column("in_flight_start", "requests", "whole number", "open loop: due and not ended at the start of the window"),
     Column("in_flight_end", "requests", "whole number", "open loop: the same at its end"),
 )
@@ -21,9 +24,10 @@ def queue_growth_columns(sample: LevelSample) -> Cells:
     """The columns `QUEUE_GROWTH`; empty for a closed loop, in which the requests in flight cannot grow."""
     growth = queue_growth(sample)
     if growth is None:
-        return {"sustainable": None, "in_flight_start": NAN, "in_flight_end": NAN}
+        return {"sustainable": None, **dict.fromkeys(("sustainable_longer", "in_flight_start", "in_flight_end"), NAN)}
     return {
         "sustainable": growth.answer,
+        "sustainable_longer": growth.longer,
         "in_flight_start": growth.at_start,
         "in_flight_end": growth.at_end,
     }

@@ -113,6 +113,6 @@ def test_a_percentile_without_an_interval_is_doubtful_and_a_mean_or_share_is_not
     }
 
 
-def test_a_level_whose_queue_grew_does_not_pass():
-    for said, passes in (("no", False), ("yes", True), ("unknown", True), (None, True), (float("nan"), True)):
+def test_a_level_that_is_not_known_to_keep_up_does_not_pass():
+    for said, passes in (("no", False), ("yes", True), ("unknown", False), (None, True), (float("nan"), True)):
         assert judge(ROW | {"sustainable": said}, Budgets()).passed is passes

@@ -108,13 +108,25 @@ def test_without_prices_throughput_ties_and_is_counted_in_tokens_too(summary_of)
     assert "nothing can be said about cost (no price listed for x)" in found.text
 
 
-def test_a_level_whose_queue_grew_never_wins_and_an_unknown_one_may(summary_of):
-    found = decide(summary_of(level("a", 1.0, sustainable="no"), level("b", 9.0, sustainable="unknown")), BUDGETS)
+def test_a_level_whose_queue_grew_never_wins(summary_of):
+    found = decide(summary_of(level("a", 1.0, sustainable="no"), level("b", 9.0, sustainable="yes")), BUDGETS)
     assert found.winner["experiment_name"] == "b"
     assert "is the only one of 2 levels that meets every budget and keeps up with its load" in found.text
     assert "a on g5.xlarge at concurrency 1 would have been the cheapest, with 1.00 USD" in found.text
     dearer = decide(summary_of(level("a", 10.0, sustainable="no"), level("b", 9.0, sustainable="yes")), BUDGETS)
     assert "queue grew" not in dearer.text
+
+
+def test_a_level_that_was_too_short_to_tell_never_wins(summary_of):
+    short = level("a", 1.0, sustainable="unknown", sustainable_longer=3.21)
+    found = decide(summary_of(short, level("b", 9.0, sustainable="yes")), BUDGETS)
+    assert found.winner["experiment_name"] == "b"
+    why = "window is too short to tell if its load can be sustained: measure 3.3 times as long"
+    would = "a on g5.xlarge at concurrency 1 would have been the cheapest, with 1.00 USD per 10,000 transactions"
+    assert f"{would}, but its {why}" in found.text
+    alone = decide(summary_of(short), BUDGETS)
+    assert alone.winner is None
+    assert alone.text.endswith(f"nearest comes a on g5.xlarge at concurrency 1, whose {why}.")
 
 
 def test_where_every_queue_grew_nothing_is_recommended(summary_of):

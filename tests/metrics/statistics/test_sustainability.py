@@ -39,7 +39,37 @@ def test_what_has_not_ended_is_in_flight() -> None:
 
 def test_few_requests_say_nothing() -> None:
     due = np.arange(15.0) * 4
-    assert sustainability(due, due + 1, WINDOW).answer == "unknown"
+    result = sustainability(due, due + 1, WINDOW)
+    assert result.answer == "unknown"
+    assert result.longer == pytest.approx(2 * 20 / 15)
+
+
+def test_how_much_longer_to_measure_is_by_the_error_and_at_least_twice() -> None:
+    """One slot at 95% with exponential times: the error falls with the root of the requests."""
+    generator = np.random.default_rng(3)
+    for requests, least, most in ((60, 4.0, 40.0), (2000, 2.0, 2.0)):
+        due = np.sort(generator.random(requests)) * requests / 0.95
+        done = np.cumsum(service := generator.exponential(1.0, requests))
+        end = np.maximum.accumulate(due - (done - service)) + done
+        result = sustainability(due, end, (0.0, requests / 0.95))
+        needed = (2.93 * result.error / np.log(1.1 / 0.95)) ** 2
+        assert least <= max(2.0, needed) <= most
+        assert result.longer == (1.0 if result.answer != "unknown" else pytest.approx(max(2.0, needed)))
+
+
+def test_an_overload_that_the_error_does_not_rule_out_is_not_called_sustainable() -> None:
+    """25 services of 0.2 s or 5.4 s: what the one slot can do is known to a third."""
+    generator = np.random.default_rng(1)
+    answers = []
+    for _ in range(60):
+        service = np.where(generator.random(60) < 0.15, 9.0, 0.6)
+        due = np.sort(generator.random(60)) * 60 * 1.86 / 1.25
+        done = np.cumsum(service)
+        end = np.maximum.accumulate(due - (done - service)) + done
+        answers.append(sustainability(due, end, (0.0, 60 * 1.86 / 1.25)))
+    for answer in answers:
+        assert answer.answer != "yes" or answer.excess + 1.28 * answer.error <= 0.2
+    assert any(answer.excess <= 0.02 < 0.2 < answer.excess + 1.28 * answer.error for answer in answers)
 
 
 def test_a_late_rise_that_chance_may_give_is_unknown() -> None:
