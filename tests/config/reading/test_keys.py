@@ -174,4 +174,6 @@ def test_the_word_none_as_a_name_that_is_required_is_a_name(load: Load) -> None:
 def test_a_key_that_knows_the_word_none_keeps_it(load: Load) -> None:
     text = "  model_data: {S3DataSource: {S3Uri: s3://b/m.tar.gz, CompressionType: None}}\n"
     data = load(OLDER + text).config.experiments[0].model_data
-    assert data and data.s3_data_source and data.s3_data_source.compression_type == "None"
+    assert data is not None
+    assert data.s3_data_source is not None
+    assert data.s3_data_source.compression_type == "None"
