@@ -253,3 +253,18 @@ def test_the_five_recommendations_are_for_the_published_loads(known: Run) -> Non
 def test_every_table_and_section_was_made(known: Run) -> None:
     summary = read_json(known.workspace.summary_file)
     assert not [line for line in [*summary["notices"], *summary["attention"]] if "could not be" in line]
+
+
+def test_the_scores_are_those_of_the_published_table(known: Run) -> None:
+    scores = table(known, "summary_metrics_for_dataset_w_scores.csv")
+    published = {2: 5.6314, 1: 4.5509, 25: 2.8825, 18: 2.8773, 20: 2.8648, 15: 2.8488, 14: 2.8428, 12: 2.8285}
+    assert dict(zip(scores["concurrency"][:8], scores["score"][:8].round(4), strict=True)) == published
+    failed = scores.set_index("concurrency")["any_criterion_failed"]
+    assert sorted(failed.index[~failed]) == [1, 2]
+    assert list(scores["latency_criterion_failed"]) == list(scores["any_criterion_failed"])
+    shown = scores.set_index("concurrency")["latency_p95_text"]
+    assert (shown[2], shown[4]) == (
+        "<span style='color:green'>1.83</span>",
+        "<span style='color:red'>**2.25**</span>",
+    )
+    assert scores["TTLT_p50"].isna().all()
