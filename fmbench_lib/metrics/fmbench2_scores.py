@@ -1,8 +1,8 @@
 """`summary_metrics_for_dataset_w_scores.csv`: the table that scripts written for FMBench 2.x read.
 
 The score is that of FMBench 2.x: a point for each of the three budgets that is met (error rate, latency p95, cost),
-with the room left under latency and cost as a share of the budget. A level that meets all gets the number of requests in
-flight on top. The decision does not use it. A budget that the config does not set gives no point and fails nothing.
+with the room left under latency and cost as a share of the budget. A level that meets all gets its number of requests
+in flight on top. The decision does not use it. A budget that the config does not set gives no point and fails nothing.
 """
 
 from __future__ import annotations
