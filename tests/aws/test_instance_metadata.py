@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 
@@ -17,7 +18,7 @@ TOKEN = "a-token"
 class Service(BaseHTTPRequestHandler):
     """Version 2 of the service: a token is put first, and each request carries it."""
 
-    asked: list[str] = []
+    asked: ClassVar[list[str]] = []
 
     def do_PUT(self) -> None:
         known = "X-aws-ec2-metadata-token-ttl-seconds" in self.headers and self.path == "/latest/api/token"
