@@ -43,6 +43,7 @@ def _serve(experiment: Experiment, placement: Placement, site: Site) -> Containe
     tensor = () if _tp_degree(experiment) is not None else ("--tp", str(placement.tp_degree))
     batch = experiment.inference_spec.batch_size
     trusted = () if base.option_value(options, _TRUST) is not None else (_TRUST,)
+    flags = (*trusted, "--enable-metrics")
     defaults = base.defaults_for(options, ("--host", "0.0.0.0"), ("--port", PORT), ("--max-running-requests", batch))
     return Container(
         name=site.name,
@@ -51,17 +52,7 @@ def _serve(experiment: Experiment, placement: Placement, site: Site) -> Containe
         container_port=base.port_of(options, PORT, "--port"),
         path=base.request_path(experiment, _PATHS),
         health_path="/health",
-        command=(
-            "python3",
-            "-m",
-            "sglang.launch_server",
-            *model,
-            *defaults,
-            *tensor,
-            *trusted,
-            "--enable-metrics",
-            *options,
-        ),
+        command=("python3", "-m", "sglang.launch_server", *model, *defaults, *tensor, *flags, *options),
         environment=base.environment_of(experiment),
         secrets=base.secrets_of(experiment),
         mounts=mounts,
