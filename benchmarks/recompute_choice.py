@@ -162,5 +162,14 @@ REQUESTS: dict[str, Callable[[Part], Sequence[Cell]]] = {
         for seen, times in zip(part.level.seen.tolist(), part.level.events, strict=True)
     ],
     "attempt": lambda part: [part.level.attempt] * part.level.count,
+    "endpoint_name": lambda part: part.level.texts("endpoint"),
+    "uuid": lambda part: part.level.texts("request_id"),
+    "prompt_tokens": lambda part: part.level.texts("prompt_tokens"),
+    "completion_tokens": lambda part: part.level.texts("completion_tokens"),
+    "time_to_first_token": lambda part: part.level.times["TTFT"].tolist(),
+    "time_per_output_token": lambda part: part.level.times["TPOT"].tolist(),
+    "time_to_last_token": lambda part: np.where(
+        np.isnan(part.level.times["TTFT"]), math.nan, part.level.times["latency"]
+    ).tolist(),
 }
 """By name, the columns of `per_inference_request_results.csv`: a value for each request of a level."""

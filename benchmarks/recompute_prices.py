@@ -71,6 +71,12 @@ ORIGIN: dict[str, Callable[[Row, Price], Cell]] = {
     **{f"price_{name}": _origin(name) for name in ("source", "listed_in", "region", "date", "verified")},
 }
 
+
+def _to_last_token(name: str) -> Callable[[Row, Price], Cell]:
+    """A figure of latency, where every response was streamed."""
+    return lambda row, _: row[name] if row["TTFT_n"] and row["TTFT_n"] == row["latency_n"] else None
+
+
 PRICES: dict[str, Callable[[Row, Price], Cell]] = {
     "price_per_txn": per_transaction,
     "price_per_token": _per_token,
@@ -78,8 +84,9 @@ PRICES: dict[str, Callable[[Row, Price], Cell]] = {
     "price_per_10k_txn_low": lambda row, price: 10_000 * _hourly_share(row, price, "transactions_per_minute_high"),
     "price_per_10k_txn_high": lambda row, price: 10_000 * _hourly_share(row, price, "transactions_per_minute_low"),
     **ORIGIN,
+    **{f"TTLT_{name}": _to_last_token(f"latency_{name}") for name in ("mean", "p50", "p95", "p99")},
 }
-"""The columns of a level that follow from its others and from the price of its instance type."""
+"""The columns of a level that follow from its others, most of them with the price of its instance type."""
 
 
 def experiment_costs(

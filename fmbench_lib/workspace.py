@@ -24,7 +24,7 @@ RUN_ID_FORMAT = "%Y%m%d-%H%M%SZ"
 _CONFIG_COPY, _EVENTS_FILE, _ENDPOINTS_FILE = "config.yml", "events.jsonl", "endpoints.json"
 _NOTEBOOKS, _PROMPTS, _REQUESTS, _METRICS = "notebooks", "prompts", "requests", "metrics"
 _FIGURES, _LOGS, _CONTAINERS, _ENDPOINT_METRICS = "figures", "logs", "containers", "endpoint_metrics"
-_PAYLOAD_INDEX = "payloads.json"
+_PAYLOAD_INDEX, _ALL_PROMPTS = "payloads.json", "all_prompts.csv"
 _SENT_PROMPTS, _FITS, _ANSWERS = "prompts_sent", "fits", "answers"
 _EARLIER_RUNS = ".earlier"
 _FAILED_LEVEL, _ATTEMPTS, _EARLIER_ATTEMPT = ".failed.json", ".attempts.json", ".attempt-"
@@ -153,10 +153,15 @@ class Workspace:
         """Which payload files there are, and what they were made of."""
         return self.prompts / _PAYLOAD_INDEX
 
+    @property
+    def all_prompts(self) -> Path:
+        """The prompts of all payload files in one table."""
+        return self.prompts / _ALL_PROMPTS
+
     def payload(self, payload_file: str) -> Path:
-        """A payload file; one called like the index gets another name."""
+        """A payload file; one called like the index or the table beside it gets another name."""
         part = path_part(payload_file)
-        return self.prompts / (part.replace(".", "%2E") if part == _PAYLOAD_INDEX else part)
+        return self.prompts / (part.replace(".", "%2E") if part in (_PAYLOAD_INDEX, _ALL_PROMPTS) else part)
 
     def sent_prompts(self, experiment: str, payload_file: str) -> Path:
         """The prompts of a payload file as an experiment sends them, where they were fitted to its server."""

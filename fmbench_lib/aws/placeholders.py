@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from fmbench_lib.aws.calls import translated
+from fmbench_lib.aws.instance_metadata import instance_region
 from fmbench_lib.aws.session import BRIEF, client, default_region
 from fmbench_lib.aws.signing import CredentialSource
 from fmbench_lib.config.problems import Notice
@@ -114,7 +115,7 @@ class _Machine:
         return self._metadata
 
     def region(self) -> Found | None:
-        """The region of the command line, environment, profile, or of the app."""
+        """The region of the command line, environment, profile, of the app, or of the EC2 instance."""
         if "region" in self._given:
             return Found(self._given["region"], "the command line")
         for name in ("FMBENCH_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"):
@@ -124,7 +125,10 @@ class _Machine:
         if profile:
             return Found(profile, "the AWS profile")
         app = _ARN.match(str(self.metadata().get("ResourceArn", "")))
-        return Found(app["region"], "SageMaker's description of this app") if app else None
+        if app:
+            return Found(app["region"], "SageMaker's description of this app")
+        instance = instance_region()
+        return Found(instance, "the instance metadata of this EC2 instance") if instance else None
 
     def caller(self) -> dict[str, str]:
         """The caller's AWS identity; raises InputError where it is not known."""

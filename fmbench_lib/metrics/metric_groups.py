@@ -18,6 +18,7 @@ from fmbench_lib.metrics.groups.drift import DRIFT, drifts
 from fmbench_lib.metrics.groups.goodput import GOODPUT, goodput
 from fmbench_lib.metrics.groups.host_load import HOST_LOAD, host_load
 from fmbench_lib.metrics.groups.identity import IDENTITY, SLICE, identity
+from fmbench_lib.metrics.groups.last_tokens import LAST_TOKENS, last_token_columns
 from fmbench_lib.metrics.groups.level_conditions import CONDITIONS, level_conditions
 from fmbench_lib.metrics.groups.level_throughput import THROUGHPUT, THROUGHPUT_INTERVALS, throughput
 from fmbench_lib.metrics.groups.level_times import ANSWER, FROM_SENT, INTERVALS, TIMES, level_times
@@ -64,6 +65,10 @@ def _prices(row: Row, standards: Standards) -> Cells:
     return price_columns(row, standards.prices)
 
 
+def _last_tokens(row: Row, _standards: Standards) -> Cells:
+    return last_token_columns(row)
+
+
 def _verdict(row: Row, standards: Standards) -> Cells:
     return verdict_columns(row, standards.thresholds)
 
@@ -105,6 +110,7 @@ GROUPS: tuple[MetricGroup, ...] = (
     MetricGroup(COPIES, copies, table="levels"),
     MetricGroup((ATTEMPT,), attempts),
     MetricGroup(BEFORE, attempts, table="levels"),
+    MetricGroup(LAST_TOKENS, derive=_last_tokens),
 )
 
 

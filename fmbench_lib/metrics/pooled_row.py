@@ -22,6 +22,7 @@ from fmbench_lib.metrics.groups.contents import contents
 from fmbench_lib.metrics.groups.copies import copies
 from fmbench_lib.metrics.groups.counts import counts
 from fmbench_lib.metrics.groups.goodput import goodput
+from fmbench_lib.metrics.groups.last_tokens import last_token_columns
 from fmbench_lib.metrics.groups.level_times import INTERVAL_FAMILIES, QUANTILES, OrderedTimes, times_from_sent
 from fmbench_lib.metrics.groups.stalls import stalls
 from fmbench_lib.metrics.groups.tokens import billed_tokens, mean_of_known, token_counts
@@ -84,7 +85,7 @@ def pooled_row(samples: Sequence[LevelSample], rows: Sequence[Row], prices: Pric
     row |= {name: _worst(rows, name) for name in _WORST}
     row |= _sustainability(rows) | _verdict(rows) | _silence(rows)
     row |= _times(samples) | _rate_intervals(rows, row)
-    row |= price_columns(row, prices)
+    row |= price_columns(row, prices) | last_token_columns(row)
     return row | {"load": split_repeat(str(rows[0]["load"]))[0], "repeats": len(rows)} | _spread(rows)
 
 

@@ -71,8 +71,24 @@ REQUEST_TABLE: tuple[Column, ...] = (
     Column("client_lag", "s", "number", "how late the client read, the worst of the response's reads"),
     Column("schedule_lag", "s", "number", "how late the client sent it; empty for one that was sent again"),
     Column("completion", "", "text", "text of the response"),
+    Column("endpoint_name", "", "text", "`endpoint`, as FMBench 2.x names it, like the columns that follow"),
+    Column("prompt_tokens", "tokens", "whole number", "`prompt_token_count`"),
+    Column("completion_tokens", "tokens", "whole number", "`completion_token_count`"),
+    Column("time_to_first_token", "s", "number", "`TTFT`"),
+    Column("time_per_output_token", "s", "number", "`TPOT`"),
+    Column("time_to_last_token", "s", "number", "`latency` of a response that was streamed"),
+    Column("uuid", "", "text", "`request_id`"),
 )
 REQUEST_COLUMNS = names(REQUEST_TABLE)
+_OLDER_NAMES = {
+    "endpoint_name": "endpoint",
+    "prompt_tokens": "prompt_token_count",
+    "completion_tokens": "completion_token_count",
+    "time_to_first_token": "TTFT",
+    "time_per_output_token": "TPOT",
+    "uuid": "request_id",
+}
+"""Columns under the names that scripts written for FMBench 2.x read."""
 
 
 def requests_frame(levels: Iterable[LevelData]) -> pd.DataFrame:
@@ -102,6 +118,9 @@ def _requests_of(records: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     frame["completed_in_window"] = completed_in(frame, window) if window else False
     frame["ITL_mean"] = [gaps.mean() if len(gaps) else np.nan for gaps in frame["ITL"]]
     frame["ITL_max"] = [gaps.max() if len(gaps) else np.nan for gaps in frame["ITL"]]
+    for older, name in _OLDER_NAMES.items():
+        frame[older] = frame.get(name)
+    frame["time_to_last_token"] = frame["latency"].where(frame["TTFT"].notna())
     return frame.reindex(columns=list(REQUEST_COLUMNS))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fmbench_lib.metrics.columns import Column
 from fmbench_lib.metrics.costs import COST_TABLE
+from fmbench_lib.metrics.fmbench2_scores import SCORE_TABLE
 from fmbench_lib.metrics.metric_groups import SLICES, SUMMARY
 from fmbench_lib.metrics.pooled_row import REPEATS
 from fmbench_lib.metrics.request_table import REQUEST_TABLE
@@ -46,6 +47,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "per_inference_request_results.csv": lambda: columns_table(REQUEST_TABLE),
     "experiment_counts.csv": lambda: columns_table(COUNT_TABLE),
     "error_rates.csv": lambda: columns_table(ERROR_RATE_TABLE),
+    "summary_metrics_for_dataset_w_scores.csv": lambda: columns_table(SCORE_TABLE),
     "endpoint_per_instance_per_run_costs.csv": lambda: columns_table(COST_TABLE),
 }
 """The text of each generated part, by the name in its marker `<!-- generated: NAME -->`."""

@@ -11,6 +11,7 @@ import pandas as pd
 from fmbench_lib.host.atomic_files import each_text, replacing, write_json, write_text
 from fmbench_lib.host.csv_files import write_csv, write_rows
 from fmbench_lib.metrics import tables
+from fmbench_lib.metrics.fmbench2_scores import scores_frame
 from fmbench_lib.metrics.groups.counts import first_messages
 from fmbench_lib.metrics.measuring_again import AGAIN, RUN_DIR, all_again, command_again, counting
 from fmbench_lib.metrics.missing import rows_of
@@ -77,6 +78,7 @@ def _write_tables(run: Run, analysis: Analysis, losses: Losses) -> None:
         "error_rates.csv": lambda: tables.error_rates(summary),
         "experiment_counts.csv": lambda: tables.experiment_counts(summary),
         "summary_metrics_w_pricing.csv": lambda: tables.summary_with_pricing(eligible, decision),
+        "summary_metrics_for_dataset_w_scores.csv": lambda: scores_frame(decision),
         "summary_metrics_for_dataset_best_option.csv": lambda: tables.best_option(eligible, decision),
         "summary_metrics_for_dataset_best_option_each_instance_type.csv": lambda: tables.best_option_each_instance_type(
             eligible, decision

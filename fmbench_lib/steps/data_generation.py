@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,8 @@ import pandas as pd
 from fmbench_lib.data.payload_index import PayloadFile, PayloadIndex, read_payload_index
 from fmbench_lib.data.prompts import PayloadSet, generate_payloads
 from fmbench_lib.errors import InputError
-from fmbench_lib.host.atomic_files import read_rows, write_rows
+from fmbench_lib.host.atomic_files import read_rows, replacing, write_rows
+from fmbench_lib.host.csv_files import write_rows as write_table
 from fmbench_lib.load.levels.specs import deal_prompts, sharing_servers
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.inputs import sources
@@ -28,6 +29,8 @@ from fmbench_lib.steps.step import step
 from fmbench_lib.steps.synthetic_sources import synthetic_sources
 from fmbench_lib.steps.tokenizers_of_run import choose_tokenizer
 
+_TABLE = ["prompt", "prompt_len", "prompt_id", "payload_file", "language", "question", "ground_truth"]
+
 
 @step("1_generate_data")
 def generate_data(run: Run) -> pd.DataFrame:
@@ -43,10 +46,19 @@ def generate_data(run: Run) -> pd.DataFrame:
         else:
             _copy_earlier(run)
     counts = payload_index(run).counts
+    _write_table(run, counts)
     deal_prompts(run.config, counts)
     if run.config.load.prompt_reuse == "never":
         _check_disjoint(run, set(counts))
     return payload_table(run)
+
+
+def _write_table(run: Run, payload_files: Iterable[str]) -> None:
+    """All prompts in one table, without their images; its first columns are those of FMBench 2.x."""
+    with replacing(run.workspace.all_prompts) as part, part.open("w", encoding="utf-8", newline="") as file:
+        for number, name in enumerate(payload_files):
+            prompts = ({**row, "prompt_len": row["prompt_tokens"], "payload_file": name} for row in _rows(run, name))
+            write_table(pd.DataFrame(prompts).reindex(columns=_TABLE), file, header=number == 0)
 
 
 def _check_disjoint(run: Run, payload_files: set[str]) -> None:

@@ -1,54 +1,54 @@
 """What scripts written for FMBench 2.x import: a package `fmbench` with the classes and names that they use.
 
-It exists while such a script runs, and only where no package of that name is installed.
+It exists while such a script runs, and only where no package of that name is installed. A name that it lacks is named
+in the error.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
 from fmbench_lib import __version__
+from fmbench_lib.user_scripts.fmbench2_names import MODULES
 
-CONSTANTS = {
-    "PLATFORM_SAGEMAKER": "sagemaker",
-    "PLATFORM_BEDROCK": "bedrock",
-    "PLATFORM_EC2": "ec2",
-    "PLATFORM_EKS": "eks",
-    "PLATFORM_EXTERNAL": "external",
-    "CONTAINER_TYPE_DJL": "djl",
-    "CONTAINER_TYPE_VLLM": "vllm",
-    "CONTAINER_TYPE_TRITON": "triton",
-    "CONTAINER_TYPE_OLLAMA": "ollama",
-    "CONTAINER_TYPE_SGLANG": "sglang",
-    "CONTAINER_TYPE_HUGGINGFACE": "huggingface",
-}
+_INSTEAD = "define it in your script, or put the file that has it beside your script under another name"
 
 
-class FMBenchPredictor:
-    """Base class of the predictors in such scripts. It requires no methods: those differed between versions."""
+class _Missing:
+    """Finds the modules of the package that are not there: says so by name."""
 
-
-class FMBenchPredictionResponse(dict[str, Any]):
-    """The type that `get_prediction` returns there: a dictionary whose keys are also attributes."""
-
-    def __init__(self, *arguments: Any, **fields: Any) -> None:
-        super().__init__(*arguments, **fields)
-        self.__dict__ = self
+    def find_spec(self, name: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None) -> None:
+        """Raise ModuleNotFoundError for a module of FMBench 2.x; None leaves any other to the other finders."""
+        if name.startswith("fmbench."):
+            raise ModuleNotFoundError(
+                f"fmbench has no module {name} for scripts, only {', '.join(MODULES)}: {_INSTEAD}", name=name
+            )
 
 
 def offer_older_names() -> None:
-    """Make `fmbench.scripts.fmbench_predictor` and `fmbench.scripts.constants` importable."""
+    """Make the package `fmbench` of FMBench 2.x importable, as far as its own predictors and deployers import it."""
     if "fmbench" in sys.modules or importlib.util.find_spec("fmbench") is not None:
         return
-    package, scripts = ModuleType("fmbench"), ModuleType("fmbench.scripts")
-    constants, base = ModuleType("fmbench.scripts.constants"), ModuleType("fmbench.scripts.fmbench_predictor")
-    package.__path__ = scripts.__path__ = []
-    vars(package).update(__version__=__version__, scripts=scripts)
-    vars(scripts).update(constants=constants, fmbench_predictor=base)
-    vars(constants).update(CONSTANTS)
-    vars(base).update(FMBenchPredictor=FMBenchPredictor, FMBenchPredictionResponse=FMBenchPredictionResponse)
-    for module in (package, scripts, constants, base):
-        sys.modules[module.__name__] = module
+    for name, values in MODULES.items():
+        module = sys.modules[name] = ModuleType(name)
+        if any(other.startswith(f"{name}.") for other in MODULES):
+            module.__path__ = []
+        vars(module).update(values, __getattr__=_says_what_is_missing(name))
+        parent, _, last = name.rpartition(".")
+        if parent:
+            setattr(sys.modules[parent], last, module)
+    vars(sys.modules["fmbench"]).update(__version__=__version__)
+    sys.meta_path.insert(0, _Missing())
+
+
+def _says_what_is_missing(module: str) -> Callable[[str], Any]:
+    def missing(name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise ImportError(f"fmbench has no {module}.{name} for scripts: {_INSTEAD}", name=name)
+
+    return missing

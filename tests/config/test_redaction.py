@@ -84,7 +84,7 @@ def test_the_kept_config_loads_as_the_same_config(data: Path, name: str) -> None
     kept = yaml.safe_dump(redacted(loaded.config), sort_keys=False)
     again = parse_config(kept, path=loaded.path)
     assert again.config == loaded.config
-    assert again.notices == ()
+    assert [notice for notice in again.notices if notice.key != "model_evaluations"] == []
 
 
 @pytest.mark.parametrize(

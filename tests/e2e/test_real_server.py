@@ -31,6 +31,7 @@ TABLES = {
     "error_rates.csv",
     "experiment_counts.csv",
     "summary_metrics_w_pricing.csv",
+    "summary_metrics_for_dataset_w_scores.csv",
     "summary_metrics_for_dataset_best_option.csv",
     "summary_metrics_for_dataset_best_option_each_instance_type.csv",
     "endpoint_metrics.csv",

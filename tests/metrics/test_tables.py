@@ -9,6 +9,7 @@ import pytest
 
 from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.decision import decide
+from fmbench_lib.metrics.fmbench2_scores import scores_frame
 from fmbench_lib.metrics.metric_groups import SLICE_COLUMNS, SUMMARY_COLUMNS
 from fmbench_lib.metrics.request_table import REQUEST_COLUMNS, requests_frame
 from fmbench_lib.metrics.tables import (
@@ -138,3 +139,39 @@ def test_without_levels_every_table_is_empty_and_has_its_columns():
         frame = table(summary, decision)
         assert len(frame) == 0
         assert "within_budgets" in frame.columns
+
+
+def test_requests_stand_under_the_names_of_fmbench_2_too(levels):
+    frame = requests_frame(levels)
+    first, failed = frame.iloc[0], frame.iloc[-1]
+    assert (first["endpoint_name"], first["uuid"]) == ("http://127.0.0.1:1/", "r-0.0")
+    assert (first["prompt_tokens"], first["completion_tokens"]) == (100, 11)
+    assert first["time_to_first_token"] == pytest.approx(0.5)
+    assert (first["latency"], first["time_to_last_token"]) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert first["time_per_output_token"] == pytest.approx(0.5 / 10)
+    assert failed[["latency", "time_to_first_token", "time_to_last_token"]].isna().all()
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_ttlt_is_the_latency_of_streamed_responses_alone(steady, facts, streamed):
+    (row,) = summary_frame([(steady(100, streamed=streamed), facts())]).to_dict("records")
+    expected = 1.0 if streamed else float("nan")
+    assert row["latency_p50"] == pytest.approx(1.0)
+    assert [row["TTLT_p50"], row["TTLT_mean"]] == pytest.approx([expected, expected], nan_ok=True)
+
+
+def test_a_score_is_budgets_met_room_left_and_concurrency(levels):
+    summary = summary_frame(levels, PRICES)
+    decision = decide(summary, Budgets(latency_budget=2, cost_per_10k_txn_budget=100, error_rate_budget=0))
+    scores = scores_frame(decision)
+    by_name = scores.set_index(["experiment_name", "concurrency"])
+    price = 1.0 / 3600 * 0.5 * 10_000
+    assert by_name["score"][("other", 1)] == pytest.approx(1 + (1 + 1.5 / 2) + (1 + (100 - price) / 100) + 1)
+    assert scores["score"].is_monotonic_decreasing
+    assert scores.iloc[-1]["any_criterion_failed"]
+
+
+def test_without_budgets_nothing_fails_and_concurrency_is_the_score(levels):
+    scores = scores_frame(decide(summary_frame(levels[:2], PRICES), Budgets()))
+    assert list(scores["score"]) == [1.0, 1.0]
+    assert not scores["any_criterion_failed"].any()

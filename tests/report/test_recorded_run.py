@@ -44,7 +44,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_report_writes_the_tables_it_wrote_then_and_no_others(reported: Path) -> None:
-    assert len(TABLES) == 11
+    assert len(TABLES) == 12
     assert sorted(path.name for path in (reported / "metrics").iterdir()) == TABLES
 
 

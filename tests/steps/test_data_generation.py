@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from fmbench_lib import steps
@@ -42,3 +43,14 @@ def test_reuse_never_forbids_a_prompt_in_two_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("reuse", "files"), [("never", "wide.jsonl"), ("across_levels", "wide.jsonl, narrow.jsonl")])
 def test_files_may_overlap_where_one_is_sent_or_reuse_is_allowed(tmp_path: Path, reuse: str, files: str) -> None:
     assert list(steps.generate_data(run(tmp_path, reuse, files))["prompts"]) == [30, 30]
+
+
+def test_all_prompts_stand_in_one_table(tmp_path: Path) -> None:
+    opened = run(tmp_path, "across_levels", "wide.jsonl, narrow.jsonl")
+    steps.generate_data(opened)
+    table = pd.read_csv(opened.workspace.all_prompts)
+    assert list(table.columns[:2]) == ["prompt", "prompt_len"]
+    assert table["payload_file"].value_counts().to_dict() == {"wide.jsonl": 30, "narrow.jsonl": 30}
+    assert table["prompt"].str.contains("What is item 7").sum() == 2
+    rows = [json.loads(line) for line in opened.workspace.payload("wide.jsonl").read_text().splitlines()]
+    assert list(table["prompt_len"][:30]) == [row["prompt_tokens"] for row in rows]

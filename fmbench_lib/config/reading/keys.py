@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from fmbench_lib.config.problems import Notice, Problem, alternatives, joined
 from fmbench_lib.config.schema.experiment import Experiment
 from fmbench_lib.config.schema.section import Section, is_derived
-from fmbench_lib.config.schema.values import TEXT_KINDS
+from fmbench_lib.config.schema.values import TEXT_KINDS, LooseCount
 from fmbench_lib.config.spelling import nearest
 
 Raw = dict[str, Any]
@@ -67,9 +67,29 @@ def _is_optional_text(info: FieldInfo) -> bool:
     return not info.is_required() and any(kind in TEXT_KINDS for kind in kinds)
 
 
-def _is_left_empty(value: Any, info: FieldInfo, path: str, findings: Findings) -> bool:
-    """Whether a key counts as left out: it has no value, or is optional text that is empty."""
-    if value is None:
+def _is_optional_count(info: FieldInfo) -> bool:
+    """Whether a key takes a whole number from 1 up and may be left out."""
+    return info.default is None and any(LooseCount in (part, info.annotation) for part in get_args(info.annotation))
+
+
+def _means_nothing(value: Any, info: FieldInfo, path: str, findings: Findings) -> bool:
+    """Whether FMBench 2.x took a value for none: the word None, which YAML reads as text, and 0 where it counts."""
+    if info.is_required():
+        return False
+    a_value_here = "`None`" in (info.description or "")  # SageMaker's own word
+    if isinstance(value, str) and value.strip() == "None" and not a_value_here:
+        findings.notice(path, "is the word None; taken as if it were left out")
+        return True
+    if value == 0 and not isinstance(value, bool) and _is_optional_count(info):
+        findings.notice(path, "is 0; taken as if it were left out")
+        return True
+    return False
+
+
+def _is_left_empty(value: Any, info: FieldInfo, path: str, findings: Findings, strict: bool) -> bool:
+    """Whether a key counts as left out: it has no value, or is optional text that is empty, or FMBench 2.x took its
+    value for none where the section is not `strict`."""
+    if value is None or (not strict and _means_nothing(value, info, path, findings)):
         return True
     if not isinstance(value, str) or value.strip() or not _is_optional_text(info):
         return False
@@ -88,7 +108,7 @@ def clean(raw: Raw, model: type[Section], path: str, findings: Findings, strict:
     cleaned: Raw = {}
     for key, value in raw.items():
         spelling = _spelling(key, model, joined(path, key), findings, strict)
-        if spelling is None or _is_left_empty(value, fields[spelling], joined(path, key), findings):
+        if spelling is None or _is_left_empty(value, fields[spelling], joined(path, key), findings, strict):
             continue
         if spelling in cleaned and spelling != key:
             findings.notice(joined(path, key), f"ignored: {spelling} is given too")

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import IO, Any
 
 from fmbench_lib.predictors.user_script import FIRST_TOKEN
+from fmbench_lib.user_scripts.fmbench2_names import TokenEstimate
 
 Predict = Callable[[Mapping[str, Any]], Any]
 
@@ -66,7 +67,9 @@ def _converted(response: Any) -> Answered:
 
 def _succeeded(response: Any) -> Answered:
     first = _part(response, "time_to_first_token")
-    body = json.dumps({name: _part(response, name) for name in _RETURNED}, default=_plain).encode()
+    told = {name: _part(response, name) for name in _RETURNED}
+    counted = {name: value for name, value in told.items() if not isinstance(value, TokenEstimate)}
+    body = json.dumps(counted, default=_plain).encode()
     if isinstance(first, int | float) and 0 < first < _LONGEST_S:
         return Answered((_head(200, len(body) + len(FIRST_TOKEN)) + FIRST_TOKEN, body), float(first))
     return Answered((_head(200, len(body)) + body,))

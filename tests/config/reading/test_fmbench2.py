@@ -191,3 +191,19 @@ def test_inline_prices_and_one_flat_parameter_set(data: Path) -> None:
     assert config.pricing == {"ml.g5.2xlarge": 1.212, "ml.p4d.24xlarge": 37.688}
     parameters = config.experiments[0].inference_spec.parameters
     assert parameters == {"do_sample": True, "temperature": 0.1, "max_new_tokens": 100}
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "what"),
+    [
+        ("model_evaluations: judges.yml\n", "model_evaluations", "not asked in this version"),
+        ("run_steps: {4_get_evaluations: yes}\n", "run_steps.4_get_evaluations", "not evaluated in this version"),
+        ("model_evaluations: judges.yml\nrun_steps: {4_get_evaluations: no}\n", "model_evaluations", "is not used"),
+        ("report: {generate_html_report: yes}\n", "report.generate_html_report", "report.md"),
+    ],
+)
+def test_one_line_says_what_comes_of_evaluations_and_the_html_report(
+    load: Load, minimal: str, text: str, key: str, what: str
+) -> None:
+    (line,) = (notice for notice in load(minimal + text).notices if notice.key == key)
+    assert what in line.message

@@ -141,3 +141,39 @@ def test_the_list_of_further_config_files_is_accepted_and_ignored(load: Load, mi
     loaded = load(minimal + "s3_read_data: {config_files: [pricing.yml]}\n")
     assert loaded.config == load(minimal).config
     assert [notice.key for notice in loaded.notices] == ["s3_read_data.config_files"]
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("download_from_hf_place_in_s3: None", "download_from_hf_place_in_s3"),
+        ("model_version: None", "model_version"),
+        ("instance_count: 0", "instance_count"),
+        ("inference_spec: {batch_size: 0}", "inference_spec.batch_size"),
+        ("inference_spec: {tp_degree: 0}", "inference_spec.tp_degree"),
+        ("inference_spec: {timeout: None}", "inference_spec.timeout"),
+        ("env: None", "env"),
+        ("ec2: None", "ec2"),
+    ],
+)
+def test_what_fmbench_2_took_for_none_is_left_out_and_said(load: Load, text: str, key: str) -> None:
+    loaded = load(OLDER + f"  {text}\n")
+    assert "left out" in notices(loaded)[f"experiments[0].{key}"]
+    assert loaded.config.experiments == load(OLDER).config.experiments
+
+
+def test_in_an_experiment_of_today_the_same_values_are_mistakes(mistakes: Mistakes, minimal: str) -> None:
+    assert set(mistakes(minimal + "  instance_count: 0\n")) == {"experiments[0].instance_count"}
+    assert set(mistakes(minimal + "  deploy: None\n")) == {"experiments[0].deploy"}
+
+
+def test_the_word_none_as_a_name_that_is_required_is_a_name(load: Load) -> None:
+    assert load(OLDER.replace("name: n}", "name: None}")).config.general.name == "None"
+
+
+def test_a_key_that_knows_the_word_none_keeps_it(load: Load) -> None:
+    text = "  model_data: {S3DataSource: {S3Uri: s3://b/m.tar.gz, CompressionType: None}}\n"
+    data = load(OLDER + text).config.experiments[0].model_data
+    assert data is not None
+    assert data.s3_data_source is not None
+    assert data.s3_data_source.compression_type == "None"

@@ -14,6 +14,7 @@ from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending.engine import run_level
 from fmbench_lib.load.sending.script_call import UserScript, answer_to
 from fmbench_lib.predictors.user_script import NOWHERE, UserScriptPredictor
+from fmbench_lib.user_scripts.fmbench2_names import count_tokens
 from fmbench_lib.workspace import LevelKey
 from tests.load.level_builder import make_level
 
@@ -183,6 +184,13 @@ class Number:
 
     def item(self) -> int:
         return 12
+
+
+def test_what_a_script_has_only_estimated_is_left_to_the_tokenizer() -> None:
+    estimate = count_tokens("one two") + 1
+    found = answer_to(lambda _: {"response_json": "hi", "prompt_tokens": estimate, "completion_tokens": 7}, {})()
+    body = json.loads(found.pieces[0].partition(b"\r\n\r\n")[2])
+    assert body == {"response_json": "hi", "completion_tokens": 7}
 
 
 def test_numbers_of_other_libraries_count() -> None:

@@ -15,6 +15,9 @@ _PATHS = {OPENAI: "/v1/chat/completions"}
 _TENSOR = ("--tp", "--tp-size", "--tensor-parallel-size")
 _PIPELINE = ("--pp", "--pp-size", "--pipeline-parallel-size")
 _DATA = ("--dp", "--dp-size", "--data-parallel-size")
+_TRUST = "--trust-remote-code"
+"""FMBench 2.x always sent it; models such as DeepSeek's need it."""
+_SHARED_MEMORY = "32g"
 _WITHIN_TENSOR = "--enable-dp-attention"
 """Makes data parallelism divide the GPUs of the tensor parallelism instead of multiplying them."""
 
@@ -39,6 +42,8 @@ def _serve(experiment: Experiment, placement: Placement, site: Site) -> Containe
     options = base.options_of(experiment)
     tensor = () if _tp_degree(experiment) is not None else ("--tp", str(placement.tp_degree))
     batch = experiment.inference_spec.batch_size
+    trusted = () if base.option_value(options, _TRUST) is not None else (_TRUST,)
+    flags = (*trusted, "--enable-metrics")
     defaults = base.defaults_for(options, ("--host", "0.0.0.0"), ("--port", PORT), ("--max-running-requests", batch))
     return Container(
         name=site.name,
@@ -47,12 +52,12 @@ def _serve(experiment: Experiment, placement: Placement, site: Site) -> Containe
         container_port=base.port_of(options, PORT, "--port"),
         path=base.request_path(experiment, _PATHS),
         health_path="/health",
-        command=("python3", "-m", "sglang.launch_server", *model, *defaults, *tensor, "--enable-metrics", *options),
+        command=("python3", "-m", "sglang.launch_server", *model, *defaults, *tensor, *flags, *options),
         environment=base.environment_of(experiment),
         secrets=base.secrets_of(experiment),
         mounts=mounts,
         devices=placement.devices,
-        shm_size=experiment.inference_spec.shm_size or base.SHARED_MEMORY,
+        shm_size=experiment.inference_spec.shm_size or _SHARED_MEMORY,
         notes=notes,
     )
 

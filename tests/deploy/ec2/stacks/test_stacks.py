@@ -130,6 +130,7 @@ def test_sglang(tmp_path: Path) -> None:
     assert (value_after("--host", first.command), value_after("--port", first.command)) == ("0.0.0.0", "30000")
     assert value_after("--mem-fraction-static", first.command) == "0.8"
     assert "--enable-metrics" in first.command
+    assert first.command.count("--trust-remote-code") == 1
     assert (first.container_port, first.health_path, sent_to(experiment, first)) == (
         30000,
         "/health",
@@ -140,6 +141,13 @@ def test_sglang(tmp_path: Path) -> None:
     assert only_container(
         stack_experiment(tmp_path, "sglang", inference_spec={"cli_params": "--tp-size 4"}), host("nvidia", 8)
     ).devices == (Devices("nvidia", (0, 1, 2, 3)))
+
+
+def test_sglang_has_the_shared_memory_that_fmbench_2_gave_it(tmp_path: Path) -> None:
+    spec = {"cli_params": "--trust-remote-code"}
+    container = only_container(stack_experiment(tmp_path, "sglang", inference_spec=spec), host("nvidia", 1))
+    assert container.shm_size == "32g"
+    assert container.command.count("--trust-remote-code") == 1
 
 
 # -- TGI: docker run --gpus … --shm-size 1g -p 8080:80 -v DATA:/data ghcr.io/huggingface/text-generation-inference
