@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 import hashlib
 import itertools
+import json
 import random
 import statistics
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from fmbench_lib.config import Filter
+from fmbench_lib.data.conversations import COLUMNS as CONVERSATION_COLUMNS
+from fmbench_lib.data.conversations import Message, as_text, contents_of, is_conversation, messages_of_cell
 from fmbench_lib.data.image_cells import image_of_cell
 from fmbench_lib.data.sources.base import Row, Source
 from fmbench_lib.data.templates import Template, make_template
@@ -24,7 +27,10 @@ _BATCH = 256
 
 
 class PromptRow(TypedDict):
-    """One prompt of a payload file. `language` is empty where the rows have no such column."""
+    """One prompt of a payload file. `language` is empty where the rows have no such column.
+
+    `messages` are those of a conversation, of which `prompt` is the text; absent where the prompt is a single message.
+    """
 
     prompt_id: str
     prompt: str
@@ -33,6 +39,7 @@ class PromptRow(TypedDict):
     source: str
     question: str | None
     ground_truth: Any
+    messages: NotRequired[list[Message]]
 
 
 class PayloadCount(TypedDict):
@@ -91,7 +98,8 @@ def generate_payloads(
     A prompt that was read before is dropped. Each file's order depends on its prompts and `seed` alone: neither on the
     order of the sources nor on the other files. Rows without a `language` match a filter of any language. Filters that
     name the same payload file fill it together. The image of `image_column` is put where the template has that column,
-    else behind the text, as a data URL; it counts no tokens, and a row without one is left out. `wanted_files` are the
+    else behind the text, as a data URL; it counts no tokens, and a row without one is left out. Where the template is
+    one column and nothing else, and that holds a conversation, its messages are the prompt, counted by their contents. `wanted_files` are the
     payload files that experiments use, all by default: a filter of another one that no prompt matches is a notice.
 
     Raises DataError for rows that cannot be read, for a missing column, and for a filter of a wanted file that no
@@ -162,15 +170,17 @@ class _Prompts:
         for column in wanted:
             if column is not None and column not in row:
                 raise DataError(_no_column(column, row, location))
-        text = self._text(location, row, source)
+        messages = self._messages(location, row)
+        text = as_text(messages) if messages else self._text(location, row, source)
         if text is None:
             return None
         half = half_character({name: row[name] for name in wanted if name is not None} | {"prompt": text})
         if half is not None:
             raise DataError(f"{location}: {half}, which nothing can send; write whole characters, or leave the row out")
         question = row[self.question_column] if self.question_column is not None else None
-        return PromptRow(
-            prompt_id=prompt_id(text),
+        is_plain = messages is None or (len(messages) == 1 and messages[0] == {"role": "user", "content": text})
+        made = PromptRow(
+            prompt_id=prompt_id(text if is_plain else json.dumps(messages, sort_keys=True)),
             prompt=text,
             prompt_tokens=0,
             language=str(row.get("language") or "").strip(),
@@ -178,6 +188,19 @@ class _Prompts:
             question=question if question is None else str(question),
             ground_truth=row[self.ground_truth_column] if self.ground_truth_column is not None else None,
         )
+        if messages is not None and not is_plain:
+            made["messages"] = messages
+        return made
+
+    def _messages(self, location: str, row: Row) -> list[Message] | None:
+        """The messages of a row whose prompt is a column with a conversation; None for any other."""
+        column = self.template.only_key
+        if column is None or not (is_conversation(row[column]) or column in CONVERSATION_COLUMNS):
+            return None
+        try:
+            return messages_of_cell(row[column])
+        except ValueError as error:
+            raise DataError(f"{location}, column {column}: {error}") from None
 
     def _text(self, location: str, row: Row, source: Source) -> str | None:
         if self.image_column is None:
@@ -210,7 +233,8 @@ class _Prompts:
 
 def _counted(prompts: Iterator[PromptRow], tokenizer: Tokenizer) -> Iterator[PromptRow]:
     while batch := list(itertools.islice(prompts, _BATCH)):
-        counts = tokenizer.count_many([without_images(row["prompt"]) for row in batch])
+        texts = [contents_of(row["messages"]) if "messages" in row else row["prompt"] for row in batch]
+        counts = tokenizer.count_many([without_images(text) for text in texts])
         for row, tokens in zip(batch, counts, strict=True):
             row["prompt_tokens"] = tokens
             yield row

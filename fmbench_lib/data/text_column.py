@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fmbench_lib.data.conversations import COLUMNS
 from fmbench_lib.errors import DataError
 
-USUAL = ("prompt", "question", "input", "text", "instruction", "query")
+USUAL = ("prompt", *COLUMNS, "question", "input", "text", "instruction", "query")
 """Names of columns of prompts, the most telling first."""
 
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmbench_lib.config.schema.sections import SHIPPED_TEMPLATE
+from fmbench_lib.data.conversations import is_conversation
 from fmbench_lib.data.sources.base import Source
 from fmbench_lib.data.templates import fields_of, read_template
 from fmbench_lib.data.text_column import text_column
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.inputs import file_of
+
+_CONVERSATIONS = "conversations (of ShareGPT's the first turn, else all up to the last that is not the assistant's)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +55,6 @@ def choose_template(run: Run, sources: Sequence[Source]) -> ChosenTemplate:
     if set(fields_of(shipped)) <= row.keys():
         return ChosenTemplate(shipped)
     column = text_column(list(row), location)
-    notice = f"prompts are the texts in column {column}; datasets.prompt_template changes it"
+    what = _CONVERSATIONS if is_conversation(row[column]) else "texts"
+    notice = f"prompts are the {what} in column {column}; datasets.prompt_template changes it"
     return ChosenTemplate(f"{{{column}}}", notice)
