@@ -99,8 +99,9 @@ def generate_payloads(
     order of the sources nor on the other files. Rows without a `language` match a filter of any language. Filters that
     name the same payload file fill it together. The image of `image_column` is put where the template has that column,
     else behind the text, as a data URL; it counts no tokens, and a row without one is left out. Where the template is
-    one column and nothing else, and that holds a conversation, its messages are the prompt, counted by their contents. `wanted_files` are the
-    payload files that experiments use, all by default: a filter of another one that no prompt matches is a notice.
+    one column and nothing else, and that holds a conversation, its messages are the prompt, counted by their contents.
+    `wanted_files` are the payload files that experiments use, all by default: a filter of another one that no prompt
+    matches is a notice.
 
     Raises DataError for rows that cannot be read, for a missing column, and for a filter of a wanted file that no
     prompt matches (with the lengths of the prompts); TemplateError for a template that uses none of its keys.

@@ -9,7 +9,7 @@ import pytest
 
 from fmbench_lib.predictors.base import Predictor
 from fmbench_lib.predictors.bedrock import ConversePredictor
-from fmbench_lib.predictors.generate import TgiPredictor
+from fmbench_lib.predictors.generate import GeneratePredictor
 from fmbench_lib.predictors.message_lists import request_of
 from fmbench_lib.predictors.ollama import OllamaPredictor
 from fmbench_lib.predictors.openai import OpenAiPredictor
@@ -55,4 +55,4 @@ def test_converse_has_the_systems_beside_the_turns() -> None:
 def test_others_get_the_text() -> None:
     assert body(OpenAiPredictor("http://x/v1/completions"), TALK)["prompt"] == "flat"
     assert body(OllamaPredictor("http://x/api/generate"), TALK)["prompt"] == "flat"
-    assert body(TgiPredictor("http://x/generate"), TALK)["inputs"] == "flat"
+    assert body(GeneratePredictor("http://x/generate", "tgi"), TALK)["inputs"] == "flat"
