@@ -118,10 +118,16 @@ _PROTOCOLS = (
         wires=(f"{_WIRES}.openai:OpenAI", f"{_WIRES}.embeddings:Embeddings"),
         sends_auth=False,
         paths=("/v1/chat/completions", "/v1/completions", "/v1/embeddings"),
+        counts_tokens=True,
         completes_to="/v1/chat/completions",
     ),
     ProtocolFacts(
-        TGI, f"{_CODECS}.generate:make_tgi", wires=(f"{_WIRES}.generate:Generate",), text_only=True, sends_auth=False
+        TGI,
+        f"{_CODECS}.generate:make_tgi",
+        wires=(f"{_WIRES}.generate:Generate",),
+        text_only=True,
+        sends_auth=False,
+        counts_tokens=True,
     ),
     ProtocolFacts(
         DJL, f"{_CODECS}.generate:make_djl", wires=(f"{_WIRES}.generate:Generate",), text_only=True, sends_auth=False
@@ -150,6 +156,7 @@ _PROTOCOLS = (
         text_only=True,
         sends_auth=False,
         paths=("/completion",),
+        counts_tokens=True,
         completes_to="/completion",
     ),
     ProtocolFacts("rest", f"{_CODECS}.rest:make_rest", wires=(f"{_WIRES}.rest:RayServe",), sends_auth=True),
