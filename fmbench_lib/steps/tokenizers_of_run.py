@@ -37,12 +37,16 @@ class ChosenTokenizer:
 
 
 def tokenizer_of(run: Run, experiment: Experiment) -> Tokenizer:
-    """The tokenizer of an experiment, as `choose_tokenizer` finds it."""
-    return choose_tokenizer(run, experiment).tokenizer
+    """The tokenizer that counts an experiment's answers, as `choose_tokenizer` finds it.
+
+    It is never the server's: the server is measured then, or gone. What it says in its answers counts before this one.
+    """
+    return choose_tokenizer(run, experiment, ask_server=False).tokenizer
 
 
-def choose_tokenizer(run: Run, experiment: Experiment) -> ChosenTokenizer:
-    """The tokenizer of an experiment, with a notice where tokens are estimated though nobody asked for it.
+def choose_tokenizer(run: Run, experiment: Experiment, *, ask_server: bool = True) -> ChosenTokenizer:
+    """The tokenizer of an experiment, with a notice where tokens are estimated, or counted by the server that is
+    there (if `ask_server`), though nobody asked for it.
 
     Raises TokenizerError where the experiment's own `tokenizer` cannot be loaded, and InputError where the read bucket
     cannot be used.
@@ -59,7 +63,7 @@ def choose_tokenizer(run: Run, experiment: Experiment) -> ChosenTokenizer:
         [] if tried else ["the config names none, write `tokenizer:` with a folder, a Hugging Face id or a .gguf file"]
     )
     try:
-        served = _of_server(experiment)
+        served = _of_server(experiment) if ask_server else None
     except TokenizerError as error:
         tried.append(str(error))
     else:
