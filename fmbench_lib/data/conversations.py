@@ -33,19 +33,17 @@ def is_conversation(value: Any) -> bool:
 
 
 def messages_of_cell(value: Any) -> list[Message]:
-    """The messages that a cell's conversation asks with.
+    """The messages that a cell's conversation asks with; none where nobody asks: it is empty, or has no user.
 
     :raises ValueError: it is no conversation; the text says what is there instead.
     """
-    turns = _parsed(value)
+    turns = [] if value is None else _parsed(value)
     if not isinstance(turns, list):
         raise ValueError(f"{_shown(value)} instead of a list of messages")
-    if not turns:
-        raise ValueError("the conversation is empty")
     for number, turn in enumerate(turns, 1):
         if not isinstance(turn, Mapping):
             raise ValueError(f"message {number} is {_shown(turn)} instead of an object with role and content")
-    if "from" in turns[0] and "role" not in turns[0]:
+    if turns and "from" in turns[0] and "role" not in turns[0]:
         return _first_turn([_of_sharegpt(turn, number) for number, turn in enumerate(turns, 1)])
     return _asking([_of_openai(turn, number) for number, turn in enumerate(turns, 1)])
 
@@ -133,7 +131,7 @@ def _first_turn(messages: Sequence[Message]) -> list[Message]:
     """The first message of the user, behind the system message, if one stands before it."""
     index = next((index for index, message in enumerate(messages) if message["role"] == "user"), None)
     if index is None:
-        raise ValueError("no turn is from human")
+        return []
     system = [message for message in messages[:index] if message["role"] == "system"]
     return [*system, messages[index]]
 
@@ -142,7 +140,7 @@ def _asking(messages: Sequence[Message]) -> list[Message]:
     """The messages up to the last that is not the assistant's."""
     last = max((index for index, message in enumerate(messages) if message["role"] != "assistant"), default=None)
     if last is None or all(message["role"] in ("system", "developer") for message in messages[: last + 1]):
-        raise ValueError("no message is the user's")
+        return []
     return list(messages[: last + 1])
 
 

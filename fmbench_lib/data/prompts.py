@@ -8,6 +8,7 @@ import itertools
 import json
 import random
 import statistics
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict
@@ -143,6 +144,8 @@ class _Prompts:
     image_column: str | None = None
     tallies: list[SourceTally] = field(default_factory=list)
     lengths: dict[str, list[int]] = field(default_factory=dict)
+    empty: Counter[str] = field(default_factory=Counter)
+    """Rows without a prompt, by their source."""
     _seen: set[str] = field(default_factory=set)
 
     def read(self, sources: Iterable[Source]) -> Iterator[PromptRow]:
@@ -155,6 +158,9 @@ class _Prompts:
             for location, row in source.read():
                 prompt = self._prompt(location, row, source)
                 tally["rows"] += 1
+                if prompt is not None and not prompt["prompt"].strip():
+                    self.empty[source.origin] += 1
+                    continue
                 if prompt is None:
                     tally["rows_without_image"] += 1
                     continue
@@ -172,7 +178,7 @@ class _Prompts:
             if column is not None and column not in row:
                 raise DataError(_no_column(column, row, location))
         messages = self._messages(location, row)
-        text = as_text(messages) if messages else self._text(location, row, source)
+        text = as_text(messages) if messages is not None else self._text(location, row, source)
         if text is None:
             return None
         half = half_character({name: row[name] for name in wanted if name is not None} | {"prompt": text})
@@ -220,6 +226,9 @@ class _Prompts:
     def notices(self) -> Iterator[str]:
         """Lines on these sources and this template to show to the user."""
         for tally in self.tallies:
+            if self.empty[tally["source"]]:
+                missing = self.empty[tally["source"]]
+                yield f"{tally['source']}: {missing} of {tally['rows']} rows have no prompt and are left out"
             if tally["rows_without_language"]:
                 some = "" if tally["rows_without_language"] == tally["rows"] else f"{tally['rows_without_language']} "
                 yield f"{tally['source']}: {some}rows without a language match filters of any language"

@@ -94,7 +94,7 @@ def make_payloads(run: Run) -> PayloadSet:
     payloads = generate_payloads(
         opened,
         template=template.text,
-        template_keys=config.datasets.prompt_template_keys,
+        template_keys=template.keys or config.datasets.prompt_template_keys,
         filters=config.datasets.filters,
         tokenizer=chosen.tokenizer,
         seed=config.general.seed,

@@ -19,10 +19,14 @@ _CONVERSATIONS = "conversations (of ShareGPT's the first turn, else all up to th
 
 @dataclass(frozen=True, slots=True)
 class ChosenTemplate:
-    """A template's text, and what to tell the user about the choice; empty where they made it."""
+    """A template's text, and what to tell the user about the choice; empty where they made it.
+
+    `keys` are the columns in it where its text alone does not tell, as a column's name may have spaces.
+    """
 
     text: str
     notice: str = ""
+    keys: tuple[str, ...] | None = None
 
 
 def template_path(run: Run) -> Path | None:
@@ -49,7 +53,7 @@ def choose_template(run: Run, sources: Sequence[Source]) -> ChosenTemplate:
     path = template_path(run)
     if path is not None:
         return ChosenTemplate(read_template(path))
-    location, row = next((first for source in sources for first in source.read()), ("", {}))
+    location, row = next((first for source in sources for first in source.read()), (_names(sources), {}))
     folder = run.config.s3_read_data.prompt_template_dir
     shipped = read_template(file_of(run, SHIPPED_TEMPLATE, "prompt template", folder))
     if set(fields_of(shipped)) <= row.keys():
@@ -57,4 +61,8 @@ def choose_template(run: Run, sources: Sequence[Source]) -> ChosenTemplate:
     column = text_column(list(row), location)
     what = _CONVERSATIONS if is_conversation(row[column]) else "texts"
     notice = f"prompts are the {what} in column {column}; datasets.prompt_template changes it"
-    return ChosenTemplate(f"{{{column}}}", notice)
+    return ChosenTemplate(f"{{{column}}}", notice, (column,))
+
+
+def _names(sources: Sequence[Source]) -> str:
+    return ", ".join(source.origin for source in sources)

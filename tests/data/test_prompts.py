@@ -279,3 +279,14 @@ def test_conversations_that_differ_in_their_roles_alone_are_two_prompts() -> Non
 def test_a_conversation_of_another_shape_is_named_with_its_place() -> None:
     with pytest.raises(DataError, match=r"^rows, line 1, column messages: message 1 has the role 'x'; there are "):
         payloads([source([{"messages": [{"role": "x"}]}])], [between(1, 9)], template="{messages}", template_keys=None)
+
+
+def test_rows_without_a_prompt_are_left_out_and_counted() -> None:
+    rows: list[dict[str, Any]] = [{"input": None}, {"input": "  "}, {"input": "a"}]
+    made = payloads([source(rows)], [between(0, 9)])
+    assert texts_of(made, "payload_en_0-9.jsonl") == ["a"]
+    assert "rows: 2 of 3 rows have no prompt and are left out" in made.notices
+    talks = [{"conversations": []}, {"conversations": [{"from": "human", "value": "Q"}]}]
+    made = payloads([source(talks)], [between(0, 9)], template="{conversations}", template_keys=None)
+    assert texts_of(made, "payload_en_0-9.jsonl") == ["Q"]
+    assert "rows: 1 of 2 rows have no prompt and are left out" in made.notices

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from fmbench_lib.data.sources.base import Reader, Row, Source, SourceRequest
-from fmbench_lib.data.sources.text_files import readable
+from fmbench_lib.data.sources.text_files import readable, shown
 from fmbench_lib.errors import DataError
 
 
@@ -66,7 +66,7 @@ def _columns(path: Path, names: list[str]) -> list[str]:
 def _row(path: Path, line: int, columns: list[str], cells: list[str]) -> Row:
     if len(cells) != len(columns):
         raise DataError(
-            f"{path}, line {line}: {len(cells)} cells for {len(columns)} columns ({', '.join(columns)}); quote a cell "
-            f"that holds the separator"
+            f"{path}, line {line}: {len(cells)} cells for {len(columns)} columns ({', '.join(columns)}), "
+            f"{shown(' | '.join(cells))}; quote a cell that holds the separator"
         )
     return dict(zip(columns, cells, strict=True))
