@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmbench_lib.config.schema.sections import SHIPPED_TEMPLATE
-from fmbench_lib.data.conversations import is_conversation
+from fmbench_lib.data.conversations import COLUMNS, is_conversation
 from fmbench_lib.data.sources.base import Source
 from fmbench_lib.data.templates import fields_of, read_template
 from fmbench_lib.data.text_column import text_column
@@ -59,7 +59,7 @@ def choose_template(run: Run, sources: Sequence[Source]) -> ChosenTemplate:
     if set(fields_of(shipped)) <= row.keys():
         return ChosenTemplate(shipped)
     column = text_column(list(row), location)
-    what = _CONVERSATIONS if is_conversation(row[column]) else "texts"
+    what = _CONVERSATIONS if column in COLUMNS or is_conversation(row[column]) else "texts"
     notice = f"prompts are the {what} in column {column}; datasets.prompt_template changes it"
     return ChosenTemplate(f"{{{column}}}", notice, (column,))
 

@@ -66,7 +66,7 @@ def _columns(path: Path, names: list[str]) -> list[str]:
 def _row(path: Path, line: int, columns: list[str], cells: list[str]) -> Row:
     if len(cells) != len(columns):
         raise DataError(
-            f"{path}, line {line}: {len(cells)} cells for {len(columns)} columns ({', '.join(columns)}), "
-            f"{shown(' | '.join(cells))}; quote a cell that holds the separator"
+            f"{path}, line {line}: {len(cells)} cells for {len(columns)} columns ({', '.join(columns)}); quote a cell "
+            f"that holds the separator: {shown(' | '.join(cells))}"
         )
     return dict(zip(columns, cells, strict=True))

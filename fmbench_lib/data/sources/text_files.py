@@ -46,7 +46,7 @@ def shown(text: str) -> str:
 
 
 def _place_of_fault(path: Path) -> str:
-    """The first line that is not UTF-8, with the column and the byte there; nothing where no single line is at fault."""
+    """The first line that is not UTF-8, with the column and the byte there; "" where there is no such line."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
