@@ -8,7 +8,6 @@ from typing import Any
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import platform_facts, protocol_facts
 from fmbench_lib.errors import InputError
-from fmbench_lib.images import without_images
 from fmbench_lib.predictors.base import Predictor
 from fmbench_lib.predictors.message_lists import takes
 from fmbench_lib.predictors.registry import predictor_for
@@ -28,7 +27,7 @@ def conversation_notices(run: Run, payloads: Mapping[str, Sequence[Mapping[str, 
             continue
         predictor = _predictor(run, experiment)
         flat = [row for row in rows if not takes(predictor, row["messages"])]
-        if any(without_images(row["prompt"]) != row["prompt"] for row in flat):
+        if any(_has_image(row["messages"]) for row in flat):
             raise InputError(
                 f"experiment {experiment.name}: {_what(experiment)} takes no messages with images, which the "
                 f"conversations have; use {_REMEDY}"
@@ -41,6 +40,11 @@ def conversation_notices(run: Run, payloads: Mapping[str, Sequence[Mapping[str, 
 
 
 _REMEDY = "protocol openai with an address that ends in /v1/chat/completions"
+
+
+def _has_image(messages: Sequence[Mapping[str, Any]]) -> bool:
+    contents = (message["content"] for message in messages)
+    return any(isinstance(content, list) and any(part["type"] != "text" for part in content) for content in contents)
 
 
 def _what(experiment: Experiment) -> str:

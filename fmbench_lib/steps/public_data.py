@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmbench_lib.data.public_sets.catalogue import SETS, PublicSet, SetFile, set_named, set_with
-from fmbench_lib.data.public_sets.files import sources_of, write_file
 from fmbench_lib.data.public_sets.origins import NAME, Origin, read_origins, with_origins
+from fmbench_lib.data.public_sets.set_files import sources_of, write_file
 from fmbench_lib.errors import InputError
 from fmbench_lib.host.atomic_files import write_text
 from fmbench_lib.host.paths import expanded

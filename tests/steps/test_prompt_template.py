@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fmbench_lib.config import ConfigError, parse_config
-from fmbench_lib.errors import DataError
+from fmbench_lib.errors import DataError, InputError
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.data_generation import make_payloads
 from fmbench_lib.workspace import Workspace
@@ -79,9 +79,8 @@ def test_conversations_are_messages_where_requests_have_them(tmp_path: Path) -> 
 
 def at(address: str, tmp_path: Path, content: str) -> Run:
     made = run(tmp_path, CHAT.replace("CONTENT", content))
-    (experiment,) = made.config.experiments
-    config = made.config.model_copy(update={"experiments": [experiment.model_copy(update={"ep_name": address})]})
-    return replace(made, loaded=replace(made.loaded, config=config))
+    text = CONFIG.replace("MORE", "").replace("http://x/v1/chat/completions", address)
+    return Run(parse_config(text, path=tmp_path / "config.yml"), made.workspace, local_only=True)
 
 
 def test_conversations_are_one_text_elsewhere_and_the_report_says_so(tmp_path: Path) -> None:
