@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from fmbench_lib.cli.cleaning_up import cleanup_command, list_standing
+from fmbench_lib.cli.fetching import fetch_command
 from fmbench_lib.cli.option_values import (
     arguments,
     existing_run,
@@ -335,6 +336,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "cleanup": cleanup_command,
     "sync": sync_command,
     "configs": configs_command,
+    "fetch": fetch_command,
     "calibrate": calibrate_command,
 }
 """What each command of the parser calls; `emulate` is passed on unparsed."""

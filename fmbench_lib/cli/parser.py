@@ -117,6 +117,24 @@ def _add_configs(commands: _Commands) -> None:
     configs.add_argument("--json", action="store_true", help="print the list as JSON, for programs")
 
 
+def _add_fetch(commands: _Commands) -> None:
+    fetch = commands.add_parser("fetch", help="bring a public data set to where configs look for it; or list them")
+    fetch.add_argument("name", nargs="?", metavar="SET", help="such as longbench; without it, the sets are listed")
+    fetch.add_argument(
+        "--into",
+        metavar="DIR",
+        default=".",
+        help="the folder of the config, or the s3:// address of its read bucket (default: the current folder)",
+    )
+    fetch.add_argument(
+        "--prefix",
+        metavar="NAME",
+        default="source_data",
+        help="the folder in it, as s3_read_data.source_data_prefix (default: source_data)",
+    )
+    fetch.add_argument("--rows", metavar="N", type=_count, help="only the first rows of each file")
+
+
 def _add_calibrate(commands: _Commands) -> None:
     calibrate = commands.add_parser("calibrate", help="measure the errors of this machine as a client, by load")
     calibrate.add_argument(
@@ -141,6 +159,7 @@ _ADD: tuple[Callable[[Any], None], ...] = (
     _add_cleanup,
     _add_sync,
     _add_configs,
+    _add_fetch,
     _add_calibrate,
     _add_emulate,
 )

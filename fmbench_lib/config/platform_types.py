@@ -124,5 +124,7 @@ class ProtocolFacts:
     """Port of the server's metrics page, if it has one of its own."""
     paths: tuple[str, ...] = ()
     """How addresses end that speak this protocol and no other."""
+    counts_tokens: bool = False
+    """Whether servers may count tokens, at `/tokenize`."""
     completes_to: str | None = None
     """The path that an address without one stands for, or with the first part of it only, such as `/v1`."""

@@ -119,10 +119,16 @@ _PROTOCOLS = (
         sends_auth=False,
         full_length={"ignore_eos": True},  # vLLM's, SGLang's, llama.cpp's and others'; OpenAI itself refuses it
         paths=("/v1/chat/completions", "/v1/completions", "/v1/embeddings"),
+        counts_tokens=True,
         completes_to="/v1/chat/completions",
     ),
     ProtocolFacts(
-        TGI, f"{_CODECS}.generate:make_tgi", wires=(f"{_WIRES}.generate:Generate",), text_only=True, sends_auth=False
+        TGI,
+        f"{_CODECS}.generate:make_tgi",
+        wires=(f"{_WIRES}.generate:Generate",),
+        text_only=True,
+        sends_auth=False,
+        counts_tokens=True,
     ),
     ProtocolFacts(
         DJL, f"{_CODECS}.generate:make_djl", wires=(f"{_WIRES}.generate:Generate",), text_only=True, sends_auth=False
@@ -151,6 +157,7 @@ _PROTOCOLS = (
         sends_auth=False,
         full_length={"ignore_eos": True},
         paths=("/completion",),
+        counts_tokens=True,
         completes_to="/completion",
     ),
     ProtocolFacts("rest", f"{_CODECS}.rest:make_rest", wires=(f"{_WIRES}.rest:RayServe",), sends_auth=True),

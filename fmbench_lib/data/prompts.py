@@ -5,13 +5,17 @@ from __future__ import annotations
 import difflib
 import hashlib
 import itertools
+import json
 import random
 import statistics
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict
 
 from fmbench_lib.config import Filter
+from fmbench_lib.data.conversations import COLUMNS as CONVERSATION_COLUMNS
+from fmbench_lib.data.conversations import Message, as_text, contents_of, is_conversation, messages_of_cell
 from fmbench_lib.data.image_cells import image_of_cell
 from fmbench_lib.data.sources.base import Row, Source
 from fmbench_lib.data.sources.synthetic_prompts import DRAWN, Drawn
@@ -29,6 +33,7 @@ class PromptRow(TypedDict):
 
     A synthetic prompt has the number that it was made by, and the tokens that its answer is to have, where the config
     says so.
+    `messages` are those of a conversation, of which `prompt` is the text; absent where the prompt is a single message.
     """
 
     prompt_id: str
@@ -40,6 +45,7 @@ class PromptRow(TypedDict):
     ground_truth: Any
     number: NotRequired[int]
     output_tokens: NotRequired[int]
+    messages: NotRequired[list[Message]]
 
 
 class PayloadCount(TypedDict):
@@ -98,8 +104,10 @@ def generate_payloads(
     A prompt that was read before is dropped. Each file's order depends on its prompts and `seed` alone: neither on the
     order of the sources nor on the other files. Rows without a `language` match a filter of any language. Filters that
     name the same payload file fill it together. The image of `image_column` is put where the template has that column,
-    else behind the text, as a data URL; it counts no tokens, and a row without one is left out. `wanted_files` are the
-    payload files that experiments use, all by default: a filter of another one that no prompt matches is a notice.
+    else behind the text, as a data URL; it counts no tokens, and a row without one is left out. Where the template is
+    one column and nothing else, and that holds a conversation, its messages are the prompt, counted by their contents.
+    `wanted_files` are the payload files that experiments use, all by default: a filter of another one that no prompt
+    matches is a notice.
 
     Raises DataError for rows that cannot be read, for a missing column, and for a filter of a wanted file that no
     prompt matches (with the lengths of the prompts); TemplateError for a template that uses none of its keys.
@@ -141,6 +149,8 @@ class _Prompts:
     image_column: str | None = None
     tallies: list[SourceTally] = field(default_factory=list)
     lengths: dict[str, list[int]] = field(default_factory=dict)
+    empty: Counter[str] = field(default_factory=Counter)
+    """Rows without a prompt, by their source."""
     _seen: set[str] = field(default_factory=set)
     _file_of: dict[str, str] = field(default_factory=dict)
 
@@ -154,6 +164,9 @@ class _Prompts:
             for location, row in source.read():
                 prompt = self._prompt(location, row, source)
                 tally["rows"] += 1
+                if prompt is not None and not prompt["prompt"].strip():
+                    self.empty[source.origin] += 1
+                    continue
                 if prompt is None:
                     tally["rows_without_image"] += 1
                     continue
@@ -175,15 +188,17 @@ class _Prompts:
         for column in wanted:
             if column is not None and column not in row:
                 raise DataError(_no_column(column, row, location))
-        text = self._text(location, row, source)
+        messages = self._messages(location, row)
+        text = as_text(messages) if messages is not None else self._text(location, row, source)
         if text is None:
             return None
         half = half_character({name: row[name] for name in wanted if name is not None} | {"prompt": text})
         if half is not None:
             raise DataError(f"{location}: {half}, which nothing can send; write whole characters, or leave the row out")
         question = row[self.question_column] if self.question_column is not None else None
-        prompt = PromptRow(
-            prompt_id=prompt_id(text),
+        is_plain = messages is None or (len(messages) == 1 and messages[0] == {"role": "user", "content": text})
+        made = PromptRow(
+            prompt_id=prompt_id(text if is_plain else json.dumps(messages, sort_keys=True)),
             prompt=text,
             prompt_tokens=0,
             language=str(row.get("language") or "").strip(),
@@ -192,13 +207,27 @@ class _Prompts:
             ground_truth=row[self.ground_truth_column] if self.ground_truth_column is not None else None,
         )
         drawn = row.get(DRAWN)
-        return self._drawn(prompt, drawn) if isinstance(drawn, Drawn) else prompt
+        if isinstance(drawn, Drawn):
+            return self._drawn(made, drawn)
+        if messages is not None and not is_plain:
+            made["messages"] = messages
+        return made
 
     def _drawn(self, prompt: PromptRow, drawn: Drawn) -> PromptRow:
         """A synthetic prompt, whose tokens were counted when it was made."""
         self._file_of[prompt["prompt_id"]] = drawn.payload_file
         prompt |= {"prompt_tokens": drawn.tokens, "number": drawn.number}
         return prompt if drawn.output_tokens is None else prompt | {"output_tokens": drawn.output_tokens}
+
+    def _messages(self, location: str, row: Row) -> list[Message] | None:
+        """The messages of a row whose prompt is a column with a conversation; None for any other."""
+        column = self.template.only_key
+        if column is None or not (is_conversation(row[column]) or column in CONVERSATION_COLUMNS):
+            return None
+        try:
+            return messages_of_cell(row[column])
+        except ValueError as error:
+            raise DataError(f"{location}, column {column}: {error}") from None
 
     def _text(self, location: str, row: Row, source: Source) -> str | None:
         if self.image_column is None:
@@ -217,6 +246,9 @@ class _Prompts:
     def notices(self) -> Iterator[str]:
         """Lines on these sources and this template to show to the user."""
         for tally in self.tallies:
+            if self.empty[tally["source"]]:
+                missing = self.empty[tally["source"]]
+                yield f"{tally['source']}: {missing} of {tally['rows']} rows have no prompt and are left out"
             if tally["rows_without_language"]:
                 some = "" if tally["rows_without_language"] == tally["rows"] else f"{tally['rows_without_language']} "
                 yield f"{tally['source']}: {some}rows without a language match filters of any language"
@@ -231,10 +263,12 @@ class _Prompts:
 
 def _counted(prompts: Iterator[PromptRow], tokenizer: Tokenizer) -> Iterator[PromptRow]:
     while batch := list(itertools.islice(prompts, _BATCH)):
-        counts = iter(tokenizer.count_many([without_images(row["prompt"]) for row in batch if "number" not in row]))
+        counted = [row for row in batch if "number" not in row]
+        texts = [contents_of(row["messages"]) if "messages" in row else row["prompt"] for row in counted]
+        counts = tokenizer.count_many([without_images(text) for text in texts])
+        for row, tokens in zip(counted, counts, strict=True):
+            row["prompt_tokens"] = tokens
         for row in batch:
-            if "number" not in row:
-                row["prompt_tokens"] = next(counts)
             yield row
 
 

@@ -42,6 +42,11 @@ class Template:
         """Keys that do not occur in the text."""
         return tuple(key for key in self.keys if f"{{{key}}}" not in self.text)
 
+    @property
+    def only_key(self) -> str | None:
+        """The column that is the whole of the text, as in `{messages}`; None where there is more to it."""
+        return next((key for key in self.keys if self.text.strip() == f"{{{key}}}"), None)
+
     def render(self, row: Mapping[str, Any]) -> str:
         """The prompt of a row; braces in a value are plain text. Raises KeyError for a column that the row lacks."""
         return self._pattern.sub(lambda match: _text(row[match[1]]), self.text)

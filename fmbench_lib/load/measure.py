@@ -31,6 +31,7 @@ from fmbench_lib.load.sending.sent_marks import positions_sent
 from fmbench_lib.metrics.level_facts import LevelFacts
 from fmbench_lib.predictors.base import HttpRequest, Predictor, may_echo_prompt
 from fmbench_lib.predictors.echo import PromptMark
+from fmbench_lib.predictors.message_lists import request_of
 from fmbench_lib.predictors.user_script import NOWHERE
 from fmbench_lib.workspace import raw_file
 
@@ -195,7 +196,7 @@ def _requests(
     rows: Sequence[Mapping[str, Any]], limits: Sequence[int | None], experiment: ExperimentLoad
 ) -> Iterator[HttpRequest]:
     for row, limit in zip(rows, limits, strict=True):
-        yield experiment.predictor.encode(row["prompt"], limit)
+        yield request_of(experiment.predictor, row, limit)
 
 
 def _decode(sent: SentLevel, target: Path, scratch: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -45,13 +47,52 @@ def hub_file(repo: str, name: str, token: str | None = None) -> Path:
     return path
 
 
-def _check_blob(path: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class HubDataset:
+    """A data set's repository at one commit; `licence` is its card's, None where that has none."""
+
+    repo: str
+    revision: str
+    files: tuple[str, ...]
+    licence: str | None
+
+
+def hub_dataset(repo: str, token: str | None = None) -> HubDataset:
+    """What the Hub has of a data set now. Raises ModelFileError where it cannot be asked."""
+    info = _from_hub(repo, lambda hub: hub.HfApi(endpoint=_endpoint(), token=token).dataset_info(repo))
+    licence = getattr(info.card_data, "license", None)
+    files = tuple(sibling.rfilename for sibling in info.siblings or ())
+    return HubDataset(repo, str(info.sha), files, licence if isinstance(licence, str) else None)
+
+
+def hub_dataset_file(dataset: HubDataset, name: str, token: str | None = None) -> Path:
+    """A file of a data set in the hub's local cache; what is there of it already is not downloaded again.
+
+    Raises ModelFileError where it cannot be downloaded or is corrupt.
+    """
+
+    def download(hub: Any) -> str:
+        where = {"repo_type": "dataset", "revision": dataset.revision, "endpoint": _endpoint(), "token": token}
+        path: str = hub.hf_hub_download(dataset.repo, name, **where)
+        return path
+
+    path = Path(_from_hub(f"{dataset.repo}/{name}", download))
+    _check_blob(path, always=True)
+    return path
+
+
+def _endpoint() -> str:
+    """The Hub's address: HF_ENDPOINT as it is now, else the client's own."""
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or str(import_module("huggingface_hub.constants").ENDPOINT)
+
+
+def _check_blob(path: Path, *, always: bool = False) -> None:
     """Check a large file in the hub's cache, which is a link to a file that is called as its SHA-256.
 
-    Raises ModelFileError where it is corrupt.
+    Only weights are checked at each use, unless `always`. Raises ModelFileError where it is corrupt.
     """
     blob = path.resolve()
-    if path.suffix == ".gguf" and _SHA256_NAME.fullmatch(blob.name) and sha256_of(blob) != blob.name:
+    if (always or path.suffix == ".gguf") and _SHA256_NAME.fullmatch(blob.name) and sha256_of(blob) != blob.name:
         raise ModelFileError(f"{path} is corrupt: its sha256 is {sha256_of(blob)}; delete {blob} to download it again")
 
 
@@ -63,14 +104,16 @@ def _from_hub(repo: str, call: Callable[[Any], Any], *, online: bool = True) -> 
     except ImportError:
         raise ModelFileError(f"{repo} looks like a Hugging Face id; run: pip install huggingface_hub") from None
     try:
-        host = urlsplit(import_module("huggingface_hub.constants").ENDPOINT).hostname
+        host = urlsplit(_endpoint()).hostname
         if online and not getproxies():
             socket.getaddrinfo(host, None)
         return call(hub)
     except socket.gaierror:
         raise ModelFileError(f"cannot download {repo}: {host} cannot be reached from here") from None
     except Exception as error:  # the client raises its own errors, its transport's and OSError alike
-        raise ModelFileError(f"cannot download {repo} from Hugging Face: {first_line(error)}") from error
+        own = os.environ.get("HF_ENDPOINT")
+        where = f"{own} (HF_ENDPOINT)" if own else "Hugging Face"
+        raise ModelFileError(f"cannot download {repo} from {where}: {first_line(error)}") from error
 
 
 def first_line(error: BaseException) -> str:

@@ -30,6 +30,7 @@ from fmbench_lib.predictors.converse_messages import (
     take_converse_event,
     take_usage,
 )
+from fmbench_lib.predictors.message_lists import Messages, only_text
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
@@ -60,8 +61,25 @@ class ConversePredictor:
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
         """A POST of Converse or ConverseStream, with the parameters in their places."""
-        body: dict[str, Any] = {"messages": [{"role": "user", "content": content_blocks(prompt)}]}
-        body |= converse_parameters(self.parameters)
+        return self._request({"messages": [{"role": "user", "content": content_blocks(prompt)}]}, max_tokens)
+
+    def takes_messages(self, messages: Messages) -> bool:
+        """Whether the conversation is one of Converse: text, and the roles in turn, the user's first."""
+        roles = [message["role"] for message in messages if message["role"] != "system"]
+        return only_text(messages) and all(role == ("user", "assistant")[i % 2] for i, role in enumerate(roles))
+
+    def encode_messages(self, messages: Messages, max_tokens: int | None = None) -> HttpRequest:
+        """A POST of the messages, with those of the system where Converse has them; a `system` parameter wins."""
+        turns = [
+            {"role": message["role"], "content": content_blocks(message["content"])}
+            for message in messages
+            if message["role"] != "system"
+        ]
+        system = [{"text": message["content"]} for message in messages if message["role"] == "system"]
+        return self._request({"messages": turns, **({"system": system} if system else {})}, max_tokens)
+
+    def _request(self, asked: Mapping[str, Any], max_tokens: int | None) -> HttpRequest:
+        body: dict[str, Any] = {**asked, **converse_parameters(self.parameters)}
         if max_tokens is not None:
             body["inferenceConfig"] = {**body.get("inferenceConfig", {}), "maxTokens": max_tokens}
         url = f"{self.url}/{'converse-stream' if self.stream else 'converse'}"

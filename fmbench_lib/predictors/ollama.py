@@ -18,6 +18,7 @@ from fmbench_lib.predictors.answer import (
 )
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.chat_content import answer_text
+from fmbench_lib.predictors.message_lists import Messages, only_text
 from fmbench_lib.predictors.streams import is_json_lines, json_lines
 
 if TYPE_CHECKING:  # decoding processes need no schema
@@ -37,14 +38,27 @@ class OllamaPredictor:
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
         """A POST of `prompt` or `messages`, images beside the text; a limit of tokens goes into `options`."""
-        body: dict[str, Any] = {} if self.model is None else {"model": self.model}
         prompt, images = text_and_images(prompt)
         attached = {"images": images} if images else {}
-        if urlsplit(self.url).path.rstrip("/").endswith("/api/chat"):
-            body["messages"] = [{"role": "user", "content": prompt, **attached}]
-        else:
-            body |= {"prompt": prompt, **attached}
-        body.update(self.parameters)
+        if self._is_chat:
+            return self.encode_messages([{"role": "user", "content": prompt, **attached}], max_tokens)
+        return self._request({"prompt": prompt, **attached}, max_tokens)
+
+    def takes_messages(self, messages: Messages) -> bool:
+        """Whether the address is that of a chat and the messages are text alone: Ollama has images elsewhere."""
+        return self._is_chat and only_text(messages)
+
+    def encode_messages(self, messages: Messages, max_tokens: int | None = None) -> HttpRequest:
+        """A POST of the messages to `/api/chat`."""
+        return self._request({"messages": list(messages)}, max_tokens)
+
+    @property
+    def _is_chat(self) -> bool:
+        return urlsplit(self.url).path.rstrip("/").endswith("/api/chat")
+
+    def _request(self, asked: Mapping[str, Any], max_tokens: int | None) -> HttpRequest:
+        body: dict[str, Any] = {} if self.model is None else {"model": self.model}
+        body |= {**asked, **self.parameters}
         if max_tokens is not None:
             body["options"] = {**(body.get("options") or {}), "num_predict": max_tokens}
         body["stream"] = self.stream  # Ollama streams by default

@@ -16,6 +16,7 @@ from fmbench_lib.images import chat_content
 from fmbench_lib.predictors.answer import Answer, content_type, decoded, is_end, json_request, parsed, text
 from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.chat_content import answer_text, is_media, reasoning_text
+from fmbench_lib.predictors.message_lists import Messages
 from fmbench_lib.predictors.openai_advice import with_advice, wrong_path
 from fmbench_lib.predictors.repeated_messages import Repeats
 from fmbench_lib.predictors.streams import is_event_text, next_sse_data
@@ -40,16 +41,31 @@ class OpenAiPredictor:
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
         """A POST of `messages`, `prompt` or `input`, by the path of the address."""
-        path = urlsplit(self.url).path.rstrip("/")
-        body: dict[str, Any] = {} if self.model is None else {"model": self.model}
-        if path.endswith("/embeddings"):
-            body |= {"input": prompt, **self.parameters}
+        if self._path.endswith("/embeddings"):
+            body = self._named | {"input": prompt, **self.parameters}
             return json_request(self.url, body, self.headers, self.api_key, "application/json")
-        if path.endswith("/chat/completions"):
-            body["messages"] = [{"role": "user", "content": chat_content(prompt)}]
-        else:
-            body["prompt"] = prompt
-        body.update(self.parameters)
+        if self.takes_messages([]):
+            return self.encode_messages([{"role": "user", "content": chat_content(prompt)}], max_tokens)
+        return self._request({"prompt": prompt}, max_tokens)
+
+    def takes_messages(self, messages: Messages) -> bool:
+        """Whether the address is that of chat completions, which takes any messages."""
+        return self._path.endswith("/chat/completions")
+
+    def encode_messages(self, messages: Messages, max_tokens: int | None = None) -> HttpRequest:
+        """A POST of the messages as they are."""
+        return self._request({"messages": list(messages)}, max_tokens)
+
+    @property
+    def _path(self) -> str:
+        return urlsplit(self.url).path.rstrip("/")
+
+    @property
+    def _named(self) -> dict[str, Any]:
+        return {} if self.model is None else {"model": self.model}
+
+    def _request(self, asked: Mapping[str, Any], max_tokens: int | None) -> HttpRequest:
+        body = {**self._named, **asked, **self.parameters}
         if max_tokens is not None:
             body["max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"] = max_tokens
         body["stream"] = self.stream

@@ -15,6 +15,7 @@ from fmbench_lib.host.atomic_files import read_rows, replacing, write_rows
 from fmbench_lib.host.csv_files import write_rows as write_table
 from fmbench_lib.load.levels.specs import deal_prompts, sharing_servers
 from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.conversation_checks import conversation_notices
 from fmbench_lib.steps.inputs import sources
 from fmbench_lib.steps.payloads import (
     content_hash,
@@ -107,7 +108,7 @@ def make_payloads(run: Run) -> PayloadSet:
     payloads = generate_payloads(
         opened,
         template=template.text,
-        template_keys=config.datasets.prompt_template_keys,
+        template_keys=template.keys or config.datasets.prompt_template_keys,
         filters=config.datasets.filters,
         tokenizer=chosen.tokenizer,
         seed=config.general.seed,
@@ -116,7 +117,8 @@ def make_payloads(run: Run) -> PayloadSet:
         image_column=config.datasets.image_col,
         wanted_files={name for experiment in config.experiments for name in experiment.payload_files},
     )
-    return replace(payloads, notices=(*filter(None, (template.notice, chosen.notice)), *payloads.notices))
+    notices = (*filter(None, (template.notice, chosen.notice)), *payloads.notices)
+    return replace(payloads, notices=(*notices, *conversation_notices(run, payloads.files)))
 
 
 def _generate(run: Run) -> None:

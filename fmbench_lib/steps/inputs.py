@@ -22,6 +22,7 @@ from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.models.hub_token import TOKEN_FILE, hf_token, token_in
 from fmbench_lib.runs.location import filled_in, keeper_of
 from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.public_data import fetch_command
 from fmbench_lib.storage.bucket import Address, is_address
 from fmbench_lib.storage.default_buckets import default_bucket
 from fmbench_lib.storage.run_inputs import input_file, secret_text
@@ -179,5 +180,9 @@ def sources(run: Run) -> list[Source]:
 def _source(run: Run, name: str) -> Source:
     reader = reader_for(name)
     prefix = run.config.s3_read_data.source_data_prefix
-    path = file_of(run, name, "source file", prefix) if reader.reads_files else None
+    try:
+        path = file_of(run, name, "source file", prefix) if reader.reads_files else None
+    except InputError as error:
+        command = None if is_address(name) else fetch_command(name, run.loaded.folders, prefix)
+        raise (InputError(f"{error}; it is public, and this brings it: {command}") if command else error) from None
     return reader.open(SourceRequest(name, path, run.config.datasets.ds_N))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmbench_lib.config.schema.sections import SHIPPED_TEMPLATE
+from fmbench_lib.data.conversations import COLUMNS, is_conversation
 from fmbench_lib.data.sources.base import Source
 from fmbench_lib.data.sources.synthetic_prompts import TEMPLATE
 from fmbench_lib.data.templates import fields_of, read_template
@@ -14,13 +15,19 @@ from fmbench_lib.data.text_column import text_column
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.inputs import file_of
 
+_CONVERSATIONS = "conversations (of ShareGPT's the first turn, else all up to the last that is not the assistant's)"
+
 
 @dataclass(frozen=True, slots=True)
 class ChosenTemplate:
-    """A template's text, and what to tell the user about the choice; empty where they made it."""
+    """A template's text, and what to tell the user about the choice; empty where they made it.
+
+    `keys` are the columns in it where its text alone does not tell, as a column's name may have spaces.
+    """
 
     text: str
     notice: str = ""
+    keys: tuple[str, ...] | None = None
 
 
 def template_path(run: Run) -> Path | None:
@@ -49,11 +56,16 @@ def choose_template(run: Run, sources: Sequence[Source]) -> ChosenTemplate:
     path = template_path(run)
     if path is not None:
         return ChosenTemplate(read_template(path))
-    location, row = next((first for source in sources for first in source.read()), ("", {}))
+    location, row = next((first for source in sources for first in source.read()), (_names(sources), {}))
     folder = run.config.s3_read_data.prompt_template_dir
     shipped = read_template(file_of(run, SHIPPED_TEMPLATE, "prompt template", folder))
     if set(fields_of(shipped)) <= row.keys():
         return ChosenTemplate(shipped)
     column = text_column(list(row), location)
-    notice = f"prompts are the texts in column {column}; datasets.prompt_template changes it"
-    return ChosenTemplate(f"{{{column}}}", notice)
+    what = _CONVERSATIONS if column in COLUMNS or is_conversation(row[column]) else "texts"
+    notice = f"prompts are the {what} in column {column}; datasets.prompt_template changes it"
+    return ChosenTemplate(f"{{{column}}}", notice, (column,))
+
+
+def _names(sources: Sequence[Source]) -> str:
+    return ", ".join(source.origin for source in sources)

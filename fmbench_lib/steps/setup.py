@@ -29,7 +29,7 @@ from fmbench_lib.steps.platform_of import service_of
 from fmbench_lib.steps.prompt_template import template_path
 from fmbench_lib.steps.run_prices import load_prices, look_up_prices
 from fmbench_lib.steps.step import step
-from fmbench_lib.steps.tokenizers_of_run import choose_tokenizer
+from fmbench_lib.steps.tokenizers_of_run import choose_tokenizer, tokenizer_of
 from fmbench_lib.storage.run_inputs import forget_inputs
 from fmbench_lib.user_scripts.script_files import deployment_file, inference_file
 
@@ -161,5 +161,5 @@ def fetch_inputs(run: Run) -> None:
         trace_of(run)
         ca_bundle(run)
         for experiment in run.config.experiments:
-            choose_tokenizer(run, experiment)
+            tokenizer_of(run, experiment)
             script_files(run, experiment)

@@ -2,7 +2,8 @@
 
 `tokenizer:` is taken as it stands, and an error where it cannot be loaded. A config without it, such as one of FMBench
 2.x, names its tokenizer less exactly, so what it names is tried in turn: the files in `tokenizer_prefix`, then
-`hf_tokenizer_model_id`, then the model itself. Where none can be loaded, tokens are estimated, with a notice.
+`hf_tokenizer_model_id`, then the model itself, then the server, which may count tokens at `/tokenize`. Where none can
+be had, tokens are estimated, with a notice.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.config.platforms import platform_facts
+from fmbench_lib.config.platforms import platform_facts, protocol_facts
+from fmbench_lib.data.server_tokenizer import server_tokenizer
 from fmbench_lib.data.tokenizers import WORDS, Tokenizer, load_tokenizer
 from fmbench_lib.errors import TokenizerError
+from fmbench_lib.predictors.registry import api_key
 from fmbench_lib.runs.location import filled_in
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.inputs import fetched, hf_token_of, read_bucket
@@ -34,12 +37,16 @@ class ChosenTokenizer:
 
 
 def tokenizer_of(run: Run, experiment: Experiment) -> Tokenizer:
-    """The tokenizer of an experiment, as `choose_tokenizer` finds it."""
-    return choose_tokenizer(run, experiment).tokenizer
+    """The tokenizer that counts an experiment's answers, as `choose_tokenizer` finds it.
+
+    It is never the server's: the server is measured then, or gone. What it says in its answers counts before this one.
+    """
+    return choose_tokenizer(run, experiment, ask_server=False).tokenizer
 
 
-def choose_tokenizer(run: Run, experiment: Experiment) -> ChosenTokenizer:
-    """The tokenizer of an experiment, with a notice where tokens are estimated though nobody asked for it.
+def choose_tokenizer(run: Run, experiment: Experiment, *, ask_server: bool = True) -> ChosenTokenizer:
+    """The tokenizer of an experiment, with a notice where tokens are estimated, or counted by the server that is
+    there (if `ask_server`), though nobody asked for it.
 
     Raises TokenizerError where the experiment's own `tokenizer` cannot be loaded, and InputError where the read bucket
     cannot be used.
@@ -52,13 +59,38 @@ def choose_tokenizer(run: Run, experiment: Experiment) -> ChosenTokenizer:
             return ChosenTokenizer(_load(run, spec))
         except TokenizerError as error:
             tried.append(str(error))
-    why = (
-        "; ".join(tried) or "the config names none, write `tokenizer:` with a folder, a Hugging Face id or a .gguf file"
+    advice = (
+        [] if tried else ["the config names none, write `tokenizer:` with a folder, a Hugging Face id or a .gguf file"]
     )
+    try:
+        served = _of_server(experiment) if ask_server else None
+    except TokenizerError as error:
+        tried.append(str(error))
+    else:
+        if served is not None:
+            notice = f"tokens of {experiment.name} are counted by the server itself, {served.name}"
+            return ChosenTokenizer(served, notice)
+    why = "; ".join([*tried, *advice])
     return ChosenTokenizer(
         load_tokenizer(WORDS, folders=()),
         f"tokens are estimated, 1,000 for 750 words, as {experiment.name} has no tokenizer that can be loaded: {why}",
     )
+
+
+def _of_server(experiment: Experiment) -> Tokenizer | None:
+    """The tokenizer of the experiment's own server; None where its address is not known yet, or it has none.
+
+    Raises TokenizerError where the server counts no tokens.
+    """
+    url = (experiment.ep_name or "").split(",")[0].strip()
+    is_address = platform_facts(experiment.platform).ep_name_is_address and url.startswith(("http://", "https://"))
+    if not is_address or not protocol_facts(experiment.protocol).counts_tokens:
+        return None
+    key = api_key(experiment)
+    headers = {name: str(value) for name, value in experiment.inference_spec.headers.items()}
+    if key is not None:
+        headers.setdefault("authorization", f"Bearer {key}")
+    return server_tokenizer(url, experiment.model_id, headers)
 
 
 def _named(run: Run, experiment: Experiment) -> Iterator[str]:

@@ -145,6 +145,15 @@ def test_the_list_of_configs_is_json_on_request(capsys: pytest.CaptureFixture[st
     assert "quickstart" in {config["name"] for config in json.loads(capsys.readouterr().out)}
 
 
+def test_fetch_without_a_name_lists_the_sets_and_a_misspelt_one_suggests_the_near_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["fetch"]) == 0
+    assert "2wikimqa_e.jsonl" in capsys.readouterr().out
+    assert main(["fetch", "longbnech"]) == BAD_INPUT
+    assert "did you mean longbench?" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("word", ["my.yml", "missing.yaml", "quickstart", "bedrock/on_demand"])
 def test_a_config_alone_means_a_run(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[str] = []

@@ -247,3 +247,46 @@ def test_more_prompts_than_a_batch_are_all_counted() -> None:
     made = payloads(english(*(f"{number}" for number in range(1000))), [between(1, 9)])
     assert made.counts[0]["prompts"] == 1000
     assert all(row["prompt_tokens"] == len(row["prompt"]) for row in made.files["payload_en_1-9.jsonl"])
+
+
+def test_a_conversation_is_carried_as_messages_and_counted_by_its_contents() -> None:
+    messages = [{"role": "system", "content": "ab"}, {"role": "user", "content": "cde"}]
+    made = payloads([source([{"messages": messages}])], [between(1, 99)], template="{messages}", template_keys=None)
+    (row,) = made.files["payload_en_1-99.jsonl"]
+    assert row["messages"] == messages
+    assert row["prompt"] == "system: ab\n\nuser: cde"
+    assert row["prompt_tokens"] == len("ab\ncde")
+
+
+def test_a_conversation_of_one_message_of_the_user_is_a_prompt_like_any_other() -> None:
+    turns = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello."}]
+    made = payloads(
+        [source([{"conversations": turns}])], [between(1, 9)], template="{conversations}", template_keys=None
+    )
+    (row,) = made.files["payload_en_1-9.jsonl"]
+    assert (row["prompt"], row["prompt_id"], "messages" in row) == ("Hi", prompt_id("Hi"), False)
+
+
+def test_conversations_that_differ_in_their_roles_alone_are_two_prompts() -> None:
+    rows = [
+        {"messages": [{"role": role, "content": "a"}, {"role": "user", "content": "b"}]}
+        for role in ("system", "developer")
+    ]
+    made = payloads([source(rows)], [between(1, 9)], template="{messages}", template_keys=None)
+    assert made.counts[0]["prompts"] == 2
+
+
+def test_a_conversation_of_another_shape_is_named_with_its_place() -> None:
+    with pytest.raises(DataError, match=r"^rows, line 1, column messages: message 1 has the role 'x'; there are "):
+        payloads([source([{"messages": [{"role": "x"}]}])], [between(1, 9)], template="{messages}", template_keys=None)
+
+
+def test_rows_without_a_prompt_are_left_out_and_counted() -> None:
+    rows: list[dict[str, Any]] = [{"input": None}, {"input": "  "}, {"input": "a"}]
+    made = payloads([source(rows)], [between(0, 9)])
+    assert texts_of(made, "payload_en_0-9.jsonl") == ["a"]
+    assert "rows: 2 of 3 rows have no prompt and are left out" in made.notices
+    talks = [{"conversations": []}, {"conversations": [{"from": "human", "value": "Q"}]}]
+    made = payloads([source(talks)], [between(0, 9)], template="{conversations}", template_keys=None)
+    assert texts_of(made, "payload_en_0-9.jsonl") == ["Q"]
+    assert "rows: 1 of 2 rows have no prompt and are left out" in made.notices

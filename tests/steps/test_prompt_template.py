@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fmbench_lib.config import ConfigError, parse_config
-from fmbench_lib.errors import DataError
+from fmbench_lib.errors import DataError, InputError
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.data_generation import make_payloads
 from fmbench_lib.workspace import Workspace
@@ -59,3 +59,37 @@ def test_sources_stand_in_one_place(tmp_path: Path) -> None:
     text = CONFIG.replace("MORE", "") + "s3_read_data: {source_data_files: [a.jsonl]}\n"
     with pytest.raises(ConfigError, match=r"datasets\.sources: s3_read_data\.source_data_files is given too"):
         parse_config(text, path=tmp_path / "config.yml")
+
+
+def test_a_column_may_be_called_anything(tmp_path: Path) -> None:
+    found, notices = prompts(run(tmp_path, "What people ask\nWhy?\n"))
+    assert found == ["Why?"]
+    assert notices[0].startswith("prompts are the texts in column What people ask;")
+
+
+CHAT = 'id,messages\n1,"[{""role"":""system"",""content"":""S""},{""role"":""user"",""content"":CONTENT}]"\n'
+PICTURE = '[{""type"":""image_url"",""image_url"":{""url"":""data:image/png;base64,AA==""}}]'
+
+
+def test_conversations_are_messages_where_requests_have_them(tmp_path: Path) -> None:
+    made = make_payloads(run(tmp_path, CHAT.replace("CONTENT", '""Q""')))
+    assert [message["role"] for message in made.files["prompts.jsonl"][0]["messages"]] == ["system", "user"]
+    assert not any("sent as one text" in notice for notice in made.notices)
+
+
+def at(address: str, tmp_path: Path, content: str) -> Run:
+    made = run(tmp_path, CHAT.replace("CONTENT", content))
+    text = CONFIG.replace("MORE", "").replace("http://x/v1/chat/completions", address)
+    return Run(parse_config(text, path=tmp_path / "config.yml"), made.workspace, local_only=True)
+
+
+def test_conversations_are_one_text_elsewhere_and_the_report_says_so(tmp_path: Path) -> None:
+    found, notices = prompts(at("http://x/v1/completions", tmp_path, '""Q""'))
+    assert found == ["system: S\n\nuser: Q"]
+    assert any("1 conversations are sent as one text" in notice for notice in notices)
+
+
+def test_an_image_in_a_conversation_is_never_lost(tmp_path: Path) -> None:
+    assert make_payloads(at("http://x/v1/chat/completions", tmp_path, PICTURE)).counts[0]["prompts"] == 1
+    with pytest.raises(InputError, match=r"http://x/v1/completions takes no messages with images"):
+        prompts(at("http://x/v1/completions", tmp_path, PICTURE))

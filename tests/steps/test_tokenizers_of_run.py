@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from fmbench_lib.data import tokenizers as data_tokenizers
 from fmbench_lib.errors import TokenizerError
 from fmbench_lib.models.cache import ModelFileError
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.tokenizers_of_run import choose_tokenizer
+from fmbench_lib.steps import tokenizers_of_run
+from fmbench_lib.steps.tokenizers_of_run import choose_tokenizer, tokenizer_of
 from fmbench_lib.workspace import Workspace
 
 CONFIG = """
@@ -103,3 +105,21 @@ def test_the_folder_of_everything_that_is_read_comes_first(tmp_path: Path, hub: 
     made = Run(loaded, Workspace(tmp_path / "run"), local_only=True)
     vocabulary: dict[str, Any] = choose_tokenizer(made, made.config.experiments[0]).tokenizer._engine.get_vocab()  # type: ignore[attr-defined]
     assert "read" in vocabulary
+
+
+def test_the_server_counts_where_it_can_but_never_answers(
+    tmp_path: Path, hub: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def served(url: str, model: str | None, headers: dict[str, str]) -> Any:
+        asked.append((url, model))
+        return SimpleNamespace(name="http://x/tokenize (vLLM)", is_estimate=False)
+
+    monkeypatch.setattr(tokenizers_of_run, "server_tokenizer", served)
+    made = run(tmp_path)
+    found = choose_tokenizer(made, made.config.experiments[0])
+    assert found.tokenizer.name == "http://x/tokenize (vLLM)"
+    assert found.notice == "tokens of one are counted by the server itself, http://x/tokenize (vLLM)"
+    assert tokenizer_of(made, made.config.experiments[0]).name == "words"
+    assert asked == [("http://x/v1/chat/completions", "org/model")]

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from fmbench_lib.data.sources.base import Reader, Row, Source, SourceRequest
-from fmbench_lib.data.sources.text_files import readable
+from fmbench_lib.data.sources.text_files import readable, shown
 from fmbench_lib.errors import DataError
 
 
@@ -67,6 +67,6 @@ def _row(path: Path, line: int, columns: list[str], cells: list[str]) -> Row:
     if len(cells) != len(columns):
         raise DataError(
             f"{path}, line {line}: {len(cells)} cells for {len(columns)} columns ({', '.join(columns)}); quote a cell "
-            f"that holds the separator"
+            f"that holds the separator: {shown(' | '.join(cells))}"
         )
     return dict(zip(columns, cells, strict=True))

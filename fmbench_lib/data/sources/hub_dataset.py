@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
 
+from fmbench_lib.data.public_sets.catalogue import set_with
 from fmbench_lib.data.sources.base import Reader, Row, Source, SourceRequest
 from fmbench_lib.errors import DataError
 from fmbench_lib.models.hub import first_line
@@ -44,4 +45,16 @@ def _rows(name: str, dataset: str, subset: str | None, split: str | None, rows: 
         for number, row in enumerate(itertools.islice(stream, rows), 1):
             yield f"{name}, row {number}", dict(row)
     except Exception as error:  # the library raises errors of its own, of its HTTP client and builtins alike
-        raise DataError(f"source {name} could not be read from Hugging Face: {first_line(error)}") from error
+        raise DataError(
+            f"source {name} could not be read from Hugging Face: {first_line(error)}{_files_of(name)}"
+        ) from error
+
+
+def _files_of(name: str) -> str:
+    """What brings the data set's files, where it is one of those that can be fetched: some are scripts on the Hub,
+    which the library no longer runs."""
+    known = set_with(name)
+    if known is None:
+        return ""
+    targets = ", ".join(known.targets)
+    return f"; `fmbench fetch {known.name}` brings its files, to be named as source in its place: {targets}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from fmbench_lib.data.sources import jsonl
 from fmbench_lib.data.sources.base import Reader, Row, Source, SourceRequest
-from fmbench_lib.data.sources.text_files import readable
+from fmbench_lib.data.sources.text_files import readable, shown
 from fmbench_lib.errors import DataError
 
 
@@ -38,7 +38,10 @@ def _rows(request: SourceRequest) -> Iterator[tuple[str, Row]]:
         raise DataError(f"{path}: is nested too deeply to be read") from None
     for number, row in enumerate(_array(path, content), 1):
         if not isinstance(row, dict):
-            raise DataError(f"{path}, element {number}: {type(row).__name__} instead of an object with columns as keys")
+            raise DataError(
+                f"{path}, element {number}: {type(row).__name__} instead of an object with columns as keys: "
+                f"{shown(json.dumps(row))}"
+            )
         yield f"{path}, element {number}", row
 
 
@@ -47,7 +50,9 @@ def _array(path: Path, content: Any) -> list[Any]:
     if isinstance(content, list):
         return [{"text": element} if isinstance(element, str) else element for element in content]
     if not isinstance(content, dict):
-        raise DataError(f"{path}: {type(content).__name__} instead of an array of objects")
+        raise DataError(
+            f"{path}: {type(content).__name__} instead of an array of objects: {shown(json.dumps(content))}"
+        )
     arrays = [value for value in content.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
     is_chat = {"messages", "conversations"} & content.keys()
     return arrays[0] if len(arrays) == 1 and not is_chat else [content]

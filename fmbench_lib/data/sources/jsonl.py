@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from fmbench_lib.data.sources.base import Reader, Row, Source, SourceRequest
-from fmbench_lib.data.sources.text_files import readable
+from fmbench_lib.data.sources.text_files import readable, shown
 from fmbench_lib.errors import DataError
 
 
@@ -33,8 +33,15 @@ def _parse(path: Path, number: int, line: str) -> Row:
         row = json.loads(line)
     except RecursionError:
         raise DataError(f"{path}, line {number}: nested too deeply; each line must be one JSON object") from None
-    except ValueError as error:  # not JSON, or a number with thousands of digits
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path}, line {number}: not JSON ({error.msg}, column {error.colno}); each line must be one JSON object, "
+            f"and there is {shown(line)}"
+        ) from error
+    except ValueError as error:  # a number with thousands of digits
         raise DataError(f"{path}, line {number}: not JSON ({error}); each line must be one JSON object") from error
     if not isinstance(row, dict):
-        raise DataError(f"{path}, line {number}: {type(row).__name__} instead of a JSON object with columns as keys")
+        raise DataError(
+            f"{path}, line {number}: {type(row).__name__} instead of a JSON object with columns as keys: {shown(line)}"
+        )
     return row

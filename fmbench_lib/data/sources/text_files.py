@@ -10,10 +10,10 @@ from typing import TextIO
 
 from fmbench_lib.data.sources.base import Reader, Row, Source, SourceRequest
 from fmbench_lib.errors import DataError
-from fmbench_lib.models.hub import first_line
 
 COLUMN = "text"
 _ENDINGS = (".txt", ".md")
+_MOST_SHOWN = 60
 
 
 def open_text(request: SourceRequest) -> Source:
@@ -36,7 +36,25 @@ def readable(path: Path) -> Iterator[TextIO]:
     except OSError as error:
         raise DataError(f"source file {path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"source file {path} is not UTF-8 text: {first_line(error)}") from error
+        raise DataError(f"source file {path} is not UTF-8 text{_place_of_fault(path)}; save it as UTF-8") from error
+
+
+def shown(text: str) -> str:
+    """A text as messages show what is there: its beginning, on one line."""
+    line = " ".join(text.split())
+    return repr(line) if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]!r}…"
+
+
+def _place_of_fault(path: Path) -> str:
+    """The first line that is not UTF-8, with the column and the byte there; "" where there is no such line."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                column = len(line[: error.start].decode("utf-8")) + 1
+                return f": line {number}, column {column} has the byte 0x{line[error.start]:02x}"
+    return ""
 
 
 def _lines(path: Path) -> Iterator[tuple[str, Row]]:

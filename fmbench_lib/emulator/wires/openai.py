@@ -1,4 +1,4 @@
-"""OpenAI's protocol: `/v1/chat/completions` and `/v1/completions`, streamed or not, and `/v1/models`."""
+"""OpenAI's protocol: `/v1/chat/completions` and `/v1/completions`, streamed or not, `/v1/models` and `/tokenize`."""
 
 from __future__ import annotations
 
@@ -62,11 +62,23 @@ class OpenAI:
         return whole(status, JSON, dump(error_object(message, status)), headers)
 
     def other(self, request: Request) -> bytes | None:
-        """The list of models at `/v1/models`."""
+        """The list of models at `/v1/models`, and vLLM's `/tokenize`."""
+        if request.path == "/tokenize":
+            return self._counted(request)
         if request.path != "/v1/models":
             return None
         model = {"id": self.behaviour.model, "object": "model", "created": CREATED, "owned_by": "fmbench"}
         return whole(200, JSON, dump({"object": "list", "data": [model]}))
+
+    def _counted(self, request: Request) -> bytes:
+        """The number of tokens of a text, which are its words here, as in every other count of the emulator."""
+        try:
+            body = json.loads(request.body)
+            text = _chat_text(body["messages"]) if "messages" in body else _text(body["prompt"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            return self.refusal(400, f"not a request for {request.path}: {type(error).__name__}: {error}", {})
+        tokens = list(range(len(text.split())))
+        return whole(200, JSON, dump({"count": len(tokens), "max_model_len": 131072, "tokens": tokens}))
 
 
 def _chat_text(messages: list[JsonObject]) -> str:
