@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fmbench_lib.cli.cleaning_up import cleanup_command, list_standing
 from fmbench_lib.cli.option_values import (
-    arguments,
+    config_arguments,
     existing_run,
     results_folder,
     standard_placeholders,
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from fmbench_lib import emulator
 
         return emulator.main(words[1:])
-    hide(redactor_of_process(word.partition("=")[::2] for word in words if "=" in word))
+    hide(redactor_of_process(word.removeprefix("--set=").partition("=")[::2] for word in words if "=" in word))
     if words == ["cleanup"]:
         return list_standing()
     options = parser().parse_args(words)
@@ -133,7 +133,7 @@ def run_command(options: argparse.Namespace) -> int:
     """Run or resume a benchmark; print the decision and where the report is."""
     from fmbench_lib.pipeline.notebooks import LastSteps, run_pipeline, steps_named
 
-    values = arguments(options.arguments)
+    values = config_arguments(options)
     os.environ[ARGUMENTS_VARIABLE] = json.dumps(values)
     only = steps_named(options.steps) if options.steps else None
     if options.remeasure and (options.resume is None or options.steps):
@@ -246,7 +246,7 @@ def _new_run(options: argparse.Namespace, values: Mapping[str, str]) -> Run:
 def validate_command(options: argparse.Namespace) -> int:
     """Check configs; print a line for each, or one for each mistake."""
     invalid = count = 0
-    for checked in validate_paths(options.paths, arguments(options.arguments)):
+    for checked in validate_paths(options.paths, config_arguments(options)):
         if not checked.problems:
             say(f"{checked.path}: ok")
         for problem in checked.problems:
@@ -266,7 +266,7 @@ def plan_command(options: argparse.Namespace) -> int:
 
     plan = make_plan(
         local_config(options.config),
-        arguments(options.arguments),
+        config_arguments(options),
         standard_placeholders(options),
         storage_options(options),
     )
@@ -281,7 +281,7 @@ def report_command(options: argparse.Namespace) -> int:
     from fmbench_lib.pipeline.notebooks import succeeded
     from fmbench_lib.steps.analysis import write_analysis
 
-    run = open_for_reading(existing_run(options.run_dir), arguments(options.arguments))
+    run = open_for_reading(existing_run(options.run_dir), config_arguments(options))
     hide(run.redactor)
     if options.from_raw:
         from fmbench_lib.steps.redecoding import decode_again

@@ -84,6 +84,7 @@ def _add_validate(commands: _Commands) -> None:
     validate = commands.add_parser("validate", help="check configs: `<path>: ok`, or what is wrong and what to write")
     validate.add_argument("paths", nargs="+", metavar="CONFIG", help="config files, or folders of them")
     _add_arguments(validate)
+    _add_overrides(validate)
 
 
 def _add_plan(commands: _Commands) -> None:
@@ -169,8 +170,21 @@ def _add_exit_code_options(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_overrides(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="a key of the config and its value, as YAML: load.requests=20, experiments[0].concurrency_levels=[1,4], "
+        "experiments.NAME.ep_name=…, experiments[*].deploy=no",
+    )
+
+
 def _add_run_options(command: argparse.ArgumentParser) -> None:
     _add_arguments(command)
+    _add_overrides(command)
     command.add_argument("--role-arn", metavar="ARN", help="the value of {role_arn}: the role that endpoints run under")
     command.add_argument("--local-mode", choices=("yes", "no"), help="yes: read and keep files on this machine only")
     command.add_argument(

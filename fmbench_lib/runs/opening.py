@@ -19,6 +19,7 @@ import yaml
 from fmbench_lib import __version__
 from fmbench_lib.aws.placeholders import standard_values
 from fmbench_lib.config import LoadedConfig, load_config, redacted
+from fmbench_lib.config.reading.overrides import overrides_in
 from fmbench_lib.config.secret_names import is_secret
 from fmbench_lib.config.secrets import redactor_for
 from fmbench_lib.config.shipped.files import find_config, shipped_root
@@ -70,6 +71,12 @@ def default_results() -> Path:
 def given_arguments(arguments: Mapping[str, str] | None) -> dict[str, str]:
     """`-A` as given to this process, or passed to this kernel through the environment."""
     return {**json.loads(os.environ.get(ARGUMENTS_VARIABLE) or "{}"), **(arguments or {})}
+
+
+def _all_arguments(state: RunState, arguments: Mapping[str, str] | None) -> dict[str, str]:
+    """Those that a run has recorded, and those given now; where both have one, the order is that of now."""
+    given = given_arguments(arguments)
+    return {**{name: text for name, text in state["arguments"].items() if name not in given}, **given}
 
 
 def load_with_placeholders(
@@ -281,11 +288,13 @@ def reopen_run(run_dir: Path, arguments: Mapping[str, str] | None = None, config
     state = workspace.read_run()
     loaded = _config_of(state, arguments, config_file)
     if loaded is None:
+        if set(overrides_in(arguments or {}).items()) - set(state["arguments"].items()):
+            raise RunStateError(f"--set: run {workspace.run_id} goes on with the values it has: start a new run")
         raise RunStateError(
             f"{state['config_file']} has changed since run {workspace.run_id} was made from it: restore it, or start a "
             f"new run"
         )
-    redactor = redactor_for(loaded.config, {**state["arguments"], **given_arguments(arguments)})
+    redactor = redactor_for(loaded.config, _all_arguments(state, arguments))
     return Run(loaded, connected(replace(workspace, redact=redactor)), redactor, is_local_only(workspace))
 
 
@@ -312,7 +321,7 @@ def _config_of(
 
 def _load_unchanged(path: str | Path, state: RunState, arguments: Mapping[str, str] | None) -> LoadedConfig | None:
     """The config at `path` with the run's arguments and placeholders; None where it is not the one of then."""
-    given = {**state["arguments"], **given_arguments(arguments)}
+    given = _all_arguments(state, arguments)
     loaded = load_config(path, arguments=given, standard=state["standard"])
     return loaded if config_hash(loaded) == state["config_sha256"] else None
 
@@ -328,7 +337,7 @@ def open_for_reading(run_dir: Path, arguments: Mapping[str, str] | None = None) 
     except InputError:
         workspace = Workspace(run_dir.resolve())
         state = workspace.read_run()
-        given = {**state["arguments"], **given_arguments(arguments)}
+        given = _all_arguments(state, arguments)
         loaded = as_measured(workspace.config_copy, Path(state["config_file"]), given, state.get("standard", {}))
         redactor = redactor_for(loaded.config, given_arguments(arguments))
         return Run(loaded, connected(replace(workspace, redact=redactor)), redactor, is_local_only(workspace))
