@@ -40,9 +40,9 @@ from fmbench_lib.config.shipped.config_table import as_json, as_table, shipped_n
 from fmbench_lib.config.shipped.files import find_config
 from fmbench_lib.errors import FmbenchError, InputError, explained
 from fmbench_lib.host.disk_space import disk_full, is_full
+from fmbench_lib.runs.config_arguments import ARGUMENTS_VARIABLE
 from fmbench_lib.runs.location import keeper_of, refresh
 from fmbench_lib.runs.opening import (
-    ARGUMENTS_VARIABLE,
     create_run,
     local_run,
     newest_run,

@@ -27,8 +27,9 @@ from fmbench_lib.load.levels.specs import (
 )
 from fmbench_lib.metrics.prices import begun_hours, hours_cost
 from fmbench_lib.pricing.price_list import InstancePrice, Price, PriceList, TokenPrice
+from fmbench_lib.runs.config_arguments import load_with_placeholders
 from fmbench_lib.runs.location import DEFAULT_STORAGE, RunLocation, StorageOptions, location_of
-from fmbench_lib.runs.opening import default_results, load_with_placeholders
+from fmbench_lib.runs.opening import default_results
 from fmbench_lib.runs.progress import duration as duration_text
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.data_generation import make_payloads

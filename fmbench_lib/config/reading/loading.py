@@ -14,6 +14,7 @@ from fmbench_lib.config.problems import ConfigError, Notice, Problem, joined, sh
 from fmbench_lib.config.reading.checks import check
 from fmbench_lib.config.reading.keys import Findings, Raw, clean, section_of, yaml_keys
 from fmbench_lib.config.reading.overrides import override, overrides_in, placeholders_in
+from fmbench_lib.config.reading.placeholders import unknown_arguments
 from fmbench_lib.config.reading.resolution import resolve
 from fmbench_lib.config.reading.substitution import fill_file, known_values, restore
 from fmbench_lib.config.reading.yaml_document import Document, parse
@@ -191,9 +192,23 @@ _CONFIG_SECTIONS = ("general", "datasets", "experiments")
 def validate_paths(paths: Iterable[str | Path], arguments: Mapping[str, str] | None = None) -> list[Checked]:
     """Check each config; in a folder, every `.yml` and `.yaml` file below it that is a config.
 
-    Placeholders without a value are notices here, not problems: `-A` gives them when the config is run.
+    Placeholders without a value are notices here, not problems: `-A` gives them when the config is run. A `-A`
+    that none of the configs has a placeholder for is a problem of the first.
     """
-    return [_checked(path, arguments, in_folder) for path, in_folder in _files(paths)]
+    files = list(_files(paths))
+    results = [_checked(path, arguments, in_folder) for path, in_folder in files]
+    found = [file for path, _ in files if (file := _found(path)) is not None]
+    unknown = unknown_arguments(found, arguments or {}) if found else []
+    if unknown:
+        results[0] = results[0]._replace(problems=(*unknown, *results[0].problems))
+    return results
+
+
+def _found(path: str | Path) -> Path | None:
+    try:
+        return find_config(path)
+    except ConfigError:  # reported for the file
+        return None
 
 
 def _files(paths: Iterable[str | Path]) -> Iterable[tuple[str | Path, bool]]:

@@ -222,10 +222,15 @@ def _unknown(key: str, place: _Place, known: Iterable[str]) -> str:
     close = nearest(key, known)
     if close is not None:
         return f"unknown key {path}; did you mean {joined(place.path, close)}?"
-    elsewhere = [other for other in _every_path() if other.endswith(f".{key}")]
+    elsewhere = similar_keys(key)
     if elsewhere:
         return f"unknown key {path}; did you mean {alternatives(elsewhere[:3])}?"
     return f"unknown key {path}; the configuration reference lists the keys"
+
+
+def similar_keys(key: str) -> list[str]:
+    """The paths of the keys of that name in any section of a config."""
+    return [path for path in _every_path() if path.endswith(f".{key}")]
 
 
 def _every_path() -> Iterator[str]:
