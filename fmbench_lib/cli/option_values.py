@@ -11,7 +11,8 @@ from pathlib import Path
 from fmbench_lib.config.reading.overrides import OVERRIDE
 from fmbench_lib.errors import InputError
 from fmbench_lib.runs.location import StorageOptions, every_file
-from fmbench_lib.runs.opening import default_results, local_run
+from fmbench_lib.runs.named_runs import named_run
+from fmbench_lib.runs.opening import default_results
 from fmbench_lib.runs.url_config import DEFAULT_REQUESTS, UrlRequest
 from fmbench_lib.workspace import Workspace
 
@@ -85,11 +86,12 @@ def url_request(options: argparse.Namespace) -> UrlRequest:
     )
 
 
-def existing_run(run_dir: str, wanted: Callable[[str], bool] = every_file) -> Path:
-    """The directory of an existing run; one in a bucket is fetched, as far as its files are wanted.
+def existing_run(run_dir: str, wanted: Callable[[str], bool] = every_file, results: str | None = None) -> Path:
+    """The directory of an existing run, named as `named_run` says; one in a bucket is fetched, as far as its files are
+    wanted.
 
     Raises InputError where there is no such run.
     """
-    path = local_run(run_dir, wanted=wanted)
+    path = named_run(run_dir, Path(results) if results else default_results(), wanted)
     Workspace(path).read_run()
     return path

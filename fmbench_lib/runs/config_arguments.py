@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fmbench_lib.aws.placeholders import standard_values
 from fmbench_lib.config import LoadedConfig, load_config
-from fmbench_lib.config.reading.placeholders import check_arguments
+from fmbench_lib.config.reading.argument_names import check_arguments
 from fmbench_lib.config.shipped.files import find_config
 from fmbench_lib.run_state import RunState
 from fmbench_lib.storage.default_buckets import default_bucket

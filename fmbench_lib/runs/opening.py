@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform as host_platform
@@ -130,6 +131,20 @@ def _new_state(
         "notices": [str(notice) for notice in loaded.notices],
         "steps": {},
     }
+
+
+def forget_run(run: Run) -> bool:
+    """Delete the directory of a run that has deployed and measured nothing; returns whether it did.
+
+    One that is kept in a bucket stays, as what is there does.
+    """
+    workspace = run.workspace
+    if keeper_of(workspace) is not None or workspace.endpoints_file.exists() or workspace.levels():
+        return False
+    shutil.rmtree(workspace.path, ignore_errors=True)
+    with contextlib.suppress(OSError):  # it holds something else
+        workspace.path.parent.rmdir()
+    return not workspace.path.exists()
 
 
 def _begin_copy(workspace: Workspace) -> Workspace:

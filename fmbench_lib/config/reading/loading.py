@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from fmbench_lib.config.problems import ConfigError, Notice, Problem, joined, shown
+from fmbench_lib.config.reading.argument_names import unknown_arguments
 from fmbench_lib.config.reading.checks import check
 from fmbench_lib.config.reading.keys import Findings, Raw, clean, section_of, yaml_keys
 from fmbench_lib.config.reading.overrides import override, overrides_in, placeholders_in
-from fmbench_lib.config.reading.placeholders import unknown_arguments
 from fmbench_lib.config.reading.resolution import resolve
 from fmbench_lib.config.reading.substitution import fill_file, known_values, restore
 from fmbench_lib.config.reading.yaml_document import Document, parse

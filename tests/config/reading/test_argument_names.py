@@ -8,7 +8,7 @@ import pytest
 
 from fmbench_lib.config import validate_paths
 from fmbench_lib.config.problems import ConfigError
-from fmbench_lib.config.reading.placeholders import check_arguments, placeholders_of
+from fmbench_lib.config.reading.argument_names import check_arguments, placeholders_of
 
 TEXT = """
 # give it with -A {comment}
