@@ -26,6 +26,7 @@ from fmbench_lib.cli.terminal import (
     set_output,
     short_path,
 )
+from fmbench_lib.config.near_files import nearest_file
 from fmbench_lib.config.problems import ConfigError
 from fmbench_lib.config.secrets import redactor_of_process
 from fmbench_lib.config.shipped.files import find_config, shipped_configs
@@ -115,7 +116,8 @@ def with_command(words: Sequence[str]) -> list[str]:
 def _unknown_command(word: str) -> str:
     """What a first word that is neither command nor config may have meant."""
     commands, configs = [*COMMANDS, EMULATE], [name for name, _, _ in shipped_configs()]
-    close = nearest(word, commands) or nearest(word, configs)
+    file = nearest_file(Path(word)) if "." in word else None
+    close = nearest(word, commands) or file or nearest(word, configs)
     meant = f"did you mean {close}?" if close else f"the commands are {', '.join(commands)}"
     return f"fmbench: {word} is neither a command nor a config; {meant}"
 

@@ -196,7 +196,7 @@ def _add_configs(commands: _Commands) -> None:
         commands,
         "configs",
         "list the configs that ship with fmbench, and what each needs",
-        "fmbench configs --copy openai/chat --into my.yml",
+        "fmbench configs --copy ec2/vllm --into my.yml",
     )
     configs.add_argument("--json", action="store_true", help="print the list as JSON, for programs")
     configs.add_argument("--copy", metavar="NAME", help="copy this one, to change it, into the current folder")

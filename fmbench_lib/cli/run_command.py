@@ -31,6 +31,7 @@ from fmbench_lib.cli.terminal import (
 from fmbench_lib.config.problems import merged
 from fmbench_lib.config.reading.argument_names import check_arguments
 from fmbench_lib.errors import InputError
+from fmbench_lib.host.atomic_files import read_json
 from fmbench_lib.pipeline.conclusion import Outcome
 from fmbench_lib.runs.config_arguments import ARGUMENTS_VARIABLE
 from fmbench_lib.runs.location import keeper_of, refresh
@@ -101,7 +102,20 @@ def _print_end(run: Run, outcome: Outcome, options: argparse.Namespace) -> int:
     if outcome.exit_code not in (0, BAD_INPUT) and outcome.errors:
         say(f"continue it with: fmbench --resume {shlex.quote(short_path(run.workspace.path))}", error=True)
     print_location(run.workspace, may_delete=not outcome.errors)
+    _print_failed_deployments(run)
     return outcome.exit_code
+
+
+def _print_failed_deployments(run: Run) -> None:
+    """Say last which experiments were not deployed, why, and how to go on once that is mended."""
+    workspace = run.workspace
+    known = read_json(workspace.endpoints_file).values() if workspace.endpoints_file.exists() else ()
+    failed = [endpoint for endpoint in known if endpoint.get("error")]
+    for endpoint in failed:
+        say(f"not deployed: {endpoint['experiment_name']}: {endpoint['error']}", error=True)
+    if failed:
+        command = f"fmbench --resume {shlex.quote(short_path(workspace.path))}"
+        say(f"mend this and measure what is missing with: {command}", error=True)
 
 
 def _emit_begin(run: Run) -> None:

@@ -79,7 +79,7 @@ def _server_keys(answers: Answers, notices: list[str]) -> dict[str, Any]:
     try:
         server = server_at(answers.url, answers.model)
     except InputError as error:
-        notices.append(f"{error}; the config is written for an OpenAI-compatible server at this address")
+        notices.append(f"{error} The config is written for a server of OpenAI's protocol at this address")
         server = Server(answers.url if "://" in answers.url else f"http://{answers.url}", OPENAI, answers.model)
     keys: dict[str, Any] = {"protocol": server.protocol, "ep_name": server.address}
     return keys | ({"model_id": server.model} if server.model else {"tokenizer": "words"})

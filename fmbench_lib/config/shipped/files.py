@@ -84,7 +84,7 @@ def shipped_config(name: str) -> Path:
 
 def _near_config(source: str, path: Path) -> str | None:
     """The nearest file beside one that does not exist, else the nearest shipped config."""
-    file = nearest_file(path) if path.parent.is_dir() and path.suffix in _SUFFIXES else None
+    file = nearest_file(path) if path.parent.is_dir() and path.suffix else None
     return str(file) if file is not None and file.suffix in _SUFFIXES else _near_shipped(source)
 
 
