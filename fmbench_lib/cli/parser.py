@@ -85,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
         "2 bad input, nothing was started · 130 interrupted.",
     )
     top.add_argument("--version", action="version", version=f"fmbench {__version__}")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for add in _ADD:
         add(commands)
     return top

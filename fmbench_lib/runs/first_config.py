@@ -62,9 +62,11 @@ def first_config(answers: Answers) -> tuple[str, list[str]]:
     experiment: dict[str, Any] = {"platform": platform}
     if platform == ENDPOINT:
         experiment |= _server_keys(answers, notices)
+    elif not answers.model:
+        raise InputError(f"platform {platform}: name the model with --model")
     elif platform_facts(platform).ep_name_is_model:
         experiment["ep_name"] = answers.model
-    elif answers.model:
+    else:
         experiment["model_id"] = answers.model
     if answers.instance_type:
         experiment["instance_type"] = answers.instance_type

@@ -181,7 +181,8 @@ def _why(error: Exception, parts: SplitResult) -> str:
     if isinstance(error, ssl.SSLError):
         return f"it does not speak TLS ({error.reason or error}); write http://{parts.netloc}"
     if isinstance(error, ConnectionRefusedError):
-        return "nothing listens at this port; is the server running, and is the port right?"
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return f"nothing listens at port {port}, which may be the wrong one; is the server running?"
     if isinstance(error, socket.gaierror):
         return f"the host {parts.hostname} is not known ({error.strerror}); check its name"
     if isinstance(error, TimeoutError):

@@ -186,7 +186,8 @@ def _experiment_lines(
     probable = probable_time(default_results(), name, experiment.name, levels, most_tokens, seconds)
     named = [
         f"  levels: {len(levels)}, payload files ({len(payload_files)}) × loads ({loads}){repeats}",
-        f"  {sent} and {warmup} for the warm-up; {probable}, at most {duration_text(seconds)} of load",
+        f"  {sent} and {warmup} for the warm-up; at most {duration_text(seconds)} of load",
+        f"  {probable}",
     ]
     cost = _cost_line(experiment, list(zip(levels, requests, strict=True)), longest, price, seconds)
     return [
