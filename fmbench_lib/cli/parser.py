@@ -228,7 +228,14 @@ def _add_completion(commands: _Commands) -> None:
         'eval "$(fmbench completion bash)"',
         "fmbench completion fish > ~/.config/fish/completions/fmbench.fish",
     )
-    completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
+    completion.add_argument(
+        "shell",
+        metavar="SHELL",
+        nargs="?",
+        default="bash",
+        choices=("bash", "zsh", "fish"),
+        help="bash (default), zsh or fish",
+    )
 
 
 def _add_calibrate(commands: _Commands) -> None:
