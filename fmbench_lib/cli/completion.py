@@ -14,6 +14,8 @@ from typing import Any
 
 from fmbench_lib.cli.terminal import say_lines
 from fmbench_lib.config.shipped.files import shipped_configs
+from fmbench_lib.config.spelling import nearest
+from fmbench_lib.errors import InputError
 from fmbench_lib.runs.named_runs import LATEST, run_names
 from fmbench_lib.runs.opening import default_results
 
@@ -41,6 +43,12 @@ def complete(make_parser: Callable[[], argparse.ArgumentParser]) -> None:
 def completion_command(options: argparse.Namespace) -> int:
     """Print the script that switches completion on in a shell."""
     from argcomplete.shell_integration import shellcode
+
+    if options.shell not in SHELLS:
+        close = nearest(options.shell, SHELLS)
+        raise InputError(
+            f"no shell {options.shell}; " + (f"did you mean {close}?" if close else "write one of bash, zsh, fish")
+        )
 
     say_lines(shellcode(["fmbench"], shell=options.shell).rstrip())
     return 0

@@ -233,7 +233,6 @@ def _add_completion(commands: _Commands) -> None:
         metavar="SHELL",
         nargs="?",
         default="bash",
-        choices=("bash", "zsh", "fish"),
         help="bash (default), zsh or fish",
     )
 
