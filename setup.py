@@ -78,6 +78,7 @@ setup(
     include_package_data=True,
     cmdclass={"build_py": BuildWithShippedFiles},
     install_requires=[
+        "argcomplete>=3.6,<4",
         "boto3>=1.40,<2",
         "huggingface-hub>=0.34,<2",
         "ipykernel>=7,<8",

@@ -61,7 +61,7 @@ class RunState(TypedDict):
     config_sha256: str
     """Of the config's text with its placeholders filled in."""
     arguments: dict[str, str]
-    """`-A`, except for secrets."""
+    """`-A`, and `--set` under its whole name (`--set load.requests`), except for secrets."""
     standard: dict[str, str]
     """Standard placeholders (region, role, buckets) and their values."""
     kept: NotRequired[Kept]

@@ -12,7 +12,7 @@ from tests.house import imports, purity, shape, source
 PACKAGE = Path(fmbench_lib.__file__).parent
 
 CONFIG_FACTS = [
-    "config/arrival_facts", "config/installed", "config/load_settings", "config/platform_rules",
+    "config/arrival_facts", "config/installed", "config/load_settings", "config/near_files", "config/platform_rules",
     "config/plain_text", "config/platform_types", "config/platforms", "config/precision", "config/problems",
     "config/redactor", "config/repeat_names", "config/secret_forms", "config/secret_names", "config/secret_spellings",
     "config/spelling", "config/token_lengths", "config/web_address",
@@ -39,6 +39,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     "config/redactor": ["config/secret_forms", "config/secret_spellings"],
     "config/spelling": [],
     "config/token_lengths": ["config/spelling"],
+    "config/near_files": ["config/spelling"],
+    "config/option_parser": ["config/secret_forms", "config/spelling"],
     "config/plain_text": [],
     "config/precision": [],
     "config/repeat_names": [],
@@ -48,7 +50,9 @@ MAY_IMPORT: dict[str, list[str]] = {
     "config/platform_rules": ["config/platform_types", "models"],
     "config/platforms": ["config/installed", "config/platform_rules", "config/platform_types", "errors"],
     "config/schema": [*CONFIG_FACTS, "errors", "pricing/price_list"],
-    "config/shipped/files": ["config/plain_text", "config/problems", "host/paths"],
+    "config/shipped/files": [
+        "config/near_files", "config/plain_text", "config/problems", "config/spelling", "host/paths",
+    ],
     "config/reading": [*CONFIG_FACTS, "config/schema", "config/shipped/files", "errors"],
     "config/shipped": [*CONFIG_FACTS, "config/reading", "config/schema", "config/shipped/files", "errors"],
     "config": [*CONFIG_FACTS, "config/reading", "config/schema", "config/shipped/files", "errors"],
@@ -75,7 +79,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "config", "errors", "load/levels", "load/recording", "load/sending", "metrics", "predictors", "workspace",
     ],
     "report": ["errors", "metrics", "pricing/price_list", "workspace"],
-    "emulator": ["config/platforms", "errors", "host"],
+    "emulator": ["config/option_parser", "config/platforms", "errors", "host"],
     "calibration": [
         "config", "emulator", "errors", "host", "load", "metrics", "predictors", "workspace",
     ],

@@ -25,7 +25,7 @@ def cleanup_command(options: argparse.Namespace) -> int:
         gone = Workspace(Path(options.run_dir).resolve())
         if is_recorded_outside(gone):
             return _print_deleted(gone)
-    workspace = connected(Workspace(existing_run(options.run_dir, is_needed_to_clean_up)))
+    workspace = connected(Workspace(existing_run(options.run_dir, is_needed_to_clean_up, options.results_dir)))
     with not_being_measured(workspace):
         workspace.settle()
         code = _print_deleted(workspace)

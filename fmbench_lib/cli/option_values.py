@@ -9,13 +9,23 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from fmbench_lib.config.reading.overrides import OVERRIDE
 from fmbench_lib.errors import InputError
 from fmbench_lib.runs.location import StorageOptions, every_file
-from fmbench_lib.runs.opening import default_results, local_run
+from fmbench_lib.runs.named_runs import named_run
+from fmbench_lib.runs.opening import default_results
 from fmbench_lib.runs.url_config import DEFAULT_REQUESTS, UrlRequest
 from fmbench_lib.workspace import Workspace
 
 _MOST_SEED = 1_000_000
+
+
+def config_arguments(options: argparse.Namespace) -> dict[str, str]:
+    """What the options say in a config's place: `-A` by placeholder, and `--set` as `overrides_in` reads it.
+
+    Raises InputError for one of another form.
+    """
+    return {**arguments(options.arguments), **_overrides(getattr(options, "overrides", ()))}
 
 
 def arguments(pairs: Sequence[str]) -> dict[str, str]:
@@ -27,6 +37,18 @@ def arguments(pairs: Sequence[str]) -> dict[str, str]:
             given = f"{key}=…" if equals else pair  # the value may be a secret
             raise InputError(f"-A {given}: write -A key=value, with the key that the config has in braces")
         values[key] = value
+    return values
+
+
+def _overrides(pairs: Sequence[str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for pair in pairs:
+        path, equals, value = pair.partition("=")
+        if not equals or not path.strip():
+            raise InputError(f"--set {pair}: write --set key=value, such as --set load.requests=20")
+        name = OVERRIDE + path.strip()
+        values.pop(name, None)  # the order counts: the last one wins
+        values[name] = value
     return values
 
 
@@ -70,11 +92,12 @@ def url_request(options: argparse.Namespace) -> UrlRequest:
     )
 
 
-def existing_run(run_dir: str, wanted: Callable[[str], bool] = every_file) -> Path:
-    """The directory of an existing run; one in a bucket is fetched, as far as its files are wanted.
+def existing_run(run_dir: str, wanted: Callable[[str], bool] = every_file, results: str | None = None) -> Path:
+    """The directory of an existing run, named as `named_run` says; one in a bucket is fetched, as far as its files are
+    wanted.
 
     Raises InputError where there is no such run.
     """
-    path = local_run(run_dir, wanted=wanted)
+    path = named_run(run_dir, Path(results) if results else default_results(), wanted)
     Workspace(path).read_run()
     return path

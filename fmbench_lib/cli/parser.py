@@ -3,27 +3,80 @@
 from __future__ import annotations
 
 import argparse
-import math
+import shutil
+import textwrap
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 from fmbench_lib import __version__
+from fmbench_lib.cli.option_types import count, loads, seconds
+from fmbench_lib.cli.shared_options import (
+    add_arguments,
+    add_config_options,
+    add_exit_code_options,
+    add_load_options,
+    add_output_options,
+    add_place_options,
+    add_run_dir,
+)
 from fmbench_lib.cli.terminal import clean
-from fmbench_lib.config.secret_forms import without_secrets
+from fmbench_lib.config.option_parser import OptionParser
+from fmbench_lib.config.platforms import PLATFORMS
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
-class _Parser(argparse.ArgumentParser):
-    """Whose errors repeat no secret of the command line."""
+_GROUPS = {
+    "measure": ("run", "plan", "validate"),
+    "configs": ("init", "configs", "fetch"),
+    "afterwards": ("report", "cleanup", "sync"),
+    "this machine": ("calibrate", "emulate", "completion"),
+}
+_EXAMPLES = (
+    "fmbench quickstart",
+    "fmbench run --url http://localhost:8000/v1 --concurrency 1,4,16",
+    "fmbench init --url http://localhost:8000/v1 --into my.yml",
+    "fmbench my.yml --set load.requests=200",
+    "fmbench report latest",
+)
 
-    def error(self, message: str) -> NoReturn:
-        super().error(clean(without_secrets(message)))
+
+class _Parser(OptionParser):
+    """Whose errors repeat no secret of the process."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        super()._print_message("\n".join(clean(line) for line in message.split("\n")), file)
+
+
+class _Top(_Parser):
+    """Whose help groups the commands by what they are for."""
+
+    def format_help(self) -> str:
+        chosen = [action for action in self._actions if isinstance(action, argparse._SubParsersAction)]
+        meanings = {choice.dest: choice.help or "" for action in chosen for choice in action._choices_actions}
+        lines = [f"usage: {self.prog} COMMAND … | {self.prog} CONFIG …", "", *_wrapped(self.description or "")]
+        for group, names in _GROUPS.items():
+            lines += ["", f"{group}:"]
+            for name in names:
+                lines += _wrapped(meanings[name], f"  {name:<12}", " " * 14)
+        lines += [
+            "",
+            "options:",
+            "  -h, --help  print this, and after a command its own",
+            "  --version   print the version",
+        ]
+        lines += ["", "examples:", *(f"  {example}" for example in _EXAMPLES)]
+        return "\n".join([*lines, "", *_wrapped(self.epilog or "")]) + "\n"
+
+
+def _wrapped(text: str, first: str = "", later: str = "") -> list[str]:
+    width = min(shutil.get_terminal_size((100, 24)).columns, 100)
+    return textwrap.wrap(text, max(width, 40), initial_indent=first, subsequent_indent=later, break_on_hyphens=False)
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; `command` of what it returns is None where none was given."""
-    top = _Parser(
+    top = _Top(
         prog="fmbench",
         description="Which model, on which serving stack and instance, at which load, gives this latency for the "
         "least money? `fmbench --config-file X` runs a benchmark; the subcommands do everything else.",
@@ -32,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
         "2 bad input, nothing was started · 130 interrupted.",
     )
     top.add_argument("--version", action="version", version=f"fmbench {__version__}")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for add in _ADD:
         add(commands)
     return top
@@ -42,18 +95,37 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_run(commands: _Commands) -> None:
-    run = commands.add_parser("run", help="run a benchmark (the word `run` may be left out)")
+    run = _command(
+        commands,
+        "run",
+        "run a benchmark (the word `run` may be left out)",
+        "fmbench my.yml --set load.requests=200",
+        "fmbench run --url http://localhost:8000/v1 --concurrency 1,4,16 --data prompts.csv",
+    )
     run.add_argument("config", nargs="?", help="the config, as with --config-file")
     run.add_argument("--config-file", metavar="X", help="a path, an s3:// or https:// address, or a shipped config")
-    run.add_argument(
+    add_config_options(run)
+    _add_url_options(run)
+    _add_resume_options(run)
+    add_place_options(run)
+    exit_code = run.add_argument_group("exit code")
+    add_exit_code_options(exit_code)
+    add_output_options(run)
+    run.add_argument("--verbose", action="store_true", help="print tracebacks of errors")
+
+
+def _add_resume_options(run: argparse.ArgumentParser) -> None:
+    parts = run.add_argument_group("a part of a run")
+    parts.add_argument("--steps", metavar="LIST", help="only these steps, such as 0-3 or 4")
+    parts.add_argument(
         "--resume",
         metavar="RUN_DIR",
         nargs="?",
         const="",
-        help="continue an unfinished run, at a path or an s3:// address, with the first thing that is not done; "
-        "without RUN_DIR the newest one of --config-file",
+        help="continue an unfinished run, at a path or an s3:// address or `latest`, with the first thing that is not "
+        "done; without RUN_DIR the newest one of --config-file",
     )
-    run.add_argument(
+    parts.add_argument(
         "--remeasure",
         metavar="LEVELS",
         action="append",
@@ -62,63 +134,118 @@ def _add_run(commands: _Commands) -> None:
         "concurrency-4 or experiment/payload/concurrency-4, with commas between them; both attempts are kept, and the "
         "last one counts",
     )
-    _add_url_options(run)
-    run.add_argument("--steps", metavar="LIST", help="only these steps, such as 0-3 or 4")
-    _add_exit_code_options(run)
-    run.add_argument("--verbose", action="store_true", help="print tracebacks of errors")
-    _add_run_options(run)
 
 
 def _add_url_options(run: argparse.ArgumentParser) -> None:
     url = run.add_argument_group("a server that runs already, without a config")
     url.add_argument("--url", metavar="URL", help="its address, or the base of it: http://host:8000/v1")
     url.add_argument("--model", metavar="NAME", help="the model, where the server has several")
-    url.add_argument("--data", metavar="FILE", help="prompts: .jsonl, .json, .csv, .tsv, .parquet or .txt")
-    url.add_argument("--concurrency", metavar="LIST", type=_loads, help="numbers of requests in flight (default: 1,4)")
-    url.add_argument("--rate", metavar="LIST", type=_rates, help="requests per second, in place of --concurrency")
-    url.add_argument("--requests", metavar="N", type=_count, help="measured requests of each level (default: 60)")
-    url.add_argument("--input-tokens", metavar="N", type=_count, help="make prompts of N tokens, in place of --data")
-    url.add_argument("--output-tokens", metavar="N", type=_count, help="with --input-tokens: tokens of each answer")
+    add_load_options(url)
+    url.add_argument("--input-tokens", metavar="N", type=count, help="make prompts of N tokens, in place of --data")
+    url.add_argument("--output-tokens", metavar="N", type=count, help="with --input-tokens: tokens of each answer")
     url.add_argument("--api-key-env", metavar="NAME", help="the environment variable that holds the server's key")
 
 
 def _add_validate(commands: _Commands) -> None:
-    validate = commands.add_parser("validate", help="check configs: `<path>: ok`, or what is wrong and what to write")
+    validate = _command(
+        commands,
+        "validate",
+        "check configs: `<path>: ok`, or what is wrong and what to write",
+        "fmbench validate my.yml configs/",
+    )
     validate.add_argument("paths", nargs="+", metavar="CONFIG", help="config files, or folders of them")
-    _add_arguments(validate)
+    add_config_options(validate)
+    add_output_options(validate)
 
 
 def _add_plan(commands: _Commands) -> None:
-    plan = commands.add_parser("plan", help="print what a run would deploy, send, take and cost, without doing it")
+    plan = _command(
+        commands,
+        "plan",
+        "print what a run would deploy, send, take and cost, without doing it",
+        "fmbench plan my.yml --set load.requests=200",
+    )
     plan.add_argument("config", help="the config, as with --config-file")
-    _add_run_options(plan)
+    add_config_options(plan)
+    add_place_options(plan)
+    add_output_options(plan)
 
 
 def _add_report(commands: _Commands) -> None:
-    report = commands.add_parser("report", help="analyse a run again and rewrite its report, from its records")
-    _add_run_dir(report)
+    report = _command(
+        commands, "report", "analyse a run again and rewrite its report, from its records", "fmbench report latest"
+    )
+    add_run_dir(report)
     report.add_argument("--from-raw", action="store_true", help="decode the raw responses again (load.keep_raw)")
-    _add_exit_code_options(report)
-    _add_arguments(report)
+    add_arguments(report)
+    add_exit_code_options(report)
 
 
 def _add_cleanup(commands: _Commands) -> None:
     help_text = "delete everything that a run deployed; without RUN_DIR, list what runs of this machine left standing"
-    _add_run_dir(commands.add_parser("cleanup", help=help_text))
+    add_run_dir(_command(commands, "cleanup", help_text, "fmbench cleanup latest"))
 
 
 def _add_sync(commands: _Commands) -> None:
-    sync = commands.add_parser("sync", help="send what the bucket of a run lacks, and check that it is complete")
-    sync.add_argument("run_dir", metavar="RUN_DIR", help="the run's directory")
+    sync = _command(
+        commands, "sync", "send what the bucket of a run lacks, and check that it is complete", "fmbench sync latest"
+    )
+    add_run_dir(sync)
 
 
 def _add_configs(commands: _Commands) -> None:
-    configs = commands.add_parser("configs", help="list the configs that ship with fmbench, and what each needs")
+    configs = _command(
+        commands,
+        "configs",
+        "list the configs that ship with fmbench, and what each needs",
+        "fmbench configs --copy ec2/vllm --into my.yml",
+    )
     configs.add_argument("--json", action="store_true", help="print the list as JSON, for programs")
+    configs.add_argument("--copy", metavar="NAME", help="copy this one, to change it, into the current folder")
+    configs.add_argument("--into", metavar="FILE", help="with --copy: the file or folder to copy it to")
+
+
+def _add_init(commands: _Commands) -> None:
+    init = _command(
+        commands,
+        "init",
+        "write a config with comments, from a few options, or from questions on a terminal",
+        "fmbench init --url http://localhost:8000/v1 --concurrency 1,4,16 --budget 2.5",
+        "fmbench init --platform sagemaker --model org/model --instance-type ml.g5.2xlarge --into my.yml",
+    )
+    init.add_argument("--url", metavar="URL", help="the address of a server that runs already")
+    init.add_argument("--platform", metavar="NAME", help="where the model runs: " + ", ".join(PLATFORMS))
+    init.add_argument("--model", metavar="NAME", help="the model")
+    init.add_argument("--instance-type", metavar="TYPE", help="key in the price file")
+    add_load_options(init)
+    init.add_argument("--budget", metavar="SECONDS", type=seconds, help="the longest acceptable p95 latency")
+    init.add_argument("--into", metavar="FILE", help="the file to write (default: benchmark.yml)")
+
+
+def _add_completion(commands: _Commands) -> None:
+    completion = _command(
+        commands,
+        "completion",
+        "print what switches on completion in a shell",
+        'eval "$(fmbench completion bash)"',
+        "fmbench completion fish > ~/.config/fish/completions/fmbench.fish",
+    )
+    completion.add_argument(
+        "shell",
+        metavar="SHELL",
+        nargs="?",
+        default="bash",
+        help="bash (default), zsh or fish",
+    )
 
 
 def _add_fetch(commands: _Commands) -> None:
-    fetch = commands.add_parser("fetch", help="bring a public data set to where configs look for it; or list them")
+    fetch = _command(
+        commands,
+        "fetch",
+        "bring a public data set to where configs look for it; or list them",
+        "fmbench fetch longbench --into my_data",
+    )
     fetch.add_argument("name", nargs="?", metavar="SET", help="such as longbench; without it, the sets are listed")
     fetch.add_argument(
         "--into",
@@ -132,22 +259,29 @@ def _add_fetch(commands: _Commands) -> None:
         default="source_data",
         help="the folder in it, as s3_read_data.source_data_prefix (default: source_data)",
     )
-    fetch.add_argument("--rows", metavar="N", type=_count, help="only the first rows of each file")
+    fetch.add_argument("--rows", metavar="N", type=count, help="only the first rows of each file")
 
 
 def _add_calibrate(commands: _Commands) -> None:
-    calibrate = commands.add_parser("calibrate", help="measure the errors of this machine as a client, by load")
-    calibrate.add_argument(
-        "--streams", metavar="LIST", type=_loads, help="numbers of simultaneous streams (default: 8,64,256,512)"
+    calibrate = _command(
+        commands, "calibrate", "measure the errors of this machine as a client, by load", "fmbench calibrate --quick"
     )
     calibrate.add_argument(
-        "--event-rates", metavar="LIST", type=_loads, help="content events per second (default: 5000,20000,40000)"
+        "--streams", metavar="LIST", type=loads, help="numbers of simultaneous streams (default: 8,64,256,512)"
+    )
+    calibrate.add_argument(
+        "--event-rates", metavar="LIST", type=loads, help="content events per second (default: 5000,20000,40000)"
     )
     calibrate.add_argument("--quick", action="store_true", help="3 seconds for each load instead of 10")
 
 
 def _add_emulate(commands: _Commands) -> None:
-    emulate = commands.add_parser("emulate", help="serve an endpoint of known behaviour; `fmbench emulate --help`")
+    emulate = _command(
+        commands,
+        "emulate",
+        "serve an endpoint of known behaviour; `fmbench emulate --help`",
+        "fmbench emulate --port 8000 --ttft 0.2 --itl 0.02",
+    )
     emulate.add_argument("options", nargs=argparse.REMAINDER, help="as listed by `fmbench emulate --help`")
 
 
@@ -160,72 +294,16 @@ _ADD: tuple[Callable[[Any], None], ...] = (
     _add_sync,
     _add_configs,
     _add_fetch,
+    _add_init,
+    _add_completion,
     _add_calibrate,
     _add_emulate,
 )
 
 
-# -- options that several commands have ------------------------------------------------------------------------------
-
-
-def _add_run_dir(command: argparse.ArgumentParser) -> None:
-    command.add_argument("run_dir", metavar="RUN_DIR", help="the run's directory, or its s3:// address")
-
-
-def _add_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "-A",
-        dest="arguments",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="the value of {key} in the config",
-    )
-
-
-def _add_exit_code_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--allow-invalid", action="store_true", help="exit with 0 even if a level is invalid")
-    command.add_argument(
-        "--fail-on-budget", action="store_true", help="exit with 1 if no level of the decision meets every budget"
-    )
-
-
-def _add_run_options(command: argparse.ArgumentParser) -> None:
-    _add_arguments(command)
-    command.add_argument("--role-arn", metavar="ARN", help="the value of {role_arn}: the role that endpoints run under")
-    command.add_argument("--local-mode", choices=("yes", "no"), help="yes: read and keep files on this machine only")
-    command.add_argument(
-        "--write-bucket", metavar="BUCKET", help="keep the run in this bucket too; also the value of {write_bucket}"
-    )
-    command.add_argument(
-        "--tmp-dir",
-        metavar="DIR",
-        help="read the run's files from fmbench-read in this folder",
-    )
-    command.add_argument("--results-dir", metavar="DIR", help="where run directories are made (default: results/)")
-
-
-def _count(text: str) -> int:
-    """A whole number above 0."""
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number above 0")
-    return int(text)
-
-
-def _rates(text: str) -> list[float]:
-    """Request rates from a list with commas, sorted, each once."""
-    try:
-        rates = sorted({float(word) for word in text.split(",")})
-    except ValueError:
-        rates = []
-    if not rates or not all(0 < rate < math.inf for rate in rates):
-        raise argparse.ArgumentTypeError(f"{text!r}: write numbers above 0 with commas between them: 2,8.5")
-    return rates
-
-
-def _loads(text: str) -> list[int]:
-    """Loads from a list with commas, sorted, each once."""
-    words = text.split(",")
-    if not all(word.strip().isdecimal() and int(word) for word in words):
-        raise argparse.ArgumentTypeError(f"{text!r}: write whole numbers above 0 with commas between them: 8,64")
-    return sorted(set(map(int, words)))
+def _command(commands: _Commands, name: str, meaning: str, *examples: str) -> argparse.ArgumentParser:
+    """A command whose help says what it does, with examples below."""
+    written = "\n".join(f"  {example}" for example in examples)
+    heading = "example" if len(examples) == 1 else "examples"
+    description = f"{meaning[:1].upper()}{meaning[1:]}.".replace("%", "%%")
+    return commands.add_parser(name, help=meaning, description=description, epilog=f"{heading}:\n{written}")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 import shlex
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from fmbench_lib.cli.level_events import LevelEvents
 from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.errors import InputError
-from fmbench_lib.host.atomic_files import read_json
+from fmbench_lib.host.atomic_files import each_text, read_json
 from fmbench_lib.host.printable import printable
 from fmbench_lib.runs import progress
 from fmbench_lib.runs.location import is_scratch, keeper_of
@@ -40,6 +44,21 @@ def check_current_folder() -> None:
 
 _CLEAR_LINE = "\r\x1b[K"
 _redactor = Redactor()
+_quiet = False
+_as_json = False
+
+
+def set_output(*, quiet: bool = False, as_json: bool = False) -> None:
+    """What is printed from now on: `quiet` leaves out all but results and errors; with `as_json` standard output has
+    one JSON object a line, as `emit` prints them, and nothing else."""
+    global _quiet, _as_json
+    _quiet, _as_json = quiet, as_json
+
+
+def emit(event: str, **facts: Any) -> None:
+    """Print an event as one JSON object, without secrets, where the output is JSON; docs/json_output.md lists them."""
+    if _as_json:
+        print(json.dumps({"event": event, **each_text(facts, _redactor.in_content)}), flush=True)
 
 
 def hide(redactor: Redactor) -> None:
@@ -54,14 +73,21 @@ def clean(text: str) -> str:
 
 
 def say(text: str, *, error: bool = False) -> None:
-    """Print one line, cleaned; all that fmbench prints passes here."""
-    print(clean(text), file=sys.stderr if error else sys.stdout, flush=True)
+    """Print one line, cleaned; all that fmbench prints passes here, and `emit`."""
+    if error or not _as_json:
+        print(clean(text), file=sys.stderr if error else sys.stdout, flush=True)
 
 
 def say_lines(text: str, *, error: bool = False) -> None:
     """Print a text whose line breaks are our own."""
     for line in _redactor.in_content(text).split("\n"):
         say(line, error=error)
+
+
+def detail(text: str, *, error: bool = False) -> None:
+    """Print one line that is neither result nor error: `--quiet` leaves it out."""
+    if not _quiet:
+        say(text, error=error)
 
 
 class Display:
@@ -71,10 +97,11 @@ class Display:
         self._run = run
         self._step = ""
         self._begun = 0.0
-        self._live = sys.stdout.isatty()
+        self._live = sys.stdout.isatty() and not (_quiet or _as_json)
         self._last_plain = 0.0
         self._last_level: int | None = None
         self._warned = False
+        self._levels = LevelEvents(run.workspace)
 
     def update(self, step: str) -> None:
         """Show how far the run is; called a few times a second."""
@@ -83,9 +110,10 @@ class Display:
             self.end()
             self._step, self._begun = step, now
             if not self._live:
-                say(f"{step} …")
+                detail(f"{step} …")
         self._warn_once()
         figures = progress.read(self._run.workspace)
+        self._emit_levels(figures)
         text = progress.line(figures) if figures else f"{now - self._begun:.0f} s"
         if self._live:
             width = shutil.get_terminal_size().columns - 1
@@ -93,7 +121,12 @@ class Display:
             sys.stdout.flush()
         elif figures and (figures["number"] != self._last_level or now - self._last_plain > _PLAIN_SECONDS):
             self._last_plain, self._last_level = now, figures["number"]
-            say(f"  {text}")
+            detail(f"  {text}")
+
+    def _emit_levels(self, figures: Mapping[str, Any] | None) -> None:
+        if _as_json:
+            for event, facts in self._levels.new(figures):
+                emit(event, **facts)
 
     def _warn_once(self) -> None:
         """Say that files could not be sent to the bucket, the first time it happens."""
@@ -105,10 +138,12 @@ class Display:
 
     def end(self) -> None:
         """End the step: leave a line that says how long it took."""
+        self._emit_levels(None)
         if self._step:
             seconds = time.monotonic() - self._begun
-            sys.stdout.write((_CLEAR_LINE if self._live else "") + f"{self._step}: {seconds:.1f} s\n")
-            sys.stdout.flush()
+            sys.stdout.write(_CLEAR_LINE if self._live else "")
+            detail(f"{self._step}: {seconds:.1f} s")
+            emit("step", step=self._step, duration_s=round(seconds, 3))
         self._step = ""
 
 
@@ -120,6 +155,7 @@ def print_result(run: Run) -> None:
     if workspace.summary_file.exists():
         summary = read_json(workspace.summary_file)
         say(summary["decision"]["text"])
+        emit("decision", **summary["decision"], attention=summary["attention"])
         for line in summary["attention"]:
             say(f"note: {line}")
         say(f"report: {_report_location(workspace)}")

@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from fmbench_lib.config.option_parser import OptionParser
 from fmbench_lib.emulator.behaviour import Behaviour
 from fmbench_lib.emulator.distributions import parse_distribution
 from fmbench_lib.emulator.faults import parse_fault_rule
@@ -49,9 +50,10 @@ _CHOICES = {
 }
 
 
-def build_parser(prog: str = "fmbench emulate") -> argparse.ArgumentParser:
+def build_parser(prog: str = "fmbench emulate") -> OptionParser:
     """The parser; its defaults are those of `Behaviour`."""
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
+        formatter_class=argparse.HelpFormatter,
         prog=prog,
         description="An endpoint of known behaviour; it speaks every protocol, each at its paths, and keeps a ledger.",
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import json
 import os
 import platform as host_platform
-import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,8 +16,8 @@ from pathlib import Path
 import yaml
 
 from fmbench_lib import __version__
-from fmbench_lib.aws.placeholders import standard_values
 from fmbench_lib.config import LoadedConfig, load_config, redacted
+from fmbench_lib.config.reading.overrides import overrides_in
 from fmbench_lib.config.secret_names import is_secret
 from fmbench_lib.config.secrets import redactor_for
 from fmbench_lib.config.shipped.files import find_config, shipped_root
@@ -28,6 +27,7 @@ from fmbench_lib.host.facts import host_facts
 from fmbench_lib.host.paths import expanded
 from fmbench_lib.host.process_identity import this_process
 from fmbench_lib.run_state import RunState
+from fmbench_lib.runs.config_arguments import all_arguments, given_arguments, load_with_placeholders
 from fmbench_lib.runs.file_cleaning import make_private
 from fmbench_lib.runs.location import (
     DEFAULT_STORAGE,
@@ -44,11 +44,9 @@ from fmbench_lib.runs.location import (
 from fmbench_lib.runs.report_options import as_measured
 from fmbench_lib.runs.run import Run
 from fmbench_lib.storage.bucket import is_address
-from fmbench_lib.storage.default_buckets import default_bucket
 from fmbench_lib.storage.fetch import is_elsewhere, local_config
 from fmbench_lib.workspace import Workspace, create_workspace, path_part, runs_of
 
-ARGUMENTS_VARIABLE = "FMBENCH_ARGUMENTS"  # how `-A` reaches the notebooks' kernels: it may hold secrets
 RESULTS_VARIABLE = "FMBENCH_RESULTS_DIR"
 _PACKAGES = ("numpy", "pandas", "pyarrow", "papermill", "tokenizers", "xllamacpp", "ipykernel")
 
@@ -65,41 +63,6 @@ def default_results() -> Path:
     root, here = shipped_root(), Path.cwd()
     in_checkout = (root / "pyproject.toml").exists() and here.is_relative_to(root)
     return (root if in_checkout else here) / "results"
-
-
-def given_arguments(arguments: Mapping[str, str] | None) -> dict[str, str]:
-    """`-A` as given to this process, or passed to this kernel through the environment."""
-    return {**json.loads(os.environ.get(ARGUMENTS_VARIABLE) or "{}"), **(arguments or {})}
-
-
-def load_with_placeholders(
-    config_file: str | Path,
-    arguments: Mapping[str, str],
-    standard: Mapping[str, str] | None,
-    *,
-    local_only: bool = False,
-) -> tuple[LoadedConfig, dict[str, str]]:
-    """Load a config with the standard placeholders (region, role, buckets) that are given or known on this machine.
-
-    Returns it with their values. Its notices say where values come from that were not given. With `local_only` no
-    bucket is looked for. Raises ConfigError.
-    """
-    path = local_config(str(config_file))
-    texts = [_without_comments(find_config(path)), *arguments.values()]
-    find_bucket = None if local_only else default_bucket
-    found = standard_values(texts, {**(standard or {}), **arguments}, find_bucket=find_bucket)
-    known = {**(standard or {}), **found.values}
-    loaded = load_config(path, arguments=arguments, standard=known)
-    return replace(loaded, notices=(*loaded.notices, *found.notices)), known
-
-
-def _without_comments(config: Path) -> str:
-    """A config's text without comments, empty where it cannot be read: loading it then reports the error."""
-    try:
-        text = config.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    return re.sub(r"(^|\s)#.*", "", text, flags=re.MULTILINE)
 
 
 def config_hash(loaded: LoadedConfig) -> str:
@@ -168,6 +131,20 @@ def _new_state(
         "notices": [str(notice) for notice in loaded.notices],
         "steps": {},
     }
+
+
+def forget_run(run: Run) -> bool:
+    """Delete the directory of a run that has deployed and measured nothing; returns whether it did.
+
+    One that is kept in a bucket stays, as what is there does.
+    """
+    workspace = run.workspace
+    if keeper_of(workspace) is not None or workspace.endpoints_file.exists() or workspace.levels():
+        return False
+    shutil.rmtree(workspace.path, ignore_errors=True)
+    with contextlib.suppress(OSError):  # it holds something else
+        workspace.path.parent.rmdir()
+    return not workspace.path.exists()
 
 
 def _begin_copy(workspace: Workspace) -> Workspace:
@@ -281,11 +258,13 @@ def reopen_run(run_dir: Path, arguments: Mapping[str, str] | None = None, config
     state = workspace.read_run()
     loaded = _config_of(state, arguments, config_file)
     if loaded is None:
+        if set(overrides_in(arguments or {}).items()) - set(state["arguments"].items()):
+            raise RunStateError(f"--set: run {workspace.run_id} goes on with the values it has: start a new run")
         raise RunStateError(
             f"{state['config_file']} has changed since run {workspace.run_id} was made from it: restore it, or start a "
             f"new run"
         )
-    redactor = redactor_for(loaded.config, {**state["arguments"], **given_arguments(arguments)})
+    redactor = redactor_for(loaded.config, all_arguments(state, arguments))
     return Run(loaded, connected(replace(workspace, redact=redactor)), redactor, is_local_only(workspace))
 
 
@@ -312,7 +291,7 @@ def _config_of(
 
 def _load_unchanged(path: str | Path, state: RunState, arguments: Mapping[str, str] | None) -> LoadedConfig | None:
     """The config at `path` with the run's arguments and placeholders; None where it is not the one of then."""
-    given = {**state["arguments"], **given_arguments(arguments)}
+    given = all_arguments(state, arguments)
     loaded = load_config(path, arguments=given, standard=state["standard"])
     return loaded if config_hash(loaded) == state["config_sha256"] else None
 
@@ -328,7 +307,7 @@ def open_for_reading(run_dir: Path, arguments: Mapping[str, str] | None = None) 
     except InputError:
         workspace = Workspace(run_dir.resolve())
         state = workspace.read_run()
-        given = {**state["arguments"], **given_arguments(arguments)}
+        given = all_arguments(state, arguments)
         loaded = as_measured(workspace.config_copy, Path(state["config_file"]), given, state.get("standard", {}))
         redactor = redactor_for(loaded.config, given_arguments(arguments))
         return Run(loaded, connected(replace(workspace, redact=redactor)), redactor, is_local_only(workspace))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,11 @@ from fmbench_lib.errors import InputError
 
 _TIMEOUT_S = 10.0
 _MOST_BYTES = 4_000_000
+_OF_REQUESTS = frozenset((
+    "chat", "completion", "completions", "converse", "embed", "embeddings", "generate", "generate_stream", "infer",
+    "invocations", "invoke", "messages", "predict", "rerank", "responses",
+))  # fmt: skip
+"""What the addresses of requests end with, whose servers list their models elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +43,10 @@ def server_at(url: str, model: str | None = None, api_key: str | None = None) ->
     Raises InputError where nothing answers, or what answers is not known, or has several models and `model` is None.
     """
     parts = _parts(url)
+    if parts.path.rstrip("/").endswith("/api"):
+        return _ollama_at(parts, model, api_key, url)
     if not _is_base(parts):
-        address = urlunsplit(parts)
-        protocol = protocol_of_address(platform_facts(ENDPOINT), None, None, address)
-        return Server(address, protocol, model or _only(_models_of_openai(parts, api_key), url))
+        return _below(parts, model, api_key, url) or _whole(parts, model, api_key, url)
     said = {}
     for protocol, find in ((OPENAI, _models_of_openai), (OLLAMA, _models_of_ollama)):
         answer = find(parts, api_key)
@@ -55,6 +61,36 @@ def server_at(url: str, model: str | None = None, api_key: str | None = None) ->
     tried = f"{_models_path(parts)} ({refusal.words}) nor /api/tags ({said[OLLAMA].words})"
     example = f"{parts.scheme}://{parts.netloc}/v1/chat/completions"
     raise InputError(f"{url} answers neither {tried}: write the whole address, such as {example}, and --model")
+
+
+def _whole(parts: SplitResult, model: str | None, api_key: str | None, url: str) -> Server:
+    """The server of an address that is that of the requests."""
+    address = urlunsplit(parts)
+    protocol = protocol_of_address(platform_facts(ENDPOINT), None, None, address)
+    find = _models_of_ollama if protocol == OLLAMA else _models_of_openai
+    return Server(address, protocol, model or _only(find(parts, api_key), url))
+
+
+def _below(parts: SplitResult, model: str | None, api_key: str | None, url: str) -> Server | None:
+    """The server behind a prefix (`https://host/team/llm`) or another version than v1; None where it lists no models
+    there."""
+    if parts.query or parts.path.rpartition("/")[2] in _OF_REQUESTS:
+        return None
+    for version in ("", "/v1"):
+        answer = _listed(_get(parts, f"{parts.path}{version}/models", api_key))
+        if not isinstance(answer, _Refusal):
+            address = urlunsplit(parts._replace(path=f"{parts.path}{version}/chat/completions"))
+            return Server(address, OPENAI, _chosen(model, answer, url))
+    return None
+
+
+def _ollama_at(parts: SplitResult, model: str | None, api_key: str | None, url: str) -> Server:
+    """The server at the base of Ollama's own addresses, `http://host:11434/api`."""
+    answer = _models_of_ollama(parts, api_key)
+    if isinstance(answer, _Refusal):
+        raise InputError(f"{url} does not answer /api/tags as Ollama does ({answer.words}): write the whole address")
+    address = completed_address(urlunsplit(parts._replace(path="")), protocol_facts(OLLAMA))
+    return Server(address, OLLAMA, _chosen(model, answer, url))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +110,12 @@ def _parts(url: str) -> SplitResult:
         valid = False
     if not valid:
         raise InputError(f"--url {url} is not an address: write it as http://host:8000/v1")
-    return parts
+    path = parts.path.rstrip("/")
+    return parts._replace(path=path.removesuffix("/models") if path.endswith("/v1/models") else path)
 
 
 def _is_base(parts: SplitResult) -> bool:
-    path = parts.path.rstrip("/")
-    return (not path or path.endswith("/v1")) and not parts.query
+    return (not parts.path or parts.path.endswith("/v1")) and not parts.query
 
 
 def _models_path(parts: SplitResult) -> str:
@@ -88,7 +124,11 @@ def _models_path(parts: SplitResult) -> str:
 
 
 def _models_of_openai(parts: SplitResult, api_key: str | None) -> _Models:
-    answer = _get(parts, _models_path(parts), api_key)
+    return _listed(_get(parts, _models_path(parts), api_key))
+
+
+def _listed(answer: Any) -> _Models:
+    """The models that OpenAI's list of them names."""
     if isinstance(answer, _Refusal):
         return answer
     entries = answer.get("data") if isinstance(answer, dict) else None
@@ -122,7 +162,7 @@ def _get(parts: SplitResult, path: str, api_key: str | None) -> Any:
         answer = connection.getresponse()
         body = answer.read(_MOST_BYTES)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise InputError(f"{where} does not answer: {error or type(error).__name__}; is the server running?") from None
+        raise InputError(f"{where} does not answer: {_why(error, parts)}") from None
     finally:
         connection.close()
     if answer.status != 200:
@@ -131,6 +171,27 @@ def _get(parts: SplitResult, path: str, api_key: str | None) -> Any:
         return json.loads(body)
     except ValueError:
         return _Refusal(200, "an answer that is not JSON")
+
+
+def _why(error: Exception, parts: SplitResult) -> str:
+    """Why a server did not answer, and what to do about it, on one line."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        remedy = "name the file of its authority, or its own certificate if it is self-signed, with SSL_CERT_FILE=FILE"
+        return f"its certificate is not trusted ({error.verify_message}); {remedy}"
+    if isinstance(error, ssl.SSLError):
+        return f"it does not speak TLS ({error.reason or error}); write http://{parts.netloc}"
+    if isinstance(error, ConnectionRefusedError):
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return f"nothing listens at port {port}, which may be the wrong one; is the server running?"
+    if isinstance(error, socket.gaierror):
+        return f"the host {parts.hostname} is not known ({error.strerror}); check its name"
+    if isinstance(error, TimeoutError):
+        plain = f" If it does not speak TLS, write http://{parts.netloc}" if parts.scheme == "https" else ""
+        return f"no answer within {_TIMEOUT_S:.0f} s; is it reachable from here, and is the port right?{plain}"
+    if parts.scheme == "http" and isinstance(error, http.client.HTTPException | ConnectionResetError):
+        told = str(error) or type(error).__name__
+        return f"it does not speak HTTP ({told}); if it speaks TLS, write https://{parts.netloc}"
+    return f"{error or type(error).__name__}; is the server running?"
 
 
 def _chosen(model: str | None, models: Sequence[str], url: str) -> str | None:

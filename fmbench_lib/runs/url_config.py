@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from fmbench_lib.config.near_files import nearest_file
 from fmbench_lib.errors import InputError
 from fmbench_lib.host.atomic_files import write_text
 from fmbench_lib.runs.server_at_url import Server, server_at
@@ -48,8 +49,8 @@ def write_config(request: UrlRequest, results: Path) -> Path:
         raise InputError("--output-tokens is for prompts that are made: give --input-tokens too")
     if request.input_tokens is not None and request.data is not None:
         raise InputError("--input-tokens makes prompts and --data reads them: leave one of the two out")
-    if request.data is not None and not request.data.startswith("hf:") and not Path(request.data).exists():
-        raise InputError(f"--data {request.data}: no such file")
+    if request.data is not None:
+        existing_data(request.data)
     key = os.environ.get(request.api_key_env) if request.api_key_env else None
     server = server_at(request.url, request.model, key)
     config = config_of(request, server)
@@ -78,8 +79,7 @@ def config_of(request: UrlRequest, server: Server) -> dict[str, Any]:
         experiment["concurrency_levels"] = list(request.concurrency or _DEFAULT_CONCURRENCY)
     data: dict[str, Any] = {}
     if request.data is not None:
-        is_path = not request.data.startswith("hf:")
-        data["sources"] = [str(Path(request.data).resolve()) if is_path else request.data]
+        data["sources"] = [existing_data(request.data)]
     seed = {"seed": request.seed} if request.input_tokens is not None else {}
     if request.input_tokens is not None:
         output = {"output_tokens": request.output_tokens} if request.output_tokens else {}
@@ -90,3 +90,14 @@ def config_of(request: UrlRequest, server: Server) -> dict[str, Any]:
         "load": {"requests": request.requests, "prompt_reuse": "never" if request.input_tokens else "allowed"},
         "experiments": [experiment],
     }
+
+
+def existing_data(data: str) -> str:
+    """A file of prompts by its whole path, or an `hf:` or s3:// address as it is. Raises InputError for no file."""
+    if data.startswith(("hf:", "s3://")):
+        return data
+    path = Path(data)
+    if not path.exists():
+        close = nearest_file(path)
+        raise InputError(f"--data {data}: no such file" + (f"; did you mean {close}?" if close else ""))
+    return str(path.resolve())

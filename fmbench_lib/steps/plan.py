@@ -27,8 +27,9 @@ from fmbench_lib.load.levels.specs import (
 )
 from fmbench_lib.metrics.prices import begun_hours, hours_cost
 from fmbench_lib.pricing.price_list import InstancePrice, Price, PriceList, TokenPrice
+from fmbench_lib.runs.config_arguments import load_with_placeholders
 from fmbench_lib.runs.location import DEFAULT_STORAGE, RunLocation, StorageOptions, location_of
-from fmbench_lib.runs.opening import default_results, load_with_placeholders
+from fmbench_lib.runs.opening import default_results
 from fmbench_lib.runs.progress import duration as duration_text
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.data_generation import make_payloads
@@ -36,6 +37,7 @@ from fmbench_lib.steps.inputs import trace_of
 from fmbench_lib.steps.machine_sharing import waiting
 from fmbench_lib.steps.payloads import earlier_prompts
 from fmbench_lib.steps.platform_of import service_of
+from fmbench_lib.steps.probable_time import probable_time
 from fmbench_lib.steps.run_prices import load_prices
 from fmbench_lib.steps.setup import check_service, script_files
 from fmbench_lib.steps.tokenizers_of_run import choose_tokenizer
@@ -179,9 +181,13 @@ def _experiment_lines(
     seconds = sum(most_seconds(level, timeout, times) for level in levels)
     sent = "until time is up" if None in requests else f"{sum(filter(None, requests))} requests"
     warmup = sum(level.warmup for level in levels)
+    most_tokens = _most_tokens(experiment)
+    name = run.config.general.name
+    probable = probable_time(default_results(), name, experiment.name, levels, most_tokens, seconds)
     named = [
         f"  levels: {len(levels)}, payload files ({len(payload_files)}) × loads ({loads}){repeats}",
         f"  {sent} and {warmup} for the warm-up; at most {duration_text(seconds)} of load",
+        f"  {probable}",
     ]
     cost = _cost_line(experiment, list(zip(levels, requests, strict=True)), longest, price, seconds)
     return [
@@ -286,8 +292,7 @@ def _cost_line(
 
 
 def _token_cost_line(experiment: Experiment, levels: list[Sized], longest: Mapping[str, int], price: TokenPrice) -> str:
-    parameters = experiment.inference_spec.parameters
-    out = _bound(next((parameters[key] for key in ("max_tokens", "max_new_tokens") if key in parameters), None))
+    out = _most_tokens(experiment)
     if out is None or any(requests is None for _, requests in levels):
         return f"cost unknown: {experiment.instance_type} is priced by the token, and their number has no bound"
     most = sum(
@@ -297,6 +302,12 @@ def _token_cost_line(experiment: Experiment, levels: list[Sized], longest: Mappi
         for level, requests in levels
     )
     return f"at most {most:.4f} USD for tokens of {experiment.instance_type}"
+
+
+def _most_tokens(experiment: Experiment) -> int | None:
+    """The most output tokens that an experiment asks for, None where it says nothing of it."""
+    parameters = experiment.inference_spec.parameters
+    return _bound(next((parameters[key] for key in ("max_tokens", "max_new_tokens") if key in parameters), None))
 
 
 def _bound(value: Any) -> int | None:

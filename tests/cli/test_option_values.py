@@ -10,11 +10,13 @@ import pytest
 
 from fmbench_lib.cli.option_values import (
     arguments,
+    config_arguments,
     existing_run,
     results_folder,
     standard_placeholders,
     storage_options,
 )
+from fmbench_lib.cli.parser import parser
 from fmbench_lib.errors import InputError, RunStateError
 
 
@@ -57,3 +59,14 @@ def test_a_run_must_exist(tmp_path: Path) -> None:
         existing_run(str(tmp_path))
     (tmp_path / "run.json").write_text("{}")
     assert existing_run(str(tmp_path)) == tmp_path.resolve()
+
+
+def test_a_key_that_is_set_stands_under_its_path_and_the_last_value_wins() -> None:
+    options = parser().parse_args(["plan", "x", "-A", "m=1", "--set", "a.b=1", "--set", "c=x=y", "--set", "a.b=2"])
+    assert list(config_arguments(options).items()) == [("m", "1"), ("--set c", "x=y"), ("--set a.b", "2")]
+
+
+@pytest.mark.parametrize("pair", ["a", "=1", " =1"])
+def test_a_key_without_a_value_is_refused(pair: str) -> None:
+    with pytest.raises(InputError, match="write --set key=value"):
+        config_arguments(parser().parse_args(["plan", "x", "--set", pair]))

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from fmbench_lib.cli import commands as cli
+from fmbench_lib.cli import run_command
 from fmbench_lib.cli.terminal import print_location
 from fmbench_lib.errors import InputError, RunStateError
 from fmbench_lib.host.atomic_files import write_json
@@ -281,6 +282,6 @@ def test_only_a_directory_that_is_complete_in_its_bucket_is_deleted(
 
 def test_resume_needs_a_run_or_a_config() -> None:
     with pytest.raises(InputError, match="needs a run directory, or --config-file"):
-        cli._resumed(Namespace(config_file=None, config=None, results_dir=None, resume=""), {})
+        run_command._resumed(Namespace(config_file=None, config=None, results_dir=None, resume=""), {})
     with pytest.raises(InputError, match="leave out --config-file"):
-        cli._resumed(Namespace(config_file="x.yml", config=None, results_dir=None, resume="results/x"), {})
+        run_command._resumed(Namespace(config_file="x.yml", config=None, results_dir=None, resume="results/x"), {})

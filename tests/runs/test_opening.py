@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fmbench_lib.config import redacted
 from fmbench_lib.errors import RunStateError
-from fmbench_lib.runs.opening import create_run, open_run
+from fmbench_lib.runs.opening import create_run, open_run, reopen_run
 
 CONFIG = """
 general: {name: test}
@@ -49,3 +50,18 @@ def test_a_run_of_the_file_itself_is_preferred_to_one_of_a_copy(first: Path, tmp
     own = create_run(tmp_path / "second" / "my.yml")
     create_run(first / "my.yml")
     assert open_run(tmp_path / "second" / "my.yml").workspace.path == own.workspace.path
+
+
+def test_what_is_set_is_recorded_and_a_resumed_run_has_it_without_secrets(first: Path) -> None:
+    given = {"--set experiments[0].inference_spec.auth.token": "abcd-1234-efgh", "--set load.requests": "7"}
+    run = create_run(first / "my.yml", arguments=given)
+    assert run.config.load.requests == 7
+    assert run.workspace.read_run()["arguments"] == {"--set load.requests": "7"}
+    assert "requests: 7" in run.workspace.config_copy.read_text()
+    for file in (run.workspace.config_copy, run.workspace.run_file):
+        assert "abcd-1234" not in file.read_text()
+    secret = dict([next(iter(given.items()))])
+    again = reopen_run(run.workspace.path, secret)
+    assert redacted(again.config) == redacted(run.config)
+    with pytest.raises(RunStateError, match="start a new run"):
+        reopen_run(run.workspace.path, {**secret, "--set load.requests": "8"})

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from fmbench_lib.config.problems import ConfigError, Notice, Problem, joined, shown
+from fmbench_lib.config.reading.argument_names import unknown_arguments
 from fmbench_lib.config.reading.checks import check
 from fmbench_lib.config.reading.keys import Findings, Raw, clean, section_of, yaml_keys
+from fmbench_lib.config.reading.overrides import override, overrides_in, placeholders_in
 from fmbench_lib.config.reading.resolution import resolve
 from fmbench_lib.config.reading.substitution import fill_file, known_values, restore
 from fmbench_lib.config.reading.yaml_document import Document, parse
@@ -34,7 +36,7 @@ class LoadedConfig:
     folder: Path
     """The config file's own folder."""
     text: str
-    """The file's text with placeholders filled in."""
+    """The file's text with placeholders filled in, and a comment for each `--set`."""
     notices: tuple[Notice, ...] = field(default=())
     open_placeholders: tuple[str, ...] = field(default=())
     """Standard placeholders without a value, which stay in the config as text."""
@@ -61,7 +63,8 @@ def load_config(
 ) -> LoadedConfig:
     """Load the config at a path, or the shipped config of that name.
 
-    :param arguments: values of placeholders, as given by `-A key=value`; unused ones are ignored.
+    :param arguments: values of placeholders, as given by `-A key=value`, and of keys, as `overrides_in` reads them.
+        Placeholders that the config does not have are ignored.
     :param standard: values of those standard placeholders (region, role_arn, …) that are known.
     :raises ConfigError: the config has mistakes; all of them are listed.
     """
@@ -86,10 +89,14 @@ def parse_config(
 
     :raises ConfigError: the config has mistakes; all of them are listed.
     """
-    filled = fill_file(text, known_values(arguments or {}, standard or {}))
+    known = known_values(placeholders_in(arguments or {}), standard or {})
+    overrides = overrides_in(arguments or {})
+    filled = fill_file(text, known)
     document = parse(filled)
-    findings = Findings(problems=document.problems(), notices=list(document.duplicates))
-    raw = _top_level(document.value, findings)
+    findings = Findings(notices=list(document.duplicates))
+    read = _top_level(document.value, Findings(document.problems()))
+    raw = override(read, overrides, known, document, findings)
+    findings.problems += document.problems()
     config = _config(raw, findings)
     if config is None or findings.problems:
         raise ConfigError(_without_secrets_of(raw, _reported(findings.problems, document)))
@@ -97,7 +104,7 @@ def parse_config(
         config=config,
         path=path,
         folder=path.parent,
-        text=restore(filled),
+        text=restore(filled) + "".join(f"\n# --set {path}={value}" for path, value in sorted(overrides.items())),
         notices=tuple(dict.fromkeys(findings.notices)),
         open_placeholders=tuple(document.open_placeholders),
         read_folder=_read_folder(config, standard or {}),
@@ -185,9 +192,23 @@ _CONFIG_SECTIONS = ("general", "datasets", "experiments")
 def validate_paths(paths: Iterable[str | Path], arguments: Mapping[str, str] | None = None) -> list[Checked]:
     """Check each config; in a folder, every `.yml` and `.yaml` file below it that is a config.
 
-    Placeholders without a value are notices here, not problems: `-A` gives them when the config is run.
+    Placeholders without a value are notices here, not problems: `-A` gives them when the config is run. A `-A`
+    that none of the configs has a placeholder for is a problem of the first.
     """
-    return [_checked(path, arguments, in_folder) for path, in_folder in _files(paths)]
+    files = list(_files(paths))
+    results = [_checked(path, arguments, in_folder) for path, in_folder in files]
+    found = [file for path, _ in files if (file := _found(path)) is not None]
+    unknown = unknown_arguments(found, arguments or {}) if found else []
+    if unknown:
+        results[0] = results[0]._replace(problems=(*unknown, *results[0].problems))
+    return results
+
+
+def _found(path: str | Path) -> Path | None:
+    try:
+        return find_config(path)
+    except ConfigError:  # reported for the file
+        return None
 
 
 def _files(paths: Iterable[str | Path]) -> Iterable[tuple[str | Path, bool]]:

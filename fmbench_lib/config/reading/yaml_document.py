@@ -41,6 +41,8 @@ class Document:
     duplicates: list[Notice] = field(default_factory=list)
     open_placeholders: list[str] = field(default_factory=list)
     """Standard placeholders that have no value and stay in the values as text."""
+    placeholders: set[str] = field(default_factory=set)
+    """All placeholders that have no value, wherever they stand."""
     missing: dict[str, list[str]] = field(default_factory=dict)
     """Placeholders in the place of a value that have none, each with the keys where it occurs."""
 
@@ -145,6 +147,7 @@ class _Builder:
     def _text(self, node: yaml.ScalarNode, path: str) -> str:
         text = str(node.value)
         for name in marked(text):
+            self.document.placeholders.add(name)
             if name in STANDARD and name not in self.document.open_placeholders:
                 self.document.open_placeholders.append(name)
         needed = None if node.style else stands_for_value(text)

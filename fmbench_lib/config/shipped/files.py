@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import fmbench_lib
+from fmbench_lib.config.near_files import nearest_file
 from fmbench_lib.config.plain_text import fault_of_path
 from fmbench_lib.config.problems import ConfigError, Problem, shown
+from fmbench_lib.config.spelling import nearest
 from fmbench_lib.host.paths import expanded
 
 _SUFFIXES = (".yml", ".yaml")
@@ -64,7 +66,36 @@ def find_config(source: str | Path) -> Path:
         if shipped is not None and shipped.is_file() and not path.is_absolute():
             return shipped
     what = "is a folder; name a file in it" if path.is_dir() else "is neither a file nor a shipped config"
-    raise ConfigError([Problem("", f"{shown(str(source))} {what}; `fmbench configs` lists the shipped ones")])
+    near = None if path.is_dir() else _near_config(str(source), path)
+    meant = f"did you mean {near}?" if near else "`fmbench configs` lists the shipped ones"
+    raise ConfigError([Problem("", f"{shown(str(source))} {what}; {meant}")])
+
+
+def shipped_config(name: str) -> Path:
+    """The shipped config of a name, with or without its suffix. Raises ConfigError with the nearest one."""
+    configs = {known: path for known, path, _ in shipped_configs()}
+    found = configs.get(name) or configs.get(name.removesuffix(".yml").removesuffix(".yaml"))
+    if found is None:
+        near = _near_shipped(name)
+        meant = f"did you mean {near}?" if near else "`fmbench configs` lists them"
+        raise ConfigError([Problem("", f"{shown(name)} is not a shipped config; {meant}")])
+    return found
+
+
+def _near_config(source: str, path: Path) -> str | None:
+    """The nearest file beside one that does not exist, else the nearest shipped config."""
+    file = nearest_file(path) if path.parent.is_dir() and path.suffix else None
+    return str(file) if file is not None and file.suffix in _SUFFIXES else _near_shipped(source)
+
+
+def _near_shipped(name: str) -> str | None:
+    names = [known for known, _, _ in shipped_configs()]
+    bare = name.removesuffix(".yml").removesuffix(".yaml")
+    whole = nearest(bare, names)
+    if whole is not None:
+        return whole
+    last = [known for known in names if known.rpartition("/")[2] == bare]  # `chat` for `openai/chat`
+    return last[0] if last else None
 
 
 def resolve_file(name: str, *, folders: Sequence[Path], kind: str) -> Path:
@@ -80,9 +111,15 @@ def resolve_file(name: str, *, folders: Sequence[Path], kind: str) -> Path:
     for folder in (*searched, root, configs, configs / "prompt_templates", configs / "source_data"):
         if (folder / path).exists():
             return folder / path
+    near = next(filter(None, (nearest_file(folder / path) for folder in searched)), None)
+    meant = f"did you mean {near}?" if near else ""
     if path.is_absolute():
-        raise ConfigError([Problem("", f"the {kind} {name} does not exist; correct the path")])
+        raise ConfigError([Problem("", f"the {kind} {name} does not exist; {meant or 'correct the path'}")])
     where = f"{', '.join(str(folder.resolve()) for folder in searched)} and what ships with fmbench"
     raise ConfigError(
-        [Problem("", f"the {kind} {name} was not found in {where}; correct the name or put the file there")]
+        [
+            Problem(
+                "", f"the {kind} {name} was not found in {where}; {meant or 'correct the name or put the file there'}"
+            )
+        ]
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fmbench_lib.emulator.behaviour import Plan, Task
-from fmbench_lib.emulator.framing import Request
+from fmbench_lib.emulator.framing import Request, whole
 from fmbench_lib.emulator.wires.base import Answer, Framing
-from fmbench_lib.emulator.wires.messages import JsonObject, MessageAnswer, MessageWire
+from fmbench_lib.emulator.wires.messages import JSON, JsonObject, MessageAnswer, MessageWire, dump
 
 _VARIANTS = {"/api/generate": "generate", "/api/chat": "chat"}
+_TAGS = "/api/tags"
 _CREATED = "2023-11-14T22:13:20Z"
 
 
@@ -61,3 +62,10 @@ class Ollama(MessageWire):
     def answer(self, task: Task, plan: Plan, framing: Framing) -> Answer:
         """In the form of the request's path."""
         return OllamaAnswer(task, plan, framing)
+
+    def other(self, request: Request) -> bytes | None:
+        """The list of models at `/api/tags`."""
+        if request.path != _TAGS:
+            return None
+        name = self.behaviour.model
+        return whole(200, JSON, dump({"models": [{"name": name, "model": name, "modified_at": _CREATED}]}))

@@ -1,0 +1,55 @@
+"""What happens to the levels of a run, read from its event log while it goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fmbench_lib.workspace import LevelKey, Workspace
+
+_EVENTS = {"level measured": "level", "level failed": "level_failed"}
+_FIGURES = ("number", "count", "done", "errors", "request_rate", "ttft_p50", "latency_p95")
+
+
+class LevelEvents:
+    """The levels that have been measured or have failed since they were last asked for.
+
+    Figures are those of the live line, as counted while the level was measured: to read its records here would take the
+    machine's time from the next one.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._read = self._size()
+        self._figures: dict[str, Mapping[str, Any]] = {}
+
+    def _size(self) -> int:
+        try:
+            return self._workspace.events_file.stat().st_size
+        except OSError:
+            return 0
+
+    def new(self, figures: Mapping[str, Any] | None) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The name and the facts of each new event; `figures` are those being published, None where there are none."""
+        if figures is not None:
+            self._figures[str(figures["label"])] = figures
+        if self._size() <= self._read:
+            return
+        with self._workspace.events_file.open("rb") as file:
+            file.seek(self._read)
+            content = file.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        self._read += len(whole)
+        for line in whole.splitlines():
+            event = json.loads(line)
+            if event.get("event") in _EVENTS:
+                yield _EVENTS[event["event"]], self._facts(event)
+
+    def _facts(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        label = str(event["level"])
+        figures = self._figures.pop(label, {})
+        parts = label.split(" · ")
+        names = dict(zip(LevelKey._fields, parts, strict=True)) if len(parts) == len(LevelKey._fields) else {}
+        facts = {name: value for name, value in event.items() if name not in ("event", "time")}
+        return {**facts, **names, **{name: figures[name] for name in _FIGURES if name in figures}}

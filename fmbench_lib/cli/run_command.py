@@ -1,0 +1,195 @@
+"""The command `run`: a benchmark from its config, or the rest of one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from fmbench_lib.cli.option_values import (
+    config_arguments,
+    results_folder,
+    standard_placeholders,
+    storage_options,
+    url_request,
+)
+from fmbench_lib.cli.terminal import (
+    Display,
+    detail,
+    emit,
+    hide,
+    print_location,
+    print_result,
+    say,
+    say_lines,
+    short_path,
+)
+from fmbench_lib.config.problems import merged
+from fmbench_lib.config.reading.argument_names import check_arguments
+from fmbench_lib.errors import InputError
+from fmbench_lib.host.atomic_files import read_json
+from fmbench_lib.pipeline.conclusion import Outcome
+from fmbench_lib.runs.config_arguments import ARGUMENTS_VARIABLE
+from fmbench_lib.runs.location import keeper_of, refresh
+from fmbench_lib.runs.named_runs import named_run
+from fmbench_lib.runs.opening import create_run, forget_run, newest_run, reopen_run
+from fmbench_lib.runs.run import Run
+from fmbench_lib.runs.url_config import write_config
+from fmbench_lib.storage.bucket import is_address
+from fmbench_lib.workspace import Workspace
+
+BAD_INPUT = 2
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """Run or resume a benchmark; print the decision and where the report is."""
+    from fmbench_lib.pipeline.notebooks import LastSteps, run_pipeline, steps_named
+
+    values = config_arguments(options)
+    os.environ[ARGUMENTS_VARIABLE] = json.dumps(values)
+    only = steps_named(options.steps) if options.steps else None
+    if options.remeasure and (options.resume is None or options.steps):
+        raise InputError("--remeasure goes with --resume RUN_DIR, and without --steps")
+    if options.resume is not None:
+        from fmbench_lib.steps.deployment import steps_left
+
+        run = _resumed(options, values)
+        if options.remeasure:
+            _remeasure(run, options.remeasure)
+        only = only or steps_left(run)
+    else:
+        run = _new_run(options, values)
+    hide(run.redactor)
+    detail(f"run {run.config.general.name}/{run.workspace.run_id}: {run.workspace.path}")
+    for notice in merged(run.loaded.notices):
+        detail(f"note: {notice}")
+    _emit_begin(run)
+    display = Display(run)
+    outcome = run_pipeline(
+        run,
+        display.update,
+        only,
+        allow_invalid=options.allow_invalid,
+        fail_on_budget=options.fail_on_budget,
+        last=LastSteps(_take_down, _unmeasured),
+    )
+    display.end()
+    code = _print_end(run, outcome, options)
+    emit("end", exit_code=code, report=_kept(run.workspace.report_file), summary=_kept(run.workspace.summary_file))
+    return code
+
+
+def _print_end(run: Run, outcome: Outcome, options: argparse.Namespace) -> int:
+    """Print the errors, the result, and what comes next; the exit code."""
+    forgotten = options.resume is None and outcome.exit_code == BAD_INPUT and forget_run(run)
+    for error in outcome.errors:
+        say(f"fmbench: {error}", error=True)
+        emit("error", step=error.step, message=error.message)
+        if options.verbose and error.__cause__ is not None:
+            say_lines("".join(traceback.format_exception(error.__cause__)), error=True)
+        notebook = run.workspace.notebook(error.step)
+        if not outcome.interrupted and notebook.exists():
+            say(f"  the notebook up to the error: {notebook}", error=True)
+    if not run.workspace.run_file.exists():  # it was deleted while the run went on, or nothing was started
+        if forgotten:
+            say("nothing was started, and no run is left: correct this and run it again", error=True)
+        return outcome.exit_code or 1
+    print_result(run)
+    if outcome.exit_code not in (0, BAD_INPUT) and outcome.errors:
+        say(f"continue it with: fmbench --resume {shlex.quote(short_path(run.workspace.path))}", error=True)
+    print_location(run.workspace, may_delete=not outcome.errors)
+    _print_failed_deployments(run)
+    return outcome.exit_code
+
+
+def _print_failed_deployments(run: Run) -> None:
+    """Say last which experiments were not deployed, why, and how to go on once that is mended."""
+    workspace = run.workspace
+    known = read_json(workspace.endpoints_file).values() if workspace.endpoints_file.exists() else ()
+    failed = [endpoint for endpoint in known if endpoint.get("error")]
+    for endpoint in failed:
+        say(f"not deployed: {endpoint['experiment_name']}: {endpoint['error']}", error=True)
+    if failed:
+        command = f"fmbench --resume {shlex.quote(short_path(workspace.path))}"
+        say(f"mend this and measure what is missing with: {command}", error=True)
+
+
+def _emit_begin(run: Run) -> None:
+    notices = [str(notice) for notice in merged(run.loaded.notices)]
+    name, path = run.config.general.name, str(run.workspace.path)
+    emit("run", name=name, run_id=run.workspace.run_id, run_dir=path, notices=notices)
+
+
+def _kept(path: Path) -> str | None:
+    return str(path) if path.exists() else None
+
+
+def _take_down(run: Run) -> list[str]:
+    from fmbench_lib.steps.taking_down import take_down
+
+    return take_down(run)
+
+
+def _unmeasured(run: Run) -> int:
+    from fmbench_lib.steps.levels import missing_levels
+
+    return len(missing_levels(run))
+
+
+def _resumed(options: argparse.Namespace, values: Mapping[str, str]) -> Run:
+    """The run that `--resume` selects, with what its bucket has newer."""
+    config = options.config_file or options.config
+    results = results_folder(options)
+    if options.resume:
+        if config and not is_address(options.resume):
+            raise InputError("--resume RUN_DIR continues with the run's own config: leave out --config-file")
+        path = named_run(options.resume, results)
+    elif config:
+        path = newest_run(config, results, values, standard_placeholders(options), storage_options(options))
+    else:
+        raise InputError("--resume needs a run directory, or --config-file to continue the newest run of that config")
+    if not is_address(options.resume):
+        refresh(Workspace(path))
+    run = reopen_run(path, values, config)
+    check_arguments(run.loaded.path, values)
+    if keeper_of(run.workspace) is not None:
+        from fmbench_lib.steps.setup import fetch_inputs
+
+        fetch_inputs(run)
+    return run
+
+
+def _remeasure(run: Run, wanted: Sequence[str]) -> None:
+    """Set aside the levels that are to be measured again, and say which."""
+    from fmbench_lib.steps.remeasuring import remeasure
+
+    again = remeasure(run, wanted)
+    for key in again:
+        say(f"to be measured again: {' · '.join(key)}")
+    if not again:
+        say(f"note: no measured level is meant by --remeasure {' '.join(wanted)}")
+
+
+def _new_run(options: argparse.Namespace, values: Mapping[str, str]) -> Run:
+    config = options.config_file or options.config
+    if options.url and config:
+        raise InputError("--url stands for a config: leave one of the two out")
+    if options.url:
+        config = str(write_config(url_request(options), results_folder(options)))
+        detail(f"config: {short_path(Path(config))}")
+    if not config:
+        raise InputError(
+            "no config given: write `fmbench --config-file X`, or `fmbench run --url http://host:8000/v1` for a server "
+            "that runs already; `fmbench configs` lists the configs that ship"
+        )
+    return create_run(
+        config,
+        results=results_folder(options),
+        arguments=values,
+        standard=standard_placeholders(options),
+        storage=storage_options(options),
+    )

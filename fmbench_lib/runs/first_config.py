@@ -1,0 +1,166 @@
+"""A person's first config: with comments, from a few answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import yaml
+
+from fmbench_lib.config.platforms import ENDPOINT, OPENAI, PLATFORMS, platform_facts
+from fmbench_lib.config.problems import alternatives
+from fmbench_lib.config.spelling import nearest
+from fmbench_lib.errors import InputError
+from fmbench_lib.runs.server_at_url import Server, server_at
+from fmbench_lib.runs.url_config import DEFAULT_REQUESTS, existing_data
+
+_MOST_TOKENS = 4000
+Ask = Callable[[str, str], str]
+"""Puts a question with the answer to an empty line, and returns what was answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What is to be measured; None and empty where it was not said. `latency_budget` is of the p95, in seconds."""
+
+    url: str | None = None
+    platform: str | None = None
+    model: str | None = None
+    instance_type: str | None = None
+    data: str | None = None
+    concurrency: tuple[int, ...] = ()
+    rates: tuple[float, ...] = ()
+    requests: int | None = None
+    latency_budget: float | None = None
+
+
+def questions(answers: Answers, ask: Ask) -> Answers:
+    """The answers, with those that are missing asked for. Raises InputError for one that cannot be used."""
+    platform = ask(f"Where does the model run ({', '.join(PLATFORMS)})", ENDPOINT)
+    _check_platform(platform)
+    answers = replace(answers, platform=platform)
+    if platform == ENDPOINT:
+        answers = replace(answers, url=ask("Address of the server", "http://localhost:8000/v1"))
+    answers = replace(answers, model=answers.model or ask("Model (empty: the server's only one)", "") or None)
+    if platform_facts(platform).deployed_by_default and answers.instance_type is None:
+        answers = replace(answers, instance_type=ask("Instance type, for the price (may be empty)", "") or None)
+    answers = replace(answers, data=answers.data or ask("File of prompts (empty: those that ship)", "") or None)
+    if not answers.concurrency and not answers.rates:
+        answers = replace(answers, concurrency=_numbers(ask("Requests in flight, by level", "1,4,16")))
+    if answers.latency_budget is None:
+        budget = ask("Longest acceptable p95 latency in seconds (empty: none)", "")
+        answers = replace(answers, latency_budget=_seconds(budget) if budget else None)
+    return answers
+
+
+def first_config(answers: Answers) -> tuple[str, list[str]]:
+    """The text of a config, and what its user should know. Raises InputError for an answer that cannot be used."""
+    notices: list[str] = []
+    platform = answers.platform or ENDPOINT
+    _check_platform(platform)
+    experiment: dict[str, Any] = {"platform": platform}
+    if platform == ENDPOINT:
+        experiment |= _server_keys(answers, notices)
+    elif not answers.model:
+        raise InputError(f"platform {platform}: name the model with --model")
+    elif platform_facts(platform).ep_name_is_model:
+        experiment["ep_name"] = answers.model
+    else:
+        experiment["model_id"] = answers.model
+    if answers.instance_type:
+        experiment["instance_type"] = answers.instance_type
+    name = str(answers.model or experiment.get("model_id") or platform).rstrip("/").rsplit("/", 1)[-1]
+    return "\n".join([*_head(name, answers), *_experiment(name, experiment, answers)]) + "\n", notices
+
+
+def _server_keys(answers: Answers, notices: list[str]) -> dict[str, Any]:
+    """Address, protocol and model of a server that runs, or as they will be where it does not answer yet."""
+    if not answers.url:
+        raise InputError("platform endpoint: give the address with --url http://host:8000/v1")
+    try:
+        server = server_at(answers.url, answers.model)
+    except InputError as error:
+        notices.append(f"{error} The config is written for a server of OpenAI's protocol at this address")
+        server = Server(answers.url if "://" in answers.url else f"http://{answers.url}", OPENAI, answers.model)
+    keys: dict[str, Any] = {"protocol": server.protocol, "ep_name": server.address}
+    return keys | ({"model_id": server.model} if server.model else {"tokenizer": "words"})
+
+
+def _head(name: str, answers: Answers) -> list[str]:
+    prompts = [f"  filters: [{{max_length_in_tokens: {_MOST_TOKENS}}}]  # the prompts that ship, up to this length"]
+    if answers.data is not None:
+        source = existing_data(answers.data)
+        prompts = [f"  sources: [{_value(source)}]  # .jsonl, .json, .csv, .tsv, .parquet or .txt"]
+    budget = [
+        f"report:\n  latency_budget: {answers.latency_budget}  # of the p95, in seconds: what the winner must meet"
+    ]
+    return [
+        "# What is measured, and how; docs/configuration.md describes every key.",
+        "general:",
+        f"  name: {_value(name)}",
+        "",
+        "data:",
+        *prompts,
+        "",
+        "load:",
+        f"  requests: {answers.requests or DEFAULT_REQUESTS}  # of each level, after the warm-up",
+        "  prompt_reuse: allowed  # `never`, where the server caches prompts and there are enough of them",
+        "",
+        *(budget if answers.latency_budget else ["# report:", "#   latency_budget: 2.0  # of the p95, in seconds"]),
+        "",
+        "# inference_parameters: {max_tokens: 200, temperature: 0}  # sent with each request",
+        "",
+    ]
+
+
+def _experiment(name: str, keys: dict[str, Any], answers: Answers) -> list[str]:
+    comments = {
+        "platform": "where the model runs",
+        "ep_name": "what is measured",
+        "instance_type": "key in the price file",
+        "tokenizer": "an estimate, 750 words = 1000 tokens: name a folder or a Hugging Face id instead",
+    }
+    lines = ["experiments:  # what is compared, one entry each", f"- name: {_value(name)}"]
+    for key, value in keys.items():
+        lines.append(f"  {key}: {_value(value)}" + (f"  # {comments[key]}" if key in comments else ""))
+    if "instance_type" not in keys:
+        lines.append("  # instance_type: g5.2xlarge  # key in the price file; without it there is no price")
+    if answers.rates:
+        lines.append(f"  request_rates: {_value(list(answers.rates))}  # requests/s, one level each")
+    if answers.concurrency or not answers.rates:
+        levels = list(answers.concurrency or (1, 4, 16))
+        lines.append(f"  concurrency_levels: {_value(levels)}  # requests in flight, one level each")
+    return lines
+
+
+def _value(value: Any) -> str:
+    """A value as YAML on one line."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("\n...").strip()
+
+
+def _check_platform(platform: str) -> None:
+    if platform not in PLATFORMS:
+        close = nearest(platform, PLATFORMS)
+        raise InputError(
+            f"there is no platform {platform}; " + (f"did you mean {close}?" if close else alternatives(PLATFORMS))
+        )
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    words: Iterable[str] = (word.strip() for word in text.split(","))
+    try:
+        numbers = tuple(int(word) for word in words)
+    except ValueError:
+        numbers = ()
+    if not numbers or min(numbers) < 1:
+        raise InputError(f"{text}: write whole numbers above 0 with commas between them: 1,4,16")
+    return numbers
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{text}: write a number of seconds, such as 2.5") from None
