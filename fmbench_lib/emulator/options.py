@@ -74,7 +74,8 @@ def build_parser(prog: str = "fmbench emulate") -> argparse.ArgumentParser:
         default=[],
         dest="faults",
         metavar="KIND[:KEY=VALUE,…]",
-        help="what goes wrong, with rate=SHARE, every=N or numbers=N+N for which requests; may be repeated",
+        help="what goes wrong, with rate=SHARE, every=N or numbers=N+N for which requests, and above=N for those that "
+        "come while N others are under way; may be repeated",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
