@@ -1,9 +1,9 @@
 """Faults that an emulated endpoint can inject, and the requests that they apply to.
 
 A fault is written `KIND` or `KIND:key=value,key=value`; a rule adds `rate=`, `every=` or `numbers=` to select requests
-(all requests without), and `above=` to spare those that come while few are under way. A single request asks for a fault in its header `X-Emulate-Fault` or by
-`[[fault:KIND:key=value]]` in its prompt. `events` counts the events of a stream: an answer in one piece goes wrong
-before its first event.
+(all requests without), and `above=` to spare those that come while few are under way. A single request asks for a fault
+in its header `X-Emulate-Fault` or by `[[fault:KIND:key=value]]` in its prompt. `events` counts the events of a stream:
+an answer in one piece goes wrong before its first event.
 """
 
 from __future__ import annotations

@@ -32,9 +32,12 @@ def probe(predictor: Predictor, ca_file: str | None = None, timeout: float = 60.
     request fails, CredentialsError where it cannot be signed, InputError where it cannot be sent.
     """
     request = predictor.encode(_PROMPT)
+    where = "{0.scheme}://{0.netloc}".format(urlsplit(request.url))
+    wrong_path: str | None = getattr(predictor, "wrong_path", None)
+    if wrong_path is not None:
+        raise EndpointError(f"{where}: {wrong_path}")
     load = LoadSettings(timeout=timeout, workers=1, ca_bundle=ca_file, max_response_bytes=_MOST_BYTES)
     level = Level((request.url,), (), (0,), "probe", load, StopRule(requests=1), concurrency=1)
-    where = "{0.scheme}://{0.netloc}".format(urlsplit(request.url))
     with tempfile.TemporaryDirectory(prefix="fmbench-probe-") as folder:
         try:
             (worker,) = run_level(level, [request], Path(folder)).workers
