@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shlex
@@ -38,8 +39,9 @@ from fmbench_lib.config.problems import ConfigError, merged
 from fmbench_lib.config.secrets import redactor_of_process
 from fmbench_lib.config.shipped.config_table import as_json, as_table, shipped_needs, terminal_width
 from fmbench_lib.config.shipped.files import find_config
-from fmbench_lib.errors import FmbenchError, InputError, explained
+from fmbench_lib.errors import FmbenchError, InputError, RunStateError, explained
 from fmbench_lib.host.disk_space import disk_full, is_full
+from fmbench_lib.runs.file_cleaning import clean_after_a_death
 from fmbench_lib.runs.location import keeper_of, refresh
 from fmbench_lib.runs.opening import (
     ARGUMENTS_VARIABLE,
@@ -50,6 +52,7 @@ from fmbench_lib.runs.opening import (
     reopen_run,
 )
 from fmbench_lib.runs.run import Run
+from fmbench_lib.runs.run_locks import not_being_measured
 from fmbench_lib.runs.url_config import write_config
 from fmbench_lib.storage.bucket import is_address
 from fmbench_lib.storage.fetch import local_config
@@ -63,11 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, by default that of the process; returns the exit code."""
     print_anything()
     words = with_command(sys.argv[1:] if argv is None else argv)
+    hide(redactor_of_process(word.partition("=")[::2] for word in words if "=" in word))
     if words[:1] == ["emulate"]:  # it has a parser of its own
         from fmbench_lib import emulator
 
-        return emulator.main(words[1:])
-    hide(redactor_of_process(word.partition("=")[::2] for word in words if "=" in word))
+        with lasting_output("emulate"):
+            return emulator.main(words[1:], say)
     if words == ["cleanup"]:
         return list_standing()
     options = parser().parse_args(words)
@@ -283,6 +287,8 @@ def report_command(options: argparse.Namespace) -> int:
 
     run = open_for_reading(existing_run(options.run_dir), arguments(options.arguments))
     hide(run.redactor)
+    with contextlib.suppress(RunStateError), not_being_measured(run.workspace):
+        clean_after_a_death(run)
     if options.from_raw:
         from fmbench_lib.steps.redecoding import decode_again
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from fmbench_lib.emulator.behaviour import Behaviour
 from fmbench_lib.emulator.distributions import parse_distribution
@@ -16,6 +16,7 @@ from fmbench_lib.emulator.faults import parse_fault_rule
 from fmbench_lib.emulator.server import Server
 from fmbench_lib.emulator.wires.routes import make_wires
 from fmbench_lib.errors import InputError
+from fmbench_lib.host.printable import printable
 from fmbench_lib.host.process_limits import allow_many_sockets, claim_priority
 
 _DISTRIBUTIONS = {
@@ -109,7 +110,17 @@ def parse_behaviour(arguments: argparse.Namespace) -> Behaviour:
     return Behaviour(**{**values, "faults": tuple(arguments.faults)})
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+class Say(Protocol):
+    """Prints one line."""
+
+    def __call__(self, text: str, *, error: bool = False) -> None: ...
+
+
+def _print(text: str, *, error: bool = False) -> None:
+    print(printable(text), file=sys.stderr if error else sys.stdout, flush=True)
+
+
+def main(argv: Sequence[str] | None = None, say: Say = _print) -> int:
     """Serve until SIGTERM or Ctrl-C. Prints one line with the address once it listens. Returns the exit code."""
     arguments = build_parser().parse_args(argv)
     try:
@@ -117,13 +128,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         tls = _tls_context(arguments.certfile, arguments.keyfile)
         server = Server(behaviour, make_wires(behaviour), arguments.host, arguments.port, tls, arguments.ledger)
     except InputError as error:
-        print(error, file=sys.stderr)
+        say(str(error), error=True)
         return 2
     host, port = server.address
     allow_many_sockets()
     claim_priority()
     server.stop_on_signals()
-    print(f"listening on {'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    say(f"listening on {'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}")
     if arguments.until_stdin_closes:
         server.stop_at_end_of(sys.stdin.fileno())
     server.run()
