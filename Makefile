@@ -17,7 +17,7 @@ test: $(VENV)/.dev  ## all checks: formatting, types and tests
 thorough: $(VENV)/.dev  ## the tests that take too long for each change
 	$(BIN)/python -m pytest -m thorough
 
-fuzz: $(VENV)/.dev  ## a thousand mutated configs, hostile servers and odd sources; takes minutes
+fuzz: $(VENV)/.dev  ## a thousand mutated configs (also of FMBENCH_FUZZ_CONFIGS), hostile servers, odd sources; minutes
 	FMBENCH_FUZZ=1 $(BIN)/python -m pytest -n 2 tests/fuzz
 
 lint: $(VENV)/.dev

@@ -9,7 +9,7 @@ from pathlib import Path
 from fmbench_lib.cli.option_values import existing_run
 from fmbench_lib.cli.terminal import print_location, say
 from fmbench_lib.errors import InputError
-from fmbench_lib.runs.file_cleaning import clean_files
+from fmbench_lib.runs.file_cleaning import clean_after_a_death
 from fmbench_lib.runs.location import connected, refresh
 from fmbench_lib.runs.opening import open_for_reading
 from fmbench_lib.runs.run_locks import not_being_measured
@@ -32,7 +32,7 @@ def cleanup_command(options: argparse.Namespace) -> int:
         if is_address(options.run_dir):
             refresh(workspace)
         with contextlib.suppress(InputError):  # a run without its config can be cleaned up all the same
-            clean_files(open_for_reading(workspace.path))
+            clean_after_a_death(open_for_reading(workspace.path))
         if workspace.report_file.exists():
             from fmbench_lib.steps.analysis import write_report
 

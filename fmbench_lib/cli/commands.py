@@ -45,11 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     print_anything()
     words = with_command(sys.argv[1:] if argv is None else argv)
     set_output()
+    hide(redactor_of_process(word.removeprefix("--set=").partition("=")[::2] for word in words if "=" in word))
     if words[:1] == [EMULATE]:  # it has a parser of its own
         from fmbench_lib import emulator
 
-        return emulator.main(words[1:])
-    hide(redactor_of_process(word.removeprefix("--set=").partition("=")[::2] for word in words if "=" in word))
+        with lasting_output(EMULATE):
+            return emulator.main(words[1:], say)
     if words == ["cleanup"]:
         return list_standing()
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:

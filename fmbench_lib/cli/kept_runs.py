@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 
 from fmbench_lib.cli.option_values import config_arguments, existing_run
 from fmbench_lib.cli.terminal import hide, print_location, print_result, say
-from fmbench_lib.errors import InputError
+from fmbench_lib.errors import InputError, RunStateError
+from fmbench_lib.runs.file_cleaning import clean_after_a_death
 from fmbench_lib.runs.location import keeper_of
 from fmbench_lib.runs.opening import open_for_reading
+from fmbench_lib.runs.run_locks import not_being_measured
 from fmbench_lib.storage.bucket import is_address
 from fmbench_lib.workspace import Workspace
 
@@ -20,6 +23,8 @@ def report_command(options: argparse.Namespace) -> int:
 
     run = open_for_reading(existing_run(options.run_dir, results=options.results_dir), config_arguments(options))
     hide(run.redactor)
+    with contextlib.suppress(RunStateError), not_being_measured(run.workspace):
+        clean_after_a_death(run)
     if options.from_raw:
         from fmbench_lib.steps.redecoding import decode_again
 

@@ -37,6 +37,11 @@ class Redactor:
         """The text without known secrets; what only looks like a secret stays."""
         return replaced(text, spans_of_known(text, self.known))
 
+    def starred(self, text: str) -> str:
+        """A text of someone else's, of the same length, with `*` in place of secrets."""
+        spans = [*spans_of_known(text, self.known), *spans_of_forms(text)]
+        return replaced(text, spans, lambda length: "*" * length)
+
     def masked(self, data: bytes) -> bytes:
         """Bytes of the same length with `*` in place of secrets: what is said of positions in them stays true."""
         text = data.decode("latin-1")

@@ -28,7 +28,9 @@ def spellings(secret: str) -> set[str]:
     texts = {secret, secret.strip(), *(line for line in lines if len(line) >= _SHORTEST_LINE and line[:5] != "-----")}
     forms: set[str] = set()
     for text in texts:
-        forms |= {text, *_escaped(text), *_encoded(text.encode("utf-8", errors="surrogateescape"))}
+        escaped = {text, *_escaped(text)}
+        forms |= escaped | {json.dumps(each)[1:-1] for each in escaped}  # an escaped text, quoted in JSON
+        forms |= set(_encoded(text.encode("utf-8", errors="surrogateescape")))
     return {form for form in forms if len(form) >= SHORTEST}
 
 
@@ -37,10 +39,10 @@ def _escaped(text: str) -> Iterator[str]:
     for address in (quote(data, safe=""), quote(data, safe="/"), quote_plus(data)):
         yield address
         yield re.sub(r"%[0-9A-F]{2}", lambda match: match.group().lower(), address)
+        yield quote(address, safe="")  # an address in an address
     for escaped in (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
         yield escaped
         yield escaped.replace("/", "\\/")
-        yield json.dumps(escaped)[1:-1]
     yield repr(text)[1:-1]
     yield html.escape(text)
     yield html.escape(text, quote=False)

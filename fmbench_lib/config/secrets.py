@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
+from urllib.parse import unquote, unquote_plus
 
 from fmbench_lib.config.redaction import redacted, resolved
 from fmbench_lib.config.redactor import Redactor
@@ -100,12 +101,14 @@ def _with_and_without_scheme(value: str) -> Iterator[str]:
 
 
 def _gaps(plain: str, pieces: list[str]) -> Iterator[str]:
-    """The parts of a text between pieces of it, in order; of `user:password` also the password alone."""
+    """The parts of a text between pieces of it, in order; of `user:password` also the password alone. What an address
+    spells with `%` is given as it is meant too, as which a server takes it."""
     position = len(pieces[0])
     for piece in pieces[1:]:
         end = plain.find(piece, position) if piece else len(plain)
         gap = plain[position : end if end >= 0 else len(plain)]
-        yield gap
-        if ":" in gap:
-            yield gap.partition(":")[2]
+        for meant in dict.fromkeys((gap, unquote(gap), unquote_plus(gap))):
+            yield meant
+            if ":" in meant:
+                yield meant.partition(":")[2]
         position += len(gap) + len(piece)

@@ -130,11 +130,13 @@ class Planner:
         self._behaviour = behaviour
         self._seen: dict[bytes, None] = {}
 
-    def plan(self, task: Task, request_id: str, number: int, elapsed: float, fault: Fault | None = None) -> Plan:
+    def plan(
+        self, task: Task, request_id: str, number: int, elapsed: float, fault: Fault | None = None, under_way: int = 0
+    ) -> Plan:
         """The plan for the request with this number (from 1), `elapsed` seconds after the first one.
 
         `fault` is the fault that the request itself asks for; without one, the first rule that selects the request
-        applies.
+        applies, `under_way` being the other requests that are served or wait.
         """
         behaviour = self._behaviour
         digest = blake2b(f"{behaviour.seed}/{request_id}".encode(), digest_size=8).digest()
@@ -145,7 +147,8 @@ class Planner:
         cached = self._cached_tokens(task)
         ttft = behaviour.ttft.draw(rng) + behaviour.prefill_per_token * (task.prompt_tokens - cached)
         if fault is None:
-            fault = next((r.fault for r in behaviour.faults if r.selects(behaviour.seed, request_id, number)), None)
+            rules = (rule for rule in behaviour.faults if rule.selects(behaviour.seed, request_id, number, under_way))
+            fault = next((rule.fault for rule in rules), None)
         return Plan(
             request_id=request_id,
             salt=salt,

@@ -1,9 +1,9 @@
 """Faults that an emulated endpoint can inject, and the requests that they apply to.
 
 A fault is written `KIND` or `KIND:key=value,key=value`; a rule adds `rate=`, `every=` or `numbers=` to select requests
-(all requests without). A single request asks for a fault in its header `X-Emulate-Fault` or by
-`[[fault:KIND:key=value]]` in its prompt. `events` counts the events of a stream: an answer in one piece goes wrong
-before its first event.
+(all requests without), and `above=` to spare those that come while few are under way. A single request asks for a fault
+in its header `X-Emulate-Fault` or by `[[fault:KIND:key=value]]` in its prompt. `events` counts the events of a stream:
+an answer in one piece goes wrong before its first event.
 """
 
 from __future__ import annotations
@@ -75,15 +75,22 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class FaultRule:
-    """A fault and the requests it applies to: a fraction of them, every n-th, or those with these numbers (from 1)."""
+    """A fault and the requests it applies to: a fraction of them, every n-th, or those with these numbers (from 1).
+
+    With `above`, only those of them that come while so many are under way apply: a server that refuses under load.
+    """
 
     fault: Fault
     rate: float | None = None
     every: int | None = None
     numbers: tuple[int, ...] = ()
+    above: int | None = None
 
-    def selects(self, seed: int, request_id: str, number: int) -> bool:
-        """Whether this request gets the fault: always the same for the same seed and id, in any order."""
+    def selects(self, seed: int, request_id: str, number: int, under_way: int = 0) -> bool:
+        """Whether this request gets the fault, `under_way` being the others that are served or wait: always the same
+        for the same seed, id and `under_way`, in any order."""
+        if self.above is not None and under_way < self.above:
+            return False
         if self.rate is not None:
             return share_of(f"{seed}/{self.fault}/{request_id}") < self.rate
         if self.every is not None:
@@ -98,6 +105,8 @@ class FaultRule:
             parts.append(f"every={self.every}")
         if self.numbers:
             parts.append("numbers=" + "+".join(map(str, self.numbers)))
+        if self.above is not None:
+            parts.append(f"above={self.above}")
         text = str(self.fault)
         return text + ("," if ":" in text else ":") + ",".join(parts) if parts else text
 
@@ -114,18 +123,19 @@ def parse_fault(text: str) -> Fault:
 
 
 def parse_fault_rule(text: str) -> FaultRule:
-    """Read a fault that may also have `rate=`, `every=` or `numbers=1+5+9`; raises InputError."""
+    """Read a fault that may also have `rate=`, `every=`, `numbers=1+5+9` or `above=`; raises InputError."""
     kind, values = _split(text)
-    rate, every, numbers = (values.pop(name, None) for name in ("rate", "every", "numbers"))
+    rate, every, numbers, above = (values.pop(name, None) for name in ("rate", "every", "numbers", "above"))
     try:
         rule = FaultRule(
             _fault(kind, values, text),
             None if rate is None else float(rate),
             None if every is None else int(every),
             tuple(int(number) for number in numbers.split("+")) if numbers else (),
+            None if above is None else int(above),
         )
     except ValueError:
-        raise InputError(f"fault {text!r}: write rate=SHARE, every=N or numbers=N+N+N") from None
+        raise InputError(f"fault {text!r}: write rate=SHARE, every=N, numbers=N+N+N or above=N") from None
     if (rule.rate is not None and not 0 <= rule.rate <= 1) or (rule.every is not None and rule.every < 1):
         raise InputError(f"fault {text!r}: rate must be from 0 to 1 and every at least 1")
     return rule

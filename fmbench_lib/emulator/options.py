@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from fmbench_lib.config.option_parser import OptionParser
 from fmbench_lib.emulator.behaviour import Behaviour
@@ -17,6 +17,7 @@ from fmbench_lib.emulator.faults import parse_fault_rule
 from fmbench_lib.emulator.server import Server
 from fmbench_lib.emulator.wires.routes import make_wires
 from fmbench_lib.errors import InputError
+from fmbench_lib.host.printable import printable
 from fmbench_lib.host.process_limits import allow_many_sockets, claim_priority
 
 _DISTRIBUTIONS = {
@@ -76,7 +77,8 @@ def build_parser(prog: str = "fmbench emulate") -> OptionParser:
         default=[],
         dest="faults",
         metavar="KIND[:KEY=VALUE,…]",
-        help="what goes wrong, with rate=SHARE, every=N or numbers=N+N for which requests; may be repeated",
+        help="what goes wrong, with rate=SHARE, every=N or numbers=N+N for which requests, and above=N for those that "
+        "come while N others are under way; may be repeated",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
@@ -110,7 +112,17 @@ def parse_behaviour(arguments: argparse.Namespace) -> Behaviour:
     return Behaviour(**{**values, "faults": tuple(arguments.faults)})
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+class Say(Protocol):
+    """Prints one line."""
+
+    def __call__(self, text: str, *, error: bool = False) -> None: ...
+
+
+def _print(text: str, *, error: bool = False) -> None:
+    print(printable(text), file=sys.stderr if error else sys.stdout, flush=True)
+
+
+def main(argv: Sequence[str] | None = None, say: Say = _print) -> int:
     """Serve until SIGTERM or Ctrl-C. Prints one line with the address once it listens. Returns the exit code."""
     arguments = build_parser().parse_args(argv)
     try:
@@ -118,13 +130,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         tls = _tls_context(arguments.certfile, arguments.keyfile)
         server = Server(behaviour, make_wires(behaviour), arguments.host, arguments.port, tls, arguments.ledger)
     except InputError as error:
-        print(error, file=sys.stderr)
+        say(str(error), error=True)
         return 2
     host, port = server.address
     allow_many_sockets()
     claim_priority()
     server.stop_on_signals()
-    print(f"listening on {'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    say(f"listening on {'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}")
     if arguments.until_stdin_closes:
         server.stop_at_end_of(sys.stdin.fileno())
     server.run()

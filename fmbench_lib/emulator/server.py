@@ -191,7 +191,8 @@ class Server:
         number = self._counters.requests
         start = self._start_ns(connection)
         request_id = request.headers.get("x-request-id") or f"emulated-{number}"
-        plan = self._planner.plan(task, request_id, number, (start - self._first_ns) / _NS, fault)
+        under_way = self._slots.active + self._slots.waiting
+        plan = self._planner.plan(task, request_id, number, (start - self._first_ns) / _NS, fault, under_way)
         script = write_script(Scene(self._behaviour, task, plan, wire, lambda: self._slots.active))
         entry = LedgerEntry(
             request_id,

@@ -202,15 +202,14 @@ def _requests(
 def _decode(sent: SentLevel, target: Path, scratch: Path) -> None:
     """Turn spools into the level's file of records. The raw responses are kept where this breaks down."""
     raw, kept = raw_file(target), sent.facts["raw_kept"]
-    if kept:
-        keep_raw(raw, sent)
     part = scratch / "records.parquet"
     try:
         write_tables(part, tables_of(Job.of(sent.recorder, sent.run), scratch), sent.facts)
     except WorkerError as error:
-        if not kept:
-            keep_raw(raw, sent)
+        keep_raw(raw, sent)
         raise WorkerError(f"{error}; the raw responses are kept in {raw}") from error
+    if kept:
+        keep_raw(raw, sent, part)
     with part.open("rb") as file:
         os.fsync(file.fileno())
     part.replace(target)

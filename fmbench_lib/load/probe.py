@@ -33,6 +33,9 @@ def probe(predictor: Predictor, ca_file: str | None = None, timeout: float = 60.
     request fails, CredentialsError where it cannot be signed, InputError where it cannot be sent.
     """
     request = predictor.encode(_PROMPT)
+    wrong_path: str | None = getattr(predictor, "wrong_path", None)
+    if wrong_path is not None:
+        raise EndpointError(f"{_where(request)}: {wrong_path}")
     (completion,) = _exchanged(predictor, [request], ca_file, timeout)
     _check(completion, request)
 

@@ -37,7 +37,7 @@ from fmbench_lib.pipeline.interrupts import Interrupts
 from fmbench_lib.pipeline.kernels import Kernels
 from fmbench_lib.pipeline.notebook_secrets import remove_secrets
 from fmbench_lib.run_state import StepStatus
-from fmbench_lib.runs.file_cleaning import clean_files
+from fmbench_lib.runs.file_cleaning import clean_after_a_death, clean_files
 from fmbench_lib.runs.run import Run
 
 __all__ = ["ANALYSIS", "CLEANUP", "LastSteps", "Outcome", "notebook_source", "run_pipeline", "steps_named", "succeeded"]
@@ -72,6 +72,7 @@ def run_pipeline(
     with run.workspace.locked("pipeline", patience=0), Interrupts() as interrupts:
         try:
             begin(run)
+            clean_after_a_death(run)
             with Kernels() as kernels:
                 _run_steps(run, wanted, kernels, interrupts, on_poll, outcome)
         except Exception as error:  # noqa: BLE001 - whatever it is, what was deployed is deleted

@@ -40,6 +40,16 @@ def clean_files(run: Run) -> None:
         make_private(workspace)
 
 
+def clean_after_a_death(run: Run) -> None:
+    """Clean what a killed process has left too: the notebook that it was executing. Only while no process executes
+    the run, since notebooks are written anew after each cell."""
+    for path in sorted(run.workspace.notebook("any").parent.glob("*")):
+        with contextlib.suppress(OSError):
+            if path.is_file() and not path.is_symlink():
+                run.redactor.mask_file(path)
+    clean_files(run)
+
+
 def make_private(workspace: Workspace) -> None:
     """Keep other users of the machine from the run's directory and every file in it."""
     with contextlib.suppress(OSError):

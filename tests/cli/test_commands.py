@@ -64,8 +64,16 @@ def test_options_alone_mean_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_words_behind_emulate_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulator, "main", lambda words: len(words))
+    monkeypatch.setattr(emulator, "main", lambda words, say: len(words))
     assert main(["emulate", "--help", "--port", "1"]) == 3
+
+
+def test_what_emulate_says_is_one_line_without_secrets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["emulate", "--host", "h\x1b[31m\nsk-0123456789abcdefghij"]) == BAD_INPUT
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("the emulator cannot listen on h ")
+    assert "\x1b" not in line
+    assert "0123456789" not in line
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ def test_a_secret_is_found_as_others_spell_it(redactor: Redactor, secret: str) -
     spelt = [
         secret, quote(secret), quote(secret, safe=""), quote_plus(secret), quote(secret, safe="").lower(),
         json.dumps(secret)[1:-1], json.dumps(json.dumps(secret))[3:-3], repr(secret)[1:-1], secret.encode().hex(),
+        json.dumps(repr(secret)[1:-1])[1:-1], quote(quote(secret, safe=""), safe=""),
     ]  # fmt: skip
     for text in spelt[:4] + spelt[5:]:
         assert redactor(f"<{text}>") == f"<{REMOVED}>"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +58,20 @@ def test_authorization_is_redacted_in_its_wire_form(minimal: str, load: Load, au
 def test_secrets_are_removed_as_json_and_addresses_spell_them(redactor: Redactor) -> None:
     assert redactor.without_known(r'{"x": "quoted\"gate"}') == f'{{"x": "{REMOVED}"}}'
     assert redactor.without_known("?x=token%20from%20outside&y=1") == f"?x={REMOVED}&y=1"
+
+
+def test_what_an_address_spells_with_percent_is_found_as_it_is_meant() -> None:
+    environment = {
+        "HTTPS_PROXY": "http://user:Quux%25info%2F77@h:1",
+        "BACKEND": "http://h/?api_key=Frobnitz%2199%26z%3D4",
+        "OTHER": "http://h/?api_key=Wibble+Wobble",
+    }
+    found = redactor_of_process(environment.items())
+    for secret in ("Quux%info/77", "Frobnitz!99&z=4", "Wibble Wobble", "Frobnitz%2199%26z%3D4"):
+        assert found.without_known(f"<{secret}>") == f"<{REMOVED}>"
+    basic = base64.b64encode(b"user:Quux%info/77").decode()
+    assert found.without_known(basic).startswith(REMOVED)  # all but the letter that it shares with what follows
+    assert len(found.without_known(basic)) <= len(REMOVED) + 2
 
 
 def test_innocent_text_stays(redactor: Redactor, data: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from fmbench_lib import steps
 from fmbench_lib.emulator import Behaviour, Constant, launch
+from fmbench_lib.emulator.faults import Fault, FaultRule
 from fmbench_lib.runs.opening import create_run
 from fmbench_lib.steps.analysis import write_report
 from fmbench_lib.steps.plan import make_plan
@@ -81,3 +82,28 @@ def test_the_plan_says_how_many_levels_at_most_and_how_many_prompts_are_missing(
 def _at_work(run: Path, done: int) -> bool:
     """Whether so many levels are done and another one is under way."""
     return len(levels(run)) >= done and any(run.glob("requests/*/*/*.part/*.spool"))
+
+
+def test_quick_refusals_above_a_load_are_not_taken_for_good_latency(
+    tmp_path: Path, write_config: Callable[..., Path]
+) -> None:
+    """Above two in flight the server refuses 40% at once: what it lets through is as quick as ever."""
+    refusing = FaultRule(Fault("server_error", status=503), rate=0.4, above=2)
+    load = {"requests": 40, "warmup_requests": 2, "prompt_reuse": "allowed"}
+    load |= {"find": "max_concurrency", "subject_to": {"TTFT_p95": 2.0}, "find_most": 16}
+    with launch(Behaviour(ttft=Constant(0.02), itl=Constant(0.002), faults=(refusing,))) as emulator:
+        experiment = {"name": "refusing", "ep_name": emulator.url, "concurrency_levels": []}
+        run = create_run(write_config([experiment], load=load), results=tmp_path / "results")
+        for step in (steps.set_up, steps.generate_data, steps.deploy_models, steps.run_inference):
+            step(run)
+    write_report(run)
+    summary = json.loads(run.workspace.summary_file.read_text())
+    (found,) = summary["searches"]
+    assert (found["found"], found["missed"], found["confirmed"]) == (2, 3, True)
+    above = [row for row in summary["levels"] if row["concurrency"] > 2]
+    assert above
+    assert all(row["error_rate"] > 0.1 and row["TTFT_p95"] < 2.0 for row in above)
+    assert summary["decision"]["winner"]["concurrency"] <= 2
+    report = run.workspace.report_file.read_text()
+    assert "**2 requests in flight** is the greatest load that met them" in report
+    assert re.search(r"the least load above it that missed them is 3 \(TTFT_p95 [^,]+, error_rate 0\.[1-9]", report)

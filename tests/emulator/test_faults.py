@@ -51,6 +51,7 @@ def test_an_invalid_fault_is_an_error_with_a_hint(text: str, says: str) -> None:
         FaultRule(Fault("stall"), every=10),
         FaultRule(Fault("reset", bytes=10), numbers=(1, 5)),
         FaultRule(Fault("empty")),
+        FaultRule(Fault("server_error", status=503), rate=0.4, above=4),
     ],
 )
 def test_a_rule_round_trips(rule: FaultRule) -> None:
@@ -72,6 +73,13 @@ def test_numbers_and_every() -> None:
     assert chosen("empty:numbers=2+7") == [2, 7]
     assert chosen("empty:every=4") == [4, 8]
     assert chosen("empty") == list(range(1, 11))
+
+
+def test_a_fault_above_a_load_spares_what_comes_below_it() -> None:
+    rule = parse_fault_rule("server_error:status=503,rate=0.4,above=4")
+    chosen = [sum(rule.selects(1, f"request-{n}", n, under_way) for n in range(5000)) for under_way in (0, 3, 4, 50)]
+    assert chosen[:2] == [0, 0]
+    assert chosen[2] == chosen[3] == pytest.approx(2000, rel=0.1)
 
 
 def test_shares_are_uniformly_distributed() -> None:

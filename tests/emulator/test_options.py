@@ -31,7 +31,7 @@ EVERYTHING = Behaviour(
     tail_delay=0.001,
     framing="close",
     faults=(
-        FaultRule(Fault("reset", bytes=300), rate=0.01),
+        FaultRule(Fault("reset", bytes=300), rate=0.01, above=4),
         FaultRule(Fault("rate_limit", seconds=2.0), numbers=(3, 4)),
     ),
     seed=99,

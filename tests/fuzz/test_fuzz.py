@@ -1,6 +1,7 @@
 """Mutated configs, hostile servers and odd sources: none gives a traceback, hangs, or ends more than its own part.
 
 A sample runs with the other tests. `make fuzz` runs all: a thousand configs, each server twice, each source twice.
+FMBENCH_FUZZ_CONFIGS names folders (separated as in PATH) whose configs are mutated too.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ from tests.load.conftest import Peer
 ALL = bool(os.environ.get("FMBENCH_FUZZ"))
 CONFIGS = sorted((Path(__file__).parents[1] / "config" / "data").glob("*.yml"))
 CONFIGS += [path for _, path, _ in shipped_configs()]
+FOLDERS = filter(None, os.environ.get("FMBENCH_FUZZ_CONFIGS", "").split(os.pathsep))
+CONFIGS += [path for folder in FOLDERS for path in sorted(Path(folder).rglob("*.yml"))]
 VALUES = {"model_id": "org/model", "tokenizer": "words", "instance_type": "g5.xlarge", "tp_degree": "1"}
 MUTATIONS = range(1000 if ALL else 60)
 TRIALS = [(name, trial) for name in SERVERS for trial in range(2)]

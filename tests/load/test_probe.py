@@ -42,3 +42,15 @@ def test_a_certificate_is_checked_against_the_bundle_that_is_given() -> None:
         probe(codec, str(files / "certificate.pem"))
         with pytest.raises(EndpointError, match="certificate"):
             probe(codec)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("/v1/messages", "Anthropic's Messages API"), ("/v1/responses/", "the Responses API")]
+)
+def test_the_path_of_another_protocol_is_refused_with_what_to_write(path: str, name: str) -> None:
+    with launch(BEHAVIOUR) as emulator:
+        with pytest.raises(EndpointError) as refused:
+            probe(OpenAiPredictor(emulator.base_url + path))
+        assert emulator.ledger() == []
+    assert f"{path.rstrip('/')} is the path of {name}, which protocol openai does not speak" in str(refused.value)
+    assert "write protocol: rest with a template for it in inference_spec.rest" in str(refused.value)

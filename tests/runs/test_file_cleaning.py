@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ import pytest
 
 from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.config.secret_spellings import all_spellings
-from fmbench_lib.runs.file_cleaning import clean_files
+from fmbench_lib.runs.file_cleaning import clean_after_a_death, clean_files
 from fmbench_lib.workspace import create_workspace
 
 SECRET = "plumKestrel42"
@@ -35,6 +36,19 @@ def test_logs_and_samples_are_cleaned_as_they_grow(run: Any) -> None:
     clean_files(run)
     assert log.read_text() == f"begins {'*' * 13}\ngoes on {'*' * 13}\n"
     assert samples.read_text() == f"begins {'*' * 13}\n"
+
+
+def test_what_a_killed_process_leaves_is_cleaned_too(run: Any) -> None:
+    notebook, log = run.workspace.notebook("3_run_inference"), run.workspace.logs / "server.log"
+    cells = json.dumps({"cells": [{"outputs": [{"text": [f"it said {SECRET}\n"]}]}]}, indent=1)
+    for path, text in ((notebook, cells), (log, f"key {SECRET}")):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    clean_files(run)
+    assert SECRET in notebook.read_text()  # it may be being written
+    clean_after_a_death(run)
+    assert json.loads(notebook.read_text()) == json.loads(cells.replace(SECRET, "*" * 13))
+    assert log.read_text() == f"key {'*' * 13}"
 
 
 def test_a_secret_that_was_written_in_two_parts_is_found(run: Any) -> None:

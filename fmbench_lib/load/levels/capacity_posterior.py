@@ -95,7 +95,8 @@ def _log_likelihood(look: Look, rise: Floats, optimism: Floats, floor: float) ->
     if not all(map(math.isfinite, (look.distance, look.error_below, look.error_above))):
         return np.log(np.where(rise * look.distance > 0, 1.0, _OUTLIERS))
     curve = np.where(rise > 0, _CEILING * np.tanh(rise / _CEILING), floor * np.tanh(rise / floor))
-    residual = min(look.distance, _CEILING) + optimism * look.error_above - curve
+    distance = min(max(look.distance, -_CEILING), _CEILING)
+    residual = distance + optimism * look.error_above - curve
     own = _LEAST_ERROR**2 + (_CURVE_ERROR * curve) ** 2
     below, above = (np.sqrt((_DOUBT * error) ** 2 + own) for error in (look.error_below, look.error_above))
     chance = np.exp(-0.5 * (residual / np.where(residual < 0, above, below)) ** 2)

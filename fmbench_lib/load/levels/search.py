@@ -244,20 +244,30 @@ class Search:
         distances = [_distance(each, level.readings[each.name].value) for each in self.objectives]
         return math.inf if level.overloaded else max(distances)
 
-    def _look(self, level: Tried) -> Look:
-        if level.overloaded:
-            return Look(math.log(level.load), math.inf, math.inf, math.inf)
+    def _look(self, level: Tried, by_side: bool) -> Look:
+        if level.overloaded or (by_side and self.meets(level)):
+            return Look(math.log(level.load), math.inf if level.overloaded else -math.inf, math.inf, math.inf)
         looks = [(_distance(each, level.readings[each.name].value), each) for each in self.objectives]
         distance, worst = max(looks, key=lambda look: look[0])
         unknown = _UNKNOWN_ERROR_CLOSED if self.whole else _UNKNOWN_ERROR
         return Look(math.log(level.load), distance, *_errors(level.readings[worst.name], worst, distance, unknown))
+
+    def _is_known_by_side(self, judged: Sequence[Tried]) -> bool:
+        """Whether the least load that misses does so by objectives alone that say no more than a side, such as no
+        errors: how far the others are from their limits then tells nothing of where the answer lies."""
+        missed = [level for level in judged if not self.meets(level)]
+        least = [level for level in missed if level.load == min(each.load for each in missed)]
+        values = [(each, level.readings[each.name].value) for level in least for each in self.objectives]
+        sides = [not each.met(value) for each, value in values if each.limit <= 0]
+        return any(sides) and all(value is None or each.met(value) for each, value in values if each.limit > 0)
 
     def _posterior(self, tried: Sequence[Tried]) -> CapacityPosterior:
         """The distribution of the answer. A closed loop's requests in flight are given, so that its queue remembers no
         more than a few responses: its levels are not too short for that and have no common optimism."""
         least = math.log(0.999) if self.whole else -math.inf
         most = math.log(min(_client_bound(tried) or math.inf, self._bound * TOLERANCE))
-        looks = [self._look(level) for level in _judged(tried)]
+        judged = _judged(tried)
+        looks = [self._look(level, self._is_known_by_side(judged)) for level in judged]
         return CapacityPosterior.of(looks, least, most, optimism=not self.whole)
 
 

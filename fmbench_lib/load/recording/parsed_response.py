@@ -36,6 +36,14 @@ class ParsedResponse:
         piece = np.searchsorted(body_ends[:-1], offsets)
         return stops[piece] - (body_ends[piece] - offsets)
 
+    def with_body(self, raw: bytes, body: bytes) -> bytes:
+        """The raw bytes of this response with another body of the same length."""
+        made, position = bytearray(raw), 0
+        for start, stop in zip(self._starts, self._stops, strict=True):
+            made[start:stop] = body[position : position + stop - start]
+            position += stop - start
+        return bytes(made)
+
     def body_lengths_at(self, raw_lengths: Sequence[int]) -> list[int]:
         """How many bytes of the body are in so many first raw bytes, for each of the lengths."""
         starts, stops = np.asarray(self._starts, np.int64), np.asarray(self._stops, np.int64)

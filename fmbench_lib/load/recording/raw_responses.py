@@ -7,13 +7,19 @@ workers' spools. Requests are not in it, and secrets that servers repeat are ove
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from fmbench_lib.config.redactor import Redactor
+from fmbench_lib.config.secret_forms import REMOVED
 from fmbench_lib.errors import DataError
+from fmbench_lib.load.recording.masked_raw import masked_raw
 from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
 from fmbench_lib.load.recording.recorder import TokenCounter
 from fmbench_lib.load.recording.records import write_tables
@@ -24,19 +30,42 @@ from fmbench_lib.predictors.base import Predictor
 _COPY_BYTES = 1 << 20
 
 
-def keep_raw(target: Path, sent: SentLevel) -> None:
-    """Write a level's raw responses to `target`, which appears when it is complete."""
+def keep_raw(target: Path, sent: SentLevel, records: Path | None = None) -> None:
+    """Write a level's raw responses to `target`, which appears when it is complete.
+
+    `records` is the file of their records, in the same order: it tells which answers have a secret, that may have come
+    in pieces. Without it every answer is looked at.
+    """
     head, redactor = head_of(sent), sent.recorder.redactor
     for worker, end in zip(head["workers"], sent.run.workers, strict=True):
         worker["bytes"] = whole_bytes(end.spool)
-    mask = bytes if redactor is None else redactor.masked
+    mask = _kept if redactor is None else partial(_masked, redactor, sent.recorder.predictor, _have_secrets(records))
     part = target.with_name(target.name + ".part")
     with pa.CompressedOutputStream(str(part), "zstd") as out:
         out.write(json.dumps(head).encode() + b"\n")
         for end in sent.run.workers:
-            for record in masked_records(end.spool, mask):
+            for record in masked_records(end.spool, bytes if redactor is None else redactor.masked, mask):
                 out.write(record)
     part.replace(target)
+
+
+def _kept(raw: bytes) -> bytes:
+    return raw
+
+
+def _masked(redactor: Redactor, predictor: Predictor, have_secrets: Iterator[bool], raw: bytes) -> bytes:
+    """The raw bytes of the next response without secrets."""
+    return masked_raw(raw, redactor, predictor if next(have_secrets) else None)
+
+
+def _have_secrets(records: Path | None) -> Iterator[bool]:
+    """Whether secrets have been taken out of the answer, for each response in turn."""
+    if records is None:
+        yield from repeat(True)
+        return
+    for batch in pq.ParquetFile(records).iter_batches(columns=["completion"]):
+        yield from (REMOVED in (text or "") for text in batch.column(0).to_pylist())
+    yield from repeat(True)
 
 
 def decode_raw(

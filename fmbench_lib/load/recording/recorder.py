@@ -15,6 +15,7 @@ import numpy as np
 
 from fmbench_lib.config.redactor import SHORTEST, Redactor
 from fmbench_lib.errors import ProtocolError
+from fmbench_lib.load.recording.masked_raw import masked_raw
 from fmbench_lib.load.recording.packed_bodies import UnpackedResponse, unpacked_response
 from fmbench_lib.load.recording.parsed_response import ParsedResponse, parse_response
 from fmbench_lib.load.recording.read_times import Arrivals, arrivals_of
@@ -39,7 +40,6 @@ if TYPE_CHECKING:  # every decoding process imports this module, and none needs 
 
 
 _LONGEST_MESSAGE = 500
-_EVENT_STREAM = "vnd.amazon.eventstream"
 _READ_OF_MESSAGE = 20_000
 """How much of a message is cleaned before it is cut: more than is kept, so that no secret is cut before it is found."""
 Response: TypeAlias = ParsedResponse | UnpackedResponse
@@ -135,11 +135,11 @@ class Recorder:
 
     def _decoded(self, exchange: Spooled) -> tuple[Completion, Response | None]:
         """The answer in an exchange. What a codec quotes of an error is quoted from bytes without secrets: one that it
-        had cut or escaped could not be found afterwards. AWS's event streams have checksums, which would not hold."""
+        had cut or escaped could not be found afterwards."""
         completion, response = decode(exchange, self.predictor)
-        if completion.error_class is None or self.redactor is None or _has_checksums(response):
+        if completion.error_class is None or self.redactor is None:
             return completion, response
-        masked = self.redactor.masked(exchange.raw)
+        masked = masked_raw(exchange.raw, self.redactor)
         if masked != exchange.raw:
             message = decode(replace(exchange, raw=masked), self.predictor)[0].error_message
             completion = replace(completion, error_message=message)
@@ -181,10 +181,6 @@ class Recorder:
 def _cleaned(redactor: Redactor, text: str) -> str:
     """A text without secrets; addresses, reasons and messages are the same in most records of a level."""
     return redactor(text)
-
-
-def _has_checksums(response: Response | None) -> bool:
-    return response is not None and _EVENT_STREAM in (dict(response.headers).get("content-type") or "")
 
 
 def _count(tokenizer: TokenCounter, completion: Completion) -> int:

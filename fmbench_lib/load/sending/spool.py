@@ -103,8 +103,11 @@ def read_spool(path: Path, start: int = 0) -> Iterator[tuple[int, Spooled]]:
             yield start, record[1]
 
 
-def masked_records(path: Path, mask: Callable[[bytes], bytes]) -> Iterator[bytes]:
-    """The bytes of each whole record, with `mask`, which keeps lengths, applied to what was received and said."""
+def masked_records(
+    path: Path, mask: Callable[[bytes], bytes], mask_raw: Callable[[bytes], bytes] | None = None
+) -> Iterator[bytes]:
+    """The bytes of each whole record, with `mask`, which keeps lengths, applied to what was received and said, or
+    `mask_raw` to what was received."""
     with path.open("rb") as file:
         while len(head := file.read(HEADER.size)) == HEADER.size:
             total, _, _, _, _, _, reads, text_bytes, *_ = HEADER.unpack(head)
@@ -113,7 +116,7 @@ def masked_records(path: Path, mask: Callable[[bytes], bytes]) -> Iterator[bytes
                 return
             text_at = reads * (8 + 4 + TIMESPEC_BYTES)
             raw_at = text_at + text_bytes
-            yield b"".join((head, rest[:text_at], mask(rest[text_at:raw_at]), mask(rest[raw_at:])))
+            yield b"".join((head, rest[:text_at], mask(rest[text_at:raw_at]), (mask_raw or mask)(rest[raw_at:])))
 
 
 def whole_bytes(path: Path) -> int:

@@ -105,6 +105,32 @@ class TestRates:
         assert len(tried) == 3
 
 
+def refusing(capacity: float) -> Server:
+    """Above its capacity it refuses two requests in five, and what it lets through is as quick as ever."""
+
+    def measure(load: float) -> Tried:
+        failed = 0.4 if load > capacity else 0.0
+        return Tried(load, {"TTFT_p95": exact(0.02), "error_rate": Reading(failed, max(0.0, failed - 0.15), 0.55)})
+
+    return measure
+
+
+class TestQuickRefusals:
+    @pytest.mark.parametrize("limit", [0.03, 0.1, 2.0])
+    @pytest.mark.parametrize("capacity", [2.0, 7.0, 40.0])
+    def test_they_are_misses_however_quick_the_rest_is(self, capacity: float, limit: float) -> None:
+        """The latency of what succeeds is no sign of how far the answer is: only the refusals are."""
+        objectives = (Objective("TTFT_p95", limit), Objective("error_rate", 0.0))
+        for search in (slots(objectives=objectives), rates(objectives=objectives)):
+            outcome, tried = run(search, refusing(capacity))
+            assert [search.meets(level) for level in tried] == [level.load <= capacity for level in tried]
+            assert outcome.found is not None
+            assert 0.85 * capacity <= outcome.found <= capacity < (outcome.missed or 0.0) <= 1.2 * capacity + 1
+            assert outcome.low is not None
+            assert outcome.high is not None
+            assert outcome.low <= capacity <= outcome.high
+
+
 class TestConcurrency:
     @pytest.mark.parametrize("answer", [1, 2, 7, 8, 33, 100])
     def test_the_search_ends_with_neighbours(self, answer: int) -> None:
