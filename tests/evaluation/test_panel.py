@@ -127,4 +127,4 @@ def test_what_is_whole_of_a_round_that_was_killed_is_kept(tmp_path: Path) -> Non
         assert len(served.asked) == 7
     assert panel.tallies["one"].recovered == 5
     assert len(last_rows(panel.verdicts())) == 6
-    assert not list(tmp_path.rglob("round-*"))
+    assert not list(tmp_path.rglob(".round-*"))

@@ -44,7 +44,7 @@ class Asking:
 
     def rounds(self) -> list[Path]:
         """The folders of rounds that an earlier process did not finish."""
-        return sorted(path for path in self.folder.glob("round-*") if path.is_dir())
+        return sorted(path for path in self.folder.glob(".round-*") if path.is_dir())
 
 
 def ask(asking: Asking, questions: Sequence[Question], attempts: Sequence[int], *, constrain: bool) -> list[VerdictRow]:
@@ -53,7 +53,7 @@ def ask(asking: Asking, questions: Sequence[Question], attempts: Sequence[int], 
     `attempts` are the requests that each question had before. A worker that dies leaves what had ended until then.
     """
     judge, round_id = asking.judge, uuid.uuid4().hex[:12]
-    folder = asking.folder / f"round-{round_id}"
+    folder = asking.folder / f".round-{round_id}"
     folder.mkdir(parents=True)
     write_json(folder / _ASKED, _manifest(questions, attempts, constrain=constrain))
     sent = folder / "sent-level"
@@ -88,7 +88,7 @@ def ask(asking: Asking, questions: Sequence[Question], attempts: Sequence[int], 
 def finish(asking: Asking, store: VerdictStore, rows: list[VerdictRow]) -> None:
     """Keep the rows of the rounds in the folder, and then delete what they were made from."""
     for folder in asking.rounds():
-        store.append(folder.name.removeprefix("round-"), rows)
+        store.append(folder.name.removeprefix(".round-"), rows)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -96,10 +96,10 @@ def recover(asking: Asking, store: VerdictStore) -> int:
     """Keep what is whole of the rounds that an earlier process did not finish; returns how many judgements that is."""
     count = 0
     for folder in asking.rounds():
-        if (folder / _ASKED).exists() and not store.part(folder.name.removeprefix("round-")).exists():
+        if (folder / _ASKED).exists() and not store.part(folder.name.removeprefix(".round-")).exists():
             rows = list(_rows(asking, folder))
             count += len(rows)
-            store.append(folder.name.removeprefix("round-"), rows)
+            store.append(folder.name.removeprefix(".round-"), rows)
         shutil.rmtree(folder, ignore_errors=True)
     return count
 
