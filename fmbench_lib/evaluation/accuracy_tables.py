@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from fmbench_lib.evaluation.answers import Given
-from fmbench_lib.evaluation.outcomes import Outcomes, one_per_question, tallies
+from fmbench_lib.evaluation.answers import Given, one_answer_of
+from fmbench_lib.evaluation.outcomes import Outcomes, tallies
 from fmbench_lib.evaluation.voting import CORRECT, Tally, majority_of_others
 from fmbench_lib.metrics.statistics.agreement import agreement_share, cohen, fleiss, krippendorff
 from fmbench_lib.metrics.statistics.paired_shares import armitage_trend, holm, mcnemar
@@ -20,13 +20,13 @@ Rows = list[dict[str, Any]]
 
 def accuracy_rows(given: Sequence[Given], outcomes: Outcomes, columns: Sequence[str]) -> Rows:
     """The panel's accuracy by these columns, over questions; ties and missing verdicts are in the denominator."""
-    found = tallies(one_per_question(given), outcomes, columns)
+    found = tallies(one_answer_of(given), outcomes, columns)
     return [{**dict(zip(columns, key, strict=True)), **tally_cells(counted)} for key, counted in found.items()]
 
 
 def judge_accuracy_rows(given: Sequence[Given], outcomes: Outcomes) -> Rows:
     """The accuracy of each model as each judge says."""
-    questions, rows = one_per_question(given), []
+    questions, rows = one_answer_of(given), []
     for judge in outcomes.judges:
         for (experiment,), counted in tallies(questions, outcomes, ["experiment_name"], judge).items():
             rows.append({"judge": judge, "experiment_name": experiment, **tally_cells(counted)})
@@ -51,7 +51,7 @@ def tally_cells(counted: Tally) -> dict[str, Any]:
 def breakdown_rows(given: Sequence[Given], outcomes: Outcomes) -> Rows:
     """How many questions of each model were decided unanimously, by a majority, not at all."""
     counts: dict[str, Counter[str]] = {}
-    for each in one_per_question(given):
+    for each in one_answer_of(given):
         vote = outcomes.votes.get(each.answer_id or "")
         if vote is not None and each.kind not in ("failed", "empty"):
             counts.setdefault(each.experiment_name, Counter())[vote.kind] += 1
@@ -112,7 +112,7 @@ def _coefficient(name: str, value: float | None) -> dict[str, Any]:
 def comparison_rows(given: Sequence[Given], outcomes: Outcomes) -> Rows:
     """Each pair of models on the questions that both answered: McNemar's exact test, corrected for all pairs (Holm)."""
     right: dict[str, dict[tuple[str, str], bool]] = {}
-    for each in one_per_question(given):
+    for each in one_answer_of(given):
         if (outcome := outcomes.of(each)) is not None:
             right.setdefault(each.experiment_name, {})[each.payload_file, each.prompt_id] = outcome == CORRECT
     rows: Rows = []

@@ -102,6 +102,17 @@ def read_answers(path: Path, batch: int = BATCH) -> Iterator[list[Answer]]:
             yield [Answer(**{**row, "truths": tuple(row["truths"] or ())}) for row in group.to_pylist()]
 
 
+def one_answer_of(given: Iterable[Given]) -> list[Given]:
+    """The first answer of each experiment to each question, so that no question counts twice; a failed request counts
+    only where there is no answer."""
+    first: dict[tuple[str, str, str], Given] = {}
+    for each in given:
+        key = (each.experiment_name, each.payload_file, each.prompt_id)
+        if key not in first or (first[key].kind == "failed" and each.kind != "failed"):
+            first[key] = each
+    return list(first.values())
+
+
 def answered_prompts(path: Path) -> set[str]:
     """The prompts of a level that were answered."""
     table = pq.read_table(path, columns=["phase", "prompt_id", "error"]).to_pylist()

@@ -75,17 +75,6 @@ def outcomes_of(
     return Outcomes(votes, labels, tuple(judges))
 
 
-def one_per_question(given: Iterable[Given]) -> list[Given]:
-    """The first answer of each experiment to each question, so that no question counts twice; a failed request counts
-    only where there is no answer."""
-    first: dict[tuple[str, str, str], Given] = {}
-    for each in given:
-        key = (each.experiment_name, each.payload_file, each.prompt_id)
-        if key not in first or (first[key].kind == "failed" and each.kind != "failed"):
-            first[key] = each
-    return list(first.values())
-
-
 def tallies(
     given: Iterable[Given], outcomes: Outcomes, columns: Sequence[str], judge: str | None = None
 ) -> dict[tuple[str, ...], Tally]:

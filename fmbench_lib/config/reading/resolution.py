@@ -36,7 +36,8 @@ def resolve(raw: Raw, findings: Findings, *, has_load_section: bool) -> Raw:
     resolved.pop("run_steps", None)
     if steps is not None:
         resolved["run_steps"] = steps
-    resolved["run_evaluations"] = raw.get("model_evaluations") is not None if evaluations is None else evaluations
+    asked_for = raw.get("model_evaluations") is not None or raw.get("evaluation") is not None
+    resolved["run_evaluations"] = asked_for if evaluations is None else evaluations
     resolved["has_load_section"] = has_load_section
     if not has_load_section:
         resolved["load"] = {"prompt_reuse": "allowed"}

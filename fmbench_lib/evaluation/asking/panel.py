@@ -72,10 +72,10 @@ class Panel:
                 for _ in pool.map(lambda judge, batch=questions: self._ask(judge, batch(judge)), self.judges):
                     pass
 
-    def verdicts(self) -> Iterable[dict[str, object]]:
-        """Every row that is kept."""
+    def verdicts(self, columns: list[str] | None = None) -> Iterable[dict[str, object]]:
+        """Every row that is kept, all columns or these."""
         for store in self._stores.values():
-            yield from store.rows()
+            yield from store.rows(columns)
 
     def _asking(self, judge: Judge, store: VerdictStore) -> Asking:
         return Asking(judge, store.folder, self.redactor)
