@@ -294,6 +294,23 @@ def report_command(options: argparse.Namespace) -> int:
     return 0 if succeeded(run, options.allow_invalid, options.fail_on_budget) else 1
 
 
+def evaluate_command(options: argparse.Namespace) -> int:
+    """Evaluate the answers of a run, and analyse it again."""
+    from fmbench_lib.steps.analysis import write_analysis
+    from fmbench_lib.steps.evaluation import evaluate
+
+    run = open_for_reading(existing_run(options.run_dir), arguments(options.arguments))
+    hide(run.redactor)
+    if run.config.model_evaluations is None and run.config.evaluation is None:
+        raise InputError(f"{options.run_dir}: its config has no section evaluation; write one, with judges")
+    evaluate(run)
+    write_analysis(run)
+    run.workspace.keep(insist=True)
+    print_result(run)
+    print_location(run.workspace)
+    return 0
+
+
 def sync_command(options: argparse.Namespace) -> int:
     """Send what the run's bucket lacks."""
     if is_address(options.run_dir):
@@ -332,6 +349,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "validate": validate_command,
     "plan": plan_command,
     "report": report_command,
+    "evaluate": evaluate_command,
     "cleanup": cleanup_command,
     "sync": sync_command,
     "configs": configs_command,

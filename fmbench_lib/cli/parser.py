@@ -100,6 +100,13 @@ def _add_report(commands: _Commands) -> None:
     _add_arguments(report)
 
 
+def _add_evaluate(commands: _Commands) -> None:
+    help_text = "have the answers of a run judged and scored, as its config says, and rewrite its report"
+    evaluate = commands.add_parser("evaluate", help=help_text)
+    _add_run_dir(evaluate)
+    _add_arguments(evaluate)
+
+
 def _add_cleanup(commands: _Commands) -> None:
     help_text = "delete everything that a run deployed; without RUN_DIR, list what runs of this machine left standing"
     _add_run_dir(commands.add_parser("cleanup", help=help_text))
@@ -136,6 +143,7 @@ _ADD: tuple[Callable[[Any], None], ...] = (
     _add_validate,
     _add_plan,
     _add_report,
+    _add_evaluate,
     _add_cleanup,
     _add_sync,
     _add_configs,

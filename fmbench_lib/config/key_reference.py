@@ -20,8 +20,8 @@ from fmbench_lib.config.platforms import CONTAINER_PROTOCOLS, DEPLOYMENT_SCRIPTS
 from fmbench_lib.config.problems import alternatives
 from fmbench_lib.config.reading.keys import section_of, yaml_keys
 from fmbench_lib.config.schema.config import Config
-from fmbench_lib.config.schema.experiment import Experiment, InferenceSpec
 from fmbench_lib.config.schema.evaluation_section import EvaluationSection, JudgeSection
+from fmbench_lib.config.schema.experiment import Experiment, InferenceSpec
 from fmbench_lib.config.schema.load_section import LoadSection
 from fmbench_lib.config.schema.monitors_section import MonitorsSection
 from fmbench_lib.config.schema.platform_sections import (

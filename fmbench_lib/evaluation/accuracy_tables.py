@@ -78,7 +78,10 @@ def agreement_rows(outcomes: Outcomes, human: Mapping[str, str]) -> Rows:
     items = [[outcomes.labels[answer].get(judge) for judge in judges] for answer in answers]
     rows = [_pair(first, second, said[first], said[second]) for first, second in combinations(judges, 2)]
     if len(judges) > 1:
-        rows += [_coefficient("Fleiss' kappa", fleiss(items)), _coefficient("Krippendorff's alpha", krippendorff(items))]
+        rows += [
+            _coefficient("Fleiss' kappa", fleiss(items)),
+            _coefficient("Krippendorff's alpha", krippendorff(items)),
+        ]
     for number, judge in enumerate(judges if len(judges) > 2 else ()):
         others = [majority_of_others(item, number) for item in items]
         rows.append(_pair(judge, "majority of the others", said[judge], others))

@@ -147,7 +147,9 @@ def stratified(prompts: Mapping[str, Sequence[str]], count: int | None, seed: in
     by_remainder = sorted(exact, key=lambda name: (quota[name] - exact[name], name))
     for name in by_remainder[: count - sum(quota.values())]:
         quota[name] += 1
-    return {name: set(sorted(set(ids), key=lambda each: _draw(seed, each))[: quota[name]]) for name, ids in prompts.items()}
+    return {
+        name: set(sorted(set(ids), key=lambda each: _draw(seed, each))[: quota[name]]) for name, ids in prompts.items()
+    }
 
 
 def _draw(seed: int, prompt_id: str) -> bytes:

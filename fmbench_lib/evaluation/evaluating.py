@@ -25,7 +25,9 @@ from fmbench_lib.workspace import LevelKey, Workspace
 
 SCORE_NAMES = (*SCORES, "numeric_match", "json_valid", "schema_valid", "cosine_similarity")
 ANSWERS_FILE, SCORES_FILE = "answers.parquet", "scores.parquet"
-_SCORES_SCHEMA = pa.schema([("answer_id", pa.string()), ("against", pa.string()), *((n, pa.float64()) for n in SCORE_NAMES)])
+_SCORES_SCHEMA = pa.schema(
+    [("answer_id", pa.string()), ("against", pa.string()), *((n, pa.float64()) for n in SCORE_NAMES)]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +153,7 @@ def _comparisons(evaluation: Evaluation, given: Sequence[Given], batch: int = 25
             judge: Judge, some: list[tuple[str, str]] = some, answers: dict[str, Answer] = answers
         ) -> list[Question]:
             return [
-                question_to(
-                    judge, form, f"{a}>{b}", _material(evaluation, answers[a], answers[b]), evaluation.seed
-                )
+                question_to(judge, form, f"{a}>{b}", _material(evaluation, answers[a], answers[b]), evaluation.seed)
                 for pair in some
                 for a, b in (pair, pair[::-1])
             ]

@@ -60,14 +60,18 @@ def preference_of(both: Sequence[str | None]) -> str | None:
 
 
 def preference_rows(
-    given: Sequence[Given], rows: Iterable[Mapping[str, object]], pairs: Sequence[tuple[str, str]], judges: Sequence[str]
+    given: Sequence[Given],
+    rows: Iterable[Mapping[str, object]],
+    pairs: Sequence[tuple[str, str]],
+    judges: Sequence[str],
 ) -> Rows:
     """How often the panel prefers each of two models, with the sign test over the questions where it prefers one."""
     said = {(str(row["judge"]), str(row["subject"])): row["label"] for row in rows}
     panel: dict[tuple[str, str], str] = {}
     for a, b in pairs:
         labels = [
-            preference_of([_text(said.get((judge, f"{a}>{b}"))), _text(said.get((judge, f"{b}>{a}")))]) for judge in judges
+            preference_of([_text(said.get((judge, f"{a}>{b}"))), _text(said.get((judge, f"{b}>{a}")))])
+            for judge in judges
         ]
         panel[a, b] = vote(labels).outcome
     by_prompt: dict[tuple[str, str], dict[str, str | None]] = {}
@@ -78,9 +82,9 @@ def preference_rows(
         names = list(answers)
         for i, first in enumerate(names):
             for second in names[i + 1 :]:
-                a, b = answers[first], answers[second]
-                if a is not None and b is not None:
-                    outcome = EQUAL if a == b else panel.get((a, b), "no_verdict")
+                ours, theirs = answers[first], answers[second]
+                if ours is not None and theirs is not None:
+                    outcome = EQUAL if ours == theirs else panel.get((ours, theirs), "no_verdict")
                     counts.setdefault((first, second), Counter())[outcome] += 1
     return _compared(counts)
 

@@ -31,7 +31,7 @@ def scripted_judge(script: Script) -> Iterator[ScriptedJudge]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             prompt = body["messages"][0]["content"]
             with lock:
@@ -41,7 +41,9 @@ def scripted_judge(script: Script) -> Iterator[ScriptedJudge]:
             status, words = script(prompt, before)
             message = {"choices": [{"message": {"content": words}, "finish_reason": "stop"}]}
             usage = {"prompt_tokens": 100, "completion_tokens": 10}
-            answer = json.dumps({**message, "usage": usage} if status == 200 else {"error": {"message": words}}).encode()
+            answer = json.dumps(
+                {**message, "usage": usage} if status == 200 else {"error": {"message": words}}
+            ).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(answer)))
@@ -51,7 +53,7 @@ def scripted_judge(script: Script) -> Iterator[ScriptedJudge]:
                 if status == 200:
                     judge.answered.append(prompt)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: object) -> None:
             """Nothing: tests are silent."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

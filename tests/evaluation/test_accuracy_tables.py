@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from fmbench_lib.evaluation.accuracy_tables import (
@@ -38,7 +36,11 @@ def planted() -> tuple[list[Given], Outcomes]:
         **{f"b{n}": (I, I, C) for n in range(4, 9)},
         "b9": (None, None, None),
     }
-    rows = [row(answer, judge, label) for answer, labels in said.items() for judge, label in zip(JUDGES, labels, strict=True)]
+    rows = [
+        row(answer, judge, label)
+        for answer, labels in said.items()
+        for judge, label in zip(JUDGES, labels, strict=True)
+    ]
     given = [Given(answer[0], "p.jsonl", "concurrency-1", f"q{answer[1]}", answer, "answer") for answer in said]
     return given, outcomes_of(rows, JUDGES, Thresholds(), {})
 
@@ -79,7 +81,9 @@ def test_models_are_compared_on_the_same_questions() -> None:
 
 def test_agreement_of_judges_and_of_people() -> None:
     given, outcomes = planted()
-    rows = {(one["first"], one["second"], one["coefficient"]): one for one in agreement_rows(outcomes, {"a0": C, "a9": C})}
+    rows = {
+        (one["first"], one["second"], one["coefficient"]): one for one in agreement_rows(outcomes, {"a0": C, "a9": C})
+    }
     pair = rows["one", "three", "Cohen's kappa"]
     # 18 answers with both: 11 correct twice, 1 incorrect twice, 1 correct/incorrect, 5 incorrect/correct.
     assert (pair["answers"], pair["agreement"]) == (18, pytest.approx(12 / 18))

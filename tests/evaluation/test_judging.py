@@ -32,7 +32,9 @@ def test_nothing_of_the_material_stands_outside_a_fence() -> None:
 
 
 def test_a_template_without_a_field_still_shows_it_and_braces_are_text() -> None:
-    prompt = judge_prompt(JudgeTexts('Judge. {"a": {b}}\n{answer}', "Be strict."), CORRECTNESS, Material("Q?", (), ("A",)), 1)
+    prompt = judge_prompt(
+        JudgeTexts('Judge. {"a": {b}}\n{answer}', "Be strict."), CORRECTNESS, Material("Q?", (), ("A",)), 1
+    )
     assert prompt.startswith('Judge. {"a": {b}}')
     assert "Be strict." in prompt
     assert "QUESTION" in prompt

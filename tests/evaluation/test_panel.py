@@ -87,7 +87,9 @@ def test_a_server_that_does_not_know_the_constraint_is_asked_without(tmp_path: P
     served_bodies = []
 
     def refuses(_prompt: str, _before: int) -> tuple[int, str]:
-        return (400, "response_format unknown") if "response_format" in served_bodies[-1].bodies[-1] else (200, "correct")
+        return (
+            (400, "response_format unknown") if "response_format" in served_bodies[-1].bodies[-1] else (200, "correct")
+        )
 
     with scripted_judge(refuses) as served:
         served_bodies.append(served)

@@ -37,7 +37,10 @@ model_evaluations:
 
 def test_the_file_loads_as_it_is() -> None:
     section = EvaluationSection.model_validate(section_of_file(yaml.safe_load(FILE), "file.yml"))
-    assert [judge.model_id for judge in section.judges] == ["us.meta.llama3-3-70b-instruct-v1:0", "cohere.command-r-plus-v1:0"]
+    assert [judge.model_id for judge in section.judges] == [
+        "us.meta.llama3-3-70b-instruct-v1:0",
+        "cohere.command-r-plus-v1:0",
+    ]
     assert section.judges[0].platform == "bedrock"
     assert section.judges[0].parameters == {"temperature": 0.1, "max_tokens": 300, "top_p": 0.92}
     assert section.incorrect_verdict_cosine_similarity_threshold == 0.4

@@ -43,7 +43,13 @@ def test_contains_compares_whole_words() -> None:
 
 @pytest.mark.parametrize(
     ("text", "valid"),
-    [('{"a": 1}', True), ('```json\n{"a": 1}\n```', True), ('Here: {"a": 1}', False), ("NaN", False), ("[" * 9999, False)],
+    [
+        ('{"a": 1}', True),
+        ('```json\n{"a": 1}\n```', True),
+        ('Here: {"a": 1}', False),
+        ("NaN", False),
+        ("[" * 9999, False),
+    ],
 )
 def test_json_is_the_whole_answer_or_none(text: str, valid: bool) -> None:
     assert parsed_json(text)[0] is valid
@@ -96,7 +102,9 @@ def test_cosine_similarity() -> None:
     assert cosine([1], [1, 1]) is None
 
 
-@pytest.mark.parametrize("body", [{"data": [{"embedding": [1, 2]}]}, {"embeddings": [[1, 2]]}, [[1, 2]], {"embedding": [1, 2]}])
+@pytest.mark.parametrize(
+    "body", [{"data": [{"embedding": [1, 2]}]}, {"embeddings": [[1, 2]]}, [[1, 2]], {"embedding": [1, 2]}]
+)
 def test_vectors_of_embedding_endpoints(body: object) -> None:
     assert vector_of(json.dumps(body).encode()) == [1.0, 2.0]
     assert vector_of(b"no") is None

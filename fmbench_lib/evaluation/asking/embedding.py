@@ -33,7 +33,9 @@ def endpoint_embedding(endpoint: Judge) -> Embed:
         count = len(texts)
         load = LoadSettings(timeout=endpoint.timeout, workers=1, stop_on_error_rate=None, ca_bundle=endpoint.ca_bundle)
         stop, measured = StopRule(requests=count), tuple(range(count))
-        level = Level(endpoint.urls, (), measured, "embedding", load, stop, concurrency=min(endpoint.concurrency, count))
+        level = Level(
+            endpoint.urls, (), measured, "embedding", load, stop, concurrency=min(endpoint.concurrency, count)
+        )
         vectors: Vectors = [None] * count
         with tempfile.TemporaryDirectory(prefix="fmbench-embedding-") as folder:
             run = run_level(level, (endpoint.plain.encode(text) for text in texts), Path(folder))
@@ -60,7 +62,10 @@ def similarities(embed: Embed, answers: Sequence[Answer]) -> list[float | None]:
     wanted = [[each.text, *(each.truths or (each.context,))] for each in answers]
     texts = list(dict.fromkeys(text[:LONGEST] for group in wanted for text in group if text.strip()))
     vectors = dict(zip(texts, embed(texts), strict=True)) if texts else {}
-    return [_nearest(vectors.get(text[:LONGEST]), [vectors.get(each[:LONGEST]) for each in others]) for text, *others in wanted]
+    return [
+        _nearest(vectors.get(text[:LONGEST]), [vectors.get(each[:LONGEST]) for each in others])
+        for text, *others in wanted
+    ]
 
 
 def _nearest(vector: list[float] | None, others: Sequence[list[float] | None]) -> float | None:

@@ -99,7 +99,7 @@ class Panel:
 
     def _affordable(self, judge: Judge, wanted: dict[str, Question], tally: JudgeTally) -> list[Question]:
         """The questions that the ceiling has room for, which is reserved for them."""
-        chosen = []
+        chosen: list[Question] = []
         for each in wanted.values():
             if not self.ceiling.reserve(most_of(judge.price, each.prompt, judge.max_tokens, judge.timeout)):
                 tally.left_out += len(wanted) - len(chosen)

@@ -43,7 +43,9 @@ def fenced(name: str, text: str, mark: str) -> str:
 def inert(text: str) -> str:
     """A text whose control tokens of chat templates, such as `<|im_end|>`, are spaced out: some servers read them as
     the end of the message."""
-    return _TURNS.sub(lambda match: f"< {match[1]} >" if match[1] else f"[ {match[2]} ]", _CONTROL.sub(r"< |\1| >", text))
+    return _TURNS.sub(
+        lambda match: f"< {match[1]} >" if match[1] else f"[ {match[2]} ]", _CONTROL.sub(r"< |\1| >", text)
+    )
 
 
 def shortened(text: str) -> str:

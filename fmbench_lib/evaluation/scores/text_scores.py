@@ -20,7 +20,12 @@ LONGEST = 20_000
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
-_NEEDS = {"rouge_l": "rouge_score", "chrf": "sacrebleu", "levenshtein_ratio": "rapidfuzz", "token_set_ratio": "rapidfuzz"}
+_NEEDS = {
+    "rouge_l": "rouge_score",
+    "chrf": "sacrebleu",
+    "levenshtein_ratio": "rapidfuzz",
+    "token_set_ratio": "rapidfuzz",
+}
 
 Compare = Callable[[str, str], float]
 

@@ -13,7 +13,7 @@ def mcnemar(first_only: int, second_only: int) -> float:
     """
     count, least = first_only + second_only, min(first_only, second_only)
     tail = sum(math.comb(count, k) for k in range(least + 1))
-    return min(2 * tail / 2**count, 1.0)
+    return float(min(2 * tail / 2**count, 1.0))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
