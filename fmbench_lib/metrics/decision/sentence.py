@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, Outcome, unit_of
+from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, Outcome, is_quality, unit_of
+from fmbench_lib.metrics.decision.quality_words import left_out_by_quality, quality_met, quality_missed
 from fmbench_lib.metrics.decision.ranking import (
     NOISE,
     RankedBy,
@@ -113,7 +114,13 @@ def _winner_text(scope: str, limits: str, judgements: Sequence[Judgement], ranki
         verb = "is" if ranking.by.startswith("price") or len(passed) == 1 else "completes"
         what = what.removeprefix("the one with ") if verb == "completes" else what
         claim = f"{labels} {verb} {what} {where}: {_figures(best, ranking.by)}{_next(ranking)}"
-    rest = [*_per_transaction(ranking), *_unpriced(passed, ranking), *_left_out(judgements, ranking), *_cached(ranking)]
+    rest = [*quality_met(best), *left_out_by_quality(judgements, ranking)]
+    rest += [
+        *_per_transaction(ranking),
+        *_unpriced(passed, ranking),
+        *_left_out(judgements, ranking),
+        *_cached(ranking),
+    ]
     notes = "".join(f"; {note}" for note in rest)
     return f"{unequal_work_text(ranking)}{claim}{notes}{_caveats([best, *ranking.named])}."
 
@@ -234,6 +241,8 @@ def _missed_text(outcome: Outcome, row: Row) -> str:
     if outcome.value is None:
         reason = text(row, "price_note") if outcome.column == "price_per_10k_txn" else None
         return f"whose {outcome.name} is unknown" + (f" ({reason})" if reason else "")
+    if is_quality(outcome.column):
+        return f"whose {quality_missed(outcome, row)}"
     unit = unit_of(outcome.column)
     value, over = in_unit(outcome.column, outcome.value), in_unit(outcome.column, outcome.over)
     if unit == "time":

@@ -52,3 +52,15 @@ def sign_test_size(first_only: int, second_only: int, count: int, power: float =
     alpha, beta = NormalDist().inv_cdf(0.975), NormalDist().inv_cdf(power)
     root = alpha * math.sqrt(discordant) + beta * math.sqrt(max(discordant - difference**2, 0.0))
     return max(math.ceil((root / difference) ** 2) - count, 0)
+
+
+def side_of(mean: float, low: float | None, high: float | None, limit: float) -> tuple[bool | None, Certainty]:
+    """Whether a mean is at least `limit`, by its 95% interval, and how certain that is, as `reaches` says."""
+    if low is None or high is None:
+        return None, "not known"
+    if low >= limit or high < limit:
+        return low >= limit, "surely"
+    ratio = NormalDist().inv_cdf(PROBABLY) / NormalDist().inv_cdf(0.975)
+    if abs(mean - limit) >= ratio * (high - low) / 2:
+        return mean >= limit, "probably"
+    return None, "not known"
