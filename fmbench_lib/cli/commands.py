@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from fmbench_lib.cli.cleaning_up import cleanup_command, list_standing
+from fmbench_lib.cli.evaluating_run import evaluate_command
 from fmbench_lib.cli.option_values import (
     arguments,
     existing_run,
@@ -292,23 +293,6 @@ def report_command(options: argparse.Namespace) -> int:
     print_result(run)
     print_location(run.workspace)
     return 0 if succeeded(run, options.allow_invalid, options.fail_on_budget) else 1
-
-
-def evaluate_command(options: argparse.Namespace) -> int:
-    """Evaluate the answers of a run, and analyse it again."""
-    from fmbench_lib.steps.analysis import write_analysis
-    from fmbench_lib.steps.evaluation import evaluate
-
-    run = open_for_reading(existing_run(options.run_dir), arguments(options.arguments))
-    hide(run.redactor)
-    if run.config.model_evaluations is None and run.config.evaluation is None:
-        raise InputError(f"{options.run_dir}: its config has no section evaluation; write one, with judges")
-    evaluate(run)
-    write_analysis(run)
-    run.workspace.keep(insist=True)
-    print_result(run)
-    print_location(run.workspace)
-    return 0
 
 
 def sync_command(options: argparse.Namespace) -> int:

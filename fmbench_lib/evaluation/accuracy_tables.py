@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from fmbench_lib.evaluation.answers import Given, one_answer_of
+from fmbench_lib.evaluation.given_answers import Given, one_answer_of
 from fmbench_lib.evaluation.outcomes import Outcomes, tallies
 from fmbench_lib.evaluation.voting import CORRECT, Tally, majority_of_others
 from fmbench_lib.metrics.statistics.agreement import agreement_share, cohen, fleiss, krippendorff

@@ -12,10 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fmbench_lib.evaluation.answers import Answer, Given, PromptRows, collect_answers, one_answer_of, read_answers
 from fmbench_lib.evaluation.asking.embedding import Embed, similarities
 from fmbench_lib.evaluation.asking.judge import Judge, Question, question_to
 from fmbench_lib.evaluation.asking.panel import Panel, Questions
+from fmbench_lib.evaluation.given_answers import Answer, Given, PromptRows, collect_answers, one_answer_of, read_answers
 from fmbench_lib.evaluation.judging.forms import CORRECTNESS, PAIRWISE, Form
 from fmbench_lib.evaluation.judging.judge_prompts import Material
 from fmbench_lib.evaluation.scores.structured_output import matches_schema, numeric_match, parsed_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fmbench_lib.evaluation.answers import Given
+from fmbench_lib.evaluation.given_answers import Given
 from fmbench_lib.evaluation.voting import CORRECT, INCORRECT, NO_VERDICT, Tally, Vote, tally, vote
 
 Labels = dict[str, dict[str, str | None]]
@@ -36,7 +36,7 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """The votes by answer, and the verdicts that they are made of. An empty answer is incorrect, and nobody is asked."""
+    """The votes by answer, and the verdicts that they are made of. An empty answer is incorrect; no judge sees it."""
 
     votes: Mapping[str, Vote]
     labels: Labels

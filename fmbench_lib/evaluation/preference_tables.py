@@ -9,13 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from fmbench_lib.evaluation.answers import Given, one_answer_of
+from fmbench_lib.evaluation.given_answers import Given, one_answer_of
 from fmbench_lib.evaluation.judging.forms import EQUAL, FIRST, SECOND
 from fmbench_lib.evaluation.voting import vote
 from fmbench_lib.metrics.statistics.paired_shares import holm, mcnemar
+from fmbench_lib.metrics.statistics.proportions import wilson
 from fmbench_lib.metrics.statistics.student import t_quantile
 
 Rows = list[dict[str, Any]]
+_YES_OR_NO = frozenset({"exact_match", "contains", "numeric_match", "json_valid", "schema_valid"})
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float | None, float | None, float | None]:
@@ -27,6 +29,16 @@ def mean_interval(values: Sequence[float]) -> tuple[float | None, float | None, 
         return mean, None, None
     half = t_quantile(0.975, len(values) - 1) * stdev(values) / math.sqrt(len(values))
     return mean, mean - half, mean + half
+
+
+def score_interval(name: str, values: Sequence[float]) -> tuple[float | None, float | None, float | None]:
+    """The mean of a score and its 95% interval: Wilson's for one that is 0 or 1, else Student's within the scale."""
+    if name in _YES_OR_NO and values:
+        ends = wilson(sum(values), len(values)) or (None, None)
+        return fmean(values), *ends
+    mean, low, high = mean_interval(values)
+    least = -1.0 if name == "cosine_similarity" else 0.0
+    return mean, None if low is None else max(low, least), None if high is None else min(high, 1.0)
 
 
 def rubric_rows_of(given: Sequence[Given], rows: Iterable[Mapping[str, object]]) -> Rows:

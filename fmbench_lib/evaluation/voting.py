@@ -18,8 +18,8 @@ class Vote:
     """What a panel says of an answer.
 
     `outcome`: the label of more than half of the panel; a tie where no label leads, and where one leads a whole panel
-    without being its majority; else `no_verdict`, as verdicts are missing that would have decided · `dissents`: verdicts
-    against the majority · `missing`: judges without a verdict.
+    without being its majority; else `no_verdict`, as verdicts are missing that would have decided · `dissents`:
+    verdicts against the majority · `missing`: judges without a verdict.
     """
 
     outcome: str

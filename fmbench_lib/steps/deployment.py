@@ -146,6 +146,7 @@ def _deploy(run: Run, experiment: Experiment, interrupted: threading.Event) -> N
 
 
 def deployment_context(run: Run, experiment: Experiment, interrupted: threading.Event) -> DeployContext:
+    """What a platform is given to deploy an experiment of a run; `interrupted` ends its waiting."""
     return DeployContext(
         run_id=run.workspace.run_id,
         log_folder=run.workspace.logs,

@@ -1,4 +1,4 @@
-"""4_get_evaluations: are the answers any good? It runs at the head of 4_model_metric_analysis, and by `fmbench evaluate`.
+"""4_get_evaluations: are the answers any good? At the head of 4_model_metric_analysis, and by `fmbench evaluate`.
 
 What judges have said is kept as it comes. An evaluation that was interrupted goes on where it was.
 """
@@ -14,11 +14,11 @@ import pandas as pd
 
 from fmbench_lib.config.schema.evaluation_section import EvaluationSection
 from fmbench_lib.errors import InputError
-from fmbench_lib.evaluation.answers import PromptRows, answered_prompts, stratified
 from fmbench_lib.evaluation.asking.embedding import Embed, endpoint_embedding, local_embedding
 from fmbench_lib.evaluation.asking.panel import Panel
 from fmbench_lib.evaluation.asking.spending import Ceiling
 from fmbench_lib.evaluation.evaluating import Evaluation, ask_panel, collected, write_scores
+from fmbench_lib.evaluation.given_answers import PromptRows, answered_prompts, stratified
 from fmbench_lib.host.atomic_files import read_rows
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.evaluation_settings import evaluation_settings, forms_of, human_labels, json_schema_of

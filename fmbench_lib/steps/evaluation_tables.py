@@ -19,7 +19,6 @@ from fmbench_lib.evaluation.accuracy_tables import (
     kind_rows,
     load_rows,
 )
-from fmbench_lib.evaluation.answers import Given, one_answer_of, read_answers
 from fmbench_lib.evaluation.asking.panel import Panel
 from fmbench_lib.evaluation.evaluating import (
     SCORE_NAMES,
@@ -30,8 +29,9 @@ from fmbench_lib.evaluation.evaluating import (
     read_scores,
     rubric_rows,
 )
+from fmbench_lib.evaluation.given_answers import Given, one_answer_of, read_answers
 from fmbench_lib.evaluation.outcomes import Outcomes, Thresholds, outcomes_of
-from fmbench_lib.evaluation.preference_tables import mean_interval, preference_rows, rubric_rows_of
+from fmbench_lib.evaluation.preference_tables import preference_rows, rubric_rows_of, score_interval
 from fmbench_lib.host.atomic_files import replacing
 from fmbench_lib.host.csv_files import write_csv, write_rows
 from fmbench_lib.runs.run import Run
@@ -135,7 +135,7 @@ def _score_rows(given: Sequence[Given], scores: pd.DataFrame) -> list[dict[str, 
         against = "/".join(sorted(set(found["against"])))
         for name in SCORE_NAMES:
             values = found[name].dropna().tolist()
-            mean, low, high = mean_interval(values)
+            mean, low, high = score_interval(name, values)
             if values:
                 named = {"experiment_name": experiment, "payload_file": payload, "score": name, "against": against}
                 rows.append({**named, "answers": len(values), "mean": mean, "mean_low": low, "mean_high": high})
@@ -219,7 +219,7 @@ def _measures(given: Given, outcomes: Outcomes, scores: pd.DataFrame) -> Iterato
         if (label := outcomes.by_judge(given, judge)) is not None:
             yield {**named, "measure": f"judge {judge}", "label": label}
     if given.answer_id is not None:
-        found = scores.loc[given.answer_id]
+        found: Any = scores.loc[given.answer_id]
         for name in SCORE_NAMES:
             if not pd.isna(found[name]):
                 yield {**named, "measure": name, "value": float(found[name])}

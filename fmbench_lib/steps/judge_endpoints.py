@@ -6,6 +6,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from fmbench_lib.config import Experiment
@@ -130,7 +131,8 @@ def _endpoint(run: Run, experiment: Experiment, started: list[Endpoint]) -> Endp
         return platform_of_existing(experiment.platform).deploy(existing, _unprobed(run, existing))
     if not facts.deployed_by_default:
         raise InputError(
-            f"evaluation.judges: the endpoint of {experiment.name} no longer serves; name one that does (platform, ep_name)"
+            f"evaluation.judges: the endpoint of {experiment.name} no longer serves; name one that does, with platform "
+            "and ep_name"
         )
     ours = experiment.model_copy(update={"name": f"judge {experiment.name.removeprefix('judge ')}"})
     endpoint = platform(ours.platform).deploy(ours, deployment_context(run, ours, threading.Event()))
@@ -140,7 +142,5 @@ def _endpoint(run: Run, experiment: Experiment, started: list[Endpoint]) -> Endp
 
 
 def _unprobed(run: Run, experiment: Experiment) -> Any:
-    """A context whose probe asks nothing: judges are asked for real at once, and the first answer shows what is wrong."""
-    from dataclasses import replace
-
+    """A context whose probe asks nothing: judges are asked for real at once, and the first answer says what is wrong."""
     return replace(deployment_context(run, experiment, threading.Event()), probe=lambda _url, _model: None)

@@ -14,7 +14,7 @@ from fmbench_lib.evaluation.accuracy_tables import (
     load_number,
     load_rows,
 )
-from fmbench_lib.evaluation.answers import Given, stratified, truths_in
+from fmbench_lib.evaluation.given_answers import Given, stratified, truths_in
 from fmbench_lib.evaluation.outcomes import Outcomes, Thresholds, outcomes_of
 
 JUDGES = ("one", "two", "three")

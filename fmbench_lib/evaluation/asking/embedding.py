@@ -10,8 +10,8 @@ from pathlib import Path
 from fmbench_lib.config.load_settings import LoadSettings
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.errors import ProtocolError
-from fmbench_lib.evaluation.answers import Answer
 from fmbench_lib.evaluation.asking.judge import Judge
+from fmbench_lib.evaluation.given_answers import Answer
 from fmbench_lib.evaluation.scores.similarity import cosine, vector_of
 from fmbench_lib.load.sending.engine import run_level
 from fmbench_lib.load.sending.http import parse_response

@@ -45,6 +45,6 @@ class Question:
 
 def question_to(judge: Judge, form: Form, subject: str, material: Material, seed: int) -> Question:
     """What a judge is asked. Its key is the same wherever the same judge would get the same prompt."""
-    prompt = judge_prompt(judge.texts, form, material, seed)
+    prompt = judge_prompt(judge.texts, form, material, f"{seed} {judge.name}")
     content = "\0".join((judge.name, judge.identity, form.name, *sorted(form.criteria), prompt))
     return Question(hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()[:32], form, subject, prompt)

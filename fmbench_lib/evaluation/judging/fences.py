@@ -22,7 +22,7 @@ _CONTROL = re.compile(r"<\|([^|<>\n]{1,60})\|>")
 _TURNS = re.compile(r"<(/?(?:s|start_of_turn|end_of_turn|bos|eos))>|\[(/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS))\]")
 
 
-def fence_mark(seed: int, *texts: str) -> str:
+def fence_mark(seed: int | str, *texts: str) -> str:
     """Sixteen hexadecimal digits from the seed and the texts, which none of the texts contains."""
     number = 0
     while True:

@@ -61,7 +61,8 @@ class Form:
         names = draw.sample(sorted(self.criteria), len(self.criteria))
         lines = "\n".join(f"- {name}: 5 where {self.criteria[name]}; 1 where nothing of that is so" for name in names)
         scores = ", ".join(f"{json.dumps(name)}: 1 to 5" for name in names)
-        return f"Give a whole number from 1 to 5 for each criterion:\n{lines}\nAnswer with JSON alone: {{{short}, {scores}}}"
+        asked = f"Give a whole number from 1 to 5 for each criterion:\n{lines}"
+        return f"{asked}\nAnswer with JSON alone: {{{short}, {scores}}}"
 
 
 def _options(options: Sequence[str], draw: random.Random) -> str:

@@ -52,7 +52,7 @@ class JudgeTexts:
     rules: str = ""
 
 
-def judge_prompt(texts: JudgeTexts, form: Form, material: Material, seed: int) -> str:
+def judge_prompt(texts: JudgeTexts, form: Form, material: Material, seed: int | str) -> str:
     """The prompt: the same for the same seed and material. Nothing of the material stands outside a fence."""
     pieces = (material.question, *material.truths, *material.answers, material.context or "")
     mark = fence_mark(seed, *pieces)

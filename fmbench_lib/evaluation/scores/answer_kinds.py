@@ -10,8 +10,8 @@ Kind: TypeAlias = Literal["answer", "refusal", "empty", "truncated", "failed"]
 _CUT = frozenset({"length", "max_tokens", "MAX_TOKENS", "max_length", "content_length"})
 _REFUSAL = re.compile(
     r"^\W*(i['’]?m sorry|sorry|i am sorry|i apologi[sz]e|unfortunately)?\W*(,|but)?\W*(but )?"
-    r"(i (can['’]?t|cannot|can not|am unable|won['’]?t|will not|am not able|do not feel comfortable)|i['’]m (unable|not "
-    r"able)|as an ai( language)? model)\b",
+    r"(i (can['’]?t|cannot|can not|am unable|won['’]?t|will not|am not able|do not feel comfortable)|"
+    r"i['’]m (unable|not able)|as an ai( language)? model)\b",
     re.IGNORECASE,
 )
 

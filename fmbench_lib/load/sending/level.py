@@ -19,8 +19,8 @@ class Level:
 
     `measured` goes round in a fresh order each time where `load` lets prompts be sent again. A level ends by `stop`, or
     when there are no prompts left; sooner where `load` says so. With a `script`, that is called for each request, and
-    nothing is sent to `urls`. With `write_each`, an exchange is in the spool as soon as it has ended, whatever that costs
-    the others: for requests that must not be sent twice, and whose times matter little.
+    nothing is sent to `urls`. With `write_each`, an exchange is in the spool as soon as it has ended, whatever that
+    costs the others: for requests that must not be sent twice, and whose times matter little.
     """
 
     urls: tuple[str, ...]
