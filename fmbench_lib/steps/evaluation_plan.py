@@ -22,15 +22,16 @@ def evaluation_lines(run: Run, counts: Mapping[str, int], longest: Mapping[str, 
         return []
     section = evaluation_settings(run)
     experiments, available = len(run.config.experiments), sum(counts.values())
-    questions = min(section.questions or available, available)
+    questions, known = min(section.questions or available, available), available > 0
     asked = sum(
         questions * (experiments if form.name != "pairwise" else experiments * (experiments - 1) // 2 * _ORDERS)
         for form in forms_of(section)
     )
     limit = "" if section.max_cost is None else f"; never more than {section.max_cost:g} USD (evaluation.max_cost)"
-    lines = [
-        f"evaluation: {questions} questions, {len(section.judges)} judges, at least {asked} judgements each{limit}"
-    ]
+    size = (
+        f"{questions} questions, at least {asked} judgements by each judge" if known else "number of questions unknown"
+    )
+    lines = [f"evaluation: {len(section.judges)} judges, {size}{limit}"]
     for judge in section.judges:
         experiment, texts = experiment_of_judge(run, judge), judge_texts(run, section, judge)
         price = judge_price(prices, judge, experiment)
@@ -39,7 +40,9 @@ def evaluation_lines(run: Run, counts: Mapping[str, int], longest: Mapping[str, 
         cost = (
             None if isinstance(price, InstancePrice) or not isinstance(made, int) else cost_of(price, tokens, made, 0.0)
         )
-        said = f"about {asked * cost:.4f} USD at most" if cost is not None else "cost unknown: no price by the token"
+        said = "cost unknown: no price by the token"
+        if cost is not None:
+            said = f"about {asked * cost:.4f} USD at most" if known else f"about {cost:.6f} USD a judgement at most"
         template = judge.template or "the plain template"
         lines.append(
             f"  judge {judge.name}: {judge.platform}, {template}, about {tokens} tokens a prompt at most, {said}"

@@ -142,5 +142,5 @@ def _endpoint(run: Run, experiment: Experiment, started: list[Endpoint]) -> Endp
 
 
 def _unprobed(run: Run, experiment: Experiment) -> Any:
-    """A context whose probe asks nothing: judges are asked for real at once, and the first answer says what is wrong."""
+    """A context whose probe asks nothing: the first answer of a judge says what is wrong."""
     return replace(deployment_context(run, experiment, threading.Event()), probe=lambda _url, _model: None)

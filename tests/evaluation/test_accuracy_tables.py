@@ -80,7 +80,7 @@ def test_models_are_compared_on_the_same_questions() -> None:
 
 
 def test_agreement_of_judges_and_of_people() -> None:
-    given, outcomes = planted()
+    _, outcomes = planted()
     rows = {
         (one["first"], one["second"], one["coefficient"]): one for one in agreement_rows(outcomes, {"a0": C, "a9": C})
     }

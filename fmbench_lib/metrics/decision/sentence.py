@@ -238,11 +238,11 @@ def _cost(row: Row, by: RankedBy) -> str:
 
 
 def _missed_text(outcome: Outcome, row: Row) -> str:
+    if is_quality(outcome.column):
+        return f"whose {quality_missed(outcome, row)}"
     if outcome.value is None:
         reason = text(row, "price_note") if outcome.column == "price_per_10k_txn" else None
         return f"whose {outcome.name} is unknown" + (f" ({reason})" if reason else "")
-    if is_quality(outcome.column):
-        return f"whose {quality_missed(outcome, row)}"
     unit = unit_of(outcome.column)
     value, over = in_unit(outcome.column, outcome.value), in_unit(outcome.column, outcome.over)
     if unit == "time":
