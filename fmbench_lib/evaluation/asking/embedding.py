@@ -9,14 +9,13 @@ from pathlib import Path
 
 from fmbench_lib.config.load_settings import LoadSettings
 from fmbench_lib.config.schema.stop_rule import StopRule
-from fmbench_lib.errors import ProtocolError
 from fmbench_lib.evaluation.asking.judge import Judge
 from fmbench_lib.evaluation.given_answers import Answer
 from fmbench_lib.evaluation.scores.similarity import cosine, vector_of
+from fmbench_lib.load.recording.recorder import decode
 from fmbench_lib.load.sending.engine import run_level
-from fmbench_lib.load.sending.http import parse_response
 from fmbench_lib.load.sending.level import Level
-from fmbench_lib.load.sending.spool import read_spool
+from fmbench_lib.load.sending.spool import Spooled, read_spool
 
 LONGEST = 20_000
 """Characters of a text that is embedded."""
@@ -41,7 +40,7 @@ def endpoint_embedding(endpoint: Judge) -> Embed:
             run = run_level(level, (endpoint.plain.encode(text) for text in texts), Path(folder))
             for worker in run.workers:
                 for _, exchange in read_spool(worker.spool):
-                    vectors[exchange.prompt] = _vector(exchange.raw, closed=exchange.closed)
+                    vectors[exchange.prompt] = _vector(endpoint, exchange)
         return vectors
 
     return embed
@@ -73,9 +72,7 @@ def _nearest(vector: list[float] | None, others: Sequence[list[float] | None]) -
     return max((value for value in found if value is not None), default=None)
 
 
-def _vector(raw: bytes, *, closed: bool) -> list[float] | None:
-    try:
-        response = parse_response(raw, closed=closed)
-    except ProtocolError:
-        return None
-    return vector_of(response.body) if response.status == 200 else None
+def _vector(endpoint: Judge, exchange: Spooled) -> list[float] | None:
+    completion, response = decode(exchange, endpoint.plain)
+    failed = response is None or completion.error_class is not None
+    return None if failed or response is None else vector_of(bytes(response.body))
