@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from fmbench_lib.config.platforms import ENDPOINT
 from fmbench_lib.config.schema.evaluation_section import EvaluationSection
 from fmbench_lib.errors import InputError
 from fmbench_lib.evaluation.asking.embedding import Embed, endpoint_embedding, local_embedding
@@ -94,7 +93,7 @@ def _embedding(run: Run, section: EvaluationSection) -> Embed | None:
     asked = section.embeddings
     if asked is None:
         return None
-    if asked.ep_name is None and asked.experiment is None and asked.platform == ENDPOINT:
+    if asked.ep_name is None and asked.experiment is None and "platform" not in asked.model_fields_set:
         return local_embedding(str(asked.model_id))
     named = asked.model_copy(update={"name": "embeddings", "parameters": asked.parameters})
     bare = section.model_copy(update={"rules": None})
