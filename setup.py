@@ -47,6 +47,7 @@ TRANSFORMERS = [
     "tiktoken>=0.9,<1",
 ]
 DATASETS = ["datasets>=4,<6"]
+EVALUATION = ["jsonschema>=4.25,<5", "rapidfuzz>=3.14,<4", "rouge-score>=0.1.2,<0.2", "sacrebleu>=2.5,<3"]
 DEV = [
     "build>=1.3,<2",
     "cfn-lint>=1.40,<2",
@@ -112,8 +113,9 @@ setup(
         "eks": EKS,
         "transformers": TRANSFORMERS,
         "datasets": DATASETS,
-        "all": LOCAL + NOTEBOOK + SAGEMAKER + EC2 + EKS + TRANSFORMERS + DATASETS,
-        "dev": LOCAL + EC2 + EKS + DEV,
+        "evaluation": EVALUATION,
+        "all": LOCAL + NOTEBOOK + SAGEMAKER + EC2 + EKS + TRANSFORMERS + DATASETS + EVALUATION,
+        "dev": LOCAL + EC2 + EKS + EVALUATION + DEV,
     },
     entry_points={"console_scripts": ["fmbench = fmbench_lib.cli.commands:main"]},
 )

@@ -125,6 +125,11 @@ class Workspace:
         return self.containers(experiment) / COMPOSE_FILE
 
     @property
+    def evaluation(self) -> Path:
+        """The folder of the answers that are evaluated, their scores and the verdicts on them."""
+        return self.path / "evaluation"
+
+    @property
     def figures(self) -> Path:
         """The folder of the report's pictures."""
         return self.path / _FIGURES

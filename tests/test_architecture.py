@@ -83,11 +83,14 @@ MAY_IMPORT: dict[str, list[str]] = {
     "calibration": [
         "config", "emulator", "errors", "host", "load", "metrics", "predictors", "workspace",
     ],
+    "evaluation": [
+        "config", "errors", "host", "images", "load", "metrics", "predictors", "pricing/price_list", "workspace",
+    ],
     # A run, its steps, and what drives them.
     "runs": ["aws", "config", "errors", "host", "run_state", "storage", "workspace"],
     "runs/progress": ["load/recording", "workspace"],
     "steps": [
-        "aws", "calibration", "config", "data", "deploy", "errors", "host", "load", "metrics", "models",
+        "aws", "calibration", "config", "data", "deploy", "errors", "evaluation", "host", "load", "metrics", "models",
         "monitors", "predictors", "pricing", "report", "run_state", "runs", "storage", "user_scripts", "workspace",
     ],
     "pipeline": [

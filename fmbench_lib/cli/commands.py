@@ -12,6 +12,7 @@ from fmbench_lib.cli.check_commands import BAD_INPUT, plan_command, validate_com
 from fmbench_lib.cli.cleaning_up import cleanup_command, list_standing
 from fmbench_lib.cli.completion import complete, completion_command
 from fmbench_lib.cli.config_commands import configs_command, init_command
+from fmbench_lib.cli.evaluating_run import evaluate_command
 from fmbench_lib.cli.fetching import fetch_command
 from fmbench_lib.cli.kept_runs import report_command, sync_command
 from fmbench_lib.cli.output import lasting_output
@@ -152,6 +153,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "validate": validate_command,
     "plan": plan_command,
     "report": report_command,
+    "evaluate": evaluate_command,
     "cleanup": cleanup_command,
     "sync": sync_command,
     "configs": configs_command,

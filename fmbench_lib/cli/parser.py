@@ -29,7 +29,7 @@ _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _GROUPS = {
     "measure": ("run", "plan", "validate"),
     "configs": ("init", "configs", "fetch"),
-    "afterwards": ("report", "cleanup", "sync"),
+    "afterwards": ("report", "evaluate", "cleanup", "sync"),
     "this machine": ("calibrate", "emulate", "completion"),
 }
 _EXAMPLES = (
@@ -181,6 +181,17 @@ def _add_report(commands: _Commands) -> None:
     add_exit_code_options(report)
 
 
+def _add_evaluate(commands: _Commands) -> None:
+    evaluate = _command(
+        commands,
+        "evaluate",
+        "have the answers of a run judged and scored, as its config says, and rewrite its report",
+        "fmbench evaluate latest",
+    )
+    add_run_dir(evaluate)
+    add_arguments(evaluate)
+
+
 def _add_cleanup(commands: _Commands) -> None:
     help_text = "delete everything that a run deployed; without RUN_DIR, list what runs of this machine left standing"
     add_run_dir(_command(commands, "cleanup", help_text, "fmbench cleanup latest"))
@@ -290,6 +301,7 @@ _ADD: tuple[Callable[[Any], None], ...] = (
     _add_validate,
     _add_plan,
     _add_report,
+    _add_evaluate,
     _add_cleanup,
     _add_sync,
     _add_configs,

@@ -20,6 +20,7 @@ from fmbench_lib.config.platforms import CONTAINER_PROTOCOLS, DEPLOYMENT_SCRIPTS
 from fmbench_lib.config.problems import alternatives
 from fmbench_lib.config.reading.keys import section_of, yaml_keys
 from fmbench_lib.config.schema.config import Config
+from fmbench_lib.config.schema.evaluation_section import EvaluationSection, JudgeSection
 from fmbench_lib.config.schema.experiment import Experiment, InferenceSpec
 from fmbench_lib.config.schema.load_section import LoadSection
 from fmbench_lib.config.schema.monitors_section import MonitorsSection
@@ -68,6 +69,8 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("s3_read_data", S3ReadData),
     ("metrics", Metrics),
     ("report", ReportSection),
+    ("evaluation", EvaluationSection),
+    ("evaluation.judges[]", JudgeSection),
     ("report.latency_vs_token_len_chart", Chart),
     ("aws", Aws),
     ("experiments[].ec2", Ec2),

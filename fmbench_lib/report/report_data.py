@@ -143,7 +143,8 @@ class ReportInputs:
     `request_table.requests_frame` · `recommendations`: `recommend.recommendations` · `costs`: `costs.experiment_costs`
     · `prices`: the prices of the levels' instance types · `endpoint`: the samples of the machines · `objectives`: those
     of single requests · `notices`: remarks on config, data and prices, one line each · `config_yaml`: the resolved
-    config without its secrets · `figures`: the folder of the pictures as the report links it.
+    config without its secrets · `evaluation`: the tables of the evaluation by file name · `figures`: the folder of the
+    pictures as the report links it.
     """
 
     run: RunFacts
@@ -163,4 +164,5 @@ class ReportInputs:
     config_yaml: str = ""
     objectives: Objectives = field(default_factory=Objectives)
     options: ReportOptions = field(default_factory=ReportOptions)
+    evaluation: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     figures: str = "figures"

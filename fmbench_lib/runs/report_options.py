@@ -13,12 +13,14 @@ from fmbench_lib.config import LoadedConfig, load_config
 from fmbench_lib.config.problems import ConfigError, Notice, Problem
 from fmbench_lib.config.reading.loading import parse_config
 
-_OPTIONS = ("report", "metrics", "slo", "pricing", "model_evaluations")
+_OPTIONS = ("report", "metrics", "slo", "pricing", "model_evaluations", "evaluation")
 """Sections that only the analysis reads."""
+_AS_THEY_ARE = ("report", "metrics", "model_evaluations", "evaluation", "run_evaluations")
+"""Those of them that are read from the original config."""
 
 
 def as_measured(copy: Path, original: Path, arguments: Mapping[str, str], standard: Mapping[str, str]) -> LoadedConfig:
-    """The config in a run, with `report` and `metrics` of the original as it is now.
+    """The config in a run, with `report`, `metrics` and `evaluation` of the original as it is now.
 
     An option in the run's own config that cannot be used (any more) is left out: a run that was measured can always be
     reported. Raises ConfigError where the rest of it cannot be read.
@@ -28,9 +30,10 @@ def as_measured(copy: Path, original: Path, arguments: Mapping[str, str], standa
         corrected = load_config(original, arguments=arguments, standard=standard).config
     except ConfigError:
         return loaded
-    if (corrected.report, corrected.metrics) == (loaded.config.report, loaded.config.metrics):
+    current = {name: getattr(corrected, name) for name in _AS_THEY_ARE}
+    if all(getattr(loaded.config, name) == value for name, value in current.items()):
         return loaded
-    config = loaded.config.model_copy(update={"report": corrected.report, "metrics": corrected.metrics})
+    config = loaded.config.model_copy(update=current)
     notice = Notice("report", f"read from {original} as it is now; everything else is what the run was made from")
     return replace(loaded, config=config, notices=(*loaded.notices, notice))
 

@@ -25,6 +25,7 @@ from fmbench_lib.report.report_data import ReportInputs
 from fmbench_lib.report.summary import summary_document
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.endpoint_metrics import collect_cloudwatch
+from fmbench_lib.steps.evaluation import evaluate_if_asked
 from fmbench_lib.steps.inputs import objectives_of
 from fmbench_lib.steps.levels import run_levels
 from fmbench_lib.steps.losses import Losses
@@ -42,12 +43,18 @@ def analyze(run: Run) -> pd.DataFrame:
     """Analyse all records and write tables, figures, report and summary; returns one row per level."""
     look_up_prices(run)
     collect_cloudwatch(run)
-    return write_analysis(run)
+    evaluated = Losses()
+    with evaluated.of("the evaluation of the answers"):
+        evaluate_if_asked(run)
+    return write_analysis(run, evaluated)
 
 
-def write_analysis(run: Run) -> pd.DataFrame:
-    """Write tables, figures, report and summary outside a step of the pipeline; returns one row per level."""
-    losses = Losses()
+def write_analysis(run: Run, losses: Losses | None = None) -> pd.DataFrame:
+    """Write tables, figures, report and summary outside a step of the pipeline; returns one row per level.
+
+    `losses` has what broke down before.
+    """
+    losses = Losses() if losses is None else losses
     analysis = analysis_of(run, losses)
     _write_tables(run, analysis, losses)
     inputs = report_inputs(run, analysis, losses)

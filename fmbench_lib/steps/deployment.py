@@ -141,11 +141,12 @@ def _deploy(run: Run, experiment: Experiment, interrupted: threading.Event) -> N
         line = f"{other.experiment_name} is deleted: {experiment.name} needs its port or devices"
         run.workspace.log_event("deployment", experiment=experiment.name, line=line)
         record(run.workspace, platform(other.platform).delete(other))
-    deployed = service.deploy(with_files(run, experiment), _context(run, experiment, interrupted))
+    deployed = service.deploy(with_files(run, experiment), deployment_context(run, experiment, interrupted))
     record(run.workspace, replace(deployed, served_before=_seconds_served(known)))
 
 
-def _context(run: Run, experiment: Experiment, interrupted: threading.Event) -> DeployContext:
+def deployment_context(run: Run, experiment: Experiment, interrupted: threading.Event) -> DeployContext:
+    """What a platform is given to deploy an experiment of a run; `interrupted` ends its waiting."""
     return DeployContext(
         run_id=run.workspace.run_id,
         log_folder=run.workspace.logs,

@@ -33,6 +33,7 @@ from fmbench_lib.runs.opening import default_results
 from fmbench_lib.runs.progress import duration as duration_text
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.data_generation import make_payloads
+from fmbench_lib.steps.evaluation_plan import evaluation_lines
 from fmbench_lib.steps.inputs import trace_of
 from fmbench_lib.steps.machine_sharing import waiting
 from fmbench_lib.steps.payloads import earlier_prompts
@@ -93,6 +94,8 @@ def make_plan(
     services = [_service(run, experiment) for experiment in run.config.experiments]
     obstacles += _none_served(run.config, services)
     lines = [*_heading(loaded, counts, longest), *_experiments(run, services, longest, prices), f"kept in: {location}"]
+    with _collected(obstacles):
+        lines += evaluation_lines(run, counts, longest, prices)
     lines.append(f"steps: {', '.join(step for step, on in run.config.run_steps.items() if on)}")
     redact = redactor_for(loaded.config, arguments).in_content
     return Plan(redact("\n".join(lines)), tuple(dict.fromkeys(map(redact, obstacles))))

@@ -40,6 +40,7 @@ from fmbench_lib.report.report_data import (
     StandingEndpoint,
 )
 from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.answer_quality import evaluation_frames, quality_budgets, with_quality
 from fmbench_lib.steps.endpoint_metrics import Sampled, beside_host, endpoint_metrics, sampled
 from fmbench_lib.steps.fitted_prompts import fit_notices
 from fmbench_lib.steps.inputs import objectives_of, outage_notices
@@ -91,7 +92,7 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
         requests=losses.made("the table of requests", lambda: requests_frame(levels), lambda: requests_frame(())),
         decision=losses.made(
             "the decision",
-            lambda: decide(eligible, budgets, run.config.metrics.dataset_of_interest),
+            lambda: decide(with_quality(run, eligible), budgets, run.config.metrics.dataset_of_interest),
             lambda: _undecided(eligible, budgets),
         ),
         budgets=budgets,
@@ -169,6 +170,7 @@ def budgets_of(config: Config) -> Budgets:
         error_rate_budget=limits.pop("error_rate", None),
         latency_latitude=config.report.latency_latitude,
         slo_attainment_budget=limits.pop("slo_attainment", None),
+        quality=quality_budgets(config),
         budgets=limits,
     )
 
@@ -209,6 +211,7 @@ def report_inputs(run: Run, analysis: Analysis, losses: Losses | None = None) ->
         ],
         config_yaml=_config_yaml(run),
         options=_options(run),
+        evaluation=evaluation_frames(run),
         figures=run.workspace.figures.name,
     )
 
@@ -253,10 +256,14 @@ def _run_facts(run: Run) -> RunFacts:
         host=state["host"],
         versions=state["versions"],
         source_data_files=run.config.s3_read_data.source_data_files,
-        evaluations=run.config.model_evaluations if run.config.run_evaluations else None,
+        evaluations=_evaluations(run.config) if run.config.run_evaluations else None,
         steps_failed={name: one["error"] for name, one in steps.items() if one.get("error")},
         calibration=state.get("calibration"),
     )
+
+
+def _evaluations(config: Config) -> str | None:
+    return config.model_evaluations or (None if config.evaluation is None else "evaluation")
 
 
 def _ended(state: Mapping[str, Any]) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 from fmbench_lib.config.arrival_facts import has_own_times
+from fmbench_lib.config.schema.evaluation_section import EvaluationSection
 from fmbench_lib.config.schema.experiment import Experiment
 from fmbench_lib.config.schema.load_section import LoadSection
 from fmbench_lib.config.schema.monitors_section import MonitorsSection
@@ -65,7 +66,12 @@ class Config(Section):
     )
     experiments: Annotated[list[Experiment], section_list] = described("What is compared, one entry each.")
     report: ReportSection = described("Budgets and title.", ReportSection(), shown_default="no budgets")
-    model_evaluations: FileName | None = described("Evaluation file; switches model evaluations on.", None)
+    model_evaluations: FileName | None = described(
+        "Evaluation file of FMBench 2.x; switches model evaluations on.", None
+    )
+    evaluation: EvaluationSection | None = described(
+        "Who judges the answers, see below; switches model evaluations on.", None
+    )
 
     has_load_section: bool = derived(False)
     run_evaluations: bool = derived(False)

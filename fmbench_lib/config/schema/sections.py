@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import PlainValidator
 
 from fmbench_lib.config.schema.budget_limits import KEYS, BudgetLimits
-from fmbench_lib.config.schema.section import UNUSED, Section, described
+from fmbench_lib.config.schema.section import Section, described
 from fmbench_lib.config.schema.synthetic_section import Synthetic
 from fmbench_lib.config.schema.values import (
     Count,
@@ -16,6 +16,7 @@ from fmbench_lib.config.schema.values import (
     FileNames,
     Flag,
     Fraction,
+    FreeKeys,
     Kind,
     Line,
     Location,
@@ -229,10 +230,8 @@ class ReportSection(Section):
         "all_metrics_file": "file names are fixed",
         "v_shift_w_single_instance": "labels are placed by the chart",
         "v_shift_w_gt_one_instance": "labels are placed by the chart",
-        "accuracy_budget": UNUSED,
-        "accuracy_error_rate_budget": UNUSED,
-        "cosine_similarity_budget": UNUSED,
     }
+    older: ClassVar[dict[str, str]] = {"cosine_similarity_budget": "similarity_budget"}
 
     private: Flag = described(
         "Keep other users of the machine from the run's directory, with prompts and answers: mode 0700, files 0600.",
@@ -253,6 +252,14 @@ class ReportSection(Section):
     slo_attainment_budget: Fraction | None = described(
         "Minimum share of a level's requests that must meet the objectives of `slo`.", None
     )
+    accuracy_budget: Fraction | None = described(
+        "Minimum share of answers that the judges find correct. It is judged where answers are evaluated.", None
+    )
+    accuracy_error_rate_budget: Fraction | None = described(
+        "Maximum share of answers that are not found correct: 1 less `accuracy_budget`.", None
+    )
+    similarity_budget: Fraction | None = described("Minimum mean cosine similarity of answers.", None)
+    criterion_budgets: FreeKeys = described("Minimum mean scores, 1 to 5, by criterion of the form `rubric`.", {})
     error_rate_budget: Fraction = described("Maximum share of requests that may fail.", 0.0)
     txn_count_for_showing_cost: Count = described("Number of transactions whose cost the charts show.", 10000)
     per_request_csv: Flag = described(

@@ -197,6 +197,7 @@ def _plans(
             "shared": str(folder / "shared"),
             "sent": str(sent_marks(folder)),
             "spool": str(_spool(folder, number)),
+            "write_each": level.write_each,
             "prompts_fd": inherited.prompts_fd,
             "sequence_fd": inherited.sequence_fds[number % len(inherited.sequence_fds)],
         }

@@ -19,7 +19,8 @@ class Level:
 
     `measured` goes round in a fresh order each time where `load` lets prompts be sent again. A level ends by `stop`, or
     when there are no prompts left; sooner where `load` says so. With a `script`, that is called for each request, and
-    nothing is sent to `urls`.
+    nothing is sent to `urls`. With `write_each`, an exchange is in the spool as soon as it has ended, whatever that
+    costs the others: for requests that must not be sent twice, and whose times matter little.
     """
 
     urls: tuple[str, ...]
@@ -31,6 +32,7 @@ class Level:
     concurrency: int | None = None
     request_rate: float | None = None
     script: UserScript | None = None
+    write_each: bool = False
 
     @property
     def open_loop(self) -> bool:

@@ -65,7 +65,9 @@ class Worker:
         self.held = 0  # bytes of these
         self.most_bytes = plan["load"]["max_response_bytes"]
         self.more_to_start = False
-        self.spool = Path(plan["spool"]).open("wb", buffering=1 << 20)  # noqa: SIM115 - closed at the end of `run`
+        self.write_each = plan["write_each"]
+        buffering = 0 if self.write_each else 1 << 20
+        self.spool = Path(plan["spool"]).open("wb", buffering)  # noqa: SIM115 - closed at the end of `run`
         self.stopped_ns: int | None = None
         self.told = False  # to stop, by the engine
         self.last_tick = 0
@@ -188,6 +190,8 @@ class Worker:
         self.report.ended(exchange)
         self.finished.append(exchange)
         self.held += exchange.held
+        if self.write_each:
+            self.write_next()
 
     def write_next(self) -> None:
         """Spool what finished first, and let go of its bytes. Called when nothing has arrived: it can wait."""

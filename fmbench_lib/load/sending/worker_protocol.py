@@ -43,7 +43,7 @@ class WorkerPlan(TypedDict):
     `number` counts the workers from 0. `slots` are those of the closed loop that are this worker's, `first_prompts`
     what they send first, `cap` its share of an open loop's cap. `ramp_prompts` are sent while the slots open.
     `latencies`: progress messages carry them. `sent` is the file of marks of how far the workers are. `script` is where
-    in the file of prompts the user script's settings are, offset and length.
+    in the file of prompts the user script's settings are, offset and length. `write_each`: see `Level`.
     """
 
     level_id: str
@@ -67,6 +67,7 @@ class WorkerPlan(TypedDict):
     shared: str
     sent: str
     spool: str
+    write_each: bool
     prompts_fd: int
     sequence_fd: int
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from fmbench_lib.metrics.missing import Row, number, text
+from fmbench_lib.metrics.statistics.proportions import Certainty, reaches, side_of
 
-Unit: TypeAlias = Literal["time", "share", "cost"]
+Unit: TypeAlias = Literal["time", "share", "cost", "score"]
 
 _NAMES = {
     "error_rate": "error rate",
@@ -17,8 +18,12 @@ _NAMES = {
     "slo_attainment_tpot": "attainment of the TPOT objective",
     "slo_attainment_latency": "attainment of the latency objective",
     "price_per_10k_txn": "cost per 10,000 transactions",
+    "accuracy": "accuracy",
+    "cosine_similarity": "cosine similarity",
 }
 _PERCENTILES = ("p50", "p95", "p99")
+ACCURACY, SIMILARITY, CRITERION = "accuracy", "cosine_similarity", "criterion_"
+"""Columns of the quality of answers, and what the names of a rubric's criteria begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +32,8 @@ class Budgets:
 
     `latency_budget`: seconds of latency p95 · `cost_per_10k_txn_budget`: USD per 10,000 transactions ·
     `error_rate_budget`: share of failed requests · `latency_latitude`: the share by which p95 may exceed its budget ·
-    `slo_attainment_budget`: least share of requests within their objectives · `budgets`: limits of further columns of a
-    summary, times and shares, by column.
+    `slo_attainment_budget`: least share of requests within their objectives · `quality`: least values of columns of
+    the answers' quality · `budgets`: limits of further columns of a summary, times and shares, by column.
     """
 
     latency_budget: float | None = None
@@ -36,6 +41,7 @@ class Budgets:
     error_rate_budget: float | None = None
     latency_latitude: float = 0.0
     slo_attainment_budget: float | None = None
+    quality: Mapping[str, float] = field(default_factory=dict)
     budgets: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -45,7 +51,7 @@ class Budgets:
         shares = {"error_rate": self.error_rate_budget, "slo_attainment": self.slo_attainment_budget}
         times = {column: budget for column, budget in known.items() if unit_of(column) == "time"}
         others = {column: budget for column, budget in known.items() if column not in times}
-        ordered = {**times, **shares, **others, "price_per_10k_txn": self.cost_per_10k_txn_budget}
+        ordered = {**times, **shares, **others, **self.quality, "price_per_10k_txn": self.cost_per_10k_txn_budget}
         return tuple(
             Limit(column, budget, self.latency_latitude if column == "latency_p95" else 0.0)
             for column, budget in ordered.items()
@@ -74,18 +80,27 @@ class Limit:
     @property
     def at_least(self) -> bool:
         """Whether the limit is the least that is wanted."""
-        return self.column.startswith("slo_")
+        return self.column.startswith("slo_") or is_quality(self.column)
 
 
 def name_of(column: str) -> str:
     """A column of a summary in words: `TTFT p95`, `error rate`."""
+    if column.startswith(CRITERION):
+        return f"mean {column.removeprefix(CRITERION)} (1 to 5)"
     return _NAMES.get(column, column.replace("_", " "))
+
+
+def is_quality(column: str) -> bool:
+    """Whether a column is about how good the answers are."""
+    return column in (ACCURACY, SIMILARITY) or column.startswith(CRITERION)
 
 
 def unit_of(column: str) -> Unit:
     """What a column that can have a budget is counted in."""
     if column == "price_per_10k_txn":
         return "cost"
+    if column == SIMILARITY or column.startswith(CRITERION):
+        return "score"
     return "share" if column in _NAMES else "time"
 
 
@@ -95,7 +110,8 @@ class Outcome:
 
     `met` is None where the level has no such value. `over` is by how much it misses, in the unit of the budget, and
     `excess` the same as a share of the budget (a share of requests is a share already). `doubtful`: the confidence
-    interval holds the limit, or it is a percentile without an interval.
+    interval holds the limit, or it is a percentile without an interval. `certainty` is that of the quality of answers;
+    where it is not known whether that is enough, `met` is None too.
     """
 
     name: str
@@ -106,6 +122,7 @@ class Outcome:
     over: float = 0.0
     excess: float = 0.0
     doubtful: bool = False
+    certainty: Certainty | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +180,27 @@ def _outcome(row: Row, limit: Limit) -> Outcome:
     value, bound = number(row, limit.column), limit.budget * (1 + limit.latitude)
     if value is None:
         return Outcome(limit.name, limit.column, limit.budget, None, None)
+    if is_quality(limit.column):
+        return _quality_outcome(row, limit, value)
     doubtful = _doubtful(row, limit.column, bound)
     if value >= bound if limit.at_least else value <= bound:
         return Outcome(limit.name, limit.column, limit.budget, value, True, doubtful=doubtful)
     over = abs(value - limit.budget)
     excess = over if limit.unit == "share" else over / limit.budget if limit.budget > 0 else float("inf")
     return Outcome(limit.name, limit.column, limit.budget, value, False, over, excess, doubtful)
+
+
+def _quality_outcome(row: Row, limit: Limit, value: float) -> Outcome:
+    """Whether answers are good enough, which a few questions cannot tell: a budget is met where that is sure or
+    probable."""
+    count = number(row, f"{limit.column}_n") or 0
+    if limit.column == ACCURACY:
+        met, certainty = reaches(round(value * count), round(count), limit.budget)
+    else:
+        low, high = number(row, f"{limit.column}_low"), number(row, f"{limit.column}_high")
+        met, certainty = side_of(value, low, high, limit.budget)
+    over = max(limit.budget - value, 0.0)
+    return Outcome(limit.name, limit.column, limit.budget, value, met, over, over / limit.budget, certainty=certainty)
 
 
 def _doubtful(row: Row, column: str, bound: float) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, Outcome, unit_of
+from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, Outcome, is_quality, unit_of
+from fmbench_lib.metrics.decision.quality_words import left_out_by_quality, quality_met, quality_missed
 from fmbench_lib.metrics.decision.ranking import (
     NOISE,
     RankedBy,
@@ -114,7 +115,13 @@ def _winner_text(scope: str, limits: str, judgements: Sequence[Judgement], ranki
         verb = "is" if ranking.by.startswith("price") or len(passed) == 1 else "completes"
         what = what.removeprefix("the one with ") if verb == "completes" else what
         claim = f"{labels} {verb} {what} {where}: {_figures(best, ranking.by)}{_next(ranking)}"
-    rest = [*_per_transaction(ranking), *_unpriced(passed, ranking), *_left_out(judgements, ranking), *_cached(ranking)]
+    rest = [*quality_met(best), *left_out_by_quality(judgements, ranking)]
+    rest += [
+        *_per_transaction(ranking),
+        *_unpriced(passed, ranking),
+        *_left_out(judgements, ranking),
+        *_cached(ranking),
+    ]
     notes = "".join(f"; {note}" for note in rest)
     return f"{unequal_work_text(ranking)}{claim}{notes}{_caveats([best, *ranking.named])}."
 
@@ -240,6 +247,8 @@ def _cost(row: Row, by: RankedBy) -> str:
 
 
 def _missed_text(outcome: Outcome, row: Row) -> str:
+    if is_quality(outcome.column):
+        return f"whose {quality_missed(outcome, row)}"
     if outcome.value is None:
         reason = text(row, "price_note") if outcome.column == "price_per_10k_txn" else None
         return f"whose {outcome.name} is unknown" + (f" ({reason})" if reason else "")

@@ -63,7 +63,19 @@ def in_unit(column: str, value: float) -> str:
     unit = unit_of(column)
     if unit == "cost":
         return usd(value)
+    if unit == "score":
+        return figure(value)
     return f"{figure(100 * value)}%" if unit == "share" else f"{figure(value)} s"
+
+
+def quality_text(row: Row, column: str) -> str:
+    """How good the answers are, with how much that rests on: `91% (n = 100, 95% CI 84% to 95%)`."""
+    value, count = number(row, column), number(row, f"{column}_n")
+    low, high = number(row, f"{column}_low"), number(row, f"{column}_high")
+    if value is None:
+        return "unknown"
+    interval = "" if low is None or high is None else f", 95% CI {in_unit(column, low)} to {in_unit(column, high)}"
+    return f"{in_unit(column, value)} (n = {count or 0:.0f}{interval})"
 
 
 def time_text(row: Row, column: str) -> str:

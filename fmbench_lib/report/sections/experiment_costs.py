@@ -29,11 +29,22 @@ def section(inputs: ReportInputs) -> Blocks:
         ]
         right = [name for name in shown.columns if name not in ("experiment", "instance", "note")]
         blocks += [" ".join([_COST, *totals]), frame(shown, to_the_right=right)]
-    measuring = total(inputs.costs)
-    both = (
-        f" The total cost of benchmarking and evaluations is **{dollars(measuring)}**." if measuring is not None else ""
-    )
-    return [*blocks, "#### Model evaluation cost", f"No model was evaluated, so evaluations cost nothing.{both}"]
+    return [*blocks, "#### Model evaluation cost", _evaluations(inputs)]
+
+
+def _evaluations(inputs: ReportInputs) -> str:
+    """What judges cost, and with that the whole run."""
+    measuring, judged = total(inputs.costs), inputs.evaluation.get("evaluation_costs.csv")
+    said, judging = "No judge was asked, so evaluations cost nothing.", 0.0
+    if judged is not None:
+        if judged["cost"].isna().any():
+            unknown = sentence_list([code(str(name)) for name in judged[judged["cost"].isna()]["judge"]])
+            return f"The cost of evaluations is **not known**, as there is no price for {unknown}."
+        judging = float(judged["cost"].sum())
+        said = f"The judges cost **{dollars(judging)}**, by their tokens or the time that their answers took."
+    if measuring is None:
+        return said
+    return f"{said} The total cost of benchmarking and evaluations is **{dollars(measuring + judging)}**."
 
 
 def _total(inputs: ReportInputs, column: str, what: str) -> str:

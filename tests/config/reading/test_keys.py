@@ -83,7 +83,7 @@ def test_keys_without_effect_are_ignored_and_reported(data: Path) -> None:
     assert "given twice" in told["s3_read_data.scripts_prefix"]
     told = notices(load_config(data / "triton_resolved.yml"))
     assert "aws.local_file_system_path" in told
-    assert "report.accuracy_budget" in notices(load_config(data / "bedrock_seven_steps.yml"))
+    assert load_config(data / "report_and_chart.yml").config.report.similarity_budget == 0.3
 
 
 def test_keys_below_free_sections_are_free(load: Load, minimal: str) -> None:

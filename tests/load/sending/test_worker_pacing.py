@@ -47,6 +47,7 @@ def plan(tmp_path: Path) -> Plan:
             "warmup": 0,
             "first_prompts": [],
             "ramp_prompts": [],
+            "write_each": False,
             "horizon": None,
         }
         return {**made, **settings}

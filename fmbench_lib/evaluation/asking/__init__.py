@@ -1,0 +1,1 @@
+"""Asking judges: requests, retries, what is kept, what it costs."""

@@ -1,0 +1,186 @@
+"""A whole evaluation: answers, scores, verdicts, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fmbench_lib.evaluation.asking.embedding import Embed, similarities
+from fmbench_lib.evaluation.asking.judge import Judge, Question, question_to
+from fmbench_lib.evaluation.asking.panel import Panel, Questions
+from fmbench_lib.evaluation.given_answers import Answer, Given, PromptRows, collect_answers, one_answer_of, read_answers
+from fmbench_lib.evaluation.judging.forms import CORRECTNESS, PAIRWISE, Form
+from fmbench_lib.evaluation.judging.judge_prompts import Material
+from fmbench_lib.evaluation.scores.structured_output import matches_schema, numeric_match, parsed_json
+from fmbench_lib.evaluation.scores.text_scores import SCORES, text_scores
+from fmbench_lib.host.atomic_files import replacing
+from fmbench_lib.workspace import LevelKey, Workspace
+
+SCORE_NAMES = (*SCORES, "numeric_match", "json_valid", "schema_valid", "cosine_similarity")
+ANSWERS_FILE, SCORES_FILE = "answers.parquet", "scores.parquet"
+_SCORES_SCHEMA = pa.schema(
+    [("answer_id", pa.string()), ("against", pa.string()), *((n, pa.float64()) for n in SCORE_NAMES)]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What is evaluated, and how.
+
+    `levels`: the levels of the run and their records · `prompts_of`: the rows of a payload file · `wanted`: whether a
+    question is evaluated · `embed` is None without embeddings, `schema` without a JSON Schema that answers should
+    satisfy.
+    """
+
+    workspace: Workspace
+    levels: Sequence[tuple[LevelKey, Path]]
+    prompts_of: Callable[[str], PromptRows]
+    wanted: Callable[[str, str], bool]
+    forms: Sequence[Form]
+    seed: int
+    with_context: bool = False
+    embed: Embed | None = None
+    schema: Mapping[str, Any] | None = None
+
+    @property
+    def answers_file(self) -> Path:
+        """The distinct answers."""
+        return self.workspace.evaluation / ANSWERS_FILE
+
+    @property
+    def scores_file(self) -> Path:
+        """Their scores without a judge."""
+        return self.workspace.evaluation / SCORES_FILE
+
+
+def collected(evaluation: Evaluation) -> list[Given]:
+    """Write the distinct answers; returns where they were given."""
+    evaluation.workspace.evaluation.mkdir(parents=True, exist_ok=True)
+    return collect_answers(evaluation.levels, evaluation.prompts_of, evaluation.wanted, evaluation.answers_file)
+
+
+def write_scores(evaluation: Evaluation) -> None:
+    """Score every distinct answer without a judge: against the acceptable answers, without any against the context."""
+    with replacing(evaluation.scores_file) as part, pq.ParquetWriter(part, _SCORES_SCHEMA) as writer:
+        for batch in read_answers(evaluation.answers_file):
+            near = similarities(evaluation.embed, batch) if evaluation.embed is not None else [None] * len(batch)
+            rows = [_scores(evaluation, answer, value) for answer, value in zip(batch, near, strict=True)]
+            writer.write_table(pa.Table.from_pylist(rows, schema=_SCORES_SCHEMA))
+
+
+def _scores(evaluation: Evaluation, answer: Answer, similarity: float | None) -> dict[str, Any]:
+    number = numeric_match(answer.text, answer.truths)
+    schema = evaluation.schema
+    return {
+        "answer_id": answer.answer_id,
+        "against": "ground truth" if answer.truths else "context",
+        **text_scores(answer.text, answer.truths or (answer.context,)),
+        "numeric_match": None if number is None else float(number),
+        "json_valid": float(parsed_json(answer.text)[0]),
+        "schema_valid": None if schema is None else float(matches_schema(answer.text, schema)),
+        "cosine_similarity": similarity,
+    }
+
+
+def read_scores(evaluation: Evaluation) -> pd.DataFrame:
+    """The scores of all distinct answers, by answer id."""
+    frame: pd.DataFrame = pq.read_table(evaluation.scores_file).to_pandas()
+    return frame.set_index("answer_id")
+
+
+def ask_panel(evaluation: Evaluation, panel: Panel, given: Sequence[Given]) -> None:
+    """Ask every judge about every distinct answer that has a text, and compare experiments where that is asked for."""
+    panel.open()
+    single = [form for form in evaluation.forms if form.name != PAIRWISE]
+    panel.judge(_batches(evaluation, single))
+    if any(form.name == PAIRWISE for form in evaluation.forms):
+        panel.judge(_comparisons(evaluation, given))
+
+
+def _batches(evaluation: Evaluation, forms: Sequence[Form]) -> Iterator[Questions]:
+    for batch in read_answers(evaluation.answers_file):
+        asked = [answer for answer in batch if answer.kind != "empty"]
+        yield lambda judge, asked=asked: list(_questions(evaluation, judge, forms, asked))  # type: ignore[misc]
+
+
+def _questions(
+    evaluation: Evaluation, judge: Judge, forms: Sequence[Form], answers: Iterable[Answer]
+) -> Iterator[Question]:
+    for answer in answers:
+        for form in forms:
+            yield question_to(judge, form, answer.answer_id, _material(evaluation, answer), evaluation.seed)
+
+
+def _material(evaluation: Evaluation, first: Answer, second: Answer | None = None) -> Material:
+    """What a judge sees; without an acceptable answer the context is all there is to judge by."""
+    texts = (first.text,) if second is None else (first.text, second.text)
+    context = first.context if evaluation.with_context or not first.truths else None
+    question = first.question if context != first.question else "The question is in the context."
+    return Material(question, first.truths, texts, context)
+
+
+def pairs_of(given: Sequence[Given]) -> list[tuple[str, str]]:
+    """The pairs of answers to compare: two experiments' first answers to one prompt, where they differ."""
+    by_prompt: dict[tuple[str, str], dict[str, str]] = {}
+    for each in one_answer_of(given):
+        if each.answer_id is not None and each.kind != "empty":
+            by_prompt.setdefault((each.payload_file, each.prompt_id), {})[each.experiment_name] = each.answer_id
+    found = (pair for answers in by_prompt.values() for pair in combinations(answers.values(), 2))
+    return list(dict.fromkeys(pair for pair in found if pair[0] != pair[1]))
+
+
+def _comparisons(evaluation: Evaluation, given: Sequence[Given], batch: int = 250) -> Iterator[Questions]:
+    """The questions of the form `pairwise`, each pair in both orders."""
+    form, pairs = Form(PAIRWISE), pairs_of(given)
+    for start in range(0, len(pairs), batch):
+        some = pairs[start : start + batch]
+        wanted = {answer for pair in some for answer in pair}
+        answers = {
+            each.answer_id: each
+            for found in read_answers(evaluation.answers_file)
+            for each in found
+            if each.answer_id in wanted
+        }
+
+        def questions(
+            judge: Judge, some: list[tuple[str, str]] = some, answers: dict[str, Answer] = answers
+        ) -> list[Question]:
+            return [
+                question_to(judge, form, f"{a}>{b}", _material(evaluation, answers[a], answers[b]), evaluation.seed)
+                for pair in some
+                for a, b in (pair, pair[::-1])
+            ]
+
+        yield questions
+
+
+def correctness_rows(panel: Panel) -> Iterator[dict[str, object]]:
+    """The rows of verdicts on correctness that count: that of the answer, where there is one."""
+    yield from _form_rows(panel, CORRECTNESS)
+
+
+def _form_rows(panel: Panel, form: str) -> Iterator[dict[str, object]]:
+    kept: dict[tuple[object, object], dict[str, object]] = {}
+    columns = ["judge", "form", "subject", "label", "scores", "error"]
+    for row in panel.verdicts(columns):
+        key = (row["judge"], row["subject"])
+        if row["form"] == form and (key not in kept or kept[key]["error"] is not None):
+            kept[key] = row
+    yield from kept.values()
+
+
+def rubric_rows(panel: Panel) -> Iterator[dict[str, object]]:
+    """The rows of rubric scores."""
+    yield from _form_rows(panel, "rubric")
+
+
+def pairwise_rows(panel: Panel) -> Iterator[dict[str, object]]:
+    """The rows of preferences, one for each order."""
+    yield from _form_rows(panel, PAIRWISE)

@@ -1,0 +1,181 @@
+"""The answers of a run: each distinct one once, and where it was given.
+
+Levels are read one by one and distinct answers written as they come, so that memory does not grow with their texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fmbench_lib.evaluation.scores.answer_kinds import Kind, kind_of
+from fmbench_lib.host.atomic_files import replacing
+from fmbench_lib.images import without_images
+from fmbench_lib.workspace import LevelKey
+
+BATCH = 500
+_COLUMNS = ["phase", "prompt_id", "completion", "finish_reason", "error"]
+_SCHEMA = pa.schema(
+    [
+        ("answer_id", pa.string()),
+        ("payload_file", pa.string()),
+        ("prompt_id", pa.string()),
+        ("question", pa.string()),
+        ("truths", pa.list_(pa.string())),
+        ("context", pa.string()),
+        ("text", pa.string()),
+        ("kind", pa.string()),
+    ]
+)
+
+PromptRows = Mapping[str, Mapping[str, Any]]
+"""Rows of a payload file by prompt id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A distinct answer to a prompt. `context` is the prompt as it was sent, `truths` every acceptable answer."""
+
+    answer_id: str
+    payload_file: str
+    prompt_id: str
+    question: str
+    truths: tuple[str, ...]
+    context: str
+    text: str
+    kind: str
+
+
+class Given(NamedTuple):
+    """Where an answer was given: one request. `answer_id` is None where the request failed."""
+
+    experiment_name: str
+    payload_file: str
+    load: str
+    prompt_id: str
+    answer_id: str | None
+    kind: Kind
+
+
+def collect_answers(
+    levels: Iterable[tuple[LevelKey, Path]],
+    prompts_of: Callable[[str], PromptRows],
+    wanted: Callable[[str, str], bool],
+    target: Path,
+) -> list[Given]:
+    """Write each distinct answer of the levels to `target`; returns where they were given, in the order of the levels.
+
+    `wanted` chooses questions, by payload file and prompt id. Of a prompt that a level sent more than once, the first
+    answer counts.
+    """
+    given: list[Given] = []
+    seen: set[str] = set()
+    with replacing(target) as part, pq.ParquetWriter(part, _SCHEMA, compression="zstd") as writer:
+        for key, path in levels:
+            rows, new = prompts_of(key.payload_file), []
+            for record in _first_of_each(path):
+                if not wanted(key.payload_file, record["prompt_id"]) or record["prompt_id"] not in rows:
+                    continue
+                kind = kind_of(record["completion"], record["finish_reason"], record["error"])
+                text = record["completion"] or ""
+                answer_id = None if kind == "failed" else answer_id_of(record["prompt_id"], text)
+                given.append(Given(*key, record["prompt_id"], answer_id, kind))
+                if answer_id is not None and answer_id not in seen:
+                    seen.add(answer_id)
+                    new.append(_row(answer_id, key.payload_file, rows[record["prompt_id"]], text, kind))
+            if new:
+                writer.write_table(pa.Table.from_pylist(new, schema=_SCHEMA), row_group_size=BATCH)
+    return given
+
+
+def read_answers(path: Path, batch: int = BATCH) -> Iterator[list[Answer]]:
+    """The distinct answers, in batches."""
+    with pq.ParquetFile(path) as file:
+        for group in file.iter_batches(batch):
+            yield [Answer(**{**row, "truths": tuple(row["truths"] or ())}) for row in group.to_pylist()]
+
+
+def one_answer_of(given: Iterable[Given]) -> list[Given]:
+    """The first answer of each experiment to each question, so that no question counts twice; a failed request counts
+    only where there is no answer."""
+    first: dict[tuple[str, str, str], Given] = {}
+    for each in given:
+        key = (each.experiment_name, each.payload_file, each.prompt_id)
+        if key not in first or (first[key].kind == "failed" and each.kind != "failed"):
+            first[key] = each
+    return list(first.values())
+
+
+def answered_prompts(path: Path) -> set[str]:
+    """The prompts of a level that were answered."""
+    table = pq.read_table(path, columns=["phase", "prompt_id", "error"]).to_pylist()
+    return {row["prompt_id"] for row in table if row["phase"] == "measured" and row["error"] is None}
+
+
+def answer_id_of(prompt_id: str, text: str) -> str:
+    """An answer's id, from its prompt and its text."""
+    return hashlib.sha256(f"{prompt_id}\0{text}".encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def truths_in(value: Any) -> tuple[str, ...]:
+    """Every acceptable answer in a cell: a text, a number, a list of them, or a list as JSON; empty ones are none."""
+    if isinstance(value, str) and value.strip().startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return (value,)
+    values = value if isinstance(value, list | tuple) else [value]
+    texts = [each if isinstance(each, str) else json.dumps(each) for each in values if each is not None]
+    return tuple(dict.fromkeys(text for text in texts if text.strip()))
+
+
+def stratified(prompts: Mapping[str, Sequence[str]], count: int | None, seed: int) -> dict[str, set[str]]:
+    """So many prompts in all, from each payload file in proportion to its own (largest remainders); all without a
+    count. Which ones depends on the seed and the prompts alone."""
+    total = sum(len(set(ids)) for ids in prompts.values())
+    if count is None or count >= total:
+        return {name: set(ids) for name, ids in prompts.items()}
+    exact = {name: count * len(set(ids)) / total for name, ids in prompts.items()}
+    quota = {name: int(share) for name, share in exact.items()}
+    by_remainder = sorted(exact, key=lambda name: (quota[name] - exact[name], name))
+    for name in by_remainder[: count - sum(quota.values())]:
+        quota[name] += 1
+    return {
+        name: set(sorted(set(ids), key=lambda each: _draw(seed, each))[: quota[name]]) for name, ids in prompts.items()
+    }
+
+
+def _draw(seed: int, prompt_id: str) -> bytes:
+    return hashlib.sha256(f"{seed}\0{prompt_id}".encode()).digest()
+
+
+def _first_of_each(path: Path) -> Iterator[dict[str, Any]]:
+    """The measured records of a level, the first answered one of each prompt, in order."""
+    kept: dict[str, dict[str, Any]] = {}
+    for record in pq.read_table(path, columns=_COLUMNS).to_pylist():
+        if record["phase"] == "measured":
+            earlier = kept.get(record["prompt_id"])
+            if earlier is None or (earlier["error"] is not None and record["error"] is None):
+                kept[record["prompt_id"]] = record
+    yield from kept.values()
+
+
+def _row(answer_id: str, payload_file: str, prompt: Mapping[str, Any], text: str, kind: str) -> dict[str, Any]:
+    context = without_images(prompt["prompt"])
+    return {
+        "answer_id": answer_id,
+        "payload_file": payload_file,
+        "prompt_id": prompt["prompt_id"],
+        "question": prompt.get("question") or context,
+        "truths": list(truths_in(prompt.get("ground_truth"))),
+        "context": context,
+        "text": text,
+        "kind": kind,
+    }

@@ -1,0 +1,1 @@
+"""Scores that need no judge: of texts, numbers, structured output and embeddings."""

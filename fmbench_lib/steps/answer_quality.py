@@ -1,0 +1,69 @@
+"""How good an experiment's answers are, beside the figures of its levels."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from fmbench_lib.config import Config
+from fmbench_lib.metrics.decision.budgets import ACCURACY, CRITERION, SIMILARITY
+from fmbench_lib.runs.run import Run
+from fmbench_lib.steps import evaluation_tables as tables
+
+
+def quality_budgets(config: Config) -> dict[str, float]:
+    """The budgets of quality, by column; none where no evaluation was asked for, as then nothing could meet them."""
+    report = config.report
+    if not config.run_evaluations or (config.evaluation is None and config.model_evaluations is None):
+        return {}
+    errors = report.accuracy_error_rate_budget
+    accuracy = [
+        limit for limit in (report.accuracy_budget, None if errors is None else 1 - errors) if limit is not None
+    ]
+    limits = {} if not accuracy else {ACCURACY: max(accuracy)}
+    limits |= {} if report.similarity_budget is None else {SIMILARITY: report.similarity_budget}
+    return limits | {f"{CRITERION}{name}": float(limit) for name, limit in report.criterion_budgets.items()}
+
+
+def with_quality(run: Run, levels: pd.DataFrame) -> pd.DataFrame:
+    """The levels with the quality of their experiments' answers, as far as that was evaluated.
+
+    Accuracy and similarity are those of the payload file, criteria those of the experiment.
+    """
+    frame = levels.copy()
+    keys = ["experiment_name", "payload_file"]
+    found = read_table(run, tables.PER_PAYLOAD)
+    if not found.empty:
+        columns = {
+            "accuracy": ACCURACY,
+            "questions": "accuracy_n",
+            "accuracy_low": "accuracy_low",
+            "accuracy_high": "accuracy_high",
+        }
+        frame = frame.merge(found[[*keys, *columns]].rename(columns=columns), "left", keys)
+    scores = read_table(run, tables.QUANTITATIVE)
+    near = scores[scores["score"] == SIMILARITY] if not scores.empty else scores
+    if not near.empty:
+        frame = frame.merge(_measured(near, keys, SIMILARITY, "answers"), "left", keys)
+    rubric = read_table(run, tables.RUBRIC)
+    for criterion in () if rubric.empty else rubric["criterion"].unique():
+        part = rubric[rubric["criterion"] == criterion]
+        named = _measured(part, keys[:1], f"{CRITERION}{criterion}", "questions")
+        frame = frame.merge(named, "left", keys[:1])
+    return frame
+
+
+def read_table(run: Run, name: str) -> pd.DataFrame:
+    """A table of the evaluation, empty where there is none."""
+    path = run.workspace.metrics(name)
+    return pd.read_csv(path) if path.exists() else pd.DataFrame()
+
+
+def evaluation_frames(run: Run) -> dict[str, pd.DataFrame]:
+    """The tables of the evaluation that the report shows, by file name."""
+    frames = {name: read_table(run, name) for name in tables.REPORTED}
+    return {name: frame for name, frame in frames.items() if not frame.empty}
+
+
+def _measured(frame: pd.DataFrame, keys: list[str], column: str, count: str) -> pd.DataFrame:
+    names = {"mean": column, count: f"{column}_n", "mean_low": f"{column}_low", "mean_high": f"{column}_high"}
+    return frame[[*keys, *names]].rename(columns=names)

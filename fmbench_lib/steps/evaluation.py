@@ -1,0 +1,100 @@
+"""4_get_evaluations: are the answers any good? At the head of 4_model_metric_analysis, and by `fmbench evaluate`.
+
+What judges have said is kept as it comes. An evaluation that was interrupted goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from fmbench_lib.config.schema.evaluation_section import EvaluationSection
+from fmbench_lib.errors import InputError
+from fmbench_lib.evaluation.asking.embedding import Embed, endpoint_embedding, local_embedding
+from fmbench_lib.evaluation.asking.panel import Panel
+from fmbench_lib.evaluation.asking.spending import Ceiling
+from fmbench_lib.evaluation.evaluating import Evaluation, ask_panel, collected, write_scores
+from fmbench_lib.evaluation.given_answers import PromptRows, answered_prompts, stratified
+from fmbench_lib.host.atomic_files import read_rows
+from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.evaluation_settings import evaluation_settings, forms_of, human_labels, json_schema_of
+from fmbench_lib.steps.evaluation_tables import write_tables
+from fmbench_lib.steps.judge_endpoints import judge_of, serving_judges
+from fmbench_lib.steps.levels import run_levels
+from fmbench_lib.steps.run_prices import load_prices
+from fmbench_lib.workspace import LevelKey
+
+
+def evaluate(run: Run) -> pd.DataFrame:
+    """Evaluate the answers of a run and write the tables; returns the accuracy of each model, empty without judges.
+
+    Raises InputError where the config's evaluation cannot be made, or nothing was answered.
+    """
+    section = evaluation_settings(run)
+    forms, prices = forms_of(section), load_prices(run)
+    levels = [(level.key, path) for level in run_levels(run) if (path := run.workspace.level(level.key)).exists()]
+    if not levels:
+        raise InputError(f"{run.workspace.path} has no answers to evaluate: no level was measured")
+    with run.workspace.locked("evaluation"), serving_judges(run, section, forms, prices) as judges:
+        evaluation = Evaluation(
+            workspace=run.workspace,
+            levels=levels,
+            prompts_of=_prompts_of(run),
+            wanted=_wanted(run, levels, section.questions),
+            forms=forms,
+            seed=run.seed,
+            with_context=section.with_context,
+            embed=_embedding(run, section),
+            schema=json_schema_of(run, section),
+        )
+        given = collected(evaluation)
+        write_scores(evaluation)
+        panel = Panel(
+            judges, run.workspace.evaluation, Ceiling(section.max_cost), run.redactor, attempts=section.attempts
+        )
+        ask_panel(evaluation, panel, given)
+        run.workspace.log_event("answers evaluated", judges=[judge.name for judge in judges], usd=panel.ceiling.spent)
+        return write_tables(run, section, evaluation, panel, given, human_labels(run, section))
+
+
+def evaluate_if_asked(run: Run) -> None:
+    """Evaluate the answers where the config asks for it."""
+    if run.config.run_evaluations and (run.config.model_evaluations or run.config.evaluation):
+        evaluate(run)
+
+
+def _wanted(run: Run, levels: Iterable[tuple[LevelKey, Path]], count: int | None) -> Callable[[str, str], bool]:
+    """Which questions are evaluated: those that all experiments answered come first, where not all are wanted."""
+    answered: dict[str, dict[str, set[str]]] = {}
+    for key, path in levels:
+        by_experiment = answered.setdefault(key.payload_file, {})
+        by_experiment.setdefault(key.experiment_name, set()).update(answered_prompts(path))
+    if count is None:
+        return lambda _payload, _prompt: True
+    common = {name: sorted(set.intersection(*found.values())) for name, found in answered.items()}
+    chosen = stratified(common, count, run.seed)
+    return lambda payload, prompt: prompt in chosen.get(payload, set())
+
+
+def _prompts_of(run: Run) -> Callable[[str], PromptRows]:
+    @lru_cache(maxsize=1)
+    def read(payload_file: str) -> PromptRows:
+        return {row["prompt_id"]: row for row in read_rows(run.workspace.payload(payload_file))}
+
+    return read
+
+
+def _embedding(run: Run, section: EvaluationSection) -> Embed | None:
+    """How texts are embedded, None without embeddings or where what they need is not installed."""
+    asked = section.embeddings
+    if asked is None:
+        return None
+    if asked.ep_name is None and asked.experiment is None and "platform" not in asked.model_fields_set:
+        return local_embedding(str(asked.model_id))
+    named = asked.model_copy(update={"name": "embeddings", "parameters": asked.parameters})
+    bare = section.model_copy(update={"rules": None})
+    return endpoint_embedding(replace(judge_of(run, bare, named, [], load_prices(run), {}, []), max_tokens=None))

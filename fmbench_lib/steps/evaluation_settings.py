@@ -1,0 +1,105 @@
+"""What a run's config says about evaluations: the section `evaluation`, over the evaluation file of FMBench 2.x."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from fmbench_lib.config.schema.evaluation_section import EvaluationSection, JudgeSection
+from fmbench_lib.errors import InputError
+from fmbench_lib.evaluation.judging.forms import DEFAULT_CRITERIA, RUBRIC, Form, FormName
+from fmbench_lib.evaluation.judging.judge_prompts import DEFAULT_TEMPLATE, JudgeTexts
+from fmbench_lib.evaluation.predecessor_file import section_of_file
+from fmbench_lib.evaluation.voting import CORRECT, INCORRECT
+from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.inputs import file_of
+
+
+def evaluation_settings(run: Run) -> EvaluationSection:
+    """The settings, every judge with a name of its own. Raises InputError where a file is missing or wrong."""
+    own = run.config.evaluation
+    values: dict[str, Any] = {}
+    if run.config.model_evaluations is not None:
+        values = _from_file(run, run.config.model_evaluations)
+    if own is not None:
+        values |= {name: getattr(own, name) for name in own.model_fields_set}
+    try:
+        section = EvaluationSection.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(f"{run.config.model_evaluations}: {where}: {first['msg']}") from None
+    return section.model_copy(update={"judges": _named(section.judges)})
+
+
+def _from_file(run: Run, name: str) -> dict[str, Any]:
+    path = file_of(run, name, "evaluation file", run.config.s3_read_data.configs_prefix)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{name}: not a YAML file: {' '.join(str(error).split())}") from None
+    return section_of_file(content, name)
+
+
+def _named(judges: list[JudgeSection]) -> list[JudgeSection]:
+    seen: dict[str, int] = {}
+    named = []
+    for judge in judges:
+        name = judge.name or judge.experiment or (judge.model_id or judge.ep_name or "judge").rsplit("/", 1)[-1]
+        seen[name] = seen.get(name, 0) + 1
+        named.append(judge.model_copy(update={"name": name if seen[name] == 1 else f"{name}-{seen[name]}"}))
+    return named
+
+
+def forms_of(section: EvaluationSection) -> list[Form]:
+    """The forms that judges are asked for."""
+    names: list[FormName] = list(dict.fromkeys(section.forms))  # type: ignore[arg-type]
+    return [Form(name, section.criteria or DEFAULT_CRITERIA) if name == RUBRIC else Form(name) for name in names]
+
+
+def judge_texts(run: Run, section: EvaluationSection, judge: JudgeSection) -> JudgeTexts:
+    """A judge's template and rules. Raises InputError where a file is not found."""
+    template = DEFAULT_TEMPLATE if judge.template is None else _text(run, judge.template, "judge template")
+    return JudgeTexts(template, "" if section.rules is None else _text(run, section.rules, "file of rules"))
+
+
+def _text(run: Run, name: str, kind: str) -> str:
+    prefix = run.config.s3_read_data.prompt_template_dir
+    return file_of(run, name, kind, prefix).read_text(encoding="utf-8-sig")
+
+
+def json_schema_of(run: Run, section: EvaluationSection) -> Mapping[str, Any] | None:
+    """The JSON Schema that answers should satisfy, None without one. Raises InputError where it cannot be read."""
+    if section.json_schema is None:
+        return None
+    path = file_of(run, section.json_schema, "JSON Schema", run.config.s3_read_data.configs_prefix)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise InputError(f"{section.json_schema}: not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{section.json_schema}: not a JSON Schema; write an object")
+    return content
+
+
+def human_labels(run: Run, section: EvaluationSection) -> dict[str, str]:
+    """People's verdicts by answer id. Raises InputError where the file lacks a column or has another label."""
+    if section.human_labels is None:
+        return {}
+    path = file_of(run, section.human_labels, "file of human labels", run.config.s3_read_data.configs_prefix)
+    labels: dict[str, str] = {}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        for number, row in enumerate(csv.DictReader(file), start=2):
+            if "answer_id" not in row or "human_label" not in row:
+                raise InputError(f"{section.human_labels}: no columns answer_id and human_label; write both")
+            label = (row["human_label"] or "").strip().lower()
+            if label and label not in (CORRECT, INCORRECT):
+                raise InputError(f"{section.human_labels}, line {number}: {label!r}; write correct or incorrect")
+            if label:
+                labels[row["answer_id"]] = label
+    return labels

@@ -1,0 +1,225 @@
+"""The tables of an evaluation, under FMBench 2.x's names where it had them, and one tidy Parquet file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fmbench_lib.config.schema.evaluation_section import EvaluationSection
+from fmbench_lib.evaluation.accuracy_tables import (
+    accuracy_rows,
+    agreement_rows,
+    breakdown_rows,
+    comparison_rows,
+    judge_accuracy_rows,
+    kind_rows,
+    load_rows,
+)
+from fmbench_lib.evaluation.asking.panel import Panel
+from fmbench_lib.evaluation.evaluating import (
+    SCORE_NAMES,
+    Evaluation,
+    correctness_rows,
+    pairs_of,
+    pairwise_rows,
+    read_scores,
+    rubric_rows,
+)
+from fmbench_lib.evaluation.given_answers import Given, one_answer_of, read_answers
+from fmbench_lib.evaluation.outcomes import Outcomes, Thresholds, outcomes_of
+from fmbench_lib.evaluation.preference_tables import preference_rows, rubric_rows_of, score_interval
+from fmbench_lib.host.atomic_files import replacing
+from fmbench_lib.host.csv_files import write_csv, write_rows
+from fmbench_lib.runs.run import Run
+
+ACCURACY, PER_JUDGE = "candidate_model_accuracy.csv", "PoLL_per_model_accuracy.csv"
+PER_PAYLOAD, VOTES = "per_payload_model_accuracy_majority_vote.csv", "majority_vote_results_raw.csv"
+RAW, QUANTITATIVE = "raw_llm_as_a_judge_evals.csv", "quantitative_metrics_per_model.csv"
+KINDS, BREAKDOWN, AGREEMENT = "answer_kinds.csv", "votes_by_kind.csv", "judge_agreement.csv"
+COMPARISONS, PER_LOAD, COSTS = "model_comparisons.csv", "accuracy_per_load.csv", "evaluation_costs.csv"
+RUBRIC, PREFERENCES, TIDY = "rubric_scores.csv", "model_preferences.csv", "evaluations.parquet"
+REPORTED = (
+    ACCURACY, PER_JUDGE, PER_PAYLOAD, QUANTITATIVE, KINDS, BREAKDOWN, AGREEMENT, COMPARISONS, PER_LOAD, COSTS, RUBRIC,
+    PREFERENCES,
+)  # fmt: skip
+
+
+def write_tables(
+    run: Run,
+    section: EvaluationSection,
+    evaluation: Evaluation,
+    panel: Panel,
+    given: Sequence[Given],
+    human: Mapping[str, str],
+) -> pd.DataFrame:
+    """Write every table; returns the accuracy of each model, empty where no judge was asked about correctness."""
+    scores, judges = read_scores(evaluation), [judge.name for judge in panel.judges]
+    thresholds = Thresholds(
+        section.incorrect_verdict_cosine_similarity_threshold, section.correct_verdict_cosine_similarity_threshold
+    )
+    near = {str(key): None if pd.isna(value) else float(value) for key, value in scores["cosine_similarity"].items()}
+    outcomes = outcomes_of(correctness_rows(panel), judges, thresholds, near)
+    judged = outcomes if outcomes.labels else Outcomes({}, {}, ())
+    counted = given if outcomes.labels else []
+    tables: dict[str, list[dict[str, Any]]] = {
+        ACCURACY: accuracy_rows(counted, judged, ["experiment_name"]),
+        PER_PAYLOAD: accuracy_rows(counted, judged, ["experiment_name", "payload_file"]),
+        PER_JUDGE: judge_accuracy_rows(counted, judged),
+        BREAKDOWN: breakdown_rows(counted, judged),
+        AGREEMENT: agreement_rows(judged, human) if outcomes.labels else [],
+        COMPARISONS: comparison_rows(counted, judged),
+        PER_LOAD: load_rows(counted, judged),
+        KINDS: kind_rows(given),
+        QUANTITATIVE: _score_rows(given, scores),
+        COSTS: cost_rows(panel),
+        RUBRIC: rubric_rows_of(given, rubric_rows(panel)),
+        PREFERENCES: preference_rows(given, pairwise_rows(panel), pairs_of(given), judges)
+        if any(form.name == "pairwise" for form in evaluation.forms)
+        else [],
+    }
+    for name, rows in tables.items():
+        _write(run, name, rows)
+    _write(run, VOTES, list(_vote_rows(counted, judged)))
+    _write_raw(run, evaluation, panel, judged, given, human)
+    _write_tidy(run, given, judged, scores)
+    return pd.DataFrame(tables[ACCURACY])
+
+
+def _write(run: Run, name: str, rows: list[dict[str, Any]]) -> None:
+    path = run.workspace.metrics(name)
+    if not rows:
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as part:
+        write_csv(pd.DataFrame(rows), part)
+
+
+def cost_rows(panel: Panel) -> list[dict[str, Any]]:
+    """What each judge was asked, and what that cost, in all evaluations of this run."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in panel.verdicts(
+        ["judge", "attempts", "error", "label", "scores", "prompt_tokens", "completion_tokens", "cost"]
+    ):
+        sums = found.setdefault(str(row["judge"]), dict.fromkeys(_SUMS, 0) | {"cost": 0.0, "unpriced": 0})
+        answered = row["error"] is None
+        sums["judgements"] += answered
+        sums["no_verdict"] += answered and row["label"] is None and not row["scores"]
+        sums["failed"] += not answered
+        sums["retries"] += int(row["attempts"] or 1) - 1  # type: ignore[call-overload]
+        for name in ("prompt_tokens", "completion_tokens", "cost"):
+            sums[name] += row[name] or 0
+        sums["unpriced"] += answered and row["cost"] is None
+    rows = [{"judge": name, **sums} for name, sums in found.items()]
+    for row in rows:
+        row["cost"] = None if row.pop("unpriced") else row["cost"]
+        row["left_out"] = panel.tallies[row["judge"]].left_out if row["judge"] in panel.tallies else 0
+    return rows
+
+
+_SUMS = ("judgements", "no_verdict", "failed", "retries", "prompt_tokens", "completion_tokens")
+
+
+def _score_rows(given: Sequence[Given], scores: pd.DataFrame) -> list[dict[str, Any]]:
+    """The mean of each score by model and payload file, over questions, with its interval and what it was against."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for each in one_answer_of(given):
+        if each.answer_id is not None:
+            groups.setdefault((each.experiment_name, each.payload_file), []).append(each.answer_id)
+    rows = []
+    for (experiment, payload), answers in groups.items():
+        found = scores.loc[answers]
+        against = "/".join(sorted(set(found["against"])))
+        for name in SCORE_NAMES:
+            values = found[name].dropna().tolist()
+            mean, low, high = score_interval(name, values)
+            if values:
+                named = {"experiment_name": experiment, "payload_file": payload, "score": name, "against": against}
+                rows.append({**named, "answers": len(values), "mean": mean, "mean_low": low, "mean_high": high})
+    return rows
+
+
+def _vote_rows(given: Sequence[Given], outcomes: Outcomes) -> Iterator[dict[str, Any]]:
+    for each in one_answer_of(given):
+        vote = outcomes.votes.get(each.answer_id or "")
+        yield {
+            **each._asdict(),
+            "outcome": outcomes.of(each),
+            "decided": None if vote is None else vote.kind,
+            "dissents": None if vote is None else vote.dissents,
+        }
+
+
+def _write_raw(
+    run: Run, evaluation: Evaluation, panel: Panel, outcomes: Outcomes, given: Sequence[Given], human: Mapping[str, str]
+) -> None:
+    """One row for each distinct answer and judge, written batch by batch."""
+    path = run.workspace.metrics(RAW)
+    givers: dict[str, list[str]] = {}
+    for each in given:
+        names = givers.setdefault(each.answer_id or "", [])
+        if each.experiment_name not in names:
+            names.append(each.experiment_name)
+    said = {
+        (str(row["judge"]), str(row["subject"])): row for row in panel.verdicts(_SAID) if row["form"] == "correctness"
+    }
+    if not said:
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        header = True
+        for batch in read_answers(evaluation.answers_file):
+            rows = [
+                {
+                    "answer_id": answer.answer_id,
+                    "experiments": ", ".join(givers.get(answer.answer_id, [])),
+                    "payload_file": answer.payload_file,
+                    "question": answer.question,
+                    "ground_truth": " | ".join(answer.truths),
+                    "candidate_response": answer.text,
+                    "judge": judge,
+                    "verdict": outcomes.labels.get(answer.answer_id, {}).get(judge) or "no_verdict",
+                    "verdict_said": row["label"],
+                    "explanation": row["explanation"],
+                    "error": row["error"],
+                    "human_label": human.get(answer.answer_id),
+                }
+                for answer in batch
+                for judge in outcomes.judges
+                if (row := said.get((judge, answer.answer_id))) is not None
+            ]
+            if rows:
+                write_rows(pd.DataFrame(rows), file, header=header)
+                header = False
+
+
+_SAID = ["judge", "form", "subject", "label", "explanation", "error"]
+_TIDY = pa.schema(
+    [*((name, pa.string()) for name in (*Given._fields, "measure")), ("value", pa.float64()), ("label", pa.string())]
+)
+
+
+def _write_tidy(run: Run, given: Sequence[Given], outcomes: Outcomes, scores: pd.DataFrame, chunk: int = 500) -> None:
+    """One row for each answer as it was given and each thing that is known of it: the panel's and each judge's label,
+    each score."""
+    with replacing(run.workspace.metrics(TIDY)) as part, pq.ParquetWriter(part, _TIDY, compression="zstd") as writer:
+        for start in range(0, len(given), chunk):
+            rows = [row for each in given[start : start + chunk] for row in _measures(each, outcomes, scores)]
+            writer.write_table(pa.Table.from_pylist(rows, schema=_TIDY))
+
+
+def _measures(given: Given, outcomes: Outcomes, scores: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    named = given._asdict()
+    if (outcome := outcomes.of(given)) is not None:
+        yield {**named, "measure": "panel", "label": outcome}
+    for judge in outcomes.judges:
+        if (label := outcomes.by_judge(given, judge)) is not None:
+            yield {**named, "measure": f"judge {judge}", "label": label}
+    if given.answer_id is not None:
+        found: Any = scores.loc[given.answer_id]
+        for name in SCORE_NAMES:
+            if not pd.isna(found[name]):
+                yield {**named, "measure": name, "value": float(found[name])}

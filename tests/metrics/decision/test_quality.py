@@ -1,0 +1,57 @@
+"""Budgets of the answers' quality: they change the winner, and a few questions say nothing."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from fmbench_lib.metrics.decision.budgets import Budgets
+from fmbench_lib.metrics.decision.decision import decide
+from fmbench_lib.metrics.statistics.proportions import wilson
+
+
+def level(name: str, price: float, correct: int, questions: int) -> dict[str, object]:
+    low, high = wilson(correct, questions) or (None, None)
+    return {
+        "experiment_name": name,
+        "payload_file": "p.jsonl",
+        "instance_type": "cpu",
+        "concurrency": 1,
+        "verdict": "valid",
+        "price_per_txn": price,
+        "price_per_10k_txn": 1e4 * price,
+        "transactions_per_minute": 60.0,
+        "latency_p95": 1.0,
+        "accuracy": correct / questions,
+        "accuracy_n": questions,
+        "accuracy_low": low,
+        "accuracy_high": high,
+    }
+
+
+def test_an_accuracy_budget_changes_the_winner_and_says_why() -> None:
+    levels = pd.DataFrame([level("cheap", 0.001, 50, 100), level("good", 0.002, 95, 100)])
+    assert decide(levels, Budgets()).winner["experiment_name"] == "cheap"  # type: ignore[index]
+    decision = decide(levels, Budgets(quality={"accuracy": 0.8}))
+    assert decision.winner is not None
+    assert decision.winner["experiment_name"] == "good"
+    assert "accuracy of 95% (n = 100, 95% CI 88.8% to 97.8%) surely meets the budget of 80%" in decision.text
+    assert "cheap on cpu at concurrency 1 costs less, but its accuracy of 50%" in decision.text
+    assert "surely misses the budget of 80%" in decision.text
+
+
+def test_a_budget_that_is_probably_met_is_said_to_be_that() -> None:
+    decision = decide(pd.DataFrame([level("one", 0.001, 85, 100)]), Budgets(quality={"accuracy": 0.8}))
+    assert "probably meets the budget of 80%" in decision.text
+
+
+def test_too_few_questions_say_nothing() -> None:
+    decision = decide(pd.DataFrame([level("one", 0.001, 2, 3)]), Budgets(quality={"accuracy": 0.6}))
+    assert decision.winner is None
+    assert "says nothing about the budget of 60%: too few questions" in decision.text
+
+
+def test_an_accuracy_that_is_not_known_meets_no_budget() -> None:
+    unjudged = {**level("one", 0.001, 1, 1), "accuracy": None}
+    decision = decide(pd.DataFrame([unjudged]), Budgets(quality={"accuracy": 0.6}))
+    assert decision.winner is None
+    assert "accuracy is unknown: its answers were not judged" in decision.text

@@ -1,0 +1,65 @@
+"""Shares: intervals, limits, paired tests and trends, against scipy and values worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fmbench_lib.metrics.statistics.paired_shares import armitage_trend, holm, mcnemar
+from fmbench_lib.metrics.statistics.proportions import reaches, sign_test_size, wilson
+
+
+@pytest.mark.parametrize(("successes", "count"), [(0, 10), (1, 10), (7, 20), (20, 20), (990, 1000)])
+def test_wilson_is_scipys(successes: int, count: int) -> None:
+    expected = stats.binomtest(successes, count).proportion_ci(0.95, "wilson")
+    assert wilson(successes, count) == pytest.approx((expected.low, expected.high))
+
+
+def test_no_questions_have_no_interval() -> None:
+    assert wilson(0, 0) is None
+    assert reaches(0, 0, 0.5) == (None, "not known")
+
+
+def test_how_certain_it_is_that_a_limit_is_met() -> None:
+    assert reaches(95, 100, 0.8) == (True, "surely")  # interval 0.888 to 0.978
+    assert reaches(85, 100, 0.8) == (True, "probably")  # 95% from 0.767, 60% from 0.817
+    assert reaches(81, 100, 0.8) == (None, "not known")
+    assert reaches(75, 100, 0.8) == (False, "probably")
+    assert reaches(50, 100, 0.8) == (False, "surely")
+    assert reaches(3, 3, 0.8) == (True, "probably")
+    assert reaches(2, 3, 0.8) == (None, "not known")
+
+
+@pytest.mark.parametrize("pair", [(0, 0), (5, 0), (3, 9), (10, 10), (40, 60)])
+def test_mcnemar_is_the_binomial_test(pair: tuple[int, int]) -> None:
+    expected = stats.binomtest(pair[0], sum(pair)).pvalue if sum(pair) else 1.0
+    assert mcnemar(*pair) == pytest.approx(expected)
+
+
+def test_holm_of_four_p_values() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_questions_that_would_settle_a_difference() -> None:
+    # Connor: (1.95996 sqrt(0.3) + 0.84162 sqrt(0.3 - 0.01))^2 / 0.01 = 233.1, of which 100 were asked.
+    assert sign_test_size(20, 10, 100) == 134
+    assert sign_test_size(10, 10, 100) is None
+
+
+def test_a_trend_is_the_linear_part_of_chi_squared() -> None:
+    right, counts, loads = [18, 15, 9], [20, 20, 20], [1, 2, 4]
+    z, p = armitage_trend(right, counts, loads)
+    answers = np.repeat([1, 0] * 3, [n for s, c in zip(right, counts, strict=True) for n in (s, c - s)])
+    correlation = np.corrcoef(np.repeat(loads, counts), answers)[0, 1]
+    assert z == pytest.approx(correlation * 60**0.5)
+    assert z < 0
+    assert p == pytest.approx(2 * stats.norm.sf(abs(z)))
+
+
+def test_no_trend_where_nothing_differs() -> None:
+    assert armitage_trend([5, 5], [5, 5], [1, 2]) == (0.0, 1.0)
+    assert armitage_trend([2, 3], [5, 5], [1, 1]) == (0.0, 1.0)
+    assert armitage_trend([], [], []) == (0.0, 1.0)
