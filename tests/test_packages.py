@@ -24,6 +24,7 @@ NAMES = {
     "nvidia-ml-py": "pynvml",
     "prometheus-client": "prometheus_client",
     "pillow": "PIL",
+    "rouge-score": "rouge_score",
     "pyyaml": "yaml",
 }
 """What a package is imported as, where that is not its name."""
@@ -41,8 +42,10 @@ ELSEWHERE = {
     "triton_python_backend_utils": "deploy/ec2/stacks/djl_in_triton.py",
     "transformers_neuronx": "deploy/neuron/compiler_program.py",
     "transformers": "deploy/neuron/compiler_program.py",
+    "sentence_transformers": "evaluation/asking/embedding.py",
 }
-"""Packages of serving containers, imported by the programs that run in them."""
+"""Packages of serving containers, imported by the programs that run in them, and one of gigabytes, which is used where
+it is installed."""
 
 ROOMS = {
     "xllamacpp": "deploy/local",
@@ -54,6 +57,10 @@ ROOMS = {
     "sagemaker": "deploy/sagemaker",
     "transformers": "data",
     "datasets": "data",
+    "jsonschema": "evaluation",
+    "rapidfuzz": "evaluation",
+    "rouge_score": "evaluation",
+    "sacrebleu": "evaluation",
 }
 """The rooms that may import what only an extra installs."""
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import shlex
 import traceback
 from collections.abc import Mapping, Sequence
@@ -33,7 +31,7 @@ from fmbench_lib.config.reading.argument_names import check_arguments
 from fmbench_lib.errors import InputError
 from fmbench_lib.host.atomic_files import read_json
 from fmbench_lib.pipeline.conclusion import Outcome
-from fmbench_lib.runs.config_arguments import ARGUMENTS_VARIABLE
+from fmbench_lib.runs.config_arguments import passed_on
 from fmbench_lib.runs.location import keeper_of, refresh
 from fmbench_lib.runs.named_runs import named_run
 from fmbench_lib.runs.opening import create_run, forget_run, newest_run, reopen_run
@@ -50,7 +48,6 @@ def run_command(options: argparse.Namespace) -> int:
     from fmbench_lib.pipeline.notebooks import LastSteps, run_pipeline, steps_named
 
     values = config_arguments(options)
-    os.environ[ARGUMENTS_VARIABLE] = json.dumps(values)
     only = steps_named(options.steps) if options.steps else None
     if options.remeasure and (options.resume is None or options.steps):
         raise InputError("--remeasure goes with --resume RUN_DIR, and without --steps")
@@ -69,14 +66,15 @@ def run_command(options: argparse.Namespace) -> int:
         detail(f"note: {notice}")
     _emit_begin(run)
     display = Display(run)
-    outcome = run_pipeline(
-        run,
-        display.update,
-        only,
-        allow_invalid=options.allow_invalid,
-        fail_on_budget=options.fail_on_budget,
-        last=LastSteps(_take_down, _unmeasured),
-    )
+    with passed_on(values):
+        outcome = run_pipeline(
+            run,
+            display.update,
+            only,
+            allow_invalid=options.allow_invalid,
+            fail_on_budget=options.fail_on_budget,
+            last=LastSteps(_take_down, _unmeasured),
+        )
     display.end()
     code = _print_end(run, outcome, options)
     emit("end", exit_code=code, report=_kept(run.workspace.report_file), summary=_kept(run.workspace.summary_file))

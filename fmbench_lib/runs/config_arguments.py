@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,20 @@ from fmbench_lib.storage.default_buckets import default_bucket
 from fmbench_lib.storage.fetch import local_config
 
 ARGUMENTS_VARIABLE = "FMBENCH_ARGUMENTS"  # how `-A` reaches the notebooks' kernels: it may hold secrets
+
+
+@contextmanager
+def passed_on(arguments: Mapping[str, str]) -> Iterator[None]:
+    """Kernels that are started meanwhile have these arguments."""
+    before = os.environ.get(ARGUMENTS_VARIABLE)
+    os.environ[ARGUMENTS_VARIABLE] = json.dumps(arguments)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[ARGUMENTS_VARIABLE]
+        else:
+            os.environ[ARGUMENTS_VARIABLE] = before
 
 
 def given_arguments(arguments: Mapping[str, str] | None) -> dict[str, str]:

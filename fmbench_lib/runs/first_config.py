@@ -40,7 +40,7 @@ def questions(answers: Answers, ask: Ask) -> Answers:
     platform = ask(f"Where does the model run ({', '.join(PLATFORMS)})", ENDPOINT)
     _check_platform(platform)
     answers = replace(answers, platform=platform)
-    if platform == ENDPOINT:
+    if _is_server(platform):
         answers = replace(answers, url=ask("Address of the server", "http://localhost:8000/v1"))
     answers = replace(answers, model=answers.model or ask("Model (empty: the server's only one)", "") or None)
     if platform_facts(platform).deployed_by_default and answers.instance_type is None:
@@ -60,7 +60,7 @@ def first_config(answers: Answers) -> tuple[str, list[str]]:
     platform = answers.platform or ENDPOINT
     _check_platform(platform)
     experiment: dict[str, Any] = {"platform": platform}
-    if platform == ENDPOINT:
+    if _is_server(platform):
         experiment |= _server_keys(answers, notices)
     elif not answers.model:
         raise InputError(f"platform {platform}: name the model with --model")
@@ -72,6 +72,12 @@ def first_config(answers: Answers) -> tuple[str, list[str]]:
         experiment["instance_type"] = answers.instance_type
     name = str(answers.model or experiment.get("model_id") or platform).rstrip("/").rsplit("/", 1)[-1]
     return "\n".join([*_head(name, answers), *_experiment(name, experiment, answers)]) + "\n", notices
+
+
+def _is_server(platform: str) -> bool:
+    """Whether the model runs already, at an address."""
+    facts = platform_facts(platform)
+    return facts.ep_name_is_address and not facts.deployed_by_default
 
 
 def _server_keys(answers: Answers, notices: list[str]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def _whole(parts: SplitResult, model: str | None, api_key: str | None, url: str)
     """The server of an address that is that of the requests."""
     address = urlunsplit(parts)
     protocol = protocol_of_address(platform_facts(ENDPOINT), None, None, address)
-    find = _models_of_ollama if protocol == OLLAMA else _models_of_openai
+    find = {OLLAMA: _models_of_ollama}.get(protocol, _models_of_openai)
     return Server(address, protocol, model or _only(find(parts, api_key), url))
 
 

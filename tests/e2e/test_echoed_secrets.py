@@ -255,7 +255,7 @@ def create_predictor(endpoint_name, inference_spec):
 
 def experiments(server: str, places: Places, folder: Path) -> list[dict[str, Any]]:
     (folder / "mine.py").write_text(SCRIPT)
-    headers = {**places.headers, **{f"X-{name}": f"{{{name}}}" for name in places.filled}}
+    headers = {**places.headers, **{f"X-{name}": f"{{{name}}}" for name in (*places.filled, *places.arguments)}}
     spec = {"headers": headers, "cli_params": " ".join(places.options)}
     given = {"env": places.env, "serving.properties": "\n".join(places.properties) + "\n"}
     image = {"image_uri": f"someone:{places.image_password}@registry.example.com/server:1"}
@@ -303,7 +303,7 @@ def test_no_secret_that_is_echoed_is_written_or_printed(tmp_path: Path, write_co
     with echoing() as server:
         config = write_config(experiments(server, places, tmp_path), load=load)
         text = config.read_text()
-        for name in places.filled:
+        for name in (*places.filled, *places.arguments):
             text = text.replace(f"'{{{name}}}'", f"{{{name}}}")
         config.write_text(text)
         given = {**places.arguments, **places.filled}

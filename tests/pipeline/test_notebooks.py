@@ -39,6 +39,7 @@ def run(tmp_path: Path) -> Run:
                 "ep_name": "http://127.0.0.1:9/v1",
                 "tokenizer": "words",
                 "concurrency_levels": [1],
+                "inference_spec": {"headers": {"x-key": "{api_key}"}},
             }
         ],
     }

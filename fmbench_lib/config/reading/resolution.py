@@ -16,6 +16,7 @@ from fmbench_lib.config.platforms import (
     protocol_of,
 )
 from fmbench_lib.config.problems import alternatives, joined, shown
+from fmbench_lib.config.reading.evaluation_notice import notice_evaluations
 from fmbench_lib.config.reading.fmbench2 import check_scripts, run_steps, user_scripts
 from fmbench_lib.config.reading.keys import Findings, Raw
 from fmbench_lib.config.reading.parameters import resolved_spec
@@ -37,8 +38,9 @@ def resolve(raw: Raw, findings: Findings, *, has_load_section: bool) -> Raw:
     resolved.pop("run_steps", None)
     if steps is not None:
         resolved["run_steps"] = steps
-    asked_for = raw.get("model_evaluations") is not None or raw.get("evaluation") is not None
-    resolved["run_evaluations"] = asked_for if evaluations is None else evaluations
+    section = next((key for key in ("model_evaluations", "evaluation") if raw.get(key) is not None), None)
+    resolved["run_evaluations"] = section is not None if evaluations is None else evaluations
+    notice_evaluations(section, evaluations, findings)
     resolved["has_load_section"] = has_load_section
     if not has_load_section:
         resolved["load"] = {"prompt_reuse": "allowed"}

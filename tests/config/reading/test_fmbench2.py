@@ -196,8 +196,7 @@ def test_inline_prices_and_one_flat_parameter_set(data: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "key", "what"),
     [
-        ("model_evaluations: judges.yml\n", "model_evaluations", "not asked in this version"),
-        ("run_steps: {4_get_evaluations: yes}\n", "run_steps.4_get_evaluations", "not evaluated in this version"),
+        ("run_steps: {4_get_evaluations: yes}\n", "run_steps.4_get_evaluations", "there is no section evaluation"),
         ("model_evaluations: judges.yml\nrun_steps: {4_get_evaluations: no}\n", "model_evaluations", "is not used"),
         ("report: {generate_html_report: yes}\n", "report.generate_html_report", "report.md"),
     ],
