@@ -288,9 +288,11 @@ def found_in(text: str) -> set[str]:
 
 
 def command_lines(process: psutil.Process) -> Iterator[str]:
+    """Those of all descendants; one that has not become another program yet still has that of the command itself."""
     for child in process.children(recursive=True):
         try:
-            yield " ".join(child.cmdline())
+            if child.cmdline() != process.cmdline():
+                yield " ".join(child.cmdline())
         except psutil.Error:
             continue
 

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from zlib import crc32
 
+import numpy as np
+
 from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.errors import ProtocolError
-from fmbench_lib.load.recording.parsed_response import parse_response
+from fmbench_lib.load.recording.parsed_response import ParsedResponse, parse_response
 from fmbench_lib.predictors.base import Event, HttpResponse, Predictor
 from fmbench_lib.predictors.content_coding import coding_of, unpacked_pieces
 
@@ -43,13 +45,26 @@ def masked_raw(raw: bytes, redactor: Redactor, predictor: Predictor | None = Non
     if coding := coding_of(response.headers):
         return response.with_body(masked, _packed(response.body, coding, redactor))
     framed = _EVENT_STREAM in (dict(response.headers).get("content-type") or "")
-    body = response.body
+    body = _framed(response.body, redactor.masked) if framed else redactor.masked(response.body)
     if predictor is not None:
-        completion = predictor.decode(HttpResponse(response.status, response.headers, body, response.complete))
-        for piece in _pieces_of_secrets(completion.events, redactor):
-            body = piece.made(body, framed)
-    body = _framed(body, redactor.masked) if framed else redactor.masked(body)
+        pieces = _without_pieces(response, framed, redactor, predictor)
+        body = (_framed_union if framed else _union)(response.body, body, pieces)
     return masked if masked == raw and body == response.body else response.with_body(masked, body)
+
+
+def _without_pieces(response: ParsedResponse, framed: bool, redactor: Redactor, predictor: Predictor) -> bytes:
+    """The body with `*` in place of the letters of secrets that events brought in pieces."""
+    body = response.body
+    completion = predictor.decode(HttpResponse(response.status, response.headers, body, response.complete))
+    for piece in _pieces_of_secrets(completion.events, redactor):
+        body = piece.made(body, framed)
+    return body
+
+
+def _union(was: bytes, one: bytes, other: bytes) -> bytes:
+    """Bytes with the changes of both."""
+    old, new, more = (np.frombuffer(data, np.uint8) for data in (was, one, other))
+    return np.where(new != old, new, more).tobytes()
 
 
 def _packed(body: bytes, coding: str, redactor: Redactor) -> bytes:
@@ -106,6 +121,23 @@ def _frames(body: bytes) -> Iterator[_Frame]:
             return
         yield _Frame(start, payload, end)
         start += size
+
+
+def _framed_union(was: bytes, one: bytes, other: bytes) -> bytes:
+    """An event stream with the changes that both have made to its payloads."""
+    made, end = [], 0
+    for frame in _frames(was):
+        payloads = [data[frame.payload : frame.end] for data in (was, one, other)]
+        coded = [_IN_BASE64.search(payload) for payload in payloads]
+        payload = _union(payloads[0], payloads[1], payloads[2])
+        if all(coded):
+            plain = [base64.b64decode(match[1]) for match in coded if match is not None]
+            inner = base64.b64encode(_union(plain[0], plain[1], plain[2]))
+            payload = _IN_BASE64.sub(lambda match: match[0].replace(match[1], inner), payload, count=1)  # noqa: B023
+        headers = one[frame.start + _PRELUDE_BYTES : frame.payload]
+        made.append(frame.made(was, lambda _: headers, payload))  # noqa: B023
+        end = frame.after
+    return b"".join((*made, _union(was[end:], one[end:], other[end:])))
 
 
 def _in_base64(payload: bytes, change: Change) -> bytes:

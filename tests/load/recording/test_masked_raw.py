@@ -63,6 +63,15 @@ def test_a_stream_in_chunks_of_any_size(size: int) -> None:
     assert is_clean(parse_response(masked, closed=True).body)
 
 
+def test_a_whole_secret_beside_its_pieces_is_found() -> None:
+    """A piece's letters, which may be few, are also part of the whole one."""
+    events = [{"id": KEY, "choices": [{"delta": {"content": KEY[at : at + 3]}}]} for at in range(0, len(KEY), 3)]
+    raw = chunked([b"data: " + json.dumps(event).encode() + b"\n\n" for event in (*events, {})], "text/event-stream")
+    masked = masked_raw(raw, REDACTOR, OPENAI)
+    assert masked.count(STARS.encode()) == len(events)
+    assert decoded(masked, OPENAI).text == STARS
+
+
 def test_letters_that_json_escapes() -> None:
     key = 'pä"42plum€Kestrel\\of-no-form'
     redactor = Redactor(all_spellings([key]))
