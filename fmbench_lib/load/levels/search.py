@@ -63,7 +63,7 @@ class Search:
         posterior = self._posterior(tried) if self._bracketed(judged) else None
         found = self._answer(tried, posterior)
         missed = min(self._misses_above(judged, found), default=None)
-        low, high = self._range(posterior) if posterior else (None, None)
+        low, high = self._range(posterior, found) if posterior else (None, None)
         return Outcome(found, self._is_confirmed(judged, found), missed, low, high, ended)
 
     def meets(self, level: Tried) -> bool:
@@ -75,11 +75,13 @@ class Search:
         """Whether loads are whole numbers."""
         return self.kind == "max_concurrency"
 
-    def _range(self, posterior: CapacityPosterior) -> tuple[float, float]:
+    def _range(self, posterior: CapacityPosterior, found: float | None) -> tuple[float, float]:
         """The range of the answer with 90% probability. The distribution is that of a continuous load: where it says
-        8.4 to 8.9 in flight, the greatest whole number that meets is 8, so the low end is rounded down."""
+        8.4 to 8.9 in flight, the greatest whole number that meets is 8, so the low end is rounded down. A load that
+        met is in the range, also where a figure that leaps just above it draws the distribution past it."""
         low, high = posterior.quantile(0.05), posterior.quantile(0.95)
-        return (self._rounded(low) if self.whole else low), high
+        low = self._rounded(low) if self.whole else low
+        return (low, high) if found is None else (min(low, found), max(high, found))
 
     # -- the next step: a load to try, or why there is none ------------------------------------------------------
 

@@ -50,6 +50,24 @@ def slots(**changes: object) -> Search:
     return rates(kind="max_concurrency", **changes)
 
 
+class TestRange:
+    def test_it_holds_the_answer_where_a_figure_leaps_just_above_it(self) -> None:
+        """Refusals that are allowed for keep TTFT low up to 8 in flight; at 9 it leaps over its limit by little."""
+        limits = (Objective("TTFT_p95", 0.15), Objective("error_rate", 0.5))
+
+        def refusing(load: float) -> Tried:
+            refused = 0.0 if load < 5 else 0.4
+            ttft = 0.06 if load < 9 else 0.155
+            return Tried(load, {"TTFT_p95": exact(ttft), "error_rate": exact(refused)})
+
+        outcome, _ = run(slots(objectives=limits), refusing)
+        assert outcome.found is not None
+        assert outcome.low is not None
+        assert outcome.high is not None
+        assert 4 <= outcome.found <= 8
+        assert outcome.low <= outcome.found <= outcome.high
+
+
 class TestRates:
     @pytest.mark.parametrize("capacity", [0.3, 3.7, 20.0, 137.0, 900.0, 5000.0])
     def test_the_greatest_rate_is_found_within_five_percent(self, capacity: float) -> None:
