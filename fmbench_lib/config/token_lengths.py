@@ -53,7 +53,7 @@ class TokenLengths:
             return self.values[number % len(self.values)]
         if self.distribution == "uniform":
             return generator.randint(self.low, self.high)
-        for _ in range(_MOST_DRAWS):
+        for _ in range(_MOST_DRAWS if self.deviation else 1):
             drawn = round(self._draw(generator))
             if self.low <= drawn <= self.high:
                 return drawn

@@ -205,6 +205,7 @@ def test_a_protocol_without_pictures_is_refused_before_anything_is_read(tmp_path
         run_of(tmp_path, "none.jsonl", protocol="tgi")
 
 
+@pytest.mark.thorough
 def test_a_run_with_one_prompt_for_all_pictures(
     emulator: Emulator, fmbench: Callable[..., Finished], tmp_path: Path
 ) -> None:

@@ -98,6 +98,7 @@ def test_every_prompt_has_the_tokens_that_the_server_counts(server_url: str, tok
         print(payload_file, tokenizer, min(wanted), max(wanted), len(wanted))
 
 
+@pytest.mark.thorough
 def test_answers_are_as_long_as_asked_for(server_url: str, tmp_path: Path) -> None:
     text = CONFIG.format(url=server_url, tokenizer=EMBEDDED_MODEL)
     start, end = text.index("  - {input_tokens: 128"), text.index("load:")

@@ -128,7 +128,14 @@ def _comparisons(tables: Mapping[str, pd.DataFrame]) -> Blocks:
     return [] if shown.empty else ["On the same questions:", frame(shown, to_the_right=list(shown.columns)[1:])]
 
 
+_NO_SIMILARITY = (
+    "No cosine similarity was computed: it needs `embeddings` in the evaluation, with an endpoint of its own or the "
+    "package sentence-transformers on this machine."
+)
+
+
 def _scores(tables: Mapping[str, pd.DataFrame]) -> Blocks:
+    rows = _rows(tables, "quantitative_metrics_per_model.csv")
     shown = text_frame(
         {
             "experiment": str(row["experiment_name"]),
@@ -139,9 +146,13 @@ def _scores(tables: Mapping[str, pd.DataFrame]) -> Blocks:
             "95% CI": _interval(row, "mean", share=False),
             "answers": _count(row["answers"]),
         }
-        for row in _rows(tables, "quantitative_metrics_per_model.csv")
+        for row in rows
     )
-    return [] if shown.empty else ["Scores without a judge:", frame(shown, to_the_right=("mean", "95% CI", "answers"))]
+    if shown.empty:
+        return []
+    similar = any(row["score"] == "cosine_similarity" and number(row, "mean") is not None for row in rows)
+    table = frame(shown, to_the_right=("mean", "95% CI", "answers"))
+    return ["Scores without a judge:", table, *([] if similar else [_NO_SIMILARITY])]
 
 
 def _rows(tables: Mapping[str, pd.DataFrame], name: str) -> list[Any]:
