@@ -25,7 +25,8 @@ class SetFile:
 
 @dataclass(frozen=True, slots=True)
 class PublicSet:
-    """A data set of the Hugging Face Hub. `licence` is the one that its authors state."""
+    """A data set of the Hugging Face Hub. `licence` is the one that its authors state, where the card in the
+    repository does not say it."""
 
     name: str
     repo: str
@@ -73,7 +74,7 @@ _SETS = (
     PublicSet(
         "convfinqa",
         "AdaptLLM/finance-tasks",
-        "MIT",
+        "as its card says",
         "conversations on financial reports (input, label)",
         (SetFile("ConvFinQA.jsonl", ("Conv*FinQA/test.json",)),),
     ),

@@ -179,7 +179,7 @@ def test_a_server_that_dies_while_loading_says_why(
     model = tmp_path / "broken.gguf"
     model.write_bytes(b"GGUF" + bytes([3, 0, 0, 0]) + bytes(16))
     given, notes = context()
-    with pytest.raises(DeployError, match=r"exited with code 1; its log ends: .*Failed to init server"):
+    with pytest.raises(DeployError, match=r"exited with code 1; its log ends: .*failed to load model"):
         LOCAL.deploy(experiment(model_id=str(model)), given)
     assert [endpoint.status for endpoint in notes.recorded] == ["creating", "failed"]
     assert notes.recorded[-1].deleted_at is not None
