@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+from fmbench_lib.cli.exit_codes import BAD_INPUT
 from fmbench_lib.cli.option_values import config_arguments, standard_placeholders, storage_options
 from fmbench_lib.cli.terminal import detail, emit, say
 from fmbench_lib.config import validate_paths
 from fmbench_lib.config.problems import merged
 from fmbench_lib.storage.fetch import local_config
-
-BAD_INPUT = 2
 
 
 def validate_command(options: argparse.Namespace) -> int:

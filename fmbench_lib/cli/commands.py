@@ -8,11 +8,12 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from fmbench_lib.cli.check_commands import BAD_INPUT, plan_command, validate_command
+from fmbench_lib.cli.check_commands import plan_command, validate_command
 from fmbench_lib.cli.cleaning_up import cleanup_command, list_standing
 from fmbench_lib.cli.completion import complete, completion_command
 from fmbench_lib.cli.config_commands import configs_command, init_command
 from fmbench_lib.cli.evaluating_run import evaluate_command
+from fmbench_lib.cli.exit_codes import BAD_INPUT, INTERRUPTED
 from fmbench_lib.cli.fetching import fetch_command
 from fmbench_lib.cli.kept_runs import report_command, sync_command
 from fmbench_lib.cli.output import lasting_output
@@ -36,7 +37,6 @@ from fmbench_lib.config.spelling import nearest
 from fmbench_lib.errors import FmbenchError, InputError, explained
 from fmbench_lib.host.disk_space import disk_full, is_full
 
-INTERRUPTED = 130
 EMULATE = "emulate"
 
 

@@ -68,9 +68,12 @@ def init_command(options: argparse.Namespace) -> int:
 
 
 def _ask(question: str, default: str) -> str:
-    """An answer typed on the terminal; the default for an empty one."""
+    """An answer typed on the terminal; the default for an empty one. Raises InputError where the input ends."""
     shown = f" [{default}]" if default else ""
-    return input(clean(f"{question}{shown}: ")).strip() or default
+    try:
+        return input(clean(f"{question}{shown}: ")).strip() or default
+    except EOFError:
+        raise InputError("the input ended before the last question: nothing is written") from None
 
 
 def _new_file(target: Path, name: str) -> Path:

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fmbench_lib.cli.exit_codes import BAD_INPUT
 from fmbench_lib.cli.option_values import (
     config_arguments,
     results_folder,
@@ -39,8 +40,6 @@ from fmbench_lib.runs.run import Run
 from fmbench_lib.runs.url_config import write_config
 from fmbench_lib.storage.bucket import is_address
 from fmbench_lib.workspace import Workspace
-
-BAD_INPUT = 2
 
 
 def run_command(options: argparse.Namespace) -> int:

@@ -14,7 +14,8 @@ import yaml
 
 from fmbench_lib import __version__, emulator
 from fmbench_lib.cli import commands
-from fmbench_lib.cli.commands import BAD_INPUT, COMMANDS, INTERRUPTED, main
+from fmbench_lib.cli.commands import COMMANDS, main
+from fmbench_lib.cli.exit_codes import BAD_INPUT, INTERRUPTED
 from fmbench_lib.errors import DeployError, FmbenchError, RunStateError
 
 
