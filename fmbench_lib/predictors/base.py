@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from fmbench_lib.aws.signing import Signing
+if TYPE_CHECKING:  # every decoding process imports this module, and none signs
+    from fmbench_lib.aws.signing import Signing
 
 
 @dataclass(frozen=True, slots=True)

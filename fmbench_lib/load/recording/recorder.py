@@ -15,7 +15,6 @@ import numpy as np
 
 from fmbench_lib.config.redactor import SHORTEST, Redactor
 from fmbench_lib.errors import ProtocolError
-from fmbench_lib.load.recording.masked_raw import masked_raw
 from fmbench_lib.load.recording.packed_bodies import UnpackedResponse, unpacked_response
 from fmbench_lib.load.recording.parsed_response import ParsedResponse, parse_response
 from fmbench_lib.load.recording.read_times import Arrivals, arrivals_of
@@ -33,10 +32,10 @@ from fmbench_lib.metrics.plausibility import (
 )
 from fmbench_lib.predictors.base import Completion, HttpResponse, Predictor
 from fmbench_lib.predictors.echo import PromptMark, without_prompt
-from fmbench_lib.workspace import LevelKey
 
 if TYPE_CHECKING:  # every decoding process imports this module, and none needs the engine
     from fmbench_lib.load.sending.engine import LevelRun
+    from fmbench_lib.workspace import LevelKey
 
 
 _LONGEST_MESSAGE = 500
@@ -139,6 +138,8 @@ class Recorder:
         completion, response = decode(exchange, self.predictor)
         if completion.error_class is None or self.redactor is None:
             return completion, response
+        from fmbench_lib.load.recording.masked_raw import masked_raw  # not above: few levels have an error
+
         masked = masked_raw(exchange.raw, self.redactor)
         if masked != exchange.raw:
             message = decode(replace(exchange, raw=masked), self.predictor)[0].error_message

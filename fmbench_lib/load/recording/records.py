@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-
-from fmbench_lib.metrics.level_facts import LevelFacts
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from fmbench_lib.metrics.level_facts import LevelFacts
 
 
 class RecordTimes(TypedDict):
@@ -138,6 +137,8 @@ def write_tables(path: Path, tables: Iterable[pa.Table], facts: LevelFacts) -> i
 
     The tables are taken as they come, so that memory does not grow with their number.
     """
+    import pyarrow.parquet as pq  # not above: decoding processes import this module, and write no Parquet
+
     schema = RECORD_SCHEMA.with_metadata({_FACTS_KEY: json.dumps(facts).encode()})
     count = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
@@ -163,11 +164,15 @@ def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
 
 def read_facts(path: Path) -> LevelFacts:
     """The level's facts, as they were given to `write_tables`."""
+    import pyarrow.parquet as pq
+
     facts: LevelFacts = json.loads(pq.read_schema(path).metadata[_FACTS_KEY])
     return facts
 
 
 def read_level(path: Path, columns: list[str] | None = None) -> tuple[pd.DataFrame, LevelFacts]:
     """A level's records, all columns or these, and its facts."""
+    import pyarrow.parquet as pq
+
     frame: pd.DataFrame = pq.read_table(path, columns=columns).to_pandas()
     return frame, read_facts(path)

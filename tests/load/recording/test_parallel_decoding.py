@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -148,3 +150,16 @@ def test_a_trace_is_followed_in_its_lengths(scripted: Any, answer: bytes, tmp_pa
     assert sorted(asked, key=str) == sorted(
         [("Question 20?", None), ("Question 5?", 7), ("Question 2?", None), ("Question 9?", 3)], key=str
     )
+
+
+def test_a_decoding_process_does_not_import_pandas_but_a_codec_may() -> None:
+    program = """
+import sys
+from fmbench_lib.load.recording import decoder_program, records
+decoder_program.use_arrow_without_pandas()
+assert records.table_from_rows([{}]).num_rows == 1
+assert "pandas" not in sys.modules
+import pandas
+assert list(pandas.DataFrame({"a": [1]}).columns) == ["a"]
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
