@@ -14,8 +14,8 @@ PACKAGE = Path(fmbench_lib.__file__).parent
 CONFIG_FACTS = [
     "config/arrival_facts", "config/installed", "config/load_settings", "config/near_files", "config/platform_rules",
     "config/plain_text", "config/platform_types", "config/platforms", "config/precision", "config/problems",
-    "config/redactor", "config/repeat_names", "config/secret_forms", "config/secret_names", "config/secret_spellings",
-    "config/spelling", "config/token_lengths", "config/web_address",
+    "config/redactor", "config/repeat_names", "config/secret_escapes", "config/secret_forms", "config/secret_names",
+    "config/secret_search", "config/secret_spellings", "config/spelling", "config/token_lengths", "config/web_address",
 ]  # fmt: skip
 
 MAY_IMPORT: dict[str, list[str]] = {
@@ -35,8 +35,10 @@ MAY_IMPORT: dict[str, list[str]] = {
     "config/problems": ["config/secret_forms", "errors"],
     "config/secret_forms": ["config/secret_names"],
     "config/secret_names": [],
-    "config/secret_spellings": ["config/secret_forms"],
-    "config/redactor": ["config/secret_forms", "config/secret_spellings"],
+    "config/secret_escapes": ["config/secret_forms"],
+    "config/secret_spellings": ["config/secret_escapes"],
+    "config/secret_search": ["config/secret_escapes", "config/secret_forms", "config/secret_spellings"],
+    "config/redactor": ["config/secret_forms", "config/secret_search"],
     "config/spelling": [],
     "config/token_lengths": ["config/spelling"],
     "config/near_files": ["config/spelling"],

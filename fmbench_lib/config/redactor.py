@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fmbench_lib.config.secret_forms import Span, replaced, spans_of_forms, spans_of_names
-from fmbench_lib.config.secret_spellings import spans_of_known
+from fmbench_lib.config.secret_search import SHORTEST, spans_in_bytes, spans_of_known
 
 _BLOCK_BYTES = 1 << 20
-SHORTEST = 8
-"""Letters of the shortest secret that is searched for, name and all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +18,16 @@ class Redactor:
     """Removes secrets from text: known ones wherever they occur, in any spelling and also cut, others by their form or
     by the name before them.
 
-    A text is cleaned whole, before it is cut, quoted or encoded.
+    A text is cleaned whole, before it is cut, quoted or encoded. How the known ones are spelt is worked out when a text
+    is first looked at.
     """
 
     known: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, secrets: Iterable[str]) -> Redactor:
+        """A redactor that knows these secrets, but for those that are too short to be searched for."""
+        return cls(tuple(sorted({secret for secret in secrets if len(secret) >= SHORTEST})))
 
     def __call__(self, text: str) -> str:
         """The text with every secret replaced by `<removed>`."""
@@ -45,7 +49,8 @@ class Redactor:
     def masked(self, data: bytes) -> bytes:
         """Bytes of the same length with `*` in place of secrets: what is said of positions in them stays true."""
         text = data.decode("latin-1")
-        return replaced(text, self._spans_in_bytes(text), lambda length: "*" * length).encode("latin-1")
+        spans = [*spans_in_bytes(data, self.known), *spans_of_forms(text)]
+        return replaced(text, spans, lambda length: "*" * length).encode("latin-1")
 
     def mask_file(self, path: Path, start: int = 0) -> int:
         """Overwrite secrets in a text file in place, by `*`, from byte `start` on; returns how far it was looked at.
@@ -63,10 +68,6 @@ class Redactor:
                 file.seek(end)
                 start = end
         return start
-
-    def _spans_in_bytes(self, text: str) -> list[Span]:
-        known = tuple(form if form.isascii() else form.encode().decode("latin-1") for form in self.known)
-        return [*spans_of_known(text, known), *spans_of_forms(text)]
 
 
 def _differences(data: bytes, clean: bytes) -> Iterator[Span]:

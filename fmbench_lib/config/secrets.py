@@ -18,7 +18,6 @@ from fmbench_lib.config.schema.authorization import authorization
 from fmbench_lib.config.schema.config import Config
 from fmbench_lib.config.secret_forms import REMOVED, without_secrets
 from fmbench_lib.config.secret_names import is_secret
-from fmbench_lib.config.secret_spellings import all_spellings
 
 _SECRET_VARIABLES = frozenset(("AWS_ACCESS_KEY_ID",))
 _OPEN_VARIABLES = frozenset(("HOME", "USER", "LOGNAME", "HOSTNAME", "PATH", "PWD", "SHELL", "LANG", "TMPDIR"))
@@ -34,12 +33,12 @@ def redactor_for(
     keys = {*_variables_named(plain), *_SECRET_VARIABLES} - _OPEN_VARIABLES
     secrets = [*_removed(plain, redacted(config)), *_sent(config)]
     secrets += _named([*_as_variables(variables), *(arguments or {}).items()], keys)
-    return Redactor(all_spellings(secrets))
+    return Redactor.of(secrets)
 
 
 def redactor_of_process(arguments: Iterable[tuple[str, str]]) -> Redactor:
     """A redactor for the secrets of the environment and of `-A`, for what is printed while no config is known."""
-    return Redactor(all_spellings(_named([*_as_variables(os.environ), *arguments], _SECRET_VARIABLES)))
+    return Redactor.of(_named([*_as_variables(os.environ), *arguments], _SECRET_VARIABLES))
 
 
 def _as_variables(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:

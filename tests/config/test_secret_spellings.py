@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -9,7 +11,6 @@ import pytest
 
 from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.config.secret_forms import REMOVED
-from fmbench_lib.config.secret_spellings import all_spellings
 
 SECRETS = [
     "plumKestrel42",
@@ -22,7 +23,7 @@ SECRETS = [
 
 @pytest.fixture
 def redactor() -> Redactor:
-    return Redactor(all_spellings(SECRETS))
+    return Redactor.of(SECRETS)
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -45,6 +46,95 @@ def test_a_secret_is_found_as_others_spell_it(redactor: Redactor, secret: str) -
     ]  # fmt: skip
     for text in spelt[:4] + spelt[5:]:
         assert redactor(f"<{text}>") == f"<{REMOVED}>"
+
+
+def each(form: str, text: str) -> str:
+    return "".join(form % ord(letter) for letter in text)
+
+
+def numbers(form: str, text: str, between: str = "") -> str:
+    return between.join(form % byte for byte in text.encode())
+
+
+ODD: dict[str, Callable[[str], str]] = {
+    "capitals": str.upper,
+    "small letters": str.lower,
+    "UTF-16 in digits": lambda text: text.encode("utf-16-le").hex(),
+    "UTF-16 in digits, the other way round": lambda text: text.encode("utf-16-be").hex().upper(),
+    "capital digits": lambda text: text.encode().hex().upper(),
+    "digits apart": lambda text: text.encode().hex(" "),
+    "digits with colons": lambda text: text.encode().hex(":"),
+    "digits of C": lambda text: numbers("0x%02x", text, ", ")[2:],
+    "decimal bytes": lambda text: numbers("%d", text, ", "),
+    "decimal bytes of Go": lambda text: numbers("%d", text, " "),
+    r"\x41": lambda text: numbers(r"\x%02x", text),
+    r"\101": lambda text: numbers(r"\%03o", text),
+    r"\u0041": lambda text: each(r"\u%04x", text),
+    r"\\u0041": lambda text: each(r"\\u%04X", text),
+    r"\u{41}": lambda text: each(r"\u{%x}", text),
+    r"\U00000041": lambda text: each(r"\U%08x", text),
+    "%41": lambda text: numbers("%%%02X", text),
+    "&#65;": lambda text: each("&#%d;", text),
+    "&#x41;": lambda text: each("&#x%X;", text),
+    "HTML": html.escape,
+    "HTML twice": lambda text: html.escape(html.escape(text)),
+    "address twice": lambda text: quote(quote(text, safe=""), safe=""),
+    "address three times": lambda text: quote(quote(quote(text, safe=""), safe=""), safe=""),
+    "JSON in JSON": lambda text: json.dumps(json.dumps(text)[1:-1])[1:-1],
+    "JSON in JSON in JSON": lambda text: json.dumps(json.dumps(json.dumps(text)[1:-1])[1:-1])[1:-1],
+    "JSON in an address": lambda text: quote(json.dumps(text)[1:-1], safe=""),
+    "an address in JSON in HTML": lambda text: html.escape(json.dumps(quote(text))[1:-1]),
+    "as PHP writes JSON": lambda text: json.dumps(text)[1:-1].replace("/", r"\/"),
+    "as Go writes JSON": lambda text: json.dumps(text)[1:-1].replace("&", r"\u0026").replace("<", r"\u003c"),
+    "bytes as Python writes them": lambda text: repr(text.encode())[2:-1].replace("\\'", "'"),
+    "UTF-8 taken for Latin-1": lambda text: text.encode().decode("latin-1"),
+}
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("spelt", ODD.values(), ids=ODD)
+def test_a_secret_is_found_however_it_is_spelt(redactor: Redactor, secret: str, spelt: Callable[[str], str]) -> None:
+    text = spelt(secret)
+    assert redactor(f"<{text}>") == f"<{REMOVED}>"
+    assert redactor.masked(f"<{text}>".encode()) == b"<" + b"*" * len(text.encode()) + b">"
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("before", ["", "a", "ab", "abc", "abcd", "user:"])
+def test_a_secret_is_found_in_base32_wherever_it_begins(redactor: Redactor, secret: str, before: str) -> None:
+    data = f"{before}{secret}, and what follows".encode()
+    for encoded in (base64.b32encode(data).decode(), base64.b32encode(data).decode().lower()):
+        clean = redactor(f"<{encoded}>")
+        assert REMOVED in clean
+        # each letter holds five bits: at most two that are shared with neighbours are left of the secret
+        assert len(clean.replace(REMOVED, "")) <= 2 + 2 + len(encoded) - len(secret.encode()) * 8 // 5
+
+
+def test_a_secret_that_was_broken_into_lines_is_found(redactor: Redactor) -> None:
+    assert redactor("the key plumKes\n    trel42 is refused") == f"the key {REMOVED} is refused"
+    lines = base64.encodebytes(b"-" * 50 + b"plumKestrel42" + b"-" * 20).decode()
+    assert base64.b64encode(b"plumKestrel42").decode()[8:-4] not in redactor(lines).replace("\n", "")
+
+
+def test_what_is_escaped_and_no_secret_stays_as_it_is(redactor: Redactor) -> None:
+    for text in (
+        r'{"a": "\u00e4\n\"x\" 100%25 \\u0041"}',
+        "a &amp;lt; b &#65;&unknown; %zz %",
+        "\\" * 9,
+        "one\ntwo\nthree",
+    ):
+        assert redactor.without_known(text) == text
+
+
+def test_letters_before_and_after_an_escaped_secret_stay(redactor: Redactor) -> None:
+    secret = each(r"\u%04x", "plumKestrel42")
+    assert redactor.without_known(rf"ä \n \u20ac {secret} \u20ac%41 ß") == rf"ä \n \u20ac {REMOVED} \u20ac%41 ß"
+
+
+def test_a_short_secret_is_found_that_another_begins_with() -> None:
+    redactor = Redactor.of(["secret-one", "secret-one-and-two", "secret-one-and-more", "short"])
+    assert redactor("x secret-oneness, secret-one-and-t") == f"x {REMOVED}ness, {REMOVED}"
+    assert redactor("a secret-one-and-more b short") == f"a {REMOVED} b short"
 
 
 @pytest.mark.parametrize("length", range(8, 13))

@@ -7,6 +7,8 @@ whole, not cut, not in Base64, hexadecimal digits, an address or JSON.
 from __future__ import annotations
 
 import base64
+import contextlib
+import html
 import json
 import random
 import string
@@ -15,6 +17,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ import psutil
 
 from fmbench_lib.config.secret_forms import REMOVED
 from tests.e2e.conftest import command, environment
+from tests.e2e.running import wait_until
 from tests.e2e.test_secrets import written
 
 RSA = "RSA PRIVATE KEY-----"
@@ -61,6 +65,7 @@ def _forms() -> dict[str, Callable[[random.Random], str]]:
 RNG = random.Random(18)
 SECRETS = {f"{name} {number}": make(RNG) for name, make in _forms().items() for number in range(4)}
 NOT_IN_A_HEADER = ("unicode", "pem")
+FORKED_ONLY = 0x40  # PF_FORKNOEXEC of Linux: "forked but didn't exec"
 WORDS = ("KEY", "TOKEN", "SECRET", "PASS", "PWD", "CRED", "PAT", "JWT")
 
 
@@ -132,7 +137,7 @@ class Echo:
             return self.fine(number, few)
         kinds = (
             self.fine, self.in_pieces, self.cut, self.encoded, self.no_object, self.no_http, self.redirect,
-            self.throttled, self.error_in_stream, self.escaped, self.what_was_sent,
+            self.throttled, self.error_in_stream, self.escaped, self.what_was_sent, self.oddly_spelt, self.quoted_twice,
         )  # fmt: skip
         self._sent = "; ".join(f"{name}={value}" for name, value in headers)
         return kinds[number % len(kinds)](number, few)
@@ -173,6 +178,23 @@ class Echo:
         texts = [b64(few[0]), b64(f"someone:{few[1]}"), few[2].encode().hex(), quote_plus(few[3]), repr(few[4])]
         return self._http("500 Oh", ("seen: " + " , ".join(texts)).encode(), "text/plain")
 
+    def oddly_spelt(self, number: int, few: list[str]) -> bytes:
+        wide = [few[5].encode("utf-16-le").hex(), few[6].encode("utf-16-be").hex().upper()]
+        texts = [few[0].upper(), few[1].lower(), b32(few[2]), b32(f"user:{few[3]}"), b32(few[4]).lower(), *wide]
+        content = " , ".join([*texts, few[7].encode().hex(":"), str(list(few[8].encode())), escaped(few[9])])
+        answer = self._json if number % 2 else self._said
+        return answer("403 No", {"error": {"message": content}, "choices": [{"message": {"content": content}}]})
+
+    def quoted_twice(self, number: int, few: list[str]) -> bytes:
+        deep = json.dumps({"error": json.dumps({"sent": json.dumps({"key": few[0]})})})
+        texts = [deep, quote(quote(few[1], safe=""), safe=""), html.escape(html.escape(few[2])), numbered(few[3])]
+        texts += [json.dumps(escaped(few[4])), quote(json.dumps([few[5]])), json.dumps(quote(b64(few[6]), safe=""))]
+        return self._http("500 Oh" if number % 2 else "200 OK", " | ".join(texts).encode(), "text/plain")
+
+    def _said(self, _: str, content: Any) -> bytes:
+        answer: dict[str, Any] = {"choices": content["choices"], "usage": {"completion_tokens": 5}}
+        return self._json("200 OK", answer)
+
     def no_object(self, number: int, few: list[str]) -> bytes:
         return self._json("200 OK", ["x" * (60 + number % 20) + few[0], few[1]])
 
@@ -202,6 +224,14 @@ class Echo:
 
 def b64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
+
+
+def b32(text: str) -> str:
+    return base64.b32encode(text.encode()).decode()
+
+
+def numbered(text: str) -> str:
+    return "".join(f"&#{ord(letter)};" for letter in text)
 
 
 @contextmanager
@@ -273,28 +303,47 @@ def experiments(server: str, places: Places, folder: Path) -> list[dict[str, Any
 
 
 def spellings(secret: str) -> set[str]:
-    """A secret whole, in the usual encodings wherever it begins in what was encoded, and its beginning and end."""
+    """A secret in small letters: whole, in the usual encodings wherever it begins in what was encoded, its two ends."""
     found = {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], secret.encode().hex()}
-    found |= {repr(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    found |= {repr(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], escaped(secret), numbered(secret)}
+    found |= {json.dumps(json.dumps(secret))[1:-1], quote(quote(secret, safe=""), safe=""), html.escape(secret)}
+    found |= {secret.encode(name).hex() for name in ("utf-16-le", "utf-16-be")} | {secret.encode().hex(":")}
+    found |= {secret.upper(), secret.lower(), str(list(secret.encode()))[1:-1], json.dumps(escaped(secret))[1:-1]}
     for before in ("", "a", "ab"):
-        found.add(base64.b64encode((before + secret).encode()).decode()[4:-4])
+        found.add(b64(before + secret)[4:-4])
+    for before in ("", "user:"):
+        found.add(b32(before + secret).rstrip("=")[8:-2])
     if len(secret) >= 20 and "BEGIN" not in secret:
         found |= {secret[:16], secret[-12:]}
-    return found | {line for line in secret.splitlines() if len(line) > 20 and "-----" not in line}
+    found |= {line for line in secret.splitlines() if len(line) > 20 and "-----" not in line}
+    return {form.lower() for form in found}
+
+
+SPELLINGS = {name: spellings(secret) for name, secret in SECRETS.items()}
 
 
 def found_in(text: str) -> set[str]:
-    return {name for name, secret in SECRETS.items() if any(form in text for form in spellings(secret))}
+    small = text.lower()
+    return {name for name, forms in SPELLINGS.items() if any(form in small for form in forms)}
 
 
 def command_lines(process: psutil.Process) -> Iterator[str]:
-    """Those of all descendants; one that has not become another program yet still has that of the command itself."""
+    """Those of all descendants."""
     for child in process.children(recursive=True):
-        try:
-            if child.cmdline() != process.cmdline():
-                yield " ".join(child.cmdline())
-        except psutil.Error:
-            continue
+        with contextlib.suppress(psutil.Error):
+            if child.cmdline() == process.cmdline():
+                # The kernel shows the command's own until the child has become another program. It must become one.
+                wait_until(partial(_has_executed, child.pid), 60)
+            yield " ".join(child.cmdline())
+
+
+def _has_executed(pid: int) -> bool:
+    """Whether a process is the program that it was made for: no longer a mere copy of the one that started it."""
+    try:
+        flags = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[6])
+    except (OSError, IndexError):
+        return True
+    return not flags & FORKED_ONLY
 
 
 def test_no_secret_that_is_echoed_is_written_or_printed(tmp_path: Path, write_config: Callable[..., Path]) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from fmbench_lib.config.redactor import Redactor
-from fmbench_lib.config.secret_spellings import all_spellings
 from fmbench_lib.runs.file_cleaning import clean_after_a_death, clean_files
 from fmbench_lib.workspace import create_workspace
 
@@ -19,7 +18,7 @@ SECRET = "plumKestrel42"
 @pytest.fixture
 def run(tmp_path: Path) -> Any:
     """What the cleaning reads of a run."""
-    redactor = Redactor(all_spellings([SECRET]))
+    redactor = Redactor.of([SECRET])
     workspace = replace(create_workspace(tmp_path, "test"), redact=redactor)
     config = SimpleNamespace(report=SimpleNamespace(private=False))
     return SimpleNamespace(workspace=workspace, redactor=redactor, config=config)

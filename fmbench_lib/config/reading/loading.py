@@ -22,7 +22,6 @@ from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.config.schema.config import Config
 from fmbench_lib.config.schema.section import Section
 from fmbench_lib.config.secret_forms import values_of_secrets
-from fmbench_lib.config.secret_spellings import all_spellings
 from fmbench_lib.config.shipped.files import find_config
 from fmbench_lib.errors import InputError, explained
 
@@ -181,7 +180,7 @@ def _reported(problems: list[Problem], document: Document) -> list[Problem]:
 
 
 def _without_secrets_of(raw: Raw, problems: Iterable[Problem]) -> list[Problem]:
-    redactor = Redactor(all_spellings(values_of_secrets(raw)))
+    redactor = Redactor.of(values_of_secrets(raw))
     return [replace(problem, message=redactor.in_content(problem.message)) for problem in problems]
 
 

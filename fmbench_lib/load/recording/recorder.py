@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
-from fmbench_lib.config.redactor import SHORTEST, Redactor
+from fmbench_lib.config.redactor import Redactor
+from fmbench_lib.config.secret_search import SHORTEST
 from fmbench_lib.errors import ProtocolError
 from fmbench_lib.load.recording.packed_bodies import UnpackedResponse, unpacked_response
 from fmbench_lib.load.recording.parsed_response import ParsedResponse, parse_response

@@ -11,7 +11,6 @@ import pytest
 
 from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.config.secret_forms import REMOVED
-from fmbench_lib.config.secret_spellings import all_spellings
 from fmbench_lib.load.recording.live_figures import Onlooker
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending.clocks import ClockPair
@@ -21,7 +20,7 @@ from fmbench_lib.workspace import LevelKey
 
 KEY = "plumKestrel42-of-no-known-form"
 CLOCKS = ClockPair.from_samples([(0, 10**9), (10**10, 11 * 10**9)])
-REDACTOR = Redactor(all_spellings([KEY]))
+REDACTOR = Redactor.of([KEY])
 
 MakeSpooled = Callable[..., Spooled]
 
