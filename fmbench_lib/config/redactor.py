@@ -11,6 +11,7 @@ from fmbench_lib.config.secret_forms import Span, replaced, spans_of_forms, span
 from fmbench_lib.config.secret_search import SHORTEST, spans_in_bytes, spans_of_known
 
 _BLOCK_BYTES = 1 << 20
+_OVERLAP_BYTES = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,17 @@ class Redactor:
 
     def masked(self, data: bytes) -> bytes:
         """Bytes of the same length with `*` in place of secrets: what is said of positions in them stays true."""
-        text = data.decode("latin-1")
-        spans = [*spans_in_bytes(data, self.known), *spans_of_forms(text)]
-        return replaced(text, spans, lambda length: "*" * length).encode("latin-1")
+        spans = [
+            (start + first, start + last)
+            for start, block in _blocks(data)
+            for first, last in (*spans_in_bytes(block, self.known), *spans_of_forms(block.decode("latin-1")))
+        ]
+        if not spans:
+            return data
+        masked = bytearray(data)
+        for start, stop in spans:
+            masked[start:stop] = b"*" * (stop - start)
+        return bytes(masked)
 
     def mask_file(self, path: Path, start: int = 0) -> int:
         """Overwrite secrets in a text file in place, by `*`, from byte `start` on; returns how far it was looked at.
@@ -68,6 +77,17 @@ class Redactor:
                 file.seek(end)
                 start = end
         return start
+
+
+def _blocks(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The data in blocks, with where each begins: one of many megabytes is searched in little memory. They overlap, so
+    that a secret is whole in one of them."""
+    if len(data) <= 2 * _BLOCK_BYTES:
+        yield 0, data
+        return
+    for end in range(_BLOCK_BYTES, len(data) + _BLOCK_BYTES, _BLOCK_BYTES):
+        start = max(0, end - _BLOCK_BYTES - _OVERLAP_BYTES)
+        yield start, data[start:end]
 
 
 def _differences(data: bytes, clean: bytes) -> Iterator[Span]:

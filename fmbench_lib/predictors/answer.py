@@ -18,6 +18,8 @@ _BLANK = b"\xef\xbb\xbf \r\n\t"
 _BEGINNINGS_OF_JSON = (b"{", b"[", b'"')
 _ENDS = (b"[done]", b"done")
 """What ends a stream, in lower case."""
+MOST_EVENTS = 500_000
+"""Of one response: more than any model writes, and few enough to be held in memory."""
 _FAILED = frozenset(("error", "abort", "error_toxic", "error_limit"))
 """Finish reasons, in lower case, that mean a failure: SGLang, OpenRouter, vLLM, TGI, LMI, Cohere."""
 
@@ -78,6 +80,13 @@ class Answer:
         """Record an error, unless one is recorded already."""
         if self.error is None:
             self.error = (error_class, message)
+
+    def is_too_long(self) -> bool:
+        """Whether there are more events than are held in memory, which is recorded as an error then."""
+        if len(self.events) <= MOST_EVENTS:
+            return False
+        self.fail("protocol", f"the response has more than {MOST_EVENTS:,} pieces of content")
+        return True
 
     def failed_by(self, message: Mapping[str, Any]) -> bool:
         """Whether a message of the answer reports an error, which is recorded then."""
@@ -190,7 +199,7 @@ def read_messages(
                 take(message, end_offset, answer)
             elif answer.error is None:
                 raise ValueError(f"expected an object, not {data[:80]!r}")
-            if answer.error is not None:
+            if answer.error is not None or answer.is_too_long():
                 return
     elif response.complete:
         message = json_object(response.body)

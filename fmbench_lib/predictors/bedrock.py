@@ -139,6 +139,8 @@ def _read_stream(body: bytes, answer: Answer, cached_inside: bool) -> None:
             return
         payload = json_object(message.payload)
         take_converse_event(message.event, payload, message.end_offset, answer, cached_inside=cached_inside)
+        if answer.is_too_long():
+            return
 
 
 def _take_whole(message: Mapping[str, Any], end_offset: int, answer: Answer, cached_inside: bool) -> None:

@@ -103,7 +103,7 @@ def _read_stream(body: bytes, answer: Answer, cached_inside: bool) -> None:
         if not isinstance(data, str):
             raise ValueError("a chunk has no bytes")
         _take(json_object(base64.b64decode(data, validate=True)), message.end_offset, answer, cached_inside)
-        if answer.error is not None:
+        if answer.error is not None or answer.is_too_long():
             return
 
 

@@ -114,7 +114,7 @@ def read_openai(response: HttpResponse, answer: Answer) -> None:
             ended = True  # some servers send their usage after it
             continue
         take_openai(parsed(data, answer), end_offset, answer)
-        if answer.error is not None:
+        if answer.error is not None or answer.is_too_long():
             return
         if alike := repeats.following(data, end_offset, answer):
             answer.events += alike

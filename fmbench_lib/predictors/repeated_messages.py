@@ -9,7 +9,7 @@ from functools import partial
 from itertools import accumulate, repeat, takewhile
 from typing import Any
 
-from fmbench_lib.predictors.answer import Answer
+from fmbench_lib.predictors.answer import MOST_EVENTS, Answer
 from fmbench_lib.predictors.base import Event
 
 _CONTENT = re.compile(rb'"(?:content|text)": ?"([^"\\\x00-\x1f]+)"')
@@ -86,7 +86,7 @@ def _run(body: bytes, start: int, ending: bytes, begin: bytes) -> list[Event]:
         ends = map((-len(begin)).__add__, starts[1:])
         events += map(_EVENT, zip(ends, words, repeat(False), strict=False))
         start = starts[-1]
-        if not words or len(words) < len(pieces):
+        if not words or len(words) < len(pieces) or len(events) > MOST_EVENTS:
             break
         window = min(2 * window, _LAST_WINDOW)
     end = body.find(ending, start, start + window)  # the last of a run has something else after it

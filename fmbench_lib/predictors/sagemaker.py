@@ -199,7 +199,7 @@ def _read_stream(response: HttpResponse, marked: Marked) -> None:
         message = parsed(data, answer)
         if answer.error is None:
             take(message, outer_ends[bisect_left(inner_ends, end)], marked)
-        if answer.error is not None:
+        if answer.error is not None or answer.is_too_long():
             break
     answer.done = answer.done or (whole and marked.ended is not False)
     if failure is not None:

@@ -179,3 +179,12 @@ def test_a_file_of_many_blocks_is_masked(redactor: Redactor, tmp_path: Path) -> 
     assert redactor.mask_file(path) == size
     text = path.read_text()
     assert (len(text), text.count("plumKestrel42"), text.count("*" * 13)) == (size, 0, 20_000)
+
+
+@pytest.mark.parametrize("at", [0, (1 << 20) - 5, (1 << 20) - (1 << 14) - 5, (2 << 20) - 1, (3 << 20) - 13])
+def test_bytes_of_many_blocks_are_masked_also_where_two_meet(redactor: Redactor, at: int) -> None:
+    data = bytearray(b"." * (3 << 20))
+    data[at : at + 13] = b"plumKestrel42"
+    masked = redactor.masked(bytes(data))
+    assert masked == data.replace(b"plumKestrel42", b"*" * 13)
+    assert redactor.masked(masked) == masked

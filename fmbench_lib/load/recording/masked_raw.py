@@ -34,12 +34,14 @@ Change = Callable[[bytes], bytes]
 """Gives as many bytes as it is given."""
 
 
-def masked_raw(raw: bytes, redactor: Redactor, predictor: Predictor | None = None) -> bytes:
+def masked_raw(
+    raw: bytes, redactor: Redactor, predictor: Predictor | None = None, parsed: ParsedResponse | None = None
+) -> bytes:
     """The raw bytes of a response with `*` in place of secrets; with the codec also of those that came in pieces, some
-    letters with each event."""
+    letters with each event. `parsed` is the response where it has been parsed: its body may be many megabytes."""
     masked = redactor.masked(raw)
     try:
-        response = parse_response(raw, closed=True)
+        response = parsed or parse_response(raw, closed=True)
     except ProtocolError:
         return masked
     if coding := coding_of(response.headers):

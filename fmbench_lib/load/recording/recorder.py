@@ -141,7 +141,8 @@ class Recorder:
             return completion, response
         from fmbench_lib.load.recording.masked_raw import masked_raw  # not above: few levels have an error
 
-        masked = masked_raw(exchange.raw, self.redactor)
+        parsed = response if isinstance(response, ParsedResponse) else None
+        masked = masked_raw(exchange.raw, self.redactor, parsed=parsed)
         if masked != exchange.raw:
             message = decode(replace(exchange, raw=masked), self.predictor)[0].error_message
             completion = replace(completion, error_message=message)

@@ -149,12 +149,12 @@ def _read_record(file: BinaryIO) -> tuple[int, Spooled] | None:
     total, position, prompt, target, flags, retried, reads, text_bytes, raw_bytes, due, held, connect, sent, end = (
         HEADER.unpack(head)
     )
-    rest = file.read(total - HEADER.size)
-    if len(rest) < total - HEADER.size:
-        return None
     sizes_at, kernel_at = reads * 8, reads * 12
     text_at = kernel_at + reads * TIMESPEC_BYTES
     raw_at = text_at + text_bytes
+    rest, raw = file.read(raw_at), file.read(raw_bytes)  # two reads: a response of many megabytes is there once
+    if len(rest) + len(raw) < total - HEADER.size:
+        return None
     timespecs = _numbers("q", rest[kernel_at:text_at])
     error, _, message = rest[text_at:raw_at].decode(errors="replace").partition("\n")
     return total, Spooled(
@@ -176,7 +176,7 @@ def _read_record(file: BinaryIO) -> tuple[int, Spooled] | None:
         read_ends=array("q", accumulate(_numbers("I", rest[sizes_at:kernel_at]))),
         user_ns=_numbers("q", rest[:sizes_at]),
         kernel_ns=array("q", map(add, map(_SECOND_NS.__mul__, timespecs[0::6]), timespecs[1::6])),
-        raw=rest[raw_at : raw_at + raw_bytes],
+        raw=raw,
     )
 
 

@@ -550,3 +550,22 @@ def test_a_resend_is_not_the_clients_lateness(answer: Answer) -> None:
     pieces = [*data(*words(5), STOP, COUNTED), DONE]
     assert answer(*pieces)["schedule_lag"] is not None
     assert answer(*pieces, retried=1)["schedule_lag"] is None
+
+
+@pytest.mark.parametrize(
+    ("protocol", "kind", "pieces"),
+    [
+        ("openai", SSE, data(*words(30), STOP)),
+        ("openai", SSE, data(*(delta(**{["content", "reasoning"][n % 2]: "w "}) for n in range(30)), STOP)),
+        ("ollama", NDJSON, lines(*({"message": {"content": f"w{n} "}} for n in range(30)), {"done": True})),
+        ("bedrock", AWS, converse({"inputTokens": 9, "outputTokens": 30}, 30)),
+        ("bedrock_invoke", AWS, in_chunks(*({"generation": f"w{n} "} for n in range(30)))),
+    ],
+)
+def test_an_answer_without_end_is_an_error(
+    answer: Answer, monkeypatch: pytest.MonkeyPatch, protocol: str, kind: str, pieces: list[bytes]
+) -> None:
+    assert len(answer(*pieces, codec=CODECS[protocol], kind=kind)["event_times"]) == 30
+    monkeypatch.setattr("fmbench_lib.predictors.answer.MOST_EVENTS", 20)
+    row = answer(*pieces, codec=CODECS[protocol], kind=kind)
+    assert (row["error"], row["error_message"]) == ("protocol", "the response has more than 20 pieces of content")
