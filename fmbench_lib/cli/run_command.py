@@ -17,7 +17,6 @@ from fmbench_lib.cli.option_values import (
     url_request,
 )
 from fmbench_lib.cli.terminal import (
-    Display,
     detail,
     emit,
     hide,
@@ -44,6 +43,7 @@ from fmbench_lib.workspace import Workspace
 
 def run_command(options: argparse.Namespace) -> int:
     """Run or resume a benchmark; print the decision and where the report is."""
+    from fmbench_lib.cli.display import Display
     from fmbench_lib.pipeline.notebooks import LastSteps, run_pipeline, steps_named
 
     values = config_arguments(options)

@@ -1,0 +1,130 @@
+"""Tables, the live view and the decision as HTML for a notebook, on a light or dark page.
+
+Colours are those of the frontend where it names them (JupyterLab, VS Code). A notebook that is not trusted loses the
+style sheet; then plain tables are left. All text is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from fmbench_lib.metrics.missing import Row
+from fmbench_lib.views.level_cells import COLUMNS, TONES, place_of, reason_of
+from fmbench_lib.views.live_view import LiveView, failed_line, finished_line, live_view
+
+_STYLE = """<style>
+.fmbench{--good:#1a7f37;--doubtful:#8a5a00;--bad:#c62828;--line:#8884;--track:#8883;
+ color:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit));font-size:13px;line-height:1.45;max-width:75em}
+[data-jp-theme-light="false"] .fmbench,.vscode-dark .fmbench,.vscode-high-contrast .fmbench{
+ --good:#57d16f;--doubtful:#e3b341;--bad:#ff7b72}
+.fmbench table{border-collapse:collapse;margin:.4em 0!important;display:table!important;table-layout:auto!important}
+.fmbench th,.fmbench td{padding:.25em .7em!important;border-bottom:1px solid var(--line)!important;vertical-align:top;
+ text-align:left!important;white-space:normal!important;overflow-wrap:break-word;background:none!important;
+ max-width:32em!important;color:inherit!important}
+.fmbench th{font-weight:600;vertical-align:bottom}
+.fmbench .number{text-align:right!important;white-space:nowrap!important;font-variant-numeric:tabular-nums}
+.fmbench .good{color:var(--good)!important;font-weight:600}
+.fmbench .doubtful{color:var(--doubtful)!important;font-weight:600}
+.fmbench .bad{color:var(--bad)!important;font-weight:600}
+.fmbench .dim{opacity:.75}
+.fmbench .bar{height:8px;border-radius:4px;background:var(--track);margin:.5em 0;max-width:40em;overflow:hidden}
+.fmbench .bar div{height:100%;background:var(--good)}
+.fmbench .card{border:1px solid var(--line);border-left:5px solid var(--good);border-radius:4px;padding:.6em 1em;
+ max-width:56em}
+.fmbench .card.none{border-left-color:var(--bad)}
+.fmbench .card p{margin:.25em 0}
+</style>"""
+
+
+def html_of(*parts: str) -> str:
+    """Parts that are HTML already, as one output with its styles."""
+    return f'{_STYLE}<div class="fmbench">{"".join(parts)}</div>'
+
+
+def table_html(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    numeric: Iterable[int] = (),
+    tones: Mapping[str, str] = TONES,
+) -> str:
+    """A table of plain texts. The columns in `numeric` are figures; a cell that is a word in `tones` has its colour."""
+    right = set(numeric)
+
+    def cell(tag: str, index: int, value: str) -> str:
+        kinds = ["number" if index in right else "", tones.get(value, "") if tag == "td" else ""]
+        return f'<{tag} class="{" ".join(filter(None, kinds))}">{escape(value)}</{tag}>'
+
+    head = "".join(cell("th", index, heading) for index, heading in enumerate(headings))
+    body = "".join(f"<tr>{''.join(cell('td', *each) for each in enumerate(row))}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def level_cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """The headings and cells of a table of levels; what all have in common is left out of the first columns."""
+    places = [place_of(row) for row in rows]
+    shown = [index for index in (0, 1) if len({place[index] for place in places}) > 1 or index == 0]
+    headings = [("experiment", "dataset")[index] for index in shown]
+    headings += [f"{column.heading}" for column in COLUMNS] + ["main reason"]
+    cells = [
+        [*(place[index] for index in shown), *(column.cell(row) for column in COLUMNS), reason_of(row)]
+        for row, place in zip(rows, places, strict=True)
+    ]
+    return headings, cells
+
+
+def levels_html(rows: Sequence[Row]) -> str:
+    """Measured levels as a table."""
+    headings, cells = level_cells(rows)
+    last = len(headings) - 2
+    return table_html(headings, cells, range(last - len(COLUMNS) + 2, last))
+
+
+def live_html(ended: Sequence[Mapping[str, Any]], level: Mapping[str, Any] | None) -> str:
+    """The live view: the levels that have ended, from their events, and the one that is being measured."""
+    rows = [facts["figures"] for facts in ended if facts.get("figures")]
+    parts = [levels_html(rows)] if rows else []
+    others = [
+        failed_line(facts) if "error" in facts else finished_line(facts) for facts in ended if not facts.get("figures")
+    ]
+    parts += [f'<p class="bad">{escape(line)}</p>' for line in others]
+    return html_of(*parts, *([] if level is None else [_level_html(live_view(level))]))
+
+
+def live_text(ended: Sequence[Mapping[str, Any]], level: Mapping[str, Any] | None) -> str:
+    """The live view as text."""
+    lines = [_ended_line(facts) for facts in ended]
+    if level is not None:
+        view = live_view(level)
+        lines.append(" · ".join([view.position, view.level, view.requests, *view.figures, *view.left]))
+    return "\n".join(lines)
+
+
+def _ended_line(facts: Mapping[str, Any]) -> str:
+    return failed_line(facts) if "error" in facts else finished_line(facts)
+
+
+def _level_html(view: LiveView) -> str:
+    share = "" if view.share is None else f'<div class="bar"><div style="width:{view.share:.1%}"></div></div>'
+    told = "" if view.share is None else f"{view.share:.0%} · "
+    figures = " · ".join(map(escape, view.figures))
+    return (
+        f"<p><b>{escape(view.position)}</b> · {escape(view.level)}</p>{share}"
+        f"<p>{told}{escape(view.requests)} · {figures}</p>"
+        f'<p class="dim">{escape(" · ".join(view.left))}</p>'
+    )
+
+
+def decision_html(sentences: Sequence[str], runner_up: str, links: Mapping[str, str], has_winner: bool) -> str:
+    """The decision as a card; `links` are addresses by the text that is shown."""
+    what, *rest = sentences
+    parts = [f"<p><b>{escape(what)}</b></p>", *(f"<p>{escape(sentence)}</p>" for sentence in rest)]
+    if runner_up:
+        parts.append(f'<p class="dim">Runner-up: {escape(runner_up)}</p>')
+    anchors = [
+        f'<a href="{escape(address, quote=True)}" target="_blank">{escape(name)}</a>' for name, address in links.items()
+    ]
+    if anchors:
+        parts.append(f"<p>{' · '.join(anchors)}</p>")
+    return html_of(f'<div class="card{"" if has_winner else " none"}">{"".join(parts)}</div>')
