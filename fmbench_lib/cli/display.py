@@ -30,6 +30,7 @@ class Display:
         self._step, self._begun = "", 0.0
         self._region = LiveRegion(sys.stdout) if is_live(sys.stdout) and not (is_quiet() or is_json()) else None
         self._lines: LevelLines | None = None
+        self._ended: list[tuple[str, Mapping[str, Any]]] = []  # since the region was last cleared
         self._warned = False
         self._levels = LevelEvents(run.workspace)
 
@@ -44,13 +45,13 @@ class Display:
         figures = progress.read(self._run.workspace)
         self._report_levels(figures)
         if self._region is not None:
+            self._fit(self._region)
             self._draw(self._region, None if figures is None else each_text(figures, clean))
 
     def end(self) -> None:
         """End the step: leave a line that says how long it took."""
         self._report_levels(None)
-        if self._region is not None:
-            self._region.clear()
+        self._clear()
         if self._step:
             seconds = self._clock() - self._begun
             detail(f"{self._step}: {seconds:.1f} s")
@@ -70,6 +71,18 @@ class Display:
                 detail(failed_line(shown) if event == "level_failed" else finished_line(shown))
             else:
                 self._region.print(self._level_lines(self._region, event, shown))
+                self._ended.append((event, shown))
+
+    def _fit(self, region: LiveRegion) -> None:
+        """Lay the levels out again where the width of the terminal has changed."""
+        if self._ended and self._lines is not None and self._lines.width != region.width:
+            region.print_again([line for ended in self._ended for line in self._level_lines(region, *ended)])
+
+    def _clear(self) -> None:
+        """Leave what was printed so far as it is."""
+        if self._region is not None:
+            self._region.clear()
+        self._ended = []
 
     def _level_lines(self, region: LiveRegion, event: str, facts: Mapping[str, Any]) -> Sequence[Text]:
         """The lines of a level; with the names of the columns the first time, and where the width has changed."""
@@ -88,6 +101,5 @@ class Display:
         reason = None if self._warned else why_behind(self._run.workspace)
         if reason is not None:
             self._warned = True
-            if self._region is not None:
-                self._region.clear()
+            self._clear()
             say(behind_line(self._run.workspace, reason))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fmbench_lib.workspace import Workspace
+from fmbench_lib.workspace import LevelKey, Workspace
 
 _EVENTS = {"level measured": "level", "level failed": "level_failed"}
 _FIGURES = ("number", "count", "done", "errors", "request_rate", "ttft_p50", "latency_p95")
@@ -49,5 +49,6 @@ class LevelEvents:
     def _facts(self, event: Mapping[str, Any]) -> dict[str, Any]:
         label = str(event["level"])
         figures = self._figures.pop(label, {})
-        facts = {name: value for name, value in event.items() if name not in ("event", "time")}
+        names = dict(zip(LevelKey._fields, label.split(" · "), strict=False))
+        facts = {**names, **{name: value for name, value in event.items() if name not in ("event", "time")}}
         return {**facts, **{name: figures[name] for name in _FIGURES if name in figures}}

@@ -39,6 +39,11 @@ def width_of(stream: TextIO) -> tuple[int, int]:
     return max(columns or _ASSUMED, _LEAST_WIDTH), rows or 24
 
 
+def _rows(widths: Sequence[int], columns: int) -> int:
+    """The rows that lines of these widths take where the terminal wraps them."""
+    return sum(max(math.ceil(width / columns), 1) for width in widths)
+
+
 class LiveRegion:
     """A frame of lines on a terminal. `size` gives its columns and rows."""
 
@@ -47,6 +52,7 @@ class LiveRegion:
         self._size = size or (lambda: width_of(stream))
         self._frame: list[str] = []
         self._widths: list[int] = []
+        self._printed: list[int] = []
         self._drawn_at = 0
         colourless = bool(os.environ.get(_NO_COLOUR))
         self._console = Console(
@@ -75,18 +81,28 @@ class LiveRegion:
         """Print lines that stay, above the frame, which is drawn again."""
         printed = "".join(self._rendered(line) + "\n" for line in lines)
         self._write(self._erased() + printed + "\n".join(self._frame))
+        self._printed += [self._shown(line).cell_len for line in lines]
+
+    def print_again(self, lines: Sequence[Text]) -> None:
+        """Put these lines in place of those that were printed since `clear`, as far as they are still on the screen."""
+        columns, rows = self._size()
+        above, frame = _rows(self._printed, columns), _rows(self._widths, columns)
+        up = min(above + max(frame - 1, 0), rows - 1)
+        fitting = list(lines) if above + frame <= rows else list(lines)[-max(rows - frame, 1) :]
+        self._write("\r" + (f"\x1b[{up}A" if up else "") + "\x1b[J")
+        self._frame, self._widths, self._printed = [], [], []
+        self.print(fitting)
 
     def clear(self) -> None:
-        """Take the frame away."""
+        """Take the frame away; what was printed above it stays as it is."""
         self._write(self._erased())
-        self._frame, self._widths = [], []
+        self._frame, self._widths, self._printed = [], [], []
 
     def _erased(self) -> str:
         """What takes the cursor to the beginning of the frame and clears all that follows."""
         if not self._frame:
             return ""
-        columns = self._size()[0]
-        rows = sum(max(math.ceil(width / columns), 1) for width in self._widths)
+        rows = _rows(self._widths, self._size()[0])
         return "\r" + (f"\x1b[{rows - 1}A" if rows > 1 else "") + "\x1b[J"
 
     def _shown(self, line: Text) -> Text:

@@ -52,21 +52,31 @@ def place_of(row: Row) -> tuple[str, str]:
 
 
 def time_pair(row: Row, family: str) -> str:
-    """p50 and p95 of a time, in one unit: `118/204 ms`; the one without a confidence interval is marked as about."""
-    values = [number(row, f"{family}_{name}") for name in ("p50", "p95")]
+    """p50 and p95 of a time, in one unit: `118/204 ms`.
+
+    What has no confidence interval is marked as about: `≈118/204 ms` where both have none, `118/≈204 ms` where
+    p95 has none.
+    """
+    columns = [f"{family}_{name}" for name in ("p50", "p95")]
+    values = [number(row, column) for column in columns]
     known = [value for value in values if value is not None]
     if not known:
         return MISSING
+    uncertain = [number(row, f"{column}_low") is None for column in columns]
+    marks = ["≈" if uncertain[0] else "", "≈" if uncertain[1] and not uncertain[0] else ""]
     in_ms = max(known) < 1
-    return f"{'/'.join(_part(row, family, name, in_ms) for name in ('p50', 'p95'))} {'ms' if in_ms else 's'}"
+    parts = [mark + _short(value, in_ms) for mark, value in zip(marks, values, strict=True)]
+    return f"{'/'.join(parts)} {'ms' if in_ms else 's'}"
 
 
-def _part(row: Row, family: str, name: str, in_ms: bool) -> str:
-    value = number(row, f"{family}_{name}")
+def _short(value: float | None, in_ms: bool) -> str:
+    """A time in whole milliseconds, or to the hundredth of a second, or to three digits; a short one to two digits."""
     if value is None:
         return MISSING
-    about = "≈" if number(row, f"{family}_{name}_low") is None else ""
-    return about + significant(1000 * value if in_ms else value)
+    shown = 1000 * value if in_ms else value
+    if in_ms and shown >= 10:
+        return f"{shown:.0f}"
+    return significant(shown, 2 if shown < 1 or in_ms else 3)
 
 
 def _load_of(name: str) -> dict[str, Any]:
