@@ -43,9 +43,10 @@ class Display:
                 detail(f"{step} …")
         self._warn_once()
         figures = progress.read(self._run.workspace)
-        self._report_levels(figures)
         if self._region is not None:
             self._fit(self._region)
+        self._report_levels(figures)
+        if self._region is not None:
             self._draw(self._region, None if figures is None else each_text(figures, clean))
 
     def end(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from rich.text import Text
+
 from fmbench_lib.cli.level_lines import LevelLines
 from fmbench_lib.cli.live_region import LiveRegion, is_live
 from fmbench_lib.cli.terminal import say
@@ -27,4 +29,4 @@ def print_levels(rows: Sequence[Row]) -> None:
         for line in lines:
             say(line.plain.rstrip())
     else:
-        region.print(lines)
+        region.print([Text(""), *lines, Text("")])

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shlex
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +40,7 @@ def check_current_folder() -> None:
         raise InputError("the current folder does not exist any more: change to another one") from None
 
 
+_STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 _redactor = Redactor()
 _quiet = False
 _as_json = False
@@ -88,6 +92,14 @@ def say_lines(text: str, *, error: bool = False) -> None:
         say(line, error=error)
 
 
+def say_wrapped(text: str) -> None:
+    """Print a sentence, on a terminal broken between words."""
+    line = clean(text)
+    width = shutil.get_terminal_size().columns - 1 if sys.stdout.isatty() else 0
+    for part in textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) if width > 0 else [line]:
+        say(part)
+
+
 def detail(text: str, *, error: bool = False) -> None:
     """Print one line that is neither result nor error: `--quiet` leaves it out."""
     if not _quiet:
@@ -117,15 +129,30 @@ def _print_summary(workspace: Workspace, summary: Mapping[str, Any]) -> None:
         print_levels(each_text(summary.get("levels", []), clean))
     brief = brief_of(summary["decision"])
     for sentence in brief.sentences:
-        say(sentence)
+        say_wrapped(sentence)
     if brief.runner_up:
-        say(f"runner-up: {brief.runner_up}")
+        say_wrapped(f"runner-up: {brief.runner_up}")
     emit("decision", **summary["decision"], attention=summary["attention"], brief=brief.sentences)
     for line in summary["attention"]:
-        say(f"note: {line}")
+        say_wrapped(f"note: {line}")
     say(f"report: {_location_of(workspace, workspace.report_file)}")
     if workspace.page_file.exists():
         say(f"page: {_location_of(workspace, workspace.page_file)}")
+
+
+def write_step_summary(run: Run) -> None:
+    """On GitHub Actions add the result to the summary of the job, whose file `GITHUB_STEP_SUMMARY` names."""
+    path, workspace = os.environ.get(_STEP_SUMMARY), run.workspace
+    if not path or not workspace.summary_file.exists():
+        return
+    from fmbench_lib.views.step_summary import step_summary
+
+    text = step_summary(run.config.general.name, each_text(read_json(workspace.summary_file), clean))
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        say(f"note: cannot write {path} ({_STEP_SUMMARY}): {error.strerror}", error=True)
 
 
 def print_location(workspace: Workspace, *, may_delete: bool = False) -> None:
