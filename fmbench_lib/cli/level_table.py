@@ -14,7 +14,7 @@ from fmbench_lib.metrics.measuring_again import last_attempts
 from fmbench_lib.metrics.missing import Row
 from fmbench_lib.report.level_order import in_order
 
-_PLAIN_WIDTH = 120
+_PLAIN_WIDTH = 500
 
 
 def print_levels(rows: Sequence[Row]) -> None:

@@ -41,7 +41,7 @@ def _bar(view: LiveView, width: int) -> Text:
     if room < _LEAST_BAR:
         return Text(told.strip())
     done = round(view.share * room)
-    return Text.assemble(("━" * done, "green"), ("━" * (room - done), "bright_black"), told)
+    return Text.assemble(("━" * done, "green"), ("─" * (room - done), "bright_black"), told)
 
 
 def _figures(view: LiveView, width: int) -> Iterator[Text]:

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from fmbench_lib.host.printable import printable
 
-_ASCII = str.maketrans("━╸·≈–…×", "=>-~-.x")
+_ASCII = str.maketrans("━─·≈–…×", "=--~-.x")
 _NO_COLOUR, _DUMB, _OFF = "NO_COLOR", ("dumb", "unknown"), ("", "0", "false")
 _LEAST_WIDTH, _ASSUMED = 20, 80
 
