@@ -34,6 +34,7 @@ class LevelWatch:
         self._named_begun: set[tuple[str, ...]] = set()
         self._view = view or view_of_session(run)
         self._position, self._begun = (0, 0), 0.0
+        self._view.waits("preparing the levels")
 
     def begin(self, level: LevelSpec, position: tuple[int, int]) -> None:
         """A level begins; `position` is its number, and how many there are at most."""
@@ -42,6 +43,7 @@ class LevelWatch:
             self._named_begun.add(level.key)
         self._left.begin(level)
         self._log("level started", level)
+        self._view.waits(f"level {position[0]} of {position[1]} · {' · '.join(level.key)}: preparing")
 
     def skip(self, level: LevelSpec) -> None:
         """The level is not measured, as its experiment was not deployed."""

@@ -26,6 +26,9 @@ class LevelView:
     """What shows the levels while they are measured, here nothing, as to a script. The mappings are those of
     `runs/progress` and of events."""
 
+    def waits(self, text: str) -> None:
+        """What is done before a level has figures."""
+
     def show(self, level: Mapping[str, Any]) -> None:
         """How far a level is."""
 
@@ -66,7 +69,13 @@ class HandleView(LevelView):
         self._handle: Any = None
         self._rows: list[Mapping[str, Any]] = []
         self._level: Mapping[str, Any] | None = None
+        self._waiting = ""
         self._updated = -_LEAST_S
+
+    def waits(self, text: str) -> None:
+        """What is done before a level has figures."""
+        self._waiting, self._level = self._cleaned(text), None
+        self._update()
 
     def show(self, level: Mapping[str, Any]) -> None:
         """How far a level is, unless the view has just been updated."""
@@ -84,19 +93,20 @@ class HandleView(LevelView):
 
     def end(self) -> None:
         """Leave the rows."""
-        self._level = None
+        self._level, self._waiting = None, ""
         if self._handle is not None:
             self._update()
 
     def _add(self, facts: Mapping[str, Any]) -> None:
         self._rows.append(each_text(facts, self._cleaned))
-        self._level = None
+        self._level, self._waiting = None, ""
         self._update()
 
     def _update(self) -> None:
         self._updated = self._clock()
         rows, level = self._rows, each_text(self._level, self._cleaned)
-        bundle = {"text/plain": live_text(rows, level), "text/html": live_html(rows, level)}
+        shown = (rows, level, self._waiting)
+        bundle = {"text/plain": live_text(*shown), "text/html": live_html(*shown)}
         with contextlib.suppress(Exception):
             if self._handle is None:
                 self._handle = self._display(bundle)

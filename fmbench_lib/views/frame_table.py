@@ -70,7 +70,7 @@ def _texts(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 def _heading(column: str) -> str:
     unit = _UNITS.get(column)
     name = column.replace("_", " ")
-    return f"{name} ({unit})" if unit else name
+    return f"{name} ({unit})" if unit and column != "seconds" else name
 
 
 def _text(column: str, value: Any) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from itertools import zip_longest
 from typing import Any
 
 from fmbench_lib.metrics.missing import Row
@@ -28,6 +29,9 @@ _STYLE = """<style>
 .fmbench .good{color:var(--good)!important;font-weight:600}
 .fmbench .doubtful{color:var(--doubtful)!important;font-weight:600}
 .fmbench .bad{color:var(--bad)!important;font-weight:600}
+.fmbench tr{background:none!important}
+.fmbench .noted td{border-bottom:none!important;padding-bottom:0!important}
+.fmbench .note{opacity:.75;padding-top:0!important;max-width:none!important}
 .fmbench .dim{opacity:.75}
 .fmbench .bar{height:8px;border-radius:4px;background:var(--track);margin:.5em 0;max-width:40em;overflow:hidden}
 .fmbench .bar div{height:100%;background:var(--good)}
@@ -48,8 +52,12 @@ def table_html(
     rows: Iterable[Sequence[str]],
     numeric: Iterable[int] = (),
     tones: Mapping[str, str] = TONES,
+    below: Sequence[str] = (),
 ) -> str:
-    """A table of plain texts. The columns in `numeric` are figures; a cell that is a word in `tones` has its colour."""
+    """A table of plain texts. The columns in `numeric` are figures; a cell that is a word in `tones` has its colour.
+
+    `below` has a note for each row, or an empty text, which stands below it over the whole width.
+    """
     right = set(numeric)
 
     def cell(tag: str, index: int, value: str) -> str:
@@ -57,7 +65,12 @@ def table_html(
         return f'<{tag} class="{" ".join(filter(None, kinds))}">{escape(value)}</{tag}>'
 
     head = "".join(cell("th", index, heading) for index, heading in enumerate(headings))
-    body = "".join(f"<tr>{''.join(cell('td', *each) for each in enumerate(row))}</tr>" for row in rows)
+    body = ""
+    for row, note in zip_longest(rows, below, fillvalue=""):
+        tag = '<tr class="noted">' if note else "<tr>"
+        body += f"{tag}{''.join(cell('td', *each) for each in enumerate(row))}</tr>"
+        if note:
+            body += f'<tr><td class="note" colspan="{len(headings)}">{escape(note)}</td></tr>'
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
@@ -65,39 +78,42 @@ def level_cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """The headings and cells of a table of levels; what all have in common is left out of the first columns."""
     places = [place_of(row) for row in rows]
     shown = [index for index in (0, 1) if len({place[index] for place in places}) > 1 or index == 0]
-    headings = [("experiment", "dataset")[index] for index in shown]
-    headings += [f"{column.heading}" for column in COLUMNS] + ["main reason"]
+    headings = [*(("experiment", "dataset")[index] for index in shown), *(column.heading for column in COLUMNS)]
     cells = [
-        [*(place[index] for index in shown), *(column.cell(row) for column in COLUMNS), reason_of(row)]
+        [*(place[index] for index in shown), *(column.cell(row) for column in COLUMNS)]
         for row, place in zip(rows, places, strict=True)
     ]
     return headings, cells
 
 
 def levels_html(rows: Sequence[Row]) -> str:
-    """Measured levels as a table."""
+    """Measured levels as a table, the main reason for a verdict below the figures."""
     headings, cells = level_cells(rows)
-    last = len(headings) - 2
-    return table_html(headings, cells, range(last - len(COLUMNS) + 2, last))
+    numeric = range(len(headings) - len(COLUMNS) + 1, len(headings) - 1)
+    return table_html(headings, cells, numeric, below=[reason_of(row) for row in rows])
 
 
-def live_html(ended: Sequence[Mapping[str, Any]], level: Mapping[str, Any] | None) -> str:
-    """The live view: the levels that have ended, from their events, and the one that is being measured."""
+def live_html(ended: Sequence[Mapping[str, Any]], level: Mapping[str, Any] | None, waiting: str = "") -> str:
+    """The live view: the levels that have ended, from their events, and the one that is being measured, or what is
+    waited for."""
     rows = [facts["figures"] for facts in ended if facts.get("figures")]
     parts = [levels_html(rows)] if rows else []
     others = [
         failed_line(facts) if "error" in facts else finished_line(facts) for facts in ended if not facts.get("figures")
     ]
     parts += [f'<p class="bad">{escape(line)}</p>' for line in others]
-    return html_of(*parts, *([] if level is None else [_level_html(live_view(level))]))
+    now = _level_html(live_view(level)) if level is not None else f'<p class="dim">{escape(waiting)}</p>'
+    return html_of(*parts, now if level is not None or waiting else "")
 
 
-def live_text(ended: Sequence[Mapping[str, Any]], level: Mapping[str, Any] | None) -> str:
+def live_text(ended: Sequence[Mapping[str, Any]], level: Mapping[str, Any] | None, waiting: str = "") -> str:
     """The live view as text."""
     lines = [_ended_line(facts) for facts in ended]
     if level is not None:
         view = live_view(level)
         lines.append(" · ".join([view.position, view.level, view.requests, *view.figures, *view.left]))
+    elif waiting:
+        lines.append(waiting)
     return "\n".join(lines)
 
 
