@@ -38,7 +38,13 @@ def load_text(row: Row) -> str:
 def load_cell(row: Row) -> str:
     """The load in few characters: `c 4`, `0.5/s`, `c 4 #2` for its second repeat."""
     short = load_text(row).replace("concurrency ", "c ").replace(" requests/s", "/s")
-    return short.replace("(repeat ", "#").replace("(attempt ", "try ").replace(" repeats)", "×").replace(")", "")
+    return (
+        short.replace("(repeat ", "#")
+        .replace("(attempt ", "try ")
+        .replace(" repeats)", "×")
+        .replace("(", "")
+        .replace(")", "")
+    )
 
 
 def reason_of(row: Row) -> str:

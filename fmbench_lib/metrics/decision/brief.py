@@ -76,7 +76,7 @@ def _doubts(decision: Mapping[str, Any], winner: Row) -> Iterator[str]:
         if outcome.doubtful and number(winner, f"{outcome.column}_low") is not None:
             yield f"Not sure: the interval of its {outcome.name} reaches over the budget; {_longer(winner, 4)}."
     if decision["tied"]:
-        yield f"Not sure: the difference is within the noise; {_longer(winner, 4)}, and set `load.repeats: 3`."
+        yield f"Not sure: the difference is within the noise; {_longer(winner, 4)}."
     if text(winner, "verdict") == "degraded":
         yield f"Not sure: {_degraded(winner)}."
     if number(winner, "latency_p95") is not None and number(winner, "latency_p95_low") is None:
