@@ -70,7 +70,7 @@ def decision_card(run: Run) -> Shown:
         "summary": run.workspace.summary_file,
     }
     links = {name: _link(path) for name, path in files.items() if path.exists()}
-    html = decision_html(brief.sentences, brief.runner_up, links, decision.get("winner") is not None)
+    html = decision_html(brief.sentences, brief.runner_up, links, brief.tone)
     lines = [*brief.sentences, *([f"Runner-up: {brief.runner_up}"] if brief.runner_up else [])]
     return Shown(html, "\n".join([*lines, *(f"{name}: {path}" for name, path in files.items() if path.exists())]))
 

@@ -16,6 +16,12 @@ TONES: Mapping[str, str] = {"valid": "good", "degraded": "doubtful", "invalid": 
 """What a verdict means to the reader, by which it is coloured."""
 
 
+_SHORTER = (
+    ("concurrency ", "c "), (" requests/s", "/s"), (" repeats", "×"), ("repeat ", "#"), ("attempt ", "try "),
+    ("(", ""), (")", ""),
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class LevelColumn:
     """A column of the table of levels. `width` is what its cells take, `rank` says which goes first where there is no
@@ -37,14 +43,10 @@ def load_text(row: Row) -> str:
 
 def load_cell(row: Row) -> str:
     """The load in few characters: `c 4`, `0.5/s`, `c 4 #2` for its second repeat."""
-    short = load_text(row).replace("concurrency ", "c ").replace(" requests/s", "/s")
-    return (
-        short.replace("(repeat ", "#")
-        .replace("(attempt ", "try ")
-        .replace(" repeats)", "×")
-        .replace("(", "")
-        .replace(")", "")
-    )
+    short = load_text(row)
+    for long, few in _SHORTER:
+        short = short.replace(long, few)
+    return short
 
 
 def reason_of(row: Row) -> str:

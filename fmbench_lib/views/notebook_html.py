@@ -6,6 +6,7 @@ style sheet; then plain tables are left. All text is escaped.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from itertools import zip_longest
@@ -15,6 +16,7 @@ from fmbench_lib.metrics.missing import Row
 from fmbench_lib.views.level_cells import COLUMNS, TONES, place_of, reason_of
 from fmbench_lib.views.live_view import LiveView, failed_line, finished_line, live_view
 
+_CODE = re.compile(r"`([^`]+)`")
 _STYLE = """<style>
 .fmbench{--good:#1a7f37;--doubtful:#8a5a00;--bad:#c62828;--line:#8884;--track:#8883;
  color:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit));font-size:13px;line-height:1.45;max-width:75em}
@@ -37,7 +39,10 @@ _STYLE = """<style>
 .fmbench .bar div{height:100%;background:var(--good)}
 .fmbench .card{border:1px solid var(--line);border-left:5px solid var(--good);border-radius:4px;padding:.6em 1em;
  max-width:56em}
-.fmbench .card.none{border-left-color:var(--bad)}
+.fmbench code{background:var(--track);border-radius:3px;padding:0 .3em}
+.fmbench .card.doubtful,.fmbench .card.bad{color:inherit!important;font-weight:inherit}
+.fmbench .card.doubtful{border-left-color:var(--doubtful)}
+.fmbench .card.bad{border-left-color:var(--bad)}
 .fmbench .card p{margin:.25em 0}
 </style>"""
 
@@ -132,10 +137,10 @@ def _level_html(view: LiveView) -> str:
     )
 
 
-def decision_html(sentences: Sequence[str], runner_up: str, links: Mapping[str, str], has_winner: bool) -> str:
-    """The decision as a card; `links` are addresses by the text that is shown."""
+def decision_html(sentences: Sequence[str], runner_up: str, links: Mapping[str, str], tone: str) -> str:
+    """The decision as a card; `links` are addresses by the text that is shown, `tone` is one of `TONES`."""
     what, *rest = sentences
-    parts = [f"<p><b>{escape(what)}</b></p>", *(f"<p>{escape(sentence)}</p>" for sentence in rest)]
+    parts = [f"<p><b>{escape(what)}</b></p>", *(f"<p>{_with_code(sentence)}</p>" for sentence in rest)]
     if runner_up:
         parts.append(f'<p class="dim">Runner-up: {escape(runner_up)}</p>')
     anchors = [
@@ -143,4 +148,9 @@ def decision_html(sentences: Sequence[str], runner_up: str, links: Mapping[str, 
     ]
     if anchors:
         parts.append(f"<p>{' · '.join(anchors)}</p>")
-    return html_of(f'<div class="card{"" if has_winner else " none"}">{"".join(parts)}</div>')
+    return html_of(f'<div class="card {tone}">{"".join(parts)}</div>')
+
+
+def _with_code(sentence: str) -> str:
+    """A sentence, with what is in backticks as code."""
+    return _CODE.sub(r"<code>\1</code>", escape(sentence))

@@ -36,7 +36,7 @@ PAGES = {
     "levels": levels_html([figures(experiment_name=HOSTILE, verdict_reasons=HOSTILE)]),
     "live": live_html([{"figures": figures(experiment_name=HOSTILE)}], published(experiment_name=HOSTILE)),
     "failed": live_html([{"level": HOSTILE, "error": HOSTILE, "number": 1, "count": 2}], None),
-    "decision": decision_html([HOSTILE, HOSTILE], HOSTILE, {"report": f'x"{HOSTILE}'}, has_winner=True),
+    "decision": decision_html([HOSTILE, HOSTILE], HOSTILE, {"report": f'x"{HOSTILE}'}, tone="good"),
     "frame": FrameTable(pd.DataFrame({HOSTILE: [HOSTILE], "verdict": [HOSTILE]}))._repr_html_(),
 }
 
@@ -44,7 +44,7 @@ PAGES = {
 @pytest.mark.parametrize("name", PAGES)
 def test_text_of_any_origin_is_text(name: str) -> None:
     found = Elements(PAGES[name])
-    assert found.tags <= {"style", "div", "table", "thead", "tbody", "tr", "th", "td", "p", "b", "a"}
+    assert found.tags <= {"style", "div", "table", "thead", "tbody", "tr", "th", "td", "p", "b", "a", "code"}
     assert found.attributes <= {"class", "style", "href", "target", "colspan"}
     assert any("<script>alert(1)</script>" in cell for cell in found.cells)
 

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge
 from fmbench_lib.metrics.decision.ranking import RankedBy, unit_cost
@@ -23,11 +23,13 @@ _LOWER_LOAD = "add a lower load (`concurrency_levels` or `request_rates`), or ra
 @dataclass(frozen=True, slots=True)
 class Brief:
     """`what`: the winner and why · `how_sure`: how sure that is, and the one setting that makes it surer; empty where
-    nothing was measured · `runner_up`: the best level of another experiment and its distance, empty without one."""
+    nothing was measured · `runner_up`: the best level of another experiment and its distance, empty without one ·
+    `tone`: whether there is a winner, and whether it is doubtful."""
 
     what: str
     how_sure: str = ""
     runner_up: str = ""
+    tone: Literal["good", "doubtful", "bad"] = "bad"
 
     @property
     def sentences(self) -> list[str]:
@@ -56,8 +58,9 @@ def _of_winner(decision: Mapping[str, Any], winner: Row) -> Brief:
     verb = "tie as" if tied else "is"
     return Brief(
         what=f"{label} {verb} {what} {those}: {cost_text(winner, by)}.",
-        how_sure=next(_doubts(decision, winner)),
+        how_sure=(how_sure := next(_doubts(decision, winner))),
         runner_up=_runner_up(decision, winner, by),
+        tone="good" if how_sure.startswith("Sure") else "doubtful",
     )
 
 

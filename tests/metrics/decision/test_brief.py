@@ -32,6 +32,7 @@ def test_the_winner_and_the_runner_up_are_told_with_what_decides(summary_of):
     assert told.runner_up == "b on g5.xlarge at concurrency 8: 12.00 USD per 10,000 transactions (20% more)"
     assert told.how_sure.startswith("Sure as far as one run can tell: its figures are valid, latency p95 1 s (95% CI")
     assert "`load.repeats: 3`" in told.how_sure
+    assert told.tone == "good"
 
 
 def test_without_another_experiment_there_is_no_runner_up(summary_of):
@@ -77,7 +78,8 @@ def test_without_another_experiment_there_is_no_runner_up(summary_of):
     ],
 )
 def test_what_makes_it_doubtful_is_told_with_the_one_setting_that_helps(summary_of, winner, told):
-    assert brief(summary_of(winner)).how_sure == told
+    found = brief(summary_of(winner))
+    assert (found.how_sure, found.tone) == (told, "doubtful")
 
 
 def test_a_tie_is_not_a_winner(summary_of):
@@ -87,10 +89,7 @@ def test_a_tie_is_not_a_winner(summary_of):
     assert told.what.startswith(
         "a on g5.xlarge at concurrency 1 and b on g5.xlarge at concurrency 1 tie as the cheapest"
     )
-    assert (
-        told.how_sure
-        == "Not sure: the difference is within the noise; set `load.requests: 200`, and `load.repeats: 3`."
-    )
+    assert told.how_sure == "Not sure: the difference is within the noise; set `load.requests: 200`."
 
 
 def test_without_a_winner_the_nearest_is_told_and_what_to_change(summary_of):
@@ -105,6 +104,7 @@ def test_without_a_winner_the_nearest_is_told_and_what_to_change(summary_of):
 def test_invalid_levels_are_not_decided_on(summary_of):
     told = brief(summary_of({"verdict": "invalid", "verdict_reasons": "the clock was set back: measure again"}))
     assert told.what == "No winner: no level can be trusted, of 1 measured."
+    assert told.tone == "bad"
     assert told.how_sure.endswith("the clock was set back: measure again.")
 
 
