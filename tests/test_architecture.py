@@ -89,7 +89,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     # A run, its steps, what is shown of it, and what drives them.
     "runs": ["aws", "config", "errors", "host", "run_state", "storage", "workspace"],
     "runs/progress": ["host/atomic_files", "load/recording", "workspace"],
-    "views": ["metrics", "report/level_order", "report/markdown", "report/numbers", "runs/progress"],
+    "views": ["host/printable", "metrics", "report/level_order", "report/markdown", "report/numbers", "runs/progress"],
     "steps": [
         "aws", "calibration", "config", "data", "deploy", "errors", "evaluation", "host", "load", "metrics", "models",
         "monitors", "predictors", "pricing", "report", "run_state", "runs", "storage", "user_scripts", "views",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from fmbench_lib.host.printable import printable
 from fmbench_lib.metrics.metric_groups import SUMMARY
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.report.numbers import MISSING, plain, significant
@@ -83,5 +84,5 @@ def _text(column: str, value: Any) -> str:
         return f"{value:,}" if isinstance(value, int) else plain(value) if isinstance(value, float) else str(value)
     if isinstance(value, float):
         return plain(value) if value.is_integer() and column not in _UNITS else significant(value)
-    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    text = printable(", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

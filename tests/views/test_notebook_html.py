@@ -100,6 +100,11 @@ def test_a_frame_is_shown_with_units_and_few_digits() -> None:
     assert repr(FrameTable(frame.head(0))) == "no rows"
 
 
+def test_nothing_that_a_terminal_obeys_is_in_a_table() -> None:
+    frame = pd.DataFrame({"completion": ["a\x1b[2Jb\nc\u202ed"]})
+    assert repr(FrameTable(frame)).split() == ["completion", "ab", "cd"]
+
+
 def test_a_long_text_is_cut_and_an_index_with_a_name_is_shown() -> None:
     frame = pd.DataFrame({"prompt": ["x" * 10_000]}, index=pd.Index(["a"], name="payload_file"))
     page = FrameTable(frame)._repr_html_()
