@@ -17,7 +17,6 @@ from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.errors import InputError
 from fmbench_lib.host.atomic_files import each_text, read_json
 from fmbench_lib.host.printable import printable
-from fmbench_lib.metrics.decision.brief import brief_of
 from fmbench_lib.runs.location import is_scratch, keeper_of
 from fmbench_lib.runs.run import Run
 from fmbench_lib.storage.left_out import left_out
@@ -124,6 +123,7 @@ def print_result(run: Run) -> None:
 def _print_summary(workspace: Workspace, summary: Mapping[str, Any]) -> None:
     """Print the table of levels, the decision in two sentences, the notes, and where everything is."""
     from fmbench_lib.cli.level_table import print_levels
+    from fmbench_lib.metrics.decision.brief import brief_of
 
     if not (_quiet or _as_json):
         print_levels(each_text(summary.get("levels", []), clean))
