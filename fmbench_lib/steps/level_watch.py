@@ -33,12 +33,12 @@ class LevelWatch:
         self._named = len(named)
         self._named_begun: set[tuple[str, ...]] = set()
         self._view = view or view_of_session(run)
-        self._position, self._begun = (0, 0), 0.0
+        self._position, self._begun, self._under_load = (0, 0), 0.0, 0.0
         self._view.waits("preparing the levels")
 
     def begin(self, level: LevelSpec, position: tuple[int, int]) -> None:
         """A level begins; `position` is its number, and how many there are at most."""
-        self._position, self._begun = position, self._clock()
+        self._position, self._begun, self._under_load = position, self._clock(), 0.0
         if level.search_number is None:
             self._named_begun.add(level.key)
         self._left.begin(level)
@@ -53,6 +53,7 @@ class LevelWatch:
     def show(self, level: LevelSpec, figures: LiveFigures) -> None:
         """Publish how far the level is."""
         number, count = self._position
+        self._under_load = figures.elapsed
         searched = (count - number) - (self._named - len(self._named_begun))
         after = self._left.after(figures, searched)
         known = after is not None and figures.time_left is not None
@@ -65,7 +66,7 @@ class LevelWatch:
         """The level is measured: report its figures."""
         figures = measured_figures(self._run, self._run.workspace.level(level.key))
         latency = None if figures is None else figures["latency_mean"]
-        self._left.ended(level.key, self._clock() - self._begun, facts["ended"] - facts["started"], latency)
+        self._left.ended(level.key, self._clock() - self._begun, self._under_load, latency)
         told = {"attempt": facts["attempt"], "stop_reason": facts["stop_reason"], "figures": figures}
         progress.clear(self._run.workspace)  # or these figures would be shown until the next level has some
         self._log("level measured", level, **told)

@@ -17,7 +17,7 @@ from fmbench_lib.steps.level_watch import LevelWatch
 from fmbench_lib.steps.notebook_view import LevelView
 from fmbench_lib.workspace import LevelKey, create_workspace
 
-FACTS: Any = {"attempt": 1, "stop_reason": "requests", "started": 100.0, "ended": 108.0}
+FACTS: Any = {"attempt": 1, "stop_reason": "requests"}
 
 
 def level(concurrency: int, search_number: int | None = None) -> Any:
