@@ -55,6 +55,7 @@ DEV = [
     "moto[s3,sagemaker,server]==5.2.5",
     "mypy==2.4.1",
     "pandas-stubs==3.1.0.261029",
+    "pyte>=0.8.2,<0.9",
     "pytest>=9,<10",
     "pytest-xdist>=3.8,<4",
     "ruff==0.17.6",
@@ -98,6 +99,7 @@ setup(
         "pyarrow>=22",
         "pydantic>=2.12,<3",
         "pyyaml>=6.0.2,<7",
+        "rich>=14.1,<16",
         "scrapbook==0.5.0",
         "seaborn>=0.13.2,<0.14",
         "six>=1.16,<2",  # scrapbook imports it without declaring it

@@ -112,6 +112,11 @@ class Workspace:
         return self.path / "report.md"
 
     @property
+    def page_file(self) -> Path:
+        """The report as one page for a browser."""
+        return self.path / "report.html"
+
+    @property
     def logs(self) -> Path:
         """The folder of the servers' logs."""
         return self.path / _LOGS

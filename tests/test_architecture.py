@@ -88,12 +88,14 @@ MAY_IMPORT: dict[str, list[str]] = {
     "evaluation": [
         "config", "errors", "host", "images", "load", "metrics", "predictors", "pricing/price_list", "workspace",
     ],
-    # A run, its steps, and what drives them.
+    # A run, its steps, what is shown of it, and what drives them.
     "runs": ["aws", "config", "errors", "host", "run_state", "storage", "workspace"],
-    "runs/progress": ["load/recording", "workspace"],
+    "runs/progress": ["host/atomic_files", "load/recording", "workspace"],
+    "views": ["host/printable", "metrics", "report/level_order", "report/markdown", "report/numbers", "runs/progress"],
     "steps": [
         "aws", "calibration", "config", "data", "deploy", "errors", "evaluation", "host", "load", "metrics", "models",
-        "monitors", "predictors", "pricing", "report", "run_state", "runs", "storage", "user_scripts", "workspace",
+        "monitors", "predictors", "pricing", "report", "run_state", "runs", "storage", "user_scripts", "views",
+        "workspace",
     ],
     "pipeline": [
         "config", "errors", "host/atomic_files", "host/disk_space", "host/process_identity", "run_state", "runs",
@@ -101,7 +103,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     ],
     "cli": [
         "calibration", "config", "emulator", "errors", "host/atomic_files", "host/disk_space", "host/printable",
-        "pipeline", "runs", "steps", "storage",
+        "metrics/decision/brief", "metrics/measuring_again", "metrics/missing", "pipeline", "report/level_order",
+        "runs", "steps", "storage", "views",
         "workspace",  # what still runs is said without the second that importing steps takes
     ],
     "__main__": ["cli"],

@@ -15,8 +15,8 @@ _FIGURES = ("number", "count", "done", "errors", "request_rate", "ttft_p50", "la
 class LevelEvents:
     """The levels that have been measured or have failed since they were last asked for.
 
-    Figures are those of the live line, as counted while the level was measured: to read its records here would take the
-    machine's time from the next one.
+    With the figures of its records as far as the step computed them, and those of the live view, as counted while the
+    level was measured.
     """
 
     def __init__(self, workspace: Workspace) -> None:
@@ -49,7 +49,6 @@ class LevelEvents:
     def _facts(self, event: Mapping[str, Any]) -> dict[str, Any]:
         label = str(event["level"])
         figures = self._figures.pop(label, {})
-        parts = label.split(" · ")
-        names = dict(zip(LevelKey._fields, parts, strict=True)) if len(parts) == len(LevelKey._fields) else {}
-        facts = {name: value for name, value in event.items() if name not in ("event", "time")}
-        return {**facts, **names, **{name: figures[name] for name in _FIGURES if name in figures}}
+        names = dict(zip(LevelKey._fields, label.split(" · "), strict=False))
+        facts = {**names, **{name: value for name, value in event.items() if name not in ("event", "time")}}
+        return {**facts, **{name: figures[name] for name in _FIGURES if name in figures}}

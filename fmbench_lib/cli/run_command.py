@@ -17,7 +17,6 @@ from fmbench_lib.cli.option_values import (
     url_request,
 )
 from fmbench_lib.cli.terminal import (
-    Display,
     detail,
     emit,
     hide,
@@ -26,6 +25,7 @@ from fmbench_lib.cli.terminal import (
     say,
     say_lines,
     short_path,
+    write_step_summary,
 )
 from fmbench_lib.config.problems import merged
 from fmbench_lib.config.reading.argument_names import check_arguments
@@ -44,6 +44,7 @@ from fmbench_lib.workspace import Workspace
 
 def run_command(options: argparse.Namespace) -> int:
     """Run or resume a benchmark; print the decision and where the report is."""
+    from fmbench_lib.cli.display import Display
     from fmbench_lib.pipeline.notebooks import LastSteps, run_pipeline, steps_named
 
     values = config_arguments(options)
@@ -96,6 +97,7 @@ def _print_end(run: Run, outcome: Outcome, options: argparse.Namespace) -> int:
             say("nothing was started, and no run is left: correct this and run it again", error=True)
         return outcome.exit_code or 1
     print_result(run)
+    write_step_summary(run)
     if outcome.exit_code not in (0, BAD_INPUT) and outcome.errors:
         say(f"continue it with: fmbench --resume {shlex.quote(short_path(run.workspace.path))}", error=True)
     print_location(run.workspace, may_delete=not outcome.errors)

@@ -1,30 +1,27 @@
-"""What is printed of a run: while it goes on, and at its end."""
+"""What is printed: every line passes here, and the result of a run is put together here."""
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import shlex
 import shutil
 import sys
-import time
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fmbench_lib.cli.level_events import LevelEvents
 from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.errors import InputError
 from fmbench_lib.host.atomic_files import each_text, read_json
 from fmbench_lib.host.printable import printable
-from fmbench_lib.runs import progress
 from fmbench_lib.runs.location import is_scratch, keeper_of
 from fmbench_lib.runs.run import Run
 from fmbench_lib.storage.left_out import left_out
 from fmbench_lib.storage.mirror import why_behind
 from fmbench_lib.workspace import LevelKey, Workspace
-
-_PLAIN_SECONDS = 10.0
 
 
 def print_anything() -> None:
@@ -42,7 +39,7 @@ def check_current_folder() -> None:
         raise InputError("the current folder does not exist any more: change to another one") from None
 
 
-_CLEAR_LINE = "\r\x1b[K"
+_STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 _redactor = Redactor()
 _quiet = False
 _as_json = False
@@ -53,6 +50,16 @@ def set_output(*, quiet: bool = False, as_json: bool = False) -> None:
     one JSON object a line, as `emit` prints them, and nothing else."""
     global _quiet, _as_json
     _quiet, _as_json = quiet, as_json
+
+
+def is_quiet() -> bool:
+    """Whether only results and errors are printed."""
+    return _quiet
+
+
+def is_json() -> bool:
+    """Whether standard output has JSON objects only."""
+    return _as_json
 
 
 def emit(event: str, **facts: Any) -> None:
@@ -84,87 +91,68 @@ def say_lines(text: str, *, error: bool = False) -> None:
         say(line, error=error)
 
 
+def say_wrapped(text: str) -> None:
+    """Print a sentence, on a terminal broken between words."""
+    line = clean(text)
+    width = shutil.get_terminal_size().columns - 1 if sys.stdout.isatty() else 0
+    for part in textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) if width > 0 else [line]:
+        say(part)
+
+
 def detail(text: str, *, error: bool = False) -> None:
     """Print one line that is neither result nor error: `--quiet` leaves it out."""
     if not _quiet:
         say(text, error=error)
 
 
-class Display:
-    """A line that is kept up to date on a terminal; elsewhere plain lines, for each level and every ten seconds."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._step = ""
-        self._begun = 0.0
-        self._live = sys.stdout.isatty() and not (_quiet or _as_json)
-        self._last_plain = 0.0
-        self._last_level: int | None = None
-        self._warned = False
-        self._levels = LevelEvents(run.workspace)
-
-    def update(self, step: str) -> None:
-        """Show how far the run is; called a few times a second."""
-        now = time.monotonic()
-        if step != self._step:
-            self.end()
-            self._step, self._begun = step, now
-            if not self._live:
-                detail(f"{step} …")
-        self._warn_once()
-        figures = progress.read(self._run.workspace)
-        self._emit_levels(figures)
-        text = progress.line(figures) if figures else f"{now - self._begun:.0f} s"
-        if self._live:
-            width = shutil.get_terminal_size().columns - 1
-            sys.stdout.write(_CLEAR_LINE + clean(f"{step}: {text}")[:width])
-            sys.stdout.flush()
-        elif figures and (figures["number"] != self._last_level or now - self._last_plain > _PLAIN_SECONDS):
-            self._last_plain, self._last_level = now, figures["number"]
-            detail(f"  {text}")
-
-    def _emit_levels(self, figures: Mapping[str, Any] | None) -> None:
-        if _as_json:
-            for event, facts in self._levels.new(figures):
-                emit(event, **facts)
-
-    def _warn_once(self) -> None:
-        """Say that files could not be sent to the bucket, the first time it happens."""
-        reason = None if self._warned else why_behind(self._run.workspace)
-        if reason is not None:
-            self._warned = True
-            sys.stdout.write(_CLEAR_LINE if self._live else "")
-            say(_behind_line(self._run.workspace, reason))
-
-    def end(self) -> None:
-        """End the step: leave a line that says how long it took."""
-        self._emit_levels(None)
-        if self._step:
-            seconds = time.monotonic() - self._begun
-            sys.stdout.write(_CLEAR_LINE if self._live else "")
-            detail(f"{self._step}: {seconds:.1f} s")
-            emit("step", step=self._step, duration_s=round(seconds, 3))
-        self._step = ""
-
-
 def print_result(run: Run) -> None:
-    """Print the decision, what needs attention, where the report is, and what still costs money."""
+    """Print the levels, the decision, what needs attention, where the report is, and what still costs money."""
     from fmbench_lib.steps.standing_endpoints import standing_lines
 
     workspace = run.workspace
     if workspace.summary_file.exists():
-        summary = read_json(workspace.summary_file)
-        say(summary["decision"]["text"])
-        emit("decision", **summary["decision"], attention=summary["attention"])
-        for line in summary["attention"]:
-            say(f"note: {line}")
-        say(f"report: {_report_location(workspace)}")
+        _print_summary(workspace, read_json(workspace.summary_file))
     else:
         for failure in workspace.failed_levels():
             level = " · ".join(str(failure[name]) for name in LevelKey._fields)
             say(f"note: {level} was not measured: {failure['error']}")
     for line in standing_lines(workspace):
         say(line)
+
+
+def _print_summary(workspace: Workspace, summary: Mapping[str, Any]) -> None:
+    """Print the table of levels, the decision in two sentences, the notes, and where everything is."""
+    from fmbench_lib.cli.level_table import print_levels
+    from fmbench_lib.metrics.decision.brief import brief_of
+
+    if not (_quiet or _as_json):
+        print_levels(each_text(summary.get("levels", []), clean))
+    brief = brief_of(summary["decision"])
+    for sentence in brief.sentences:
+        say_wrapped(sentence)
+    if brief.runner_up:
+        say_wrapped(f"runner-up: {brief.runner_up}")
+    emit("decision", **summary["decision"], attention=summary["attention"], brief=brief.sentences)
+    for line in summary["attention"]:
+        say_wrapped(f"note: {line}")
+    say(f"report: {_location_of(workspace, workspace.report_file)}")
+    if workspace.page_file.exists():
+        say(f"page: {_location_of(workspace, workspace.page_file)}")
+
+
+def write_step_summary(run: Run) -> None:
+    """On GitHub Actions add the result to the summary of the job, whose file `GITHUB_STEP_SUMMARY` names."""
+    path, workspace = os.environ.get(_STEP_SUMMARY), run.workspace
+    if not path or not workspace.summary_file.exists():
+        return
+    from fmbench_lib.views.step_summary import step_summary
+
+    text = step_summary(run.config.general.name, each_text(read_json(workspace.summary_file), clean))
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        say(f"note: cannot write {path} ({_STEP_SUMMARY}): {error.strerror}", error=True)
 
 
 def print_location(workspace: Workspace, *, may_delete: bool = False) -> None:
@@ -180,7 +168,7 @@ def print_location(workspace: Workspace, *, may_delete: bool = False) -> None:
         return
     reason = why_behind(workspace)
     if reason is not None:
-        say(_behind_line(workspace, reason), error=True)
+        say(behind_line(workspace, reason), error=True)
         return
     say(f"kept in: {keeper.address}")
     if may_delete and is_scratch(workspace) and (left := left_out(workspace)):
@@ -195,14 +183,16 @@ def short_path(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def _behind_line(workspace: Workspace, reason: str) -> str:
+def behind_line(workspace: Workspace, reason: str) -> str:
+    """That files could not be sent to the run's bucket, and how to send them."""
     path = short_path(workspace.path)
     command = f"fmbench sync {shlex.quote(path)}"
     return f"note: the run's bucket lacks files ({reason}); they are in {path}: send them with {command}"
 
 
-def _report_location(workspace: Workspace) -> str:
+def _location_of(workspace: Workspace, file: Path) -> str:
+    """Where a person finds a file of the run: in its bucket where the directory is kept only during the run."""
     keeper = keeper_of(workspace)
     if keeper is not None and is_scratch(workspace) and why_behind(workspace) is None:
-        return str(keeper.address.below(workspace.report_file.name))
-    return short_path(workspace.report_file)
+        return str(keeper.address.below(file.name))
+    return short_path(file)

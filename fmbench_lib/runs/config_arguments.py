@@ -13,7 +13,9 @@ from pathlib import Path
 from fmbench_lib.aws.placeholders import standard_values
 from fmbench_lib.config import LoadedConfig, load_config
 from fmbench_lib.config.reading.argument_names import check_arguments
+from fmbench_lib.config.reading.overrides import OVERRIDE
 from fmbench_lib.config.shipped.files import find_config
+from fmbench_lib.errors import InputError
 from fmbench_lib.run_state import RunState
 from fmbench_lib.storage.default_buckets import default_bucket
 from fmbench_lib.storage.fetch import local_config
@@ -38,6 +40,26 @@ def passed_on(arguments: Mapping[str, str]) -> Iterator[None]:
 def given_arguments(arguments: Mapping[str, str] | None) -> dict[str, str]:
     """`-A` as given to this process, or passed to this kernel through the environment."""
     return {**json.loads(os.environ.get(ARGUMENTS_VARIABLE) or "{}"), **(arguments or {})}
+
+
+def named_arguments(values: Mapping[str, object]) -> dict[str, str]:
+    """The arguments that a notebook gives: a word is a placeholder, as `-A` has it, and a path of keys a value of the
+    config, as `--set` has it: `{"region": "eu-west-1", "load.requests": 20}`.
+
+    Raises InputError for a name or value that can be neither.
+    """
+    given = {}
+    for name, value in values.items():
+        path = name.removeprefix(OVERRIDE).strip() if isinstance(name, str) else ""
+        if not path:
+            raise InputError(f"arguments: {name!r} is no name; write the path of a key, such as 'load.requests'")
+        try:
+            text = value if isinstance(value, str) else json.dumps(value)  # JSON is YAML
+        except TypeError:
+            raise InputError(f"arguments: the value of {path} is a {type(value).__name__}, which is not YAML") from None
+        is_key = not path.isidentifier() or name != path or isinstance(value, Mapping | list)
+        given[f"{OVERRIDE}{path}" if is_key else path] = text
+    return given
 
 
 def all_arguments(state: RunState, arguments: Mapping[str, str] | None) -> dict[str, str]:

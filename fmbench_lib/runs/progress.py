@@ -1,4 +1,4 @@
-"""The live line of a run, made from a small file that the running step keeps up to date.
+"""How far a run is: a small file that the running step keeps up to date.
 
 The step may run in another process (a notebook's kernel), so the figures pass through the run directory.
 """
@@ -6,17 +6,26 @@ The step may run in another process (a notebook's kernel), so the figures pass t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from fmbench_lib.host.atomic_files import each_text
 from fmbench_lib.load.recording.live_figures import LiveFigures
-from fmbench_lib.workspace import Workspace
+from fmbench_lib.workspace import LevelKey, Workspace
 
 
-def publish(workspace: Workspace, label: str, number: int, count: int, figures: LiveFigures) -> None:
-    """Write a level's figures for whoever watches the run; it is level `number` of `count`."""
-    content = {"label": workspace.redact(label), "number": number, "count": count, **asdict(figures)}
+def live_level(
+    key: LevelKey, number: int, count: int, figures: LiveFigures, run_left: float | None = None, at_most: bool = False
+) -> dict[str, Any]:
+    """A level that is being measured, number `number` of `count`, as it is published; `run_left` is how long the run
+    will probably take from now (s), or `at_most` takes."""
+    names = {"label": " · ".join(key), "number": number, "count": count}
+    return {**names, **key._asdict(), **asdict(figures), "run_left": run_left, "run_left_at_most": at_most}
+
+
+def publish(workspace: Workspace, level: dict[str, Any]) -> None:
+    """Write the figures of `live_level` for whoever watches the run."""
+    content = each_text(level, workspace.redact)
     part = workspace.progress_file.with_suffix(".part")
     part.write_text(json.dumps(content))
     part.replace(workspace.progress_file)
@@ -36,40 +45,11 @@ def read(workspace: Workspace) -> dict[str, Any] | None:
     return content
 
 
-def line(figures: Mapping[str, Any]) -> str:
-    """The figures as one line for a terminal."""
-    total = f"/{figures['total']}" if figures["total"] is not None else ""
-    parts = [
-        f"level {figures['number']}/{figures['count']} {figures['label']}",
-        f"{figures['done']}{total} requests",
-        f"{_number(figures['request_rate'], '.2f')}/s",
-        f"{figures['errors']} errors",
-        f"TTFT p50 {_about(figures['ttft_p50'])}",
-        f"latency p95 {_about(figures['latency_p95'])}",
-        f"{duration(figures['time_left'])} left",
-    ]
-    return " · ".join(parts)
-
-
-def seconds(value: float | None) -> str:
-    """A latency in milliseconds or seconds, whichever reads better."""
-    if value is None:
-        return "–"
-    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
-
-
-def _about(value: float | None) -> str:
-    """A percentile so far, which has no confidence interval."""
-    return seconds(value) if value is None else f"≈ {seconds(value)}"
-
-
 def duration(value: float | None) -> str:
-    """A time to wait, in minutes and seconds."""
+    """A time to wait, in hours, minutes and seconds."""
     if value is None:
         return "–"
     minutes, rest = divmod(round(value), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
-def _number(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)

@@ -12,14 +12,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fmbench_lib.runs.opening import open_run as resume
     from fmbench_lib.steps.analysis import analyze
     from fmbench_lib.steps.cleanup import clean_up
     from fmbench_lib.steps.data_generation import generate_data, prompt_lengths, sample_prompts
     from fmbench_lib.steps.deployment import deploy_models
     from fmbench_lib.steps.explore import MAIN_COLUMNS, decision, figure, scraps
     from fmbench_lib.steps.inference import run_inference, sample_requests
-    from fmbench_lib.steps.setup import level_table, set_up, start
+    from fmbench_lib.steps.notebook_outputs import decision_card, level_results, report_parts, table
+    from fmbench_lib.steps.setup import level_table, resume, set_up, start
     from fmbench_lib.steps.standing_endpoints import standing_lines
 
 _MODULES = {
@@ -29,7 +29,8 @@ _MODULES = {
     "steps.deployment": ("deploy_models",),
     "steps.explore": ("MAIN_COLUMNS", "decision", "figure", "scraps"),
     "steps.inference": ("run_inference", "sample_requests"),
-    "steps.setup": ("level_table", "set_up", "start"),
+    "steps.notebook_outputs": ("decision_card", "level_results", "report_parts", "table"),
+    "steps.setup": ("level_table", "resume", "set_up", "start"),
     "steps.standing_endpoints": ("standing_lines",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
@@ -39,11 +40,14 @@ __all__ = [
     "analyze",
     "clean_up",
     "decision",
+    "decision_card",
     "deploy_models",
     "figure",
     "generate_data",
+    "level_results",
     "level_table",
     "prompt_lengths",
+    "report_parts",
     "resume",
     "run_inference",
     "sample_prompts",
@@ -52,13 +56,12 @@ __all__ = [
     "set_up",
     "standing_lines",
     "start",
+    "table",
 ]
 
 if not TYPE_CHECKING:  # a type checker would take every name for one that exists
 
     def __getattr__(name: str) -> Any:
-        if name == "resume":
-            return import_module("fmbench_lib.runs.opening").open_run
         if name not in _MODULE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(f"fmbench_lib.{_MODULE_OF[name]}"), name)

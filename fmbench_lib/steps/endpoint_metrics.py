@@ -44,11 +44,13 @@ class Sampled:
     notes: list[str]
 
 
-def sampled(run: Run, measured: Sequence[LevelData]) -> list[Sampled]:
-    """The samples of each experiment, on the clock of its levels."""
+def sampled(run: Run, measured: Sequence[LevelData], only: str | None = None) -> list[Sampled]:
+    """The samples of each experiment, or of the one called `only`, on the clock of its levels."""
     spans = in_order(span_of(records, facts) for records, facts in measured)
     found = []
     for experiment in run.config.experiments:
+        if only not in (None, experiment.name):
+            continue
         its_spans = [span for span in spans if span.key.experiment_name == experiment.name]
         samples = read_samples(run.workspace.samples_of(experiment.name))
         lines = sample_table.lines_of(samples.tracks, its_spans)

@@ -24,7 +24,6 @@ from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.load.recording.sent_level import is_sent
 from fmbench_lib.metrics.level_row import level_row
 from fmbench_lib.predictors.registry import predictor_for
-from fmbench_lib.runs import progress as live
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.deployment import addresses_of, deploy_in_turn, deploy_missing
 from fmbench_lib.steps.earlier_sendings import Sending, earlier_run, earlier_sendings
@@ -32,6 +31,7 @@ from fmbench_lib.steps.experiment_scripts import script_of
 from fmbench_lib.steps.fitted_prompts import prompts_to_send, with_exact_answers
 from fmbench_lib.steps.inputs import ca_bundle, objectives_of, trace_of
 from fmbench_lib.steps.level_space import bytes_of_level
+from fmbench_lib.steps.level_watch import LevelWatch
 from fmbench_lib.steps.levels import levels_to_measure, missing_levels, run_levels
 from fmbench_lib.steps.machine_sharing import waiting
 from fmbench_lib.steps.monitoring import Monitoring, monitoring
@@ -57,6 +57,7 @@ def run_inference(run: Run) -> pd.DataFrame:
     later = _waiting(run)
     load_of = functools.cache(functools.partial(_experiment_load, run))
     sendings = functools.cache(functools.partial(earlier_sendings, run))
+    watch = LevelWatch(run, missing_levels(run))
     try:
         with monitoring(run) as monitor:
             for level, position in levels_to_measure(run, tuple(later)):
@@ -67,12 +68,13 @@ def run_inference(run: Run) -> pd.DataFrame:
                     served[name] = deploy_in_turn(run, level.experiment)
                 endpoint = served.get(name)
                 if endpoint is None or endpoint.status != "in_service":
+                    watch.skip(level)
                     continue  # its deployment failed, and is reported as that
-                measuring = _Measuring(run, deals, endpoint, functools.partial(load_of, name), sendings, monitor)
+                measuring = _Measuring(run, deals, endpoint, functools.partial(load_of, name), sendings, monitor, watch)
                 _measure_and_retry(measuring, level, position)
                 run.workspace.keep()  # between two levels, while nothing is being measured
     finally:
-        live.clear(run.workspace)
+        watch.end()
     return measured_table(run)
 
 
@@ -116,6 +118,7 @@ class _Measuring:
     load_of: Callable[[], ExperimentLoad]
     sendings: Callable[[str, tuple[str, ...]], list[Sending]]
     monitor: Monitoring
+    watch: LevelWatch
 
     def earlier_run(self, level: LevelSpec, deal: Deal) -> EarlierRun | None:
         """Which other run has sent prompts of a level to its endpoint."""
@@ -143,8 +146,8 @@ def _measure(measuring: _Measuring, level: LevelSpec, position: tuple[int, int])
     """Measure a level, or record why it could not be measured; `position` is its number, and how many there are."""
     workspace, endpoint = measuring.run.workspace, measuring.endpoint
     target, failure = workspace.level(level.key), workspace.failed_level(level.key)
-    label, scratch = " · ".join(level.key), workspace.level_scratch(level.key)
-    workspace.log_event("level started", level=label)
+    scratch, watch = workspace.level_scratch(level.key), measuring.watch
+    watch.begin(level, position)
     try:
         reason = platform(endpoint.platform).why_dead(endpoint) if endpoint.owned and not is_sent(scratch) else ""
         if reason:
@@ -154,15 +157,15 @@ def _measure(measuring: _Measuring, level: LevelSpec, position: tuple[int, int])
         deal, attempt = next_attempt(measuring.run, level, measuring.deals, endpoint, measuring.earlier_run)
         prompts = len(deal.warmup) + len(deal.measured)
         check_room(workspace.requests, bytes_of_level(level, payload, prompts), "the level")
-        show = functools.partial(live.publish, workspace, label, *position)
+        show = functools.partial(watch.show, level)
         with room_explained(target), measuring.monitor.beside(level.experiment, endpoint, experiment.urls):
             facts = measure_level(level, deal, payload, experiment, target, scratch, show, attempt)
     except Exception as error:  # noqa: BLE001 - whatever breaks down in one level must not cost the others
         workspace.note(failure, {**level.key._asdict(), "error": explained(error)})
-        workspace.log_event("level failed", level=label, error=explained(error))
+        watch.failed(level, error)
         return
     failure.unlink(missing_ok=True)
-    workspace.log_event("level measured", level=label, attempt=facts["attempt"], stop_reason=facts["stop_reason"])
+    watch.measured(level, facts)
 
 
 def _payload(path: Path) -> Sequence[Mapping[str, Any]]:

@@ -41,7 +41,7 @@ def probable_time(
     latencies, run_id = _measured(results, name, experiment)
     tokens = ASSUMED_TOKENS if most_tokens is None else most_tokens
     assumed = ASSUMED_TTFT_S + ASSUMED_TPOT_S * tokens
-    seconds = sum(_seconds(level, _latency(level, latencies, assumed)) for level in levels)
+    seconds = sum(seconds_of_level(level, _latency(level, latencies, assumed)) for level in levels)
     basis = f"as in run {run_id}"
     if not latencies:
         basis = f"assuming {assumed:.3g} s a request: {tokens} tokens at {ASSUMED_TPOT_S * 1000:.0f} ms each"
@@ -79,7 +79,7 @@ def _latency(level: LevelSpec, measured: Mapping[tuple[str, str], float], assume
     return measured.get(key) or (sum(measured.values()) / len(measured) if measured else assumed)
 
 
-def _seconds(level: LevelSpec, latency: float) -> float:
+def seconds_of_level(level: LevelSpec, latency: float) -> float:
     """The time of one level whose requests take `latency` seconds each."""
     slots, rate = level.concurrency, level.request_rate
     bounds = []

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 
 import pandas as pd
 
 from fmbench_lib.calibration.result_file import reference
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import platform_facts
+from fmbench_lib.config.reading.argument_names import check_arguments
+from fmbench_lib.config.shipped.files import find_config
 from fmbench_lib.errors import DeployError, FmbenchError, InputError, explained
 from fmbench_lib.load.levels.specs import all_levels, search_warmup, searches_of
 from fmbench_lib.load.sending.layout import addresses, check_request
 from fmbench_lib.load.sending.targets import check_bundle
 from fmbench_lib.predictors.registry import predictor_for
+from fmbench_lib.runs.config_arguments import named_arguments
 from fmbench_lib.runs.opening import create_run, open_run
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.inputs import (
@@ -30,18 +34,33 @@ from fmbench_lib.steps.prompt_template import template_path
 from fmbench_lib.steps.run_prices import load_prices, look_up_prices
 from fmbench_lib.steps.step import step
 from fmbench_lib.steps.tokenizers_of_run import choose_tokenizer, tokenizer_of
+from fmbench_lib.storage.fetch import local_config
 from fmbench_lib.storage.run_inputs import forget_inputs
 from fmbench_lib.user_scripts.script_files import deployment_file, inference_file
 
 _ANY_ADDRESS = "http://localhost/v1/chat/completions"
 
 
-def start(config_file: str, run_dir: str = "") -> Run:
+def start(config_file: str, run_dir: str = "", arguments: Mapping[str, object] | None = None) -> Run:
     """The run that the other notebooks continue: the one in `run_dir`, or a new one where that is empty.
 
+    `arguments` are what `-A` and `--set` give on the command line: `{"region": "eu-west-1", "load.requests": 20}`.
     Raises InputError where the run or its config cannot be opened.
     """
-    return open_run(config_file, run_dir) if run_dir else create_run(config_file)
+    if run_dir:
+        return resume(config_file, run_dir, arguments)
+    return create_run(config_file, arguments=named_arguments(arguments or {}))
+
+
+def resume(config_file: str, run_dir: str = "", arguments: Mapping[str, object] | None = None) -> Run:
+    """An existing run: the one in `run_dir`, else the newest unfinished one of the config, else its newest one.
+
+    It goes on with the arguments that it was started with; only secrets, which it does not record, are given again.
+    Raises InputError where there is none.
+    """
+    given = named_arguments(arguments or {})
+    check_arguments(find_config(local_config(config_file)), given)
+    return open_run(config_file, run_dir, given)
 
 
 @step("0_setup")

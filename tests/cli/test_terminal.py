@@ -1,18 +1,15 @@
-"""What is printed of a run: the live line, plain lines elsewhere, and the result."""
+"""What is printed of a run at its end."""
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from fmbench_lib.cli import terminal
-from fmbench_lib.cli.terminal import Display, print_location, print_result, short_path
-from fmbench_lib.workspace import Workspace, create_workspace
+from fmbench_lib.cli.terminal import print_location, print_result, short_path, write_step_summary
+from fmbench_lib.workspace import create_workspace
 
 
 @pytest.fixture
@@ -20,68 +17,6 @@ def run(tmp_path: Path) -> Any:
     workspace = create_workspace(tmp_path, "test")
     workspace.note(workspace.run_file, {"status": "running", "steps": {}, "kept": {"where": "local"}})
     return SimpleNamespace(workspace=workspace)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The time, which a test sets."""
-    now = SimpleNamespace(seconds=100.0)
-    monkeypatch.setattr(terminal, "time", SimpleNamespace(monotonic=lambda: now.seconds))
-    return now
-
-
-def publish(workspace: Workspace, number: int, done: int) -> None:
-    figures = {"number": number, "count": 2, "label": "one", "done": done, "total": 10, "errors": 0}
-    latencies = {"request_rate": 2.0, "ttft_p50": 0.1, "latency_p95": 1.5, "time_left": 4.0}
-    workspace.progress_file.write_text(json.dumps({**figures, **latencies}))
-
-
-def test_elsewhere_a_line_is_printed_for_each_level_and_every_ten_seconds(
-    run: Any, clock: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    display = Display(run)
-    display.update("0_setup")
-    clock.seconds += 2.5
-    display.update("3_run_inference")
-    for number, done, seconds in [(1, 0, 0.1), (1, 1, 5), (1, 5, 6), (2, 0, 0.1), (2, 1, 0.1)]:
-        clock.seconds += seconds
-        publish(run.workspace, number, done)
-        display.update("3_run_inference")
-    display.end()
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[:3] == ["0_setup …", "0_setup: 2.5 s", "3_run_inference …"]
-    assert [line.split(" · ")[:2] for line in lines[3:-1]] == [
-        ["  level 1/2 one", "0/10 requests"],
-        ["  level 1/2 one", "5/10 requests"],
-        ["  level 2/2 one", "0/10 requests"],
-    ]
-    assert lines[-1] == "3_run_inference: 11.3 s"
-
-
-def test_on_a_terminal_one_line_is_rewritten(
-    run: Any, clock: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", "30")
-    display = Display(run)
-    display.update("0_setup")
-    publish(run.workspace, 1, 3)
-    display.update("0_setup")
-    display.end()
-    first, second, last = capsys.readouterr().out.split("\r\x1b[K")[1:]
-    assert first == "0_setup: 0 s"
-    assert second == "0_setup: level 1/2 one · 3/10"[:29]
-    assert last == "0_setup: 0.0 s\n"
-
-
-def test_an_outage_of_the_bucket_is_reported_once(run: Any, clock: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    run.workspace.behind_file.write_text(json.dumps({"said": "timed out"}))
-    display = Display(run)
-    display.update("0_setup")
-    display.update("0_setup")
-    out = capsys.readouterr().out
-    assert out.count("note: the run's bucket lacks files (timed out)") == 1
-    assert f"send them with fmbench sync {run.workspace.path}" in out
 
 
 def test_the_result_is_decision_notes_report_and_what_still_runs(
@@ -101,6 +36,29 @@ def test_the_result_is_decision_notes_report_and_what_still_runs(
     assert report == f"report: {workspace.run_id}/report.md"
     assert "one on ec2" in running
     assert f"fmbench cleanup {workspace.path}" in running
+
+
+def test_a_job_on_github_actions_gets_the_result_and_no_live_markdown_of_others(
+    run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "summary.md"
+    page.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
+    run.config = SimpleNamespace(general=SimpleNamespace(name="a|b"))
+    write_step_summary(run)
+    assert page.read_text() == "before\n", "without a result there is nothing to add"
+    level = {"experiment_name": "![x](http://evil)", "payload_file": "payload_en.jsonl", "load": "concurrency-4"}
+    figures = {"concurrency": 4, "requests": 20, "errors": 1, "verdict": "valid", "attempt": 1}
+    summary = {"decision": {"text": "Take one."}, "attention": ["look <b>here</b>"], "levels": [level | figures]}
+    run.workspace.note(run.workspace.summary_file, summary)
+    write_step_summary(run)
+    _, heading, *_, row, _, note = page.read_text().splitlines()
+    assert heading == r"## fmbench: a\|b"
+    assert row.startswith(r"| !\[x\](http:\//evil) | en | concurrency 4 | 20 | 1 |")
+    assert note == r"- look \<b\>here\</b\>"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "missing" / "summary.md"))
+    write_step_summary(run)
+    assert "cannot write" in capsys.readouterr().err
 
 
 def test_a_run_without_a_bucket_has_no_location_to_print(run: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,6 +32,7 @@ class LiveFigures:
     request_rate: float | None
     ttft_p50: float | None
     latency_p95: float | None
+    token_rate: float | None
     time_left: float | None
 
 
@@ -45,6 +46,7 @@ class Onlooker:
     _offsets: dict[Path, int] = field(default_factory=dict)
     _ttft: deque[float] = field(default_factory=lambda: deque(maxlen=_WINDOW))
     _latency: deque[float] = field(default_factory=lambda: deque(maxlen=_WINDOW))
+    _tokens: deque[int] = field(default_factory=lambda: deque(maxlen=_WINDOW))
     _new_ttfts: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -67,6 +69,7 @@ class Onlooker:
             request_rate=rate,
             ttft_p50=quantile(self._ttft, 50),
             latency_p95=quantile(self._latency, 95),
+            token_rate=self._token_rate(progress, elapsed),
             time_left=self._time_left(progress, elapsed, rate),
         )
 
@@ -80,6 +83,8 @@ class Onlooker:
             if record["error"] is not None or record["last"] is None:
                 continue
             self._latency.append(record["last"] - record["due"])
+            if record["completion_tokens"] is not None:
+                self._tokens.append(record["completion_tokens"])
             if record["first"] is not None:
                 self._ttft.append(record["first"] - record["due"])
                 if record["phase"] == "measured":
@@ -89,6 +94,12 @@ class Onlooker:
         """The TTFTs (s) of measured successes that were decoded since the last call."""
         new, self._new_ttfts = self._new_ttfts, []
         return new
+
+    def _token_rate(self, progress: Progress, elapsed: float) -> float | None:
+        """Output tokens per second: the mean length of the answers looked at, times the rate of successes."""
+        if not self._tokens or elapsed <= 0:
+            return None
+        return sum(self._tokens) / len(self._tokens) * (progress.done - progress.errors) / elapsed
 
     def _time_left(self, progress: Progress, elapsed: float, rate: float | None) -> float | None:
         guesses = []

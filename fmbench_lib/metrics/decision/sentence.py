@@ -22,7 +22,7 @@ from fmbench_lib.metrics.decision.wording import budgets_text, figure, in_unit, 
 from fmbench_lib.metrics.finding import in_times
 from fmbench_lib.metrics.missing import Row, number, text
 
-_BEST: dict[RankedBy, str] = {
+BEST: dict[RankedBy, str] = {
     "price": "the cheapest",
     "price_per_output_token": "the cheapest per output token",
     "throughput": "the one with the most transactions per minute",
@@ -59,8 +59,8 @@ def decision_text(
         why = f"No level of {scope} can be relied on: {_all(count)} invalid"
         return f"{why}; {level_label(near.row)} comes nearest, with {_figures(near)}."
     judged = f"{count - unusable} judged" + (f", {unusable} more invalid" if unusable else "")
-    misses = [_missed_text(outcome, near.row) for outcome in near.missed]
-    misses += [] if near.keeps_up else [f"whose {_why_left_out(near)}"]
+    misses = [missed_text(outcome, near.row) for outcome in near.missed]
+    misses += [] if near.keeps_up else [f"whose {why_left_out(near)}"]
     return (
         f"No level of {scope} {_meets(judgements)} ({limits or 'no budget was set'}; {judged}): "
         f"nearest comes {level_label(near.row)}, {', and '.join(misses)}{_caveats([near])}."
@@ -109,9 +109,9 @@ def _winner_text(scope: str, limits: str, judgements: Sequence[Judgement], ranki
     where = f"{those}{budget} for {scope}"
     labels = " and ".join(level_label(one.row) for one in (best, *ranking.tied))
     if ranking.tied:
-        claim = f"{labels} tie as {_BEST[ranking.by]} {where}, as {_noise(ranking)}: {_tied_figures(ranking)}"
+        claim = f"{labels} tie as {BEST[ranking.by]} {where}, as {_noise(ranking)}: {_tied_figures(ranking)}"
     else:
-        what = "the only one" if len(passed) == 1 else _BEST[ranking.by]
+        what = "the only one" if len(passed) == 1 else BEST[ranking.by]
         verb = "is" if ranking.by.startswith("price") or len(passed) == 1 else "completes"
         what = what.removeprefix("the one with ") if verb == "completes" else what
         claim = f"{labels} {verb} {what} {where}: {_figures(best, ranking.by)}{_next(ranking)}"
@@ -138,7 +138,8 @@ def _some_are_left_out(judgements: Sequence[Judgement]) -> bool:
     return any(judgement.meets_budgets and not judgement.keeps_up for judgement in judgements)
 
 
-def _why_left_out(judgement: Judgement) -> str:
+def why_left_out(judgement: Judgement) -> str:
+    """Why a level that meets every budget may not be chosen: its load cannot be sustained, or nobody knows."""
     if judgement.queue_grew:
         return "queue grew: such a load cannot be sustained"
     longer = number(judgement.row, "sustainable_longer")
@@ -163,15 +164,20 @@ def _next(ranking: Ranking) -> str:
     """The best level of another experiment and how far behind it is; empty where there is none."""
     if not ranking.others:
         return ""
-    row, ours = ranking.others[0].row, unit_cost(ranking.best.row, ranking.by)
-    cost = unit_cost(row, ranking.by)
+    row, by = ranking.others[0].row, ranking.by
+    if not math.isfinite(unit_cost(row, by)):
+        return ""
+    return f"; next comes {level_label(row)} with {cost_text(row, by)}{behind_text(row, ranking.best.row, by)}"
+
+
+def behind_text(row: Row, best: Row, by: RankedBy) -> str:
+    """How far a level is behind the best one: ` (12% more)`; empty where that is not known."""
+    cost, ours = unit_cost(row, by), unit_cost(best, by)
     if not math.isfinite(cost):
         return ""
-    if ranking.by.startswith("price"):
-        behind = f" ({cost / ours - 1:.0%} more)" if ours > 0 else ""
-    else:
-        behind = f" ({1 - ours / cost:.0%} fewer)"
-    return f"; next comes {level_label(row)} with {_cost(row, ranking.by)}{behind}"
+    if by.startswith("price"):
+        return f" ({cost / ours - 1:.0%} more)" if ours > 0 else ""
+    return f" ({1 - ours / cost:.0%} fewer)"
 
 
 def _per_transaction(ranking: Ranking) -> list[str]:
@@ -181,8 +187,10 @@ def _per_transaction(ranking: Ranking) -> list[str]:
         return []
     whole: RankedBy = "price" if ranking.by == "price_per_output_token" else "throughput"
     if first is ranking.best:
-        return [f"it is {_BEST[whole]} too"]
-    return [f"by transactions alone {level_label(first.row)} would be {_BEST[whole]}, with {_cost(first.row, whole)}"]
+        return [f"it is {BEST[whole]} too"]
+    return [
+        f"by transactions alone {level_label(first.row)} would be {BEST[whole]}, with {cost_text(first.row, whole)}"
+    ]
 
 
 def _unpriced(passed: Sequence[Judgement], ranking: Ranking) -> list[str]:
@@ -201,8 +209,10 @@ def _left_out(judgements: Sequence[Judgement], ranking: Ranking) -> list[str]:
     ahead = [one for one in by_cost(aside, ranking.by) if unit_cost(one.row, ranking.by) < limit]
     if not ahead:
         return []
-    would = f"{level_label(ahead[0].row)} would have been {_BEST[ranking.by]}, with {_cost(ahead[0].row, ranking.by)}"
-    return [f"{would}, but its {_why_left_out(ahead[0])}"]
+    would = (
+        f"{level_label(ahead[0].row)} would have been {BEST[ranking.by]}, with {cost_text(ahead[0].row, ranking.by)}"
+    )
+    return [f"{would}, but its {why_left_out(ahead[0])}"]
 
 
 def _cached(ranking: Ranking) -> list[str]:
@@ -225,7 +235,7 @@ def _figures(judgement: Judgement, by: RankedBy = "price") -> str:
     if (price := number(row, "price_per_10k_txn")) is not None:
         parts.append(f"{usd(price)} per 10,000 transactions{_price_interval(row)}")
     if by in ("price_per_output_token", "output_token_throughput"):
-        parts.append(_cost(row, by))
+        parts.append(cost_text(row, by))
     return ", ".join(parts) or "no figures"
 
 
@@ -234,7 +244,7 @@ def _price_interval(row: Row) -> str:
     return "" if ends is None else f" (95% CI {usd(10_000 * ends[0]).removesuffix(' USD')} to {usd(10_000 * ends[1])})"
 
 
-def _cost(row: Row, by: RankedBy) -> str:
+def cost_text(row: Row, by: RankedBy) -> str:
     """The figure that decides, with its unit."""
     cost = unit_cost(row, by)
     if not math.isfinite(cost):
@@ -246,7 +256,8 @@ def _cost(row: Row, by: RankedBy) -> str:
     return f"{figure(1 / cost)} {'transactions' if by == 'throughput' else 'output tokens'}/minute"
 
 
-def _missed_text(outcome: Outcome, row: Row) -> str:
+def missed_text(outcome: Outcome, row: Row) -> str:
+    """By how much a level misses a budget: `whose latency p95 of 2 s is 0.5 s (33%) over`."""
     if is_quality(outcome.column):
         return f"whose {quality_missed(outcome, row)}"
     if outcome.value is None:

@@ -18,10 +18,16 @@ from fmbench_lib.workspace import LevelKey
 
 URL = "http://h/v1/chat/completions"
 BODY = b"data: " + json.dumps({"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}).encode() + b"\n\n"
-RAW = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n%s" % (len(BODY), BODY)
 
 
-def spooled(count: int, latency_ms: int, error: str | None = None) -> bytes:
+def answered(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+
+
+RAW = answered(BODY)
+
+
+def spooled(count: int, latency_ms: int, error: str | None = None, raw: bytes = RAW) -> bytes:
     """Exchanges that all took so long."""
     one = spool.pack(
         position=0,
@@ -38,7 +44,7 @@ def spooled(count: int, latency_ms: int, error: str | None = None) -> bytes:
         message="",
         user_ns=[10**9 + latency_ms * 10**6],
         kernel=[spool.NO_STAMP],
-        pieces=[RAW],
+        pieces=[raw],
     )
     return one * count
 
@@ -62,6 +68,15 @@ def test_figures_of_what_was_answered(onlooker: Onlooker, tmp_path: Path) -> Non
     assert seen.latency_p95 == pytest.approx(0.04, abs=1e-6)  # the failures are not latencies
     assert seen.request_rate == pytest.approx(50 / seen.elapsed)
     assert seen.time_left == pytest.approx(50 / (50 / seen.elapsed))
+
+
+def test_output_tokens_per_second_are_those_of_the_answers_looked_at(onlooker: Onlooker, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(spooled(3, 40))
+    assert onlooker.look(progress(tmp_path / "a")).token_rate is None, "nobody has counted tokens"
+    usage = b"data: " + json.dumps({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 30}}).encode()
+    (tmp_path / "b").write_bytes(spooled(3, 40, raw=answered(BODY + usage + b"\n\n")))
+    seen = onlooker.look(progress(tmp_path / "b"))
+    assert seen.token_rate == pytest.approx(30 * 49 / seen.elapsed), "49 of 50 requests succeeded"
 
 
 def test_each_exchange_is_looked_at_once_and_only_a_few_at_a_time(onlooker: Onlooker, tmp_path: Path) -> None:

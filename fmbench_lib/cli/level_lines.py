@@ -1,0 +1,105 @@
+"""Measured levels as lines of a terminal, with the columns for which there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from fmbench_lib.metrics.missing import Row, number, text
+from fmbench_lib.views.level_cells import COLUMNS, TONES, LevelColumn, load_cell, place_of, reason_of
+
+_GAP = 2
+_STYLES = {"good": "green", "doubtful": "yellow", "bad": "bold red"}
+_LEAST_REASON = 30
+_WIDEST_NAME = 28
+
+
+class LevelLines:
+    """Lays levels out for a width, one line each, with the experiment and the dataset above those they are of.
+
+    `widest_load` is the longest load that is known to come.
+    """
+
+    def __init__(self, width: int, widest_load: int = 0) -> None:
+        self.width = width
+        self._columns = _fitting(width)
+        self._load = max(COLUMNS[0].width, min(widest_load, _WIDEST_NAME))
+        self._place: tuple[str, str] | None = None
+
+    @property
+    def header(self) -> Text:
+        """The names of the columns."""
+        return Text(self._joined([column.heading for column in self._columns]), "bold")
+
+    def lines(self, row: Row) -> list[Text]:
+        """A level: what it is of where that has changed, its figures, and below them the main reason where the line
+        has no room for it."""
+        above = self._above(place_of(row))
+        cells = [column.cell(row) for column in self._columns]
+        tone = TONES.get(text(row, "verdict") or "", "")
+        line = Text(self._joined(cells))
+        if _STYLES.get(tone):
+            line.highlight_words([cells[-1]], _STYLES[tone])
+        if number(row, "errors"):
+            line.stylize("red", *self._span(2, cells))
+        reason = reason_of(row)
+        room = self.width - line.cell_len - _GAP
+        if not reason or (tone == "good" and room < _LEAST_REASON):
+            return [*above, line]
+        if room >= min(_LEAST_REASON, cell_len(reason)):
+            return [*above, _cut(Text.assemble(line, " " * _GAP, (reason, "dim")), self.width)]
+        return [*above, line, _cut(Text(f"  {reason}", "dim"), self.width)]
+
+    def failed(self, facts: Mapping[str, Any]) -> list[Text]:
+        """A level that could not be measured, with the reason."""
+        above = self._above(place_of(facts))
+        told = Text.assemble(
+            load_cell(facts).ljust(self._load), "  ", ("not measured: ", "bold red"), str(facts["error"])
+        )
+        return [*above, _cut(told, self.width)]
+
+    def _above(self, place: tuple[str, str]) -> list[Text]:
+        if place == self._place:
+            return []
+        self._place = place
+        return [_cut(Text(" · ".join(place), "bold cyan"), self.width)]
+
+    def _widths(self) -> list[int]:
+        return [self._load, *(column.width for column in self._columns[1:])]
+
+    def _joined(self, cells: Sequence[str]) -> str:
+        """The cells in their columns: load and verdict to the left, figures to the right."""
+        first, *figures, verdict = cells
+        widths = self._widths()
+        gap = " " * _gap(self.width)
+        aligned = [
+            first.ljust(widths[0]),
+            *(each.rjust(width) for each, width in zip(figures, widths[1:], strict=False)),
+        ]
+        return gap.join([*aligned, verdict])
+
+    def _span(self, index: int, cells: Sequence[str]) -> tuple[int, int]:
+        gap = _gap(self.width)
+        widths = [max(width, len(cell)) for width, cell in zip(self._widths(), cells, strict=True)]
+        start = sum(widths[:index]) + gap * index
+        return start, start + widths[index]
+
+
+def _fitting(width: int) -> list[LevelColumn]:
+    """The columns for which there is room, in their order; those of the greatest rank are left out first."""
+    columns = list(COLUMNS)
+    while len(columns) > 2 and sum(each.width for each in columns) + _gap(width) * (len(columns) - 1) > width:
+        columns.remove(max(columns, key=lambda each: each.rank))
+    return columns
+
+
+def _gap(width: int) -> int:
+    return _GAP if width >= 100 else 1
+
+
+def _cut(line: Text, width: int) -> Text:
+    line.truncate(width, overflow="ellipsis")
+    return line

@@ -1,0 +1,137 @@
+"""The decision in two short sentences: who wins and why, and how sure that is with the setting that makes it surer."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge
+from fmbench_lib.metrics.decision.ranking import RankedBy, unit_cost
+from fmbench_lib.metrics.decision.sentence import BEST, behind_text, cost_text, missed_text, why_left_out
+from fmbench_lib.metrics.decision.wording import level_label, percentile_text
+from fmbench_lib.metrics.finding import in_times
+from fmbench_lib.metrics.missing import Row, number, text
+from fmbench_lib.metrics.reasons import reasons_of
+
+_AT_LEAST = re.compile(r": measure (?:at least ([\d,]+)$|for at least ([\d,]+) s$)")
+_LOWER_LOAD = "add a lower load (`concurrency_levels` or `request_rates`), or raise the budget in `report`"
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """`what`: the winner and why · `how_sure`: how sure that is, and the one setting that makes it surer; empty where
+    nothing was measured · `runner_up`: the best level of another experiment and its distance, empty without one ·
+    `tone`: whether there is a winner, and whether it is doubtful."""
+
+    what: str
+    how_sure: str = ""
+    runner_up: str = ""
+    tone: Literal["good", "doubtful", "bad"] = "bad"
+
+    @property
+    def sentences(self) -> list[str]:
+        """Those that there are."""
+        return [sentence for sentence in (self.what, self.how_sure) if sentence]
+
+
+def brief_of(decision: Mapping[str, Any]) -> Brief:
+    """The brief of a decision as summary.json has it; one that lacks its figures is told by its text alone."""
+    winner, nearest = decision.get("winner"), decision.get("nearest")
+    if winner is not None:
+        return _of_winner(decision, winner)
+    if nearest is not None:
+        return _of_nearest(decision, judge(nearest, Budgets(**decision["budgets"])))
+    return Brief(str(decision["text"]))
+
+
+def _of_winner(decision: Mapping[str, Any], winner: Row) -> Brief:
+    by: RankedBy = decision["ranked_by"]
+    passed, levels, tied = decision["levels_passed"], decision["levels"], decision["tied"]
+    those = f"of the {passed} levels that meet every budget" if passed < levels else f"of {levels} levels"
+    what = BEST[by]
+    if passed == 1 < levels:
+        what, those = "the only one", f"of {levels} levels that meets every budget"
+    label = " and ".join(level_label(row) for row in (winner, *tied))
+    verb = "tie as" if tied else "is"
+    return Brief(
+        what=f"{label} {verb} {what} {those}: {cost_text(winner, by)}.",
+        how_sure=(how_sure := next(_doubts(decision, winner))),
+        runner_up=_runner_up(decision, winner, by),
+        tone="good" if how_sure.startswith("Sure") else "doubtful",
+    )
+
+
+def _runner_up(decision: Mapping[str, Any], winner: Row, by: RankedBy) -> str:
+    row = decision.get("runner_up")
+    if row is None:
+        return ""
+    behind = behind_text(row, winner, by) if math.isfinite(unit_cost(winner, by)) else ""
+    return f"{level_label(row)}: {cost_text(row, by)}{behind}"
+
+
+def _doubts(decision: Mapping[str, Any], winner: Row) -> Iterator[str]:
+    """What makes a decision doubtful, the weightiest first; at the end that nothing does."""
+    judgement = judge(winner, Budgets(**decision["budgets"]))
+    for outcome in judgement.outcomes:
+        if outcome.doubtful and number(winner, f"{outcome.column}_low") is not None:
+            yield f"Not sure: the interval of its {outcome.name} reaches over the budget; {_longer(winner, 4)}."
+    if decision["tied"]:
+        yield f"Not sure: the difference is within the noise; {_longer(winner, 4)}."
+    if text(winner, "verdict") == "degraded":
+        yield f"Not sure: {_degraded(winner)}."
+    if number(winner, "latency_p95") is not None and number(winner, "latency_p95_low") is None:
+        yield f"Not sure: its latency p95 has no confidence interval; {_longer(winner)}."
+    if not text(winner, "price_kind"):
+        yield "Its cost is not known: give the price of its instance type or model in `pricing`."
+    if text(winner, "price_kind") and not winner.get("price_verified"):
+        yield "Its price is not verified: look it up, and give it in `pricing`."
+    figures = f"its figures are valid, latency p95 {percentile_text(winner, 'latency_p95')}"
+    repeats = number(winner, "repeats") or 1
+    surer = "; `load.repeats: 3` would also show how much runs differ" if repeats < 2 else ""
+    yield f"Sure as far as one run can tell: {figures}{surer}."
+
+
+def _degraded(row: Row) -> str:
+    """The main reason for a level's verdict, with its remedy as a setting where it is one."""
+    reasons = reasons_of(text(row, "verdict_reasons"))
+    if not reasons:
+        return "its measurement is degraded"
+    main = reasons[0]
+    found = _AT_LEAST.search(main)
+    if found is None:
+        return main
+    setting = f"load.requests: {found[1]}" if found[1] else f"load.duration: {found[2]}"
+    return f"{main[: found.start()]}; set `{setting.replace(',', '')}` or more"
+
+
+def _longer(row: Row, least: float = 2) -> str:
+    """The setting that narrows intervals: as many times the requests, or the seconds, as the level says, or `least`."""
+    factor = max(number(row, "latency_longer") or 1, least)
+    requests, window = number(row, "requested"), number(row, "window_s")
+    if requests:
+        return f"set `load.requests: {math.ceil(requests * factor)}`"
+    if window:
+        return f"set `load.duration: {math.ceil(window * factor)}`"
+    return f"measure {in_times(factor)} as long (`load.duration`)"
+
+
+def _of_nearest(decision: Mapping[str, Any], nearest: Judgement) -> Brief:
+    """No level may be chosen: which comes nearest, and what to change."""
+    label, row = level_label(nearest.row), nearest.row
+    if nearest.invalid:
+        main = next(iter(reasons_of(text(row, "verdict_reasons"))), "its verdict is invalid")
+        measured = decision["levels"]
+        return Brief(
+            f"No winner: no level can be trusted, of {measured} measured.",
+            f"The nearest, {label}: {main}.",
+        )
+    misses = [missed_text(outcome, row) for outcome in nearest.missed]
+    misses += [] if nearest.keeps_up else [f"whose {why_left_out(nearest)}"]
+    what = f"No winner: none of {decision['levels']} levels meets every budget; nearest comes {label}"
+    what += f", {misses[0]}." if misses else "."
+    if not nearest.missed and nearest.may_grow:
+        return Brief(what, f"To decide: {_longer(row, number(row, 'sustainable_longer') or 2)}.")
+    return Brief(what, f"To find one: {_LOWER_LOAD}.")

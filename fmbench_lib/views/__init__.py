@@ -1,0 +1,1 @@
+"""How a run looks to whoever watches it: levels, progress and decision, for terminal and notebook."""
