@@ -96,6 +96,19 @@ class PlatformFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelList:
+    """Where servers of a protocol say which models they have, and where those are asked."""
+
+    path: str
+    requests: str
+    """The path of requests to a server that was found by its list."""
+    name: str
+    """The key of a model's name."""
+    entries: str | None = None
+    """The key of the list; None where the answer is about the only model."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProtocolFacts:
     """Facts of a protocol: what an endpoint speaks.
 
@@ -124,7 +137,11 @@ class ProtocolFacts:
     """Port of the server's metrics page, if it has one of its own."""
     paths: tuple[str, ...] = ()
     """How addresses end that speak this protocol and no other."""
+    below: str = ""
+    """What such an address also has before its end."""
     counts_tokens: bool = False
     """Whether servers may count tokens, at `/tokenize`."""
+    models: ModelList | None = None
+    """Where its servers list their models, if they have a list of their own."""
     completes_to: str | None = None
     """The path that an address without one stands for, or with the first part of it only, such as `/v1`."""
