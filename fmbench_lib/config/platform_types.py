@@ -7,7 +7,7 @@ fact up and never compares names.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Keys = Mapping[str, Any]
@@ -133,6 +133,8 @@ class ProtocolFacts:
     """Whether a user's script sends the requests."""
     full_length: Keys | None = None
     """Parameters that keep a model from ending an answer before its limit; a server may refuse them. None: none."""
+    full_length_of: Mapping[str, Keys] = field(default_factory=dict)
+    """The same by the server behind the protocol, `inference_spec.backend` or `container_type`, where that decides."""
     metrics_port: int | None = None
     """Port of the server's metrics page, if it has one of its own."""
     paths: tuple[str, ...] = ()

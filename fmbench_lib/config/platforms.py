@@ -111,6 +111,8 @@ _PLATFORMS = (
     PlatformFacts(USER_SCRIPT, f"{_DEPLOY}.user_script.platform", names_endpoints=True, by_script=True),
 )
 
+_LMI_FULL_LENGTH = {"ignore_eos_token": True}
+"""LMI's with vLLM; other engines of it take no notice of it."""
 _PROTOCOLS = (
     ProtocolFacts(
         OPENAI,
@@ -124,7 +126,7 @@ _PROTOCOLS = (
         completes_to="/v1/chat/completions",
     ),
     ProtocolFacts(
-        TGI,
+        TGI,  # no full_length: ignore_eos_token exists within TGI, and its HTTP interface drops it
         f"{_CODECS}.generate:make_tgi",
         wires=(f"{_WIRES}.generate:Generate",),
         text_only=True,
@@ -134,7 +136,12 @@ _PROTOCOLS = (
         models=ModelList("/info", "/generate_stream", "model_id"),
     ),
     ProtocolFacts(
-        DJL, f"{_CODECS}.generate:make_djl", wires=(f"{_WIRES}.generate:Generate",), text_only=True, sends_auth=False
+        DJL,
+        f"{_CODECS}.generate:make_djl",
+        wires=(f"{_WIRES}.generate:Generate",),
+        text_only=True,
+        sends_auth=False,
+        full_length=_LMI_FULL_LENGTH,
     ),
     ProtocolFacts(
         TRITON,
@@ -143,6 +150,8 @@ _PROTOCOLS = (
         text_only=True,
         sends_auth=False,
         metrics_port=8002,
+        # TensorRT-LLM has no such parameter but min_length, which is a number and differs from request to request
+        full_length_of={"vllm": {"ignore_eos": True}, "djl": _LMI_FULL_LENGTH},
         paths=("/generate", "/generate_stream"),
         below="/v2/models/",
     ),
@@ -179,6 +188,7 @@ _PROTOCOLS = (
         wires=(f"{_WIRES}.sagemaker:SageMaker",),
         images_in_messages=True,
         sends_auth=False,
+        full_length_of={"djl": _LMI_FULL_LENGTH},
         signed_for="sagemaker",
     ),
     ProtocolFacts(
