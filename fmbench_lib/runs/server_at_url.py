@@ -25,6 +25,10 @@ _OPENAI_LIST = _LISTS[OPENAI]
 _TRIED = tuple(models.path for models in _LISTS.values() if models.entries is not None)
 
 
+class ModelChoiceError(InputError):
+    """The server has several models and none was chosen, or not the one that was."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """A server that runs already; `model` is None where it has no names for models."""
@@ -174,13 +178,13 @@ class _Asking:
         if models and model not in models:
             near = nearest(model, models)
             hint = f"did you mean {near}?" if near else f"it has {', '.join(models)}"
-            raise InputError(f"{self.url} has no model {model}; {hint}")
+            raise ModelChoiceError(f"{self.url} has no model {model}; {hint}")
         return model
 
     def _only(self, models: Sequence[str]) -> str | None:
         """The server's model, None where it names none. Raises InputError where there are several."""
         if len(models) > 1:
-            raise InputError(f"{self.url} has several models: choose one with --model: {', '.join(models)}")
+            raise ModelChoiceError(f"{self.url} has several models: choose one with --model: {', '.join(models)}")
         return models[0] if models else None
 
 
