@@ -76,9 +76,9 @@ def _one_of(words: Callable[[], Iterable[str]]) -> Callable[..., list[str]]:
 
 
 def _sets() -> Iterable[str]:
-    from fmbench_lib.data.public_sets.catalogue import SETS  # not at the top: only this needs it
+    from fmbench_lib.steps.public_data import set_names  # not at the top: only this needs it
 
-    return SETS
+    return set_names()
 
 
 def _run_names(parsed_args: argparse.Namespace, **_: Any) -> list[str]:

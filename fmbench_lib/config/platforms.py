@@ -8,7 +8,6 @@ platform and a protocol, stand here too.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
 
 from fmbench_lib.config.installed import installed_names, load_installed
 from fmbench_lib.config.platform_rules import (
@@ -337,20 +336,6 @@ def protocol_of_address(address: str) -> str | None:
         if path.endswith(end) and facts.below in path
     ]
     return max(ends)[2] if ends else None
-
-
-def completed_address(address: str, protocol: ProtocolFacts) -> str:
-    """An address with the protocol's path, where it has none, or ends with the first part of it (`http://host/v1`)."""
-    parts = urlsplit(address)
-    path, whole = parts.path.rstrip("/"), protocol.completes_to
-    if whole is None or parts.scheme not in ("http", "https") or parts.query or path.endswith(whole):
-        return address
-    segments = whole.split("/")[1:]
-    for count in range(len(segments) - 1, 0, -1):
-        beginning = "/" + "/".join(segments[:count])
-        if path.endswith(beginning):
-            return urlunsplit(parts._replace(path=path.removesuffix(beginning) + whole))
-    return address if path else urlunsplit(parts._replace(path=whole))
 
 
 def platform_sections() -> frozenset[str]:

@@ -11,11 +11,12 @@ from urllib.parse import urlunsplit
 
 import yaml
 
-from fmbench_lib.config.platforms import ENDPOINT, OPENAI, PLATFORMS, completed_address, platform_facts, protocol_facts
+from fmbench_lib.config.platform_rules import completed_address
+from fmbench_lib.config.platforms import ENDPOINT, OPENAI, PLATFORMS, platform_facts, protocol_facts
 from fmbench_lib.config.problems import alternatives
 from fmbench_lib.config.spelling import nearest
-from fmbench_lib.errors import InputError
-from fmbench_lib.runs.server_at_url import ModelChoiceError, Server, server_at
+from fmbench_lib.errors import InputError, ModelChoiceError
+from fmbench_lib.runs.server_at_url import Server, server_at
 from fmbench_lib.runs.typed_address import typed_address
 from fmbench_lib.runs.url_config import DEFAULT_REQUESTS, existing_data
 

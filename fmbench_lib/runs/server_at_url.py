@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlunsplit
 from fmbench_lib.config.platform_types import ModelList
 from fmbench_lib.config.platforms import OPENAI, model_lists, protocol_facts, protocol_of_address
 from fmbench_lib.config.spelling import nearest
-from fmbench_lib.errors import InputError
+from fmbench_lib.errors import InputError, ModelChoiceError
 from fmbench_lib.runs.http_questions import Refusal, get_json, refusal_of_post
 from fmbench_lib.runs.typed_address import WITH_PASSWORD, typed_address
 
@@ -23,10 +23,6 @@ _OF_REQUESTS = frozenset((
 _LISTS = model_lists()
 _OPENAI_LIST = _LISTS[OPENAI]
 _TRIED = tuple(models.path for models in _LISTS.values() if models.entries is not None)
-
-
-class ModelChoiceError(InputError):
-    """The server has several models and none was chosen, or not the one that was."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ import pytest
 
 import fmbench_lib
 from fmbench_lib.config import ConfigError, load_config
+from fmbench_lib.config.platform_rules import completed_address
 from fmbench_lib.config.platforms import (
     PLATFORMS,
     PROTOCOLS,
-    completed_address,
     known_platforms,
     platform_facts,
     protocol_facts,
