@@ -35,6 +35,10 @@ class InputError(FmbenchError):
     """Something that the user gave cannot be used; nothing was started."""
 
 
+class ModelChoiceError(InputError):
+    """A server has several models and none was chosen, or not the one that was."""
+
+
 class DataError(InputError):
     """A source, a column of it or a payload filter does not give prompts."""
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from fmbench_lib.cli.terminal import say_lines
+from fmbench_lib.config.platforms import PLATFORMS
 from fmbench_lib.config.shipped.files import shipped_configs
 from fmbench_lib.config.spelling import nearest
 from fmbench_lib.errors import InputError
@@ -22,6 +23,12 @@ from fmbench_lib.runs.opening import default_results
 SHELLS = ("bash", "zsh", "fish")
 _RUNS = ("run_dir", "resume")
 _CONFIGS = ("config", "config_file", "copy")
+_WORDS: Mapping[str, Callable[[], Iterable[str]]] = {
+    "shell": lambda: SHELLS,
+    "platform": lambda: PLATFORMS,
+    "name": lambda: _sets(),
+}
+"""Arguments that are one of a few words."""
 
 
 def complete(make_parser: Callable[[], argparse.ArgumentParser]) -> None:
@@ -37,6 +44,8 @@ def complete(make_parser: Callable[[], argparse.ArgumentParser]) -> None:
                 action.completer = _run_names  # type: ignore[attr-defined]
             elif action.dest in _CONFIGS:
                 action.completer = _config_names  # type: ignore[attr-defined]
+            elif action.dest in _WORDS:
+                action.completer = _one_of(_WORDS[action.dest])  # type: ignore[attr-defined]
     argcomplete.autocomplete(parser)
 
 
@@ -60,6 +69,16 @@ def _parsers(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
         if isinstance(action, argparse._SubParsersAction):
             found += action.choices.values()
     return found
+
+
+def _one_of(words: Callable[[], Iterable[str]]) -> Callable[..., list[str]]:
+    return lambda **_: list(words())
+
+
+def _sets() -> Iterable[str]:
+    from fmbench_lib.steps.public_data import set_names  # not at the top: only this needs it
+
+    return set_names()
 
 
 def _run_names(parsed_args: argparse.Namespace, **_: Any) -> list[str]:

@@ -52,7 +52,7 @@ def init_command(options: argparse.Namespace) -> int:
                 "say what to measure: `fmbench init --url http://host:8000/v1` for a server that runs already, or "
                 "--platform and --model; on a terminal it asks"
             )
-        answers = questions(answers, _ask)
+        answers = questions(answers, _ask, say)
     text, notices = first_config(answers)
     _write(target, text)
     try:

@@ -18,6 +18,17 @@ from fmbench_lib.runs.url_config import DEFAULT_REQUESTS, UrlRequest
 from fmbench_lib.workspace import Workspace
 
 _MOST_SEED = 1_000_000
+_KEYS_OF_OPTIONS = {
+    "data": "data.sources=[FILE]",
+    "model": "experiments[*].model_id=NAME",
+    "concurrency": "experiments[*].concurrency_levels=[1,4]",
+    "rate": "experiments[*].request_rates=[2,8]",
+    "requests": "load.requests=N",
+    "input_tokens": "data.synthetic={input_tokens: N}",
+    "output_tokens": "data.synthetic={input_tokens: N, output_tokens: N}",
+    "api_key_env": "experiments[*].api_key_env=NAME",
+}
+"""What says in a config what these options say of a server without one."""
 
 
 def config_arguments(options: argparse.Namespace) -> dict[str, str]:
@@ -72,6 +83,14 @@ def results_folder(options: argparse.Namespace) -> Path:
 def storage_options(options: argparse.Namespace) -> StorageOptions:
     """What the options say of buckets."""
     return StorageOptions(local_only=options.local_mode == "yes", write_bucket=options.write_bucket)
+
+
+def check_url_options(options: argparse.Namespace) -> None:
+    """Raise InputError for options that go with `--url` where it is not given: they would change nothing."""
+    for name, key in _KEYS_OF_OPTIONS.items():
+        if options.url is None and getattr(options, name) is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} goes with --url; for a config, write --set '{key}'")
 
 
 def url_request(options: argparse.Namespace) -> UrlRequest:

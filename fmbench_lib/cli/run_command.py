@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fmbench_lib.cli.exit_codes import BAD_INPUT
 from fmbench_lib.cli.option_values import (
+    check_url_options,
     config_arguments,
     results_folder,
     standard_placeholders,
@@ -47,6 +48,7 @@ def run_command(options: argparse.Namespace) -> int:
     from fmbench_lib.cli.display import Display
     from fmbench_lib.pipeline.notebooks import LastSteps, run_pipeline, steps_named
 
+    check_url_options(options)
     values = config_arguments(options)
     only = steps_named(options.steps) if options.steps else None
     if options.remeasure and (options.resume is None or options.steps):

@@ -41,12 +41,14 @@ class OptionParser(argparse.ArgumentParser):
         return [name for action in self._actions for name in action.option_strings]
 
     def error(self, message: str) -> NoReturn:
-        """End the program with 2 and the message, with a suggestion where a choice is close to a known one."""
+        """End the program with 2 and the message on one line, with a suggestion where a choice is close to a known one;
+        without the options, among which a line would be lost."""
         found = _CHOICE.search(message)
         if found is not None:
             close = nearest(found[1], (word.strip("' ") for word in found[2].split(",")))
             message += f"; did you mean {close}?" if close else ""
-        super().error(without_secrets(message))
+        more = "" if "did you mean" in message or "--help" in message else f"; {self.prog} --help lists the options"
+        self.exit(2, f"{self.prog}: error: {without_secrets(message)}{more}\n")
 
 
 def _unknown(words: Iterable[str], parser: OptionParser) -> str:

@@ -1,10 +1,14 @@
-"""What follows from the keys of an experiment on a platform: defaults and credentials. Pure; named by `platforms`."""
+"""What follows from the keys of an experiment on a platform: defaults and credentials. Pure; named by `platforms`.
+
+And the whole address that the base of one stands for.
+"""
 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
-from fmbench_lib.config.platform_types import Keys
+from fmbench_lib.config.platform_types import Keys, ProtocolFacts
 
 LOCAL_INSTANCE_TYPE = "local-cpu"
 """What the shipped price file calls this machine."""
@@ -51,3 +55,17 @@ def cluster_credentials(experiment: Keys) -> str | None:
     section = experiment.get("eks")
     in_eks = isinstance(section, dict) and section.get("eks_cluster_name")
     return AWS_CREDENTIALS if in_eks else "KUBECONFIG"
+
+
+def completed_address(address: str, protocol: ProtocolFacts) -> str:
+    """An address with the protocol's path, where it has none, or ends with the first part of it (`http://host/v1`)."""
+    parts = urlsplit(address)
+    path, whole = parts.path.rstrip("/"), protocol.completes_to
+    if whole is None or parts.scheme not in ("http", "https") or parts.query or path.endswith(whole):
+        return address
+    segments = whole.split("/")[1:]
+    for count in range(len(segments) - 1, 0, -1):
+        beginning = "/" + "/".join(segments[:count])
+        if path.endswith(beginning):
+            return urlunsplit(parts._replace(path=path.removesuffix(beginning) + whole))
+    return address if path else urlunsplit(parts._replace(path=whole))

@@ -7,7 +7,7 @@ fact up and never compares names.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Keys = Mapping[str, Any]
@@ -96,6 +96,19 @@ class PlatformFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelList:
+    """Where servers of a protocol say which models they have, and where those are asked."""
+
+    path: str
+    requests: str
+    """The path of requests to a server that was found by its list."""
+    name: str
+    """The key of a model's name."""
+    entries: str | None = None
+    """The key of the list; None where the answer is about the only model."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProtocolFacts:
     """Facts of a protocol: what an endpoint speaks.
 
@@ -120,11 +133,17 @@ class ProtocolFacts:
     """Whether a user's script sends the requests."""
     full_length: Keys | None = None
     """Parameters that keep a model from ending an answer before its limit; a server may refuse them. None: none."""
+    full_length_of: Mapping[str, Keys] = field(default_factory=dict)
+    """The same by the server behind the protocol, `inference_spec.backend` or `container_type`, where that decides."""
     metrics_port: int | None = None
     """Port of the server's metrics page, if it has one of its own."""
     paths: tuple[str, ...] = ()
     """How addresses end that speak this protocol and no other."""
+    below: str = ""
+    """What such an address also has before its end."""
     counts_tokens: bool = False
     """Whether servers may count tokens, at `/tokenize`."""
+    models: ModelList | None = None
+    """Where its servers list their models, if they have a list of their own."""
     completes_to: str | None = None
     """The path that an address without one stands for, or with the first part of it only, such as `/v1`."""

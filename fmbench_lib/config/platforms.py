@@ -8,7 +8,6 @@ platform and a protocol, stand here too.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
 
 from fmbench_lib.config.installed import installed_names, load_installed
 from fmbench_lib.config.platform_rules import (
@@ -18,7 +17,7 @@ from fmbench_lib.config.platform_rules import (
     embedded_model,
     priced_by_model,
 )
-from fmbench_lib.config.platform_types import PlatformFacts, ProtocolFacts, Requirement
+from fmbench_lib.config.platform_types import ModelList, PlatformFacts, ProtocolFacts, Requirement
 from fmbench_lib.errors import InputError
 
 LOCAL, ENDPOINT, SAGEMAKER, BEDROCK, EC2, EKS = "local", "endpoint", "sagemaker", "bedrock", "ec2", "eks"
@@ -111,6 +110,8 @@ _PLATFORMS = (
     PlatformFacts(USER_SCRIPT, f"{_DEPLOY}.user_script.platform", names_endpoints=True, by_script=True),
 )
 
+_LMI_FULL_LENGTH = {"ignore_eos_token": True}
+"""LMI's with vLLM; other engines of it take no notice of it."""
 _PROTOCOLS = (
     ProtocolFacts(
         OPENAI,
@@ -120,18 +121,26 @@ _PROTOCOLS = (
         full_length={"ignore_eos": True},  # vLLM's, SGLang's, llama.cpp's and others'; OpenAI itself refuses it
         paths=("/v1/chat/completions", "/v1/completions", "/v1/embeddings"),
         counts_tokens=True,
+        models=ModelList("/v1/models", "/v1/chat/completions", "id", "data"),
         completes_to="/v1/chat/completions",
     ),
     ProtocolFacts(
-        TGI,
+        TGI,  # no full_length: ignore_eos_token exists within TGI, and its HTTP interface drops it
         f"{_CODECS}.generate:make_tgi",
         wires=(f"{_WIRES}.generate:Generate",),
         text_only=True,
         sends_auth=False,
+        paths=("/generate", "/generate_stream"),
         counts_tokens=True,
+        models=ModelList("/info", "/generate_stream", "model_id"),
     ),
     ProtocolFacts(
-        DJL, f"{_CODECS}.generate:make_djl", wires=(f"{_WIRES}.generate:Generate",), text_only=True, sends_auth=False
+        DJL,
+        f"{_CODECS}.generate:make_djl",
+        wires=(f"{_WIRES}.generate:Generate",),
+        text_only=True,
+        sends_auth=False,
+        full_length=_LMI_FULL_LENGTH,
     ),
     ProtocolFacts(
         TRITON,
@@ -140,6 +149,10 @@ _PROTOCOLS = (
         text_only=True,
         sends_auth=False,
         metrics_port=8002,
+        # TensorRT-LLM has no such parameter but min_length, which is a number and differs from request to request
+        full_length_of={"vllm": {"ignore_eos": True}, "djl": _LMI_FULL_LENGTH},
+        paths=("/generate", "/generate_stream"),
+        below="/v2/models/",
     ),
     ProtocolFacts(
         OLLAMA,
@@ -147,6 +160,7 @@ _PROTOCOLS = (
         wires=(f"{_WIRES}.ollama:Ollama",),
         sends_auth=False,
         paths=("/api/generate", "/api/chat"),
+        models=ModelList("/api/tags", "/api/chat", "name", "models"),
         completes_to="/api/generate",
     ),
     ProtocolFacts(
@@ -173,6 +187,7 @@ _PROTOCOLS = (
         wires=(f"{_WIRES}.sagemaker:SageMaker",),
         images_in_messages=True,
         sends_auth=False,
+        full_length_of={"djl": _LMI_FULL_LENGTH},
         signed_for="sagemaker",
     ),
     ProtocolFacts(
@@ -273,6 +288,12 @@ def protocol_facts(name: str) -> ProtocolFacts:
     return _PROTOCOL_FACTS.get(name) or ProtocolFacts(name)
 
 
+def model_lists() -> dict[str, ModelList]:
+    """Where servers list their models, by protocol, the most usual protocol first."""
+    lists = {facts.name: facts.models for facts in _PROTOCOLS if facts.models is not None}
+    return {OPENAI: lists[OPENAI], **{name: models for name, models in lists.items() if models.entries}, **lists}
+
+
 def known_protocols() -> tuple[str, ...]:
     """The names that `protocol` can have: ours, and those that installed packages add."""
     return tuple(dict.fromkeys((*PROTOCOLS, *installed_names(PROTOCOLS_GROUP))))
@@ -296,7 +317,7 @@ def protocol_of(
     script = INFERENCE_SCRIPTS.get(inference_script or "")
     if script is not None and script.protocol is not None:
         return script.protocol
-    told = _protocol_of_address(address or "")
+    told = protocol_of_address(address or "")
     by_address_alone = platform.ep_name_is_address and script is None
     if told is not None and (by_address_alone or (container_type == "llama_server" and told == LLAMA_CPP)):
         return told
@@ -305,24 +326,16 @@ def protocol_of(
     return platform.protocol or OPENAI
 
 
-def _protocol_of_address(address: str) -> str | None:
-    """The protocol whose addresses alone end like this one."""
+def protocol_of_address(address: str) -> str | None:
+    """The protocol whose addresses alone end like this one; None where there is none."""
     path = address.partition("?")[0].rstrip("/")
-    return next((facts.name for facts in _PROTOCOLS if facts.paths and path.endswith(facts.paths)), None)
-
-
-def completed_address(address: str, protocol: ProtocolFacts) -> str:
-    """An address with the protocol's path, where it has none, or ends with the first part of it (`http://host/v1`)."""
-    parts = urlsplit(address)
-    path, whole = parts.path.rstrip("/"), protocol.completes_to
-    if whole is None or parts.scheme not in ("http", "https") or parts.query or path.endswith(whole):
-        return address
-    segments = whole.split("/")[1:]
-    for count in range(len(segments) - 1, 0, -1):
-        beginning = "/" + "/".join(segments[:count])
-        if path.endswith(beginning):
-            return urlunsplit(parts._replace(path=path.removesuffix(beginning) + whole))
-    return address if path else urlunsplit(parts._replace(path=whole))
+    ends = [
+        (len(facts.below), len(end), facts.name)
+        for facts in _PROTOCOLS
+        for end in facts.paths
+        if path.endswith(end) and facts.below in path
+    ]
+    return max(ends)[2] if ends else None
 
 
 def platform_sections() -> frozenset[str]:

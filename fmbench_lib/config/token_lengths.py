@@ -47,6 +47,13 @@ class TokenLengths:
     mean: float = 0.0
     deviation: float = 0.0
 
+    @property
+    def average(self) -> float:
+        """The mean length, without what bounds cut off from a distribution."""
+        if self.values:
+            return sum(self.values) / len(self.values)
+        return (self.low + self.high) / 2 if self.distribution == "uniform" else self.mean
+
     def length(self, number: int, generator: random.Random) -> int:
         """The length with this number, from 0."""
         if self.values:

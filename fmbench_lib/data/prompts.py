@@ -123,6 +123,8 @@ def generate_payloads(
                 matched.add(number)
                 chosen[wanted.payload_file][row["prompt_id"]] = row
     notices = list(prompts.notices())
+    if not prompts.lengths and prompts.empty:
+        raise DataError("; ".join(notices) + ": there is no prompt to send")
     for wanted in (wanted for number, wanted in enumerate(filters) if number not in matched):
         message = _no_match(wanted, prompts.lengths)
         if wanted_files is None or wanted.payload_file in wanted_files:
@@ -306,7 +308,7 @@ def _no_column(column: str, row: Row, location: str) -> str:
 
 def _no_match(wanted: Filter, lengths: Mapping[str, list[int]]) -> str:
     least, most = wanted.min_length_in_tokens, wanted.max_length_in_tokens
-    actual = "; ".join(_lengths(language, lengths[language]) for language in sorted(lengths)) or "no rows at all"
+    actual = "; ".join(_lengths(language, lengths[language]) for language in sorted(lengths)) or "no prompt at all"
     return (
         f"datasets.filters, {wanted.payload_file}: no prompt of language {wanted.language} has {least} <= tokens < "
         f"{most}; the data has {actual}"

@@ -73,7 +73,8 @@ def make_template(text: str, keys: Sequence[str] | None = None, *, constant: boo
 
 
 def _text(value: Any) -> str:
-    """A column's value as it goes into a prompt: text as it is, nothing for null, anything else as JSON."""
-    if value is None:
+    """A column's value as it goes into a prompt: text as it is, nothing for null and NaN, which tables write for what
+    they lack, anything else as JSON."""
+    if value is None or value != value:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

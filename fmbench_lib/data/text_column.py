@@ -27,5 +27,5 @@ def text_column(columns: Sequence[str], location: str) -> str:
         raise DataError(f"the source files have no rows: {location}")
     raise DataError(
         f"{location}: which of the columns {', '.join(columns)} is the prompt? Write it as datasets.prompt_template, "
-        f'such as "{{{columns[0]}}}"'
+        f"such as \"{{{columns[0]}}}\", or run it with --set 'datasets.prompt_template={{{columns[0]}}}'"
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
+from fmbench_lib.config.schema.api_key import key_header
 from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResponse, http_error
 from fmbench_lib.predictors.cumulative import without_repetition
 from fmbench_lib.predictors.server_errors import error_text, failure_in, first_words, message_of
@@ -223,7 +224,7 @@ def json_request(
         **{name.lower(): value for name, value in headers.items()},
     }
     if api_key is not None:
-        sent["authorization"] = f"Bearer {api_key}"
+        sent["authorization"] = key_header(api_key)
     return HttpRequest("POST", url, tuple(sent.items()), json.dumps(body).encode())
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fmbench_lib.aws.signing import Signing
+from fmbench_lib.config.schema.api_key import key_header
 from fmbench_lib.predictors.answer import Answer, content_type, json_object
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, http_error
 from fmbench_lib.predictors.server_errors import error_text
@@ -151,7 +152,7 @@ def aws_request(
     """A POST that is signed, or carries a key instead; the experiment's `headers` override `defaults`."""
     sent = {"content-type": JSON, **defaults, **{name.lower(): value for name, value in headers.items()}}
     if api_key is not None:
-        sent["authorization"] = f"Bearer {api_key}"
+        sent["authorization"] = key_header(api_key)
         signing = None
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return HttpRequest("POST", url, tuple(sent.items()), data, signing)

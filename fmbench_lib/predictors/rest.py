@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
+from fmbench_lib.config.schema.api_key import key_header
 from fmbench_lib.config.schema.json_path import Steps, at_path, path_steps
 from fmbench_lib.errors import InputError
 from fmbench_lib.predictors.answer import Answer, content_type, decoded, is_end, parsed, text
@@ -117,7 +118,7 @@ class RestPredictor:
         headers = {} if template.body is None else {"content-type": "application/json"}
         headers |= {name.lower(): value for name, value in self.headers.items()}
         if self.api_key is not None:
-            headers["authorization"] = f"Bearer {self.api_key}"
+            headers["authorization"] = key_header(self.api_key)
         body = _filled(template.body, values)
         if isinstance(body, dict):
             body |= self._unplaced(parameters)

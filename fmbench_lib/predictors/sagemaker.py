@@ -27,6 +27,7 @@ from fmbench_lib.predictors.aws_wire import (
 )
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.container_messages import Marked, take
+from fmbench_lib.predictors.message_lists import Messages
 from fmbench_lib.predictors.streams import is_event_text, json_lines, sse_data
 
 if TYPE_CHECKING:  # decoding processes need no schema
@@ -77,28 +78,42 @@ class SageMakerPredictor:
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
         """A POST of the container's request, or of the prompt alone with the parameters as headers."""
-        url = self.url.removesuffix(_STREAM_SUFFIX) + (_STREAM_SUFFIX if self.stream else "")
         if self.form == "split":
-            return self._split(url, prompt)
+            return self._split(prompt)
+        if self.form == "messages":
+            return self.encode_messages([{"role": "user", "content": chat_content(prompt)}], max_tokens)
         parameters = {key: value for key, value in self.parameters.items() if key != "stream"}
         body: dict[str, Any]
-        if self.form == "messages":
-            if max_tokens is not None:
-                limit = "max_completion_tokens" if "max_completion_tokens" in parameters else "max_tokens"
-                parameters[limit] = max_tokens
-            body = {"messages": [{"role": "user", "content": chat_content(prompt)}], **parameters}
-        elif self.form == "text_inputs":
+        if self.form == "text_inputs":
             body = {"text_inputs": prompt, **parameters}
         else:
             if max_tokens is not None:
                 parameters["max_new_tokens"] = max_tokens
             body = {"inputs": prompt, **({"parameters": parameters} if parameters else {})}
-        if self.stream:
-            body["stream"] = True
-        accept = accepting(self.stream, _ACCEPT_IN_STREAM)
-        return aws_request(url, body, accept, self.headers, self.signing, self.api_key)
+        return self._request(body)
 
-    def _split(self, url: str, prompt: str) -> HttpRequest:
+    def takes_messages(self, messages: Messages) -> bool:
+        """Whether requests hold messages: in the messages form alone."""
+        return self.form == "messages"
+
+    def encode_messages(self, messages: Messages, max_tokens: int | None = None) -> HttpRequest:
+        """A POST of these messages."""
+        parameters = {key: value for key, value in self.parameters.items() if key != "stream"}
+        if max_tokens is not None:
+            limit = "max_completion_tokens" if "max_completion_tokens" in parameters else "max_tokens"
+            parameters[limit] = max_tokens
+        return self._request({"messages": list(messages), **parameters})
+
+    def _request(self, body: dict[str, Any]) -> HttpRequest:
+        sent = {**body, "stream": True} if self.stream else body
+        accept = accepting(self.stream, _ACCEPT_IN_STREAM)
+        return aws_request(self._address, sent, accept, self.headers, self.signing, self.api_key)
+
+    @property
+    def _address(self) -> str:
+        return self.url.removesuffix(_STREAM_SUFFIX) + (_STREAM_SUFFIX if self.stream else "")
+
+    def _split(self, prompt: str) -> HttpRequest:
         arguments = {"content-type": "application/x-text", **accepting(self.stream, _ACCEPT_IN_STREAM)}
         names = _HEADERS_OF_ARGUMENTS | {"accept": _ACCEPT_IN_STREAM if self.stream else "accept"}
         for key, value in self.parameters.items():
@@ -111,7 +126,7 @@ class SageMakerPredictor:
             arguments[name] = str(value)
         as_json = arguments["content-type"].startswith(JSON)
         body = (json.dumps(prompt) if as_json else prompt).encode()
-        return aws_request(url, body, arguments, self.headers, self.signing, self.api_key)
+        return aws_request(self._address, body, arguments, self.headers, self.signing, self.api_key)
 
     def decode(self, response: HttpResponse) -> Completion:
         """The container's answer, whole or joined from the payload parts of a stream."""

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import urlunsplit
 
 import yaml
 
-from fmbench_lib.config.platforms import ENDPOINT, OPENAI, PLATFORMS, platform_facts
+from fmbench_lib.config.platform_rules import completed_address
+from fmbench_lib.config.platforms import ENDPOINT, OPENAI, PLATFORMS, platform_facts, protocol_facts
 from fmbench_lib.config.problems import alternatives
 from fmbench_lib.config.spelling import nearest
-from fmbench_lib.errors import InputError
+from fmbench_lib.errors import InputError, ModelChoiceError
 from fmbench_lib.runs.server_at_url import Server, server_at
+from fmbench_lib.runs.typed_address import typed_address
 from fmbench_lib.runs.url_config import DEFAULT_REQUESTS, existing_data
 
 _MOST_TOKENS = 4000
 Ask = Callable[[str, str], str]
 """Puts a question with the answer to an empty line, and returns what was answered."""
+Tell = Callable[[str], None]
+"""Says what is wrong with an answer."""
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +43,41 @@ class Answers:
     latency_budget: float | None = None
 
 
-def questions(answers: Answers, ask: Ask) -> Answers:
-    """The answers, with those that are missing asked for. Raises InputError for one that cannot be used."""
-    platform = ask(f"Where does the model run ({', '.join(PLATFORMS)})", ENDPOINT)
-    _check_platform(platform)
+def questions(answers: Answers, ask: Ask, tell: Tell) -> Answers:
+    """The answers, with those that are missing asked for; a question whose answer cannot be used is put again."""
+
+    def answer(question: str, default: str, read: Callable[[str], _Read]) -> _Read:
+        while True:
+            text = ask(question, default)
+            try:
+                return read(text)
+            except InputError as error:
+                tell(str(error))
+
+    platform = answer(f"Where does the model run ({', '.join(PLATFORMS)})", ENDPOINT, _platform)
     answers = replace(answers, platform=platform)
     if _is_server(platform):
-        answers = replace(answers, url=ask("Address of the server", "http://localhost:8000/v1"))
-    answers = replace(answers, model=answers.model or ask("Model (empty: the server's only one)", "") or None)
+        answers = replace(answers, url=answer("Address of the server", "http://localhost:8000/v1", _address))
+        model = partial(_model_of_server, answers.url or "")
+        given = answers.model or answer("Model (empty: the server's only one)", "", model)
+    else:
+        given = answers.model or answer("Model", "", _model)
+    answers = replace(answers, model=given)
     if platform_facts(platform).deployed_by_default and answers.instance_type is None:
         answers = replace(answers, instance_type=ask("Instance type, for the price (may be empty)", "") or None)
-    answers = replace(answers, data=answers.data or ask("File of prompts (empty: those that ship)", "") or None)
+    answers = replace(answers, data=answers.data or answer("File of prompts (empty: those that ship)", "", _data))
     if not answers.concurrency and not answers.rates:
-        answers = replace(answers, concurrency=_numbers(ask("Requests in flight, by level", "1,4,16")))
+        answers = replace(answers, concurrency=answer("Requests in flight, by level", "1,4,16", _numbers))
     if answers.latency_budget is None:
-        budget = ask("Longest acceptable p95 latency in seconds (empty: none)", "")
-        answers = replace(answers, latency_budget=_seconds(budget) if budget else None)
+        budget = "Longest acceptable p95 latency in seconds (empty: none)"
+        answers = replace(answers, latency_budget=answer(budget, "", _seconds))
     return answers
 
 
 def first_config(answers: Answers) -> tuple[str, list[str]]:
     """The text of a config, and what its user should know. Raises InputError for an answer that cannot be used."""
     notices: list[str] = []
-    platform = answers.platform or ENDPOINT
-    _check_platform(platform)
+    platform = _platform(answers.platform or ENDPOINT)
     experiment: dict[str, Any] = {"platform": platform}
     if _is_server(platform):
         experiment |= _server_keys(answers, notices)
@@ -86,9 +105,13 @@ def _server_keys(answers: Answers, notices: list[str]) -> dict[str, Any]:
         raise InputError("platform endpoint: give the address with --url http://host:8000/v1")
     try:
         server = server_at(answers.url, answers.model)
+    except ModelChoiceError:
+        raise
     except InputError as error:
-        notices.append(f"{error} The config is written for a server of OpenAI's protocol at this address")
-        server = Server(answers.url if "://" in answers.url else f"http://{answers.url}", OPENAI, answers.model)
+        typed_address(answers.url)  # what is no address stays an error
+        notices += [str(error), "the config is written for a server of OpenAI's protocol at this address"]
+        base = urlunsplit(typed_address(answers.url))
+        server = Server(completed_address(base, protocol_facts(OPENAI)), OPENAI, answers.model)
     keys: dict[str, Any] = {"protocol": server.protocol, "ep_name": server.address}
     return keys | ({"model_id": server.model} if server.model else {"tokenizer": "words"})
 
@@ -146,12 +169,40 @@ def _value(value: Any) -> str:
     return text.removesuffix("\n").removesuffix("\n...").strip()
 
 
-def _check_platform(platform: str) -> None:
+def _platform(platform: str) -> str:
     if platform not in PLATFORMS:
         close = nearest(platform, PLATFORMS)
         raise InputError(
             f"there is no platform {platform}; " + (f"did you mean {close}?" if close else alternatives(PLATFORMS))
         )
+    return platform
+
+
+def _address(url: str) -> str:
+    typed_address(url)
+    return url
+
+
+def _model_of_server(url: str, model: str) -> str | None:
+    """The model, or None for the server's only one. Raises InputError where it has several, or not this one; one that
+    does not answer yet may have any."""
+    try:
+        server_at(url, model or None)
+    except ModelChoiceError:
+        raise
+    except InputError:
+        pass
+    return model or None
+
+
+def _model(model: str) -> str:
+    if not model:
+        raise InputError("name a model: an id of the platform or of the Hugging Face Hub, or a file")
+    return model
+
+
+def _data(data: str) -> str | None:
+    return existing_data(data) if data else None
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -165,8 +216,11 @@ def _numbers(text: str) -> tuple[int, ...]:
     return numbers
 
 
-def _seconds(text: str) -> float:
+def _seconds(text: str) -> float | None:
     try:
-        return float(text)
+        seconds = float(text) if text else None
     except ValueError:
-        raise InputError(f"{text}: write a number of seconds, such as 2.5") from None
+        seconds = -1.0
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise InputError(f"{text}: write a number of seconds above 0, such as 2.5")
+    return seconds

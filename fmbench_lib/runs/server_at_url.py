@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import socket
-import ssl
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from typing import Any, TypeAlias
+from urllib.parse import SplitResult, urlunsplit
 
-from fmbench_lib.config.platforms import ENDPOINT, OLLAMA, OPENAI, completed_address, platform_facts, protocol_facts
-from fmbench_lib.config.platforms import protocol_of as protocol_of_address
+from fmbench_lib.config.platform_types import ModelList
+from fmbench_lib.config.platforms import OPENAI, model_lists, protocol_facts, protocol_of_address
 from fmbench_lib.config.spelling import nearest
-from fmbench_lib.errors import InputError
+from fmbench_lib.errors import InputError, ModelChoiceError
+from fmbench_lib.runs.http_questions import Refusal, get_json, refusal_of_post
+from fmbench_lib.runs.typed_address import WITH_PASSWORD, typed_address
 
-_TIMEOUT_S = 10.0
-_MOST_BYTES = 4_000_000
 _OF_REQUESTS = frozenset((
-    "chat", "completion", "completions", "converse", "embed", "embeddings", "generate", "generate_stream", "infer",
+    "completion", "completions", "converse", "embed", "embeddings", "generate", "generate_stream", "infer",
     "invocations", "invoke", "messages", "predict", "rerank", "responses",
 ))  # fmt: skip
 """What the addresses of requests end with, whose servers list their models elsewhere."""
+_LISTS = model_lists()
+_OPENAI_LIST = _LISTS[OPENAI]
+_TRIED = tuple(models.path for models in _LISTS.values() if models.entries is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,181 +34,179 @@ class Server:
     model: str | None
 
 
+Models: TypeAlias = list[str] | Refusal
+
+
 def server_at(url: str, model: str | None = None, api_key: str | None = None) -> Server:
     """The server at an address or the base of one (`http://host:8000`, `http://host:8000/v1`).
 
-    It is asked for its models: OpenAI's `/v1/models`, else Ollama's `/api/tags`. A whole address is taken as it is, and
-    the server asked for its models only where `model` is not given.
+    It is asked for its models: OpenAI's `/v1/models`, else Ollama's `/api/tags`, else TGI's `/info`. A whole address is
+    taken as it is, and the server asked for its models only where `model` is not given.
 
     Raises InputError where nothing answers, or what answers is not known, or has several models and `model` is None.
     """
-    parts = _parts(url)
-    if parts.path.rstrip("/").endswith("/api"):
-        return _ollama_at(parts, model, api_key, url)
-    if not _is_base(parts):
-        return _below(parts, model, api_key, url) or _whole(parts, model, api_key, url)
-    said = {}
-    for protocol, find in ((OPENAI, _models_of_openai), (OLLAMA, _models_of_ollama)):
-        answer = find(parts, api_key)
-        if isinstance(answer, _Refusal):
-            said[protocol] = answer
-            continue
-        address = completed_address(urlunsplit(parts), protocol_facts(protocol))
-        return Server(address, protocol, _chosen(model, answer, url))
-    refusal = said[OPENAI]
-    if refusal.status in (401, 403):
-        raise InputError(f"{url} wants a key: name the variable that holds it with --api-key-env")
-    tried = f"{_models_path(parts)} ({refusal.words}) nor /api/tags ({said[OLLAMA].words})"
-    example = f"{parts.scheme}://{parts.netloc}/v1/chat/completions"
-    raise InputError(f"{url} answers neither {tried}: write the whole address, such as {example}, and --model")
-
-
-def _whole(parts: SplitResult, model: str | None, api_key: str | None, url: str) -> Server:
-    """The server of an address that is that of the requests."""
-    address = urlunsplit(parts)
-    protocol = protocol_of_address(platform_facts(ENDPOINT), None, None, address)
-    find = {OLLAMA: _models_of_ollama}.get(protocol, _models_of_openai)
-    return Server(address, protocol, model or _only(find(parts, api_key), url))
-
-
-def _below(parts: SplitResult, model: str | None, api_key: str | None, url: str) -> Server | None:
-    """The server behind a prefix (`https://host/team/llm`) or another version than v1; None where it lists no models
-    there."""
-    if parts.query or parts.path.rpartition("/")[2] in _OF_REQUESTS:
-        return None
-    for version in ("", "/v1"):
-        answer = _listed(_get(parts, f"{parts.path}{version}/models", api_key))
-        if not isinstance(answer, _Refusal):
-            address = urlunsplit(parts._replace(path=f"{parts.path}{version}/chat/completions"))
-            return Server(address, OPENAI, _chosen(model, answer, url))
-    return None
-
-
-def _ollama_at(parts: SplitResult, model: str | None, api_key: str | None, url: str) -> Server:
-    """The server at the base of Ollama's own addresses, `http://host:11434/api`."""
-    answer = _models_of_ollama(parts, api_key)
-    if isinstance(answer, _Refusal):
-        raise InputError(f"{url} does not answer /api/tags as Ollama does ({answer.words}): write the whole address")
-    address = completed_address(urlunsplit(parts._replace(path="")), protocol_facts(OLLAMA))
-    return Server(address, OLLAMA, _chosen(model, answer, url))
+    parts = typed_address(url)
+    ask = _Asking(parts, url, model, api_key)
+    last = parts.path.rpartition("/")[2]
+    return ask.whole() if last in _OF_REQUESTS or protocol_of_address(parts.path) else ask.below(parts.path)
 
 
 @dataclass(frozen=True, slots=True)
-class _Refusal:
-    status: int | None
-    words: str
+class _Asking:
+    """Questions to the server of one address, as it was typed in `url`."""
 
+    parts: SplitResult
+    url: str
+    model: str | None
+    api_key: str | None
 
-_Models = list[str] | _Refusal
+    def below(self, path: str) -> Server:
+        """The server whose addresses begin with this one."""
+        base = path.removesuffix("/chat").removesuffix("/models")
+        root = re.sub(r"/(v1|api)$", "", base)
+        refusals: list[tuple[str, Refusal]] = []
+        for protocol, models, listing, requests in _forms(base, root):
+            answer = _named(self._get(listing), models)
+            if not isinstance(answer, Refusal):
+                return Server(self._at(requests), protocol, self._chosen(answer))
+            refusals.append((listing, answer))
+        self._raise_telling([refusal for _, refusal in refusals])
+        self._raise_without_list(root)
+        self._raise_elsewhere(base)
+        if path and self._is_taken(path):
+            return Server(self._at(path), OPENAI, self.model)
+        texts = {listing: answer.text for listing, answer in refusals}
+        tried = " nor ".join(f"{end} ({texts[root + end]})" for end in _TRIED)
+        example = self._at(_OPENAI_LIST.requests)
+        raise InputError(f"{self.url} answers neither {tried}: write the whole address, such as {example}, and --model")
 
+    def whole(self) -> Server:
+        """The server of an address that is that of the requests."""
+        path = self.parts.path
+        protocol = protocol_of_address(path) or OPENAI
+        ending = next((end for end in protocol_facts(protocol).paths if path.endswith(end)), "")
+        root = path.removesuffix(ending) if ending else path.rpartition("/")[0]
+        found: Models = []
+        if self.model is None:
+            found = self._models_of(protocol, root)
+        if isinstance(found, Refusal):
+            found = []
+        if not found:
+            self._is_taken(path, must=True)
+        return Server(self._at(path), protocol, self.model or self._only(found))
 
-def _parts(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        valid = False
-    if not valid:
-        raise InputError(f"--url {url} is not an address: write it as http://host:8000/v1")
-    path = parts.path.rstrip("/")
-    return parts._replace(path=path.removesuffix("/models") if path.endswith("/v1/models") else path)
-
-
-def _is_base(parts: SplitResult) -> bool:
-    return (not parts.path or parts.path.endswith("/v1")) and not parts.query
-
-
-def _models_path(parts: SplitResult) -> str:
-    base = parts.path.partition("/v1")[0].rstrip("/")
-    return f"{base}/v1/models"
-
-
-def _models_of_openai(parts: SplitResult, api_key: str | None) -> _Models:
-    return _listed(_get(parts, _models_path(parts), api_key))
-
-
-def _listed(answer: Any) -> _Models:
-    """The models that OpenAI's list of them names."""
-    if isinstance(answer, _Refusal):
+    def _models_of(self, protocol: str, root: str) -> Models:
+        """The models of the server that has this path below `root`, by its protocol's list or OpenAI's."""
+        for models in dict.fromkeys((_LISTS.get(protocol, _OPENAI_LIST), _OPENAI_LIST)):
+            for path in (models.path, models.path.removeprefix("/v1")) if root else (models.path,):
+                answer = _named(self._get(f"{root}{path}"), models)
+                if not isinstance(answer, Refusal):
+                    return answer
         return answer
-    entries = answer.get("data") if isinstance(answer, dict) else None
-    if not isinstance(entries, list):
-        return _Refusal(200, "an answer without data")
-    return [str(entry["id"]) for entry in entries if isinstance(entry, dict) and entry.get("id")]
+
+    def _is_taken(self, path: str, *, must: bool = False) -> bool:
+        """Whether requests can be sent to this address, found by one without a prompt, which no server answers.
+
+        With `must`, raises InputError where none can; a server may refuse a path, or a model, by the same status.
+        """
+        refusal = refusal_of_post(self.parts, self._target(path), {"model": self.model or ""}, self.api_key)
+        if refusal is None or not _is_of_path(refusal):
+            return True
+        self._raise_telling([refusal])
+        if must:
+            said = f"{refusal.text}): check the path, or write the base alone, {self._at('/v1')}"
+            raise InputError(f"{self.url} takes no requests ({said}")
+        return False
+
+    def _raise_telling(self, refusals: Sequence[Refusal]) -> None:
+        """Raise InputError where what the server says tells what to do."""
+        for refusal in refusals:
+            if refusal.status in (401, 403):
+                raise InputError(self._wants_key(refusal))
+        for refusal in refusals:
+            if refusal.location is not None:
+                there = re.sub(r"(/v1)?/models$|/api/tags$", "", refusal.location)
+                raise InputError(f"{self.url} redirects to {there}: write that with --url")
+        for refusal in refusals:
+            if refusal.status >= 500:
+                wait = "wait until it is ready" if refusal.status == 503 else "look at its log"
+                raise InputError(f"{self.url} fails ({refusal.text}): {wait}, and try again")
+        if refusals and all(refusal.page is not None for refusal in refusals):
+            raise InputError(
+                f"{self.url} answers with {refusals[0].text}, and not as a model server: check host, port and path"
+            )
+
+    def _wants_key(self, refusal: Refusal) -> str:
+        said = f"({refusal.text})"
+        if self.api_key:
+            return f"{self.url} refuses the key that --api-key-env names {said}: check it"
+        if refusal.scheme == "basic":
+            return f"{self.url} wants a user name and password {said}: {WITH_PASSWORD}"
+        return f"{self.url} wants a key {said}: name the variable that holds it with --api-key-env"
+
+    def _raise_without_list(self, root: str) -> None:
+        """Raise InputError for Triton, whose addresses hold the name of a model, which it does not tell."""
+        answer = self._get(f"{root}/v2")
+        if isinstance(answer, dict) and "extensions" in answer:  # the metadata of KServe's protocol, version 2
+            example = self._at(f"{root}/v2/models/MODEL/generate_stream")
+            raise InputError(f"{self.url} is a Triton server: write the whole address with its model, {example}")
+
+    def _raise_elsewhere(self, base: str) -> None:
+        """Raise InputError where the server lists models at its root, and not below the path that was given."""
+        if not base:
+            return
+        if not isinstance(_named(self._get(_OPENAI_LIST.path), _OPENAI_LIST), Refusal):
+            raise InputError(f"{self.url} takes no requests, but the server does: write --url {self._at('/v1')}")
+
+    def _get(self, path: str) -> Any:
+        return get_json(self.parts, self._target(path), self.api_key)
+
+    def _target(self, path: str) -> str:
+        return f"{path}?{self.parts.query}" if self.parts.query else path
+
+    def _at(self, path: str) -> str:
+        return urlunsplit(self.parts._replace(path=path))
+
+    def _chosen(self, models: Sequence[str]) -> str | None:
+        model = self.model
+        if model is None:
+            return self._only(models)
+        if models and model not in models:
+            near = nearest(model, models)
+            hint = f"did you mean {near}?" if near else f"it has {', '.join(models)}"
+            raise ModelChoiceError(f"{self.url} has no model {model}; {hint}")
+        return model
+
+    def _only(self, models: Sequence[str]) -> str | None:
+        """The server's model, None where it names none. Raises InputError where there are several."""
+        if len(models) > 1:
+            raise ModelChoiceError(f"{self.url} has several models: choose one with --model: {', '.join(models)}")
+        return models[0] if models else None
 
 
-def _models_of_ollama(parts: SplitResult, api_key: str | None) -> _Models:
-    answer = _get(parts, "/api/tags", api_key)
-    if isinstance(answer, _Refusal):
+def _forms(base: str, root: str) -> Iterator[tuple[str, ModelList, str, str]]:
+    """Where servers may list their models: the protocol, its list, and where that and its requests are."""
+    if base and base == root:  # another version than v1, or a gateway's own
+        models = _OPENAI_LIST
+        yield OPENAI, models, base + models.path.removeprefix("/v1"), base + models.requests.removeprefix("/v1")
+    beginning = base.removeprefix(root)  # of the paths that are meant, `/v1` or `/api`
+    for protocol, models in sorted(_LISTS.items(), key=lambda entry: not entry[1].path.startswith(beginning)):
+        yield protocol, models, root + models.path, root + models.requests
+
+
+def _is_of_path(refusal: Refusal) -> bool:
+    """Whether an answer speaks against the address, and not against the request."""
+    if refusal.status == 404 and refusal.page is None and "model" in refusal.words.casefold():
+        return False
+    return refusal.status in (401, 403, 404, 405) or 300 <= refusal.status < 400 or refusal.page is not None
+
+
+def _named(answer: Any, models: ModelList) -> Models:
+    """The models that an answer names, or why it names none."""
+    if isinstance(answer, Refusal):
         return answer
-    entries = answer.get("models") if isinstance(answer, dict) else None
+    entries = [answer] if models.entries is None else answer.get(models.entries) if isinstance(answer, dict) else None
     if not isinstance(entries, list):
-        return _Refusal(200, "an answer without models")
-    return [str(entry["name"]) for entry in entries if isinstance(entry, dict) and entry.get("name")]
-
-
-def _get(parts: SplitResult, path: str, api_key: str | None) -> Any:
-    """The JSON at a path of the server, or why there is none. Raises InputError where the server does not answer."""
-    where = f"{parts.scheme}://{parts.netloc}"
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        context = ssl.create_default_context()
-        connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT_S, context=context)
-    else:
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT_S)
-    headers = {"accept": "application/json"} | ({"authorization": f"Bearer {api_key}"} if api_key else {})
-    try:
-        connection.request("GET", path, headers=headers)
-        answer = connection.getresponse()
-        body = answer.read(_MOST_BYTES)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise InputError(f"{where} does not answer: {_why(error, parts)}") from None
-    finally:
-        connection.close()
-    if answer.status != 200:
-        return _Refusal(answer.status, f"HTTP {answer.status}")
-    try:
-        return json.loads(body)
-    except ValueError:
-        return _Refusal(200, "an answer that is not JSON")
-
-
-def _why(error: Exception, parts: SplitResult) -> str:
-    """Why a server did not answer, and what to do about it, on one line."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        remedy = "name the file of its authority, or its own certificate if it is self-signed, with SSL_CERT_FILE=FILE"
-        return f"its certificate is not trusted ({error.verify_message}); {remedy}"
-    if isinstance(error, ssl.SSLError):
-        return f"it does not speak TLS ({error.reason or error}); write http://{parts.netloc}"
-    if isinstance(error, ConnectionRefusedError):
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        return f"nothing listens at port {port}, which may be the wrong one; is the server running?"
-    if isinstance(error, socket.gaierror):
-        return f"the host {parts.hostname} is not known ({error.strerror}); check its name"
-    if isinstance(error, TimeoutError):
-        plain = f" If it does not speak TLS, write http://{parts.netloc}" if parts.scheme == "https" else ""
-        return f"no answer within {_TIMEOUT_S:.0f} s; is it reachable from here, and is the port right?{plain}"
-    if parts.scheme == "http" and isinstance(error, http.client.HTTPException | ConnectionResetError):
-        told = str(error) or type(error).__name__
-        return f"it does not speak HTTP ({told}); if it speaks TLS, write https://{parts.netloc}"
-    return f"{error or type(error).__name__}; is the server running?"
-
-
-def _chosen(model: str | None, models: Sequence[str], url: str) -> str | None:
-    if model is None:
-        return _only(list(models), url)
-    if models and model not in models:
-        near = nearest(model, models)
-        raise InputError(
-            f"{url} has no model {model}; " + (f"did you mean {near}?" if near else f"it has {', '.join(models)}")
-        )
-    return model
-
-
-def _only(models: _Models, url: str) -> str | None:
-    """The server's model, None where it names none. Raises InputError where there are several."""
-    if isinstance(models, _Refusal) or not models:
-        return None
-    if len(models) > 1:
-        raise InputError(f"{url} has several models: choose one with --model: {', '.join(models)}")
-    return models[0]
+        return Refusal(200, f"an answer without {models.entries}")
+    names = [str(entry[models.name]) for entry in entries if isinstance(entry, dict) and entry.get(models.name)]
+    return names if names or models.entries is not None else Refusal(200, f"an answer without {models.name}")

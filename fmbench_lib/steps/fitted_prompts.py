@@ -148,13 +148,14 @@ def _hash(path: Path) -> str:
 
 def _answers(run: Run, experiment: Experiment, url: str, model: str | None) -> dict[str, Any]:
     """The parameters that the server takes, and what to tell the user where it takes none."""
-    wanted = protocol_facts(experiment.protocol).full_length
+    facts, spec = protocol_facts(experiment.protocol), experiment.inference_spec
+    wanted = facts.full_length or facts.full_length_of.get(spec.backend or spec.container_type or "")
     early = "so answers may end before output_tokens, which are their limit"
     if wanted is None:
         notice = f"protocol {experiment.protocol} has no parameter that keeps a model from stopping, {early}"
         return {"parameters": {}, "notice": notice}
     predictor = predictor_for(_with_parameters(experiment, dict(wanted)), url, model, run.loaded.folder)
-    if is_refused(predictor, ca_bundle(run), experiment.inference_spec.timeout or run.config.load.timeout):
+    if is_refused(predictor, ca_bundle(run), spec.timeout or run.config.load.timeout):
         return {"parameters": {}, "notice": f"the server refuses {', '.join(wanted)}, {early}"}
     return {"parameters": dict(wanted), "notice": ""}
 

@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from fmbench_lib.config import Config, Experiment, LoadedConfig
 from fmbench_lib.config.platforms import platform_facts
@@ -32,6 +32,7 @@ from fmbench_lib.runs.location import DEFAULT_STORAGE, RunLocation, StorageOptio
 from fmbench_lib.runs.opening import default_results
 from fmbench_lib.runs.progress import duration as duration_text
 from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.answer_tokens import AnswerTokens, answer_tokens
 from fmbench_lib.steps.data_generation import make_payloads
 from fmbench_lib.steps.evaluation_plan import evaluation_lines
 from fmbench_lib.steps.inputs import trace_of
@@ -184,15 +185,16 @@ def _experiment_lines(
     seconds = sum(most_seconds(level, timeout, times) for level in levels)
     sent = "until time is up" if None in requests else f"{sum(filter(None, requests))} requests"
     warmup = sum(level.warmup for level in levels)
-    most_tokens = _most_tokens(experiment)
     name = run.config.general.name
-    probable = probable_time(default_results(), name, experiment.name, levels, most_tokens, seconds)
+    answers = answer_tokens(run, experiment, payload_files)
+    likely = {payload_file: tokens.probable for payload_file, tokens in answers.items()}
+    probable = probable_time(default_results(), name, experiment.name, levels, likely, seconds)
     named = [
         f"  levels: {len(levels)}, payload files ({len(payload_files)}) × loads ({loads}){repeats}",
         f"  {sent} and {warmup} for the warm-up; at most {duration_text(seconds)} of load",
         f"  {probable}",
     ]
-    cost = _cost_line(experiment, list(zip(levels, requests, strict=True)), longest, price, seconds)
+    cost = _cost_line(experiment, list(zip(levels, requests, strict=True)), longest, answers, price, seconds)
     return [
         f"{experiment.name}: {experiment.platform}, protocol {experiment.protocol}, "
         f"tokenizer {_tokenizer_name(run, experiment)}",
@@ -281,7 +283,12 @@ def most_seconds(level: LevelSpec, timeout: float, times: Sequence[float] = ()) 
 
 
 def _cost_line(
-    experiment: Experiment, levels: list[Sized], longest: Mapping[str, int], price: Price | None, seconds: float
+    experiment: Experiment,
+    levels: list[Sized],
+    longest: Mapping[str, int],
+    answers: Mapping[str, AnswerTokens],
+    price: Price | None,
+    seconds: float,
 ) -> str:
     kind = experiment.instance_type
     if price is None:
@@ -291,32 +298,21 @@ def _cost_line(
         paid = begun_hours(seconds) if platform_facts(experiment.platform).whole_hours else seconds
         most = hours_cost(price.hourly, count, paid)
         return f"at most {most:.4f} USD of load on {count} × {kind} at {price.hourly} USD/h (deployment comes on top)"
-    return _token_cost_line(experiment, levels, longest, price)
+    return _token_cost_line(experiment, levels, longest, answers, price)
 
 
-def _token_cost_line(experiment: Experiment, levels: list[Sized], longest: Mapping[str, int], price: TokenPrice) -> str:
-    out = _most_tokens(experiment)
-    if out is None or any(requests is None for _, requests in levels):
-        return f"cost unknown: {experiment.instance_type} is priced by the token, and their number has no bound"
-    most = sum(
-        ((requests or 0) + level.warmup)
-        * (longest[level.payload_file] * price.input_per_1k + out * price.output_per_1k)
-        / 1000
-        for level, requests in levels
-    )
+def _token_cost_line(
+    experiment: Experiment,
+    levels: list[Sized],
+    longest: Mapping[str, int],
+    answers: Mapping[str, AnswerTokens],
+    price: TokenPrice,
+) -> str:
+    most = 0.0
+    for level, requests in levels:
+        out = answers[level.payload_file].most
+        if out is None or requests is None:
+            return f"cost unknown: {experiment.instance_type} is priced by the token, and their number has no bound"
+        each = longest[level.payload_file] * price.input_per_1k + out * price.output_per_1k
+        most += (requests + level.warmup) * each / 1000
     return f"at most {most:.4f} USD for tokens of {experiment.instance_type}"
-
-
-def _most_tokens(experiment: Experiment) -> int | None:
-    """The most output tokens that an experiment asks for, None where it says nothing of it."""
-    parameters = experiment.inference_spec.parameters
-    return _bound(next((parameters[key] for key in ("max_tokens", "max_new_tokens") if key in parameters), None))
-
-
-def _bound(value: Any) -> int | None:
-    """The most output tokens of a response; None where the parameter is not a whole number, nor the text of one."""
-    if isinstance(value, str) and value.strip().isdecimal():
-        return int(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -32,20 +32,35 @@ class ProbableTime:
 
 
 def probable_time(
-    results: Path, name: str, experiment: str, levels: Sequence[LevelSpec], most_tokens: int | None, most: float
+    results: Path,
+    name: str,
+    experiment: str,
+    levels: Sequence[LevelSpec],
+    answers: Mapping[str, float | None],
+    most: float,
 ) -> ProbableTime:
     """How long these levels of an experiment will probably take, at most `most` seconds.
 
-    `name` is the run's; `most_tokens` the most that an answer may have, None where that has no bound.
+    `name` is the run's; `answers` are the tokens that an answer to a prompt of each payload file probably has, None
+    where nothing says it.
     """
     latencies, run_id = _measured(results, name, experiment)
-    tokens = ASSUMED_TOKENS if most_tokens is None else most_tokens
-    assumed = ASSUMED_TTFT_S + ASSUMED_TPOT_S * tokens
-    seconds = sum(seconds_of_level(level, _latency(level, latencies, assumed)) for level in levels)
-    basis = f"as in run {run_id}"
-    if not latencies:
-        basis = f"assuming {assumed:.3g} s a request: {tokens} tokens at {ASSUMED_TPOT_S * 1000:.0f} ms each"
+    tokens = [ASSUMED_TOKENS if (known := answers[level.payload_file]) is None else known for level in levels]
+    assumed = [ASSUMED_TTFT_S + ASSUMED_TPOT_S * each for each in tokens]
+    seconds = sum(
+        seconds_of_level(level, _latency(level, latencies, each)) for level, each in zip(levels, assumed, strict=True)
+    )
+    basis = f"as in run {run_id}" if latencies else _assumption(tokens, assumed)
     return ProbableTime(min(seconds, most), basis)
+
+
+def _assumption(tokens: Sequence[float], latencies: Sequence[float]) -> str:
+    each = f"at {ASSUMED_TPOT_S * 1000:.0f} ms each"
+    least, most = min(tokens, default=0), max(tokens, default=0)
+    if least == most:
+        return f"assuming {max(latencies, default=0):.3g} s a request: {most:.0f} tokens {each}"
+    bounds = f"{min(latencies):.3g} to {max(latencies):.3g} s a request"
+    return f"assuming {bounds}: {least:.0f} to {most:.0f} tokens {each}"
 
 
 def _measured(results: Path, name: str, experiment: str) -> tuple[dict[tuple[str, str], float], str]:

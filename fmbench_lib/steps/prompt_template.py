@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from fmbench_lib.data.sources.base import Source
 from fmbench_lib.data.sources.synthetic_prompts import TEMPLATE
 from fmbench_lib.data.templates import fields_of, read_template
 from fmbench_lib.data.text_column import text_column
+from fmbench_lib.errors import InputError
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.inputs import file_of
 
@@ -62,6 +63,12 @@ def choose_template(run: Run, sources: Sequence[Source]) -> ChosenTemplate:
     if set(fields_of(shipped)) <= row.keys():
         return ChosenTemplate(shipped)
     column = text_column(list(row), location)
+    if isinstance(row[column], Mapping):
+        names = ", ".join(map(str, row[column]))
+        raise InputError(
+            f"{location}, column {column}: holds an object with {names} in place of a text; make its text a column, or "
+            f'write datasets.prompt_template: "{{{column}}}" to send it as JSON'
+        )
     what = _CONVERSATIONS if column in COLUMNS or is_conversation(row[column]) else "texts"
     notice = f"prompts are the {what} in column {column}; datasets.prompt_template changes it"
     return ChosenTemplate(f"{{{column}}}", notice, (column,))

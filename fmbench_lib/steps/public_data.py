@@ -34,6 +34,11 @@ class Fetched:
     was_there: bool = False
 
 
+def set_names() -> tuple[str, ...]:
+    """The names of the public sets."""
+    return tuple(SETS)
+
+
 def fetch_set(
     wanted: PublicSet, into: str, *, prefix: str = FOLDER, rows: int | None = None, say: Callable[[str], None]
 ) -> list[Fetched]:

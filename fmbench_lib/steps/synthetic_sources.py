@@ -33,16 +33,21 @@ def synthetic_sources(run: Run, tokenizer: Tokenizer) -> list[Source]:
 
 def synthetic_request(run: Run, index: int, entry: Synthetic, tokenizer: Tokenizer) -> SyntheticRequest:
     """What the entry with this index asks for, counted by a tokenizer."""
-    output = None if entry.output_tokens is None else _lengths(run, entry.output_tokens, output=True)
     return SyntheticRequest(
         entry=index,
         input_tokens=_lengths(run, entry.input_tokens, output=False),
-        output_tokens=output,
+        output_tokens=answer_lengths(run, entry),
         shared_prefix_tokens=entry.shared_prefix_tokens,
         payload_file=entry.payload_file,
         tokenizer=tokenizer,
         seed=run.config.general.seed,
     )
+
+
+def answer_lengths(run: Run, entry: Synthetic) -> TokenLengths | None:
+    """The tokens of the answers to an entry's prompts, None where the config does not give them. Raises InputError for
+    a trace without lengths."""
+    return None if entry.output_tokens is None else _lengths(run, entry.output_tokens, output=True)
 
 
 def _count(run: Run, entry: Synthetic) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import platform_facts, protocol_facts
+from fmbench_lib.config.schema.api_key import key_header
 from fmbench_lib.data.server_tokenizer import server_tokenizer
 from fmbench_lib.data.tokenizers import WORDS, Tokenizer, load_tokenizer
 from fmbench_lib.errors import TokenizerError
@@ -89,7 +90,7 @@ def _of_server(experiment: Experiment) -> Tokenizer | None:
     key = api_key(experiment)
     headers = {name: str(value) for name, value in experiment.inference_spec.headers.items()}
     if key is not None:
-        headers.setdefault("authorization", f"Bearer {key}")
+        headers.setdefault("authorization", key_header(key))
     return server_tokenizer(url, experiment.model_id, headers)
 
 

@@ -100,6 +100,47 @@ def test_init_writes_a_config_that_loads(here: Path, capsys: pytest.CaptureFixtu
     assert "exists already" in capsys.readouterr().err
 
 
+def test_a_question_is_put_again_until_its_answer_can_be_used(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = "endpiont\n\nhttp:/127.0.0.1:9\n127.0.0.1:9\norg/small\npromts.csv\nprompts.csv\n1,x\n1,2\n3s\n2.5\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    assert main(["init", "--into", "first.yml"]) == 0
+    out = capsys.readouterr().out
+    for line in (
+        "there is no platform endpiont; did you mean endpoint?",
+        "did you mean http://127.0.0.1:9?",
+        "no such file; did you mean prompts.csv?",
+        "1,x: write whole numbers above 0",
+        "3s: write a number of seconds above 0, such as 2.5",
+    ):
+        assert line in out
+    (experiment,) = load_config("first.yml").config.experiments
+    assert experiment.ep_name == "http://127.0.0.1:9/v1/chat/completions"
+    assert experiment.model_id == "org/small"
+    assert experiment.concurrency_levels == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "words", ["--data prompts.csv", "--model x", "--requests 4", "--concurrency 1", "--rate 2", "--input-tokens 9"]
+)
+def test_what_goes_with_a_url_is_no_option_of_a_config(
+    here: Path, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    assert main(["run", "my.yml", *words.split()]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"fmbench: {words.split()[0]} goes with --url; for a config, write --set '")
+    assert not (here / "results").exists()
+
+
+def test_a_wrong_option_is_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "my.yml", "--data"])
+    said = capsys.readouterr().err
+    assert said == "fmbench run: error: argument --data: expected one argument; fmbench run --help lists the options\n"
+
+
 def test_a_config_that_would_not_load_is_not_written(here: Path) -> None:
     assert main(["init", "--platform", "sagemaker", "--into", "first.yml"]) == 2
     assert not (here / "first.yml").exists()

@@ -14,10 +14,10 @@ import pytest
 
 import fmbench_lib
 from fmbench_lib.config import ConfigError, load_config
+from fmbench_lib.config.platform_rules import completed_address
 from fmbench_lib.config.platforms import (
     PLATFORMS,
     PROTOCOLS,
-    completed_address,
     known_platforms,
     platform_facts,
     protocol_facts,
@@ -343,7 +343,12 @@ def test_the_base_of_an_address_is_completed(address: str, protocol: str, comple
         ("http://h:8080/completion", "llama_cpp"),
         ("http://h:8080/v1/completions", "openai"),
         ("http://h:11434/api/chat?x=1", "ollama"),
-        ("http://h:8080/generate", "openai"),
+        ("http://h:8080/generate", "tgi"),
+        ("http://h:8080/generate_stream/", "tgi"),
+        ("http://h:11434/api/generate", "ollama"),
+        ("http://h:8000/v2/models/m/generate", "triton"),
+        ("http://h:8000/v2/models/m/versions/2/generate_stream", "triton"),
+        ("http://h:8080/invocations", "openai"),
         (None, "openai"),
     ],
 )

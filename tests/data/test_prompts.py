@@ -239,7 +239,7 @@ def test_a_filter_without_matches_that_nobody_uses_is_a_notice() -> None:
 
 
 def test_sources_without_rows_are_an_error() -> None:
-    with pytest.raises(DataError, match="the data has no rows at all"):
+    with pytest.raises(DataError, match="the data has no prompt at all"):
         payloads([source([])], [between(1, 9)])
 
 

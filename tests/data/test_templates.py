@@ -88,3 +88,7 @@ def test_the_shipped_template_asks_a_question_about_a_text() -> None:
     assert prompt.index("Why?") < prompt.index("Because.")  # prompts of one passage share no long prefix
     assert "<|" not in prompt
     assert "[INST]" not in prompt
+
+
+def test_null_and_nan_are_nothing() -> None:
+    assert make_template("{a}|{b}|{c}").render({"a": None, "b": float("nan"), "c": 0.5}) == "||0.5"

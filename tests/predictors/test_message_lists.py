@@ -10,9 +10,10 @@ import pytest
 from fmbench_lib.predictors.base import Predictor
 from fmbench_lib.predictors.bedrock import ConversePredictor
 from fmbench_lib.predictors.generate import GeneratePredictor
-from fmbench_lib.predictors.message_lists import request_of
+from fmbench_lib.predictors.message_lists import request_of, takes
 from fmbench_lib.predictors.ollama import OllamaPredictor
 from fmbench_lib.predictors.openai import OpenAiPredictor
+from fmbench_lib.predictors.sagemaker import SageMakerPredictor
 
 TALK = [
     {"role": "system", "content": "S"},
@@ -56,3 +57,19 @@ def test_others_get_the_text() -> None:
     assert body(OpenAiPredictor("http://x/v1/completions"), TALK)["prompt"] == "flat"
     assert body(OllamaPredictor("http://x/api/generate"), TALK)["prompt"] == "flat"
     assert body(GeneratePredictor("http://x/generate", "tgi"), TALK)["inputs"] == "flat"
+
+
+@pytest.mark.parametrize("messages", [TALK, PICTURE])
+def test_sagemakers_messages_form_gets_them_as_they_are(messages: list[dict[str, Any]]) -> None:
+    predictor = SageMakerPredictor(
+        "https://h/endpoints/e/invocations", {"temperature": 0}, stream=True, form="messages"
+    )
+    assert takes(predictor, messages)
+    assert body(predictor, messages) == {"messages": messages, "temperature": 0, "max_tokens": 7, "stream": True}
+
+
+@pytest.mark.parametrize("form", ["inputs", "text_inputs"])
+def test_sagemakers_other_forms_get_one_text(form: Any) -> None:
+    predictor = SageMakerPredictor("https://h/endpoints/e/invocations", stream=False, form=form)
+    assert not takes(predictor, TALK)
+    assert "flat" in body(predictor, TALK).values()

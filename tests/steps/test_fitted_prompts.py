@@ -163,3 +163,30 @@ def test_where_answers_may_end_early_the_report_says_so(
     predictor = _experiment_load(run, "one").predictor
     assert b"ignore_eos" not in predictor.encode("Hi", 3).body
     assert words in next(fit_notices(run))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "spec", "parameters"),
+    [
+        ("djl", "", {"ignore_eos_token": True}),
+        ("triton", "backend: vllm", {"ignore_eos": True}),
+        ("triton", "backend: djl", {"ignore_eos_token": True}),
+        ("triton", "backend: tensorrt", {}),
+        ("triton", "", {}),
+        ("tgi", "", {}),
+    ],
+)
+def test_what_keeps_a_model_from_stopping_depends_on_the_server(
+    emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str, spec: str, parameters: Any
+) -> None:
+    monkeypatch.setattr(fitted_prompts, "is_refused", lambda *_: False)
+    text = CONFIG.format(
+        synthetic="{input_tokens: 40, output_tokens: 3}", url="http://127.0.0.1:9/generate", protocol=protocol
+    )
+    text = text.replace("platform: endpoint", f"platform: endpoint, inference_spec: {{{spec}}}")
+    (tmp_path / "fitted.yml").write_text(text)
+    run = create_run(str(tmp_path / "fitted.yml"), results=tmp_path / "results")
+    (experiment,) = run.config.experiments
+    exact = fitted_prompts.with_exact_answers(run, experiment, "http://127.0.0.1:9/generate", None)
+    given = experiment.inference_spec.parameters
+    assert {name: value for name, value in exact.inference_spec.parameters.items() if name not in given} == parameters

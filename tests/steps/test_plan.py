@@ -232,6 +232,27 @@ def test_a_parameter_that_is_not_a_number_bounds_no_price(tmp_path: Path, writte
     assert plan.obstacles == ()
 
 
+@pytest.mark.parametrize(
+    ("output", "probable", "most"),
+    [
+        ("100", "2.5 s a request: 100 tokens", "0.2000"),
+        ("[50, 150]", "2.5 s a request: 100 tokens", "0.3000"),
+        ("{min: 20, max: 80}", "1.5 s a request: 50 tokens", "0.1600"),
+        ("{mean: 100, stddev: 10, max: 120}", "2.5 s a request: 100 tokens", "0.2400"),
+    ],
+)
+def test_the_answers_of_synthetic_prompts_are_as_long_as_asked_for(
+    tmp_path: Path, output: str, probable: str, most: str
+) -> None:
+    path = Path(priced_by_token(tmp_path, "9000"))
+    beginning, _, rest = path.read_text().partition("s3_read_data:")
+    rest = rest[rest.index("load:") :]
+    path.write_text(f"{beginning}data: {{synthetic: {{input_tokens: 8, output_tokens: {output}}}}}\n{rest}")
+    text = make_plan(str(path), {}, {}).text
+    assert f"(assuming {probable} at 20 ms each)" in text
+    assert f"at most {most} USD for tokens of m" in text, "two requests with the longest answers"
+
+
 def test_a_missing_model_file_is_found(tmp_path: Path) -> None:
     (tmp_path / "source.jsonl").write_text('{"input": "What is it?"}\n' * 30)
     (tmp_path / "config.yml").write_text("""

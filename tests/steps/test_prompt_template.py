@@ -93,3 +93,20 @@ def test_an_image_in_a_conversation_is_never_lost(tmp_path: Path) -> None:
     assert make_payloads(at("http://x/v1/chat/completions", tmp_path, PICTURE)).counts[0]["prompts"] == 1
     with pytest.raises(InputError, match=r"http://x/v1/completions takes no messages with images"):
         prompts(at("http://x/v1/completions", tmp_path, PICTURE))
+
+
+def test_an_object_is_no_prompt_unless_a_template_says_so(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"input": {"text": "Why?"}}\n')
+
+    def of(more: str) -> Run:
+        text = CONFIG.replace("rows.csv", "rows.jsonl").replace("MORE", more)
+        return Run(parse_config(text, path=tmp_path / "c.yml"), Workspace(tmp_path / "run"), local_only=True)
+
+    with pytest.raises(InputError, match=r"line 1, column input: holds an object with text in place of a text; make"):
+        make_payloads(of(""))
+    assert prompts(of(', prompt_template: "{input}"'))[0] == ['{"text": "Why?"}']
+
+
+def test_rows_that_are_all_without_a_prompt_are_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"rows.csv: 2 of 2 rows have no prompt and are left out.*: there is no prompt"):
+        make_payloads(run(tmp_path, 'id,prompt\n1,""\n2,"  "\n'))

@@ -5,6 +5,7 @@ Among the arguments of a run they stand beside the `-A` values, under the name `
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ OVERRIDE = "--set "
 
 _PART = re.compile(r"""\.?(?:\[(?:"([^"]*)"|'([^']*)'|([^\]"']+))\]|"([^"]*)"|'([^']*)'|([^.\[\]"']+))""")
 _EVERY = "*"
+_TEMPLATE = "prompt_template"
 _NAMES = ("name", "payload_file")
 _NAMES_OF_MODELS = ("model_name", "model_id")
 
@@ -74,7 +76,7 @@ def override(
     has_load = "load" in raw
     for path, text in given.items():
         try:
-            value = parse(fill(text, known))
+            value = parse(fill(_yaml(path, text), known))
             reached: list[str] = []
             raw = _with(raw, _parts(path), value.value, _Place("", Config, reached))
         except ConfigError as error:
@@ -88,6 +90,12 @@ def override(
     if not has_load and isinstance(load, dict):  # one key is given, and the others stay as they are without the section
         raw = {**raw, "load": {"prompt_reuse": "allowed", **load}}
     return raw
+
+
+def _yaml(path: str, text: str) -> str:
+    """A value as YAML: of a template, whose braces are the data's columns, without quotes too."""
+    is_template = _parts(path)[-1].text == _TEMPLATE and text[:1] not in ("'", '"')
+    return json.dumps(text, ensure_ascii=False) if is_template else text
 
 
 def _note_placeholders(document: Document, value: Document, reached: Iterable[str]) -> None:

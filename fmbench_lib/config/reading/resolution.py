@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from fmbench_lib.config.platform_rules import completed_address
 from fmbench_lib.config.platform_types import PlatformFacts
 from fmbench_lib.config.platforms import (
     ENDPOINT,
     PLATFORMS,
     USER_SCRIPT,
-    completed_address,
     platform_facts,
     platform_of_scripts,
     protocol_facts,

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from fmbench_lib.data.sources.base import Reader
+from fmbench_lib.data.sources.file_content import PACKED_ENDINGS
 from fmbench_lib.errors import DataError
 
 GROUP = "fmbench.sources"
@@ -24,6 +25,7 @@ _SHIPPED = {
     "json": "json_array:READER",
     "csv": "delimited:CSV",
     "tsv": "delimited:TSV",
+    "tab": "delimited:TSV",
     "parquet": "parquet:READER",
     "txt": "text_files:READER",
     "md": "text_files:READER",
@@ -41,7 +43,10 @@ def reader_for(name: str) -> Reader:
     prefix, colon, _ = name.partition(":")
     if colon and (reader := _registered(prefix)) is not None and not reader.reads_files:
         return reader
-    ending = PurePosixPath(name).suffix.removeprefix(".").lower()
+    path = PurePosixPath(name)
+    if path.suffix.lower() in PACKED_ENDINGS:
+        path = path.with_suffix("")
+    ending = path.suffix.removeprefix(".").lower()
     reader = _registered(ending) if ending else None
     return reader if reader is not None and reader.reads_files else _shipped(DEFAULT)
 

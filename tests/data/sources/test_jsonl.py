@@ -40,7 +40,7 @@ def test_rows_are_read_one_at_a_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'["a"]\n', "line 1: list instead of a JSON object"),
+        (b'{"p": 1}\n["a"]\n', "line 2: list instead of a JSON object"),
         (b'{"a": 1\n', "line 1: not JSON"),
         (b'{"a": "\xff"}\n', "is not UTF-8"),
     ],

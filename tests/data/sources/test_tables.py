@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +37,28 @@ def written(tmp_path: Path, name: str, content: str | bytes) -> Path:
         ("a.csv", 'ticket,answer\n"Why, then?",Because\n\n"a\nb",So\n'),
         ("a.csv", '\ufeffticket;answer\r\nWhy, then?;Because\r\n"a\nb";So\r\n'),
         ("a.tsv", 'ticket\tanswer\nWhy, then?\tBecause\n"a\nb"\tSo'),
+        ("a.tab", 'ticket\tanswer\nWhy, then?\tBecause\n"a\nb"\tSo'),
+        ("a.csv", 'ticket|answer\nWhy, then?|Because\n"a\nb"|So\n'),
+        ("a.csv", 'ticket;answer\nWhy, then?;Because\n"a\nb";So\n'.encode("utf-16")),
+        ("a.csv.gz", gzip.compress(b'ticket;answer\nWhy, then?;Because\n"a\nb";So\n')),
+        ("a.csv.bz2", bz2.compress(b'ticket;answer\nWhy, then?;Because\n"a\nb";So\n')),
+        ("a.csv.xz", lzma.compress(b'ticket;answer\nWhy, then?;Because\n"a\nb";So\n')),
+        ("a.csv.zst", bytes(pa.compress(b'ticket;answer\nWhy, then?;Because\n"a\nb";So\n', "zstd"))),
+        ("packed.csv", gzip.compress(b'ticket;answer\nWhy, then?;Because\n"a\nb";So\n')),
     ],
 )
-def test_cells_are_columns(tmp_path: Path, name: str, content: str) -> None:
+def test_cells_are_columns(tmp_path: Path, name: str, content: str | bytes) -> None:
     found = read(written(tmp_path, name, content))
     assert [row for _, row in found] == [
         {"ticket": "Why, then?", "answer": "Because"},
         {"ticket": "a\nb", "answer": "So"},
     ]
     assert found[0][0] == ", line 2"
+
+
+def test_a_file_may_name_its_separator(tmp_path: Path) -> None:
+    found = read(written(tmp_path, "a.csv", "sep=;\r\nid;text\r\n1;Why, then?\r\n"))
+    assert found == [(", line 3", {"id": "1", "text": "Why, then?"})]
 
 
 def test_a_cell_may_be_long(tmp_path: Path) -> None:
@@ -54,10 +70,40 @@ ROWS = [{"prompt": "Why?", "n": 1}, {"prompt": "é", "n": 2}]
 
 @pytest.mark.parametrize(
     "content",
-    [json.dumps(ROWS), json.dumps({"version": "1", "data": ROWS}, indent=1), "\n".join(map(json.dumps, ROWS))],
+    [
+        json.dumps(ROWS),
+        json.dumps({"version": "1", "data": ROWS}, indent=1),
+        json.dumps({"data": {"train": ROWS}}),
+        json.dumps({"prompt": ["Why?", "é"], "n": [1, 2]}),
+        json.dumps({"prompt": {"0": "Why?", "1": "é"}, "n": {"0": 1, "1": 2}}),
+        json.dumps({"first": ROWS[0], "second": ROWS[1]}),
+        "\n".join(map(json.dumps, ROWS)),
+    ],
 )
-def test_objects_of_a_json_file_are_rows(tmp_path: Path, content: str) -> None:
-    assert [row for _, row in read(written(tmp_path, "a.json", content))] == ROWS
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_objects_of_a_json_file_are_rows(tmp_path: Path, content: str, name: str) -> None:
+    if name == "a.jsonl" and content.startswith('{"') and "\n" not in content:
+        pytest.skip("one line that is an object is one row")
+    assert [row for _, row in read(written(tmp_path, name, content))] == ROWS
+
+
+@pytest.mark.parametrize("content", [json.dumps(ROWS), "\n\n" + "\n".join(map(json.dumps, ROWS))])
+def test_json_with_prompts_is_rows_in_a_text_file_too(tmp_path: Path, content: str) -> None:
+    assert [row for _, row in read(written(tmp_path, "a.txt", content))] == ROWS
+
+
+@pytest.mark.parametrize("line", ['{"name": "Ann", "age": 7}', "[1, 2]", '["a"]', "{", "[Prompt]"])
+def test_a_prompt_may_be_json(tmp_path: Path, line: str) -> None:
+    assert [row for _, row in read(written(tmp_path, "a.txt", f"\n{line}\nother\n"))] == [
+        {"text": line},
+        {"text": "other"},
+    ]
+
+
+def test_lists_of_messages_are_rows(tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": "Why?"}]
+    found = read(written(tmp_path, "a.json", json.dumps([messages, messages])))
+    assert [row for _, row in found] == [{"messages": messages}] * 2
 
 
 def test_an_array_of_texts_and_a_single_object(tmp_path: Path) -> None:

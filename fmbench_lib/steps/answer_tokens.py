@@ -1,0 +1,49 @@
+"""How many tokens the answers of an experiment probably have, and have at most, before any is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from fmbench_lib.config import Experiment
+from fmbench_lib.config.schema.synthetic_section import Synthetic
+from fmbench_lib.errors import InputError
+from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.synthetic_sources import answer_lengths
+
+_LIMITS = ("max_tokens", "max_new_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTokens:
+    """Tokens of an answer: probably, and at most; None where nothing says it."""
+
+    probable: float | None
+    most: int | None
+
+
+def answer_tokens(run: Run, experiment: Experiment, payload_files: Iterable[str]) -> dict[str, AnswerTokens]:
+    """The tokens of the answers to each payload file's prompts: as `output_tokens` of synthetic ones say, else the
+    limit among the parameters."""
+    parameters = experiment.inference_spec.parameters
+    limit = _bound(next((parameters[key] for key in _LIMITS if key in parameters), None))
+    made_by = {entry.payload_file: entry for entry in run.config.datasets.synthetic}
+    return {name: _of_entry(run, made_by.get(name), limit) for name in payload_files}
+
+
+def _of_entry(run: Run, entry: Synthetic | None, limit: int | None) -> AnswerTokens:
+    try:
+        lengths = None if entry is None else answer_lengths(run, entry)
+    except InputError:  # a trace without lengths, which is an obstacle of its own
+        lengths = None
+    return AnswerTokens(limit, limit) if lengths is None else AnswerTokens(lengths.average, lengths.high)
+
+
+def _bound(value: Any) -> int | None:
+    """The most output tokens of a response; None where the parameter is not a whole number, nor the text of one."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
