@@ -21,7 +21,7 @@ from fmbench_lib.images import without_images
 from fmbench_lib.workspace import LevelKey
 
 BATCH = 500
-_COLUMNS = ["phase", "prompt_id", "completion", "finish_reason", "error"]
+_COLUMNS = ("prompt_id", "completion", "finish_reason", "error")
 _SCHEMA = pa.schema(
     [
         ("answer_id", pa.string()),
@@ -37,6 +37,34 @@ _SCHEMA = pa.schema(
 
 PromptRows = Mapping[str, Mapping[str, Any]]
 """Rows of a payload file by prompt id."""
+
+
+class PromptFile(Mapping[str, Mapping[str, Any]]):
+    """The rows of a payload file by prompt id, read as they are asked for: in memory is where each begins."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._starts: dict[str, int] = {}
+        start = 0
+        with path.open("rb") as file:
+            for line in file:
+                self._starts.setdefault(json.loads(line)["prompt_id"], start)
+                start += len(line)
+
+    def __getitem__(self, prompt_id: str) -> Mapping[str, Any]:
+        with self._path.open("rb") as file:
+            file.seek(self._starts[prompt_id])
+            row: Mapping[str, Any] = json.loads(file.readline())
+        return row
+
+    def __contains__(self, prompt_id: object) -> bool:
+        return prompt_id in self._starts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._starts)
+
+    def __len__(self) -> int:
+        return len(self._starts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +118,11 @@ def collect_answers(
                 if answer_id is not None and answer_id not in seen:
                     seen.add(answer_id)
                     new.append(_row(answer_id, key.payload_file, rows[record["prompt_id"]], text, kind))
+                if len(new) >= BATCH:
+                    writer.write_table(pa.Table.from_pylist(new, schema=_SCHEMA))
+                    new = []
             if new:
-                writer.write_table(pa.Table.from_pylist(new, schema=_SCHEMA), row_group_size=BATCH)
+                writer.write_table(pa.Table.from_pylist(new, schema=_SCHEMA))
     return given
 
 
@@ -115,8 +146,7 @@ def one_answer_of(given: Iterable[Given]) -> list[Given]:
 
 def answered_prompts(path: Path) -> set[str]:
     """The prompts of a level that were answered."""
-    table = pq.read_table(path, columns=["phase", "prompt_id", "error"]).to_pylist()
-    return {row["prompt_id"] for row in table if row["phase"] == "measured" and row["error"] is None}
+    return {row["prompt_id"] for row in _measured(path, ["prompt_id", "error"]) if row["error"] is None}
 
 
 def answer_id_of(prompt_id: str, text: str) -> str:
@@ -157,14 +187,22 @@ def _draw(seed: int, prompt_id: str) -> bytes:
 
 
 def _first_of_each(path: Path) -> Iterator[dict[str, Any]]:
-    """The measured records of a level, the first answered one of each prompt, in order."""
-    kept: dict[str, dict[str, Any]] = {}
-    for record in pq.read_table(path, columns=_COLUMNS).to_pylist():
-        if record["phase"] == "measured":
-            earlier = kept.get(record["prompt_id"])
-            if earlier is None or (earlier["error"] is not None and record["error"] is None):
-                kept[record["prompt_id"]] = record
-    yield from kept.values()
+    """The measured records of a level, the first answered one of each prompt, in the order of the records; only some
+    are in memory at any time."""
+    chosen: dict[str, tuple[int, bool]] = {}
+    for number, record in enumerate(_measured(path, ["prompt_id", "error"])):
+        earlier = chosen.get(record["prompt_id"])
+        if earlier is None or (not earlier[1] and record["error"] is None):
+            chosen[record["prompt_id"]] = number, record["error"] is None
+    numbers = {number for number, _ in chosen.values()}
+    yield from (record for number, record in enumerate(_measured(path, _COLUMNS)) if number in numbers)
+
+
+def _measured(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """These columns of a level's measured records, in order."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(BATCH, columns=["phase", *columns]):
+            yield from (record for record in batch.to_pylist() if record["phase"] == "measured")
 
 
 def _row(answer_id: str, payload_file: str, prompt: Mapping[str, Any], text: str, kind: str) -> dict[str, Any]:

@@ -18,8 +18,7 @@ from fmbench_lib.evaluation.asking.embedding import Embed, endpoint_embedding, l
 from fmbench_lib.evaluation.asking.panel import Panel
 from fmbench_lib.evaluation.asking.spending import Ceiling
 from fmbench_lib.evaluation.evaluating import Evaluation, ask_panel, collected, write_scores
-from fmbench_lib.evaluation.given_answers import PromptRows, answered_prompts, stratified
-from fmbench_lib.host.atomic_files import read_rows
+from fmbench_lib.evaluation.given_answers import PromptFile, PromptRows, answered_prompts, stratified
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.evaluation_settings import evaluation_settings, forms_of, human_labels, json_schema_of
 from fmbench_lib.steps.evaluation_tables import write_tables
@@ -83,7 +82,7 @@ def _wanted(run: Run, levels: Iterable[tuple[LevelKey, Path]], count: int | None
 def _prompts_of(run: Run) -> Callable[[str], PromptRows]:
     @lru_cache(maxsize=1)
     def read(payload_file: str) -> PromptRows:
-        return {row["prompt_id"]: row for row in read_rows(run.workspace.payload(payload_file))}
+        return PromptFile(run.workspace.payload(payload_file))
 
     return read
 
