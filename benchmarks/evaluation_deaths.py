@@ -39,7 +39,7 @@ from output import print_table, write_result
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
 from fmbench_lib.emulator.faults import parse_fault_rule
 
-QUESTIONS, JUDGES, LONGEST_S, JUDGING_S = 60, 3, 240.0, 7.0
+QUESTIONS, JUDGES, LONGEST_S, JUDGING_S = 60, 3, 240.0, 4.5
 ARRIVED_NS = 20_000_000  # from the server's write to the client's disk, on a busy machine
 KILLED = ("--config-file", "pipeline.kernels", "kernel", "sending.worker")
 MODEL = Behaviour(ttft=Constant(0.005), itl=Constant(0.001), tokens=Constant(5))

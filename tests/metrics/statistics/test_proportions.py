@@ -1,12 +1,11 @@
-"""Shares: intervals, limits, paired tests and trends, against scipy and values worked out by hand."""
+"""Shares: intervals, limits and paired tests, against scipy and values worked out by hand."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from scipy import stats
 
-from fmbench_lib.metrics.statistics.paired_shares import armitage_trend, holm, mcnemar
+from fmbench_lib.metrics.statistics.paired_shares import holm, mcnemar
 from fmbench_lib.metrics.statistics.proportions import reaches, sign_test_size, wilson
 
 
@@ -47,19 +46,3 @@ def test_questions_that_would_settle_a_difference() -> None:
     # Connor: (1.95996 sqrt(0.3) + 0.84162 sqrt(0.3 - 0.01))^2 / 0.01 = 233.1, of which 100 were asked.
     assert sign_test_size(20, 10, 100) == 134
     assert sign_test_size(10, 10, 100) is None
-
-
-def test_a_trend_is_the_linear_part_of_chi_squared() -> None:
-    right, counts, loads = [18, 15, 9], [20, 20, 20], [1, 2, 4]
-    z, p = armitage_trend(right, counts, loads)
-    answers = np.repeat([1, 0] * 3, [n for s, c in zip(right, counts, strict=True) for n in (s, c - s)])
-    correlation = np.corrcoef(np.repeat(loads, counts), answers)[0, 1]
-    assert z == pytest.approx(correlation * 60**0.5)
-    assert z < 0
-    assert p == pytest.approx(2 * stats.norm.sf(abs(z)))
-
-
-def test_no_trend_where_nothing_differs() -> None:
-    assert armitage_trend([5, 5], [5, 5], [1, 2]) == (0.0, 1.0)
-    assert armitage_trend([2, 3], [5, 5], [1, 1]) == (0.0, 1.0)
-    assert armitage_trend([], [], []) == (0.0, 1.0)
