@@ -48,7 +48,7 @@ JUDGE = Behaviour(
     faults=(parse_fault_rule("rate_limit:seconds=1,rate=0.1"),),
 )  # fmt: skip
 COLUMNS = (
-    ("killed", "killed"), ("after_s", "after s"), ("kept", "kept then"), ("resumed", "resumed"), ("lost", "lost"),
+    ("killed", "killed"), ("after_s", "after s"), ("then", "answered then"), ("resumed", "resumed"), ("lost", "lost"),
     ("answered", "answered"), ("twice", "twice"), ("in_flight", "in flight"),
 )  # fmt: skip
 
@@ -112,13 +112,12 @@ def played(word: str, after_s: float) -> dict[str, Any]:
             killed_ns = killed(running, word)
             process.wait(LONGEST_S)
             assert running.run is not None
-            kept = sum(row["error"] is None for row in rows_of(running.run))
             again = [sys.executable, "-m", "fmbench_lib", "--resume", str(running.run)]
             done = subprocess.run(again, cwd=folder, env=environment, capture_output=True, text=True, timeout=LONGEST_S)
             counts = counted(rows_of(running.run), judge, killed_ns)
         finally:
             end(mark)
-    return {"killed": word, "after_s": round(after_s, 2), "kept": kept, "resumed": done.returncode, **counts}
+    return {"killed": word, "after_s": round(after_s, 2), "resumed": done.returncode, **counts}
 
 
 def killed(running: Running, word: str) -> int:
@@ -144,6 +143,7 @@ def counted(rows: Sequence[dict[str, Any]], judge: Emulator, killed_ns: int) -> 
     answered = {row["key"] for row in rows if row["error"] is None and row["label"] == "correct"}
     return {
         "lost": QUESTIONS * JUDGES - len(answered),
+        "then": sum(entry.end_ns <= killed_ns for entry in answers),
         "answered": len(answers),
         "twice": twice,
         "in_flight": in_flight.total(),
