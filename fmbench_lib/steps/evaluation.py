@@ -20,7 +20,13 @@ from fmbench_lib.evaluation.asking.spending import Ceiling
 from fmbench_lib.evaluation.evaluating import Evaluation, ask_panel, collected, write_scores
 from fmbench_lib.evaluation.given_answers import PromptFile, PromptRows, answered_prompts, stratified
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.evaluation_settings import evaluation_settings, forms_of, human_labels, json_schema_of
+from fmbench_lib.steps.evaluation_settings import (
+    evaluation_is_asked,
+    evaluation_settings,
+    forms_of,
+    human_labels,
+    json_schema_of,
+)
 from fmbench_lib.steps.evaluation_tables import write_tables
 from fmbench_lib.steps.judge_endpoints import judge_of, serving_judges
 from fmbench_lib.steps.levels import run_levels
@@ -62,7 +68,7 @@ def evaluate(run: Run) -> pd.DataFrame:
 
 def evaluate_if_asked(run: Run) -> None:
     """Evaluate the answers where the config asks for it."""
-    if run.config.run_evaluations and (run.config.model_evaluations or run.config.evaluation):
+    if evaluation_is_asked(run):
         evaluate(run)
 
 
