@@ -21,6 +21,8 @@ from fmbench_lib.evaluation.asking.spending import Ceiling
 from fmbench_lib.evaluation.judging.constraints import constraint
 from fmbench_lib.evaluation.judging.forms import Form
 from fmbench_lib.evaluation.judging.judge_prompts import JudgeTexts, Material
+from fmbench_lib.load.sending import engine
+from fmbench_lib.load.sending.worker_processes import WorkerProcess
 from fmbench_lib.predictors.openai import OpenAiPredictor
 from fmbench_lib.pricing.price_list import Origin, TokenPrice
 from tests.evaluation.scripted_judge import scripted_judge
@@ -193,8 +195,16 @@ def test_what_is_whole_of_a_round_that_was_killed_is_kept(tmp_path: Path, monkey
     assert panel.ceiling.spent == pytest.approx(6 * 0.2 + float(lost[0]["cost_at_most"]))
 
 
-def test_what_is_in_flight_when_judging_is_given_up_is_kept(tmp_path: Path) -> None:
-    begun, answer = threading.Event(), threading.Event()
+def test_what_is_in_flight_when_judging_is_given_up_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, answer, end_workers = threading.Event(), threading.Event(), engine.end_workers
+
+    def told_first(workers: Sequence[WorkerProcess], patience: float) -> None:
+        for worker in workers:
+            worker.stdin.close()
+        answer.set()  # the answers come when the worker knows that there are to be no more
+        end_workers(workers, patience)
+
+    monkeypatch.setattr(engine, "end_workers", told_first)
 
     def slow(_prompt: str, _before: int) -> tuple[int, str]:
         begun.set()
@@ -208,13 +218,13 @@ def test_what_is_in_flight_when_judging_is_given_up_is_kept(tmp_path: Path) -> N
     with scripted_judge(slow) as served:
         judge = a_judge(served.url, concurrency=2)
         panel = a_panel(tmp_path, judge)
-        waiting = threading.Thread(target=lambda: (begun.wait(30), panel.stop(), answer.set()))
+        waiting = threading.Thread(target=lambda: (begun.wait(30), panel.stop()))
         waiting.start()
         with pytest.raises(one_round.StoppedError):
             panel.judge(interrupted())
         waiting.join()
         asked = len(served.asked)
-        assert 2 <= asked < 6
+        assert 1 <= asked <= 2
         again = a_panel(tmp_path, judge)
         assert again.tallies["one"].recovered == asked
         again.judge([questions])
