@@ -40,7 +40,7 @@ from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
 from fmbench_lib.emulator.faults import parse_fault_rule
 
 QUESTIONS, JUDGES, LONGEST_S, JUDGING_S = 60, 3, 240.0, 4.5
-ARRIVED_NS = 20_000_000  # from the server's write to the client's disk, on a busy machine
+ARRIVED_NS = 100_000_000  # from the server's write to the client's disk, on a busy machine
 KILLED = ("--config-file", "pipeline.kernels", "kernel", "sending.worker")
 MODEL = Behaviour(ttft=Constant(0.005), itl=Constant(0.001), tokens=Constant(5))
 JUDGE = Behaviour(
@@ -121,11 +121,13 @@ def played(word: str, after_s: float) -> dict[str, Any]:
 
 
 def killed(running: Running, word: str) -> int:
-    """Kill the process, the first of its kind to come; returns when, in ns of the wall clock."""
+    """Kill the process, the first of its kind to come; returns when, in ns of the wall clock, or just before it."""
     running.wait_for(lambda: running.find(word))
+    process = running.find(word)
+    moment = time.time_ns()
     with contextlib.suppress(psutil.Error, AttributeError):
-        running.find(word).kill()  # type: ignore[union-attr]
-    return time.time_ns()
+        process.kill()  # type: ignore[union-attr]
+    return moment
 
 
 def counted(rows: Sequence[dict[str, Any]], judge: Emulator, killed_ns: int) -> dict[str, Any]:

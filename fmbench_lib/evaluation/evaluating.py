@@ -42,7 +42,7 @@ class Evaluation:
     workspace: Workspace
     levels: Sequence[tuple[LevelKey, Path]]
     prompts_of: Callable[[str], PromptRows]
-    wanted: Callable[[str, str], bool]
+    wanted: Callable[[LevelKey, str], bool]
     forms: Sequence[Form]
     seed: int
     with_context: bool = False

@@ -95,12 +95,12 @@ class Given(NamedTuple):
 def collect_answers(
     levels: Iterable[tuple[LevelKey, Path]],
     prompts_of: Callable[[str], PromptRows],
-    wanted: Callable[[str, str], bool],
+    wanted: Callable[[LevelKey, str], bool],
     target: Path,
 ) -> list[Given]:
     """Write each distinct answer of the levels to `target`; returns where they were given, in the order of the levels.
 
-    `wanted` chooses questions, by payload file and prompt id. Of a prompt that a level sent more than once, the first
+    `wanted` chooses questions, by level and prompt id. Of a prompt that a level sent more than once, the first
     answer counts.
     """
     given: list[Given] = []
@@ -109,7 +109,7 @@ def collect_answers(
         for key, path in levels:
             rows, new = prompts_of(key.payload_file), []
             for record in _first_of_each(path):
-                if not wanted(key.payload_file, record["prompt_id"]) or record["prompt_id"] not in rows:
+                if not wanted(key, record["prompt_id"]) or record["prompt_id"] not in rows:
                     continue
                 kind = kind_of(record["completion"], record["finish_reason"], record["error"])
                 text = record["completion"] or ""
@@ -166,20 +166,42 @@ def truths_in(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in texts if text.strip()))
 
 
-def stratified(prompts: Mapping[str, Sequence[str]], count: int | None, seed: int) -> dict[str, set[str]]:
-    """So many prompts in all, from each payload file in proportion to its own (largest remainders); all without a
-    count. Which ones depends on the seed and the prompts alone."""
-    total = sum(len(set(ids)) for ids in prompts.values())
+def same_questions(
+    answered: Mapping[str, Mapping[str, set[str]]], count: int | None, seed: int
+) -> dict[str, dict[str, set[str]]]:
+    """Of the questions that each experiment has answered, by payload file, so many in all, from each file in proportion
+    to its own; all without a count.
+
+    They are the same for all experiments: those come first that all have answered that had the file, and which ones
+    depends on the seed and the questions alone. Where these are too few, an experiment has others of its own as well.
+    """
+    files = {
+        name: [found[name] for found in answered.values() if name in found]
+        for found in answered.values()
+        for name in found
+    }
+    quota = _quotas({name: len(set.union(*ids)) for name, ids in files.items()}, count)
+    shared = {name: set.intersection(*ids) for name, ids in files.items()}
+    return {
+        experiment: {
+            name: set(sorted(ids, key=lambda each: (each not in shared[name], _draw(seed, each)))[: quota[name]])
+            for name, ids in found.items()
+        }
+        for experiment, found in answered.items()
+    }
+
+
+def _quotas(sizes: Mapping[str, int], count: int | None) -> dict[str, int]:
+    """The count dealt out in proportion to the sizes, by largest remainders."""
+    total = sum(sizes.values())
     if count is None or count >= total:
-        return {name: set(ids) for name, ids in prompts.items()}
-    exact = {name: count * len(set(ids)) / total for name, ids in prompts.items()}
+        return dict(sizes)
+    exact = {name: count * size / total for name, size in sizes.items()}
     quota = {name: int(share) for name, share in exact.items()}
     by_remainder = sorted(exact, key=lambda name: (quota[name] - exact[name], name))
     for name in by_remainder[: count - sum(quota.values())]:
         quota[name] += 1
-    return {
-        name: set(sorted(set(ids), key=lambda each: _draw(seed, each))[: quota[name]]) for name, ids in prompts.items()
-    }
+    return quota
 
 
 def _draw(seed: int, prompt_id: str) -> bytes:
