@@ -53,10 +53,10 @@ class Question:
 
 
 def question_to(judge: Judge, form: Form, subject: str, material: Material, seed: int) -> Question:
-    """What a judge is asked. Its key is the same wherever the same judge would get the same prompt."""
+    """What a judge is asked. Its key is the same wherever the same judge would get this prompt about the subject."""
     prompt = judge_prompt(judge.texts, form, material, f"{seed} {judge.id}")
     criteria = (f"{name}: {meaning}" for name, meaning in sorted(form.criteria.items()))
-    return Question(_digest(judge.id, form.name, *criteria, prompt)[:32], form, subject, prompt)
+    return Question(_digest(judge.id, form.name, subject, *criteria, prompt)[:32], form, subject, prompt)
 
 
 def told_apart(judges: Iterable[Judge]) -> list[Judge]:
