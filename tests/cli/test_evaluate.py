@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from pathlib import Path
 
@@ -47,6 +49,35 @@ def test_a_finished_run_is_judged_and_reported_and_nothing_is_bought_twice(
     assert set(raw["explanation"]) == {"so it is"}
     assert "### Model evaluations" in (run / "report.md").read_text()
     assert capsys.readouterr().err == ""
+
+
+def decided(folder: Path, url: str, questions: int, budget: float | None) -> str:
+    """The decision after an evaluation with so many questions."""
+    budgets = {"cost_per_10k_txn_budget": 5.0} | ({} if budget is None else {"accuracy_budget": budget})
+    run = measured_run(folder, {"judges": [scripted(url, "one")], "questions": questions}, **budgets)
+    assert main(["evaluate", str(run)]) == 0
+    text: str = json.loads((run / "summary.json").read_text())["decision"]["text"]
+    assert text in (run / "report.md").read_text()
+    return text
+
+
+def test_an_accuracy_budget_changes_the_winner_and_too_few_questions_say_nothing(tmp_path: Path) -> None:
+    """The answers of `one`, which is the cheapest, are all wrong; those of `by token` are all right."""
+
+    def knowing(prompt: str, _before: int) -> tuple[int, str]:
+        wrong = "\none says" in prompt
+        return 200, f'{{"verdict": "{"incorrect" if wrong else "correct"}"}}'
+
+    with scripted_judge(knowing) as served:
+        free = decided(tmp_path / "free", served.url, 100, None)
+        held = decided(tmp_path / "held", served.url, 100, 0.5)
+        few = decided(tmp_path / "few", served.url, 2, 0.8)
+    assert "one on m7a.xlarge at concurrency 4 is the cheapest" in free
+    assert "by token on tiny-by-token at concurrency 3" in held
+    assert re.search(r"its accuracy of 100% \(n = \d+, 95% CI [\d.]+% to 100%\) surely meets the budget of 50%", held)
+    assert re.search(r"one on m7a.xlarge at concurrency \d costs less, but its accuracy of 0% .* surely misses", held)
+    assert "No level of payload_en_1-225.jsonl meets every budget" in few
+    assert "too few questions" in few
 
 
 def test_what_is_missing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""A run that was measured and not evaluated: the recorded one, with prompts for its answers."""
+"""A run that was measured and not evaluated: the recorded one, with prompts, and answers that say whose they are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
@@ -23,10 +24,17 @@ def measured_run(folder: Path, evaluation: Mapping[str, Any] | None, **report: A
     content["report"] |= report
     config.write_text(yaml.safe_dump({**content, **({"evaluation": evaluation} if evaluation else {})}))
     (run / "run.json").write_text((run / "run.json").read_text().replace(CONFIG_OF_THEN, str(config)))
+    copy = yaml.safe_load((run / "config.yml").read_text())
+    (run / "config.yml").write_text(yaml.safe_dump({**copy, "pricing": content["pricing"]}))
     prompts: dict[str, dict[str, None]] = {}
     for path in sorted(run.glob("requests/*/*/*.parquet")):
-        ids = pq.read_table(path, columns=["prompt_id"])["prompt_id"].to_pylist()
-        prompts.setdefault(path.parent.name, {}).update(dict.fromkeys(ids))
+        table = pq.read_table(path)
+        prompts.setdefault(path.parent.name, {}).update(dict.fromkeys(table["prompt_id"].to_pylist()))
+        said = [
+            None if text is None else f"{path.parents[1].name} says {text}" for text in table["completion"].to_pylist()
+        ]
+        column = table.schema.get_field_index("completion")
+        pq.write_table(table.set_column(column, table.schema.field(column), pa.array(said, pa.string())), path)
     for name, ids in prompts.items():
         rows = [
             {"prompt_id": each, "prompt": f"What is {each}?", "question": f"What is {each}?", "ground_truth": each}

@@ -21,13 +21,29 @@ def test_no_questions_have_no_interval() -> None:
 
 
 def test_how_certain_it_is_that_a_limit_is_met() -> None:
-    assert reaches(95, 100, 0.8) == (True, "surely")  # interval 0.888 to 0.978
-    assert reaches(85, 100, 0.8) == (True, "probably")  # 95% from 0.767, 60% from 0.817
+    assert reaches(95, 100, 0.8) == (True, "surely")
+    assert reaches(85, 100, 0.8) == (True, "probably")  # 85 or more come in 12.9% of the cases if the share is 80%
     assert reaches(81, 100, 0.8) == (None, "not known")
     assert reaches(75, 100, 0.8) == (False, "probably")
     assert reaches(50, 100, 0.8) == (False, "surely")
-    assert reaches(3, 3, 0.8) == (True, "probably")
+    assert reaches(3, 3, 0.8) == (None, "not known")  # 51%
     assert reaches(2, 3, 0.8) == (None, "not known")
+    assert reaches(0, 1, 0.7) == (None, "not known")  # 30%
+    assert reaches(0, 2, 0.8) == (False, "probably")  # 4%
+    assert reaches(17, 17, 0.8) == (True, "surely")  # 0.8^17 is 2.25%
+    assert reaches(16, 16, 0.8) == (True, "probably")
+    assert reaches(5, 5, 1.0) == (None, "not known")
+    assert reaches(4, 5, 1.0) == (False, "surely")
+    assert reaches(0, 5, 0.0) == (True, "surely")
+
+
+@pytest.mark.parametrize(("right", "count", "limit"), [(3, 10, 0.5), (700, 1000, 0.68), (9, 10, 0.6), (12, 40, 0.35)])
+def test_a_limit_is_tested_by_the_binomial_test(right: int, count: int, limit: float) -> None:
+    above = stats.binomtest(right, count, limit, "greater").pvalue
+    below = stats.binomtest(right, count, limit, "less").pvalue
+    least = min(above, below)
+    certainty = "surely" if least <= 0.025 else "probably" if least <= 0.2 else "not known"
+    assert reaches(right, count, limit) == (None if least > 0.2 else above < below, certainty)
 
 
 @pytest.mark.parametrize("pair", [(0, 0), (5, 0), (3, 9), (10, 10), (40, 60)])
