@@ -12,7 +12,8 @@ from fmbench_lib.evaluation.given_answers import Given, one_answer_of
 from fmbench_lib.evaluation.outcomes import Outcomes, tallies
 from fmbench_lib.evaluation.voting import CORRECT, Tally, majority_of_others
 from fmbench_lib.metrics.statistics.agreement import agreement_share, cohen, fleiss, krippendorff
-from fmbench_lib.metrics.statistics.paired_shares import armitage_trend, holm, mcnemar
+from fmbench_lib.metrics.statistics.load_trend import stratified_trend
+from fmbench_lib.metrics.statistics.paired_shares import holm, mcnemar
 from fmbench_lib.metrics.statistics.proportions import sign_test_size, wilson
 
 Rows = list[dict[str, Any]]
@@ -143,20 +144,22 @@ def comparison_rows(given: Sequence[Given], outcomes: Outcomes) -> Rows:
 
 def load_rows(given: Sequence[Given], outcomes: Outcomes) -> Rows:
     """Accuracy at each load, and for each model and payload file whether it rises or falls with it."""
-    found = tallies(given, outcomes, ["experiment_name", "payload_file", "load"])
-    groups: dict[tuple[str, str], list[tuple[str, Tally]]] = {}
-    for (experiment, payload, load), counted in found.items():
-        groups.setdefault((experiment, payload), []).append((load, counted))
+    levels: dict[tuple[str, str], list[tuple[str, Tally]]] = {}
+    for (experiment, payload, load), counted in tallies(
+        given, outcomes, ["experiment_name", "payload_file", "load"]
+    ).items():
+        levels.setdefault((experiment, payload), []).append((load, counted))
+    answers: dict[tuple[str, str], list[tuple[str, float, bool]]] = {}
+    for each in given:
+        if (outcome := outcomes.of(each)) is not None:
+            answer = (each.prompt_id, load_number(each.load), outcome == CORRECT)
+            answers.setdefault((each.experiment_name, each.payload_file), []).append(answer)
     rows: Rows = []
-    for (experiment, payload), levels in groups.items():
-        z, p = armitage_trend(
-            [counted.correct for _, counted in levels],
-            [counted.count for _, counted in levels],
-            [load_number(load) for load, _ in levels],
-        )
+    for (experiment, payload), found in levels.items():
+        z, p = stratified_trend(answers[experiment, payload])
         named = {"experiment_name": experiment, "payload_file": payload}
-        trend = {"trend_z": z, "trend_p": p} if len(levels) > 1 else {"trend_z": None, "trend_p": None}
-        rows += [{**named, "load": load, **tally_cells(counted), **trend} for load, counted in levels]
+        trend = {"trend_z": z, "trend_p": p} if len(found) > 1 else {"trend_z": None, "trend_p": None}
+        rows += [{**named, "load": load, **tally_cells(counted), **trend} for load, counted in found]
     return rows
 
 

@@ -16,7 +16,7 @@ from fmbench_lib.evaluation.asking.embedding import Embed, similarities
 from fmbench_lib.evaluation.asking.judge import Judge, Question, question_to
 from fmbench_lib.evaluation.asking.panel import Panel, Questions
 from fmbench_lib.evaluation.given_answers import Answer, Given, PromptRows, collect_answers, one_answer_of, read_answers
-from fmbench_lib.evaluation.judging.forms import CORRECTNESS, PAIRWISE, Form
+from fmbench_lib.evaluation.judging.forms import CORRECTNESS, PAIRWISE, Form, FormName
 from fmbench_lib.evaluation.judging.judge_prompts import Material
 from fmbench_lib.evaluation.scores.structured_output import matches_schema, numeric_match, parsed_json
 from fmbench_lib.evaluation.scores.text_scores import SCORES, text_scores
@@ -42,7 +42,7 @@ class Evaluation:
     workspace: Workspace
     levels: Sequence[tuple[LevelKey, Path]]
     prompts_of: Callable[[str], PromptRows]
-    wanted: Callable[[str, str], bool]
+    wanted: Callable[[LevelKey, str], bool]
     forms: Sequence[Form]
     seed: int
     with_context: bool = False
@@ -161,26 +161,39 @@ def _comparisons(evaluation: Evaluation, given: Sequence[Given], batch: int = 25
         yield questions
 
 
-def correctness_rows(panel: Panel) -> Iterator[dict[str, object]]:
-    """The rows of verdicts on correctness that count: that of the answer, where there is one."""
-    yield from _form_rows(panel, CORRECTNESS)
+def rows_of_form(
+    panel: Panel, form: FormName, columns: Sequence[str] = ("label", "scores")
+) -> Iterator[dict[str, Any]]:
+    """The rows of verdicts of a form that count, judge by judge: those of answers, where there is one."""
+    for judge in panel.judges:
+        yield from panel.counted(judge.name, form, ["subject", *columns])
 
 
-def _form_rows(panel: Panel, form: str) -> Iterator[dict[str, object]]:
-    kept: dict[tuple[object, object], dict[str, object]] = {}
-    columns = ["judge", "form", "subject", "label", "scores", "error"]
-    for row in panel.verdicts(columns):
-        key = (row["judge"], row["subject"])
-        if row["form"] == form and (key not in kept or kept[key]["error"] is not None):
-            kept[key] = row
-    yield from kept.values()
+def with_verdicts(
+    evaluation: Evaluation, panel: Panel, columns: Sequence[str]
+) -> Iterator[tuple[Answer, dict[str, dict[str, Any]]]]:
+    """Each distinct answer with the rows of the verdicts on its correctness by judge, read side by side: the judges
+    were asked in the order of the answers."""
+    streams = {
+        judge.name: _Ahead(panel.counted(judge.name, CORRECTNESS, ["subject", *columns])) for judge in panel.judges
+    }
+    for batch in read_answers(evaluation.answers_file):
+        for answer in batch:
+            rows = {name: stream.take(answer.answer_id) for name, stream in streams.items()}
+            yield answer, {name: row for name, row in rows.items() if row is not None}
 
 
-def rubric_rows(panel: Panel) -> Iterator[dict[str, object]]:
-    """The rows of rubric scores."""
-    yield from _form_rows(panel, "rubric")
+class _Ahead:
+    """Rows, of which the next one is taken only by its subject."""
 
+    def __init__(self, rows: Iterator[dict[str, Any]]) -> None:
+        self._rows = rows
+        self._next = next(rows, None)
 
-def pairwise_rows(panel: Panel) -> Iterator[dict[str, object]]:
-    """The rows of preferences, one for each order."""
-    yield from _form_rows(panel, PAIRWISE)
+    def take(self, subject: str) -> dict[str, Any] | None:
+        """The next row, if it is about this subject."""
+        row = self._next
+        if row is None or row["subject"] != subject:
+            return None
+        self._next = next(self._rows, None)
+        return row

@@ -21,7 +21,7 @@ from fmbench_lib.images import without_images
 from fmbench_lib.workspace import LevelKey
 
 BATCH = 500
-_COLUMNS = ["phase", "prompt_id", "completion", "finish_reason", "error"]
+_COLUMNS = ("prompt_id", "completion", "finish_reason", "error")
 _SCHEMA = pa.schema(
     [
         ("answer_id", pa.string()),
@@ -37,6 +37,34 @@ _SCHEMA = pa.schema(
 
 PromptRows = Mapping[str, Mapping[str, Any]]
 """Rows of a payload file by prompt id."""
+
+
+class PromptFile(Mapping[str, Mapping[str, Any]]):
+    """The rows of a payload file by prompt id, read as they are asked for: in memory is where each begins."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._starts: dict[str, int] = {}
+        start = 0
+        with path.open("rb") as file:
+            for line in file:
+                self._starts.setdefault(json.loads(line)["prompt_id"], start)
+                start += len(line)
+
+    def __getitem__(self, prompt_id: str) -> Mapping[str, Any]:
+        with self._path.open("rb") as file:
+            file.seek(self._starts[prompt_id])
+            row: Mapping[str, Any] = json.loads(file.readline())
+        return row
+
+    def __contains__(self, prompt_id: object) -> bool:
+        return prompt_id in self._starts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._starts)
+
+    def __len__(self) -> int:
+        return len(self._starts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +95,12 @@ class Given(NamedTuple):
 def collect_answers(
     levels: Iterable[tuple[LevelKey, Path]],
     prompts_of: Callable[[str], PromptRows],
-    wanted: Callable[[str, str], bool],
+    wanted: Callable[[LevelKey, str], bool],
     target: Path,
 ) -> list[Given]:
     """Write each distinct answer of the levels to `target`; returns where they were given, in the order of the levels.
 
-    `wanted` chooses questions, by payload file and prompt id. Of a prompt that a level sent more than once, the first
+    `wanted` chooses questions, by level and prompt id. Of a prompt that a level sent more than once, the first
     answer counts.
     """
     given: list[Given] = []
@@ -81,7 +109,7 @@ def collect_answers(
         for key, path in levels:
             rows, new = prompts_of(key.payload_file), []
             for record in _first_of_each(path):
-                if not wanted(key.payload_file, record["prompt_id"]) or record["prompt_id"] not in rows:
+                if not wanted(key, record["prompt_id"]) or record["prompt_id"] not in rows:
                     continue
                 kind = kind_of(record["completion"], record["finish_reason"], record["error"])
                 text = record["completion"] or ""
@@ -90,8 +118,11 @@ def collect_answers(
                 if answer_id is not None and answer_id not in seen:
                     seen.add(answer_id)
                     new.append(_row(answer_id, key.payload_file, rows[record["prompt_id"]], text, kind))
+                if len(new) >= BATCH:
+                    writer.write_table(pa.Table.from_pylist(new, schema=_SCHEMA))
+                    new = []
             if new:
-                writer.write_table(pa.Table.from_pylist(new, schema=_SCHEMA), row_group_size=BATCH)
+                writer.write_table(pa.Table.from_pylist(new, schema=_SCHEMA))
     return given
 
 
@@ -115,8 +146,7 @@ def one_answer_of(given: Iterable[Given]) -> list[Given]:
 
 def answered_prompts(path: Path) -> set[str]:
     """The prompts of a level that were answered."""
-    table = pq.read_table(path, columns=["phase", "prompt_id", "error"]).to_pylist()
-    return {row["prompt_id"] for row in table if row["phase"] == "measured" and row["error"] is None}
+    return {row["prompt_id"] for row in _measured(path, ["prompt_id", "error"]) if row["error"] is None}
 
 
 def answer_id_of(prompt_id: str, text: str) -> str:
@@ -136,20 +166,42 @@ def truths_in(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in texts if text.strip()))
 
 
-def stratified(prompts: Mapping[str, Sequence[str]], count: int | None, seed: int) -> dict[str, set[str]]:
-    """So many prompts in all, from each payload file in proportion to its own (largest remainders); all without a
-    count. Which ones depends on the seed and the prompts alone."""
-    total = sum(len(set(ids)) for ids in prompts.values())
+def same_questions(
+    answered: Mapping[str, Mapping[str, set[str]]], count: int | None, seed: int
+) -> dict[str, dict[str, set[str]]]:
+    """Of the questions that each experiment has answered, by payload file, so many in all, from each file in proportion
+    to its own; all without a count.
+
+    They are the same for all experiments: those come first that all have answered that had the file, and which ones
+    depends on the seed and the questions alone. Where these are too few, an experiment has others of its own as well.
+    """
+    files = {
+        name: [found[name] for found in answered.values() if name in found]
+        for found in answered.values()
+        for name in found
+    }
+    quota = _quotas({name: len(set.union(*ids)) for name, ids in files.items()}, count)
+    shared = {name: set.intersection(*ids) for name, ids in files.items()}
+    return {
+        experiment: {
+            name: set(sorted(ids, key=lambda each: (each not in shared[name], _draw(seed, each)))[: quota[name]])
+            for name, ids in found.items()
+        }
+        for experiment, found in answered.items()
+    }
+
+
+def _quotas(sizes: Mapping[str, int], count: int | None) -> dict[str, int]:
+    """The count dealt out in proportion to the sizes, by largest remainders."""
+    total = sum(sizes.values())
     if count is None or count >= total:
-        return {name: set(ids) for name, ids in prompts.items()}
-    exact = {name: count * len(set(ids)) / total for name, ids in prompts.items()}
+        return dict(sizes)
+    exact = {name: count * size / total for name, size in sizes.items()}
     quota = {name: int(share) for name, share in exact.items()}
     by_remainder = sorted(exact, key=lambda name: (quota[name] - exact[name], name))
     for name in by_remainder[: count - sum(quota.values())]:
         quota[name] += 1
-    return {
-        name: set(sorted(set(ids), key=lambda each: _draw(seed, each))[: quota[name]]) for name, ids in prompts.items()
-    }
+    return quota
 
 
 def _draw(seed: int, prompt_id: str) -> bytes:
@@ -157,14 +209,22 @@ def _draw(seed: int, prompt_id: str) -> bytes:
 
 
 def _first_of_each(path: Path) -> Iterator[dict[str, Any]]:
-    """The measured records of a level, the first answered one of each prompt, in order."""
-    kept: dict[str, dict[str, Any]] = {}
-    for record in pq.read_table(path, columns=_COLUMNS).to_pylist():
-        if record["phase"] == "measured":
-            earlier = kept.get(record["prompt_id"])
-            if earlier is None or (earlier["error"] is not None and record["error"] is None):
-                kept[record["prompt_id"]] = record
-    yield from kept.values()
+    """The measured records of a level, the first answered one of each prompt, in the order of the records; only some
+    are in memory at any time."""
+    chosen: dict[str, tuple[int, bool]] = {}
+    for number, record in enumerate(_measured(path, ["prompt_id", "error"])):
+        earlier = chosen.get(record["prompt_id"])
+        if earlier is None or (not earlier[1] and record["error"] is None):
+            chosen[record["prompt_id"]] = number, record["error"] is None
+    numbers = {number for number, _ in chosen.values()}
+    yield from (record for number, record in enumerate(_measured(path, _COLUMNS)) if number in numbers)
+
+
+def _measured(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """These columns of a level's measured records, in order."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(BATCH, columns=["phase", *columns]):
+            yield from (record for record in batch.to_pylist() if record["phase"] == "measured")
 
 
 def _row(answer_id: str, payload_file: str, prompt: Mapping[str, Any], text: str, kind: str) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from fmbench_lib.evaluation.given_answers import Given
 from fmbench_lib.evaluation.voting import CORRECT, INCORRECT, NO_VERDICT, Tally, Vote, tally, vote
 
-Labels = dict[str, dict[str, str | None]]
-"""Verdicts on correctness: by answer, by judge; None where a judge was asked and gave none."""
+Said = Mapping[str, str | None]
+"""Verdicts on correctness of one answer by judge; None where a judge was asked and gave none."""
+Labels = Mapping[str, Said]
+"""Verdicts on correctness: by answer, by judge. Answers of which the same was said share one mapping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,15 @@ def outcomes_of(
     similarity: Mapping[str, float | None],
 ) -> Outcomes:
     """The outcomes of all answers that some judge was asked about. `rows` are those of the verdicts on correctness."""
-    labels: Labels = {}
+    labels: dict[str, Said] = {}
+    shared: dict[frozenset[tuple[str, str | None]], Said] = {}
     for row in rows:
         answer = str(row["subject"])
-        label = None if row["label"] is None else str(row["label"])
-        labels.setdefault(answer, {})[str(row["judge"])] = thresholds.applied(label, similarity.get(answer))
-    votes = {answer: vote([said.get(judge) for judge in judges]) for answer, said in labels.items()}
+        label = thresholds.applied(None if row["label"] is None else str(row["label"]), similarity.get(answer))
+        said = {**labels.get(answer, {}), str(row["judge"]): label}
+        labels[answer] = shared.setdefault(frozenset(said.items()), said)
+    votes_on = {said: vote([dict(said).get(judge) for judge in judges]) for said in shared}
+    votes = {answer: votes_on[frozenset(said.items())] for answer, said in labels.items()}
     return Outcomes(votes, labels, tuple(judges))
 
 

@@ -34,8 +34,9 @@ def as_measured(copy: Path, original: Path, arguments: Mapping[str, str], standa
     if all(getattr(loaded.config, name) == value for name, value in current.items()):
         return loaded
     config = loaded.config.model_copy(update=current)
+    folder = original.resolve().parent  # of the files that these sections name
     notice = Notice("report", f"read from {original} as it is now; everything else is what the run was made from")
-    return replace(loaded, config=config, notices=(*loaded.notices, notice))
+    return replace(loaded, config=config, folder=folder, notices=(*loaded.notices, notice))
 
 
 def _readable(copy: Path) -> LoadedConfig:

@@ -18,10 +18,15 @@ from fmbench_lib.evaluation.asking.embedding import Embed, endpoint_embedding, l
 from fmbench_lib.evaluation.asking.panel import Panel
 from fmbench_lib.evaluation.asking.spending import Ceiling
 from fmbench_lib.evaluation.evaluating import Evaluation, ask_panel, collected, write_scores
-from fmbench_lib.evaluation.given_answers import PromptRows, answered_prompts, stratified
-from fmbench_lib.host.atomic_files import read_rows
+from fmbench_lib.evaluation.given_answers import PromptFile, PromptRows, answered_prompts, same_questions
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.evaluation_settings import evaluation_settings, forms_of, human_labels, json_schema_of
+from fmbench_lib.steps.evaluation_settings import (
+    evaluation_is_asked,
+    evaluation_settings,
+    forms_of,
+    human_labels,
+    json_schema_of,
+)
 from fmbench_lib.steps.evaluation_tables import write_tables
 from fmbench_lib.steps.judge_endpoints import judge_of, serving_judges
 from fmbench_lib.steps.levels import run_levels
@@ -63,27 +68,26 @@ def evaluate(run: Run) -> pd.DataFrame:
 
 def evaluate_if_asked(run: Run) -> None:
     """Evaluate the answers where the config asks for it."""
-    if run.config.run_evaluations and (run.config.model_evaluations or run.config.evaluation):
+    if evaluation_is_asked(run):
         evaluate(run)
 
 
-def _wanted(run: Run, levels: Iterable[tuple[LevelKey, Path]], count: int | None) -> Callable[[str, str], bool]:
-    """Which questions are evaluated: those that all experiments answered come first, where not all are wanted."""
+def _wanted(run: Run, levels: Iterable[tuple[LevelKey, Path]], count: int | None) -> Callable[[LevelKey, str], bool]:
+    """Which questions are evaluated, all without a count."""
+    if count is None:
+        return lambda _level, _prompt: True
     answered: dict[str, dict[str, set[str]]] = {}
     for key, path in levels:
-        by_experiment = answered.setdefault(key.payload_file, {})
-        by_experiment.setdefault(key.experiment_name, set()).update(answered_prompts(path))
-    if count is None:
-        return lambda _payload, _prompt: True
-    common = {name: sorted(set.intersection(*found.values())) for name, found in answered.items()}
-    chosen = stratified(common, count, run.seed)
-    return lambda payload, prompt: prompt in chosen.get(payload, set())
+        files = answered.setdefault(key.experiment_name, {})
+        files.setdefault(key.payload_file, set()).update(answered_prompts(path))
+    chosen = same_questions(answered, count, run.seed)
+    return lambda level, prompt: prompt in chosen[level.experiment_name].get(level.payload_file, set())
 
 
 def _prompts_of(run: Run) -> Callable[[str], PromptRows]:
     @lru_cache(maxsize=1)
     def read(payload_file: str) -> PromptRows:
-        return {row["prompt_id"]: row for row in read_rows(run.workspace.payload(payload_file))}
+        return PromptFile(run.workspace.payload(payload_file))
 
     return read
 

@@ -2,49 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from fmbench_lib.config.schema.evaluation_section import EvaluationSection, JudgeSection
 from fmbench_lib.evaluation.asking.spending import cost_of, estimated_tokens
+from fmbench_lib.evaluation.judging.forms import PAIRWISE
+from fmbench_lib.load.levels.specs import LevelSpec
 from fmbench_lib.pricing.price_list import InstancePrice, PriceList
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.evaluation_settings import evaluation_settings, forms_of, judge_texts
+from fmbench_lib.steps.evaluation_settings import (
+    evaluation_is_asked,
+    evaluation_settings,
+    forms_of,
+    json_schema_of,
+    judge_texts,
+)
 from fmbench_lib.steps.judge_endpoints import experiment_of_judge, judge_price
 
 _ORDERS = 2
+_EXPLAINED_TOKENS = 300  # of a judge's prompt: the rules of the fences, the form
+_ANSWER_TOKENS = 300
+
+Sent = Sequence[tuple[LevelSpec, int | None]]
+"""The levels of a run with the most requests of each; None where only time ends it."""
 
 
-def evaluation_lines(run: Run, counts: Mapping[str, int], longest: Mapping[str, int], prices: PriceList) -> list[str]:
-    """The judges with their prompts and cost at most, a line each; none where no evaluation is asked for.
-
-    Raises InputError where the evaluation cannot be made.
-    """
-    if not run.config.run_evaluations or (run.config.evaluation is None and run.config.model_evaluations is None):
+def check_evaluation(run: Run) -> list[tuple[str, str]]:
+    """The judges and their templates, where an evaluation is asked for. Raises InputError where it cannot be made."""
+    if not evaluation_is_asked(run):
         return []
     section = evaluation_settings(run)
-    experiments, available = len(run.config.experiments), sum(counts.values())
-    questions, known = min(section.questions or available, available), available > 0
-    asked = sum(
-        questions * (experiments if form.name != "pairwise" else experiments * (experiments - 1) // 2 * _ORDERS)
-        for form in forms_of(section)
-    )
-    limit = "" if section.max_cost is None else f"; never more than {section.max_cost:g} USD (evaluation.max_cost)"
-    size = (
-        f"{questions} questions, at least {asked} judgements by each judge" if known else "number of questions unknown"
-    )
-    lines = [f"evaluation: {len(section.judges)} judges, {size}{limit}"]
+    json_schema_of(run, section)
+    rows = []
     for judge in section.judges:
-        experiment, texts = experiment_of_judge(run, judge), judge_texts(run, section, judge)
-        price = judge_price(prices, judge, experiment)
-        tokens = estimated_tokens(texts.template + texts.rules) + 300 + max(longest.values(), default=0)
-        made = experiment.inference_spec.parameters.get("max_tokens", 300)
-        cost = (
-            None if isinstance(price, InstancePrice) or not isinstance(made, int) else cost_of(price, tokens, made, 0.0)
-        )
-        said = "cost unknown: no price by the token"
-        if cost is not None:
-            said = f"about {asked * cost:.4f} USD at most" if known else f"about {cost:.6f} USD a judgement at most"
-        template = judge.template or "the plain template"
-        lines.append(
-            f"  judge {judge.name}: {judge.platform}, {template}, about {tokens} tokens a prompt at most, {said}"
-        )
+        experiment_of_judge(run, judge)
+        judge_texts(run, section, judge)
+        rows.append((f"judge {judge.name}", judge.template or "the plain template"))
+    return rows
+
+
+def evaluation_lines(
+    run: Run, counts: Mapping[str, int], longest: Mapping[str, int], prices: PriceList, sent: Sent
+) -> list[str]:
+    """The judges with their prompts and cost at most, a line each; none where no evaluation is asked for.
+
+    `counts` are the prompts of each payload file, `longest` the tokens of its longest one. Raises InputError where the
+    evaluation cannot be made.
+    """
+    if not evaluation_is_asked(run):
+        return []
+    check_evaluation(run)
+    section = evaluation_settings(run)
+    least, most = _least_judgements(run, section, counts), _most_judgements(run, section, counts, sent)
+    size = "number of judgements unknown"
+    if most is not None:
+        known = "at most " if least is None else f"{least} to " if least < most else ""
+        size = f"{known}{most} judgements by each judge"
+    limit = "" if section.max_cost is None else f"; never more than {section.max_cost:g} USD (evaluation.max_cost)"
+    lines = [f"evaluation: {len(section.judges)} judges, {size}{limit}"]
+    if most is not None:
+        lines.append("  answers that are the same at several loads are judged once")
+    lines += [
+        _judge_line(run, section, judge, max(longest.values(), default=0), prices, most) for judge in section.judges
+    ]
     return lines
+
+
+def _least_judgements(run: Run, section: EvaluationSection, counts: Mapping[str, int]) -> int | None:
+    """How many judgements there are if every load gets the same answers; None where the questions are not known."""
+    available = sum(counts.values())
+    if not available:
+        return None
+    questions, experiments = min(section.questions or available, available), len(run.config.experiments)
+    return sum(
+        questions * (_pairs(experiments) if form.name == PAIRWISE else experiments) for form in forms_of(section)
+    )
+
+
+def _most_judgements(run: Run, section: EvaluationSection, counts: Mapping[str, int], sent: Sent) -> int | None:
+    """How many judgements there are if no two answers are the same; None where nothing limits their number."""
+    answers: dict[tuple[str, str], int] = {}
+    for level, requests in sent:
+        bounds = [bound for bound in (requests, counts.get(level.payload_file)) if bound is not None]
+        if not bounds:
+            return None
+        key = level.experiment.name, level.load
+        answers[key] = answers.get(key, 0) + min(bounds)
+    wanted = [min(number, section.questions or number) for number in answers.values()]
+    pairs = max(wanted, default=0) * _pairs(len(run.config.experiments))
+    return sum(pairs if form.name == PAIRWISE else sum(wanted) for form in forms_of(section))
+
+
+def _pairs(experiments: int) -> int:
+    return experiments * (experiments - 1) // 2 * _ORDERS
+
+
+def _judge_line(
+    run: Run, section: EvaluationSection, judge: JudgeSection, longest: int, prices: PriceList, most: int | None
+) -> str:
+    experiment, texts = experiment_of_judge(run, judge), judge_texts(run, section, judge)
+    price = judge_price(prices, judge, experiment)
+    tokens = estimated_tokens(texts.template + texts.rules) + _EXPLAINED_TOKENS + longest
+    made = experiment.inference_spec.parameters.get("max_tokens", _ANSWER_TOKENS)
+    cost = None if isinstance(price, InstancePrice) or not isinstance(made, int) else cost_of(price, tokens, made, 0.0)
+    said = "cost unknown: no price by the token"
+    if cost is not None:
+        said = f"about {cost:.6f} USD a judgement at most"
+        said = said if most is None else f"about {most * cost:.4f} USD at most"
+    template = judge.template or "the plain template"
+    return f"  judge {judge.name}: {judge.platform}, {template}, about {tokens} tokens a prompt at most, {said}"

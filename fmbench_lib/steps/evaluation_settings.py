@@ -10,14 +10,20 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from fmbench_lib.config.reading.evaluation_file import section_of_file
 from fmbench_lib.config.schema.evaluation_section import EvaluationSection, JudgeSection
 from fmbench_lib.errors import InputError
 from fmbench_lib.evaluation.judging.forms import DEFAULT_CRITERIA, RUBRIC, Form, FormName
 from fmbench_lib.evaluation.judging.judge_prompts import DEFAULT_TEMPLATE, JudgeTexts
-from fmbench_lib.evaluation.predecessor_file import section_of_file
 from fmbench_lib.evaluation.voting import CORRECT, INCORRECT
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.inputs import file_of
+
+
+def evaluation_is_asked(run: Run) -> bool:
+    """Whether the config asks for an evaluation, and does not switch its step off."""
+    config = run.config
+    return config.run_evaluations and (config.evaluation is not None or config.model_evaluations is not None)
 
 
 def evaluation_settings(run: Run) -> EvaluationSection:

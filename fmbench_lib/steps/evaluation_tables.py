@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any
 
 import pandas as pd
@@ -23,13 +24,14 @@ from fmbench_lib.evaluation.asking.panel import Panel
 from fmbench_lib.evaluation.evaluating import (
     SCORE_NAMES,
     Evaluation,
-    correctness_rows,
     pairs_of,
-    pairwise_rows,
     read_scores,
-    rubric_rows,
+    rows_of_form,
+    with_verdicts,
 )
-from fmbench_lib.evaluation.given_answers import Given, one_answer_of, read_answers
+from fmbench_lib.evaluation.given_answers import Given, one_answer_of
+from fmbench_lib.evaluation.judging.forms import CORRECTNESS, PAIRWISE
+from fmbench_lib.evaluation.judging.forms import RUBRIC as RUBRIC_FORM
 from fmbench_lib.evaluation.outcomes import Outcomes, Thresholds, outcomes_of
 from fmbench_lib.evaluation.preference_tables import preference_rows, rubric_rows_of, score_interval
 from fmbench_lib.host.atomic_files import replacing
@@ -61,8 +63,8 @@ def write_tables(
     thresholds = Thresholds(
         section.incorrect_verdict_cosine_similarity_threshold, section.correct_verdict_cosine_similarity_threshold
     )
-    near = {str(key): None if pd.isna(value) else float(value) for key, value in scores["cosine_similarity"].items()}
-    outcomes = outcomes_of(correctness_rows(panel), judges, thresholds, near)
+    near = {str(key): float(value) for key, value in scores["cosine_similarity"].dropna().items()}
+    outcomes = outcomes_of(rows_of_form(panel, CORRECTNESS), judges, thresholds, near)
     judged = outcomes if outcomes.labels else Outcomes({}, {}, ())
     counted = given if outcomes.labels else []
     tables: dict[str, list[dict[str, Any]]] = {
@@ -76,15 +78,15 @@ def write_tables(
         KINDS: kind_rows(given),
         QUANTITATIVE: _score_rows(given, scores),
         COSTS: cost_rows(panel),
-        RUBRIC: rubric_rows_of(given, rubric_rows(panel)),
-        PREFERENCES: preference_rows(given, pairwise_rows(panel), pairs_of(given), judges)
-        if any(form.name == "pairwise" for form in evaluation.forms)
+        RUBRIC: rubric_rows_of(given, rows_of_form(panel, RUBRIC_FORM)),
+        PREFERENCES: preference_rows(given, rows_of_form(panel, PAIRWISE), pairs_of(given), judges)
+        if any(form.name == PAIRWISE for form in evaluation.forms)
         else [],
     }
     for name, rows in tables.items():
         _write(run, name, rows)
-    _write(run, VOTES, list(_vote_rows(counted, judged)))
-    _write_raw(run, evaluation, panel, judged, given, human)
+    _stream(run, VOTES, _vote_rows(counted, judged))
+    _stream(run, RAW, _raw_rows(evaluation, panel, judged, given, human))
     _write_tidy(run, given, judged, scores)
     return pd.DataFrame(tables[ACCURACY])
 
@@ -99,28 +101,30 @@ def _write(run: Run, name: str, rows: list[dict[str, Any]]) -> None:
 
 
 def cost_rows(panel: Panel) -> list[dict[str, Any]]:
-    """What each judge was asked, and what that cost, in all evaluations of this run."""
-    found: dict[str, dict[str, Any]] = {}
-    for row in panel.verdicts(
-        ["judge", "attempts", "error", "label", "scores", "prompt_tokens", "completion_tokens", "cost"]
-    ):
-        sums = found.setdefault(str(row["judge"]), dict.fromkeys(_SUMS, 0) | {"cost": 0.0, "unpriced": 0})
-        answered = row["error"] is None
-        sums["judgements"] += answered
-        sums["no_verdict"] += answered and row["label"] is None and not row["scores"]
-        sums["failed"] += not answered
-        sums["retries"] += int(row["attempts"] or 1) - 1  # type: ignore[call-overload]
-        for name in ("prompt_tokens", "completion_tokens", "cost"):
-            sums[name] += row[name] or 0
-        sums["unpriced"] += answered and row["cost"] is None
-    rows = [{"judge": name, **sums} for name, sums in found.items()]
-    for row in rows:
-        row["cost"] = None if row.pop("unpriced") else row["cost"]
-        row["left_out"] = panel.tallies[row["judge"]].left_out if row["judge"] in panel.tallies else 0
+    """What each judge was asked, and what that cost, in all evaluations of this run, also of judges that are no longer
+    on the panel. `failed`: judgements without an answer · `retries`: requests beyond the first of each."""
+    rows = []
+    for name, store in panel.stores():
+        answered, failed = store.judgements
+        sums: dict[str, Any] = dict.fromkeys(_SUMS, 0) | {"cost": 0.0, "unanswered_cost_at_most": 0.0}
+        stored_name, unpriced, requests = "", False, 0
+        for row in store.rows(_COSTS):
+            requests, stored_name = requests + 1, str(row["judge"])
+            sums["no_verdict"] += row["error"] is None and row["label"] is None and not row["scores"]
+            for column in ("prompt_tokens", "completion_tokens", "cost"):
+                sums[column] += row[column] or 0
+            sums["unanswered_cost_at_most"] += row["cost_at_most"] or 0.0
+            unpriced |= row["error"] is None and row["cost"] is None
+        sums |= {"judgements": answered, "failed": failed, "retries": requests - answered - failed}
+        sums["cost"] = None if unpriced else sums["cost"]
+        left_out = panel.tallies[name].left_out if name is not None else 0
+        if requests or left_out:
+            rows.append({"judge": name or f"{stored_name} (no longer on the panel)", **sums, "left_out": left_out})
     return rows
 
 
 _SUMS = ("judgements", "no_verdict", "failed", "retries", "prompt_tokens", "completion_tokens")
+_COSTS = ["judge", "error", "label", "scores", "prompt_tokens", "completion_tokens", "cost", "cost_at_most"]
 
 
 def _score_rows(given: Sequence[Given], scores: pd.DataFrame) -> list[dict[str, Any]]:
@@ -153,50 +157,47 @@ def _vote_rows(given: Sequence[Given], outcomes: Outcomes) -> Iterator[dict[str,
         }
 
 
-def _write_raw(
-    run: Run, evaluation: Evaluation, panel: Panel, outcomes: Outcomes, given: Sequence[Given], human: Mapping[str, str]
-) -> None:
-    """One row for each distinct answer and judge, written batch by batch."""
-    path = run.workspace.metrics(RAW)
-    givers: dict[str, list[str]] = {}
-    for each in given:
-        names = givers.setdefault(each.answer_id or "", [])
-        if each.experiment_name not in names:
-            names.append(each.experiment_name)
-    said = {
-        (str(row["judge"]), str(row["subject"])): row for row in panel.verdicts(_SAID) if row["form"] == "correctness"
-    }
-    if not said:
+def _stream(run: Run, name: str, rows: Iterator[dict[str, Any]], chunk: int = 500) -> None:
+    """Write a table as its rows come; none of no rows."""
+    path, first = run.workspace.metrics(name), next(rows, None)
+    if first is None:
         path.unlink(missing_ok=True)
         return
+    every = chain([first], rows)
     with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         header = True
-        for batch in read_answers(evaluation.answers_file):
-            rows = [
-                {
-                    "answer_id": answer.answer_id,
-                    "experiments": ", ".join(givers.get(answer.answer_id, [])),
-                    "payload_file": answer.payload_file,
-                    "question": answer.question,
-                    "ground_truth": " | ".join(answer.truths),
-                    "candidate_response": answer.text,
-                    "judge": judge,
-                    "verdict": outcomes.labels.get(answer.answer_id, {}).get(judge) or "no_verdict",
-                    "verdict_said": row["label"],
-                    "explanation": row["explanation"],
-                    "error": row["error"],
-                    "human_label": human.get(answer.answer_id),
-                }
-                for answer in batch
-                for judge in outcomes.judges
-                if (row := said.get((judge, answer.answer_id))) is not None
-            ]
-            if rows:
-                write_rows(pd.DataFrame(rows), file, header=header)
-                header = False
+        while some := list(islice(every, chunk)):
+            write_rows(pd.DataFrame(some), file, header=header)
+            header = False
 
 
-_SAID = ["judge", "form", "subject", "label", "explanation", "error"]
+def _raw_rows(
+    evaluation: Evaluation, panel: Panel, outcomes: Outcomes, given: Sequence[Given], human: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
+    """One row for each distinct answer and judge."""
+    givers: dict[str, tuple[str, ...]] = {}
+    for each in given:
+        names = givers.get(each.answer_id or "", ())
+        if each.experiment_name not in names:
+            givers[each.answer_id or ""] = (*names, each.experiment_name)
+    for answer, said in with_verdicts(evaluation, panel, ["label", "explanation", "error"]):
+        for judge, row in said.items():
+            yield {
+                "answer_id": answer.answer_id,
+                "experiments": ", ".join(givers.get(answer.answer_id, ())),
+                "payload_file": answer.payload_file,
+                "question": answer.question,
+                "ground_truth": " | ".join(answer.truths),
+                "candidate_response": answer.text,
+                "judge": judge,
+                "verdict": outcomes.labels.get(answer.answer_id, {}).get(judge) or "no_verdict",
+                "verdict_said": row["label"],
+                "explanation": row["explanation"],
+                "error": row["error"],
+                "human_label": human.get(answer.answer_id),
+            }
+
+
 _TIDY = pa.schema(
     [*((name, pa.string()) for name in (*Given._fields, "measure")), ("value", pa.float64()), ("label", pa.string())]
 )

@@ -96,10 +96,17 @@ def make_plan(
     obstacles += _none_served(run.config, services)
     lines = [*_heading(loaded, counts, longest), *_experiments(run, services, longest, prices), f"kept in: {location}"]
     with _collected(obstacles):
-        lines += evaluation_lines(run, counts, longest, prices)
+        lines += evaluation_lines(run, counts, longest, prices, _sent(run, longest))
     lines.append(f"steps: {', '.join(step for step, on in run.config.run_steps.items() if on)}")
     redact = redactor_for(loaded.config, arguments).in_content
     return Plan(redact("\n".join(lines)), tuple(dict.fromkeys(map(redact, obstacles))))
+
+
+def _sent(run: Run, longest: Mapping[str, int]) -> list[Sized]:
+    """The levels of all experiments with the most requests of each."""
+    times = [entry.time for entry in trace_of(run) or ()]
+    levels = (level for each in run.config.experiments for level in levels_of(run.config, each, set(longest)))
+    return [(level, most_requests(level, times)) for level in levels]
 
 
 def _experiments(

@@ -20,6 +20,7 @@ from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.runs.config_arguments import named_arguments
 from fmbench_lib.runs.opening import create_run, open_run
 from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.evaluation_plan import check_evaluation
 from fmbench_lib.steps.inputs import (
     buckets,
     ca_bundle,
@@ -92,6 +93,7 @@ def set_up(run: Run) -> pd.DataFrame:
     if bundle is not None:
         check_bundle(bundle)
         checked.append(("certificate authorities", bundle))
+    checked += check_evaluation(run)
     checked += _prices(run)
     checked += list(buckets(run).items())
     run.workspace.update_run(calibration=reference())

@@ -14,7 +14,7 @@ from fmbench_lib.evaluation.accuracy_tables import (
     load_number,
     load_rows,
 )
-from fmbench_lib.evaluation.given_answers import Given, stratified, truths_in
+from fmbench_lib.evaluation.given_answers import Given, same_questions, truths_in
 from fmbench_lib.evaluation.outcomes import Outcomes, Thresholds, outcomes_of
 
 JUDGES = ("one", "two", "three")
@@ -137,12 +137,23 @@ def test_verdicts_must_agree_with_the_similarity() -> None:
 
 
 def test_questions_are_drawn_from_each_payload_file_in_proportion() -> None:
-    prompts = {"short": [f"s{n}" for n in range(60)], "long": [f"l{n}" for n in range(40)]}
-    drawn = stratified(prompts, 10, seed=1)
-    assert {name: len(ids) for name, ids in drawn.items()} == {"short": 6, "long": 4}
-    assert drawn == stratified({name: ids[::-1] for name, ids in prompts.items()}, 10, seed=1)
-    assert drawn != stratified(prompts, 10, seed=2)
-    assert sum(map(len, stratified(prompts, None, 1).values())) == 100
+    prompts = {"short": {f"s{n}" for n in range(60)}, "long": {f"l{n}" for n in range(40)}}
+    drawn = same_questions({"a": prompts}, 10, seed=1)
+    assert {name: len(ids) for name, ids in drawn["a"].items()} == {"short": 6, "long": 4}
+    assert drawn != same_questions({"a": prompts}, 10, seed=2)
+    assert same_questions({"a": prompts}, None, 1)["a"] == prompts
+
+
+def test_all_experiments_get_the_same_questions_as_far_as_they_have_answered_the_same() -> None:
+    both = {f"q{n}" for n in range(20)}
+    chosen = same_questions({"a": {"p": both | {"a1", "a2"}}, "b": {"p": both}}, 5, seed=1)
+    assert chosen["a"] == chosen["b"]
+    assert len(chosen["a"]["p"]) == 5
+    # Nine questions in all, seven of them of `p`: of six, five are of `p` and one is of `r`.
+    apart = {"a": {"p": {"q1", "a1", "a2", "a3", "a4", "a5"}}, "b": {"p": {"q1", "b1"}, "r": {"c1", "c2"}}}
+    chosen = same_questions(apart, 6, seed=1)
+    assert "q1" in chosen["a"]["p"]
+    assert (len(chosen["a"]["p"]), chosen["b"]["p"], len(chosen["b"]["r"])) == (5, {"q1", "b1"}, 1)
 
 
 def test_acceptable_answers_in_a_cell() -> None:

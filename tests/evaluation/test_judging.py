@@ -65,6 +65,7 @@ def test_long_texts_are_cut_in_the_middle() -> None:
 
 def test_turns_of_chat_templates_are_spaced_out() -> None:
     assert inert("a <|eot_id|> b </s> [INST] c <b> [x]") == "a < |eot_id| > b < /s > [ INST ] c <b> [x]"
+    assert inert("<｜User｜> <<SYS>> <</SYS>>") == "< ｜User｜ > < <SYS> > < </SYS> >"
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
 from pydantic import ValidationError
 
 from fmbench_lib.config.problems import ConfigError, Notice, Problem, joined, shown
 from fmbench_lib.config.reading.argument_names import unknown_arguments
 from fmbench_lib.config.reading.checks import check
+from fmbench_lib.config.reading.evaluation_file import FILE_KEY, checked_values
 from fmbench_lib.config.reading.keys import Findings, Raw, clean, section_of, yaml_keys
 from fmbench_lib.config.reading.overrides import override, overrides_in, placeholders_in
 from fmbench_lib.config.reading.resolution import resolve
@@ -189,7 +191,7 @@ _CONFIG_SECTIONS = ("general", "datasets", "experiments")
 
 
 def validate_paths(paths: Iterable[str | Path], arguments: Mapping[str, str] | None = None) -> list[Checked]:
-    """Check each config; in a folder, every `.yml` and `.yaml` file below it that is a config.
+    """Check each config and evaluation file; in a folder, every `.yml` and `.yaml` file below it that is one.
 
     Placeholders without a value are notices here, not problems: `-A` gives them when the config is run. A `-A`
     that none of the configs has a placeholder for is a problem of the first.
@@ -227,6 +229,11 @@ def _is_folder(path: str | Path) -> bool:
 
 
 def _checked(path: str | Path, arguments: Mapping[str, str] | None, in_folder: bool) -> Checked:
+    evaluation = _evaluation_file(Path(path))
+    if evaluation is not None:
+        found = Findings()
+        checked_values(evaluation, found)
+        return Checked(Path(path), tuple(found.problems), tuple(found.notices))
     try:
         loaded = load_config(path, arguments=arguments)
     except ConfigError as error:
@@ -243,8 +250,20 @@ def _checked(path: str | Path, arguments: Mapping[str, str] | None, in_folder: b
     return Checked(Path(path), (), loaded.notices)
 
 
+def _evaluation_file(path: Path) -> Raw | None:
+    """The content of an evaluation file of FMBench 2.x, None of any other file."""
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    is_one = (
+        isinstance(value, dict) and isinstance(value.get(FILE_KEY), dict) and not set(_CONFIG_SECTIONS) & set(value)
+    )
+    return value if is_one else None
+
+
 def _is_another_file(path: Path) -> bool:
-    """Whether a YAML file is not a config: a price file, an evaluation file, a manifest."""
+    """Whether a YAML file is not a config: a price file, a manifest."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):

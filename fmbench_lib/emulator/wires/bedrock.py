@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,10 +18,11 @@ from fmbench_lib.emulator.wires.messages import JsonObject, dump
 _OPERATIONS = {"converse": False, "converse-stream": True, "invoke": False, "invoke-with-response-stream": True}
 """The last segment of a call's path, and whether its answer streams."""
 _STOP_REASONS = {"stop": "end_turn", "length": "max_tokens"}
+_CONVERSE, _TOOL = "converse", "converse with a tool"
 
 
 class ConverseAnswer(AwsAnswer):
-    """An answer in Converse's form, which is the same for all models."""
+    """An answer in Converse's form, which is the same for all models; where the request names a tool, its use."""
 
     exception_type = "modelStreamErrorException"
 
@@ -30,7 +32,8 @@ class ConverseAnswer(AwsAnswer):
 
     def content_message(self, text: str, index: int, *, reasoning: bool) -> bytes:
         """`contentBlockDelta`, with `reasoningContent` for reasoning."""
-        delta = {"reasoningContent": {"text": text}} if reasoning else {"text": text}
+        said = {"toolUse": {"input": text}} if self.task.variant == _TOOL else {"text": text}
+        delta = {"reasoningContent": {"text": text}} if reasoning else said
         return event("contentBlockDelta", dump({"contentBlockIndex": 0, "delta": delta, "p": "abcdefgh"}))
 
     def malformed_message(self) -> bytes:
@@ -46,7 +49,10 @@ class ConverseAnswer(AwsAnswer):
     def message_whole(self, reasoning: str, text: str, tokens: int) -> Any:
         """`output.message` with its content blocks, stop reason and usage."""
         blocks: list[Any] = [{"reasoningContent": {"reasoningText": {"text": reasoning}}}] if reasoning else []
-        blocks += [{"text": text}] if text else []
+        if self.task.variant == _TOOL:
+            blocks.append({"toolUse": {"toolUseId": "tooluse_1", "name": "verdict", "input": _object_in(text)}})
+        else:
+            blocks += [{"text": text}] if text else []
         return {
             "output": {"message": {"role": "assistant", "content": blocks}},
             "stopReason": _STOP_REASONS[self.plan.finish_reason],
@@ -142,7 +148,8 @@ class Bedrock(AwsWire):
         if operation.startswith("converse"):
             prompt = _text_of(body["messages"][-1]["content"])
             maximum = (body.get("inferenceConfig") or {}).get("maxTokens")
-            return self.make_task(prompt, _OPERATIONS[operation], maximum, "converse", model)
+            tool = ((body.get("toolConfig") or {}).get("toolChoice") or {}).get("tool")
+            return self.make_task(prompt, _OPERATIONS[operation], maximum, _TOOL if tool else _CONVERSE, model)
         form = form_of(model, body)
         prompt, maximum = FORMS[form].read(body)
         stream = _OPERATIONS[operation]
@@ -152,10 +159,18 @@ class Bedrock(AwsWire):
 
     def answer(self, task: Task, plan: Plan, framing: Framing) -> Answer:
         """In Converse's form, or in that of the request's family."""
-        if task.variant == "converse":
+        if task.variant in (_CONVERSE, _TOOL):
             return ConverseAnswer(task, plan, framing)
         return InvokeAnswer(task, plan, framing, FORMS[task.variant])
 
 
 def _text_of(content: list[JsonObject]) -> str:
     return "\n".join(block["text"] for block in content if "text" in block)
+
+
+def _object_in(text: str) -> Any:
+    """The first JSON object in a text, as the input of a tool must be one; a text without any is an explanation."""
+    try:
+        return json.JSONDecoder().raw_decode(text, text.index("{"))[0]
+    except ValueError:
+        return {"explanation": text}

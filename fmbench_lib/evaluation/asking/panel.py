@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fmbench_lib.config.redactor import Redactor
-from fmbench_lib.evaluation.asking.judge import Judge, Question
-from fmbench_lib.evaluation.asking.one_round import Asking, ask, finish, recover
+from fmbench_lib.evaluation.asking.judge import Judge, Question, told_apart
+from fmbench_lib.evaluation.asking.key_index import short_key
+from fmbench_lib.evaluation.asking.one_round import Asking, ask, recover
 from fmbench_lib.evaluation.asking.spending import Ceiling, most_of
-from fmbench_lib.evaluation.asking.verdict_store import VerdictRow, VerdictStore
+from fmbench_lib.evaluation.asking.verdict_store import VerdictRow, VerdictStore, every_store, store_of
 
-_RETRIED = frozenset({"http_429", "http_5xx", "timeout", "connect", "truncated", "dns", "endpoint"})
+_RETRIED = frozenset({"http_429", "http_5xx", "timeout", "connect", "truncated", "dns", "endpoint", "cancelled"})
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 
@@ -39,7 +42,7 @@ class JudgeTally:
 class Panel:
     """The judges, where their verdicts are kept, and how much may be spent.
 
-    `attempts` is the most requests for one judgement. `pause` waits so many seconds before a retry. `clean` takes
+    `attempts` is the most requests for one judgement. `pause` waits so many seconds before a retry. `redactor` takes
     secrets out of what judges say.
     """
 
@@ -48,17 +51,26 @@ class Panel:
     ceiling: Ceiling
     redactor: Redactor
     attempts: int = 5
-    pause: Callable[[float], None] = time.sleep
+    pause: Callable[[float], object] | None = None
     tallies: dict[str, JudgeTally] = field(default_factory=dict)
     _stores: dict[str, VerdictStore] = field(default_factory=dict)
+    _asked: dict[str, array[int]] = field(default_factory=dict)
+    _stop: threading.Event = field(default_factory=threading.Event)
 
     def open(self) -> None:
         """Read what is kept, and keep what an earlier process left of its rounds."""
-        for number, judge in enumerate(self.judges):
-            store = VerdictStore(self.folder / f"judge-{number + 1}")
-            self.tallies[judge.name] = JudgeTally(recovered=recover(self._asking(judge, store), store))
-            self._stores[judge.name] = store
-        self.ceiling.spent += sum(store.spent for store in self._stores.values())
+        self.judges = told_apart(self.judges)
+        for judge in self.judges:
+            store = VerdictStore(store_of(self.folder, judge.id))
+            self._stores[judge.name], self._asked[judge.name] = store, array("Q")
+            self.tallies[judge.name] = JudgeTally(recovered=recover(self._asking(judge)))
+        self.ceiling.spent += sum(store.spent for _, store in self.stores())
+
+    def stores(self) -> Iterator[tuple[str | None, VerdictStore]]:
+        """What is kept of each judge, with its name, and then of those that are no longer on the panel."""
+        yield from self._stores.items()
+        ours = {store.folder for store in self._stores.values()}
+        yield from ((None, VerdictStore(folder)) for folder in every_store(self.folder) if folder not in ours)
 
     def judge(self, batches: Iterable[Questions]) -> None:
         """Ask every judge about every batch; the judges of one batch work at the same time.
@@ -66,66 +78,81 @@ class Panel:
         Once the ceiling is reached, nothing more is asked.
         """
         with ThreadPoolExecutor(max(len(self.judges), 1)) as pool:
-            for questions in batches:
-                if self.ceiling.reached:
-                    break
-                for _ in pool.map(lambda judge, batch=questions: self._ask(judge, batch(judge)), self.judges):
-                    pass
+            try:
+                for questions in batches:
+                    for _ in pool.map(lambda judge, batch=questions: self._ask(judge, batch(judge)), self.judges):
+                        pass
+            except BaseException:
+                self.stop()
+                raise
 
-    def verdicts(self, columns: list[str] | None = None) -> Iterable[dict[str, object]]:
-        """Every row that is kept, all columns or these."""
-        for store in self._stores.values():
-            yield from store.rows(columns)
+    def stop(self) -> None:
+        """Give up: judges are asked nothing more, and what is in flight is waited for and kept."""
+        self._stop.set()
 
-    def _asking(self, judge: Judge, store: VerdictStore) -> Asking:
-        return Asking(judge, store.folder, self.redactor)
+    def counted(self, judge: str, form: str, columns: list[str]) -> Iterator[dict[str, Any]]:
+        """The rows of a judge that count, in the order of asking: of each question that was put in this process, that
+        of its answer, else its last failure."""
+        wanted = [*dict.fromkeys(("form", *columns))]
+        for row in self._stores[judge].counted(self._asked[judge], wanted):
+            if row["form"] == form:
+                yield {**row, "judge": judge}
+
+    def _asking(self, judge: Judge) -> Asking:
+        return Asking(judge, self._stores[judge.name], self.redactor, self._stop.is_set)
 
     def _ask(self, judge: Judge, questions: Sequence[Question]) -> None:
         store, tally = self._stores[judge.name], self.tallies[judge.name]
-        wanted = {each.key: each for each in questions if each.key not in store.answered}
-        tally.kept += len({each.key for each in questions}) - len(wanted)
-        before = dict.fromkeys(wanted, 0)
-        for turn in range(self.attempts):
-            affordable = self._affordable(judge, wanted, tally)
-            if not affordable:
+        unique = list({each.key: each for each in questions}.values())
+        self._asked[judge.name].extend(short_key(each.key) for each in unique)
+        answered = store.answered([each.key for each in unique])
+        waiting = {each.key: each for each, known in zip(unique, answered, strict=True) if not known}
+        tally.kept += len(unique) - len(waiting)
+        before = dict.fromkeys(waiting, 0)
+        while waiting:
+            some = self._affordable(judge, list(waiting.values()))
+            if not some:
+                tally.left_out += len(waiting)
                 return
-            if turn:
-                self.pause(min(_FIRST_PAUSE_S * 2 ** (turn - 1), _LONGEST_PAUSE_S))
-                tally.retries += len(affordable)
-            else:
-                tally.asked += len(affordable)
-            wanted = self._turn(judge, store, affordable, before, last=turn + 1 == self.attempts)
-        tally.failed += len(wanted)
+            self._wait_before(some, before)
+            again = self._turn(judge, some, before)
+            for each in some:
+                if each.key in again and before[each.key] < self.attempts:
+                    continue
+                del waiting[each.key]
+                tally.failed += each.key in again
 
-    def _affordable(self, judge: Judge, wanted: dict[str, Question], tally: JudgeTally) -> list[Question]:
-        """The questions that the ceiling has room for, which is reserved for them."""
-        chosen: list[Question] = []
-        for each in wanted.values():
-            if not self.ceiling.reserve(most_of(judge.price, each.prompt, judge.max_tokens, judge.timeout)):
-                tally.left_out += len(wanted) - len(chosen)
-                break
-            chosen.append(each)
-        return chosen
+    def _affordable(self, judge: Judge, questions: Sequence[Question]) -> Sequence[Question]:
+        """The first of the questions, as many as the ceiling has room for, which is reserved for them."""
+        return questions[: self.ceiling.reserve([_most(judge, each) for each in questions])]
 
-    def _turn(
-        self, judge: Judge, store: VerdictStore, questions: list[Question], before: dict[str, int], *, last: bool
-    ) -> dict[str, Question]:
-        """One round; returns the questions to ask again."""
-        tally, asking = self.tallies[judge.name], self._asking(judge, store)
+    def _wait_before(self, questions: Sequence[Question], before: dict[str, int]) -> None:
+        """Wait where one of the questions was asked already, the longer the more often."""
+        tries = max(before[each.key] for each in questions)
+        if tries:
+            pause = self._stop.wait if self.pause is None else self.pause
+            pause(min(_FIRST_PAUSE_S * 2 ** (tries - 1), _LONGEST_PAUSE_S))
+
+    def _turn(self, judge: Judge, questions: Sequence[Question], before: dict[str, int]) -> set[str]:
+        """One round; returns the keys of the questions to ask again, those that cannot be answered too."""
+        tally, rows = self.tallies[judge.name], {}
         constrain = bool(judge.constrained) and not tally.unconstrained
-        rows = {
-            row["key"]: row for row in ask(asking, questions, [before[q.key] for q in questions], constrain=constrain)
-        }
-        again: dict[str, Question] = {}
+        tally.retries += sum(before[each.key] > 0 for each in questions)
+        tally.asked += sum(before[each.key] == 0 for each in questions)
+        try:
+            attempts = [before[each.key] for each in questions]
+            rows = {row["key"]: row for row in ask(self._asking(judge), questions, attempts, constrain=constrain)}
+        finally:
+            cost = sum((row["cost"] or 0.0) + (row["cost_at_most"] or 0.0) for row in rows.values())
+            self.ceiling.settle([_most(judge, each) for each in questions], cost)
+        again = set()
         for each in questions:
-            row = rows.get(each.key)
-            cost = None if row is None else row["cost"]
-            self.ceiling.settle(most_of(judge.price, each.prompt, judge.max_tokens, judge.timeout), cost)
             before[each.key] += 1
-            if row is None or self._wants_retry(row, constrain=constrain, tally=tally):
-                again[each.key] = each
-        kept = [row for row in rows.values() if last or row["key"] not in again]
-        finish(asking, store, kept)
+            row = rows.get(each.key)
+            if row is None or row["error"] is not None:
+                again.add(each.key)
+                if row is not None and not self._wants_retry(row, constrain=constrain, tally=tally):
+                    before[each.key] = self.attempts
         return again
 
     def _wants_retry(self, row: VerdictRow, *, constrain: bool, tally: JudgeTally) -> bool:
@@ -133,3 +160,7 @@ class Panel:
             tally.unconstrained = True  # the server may not know the constraint
             return True
         return row["error"] in _RETRIED
+
+
+def _most(judge: Judge, question: Question) -> float | None:
+    return most_of(judge.price, question.prompt, judge.max_tokens, judge.timeout)

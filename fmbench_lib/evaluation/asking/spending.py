@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fmbench_lib.pricing.price_list import InstancePrice, Price, TokenPrice
 
 _BYTES_PER_TOKEN = 4
+_ROUNDING = 1e-9
 
 
 def cost_of(price: Price | None, prompt_tokens: int, completion_tokens: int, seconds: float) -> float | None:
@@ -26,6 +28,14 @@ def most_of(price: Price | None, prompt: str, max_tokens: int | None, timeout: f
     return cost_of(price, len(prompt.encode(errors="surrogatepass")) + 64, max_tokens or 0, timeout)
 
 
+_MAY_BE_BILLED = frozenset({"timeout", "truncated", "protocol", "decode", "endpoint", "cancelled"})
+
+
+def may_be_billed(error: str | None) -> bool:
+    """Whether a request that failed in this way may have to be paid for: the server may have answered it."""
+    return error in _MAY_BE_BILLED
+
+
 def estimated_tokens(text: str) -> int:
     """About how many tokens a text has, where nobody counted: four bytes each."""
     return -(-len(text.encode(errors="surrogatepass")) // _BYTES_PER_TOKEN)
@@ -39,21 +49,37 @@ class Ceiling:
     spent: float = 0.0
     reached: bool = False
     _reserved: float = 0.0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _settled: threading.Condition = field(default_factory=threading.Condition, repr=False)
 
-    def reserve(self, most: float | None) -> bool:
-        """Whether a judgement that costs `most` at most still fits below the limit; an unknown cost never does."""
-        with self._lock:
+    def reserve(self, most: Sequence[float | None]) -> int:
+        """Reserve for judgements that cost so much at most, one after the other; returns for how many there is room.
+
+        Where there is none because of what is reserved for others, it waits until that is settled: they cost less
+        than they might have. One of unknown cost never fits below a limit.
+        """
+        with self._settled:
             if self.limit is None:
-                return True
-            if most is None or self.spent + self._reserved + most > self.limit:
-                self.reached = True
-                return False
-            self._reserved += most
-            return True
+                return len(most)
+            while not (count := self._fitting(most)) and self._reserved > 0 and None not in most[:1]:
+                self._settled.wait()
+            self.reached |= count == 0 and bool(most)
+            self._reserved += sum(each or 0.0 for each in most[:count])
+            return count
 
-    def settle(self, most: float | None, cost: float | None) -> None:
-        """Replace what was reserved for a judgement by what it cost."""
-        with self._lock:
-            self._reserved = max(self._reserved - (most or 0.0), 0.0) if self.limit is not None else 0.0
-            self.spent += cost or 0.0
+    def settle(self, most: Sequence[float | None], cost: float) -> None:
+        """Replace what was reserved for judgements by what they cost."""
+        with self._settled:
+            if self.limit is not None:
+                left = self._reserved - sum(each or 0.0 for each in most)
+                self._reserved = left if left > _ROUNDING else 0.0
+            self.spent += cost
+            self._settled.notify_all()
+
+    def _fitting(self, most: Sequence[float | None]) -> int:
+        assert self.limit is not None
+        room = self.limit - self.spent - self._reserved
+        for count, each in enumerate(most):
+            if each is None or each > room:
+                return count
+            room -= each
+        return len(most)

@@ -1,14 +1,15 @@
-"""The verdicts of a run on disk, one part for each round; a part is whole or not there."""
+"""The verdicts of one judge on disk, a part for each round; a part is whole or not there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fmbench_lib.evaluation.asking.key_index import NOWHERE, KeyIndex, short_key
 from fmbench_lib.host.atomic_files import replacing
 
 SCHEMA = pa.schema(
@@ -23,21 +24,28 @@ SCHEMA = pa.schema(
         ("error", pa.string()),
         ("error_message", pa.string()),
         ("attempts", pa.int32()),
+        ("request_id", pa.string()),
         ("prompt_tokens", pa.int64()),
         ("completion_tokens", pa.int64()),
         ("tokens_estimated", pa.bool_()),
         ("seconds", pa.float64()),
         ("cost", pa.float64()),
+        ("cost_at_most", pa.float64()),
     ]
 )
+_STORES = "verdicts-*"
+_PARTS = "part-*.parquet"
+_CHUNK = 500
 
 
 class VerdictRow(TypedDict):
-    """One judgement that was asked for.
+    """One request for a judgement.
 
     `label` is null and `scores` (JSON) empty where the judge's answer says none; `error` is the class of the error
-    where there is no answer. `attempts`: requests sent · `seconds`: from sending to the last byte · `cost`: USD, null
-    where the price is not known.
+    where there is no answer, `cancelled` where the request was in flight when its process was killed. `attempts`:
+    requests sent for this judgement, this one included · `seconds`: from sending to the last byte · `cost`: USD, null
+    where there is no answer or no price · `cost_at_most`: USD that a request without an answer may have cost, null
+    where it cost nothing for certain, or that is not known.
     """
 
     key: str
@@ -50,11 +58,13 @@ class VerdictRow(TypedDict):
     error: str | None
     error_message: str | None
     attempts: int
+    request_id: str
     prompt_tokens: int | None
     completion_tokens: int | None
     tokens_estimated: bool
     seconds: float | None
     cost: float | None
+    cost_at_most: float | None
 
 
 class VerdictStore:
@@ -62,17 +72,33 @@ class VerdictStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.answered: set[str] = set()
         self.spent = 0.0
-        """USD, of all parts, as far as prices are known."""
-        for row in self.rows(["key", "error", "cost"]):
-            self._count(row["key"], row["error"], row["cost"])
+        """USD of all parts, as far as prices are known, with what may have been spent on requests without an answer."""
+        self._index = KeyIndex()
+        self._parts: list[Path] = []
+        for path in sorted(folder.glob(_PARTS)):
+            columns = pq.read_table(path, columns=["key", "error", "cost", "cost_at_most"]).to_pydict()
+            self._count(path, columns["key"], columns["error"], [*columns["cost"], *columns["cost_at_most"]])
+
+    @property
+    def part_count(self) -> int:
+        """How many parts there are."""
+        return len(self._parts)
+
+    @property
+    def judgements(self) -> tuple[int, int]:
+        """How many judgements got an answer, and how many did not."""
+        return self._index.counts()
+
+    def answered(self, keys: Sequence[str]) -> list[bool]:
+        """Whether the judgement of each key got an answer."""
+        return [answered for _, _, answered in self._index.find([short_key(key) for key in keys])]
 
     def part(self, round_id: str) -> Path:
         """The file of a round."""
         return self.folder / f"part-{round_id}.parquet"
 
-    def append(self, round_id: str, rows: list[VerdictRow]) -> None:
+    def append(self, round_id: str, rows: Sequence[VerdictRow]) -> None:
         """Keep the rows of a round, once: a round that is kept already is left as it is."""
         path = self.part(round_id)
         if path.exists() or not rows:
@@ -80,25 +106,38 @@ class VerdictStore:
         columns = [pa.array([row.get(field.name) for row in rows], field.type) for field in SCHEMA]
         with replacing(path) as part:
             pq.write_table(pa.Table.from_arrays(columns, schema=SCHEMA), part, compression="zstd")
-        for row in rows:
-            self._count(row["key"], row["error"], row["cost"])
+        costs = [row[name] for row in rows for name in ("cost", "cost_at_most")]
+        self._count(path, [row["key"] for row in rows], [row["error"] for row in rows], costs)
 
-    def rows(self, columns: list[str] | None = None) -> Iterator[dict[str, object]]:
-        """The rows of all parts, part by part."""
-        for path in sorted(self.folder.glob("part-*.parquet")):
+    def rows(self, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+        """The rows of all parts, one part at a time."""
+        for path in self._parts:
             yield from pq.read_table(path, columns=columns).to_pylist()
 
-    def _count(self, key: object, error: object, cost: object) -> None:
-        if error is None:
-            self.answered.add(str(key))
-        self.spent += cost if isinstance(cost, float) else 0.0
+    def counted(self, short_keys: Sequence[int], columns: list[str]) -> Iterator[dict[str, Any]]:
+        """The row of each of these judgements, in this order: that of its answer, else its last failure; none for one
+        that was never asked for. Only some rows are in memory at any time."""
+        for start in range(0, len(short_keys), _CHUNK):
+            places = self._index.find(short_keys[start : start + _CHUNK])
+            read = {
+                part: pq.read_table(self._parts[part], columns=columns)
+                for part in {part for part, _, _ in places if part != NOWHERE}
+            }
+            for part, row, _ in places:
+                if part != NOWHERE:
+                    yield read[part].slice(row, 1).to_pylist()[0]
+
+    def _count(self, path: Path, keys: Sequence[str], errors: Sequence[object], costs: Sequence[float | None]) -> None:
+        self._index.put(len(self._parts), keys, [error is None for error in errors])
+        self._parts.append(path)
+        self.spent += sum(cost for cost in costs if cost is not None)
 
 
-def last_rows(rows: Iterable[dict[str, object]]) -> dict[str, dict[str, object]]:
-    """One row for each key: that of its answer, else the last failure."""
-    kept: dict[str, dict[str, object]] = {}
-    for row in rows:
-        key = str(row["key"])
-        if key not in kept or kept[key]["error"] is not None:
-            kept[key] = row
-    return kept
+def every_store(folder: Path) -> list[Path]:
+    """The folders of all stores of an evaluation, those of judges that are no longer on the panel too."""
+    return sorted(folder.glob(_STORES))
+
+
+def store_of(folder: Path, judge_id: str) -> Path:
+    """The folder of a judge's verdicts: the same wherever it stands on the panel and whatever it is called."""
+    return folder / _STORES.replace("*", judge_id)

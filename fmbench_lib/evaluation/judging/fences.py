@@ -18,8 +18,10 @@ RULE = (
 )
 """What a judge is told of the fences, before any of them."""
 
-_CONTROL = re.compile(r"<\|([^|<>\n]{1,60})\|>")
-_TURNS = re.compile(r"<(/?(?:s|start_of_turn|end_of_turn|bos|eos))>|\[(/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS))\]")
+_CONTROL = re.compile(r"<([|｜])([^|｜<>\n]{1,60})([|｜])>")
+_TURNS = re.compile(
+    r"<(</?SYS>|/?(?:s|start_of_turn|end_of_turn|bos|eos))>|\[(/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS))\]"
+)
 
 
 def fence_mark(seed: int | str, *texts: str) -> str:
@@ -44,7 +46,7 @@ def inert(text: str) -> str:
     """A text whose control tokens of chat templates, such as `<|im_end|>`, are spaced out: some servers read them as
     the end of the message."""
     return _TURNS.sub(
-        lambda match: f"< {match[1]} >" if match[1] else f"[ {match[2]} ]", _CONTROL.sub(r"< |\1| >", text)
+        lambda match: f"< {match[1]} >" if match[1] else f"[ {match[2]} ]", _CONTROL.sub(r"< \1\2\3 >", text)
     )
 
 

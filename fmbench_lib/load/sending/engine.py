@@ -115,7 +115,7 @@ def run_level(
     keys for it are lost; whatever else goes wrong is in the exchanges.
     """
     folder = folder.resolve()
-    level_id = uuid.uuid4().hex[:12]
+    level_id = level.level_id or uuid.uuid4().hex[:12]
     count = workers_of(level)
     order = write_order(level, folder, count)
     (folder / "shared").write_bytes(bytes(SHARED_BYTES))
@@ -140,7 +140,7 @@ def run_level(
             progress.begun = begin_ns / 1e9
             stop = _watch(workers, level, progress, on_progress, keys, writer)
         finally:
-            end_workers(workers)
+            end_workers(workers, level.load.timeout if level.write_each else 0.0)
     return _level_run(level, level_id, order, workers, stop, begin_ns)
 
 

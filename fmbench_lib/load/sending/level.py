@@ -20,7 +20,8 @@ class Level:
     `measured` goes round in a fresh order each time where `load` lets prompts be sent again. A level ends by `stop`, or
     when there are no prompts left; sooner where `load` says so. With a `script`, that is called for each request, and
     nothing is sent to `urls`. With `write_each`, an exchange is in the spool as soon as it has ended, whatever that
-    costs the others: for requests that must not be sent twice, and whose times matter little.
+    costs the others: for requests that must not be sent twice, and whose times matter little. What is in flight when
+    the level is given up, or when its engine dies, is waited for and spooled. Ids of requests begin with `level_id`.
     """
 
     urls: tuple[str, ...]
@@ -33,6 +34,7 @@ class Level:
     request_rate: float | None = None
     script: UserScript | None = None
     write_each: bool = False
+    level_id: str | None = None
 
     @property
     def open_loop(self) -> bool:

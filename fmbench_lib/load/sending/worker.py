@@ -8,6 +8,7 @@ Only the standard library is imported, so that the process starts in a few hundr
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import json
 import os
@@ -68,8 +69,11 @@ class Worker:
         self.write_each = plan["write_each"]
         buffering = 0 if self.write_each else 1 << 20
         self.spool = Path(plan["spool"]).open("wb", buffering)  # noqa: SIM115 - closed at the end of `run`
+        if self.write_each:
+            fcntl.flock(self.spool, fcntl.LOCK_EX)  # who waits for it knows when the last answer is in
         self.stopped_ns: int | None = None
         self.told = False  # to stop, by the engine
+        self.orphaned = False  # the engine is gone
         self.last_tick = 0
         self._channel = channel
         self._received = b""  # from the engine, up to a line that is not complete yet
@@ -232,7 +236,8 @@ class Worker:
         """Read what the engine says: stop, or new keys. At its end of file it is gone, and so is this process."""
         data = os.read(sys.stdin.fileno(), 1 << 16)
         if not data:
-            os._exit(3)
+            self.engine_gone()
+            return
         *lines, self._received = (self._received + data).split(b"\n")
         for line in lines:
             if self.signer is not None and line.startswith(KEYS):
@@ -241,10 +246,24 @@ class Worker:
                 self.told = True
                 self.stop(monotonic_ns())
 
+    def engine_gone(self) -> None:
+        """End with the engine; only answers that must not be lost are waited for, and nothing more is sent."""
+        if not self.write_each:
+            os._exit(3)
+        self.orphaned = True
+        self.loop.forget(sys.stdin.fileno())
+        if self.stopped_ns is None:
+            self.stop(monotonic_ns())
+
     def say(self, message: Message) -> None:
         """Send a message to the engine."""
-        self._channel.write(json.dumps(message) + "\n")
-        self._channel.flush()
+        if self.orphaned:
+            return
+        try:
+            self._channel.write(json.dumps(message) + "\n")
+            self._channel.flush()
+        except BrokenPipeError:
+            self.engine_gone()
 
 
 def main(plan_path: str) -> None:

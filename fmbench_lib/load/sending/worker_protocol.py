@@ -1,7 +1,8 @@
 """What the engine and its workers say to one another: the plan that a worker starts with, and its messages.
 
 engine → worker   `go <monotonic ns>`: begin at that time. `stop`: send nothing more, what is in flight may end.
-                  `keys <JSON>`: sign with these from now on. End of file: the engine is gone, stop at once.
+                  `keys <JSON>`: sign with these from now on. End of file: the engine is gone, stop at once, or with
+                  `write_each` when what is in flight has ended. The lock of the spool is held until then.
 worker → engine   one JSON object a line: `ready`, `progress` twice a second, `end`.
 """
 

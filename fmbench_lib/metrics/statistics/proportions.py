@@ -24,20 +24,34 @@ def wilson(successes: float, count: int, confidence: float = 0.95) -> tuple[floa
     return low, 1.0 if successes == count else min(middle + half, 1.0)
 
 
-def reaches(successes: float, count: int, limit: float) -> tuple[bool | None, Certainty]:
+def reaches(successes: int, count: int, limit: float) -> tuple[bool | None, Certainty]:
     """Whether a share is at least `limit`, and how certain that is; None where it is not known.
 
-    Surely: the 95% interval is on one side of the limit. Probably: the 60% interval is, which leaves 20% on either
-    side.
+    By the exact one-sided binomial test: surely, where so many successes or more (or so few or fewer) would come in at
+    most 2.5% of the cases if the share were the limit, probably in at most 20%. Wilson's interval would call one
+    failure of one question sure.
     """
-    names: tuple[tuple[Certainty, float], ...] = (("surely", 0.95), ("probably", 2 * PROBABLY - 1))
-    for certainty, confidence in names:
-        ends = wilson(successes, count, confidence)
-        if ends is not None and ends[0] >= limit:
+    if count and limit <= 0:
+        return True, "surely"
+    levels: tuple[tuple[Certainty, float], ...] = (("surely", 0.025), ("probably", 1 - PROBABLY))
+    for certainty, level in levels:
+        if _at_least(successes, count, limit) <= level:
             return True, certainty
-        if ends is not None and ends[1] < limit:
+        if _at_least(count - successes, count, 1 - limit) <= level:
             return False, certainty
     return None, "not known"
+
+
+def _at_least(successes: int, count: int, share: float) -> float:
+    """The chance of so many successes or more."""
+    if not 0 < share < 1:
+        return float(successes == 0 or share >= 1)
+    logs = math.log(share), math.log1p(-share)
+    every = math.lgamma(count + 1)
+    return math.fsum(
+        math.exp(every - math.lgamma(k + 1) - math.lgamma(count - k + 1) + k * logs[0] + (count - k) * logs[1])
+        for k in range(successes, count + 1)
+    )
 
 
 def sign_test_size(first_only: int, second_only: int, count: int, power: float = 0.8) -> int | None:

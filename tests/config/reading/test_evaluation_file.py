@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 
+from fmbench_lib.config import validate_paths
+from fmbench_lib.config.reading.evaluation_file import section_of_file
 from fmbench_lib.config.schema.evaluation_section import EvaluationSection
 from fmbench_lib.config.shipped.files import shipped_path
 from fmbench_lib.errors import InputError
-from fmbench_lib.evaluation.predecessor_file import section_of_file
 
 FILE = """
 model_evaluations:
@@ -66,3 +70,44 @@ def test_thresholds_count_where_they_are_switched_on() -> None:
 def test_what_is_wrong_is_said(content: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
         section_of_file(content, "file.yml")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            ("judge_panel_list", "judge_panel_lst"),
+            "model_evaluations.subjective_eval_info.judge_panel_lst: .*did you mean",
+        ),
+        (
+            ("run_parallel_inference_count: 5", "run_parallel_inference_count: many"),
+            "run_parallel_inference_count: .*many",
+        ),
+        (("threshold: 0.40", "threshold: 40"), "incorrect_verdict_cosine_similarity_threshold: .*40"),
+        (("majority_vote, use", "mean, use"), "method: is 'mean'; write majority_vote"),
+        (("model_id: cohere.command-r-plus-v1:0, ", ""), r"judge_panel_list\[1\]: has no model_id"),
+        (("subjective_eval_info:", "subjective_eval_info: none\n  other:"), "subjective_eval_info: is 'none'; write"),
+    ],
+)
+def test_validate_checks_evaluation_files(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    path = tmp_path / "model_eval_all_info.yml"
+    path.write_text(FILE.replace(*change))
+    (checked,) = validate_paths([tmp_path])
+    assert len(checked.problems) == 1
+    assert re.search(message, str(checked.problems[0]))
+
+
+def test_the_shipped_file_and_one_with_other_keys_are_valid(tmp_path: Path) -> None:
+    shipped = shipped_path("configs/model_eval_all_info.yml")
+    assert shipped is not None
+    other = tmp_path / "other.yml"
+    other.write_text(FILE.replace("  ground_truth_col:", "  something_else: 1\n  ground_truth_col:"))
+    first, second = validate_paths([shipped, other])
+    assert (first.problems, first.notices, second.problems) == ((), (), ())
+    assert [str(notice) for notice in second.notices] == [
+        "model_evaluations.something_else: ignored: fmbench has no such key"
+    ]
+    section = EvaluationSection.model_validate(section_of_file(yaml.safe_load(shipped.read_text()), "shipped"))
+    assert len(section.judges) == 3
+    for name in (section.rules, *(judge.template for judge in section.judges)):
+        assert shipped_path(f"configs/{name}").exists()
