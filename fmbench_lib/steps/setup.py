@@ -101,7 +101,9 @@ def check_deployment(run: Run, experiment: Experiment) -> None:
 def check_service(run: Run, experiment: Experiment) -> None:
     """Raise InputError for an unknown protocol, and for an API key, address or proxy that cannot be used."""
     url = experiment.ep_name or _ANY_ADDRESS
-    if platform_facts(experiment.platform).names_endpoints and not url.startswith(("http://", "https://")):
+    deployed = experiment.deploy and run.config.run_steps.get("2_deploy_model", True)
+    may_be_a_name = deployed or platform_facts(experiment.platform).names_endpoints
+    if may_be_a_name and not url.startswith(("http://", "https://")):
         url = _ANY_ADDRESS
     addresses([part.strip() for part in url.split(",") if part.strip()] if experiment.ep_name else [url])
     try:

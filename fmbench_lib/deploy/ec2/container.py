@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-DeviceKind = Literal["none", "nvidia", "neuron"]
+from fmbench_lib.deploy.instance_types import DeviceKind
 
 
 @dataclass(frozen=True, slots=True)
