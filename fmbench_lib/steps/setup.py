@@ -24,7 +24,7 @@ from fmbench_lib.steps.inputs import (
     sources,
     trace_of,
 )
-from fmbench_lib.steps.payloads import earlier_prompts
+from fmbench_lib.steps.payloads import earlier_prompts, needs_prompts
 from fmbench_lib.steps.platform_of import service_of
 from fmbench_lib.steps.prompt_template import template_path
 from fmbench_lib.steps.run_prices import load_prices, look_up_prices
@@ -53,7 +53,9 @@ def set_up(run: Run) -> pd.DataFrame:
     forget_inputs(run.workspace)
     checked = [("config", str(run.loaded.path))]
     checked += [(f"{{{name}}}", value) for name, value in run.workspace.read_run().get("standard", {}).items()]
-    if not run.config.run_steps.get("1_generate_data", True):
+    if not needs_prompts(run.config):
+        checked.append(("prompts", "none: nothing is measured"))
+    elif not run.config.run_steps.get("1_generate_data", True):
         checked.append(("prompts", f"those of run {earlier_prompts(run).run_id}"))
     elif synthetic := run.config.datasets.synthetic:
         checked += [("prompts", f"made, {entry.input_tokens} tokens: {entry.payload_file}") for entry in synthetic]
