@@ -38,7 +38,7 @@ def earlier_prompts(run: Run) -> Workspace:
         return kept
     raise RunStateError(
         f"run_steps switches 1_generate_data off, but no earlier run of {run.config.general.name} has prompts of the "
-        f"same datasets section: switch it on"
+        "same datasets section: switch it on (--set run_steps.1_generate_data=yes)"
     )
 
 
