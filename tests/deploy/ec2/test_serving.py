@@ -73,17 +73,17 @@ def test_other_servers_serve_metrics_on_the_request_port(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("keys", "hosts", "remote"),
     [
-        ({}, ["127.0.0.1"], []),
-        ({"ep_name": "http://localhost:{port}/v1/completions"}, ["127.0.0.1"], []),
-        ({"ep_name": "http://server.example:{port}/v1/completions"}, ["127.0.0.1"], []),
+        ({}, ["127.0.0.1:"], []),
+        ({"ep_name": "http://localhost:{port}/v1/completions"}, ["127.0.0.1:"], []),
+        ({"ep_name": "http://server.example:{port}/v1/completions"}, ["127.0.0.1:"], []),
         (
             {"ep_name": "http://0.0.0.0:{port}/v1/completions"},
-            ["0.0.0.0"],
+            [""],
             ["http://192.168.7.7:{port}/v1/completions"],
         ),
         (
             {"ep_name": "http://127.0.0.1:{port}/v1/completions", "ec2": {"listen_address": "0.0.0.0"}},
-            ["0.0.0.0"],
+            [""],
             ["http://192.168.7.7:{port}/v1/completions"],
         ),
     ],
@@ -99,7 +99,7 @@ def test_other_machines_are_let_in_where_the_config_says_so(
     on = host("nvidia", 1)
     served = claimed_serving(experiment, on, run_id="run", folder=Path("folder"), folders=(), cores=4)
     (copy,) = served.copies
-    assert composed_ports(served.copies) == [[f"{at}:{copy.host_port}:8000" for at in hosts]]
+    assert composed_ports(served.copies) == [[f"{at}{copy.host_port}:8000" for at in hosts]]
     assert list(served.remote_urls) == [address.format(port=port) for address in remote]
     assert served.urls[0].startswith(f"http://127.0.0.1:{copy.host_port}/")
 
