@@ -133,7 +133,7 @@ def _config(raw: Raw, findings: Findings) -> Config | None:
     except ValidationError as error:
         findings.problems.extend(_problems(error))
         return None
-    return check(with_longest_prompts(config), findings)
+    return with_longest_prompts(check(config, findings))
 
 
 def _problems(error: ValidationError) -> Iterable[Problem]:
