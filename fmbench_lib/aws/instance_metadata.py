@@ -6,20 +6,44 @@ Elsewhere nothing listens at its address: it is asked once, and not waited for.
 from __future__ import annotations
 
 import http.client
+import json
 import os
+import re
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 ADDRESS = "http://169.254.169.254"
+_PROFILE = re.compile(r"arn:(?P<partition>[\w-]+):iam::(?P<account>\d{12}):instance-profile/")
 _PATIENCE_S = 1.0
 _TOKEN_LIVES_S = "60"
 
 
 def instance_region() -> str | None:
     """The region of the EC2 instance that this runs on; None elsewhere, and with `AWS_EC2_METADATA_DISABLED`."""
+    return _metadata("placement/region")
+
+
+def instance_role() -> str | None:
+    """The ARN of the role of the EC2 instance that this runs on; None elsewhere, and where it has none.
+
+    The service tells the role's name and the instance profile's ARN. A path before the role's name is not told, so the
+    ARN has none.
+    """
+    try:
+        profile = json.loads(_metadata("iam/info") or "{}").get("InstanceProfileArn")
+    except (ValueError, AttributeError):
+        return None
+    known = _PROFILE.match(str(profile))
+    names = (_metadata("iam/security-credentials/") or "").split() if known else []
+    return f"arn:{known['partition']}:iam::{known['account']}:role/{names[0]}" if known and names else None
+
+
+def _metadata(name: str) -> str | None:
+    """What the service knows under a name; None elsewhere than on EC2, and where it is switched off."""
     if os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
         return None
-    return _asked(os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or ADDRESS, "/latest/meta-data/placement/region")
+    address = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or ADDRESS
+    return _asked(address, f"/latest/meta-data/{name}")
 
 
 @lru_cache(maxsize=8)

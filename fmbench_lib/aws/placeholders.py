@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from fmbench_lib.aws.calls import translated
-from fmbench_lib.aws.instance_metadata import instance_region
+from fmbench_lib.aws.instance_metadata import instance_region, instance_role
 from fmbench_lib.aws.session import BRIEF, client, default_region
 from fmbench_lib.aws.signing import CredentialSource
 from fmbench_lib.config.problems import Notice
@@ -146,6 +146,16 @@ class _Machine:
         described = self.metadata().get("ExecutionRoleArn")
         if described:
             return Found(str(described), "SageMaker's description of this app")
+        try:
+            return self._role_of_caller()
+        except InputError:
+            instance = instance_role()
+            if instance is None:
+                raise
+            return Found(instance, "the instance metadata of this EC2 instance; its path is a guess")
+
+    def _role_of_caller(self) -> Found:
+        """The role of the caller's credentials; raises InputError where there is none that a service may assume."""
         arn = self.caller()["Arn"]
         assumed = _ASSUMED.match(arn)
         if assumed is None or assumed["name"].startswith(_OF_A_PERSON):

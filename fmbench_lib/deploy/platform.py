@@ -63,7 +63,8 @@ class CloudWatchName:
 class Endpoint:
     """Where one experiment is served, and everything needed to delete it. Times in Unix seconds.
 
-    `urls` holds the full addresses that clients send to. `owned` is True where this run created the endpoint and must
+    `urls` holds the full addresses that clients send to, `remote_urls` those for clients on other machines, where a
+    server on this one lets them in. `owned` is True where this run created the endpoint and must
     delete it. `resources` is what the platform needs to find what it created; only the platform reads it. `model` is
     the name to send. `served_before` counts the seconds in service of endpoints that this one replaces in a resumed
     run. `copies` are those that the run started itself; behind a balancer there are more of them than `urls`.
@@ -84,6 +85,7 @@ class Endpoint:
     served_before: float = 0.0
     copies: tuple[Copy, ...] = ()
     cloudwatch: CloudWatchName | None = None
+    remote_urls: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The endpoint as JSON can hold it."""
@@ -93,7 +95,9 @@ class Endpoint:
     def from_dict(cls, values: Mapping[str, Any]) -> Endpoint:
         """The inverse of `to_dict`, also for an earlier version's; unknown keys (a later version's) are left out."""
         known = _known(cls, with_copies(values))
-        known.update({key: tuple(known[key]) for key in ("urls", "resources", "log_files") if key in known})
+        known.update(
+            {key: tuple(known[key]) for key in ("urls", "remote_urls", "resources", "log_files") if key in known}
+        )
         known["copies"] = tuple(Copy.from_dict(copy) for copy in known.get("copies", ()))
         if known.get("cloudwatch") is not None:
             known["cloudwatch"] = CloudWatchName(**_known(CloudWatchName, known["cloudwatch"]))

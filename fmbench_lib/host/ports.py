@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from contextlib import ExitStack
@@ -10,6 +11,9 @@ from urllib.parse import urlsplit
 from fmbench_lib.errors import DeployError
 
 HOST = "127.0.0.1"
+ALL_ADDRESSES = "0.0.0.0"
+"""Where a server listens at all addresses of this machine."""
+_ELSEWHERE = "192.0.2.1"  # an address for documentation (RFC 5737)
 # Experiments are deployed in parallel: a free port stays reserved for the first, whose server has yet to bind it.
 _reserved: set[int] = set()
 _reserving = threading.Lock()
@@ -30,30 +34,51 @@ def wanted_port(ep_name: str | None) -> int | None:
         raise DeployError(f"ep_name {ep_name} has no valid port") from None
 
 
-def claim_ports(first: int | None, count: int) -> list[int]:
-    """`count` free ports: from `first` upwards, or any. Raises DeployError where one of those is taken."""
+def claim_ports(first: int | None, count: int, host: str = HOST) -> list[int]:
+    """`count` free ports at an address of this machine: from `first` upwards, or any.
+
+    Raises DeployError where one of those is taken, or the address is another machine's.
+    """
     with _reserving, ExitStack() as held:
         if first is None:
             ports: list[int] = []
             while len(ports) < count:
-                port = _bind(0, held)
+                port = _bind(0, held, host)
                 if port not in _reserved:
                     ports.append(port)
             _reserved.update(ports)
             return ports
-        ports = [_bind(port, held) for port in range(first, first + count)]
+        ports = [_bind(port, held, host) for port in range(first, first + count)]
         _reserved.update(ports)
         return ports
 
 
-def _bind(port: int, held: ExitStack) -> int:
+def own_address() -> str | None:
+    """The address of this machine that others reach it at, by its route to them; None without a network.
+
+    Nothing is sent. Behind an address translation, as with a public address on EC2, that one is not known here.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unconnected:
+        try:
+            unconnected.connect((_ELSEWHERE, 9))
+        except OSError:
+            return None
+        address: str = unconnected.getsockname()[0]
+        return address
+
+
+def _bind(port: int, held: ExitStack, host: str) -> int:
     """Hold a port for as long as `held` is open."""
     listener = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections do not count
     try:
-        listener.bind((HOST, port))
+        listener.bind((host, port))
         listener.listen(1)
     except (OSError, OverflowError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
+            raise DeployError(
+                f"{host} is not an address of this machine; write one that is, or ec2.listen_address: {ALL_ADDRESSES}"
+            ) from None
         raise DeployError(
             f"port {port} is taken ({error}); stop what listens there, write another port, or none for a free one"
         ) from error

@@ -17,7 +17,8 @@ def hf_token(script_files: Sequence[str], folders: Sequence[Path], scripts_prefi
     """The token, None where there is none. The environment takes precedence.
 
     Otherwise it is read from the file that `script_files` names, in the first of `folders` (or their `scripts_prefix`)
-    that has it. Raises InputError for an empty file; the token never appears in a message.
+    that has it. An empty file is no token: configs name the file whether they need one or not. Raises InputError for a
+    file with something else in it; the token never appears in a message.
     """
     for name in VARIABLES:
         if os.environ.get(name):
@@ -31,10 +32,12 @@ def hf_token(script_files: Sequence[str], folders: Sequence[Path], scripts_prefi
     return None
 
 
-def token_in(text: str, where: str) -> str:
-    """The token in a file's text. Raises InputError where the text is not a token, without quoting it."""
+def token_in(text: str, where: str) -> str | None:
+    """The token in a file's text, None in an empty one. Raises InputError for other text, without quoting it."""
     token = text.strip()
-    if not token or any(character.isspace() for character in token):
+    if not token:
+        return None
+    if any(character.isspace() for character in token):
         raise InputError(f"{where} does not contain a Hugging Face token; write only the token, or set {VARIABLES[0]}")
     return token
 

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from fmbench_lib.aws.signing import Signing
 from fmbench_lib.config.schema.api_key import key_header
@@ -24,6 +25,8 @@ _THROTTLING = frozenset(
 _MODEL_FAILED = 424
 _TIMED_OUT = 408
 _SHORTEST_MESSAGE = 16
+OPERATIONS = ("converse", "converse-stream", "invoke", "invoke-with-response-stream")
+"""What a Bedrock address ends with, after the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,18 @@ def aws_request(
         signing = None
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return HttpRequest("POST", url, tuple(sent.items()), data, signing)
+
+
+def model_address(url: str, model: str | None) -> str:
+    """The address of one Bedrock model, `…/model/<id>`, to which operations are added.
+
+    An operation at the end of `url` is taken off, and the base of an address is completed with the model's id.
+    """
+    base, _, last = url.rstrip("/").rpartition("/")
+    if last in OPERATIONS:
+        return base
+    bare = not urlsplit(url).path.strip("/")
+    return f"{url.rstrip('/')}/model/{quote(model, safe='')}" if bare and model else url
 
 
 def accepting(stream: bool, content_header: str) -> dict[str, str]:

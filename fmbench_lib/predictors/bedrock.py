@@ -17,6 +17,7 @@ from fmbench_lib.predictors.aws_wire import (
     aws_request,
     is_event_stream,
     messages,
+    model_address,
     take_error_in_200,
     within,
 )
@@ -106,7 +107,7 @@ def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent
     if makes_vectors(url, model):
         return bedrock_invoke.make(experiment, url, model, stream, sent)
     return ConversePredictor(
-        url,
+        model_address(url, model),
         stream=stream,
         parameters=sent.parameters,
         api_key=sent.api_key,

@@ -21,6 +21,7 @@ from fmbench_lib.predictors.aws_wire import (
     aws_request,
     is_event_stream,
     messages,
+    model_address,
     take_error_in_200,
     within,
 )
@@ -84,7 +85,7 @@ class InvokeModelPredictor:
 def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
     """The codec of InvokeModel; embeddings never stream."""
     return InvokeModelPredictor(
-        url,
+        model_address(url, model),
         model,
         stream=stream and not makes_vectors(url, model),
         parameters=sent.parameters,

@@ -153,11 +153,17 @@ def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent
         form=form,
         start_token=spec.start_token,
         stop_token=spec.stop_token,
-        parameters=sent.parameters,
+        parameters={**_task(experiment, form), **sent.parameters},
         api_key=sent.api_key,
         headers=sent.headers,
         signing=sent.signing,
     )
+
+
+def _task(experiment: Experiment, form: Form) -> dict[str, str]:
+    """What JumpStart's sentence models are asked for: they do several things, and refuse a request that names none."""
+    is_sentence_model = "sentencesimilarity" in (experiment.model_id or "")
+    return {"mode": "embedding"} if form == "text_inputs" and is_sentence_model else {}
 
 
 def _form(experiment: Experiment) -> Form:

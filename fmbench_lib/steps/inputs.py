@@ -6,13 +6,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from fmbench_lib.config import Config, resolve_file
 from fmbench_lib.config.load_settings import TraceEntry
+from fmbench_lib.data.public_sets.catalogue import file_with_rows_of
 from fmbench_lib.data.sources.base import Source, SourceRequest
 from fmbench_lib.data.sources.readers import reader_for
 from fmbench_lib.errors import InputError
@@ -178,6 +181,9 @@ def sources(run: Run) -> list[Source]:
 
 
 def _source(run: Run, name: str) -> Source:
+    fetched_rows = _fetched_rows(run, name)
+    if fetched_rows is not None:
+        return fetched_rows
     reader = reader_for(name)
     prefix = run.config.s3_read_data.source_data_prefix
     try:
@@ -185,4 +191,21 @@ def _source(run: Run, name: str) -> Source:
     except InputError as error:
         command = None if is_address(name) else fetch_command(name, run.loaded.folders, prefix)
         raise (InputError(f"{error}; it is public, and this brings it: {command}") if command else error) from None
-    return reader.open(SourceRequest(name, path, run.config.datasets.ds_N))
+    command = None if reader.reads_files else fetch_command(name, run.loaded.folders, prefix)
+    return reader.open(SourceRequest(name, path, run.config.datasets.ds_N, brought_by=command))
+
+
+def _fetched_rows(run: Run, name: str) -> Source | None:
+    """A data set of the Hub from the file that `fmbench fetch` has made of it, as many rows as the config reads."""
+    file = file_with_rows_of(name)
+    if file is None:
+        return None
+    prefix = run.config.s3_read_data.source_data_prefix
+    path = _users_file(run, None, file.target, "", prefix) or _in_bucket(
+        run, read_bucket(run), file.target, "source file", prefix
+    )
+    if path is None:
+        return None
+    most = run.config.datasets.ds_N
+    source = reader_for(file.target).open(SourceRequest(file.target, path, most))
+    return replace(source, read=lambda: itertools.islice(source.read(), most))

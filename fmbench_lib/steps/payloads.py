@@ -8,11 +8,18 @@ from typing import Any
 
 import pandas as pd
 
+from fmbench_lib.config import Config
 from fmbench_lib.data.payload_index import PayloadIndex, read_payload_index
 from fmbench_lib.errors import RunStateError
 from fmbench_lib.runs.location import earlier_run_in_bucket
 from fmbench_lib.runs.run import Run
 from fmbench_lib.workspace import Workspace, runs_of
+
+
+def needs_prompts(config: Config) -> bool:
+    """Whether prompts are made or sent: a config may only deploy, for another machine to measure."""
+    steps = ("1_generate_data", "3_run_inference")
+    return any(config.run_steps.get(step, True) for step in steps)
 
 
 def earlier_prompts(run: Run) -> Workspace:
@@ -31,7 +38,7 @@ def earlier_prompts(run: Run) -> Workspace:
         return kept
     raise RunStateError(
         f"run_steps switches 1_generate_data off, but no earlier run of {run.config.general.name} has prompts of the "
-        f"same datasets section: switch it on"
+        "same datasets section: switch it on (--set run_steps.1_generate_data=yes)"
     )
 
 

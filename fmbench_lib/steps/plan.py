@@ -37,7 +37,7 @@ from fmbench_lib.steps.data_generation import make_payloads
 from fmbench_lib.steps.evaluation_plan import evaluation_lines
 from fmbench_lib.steps.inputs import trace_of
 from fmbench_lib.steps.machine_sharing import waiting
-from fmbench_lib.steps.payloads import earlier_prompts
+from fmbench_lib.steps.payloads import earlier_prompts, needs_prompts
 from fmbench_lib.steps.platform_of import service_of
 from fmbench_lib.steps.probable_time import probable_time
 from fmbench_lib.steps.run_prices import load_prices
@@ -85,7 +85,8 @@ def make_plan(
     longest = {entry.payload_file: entry.max_length_in_tokens - 1 for entry in run.config.datasets.filters}
     with _collected(obstacles):
         counts, longest = _prompts(run)
-        deal_prompts(run.config, counts)
+        if needs_prompts(run.config):
+            deal_prompts(run.config, counts)
     location = "?"
     with _collected(obstacles):
         location = _location_text(location_of(run.config, storage))
@@ -170,6 +171,8 @@ def _prompts(run: Run) -> tuple[dict[str, int], dict[str, int]]:
         files = make_payloads(run).files
         most = {name: max(row["prompt_tokens"] for row in rows) for name, rows in files.items()}
         return {name: len(rows) for name, rows in files.items()}, most
+    if not needs_prompts(run.config):
+        return {}, {}
     index = read_payload_index(earlier_prompts(run).payload_index)
     return index.counts, {payload.payload_file: payload.prompt_tokens_max for payload in index.payloads}
 
@@ -202,14 +205,27 @@ def _experiment_lines(
         f"  {probable}",
     ]
     cost = _cost_line(experiment, list(zip(levels, requests, strict=True)), longest, answers, price, seconds)
-    return [
+    head = [
         f"{experiment.name}: {experiment.platform}, protocol {experiment.protocol}, "
         f"tokenizer {_tokenizer_name(run, experiment)}",
         f"  {what}",
+    ]
+    if not run.config.run_steps.get("3_run_inference", True):
+        return [*head, *_unmeasured_lines(run.config, experiment)]
+    return [
+        *head,
         *(named if levels else []),
         *searches,
         "  cost and time unknown: a search chooses its loads as it goes" if searches else f"  {cost}",
     ]
+
+
+def _unmeasured_lines(config: Config, experiment: Experiment) -> list[str]:
+    """What is said instead of levels and costs where no load is sent."""
+    deployed = experiment.deploy and config.run_steps.get("2_deploy_model", True)
+    stays = deployed and not config.run_steps.get("5_cleanup", True)
+    lasting = "; what is deployed stays, and its address is printed, until fmbench cleanup deletes it" if stays else ""
+    return [f"  nothing is measured (3_run_inference: no){lasting}"]
 
 
 def _tokenizer_name(run: Run, experiment: Experiment) -> str:

@@ -9,6 +9,9 @@ from fmbench_lib.config import Config, Experiment, resolve_file
 from fmbench_lib.deploy import Platform, platform, platform_of_existing
 from fmbench_lib.errors import InputError
 
+_SHIPPED_MANIFESTS = "configs/eks_manifests"
+"""Where those of FMBench 2.x's configs are, which it kept in several folders over time."""
+
 
 def service_of(config: Config, experiment: Experiment, folders: Sequence[Path] = ()) -> tuple[Platform, Experiment]:
     """The platform that deploys an experiment or looks up its endpoint, and the experiment as it takes it.
@@ -27,9 +30,15 @@ def _with_manifest(experiment: Experiment, folders: Sequence[Path]) -> Experimen
     if settings is None or not settings.manifest_file:
         return experiment
     named = Path(settings.manifest_dir or ".") / settings.manifest_file
-    try:
-        path = resolve_file(str(named), folders=folders, kind="manifest").resolve()
-    except InputError:
+    path = _found(str(named), folders) or _found(f"{_SHIPPED_MANIFESTS}/{named.name}", folders)
+    if path is None:
         return experiment  # the platform reports it when it deploys
     located = settings.model_copy(update={"manifest_dir": str(path.parent), "manifest_file": path.name})
     return experiment.model_copy(update={"eks": located})
+
+
+def _found(name: str, folders: Sequence[Path]) -> Path | None:
+    try:
+        return resolve_file(name, folders=folders, kind="manifest").resolve()
+    except InputError:
+        return None

@@ -29,7 +29,7 @@ from fmbench_lib.steps.inputs import (
     sources,
     trace_of,
 )
-from fmbench_lib.steps.payloads import earlier_prompts
+from fmbench_lib.steps.payloads import earlier_prompts, needs_prompts
 from fmbench_lib.steps.platform_of import service_of
 from fmbench_lib.steps.prompt_template import template_path
 from fmbench_lib.steps.run_prices import load_prices, look_up_prices
@@ -73,7 +73,9 @@ def set_up(run: Run) -> pd.DataFrame:
     forget_inputs(run.workspace)
     checked = [("config", str(run.loaded.path))]
     checked += [(f"{{{name}}}", value) for name, value in run.workspace.read_run().get("standard", {}).items()]
-    if not run.config.run_steps.get("1_generate_data", True):
+    if not needs_prompts(run.config):
+        checked.append(("prompts", "none: nothing is measured"))
+    elif not run.config.run_steps.get("1_generate_data", True):
         checked.append(("prompts", f"those of run {earlier_prompts(run).run_id}"))
     elif synthetic := run.config.datasets.synthetic:
         checked += [("prompts", f"made, {entry.input_tokens} tokens: {entry.payload_file}") for entry in synthetic]
@@ -122,7 +124,9 @@ def check_deployment(run: Run, experiment: Experiment) -> None:
 def check_service(run: Run, experiment: Experiment) -> None:
     """Raise InputError for an unknown protocol, and for an API key, address or proxy that cannot be used."""
     url = experiment.ep_name or _ANY_ADDRESS
-    if platform_facts(experiment.platform).names_endpoints and not url.startswith(("http://", "https://")):
+    deployed = experiment.deploy and run.config.run_steps.get("2_deploy_model", True)
+    may_be_a_name = deployed or platform_facts(experiment.platform).names_endpoints
+    if may_be_a_name and not url.startswith(("http://", "https://")):
         url = _ANY_ADDRESS
     addresses([part.strip() for part in url.split(",") if part.strip()] if experiment.ep_name else [url])
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import known_endpoints, still_standing
 from fmbench_lib.deploy.standing_record import recorded_outside, standing_runs
 from fmbench_lib.workspace import Workspace
@@ -13,9 +14,16 @@ def standing_lines(workspace: Workspace) -> list[str]:
     """What the run created and has not deleted, and the command that deletes it; one line each."""
     return [
         f"still running and costing money: {endpoint.experiment_name} on {endpoint.platform} "
-        f"({', '.join(endpoint.urls)}); delete it with: fmbench cleanup {shlex.quote(str(workspace.path))}"
+        f"({_addresses(endpoint)}); delete it with: fmbench cleanup {shlex.quote(str(workspace.path))}"
         for endpoint in still_standing(known_endpoints(workspace).values())
     ]
+
+
+def _addresses(endpoint: Endpoint) -> str:
+    here = ", ".join(endpoint.urls)
+    if not endpoint.remote_urls:
+        return here
+    return f"{here}; measured from another machine with ep_name: {', '.join(endpoint.remote_urls)}"
 
 
 def standing_of_all_runs() -> list[str]:

@@ -1,4 +1,4 @@
-"""The region of an EC2 instance, asked of a service like EC2's."""
+"""The region and role of an EC2 instance, asked of a service like EC2's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import ClassVar
 import pytest
 
 from fmbench_lib.aws import placeholders
-from fmbench_lib.aws.instance_metadata import instance_region
+from fmbench_lib.aws.instance_metadata import instance_region, instance_role
+from fmbench_lib.errors import InputError
 
 TOKEN = "a-token"
 
@@ -19,6 +20,7 @@ class Service(BaseHTTPRequestHandler):
     """Version 2 of the service: a token is put first, and each request carries it."""
 
     asked: ClassVar[list[str]] = []
+    known: ClassVar[dict[str, str]] = {}
 
     def do_PUT(self) -> None:
         known = "X-aws-ec2-metadata-token-ttl-seconds" in self.headers and self.path == "/latest/api/token"
@@ -26,8 +28,7 @@ class Service(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         known = self.headers.get("X-aws-ec2-metadata-token") == TOKEN
-        known = known and self.path == "/latest/meta-data/placement/region"
-        self._answer("eu-west-3" if known else None)
+        self._answer(self.known.get(self.path.removeprefix("/latest/meta-data/")) if known else None)
 
     def _answer(self, text: str | None) -> None:
         self.asked.append(f"{self.command} {self.path}")
@@ -50,6 +51,7 @@ def service(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
     Service.asked.clear()
+    Service.known = {"placement/region": "eu-west-3"}
     yield Service.asked
     server.shutdown()
     thread.join()
@@ -80,3 +82,32 @@ def test_a_service_that_is_switched_off_or_absent_has_no_region(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     assert instance_region() is None
     assert service == []
+
+
+PROFILE = "arn:aws-cn:iam::123456789012:instance-profile/any/bench"
+
+
+def test_the_role_is_the_instances_where_no_credentials_tell_one(
+    service: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Service.known |= {
+        "iam/info": f'{{"Code": "Success", "InstanceProfileArn": "{PROFILE}"}}',
+        "iam/security-credentials/": "BenchRole\n",
+    }
+    monkeypatch.setattr(placeholders, "_check_credentials", _none)
+    known = placeholders.standard_values(["{role_arn}"], find_bucket=None)
+    assert known.values == {"role_arn": "arn:aws-cn:iam::123456789012:role/BenchRole"}
+    assert "its path is a guess" in known.found["role_arn"].origin
+
+
+@pytest.mark.parametrize("info", ["", "not JSON", "[1]", '{"InstanceProfileArn": "none"}', f'"{PROFILE}"'])
+def test_an_instance_without_a_role_has_none(service: list[str], monkeypatch: pytest.MonkeyPatch, info: str) -> None:
+    Service.known |= {"iam/info": info} if info else {}
+    assert instance_role() is None
+    monkeypatch.setattr(placeholders, "_check_credentials", _none)
+    known = placeholders.standard_values(["{role_arn}"], find_bucket=None)
+    assert (known.values, known.missing) == ({}, {"role_arn": "no credentials"})
+
+
+def _none() -> None:
+    raise InputError("no credentials")

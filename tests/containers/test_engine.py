@@ -283,3 +283,19 @@ def test_experiments_side_by_side_have_ports_of_their_own(engine: Engine, given:
     first, second = experiment(), experiment(ep_name=f"http://127.0.0.1:{port}/v1/chat/completions")
     needs: Callable[[Experiment], frozenset[str]] = EC2.needs  # type: ignore[attr-defined]
     assert (needs(first), needs(second)) == (frozenset(), {f"port {port}"})
+
+
+@pytest.mark.parametrize("listen_address", ["127.0.0.2", "0.0.0.0"])
+def test_a_server_that_lets_other_machines_in_answers_there_too(
+    engine: Engine, given: Given, monkeypatch: pytest.MonkeyPatch, listen_address: str
+) -> None:
+    """127.0.0.2 is another address than the one that fmbench itself sends to."""
+    monkeypatch.setattr(serving, "own_address", lambda: "127.0.0.2")
+    endpoint = EC2.deploy(experiment(ec2={"listen_address": listen_address}), given[0])
+    assert endpoint.urls[0].startswith("http://127.0.0.1:")
+    (remote,) = endpoint.remote_urls
+    assert remote.startswith("http://127.0.0.2:")
+    for address in (endpoint.urls[0], remote):
+        ask(address, "smollm2-135m-instruct")
+    assert EC2.why_dead(endpoint) == ""
+    assert EC2.delete(endpoint).deleted_at is not None

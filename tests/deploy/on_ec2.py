@@ -11,8 +11,9 @@ import yaml
 
 from fmbench_lib.config import Experiment, load_config
 from fmbench_lib.deploy.ec2.accelerators import Host, planned_host
-from fmbench_lib.deploy.ec2.container import Container, DeviceKind, Devices
+from fmbench_lib.deploy.ec2.container import Container, Devices
 from fmbench_lib.deploy.ec2.stacks.stack_containers import containers_of
+from fmbench_lib.deploy.instance_types import DeviceKind
 from fmbench_lib.predictors.registry import predictor_for
 
 FOLDER = Path("/runs/one/containers")

@@ -50,5 +50,11 @@ def test_what_costs_money_is_shown_with_the_command_that_deletes_it(tmp_path: Pa
         "still running and costing money: made on local (http://127.0.0.1:1/v1?key=***); "
         f"delete it with: fmbench cleanup {run.path}"
     ]
+    record(run, replace(MADE, urls=("http://127.0.0.1:1/v1",), remote_urls=("http://10.0.0.5:1/v1",)))
+    assert (
+        "(http://127.0.0.1:1/v1; measured from another machine with ep_name: http://10.0.0.5:1/v1)"
+        in (standing_lines(run)[0])
+    )
+    assert endpoints(run)["made"].remote_urls == ("http://10.0.0.5:1/v1",)
     record(run, replace(MADE, deleted_at=3.0, status="deleted"))
     assert standing_lines(run) == []

@@ -27,12 +27,18 @@ def test_the_environment_takes_precedence_over_the_file(tmp_path: Path, monkeypa
     assert hf_token(["hf_token.txt"], [tmp_path]) == "hf_from_environment"
 
 
-@pytest.mark.parametrize("content", ["", "\n", "hf_secret and more"])
+@pytest.mark.parametrize("content", ["hf_secret and more", "hf_secret\nhf_other"])
 def test_a_file_without_a_token_is_an_error_that_does_not_quote_it(content: str, tmp_path: Path) -> None:
     (tmp_path / "hf_token.txt").write_text(content)
     with pytest.raises(InputError, match="does not contain a Hugging Face token") as failed:
         hf_token(["hf_token.txt"], [tmp_path])
     assert "hf_secret" not in str(failed.value)
+
+
+@pytest.mark.parametrize("content", ["", " \n"])
+def test_an_empty_file_is_no_token(content: str, tmp_path: Path) -> None:
+    (tmp_path / "hf_token.txt").write_text(content)
+    assert hf_token(["hf_token.txt"], [tmp_path]) is None
 
 
 def test_a_container_gets_both_variables_unless_the_config_sets_them() -> None:

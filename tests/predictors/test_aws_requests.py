@@ -254,6 +254,21 @@ class TestSageMaker:
         codec = SageMakerPredictor(SAGEMAKER, {"mode": "embedding"}, stream=False, form="text_inputs")
         assert body(codec.encode("hi")) == {"text_inputs": "hi", "mode": "embedding"}
 
+    @pytest.mark.parametrize(
+        ("model", "parameters", "sent"),
+        [
+            ("huggingface-sentencesimilarity-bge-large-en-v1-5", {}, {"mode": "embedding"}),
+            ("huggingface-sentencesimilarity-bge-large-en-v1-5", {"mode": "nn_corpus"}, {"mode": "nn_corpus"}),
+            ("huggingface-textembedding-gpt-j-6b", {}, {}),
+        ],
+    )
+    def test_jumpstarts_sentence_models_are_told_what_to_do(
+        self, experiment: MakeExperiment, model: str, parameters: dict[str, Any], sent: dict[str, Any]
+    ) -> None:
+        spec = {"container_type": "huggingface", "parameters": parameters}
+        mine = experiment(protocol="sagemaker", model_id=model, inference_spec=spec)
+        assert body(predictor_for(mine, SAGEMAKER, None).encode("hi")) == {"text_inputs": "hi", **sent}
+
     def test_a_split_request_is_the_prompt_alone(self) -> None:
         arguments = {"ContentType": "application/x-text", "Accept": "application/json", "custom_attributes": "a=b"}
         request = SageMakerPredictor(SAGEMAKER, arguments, stream=False, form="split").encode("Wie?’")
@@ -314,6 +329,25 @@ class TestFromAnExperiment:
         codec = predictor_for(experiment(protocol="sagemaker", **settings), SAGEMAKER, None)
         assert isinstance(codec, SageMakerPredictor)
         assert codec.form == form
+
+    @pytest.mark.parametrize(
+        ("given", "called"),
+        [
+            ("http://h:1/model/mistral.a%3A0", "http://h:1/model/mistral.a%3A0"),
+            ("http://h:1/model/mistral.a%3A0/converse", "http://h:1/model/mistral.a%3A0"),
+            ("http://h:1/model/mistral.a%3A0/invoke-with-response-stream/", "http://h:1/model/mistral.a%3A0"),
+            ("http://h:1", "http://h:1/model/mistral.m%3A0"),
+            ("http://h:1/", "http://h:1/model/mistral.m%3A0"),
+            ("http://h:1/gateway/mistral.m", "http://h:1/gateway/mistral.m"),
+        ],
+    )
+    @pytest.mark.parametrize(("protocol", "operation"), [("bedrock", "converse"), ("bedrock_invoke", "invoke")])
+    def test_an_address_may_end_with_its_operation_or_be_the_base_alone(
+        self, experiment: MakeExperiment, given: str, called: str, protocol: str, operation: str
+    ) -> None:
+        mine = experiment(protocol=protocol, region="us-east-1", inference_spec={"stream": False})
+        codec = predictor_for(mine, given, "mistral.m:0")
+        assert codec.encode("hi").url == f"{called}/{operation}"
 
     @pytest.mark.parametrize("protocol", ["bedrock", "bedrock_invoke"])
     @pytest.mark.parametrize("model", ["amazon.titan-embed-text-v2%3A0", "cohere.embed-english-v3"])

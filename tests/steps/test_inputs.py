@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -209,3 +210,26 @@ def test_the_report_lists_outages_of_the_bucket(make: Any) -> None:
     run.workspace.update_run(kept={"address": "s3://my-runs/results/test/x", "outages": [outage]})
     (notice,) = outage_notices(run)
     assert notice.startswith("at 2026-01-01T00:00:00+00:00 the run could not be sent to s3://my-runs/results/test/x: ")
+
+
+def test_rows_of_the_hub_are_read_from_the_file_that_was_fetched(make: Any, tmp_path: Path) -> None:
+    """Nothing is asked of the Hub, and no more rows are read than of the Hub."""
+    sets = {"filters": [{"max_length_in_tokens": 500}], "prompt_template_keys": ["input"], "ds_N": 2}
+    run = make({"datasets": sets}, local_only=True, source_data_files=["hf:THUDM/LongBench/triviaqa/test"])
+    folder = tmp_path / "folder" / "source_data"
+    folder.mkdir()
+    (folder / "triviaqa.jsonl").write_text("".join(f'{{"input": "question {number}"}}\n' for number in range(5)))
+    (source,) = sources(run)
+    assert [row["input"] for _, row in source.read()] == ["question 0", "question 1"]
+
+
+def test_rows_of_the_hub_that_cannot_be_read_name_the_command_that_brings_them(
+    make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    run = make(local_only=True, source_data_files=["hf:THUDM/LongBench/triviaqa/test"])
+    (source,) = sources(run)
+    with pytest.raises(
+        InputError, match=rf"bring its rows as a file: fmbench fetch longbench --into {tmp_path}/folder"
+    ):
+        next(source.read())

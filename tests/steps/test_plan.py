@@ -272,3 +272,62 @@ experiments:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "mine.gguf").write_bytes(b"GGUF")
     assert make_plan(str(tmp_path / "config.yml"), {}, {}).obstacles == ()
+
+
+SERVED = """
+general: {name: served}
+datasets: {filters: [{min_length_in_tokens: 1, max_length_in_tokens: 500}]}
+RUN_STEPS
+experiments:
+- {name: x, model_id: org/model, instance_type: g5.xlarge, deploy: DEPLOY, deployment_script: ec2_deploy.py,
+   inference_script: ec2_predictor.py, ep_name: "http://ADDRESS:8080/v1/completions", tokenizer: words,
+   inference_spec: {container_type: vllm_gpu}, concurrency_levels: [1]}
+"""
+
+
+def test_a_server_here_and_its_client_elsewhere_are_two_plans(tmp_path: Path) -> None:
+    """A config that only deploys needs no prompts and has no levels; another one measures what it has deployed."""
+    steps = "{1_generate_data: no, 3_run_inference: no, 4_model_metric_analysis: no, 5_cleanup: no}"
+    server = SERVED.replace("RUN_STEPS", f"run_steps: {steps}").replace("DEPLOY", "yes").replace("ADDRESS", "0.0.0.0")
+    (tmp_path / "server.yml").write_text(server)
+    plan = make_plan(str(tmp_path / "server.yml"), {}, {})
+    assert plan.obstacles == ()
+    assert "port 8080 → 8000/v1/completions, open to other machines at 0.0.0.0" in plan.text
+    assert "nothing is measured (3_run_inference: no); what is deployed stays, and its address is printed" in plan.text
+    assert "levels:" not in plan.text
+    client = SERVED.replace("RUN_STEPS", "").replace("DEPLOY", "no").replace("ADDRESS", "10.1.2.3")
+    (tmp_path / "client.yml").write_text(client)
+    plan = make_plan(str(tmp_path / "client.yml"), {}, {})
+    assert plan.obstacles == ()
+    assert "an endpoint that exists: http://10.1.2.3:8080/v1/completions" in plan.text
+    assert "levels: 1, payload files (1) × loads (concurrency-1)" in plan.text
+
+
+@pytest.mark.parametrize("folder", ["configs/eks_manifests", "manifests/mistral"])
+@pytest.mark.parametrize("name", ["mistral", "llama3"])
+def test_ray_services_of_fmbench_2_are_planned_from_the_manifests_that_ship(
+    tmp_path: Path, aws_environment: None, folder: str, name: str
+) -> None:
+    """Its configs name them in several folders, and a model in `ep_name`, which is no address."""
+    (tmp_path / "config.yml").write_text(f"""
+general: {{name: eks}}
+aws: {{region: us-east-1}}
+datasets: {{filters: [{{min_length_in_tokens: 1, max_length_in_tokens: 500}}]}}
+experiments:
+- name: x
+  model_id: {name}
+  ep_name: {name}
+  tokenizer: words
+  instance_type: inf2.24xlarge
+  deploy: yes
+  deployment_script: eks_deploy.py
+  inference_script: eks_predictor.py
+  eks: {{eks_cluster_name: c, eks_model_namespace: {name}, manifest_dir: {folder},
+        manifest_file: {name}-ray-service.yaml}}
+  inference_spec: {{inference_url_format: "serve/infer?sentence="}}
+  concurrency_levels: [1]
+""")
+    plan = make_plan(str(tmp_path / "config.yml"), {}, {})
+    assert plan.obstacles == ()
+    assert f"RayService {name}/{name}-service (1 × " in plan.text
+    assert f"reached by Ingress {name}/{name}-ingress, path /serve/infer?sentence=" in plan.text

@@ -40,7 +40,6 @@ def run_steps(raw: Any, findings: Findings) -> tuple[dict[str, bool] | None, boo
         elif name is not None:
             if _STEP_OF[name] in steps:
                 findings.notice(joined("run_steps", key), "this step is given twice; the last one is used")
-                del steps[_STEP_OF[name]]
             steps[_STEP_OF[name]] = switch
     notebooks = any(key.endswith(".ipynb") for key in raw)
     return _completed(steps, missing=not notebooks, findings=findings), evaluations
@@ -59,8 +58,13 @@ def _completed(steps: dict[str, bool], *, missing: bool, findings: Findings) -> 
     return {step: steps.get(step, missing) for step in complete}
 
 
+def bare_step(key: str) -> str:
+    """A step's name without its number and ending, which configs spell in several ways."""
+    return re.sub(r"^\d+_", "", key.removesuffix(".ipynb"))
+
+
 def _step_name(key: str, findings: Findings) -> str | None:
-    name = re.sub(r"^\d+_", "", key.removesuffix(".ipynb"))
+    name = bare_step(key)
     known = [*_STEP_OF, EVALUATIONS]
     if name in known:
         return name

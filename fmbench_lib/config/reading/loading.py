@@ -16,6 +16,7 @@ from fmbench_lib.config.reading.argument_names import unknown_arguments
 from fmbench_lib.config.reading.checks import check
 from fmbench_lib.config.reading.evaluation_file import FILE_KEY, checked_values
 from fmbench_lib.config.reading.keys import Findings, Raw, clean, section_of, yaml_keys
+from fmbench_lib.config.reading.longest_prompts import with_longest_prompts
 from fmbench_lib.config.reading.overrides import override, overrides_in, placeholders_in
 from fmbench_lib.config.reading.resolution import resolve
 from fmbench_lib.config.reading.substitution import fill_file, known_values, restore
@@ -133,7 +134,7 @@ def _config(raw: Raw, findings: Findings) -> Config | None:
     except ValidationError as error:
         findings.problems.extend(_problems(error))
         return None
-    return check(config, findings)
+    return with_longest_prompts(check(config, findings))
 
 
 def _problems(error: ValidationError) -> Iterable[Problem]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from fmbench_lib.config.problems import ConfigError, alternatives, joined, shown
+from fmbench_lib.config.reading.fmbench2 import bare_step
 from fmbench_lib.config.reading.keys import Findings, Raw, section_of, yaml_keys
 from fmbench_lib.config.reading.substitution import fill
 from fmbench_lib.config.reading.yaml_document import Document, parse
@@ -25,6 +26,7 @@ OVERRIDE = "--set "
 _PART = re.compile(r"""\.?(?:\[(?:"([^"]*)"|'([^']*)'|([^\]"']+))\]|"([^"]*)"|'([^']*)'|([^.\[\]"']+))""")
 _EVERY = "*"
 _TEMPLATE = "prompt_template"
+_STEPS = "run_steps"
 _NAMES = ("name", "payload_file")
 _NAMES_OF_MODELS = ("model_name", "model_id")
 
@@ -200,11 +202,18 @@ def _key(node: Raw, parts: list[_Part], place: _Place) -> tuple[str, int]:
     known = _known(place.model)
     for count in range(_joinable(parts), 0, -1):
         text = ".".join(part.text for part in parts[:count])
+        if place.path == _STEPS and (given := _same_step(text, node)) is not None:
+            return given, count
         if text in node or text in known:
             return (text if text in node else spellings.get(_present(text, place.model), text)), count
     if place.model is None:
         return parts[0].text, 1
     raise _MisplacedError(_unknown(parts[0].text, place, [*node, *known]))
+
+
+def _same_step(text: str, steps: Iterable[str]) -> str | None:
+    """The key of a step as the config spells it: with another number, or as the name of a notebook."""
+    return next((step for step in steps if bare_step(step) == bare_step(text)), None)
 
 
 def _joinable(parts: Iterable[_Part]) -> int:

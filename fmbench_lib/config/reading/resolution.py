@@ -24,7 +24,7 @@ from fmbench_lib.config.reading.synthetic import resolve_synthetic
 from fmbench_lib.config.schema.sections import ALL_PROMPTS
 from fmbench_lib.errors import InputError
 
-_NO_LIMIT = 10**9
+NO_LIMIT = 10**9
 """Longer than any prompt, in tokens."""
 
 _FROM_AWS = ("region", "bucket", "sagemaker_execution_role")
@@ -63,7 +63,7 @@ def _resolve_filters(resolved: Raw) -> None:
     if not isinstance(datasets, dict):
         return
     if "filters" not in datasets:
-        everything = {"payload_file": ALL_PROMPTS, "min_length_in_tokens": 0, "max_length_in_tokens": _NO_LIMIT}
+        everything = {"payload_file": ALL_PROMPTS, "min_length_in_tokens": 0, "max_length_in_tokens": NO_LIMIT}
         resolved["datasets"] = {**datasets, "filters": [everything]}
         return
     if not isinstance(datasets["filters"], list):

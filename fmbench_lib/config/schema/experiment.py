@@ -25,7 +25,7 @@ from fmbench_lib.config.schema.platform_sections import (
     SageMakerSection,
 )
 from fmbench_lib.config.schema.rest_template import RestSection
-from fmbench_lib.config.schema.section import UNUSED, Section, described
+from fmbench_lib.config.schema.section import UNUSED, Section, derived, described
 from fmbench_lib.config.schema.values import (
     Block,
     Copies,
@@ -250,3 +250,6 @@ class Experiment(Section):
     prefix: Line | None = described("Prefix in S3 of a Neuron deployment.", None)
     model_id_wo_repo: Line | None = described("Model id without its organisation, for a Neuron deployment.", None)
     model_id_wo_repo_split: Line | None = described("Name of the split model, for a Neuron deployment.", None)
+
+    longest_prompt: int | None = derived(None)
+    """The tokens that a prompt of its payload files has at most; None where they have no greatest length."""

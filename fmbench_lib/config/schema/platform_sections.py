@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from ipaddress import IPv4Address
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, PlainValidator
 
+from fmbench_lib.config.problems import shown
 from fmbench_lib.config.schema.section import UNUSED, Section, described
 from fmbench_lib.config.schema.values import (
     Count,
@@ -20,6 +22,7 @@ from fmbench_lib.config.schema.values import (
     Text,
     list_of,
     one_of,
+    reject,
 )
 
 Expose = Annotated[
@@ -34,6 +37,17 @@ Accelerators = Annotated[
 ]
 Devices = Annotated[list[CountFromZero], BeforeValidator(list_of("whole numbers")), Kind("list of whole numbers ≥ 0")]
 Balancer = Annotated[Literal["client", "nginx"], PlainValidator(one_of("client", "nginx")), Kind("`client`, `nginx`")]
+
+
+def _ip_address(value: Any) -> str:
+    """An IPv4 address, as text."""
+    try:
+        return str(IPv4Address(value))
+    except ValueError:
+        reject(f"is {shown(value)}; write an IPv4 address of this machine, or 0.0.0.0 for all of them")
+
+
+ListenAddress = Annotated[str, PlainValidator(_ip_address), Kind("IPv4 address")]
 
 
 class LocalSection(Section):
@@ -95,6 +109,12 @@ class Ec2(Section):
     )
     devices: Devices | None = described(
         "Numbers of the accelerators to use, as the host counts them.", None, shown_default="all of the host"
+    )
+    listen_address: ListenAddress | None = described(
+        "Address of this machine at which other machines reach the server: one of its own, or `0.0.0.0` for all. A "
+        "config on another machine measures it, with that address in `ep_name`.",
+        None,
+        shown_default="the IP address in `ep_name`; where that is `localhost` or a name, this machine only",
     )
     balancer: Balancer = described(
         "What spreads requests over `model_copies`: `client`, fmbench itself, by `load.balance`; `nginx`, a container "

@@ -15,12 +15,15 @@ class SetFile:
     """A file as configs name it, and where it is in the repository.
 
     `sources` are patterns of paths: the files of the first that matches any are put together. `member` is the name of
-    the file in an archive, without its folders.
+    the file in an archive, without its folders. `subsets` and `split` are what the Hub calls its rows: `default`
+    is the subset of a repository that has one only.
     """
 
     target: str
     sources: tuple[str, ...]
     member: str | None = None
+    subsets: tuple[str, ...] = ("default",)
+    split: str = "train"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ _SETS = (
         "THUDM/LongBench",
         "MIT",
         "questions on long texts (columns input, context, answers)",
-        tuple(SetFile(f"{name}.jsonl", ("data.zip",), f"{name}.jsonl") for name in _LONGBENCH),
+        tuple(SetFile(f"{name}.jsonl", ("data.zip",), f"{name}.jsonl", (name,), "test") for name in _LONGBENCH),
     ),
     PublicSet(
         "openorca",
@@ -69,14 +72,14 @@ _SETS = (
         "rajpurkar/squad",
         "CC BY-SA 4.0",
         "questions on paragraphs of Wikipedia (context, question, answers)",
-        (SetFile("rajpurkar/squad.jsonl", ("plain_text/train-*.parquet",)),),
+        (SetFile("rajpurkar/squad.jsonl", ("plain_text/train-*.parquet",), subsets=("default", "plain_text")),),
     ),
     PublicSet(
         "convfinqa",
         "AdaptLLM/finance-tasks",
         "as its card says",
         "conversations on financial reports (input, label)",
-        (SetFile("ConvFinQA.jsonl", ("Conv*FinQA/test.json",)),),
+        (SetFile("ConvFinQA.jsonl", ("Conv*FinQA/test.json",), subsets=("ConvFinQA",), split="test"),),
     ),
     PublicSet(
         "scienceqa",
@@ -84,7 +87,7 @@ _SETS = (
         "CC BY-SA 4.0",
         "questions of school science, many with a picture (image, question, choices, answer)",
         tuple(
-            SetFile(f"ScienceQA/{split}.jsonl", (f"data/{split}-*.parquet",))
+            SetFile(f"ScienceQA/{split}.jsonl", (f"data/{split}-*.parquet",), split=split)
             for split in ("train", "validation", "test")
         ),
     ),
@@ -100,7 +103,7 @@ _SETS = (
         "Marqo/marqo-GS-10M",
         "as its card says",
         "queries with pictures of products: the first of its many files (query, title, image)",
-        (SetFile("marqo-GS-10M.jsonl", ("data/in_domain-00000-of-*.parquet",)),),
+        (SetFile("marqo-GS-10M.jsonl", ("data/in_domain-00000-of-*.parquet",), split="in_domain"),),
     ),
 )
 SETS = {entry.name: entry for entry in _SETS}
@@ -127,6 +130,20 @@ def set_with(source: str) -> PublicSet | None:
         return next((entry for entry in _SETS if repo == entry.repo.casefold()), None)
     name = PurePosixPath(source).name.casefold()
     return next((entry for entry in _SETS if name in map(str.casefold, _names(entry.targets))), None)
+
+
+def file_with_rows_of(source: str) -> SetFile | None:
+    """The file of a set that holds the rows of a source `hf:org/set[/subset[/split]]`; None for any other source.
+
+    A source without a split has the first file of its subset.
+    """
+    wanted = set_with(source) if source.startswith("hf:") else None
+    if wanted is None:
+        return None
+    subset, split = [*source.split("/")[2:], "", ""][:2]
+    return next(
+        (file for file in wanted.files if (subset or "default") in file.subsets and split in ("", file.split)), None
+    )
 
 
 def _aliases(entry: PublicSet) -> Iterable[str]:

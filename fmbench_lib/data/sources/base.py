@@ -53,6 +53,8 @@ class SourceRequest:
     """`datasets.ds_N`: the most rows to read of a source that is not a file; of synthetic prompts, how many to make."""
     synthetic: SyntheticRequest | None = None
     """What to make; None for a source that is read."""
+    brought_by: str | None = None
+    """The command that brings the rows of a source of the Hub as a file, after which that is read; None without one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
 
-from fmbench_lib.data.public_sets.catalogue import set_with
 from fmbench_lib.data.sources.base import Reader, Row, Source, SourceRequest
 from fmbench_lib.errors import DataError
 from fmbench_lib.models.hub import first_line
@@ -25,19 +24,22 @@ def open_dataset(request: SourceRequest) -> Source:
     subset, split = [*parts[2:], None, None][:2]
     dataset = "/".join(parts[:2])
     subset = None if subset == "default" else subset
-    return Source(name, partial(_rows, name, dataset, subset, split, request.max_rows))
+    instead = "" if request.brought_by is None else f"; or bring its rows as a file: {request.brought_by}"
+    return Source(name, partial(_rows, name, dataset, subset, split, request.max_rows, instead))
 
 
 READER = Reader(reads_files=False, open=open_dataset)
 
 
-def _rows(name: str, dataset: str, subset: str | None, split: str | None, rows: int) -> Iterator[tuple[str, Row]]:
+def _rows(
+    name: str, dataset: str, subset: str | None, split: str | None, rows: int, instead: str
+) -> Iterator[tuple[str, Row]]:
     try:
         datasets = import_module("datasets")
     except ImportError:
         raise DataError(
             f"source {name} is a Hugging Face data set, which needs the datasets library: "
-            "pip install 'fmbench-lib[datasets]'"
+            f"pip install 'fmbench-lib[datasets]'{instead}"
         ) from None
     try:
         split = split or datasets.get_dataset_split_names(dataset, subset)[0]
@@ -45,16 +47,4 @@ def _rows(name: str, dataset: str, subset: str | None, split: str | None, rows: 
         for number, row in enumerate(itertools.islice(stream, rows), 1):
             yield f"{name}, row {number}", dict(row)
     except Exception as error:  # the library raises errors of its own, of its HTTP client and builtins alike
-        raise DataError(
-            f"source {name} could not be read from Hugging Face: {first_line(error)}{_files_of(name)}"
-        ) from error
-
-
-def _files_of(name: str) -> str:
-    """What brings the data set's files, where it is one of those that can be fetched: some are scripts on the Hub,
-    which the library no longer runs."""
-    known = set_with(name)
-    if known is None:
-        return ""
-    targets = ", ".join(known.targets)
-    return f"; `fmbench fetch {known.name}` brings its files, to be named as source in its place: {targets}"
+        raise DataError(f"source {name} could not be read from Hugging Face: {first_line(error)}{instead}") from error

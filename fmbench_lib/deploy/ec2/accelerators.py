@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.deploy.ec2.container import DeviceKind, Devices
-from fmbench_lib.deploy.ec2.instance_types import accelerators_of
+from fmbench_lib.deploy.ec2.container import Devices
+from fmbench_lib.deploy.instance_types import DeviceKind, accelerators_of
 from fmbench_lib.errors import DeployError
 
 _CORES_PER_NEURON_DEVICE = 2

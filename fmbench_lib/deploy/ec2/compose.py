@@ -9,8 +9,7 @@ from typing import Any
 import yaml
 
 from fmbench_lib.deploy.ec2.container import Container
-from fmbench_lib.deploy.ec2.docker import SECRETS_LABEL, device_files, device_ids
-from fmbench_lib.host.ports import HOST
+from fmbench_lib.deploy.ec2.docker import SECRETS_LABEL, device_files, device_ids, published_host
 
 
 def compose_file(
@@ -57,7 +56,11 @@ def _service(container: Container, labels: Mapping[str, str], image: str, secret
         "environment": environment,
         "labels": {name: _literal(value) for name, value in {**labels, SECRETS_LABEL: ",".join(secrets)}.items()},
         "network_mode": container.network,
-        "ports": [f"{HOST}:{port}:{inside}" for inside, port in container.published.items()],
+        "ports": [
+            f"{published_host(host)}:{port}:{inside}".lstrip(":")
+            for inside, port in container.published.items()
+            for host in container.hosts
+        ],
         "volumes": [
             {
                 "type": "bind",

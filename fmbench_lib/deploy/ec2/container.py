@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-DeviceKind = Literal["none", "nvidia", "neuron"]
+from fmbench_lib.deploy.instance_types import DeviceKind
+from fmbench_lib.host.ports import ALL_ADDRESSES, HOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,9 @@ class Container:
     loaded (None: only a real request tells). `shm_size` is in Docker's notation (`12g`). On network `host` a container
     listens on the host's own ports, and `container_port` is `host_port`. `metrics_port` is the port of the metrics
     page, if not `container_port`, and `host_metrics_port` the host port it is published at (None: not published, as in
-    a plan). The source folder of a writable mount is created if it is missing. `after_start` is sent in its order, once
-    `health_path` answers. `notes` are shown to the user: defaults that were applied, and what may not work.
+    a plan). Ports are open to this machine, and at `listen_at` to others (None: to none). The source folder of a
+    writable mount is created if it is missing. `after_start` is sent in its order, once `health_path` answers. `notes`
+    are shown to the user: defaults that were applied, and what may not work.
     """
 
     name: str
@@ -80,6 +82,14 @@ class Container:
     notes: tuple[str, ...] = ()
     metrics_port: int | None = None
     host_metrics_port: int | None = None
+    listen_at: str | None = None
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses of this machine that its ports are open at."""
+        if self.listen_at in (None, HOST, ALL_ADDRESSES):
+            return (self.listen_at or HOST,)
+        return HOST, str(self.listen_at)
 
     @property
     def published(self) -> dict[int, int]:

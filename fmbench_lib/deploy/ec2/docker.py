@@ -22,7 +22,7 @@ from fmbench_lib.config.secret_forms import REMOVED, without_secrets
 from fmbench_lib.config.secret_names import is_secret
 from fmbench_lib.deploy.ec2.container import Container
 from fmbench_lib.errors import DeployError
-from fmbench_lib.host.ports import HOST
+from fmbench_lib.host.ports import ALL_ADDRESSES
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -180,9 +180,12 @@ def _creation(
 
     published = container.published
     gpus = container.devices.kind == "nvidia"
+    bindings: dict[int | str, Any] = {
+        inside: [(published_host(host), port) for host in container.hosts] for inside, port in published.items()
+    }
     host_config = client.api.create_host_config(
         network_mode=container.network,
-        port_bindings={inside: (HOST, port) for inside, port in published.items()} or None,
+        port_bindings=bindings or None,
         mounts=[
             Mount(type="bind", source=str(mount.source), target=mount.target, read_only=mount.read_only)
             for mount in container.mounts
@@ -204,6 +207,11 @@ def _creation(
         "ports": list(published) or None,
         "host_config": host_config,
     }
+
+
+def published_host(host: str) -> str:
+    """An address as the engine takes it: all are the empty one, since podman lets nothing through to 0.0.0.0."""
+    return "" if host == ALL_ADDRESSES else host
 
 
 def device_ids(container: Container) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fmbench_lib.deploy.ec2.container import Container, Mount
@@ -41,7 +42,7 @@ http {{
 {servers}
     }}
     server {{
-        listen {host}:{port} backlog=4096;
+{listening}
         location / {{
             proxy_pass http://copies;
             proxy_http_version 1.1;
@@ -59,12 +60,14 @@ http {{
 """
 
 
-def balancer(name: str, image: str, port: int, copies: Sequence[Container], folder: Path) -> Container:
-    """The container that listens on `port` and forwards requests to the copies.
+def balancer(
+    name: str, image: str, port: int, copies: Sequence[Container], folder: Path, listen_at: str | None = None
+) -> Container:
+    """The container that listens on `port` and forwards requests to the copies; `listen_at` opens it to others.
 
     It is on the host's network, like the copies' ports: container networks would add a hop.
     """
-    return Container(
+    made = Container(
         name=name,
         image=image,
         host_port=port,
@@ -73,14 +76,15 @@ def balancer(name: str, image: str, port: int, copies: Sequence[Container], fold
         entrypoint=("nginx",),
         command=("-c", _TARGET),
         folder=folder,
-        files={_CONFIG_FILE: config(port, [copy.host_port for copy in copies])},
         mounts=(Mount(folder / _CONFIG_FILE, _TARGET),),
         network="host",
+        listen_at=listen_at,
     )
+    return replace(made, files={_CONFIG_FILE: config(port, [copy.host_port for copy in copies], made.hosts)})
 
 
-def config(port: int, copies: Sequence[int]) -> str:
-    """nginx's configuration for a balancer on `port` in front of copies at these ports.
+def config(port: int, copies: Sequence[int], hosts: Sequence[str] = (HOST,)) -> str:
+    """nginx's configuration for a balancer on `port` of these addresses, in front of copies at these ports.
 
     Nothing in it may distort the measurement: no request is retried on another copy, no copy is silently taken out of
     rotation, no response is buffered or cut off (a day is longer than any generation), and no client connection is
@@ -88,7 +92,8 @@ def config(port: int, copies: Sequence[int]) -> str:
     close theirs after a stream without announcing it. `zone` makes all nginx workers share one connection count.
     """
     servers = "\n".join(f"        server {HOST}:{copy} max_fails=0;" for copy in copies)
-    return _CONFIG.format(host=HOST, port=port, servers=servers)
+    listening = "\n".join(f"        listen {host}:{port} backlog=4096;" for host in hosts)
+    return _CONFIG.format(listening=listening, servers=servers)
 
 
 def requests_per_copy(log: Iterable[str]) -> Counter[str]:

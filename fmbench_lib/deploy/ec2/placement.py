@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy.ec2.accelerators import Host
-from fmbench_lib.deploy.ec2.container import DeviceKind, Devices
+from fmbench_lib.deploy.ec2.container import Devices
+from fmbench_lib.deploy.instance_types import DeviceKind
 from fmbench_lib.errors import DeployError
 from fmbench_lib.host.ports import wanted_port
 

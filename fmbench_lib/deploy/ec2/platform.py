@@ -254,6 +254,7 @@ def _begun(experiment: Experiment, context: DeployContext) -> _MakingContainers:
         experiment_name=experiment.name,
         platform=EC2,
         urls=serving.urls,
+        remote_urls=serving.remote_urls,
         owned=True,
         resources=resources,
         created_at=time.time(),

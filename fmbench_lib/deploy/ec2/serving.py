@@ -7,7 +7,9 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.secret_forms import without_secrets
@@ -16,7 +18,7 @@ from fmbench_lib.deploy.ec2.accelerators import Host
 from fmbench_lib.deploy.ec2.container import Container
 from fmbench_lib.deploy.ec2.stacks.stack_containers import containers_of, copies_of
 from fmbench_lib.errors import DeployError
-from fmbench_lib.host.ports import HOST, claim_ports, wanted_port
+from fmbench_lib.host.ports import ALL_ADDRESSES, HOST, claim_ports, own_address, wanted_port
 from fmbench_lib.models.hub_token import VARIABLES
 
 NGINX = "nginx"
@@ -35,15 +37,44 @@ class Serving:
         return (*self.copies, *([self.balancer] if self.balancer else []))
 
     @property
+    def targets(self) -> tuple[Container, ...]:
+        """The containers that clients send to: the balancer, or each copy."""
+        return (self.balancer,) if self.balancer else self.copies
+
+    @property
     def urls(self) -> tuple[str, ...]:
-        """The addresses that clients send to: the balancer's, or each copy's."""
-        targets = [self.balancer] if self.balancer else self.copies
-        return tuple(url_of(container) for container in targets)
+        """The addresses that clients on this machine send to."""
+        return tuple(url_of(container) for container in self.targets)
+
+    @property
+    def remote_urls(self) -> tuple[str, ...]:
+        """The addresses that clients on other machines send to; empty where these are not let in."""
+        return tuple(filter(None, map(remote_url_of, self.targets)))
 
 
 def url_of(container: Container) -> str:
     """The address that requests to a container go to."""
     return f"http://{HOST}:{container.host_port}{container.path}"
+
+
+def remote_url_of(container: Container) -> str | None:
+    """The address that other machines reach a container at; None where it is open to this machine only."""
+    if container.listen_at in (None, HOST):
+        return None
+    host = own_address() if container.listen_at == ALL_ADDRESSES else container.listen_at
+    return None if host is None else f"http://{host}:{container.host_port}{container.path}"
+
+
+def listen_address(experiment: Experiment) -> str | None:
+    """Where other machines are let in: `ec2.listen_address`, else the IP address in `ep_name`; None nowhere."""
+    if experiment.ec2 is not None and experiment.ec2.listen_address is not None:
+        return experiment.ec2.listen_address
+    name = experiment.ep_name or ""
+    try:
+        host = urlsplit(name if "://" in name else f"//{name}").hostname or ""
+        return None if ip_address(host).is_loopback or ":" in host else host
+    except ValueError:  # a name, which may be that of another address than this machine's own
+        return None
 
 
 def metrics_url_of(container: Container) -> str:
@@ -55,7 +86,7 @@ def planned_serving(experiment: Experiment, host: Host, folder: Path, folders: S
     """The containers of an experiment as they would run on a host; no machine is queried."""
     copies = containers_of(experiment, host, run_id="plan", ports=None, folder=folder, folders=folders)
     if not _balanced(experiment):
-        return Serving(copies)
+        return Serving(_open_to_others(copies, experiment))
     port = wanted_port(experiment.ep_name)
     if port is None:
         return Serving(copies, _balancer(experiment, max(copy.host_port for copy in copies) + 1, copies, folder))
@@ -73,11 +104,18 @@ def claimed_serving(
     without one, any free ports are taken. Metrics pages with a port of their own get any free port.
     """
     first_port, count, balanced = wanted_port(experiment.ep_name), copies_of(experiment, host), _balanced(experiment)
-    balancer_ports = claim_ports(first_port, 1) if balanced else []
-    ports = claim_ports(None if balanced else first_port, count)
+    outside = listen_address(experiment) or HOST
+    balancer_ports = claim_ports(first_port, 1, outside) if balanced else []
+    ports = claim_ports(None, count) if balanced else claim_ports(first_port, count, outside)
     copies = containers_of(experiment, host, run_id=run_id, ports=ports, folder=folder, folders=folders, cores=cores)
     copies = _with_metrics_ports(copies)
-    return Serving(copies, _balancer(experiment, balancer_ports[0], copies, folder) if balanced else None)
+    if balanced:
+        return Serving(copies, _balancer(experiment, balancer_ports[0], copies, folder))
+    return Serving(_open_to_others(copies, experiment))
+
+
+def _open_to_others(copies: Sequence[Container], experiment: Experiment) -> tuple[Container, ...]:
+    return tuple(replace(copy, listen_at=listen_address(experiment)) for copy in copies)
 
 
 def _with_metrics_ports(copies: Sequence[Container]) -> tuple[Container, ...]:
@@ -93,7 +131,7 @@ def _balanced(experiment: Experiment) -> bool:
 def _balancer(experiment: Experiment, port: int, copies: Sequence[Container], folder: Path) -> Container:
     name = f"{re.sub(r'-[0-9]+$', '', copies[0].name)}-nginx"
     image = (experiment.ec2.balancer_image if experiment.ec2 else None) or nginx.DEFAULT_IMAGE
-    return nginx.balancer(name, image, port, copies, folder / name)
+    return nginx.balancer(name, image, port, copies, folder / name, listen_address(experiment))
 
 
 def secret_values(container: Container, experiment: Experiment, token: str | None) -> dict[str, str]:

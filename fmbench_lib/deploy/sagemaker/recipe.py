@@ -10,11 +10,15 @@ from typing import Any, Literal
 from fmbench_lib.aws.session import dns_suffix_of, partition_of
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy.aws_settings import given, region_of
+from fmbench_lib.deploy.instance_types import accelerators_of
+from fmbench_lib.deploy.tgi_limits import tgi_limits
 from fmbench_lib.errors import DeployError
 
 Kind = Literal["jumpstart", "djl", "artifacts", "hub"]
 
 _ECR_HOST = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?P<suffix>[a-z.]+)/")
+_TGI = "tgi-inference"
+"""What the names of AWS's images of TGI have in common."""
 _HEALTH_CHECK_S = (60, 3600)  # the limits that SageMaker sets
 
 
@@ -55,7 +59,7 @@ def recipe_of(experiment: Experiment) -> Recipe:
         region=region,
         role=_role(experiment, region),
         image=image,
-        environment=_environment(experiment, kind),
+        environment=_environment(experiment, kind, image),
         health_check_s=_health_check(experiment),
     )
 
@@ -104,18 +108,30 @@ def _check_registry(image: str, region: str) -> None:
         )
 
 
-def _environment(experiment: Experiment, kind: Kind) -> dict[str, str]:
-    """The container's environment as text; for a model from Hugging Face also its id and the number of accelerators."""
+def _environment(experiment: Experiment, kind: Kind, image: str | None) -> dict[str, str]:
+    """The container's environment as text; for a model from Hugging Face also its id and the number of accelerators.
+
+    TGI gets all GPUs of the instance where nothing else is said, and limits that its prompts fit in.
+    """
     written = {str(name): _text(value) for name, value in experiment.env.items() if value is not None}
     if kind != "hub":
         return written
     hub: dict[str, str] = {}
     if experiment.model_id:
         hub["HF_MODEL_ID"] = experiment.model_id
+    is_tgi = _TGI in (image or "")
     accelerators = experiment.inference_spec.tp_degree or written.get("NUMBER_OF_GPU")
-    if accelerators:
-        hub["SM_NUM_GPUS"] = str(accelerators)
-    return {**hub, **written}
+    if accelerators or is_tgi:
+        gpus = accelerators or _gpus(experiment.instance_type)
+        hub |= {"SM_NUM_GPUS": str(gpus)} if gpus else {}
+    limits = tgi_limits(experiment) if is_tgi else None
+    return {**hub, **(limits.variables if limits else {}), **written}
+
+
+def _gpus(instance_type: str | None) -> int | None:
+    """The GPUs of a SageMaker instance type; None where it has none, or their number is not known."""
+    known = accelerators_of(instance_type)
+    return known[1] if known is not None and known[0] == "nvidia" else None
 
 
 def _text(value: Any) -> str:

@@ -143,7 +143,7 @@ class Bedrock(AwsWire):
 
     def read_object(self, body: Any, request: Request) -> Task:
         """A Converse request's last message, or an InvokeModel body in its family's form."""
-        _, _, model, operation = request.path.split("/")
+        model, _, operation = request.path.removeprefix("/model/").rpartition("/")  # an ARN may have slashes
         model = unquote(model)
         if operation.startswith("converse"):
             prompt = _text_of(body["messages"][-1]["content"])

@@ -53,7 +53,7 @@ def information(row: dict[str, Any], transactions: int = 10_000) -> str:
         "experiment_name": str(row["experiment_name"]),
         "payload_file": str(row["payload_file"]),
         "instance_type": text(row, "instance_type") or "",
-        "instance_count": plain(row["instance_count"]),
+        "instance_count": _instances(row),
         f"{load} (requests/s)" if rate else load: plain(row[load]),
         "requests, successes": f"{count(row['requests'])}, {count(row['successes'])}",
         "error_rate": percent(row["error_rate"]),
@@ -72,6 +72,13 @@ def information(row: dict[str, Any], transactions: int = 10_000) -> str:
     }
     rows = [[escape(name), escape(value)] for name, value in facts.items()]
     return table(["Information", "Value"], rows)
+
+
+def _instances(row: dict[str, Any]) -> str:
+    """The number of instances; one that the config leaves out is 1, which the price is of."""
+    if number(row, "instance_count") is None and text(row, "instance_type"):
+        return "1 (none is given)"
+    return plain(row["instance_count"])
 
 
 def _percentiles(row: dict[str, Any], family: str) -> str:

@@ -36,7 +36,7 @@ OURS = {
     },
     "InferenceSpec": {"parameters", "rest"},
     "ReportSection": {"budgets", "private", "slo_attainment_budget"},
-    "Ec2": {"accelerators", "balancer", "balancer_image", "devices", "model_cache"},
+    "Ec2": {"accelerators", "balancer", "balancer_image", "devices", "listen_address", "model_cache"},
     "Eks": {"context", "manifest_values", "expose", "service", "port", "startup_timeout", "scheduling_timeout"},
 }
 OURS_ALONE = {

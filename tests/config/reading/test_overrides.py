@@ -120,3 +120,34 @@ def test_what_is_wrong_is_a_line_each(pair: str, message: str) -> None:
 def test_a_secret_in_a_value_is_in_no_message() -> None:
     [line] = problems("experiments[0].inference_spec.auth.token=[abcdef-secret-1234")
     assert "abcdef" not in line
+
+
+FMBENCH_2_STEPS = """
+run_steps:
+  0_setup.ipynb: yes
+  1_generate_data.ipynb: no
+  2_deploy_model.ipynb: yes
+  3_run_inference.ipynb: yes
+  5_model_metric_analysis.ipynb: yes
+  6_cleanup.ipynb: yes
+"""
+
+
+@pytest.mark.parametrize(
+    "path", ["run_steps.1_generate_data", "run_steps.1_generate_data.ipynb", 'run_steps["1_generate_data.ipynb"]']
+)
+def test_a_step_is_found_however_it_is_spelt_and_keeps_its_place(path: str) -> None:
+    loaded = load(f"{path}=yes", "run_steps.5_cleanup=no", text=TEXT + FMBENCH_2_STEPS)
+    steps = {"0_setup": True, "1_generate_data": True, "2_deploy_model": True, "3_run_inference": True}
+    assert list(loaded.config.run_steps.items()) == [
+        *steps.items(),
+        ("4_model_metric_analysis", True),
+        ("5_cleanup", False),
+    ]
+    assert not any("twice" in notice.message for notice in loaded.notices)
+
+
+def test_a_step_that_is_given_twice_runs_where_it_stands_first() -> None:
+    twice = TEXT + FMBENCH_2_STEPS + "  1_generate_data: yes\n"
+    assert list(load(text=twice).config.run_steps)[1] == "1_generate_data"
+    assert load(text=twice).config.run_steps["1_generate_data"] is True

@@ -12,8 +12,8 @@ import pytest
 from fmbench_lib.deploy.ec2 import accelerators
 from fmbench_lib.deploy.ec2.accelerators import Host, cores_in_neuron_ls, find_host, neuron_host, planned_host
 from fmbench_lib.deploy.ec2.container import Devices
-from fmbench_lib.deploy.ec2.instance_types import accelerators_of
 from fmbench_lib.deploy.ec2.stacks.stack_containers import containers_of
+from fmbench_lib.deploy.instance_types import accelerators_of
 from fmbench_lib.errors import DeployError
 from tests.deploy.on_ec2 import FOLDER, containers, host, make_experiment
 

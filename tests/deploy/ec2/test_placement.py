@@ -10,8 +10,9 @@ import pytest
 
 from fmbench_lib.config import ConfigError
 from fmbench_lib.deploy.ec2.accelerators import Host
-from fmbench_lib.deploy.ec2.container import DeviceKind, Devices
+from fmbench_lib.deploy.ec2.container import Devices
 from fmbench_lib.deploy.ec2.stacks.stack_containers import copies_of
+from fmbench_lib.deploy.instance_types import DeviceKind
 from fmbench_lib.errors import DeployError
 from tests.deploy.on_ec2 import containers, host, make_experiment
 

@@ -196,6 +196,26 @@ def test_a_model_from_hugging_face_is_named_to_its_container(tmp_path: Path) -> 
     }
 
 
+TGI_IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/huggingface-pytorch-tgi-inference:2.4.0-tgi2.4.0-gpu-py311"
+
+
+def test_tgi_gets_all_gpus_and_the_lengths_of_the_prompts() -> None:
+    """What FMBench 2.x's deployment script for TGI sent, and more where prompts are longer."""
+    experiment = artifacts(model_data=None, image_uri=TGI_IMAGE, instance_type="ml.g5.12xlarge", longest_prompt=3999)
+    assert recipe_of(experiment).environment == {
+        "HF_MODEL_ID": "org/model",
+        "SM_NUM_GPUS": "4",
+        "MAX_INPUT_LENGTH": "4090",
+        "MAX_TOTAL_TOKENS": "4099",
+        "MAX_BATCH_TOTAL_TOKENS": "8198",
+    }
+    longer = experiment.model_copy(update={"longest_prompt": 5999, "env": {"SM_NUM_GPUS": 2}})
+    expected = {"SM_NUM_GPUS": "2", "MAX_INPUT_LENGTH": "5999", "MAX_TOTAL_TOKENS": "6099"}
+    assert recipe_of(longer).environment.items() >= expected.items()
+    of_its_own = experiment.model_copy(update={"env": {"MAX_INPUT_LENGTH": 4090, "MAX_TOTAL_TOKENS": 4096}})
+    assert "MAX_BATCH_TOTAL_TOKENS" not in recipe_of(of_its_own).environment
+
+
 def test_an_accepted_licence_goes_with_the_files(tmp_path: Path) -> None:
     data = {"S3DataSource": {"S3Uri": "s3://x/model.tar.gz"}}
     experiment = artifacts(model_data=data, accept_eula=True)

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.secret_names import is_secret
-from fmbench_lib.deploy.ec2.container import Container, DeviceKind, Mount
+from fmbench_lib.deploy.ec2.container import Container, Mount
 from fmbench_lib.deploy.ec2.placement import Placement
+from fmbench_lib.deploy.instance_types import DeviceKind
 from fmbench_lib.errors import DeployError
 from fmbench_lib.host.paths import expanded
 from fmbench_lib.models.hub_token import VARIABLES
@@ -52,7 +53,8 @@ class Stack:
     `tp_degree` reads the tensor parallelism from the stack's own settings, which a config may set beside ours (None:
     not set); `other_parallelism` is the factor by which their other kinds of parallelism multiply the accelerators.
     `uses_all_devices` is True where a server uses all devices that it sees without being told how many, `fills_devices`
-    where it starts as many workers as its tensor parallelism leaves devices for.
+    where it starts as many workers as its tensor parallelism leaves devices for, `all_by_default` where one whose
+    tensor parallelism nobody sets gets all devices and is told their number.
     """
 
     serve: Serve
@@ -61,7 +63,22 @@ class Stack:
     tp_degree: Callable[[Experiment], int | None]
     uses_all_devices: bool = False
     fills_devices: bool = False
+    all_by_default: bool = False
     other_parallelism: Callable[[Experiment], int] = lambda experiment: 1
+
+
+def degree_of(experiment: Experiment, placement: Placement, stack: Stack) -> int:
+    """The tensor parallelism to start a server with, for a stack that gets all devices where nobody sets it."""
+    if placement.devices.kind == "none" or not gets_all_devices(experiment, stack):
+        return placement.tp_degree
+    return max(1, placement.device_cores // stack.other_parallelism(experiment))
+
+
+def gets_all_devices(experiment: Experiment, stack: Stack) -> bool:
+    """Whether a server, or all of its copies together, get all devices of the host."""
+    if experiment.inference_spec.tp_degree is not None:
+        return False
+    return stack.uses_all_devices or (stack.all_by_default and stack.tp_degree(experiment) is None)
 
 
 def no_tp_degree(experiment: Experiment) -> int | None:

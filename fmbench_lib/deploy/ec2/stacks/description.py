@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fmbench_lib.deploy.ec2.container import Container, Devices, Mount
+from fmbench_lib.host.ports import HOST
 
 
 def describe(container: Container) -> str:
@@ -27,9 +28,14 @@ def _head(container: Container) -> str:
     return (
         f"{container.name}: {container.image} on {_devices(container.devices)}, "
         f"port {container.host_port} → {container.container_port}{container.path}"
+        + (f", open to other machines at {container.listen_at}" if _is_open(container) else "")
         + (f", shared memory {container.shm_size}" if container.shm_size else "")
         + (", privileged" if container.privileged else "")
     )
+
+
+def _is_open(container: Container) -> bool:
+    return container.listen_at not in (None, HOST)
 
 
 def _body(container: Container) -> list[str]:

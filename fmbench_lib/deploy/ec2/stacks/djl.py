@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import DJL, OPENAI
-from fmbench_lib.deploy.ec2.container import Container, DeviceKind, Mount
+from fmbench_lib.deploy.ec2.container import Container, Mount
 from fmbench_lib.deploy.ec2.placement import Placement
 from fmbench_lib.deploy.ec2.stacks import base
 from fmbench_lib.deploy.ec2.stacks.base import Site, Stack
+from fmbench_lib.deploy.instance_types import DeviceKind
 from fmbench_lib.errors import DeployError
 
 IMAGES: Mapping[DeviceKind, str] = {

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import OPENAI, TGI
 from fmbench_lib.deploy.ec2.container import Container
 from fmbench_lib.deploy.ec2.placement import Placement
 from fmbench_lib.deploy.ec2.stacks import base
 from fmbench_lib.deploy.ec2.stacks.base import Site, Stack
+from fmbench_lib.deploy.tgi_limits import tgi_limits
 from fmbench_lib.errors import DeployError
 
 TGI_IMAGES = {
@@ -26,6 +29,7 @@ _SAGEMAKER_PORT = 8080
 _TGI_PATHS = {TGI: "/generate", OPENAI: "/v1/chat/completions"}
 _TEI_PATHS = {OPENAI: "/v1/embeddings"}
 _MODELS = "/data"
+_LENGTHS = (("--max-input-tokens", "--max-input-length"), ("--max-total-tokens",))
 
 
 def _tp_degree(experiment: Experiment) -> int | None:
@@ -44,14 +48,24 @@ def _serve(experiment: Experiment, placement: Placement, site: Site) -> Containe
     if _SAGEMAKER_TGI in image:
         return _sagemaker_tgi(experiment, placement, site, image)
     options = base.options_of(experiment)
-    shards = None if _tp_degree(experiment) is not None else placement.tp_degree
+    degree = base.degree_of(experiment, placement, STACK)
+    shards = None if _tp_degree(experiment) is not None else degree
     defaults = base.defaults_for(
         options,
         ("--num-shard", shards if placement.devices.kind == "nvidia" else None),
         ("--max-batch-size", experiment.inference_spec.batch_size),
+        *_limits(experiment, options),
     )
-    variables = {"HF_NUM_CORES": str(placement.tp_degree)} if placement.devices.kind == "neuron" else {}
+    variables = {"HF_NUM_CORES": str(degree)} if placement.devices.kind == "neuron" else {}
     return _container(experiment, placement, site, image, notes, _TGI_PATHS, (*defaults, *options), variables)
+
+
+def _limits(experiment: Experiment, options: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """The options for lengths that its prompts need; TGI itself measures how much a batch may hold."""
+    limits = tgi_limits(experiment)
+    if limits is None or any(base.option_value(options, *names) is not None for names in _LENGTHS):
+        return ()
+    return ("--max-input-tokens", limits.prompt), ("--max-total-tokens", limits.total)
 
 
 def _embeddings(experiment: Experiment, placement: Placement, site: Site) -> Container:
@@ -112,9 +126,10 @@ def _sagemaker_tgi(experiment: Experiment, placement: Placement, site: Site, ima
     (_, model), mounts = base.hub_model(experiment, site, "", cache=_MODELS)
     variables = {
         "HF_MODEL_ID": model,
-        "SM_NUM_GPUS": str(placement.tp_degree),
+        "SM_NUM_GPUS": str(base.degree_of(experiment, placement, STACK)),
         "HF_HOME": _MODELS,
         "HUGGINGFACE_HUB_CACHE": f"{_MODELS}/hub",
+        **(limits.variables if (limits := tgi_limits(experiment)) else {}),
         **settings,
     }
     return Container(
@@ -142,4 +157,4 @@ def _makes_embeddings(experiment: Experiment) -> bool:
     )
 
 
-STACK = Stack(_serve, ("nvidia", "neuron", "none"), 8080, _tp_degree)
+STACK = Stack(_serve, ("nvidia", "neuron", "none"), 8080, _tp_degree, all_by_default=True)

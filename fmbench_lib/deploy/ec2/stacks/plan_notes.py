@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy.ec2.accelerators import Host
-from fmbench_lib.deploy.ec2.instance_types import accelerators_of
 from fmbench_lib.deploy.ec2.placement import Placement, device_count
+from fmbench_lib.deploy.ec2.stacks.base import gets_all_devices
 from fmbench_lib.deploy.ec2.stacks.parallelism import accelerators_on, server_degrees
 from fmbench_lib.deploy.ec2.stacks.stack_table import container_type_of, stack_of
+from fmbench_lib.deploy.instance_types import accelerators_of
 from fmbench_lib.errors import DeployError
 
 
@@ -63,7 +64,7 @@ def _idle_note(experiment: Experiment, host: Host, accelerators: int) -> list[st
     """A note where one server that sees all devices, and needs so many accelerators, leaves some devices idle."""
     stack, available = stack_of(experiment), len(host.devices.indices)
     used = -(-accelerators // host.cores_per_device)
-    if stack.uses_all_devices or stack.fills_devices or used >= available:
+    if gets_all_devices(experiment, stack) or stack.uses_all_devices or stack.fills_devices or used >= available:
         return []
     return [
         f"uses {used} of the {device_count(available, host.devices.kind)} that it sees: model_copies auto is one "

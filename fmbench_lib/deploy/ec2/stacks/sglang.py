@@ -40,7 +40,7 @@ def _serve(experiment: Experiment, placement: Placement, site: Site) -> Containe
     if model[1] != experiment.model_id:
         model += ("--served-model-name", base.model_of(experiment))
     options = base.options_of(experiment)
-    tensor = () if _tp_degree(experiment) is not None else ("--tp", str(placement.tp_degree))
+    tensor = () if _tp_degree(experiment) is not None else ("--tp", str(base.degree_of(experiment, placement, STACK)))
     batch = experiment.inference_spec.batch_size
     trusted = () if base.option_value(options, _TRUST) is not None else (_TRUST,)
     flags = (*trusted, "--enable-metrics")
@@ -62,4 +62,4 @@ def _serve(experiment: Experiment, placement: Placement, site: Site) -> Containe
     )
 
 
-STACK = Stack(_serve, ("nvidia",), PORT, _tp_degree, other_parallelism=_other_parallelism)
+STACK = Stack(_serve, ("nvidia",), PORT, _tp_degree, other_parallelism=_other_parallelism, all_by_default=True)

@@ -11,12 +11,12 @@ from pathlib import Path
 from fmbench_lib.config import Experiment
 from fmbench_lib.deploy.ec2.accelerators import Host
 from fmbench_lib.deploy.ec2.container import Container, Devices
-from fmbench_lib.deploy.ec2.instance_types import accelerators_of
 from fmbench_lib.deploy.ec2.placement import Placement, copies_on, device_count, placements
-from fmbench_lib.deploy.ec2.stacks.base import Site
+from fmbench_lib.deploy.ec2.stacks.base import Site, gets_all_devices
 from fmbench_lib.deploy.ec2.stacks.parallelism import parallel_degrees
 from fmbench_lib.deploy.ec2.stacks.plan_notes import plan_notes
 from fmbench_lib.deploy.ec2.stacks.stack_table import container_type_of, stack_of
+from fmbench_lib.deploy.instance_types import accelerators_of
 from fmbench_lib.errors import DeployError
 
 _KIND_NAMES = {"nvidia": "NVIDIA GPUs", "neuron": "Neuron devices", "none": "no accelerators"}
@@ -48,7 +48,7 @@ def containers_of(
         default_port=stack.port,
         ports=ports,
         cores=cores,
-        equal_shares=stack.uses_all_devices and experiment.inference_spec.tp_degree is None,
+        equal_shares=gets_all_devices(experiment, stack),
     )
     first, *others = (_container(experiment, placement, run_id, folder, folders) for placement in copies)
     return replace(first, notes=(*first.notes, *plan_notes(experiment, host, usable, copies))), *others

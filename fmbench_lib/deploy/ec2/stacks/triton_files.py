@@ -126,10 +126,36 @@ def tensorrt_script(
     )
 
 
+_DJL_VERSION = "0.29.0"
+"""The last version of djl_python with Neuron's service as `model.py` uses it."""
+_DJL_SOURCE = (
+    f"git+https://github.com/deepjavalibrary/djl-serving.git@v{_DJL_VERSION}#subdirectory=engines/python/setup"
+)
+
+_INSTALL_DJL = f"""\
+set -euo pipefail
+
+# Images for Triton on Neuron have the Neuron SDK, but seldom DJL's Python engine, which model.py runs the model with.
+has() {{ python3 -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)' "$1"; }}
+if ! has transformers_neuronx; then
+  echo "this image has no transformers_neuronx: install Neuron's SDK with it, or name another image_uri" >&2
+  exit 1
+fi
+if ! has djl_python; then
+  python3 -m pip install {shlex.quote("djl_python @ " + _DJL_SOURCE)}
+fi
+"""
+
+
 def server_script(repository: str, options: Sequence[str]) -> str:
     """The script that starts Triton itself on a model repository."""
     command = ["exec", "tritonserver", f"--model-repository={repository}", *options]
     return f"{shlex.join(command)}\n"
+
+
+def djl_server_script(repository: str, options: Sequence[str]) -> str:
+    """The same, after DJL's Python engine has been installed where the image lacks it."""
+    return f"{_INSTALL_DJL}{server_script(repository, options)}"
 
 
 def djl_model() -> str:

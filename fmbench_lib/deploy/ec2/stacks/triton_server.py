@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -95,6 +95,7 @@ def _vllm_files(
 def _vllm_on_neuron(experiment: Experiment, placement: Placement, site: Site) -> Container:
     model, mounts = base.hub_model(experiment, site, "")
     files, name = _vllm_files(experiment, model[1], placement, {"device": "neuron"})
+    files[triton_files.START] = _start_script(experiment)
     return _on_neuron(experiment, placement, site, name, files, mounts)
 
 
@@ -114,6 +115,7 @@ def _djl_on_neuron(experiment: Experiment, placement: Placement, site: Site) -> 
         f"repository/{name}/config.pbtxt": triton_files.DJL_CONFIG,
         f"repository/{name}/1/model.json": json.dumps(settings, indent=2) + "\n",
         f"repository/{name}/1/model.py": triton_files.djl_model(),
+        triton_files.START: _start_script(experiment, triton_files.djl_server_script),
     }
     return _on_neuron(experiment, placement, site, name, files, mounts)
 
@@ -129,10 +131,9 @@ def _on_neuron(
     image = base.configured_image(experiment)
     if image is None:
         raise DeployError(
-            "Triton for Neuron has no published image: set image_uri to one with Triton's Python backend, the Neuron "
-            "SDK, and djl_python or vLLM with Triton's backend for it"
+            "Triton for Neuron has no published image: set image_uri to one with Triton's Python backend and the "
+            "Neuron SDK (for backend vllm also vLLM with Triton's backend for it), see ec2-stacks.md"
         )
-    files[triton_files.START] = _start_script(experiment)
     variables = {
         "NEURON_CC_FLAGS": "--model-type transformer",
         "NEURON_COMPILE_CACHE_URL": _NEURON_CACHE,
@@ -173,10 +174,12 @@ def _container(
     )
 
 
-def _start_script(experiment: Experiment) -> str:
+def _start_script(
+    experiment: Experiment, script: Callable[[str, Sequence[str]], str] = triton_files.server_script
+) -> str:
     options = base.cli_options(experiment)
     defaults = (f"{_PORT_OPTION}={PORT}",) if base.option_value(options, _PORT_OPTION) is None else ()
-    return triton_files.server_script(_REPOSITORY, (*defaults, *options))
+    return script(_REPOSITORY, (*defaults, *options))
 
 
 def _metrics_port(experiment: Experiment) -> int:

@@ -170,6 +170,55 @@ def test_tgi(tmp_path: Path, stream: bool, path: str) -> None:
     assert container.environment == {"HF_HOME": "/data", "HUGGINGFACE_HUB_CACHE": "/data/hub"}
 
 
+@pytest.mark.parametrize(
+    ("longest", "parameters", "expected"),
+    [
+        (500, {"max_new_tokens": 100}, ("4090", "4096")),  # never below what FMBench 2.x sent
+        (6000, {"max_new_tokens": 300}, ("5999", "6299")),
+        (6000, {}, ("5999", "6099")),
+    ],
+)
+def test_tgi_is_set_up_for_the_lengths_of_the_payload_files(
+    tmp_path: Path, longest: int, parameters: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    experiment = stack_experiment(tmp_path, "huggingface", inference_spec={"parameters": parameters})
+    assert experiment.longest_prompt == 499
+    container = only_container(experiment.model_copy(update={"longest_prompt": longest - 1}), host("nvidia", 1))
+    prompt, total = (value_after(name, container.command) for name in ("--max-input-tokens", "--max-total-tokens"))
+    assert (prompt, total) == expected
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"env": {"MAX_TOTAL_TOKENS": 2048}},
+        {"inference_spec": {"container_params": {"max_total_tokens": 2048}}},
+        {"inference_spec": {"cli_params": "--max-input-length 1024"}},
+    ],
+)
+def test_lengths_of_the_config_are_left_alone(tmp_path: Path, keys: dict[str, Any]) -> None:
+    """TGI refuses to start with a longest prompt that leaves no room for an answer."""
+    container = only_container(stack_experiment(tmp_path, "huggingface", **keys), host("nvidia", 1))
+    assert "--max-input-tokens" not in container.command
+
+
+@pytest.mark.parametrize(("kind", "option"), [("huggingface", "--num-shard"), ("sglang", "--tp")])
+def test_a_server_whose_parallelism_nobody_sets_gets_all_gpus(tmp_path: Path, kind: str, option: str) -> None:
+    container = only_container(stack_experiment(tmp_path, kind), host("nvidia", 4))
+    assert (container.devices.indices, value_after(option, container.command)) == ((0, 1, 2, 3), "4")
+    two = containers(stack_experiment(tmp_path, kind, inference_spec={"model_copies": 2}), host("nvidia", 4))
+    assert [copy.devices.indices for copy in two] == [(0, 1), (2, 3)]
+    assert {value_after(option, copy.command) for copy in two} == {"2"}
+    one = only_container(stack_experiment(tmp_path, kind, inference_spec={"tp_degree": 1}), host("nvidia", 4))
+    assert (one.devices.indices, value_after(option, one.command)) == ((0,), "1")
+
+
+def test_sglangs_data_parallelism_divides_all_gpus(tmp_path: Path) -> None:
+    spec = {"cli_params": "--dp 2"}
+    container = only_container(stack_experiment(tmp_path, "sglang", inference_spec=spec), host("nvidia", 8))
+    assert (len(container.devices.indices), value_after("--tp", container.command)) == (8, "4")
+
+
 def test_tgi_on_neuron_gets_its_number_of_cores(tmp_path: Path) -> None:
     container = only_container(
         stack_experiment(tmp_path, "huggingface", inference_spec={"tp_degree": 4}), host("neuron", 12, 2)
@@ -186,6 +235,7 @@ def test_awss_build_of_tgi_is_configured_by_variables(tmp_path: Path) -> None:
         stack_experiment(tmp_path, "huggingface", image_uri=image, inference_spec=spec), host("nvidia", 2)
     )
     expected = {"HF_MODEL_ID": "org/model", "SM_NUM_GPUS": "2", "MAX_TOTAL_TOKENS": "4096"}
+    assert "MAX_INPUT_LENGTH" not in container.environment
     assert container.environment.items() >= expected.items()
     assert (container.command, container.container_port) == ((), 8080)
 

@@ -7,6 +7,7 @@ backend reads its engine arguments from `model.json`. `/v2/health/ready`, `/v2/m
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -125,6 +126,41 @@ def test_triton_with_djl_on_neuron(tmp_path: Path) -> None:
     assert "class TritonPythonModel" in container.files["repository/Mine-70B/1/model.py"]
     assert container.environment["NEURON_CC_FLAGS"] == "-O3"
     assert sent_to(experiment, container) == "/v2/models/Mine-70B/generate_stream"
+
+
+def test_the_start_script_installs_djls_engine_where_the_image_lacks_it(tmp_path: Path) -> None:
+    """Run with stand-ins of python3 and tritonserver that note how they are called."""
+    spec = {"backend": "djl", "tp_degree": 2}
+    container = only_container(
+        stack_experiment(tmp_path, "triton", image_uri="mine", inference_spec=spec), host("neuron", 1, 2)
+    )
+
+    def run(*installed: str) -> tuple[int, str, list[str]]:
+        folder = tmp_path / "bin"
+        folder.mkdir(exist_ok=True)
+        calls = tmp_path / "calls"
+        calls.write_text("")
+        modules = " | ".join(installed) or "none"
+        python = f'case "$1 $3" in\n"-c "*) case "$3" in {modules}) exit 0;; *) exit 1;; esac;; esac\n'
+        for name, body in (("python3", python), ("tritonserver", "")):
+            script = folder / name
+            script.write_text(f'#!/bin/bash\n{body}echo "{name} $*" >> {calls}\n')
+            script.chmod(0o755)
+        start = tmp_path / "start.sh"
+        start.write_text(container.files["start.sh"])
+        path = f"{folder}:{os.environ['PATH']}"
+        ended = subprocess.run(["bash", str(start)], env={"PATH": path}, capture_output=True, text=True, check=False)
+        return ended.returncode, ended.stderr, calls.read_text().splitlines()
+
+    code, _, calls = run("transformers_neuronx")
+    assert code == 0
+    assert calls[0].startswith("python3 -m pip install djl_python @ git+https://")
+    assert "@v0.29.0#subdirectory=engines/python/setup" in calls[0]
+    assert calls[1].startswith("tritonserver --model-repository=/fmbench/repository")
+    assert [call.split()[0] for call in run("transformers_neuronx", "djl_python")[2]] == ["tritonserver"]
+    code, message, calls = run()
+    assert (code, calls) == (1, [])
+    assert "this image has no transformers_neuronx" in message
 
 
 def test_triton_with_vllm_on_neuron(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fmbench_lib.deploy.ec2.container import DeviceKind
+from typing import Literal
+
+DeviceKind = Literal["none", "nvidia", "neuron"]
 
 _NVIDIA = {
     "g4dn": {1: "xlarge 2xlarge 4xlarge 8xlarge 16xlarge", 4: "12xlarge", 8: "metal"},
