@@ -31,7 +31,8 @@ def growth(due: Floats, ended: Floats, failed: Flags, window: Span) -> tuple[str
         most = math.log(1 / 0.98)
         back = waiting[-7:].min() <= np.median(waiting[:7]) and grown / offered <= max(0.02, error)
         more = np.median(waiting[-7:]) > np.median(waiting[:7])
-        if more and load > max(most, math.log(0.95) + 1.85 * error):
+        piled_up = grown / offered > (1 - math.exp(-load)) / 2
+        if more and piled_up and load > max(most, math.log(0.95) + 1.85 * error):
             answer = "no"
         elif back and load <= min(most, math.log(1.25) - 1.645 * error):
             answer = "yes"

@@ -22,6 +22,7 @@ LEAST_ENDED = 20
 LEAST_SHARE = 0.02
 _NOT_ACCUSED, _SIGMAS = math.log(0.95), 1.85
 _RULED_OUT, _RULED_OUT_SIGMAS = math.log(1.25), 1.645
+_PILED_UP = 0.5
 _FOUND_SIGMAS, _FOUND = _SIGMAS + 1.282, math.log(1.1 / 0.95)
 
 
@@ -54,10 +55,11 @@ def sustainability(due: Floats, end: Floats, window: tuple[float, float], until:
 
     Requests of the warm-up belong to them; one that has not ended is NaN. Of those due in the window also what ends
     after it, up to `until`, tells of the capacity. `no`: the offered rate exceeds the capacity by more than 2%, it is
-    1.85 standard errors above 95% of the capacity, and the requests in flight have a greater median in the last third
-    of the window than in the first. `yes`: in the last third they came back to their median in the first, the offered
-    rate exceeds the capacity by no more than 2%, is 1.645 standard errors below 125% of it, and what piled up is within
-    2% of the arrivals, or one standard error. Else, and with fewer than 20 requests ended in the window, `unknown`.
+    1.85 standard errors above 95% of the capacity, the requests in flight have a greater median in the last third of
+    the window than in the first, and half of what is beyond the capacity piled up in it at least. `yes`: in the last
+    third they came back to their median in the first, the offered rate exceeds the capacity by no more than 2%, is
+    1.645 standard errors below 125% of it, and what piled up is within 2% of the arrivals, or one standard error. Else,
+    and with fewer than 20 requests ended in the window, `unknown`.
     """
     edges = np.linspace(window[0], window[1], PARTS + 1)
     ended = np.searchsorted(np.sort(end[~np.isnan(end)]), edges, side="right")
@@ -68,7 +70,7 @@ def sustainability(due: Floats, end: Floats, window: tuple[float, float], until:
     load, error = _load(due, end, window, until, offered)
     first, last = in_flight[: PARTS // 3 + 1], in_flight[-(PARTS // 3 + 1) :]
     answer: Answer = "unknown"
-    if served >= LEAST_ENDED and np.median(last) > np.median(first) and _beyond(load, error):
+    if served >= LEAST_ENDED and np.median(last) > np.median(first) and _beyond(load, error, growth):
         answer = "no"
     elif served >= LEAST_ENDED and last.min() <= np.median(first) and _within(load, error, growth):
         answer = "yes"
@@ -84,9 +86,12 @@ def _load(due: Floats, end: Floats, window: tuple[float, float], until: float, o
     return math.log(offered / (window[1] - window[0]) / capacity.rate), capacity.error
 
 
-def _beyond(load: float, error: float) -> bool:
-    """Whether the offered rate is beyond the capacity, and above 95% of it as far as the error lets one tell."""
-    return load > max(-math.log(1 - LEAST_SHARE), _NOT_ACCUSED + _SIGMAS * error)
+def _beyond(load: float, error: float, growth: float) -> bool:
+    """Whether the offered rate is beyond the capacity, above 95% of it as far as the error lets one tell, and what is
+    beyond did pile up: some hanging requests hold their slots without being a queue."""
+    return load > max(-math.log(1 - LEAST_SHARE), _NOT_ACCUSED + _SIGMAS * error) and (
+        growth > _PILED_UP * (1 - math.exp(-load))
+    )
 
 
 def _within(load: float, error: float, growth: float) -> bool:
