@@ -82,7 +82,7 @@ def _pooled(latency: Floats, single: list[Any], repeats: int, q: float) -> Itera
     for first in range(0, len(single), repeats):
         part = slice(first, first + repeats)
         figures = [RepeatFigure(one.value, one.low, one.high, one.n, 1 / one.longer) for one in single[part]]
-        interval = repeated_interval(float(np.quantile(latency[part], q)), figures)
+        interval = repeated_interval(float(np.quantile(latency[part], q)), figures, of_times=True)
         if interval is not None:
             yield interval
 

@@ -55,7 +55,8 @@ def percentile_interval(groups: Sequence[Floats], q: float, state: InFlight) -> 
     squares = float(np.dot(excess, excess))
     simple = n if squares <= 0 or share >= 1 else min(n, share * (1 - share) * n**2 / squares)
     time, dependence = correlation(excess, state.counts[use], state.time)
-    return _published(pooled, q, simple / time, len(kept), len(kept) / state.time, dependence)
+    states = len(kept) / state.time
+    return _published(pooled, q, simple / time, len(kept), states, dependence, float(np.var(state.counts)))
 
 
 def correlation(series: Floats, counts: Floats, state_time: float) -> tuple[float, float]:
@@ -126,10 +127,13 @@ def _enlarged(time: float, excess: float, m: int) -> float:
     return time * (1 + 3 * math.sqrt(excess / m))
 
 
-def _published(pooled: Floats, q: float, effective: float, requests: int, states: float, dependence: float) -> Interval:
+def _published(
+    pooled: Floats, q: float, effective: float, requests: int, states: float, dependence: float, spread: float
+) -> Interval:
     """Steps 6 to 8: whether there is an interval, and its ranks."""
     n, tail, part = len(pooled), min(q, 1 - q), min(1.0, dependence / 0.2)
-    alone, dependent = max(20.0, 0.3 / tail), max(75.0, 1.75 / tail)
+    dependent = max(75.0, 1.75 / tail)
+    alone = min(dependent, max(20.0 + 0.4 * spread * min(1.0, 0.05 / tail), 0.3 / tail))
     least, least_states = max(40.0, 12 / tail), alone + (dependent - alone) * part
     longer = max(1.0, least / max(effective, 1e-9), least_states / max(states, 1e-9))
     if requests < 20 or effective < least or states < least_states:

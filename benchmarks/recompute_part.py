@@ -95,8 +95,10 @@ class Part:
         """Whether an open loop can be sustained, by the whole level: after its warm-up, else from its steady state."""
         if self.facts_window is None or self.whole is None or self.level.fact("concurrency") is not None:
             return None
-        found = growth(self.level.due, self.level.ended, self.facts_window)
-        return growth(self.level.due, self.level.ended, self.whole) if found[0] == "unknown" else found
+        level = self.level
+        found = growth(level.due, level.ended, ~level.ok, self.facts_window)
+        steady = growth(level.due, level.ended, ~level.ok, self.whole)
+        return steady if found[0] == "unknown" and steady[0] != "no" else found
 
     @property
     def grows(self) -> bool:

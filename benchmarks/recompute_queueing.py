@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from recompute_capacity import load_of, requests_of
 from recompute_reading import Flags, Floats, Level
 from scipy.stats import norm, rankdata, t
 
@@ -15,7 +16,7 @@ Span = tuple[float, float]
 PARTS = 20
 
 
-def growth(due: Floats, ended: Floats, window: Span) -> tuple[str, int, int, float]:
+def growth(due: Floats, ended: Floats, failed: Flags, window: Span) -> tuple[str, int, int, float]:
     """Whether a load can be sustained, the requests due and not ended at the edges of the window, and how many times as
     long to measure for an answer."""
     edges = np.linspace(*window, PARTS + 1)
@@ -23,59 +24,19 @@ def growth(due: Floats, ended: Floats, window: Span) -> tuple[str, int, int, flo
     ends = np.array([np.count_nonzero(ended <= edge) for edge in edges])
     waiting = arrivals - ends
     grown, offered, served = waiting[-1] - waiting[0], arrivals[-1] - arrivals[0], ends[-1] - ends[0]
-    back = waiting[-7:].min() <= np.median(waiting[:7])
     answer, longer = "unknown", 40 / max(served, 1)
     if served >= 20:
-        excess, at_most, error = _excess(due, ended, edges, float(offered))
-        longer = max(2.0, (2.93 * error / math.log(1.1 / 0.95)) ** 2) if math.isfinite(error) else longer
+        load, error = load_of(requests_of(due, ended, failed, window), float(offered))
+        longer = max(2.0, ((1.85 + 1.282) * error / math.log(1.1 / 0.95)) ** 2) if math.isfinite(error) else longer
+        most = math.log(1 / 0.98)
+        back = waiting[-7:].min() <= np.median(waiting[:7]) and grown / offered <= max(0.02, error)
         more = np.median(waiting[-7:]) > np.median(waiting[:7])
-        if more and excess > max(0.02, 2 * error - 0.05) and at_most > 1.5 * error - 0.05:
+        piled_up = grown / offered > (1 - math.exp(-load)) / 2
+        if more and piled_up and load > max(most, math.log(0.95) + 1.85 * error):
             answer = "no"
-        elif back and excess <= min(0.02, 0.2 - 1.28 * error) and grown / offered <= max(0.02, error):
+        elif back and load <= min(most, math.log(1.25) - 1.645 * error):
             answer = "yes"
     return answer, int(waiting[0]), int(waiting[-1]), longer if answer == "unknown" else 1.0
-
-
-def _excess(due: Floats, ended: Floats, edges: Floats, offered: float) -> tuple[float, float, float]:
-    """The share of the offered load beyond the capacity, with the fewest slots and with the most, and its error."""
-    start, stop = edges[0], edges[-1]
-    changes = sorted(
-        [(moment, 0) for moment in ended[~np.isnan(ended)] if start < moment <= stop]
-        + [(moment, 1) for moment in due if start < moment <= stop]
-    )
-    count, last, time_at, ends_at = np.count_nonzero(due <= start) - np.count_nonzero(ended <= start), start, {}, {}
-    steps = []
-    for moment, arrives in [*changes, (stop, 2)]:
-        present = max(count, 0)
-        steps.append((last, moment, present, arrives == 0))
-        time_at[present] = time_at.get(present, 0.0) + moment - last
-        ends_at[max(present, 1)] = ends_at.get(max(present, 1), 0) + (arrives == 0)
-        count, last = count + {0: -1, 1: 1, 2: 0}[arrives], moment
-    slots, most = _slots(time_at, ends_at)
-    work = np.cumsum([0.0, *((until - since) * min(present, slots) for since, until, present, _ in steps)])
-    total = sum(ends_at.values())
-    expected = np.interp(edges, [start, *(step[1] for step in steps)], work) * total / work[-1]
-    ends = np.array([until for _, until, _, ends in steps if ends])
-    off = np.diff(np.array([np.count_nonzero(ends <= edge) for edge in edges]) - expected)
-    squares = float(np.dot(off, off))
-    variance = squares + float(np.dot(off[1:], off[:-1]))
-    variance = max(variance, squares / 4, 0.25) * PARTS / (PARTS - 1)
-    capacity = slots * total / float(work[-1]) * float(stop - start) / offered
-    more = sum((until - since) * min(present, most) for since, until, present, _ in steps)
-    greatest = most * total / more * float(stop - start) / offered
-    return 1 - capacity, 1 - greatest, capacity * math.sqrt(variance) / total
-
-
-def _slots(time_at: dict[int, float], ends_at: dict[int, int]) -> tuple[int, int]:
-    """The fewest slots whose log-likelihood is within a half of the greatest, and the most within one, if not few."""
-    total, likelihoods = sum(ends_at.values()), []
-    for slots in range(1, max(1, *time_at) + 1):
-        work = sum(seconds * min(count, slots) for count, seconds in time_at.items())
-        logs = sum(ends * math.log(min(count, slots)) for count, ends in ends_at.items())
-        likelihoods.append(logs - total * math.log(work))
-    fewest = next(slots for slots, value in enumerate(likelihoods, 1) if value >= max(likelihoods) - 0.5)
-    most = max(slots for slots, value in enumerate(likelihoods, 1) if value >= max(likelihoods) - 1)
-    return fewest, most if fewest > 4 else fewest
 
 
 def steady_state(level: Level, window: Span) -> tuple[Span, bool | None, float]:
@@ -89,7 +50,11 @@ def steady_state(level: Level, window: Span) -> tuple[Span, bool | None, float]:
     cut = 5 * _mser(latencies)
     least = int(np.searchsorted(due, due[0] + np.quantile(latencies[cut:], 0.95), side="left"))
     kept = max(cut, least)
-    if kept > len(known) // 2 or growth(level.due, level.ended, window)[0] == "no" or _drifts(latencies[kept:]):
+    if (
+        kept > len(known) // 2
+        or growth(level.due, level.ended, ~level.ok, window)[0] == "no"
+        or _drifts(latencies[kept:])
+    ):
         return window, False, math.nan
     after = float(due[kept] - due[0])
     start = max(window[0], float(due[0]) + after)

@@ -170,7 +170,11 @@ def _interval_of_times(parts: Sequence[Part], family: str, q: str, pooled: float
         one = part.interval(family, q)
         figures.append((float(np.quantile(values, PERCENTILES[q])), one.low, one.high, float(values.size)))
         enough += 1 / one.longer
-    return _repeated(pooled, figures) if enough >= 1 else (math.nan, math.nan)
+    return (
+        _repeated(pooled, figures, 1 + 1 / (len(figures) - 1))
+        if enough >= 1 and len(figures) > 1
+        else (math.nan, math.nan)
+    )
 
 
 def _interval_of_rate(rows: Sequence[Row], name: str, pooled: Row) -> tuple[float, float]:
@@ -183,7 +187,7 @@ def _interval_of_rate(rows: Sequence[Row], name: str, pooled: Row) -> tuple[floa
     )
 
 
-def _repeated(value: float, figures: Sequence[Figure]) -> tuple[float, float]:
+def _repeated(value: float, figures: Sequence[Figure], upward: float = 1.0) -> tuple[float, float]:
     if len(figures) < 2:
         return math.nan, math.nan
     values = np.array([figure[0] for figure in figures])
@@ -191,7 +195,7 @@ def _repeated(value: float, figures: Sequence[Figure]) -> tuple[float, float]:
     if value > 0 and (values > 0).all():
         logs = np.log(values)
         middle, factor = math.exp(float(logs.mean())), math.exp(share * float(np.std(logs, ddof=1)))
-        low, high = min(value, middle) / factor, max(value, middle) * factor
+        low, high = min(value, middle) / factor, max(value, middle) * factor**upward
     else:
         half = share * float(np.std(values, ddof=1))
         low, high = max(0.0, value - half), value + half

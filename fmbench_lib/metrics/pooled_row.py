@@ -117,7 +117,7 @@ def _times(samples: Sequence[LevelSample]) -> Cells:
         for name, q in QUANTILES.items():
             pooled, ends = percentile(values, q), (NAN, NAN)
             if pooled is not None and all(repeat.state is not None for repeat in repeats):
-                ends = repeated_interval(pooled, _figures(repeats, family, q)) or ends
+                ends = repeated_interval(pooled, _figures(repeats, family, q), of_times=True) or ends
             row[f"{family}_{name}"] = or_nan(pooled)
             row[f"{family}_{name}_low"], row[f"{family}_{name}_high"] = ends
     return row

@@ -38,6 +38,7 @@ _TIME_ERROR = 3.0
 _EXPLAINED_FLOOR = 2.0
 _DEPENDENT = 0.2
 _EDGE_WIDENING, _DEPENDENT_EDGE_WIDENING, _EDGE_POWER = 2.5, 5.0, 1.5
+_STATES_BY_SPREAD = 0.4
 _UNSEEN_STATES, _LEAST_HALF = 2.0, 0.01
 _MEAN_NEEDS, _DEPENDENT_MEAN_NEEDS, _SKEWNESS_NEEDS = 150.0, 1000.0, 60.0
 
@@ -132,7 +133,7 @@ def mean_interval(values: Floats, state: State) -> CorrelatedEstimate:
     states = states[0], max(states[1], _effective(tail, n, state, known)[1][1])
     skewness = float(np.mean((series - value) ** 3)) / spread**3 if spread > 0 else 0.0
     least = _MEAN_NEEDS + (_DEPENDENT_MEAN_NEEDS - _MEAN_NEEDS) * min(1.0, states[1] / _DEPENDENT)
-    needs = max(least, _SKEWNESS_NEEDS * skewness**2), _needs(0.99, states[1])[1]
+    needs = max(least, _SKEWNESS_NEEDS * skewness**2), _needs(0.99, states[1], float(state.in_flight.var()))[1]
     if n < LEAST_REQUESTS or not (effective >= needs[0] and states[0] >= needs[1]):
         return CorrelatedEstimate(n, value, None, None, effective, _longer(effective, states[0], needs))
     upper = effective / _edge(effective, states, needs)
@@ -229,7 +230,7 @@ def _of_share(
     """The interval of a quantile from how many values of each request lie at or below the estimate."""
     n = int(ordered.size)
     effective, states = _effective(*_excess(below, sizes), state, known)
-    needs = _needs(q, states[1])
+    needs = _needs(q, states[1], float(state.in_flight.var()))
     unknown = CorrelatedEstimate(n, value, None, None, effective, _longer(effective, states[0], needs))
     if sizes.size < LEAST_REQUESTS or not (effective >= needs[0] and states[0] >= needs[1]):
         return unknown
@@ -296,14 +297,18 @@ def _correlation(first: Floats, second: Floats) -> float:
     return float(a @ b) / scale if scale > 0 else 0.0
 
 
-def _needs(q: float, dependence: float) -> tuple[float, float]:
+def _needs(q: float, dependence: float, spread: float) -> tuple[float, float]:
     """The least effective number of values, and of independent states, for an interval of the `q`-quantile.
 
     Twelve values beyond the quantile; and of a series that owes a fifth of its correlation to the state 75 states, or
-    more for tails that a rare state may make, while one that owes it nothing needs a third of them or less.
+    more for tails that a rare state may make, while one that owes it nothing needs a third of them or less. Where many
+    requests are in flight and vary by themselves (`spread` is their variance) it needs more: many slots are rarely all
+    busy, and a level may not have seen the state in which they are.
     """
     tail = min(q, 1 - q)
-    alone, dependent = max(20.0, 0.3 / tail), max(75.0, 1.75 / tail)
+    dependent = max(75.0, 1.75 / tail)
+    unseen = _STATES_BY_SPREAD * spread * min(1.0, 0.05 / tail)
+    alone = min(max(20.0 + unseen, 0.3 / tail), dependent)
     return max(40.0, 12 / tail), alone + (dependent - alone) * min(1.0, dependence / _DEPENDENT)
 
 

@@ -41,13 +41,18 @@ class RepeatFigure:
     enough: float = 1.0
 
 
-def repeated_interval(value: float, figures: Sequence[RepeatFigure]) -> tuple[float, float] | None:
+def repeated_interval(
+    value: float, figures: Sequence[RepeatFigure], *, of_times: bool = False
+) -> tuple[float, float] | None:
     """The 95% interval of a pooled figure; None of fewer than two repeats, or if they are too short even together.
 
     From `min(value, g) / f` to `max(value, g) · f`, with g the geometric mean of the N repeats' figures and
     `f = exp(t·s/√N)`, s being the standard deviation of their logarithms and t Student's quantile with N - 1 degrees of
     freedom. It is nowhere narrower than what the intervals within the repeats give for their weighted mean. Where a
     figure is 0 there are no logarithms, and it is `value ± t·s/√N` of the figures themselves, from 0 on.
+
+    With `of_times` the upper factor is `f` to the power of `1 + 1 / (N - 1)`: a queue makes of a slow day more than a
+    fast day takes away, and a few repeats may all be of faster days.
     """
     count = len(figures)
     if count < 2 or sum(figure.enough for figure in figures) < 1:
@@ -57,13 +62,14 @@ def repeated_interval(value: float, figures: Sequence[RepeatFigure]) -> tuple[fl
     if value > 0 and (values > 0).all():
         logs = np.log(values)
         middle, factor = math.exp(float(logs.mean())), math.exp(share * float(logs.std(ddof=1)))
-        low, high = min(value, middle) / factor, max(value, middle) * factor
+        above = factor ** (1 + 1 / (count - 1)) if of_times else factor
+        low, high = min(value, middle) / factor, max(value, middle) * above
     else:
         half = share * float(values.std(ddof=1))
         low, high = max(0.0, value - half), value + half
-    below = _within([(one.weight, None if one.low is None else one.value - one.low) for one in figures])
-    above = _within([(one.weight, None if one.high is None else one.high - one.value) for one in figures])
-    return min(low, value - below), max(high, value + above)
+    chance_below = _within([(one.weight, None if one.low is None else one.value - one.low) for one in figures])
+    chance_above = _within([(one.weight, None if one.high is None else one.high - one.value) for one in figures])
+    return min(low, value - chance_below), max(high, value + chance_above)
 
 
 def _within(reaches: Sequence[tuple[float, float | None]]) -> float:

@@ -25,6 +25,14 @@ def test_it_is_students_of_the_logarithms() -> None:
     assert repeated_interval(middle, figures(*np.exp(values))) == pytest.approx(np.exp(ends), rel=0.005)
 
 
+def test_that_of_a_time_reaches_farther_up_the_fewer_the_repeats() -> None:
+    for values in ((1.0, 4.0), (1.0, 2.0, 4.0)):
+        low, high = repeated_interval(2.0, figures(*values)) or (0, 0)
+        same_low, farther = repeated_interval(2.0, figures(*values), of_times=True) or (0, 0)
+        assert same_low == low
+        assert farther == pytest.approx(2 * (high / 2) ** (1 + 1 / (len(values) - 1)))
+
+
 def test_it_holds_the_pooled_figure_and_the_middle_of_the_repeats() -> None:
     factor = 2 ** (4.302652729911275 / math.sqrt(3))
     assert repeated_interval(3.0, figures(1.0, 2.0, 4.0)) == pytest.approx((2 / factor, 3 * factor))
