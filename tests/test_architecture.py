@@ -94,8 +94,8 @@ MAY_IMPORT: dict[str, list[str]] = {
         "monitors", "predictors", "pricing", "report", "run_state", "runs", "storage", "user_scripts", "workspace",
     ],
     "pipeline": [
-        "config", "errors", "host/atomic_files", "host/disk_space", "host/process_identity", "run_state", "runs",
-        "workspace",
+        "config", "errors", "host/atomic_files", "host/disk_space", "host/parent_death", "host/process_identity",
+        "run_state", "runs", "workspace",
     ],
     "cli": [
         "calibration", "config", "emulator", "errors", "host/atomic_files", "host/disk_space", "host/printable",
