@@ -87,7 +87,9 @@ MAY_IMPORT: dict[str, list[str]] = {
         "config", "errors", "host", "images", "load", "metrics", "predictors", "pricing/price_list", "workspace",
     ],
     # A run, its steps, and what drives them.
-    "runs": ["aws", "config", "errors", "host", "run_state", "storage", "workspace"],
+    "runs": [
+        "aws", "config", "errors", "host", "load/recording/spool_cleaning", "run_state", "storage", "workspace",
+    ],
     "runs/progress": ["load/recording", "workspace"],
     "steps": [
         "aws", "calibration", "config", "data", "deploy", "errors", "evaluation", "host", "load", "metrics", "models",
