@@ -134,12 +134,13 @@ def messages(workers: Sequence[WorkerProcess], patience: float, silent: str = ""
 
 
 def end_workers(workers: Sequence[WorkerProcess]) -> None:
-    """Wait for those that have said that they are done, and kill the others."""
+    """Wait for those that have said that they are done, and for those that end what a script has started; kill the
+    others."""
     for worker in workers:
         with contextlib.suppress(OSError):  # what could not be sent to a dead worker is still in the buffer
             worker.stdin.close()
         try:
-            worker.process.wait(timeout=2 if worker.end is not None else 0)
+            worker.process.wait(timeout=2 if worker.end is not None or worker.script else 0)
         except subprocess.TimeoutExpired:
             worker.process.kill()
             worker.process.wait()
