@@ -89,7 +89,9 @@ MAY_IMPORT: dict[str, list[str]] = {
         "config", "errors", "host", "images", "load", "metrics", "predictors", "pricing/price_list", "workspace",
     ],
     # A run, its steps, what is shown of it, and what drives them.
-    "runs": ["aws", "config", "errors", "host", "run_state", "storage", "workspace"],
+    "runs": [
+        "aws", "config", "errors", "host", "load/recording/spool_cleaning", "run_state", "storage", "workspace",
+    ],
     "runs/progress": ["host/atomic_files", "load/recording", "workspace"],
     "views": ["host/printable", "metrics", "report/level_order", "report/markdown", "report/numbers", "runs/progress"],
     "steps": [
@@ -98,8 +100,8 @@ MAY_IMPORT: dict[str, list[str]] = {
         "workspace",
     ],
     "pipeline": [
-        "config", "errors", "host/atomic_files", "host/disk_space", "host/process_identity", "run_state", "runs",
-        "workspace",
+        "config", "errors", "host/atomic_files", "host/disk_space", "host/parent_death", "host/process_identity",
+        "run_state", "runs", "workspace",
     ],
     "cli": [
         "calibration", "config", "emulator", "errors", "host/atomic_files", "host/disk_space", "host/printable",

@@ -1,15 +1,15 @@
 """Kernels that start fast, because the imports of all notebooks are done once.
 
 A fork server imports what every notebook needs and then forks a kernel for each, so that a notebook still has its own
-process and namespace. `python -m fmbench_lib.pipeline.kernels FD` is that server; requests and replies are lines of
-JSON on the socket FD. Its kernels end when it does, and it ends when the socket closes. Only Linux forks reliably:
-elsewhere kernels are started by jupyter_client as usual.
+process and namespace. `python -m fmbench_lib.pipeline.kernels FD PARENT` is that server; requests and replies are lines
+of JSON on the socket FD. Its kernels end when it does, and it ends when the socket closes; the system kills it when the
+process PARENT is gone, even if it hangs or is stopped, or another process still holds the socket. Only Linux forks
+reliably: elsewhere kernels are started by jupyter_client as usual.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import json
@@ -24,12 +24,14 @@ import traceback
 import uuid
 import warnings
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from io import BufferedRWPair
 from typing import IO, Any
 
 import psutil
 
+from fmbench_lib.host.parent_death import end_with
 from fmbench_lib.pipeline.kernel_liveness import Liveness, activity_of
 
 _STEPS = ("setup", "data_generation", "deployment", "inference", "analysis", "cleanup", "explore")
@@ -41,7 +43,6 @@ _LAUNCHER = "ipykernel_launcher"
 _POLL_S = 0.02
 _ANSWER_S = 120.0  # the imports of all notebooks, on a machine that has much else to do
 _END_S = 10.0
-_PR_SET_PDEATHSIG = 1
 
 
 class Kernels:
@@ -52,6 +53,8 @@ class Kernels:
         self._socket: BufferedRWPair | None = None
         self._errors: IO[bytes] | None = None
         self._kernel: tuple[int, Liveness] | None = None
+        # The fork server ends with the thread that started it, and a notebook's thread ends with the notebook.
+        self._starter = ThreadPoolExecutor(1, "fork server")
 
     def __enter__(self) -> Kernels:
         if sys.platform == "linux":  # its imports take place while this process imports papermill
@@ -61,6 +64,7 @@ class Kernels:
     def __exit__(self, *_: object) -> None:
         """Stop the fork server and its kernels, however they are."""
         self._drop()
+        self._starter.shutdown()
 
     @property
     def lost(self) -> bool:
@@ -164,13 +168,14 @@ class Kernels:
         with contextlib.suppress(OSError):  # without room for its last words it is as good
             self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process)
         with ours, theirs:
-            self._server = subprocess.Popen(
-                [sys.executable, "-m", "fmbench_lib.pipeline.kernels", str(theirs.fileno())],
+            self._server = self._starter.submit(
+                subprocess.Popen,
+                [sys.executable, "-m", "fmbench_lib.pipeline.kernels", str(theirs.fileno()), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stderr=self._errors,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-            )
+            ).result()
             ours.settimeout(_ANSWER_S)
             self._socket = ours.makefile("rwb")
 
@@ -238,9 +243,13 @@ class ForkedKernel:
         self.send_signal(signal.SIGKILL)
 
 
-def main(descriptor: int) -> None:
-    """Fork kernels on request until the socket closes. A fork ends here once its kernel has shut down."""
-    started_in = os.getcwd()
+def main(descriptor: int, parent: int) -> None:
+    """Fork kernels on request until the socket closes, or the process `parent` is gone.
+
+    A fork ends here once its kernel has shut down.
+    """
+    end_with(parent)
+    server, started_in = os.getpid(), os.getcwd()
     for name in _PRELOADED:
         importlib.import_module(name)
     warnings.filterwarnings(
@@ -248,22 +257,16 @@ def main(descriptor: int) -> None:
     )  # numpy's threads are idle
     gc.freeze()
     with socket.socket(fileno=descriptor) as connection, connection.makefile("rwb") as requests:
-        for line in requests:
-            request = json.loads(line)
-            if "ended" in request:
-                reply: dict[str, Any] = {"code": _exit_code(request["ended"])}
-            elif pid := os.fork():
-                reply = {"pid": pid}
-            else:
-                break
-            requests.write(json.dumps(reply).encode() + b"\n")
-            requests.flush()
-        else:
-            return
+        try:
+            request = _served(requests)
+        except OSError:  # the other side is gone
+            request = None
+    if request is None:
+        os._exit(0)  # the interpreter's end would wait for threads of libraries
     sys.path = [path for path in sys.path if path not in ("", started_in)]  # as a kernel's launcher does
     code = 1
     try:
-        _run_kernel(request["start"], request["env"], request["cwd"])
+        _run_kernel(request["start"], request["env"], request["cwd"], server)
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
@@ -275,30 +278,39 @@ def main(descriptor: int) -> None:
         os._exit(code)  # libraries would wait at the interpreter's end for threads that a fork does not have
 
 
+def _served(requests: BufferedRWPair) -> dict[str, Any] | None:
+    """Reply to requests until their end, where it returns None; in a fork, returns the request for its kernel."""
+    for line in requests:
+        request: dict[str, Any] = json.loads(line)
+        if "ended" in request:
+            reply: dict[str, Any] = {"code": _exit_code(request["ended"])}
+        elif pid := os.fork():
+            reply = {"pid": pid}
+        else:
+            return request
+        requests.write(json.dumps(reply).encode() + b"\n")
+        requests.flush()
+    return None
+
+
 def _exit_code(pid: int) -> int | None:
     ended, status = os.waitpid(pid, os.WNOHANG)
     return os.waitstatus_to_exitcode(status) if ended else None
 
 
-def _die_with_parent() -> None:
-    """Have this process killed when the fork server ends, also where it hangs or is stopped by then."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
-def _run_kernel(arguments: Sequence[str], env: Mapping[str, str], cwd: str | None) -> None:
+def _run_kernel(arguments: Sequence[str], env: Mapping[str, str], cwd: str | None, server: int) -> None:
+    end_with(server)
     from ipykernel.kernelapp import IPKernelApp
 
     os.setsid()
-    _die_with_parent()
     os.environ.clear()
-    os.environ.update(env, JPY_PARENT_PID=str(os.getppid()))
+    os.environ.update(env, JPY_PARENT_PID=str(server))
     if cwd:
         os.chdir(cwd)
     # IPKernelApp read its parent's id when it was imported, in another process.
-    sys.argv = [_LAUNCHER, *arguments, f"--IPKernelApp.parent_handle={os.getppid()}"]
+    sys.argv = [_LAUNCHER, *arguments, f"--IPKernelApp.parent_handle={server}"]
     IPKernelApp.launch_instance()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

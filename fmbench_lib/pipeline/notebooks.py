@@ -37,7 +37,7 @@ from fmbench_lib.pipeline.interrupts import Interrupts
 from fmbench_lib.pipeline.kernels import Kernels
 from fmbench_lib.pipeline.notebook_secrets import remove_secrets
 from fmbench_lib.run_state import StepStatus
-from fmbench_lib.runs.file_cleaning import clean_after_a_death, clean_files
+from fmbench_lib.runs.file_cleaning import clean_after_a_death, clean_files, clean_received
 from fmbench_lib.runs.run import Run
 
 __all__ = ["ANALYSIS", "CLEANUP", "LastSteps", "Outcome", "notebook_source", "run_pipeline", "steps_named", "succeeded"]
@@ -81,6 +81,8 @@ def run_pipeline(
         free_reserve(run)
         if CLEANUP in wanted:
             delete_what_stands(run, last, outcome)
+        if outcome.errors:
+            clean_received(run)
         conclude(run, outcome, wanted, Success(allow_invalid, fail_on_budget), last)
     return outcome
 

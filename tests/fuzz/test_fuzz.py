@@ -10,6 +10,8 @@ import contextlib
 import os
 import random
 import re
+import socket
+import struct
 import time
 from collections.abc import Callable
 from functools import partial
@@ -30,7 +32,7 @@ from fmbench_lib.host.atomic_files import read_rows, write_rows
 from fmbench_lib.load.probe import probe
 from fmbench_lib.load.recording.records import table_from_rows
 from fmbench_lib.predictors.openai import OpenAiPredictor
-from tests.fuzz.hostile_servers import SERVERS
+from tests.fuzz.hostile_servers import RESET, SERVERS
 from tests.fuzz.hostile_sources import GOOD, ROWS
 from tests.fuzz.mutations import mutated
 from tests.load.conftest import Peer
@@ -63,14 +65,14 @@ def test_a_mutated_config_is_taken_or_refused_in_lines(
     assert not re.search(r"Traceback|cannot be checked|fmbench: unexpected", out + err)
     assert all(line.startswith(str(path)) for line in (out + err).splitlines())
     assert (f"{path}: ok" in out) == (code == 0)
-    if code == 0 and "needs -A" not in err and _is_cheap(load_config(path, arguments=VALUES)):
+    if code == 0 and "needs -A" not in err and is_cheap(load_config(path, arguments=VALUES)):
         code = main(["plan", *given, "--local-mode", "yes", str(path)])
         out, err = capsys.readouterr()
         assert code in (0, 2)
         assert not re.search(r"Traceback|fmbench: unexpected", out + err)
 
 
-def _is_cheap(loaded: LoadedConfig) -> bool:
+def is_cheap(loaded: LoadedConfig) -> bool:
     """Whether a plan of it reads nothing that is not on this machine."""
     experiments, source = loaded.config.experiments, loaded.config.s3_read_data
     here = all(one.platform == "endpoint" and one.tokenizer == "words" for one in experiments)
@@ -81,6 +83,9 @@ def hostile(name: str, trial: int) -> Callable[[Peer], None]:
     def serve(peer: Peer) -> None:
         while peer.request():
             for piece in SERVERS[name](random.Random(f"{name}/{trial}")):
+                if piece is RESET:
+                    peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    return
                 peer.send(piece)
             if trial:
                 return  # the second time, the connection is closed after each response

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,3 +118,45 @@ def test_the_last_words_of_a_kernel_that_cannot_start_are_known(tmp_path: Path) 
     with Kernels() as own:
         assert own.fork(["-f", f"{gone}/connect.json"], {}, gone).wait(timeout=60) == 1
         assert gone in own.last_words()
+
+
+PARENT = """
+import os, signal
+from fmbench_lib.pipeline.kernels import Kernels
+with Kernels() as kernels:
+    kernel = kernels.fork(["-f", "/nowhere/to/connect.json"], {}, "/").pid
+    server = kernels._server.pid
+    holder = os.fork()
+    if holder == 0:
+        signal.pause()
+    os.kill(server, signal.SIGSTOP)
+    print(server, kernel, holder, flush=True)
+    signal.pause()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks kernels")
+def test_a_killed_parent_leaves_neither_fork_server_nor_kernel() -> None:
+    """Even where the fork server is stopped, and another process holds its socket, so that it would never close."""
+    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        server, kernel, holder = (psutil.Process(int(pid)) for pid in parent.stdout.readline().split())
+        parent.kill()
+        try:
+            _, left = psutil.wait_procs([server, kernel], timeout=30)
+        finally:
+            holder.kill()
+    assert not left
+
+
+def test_a_fork_server_outlasts_the_thread_that_needed_it() -> None:
+    """Where it is started again, that is by the thread of one notebook; the next one uses it too."""
+    with Kernels() as own:
+        own.kill()
+        pids: list[int] = []
+        thread = threading.Thread(target=lambda: pids.append(own.fork(["-f", "/nowhere.json"], {}, "/").pid))
+        thread.start()
+        thread.join()
+        second = own.fork(["-f", "/nowhere.json"], {}, "/").pid
+        assert psutil.Process(second).ppid() == psutil.Process(pids[0]).ppid() != os.getpid()
+        assert not own.lost

@@ -28,6 +28,8 @@ from fmbench_lib.config.secret_forms import values_of_secrets
 from fmbench_lib.config.shipped.files import find_config
 from fmbench_lib.errors import InputError, explained
 
+_MOST_BYTES = 4 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
@@ -72,12 +74,22 @@ def load_config(
     """
     path = find_config(source)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = _text_of(path)
     except UnicodeDecodeError as error:
         raise ConfigError([Problem("", f"not a text file in UTF-8 (byte {error.start}); save it as UTF-8")]) from None
     except OSError as error:
         raise ConfigError([Problem("", f"cannot be read: {error.strerror}")]) from None
     return parse_config(text, path=path, arguments=arguments, standard=standard)
+
+
+def _text_of(path: Path) -> str:
+    """A config's text. Raises ConfigError where it is longer than any config; OSError, UnicodeDecodeError."""
+    with path.open("rb") as file:
+        data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        most = _MOST_BYTES >> 20
+        raise ConfigError([Problem("", f"has more than {most} MiB; put prompts into files that the config names")])
+    return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def parse_config(

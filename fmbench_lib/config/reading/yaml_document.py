@@ -99,7 +99,9 @@ class _Builder:
                 [Problem(path, "an anchor contains itself; YAML anchors (&name, *name) may not be cyclic")]
             )
         if self._count > _MOST_VALUES:
-            raise ConfigError([Problem(path, f"the file's anchors expand to more than {_MOST_VALUES:,} values")])
+            raise ConfigError(
+                [Problem(path, f"the file has more than {_MOST_VALUES:,} values, those of anchors included")]
+            )
         if node.tag not in _TAGS:
             line = node.start_mark.line + 1
             raise ConfigError([Problem(path, f"line {line}: unknown YAML tag {node.tag}; leave it out")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,6 +66,9 @@ def find_config(source: str | Path) -> Path:
         shipped = shipped_path(f"configs/{candidate}")
         if shipped is not None and shipped.is_file() and not path.is_absolute():
             return shipped
+    if not path.is_dir() and os.path.lexists(path):
+        what = "is a link to nothing" if path.is_symlink() and not path.exists() else "is a pipe or a device"
+        raise ConfigError([Problem("", f"{shown(str(source))} {what}; name a file")])
     what = "is a folder; name a file in it" if path.is_dir() else "is neither a file nor a shipped config"
     near = None if path.is_dir() else _near_config(str(source), path)
     meant = f"did you mean {near}?" if near else "`fmbench configs` lists the shipped ones"

@@ -21,6 +21,7 @@ from fmbench_lib.load.sending.layout import Order, RequestWriter, addresses, pro
 from fmbench_lib.load.sending.level import Level
 from fmbench_lib.load.sending.request_signing import Keys
 from fmbench_lib.load.sending.sent_marks import new_marks
+from fmbench_lib.load.sending.spool import SPOOL
 from fmbench_lib.load.sending.worker_processes import (
     WorkerProcess,
     await_ready,
@@ -164,7 +165,7 @@ def _ahead(level: Level, sent: int) -> int:
 
 
 def _spool(folder: Path, number: int) -> Path:
-    return folder / f"worker-{number}.spool"
+    return folder / f"worker-{number}{SPOOL}"
 
 
 def _plans(

@@ -1,15 +1,19 @@
 """A load worker that calls a user script instead of sending bytes: in a thread for each request in flight.
 
 It follows the same plan as the other workers and speaks with the engine as they do. Its times are read from the clock
-before and after each call: what the script does in between, and Python's own delays, are part of them.
+before and after each call: what the script does in between, and Python's own delays, are part of them. It ends with the
+engine whatever the script is doing, and so does what the script has started.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -120,9 +124,32 @@ def prediction_of(script: dict[str, Any]) -> Predict:
     return lambda payload: predict({"inputs": payload["inputs"]})
 
 
+def end_with_children() -> None:
+    """End this process and all that the script has started, also in sessions of their own. Does not return."""
+    import psutil
+
+    sys.stderr.flush()
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                child.kill()
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(0)
+
+
+def _end_with_engine() -> None:
+    """Wait until the engine has closed its pipe, or is gone; the main thread may be in the script and not come back."""
+    engine = select.poll()
+    engine.register(sys.stdin.fileno(), 0)  # nothing but the pipe's end wakes it
+    engine.poll()
+    end_with_children()
+
+
 def main(plan_path: str) -> None:
     """Work on the plan in this file, with the script's output kept out of the channel to the engine."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt reaches the engine, which ends its workers
+    threading.Thread(target=_end_with_engine, name="engine", daemon=True).start()
     allow_many_sockets()
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the script prints is not for the engine
@@ -138,8 +165,7 @@ def main(plan_path: str) -> None:
     if line.startswith("go "):
         loop.watch(sys.stdin.fileno(), IN, lambda _: worker.receive())
         worker.run(int(line.split()[1]))
-    sys.stderr.flush()
-    os._exit(0)  # calls that were abandoned may still hold their threads
+    end_with_children()  # calls that were abandoned may still hold their threads
 
 
 if __name__ == "__main__":

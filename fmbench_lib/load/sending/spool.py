@@ -23,6 +23,9 @@ TIMESPEC_BYTES = 48  # struct scm_timestamping: three timespecs, of which the fi
 NO_STAMP = bytes(TIMESPEC_BYTES)
 _SECOND_NS = 1_000_000_000
 
+SPOOL = ".spool"
+"""How the files are called in which workers keep what they receive, after their number."""
+
 REUSED, COMPLETE, CLOSED, MEASURED = 1, 2, 4, 8
 
 

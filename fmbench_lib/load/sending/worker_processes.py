@@ -134,13 +134,14 @@ def messages(workers: Sequence[WorkerProcess], patience: float, silent: str = ""
 
 
 def end_workers(workers: Sequence[WorkerProcess], patience: float = 0.0) -> None:
-    """Wait for those that have said that they are done, and kill the others, after `patience` seconds for what they
-    have in flight."""
+    """Wait for those that have said that they are done, and for those that end what a script has started; kill the
+    others, after `patience` seconds for what they have in flight."""
     for worker in workers:
         with contextlib.suppress(OSError):  # what could not be sent to a dead worker is still in the buffer
             worker.stdin.close()
         try:
-            worker.process.wait(timeout=2 if worker.end is not None else patience)
+            ends = worker.end is not None or worker.script
+            worker.process.wait(timeout=max(2.0, patience) if ends else patience)
         except subprocess.TimeoutExpired:
             worker.process.kill()
             worker.process.wait()

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from fmbench_lib.errors import WorkerError
@@ -246,3 +251,50 @@ def test_a_predictor_that_is_never_made_ends_the_level(tmp_path: Path, monkeypat
     (tmp_path / "level").mkdir()
     with pytest.raises(WorkerError, match=r"create_predictor\(\) did not return within 1 s"):
         run_level(level, [UserScriptPredictor({}).encode("hi")], tmp_path / "level")
+
+
+HANGS = """
+import subprocess, sys, time
+from pathlib import Path
+
+def create_predictor(endpoint_name):
+    wait = [sys.executable, "-c", "import time; time.sleep(600)"]
+    children = [subprocess.Popen(wait, start_new_session=own) for own in (False, True)]
+    started = Path(__file__).with_name("started")
+    started.with_suffix(".part").write_text(" ".join(str(child.pid) for child in children))
+    started.with_suffix(".part").rename(started)
+    time.sleep(600)
+"""
+ENGINE = """
+import sys
+from pathlib import Path
+from fmbench_lib.load.sending.engine import run_level
+from fmbench_lib.load.sending.script_call import UserScript
+from fmbench_lib.predictors.user_script import NOWHERE, UserScriptPredictor
+from tests.load.level_builder import make_level
+
+script = UserScript("mine.py", "my-endpoint", {}, {"name": "exp"})
+level = make_level((NOWHERE,), (), range(1), script=script, seed="1", timeout=5.0, workers=1, requests=1, concurrency=1)
+run_level(level, map(UserScriptPredictor({}).encode, ["a"]), Path("level"))
+"""
+
+
+def test_a_script_that_hangs_ends_with_the_engine_and_so_do_its_children(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(HANGS)
+    (tmp_path / "level").mkdir()
+    root = str(Path(__file__).parents[3])
+    with subprocess.Popen(
+        [sys.executable, "-c", ENGINE], cwd=tmp_path, env={**os.environ, "PYTHONPATH": root}
+    ) as engine:
+        process = psutil.Process(engine.pid)
+        while not (tmp_path / "started").exists():
+            assert engine.poll() is None
+            time.sleep(0.01)
+        started = [psutil.Process(int(pid)) for pid in (tmp_path / "started").read_text().split()]
+        started += process.children()
+        engine.kill()
+        _, left = psutil.wait_procs(started, timeout=30)
+        for one in left:
+            one.kill()
+    assert not left
+    assert len(started) == 3
