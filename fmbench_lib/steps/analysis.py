@@ -24,6 +24,7 @@ from fmbench_lib.report.numbers import several
 from fmbench_lib.report.report_data import ReportInputs
 from fmbench_lib.report.summary import summary_document
 from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.disagreements import write_disagreements
 from fmbench_lib.steps.endpoint_metrics import collect_cloudwatch
 from fmbench_lib.steps.evaluation import evaluate_if_asked
 from fmbench_lib.steps.inputs import objectives_of
@@ -57,6 +58,8 @@ def write_analysis(run: Run, losses: Losses | None = None) -> pd.DataFrame:
     losses = Losses() if losses is None else losses
     analysis = analysis_of(run, losses)
     _write_tables(run, analysis, losses)
+    with losses.of(run.workspace.disagreements.name):
+        write_disagreements(run)
     inputs = report_inputs(run, analysis, losses)
     drawn = replace(inputs, summary=counting(inputs.summary), requests=counting(inputs.requests))
     draw_figures(drawn, run.workspace.figures, losses.note)
@@ -94,6 +97,8 @@ def _write_tables(run: Run, analysis: Analysis, losses: Losses) -> None:
         "endpoint_metrics.csv": lambda: analysis.endpoint.samples,
         "endpoint_metrics_summarized.csv": lambda: analysis.endpoint.summary,
     }
+    if not analysis.quality.empty:
+        frames["quality_and_cost.csv"] = lambda: analysis.quality
     if not analysis.repeated.empty:
         frames["repeated_levels.csv"] = lambda: analysis.repeated
     for name, frame in frames.items():

@@ -6,8 +6,8 @@ import pandas as pd
 
 from fmbench_lib.config import Config
 from fmbench_lib.metrics.decision.budgets import ACCURACY, CRITERION, SIMILARITY
+from fmbench_lib.report import evaluation_files as files
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps import evaluation_tables as tables
 
 
 def quality_budgets(config: Config) -> dict[str, float]:
@@ -31,7 +31,7 @@ def with_quality(run: Run, levels: pd.DataFrame) -> pd.DataFrame:
     """
     frame = levels.copy()
     keys = ["experiment_name", "payload_file"]
-    found = read_table(run, tables.PER_PAYLOAD)
+    found = read_table(run, files.PER_PAYLOAD)
     if not found.empty:
         columns = {
             "accuracy": ACCURACY,
@@ -40,11 +40,11 @@ def with_quality(run: Run, levels: pd.DataFrame) -> pd.DataFrame:
             "accuracy_high": "accuracy_high",
         }
         frame = frame.merge(found[[*keys, *columns]].rename(columns=columns), "left", keys)
-    scores = read_table(run, tables.QUANTITATIVE)
+    scores = read_table(run, files.QUANTITATIVE)
     near = scores[scores["score"] == SIMILARITY] if not scores.empty else scores
     if not near.empty:
         frame = frame.merge(_measured(near, keys, SIMILARITY, "answers"), "left", keys)
-    rubric = read_table(run, tables.RUBRIC)
+    rubric = read_table(run, files.RUBRIC)
     for criterion in () if rubric.empty else rubric["criterion"].unique():
         part = rubric[rubric["criterion"] == criterion]
         named = _measured(part, keys[:1], f"{CRITERION}{criterion}", "questions")
@@ -60,7 +60,7 @@ def read_table(run: Run, name: str) -> pd.DataFrame:
 
 def evaluation_frames(run: Run) -> dict[str, pd.DataFrame]:
     """The tables of the evaluation that the report shows, by file name."""
-    frames = {name: read_table(run, name) for name in tables.REPORTED}
+    frames = {name: read_table(run, name) for name in files.REPORTED}
     return {name: frame for name, frame in frames.items() if not frame.empty}
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -27,6 +28,7 @@ from fmbench_lib.metrics.decision.recommend import recommendations
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.measuring_again import counting, last_attempts
 from fmbench_lib.metrics.objectives import Objectives
+from fmbench_lib.metrics.quality_trade import trade_frame
 from fmbench_lib.metrics.repeated_levels import once_each, repeated_frame
 from fmbench_lib.metrics.request_table import requests_frame
 from fmbench_lib.pricing.price_list import PriceList
@@ -57,7 +59,7 @@ class Analysis:
     """What is computed from the records of a run.
 
     `repeated`: the levels that were measured several times, a row for each over its repeats · `eligible`: the levels
-    that may be chosen, each once.
+    that may be chosen, each once · `quality`: quality against cost and latency of those whose answers were evaluated.
     """
 
     levels: tuple[LevelData, ...]
@@ -65,6 +67,7 @@ class Analysis:
     repeated: pd.DataFrame
     eligible: pd.DataFrame
     requests: pd.DataFrame
+    quality: pd.DataFrame
     decision: Decision
     budgets: Budgets
     prices: PriceList
@@ -84,15 +87,17 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
         "repeated_levels.csv", lambda: repeated_frame(counted, counting(summary), prices, objectives), pd.DataFrame
     )
     eligible = _without(once_each(counting(summary), repeated), above_the_answer(run))
+    rated = losses.made("the quality of the answers", lambda: with_quality(run, eligible), lambda: eligible)
     return Analysis(
         levels=levels,
         summary=summary,
         repeated=repeated,
         eligible=eligible,
+        quality=losses.made("quality_and_cost.csv", lambda: trade_frame(rated), pd.DataFrame),
         requests=losses.made("the table of requests", lambda: requests_frame(levels), lambda: requests_frame(())),
         decision=losses.made(
             "the decision",
-            lambda: decide(with_quality(run, eligible), budgets, run.config.metrics.dataset_of_interest),
+            lambda: decide(rated, budgets, run.config.metrics.dataset_of_interest),
             lambda: _undecided(eligible, budgets),
         ),
         budgets=budgets,
@@ -212,8 +217,14 @@ def report_inputs(run: Run, analysis: Analysis, losses: Losses | None = None) ->
         config_yaml=_config_yaml(run),
         options=_options(run),
         evaluation=evaluation_frames(run),
+        quality=analysis.quality,
+        disagreements=_name_if_there(run.workspace.disagreements),
         figures=run.workspace.figures.name,
     )
+
+
+def _name_if_there(path: Path) -> str | None:
+    return path.name if path.exists() else None
 
 
 def _without(summary: pd.DataFrame, left_out: set[LevelKey]) -> pd.DataFrame:
