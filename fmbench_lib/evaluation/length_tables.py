@@ -11,7 +11,7 @@ from fmbench_lib.evaluation.accuracy_tables import tally_cells
 from fmbench_lib.evaluation.given_answers import Given, one_answer_of
 from fmbench_lib.evaluation.outcomes import Outcomes
 from fmbench_lib.evaluation.voting import CORRECT, tally
-from fmbench_lib.metrics.statistics.paired_shares import armitage_trend
+from fmbench_lib.metrics.statistics.paired_shares import armitage_trend, holm
 
 MOST_BINS, FEWEST_IN_BIN = 5, 6
 
@@ -20,7 +20,7 @@ def length_rows(
     given: Sequence[Given], outcomes: Outcomes, tokens_of: Callable[[str, str], int | None]
 ) -> list[dict[str, Any]]:
     """Accuracy of each model in bins of equally many questions by the tokens of their prompts, the same for all models,
-    with the Cochran-Armitage test for a trend over single questions.
+    with the Cochran-Armitage test for a trend over single questions, corrected for the number of models (Holm).
 
     `tokens_of` gives the length of a prompt by payload file and id. No rows where there are not two bins of
     `FEWEST_IN_BIN` questions, or all prompts have one length.
@@ -33,7 +33,13 @@ def length_rows(
             judged.setdefault(each.experiment_name, []).append((tokens, outcome))
             lengths[each.payload_file, each.prompt_id] = tokens
     edges = bin_edges(sorted(lengths.values()))
-    return [row for name, found in judged.items() for row in _rows(name, found, edges)] if len(edges) > 1 else []
+    if len(edges) < 2:
+        return []
+    rows = {name: _rows(name, found, edges) for name, found in judged.items()}
+    for found, corrected in zip(rows.values(), holm([found[0]["trend_p"] for found in rows.values()]), strict=True):
+        for row in found:
+            row["trend_p_holm"] = corrected
+    return [row for found in rows.values() for row in found]
 
 
 def bin_edges(lengths: Sequence[int]) -> list[int]:

@@ -16,7 +16,7 @@ from fmbench_lib.metrics.costs import COST_TABLE
 from fmbench_lib.metrics.fmbench2_scores import SCORE_TABLE
 from fmbench_lib.metrics.metric_groups import SLICES, SUMMARY
 from fmbench_lib.metrics.pooled_row import REPEATS
-from fmbench_lib.metrics.quality_trade import TRADE
+from fmbench_lib.metrics.quality_and_cost import TRADE
 from fmbench_lib.metrics.request_table import REQUEST_TABLE
 from fmbench_lib.metrics.tables import COUNT_TABLE, ERROR_RATE_TABLE
 from fmbench_lib.metrics.thresholds import thresholds_table

@@ -84,8 +84,8 @@ th:nth-child(1){{width:22%}}th:nth-child(2){{width:14%}}
 <body>
 <h1>{title}</h1>
 <p>{intro}</p>
-<p class="note">Questions, answers and explanations are shown as they are: nothing in them is interpreted. Long texts are
-cut, and characters that cannot be seen are named by their number.</p>
+<p class="note">Questions, answers and explanations are shown as they are: nothing in them is interpreted. Long texts
+are cut, and characters that cannot be seen are named by their number.</p>
 {articles}
 </body>
 </html>

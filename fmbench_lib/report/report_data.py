@@ -144,8 +144,8 @@ class ReportInputs:
     · `prices`: the prices of the levels' instance types · `endpoint`: the samples of the machines · `objectives`: those
     of single requests · `notices`: remarks on config, data and prices, one line each · `config_yaml`: the resolved
     config without its secrets · `evaluation`: the tables of the evaluation by file name · `quality`:
-    `quality_trade.trade_frame` · `figures`: the folder of the pictures as the report links it · `disagreements`: the page
-    of answers on which judges disagree, as the report links it, None without one.
+    `quality_and_cost.trade_frame` · `figures`: the folder of the pictures as the report links it · `disagreements`: the
+    page of answers on which judges disagree, as the report links it, None without one.
     """
 
     run: RunFacts

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from fmbench_lib.host.atomic_files import write_text
 from fmbench_lib.host.csv_files import as_it_was
+from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.report.disagreements_page import Disagreement, Said, disagreements_page
 from fmbench_lib.report.evaluation_files import RAW
 from fmbench_lib.runs.run import Run
@@ -68,8 +68,7 @@ def _answers(table: Path) -> Iterator[Disagreement]:
 def _rows(table: Path) -> Iterable[Mapping[str, str]]:
     with pd.read_csv(table, dtype=str, keep_default_na=False, chunksize=_ROWS) as parts:
         for part in parts:
-            records: list[dict[str, Any]] = part.to_dict("records")
-            yield from records
+            yield from rows_of(part)
 
 
 def _disagreement(answer_id: str, rows: list[Mapping[str, str]]) -> Disagreement:

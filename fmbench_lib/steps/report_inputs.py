@@ -28,7 +28,7 @@ from fmbench_lib.metrics.decision.recommend import recommendations
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.measuring_again import counting, last_attempts
 from fmbench_lib.metrics.objectives import Objectives
-from fmbench_lib.metrics.quality_trade import trade_frame
+from fmbench_lib.metrics.quality_and_cost import trade_frame
 from fmbench_lib.metrics.repeated_levels import once_each, repeated_frame
 from fmbench_lib.metrics.request_table import requests_frame
 from fmbench_lib.pricing.price_list import PriceList

@@ -13,9 +13,9 @@ from fmbench_lib.metrics.decision.budgets import ACCURACY
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.metrics.repeated_levels import once_each, under_one_load
 from fmbench_lib.report import evaluation_files
+from fmbench_lib.report.figures.answer_accuracy import draw_accuracy, draw_accuracy_by_length
 from fmbench_lib.report.figures.business import draw_business
 from fmbench_lib.report.figures.error_rates import draw_error_rates
-from fmbench_lib.report.figures.evaluation import draw_accuracy, draw_accuracy_by_length
 from fmbench_lib.report.figures.judge_agreement import draw_agreement
 from fmbench_lib.report.figures.latency_by_load import draw_latency_by_load
 from fmbench_lib.report.figures.latency_distributions import draw_latency_distributions, draw_latency_drift

@@ -21,7 +21,7 @@ def quality_figure(trade: QualityTrade, look: Mapping[str, Look]) -> Any:
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    for name in names_in(trade.rows):
+    for name in (name for name in look if name in names_in(trade.rows)):
         rows = [row for row in trade.rows if row["experiment_name"] == name]
         figure.add_trace(go.Scatter(**_trace(trade, rows, name, look[name])))
     xs = [float(row[trade.side.column]) for row in trade.front]

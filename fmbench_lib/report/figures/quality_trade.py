@@ -108,9 +108,8 @@ def trade_finding(trade: QualityTrade) -> str:
     """What more quality costs, in a sentence."""
     front = trade.front
     first, last, quality = front[0], front[-1], name_of(trade.measure)
-    least = (
-        f"{_name(first)} is {trade.side.least} ({trade.against(first)}) with {quality} {trade.said(first['quality'])}"
-    )
+    reached = f"{quality} {trade.said(first['quality'])}"
+    least = f"{_name(first)} is {trade.side.least} ({trade.against(first)}) with {reached}"
     if len(front) == 1:
         best = len(names_in(trade.rows)) > 1
         return f"{least}{', and nothing is better' if best else ''}"
@@ -128,7 +127,7 @@ def draw_quality_trade(trade: QualityTrade | None, look: Mapping[str, Look]) -> 
         _point(axes, trade, row, look[str(row["experiment_name"])].colour)
     _scales(axes, trade)
     _front(axes, trade)
-    names = names_in(trade.rows)
+    names = [name for name in look if name in names_in(trade.rows)]
     signs = [key("Pareto front", color=GREY, linestyle="-", linewidth=1.4)]
     if trade.budget is not None:
         axes.axhline(trade.y(trade.budget), color=BUDGET, linewidth=1.3, linestyle=BEYOND, zorder=1)

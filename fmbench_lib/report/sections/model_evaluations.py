@@ -49,7 +49,7 @@ def section(inputs: ReportInputs) -> Blocks:
 
 def _accuracy(inputs: ReportInputs) -> Blocks:
     tables = inputs.evaluation
-    rows = tabletable_rows(tables, files.PER_PAYLOAD)
+    rows = table_rows(tables, files.PER_PAYLOAD)
     if not rows:
         return ["No judge was asked about correctness: there is no accuracy.", *_kinds(tables)]
     shown = text_frame(

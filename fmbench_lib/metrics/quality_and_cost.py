@@ -43,9 +43,9 @@ def quality_measure(columns: Iterable[str]) -> str | None:
 def trade_frame(levels: pd.DataFrame) -> pd.DataFrame:
     """A row for each level whose answers were evaluated, from levels with the columns of quality."""
     measure = quality_measure(levels.columns)
-    rows = (
-        [] if measure is None else [_row(row, measure) for row in rows_of(levels) if number(row, measure) is not None]
-    )
+    if measure is None:
+        return frame_of([], TRADE)
+    rows = [_row(row, measure) for row in rows_of(levels) if number(row, measure) is not None]
     for payload in dict.fromkeys(row["payload_file"] for row in rows):
         group: list[dict[str, Any]] = [row for row in rows if row["payload_file"] == payload]
         for axis, column in (("price_per_1k_answers", "on_cost_front"), ("latency_p95", "on_latency_front")):

@@ -134,16 +134,16 @@ _ABOUT_LENGTHS = (
 def length_finding(rows: Sequence[Row]) -> str:
     """Whether accuracy changes with the length of prompts, by the test for a trend."""
     trends = {str(row["experiment_name"]): row for row in rows}
-    shown = [row for row in trends.values() if (number(row, "trend_p") or 0.0) < SHOWN]
+    shown = [row for row in trends.values() if (number(row, "trend_p_holm") or 0.0) < SHOWN]
     if not shown:
         of = f" for any of {len(trends)} models" if len(trends) > 1 else ""
-        least = min(number(row, "trend_p") or 0.0 for row in trends.values())
-        return f"No trend of accuracy with the length of prompts is shown{of} (p = {significant(least, 2)})"
-    row = min(shown, key=lambda each: float(each["trend_p"]))
+        least = min(number(row, "trend_p_holm") or 0.0 for row in trends.values())
+        return f"No trend of accuracy with the length of prompts is shown{of} ({'least ' if of else ''}p = {significant(least, 2)})"
+    row = min(shown, key=lambda each: float(each["trend_p_holm"]))
     way = "falls" if float(row["trend_z"]) < 0 else "rises"
     rest = "" if len(trends) == 1 else f" for {len(shown)} of {len(trends)} models"
     name = short_name(str(row["experiment_name"]), 30)
-    return f"Accuracy {way} with the length of prompts{rest}: {name}, p = {significant(row['trend_p'], 2)}"
+    return f"Accuracy {way} with the length of prompts{rest}: {name}, p = {significant(row['trend_p_holm'], 2)}"
 
 
 def _line(axes: Axes, rows: Sequence[Row], look: Look, shift: float) -> None:
