@@ -138,7 +138,7 @@ def length_finding(rows: Sequence[Row]) -> str:
     if not shown:
         of = f" for any of {len(trends)} models" if len(trends) > 1 else ""
         least = min(number(row, "trend_p_holm") or 0.0 for row in trends.values())
-        return f"No trend of accuracy with the length of prompts is shown{of} ({'least ' if of else ''}p = {significant(least, 2)})"
+        return f"No trend of accuracy with the length of prompts is shown{of} (p = {significant(least, 2)})"
     row = min(shown, key=lambda each: float(each["trend_p_holm"]))
     way = "falls" if float(row["trend_z"]) < 0 else "rises"
     rest = "" if len(trends) == 1 else f" for {len(shown)} of {len(trends)} models"
