@@ -91,14 +91,17 @@ def _write_tables(run: Run, analysis: Analysis, losses: Losses) -> None:
         "summary_metrics_for_dataset_w_scores.csv": lambda: scores_frame(decision),
         "summary_metrics_for_dataset_best_option.csv": lambda: tables.best_option(eligible, decision),
         "summary_metrics_for_dataset_best_option_each_instance_type.csv": lambda: tables.best_option_each_instance_type(
-            eligible, decision
-        ),
+            analysis.rated, decision
+        )[[*eligible.columns, "within_budgets"]],
         _COSTS: lambda: costs_table(run, analysis),
         "endpoint_metrics.csv": lambda: analysis.endpoint.samples,
         "endpoint_metrics_summarized.csv": lambda: analysis.endpoint.summary,
     }
     if not analysis.quality.empty:
         frames["quality_and_cost.csv"] = lambda: analysis.quality
+    for name, texts in (("embedding_levels.csv", analysis.texts), ("retrieval_quality.csv", analysis.retrieval)):
+        if not texts.empty:
+            frames[name] = texts.copy
     if not analysis.repeated.empty:
         frames["repeated_levels.csv"] = lambda: analysis.repeated
     for name, frame in frames.items():

@@ -73,6 +73,8 @@ class ExchangeRecord(RecordTimes, RecordTokens):
     error_message: str | None
     retry_after: str | None
     completion: str
+    texts: int | None
+    scores: Sequence[float]
 
 
 class RequestRecord(ExchangeRecord):
@@ -126,6 +128,8 @@ RECORD_SCHEMA = pa.schema(
         ("error_message", pa.string()),
         ("retry_after", pa.string()),
         ("completion", pa.string()),
+        ("texts", pa.int32()),
+        ("scores", pa.list_(pa.float64())),
     ]
 )
 
