@@ -54,7 +54,7 @@ def disagreements_page(title: str, shown: Sequence[Disagreement], found: int, ju
     else:
         intro = f"All judges say the same of all {several(judged, 'answer')}."
     articles = "\n".join(_article(number, one) for number, one in enumerate(shown, 1))
-    name = escape(one_line(f"{title}: answers on which judges disagree"))
+    name = _title(f"{title}: answers on which judges disagree")
     return _PAGE.format(title=name, intro=escape(intro), articles=articles)
 
 
@@ -139,5 +139,10 @@ def _character(each: str) -> str:
     return f'<span class="hidden">U+{ord(each):04X}</span>'
 
 
+def _title(text: str) -> str:
+    """The page's title, which holds no tags."""
+    return escape("".join(each for each in one_line(text, 200) if unicodedata.category(each) not in _HIDDEN))
+
+
 def _short(text: str) -> str:
-    return escape(one_line(text, 200))
+    return _visible(one_line(text, 200))

@@ -55,11 +55,7 @@ def section(inputs: ReportInputs) -> Blocks:
         return [heading, f"_{why}, so there is no latency to show._"]
     levels = of_payload(rows_of(inputs.summary), payload)
     nothing = bool(levels) and all(map(generates_nothing, levels))
-    kinds = (
-        "Latency"
-        if nothing
-        else "Latency, Time To First Token (TTFT), Time Per Output Token (TPOT) and Inter-Token Latency (ITL)"
-    )
+    kinds = "Latency" if nothing else _KINDS
     intro = f"{kinds} for the {code(dataset_name(payload))} dataset, {_LATENCY_ALONE if nothing else _LATENCY}"
     absent = f"_{_NOTHING_GENERATED}_" if nothing else _absent_times(levels)
     right = ["n", "mean", *(name for name in shown.columns if "CI" in name)]
