@@ -157,4 +157,4 @@ def test_the_run_draws_them_and_the_interactive_page_has_the_charts(
     assert draw.ACCURACY_BY_LENGTH not in drawn
     page = (tmp_path / draw.BUSINESS_PAGE).read_text("utf-8")
     assert all(f'id="{name}"' in page for name in ("business_summary", "quality_vs_cost", "quality_vs_latency"))
-    assert "a is cheapest" in page
+    assert "per 1,000 at best, with accuracy 80%" in page

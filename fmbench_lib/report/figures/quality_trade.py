@@ -86,7 +86,7 @@ class QualityTrade:
     def against(self, row: Row) -> str:
         """A level's cost or latency in words."""
         value = number(row, self.side.column)
-        return seconds(value) if self.side is LATENCY else f"{dollars(value)} per 1,000"
+        return f"p95 {seconds(value)}" if self.side is LATENCY else f"{dollars(value)} per 1,000"
 
 
 def quality_trade(
@@ -110,9 +110,10 @@ def trade_finding(trade: QualityTrade) -> str:
     first, last, quality = front[0], front[-1], name_of(trade.measure)
     reached = f"{quality} {trade.said(first['quality'])}"
     least = f"{_name(first)} is {trade.side.least} ({trade.against(first)}) with {reached}"
+    if len(names_in(trade.rows)) == 1:
+        return f"{_name(first)}: {trade.against(first)} at best, with {reached}"
     if len(front) == 1:
-        best = len(names_in(trade.rows)) > 1
-        return f"{least}{', and nothing is better' if best else ''}"
+        return f"{least}, and nothing is better"
     return f"{least}; {_name(last)} reaches {trade.said(last['quality'])} for {trade.against(last)}"
 
 
