@@ -169,7 +169,7 @@ _PROTOCOLS = (
         paths=("/v1/rerank", "/v2/rerank"),
     ),
     ProtocolFacts(
-        "tei_rerank",
+        "tei",
         f"{_CODECS}.rerank:make_tei",
         wires=(f"{_WIRES}.rerank:TeiRerank",),
         text_only=True,

@@ -242,7 +242,7 @@ def test_an_embedding_has_a_time_and_no_tokens(measure: Measure, emulator: Emula
     ("served", "source"),
     [
         (Served("rerank", "/v1/rerank", False), "server"),
-        (Served("tei_rerank", "/rerank", False, PROMPTS_OURS), PROMPTS_OURS),
+        (Served("tei", "/rerank", False, PROMPTS_OURS), PROMPTS_OURS),
     ],
     ids=lambda value: str(value).split("/", 1)[0],
 )

@@ -41,12 +41,10 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(DATA / "recorded_run", run)
     config = folder / "recorded.yml"
     text = (DATA / "recorded.yml").read_text(encoding="utf-8")
-    config.write_text(text.replace("report: {", "report: {accuracy_budget: 0.5, "), encoding="utf-8")
+    changed = text.replace("report: {", "report: {accuracy_budget: 0.5, ") + EVALUATION
+    config.write_text(changed, encoding="utf-8")
     copy = run / "config.yml"
-    resolved = copy.read_text(encoding="utf-8").replace("<removed>", "0.001")
-    copy.write_text(
-        resolved.replace("4_get_evaluations: false", "4_get_evaluations: true") + EVALUATION, encoding="utf-8"
-    )
+    copy.write_text(copy.read_text(encoding="utf-8").replace("<removed>", "0.001"), encoding="utf-8")
     state = (run / "run.json").read_text(encoding="utf-8")
     (run / "run.json").write_text(state.replace(CONFIG_OF_THEN, str(config)), encoding="utf-8")
     rows = [accuracy("one", 36), accuracy("two faulty", 30), accuracy("by token", 4)]
