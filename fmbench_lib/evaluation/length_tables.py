@@ -11,7 +11,8 @@ from fmbench_lib.evaluation.accuracy_tables import tally_cells
 from fmbench_lib.evaluation.given_answers import Given, one_answer_of
 from fmbench_lib.evaluation.outcomes import Outcomes
 from fmbench_lib.evaluation.voting import CORRECT, tally
-from fmbench_lib.metrics.statistics.paired_shares import armitage_trend, holm
+from fmbench_lib.metrics.statistics.paired_shares import holm
+from fmbench_lib.metrics.statistics.share_trend import share_trend
 
 MOST_BINS, FEWEST_IN_BIN = 5, 6
 
@@ -52,7 +53,7 @@ def _rows(name: str, found: Sequence[tuple[int, str]], edges: Sequence[int]) -> 
     bins: dict[int, list[tuple[int, str]]] = {}
     for tokens, outcome in sorted(found):
         bins.setdefault(bisect_right(edges, tokens) - 1, []).append((tokens, outcome))
-    z, p = armitage_trend([outcome == CORRECT for _, outcome in found], [1] * len(found), [n for n, _ in found])
+    z, p = share_trend([outcome == CORRECT for _, outcome in found], [tokens for tokens, _ in found])
     return [
         {
             "experiment_name": name,

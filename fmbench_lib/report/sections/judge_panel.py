@@ -16,6 +16,8 @@ from fmbench_lib.report.numbers import MISSING, amount, percent, significant
 from fmbench_lib.report.report_data import ReportInputs
 
 Tables = Mapping[str, pd.DataFrame]
+_LOST = "unanswered_cost_at_most"
+"""What requests may have cost whose answers never came."""
 _SUMS = ("judgements", "no_verdict", "failed", "retries", "left_out", "prompt_tokens", "completion_tokens")
 
 
@@ -125,12 +127,15 @@ def cost_blocks(tables: Tables) -> Blocks:
         return []
     costs = [number(row, "cost") for row in rows]
     total = {name: sum(number(row, name) or 0 for row in rows) for name in _SUMS}
+    lost = any(number(row, _LOST) for row in rows)
+    total |= {_LOST: sum(number(row, _LOST) or 0.0 for row in rows)}
     all_of_them = {"judge": "all", **total, "cost": None if None in costs else sum(cost or 0.0 for cost in costs)}
     shown = text_frame(
         {
             "judge": str(row["judge"]),
             **{name.replace("_", " "): _thousands(row.get(name)) for name in _SUMS},
             "USD": amount(number(row, "cost")),
+            **({"USD at most, without an answer": amount(number(row, _LOST))} if lost else {}),
         }
         for row in (*rows, *([all_of_them] if len(rows) > 1 else []))
     )

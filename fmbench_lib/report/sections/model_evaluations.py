@@ -120,8 +120,7 @@ def _loads(tables: Mapping[str, pd.DataFrame]) -> Blocks:
         if number(row, "trend_p") is not None:
             found.setdefault((str(row["experiment_name"]), str(row["payload_file"])), row)
     lines = [
-        f"{escape(experiment)}, {escape(payload)}: {_trend(row)} "
-        f"(Cochran-Armitage test, p = {significant(row['trend_p'])})."
+        f"{escape(experiment)}, {escape(payload)}: {_trend(row)} (test for a trend, p = {significant(row['trend_p'])})."
         for (experiment, payload), row in found.items()
     ]
     return ["Does load change quality? " + " ".join(lines)] if lines else []
