@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.missing import Row, number, rows_of
-from fmbench_lib.report.level_order import dataset_name, in_order
+from fmbench_lib.report.level_order import dataset_name, in_order, names_in
 from fmbench_lib.report.level_texts import estimate_of, time_of
 from fmbench_lib.report.markdown import Blocks, escape, frame, text_frame
 from fmbench_lib.report.numbers import amount, count, dollars, plain, seconds, significant
@@ -45,16 +45,20 @@ def section(inputs: ReportInputs) -> Blocks:
 
 
 def _cheapest(rows: Sequence[Row]) -> list[str]:
-    """The level whose tokens cost least, and the one that embeds most texts per second."""
+    """The level of each experiment whose tokens cost least, and the one with most texts per second."""
     sentences = []
     priced = [row for row in rows if number(row, "price_per_1m_tokens") is not None and row["verdict"] != "invalid"]
-    if priced:
-        row = min(priced, key=lambda each: float(each["price_per_1m_tokens"]))
+    names = names_in(priced)
+    for name in names:
+        own = [row for row in priced if row["experiment_name"] == name]
+        row = min(own, key=lambda each: float(each["price_per_1m_tokens"]))
         sentences.append(
             f"A million tokens cost least at {_level(row)}: {dollars(row['price_per_1m_tokens'])} "
             f"({dollars(row['price_per_1m_texts'])} for a million texts), with a latency p95 of "
             f"{seconds(row['latency_p95'])}."
         )
+    if len(names) > 1:
+        sentences.append("Servers count tokens in their own ways: between experiments compare the price of texts.")
     known = [row for row in rows if number(row, "texts_per_second") is not None and row["verdict"] != "invalid"]
     if known:
         row = max(known, key=lambda each: float(each["texts_per_second"]))
