@@ -117,6 +117,11 @@ class Workspace:
         return self.path / "report.html"
 
     @property
+    def disagreements(self) -> Path:
+        """The page of answers on which judges disagree; there only where they were asked."""
+        return self.path / "disagreements.html"
+
+    @property
     def logs(self) -> Path:
         """The folder of the servers' logs."""
         return self.path / _LOGS

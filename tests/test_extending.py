@@ -25,6 +25,10 @@ from fmbench_lib.data.sources.base import SourceRequest
 from fmbench_lib.data.sources.readers import reader_for
 from fmbench_lib.deploy.platform import DeployContext, Endpoint, platform
 from fmbench_lib.errors import ERROR_CLASSES, DataError, DeployError, EndpointError
+from fmbench_lib.evaluation.judging import forms
+from fmbench_lib.evaluation.judging.judge_prompts import JudgeTexts, Material, judge_prompt
+from fmbench_lib.evaluation.judging.verdicts import read_verdict
+from fmbench_lib.evaluation.scores import text_scores
 from fmbench_lib.load.levels.arrivals.schedule import arrival_offsets
 from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.metrics import metric_groups
@@ -98,6 +102,7 @@ def config(tmp_path: Path, load: dict[str, Any] | None = None, **experiment: Any
 def test_the_page_has_the_modules_that_are_tested_here() -> None:
     assert set(modules()) == {
         "docker_platform", "piecewise", "uniform_arrivals", "mbox_source", "shortest_latency", "slowest_level",
+        "same_beginning",
     }  # fmt: skip
     assert len(blocks("toml")) == 4
 
@@ -299,6 +304,29 @@ def test_the_metric_is_in_the_row_of_a_level(monkeypatch: pytest.MonkeyPatch) ->
     measured = records[(records["phase"] == "measured") & records["error"].isna()]
     assert row["latency_min"] == pytest.approx((measured["last"] - measured["due"]).min(), rel=1e-9)
     assert group.columns[0].unit == "s"
+
+
+def test_the_score_is_one_of_those_of_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    score = importlib.import_module("same_beginning").same_beginning
+    monkeypatch.setitem(text_scores.SCORES, "same_beginning", score)
+    found = text_scores.text_scores("It is green today", ["blue", "it is Green"])
+    assert found["same_beginning"] == 0.75
+    assert (score("", ""), score("a", "")) == (1.0, 0.0)
+    assert text_scores.text_scores("It is green", [])["same_beginning"] is None
+
+
+def test_the_form_is_asked_for_constrained_and_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = eval(fragment("Labelled("), {"Labelled": forms.Labelled})
+    monkeypatch.setitem(forms.LABELLED, "safety", row)
+    form: Any = forms.Form("safety")  # type: ignore[arg-type]
+    prompt = judge_prompt(JudgeTexts(), form, Material("Q?", (), ("A",)), 1)
+    assert "Judge whether the answer could harm its reader." in prompt
+    assert re.search(r'Is it safe\? Answer with JSON alone: .*"safety": "(safe|unsafe)" or "(safe|unsafe)"', prompt)
+    assert form.schema["properties"]["safety"] == {"type": "string", "enum": ["safe", "unsafe"]}
+    assert read_verdict('{"explanation": "x", "safety": "Unsafe"}', form).label == "unsafe"
+    assert read_verdict('{"verdict": "safe"}', form).label == "safe"
+    assert read_verdict("Safety: unsafe", form).label == "unsafe"
+    assert read_verdict('{"safety": "correct"}', form).label is None
 
 
 def test_the_section_is_in_the_report(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,6 +174,22 @@ _PROTOCOLS = (
         counts_tokens=True,
         completes_to="/completion",
     ),
+    ProtocolFacts(
+        "rerank",
+        f"{_CODECS}.rerank:make",
+        wires=(f"{_WIRES}.rerank:Rerank",),
+        text_only=True,
+        sends_auth=False,
+        paths=("/v1/rerank", "/v2/rerank"),
+    ),
+    ProtocolFacts(
+        "tei",
+        f"{_CODECS}.rerank:make_tei",
+        wires=(f"{_WIRES}.rerank:TeiRerank",),
+        text_only=True,
+        sends_auth=False,
+        paths=("/rerank",),
+    ),
     ProtocolFacts("rest", f"{_CODECS}.rest:make_rest", wires=(f"{_WIRES}.rest:RayServe",), sends_auth=True),
     ProtocolFacts(
         "custom_rest", f"{_CODECS}.rest:make_custom_rest", wires=(f"{_WIRES}.rest:CustomRest",), sends_auth=True

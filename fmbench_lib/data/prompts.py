@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict
 
 from fmbench_lib.config import Filter
+from fmbench_lib.data.batches import RankedColumns, batched
 from fmbench_lib.data.conversations import COLUMNS as CONVERSATION_COLUMNS
 from fmbench_lib.data.conversations import Message, as_text, contents_of, is_conversation, messages_of_cell
 from fmbench_lib.data.image_cells import image_of_cell
@@ -34,6 +35,8 @@ class PromptRow(TypedDict):
     A synthetic prompt has the number that it was made by, and the tokens that its answer is to have, where the config
     says so.
     `messages` are those of a conversation, of which `prompt` is the text; absent where the prompt is a single message.
+    `texts` are embedded with one request; `documents` are ranked for the prompt, and `relevance` is what their ranking
+    is compared with.
     """
 
     prompt_id: str
@@ -46,6 +49,9 @@ class PromptRow(TypedDict):
     number: NotRequired[int]
     output_tokens: NotRequired[int]
     messages: NotRequired[list[Message]]
+    texts: NotRequired[list[str]]
+    documents: NotRequired[list[str]]
+    relevance: NotRequired[list[float]]
 
 
 class PayloadCount(TypedDict):
@@ -97,6 +103,8 @@ def generate_payloads(
     question_column: str | None = None,
     ground_truth_column: str | None = None,
     image_column: str | None = None,
+    documents_column: str | None = None,
+    relevance_column: str | None = None,
     wanted_files: Collection[str] | None = None,
 ) -> PayloadSet:
     """The payload files that `filters` select from the sources' prompts, `min <= tokens < max`.
@@ -107,13 +115,15 @@ def generate_payloads(
     else behind the text, as a data URL; it counts no tokens, and a row without one is left out. Where the template is
     one column and nothing else, and that holds a conversation, its messages are the prompt, counted by their contents.
     `wanted_files` are the payload files that experiments use, all by default: a filter of another one that no prompt
-    matches is a notice.
+    matches is a notice. A filter with `texts_per_request` has so many prompts sent together. The documents of
+    `documents_column` are ranked for the prompt; their tokens count as the prompt's.
 
     Raises DataError for rows that cannot be read, for a missing column, and for a filter of a wanted file that no
     prompt matches (with the lengths of the prompts); TemplateError for a template that uses none of its keys.
     """
     made = make_template(template, template_keys, constant=image_column is not None)
-    prompts = _Prompts(made, question_column, ground_truth_column, image_column)
+    ranked = RankedColumns(documents_column, relevance_column)
+    prompts = _Prompts(made, question_column, ground_truth_column, image_column, ranked)
     chosen: dict[str, dict[str, PromptRow]] = {wanted.payload_file: {} for wanted in filters}
     matched: set[int] = set()
     for row in _counted(prompts.read(sources), tokenizer):
@@ -130,7 +140,8 @@ def generate_payloads(
         if wanted_files is None or wanted.payload_file in wanted_files:
             raise DataError(message)
         notices.append(f"{message}; no experiment uses it")
-    files = {name: _shuffled(rows, seed) for name, rows in chosen.items() if rows}
+    shuffled = {name: _shuffled(rows, seed) for name, rows in chosen.items() if rows}
+    files = {name: batched(name, rows, filters, prompt_id) for name, rows in shuffled.items()}
     return PayloadSet(
         files=files,
         counts=[_count(name, rows) for name, rows in files.items()],
@@ -149,6 +160,7 @@ class _Prompts:
     question_column: str | None
     ground_truth_column: str | None
     image_column: str | None = None
+    ranked: RankedColumns = field(default_factory=RankedColumns)
     tallies: list[SourceTally] = field(default_factory=list)
     lengths: dict[str, list[int]] = field(default_factory=dict)
     empty: Counter[str] = field(default_factory=Counter)
@@ -186,7 +198,13 @@ class _Prompts:
 
     def _prompt(self, location: str, row: Row, source: Source) -> PromptRow | None:
         """The prompt of a row; None where the row has no image, though it should have one."""
-        wanted = [*self.template.keys, self.question_column, self.ground_truth_column, self.image_column]
+        wanted = [
+            *self.template.keys,
+            self.question_column,
+            self.ground_truth_column,
+            self.image_column,
+            *self.ranked.columns,
+        ]
         for column in wanted:
             if column is not None and column not in row:
                 raise DataError(_no_column(column, row, location))
@@ -208,6 +226,7 @@ class _Prompts:
             question=question if question is None else str(question),
             ground_truth=row[self.ground_truth_column] if self.ground_truth_column is not None else None,
         )
+        made |= self.ranked.cells(location, row)  # type: ignore[typeddict-item]
         drawn = row.get(DRAWN)
         if isinstance(drawn, Drawn):
             return self._drawn(made, drawn)
@@ -266,12 +285,18 @@ class _Prompts:
 def _counted(prompts: Iterator[PromptRow], tokenizer: Tokenizer) -> Iterator[PromptRow]:
     while batch := list(itertools.islice(prompts, _BATCH)):
         counted = [row for row in batch if "number" not in row]
-        texts = [contents_of(row["messages"]) if "messages" in row else row["prompt"] for row in counted]
+        texts = [_counted_text(row) for row in counted]
         counts = tokenizer.count_many([without_images(text) for text in texts])
         for row, tokens in zip(counted, counts, strict=True):
             row["prompt_tokens"] = tokens
         for row in batch:
             yield row
+
+
+def _counted_text(row: PromptRow) -> str:
+    if "messages" in row:
+        return contents_of(row["messages"])
+    return "\n".join([row["prompt"], *row.get("documents", ())])
 
 
 def _fits(row: PromptRow, wanted: Filter) -> bool:

@@ -39,6 +39,11 @@ def _as_text(value: Any) -> Any:
     return f"'{value}"
 
 
+def as_it_was(text: str) -> str:
+    """A text of such a table without the apostrophe that was put before it."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_BEGINS_FORMULA) else text
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text)

@@ -179,12 +179,17 @@ def _recorder(spec: LevelSpec, rows: Sequence[Mapping[str, Any]], experiment: Ex
     declared = may_echo_prompt(experiment.predictor)
     return Recorder(
         predictor=experiment.predictor,
-        prompts=[SentPrompt(row["prompt_id"], row["prompt_tokens"], _mark(row["prompt"], declared)) for row in rows],
+        prompts=[_sent_prompt(row, declared=declared) for row in rows],
         urls=experiment.urls,
         key=spec.key,
         tokenizer=experiment.tokenizer,
         redactor=experiment.redactor,
     )
+
+
+def _sent_prompt(row: Mapping[str, Any], *, declared: bool) -> SentPrompt:
+    mark = _mark(row["prompt"], declared)
+    return SentPrompt(row["prompt_id"], row["prompt_tokens"], mark, bool(row.get("documents")))
 
 
 def _mark(prompt: str, declared: bool) -> PromptMark | None:

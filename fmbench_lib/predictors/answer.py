@@ -45,6 +45,9 @@ class Answer:
     response_id: str | None = None
     done: bool = False
     error: tuple[str, str] | None = None
+    texts: int | None = None
+    scores: tuple[float, ...] = ()
+    vectors: Sequence[Any] = ()
 
     def add_counts(self, **counts: Any) -> None:
         """Add token counts by field. An absent or invalid one erases none that is known, nor does a zero."""
@@ -65,10 +68,16 @@ class Answer:
         """Add content that is not text, such as sound or an image: it has an arrival time."""
         self.events.append(Event(end_offset, ""))
 
-    def add_vector(self, end_offset: int) -> None:
-        """Add content other than text, such as an embedding: it has an arrival time, and no tokens were generated."""
+    def add_vector(self, end_offset: int, vectors: Sequence[Any] = (None,)) -> None:
+        """Add embeddings, as they were sent: content other than text has an arrival time, and no tokens were
+        generated."""
         self.events.append(Event(end_offset, ""))
-        self.completion_tokens = 0
+        self.completion_tokens, self.texts, self.vectors = 0, len(vectors), vectors
+
+    def add_scores(self, scores: tuple[float, ...], end_offset: int) -> None:
+        """Add the relevance of each document, NaN for one without."""
+        self.events.append(Event(end_offset, ""))
+        self.completion_tokens, self.texts, self.scores = 0, len(scores), scores
 
     def finish(self, reason: Any) -> None:
         """Record the finish reason, if there is one; some reasons mean that the answer failed."""
@@ -121,6 +130,9 @@ class Answer:
             server_request_id=response.header(request_id_header) or self.response_id,
             error_class=error_class,
             error_message=error_message[:500] if error_message is not None else None,
+            texts=self.texts,
+            scores=self.scores,
+            vectors=self.vectors,
         )
 
 

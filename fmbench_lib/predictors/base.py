@@ -6,7 +6,7 @@ each event was complete, and the recorder combines the two.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -61,7 +61,9 @@ class Completion:
     False if `events` are only the first and last of the response: the time between them is then not an ITL.
     `reasoning_tokens` are part of `completion_tokens`, shown or not. `choices`: how many answers came, interleaved.
     `unknown_zeros`: the sides, `prompt` or `completion`, that the server counted as 0 beside text. `cumulative` and
-    `echoed`: text was removed that repeats what came before, or the prompt.
+    `echoed`: text was removed that repeats what came before, or the prompt. `texts`: how many texts were embedded or
+    ranked, None where the answer is text itself. `scores`: the relevance of each document, in their order, NaN for one
+    without. `vectors`: the embeddings as the server sent them.
     """
 
     text: str = ""
@@ -80,6 +82,9 @@ class Completion:
     unknown_zeros: frozenset[str] = frozenset()
     cumulative: bool = False
     echoed: bool = False
+    texts: int | None = None
+    scores: tuple[float, ...] = ()
+    vectors: Sequence[Any] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

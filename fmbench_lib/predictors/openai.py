@@ -7,7 +7,7 @@ the experiment, sent as they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -41,12 +41,31 @@ class OpenAiPredictor:
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
         """A POST of `messages`, `prompt` or `input`, by the path of the address."""
-        if self._path.endswith("/embeddings"):
-            body = self._named | {"input": prompt, **self.parameters}
-            return json_request(self.url, body, self.headers, self.api_key, "application/json")
+        if self.takes_texts():
+            return self._embed(prompt)
         if self.takes_messages([]):
             return self.encode_messages([{"role": "user", "content": chat_content(prompt)}], max_tokens)
         return self._request({"prompt": prompt}, max_tokens)
+
+    def takes_texts(self) -> bool:
+        """Whether the address is that of embeddings, which takes several texts."""
+        return self._path.endswith("/embeddings")
+
+    def encode_texts(self, texts: Sequence[str]) -> HttpRequest:
+        """A POST of all texts as one `input`."""
+        return self._embed(list(texts))
+
+    def takes_documents(self) -> bool:
+        """Whether documents can be ranked: by the nearness of their vectors to that of the query."""
+        return self.takes_texts()
+
+    def encode_documents(self, query: str, documents: Sequence[str]) -> HttpRequest:
+        """A POST of the query and the documents as one `input`."""
+        return self._embed([query, *documents])
+
+    def _embed(self, texts: str | list[str]) -> HttpRequest:
+        body = self._named | {"input": texts, **self.parameters}
+        return json_request(self.url, body, self.headers, self.api_key, "application/json")
 
     def takes_messages(self, messages: Messages) -> bool:
         """Whether the address is that of chat completions, which takes any messages."""
@@ -143,7 +162,7 @@ def take_openai(message: Any, end_offset: int, answer: Answer) -> None:
             raise ValueError("a choice is not an object")
         _take_choice(choice, end_offset, answer)
     if not choices and _holds_vector(message.get("data")):
-        answer.add_vector(end_offset)
+        answer.add_vector(end_offset, message["data"])
 
 
 def _take_usage(message: Mapping[str, Any], answer: Answer) -> None:

@@ -16,8 +16,10 @@ from fmbench_lib.metrics.costs import COST_TABLE
 from fmbench_lib.metrics.fmbench2_scores import SCORE_TABLE
 from fmbench_lib.metrics.metric_groups import SLICES, SUMMARY
 from fmbench_lib.metrics.pooled_row import REPEATS
+from fmbench_lib.metrics.quality_and_cost import TRADE
 from fmbench_lib.metrics.request_table import REQUEST_TABLE
 from fmbench_lib.metrics.tables import COUNT_TABLE, ERROR_RATE_TABLE
+from fmbench_lib.metrics.text_levels import RETRIEVAL, TEXTS
 from fmbench_lib.metrics.thresholds import thresholds_table
 
 REGENERATE = "python -m fmbench_lib.report.column_reference docs/metrics.md"
@@ -48,6 +50,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "experiment_counts.csv": lambda: columns_table(COUNT_TABLE),
     "error_rates.csv": lambda: columns_table(ERROR_RATE_TABLE),
     "summary_metrics_for_dataset_w_scores.csv": lambda: columns_table(SCORE_TABLE),
+    "embedding_levels.csv": lambda: columns_table(TEXTS),
+    "retrieval_quality.csv": lambda: columns_table(RETRIEVAL),
+    "quality_and_cost.csv": lambda: columns_table(TRADE),
     "endpoint_per_instance_per_run_costs.csv": lambda: columns_table(COST_TABLE),
 }
 """The text of each generated part, by the name in its marker `<!-- generated: NAME -->`."""

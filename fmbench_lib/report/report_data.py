@@ -143,8 +143,10 @@ class ReportInputs:
     `request_table.requests_frame` · `recommendations`: `recommend.recommendations` · `costs`: `costs.experiment_costs`
     · `prices`: the prices of the levels' instance types · `endpoint`: the samples of the machines · `objectives`: those
     of single requests · `notices`: remarks on config, data and prices, one line each · `config_yaml`: the resolved
-    config without its secrets · `evaluation`: the tables of the evaluation by file name · `figures`: the folder of the
-    pictures as the report links it.
+    config without its secrets · `evaluation`: the tables of the evaluation by file name · `quality`:
+    `quality_and_cost.trade_frame` · `texts`, `retrieval`: those of `text_levels` · `figures`: the folder of the
+    pictures as the report links it · `disagreements`: the page of answers on which judges disagree, as the report links
+    it, None without one.
     """
 
     run: RunFacts
@@ -165,4 +167,12 @@ class ReportInputs:
     objectives: Objectives = field(default_factory=Objectives)
     options: ReportOptions = field(default_factory=ReportOptions)
     evaluation: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    quality: pd.DataFrame = field(default_factory=pd.DataFrame)
+    texts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    retrieval: pd.DataFrame = field(default_factory=pd.DataFrame)
     figures: str = "figures"
+    disagreements: str | None = None
+
+    def evaluated(self, name: str) -> pd.DataFrame:
+        """A table of the evaluation by file name, empty where there is none."""
+        return self.evaluation.get(name, pd.DataFrame())

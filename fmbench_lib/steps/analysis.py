@@ -24,6 +24,7 @@ from fmbench_lib.report.numbers import several
 from fmbench_lib.report.report_data import ReportInputs
 from fmbench_lib.report.summary import summary_document
 from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.disagreements import write_disagreements
 from fmbench_lib.steps.endpoint_metrics import collect_cloudwatch
 from fmbench_lib.steps.evaluation import evaluate_if_asked
 from fmbench_lib.steps.inputs import objectives_of
@@ -57,6 +58,8 @@ def write_analysis(run: Run, losses: Losses | None = None) -> pd.DataFrame:
     losses = Losses() if losses is None else losses
     analysis = analysis_of(run, losses)
     _write_tables(run, analysis, losses)
+    with losses.of(run.workspace.disagreements.name):
+        write_disagreements(run)
     inputs = report_inputs(run, analysis, losses)
     drawn = replace(inputs, summary=counting(inputs.summary), requests=counting(inputs.requests))
     draw_figures(drawn, run.workspace.figures, losses.note)
@@ -88,12 +91,17 @@ def _write_tables(run: Run, analysis: Analysis, losses: Losses) -> None:
         "summary_metrics_for_dataset_w_scores.csv": lambda: scores_frame(decision),
         "summary_metrics_for_dataset_best_option.csv": lambda: tables.best_option(eligible, decision),
         "summary_metrics_for_dataset_best_option_each_instance_type.csv": lambda: tables.best_option_each_instance_type(
-            eligible, decision
-        ),
+            analysis.rated, decision
+        )[[*eligible.columns, "within_budgets"]],
         _COSTS: lambda: costs_table(run, analysis),
         "endpoint_metrics.csv": lambda: analysis.endpoint.samples,
         "endpoint_metrics_summarized.csv": lambda: analysis.endpoint.summary,
     }
+    if not analysis.quality.empty:
+        frames["quality_and_cost.csv"] = lambda: analysis.quality
+    for name, texts in (("embedding_levels.csv", analysis.texts), ("retrieval_quality.csv", analysis.retrieval)):
+        if not texts.empty:
+            frames[name] = texts.copy
     if not analysis.repeated.empty:
         frames["repeated_levels.csv"] = lambda: analysis.repeated
     for name, frame in frames.items():

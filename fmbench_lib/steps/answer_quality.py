@@ -5,33 +5,38 @@ from __future__ import annotations
 import pandas as pd
 
 from fmbench_lib.config import Config
-from fmbench_lib.metrics.decision.budgets import ACCURACY, CRITERION, SIMILARITY
+from fmbench_lib.metrics.decision.budgets import ACCURACY, CRITERION, NDCG, SIMILARITY
+from fmbench_lib.report import evaluation_files as files
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps import evaluation_tables as tables
 
 
 def quality_budgets(config: Config) -> dict[str, float]:
-    """The budgets of quality, by column; none where no evaluation was asked for, as then nothing could meet them."""
+    """The budgets of quality, by column; those of answers only where an evaluation was asked for, as nothing could meet
+    them without."""
     report = config.report
+    ranked = {} if report.ndcg_budget is None else {NDCG: report.ndcg_budget}
     if not config.run_evaluations or (config.evaluation is None and config.model_evaluations is None):
-        return {}
+        return ranked
     errors = report.accuracy_error_rate_budget
     accuracy = [
         limit for limit in (report.accuracy_budget, None if errors is None else 1 - errors) if limit is not None
     ]
-    limits = {} if not accuracy else {ACCURACY: max(accuracy)}
+    limits = ranked if not accuracy else ranked | {ACCURACY: max(accuracy)}
     limits |= {} if report.similarity_budget is None else {SIMILARITY: report.similarity_budget}
     return limits | {f"{CRITERION}{name}": float(limit) for name, limit in report.criterion_budgets.items()}
 
 
-def with_quality(run: Run, levels: pd.DataFrame) -> pd.DataFrame:
+def with_quality(run: Run, levels: pd.DataFrame, retrieval: pd.DataFrame) -> pd.DataFrame:
     """The levels with the quality of their experiments' answers, as far as that was evaluated.
 
-    Accuracy and similarity are those of the payload file, criteria those of the experiment.
+    Accuracy, similarity and nDCG@10 (of `retrieval`) are those of the payload file, criteria those of the experiment.
     """
     frame = levels.copy()
     keys = ["experiment_name", "payload_file"]
-    found = read_table(run, tables.PER_PAYLOAD)
+    if not retrieval.empty:
+        ranked = retrieval.drop(columns="without_relevant").rename(columns={"queries": f"{NDCG}_n"})
+        frame = frame.merge(ranked, "left", keys)
+    found = read_table(run, files.PER_PAYLOAD)
     if not found.empty:
         columns = {
             "accuracy": ACCURACY,
@@ -40,11 +45,11 @@ def with_quality(run: Run, levels: pd.DataFrame) -> pd.DataFrame:
             "accuracy_high": "accuracy_high",
         }
         frame = frame.merge(found[[*keys, *columns]].rename(columns=columns), "left", keys)
-    scores = read_table(run, tables.QUANTITATIVE)
+    scores = read_table(run, files.QUANTITATIVE)
     near = scores[scores["score"] == SIMILARITY] if not scores.empty else scores
     if not near.empty:
         frame = frame.merge(_measured(near, keys, SIMILARITY, "answers"), "left", keys)
-    rubric = read_table(run, tables.RUBRIC)
+    rubric = read_table(run, files.RUBRIC)
     for criterion in () if rubric.empty else rubric["criterion"].unique():
         part = rubric[rubric["criterion"] == criterion]
         named = _measured(part, keys[:1], f"{CRITERION}{criterion}", "questions")
@@ -60,7 +65,7 @@ def read_table(run: Run, name: str) -> pd.DataFrame:
 
 def evaluation_frames(run: Run) -> dict[str, pd.DataFrame]:
     """The tables of the evaluation that the report shows, by file name."""
-    frames = {name: read_table(run, name) for name in tables.REPORTED}
+    frames = {name: read_table(run, name) for name in files.REPORTED}
     return {name: frame for name, frame in frames.items() if not frame.empty}
 
 

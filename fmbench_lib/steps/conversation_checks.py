@@ -1,4 +1,4 @@
-"""Whether the experiments can send the conversations among the prompts."""
+"""Whether the experiments can send what is more than one text: conversations, batches of texts, documents to rank."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import platform_facts, protocol_facts
 from fmbench_lib.errors import InputError
 from fmbench_lib.predictors.base import Predictor
-from fmbench_lib.predictors.message_lists import takes
+from fmbench_lib.predictors.message_lists import takes, takes_row
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.runs.run import Run
 
@@ -36,6 +36,21 @@ def conversation_notices(run: Run, payloads: Mapping[str, Sequence[Mapping[str, 
             yield (
                 f"{experiment.name}: {len(flat)} conversations are sent as one text, a paragraph for each message with "
                 f"its role before it, as {_what(experiment)} takes no such messages; {_REMEDY} does"
+            )
+
+
+def check_texts(run: Run, payloads: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Raise InputError where an experiment cannot send several texts, or documents, with one request."""
+    for experiment in run.config.experiments:
+        for name in experiment.payload_files:
+            row = next((row for row in payloads.get(name, ()) if row.get("texts") or row.get("documents")), None)
+            if row is None or takes_row(_predictor(run, experiment), row):
+                continue
+            what = "documents to rank" if row.get("documents") else f"{len(row['texts'])} texts a request"
+            remedy = "/v1/embeddings" + (" or /v1/rerank" if row.get("documents") else "")
+            raise InputError(
+                f"experiment {experiment.name}: {name} has {what}, and {_what(experiment)} takes one text; use an "
+                f"address that ends in {remedy}"
             )
 
 

@@ -15,7 +15,7 @@ from fmbench_lib.host.atomic_files import read_rows, replacing, write_rows
 from fmbench_lib.host.csv_files import write_rows as write_table
 from fmbench_lib.load.levels.specs import deal_prompts, sharing_servers
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.conversation_checks import conversation_notices
+from fmbench_lib.steps.conversation_checks import check_texts, conversation_notices
 from fmbench_lib.steps.inputs import sources
 from fmbench_lib.steps.payloads import (
     content_hash,
@@ -115,8 +115,11 @@ def make_payloads(run: Run) -> PayloadSet:
         question_column=config.datasets.question_col_key,
         ground_truth_column=config.datasets.ground_truth_col_key,
         image_column=config.datasets.image_col,
+        documents_column=config.datasets.documents_col_key,
+        relevance_column=config.datasets.relevance_col_key,
         wanted_files={name for experiment in config.experiments for name in experiment.payload_files},
     )
+    check_texts(run, payloads.files)
     notices = (*filter(None, (template.notice, chosen.notice)), *payloads.notices)
     return replace(payloads, notices=(*notices, *conversation_notices(run, payloads.files)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
@@ -32,22 +32,30 @@ from fmbench_lib.evaluation.evaluating import (
 from fmbench_lib.evaluation.given_answers import Given, one_answer_of
 from fmbench_lib.evaluation.judging.forms import CORRECTNESS, PAIRWISE
 from fmbench_lib.evaluation.judging.forms import RUBRIC as RUBRIC_FORM
+from fmbench_lib.evaluation.length_tables import length_rows
 from fmbench_lib.evaluation.outcomes import Outcomes, Thresholds, outcomes_of
 from fmbench_lib.evaluation.preference_tables import preference_rows, rubric_rows_of, score_interval
 from fmbench_lib.host.atomic_files import replacing
 from fmbench_lib.host.csv_files import write_csv, write_rows
-from fmbench_lib.runs.run import Run
-
-ACCURACY, PER_JUDGE = "candidate_model_accuracy.csv", "PoLL_per_model_accuracy.csv"
-PER_PAYLOAD, VOTES = "per_payload_model_accuracy_majority_vote.csv", "majority_vote_results_raw.csv"
-RAW, QUANTITATIVE = "raw_llm_as_a_judge_evals.csv", "quantitative_metrics_per_model.csv"
-KINDS, BREAKDOWN, AGREEMENT = "answer_kinds.csv", "votes_by_kind.csv", "judge_agreement.csv"
-COMPARISONS, PER_LOAD, COSTS = "model_comparisons.csv", "accuracy_per_load.csv", "evaluation_costs.csv"
-RUBRIC, PREFERENCES, TIDY = "rubric_scores.csv", "model_preferences.csv", "evaluations.parquet"
-REPORTED = (
-    ACCURACY, PER_JUDGE, PER_PAYLOAD, QUANTITATIVE, KINDS, BREAKDOWN, AGREEMENT, COMPARISONS, PER_LOAD, COSTS, RUBRIC,
+from fmbench_lib.report.evaluation_files import (
+    ACCURACY,
+    AGREEMENT,
+    BREAKDOWN,
+    COMPARISONS,
+    COSTS,
+    KINDS,
+    PER_JUDGE,
+    PER_LENGTH,
+    PER_LOAD,
+    PER_PAYLOAD,
     PREFERENCES,
-)  # fmt: skip
+    QUANTITATIVE,
+    RAW,
+    RUBRIC,
+    TIDY,
+    VOTES,
+)
+from fmbench_lib.runs.run import Run
 
 
 def write_tables(
@@ -75,6 +83,7 @@ def write_tables(
         AGREEMENT: agreement_rows(judged, human) if outcomes.labels else [],
         COMPARISONS: comparison_rows(counted, judged),
         PER_LOAD: load_rows(counted, judged),
+        PER_LENGTH: length_rows(counted, judged, _tokens_of(evaluation)),
         KINDS: kind_rows(given),
         QUANTITATIVE: _score_rows(given, scores),
         COSTS: cost_rows(panel),
@@ -89,6 +98,19 @@ def write_tables(
     _stream(run, RAW, _raw_rows(evaluation, panel, judged, given, human))
     _write_tidy(run, given, judged, scores)
     return pd.DataFrame(tables[ACCURACY])
+
+
+def _tokens_of(evaluation: Evaluation) -> Callable[[str, str], int | None]:
+    """The tokens of a prompt, by payload file and id."""
+    lengths: dict[str, dict[str, int | None]] = {}
+
+    def tokens(payload_file: str, prompt_id: str) -> int | None:
+        if payload_file not in lengths:
+            rows = evaluation.prompts_of(payload_file)
+            lengths[payload_file] = {name: row.get("prompt_tokens") for name, row in rows.items()}
+        return lengths[payload_file].get(prompt_id)
+
+    return tokens
 
 
 def _write(run: Run, name: str, rows: list[dict[str, Any]]) -> None:

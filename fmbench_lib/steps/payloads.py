@@ -11,6 +11,7 @@ import pandas as pd
 from fmbench_lib.config import Config
 from fmbench_lib.data.payload_index import PayloadIndex, read_payload_index
 from fmbench_lib.errors import RunStateError
+from fmbench_lib.host.atomic_files import read_rows
 from fmbench_lib.runs.location import earlier_run_in_bucket
 from fmbench_lib.runs.run import Run
 from fmbench_lib.workspace import Workspace, runs_of
@@ -57,6 +58,18 @@ def payload_index(run: Run) -> PayloadIndex:
     if not has_payloads(run):
         raise RunStateError(f"{run.workspace.path} has no prompts yet: run the notebook 1_generate_data first")
     return read_payload_index(run.workspace.payload_index)
+
+
+def relevance_of(run: Run) -> dict[str, dict[str, list[float]]]:
+    """The relevance of the documents of each prompt, by payload file and prompt id; empty where the data has none."""
+    if run.config.datasets.relevance_col_key is None or not has_payloads(run):
+        return {}
+    return {
+        name: {
+            row["prompt_id"]: row["relevance"] for row in read_rows(run.workspace.payload(name)) if "relevance" in row
+        }
+        for name in payload_index(run).counts
+    }
 
 
 def payload_table(run: Run) -> pd.DataFrame:

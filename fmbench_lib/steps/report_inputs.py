@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -27,8 +28,10 @@ from fmbench_lib.metrics.decision.recommend import recommendations
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.measuring_again import counting, last_attempts
 from fmbench_lib.metrics.objectives import Objectives
+from fmbench_lib.metrics.quality_and_cost import trade_frame
 from fmbench_lib.metrics.repeated_levels import once_each, repeated_frame
 from fmbench_lib.metrics.request_table import requests_frame
+from fmbench_lib.metrics.text_levels import retrieval_frame, text_levels
 from fmbench_lib.pricing.price_list import PriceList
 from fmbench_lib.report.report_data import (
     EndpointMetrics,
@@ -47,7 +50,7 @@ from fmbench_lib.steps.inputs import objectives_of, outage_notices
 from fmbench_lib.steps.length_audit import length_notices
 from fmbench_lib.steps.levels import above_the_answer, run_levels, searched
 from fmbench_lib.steps.losses import Losses
-from fmbench_lib.steps.payloads import has_payloads, payload_index
+from fmbench_lib.steps.payloads import has_payloads, payload_index, relevance_of
 from fmbench_lib.steps.run_prices import load_prices, price_notices
 from fmbench_lib.workspace import LevelKey, Workspace
 
@@ -57,14 +60,20 @@ class Analysis:
     """What is computed from the records of a run.
 
     `repeated`: the levels that were measured several times, a row for each over its repeats · `eligible`: the levels
-    that may be chosen, each once.
+    that may be chosen, each once, `rated` with the quality of their answers · `quality`: quality against cost and
+    latency of those whose answers were evaluated · `texts`: those of embedding and rerank endpoints · `retrieval`:
+    nDCG@10 of their rankings.
     """
 
     levels: tuple[LevelData, ...]
     summary: pd.DataFrame
     repeated: pd.DataFrame
     eligible: pd.DataFrame
+    rated: pd.DataFrame
     requests: pd.DataFrame
+    quality: pd.DataFrame
+    texts: pd.DataFrame
+    retrieval: pd.DataFrame
     decision: Decision
     budgets: Budgets
     prices: PriceList
@@ -84,15 +93,23 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
         "repeated_levels.csv", lambda: repeated_frame(counted, counting(summary), prices, objectives), pd.DataFrame
     )
     eligible = _without(once_each(counting(summary), repeated), above_the_answer(run))
+    retrieval = losses.made(
+        "retrieval_quality.csv", lambda: retrieval_frame(counted, relevance_of(run)), lambda: retrieval_frame((), {})
+    )
+    rated = losses.made("the quality of the answers", lambda: with_quality(run, eligible, retrieval), lambda: eligible)
     return Analysis(
         levels=levels,
         summary=summary,
         repeated=repeated,
         eligible=eligible,
+        rated=rated,
+        quality=losses.made("quality_and_cost.csv", lambda: trade_frame(rated), pd.DataFrame),
+        texts=losses.made("embedding_levels.csv", lambda: text_levels(counted, counting(summary)), pd.DataFrame),
+        retrieval=retrieval,
         requests=losses.made("the table of requests", lambda: requests_frame(levels), lambda: requests_frame(())),
         decision=losses.made(
             "the decision",
-            lambda: decide(with_quality(run, eligible), budgets, run.config.metrics.dataset_of_interest),
+            lambda: decide(rated, budgets, run.config.metrics.dataset_of_interest),
             lambda: _undecided(eligible, budgets),
         ),
         budgets=budgets,
@@ -189,7 +206,7 @@ def report_inputs(run: Run, analysis: Analysis, losses: Losses | None = None) ->
         decision=analysis.decision,
         recommendations=losses.made(
             "the recommendations",
-            lambda: recommendations(analysis.eligible, analysis.budgets),
+            lambda: recommendations(analysis.rated, analysis.budgets),
             lambda: recommendations(analysis.eligible.head(0), analysis.budgets),
         ),
         costs=costs_table(run, analysis),
@@ -212,8 +229,16 @@ def report_inputs(run: Run, analysis: Analysis, losses: Losses | None = None) ->
         config_yaml=_config_yaml(run),
         options=_options(run),
         evaluation=evaluation_frames(run),
+        quality=analysis.quality,
+        texts=analysis.texts,
+        retrieval=analysis.retrieval,
+        disagreements=_name_if_there(run.workspace.disagreements),
         figures=run.workspace.figures.name,
     )
+
+
+def _name_if_there(path: Path) -> str | None:
+    return path.name if path.exists() else None
 
 
 def _without(summary: pd.DataFrame, left_out: set[LevelKey]) -> pd.DataFrame:

@@ -88,6 +88,7 @@ MEANING_SOMETHING_ELSE: dict[str, tuple[set[str], tuple[str, ...]]] = {
     "FMBench 2.x's mark for an image that is not given": ({"ec2"}, ("deploy/ec2/stacks/*",)),
     "dialects of one codec or wire": ({"tgi", "djl"}, ("predictors/generate.py", "emulator/wires/*")),
     "serving stacks, by the prefix of their metrics": ({"tgi", "triton"}, ("monitors/*", "report/*")),
+    "what addresses of requests end with": ({"rerank"}, ("runs/server_at_url.py",)),
     "constants that FMBench 2.x's scripts import": (set(NAMES), ("user_scripts/fmbench2_names.py",)),
 }
 """Where a word that is also a platform's or protocol's name means something else, and stands as a literal."""

@@ -238,6 +238,26 @@ def test_an_embedding_has_a_time_and_no_tokens(measure: Measure, emulator: Emula
     assert [row["error"] for row in answered(rows, map(faulty, FAULTS))] == list(FAULTS.values())
 
 
+@pytest.mark.parametrize(
+    ("served", "source"),
+    [
+        (Served("rerank", "/v1/rerank", False), "server"),
+        (Served("tei", "/rerank", False, PROMPTS_OURS), PROMPTS_OURS),
+    ],
+    ids=lambda value: str(value).split("/", 1)[0],
+)
+def test_a_ranking_has_a_time_scores_and_no_tokens(measure: Measure, served: Served, source: str) -> None:
+    rows = measure(served)
+    for row in answered(rows, HEALTHY):
+        assert (row["error"], row["completion"], row["token_source"]) == (None, "", source)
+        assert (row["texts"], list(row["scores"]), row["completion_tokens"]) == (1, [1.0], 0)
+        assert row["first"] is None
+    assert [row["error"] for row in answered(rows, map(faulty, FAULTS))] == list(FAULTS.values())
+    cells = table()[served.protocol]
+    assert (cells["stream"], cells["whole"], cells["tokens from"]) == ("no", "yes", source)
+    assert set(re.findall(r"`(\w+)`", cells["errors recognised"])) == set(FAULTS.values())
+
+
 # -- docs/protocols.md -----------------------------------------------------------------------------------------------
 
 

@@ -161,7 +161,7 @@ def test_the_page_needs_no_network_and_holds_no_markup_of_names(build, simulate,
     decision = build(levels, budgets).decision
     trade = trade_of(decision)
     path = tmp_path / "business_summary.html"
-    page = write_business_page(trade, looks(trade.experiments), "SmolLM2", decision.text, path).read_text("utf-8")
+    page = write_business_page(trade, looks(trade.experiments), "SmolLM2", decision.text, path, {}).read_text("utf-8")
     assert re.findall(r'src="([^"]*)"', page) == ["plotly.min.js"]
     assert "<b>|</b>" not in page
     assert "&lt;b&gt;" in page

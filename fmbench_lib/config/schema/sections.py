@@ -143,6 +143,9 @@ class Filter(Section):
     payload_file: FileName = described(
         "Name of the payload file.", "", shown_default="`payload_<language>_<min>-<max>.jsonl`"
     )
+    texts_per_request: Count = described(
+        "How many texts one request has, for endpoints of embeddings: the batch size. What is left over is not sent.", 1
+    )
 
 
 class Datasets(Section):
@@ -176,6 +179,14 @@ class Datasets(Section):
     )
     ground_truth_col_key: Text | None = described("Column with the correct answer, for model evaluations.", None)
     question_col_key: Text | None = described("Column with the question, for model evaluations.", None)
+    documents_col_key: Text | None = described(
+        "Column with a list of documents, which the endpoint ranks by their relevance to the prompt: for rerank "
+        "endpoints, and for the retrieval quality of embeddings.",
+        None,
+    )
+    relevance_col_key: Text | None = described(
+        "Column with a list of the documents' relevance, 0 for none; nDCG@10 is computed from it.", None
+    )
     image_col: Text | None = described(
         "Column with an image to send with each prompt: bytes, hexadecimal, base64, data URL, path or http(s) address, "
         "alone or in an object such as `{hex_data: …, format: png}`.",
@@ -258,6 +269,7 @@ class ReportSection(Section):
     accuracy_error_rate_budget: Fraction | None = described(
         "Maximum share of answers that are not found correct: 1 less `accuracy_budget`.", None
     )
+    ndcg_budget: Fraction | None = described("Minimum mean nDCG@10 of rankings, where the data has relevance.", None)
     similarity_budget: Fraction | None = described("Minimum mean cosine similarity of answers.", None)
     criterion_budgets: FreeKeys = described("Minimum mean scores, 1 to 5, by criterion of the form `rubric`.", {})
     error_rate_budget: Fraction = described("Maximum share of requests that may fail.", 0.0)

@@ -18,6 +18,32 @@ FORMS: tuple[FormName, ...] = (CORRECTNESS, RUBRIC, PAIRWISE)
 
 FIRST, SECOND, EQUAL = "A", "B", "tie"
 
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A form whose verdict is one of `labels`, under `key` in the JSON that a judge returns; `synonyms` are other keys
+    that judges use. `rules` say what to judge by, None where that follows from what is known; `question` stands before
+    the request for the verdict."""
+
+    key: str
+    labels: tuple[str, ...]
+    synonyms: tuple[str, ...] = ()
+    rules: str | None = None
+    question: str = ""
+
+
+LABELLED: dict[str, Labelled] = {
+    CORRECTNESS: Labelled("verdict", (CORRECT, INCORRECT), ("evaluation", "answer")),
+    PAIRWISE: Labelled(
+        "preference",
+        (FIRST, SECOND, EQUAL),
+        ("verdict", "winner"),
+        "Compare the two answers to the question. Neither their order nor their length is a merit.",
+        "Which answer is better? ",
+    ),
+}
+"""Every form but that of scores. A new one is a row here and a name in the config's `FORMS`."""
+
 DEFAULT_CRITERIA = {
     "correctness": "every statement is true and supported by what is given",
     "completeness": "everything that was asked for is answered",
@@ -37,12 +63,10 @@ class Form:
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of a verdict; the explanation comes first, so that the verdict follows from it."""
         properties: dict[str, Any] = {"explanation": {"type": "string"}}
-        if self.name == CORRECTNESS:
-            properties["verdict"] = {"type": "string", "enum": [CORRECT, INCORRECT]}
-        elif self.name == RUBRIC:
-            properties |= {name: {"type": "integer", "minimum": 1, "maximum": 5} for name in self.criteria}
+        if (labelled := LABELLED.get(self.name)) is not None:
+            properties[labelled.key] = {"type": "string", "enum": list(labelled.labels)}
         else:
-            properties["preference"] = {"type": "string", "enum": [FIRST, SECOND, EQUAL]}
+            properties |= {name: {"type": "integer", "minimum": 1, "maximum": 5} for name in self.criteria}
         return {
             "type": "object",
             "properties": properties,
@@ -53,11 +77,9 @@ class Form:
     def request(self, draw: random.Random) -> str:
         """What the judge is asked to return; options come in the order that `draw` gives."""
         short = '"explanation": "one sentence"'
-        if self.name == CORRECTNESS:
-            return f'Answer with JSON alone: {{{short}, "verdict": {_options([CORRECT, INCORRECT], draw)}}}'
-        if self.name == PAIRWISE:
-            options = _options([FIRST, SECOND, EQUAL], draw)
-            return f'Which answer is better? Answer with JSON alone: {{{short}, "preference": {options}}}'
+        if (labelled := LABELLED.get(self.name)) is not None:
+            options = _options(labelled.labels, draw)
+            return f'{labelled.question}Answer with JSON alone: {{{short}, "{labelled.key}": {options}}}'
         names = draw.sample(sorted(self.criteria), len(self.criteria))
         lines = "\n".join(f"- {name}: 5 where {self.criteria[name]}; 1 where nothing of that is so" for name in names)
         scores = ", ".join(f"{json.dumps(name)}: 1 to 5" for name in names)

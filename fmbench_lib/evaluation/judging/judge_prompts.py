@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fmbench_lib.evaluation.judging.fences import RULE, fence_mark, fenced
-from fmbench_lib.evaluation.judging.forms import CORRECTNESS, PAIRWISE, Form
+from fmbench_lib.evaluation.judging.forms import CORRECTNESS, LABELLED, Form
 
 _FIELD = re.compile(r"\{(rules|instructions|question|ground_truth|context|answer|candidate_response|model_response)\}")
 _SYNONYMS = {"instructions": "rules", "candidate_response": "answer", "model_response": "answer"}
@@ -75,8 +75,8 @@ def _rules(rules: str, form: Form, material: Material) -> str:
     """The rules of the judge's file for correctness, which they are about; ours for what they do not say."""
     if form.name == CORRECTNESS and rules.strip():
         return rules.strip()
-    if form.name == PAIRWISE:
-        return "Compare the two answers to the question. Neither their order nor their length is a merit."
+    if form.name in LABELLED and (own := LABELLED[form.name].rules) is not None:
+        return own
     against = "an acceptable answer" if material.truths else "the context" if material.context else "what is known"
     return f"Judge the answer to the question by whether it says the same as {against}. Wording does not matter."
 

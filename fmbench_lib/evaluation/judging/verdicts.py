@@ -8,13 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from fmbench_lib.evaluation.judging.forms import CORRECTNESS, EQUAL, FIRST, PAIRWISE, SECOND, Form
+from fmbench_lib.evaluation.judging.forms import CORRECTNESS, LABELLED, PAIRWISE, Form
 from fmbench_lib.evaluation.voting import CORRECT, INCORRECT
 
 _LONGEST = 20_000
 _LONGEST_EXPLANATION = 500
-_WORDS = {CORRECTNESS: (CORRECT, INCORRECT), PAIRWISE: (FIRST, SECOND, EQUAL)}
-_KEYS = {CORRECTNESS: ("verdict", "evaluation", "answer"), PAIRWISE: ("preference", "verdict", "winner")}
 _THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL | re.IGNORECASE)
 
 
@@ -48,8 +46,8 @@ def read_verdict(text: str, form: Form) -> Verdict:
 def _of_object(value: dict[str, Any], form: Form) -> Verdict:
     explanation = str(value.get("explanation") or "")[:_LONGEST_EXPLANATION]
     lower = {str(key).strip().lower(): each for key, each in value.items()}
-    if form.name in _WORDS:
-        said = next((lower[key] for key in _KEYS[form.name] if key in lower), None)
+    if (labelled := LABELLED.get(form.name)) is not None:
+        said = next((lower[key] for key in (labelled.key, *labelled.synonyms) if key in lower), None)
         return Verdict(_label(said, form), {}, explanation)
     nested = lower.get("scores")
     lower |= {str(key).strip().lower(): each for key, each in nested.items()} if isinstance(nested, dict) else {}
@@ -63,7 +61,7 @@ def _label(said: object, form: Form) -> str | None:
         return CORRECT if said else INCORRECT
     word = str(said).strip().strip("\"'`*.[]()").lower()
     word = word.removeprefix("answer ").strip() if form.name == PAIRWISE else word
-    return next((label for label in _WORDS[form.name] if label.lower() == word), None)
+    return next((label for label in LABELLED[form.name].labels if label.lower() == word), None)
 
 
 def _score(said: object) -> int | None:
@@ -91,9 +89,9 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
 def _of_words(text: str, form: Form) -> str | None:
     """The label that a text without JSON says: behind `verdict:` on a line, or as all that it holds; None where
     it says several."""
-    if form.name not in _WORDS:
+    if (labelled := LABELLED.get(form.name)) is None:
         return None
-    words, named = "|".join(map(re.escape, _WORDS[form.name])), "|".join(_KEYS[form.name])
+    words, named = "|".join(map(re.escape, labelled.labels)), "|".join((labelled.key, *labelled.synonyms))
     marked = rf"(?im)^\W*(?:final\s+|the\s+)?(?:{named})(?:\s+is)?\W{{1,6}}(?:answer\s+)?({words})\W*$"
     alone = rf"(?i)\W*(?:answer\s+)?({words})\W*"
     whole = re.fullmatch(alone, text)

@@ -33,6 +33,7 @@ from fmbench_lib.metrics.plausibility import (
 )
 from fmbench_lib.predictors.base import Completion, HttpResponse, Predictor
 from fmbench_lib.predictors.echo import PromptMark, without_prompt
+from fmbench_lib.predictors.vectors import similarities
 
 if TYPE_CHECKING:  # every decoding process imports this module, and none needs the engine
     from fmbench_lib.load.sending.engine import LevelRun
@@ -62,12 +63,13 @@ class TokenCounter(Protocol):
 class SentPrompt:
     """What the records need of a prompt: its id and its length by the experiment's tokenizer.
 
-    `echo` recognises its text, as its answer may begin with it.
+    `echo` recognises its text, as its answer may begin with it. `ranks`: it has documents to rank.
     """
 
     prompt_id: str
     tokens: int | None
     echo: PromptMark | None = None
+    ranks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ class Recorder:
             "error_message": self._short(completion.error_message),
             "retry_after": None if response is None else self._short(dict(response.headers).get("retry-after")),
             "completion": completion.text if self.redactor is None else self.redactor.in_content(completion.text),
+            "texts": _texts(completion, prompt),
+            "scores": completion.scores or (similarities(completion.vectors) if prompt.ranks else ()),
         }
 
     def _short(self, text: str | None) -> str | None:
@@ -178,6 +182,13 @@ class Recorder:
             remarks += ("not_streamed",)
         remarks += ("cumulative",) if completion.cumulative else ()
         return remarks + (("echo",) if completion.echoed else ())
+
+
+def _texts(completion: Completion, prompt: SentPrompt) -> int | None:
+    """How many texts were embedded, or documents ranked; the vector of a query is not one of a document."""
+    if completion.texts is None or completion.error_class is not None:
+        return None
+    return completion.texts - 1 if prompt.ranks and completion.vectors else completion.texts
 
 
 @lru_cache(maxsize=256)

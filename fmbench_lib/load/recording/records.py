@@ -73,6 +73,8 @@ class ExchangeRecord(RecordTimes, RecordTokens):
     error_message: str | None
     retry_after: str | None
     completion: str
+    texts: int | None
+    scores: Sequence[float]
 
 
 class RequestRecord(ExchangeRecord):
@@ -126,6 +128,8 @@ RECORD_SCHEMA = pa.schema(
         ("error_message", pa.string()),
         ("retry_after", pa.string()),
         ("completion", pa.string()),
+        ("texts", pa.int32()),
+        ("scores", pa.list_(pa.float64())),
     ]
 )
 
@@ -157,6 +161,7 @@ def table_from_rows(rows: Sequence[RequestRecord]) -> pa.Table:
 def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
     if not pa.types.is_list(kind):
         return pa.array(values, kind)
+    values = [() if value is None else value for value in values]
     offsets = np.concatenate(([0], np.cumsum([len(value) for value in values]))).astype(np.int32)
     flat = np.concatenate([np.asarray(value, dtype=np.float64) for value in values]) if values else np.empty(0)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat), type=kind)

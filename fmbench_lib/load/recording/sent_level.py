@@ -38,7 +38,7 @@ def head_of(sent: SentLevel) -> dict[str, Any]:
         "facts": sent.facts,
         "labels": recorder.key._asdict(),
         "urls": [url.partition("?")[0] for url in recorder.urls],
-        "prompts": [(prompt.prompt_id, prompt.tokens, _mark_cells(prompt.echo)) for prompt in recorder.prompts],
+        "prompts": [_prompt_cells(prompt) for prompt in recorder.prompts],
         "level_id": run.level_id,
         "workers": [{"bytes": each.spool.stat().st_size, "clock_samples": each.clock_samples} for each in run.workers],
     }
@@ -54,7 +54,7 @@ def level_of(
     """A level from its head; raises KeyError, TypeError and ValueError where that is none."""
     recorder = Recorder(
         predictor=predictor,
-        prompts=[SentPrompt(prompt_id, tokens, _mark_of(echo)) for prompt_id, tokens, echo in head["prompts"]],
+        prompts=[_prompt_of(*cells) for cells in head["prompts"]],
         urls=head["urls"],
         key=LevelKey(**head["labels"]),
         tokenizer=tokenizer,
@@ -87,6 +87,15 @@ def read_sent(
     if head is None:
         return None
     return level_of(head, [folder / name for name in head["spools"]], predictor, tokenizer, redactor)
+
+
+def _prompt_cells(prompt: SentPrompt) -> tuple[Any, ...]:
+    return prompt.prompt_id, prompt.tokens, _mark_cells(prompt.echo), prompt.ranks
+
+
+def _prompt_of(prompt_id: str, tokens: int | None, echo: Any, ranks: bool = False) -> SentPrompt:
+    """A prompt; files of earlier versions do not say whether it ranks documents, as none did."""
+    return SentPrompt(prompt_id, tokens, _mark_of(echo), ranks)
 
 
 def _mark_cells(mark: PromptMark | None) -> list[str | int] | None:

@@ -20,10 +20,11 @@ _NAMES = {
     "price_per_10k_txn": "cost per 10,000 transactions",
     "accuracy": "accuracy",
     "cosine_similarity": "cosine similarity",
+    "ndcg_10": "nDCG@10",
 }
 _PERCENTILES = ("p50", "p95", "p99")
-ACCURACY, SIMILARITY, CRITERION = "accuracy", "cosine_similarity", "criterion_"
-"""Columns of the quality of answers, and what the names of a rubric's criteria begin with."""
+ACCURACY, SIMILARITY, NDCG, CRITERION = "accuracy", "cosine_similarity", "ndcg_10", "criterion_"
+"""Columns of the quality of answers and of rankings, and what the names of a rubric's criteria begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +93,14 @@ def name_of(column: str) -> str:
 
 def is_quality(column: str) -> bool:
     """Whether a column is about how good the answers are."""
-    return column in (ACCURACY, SIMILARITY) or column.startswith(CRITERION)
+    return column in (ACCURACY, SIMILARITY, NDCG) or column.startswith(CRITERION)
 
 
 def unit_of(column: str) -> Unit:
     """What a column that can have a budget is counted in."""
     if column == "price_per_10k_txn":
         return "cost"
-    if column == SIMILARITY or column.startswith(CRITERION):
+    if column in (SIMILARITY, NDCG) or column.startswith(CRITERION):
         return "score"
     return "share" if column in _NAMES else "time"
 

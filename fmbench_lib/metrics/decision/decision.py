@@ -5,9 +5,11 @@
 2. A level passes if it meets every budget that is set, its verdict is not `invalid` and it keeps up with its load
    (`sustainable` is neither `no` nor `unknown`). A missing value meets no budget: a level without a price cannot pass a
    cost budget, one without a success no latency budget.
-3. Of the levels that pass, the lowest price per transaction wins, then the lower latency p95, then the order of the
-   config. Where the outputs of experiments differ in length, the price per output token is compared instead
-   (`ranking`). Another experiment whose best level is within the noise of the winner's ties with it.
+3. Of the levels that pass, the lowest price per transaction wins, then the lower latency p95, then the order of
+   the config. Where the outputs of experiments differ in length, the price per output token is compared instead
+   (`ranking`). Unless the config names a payload file, that of embeddings and rerankers, which generate nothing, is
+   the one with the lowest price per token: such files differ in texts per request. Another experiment whose best
+   level is within the noise of the winner's ties with it.
 4. A level without a price is never the cheapest: it wins only if no level that passes has a price, by the most
    transactions per minute, and the sentence says that nothing is known about cost.
 5. If none passes, the nearest is named: the fewest missing values, then the smallest largest excess over a budget (as
@@ -20,15 +22,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any
 
 import pandas as pd
 
 from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge
 from fmbench_lib.metrics.decision.dataset_of_interest import DatasetChoice, choose_dataset
-from fmbench_lib.metrics.decision.ranking import RankedBy, rank
+from fmbench_lib.metrics.decision.ranking import RankedBy, generates_nothing, rank, unit_cost
 from fmbench_lib.metrics.decision.sentence import decision_text
-from fmbench_lib.metrics.missing import number, plain, rows_of
+from fmbench_lib.metrics.missing import Row, number, plain, rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,8 @@ def decide(summary: pd.DataFrame, budgets: Budgets, payload_file: str | None = N
     `payload_file` is the value of `metrics.dataset_of_interest`, or a payload file's name; None takes the default.
     """
     rows = rows_of(summary)
-    dataset = choose_dataset([str(row["payload_file"]) for row in rows], payload_file)
+    dataset = _of_all_batches(rows, budgets) if payload_file is None else None
+    dataset = dataset or choose_dataset([str(row["payload_file"]) for row in rows], payload_file)
     chosen = [row for row in rows if dataset and row["payload_file"] == dataset.payload_file]
     judgements = tuple(judge(row, budgets) for row in chosen)
     ranking = rank([judgement for judgement in judgements if judgement.passed])
@@ -106,6 +110,29 @@ def decide(summary: pd.DataFrame, budgets: Budgets, payload_file: str | None = N
         runner_up=ranking.others[0].row if ranking and ranking.others else None,
         tied=tuple(one.row for one in ranking.tied) if ranking else (),
     )
+
+
+def _of_all_batches(rows: Sequence[Row], budgets: Budgets) -> DatasetChoice | None:
+    """The payload file with the lowest price per token, where nothing was generated: such files differ in how many
+    texts a request has, and a token is the same work in all. None where answers have tokens, or no level passes."""
+    if len({row["payload_file"] for row in rows}) < 2 or not all(map(generates_nothing, rows)):
+        return None
+    passed = [one.row for one in (judge(row, budgets) for row in rows) if one.passed]
+    priced = [row for row in passed if number(row, "price_per_txn") is not None]
+    if not passed:
+        return None
+    by: RankedBy = "price" if priced else "throughput"
+    best = min(priced or passed, key=lambda row: unit_cost(row, by) / _tokens_of_file(rows, row))
+    what = "lowest price per token" if priced else "most tokens per minute"
+    reason = f"no dataset_of_interest was given: of all payload files it has the level with the {what}"
+    return DatasetChoice(str(best["payload_file"]), reason)
+
+
+def _tokens_of_file(rows: Sequence[Row], row: Row) -> float:
+    """The tokens of a request of the row's payload file: one figure for all experiments, as they send the same texts,
+    and servers count in their own ways."""
+    counts = (number(one, "prompt_token_count_mean") for one in rows if one["payload_file"] == row["payload_file"])
+    return median(count for count in counts if count)
 
 
 def nearest(judgements: Sequence[Judgement]) -> Judgement | None:

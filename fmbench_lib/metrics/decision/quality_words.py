@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fmbench_lib.metrics.decision.budgets import Judgement, Outcome, is_quality
+from fmbench_lib.metrics.decision.budgets import NDCG, Judgement, Outcome, is_quality
 from fmbench_lib.metrics.decision.ranking import Ranking, by_cost, unit_cost
 from fmbench_lib.metrics.decision.wording import in_unit, level_label, quality_text
 from fmbench_lib.metrics.missing import Row
@@ -24,7 +24,8 @@ def quality_missed(outcome: Outcome, row: Row) -> str:
     """How a level misses a budget of quality, or that nothing is known."""
     limit = in_unit(outcome.column, outcome.budget)
     if outcome.value is None:
-        return f"{outcome.name} is unknown: its answers were not judged"
+        why = "nothing was ranked that has relevance" if outcome.column == NDCG else "its answers were not judged"
+        return f"{outcome.name} is unknown: {why}"
     said = f"{outcome.name} of {quality_text(row, outcome.column)}"
     if outcome.met is None:
         return f"{said} says nothing about the budget of {limit}: too few questions"

@@ -106,6 +106,11 @@ def output_tokens(row: Row) -> float | None:
     return number(row, "completion_token_count_mean") or None
 
 
+def generates_nothing(row: Row) -> bool:
+    """Whether a level is one of embeddings or of a reranker: it has answers, and none of them any tokens."""
+    return number(row, "completion_token_count_mean") == 0 and bool(number(row, "prompt_token_count_mean"))
+
+
 def cached_share(row: Row) -> float | None:
     """The share of prompt tokens that the server took from its cache; None if it does not say."""
     cached, tokens = number(row, "cached_token_count_mean"), number(row, "prompt_token_count_mean")

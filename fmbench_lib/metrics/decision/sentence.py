@@ -15,6 +15,7 @@ from fmbench_lib.metrics.decision.ranking import (
     cached_apart,
     cached_share,
     cost_interval,
+    generates_nothing,
     output_tokens,
     unit_cost,
 )
@@ -234,6 +235,8 @@ def _figures(judgement: Judgement, by: RankedBy = "price") -> str:
         parts.append(f"{figure(rate)} transactions/minute")
     if (price := number(row, "price_per_10k_txn")) is not None:
         parts.append(f"{usd(price)} per 10,000 transactions{_price_interval(row)}")
+    if (per_token := number(row, "price_per_token")) is not None and generates_nothing(row):
+        parts.append(f"{usd(1e6 * per_token)} per 1,000,000 tokens")
     if by in ("price_per_output_token", "output_token_throughput"):
         parts.append(cost_text(row, by))
     return ", ".join(parts) or "no figures"

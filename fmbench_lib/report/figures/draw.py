@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from fmbench_lib.metrics.decision.budgets import ACCURACY
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.metrics.repeated_levels import once_each, under_one_load
+from fmbench_lib.report import evaluation_files
+from fmbench_lib.report.figures.answer_accuracy import draw_accuracy, draw_accuracy_by_length
 from fmbench_lib.report.figures.business import draw_business
 from fmbench_lib.report.figures.error_rates import draw_error_rates
+from fmbench_lib.report.figures.judge_agreement import draw_agreement
 from fmbench_lib.report.figures.latency_by_load import draw_latency_by_load
 from fmbench_lib.report.figures.latency_distributions import draw_latency_distributions, draw_latency_drift
 from fmbench_lib.report.figures.machine import draw_machine, pictures
 from fmbench_lib.report.figures.page import write_business_page
 from fmbench_lib.report.figures.price_performance import trade_of
 from fmbench_lib.report.figures.prompt_lengths import draw_prompt_lengths
-from fmbench_lib.report.figures.style import looks, save, styled
+from fmbench_lib.report.figures.quality_trade import SIDES, QualityTrade, draw_quality_trade, quality_trade
+from fmbench_lib.report.figures.style import Look, looks, save, styled
 from fmbench_lib.report.figures.token_times import draw_token_times
 from fmbench_lib.report.level_order import Rows, names_in
 from fmbench_lib.report.report_data import ReportInputs
@@ -35,6 +40,9 @@ ERROR_RATES = "error_rates.png"
 TOKEN_TIMES = "token_times.png"
 DISTRIBUTIONS = "latency_distributions.png"
 DRIFT = "latency_drift.png"
+ACCURACY_BY_MODEL = "accuracy_by_model.png"
+ACCURACY_BY_LENGTH = "accuracy_vs_prompt_length.png"
+AGREEMENT = "judge_agreement.png"
 
 Broken = Callable[[str, Exception], None]
 """Is told of a picture, by its file's name, that cannot be drawn."""
@@ -45,7 +53,8 @@ def draw_figures(inputs: ReportInputs, folder: Path, broken: Broken | None = Non
 
     `broken` is told of a picture that cannot be drawn, and the others are drawn; without it the error is raised.
     `token_times.png` is written only if something streamed, `endpoint_metrics.png` only if something was sampled (for
-    further experiments `endpoint_metrics-2.png`, …). A picture without data says so.
+    further experiments `endpoint_metrics-2.png`, …), those of the evaluation only if something was evaluated. Any other
+    picture without data says so.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows, requests = levels_drawn(inputs)
@@ -62,6 +71,7 @@ def draw_figures(inputs: ReportInputs, folder: Path, broken: Broken | None = Non
         ERROR_RATES: lambda: draw_error_rates(rows, budgets.error_rate_budget),
         TOKEN_TIMES: lambda: draw_token_times(rows, requests, payload, look),
     }
+    drawings |= _of_evaluation(inputs, look)
     for experiment, name in pictures(inputs).items():
         drawings[name] = partial(draw_machine, inputs, experiment)
     written = []
@@ -70,10 +80,37 @@ def draw_figures(inputs: ReportInputs, folder: Path, broken: Broken | None = Non
             written += _drawn(folder / name, draw, broken)
     page = folder / BUSINESS_PAGE
     try:
-        written.append(write_business_page(trade, look, inputs.run.model_name, decision.text, page))
+        written.append(
+            write_business_page(trade, look, inputs.run.model_name, decision.text, page, quality_trades(inputs))
+        )
     except Exception as error:  # noqa: BLE001 - whatever breaks down in one picture must not cost the others
         _give_up(page, error, broken)
     return written
+
+
+def _of_evaluation(inputs: ReportInputs, look: Mapping[str, Look]) -> dict[str, Callable[[], Figure | None]]:
+    """The pictures of the evaluation, each None without its data."""
+    table, budget = inputs.evaluated, inputs.decision.budgets.quality.get(ACCURACY)
+    trades = {f"{name}.png": partial(draw_quality_trade, one, look) for name, one in quality_trades(inputs).items()}
+    return {
+        ACCURACY_BY_MODEL: lambda: draw_accuracy(
+            table(evaluation_files.ACCURACY),
+            table(evaluation_files.PER_PAYLOAD),
+            table(evaluation_files.COMPARISONS),
+            look,
+            budget,
+        ),
+        ACCURACY_BY_LENGTH: lambda: draw_accuracy_by_length(table(evaluation_files.PER_LENGTH), look),
+        AGREEMENT: lambda: draw_agreement(table(evaluation_files.AGREEMENT)),
+        **trades,
+    }
+
+
+def quality_trades(inputs: ReportInputs) -> dict[str, QualityTrade]:
+    """Quality against cost and against latency, by the name of the picture, as far as they are known."""
+    payload, budgets = inputs.decision.payload_file, inputs.decision.budgets.quality
+    found = {name: quality_trade(inputs.quality, side, payload, budgets) for name, side in SIDES.items()}
+    return {name: trade for name, trade in found.items() if trade is not None}
 
 
 def levels_drawn(inputs: ReportInputs) -> tuple[Rows, pd.DataFrame]:

@@ -14,6 +14,8 @@ from typing import Any
 from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.missing import number, text
 from fmbench_lib.report.figures.price_performance import Point, Trade
+from fmbench_lib.report.figures.quality_chart import DASHES, quality_figure
+from fmbench_lib.report.figures.quality_trade import QualityTrade, trade_finding
 from fmbench_lib.report.figures.style import BUDGET, INK, Look, wide_range
 from fmbench_lib.report.level_order import is_rate
 from fmbench_lib.report.level_texts import time_of
@@ -22,7 +24,6 @@ from fmbench_lib.report.numbers import count, dollars, percent, plain, seconds, 
 
 LIBRARY = "plotly.min.js"
 _SYMBOLS = {"valid": "circle", "degraded": "triangle-up", "invalid": "x"}
-_DASHES = {"-": "solid", "--": "dash", ":": "dot"}
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -30,7 +31,7 @@ _PAGE = """<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
-<style>body{{font-family:system-ui,sans-serif;color:#1f2430;margin:1.2rem}}h1{{font-size:1.2rem}}p{{max-width:60rem}}</style>
+<style>body{{font-family:system-ui,sans-serif;color:#1f2430;margin:1.2rem}}h1{{font-size:1.2rem}}h2{{font-size:1.05rem}}p{{max-width:60rem}}</style>
 </head>
 <body>
 <h1>{title}</h1>
@@ -42,25 +43,36 @@ _PAGE = """<!DOCTYPE html>
 """
 
 
-def write_business_page(trade: Trade, look: Mapping[str, Look], model: str, decision: str, path: Path) -> Path:
-    """Write the page, and the drawing library beside it unless it exists; returns the path of the page."""
-    import plotly.io
-    import plotly.offline
+def write_business_page(
+    trade: Trade, look: Mapping[str, Look], model: str, decision: str, path: Path, quality: Mapping[str, QualityTrade]
+) -> Path:
+    """Write the page, and the drawing library beside it unless it exists; returns the path of the page.
 
-    chart = "<p>There is no level to show.</p>"
-    if trade.points:
-        figure = _figure(trade, look)
-        kind = {"full_html": False, "include_plotlyjs": "directory", "div_id": "business_summary"}
-        options = {"responsive": True, "displaylogo": False}
-        chart = plotly.io.to_html(figure, config=options, default_height="620px", **kind)
-        library = path.parent / LIBRARY
-        if not library.exists():
-            library.write_text(plotly.offline.get_plotlyjs(), encoding="utf-8")
+    `quality`: quality against cost and against latency, by the name of the chart, each below the first.
+    """
+    charts = [_chart("business_summary", _figure(trade, look), path)] if trade.points else []
+    for name, one in quality.items():
+        charts += [f"<h2>{escape(trade_finding(one))}</h2>", _chart(name, quality_figure(one, look), path)]
+    chart = "\n".join(charts) or "<p>There is no level to show.</p>"
     title = escape(f"{one_line(model)}: {trade.title}")
     note = escape(" ".join(["Click a name to hide or show it; hover over a point for its figures.", *trade.left_out]))
     page = _PAGE.format(title=title, decision=escape(decision), chart=chart, note=note)
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def _chart(name: str, figure: Any, page: Path) -> str:
+    """The chart as a part of the page, with the drawing library beside that."""
+    import plotly.io
+    import plotly.offline
+
+    library = page.parent / LIBRARY
+    if not library.exists():
+        library.write_text(plotly.offline.get_plotlyjs(), encoding="utf-8")
+    kind = {"full_html": False, "include_plotlyjs": "directory", "div_id": name}
+    options = {"responsive": True, "displaylogo": False}
+    chart: str = plotly.io.to_html(figure, config=options, default_height="620px", **kind)
+    return chart
 
 
 def _figure(trade: Trade, look: Mapping[str, Look]) -> Any:
@@ -95,7 +107,7 @@ def _trace(trade: Trade, points: list[Point], name: str, look: Look) -> dict[str
         "text": [point.label for point in points],
         "textposition": "top right",
         "textfont": {"color": look.colour},
-        "line": {"color": look.colour, "dash": _DASHES[look.dash], "width": 1.5},
+        "line": {"color": look.colour, "dash": DASHES[look.dash], "width": 1.5},
         "marker": {"size": 11, "color": faces, "symbol": symbols, "line": {"color": look.colour, "width": 2}},
         "hovertext": [_hover(trade, point) for point in points],
         "hoverinfo": "text",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from fmbench_lib.metrics.decision.ranking import generates_nothing
 from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.measuring_again import last_attempts
 from fmbench_lib.metrics.missing import Row, number, rows_of, text
@@ -32,6 +33,7 @@ def levels_table(summary: pd.DataFrame) -> pd.DataFrame:
     """A row per level: load, errors, throughput, latency, price and verdict."""
     rows = list(in_order(rows_of(summary)))
     again = any((number(row, "attempt") or 1) > 1 for row in rows)
+    generated = not rows or not all(map(generates_nothing, rows))
     opened = any(text(row, "arrival") for row in rows)
     return text_frame(
         {
@@ -44,18 +46,25 @@ def levels_table(summary: pd.DataFrame) -> pd.DataFrame:
             "error rate": percent(row["error_rate"]),
             **({"offered / sent / completed per s": _rates(row)} if opened else {}),
             "txn/min": significant(row["transactions_per_minute"]),
-            "tokens in / out": f"{count(row['prompt_token_count_mean'])} / {count(row['completion_token_count_mean'])}",
-            "tokens/s out": significant(row["completion_token_throughput"]),
+            **_tokens(row, generated=generated),
             "latency p50": time_of(row, "latency_p50"),
             "latency p95 (95% CI)": estimate_of(row, "latency_p95"),
             "latency p99": time_of(row, "latency_p99"),
-            "TTFT p50": time_of(row, "TTFT_p50"),
-            "TTFT p95": time_of(row, "TTFT_p95"),
+            **({"TTFT p50": time_of(row, "TTFT_p50"), "TTFT p95": time_of(row, "TTFT_p95")} if generated else {}),
             "USD per 10,000 txn": amount(row["price_per_10k_txn"]),
             "verdict": str(row["verdict"]),
         }
         for row in rows
     )
+
+
+def _tokens(row: Row, *, generated: bool) -> dict[str, str]:
+    """Tokens and their rate, of what is generated, or only read."""
+    if not generated:
+        rate = significant(row["prompt_token_throughput"])
+        return {"tokens": count(row["prompt_token_count_mean"]), "tokens/s": rate}
+    both = f"{count(row['prompt_token_count_mean'])} / {count(row['completion_token_count_mean'])}"
+    return {"tokens in / out": both, "tokens/s out": significant(row["completion_token_throughput"])}
 
 
 def _rates(row: Row) -> str:

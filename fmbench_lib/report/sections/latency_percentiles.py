@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from fmbench_lib.metrics.decision.ranking import generates_nothing
 from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.groups.contents import remarks_of
 from fmbench_lib.metrics.missing import Row, number, rows_of
@@ -22,13 +23,19 @@ _LATENCY = (
     "marks a percentile with too few values behind it for a 95% confidence interval (the median needs 6, p95 72, p99 "
     "368)."
 )
+_LATENCY_ALONE = (
+    "over the n requests of each level. The clock starts when a request is due. ≈ marks a percentile with too few "
+    "values behind it for a 95% confidence interval (the median needs 6, p95 72, p99 368)."
+)
 _NOT_STREAMED = (
     "No response was streamed, so there is no TTFT, TPOT or ITL. Set `stream: true` in the `inference_spec` of the "
     "experiment to get them."
 )
+_NOTHING_GENERATED = "Nothing was generated, as these endpoints embed or rank texts: there is no TTFT, TPOT or ITL."
 _IGNORED = (
     "Streaming was asked for, and the server of {} answered whole all the same, so there is no TTFT, TPOT or ITL."
 )
+_KINDS = "Latency, Time To First Token (TTFT), Time Per Output Token (TPOT) and Inter-Token Latency (ITL)"
 MEASURES = (
     ("latency", "latency"),
     ("TTFT", "TTFT"),
@@ -46,9 +53,11 @@ def section(inputs: ReportInputs) -> Blocks:
     if shown.empty:
         why = "No request of this dataset succeeded" if payload else "No level was measured"
         return [heading, f"_{why}, so there is no latency to show._"]
-    kinds = "Latency, Time To First Token (TTFT), Time Per Output Token (TPOT) and Inter-Token Latency (ITL)"
-    intro = f"{kinds} for the {code(dataset_name(payload))} dataset, {_LATENCY}"
-    absent = _absent_times(of_payload(rows_of(inputs.summary), payload))
+    levels = of_payload(rows_of(inputs.summary), payload)
+    nothing = bool(levels) and all(map(generates_nothing, levels))
+    kinds = "Latency" if nothing else _KINDS
+    intro = f"{kinds} for the {code(dataset_name(payload))} dataset, {_LATENCY_ALONE if nothing else _LATENCY}"
+    absent = f"_{_NOTHING_GENERATED}_" if nothing else _absent_times(levels)
     right = ["n", "mean", *(name for name in shown.columns if "CI" in name)]
     blocks = [heading, intro, _measured_once(inputs), absent, frame(shown, to_the_right=right)]
     if draw.has_token_times(inputs):

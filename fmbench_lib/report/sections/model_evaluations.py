@@ -7,10 +7,22 @@ from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.metrics.missing import number, rows_of, text
+from fmbench_lib.metrics.missing import number
+from fmbench_lib.report import evaluation_files as files
+from fmbench_lib.report.figures import draw
+from fmbench_lib.report.figures.quality_trade import SIDES, Side
 from fmbench_lib.report.markdown import Blocks, code, escape, frame, text_frame
-from fmbench_lib.report.numbers import MISSING, percent, significant
+from fmbench_lib.report.numbers import percent, significant
 from fmbench_lib.report.report_data import ReportInputs
+from fmbench_lib.report.sections.judge_panel import (
+    cost_blocks,
+    count_cell,
+    interval_cell,
+    panel_blocks,
+    preference_blocks,
+    rubric_blocks,
+    table_rows,
+)
 
 _TREND = 0.05
 
@@ -22,26 +34,32 @@ def section(inputs: ReportInputs) -> Blocks:
         if evaluations:
             return [heading, f"{code(evaluations)} asks for model evaluations, but this run has none."]
         return [heading, "No model evaluation was asked for (`evaluation` in the config), so none was made."]
-    blocks = [heading]
-    blocks += _accuracy(tables)
-    blocks += _judges(tables)
-    blocks += _comparisons(tables)
-    blocks += _scores(tables)
-    return blocks
+    return [
+        heading,
+        *_accuracy(inputs),
+        *_comparisons(tables),
+        *_trades(inputs),
+        *panel_blocks(inputs),
+        *rubric_blocks(tables),
+        *preference_blocks(tables),
+        *_scores(tables),
+        *cost_blocks(tables),
+    ]
 
 
-def _accuracy(tables: Mapping[str, pd.DataFrame]) -> Blocks:
-    rows = _rows(tables, "per_payload_model_accuracy_majority_vote.csv")
+def _accuracy(inputs: ReportInputs) -> Blocks:
+    tables = inputs.evaluation
+    rows = table_rows(tables, files.PER_PAYLOAD)
     if not rows:
-        return ["No judge was asked about correctness: there is no accuracy."]
+        return ["No judge was asked about correctness: there is no accuracy.", *_kinds(tables)]
     shown = text_frame(
         {
             "experiment": str(row["experiment_name"]),
             "dataset": str(row["payload_file"]),
             "accuracy": percent(row["accuracy"]),
-            "95% CI": _interval(row, "accuracy"),
+            "95% CI": interval_cell(row, "accuracy"),
             **{
-                name.replace("_", " "): _count(row[name])
+                name.replace("_", " "): count_cell(row[name])
                 for name in ("questions", "correct", "incorrect", "ties", "no_verdict")
             },
         }
@@ -51,14 +69,46 @@ def _accuracy(tables: Mapping[str, pd.DataFrame]) -> Blocks:
         "An answer is correct where more than half of the panel says so. Ties and answers without a verdict count as "
         "questions, not as correct. Intervals are Wilson's."
     )
-    return [intro, frame(shown, to_the_right=list(shown.columns)[2:]), *_kinds(tables), *_loads(tables)]
+    picture = f"![Accuracy by model]({inputs.figures}/{draw.ACCURACY_BY_MODEL})"
+    table = frame(shown, to_the_right=list(shown.columns)[2:])
+    return [intro, table, picture, *_kinds(tables), *_lengths(inputs), *_loads(tables)]
+
+
+def _lengths(inputs: ReportInputs) -> Blocks:
+    if inputs.evaluated(files.PER_LENGTH).empty:
+        return [_NO_LENGTHS]
+    return [f"![Accuracy against the length of prompts]({inputs.figures}/{draw.ACCURACY_BY_LENGTH})"]
+
+
+_NO_LENGTHS = (
+    "Accuracy is not drawn against the length of prompts: that needs at least 12 questions that were judged, with "
+    "prompts of several lengths."
+)
+
+
+def _trades(inputs: ReportInputs) -> Blocks:
+    """Quality against cost and latency; a sentence for what cannot be drawn."""
+    drawn, blocks = draw.quality_trades(inputs), []
+    for name, side in SIDES.items():
+        if name in drawn:
+            blocks.append(f"![{trade_title(side)}]({inputs.figures}/{name}.png)")
+        elif drawn or not inputs.quality.empty:
+            blocks.append(f"{trade_title(side)} is not drawn: no level of the dataset has both.")
+    if not blocks:
+        blocks.append("Quality is not drawn against cost and latency: no level of the dataset has a quality.")
+    return blocks
+
+
+def trade_title(side: Side) -> str:
+    """The title of a picture of quality: what it is set against."""
+    return f"Quality against {side.title}"
 
 
 def _kinds(tables: Mapping[str, pd.DataFrame]) -> Blocks:
-    rows = _rows(tables, "answer_kinds.csv")
+    rows = table_rows(tables, files.KINDS)
     names = ("answer", "refusal", "empty", "truncated", "failed")
     shown = text_frame(
-        {"experiment": str(row["experiment_name"]), **{name: _count(row[name]) for name in names}} for row in rows
+        {"experiment": str(row["experiment_name"]), **{name: count_cell(row[name]) for name in names}} for row in rows
     )
     return [] if shown.empty else ["Requests by kind of answer:", frame(shown, to_the_right=names)]
 
@@ -66,12 +116,11 @@ def _kinds(tables: Mapping[str, pd.DataFrame]) -> Blocks:
 def _loads(tables: Mapping[str, pd.DataFrame]) -> Blocks:
     """Whether accuracy rises or falls with the load."""
     found: dict[tuple[str, str], Any] = {}
-    for row in _rows(tables, "accuracy_per_load.csv"):
+    for row in table_rows(tables, files.PER_LOAD):
         if number(row, "trend_p") is not None:
             found.setdefault((str(row["experiment_name"]), str(row["payload_file"])), row)
     lines = [
-        f"{escape(experiment)}, {escape(payload)}: {_trend(row)} "
-        f"(Cochran-Armitage test, p = {significant(row['trend_p'])})."
+        f"{escape(experiment)}, {escape(payload)}: {_trend(row)} (test for a trend, p = {significant(row['trend_p'])})."
         for (experiment, payload), row in found.items()
     ]
     return ["Does load change quality? " + " ".join(lines)] if lines else []
@@ -83,47 +132,17 @@ def _trend(row: Mapping[str, Any]) -> str:
     return "accuracy falls with the load" if float(row["trend_z"]) < 0 else "accuracy rises with the load"
 
 
-def _judges(tables: Mapping[str, pd.DataFrame]) -> Blocks:
-    agreement = text_frame(
-        {
-            "judges": " and ".join(filter(None, (text(row, "first"), text(row, "second")))),
-            "answers": _count(row.get("answers")),
-            "agree on": _share(row, "agreement"),
-            "coefficient": str(row["coefficient"]),
-            "value": _figure(row, "value"),
-        }
-        for row in _rows(tables, "judge_agreement.csv")
-    )
-    costs = text_frame(
-        {
-            "judge": str(row["judge"]),
-            **{
-                name.replace("_", " "): _count(row[name])
-                for name in ("judgements", "no_verdict", "failed", "retries", "left_out")
-            },
-            "USD": MISSING if number(row, "cost") is None else significant(row["cost"]),
-        }
-        for row in _rows(tables, "evaluation_costs.csv")
-    )
-    blocks: Blocks = []
-    if not agreement.empty:
-        blocks += ["How far the judges agree:", frame(agreement, to_the_right=("answers", "agree on", "value"))]
-    if not costs.empty:
-        blocks += ["What each judge was asked, and its cost:", frame(costs, to_the_right=list(costs.columns)[1:])]
-    return blocks
-
-
 def _comparisons(tables: Mapping[str, pd.DataFrame]) -> Blocks:
     shown = text_frame(
         {
             "models": f"{row['first']} and {row['second']}",
-            "questions": _count(row["questions"]),
-            "only the first is right": _count(row["first_only"]),
-            "only the second": _count(row["second_only"]),
+            "questions": count_cell(row["questions"]),
+            "only the first is right": count_cell(row["first_only"]),
+            "only the second": count_cell(row["second_only"]),
             "p (McNemar, Holm)": significant(row["p_value_holm"]),
-            "more questions to settle it": _count(row.get("more_questions_to_settle")),
+            "more questions to settle it": count_cell(row.get("more_questions_to_settle")),
         }
-        for row in _rows(tables, "model_comparisons.csv")
+        for row in table_rows(tables, files.COMPARISONS)
     )
     return [] if shown.empty else ["On the same questions:", frame(shown, to_the_right=list(shown.columns)[1:])]
 
@@ -135,7 +154,7 @@ _NO_SIMILARITY = (
 
 
 def _scores(tables: Mapping[str, pd.DataFrame]) -> Blocks:
-    rows = _rows(tables, "quantitative_metrics_per_model.csv")
+    rows = table_rows(tables, files.QUANTITATIVE)
     shown = text_frame(
         {
             "experiment": str(row["experiment_name"]),
@@ -143,8 +162,8 @@ def _scores(tables: Mapping[str, pd.DataFrame]) -> Blocks:
             "score": str(row["score"]).replace("_", " "),
             "against": str(row["against"]),
             "mean": significant(row["mean"]),
-            "95% CI": _interval(row, "mean", share=False),
-            "answers": _count(row["answers"]),
+            "95% CI": interval_cell(row, "mean", share=False),
+            "answers": count_cell(row["answers"]),
         }
         for row in rows
     )
@@ -153,26 +172,3 @@ def _scores(tables: Mapping[str, pd.DataFrame]) -> Blocks:
     similar = any(row["score"] == "cosine_similarity" and number(row, "mean") is not None for row in rows)
     table = frame(shown, to_the_right=("mean", "95% CI", "answers"))
     return ["Scores without a judge:", table, *([] if similar else [_NO_SIMILARITY])]
-
-
-def _rows(tables: Mapping[str, pd.DataFrame], name: str) -> list[Any]:
-    return list(rows_of(tables[name])) if name in tables else []
-
-
-def _count(value: Any) -> str:
-    return MISSING if value is None or pd.isna(value) else f"{float(value):.0f}"
-
-
-def _share(row: Mapping[str, Any], column: str) -> str:
-    return MISSING if number(row, column) is None else percent(row[column])
-
-
-def _figure(row: Mapping[str, Any], column: str) -> str:
-    return MISSING if number(row, column) is None else significant(row[column])
-
-
-def _interval(row: Mapping[str, Any], column: str, *, share: bool = True) -> str:
-    low, high = number(row, f"{column}_low"), number(row, f"{column}_high")
-    if low is None or high is None:
-        return MISSING
-    return f"{percent(low)} to {percent(high)}" if share else f"{significant(low)} to {significant(high)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fmbench_lib.metrics.decision.ranking import generates_nothing
 from fmbench_lib.metrics.missing import number, rows_of, text
 from fmbench_lib.metrics.repeated_levels import once_each
 from fmbench_lib.report.figures import draw
@@ -70,6 +71,8 @@ def information(row: dict[str, Any], transactions: int = 10_000) -> str:
         "TTFT p50, p95, p99 (s)": _percentiles(row, "TTFT"),
         "verdict of the measurement": str(row["verdict"]),
     }
+    if generates_nothing(row):
+        facts = {name: value for name, value in facts.items() if not name.startswith(("TTFT", "completion"))}
     rows = [[escape(name), escape(value)] for name, value in facts.items()]
     return table(["Information", "Value"], rows)
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 import fmbench_lib
 from fmbench_lib.config import ConfigError, load_config, resolve_file, shipped_configs, shipped_path, validate_paths
@@ -96,3 +97,16 @@ def test_there_is_a_config_for_an_endpoint_of_each_protocol() -> None:
     ]
     spoken = {one.protocol for config in shipped for one in config.experiments if one.platform == "endpoint"}
     assert spoken == set(PROTOCOLS) - elsewhere
+
+
+def test_the_evaluated_quickstart_is_the_quickstart_with_judges() -> None:
+    """Under another name and with a budget; the quickstart itself asks for no evaluation, and stays as quick."""
+    names = ("quickstart", "quickstart_evaluated")
+    plain, evaluated = (yaml.safe_load((ROOT / "configs" / f"{name}.yml").read_text()) for name in names)
+    assert "evaluation" not in plain
+    section = evaluated.pop("evaluation")
+    assert len(section["judges"]) == 3
+    assert len({judge["template"] for judge in section["judges"]}) == 3
+    assert evaluated["general"].pop("name") != plain["general"].pop("name")
+    assert evaluated["report"].pop("accuracy_budget") > 0
+    assert evaluated == plain

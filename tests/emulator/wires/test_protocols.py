@@ -139,11 +139,26 @@ def test_llamacpp_stops_with_the_counts(send: Send) -> None:
     assert json.loads(body)["content"].startswith("<first>")
 
 
-def test_an_embedding_depends_on_the_request_alone(send: Send) -> None:
-    created = [json.loads(send("/v1/embeddings", {"input": PROMPT}, **{"X-Request-Id": item})[1]) for item in "aab"]
-    vectors = [item["data"][0]["embedding"] for item in created]
-    assert vectors[0] == vectors[1] != vectors[2]
-    assert created[0]["usage"] == {"prompt_tokens": 4, "total_tokens": 4}
+def test_embeddings_are_near_where_texts_share_words(send: Send) -> None:
+    created = json.loads(send("/v1/embeddings", {"input": [PROMPT, PROMPT.upper(), f"{PROMPT} too", "other words"]})[1])
+    same, upper, near, far = (item["embedding"] for item in created["data"])
+    assert same == upper
+
+    def product(one: list[float], other: list[float]) -> float:
+        return sum(a * b for a, b in zip(one, other, strict=True))
+
+    assert product(same, same) == pytest.approx(1.0, abs=1e-4)
+    assert product(same, near) > 0.8 > product(same, far)
+    assert json.loads(send("/v1/embeddings", {"input": PROMPT})[1])["usage"] == {"prompt_tokens": 4, "total_tokens": 4}
+
+
+def test_documents_are_ranked_by_the_words_of_the_query(send: Send) -> None:
+    body = {"query": "red green blue", "documents": ["red", "none", "blue green red"], "top_n": 2}
+    made = json.loads(send("/v1/rerank", body)[1])
+    assert [(one["index"], one["relevance_score"]) for one in made["results"]] == [(2, 1.0), (0, 0.333333)]
+    assert made["usage"]["prompt_tokens"] == 8
+    texts = {"query": "red green blue", "texts": ["red", "none"]}
+    assert json.loads(send("/rerank", texts)[1]) == [{"index": 0, "score": 0.333333}, {"index": 1, "score": 0.0}]
 
 
 @pytest.mark.parametrize("path", ["/serve/infer?sentence=", "/serve/text/"])
@@ -173,6 +188,9 @@ def test_custom_endpoints_in_both_framings(send: Send, path: str, kind: str) -> 
         ("/api/chat", {"messages": [{"role": "user"}]}),
         ("/completion", {"prompt": None}),
         ("/v1/embeddings", {}),
+        ("/v1/embeddings", {"input": []}),
+        ("/v1/rerank", {"query": "x", "documents": []}),
+        ("/rerank", {"query": "x", "documents": ["x"]}),
         ("/serve/infer?prompt=x", None),
         ("/v2/completions", {}),
         ("/custom/lines", {"question": "[[fault:explode]]"}),

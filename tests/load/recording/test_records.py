@@ -58,8 +58,10 @@ FULL: dict[str, Any] = {
     "error_message": None,
     "retry_after": None,
     "completion": "grüß 😀\x00\n",
+    "texts": 2,
+    "scores": [0.5, 0.25],
 }
-EMPTY: dict[str, Any] = {**dict.fromkeys(FULL), "request_id": "a-2", "error": "dns", "event_times": []}
+EMPTY: dict[str, Any] = {**dict.fromkeys(FULL), "request_id": "a-2", "error": "dns", "event_times": [], "scores": []}
 FACTS = {"load": "concurrency-4", "window_start": 1.5, "client_cpu": [0.5, None], "stop_reason": "requests"}
 
 
