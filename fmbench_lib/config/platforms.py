@@ -1,6 +1,6 @@
 """Platforms (where an experiment is served) and protocols (what its endpoint speaks): one row each.
 
-This is the only file where a platform or protocol is told from others by its name. A new platform is its folder in
+One file because a platform or protocol is told from others by its name only here. A new platform is its folder in
 `deploy/` and a row here; a new protocol is a codec, a wire and a row here. FMBench 2.x's script names, which mean a
 platform and a protocol, stand here too.
 """

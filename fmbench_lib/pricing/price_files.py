@@ -19,7 +19,7 @@ def read_price_file(path: Path) -> PriceList:
     """The prices of a YAML file. Raises PriceFileError if it cannot be read or an entry is not a price."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise PriceFileError(f"{path}: cannot read the price file: {' '.join(str(error).split())}") from error
     if not isinstance(content, Mapping):
         raise PriceFileError(f"{path}: a price file holds `pricing: {{instance_based: …, token_based: …}}`")

@@ -47,7 +47,7 @@ def _from_file(run: Run, name: str) -> dict[str, Any]:
     path = file_of(run, name, "evaluation file", run.config.s3_read_data.configs_prefix)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(f"{name}: not a YAML file: {' '.join(str(error).split())}") from None
     return section_of_file(content, name)
 

@@ -267,7 +267,7 @@ def _evaluation_file(path: Path) -> Raw | None:
     """The content of an evaluation file of FMBench 2.x, None of any other file."""
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return None
     is_one = (
         isinstance(value, dict) and isinstance(value.get(FILE_KEY), dict) and not set(_CONFIG_SECTIONS) & set(value)
