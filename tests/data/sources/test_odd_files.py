@@ -49,7 +49,7 @@ from fmbench_lib.errors import DataError
         ("a.json", b'{"train": [{"p": 1}], "test": [{"p": 2}]}', ": has several arrays of rows, train, test; keep one"),
         ("a.xlsx", b"PK\x03\x04" + bytes(99), "is a ZIP archive or a workbook; unpack it, or save its sheet as CSV"),
         ("a.csv", b"PAR1" + bytes(99), "is a Parquet file; let its name end in .parquet"),
-        ("a.csv.gz", gzip.compress(b"p\nwhy\nhow\n")[:-9], "is packed and damaged: "),
+        ("a.csv.gz", gzip.compress(b"p\nwhy\nhow\n", mtime=0)[:-9], "is packed and damaged: "),
     ],
 )
 def test_what_is_wrong_is_shown_where_it_is(tmp_path: Path, name: str, content: bytes, words: str) -> None:

@@ -40,11 +40,11 @@ def written(tmp_path: Path, name: str, content: str | bytes) -> Path:
         ("a.tab", 'ticket\tanswer\nWhy, then?\tBecause\n"a\nb"\tSo'),
         ("a.csv", 'ticket|answer\nWhy, then?|Because\n"a\nb"|So\n'),
         ("a.csv", 'ticket;answer\nWhy, then?;Because\n"a\nb";So\n'.encode("utf-16")),
-        ("a.csv.gz", gzip.compress(b'ticket;answer\nWhy, then?;Because\n"a\nb";So\n')),
+        ("a.csv.gz", gzip.compress(b'ticket;answer\nWhy, then?;Because\n"a\nb";So\n', mtime=0)),
         ("a.csv.bz2", bz2.compress(b'ticket;answer\nWhy, then?;Because\n"a\nb";So\n')),
         ("a.csv.xz", lzma.compress(b'ticket;answer\nWhy, then?;Because\n"a\nb";So\n')),
         ("a.csv.zst", bytes(pa.compress(b'ticket;answer\nWhy, then?;Because\n"a\nb";So\n', "zstd"))),
-        ("packed.csv", gzip.compress(b'ticket;answer\nWhy, then?;Because\n"a\nb";So\n')),
+        ("packed.csv", gzip.compress(b'ticket;answer\nWhy, then?;Because\n"a\nb";So\n', mtime=0)),
     ],
 )
 def test_cells_are_columns(tmp_path: Path, name: str, content: str | bytes) -> None:
