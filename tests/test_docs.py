@@ -106,6 +106,13 @@ def test_every_room_and_module_at_the_top_stands_on_the_map() -> None:
     assert [path.name for path in modules if f"`{path.name}`" not in page] == []
 
 
+def test_the_map_is_one_page_and_says_only_what_folders_cannot() -> None:
+    page = ARCHITECTURE.read_text(encoding="utf-8")
+    rows = re.findall(r"^\|.*\|$", page.partition("## Where is")[2], re.MULTILINE)
+    assert 0 < len(rows) - 2 <= 15
+    assert page.count("\n") <= 130
+
+
 def test_every_error_stands_in_the_tree() -> None:
     for module in pkgutil.walk_packages([str(PACKAGE)], "fmbench_lib."):
         if not module.name.endswith(("__main__", "llama_server")):

@@ -33,12 +33,17 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 class Tokenizer(Protocol):
-    """Counts tokens. `is_estimate` is True where the counts are not those of a model's tokenizer."""
+    """Counts tokens."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What the report calls it: a folder, an id of the Hub, `words`."""
+        ...
+
     @property
-    def is_estimate(self) -> bool: ...
+    def is_estimate(self) -> bool:
+        """Whether its counts are not those of a model's tokenizer."""
+        ...
 
     def count(self, text: str) -> int:
         """The number of tokens of a text, special tokens left out."""
