@@ -155,9 +155,11 @@ class Recorder:
             completion.completion_tokens,
             completion.reasoning_tokens,
             completion.unknown_zeros,
+            completion.cached_tokens,
         )
         if not completion.events:
-            nothing = Judgement(counted.prompt, "server", counted.completion, "server", None, ())
+            cached, reasoning = completion.cached_tokens, completion.reasoning_tokens
+            nothing = Judgement(counted.prompt, "server", counted.completion, "server", None, (), cached, reasoning)
             return _token_cells(nothing, completion, ())
         own = None
         if self.tokenizer is not None:
@@ -198,10 +200,11 @@ def _seen(completion: Completion, times: RecordTimes) -> Seen:
         reasoning_size = sum(len(event.text.encode()) for event in events if event.reasoning)
     first, last, whole = times["first"], times["last"], completion.every_event
     span = 0.0 if first is None or last is None else last - first
+    begun = last if first is None else first
     start = times["due"] if times["sent"] is None else times["sent"]
     return Seen(
         events=len(events) if whole else 1,
-        wait=0.0 if first is None else first - start,
+        wait=0.0 if begun is None else begun - start,
         span=span,
         text=text,
         size=len(text) if text.isascii() else len(text.encode()),
@@ -210,6 +213,7 @@ def _seen(completion: Completion, times: RecordTimes) -> Seen:
         answered=not reasoning_size or not all(map(_REASONING, events)),
         streamed=completion.streamed,
         choices=completion.choices,
+        times=times["event_times"],
     )
 
 
@@ -219,8 +223,8 @@ def _token_cells(judged: Judgement, completion: Completion, remarks: Sequence[st
     return {
         "prompt_tokens": judged.prompt,
         "completion_tokens": judged.completion,
-        "cached_tokens": completion.cached_tokens,
-        "reasoning_tokens": completion.reasoning_tokens,
+        "cached_tokens": judged.cached,
+        "reasoning_tokens": judged.reasoning,
         "seen_tokens": judged.seen_tokens,
         "choices": completion.choices,
         "prompt_token_source": prompt_source,

@@ -321,11 +321,33 @@ class TestCounts:
 
     def test_reasoning_that_is_counted_beside_the_answer(self, answer: Answer) -> None:
         details = {"completion_tokens_details": {"reasoning_tokens": 381}}
-        for total, made in (({"total_tokens": 413}, 401), ({}, 401)):
-            row = answer(
-                *data(*words(20), STOP, usage(prompt_tokens=12, completion_tokens=20, **total, **details)), DONE
-            )
-            assert (row["completion_tokens"], row["seen_tokens"]) == (made, 20)
+        counted = {"prompt_tokens": 12, "completion_tokens": 20, **details}
+        row = answer(*data(*words(20), STOP, usage(total_tokens=413, **counted)), DONE)
+        assert (row["completion_tokens"], row["seen_tokens"], said(row)) == (401, 20, ["hidden_reasoning"])
+        for total in ({}, {"total_tokens": 32}):  # nothing says that they are beside it
+            row = answer(*data(*words(20), STOP, usage(**total, **counted)), DONE)
+            assert (row["completion_tokens"], row["reasoning_tokens"]) == (20, None)
+            assert said(row) == ["count_implausible"]
+
+    def test_more_cached_tokens_than_the_prompt_has(self, answer: Answer) -> None:
+        cached = {"prompt_tokens_details": {"cached_tokens": 500}}
+        row = answer(*data(*words(5), STOP, usage(prompt_tokens=12, completion_tokens=5, **cached)), DONE)
+        assert (counts(row), row["cached_tokens"], said(row)) == ((12, 5, "server"), None, ["count_implausible"])
+
+    def test_a_count_that_no_time_was_for(self, answer: Answer) -> None:
+        row = answer(*data(*words(5), STOP, usage(prompt_tokens=12, completion_tokens=50_000)), DONE)
+        assert counts(row) == (12, 10, "prompt:server+completion:words")
+        assert said(row) == ["count_implausible"]
+
+    @pytest.mark.parametrize("spelt", ["5", " 5 ", "5.0", "5.", "+5", "\t05\n", 5.0])
+    def test_a_whole_number_in_a_string_is_a_number(self, answer: Answer, spelt: Any) -> None:
+        row = answer(*data(*words(5), STOP, usage(prompt_tokens=12, completion_tokens=spelt)), DONE)
+        assert counts(row) == (12, 5, "server")
+
+    @pytest.mark.parametrize("spelt", ["5.5", "-5", "five", "", "1e", "٥", "0x5", "NaN", 10**30, True, [5]])
+    def test_anything_else_is_none(self, answer: Answer, spelt: Any) -> None:
+        row = answer(*data(*words(5), STOP, usage(prompt_tokens=12, completion_tokens=spelt)), DONE)
+        assert counts(row) == (12, 10, "prompt:server+completion:words")
 
     def test_usage_far_from_what_came(self, answer: Answer) -> None:
         row = answer(*data(*words(100), STOP, COUNTED), DONE)
