@@ -680,21 +680,23 @@ class TestErrors:
         assert "the sea" in answer(b'{"broken": "the sea"', kind=JSON)["error_message"]
 
 
-class TestVectors:
-    FORMS: dict[str, tuple[Predictor, Callable[[Any], Any]]] = {
-        "openai": (OpenAiPredictor("http://h/v1/embeddings", stream=False), lambda v: {"data": [{"embedding": v}]}),
-        "sagemaker": (CODECS["sagemaker"], lambda v: {"embedding": v}),
-        "sagemaker, nested": (CODECS["sagemaker"], lambda v: {"embedding": [v]}),
-        "sagemaker, a list": (CODECS["sagemaker"], lambda v: [v]),
-        "bedrock, Titan": (CODECS["bedrock_invoke"], lambda v: {"embedding": v}),
-        "bedrock, Cohere": (CODECS["bedrock_invoke"], lambda v: {"embeddings": {"float": [v]}}),
-    }
+VECTORS: dict[str, tuple[Predictor, Callable[[Any], Any]]] = {
+    "openai": (OpenAiPredictor("http://h/v1/embeddings", stream=False), lambda v: {"data": [{"embedding": v}]}),
+    "sagemaker": (CODECS["sagemaker"], lambda v: {"embedding": v}),
+    "sagemaker, nested": (CODECS["sagemaker"], lambda v: {"embedding": [v]}),
+    "sagemaker, a list": (CODECS["sagemaker"], lambda v: [v]),
+    "bedrock, Titan": (CODECS["bedrock_invoke"], lambda v: {"embedding": v}),
+    "bedrock, Cohere": (CODECS["bedrock_invoke"], lambda v: {"embeddings": {"float": [v]}}),
+}
+"""Answers with a vector: the codec and the body."""
 
+
+class TestVectors:
     def row(self, answer: Answer, form: str, vector: Any) -> dict[str, Any]:
-        codec, body = self.FORMS[form]
+        codec, body = VECTORS[form]
         return answer(json.dumps(body(vector)).encode(), codec=codec, kind=JSON)
 
-    @pytest.mark.parametrize("form", FORMS)
+    @pytest.mark.parametrize("form", VECTORS)
     @pytest.mark.parametrize(
         "vector", [[float("nan")] * 2, [0.1, 0.2, float("-inf")], [None, None], [0.1, True], [0.1, "0.2"]]
     )
@@ -703,7 +705,7 @@ class TestVectors:
         assert row["error"] == "decode"
         assert "a vector has " in row["error_message"]
 
-    @pytest.mark.parametrize("form", FORMS)
+    @pytest.mark.parametrize("form", VECTORS)
     def test_vectors_with_and_without_numbers(self, answer: Answer, form: str) -> None:
         assert self.row(answer, form, [0.1, -2, 0])["error"] is None
         assert self.row(answer, form, [])["error"] == "empty"
