@@ -80,7 +80,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "load": [
         "config", "errors", "load/levels", "load/recording", "load/sending", "metrics", "predictors", "workspace",
     ],
-    "report": ["errors", "metrics", "pricing/price_list", "workspace"],
+    "report": ["errors", "host/printable", "metrics", "pricing/price_list", "workspace"],
     "emulator": ["config/option_parser", "config/platforms", "errors", "host"],
     "calibration": [
         "config", "emulator", "errors", "host", "load", "metrics", "predictors", "workspace",
