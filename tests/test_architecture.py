@@ -78,7 +78,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     "load/sending": ["aws", "config", "errors", "host", "load/levels", "metrics", "predictors", "user_scripts"],
     "load/recording": ["config", "errors", "host", "load/levels", "load/sending", "metrics", "predictors", "workspace"],
     "load": [
-        "config", "errors", "load/levels", "load/recording", "load/sending", "metrics", "predictors", "workspace",
+        "config", "errors", "host/printable", "load/levels", "load/recording", "load/sending", "metrics", "predictors",
+        "workspace",
     ],
     "report": ["errors", "host/printable", "metrics", "pricing/price_list", "workspace"],
     "emulator": ["config/option_parser", "config/platforms", "errors", "host"],

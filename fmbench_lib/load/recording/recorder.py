@@ -16,6 +16,7 @@ import numpy as np
 from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.config.secret_search import SHORTEST
 from fmbench_lib.errors import ProtocolError
+from fmbench_lib.host.printable import printable
 from fmbench_lib.load.recording.packed_bodies import UnpackedResponse, unpacked_response
 from fmbench_lib.load.recording.parsed_response import ParsedResponse, parse_response
 from fmbench_lib.load.recording.read_times import Arrivals, arrivals_of
@@ -127,8 +128,16 @@ class Recorder:
         }
 
     def _short(self, text: str | None) -> str | None:
-        """A short text of the server or the client: cleaned while it is whole, then cut."""
-        return None if text is None else self._cleaned(text[:_READ_OF_MESSAGE])[:_LONGEST_MESSAGE]
+        """A short text of the server or the client in one line: cleaned while it is whole, then cut.
+
+        It is cleaned again where something was removed: characters that nobody sees may have been within a secret.
+        """
+        if text is None:
+            return None
+        cleaned = self._cleaned(text[:_READ_OF_MESSAGE])
+        if not (cleaned.isascii() and cleaned.isprintable()) and (line := printable(cleaned)) != cleaned:
+            cleaned = self._cleaned(line)
+        return cleaned[:_LONGEST_MESSAGE]
 
     def _cleaned(self, text: str) -> str:
         return text if self.redactor is None or len(text) < SHORTEST else _cleaned(self.redactor, text)
