@@ -158,11 +158,23 @@ def fail_unreadable(answer: Answer, response: HttpResponse, reason: str) -> None
     """Record that a body could not be read, with its first words: as the endpoint's error where it is no JSON."""
     kind = content_type(response).partition(";")[0] or "text"
     body = response.body.lstrip(_BLANK)
-    if not answer.streamed and body and body[:1] not in _BEGINNINGS_OF_JSON:
+    if body.startswith(b"[") and (failure := _failure_in_list(body)) is not None:
+        answer.fail("endpoint", message_of(failure))
+    elif not answer.streamed and body and body[:1] not in _BEGINNINGS_OF_JSON:
         answer.fail("endpoint", f"the server answered with {kind} in place of the protocol: {first_words(body)}")
     else:
         said = first_words(body)
         answer.fail("decode", f"{reason}; the body begins: {said}" if said else reason)
+
+
+def _failure_in_list(body: bytes) -> Any:
+    """What a list of one object reports as an error, as Google's servers do; None for anything else."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    alone = value[0] if isinstance(value, list) and len(value) == 1 else None
+    return failure_in(alone) if isinstance(alone, dict) else None
 
 
 def parsed(data: bytes, answer: Answer) -> Any:

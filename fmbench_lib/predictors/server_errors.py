@@ -10,7 +10,7 @@ from typing import Any
 _WORDS = (
     *("message", "Message", "error", "errors", "detail", "error_message", "errorMessage", "ErrorMessage", "errorMsg"),
     *("error_msg", "errmsg", "err_msg", "error_description", "msg", "description", "reason", "title", "details"),
-    *("fault", "faultstring", "exception", "err", "body"),
+    *("status_msg", "statusMessage", "fault", "faultstring", "exception", "err", "body"),
 )
 """Keys of an error object that hold words, the most telling first."""
 _ONLY_WITHOUT_CONTENT = (
@@ -19,9 +19,13 @@ _ONLY_WITHOUT_CONTENT = (
 )
 """Keys that mean a failure in a message that has nothing else to say."""
 _ERROR_CODES = ("error_code", "errorCode", "ErrorCode", "errcode", "errCode", "err_code", "errno", "err")
-_CODES = ("code", "retcode", "ret_code", "status_code", "statusCode", "StatusCode")
+_CODES = (
+    *("code", "Code", "ret", "retcode", "retCode", "ret_code", "returnCode", "resultCode"),
+    *("status_code", "statusCode", "StatusCode"),
+)
 _STATES = ("status", "state", "result", "outcome")
 _SUCCESSES = ("success", "Success", "ok", "succeeded", "isSuccess", "is_success")
+_FAILURES = ("failed", "isError", "is_error", "hasError", "has_error")
 _FINE = frozenset(("", "0", "00000", "ok", "success", "succeeded", "none", "null", "false", "no_error"))
 _FAILED = frozenset(("error", "errored", "err", "failed", "failure", "fail", "fatal", "timeout", "unavailable"))
 _HTTP_FINE, _HTTP_FAILED = range(100, 400), range(400, 600)
@@ -52,12 +56,18 @@ def failure_in(message: Mapping[str, Any]) -> Any:
         value = message.get(key)
         if (isinstance(value, str) and value.strip()) or (value and key in ("detail", "fault", "exception")):
             return message
-    return message if _says_that_it_failed(message) else None
+    if _says_that_it_failed(message):
+        return message
+    nested = (value for value in message.values() if isinstance(value, dict) and _says_that_it_failed(value))
+    inner = next(nested, None)  # a head of its own, as `{"base_resp": {"status_code": 1004, …}}`
+    return message if inner is not None and any(_words_in(message)) else inner
 
 
 def _says_that_it_failed(message: Mapping[str, Any]) -> bool:
     """Whether a code, a state or a flag of a message without content means a failure."""
-    if any(_is_false(message.get(key)) for key in _SUCCESSES):
+    if any(_is_false(message.get(key)) for key in _SUCCESSES) or "__type" in message:  # an exception of AWS
+        return True
+    if any(message.get(key) is True for key in _FAILURES):
         return True
     if any(_spelt(message.get(key)) not in _FINE for key in _ERROR_CODES):
         return True

@@ -579,6 +579,11 @@ class TestErrors:
             ({"ok": "false", "description": "the queue is full"}, "the queue is full"),
             ({"fault": {"faultstring": "the queue is full"}}, "the queue is full"),
             ({"code": 50001}, '{"code": 50001}'),
+            ({"ret": -1, "msg": "the queue is full"}, "the queue is full"),
+            ({"failed": True, "reason": "the queue is full"}, "the queue is full"),
+            ({"base_resp": {"status_code": 1004, "status_msg": "the queue is full"}}, "the queue is full"),
+            ({"meta": {"code": 500}, "msg": "the queue is full"}, "the queue is full"),
+            ([{"error": {"message": "the queue is full"}}], "the queue is full"),
         ],
     )
     def test_an_error_instead_of_an_answer(self, answer: Answer, protocol: str, body: Any, words: str) -> None:
@@ -627,6 +632,7 @@ class TestErrors:
             {"code": 200},
             {"status": "ok", "success": True, "error_code": 0},
             {"status_code": 200, "errorCode": "", "err": None, "errno": 0},
+            {"failed": False, "ret": 0, "meta": {"code": 0, "status": "ok"}},
         ],
     )
     def test_a_code_of_success_is_no_error(self, answer: Answer, fine: Any) -> None:
