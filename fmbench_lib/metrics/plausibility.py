@@ -118,7 +118,7 @@ def judge_response(seen: Seen, counted: Counted, own: OwnCount | None) -> Judgem
     """
     usable = plausible(seen, counted, own)
     remarks = [] if counted.completion is not None and counted.prompt is not None else _missing(counted)
-    remarks += ["count_implausible"] if usable != counted else []
+    remarks += [] if usable is counted else ["count_implausible"]
     estimate = None if own is None else max(own.completion(), seen.events) if _needs_own(seen, usable) else None
     completion, source = usable.completion, "server"
     if completion is None and own is not None:
@@ -154,6 +154,8 @@ def plausible(seen: Seen, counted: Counted, own: OwnCount | None) -> Counted:
         completion = reasoning = None
     if cached is not None and cached > _most_cached(counted.prompt, own):
         cached = None
+    if (completion, cached, reasoning) == (counted.completion, counted.cached, counted.reasoning):
+        return counted
     return counted._replace(completion=completion, cached=cached, reasoning=reasoning)
 
 

@@ -31,7 +31,7 @@ from fmbench_lib.predictors.chat_content import answer_text, is_media, reasoning
 from fmbench_lib.predictors.message_lists import Messages
 from fmbench_lib.predictors.openai_advice import with_advice, wrong_path
 from fmbench_lib.predictors.repeated_messages import Repeats
-from fmbench_lib.predictors.streams import form_of, next_sse_data, sse_data, with_line_feeds
+from fmbench_lib.predictors.streams import form_of, is_event_text, next_sse_data, sse_data, with_line_feeds
 from fmbench_lib.predictors.usage import take_usage
 from fmbench_lib.predictors.vectors import holds_vectors
 
@@ -119,7 +119,7 @@ def read_openai(response: HttpResponse, answer: Answer) -> None:
         if response.complete:
             take_openai(json.loads(response.body), len(response.body), answer)
         return
-    if form_of(content_type(response), response.body) == "lines":
+    if not is_event_text(response.body) and form_of(content_type(response), response.body) == "lines":
         read_messages(response, answer, pieces_of(response), take_openai)
     else:
         _read_events(with_line_feeds(response.body), answer)

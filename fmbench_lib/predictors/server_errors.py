@@ -29,9 +29,11 @@ _FAILURES = ("failed", "isError", "is_error", "hasError", "has_error")
 _FINE = frozenset(("", "0", "00000", "ok", "success", "succeeded", "none", "null", "false", "no_error"))
 _FAILED = frozenset(("error", "errored", "err", "failed", "failure", "fail", "fatal", "timeout", "unavailable"))
 _HTTP_FINE, _HTTP_FAILED = range(100, 400), range(400, 600)
-_CONTENT = (
-    *("choices", "delta", "content", "text", "token", "generated_text", "outputs", "output", "text_output"),
-    *("response", "data", "embedding", "embeddings", "generation", "completion", "predicted_label", "usage"),
+_CONTENT = frozenset(
+    (
+        *("choices", "delta", "content", "text", "token", "generated_text", "outputs", "output", "text_output"),
+        *("response", "data", "embedding", "embeddings", "generation", "completion", "predicted_label", "usage"),
+    )
 )
 """Keys of messages that are part of an answer, where they hold anything."""
 _INVISIBLE = re.compile(r"<(script|style|title|head)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.DOTALL | re.IGNORECASE)
@@ -50,7 +52,7 @@ def failure_in(message: Mapping[str, Any]) -> Any:
             return message if message[key] is True else _with_words_beside(message, key)
     if message.get("object") == "error" or message.get("type") == "error":
         return message
-    if any(message.get(key) for key in _CONTENT):
+    if any(message[key] for key in _CONTENT.intersection(message)):
         return None
     for key in _ONLY_WITHOUT_CONTENT:
         value = message.get(key)

@@ -41,7 +41,9 @@ def _begins_with_line(body: bytes) -> bool:
 
 def with_line_feeds(body: bytes) -> bytes:
     """A body of the same length whose lines end in LF or CRLF: server-sent events may have CR alone, too."""
-    return _BARE_RETURN.sub(b"\n", body) if body.count(b"\r") != body.count(b"\r\n") else body
+    if b"\r" not in body or body.count(b"\r") == body.count(b"\r\n"):
+        return body
+    return _BARE_RETURN.sub(b"\n", body)
 
 
 def sse_data(body: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:
