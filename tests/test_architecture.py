@@ -78,9 +78,10 @@ MAY_IMPORT: dict[str, list[str]] = {
     "load/sending": ["aws", "config", "errors", "host", "load/levels", "metrics", "predictors", "user_scripts"],
     "load/recording": ["config", "errors", "host", "load/levels", "load/sending", "metrics", "predictors", "workspace"],
     "load": [
-        "config", "errors", "load/levels", "load/recording", "load/sending", "metrics", "predictors", "workspace",
+        "config", "errors", "host/printable", "load/levels", "load/recording", "load/sending", "metrics", "predictors",
+        "workspace",
     ],
-    "report": ["errors", "metrics", "pricing/price_list", "workspace"],
+    "report": ["errors", "host/printable", "metrics", "pricing/price_list", "workspace"],
     "emulator": ["config/option_parser", "config/platforms", "errors", "host"],
     "calibration": [
         "config", "emulator", "errors", "host", "load", "metrics", "predictors", "workspace",

@@ -75,8 +75,11 @@ def hide(redactor: Redactor) -> None:
 
 
 def clean(text: str) -> str:
-    """A text as one line for the terminal: without secrets, control characters and line breaks."""
-    return printable(_redactor.in_content(text))
+    """A text as one line for the terminal: without secrets, control characters and line breaks.
+
+    Secrets are looked for again in what is left: characters that nobody sees may have been within one.
+    """
+    return _redactor.in_content(printable(_redactor.in_content(text)))
 
 
 def say(text: str, *, error: bool = False) -> None:

@@ -195,6 +195,8 @@ def _common(one: bytes, other: bytes) -> int:
 
 
 def _rest_of(data: bytes, form: bytes) -> int:
+    if len(data) < _LONG_PIECE and data.isalpha():  # a word by itself, as many a name or setting is
+        return len(data) if data == form else 0
     if len(data) >= _LONG_PIECE and data in form:
         return len(data)
     at = form.find(data[:SHORTEST], 1)

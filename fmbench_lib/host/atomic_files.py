@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ _LOCK_POLL_S = 0.1
 def replacing(path: Path, needed: int = 0) -> Iterator[Path]:
     """Yield a temporary file beside `path` to write to; it replaces `path` when the block ends without an error.
 
+    Who may read the file stays as it was: a private one is private at every moment.
     Raises DiskFullError where there is no room for its `needed` bytes.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -32,6 +34,8 @@ def replacing(path: Path, needed: int = 0) -> Iterator[Path]:
             yield part
             with part.open("rb") as file:
                 os.fsync(file.fileno())
+            with contextlib.suppress(OSError):  # there was none, or its permissions are not ours to give
+                part.chmod(stat.S_IMODE(path.stat().st_mode))
             part.replace(path)
     finally:
         with contextlib.suppress(OSError):  # of a folder that is gone, or cannot be written to any more

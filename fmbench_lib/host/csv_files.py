@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
+
+from fmbench_lib.host.printable import printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_BEGINS_FORMULA = frozenset("=+-@")
+_LOOKED_AT = 1000
+_OBEYED = ("\t", "\r", "\n")
+"""Beginnings that spreadsheets take for a move to the next cell or row, with a formula in it."""
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -27,21 +33,29 @@ def write_rows(frame: pd.DataFrame, file: TextIO, *, header: bool = True) -> Non
 def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
     """The table with an apostrophe before texts that a spreadsheet would take for a formula; numbers stay as they are.
 
-    Answers of models, messages of servers and names come from outside.
+    Answers of models, messages of servers and names come from outside. Some spreadsheets skip spaces and what cannot be
+    seen before a formula, and some read full-width signs as their narrow forms.
     """
     texts = [name for name in frame.columns if frame[name].dtype.kind not in "biufcmM"]
     return frame.assign(**{name: frame[name].map(_as_text) for name in texts}) if texts else frame
 
 
 def _as_text(value: Any) -> Any:
-    if not isinstance(value, str) or not value.startswith(_BEGINS_FORMULA) or _is_number(value):
-        return value
-    return f"'{value}"
+    return f"'{value}" if isinstance(value, str) and _may_be_formula(value) else value
+
+
+def _may_be_formula(text: str) -> bool:
+    if text.startswith(_OBEYED):
+        return True
+    shown = printable(text[:_LOOKED_AT]).lstrip()
+    if not shown:  # nothing that shows, for so long
+        return len(text) > _LOOKED_AT
+    return unicodedata.normalize("NFKC", shown[0])[:1] in _BEGINS_FORMULA and not _is_number(text)
 
 
 def as_it_was(text: str) -> str:
     """A text of such a table without the apostrophe that was put before it."""
-    return text[1:] if text.startswith("'") and text[1:].startswith(_BEGINS_FORMULA) else text
+    return text[1:] if text.startswith("'") and _may_be_formula(text[1:]) else text
 
 
 def _is_number(text: str) -> bool:

@@ -27,8 +27,8 @@ _REASONS: dict[str, tuple[Level, str]] = {
     ),
     "count_implausible": (
         "degraded",
-        "the server's usage is far from the text that came in {}, where the tokenizer's count is used if there is one: "
-        "look at that usage",
+        "the server's usage is far from the text that came in {}, or has a part above its whole: such a count is not "
+        "used, the tokenizer's is if there is one: look at that usage",
     ),
     "hidden_reasoning": (
         "valid",

@@ -7,7 +7,9 @@ What was seen tells: content events, characters, and the span in which they came
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from statistics import median
 from typing import NamedTuple
 
 REMARKS: dict[str, str] = {
@@ -16,7 +18,7 @@ REMARKS: dict[str, str] = {
     "hidden_reasoning": "the server counts tokens that it did not send, which TPOT leaves out",
     "no_answer": "the answer has reasoning and nothing else",
     "count_missing": "the server counted nothing on a side that has text",
-    "count_implausible": "the server's count cannot be that of the text that came",
+    "count_implausible": "a count of the server's cannot be that of what was sent and came, and is not used",
     "several_choices": "several answers came interleaved: TPOT is that of one, and there is no ITL",
     "cumulative": "messages repeated the text before them, which was taken off",
     "echo": "the answer began with the prompt, which was taken off",
@@ -30,17 +32,27 @@ _LEAST_S_PER_TOKEN = 50e-6
 _LEAST_S_PER_EVENT = 500e-6
 _LEAST_SHARE_OF_WAIT = 0.05
 """Events closer than the first, in less than this share of the time before them, were held back and flushed."""
+_LEAST_S_PER_EVENT_STALLED = 2e-3
+_LEAST_SHARE_OF_WAIT_STALLED = 0.2
+"""The same where half of the events are as close and a few stalls of a busy machine spread the flush."""
+_LEAST_S_PER_UNCOUNTED_TOKEN = 200e-6
+_MOST_TIMES_FASTER = 4
+"""Tokens that did not come and that the server does not call reasoning: 5,000/s, and four times as fast as those that
+came."""
+_CHARACTERS_PER_TOKEN = 4
+_MOST_TIMES_OWN_PROMPT = 2
 _MOST_CHARACTERS_PER_TOKEN = 25
 _MOST_EVENTS_PER_TOKEN = 4
-_SPARE_CHARACTERS, _SPARE_EVENTS, _SPARE_TOKENS = 100, 8, 32
+_SPARE_CHARACTERS, _SPARE_EVENTS, _SPARE_TOKENS, _SPARE_PROMPT_TOKENS = 100, 8, 32, 100
 _LEAST_BYTES_PER_SHOWN_TOKEN = 1.5
 
 
 class Seen(NamedTuple):
     """What came of a response.
 
-    `wait`: from sending to the first of its events, `span`: from there to the last · `text` of all of them, `size` in
-    bytes, `reasoning_size` of it reasoning · `media`: some content is not text · `answered`: some is not reasoning.
+    `wait`: from sending to the first of its events, `span`: from there to the last; of an answer that did not stream,
+    `wait` is all · `times`: when each event came · `text` of all of them, `size` in bytes, `reasoning_size` of it
+    reasoning · `media`: some content is not text · `answered`: some is not reasoning.
     """
 
     events: int
@@ -53,6 +65,7 @@ class Seen(NamedTuple):
     answered: bool = True
     streamed: bool = True
     choices: int = 1
+    times: Sequence[float] = ()
 
 
 class Counted(NamedTuple):
@@ -62,6 +75,7 @@ class Counted(NamedTuple):
     completion: int | None = None
     reasoning: int | None = None
     unknown_zeros: frozenset[str] = frozenset()
+    cached: int | None = None
 
 
 class OwnCount(NamedTuple):
@@ -73,7 +87,7 @@ class OwnCount(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """The counts to use and who counted them.
+    """The counts to use and who counted them; `cached` and `reasoning` are parts of the two that only a server counts.
 
     `seen_tokens` are those of the completion that came to be seen, None where unknown: TPOT is about these. `remarks`
     are keys of `REMARKS`.
@@ -85,6 +99,8 @@ class Judgement(NamedTuple):
     completion_source: str | None
     seen_tokens: int | None
     remarks: tuple[str, ...]
+    cached: int | None = None
+    reasoning: int | None = None
 
 
 def both_sources(prompt: str | None, completion: str | None) -> str | None:
@@ -97,20 +113,21 @@ def both_sources(prompt: str | None, completion: str | None) -> str | None:
 def judge_response(seen: Seen, counted: Counted, own: OwnCount | None) -> Judgement:
     """Decide which counts of a success are used, and what is to be said of it.
 
-    The server's count is used unless it is missing or cannot be true; then the tokenizer's, which is never below the
-    number of content events.
+    A count of the server's is used unless it is missing or cannot be true; then the tokenizer's, which is never below
+    the number of content events. A part that cannot be one is unknown.
     """
+    usable = plausible(seen, counted, own)
     remarks = [] if counted.completion is not None and counted.prompt is not None else _missing(counted)
-    estimate = None if own is None else max(own.completion(), seen.events) if _needs_own(seen, counted) else None
-    completion, source = counted.completion, "server"
-    if completion is None or _too_few(completion, seen):
-        remarks += [] if completion is None else ["count_implausible"]
-        completion, source = (estimate, own.source) if own is not None else (completion, "server")
-    prompt, prompt_source = counted.prompt, "server"
+    remarks += [] if usable is counted else ["count_implausible"]
+    estimate = None if own is None else max(own.completion(), seen.events) if _needs_own(seen, usable) else None
+    completion, source = usable.completion, "server"
+    if completion is None and own is not None:
+        completion, source = estimate, own.source
+    prompt, prompt_source = usable.prompt, "server"
     if prompt is None and own is not None:
         prompt, prompt_source = own.prompt, own.source
-    shown = _shown(completion, seen, counted, estimate)
-    if completion is not None and shown != completion and "count_implausible" not in remarks:
+    shown = _shown(completion, seen, usable, estimate)
+    if completion is not None and shown != completion:
         remarks.append("hidden_reasoning")
     if seen.streamed and is_buffered(seen, shown):
         remarks.append("buffered")
@@ -123,13 +140,30 @@ def judge_response(seen: Seen, counted: Counted, own: OwnCount | None) -> Judgem
         None if completion is None else source,
         shown,
         tuple(remarks),
+        usable.cached,
+        usable.reasoning,
     )
+
+
+def plausible(seen: Seen, counted: Counted, own: OwnCount | None) -> Counted:
+    """The server's counts that can be true; None in place of the others."""
+    completion, cached, reasoning = counted.completion, counted.cached, counted.reasoning
+    if reasoning is not None and completion is not None and reasoning > completion:
+        reasoning = None
+    if completion is not None and (_too_few(completion, seen) or _too_many(completion, reasoning, seen)):
+        completion = reasoning = None
+    if cached is not None and cached > _most_cached(counted.prompt, own):
+        cached = None
+    if (completion, cached, reasoning) == (counted.completion, counted.cached, counted.reasoning):
+        return counted
+    return counted._replace(completion=completion, cached=cached, reasoning=reasoning)
 
 
 def is_buffered(seen: Seen, tokens: int | None) -> bool:
     """Whether the events of a stream came faster one after the other than anything generates them.
 
-    Content of one read has one time; a flush of many reads is told by their distance beside the wait before them.
+    Content of one read has one time; a flush of many reads is told by their distance beside the wait before them. A
+    busy machine may stop in the midst of it: then most events are as close, and all are still fast.
     """
     most = max(tokens or 0, seen.events)
     if most < 2:
@@ -137,7 +171,14 @@ def is_buffered(seen: Seen, tokens: int | None) -> bool:
     if seen.span < _LEAST_S_PER_TOKEN * (most - 1):  # in one read, or nearly
         return True
     per_event = seen.span / max(seen.events - 1, 1)
-    return per_event < _LEAST_S_PER_EVENT and seen.span < _LEAST_SHARE_OF_WAIT * seen.wait
+    if per_event < _LEAST_S_PER_EVENT and seen.span < _LEAST_SHARE_OF_WAIT * seen.wait:
+        return True
+    may_have_stalled = per_event < _LEAST_S_PER_EVENT_STALLED and seen.span < _LEAST_SHARE_OF_WAIT_STALLED * seen.wait
+    return may_have_stalled and len(seen.times) > 2 and _usual_gap(seen.times) < _LEAST_S_PER_EVENT
+
+
+def _usual_gap(times: Sequence[float]) -> float:
+    return median(after - before for before, after in pairwise(times))
 
 
 def _missing(counted: Counted) -> list[str]:
@@ -146,9 +187,17 @@ def _missing(counted: Counted) -> list[str]:
     return ["count_missing"] if one_side or counted.unknown_zeros else []
 
 
-def _needs_own(seen: Seen, counted: Counted) -> bool:
-    count = counted.completion
-    return count is None or _too_few(count, seen) or _hidden(count, seen, counted) != 0
+def _needs_own(seen: Seen, usable: Counted) -> bool:
+    return usable.completion is None or _hidden(usable.completion, seen, usable) != 0
+
+
+def _most_cached(prompt: int | None, own: OwnCount | None) -> float:
+    """How many tokens of a prompt can have been cached: all that the server counts, or by far more than we do."""
+    if prompt is not None:
+        return prompt
+    if own is None or own.prompt is None:
+        return float("inf")
+    return _MOST_TIMES_OWN_PROMPT * own.prompt + _SPARE_PROMPT_TOKENS
 
 
 def _too_few(count: int, seen: Seen) -> bool:
@@ -158,6 +207,23 @@ def _too_few(count: int, seen: Seen) -> bool:
     most = _MOST_CHARACTERS_PER_TOKEN * count + _SPARE_CHARACTERS
     by_text = seen.size > most and sum(map(len, seen.text.split())) > most  # white space needs few tokens
     return by_text or seen.events > _MOST_EVENTS_PER_TOKEN * count * seen.choices + _SPARE_EVENTS
+
+
+def _too_many(count: int, reasoning: int | None, seen: Seen) -> bool:
+    """Whether the time is too short for so many tokens of which nothing came.
+
+    Those that the server calls reasoning are believed as long as anything could generate them. The others must have
+    been generated about as fast as what came.
+    """
+    unseen = count - seen.size
+    if seen.media or not seen.size or unseen <= _SPARE_TOKENS:
+        return False
+    least = _LEAST_S_PER_TOKEN
+    if unseen - (reasoning or 0) > _SPARE_TOKENS:
+        came = max(seen.events, seen.size / _CHARACTERS_PER_TOKEN)
+        pace = seen.span / (came - 1) if came > 1 else 0.0
+        least = max(_LEAST_S_PER_UNCOUNTED_TOKEN, pace / _MOST_TIMES_FASTER)
+    return unseen * least > seen.wait + seen.span
 
 
 def _hidden(count: int, seen: Seen, counted: Counted) -> int | None:
@@ -174,10 +240,8 @@ def _hidden(count: int, seen: Seen, counted: Counted) -> int | None:
     return None if count > seen.size + _SPARE_TOKENS else 0
 
 
-def _shown(completion: int | None, seen: Seen, counted: Counted, estimate: int | None) -> int | None:
-    if completion is None or completion != counted.completion:
+def _shown(completion: int | None, seen: Seen, usable: Counted, estimate: int | None) -> int | None:
+    if completion is None or completion != usable.completion:
         return completion
-    if _too_few(completion, seen):
-        return None
-    hidden = _hidden(completion, seen, counted)
+    hidden = _hidden(completion, seen, usable)
     return estimate if hidden is None else completion - hidden

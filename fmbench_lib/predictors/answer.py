@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -12,6 +12,7 @@ from fmbench_lib.config.schema.api_key import key_header
 from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResponse, http_error
 from fmbench_lib.predictors.cumulative import without_repetition
 from fmbench_lib.predictors.server_errors import error_text, failure_in, first_words, message_of
+from fmbench_lib.predictors.streams import form_of, json_lines, sse_data
 from fmbench_lib.predictors.usage import count, settle_counts
 
 _TEXT, _REASONING = itemgetter(1), itemgetter(2)
@@ -19,6 +20,7 @@ _BLANK = b"\xef\xbb\xbf \r\n\t"
 _BEGINNINGS_OF_JSON = (b"{", b"[", b'"')
 _ENDS = (b"[done]", b"done")
 """What ends a stream, in lower case."""
+_COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "total_tokens", "reasoning_tokens")
 MOST_EVENTS = 500_000
 """Of one response: more than any model writes, and few enough to be held in memory."""
 _FAILED = frozenset(("error", "abort", "error_toxic", "error_limit"))
@@ -28,6 +30,8 @@ _FAILED = frozenset(("error", "abort", "error_toxic", "error_limit"))
 @dataclass(slots=True)
 class Answer:
     """Collects the contents of one response; `done` is set by the message that ends the answer.
+
+    `open_ended`: the stream's format has no such message, and complete framing is the only sign of its end.
 
     Token counts are the server's, validated by `count`; one that it does not send stays None. `total_tokens` is that of
     prompt and completion, `choices` how many answers to the one prompt there are.
@@ -44,6 +48,7 @@ class Answer:
     finish_reason: str | None = None
     response_id: str | None = None
     done: bool = False
+    open_ended: bool = False
     error: tuple[str, str] | None = None
     texts: int | None = None
     scores: tuple[float, ...] = ()
@@ -105,9 +110,13 @@ class Answer:
             self.fail("endpoint", message_of(failure))
         return failure is not None
 
+    def is_over(self) -> bool:
+        """Whether the answer has content and the message that ends it: what comes now is no part of it."""
+        return self.done and bool(self.events)
+
     def completion(self, response: HttpResponse, request_id_header: str = "x-request-id") -> Completion:
         """The completion, with an error class unless it is a success."""
-        if not response.complete or (self.streamed and not self.done):
+        if not response.complete or (self.streamed and not (self.done or self.open_ended)):
             self.fail("truncated", "the response ended before its last event")
         if not self.events:
             said = first_words(response.body)
@@ -162,11 +171,23 @@ def fail_unreadable(answer: Answer, response: HttpResponse, reason: str) -> None
     """Record that a body could not be read, with its first words: as the endpoint's error where it is no JSON."""
     kind = content_type(response).partition(";")[0] or "text"
     body = response.body.lstrip(_BLANK)
-    if not answer.streamed and body and body[:1] not in _BEGINNINGS_OF_JSON:
+    if body.startswith(b"[") and (failure := _failure_in_list(body)) is not None:
+        answer.fail("endpoint", message_of(failure))
+    elif not answer.streamed and body and body[:1] not in _BEGINNINGS_OF_JSON:
         answer.fail("endpoint", f"the server answered with {kind} in place of the protocol: {first_words(body)}")
     else:
         said = first_words(body)
         answer.fail("decode", f"{reason}; the body begins: {said}" if said else reason)
+
+
+def _failure_in_list(body: bytes) -> Any:
+    """What a list of one object reports as an error, as Google's servers do; None for anything else."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    alone = value[0] if isinstance(value, list) and len(value) == 1 else None
+    return failure_in(alone) if isinstance(alone, dict) else None
 
 
 def parsed(data: bytes, answer: Answer) -> Any:
@@ -203,22 +224,53 @@ def read_messages(
     :raises ValueError: something is not a JSON object, or the key is missing.
     """
     if answer.streamed:
-        for end_offset, data in pieces:
+        rest = iter(pieces)
+        for end_offset, data in rest:
             if is_end(data):
                 answer.done = True
-                continue
-            message = parsed(data, answer)
-            if isinstance(message, dict):
-                take(message, end_offset, answer)
-            elif answer.error is None:
-                raise ValueError(f"expected an object, not {data[:80]!r}")
+            else:
+                message = parsed(data, answer)
+                if isinstance(message, dict):
+                    take(message, end_offset, answer)
+                elif answer.error is None:
+                    raise ValueError(f"expected an object, not {data[:80]!r}")
             if answer.error is not None or answer.is_too_long():
                 return
+            if answer.is_over():
+                take_trailing_counts(rest, answer, take)
     elif response.complete:
         message = json_object(response.body)
         take(message, len(response.body), answer)
         if needed is not None and needed not in message and answer.error is None:
             raise ValueError(f"{needed} is missing")
+
+
+def is_streamed(response: HttpResponse) -> bool:
+    """Whether a body is a stream of messages, by its shape or its content type."""
+    return form_of(content_type(response), response.body) != "whole"
+
+
+def pieces_of(response: HttpResponse) -> Iterator[tuple[int, bytes]]:
+    """The messages of a stream, each with the offset just after it."""
+    if form_of(content_type(response), response.body) == "events":
+        return sse_data(response.body)
+    return json_lines(response.body, complete=response.complete)
+
+
+def take_trailing_counts(
+    pieces: Iterable[tuple[int, bytes]], answer: Answer, take: Callable[[dict[str, Any], int, Answer], object]
+) -> None:
+    """Read what follows the end of an answer: token counts are added, and nothing else makes a difference to it."""
+    for end_offset, data in pieces:
+        trailing = Answer(answer.streamed)
+        try:
+            message = json.loads(data)
+            if isinstance(message, dict):
+                take(message, end_offset, trailing)
+        except (ValueError, RecursionError):
+            continue
+        if trailing.error is None:
+            answer.add_counts(**{name: getattr(trailing, name) for name in _COUNTS})
 
 
 def is_end(data: bytes) -> bool:

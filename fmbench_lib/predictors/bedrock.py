@@ -136,7 +136,8 @@ def converse_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def _read_stream(body: bytes, answer: Answer, cached_inside: bool) -> None:
     for message in messages(body):
         if message.error is not None:
-            answer.fail(*message.error)
+            if not answer.is_over():
+                answer.fail(*message.error)
             return
         payload = json_object(message.payload)
         take_converse_event(message.event, payload, message.end_offset, answer, cached_inside=cached_inside)

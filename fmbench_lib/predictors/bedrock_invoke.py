@@ -36,6 +36,7 @@ from fmbench_lib.predictors.converse_messages import (
     take_usage,
 )
 from fmbench_lib.predictors.usage import cached_in, count, reasoning_in
+from fmbench_lib.predictors.vectors import holds_vectors
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
@@ -97,6 +98,8 @@ def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent
 
 def _read_stream(body: bytes, answer: Answer, cached_inside: bool) -> None:
     for message in messages(body):
+        if answer.is_over():
+            return
         if message.error is not None:
             answer.fail(*message.error)
             return
@@ -113,7 +116,7 @@ def _take(message: Mapping[str, Any], end_offset: int, answer: Answer, cached_in
     take_error_in_200(message, answer)
     if answer.error is not None:
         return
-    if isinstance(message.get("embedding") or message.get("embeddings"), list | dict):
+    if holds_vectors(message.get("embedding") or message.get("embeddings") or message.get("embeddingsByType")):
         answer.add_vector(end_offset)
     for form in (_take_anthropic, _take_nova, _take_choices, _take_plain):
         form(message, end_offset, answer)
@@ -207,6 +210,5 @@ def _take_reason(message: Mapping[str, Any], answer: Answer) -> None:
 def _take_counted(response: HttpResponse, answer: Answer) -> None:
     """Add Bedrock's own counts, which are in the headers of a whole answer."""
     for name, header in (("prompt_tokens", "input"), ("completion_tokens", "output")):
-        value = response.header(f"x-amzn-bedrock-{header}-token-count") or ""
-        if getattr(answer, name) is None and value.isascii() and value.isdigit() and len(value) < 16:
-            setattr(answer, name, int(value))
+        if getattr(answer, name) is None:
+            answer.add_counts(**{name: response.header(f"x-amzn-bedrock-{header}-token-count")})

@@ -9,6 +9,7 @@ from fmbench_lib.predictors.answer import Answer, text
 from fmbench_lib.predictors.aws_wire import within
 from fmbench_lib.predictors.generate import failed, take_details
 from fmbench_lib.predictors.openai import take_openai
+from fmbench_lib.predictors.vectors import holds_vectors
 
 
 @dataclass(slots=True)
@@ -83,8 +84,9 @@ def take(message: Any, end_offset: int, marked: Marked) -> None:
     answer = marked.answer
     if isinstance(message, str):
         marked.add_text(message, end_offset)
-    elif isinstance(message, list) and message:
-        answer.add_vector(end_offset)
+    elif isinstance(message, list):
+        if holds_vectors(message):
+            answer.add_vector(end_offset)
     elif not isinstance(message, dict):
         raise ValueError(f"expected an object, not {str(message)[:80]!r}")
     elif "choices" in message or message.get("object") == "error":
@@ -93,12 +95,12 @@ def take(message: Any, end_offset: int, marked: Marked) -> None:
         marked.mark_events_from(first)
         marked.ended = answer.finish_reason is not None
     elif not failed(message, answer):
-        if isinstance(message.get("embedding", message.get("embeddings")), list):
+        if holds_vectors(message.get("embedding", message.get("embeddings"))):
             answer.add_vector(end_offset)
         _take_text(message, end_offset, marked)
         take_details(message, answer)
         if message.get("generated_text") is not None or isinstance(message.get("details"), dict):
-            marked.ended = True
+            marked.ended = answer.done = True
         elif isinstance(message.get("token"), dict):
             marked.ended = bool(marked.ended)
 

@@ -7,15 +7,14 @@ lines (`stream: true` in the body). The details in the last message have the fin
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from fmbench_lib.predictors.answer import Answer, content_type, decoded, is_end, json_request, parsed, text
+from fmbench_lib.predictors.answer import Answer, decoded, is_streamed, json_request, pieces_of, read_messages, text
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.server_errors import message_of
-from fmbench_lib.predictors.streams import is_event_text, is_json_lines, json_lines, sse_data
 from fmbench_lib.predictors.usage import take_usage
 
 if TYPE_CHECKING:  # decoding processes need no schema
@@ -62,7 +61,7 @@ class GeneratePredictor:
 
     def decode(self, response: HttpResponse) -> Completion:
         """The generated text, whole or in tokens, with the counts in its details."""
-        return decoded(response, _is_events(response) or is_json_lines(content_type(response)), read_generated)
+        return decoded(response, is_streamed(response), read_generated)
 
 
 def make_tgi(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
@@ -92,38 +91,26 @@ def read_generated(response: HttpResponse, answer: Answer) -> None:
     :raises ValueError: it is in neither.
     """
     if answer.streamed:
-        messages = (
-            sse_data(response.body) if _is_events(response) else json_lines(response.body, complete=response.complete)
-        )
-        read_token_messages(messages, answer, complete=response.complete)
+        read_messages(response, answer, pieces_of(response), _take_token)
     elif response.complete:
         _take_whole(json.loads(response.body), len(response.body), answer)
 
 
-def read_token_messages(messages: Iterable[tuple[int, bytes]], answer: Answer, *, complete: bool) -> None:
-    """Add the messages of a stream of tokens, each with the offset just after it."""
-    for end_offset, data in messages:
-        if is_end(data):
-            answer.done = True
-            continue
-        message = parsed(data, answer)
-        if answer.error is not None:
-            return
-        if not isinstance(message, dict):
-            raise ValueError(f"expected an object, not {data[:80]!r}")
-        if failed(message, answer):
-            return
-        token = message.get("token")
-        if isinstance(token, dict):
-            if not (token.get("special") or token.get("special_token")):
-                answer.add_text(token.get("text"), end_offset)
-        elif "outputs" in message:  # LMI without continuous batching, whose stream has no last message
-            outputs = message["outputs"]
-            answer.add_text("".join(map(text, outputs)) if isinstance(outputs, list) else outputs, end_offset)
-            answer.done = complete
-        take_details(message, answer)
-        if message.get("generated_text") is not None or isinstance(message.get("details"), dict):
-            answer.done = True
+def _take_token(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
+    """Add one message of a stream of tokens."""
+    if failed(message, answer):
+        return
+    token = message.get("token")
+    if isinstance(token, dict):
+        if not (token.get("special") or token.get("special_token")):
+            answer.add_text(token.get("text"), end_offset)
+    elif "outputs" in message:  # LMI without continuous batching, whose stream has no last message
+        outputs = message["outputs"]
+        answer.add_text("".join(map(text, outputs)) if isinstance(outputs, list) else outputs, end_offset)
+        answer.open_ended = True
+    take_details(message, answer)
+    if message.get("generated_text") is not None or isinstance(message.get("details"), dict):
+        answer.done = True
 
 
 def _take_whole(message: Any, end_offset: int, answer: Answer) -> None:
@@ -160,7 +147,3 @@ def take_details(message: Mapping[str, Any], answer: Answer) -> None:
     prefill = details.get("prefill")  # older versions list the prompt's tokens on request
     if answer.prompt_tokens is None and isinstance(prefill, list) and prefill:
         answer.prompt_tokens = len(prefill)
-
-
-def _is_events(response: HttpResponse) -> bool:
-    return content_type(response).startswith("text/event-stream") or is_event_text(response.body)

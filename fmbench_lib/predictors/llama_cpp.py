@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fmbench_lib.predictors.answer import Answer, content_type, decoded, json_request, read_messages
+from fmbench_lib.predictors.answer import Answer, decoded, is_streamed, json_request, pieces_of, read_messages
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
-from fmbench_lib.predictors.streams import is_event_text, sse_data
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
@@ -33,8 +32,7 @@ class LlamaCppPredictor:
 
     def decode(self, response: HttpResponse) -> Completion:
         """The content, whole or in server-sent events, with the server's counts and timings."""
-        streamed = content_type(response).startswith("text/event-stream") or is_event_text(response.body)
-        return decoded(response, streamed, _read)
+        return decoded(response, is_streamed(response), _read)
 
 
 def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
@@ -49,7 +47,7 @@ def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent
 
 
 def _read(response: HttpResponse, answer: Answer) -> None:
-    read_messages(response, answer, sse_data(response.body), _take, needed="content")
+    read_messages(response, answer, pieces_of(response), _take, needed="content")
 
 
 def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:

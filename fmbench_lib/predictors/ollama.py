@@ -10,16 +10,16 @@ from urllib.parse import urlsplit
 from fmbench_lib.images import text_and_images
 from fmbench_lib.predictors.answer import (
     Answer,
-    content_type,
     decoded,
+    is_streamed,
     json_request,
+    pieces_of,
     read_messages,
     text,
 )
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.chat_content import answer_text
 from fmbench_lib.predictors.message_lists import Messages, only_text
-from fmbench_lib.predictors.streams import is_json_lines, json_lines
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
@@ -67,7 +67,7 @@ class OllamaPredictor:
 
     def decode(self, response: HttpResponse) -> Completion:
         """The response or message, whole or in JSON lines, with the server's counts."""
-        return decoded(response, is_json_lines(content_type(response)), _read)
+        return decoded(response, is_streamed(response), _read)
 
 
 def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
@@ -83,7 +83,7 @@ def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent
 
 
 def _read(response: HttpResponse, answer: Answer) -> None:
-    read_messages(response, answer, json_lines(response.body, complete=response.complete), _take)
+    read_messages(response, answer, pieces_of(response), _take)
 
 
 def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:

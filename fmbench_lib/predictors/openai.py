@@ -13,14 +13,27 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from fmbench_lib.images import chat_content
-from fmbench_lib.predictors.answer import Answer, content_type, decoded, is_end, json_request, parsed, text
+from fmbench_lib.predictors.answer import (
+    Answer,
+    content_type,
+    decoded,
+    is_end,
+    is_streamed,
+    json_request,
+    parsed,
+    pieces_of,
+    read_messages,
+    take_trailing_counts,
+    text,
+)
 from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.chat_content import answer_text, is_media, reasoning_text
 from fmbench_lib.predictors.message_lists import Messages
 from fmbench_lib.predictors.openai_advice import with_advice, wrong_path
 from fmbench_lib.predictors.repeated_messages import Repeats
-from fmbench_lib.predictors.streams import is_event_text, next_sse_data
+from fmbench_lib.predictors.streams import form_of, is_event_text, next_sse_data, sse_data, with_line_feeds
 from fmbench_lib.predictors.usage import take_usage
+from fmbench_lib.predictors.vectors import holds_vectors
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
@@ -96,8 +109,7 @@ class OpenAiPredictor:
 
     def decode(self, response: HttpResponse) -> Completion:
         """The contents of choices or vectors, whole or in server-sent events, with the server's usage."""
-        streamed = content_type(response).startswith("text/event-stream") or is_event_text(response.body)
-        return with_advice(decoded(response, streamed, read_openai))
+        return with_advice(decoded(response, is_streamed(response), read_openai))
 
     @property
     def wrong_path(self) -> str | None:
@@ -126,11 +138,22 @@ def read_openai(response: HttpResponse, answer: Answer) -> None:
         if response.complete:
             take_openai(json.loads(response.body), len(response.body), answer)
         return
-    repeats, end_offset, ended = Repeats(response.body, take_openai), 0, False
-    while (event := next_sse_data(response.body, end_offset)) is not None:
+    if not is_event_text(response.body) and form_of(content_type(response), response.body) == "lines":
+        read_messages(response, answer, pieces_of(response), take_openai)
+    else:
+        _read_events(with_line_feeds(response.body), answer)
+    answer.done = answer.done or answer.finish_reason is not None  # not every server sends [DONE]
+
+
+def _read_events(body: bytes, answer: Answer) -> None:
+    repeats, end_offset = Repeats(body, take_openai), 0
+    while (event := next_sse_data(body, end_offset)) is not None:
         end_offset, data = event
         if is_end(data):
-            ended = True  # some servers send their usage after it
+            answer.done = True
+            if answer.is_over():
+                take_trailing_counts(sse_data(body, end_offset), answer, take_openai)
+                return
             continue
         take_openai(parsed(data, answer), end_offset, answer)
         if answer.error is not None or answer.is_too_long():
@@ -138,7 +161,6 @@ def read_openai(response: HttpResponse, answer: Answer) -> None:
         if alike := repeats.following(data, end_offset, answer):
             answer.events += alike
             end_offset = alike[-1].end_offset
-    answer.done = ended or answer.finish_reason is not None  # not every server sends [DONE]
 
 
 def take_openai(message: Any, end_offset: int, answer: Answer) -> None:
@@ -161,7 +183,7 @@ def take_openai(message: Any, end_offset: int, answer: Answer) -> None:
         if not isinstance(choice, dict):
             raise ValueError("a choice is not an object")
         _take_choice(choice, end_offset, answer)
-    if not choices and _holds_vector(message.get("data")):
+    if not choices and holds_vectors(message.get("data")):
         answer.add_vector(end_offset, message["data"])
 
 
@@ -192,9 +214,3 @@ def _take_choice(choice: Mapping[str, Any], end_offset: int, answer: Answer) -> 
         answer.events.append(Event(end_offset, content))
     elif not reasoning and is_media(delta):
         answer.add_media(end_offset)
-
-
-def _holds_vector(data: Any) -> bool:
-    """Whether `data` is that of an embeddings response: vectors as numbers or in base64."""
-    first = data[0] if isinstance(data, list) and data else None
-    return isinstance(first, dict) and bool(first.get("embedding"))

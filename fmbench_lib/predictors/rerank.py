@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fmbench_lib.predictors.answer import Answer, decoded, json_request, text
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Sent
 from fmbench_lib.predictors.usage import take_usage
-from fmbench_lib.predictors.vectors import NAN
+from fmbench_lib.predictors.vector_similarity import NAN
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment

@@ -15,10 +15,10 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 from fmbench_lib.config.schema.api_key import key_header
 from fmbench_lib.config.schema.json_path import Steps, at_path, path_steps
 from fmbench_lib.errors import InputError
-from fmbench_lib.predictors.answer import Answer, content_type, decoded, is_end, parsed, text
+from fmbench_lib.predictors.answer import Answer, content_type, decoded, is_end, parsed, take_trailing_counts, text
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.server_errors import failure_in, message_of
-from fmbench_lib.predictors.streams import is_event_text, is_json_lines, json_lines, sse_data
+from fmbench_lib.predictors.streams import Form, form_of, is_json_lines, json_lines, sse_data
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
@@ -133,30 +133,38 @@ class RestPredictor:
 
     def decode(self, response: HttpResponse) -> Completion:
         """What the template's paths lead to, in a whole answer or each message of a stream."""
-        return decoded(response, self._is_events(response) or is_json_lines(content_type(response)), self._read)
+        return decoded(response, self._form(response) != "whole", self._read)
 
-    def _is_events(self, response: HttpResponse) -> bool:
-        """Whether a body is server-sent events: by its type, or by its beginning unless any text is an answer."""
-        by_type = content_type(response).startswith("text/event-stream")
-        return by_type or (() not in self.template.text and is_event_text(response.body))
+    def _form(self, response: HttpResponse) -> Form:
+        """The form of a body: by its shape and type, or where any text is an answer, by its type alone."""
+        kind = content_type(response)
+        if () not in self.template.text:
+            return form_of(kind, response.body)
+        return "events" if kind.startswith("text/event-stream") else "lines" if is_json_lines(kind) else "whole"
 
     def _read(self, response: HttpResponse, answer: Answer) -> None:
         if answer.streamed:
-            events = self._is_events(response)
-            messages = sse_data(response.body) if events else json_lines(response.body, complete=response.complete)
-            for end_offset, data in messages:
-                if is_end(data):
-                    continue
-                message = self._message(data, answer)
-                if answer.error is None:
-                    self._take(message, end_offset, answer)
-                if answer.error is not None:
-                    return
-            answer.done = response.complete
+            answer.open_ended = True
+            self._read_stream(response, answer)
         elif response.complete:
             has_text = self._take(self._json(response.body), len(response.body), answer)
             if not has_text and answer.error is None:
                 raise ValueError("there is nothing at the path inference_spec.rest.text")
+
+    def _read_stream(self, response: HttpResponse, answer: Answer) -> None:
+        events = self._form(response) == "events"
+        pieces = sse_data(response.body) if events else json_lines(response.body, complete=response.complete)
+        for end_offset, data in pieces:
+            if is_end(data):
+                answer.done = True
+            else:
+                message = self._message(data, answer)
+                if answer.error is None:
+                    self._take(message, end_offset, answer)
+            if answer.error is not None or answer.is_too_long():
+                return
+            if answer.is_over():
+                take_trailing_counts(pieces, answer, self._take)
 
     def _message(self, data: bytes, answer: Answer) -> Any:
         return self._json(data) if () in self.template.text else parsed(data, answer)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from fmbench_lib.aws.signing import Signing
 from fmbench_lib.errors import InputError
 from fmbench_lib.images import chat_content
-from fmbench_lib.predictors.answer import Answer, fail_unreadable, is_end, parsed
+from fmbench_lib.predictors.answer import Answer, fail_unreadable, is_end, parsed, take_trailing_counts
 from fmbench_lib.predictors.aws_wire import (
     JSON,
     REQUEST_ID_HEADER,
@@ -28,7 +28,7 @@ from fmbench_lib.predictors.aws_wire import (
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.container_messages import Marked, take
 from fmbench_lib.predictors.message_lists import Messages
-from fmbench_lib.predictors.streams import is_event_text, json_lines, sse_data
+from fmbench_lib.predictors.streams import form_of, json_lines, sse_data
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
@@ -191,7 +191,7 @@ def _read_whole(body: bytes, marked: Marked) -> None:
 
 
 def _is_vector(value: list[Any]) -> bool:
-    return all(isinstance(number, int | float) for number in value[:2])
+    return value[0] is None or isinstance(value[0], int | float)
 
 
 def _read_stream(response: HttpResponse, marked: Marked) -> None:
@@ -211,22 +211,27 @@ def _read_stream(response: HttpResponse, marked: Marked) -> None:
     consumed = outer_ends[-1] if outer_ends else 0
     whole = response.complete and failure is None and consumed == len(response.body)
     answer = marked.answer
-    for end, data in _lines(body, whole):
+    pieces = _lines(body, whole)
+    for end, data in pieces:
         while body[end - 1 : end].isspace():  # the message was readable before the line break after it had arrived
             end -= 1
         if is_end(data):
             answer.done = True
-            continue
-        message = parsed(data, answer)
-        if answer.error is None:
-            take(message, outer_ends[bisect_left(inner_ends, end)], marked)
+        else:
+            message = parsed(data, answer)
+            if answer.error is None:
+                take(message, outer_ends[bisect_left(inner_ends, end)], marked)
         if answer.error is not None or answer.is_too_long():
             break
-    answer.done = answer.done or (whole and marked.ended is not False)
-    if failure is not None:
+        if answer.is_over():
+            take_trailing_counts(pieces, answer, lambda message, end, trailing: take(message, end, Marked(trailing)))
+    if failure is not None and not answer.is_over():
         answer.fail(*failure)
+    if failure is None and not whole:
+        answer.fail("truncated", "the response ended within a part of its event stream")
+    answer.done = answer.done or (whole and marked.ended is not False)
 
 
 def _lines(body: bytes, whole: bool) -> Iterator[tuple[int, bytes]]:
     """The messages of a container's stream: server-sent events or JSON lines."""
-    return sse_data(body) if is_event_text(body) else json_lines(body, complete=whole)
+    return sse_data(body) if form_of("", body) == "events" else json_lines(body, complete=whole)

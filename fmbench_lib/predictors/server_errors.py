@@ -8,27 +8,34 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _WORDS = (
-    "message",
-    "Message",
-    "error",
-    "errors",
-    "detail",
-    "error_message",
-    "errorMessage",
-    "error_description",
-    "msg",
-    "reason",
+    *("message", "Message", "error", "errors", "detail", "error_message", "errorMessage", "ErrorMessage", "errorMsg"),
+    *("error_msg", "errmsg", "err_msg", "error_description", "msg", "description", "reason", "title", "details"),
+    *("status_msg", "statusMessage", "fault", "faultstring", "exception", "err", "body"),
 )
 """Keys of an error object that hold words, the most telling first."""
-_ONLY_WITHOUT_CONTENT = ("detail", "message", "Message", "error_message", "errorMessage", "error_description")
+_ONLY_WITHOUT_CONTENT = (
+    *("detail", "message", "Message", "error_message", "errorMessage", "ErrorMessage", "errorMsg", "error_msg"),
+    *("errmsg", "err_msg", "error_description", "fault", "exception"),
+)
 """Keys that mean a failure in a message that has nothing else to say."""
+_ERROR_CODES = ("error_code", "errorCode", "ErrorCode", "errcode", "errCode", "err_code", "errno", "err")
+_CODES = (
+    *("code", "Code", "ret", "retcode", "retCode", "ret_code", "returnCode", "resultCode"),
+    *("status_code", "statusCode", "StatusCode"),
+)
+_STATES = ("status", "state", "result", "outcome")
+_SUCCESSES = ("success", "Success", "ok", "succeeded", "isSuccess", "is_success")
+_FAILURES = ("failed", "isError", "is_error", "hasError", "has_error")
+_FINE = frozenset(("", "0", "00000", "ok", "success", "succeeded", "none", "null", "false", "no_error"))
+_FAILED = frozenset(("error", "errored", "err", "failed", "failure", "fail", "fatal", "timeout", "unavailable"))
+_HTTP_FINE, _HTTP_FAILED = range(100, 400), range(400, 600)
 _CONTENT = frozenset(
     (
         *("choices", "delta", "content", "text", "token", "generated_text", "outputs", "output", "text_output"),
         *("response", "data", "embedding", "embeddings", "generation", "completion", "predicted_label", "usage"),
     )
 )
-"""Keys of messages that are part of an answer."""
+"""Keys of messages that are part of an answer, where they hold anything."""
 _INVISIBLE = re.compile(r"<(script|style|title|head)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.DOTALL | re.IGNORECASE)
 _LONGEST = 300
@@ -38,21 +45,52 @@ def failure_in(message: Mapping[str, Any]) -> Any:
     """What a message of an answer reports as an error; None if it reports none.
 
     `error` is one unless it is empty, as some servers send `error: null` beside content. `detail` or `message` is one
-    where the message has no content.
+    where the message has no content, and so is a code or a state that says so: `code: 50001`, `success: false`.
     """
-    for key in ("error", "errors"):
+    for key in ("error", "errors", "Error"):
         if message.get(key):
             return message if message[key] is True else _with_words_beside(message, key)
     if message.get("object") == "error" or message.get("type") == "error":
         return message
-    if _CONTENT.isdisjoint(message):
-        for key in _ONLY_WITHOUT_CONTENT:
-            value = message.get(key)
-            if isinstance(value, str) and value.strip():
-                return message
-        if message.get("detail"):
+    if any(message[key] for key in _CONTENT.intersection(message)):
+        return None
+    for key in _ONLY_WITHOUT_CONTENT:
+        value = message.get(key)
+        if (isinstance(value, str) and value.strip()) or (value and key in ("detail", "fault", "exception")):
             return message
-    return None
+    if _says_that_it_failed(message):
+        return message
+    nested = (value for value in message.values() if isinstance(value, dict) and _says_that_it_failed(value))
+    inner = next(nested, None)  # a head of its own, as `{"base_resp": {"status_code": 1004, …}}`
+    return message if inner is not None and any(_words_in(message)) else inner
+
+
+def _says_that_it_failed(message: Mapping[str, Any]) -> bool:
+    """Whether a code, a state or a flag of a message without content means a failure."""
+    if any(_is_false(message.get(key)) for key in _SUCCESSES) or "__type" in message:  # an exception of AWS
+        return True
+    if any(message.get(key) is True for key in _FAILURES):
+        return True
+    if any(_spelt(message.get(key)) not in _FINE for key in _ERROR_CODES):
+        return True
+    if any(_is_failing_code(_spelt(message.get(key))) for key in _CODES):
+        return True
+    states = [_spelt(message.get(key)) for key in _STATES]
+    return any(state in _FAILED or (state.isdecimal() and int(state) in _HTTP_FAILED) for state in states)
+
+
+def _is_failing_code(code: str) -> bool:
+    """Whether the code of an answer means a failure: 0 and those of HTTP below 400 do not."""
+    return code not in _FINE and not (code.isdecimal() and len(code) < 4 and int(code) in _HTTP_FINE)
+
+
+def _is_false(value: Any) -> bool:
+    return value is False or _spelt(value) == "false"
+
+
+def _spelt(value: Any) -> str:
+    """A number or word in lower case; "" for anything else."""
+    return str(value).strip().lower() if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def _with_words_beside(message: Mapping[str, Any], key: str) -> Any:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from typing import Literal
 
+Form = Literal["events", "lines", "whole"]
 _BOM = b"\xef\xbb\xbf"
+_BLANK = _BOM + b" \r\n\t"
+_TWO_LINES = re.compile(rb"\s*(\{[^\r\n]*\})[ \t]*[\r\n]\s*\{")
+_BARE_RETURN = re.compile(rb"\r(?!\n)")
 _BEGINNINGS_OF_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b"error:", b":")
 
 
@@ -14,20 +20,46 @@ def is_event_text(body: bytes) -> bool:
     return body[:64].removeprefix(_BOM).lstrip().startswith(_BEGINNINGS_OF_EVENTS)
 
 
-def sse_data(body: bytes) -> Iterator[tuple[int, bytes]]:
-    """The data of server-sent events, without comments, other fields and an incomplete last line.
+def form_of(content_type: str, body: bytes) -> Form:
+    """Whether a body is server-sent events, JSON lines or one answer: by its shape, since many servers and proxies
+    give it another content type, else by that type."""
+    if is_event_text(body):
+        return "events"
+    if _begins_with_line(body):
+        return "lines"
+    if is_json_lines(content_type):
+        return "lines"
+    begins_as_json = body.lstrip(_BLANK)[:1] in (b"{", b"[")
+    return "events" if content_type.startswith("text/event-stream") and not begins_as_json else "whole"
+
+
+def _begins_with_line(body: bytes) -> bool:
+    """Whether a body has a JSON object in its first line, and then another."""
+    begun = _TWO_LINES.match(body.removeprefix(_BOM))
+    return begun is not None and _is_json(begun[1])
+
+
+def with_line_feeds(body: bytes) -> bytes:
+    """A body of the same length whose lines end in LF or CRLF: server-sent events may have CR alone, too."""
+    if b"\r" not in body or body.count(b"\r") == body.count(b"\r\n"):
+        return body
+    return _BARE_RETURN.sub(b"\n", body)
+
+
+def sse_data(body: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:
+    """The data of server-sent events from byte `start` on, without comments, other fields and an incomplete last line.
 
     The lines of one event are joined where the first is not JSON by itself: some servers leave out the empty line
     between two events. The data of an event `error`, and a line `error: …`, become the JSON object `{"error": …}`.
     """
-    start = 0
+    body = with_line_feeds(body)
     while (event := next_sse_data(body, start)) is not None:
         yield event
         start = event[0]
 
 
 def next_sse_data(body: bytes, start: int) -> tuple[int, bytes] | None:
-    """The first data of a server-sent event from byte `start` on; None if there is none."""
+    """The first data of a server-sent event from byte `start` on, in a body `with_line_feeds`; None without one."""
     failed = False
     if start == 0 and body.startswith(_BOM):
         start = len(_BOM)
@@ -72,7 +104,8 @@ def _is_json(data: bytes) -> bool:
 
 def json_lines(body: bytes, *, complete: bool) -> Iterator[tuple[int, bytes]]:
     """The lines that are not empty; the last line of a complete body needs no line break."""
-    start = 0
+    body = with_line_feeds(body)
+    start = len(_BOM) if body.startswith(_BOM) else 0
     while (end := body.find(b"\n", start)) >= 0:
         line = body[start:end].strip()
         start = end + 1

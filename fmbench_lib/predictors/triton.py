@@ -14,14 +14,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 from fmbench_lib.predictors.answer import (
     Answer,
-    content_type,
     decoded,
+    is_streamed,
     json_request,
+    pieces_of,
     read_messages,
     text,
 )
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
-from fmbench_lib.predictors.streams import is_event_text, sse_data
 from fmbench_lib.predictors.usage import count
 
 if TYPE_CHECKING:  # decoding processes need no schema
@@ -77,8 +77,7 @@ class TritonPredictor:
 
     def decode(self, response: HttpResponse) -> Completion:
         """The output text, whole or in server-sent events, with the counts that the server was asked for."""
-        streamed = content_type(response).startswith("text/event-stream") or is_event_text(response.body)
-        return decoded(response, streamed, _read)
+        return decoded(response, is_streamed(response), _read)
 
 
 def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent: Sent) -> Predictor:
@@ -97,9 +96,8 @@ def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent
 
 
 def _read(response: HttpResponse, answer: Answer) -> None:
-    read_messages(response, answer, sse_data(response.body), _take, needed="text_output")
-    if answer.streamed:  # its end is not announced: complete framing is the only sign of it
-        answer.done = response.complete
+    answer.open_ended = True  # its end is not announced
+    read_messages(response, answer, pieces_of(response), _take, needed="text_output")
 
 
 def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:

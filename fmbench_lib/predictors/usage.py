@@ -5,6 +5,7 @@ An absent count is not zero, and neither an absent nor a zero count erases one t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +21,15 @@ _COMPLETION_DETAILS = ("completion_tokens_details", "output_tokens_details", "co
 _ALL_CACHED = frozenset((*_PROMPT_DETAILS, *_CACHED))
 _ALL_REASONING = frozenset((*_COMPLETION_DETAILS, "reasoning_tokens"))
 _MOST_TOKENS = 2**53
-_MOST_DIGITS = 16
+_WHOLE = re.compile(r"\s*\+?([0-9]{1,15})(?:\.0*)?\s*")
+"""A whole number in a string, as `5`, ` 5 ` or `5.0`."""
 
 
 def count(value: Any) -> int | None:
-    """The value if it is a valid number of tokens, else None. Digits in quotes and whole floats are numbers too."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < _MOST_DIGITS:
-        return int(value)
+    """The value if it is a valid number of tokens, else None. Whole numbers in strings and whole floats are too."""
+    if isinstance(value, str):
+        digits = _WHOLE.fullmatch(value)
+        return None if digits is None else int(digits[1])
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_TOKENS else None
@@ -58,7 +61,8 @@ def reasoning_in(usage: Mapping[str, Any]) -> int | None:
 def settle_counts(answer: Answer) -> frozenset[str]:
     """Replace counts of zero beside text, which are unknown, by what the other counts say; returns their sides.
 
-    Nothing was counted where a guardrail answered in place of the model.
+    Nothing was counted where a guardrail answered in place of the model. Reasoning that the completion cannot hold was
+    counted beside it, as xAI does, where the total has room for both.
     """
     if answer.finish_reason == "guardrail_intervened" or not any(event.text for event in answer.events):
         return frozenset()
@@ -66,11 +70,11 @@ def settle_counts(answer: Answer) -> frozenset[str]:
     reasoning = answer.reasoning_tokens or 0
     zero = {"prompt"} if answer.prompt_tokens == 0 else set()
     zero |= {"completion"} if answer.completion_tokens == 0 else set()
-    if total is not None and prompt is not None and (made is None or reasoning > made) and total > prompt:
-        made = total - prompt
+    if total is not None and prompt is not None and (made is None or reasoning > made) and total - prompt >= reasoning:
+        made = total - prompt or None
     elif made is None:
         made = reasoning or None
-    elif reasoning > made:  # counted beside the others, as xAI does
+    elif reasoning > made and total is not None and prompt is None and total > made + reasoning:
         made += reasoning
     if total is not None and made is not None and prompt is None and total > made:
         prompt = total - made

@@ -1,4 +1,8 @@
-"""Vectors in the answers of embedding endpoints, and how near they are to the first of them."""
+"""Embeddings in an answer: which values are vectors, and which of them no program can use.
+
+A vector of no numbers is no content. One with NaN, infinity or null in it is a failure of the server that looks like a
+success; the three are how different servers spell it, as JSON has none of the first two.
+"""
 
 from __future__ import annotations
 
@@ -6,46 +10,62 @@ import base64
 import binascii
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any
 
-NAN = float("nan")
+_FLOAT_BYTES = 4
+_ENCODED = ("float", "int8", "uint8", "binary", "ubinary", "base64")
+"""Cohere's encodings, each with its list of vectors."""
 
 
-def similarities(data: Sequence[Any]) -> tuple[float, ...]:
-    """The cosine of the first vector of an OpenAI `data` list with each of the others, in the order of their index;
-    NaN where one is missing, zero or of another length."""
-    vectors = _in_order(data)
-    first, others = (vectors[0], vectors[1:]) if vectors else ((), [])
-    return tuple(_cosine(first, other) for other in others)
+def holds_vectors(value: Any) -> bool:
+    """Whether a value is a vector, or vectors however deep in lists; False for an empty one.
+
+    :raises ValueError: a vector has something other than finite numbers in it.
+    """
+    found = False
+    for vector in _vectors_in(value):
+        found = True
+        for number in vector:
+            if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+                raise ValueError(f"a vector has {'null' if number is None else str(number)[:40]} in place of a number")
+    return found
 
 
-def _in_order(data: Sequence[Any]) -> list[tuple[float, ...]]:
-    """The vectors by their index, as some servers return them in the order in which they were ready."""
-    entries = [entry for entry in data if isinstance(entry, dict)]
-    numbers = [entry.get("index") for entry in entries]
-    if sorted(number for number in numbers if isinstance(number, int)) == list(range(len(entries))):
-        entries.sort(key=lambda entry: int(entry["index"]))
-    return [_vector(entry.get("embedding")) for entry in entries]
+def _vectors_in(value: Any) -> Iterator[list[Any]]:
+    if isinstance(value, str) and value:
+        yield _unpacked(value)
+    elif isinstance(value, dict):
+        for encoding in _ENCODED:
+            yield from _vectors_in(value.get(encoding))
+    elif isinstance(value, list) and value:
+        if any(isinstance(entry, list | dict) for entry in value):
+            for entry in value:
+                yield from _vectors_in(entry.get("embedding") if _is_item(entry) else entry)
+        elif all(isinstance(entry, str) for entry in value):
+            for entry in value:
+                yield from _vectors_in(entry)
+        else:
+            yield value
 
 
-def _vector(value: Any) -> tuple[float, ...]:
-    """The numbers of a vector; those of base64 are little-endian floats of 32 bits. Empty where it is neither."""
-    if isinstance(value, str):
-        try:
-            data = base64.b64decode(value, validate=True)
-            return struct.unpack(f"<{len(data) // 4}f", data)
-        except (binascii.Error, struct.error):
-            return ()
-    if not isinstance(value, list) or not all(type(each) in (int, float) for each in value):
-        return ()
-    return tuple(map(float, value))
+def _is_item(entry: Any) -> bool:
+    return isinstance(entry, dict) and "embedding" in entry
 
 
-def _cosine(first: Sequence[float], second: Sequence[float]) -> float:
-    if len(first) != len(second):
-        return NAN
-    length = math.sqrt(math.fsum(a * a for a in first) * math.fsum(b * b for b in second))
-    if length == 0 or not math.isfinite(length):
-        return NAN
-    return max(-1.0, min(1.0, math.fsum(map(float.__mul__, first, second)) / length))
+def _unpacked(encoded: str) -> list[Any]:
+    """The numbers of a vector in base64: little-endian, of four bytes each as a rule.
+
+    Packed numbers of another width give a few that are not finite, which say nothing and are left out.
+
+    :raises ValueError: it is not base64.
+    """
+    try:
+        packed = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError(f"a vector is neither numbers nor base64: {encoded[:40]}") from None
+    if len(packed) % _FLOAT_BYTES:
+        return list(packed)
+    numbers = struct.unpack(f"<{len(packed) // _FLOAT_BYTES}f", packed)
+    finite = [number for number in numbers if math.isfinite(number)]
+    return finite if 2 * len(finite) > len(numbers) else list(numbers)

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import pandas as pd
 
+from fmbench_lib.host.printable import printable
 from fmbench_lib.report.numbers import MISSING
 
 Blocks: TypeAlias = list[str]
@@ -23,12 +24,11 @@ _SPECIAL = re.compile(
     r"|^[-+](?=\s)|(?<=^\d)[.)](?=\s)|(?<=^\d\d)[.)](?=\s)"  # a list's beginning
     r"|(?<=:)(?=//)|(?<=www)(?=\.)"  # the middle of an address, or a viewer makes a link of it
 )
-_INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 
 
 def one_line(text: str, longest: int = 300) -> str:
-    """The text on one line without control characters, cut at the end if it is longer than `longest`."""
-    flat = " ".join(_INVISIBLE.sub(" ", text).split())
+    """The text on one line without what a terminal obeys or nobody sees, cut if it is longer than `longest`."""
+    flat = " ".join(printable(text).split())
     return flat if len(flat) <= longest else flat[: longest - 1].rstrip() + "…"
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from fmbench_lib.cli import terminal
 from fmbench_lib.cli.terminal import print_location, print_result, short_path, write_step_summary
+from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.workspace import create_workspace
 
 
@@ -71,3 +73,8 @@ def test_a_path_is_shortened_only_below_the_current_folder(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     assert short_path(tmp_path / "a" / "b") == "a/b"
     assert short_path(tmp_path.parent) == str(tmp_path.parent)
+
+
+def test_a_secret_with_something_unseen_in_it_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "_redactor", Redactor.of(["plumKestrel42"]))
+    assert terminal.clean("the key plum\u200bKes\x1b[0mtrel42 is wrong") == "the key <removed> is wrong"

@@ -188,3 +188,10 @@ def test_bytes_of_many_blocks_are_masked_also_where_two_meet(redactor: Redactor,
     masked = redactor.masked(bytes(data))
     assert masked == data.replace(b"plumKestrel42", b"*" * 13)
     assert redactor.masked(masked) == masked
+
+
+@pytest.mark.parametrize("word", ["endpoint", "ENDPOINT", "MadEndpoint"])
+def test_a_word_by_itself_is_no_piece_of_a_secret(word: str) -> None:
+    redactor = Redactor.of(["AKIA7Q3MADENDPOINT"])
+    assert redactor(word) == word  # a platform is called so
+    assert redactor("7Q3MADENDPOINT") == redactor("7q3madendpoint") == REMOVED

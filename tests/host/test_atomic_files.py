@@ -43,3 +43,12 @@ def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
 def test_every_string_but_keys_is_changed() -> None:
     content = {"ab": ["a", ("a", 1), {"a": None}], "b": True}
     assert each_text(content, str.upper) == {"ab": ["A", ["A", 1], {"a": None}], "b": True}
+
+
+def test_who_may_read_a_file_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {})
+    path.chmod(0o600)
+    with replacing(path) as part:
+        part.write_text("[]")
+    assert path.stat().st_mode & 0o777 == 0o600

@@ -8,13 +8,53 @@ import pytest
 
 from fmbench_lib.host.csv_files import without_formulas, write_csv
 
+FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "=", "-", "+x"]
+BEFORE = [
+    " ",
+    "   ",
+    "\u00a0",
+    "\u3000",
+    "\n",
+    "\r\n",
+    " \t",
+    "\ufeff",
+    "\u200b",
+    "\u202e",
+    "\x00",
+    "\x1b[31m",
+    2000 * " ",
+]
 
-@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\tx", "\rx", "=", "-", "+x"])
+
+@pytest.mark.parametrize(
+    "text",
+    [*FORMULAS, "\tx", "\rx", "\nx", "＝1+1", "＋1+1", "－x", "＠x", "﹦1", *(f"{space}=1+1" for space in BEFORE)],
+)
 def test_a_text_that_begins_a_formula_is_quoted(text: str) -> None:
     assert list(without_formulas(pd.DataFrame({"a": [text]}))["a"]) == [f"'{text}"]
 
 
-@pytest.mark.parametrize("value", ["-5", "+1.5e-3", "-0.0", "text", "", "a=b", "1-2", None, -4, 2.5])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "-5",
+        "+1.5e-3",
+        "-0.0",
+        "text",
+        " text",
+        "  indented\n= b",
+        "é=1",
+        "日本",
+        "   ",
+        "'=1",
+        "",
+        "a=b",
+        "1-2",
+        None,
+        -4,
+        2.5,
+    ],
+)
 def test_numbers_and_other_texts_stay(value: object) -> None:
     kept = without_formulas(pd.DataFrame({"a": pd.Series([value], dtype=object)}))["a"][0]
     assert kept is value or kept == value

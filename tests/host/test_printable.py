@@ -20,6 +20,8 @@ from fmbench_lib.host.printable import printable
         ("a\x00b\x08c\x7fd", "abcd"),
         ("\x1b", ""),
         ("\x1b]never ended", ""),
+        ("a\u034fb\u3164c\U000e0100d\u115fe\ufff9f", "abcdef"),
+        ("\x1bP1$r\x1b\\x\x1b_app\x9cy\x84z", "xyz"),
         ("lone \ud800 surrogate", "lone  surrogate"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import pytest
 
 from fmbench_lib.metrics.plausibility import REMARKS, Counted, OwnCount, Seen, both_sources, is_buffered, judge_response
@@ -66,9 +68,52 @@ def test_a_summary_of_hidden_reasoning_makes_what_was_seen_an_estimate() -> None
 
 
 def test_more_tokens_than_bytes_were_not_all_seen() -> None:
-    judged = judge_response(TWENTY, Counted(10, 500), own())
+    late = TWENTY._replace(wait=4.0)  # 420 tokens that did not come, at the 10 ms of those that did: 4.2 s
+    judged = judge_response(late, Counted(10, 500), own())
     assert (judged.completion, judged.seen_tokens, judged.remarks) == (500, 27, ("hidden_reasoning",))
-    assert judge_response(TWENTY, Counted(10, 500), None).seen_tokens is None
+    assert judge_response(late, Counted(10, 500), None).seen_tokens is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "count"),
+    [
+        (TWENTY, 500),  # 420 tokens in 0.29 s, beside 20 at 10 ms each
+        (TWENTY, 50_000),
+        (TWENTY._replace(wait=60.0), 50_000),  # at a quarter of 10 ms: 125 s
+        (TWENTY._replace(events=1, span=0.0, wait=5.0, streamed=False), 50_000),  # whole: at 0.2 ms 10 s
+    ],
+)
+def test_tokens_that_nobody_had_time_to_generate_are_no_hidden_reasoning(seen: Seen, count: int) -> None:
+    judged = judge_response(seen, Counted(10, count), own())
+    assert (judged.completion, judged.completion_source, judged.seen_tokens) == (27, "words", 27)
+    assert judged.remarks == ("count_implausible",)
+    assert judge_response(seen, Counted(10, count), None).completion is None  # nobody knows
+
+
+def test_reasoning_that_is_counted_needs_time_too() -> None:
+    counted = Counted(10, 50_020, reasoning=50_000)
+    early, late = (judge_response(TWENTY._replace(wait=wait), counted, own()) for wait in (0.1, 60.0))
+    assert (early.completion, early.reasoning, early.remarks) == (27, None, ("count_implausible",))
+    assert (late.completion, late.reasoning, late.remarks) == (50_020, 50_000, ("hidden_reasoning",))
+
+
+@pytest.mark.parametrize(
+    ("counted", "cached", "reasoning"),
+    [
+        (Counted(12, 20, cached=500), None, None),
+        (Counted(12, 20, cached=13), None, None),
+        (Counted(12, 20, cached=12), 12, None),
+        (Counted(None, 20, cached=500), None, None),  # our own count of the prompt is 33
+        (Counted(None, 20, cached=40), 40, None),  # which may be exceeded by what the server puts around it
+        (Counted(12, 20, reasoning=21), None, None),
+        (Counted(12, 20, reasoning=20), None, 20),
+    ],
+)
+def test_a_part_is_not_more_than_the_whole(counted: Counted, cached: int | None, reasoning: int | None) -> None:
+    judged = judge_response(TWENTY._replace(reasoning_size=40), counted, own())
+    assert (judged.completion, judged.cached, judged.reasoning) == (20, cached, reasoning)
+    implausible = (counted.cached, counted.reasoning) != (cached, reasoning)
+    assert ("count_implausible" in judged.remarks) is implausible
 
 
 @pytest.mark.parametrize(
@@ -80,8 +125,8 @@ def test_a_count_far_below_what_came_is_not_used(seen: Seen) -> None:
     judged = judge_response(seen, Counted(10, 20), own(completion=533))
     assert (judged.completion, judged.completion_source, judged.seen_tokens) == (533, "words", 533)
     assert judged.remarks == ("count_implausible",)
-    alone = judge_response(seen, Counted(10, 20), None)  # nobody else counts: it is kept, and there is no TPOT
-    assert (alone.completion, alone.seen_tokens, alone.remarks) == (20, None, ("count_implausible",))
+    alone = judge_response(seen, Counted(10, 20), None)  # nobody else counts
+    assert (alone.completion, alone.seen_tokens, alone.remarks) == (None, None, ("count_implausible",))
 
 
 def test_content_that_is_not_text_has_no_characters_to_compare() -> None:
@@ -105,6 +150,25 @@ def test_content_that_is_not_text_has_no_characters_to_compare() -> None:
 def test_what_is_buffered(seen: Seen, tokens: int, expected: bool) -> None:
     assert is_buffered(seen, tokens) is expected
     assert ("buffered" in judge_response(seen, Counted(1, tokens), None).remarks) is expected
+
+
+def _times(gaps: list[float]) -> tuple[float, ...]:
+    return tuple(accumulate(gaps, initial=0.0))
+
+
+@pytest.mark.parametrize(
+    ("gaps", "wait", "expected"),
+    [
+        (69 * [2e-4] + 4 * [0.025], 1.0, True),  # 0.11 s for 74 events: four stalls in a flush
+        (73 * [1.5e-3], 1.0, False),  # as long and even: a fast model
+        (69 * [2e-4] + 4 * [0.025], 0.4, False),  # a good part of the answer's time
+        (8 * (9 * [0.0] + [0.05]), 5.0, False),  # ten tokens a step of 50 ms, as engines with several steps send them
+    ],
+)
+def test_a_flush_that_a_busy_machine_interrupted(gaps: list[float], wait: float, expected: bool) -> None:
+    times = _times(gaps)
+    seen = TWENTY._replace(events=len(times), wait=wait, span=times[-1], times=times)
+    assert is_buffered(seen, len(times)) is expected
 
 
 def test_an_answer_that_did_not_stream_is_not_buffered() -> None:

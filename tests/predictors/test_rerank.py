@@ -14,7 +14,7 @@ from fmbench_lib.predictors.base import HttpResponse
 from fmbench_lib.predictors.message_lists import request_of, takes_row
 from fmbench_lib.predictors.openai import OpenAiPredictor
 from fmbench_lib.predictors.rerank import RerankPredictor
-from fmbench_lib.predictors.vectors import similarities
+from fmbench_lib.predictors.vector_similarity import similarities
 
 COHERE = RerankPredictor("http://h/v1/rerank", "documents", "m", {"top_n": 2}, api_key="k")
 TEI = RerankPredictor("http://h/rerank", "texts", "m")

@@ -66,7 +66,8 @@ def test_code_holds_backticks() -> None:
 
 
 def test_invisible_characters_and_length() -> None:
-    assert one_line("a\u202eb\x00c\td") == "a b c d"
+    assert one_line("a\u202eb\x00c\td") == "abc d"
+    assert one_line("\x1b[31mred\x1b[0m\x1b]0;title\x07 \x9b2Jx\u061c\ufff9y") == "red xy"
     assert len(one_line("x" * 1000, 50)) == 50
 
 

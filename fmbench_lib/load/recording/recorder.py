@@ -16,6 +16,7 @@ import numpy as np
 from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.config.secret_search import SHORTEST
 from fmbench_lib.errors import ProtocolError
+from fmbench_lib.host.printable import printable
 from fmbench_lib.load.recording.packed_bodies import UnpackedResponse, unpacked_response
 from fmbench_lib.load.recording.parsed_response import ParsedResponse, parse_response
 from fmbench_lib.load.recording.read_times import Arrivals, arrivals_of
@@ -33,7 +34,7 @@ from fmbench_lib.metrics.plausibility import (
 )
 from fmbench_lib.predictors.base import Completion, HttpResponse, Predictor
 from fmbench_lib.predictors.echo import PromptMark, without_prompt
-from fmbench_lib.predictors.vectors import similarities
+from fmbench_lib.predictors.vector_similarity import similarities
 
 if TYPE_CHECKING:  # every decoding process imports this module, and none needs the engine
     from fmbench_lib.load.sending.engine import LevelRun
@@ -131,8 +132,16 @@ class Recorder:
         }
 
     def _short(self, text: str | None) -> str | None:
-        """A short text of the server or the client: cleaned while it is whole, then cut."""
-        return None if text is None else self._cleaned(text[:_READ_OF_MESSAGE])[:_LONGEST_MESSAGE]
+        """A short text of the server or the client in one line: cleaned while it is whole, then cut.
+
+        It is cleaned again where something was removed: characters that nobody sees may have been within a secret.
+        """
+        if text is None:
+            return None
+        cleaned = self._cleaned(text[:_READ_OF_MESSAGE])
+        if not (cleaned.isascii() and cleaned.isprintable()) and (line := printable(cleaned)) != cleaned:
+            cleaned = self._cleaned(line)
+        return cleaned[:_LONGEST_MESSAGE]
 
     def _cleaned(self, text: str) -> str:
         return text if self.redactor is None or len(text) < SHORTEST else _cleaned(self.redactor, text)
@@ -159,9 +168,11 @@ class Recorder:
             completion.completion_tokens,
             completion.reasoning_tokens,
             completion.unknown_zeros,
+            completion.cached_tokens,
         )
         if not completion.events:
-            nothing = Judgement(counted.prompt, "server", counted.completion, "server", None, ())
+            cached, reasoning = completion.cached_tokens, completion.reasoning_tokens
+            nothing = Judgement(counted.prompt, "server", counted.completion, "server", None, (), cached, reasoning)
             return _token_cells(nothing, completion, ())
         own = None
         if self.tokenizer is not None:
@@ -209,10 +220,11 @@ def _seen(completion: Completion, times: RecordTimes) -> Seen:
         reasoning_size = sum(len(event.text.encode()) for event in events if event.reasoning)
     first, last, whole = times["first"], times["last"], completion.every_event
     span = 0.0 if first is None or last is None else last - first
+    begun = last if first is None else first
     start = times["due"] if times["sent"] is None else times["sent"]
     return Seen(
         events=len(events) if whole else 1,
-        wait=0.0 if first is None else first - start,
+        wait=0.0 if begun is None else begun - start,
         span=span,
         text=text,
         size=len(text) if text.isascii() else len(text.encode()),
@@ -221,6 +233,7 @@ def _seen(completion: Completion, times: RecordTimes) -> Seen:
         answered=not reasoning_size or not all(map(_REASONING, events)),
         streamed=completion.streamed,
         choices=completion.choices,
+        times=times["event_times"],
     )
 
 
@@ -230,8 +243,8 @@ def _token_cells(judged: Judgement, completion: Completion, remarks: Sequence[st
     return {
         "prompt_tokens": judged.prompt,
         "completion_tokens": judged.completion,
-        "cached_tokens": completion.cached_tokens,
-        "reasoning_tokens": completion.reasoning_tokens,
+        "cached_tokens": judged.cached,
+        "reasoning_tokens": judged.reasoning,
         "seen_tokens": judged.seen_tokens,
         "choices": completion.choices,
         "prompt_token_source": prompt_source,

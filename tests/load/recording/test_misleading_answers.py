@@ -321,11 +321,33 @@ class TestCounts:
 
     def test_reasoning_that_is_counted_beside_the_answer(self, answer: Answer) -> None:
         details = {"completion_tokens_details": {"reasoning_tokens": 381}}
-        for total, made in (({"total_tokens": 413}, 401), ({}, 401)):
-            row = answer(
-                *data(*words(20), STOP, usage(prompt_tokens=12, completion_tokens=20, **total, **details)), DONE
-            )
-            assert (row["completion_tokens"], row["seen_tokens"]) == (made, 20)
+        counted = {"prompt_tokens": 12, "completion_tokens": 20, **details}
+        row = answer(*data(*words(20), STOP, usage(total_tokens=413, **counted)), DONE)
+        assert (row["completion_tokens"], row["seen_tokens"], said(row)) == (401, 20, ["hidden_reasoning"])
+        for total in ({}, {"total_tokens": 32}):  # nothing says that they are beside it
+            row = answer(*data(*words(20), STOP, usage(**total, **counted)), DONE)
+            assert (row["completion_tokens"], row["reasoning_tokens"]) == (20, None)
+            assert said(row) == ["count_implausible"]
+
+    def test_more_cached_tokens_than_the_prompt_has(self, answer: Answer) -> None:
+        cached = {"prompt_tokens_details": {"cached_tokens": 500}}
+        row = answer(*data(*words(5), STOP, usage(prompt_tokens=12, completion_tokens=5, **cached)), DONE)
+        assert (counts(row), row["cached_tokens"], said(row)) == ((12, 5, "server"), None, ["count_implausible"])
+
+    def test_a_count_that_no_time_was_for(self, answer: Answer) -> None:
+        row = answer(*data(*words(5), STOP, usage(prompt_tokens=12, completion_tokens=50_000)), DONE)
+        assert counts(row) == (12, 10, "prompt:server+completion:words")
+        assert said(row) == ["count_implausible"]
+
+    @pytest.mark.parametrize("spelt", ["5", " 5 ", "5.0", "5.", "+5", "\t05\n", 5.0])
+    def test_a_whole_number_in_a_string_is_a_number(self, answer: Answer, spelt: Any) -> None:
+        row = answer(*data(*words(5), STOP, usage(prompt_tokens=12, completion_tokens=spelt)), DONE)
+        assert counts(row) == (12, 5, "server")
+
+    @pytest.mark.parametrize("spelt", ["5.5", "-5", "five", "", "1e", "٥", "0x5", "NaN", 10**30, True, [5]])
+    def test_anything_else_is_none(self, answer: Answer, spelt: Any) -> None:
+        row = answer(*data(*words(5), STOP, usage(prompt_tokens=12, completion_tokens=spelt)), DONE)
+        assert counts(row) == (12, 10, "prompt:server+completion:words")
 
     def test_usage_far_from_what_came(self, answer: Answer) -> None:
         row = answer(*data(*words(100), STOP, COUNTED), DONE)
@@ -336,6 +358,9 @@ class TestCounts:
     def test_an_estimate_is_not_below_the_number_of_events(self, answer: Answer, piece: str) -> None:
         row = answer(*data(*[delta(content=piece)] * 9, STOP), DONE)
         assert row["completion_tokens"] >= 9
+
+    def test_total_tokens_alone_are_no_count(self, answer: Answer) -> None:
+        assert counts(answer(*data(*words(5), STOP, usage(total_tokens=17)), DONE)) == (16, 10, "words")
 
     def test_usage_behind_the_mark_of_the_end(self, answer: Answer) -> None:
         assert counts(answer(*data(*words(5), STOP), DONE, *data(COUNTED))) == (12, 5, "server")
@@ -397,16 +422,100 @@ class TestFraming:
             b"".join(data(*words(5), STOP, COUNTED)).replace(b"\n\n", b"\n") + DONE,
             b"".join(data(*words(5), STOP, COUNTED)).replace(b'"choices": ', b'\ndata: "choices": ') + DONE,
             b"".join(data(*words(5), STOP, COUNTED)).replace(b"\n", b"\r\n") + b"data: [done]\r\n\r\n",
+            b"".join(data(*words(5), STOP, COUNTED)).replace(b"\n", b"\r") + b"data: [DONE]\r\r",
+            (b"".join(data(*words(2))) + b"".join(data(*words(5)[2:])).replace(b"\n", b"\r"))
+            + b"".join(data(STOP, COUNTED)).replace(b"\n", b"\r\n")
+            + DONE,
             b": ping\n\nretry: 3\nid: 1\nevent: message\n"
             + b"".join(data(*words(5), STOP, COUNTED))
             + b"data: DONE\n\n",
         ],
-        ids=["byte-order mark", "no empty lines", "joined lines", "CRLF", "comments"],
+        ids=["byte-order mark", "no empty lines", "joined lines", "CRLF", "CR", "all three line ends", "comments"],
     )
     @pytest.mark.parametrize("kind", [SSE, "text/plain", JSON])
     def test_events_in_many_spellings(self, answer: Answer, body: bytes, kind: str) -> None:
         row = answer(body, kind=kind)
         assert (row["error"], row["completion"], counts(row)) == (None, "w0 w1 w2 w3 w4 ", (12, 5, "server"))
+
+    @pytest.mark.parametrize("kind", [NDJSON, "application/octet-stream", "text/plain", "text/event-stream", JSON, ""])
+    @pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
+    @pytest.mark.parametrize("protocol", ["ollama", "djl", "rest", "openai"])
+    def test_json_lines_under_any_content_type(self, answer: Answer, protocol: str, line_end: bytes, kind: str) -> None:
+        messages = {
+            "ollama": [*({"response": f"w{n} ", "done": False} for n in range(5)), {"response": "", "done": True}],
+            "djl": [*({"token": {"text": f"w{n} "}} for n in range(5)), {"token": {}, "generated_text": "all"}],
+            "rest": [{"words": f"w{n} "} for n in range(5)],
+            "openai": [*words(5), STOP],
+        }[protocol]
+        pieces = [piece.replace(b"\n", line_end) for piece in lines(*messages)]
+        row = answer(*pieces, codec=CODECS[protocol], kind=kind)
+        assert (row["error"], row["completion"], row["streamed"]) == (None, "w0 w1 w2 w3 w4 ", True)
+        assert [round(1000 * (at - 1)) for at in row["event_times"]] == [30, 40, 50, 60, 70]
+
+    def test_a_whole_answer_under_the_content_type_of_a_stream(self, answer: Answer) -> None:
+        whole = json.dumps({"choices": [{"message": {"content": "yes"}}]}, indent=1).encode()
+        row = answer(whole, kind=SSE)
+        assert (row["error"], row["completion"], row["streamed"]) == (None, "yes", False)
+
+    @pytest.mark.parametrize("protocol", ["ollama", "openai"])
+    def test_a_whole_answer_on_several_lines_is_whole(self, answer: Answer, protocol: str) -> None:
+        body = {"ollama": {"response": "yes", "done": True}, "openai": {"choices": [{"message": {"content": "yes"}}]}}
+        row = answer(json.dumps(body[protocol], indent=2).encode(), codec=CODECS[protocol], kind="text/plain")
+        assert (row["error"], row["completion"], row["streamed"]) == (None, "yes", False)
+
+
+ENDED: dict[str, tuple[list[bytes], str]] = {
+    "openai": ([*data(*words(5), STOP, COUNTED), DONE], SSE),
+    "triton": ([*data(*({"text_output": f"w{n} "} for n in range(5))), DONE], SSE),
+    "tgi": (data(*({"token": {"text": f"w{n} "}} for n in range(5)), {"token": {}, "generated_text": "all"}), SSE),
+    "rest": ([*data(*({"words": f"w{n} "} for n in range(5))), DONE], SSE),
+    "llama_cpp": (data(*({"content": f"w{n} "} for n in range(5)), {"content": "", "stop": True}), SSE),
+    "ollama": (lines(*({"response": f"w{n} "} for n in range(5)), {"response": "", "done": True}), NDJSON),
+    "bedrock": (converse({"inputTokens": 12, "outputTokens": 5}), AWS),
+}
+"""Answers of five words with all that ends them."""
+
+
+class TestAfterTheEnd:
+    @pytest.mark.parametrize("protocol", ["openai", "triton", "tgi", "rest", "llama_cpp"])
+    @pytest.mark.parametrize(
+        "rest",
+        [
+            b"data: hello\n\n",
+            b'data: {"error": {"message": "late"}}\n\n',
+            b"event: error\ndata: late\n\n",
+            b"error: late\n\n",
+            b'data: {"broken\n\n',
+            b"data: [1, 2]\n\n",
+            b'data: {"choices": [{"delta": {"content": "more"}}], "text_output": "more", "words": "more"}\n\n',
+            DONE,
+        ],
+    )
+    def test_nothing_counts_any_more(self, answer: Answer, protocol: str, rest: bytes) -> None:
+        pieces, kind = ENDED[protocol]
+        row = answer(*pieces, rest, codec=CODECS[protocol], kind=kind)
+        assert (row["error"], row["completion"], len(row["event_times"])) == (None, "w0 w1 w2 w3 w4 ", 5)
+
+    @pytest.mark.parametrize("rest", [b'{"error": "late"}\n', b"late\n", b'{"response": "more"}\n'])
+    def test_nor_after_the_last_line(self, answer: Answer, rest: bytes) -> None:
+        pieces, kind = ENDED["ollama"]
+        row = answer(*pieces, rest, codec=CODECS["ollama"], kind=kind)
+        assert (row["error"], row["completion"]) == (None, "w0 w1 w2 w3 w4 ")
+
+    def test_nor_an_exception_after_the_last_event(self, answer: Answer) -> None:
+        pieces, kind = ENDED["bedrock"]
+        late = aws(
+            "", b'{"message": "late"}', **{":message-type": "exception", ":exception-type": "throttlingException"}
+        )
+        assert answer(*pieces, late, codec=BEDROCK, kind=kind)["error"] is None
+
+    def test_an_error_after_an_end_without_answer_is_one(self, answer: Answer) -> None:
+        row = answer(DONE, *data({"error": {"message": "out of memory"}}))
+        assert (row["error"], row["error_message"]) == ("endpoint", "out of memory")
+
+    def test_an_answer_after_an_end_without_answer_is_one(self, answer: Answer) -> None:
+        row = answer(DONE, *data(*words(5), STOP), DONE)
+        assert (row["error"], row["completion"]) == (None, "w0 w1 w2 w3 w4 ")
 
 
 SO_FAR = [" ".join(f"w{n}" for n in range(count)) for count in range(1, 6)]
@@ -458,6 +567,23 @@ class TestErrors:
             ({"error": {"message": "the queue is full", "code": 500}}, "the queue is full"),
             ({"error": "Busy", "message": "the queue is full"}, "the queue is full: Busy"),
             ({"detail": [{"loc": ["body"], "msg": "the queue is full"}]}, "the queue is full"),
+            ({"code": 50001, "msg": "the queue is full", "data": None}, "the queue is full"),
+            ({"code": "QueueFull", "msg": "the queue is full"}, "the queue is full"),
+            ({"statusCode": 500, "body": "the queue is full"}, "the queue is full"),
+            ({"status": 503, "title": "the queue is full"}, "the queue is full"),
+            ({"error_code": 7, "error_msg": "the queue is full"}, "the queue is full"),
+            ({"errorCode": "E7", "description": "the queue is full"}, "the queue is full"),
+            ({"status": "error", "reason": "the queue is full"}, "the queue is full"),
+            ({"state": "FAILED", "details": "the queue is full"}, "the queue is full"),
+            ({"success": False, "msg": "the queue is full"}, "the queue is full"),
+            ({"ok": "false", "description": "the queue is full"}, "the queue is full"),
+            ({"fault": {"faultstring": "the queue is full"}}, "the queue is full"),
+            ({"code": 50001}, '{"code": 50001}'),
+            ({"ret": -1, "msg": "the queue is full"}, "the queue is full"),
+            ({"failed": True, "reason": "the queue is full"}, "the queue is full"),
+            ({"base_resp": {"status_code": 1004, "status_msg": "the queue is full"}}, "the queue is full"),
+            ({"meta": {"code": 500}, "msg": "the queue is full"}, "the queue is full"),
+            ([{"error": {"message": "the queue is full"}}], "the queue is full"),
         ],
     )
     def test_an_error_instead_of_an_answer(self, answer: Answer, protocol: str, body: Any, words: str) -> None:
@@ -498,6 +624,20 @@ class TestErrors:
     @pytest.mark.parametrize("nothing", [None, {}, "", False])
     def test_an_empty_error_beside_content_is_none(self, answer: Answer, nothing: Any) -> None:
         assert answer(*data(*words(5, error=nothing), STOP), DONE)["error"] is None
+
+    @pytest.mark.parametrize(
+        "fine",
+        [
+            {"code": 0, "msg": "ok"},
+            {"code": 200},
+            {"status": "ok", "success": True, "error_code": 0},
+            {"status_code": 200, "errorCode": "", "err": None, "errno": 0},
+            {"failed": False, "ret": 0, "meta": {"code": 0, "status": "ok"}},
+        ],
+    )
+    def test_a_code_of_success_is_no_error(self, answer: Answer, fine: Any) -> None:
+        assert answer(*data(fine, *words(5, **fine), STOP), DONE)["error"] is None
+        assert answer(json.dumps(fine).encode(), kind=JSON)["error"] == "empty"
 
     def test_an_exception_that_is_called_an_event(self, answer: Answer) -> None:
         row = answer(aws("internalServerException", b'{"message": "the engine died"}'), codec=BEDROCK, kind=AWS)
@@ -544,6 +684,44 @@ class TestErrors:
         assert "the sea" in answer(b'{"choices": "the sea"}', kind=JSON)["error_message"]
         assert "the sea" in answer(b'{"choices": [], "other": "the sea"}', kind=JSON)["error_message"]
         assert "the sea" in answer(b'{"broken": "the sea"', kind=JSON)["error_message"]
+
+
+VECTORS: dict[str, tuple[Predictor, Callable[[Any], Any]]] = {
+    "openai": (OpenAiPredictor("http://h/v1/embeddings", stream=False), lambda v: {"data": [{"embedding": v}]}),
+    "sagemaker": (CODECS["sagemaker"], lambda v: {"embedding": v}),
+    "sagemaker, nested": (CODECS["sagemaker"], lambda v: {"embedding": [v]}),
+    "sagemaker, a list": (CODECS["sagemaker"], lambda v: [v]),
+    "bedrock, Titan": (CODECS["bedrock_invoke"], lambda v: {"embedding": v}),
+    "bedrock, Cohere": (CODECS["bedrock_invoke"], lambda v: {"embeddings": {"float": [v]}}),
+}
+"""Answers with a vector: the codec and the body."""
+
+
+class TestVectors:
+    def row(self, answer: Answer, form: str, vector: Any) -> dict[str, Any]:
+        codec, body = VECTORS[form]
+        return answer(json.dumps(body(vector)).encode(), codec=codec, kind=JSON)
+
+    @pytest.mark.parametrize("form", VECTORS)
+    @pytest.mark.parametrize(
+        "vector", [[float("nan")] * 2, [0.1, 0.2, float("-inf")], [None, None], [0.1, True], [0.1, "0.2"]]
+    )
+    def test_what_is_no_number(self, answer: Answer, form: str, vector: Any) -> None:
+        row = self.row(answer, form, vector)
+        assert row["error"] == "decode"
+        assert "a vector has " in row["error_message"]
+
+    @pytest.mark.parametrize("form", VECTORS)
+    def test_vectors_with_and_without_numbers(self, answer: Answer, form: str) -> None:
+        assert self.row(answer, form, [0.1, -2, 0])["error"] is None
+        assert self.row(answer, form, [])["error"] == "empty"
+
+    def test_packed_numbers(self, answer: Answer) -> None:
+        def packed(*numbers: float) -> str:
+            return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
+
+        for text, error in ((packed(0.1, 0.2), None), (packed(float("nan"), 1.0), "decode"), ("no base64!", "decode")):
+            assert self.row(answer, "openai", text)["error"] == error
 
 
 def test_a_resend_is_not_the_clients_lateness(answer: Answer) -> None:

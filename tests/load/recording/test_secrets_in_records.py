@@ -97,3 +97,16 @@ def test_raw_responses_keep_their_bytes_but_for_secrets(tmp_path: Path) -> None:
         assert after.raw == before.raw.replace(KEY.encode(), b"*" * len(KEY))
         assert after.message == f"to {'*' * len(KEY)}"
         assert (after.read_ends, after.user_ns, after.end_ns) == (before.read_ends, before.user_ns, before.end_ns)
+
+
+def test_what_a_server_says_is_one_line_without_what_a_terminal_obeys(spooled: MakeSpooled) -> None:
+    said = "\x1b[31mbusy\x1b[0m\r\n\u202eat\x9b2J \u200bnode 7"
+    raw = answer("503 Busy", {"message": said}, "retry-after: 3\x1b[2J")
+    row = record(spooled, raw)
+    assert (row["error_message"], row["retry_after"]) == ("HTTP 503: busy at node 7", "3")
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\x1b[0m", "\x00", "\u2060"])
+def test_a_key_with_something_unseen_in_it(spooled: MakeSpooled, hidden: str) -> None:
+    row = record(spooled, answer("401 Unauthorized", {"message": f"no such key: {KEY[:7]}{hidden}{KEY[7:]}"}))
+    assert row["error_message"] == f"HTTP 401: no such key: {REMOVED}"
