@@ -24,7 +24,7 @@ class RankedColumns:
 
     @property
     def columns(self) -> tuple[str | None, str | None]:
-        """Both."""
+        """The names of both, documents first."""
         return self.documents, self.relevance
 
     def cells(self, location: str, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,7 +55,9 @@ def _list(value: Any) -> list[Any]:
             value = json.loads(value)
         except ValueError:
             return []
-    return list(value) if isinstance(value, list | tuple) or hasattr(value, "tolist") else []
+    if hasattr(value, "tolist"):  # an array, whose numbers are then Python's
+        value = value.tolist()
+    return list(value) if isinstance(value, list | tuple) else []
 
 
 def _is_grade(value: Any) -> bool:
@@ -72,16 +74,22 @@ def batched(
     """
     sizes = {wanted.texts_per_request for wanted in filters if wanted.payload_file == payload_file}
     if len(sizes) > 1:
-        raise DataError(f"datasets.filters, {payload_file}: filters of one file differ in texts_per_request")
+        raise DataError(
+            f"datasets.filters, {payload_file}: filters of one file differ in texts_per_request; give all the same"
+        )
     size = sizes.pop() if sizes else 1
     if size == 1:
         return list(rows)
     if any("documents" in row or "messages" in row for row in rows):
         raise DataError(
-            f"datasets.filters, {payload_file}: texts_per_request puts plain texts together, not documents or messages"
+            f"datasets.filters, {payload_file}: texts_per_request puts plain texts together, not documents or "
+            "messages; leave it out"
         )
     if len(rows) < size:
-        raise DataError(f"datasets.filters, {payload_file}: {len(rows)} texts, and one request has {size}")
+        raise DataError(
+            f"datasets.filters, {payload_file}: {len(rows)} texts, and one request has {size}; lower "
+            "texts_per_request, or add data"
+        )
     return [_together(rows[start : start + size], id_of) for start in range(0, len(rows) - size + 1, size)]
 
 

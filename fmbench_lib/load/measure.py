@@ -189,7 +189,7 @@ def _recorder(spec: LevelSpec, rows: Sequence[Mapping[str, Any]], experiment: Ex
 
 def _sent_prompt(row: Mapping[str, Any], *, declared: bool) -> SentPrompt:
     mark = _mark(row["prompt"], declared)
-    return SentPrompt(row["prompt_id"], row["prompt_tokens"], mark, bool(row.get("documents")))
+    return SentPrompt(row["prompt_id"], row["prompt_tokens"], mark, len(row.get("documents") or ()))
 
 
 def _mark(prompt: str, declared: bool) -> PromptMark | None:

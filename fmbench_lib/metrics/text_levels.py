@@ -30,6 +30,8 @@ TEXTS: tuple[Column, ...] = (
     Column("texts_per_second", "texts/s", "number", "`transactions_per_second` × `texts_per_request`"),
     Column("tokens_per_second", "tokens/s", "number", "`prompt_token_throughput` of the summary"),
     Column("latency_p50", "s", "number", "as in the summary"),
+    Column("latency_p50_low", "s", "number", "lower end of its 95% confidence interval; empty without one"),
+    Column("latency_p50_high", "s", "number", "upper end of it"),
     Column("latency_p95", "s", "number", "as in the summary"),
     Column("latency_p95_low", "s", "number", "lower end of its 95% confidence interval; empty without one"),
     Column("latency_p95_high", "s", "number", "upper end of it"),
@@ -62,7 +64,9 @@ def text_levels(levels: Sequence[LevelData], summary: pd.DataFrame) -> pd.DataFr
 
 
 def _row(row: Row, texts: float) -> Cells:
-    rate, price, per_token = (number(row, name) for name in _SOURCES)
+    rate, price, per_token = (
+        number(row, name) for name in ("transactions_per_second", "price_per_txn", "price_per_token")
+    )
     kept = {column.name: row.get(column.name) for column in TEXTS if column.name in row}
     return {
         **kept,
@@ -72,9 +76,6 @@ def _row(row: Row, texts: float) -> Cells:
         "price_per_1m_tokens": NAN if per_token is None else MILLION * per_token,
         "price_per_1m_texts": NAN if price is None else MILLION * price / texts,
     }
-
-
-_SOURCES = ("transactions_per_second", "price_per_txn", "price_per_token")
 
 
 def retrieval_frame(levels: Iterable[LevelData], relevance: Relevance) -> pd.DataFrame:

@@ -7,9 +7,10 @@ import binascii
 import math
 import struct
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 NAN = float("nan")
+_MOST_VECTORS = 100_000
 
 
 def similarities(data: Sequence[Any]) -> tuple[float, ...]:
@@ -21,12 +22,21 @@ def similarities(data: Sequence[Any]) -> tuple[float, ...]:
 
 
 def _in_order(data: Sequence[Any]) -> list[tuple[float, ...]]:
-    """The vectors by their index, as some servers return them in the order in which they were ready."""
-    entries = [entry for entry in data if isinstance(entry, dict)]
+    """The vectors by their index, as some servers return them in the order in which they were ready; empty where one is
+    missing. As they stand where indices are missing or occur twice."""
+    entries = [entry if isinstance(entry, dict) else {} for entry in data]
+    vectors = [_vector(entry.get("embedding")) for entry in entries]
     numbers = [entry.get("index") for entry in entries]
-    if sorted(number for number in numbers if isinstance(number, int)) == list(range(len(entries))):
-        entries.sort(key=lambda entry: int(entry["index"]))
-    return [_vector(entry.get("embedding")) for entry in entries]
+    if not _are_places(numbers):
+        return vectors
+    placed = dict(zip(numbers, vectors, strict=True))
+    return [placed.get(number, ()) for number in range(max(numbers, default=-1) + 1)]
+
+
+def _are_places(numbers: Sequence[Any]) -> TypeGuard[Sequence[int]]:
+    """Whether these say where each vector belongs: different whole numbers, of which some may be missing."""
+    counted = all(type(number) is int and 0 <= number < _MOST_VECTORS for number in numbers)
+    return counted and len(set(numbers)) == len(numbers)
 
 
 def _vector(value: Any) -> tuple[float, ...]:

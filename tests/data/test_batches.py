@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fmbench_lib.config import Filter
@@ -48,7 +49,12 @@ def test_what_cannot_be_put_together_is_said(made: Any, sizes: tuple[int, ...], 
 
 @pytest.mark.parametrize(
     ("documents", "relevance"),
-    [(["a", "b"], [1, 0]), ('["a", "b"]', "[1, 0]"), (("a", "b"), (1.0, 0.0))],
+    [
+        (["a", "b"], [1, 0]),
+        ('["a", "b"]', "[1, 0]"),
+        (("a", "b"), (1.0, 0.0)),
+        (np.array(["a", "b"]), np.array([1, 0])),
+    ],
 )
 def test_documents_and_relevance_are_lists_or_their_json(documents: Any, relevance: Any) -> None:
     cells = RankedColumns("d", "r").cells("row 1", {"d": documents, "r": relevance})

@@ -122,3 +122,10 @@ def test_where_anything_is_generated_the_payload_file_with_most_levels_is_taken(
     levels = [embedding("x1", 0.001, 20), embedding("x8", 0.002, 160), embedding("x1", 0.002, 20)]
     levels[0]["completion_token_count_mean"] = 5.0
     assert decide(pd.DataFrame(levels), Budgets()).payload_file == "x1"
+
+
+def test_a_level_without_a_success_does_not_change_what_the_decision_is_about() -> None:
+    nothing = dict.fromkeys(("prompt_token_count_mean", "completion_token_count_mean", "price_per_token"))
+    failed = embedding("x32", 0.004, 640) | nothing | {"successes": 0, "error_rate": 1.0}
+    levels = [embedding("x1", 0.001, 20), embedding("x8", 0.002, 160), embedding("x1", 0.001, 20), failed]
+    assert decide(pd.DataFrame(levels), Budgets(error_rate_budget=1.0)).payload_file == "x8"

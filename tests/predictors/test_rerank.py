@@ -107,3 +107,14 @@ def test_embeddings_say_how_many_texts_they_are_of() -> None:
     assert (made.texts, len(made.vectors), made.error_class) == (2, 2, None)
     chat = answered(OpenAiPredictor("http://h/v1/completions", stream=False), {"choices": [{"text": "hi"}]})
     assert (chat.texts, chat.scores) == (None, ())
+
+
+def test_a_missing_vector_moves_none_of_the_others() -> None:
+    query, last = {"index": 0, "embedding": [1.0, 0.0]}, {"index": 2, "embedding": [1.0, 0.0]}
+    for data in ([query, last], [last, query], [query, {"index": 1, "embedding": None}, last]):
+        missing, there = similarities(data)
+        assert math.isnan(missing)
+        assert there == pytest.approx(1.0)
+    bare = [{"embedding": [1.0]}, "?", {"embedding": [1.0]}]  # by their places
+    assert math.isnan(similarities(bare)[0])
+    assert similarities(bare)[1] == pytest.approx(1.0)

@@ -64,6 +64,7 @@ def test_the_title_says_whether_length_matters() -> None:
     falls = length_finding([*bins("a", 0.01, -3), *bins("b", 0.4, 1)])
     assert falls == "Accuracy falls with the length of prompts for 1 of 2 models: a, p = 0.010"
     assert length_finding(bins("a", 0.01, 3)).startswith("Accuracy rises")
+    assert length_finding([row | {"trend_p_holm": None} for row in bins("a", 0.2, 1)]).startswith("No trend")
 
 
 def agreement(first: str, second: str, share: float, kappa: float) -> dict[str, Any]:

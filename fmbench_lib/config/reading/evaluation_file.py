@@ -101,7 +101,7 @@ def _judges(panel: Mapping[str, Any], root: str, findings: Findings) -> list[dic
     shared = {
         "platform": BEDROCK,
         "parameters": {key: value for key, value in parameters.items() if key not in _NOT_SENT},
-        "concurrency": panel.get("run_parallel_inference_count") or 5,
+        "concurrency": 5 if (count := panel.get("run_parallel_inference_count")) is None else count,
     }
     return [
         {**shared, **_judge(each, joined(f"{path}.judge_panel_list", number), root, findings)}

@@ -266,8 +266,9 @@ def _checked(path: str | Path, arguments: Mapping[str, str] | None, in_folder: b
 def _evaluation_file(path: Path) -> Raw | None:
     """The content of an evaluation file of FMBench 2.x, None of any other file."""
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        text = _text_of(path) if path.is_file() else ""  # reading a pipe would wait for whoever writes to it
+        value = yaml.safe_load(text) if FILE_KEY in text else None
+    except (OSError, ValueError, RecursionError, yaml.YAMLError, ConfigError):
         return None
     is_one = (
         isinstance(value, dict) and isinstance(value.get(FILE_KEY), dict) and not set(_CONFIG_SECTIONS) & set(value)

@@ -40,11 +40,11 @@ def _rows(path: Path, separator: str | None) -> Iterator[tuple[str, Row]]:
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a prompt may be longer than the module's 128 KiB
     with readable(path) as file:
         first = file.readline()
-        said, skipped = _said(first), 0
-        if said is not None:
+        named, skipped = _named_separator(first), 0
+        if named is not None:
             first, skipped = file.readline(), 1
         lines = itertools.chain([first] if first else [], file)
-        reader = csv.reader(lines, delimiter=separator or said or _separator(first), strict=True)
+        reader = csv.reader(lines, delimiter=separator or named or _separator(first), strict=True)
         begin = skipped + 1
         try:
             columns = _columns(path, next(reader, []), begin)
@@ -65,10 +65,10 @@ def _fault(path: Path, begin: int, end: int, what: str) -> str:
     return f"{path}, {rows}: {what}; quote a cell that holds quotes or lines"
 
 
-def _said(first_line: str) -> str | None:
+def _named_separator(first_line: str) -> str | None:
     """The separator that the first line names, `sep=;`, as Excel reads and writes it."""
-    said = re.fullmatch(r'"?sep=(.)"?[,;\s]*', first_line.rstrip("\r\n"), re.IGNORECASE)
-    return said[1] if said else "\t" if first_line.rstrip("\r\n").lower() == "sep=\t" else None
+    found = re.fullmatch(r'"?sep=(.)"?[,;\s]*', first_line.rstrip("\r\n"), re.IGNORECASE)
+    return found[1] if found else "\t" if first_line.rstrip("\r\n").lower() == "sep=\t" else None
 
 
 def _separator(first_line: str) -> str:

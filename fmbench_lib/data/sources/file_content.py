@@ -29,7 +29,7 @@ _OTHER = {
 }
 """What other files begin with, and what to do about each."""
 _BEGINNING = 512
-_SPOILT = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+_DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 
 
 @contextlib.contextmanager
@@ -41,7 +41,7 @@ def readable(path: Path) -> Iterator[TextIO]:
     try:
         with _bytes(path) as content, io.TextIOWrapper(content, encoding=_encoding(path), newline="") as file:
             yield file
-    except _SPOILT as error:
+    except _DAMAGED as error:
         raise DataError(f"source file {path} is packed and damaged: {error}; copy or download it again") from error
     except OSError as error:
         raise DataError(f"source file {path} cannot be read: {error.strerror or error}") from error

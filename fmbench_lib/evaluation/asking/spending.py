@@ -10,6 +10,7 @@ from fmbench_lib.pricing.price_list import InstancePrice, Price, TokenPrice
 
 _BYTES_PER_TOKEN = 4
 _ROUNDING = 1e-9
+_MAY_BE_BILLED = frozenset({"timeout", "truncated", "protocol", "decode", "endpoint", "cancelled"})
 
 
 def cost_of(price: Price | None, prompt_tokens: int, completion_tokens: int, seconds: float) -> float | None:
@@ -26,9 +27,6 @@ def most_of(price: Price | None, prompt: str, max_tokens: int | None, timeout: f
     if isinstance(price, TokenPrice) and max_tokens is None:
         return None
     return cost_of(price, len(prompt.encode(errors="surrogatepass")) + 64, max_tokens or 0, timeout)
-
-
-_MAY_BE_BILLED = frozenset({"timeout", "truncated", "protocol", "decode", "endpoint", "cancelled"})
 
 
 def may_be_billed(error: str | None) -> bool:

@@ -64,13 +64,13 @@ class TokenCounter(Protocol):
 class SentPrompt:
     """What the records need of a prompt: its id and its length by the experiment's tokenizer.
 
-    `echo` recognises its text, as its answer may begin with it. `ranks`: it has documents to rank.
+    `echo` recognises its text, as its answer may begin with it. `documents`: how many it has to rank.
     """
 
     prompt_id: str
     tokens: int | None
     echo: PromptMark | None = None
-    ranks: bool = False
+    documents: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Recorder:
             "retry_after": None if response is None else self._short(dict(response.headers).get("retry-after")),
             "completion": completion.text if self.redactor is None else self.redactor.in_content(completion.text),
             "texts": _texts(completion, prompt),
-            "scores": completion.scores or (similarities(completion.vectors) if prompt.ranks else ()),
+            "scores": completion.scores or (similarities(completion.vectors) if prompt.documents else ()),
         }
 
     def _short(self, text: str | None) -> str | None:
@@ -196,10 +196,10 @@ class Recorder:
 
 
 def _texts(completion: Completion, prompt: SentPrompt) -> int | None:
-    """How many texts were embedded, or documents ranked; the vector of a query is not one of a document."""
+    """How many texts were embedded, or documents ranked, also those that a server leaves out of its answer."""
     if completion.texts is None or completion.error_class is not None:
         return None
-    return completion.texts - 1 if prompt.ranks and completion.vectors else completion.texts
+    return prompt.documents or completion.texts
 
 
 @lru_cache(maxsize=256)

@@ -90,12 +90,12 @@ def read_sent(
 
 
 def _prompt_cells(prompt: SentPrompt) -> tuple[Any, ...]:
-    return prompt.prompt_id, prompt.tokens, _mark_cells(prompt.echo), prompt.ranks
+    return prompt.prompt_id, prompt.tokens, _mark_cells(prompt.echo), prompt.documents
 
 
-def _prompt_of(prompt_id: str, tokens: int | None, echo: Any, ranks: bool = False) -> SentPrompt:
-    """A prompt; files of earlier versions do not say whether it ranks documents, as none did."""
-    return SentPrompt(prompt_id, tokens, _mark_of(echo), ranks)
+def _prompt_of(prompt_id: str, tokens: int | None, echo: Any, documents: int = 0) -> SentPrompt:
+    """A prompt; files of earlier versions do not say how many documents it ranks, as none did."""
+    return SentPrompt(prompt_id, tokens, _mark_of(echo), documents)
 
 
 def _mark_cells(mark: PromptMark | None) -> list[str | int] | None:

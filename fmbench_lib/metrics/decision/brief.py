@@ -56,9 +56,10 @@ def _of_winner(decision: Mapping[str, Any], winner: Row) -> Brief:
         what, those = "the only one", f"of {levels} levels that meets every budget"
     label = " and ".join(level_label(row) for row in (winner, *tied))
     verb = "tie as" if tied else "is"
+    how_sure = next(_doubts(decision, winner))
     return Brief(
         what=f"{label} {verb} {what} {those}: {cost_text(winner, by)}.",
-        how_sure=(how_sure := next(_doubts(decision, winner))),
+        how_sure=how_sure,
         runner_up=_runner_up(decision, winner, by),
         tone="good" if how_sure.startswith("Sure") else "doubtful",
     )

@@ -29,7 +29,7 @@ import pandas as pd
 
 from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge
 from fmbench_lib.metrics.decision.dataset_of_interest import DatasetChoice, choose_dataset
-from fmbench_lib.metrics.decision.ranking import RankedBy, generates_nothing, rank, unit_cost
+from fmbench_lib.metrics.decision.ranking import RankedBy, generate_nothing, generates_nothing, rank, unit_cost
 from fmbench_lib.metrics.decision.sentence import decision_text
 from fmbench_lib.metrics.missing import Row, number, plain, rows_of
 
@@ -115,9 +115,10 @@ def decide(summary: pd.DataFrame, budgets: Budgets, payload_file: str | None = N
 def _of_all_batches(rows: Sequence[Row], budgets: Budgets) -> DatasetChoice | None:
     """The payload file with the lowest price per token, where nothing was generated: such files differ in how many
     texts a request has, and a token is the same work in all. None where answers have tokens, or no level passes."""
-    if len({row["payload_file"] for row in rows}) < 2 or not all(map(generates_nothing, rows)):
+    if len({row["payload_file"] for row in rows}) < 2 or not generate_nothing(rows):
         return None
-    passed = [one.row for one in (judge(row, budgets) for row in rows) if one.passed]
+    answered = [row for row in rows if generates_nothing(row)]
+    passed = [one.row for one in (judge(row, budgets) for row in answered) if one.passed]
     priced = [row for row in passed if number(row, "price_per_txn") is not None]
     if not passed:
         return None

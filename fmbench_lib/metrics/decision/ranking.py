@@ -111,6 +111,12 @@ def generates_nothing(row: Row) -> bool:
     return number(row, "completion_token_count_mean") == 0 and bool(number(row, "prompt_token_count_mean"))
 
 
+def generate_nothing(rows: Iterable[Row]) -> bool:
+    """Whether all of these levels are of embeddings or rerankers; one without a success does not tell."""
+    answered = [row for row in rows if number(row, "successes") != 0]
+    return bool(answered) and all(map(generates_nothing, answered))
+
+
 def cached_share(row: Row) -> float | None:
     """The share of prompt tokens that the server took from its cache; None if it does not say."""
     cached, tokens = number(row, "cached_token_count_mean"), number(row, "prompt_token_count_mean")

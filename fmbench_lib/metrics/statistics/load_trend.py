@@ -14,6 +14,7 @@ Answers = Sequence[tuple[float, bool]]
 
 _MOST_COMBINED = 40  # answers of a stratum whose distribution is enumerated
 _MOST_SUMS = 20_000  # sums that are followed; with more, the normal distribution is near enough
+_MOST_STEPS = 400_000  # additions, less than a second's
 _DIGITS = 9
 
 
@@ -59,10 +60,12 @@ def _moments(stratum: Answers) -> tuple[float, float]:
 def _exact(strata: Sequence[Answers], difference: float) -> float | None:
     """The chance of a difference as far from 0 as this one; None where there is too much to enumerate."""
     whole: dict[float, float] = {0.0: 1.0}
+    steps = 0
     for stratum in strata:
-        if len(stratum) > _MOST_COMBINED:
+        chances = _distribution(stratum) if len(stratum) <= _MOST_COMBINED else None
+        if chances is None or (steps := steps + len(whole) * len(chances)) > _MOST_STEPS:
             return None
-        whole = _combined(whole, _distribution(stratum))
+        whole = _combined(whole, chances)
         if len(whole) > _MOST_SUMS:
             return None
     limit = abs(difference) - 10.0**-_DIGITS * max(1.0, abs(difference))
@@ -79,8 +82,9 @@ def _combined(first: Mapping[float, float], second: Mapping[float, float]) -> di
     return sums
 
 
-def _distribution(stratum: Answers) -> dict[float, float]:
-    """The distribution of `_moments`' difference: as many right answers as there are, on any of the scores."""
+def _distribution(stratum: Answers) -> dict[float, float] | None:
+    """The distribution of `_moments`' difference: as many right answers as there are, on any of the scores; None where
+    that is too much to enumerate."""
     right, expected = sum(is_right for _, is_right in stratum), _expected(stratum)
     ways: list[dict[float, int]] = [{0.0: 1}, *({} for _ in range(right))]
     for score, _ in stratum:
@@ -88,5 +92,7 @@ def _distribution(stratum: Answers) -> dict[float, float]:
             for found, count in ways[taken - 1].items():
                 key = round(found + score, _DIGITS)
                 ways[taken][key] = ways[taken].get(key, 0) + count
+        if sum(map(len, ways)) > _MOST_SUMS:
+            return None
     every = math.comb(len(stratum), right)
     return {round(found - expected, _DIGITS): count / every for found, count in ways[right].items()}

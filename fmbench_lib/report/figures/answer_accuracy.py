@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ def draw_accuracy(
 
 def accuracy_finding(models: Sequence[Row], pairs: Sequence[Row]) -> str:
     """Who answers best, and whether that is more than chance, in a sentence."""
-    ranked = sorted(models, key=lambda row: -(number(row, "accuracy") or 0.0))
+    ranked = sorted(models, key=lambda row: -_known(row, "accuracy"))
     first = ranked[0]
     name, share = short_name(str(first["experiment_name"]), 40), percent(first["accuracy"])
     if len(ranked) == 1:
@@ -74,6 +75,11 @@ def accuracy_finding(models: Sequence[Row], pairs: Sequence[Row]) -> str:
         others = "another model" if len(behind) == 1 else f"{len(behind)} other models"
         return f"{name} has the highest accuracy, {share}, but {others} may be as good"
     return f"{name} answers best: {share} correct, the next {percent(ranked[1]['accuracy'])}"
+
+
+def _known(row: Row, column: str) -> float:
+    value = number(row, column)
+    return -math.inf if value is None else value
 
 
 def _settled(first: Row, other: Row, pairs: Sequence[Row]) -> bool:
@@ -134,11 +140,12 @@ _ABOUT_LENGTHS = (
 def length_finding(rows: Sequence[Row]) -> str:
     """Whether accuracy changes with the length of prompts, by the test for a trend."""
     trends = {str(row["experiment_name"]): row for row in rows}
-    shown = [row for row in trends.values() if (number(row, "trend_p_holm") or 0.0) < SHOWN]
+    p_values = {name: p for name, row in trends.items() if (p := number(row, "trend_p_holm")) is not None}
+    shown = [trends[name] for name, p in p_values.items() if p < SHOWN]
     if not shown:
         of = f" for any of {len(trends)} models" if len(trends) > 1 else ""
-        least = min(number(row, "trend_p_holm") or 0.0 for row in trends.values())
-        return f"No trend of accuracy with the length of prompts is shown{of} (p = {significant(least, 2)})"
+        least = significant(min(p_values.values(), default=None), 2)
+        return f"No trend of accuracy with the length of prompts is shown{of} (p = {least})"
     row = min(shown, key=lambda each: float(each["trend_p_holm"]))
     way = "falls" if float(row["trend_z"]) < 0 else "rises"
     rest = "" if len(trends) == 1 else f" for {len(shown)} of {len(trends)} models"

@@ -69,7 +69,7 @@ def _layout(figure: Any, trade: QualityTrade) -> None:
         legend={"orientation": "h", "y": -0.16, "x": 0},
         margin={"l": 70, "r": 20, "t": 40, "b": 60},
         xaxis={"title": trade.side.title, **scale},
-        yaxis={"title": trade.y_title},
+        yaxis={"title": escape(trade.y_title)},
     )
     if trade.budget is not None:
         y = trade.y(trade.budget)

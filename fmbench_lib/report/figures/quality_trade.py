@@ -144,7 +144,7 @@ def draw_quality_trade(trade: QualityTrade | None, look: Mapping[str, Look]) -> 
 
 
 def _about(trade: QualityTrade) -> str:
-    counts = sorted({int(row["quality_n"]) for row in trade.rows if row.get("quality_n") is not None})
+    counts = sorted({int(known) for row in trade.rows if (known := number(row, "quality_n")) is not None})
     n = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else "".join(map(str, counts))
     bars = f" Bars: 95% CI of the quality ({n} questions); where bars overlap, the order may be chance." if n else ""
     return (

@@ -9,7 +9,7 @@ from fmbench_lib.metrics.missing import Row, number, rows_of
 from fmbench_lib.report.level_order import dataset_name, in_order, names_in
 from fmbench_lib.report.level_texts import estimate_of, time_of
 from fmbench_lib.report.markdown import Blocks, escape, frame, text_frame
-from fmbench_lib.report.numbers import amount, count, dollars, plain, seconds, significant
+from fmbench_lib.report.numbers import amount, count, dollars, plain, significant
 from fmbench_lib.report.report_data import ReportInputs
 from fmbench_lib.report.sections.judge_panel import interval_cell
 
@@ -33,7 +33,7 @@ def section(inputs: ReportInputs) -> Blocks:
             "texts per request": plain(round(row["texts_per_request"], 1)),
             "texts/s": significant(row["texts_per_second"]),
             "tokens/s": significant(row["tokens_per_second"]),
-            "latency p50": time_of({**row, "latency_p50_low": 0}, "latency_p50"),
+            "latency p50": time_of(row, "latency_p50"),
             "latency p95 (95% CI)": estimate_of(row, "latency_p95"),
             "USD per 1M tokens": amount(row["price_per_1m_tokens"]),
             "USD per 1M texts": amount(row["price_per_1m_texts"]),
@@ -55,7 +55,7 @@ def _cheapest(rows: Sequence[Row]) -> list[str]:
         sentences.append(
             f"A million tokens cost least at {_level(row)}: {dollars(row['price_per_1m_tokens'])} "
             f"({dollars(row['price_per_1m_texts'])} for a million texts), with a latency p95 of "
-            f"{seconds(row['latency_p95'])}."
+            f"{time_of(row, 'latency_p95')}."
         )
     if len(names) > 1:
         sentences.append("Servers count tokens in their own ways: between experiments compare the price of texts.")

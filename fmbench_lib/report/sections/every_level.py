@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fmbench_lib.metrics.decision.ranking import generates_nothing
+from fmbench_lib.metrics.decision.ranking import generate_nothing
 from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.measuring_again import last_attempts
 from fmbench_lib.metrics.missing import Row, number, rows_of, text
@@ -33,7 +33,7 @@ def levels_table(summary: pd.DataFrame) -> pd.DataFrame:
     """A row per level: load, errors, throughput, latency, price and verdict."""
     rows = list(in_order(rows_of(summary)))
     again = any((number(row, "attempt") or 1) > 1 for row in rows)
-    generated = not rows or not all(map(generates_nothing, rows))
+    generated = not generate_nothing(rows)
     opened = any(text(row, "arrival") for row in rows)
     return text_frame(
         {

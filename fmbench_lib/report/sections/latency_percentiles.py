@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fmbench_lib.metrics.decision.ranking import generates_nothing
+from fmbench_lib.metrics.decision.ranking import generate_nothing
 from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.groups.contents import remarks_of
 from fmbench_lib.metrics.missing import Row, number, rows_of
@@ -54,7 +54,7 @@ def section(inputs: ReportInputs) -> Blocks:
         why = "No request of this dataset succeeded" if payload else "No level was measured"
         return [heading, f"_{why}, so there is no latency to show._"]
     levels = of_payload(rows_of(inputs.summary), payload)
-    nothing = bool(levels) and all(map(generates_nothing, levels))
+    nothing = generate_nothing(levels)
     kinds = "Latency" if nothing else _KINDS
     intro = f"{kinds} for the {code(dataset_name(payload))} dataset, {_LATENCY_ALONE if nothing else _LATENCY}"
     absent = f"_{_NOTHING_GENERATED}_" if nothing else _absent_times(levels)

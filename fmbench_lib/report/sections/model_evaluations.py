@@ -120,10 +120,11 @@ def _loads(tables: Mapping[str, pd.DataFrame]) -> Blocks:
         if number(row, "trend_p") is not None:
             found.setdefault((str(row["experiment_name"]), str(row["payload_file"])), row)
     lines = [
-        f"{escape(experiment)}, {escape(payload)}: {_trend(row)} (test for a trend, p = {significant(row['trend_p'])})."
+        f"{escape(experiment)}, {escape(payload)}: {_trend(row)} (p = {significant(row['trend_p'])})."
         for (experiment, payload), row in found.items()
     ]
-    return ["Does load change quality? " + " ".join(lines)] if lines else []
+    test = "By the Cochran-Armitage test, stratified by question: "
+    return ["Does load change quality? " + test + " ".join(lines)] if lines else []
 
 
 def _trend(row: Mapping[str, Any]) -> str:

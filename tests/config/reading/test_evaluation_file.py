@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -83,6 +84,10 @@ def test_what_is_wrong_is_said(content: object, message: str) -> None:
             ("run_parallel_inference_count: 5", "run_parallel_inference_count: many"),
             "run_parallel_inference_count: .*many",
         ),
+        (
+            ("run_parallel_inference_count: 5", "run_parallel_inference_count: 0"),
+            "run_parallel_inference_count: .*0",
+        ),
         (("threshold: 0.40", "threshold: 40"), "incorrect_verdict_cosine_similarity_threshold: .*40"),
         (("majority_vote, use", "mean, use"), "method: is 'mean'; write majority_vote"),
         (("model_id: cohere.command-r-plus-v1:0, ", ""), r"judge_panel_list\[1\]: has no model_id"),
@@ -111,3 +116,10 @@ def test_the_shipped_file_and_one_with_other_keys_are_valid(tmp_path: Path) -> N
     assert len(section.judges) == 3
     for name in (section.rules, *(judge.template for judge in section.judges)):
         assert shipped_path(f"configs/{name}").exists()
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "config.yml"
+    os.mkfifo(path)
+    (checked,) = validate_paths([path])
+    assert "is a pipe or a device" in str(checked.problems[0])

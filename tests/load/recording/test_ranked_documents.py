@@ -18,8 +18,8 @@ EMBEDDINGS = OpenAiPredictor("http://h/v1/embeddings", stream=False)
 VECTORS = [[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]]
 
 
-def recorder(*, ranks: bool) -> Recorder:
-    prompt = SentPrompt("p", 3, None, ranks)
+def recorder(*, documents: int) -> Recorder:
+    prompt = SentPrompt("p", 3, None, documents)
     return Recorder(EMBEDDINGS, [prompt], ("http://h",), LevelKey("e", "p", "l"), None, None)
 
 
@@ -31,19 +31,24 @@ def answer(spooled, **more) -> object:
 
 
 def test_a_query_is_not_one_of_its_documents(spooled) -> None:
-    row = recorder(ranks=True).row(answer(spooled), CLOCKS, "L")
+    row = recorder(documents=2).row(answer(spooled), CLOCKS, "L")
     assert list(row["scores"]) == pytest.approx([0.0, 1.0])
     assert (row["texts"], row["completion_tokens"], row["completion"], row["first"]) == (2, 0, "", None)
 
 
 def test_a_batch_of_texts_has_no_scores(spooled) -> None:
-    row = recorder(ranks=False).row(answer(spooled), CLOCKS, "L")
+    row = recorder(documents=0).row(answer(spooled), CLOCKS, "L")
     assert (row["texts"], list(row["scores"])) == (3, [])
 
 
 def test_a_level_that_is_decoded_later_knows_which_prompts_rank() -> None:
-    sent = SentLevel(recorder(ranks=True), LevelRun("L", None, "", None, ()), {})  # type: ignore[typeddict-item]
+    sent = SentLevel(recorder(documents=2), LevelRun("L", None, "", None, ()), {})  # type: ignore[typeddict-item]
     head = json.loads(json.dumps(head_of(sent)))
     assert level_of(head, [], EMBEDDINGS, None).recorder.prompts == sent.recorder.prompts
     head["prompts"] = [["p", 3, None]]  # as earlier versions wrote it
     assert level_of(head, [], EMBEDDINGS, None).recorder.prompts == [SentPrompt("p", 3)]
+
+
+def test_documents_that_the_answer_leaves_out_were_ranked_too(spooled) -> None:
+    row = recorder(documents=9).row(answer(spooled), CLOCKS, "L")
+    assert row["texts"] == 9

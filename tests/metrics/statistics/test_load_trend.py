@@ -75,3 +75,17 @@ def test_no_trend_where_nothing_differs() -> None:
     assert stratified_trend([(n, load, True) for n in range(5) for load in (1, 2)]) == (0.0, 1.0)
     assert stratified_trend([(n, 1, n > 2) for n in range(5)]) == (0.0, 1.0)
     assert stratified_trend([]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("questions", "loads"),
+    [(1000, [1, 2, 4, 8]), (1, [2**k for k in range(30)])],
+    ids=["many questions", "one question at many loads"],
+)
+def test_where_there_is_too_much_to_enumerate_p_is_that_of_the_normal_distribution(
+    questions: int, loads: list[int]
+) -> None:
+    chance = random.Random(1)
+    answers: Found = [(q, load, chance.random() < 0.5) for q in range(questions) for load in loads]
+    z, p = stratified_trend(answers)
+    assert p == pytest.approx(2 * stats.norm.sf(abs(z)))
