@@ -23,12 +23,6 @@ from fmbench_lib.runs.opening import default_results
 SHELLS = ("bash", "zsh", "fish")
 _RUNS = ("run_dir", "resume")
 _CONFIGS = ("config", "config_file", "copy")
-_WORDS: Mapping[str, Callable[[], Iterable[str]]] = {
-    "shell": lambda: SHELLS,
-    "platform": lambda: PLATFORMS,
-    "name": lambda: _sets(),
-}
-"""Arguments that are one of a few words."""
 
 
 def complete(make_parser: Callable[[], argparse.ArgumentParser]) -> None:
@@ -71,14 +65,22 @@ def _parsers(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
     return found
 
 
-def _one_of(words: Callable[[], Iterable[str]]) -> Callable[..., list[str]]:
-    return lambda **_: list(words())
-
-
 def _sets() -> Iterable[str]:
     from fmbench_lib.steps.public_data import set_names  # not at the top: only this needs it
 
     return set_names()
+
+
+_WORDS: Mapping[str, Callable[[], Iterable[str]]] = {
+    "shell": lambda: SHELLS,
+    "platform": lambda: PLATFORMS,
+    "name": _sets,
+}
+"""Arguments that are one of a few words."""
+
+
+def _one_of(words: Callable[[], Iterable[str]]) -> Callable[..., list[str]]:
+    return lambda **_: list(words())
 
 
 def _run_names(parsed_args: argparse.Namespace, **_: Any) -> list[str]:

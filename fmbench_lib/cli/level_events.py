@@ -6,17 +6,17 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fmbench_lib.workspace import LevelKey, Workspace
+from fmbench_lib.workspace import Workspace
 
 _EVENTS = {"level measured": "level", "level failed": "level_failed"}
-_FIGURES = ("number", "count", "done", "errors", "request_rate", "ttft_p50", "latency_p95")
+_FIGURES = ("done", "errors", "request_rate", "ttft_p50", "latency_p95")
 
 
 class LevelEvents:
     """The levels that have been measured or have failed since they were last asked for.
 
-    With the figures of its records as far as the step computed them, and those of the live view, as counted while the
-    level was measured.
+    Each has the figures of its records, as far as the step computed them, and those of the live view, as counted while
+    the level was measured.
     """
 
     def __init__(self, workspace: Workspace) -> None:
@@ -47,8 +47,6 @@ class LevelEvents:
                 yield _EVENTS[event["event"]], self._facts(event)
 
     def _facts(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        label = str(event["level"])
-        figures = self._figures.pop(label, {})
-        names = dict(zip(LevelKey._fields, label.split(" · "), strict=False))
-        facts = {**names, **{name: value for name, value in event.items() if name not in ("event", "time")}}
+        figures = self._figures.pop(str(event["level"]), {})
+        facts = {name: value for name, value in event.items() if name not in ("event", "time")}
         return {**facts, **{name: figures[name] for name in _FIGURES if name in figures}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.cells import cell_len
@@ -14,19 +14,19 @@ from fmbench_lib.views.level_cells import COLUMNS, TONES, LevelColumn, load_cell
 _GAP = 2
 _STYLES = {"good": "green", "doubtful": "yellow", "bad": "bold red"}
 _LEAST_REASON = 30
-_WIDEST_NAME = 28
+_WIDEST_LOAD = 28
 
 
 class LevelLines:
     """Lays levels out for a width, one line each, with the experiment and the dataset above those they are of.
 
-    `widest_load` is the longest load that is known to come.
+    `loads` are those that are known to come, as `load_cell` shows them.
     """
 
-    def __init__(self, width: int, widest_load: int = 0) -> None:
+    def __init__(self, width: int, loads: Iterable[str] = ()) -> None:
         self.width = width
-        self._columns = _fitting(width)
-        self._load = max(COLUMNS[0].width, min(widest_load, _WIDEST_NAME))
+        self._load = max(COLUMNS[0].width, min(max(map(len, loads), default=0), _WIDEST_LOAD))
+        self._columns = _fitting(width, self._load)
         self._place: tuple[str, str] | None = None
 
     @property
@@ -88,10 +88,13 @@ class LevelLines:
         return start, start + widths[index]
 
 
-def _fitting(width: int) -> list[LevelColumn]:
-    """The columns for which there is room, in their order; those of the greatest rank are left out first."""
+def _fitting(width: int, load: int) -> list[LevelColumn]:
+    """The columns for which there is room beside loads of `load` characters, in their order; those of the greatest
+    rank are left out first."""
     columns = list(COLUMNS)
-    while len(columns) > 2 and sum(each.width for each in columns) + _gap(width) * (len(columns) - 1) > width:
+    while len(columns) > 2:
+        if load + sum(each.width + _gap(width) for each in columns[1:]) <= width:
+            break
         columns.remove(max(columns, key=lambda each: each.rank))
     return columns
 

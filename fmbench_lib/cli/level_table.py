@@ -13,6 +13,7 @@ from fmbench_lib.cli.terminal import say
 from fmbench_lib.metrics.measuring_again import last_attempts
 from fmbench_lib.metrics.missing import Row
 from fmbench_lib.report.level_order import in_order
+from fmbench_lib.views.level_cells import load_cell
 
 _PLAIN_WIDTH = 500
 
@@ -23,7 +24,7 @@ def print_levels(rows: Sequence[Row]) -> None:
     if not counted:
         return
     region = LiveRegion(sys.stdout) if is_live(sys.stdout) else None
-    table = LevelLines(_PLAIN_WIDTH if region is None else region.width)
+    table = LevelLines(_PLAIN_WIDTH if region is None else region.width, map(load_cell, counted))
     lines = [table.header, *(line for row in in_order(counted) for line in table.lines(row))]
     if region is None:
         for line in lines:

@@ -30,7 +30,7 @@ def is_live(stream: TextIO, environment: dict[str, str] | None = None) -> bool:
     return stream.isatty() and not in_ci and known.get("TERM", "") not in _DUMB
 
 
-def width_of(stream: TextIO) -> tuple[int, int]:
+def size_of(stream: TextIO) -> tuple[int, int]:
     """Columns and rows of a terminal; of one that does not know them, 80 by 24."""
     try:
         columns, rows = os.get_terminal_size(stream.fileno())
@@ -49,7 +49,7 @@ class LiveRegion:
 
     def __init__(self, stream: TextIO, size: Callable[[], tuple[int, int]] | None = None) -> None:
         self._stream = stream
-        self._size = size or (lambda: width_of(stream))
+        self._size = size or (lambda: size_of(stream))
         self._frame: list[str] = []
         self._widths: list[int] = []
         self._printed: list[int] = []

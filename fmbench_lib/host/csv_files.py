@@ -53,8 +53,8 @@ def _may_be_formula(text: str) -> bool:
     return unicodedata.normalize("NFKC", shown[0])[:1] in _BEGINS_FORMULA and not _is_number(text)
 
 
-def as_it_was(text: str) -> str:
-    """A text of such a table without the apostrophe that was put before it."""
+def without_apostrophe(text: str) -> str:
+    """A text of a table as it was before `write_csv` put an apostrophe before what a spreadsheet would compute."""
     return text[1:] if text.startswith("'") and _may_be_formula(text[1:]) else text
 
 

@@ -18,7 +18,7 @@ from fmbench_lib.config.spelling import nearest
 from fmbench_lib.errors import InputError, ModelChoiceError
 from fmbench_lib.runs.server_at_url import Server, server_at
 from fmbench_lib.runs.typed_address import typed_address
-from fmbench_lib.runs.url_config import DEFAULT_REQUESTS, existing_data
+from fmbench_lib.runs.url_config import DEFAULT_CONCURRENCY, DEFAULT_REQUESTS, existing_data
 
 _MOST_TOKENS = 4000
 Ask = Callable[[str, str], str]
@@ -67,7 +67,8 @@ def questions(answers: Answers, ask: Ask, tell: Tell) -> Answers:
         answers = replace(answers, instance_type=ask("Instance type, for the price (may be empty)", "") or None)
     answers = replace(answers, data=answers.data or answer("File of prompts (empty: those that ship)", "", _data))
     if not answers.concurrency and not answers.rates:
-        answers = replace(answers, concurrency=answer("Requests in flight, by level", "1,4,16", _numbers))
+        usual = ",".join(map(str, DEFAULT_CONCURRENCY))
+        answers = replace(answers, concurrency=answer("Requests in flight, by level", usual, _numbers))
     if answers.latency_budget is None:
         budget = "Longest acceptable p95 latency in seconds (empty: none)"
         answers = replace(answers, latency_budget=answer(budget, "", _seconds))
@@ -158,7 +159,7 @@ def _experiment(name: str, keys: dict[str, Any], answers: Answers) -> list[str]:
     if answers.rates:
         lines.append(f"  request_rates: {_value(list(answers.rates))}  # requests/s, one level each")
     if answers.concurrency or not answers.rates:
-        levels = list(answers.concurrency or (1, 4, 16))
+        levels = list(answers.concurrency or DEFAULT_CONCURRENCY)
         lines.append(f"  concurrency_levels: {_value(levels)}  # requests in flight, one level each")
     return lines
 

@@ -24,7 +24,7 @@ class Refusal:
     """An answer that is not what was asked for.
 
     `words` are the server's own, on one line; `page` is the title of a web page, None where it is none; `location` is
-    where it redirects to; `scheme` is the way of proving who one is that it asks for, in lower case.
+    where it redirects to; `scheme` is the authentication scheme that it asks for, in lower case.
     """
 
     status: int

@@ -114,8 +114,10 @@ class _Asking:
             return True
         self._raise_telling([refusal])
         if must:
-            said = f"{refusal.text}): check the path, or write the base alone, {self._at('/v1')}"
-            raise InputError(f"{self.url} takes no requests ({said}")
+            base = self._at("/v1")
+            raise InputError(
+                f"{self.url} takes no requests ({refusal.text}): check the path, or write the base alone, {base}"
+            )
         return False
 
     def _raise_telling(self, refusals: Sequence[Refusal]) -> None:

@@ -19,7 +19,8 @@ from fmbench_lib.workspace import path_part
 
 DEFAULT_REQUESTS = 60
 """Measured requests of a level: the fewest that a 95% interval of the p95 can be made of, from one side, is 59."""
-_DEFAULT_CONCURRENCY = (1, 4)
+DEFAULT_CONCURRENCY = (1, 4)
+"""Numbers of requests in flight, one level each, where none are given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def config_of(request: UrlRequest, server: Server) -> dict[str, Any]:
     if request.rates:
         experiment["request_rates"] = list(request.rates)
     if request.concurrency or not request.rates:
-        experiment["concurrency_levels"] = list(request.concurrency or _DEFAULT_CONCURRENCY)
+        experiment["concurrency_levels"] = list(request.concurrency or DEFAULT_CONCURRENCY)
     data: dict[str, Any] = {}
     if request.data is not None:
         data["sources"] = [existing_data(request.data)]

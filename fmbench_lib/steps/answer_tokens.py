@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from fmbench_lib.errors import InputError
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.synthetic_sources import answer_lengths
 
-_LIMITS = ("max_tokens", "max_new_tokens")
+_LIMITS = ("max_tokens", "max_new_tokens", "max_completion_tokens", "n_predict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,15 @@ class AnswerTokens:
 def answer_tokens(run: Run, experiment: Experiment, payload_files: Iterable[str]) -> dict[str, AnswerTokens]:
     """The tokens of the answers to each payload file's prompts: as `output_tokens` of synthetic ones say, else the
     limit among the parameters."""
-    parameters = experiment.inference_spec.parameters
-    limit = _bound(next((parameters[key] for key in _LIMITS if key in parameters), None))
+    limit = limit_of(experiment.inference_spec.parameters)
     made_by = {entry.payload_file: entry for entry in run.config.datasets.synthetic}
     return {name: _of_entry(run, made_by.get(name), limit) for name in payload_files}
+
+
+def limit_of(parameters: Mapping[str, Any]) -> int | None:
+    """The most output tokens that parameters allow, the greatest where several say it; None where none limits them."""
+    bounds = [bound for key in _LIMITS if (bound := _bound(parameters.get(key))) is not None]
+    return max(bounds, default=None)
 
 
 def _of_entry(run: Run, entry: Synthetic | None, limit: int | None) -> AnswerTokens:
@@ -41,7 +46,7 @@ def _of_entry(run: Run, entry: Synthetic | None, limit: int | None) -> AnswerTok
 
 
 def _bound(value: Any) -> int | None:
-    """The most output tokens of a response; None where the parameter is not a whole number, nor the text of one."""
+    """A limit as a number; None where the parameter is not a whole number, nor the text of one. -1 is no limit."""
     if isinstance(value, str) and value.strip().isdecimal():
         return int(value)
     if isinstance(value, float) and value.is_integer():

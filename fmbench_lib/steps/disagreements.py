@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from fmbench_lib.host.atomic_files import write_text
-from fmbench_lib.host.csv_files import as_it_was
+from fmbench_lib.host.csv_files import without_apostrophe
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.report.disagreements_page import Disagreement, Said, disagreements_page
 from fmbench_lib.report.evaluation_files import RAW
@@ -30,33 +30,33 @@ def write_disagreements(run: Run) -> None:
         return
     judged, found, most_judges = 0, 0, 0
     worst: list[tuple[tuple[float, ...], int, Disagreement]] = []
-    for one in _answers(table):
-        judged, most_judges = judged + 1, max(most_judges, len(one.said))
-        if (degree := degree_of(one)) is None:
+    for answer in _answers(table):
+        judged, most_judges = judged + 1, max(most_judges, len(answer.said))
+        if (degree := degree_of(answer)) is None:
             continue
         found += 1
-        heapq.heappush(worst, (degree, -judged, one))
+        heapq.heappush(worst, (degree, -judged, answer))
         if len(worst) > MOST:
             heapq.heappop(worst)
     if most_judges < 2 and not found:
         page.unlink(missing_ok=True)
         return
-    shown = [one for _, _, one in sorted(worst, key=lambda each: each[:2], reverse=True)]
+    shown = [answer for _, _, answer in sorted(worst, key=lambda each: each[:2], reverse=True)]
     title = run.config.general.model_name or run.config.general.name
     write_text(page, run.redactor.in_content(disagreements_page(title, shown, found, judged)))
 
 
-def degree_of(one: Disagreement) -> tuple[float, ...] | None:
+def degree_of(answer: Disagreement) -> tuple[float, ...] | None:
     """How much an answer is worth reading, more first: judges against a person, then how evenly they are split, then
     how many gave no verdict; None where all who were asked say the same."""
-    counts = Counter(said.verdict for said in one.said)
+    counts = Counter(said.verdict for said in answer.said)
     right, wrong = counts["correct"], counts["incorrect"]
-    missing = len(one.said) - right - wrong
+    missing = len(answer.said) - right - wrong
     majority = "correct" if right > wrong else "incorrect" if wrong > right else "tie"
-    against = bool(one.human) and majority != one.human
-    if not against and (not missing or missing == len(one.said)) and not (right and wrong):
+    against = bool(answer.human) and majority != answer.human
+    if not against and (not missing or missing == len(answer.said)) and not (right and wrong):
         return None
-    return float(against), min(right, wrong) / len(one.said), missing / len(one.said)
+    return float(against), min(right, wrong) / len(answer.said), missing / len(answer.said)
 
 
 def _answers(table: Path) -> Iterator[Disagreement]:
@@ -72,7 +72,7 @@ def _rows(table: Path) -> Iterable[Mapping[str, str]]:
 
 
 def _disagreement(answer_id: str, rows: list[Mapping[str, str]]) -> Disagreement:
-    first = {name: as_it_was(text) for name, text in rows[0].items()}
+    first = {name: without_apostrophe(text) for name, text in rows[0].items()}
     return Disagreement(
         answer_id=answer_id,
         experiments=first["experiments"],
@@ -81,7 +81,8 @@ def _disagreement(answer_id: str, rows: list[Mapping[str, str]]) -> Disagreement
         truths=first["ground_truth"],
         answer=first["candidate_response"],
         said=tuple(
-            Said(as_it_was(row["judge"]), row["verdict"], as_it_was(row["explanation"]), row["error"]) for row in rows
+            Said(without_apostrophe(row["judge"]), row["verdict"], without_apostrophe(row["explanation"]), row["error"])
+            for row in rows
         ),
         human=first["human_label"],
     )

@@ -9,7 +9,9 @@ from fmbench_lib.evaluation.asking.spending import cost_of, estimated_tokens
 from fmbench_lib.evaluation.judging.forms import PAIRWISE
 from fmbench_lib.load.levels.specs import LevelSpec
 from fmbench_lib.pricing.price_list import InstancePrice, PriceList
+from fmbench_lib.report.numbers import several
 from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.answer_tokens import limit_of
 from fmbench_lib.steps.evaluation_settings import (
     evaluation_is_asked,
     evaluation_settings,
@@ -20,8 +22,7 @@ from fmbench_lib.steps.evaluation_settings import (
 from fmbench_lib.steps.judge_endpoints import experiment_of_judge, judge_price
 
 _ORDERS = 2
-_EXPLAINED_TOKENS = 300  # of a judge's prompt: the rules of the fences, the form
-_ANSWER_TOKENS = 300
+_FORM_TOKENS = 300  # of a judge's prompt: what the form asks, the rules of the fences
 
 Sent = Sequence[tuple[LevelSpec, int | None]]
 """The levels of a run with the most requests of each; None where only time ends it."""
@@ -59,7 +60,7 @@ def evaluation_lines(
         known = "at most " if least is None else f"{least} to " if least < most else ""
         size = f"{known}{most} judgements by each judge"
     limit = "" if section.max_cost is None else f"; never more than {section.max_cost:g} USD (evaluation.max_cost)"
-    lines = [f"evaluation: {len(section.judges)} judges, {size}{limit}"]
+    lines = [f"evaluation: {several(len(section.judges), 'judge')}, {size}{limit}"]
     if most is not None:
         lines.append("  answers that are the same at several loads are judged once")
     lines += [
@@ -102,12 +103,13 @@ def _judge_line(
 ) -> str:
     experiment, texts = experiment_of_judge(run, judge), judge_texts(run, section, judge)
     price = judge_price(prices, judge, experiment)
-    tokens = estimated_tokens(texts.template + texts.rules) + _EXPLAINED_TOKENS + longest
-    made = experiment.inference_spec.parameters.get("max_tokens", _ANSWER_TOKENS)
-    cost = None if isinstance(price, InstancePrice) or not isinstance(made, int) else cost_of(price, tokens, made, 0.0)
-    said = "cost unknown: no price by the token"
-    if cost is not None:
-        said = f"about {cost:.6f} USD a judgement at most"
-        said = said if most is None else f"about {most * cost:.4f} USD at most"
+    tokens = estimated_tokens(texts.template + texts.rules) + _FORM_TOKENS + longest
+    answer = limit_of(experiment.inference_spec.parameters)
+    cost = None if isinstance(price, InstancePrice) or answer is None else cost_of(price, tokens, answer, 0.0)
+    stated = "no price by the token" if answer is not None else "max_tokens is not among its parameters"
+    if cost is None:
+        stated = f"cost unknown: {stated}"
+    else:
+        stated = f"about {cost:.6f} USD a judgement at most" if most is None else f"about {most * cost:.4f} USD at most"
     template = judge.template or "the plain template"
-    return f"  judge {judge.name}: {judge.platform}, {template}, about {tokens} tokens a prompt at most, {said}"
+    return f"  judge {judge.name}: {judge.platform}, {template}, about {tokens} tokens a prompt at most, {stated}"

@@ -124,21 +124,27 @@ def _write(run: Run, name: str, rows: list[dict[str, Any]]) -> None:
 
 def cost_rows(panel: Panel) -> list[dict[str, Any]]:
     """What each judge was asked, and what that cost, in all evaluations of this run, also of judges that are no longer
-    on the panel. `failed`: judgements without an answer · `retries`: requests beyond the first of each."""
+    on the panel.
+
+    `failed`: judgements without an answer · `retries`: requests beyond the first of each. Tokens and cost are missing
+    where one of the judge's answers lacks them.
+    """
     rows = []
     for name, store in panel.stores():
         answered, failed = store.judgements
         sums: dict[str, Any] = dict.fromkeys(_SUMS, 0) | {"cost": 0.0, "unanswered_cost_at_most": 0.0}
-        stored_name, unpriced, requests = "", False, 0
+        stored_name, unknown, requests = "", set[str](), 0
         for row in store.rows(_COSTS):
             requests, stored_name = requests + 1, str(row["judge"])
             sums["no_verdict"] += row["error"] is None and row["label"] is None and not row["scores"]
             for column in ("prompt_tokens", "completion_tokens", "cost"):
-                sums[column] += row[column] or 0
+                if row[column] is not None:
+                    sums[column] += row[column]
+                elif row["error"] is None:  # an answer without it: what the others have is not the sum
+                    unknown.add(column)
             sums["unanswered_cost_at_most"] += row["cost_at_most"] or 0.0
-            unpriced |= row["error"] is None and row["cost"] is None
         sums |= {"judgements": answered, "failed": failed, "retries": requests - answered - failed}
-        sums["cost"] = None if unpriced else sums["cost"]
+        sums |= dict.fromkeys(unknown)
         left_out = panel.tallies[name].left_out if name is not None else 0
         if requests or left_out:
             rows.append({"judge": name or f"{stored_name} (no longer on the panel)", **sums, "left_out": left_out})

@@ -21,12 +21,12 @@ from fmbench_lib.evaluation.judging.forms import Form
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.pricing.price_list import PriceList
 from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.answer_tokens import limit_of
 from fmbench_lib.steps.deployment import addresses_of, deployment_context
 from fmbench_lib.steps.evaluation_settings import judge_texts
 from fmbench_lib.steps.inputs import ca_bundle
 
 _PARAMETERS = {"temperature": 0, "max_tokens": 300}
-_LIMITS = ("max_tokens", "max_new_tokens", "max_completion_tokens", "n_predict")
 
 
 def experiment_of_judge(run: Run, judge: JudgeSection) -> Experiment:
@@ -97,7 +97,6 @@ def judge_of(
         spec = experiment.inference_spec.model_copy(update={"parameters": {**parameters, **more}})
         return predictor_for(experiment.model_copy(update={"inference_spec": spec}), urls[0], model, run.loaded.folder)
 
-    limits = [parameters[key] for key in _LIMITS if isinstance(parameters.get(key), int)]
     constraints = {form.name: constraint(experiment.protocol, form.schema) for form in forms}
     return Judge(
         name=str(judge.name),
@@ -108,7 +107,7 @@ def judge_of(
         identity=json.dumps([model, experiment.protocol, parameters], sort_keys=True, default=str),
         concurrency=judge.concurrency,
         timeout=judge.timeout,
-        max_tokens=max(limits, default=None),
+        max_tokens=limit_of(parameters),
         price=judge_price(prices, judge, experiment),
         ca_bundle=ca_bundle(run),
     )

@@ -39,16 +39,13 @@ class LevelWatch:
     def begin(self, level: LevelSpec, position: tuple[int, int]) -> None:
         """A level begins; `position` is its number, and how many there are at most."""
         self._position, self._begun, self._under_load = position, self._clock(), 0.0
-        if level.search_number is None:
-            self._named_begun.add(level.key)
-        self._left.begin(level)
+        self._count(level)
         self._log("level started", level)
         self._view.waits(f"level {position[0]} of {position[1]} · {' · '.join(level.key)}: preparing")
 
     def skip(self, level: LevelSpec) -> None:
         """The level is not measured, as its experiment was not deployed."""
-        self._left.begin(level)
-        self._named_begun.add(level.key)
+        self._count(level)
 
     def show(self, level: LevelSpec, figures: LiveFigures) -> None:
         """Publish how far the level is."""
@@ -56,8 +53,7 @@ class LevelWatch:
         self._under_load = figures.elapsed
         searched = (count - number) - (self._named - len(self._named_begun))
         after = self._left.after(figures, searched)
-        known = after is not None and figures.time_left is not None
-        left = after + figures.time_left if known else None  # type: ignore[operator]
+        left = None if after is None or figures.time_left is None else after + figures.time_left
         published = progress.live_level(level.key, number, count, figures, left, at_most=searched > 0)
         progress.publish(self._run.workspace, published)
         self._view.show(published)
@@ -82,6 +78,12 @@ class LevelWatch:
         """Nothing is being measured any more."""
         progress.clear(self._run.workspace)
         self._view.end()
+
+    def _count(self, level: LevelSpec) -> None:
+        """Take a level from those to come."""
+        if level.search_number is None:
+            self._named_begun.add(level.key)
+        self._left.begin(level)
 
     def _facts(self, level: LevelSpec) -> dict[str, Any]:
         number, count = self._position

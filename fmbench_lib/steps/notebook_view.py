@@ -130,7 +130,6 @@ def view_of_session(run: Run) -> LevelView:
 
 def _session() -> Any:
     """The IPython session in a kernel, None elsewhere."""
-
     if "IPython" not in sys.modules:
         return None
     from IPython.core.getipython import get_ipython

@@ -21,7 +21,7 @@ _AS_THEY_ARE = (
     "concurrency", "request_rate", "requests", "prompts", "errors", "successes", "attempt", "duration",
 )  # fmt: skip
 _LONGEST = 600
-_STATES = {"in_service": "good", "failed": "bad", "yes": "", "deleted": "good"}
+_STATES = {"in_service": "good", "failed": "bad", "deleted": "good"}
 
 
 @dataclass(frozen=True, slots=True)

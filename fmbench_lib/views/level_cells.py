@@ -15,7 +15,6 @@ from fmbench_lib.report.numbers import MISSING, amount, count, seconds, signific
 TONES: Mapping[str, str] = {"valid": "good", "degraded": "doubtful", "invalid": "bad"}
 """What a verdict means to the reader, by which it is coloured."""
 
-
 _SHORTER = (
     ("concurrency ", "c "), (" requests/s", "/s"), (" repeats", "×"), ("repeat ", "#"), ("attempt ", "try "),
     ("(", ""), (")", ""),
@@ -25,13 +24,12 @@ _SHORTER = (
 @dataclass(frozen=True, slots=True)
 class LevelColumn:
     """A column of the table of levels. `width` is what its cells take, `rank` says which goes first where there is no
-    room: the greatest. `meaning` is its long name."""
+    room: the greatest."""
 
     heading: str
     width: int
     rank: int
     cell: Callable[[Row], str]
-    meaning: str
 
 
 def load_text(row: Row) -> str:
@@ -62,25 +60,23 @@ def place_of(row: Row) -> tuple[str, str]:
 def time_pair(row: Row, family: str) -> str:
     """p50 and p95 of a time, in one unit: `118/204 ms`.
 
-    What has no confidence interval is marked as about: `≈118/204 ms` where both have none, `118/≈204 ms` where
-    p95 has none.
+    What has no confidence interval is marked as about: `118/≈204 ms` where p95 has none.
     """
     columns = [f"{family}_{name}" for name in ("p50", "p95")]
     values = [number(row, column) for column in columns]
     known = [value for value in values if value is not None]
     if not known:
         return MISSING
-    uncertain = [number(row, f"{column}_low") is None for column in columns]
-    marks = ["≈" if uncertain[0] else "", "≈" if uncertain[1] and not uncertain[0] else ""]
     in_ms = max(known) < 1
-    parts = [mark + _short(value, in_ms) for mark, value in zip(marks, values, strict=True)]
+    marks = ["≈" if number(row, f"{column}_low") is None else "" for column in columns]
+    parts = [
+        MISSING if value is None else mark + _short(value, in_ms) for mark, value in zip(marks, values, strict=True)
+    ]
     return f"{'/'.join(parts)} {'ms' if in_ms else 's'}"
 
 
-def _short(value: float | None, in_ms: bool) -> str:
+def _short(value: float, in_ms: bool) -> str:
     """A time in whole milliseconds, or to the hundredth of a second, or to three digits; a short one to two digits."""
-    if value is None:
-        return MISSING
     shown = 1000 * value if in_ms else value
     if in_ms and shown >= 10:
         return f"{shown:.0f}"
@@ -101,18 +97,17 @@ def _count(column: str) -> Callable[[Row], str]:
 
 
 COLUMNS: tuple[LevelColumn, ...] = (
-    LevelColumn("load", 7, 0, load_cell, "concurrency (c) or requests per second"),
-    LevelColumn("n", 5, 1, _count("requests"), "requests measured"),
-    LevelColumn("err", 3, 2, _count("errors"), "requests that failed"),
-    LevelColumn("req/s", 6, 5, lambda row: significant(number(row, "transactions_per_second")), "successes per second"),
-    LevelColumn(
-        "tok/s", 6, 8, lambda row: significant(number(row, "completion_token_throughput")), "output tokens per second"
-    ),
-    LevelColumn("TTFT p50/95", 12, 6, lambda row: time_pair(row, "TTFT"), "time to first token"),
-    LevelColumn("lat. p50/95", 12, 4, lambda row: time_pair(row, "latency"), "time to last token"),
-    LevelColumn("USD/10k", 7, 7, lambda row: amount(number(row, "price_per_10k_txn")), "USD per 10,000 transactions"),
-    LevelColumn("verdict", 8, 3, lambda row: text(row, "verdict") or MISSING, "whether the figures can be trusted"),
+    LevelColumn("load", 7, 0, load_cell),
+    LevelColumn("n", 5, 1, _count("requests")),
+    LevelColumn("err", 3, 2, _count("errors")),
+    LevelColumn("req/s", 6, 5, lambda row: significant(number(row, "transactions_per_second"))),
+    LevelColumn("tok/s", 6, 8, lambda row: significant(number(row, "completion_token_throughput"))),
+    LevelColumn("TTFT p50/95", 13, 6, lambda row: time_pair(row, "TTFT")),
+    LevelColumn("lat. p50/95", 13, 4, lambda row: time_pair(row, "latency")),
+    LevelColumn("USD/10k", 7, 7, lambda row: amount(number(row, "price_per_10k_txn"))),
+    LevelColumn("verdict", 8, 3, lambda row: text(row, "verdict") or MISSING),
 )
+"""docs/json_output.md says what they mean."""
 
 
 def plain_line(row: Row) -> str:

@@ -28,7 +28,7 @@ class LiveView:
 def live_view(level: Mapping[str, Any]) -> LiveView:
     """The view of a level as `runs/progress` publishes it."""
     done, total = number(level, "done"), number(level, "total")
-    errors = number(level, "errors") or 0
+    errors = level["errors"]
     of = "" if total is None else f"/{count(total)}"
     return LiveView(
         position=f"level {count(level['number'])} of {count(level['count'])}",

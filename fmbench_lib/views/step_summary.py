@@ -24,12 +24,7 @@ def step_summary(name: str, summary: Mapping[str, Any]) -> str:
     rows = in_order([dict(row) for row, is_last in zip(levels, last_attempts(levels), strict=True) if is_last])
     if rows:
         header = ["experiment", "dataset", "load", *(column.heading for column in COLUMNS[1:]), "main reason"]
-        cells = [
-            [*place_of(row), load_text(row), *(column.cell(row) for column in COLUMNS[1:]), reason_of(row)]
-            for row in rows
-        ]
-        escaped = [[escape(cell) for cell in row] for row in cells]
-        blocks.append(table(header, escaped, range(3, len(header) - 2)))
+        blocks.append(table(header, list(map(_cells, rows)), range(3, len(header) - 2)))
     blocks.append(bullets(escape(line, longest=1000) for line in summary["attention"]))
     return "\n\n".join(block for block in blocks if block) + "\n"
 

@@ -16,18 +16,21 @@ def test_each_level_is_reported_once_with_the_figures_last_published(tmp_path: P
     figures = {"label": label, "number": 1, "count": 2, "done": 20, "errors": 1, "latency_p95": 1.5, "time_left": 3}
     assert list(events.new(figures)) == []
     workspace.log_event("level started", level=label)
-    workspace.log_event("level measured", level=label, attempt=1, stop_reason="requests")
+    names = {
+        "experiment_name": "one",
+        "payload_file": "payload.jsonl",
+        "load": "concurrency-4",
+        "number": 1,
+        "count": 2,
+    }
+    workspace.log_event("level measured", level=label, **names, attempt=1, stop_reason="requests")
     [(event, facts)] = events.new(None)
     assert event == "level"
     assert facts == {
         "level": label,
-        "experiment_name": "one",
-        "payload_file": "payload.jsonl",
-        "load": "concurrency-4",
+        **names,
         "attempt": 1,
         "stop_reason": "requests",
-        "number": 1,
-        "count": 2,
         "done": 20,
         "errors": 1,
         "latency_p95": 1.5,

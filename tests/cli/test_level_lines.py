@@ -75,3 +75,13 @@ def test_a_level_that_was_not_measured_says_why() -> None:
         "error": "the endpoint is gone",
     }
     assert LevelLines(79).failed(facts)[1].plain == "c 4      not measured: the endpoint is gone"
+
+
+@pytest.mark.parametrize("width", [59, 79, 119])
+def test_longer_loads_that_are_known_keep_the_columns_aligned(width: int) -> None:
+    table = LevelLines(width, ["c 16 try 2", "c 4"])
+    second_attempt = table.lines(figures(16, attempt=2))[1].plain
+    end = table.header.plain.index(" n") + len(" n")
+    assert second_attempt.startswith("c 16 try 2")
+    assert second_attempt[:end].endswith(" 200")
+    assert max(len(second_attempt), table.header.cell_len) <= width

@@ -47,16 +47,22 @@ def planned(folder: Path, evaluation: str) -> list[str]:
 def test_judgements_are_counted_at_least_and_at_most(tmp_path: Path) -> None:
     # Two experiments at two loads, five requests each: twenty answers if no two are the same.
     lines = planned(tmp_path, f"{JUDGES}}}")
-    assert lines[0] == "evaluation: 1 judges, 20 judgements by each judge"
+    assert lines[0] == "evaluation: 1 judge, 20 judgements by each judge"
     judge = next(line for line in lines if "judge org" in line or "judge judge" in line)
     tokens = int(judge.split("about ")[1].split()[0])
     assert f"about {20 * (tokens * 1.0 + 300 * 2.0) / 1000:.4f} USD at most" in judge
 
 
+def test_a_judge_whose_answers_nothing_limits_has_no_known_cost(tmp_path: Path) -> None:
+    judges = JUDGES.replace("protocol: openai}", "protocol: openai, parameters: {temperature: 0}}")
+    judge = next(line for line in planned(tmp_path, f"{judges}}}") if line.startswith("  judge "))
+    assert judge.endswith("cost unknown: max_tokens is not among its parameters")
+
+
 def test_fewer_questions_than_requests_bound_it(tmp_path: Path) -> None:
     lines = planned(tmp_path, f"{JUDGES}, questions: 3, max_cost: 7, forms: [correctness, pairwise]}}")
     # Three questions: 2 × 3 answers and one pair in both orders each, 6 + 6; at both loads 12 answers, 6 comparisons.
-    assert lines[0].startswith("evaluation: 1 judges, 12 to 18 judgements by each judge; never more than 7 USD")
+    assert lines[0].startswith("evaluation: 1 judge, 12 to 18 judgements by each judge; never more than 7 USD")
 
 
 def test_nothing_is_said_without_an_evaluation_or_with_its_step_off(tmp_path: Path) -> None:
