@@ -266,8 +266,10 @@ def _checked(path: str | Path, arguments: Mapping[str, str] | None, in_folder: b
 def _evaluation_file(path: Path) -> Raw | None:
     """The content of an evaluation file of FMBench 2.x, None of any other file."""
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        if not path.is_file():  # a pipe would never be read to its end, nor a device
+            return None
+        value = yaml.safe_load(_text_of(path))
+    except (OSError, ValueError, RecursionError, ConfigError, yaml.YAMLError):
         return None
     is_one = (
         isinstance(value, dict) and isinstance(value.get(FILE_KEY), dict) and not set(_CONFIG_SECTIONS) & set(value)
