@@ -5,9 +5,11 @@
 Runs a benchmark of a local server of known latency (`tests/e2e/stand_in`) once for each way to die: signals, a closed
 output, a full disk at each step (a small tmpfs: as root, else left out), the run's directory removed, processes killed
 at 40 random instants, limits of memory. `left` counts the processes that are still there when the command has ended.
-`right` is whether every level has its records after the resumption, each request once, with the server's own latency.
-WORDS selects the cases that contain one of them. Prints a table, writes `benchmarks/results/deaths.json`, and fails
-where a process is left, a command hangs or prints a traceback, or a figure is wrong.
+A level that the death has made invalid stays so until it is measured again on request: where the resumption ends with
+1, `again` is the exit code of the last of the `--remeasure` commands that it names. `right` is whether every level then
+has its records, each request once, with the server's own latency. WORDS selects the cases that contain one of them.
+Prints a table, writes `benchmarks/results/deaths.json`, and fails where a process is left, a command hangs or prints a
+traceback, a figure is wrong, or neither the resumption nor what it names ends with 0.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ import contextlib
 import json
 import os
 import random
+import re
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -43,9 +47,10 @@ TTFT_S, SLACK_S = 0.1, 0.35  # of the stand-in, and of a busy machine
 LEVELS, REQUESTS = (1, 2, 3, 4), 8
 INSTANTS = 40
 TMPFS_BYTES = 12 << 20
+AGAIN = re.compile(r"measure it again: fmbench (--resume .+ --remeasure .+)$", re.MULTILINE)
 COLUMNS = (
     ("case", "case"), ("code", "exit code"), ("seconds", "s"), ("levels", "levels"), ("left", "left"),
-    ("resumed", "resumed"), ("right", "right"), ("last", "last line"),
+    ("resumed", "resumed"), ("again", "again"), ("right", "right"), ("last", "last line"),
 )  # fmt: skip
 
 
@@ -58,7 +63,6 @@ class Case:
     limit: Callable[[], None] | None = None
     small_disk: bool = False
     shell: str = "{command}"
-    resumed_code: int = 0
     keep_run: bool = True
 
 
@@ -210,7 +214,7 @@ def cases(whole_s: float) -> Iterator[Case]:
         yield Case(f"SIGINT in {step}", signals(signal.SIGINT, when=in_step(step)))
     yield Case("SIGHUP in 2_deploy_model", signals(signal.SIGHUP, when=in_step(STEPS[2])))
     for words in (("--config-file",), ("sending.worker",), ("kernel",), ("pipeline.kernels",), ("llama_server",)):
-        yield Case(f"SIGSTOP 20 s {words[0].strip('-')}", stopped(*words, seconds=20.0), resumed_code=1)
+        yield Case(f"SIGSTOP 20 s {words[0].strip('-')}", stopped(*words, seconds=20.0))
     yield Case("| head -5", shell="{command} 2>err | head -5; cat err; exit ${{PIPESTATUS[0]}}")
     yield Case("2>&1 | head -5", shell="{command} 2>&1 | head -5; exit ${{PIPESTATUS[0]}}")
     yield Case("> /dev/full", shell="{command} >/dev/full")
@@ -246,15 +250,31 @@ def played(case: Case) -> dict[str, Any]:
         for undo in running.undo:
             undo()
         if running.run is not None and case.keep_run:
-            again = [sys.executable, "-m", "fmbench_lib", "--resume", str(running.run)]
-            done = subprocess.run(
-                again, cwd=folder, env=environment(folder, mark), capture_output=True, text=True, timeout=LONGEST_S
-            )
-            row |= {"resumed": done.returncode, "right": figures_are_right(running.run)}
-            row["traceback"] |= "Traceback" in done.stdout + done.stderr
-        row["ok"] = row["left"] == 0 and not row["traceback"] and row["code"] != "hangs" and row["right"] != "no"
+            first, then = row["traceback"], resumed(running.run, folder, mark)
+            row |= then | {"traceback": first or then["traceback"]}
+        ended = row["resumed"] in ("", 0) or row["again"] == 0
+        whole = row["left"] == 0 and not row["traceback"] and row["code"] != "hangs" and row["right"] != "no"
+        row["ok"] = whole and ended
         end(mark)
     return row
+
+
+def resumed(run: Path, folder: Path, mark: str) -> dict[str, Any]:
+    """What `--resume` makes of a run, and the commands that it then names for levels that are invalid."""
+    codes: list[int] = []
+    text = ""
+    commands = [["--resume", str(run)]]
+    for arguments in commands:
+        done = subprocess.run(
+            [sys.executable, "-m", "fmbench_lib", *arguments], cwd=folder, env=environment(folder, mark),
+            capture_output=True, text=True, timeout=LONGEST_S,
+        )  # fmt: skip
+        codes.append(done.returncode)
+        text += done.stdout + done.stderr
+        if len(codes) == 1:
+            commands += [shlex.split(found) for found in AGAIN.findall(done.stdout)]
+    again = codes[-1] if len(codes) > 1 else ""
+    return {"resumed": codes[0], "again": again, "right": figures_are_right(run), "traceback": "Traceback" in text}
 
 
 def outcome_of(case: Case, folder: Path, mark: str, command: Sequence[str]) -> tuple[dict[str, Any], Running]:
@@ -280,7 +300,7 @@ def outcome_of(case: Case, folder: Path, mark: str, command: Sequence[str]) -> t
     named = [line for line in lines if line.startswith("fmbench: ")]
     row = {
         "case": case.name, "code": code, "seconds": round(seconds, 1), "levels": measured(running.run),
-        "left": len(left), "resumed": "", "right": "", "traceback": "Traceback" in text,
+        "left": len(left), "resumed": "", "again": "", "right": "", "traceback": "Traceback" in text,
         "last": (named or lines or [""])[-1 if not named else 0].replace(str(folder), "…")[:110],
     }  # fmt: skip
     end(mark)
@@ -301,7 +321,7 @@ def measured(run: Path | None) -> int:
 
 def figures_are_right(run: Path) -> str:
     """Whether every level has every request once, and the times of the server that it was measured with."""
-    paths = sorted(run.glob("requests/*/*/*.parquet"))
+    paths = [path for path in sorted(run.glob("requests/*/*/*.parquet")) if ".attempt-" not in path.name]
     for path in paths:
         records = pq.read_table(path).to_pandas()
         records = records[records["phase"] == "measured"]

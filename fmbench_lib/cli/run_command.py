@@ -100,23 +100,29 @@ def _print_end(run: Run, outcome: Outcome, options: argparse.Namespace) -> int:
         return outcome.exit_code or 1
     print_result(run)
     write_step_summary(run)
-    if outcome.exit_code not in (0, BAD_INPUT) and outcome.errors:
+    told = outcome.exit_code not in (0, BAD_INPUT) and bool(outcome.errors)
+    if told:
         say(f"continue it with: fmbench --resume {shlex.quote(short_path(run.workspace.path))}", error=True)
     print_location(run.workspace, may_delete=not outcome.errors)
-    _print_failed_deployments(run)
+    _print_missing(run, told=told)
     return outcome.exit_code
 
 
-def _print_failed_deployments(run: Run) -> None:
-    """Say last which experiments were not deployed, why, and how to go on once that is mended."""
+def _print_missing(run: Run, *, told: bool) -> None:
+    """Say last which experiments were not deployed, why, and which command measures what is missing.
+
+    `told` is whether the command that continues the run has been printed.
+    """
     workspace = run.workspace
     known = read_json(workspace.endpoints_file).values() if workspace.endpoints_file.exists() else ()
     failed = [endpoint for endpoint in known if endpoint.get("error")]
     for endpoint in failed:
         say(f"not deployed: {endpoint['experiment_name']}: {endpoint['error']}", error=True)
+    command = f"fmbench --resume {shlex.quote(short_path(workspace.path))}"
     if failed:
-        command = f"fmbench --resume {shlex.quote(short_path(workspace.path))}"
         say(f"mend this and measure what is missing with: {command}", error=True)
+    elif workspace.failed_levels() and not told:
+        say(f"measure what is missing with: {command}", error=True)
 
 
 def _emit_begin(run: Run) -> None:

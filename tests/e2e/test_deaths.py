@@ -117,6 +117,38 @@ def test_a_fork_server_that_is_killed_costs_no_level(measuring: tuple[Running, i
     assert set(levels(running.run)) == {"concurrency-2", "concurrency-1"}
 
 
+@pytest.mark.thorough
+def test_a_level_whose_server_is_killed_stays_invalid_until_the_command_that_is_named_measures_it_again(
+    tmp_path: Path, write_config: Callable[..., Path]
+) -> None:
+    """What the killed server never came to is measured by `--resume`, whose exit code tells of the invalid level."""
+    (tmp_path / "model.gguf").write_bytes(b"GGUF\x03\0\0\0" + bytes(16))
+    local = {"context_tokens": 512, "parallel": 4, "threads": 1}
+    experiment = {"name": "local", "platform": "local", "model_id": "model.gguf", "local": local}
+    load = {"requests": 15, "warmup_requests": 1, "timeout": 10, "prompt_reuse": "never"}
+    config = write_config([{**experiment, "concurrency_levels": [2, 1, 3]}], load=load)
+    running = Running(config, tmp_path / "results")
+    wait_until(running.measuring)
+    (resource,) = endpoint_of(running.run)["resources"]
+    os.kill(resource["pid"], signal.SIGKILL)
+    code, out = running.end()
+    run = running.run
+    assert (code, set(levels(run))) == (1, {"concurrency-2", "concurrency-1"}), out
+    assert "concurrency-3 was not measured: the endpoint is gone: the server on port" in out
+    assert f"measure what is missing with: fmbench --resume {run}" in out
+    again = f"measure it again: fmbench --resume {run} --remeasure local/all/concurrency-1"
+    assert again in out
+    code, out = Running(config, tmp_path / "results", "--resume", str(run)).end()
+    assert (code, again in out, "measure what is missing" in out) == (1, True, False), out
+    done = levels(run)
+    assert set(done) == {"concurrency-2", "concurrency-1", "concurrency-3"}
+    arguments = ("--resume", str(run), "--remeasure", "local/all/concurrency-1")
+    code, out = Running(config, tmp_path / "results", *arguments).end()
+    assert (code, "measure it again" in out, "measure what is missing" in out) == (0, False, False), out
+    assert levels(run)["concurrency-3"] == done["concurrency-3"]
+    assert not alive(endpoint_of(run)["resources"][0]["pid"])
+
+
 def fill(path: Path) -> None:
     """Write until the disk is full."""
     with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:

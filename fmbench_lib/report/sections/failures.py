@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 
 import pandas as pd
@@ -12,7 +13,7 @@ from fmbench_lib.metrics.groups.counts import errors_by_class, first_messages
 from fmbench_lib.metrics.missing import Row, number, rows_of
 from fmbench_lib.report.level_order import in_order
 from fmbench_lib.report.level_texts import estimate_of, level_names
-from fmbench_lib.report.markdown import Blocks, escape, frame, one_line, text_frame
+from fmbench_lib.report.markdown import Blocks, code, escape, frame, one_line, text_frame
 from fmbench_lib.report.numbers import MISSING, amount, count, dollars, percent, seconds, several, significant
 from fmbench_lib.report.report_data import FailedDeployment, FailedLevel, ReportInputs
 
@@ -32,7 +33,8 @@ def section(inputs: ReportInputs) -> Blocks:
         blocks += [intro, frame(deployments, as_code=["reason"])]
     levels = failed_levels_table(inputs.failed_levels)
     if len(levels):
-        blocks += [f"{several(len(levels), 'level')} failed and left no records:", frame(levels, as_code=["reason"])]
+        intro = f"{several(len(levels), 'level')} failed and left no records (they are measured by {_resume(inputs)}):"
+        blocks += [intro, frame(levels, as_code=["reason"])]
     errors = errors_table(inputs.summary)
     if inputs.summary.empty:
         return [*blocks, "_No level was measured._"]
@@ -44,6 +46,10 @@ def section(inputs: ReportInputs) -> Blocks:
     if said.empty:
         return blocks
     return [*blocks, "What was said of them, the first message of each class:", frame(said, to_the_right=["requests"])]
+
+
+def _resume(inputs: ReportInputs) -> str:
+    return code(f"fmbench --resume {shlex.quote(inputs.run.run_dir)}")
 
 
 def _missed(inputs: ReportInputs) -> Blocks:
