@@ -73,4 +73,4 @@ def test_options_may_stand_before_the_command(words: list[str], meant: list[str]
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_prints_tracebacks_when_asked_to(command: str) -> None:
     chosen = next(action for action in parser()._actions if action.dest == "command")
-    assert "--verbose" in chosen.choices[command].option_names()  # type: ignore[union-attr, call-overload, index]
+    assert "--verbose" in chosen.choices[command].option_names()  # type: ignore[index]
