@@ -17,7 +17,7 @@ from fmbench_lib.cli.exit_codes import BAD_INPUT, INTERRUPTED
 from fmbench_lib.cli.fetching import fetch_command
 from fmbench_lib.cli.kept_runs import report_command, sync_command
 from fmbench_lib.cli.output import lasting_output
-from fmbench_lib.cli.parser import parser
+from fmbench_lib.cli.parser import parser, value_options
 from fmbench_lib.cli.run_command import run_command
 from fmbench_lib.cli.terminal import (
     check_current_folder,
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         with lasting_output(EMULATE):
             return emulator.main(words[1:], say)
-    if words == ["cleanup"]:
+    if words[:1] == ["cleanup"] and set(words[1:]) <= {"--verbose"}:
         return list_standing()
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:
         say(_unknown_command(words[0]), error=True)
@@ -73,7 +73,7 @@ def _run_one(options: argparse.Namespace) -> int:
         check_current_folder()
         return COMMANDS[options.command](options)
     except FmbenchError as error:
-        if getattr(options, "verbose", False):
+        if options.verbose:
             say_lines(traceback.format_exc(), error=True)
         printed = say_lines if isinstance(error, ConfigError) else say  # a line for each mistake
         printed(f"fmbench: {error}", error=True)
@@ -82,12 +82,12 @@ def _run_one(options: argparse.Namespace) -> int:
         say("fmbench: interrupted", error=True)
         return _failed("interrupted", INTERRUPTED)
     except OSError as error:
-        if getattr(options, "verbose", False):
+        if options.verbose:
             say_lines(traceback.format_exc(), error=True)
         say(f"fmbench: {_os_error_text(error)}", error=True)
         return _failed(_os_error_text(error), 1)
     except Exception as error:  # noqa: BLE001 - a mistake of ours; a traceback would help nobody but us
-        if getattr(options, "verbose", False):
+        if options.verbose:
             say_lines(traceback.format_exc(), error=True)
         say(f"fmbench: unexpected {explained(error)}; --verbose shows where it arose", error=True)
         return _failed(explained(error), 1)
@@ -110,10 +110,30 @@ def _os_error_text(error: OSError) -> str:
 
 
 def with_command(words: Sequence[str]) -> list[str]:
-    """The words of a command line with `run` before those that mean a run without it."""
-    known = ("-h", "--help", "--version", EMULATE, *COMMANDS)
-    means_run = bool(words) and words[0] not in known and _means_run(words[0])
-    return [*(["run"] if means_run else []), *words]
+    """The words of a command line with its command first.
+
+    Options before the command move behind it: `--verbose validate x.yml`. `run` is put before words that mean a run
+    without it: a config, or options alone.
+    """
+    if not words or words[0] in ("-h", "--help", "--version", EMULATE, *COMMANDS):
+        return list(words)
+    first = _first_name(words)
+    if first is None or _is_config(words[first]):
+        return ["run", *words]
+    return [words[first], *words[:first], *words[first + 1 :]]
+
+
+def _first_name(words: Sequence[str]) -> int | None:
+    """The place of the first word that is neither an option nor the value of one; None where an option before it may
+    have no value, or is unknown."""
+    takes_value = value_options()
+    place = 0
+    while place < len(words) and words[place].startswith("-"):
+        option, has_value, _ = words[place].partition("=")
+        if option not in takes_value:
+            return None
+        place += 1 + (takes_value[option] and not has_value)
+    return place if place < len(words) else None
 
 
 def _unknown_command(word: str) -> str:
@@ -125,9 +145,9 @@ def _unknown_command(word: str) -> str:
     return f"fmbench: {word} is neither a command nor a config; {meant}"
 
 
-def _means_run(word: str) -> bool:
-    """Whether the first word, which is no command, is an option of `run` or a config."""
-    if word.startswith("-") or word.endswith((".yml", ".yaml")):
+def _is_config(word: str) -> bool:
+    """Whether a first word, which is no command, names a config."""
+    if word.endswith((".yml", ".yaml")):
         return True
     try:
         find_config(word)

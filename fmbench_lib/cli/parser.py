@@ -88,7 +88,17 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for add in _ADD:
         add(commands)
+    for name, command in commands.choices.items():
+        if name != "emulate":
+            command.add_argument("--verbose", action="store_true", help="print tracebacks of errors")
     return top
+
+
+def value_options() -> dict[str, bool]:
+    """Every option of any command, and whether a value follows it; without those whose value may be left out."""
+    chosen = [action for action in parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    options = [action for each in chosen for command in each.choices.values() for action in command._actions]
+    return {name: each.nargs is None for each in options if each.nargs in (None, 0) for name in each.option_strings}
 
 
 # -- commands, in the order of the help page -------------------------------------------------------------------------
@@ -111,7 +121,6 @@ def _add_run(commands: _Commands) -> None:
     exit_code = run.add_argument_group("exit code")
     add_exit_code_options(exit_code)
     add_output_options(run)
-    run.add_argument("--verbose", action="store_true", help="print tracebacks of errors")
 
 
 def _add_resume_options(run: argparse.ArgumentParser) -> None:

@@ -103,7 +103,8 @@ class Sent:
 class Predictor(Protocol):
     """A codec for one wire protocol and one experiment's parameters.
 
-    A codec whose endpoint may begin its answers with the prompt has a true attribute `echoes_prompt`.
+    A codec whose endpoint may begin its answers with the prompt has a true attribute `echoes_prompt`, and one whose
+    endpoint answers with vectors or scores a true attribute `generates_nothing`.
     """
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
@@ -136,3 +137,8 @@ def http_error(response: HttpResponse, message: str) -> Completion:
 def may_echo_prompt(predictor: Predictor) -> bool:
     """Whether the answers of a codec's endpoint may begin with the prompt."""
     return bool(getattr(predictor, "echoes_prompt", False))
+
+
+def generates_text(predictor: Predictor) -> bool:
+    """Whether a codec's endpoint answers with text: not with embeddings, nor with the ranks of documents."""
+    return not getattr(predictor, "generates_nothing", False)

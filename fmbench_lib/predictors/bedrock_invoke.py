@@ -57,6 +57,11 @@ class InvokeModelPredictor:
     api_key: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def generates_nothing(self) -> bool:
+        """Whether answers are embeddings."""
+        return makes_vectors(self.url, self.model)
+
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
         """A POST of InvokeModel in the format of the model's family."""
         family = family_of(unquote(self.url.rpartition("/")[2]), self.model)

@@ -60,6 +60,11 @@ class OpenAiPredictor:
             return self.encode_messages([{"role": "user", "content": chat_content(prompt)}], max_tokens)
         return self._request({"prompt": prompt}, max_tokens)
 
+    @property
+    def generates_nothing(self) -> bool:
+        """Whether answers are embeddings."""
+        return self.takes_texts()
+
     def takes_texts(self) -> bool:
         """Whether the address is that of embeddings, which takes several texts."""
         return self._path.endswith("/embeddings")

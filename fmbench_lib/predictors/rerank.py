@@ -33,6 +33,11 @@ class RerankPredictor:
     api_key: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def generates_nothing(self) -> bool:
+        """Answers are scores."""
+        return True
+
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
         """The prompt as a query with itself as the only document: what tells whether the endpoint answers."""
         return self.encode_documents(prompt, [prompt])

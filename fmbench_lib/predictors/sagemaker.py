@@ -76,6 +76,11 @@ class SageMakerPredictor:
         """Whether answers begin with the prompt."""
         return bool(self.parameters.get("return_full_text"))
 
+    @property
+    def generates_nothing(self) -> bool:
+        """Whether answers are embeddings."""
+        return self.form == "text_inputs"
+
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
         """A POST of the container's request, or of the prompt alone with the parameters as headers."""
         if self.form == "split":

@@ -25,7 +25,7 @@ def conversation_notices(run: Run, payloads: Mapping[str, Sequence[Mapping[str, 
         rows = [row for name in experiment.payload_files for row in payloads.get(name, ()) if row.get("messages")]
         if not rows:
             continue
-        predictor = _predictor(run, experiment)
+        predictor = probable_predictor(run, experiment)
         flat = [row for row in rows if not takes(predictor, row["messages"])]
         if any(_has_image(row["messages"]) for row in flat):
             raise InputError(
@@ -44,7 +44,7 @@ def check_texts(run: Run, payloads: Mapping[str, Sequence[Mapping[str, Any]]]) -
     for experiment in run.config.experiments:
         for name in experiment.payload_files:
             row = next((row for row in payloads.get(name, ()) if row.get("texts") or row.get("documents")), None)
-            if row is None or takes_row(_predictor(run, experiment), row):
+            if row is None or takes_row(probable_predictor(run, experiment), row):
                 continue
             what = "documents to rank" if row.get("documents") else f"{len(row['texts'])} texts a request"
             remedy = "/v1/embeddings" + (" or /v1/rerank" if row.get("documents") else "")
@@ -66,9 +66,11 @@ def _what(experiment: Experiment) -> str:
     return experiment.ep_name or f"protocol {experiment.protocol}"
 
 
-def _predictor(run: Run, experiment: Experiment) -> Predictor:
+def probable_predictor(run: Run, experiment: Experiment) -> Predictor:
     """The codec of the experiment at its address, or at the one that its endpoint will probably have."""
-    url = experiment.ep_name if platform_facts(experiment.platform).ep_name_is_address else None
+    is_address = platform_facts(experiment.platform).ep_name_is_address
+    url = experiment.ep_name if is_address else None
+    model = experiment.model_id if is_address else experiment.model_id or experiment.ep_name
     if not (url or "").startswith(("http://", "https://")):
         url = _SOMEWHERE + (protocol_facts(experiment.protocol).completes_to or "")
-    return predictor_for(experiment, (url or "").split(",")[0].strip(), None, run.loaded.folder)
+    return predictor_for(experiment, (url or "").split(",")[0].strip(), model, run.loaded.folder)

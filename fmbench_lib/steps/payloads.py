@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
 from fmbench_lib.config import Config
+from fmbench_lib.config.schema.sections import Datasets
 from fmbench_lib.data.payload_index import PayloadIndex, read_payload_index
 from fmbench_lib.errors import RunStateError
 from fmbench_lib.host.atomic_files import read_rows
 from fmbench_lib.runs.location import earlier_run_in_bucket
 from fmbench_lib.runs.run import Run
 from fmbench_lib.workspace import Workspace, runs_of
+
+_LENGTH_OF_LEVELS = ("min_iters_per_combination", "max_iters_per_combination")
+"""Keys of the `datasets` section that say how many requests levels have, not which prompts there are."""
 
 
 def needs_prompts(config: Config) -> bool:
@@ -26,10 +32,12 @@ def needs_prompts(config: Config) -> bool:
 def earlier_prompts(run: Run) -> Workspace:
     """The newest other run of this name whose prompts were made from the same `datasets` section: on this machine, else
     in the bucket that the run is kept in. Raises RunStateError where there is none."""
-    wanted = datasets_section(run)
+    wanted = _what_makes_prompts(datasets_section(run))
 
     def fits(earlier: Workspace) -> bool:
-        return earlier.payload_index.exists() and read_payload_index(earlier.payload_index).datasets == wanted
+        if not earlier.payload_index.exists():
+            return False
+        return _what_makes_prompts(read_payload_index(earlier.payload_index).datasets) == wanted
 
     for workspace in runs_of(run.workspace.path.parent.parent, run.config.general.name):
         if workspace.path != run.workspace.path and fits(workspace):
@@ -46,6 +54,19 @@ def earlier_prompts(run: Run) -> Workspace:
 def datasets_section(run: Run) -> dict[str, Any]:
     """The config's `datasets` section as the index of payload files holds it: it tells whether prompts are the same."""
     return run.config.datasets.model_dump(mode="json")
+
+
+def _what_makes_prompts(section: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The keys of a `datasets` section that prompts depend on.
+
+    Keys that the section lacks, as the version that wrote it did not know them, have their defaults: without them it
+    made the prompts that this version makes with the defaults.
+    """
+    try:
+        complete = Datasets.model_validate(section).model_dump(mode="json")
+    except ValidationError:  # of a version whose keys mean something else
+        return section
+    return {key: value for key, value in complete.items() if key not in _LENGTH_OF_LEVELS}
 
 
 def has_payloads(run: Run) -> bool:

@@ -57,6 +57,8 @@ def probable_time(
 def _assumption(tokens: Sequence[float], latencies: Sequence[float]) -> str:
     each = f"at {ASSUMED_TPOT_S * 1000:.0f} ms each"
     least, most = min(tokens, default=0), max(tokens, default=0)
+    if most == 0:
+        return f"assuming {max(latencies, default=0):.3g} s a request, whose answer has no tokens"
     if least == most:
         return f"assuming {max(latencies, default=0):.3g} s a request: {most:.0f} tokens {each}"
     bounds = f"{min(latencies):.3g} to {max(latencies):.3g} s a request"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fmbench_lib.cli.commands import COMMANDS
+from fmbench_lib.cli.commands import COMMANDS, with_command
 from fmbench_lib.cli.parser import parser
 from fmbench_lib.cli.reference import commands
 
@@ -50,3 +50,27 @@ def test_other_words_exit_with_2_and_say_why(
         parser().parse_args(words)
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["--verbose", "validate", "x.yml"], ["validate", "--verbose", "x.yml"]),
+        (["--results-dir", "plan", "report", "latest"], ["report", "--results-dir", "plan", "latest"]),
+        (["--results-dir=/r", "--verbose", "report", "latest"], ["report", "--results-dir=/r", "--verbose", "latest"]),
+        (["--quiet", "x.yml"], ["run", "--quiet", "x.yml"]),
+        (["--rate", "2", "quickstart"], ["run", "--rate", "2", "quickstart"]),
+        (["--resume", "report"], ["run", "--resume", "report"]),
+        (["--quiet", "validte", "x.yml"], ["validte", "--quiet", "x.yml"]),
+        (["--url", "http://h"], ["run", "--url", "http://h"]),
+        (["-h", "validate"], ["-h", "validate"]),
+    ],
+)
+def test_options_may_stand_before_the_command(words: list[str], meant: list[str]) -> None:
+    assert with_command(words) == meant
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_prints_tracebacks_when_asked_to(command: str) -> None:
+    chosen = next(action for action in parser()._actions if action.dest == "command")
+    assert "--verbose" in chosen.choices[command].option_names()  # type: ignore[index]

@@ -331,3 +331,31 @@ experiments:
     assert plan.obstacles == ()
     assert f"RayService {name}/{name}-service (1 × " in plan.text
     assert f"reached by Ingress {name}/{name}-ingress, path /serve/infer?sentence=" in plan.text
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "generates"),
+    [
+        ("platform: endpoint, ep_name: 'http://127.0.0.1:9/v1/embeddings'", False),
+        ("platform: endpoint, ep_name: 'http://127.0.0.1:9/v1/rerank', protocol: rerank", False),
+        ("platform: endpoint, ep_name: 'http://127.0.0.1:9/rerank', protocol: tei", False),
+        ("platform: bedrock, region: us-east-1, ep_name: amazon.titan-embed-text-v2:0", False),
+        (
+            "platform: sagemaker, region: us-east-1, ep_name: vectors, inference_spec: {container_type: huggingface}",
+            False,
+        ),
+        ("platform: endpoint, ep_name: 'http://127.0.0.1:9/v1/chat/completions'", True),
+        ("platform: bedrock, region: us-east-1, ep_name: amazon.nova-lite-v1:0", True),
+    ],
+)
+def test_embeddings_and_ranks_have_no_answers_to_wait_or_pay_for(
+    tmp_path: Path, aws_environment: None, endpoint: str, generates: bool
+) -> None:
+    path = Path(priced_by_token(tmp_path, "100"))
+    path.write_text(path.read_text().replace('platform: endpoint, ep_name: "http://127.0.0.1:9/v1"', endpoint))
+    text = make_plan(str(path), {}, {}).text
+    assumed = (
+        "2.5 s a request: 100 tokens at 20 ms each" if generates else "0.5 s a request, whose answer has no tokens"
+    )
+    assert f"(assuming {assumed})" in text
+    assert f"at most {'0.2000' if generates else '0.0000'} USD for tokens of m" in text

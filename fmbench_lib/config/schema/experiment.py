@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import PlainValidator
+from pydantic import BeforeValidator, PlainValidator
 
 from fmbench_lib.config.platforms import (
     CONTAINER_TYPES,
@@ -67,6 +67,13 @@ def _protocol(value: Any) -> str:
     return one_of(*known_protocols())(value)
 
 
+def _in_one_text(value: Any) -> Any:
+    if isinstance(value, list):
+        reject("is a list; write addresses in one text, with commas between them: http://a:8000/v1,http://b:8000/v1")
+    return value
+
+
+_EndpointName = Annotated[Line, BeforeValidator(_in_one_text)]
 PlatformName = Annotated[
     str,
     PlainValidator(_platform),
@@ -174,9 +181,9 @@ class Experiment(Section):
     )
     model_name: Line | None = described("Name of the model in tables.", None)
     model_version: Line | None = described("Version of a JumpStart model.", None)
-    ep_name: Line | None = described(
-        "The endpoint: an http(s) address, the name of a SageMaker endpoint, or a Bedrock model id. Required for "
-        "platform `endpoint`.",
+    ep_name: _EndpointName | None = described(
+        "The endpoint: an http(s) address, or several with commas between them, the name of a SageMaker endpoint, or a "
+        "Bedrock model id. Required for platform `endpoint`.",
         None,
     )
     api_key_env: EnvironmentName | None = described(

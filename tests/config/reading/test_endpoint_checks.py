@@ -36,6 +36,13 @@ def test_an_address_that_is_none_is_said_with_what_is_wrong(
     assert said in found["experiments[0].ep_name"]
 
 
+def test_a_list_of_addresses_is_told_how_to_write_several(mistakes: Mistakes, minimal: str) -> None:
+    found = mistakes(minimal.replace(ADDRESS, f'["{ADDRESS}", "{ADDRESS}"]'))
+    assert found["experiments[0].ep_name"].startswith(
+        "is a list; write addresses in one text, with commas between them"
+    )
+
+
 @pytest.mark.parametrize("address", ["http://[::1]:8000/llm", "https://bücher.example/llm", "http://my_host/llm"])
 def test_addresses_of_every_form_are_taken(load: Load, minimal: str, address: str) -> None:
     assert load(minimal.replace(ADDRESS, f'"{address}"')).config.experiments[0].ep_name == address
