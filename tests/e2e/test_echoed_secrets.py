@@ -369,7 +369,8 @@ def test_no_secret_that_is_echoed_is_written_or_printed(tmp_path: Path, write_co
         reader = threading.Thread(target=lambda: said.append(process.communicate()[0]))
         reader.start()
         while reader.is_alive():
-            lines.update(command_lines(psutil.Process(process.pid)) if process.poll() is None else ())
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since
+                lines.update(command_lines(psutil.Process(process.pid)))
             reader.join(0.05)
     assert process.returncode == 1, said[0]
     (run,) = (tmp_path / "results").glob("*/*Z*")

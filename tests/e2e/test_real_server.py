@@ -74,7 +74,8 @@ def test_a_run_leaves_everything_that_it_promises(fmbench: Callable[..., Finishe
     done = fmbench("--config-file", config)
     assert done.code == 0, done.out + done.err
     assert "Traceback" not in done.out + done.err
-    assert "every budget" in done.out
+    assert "is the cheapest of 2 levels" in done.out
+    assert "meet every budget" in (done.run / "report.md").read_text()
     assert f"report: {(done.run / 'report.md').relative_to(tmp_path)}" in done.out
 
     summary = pd.read_csv(done.run / "metrics" / "all_metrics_summary.csv")
