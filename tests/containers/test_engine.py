@@ -236,7 +236,7 @@ def test_a_port_that_is_taken(engine: Engine, given: Given, taken_port: int) -> 
 def test_a_port_that_is_taken_in_the_last_moment(
     engine: Engine, given: Given, taken_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "claim_ports", lambda first, count, host: [taken_port])
+    monkeypatch.setattr(serving, "claim_ports", lambda *given: [taken_port])
     assert failure(experiment(), given, engine).startswith("the port is in use: stop the process that listens on it")
 
 
