@@ -91,6 +91,7 @@ def test_what_is_missing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "judge template none.txt" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_a_run_in_a_bucket_is_judged_and_what_was_bought_is_kept_there(
     moto: StandIn, aws_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -115,6 +116,7 @@ def test_a_run_in_a_bucket_is_judged_and_what_was_bought_is_kept_there(
     assert "metrics/candidate_model_accuracy.csv" in there
 
 
+@pytest.mark.thorough
 def test_a_judge_on_bedrock_gives_its_verdict_as_the_use_of_a_tool(
     aws_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

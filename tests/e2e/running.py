@@ -115,6 +115,8 @@ def live_done(run: Path) -> int:
 
 def kill(running: Running, names: Sequence[str], *, wait: bool = True) -> None:
     """Kill these processes of a run at once, and wait until the run is over."""
+    # Between two levels there are no workers for a moment.
+    wait_until(lambda: all(name == "fmbench" or running.child(name) is not None for name in names))
     found = [psutil.Process(running.process.pid) if name == "fmbench" else running.child(name) for name in names]
     everyone = [*found, running.kernel, running.child("sending.worker")]
     for process in found:
