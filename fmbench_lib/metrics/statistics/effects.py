@@ -29,6 +29,7 @@ from fmbench_lib.metrics.statistics.arrays import Floats
 _SCALE = 0.015
 _DEVIATIONS = np.concatenate(([5e-4], np.geomspace(1e-3, 2.0, 72)))
 _PRIOR = np.gradient(_DEVIATIONS) / (1 + (_DEVIATIONS / _SCALE) ** 2)
+_LEAST_ERROR = 1e-3
 _POWER = NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(0.8)
 
 
@@ -64,7 +65,7 @@ def effect(base: Sequence[Reading], new: Sequence[Reading], *, paired: bool = Fa
     if any(not side or any(reading.value <= 0 for reading in side) for side in sides):
         return None
     logs = [np.log([reading.value for reading in side]) for side in sides]
-    within = [float(np.mean([reading.error**2 for reading in side])) for side in sides]
+    within = [float(np.mean([max(reading.error, _LEAST_ERROR) ** 2 for reading in side])) for side in sides]
     middle = float(logs[1].mean() - logs[0].mean())
     weights, variances = _paired(logs, within) if paired and len(base) > 1 else _apart(logs, within)
     error = math.sqrt(float(weights @ variances))
