@@ -16,7 +16,7 @@ from fmbench_lib.host.atomic_files import write_text
 from fmbench_lib.metrics.comparison.claims import RunComparison
 from fmbench_lib.metrics.comparison.conditions import Condition, conditions
 from fmbench_lib.metrics.comparison.measures import CLAIMED, MEASURES
-from fmbench_lib.report.comparison.forms import Broken, document, junit, markdown, terminal_lines
+from fmbench_lib.report.comparison.documents import Broken, document, junit, markdown, terminal_lines
 from fmbench_lib.report.comparison.words import level_title
 
 _FORMS: dict[str, Callable[[RunComparison, Sequence[Broken]], str]] = {

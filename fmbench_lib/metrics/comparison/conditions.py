@@ -33,11 +33,9 @@ class Condition:
             return None
         if not self.relative:
             return claim if self._beyond(claim.new) else None
-        if claim.outcome not in ("better", "worse") or not claim.base:
+        if claim.outcome not in ("better", "worse") or claim.base is None:
             return None
-        return (
-            claim if self._beyond(claim.new / claim.base - 1 if claim.effect is None else claim.effect.change) else None
-        )
+        return claim if self._beyond(_change(claim)) else None
 
     def _beyond(self, value: float) -> bool:
         return value > self.value if self.above else value < self.value

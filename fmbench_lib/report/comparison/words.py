@@ -49,11 +49,16 @@ def headline(comparison: RunComparison) -> str:
     """What a comparison found, in a sentence."""
     claims = [claim for level in comparison.levels for claim in level.claims]
     if not claims:
-        return f"Nothing to compare: {comparison.base} and {comparison.new} have no level in common."
+        return f"Nothing to compare: {_both(comparison)} have no payload file and load in common."
     found = Counter(claim.outcome for claim in claims)
     parts = [f"{found[name]} {_PAST[name]}" for name in _PAST if found[name]]
     levels = several(len(comparison.levels), "level")
     return f"{comparison.new} against {comparison.base}, {levels}: of {len(claims)} figures {', '.join(parts)}."
+
+
+def _both(comparison: RunComparison) -> str:
+    same = comparison.base == comparison.new
+    return f"the two experiments of {comparison.base}" if same else f"{comparison.base} and {comparison.new}"
 
 
 def level_title(level: LevelComparison) -> str:
