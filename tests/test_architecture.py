@@ -66,7 +66,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "predictors": ["aws/signing", "config/schema", "errors", "images"],
     "predictors/plugins": ["config", "errors", "predictors"],
     "predictors/registry": ["aws", "config", "errors", "predictors"],
-    "metrics": ["config/repeat_names", "errors", "pricing/price_list"],
+    "metrics": ["config/repeat_names", "config/spelling", "errors", "pricing/price_list"],
     "data": ["config", "errors", "host", "images", "models", "workspace"],
     "pricing": ["aws", "errors", "host", "pricing/price_list", "workspace"],
     "monitors": ["aws", "errors", "host", "workspace"],
@@ -106,7 +106,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     ],
     "cli": [
         "calibration", "config", "emulator", "errors", "host/atomic_files", "host/disk_space", "host/printable",
-        "metrics/decision/brief", "metrics/measuring_again", "metrics/missing", "pipeline", "report/level_order",
+        "metrics/comparison", "metrics/decision/brief", "metrics/measuring_again", "metrics/missing", "pipeline",
+        "report/comparison", "report/level_order",
         "runs", "steps", "storage", "views",
         "workspace",  # what still runs is said without the second that importing steps takes
     ],

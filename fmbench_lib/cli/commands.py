@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fmbench_lib.cli.check_commands import plan_command, validate_command
 from fmbench_lib.cli.cleaning_up import cleanup_command, list_standing
+from fmbench_lib.cli.comparing_runs import compare_command
 from fmbench_lib.cli.completion import complete, completion_command
 from fmbench_lib.cli.config_commands import configs_command, init_command
 from fmbench_lib.cli.evaluating_run import evaluate_command
@@ -176,6 +177,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "evaluate": evaluate_command,
     "cleanup": cleanup_command,
     "sync": sync_command,
+    "compare": compare_command,
     "configs": configs_command,
     "fetch": fetch_command,
     "init": init_command,
