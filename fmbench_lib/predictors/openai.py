@@ -61,6 +61,11 @@ class OpenAiPredictor:
         return self._request({"prompt": prompt}, max_tokens)
 
     @property
+    def raw_prompt(self) -> bool:
+        """Whether the model gets the prompt as it is: at the address of completions."""
+        return self._path.endswith("/completions") and not self.takes_messages([])
+
+    @property
     def generates_nothing(self) -> bool:
         """Whether answers are embeddings."""
         return self.takes_texts()

@@ -45,7 +45,16 @@ class Refusal:
 
 def get_json(parts: SplitResult, path: str, api_key: str | None) -> Any:
     """The JSON at a path of the server, or a Refusal. Raises InputError where the server does not answer."""
-    status, headers, body = _exchange(parts, "GET", path, api_key, None)
+    return _json_of(*_exchange(parts, "GET", path, api_key, None))
+
+
+def answer_of_post(parts: SplitResult, path: str, body: dict[str, Any], api_key: str | None) -> Any:
+    """The JSON that answers a POST of a JSON object, or a Refusal. Raises InputError where the server does not
+    answer."""
+    return _json_of(*_exchange(parts, "POST", path, api_key, json.dumps(body).encode()))
+
+
+def _json_of(status: int, headers: http.client.HTTPMessage, body: bytes) -> Any:
     refusal = _refusal(status, headers, body)
     if refusal is not None:
         return refusal
