@@ -62,8 +62,8 @@ class OpenAiPredictor:
 
     @property
     def raw_prompt(self) -> bool:
-        """Whether the model gets the prompt as it is: at the address of completions."""
-        return self._path.endswith("/completions") and not self.takes_messages([])
+        """Whether the model gets the prompt as it is: wherever it is neither a chat's message nor embedded."""
+        return not self.takes_messages([]) and not self.takes_texts()
 
     @property
     def generates_nothing(self) -> bool:

@@ -9,7 +9,7 @@ import socket
 import ssl
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult
+from urllib.parse import SplitResult, urlunsplit
 
 from fmbench_lib.config.schema.api_key import key_header
 from fmbench_lib.errors import InputError
@@ -79,7 +79,8 @@ def _exchange(
         connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT_S, context=context)
     else:
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT_S)
-    headers = {"accept": "application/json"} | ({"authorization": key_header(api_key)} if api_key else {})
+    headers = {"accept": "application/json"}
+    headers |= dict([key_header(api_key, urlunsplit(parts))]) if api_key else {}
     headers |= {"content-type": "application/json"} if body is not None else {}
     try:
         connection.request(method, path, body, headers)

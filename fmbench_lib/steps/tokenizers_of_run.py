@@ -112,7 +112,7 @@ def _of_server(experiment: Experiment) -> Tokenizer | None:
     key = api_key(experiment)
     headers = {name: str(value) for name, value in experiment.inference_spec.headers.items()}
     if key is not None:
-        headers.setdefault("authorization", key_header(key))
+        headers.setdefault(*key_header(key, url))
     return server_tokenizer(url, experiment.model_id, headers)
 
 

@@ -193,8 +193,8 @@ class Experiment(Section):
         None,
     )
     api_key_env: EnvironmentName | None = described(
-        "Environment variable that holds the endpoint's API key; sent as `Authorization: Bearer KEY`, or as it is "
-        "where it begins with `Basic ` or `Bearer `; never recorded.",
+        "Environment variable that holds the endpoint's API key; sent as `Authorization: Bearer KEY`, to Azure as "
+        "`api-key`, or as it is where it begins with `Basic ` or `Bearer `; never recorded.",
         None,
     )
     tokenizer: Location | None = described(
