@@ -110,3 +110,18 @@ def test_the_evaluated_quickstart_is_the_quickstart_with_judges() -> None:
     assert evaluated["general"].pop("name") != plain["general"].pop("name")
     assert evaluated["report"].pop("accuracy_budget") > 0
     assert evaluated == plain
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("prompt_template_deepseek.txt", "did you mean prompt_template_deepseek_longbench.txt, which ships?"),
+        ("prompt_template_llama3_openorca.txt", "did you mean prompt_template_llama3_OpenOrca.txt, which ships?"),
+        ("prompt_template_lama3.txt", "did you mean prompt_template_llama3.txt, which ships?"),
+        ("prompt_template_phi.txt", "correct the name or put the file there"),
+    ],
+)
+def test_a_shipped_template_of_nearly_that_name_is_offered(tmp_path: Path, name: str, meant: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        resolve_file(name, folders=[tmp_path], kind="prompt template")
+    assert str(error.value).endswith(f"and what ships with fmbench; {meant}")
