@@ -122,6 +122,8 @@ def resolve_file(name: str, *, folders: Sequence[Path], kind: str) -> Path:
     :param kind: what it is, as an error calls it: "price file", "prompt template".
     :raises ConfigError: it is in none of these.
     """
+    if re.fullmatch(r"<[^<>]+>", name.strip()):
+        raise ConfigError([Problem("", f"the {kind} is the placeholder {name}: write the name of yours in its place")])
     path = expanded(name)
     root = shipped_root()
     configs = root / "configs"
