@@ -7,6 +7,7 @@ with line breaks behind tags and spaces before them taken out, with `raise_excep
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,31 +28,40 @@ class ChatTemplate:
     """A template, where it comes from, and the tokens that it may use, such as `bos_token`.
 
     `server_begins_with` is what a server puts before every text by itself, empty where that is nothing: a template that
-    begins with it too would send it twice.
+    begins with it too would send it twice. `tools_defined` is whether its server defines `tools` where there are none:
+    `transformers` and servers that use it do, as None; llama.cpp does not.
     """
 
     origin: str
     source: str
     special_tokens: Mapping[str, str] = field(default_factory=dict)
     server_begins_with: str = ""
+    tools_defined: bool = True
 
     def render(self, messages: Sequence[Message], now: Callable[[], datetime]) -> str:
         """The text of a conversation, up to where the model's answer begins.
 
+        Templates differ in what they expect where there are no tools, None or nothing at all, and in whether arguments
+        of calls are objects or JSON text; servers try what a template takes, and so does this.
+
         Raises TemplateError where the template cannot be read, or refuses the conversation.
         """
-        try:
-            text = _compiled(self.source).render(
-                messages=[_plain(message) for message in messages],
-                tools=None,
-                documents=None,
-                add_generation_prompt=True,
-                strftime_now=lambda form: now().strftime(form),
-                **self.special_tokens,
-            )
-        except Exception as error:  # noqa: BLE001 - its own errors, and any that an expression in it raises
-            raise TemplateError(f"the chat template of {self.origin} fails: {first_line(error)}") from None
-        return text.removeprefix(self.server_begins_with)
+        failures: list[Exception] = []
+        none: list[dict[str, None]] = [{"tools": None, "documents": None}, {}]
+        for as_objects, tools in itertools.product((True, False), none if self.tools_defined else none[::-1]):
+            try:
+                text = _compiled(self.source).render(
+                    messages=[_prepared(message, as_objects) for message in messages],
+                    add_generation_prompt=True,
+                    strftime_now=lambda form: now().strftime(form),
+                    **tools,
+                    **self.special_tokens,
+                )
+            except Exception as error:  # noqa: BLE001 - its own errors, and any that an expression in it raises
+                failures.append(error)
+            else:
+                return text.removeprefix(self.server_begins_with)
+        raise TemplateError(f"the chat template of {self.origin} fails: {first_line(failures[0])}")
 
 
 @lru_cache(maxsize=16)
@@ -93,15 +103,13 @@ def _to_json(
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
-def _plain(message: Message) -> Message:
-    """A message as templates expect it: one text, and arguments of calls as objects, as servers hand them on."""
-    plain = dict(message)
-    if isinstance(message["content"], list):
-        plain["content"] = text_of(message["content"])
-    calls = message.get("tool_calls")
-    if isinstance(calls, list):
-        plain["tool_calls"] = [_with_arguments(call) for call in calls]
-    return plain
+def _prepared(message: Message, as_objects: bool) -> Message:
+    """A message as templates expect it: its content one text, arguments of its calls `as_objects` or as they are."""
+    content, calls = message["content"], message.get("tool_calls")
+    prepared = {**message, "content": text_of(content)} if isinstance(content, list) else dict(message)
+    if as_objects and isinstance(calls, list):
+        prepared["tool_calls"] = [_with_arguments(call) for call in calls]
+    return prepared
 
 
 def _with_arguments(call: Any) -> Any:

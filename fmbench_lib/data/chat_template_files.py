@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -71,7 +72,7 @@ def template_in_file(path: Path, tokens_of: ChatTemplate | None) -> ChatTemplate
     """The template in a Jinja file of the user, with the special tokens of the model's own. Raises TemplateError."""
     if tokens_of is None:
         return ChatTemplate(str(path), _text(path))
-    return ChatTemplate(str(path), _text(path), tokens_of.special_tokens, tokens_of.server_begins_with)
+    return replace(tokens_of, origin=str(path), source=_text(path))
 
 
 def _in_folder(folder: Path, name: str) -> Path | None:
@@ -129,7 +130,7 @@ def _of_gguf(spec: str, folders: Sequence[Path]) -> ChatTemplate | None:
     tokens = {name: vocabulary[number] for name, number in ids.items() if 0 <= number < len(vocabulary)}
     by_kind = facts.get(_GGUF + "model") == "llama" or facts.get(_GGUF + "pre") in _BEGIN_BY_THEMSELVES
     adds = facts.get(_GGUF + "add_bos_token", by_kind)
-    return ChatTemplate(spec, source, tokens, tokens.get("bos_token", "") if adds else "")
+    return ChatTemplate(spec, source, tokens, tokens.get("bos_token", "") if adds else "", tools_defined=False)
 
 
 def _json_object(path: Path | None) -> Mapping[str, Any]:

@@ -36,7 +36,9 @@ def _of_server(url: str, key: str | None) -> ChatTemplate | None:
     tokens = {name: told[name] for name in ("bos_token", "eos_token") if isinstance(told.get(name), str)}
     bare, whole = (_tokens(answer_of_post(parts, _TOKENIZE, _asked(special), key)) for special in (False, True))
     begins = tokens.get("bos_token", "") if len(whole) > len(bare) else ""
-    return ChatTemplate(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{_PROPERTIES}", source, tokens, begins)
+    return ChatTemplate(
+        f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{_PROPERTIES}", source, tokens, begins, False
+    )
 
 
 def _asked(special: bool) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from fmbench_lib.models.embedded import EMBEDDED_MODEL
 
 
 @pytest.fixture(scope="module")
-def ask_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, dict[str, Any]], Any]]:
-    """What the embedded model's own server answers to a POST of a JSON object."""
+def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the embedded model's own server."""
     ignored = lambda *_: None  # noqa: E731
     context = DeployContext("run", tmp_path_factory.mktemp("logs"), (), ignored, ignored, ignored)
     experiment = Experiment(
@@ -29,7 +29,14 @@ def ask_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[s
         local=LocalSection(context_tokens=64, parallel=1, threads=1, options={"warmup": False}),
     )
     endpoint = platform("local").deploy(experiment, context)
-    parts = urlsplit(endpoint.urls[0])
+    yield endpoint.urls[0]
+    platform("local").delete(endpoint)
+
+
+@pytest.fixture(scope="module")
+def ask_server(embedded_server: str) -> Iterator[Callable[[str, dict[str, Any]], Any]]:
+    """What that server answers to a POST of a JSON object."""
+    parts = urlsplit(embedded_server)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
 
     def ask(path: str, body: dict[str, Any]) -> Any:
@@ -38,4 +45,3 @@ def ask_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[s
 
     yield ask
     connection.close()
-    platform("local").delete(endpoint)

@@ -67,6 +67,17 @@ def test_parts_of_text_are_one_text_and_arguments_of_calls_are_objects() -> None
     assert call["function"] == {"name": "f", "arguments": '{"x": 1}'}
 
 
+def test_a_template_gets_tools_and_arguments_in_the_form_that_it_takes() -> None:
+    phi = "{% if tools is defined %}{% for tool in tools %}{{ tool }}{% endfor %}{% endif %}a"
+    assert rendered(phi) == "a"
+    defined = "{{ tools is defined }}"
+    assert (rendered(defined), rendered(defined, tools_defined=False)) == ("True", "False")
+    call = {"function": {"name": "f", "arguments": '{"x": 1}'}}
+    talk = [{"role": "assistant", "content": None, "tool_calls": [call]}]
+    deepseek = "{% for c in messages[0].tool_calls %}{{ '!' + c.function.arguments }}{% endfor %}"
+    assert rendered(deepseek, talk) == '!{"x": 1}'
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [

@@ -13,6 +13,7 @@ from tokenizers import models, pre_tokenizers, processors
 
 from fmbench_lib.data import chat_template_files
 from fmbench_lib.data.chat_template_files import chat_template_of, template_in_file
+from fmbench_lib.data.server_tokenizer import server_tokenizer
 from fmbench_lib.data.tokenizers import load_tokenizer
 from fmbench_lib.errors import TemplateError
 from fmbench_lib.models.embedded import EMBEDDED_MODEL
@@ -28,15 +29,19 @@ CONVERSATIONS = [
 ]
 
 
-def test_the_embedded_models_template_is_its_servers(ask_server: Any) -> None:
+def test_the_embedded_models_template_is_its_servers(embedded_server: str, ask_server: Any) -> None:
     template = chat_template_of(EMBEDDED_MODEL, folders=[])
     tokenizer = load_tokenizer(EMBEDDED_MODEL, folders=[])
+    served = server_tokenizer(embedded_server, None, {})
     assert template is not None
     for messages in CONVERSATIONS:
         text = template.render(messages, datetime.now)
         assert text == ask_server("/apply-template", {"messages": messages})["prompt"]
         sent = {"content": text, "add_special": True, "parse_special": True}  # as /completion reads a prompt
-        assert tokenizer.count(text) == len(ask_server("/tokenize", sent)["tokens"])
+        counted = len(ask_server("/tokenize", sent)["tokens"])
+        assert tokenizer.count(text) == served.count(text) == counted
+    answered = ask_server("/completion", {"prompt": text, "n_predict": 1})
+    assert answered["tokens_evaluated"] == counted
 
 
 def model(folder: Path, **files: Any) -> Path:
