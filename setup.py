@@ -85,6 +85,7 @@ setup(
         "huggingface-hub>=0.34,<2",
         "ipykernel>=7,<8",
         "ipython>=9,<10",
+        "jinja2>=3.1,<4",
         "jupyter-client>=8.6,<9",
         "matplotlib>=3.10,<4",
         "nbclient>=0.11,<0.12",

@@ -288,7 +288,8 @@ def json_request(
         **{name.lower(): value for name, value in headers.items()},
     }
     if api_key is not None:
-        sent["authorization"] = key_header(api_key)
+        name, value = key_header(api_key, url)
+        sent[name] = value
     return HttpRequest("POST", url, tuple(sent.items()), json.dumps(body).encode())
 
 

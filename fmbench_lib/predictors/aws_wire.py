@@ -155,7 +155,8 @@ def aws_request(
     """A POST that is signed, or carries a key instead; the experiment's `headers` override `defaults`."""
     sent = {"content-type": JSON, **defaults, **{name.lower(): value for name, value in headers.items()}}
     if api_key is not None:
-        sent["authorization"] = key_header(api_key)
+        name, value = key_header(api_key, url)
+        sent[name] = value
         signing = None
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return HttpRequest("POST", url, tuple(sent.items()), data, signing)

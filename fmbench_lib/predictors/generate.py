@@ -43,6 +43,11 @@ class GeneratePredictor:
         """Whether answers may begin with the prompt: if requested, and always with some of DJL's handlers."""
         return self.dialect == "djl" or bool(self.parameters.get("return_full_text"))
 
+    @property
+    def raw_prompt(self) -> bool:
+        """Whether the model gets the prompt as it is: always."""
+        return True
+
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
         """A POST of `inputs` and `parameters`."""
         # TGI's streams always end with token counts; whole answers have them only on request.

@@ -23,6 +23,11 @@ class LlamaCppPredictor:
     api_key: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def raw_prompt(self) -> bool:
+        """Whether the model gets the prompt as it is: always; its chats are spoken to by OpenAI's protocol."""
+        return True
+
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
         """A POST of `prompt` with the parameters beside it."""
         limit = {} if max_tokens is None else {"n_predict": max_tokens}

@@ -53,6 +53,11 @@ class OllamaPredictor:
         return self._request({"messages": list(messages)}, max_tokens)
 
     @property
+    def raw_prompt(self) -> bool:
+        """Whether the model gets the prompt as it is: with `raw`; else Ollama puts its own template around it."""
+        return not self._is_chat and self.parameters.get("raw") is True
+
+    @property
     def _is_chat(self) -> bool:
         return urlsplit(self.url).path.rstrip("/").endswith("/api/chat")
 

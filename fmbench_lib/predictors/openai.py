@@ -61,6 +61,11 @@ class OpenAiPredictor:
         return self._request({"prompt": prompt}, max_tokens)
 
     @property
+    def raw_prompt(self) -> bool:
+        """Whether the model gets the prompt as it is: wherever it is neither a chat's message nor embedded."""
+        return not self.takes_messages([]) and not self.takes_texts()
+
+    @property
     def generates_nothing(self) -> bool:
         """Whether answers are embeddings."""
         return self.takes_texts()

@@ -77,6 +77,11 @@ class SageMakerPredictor:
         return bool(self.parameters.get("return_full_text"))
 
     @property
+    def raw_prompt(self) -> bool:
+        """Whether the model gets the prompt as it is: but for messages and embeddings."""
+        return self.form in ("inputs", "split")
+
+    @property
     def generates_nothing(self) -> bool:
         """Whether answers are embeddings."""
         return self.form == "text_inputs"

@@ -59,6 +59,11 @@ class TritonPredictor:
         """Whether answers may begin with the prompt: always, since the model's own settings decide."""
         return True
 
+    @property
+    def raw_prompt(self) -> bool:
+        """Whether the model gets the prompt as it is: always."""
+        return True
+
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
         """A POST of `text_input` with the parameters beside it or as JSON text."""
         limit = {} if max_tokens is None else {"max_tokens": max_tokens}
