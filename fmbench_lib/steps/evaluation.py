@@ -62,7 +62,7 @@ def evaluate(run: Run) -> pd.DataFrame:
             judges, run.workspace.evaluation, Ceiling(section.max_cost), run.redactor, attempts=section.attempts
         )
         ask_panel(evaluation, panel, given)
-        run.workspace.log_event("answers evaluated", judges=[judge.name for judge in judges], usd=panel.ceiling.spent)
+        run.workspace.log_event("answers evaluated", judges=[judge.name for judge in judges], usd=panel.spent)
         return write_tables(run, section, evaluation, panel, given, human_labels(run, section))
 
 

@@ -22,7 +22,7 @@ from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.errors import FmbenchError, RunStateError, WorkerError
 from fmbench_lib.evaluation.asking.judge import Judge, Question
-from fmbench_lib.evaluation.asking.spending import cost_of, estimated_tokens, may_be_billed, most_of
+from fmbench_lib.evaluation.asking.spending import cost_of, estimated_tokens, most_of, spent_on
 from fmbench_lib.evaluation.asking.verdict_store import VerdictRow, VerdictStore
 from fmbench_lib.evaluation.judging.forms import Form, FormName
 from fmbench_lib.evaluation.judging.verdicts import read_verdict
@@ -229,7 +229,7 @@ def _bare(judge: Judge, asked: Asked, error: str | None, message: str | None) ->
         "tokens_estimated": False,
         "seconds": None,
         "cost": None,
-        "cost_at_most": asked["most"] if may_be_billed(error) else None,
+        "cost_at_most": None if error is None else spent_on(error, None, asked["most"]),
     }
 
 
@@ -252,7 +252,7 @@ def _row(asking: Asking, asked: Asked, exchange: Spooled, *, constrain: bool) ->
         "completion_tokens": made,
         "tokens_estimated": estimated,
         "seconds": seconds,
-        "cost": cost_of(judge.price, prompt, made, (seconds or 0.0) / judge.concurrency),
+        "cost": None if seconds is None else cost_of(judge.price, prompt, made, seconds / judge.concurrency),
     }
 
 

@@ -14,7 +14,7 @@ from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.evaluation.asking.judge import Judge, Question, told_apart
 from fmbench_lib.evaluation.asking.key_index import short_key
 from fmbench_lib.evaluation.asking.one_round import Asking, ask, recover
-from fmbench_lib.evaluation.asking.spending import Ceiling, most_of
+from fmbench_lib.evaluation.asking.spending import Ceiling, most_of, spent_on
 from fmbench_lib.evaluation.asking.verdict_store import VerdictRow, VerdictStore, every_store, store_of
 
 _RETRIED = frozenset({"http_429", "http_5xx", "timeout", "connect", "truncated", "dns", "endpoint", "cancelled"})
@@ -71,6 +71,12 @@ class Panel:
         yield from self._stores.items()
         ours = {store.folder for store in self._stores.values()}
         yield from ((None, VerdictStore(folder)) for folder in every_store(self.folder) if folder not in ours)
+
+    @property
+    def spent(self) -> float | None:
+        """USD of all evaluations of this run, also what may have been spent; None where a price is not known."""
+        stores = [store for _, store in self.stores()]
+        return None if any(store.unpriced for store in stores) else sum(store.spent for store in stores)
 
     def judge(self, batches: Iterable[Questions]) -> None:
         """Ask every judge about every batch; the judges of one batch work at the same time.
@@ -143,8 +149,9 @@ class Panel:
             attempts = [before[each.key] for each in questions]
             rows = {row["key"]: row for row in ask(self._asking(judge), questions, attempts, constrain=constrain)}
         finally:
-            cost = sum((row["cost"] or 0.0) + (row["cost_at_most"] or 0.0) for row in rows.values())
-            self.ceiling.settle([_most(judge, each) for each in questions], cost)
+            amounts = (spent_on(row["error"], row["cost"], row["cost_at_most"]) for row in rows.values())
+            known = sum(amount for amount in amounts if amount is not None)
+            self.ceiling.settle([_most(judge, each) for each in questions], known)
         again = set()
         for each in questions:
             before[each.key] += 1
