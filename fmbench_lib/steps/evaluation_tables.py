@@ -23,10 +23,8 @@ from fmbench_lib.evaluation.accuracy_tables import (
 from fmbench_lib.evaluation.asking.panel import Panel
 from fmbench_lib.evaluation.asking.spending import spent_on
 from fmbench_lib.evaluation.evaluating import (
-    SCORE_NAMES,
     Evaluation,
     pairs_of,
-    read_scores,
     rows_of_form,
     with_verdicts,
 )
@@ -36,6 +34,7 @@ from fmbench_lib.evaluation.judging.forms import RUBRIC as RUBRIC_FORM
 from fmbench_lib.evaluation.length_tables import length_rows
 from fmbench_lib.evaluation.outcomes import Outcomes, Thresholds, outcomes_of
 from fmbench_lib.evaluation.preference_tables import preference_rows, rubric_rows_of, score_interval
+from fmbench_lib.evaluation.scoring import SCORE_NAMES, read_scores
 from fmbench_lib.host.atomic_files import replacing
 from fmbench_lib.host.csv_files import write_csv, write_rows
 from fmbench_lib.report.evaluation_files import (
@@ -68,7 +67,7 @@ def write_tables(
     human: Mapping[str, str],
 ) -> pd.DataFrame:
     """Write every table; returns the accuracy of each model, empty where no judge was asked about correctness."""
-    scores, judges = read_scores(evaluation), [judge.name for judge in panel.judges]
+    scores, judges = read_scores(evaluation.scores_file), [judge.name for judge in panel.judges]
     thresholds = Thresholds(
         section.incorrect_verdict_cosine_similarity_threshold, section.correct_verdict_cosine_similarity_threshold
     )

@@ -14,12 +14,9 @@ from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.evaluation.asking.judge import Judge, Question, told_apart
 from fmbench_lib.evaluation.asking.key_index import short_key
 from fmbench_lib.evaluation.asking.one_round import Asking, ask, recover
+from fmbench_lib.evaluation.asking.retries import RETRIED, pause_before
 from fmbench_lib.evaluation.asking.spending import Ceiling, most_of, spent_on
 from fmbench_lib.evaluation.asking.verdict_store import VerdictRow, VerdictStore, every_store, store_of
-
-_RETRIED = frozenset({"http_429", "http_5xx", "timeout", "connect", "truncated", "dns", "endpoint", "cancelled"})
-_FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 30.0
 
 Questions = Callable[[Judge], Sequence[Question]]
 """The questions of one batch to a judge."""
@@ -137,7 +134,7 @@ class Panel:
         tries = max(before[each.key] for each in questions)
         if tries:
             pause = self._stop.wait if self.pause is None else self.pause
-            pause(min(_FIRST_PAUSE_S * 2 ** (tries - 1), _LONGEST_PAUSE_S))
+            pause(pause_before(tries))
 
     def _turn(self, judge: Judge, questions: Sequence[Question], before: dict[str, int]) -> set[str]:
         """One round; returns the keys of the questions to ask again, those that cannot be answered too."""
@@ -166,7 +163,7 @@ class Panel:
         if row["error"] == "http_4xx" and constrain:
             tally.unconstrained = True  # the server may not know the constraint
             return True
-        return row["error"] in _RETRIED
+        return row["error"] in RETRIED
 
 
 def _most(judge: Judge, question: Question) -> float | None:
