@@ -10,7 +10,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from fmbench_lib.config.problems import ConfigError, Problem
 from fmbench_lib.config.reading.evaluation_file import section_of_file
+from fmbench_lib.config.reading.value_problems import problems_of
 from fmbench_lib.config.schema.evaluation_section import EvaluationSection, JudgeSection
 from fmbench_lib.errors import InputError
 from fmbench_lib.evaluation.judging.forms import DEFAULT_CRITERIA, RUBRIC, Form, FormName
@@ -37,9 +39,8 @@ def evaluation_settings(run: Run) -> EvaluationSection:
     try:
         section = EvaluationSection.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(f"{run.config.model_evaluations}: {where}: {first['msg']}") from None
+        problems = problems_of(error, EvaluationSection)
+        raise ConfigError(Problem(f"evaluation.{each.key}", each.message) for each in problems) from None
     return section.model_copy(update={"judges": _named(section.judges)})
 
 
