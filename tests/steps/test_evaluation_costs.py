@@ -25,6 +25,7 @@ def request(key: str, error: str | None, cost: float | None, cost_at_most: float
         "error_message": None, "attempts": 1, "request_id": key,
         "prompt_tokens": 10 if answered else None, "completion_tokens": 2 if answered else None,
         "tokens_estimated": False, "seconds": 1.0, "cost": cost, "cost_at_most": cost_at_most,
+        "retry_after": None,
     }  # fmt: skip
 
 

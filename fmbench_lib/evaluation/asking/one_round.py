@@ -22,6 +22,7 @@ from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.errors import FmbenchError, RunStateError, WorkerError
 from fmbench_lib.evaluation.asking.judge import Judge, Question
+from fmbench_lib.evaluation.asking.retries import retry_after
 from fmbench_lib.evaluation.asking.spending import cost_of, estimated_tokens, most_of, spent_on
 from fmbench_lib.evaluation.asking.verdict_store import VerdictRow, VerdictStore
 from fmbench_lib.evaluation.judging.forms import Form, FormName
@@ -230,17 +231,22 @@ def _bare(judge: Judge, asked: Asked, error: str | None, message: str | None) ->
         "seconds": None,
         "cost": None,
         "cost_at_most": None if error is None else spent_on(error, None, asked["most"]),
+        "retry_after": None,
     }
 
 
 def _row(asking: Asking, asked: Asked, exchange: Spooled, *, constrain: bool) -> VerdictRow:
     form = Form(asked["form"], asked["criteria"])
     judge, clean = asking.judge, asking.redactor.in_content
-    completion, _ = decode(exchange, _predictor(judge, form, constrain=constrain))
+    completion, response = decode(exchange, _predictor(judge, form, constrain=constrain))
     seconds = None if exchange.sent_ns is None else (exchange.end_ns - exchange.sent_ns) / 1e9
     if completion.error_class not in (None, "empty"):
         failed = _bare(judge, asked, completion.error_class, clean(completion.error_message or ""))
-        return {**failed, "seconds": seconds}
+        return {
+            **failed,
+            "seconds": seconds,
+            "retry_after": None if response is None else retry_after(response.headers),
+        }
     verdict = read_verdict(completion.text, form)
     prompt, made, estimated = _tokens(completion, asked["tokens"])
     return {

@@ -24,7 +24,8 @@ Questions = Callable[[Judge], Sequence[Question]]
 
 @dataclass(slots=True)
 class JudgeTally:
-    """What became of the questions to one judge in this process; `retries` are requests beyond the first of each."""
+    """What became of the questions to one judge in this process; `retries` are requests beyond the first of each.
+    `asked_to_wait`: the longest `Retry-After` of the last round, in seconds."""
 
     asked: int = 0
     kept: int = 0
@@ -33,6 +34,7 @@ class JudgeTally:
     failed: int = 0
     left_out: int = 0
     unconstrained: bool = False
+    asked_to_wait: float = 0.0
 
 
 @dataclass(slots=True)
@@ -117,7 +119,7 @@ class Panel:
             if not some:
                 tally.left_out += len(waiting)
                 return
-            self._wait_before(some, before)
+            self._wait_before(some, before, tally.asked_to_wait)
             again = self._turn(judge, some, before)
             for each in some:
                 if each.key in again and before[each.key] < self.attempts:
@@ -129,12 +131,12 @@ class Panel:
         """The first of the questions, as many as the ceiling has room for, which is reserved for them."""
         return questions[: self.ceiling.reserve([_most(judge, each) for each in questions])]
 
-    def _wait_before(self, questions: Sequence[Question], before: dict[str, int]) -> None:
-        """Wait where one of the questions was asked already, the longer the more often."""
+    def _wait_before(self, questions: Sequence[Question], before: dict[str, int], asked_for: float) -> None:
+        """Wait where one of the questions was asked already, longer each time, or as long as the judge said."""
         tries = max(before[each.key] for each in questions)
         if tries:
             pause = self._stop.wait if self.pause is None else self.pause
-            pause(pause_before(tries))
+            pause(pause_before(tries, asked_for))
 
     def _turn(self, judge: Judge, questions: Sequence[Question], before: dict[str, int]) -> set[str]:
         """One round; returns the keys of the questions to ask again, those that cannot be answered too."""
@@ -149,6 +151,7 @@ class Panel:
             amounts = (spent_on(row["error"], row["cost"], row["cost_at_most"]) for row in rows.values())
             known = sum(amount for amount in amounts if amount is not None)
             self.ceiling.settle([_most(judge, each) for each in questions], known)
+        tally.asked_to_wait = max((row["retry_after"] or 0.0 for row in rows.values()), default=0.0)
         again = set()
         for each in questions:
             before[each.key] += 1

@@ -32,6 +32,7 @@ SCHEMA = pa.schema(
         ("seconds", pa.float64()),
         ("cost", pa.float64()),
         ("cost_at_most", pa.float64()),
+        ("retry_after", pa.float64()),
     ]
 )
 _STORES = "verdicts-*"
@@ -49,7 +50,8 @@ class VerdictRow(TypedDict):
     where there is no answer, `cancelled` where the request was in flight when its process was killed. `attempts`:
     requests sent for this judgement, this one included · `seconds`: from sending to the last byte · `cost`: USD, null
     where there is no answer, or its price is not known · `cost_at_most`: USD that a request without an answer may have
-    cost, 0 where that is nothing for certain, null where it is not known, and where there is an answer.
+    cost, 0 where that is nothing for certain, null where it is not known, and where there is an answer · `retry_after`:
+    seconds that the server asked to wait for, null where it did not.
     """
 
     key: str
@@ -69,6 +71,7 @@ class VerdictRow(TypedDict):
     seconds: float | None
     cost: float | None
     cost_at_most: float | None
+    retry_after: float | None
 
 
 class VerdictStore:
