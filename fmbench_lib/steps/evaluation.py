@@ -38,7 +38,7 @@ def evaluate(run: Run) -> pd.DataFrame:
     Raises InputError where the config's evaluation cannot be made, or nothing was answered.
     """
     section = evaluation_settings(run)
-    forms, prices = forms_of(section), load_prices(run)
+    forms, prices, labels = forms_of(section), load_prices(run), human_labels(run, section)
     levels = [(level.key, path) for level in run_levels(run) if (path := run.workspace.level(level.key)).exists()]
     if not levels:
         raise InputError(f"{run.workspace.path} has no answers to evaluate: no level was measured")
@@ -61,7 +61,7 @@ def evaluate(run: Run) -> pd.DataFrame:
         )
         ask_panel(evaluation, panel, given)
         run.workspace.log_event("answers evaluated", judges=[judge.name for judge in judges], usd=panel.spent)
-        return write_tables(run, section, evaluation, panel, given, human_labels(run, section))
+        return write_tables(run, section, evaluation, panel, given, labels)
 
 
 def evaluate_if_asked(run: Run) -> None:

@@ -16,6 +16,7 @@ from fmbench_lib.steps.evaluation_settings import (
     evaluation_is_asked,
     evaluation_settings,
     forms_of,
+    human_labels,
     json_schema_of,
     judge_texts,
 )
@@ -34,6 +35,7 @@ def check_evaluation(run: Run) -> list[tuple[str, str]]:
         return []
     section = evaluation_settings(run)
     json_schema_of(run, section)
+    human_labels(run, section)
     rows = []
     for judge in section.judges:
         experiment_of_judge(run, judge)
