@@ -19,6 +19,7 @@ from fmbench_lib.evaluation.given_answers import PromptFile, PromptRows, answere
 from fmbench_lib.evaluation.scoring import Scoring, write_scores
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.evaluation_settings import (
+    check_criteria,
     evaluation_is_asked,
     evaluation_settings,
     forms_of,
@@ -39,6 +40,7 @@ def evaluate(run: Run) -> pd.DataFrame:
     """
     section = evaluation_settings(run)
     forms, prices, labels = forms_of(section), load_prices(run), human_labels(run, section)
+    check_criteria(run, forms)
     levels = [(level.key, path) for level in run_levels(run) if (path := run.workspace.level(level.key)).exists()]
     if not levels:
         raise InputError(f"{run.workspace.path} has no answers to evaluate: no level was measured")

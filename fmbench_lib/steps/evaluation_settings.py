@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from fmbench_lib.config.problems import ConfigError, Problem, shown
 from fmbench_lib.config.reading.evaluation_file import section_of_file
 from fmbench_lib.config.reading.value_problems import problems_of
 from fmbench_lib.config.schema.evaluation_section import EvaluationSection, JudgeSection
+from fmbench_lib.config.spelling import nearest
 from fmbench_lib.errors import InputError
 from fmbench_lib.evaluation.judging.forms import DEFAULT_CRITERIA, RUBRIC, Form, FormName
 from fmbench_lib.evaluation.judging.judge_prompts import DEFAULT_TEMPLATE, JudgeTexts
@@ -69,6 +70,17 @@ def forms_of(section: EvaluationSection) -> list[Form]:
     """The forms that judges are asked for."""
     names: list[FormName] = list(dict.fromkeys(section.forms))  # type: ignore[arg-type]
     return [Form(name, section.criteria or DEFAULT_CRITERIA) if name == RUBRIC else Form(name) for name in names]
+
+
+def check_criteria(run: Run, forms: Iterable[Form]) -> None:
+    """Raise InputError where a budget is for a criterion that no judge is asked about: no level could meet it."""
+    asked = [name for form in forms if form.name == RUBRIC for name in form.criteria]
+    for name in run.config.report.criterion_budgets:
+        if name not in asked:
+            close = nearest(name, asked)
+            remedy = f"did you mean {close}?" if close else f"there are {', '.join(asked)}"
+            remedy = remedy if asked else "write evaluation.forms: [rubric]"
+            raise InputError(f"report.criterion_budgets: judges are not asked about {name}; {remedy}")
 
 
 def judge_texts(run: Run, section: EvaluationSection, judge: JudgeSection) -> JudgeTexts:

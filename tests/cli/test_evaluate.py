@@ -136,6 +136,38 @@ def test_what_is_wrong_is_one_line_before_anything_is_bought(
     assert message in line
 
 
+@pytest.mark.parametrize(
+    ("section", "budgets", "message"),
+    [
+        ({}, {"clarity": 4}, "judges are not asked about clarity; write evaluation.forms: [rubric]"),
+        ({"forms": ["rubric"]}, {"clarty": 4}, "judges are not asked about clarty; did you mean clarity?"),
+        ({"forms": ["rubric"], "criteria": {"brief": "x"}}, {"truthfulness": 4}, "truthfulness; there are brief"),
+        (
+            {"forms": ["rubric"]},
+            {"clarity": "good"},
+            "report.criterion_budgets: has 'good' for clarity; write a number",
+        ),
+        (
+            {"forms": ["rubric"]},
+            {"clarity": 0},
+            "report.criterion_budgets: has 0 for clarity; write a number from 1 to 5",
+        ),
+    ],
+)
+def test_a_budget_that_nothing_could_meet_is_told(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    section: dict[str, object],
+    budgets: dict[str, object],
+    message: str,
+) -> None:
+    judges = [scripted("http://127.0.0.1:9/v1", "one")]
+    run = measured_run(tmp_path, {"judges": judges, **section}, criterion_budgets=budgets)
+    assert main(["evaluate", str(run)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
 @pytest.mark.thorough
 def test_a_run_in_a_bucket_is_judged_and_what_was_bought_is_kept_there(
     moto: StandIn, aws_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
