@@ -14,7 +14,8 @@ kernels, the kernel, and a load worker, and resumed. The judges' ledger says wha
   is known how far it was: an answer that the kernel still held for it (`unread`) it had not received, however long ago
   that was written, and one that the kernel no longer held it had. Such a one counts as bought twice.
 
-Prints a table, writes `benchmarks/results/evaluation_deaths.json`, and fails where anything is lost or bought twice.
+Where the resumption does not end with 0, as on a machine so busy that the level is invalid, its last lines are in the
+result. Prints a table, writes `benchmarks/results/evaluation_deaths.json`, and fails where anything is lost or bought twice.
 """
 
 from __future__ import annotations
@@ -120,7 +121,8 @@ def played(word: str, after_s: float) -> dict[str, Any]:
             counts = counted(rows_of(running.run), judge, killed_ns, unread)
         finally:
             end(mark)
-    return {"killed": word, "after_s": round(after_s, 2), "resumed": done.returncode, **counts}
+    said = (done.stdout + done.stderr).strip().splitlines() if done.returncode else []
+    return {"killed": word, "after_s": round(after_s, 2), "resumed": done.returncode, **counts, "said": said[-5:]}
 
 
 def killed(running: Running, word: str) -> tuple[int, int]:
