@@ -15,7 +15,8 @@ kernels, the kernel, and a load worker, and resumed. The judges' ledger says wha
   that was written, and one that the kernel no longer held it had. Such a one counts as bought twice.
 
 Where the resumption does not end with 0, as on a machine so busy that the level is invalid, its last lines are in the
-result. Prints a table, writes `benchmarks/results/evaluation_deaths.json`, and fails where anything is lost or bought twice.
+result. Prints a table, writes `benchmarks/results/evaluation_deaths.json`, and fails where anything is lost or bought
+twice.
 """
 
 from __future__ import annotations
