@@ -42,7 +42,7 @@ TOLERANCE = 1e-9
 SHOWN = 40
 RESULT = Path(__file__).parent / "results" / "recompute.json"
 
-PROSE = ("verdict_reasons", "price_note", "note")
+PROSE = ("verdict_reasons", "verdict_remedy", "price_note", "note")
 """Columns of sentences, which no formula defines."""
 
 NOT_FROM_REQUESTS = ("endpoint_metrics.csv", "endpoint_metrics_summarized.csv")

@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from fmbench_lib.metrics.finding import remedy_of
 from fmbench_lib.metrics.reasons import REASON_SEPARATOR
 from fmbench_lib.metrics.thresholds import Thresholds
-from fmbench_lib.metrics.verdict import verdict
+from fmbench_lib.metrics.verdict import verdict, verdict_columns
 
 GOOD = {
     "requests": 400,
@@ -248,6 +249,30 @@ def test_the_worst_reason_decides_and_comes_first():
     assert found.verdict == "invalid"
     assert found.reasons[0].startswith("the client's own delays may make TTFT p50")
     assert len(found.reasons) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "setting"),
+    [
+        ({"successes": 30, "prompt_token_n": 30, "completion_token_n": 30}, "load.requests: 72"),
+        (
+            {"successes": 30, "prompt_token_n": 30, "completion_token_n": 30, "latency_longer": 3.0},
+            "load.requests: 90",
+        ),
+        ({"window_s": 9.9}, "load.duration: 10"),
+        ({"window_s": 9.9, "error_rate": 0.5}, None),  # the failures are the first reason
+        ({"error_rate": 0.02}, None),
+        ({}, None),
+    ],
+)
+def test_the_remedy_of_the_first_reason_is_a_setting(change: dict[str, object], setting: str | None) -> None:
+    cells = verdict_columns(GOOD | change, Thresholds())
+    assert cells["verdict_remedy"] == setting
+    if setting is not None:
+        remedy = remedy_of(setting)
+        assert remedy is not None
+        assert remedy.setting == setting
+        assert str(cells["verdict_reasons"]).split("; ")[0].endswith(f": {remedy.advice}")
 
 
 def test_more_workers_are_advised_only_where_those_there_are_busy():

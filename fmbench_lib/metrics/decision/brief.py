@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,11 +11,10 @@ from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge
 from fmbench_lib.metrics.decision.ranking import RankedBy, unit_cost
 from fmbench_lib.metrics.decision.sentence import BEST, behind_text, cost_text, missed_text, why_left_out
 from fmbench_lib.metrics.decision.wording import level_label, percentile_text
-from fmbench_lib.metrics.finding import in_times
+from fmbench_lib.metrics.finding import in_times, remedy_of
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.reasons import reasons_of
 
-_AT_LEAST = re.compile(r": measure (?:at least ([\d,]+)$|for at least ([\d,]+) s$)")
 _LOWER_LOAD = "add a lower load (`concurrency_levels` or `request_rates`), or raise the budget in `report`"
 
 
@@ -100,12 +98,10 @@ def _degraded(row: Row) -> str:
     reasons = reasons_of(text(row, "verdict_reasons"))
     if not reasons:
         return "its measurement is degraded"
-    main = reasons[0]
-    found = _AT_LEAST.search(main)
-    if found is None:
+    main, remedy = reasons[0], remedy_of(text(row, "verdict_remedy"))
+    if remedy is None:
         return main
-    setting = f"load.requests: {found[1]}" if found[1] else f"load.duration: {found[2]}"
-    return f"{main[: found.start()]}; set `{setting.replace(',', '')}` or more"
+    return f"{main.removesuffix(f': {remedy.advice}')}; set `{remedy.setting}` or more"
 
 
 def _longer(row: Row, least: float = 2) -> str:

@@ -201,7 +201,8 @@ def _quality_outcome(row: Row, limit: Limit, value: float) -> Outcome:
         low, high = number(row, f"{limit.column}_low"), number(row, f"{limit.column}_high")
         met, certainty = side_of(value, low, high, limit.budget)
     over = max(limit.budget - value, 0.0)
-    return Outcome(limit.name, limit.column, limit.budget, value, met, over, over / limit.budget, certainty=certainty)
+    excess = over / limit.budget if limit.budget > 0 else 0.0  # nothing misses a budget of 0
+    return Outcome(limit.name, limit.column, limit.budget, value, met, over, excess, certainty=certainty)
 
 
 def _doubtful(row: Row, column: str, bound: float) -> bool:

@@ -74,8 +74,9 @@ def quality_text(row: Row, column: str) -> str:
     low, high = number(row, f"{column}_low"), number(row, f"{column}_high")
     if value is None:
         return "unknown"
-    interval = "" if low is None or high is None else f", 95% CI {in_unit(column, low)} to {in_unit(column, high)}"
-    return f"{in_unit(column, value)} (n = {count or 0:.0f}{interval})"
+    known = [] if count is None else [f"n = {count:.0f}"]
+    known += [] if low is None or high is None else [f"95% CI {in_unit(column, low)} to {in_unit(column, high)}"]
+    return f"{in_unit(column, value)} ({', '.join(known) or 'how many questions is not known'})"
 
 
 def time_text(row: Row, column: str) -> str:

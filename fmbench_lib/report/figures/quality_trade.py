@@ -105,16 +105,28 @@ def quality_trade(
 
 
 def trade_finding(trade: QualityTrade) -> str:
-    """What more quality costs, in a sentence."""
-    front = trade.front
+    """What more quality costs, in a sentence. Where intervals overlap, it says no more than what was measured."""
+    front, least = trade.front, trade.side.least
     first, last, quality = front[0], front[-1], name_of(trade.measure)
     reached = f"{quality} {trade.said(first['quality'])}"
-    least = f"{_name(first)} is {trade.side.least} ({trade.against(first)}) with {reached}"
-    if len(names_in(trade.rows)) == 1:
+    others = [row for row in trade.rows if row["experiment_name"] != first["experiment_name"]]
+    if not others:
         return f"{_name(first)}: {trade.against(first)} at best, with {reached}"
-    if len(front) == 1:
-        return f"{least}, and nothing is better"
-    return f"{least}; {_name(last)} reaches {trade.said(last['quality'])} for {trade.against(last)}"
+    surely = all(_apart(first, other, trade.side.column) for other in others)
+    begins = f"{_name(first)} is {least if surely else f'{least} as measured'} ({trade.against(first)}) with {reached}"
+    if last["experiment_name"] == first["experiment_name"]:
+        worse = all(_apart(other, first, "quality") for other in others)
+        return f"{begins}, and {'every other is worse' if worse else 'no other is shown to be better'}"
+    if _apart(first, last, "quality"):
+        return f"{begins}; {_name(last)} reaches {trade.said(last['quality'])} for {trade.against(last)}"
+    more = f"{_name(last)} had {trade.said(last['quality'])} for {trade.against(last)}"
+    return f"{begins}; {more}, but is not shown to be better"
+
+
+def _apart(lower: Row, higher: Row, column: str) -> bool:
+    """Whether a figure of one level is lower than that of another, with intervals that do not overlap."""
+    high, low = number(lower, f"{column}_high"), number(higher, f"{column}_low")
+    return high is not None and low is not None and high < low
 
 
 def draw_quality_trade(trade: QualityTrade | None, look: Mapping[str, Look]) -> Figure | None:

@@ -48,6 +48,7 @@ def test_without_another_experiment_there_is_no_runner_up(summary_of):
             {
                 "verdict": "degraded",
                 "verdict_reasons": "30 successes are too few for a confidence interval of p95: measure at least 72",
+                "verdict_remedy": "load.requests: 72",
             },
             "Not sure: 30 successes are too few for a confidence interval of p95; set `load.requests: 72` or more.",
         ),
@@ -55,8 +56,13 @@ def test_without_another_experiment_there_is_no_runner_up(summary_of):
             {
                 "verdict": "degraded",
                 "verdict_reasons": "a window of 2 s is short beside its edges: measure for at least 10 s; more",
+                "verdict_remedy": "load.duration: 10",
             },
             "Not sure: a window of 2 s is short beside its edges; set `load.duration: 10` or more.",
+        ),
+        (
+            {"verdict": "degraded", "verdict_reasons": "repeat 1: it differs: measure at least 72"},
+            "Not sure: repeat 1: it differs: measure at least 72.",
         ),
         (
             {"verdict": "degraded", "verdict_reasons": "something else used 1 of 2 cores: stop it and measure again"},
