@@ -1,0 +1,116 @@
+"""The files of request records that runs have: which level each is of, which attempt, and which window counts."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from fmbench_lib.load.recording.records import read_facts
+from fmbench_lib.metrics.measuring_again import last_attempts
+from fmbench_lib.metrics.missing import number, rows_of
+from fmbench_lib.metrics.window import window_of
+from fmbench_lib.workspace import LevelKey, Workspace
+
+IDENTITY = (
+    "experiment_name", "payload_file", "load", "concurrency", "request_rate", "instance_type", "instance_count",
+)  # fmt: skip
+"""The columns that name a level, as its facts have them."""
+
+
+@dataclass(frozen=True, slots=True)
+class LevelFile:
+    """The records of one attempt at a level.
+
+    `counts`: it is the last attempt. `window_start` and `window_end` (Unix s) bound the requests that count, both None
+    for a level whose window has no length; where `window_known` is false, only the analysis could tell.
+    """
+
+    run: str
+    path: Path
+    identity: dict[str, Any]
+    attempt: int
+    counts: bool
+    window_known: bool
+    window_start: float | None
+    window_end: float | None
+    columns: frozenset[str]
+
+
+def level_files(run: str, workspace: Workspace, levels: pd.DataFrame | None) -> list[LevelFile]:
+    """The files of a run, sorted by path; `levels` are its analysed levels with all attempts, None without analysis.
+
+    A file that cannot be read is left out with a warning.
+    """
+    read = list(_read(workspace))
+    last = last_attempts([{**facts, "attempt": attempt} for _, facts, attempt, _ in read])
+    windows = _windows(levels)
+    return [
+        LevelFile(
+            run=run,
+            path=path,
+            identity={name: facts.get(name) for name in IDENTITY},
+            attempt=attempt,
+            counts=counts,
+            columns=columns,
+            **_window(facts, windows.get((*_key(facts), attempt))),
+        )
+        for (path, facts, attempt, columns), counts in zip(read, last, strict=True)
+    ]
+
+
+def _read(workspace: Workspace) -> Iterator[tuple[Path, dict[str, Any], int, frozenset[str]]]:
+    """Each file with its facts, the number of its attempt, and the columns that it has."""
+    import pyarrow.parquet as pq
+
+    for path in workspace.levels():
+        try:
+            facts = dict(read_facts(path))
+            columns = frozenset(pq.read_schema(path).names)
+        except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
+            warnings.warn(f"left out, as it cannot be read: {path}: {error}", stacklevel=2)
+            continue
+        yield path, facts, _attempt(workspace, path, facts), columns
+
+
+def _attempt(workspace: Workspace, path: Path, facts: dict[str, Any]) -> int:
+    """The number of an attempt, as the analysis counts them."""
+    earlier = workspace.earlier_attempts(_key(facts))
+    aside = {file: number for number, file in earlier}
+    return aside[path] if path in aside else int(facts.get("attempt") or len(earlier) + 1)
+
+
+def _key(facts: dict[str, Any]) -> LevelKey:
+    return LevelKey(str(facts["experiment_name"]), str(facts["payload_file"]), str(facts["load"]))
+
+
+def _windows(levels: pd.DataFrame | None) -> dict[tuple[str, str, str, int], tuple[float | None, float | None]]:
+    """The windows that the analysis found, by level and attempt; it alone knows when an open loop became steady."""
+    if levels is None:
+        return {}
+    return {
+        (row["experiment_name"], row["payload_file"], row["load"], int(number(row, "attempt") or 1)): (
+            number(row, "window_start"),
+            number(row, "window_end"),
+        )
+        for row in rows_of(levels)
+    }
+
+
+def _window(facts: dict[str, Any], analysed: tuple[float | None, float | None] | None) -> dict[str, Any]:
+    if analysed is None:
+        window = window_of(facts)
+        closed_loop = number(facts, "concurrency") is not None
+        analysed = (window.start, window.end) if window else (None, None)
+        return {"window_known": closed_loop, "window_start": analysed[0], "window_end": analysed[1]}
+    return {"window_known": True, "window_start": analysed[0], "window_end": analysed[1]}
+
+
+def missing_columns(files: Sequence[LevelFile], columns: Sequence[str]) -> set[str]:
+    """The columns that no file has: those of earlier versions lack the newer ones."""
+    return set(columns) - frozenset[str]().union(*(file.columns for file in files))
