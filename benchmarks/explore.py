@@ -152,9 +152,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for question, lines in QUESTIONS.items():
             row = {"question": question, **asked(lines, folder)}
             print(f"## {question}\n\n{lines}\n\n{row['answer']}\n")
-            print(
-                f"{row['lines']} lines, {row['first_s']:.2f} s ({row['cpu_s']:.2f} s CPU), again {row['again_s']:.2f} s\n"
-            )
+            seconds = f"{row['first_s']:.2f} s ({row['cpu_s']:.2f} s CPU), again {row['again_s']:.2f} s"
+            print(f"{row['lines']} lines, {seconds}\n")
             rows.append(row)
     missed = [row["question"] for row in rows if row["first_s"] > MOST_SECONDS or row["lines"] > MOST_LINES]
     print(f"missed: {'; '.join(missed)}" if missed else f"each within {MOST_SECONDS:g} s and {MOST_LINES} lines")
