@@ -19,13 +19,12 @@ import pyarrow as pa
 from fmbench_lib.config.spelling import nearest
 from fmbench_lib.errors import InputError, RunStateError
 from fmbench_lib.host.atomic_files import read_json
-from fmbench_lib.metrics.measuring_again import counting
 from fmbench_lib.run_state import RunState
 from fmbench_lib.steps.explore.glued_results import scraps_of
 from fmbench_lib.steps.explore.level_comparison import check_number, compared
 from fmbench_lib.steps.explore.level_files import IDENTITY, LevelFile, level_files
 from fmbench_lib.steps.explore.level_plots import Picture, distribution_picture, level_picture
-from fmbench_lib.steps.explore.level_tables import level_table
+from fmbench_lib.steps.explore.level_tables import TableRow, level_frame, level_rows
 from fmbench_lib.steps.explore.record_views import LARGE, REQUESTS, database, make_views
 from fmbench_lib.workspace import Workspace
 
@@ -86,7 +85,7 @@ class FinishedRuns:
                 "created": pd.to_datetime(run.state["created"], utc=True),
                 "status": run.state.get("status"),
                 "levels": len({file.path for file in self._files if file.run == run.name and file.counts}),
-                "analysed": run.workspace.summary_file.exists() or level_table(run.workspace) is not None,
+                "analysed": self._rows_of(run) is not None,
                 "directory": str(run.workspace.path),
             }
             for run in self._runs
@@ -114,14 +113,14 @@ class FinishedRuns:
         A level that was measured again counts with its last attempt, unless `all_attempts`. Runs that are not analysed
         yet are left out with a warning; raises RunStateError where none is.
         """
-        tables = {run.name: table for run in self._runs if (table := self._table_of(run)) is not None}
-        missing = [run for run in self._runs if run.name not in tables]
-        if missing and not tables:
+        rows = {run.name: rows for run in self._runs if (rows := self._rows_of(run)) is not None}
+        missing = [run for run in self._runs if run.name not in rows]
+        if missing and not rows:
             raise RunStateError(_not_analysed(missing[0]))
         for run in missing:
             warnings.warn(f"left out: {_not_analysed(run)}", stacklevel=2)
-        frames = [_named(table if all_attempts else counting(table), name) for name, table in tables.items()]
-        frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(_KEYS))
+        frame = level_frame([(name, row) for name, of_run in rows.items() for row in of_run])
+        frame = frame if all_attempts else _last_attempts(frame)
         return _meeting(frame, self._criteria).reset_index(drop=True)
 
     def requests(self, *columns: str, where: str = "") -> pd.DataFrame:
@@ -189,7 +188,7 @@ class FinishedRuns:
     @functools.cached_property
     def _files(self) -> list[LevelFile]:
         """The files of records, of the selected levels."""
-        found = [file for run in self._runs for file in level_files(run.name, run.workspace, self._table_of(run))]
+        found = [file for run in self._runs for file in level_files(run.name, run.workspace, self._rows_of(run))]
         return [file for file in found if all(_value(file, name) in values for name, values in self._criteria.items())]
 
     @functools.cached_property
@@ -199,13 +198,14 @@ class FinishedRuns:
         return connection
 
     @functools.cached_property
-    def _tables(self) -> dict[str, pd.DataFrame | None]:
+    def _read(self) -> dict[str, list[TableRow] | None]:
         return {}
 
-    def _table_of(self, run: OpenedRun) -> pd.DataFrame | None:
-        if run.name not in self._tables:
-            self._tables[run.name] = level_table(run.workspace)
-        return self._tables[run.name]
+    def _rows_of(self, run: OpenedRun) -> list[TableRow] | None:
+        """The rows of a run's table of levels, read once; None before its analysis."""
+        if run.name not in self._read:
+            self._read[run.name] = level_rows(run.workspace)
+        return self._read[run.name]
 
     def _by(self, by: str | Sequence[str]) -> list[str]:
         """The columns that colours stand for: those given, else runs where there are several, and experiments."""
@@ -266,10 +266,11 @@ def _value(file: LevelFile, name: str) -> Any:
     return file.run if name == "run" else file.identity[name]
 
 
-def _named(frame: pd.DataFrame, run: str) -> pd.DataFrame:
-    frame = frame.copy()
-    frame.insert(0, "run", pd.Series([run] * len(frame), index=frame.index, dtype="str"))
-    return frame
+def _last_attempts(levels: pd.DataFrame) -> pd.DataFrame:
+    """The levels with the last attempt at each; tables of versions that measured a level once have no number."""
+    number = levels["attempt"].fillna(1)
+    last = number.groupby([levels[name] for name in _NAMING], dropna=False).transform("max")
+    return levels[(number == last).astype(bool)]
 
 
 def _meeting(frame: pd.DataFrame, criteria: Criteria) -> pd.DataFrame:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 
-from fmbench_lib.load.recording.records import read_facts
+from fmbench_lib.host.csv_files import without_apostrophe
+from fmbench_lib.load.recording.records import read_header
 from fmbench_lib.metrics.measuring_again import last_attempts
-from fmbench_lib.metrics.missing import number, rows_of
+from fmbench_lib.metrics.missing import number
 from fmbench_lib.metrics.window import window_of
+from fmbench_lib.steps.explore.level_tables import TableRow
 from fmbench_lib.workspace import LevelKey, Workspace
 
 IDENTITY = (
@@ -42,14 +43,14 @@ class LevelFile:
     columns: frozenset[str]
 
 
-def level_files(run: str, workspace: Workspace, levels: pd.DataFrame | None) -> list[LevelFile]:
-    """The files of a run, sorted by path; `levels` are its analysed levels with all attempts, None without analysis.
+def level_files(run: str, workspace: Workspace, levels: Sequence[TableRow] | None) -> list[LevelFile]:
+    """The files of a run, sorted by path; `levels` are the rows of its table of levels, None without analysis.
 
     A file that cannot be read is left out with a warning.
     """
     read = list(_read(workspace))
     last = last_attempts([{**facts, "attempt": attempt} for _, facts, attempt, _ in read])
-    windows = _windows(levels)
+    windows = _windows(levels or ())
     return [
         LevelFile(
             run=run,
@@ -66,16 +67,14 @@ def level_files(run: str, workspace: Workspace, levels: pd.DataFrame | None) -> 
 
 def _read(workspace: Workspace) -> Iterator[tuple[Path, dict[str, Any], int, frozenset[str]]]:
     """Each file with its facts, the number of its attempt, and the columns that it has."""
-    import pyarrow.parquet as pq
-
     for path in workspace.levels():
         try:
-            facts = dict(read_facts(path))
-            columns = frozenset(pq.read_schema(path).names)
+            facts, columns = read_header(path)
         except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
             warnings.warn(f"left out, as it cannot be read: {path}: {error}", stacklevel=2)
             continue
-        yield path, facts, _attempt(workspace, path, facts), columns
+        known = dict(facts)
+        yield path, known, _attempt(workspace, path, known), columns
 
 
 def _attempt(workspace: Workspace, path: Path, facts: dict[str, Any]) -> int:
@@ -89,17 +88,15 @@ def _key(facts: dict[str, Any]) -> LevelKey:
     return LevelKey(str(facts["experiment_name"]), str(facts["payload_file"]), str(facts["load"]))
 
 
-def _windows(levels: pd.DataFrame | None) -> dict[tuple[str, str, str, int], tuple[float | None, float | None]]:
+def _windows(rows: Sequence[TableRow]) -> dict[tuple[str, str, str, int], tuple[float | None, float | None]]:
     """The windows that the analysis found, by level and attempt; it alone knows when an open loop became steady."""
-    if levels is None:
-        return {}
-    return {
-        (row["experiment_name"], row["payload_file"], row["load"], int(number(row, "attempt") or 1)): (
-            number(row, "window_start"),
-            number(row, "window_end"),
-        )
-        for row in rows_of(levels)
-    }
+    names = ("experiment_name", "payload_file", "load")
+    windows = {}
+    for row in rows:
+        experiment, payload_file, load = (without_apostrophe(row.get(name) or "") for name in names)
+        start, end = (float(row[name]) if row.get(name) else None for name in ("window_start", "window_end"))
+        windows[experiment, payload_file, load, int(row.get("attempt") or 1)] = (start, end)
+    return windows
 
 
 def _window(facts: dict[str, Any], analysed: tuple[float | None, float | None] | None) -> dict[str, Any]:

@@ -1,8 +1,10 @@
-"""The levels of an analysed run, read back from its table with the types that the columns are declared with."""
+"""The levels of analysed runs, read back from their tables with the types that the columns are declared with."""
 
 from __future__ import annotations
 
-from typing import Any
+import csv
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -12,28 +14,39 @@ from fmbench_lib.metrics.metric_groups import SUMMARY
 from fmbench_lib.workspace import Workspace
 
 LEVELS = "all_metrics_summary.csv"
+RUN = "run"
+TableRow: TypeAlias = dict[str, str]
+"""A row of a table on disk: texts by column, "" for what is missing."""
+
 _TYPES: dict[Kind, Any] = {"whole number": "Int64", "number": "float64", "time": "float64", "flag": "boolean"}
 
 
-def level_table(workspace: Workspace) -> pd.DataFrame | None:
-    """One row per level and attempt, in the columns of `all_metrics_summary.csv`; None before the analysis.
-
-    Times are in seconds, prices in USD. A column that an earlier version did not write is empty.
-    """
+def level_rows(workspace: Workspace) -> list[TableRow] | None:
+    """The rows of a run's table of levels, every attempt; None before the analysis."""
     path = workspace.metrics(LEVELS)
     if not path.exists():
         return None
-    cells = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    return pd.DataFrame({column.name: _typed(cells, column) for column in SUMMARY}, index=cells.index)
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
-def _typed(cells: pd.DataFrame, column: Column) -> pd.Series[Any]:
-    texts: list[Any] = list(cells[column.name]) if column.name in cells else [""] * len(cells)
+def level_frame(rows: Sequence[tuple[str, TableRow]]) -> pd.DataFrame:
+    """Rows, each with the name of its run, as a frame: `run`, then the columns of `all_metrics_summary.csv`.
+
+    Times are in seconds, prices in USD. A column that an earlier version did not write is empty.
+    """
+    runs = pd.Series([run for run, _ in rows], dtype="str")
+    typed = {column.name: _typed([row.get(column.name) or "" for _, row in rows], column) for column in SUMMARY}
+    return pd.DataFrame({RUN: runs, **typed})
+
+
+def _typed(cells: Sequence[str], column: Column) -> pd.Series[Any]:
     if column.kind == "text":
-        return pd.Series([without_apostrophe(text) or None for text in texts], index=cells.index, dtype="str")
+        return pd.Series([without_apostrophe(cell) or None for cell in cells], dtype="str")
+    values: list[Any]
     if column.kind == "flag":
-        values: list[Any] = [{"True": True, "False": False}.get(text) for text in texts]
+        values = [{"True": True, "False": False}.get(cell) for cell in cells]
     else:
-        values = [None if not text else int(text) if text.lstrip("-").isdigit() else float(text) for text in texts]
-    series: pd.Series[Any] = pd.Series(values, index=cells.index, dtype=_TYPES[column.kind])
+        values = [None if not cell else int(cell) if cell.lstrip("-").isdigit() else float(cell) for cell in cells]
+    series: pd.Series[Any] = pd.Series(values, dtype=_TYPES[column.kind])
     return series
