@@ -1,7 +1,7 @@
 """A hook of mkdocs: links to files of the project outside docs/, which the site does not hold.
 
-With FMBENCH_REPOSITORY, the address of the project's files (`https://host/owner/name/blob/main`), they lead there; without
-it only their text is left, as a link that leads nowhere is worse than none.
+With FMBENCH_REPOSITORY, the address of the project's files (`https://host/owner/name/blob/main`), they lead there;
+without it only their text is left, as a link that leads nowhere is worse than none.
 """
 
 from __future__ import annotations
