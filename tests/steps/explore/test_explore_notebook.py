@@ -51,7 +51,7 @@ def test_every_cell_shows_what_it_says(executed: nbformat.NotebookNode) -> None:
     assert "image/png" in output_of(executed, "run.plot(")
     assert "image/png" in output_of(executed, "plot_distribution")
     assert "by token / one" in output_of(executed, "run.compare")["text/plain"].replace("\n", " ")
-    assert "prompt_tokens_from" in output_of(executed, "run.sql")["text/plain"]
+    assert "prompt tokens from" in output_of(executed, "run.sql")["text/plain"]
     assert "20261129-223952Z" in output_of(executed, "runs.table()")["text/plain"]
     assert output_of(executed, "run.scraps()")["text/plain"] == "{}"
 
