@@ -99,7 +99,7 @@ setup(
     install_requires=[
         "argcomplete>=3.6,<4",
         "boto3>=1.40,<2",
-        "duckdb>=1.4,<3",
+        "duckdb>=2,<3",
         "huggingface-hub>=0.34,<2",
         "ipykernel>=7,<8",
         "ipython>=9,<10",
