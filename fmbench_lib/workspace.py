@@ -409,6 +409,14 @@ def is_needed_to_clean_up(name: str) -> bool:
     return name in (RUN_FILE, _CONFIG_COPY, _ENDPOINTS_FILE, _EVENTS_FILE)
 
 
+def is_needed_to_explore(name: str) -> bool:
+    """Whether a file, by its path in the run directory, holds what is asked of a finished run: its state, config,
+    results, records and notebooks, without raw responses."""
+    folder = name.partition("/")[0]
+    results = folder in (RUN_FILE, _CONFIG_COPY, "summary.json", "report.md", _METRICS, _NOTEBOOKS)
+    return results or (folder == _REQUESTS and name.endswith((".parquet", ".json")))
+
+
 def _is_part_of_run(name: str) -> bool:
     """Whether a file or folder of this name is part of the run: no lock, no temporary file, nothing of this machine."""
     return not name.startswith(".") and not name.endswith(_PASSING)

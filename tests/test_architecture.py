@@ -190,7 +190,7 @@ def test_importing_everything_prints_nothing_and_loads_nothing_heavy() -> None:
     ]
     heavy = [
         "xllamacpp", "gguf", "transformers", "datasets", "torch", "boto3", "botocore", "sagemaker", "plotly",
-        "matplotlib", "seaborn", "ray", "papermill", "scrapbook", "nbformat", "kubernetes", "docker",
+        "matplotlib", "seaborn", "ray", "papermill", "scrapbook", "nbformat", "kubernetes", "docker", "duckdb",
     ]  # fmt: skip
     code = (
         f"import sys\nfor name in {names}: __import__(name)\nprint([name for name in {heavy} if name in sys.modules])"
