@@ -11,7 +11,7 @@ import setuptools
 
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-MOST_LINES = 220
+MOST_LINES = 230
 
 
 def described(monkeypatch: pytest.MonkeyPatch, repository: str) -> str:
