@@ -53,12 +53,41 @@ def budgets_of(report: Mapping[str, Any]) -> list[Budget]:
 def passes(row: Row, budgets: Iterable[Budget]) -> bool:
     """Whether a level may be chosen."""
     usable = row["verdict"] != "invalid" and row["sustainable"] not in ("no", "unknown")
-    return usable and all(_met(row, *budget) for budget in budgets)
+    return usable and row["_search"] is None and all(_met(row, *budget) for budget in budgets)
 
 
 def _met(row: Row, column: str, _: float, bound: float) -> bool:
     value = _of(row, column)
-    return value >= bound if column.startswith("slo_") else value <= bound
+    return value >= bound if column.startswith("slo_") or column == "goodput" else value <= bound
+
+
+def with_search(row: Row, searches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The row with what the search that covers it has against it, as `_search`: the greatest excess over one of its
+    limits, None for nothing."""
+    for search in searches:
+        if search["loads"] and all(search[name] == row[name] for name in ("experiment_name", "payload_file")):
+            return {**row, "_search": _against(row, search)}
+    return {**row, "_search": None}
+
+
+def _against(row: Row, search: Mapping[str, Any]) -> float | None:
+    limits = [(name, float(limit), float(limit)) for name, limit in search["subject_to"].items()]
+    missed = [limit for limit in limits if not _met(row, *limit)]
+    excess = max((_excess(row, *limit[:2]) for limit in missed), default=0.0)
+    load = _of(row, "concurrency" if search["find"] == "max_concurrency" else "request_rate")
+    if search["found"] is None:
+        refused, answer = load >= min(search["loads"]), False
+    else:
+        refused, answer = search["missed"] is not None and load > search["found"], load == search["found"]
+    return excess if refused or (missed and not answer) else None
+
+
+def _excess(row: Row, column: str, budget: float) -> float:
+    """By how much a level misses a limit, as a share of it; a share of requests is one already."""
+    over = abs(_of(row, column) - budget)
+    if column == "error_rate" or column.startswith("slo_"):
+        return math.inf if math.isnan(over) else over
+    return over / budget if budget > 0 and not math.isnan(over) else math.inf
 
 
 def _of(row: Row, name: str) -> float:
@@ -106,6 +135,7 @@ def nearest(rows: Sequence[Row], budgets: Sequence[Budget]) -> Row | None:
     """The level that comes nearest where none passes."""
     relied_on = [row for row in rows if row["verdict"] != "invalid"] or list(rows)
     usable = [row for row in relied_on if row["sustainable"] != "no"] or relied_on
+    usable = [row for row in usable if row["_search"] is None] or usable
     return min(usable, key=lambda row: _distance(row, budgets), default=None)
 
 
@@ -115,9 +145,8 @@ def _distance(row: Row, budgets: Sequence[Budget]) -> tuple[float, ...]:
         value = _of(row, column)
         missing += math.isnan(value)
         if not math.isnan(value) and not _met(row, column, budget, bound):
-            over = abs(value - budget)
-            share = column == "error_rate" or column.startswith("slo_")
-            excesses.append(over if share else over / budget if budget > 0 else math.inf)
+            excesses.append(_excess(row, column, budget))
+    excesses += [] if row["_search"] is None else [row["_search"]]
     prices = _last(_of(row, "price_per_txn")), _last(_of(row, "latency_p95"))
     return missing, max(excesses, default=0.0), sum(excesses), *prices
 

@@ -18,6 +18,7 @@ from fmbench_lib.metrics.reasons import reasons_of
 
 _AT_LEAST = re.compile(r": measure (?:at least ([\d,]+)$|for at least ([\d,]+) s$)")
 _LOWER_LOAD = "add a lower load (`concurrency_levels` or `request_rates`), or raise the budget in `report`"
+_LOOSER_SEARCH = "raise the limits of `load.subject_to`, or measure longer levels (`load.requests`, `load.duration`)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +131,11 @@ def _of_nearest(decision: Mapping[str, Any], nearest: Judgement) -> Brief:
             f"The nearest, {label}: {main}.",
         )
     misses = [missed_text(outcome, row) for outcome in nearest.missed]
-    misses += [] if nearest.keeps_up else [f"whose {why_left_out(nearest)}"]
+    misses += [f"whose {why_left_out(nearest)}"] if nearest.set_aside else []
     what = f"No winner: none of {decision['levels']} levels meets every budget; nearest comes {label}"
     what += f", {misses[0]}." if misses else "."
+    if not nearest.missed and nearest.objection is not None:
+        return Brief(what, f"To find one: {_LOOSER_SEARCH}.")
     if not nearest.missed and nearest.may_grow:
         return Brief(what, f"To decide: {_longer(row, number(row, 'sustainable_longer') or 2)}.")
     return Brief(what, f"To find one: {_LOWER_LOAD}.")

@@ -2,9 +2,9 @@
 
 1. Only the levels of one payload file are compared (`choose_dataset` says which and why), because prices of
    transactions of different sizes say nothing about each other.
-2. A level passes if it meets every budget that is set, its verdict is not `invalid` and it keeps up with its load
-   (`sustainable` is neither `no` nor `unknown`). A missing value meets no budget: a level without a price cannot pass a
-   cost budget, one without a success no latency budget.
+2. A level passes if it meets every budget that is set, its verdict is not `invalid`, it keeps up with its load
+   (`sustainable` is neither `no` nor `unknown`) and no search has anything against it (`search_bounds`). A missing
+   value meets no budget: a level without a price cannot pass a cost budget, one without a success no latency budget.
 3. Of the levels that pass, the lowest price per transaction wins, then the lower latency p95, then the order of
    the config. Where the outputs of experiments differ in length, the price per output token is compared instead
    (`ranking`). Unless the config names a payload file, that of embeddings and rerankers, which generate nothing, is
@@ -13,8 +13,8 @@
 4. A level without a price is never the cheapest: it wins only if no level that passes has a price, by the most
    transactions per minute, and the sentence says that nothing is known about cost.
 5. If none passes, the nearest is named: the fewest missing values, then the smallest largest excess over a budget (as
-   a share of it), then the smallest sum of excesses, then price and p95. Levels whose queue grew, and invalid ones,
-   come nearest only where there are no others.
+   a share of it), then the smallest sum of excesses, then price and p95. Levels that their search does not allow, whose
+   queue grew, and invalid ones, come nearest only where there are no others, in this order.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Decision:
 
     @property
     def failed(self) -> tuple[Judgement, ...]:
-        """The levels that miss a budget, are invalid, or cannot be sustained."""
+        """The levels that miss a budget, are invalid, cannot be sustained, or are not what their search allows."""
         return tuple(judgement for judgement in self.judgements if not judgement.passed)
 
     def to_dict(self) -> dict[str, Any]:
@@ -140,12 +140,14 @@ def nearest(judgements: Sequence[Judgement]) -> Judgement | None:
     """The level that comes nearest to meeting every budget; None of no levels."""
     relied_on = [judgement for judgement in judgements if not judgement.invalid] or list(judgements)
     usable = [judgement for judgement in relied_on if not judgement.queue_grew] or relied_on
+    usable = [judgement for judgement in usable if judgement.objection is None] or usable
     return min(usable, key=_distance) if usable else None
 
 
 def _distance(judgement: Judgement) -> tuple[float, ...]:
     excesses = [outcome.excess for outcome in judgement.missed if outcome.met is not None]
     unknown = len(judgement.missed) - len(excesses)
+    excesses += [] if judgement.objection is None else [_of(judgement, "search_excess")]
     price, p95 = _of(judgement, "price_per_txn"), _of(judgement, "latency_p95")
     return unknown, max(excesses, default=0.0), sum(excesses), price, p95
 
@@ -164,6 +166,7 @@ def _failed_dict(judgement: Judgement) -> dict[str, Any]:
         "request_rate",
         "verdict",
         "sustainable",
+        "search_objection",
     )
     missed = [plain(asdict(outcome)) for outcome in judgement.missed]
     return {name: judgement.row.get(name) for name in names} | {"missed": missed}

@@ -61,7 +61,7 @@ def decision_text(
         return f"{why}; {level_label(near.row)} comes nearest, with {_figures(near)}."
     judged = f"{count - unusable} judged" + (f", {unusable} more invalid" if unusable else "")
     misses = [missed_text(outcome, near.row) for outcome in near.missed]
-    misses += [] if near.keeps_up else [f"whose {why_left_out(near)}"]
+    misses += [f"whose {why_left_out(near)}"] if near.set_aside else []
     return (
         f"No level of {scope} {_meets(judgements)} ({limits or 'no budget was set'}; {judged}): "
         f"nearest comes {level_label(near.row)}, {', and '.join(misses)}{_caveats([near])}."
@@ -128,21 +128,33 @@ def _winner_text(scope: str, limits: str, judgements: Sequence[Judgement], ranki
 
 
 def _meets(judgements: Sequence[Judgement]) -> str:
-    return "meets every budget" + (" and keeps up with its load" if _some_are_left_out(judgements) else "")
+    return _asked(judgements, "meets every budget", "keeps up with its load", "is one that its search allows")
 
 
 def _meet(judgements: Sequence[Judgement]) -> str:
-    return "meet every budget" + (" and keep up with their load" if _some_are_left_out(judgements) else "")
+    return _asked(judgements, "meet every budget", "keep up with their load", "are ones that their search allows")
+
+
+def _asked(judgements: Sequence[Judgement], budgets: str, keeps_up: str, allowed: str) -> str:
+    """What is asked of a level, as far as some that meet every budget do not have it."""
+    within = [one for one in judgements if one.meets_budgets]
+    asked = [budgets]
+    asked += [keeps_up] if not all(one.keeps_up for one in within) else []
+    asked += [allowed] if any(one.objection for one in within) else []
+    return f"{', '.join(asked[:-1])} and {asked[-1]}" if len(asked) > 1 else budgets
 
 
 def _some_are_left_out(judgements: Sequence[Judgement]) -> bool:
-    return any(judgement.meets_budgets and not judgement.keeps_up for judgement in judgements)
+    return any(judgement.meets_budgets and judgement.set_aside for judgement in judgements)
 
 
 def why_left_out(judgement: Judgement) -> str:
-    """Why a level that meets every budget may not be chosen: its load cannot be sustained, or nobody knows."""
+    """Why a level that meets every budget may not be chosen, a text that follows `its` or `whose`: its load cannot be
+    sustained, its search has something against it, or nobody knows whether its load can be sustained."""
     if judgement.queue_grew:
         return "queue grew: such a load cannot be sustained"
+    if judgement.objection is not None:
+        return judgement.objection
     longer = number(judgement.row, "sustainable_longer")
     times = in_times(longer) if longer is not None and longer > 1 else "several times"
     return f"window is too short to tell if its load can be sustained: measure {times} as long"
@@ -204,8 +216,8 @@ def _unpriced(passed: Sequence[Judgement], ranking: Ranking) -> list[str]:
 
 
 def _left_out(judgements: Sequence[Judgement], ranking: Ranking) -> list[str]:
-    """The level that would have been first were it known to keep up with its load."""
-    aside = [one for one in judgements if one.meets_budgets and not one.keeps_up and not one.invalid]
+    """The level that would have been first were it known to keep up with its load, and allowed by its search."""
+    aside = [one for one in judgements if one.meets_budgets and one.set_aside and not one.invalid]
     limit = unit_cost(ranking.best.row, ranking.by)
     ahead = [one for one in by_cost(aside, ranking.by) if unit_cost(one.row, ranking.by) < limit]
     if not ahead:
