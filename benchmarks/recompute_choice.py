@@ -101,20 +101,28 @@ def _last(value: float) -> float:
 
 def winner(rows: Sequence[Row]) -> Row | None:
     """The level that is chosen of those that pass: by price, or throughput where none has a price; by output token
-    where the best levels of the experiments differ in output tokens by more than 5%."""
+    where the best levels of the experiments differ in output tokens by more than 5%, else by token of prompt and output
+    where their prompts do by more than 5% of all tokens."""
     priced = [row for row in rows if not math.isnan(_of(row, "price_per_txn"))]
     candidates = priced or list(rows)
 
     def cost(row: Row) -> float:
         return _last(_of(row, "price_per_txn") if priced else 1 / _of(row, "transactions_per_minute"))
 
-    def per_token(row: Row) -> float:
-        return cost(row) / _of(row, "completion_token_count_mean")
-
     best = _best_of_each(candidates, cost)
-    if best and _unequal(best):
-        best = _best_of_each([row for row in candidates if _of(row, "completion_token_count_mean") > 0], per_token)
+    for unequal, tokens in ((_unequal, _output), (_unequal_prompts, _all_tokens)):
+        if best and unequal(best):
+            known = [row for row in candidates if tokens(row) > 0]
+            return _best_of_each(known, lambda row, tokens=tokens: cost(row) / tokens(row))[0]
     return best[0] if best else None
+
+
+def _output(row: Row) -> float:
+    return _of(row, "completion_token_count_mean")
+
+
+def _all_tokens(row: Row) -> float:
+    return _of(row, "prompt_token_count_mean") + _output(row)
 
 
 def _best_of_each(rows: Sequence[Row], cost: Callable[[Row], float]) -> list[Row]:
@@ -129,6 +137,19 @@ def _unequal(best: Sequence[Row]) -> bool:
     tokens = [count for row in best if (count := _of(row, "completion_token_count_mean")) > 0]
     first = _of(best[0], "completion_token_count_mean")
     return any(1 - min(first, count) / max(first, count) > 0.05 + 1e-9 for count in tokens if first > 0)
+
+
+def _unequal_prompts(best: Sequence[Row]) -> bool:
+    first = best[0]
+    prompt, whole = _of(first, "prompt_token_count_mean"), _all_tokens(first)
+    for row in best[1:]:
+        other = _of(row, "prompt_token_count_mean")
+        named = {str(one.get("tokenizer") or "") for one in (first, row)}
+        same_text = len(named) == 2 and "" not in named and min(prompt, other) >= 0.5 * max(prompt, other)
+        known = min(prompt, other) > 0 and not math.isnan(whole + _all_tokens(row))
+        if known and not same_text and abs(prompt - other) / max(whole, _all_tokens(row)) > 0.05 + 1e-9:
+            return True
+    return False
 
 
 def nearest(rows: Sequence[Row], budgets: Sequence[Budget]) -> Row | None:

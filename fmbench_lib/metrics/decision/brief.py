@@ -11,6 +11,8 @@ from typing import Any, Literal
 from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge
 from fmbench_lib.metrics.decision.ranking import RankedBy, unit_cost
 from fmbench_lib.metrics.decision.sentence import BEST, behind_text, cost_text, missed_text, why_left_out
+from fmbench_lib.metrics.decision.transaction_size import cached_apart
+from fmbench_lib.metrics.decision.unequal_work import cached_text
 from fmbench_lib.metrics.decision.wording import level_label, percentile_text
 from fmbench_lib.metrics.finding import in_times
 from fmbench_lib.metrics.missing import Row, number, text
@@ -82,6 +84,7 @@ def _doubts(decision: Mapping[str, Any], winner: Row) -> Iterator[str]:
             yield f"Not sure: the interval of its {outcome.name} reaches over the budget; {_longer(winner, 4)}."
     if decision["tied"]:
         yield f"Not sure: the difference is within the noise; {_longer(winner, 4)}."
+    yield from _unequal_work(decision, winner)
     if text(winner, "verdict") == "degraded":
         yield f"Not sure: {_degraded(winner)}."
     if number(winner, "latency_p95") is not None and number(winner, "latency_p95_low") is None:
@@ -94,6 +97,18 @@ def _doubts(decision: Mapping[str, Any], winner: Row) -> Iterator[str]:
     repeats = number(winner, "repeats") or 1
     surer = "; `load.repeats: 3` would also show how much runs differ" if repeats < 2 else ""
     yield f"Sure as far as one run can tell: {figures}{surer}."
+
+
+def _unequal_work(decision: Mapping[str, Any], winner: Row) -> Iterator[str]:
+    """That the transactions compared are not the same work, which a price per token makes up for only in part."""
+    named = decision["tied"] or [row for row in (decision.get("runner_up"),) if row is not None]
+    warm = next((row for row in named if cached_apart(winner, row)), None)
+    if warm is not None:
+        yield f"Not sure: {cached_text(winner, warm)}; send prompts that no server has (`load.prompt_reuse: never`)."
+    if decision["ranked_by"] in ("price_per_output_token", "output_token_throughput"):
+        yield "Not sure: answers differ in length, so output tokens are compared; set one in `inference_parameters`."
+    if decision["ranked_by"] in ("price_per_token", "token_throughput"):
+        yield "Not sure: prompts differ in length, so tokens are compared; send all experiments the same prompts."
 
 
 def _degraded(row: Row) -> str:

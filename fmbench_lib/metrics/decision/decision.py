@@ -6,7 +6,7 @@
    (`sustainable` is neither `no` nor `unknown`) and no search has anything against it (`search_bounds`). A missing
    value meets no budget: a level without a price cannot pass a cost budget, one without a success no latency budget.
 3. Of the levels that pass, the lowest price per transaction wins, then the lower latency p95, then the order of
-   the config. Where the outputs of experiments differ in length, the price per output token is compared instead
+   the config. Where the outputs or prompts of experiments differ in length, the price per token is compared instead
    (`ranking`). Unless the config names a payload file, that of embeddings and rerankers, which generate nothing, is
    the one with the lowest price per token: such files differ in texts per request. Another experiment whose best
    level is within the noise of the winner's ties with it.
@@ -29,8 +29,9 @@ import pandas as pd
 
 from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge
 from fmbench_lib.metrics.decision.dataset_of_interest import DatasetChoice, choose_dataset
-from fmbench_lib.metrics.decision.ranking import RankedBy, generate_nothing, generates_nothing, rank, unit_cost
+from fmbench_lib.metrics.decision.ranking import RankedBy, rank, unit_cost
 from fmbench_lib.metrics.decision.sentence import decision_text
+from fmbench_lib.metrics.decision.transaction_size import generate_nothing, generates_nothing
 from fmbench_lib.metrics.missing import Row, number, plain, rows_of
 
 
@@ -40,7 +41,7 @@ class Decision:
 
     `winner`: the chosen level's row or None · `nearest`: the row that comes nearest where none passes · `judgements`:
     every level of the payload file with its budgets, in order · `ranked_by`: what decided: price or, without any price,
-    throughput, of transactions or of output tokens · `runner_up`: the best level of another experiment · `tied`: those
+    throughput, of transactions or of tokens · `runner_up`: the best level of another experiment · `tied`: those
     of other experiments that are within the noise of the winner.
     """
 

@@ -10,7 +10,8 @@ from fmbench_lib.metrics.columns import Cells
 from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge
 from fmbench_lib.metrics.decision.decision import nearest
 from fmbench_lib.metrics.decision.ranking import NOISE, Ranking, rank
-from fmbench_lib.metrics.decision.sentence import decision_text, notes_on, unequal_work_text
+from fmbench_lib.metrics.decision.sentence import decision_text, notes_on
+from fmbench_lib.metrics.decision.unequal_work import unequal_work_text
 from fmbench_lib.metrics.decision.wording import budgets_text, figure, load_label, time_text, usd
 from fmbench_lib.metrics.missing import number, rows_of
 
@@ -38,7 +39,7 @@ def recommendations(summary: pd.DataFrame, budgets: Budgets) -> pd.DataFrame:
 
     Where no level is within the budgets the figures are those of the nearest one, `within_budgets` is False and the
     text says by how much it misses. On one instance the level with most transactions per minute is also the cheapest.
-    Where outputs of experiments differ in length, output tokens are counted instead of transactions.
+    Where prompts or outputs of experiments differ in length, tokens are counted instead of transactions.
     """
     groups: dict[tuple[Any, Any], list[Judgement]] = {}
     for row in rows_of(summary):

@@ -8,17 +8,16 @@ from collections.abc import Sequence
 from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, Outcome, is_quality, unit_of
 from fmbench_lib.metrics.decision.quality_words import left_out_by_quality, quality_met, quality_missed
 from fmbench_lib.metrics.decision.ranking import (
+    COMPARED,
     NOISE,
     RankedBy,
     Ranking,
     by_cost,
-    cached_apart,
-    cached_share,
     cost_interval,
-    generates_nothing,
-    output_tokens,
     unit_cost,
 )
+from fmbench_lib.metrics.decision.transaction_size import generates_nothing
+from fmbench_lib.metrics.decision.unequal_work import unequal_work_text
 from fmbench_lib.metrics.decision.wording import budgets_text, figure, in_unit, level_label, percentile_text, usd
 from fmbench_lib.metrics.finding import in_times
 from fmbench_lib.metrics.missing import Row, number, text
@@ -26,14 +25,10 @@ from fmbench_lib.metrics.missing import Row, number, text
 BEST: dict[RankedBy, str] = {
     "price": "the cheapest",
     "price_per_output_token": "the cheapest per output token",
+    "price_per_token": "the cheapest per token of prompt and output",
     "throughput": "the one with the most transactions per minute",
     "output_token_throughput": "the one with the most output tokens per minute",
-}
-_COMPARED: dict[RankedBy, str] = {
-    "price": "prices",
-    "price_per_output_token": "prices per output token",
-    "throughput": "transactions per minute",
-    "output_token_throughput": "output tokens per minute",
+    "token_throughput": "the one with the most tokens of prompt and output per minute",
 }
 
 
@@ -66,16 +61,6 @@ def decision_text(
         f"No level of {scope} {_meets(judgements)} ({limits or 'no budget was set'}; {judged}): "
         f"nearest comes {level_label(near.row)}, {', and '.join(misses)}{_caveats([near])}."
     )
-
-
-def unequal_work_text(ranking: Ranking) -> str:
-    """That the experiments' outputs differ in length, to be said before anything else; empty where they don't."""
-    if ranking.unlike is None:
-        return ""
-    ours, theirs = (output_tokens(one.row) or 0.0 for one in (ranking.best, ranking.unlike))
-    names = [str(one.row.get("experiment_name")) for one in (ranking.best, ranking.unlike)]
-    lengths = f"{names[0]} answers with {figure(ours)} output tokens on average, {names[1]} with {figure(theirs)}"
-    return f"Unequal work: {lengths}, so {_COMPARED[ranking.by]} are compared. "
 
 
 def notes_on(judgements: Sequence[Judgement]) -> list[str]:
@@ -121,7 +106,6 @@ def _winner_text(scope: str, limits: str, judgements: Sequence[Judgement], ranki
         *_per_transaction(ranking),
         *_unpriced(passed, ranking),
         *_left_out(judgements, ranking),
-        *_cached(ranking),
     ]
     notes = "".join(f"; {note}" for note in rest)
     return f"{unequal_work_text(ranking)}{claim}{notes}{_caveats([best, *ranking.named])}."
@@ -162,7 +146,7 @@ def why_left_out(judgement: Judgement) -> str:
 
 def _noise(ranking: Ranking) -> str:
     """Why the difference between the levels that tie means nothing."""
-    what = _COMPARED[ranking.by]
+    what = COMPARED[ranking.by]
     if all(cost_interval(one.row, ranking.by) is not None for one in (ranking.best, *ranking.tied)):
         return f"the 95% intervals of their {what} overlap"
     return f"their {what} are within {NOISE:.0%} of each other"
@@ -198,7 +182,7 @@ def _per_transaction(ranking: Ranking) -> list[str]:
     first = ranking.per_transaction
     if first is None:
         return []
-    whole: RankedBy = "price" if ranking.by == "price_per_output_token" else "throughput"
+    whole: RankedBy = "price" if ranking.by.startswith("price") else "throughput"
     if first is ranking.best:
         return [f"it is {BEST[whole]} too"]
     return [
@@ -211,7 +195,7 @@ def _unpriced(passed: Sequence[Judgement], ranking: Ranking) -> list[str]:
     if not ranking.by.startswith("price"):
         return [f"nothing can be said about cost ({text(ranking.best.row, 'price_note') or 'no price'})"]
     without = sum(not math.isfinite(unit_cost(one.row, ranking.by)) for one in passed)
-    what = "price" if ranking.by == "price" else "price per output token"
+    what = COMPARED[ranking.by].replace("prices", "price")
     return [f"{without} more {'has' if without == 1 else 'have'} no {what} to compare"] if without else []
 
 
@@ -228,16 +212,6 @@ def _left_out(judgements: Sequence[Judgement], ranking: Ranking) -> list[str]:
     return [f"{would}, but its {why_left_out(ahead[0])}"]
 
 
-def _cached(ranking: Ranking) -> list[str]:
-    best = ranking.best.row
-    apart = next((one.row for one in ranking.named if cached_apart(best, one.row)), None)
-    if apart is None:
-        return []
-    ours, theirs = cached_share(best) or 0.0, cached_share(apart) or 0.0
-    cached = f"{ours:.0%} of its prompt tokens came from the server's cache, {theirs:.0%} of those of"
-    return [f"{cached} {apart.get('experiment_name')}: they are not the same work"]
-
-
 def _figures(judgement: Judgement, by: RankedBy = "price") -> str:
     """p95, throughput and price of a level, those that are known."""
     row, parts = judgement.row, []
@@ -247,9 +221,9 @@ def _figures(judgement: Judgement, by: RankedBy = "price") -> str:
         parts.append(f"{figure(rate)} transactions/minute")
     if (price := number(row, "price_per_10k_txn")) is not None:
         parts.append(f"{usd(price)} per 10,000 transactions{_price_interval(row)}")
-    if (per_token := number(row, "price_per_token")) is not None and generates_nothing(row):
+    if (per_token := number(row, "price_per_token")) is not None and generates_nothing(row) and by == "price":
         parts.append(f"{usd(1e6 * per_token)} per 1,000,000 tokens")
-    if by in ("price_per_output_token", "output_token_throughput"):
+    if by not in ("price", "throughput"):
         parts.append(cost_text(row, by))
     return ", ".join(parts) or "no figures"
 
@@ -263,12 +237,13 @@ def cost_text(row: Row, by: RankedBy) -> str:
     """The figure that decides, with its unit."""
     cost = unit_cost(row, by)
     if not math.isfinite(cost):
-        return f"unknown {_COMPARED[by]}"
+        return f"unknown {COMPARED[by]}"
     if by == "price":
         return f"{usd(10_000 * cost)} per 10,000 transactions"
-    if by == "price_per_output_token":
-        return f"{usd(1e6 * cost)} per 1,000,000 output tokens"
-    return f"{figure(1 / cost)} {'transactions' if by == 'throughput' else 'output tokens'}/minute"
+    tokens = "output tokens" if by in ("price_per_output_token", "output_token_throughput") else "tokens"
+    if by.startswith("price"):
+        return f"{usd(1e6 * cost)} per 1,000,000 {tokens}"
+    return f"{figure(1 / cost)} {'transactions' if by == 'throughput' else tokens}/minute"
 
 
 def missed_text(outcome: Outcome, row: Row) -> str:

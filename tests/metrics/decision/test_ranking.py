@@ -141,12 +141,97 @@ def test_where_every_queue_grew_nothing_is_recommended(summary_of):
     assert sustained.nearest["experiment_name"] == "b"
 
 
-def test_cold_beside_cached_is_said(summary_of):
+def prompts(name, price, count, tokens=100.0, **more):
+    return level(name, price, tokens, prompt_token_count_mean=count, **more)
+
+
+def test_short_prompts_are_not_the_cheapest_and_it_is_said_first(summary_of):
+    found = decide(summary_of(prompts("long", 2.0, 1000.0), prompts("short", 0.5, 100.0)), BUDGETS)
+    assert (found.winner["experiment_name"], found.ranked_by) == ("long", "price_per_token")
+    assert found.text.startswith(
+        "Unequal work: long gets prompts of 1,000 tokens on average, short of 100, so prices per token of prompt and "
+        "output are compared. long on g5.xlarge at concurrency 1 is the cheapest per token of prompt and output of 2"
+    )
+    assert "2.00 USD per 10,000 transactions, 0.18 USD per 1,000,000 tokens; next comes short" in found.text
+    assert "with 0.25 USD per 1,000,000 tokens (37% more)" in found.text  # 0.5/200 to 2/1,100
+    assert "by transactions alone short on g5.xlarge at concurrency 1 would be the cheapest, with 0.50" in found.text
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "outputs", "unequal"),
+    [
+        (100.0, 111.0, 100.0, True),  # 11 of 211 tokens
+        (100.0, 110.0, 100.0, False),  # 10 of 210
+        (100.0, 150.0, 1000.0, False),  # most of the work is the answers
+        (100.0, None, 100.0, False),
+        (1000.0, 100.0, None, False),  # without outputs no price per token is known
+    ],
+)
+def test_prompts_are_unequal_by_more_than_5_percent_of_all_tokens(summary_of, ours, theirs, outputs, unequal):
+    rows = prompts("a", 1.0, ours, tokens=outputs), prompts("b", 2.0, theirs, tokens=outputs)
+    found = decide(summary_of(*rows), BUDGETS)
+    assert found.winner["experiment_name"] == "a"
+    assert found.text.startswith("Unequal work: ") is unequal
+    assert (found.ranked_by == "price_per_token") is unequal
+
+
+def test_where_outputs_differ_too_output_tokens_decide_and_both_are_said(summary_of):
+    rows = prompts("a", 1.0, 1000.0, tokens=100.0), prompts("b", 0.5, 100.0, tokens=20.0)
+    found = decide(summary_of(*rows), BUDGETS)
+    assert (found.winner["experiment_name"], found.ranked_by) == ("a", "price_per_output_token")
+    assert found.text.startswith(
+        "Unequal work: a answers with 100 output tokens on average, b with 20; a gets prompts of 1,000 tokens on "
+        "average, b of 100, so prices per output token are compared. "
+    )
+
+
+def test_what_other_tokenizers_count_is_no_other_work_but_said(summary_of):
+    rows = prompts("a", 1.0, 1000.0, tokenizer="one"), prompts("b", 0.9, 600.0, tokenizer="other")
+    found = decide(summary_of(*rows), BUDGETS)
+    assert (found.winner["experiment_name"], found.ranked_by) == ("b", "price")
+    assert found.text.startswith(
+        "Unequal tokens: b counts 600 tokens a prompt, a 1,000, by different tokenizers, so prices are compared. b on"
+    )
+    far = prompts("a", 1.0, 1000.0, tokenizer="one"), prompts("b", 0.9, 100.0, tokenizer="other")
+    assert decide(summary_of(*far), BUDGETS).ranked_by == "price_per_token"
+    same = prompts("a", 1.0, 1000.0, tokenizer="one"), prompts("b", 0.9, 600.0, tokenizer="one")
+    assert decide(summary_of(*same), BUDGETS).ranked_by == "price_per_token"
+
+
+def test_throughput_is_compared_by_all_tokens_where_prompts_differ(summary_of):
+    unpriced = {"price_per_txn": None, "price_note": "no price listed for x"}
+    rows = [
+        prompts("a", 0, 1000.0, transactions_per_minute=50.0),
+        prompts("b", 0, 100.0, transactions_per_minute=100.0),
+    ]
+    found = decide(summary_of(*(row | unpriced for row in rows)), BUDGETS)
+    assert (found.winner["experiment_name"], found.ranked_by) == ("a", "token_throughput")
+    assert "a on g5.xlarge at concurrency 1 completes the most tokens of prompt and output per minute" in found.text
+    assert "55,000 tokens/minute; next comes b on g5.xlarge at concurrency 1 with 20,000 tokens/minute" in found.text
+
+
+def test_the_interval_of_a_price_per_token_is_that_of_the_price(summary_of):
+    ends = {"price_per_10k_txn_low": 1.8, "price_per_10k_txn_high": 2.2}
+    wide = {"price_per_10k_txn_low": 0.3, "price_per_10k_txn_high": 0.7}
+    found = decide(summary_of(prompts("a", 2.0, 1000.0, **ends), prompts("b", 0.5, 100.0, **wide)), BUDGETS)
+    assert [row["experiment_name"] for row in found.tied] == ["b"]  # 0.16 to 0.20 and 0.15 to 0.35 per 1,000,000
+    assert "the 95% intervals of their prices per token of prompt and output overlap" in found.text
+
+
+def test_the_reason_for_comparing_tokens_is_said_of_those_that_differ(summary_of):
+    """By output token `middle` is first, and less than 5% from either of the others, which are 6% apart."""
+    rows = level("b", 0.95, tokens=94.0), level("middle", 0.96, tokens=97.0), level("a", 1.2, tokens=100.0)
+    found = decide(summary_of(*rows), BUDGETS)
+    assert (found.winner["experiment_name"], found.ranked_by) == ("middle", "price_per_output_token")
+    assert found.text.startswith("Unequal work: b answers with 94 output tokens on average, a with 100, so prices")
+
+
+def test_cold_beside_cached_is_said_first(summary_of):
     cold = level("cold", 3.19, cached_token_count_mean=0.0)
     cached = level("cached", 1.52, cached_token_count_mean=94.0)
     found = decide(summary_of(cold, cached), BUDGETS)
     words = "94% of its prompt tokens came from the server's cache, 0% of those of cold: they are not the same work"
-    assert words in found.text
+    assert found.text.startswith(f"Unequal work: cached was warmer, as {words}. cached on g5.xlarge")
     for tokens in (80.0, None):
         warm = decide(summary_of(cached, level("warm", 2.0, cached_token_count_mean=tokens)), BUDGETS)
         assert "not the same work" not in warm.text
