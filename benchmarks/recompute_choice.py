@@ -102,7 +102,7 @@ def _last(value: float) -> float:
 def winner(rows: Sequence[Row]) -> Row | None:
     """The level that is chosen of those that pass: by price, or throughput where none has a price; by output token
     where the best levels of the experiments differ in output tokens by more than 5%, else by token of prompt and output
-    where their prompts do by more than 5% of all tokens."""
+    where their prompts do at least twofold and by more than 5% of all tokens."""
     priced = [row for row in rows if not math.isnan(_of(row, "price_per_txn"))]
     candidates = priced or list(rows)
 
@@ -140,14 +140,12 @@ def _unequal(best: Sequence[Row]) -> bool:
 
 
 def _unequal_prompts(best: Sequence[Row]) -> bool:
-    first = best[0]
-    prompt, whole = _of(first, "prompt_token_count_mean"), _all_tokens(first)
-    for row in best[1:]:
-        other = _of(row, "prompt_token_count_mean")
-        named = {str(one.get("tokenizer") or "") for one in (first, row)}
-        same_text = len(named) == 2 and "" not in named and min(prompt, other) >= 0.5 * max(prompt, other)
-        known = min(prompt, other) > 0 and not math.isnan(whole + _all_tokens(row))
-        if known and not same_text and abs(prompt - other) / max(whole, _all_tokens(row)) > 0.05 + 1e-9:
+    prompts = [_of(row, "prompt_token_count_mean") for row in best]
+    for prompt, row in zip(prompts[1:], best[1:], strict=True):
+        low, high = min(prompts[0], prompt), max(prompts[0], prompt)
+        longer = max(_all_tokens(best[0]), _all_tokens(row))
+        known = low > 0 and not math.isnan(_all_tokens(best[0]) + _all_tokens(row))
+        if known and 2 * low <= high and (high - low) / longer > 0.05 + 1e-9:
             return True
     return False
 

@@ -2,7 +2,7 @@
 
 Experiments are compared by the best level of each. A transaction of 20 output tokens is not the work of one of 100, nor
 one of 100 prompt tokens that of one of 1,000. Where their outputs differ in length by more than `UNEQUAL_WORK`, all are
-compared per output token instead; where their prompts do alone, per token of prompt and output.
+compared per output token instead; where only their prompts do (`ONE_TEXT`), per token of prompt and output.
 """
 
 from __future__ import annotations

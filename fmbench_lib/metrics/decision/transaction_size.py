@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fmbench_lib.metrics.missing import Row, number, text
+from fmbench_lib.metrics.missing import Row, number
 
 UNEQUAL_WORK = 0.05
-"""Transactions whose outputs differ by more than this share of the longer one, or whose prompts differ by more than
-this share of all tokens of the longer transaction, are not the same work."""
+"""Transactions whose outputs differ by more than this share of the longer one are not the same work; nor, perhaps,
+those whose prompts differ by more than this share of all tokens of the longer transaction."""
 
-TOKENIZERS_APART = 0.5
-"""Two tokenizers are taken to count the same text up to this share differently."""
+ONE_TEXT = 0.5
+"""Prompts of one payload file are the same texts, which tokenizers count differently. A count of this share of another
+or less is not of the same text: prompts were cut or lengthened, and are not the same work."""
 
 CACHED_APART = 0.2
 """Shares of cached prompt tokens that are further apart than this are not the same work."""
@@ -55,25 +56,17 @@ def outputs_apart(row: Row, other: Row) -> float:
 
 
 def prompts_apart(row: Row, other: Row) -> float:
-    """By what share of all tokens of the longer transaction prompts differ, where that is enough to be other work; else
-    0. Of counts by different tokenizers only what these do not explain is."""
-    if other_tokenizers(row, other) and not _beyond_tokenizers(row, other):
-        return 0.0
-    return prompt_counts_apart(row, other)
+    """By what share of all tokens of the longer transaction prompts differ, where no tokenizer explains it; else 0."""
+    tokens, against = prompt_tokens(row) or 0.0, prompt_tokens(other) or 0.0
+    return prompt_counts_apart(row, other) if min(tokens, against) <= ONE_TEXT * max(tokens, against) else 0.0
 
 
 def prompt_counts_apart(row: Row, other: Row) -> float:
-    """The same of the counts, whoever counted; 0 where one is not known or they do not differ enough."""
+    """The same of the counts, whatever explains it; 0 where one is not known or they do not differ enough."""
     tokens, against, ours, theirs = prompt_tokens(row), prompt_tokens(other), all_tokens(row), all_tokens(other)
     if tokens is None or against is None or ours is None or theirs is None:
         return 0.0
     return _beyond(abs(tokens - against) / max(ours, theirs))
-
-
-def other_tokenizers(row: Row, other: Row) -> bool:
-    """Whether the tokens of two levels are counted by different tokenizers, as far as that is known."""
-    named = text(row, "tokenizer"), text(other, "tokenizer")
-    return None not in named and named[0] != named[1]
 
 
 def cached_share(row: Row) -> float | None:
@@ -90,8 +83,3 @@ def cached_apart(row: Row, other: Row) -> bool:
 
 def _beyond(share: float) -> float:
     return share if share > UNEQUAL_WORK + _ROUNDING else 0.0
-
-
-def _beyond_tokenizers(row: Row, other: Row) -> bool:
-    tokens, against = prompt_tokens(row) or 0.0, prompt_tokens(other) or 0.0
-    return min(tokens, against) < TOKENIZERS_APART * max(tokens, against)

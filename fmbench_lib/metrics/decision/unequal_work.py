@@ -48,7 +48,7 @@ def _lengths(ranking: Ranking) -> list[str]:
     if counted is None:
         return []
     counts = _of_each(counted, "counts {} tokens a prompt", "{}", prompt_tokens)
-    return [f"Unequal tokens: {counts}, by different tokenizers, so {COMPARED[ranking.by]} are compared."]
+    return [f"Perhaps unequal work: {counts}, which other tokenizers may explain; {COMPARED[ranking.by]} are compared."]
 
 
 def _of_each(pair: Pair, ours: str, theirs: str, tokens: Callable[[Row], float | None]) -> str:
