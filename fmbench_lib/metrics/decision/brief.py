@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge
+from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge, name_of
 from fmbench_lib.metrics.decision.ranking import RankedBy, unit_cost
 from fmbench_lib.metrics.decision.sentence import BEST, behind_text, cost_text, missed_text, why_left_out
-from fmbench_lib.metrics.decision.transaction_size import cached_apart
 from fmbench_lib.metrics.decision.unequal_work import cached_text
 from fmbench_lib.metrics.decision.wording import level_label, percentile_text
 from fmbench_lib.metrics.finding import in_times
@@ -87,8 +86,10 @@ def _doubts(decision: Mapping[str, Any], winner: Row) -> Iterator[str]:
     yield from _unequal_work(decision, winner)
     if text(winner, "verdict") == "degraded":
         yield f"Not sure: {_degraded(winner)}."
-    if number(winner, "latency_p95") is not None and number(winner, "latency_p95_low") is None:
-        yield f"Not sure: its latency p95 has no confidence interval; {_longer(winner)}."
+    doubtful = [outcome.column for outcome in judgement.outcomes if outcome.doubtful]
+    for column in dict.fromkeys(("latency_p95", *doubtful)):
+        if number(winner, column) is not None and number(winner, f"{column}_low") is None:
+            yield f"Not sure: its {name_of(column)} has no confidence interval; {_longer(winner)}."
     if not text(winner, "price_kind"):
         yield "Its cost is not known: give the price of its instance type or model in `pricing`."
     if text(winner, "price_kind") and not winner.get("price_verified"):
@@ -101,10 +102,9 @@ def _doubts(decision: Mapping[str, Any], winner: Row) -> Iterator[str]:
 
 def _unequal_work(decision: Mapping[str, Any], winner: Row) -> Iterator[str]:
     """That the transactions compared are not the same work, which a price per token makes up for only in part."""
-    named = decision["tied"] or [row for row in (decision.get("runner_up"),) if row is not None]
-    warm = next((row for row in named if cached_apart(winner, row)), None)
-    if warm is not None:
-        yield f"Not sure: {cached_text(winner, warm)}; send prompts that no server has (`load.prompt_reuse: never`)."
+    other = decision.get("unlike_cache")
+    if other is not None:
+        yield f"Not sure: {cached_text(winner, other)}; send prompts that no server has (`load.prompt_reuse: never`)."
     if decision["ranked_by"] in ("price_per_output_token", "output_token_throughput"):
         yield "Not sure: answers differ in length, so output tokens are compared; set one in `inference_parameters`."
     if decision["ranked_by"] in ("price_per_token", "token_throughput"):

@@ -42,7 +42,8 @@ class Decision:
     `winner`: the chosen level's row or None · `nearest`: the row that comes nearest where none passes · `judgements`:
     every level of the payload file with its budgets, in order · `ranked_by`: what decided: price or, without any price,
     throughput, of transactions or of tokens · `runner_up`: the best level of another experiment · `tied`: those
-    of other experiments that are within the noise of the winner.
+    of other experiments that are within the noise of the winner · `unlike_cache`: a level that had far more, or far
+    less, of its prompts in the server's cache than the winner.
     """
 
     text: str
@@ -54,6 +55,7 @@ class Decision:
     ranked_by: RankedBy | None = None
     runner_up: Mapping[str, Any] | None = None
     tied: tuple[Mapping[str, Any], ...] = ()
+    unlike_cache: Mapping[str, Any] | None = None
 
     @property
     def payload_file(self) -> str | None:
@@ -83,6 +85,7 @@ class Decision:
             "winner": dict(self.winner) if self.winner else None,
             "runner_up": dict(self.runner_up) if self.runner_up else None,
             "tied": [dict(row) for row in self.tied],
+            "unlike_cache": dict(self.unlike_cache) if self.unlike_cache else None,
             "nearest": dict(self.nearest) if self.nearest else None,
             "failed": [_failed_dict(judgement) for judgement in self.failed],
         }
@@ -110,6 +113,7 @@ def decide(summary: pd.DataFrame, budgets: Budgets, payload_file: str | None = N
         ranked_by=ranking.by if ranking else None,
         runner_up=ranking.others[0].row if ranking and ranking.others else None,
         tied=tuple(one.row for one in ranking.tied) if ranking else (),
+        unlike_cache=ranking.unlike_cache.row if ranking and ranking.unlike_cache else None,
     )
 
 

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from fmbench_lib.metrics.decision.budgets import Judgement
-from fmbench_lib.metrics.decision.transaction_size import all_tokens, output_tokens, outputs_apart, prompts_apart
+from fmbench_lib.metrics.decision.transaction_size import (
+    all_tokens,
+    cached_apart,
+    cached_share,
+    output_tokens,
+    outputs_apart,
+    prompts_apart,
+)
 from fmbench_lib.metrics.missing import Row, number
 
 NOISE = 0.05
@@ -49,8 +56,9 @@ class Ranking:
 
     `best`: the first · `by`: what decides · `others`: the best level of each other experiment, in order · `tied`: those
     of them that are within the noise of `best` · `unlike`: the two whose work differs most, `best` and another if these
-    differ enough, None where the work is equal · `per_transaction`: the level that would be first if transactions were
-    equal.
+    differ enough, None where the work is equal · `unlike_cache`: the level, of any experiment, whose share of prompts
+    from a cache is furthest from that of `best`, None where none is far · `per_transaction`: the level that would be
+    first if transactions were equal.
     """
 
     best: Judgement
@@ -58,6 +66,7 @@ class Ranking:
     others: tuple[Judgement, ...] = ()
     tied: tuple[Judgement, ...] = ()
     unlike: tuple[Judgement, Judgement] | None = None
+    unlike_cache: Judgement | None = None
     per_transaction: Judgement | None = None
 
     @property
@@ -87,6 +96,7 @@ def rank(passed: Sequence[Judgement], *, by_price: bool = True) -> Ranking | Non
         others=others,
         tied=tuple(other for other in others if _within_noise(best, other, by)),
         unlike=unlike,
+        unlike_cache=_unlike_cache(best, passed),
         per_transaction=first if unlike else None,
     )
 
@@ -110,14 +120,15 @@ def tokens_compared(row: Row, by: RankedBy) -> float | None:
 
 
 def cost_interval(row: Row, by: RankedBy) -> tuple[float, float] | None:
-    """The 95% interval of the price of a transaction or token, USD; None where it has none."""
-    low, high = number(row, "price_per_10k_txn_low"), number(row, "price_per_10k_txn_high")
-    if low is None or high is None or not by.startswith("price"):
+    """The 95% interval of what `unit_cost` gives, in its unit; None where it has none."""
+    priced = by.startswith("price")
+    name = "price_per_10k_txn" if priced else "transactions_per_minute"
+    low, high = number(row, f"{name}_low"), number(row, f"{name}_high")
+    if low is None or high is None or (not priced and low <= 0):
         return None
-    if by == "price":
-        return low / 10_000, high / 10_000
-    tokens = tokens_compared(row, by)
-    return (low / 10_000 / tokens, high / 10_000 / tokens) if tokens else None
+    ends = (low / 10_000, high / 10_000) if priced else (1 / high, 1 / low)
+    tokens = 1.0 if by in ("price", "throughput") else tokens_compared(row, by)
+    return (ends[0] / tokens, ends[1] / tokens) if tokens else None
 
 
 def by_cost(judgements: Iterable[Judgement], by: RankedBy) -> list[Judgement]:
@@ -140,12 +151,27 @@ def most_unlike(levels: Sequence[Judgement], apart: Apart) -> tuple[Judgement, J
     return (best, other) if apart(best.row, other.row) else None
 
 
+def _unlike_cache(best: Judgement, levels: Sequence[Judgement]) -> Judgement | None:
+    apart = [one for one in levels if cached_apart(best.row, one.row)]
+    ours = cached_share(best.row) or 0.0
+    return max(apart, key=lambda one: abs((cached_share(one.row) or 0.0) - ours), default=None)
+
+
 def _within_noise(best: Judgement, other: Judgement, by: RankedBy) -> bool:
     ours, theirs = cost_interval(best.row, by), cost_interval(other.row, by)
+    cost, least = unit_cost(other.row, by), unit_cost(best.row, by)
+    if not math.isfinite(cost):
+        return False
     if ours is not None and theirs is not None:
         return ours[0] <= theirs[1] and theirs[0] <= ours[1]
-    cost = unit_cost(other.row, by)
-    return math.isfinite(cost) and cost <= (1 + NOISE + _ROUNDING) * unit_cost(best.row, by)
+    inside = (ours is not None and cost <= ours[1]) or (theirs is not None and theirs[0] <= least)
+    return inside or within_noise_share(best.row, other.row, by)
+
+
+def within_noise_share(best: Row, other: Row, by: RankedBy) -> bool:
+    """Whether the cost of a level is within `NOISE` of that of the best one."""
+    cost = unit_cost(other, by)
+    return math.isfinite(cost) and cost <= (1 + NOISE + _ROUNDING) * unit_cost(best, by)
 
 
 def _p95(row: Row) -> float:

@@ -9,7 +9,7 @@ import pandas as pd
 from fmbench_lib.metrics.columns import Cells
 from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge
 from fmbench_lib.metrics.decision.decision import nearest
-from fmbench_lib.metrics.decision.ranking import NOISE, Ranking, rank
+from fmbench_lib.metrics.decision.ranking import NOISE, Ranking, rank, within_noise_share
 from fmbench_lib.metrics.decision.sentence import decision_text, notes_on
 from fmbench_lib.metrics.decision.unequal_work import unequal_work_text
 from fmbench_lib.metrics.decision.wording import budgets_text, figure, load_label, time_text, usd
@@ -66,10 +66,16 @@ def _recommendation(ranking: Ranking, budgets: Budgets) -> str:
     budget = f"within the budgets ({limits})" if limits else "without a budget"
     label = load_label(row)
     claim = f"{label[0].upper()}{label[1:]} of {row.get('experiment_name')} gets the most done {budget}"
-    notes = [f"{_names(ranking)} as much done, within {NOISE:.0%}"] if ranking.tied else []
-    notes += notes_on([ranking.best])
+    noise = "by their 95% intervals" if _by_intervals(ranking) else f"within {NOISE:.0%}"
+    notes = [f"{_names(ranking)} as much done, {noise}"] if ranking.tied else []
+    notes += notes_on([ranking.best, *ranking.tied])
     doubts = "".join(f"; {note}" for note in notes)
     return f"{unequal_work_text(ranking)}{claim}: {', '.join(_figures(ranking.best))}{doubts}."
+
+
+def _by_intervals(ranking: Ranking) -> bool:
+    """Whether levels tie by the intervals of their rates alone."""
+    return not all(within_noise_share(ranking.best.row, one.row, ranking.by) for one in ranking.tied)
 
 
 def _figures(judgement: Judgement) -> list[str]:

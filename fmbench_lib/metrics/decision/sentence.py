@@ -15,6 +15,7 @@ from fmbench_lib.metrics.decision.ranking import (
     by_cost,
     cost_interval,
     unit_cost,
+    within_noise_share,
 )
 from fmbench_lib.metrics.decision.transaction_size import generates_nothing
 from fmbench_lib.metrics.decision.unequal_work import unequal_work_text
@@ -149,7 +150,9 @@ def _noise(ranking: Ranking) -> str:
     what = COMPARED[ranking.by]
     if all(cost_interval(one.row, ranking.by) is not None for one in (ranking.best, *ranking.tied)):
         return f"the 95% intervals of their {what} overlap"
-    return f"their {what} are within {NOISE:.0%} of each other"
+    if all(within_noise_share(ranking.best.row, one.row, ranking.by) for one in ranking.tied):
+        return f"their {what} are within {NOISE:.0%} of each other"
+    return f"their {what} are within the 95% interval of one of them"
 
 
 def _tied_figures(ranking: Ranking) -> str:
@@ -213,10 +216,12 @@ def _left_out(judgements: Sequence[Judgement], ranking: Ranking) -> list[str]:
 
 
 def _figures(judgement: Judgement, by: RankedBy = "price") -> str:
-    """p95, throughput and price of a level, those that are known."""
+    """p95, the other times that have a budget, throughput and price of a level, those that are known."""
     row, parts = judgement.row, []
     if number(row, "latency_p95") is not None:
         parts.append(f"latency p95 {percentile_text(row, 'latency_p95')}")
+    judged = [one for one in judgement.outcomes if unit_of(one.column) == "time" and one.column != "latency_p95"]
+    parts += [f"{one.name} {percentile_text(row, one.column)}" for one in judged if one.value is not None]
     if (rate := number(row, "transactions_per_minute")) is not None:
         parts.append(f"{figure(rate)} transactions/minute")
     if (price := number(row, "price_per_10k_txn")) is not None:

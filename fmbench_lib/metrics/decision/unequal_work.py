@@ -8,7 +8,6 @@ from typing import TypeAlias
 from fmbench_lib.metrics.decision.budgets import Judgement
 from fmbench_lib.metrics.decision.ranking import COMPARED, Ranking, most_unlike
 from fmbench_lib.metrics.decision.transaction_size import (
-    cached_apart,
     cached_share,
     output_tokens,
     outputs_apart,
@@ -16,7 +15,7 @@ from fmbench_lib.metrics.decision.transaction_size import (
     prompt_tokens,
     prompts_apart,
 )
-from fmbench_lib.metrics.decision.wording import figure
+from fmbench_lib.metrics.decision.wording import figure, load_label
 from fmbench_lib.metrics.missing import Row
 
 Pair: TypeAlias = tuple[Judgement, Judgement]
@@ -32,8 +31,9 @@ def unequal_work_text(ranking: Ranking) -> str:
 def cached_text(best: Row, other: Row) -> str:
     """How much of the prompts of each came from the server's cache: `94% of its prompt tokens came …`."""
     ours, theirs = cached_share(best) or 0.0, cached_share(other) or 0.0
-    name = other.get("experiment_name")
-    return f"{ours:.0%} of its prompt tokens came from the server's cache, {theirs:.0%} of those of {name}"
+    whose = other.get("experiment_name")
+    those = f"at {load_label(other)}" if whose == best.get("experiment_name") else f"of those of {whose}"
+    return f"{ours:.0%} of its prompt tokens came from the server's cache, {theirs:.0%} {those}"
 
 
 def _lengths(ranking: Ranking) -> list[str]:
@@ -63,12 +63,9 @@ def _rows(pair: Pair) -> tuple[Row, Row]:
 
 
 def _cached(ranking: Ranking) -> list[str]:
-    best = ranking.best.row
-    apart = next((one.row for one in ranking.named if cached_apart(best, one.row)), None)
+    best, apart = ranking.best.row, None if ranking.unlike_cache is None else ranking.unlike_cache.row
     if apart is None:
         return []
     warmer = "warmer" if (cached_share(best) or 0.0) > (cached_share(apart) or 0.0) else "colder"
-    return [
-        f"Unequal work: {best.get('experiment_name')} was {warmer}, as {cached_text(best, apart)}: "
-        "they are not the same work."
-    ]
+    who = f"{best.get('experiment_name')} was {warmer}"
+    return [f"Unequal work: {who}, as {cached_text(best, apart)}: they are not the same work."]

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from fmbench_lib.metrics.decision.brief import brief_of
 from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.decision import decide
 from fmbench_lib.metrics.decision.recommend import recommendations
@@ -262,3 +263,69 @@ def test_recommendations_follow_the_same_rules(summary_of):
     assert "; concurrency 1 of b gets as much done, within 5%" in tie
     doubtful = recommended(level("a", 1.0, verdict="degraded", price_verified=False))
     assert doubtful.endswith("; its measurement is degraded; its price is unverified.")
+
+
+def test_every_level_that_was_far_warmer_is_said_not_the_next_alone(summary_of):
+    near = level("next", 1.5, cached_token_count_mean=85.0)
+    warm, cold = level("warm", 1.0, cached_token_count_mean=90.0), level("cold", 3.0, cached_token_count_mean=0.0)
+    found = decide(summary_of(warm, near, cold), BUDGETS)
+    assert found.unlike_cache["experiment_name"] == "cold"
+    assert found.text.startswith(
+        "Unequal work: warm was warmer, as 90% of its prompt tokens came from the server's cache"
+    )
+    failed = decide(summary_of(warm, near, cold | {"latency_p95": 9.0}), BUDGETS)
+    assert (failed.unlike_cache, failed.text.startswith("warm on")) == (None, True)  # nobody compares it
+
+
+def test_a_level_that_the_one_before_has_warmed_up_is_not_the_same_work(summary_of):
+    first = level("a", 1.0, cached_token_count_mean=0.0)
+    second = level("a", 0.4, concurrency=4, cached_token_count_mean=94.0)
+    found = decide(summary_of(first, second), BUDGETS)
+    assert found.winner["concurrency"] == 4
+    assert found.text.startswith(
+        "Unequal work: a was warmer, as 94% of its prompt tokens came from the server's cache, 0% at concurrency 1: "
+        "they are not the same work. a on g5.xlarge at concurrency 4 is the cheapest"
+    )
+
+
+def test_a_percentile_that_has_a_budget_is_shown_with_what_is_known_of_it(summary_of):
+    budgets = Budgets(budgets={"latency_p99": 2.0, "TTFT_p95": 0.5})
+    rows = level("a", 1.0, latency_p99=1.9, TTFT_p95=0.4, TTFT_p95_low=0.3, TTFT_p95_high=0.45)
+    found = decide(summary_of(rows), budgets)
+    shown = (
+        "latency p99 ≈ 1.9 s (n = 100, too few for a confidence interval), TTFT p95 0.4 s (95% CI 0.3 to 0.45 s), 60"
+    )
+    assert shown in found.text
+    sure = brief_of(found.to_dict()).how_sure
+    assert sure.startswith("Not sure: its latency p99 has no confidence interval; ")
+
+
+def test_where_one_price_alone_has_an_interval_the_other_ties_inside_it(summary_of):
+    ends = {"price_per_10k_txn_low": 0.9, "price_per_10k_txn_high": 1.1}
+    for price, tied in ((1.09, True), (1.11, False)):
+        found = decide(summary_of(level("a", 1.0, **ends), level("b", price)), BUDGETS)
+        assert bool(found.tied) is tied
+        assert ("their prices are within the 95% interval of one of them" in found.text) is tied
+
+
+def test_rates_tie_by_their_intervals_too(summary_of):
+    def rate(name, value, low, high):
+        ends = {"transactions_per_minute_low": low, "transactions_per_minute_high": high}
+        return level(name, 0, transactions_per_minute=value, price_note="none", **ends) | {"price_per_txn": None}
+
+    apart = decide(summary_of(rate("a", 100.0, 99.0, 101.0), rate("b", 97.0, 96.0, 98.0)), BUDGETS)
+    assert (apart.winner["experiment_name"], apart.tied) == ("a", ())
+    rows = summary_of(rate("a", 100.0, 80.0, 120.0), rate("b", 85.0, 70.0, 100.0))
+    found = decide(rows, BUDGETS)
+    assert [row["experiment_name"] for row in found.tied] == ["b"]
+    assert "the 95% intervals of their transactions per minute overlap" in found.text
+    assert (
+        "concurrency 1 of b gets as much done, by their 95% intervals"
+        in (recommendations(rows, BUDGETS)["recommendation"][0])
+    )
+
+
+def test_a_recommendation_names_what_is_degraded_of_all_levels_that_tie(summary_of):
+    rows = level("a", 1.0), level("b", 1.0, transactions_per_minute=59.0, verdict="degraded")
+    text = recommendations(summary_of(*rows), BUDGETS)["recommendation"][0]
+    assert text.endswith("; concurrency 1 of b gets as much done, within 5%; the measurement of b is degraded.")
