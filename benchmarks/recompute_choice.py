@@ -107,7 +107,7 @@ def winner(rows: Sequence[Row]) -> Row | None:
     candidates = priced or list(rows)
 
     def cost(row: Row) -> float:
-        return _last(_of(row, "price_per_txn") if priced else 1 / _of(row, "transactions_per_minute"))
+        return _last(_of(row, "price_per_txn") if priced else _instances(row) / _of(row, "transactions_per_minute"))
 
     best = _best_of_each(candidates, cost)
     for unequal, tokens in ((_unequal, _output), (_unequal_prompts, _all_tokens)):
@@ -115,6 +115,11 @@ def winner(rows: Sequence[Row]) -> Row | None:
             known = [row for row in candidates if tokens(row) > 0]
             return _best_of_each(known, lambda row, tokens=tokens: cost(row) / tokens(row))[0]
     return best[0] if best else None
+
+
+def _instances(row: Row) -> float:
+    count = _of(row, "instance_count")
+    return 1.0 if math.isnan(count) else count
 
 
 def _output(row: Row) -> float:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge, name_of
 from fmbench_lib.metrics.decision.ranking import RankedBy, unit_cost
-from fmbench_lib.metrics.decision.sentence import BEST, behind_text, cost_text, missed_text, why_left_out
+from fmbench_lib.metrics.decision.sentence import behind_text, best_words, cost_text, missed_text, why_left_out
 from fmbench_lib.metrics.decision.unequal_work import cached_text
 from fmbench_lib.metrics.decision.wording import level_label, percentile_text
 from fmbench_lib.metrics.finding import in_times
@@ -53,7 +53,8 @@ def _of_winner(decision: Mapping[str, Any], winner: Row) -> Brief:
     by: RankedBy = decision["ranked_by"]
     passed, levels, tied = decision["levels_passed"], decision["levels"], decision["tied"]
     those = f"of the {passed} levels that meet every budget" if passed < levels else f"of {levels} levels"
-    what = BEST[by]
+    compared = (winner, *tied, *filter(None, [decision.get("runner_up")]))
+    what = best_words(by, compared)
     if passed == 1 < levels:
         what, those = "the only one", f"of {levels} levels that meets every budget"
     label = " and ".join(level_label(row) for row in (winner, *tied))

@@ -102,16 +102,22 @@ def rank(passed: Sequence[Judgement], *, by_price: bool = True) -> Ranking | Non
 
 
 def unit_cost(row: Row, by: RankedBy) -> float:
-    """What one transaction, or one token, takes: USD, or minutes where throughput decides; inf if unknown."""
+    """What one transaction, or one token, takes: USD, or minutes of an instance where throughput decides; inf if
+    unknown."""
     if by.startswith("price"):
         whole = number(row, "price_per_txn")
     else:
         rate = number(row, "transactions_per_minute")
-        whole = 1 / rate if rate else None
+        whole = instances(row) / rate if rate else None
     if whole is None or by in ("price", "throughput"):
         return math.inf if whole is None else whole
     tokens = tokens_compared(row, by)
     return whole / tokens if tokens else math.inf
+
+
+def instances(row: Row) -> float:
+    """How many instances serve a level; 1 where that is not given."""
+    return number(row, "instance_count") or 1.0
 
 
 def tokens_compared(row: Row, by: RankedBy) -> float | None:
@@ -126,7 +132,7 @@ def cost_interval(row: Row, by: RankedBy) -> tuple[float, float] | None:
     low, high = number(row, f"{name}_low"), number(row, f"{name}_high")
     if low is None or high is None or (not priced and low <= 0):
         return None
-    ends = (low / 10_000, high / 10_000) if priced else (1 / high, 1 / low)
+    ends = (low / 10_000, high / 10_000) if priced else (instances(row) / high, instances(row) / low)
     tokens = 1.0 if by in ("price", "throughput") else tokens_compared(row, by)
     return (ends[0] / tokens, ends[1] / tokens) if tokens else None
 

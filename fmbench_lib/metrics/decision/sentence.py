@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, Outcome, is_quality, unit_of
 from fmbench_lib.metrics.decision.quality_words import left_out_by_quality, quality_met, quality_missed
@@ -14,6 +14,7 @@ from fmbench_lib.metrics.decision.ranking import (
     Ranking,
     by_cost,
     cost_interval,
+    instances,
     unit_cost,
     within_noise_share,
 )
@@ -31,6 +32,12 @@ BEST: dict[RankedBy, str] = {
     "output_token_throughput": "the one with the most output tokens per minute",
     "token_throughput": "the one with the most tokens of prompt and output per minute",
 }
+
+
+def best_words(by: RankedBy, rows: Iterable[Row]) -> str:
+    """What the first of these levels is: `the cheapest`; rates are those of an instance where some have several."""
+    several = not by.startswith("price") and any(instances(row) != 1 for row in rows)
+    return f"{BEST[by]} per instance" if several else BEST[by]
 
 
 def decision_text(
@@ -95,10 +102,11 @@ def _winner_text(scope: str, limits: str, judgements: Sequence[Judgement], ranki
     budget = f" ({limits})" if limits else ""
     where = f"{those}{budget} for {scope}"
     labels = " and ".join(level_label(one.row) for one in (best, *ranking.tied))
+    first = best_words(ranking.by, [one.row for one in (best, *ranking.others)])
     if ranking.tied:
-        claim = f"{labels} tie as {BEST[ranking.by]} {where}, as {_noise(ranking)}: {_tied_figures(ranking)}"
+        claim = f"{labels} tie as {first} {where}, as {_noise(ranking)}: {_tied_figures(ranking)}"
     else:
-        what = "the only one" if len(passed) == 1 else BEST[ranking.by]
+        what = "the only one" if len(passed) == 1 else first
         verb = "is" if ranking.by.startswith("price") or len(passed) == 1 else "completes"
         what = what.removeprefix("the one with ") if verb == "completes" else what
         claim = f"{labels} {verb} {what} {where}: {_figures(best, ranking.by)}{_next(ranking)}"
@@ -248,7 +256,8 @@ def cost_text(row: Row, by: RankedBy) -> str:
     tokens = "output tokens" if by in ("price_per_output_token", "output_token_throughput") else "tokens"
     if by.startswith("price"):
         return f"{usd(1e6 * cost)} per 1,000,000 {tokens}"
-    return f"{figure(1 / cost)} {'transactions' if by == 'throughput' else tokens}/minute"
+    each = " per instance" if instances(row) != 1 else ""
+    return f"{figure(1 / cost)} {'transactions' if by == 'throughput' else tokens}/minute{each}"
 
 
 def missed_text(outcome: Outcome, row: Row) -> str:

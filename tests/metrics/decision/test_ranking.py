@@ -329,3 +329,21 @@ def test_a_recommendation_names_what_is_degraded_of_all_levels_that_tie(summary_
     rows = level("a", 1.0), level("b", 1.0, transactions_per_minute=59.0, verdict="degraded")
     text = recommendations(summary_of(*rows), BUDGETS)["recommendation"][0]
     assert text.endswith("; concurrency 1 of b gets as much done, within 5%; the measurement of b is degraded.")
+
+
+def test_rates_are_those_of_an_instance(summary_of):
+    """Two instances do more than one, and each of them less."""
+    two = level("two", 1.0, transactions_per_minute=100.0, instance_count=2)
+    one = level("one", 1.0, transactions_per_minute=92.0)
+    text = recommendations(summary_of(two, one), BUDGETS)["recommendation"][0]
+    assert text.startswith(
+        "Concurrency 1 of one gets the most done per instance within the budgets (latency p95 ≤ 2 s)"
+    )
+    more = two | {"transactions_per_minute": 200.0}
+    text = recommendations(summary_of(more, one), BUDGETS)["recommendation"][0]
+    assert text.startswith("Concurrency 1 of two on 2 instances gets the most done per instance")
+    unpriced = {"price_per_txn": None, "price_note": "no price listed for x"}
+    found = decide(summary_of(two | unpriced, one | unpriced), BUDGETS)
+    assert found.winner["experiment_name"] == "one"
+    assert "one on g5.xlarge at concurrency 1 completes the most transactions per minute per instance" in found.text
+    assert "with 50 transactions/minute per instance (46% fewer)" in found.text
