@@ -148,7 +148,9 @@ def _of_nearest(decision: Mapping[str, Any], nearest: Judgement) -> Brief:
         )
     misses = [missed_text(outcome, row) for outcome in nearest.missed]
     misses += [f"whose {why_left_out(nearest)}"] if nearest.set_aside else []
-    what = f"No winner: none of {decision['levels']} levels meets every budget; nearest comes {label}"
+    within = any(not level["missed"] for level in decision.get("failed", ()))
+    failing = "can be chosen" if within else "meets every budget"
+    what = f"No winner: none of {decision['levels']} levels {failing}; nearest comes {label}"
     what += f", {misses[0]}." if misses else "."
     if not nearest.missed and nearest.objection is not None:
         return Brief(what, f"To find one: {_LOOSER_SEARCH}.")
