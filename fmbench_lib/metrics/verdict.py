@@ -105,7 +105,8 @@ def _successes(row: Row, limits: Thresholds) -> Iterator[Finding]:
     longer = number(row, "latency_longer") or 1
     if successes < limits.successes_least:
         least = max(limits.successes_least, math.ceil(successes * longer))
-        reason = f"{successes:.0f} successes are too few for a confidence interval of p95"
+        few = "1 success is" if successes == 1 else f"{successes:.0f} successes are"
+        reason = f"{few} too few for a confidence interval of p95"
         yield with_remedy("degraded", reason, Remedy("load.requests", least))
     elif longer > 1:
         effective = number(row, "latency_effective_n") or 0

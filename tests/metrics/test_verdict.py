@@ -295,3 +295,9 @@ def test_the_error_of_several_percentiles_is_said_once():
 
 def test_thresholds_can_be_set():
     assert verdict(GOOD | {"window_s": 9.0}, Thresholds(window_least=5.0)).verdict == "valid"
+
+
+def test_one_success_is_told_in_the_singular_and_asks_for_no_more_than_independent_ones():
+    found = verdict(GOOD | {"successes": 1, "latency_longer": 240.0})
+    reason = "1 success is too few for a confidence interval of p95: measure at least 240"
+    assert reason in found.reasons

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fmbench_lib.metrics.decision.ranking import generates_nothing
+from fmbench_lib.metrics.decision.transaction_size import generates_nothing
 from fmbench_lib.metrics.missing import number, rows_of, text
 from fmbench_lib.metrics.repeated_levels import once_each
 from fmbench_lib.report.figures import draw

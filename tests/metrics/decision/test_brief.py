@@ -35,6 +35,29 @@ def test_the_winner_and_the_runner_up_are_told_with_what_decides(summary_of):
     assert told.tone == "good"
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "told"),
+    [
+        (
+            {},
+            {"completion_token_count_mean": 20.0},
+            "Not sure: answers differ in length, so output tokens are compared",
+        ),
+        ({}, {"prompt_token_count_mean": 1000.0}, "Not sure: prompts differ in length, so tokens are compared"),
+        (
+            {"cached_token_count_mean": 94.0},
+            {"cached_token_count_mean": 0.0},
+            "Not sure: 94% of its prompt tokens came from the server's cache, 0% of those of b; send prompts",
+        ),
+    ],
+)
+def test_unequal_work_is_a_doubt(summary_of, ours, theirs, told):
+    rows = {"experiment_name": "a"} | ours, {"experiment_name": "b", "price_per_txn": 0.1} | theirs
+    found = brief(summary_of(*rows))
+    assert found.how_sure.startswith(told)
+    assert found.tone == "doubtful"
+
+
 def test_without_another_experiment_there_is_no_runner_up(summary_of):
     told = brief(summary_of({"concurrency": 1}, {"concurrency": 2, "price_per_txn": 0.1}))
     assert told.runner_up == ""
