@@ -35,12 +35,10 @@ HATCHES = ("", "////", "....")
 def draw_error_rates(rows: Rows, budget: float | None = None) -> Figure:
     """A bar for each level that had errors, stacked by class; without any, the picture says so."""
     title = "Error rates by level"
+    none = no_errors(rows)
+    if none:
+        return nothing(title, none)
     failing = [row for row in in_order(rows) if number(row, "errors")]
-    requests = sum(int(number(row, "requests") or 0) for row in rows)
-    if not rows:
-        return nothing(title, "No level was measured.")
-    if not failing:
-        return nothing(title, f"No errors: all {requests:,} requests at {several(len(rows), 'level')} succeeded.")
     shown = failing
     if len(failing) > MOST_BARS:
         worst = sorted(failing, key=lambda row: -(number(row, "error_rate") or 0))[:MOST_BARS]
@@ -54,6 +52,16 @@ def draw_error_rates(rows: Rows, budget: float | None = None) -> Figure:
     _axis(axes, shown, budget)
     _legend(figure, look, budget)
     return figure
+
+
+def no_errors(rows: Rows) -> str | None:
+    """Why there are no errors to draw; None where there are."""
+    if not rows:
+        return "No level was measured."
+    if any(number(row, "errors") for row in rows):
+        return None
+    requests = sum(int(number(row, "requests") or 0) for row in rows)
+    return f"No errors: all {requests:,} requests at {several(len(rows), 'level')} succeeded."
 
 
 def _explanation(rows: Rows, failing: Rows, shown: Rows) -> str:

@@ -21,6 +21,14 @@ MOST_POINTS = 20_000
 """A scatter of more requests than this shows a sample of them, and says so."""
 
 
+NO_LENGTHS = "No request succeeded with a known number of prompt tokens."
+
+
+def has_lengths(requests: pd.DataFrame) -> bool:
+    """Whether there is a request to draw."""
+    return not counted(requests).dropna(subset=["latency", "prompt_token_count"]).empty
+
+
 def draw_prompt_lengths(
     rows: Rows, requests: pd.DataFrame, title: str | None = None, y_ticks: Sequence[float] | None = None
 ) -> Figure:
@@ -31,7 +39,7 @@ def draw_prompt_lengths(
     known = counted(requests).dropna(subset=["latency", "prompt_token_count"])
     heading = title or "Prompt length and latency"
     if known.empty:
-        return nothing(heading, "No request succeeded with a known number of prompt tokens.")
+        return nothing(heading, NO_LENGTHS)
     shown = known.sample(MOST_POINTS, random_state=1) if len(known) > MOST_POINTS else known
     names = [name for name in names_in(rows) if (shown["experiment_name"] == name).any()]
     colours = load_colours(rows)
