@@ -54,6 +54,18 @@ def code(text: str, longest: int = 300) -> str:
     return f"{ticks}{pad}{flat}{pad}{ticks}"
 
 
+def with_code(text: str, longest: int = 2000) -> str:
+    """A sentence of ours whose `settings` stand between backticks: those as code, everything else shown literally."""
+    parts = one_line(text, longest).split("`")
+    if len(parts) % 2 == 0:
+        return escape(text, longest)
+    return "".join(code(part) if index % 2 else _literal(part) for index, part in enumerate(parts))
+
+
+def _literal(part: str) -> str:
+    return _SPECIAL.sub(r"\\\g<0>", part)
+
+
 def bold(markdown: str) -> str:
     """Markdown in bold."""
     return f"**{markdown}**"
@@ -122,7 +134,7 @@ def picture_grid(pictures: Mapping[str, str]) -> str:
     """Pictures by their titles, two beside each other, each a link to itself at full size."""
     cells = [f"[![{escape(title)}]({path})]({path})" for title, path in pictures.items()]
     rows = [[*cells[place : place + 2], ""][:2] for place in range(0, len(cells), 2)]
-    return table(["", ""], rows, empty="") if cells else ""
+    return table(rows[0], rows[1:], empty="") if rows else ""
 
 
 def bullets(items: Iterable[str]) -> str:

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from conftest import START, inputs_of, simulated_level
+from conftest import inputs_of, simulated_level
 from markdown_it import MarkdownIt
 from PIL import Image
 
 from fmbench_lib.metrics.decision.budgets import Budgets
+from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.report.document import render_appendix, render_markdown
 from fmbench_lib.report.figures.draw import draw_figures
 from fmbench_lib.report.report_data import EndpointMetrics, ReportInputs
@@ -59,10 +60,21 @@ def made_up_run(experiments: int, levels: int, *, payloads: int = 1, monitored: 
         for place in range(experiments)
         for load in sorted(loads)
     ]
+    made = [later(level, 20.0 * place) for place, level in enumerate(made)]
     budgets = Budgets(latency_budget=2.0, cost_per_10k_txn_budget=20.0, error_rate_budget=0.05)
     config = "".join(f"key_{number}: value\n" for number in range(90))
-    more = {"endpoint": _samples([_name(place) for place in range(experiments)])} if monitored else {}
+    more = {"endpoint": _samples(made)} if monitored else {}
     return inputs_of(made, budgets, config_yaml=config, **more)
+
+
+def later(level: LevelData, seconds: float) -> LevelData:
+    """The level as if it had been measured so much later."""
+    records, facts = level
+    times = [name for name in ("due", "sent", "first", "first_answer", "last", "end") if name in records]
+    moved = records.assign(**{name: records[name].astype(float) + seconds for name in times})
+    moved["event_times"] = [None if stamps is None else stamps + seconds for stamps in moved["event_times"]]
+    ends = {name: facts[name] + seconds for name in ("window_start", "window_end", "started", "ended")}
+    return moved, facts | ends
 
 
 def _name(place: int) -> str:
@@ -70,31 +82,23 @@ def _name(place: int) -> str:
     return f"{_NAMES[kind]}{f' {round_ + 1}' if round_ else ''}"
 
 
-def _samples(names: list[str]) -> EndpointMetrics:
-    """CPU and requests of each experiment's server, every second."""
-    rows = [
-        {
-            "time": START + second,
-            "experiment": name,
-            "source": source,
-            "metric": metric,
-            "labels": '{"machine": "endpoint"}' if source == "host" else "{}",
-            "value": float(most * (1 - np.exp(-second / 5))),
-        }
-        for name in names
-        for second in range(30)
-        for source, metric, most in (("host", "cpu_utilization", 80), ("vllm", "requests_running", 8))
-    ]
-    samples = pd.DataFrame(rows)
-    summary = (
-        samples.rename(columns={"experiment": "experiment_name"})
-        .groupby(["experiment_name", "source", "metric", "labels"], as_index=False)["value"]
-        .agg(["count", "mean", "max"])
-    )
-    summary = summary.rename(columns={"count": "n"}).assign(
-        payload_file="payload_en_1-500.jsonl", load="concurrency-1", total=np.nan
-    )
-    return EndpointMetrics(samples=samples, summary=summary, interval=1.0)
+def _samples(levels: list[LevelData]) -> EndpointMetrics:
+    """CPU and requests of each level's server, every second."""
+    series = (("host", "cpu_utilization", 80), ("vllm", "requests_running", 8))
+    samples, summary = [], []
+    for place, (_, facts) in enumerate(levels):
+        for source, metric, most in series:
+            labels = '{"machine": "endpoint"}' if source == "host" else "{}"
+            times = np.arange(facts["window_start"], facts["window_end"] + 1)
+            values = most * (1 - np.exp(-(1 + place % 5 + times - times[0])))
+            known = {"source": source, "metric": metric, "labels": labels}
+            name = facts["experiment_name"]
+            samples += [
+                {"time": t, "experiment": name, **known, "value": v} for t, v in zip(times, values, strict=True)
+            ]
+            of = {key: facts[key] for key in ("experiment_name", "payload_file", "load")}
+            summary.append({**of, **known, "n": len(times), "mean": values.mean(), "max": values.max(), "total": None})
+    return EndpointMetrics(samples=pd.DataFrame(samples), summary=pd.DataFrame(summary), interval=1.0)
 
 
 def write(inputs: ReportInputs, folder: Path) -> Path:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.groups.counts import errors_by_class
 from fmbench_lib.metrics.missing import Row, number, text
+from fmbench_lib.report.figures.findings import errors_finding
 from fmbench_lib.report.figures.panels import nothing
 from fmbench_lib.report.figures.style import (
     BEYOND,
     BUDGET,
     COLOURS,
     INK,
+    WIDTH,
     headline,
     key,
     legend_below,
@@ -43,8 +45,8 @@ def draw_error_rates(rows: Rows, budget: float | None = None) -> Figure:
     if len(failing) > MOST_BARS:
         worst = sorted(failing, key=lambda row: -(number(row, "error_rate") or 0))[:MOST_BARS]
         shown = [row for row in failing if any(row is other for other in worst)]
-    figure = new_figure(10, 2.1 + 0.3 * len(shown))
-    headline(figure, title, _explanation(rows, failing, shown))
+    figure = new_figure(WIDTH, 2.1 + 0.3 * len(shown))
+    headline(figure, errors_finding(failing, len(rows)), _explanation(rows, failing, shown))
     axes = figure.subplots()
     classes = sorted({name for row in failing for name in errors_by_class(row)})
     look = {name: (COLOURS[at % len(COLOURS)], HATCHES[at // len(COLOURS) % 3]) for at, name in enumerate(classes)}
@@ -73,7 +75,7 @@ def _explanation(rows: Rows, failing: Rows, shown: Rows) -> str:
         about += f" {several(clean, 'level')} without errors {'are' if clean > 1 else 'is'} not shown."
     if len(shown) < len(failing):
         about += f" Shown are the {len(shown)} with the highest error rates."
-    return about
+    return f"{about} Source: error_rates.csv"
 
 
 def _bars(axes: Axes, rows: Rows, look: Mapping[str, tuple[str, str]]) -> None:

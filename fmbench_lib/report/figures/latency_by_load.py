@@ -10,6 +10,7 @@ import pandas as pd
 
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.repeated_levels import level_of
+from fmbench_lib.report.figures.findings import latency_finding
 from fmbench_lib.report.figures.panels import name_panels, nothing, outer_labels, panels
 from fmbench_lib.report.figures.style import (
     BEYOND,
@@ -66,7 +67,7 @@ def draw_latency_by_load(
     figure, axes = panels(len(names))
     chosen = counted(requests[requests["payload_file"] == payload_file])
     scale = _scale(levels, chosen.astype({"latency": float}), budget)
-    headline(figure, heading, _explanation(chosen, scale, with_n))
+    headline(figure, latency_finding(levels, budget), f"{heading}. {_explanation(chosen, scale, with_n)}")
     for panel, name in zip(axes, names, strict=True):
         part = chosen[chosen["experiment_name"] == name]
         own = [row for row in levels if row["experiment_name"] == name]
@@ -83,7 +84,8 @@ def _explanation(requests: pd.DataFrame, scale: _Scale, with_n: bool) -> str:
     about = "Box: the middle half of the requests and their median. Whiskers: the requests within p5 and p95."
     above = int((requests["latency"] > scale.high).sum())
     about += f" {several(above, 'request')} above the scale {'are' if above > 1 else 'is'} not shown." if above else ""
-    return about + (" n: successes." if with_n else "")
+    about += " n: successes." if with_n else ""
+    return f"{about} Source: per_inference_request_results.csv"
 
 
 def _what(levels: Rows) -> str:

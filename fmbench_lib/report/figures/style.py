@@ -30,6 +30,10 @@ DASHES: tuple[Dash, ...] = ("-", "--", ":")
 BEYOND = (0, (6, 3))
 """The dashes of a budget's line."""
 DPI = 150
+WIDTH = 8.4
+"""Inches of a picture: two of them stand beside each other in a report and can still be read."""
+WIDE = 10.0
+"""Inches of the one picture that stands alone."""
 
 _STYLE: Any = {
     "figure.facecolor": "white",
@@ -116,7 +120,7 @@ def save(figure: Figure, path: Path) -> Path:
 def headline(figure: Figure, title: str, below: str = "") -> None:
     """A bold title at the top left and a line below it that explains the picture; the axes stay below both."""
     width, height = figure.get_size_inches()
-    lines = textwrap.wrap(one_line(title), int(width * 9.2)) or [""]
+    lines = textwrap.wrap(one_line(title), int(width * 9.6)) or [""]
     small = textwrap.wrap(below, int(width * 14))
     top = height - 0.1
     left: dict[str, Any] = {"va": "top", "ha": "left", "in_layout": False}
@@ -168,6 +172,14 @@ def _reserve(figure: Figure, above: float = 0, below: float = 0) -> None:
     left, bottom, width, height = engine.get()["rect"]
     inches = figure.get_figheight()
     engine.set(rect=(left, bottom + below / inches, width, height - (above + below) / inches))
+
+
+def name_axes(axes: Axes, x: str | None = None, y: str | None = None) -> None:
+    """The titles of axes, with a word where a scale is logarithmic; None leaves one as it is."""
+    for axis, title in ((axes.xaxis, x), (axes.yaxis, y)):
+        if title is not None:
+            log = axis.get_scale() == "log" and title
+            axis.set_label_text(f"{title}, log scale" if log else title)
 
 
 def short_name(name: str, longest: int = 38) -> str:

@@ -18,7 +18,7 @@ from fmbench_lib.workspace import LevelKey
 
 _KEY = LevelKey._fields
 _GIB = 2**30
-_MOST_NOTES, _MOST_LEVELS = 20, 16
+_MOST_NOTES, _MOST_LEVELS = 20, 10
 _NAMES = ("experiment", "dataset", "load")
 _ABOUT = (
     "Means over the window of each level, followed by the greatest value; what a server counts (preemptions, cache "
@@ -59,15 +59,9 @@ def appendix(inputs: ReportInputs) -> Blocks:
 
 
 def _pictures(inputs: ReportInputs) -> str:
-    """The machine of the best level's experiment as a picture, the others as links."""
-    best = inputs.decision.winner or inputs.decision.nearest
-    found = pictures(inputs)
-    if not found:
-        return ""
-    first = str(best["experiment_name"]) if best and str(best["experiment_name"]) in found else next(iter(found))
-    shown = f"![The machine and server of {escape(first)} over time]({inputs.figures}/{found[first]})"
-    links = [f"[{escape(name)}]({inputs.figures}/{path})" for name, path in found.items() if name != first]
-    return shown + (f"\n\nOver time, too: {sentence_list(links)}." if links else "")
+    """Links to the pictures over time; that of the best level's experiment stands among the plots."""
+    links = [f"[{escape(name)}]({inputs.figures}/{path})" for name, path in pictures(inputs).items()]
+    return f"Over time, with the levels shaded: {sentence_list(links)}." if links else ""
 
 
 def _cost(summary: pd.DataFrame) -> str:

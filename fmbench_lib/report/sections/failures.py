@@ -103,8 +103,9 @@ def _missed(inputs: ReportInputs) -> Blocks:
         return [f"Every level ({len(judged)}) meets the budgets: {escape(limits)}."] if judged else []
     of = f"{several(len(missed), 'level')} of {len(judged)}, over all datasets, missed at least one of the budgets"
     intro = f"{of}: {escape(limits)}. Figures that miss are bold and marked {FAILS}."
-    right = [name for name in missed.columns if name not in _TEXTS]
-    return [intro, bullets(_by_budget(judged)), frame(missed, to_the_right=right, most=_MOST)]
+    shown = missed.drop(columns="misses by")  # the bold figures and their budget say it
+    right = [name for name in shown.columns if name not in _TEXTS]
+    return [intro, bullets(_by_budget(judged)), frame(shown, to_the_right=right, most=_MOST)]
 
 
 def _by_budget(judged: Iterable[Judgement]) -> list[str]:

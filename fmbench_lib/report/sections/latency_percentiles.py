@@ -24,6 +24,7 @@ _LATENCY_ALONE = (
     "from when a request is due. ≈ marks a percentile with too few values behind it for a 95% confidence interval (the "
     "median needs 6, p95 72, p99 368)."
 )
+_OF_STREAMS = {"TTFT_p50": "TTFT p50", "TTFT_p95": "TTFT p95", "TPOT_p50": "TPOT p50", "ITL_p95": "ITL p95"}
 _MOST = 20
 _NOT_STREAMED = (
     "No response was streamed, so there is no TTFT, TPOT or ITL. Set `stream: true` in the `inference_spec` of the "
@@ -84,8 +85,7 @@ def overview_table(summary: pd.DataFrame, payload_file: str | None) -> pd.DataFr
             "n": count(row["latency_n"]),
             "latency p50": time_of(row, "latency_p50"),
             "p95 (95% CI)": estimate_of(row, "latency_p95"),
-            "p99": time_of(row, "latency_p99"),
-            **{f"{family} {q}": time_of(row, f"{family}_{q}") for family in streamed for q in ("p50", "p95")},
+            **{name: time_of(row, column) for column, name in _OF_STREAMS.items() if column.split("_")[0] in streamed},
         }
         for row in rows
     )

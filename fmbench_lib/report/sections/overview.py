@@ -16,26 +16,37 @@ from fmbench_lib.report.figures.price_performance import trade_of
 from fmbench_lib.report.figures.style import short_name
 from fmbench_lib.report.level_order import dataset_name, names_in
 from fmbench_lib.report.level_texts import instance, time_of
-from fmbench_lib.report.markdown import Blocks, bold, code, escape, sentence_list, table, two_up
+from fmbench_lib.report.markdown import Blocks, bold, code, escape, sentence_list, table, two_up, with_code
 from fmbench_lib.report.numbers import MISSING, amount, count, moment, percent, plain, several, significant
 from fmbench_lib.report.report_data import ReportInputs
 from fmbench_lib.report.sections.measurement_quality import verdicts_sentence
+
+_MONTH = f"USD/month of {MONTH_HOURS} h"
 
 
 def section(inputs: ReportInputs) -> Blocks:
     """The first screen: the decision, the two best levels, how good that is, the picture; then the winner's figures."""
     decision, brief = inputs.decision, brief_of(inputs.decision.to_dict())
     best = decision.winner or decision.nearest
-    blocks = ["## Summary", f"{bold(escape(brief.what, longest=2000))} {escape(brief.how_sure, longest=2000)}".strip()]
+    blocks = ["## Summary", f"{bold(escape(brief.what, longest=2000))} {with_code(brief.how_sure)}".strip()]
     if best is not None:
         blocks.append(_two_best(best, decision.runner_up))
     blocks += [_quality_line(inputs), *_picture(inputs)]
-    blocks.append(f"{_measured(inputs)} {escape(decision.text, longest=4000)}")
+    blocks.append(f"{_measured(inputs)} {escape(decision.text, longest=4000)}{_about(inputs)}")
     if decision.winner is None and best is not None:
         blocks.append("No level can be recommended; the table describes the one that comes nearest.")
     if best is not None:
         blocks.append(information(dict(best), inputs.options.transactions))
     return blocks
+
+
+def _about(inputs: ReportInputs) -> str:
+    """Which payload file the decision is about, and why that one."""
+    dataset = inputs.decision.dataset
+    if dataset is None:
+        return ""
+    name = code(dataset_name(dataset.payload_file))
+    return f" The decision is about dataset {name} ({escape(dataset.reason)})."
 
 
 def _picture(inputs: ReportInputs) -> Blocks:
@@ -63,22 +74,20 @@ def _figures(row: Row) -> dict[str, str]:
     rate = served_rate(row)
     return {
         "level": short_name(level_label(row), 70),
-        "USD per 10,000 txn": amount(row["price_per_10k_txn"]),
-        "USD per 1M tokens": amount(None if per_token is None else 1e6 * per_token),
-        "USD per month": MISSING if month is None else f"{amount(month)} at {significant(rate)}/s",
+        "USD/10k txn": amount(row["price_per_10k_txn"]),
+        "USD/1M tokens": amount(None if per_token is None else 1e6 * per_token),
+        _MONTH: f"{month:,.0f} at {significant(rate)}/s" if month and month >= 100 else amount(month),
         "latency p95": time_of(row, "latency_p95"),
-        "txn/min": significant(row["transactions_per_minute"]),
     }
 
 
 def _compared(row: Row) -> dict[str, float | None]:
     """The figures in which two levels are compared, under the names of `_figures`."""
     return {
-        "USD per 10,000 txn": number(row, "price_per_10k_txn"),
-        "USD per 1M tokens": number(row, "price_per_token"),
-        "USD per month": monthly_price(row),
+        "USD/10k txn": number(row, "price_per_10k_txn"),
+        "USD/1M tokens": number(row, "price_per_token"),
+        _MONTH: monthly_price(row),
         "latency p95": number(row, "latency_p95"),
-        "txn/min": number(row, "transactions_per_minute"),
     }
 
 
@@ -97,10 +106,9 @@ def _quality_line(inputs: ReportInputs) -> str:
     if rows:
         parts.append(f"{verdicts_sentence(rows)} [Why](#how-good-this-measurement-was).")
     if decision.dataset:
-        parts.append(f"Dataset: {code(dataset_name(decision.payload_file))} ({escape(decision.dataset.reason)}).")
-    month = f" A month has {MONTH_HOURS} hours." if decision.winner or decision.nearest else ""
-    written = f"Last modified (UTC): {moment(inputs.run.written_at)}, FMBench version {inputs.run.fmbench_version}."
-    return " ".join([*parts, f"{escape(written)}{month}"])
+        parts.append(f"Dataset: {code(dataset_name(decision.payload_file))}.")
+    written = f"Last modified (UTC) {moment(inputs.run.written_at)}, FMBench version {inputs.run.fmbench_version}."
+    return " ".join([*parts, escape(written)])
 
 
 def _measured(inputs: ReportInputs) -> str:
