@@ -29,7 +29,7 @@ SIZES = [(experiments, levels) for experiments in (1, 2, 6, 12) for levels in (1
 """Experiments, and levels of each."""
 WIDTH, SCREEN = 1200, 800
 _NAMES = ("vLLM", "SGLang", "TGI", "Triton on Neuron", "llama.cpp", "Ollama")
-_STYLE = """body { margin: 0 auto; padding: 32px; font: 16px/1.5 "DejaVu Sans", "Liberation Sans", Arial, sans-serif; }
+_STYLE = """body { margin: 0; padding: 32px; font: 16px/1.5 "DejaVu Sans Condensed" }
 h1, h2 { border-bottom: 1px solid #d8dee4; padding-bottom: .3em } h1, h2, h3, h4 { margin: 24px 0 16px }
 p, table, ul, pre, blockquote { margin: 0 0 16px } img { max-width: 100% }
 blockquote { padding: 0 1em; border-left: .25em solid #d0d7de; color: #59636e }

@@ -59,7 +59,7 @@ def draw_business(trade: Trade, look: Mapping[str, Look], model: str) -> Figure:
 
 def _height(trade: Trade) -> float:
     """Low enough for the first screen of a report; higher where many lines cross."""
-    return 3.5 + min(0.55 * max(0, len(trade.experiments) - 3), 3.1)
+    return 3.3 + min(0.55 * max(0, len(trade.experiments) - 3), 3.1)
 
 
 def _explanation(trade: Trade) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -11,9 +11,21 @@ from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge, name
 from fmbench_lib.metrics.decision.wording import budgets_text
 from fmbench_lib.metrics.groups.counts import errors_by_class, first_messages
 from fmbench_lib.metrics.missing import Row, number, rows_of
+from fmbench_lib.report.figures.style import short_name
 from fmbench_lib.report.level_order import in_order
 from fmbench_lib.report.level_texts import estimate_of, level_names
-from fmbench_lib.report.markdown import Blocks, bold, bullets, code, escape, frame, one_line, sentence_list, text_frame
+from fmbench_lib.report.markdown import (
+    Blocks,
+    bold,
+    bullets,
+    code,
+    escape,
+    frame,
+    one_line,
+    sentence_list,
+    table,
+    text_frame,
+)
 from fmbench_lib.report.numbers import MISSING, amount, count, dollars, percent, seconds, several, significant
 from fmbench_lib.report.report_data import FailedDeployment, FailedLevel, ReportInputs
 from fmbench_lib.report.sections.remedies import remedy_of_budget, remedy_of_errors
@@ -23,6 +35,8 @@ FAILS = "✗"
 
 _MOST = 12
 """Rows of a table of failures; the appendix has all."""
+_MOST_NAMES = 3
+_SAID = ("requests", "levels", "experiments", "first message")
 _TEXTS = ("experiment", "dataset", "load", "misses by")
 _ALWAYS_SHOWN = ("error_rate", "latency_p95", "price_per_10k_txn")
 """Columns of the levels that miss a budget, beside those of the budgets."""
@@ -52,6 +66,7 @@ def appendix(inputs: ReportInputs) -> Blocks:
         blocks += ["## Levels over a budget", frame(missed, to_the_right=right)]
     if len(errors):
         blocks += ["## Levels with errors", frame(errors, to_the_right=["requests", "errors", "error rate"])]
+        blocks += ["The first message of each class:", frame(messages_table(inputs.summary), to_the_right=["requests"])]
     return blocks
 
 
@@ -74,19 +89,45 @@ def _kinds(inputs: ReportInputs) -> str:
 
 
 def _errors(inputs: ReportInputs) -> Blocks:
-    """A row for each experiment and class of errors: how many, what was said, and where to look."""
+    """A row for each class of errors: how many, what was said, and where to look."""
     if inputs.summary.empty:
         return []
-    said = messages_table(inputs.summary)
-    if said.empty:
+    shown = classes_table(inputs.summary)
+    if shown.empty:
         return ["No request failed."]
     having = sum(bool(number(row, "errors")) for row in rows_of(inputs.summary))
-    intro = f"{several(having, 'level')} of {len(inputs.summary)} had errors, by class, with the first message of each:"
-    return [intro, frame(said, to_the_right=["requests"], most=_MOST), *_look_at(said)]
+    intro = f"{several(having, 'level')} of {len(inputs.summary)} had errors, by class:"
+    rows = [
+        [code(row["error"]), *(escape(row[name]) for name in _SAID), remedy_of_errors(row["error"])]
+        for row in shown.to_dict("records")
+    ]
+    return [intro, table(["error", *_SAID, "look at"], rows, [1, 2])]
 
 
-def _look_at(said: pd.DataFrame) -> Blocks:
-    return [bullets(f"{code(name)}: {remedy_of_errors(name)}" for name in dict.fromkeys(said["error"]))]
+def classes_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """Each class of errors: how many requests failed so, at how many levels, of which experiments, and the first
+    message of it."""
+    rows = in_order(rows_of(summary))
+    having: dict[str, int] = {}
+    for row in rows:
+        for name in errors_by_class(row):
+            having[name] = having.get(name, 0) + 1
+    said = first_messages(rows)
+    return text_frame(
+        {
+            "error": name,
+            "requests": count(sum(one.requests for one in said if one.error == name)),
+            "levels": count(levels),
+            "experiments": _experiments([one.experiment_name for one in said if one.error == name]),
+            "first message": one_line(next((one.message for one in said if one.error == name), ""), longest=200),
+        }
+        for name, levels in having.items()
+    )
+
+
+def _experiments(names: Sequence[str]) -> str:
+    more = [f"{len(names) - _MOST_NAMES} more"] if len(names) > _MOST_NAMES else []
+    return sentence_list([*(short_name(name, 30) for name in names[:_MOST_NAMES]), *more])
 
 
 def _resume(inputs: ReportInputs) -> str:
@@ -101,8 +142,7 @@ def _missed(inputs: ReportInputs) -> Blocks:
     missed = missed_table(judged)
     if missed.empty:
         return [f"Every level ({len(judged)}) meets the budgets: {escape(limits)}."] if judged else []
-    of = f"{several(len(missed), 'level')} of {len(judged)}, over all datasets, missed at least one of the budgets"
-    intro = f"{of}: {escape(limits)}. Figures that miss are bold and marked {FAILS}."
+    intro = f"Budgets: {escape(limits)}. Figures that miss one are bold and marked {FAILS}."
     shown = missed.drop(columns="misses by")  # the bold figures and their budget say it
     right = [name for name in shown.columns if name not in _TEXTS]
     return [intro, bullets(_by_budget(judged)), frame(shown, to_the_right=right, most=_MOST)]

@@ -21,7 +21,7 @@ from fmbench_lib.report.numbers import MISSING, amount, count, moment, percent, 
 from fmbench_lib.report.report_data import ReportInputs
 from fmbench_lib.report.sections.measurement_quality import verdicts_sentence
 
-_MONTH = f"USD/month of {MONTH_HOURS} h"
+_MONTH = "USD/month"
 
 
 def section(inputs: ReportInputs) -> Blocks:
@@ -46,7 +46,8 @@ def _about(inputs: ReportInputs) -> str:
     if dataset is None:
         return ""
     name = code(dataset_name(dataset.payload_file))
-    return f" The decision is about dataset {name} ({escape(dataset.reason)})."
+    about = f" The decision is about dataset {name} ({escape(dataset.reason)})."
+    return f"{about} A month has {MONTH_HOURS} hours."
 
 
 def _picture(inputs: ReportInputs) -> Blocks:
@@ -104,10 +105,10 @@ def _quality_line(inputs: ReportInputs) -> str:
     decision, parts = inputs.decision, []
     rows = rows_of(counting(inputs.summary))
     if rows:
-        parts.append(f"{verdicts_sentence(rows)} [Why](#how-good-this-measurement-was).")
+        parts.append(f"{verdicts_sentence(rows).removesuffix('.')} ([why](#how-good-this-measurement-was)).")
     if decision.dataset:
         parts.append(f"Dataset: {code(dataset_name(decision.payload_file))}.")
-    written = f"Last modified (UTC) {moment(inputs.run.written_at)}, FMBench version {inputs.run.fmbench_version}."
+    written = f"FMBench {inputs.run.fmbench_version}, {moment(inputs.run.written_at)} UTC."
     return " ".join([*parts, escape(written)])
 
 
@@ -144,7 +145,7 @@ def information(row: dict[str, Any], transactions: int = 10_000) -> str:
         "price_per_txn (USD)": significant(price, 4),
         f"price of {transactions:,} transactions (USD)": amount(None if price is None else price * transactions),
         "price_per_token (USD)": significant(row["price_per_token"]),
-        "price from": _price_origin(row),
+        "price": _price_origin(row),
         "latency p50, p95, p99 (s)": _percentiles(row, "latency"),
         "TTFT p50, p95, p99 (s)": _percentiles(row, "TTFT"),
         "verdict of the measurement": str(row["verdict"]),
@@ -175,5 +176,4 @@ def _price_origin(row: dict[str, Any]) -> str:
     if number(row, "price_per_txn") is None:
         return text(row, "price_note") or ""
     checked = "verified" if row.get("price_verified") else "unverified"
-    known = [text(row, "price_source"), text(row, "price_region"), text(row, "price_date") or "no date", checked]
-    return ", ".join(part for part in known if part)
+    return f"{text(row, 'price_date') or 'no date'}, {checked}"

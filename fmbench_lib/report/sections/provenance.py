@@ -23,6 +23,7 @@ def section(inputs: ReportInputs) -> Blocks:
     run = inputs.run
     timed = run.started_at is not None and run.ended_at is not None
     facts: dict[str, Any] = {
+        "last modified (UTC)": moment(run.written_at),
         "run": run.run_id,
         "name": run.name,
         "started (UTC)": moment(run.started_at),
