@@ -80,8 +80,8 @@ def test_every_table_is_whole_and_holds_no_nan(report: str, appendix: str) -> No
 
 
 def test_the_first_screen_has_the_decision_the_runner_up_and_the_cost_of_a_month(build, simulate) -> None:
-    slower = simulate("slower", n=80, concurrency=4, base=0.8)
-    inputs = build([simulate("faster", n=80, concurrency=4), slower], Budgets(latency_budget=3))
+    slower = simulate("slower", n=80, concurrency=4, base=1.6)
+    inputs = build([simulate("faster", n=80, concurrency=4), slower], Budgets(latency_budget=9))
     first = section(render_markdown(inputs), "## Summary").partition("![Price")[0]
     assert first.startswith("\n**faster on m7i.xlarge at concurrency 4 is the cheapest")
     (header, _, best, runner_up), *_ = tables_of(first)
