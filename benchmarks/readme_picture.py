@@ -1,9 +1,9 @@
 """The picture of the README: three emulated servers of stated speeds, measured by fmbench and compared by price.
 
-`python benchmarks/readme_picture.py [PNG]` starts three emulators, measures each at four loads, and writes the picture of
-price and performance to docs/images/comparison.png. The servers are invented, and so are their prices; how fast each is
-and how many requests it serves at once stands in its name, so that the figures can be checked by hand: a request takes
-its TTFT and 49 gaps between its 50 tokens. The picture says so too. Takes about four minutes.
+`python benchmarks/readme_picture.py [PNG]` starts three emulators, measures each at four loads, and writes the picture
+of price and performance to docs/images/comparison.png. The servers are invented, and so are their prices. How fast each
+is and how many requests it serves at once stands in its name, so that the figures can be checked by hand: a request
+takes its TTFT and 49 gaps between its 50 tokens. The picture says so too. Takes about four minutes.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from fmbench_lib.report.figures.style import (
     new_figure,
     plain_numbers,
     short_name,
+    spread,
     wide_range,
     within_sight,
 )
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 6
 """With more experiments than this a legend names them, as names beside their lines would collide."""
+MOST_LABELS = 8
 MARKERS = {"valid": "o", "degraded": "^", "invalid": "X"}
 
 
@@ -149,10 +151,20 @@ def _legend(figure: Figure, trade: Trade, look: Mapping[str, Look]) -> None:
     legend_below(figure, named, signs)
 
 
+def _labelled(trade: Trade) -> Iterator[Point]:
+    """The points that get a label: of an experiment with many levels some, evenly spread."""
+    for name in trade.experiments:
+        own = [point for point in trade.points if point.experiment == name]
+        yield from (own[place] for place in spread(len(own), MOST_LABELS))
+
+
 def _labels(axes: Axes, trade: Trade, look: Mapping[str, Look]) -> None:
     ends = {point.experiment: point for point in trade.points} if len(trade.experiments) <= MOST_NAMED else {}
+    shown = {id(point) for point in _labelled(trade)}
     labels = []
     for point in sorted(trade.points, key=lambda point: (not point.best, point not in ends.values())):
+        if id(point) not in shown and not point.best:
+            continue
         name = short_name(point.experiment, 24)
         last = ends.get(point.experiment) is point
         text = f"{name} · {point.label}" if last else point.label

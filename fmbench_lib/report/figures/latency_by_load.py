@@ -11,7 +11,7 @@ import pandas as pd
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.repeated_levels import level_of
 from fmbench_lib.report.figures.findings import latency_finding
-from fmbench_lib.report.figures.panels import name_panels, nothing, outer_labels, panels
+from fmbench_lib.report.figures.panels import name_panels, nothing, outer_labels, panel_inches, panels
 from fmbench_lib.report.figures.style import (
     BEYOND,
     BUDGET,
@@ -21,6 +21,7 @@ from fmbench_lib.report.figures.style import (
     headline,
     key,
     legend_below,
+    load_ticks,
     logarithmic,
     plain_numbers,
     within_sight,
@@ -118,7 +119,7 @@ def _boxes(axes: Axes, levels: Rows, requests: pd.DataFrame, look: Look, with_n:
     line = {"whiskerprops": {"linewidth": 1.4}, "capprops": {"linewidth": 1.4}, "medianprops": {"linewidth": 2.4}}
     sns.boxplot(**shared, whis=(5, 95), width=0.5, showfliers=False, fill=False, **line)
     _p95(axes, levels)
-    axes.set_xticks(range(len(levels)), [_tick(row, str(row["load"]) in invalid, with_n) for row in levels])
+    load_ticks(axes, [_tick(row, str(row["load"]) in invalid, with_n) for row in levels], panel_inches(axes))
     axes.set_xlim(-0.6, len(levels) - 0.4)
     axes.grid(False, axis="x")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -12,7 +12,7 @@ from fmbench_lib.metrics.groups.drift import DRIFT_SLICES
 from fmbench_lib.metrics.missing import number
 from fmbench_lib.report.figures.findings import drift_finding, tail_finding
 from fmbench_lib.report.figures.labels import Label, place_labels
-from fmbench_lib.report.figures.load_colours import LoadColours, load_colours
+from fmbench_lib.report.figures.load_colours import MOST_LOADS, LoadColours, load_colours
 from fmbench_lib.report.figures.panels import nothing, outer_labels, panels
 from fmbench_lib.report.figures.style import (
     INK,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SOURCE = "Source: per_inference_request_results.csv"
+_BANDS: dict[str, Any] = {"markersize": 4, "errorbar": ("pi", 50), "err_kws": {"alpha": 0.15, "linewidth": 0}}
 MOST_NAMED = 6
 """Lines of a panel that have their load beside them."""
 MOST_PANELS = 12
@@ -137,6 +138,7 @@ def _name_loads(axes: list[Axes], facets: list[_Facet], colours: LoadColours) ->
 def _trend(axes: Axes, facet: _Facet, colours: LoadColours) -> None:
     import seaborn as sns
 
+    many = facet.requests["load"].nunique() > MOST_LOADS  # their bands would hide each other
     sns.lineplot(
         data=facet.requests,
         x="window_share",
@@ -146,11 +148,9 @@ def _trend(axes: Axes, facet: _Facet, colours: LoadColours) -> None:
         palette=colours.colours,
         style="load",
         dashes=colours.dashes,
-        markers=colours.markers,
-        markersize=4,
+        markers=False if many else colours.markers,
         estimator="median",
-        errorbar=("pi", 50),
-        err_kws={"alpha": 0.15, "linewidth": 0},
+        **({"errorbar": None} if many else _BANDS),
         legend=False,
         ax=axes,
     )

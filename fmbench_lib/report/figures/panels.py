@@ -26,6 +26,15 @@ def panels(count: int, height: float = 2.5) -> tuple[Figure, list[Axes]]:
     return figure, axes[:count]
 
 
+def panel_inches(axes: Axes) -> float:
+    """About how wide a panel will be once the figure is laid out."""
+    spec, figure = axes.get_subplotspec(), axes.get_figure(root=True)
+    assert spec is not None
+    assert figure is not None
+    columns = spec.get_gridspec().ncols
+    return float((figure.get_figwidth() - 0.7) / columns - 0.15)
+
+
 def name_panels(axes: Sequence[Axes], names: Sequence[str]) -> None:
     """The experiment's name above each panel."""
     for panel, name in zip(axes, names, strict=True):

@@ -27,6 +27,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6
 """The palette of Okabe and Ito without yellow (invisible on white) and black (used for text), plus two darker ones."""
 Dash = Literal["-", "--", ":"]
 DASHES: tuple[Dash, ...] = ("-", "--", ":")
+_CHARACTER = 0.098
+"""Inches of a character of a tick label, with the gap that it needs."""
 BEYOND = (0, (6, 3))
 """The dashes of a budget's line."""
 DPI = 150
@@ -172,6 +174,31 @@ def _reserve(figure: Figure, above: float = 0, below: float = 0) -> None:
     left, bottom, width, height = engine.get()["rect"]
     inches = figure.get_figheight()
     engine.set(rect=(left, bottom + below / inches, width, height - (above + below) / inches))
+
+
+def load_ticks(axes: Axes, labels: Sequence[str], inches: float) -> None:
+    """Ticks 0, 1, … with these labels, of which those are left out that would touch the one before on `inches`.
+
+    The first and the last are always shown.
+    """
+    step = inches / max(len(labels), 1)
+    widths = [_CHARACTER * max(map(len, label.split("\n"))) for label in labels]
+    shown, end = [], float("-inf")
+    last = len(labels) - 1
+    for place, width in enumerate(widths):
+        free = place * step - width / 2 > end
+        before_last = place == last or (place * step + width / 2) < last * step - widths[last] / 2
+        if place == last or (free and before_last):
+            shown.append(place)
+            end = place * step + width / 2
+    axes.set_xticks(shown, [labels[place] for place in shown])
+
+
+def spread(count: int, most: int) -> set[int]:
+    """At most so many of `count` places, evenly spread, with the first and the last."""
+    if count <= most:
+        return set(range(count))
+    return {round(index * (count - 1) / (most - 1)) for index in range(most)}
 
 
 def name_axes(axes: Axes, x: str | None = None, y: str | None = None) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 from fmbench_lib.metrics.missing import number
 from fmbench_lib.report.figures.findings import growth_finding
 from fmbench_lib.report.figures.labels import Label, place_labels
+from fmbench_lib.report.figures.panels import panel_inches
 from fmbench_lib.report.figures.style import (
     GREY,
     WIDTH,
@@ -19,6 +20,7 @@ from fmbench_lib.report.figures.style import (
     headline,
     key,
     legend_below,
+    load_ticks,
     logarithmic,
     name_axes,
     new_figure,
@@ -100,7 +102,7 @@ def _panel(
         _line(axes, part, look[name], 0.95, {"linewidth": 2.0, "markersize": 5.5})
         for row in (row for row in levels if row["experiment_name"] == name):
             _interval(axes, row, list(loads).index(str(row["load"])) + shift, family, unit, look[name])
-    axes.set_xticks(range(len(loads)), [load.removesuffix("/s") for load in loads.values()])
+    load_ticks(axes, [load.removesuffix("/s") for load in loads.values()], 0.8 * panel_inches(axes))
     beside = 0.16 * len(loads) if len(names) <= MOST_MEDIANS else 0.0  # room for the names of the lines
     axes.set_xlim(-0.4, max(len(loads) - 0.6, 0.4) + beside)
     axes.grid(False, axis="x")
