@@ -14,6 +14,7 @@ from fmbench_lib.report.figures.style import (
     BUDGET,
     GREY,
     INK,
+    TITLE,
     WIDE,
     Look,
     experiment_keys,
@@ -61,7 +62,8 @@ def draw_business(trade: Trade, look: Mapping[str, Look], model: str) -> Figure:
 
 def _height(trade: Trade) -> float:
     """Low enough for the first screen of a report; higher where many lines cross."""
-    return 3.3 + min(0.55 * max(0, len(trade.experiments) - 3), 3.1)
+    lines = -(-len(trade.finding) // int(WIDE * TITLE))
+    return 3.2 + 0.25 * lines + min(0.55 * max(0, len(trade.experiments) - 3), 3.1)
 
 
 def _explanation(trade: Trade) -> str:

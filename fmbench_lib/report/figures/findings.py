@@ -51,7 +51,7 @@ def _behind(runner_up: Row, winner: Row, decision: Decision) -> str:
     name = _name(runner_up)
     if not (math.isfinite(ours) and math.isfinite(theirs) and ours > 0):
         return f"{name} comes next"
-    more = f"{significant(theirs / ours, 2)} times as much" if theirs > 2 * ours else f"{theirs / ours - 1:.0%} more"
+    more = f"{significant(theirs / ours, 2)}×" if theirs > 2 * ours else f"{theirs / ours - 1:.0%} more"
     fewer = f"{1 - ours / theirs:.0%} less"
     return f"{name} {more if decision.ranked_by.startswith('price') else fewer}"
 

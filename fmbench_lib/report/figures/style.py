@@ -27,6 +27,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6
 """The palette of Okabe and Ito without yellow (invisible on white) and black (used for text), plus two darker ones."""
 Dash = Literal["-", "--", ":"]
 DASHES: tuple[Dash, ...] = ("-", "--", ":")
+TITLE = 9.2
+"""Characters of a title on an inch."""
 _CHARACTER = 0.098
 """Inches of a character of a tick label, with the gap that it needs."""
 BEYOND = (0, (6, 3))
@@ -122,7 +124,7 @@ def save(figure: Figure, path: Path) -> Path:
 def headline(figure: Figure, title: str, below: str = "") -> None:
     """A bold title at the top left and a line below it that explains the picture; the axes stay below both."""
     width, height = figure.get_size_inches()
-    lines = textwrap.wrap(one_line(title), int(width * 9.6)) or [""]
+    lines = textwrap.wrap(one_line(title), int(width * TITLE)) or [""]
     small = textwrap.wrap(below, int(width * 14))
     top = height - 0.1
     left: dict[str, Any] = {"va": "top", "ha": "left", "in_layout": False}
