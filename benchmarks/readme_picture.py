@@ -22,7 +22,7 @@ import yaml
 
 from fmbench_lib.emulator import Behaviour, Constant, launch
 
-TOKENS, LOADS, SECONDS, PROMPTS = 50, (1, 4, 16, 48), 15, 9000
+TOKENS, LOADS, SECONDS, PROMPTS = 50, (1, 4, 16, 48), 10, 6000
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "comparison.png"
 
 
