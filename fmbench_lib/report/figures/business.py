@@ -14,6 +14,7 @@ from fmbench_lib.report.figures.style import (
     BUDGET,
     GREY,
     INK,
+    SUBTITLE,
     TITLE,
     WIDE,
     Look,
@@ -48,9 +49,10 @@ def draw_business(trade: Trade, look: Mapping[str, Look], model: str) -> Figure:
     """A line per experiment, a point per level; budgets as lines, verdicts as markers, a ring around the best level."""
     if not trade.points:
         return nothing(f"{model}: {trade.title}", "\n".join(["There is no level to show.", *trade.left_out]))
-    figure = new_figure(WIDE, _height(trade))
+    below = f"{short_name(model, 50)}, {_explanation(trade)}"
+    figure = new_figure(WIDE, _height(trade, below))
     axes = figure.subplots()
-    headline(figure, trade.finding, f"{short_name(model, 50)}, {_explanation(trade)}")
+    headline(figure, trade.finding, below)
     for name in trade.experiments:
         _draw_experiment(axes, [point for point in trade.points if point.experiment == name], look[name])
     _scales(axes, trade)
@@ -60,10 +62,11 @@ def draw_business(trade: Trade, look: Mapping[str, Look], model: str) -> Figure:
     return figure
 
 
-def _height(trade: Trade) -> float:
+def _height(trade: Trade, below: str) -> float:
     """Low enough for the first screen of a report; higher where many lines cross."""
     lines = -(-len(trade.finding) // int(WIDE * TITLE))
-    return 3.2 + 0.25 * lines + min(0.55 * max(0, len(trade.experiments) - 3), 3.1)
+    small = -(-len(below) // int(WIDE * SUBTITLE))
+    return 3.0 + 0.25 * lines + 0.2 * small + min(0.55 * max(0, len(trade.experiments) - 3), 3.1)
 
 
 def _explanation(trade: Trade) -> str:

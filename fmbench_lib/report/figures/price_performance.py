@@ -67,7 +67,7 @@ class Trade:
     @property
     def y_title(self) -> str:
         """The vertical axis in words."""
-        return f"USD per {self.transactions:,} transactions" if self.priced else "transactions per minute"
+        return f"USD per {self.transactions:,} txn" if self.priced else "transactions per minute"
 
     @property
     def title(self) -> str:

@@ -27,8 +27,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6
 """The palette of Okabe and Ito without yellow (invisible on white) and black (used for text), plus two darker ones."""
 Dash = Literal["-", "--", ":"]
 DASHES: tuple[Dash, ...] = ("-", "--", ":")
-TITLE = 9.2
-"""Characters of a title on an inch."""
+TITLE, SUBTITLE = 9.2, 14
+"""Characters of a title, and of the line below it, on an inch."""
 _CHARACTER = 0.098
 """Inches of a character of a tick label, with the gap that it needs."""
 BEYOND = (0, (6, 3))
@@ -125,7 +125,7 @@ def headline(figure: Figure, title: str, below: str = "") -> None:
     """A bold title at the top left and a line below it that explains the picture; the axes stay below both."""
     width, height = figure.get_size_inches()
     lines = textwrap.wrap(one_line(title), int(width * TITLE)) or [""]
-    small = textwrap.wrap(below, int(width * 14))
+    small = textwrap.wrap(below, int(width * SUBTITLE))
     top = height - 0.1
     left: dict[str, Any] = {"va": "top", "ha": "left", "in_layout": False}
     figure.text(0.012, top / height, "\n".join(lines), fontsize=12.5, fontweight="bold", **left)
@@ -208,7 +208,8 @@ def name_axes(axes: Axes, x: str | None = None, y: str | None = None) -> None:
     for axis, title in ((axes.xaxis, x), (axes.yaxis, y)):
         if title is not None:
             log = axis.get_scale() == "log" and title
-            axis.set_label_text(f"{title}, log scale" if log else title)
+            joined = ",\n" if log and "\n" in title else ", "
+            axis.set_label_text(f"{title}{joined}log scale" if log else title)
 
 
 def short_name(name: str, longest: int = 38) -> str:
