@@ -107,4 +107,7 @@ def test_the_price_says_how_far_the_next_lies_behind(base: float, words: str, bu
 def test_without_a_winner_the_nearest_is_named(build: Any, simulate: Any) -> None:
     said = price_finding(build([simulate("a", n=30)], Budgets(latency_budget=0.001)).decision)
     assert said == "No level meets every budget; a at concurrency 1 comes nearest"
+    alone = price_finding(build([simulate("a", n=30)]).decision)
+    assert alone.startswith("a: "), "one level is the cheapest of nothing"
+    assert alone.endswith(" USD per 10,000 transactions at concurrency 1")
     assert price_finding(build([]).decision) == "No level was measured"

@@ -36,6 +36,8 @@ def price_finding(decision: Decision) -> str:
     if winner is None or decision.ranked_by is None:
         return f"No level meets every budget; {name} comes nearest"
     by, figure = decision.ranked_by, cost_text(winner, decision.ranked_by)
+    if len(decision.judgements) == 1:
+        return f"{_name(winner)}: {figure} at {load_label(winner)}"
     if decision.tied:
         others = " and ".join(_name(one) for one in decision.tied[:2])
         return f"{_name(winner)} and {others} cannot be told apart: {figure}"

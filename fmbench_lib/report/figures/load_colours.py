@@ -64,5 +64,7 @@ def load_colours(rows: Rows) -> LoadColours:
 
     loads: dict[str, Row] = {str(row["load"]): row for row in sorted(rows, key=load_order)}
     scale = mpl.colormaps["viridis_r"]
+    if len(loads) == 1:
+        return LoadColours(loads, dict.fromkeys(loads, scale(0.6)))
     last = max(1, len(loads) - 1)
     return LoadColours(loads, {load: scale(0.12 + 0.88 * index / last) for index, load in enumerate(loads)})
