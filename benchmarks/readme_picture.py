@@ -22,14 +22,15 @@ import yaml
 
 from fmbench_lib.emulator import Behaviour, Constant, launch
 
-TOKENS, LOADS, SECONDS, PROMPTS = 50, (1, 4, 16, 32, 48), 8, 6000
+TOKENS, LOADS, SECONDS, PROMPTS = 50, (1, 4, 16, 32, 48), 6, 6000
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "comparison.png"
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """An invented server: TTFT and gap between tokens in seconds, requests served at once, USD per hour."""
+    """An invented server: a letter, TTFT and gap between tokens in seconds, requests served at once, USD per hour."""
 
+    letter: str
     ttft: float
     gap: float
     slots: int
@@ -38,7 +39,7 @@ class Server:
     @property
     def name(self) -> str:
         """What the picture calls it: its speed and its size."""
-        return f"{1 / self.gap:.0f} tok/s ×{self.slots}"
+        return f"{self.letter} ({1 / self.gap:.0f} tok/s ×{self.slots})"
 
     @property
     def behaviour(self) -> Behaviour:
@@ -47,7 +48,7 @@ class Server:
         return Behaviour(**times, tokens=Constant(TOKENS), slots=self.slots)
 
 
-SERVERS = (Server(0.1, 0.0125, 8, 0.8), Server(0.15, 0.02, 24, 1.2), Server(0.3, 0.04, 32, 0.6))
+SERVERS = (Server("A", 0.1, 0.0125, 8, 0.8), Server("B", 0.15, 0.02, 24, 1.2), Server("C", 0.3, 0.04, 32, 0.6))
 
 
 def config_of(addresses: list[str]) -> dict[str, Any]:

@@ -96,7 +96,8 @@ def _draw_experiment(axes: Axes, points: list[Point], look: Look) -> None:
 def _scales(axes: Axes, trade: Trade) -> None:
     p95s = [point.x for point in trade.points]
     ends = within_sight((end for point in trade.points if point.interval for end in point.interval), p95s)
-    axes.set_xlim(*_scale(axes.xaxis, p95s, ends, trade.latency_budget))
+    left, right = _scale(axes.xaxis, p95s, ends, trade.latency_budget)
+    axes.set_xlim(left, right * (1.12 if len(trade.experiments) <= MOST_NAMED else 1.0))  # room for names at the ends
     axes.set_ylim(*_scale(axes.yaxis, [point.y for point in trade.points], [], trade.cost_budget))
     better = "low is cheaper" if trade.priced else "high is more"
     name_axes(axes, "latency p95 (s), left is faster", f"{trade.y_title},\n{better}")
