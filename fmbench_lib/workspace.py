@@ -20,6 +20,7 @@ from fmbench_lib.run_state import Event, RunChanges, RunState
 
 RUN_FILE = "run.json"
 COMPOSE_FILE = "compose.yml"
+APPENDIX_FILE = "report_appendix.md"
 RUN_ID_FORMAT = "%Y%m%d-%H%M%SZ"
 _CONFIG_COPY, _EVENTS_FILE, _ENDPOINTS_FILE = "config.yml", "events.jsonl", "endpoints.json"
 _NOTEBOOKS, _PROMPTS, _REQUESTS, _METRICS = "notebooks", "prompts", "requests", "metrics"
@@ -110,6 +111,11 @@ class Workspace:
     def report_file(self) -> Path:
         """The report, for people."""
         return self.path / "report.md"
+
+    @property
+    def appendix_file(self) -> Path:
+        """The tables of the report with every level and every column."""
+        return self.path / APPENDIX_FILE
 
     @property
     def page_file(self) -> Path:

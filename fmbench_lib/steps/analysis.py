@@ -17,7 +17,7 @@ from fmbench_lib.metrics.measuring_again import AGAIN, RUN_DIR, all_again, comma
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.metrics.reasons import REASON_SEPARATOR, reasons_of, told_once, without_numbers
 from fmbench_lib.metrics.request_table import requests_frame
-from fmbench_lib.report.document import render_markdown
+from fmbench_lib.report.document import render_appendix, render_markdown
 from fmbench_lib.report.figures.draw import draw_figures
 from fmbench_lib.report.markdown import one_line
 from fmbench_lib.report.numbers import several
@@ -132,6 +132,7 @@ def _write_csv(run: Run, name: str, frame: pd.DataFrame) -> None:
 def _write_documents(run: Run, inputs: ReportInputs, losses: Losses) -> None:
     inputs = replace(inputs, notices=[*inputs.notices, *losses.lines])
     write_text(run.workspace.report_file, run.redactor.in_content(render_markdown(inputs)))
+    write_text(run.workspace.appendix_file, run.redactor.in_content(render_appendix(inputs)))
     missing, invalid = _missing_lines(run, inputs), invalid_lines(inputs.summary, inputs.run.run_dir)
     attention = [*missing, *invalid, *_error_lines(inputs), *losses.lines]
     standing = {"all_well": not missing and not invalid, "all_measured": not missing, "attention": attention}

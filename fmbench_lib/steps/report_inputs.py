@@ -317,7 +317,7 @@ def _standing(
 
 def _config_yaml(run: Run) -> str:
     plain = each_text(redacted(run.config), run.redactor.in_content)
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
 
 
 def _notices(run: Run) -> list[str]:

@@ -61,7 +61,7 @@ def draw(inputs: ReportInputs, folder: Path) -> set[str]:
         assert path.parent == folder
         if path.suffix == ".png":
             found = pixels(path)
-            assert found.shape[1] == 10 * style.DPI
+            assert found.shape[1] in (round(style.WIDTH * style.DPI), round(style.WIDE * style.DPI))
             assert found.std() > 3
             edges = (found[0], found[-1], found[:, 0], found[:, -1])
             assert all((edge == 255).all() for edge in edges), f"{path.name} is cut at an edge"
@@ -118,13 +118,17 @@ def test_the_business_picture_says_which_level_is_best_and_names_the_budgets(qui
     trade = trade_of(quickstart.decision, 10_000)
     with styled():
         said = words(draw_business(trade, looks(trade.experiments), "SmolLM2"))
-    assert "SmolLM2: Price-performance for en_1-300" in said
+    found = "smollm2-llama.cpp seems cheapest: 0.0599 USD per 10,000 transactions at concurrency 4"
+    assert found in said.replace("\n", " ")
+    assert "SmolLM2, en_1-300. A point per level; its label: requests in flight." in said
     assert "best: concurrency 4, 0.0599 USD, p95 ≈ 0.586 s" in said
     assert "latency budget 1 s" in said
     assert "cost budget 5.00 USD ↑" in said
-    assert "cost of 10,000 transactions (USD)" in said
+    assert "USD per 10,000 transactions" in said
     assert "latency p95 (s)" in said
-    assert "misses a budget" in said
+    for sign in ("hollow: misses a budget", "measurement degraded", "ring: best level"):
+        assert sign in said
+    assert "smollm2-llama.cpp · 12" in said, "the name of a line beside its end"
 
 
 def test_points_are_the_levels_of_the_dataset(quickstart) -> None:
@@ -187,7 +191,14 @@ def test_errors_are_stacked_by_class(build, simulate) -> None:
         said = words(figure)
     widths = sorted(patch.get_width() for patch in figure.axes[0].patches)
     assert widths == pytest.approx([2.0, 8.0])
-    for text in ("10% (5 of 50)", "5 of 100 requests failed, at 1 of 2 levels", "timeout", "http_429", "budget: 1%"):
+    for text in (
+        "10% (5 of 50)",
+        "5 of 100 requests failed, at 1 of 2 levels",
+        "1 of 2 levels had errors: up to 10% of requests",
+        "timeout",
+        "http_429",
+        "budget: 1%",
+    ):
         assert text in said
 
 

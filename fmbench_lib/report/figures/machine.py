@@ -11,7 +11,17 @@ import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.missing import number, rows_of
-from fmbench_lib.report.figures.style import COLOURS, GREY, INK, PALE, headline, new_figure, plain_numbers
+from fmbench_lib.report.figures.style import (
+    COLOURS,
+    GREY,
+    INK,
+    PALE,
+    WIDTH,
+    headline,
+    new_figure,
+    plain_numbers,
+    short_name,
+)
 from fmbench_lib.report.level_order import Rows, dataset_name, names_in, short_load
 from fmbench_lib.report.report_data import ReportInputs
 
@@ -137,10 +147,10 @@ def draw_machine(inputs: ReportInputs, experiment: str) -> Figure:
     levels = _summaries(inputs, experiment, windows)
     step = max(inputs.endpoint.interval or 1.0, 0.1)
     drawn = [(panel, found) for panel in _PANELS if (found := _curves(own, panel, step, levels))]
-    figure = new_figure(10, 1.55 + 1.3 * max(len(drawn), 1))
+    figure = new_figure(WIDTH, 1.55 + 1.3 * max(len(drawn), 1))
     shaded = "Shaded: the window of each level; above it its load (requests in flight, or per second)."
     cut = " Longer gaps between levels are cut short." if axis.cut else ""
-    headline(figure, f"Machine and server over time: {experiment}", shaded + cut)
+    headline(figure, _finding(drawn, experiment), f"{shaded}{cut} Source: endpoint_metrics.csv")
     grid = list(figure.subplots(max(len(drawn), 1), 1, sharex=True, squeeze=False).flat)
     for axes, (panel, curves) in zip(grid, drawn, strict=False):
         _draw_panel(axes, panel, curves, axis)
@@ -149,6 +159,22 @@ def draw_machine(inputs: ReportInputs, experiment: str) -> Figure:
     grid[-1].set_xlabel("seconds since the first level")
     grid[-1].set_xlim(axis.position(axis.begin), axis.position(axis.end))
     return figure
+
+
+def _finding(drawn: Sequence[tuple[_Panel, list[tuple[_Curve, Times, Times]]]], experiment: str) -> str:
+    """The busiest of what is measured in percent, and how busy it was."""
+    shares = [
+        (float(np.nanmean(values)), float(np.nanmax(values)), panel, curve)
+        for panel, curves in drawn
+        for curve, _, values in curves
+        if panel.most == 100 and np.isfinite(values).any()
+    ]
+    name = short_name(experiment, 40)
+    if not shares:
+        return f"{name}: machine and server over time"
+    mean, most, panel, curve = max(shares, key=lambda share: share[0])
+    what = f"{panel.title.removesuffix(' (%)')} ({curve.label})"
+    return f"{name}: {what} on average {mean:.0f}% in use, at most {most:.0f}%"
 
 
 def _windows(rows: Rows, experiment: str) -> Rows:

@@ -16,12 +16,14 @@ from fmbench_lib.report.figures.style import (
     BEYOND,
     BUDGET,
     GREY,
+    WIDTH,
     Look,
     experiment_keys,
     headline,
     key,
     legend_below,
     logarithmic,
+    name_axes,
     new_figure,
     plain_numbers,
     short_name,
@@ -133,7 +135,7 @@ def draw_quality_trade(trade: QualityTrade | None, look: Mapping[str, Look]) -> 
     """A point for each level, with the interval of its quality; the front as a stepped line."""
     if trade is None:
         return None
-    figure = new_figure(10, 5.6)
+    figure = new_figure(WIDTH, 5.6)
     headline(figure, trade_finding(trade), _about(trade))
     axes = figure.subplots()
     for row in trade.rows:
@@ -142,6 +144,9 @@ def draw_quality_trade(trade: QualityTrade | None, look: Mapping[str, Look]) -> 
     _front(axes, trade)
     names = [name for name in look if name in names_in(trade.rows)]
     signs = [key("Pareto front", color=GREY, linestyle="-", linewidth=1.4)]
+    if len(trade.front) < len(trade.rows):
+        hollow: dict[str, Any] = {"marker": "o", "markerfacecolor": "white", "linestyle": "", "markersize": 7}
+        signs.append(key("hollow: not on the front", color=GREY, **hollow))
     if trade.budget is not None:
         axes.axhline(trade.y(trade.budget), color=BUDGET, linewidth=1.3, linestyle=BEYOND, zorder=1)
         signs.append(key(f"budget: {trade.said(trade.budget)}", color=BUDGET, linestyle=BEYOND, linewidth=1.3))
@@ -194,8 +199,7 @@ def _scales(axes: Axes, trade: QualityTrade) -> None:
     known += [] if trade.budget is None else [trade.y(trade.budget)]
     margin = 0.08 * (max(known) - min(known)) or 0.05 * abs(max(known)) or 1.0
     axes.set_ylim(min(known) - margin, max(known) + margin)
-    axes.set_xlabel(trade.side.title)
-    axes.set_ylabel(trade.y_title)
+    name_axes(axes, trade.side.title, trade.y_title)
 
 
 def hover(trade: QualityTrade, row: Row) -> list[str]:
