@@ -8,6 +8,7 @@ from typing import Any
 from fmbench_lib.metrics.decision.budgets import Budgets, judge
 from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.groups.counts import error_messages, errors_by_class
+from fmbench_lib.metrics.measuring_again import AGAIN
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.reasons import reasons_of
 from fmbench_lib.metrics.repeated_levels import level_of
@@ -70,6 +71,11 @@ def levels(rows: Rows, budgets: Budgets, marked: Mapping[str, Row | None]) -> di
     }
 
 
+def why(row: Row) -> list[str]:
+    """The reasons for the verdict, without the command that measures the level again."""
+    return [reason for reason in reasons_of(text(row, "verdict_reasons")) if not reason.startswith(AGAIN)]
+
+
 def position_of(rows: Rows, row: Row | None) -> int | None:
     """Which of the levels this row is about; None where it is none of them."""
     if row is None:
@@ -88,7 +94,7 @@ def _about(row: Row, experiments: Sequence[str], payloads: Sequence[str], budget
         "rate": is_rate(row),
         "at": short(number(row, "request_rate" if is_rate(row) else "concurrency")),
         "verdict": clean(text(row, "verdict")) or "degraded",
-        "reasons": [clean(reason, TEXT) for reason in reasons_of(text(row, "verdict_reasons"))],
+        "reasons": [clean(reason, TEXT) for reason in why(row)],
         "misses": [outcome.column for outcome in judgement.missed],
         "keeps_up": judgement.keeps_up,
         "repeats": number(row, "repeats"),

@@ -9,9 +9,8 @@ from typing import Any, Literal, TypeAlias
 from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.groups.counts import first_messages
 from fmbench_lib.metrics.missing import Row, number, rows_of, text
-from fmbench_lib.metrics.reasons import reasons_of
 from fmbench_lib.metrics.token_rates import token_rates
-from fmbench_lib.report.html.level_values import TEXT, clean, short
+from fmbench_lib.report.html.level_values import TEXT, clean, short, why
 from fmbench_lib.report.level_order import Rows, dataset_name, load_order
 from fmbench_lib.report.level_texts import instance
 from fmbench_lib.report.report_data import ReportInputs
@@ -78,7 +77,7 @@ _QUALITY = (
     _Column(
         "reasons for the verdict",
         "text",
-        lambda row: clean("; ".join(reasons_of(text(row, "verdict_reasons"))), TEXT),
+        lambda row: clean("; ".join(why(row)), TEXT),
     ),
 )
 _COSTS = (

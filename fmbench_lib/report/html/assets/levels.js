@@ -9,6 +9,7 @@ const LEVELS = DATA.levels.rows.map((row, index) => ({
 const { marked } = DATA.levels;
 const CHOSEN = LEVELS[marked.winner ?? marked.nearest ?? 0];
 const FIRST_DATASET = DATA.dataset ?? 0;
+const refreshers = [];
 const state = {
   dataset: FIRST_DATASET,
   shown: new Set(DATA.experiments.map((_, index) => index)),
@@ -24,6 +25,7 @@ const datasetOf = (level) => DATA.datasets[level.d];
 const inSight = () => LEVELS.filter((level) => level.d === state.dataset && state.shown.has(level.e));
 const nothing = (title, empty) => ({ title, empty: true, about: empty, series: [], x: {}, y: {} });
 
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const MEASURES = { TTFT: "time to first token", TPOT: "time per output token", latency: "latency" };
 
 function estimateOf(level, column, format) {
@@ -80,22 +82,25 @@ function signsOf(series) {
 const axisX = (column, level) => ({ x: level[column], xlow: level[`${column}_low`], xhigh: level[`${column}_high`] });
 const axisY = (column, level) => ({ y: level[column], ylow: level[`${column}_low`], yhigh: level[`${column}_high`] });
 
-// The level with the best value, in words; another experiment whose interval reaches into its own is named too.
+// The level with the best value, in words, marked ≈ where it should have an interval and has none; another experiment
+// whose interval overlaps its own is named too.
 function leader(levels, column, { least = false, format, what }) {
   const usable = levels.filter((level) => known(level[column]) && level.verdict !== "invalid");
   if (!usable.length) return null;
   const better = (one, other) => (least ? one[column] - other[column] : other[column] - one[column]);
   const [best, ...others] = [...usable].sort(better);
-  const near = others.find((level) => level.e !== best.e && overlap(level, best, column));
+  const rivals = others.filter((level) => level.e !== best.e);
+  const near = rivals.find((level) => level[column] === best[column] || overlap(level, best, column));
   const where = DATA.experiments.length > 1 ? `${shorten(nameOf(best), 40)} at ${best.load}` : best.load;
-  const doubt = near ? `; ${shorten(nameOf(near), 30)} may be as good` : "";
-  return `${what}: ${format(best[column])}, ${where}${doubt}`;
+  const mark = DATA.levels.columns.includes(`${column}_low`) && !known(best[`${column}_low`]) ? "≈ " : "";
+  const doubt = !near ? "" : near[column] === best[column] ? `, as ${shorten(nameOf(near), 30)}` : `; within the noise of ${shorten(nameOf(near), 30)}`;
+  return `${what}: ${mark}${format(best[column])}, ${where}${doubt}`;
 }
 
+// Whether two values have intervals that overlap, so that the figures do not tell which is better.
 function overlap(one, other, column) {
-  const ends = [one, other].map((level) => [level[`${column}_low`] ?? level[column], level[`${column}_high`] ?? level[column]]);
-  const certain = [one, other].every((level) => known(level[`${column}_low`]));
-  return !certain || (ends[0][0] <= ends[1][1] && ends[1][0] <= ends[0][1]);
+  const [low, high] = [`${column}_low`, `${column}_high`];
+  return [one, other].every((level) => known(level[low])) && one[low] <= other[high] && other[low] <= one[high];
 }
 
 const perTimes = () => DATA.transactions / 10000;
@@ -176,7 +181,7 @@ function byLoad(column, title, y, { what, format, per = 1, least = true, empty, 
   if (!series.length) return nothing(title, empty);
   return {
     title: leader(levels, column, { least, format, what }) || title,
-    about: title, series, rules,
+    about: title, series, rules, signs: signsOf(series),
     x: { title: loadTitle(), ticks: loadTicks(levels), kind: wide(levels.map((level) => level.at)) ? "log" : "linear", zero: false },
     y: { title: y, budget: rules[0]?.at },
   };
@@ -185,7 +190,7 @@ function byLoad(column, title, y, { what, format, per = 1, least = true, empty, 
 function timeByLoad(measure) {
   const column = `${measure}_${state.q}`, per = measure === "TPOT" ? 1000 : 1, budget = DATA.budgets[column];
   const rules = known(budget) ? [{ axis: "y", at: budget * per, text: `budget ${plain(budget * per)} ${per > 1 ? "ms" : "s"}` }] : [];
-  return byLoad(column, `${MEASURES[measure]} ${state.q} by load`, `${measure} ${state.q} (${per > 1 ? "ms" : "s"})`, {
+  return byLoad(column, `${capital(MEASURES[measure])}, ${state.q}, by load`, `${measure} ${state.q} (${per > 1 ? "ms" : "s"})`, {
     what: `Least ${measure} ${state.q}`, format: seconds, per, rules,
     empty: measure === "latency" ? "No request of this selection succeeded." : `Nothing of this selection was streamed, so there is no ${measure}.`,
   });

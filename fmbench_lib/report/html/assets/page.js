@@ -1,6 +1,5 @@
 // The page: sections, what is selected, the theme.
 
-const refreshers = [];
 const main = document.getElementById("charts");
 
 function section(id, title, about) {
@@ -11,7 +10,7 @@ function section(id, title, about) {
 }
 
 function grid(parent, columns = 2) {
-  const element = make("div", { class: `grid columns-${columns}` });
+  const element = make("div", { class: `charts columns-${columns}` });
   parent.append(element);
   return element;
 }
@@ -46,13 +45,6 @@ function bar(parent, ...controls) {
   if (there.length) parent.append(make("div", { class: "controls" }, ...there));
 }
 
-function set(name) {
-  return (value) => {
-    state[name] = value;
-    refresh();
-  };
-}
-
 function refresh() {
   refreshers.forEach((one) => one());
 }
@@ -63,10 +55,7 @@ function filters() {
   const place = document.getElementById("filters");
   if (!place) return;
   if (DATA.datasets.length > 1) {
-    place.append(choice("Dataset", DATA.datasets.map((name, index) => [index, name]), state.dataset, (value) => {
-      state.dataset = Number(value);
-      refresh();
-    }));
+    place.append(choice("Dataset", DATA.datasets.map((name, index) => [index, name]), "dataset", Number));
   }
   if (DATA.experiments.length < 2) return;
   const group = make("div", { class: "experiments", role: "group", "aria-label": "Experiments" });
@@ -101,14 +90,12 @@ function theme() {
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refresh);
 }
 
-const percentiles = () => choice("Percentile", [["p50", "p50"], ["p95", "p95"], ["p99", "p99"]], state.q, set("q"));
+const percentiles = () => choice("Percentile", [["p50", "p50"], ["p95", "p95"], ["p99", "p99"]], "q");
 
 function kinds() {
   const both = new Set(LEVELS.map((level) => level.rate)).size > 1;
-  return both ? choice("Load", [["", "requests in flight"], ["rate", "requests per second"]], state.rate ? "rate" : "", (value) => {
-    state.rate = value === "rate";
-    refresh();
-  }) : null;
+  const options = [[false, "requests in flight"], [true, "requests per second"]];
+  return both ? choice("Load", options, "rate", (value) => value === "true") : null;
 }
 
 // -- the sections ------------------------------------------------------------------------------------------------
@@ -120,7 +107,7 @@ function ofLevels() {
   chart(two, "latency_vs_throughput", curveSpec);
   const per = Object.entries(PER).filter(([name]) => LEVELS.some((level) => known(level[name])));
   if (!per.some(([name]) => name === state.per)) state.per = per[0]?.[0] ?? "completion_token_throughput";
-  chart(two, "tokens_per_user", paceSpec, per.length > 1 ? [choice("Set against", per, state.per, set("per"))] : []);
+  chart(two, "tokens_per_user", paceSpec, per.length > 1 ? [choice("Set against", per, "per")] : []);
   const loads = section("load", "By load");
   bar(loads, kinds(), percentiles());
   const three = grid(loads, 3);
@@ -129,26 +116,23 @@ function ofLevels() {
 
 function ofRequests() {
   const lengths = section("length", "By prompt length");
-  bar(lengths, choice("At load", ALL_LOADS.map((level) => [level.load, level.load]), state.length_load, set("length_load")), percentiles());
+  bar(lengths, choice("At load", ALL_LOADS.map((level) => [level.load, level.load]), "length_load"), percentiles());
   const three = grid(lengths, 3);
   for (const measure of Object.keys(MEASURES)) chart(three, `${measure}_by_length`, () => lengthSpec(measure));
   const heat = section("heat", "Load and prompt length together");
-  bar(heat, choice("Figure", Object.entries(HEAT).map(([name, [said]]) => [name, said]), state.heat, set("heat")));
+  bar(heat, choice("Figure", Object.entries(HEAT).map(([name, [said]]) => [name, said]), "heat"));
   region(heat, heatMaps);
   const distribution = section("distribution", "Distributions and their tails");
   const experiments = DATA.experiments.map((experiment, e) => [`experiment ${e}`, `all loads of ${shorten(experiment.name, 40)}`]);
   const lines = [...(DATA.experiments.length > 1 ? ALL_LOADS.map((level) => [`load ${level.load}`, `all experiments at ${level.load}`]) : []), ...experiments];
   bar(distribution,
-    choice("Of", Object.entries(MEASURES).map(([name]) => [name, name]), state.ecdf, set("ecdf")),
-    choice("Lines", lines, state.ecdf_lines, set("ecdf_lines")),
-    choice("Axis", [["share", "share of requests"], ["tail", "tail"]], state.tail, set("tail")));
+    choice("Of", Object.entries(MEASURES).map(([name]) => [name, name]), "ecdf"),
+    choice("Lines", lines, "ecdf_lines"),
+    choice("Axis", [["share", "share of requests"], ["tail", "tail"]], "tail"));
   chart(distribution, "ecdf", ecdfSpec);
   if (!TIMED.length) return;
   const single = section("requests", "Single requests", "Where the time of one request goes: the one at the median, the one at p95, and the slowest of a level.");
-  bar(single, choice("Level", TIMED.map((index) => [index, `${shorten(nameOf(LEVELS[index]), 40)} · ${datasetOf(LEVELS[index])} · ${LEVELS[index].load}`]), state.timeline, (value) => {
-    state.timeline = Number(value);
-    refresh();
-  }));
+  bar(single, choice("Level", TIMED.map((index) => [index, `${shorten(nameOf(LEVELS[index]), 40)} · ${datasetOf(LEVELS[index])} · ${LEVELS[index].load}`]), "timeline", Number));
   charts(grid(single), "timeline", timelineSpecs);
   region(single, () => [timelineTable()]);
 }
@@ -170,12 +154,9 @@ function ofMachines() {
   region(section("errors", "Errors by class"), errorBars);
   const machine = section("machine", "Machine and server over time");
   if (DATA.machines.length > 1) {
-    bar(machine, choice("Experiment", DATA.machines.map((one, index) => [index, DATA.experiments[one.e].name]), 0, (value) => {
-      state.machine = Number(value);
-      refresh();
-    }));
+    bar(machine, choice("Experiment", DATA.machines.map((one, index) => [index, DATA.experiments[one.e].name]), "machine", Number));
   }
-  charts(machine, "machine", machineSpecs);
+  charts(grid(machine), "machine", machineSpecs);
 }
 
 function ofTables() {

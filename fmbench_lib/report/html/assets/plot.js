@@ -120,28 +120,47 @@ class Plot {
     const area = draw("rect", { x: left - 9, y: top - 9, width: right - left + 18, height: bottom - top + 18 });
     const group = draw("g", { "clip-path": `url(#${this.clip})` });
     group.append(draw("clipPath", { id: this.clip }, area));
-    for (const rule of this.spec.rules || []) this.rule(group, rule);
+    const rules = (this.spec.rules || []).map((rule) => this.rule(group, rule)).filter(Boolean);
     this.places = [];
     for (const series of this.spec.series) this.drawSeries(group, series);
-    if (all.length <= 80) this.labels(group);
+    const taken = this.places.map(({ px, py }) => [px - 5, py - 5, px + 5, py + 5]);
+    for (const { text, places } of rules) this.write(group, text, places, taken, { class: "budget-name" }, true);
+    if (all.length <= 80) this.labels(group, taken);
     return group;
   }
 
-  // A budget: a dashed line, named; one outside the view is named at the edge, with an arrow.
+  // A budget: a dashed line; returns its name with the places where that may stand. One outside the view is named at
+  // the edge, with an arrow.
   rule(group, rule) {
     const { left, right, top, bottom } = this.box;
     const upright = rule.axis === "x";
     const wanted = upright ? this.mapX(rule.at) : this.mapY(rule.at);
     const at = upright ? Math.min(Math.max(wanted, left), right) : Math.min(Math.max(wanted, top), bottom);
-    if (!known(at)) return;
+    if (!known(at)) return null;
     const ends = upright ? { x1: at, x2: at, y1: top, y2: bottom } : { x1: left, x2: right, y1: at, y2: at };
     if (at === wanted) group.append(draw("line", { class: "budget", ...ends }));
     const arrow = at === wanted ? "" : upright ? (wanted > at ? " →" : " ←") : wanted < at ? " ↑" : " ↓";
-    const late = at > right - 130;
-    const place = upright
-      ? { x: at + (late ? -5 : 5), y: top + 10, "text-anchor": late ? "end" : "start" }
-      : { x: right - 4, y: at < top + 20 ? at + 14 : at - 5, "text-anchor": "end" };
-    group.append(draw("text", { class: "budget-name", ...place }, rule.text + arrow));
+    const along = [0.04, 0.3, 0.6, 0.92];
+    const places = upright
+      ? along.flatMap((part) => [[at + 5, top + 10 + part * (bottom - top - 20), "start"], [at - 5, top + 10 + part * (bottom - top - 20), "end"]])
+      : [[right - 4, "end"], [left + 4, "start"], [(left + right) / 2, "middle"]].flatMap(([x, anchor]) => [[x, at - 5, anchor], [x, at + 14, anchor]]);
+    return { text: rule.text + arrow, places };
+  }
+
+  // A text at the first place where it overlaps nothing; `always`: else at the first place inside the chart.
+  write(group, text, places, taken, attributes, always = false) {
+    const { left, right, top, bottom } = this.box;
+    const width = 6.6 * text.length + 2;
+    const boxes = places.map(([x, y, anchor]) => {
+      const from = anchor === "start" ? x : anchor === "end" ? x - width : x - width / 2;
+      return { x, y, anchor, box: [from, y - 10, from + width, y + 3] };
+    }).filter(({ box }) => box[0] >= left - 4 && box[2] <= right + 12 && box[1] >= top - 8 && box[3] <= bottom + 4);
+    const free = boxes.find(({ box }) => taken.every((other) => apart(box, other))) || (always ? boxes[0] : null);
+    if (!free) return null;
+    taken.push(free.box);
+    const element = draw("text", { x: free.x, y: free.y, "text-anchor": free.anchor, ...attributes }, text);
+    group.append(element);
+    return element;
   }
 
   drawSeries(group, series) {
@@ -171,28 +190,17 @@ class Plot {
   }
 
   // Labels of points where they overlap neither each other nor a point; those with a ring come first.
-  labels(group) {
-    const taken = this.places.map(({ px, py }) => [px - 5, py - 5, px + 5, py + 5]);
+  labels(group, taken) {
     const { left, right, top, bottom } = this.box;
     const named = this.places.filter(({ point }) => point.label);
     named.sort((one, other) => Boolean(other.point.ring) - Boolean(one.point.ring));
     for (const { point, series, px, py } of named) {
       if (px < left - 1 || px > right + 1 || py < top - 1 || py > bottom + 1) continue;
-      const width = 6.6 * point.label.length + 2;
       const away = point.ring ? 14 : 7;
-      const options = [[away, -away, "start"], [-away, -away, "end"], [away, away + 8, "start"], [-away, away + 8, "end"], [0, -away - 4, "middle"], [0, away + 13, "middle"]];
-      for (const [dx, dy, anchor] of options) {
-        const x = px + dx, y = py + dy;
-        const from = anchor === "start" ? x : anchor === "end" ? x - width : x - width / 2;
-        const box = [from, y - 10, from + width, y + 3];
-        const free = box[0] >= left - 4 && box[2] <= right + 12 && box[1] >= top - 8 && taken.every((other) => apart(box, other));
-        if (!free) continue;
-        taken.push(box);
-        const text = draw("text", { class: `label${point.ring ? " best" : ""}`, x, y, "text-anchor": anchor }, point.label);
-        text.style.setProperty("--c", series.colour);
-        group.append(text);
-        break;
-      }
+      const around = [[away, -away, "start"], [-away, -away, "end"], [away, away + 8, "start"], [-away, away + 8, "end"], [0, -away - 4, "middle"], [0, away + 13, "middle"]];
+      const places = around.map(([dx, dy, anchor]) => [px + dx, py + dy, anchor]);
+      const text = this.write(group, point.label, places, taken, { class: `label${point.ring ? " best" : ""}` });
+      text?.style.setProperty("--c", series.colour);
     }
   }
 

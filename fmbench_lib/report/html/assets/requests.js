@@ -17,10 +17,14 @@ function shade(share) {
   return `rgb(${mix.join(" ")})`;
 }
 
-function choice(label, options, chosen, changed) {
+// A choice of one value of `state`; `read` makes that of the text of an option.
+function choice(label, options, name, read = String) {
   const select = make("select", {}, ...options.map(([value, text]) => make("option", { value }, text)));
-  select.value = String(chosen);
-  select.addEventListener("change", () => changed(select.value));
+  select.addEventListener("change", () => {
+    state[name] = read(select.value);
+    refresh();
+  });
+  refreshers.push(() => { select.value = String(state[name]); });
   return make("label", { class: "choice" }, make("span", {}, label), select);
 }
 
@@ -33,7 +37,7 @@ state.length_load = CHOSEN?.load ?? "";
 function lengthSpec(measure) {
   const column = `${measure}_${state.q}`, per = measure === "TPOT" ? 1000 : 1, unit = per > 1 ? "ms" : "s";
   const levels = LEVELS.filter((level) => level.load === state.length_load && state.shown.has(level.e));
-  const title = `${MEASURES[measure]} by prompt length`;
+  const title = `${capital(MEASURES[measure])} by prompt length`;
   const lines = DATA.experiments.map((experiment, e) => {
     const own = levels.filter((level) => level.e === e && known(level.prompt_token_count_mean) && known(level[column]));
     const points = own.sort((one, other) => one.prompt_token_count_mean - other.prompt_token_count_mean).map((level) => ({
@@ -53,8 +57,13 @@ function lengthSpec(measure) {
     })),
   })).filter((one) => one.points.length);
   const shown = dots.reduce((sum, one) => sum + one.points.length, 0);
+  const line = lines.find((one) => one.name === DATA.experiments[CHOSEN.e].name) || lines[0];
+  const ends = [line.points[0], line.points.at(-1)].map((point) => `${seconds(point.y / per)} at ${count(point.x)}`);
+  const named = DATA.experiments.length > 1 ? `${shorten(line.name, 32)}: ` : "";
   return {
-    title, about: `Lines: ${state.q} of each dataset at ${state.length_load}, at its mean prompt length. Dots: ${count(shown)} of its requests.`,
+    title: `${named}${measure} ${state.q} ${line.points.length > 1 ? ends.join(", ") : ends[0]} prompt tokens`,
+    signs: signsOf(lines),
+    about: `${title}. Lines: ${state.q} of each dataset at ${state.length_load}, at its mean prompt length. Dots: ${count(shown)} of its requests.`,
     series: [...dots, ...lines], x: { title: "prompt tokens", log: false }, y: { title: `${measure} (${unit})` },
   };
 }
@@ -73,7 +82,7 @@ function ecdfSpec() {
     ? LEVELS.filter((level) => level.d === state.dataset && level.e === Number(rest)).sort((one, other) => one.rate - other.rate || one.at - other.at)
     : inSight().filter((level) => level.load === rest);
   const levels = chosen.filter((level) => DATA.distributions[level.index][state.ecdf]);
-  const title = `Distribution of ${MEASURES[state.ecdf]}`;
+  const title = `Distribution of ${MEASURES[state.ecdf]}`, median = `${state.ecdf}_p50`;
   if (!levels.length) return nothing(title, `No request of this selection has a ${state.ecdf}.`);
   const tail = state.tail === "tail";
   const series = levels.map((level, index) => {
@@ -83,12 +92,12 @@ function ecdfSpec() {
       x: value, y: tail ? (ranks[place] - 0.5) / n : ranks[place] / n,
       tip: [nameOf(level), level.load, `${count(ranks[place])} of n = ${count(n)} (${percent(ranks[place] / n)}) took at most ${seconds(value)}`],
     }));
-    return { name, points, step: true, marks: false, colour: byLoads ? shade(levels.length > 1 ? index / (levels.length - 1) : 0.6) : colourOf(level.e), dash: byLoads ? Number(level.rate) : dashOf(level.e) };
+    return { name, points, marks: false, colour: byLoads ? shade(levels.length > 1 ? index / (levels.length - 1) : 0.6) : colourOf(level.e), dash: byLoads ? Number(level.rate) : dashOf(level.e) };
   });
   const most = Math.max(...series.flatMap((one) => one.points.map((point) => point.y)));
   return {
-    title: `${title}${byLoads ? ` by load: ${shorten(nameOf(levels[0]), 50)}` : ` at ${rest}`}`,
-    about: `The share of successful requests that took at most so long. ${tail ? "The vertical axis opens the tail: each step up leaves a tenth of the requests." : "The slowest requests are all there: choose “tail” to see them apart."}`,
+    title: `Half of the requests within: ${levels.slice(0, 5).map((level, index) => `${shorten(series[index].name, 24)} ${seconds(level[median])}`).join(", ")}${levels.length > 5 ? ", …" : ""}`,
+    about: `${title}${byLoads ? ` by load, ${shorten(nameOf(levels[0]), 50)}` : ` at ${rest}`}: the share of successful requests that took at most so long. ${tail ? "The vertical axis opens the tail: each step up leaves a tenth of the requests." : "The slowest requests are all there: choose “tail” to see them apart."}`,
     series, signs: [],
     x: { title: `${state.ecdf} (s)`, zero: false },
     y: tail ? { title: "share of requests", kind: "tail", domain: [0, Math.min(0.99999, 1 - (1 - most) / 1.5)], format: percent } : { title: "share of requests", domain: [0, 1.02], format: percent },
@@ -161,7 +170,7 @@ function errorBars() {
     return make("tr", {}, make("th", { scope: "row" }, `${shorten(nameOf(level), 44)} · ${level.load}`), make("td", { class: "wide" }, bar),
       make("td", { class: "right" }, percent(level.error_rate)), make("td", {}, `${said} of ${count(level.requests)}`));
   });
-  const head = make("tr", {}, ...["level", "share of its requests, by class", "errors", "count"].map((name) => make("th", { scope: "col" }, name)));
+  const head = make("tr", {}, ...["level", `share of its requests, by class (full width: ${percent(most)})`, "errors", "count"].map((name) => make("th", { scope: "col" }, name)));
   return [legend, make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Errors by level" }, make("table", { class: "bars" }, make("caption", { class: "unseen" }, "Errors by level and class"), make("thead", {}, head), make("tbody", {}, ...rows)))];
 }
 
@@ -174,8 +183,9 @@ function machineSpecs() {
   if (!machine) return [nothing("Machine and server over time", "Nothing was sampled of any machine or server.")];
   const bands = machine.windows.map((window) => ({ from: window.from, to: window.to, label: window.load }));
   return machine.panels.map((panel, index) => ({
-    title: panel.title, about: index ? "" : `Shaded: the window of each level, above it its load.${machine.cut ? " Long gaps between levels are cut short." : ""}`,
-    bands: bands.map((band) => (index ? { ...band, label: "" } : band)), along: true, height: 190, top: index ? undefined : 22,
+    title: `${capital(panel.title)}: ${panel.curves.map((curve) => `${panel.curves.length > 1 ? `${curve.label} ` : ""}at most ${plain(Math.max(...curve.y.filter(known)))}`).join(", ")}`,
+    about: index ? "" : `Shaded: the window of each level, above it its load.${machine.cut ? " Long gaps between levels are cut short." : ""}`,
+    bands, along: true, height: 200, top: 22,
     series: panel.curves.map((curve, number) => ({
       name: curve.label, colour: colourOf(number), marks: false,
       points: curve.x.map((x, place) => ({ x, y: curve.y[place], tip: [curve.label, `${plain(curve.y[place])}, ${panel.title}`, `${plain(x, 4)} s since the first level`] })),
