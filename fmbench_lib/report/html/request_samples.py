@@ -55,10 +55,10 @@ def request_points(rows: Rows, requests: pd.DataFrame) -> dict[str, Any]:
     points: list[list[float | int | None]] = []
     of = 0
     for position, own in enumerate(_by_level(rows, requests)):
-        known = own[pd.to_numeric(own["prompt_token_count"], errors="coerce").notna()] if len(own) else own
+        known = own[["prompt_token_count", *MEASURES]].dropna(subset=["prompt_token_count"])
         of += len(known)
-        chosen = np.unique(np.linspace(0, len(known) - 1, min(len(known), per_level)).round().astype(int))
-        for row in rows_of(known.iloc[list(map(int, chosen))]) if len(known) else ():
+        chosen = np.unique(np.linspace(0, max(len(known) - 1, 0), min(len(known), per_level)).round().astype(int))
+        for row in rows_of(known.iloc[list(map(int, chosen))]):
             figures = [short(number(row, name)) for name in MEASURES]
             points.append([position, int(row["prompt_token_count"]), *figures])
     return {"of": of, "points": points}

@@ -4,13 +4,17 @@ const MARGIN = { top: 14, right: 18, bottom: 44, left: 58 };
 const REACH = 44;
 const tooltip = make("div", { class: "tooltip", hidden: true, "aria-hidden": "true" });
 const spoken = make("div", { class: "unseen", role: "status", "aria-live": "polite" });
-let plots = 0;
+const plots = [];
+const approach = window.IntersectionObserver
+  ? new IntersectionObserver((seen) => seen.forEach(({ target, isIntersecting }) => target.plot.approached(isIntersecting)), { rootMargin: "500px" })
+  : null;
+window.addEventListener("beforeprint", () => plots.forEach((plot) => plot.approached(true)));
 
 class Plot {
   // `section`: where the figure is put · `id`: its id in the page · `controls`: elements above the chart.
   constructor(section, id, controls = []) {
-    plots += 1;
-    this.clip = `clip-${plots}`;
+    plots.push(this);
+    this.clip = `clip-${plots.length}`;
     this.title = make("h3");
     this.about = make("p", { class: "about" });
     this.controls = make("div", { class: "controls" }, ...controls);
@@ -25,6 +29,9 @@ class Plot {
     );
     this.controls.append(this.reset);
     section.append(this.figure);
+    this.near = !approach;
+    this.area.plot = this;
+    approach?.observe(this.area);
     this.listen();
   }
 
@@ -41,7 +48,7 @@ class Plot {
     this.width = 0;
     if (window.ResizeObserver) {
       new ResizeObserver(() => {
-        if (Math.abs(this.area.clientWidth - this.width) > 2 && this.spec) this.render();
+        if (Math.abs(this.area.clientWidth - this.width) > 2 && this.spec) this.change();
       }).observe(this.area);
     }
   }
@@ -55,31 +62,42 @@ class Plot {
     this.figure.classList.toggle("empty", Boolean(spec.empty));
     this.area.hidden = this.legend.hidden = this.figures.hidden = Boolean(spec.empty);
     this.area.setAttribute("aria-label", `${spec.title}. Arrow keys go from point to point, plus and minus zoom.`);
-    this.render();
+    this.writeLegend();
+    this.change();
     this.fill();
+  }
+
+  // Only what is nearly in sight is drawn; the others keep their place.
+  change() {
+    this.reset.hidden = !this.zoom.x;
+    this.stale = !this.spec.empty;
+    if (!this.stale) return;
+    this.width = Math.max(this.area.clientWidth || 640, 240);
+    this.height = this.spec.height || Math.round(Math.min(430, Math.max(260, this.width * 0.56)));
+    this.svg.setAttribute("viewBox", `0 0 ${this.width} ${this.height}`);
+    if (this.near) this.render();
+  }
+
+  approached(near) {
+    this.near = near;
+    if (near && this.stale) this.render();
   }
 
   unzoom() {
     this.zoom = {};
-    this.render();
+    this.change();
   }
 
   render() {
-    this.reset.hidden = !this.zoom.x;
-    this.svg.replaceChildren();
-    if (this.spec.empty) return;
-    const spec = this.spec;
-    this.width = Math.max(this.area.clientWidth || 640, 240);
-    const height = spec.height || Math.round(Math.min(430, Math.max(260, this.width * 0.56)));
+    const { spec, height } = this;
+    this.stale = false;
     const all = spec.series.flatMap((series) => series.points);
     this.x = scaleFor(spec.x, all.map((point) => point.x), all.flatMap((point) => [point.xlow, point.xhigh]), this.zoom.x);
     this.y = scaleFor(spec.y, all.map((point) => point.y), all.flatMap((point) => [point.ylow, point.yhigh]), this.zoom.y);
     this.box = { left: MARGIN.left, right: this.width - MARGIN.right, top: spec.top || MARGIN.top, bottom: height - MARGIN.bottom };
     this.mapX = mapper(this.x, this.box.left, this.box.right);
     this.mapY = mapper(this.y, this.box.bottom, this.box.top);
-    this.svg.setAttribute("viewBox", `0 0 ${this.width} ${height}`);
-    this.svg.append(this.axes(height), this.marks(all), draw("g", { class: "over" }));
-    this.writeLegend();
+    this.svg.replaceChildren(this.axes(height), this.marks(all), draw("g", { class: "over" }));
   }
 
   axes(height) {
@@ -286,7 +304,7 @@ class Plot {
       x: sorted(this.mapX.back(begun.x), this.mapX.back(x)),
       y: sorted(this.mapY.back(begun.y), this.mapY.back(y)),
     };
-    this.render();
+    this.change();
   }
 
   key(event) {
@@ -300,7 +318,7 @@ class Plot {
       const at = this.places[Math.max(this.at, 0)].point;
       const factor = event.key === "+" ? ZOOM_STEP : 1 / ZOOM_STEP;
       this.zoom = { x: zoomed(this.x, at.x, factor), y: zoomed(this.y, at.y, factor) };
-      this.render();
+      this.change();
     } else if (event.key === "0") this.unzoom();
     else if (event.key === "Escape") this.leave();
     else return;

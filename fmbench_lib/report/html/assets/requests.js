@@ -17,6 +17,15 @@ function shade(share) {
   return `rgb(${mix.join(" ")})`;
 }
 
+// Whether black is clearer on a colour than white, by the relative luminance of the WCAG.
+function bright(colour) {
+  const [red, green, blue] = colour.match(/\d+/g).map((part) => {
+    const share = part / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179;
+}
+
 // A choice of one value of `state`; `read` makes that of the text of an option.
 function choice(label, options, name, read = String) {
   const select = make("select", {}, ...options.map(([value, text]) => make("option", { value }, text)));
@@ -144,7 +153,7 @@ function heatCell(level, share, format) {
   const cell = make("td", { title: tipOf(level).join("\n") }, format(level[state.heat]) + (level.verdict === "invalid" ? " ✗" : ""));
   const strength = share(level[state.heat]);
   cell.style.backgroundColor = shade(strength);
-  cell.classList.add((dark() ? strength > 0.42 : strength < 0.5) ? "on-bright" : "on-dim");
+  cell.classList.add(bright(cell.style.backgroundColor) ? "on-bright" : "on-dim");
   return cell;
 }
 

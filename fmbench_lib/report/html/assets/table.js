@@ -1,4 +1,4 @@
-// Tables that sort, filter and are copied as CSV.
+// Tables that sort, filter (rows whose texts hold every word) and are copied as CSV.
 
 const RIGHT = new Set(["count", "number", "seconds", "share", "usd", "duration"]);
 const HEADINGS = { seconds: "s", share: "share", usd: "USD", duration: "s" };
@@ -32,8 +32,9 @@ function tableOf(table, { most = 200, filter = true } = {}) {
 
   function visible() {
     const words = state.needle.split(/\s+/).filter(Boolean);
+    const texts = table.columns.map((column) => !RIGHT.has(column.kind));
     const rows = table.rows.filter((row) => {
-      const line = row.map((value, index) => cellText(value, table.columns[index].kind)).join(" ").toLowerCase();
+      const line = row.filter((_, index) => texts[index]).map((value) => cellText(value)).join(" ").toLowerCase();
       return words.every((word) => line.includes(word));
     });
     if (state.by < 0) return rows;
