@@ -41,6 +41,7 @@ def page_html(content: Mapping[str, Any], picture: bytes | None = None) -> str:
         decision=_decision(head),
         static=_static(content, picture),
         bar="" if business else _BAR,
+        mounts="".join(f'<div id="{escape(chart["id"])}"></div>' for chart in content["quality"]) if business else "",
         footer=escape("Written by fmbench. This page loads nothing: it can be mailed and opened anywhere."),
         data=json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).translate(_LITERAL),
         script=script,

@@ -289,34 +289,31 @@ def background(opened: Opened) -> str:
     return colour
 
 
-def test_light_and_dark_follow_the_system_or_the_button(open_page: Pages, written: Path) -> None:
-    dark = open_page(written, color_scheme="dark")
-    assert background(dark) == "rgb(20, 23, 28)"
-    dark.page.emulate_media(color_scheme="light")
-    assert background(dark) == "rgb(255, 255, 255)"
-    dark.page.locator("#theme").click()
-    dark.page.locator("#theme").click()
-    assert dark.page.locator("#theme").inner_text() == "Theme: dark"
-    assert background(dark) == "rgb(20, 23, 28)"
-
-
-def test_nothing_is_wider_than_a_narrow_screen(open_page: Pages, written: Path) -> None:
-    opened = open_page(written, width=400)
+def test_dark_narrow_and_print(open_page: Pages, written: Path) -> None:
+    """One page, which follows the system, its button, its window and the printer."""
+    opened = open_page(written, color_scheme="dark")
+    dark, light = "rgb(20, 23, 28)", "rgb(255, 255, 255)"
+    assert background(opened) == dark
+    opened.page.emulate_media(color_scheme="light")
+    assert background(opened) == light
+    button = opened.page.locator("#theme")
+    button.click()
+    button.click()
+    assert button.inner_text() == "Theme: dark"
+    assert background(opened) == dark
+    opened.page.set_viewport_size({"width": 400, "height": 800})
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 400
     right = "[...document.querySelectorAll('figure, h2, p, select')].map(e => e.getBoundingClientRect().right)"
     assert max(opened.page.evaluate(right)) <= 400
-
-
-def test_print_is_light_and_without_controls(open_page: Pages, written: Path) -> None:
-    opened = open_page(written, color_scheme="dark")
     opened.page.emulate_media(media="print")
-    assert background(opened) == "rgb(255, 255, 255)"
+    assert background(opened) == light
     assert not opened.page.locator("#filters").is_visible()
     assert not opened.page.locator(".tools").first.is_visible()
     opened.page.emulate_media(media="screen")
     pdf = opened.page.pdf(format="A4")
     assert pdf.startswith(b"%PDF")
     assert 3 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 14
+    assert opened.count("#machine .line") > 0, "what was out of sight is printed too"
 
 
 def test_the_page_works_in_a_sandboxed_frame(open_page: Pages, written: Path) -> None:

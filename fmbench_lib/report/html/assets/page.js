@@ -182,7 +182,7 @@ function ofProvenance() {
 function start() {
   document.body.append(tooltip, spoken);
   theme();
-  const mount = document.getElementById("first-chart");
+  const mount = document.getElementById("business_summary");
   mount.replaceChildren();
   chart(mount, "business_summary", priceSpec);
   if (DATA.kind === "business") {
@@ -190,6 +190,7 @@ function start() {
   }
   filters();
   refresh();
+  document.documentElement.dataset.first = String(Math.round(performance.now()));
   const rest = DATA.kind === "business" || !LEVELS.length ? [] : [ofLevels, ofMoney, ofRequests, ofMachines];
   const last = DATA.kind === "business" ? [] : [ofTables, ofProvenance];
   later([...rest, ...last]);

@@ -11,8 +11,10 @@ const approach = window.IntersectionObserver
 window.addEventListener("beforeprint", () => plots.forEach((plot) => plot.approached(true)));
 
 class Plot {
-  // `section`: where the figure is put · `id`: its id in the page · `controls`: elements above the chart.
+  // `section`: where the figure is put, unless the page has a place with its `id` · `controls`: elements above the chart.
   constructor(section, id, controls = []) {
+    const place = document.getElementById(id);
+    this.id = id;
     plots.push(this);
     this.clip = `clip-${plots.length}`;
     this.title = make("h3");
@@ -24,11 +26,11 @@ class Plot {
     this.reset = make("button", { type: "button", class: "reset", hidden: true }, "Reset zoom");
     this.figures = make("details", { class: "figures" }, make("summary", {}, "Figures as a table"));
     this.figure = make(
-      "figure", { class: "chart", id },
+      "figure", { class: "chart", id: place ? null : id },
       make("figcaption", {}, this.title, this.about), this.controls, this.area, this.legend, this.figures,
     );
     this.controls.append(this.reset);
-    section.append(this.figure);
+    (place || section).append(this.figure);
     this.near = !approach;
     this.area.plot = this;
     approach?.observe(this.area);
@@ -353,7 +355,7 @@ class Plot {
     const rows = this.spec.series.filter((series) => !series.dots).flatMap((series) => series.points
       .filter((point) => known(point.x) && known(point.y))
       .map((point) => [series.name || "", point.label || "", ...values.map((name) => point[name] ?? null)]));
-    this.figures.append(tableOf({ id: `${this.figure.id}-figures`, title: this.spec.title, columns, rows }, { most: 300 }));
+    this.figures.append(tableOf({ id: `${this.id}-figures`, title: this.spec.title, columns, rows }, { most: 300 }));
   }
 }
 
