@@ -65,7 +65,7 @@ def opened(page: Path, times: int) -> dict[str, float]:
         for _ in range(times):
             tab = browser.new_page(viewport={"width": 1280, "height": 800})
             session: Any = tab.context.new_cdp_session(tab)
-            session.send("Performance.enable")
+            session.send("Performance.enable", {"timeDomain": "threadTicks"})
             tab.goto(page.resolve().as_uri())
             tab.wait_for_selector("html[data-ready]", state="attached")
             figures = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}

@@ -64,7 +64,7 @@ def write_analysis(run: Run, losses: Losses | None = None) -> pd.DataFrame:
     inputs = report_inputs(run, analysis, losses)
     drawn = replace(inputs, summary=counting(inputs.summary), requests=counting(inputs.requests))
     draw_figures(drawn, run.workspace.figures, losses.note)
-    write_page(run, drawn, losses)
+    write_page(run, drawn, analysis.levels, losses)
     _write_documents(run, inputs, losses)
     return analysis.summary
 
@@ -76,7 +76,8 @@ def write_report(run: Run) -> None:
     with losses.of(_COSTS):
         _write_csv(run, _COSTS, costs_table(run, analysis))
     inputs = report_inputs(run, analysis, losses)
-    write_page(run, replace(inputs, summary=counting(inputs.summary), requests=counting(inputs.requests)), losses)
+    drawn = replace(inputs, summary=counting(inputs.summary), requests=counting(inputs.requests))
+    write_page(run, drawn, analysis.levels, losses)
     _write_documents(run, inputs, losses)
 
 

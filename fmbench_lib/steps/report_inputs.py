@@ -29,9 +29,8 @@ from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.measuring_again import counting, last_attempts
 from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.metrics.quality_and_cost import trade_frame
-from fmbench_lib.metrics.repeated_levels import once_each, repeated_frame, under_one_load
+from fmbench_lib.metrics.repeated_levels import once_each, repeated_frame
 from fmbench_lib.metrics.request_table import requests_frame
-from fmbench_lib.metrics.request_timelines import Timeline, timelines
 from fmbench_lib.metrics.text_levels import retrieval_frame, text_levels
 from fmbench_lib.pricing.price_list import PriceList
 from fmbench_lib.report.report_data import (
@@ -233,11 +232,6 @@ def report_inputs(run: Run, analysis: Analysis, losses: Losses | None = None) ->
         quality=analysis.quality,
         texts=analysis.texts,
         retrieval=analysis.retrieval,
-        timelines=losses.made(
-            "the timelines of single requests",
-            lambda: timelines(under_one_load(counting(analysis.requests)), analysis.levels),
-            list[Timeline],
-        ),
         disagreements=_name_if_there(run.workspace.disagreements),
         figures=run.workspace.figures.name,
     )

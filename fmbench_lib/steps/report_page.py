@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,9 @@ from urllib.parse import quote
 
 from fmbench_lib.config import STEPS
 from fmbench_lib.host.atomic_files import each_text, write_text
+from fmbench_lib.metrics.level_sample import LevelData
+from fmbench_lib.metrics.repeated_levels import under_one_load
+from fmbench_lib.metrics.request_timelines import timelines
 from fmbench_lib.report.figures.draw import BUSINESS
 from fmbench_lib.report.html.page_content import LinkedFile, page_content
 from fmbench_lib.report.html.page_shell import page_html
@@ -18,15 +21,16 @@ from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.losses import Losses
 
 
-def write_page(run: Run, inputs: ReportInputs, losses: Losses) -> None:
+def write_page(run: Run, inputs: ReportInputs, levels: Sequence[LevelData], losses: Losses) -> None:
     """Write the page; where it cannot be made, that is noted, and none of an earlier analysis is left in its place.
 
-    `inputs` has the levels that count.
+    `inputs` has the levels that count, `levels` the records of all.
     """
     page, picture = run.workspace.page_file, run.workspace.figures / BUSINESS
     page.unlink(missing_ok=True)
     with losses.of(page.name):
-        inputs = replace(inputs, notices=[*inputs.notices, *losses.lines])
+        chosen = timelines(under_one_load(inputs.requests), levels)
+        inputs = replace(inputs, notices=[*inputs.notices, *losses.lines], timelines=chosen)
         content: dict[str, Any] = each_text(page_content(inputs, list(_files(run))), run.redactor.in_content)
         write_text(page, page_html(content, picture.read_bytes() if picture.exists() else None))
 

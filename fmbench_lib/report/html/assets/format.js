@@ -10,11 +10,17 @@ function significant(value, digits = 3) {
   if (!known(value)) return MISSING;
   if (value === 0) return "0";
   const rounded = Number(value.toPrecision(digits));
-  const decimals = Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(rounded))));
-  return rounded.toLocaleString("en-US", {
-    minimumFractionDigits: Math.min(decimals, 20),
-    maximumFractionDigits: Math.min(decimals, 20),
-  });
+  return withDecimals(rounded, Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(rounded)))));
+}
+
+const writers = new Map();
+
+function withDecimals(value, decimals) {
+  const most = Math.min(decimals, 20);
+  if (!writers.has(most)) {
+    writers.set(most, new Intl.NumberFormat("en-US", { minimumFractionDigits: most, maximumFractionDigits: most }));
+  }
+  return writers.get(most).format(value);
 }
 
 function seconds(value) {
@@ -26,11 +32,11 @@ function seconds(value) {
 function dollars(value) {
   if (!known(value)) return MISSING;
   const large = value >= 0.1 || value === 0;
-  return `${large ? value.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 }) : plain(value)} USD`;
+  return `${large ? withDecimals(value, 2) : plain(value)} USD`;
 }
 
 function count(value) {
-  return known(value) ? Math.round(value).toLocaleString("en-US") : MISSING;
+  return known(value) ? withDecimals(Math.round(value), 0) : MISSING;
 }
 
 function percent(value) {
