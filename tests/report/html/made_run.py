@@ -88,6 +88,7 @@ def _level(
         row[f"{column}_low"], row[f"{column}_high"] = row[column] * 0.95, row[column] * 1.05
     for column in ("price_per_txn", "price_per_token", "price_per_10k_txn"):
         row[column] /= faster
+    row["price_per_10k_txn_low"], row["price_per_10k_txn_high"] = (row["price_per_10k_txn"] * by for by in (0.95, 1.05))
     failed, verdict = load >= 8, "invalid" if load >= 16 else "degraded" if load == 2 else "valid"
     return row | {
         "prompt_token_count_mean": 640 if "300-" in payload else 150,

@@ -10,7 +10,7 @@ function significant(value, digits = 3) {
   if (!known(value)) return MISSING;
   if (value === 0) return "0";
   const rounded = Number(value.toPrecision(digits));
-  return withDecimals(rounded, Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(rounded)))));
+  return withDecimals(value, Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(rounded)))));
 }
 
 const writers = new Map();

@@ -67,7 +67,7 @@ function linesOf(levels, pointOf) {
 
 function base(level) {
   return {
-    verdict: level.verdict, hollow: level.misses.length > 0, ring: level.index === marked.winner, label: level.short,
+    verdict: level.verdict, hollow: level.misses.length > 0, ring: level.index === marked.winner || DATA.tied.includes(level.index), label: level.short,
     tip: tipOf(level),
   };
 }
@@ -121,8 +121,10 @@ function priceSpec() {
   if (known(budgets.latency_p95)) rules.push({ axis: "x", at: budgets.latency_p95, text: `budget ${plain(budgets.latency_p95)} s` });
   if (known(cost)) rules.push({ axis: "y", at: cost, text: `budget ${dollars(cost)}` });
   const winner = levels.find((level) => level.index === marked.winner);
-  const finding = winner
-    ? `Chosen: ${shorten(nameOf(winner), 40)} at ${winner.load}, p95 ${seconds(winner.latency_p95)}${priced ? `, ${dollars(winner.price_per_10k_txn * perTimes())} per ${DATA.transactions.toLocaleString("en-US")}` : ""}`
+  const equals = levels.filter((level) => DATA.tied.includes(level.index));
+  const finding = winner && equals.length
+    ? `Within the noise of each other: ${[winner, ...equals].map((level) => `${shorten(nameOf(level), 30)} at ${level.load}`).join(", ")}`
+    : winner ? `Chosen: ${shorten(nameOf(winner), 40)} at ${winner.load}, p95 ${seconds(winner.latency_p95)}${priced ? `, ${dollars(winner.price_per_10k_txn * perTimes())} per ${DATA.transactions.toLocaleString("en-US")}` : ""}`
     : state.dataset === FIRST_DATASET && marked.winner === null ? "No level meets every budget" : title;
   const left = levels.length - series.reduce((sum, one) => sum + one.points.length, 0);
   return {

@@ -70,7 +70,7 @@ function cellText(value, kind) {
 }
 
 function cell(value, kind) {
-  const attributes = { class: RIGHT.has(kind) ? "right" : kind === "load" ? "load" : String(value ?? "").length > 40 ? "long" : null };
+  const attributes = { class: RIGHT.has(kind) ? "right" : kind === "load" || String(value ?? "").length <= 24 ? "load" : String(value ?? "").length > 40 ? "long" : null };
   const text = cellText(value, kind);
   if (kind === "verdict") return make("td", { class: "verdict-cell" }, make("span", { class: `verdict ${["valid", "degraded", "invalid"].includes(text) ? text : ""}` }, text));
   return make("td", attributes, text);
