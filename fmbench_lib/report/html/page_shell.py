@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from fmbench_lib.report.figures.style import COLOURS
+from fmbench_lib.report.html.page_tables import LEVELS_TABLE
+from fmbench_lib.report.html.static_table import static_table
 
 ASSETS = Path(__file__).parent / "assets"
 _SCRIPTS = ("format.js", "scales.js", "plot.js", "table.js", "levels.js", "requests.js", "page.js")
@@ -98,12 +100,13 @@ def _marked(text: str) -> str:
 
 def _static(content: Mapping[str, Any], picture: bytes | None) -> str:
     """What stands in for charts and tables in a viewer that runs no scripts."""
-    note = (
-        "<p>This viewer runs no scripts, so charts and tables are not shown (JupyterLab: choose “Trust HTML”). "
-        "The page is complete in any browser.</p>"
-    )
-    if picture is None:
-        return note
-    source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
-    alternative = escape(f"Price and performance of {content['head']['title']}")
-    return f'{note}<div class="static"><img alt="{alternative}" src="{source}"></div>'
+    parts = [
+        "<p>This viewer runs no scripts, so the charts are a picture, if any (JupyterLab: choose “Trust HTML”). The page "
+        "is complete in any browser.</p>"
+    ]
+    if picture is not None:
+        source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+        alternative = escape(f"Price and performance of {content['head']['title']}")
+        parts.append(f'<img alt="{alternative}" src="{source}">')
+    parts += [static_table(table) for table in content.get("tables", ()) if table["id"] == LEVELS_TABLE]
+    return f'<div class="static">{"".join(parts)}</div>'

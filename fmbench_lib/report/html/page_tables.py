@@ -18,6 +18,9 @@ from fmbench_lib.report.report_data import ReportInputs
 Kind: TypeAlias = Literal["text", "count", "number", "seconds", "share", "usd", "duration", "load", "verdict"]
 """How a value is shown: times are in seconds, shares from 0 to 1; a `load` is its text, and sorts by its number."""
 
+LEVELS_TABLE = "levels"
+"""The id of the table of every level."""
+
 Value: TypeAlias = str | float | int | list[Any] | None
 
 
@@ -95,7 +98,7 @@ _COSTS = (
 def tables(inputs: ReportInputs, rows: Rows) -> list[dict[str, Any]]:
     """The tables that have rows, in the order of the page; those of levels are in the order of `rows`."""
     made = [
-        _of_rows("levels", "Every level", rows, _LEVELS),
+        _of_rows(LEVELS_TABLE, "Every level", rows, _LEVELS),
         _of_rows("quality", "How each level was measured", rows, _QUALITY),
         _failures(inputs),
         _searches(inputs),

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.report.html.machine_curves import MOST_SAMPLES, thinned
 from fmbench_lib.report.html.page_content import page_content
 from fmbench_lib.report.html.page_shell import page_html
 from fmbench_lib.report.html.request_samples import MOST_EVENTS, TAIL, kept_ranks, thinned_events
+from fmbench_lib.report.html.static_table import static_table
 from tests.report.html.made_run import made_run
 
 INPUTS = made_run(("vllm", "sglang"), ("payload_en_1-300.jsonl",), (0.5, 2, 8))
@@ -82,6 +84,21 @@ def test_levels_have_the_figures_of_the_summary(content: dict[str, Any]) -> None
         **content["levels"]["about"][2], "load": "0.5 requests/s", "rate": True, "at": 0.5, "short": "0.5/s",
     }  # fmt: skip
     assert content["levels"]["marked"]["winner"] is not None
+
+
+def test_levels_that_tie_with_the_winner_are_marked() -> None:
+    tied = rows_of(INPUTS.summary)[4]
+    shown = page_content(replace(INPUTS, decision=replace(INPUTS.decision, tied=(tied,))))
+    assert [shown["levels"]["about"][position]["load"] for position in shown["tied"]] == ["concurrency 2"]
+    assert shown["experiments"][shown["levels"]["about"][shown["tied"][0]]["e"]]["name"] == tied["experiment_name"]
+
+
+def test_the_levels_can_be_read_without_scripts(content: dict[str, Any]) -> None:
+    html = static_table({**content["tables"][0], "title": "<b>"})
+    assert html.count("<tr>") == 7
+    assert "<caption>&lt;b&gt;</caption>" in html
+    assert "<td>concurrency 2</td>" in html
+    assert re.search(r"<td>[\d.]+ ms</td>", html)
 
 
 def test_what_is_missing_is_null(content: dict[str, Any]) -> None:
