@@ -101,8 +101,8 @@ def _marked(text: str) -> str:
 def _static(content: Mapping[str, Any], picture: bytes | None) -> str:
     """What stands in for charts and tables in a viewer that runs no scripts."""
     parts = [
-        "<p>This viewer runs no scripts, so the charts are a picture, if any (JupyterLab: choose “Trust HTML”). The page "
-        "is complete in any browser.</p>"
+        "<p>This viewer runs no scripts: only a picture and the table of levels are shown. In JupyterLab choose “Trust "
+        "HTML”; a browser shows everything.</p>"
     ]
     if picture is not None:
         source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
