@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from fmbench_lib.metrics.decision.brief import brief_of
 from fmbench_lib.report.figures.price_performance import Trade
 from fmbench_lib.report.figures.quality_trade import QualityTrade
 from fmbench_lib.report.html.chart_content import chart_content
@@ -19,13 +20,14 @@ def write_business_page(
 ) -> Path:
     """Write the page; returns its path. `picture` is that of the same chart, shown where no scripts run."""
     rows = in_order([dict(judgement.row) for judgement in inputs.decision.judgements])
+    brief = brief_of(inputs.decision.to_dict())
     head = {
         "title": clean(f"{inputs.run.model_name}: {trade.title}"),
         "about": [clean(inputs.run.name), clean(inputs.run.run_id)],
-        "what": clean(inputs.decision.text, 4 * TEXT),
-        "how_sure": clean(" ".join(trade.left_out), TEXT),
-        "runner_up": "",
-        "tone": "good" if inputs.decision.winner is not None else "bad",
+        "what": clean(brief.what, 2 * TEXT),
+        "how_sure": clean(brief.how_sure, 2 * TEXT),
+        "runner_up": clean(brief.runner_up, TEXT),
+        "tone": brief.tone,
         "tiles": [],
         "quality": "",
     }

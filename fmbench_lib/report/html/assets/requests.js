@@ -79,9 +79,10 @@ function lengthSpec(measure) {
 
 // -- distributions -----------------------------------------------------------------------------------------------
 
+const beside = CHOSEN ? LEVELS.filter((level) => level.load === CHOSEN.load && level.d === CHOSEN.d).length : 0;
 Object.assign(state, {
   ecdf: "latency", tail: "share",
-  ecdf_lines: CHOSEN ? (DATA.experiments.length > 1 ? `load ${CHOSEN.load}` : `experiment ${CHOSEN.e}`) : "",
+  ecdf_lines: CHOSEN ? (beside > 1 ? `load ${CHOSEN.load}` : `experiment ${CHOSEN.e}`) : "",
 });
 
 function ecdfSpec() {
