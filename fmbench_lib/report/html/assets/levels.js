@@ -180,7 +180,8 @@ function byLoad(column, title, y, { what, format, per = 1, least = true, empty, 
   const levels = ofKind(inSight());
   const scaled = (point) => Object.fromEntries(Object.entries(point).map(([name, value]) => [name, known(value) ? value * per : null]));
   const series = linesOf(levels, (level) => ({ x: level.at, ...scaled(axisY(column, level)) }));
-  if (!series.length) return nothing(title, empty);
+  const elsewhere = !levels.length && inSight().length;
+  if (!series.length) return nothing(title, elsewhere ? "These levels have the other kind of load: choose it under “By load”." : empty);
   return {
     title: leader(levels, column, { least, format, what }) || title,
     about: title, series, rules, signs: signsOf(series),
