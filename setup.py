@@ -65,6 +65,7 @@ TRANSFORMERS = [
 DATASETS = ["datasets>=4,<6"]
 EVALUATION = ["jsonschema>=4.25,<5", "rapidfuzz>=3.14,<4", "rouge-score>=0.1.2,<0.2", "sacrebleu>=2.5,<3"]
 DEV = [
+    "axe-playwright-python>=0.1.8,<0.2",
     "build>=1.3,<2",
     "cfn-lint>=1.40,<2",
     "hypothesis>=6.140,<7",
@@ -72,6 +73,7 @@ DEV = [
     "moto[s3,sagemaker,server]==5.2.5",
     "mypy==2.4.1",
     "pandas-stubs==3.1.0.261029",
+    "playwright>=1.55,<2",
     "pyte>=0.8.2,<0.9",
     "pytest>=9,<10",
     "pytest-xdist>=3.8,<4",
@@ -93,7 +95,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["fmbench_lib", "fmbench_lib.*"]),
-    package_data={"fmbench_lib": ["py.typed", "config/reference.md"]},
+    package_data={"fmbench_lib": ["py.typed", "config/reference.md", "report/html/assets/*"]},
     include_package_data=True,
     cmdclass={"build_py": BuildWithShippedFiles},
     install_requires=[
@@ -112,7 +114,6 @@ setup(
         "pandas>=3,<4",
         "papermill==2.7.0",
         "pillow>=11,<13",
-        "plotly>=7,<8",
         "prometheus-client>=0.22,<1",
         "psutil>=7,<8",
         "pyarrow>=22",

@@ -189,7 +189,7 @@ def test_importing_everything_prints_nothing_and_loads_nothing_heavy() -> None:
         if module.stem != "__main__"
     ]
     heavy = [
-        "xllamacpp", "gguf", "transformers", "datasets", "torch", "boto3", "botocore", "sagemaker", "plotly",
+        "xllamacpp", "gguf", "transformers", "datasets", "torch", "boto3", "botocore", "sagemaker",
         "matplotlib", "seaborn", "ray", "papermill", "scrapbook", "nbformat", "kubernetes", "docker", "duckdb",
     ]  # fmt: skip
     code = (

@@ -20,11 +20,11 @@ from fmbench_lib.report.figures.error_rates import draw_error_rates
 from fmbench_lib.report.figures.labels import Label, place_labels
 from fmbench_lib.report.figures.latency_by_load import draw_latency_by_load
 from fmbench_lib.report.figures.latency_distributions import draw_latency_distributions, draw_latency_drift
-from fmbench_lib.report.figures.page import write_business_page
 from fmbench_lib.report.figures.price_performance import trade_of
 from fmbench_lib.report.figures.prompt_lengths import draw_prompt_lengths
 from fmbench_lib.report.figures.style import looks, new_figure, short_name, styled
 from fmbench_lib.report.figures.token_times import draw_token_times
+from fmbench_lib.report.html.business_page import write_business_page
 from fmbench_lib.report.level_order import names_in
 from fmbench_lib.report.report_data import ReportInputs, ReportOptions
 
@@ -162,17 +162,18 @@ def test_levels_left_out_are_counted(build, simulate) -> None:
 
 def test_the_page_needs_no_network_and_holds_no_markup_of_names(build, simulate, tmp_path: Path) -> None:
     levels, budgets = mixed(simulate)
-    decision = build(levels, budgets).decision
-    trade = trade_of(decision)
-    path = tmp_path / "business_summary.html"
-    page = write_business_page(trade, looks(trade.experiments), "SmolLM2", decision.text, path, {}).read_text("utf-8")
-    assert re.findall(r'src="([^"]*)"', page) == ["plotly.min.js"]
+    inputs = build(levels, budgets)
+    path, picture = tmp_path / "business_summary.html", tmp_path / "business_summary.png"
+    picture.write_bytes(b"a picture")
+    page = write_business_page(inputs, trade_of(inputs.decision), {}, path, picture).read_text("utf-8")
+    assert re.findall(r'src="([^"]*)"', page) == ["data:image/png;base64,YSBwaWN0dXJl"]
     assert "<b>|</b>" not in page
-    assert "&lt;b&gt;" in page
-    assert "http" not in page
-    assert len(page) < 50_000
-    assert (tmp_path / "plotly.min.js").stat().st_size > 1_000_000
-    assert json.loads(re.search(r'"text":(\["1","8"\])', page).group(1)) == ["1", "8"]
+    assert "\\u003cb\\u003e" in page
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page)
+    assert len(page) < 100_000
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page).group(1))
+    assert {about["short"] for about in data["levels"]["about"]} >= {"1", "8"}
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["business_summary.html", "business_summary.png"]
 
 
 def test_no_errors_is_said_in_the_picture(quickstart) -> None:

@@ -20,12 +20,12 @@ from fmbench_lib.report.figures.judge_agreement import draw_agreement
 from fmbench_lib.report.figures.latency_by_load import draw_latency_by_load
 from fmbench_lib.report.figures.latency_distributions import draw_latency_distributions, draw_latency_drift
 from fmbench_lib.report.figures.machine import draw_machine, pictures
-from fmbench_lib.report.figures.page import write_business_page
 from fmbench_lib.report.figures.price_performance import trade_of
 from fmbench_lib.report.figures.prompt_lengths import NO_LENGTHS, draw_prompt_lengths, has_lengths
 from fmbench_lib.report.figures.quality_trade import SIDES, QualityTrade, draw_quality_trade, quality_trade
 from fmbench_lib.report.figures.style import Look, looks, save, styled
 from fmbench_lib.report.figures.token_times import draw_token_times
+from fmbench_lib.report.html.business_page import write_business_page
 from fmbench_lib.report.level_order import Rows, counted, names_in, of_payload
 from fmbench_lib.report.report_data import ReportInputs
 
@@ -80,9 +80,7 @@ def draw_figures(inputs: ReportInputs, folder: Path, broken: Broken | None = Non
             written += _drawn(folder / name, draw, broken)
     page = folder / BUSINESS_PAGE
     try:
-        written.append(
-            write_business_page(trade, look, inputs.run.model_name, decision.text, page, quality_trades(inputs))
-        )
+        written.append(write_business_page(inputs, trade, quality_trades(inputs), page, folder / BUSINESS))
     except Exception as error:  # noqa: BLE001 - whatever breaks down in one picture must not cost the others
         _give_up(page, error, broken)
     return written
