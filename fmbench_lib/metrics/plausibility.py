@@ -41,6 +41,10 @@ _MOST_TIMES_FASTER = 4
 came."""
 _CHARACTERS_PER_TOKEN = 4
 _MOST_TIMES_OWN_PROMPT = 2
+_MOST_TIMES_SERVERS_PROMPT = 8
+_MOST_ADDED_TO_PROMPT = 200_000
+_LONGEST_PROMPT = 20_000_000
+"""Tokens. A server may add a template, instructions, documents or tools to a prompt, and takes nothing from it."""
 _MOST_CHARACTERS_PER_TOKEN = 25
 _MOST_EVENTS_PER_TOKEN = 4
 _SPARE_CHARACTERS, _SPARE_EVENTS, _SPARE_TOKENS, _SPARE_PROMPT_TOKENS = 100, 8, 32, 100
@@ -76,6 +80,10 @@ class Counted(NamedTuple):
     reasoning: int | None = None
     unknown_zeros: frozenset[str] = frozenset()
     cached: int | None = None
+
+    def numbers(self) -> tuple[int | None, int | None, int | None, int | None]:
+        """Prompt, completion, cached and reasoning tokens."""
+        return self.prompt, self.completion, self.cached, self.reasoning
 
 
 class OwnCount(NamedTuple):
@@ -148,15 +156,16 @@ def judge_response(seen: Seen, counted: Counted, own: OwnCount | None) -> Judgem
 def plausible(seen: Seen, counted: Counted, own: OwnCount | None) -> Counted:
     """The server's counts that can be true; None in place of the others."""
     completion, cached, reasoning = counted.completion, counted.cached, counted.reasoning
+    prompt = None if counted.prompt is None or _is_no_prompt(counted.prompt, own) else counted.prompt
     if reasoning is not None and completion is not None and reasoning > completion:
         reasoning = None
     if completion is not None and (_too_few(completion, seen) or _too_many(completion, reasoning, seen)):
         completion = reasoning = None
-    if cached is not None and cached > _most_cached(counted.prompt, own):
+    if cached is not None and cached > _most_cached(prompt, own):
         cached = None
-    if (completion, cached, reasoning) == (counted.completion, counted.cached, counted.reasoning):
+    if (prompt, completion, cached, reasoning) == counted.numbers():
         return counted
-    return counted._replace(completion=completion, cached=cached, reasoning=reasoning)
+    return counted._replace(prompt=prompt, completion=completion, cached=cached, reasoning=reasoning)
 
 
 def is_buffered(seen: Seen, tokens: int | None) -> bool:
@@ -200,13 +209,23 @@ def _most_cached(prompt: int | None, own: OwnCount | None) -> float:
     return _MOST_TIMES_OWN_PROMPT * own.prompt + _SPARE_PROMPT_TOKENS
 
 
+def _is_no_prompt(count: int, own: OwnCount | None) -> bool:
+    """Whether no prompt has so many tokens, or ours has by far more: such a count is of something else."""
+    known = None if own is None else own.prompt
+    if known is None:
+        return count > _LONGEST_PROMPT
+    few = known > _MOST_TIMES_SERVERS_PROMPT * count + _SPARE_PROMPT_TOKENS
+    return few or count > _MOST_TIMES_OWN_PROMPT * known + _MOST_ADDED_TO_PROMPT
+
+
 def _too_few(count: int, seen: Seen) -> bool:
     """Whether so many tokens cannot hold the text that came: each has a few characters, and an event one at least."""
     if seen.media or not seen.size:
         return False
     most = _MOST_CHARACTERS_PER_TOKEN * count + _SPARE_CHARACTERS
     by_text = seen.size > most and sum(map(len, seen.text.split())) > most  # white space needs few tokens
-    return by_text or seen.events > _MOST_EVENTS_PER_TOKEN * count * seen.choices + _SPARE_EVENTS
+    spare = min(_SPARE_EVENTS, _MOST_EVENTS_PER_TOKEN * (count - 1)) if count else _SPARE_EVENTS
+    return by_text or seen.events > _MOST_EVENTS_PER_TOKEN * count * seen.choices + spare
 
 
 def _too_many(count: int, reasoning: int | None, seen: Seen) -> bool:

@@ -64,8 +64,11 @@ def _parse_head_block(block: bytes, size: int) -> Head:
     parts = lines[0].split(" ", 2)
     if not parts[0].startswith("HTTP/1.") or len(parts) < 2 or not (_is_number(parts[1]) and len(parts[1]) == 3):
         raise ProtocolError(f"not an HTTP/1.1 status line: {lines[0][:60]!r}")
-    headers = []
+    headers: list[tuple[str, str]] = []
     for line in lines[1:]:
+        if headers and line.startswith((" ", "\t")):  # a folded line continues the one before
+            headers[-1] = (headers[-1][0], f"{headers[-1][1]} {line.strip()}".strip())
+            continue
         name, colon, value = line.partition(":")
         if not colon:
             raise ProtocolError(f"not a header line: {line[:60]!r}")
@@ -81,7 +84,7 @@ def _body_length(status: int, headers: list[tuple[str, str]]) -> int:
         return 0
     if "chunked" in _tokens_of(headers, "transfer-encoding"):
         return CHUNKED
-    lengths = {value for name, value in headers if name == "content-length"}
+    lengths = set(_tokens_of(headers, "content-length"))
     if not lengths:
         return UNTIL_CLOSE
     length = lengths.pop()
