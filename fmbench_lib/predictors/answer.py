@@ -12,7 +12,7 @@ from fmbench_lib.config.schema.api_key import key_header
 from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResponse, http_error
 from fmbench_lib.predictors.cumulative import without_repetition
 from fmbench_lib.predictors.server_errors import error_text, failure_in, first_words, message_of
-from fmbench_lib.predictors.streams import form_of, is_event_text, is_keep_alive, json_lines, sse_data
+from fmbench_lib.predictors.streams import form_of, is_keep_alive, is_stream_text, json_lines, sse_data
 from fmbench_lib.predictors.usage import count, settle_counts
 
 _TEXT, _REASONING = itemgetter(1), itemgetter(2)
@@ -182,11 +182,6 @@ def decoded(response: HttpResponse, streamed: bool, read: Callable[[HttpResponse
     except (ValueError, RecursionError) as error:
         fail_unreadable(answer, response, f"the body does not follow the protocol: {error}")
     return answer.completion(response)
-
-
-def is_stream_text(body: bytes) -> bool:
-    """Whether a body begins as a stream does: with a field or comment of an event, or with JSON."""
-    return is_event_text(body) or body.lstrip(_BLANK)[:1] in (b"{", b"[")
 
 
 def fail_unreadable(answer: Answer, response: HttpResponse, reason: str) -> None:

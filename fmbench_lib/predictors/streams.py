@@ -23,6 +23,11 @@ def is_event_text(body: bytes) -> bool:
     return body[:64].removeprefix(_BOM).lstrip().startswith(_BEGINNINGS_OF_EVENTS)
 
 
+def is_stream_text(body: bytes) -> bool:
+    """Whether a body begins as a stream does: with a field or comment of an event, or with JSON."""
+    return is_event_text(body) or body.lstrip(_BLANK)[:1] in (b"{", b"[")
+
+
 def form_of(content_type: str, body: bytes) -> Form:
     """Whether a body is server-sent events, JSON lines or one answer: by its shape, since many servers and proxies
     give it another content type, else by that type."""
