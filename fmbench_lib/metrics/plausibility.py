@@ -30,6 +30,7 @@ REMARK_SEPARATOR = "+"
 _LEAST_S_PER_TOKEN = 50e-6
 """20,000 tokens/s of one stream: nothing generates so fast."""
 _LEAST_S_PER_EVENT = 500e-6
+_TWO_READS = 2
 _LEAST_SHARE_OF_WAIT = 0.05
 """Events closer than the first, in less than this share of the time before them, were held back and flushed."""
 _LEAST_S_PER_EVENT_STALLED = 2e-3
@@ -180,6 +181,8 @@ def is_buffered(seen: Seen, tokens: int | None) -> bool:
     if seen.span < _LEAST_S_PER_TOKEN * (most - 1):  # in one read, or nearly
         return True
     per_event = seen.span / max(seen.events - 1, 1)
+    if per_event < _LEAST_S_PER_EVENT and len(seen.times) > 2 and len(set(seen.times)) == _TWO_READS:
+        return True  # cut once in the midst, by the network or a busy client
     if per_event < _LEAST_S_PER_EVENT and seen.span < _LEAST_SHARE_OF_WAIT * seen.wait:
         return True
     may_have_stalled = per_event < _LEAST_S_PER_EVENT_STALLED and seen.span < _LEAST_SHARE_OF_WAIT_STALLED * seen.wait

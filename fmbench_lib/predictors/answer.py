@@ -18,8 +18,6 @@ from fmbench_lib.predictors.usage import count, settle_counts
 _TEXT, _REASONING = itemgetter(1), itemgetter(2)
 _BLANK = b"\xef\xbb\xbf \r\n\t"
 _BEGINNINGS_OF_JSON = (b"{", b"[", b'"')
-_SUCCESSES = (200, 201, 203)
-"""Statuses of answers: 201 is what some frameworks make of a POST, 203 what a proxy makes of a changed 200."""
 _ENDS = (b"[done]", b"done")
 """What ends a stream, in lower case."""
 _COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "total_tokens", "reasoning_tokens")
@@ -167,12 +165,12 @@ def _answer_text(events: Sequence[Event]) -> str:
 
 
 def decoded(response: HttpResponse, streamed: bool, read: Callable[[HttpResponse, Answer], None]) -> Completion:
-    """The completion of a response: what `read` adds for a status of success, else an HTTP error.
+    """The completion of a response: what `read` adds for status 200, else an HTTP error.
 
     A ValueError of `read` becomes an error that has the server's words: `endpoint` for what is no JSON at all, as a
     proxy's page is, else `decode`.
     """
-    if response.status not in _SUCCESSES:
+    if response.status != 200:
         return http_error(response, error_text(response.body))
     answer = Answer(streamed)
     try:

@@ -64,11 +64,8 @@ def _parse_head_block(block: bytes, size: int) -> Head:
     parts = lines[0].split(" ", 2)
     if not parts[0].startswith("HTTP/1.") or len(parts) < 2 or not (_is_number(parts[1]) and len(parts[1]) == 3):
         raise ProtocolError(f"not an HTTP/1.1 status line: {lines[0][:60]!r}")
-    headers: list[tuple[str, str]] = []
+    headers = []
     for line in lines[1:]:
-        if headers and line.startswith((" ", "\t")):  # a folded line continues the one before
-            headers[-1] = (headers[-1][0], f"{headers[-1][1]} {line.strip()}".strip())
-            continue
         name, colon, value = line.partition(":")
         if not colon:
             raise ProtocolError(f"not a header line: {line[:60]!r}")
