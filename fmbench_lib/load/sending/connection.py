@@ -285,14 +285,15 @@ class Connection:
             self._closed("")
 
     def _look_for_end(self, exchange: Exchange) -> None:
+        if exchange.left < 0:  # not looked at: walking through millions of chunks would hold up all others
+            self._fail("protocol", exchange.cut())
+            return
         try:
             finished = exchange.response.look()
         except ProtocolError as error:
             self._fail("protocol", str(error))
             return
-        if exchange.left < 0:
-            self._fail("protocol", exchange.cut())
-        elif finished:
+        if finished:
             exchange.complete = True
             # A response that came before its request was sent leaves the rest of the request on this connection.
             self._finish(keep=exchange.response.keep_alive and not self._unsent)
