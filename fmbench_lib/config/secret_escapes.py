@@ -17,7 +17,10 @@ from fmbench_lib.config.secret_forms import Span
 
 _CONTROL = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
 
-_ASCII = ("[0-7][0-9A-Fa-f]", "00[0-7][0-9A-Fa-f]", "0{0,4}[0-7][0-9A-Fa-f]", "000000[0-7][0-9A-Fa-f]")
+_ODD = "[Ff]{2}[0-5][0-9A-Fa-f]|00[Aa][Dd]|20(?:0[B-Fb-f]|2[A-Ea-e]|6[0-4])|[Ff][Ee][Ff]{2}"
+"""Wide letters, and those that nobody sees, in digits of two bytes."""
+
+_ASCII = ("[0-7][0-9A-Fa-f]", f"(?:00[0-7][0-9A-Fa-f]|{_ODD})", "0{0,4}[0-7][0-9A-Fa-f]", "000000[0-7][0-9A-Fa-f]")
 _ANY = (
     "[0-9A-Fa-f]{2}", "[0-9A-Fa-f]{4}", "(?:0{0,3}[0-9A-Fa-f]?|0{0,2}10)[0-9A-Fa-f]{1,4}",
     "00(?:0[0-9A-Fa-f]|10)[0-9A-Fa-f]{4}",

@@ -108,6 +108,7 @@ ODD: dict[str, Callable[[str], str]] = {
     "backwards": lambda text: text[::-1],
     "Base85": lambda text: base64.b85encode(text.encode()).decode(),
     "letters of no width between": lambda text: "\u200b".join(text),
+    "letters of no width in JSON": lambda text: json.dumps("\u200b".join(text))[1:-1],
     "soft hyphens between": lambda text: "\u00ad".join(text),
     "NUL between": lambda text: "\0".join(text),
     "UTF-8 taken for Latin-1": lambda text: text.encode().decode("latin-1"),
@@ -230,6 +231,7 @@ def test_what_was_encoded_twice_is_found_wherever_it_begins(redactor: Redactor, 
 def test_letters_as_wide_as_chinese_ones(redactor: Redactor) -> None:
     wide = "".join(chr(ord(letter) + 0xFEE0) for letter in "plumKestrel42")
     assert redactor(f"河流，很长。{wide}。") == f"河流，很长。{REMOVED}。"
+    assert redactor(json.dumps(f"<{wide}>")) == f'"<{REMOVED}>"'
 
 
 def test_lines_that_quoted_printable_breaks(redactor: Redactor) -> None:
