@@ -32,7 +32,7 @@ docs: $(VENV)/.dev  ## the parts of docs/ that are generated from the code
 
 # Each describes what it measures in its first lines, prints a table and writes benchmarks/results/<name>.json. The
 # others run even if one fails.
-BENCHMARKS := accuracy throughput memory arrivals omission faults overload search against_truth coverage notebook_overhead
+BENCHMARKS := accuracy throughput memory tiny_chunks arrivals omission faults overload search against_truth coverage notebook_overhead
 
 bench: $(VENV)/.dev  ## measure fmbench itself; needs an idle machine, and takes a while
 	failed=; for name in $(BENCHMARKS); do \
