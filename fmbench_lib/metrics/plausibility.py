@@ -42,10 +42,10 @@ _MOST_TIMES_FASTER = 4
 came."""
 _CHARACTERS_PER_TOKEN = 4
 _MOST_TIMES_OWN_PROMPT = 2
-_MOST_TIMES_SERVERS_PROMPT = 8
+_MOST_TIMES_SERVERS_PROMPT, _FEW_TOKENS = 8, 16
 _MOST_ADDED_TO_PROMPT = 200_000
 _LONGEST_PROMPT = 20_000_000
-"""Tokens. A server may add a template, instructions, documents or tools to a prompt, and takes nothing from it."""
+"""Tokens. A server may add a template, instructions, documents or tools to a prompt, or cut it, but not to so few."""
 _MOST_CHARACTERS_PER_TOKEN = 25
 _MOST_EVENTS_PER_TOKEN = 4
 _SPARE_CHARACTERS, _SPARE_EVENTS, _SPARE_TOKENS, _SPARE_PROMPT_TOKENS = 100, 8, 32, 100
@@ -217,7 +217,7 @@ def _is_no_prompt(count: int, own: OwnCount | None) -> bool:
     known = None if own is None else own.prompt
     if known is None:
         return count > _LONGEST_PROMPT
-    few = known > _MOST_TIMES_SERVERS_PROMPT * count + _SPARE_PROMPT_TOKENS
+    few = count <= _FEW_TOKENS and known > _MOST_TIMES_SERVERS_PROMPT * count + _SPARE_PROMPT_TOKENS
     return few or count > _MOST_TIMES_OWN_PROMPT * known + _MOST_ADDED_TO_PROMPT
 
 

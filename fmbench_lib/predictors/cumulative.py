@@ -58,7 +58,7 @@ def _new_text_of(side: list[Event]) -> list[Event]:
 
 def _grows(texts: Sequence[str]) -> bool:
     """Whether each text begins with the one before it, and most have more: pieces that are all equal do not."""
-    if len(texts) < _LEAST_MESSAGES and len(texts[0]) < _LEAST_CHARACTERS:
+    if not texts[0].rstrip(_CUT) or (len(texts) < _LEAST_MESSAGES and len(texts[0]) < _LEAST_CHARACTERS):
         return False
     if not all(after.startswith(before.rstrip(_CUT)) for before, after in pairwise(texts)):
         return False

@@ -79,7 +79,9 @@ def next_sse_data(body: bytes, start: int) -> tuple[int, bytes] | None:
         start = end + 1
         if line.startswith(b"data:"):
             data = line[5:].strip()
-            if data and not skipped:
+            if data and skipped:
+                skipped = False
+            elif data:
                 if body.startswith(b"data:", start) and not _is_json(data):
                     start, data = _joined(body, start, data)
                 return start, _as_error(data) if failed else data

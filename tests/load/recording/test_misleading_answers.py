@@ -369,6 +369,16 @@ class TestCounts:
         row = answer(*data(*words(5), STOP, usage(prompt_tokens=prompt, completion_tokens=5)), DONE)
         assert (counts(row), said(row)) == ((16, 5, "prompt:words+completion:server"), ["count_implausible"])
 
+    @pytest.mark.parametrize(("prompt", "used"), [(1, 400), (16, 400), (17, 17), (399, 399)])
+    def test_a_prompt_that_was_cut_is_told_from_a_count_of_something_else(
+        self, prompt: int, used: int, spooled: MakeSpooled
+    ) -> None:
+        body = b"".join([*data(*words(5), STOP, usage(prompt_tokens=prompt, completion_tokens=5)), DONE])
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n" % len(body)
+        recorder = Recorder(OPENAI, [SentPrompt("q", 400)], ["http://h"], LevelKey("e", "p", "l"), TwoAWord())
+        row = recorder.row(spooled([(head, 20, 1020), (body, 30, 1030)], sent=0), CLOCKS, "L")
+        assert row["prompt_tokens"] == used
+
     def test_a_count_of_each_message_by_itself(self, answer: Answer) -> None:
         each = {"usage": {"prompt_tokens": 12, "completion_tokens": 1}}
         row = answer(*data(*words(5, **each), STOP), DONE)
@@ -560,6 +570,7 @@ class TestFraming:
             b"data: ping\n\n",
             b"data: HEARTBEAT\n\n",
             b"event: ping\ndata: now\n\n",
+            b"event: ping\ndata: now\n",
             b'event: keep-alive\ndata: {"error": "none"}\n\n',
             b"event: error\n\n",  # without data it is not dispatched
         ],
@@ -683,6 +694,11 @@ class TestRepeats:
         texts = ["Das \ufffd", "Das 汉\ufffd", "Das 汉字 is", "Das 汉字 is good"]
         row = answer(*data(*({"text_output": text} for text in texts)), codec=CODECS["triton"])
         assert (row["completion"], said(row)) == ("Das 汉字 is good", ["cumulative"])
+
+    def test_pieces_of_characters_are_new_text(self, answer: Answer) -> None:
+        texts = ["\ufffd", "\ufffd", "ab", "abc", "abcd"]
+        row = answer(*data(*({"text_output": text} for text in texts)), codec=CODECS["triton"])
+        assert (row["completion"], said(row)) == ("".join(texts), [])
 
     def test_the_whole_again_without_what_stopped_it(self, answer: Answer) -> None:
         row = answer(*data(*({"text_output": text} for text in [*SO_FAR, SO_FAR[-1][:-3]])), codec=CODECS["triton"])
