@@ -32,7 +32,7 @@ _LONG_TEXT = b"x" * 12
 """What may be quoted or encoded in its turn; a secret itself is found in Base64 without it, in any character set."""
 
 _STANDARD = bytes.maketrans(b"-_", b"+/")
-_BETWEEN = b"\0"
+_BETWEEN = b"\1"  # no escape, and in no secret
 
 
 def decoded_runs(data: bytes) -> Iterator[Unescaped]:

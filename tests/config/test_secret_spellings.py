@@ -253,3 +253,10 @@ def test_texts_of_nothing_but_escapes_are_looked_at_a_limited_number_of_times(
     text = piece * (40_000 // len(piece))
     assert redactor(text) == text
     assert sum(looked_at) < 40 * len(text)
+
+
+@pytest.mark.parametrize("spelt", [spelt for name, spelt in ODD.items() if "Base64" in name or "digits" in name])
+def test_what_stands_between_two_encoded_secrets_stays(redactor: Redactor, spelt: Callable[[str], str]) -> None:
+    text = spelt("plumKestrel42")
+    between = '\r\n\r\ndata: {"message": "died with '
+    assert redactor(f"<{text}{between}{text}>") == f"<{REMOVED}{between}{REMOVED}>"
