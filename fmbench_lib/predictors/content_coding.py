@@ -14,6 +14,9 @@ _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _RAW_DEFLATE = -15
 _GZIP = b"\x1f\x8b"
 _MOST_BYTES = 256 << 20
+_MOST_MEMBERS = 500_000
+_SLICE_BYTES = 1 << 10
+"""Looked at in one go: what follows a member is copied, and it may have a few bytes."""
 
 
 def coding_of(headers: Sequence[tuple[str, str]]) -> str:
@@ -51,6 +54,7 @@ class _Unpacker:
 
     def __init__(self, window: int) -> None:
         self._window = window
+        self._members_left = _MOST_MEMBERS
         self._stream = zlib.decompressobj(window)
 
     @property
@@ -60,15 +64,27 @@ class _Unpacker:
 
     def unpack(self, packed: bytes, most: int) -> bytes:
         """What these bytes add, up to `most` bytes of it."""
-        unpacked = b""
-        while packed and len(unpacked) < most:
-            if self._stream.eof:
-                if not packed.startswith(_GZIP[: len(packed)]) or self._window != _WINDOWS["gzip"]:
-                    return unpacked
-                self._stream = zlib.decompressobj(self._window)  # some servers pack each event by itself
-            unpacked += self._stream.decompress(packed, most - len(unpacked))
-            packed = self._stream.unused_data if self._stream.eof else b""
-        return unpacked
+        parts, left = [], most
+        for start in range(0, len(packed), _SLICE_BYTES):
+            rest = packed[start : start + _SLICE_BYTES]
+            while rest and left > 0 and self._goes_on_with(rest):
+                part = self._stream.decompress(rest, left)
+                parts.append(part)
+                left -= len(part)
+                rest = self._stream.unused_data if self._stream.eof else b""
+        return b"".join(parts)
+
+    def _goes_on_with(self, packed: bytes) -> bool:
+        """Whether these bytes belong to the body; at the end of a member they may begin the next one."""
+        if not self._stream.eof:
+            return True
+        if self._window != _WINDOWS["gzip"] or not packed.startswith(_GZIP[: len(packed)]):
+            return False
+        if not self._members_left:
+            raise ValueError(f"Content-Encoding gzip, and the body has more than {_MOST_MEMBERS:,} members")
+        self._members_left -= 1
+        self._stream = zlib.decompressobj(self._window)  # some servers pack each event by itself
+        return True
 
 
 def unpacked(response: HttpResponse) -> HttpResponse:

@@ -229,6 +229,12 @@ class TestHeldBack:
             )
             assert (row["error"], row["completion"], len(row["event_times"])) == (None, "w0 w1 w2 w3 w4 ", 5)
 
+    def test_a_body_of_too_many_members(self, answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("fmbench_lib.predictors.content_coding._MOST_MEMBERS", 4)
+        packed = b"".join(map(gzip.compress, ENDED["triton"][0]))
+        row = answer(packed, codec=CODECS["triton"], headers="content-encoding: gzip\r\n")
+        assert (row["error"], "more than 4 members" in row["error_message"]) == ("protocol", True)
+
     def test_a_coding_that_cannot_be_read_is_named(self, answer: Answer) -> None:
         row = answer(b"\x00\x01", kind=JSON, headers="content-encoding: br\r\n")
         assert row["error"] == "protocol"
