@@ -15,6 +15,8 @@ _BOM_OF_LINE = re.compile(rb"(?:(?<=[\r\n])|\A)\xef\xbb\xbf")
 _BARE_RETURN = re.compile(rb"\r(?!\n)")
 _KEEP_ALIVES = (b"ping", b"pong", b"heartbeat", b"keepalive", b"keep-alive", b"keep_alive")
 """Events, and data of events, by which servers show that they are there."""
+_MOST_LINES = 10_000
+"""Of one event: each is tried for being the last of its JSON."""
 _BEGINNINGS_OF_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b"error:", b":")
 
 
@@ -103,7 +105,9 @@ def is_keep_alive(data: bytes) -> bool:
 def _joined(body: bytes, start: int, data: bytes) -> tuple[int, bytes]:
     """The data of an event whose lines go on at `start`, up to where they are JSON or the event ends."""
     begun, alone = start, data
-    while body.startswith(b"data:", start) and (end := body.find(b"\n", start)) >= 0:
+    for _ in range(_MOST_LINES):
+        if not body.startswith(b"data:", start) or (end := body.find(b"\n", start)) < 0:
+            break
         data += b"\n" + body[start + 5 : end].strip()
         start = end + 1
         if _is_json(data):

@@ -588,6 +588,12 @@ class TestFraming:
         assert (row["error"], row["completion"]) == (None, "w0 w1 w2 w3 w4 ")
         assert [round(1000 * (at - 1)) for at in row["event_times"]] == [40, 60, 80, 100, 120]
 
+    def test_an_event_of_too_many_lines(self, answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+        lines_of_one = b'data: {"choices":\ndata: [{"delta":\ndata: {"content":\ndata: "yes"}}]}\n\n'
+        assert answer(lines_of_one, *data(STOP))["completion"] == "yes"
+        monkeypatch.setattr("fmbench_lib.predictors.streams._MOST_LINES", 2)
+        assert answer(lines_of_one, *data(STOP))["error"] == "decode"
+
     @pytest.mark.parametrize("protocol", ["openai", "ollama"])
     def test_a_byte_order_mark_before_each_message(self, answer: Answer, protocol: str) -> None:
         pieces, kind = ENDED[protocol]
