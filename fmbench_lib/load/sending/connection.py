@@ -285,15 +285,14 @@ class Connection:
             self._closed("")
 
     def _look_for_end(self, exchange: Exchange) -> None:
-        if exchange.left < 0:  # not looked at: walking through millions of chunks would hold up all others
-            self._fail("protocol", exchange.cut())
-            return
-        try:
-            finished = exchange.response.look()
+        try:  # one that is too long is not looked at: to walk through millions of chunks would hold up all others
+            finished = exchange.left >= 0 and exchange.response.look()
         except ProtocolError as error:
             self._fail("protocol", str(error))
             return
-        if finished:
+        if exchange.left < 0:
+            self._fail("protocol", exchange.cut())
+        elif finished:
             exchange.complete = True
             # A response that came before its request was sent leaves the rest of the request on this connection.
             self._finish(keep=exchange.response.keep_alive and not self._unsent)
