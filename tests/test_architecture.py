@@ -15,7 +15,8 @@ CONFIG_FACTS = [
     "config/arrival_facts", "config/installed", "config/load_settings", "config/near_files", "config/platform_rules",
     "config/plain_text", "config/platform_types", "config/platforms", "config/precision", "config/problems",
     "config/redactor", "config/repeat_names", "config/secret_escapes", "config/secret_forms", "config/secret_names",
-    "config/secret_search", "config/secret_spellings", "config/spelling", "config/token_lengths", "config/web_address",
+    "config/secret_runs", "config/secret_search", "config/secret_spellings", "config/spelling", "config/token_lengths",
+    "config/web_address",
 ]  # fmt: skip
 
 MAY_IMPORT: dict[str, list[str]] = {
@@ -37,7 +38,10 @@ MAY_IMPORT: dict[str, list[str]] = {
     "config/secret_names": [],
     "config/secret_escapes": ["config/secret_forms"],
     "config/secret_spellings": ["config/secret_escapes"],
-    "config/secret_search": ["config/secret_escapes", "config/secret_forms", "config/secret_spellings"],
+    "config/secret_runs": ["config/secret_escapes"],
+    "config/secret_search": [
+        "config/secret_escapes", "config/secret_forms", "config/secret_runs", "config/secret_spellings",
+    ],
     "config/redactor": ["config/secret_forms", "config/secret_search"],
     "config/spelling": [],
     "config/token_lengths": ["config/spelling"],

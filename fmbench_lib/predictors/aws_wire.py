@@ -48,6 +48,8 @@ class Message:
         name = self.headers.get(":exception-type") or self.headers.get(":error-code")
         if name is None and self.event.endswith("Exception"):
             name = self.event
+        if name is None and self.headers.get(":message-type") in ("exception", "error"):
+            name = self.headers[":message-type"]
         if name is None:
             return None
         text = str(self.headers.get(":error-message") or "") or error_text(self.payload)

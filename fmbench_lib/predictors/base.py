@@ -125,7 +125,7 @@ def http_error(response: HttpResponse, message: str) -> Completion:
         error_class = "http_429"
     elif 400 <= status < 500:
         error_class = "http_4xx"
-    elif status >= 500:
+    elif 500 <= status < 600:
         error_class = "http_5xx"
     else:
         error_class = "protocol"

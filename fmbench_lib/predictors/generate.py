@@ -113,6 +113,8 @@ def _take_token(message: Mapping[str, Any], end_offset: int, answer: Answer) -> 
         outputs = message["outputs"]
         answer.add_text("".join(map(text, outputs)) if isinstance(outputs, list) else outputs, end_offset)
         answer.open_ended = True
+    if not answer.events:  # it came in the last message alone
+        answer.add_text(message.get("generated_text"), end_offset)
     take_details(message, answer)
     if message.get("generated_text") is not None or isinstance(message.get("details"), dict):
         answer.done = True

@@ -187,6 +187,8 @@ def _form(experiment: Experiment) -> Form:
 
 def _read_whole(body: bytes, marked: Marked) -> None:
     marked.answer.done = True
+    if not body.strip():
+        raise ValueError("nothing")
     try:
         message = json.loads(body)
     except ValueError:
