@@ -242,7 +242,7 @@ def test_the_protocol_reads_every_cut_of_a_response() -> None:
 
 @pytest.mark.parametrize(
     ("body", "error"),
-    [(b"", "truncated"), (b"\xff\x00", "decode"), (b"[1]", "decode"), (b"[" * 9999, "decode"), (b"null", "decode")],
+    [(b"", "empty"), (b"\xff\x00", "decode"), (b"[1]", "decode"), (b"[" * 9999, "decode"), (b"null", "decode")],
 )
 def test_the_protocol_gives_an_error_class_and_never_raises(body: bytes, error: str) -> None:
     assert codec().decode(HttpResponse(200, (), body)).error_class == error

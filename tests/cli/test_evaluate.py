@@ -25,6 +25,7 @@ def verdict(prompt: str, _before: int) -> tuple[int, str]:
     return 200, '{"explanation": "so it is", "verdict": "correct"}'
 
 
+@pytest.mark.thorough
 def test_a_finished_run_is_judged_and_reported_and_nothing_is_bought_twice(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -61,6 +62,7 @@ def decided(folder: Path, url: str, questions: int, budget: float | None) -> str
     return text
 
 
+@pytest.mark.thorough
 def test_an_accuracy_budget_changes_the_winner_and_too_few_questions_say_nothing(tmp_path: Path) -> None:
     """The answers of `one`, which is the cheapest, are all wrong; those of `by token` are all right."""
 

@@ -90,6 +90,7 @@ def finished(engine: Engine, fmbench: object, tmp_path: Path, monkeypatch: pytes
     return done
 
 
+@pytest.mark.thorough
 def test_two_copies_are_measured_through_both_balancers_and_removed(finished: Finished, engine: Engine) -> None:
     endpoints = finished.read("endpoints.json")
     ours, behind = endpoints["ours"], endpoints["nginx"]
@@ -131,6 +132,7 @@ def test_a_run_that_is_killed_while_it_deploys_leaves_nothing_that_cleanup_does_
     assert len(list((running.run / "logs").glob("*-ours-*.log"))) == 2
 
 
+@pytest.mark.thorough
 def test_a_container_killed_while_it_is_measured_costs_what_it_had_not_answered(engine: Engine, tmp_path: Path) -> None:
     alone = one_copy(tmp_path, concurrency_levels=[1, 2])
     running = Running(alone, tmp_path / "results")

@@ -117,6 +117,7 @@ def sendings_while_measuring(s3: StandIn, run: Path) -> list[str]:
     return [call for time, call in puts if any(start < time < end for start, end in spans)]
 
 
+@pytest.mark.thorough
 def test_killed_resumed_from_the_bucket_which_is_taken_away_and_given_back(
     s3: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

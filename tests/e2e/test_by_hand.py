@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+import pytest
 
 from fmbench_lib.cli.commands import main
 from fmbench_lib.emulator import Behaviour, Constant, launch
 from tests.e2e.running import levels
 
 
+@pytest.mark.thorough
 def test_run_all_in_each_notebook_makes_one_run(tmp_path: Path, write_config: Callable[..., Path]) -> None:
     """What Jupyter's Run All does, in the folder of the notebooks, with nothing given but the config."""
     with launch(Behaviour(ttft=Constant(0.02), itl=Constant(0.005))) as emulator:

@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import psutil
+import pytest
 
 from fmbench_lib.config.secret_forms import REMOVED
 from tests.e2e.conftest import command, environment
@@ -346,6 +347,7 @@ def _has_executed(pid: int) -> bool:
     return not flags & FORKED_ONLY
 
 
+@pytest.mark.thorough
 def test_no_secret_that_is_echoed_is_written_or_printed(tmp_path: Path, write_config: Callable[..., Path]) -> None:
     places = Places()
     assert len(set(SECRETS.values())) == 80

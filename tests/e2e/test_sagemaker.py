@@ -149,6 +149,7 @@ def test_a_whole_run_makes_measures_and_deletes_an_endpoint(
     assert secrets_found(done.run, done.out, done.err) == []
 
 
+@pytest.mark.thorough
 def test_what_a_killed_run_deployed_is_deleted_by_cleanup_and_nothing_else(
     tmp_path: Path, fmbench: Callable[..., Finished], write_config: Callable[..., Path], cloud: str
 ) -> None:
