@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from fmbench_lib.metrics.checks.imported_checks import IMPORTED_CHECKS, Evidence
+from fmbench_lib.metrics.checks.imported_checks import IMPORTED_CHECKS, Evidence, fell_behind
 from fmbench_lib.metrics.columns import Cell, Cells, frame_of
 from fmbench_lib.metrics.finding import SEVERITY, Finding, Level
 from fmbench_lib.metrics.imported_level import IMPORTED_FIGURES, ImportedLevel, PrintedFigure
 from fmbench_lib.metrics.level_row import level_row
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.metric_groups import SUMMARY
-from fmbench_lib.metrics.missing import NAN, Row, number, rows_of, text
+from fmbench_lib.metrics.missing import NAN, Row, number, rows_of
 from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.metrics.prices import price_columns
 from fmbench_lib.metrics.reasons import REASON_SEPARATOR
@@ -23,7 +23,6 @@ from fmbench_lib.pricing.price_list import PriceList
 
 _KINDS = {column.name: column.kind for column in SUMMARY}
 _PRICES = ("price_per_txn", "price_per_token")
-_COUNTS = ("requests", "successes", "errors", "error_rate", "completions_in_window")
 _LEVELS: dict[str, Level] = {"valid": "valid", "degraded": "degraded", "invalid": "invalid"}
 
 
@@ -59,7 +58,10 @@ def imported_row(
     row["level_s"] = _or(row, "level_s", number(row, "window_s"))
     row |= _priced(row, printed, prices, level)
     row["imported_from"] = source_of(level)
-    return row | _verdict(level, row, printed, thresholds, of_requests=of_requests)
+    evidence = Evidence(level["evidence"], printed, level["requests"], clock=level["clock"])
+    if fell_behind(row, evidence, thresholds):
+        row["sustainable"] = "no"
+    return row | _verdict(level, row, evidence, thresholds)
 
 
 def source_of(level: ImportedLevel) -> str:
@@ -189,18 +191,15 @@ def _priced(row: Row, printed: Mapping[str, float], prices: PriceList, level: Im
     }
 
 
-def _verdict(
-    level: ImportedLevel, row: Row, printed: Mapping[str, float], thresholds: Thresholds, *, of_requests: bool
-) -> Cells:
-    evidence = Evidence(level["evidence"], printed, level["requests"], clock=level["clock"])
+def _verdict(level: ImportedLevel, row: Row, evidence: Evidence, thresholds: Thresholds) -> Cells:
     findings = [Finding(_LEVELS[said["verdict"]], said["reason"]) for said in level["findings"]]
     findings += [found for check in IMPORTED_CHECKS for found in check(row, evidence, thresholds)]
-    if of_requests:
+    if evidence.requests:
         findings += [found for check in CHECKS_OF_RECORDS for found in check(row, thresholds)]
     findings.sort(key=lambda finding: -SEVERITY[finding.verdict])
     reasons = dict.fromkeys(finding.reason for finding in findings)
     return {
         "client_limited": any(finding.client for finding in findings),
         "verdict": findings[0].verdict if findings else "valid",
-        "verdict_reasons": REASON_SEPARATOR.join(reasons) or text(row, "verdict_reasons") and None,
+        "verdict_reasons": REASON_SEPARATOR.join(reasons) or None,
     }

@@ -99,6 +99,8 @@ def _write_tables(run: Run, analysis: Analysis, losses: Losses) -> None:
     }
     if not analysis.quality.empty:
         frames["quality_and_cost.csv"] = lambda: analysis.quality
+    if not analysis.imported.empty:
+        frames["imported_figures.csv"] = lambda: analysis.imported
     for name, texts in (("embedding_levels.csv", analysis.texts), ("retrieval_quality.csv", analysis.retrieval)):
         if not texts.empty:
             frames[name] = texts.copy

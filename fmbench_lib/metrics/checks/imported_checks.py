@@ -19,6 +19,8 @@ _OFF = 0.01
 """Figures that differ by no more than this share follow from each other."""
 _BATCH_OFF = 0.05
 """The same where the tool rounds and averages rates."""
+_BEYOND = 1.5
+"""A rate that is off by more than this factor makes every price wrong."""
 _FULL = 0.8
 """Less than this share of the requests asked were in flight: the load was another one."""
 _BURST = 0.2
@@ -91,7 +93,9 @@ def _rate(row: Row, evidence: Evidence, _limits: Thresholds) -> Iterator[Finding
     )
     if printed is not None and done and seconds and _apart(printed, done / seconds, _OFF):
         counted = f"{done:.0f} completed in {seconds:.4g} s are {done / seconds:.4g}/s"
-        yield Finding("degraded", f"its {printed:.4g} requests/s do not follow from count and duration: {counted}")
+        what = f"its {printed:.4g} requests/s do not follow from count and duration: {counted}"
+        beyond = max(printed, done / seconds) > _BEYOND * min(printed, done / seconds)
+        yield Finding("invalid" if beyond else "degraded", what)
     for side in ("prompt", "completion"):
         total, rate = evidence.get(f"total_{side}_tokens"), evidence.printed.get(f"{side}_token_throughput")
         if total and rate is not None and seconds and _apart(rate, total / seconds, _OFF):
@@ -103,6 +107,8 @@ def _token_rates(row: Row, evidence: Evidence, _limits: Thresholds) -> Iterator[
     """Token rates that are not the rate of requests times their tokens."""
     per_minute = evidence.printed.get("transactions_per_minute")
     per_second = evidence.printed.get("transactions_per_second", None if per_minute is None else per_minute / 60)
+    done, seconds = evidence.printed.get("successes"), evidence.printed.get("window_s")
+    per_second = done / seconds if done and seconds else per_second
     allowed = _BATCH_OFF if evidence.get("batch_rounding") else _OFF
     for side in ("prompt", "completion"):
         rate, mean = (evidence.printed.get(f"{side}_token_{what}") for what in ("throughput", "count_mean"))
@@ -128,12 +134,18 @@ def _in_flight(row: Row, evidence: Evidence, _limits: Thresholds) -> Iterator[Fi
         yield Finding("degraded", f"{needs}, of {slots:.0f} asked, so this is not the endpoint under that load")
 
 
+def fell_behind(row: Row, evidence: Evidence, limits: Thresholds) -> bool:
+    """Whether the tool sent fewer requests per second than it was asked to, as they waited to be sent."""
+    asked, sent = number(row, "request_rate"), evidence.get("sent_rate")
+    return bool(asked) and sent is not None and asked is not None and sent < (1 - limits.rate_degraded) * asked
+
+
 def _behind(row: Row, evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
     """A rate that was not sent, or not answered: waits that no latency of the tool holds."""
     asked, sent = number(row, "request_rate"), evidence.get("sent_rate")
     delay, latency = evidence.get("send_delay_mean"), number(row, "latency_mean")
-    if asked and sent is not None and sent < (1 - limits.rate_degraded) * asked:
-        what = f"{sent:.4g} requests/s were sent of {asked:.4g} asked"
+    if fell_behind(row, evidence, limits):
+        what = f"{sent or 0:.4g} requests/s were sent of {asked or 0:.4g} asked"
         if delay is None or latency is None:
             yield Finding("degraded", f"{what}, so the load was another one", client=True)
             return
@@ -143,7 +155,7 @@ def _behind(row: Row, evidence: Evidence, limits: Thresholds) -> Iterator[Findin
     done, seconds, tail = number(row, "requests"), number(row, "window_s"), number(row, "latency_p99") or latency
     if sent is None and asked and done and seconds and tail and seconds > 1.25 * done / asked + 2 * tail:
         what = f"{done:.0f} requests at {asked:.4g}/s take {done / asked:.4g} s, and it took {seconds:.4g} s"
-        yield Finding("degraded", f"{what}: the endpoint or the client did not keep up, and latency is that of a queue")
+        yield Finding("degraded", f"{what}: the endpoint or the client did not keep up, so the load was another one")
 
 
 def _errors(row: Row, evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
@@ -185,16 +197,18 @@ def _gaps(row: Row, evidence: Evidence, _limits: Thresholds) -> Iterator[Finding
 
 
 def _parts(row: Row, _evidence: Evidence, _limits: Thresholds) -> Iterator[Finding]:
-    """A latency that is shorter than its parts."""
+    """A latency that is shorter than its parts; a mean of TPOT over answers of several lengths allows for much."""
     latency, first, per_token, tokens = (
         number(row, name) for name in ("latency_mean", "TTFT_mean", "TPOT_mean", "completion_token_count_mean")
     )
     if latency is None or first is None:
         return
-    least = first + (per_token or 0.0) * max((tokens or 1) - 1, 0) * 0.8
-    if latency < least * 0.95:
-        made = f"TTFT and {tokens or 1:.4g} tokens take {in_seconds(first + (per_token or 0) * ((tokens or 1) - 1))}"
-        yield Finding("invalid", f"its latency of {in_seconds(latency)} is shorter than its parts: {made}")
+    rest = (per_token or 0.0) * max((tokens or 1) - 1, 0)
+    what = f"its latency of {in_seconds(latency)} is shorter than its parts: TTFT alone takes {in_seconds(first)}"
+    if latency < first * (1 - _OFF):
+        yield Finding("invalid", what)
+    elif latency < first + rest / 2:
+        yield Finding("degraded", f"{what}, and {tokens or 0:.4g} tokens at its TPOT {in_seconds(rest)}")
 
 
 def _apart(value: float, other: float, share: float) -> bool:
