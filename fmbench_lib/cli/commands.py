@@ -15,7 +15,7 @@ from fmbench_lib.cli.config_commands import configs_command, init_command
 from fmbench_lib.cli.evaluating_run import evaluate_command
 from fmbench_lib.cli.exit_codes import BAD_INPUT, INTERRUPTED
 from fmbench_lib.cli.fetching import fetch_command
-from fmbench_lib.cli.importing_results import import_command
+from fmbench_lib.cli.import_command import import_command
 from fmbench_lib.cli.kept_runs import report_command, sync_command
 from fmbench_lib.cli.output import lasting_output
 from fmbench_lib.cli.parser import parser, value_options

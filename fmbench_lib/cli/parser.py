@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from fmbench_lib import __version__
-from fmbench_lib.cli.option_types import count, loads, seconds, usd
+from fmbench_lib.cli.import_options import add_import_options
+from fmbench_lib.cli.option_types import count, loads, seconds
 from fmbench_lib.cli.shared_options import (
     add_arguments,
     add_config_options,
@@ -192,25 +193,15 @@ def _add_report(commands: _Commands) -> None:
 
 
 def _add_import(commands: _Commands) -> None:
-    importing = _command(
-        commands,
-        "import",
-        "make a run of other tools' result files, analyse it and write its report",
-        "fmbench import results.json --instance-type g5.2xlarge",
-        "fmbench import all_metrics_summary.csv --set report.latency_budget=2",
+    add_import_options(
+        _command(
+            commands,
+            "import",
+            "make a run of other tools' result files, analyse it and write its report",
+            "fmbench import results.json --instance-type g5.2xlarge",
+            "fmbench import all_metrics_summary.csv --set report.latency_budget=2",
+        )
     )
-    importing.add_argument("files", nargs="+", metavar="FILE", help="result files, or folders of them; see importing.md")
-    names = importing.add_argument_group("what the files do not say, or say otherwise")
-    names.add_argument("--name", metavar="NAME", help="the name of the run")
-    names.add_argument("--experiment", metavar="NAME", help="the experiment of all levels")
-    names.add_argument("--payload", metavar="NAME", help="the payload file of all levels: levels of one are compared")
-    names.add_argument("--instance-type", metavar="TYPE", help="key in the price file")
-    names.add_argument("--instance-count", metavar="N", type=count, help="number of instances, for the price")
-    names.add_argument("--hourly", metavar="USD", type=usd, help="price of an hour of one instance")
-    names.add_argument("--pricing", metavar="FILE", help="a price file")
-    add_config_options(importing)
-    importing.add_argument("--results-dir", metavar="DIR", help="the folder of runs (default: results/)")
-    add_exit_code_options(importing)
 
 
 def _add_evaluate(commands: _Commands) -> None:

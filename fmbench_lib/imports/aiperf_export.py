@@ -17,8 +17,8 @@ from fmbench_lib.imports.found_level import (
     text_in,
     whole,
 )
-from fmbench_lib.imports.result_file import Document, ResultFile
 from fmbench_lib.imports.tool import Tool
+from fmbench_lib.imports.tool_file import Document, ResultFile
 from fmbench_lib.metrics.finding import Finding
 
 _NAME = "AIPerf"

@@ -1,4 +1,4 @@
-"""From what files say of levels to the levels of a run: descriptions of one level put together, and all of them named."""
+"""From what files say of levels to the levels of a run: descriptions of one level put together, and each named."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fmbench_lib.config.repeat_names import repeat_name
 from fmbench_lib.imports.found_level import Form, FoundLevel, RequestTimes
-from fmbench_lib.imports.result_file import ResultFile
+from fmbench_lib.imports.tool_file import ResultFile
 from fmbench_lib.metrics.imported_level import ImportedFile, ImportedLevel, KnownFinding, PrintedFigure
 
 _FIRST: tuple[Form, ...] = ("requests", "batches", "summary", "table")
@@ -109,8 +109,8 @@ def _describes(part: Part, level: _Level) -> bool:
         return False
     count = next((one.requests for one in level.parts if one.requests is not None), None)
     if part.requests is not None and count is not None:
-        return part.requests == count
-    return sum(one is not None and one == another for one, another in pairs) > 1
+        return bool(part.requests == count)
+    return sum(bool(one is not None and one == another) for one, another in pairs) > 1
 
 
 def _family(part: Part) -> str:
@@ -214,7 +214,10 @@ def _file(part: Part) -> ImportedFile:
 
 def _figures(part: Part) -> list[PrintedFigure]:
     name = str(part.file.path)
-    return [PrintedFigure(**figure._asdict(), file=name) for figure in part.level.figures]
+    return [
+        PrintedFigure(column=one.column, value=one.value, name=one.name, printed=one.printed, file=name)
+        for one in part.level.figures
+    ]
 
 
 def _findings(level: _Level) -> list[KnownFinding]:

@@ -24,9 +24,9 @@ from fmbench_lib.imports.found_level import (
     text_in,
     whole,
 )
-from fmbench_lib.imports.result_file import ResultFile
 from fmbench_lib.imports.serving_bench import error_class
 from fmbench_lib.imports.tool import Tool
+from fmbench_lib.imports.tool_file import ResultFile
 from fmbench_lib.metrics.finding import Finding
 
 _NAME = "FMBench 2.x"
@@ -207,15 +207,24 @@ def _batch_figures(batches: _Batches) -> list[Figure]:
             found += figure(f"{side}_token_count_mean", f"all_{side}s_token_count / successes", tokens / done)
         if seconds:
             found += figure(f"{side}_token_throughput", f"all_{side}s_token_count / their time", tokens / seconds)
-    return [*found, *figure("transactions_per_second", "successes / their time", done / seconds if seconds else None)]
+    rate = done / seconds if seconds else None
+    found += figure("transactions_per_second", "successes / their time", rate)
+    return [
+        *found,
+        *figure("transactions_per_minute", "60 * successes / their time", None if rate is None else 60 * rate),
+    ]
 
 
 def _sayings(rows: Sequence[Mapping[str, str]], batches: _Batches) -> Iterable[Finding]:
     if batches.seconds and batches.printed_rate is not None and batches.successes:
         counted = 60 * batches.successes / batches.seconds
         if abs(counted - batches.printed_rate) > 0.01 * counted:
-            what = f"FMBench averages the rates of {len(rows)} batches to {batches.printed_rate:.3g} transactions a minute"
-            yield Finding("valid", f"{what}, of which {batches.successes:.0f} in {batches.seconds:.3g} s are {counted:.3g}")
+            what = (
+                f"FMBench averages the rates of {len(rows)} batches to {batches.printed_rate:.3g} transactions a minute"
+            )
+            yield Finding(
+                "valid", f"{what}, of which {batches.successes:.0f} in {batches.seconds:.3g} s are {counted:.3g}"
+            )
     if any(as_number(row.get("latency_p95")) is not None for row in rows):
         yield Finding("valid", "percentiles of batches are none of the level, so they are left out")
 

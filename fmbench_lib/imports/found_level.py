@@ -136,7 +136,9 @@ def seconds_in(unit: str | None, where: str) -> float:
 
 def numbers_of(values: Any) -> list[float | None]:
     """The numbers of a list, each None where it is none; an empty list where there is no list."""
-    return [as_number(value) for value in values] if isinstance(values, Sequence) and not isinstance(values, str) else []
+    return (
+        [as_number(value) for value in values] if isinstance(values, Sequence) and not isinstance(values, str) else []
+    )
 
 
 def evidence_of(pairs: Iterable[tuple[str, float | None]]) -> dict[str, float]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from fmbench_lib.imports.aiperf_export import SAYING, STATISTICS
 from fmbench_lib.imports.found_level import Figure, FoundLevel, as_number, evidence_of, figure, figures_at, seconds_in
-from fmbench_lib.imports.result_file import ResultFile
 from fmbench_lib.imports.tool import Tool
+from fmbench_lib.imports.tool_file import ResultFile
 
 _TIMES = {
     "request latency": "latency",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from fmbench_lib.imports.found_level import FoundLevel, RequestTimes, number_in, numbers_of, whole
-from fmbench_lib.imports.result_file import Document, ResultFile
 from fmbench_lib.imports.serving_bench import error_class
 from fmbench_lib.imports.tool import Tool
+from fmbench_lib.imports.tool_file import Document, ResultFile
 
 _NAME = "inference-perf"
 
@@ -28,7 +29,9 @@ def _request(one: Document) -> RequestTimes:
     prompt, output = whole(number_in(said, "input_tokens")), whole(number_in(said, "output_tokens"))
     failed = one.get("error")
     if failed:
-        text = f"{failed.get('error_type', '')}: {failed.get('error_msg', '')}" if isinstance(failed, Mapping) else failed
+        text = (
+            f"{failed.get('error_type', '')}: {failed.get('error_msg', '')}" if isinstance(failed, Mapping) else failed
+        )
         return RequestTimes(
             start, prompt_tokens=prompt, error=error_class(str(text)), error_message=str(text).strip(": ")[:500]
         )
@@ -39,7 +42,7 @@ def _request(one: Document) -> RequestTimes:
     moments = [moment for moment in times if moment is not None and moment >= start]
     if not moments:
         return RequestTimes(start, None, end - start, None, prompt, output, streamed=None)
-    gaps = tuple(after - before for before, after in zip(moments, moments[1:], strict=False))
+    gaps = tuple(after - before for before, after in pairwise(moments))
     return RequestTimes(start, moments[0] - start, moments[-1] - start, gaps, prompt, output, streamed=True)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fmbench_lib.imports.found_level import Figure, FoundLevel, evidence_of, figure, figures_at, number_in, whole
-from fmbench_lib.imports.result_file import Document, ResultFile
 from fmbench_lib.imports.tool import Tool
+from fmbench_lib.imports.tool_file import Document, ResultFile
 
 _NAME = "inference-perf"
 _TIMES = {

@@ -18,8 +18,8 @@ from fmbench_lib.imports.found_level import (
     text_in,
     whole,
 )
-from fmbench_lib.imports.result_file import Document, ResultFile
 from fmbench_lib.imports.tool import Tool
+from fmbench_lib.imports.tool_file import Document, ResultFile
 
 _NAME = "llm-d benchmark report"
 _TIMES = {
@@ -140,9 +140,7 @@ def _greatest(document: Document) -> list[tuple[str, float | None]]:
     for family, name in _TIMES.items():
         one = _at(_performance(document), "latency", name)
         value = number_in(one, "max")
-        found.append(
-            (f"{family}_max", None if value is None else value * seconds_in(text_in(one, "units"), name))
-        )
+        found.append((f"{family}_max", None if value is None else value * seconds_in(text_in(one, "units"), name)))
     return found
 
 

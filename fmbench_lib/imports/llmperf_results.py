@@ -19,9 +19,9 @@ from fmbench_lib.imports.found_level import (
     text_in,
     whole,
 )
-from fmbench_lib.imports.result_file import Document, ResultFile
 from fmbench_lib.imports.serving_bench import error_class
 from fmbench_lib.imports.tool import Tool
+from fmbench_lib.imports.tool_file import Document, ResultFile
 from fmbench_lib.metrics.finding import Finding
 
 _NAME = "llmperf"

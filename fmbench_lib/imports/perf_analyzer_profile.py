@@ -6,11 +6,12 @@ The texts of prompts and answers are there, their tokens are not: no figure per 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from fmbench_lib.imports.found_level import FoundLevel, RequestTimes, number_in, numbers_of, text_in, whole
-from fmbench_lib.imports.result_file import ResultFile
 from fmbench_lib.imports.tool import Tool
+from fmbench_lib.imports.tool_file import ResultFile
 
 _NAME = "GenAI-Perf"
 _NS = 1e-9
@@ -49,7 +50,7 @@ def _request(one: Mapping[str, Any]) -> RequestTimes:
     if start is None or not moments:
         return RequestTimes(begun, error="empty", error_message="no response in the file")
     streamed = len(moments) > 1
-    gaps = tuple((after - before) * _NS for before, after in zip(moments, moments[1:], strict=False))
+    gaps = tuple((after - before) * _NS for before, after in pairwise(moments))
     return RequestTimes(
         begun,
         (moments[0] - start) * _NS if streamed else None,

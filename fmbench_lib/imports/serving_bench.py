@@ -16,7 +16,7 @@ from fmbench_lib.imports.found_level import (
     numbers_of,
     whole,
 )
-from fmbench_lib.imports.result_file import Document
+from fmbench_lib.imports.tool_file import Document
 
 _PER_MS = 1e-3
 _ERRORS = (

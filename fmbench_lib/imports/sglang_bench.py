@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fmbench_lib.imports.found_level import FoundLevel, figure, number_in, text_in, whole
-from fmbench_lib.imports.result_file import Document, ResultFile
 from fmbench_lib.imports.serving_bench import count_figures, evidence_in, load_of, requests_of, time_figures
 from fmbench_lib.imports.tool import Tool
+from fmbench_lib.imports.tool_file import Document, ResultFile
 
 _NAME = "SGLang bench_serving"
 _FAMILIES = {"latency": "e2e_latency", "TTFT": "ttft", "TPOT": "tpot", "ITL": "itl"}

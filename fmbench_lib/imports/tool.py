@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fmbench_lib.imports.found_level import FoundLevel
-from fmbench_lib.imports.result_file import ResultFile
+from fmbench_lib.imports.tool_file import ResultFile
 
 
 @dataclass(frozen=True, slots=True)

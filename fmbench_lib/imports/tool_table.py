@@ -10,8 +10,8 @@ from importlib import import_module
 from fmbench_lib.config.installed import installed_names, load_installed
 from fmbench_lib.errors import InputError
 from fmbench_lib.imports.found_level import FoundLevel
-from fmbench_lib.imports.result_file import ResultFile
 from fmbench_lib.imports.tool import Tool
+from fmbench_lib.imports.tool_file import ResultFile
 
 GROUP = "fmbench.result_files"
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fmbench_lib.imports.found_level import FoundLevel, text_in
-from fmbench_lib.imports.result_file import Document, ResultFile
 from fmbench_lib.imports.serving_bench import count_figures, evidence_in, load_of, requests_of, time_figures
 from fmbench_lib.imports.sglang_bench import of_sglang
 from fmbench_lib.imports.tool import Tool
+from fmbench_lib.imports.tool_file import Document, ResultFile
 
 _NAME = "vllm bench serve"
 _FAMILIES = {"latency": "e2el", "TTFT": "ttft", "TPOT": "tpot", "ITL": "itl"}

@@ -46,6 +46,8 @@ def imported_row(
 ) -> Cells:
     """The row of one level: computed from its requests, then what the tool printed, then what follows from both."""
     row = _blank(level) if data is None else level_row(*data, prices, thresholds, objectives)
+    if data is not None and not level["clock"]:
+        row |= {"latency_longer": NAN, "latency_effective_n": NAN}  # what follows what is not known
     printed = _printed(level)
     of_requests = data is not None
     row |= {
@@ -108,7 +110,7 @@ def _difference(value: float | None, figure: PrintedFigure) -> float:
 def _blank(level: ImportedLevel) -> Cells:
     """A row of which only the level's identity is known."""
     empty: Cells = {name: None if kind in ("text", "flag") else NAN for name, kind in _KINDS.items()}
-    texts = {name: level[name] for name in ("experiment_name", "payload_file", "load", "instance_type")}  # type: ignore[literal-required]
+    texts = {name: level[name] for name in ("experiment_name", "payload_file", "load", "instance_type")}
     numbers: Cells = {
         name: NAN if value is None else value
         for name, value in (
@@ -129,7 +131,7 @@ def _printed(level: ImportedLevel) -> dict[str, float]:
 
 
 def _is_missing(value: Cell) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
+    return value is None or pd.isna(value)
 
 
 def _or(row: Row, name: str, other: float | None) -> float:

@@ -147,8 +147,8 @@ class ReportInputs:
     config without its secrets · `evaluation`: the tables of the evaluation by file name · `quality`:
     `quality_and_cost.trade_frame` · `texts`, `retrieval`: those of `text_levels` · `figures`: the folder of the
     pictures as the report links it · `imported`: the levels that other tools measured, with their files,
-    `imported_figures`: `imported_row.figures_frame` · `disagreements`: the page of answers on which judges disagree, as the report links
-    it, None without one.
+    `imported_figures`: `imported_row.figures_frame` · `disagreements`: the page of answers on which judges disagree,
+    as the report links it, None without one.
     """
 
     run: RunFacts

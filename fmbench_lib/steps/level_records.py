@@ -82,7 +82,9 @@ def judged_levels(
     Imported levels have a row each, also where they have no records.
     """
     if imported:
-        records = {LevelKey(*(str(facts[field]) for field in LevelKey._fields)): (frame, facts) for frame, facts in levels}
+        records = {
+            LevelKey(*(str(facts[field]) for field in LevelKey._fields)): (frame, facts) for frame, facts in levels
+        }
         return tuple(levels), imported_frame([(one, records.get(key_of(one))) for one in imported], prices, objectives)
     make = functools.partial(tables.summary_frame, prices=prices, objectives=objectives)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,6 @@ from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints, still_standing
 from fmbench_lib.host.atomic_files import each_text
-from fmbench_lib.metrics import tables
 from fmbench_lib.metrics.costs import experiment_costs
 from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.decision import Decision, decide
@@ -26,7 +25,6 @@ from fmbench_lib.metrics.decision.recommend import recommendations
 from fmbench_lib.metrics.imported_row import figures_frame
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.measuring_again import counting
-from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.metrics.quality_and_cost import trade_frame
 from fmbench_lib.metrics.repeated_levels import once_each, repeated_frame
 from fmbench_lib.metrics.request_table import requests_frame
@@ -43,7 +41,7 @@ from fmbench_lib.report.report_data import (
 )
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.answer_quality import evaluation_frames, quality_budgets, with_quality
-from fmbench_lib.steps.endpoint_metrics import Sampled, beside_host, endpoint_metrics, sampled
+from fmbench_lib.steps.endpoint_metrics import Sampled, endpoint_metrics, sampled
 from fmbench_lib.steps.fitted_prompts import fit_notices
 from fmbench_lib.steps.inputs import objectives_of, outage_notices
 from fmbench_lib.steps.length_audit import length_notices
@@ -86,8 +84,10 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
     losses = Losses() if losses is None else losses
     prices, budgets, objectives = load_prices(run), budgets_of(run.config), objectives_of(run.config)
     read, imported = read_levels(run, losses), imported_levels(run.workspace)
-    samples = losses.made("the samples of the endpoints", lambda: sampled(run, counted_levels(read)), list[Sampled])
-    read = losses.made("the load of the machines", lambda: with_host(read, samples), lambda: read)
+    samples: list[Sampled] = []
+    if not imported:  # nothing was sampled while another tool measured
+        samples = losses.made("the samples of the endpoints", lambda: sampled(run, counted_levels(read)), list[Sampled])
+        read = losses.made("the load of the machines", lambda: with_host(read, samples), lambda: read)
     levels, summary = judged_levels(read, prices, objectives, losses, imported)
     counted = counted_levels(levels)
     repeated = losses.made(

@@ -100,7 +100,9 @@ def _rate(row: Row, evidence: Evidence, _limits: Thresholds) -> Iterator[Finding
         total, rate = evidence.get(f"total_{side}_tokens"), evidence.printed.get(f"{side}_token_throughput")
         if total and rate is not None and seconds and _apart(rate, total / seconds, _OFF):
             counted = f"{total:.0f} in {seconds:.4g} s are {total / seconds:.4g}/s"
-            yield Finding("degraded", f"its {rate:.4g} {side} tokens/s do not follow from count and duration: {counted}")
+            yield Finding(
+                "degraded", f"its {rate:.4g} {side} tokens/s do not follow from count and duration: {counted}"
+            )
 
 
 def _token_rates(row: Row, evidence: Evidence, _limits: Thresholds) -> Iterator[Finding]:
@@ -129,7 +131,9 @@ def _in_flight(row: Row, evidence: Evidence, _limits: Thresholds) -> Iterator[Fi
     needs = f"{60 * per_second:.4g} requests a minute of {in_seconds(mean)} are {flying:.3g} in flight"
     if flying > slots * (1 + _BATCH_OFF):
         most = f"at most {60 * slots / mean:.3g} a minute are possible"
-        yield Finding("degraded", f"{needs}, of {slots:.0f}: {most}, so its throughput is too high and its price too low")
+        yield Finding(
+            "degraded", f"{needs}, of {slots:.0f}: {most}, so its throughput is too high and its price too low"
+        )
     elif flying < _FULL * slots:
         yield Finding("degraded", f"{needs}, of {slots:.0f} asked, so this is not the endpoint under that load")
 
@@ -165,7 +169,9 @@ def _errors(row: Row, evidence: Evidence, limits: Thresholds) -> Iterator[Findin
         yield Finding("degraded", "the file does not say whether requests failed, and errors may be left out")
     elif share > limits.errors_degraded and not evidence.requests:
         counted = f" ({errors:.0f})" if errors else ""
-        worst: Finding = Finding("degraded", f"{share:.1%} of the requests failed{counted}, and latency is of the others")
+        worst: Finding = Finding(
+            "degraded", f"{share:.1%} of the requests failed{counted}, and latency is of the others"
+        )
         yield Finding("invalid", worst.reason) if share >= limits.errors_invalid else worst
     if empty:
         means = [_corrected(row, evidence, name) for name in ("TTFT_mean", "latency_mean", "TPOT_mean")]

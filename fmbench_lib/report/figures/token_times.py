@@ -40,6 +40,9 @@ _FAMILIES = (("TTFT", "time to the first token (s)", 1.0), ("TPOT", "time per ou
 MOST_MEDIANS = 6
 """With more experiments than this only p95 is drawn, as more lines could not be told apart."""
 
+MOST_LETTERS = 48
+"""Labels of the horizontal axis that are longer than this together stand aslant."""
+
 
 def draw_token_times(
     rows: Rows, requests: pd.DataFrame, payload_file: str | None, look: Mapping[str, Look]
@@ -86,7 +89,9 @@ def _panel(
         _line(axes, part, look[name], 0.95, {"linewidth": 2.0, "markersize": 5.5})
         for row in (row for row in levels if row["experiment_name"] == name):
             _interval(axes, row, list(loads).index(str(row["load"])) + shift, family, unit, look[name])
-    axes.set_xticks(range(len(loads)), [load.removesuffix("/s") for load in loads.values()])
+    labels = [load.removesuffix("/s") for load in loads.values()]
+    crowded = sum(map(len, labels)) > MOST_LETTERS
+    axes.set_xticks(range(len(loads)), labels, rotation=45 if crowded else 0, ha="right" if crowded else "center")
     axes.set_xlim(-0.4, max(len(loads) - 0.6, 0.4))
     axes.grid(False, axis="x")
     _upwards(axes, _drawn(levels, family, unit))

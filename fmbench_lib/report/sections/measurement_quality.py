@@ -56,13 +56,16 @@ def section(inputs: ReportInputs) -> Blocks:
     right = [name for name in shown.columns if name not in texts]
     facts = [*_stamps(rows), *_proxies(rows), *_tokens(rows), *_reuse(rows), *calibration_lines(inputs)]
     blocks = [heading, _verdicts(rows), frame(shown, to_the_right=right), _EXPLAINED, bullets(facts)]
-    return [*blocks, *_reasons(rows), *_again(rows, inputs), *_notices(inputs)]
+    again = [] if inputs.imported else _again(rows, inputs)
+    return [*blocks, *_reasons(rows), *again, *_notices(inputs)]
 
 
 def _verdicts(rows: Rows) -> str:
     counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in ("valid", "degraded", "invalid")}
     parts = [f"{number_of} {verdict}" for verdict, number_of in counts.items() if number_of]
     limited = sum(bool(row["client_limited"]) for row in rows)
+    if not limited and any(text(row, "imported_from") for row in rows):
+        return f"Of {several(len(rows), 'level')}: {bold(sentence_list(parts))}. The tool's client is not known."
     client = (
         f"At {several(limited, 'level')} the client was a limit"
         if limited

@@ -13,7 +13,7 @@ def import_command(options: argparse.Namespace) -> int:
     """Read result files, make a run of them, analyse it and write its report."""
     from fmbench_lib.imports.assembling import Names
     from fmbench_lib.pipeline.notebooks import succeeded
-    from fmbench_lib.steps.importing import ImportRequest, import_results
+    from fmbench_lib.steps.importing_results import ImportRequest, import_results
 
     request = ImportRequest(
         paths=[Path(path) for path in options.files],

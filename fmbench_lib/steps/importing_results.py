@@ -11,7 +11,7 @@ from fmbench_lib.config import STEPS
 from fmbench_lib.config.platforms import ENDPOINT
 from fmbench_lib.errors import InputError
 from fmbench_lib.imports.assembling import Assembled, Names, Part, assembled
-from fmbench_lib.imports.result_file import read_result_file
+from fmbench_lib.imports.tool_file import read_result_file
 from fmbench_lib.imports.tool_table import levels_in
 from fmbench_lib.runs.opening import create_run_of
 from fmbench_lib.runs.run import Run
