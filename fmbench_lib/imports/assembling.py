@@ -27,10 +27,13 @@ class Part:
     level: FoundLevel
 
     @property
-    def requests(self) -> int | None:
-        """How many requests it is about; None where it does not say."""
-        counted = self.level.value("requests")
-        return len(self.level.requests) or (None if counted is None else round(counted))
+    def counts(self) -> tuple[int | None, int | None]:
+        """How many requests and successes it is about; None for what it does not say."""
+        single = self.level.requests
+        if single:
+            return len(single), sum(one.error is None for one in single)
+        requests, successes = (self.level.value(name) for name in ("requests", "successes"))
+        return None if requests is None else round(requests), None if successes is None else round(successes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +110,14 @@ def _describes(part: Part, level: _Level) -> bool:
     pairs = [(getattr(part.level, name), level.first(name)) for name in _MATCHED]
     if any(one is not None and another is not None and one != another for one, another in pairs):
         return False
-    count = next((one.requests for one in level.parts if one.requests is not None), None)
-    if part.requests is not None and count is not None:
-        return bool(part.requests == count)
+    counted = [
+        one == another
+        for known in level.parts
+        for one, another in zip(part.counts, known.counts, strict=True)
+        if one is not None and another is not None
+    ]
+    if counted:
+        return any(counted)
     return sum(bool(one is not None and one == another) for one, another in pairs) > 1
 
 
