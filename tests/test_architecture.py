@@ -98,8 +98,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     "views": ["host/printable", "metrics", "report/level_order", "report/markdown", "report/numbers", "runs/progress"],
     "steps": [
         "aws", "calibration", "config", "data", "deploy", "errors", "evaluation", "host", "imports", "load", "metrics",
-        "models", "monitors", "predictors", "pricing", "report", "run_state", "runs", "storage", "user_scripts", "views",
-        "workspace",
+        "models", "monitors", "predictors", "pricing", "report", "run_state", "runs", "storage", "user_scripts",
+        "views", "workspace",
     ],
     "pipeline": [
         "config", "errors", "host/atomic_files", "host/disk_space", "host/parent_death", "host/process_identity",
