@@ -107,8 +107,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     ],
     "cli": [
         "calibration", "config", "emulator", "errors", "host/atomic_files", "host/disk_space", "host/printable",
-        "metrics/decision/brief", "metrics/measuring_again", "metrics/missing", "pipeline", "report/level_order",
-        "imports", "runs", "steps", "storage", "views",
+        "metrics/decision/brief", "metrics/measuring_again", "metrics/missing", "pipeline", "report/exports",
+        "report/level_order", "imports", "runs", "steps", "storage", "views",
         "workspace",  # what still runs is said without the second that importing steps takes
     ],
     "__main__": ["cli"],

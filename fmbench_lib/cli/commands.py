@@ -14,6 +14,7 @@ from fmbench_lib.cli.completion import complete, completion_command
 from fmbench_lib.cli.config_commands import configs_command, init_command
 from fmbench_lib.cli.evaluating_run import evaluate_command
 from fmbench_lib.cli.exit_codes import BAD_INPUT, INTERRUPTED
+from fmbench_lib.cli.export_command import export_command
 from fmbench_lib.cli.fetching import fetch_command
 from fmbench_lib.cli.import_command import import_command
 from fmbench_lib.cli.kept_runs import report_command, sync_command
@@ -176,6 +177,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "report": report_command,
     "evaluate": evaluate_command,
     "import": import_command,
+    "export": export_command,
     "cleanup": cleanup_command,
     "sync": sync_command,
     "configs": configs_command,

@@ -1,11 +1,13 @@
-"""The options of `fmbench import`."""
+"""The options of `fmbench import` and `fmbench export`."""
 
 from __future__ import annotations
 
 import argparse
 
 from fmbench_lib.cli.option_types import count, usd
-from fmbench_lib.cli.shared_options import add_config_options, add_exit_code_options
+from fmbench_lib.cli.shared_options import add_config_options, add_exit_code_options, add_run_dir
+
+EXPORT_FORMS = ("summary", "schema", "vllm", "llm-d", "prometheus")
 
 
 def add_import_options(command: argparse.ArgumentParser) -> None:
@@ -22,3 +24,18 @@ def add_import_options(command: argparse.ArgumentParser) -> None:
     add_config_options(command)
     command.add_argument("--results-dir", metavar="DIR", help="the folder of runs (default: results/)")
     add_exit_code_options(command)
+
+
+def add_export_options(command: argparse.ArgumentParser) -> None:
+    """The run, the form and the file."""
+    add_run_dir(command)
+    command.add_argument(
+        "--as",
+        dest="form",
+        metavar="FORM",
+        choices=EXPORT_FORMS,
+        default=EXPORT_FORMS[0],
+        help="summary (default): summary.json; schema: its JSON Schema; vllm: the fields of `vllm bench serve`, a line "
+        "for each level; llm-d: its benchmark report 0.2.1, a YAML document for each level; prometheus: gauges",
+    )
+    command.add_argument("--into", metavar="FILE", help="the file to write (default: standard output)")

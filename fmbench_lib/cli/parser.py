@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from fmbench_lib import __version__
-from fmbench_lib.cli.import_options import add_import_options
+from fmbench_lib.cli.import_options import add_export_options, add_import_options
 from fmbench_lib.cli.option_types import count, loads, seconds
 from fmbench_lib.cli.shared_options import (
     add_arguments,
@@ -26,12 +26,11 @@ from fmbench_lib.config.platforms import PLATFORMS
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-
 _GROUPS = {
     "measure": ("run", "plan", "validate"),
     "configs": ("init", "configs", "fetch"),
     "afterwards": ("report", "evaluate", "cleanup", "sync"),
-    "other tools": ("import",),
+    "other tools": ("import", "export"),
     "this machine": ("calibrate", "emulate", "completion"),
 }
 _EXAMPLES = (
@@ -204,6 +203,11 @@ def _add_import(commands: _Commands) -> None:
     )
 
 
+def _add_export(commands: _Commands) -> None:
+    meaning, example = "print an analysed run in the form of another program", "fmbench export latest --as vllm"
+    add_export_options(_command(commands, "export", meaning, example))
+
+
 def _add_evaluate(commands: _Commands) -> None:
     evaluate = _command(
         commands,
@@ -326,6 +330,7 @@ _ADD: tuple[Callable[[Any], None], ...] = (
     _add_report,
     _add_evaluate,
     _add_import,
+    _add_export,
     _add_cleanup,
     _add_sync,
     _add_configs,
