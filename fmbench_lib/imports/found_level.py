@@ -22,6 +22,10 @@ _UNITS = {
 """Seconds in one of each unit of time that tools write."""
 
 
+MOST = 2.0**53
+"""A greater number cannot be told from the next one: it is no count."""
+
+
 class Figure(NamedTuple):
     """A figure that the tool printed: our column and its value in our unit, and its name and value in the file."""
 
@@ -103,8 +107,8 @@ def as_number(value: Any) -> float | None:
 
 
 def whole(value: float | None) -> int | None:
-    """A count; None for none, or one that is not whole."""
-    return int(value) if value is not None and value == int(value) else None
+    """A count; None for none, one that is not whole, or one beyond what a count can be."""
+    return int(value) if value is not None and abs(value) <= MOST and value == int(value) else None
 
 
 def text_in(content: Mapping[str, Any], *keys: str) -> str | None:

@@ -22,6 +22,7 @@ from fmbench_lib.metrics.verdict import CHECKS_OF_RECORDS
 from fmbench_lib.pricing.price_list import PriceList
 
 _KINDS = {column.name: column.kind for column in SUMMARY}
+_MOST_COUNT = 2**53
 _PRICES = ("price_per_txn", "price_per_token")
 _LEVELS: dict[str, Level] = {"valid": "valid", "degraded": "degraded", "invalid": "invalid"}
 
@@ -123,10 +124,12 @@ def _blank(level: ImportedLevel) -> Cells:
 
 
 def _printed(level: ImportedLevel) -> dict[str, float]:
-    """The first figure of each column."""
+    """The first figure of each column; counts as whole numbers, without those beyond what a count can be."""
     found: dict[str, float] = {}
     for figure in level["figures"]:
-        found.setdefault(figure["column"], figure["value"])
+        counted = _KINDS.get(figure["column"]) == "whole number"
+        if not counted or abs(figure["value"]) <= _MOST_COUNT:
+            found.setdefault(figure["column"], round(figure["value"]) if counted else figure["value"])
     return found
 
 

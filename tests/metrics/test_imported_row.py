@@ -169,6 +169,11 @@ def test_a_level_without_a_success_is_invalid(tmp_path: Path) -> None:
     assert row["error_rate"] == 1.0
 
 
+def test_a_count_beyond_all_counts_is_missing(tmp_path: Path) -> None:
+    (row,) = rows_in(tmp_path, {**samples.VLLM, "num_prompts": 1e300, "max_concurrency": 1e300})
+    assert (row["requests"], row["concurrency"]) == (None, None)
+
+
 def test_printed_figures_stand_beside_ours(tmp_path: Path) -> None:
     details = {name: values for name, values in samples.VLLM_DETAILS.items() if name != "start_times"}
     (one,) = assembled_of(file_of(tmp_path, {**samples.VLLM, **details}))
