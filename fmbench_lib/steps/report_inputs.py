@@ -118,7 +118,9 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
             lambda: _undecided(eligible, budgets),
         ),
         imported=losses.made(
-            "imported_figures.csv", lambda: figures_frame(imported, summary), lambda: figures_frame((), summary.head(0))
+            "imported_figures.csv",
+            lambda: figures_frame(imported, summary if imported else summary.head(0)),
+            lambda: figures_frame((), summary.head(0)),
         ),
         budgets=budgets,
         prices=prices,
