@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # A run has several processes that import the same modules: compile them once, even where the environment forbids it.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: quickstart test thorough fuzz lint docs bench deaths clean
+.PHONY: quickstart test thorough fuzz lint docs docs-site bench deaths clean
 
 quickstart: $(VENV)/.run  ## benchmark a real model on this machine's CPU
 	$(BIN)/fmbench --config-file quickstart
@@ -30,9 +30,12 @@ docs: $(VENV)/.dev  ## the parts of docs/ that are generated from the code
 	$(BIN)/python -m fmbench_lib.cli.reference docs/cli.md
 	$(BIN)/python -m fmbench_lib.report.column_reference docs/metrics.md
 
+docs-site: $(VENV)/.dev  ## the documentation as a site in build/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 # Each describes what it measures in its first lines, prints a table and writes benchmarks/results/<name>.json. The
 # others run even if one fails.
-BENCHMARKS := accuracy throughput memory arrivals omission faults overload search against_truth coverage notebook_overhead
+BENCHMARKS := accuracy throughput memory arrivals omission faults overload search against_truth coverage notebook_overhead explore page tiny_chunks
 
 bench: $(VENV)/.dev  ## measure fmbench itself; needs an idle machine, and takes a while
 	failed=; for name in $(BENCHMARKS); do \

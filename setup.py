@@ -1,7 +1,12 @@
-"""How fmbench-lib is packaged. The settings of tools are in pyproject.toml."""
+"""How fmbench-lib is packaged. The settings of tools are in pyproject.toml.
+
+FMBENCH_REPOSITORY is the address of the project's files, such as `https://host/owner/name/blob/main`, when a release is
+built: the README's links to files lead there, as a package index has none of them.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -31,6 +36,17 @@ class BuildWithShippedFiles(build_py):
                 shutil.copy2(source, target / name)
 
 
+def readme(repository: str) -> str:
+    """The README as a package index shows it: links to files absolute, or without an address only their text."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    link = re.compile(r"(!?)\[([^\]]*)\]\((?![a-z]+:|#)([^)\s]+)\)")
+    if not repository:
+        return link.sub(lambda match: "" if match[1] else match[2], text)
+    files = repository.rstrip("/")
+    pictures = files.replace("/blob/", "/raw/")
+    return link.sub(lambda match: f"{match[1]}[{match[2]}]({pictures if match[1] else files}/{match[3]})", text)
+
+
 version = re.search(r'__version__ = "(.+)"', (ROOT / "fmbench_lib" / "__init__.py").read_text())
 assert version is not None
 
@@ -49,12 +65,15 @@ TRANSFORMERS = [
 DATASETS = ["datasets>=4,<6"]
 EVALUATION = ["jsonschema>=4.25,<5", "rapidfuzz>=3.14,<4", "rouge-score>=0.1.2,<0.2", "sacrebleu>=2.5,<3"]
 DEV = [
+    "axe-playwright-python>=0.1.8,<0.2",
     "build>=1.3,<2",
     "cfn-lint>=1.40,<2",
     "hypothesis>=6.140,<7",
+    "mkdocs-material>=9.7,<10",
     "moto[s3,sagemaker,server]==5.2.5",
     "mypy==2.4.1",
     "pandas-stubs==3.1.0.261029",
+    "playwright>=1.55,<2",
     "pyte>=0.8.2,<0.9",
     "pytest>=9,<10",
     "pytest-xdist>=3.8,<4",
@@ -70,21 +89,23 @@ setup(
     version=version.group(1),
     description="Which model, on which serving stack and instance, at which load, gives the latency I need "
     "for the least money?",
-    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description=readme(os.environ.get("FMBENCH_REPOSITORY", "")),
     long_description_content_type="text/markdown",
     license="MIT-0",
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["fmbench_lib", "fmbench_lib.*"]),
-    package_data={"fmbench_lib": ["py.typed", "config/reference.md"]},
+    package_data={"fmbench_lib": ["py.typed", "config/reference.md", "report/html/assets/*"]},
     include_package_data=True,
     cmdclass={"build_py": BuildWithShippedFiles},
     install_requires=[
         "argcomplete>=3.6,<4",
         "boto3>=1.40,<2",
+        "duckdb>=2,<3",
         "huggingface-hub>=0.34,<2",
         "ipykernel>=7,<8",
         "ipython>=9,<10",
+        "jinja2>=3.1,<4",
         "jupyter-client>=8.6,<9",
         "matplotlib>=3.10,<4",
         "nbclient>=0.11,<0.12",
@@ -93,7 +114,6 @@ setup(
         "pandas>=3,<4",
         "papermill==2.7.0",
         "pillow>=11,<13",
-        "plotly>=7,<8",
         "prometheus-client>=0.22,<1",
         "psutil>=7,<8",
         "pyarrow>=22",

@@ -29,7 +29,8 @@ from fmbench_lib.emulator import Behaviour, Constant, Emulator, Fault, FaultRule
 from fmbench_lib.emulator.wires.aws_signature import ACCESS_KEY, SECRET_KEY
 from fmbench_lib.load.sending.layout import write_requests
 from fmbench_lib.load.sending.prebuilt import Prompts
-from fmbench_lib.load.sending.request_signing import KEYS, Signer
+from fmbench_lib.load.sending.request_signing import Signer
+from fmbench_lib.load.sending.worker_protocol import KEYS
 from fmbench_lib.predictors.base import Predictor
 from fmbench_lib.predictors.bedrock import ConversePredictor
 from fmbench_lib.predictors.bedrock_invoke import InvokeModelPredictor

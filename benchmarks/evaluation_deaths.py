@@ -7,12 +7,16 @@ is killed (SIGKILL) at INSTANTS random instants of the judging (default 20), in 
 kernels, the kernel, and a load worker, and resumed. The judges' ledger says what they were asked and answered.
 
 - `lost`: judgements that are not in the tables after the resumption, of all that there should be.
-- `twice`: judgements that were answered more than once, and whose first answer had left the judge when the process was
-  killed, or came to a worker that lived on.
+- `twice`: judgements that were answered more than once, though a process of the run had read the first answer, or one
+  lived that could; and answers of which no row is kept.
 - `in flight`: judgements whose request was in flight when its worker was killed: nobody could receive the answer, and
-  they are asked for again.
+  they are asked for again. A worker is stopped first, and killed once the judge has written what it will, so that it
+  is known how far it was: an answer that the kernel still held for it (`unread`) it had not received, however long ago
+  that was written, and one that the kernel no longer held it had. Such a one counts as bought twice.
 
-Prints a table, writes `benchmarks/results/evaluation_deaths.json`, and fails where anything is lost or bought twice.
+Where the resumption does not end with 0, as on a machine so busy that the level is invalid, its last lines are in the
+result. Prints a table, writes `benchmarks/results/evaluation_deaths.json`, and fails where anything is lost or bought
+twice.
 """
 
 from __future__ import annotations
@@ -40,8 +44,9 @@ from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
 from fmbench_lib.emulator.faults import parse_fault_rule
 
 QUESTIONS, JUDGES, LONGEST_S, JUDGING_S = 60, 3, 240.0, 4.5
-ARRIVED_NS = 100_000_000  # from the server's write to the client's disk, on a busy machine
-KILLED = ("--config-file", "pipeline.kernels", "kernel", "sending.worker")
+WRITTEN_S = 1.0  # by then the judge has written what it had been asked for when the worker was stopped
+WORKER = "sending.worker"
+KILLED = ("--config-file", "pipeline.kernels", "kernel", WORKER)
 MODEL = Behaviour(ttft=Constant(0.005), itl=Constant(0.001), tokens=Constant(5))
 JUDGE = Behaviour(
     ttft=Constant(0.2), itl=Constant(0.001), tokens=Constant(12), echo=True,
@@ -49,7 +54,7 @@ JUDGE = Behaviour(
 )  # fmt: skip
 COLUMNS = (
     ("killed", "killed"), ("after_s", "after s"), ("then", "answered then"), ("resumed", "resumed"), ("lost", "lost"),
-    ("answered", "answered"), ("twice", "twice"), ("in_flight", "in flight"),
+    ("answered", "answered"), ("twice", "twice"), ("in_flight", "in flight"), ("unread", "unread"),
 )  # fmt: skip
 
 
@@ -109,46 +114,65 @@ def played(word: str, after_s: float) -> dict[str, Any]:
         try:
             running.wait_for(lambda: running.run and any(running.run.glob("evaluation/verdicts-*/.round-*")))
             time.sleep(after_s)
-            killed_ns = killed(running, word)
+            killed_ns, unread = killed(running, word)
             process.wait(LONGEST_S)
             assert running.run is not None
             again = [sys.executable, "-m", "fmbench_lib", "--resume", str(running.run)]
             done = subprocess.run(again, cwd=folder, env=environment, capture_output=True, text=True, timeout=LONGEST_S)
-            counts = counted(rows_of(running.run), judge, killed_ns)
+            counts = counted(rows_of(running.run), judge, killed_ns, unread)
         finally:
             end(mark)
-    return {"killed": word, "after_s": round(after_s, 2), "resumed": done.returncode, **counts}
+    said = (done.stdout + done.stderr).strip().splitlines() if done.returncode else []
+    return {"killed": word, "after_s": round(after_s, 2), "resumed": done.returncode, **counts, "said": said[-5:]}
 
 
-def killed(running: Running, word: str) -> int:
-    """Kill the process, the first of its kind to come; returns when, in ns of the wall clock, or just before it."""
+def killed(running: Running, word: str) -> tuple[int, int]:
+    """Kill the process, the first of its kind to come.
+
+    Returns when, in ns of the wall clock, or just before it, and on how many connections it had answers that it had
+    not read; that is looked at for a worker alone.
+    """
     running.wait_for(lambda: running.find(word))
-    process = running.find(word)
+    process, unread = running.find(word), 0
+    if word == WORKER and process is not None:
+        with contextlib.suppress(psutil.Error):
+            process.suspend()
+            time.sleep(WRITTEN_S)
+            unread = connections_unread(process)
     moment = time.time_ns()
     with contextlib.suppress(psutil.Error, AttributeError):
         process.kill()  # type: ignore[union-attr]
-    return moment
+    return moment, unread
 
 
-def counted(rows: Sequence[dict[str, Any]], judge: Emulator, killed_ns: int) -> dict[str, Any]:
+def connections_unread(process: psutil.Process) -> int:
+    """How many connections of a process hold bytes that it has not read."""
+    mine = {connection.laddr.port for connection in process.net_connections("tcp") if connection.raddr}
+    waiting = 0
+    for line in Path(f"/proc/{process.pid}/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, _, queues, *_ = line.split()
+        waiting += int(local.rpartition(":")[2], 16) in mine and int(queues.rpartition(":")[2], 16) > 0
+    return waiting
+
+
+def counted(rows: Sequence[dict[str, Any]], judge: Emulator, killed_ns: int, unread: int) -> dict[str, Any]:
     """What was lost, and what was bought twice."""
     keys = {row["request_id"]: row["key"] for row in rows}
-    lost_in_flight = {row["request_id"] for row in rows if row["error"] == "cancelled"}
+    cancelled = {row["request_id"] for row in rows if row["error"] == "cancelled"}
     answers = [entry for entry in judge.read_ledger() if entry.status == 200]
     complete = Counter(keys.get(entry.request_id, entry.request_id) for entry in answers)
-    in_flight = Counter(
-        keys[entry.request_id]
-        for entry in answers
-        if entry.request_id in lost_in_flight and entry.end_ns > killed_ns - ARRIVED_NS
-    )
+    in_flight = Counter(keys[entry.request_id] for entry in answers if entry.request_id in cancelled)
     twice = sum(count - 1 - in_flight[key] > 0 for key, count in complete.items())
+    twice += sum(entry.request_id not in keys for entry in answers)
+    written = sum(entry.request_id in cancelled and entry.end_ns <= killed_ns for entry in answers)
     answered = {row["key"] for row in rows if row["error"] is None and row["label"] == "correct"}
     return {
         "lost": QUESTIONS * JUDGES - len(answered),
         "then": sum(entry.end_ns <= killed_ns for entry in answers),
         "answered": len(answers),
-        "twice": twice,
+        "twice": twice + max(written - unread, 0),
         "in_flight": in_flight.total(),
+        "unread": unread,
     }
 
 

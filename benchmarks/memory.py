@@ -127,14 +127,15 @@ def peak_mib(process: int) -> float:
 def level(requests: int) -> dict[str, Any]:
     """Both parts, each in a process of its own."""
     with tempfile.TemporaryDirectory() as folder, launch(SHORT) as server:
-        sending = _in_a_process("send", str(requests), server.url, folder)
-        decoding = _in_a_process("decode", folder)
+        sending = in_a_process(__file__, "send", str(requests), server.url, folder)
+        decoding = in_a_process(__file__, "decode", folder)
     assert decoding["records"] == requests, f"{decoding['records']:.0f} of {requests} requests have a record"
     return {"requests": requests, **sending, **decoding}
 
 
-def _in_a_process(*words: str) -> dict[str, float]:
-    done = subprocess.run([sys.executable, __file__, *words], stdout=subprocess.PIPE, check=True)
+def in_a_process(program: str, *words: str) -> dict[str, float]:
+    """What a program prints as JSON, in a process of its own."""
+    done = subprocess.run([sys.executable, program, *words], stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)
 
 

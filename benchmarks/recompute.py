@@ -27,7 +27,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from recompute_choice import REQUESTS, budgets_of, each_instance_type, passes, payload_file_of, winner
+from recompute_choice import (
+    REQUESTS,
+    budgets_of,
+    each_instance_type,
+    passes,
+    payload_file_of,
+    winner,
+    with_search,
+)
 from recompute_host import beside_host
 from recompute_levels import COLUMNS
 from recompute_part import SLICES, Part
@@ -42,7 +50,7 @@ TOLERANCE = 1e-9
 SHOWN = 40
 RESULT = Path(__file__).parent / "results" / "recompute.json"
 
-PROSE = ("verdict_reasons", "price_note", "note")
+PROSE = ("verdict_reasons", "verdict_remedy", "price_note", "note")
 """Columns of sentences, which no formula defines."""
 
 NOT_FROM_REQUESTS = ("endpoint_metrics.csv", "endpoint_metrics_summarized.csv")
@@ -175,7 +183,7 @@ def _compare_choice(run: RunFiles, rows: Rows, result: Comparison, level: Sequen
     repeated = repeated_rows(run, counted)
     result.table("repeated_levels.csv", run.table("repeated_levels.csv"), list(repeated.values()), level[:3])
     once = {level_of(row): repeated.get(level_of(row), {**row, **MEASURED_ONCE}) for row in reversed(counted)}
-    rows = [row for row in reversed(list(once.values())) if not _above(row, run)]
+    rows = [with_search(row, run.searches) for row in reversed(list(once.values()))]
     wanted = (run.config.get("metrics") or {}).get("dataset_of_interest")
     budgets = budgets_of(run.config.get("report") or {})
     file = payload_file_of(rows, wanted)
@@ -212,18 +220,6 @@ def repeated_rows(run: RunFiles, counted: Rows) -> dict[tuple[str, ...], dict[st
         for key, rows in groups.items()
         if len(rows) > 1
     }
-
-
-def _above(row: Mapping[str, Any], run: RunFiles) -> bool:
-    """Whether a level of a search is above the load that it found."""
-    axis = "concurrency" if row["concurrency"] is not None else "request_rate"
-    return any(
-        search["found"] is not None
-        and all(search[name] == row[name] for name in ("experiment_name", "payload_file"))
-        and row["load"] in search["levels"]
-        and row[axis] > search["found"]
-        for search in run.searches
-    )
 
 
 def main(argv: Sequence[str]) -> int:

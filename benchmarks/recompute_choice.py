@@ -53,12 +53,41 @@ def budgets_of(report: Mapping[str, Any]) -> list[Budget]:
 def passes(row: Row, budgets: Iterable[Budget]) -> bool:
     """Whether a level may be chosen."""
     usable = row["verdict"] != "invalid" and row["sustainable"] not in ("no", "unknown")
-    return usable and all(_met(row, *budget) for budget in budgets)
+    return usable and row["_search"] is None and all(_met(row, *budget) for budget in budgets)
 
 
 def _met(row: Row, column: str, _: float, bound: float) -> bool:
     value = _of(row, column)
-    return value >= bound if column.startswith("slo_") else value <= bound
+    return value >= bound if column.startswith("slo_") or column == "goodput" else value <= bound
+
+
+def with_search(row: Row, searches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The row with what the search that covers it has against it, as `_search`: the greatest excess over one of its
+    limits, None for nothing."""
+    for search in searches:
+        if search["loads"] and all(search[name] == row[name] for name in ("experiment_name", "payload_file")):
+            return {**row, "_search": _against(row, search)}
+    return {**row, "_search": None}
+
+
+def _against(row: Row, search: Mapping[str, Any]) -> float | None:
+    limits = [(name, float(limit), float(limit)) for name, limit in search["subject_to"].items()]
+    missed = [limit for limit in limits if not _met(row, *limit)]
+    excess = max((_excess(row, *limit[:2]) for limit in missed), default=0.0)
+    load = _of(row, "concurrency" if search["find"] == "max_concurrency" else "request_rate")
+    if search["found"] is None:
+        refused, answer = load >= min(search["loads"]), False
+    else:
+        refused, answer = search["missed"] is not None and load > search["found"], load == search["found"]
+    return excess if refused or (missed and not answer) else None
+
+
+def _excess(row: Row, column: str, budget: float) -> float:
+    """By how much a level misses a limit, as a share of it; a share of requests is one already."""
+    over = abs(_of(row, column) - budget)
+    if column == "error_rate" or column.startswith("slo_"):
+        return math.inf if math.isnan(over) else over
+    return over / budget if budget > 0 and not math.isnan(over) else math.inf
 
 
 def _of(row: Row, name: str) -> float:
@@ -72,20 +101,33 @@ def _last(value: float) -> float:
 
 def winner(rows: Sequence[Row]) -> Row | None:
     """The level that is chosen of those that pass: by price, or throughput where none has a price; by output token
-    where the best levels of the experiments differ in output tokens by more than 5%."""
+    where the best levels of the experiments differ in output tokens by more than 5%, else by token of prompt and output
+    where their prompts do at least twofold and by more than 5% of all tokens."""
     priced = [row for row in rows if not math.isnan(_of(row, "price_per_txn"))]
     candidates = priced or list(rows)
 
     def cost(row: Row) -> float:
-        return _last(_of(row, "price_per_txn") if priced else 1 / _of(row, "transactions_per_minute"))
-
-    def per_token(row: Row) -> float:
-        return cost(row) / _of(row, "completion_token_count_mean")
+        return _last(_of(row, "price_per_txn") if priced else _instances(row) / _of(row, "transactions_per_minute"))
 
     best = _best_of_each(candidates, cost)
-    if best and _unequal(best):
-        best = _best_of_each([row for row in candidates if _of(row, "completion_token_count_mean") > 0], per_token)
+    for unequal, tokens in ((_unequal, _output), (_unequal_prompts, _all_tokens)):
+        if best and unequal(best):
+            known = [row for row in candidates if tokens(row) > 0]
+            return _best_of_each(known, lambda row, tokens=tokens: cost(row) / tokens(row))[0]
     return best[0] if best else None
+
+
+def _instances(row: Row) -> float:
+    count = _of(row, "instance_count")
+    return 1.0 if math.isnan(count) else count
+
+
+def _output(row: Row) -> float:
+    return _of(row, "completion_token_count_mean")
+
+
+def _all_tokens(row: Row) -> float:
+    return _of(row, "prompt_token_count_mean") + _output(row)
 
 
 def _best_of_each(rows: Sequence[Row], cost: Callable[[Row], float]) -> list[Row]:
@@ -102,10 +144,22 @@ def _unequal(best: Sequence[Row]) -> bool:
     return any(1 - min(first, count) / max(first, count) > 0.05 + 1e-9 for count in tokens if first > 0)
 
 
+def _unequal_prompts(best: Sequence[Row]) -> bool:
+    prompts = [_of(row, "prompt_token_count_mean") for row in best]
+    for prompt, row in zip(prompts[1:], best[1:], strict=True):
+        low, high = min(prompts[0], prompt), max(prompts[0], prompt)
+        longer = max(_all_tokens(best[0]), _all_tokens(row))
+        known = low > 0 and not math.isnan(_all_tokens(best[0]) + _all_tokens(row))
+        if known and 2 * low <= high and (high - low) / longer > 0.05 + 1e-9:
+            return True
+    return False
+
+
 def nearest(rows: Sequence[Row], budgets: Sequence[Budget]) -> Row | None:
     """The level that comes nearest where none passes."""
     relied_on = [row for row in rows if row["verdict"] != "invalid"] or list(rows)
     usable = [row for row in relied_on if row["sustainable"] != "no"] or relied_on
+    usable = [row for row in usable if row["_search"] is None] or usable
     return min(usable, key=lambda row: _distance(row, budgets), default=None)
 
 
@@ -115,9 +169,8 @@ def _distance(row: Row, budgets: Sequence[Budget]) -> tuple[float, ...]:
         value = _of(row, column)
         missing += math.isnan(value)
         if not math.isnan(value) and not _met(row, column, budget, bound):
-            over = abs(value - budget)
-            share = column == "error_rate" or column.startswith("slo_")
-            excesses.append(over if share else over / budget if budget > 0 else math.inf)
+            excesses.append(_excess(row, column, budget))
+    excesses += [] if row["_search"] is None else [row["_search"]]
     prices = _last(_of(row, "price_per_txn")), _last(_of(row, "latency_p95"))
     return missing, max(excesses, default=0.0), sum(excesses), *prices
 

@@ -12,7 +12,8 @@ from recompute_part import Part
 from recompute_reading import Flags, Floats, joined
 
 AT_THE_LIMIT = (
-    "length", "max_tokens", "limit", "max_length", "model_length", "model_context_window_exceeded",
+    "length", "max_tokens", "limit", "max_length", "model_length", "model_context_window_exceeded", "max_new_tokens",
+    "max_output_tokens", "max_completion_tokens", "max_tokens_reached", "token_limit", "length_limit", "context_length",
 )  # fmt: skip
 
 
@@ -30,7 +31,7 @@ def _mean(values: Floats) -> float:
 
 def ends(part: Part) -> list[str]:
     """How the answers ended that say so."""
-    return [text.lower() for text in chosen_texts(part, "finish_reason", part.successes)]
+    return [text.lower().split(".")[-1] for text in chosen_texts(part, "finish_reason", part.successes)]
 
 
 def length_share(part: Part) -> float:

@@ -33,7 +33,7 @@ class InFlight:
 def in_flight_of(counts: Floats) -> InFlight:
     """Step 3."""
     if len(counts) < 2:
-        return InFlight(counts, math.inf)
+        return InFlight(counts, 1.0)
     steps = float(np.mean(np.diff(counts) ** 2))
     lasting = 4 * float(np.var(counts)) / steps if steps > 0 else 0.0
     time = max(geyer(counts), lasting, float(np.mean(counts)), 1.0)

@@ -48,7 +48,7 @@ class TokenizerError(InputError):
 
 
 class TemplateError(InputError):
-    """A prompt template is missing or does not fit its keys."""
+    """A prompt template is missing or does not fit its keys, or a chat template refuses a conversation."""
 
 
 class PriceFileError(InputError):

@@ -20,6 +20,7 @@ from fmbench_lib.run_state import Event, RunChanges, RunState
 
 RUN_FILE = "run.json"
 COMPOSE_FILE = "compose.yml"
+APPENDIX_FILE = "report_appendix.md"
 RUN_ID_FORMAT = "%Y%m%d-%H%M%SZ"
 _CONFIG_COPY, _EVENTS_FILE, _ENDPOINTS_FILE = "config.yml", "events.jsonl", "endpoints.json"
 _NOTEBOOKS, _PROMPTS, _REQUESTS, _METRICS = "notebooks", "prompts", "requests", "metrics"
@@ -115,6 +116,11 @@ class Workspace:
     def report_file(self) -> Path:
         """The report, for people."""
         return self.path / "report.md"
+
+    @property
+    def appendix_file(self) -> Path:
+        """The tables of the report with every level and every column."""
+        return self.path / APPENDIX_FILE
 
     @property
     def page_file(self) -> Path:
@@ -412,6 +418,14 @@ def runs_of(results: Path, name: str) -> list[Workspace]:
 def is_needed_to_clean_up(name: str) -> bool:
     """Whether a file, by its path in the run directory, is needed to delete what the run deployed."""
     return name in (RUN_FILE, _CONFIG_COPY, _ENDPOINTS_FILE, _EVENTS_FILE)
+
+
+def is_needed_to_explore(name: str) -> bool:
+    """Whether a file, by its path in the run directory, holds what is asked of a finished run: its state, config,
+    results, records and notebooks, without raw responses."""
+    folder = name.partition("/")[0]
+    results = folder in (RUN_FILE, _CONFIG_COPY, "summary.json", "report.md", _METRICS, _NOTEBOOKS)
+    return results or (folder == _REQUESTS and name.endswith((".parquet", ".json")))
 
 
 def _is_part_of_run(name: str) -> bool:

@@ -15,7 +15,8 @@ CONFIG_FACTS = [
     "config/arrival_facts", "config/installed", "config/load_settings", "config/near_files", "config/platform_rules",
     "config/plain_text", "config/platform_types", "config/platforms", "config/precision", "config/problems",
     "config/redactor", "config/repeat_names", "config/secret_escapes", "config/secret_forms", "config/secret_names",
-    "config/secret_search", "config/secret_spellings", "config/spelling", "config/token_lengths", "config/web_address",
+    "config/secret_runs", "config/secret_search", "config/secret_spellings", "config/spelling", "config/token_lengths",
+    "config/web_address",
 ]  # fmt: skip
 
 MAY_IMPORT: dict[str, list[str]] = {
@@ -37,7 +38,10 @@ MAY_IMPORT: dict[str, list[str]] = {
     "config/secret_names": [],
     "config/secret_escapes": ["config/secret_forms"],
     "config/secret_spellings": ["config/secret_escapes"],
-    "config/secret_search": ["config/secret_escapes", "config/secret_forms", "config/secret_spellings"],
+    "config/secret_runs": ["config/secret_escapes"],
+    "config/secret_search": [
+        "config/secret_escapes", "config/secret_forms", "config/secret_runs", "config/secret_spellings",
+    ],
     "config/redactor": ["config/secret_forms", "config/secret_search"],
     "config/spelling": [],
     "config/token_lengths": ["config/spelling"],
@@ -66,7 +70,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "predictors": ["aws/signing", "config/schema", "errors", "images"],
     "predictors/plugins": ["config", "errors", "predictors"],
     "predictors/registry": ["aws", "config", "errors", "predictors"],
-    "metrics": ["config/repeat_names", "errors", "pricing/price_list"],
+    "metrics": ["config/repeat_names", "config/spelling", "errors", "pricing/price_list"],
     "data": ["config", "errors", "host", "images", "models", "workspace"],
     "pricing": ["aws", "errors", "host", "pricing/price_list", "workspace"],
     "monitors": ["aws", "errors", "host", "workspace"],
@@ -107,8 +111,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     ],
     "cli": [
         "calibration", "config", "emulator", "errors", "host/atomic_files", "host/disk_space", "host/printable",
-        "metrics/decision/brief", "metrics/measuring_again", "metrics/missing", "pipeline", "report/exports",
-        "report/level_order", "imports", "runs", "steps", "storage", "views",
+        "imports", "metrics/comparison", "metrics/decision/brief", "metrics/measuring_again", "metrics/missing",
+        "pipeline", "report/comparison", "report/exports", "report/level_order", "runs", "steps", "storage", "views",
         "workspace",  # what still runs is said without the second that importing steps takes
     ],
     "__main__": ["cli"],
@@ -189,8 +193,8 @@ def test_importing_everything_prints_nothing_and_loads_nothing_heavy() -> None:
         if module.stem != "__main__"
     ]
     heavy = [
-        "xllamacpp", "gguf", "transformers", "datasets", "torch", "boto3", "botocore", "sagemaker", "plotly",
-        "matplotlib", "seaborn", "ray", "papermill", "scrapbook", "nbformat", "kubernetes", "docker",
+        "xllamacpp", "gguf", "transformers", "datasets", "torch", "boto3", "botocore", "sagemaker",
+        "matplotlib", "seaborn", "ray", "papermill", "scrapbook", "nbformat", "kubernetes", "docker", "duckdb",
     ]  # fmt: skip
     code = (
         f"import sys\nfor name in {names}: __import__(name)\nprint([name for name in {heavy} if name in sys.modules])"

@@ -18,14 +18,15 @@ import yaml
 from fmbench_lib.cli.commands import with_command
 from fmbench_lib.cli.parser import parser
 from fmbench_lib.config import load_config
+from fmbench_lib.emulator.options import build_parser
 from fmbench_lib.errors import FmbenchError
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "fmbench_lib"
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 ARCHITECTURE, EXTENDING = ROOT / "docs" / "architecture.md", ROOT / "docs" / "extending.md"
 HAND_WRITTEN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ARCHITECTURE, EXTENDING]
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^ *```(\w*)(?: [^\n]*)?\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -77,7 +78,15 @@ def paths_named(page: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("page", HAND_WRITTEN, ids=named(HAND_WRITTEN))
 def test_every_path_that_is_named_exists(page: Path) -> None:
-    of_a_run = {"report.md", "requests/", "prompts/", "metrics/", "figures/", "results/my-benchmark/RUN"}
+    of_a_run = {
+        "report.md",
+        "report_appendix.md",
+        "requests/",
+        "prompts/",
+        "metrics/",
+        "figures/",
+        "results/my-benchmark/RUN",
+    }
     of_a_user = set(re.findall(r"^# (\w+\.py)$", page.read_text(encoding="utf-8"), re.MULTILINE))
     stems = {path.name for path in PACKAGE.rglob("*.py")}
     missing = [
@@ -157,6 +166,10 @@ def test_a_command_is_one_that_there_is(page: Path) -> None:
         if words[:1] == ["make"]:
             targets = [word for word in words[1:] if "=" not in word]
             assert all(f"\n{target}:" in (ROOT / "Makefile").read_text() for target in targets), line
+        elif words[1:2] == ["emulate"] and "OPTIONS" not in words:
+            build_parser().parse_args(words[2:])
+        elif words[1:] == ["cleanup"]:
+            continue  # lists what stands, before the parser is asked
         elif words and not {"[OPTIONS]", "RUN_DIR"} & set(words) and not line.endswith("…"):
             parser().parse_args(with_command(words[1:]))
 

@@ -173,3 +173,14 @@ def test_every_extra_that_is_named_exists(declared: dict[str, set[str]]) -> None
     unknown = {(extra, path) for extra, path in named if extra not in declared and extra != "x"}
     assert not unknown
     assert {extra for extra, _ in named} >= {"local", "ec2", "eks", "transformers", "datasets"}
+
+
+def test_files_that_are_no_modules_are_declared_as_data() -> None:
+    """Else they would be missing in a wheel."""
+    given: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(setuptools, "setup", lambda **options: given.update(options))
+        exec(compile(SETUP.read_text(), str(SETUP), "exec"), {"__file__": str(SETUP), "__name__": "setup"})
+    declared_files = {path for pattern in given["package_data"]["fmbench_lib"] for path in PACKAGE.glob(pattern)}
+    files = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert files - declared_files == set()

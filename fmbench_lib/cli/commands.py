@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fmbench_lib.cli.check_commands import plan_command, validate_command
 from fmbench_lib.cli.cleaning_up import cleanup_command, list_standing
+from fmbench_lib.cli.comparing_runs import compare_command
 from fmbench_lib.cli.completion import complete, completion_command
 from fmbench_lib.cli.config_commands import configs_command, init_command
 from fmbench_lib.cli.evaluating_run import evaluate_command
@@ -91,8 +92,20 @@ def _run_one(options: argparse.Namespace) -> int:
     except Exception as error:  # noqa: BLE001 - a mistake of ours; a traceback would help nobody but us
         if options.verbose:
             say_lines(traceback.format_exc(), error=True)
+        if _lacks_memory(error):
+            say(f"fmbench: {_NO_MEMORY}", error=True)
+            return _failed(_NO_MEMORY, 1)
         say(f"fmbench: unexpected {explained(error)}; --verbose shows where it arose", error=True)
         return _failed(explained(error), 1)
+
+
+_NO_MEMORY = "this process may have too little memory: raise its limit (`ulimit -v`) or that of its container"
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Whether an error means that there was no memory, also for the code of a library."""
+    said = str(error)
+    return isinstance(error, MemoryError) or "failed to map segment" in said or "Cannot allocate memory" in said
 
 
 def _failed(message: str, code: int) -> int:
@@ -180,6 +193,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "export": export_command,
     "cleanup": cleanup_command,
     "sync": sync_command,
+    "compare": compare_command,
     "configs": configs_command,
     "fetch": fetch_command,
     "init": init_command,

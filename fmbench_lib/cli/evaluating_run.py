@@ -15,7 +15,8 @@ def evaluate_command(options: argparse.Namespace) -> int:
     from fmbench_lib.steps.analysis import write_analysis
     from fmbench_lib.steps.evaluation import evaluate
 
-    run = open_for_reading(existing_run(options.run_dir, results=options.results_dir), config_arguments(options))
+    run_dir = existing_run(options.run_dir, results=options.results_dir)
+    run = open_for_reading(run_dir, config_arguments(options), mistakes_are_told=True)
     hide(run.redactor)
     if run.config.model_evaluations is None and run.config.evaluation is None:
         raise InputError(f"{options.run_dir}: its config has no section evaluation; write one, with judges")

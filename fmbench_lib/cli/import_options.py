@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-import argparse
-
 from fmbench_lib.cli.option_types import count, usd
-from fmbench_lib.cli.shared_options import add_config_options, add_exit_code_options, add_run_dir
+from fmbench_lib.cli.shared_options import (
+    Commands,
+    add_command,
+    add_config_options,
+    add_exit_code_options,
+    add_run_dir,
+)
 
 EXPORT_FORMS = ("summary", "schema", "vllm", "llm-d", "prometheus")
 
 
-def add_import_options(command: argparse.ArgumentParser) -> None:
-    """The files, and what they do not say."""
+def add_import(commands: Commands) -> None:
+    """`fmbench import`: the files, and what they do not say."""
+    command = add_command(
+        commands,
+        "import",
+        "make a run of other tools' result files, analyse it and write its report",
+        "fmbench import results.json --instance-type g5.2xlarge",
+        "fmbench import all_metrics_summary.csv --set report.latency_budget=2",
+    )
     command.add_argument("files", nargs="+", metavar="FILE", help="result files, or folders of them; see importing.md")
     names = command.add_argument_group("what the files do not say, or say otherwise")
     names.add_argument("--name", metavar="NAME", help="the name of the run")
@@ -26,8 +37,10 @@ def add_import_options(command: argparse.ArgumentParser) -> None:
     add_exit_code_options(command)
 
 
-def add_export_options(command: argparse.ArgumentParser) -> None:
-    """The run, the form and the file."""
+def add_export(commands: Commands) -> None:
+    """`fmbench export`: the run, the form and the file."""
+    meaning, example = "print an analysed run in the form of another program", "fmbench export latest --as vllm"
+    command = add_command(commands, "export", meaning, example)
     add_run_dir(command)
     command.add_argument(
         "--as",

@@ -34,19 +34,38 @@ class LevelEvents:
         """The name and the facts of each new event; `figures` are those being published, None where there are none."""
         if figures is not None:
             self._figures[str(figures["label"])] = figures
-        if self._size() <= self._read:
-            return
-        with self._workspace.events_file.open("rb") as file:
-            file.seek(self._read)
-            content = file.read()
-        whole = content[: content.rfind(b"\n") + 1]
-        self._read += len(whole)
-        for line in whole.splitlines():
-            event = json.loads(line)
+        for line in self._lines():
+            event = _event_in(line)
             if event.get("event") in _EVENTS:
                 yield _EVENTS[event["event"]], self._facts(event)
+
+    def _lines(self) -> list[bytes]:
+        """The whole lines that are new. The log may be removed, and begun again, while it is read."""
+        size = self._size()
+        if size < self._read:
+            self._read = 0
+        if size <= self._read:
+            return []
+        try:
+            with self._workspace.events_file.open("rb") as file:
+                file.seek(self._read)
+                content = file.read()
+        except OSError:
+            return []
+        whole = content[: content.rfind(b"\n") + 1]
+        self._read += len(whole)
+        return whole.splitlines()
 
     def _facts(self, event: Mapping[str, Any]) -> dict[str, Any]:
         figures = self._figures.pop(str(event["level"]), {})
         facts = {name: value for name, value in event.items() if name not in ("event", "time")}
         return {**facts, **{name: figures[name] for name in _FIGURES if name in figures}}
+
+
+def _event_in(line: bytes) -> dict[str, Any]:
+    """The event of a line; empty where it is none, as the rest of one is in a log that was begun again."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}

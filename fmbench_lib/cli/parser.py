@@ -6,13 +6,16 @@ import argparse
 import shutil
 import textwrap
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 from fmbench_lib import __version__
-from fmbench_lib.cli.import_options import add_export_options, add_import_options
+from fmbench_lib.cli.comparison_options import add_compare
+from fmbench_lib.cli.import_options import add_export, add_import
 from fmbench_lib.cli.option_types import count, loads, seconds
 from fmbench_lib.cli.shared_options import (
+    Commands,
     add_arguments,
+    add_command,
     add_config_options,
     add_exit_code_options,
     add_load_options,
@@ -24,12 +27,10 @@ from fmbench_lib.cli.terminal import clean
 from fmbench_lib.config.option_parser import OptionParser
 from fmbench_lib.config.platforms import PLATFORMS
 
-_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
 _GROUPS = {
     "measure": ("run", "plan", "validate"),
     "configs": ("init", "configs", "fetch"),
-    "afterwards": ("report", "evaluate", "cleanup", "sync"),
+    "afterwards": ("report", "evaluate", "cleanup", "sync", "compare"),
     "other tools": ("import", "export"),
     "this machine": ("calibrate", "emulate", "completion"),
 }
@@ -105,8 +106,8 @@ def value_options() -> dict[str, bool]:
 # -- commands, in the order of the help page -------------------------------------------------------------------------
 
 
-def _add_run(commands: _Commands) -> None:
-    run = _command(
+def _add_run(commands: Commands) -> None:
+    run = add_command(
         commands,
         "run",
         "run a benchmark (the word `run` may be left out)",
@@ -156,8 +157,8 @@ def _add_url_options(run: argparse.ArgumentParser) -> None:
     url.add_argument("--api-key-env", metavar="NAME", help="the environment variable that holds the server's key")
 
 
-def _add_validate(commands: _Commands) -> None:
-    validate = _command(
+def _add_validate(commands: Commands) -> None:
+    validate = add_command(
         commands,
         "validate",
         "check configs: `<path>: ok`, or what is wrong and what to write",
@@ -168,8 +169,8 @@ def _add_validate(commands: _Commands) -> None:
     add_output_options(validate)
 
 
-def _add_plan(commands: _Commands) -> None:
-    plan = _command(
+def _add_plan(commands: Commands) -> None:
+    plan = add_command(
         commands,
         "plan",
         "print what a run would deploy, send, take and cost, without doing it",
@@ -181,8 +182,8 @@ def _add_plan(commands: _Commands) -> None:
     add_output_options(plan)
 
 
-def _add_report(commands: _Commands) -> None:
-    report = _command(
+def _add_report(commands: Commands) -> None:
+    report = add_command(
         commands, "report", "analyse a run again and rewrite its report, from its records", "fmbench report latest"
     )
     add_run_dir(report)
@@ -191,25 +192,8 @@ def _add_report(commands: _Commands) -> None:
     add_exit_code_options(report)
 
 
-def _add_import(commands: _Commands) -> None:
-    add_import_options(
-        _command(
-            commands,
-            "import",
-            "make a run of other tools' result files, analyse it and write its report",
-            "fmbench import results.json --instance-type g5.2xlarge",
-            "fmbench import all_metrics_summary.csv --set report.latency_budget=2",
-        )
-    )
-
-
-def _add_export(commands: _Commands) -> None:
-    meaning, example = "print an analysed run in the form of another program", "fmbench export latest --as vllm"
-    add_export_options(_command(commands, "export", meaning, example))
-
-
-def _add_evaluate(commands: _Commands) -> None:
-    evaluate = _command(
+def _add_evaluate(commands: Commands) -> None:
+    evaluate = add_command(
         commands,
         "evaluate",
         "have the answers of a run judged and scored, as its config says, and rewrite its report",
@@ -219,20 +203,20 @@ def _add_evaluate(commands: _Commands) -> None:
     add_arguments(evaluate)
 
 
-def _add_cleanup(commands: _Commands) -> None:
+def _add_cleanup(commands: Commands) -> None:
     help_text = "delete everything that a run deployed; without RUN_DIR, list what runs of this machine left standing"
-    add_run_dir(_command(commands, "cleanup", help_text, "fmbench cleanup latest"))
+    add_run_dir(add_command(commands, "cleanup", help_text, "fmbench cleanup latest"))
 
 
-def _add_sync(commands: _Commands) -> None:
-    sync = _command(
+def _add_sync(commands: Commands) -> None:
+    sync = add_command(
         commands, "sync", "send what the bucket of a run lacks, and check that it is complete", "fmbench sync latest"
     )
     add_run_dir(sync)
 
 
-def _add_configs(commands: _Commands) -> None:
-    configs = _command(
+def _add_configs(commands: Commands) -> None:
+    configs = add_command(
         commands,
         "configs",
         "list the configs that ship with fmbench, and what each needs",
@@ -243,8 +227,8 @@ def _add_configs(commands: _Commands) -> None:
     configs.add_argument("--into", metavar="FILE", help="with --copy: the file or folder to copy it to")
 
 
-def _add_init(commands: _Commands) -> None:
-    init = _command(
+def _add_init(commands: Commands) -> None:
+    init = add_command(
         commands,
         "init",
         "write a config with comments, from a few options, or from questions on a terminal",
@@ -260,8 +244,8 @@ def _add_init(commands: _Commands) -> None:
     init.add_argument("--into", metavar="FILE", help="the file to write (default: benchmark.yml)")
 
 
-def _add_completion(commands: _Commands) -> None:
-    completion = _command(
+def _add_completion(commands: Commands) -> None:
+    completion = add_command(
         commands,
         "completion",
         "print what switches on completion in a shell",
@@ -277,8 +261,8 @@ def _add_completion(commands: _Commands) -> None:
     )
 
 
-def _add_fetch(commands: _Commands) -> None:
-    fetch = _command(
+def _add_fetch(commands: Commands) -> None:
+    fetch = add_command(
         commands,
         "fetch",
         "bring a public data set to where configs look for it; or list them",
@@ -300,8 +284,8 @@ def _add_fetch(commands: _Commands) -> None:
     fetch.add_argument("--rows", metavar="N", type=count, help="only the first rows of each file")
 
 
-def _add_calibrate(commands: _Commands) -> None:
-    calibrate = _command(
+def _add_calibrate(commands: Commands) -> None:
+    calibrate = add_command(
         commands, "calibrate", "measure the errors of this machine as a client, by load", "fmbench calibrate --quick"
     )
     calibrate.add_argument(
@@ -313,8 +297,8 @@ def _add_calibrate(commands: _Commands) -> None:
     calibrate.add_argument("--quick", action="store_true", help="3 seconds for each load instead of 10")
 
 
-def _add_emulate(commands: _Commands) -> None:
-    emulate = _command(
+def _add_emulate(commands: Commands) -> None:
+    emulate = add_command(
         commands,
         "emulate",
         "serve an endpoint of known behaviour; `fmbench emulate --help`",
@@ -329,10 +313,11 @@ _ADD: tuple[Callable[[Any], None], ...] = (
     _add_plan,
     _add_report,
     _add_evaluate,
-    _add_import,
-    _add_export,
+    add_import,
+    add_export,
     _add_cleanup,
     _add_sync,
+    add_compare,
     _add_configs,
     _add_fetch,
     _add_init,
@@ -340,11 +325,3 @@ _ADD: tuple[Callable[[Any], None], ...] = (
     _add_calibrate,
     _add_emulate,
 )
-
-
-def _command(commands: _Commands, name: str, meaning: str, *examples: str) -> argparse.ArgumentParser:
-    """A command whose help says what it does, with examples below."""
-    written = "\n".join(f"  {example}" for example in examples)
-    heading = "example" if len(examples) == 1 else "examples"
-    description = f"{meaning[:1].upper()}{meaning[1:]}.".replace("%", "%%")
-    return commands.add_parser(name, help=meaning, description=description, epilog=f"{heading}:\n{written}")

@@ -7,7 +7,16 @@ from typing import TypeAlias
 
 from fmbench_lib.cli.option_types import count, loads, rates
 
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Options: TypeAlias = "argparse.ArgumentParser | argparse._ArgumentGroup"
+
+
+def add_command(commands: Commands, name: str, meaning: str, *examples: str) -> argparse.ArgumentParser:
+    """A command whose help says what it does, with examples below."""
+    written = "\n".join(f"  {example}" for example in examples)
+    heading = "example" if len(examples) == 1 else "examples"
+    description = f"{meaning[:1].upper()}{meaning[1:]}.".replace("%", "%%")
+    return commands.add_parser(name, help=meaning, description=description, epilog=f"{heading}:\n{written}")
 
 
 def add_load_options(command: Options) -> None:

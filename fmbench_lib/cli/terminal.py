@@ -82,6 +82,11 @@ def clean(text: str) -> str:
     return _redactor.in_content(printable(_redactor.in_content(text)))
 
 
+def masked(text: str) -> str:
+    """A text of several lines without secrets, for a file."""
+    return _redactor.in_content(text)
+
+
 def say(text: str, *, error: bool = False) -> None:
     """Print one line, cleaned; all that fmbench prints passes here, and `emit`."""
     if error or not _as_json:

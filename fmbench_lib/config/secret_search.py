@@ -10,12 +10,15 @@ import functools
 import string
 import sys
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
-from fmbench_lib.config.secret_escapes import as_bytes, unescaped
+from fmbench_lib.config.secret_escapes import Unescaped, as_bytes, unescaped
 from fmbench_lib.config.secret_forms import Span
+from fmbench_lib.config.secret_runs import decoded_runs
 
 SHORTEST = 8
 """Shorter secrets are not searched for: they occur in ordinary text, and are no secret to anyone who guesses."""
@@ -25,6 +28,13 @@ _LONG_PIECE = 12
 
 _DEEPEST = 3
 """How often a text may have been quoted: an error in JSON that has an answer in JSON that has a request in JSON."""
+
+_MOST_ALIKE = 3
+"""How often more by the one kind of quotes or encodings: `%25252541`."""
+
+_MOST_LOOKED_AT = 24
+_LEAST_LOOKED_AT_BYTES = 1 << 19
+"""How much is looked at, in lengths of the text, and in bytes of a short one."""
 
 _OF_ENCODINGS = f"{string.ascii_letters}{string.digits}+/-_=\\%&"
 """Letters of Base64 and Base32, and what escapes begin with."""
@@ -55,19 +65,56 @@ def spans_in_bytes(data: bytes, known: tuple[str, ...]) -> list[Span]:
     """Where bytes, most of which are UTF-8, have one of these secrets."""
     if len(data) < SHORTEST or not known:
         return []
-    return list(_spans(data, _index(known), _DEEPEST, set()))
+    return list(_spans(data, _index(known)))
 
 
-def _spans(data: bytes, index: _Index, deeper: int, seen: set[int]) -> Iterator[Span]:
-    """The spans in the data and in what it is without its escapes. `seen` has the hashes of what was looked at: mostly
-    it does not matter which of two kinds of escapes is undone first."""
-    if len(data) < SHORTEST or hash(data) in seen:
-        return
-    seen.add(hash(data))
-    yield from index.spans(data.lower())
-    if deeper:
-        for plain in unescaped(data, index.letters):
-            yield from map(plain.source, _spans(plain.data, index, deeper - 1, seen))
+class _Form(NamedTuple):
+    """Data to be looked at: as it came, or without escapes or encodings, each of which is in `undone`.
+
+    Others may be undone `deeper` times more, and the `kind` that was undone last `alike` times more.
+    """
+
+    data: bytes
+    undone: tuple[Unescaped, ...]
+    deeper: int
+    kind: int | None
+    alike: int
+
+    def source(self, span: Span) -> Span:
+        """Where the data as it came has what is at a span of this form."""
+        for plain in reversed(self.undone):
+            span = plain.source(span)
+        return span
+
+    def simpler(self, letters: frozenset[int]) -> Iterator[_Form]:
+        """The data without the escapes of each kind that it has, and what its encoded runs mean."""
+        for kind, plain in unescaped(self.data, letters):
+            if kind == self.kind and self.alike:
+                yield _Form(plain.data, (*self.undone, plain), self.deeper, kind, self.alike - 1)
+            elif self.deeper:
+                yield _Form(plain.data, (*self.undone, plain), self.deeper - 1, kind, self.alike)
+        for plain in decoded_runs(self.data) if self.deeper else ():
+            yield _Form(plain.data, (*self.undone, plain), self.deeper - 1, None, self.alike)
+
+
+def _spans(data: bytes, index: _Index) -> Iterator[Span]:
+    """The spans in the data and in what it is without its escapes and encodings, those with few of them first.
+
+    Mostly it does not matter which of two kinds is undone first: what was looked at is not looked at again. A text of
+    nothing but escapes is given up at some depth.
+    """
+    seen: set[int] = set()
+    left = max(_LEAST_LOOKED_AT_BYTES, _MOST_LOOKED_AT * len(data))
+    forms = deque([_Form(data, (), _DEEPEST, None, _MOST_ALIKE)])
+    while forms:
+        form = forms.popleft()
+        if len(form.data) < SHORTEST or hash(form.data) in seen:
+            continue
+        seen.add(hash(form.data))
+        yield from map(form.source, index.spans(form.data.lower()))
+        for simpler in form.simpler(index.letters) if left > 0 else ():
+            forms.append(simpler)
+            left -= len(simpler.data)
 
 
 @dataclass(frozen=True, slots=True)

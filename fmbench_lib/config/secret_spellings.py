@@ -28,6 +28,7 @@ def spellings(secret: str) -> set[bytes]:
 def _spellings(text: str) -> Iterator[bytes]:
     for spelt in (text, text.upper(), text.lower()):  # letters beyond ASCII have another byte for each case
         yield as_bytes(spelt)
+        yield as_bytes(spelt[::-1])
         yield b"".join(letter.encode("latin-1" if letter < "\u0100" else "utf-8", "replace") for letter in spelt)
     if " " in text:
         yield as_bytes(text.replace(" ", "+"))
@@ -47,6 +48,7 @@ def _in_json(text: str) -> Iterator[str]:
 
 
 def _encoded(data: bytes) -> Iterator[bytes]:
+    yield from (base64.a85encode(data), base64.b85encode(data))
     yield from _in_letters(data, base64.b64encode, 6)
     yield from _in_letters(data, base64.urlsafe_b64encode, 6)
     yield from _in_letters(data, base64.b32encode, 5)

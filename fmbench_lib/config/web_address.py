@@ -23,6 +23,8 @@ def fault_of_address(address: str) -> str | None:
     parts = split(address)
     if parts is None:
         return "is not an address; an IPv6 address is written in brackets, http://[::1]:8000/"
+    if placeholder := re.search(r"<[^<>]+>", parts.netloc):
+        return f"has the placeholder {placeholder[0]}; write your endpoint's own in its place"
     return fault_of_port(parts) or fault_of_host(parts.hostname or "")
 
 

@@ -34,7 +34,8 @@ class PromptRow(TypedDict):
 
     A synthetic prompt has the number that it was made by, and the tokens that its answer is to have, where the config
     says so.
-    `messages` are those of a conversation, of which `prompt` is the text; absent where the prompt is a single message.
+    `messages` are those of a conversation, of which `prompt` is the text; absent where the prompt is a single message,
+    and then `single_message` is true if that was a conversation in the data.
     `texts` are embedded with one request; `documents` are ranked for the prompt, and `relevance` is what their ranking
     is compared with.
     """
@@ -49,6 +50,7 @@ class PromptRow(TypedDict):
     number: NotRequired[int]
     output_tokens: NotRequired[int]
     messages: NotRequired[list[Message]]
+    single_message: NotRequired[bool]
     texts: NotRequired[list[str]]
     documents: NotRequired[list[str]]
     relevance: NotRequired[list[float]]
@@ -230,8 +232,8 @@ class _Prompts:
         drawn = row.get(DRAWN)
         if isinstance(drawn, Drawn):
             return self._drawn(made, drawn)
-        if messages is not None and not is_plain:
-            made["messages"] = messages
+        if messages is not None:
+            made |= {"single_message": True} if is_plain else {"messages": messages}
         return made
 
     def _drawn(self, prompt: PromptRow, drawn: Drawn) -> PromptRow:

@@ -38,7 +38,7 @@ _FORMS = (
         "vLLM",
         lambda text, model: {"prompt": text, "add_special_tokens": False} | ({"model": model} if model else {}),
     ),
-    _Form("llama.cpp", lambda text, _: {"content": text, "add_special": False, "parse_special": False}),
+    _Form("llama.cpp", lambda text, _: {"content": text, "add_special": False, "parse_special": True}),
     _Form("TGI", lambda text, _: {"inputs": text, "add_special_tokens": False}),
 )
 

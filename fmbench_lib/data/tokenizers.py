@@ -149,6 +149,17 @@ def load_tokenizer(
     return _from_hub(spec, searched, token)
 
 
+def token_before_text(path: Path) -> str:
+    """The special token that a tokenizer.json puts before each text, as servers do; empty where it puts none.
+
+    Raises TokenizerError where the file cannot be read.
+    """
+    engine = _read(str(path.parent), path)
+    bare = len(engine.encode("a", add_special_tokens=False).ids)
+    encoding = engine.encode("a", add_special_tokens=True)
+    return encoding.tokens[0] if len(encoding.ids) > bare and encoding.special_tokens_mask[0] else ""
+
+
 def _from_hub(spec: str, searched: str, token: str | None) -> Tokenizer:
     try:
         return ModelTokenizer(spec, _read(spec, hub_file(spec, _FILE, token)))

@@ -1,33 +1,21 @@
-"""A whole evaluation: answers, scores, verdicts, tables."""
+"""A whole evaluation: the answers, and what judges are asked of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from fmbench_lib.evaluation.asking.embedding import Embed, similarities
 from fmbench_lib.evaluation.asking.judge import Judge, Question, question_to
 from fmbench_lib.evaluation.asking.panel import Panel, Questions
 from fmbench_lib.evaluation.given_answers import Answer, Given, PromptRows, collect_answers, one_answer_of, read_answers
 from fmbench_lib.evaluation.judging.forms import CORRECTNESS, PAIRWISE, Form, FormName
 from fmbench_lib.evaluation.judging.judge_prompts import Material
-from fmbench_lib.evaluation.scores.structured_output import matches_schema, numeric_match, parsed_json
-from fmbench_lib.evaluation.scores.text_scores import SCORES, text_scores
-from fmbench_lib.host.atomic_files import replacing
 from fmbench_lib.workspace import LevelKey, Workspace
 
-SCORE_NAMES = (*SCORES, "numeric_match", "json_valid", "schema_valid", "cosine_similarity")
 ANSWERS_FILE, SCORES_FILE = "answers.parquet", "scores.parquet"
-_SCORES_SCHEMA = pa.schema(
-    [("answer_id", pa.string()), ("against", pa.string()), *((n, pa.float64()) for n in SCORE_NAMES)]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +23,7 @@ class Evaluation:
     """What is evaluated, and how.
 
     `levels`: the levels of the run and their records · `prompts_of`: the rows of a payload file · `wanted`: whether a
-    question is evaluated · `embed` is None without embeddings, `schema` without a JSON Schema that answers should
-    satisfy.
+    question is evaluated.
     """
 
     workspace: Workspace
@@ -46,8 +33,6 @@ class Evaluation:
     forms: Sequence[Form]
     seed: int
     with_context: bool = False
-    embed: Embed | None = None
-    schema: Mapping[str, Any] | None = None
 
     @property
     def answers_file(self) -> Path:
@@ -64,35 +49,6 @@ def collected(evaluation: Evaluation) -> list[Given]:
     """Write the distinct answers; returns where they were given."""
     evaluation.workspace.evaluation.mkdir(parents=True, exist_ok=True)
     return collect_answers(evaluation.levels, evaluation.prompts_of, evaluation.wanted, evaluation.answers_file)
-
-
-def write_scores(evaluation: Evaluation) -> None:
-    """Score every distinct answer without a judge: against the acceptable answers, without any against the context."""
-    with replacing(evaluation.scores_file) as part, pq.ParquetWriter(part, _SCORES_SCHEMA) as writer:
-        for batch in read_answers(evaluation.answers_file):
-            near = similarities(evaluation.embed, batch) if evaluation.embed is not None else [None] * len(batch)
-            rows = [_scores(evaluation, answer, value) for answer, value in zip(batch, near, strict=True)]
-            writer.write_table(pa.Table.from_pylist(rows, schema=_SCORES_SCHEMA))
-
-
-def _scores(evaluation: Evaluation, answer: Answer, similarity: float | None) -> dict[str, Any]:
-    number = numeric_match(answer.text, answer.truths)
-    schema = evaluation.schema
-    return {
-        "answer_id": answer.answer_id,
-        "against": "ground truth" if answer.truths else "context",
-        **text_scores(answer.text, answer.truths or (answer.context,)),
-        "numeric_match": None if number is None else float(number),
-        "json_valid": float(parsed_json(answer.text)[0]),
-        "schema_valid": None if schema is None else float(matches_schema(answer.text, schema)),
-        "cosine_similarity": similarity,
-    }
-
-
-def read_scores(evaluation: Evaluation) -> pd.DataFrame:
-    """The scores of all distinct answers, by answer id."""
-    frame: pd.DataFrame = pq.read_table(evaluation.scores_file).to_pandas()
-    return frame.set_index("answer_id")
 
 
 def ask_panel(evaluation: Evaluation, panel: Panel, given: Sequence[Given]) -> None:

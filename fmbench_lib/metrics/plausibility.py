@@ -30,6 +30,7 @@ REMARK_SEPARATOR = "+"
 _LEAST_S_PER_TOKEN = 50e-6
 """20,000 tokens/s of one stream: nothing generates so fast."""
 _LEAST_S_PER_EVENT = 500e-6
+_TWO_READS = 2
 _LEAST_SHARE_OF_WAIT = 0.05
 """Events closer than the first, in less than this share of the time before them, were held back and flushed."""
 _LEAST_S_PER_EVENT_STALLED = 2e-3
@@ -41,6 +42,10 @@ _MOST_TIMES_FASTER = 4
 came."""
 _CHARACTERS_PER_TOKEN = 4
 _MOST_TIMES_OWN_PROMPT = 2
+_MOST_TIMES_SERVERS_PROMPT, _FEW_TOKENS = 8, 16
+_MOST_ADDED_TO_PROMPT = 200_000
+_LONGEST_PROMPT = 20_000_000
+"""Tokens. A server may add a template, instructions, documents or tools to a prompt, or cut it, but not to so few."""
 _MOST_CHARACTERS_PER_TOKEN = 25
 _MOST_EVENTS_PER_TOKEN = 4
 _SPARE_CHARACTERS, _SPARE_EVENTS, _SPARE_TOKENS, _SPARE_PROMPT_TOKENS = 100, 8, 32, 100
@@ -76,6 +81,10 @@ class Counted(NamedTuple):
     reasoning: int | None = None
     unknown_zeros: frozenset[str] = frozenset()
     cached: int | None = None
+
+    def numbers(self) -> tuple[int | None, int | None, int | None, int | None]:
+        """Prompt, completion, cached and reasoning tokens."""
+        return self.prompt, self.completion, self.cached, self.reasoning
 
 
 class OwnCount(NamedTuple):
@@ -148,15 +157,16 @@ def judge_response(seen: Seen, counted: Counted, own: OwnCount | None) -> Judgem
 def plausible(seen: Seen, counted: Counted, own: OwnCount | None) -> Counted:
     """The server's counts that can be true; None in place of the others."""
     completion, cached, reasoning = counted.completion, counted.cached, counted.reasoning
+    prompt = None if counted.prompt is None or _is_no_prompt(counted.prompt, own) else counted.prompt
     if reasoning is not None and completion is not None and reasoning > completion:
         reasoning = None
     if completion is not None and (_too_few(completion, seen) or _too_many(completion, reasoning, seen)):
         completion = reasoning = None
-    if cached is not None and cached > _most_cached(counted.prompt, own):
+    if cached is not None and cached > _most_cached(prompt, own):
         cached = None
-    if (completion, cached, reasoning) == (counted.completion, counted.cached, counted.reasoning):
+    if (prompt, completion, cached, reasoning) == counted.numbers():
         return counted
-    return counted._replace(completion=completion, cached=cached, reasoning=reasoning)
+    return counted._replace(prompt=prompt, completion=completion, cached=cached, reasoning=reasoning)
 
 
 def is_buffered(seen: Seen, tokens: int | None) -> bool:
@@ -171,6 +181,8 @@ def is_buffered(seen: Seen, tokens: int | None) -> bool:
     if seen.span < _LEAST_S_PER_TOKEN * (most - 1):  # in one read, or nearly
         return True
     per_event = seen.span / max(seen.events - 1, 1)
+    if per_event < _LEAST_S_PER_EVENT and len(seen.times) > 2 and len(set(seen.times)) == _TWO_READS:
+        return True  # cut once in the midst, by the network or a busy client
     if per_event < _LEAST_S_PER_EVENT and seen.span < _LEAST_SHARE_OF_WAIT * seen.wait:
         return True
     may_have_stalled = per_event < _LEAST_S_PER_EVENT_STALLED and seen.span < _LEAST_SHARE_OF_WAIT_STALLED * seen.wait
@@ -200,13 +212,23 @@ def _most_cached(prompt: int | None, own: OwnCount | None) -> float:
     return _MOST_TIMES_OWN_PROMPT * own.prompt + _SPARE_PROMPT_TOKENS
 
 
+def _is_no_prompt(count: int, own: OwnCount | None) -> bool:
+    """Whether no prompt has so many tokens, or ours has by far more: such a count is of something else."""
+    known = None if own is None else own.prompt
+    if known is None:
+        return count > _LONGEST_PROMPT
+    few = count <= _FEW_TOKENS and known > _MOST_TIMES_SERVERS_PROMPT * count + _SPARE_PROMPT_TOKENS
+    return few or count > _MOST_TIMES_OWN_PROMPT * known + _MOST_ADDED_TO_PROMPT
+
+
 def _too_few(count: int, seen: Seen) -> bool:
     """Whether so many tokens cannot hold the text that came: each has a few characters, and an event one at least."""
     if seen.media or not seen.size:
         return False
     most = _MOST_CHARACTERS_PER_TOKEN * count + _SPARE_CHARACTERS
     by_text = seen.size > most and sum(map(len, seen.text.split())) > most  # white space needs few tokens
-    return by_text or seen.events > _MOST_EVENTS_PER_TOKEN * count * seen.choices + _SPARE_EVENTS
+    spare = min(_SPARE_EVENTS, _MOST_EVENTS_PER_TOKEN * (count - 1)) if count else _SPARE_EVENTS
+    return by_text or seen.events > _MOST_EVENTS_PER_TOKEN * count * seen.choices + spare
 
 
 def _too_many(count: int, reasoning: int | None, seen: Seen) -> bool:

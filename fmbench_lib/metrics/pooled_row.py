@@ -15,7 +15,7 @@ import pandas as pd
 
 from fmbench_lib.config.repeat_names import split_repeat
 from fmbench_lib.metrics.columns import Cell, Cells, Column
-from fmbench_lib.metrics.finding import SEVERITY
+from fmbench_lib.metrics.finding import SEVERITY, remedy_of
 from fmbench_lib.metrics.groups.answer_lengths import answer_lengths
 from fmbench_lib.metrics.groups.client_error import client_error
 from fmbench_lib.metrics.groups.contents import contents
@@ -189,7 +189,17 @@ def _verdict(rows: Sequence[Row]) -> Cells:
         "client_limited": any(bool(row["client_limited"]) for row in rows),
         "verdict": worst,
         "verdict_reasons": REASON_SEPARATOR.join(reasons) or None,
+        "verdict_remedy": _remedy(rows, worst),
     }
+
+
+def _remedy(rows: Sequence[Row], worst: str) -> str | None:
+    """The setting that mends the repeats of the worst verdict; None where one of them needs another, or none does."""
+    remedies = [remedy_of(text(row, "verdict_remedy")) for row in rows if row["verdict"] == worst]
+    known = [remedy for remedy in remedies if remedy is not None]
+    if len(known) < len(remedies) or len({remedy.key for remedy in known}) != 1:
+        return None
+    return max(known, key=lambda remedy: remedy.least).setting
 
 
 def _common(rows: Sequence[Row], column: Column) -> Cell:

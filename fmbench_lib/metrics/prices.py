@@ -155,3 +155,24 @@ def _price_per_token(row: Row, per_txn: float | None) -> float | None:
     if per_txn is None or tokens_in is None or tokens_out is None:
         return None
     return price_per_token(per_txn, tokens_in, tokens_out)
+
+
+MONTH_HOURS = 730
+"""Hours of a month: a twelfth of 8,760."""
+
+
+def served_rate(row: Row) -> float | None:
+    """Requests per second that a level is asked to serve: its request rate, in a closed loop what it completed."""
+    asked = number(row, "request_rate")
+    return number(row, "transactions_per_second") if asked is None else asked
+
+
+def monthly_price(row: Row) -> float | None:
+    """USD to serve a level's rate for `MONTH_HOURS`; None without a price.
+
+    An instance costs the same at any rate: the price of its transactions times the rate it completed. With a price per
+    token a month costs what the rate asked for costs.
+    """
+    price, by_token = number(row, "price_per_txn"), text(row, "price_kind") == "token"
+    rate = served_rate(row) if by_token else number(row, "transactions_per_second")
+    return None if price is None or rate is None else price * rate * 3600 * MONTH_HOURS

@@ -25,7 +25,14 @@ TRADE: tuple[Column, ...] = (
     Column("quality_high", "", "number", "upper end of it"),
     Column("quality_n", "", "whole number", "questions that it is about"),
     Column("price_per_1k_answers", "USD", "number", "1,000 × `price_per_txn`"),
-    Column("latency_p95", "s", "number", "as in the summary"),
+    *(
+        Column(f"price_per_1k_answers_{end}", "USD", "number", f"{which} end of its 95% confidence interval")
+        for end, which in (("low", "lower"), ("high", "upper"))
+    ),
+    *(
+        Column(name, "s", "number", "as in the summary")
+        for name in ("latency_p95", "latency_p95_low", "latency_p95_high")
+    ),
     Column("on_cost_front", "", "flag", "no level of the payload file has more quality and costs no more, or "
            "costs less and has no less; empty without a price"),
     Column("on_latency_front", "", "flag", "the same for latency p95"),
@@ -75,5 +82,10 @@ def _row(row: Row, measure: str) -> Cells:
         "quality": number(row, measure),
         **{f"quality_{end}": number(row, f"{measure}_{end}") for end in ("low", "high", "n")},
         "price_per_1k_answers": None if price is None else ANSWERS * price,
-        "latency_p95": number(row, "latency_p95"),
+        **{f"price_per_1k_answers_{end}": _per_1k(number(row, f"price_per_10k_txn_{end}")) for end in ("low", "high")},
+        **{name: number(row, name) for name in ("latency_p95", "latency_p95_low", "latency_p95_high")},
     }
+
+
+def _per_1k(per_10k: float | None) -> float | None:
+    return None if per_10k is None else per_10k * ANSWERS / 10_000

@@ -64,9 +64,12 @@ def summary_frame(
     findings = comparison_findings(frame_of(rows, SUMMARY), thresholds)
     for index, row in enumerate(rows):
         for finding in findings.get(index, ()):
-            row["verdict"] = max(str(row["verdict"]), finding.verdict, key=lambda verdict: SEVERITY[verdict])
-            reasons = [reason for reason in (row["verdict_reasons"], finding.reason) if reason]
-            row["verdict_reasons"] = REASON_SEPARATOR.join(map(str, reasons))
+            reasons = [str(reason) for reason in (row["verdict_reasons"], finding.reason) if reason]
+            if SEVERITY[finding.verdict] > SEVERITY[str(row["verdict"])]:
+                reasons.reverse()
+                remedy = finding.remedy
+                row |= {"verdict": finding.verdict, "verdict_remedy": None if remedy is None else remedy.setting}
+            row["verdict_reasons"] = REASON_SEPARATOR.join(reasons)
     for row, last in zip(rows, last_attempts(rows), strict=True):
         if last and row["verdict"] != "valid":
             again = f"{AGAIN}{command_again(row)}"

@@ -17,7 +17,16 @@ from fmbench_lib.metrics.checks.host_checks import other_programs, withheld_core
 from fmbench_lib.metrics.checks.stall_checks import long_requests, silence
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.content_checks import content_findings, token_findings
-from fmbench_lib.metrics.finding import SEVERITY, Finding, Level, in_seconds, in_times, time_scale
+from fmbench_lib.metrics.finding import (
+    SEVERITY,
+    Finding,
+    Level,
+    Remedy,
+    in_seconds,
+    in_times,
+    time_scale,
+    with_remedy,
+)
 from fmbench_lib.metrics.groups.attempts import sent_before, sent_by_earlier_run
 from fmbench_lib.metrics.groups.copies import copy_counts
 from fmbench_lib.metrics.missing import Row, number, text
@@ -27,17 +36,25 @@ from fmbench_lib.metrics.thresholds import Thresholds
 VERDICT = (
     Column("client_limited", "", "flag", "whether the client was a reason for the verdict"),
     Column("verdict", "", "text", "`valid`, `degraded` or `invalid`"),
-    Column("verdict_reasons", "", "text", f"the reasons, separated by `{REASON_SEPARATOR}`"),
+    Column("verdict_reasons", "", "text", f"the reasons, the weightiest first, separated by `{REASON_SEPARATOR}`"),
+    Column(
+        "verdict_remedy",
+        "",
+        "text",
+        "the setting that mends the first of them, as `load.requests: 72`; empty where no setting alone does",
+    ),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The verdict, its reasons, and whether the client (not the endpoint) was one of them."""
+    """The verdict, its reasons, the weightiest first, whether the client (not the endpoint) was one of them, and the
+    remedy of the first, None where no setting alone mends it."""
 
     verdict: Level
     reasons: tuple[str, ...] = ()
     client_limited: bool = False
+    remedy: Remedy | None = None
 
 
 _ENDED_BY = {
@@ -55,6 +72,7 @@ def verdict_columns(row: Row, thresholds: Thresholds) -> Cells:
         "client_limited": result.client_limited,
         "verdict": result.verdict,
         "verdict_reasons": REASON_SEPARATOR.join(result.reasons) or None,
+        "verdict_remedy": None if result.remedy is None else result.remedy.setting,
     }
 
 
@@ -68,7 +86,12 @@ def verdict(row: Row, thresholds: Thresholds | None = None) -> Verdict:
     findings = [finding for check in CHECKS for finding in check(row, limits)]
     findings.sort(key=lambda finding: -SEVERITY[finding.verdict])
     worst: Level = findings[0].verdict if findings else "valid"
-    return Verdict(worst, tuple(finding.reason for finding in findings), any(finding.client for finding in findings))
+    return Verdict(
+        worst,
+        tuple(finding.reason for finding in findings),
+        any(finding.client for finding in findings),
+        findings[0].remedy if findings else None,
+    )
 
 
 def _successes(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -82,8 +105,9 @@ def _successes(row: Row, limits: Thresholds) -> Iterator[Finding]:
     longer = number(row, "latency_longer") or 1
     if successes < limits.successes_least:
         least = max(limits.successes_least, math.ceil(successes * longer))
-        reason = f"{successes:.0f} successes are too few for a confidence interval of p95"
-        yield Finding("degraded", f"{reason}: measure at least {least}")
+        few = "1 success is" if successes == 1 else f"{successes:.0f} successes are"
+        reason = f"{few} too few for a confidence interval of p95"
+        yield with_remedy("degraded", reason, Remedy("load.requests", least))
     elif longer > 1:
         effective = number(row, "latency_effective_n") or 0
         why = f"{successes:.0f} successes tell as much as {effective:.0f} independent ones"
@@ -101,7 +125,7 @@ def _window(row: Row, limits: Thresholds) -> Iterator[Finding]:
     if seconds < least:
         reason = f"a window of {seconds:.3g} s is short beside its edges"
         least += number(row, "steady_after_s") or 0
-        yield Finding("degraded", f"{reason}: measure for at least {math.ceil(least)} s")
+        yield with_remedy("degraded", reason, Remedy("load.duration", math.ceil(least)))
 
 
 def _growth(row: Row, _limits: Thresholds) -> Iterator[Finding]:

@@ -72,6 +72,8 @@ def activity_of(pid: int) -> Activity | None:
 
 def _works(before: Activity, now: Activity, seconds: float) -> bool:
     """Whether a kernel has done anything since `before`."""
-    if now.children or now.main_thread_runs != before.main_thread_runs:
+    if now.main_thread_runs != before.main_thread_runs:
+        return True
+    if now.children and (now.memory_share or 0.0) <= _NEAR_LIMIT:  # else the monitor's may be all that is left
         return True
     return now.cpu_s - before.cpu_s > max(_IDLE_SHARE * seconds, 0.1)

@@ -34,7 +34,7 @@ import psutil
 from fmbench_lib.host.parent_death import end_with
 from fmbench_lib.pipeline.kernel_liveness import Liveness, activity_of
 
-_STEPS = ("setup", "data_generation", "deployment", "inference", "analysis", "cleanup", "explore")
+_STEPS = ("setup", "data_generation", "deployment", "inference", "analysis", "cleanup", "explore.glued_results")
 _PRELOADED = (
     *("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "scrapbook"),
     *(f"fmbench_lib.steps.{module}" for module in _STEPS),

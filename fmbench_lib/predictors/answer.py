@@ -12,7 +12,7 @@ from fmbench_lib.config.schema.api_key import key_header
 from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResponse, http_error
 from fmbench_lib.predictors.cumulative import without_repetition
 from fmbench_lib.predictors.server_errors import error_text, failure_in, first_words, message_of
-from fmbench_lib.predictors.streams import form_of, json_lines, sse_data
+from fmbench_lib.predictors.streams import form_of, is_keep_alive, is_stream_text, json_lines, sse_data
 from fmbench_lib.predictors.usage import count, settle_counts
 
 _TEXT, _REASONING = itemgetter(1), itemgetter(2)
@@ -21,6 +21,8 @@ _BEGINNINGS_OF_JSON = (b"{", b"[", b'"')
 _ENDS = (b"[done]", b"done")
 """What ends a stream, in lower case."""
 _COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "total_tokens", "reasoning_tokens")
+_MOST_CHOICES = 1024
+_GROWING = frozenset(("completion_tokens", "total_tokens", "reasoning_tokens"))
 MOST_EVENTS = 500_000
 """Of one response: more than any model writes, and few enough to be held in memory."""
 _FAILED = frozenset(("error", "abort", "error_toxic", "error_limit"))
@@ -34,7 +36,7 @@ class Answer:
     `open_ended`: the stream's format has no such message, and complete framing is the only sign of its end.
 
     Token counts are the server's, validated by `count`; one that it does not send stays None. `total_tokens` is that of
-    prompt and completion, `choices` how many answers to the one prompt there are.
+    prompt and completion, `indexes` are those of the answers to the one prompt.
     """
 
     streamed: bool
@@ -44,7 +46,7 @@ class Answer:
     cached_tokens: int | None = None
     total_tokens: int | None = None
     reasoning_tokens: int | None = None
-    choices: int = 1
+    indexes: set[Any] = field(default_factory=set, compare=False)
     finish_reason: str | None = None
     response_id: str | None = None
     done: bool = False
@@ -54,11 +56,20 @@ class Answer:
     scores: tuple[float, ...] = ()
     vectors: Sequence[Any] = ()
 
+    @property
+    def choices(self) -> int:
+        """How many answers to the one prompt there are."""
+        return max(1, min(len(self.indexes), _MOST_CHOICES))
+
     def add_counts(self, **counts: Any) -> None:
-        """Add token counts by field. An absent or invalid one erases none that is known, nor does a zero."""
+        """Add token counts by field. An absent or invalid one erases none that is known, nor does a zero.
+
+        What was generated grows while it streams: a smaller count of it that comes later is that of one message.
+        """
         for name, value in counts.items():
             number = count(value)
-            if number is not None and (number or getattr(self, name) is None):
+            known = getattr(self, name)
+            if number is not None and (known is None or (number and (number > known or name not in _GROWING))):
                 setattr(self, name, number)
 
     def add_text(self, content: Any, end_offset: int, *, reasoning: bool = False) -> None:
@@ -117,7 +128,9 @@ class Answer:
     def completion(self, response: HttpResponse, request_id_header: str = "x-request-id") -> Completion:
         """The completion, with an error class unless it is a success."""
         if not response.complete or (self.streamed and not (self.done or self.open_ended)):
-            self.fail("truncated", "the response ended before its last event")
+            said = "" if self.events or not response.complete else first_words(response.body)
+            ended = "the response ended before its last event"
+            self.fail("truncated", f"{ended}; it begins: {said}" if said else ended)
         if not self.events:
             said = first_words(response.body)
             self.fail("empty", f"the response has no content: {said}" if said else "the response has no content")
@@ -162,22 +175,34 @@ def decoded(response: HttpResponse, streamed: bool, read: Callable[[HttpResponse
     answer = Answer(streamed)
     try:
         read(response, answer)
+        if streamed and response.complete and not (answer.events or answer.done or is_stream_text(response.body)):
+            _fail_by_page(answer, response)
     except (ValueError, RecursionError) as error:
         fail_unreadable(answer, response, f"the body does not follow the protocol: {error}")
     return answer.completion(response)
 
 
 def fail_unreadable(answer: Answer, response: HttpResponse, reason: str) -> None:
-    """Record that a body could not be read, with its first words: as the endpoint's error where it is no JSON."""
-    kind = content_type(response).partition(";")[0] or "text"
+    """Record that a body is empty, or could not be read, with its first words: as the endpoint's error where it is no
+    JSON."""
     body = response.body.lstrip(_BLANK)
     if body.startswith(b"[") and (failure := _failure_in_list(body)) is not None:
         answer.fail("endpoint", message_of(failure))
-    elif not answer.streamed and body and body[:1] not in _BEGINNINGS_OF_JSON:
-        answer.fail("endpoint", f"the server answered with {kind} in place of the protocol: {first_words(body)}")
+    elif not body or (not answer.streamed and body[:1] not in _BEGINNINGS_OF_JSON):
+        _fail_by_page(answer, response)
     else:
         said = first_words(body)
         answer.fail("decode", f"{reason}; the body begins: {said}" if said else reason)
+
+
+def _fail_by_page(answer: Answer, response: HttpResponse) -> None:
+    """Record that the body is none of the protocol, as a proxy's page, or that there is none."""
+    body = response.body.lstrip(_BLANK)
+    if not body:
+        answer.fail("empty", "the response has no body")
+        return
+    kind = content_type(response).partition(";")[0] or "text"
+    answer.fail("endpoint", f"the server answered with {kind} in place of the protocol: {first_words(body)}")
 
 
 def _failure_in_list(body: bytes) -> Any:
@@ -191,7 +216,8 @@ def _failure_in_list(body: bytes) -> Any:
 
 
 def parsed(data: bytes, answer: Answer) -> Any:
-    """The JSON value of a message in a stream; None where it is plain text, which is recorded as the error it is.
+    """The JSON value of a message in a stream; None where it is plain text, which is recorded as the error it is,
+    and an empty object for a word that only keeps the connection alive.
 
     :raises ValueError: it begins as JSON and is not.
     """
@@ -200,6 +226,8 @@ def parsed(data: bytes, answer: Answer) -> Any:
     except ValueError:
         if data[:1] in _BEGINNINGS_OF_JSON or not _is_text(data):
             raise
+        if is_keep_alive(data):
+            return {}
         answer.fail("endpoint", first_words(data))
         return None
 
@@ -288,7 +316,8 @@ def json_request(
         **{name.lower(): value for name, value in headers.items()},
     }
     if api_key is not None:
-        sent["authorization"] = key_header(api_key)
+        name, value = key_header(api_key, url)
+        sent[name] = value
     return HttpRequest("POST", url, tuple(sent.items()), json.dumps(body).encode())
 
 
@@ -306,6 +335,11 @@ def json_object(data: bytes) -> dict[str, Any]:
 def content_type(response: HttpResponse) -> str:
     """The response's content type in lower case, with its parameters; "" if it has none."""
     return (response.header("content-type") or "").lower()
+
+
+def is_true(value: Any) -> bool:
+    """Whether a flag is set; some servers send `"false"` as text."""
+    return bool(value) and not (isinstance(value, str) and value.strip().lower() in ("false", "0", "no"))
 
 
 def text(value: Any) -> str:

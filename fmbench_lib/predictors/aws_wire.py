@@ -48,6 +48,8 @@ class Message:
         name = self.headers.get(":exception-type") or self.headers.get(":error-code")
         if name is None and self.event.endswith("Exception"):
             name = self.event
+        if name is None and self.headers.get(":message-type") in ("exception", "error"):
+            name = self.headers[":message-type"]
         if name is None:
             return None
         text = str(self.headers.get(":error-message") or "") or error_text(self.payload)
@@ -155,7 +157,8 @@ def aws_request(
     """A POST that is signed, or carries a key instead; the experiment's `headers` override `defaults`."""
     sent = {"content-type": JSON, **defaults, **{name.lower(): value for name, value in headers.items()}}
     if api_key is not None:
-        sent["authorization"] = key_header(api_key)
+        name, value = key_header(api_key, url)
+        sent[name] = value
         signing = None
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return HttpRequest("POST", url, tuple(sent.items()), data, signing)

@@ -103,8 +103,9 @@ class Sent:
 class Predictor(Protocol):
     """A codec for one wire protocol and one experiment's parameters.
 
-    A codec whose endpoint may begin its answers with the prompt has a true attribute `echoes_prompt`, and one whose
-    endpoint answers with vectors or scores a true attribute `generates_nothing`.
+    A codec whose endpoint may begin its answers with the prompt has a true attribute `echoes_prompt`, one whose
+    endpoint answers with vectors or scores a true attribute `generates_nothing`, and one whose endpoint gives the model
+    the prompt as it is, without a chat template around it, a true attribute `raw_prompt`.
     """
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
@@ -124,7 +125,7 @@ def http_error(response: HttpResponse, message: str) -> Completion:
         error_class = "http_429"
     elif 400 <= status < 500:
         error_class = "http_4xx"
-    elif status >= 500:
+    elif 500 <= status < 600:
         error_class = "http_5xx"
     else:
         error_class = "protocol"
@@ -137,6 +138,12 @@ def http_error(response: HttpResponse, message: str) -> Completion:
 def may_echo_prompt(predictor: Predictor) -> bool:
     """Whether the answers of a codec's endpoint may begin with the prompt."""
     return bool(getattr(predictor, "echoes_prompt", False))
+
+
+def needs_chat_template(predictor: Predictor) -> bool:
+    """Whether a codec's endpoint gives the model the prompt as it is, so that a conversation needs the model's chat
+    template around it."""
+    return bool(getattr(predictor, "raw_prompt", False))
 
 
 def generates_text(predictor: Predictor) -> bool:

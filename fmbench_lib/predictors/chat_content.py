@@ -29,6 +29,8 @@ def answer_text(delta: Mapping[str, Any]) -> str:
     content = delta.get("content")
     if isinstance(content, str) and content:
         return text(content)
+    if isinstance(content, int | float) and not isinstance(content, bool):
+        return str(content)  # a number without its quotes
     if _ALL_ANSWER.isdisjoint(delta):
         return ""
     for key in _ANSWER:
@@ -46,7 +48,7 @@ def reasoning_text(delta: Mapping[str, Any]) -> str:
     """The text of the reasoning in a delta."""
     content = delta.get("content")
     if _ALL_REASONING.isdisjoint(delta):
-        return _parts_text(content, reasoning=True) if isinstance(content, list) else ""
+        return _parts_text(content, reasoning=True) if isinstance(content, list | dict) else ""
     for key in _REASONING:
         value = delta.get(key)
         if value and (words := text(value) or _all_text(value)):
@@ -54,11 +56,12 @@ def reasoning_text(delta: Mapping[str, Any]) -> str:
     for key in _REASONING_LISTS:
         if (value := delta.get(key)) and (words := _all_text(value)):
             return words
-    return _parts_text(content, reasoning=True) if isinstance(content, list) else ""
+    return _parts_text(content, reasoning=True)
 
 
 def tool_text(calls: Any) -> str:
     """The text of calls of tools, which are generated tokens like other content."""
+    calls = [calls] if isinstance(calls, dict) else calls
     if not isinstance(calls, list):
         return ""
     return "".join(_call_text(call) for call in calls if isinstance(call, dict))
@@ -89,7 +92,8 @@ def _has_data(value: Any) -> bool:
 
 
 def _parts_text(parts: Any, *, reasoning: bool) -> str:
-    """The text of those parts of a list that are reasoning, or of those that are not."""
+    """The text of those parts of a list that are reasoning, or of those that are not; a part alone is a list of one."""
+    parts = [parts] if isinstance(parts, dict) else parts
     if not isinstance(parts, list):
         return ""
     return "".join(_all_text(part) for part in parts if _is_thought(part) is reasoning)

@@ -7,6 +7,8 @@ from itertools import pairwise
 
 from fmbench_lib.predictors.base import Event
 
+_CUT = "\ufffd"
+"""What stands at the end of a text whose last character has not come to its end."""
 _LEAST_MESSAGES = 3
 _LEAST_CHARACTERS = 16
 """Two messages, or a last one, must repeat so much text: a word may be followed by a longer one that begins alike."""
@@ -34,15 +36,19 @@ def _may_repeat(events: Sequence[Event]) -> bool:
     first, last = events[0], events[-1]
     if first.reasoning is not last.reasoning:
         return True
-    return len(last.text) > len(first.text) and last.text.startswith(first.text)
+    return len(last.text) > len(first.text) and last.text.startswith(first.text.rstrip(_CUT))
 
 
 def _new_text_of(side: list[Event]) -> list[Event]:
     texts = [event.text for event in side]
     if len(side) < 2 or not texts[0]:
         return side
+    whole_again = len(texts) > _LEAST_MESSAGES and texts[-2].startswith(texts[-1])
+    if whole_again and _grows(texts[:-1]):  # without what stopped it
+        return _new_text_of(side[:-1])
     if _grows(texts):
-        pieces = [texts[0], *(after[len(before) :] for before, after in pairwise(texts))]
+        kept = [*(text.rstrip(_CUT) for text in texts[:-1]), texts[-1]]
+        pieces = [kept[0], *(after[len(before) :] for before, after in pairwise(kept))]
         return [event._replace(text=piece) for event, piece in zip(side, pieces, strict=True) if piece]
     before = len(texts[-1])
     if before >= _LEAST_CHARACTERS and len(side) >= _LEAST_MESSAGES and "".join(texts[:-1]) == texts[-1]:
@@ -52,9 +58,9 @@ def _new_text_of(side: list[Event]) -> list[Event]:
 
 def _grows(texts: Sequence[str]) -> bool:
     """Whether each text begins with the one before it, and most have more: pieces that are all equal do not."""
-    if len(texts) < _LEAST_MESSAGES and len(texts[0]) < _LEAST_CHARACTERS:
+    if not texts[0].rstrip(_CUT) or (len(texts) < _LEAST_MESSAGES and len(texts[0]) < _LEAST_CHARACTERS):
         return False
-    if not all(after.startswith(before) for before, after in pairwise(texts)):
+    if not all(after.startswith(before.rstrip(_CUT)) for before, after in pairwise(texts)):
         return False
     longer = sum(len(after) > len(before) for before, after in pairwise(texts))
     return 2 * longer > len(texts) - 1

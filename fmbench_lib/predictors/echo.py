@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
 
 from fmbench_lib.predictors.base import Completion, Event
 
 _HEAD = 24
+_BEFORE = re.compile(r"\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|startoftext\|>|<\|endoftext\|>)?\s*")
+"""What may come before an echo: white space and the token that begins a text."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptMark:
-    """A prompt's first characters, its length in characters, and the hash of the whole."""
+    """A prompt's first characters, its length in characters, and the hash of the whole; white space around it does not
+    count, since servers take it off."""
 
     head: str
     length: int
@@ -21,6 +25,7 @@ class PromptMark:
     @classmethod
     def of(cls, prompt: str) -> PromptMark:
         """The mark of a prompt."""
+        prompt = prompt.strip()
         return cls(prompt[:_HEAD], len(prompt), _digest(prompt))
 
     def begins(self, text: str) -> bool:
@@ -33,11 +38,11 @@ class PromptMark:
 def without_prompt(completion: Completion, mark: PromptMark) -> Completion:
     """A completion without the prompt at its beginning, in however many events it came; unchanged if it has none there.
 
-    White space before the prompt goes with it.
+    White space and a token that begins a text go with it.
     """
     text = completion.text
     if not text.startswith(mark.head):
-        text = text.lstrip()
+        text = _BEFORE.sub("", text, count=1)
     if not mark.begins(text):
         return completion
     removed = len(completion.text) - len(text) + mark.length

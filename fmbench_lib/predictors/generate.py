@@ -43,6 +43,11 @@ class GeneratePredictor:
         """Whether answers may begin with the prompt: if requested, and always with some of DJL's handlers."""
         return self.dialect == "djl" or bool(self.parameters.get("return_full_text"))
 
+    @property
+    def raw_prompt(self) -> bool:
+        """Whether the model gets the prompt as it is: always."""
+        return True
+
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
         """A POST of `inputs` and `parameters`."""
         # TGI's streams always end with token counts; whole answers have them only on request.
@@ -108,6 +113,8 @@ def _take_token(message: Mapping[str, Any], end_offset: int, answer: Answer) -> 
         outputs = message["outputs"]
         answer.add_text("".join(map(text, outputs)) if isinstance(outputs, list) else outputs, end_offset)
         answer.open_ended = True
+    if not answer.events:  # it came in the last message alone
+        answer.add_text(message.get("generated_text"), end_offset)
     take_details(message, answer)
     if message.get("generated_text") is not None or isinstance(message.get("details"), dict):
         answer.done = True

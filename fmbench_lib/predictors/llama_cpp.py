@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fmbench_lib.predictors.answer import Answer, decoded, is_streamed, json_request, pieces_of, read_messages
+from fmbench_lib.predictors.answer import Answer, decoded, is_streamed, is_true, json_request, pieces_of, read_messages
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 
 if TYPE_CHECKING:  # decoding processes need no schema
@@ -22,6 +22,11 @@ class LlamaCppPredictor:
     stream: bool = True
     api_key: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def raw_prompt(self) -> bool:
+        """Whether the model gets the prompt as it is: always; its chats are spoken to by OpenAI's protocol."""
+        return True
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
         """A POST of `prompt` with the parameters beside it."""
@@ -54,7 +59,7 @@ def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
     if answer.failed_by(message):
         return
     answer.add_text(message.get("content"), end_offset)
-    if message.get("stop"):
+    if is_true(message.get("stop")):
         answer.done = True
         answer.finish_reason = "length" if message.get("stop_type") == "limit" else "stop"
         timings = message.get("timings")

@@ -12,6 +12,7 @@ from fmbench_lib.predictors.answer import (
     Answer,
     decoded,
     is_streamed,
+    is_true,
     json_request,
     pieces_of,
     read_messages,
@@ -51,6 +52,11 @@ class OllamaPredictor:
     def encode_messages(self, messages: Messages, max_tokens: int | None = None) -> HttpRequest:
         """A POST of the messages to `/api/chat`."""
         return self._request({"messages": list(messages)}, max_tokens)
+
+    @property
+    def raw_prompt(self) -> bool:
+        """Whether the model gets the prompt as it is: with `raw`; else Ollama puts its own template around it."""
+        return not self._is_chat and self.parameters.get("raw") is True
 
     @property
     def _is_chat(self) -> bool:
@@ -96,7 +102,7 @@ def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
     if not (content and answer.streamed):  # both in one line arrive as one event
         answer.add_text(piece.get("thinking"), end_offset, reasoning=True)
     answer.add_text(content, end_offset)
-    if message.get("done"):
+    if is_true(message.get("done")):
         answer.done = True
         answer.finish_reason = text(message.get("done_reason")) or None
         answer.add_counts(

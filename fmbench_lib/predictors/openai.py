@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -38,7 +38,7 @@ from fmbench_lib.predictors.vectors import holds_vectors
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
 
-_MOST_CHOICES = 1024
+_FEW_CHOICES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,11 @@ class OpenAiPredictor:
         if self.takes_messages([]):
             return self.encode_messages([{"role": "user", "content": chat_content(prompt)}], max_tokens)
         return self._request({"prompt": prompt}, max_tokens)
+
+    @property
+    def raw_prompt(self) -> bool:
+        """Whether the model gets the prompt as it is: wherever it is neither a chat's message nor embedded."""
+        return not self.takes_messages([]) and not self.takes_texts()
 
     @property
     def generates_nothing(self) -> bool:
@@ -114,7 +119,13 @@ class OpenAiPredictor:
 
     def decode(self, response: HttpResponse) -> Completion:
         """The contents of choices or vectors, whole or in server-sent events, with the server's usage."""
-        return with_advice(decoded(response, is_streamed(response), read_openai))
+        return with_advice(self._without_counter(decoded(response, is_streamed(response), read_openai)))
+
+    def _without_counter(self, completion: Completion) -> Completion:
+        """The completion with one choice where one was asked for, and `index` counts messages in place of choices."""
+        if _FEW_CHOICES < completion.choices >= len(completion.events) and self.parameters.get("n", 1) in (None, 1):
+            return replace(completion, choices=1)
+        return completion
 
     @property
     def wrong_path(self) -> str | None:
@@ -194,6 +205,9 @@ def take_openai(message: Any, end_offset: int, answer: Answer) -> None:
 
 def _take_usage(message: Mapping[str, Any], answer: Answer) -> None:
     take_usage(message.get("usage"), answer)
+    groq = message.get("x_groq")
+    if isinstance(groq, dict):
+        take_usage(groq.get("usage"), answer)
     timings = message.get("timings")  # where llama.cpp reports how much of the prompt was cached
     if answer.cached_tokens is None and isinstance(timings, dict):
         answer.add_counts(cached_tokens=timings.get("cache_n"))
@@ -205,14 +219,17 @@ def _take_choice(choice: Mapping[str, Any], end_offset: int, answer: Answer) -> 
         answer.failed_by({"error": choice["error"]})
         return
     index = choice.get("index")
-    if isinstance(index, int) and index >= answer.choices:
-        answer.choices = min(index + 1, _MOST_CHOICES)
-    if "usage" in choice:
-        take_usage(choice["usage"], answer)
+    if isinstance(index, int | float | str):
+        answer.indexes.add(index)
     delta = choice.get("delta") or choice.get("message") or choice
     if not isinstance(delta, dict):
         raise ValueError("a choice has no object")
+    for place in (choice, delta):
+        if "usage" in place:
+            take_usage(place["usage"], answer)
     content, reasoning = answer_text(delta), reasoning_text(delta)
+    if not (content or reasoning) and "text" in choice:
+        content = answer_text(choice)
     if reasoning and not (content and answer.streamed):  # both in one chunk arrive as one event
         answer.events.append(Event(end_offset, reasoning, reasoning=True))
     if content:

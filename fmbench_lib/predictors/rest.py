@@ -118,7 +118,8 @@ class RestPredictor:
         headers = {} if template.body is None else {"content-type": "application/json"}
         headers |= {name.lower(): value for name, value in self.headers.items()}
         if self.api_key is not None:
-            headers["authorization"] = key_header(self.api_key)
+            name, value = key_header(self.api_key, url)
+            headers[name] = value
         body = _filled(template.body, values)
         if isinstance(body, dict):
             body |= self._unplaced(parameters)

@@ -77,6 +77,11 @@ class SageMakerPredictor:
         return bool(self.parameters.get("return_full_text"))
 
     @property
+    def raw_prompt(self) -> bool:
+        """Whether the model gets the prompt as it is: but for messages and embeddings."""
+        return self.form in ("inputs", "split")
+
+    @property
     def generates_nothing(self) -> bool:
         """Whether answers are embeddings."""
         return self.form == "text_inputs"
@@ -182,6 +187,8 @@ def _form(experiment: Experiment) -> Form:
 
 def _read_whole(body: bytes, marked: Marked) -> None:
     marked.answer.done = True
+    if not body.strip():
+        raise ValueError("nothing")
     try:
         message = json.loads(body)
     except ValueError:

@@ -48,7 +48,7 @@ def failure_in(message: Mapping[str, Any]) -> Any:
     where the message has no content, and so is a code or a state that says so: `code: 50001`, `success: false`.
     """
     for key in ("error", "errors", "Error"):
-        if message.get(key):
+        if message.get(key) and not _is_no_error(message[key]):
             return message if message[key] is True else _with_words_beside(message, key)
     if message.get("object") == "error" or message.get("type") == "error":
         return message
@@ -63,6 +63,18 @@ def failure_in(message: Mapping[str, Any]) -> Any:
     nested = (value for value in message.values() if isinstance(value, dict) and _says_that_it_failed(value))
     inner = next(nested, None)  # a head of its own, as `{"base_resp": {"status_code": 1004, …}}`
     return message if inner is not None and any(_words_in(message)) else inner
+
+
+def _is_no_error(error: Any) -> bool:
+    """Whether an error says that there is none: `"none"`, `{"code": 0, "message": "success"}`."""
+    if not isinstance(error, dict):
+        return isinstance(error, str) and error.strip().lower() in _FINE
+    codes = [_spelt(error[key]) for key in _CODES if key in error]
+    words = [value.strip().lower() for value in error.values() if isinstance(value, str)]
+    if any(isinstance(value, dict | list) and value for value in error.values()):
+        return False
+    said = [*codes, *words] or [_spelt(value) for value in error.values() if value]
+    return all(word in _FINE or word == "200" for word in said)
 
 
 def _says_that_it_failed(message: Mapping[str, Any]) -> bool:

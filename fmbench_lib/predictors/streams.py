@@ -11,13 +11,23 @@ Form = Literal["events", "lines", "whole"]
 _BOM = b"\xef\xbb\xbf"
 _BLANK = _BOM + b" \r\n\t"
 _TWO_LINES = re.compile(rb"\s*(\{[^\r\n]*\})[ \t]*[\r\n]\s*\{")
+_BOM_OF_LINE = re.compile(rb"(?:(?<=[\r\n])|\A)\xef\xbb\xbf")
 _BARE_RETURN = re.compile(rb"\r(?!\n)")
+_KEEP_ALIVES = (b"ping", b"pong", b"heartbeat", b"keepalive", b"keep-alive", b"keep_alive")
+"""Events, and data of events, by which servers show that they are there."""
+_MOST_LINES = 10_000
+"""Of one event: each is tried for being the last of its JSON."""
 _BEGINNINGS_OF_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b"error:", b":")
 
 
 def is_event_text(body: bytes) -> bool:
     """Whether a body begins as server-sent events do, whatever its content type says."""
     return body[:64].removeprefix(_BOM).lstrip().startswith(_BEGINNINGS_OF_EVENTS)
+
+
+def is_stream_text(body: bytes) -> bool:
+    """Whether a body begins as a stream does: with a field or comment of an event, or with JSON."""
+    return is_event_text(body) or body.lstrip(_BLANK)[:1] in (b"{", b"[")
 
 
 def form_of(content_type: str, body: bytes) -> Form:
@@ -40,7 +50,12 @@ def _begins_with_line(body: bytes) -> bool:
 
 
 def with_line_feeds(body: bytes) -> bytes:
-    """A body of the same length whose lines end in LF or CRLF: server-sent events may have CR alone, too."""
+    """A body of the same length whose lines end in LF or CRLF: server-sent events may have CR alone, too.
+
+    A byte-order mark before a line becomes empty lines: proxies that join streams leave one in each.
+    """
+    if _BOM in body:
+        body = _BOM_OF_LINE.sub(b"\n\n\n", body)
     if b"\r" not in body or body.count(b"\r") == body.count(b"\r\n"):
         return body
     return _BARE_RETURN.sub(b"\n", body)
@@ -60,29 +75,39 @@ def sse_data(body: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:
 
 def next_sse_data(body: bytes, start: int) -> tuple[int, bytes] | None:
     """The first data of a server-sent event from byte `start` on, in a body `with_line_feeds`; None without one."""
-    failed = False
-    if start == 0 and body.startswith(_BOM):
-        start = len(_BOM)
+    failed = skipped = False
     while (end := body.find(b"\n", start)) >= 0:
         line = body[start:end]
         start = end + 1
         if line.startswith(b"data:"):
             data = line[5:].strip()
-            if data:
+            if data and skipped:
+                skipped = False
+            elif data:
                 if body.startswith(b"data:", start) and not _is_json(data):
                     start, data = _joined(body, start, data)
                 return start, _as_error(data) if failed else data
         elif line.startswith(b"error:"):
             return start, _as_error(line[6:].strip())
         elif line.startswith(b"event:"):
-            failed = line[6:].strip() == b"error"
+            name = line[6:].strip()
+            failed, skipped = name == b"error", name in _KEEP_ALIVES
+        elif not line.strip():
+            failed = skipped = False
     return None
+
+
+def is_keep_alive(data: bytes) -> bool:
+    """Whether the data of an event says nothing but that the server is there."""
+    return data.lower() in _KEEP_ALIVES
 
 
 def _joined(body: bytes, start: int, data: bytes) -> tuple[int, bytes]:
     """The data of an event whose lines go on at `start`, up to where they are JSON or the event ends."""
     begun, alone = start, data
-    while body.startswith(b"data:", start) and (end := body.find(b"\n", start)) >= 0:
+    for _ in range(_MOST_LINES):
+        if not body.startswith(b"data:", start) or (end := body.find(b"\n", start)) < 0:
+            break
         data += b"\n" + body[start + 5 : end].strip()
         start = end + 1
         if _is_json(data):
@@ -105,7 +130,7 @@ def _is_json(data: bytes) -> bool:
 def json_lines(body: bytes, *, complete: bool) -> Iterator[tuple[int, bytes]]:
     """The lines that are not empty; the last line of a complete body needs no line break."""
     body = with_line_feeds(body)
-    start = len(_BOM) if body.startswith(_BOM) else 0
+    start = 0
     while (end := body.find(b"\n", start)) >= 0:
         line = body[start:end].strip()
         start = end + 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
@@ -40,6 +41,7 @@ _TENSORS = (
 
 _PARAMETERS_AS_TEXT = ("djl", "vllm")
 """Backends that take their parameters as JSON text."""
+_LEAST_MESSAGES = 3
 _NEURON_FAMILIES = ("inf", "trn")
 
 
@@ -57,6 +59,11 @@ class TritonPredictor:
     @property
     def echoes_prompt(self) -> bool:
         """Whether answers may begin with the prompt: always, since the model's own settings decide."""
+        return True
+
+    @property
+    def raw_prompt(self) -> bool:
+        """Whether the model gets the prompt as it is: always."""
         return True
 
     def encode(self, prompt: str, max_tokens: int | None = None) -> HttpRequest:
@@ -97,7 +104,16 @@ def make(experiment: Experiment, url: str, model: str | None, stream: bool, sent
 
 def _read(response: HttpResponse, answer: Answer) -> None:
     answer.open_ended = True  # its end is not announced
-    read_messages(response, answer, pieces_of(response), _take, needed="text_output")
+    counts: list[int] = []
+
+    def take(message: dict[str, Any], end_offset: int, answer: Answer) -> None:
+        _take(message, end_offset, answer)
+        tokens = count(message.get("num_output_tokens"))
+        if tokens is not None:
+            counts.append(tokens)
+
+    read_messages(response, answer, pieces_of(response), take, needed="text_output")
+    answer.add_counts(completion_tokens=_tokens_of(counts))
 
 
 def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
@@ -107,6 +123,11 @@ def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
     answer.add_text(message.get("text_output"), end_offset)
     answer.finish(message.get("finish_reason"))
     answer.add_counts(prompt_tokens=message.get("num_input_tokens"))
-    tokens = count(message.get("num_output_tokens"))  # of this message only
-    if tokens is not None:
-        answer.completion_tokens = tokens + (answer.completion_tokens or 0)
+
+
+def _tokens_of(counts: list[int]) -> int | None:
+    """The tokens of an answer from the counts in its messages: of each, or of all so far where they only grow."""
+    if not counts:
+        return None
+    so_far = len(counts) >= _LEAST_MESSAGES and all(before < after for before, after in pairwise(counts))
+    return counts[-1] if so_far else sum(counts)

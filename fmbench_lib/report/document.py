@@ -1,8 +1,8 @@
-"""`report.md`: the sections in their order."""
+"""`report.md` and its appendix: the sections in their order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fmbench_lib.errors import explained
 from fmbench_lib.report.markdown import Blocks, one_line
@@ -30,7 +30,9 @@ from fmbench_lib.report.sections import (
     title,
 )
 
-SECTIONS: tuple[Callable[[ReportInputs], Blocks], ...] = (
+Section = Callable[[ReportInputs], Blocks]
+
+SECTIONS: tuple[Section, ...] = (
     title.section,
     overview.section,
     imported_results.section,
@@ -46,7 +48,6 @@ SECTIONS: tuple[Callable[[ReportInputs], Blocks], ...] = (
     experiment_costs.section,
     recommended_levels.section,
     plots.section,
-    every_level.section,
     measurement_quality.section,
     provenance.section,
     still_running.section,
@@ -54,14 +55,34 @@ SECTIONS: tuple[Callable[[ReportInputs], Blocks], ...] = (
 )
 """A new section is a module in `sections/` and a row here."""
 
+APPENDIX: tuple[Section, ...] = (
+    title.appendix,
+    every_level.section,
+    latency_percentiles.appendix,
+    failures.appendix,
+    endpoint_machines.appendix,
+    recommended_levels.appendix,
+    measurement_quality.appendix,
+)
+"""What `report_appendix.md` holds: every level and every column of what the report shortens."""
+
 
 def render_markdown(inputs: ReportInputs) -> str:
-    """The whole report as Markdown, without HTML and without any text that a model generated."""
-    blocks = [block for section in SECTIONS for block in _blocks(section, inputs)]
+    """The report as Markdown, without HTML and without any text that a model generated."""
+    return _page(SECTIONS, inputs)
+
+
+def render_appendix(inputs: ReportInputs) -> str:
+    """The tables of the report in full, as Markdown."""
+    return _page(APPENDIX, inputs)
+
+
+def _page(sections: Sequence[Section], inputs: ReportInputs) -> str:
+    blocks = [block for section in sections for block in _blocks(section, inputs)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _blocks(section: Callable[[ReportInputs], Blocks], inputs: ReportInputs) -> Blocks:
+def _blocks(section: Section, inputs: ReportInputs) -> Blocks:
     """A section; where it breaks down, a line that says so, as the others are still wanted."""
     try:
         return list(section(inputs))

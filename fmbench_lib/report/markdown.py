@@ -13,6 +13,10 @@ import pandas as pd
 
 from fmbench_lib.host.printable import printable
 from fmbench_lib.report.numbers import MISSING
+from fmbench_lib.workspace import APPENDIX_FILE
+
+APPENDIX_LINK = f"[appendix]({APPENDIX_FILE})"
+"""Where the tables of the report are in full."""
 
 Blocks: TypeAlias = list[str]
 """Blocks of Markdown, each a paragraph, a table or a picture; empty ones are left out of the page."""
@@ -50,15 +54,29 @@ def code(text: str, longest: int = 300) -> str:
     return f"{ticks}{pad}{flat}{pad}{ticks}"
 
 
+def with_code(text: str, longest: int = 2000) -> str:
+    """A sentence of ours whose `settings` stand between backticks: those as code, everything else shown literally."""
+    parts = one_line(text, longest).split("`")
+    if len(parts) % 2 == 0:
+        return escape(text, longest)
+    return "".join(code(part) if index % 2 else _literal(part) for index, part in enumerate(parts))
+
+
+def _literal(part: str) -> str:
+    return _SPECIAL.sub(r"\\\g<0>", part)
+
+
 def bold(markdown: str) -> str:
     """Markdown in bold."""
     return f"**{markdown}**"
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterable[int] = ()) -> str:
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterable[int] = (), empty: str = MISSING
+) -> str:
     """A pipe table of cells that are Markdown already; the columns in `numeric` are aligned right.
 
-    An empty cell becomes a dash. A pipe in a cell must be escaped, as `escape` does.
+    An empty cell becomes a dash, or `empty`. A pipe in a cell must be escaped, as `escape` does.
     """
     right = set(numeric)
     rule = ["---:" if index in right else "---" for index in range(len(header))]
@@ -66,7 +84,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterabl
     for row in rows:
         if len(row) != len(header):
             raise ValueError(f"a row of {len(row)} cells under {len(header)} columns: {row!r}")
-        lines.append(_row([cell or MISSING for cell in row]))
+        lines.append(_row([cell or empty for cell in row]))
     return "\n".join(lines)
 
 
@@ -76,9 +94,20 @@ def text_frame(rows: Iterable[Mapping[str, str]]) -> pd.DataFrame:
 
 
 def frame(
-    cells: pd.DataFrame, *, as_code: Iterable[str] = (), to_the_right: Iterable[str] = (), bold_if: str = "✗"
+    cells: pd.DataFrame,
+    *,
+    as_code: Iterable[str] = (),
+    to_the_right: Iterable[str] = (),
+    bold_if: str = "✗",
+    most: int | None = None,
 ) -> str:
-    """A frame of plain texts as a pipe table; a cell ending in `bold_if` is bold, and no cell is read as Markdown."""
+    """A frame of plain texts as a pipe table; a cell ending in `bold_if` is bold, and no cell is read as Markdown.
+
+    Of more than `most` rows only the first are shown, and a line below says where the others are.
+    """
+    if most is not None and len(cells) > most:
+        shown = frame(cells.head(most), as_code=as_code, to_the_right=to_the_right, bold_if=bold_if)
+        return f"{shown}\n\n… and {len(cells) - most} more rows in the {APPENDIX_LINK}."
     codes = set(as_code)
 
     def written(column: str, cell: str) -> str:
@@ -91,6 +120,21 @@ def frame(
     rows = [[written(*pair) for pair in zip(columns, row, strict=True)] for row in cells.itertuples(index=False)]
     right = {columns.index(name) for name in to_the_right if name in columns}
     return table([escape(name) for name in columns], rows, right)
+
+
+def two_up(facts: Mapping[str, str], header: tuple[str, str]) -> str:
+    """A table of names and texts in two halves beside each other, which takes half the height."""
+    rows = [[escape(name), escape(value)] for name, value in facts.items()]
+    half = -(-len(rows) // 2)
+    padded = [*rows, *([["", ""]] if len(rows) % 2 else [])]
+    return table([*header, *header], [left + right for left, right in zip(padded[:half], padded[half:], strict=True)])
+
+
+def picture_grid(pictures: Mapping[str, str]) -> str:
+    """Pictures by their titles, two beside each other, each a link to itself at full size."""
+    cells = [f"[![{escape(title)}]({path})]({path})" for title, path in pictures.items()]
+    rows = [[*cells[place : place + 2], ""][:2] for place in range(0, len(cells), 2)]
+    return table(rows[0], rows[1:], empty="") if rows else ""
 
 
 def bullets(items: Iterable[str]) -> str:

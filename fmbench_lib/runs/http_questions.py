@@ -9,7 +9,7 @@ import socket
 import ssl
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult
+from urllib.parse import SplitResult, urlunsplit
 
 from fmbench_lib.config.schema.api_key import key_header
 from fmbench_lib.errors import InputError
@@ -45,7 +45,16 @@ class Refusal:
 
 def get_json(parts: SplitResult, path: str, api_key: str | None) -> Any:
     """The JSON at a path of the server, or a Refusal. Raises InputError where the server does not answer."""
-    status, headers, body = _exchange(parts, "GET", path, api_key, None)
+    return _json_of(*_exchange(parts, "GET", path, api_key, None))
+
+
+def answer_of_post(parts: SplitResult, path: str, body: dict[str, Any], api_key: str | None) -> Any:
+    """The JSON that answers a POST of a JSON object, or a Refusal. Raises InputError where the server does not
+    answer."""
+    return _json_of(*_exchange(parts, "POST", path, api_key, json.dumps(body).encode()))
+
+
+def _json_of(status: int, headers: http.client.HTTPMessage, body: bytes) -> Any:
     refusal = _refusal(status, headers, body)
     if refusal is not None:
         return refusal
@@ -70,7 +79,8 @@ def _exchange(
         connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT_S, context=context)
     else:
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT_S)
-    headers = {"accept": "application/json"} | ({"authorization": key_header(api_key)} if api_key else {})
+    headers = {"accept": "application/json"}
+    headers |= dict([key_header(api_key, urlunsplit(parts))]) if api_key else {}
     headers |= {"content-type": "application/json"} if body is not None else {}
     try:
         connection.request(method, path, body, headers)

@@ -19,6 +19,7 @@ import yaml
 
 from fmbench_lib import __version__
 from fmbench_lib.config import LoadedConfig, load_config, redacted
+from fmbench_lib.config.problems import ConfigError
 from fmbench_lib.config.reading.overrides import overrides_in
 from fmbench_lib.config.secret_names import is_secret
 from fmbench_lib.config.secrets import redactor_for
@@ -316,15 +317,20 @@ def _load_unchanged(path: str | Path, state: RunState, arguments: Mapping[str, s
     return loaded if config_hash(loaded) == state["config_sha256"] else None
 
 
-def open_for_reading(run_dir: Path, arguments: Mapping[str, str] | None = None) -> Run:
+def open_for_reading(
+    run_dir: Path, arguments: Mapping[str, str] | None = None, *, mistakes_are_told: bool = False
+) -> Run:
     """Open a run to report on it, with the copy of the config in it where the original is gone or has changed.
 
-    What was measured is as it was; how it is reported follows the original where that can be read.
+    What was measured is as it was; how it is reported follows the original where that can be read. Raises ConfigError
+    where the original has mistakes that are to be told.
     """
     Workspace(run_dir.resolve()).settle()
     try:
         return reopen_run(run_dir, arguments)
-    except InputError:
+    except InputError as error:
+        if mistakes_are_told and isinstance(error, ConfigError):
+            raise
         workspace = Workspace(run_dir.resolve())
         state = workspace.read_run()
         given = all_arguments(state, arguments)

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
-from urllib.parse import SplitResult, urlunsplit
+from urllib.parse import SplitResult, unquote, urlunsplit
 
 from fmbench_lib.config.platform_types import ModelList
 from fmbench_lib.config.platforms import OPENAI, model_lists, protocol_facts, protocol_of_address
 from fmbench_lib.config.spelling import nearest
 from fmbench_lib.errors import InputError, ModelChoiceError
+from fmbench_lib.runs.answer_forms import is_shared, protocol_by_answer
 from fmbench_lib.runs.http_questions import Refusal, get_json, refusal_of_post
 from fmbench_lib.runs.typed_address import WITH_PASSWORD, typed_address
 
@@ -20,6 +21,10 @@ _OF_REQUESTS = frozenset((
     "invocations", "invoke", "messages", "predict", "rerank", "responses",
 ))  # fmt: skip
 """What the addresses of requests end with, whose servers list their models elsewhere."""
+_AZURE_DEPLOYMENT = re.compile(r".*/openai/deployments/([^/]+)(/.+)?$")
+"""Azure's addresses, which hold the name of a deployment in place of a model's; the operation may be lacking."""
+_AWS_NAME = re.compile(r".*/(?:endpoints|model)/([^/]+)/[^/]+$")
+"""The name of the endpoint or model in addresses whose requests are signed."""
 _LISTS = model_lists()
 _OPENAI_LIST = _LISTS[OPENAI]
 _TRIED = tuple(models.path for models in _LISTS.values() if models.entries is not None)
@@ -46,6 +51,9 @@ def server_at(url: str, model: str | None = None, api_key: str | None = None) ->
     Raises InputError where nothing answers, or what answers is not known, or has several models and `model` is None.
     """
     parts = typed_address(url)
+    deployment = _AZURE_DEPLOYMENT.match(parts.path)
+    if deployment is not None and not deployment[2]:
+        parts = parts._replace(path=f"{parts.path}/chat/completions")
     ask = _Asking(parts, url, model, api_key)
     last = parts.path.rpartition("/")[2]
     return ask.whole() if last in _OF_REQUESTS or protocol_of_address(parts.path) else ask.below(parts.path)
@@ -84,16 +92,29 @@ class _Asking:
         """The server of an address that is that of the requests."""
         path = self.parts.path
         protocol = protocol_of_address(path) or OPENAI
+        if protocol_facts(protocol).signed_for is not None:
+            return Server(self._at(path), protocol, self.model or unquote(_name_in(path, _AWS_NAME) or "") or None)
         ending = next((end for end in protocol_facts(protocol).paths if path.endswith(end)), "")
         root = path.removesuffix(ending) if ending else path.rpartition("/")[0]
-        found: Models = []
-        if self.model is None:
+        model = self.model or _name_in(path, _AZURE_DEPLOYMENT)
+        if model is None:
             found = self._models_of(protocol, root)
-        if isinstance(found, Refusal):
-            found = []
-        if not found:
+            model = None if isinstance(found, Refusal) else self._only(found)
+        told = self._by_answer(model) if is_shared(path) else None
+        if told is None:
             self._is_taken(path, must=True)
-        return Server(self._at(path), protocol, self.model or self._only(found))
+        return Server(self._at(path), told or protocol, model)
+
+    def _by_answer(self, model: str | None) -> str | None:
+        """The protocol of an address that several have; None where its refusal says that it is none of requests."""
+        told = protocol_by_answer(self.parts, self._target(self.parts.path), model, self.api_key)
+        if told.protocol is not None or any(_is_of_path(refusal) for refusal in told.refusals.values()):
+            return told.protocol
+        self._raise_telling(list(told.refusals.values()))
+        answers = " nor ".join(f"{of} requests ({refusal.text})" for of, refusal in told.refusals.items())
+        raise InputError(
+            f"{self.url} takes neither {answers}: write a config with its protocol (fmbench init --url {self.url})"
+        )
 
     def _models_of(self, protocol: str, root: str) -> Models:
         """The models of the server that has this path below `root`, by its protocol's list or OpenAI's."""
@@ -184,6 +205,11 @@ class _Asking:
         if len(models) > 1:
             raise ModelChoiceError(f"{self.url} has several models: choose one with --model: {', '.join(models)}")
         return models[0] if models else None
+
+
+def _name_in(path: str, pattern: re.Pattern[str]) -> str | None:
+    found = pattern.match(path)
+    return None if found is None else found[1]
 
 
 def _forms(base: str, root: str) -> Iterator[tuple[str, ModelList, str, str]]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fmbench_lib.steps.cleanup import clean_up
     from fmbench_lib.steps.data_generation import generate_data, prompt_lengths, sample_prompts
     from fmbench_lib.steps.deployment import deploy_models
-    from fmbench_lib.steps.explore import MAIN_COLUMNS, decision, figure, scraps
+    from fmbench_lib.steps.explore.glued_results import MAIN_COLUMNS, decision, figure, scraps
     from fmbench_lib.steps.inference import run_inference, sample_requests
     from fmbench_lib.steps.notebook_outputs import decision_card, level_results, report_parts, table
     from fmbench_lib.steps.setup import level_table, resume, set_up, start
@@ -27,7 +27,7 @@ _MODULES = {
     "steps.cleanup": ("clean_up",),
     "steps.data_generation": ("generate_data", "prompt_lengths", "sample_prompts"),
     "steps.deployment": ("deploy_models",),
-    "steps.explore": ("MAIN_COLUMNS", "decision", "figure", "scraps"),
+    "steps.explore.glued_results": ("MAIN_COLUMNS", "decision", "figure", "scraps"),
     "steps.inference": ("run_inference", "sample_requests"),
     "steps.notebook_outputs": ("decision_card", "level_results", "report_parts", "table"),
     "steps.setup": ("level_table", "resume", "set_up", "start"),

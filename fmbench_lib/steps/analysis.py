@@ -17,7 +17,7 @@ from fmbench_lib.metrics.measuring_again import AGAIN, RUN_DIR, all_again, comma
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.metrics.reasons import REASON_SEPARATOR, reasons_of, told_once, without_numbers
 from fmbench_lib.metrics.request_table import requests_frame
-from fmbench_lib.report.document import render_markdown
+from fmbench_lib.report.document import render_appendix, render_markdown
 from fmbench_lib.report.figures.draw import draw_figures
 from fmbench_lib.report.markdown import one_line
 from fmbench_lib.report.numbers import several
@@ -31,6 +31,7 @@ from fmbench_lib.steps.inputs import objectives_of
 from fmbench_lib.steps.levels import run_levels
 from fmbench_lib.steps.losses import Losses
 from fmbench_lib.steps.report_inputs import Analysis, analysis_of, costs_table, report_inputs
+from fmbench_lib.steps.report_page import write_page
 from fmbench_lib.steps.run_prices import look_up_prices
 from fmbench_lib.steps.step import step
 from fmbench_lib.workspace import LevelKey
@@ -41,7 +42,7 @@ _REQUESTS = "per_inference_request_results.csv"
 
 @step("4_model_metric_analysis")
 def analyze(run: Run) -> pd.DataFrame:
-    """Analyse all records and write tables, figures, report and summary; returns one row per level."""
+    """Analyse all records and write tables, figures, report, page and summary; returns one row per level."""
     look_up_prices(run)
     collect_cloudwatch(run)
     evaluated = Losses()
@@ -51,7 +52,7 @@ def analyze(run: Run) -> pd.DataFrame:
 
 
 def write_analysis(run: Run, losses: Losses | None = None) -> pd.DataFrame:
-    """Write tables, figures, report and summary outside a step of the pipeline; returns one row per level.
+    """Write tables, figures, report, page and summary outside a step of the pipeline; returns one row per level.
 
     `losses` has what broke down before.
     """
@@ -63,17 +64,21 @@ def write_analysis(run: Run, losses: Losses | None = None) -> pd.DataFrame:
     inputs = report_inputs(run, analysis, losses)
     drawn = replace(inputs, summary=counting(inputs.summary), requests=counting(inputs.requests))
     draw_figures(drawn, run.workspace.figures, losses.note)
+    write_page(run, drawn, analysis.levels, losses)
     _write_documents(run, inputs, losses)
     return analysis.summary
 
 
 def write_report(run: Run) -> None:
-    """Write costs, report and summary again, as after cleanup; the figures stay as they are."""
+    """Write costs, report, page and summary again, as after cleanup; the figures stay as they are."""
     losses = Losses()
     analysis = analysis_of(run, losses)
     with losses.of(_COSTS):
         _write_csv(run, _COSTS, costs_table(run, analysis))
-    _write_documents(run, report_inputs(run, analysis, losses), losses)
+    inputs = report_inputs(run, analysis, losses)
+    drawn = replace(inputs, summary=counting(inputs.summary), requests=counting(inputs.requests))
+    write_page(run, drawn, analysis.levels, losses)
+    _write_documents(run, inputs, losses)
 
 
 # -- what is written -------------------------------------------------------------------------------------------------
@@ -134,6 +139,7 @@ def _write_csv(run: Run, name: str, frame: pd.DataFrame) -> None:
 def _write_documents(run: Run, inputs: ReportInputs, losses: Losses) -> None:
     inputs = replace(inputs, notices=[*inputs.notices, *losses.lines])
     write_text(run.workspace.report_file, run.redactor.in_content(render_markdown(inputs)))
+    write_text(run.workspace.appendix_file, run.redactor.in_content(render_appendix(inputs)))
     missing, invalid = _missing_lines(run, inputs), invalid_lines(inputs.summary, inputs.run.run_dir)
     attention = [*missing, *invalid, *_error_lines(inputs), *losses.lines]
     standing = {"all_well": not missing and not invalid, "all_measured": not missing, "attention": attention}

@@ -23,7 +23,7 @@ def quality_budgets(config: Config) -> dict[str, float]:
     ]
     limits = ranked if not accuracy else ranked | {ACCURACY: max(accuracy)}
     limits |= {} if report.similarity_budget is None else {SIMILARITY: report.similarity_budget}
-    return limits | {f"{CRITERION}{name}": float(limit) for name, limit in report.criterion_budgets.items()}
+    return limits | {f"{CRITERION}{name}": limit for name, limit in report.criterion_budgets.items()}
 
 
 def with_quality(run: Run, levels: pd.DataFrame, retrieval: pd.DataFrame) -> pd.DataFrame:

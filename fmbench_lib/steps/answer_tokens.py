@@ -11,7 +11,7 @@ from fmbench_lib.config.schema.synthetic_section import Synthetic
 from fmbench_lib.errors import InputError
 from fmbench_lib.predictors.base import generates_text
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.conversation_checks import probable_predictor
+from fmbench_lib.steps.multiple_texts import probable_predictor
 from fmbench_lib.steps.synthetic_sources import answer_lengths
 
 _LIMITS = ("max_tokens", "max_new_tokens", "max_completion_tokens", "n_predict")

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from fmbench_lib.data.payload_index import PayloadFile, PayloadIndex, read_payload_index
-from fmbench_lib.data.prompts import PayloadSet, generate_payloads
+from fmbench_lib.data.prompts import PayloadSet, PromptRow, generate_payloads
 from fmbench_lib.errors import InputError
 from fmbench_lib.host.atomic_files import read_rows, replacing, write_rows
 from fmbench_lib.host.csv_files import write_rows as write_table
 from fmbench_lib.load.levels.specs import deal_prompts, sharing_servers
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.conversation_checks import check_texts, conversation_notices
+from fmbench_lib.steps.conversations_as_text import ConversationTexts, conversation_texts, keep_texts
 from fmbench_lib.steps.inputs import sources
+from fmbench_lib.steps.multiple_texts import check_texts
 from fmbench_lib.steps.payloads import (
     content_hash,
     datasets_section,
@@ -95,12 +96,33 @@ def sample_prompts(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows)[["prompt_id", "prompt_tokens", "prompt", "ground_truth"]]
 
 
+def _prompt_rows(run: Run, payload_file: str) -> list[PromptRow]:
+    return [PromptRow(**row) for row in _rows(run, payload_file)]  # type: ignore[typeddict-item]
+
+
 def _rows(run: Run, payload_file: str) -> Iterator[dict[str, Any]]:
     return read_rows(run.workspace.payload(payload_file))
 
 
-def make_payloads(run: Run) -> PayloadSet:
-    """The payload files that the config's sources give, in memory only."""
+@dataclass(frozen=True, slots=True)
+class MadePrompts:
+    """The payload files, and the prompts of experiments that send conversations as text in a chat template."""
+
+    payloads: PayloadSet
+    texts: ConversationTexts
+
+    @property
+    def longest(self) -> dict[str, int]:
+        """The tokens of the longest prompt of each payload file, as any experiment sends it."""
+        sent = [*self.payloads.files.items(), *((name, rows) for (_, name), rows in self.texts.rows.items())]
+        longest: dict[str, int] = {}
+        for name, rows in sent:
+            longest[name] = max([longest.get(name, 0), *(row["prompt_tokens"] for row in rows)])
+        return longest
+
+
+def make_payloads(run: Run) -> MadePrompts:
+    """The prompts that the config's sources give, in memory only."""
     config = run.config
     chosen = choose_tokenizer(run, config.experiments[0])
     opened = synthetic_sources(run, chosen.tokenizer) if config.datasets.synthetic else sources(run)
@@ -121,11 +143,14 @@ def make_payloads(run: Run) -> PayloadSet:
     )
     check_texts(run, payloads.files)
     notices = (*filter(None, (template.notice, chosen.notice)), *payloads.notices)
-    return replace(payloads, notices=(*notices, *conversation_notices(run, payloads.files)))
+    texts = conversation_texts(run, payloads.files)
+    return MadePrompts(replace(payloads, notices=(*notices, *texts.notices)), texts)
 
 
 def _generate(run: Run) -> None:
-    payloads = make_payloads(run)
+    made = make_payloads(run)
+    payloads = made.payloads
+    keep_texts(run, made.texts)
     for payload_file, rows in payloads.files.items():
         write_rows(run.workspace.payload(payload_file), iter(rows))
     files = (PayloadFile(**count, sha256=content_hash(run, count["payload_file"])) for count in payloads.counts)
@@ -146,5 +171,8 @@ def _copy_earlier(run: Run) -> None:
     index = read_payload_index(earlier.payload_index)
     for name in index.counts:
         write_rows(run.workspace.payload(name), read_rows(earlier.payload(name)))
-    replace(index, source=f"run {earlier.run_id}").write(run.workspace.payload_index)
+    texts = conversation_texts(run, {name: _prompt_rows(run, name) for name in index.counts})
+    keep_texts(run, texts)
+    notices = tuple(dict.fromkeys((*index.notices, *texts.notices)))
+    replace(index, source=f"run {earlier.run_id}", notices=notices).write(run.workspace.payload_index)
     run.workspace.log_event("prompts taken over", run=earlier.run_id)

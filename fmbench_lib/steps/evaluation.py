@@ -6,21 +6,20 @@ What judges have said is kept as it comes. An evaluation that was interrupted go
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 
-from fmbench_lib.config.schema.evaluation_section import EvaluationSection
 from fmbench_lib.errors import InputError
-from fmbench_lib.evaluation.asking.embedding import Embed, endpoint_embedding, local_embedding
 from fmbench_lib.evaluation.asking.panel import Panel
 from fmbench_lib.evaluation.asking.spending import Ceiling
-from fmbench_lib.evaluation.evaluating import Evaluation, ask_panel, collected, write_scores
+from fmbench_lib.evaluation.evaluating import Evaluation, ask_panel, collected
 from fmbench_lib.evaluation.given_answers import PromptFile, PromptRows, answered_prompts, same_questions
+from fmbench_lib.evaluation.scoring import Scoring, write_scores
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.evaluation_settings import (
+    check_criteria,
     evaluation_is_asked,
     evaluation_settings,
     forms_of,
@@ -28,7 +27,7 @@ from fmbench_lib.steps.evaluation_settings import (
     json_schema_of,
 )
 from fmbench_lib.steps.evaluation_tables import write_tables
-from fmbench_lib.steps.judge_endpoints import judge_of, serving_judges
+from fmbench_lib.steps.judge_endpoints import deleted_afterwards, embedding_of, judges_of
 from fmbench_lib.steps.levels import run_levels
 from fmbench_lib.steps.run_prices import load_prices
 from fmbench_lib.workspace import LevelKey
@@ -40,11 +39,13 @@ def evaluate(run: Run) -> pd.DataFrame:
     Raises InputError where the config's evaluation cannot be made, or nothing was answered.
     """
     section = evaluation_settings(run)
-    forms, prices = forms_of(section), load_prices(run)
+    forms, prices, labels = forms_of(section), load_prices(run), human_labels(run, section)
+    check_criteria(run, forms)
     levels = [(level.key, path) for level in run_levels(run) if (path := run.workspace.level(level.key)).exists()]
     if not levels:
         raise InputError(f"{run.workspace.path} has no answers to evaluate: no level was measured")
-    with run.workspace.locked("evaluation"), serving_judges(run, section, forms, prices) as judges:
+    with run.workspace.locked("evaluation"), deleted_afterwards(run) as started:
+        judges = judges_of(run, section, forms, prices, started)
         evaluation = Evaluation(
             workspace=run.workspace,
             levels=levels,
@@ -53,17 +54,16 @@ def evaluate(run: Run) -> pd.DataFrame:
             forms=forms,
             seed=run.seed,
             with_context=section.with_context,
-            embed=_embedding(run, section),
-            schema=json_schema_of(run, section),
         )
         given = collected(evaluation)
-        write_scores(evaluation)
+        scoring = Scoring(embedding_of(run, section, prices, started), json_schema_of(run, section))
+        write_scores(scoring, evaluation.answers_file, evaluation.scores_file)
         panel = Panel(
             judges, run.workspace.evaluation, Ceiling(section.max_cost), run.redactor, attempts=section.attempts
         )
         ask_panel(evaluation, panel, given)
-        run.workspace.log_event("answers evaluated", judges=[judge.name for judge in judges], usd=panel.ceiling.spent)
-        return write_tables(run, section, evaluation, panel, given, human_labels(run, section))
+        run.workspace.log_event("answers evaluated", judges=[judge.name for judge in judges], usd=panel.spent)
+        return write_tables(run, section, evaluation, panel, given, labels)
 
 
 def evaluate_if_asked(run: Run) -> None:
@@ -90,15 +90,3 @@ def _prompts_of(run: Run) -> Callable[[str], PromptRows]:
         return PromptFile(run.workspace.payload(payload_file))
 
     return read
-
-
-def _embedding(run: Run, section: EvaluationSection) -> Embed | None:
-    """How texts are embedded, None without embeddings or where what they need is not installed."""
-    asked = section.embeddings
-    if asked is None:
-        return None
-    if asked.ep_name is None and asked.experiment is None and "platform" not in asked.model_fields_set:
-        return local_embedding(str(asked.model_id))
-    named = asked.model_copy(update={"name": "embeddings", "parameters": asked.parameters})
-    bare = section.model_copy(update={"rules": None})
-    return endpoint_embedding(replace(judge_of(run, bare, named, [], load_prices(run), {}, []), max_tokens=None))

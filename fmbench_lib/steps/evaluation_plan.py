@@ -13,9 +13,11 @@ from fmbench_lib.report.numbers import several
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.answer_tokens import limit_of
 from fmbench_lib.steps.evaluation_settings import (
+    check_criteria,
     evaluation_is_asked,
     evaluation_settings,
     forms_of,
+    human_labels,
     json_schema_of,
     judge_texts,
 )
@@ -34,6 +36,8 @@ def check_evaluation(run: Run) -> list[tuple[str, str]]:
         return []
     section = evaluation_settings(run)
     json_schema_of(run, section)
+    human_labels(run, section)
+    check_criteria(run, forms_of(section))
     rows = []
     for judge in section.judges:
         experiment_of_judge(run, judge)

@@ -21,11 +21,10 @@ from fmbench_lib.evaluation.accuracy_tables import (
     load_rows,
 )
 from fmbench_lib.evaluation.asking.panel import Panel
+from fmbench_lib.evaluation.asking.spending import spent_on
 from fmbench_lib.evaluation.evaluating import (
-    SCORE_NAMES,
     Evaluation,
     pairs_of,
-    read_scores,
     rows_of_form,
     with_verdicts,
 )
@@ -35,6 +34,7 @@ from fmbench_lib.evaluation.judging.forms import RUBRIC as RUBRIC_FORM
 from fmbench_lib.evaluation.length_tables import length_rows
 from fmbench_lib.evaluation.outcomes import Outcomes, Thresholds, outcomes_of
 from fmbench_lib.evaluation.preference_tables import preference_rows, rubric_rows_of, score_interval
+from fmbench_lib.evaluation.scoring import SCORE_NAMES, read_scores
 from fmbench_lib.host.atomic_files import replacing
 from fmbench_lib.host.csv_files import write_csv, write_rows
 from fmbench_lib.report.evaluation_files import (
@@ -67,7 +67,7 @@ def write_tables(
     human: Mapping[str, str],
 ) -> pd.DataFrame:
     """Write every table; returns the accuracy of each model, empty where no judge was asked about correctness."""
-    scores, judges = read_scores(evaluation), [judge.name for judge in panel.judges]
+    scores, judges = read_scores(evaluation.scores_file), [judge.name for judge in panel.judges]
     thresholds = Thresholds(
         section.incorrect_verdict_cosine_similarity_threshold, section.correct_verdict_cosine_similarity_threshold
     )
@@ -127,12 +127,13 @@ def cost_rows(panel: Panel) -> list[dict[str, Any]]:
     on the panel.
 
     `failed`: judgements without an answer · `retries`: requests beyond the first of each. Tokens and cost are missing
-    where one of the judge's answers lacks them.
+    where one of the judge's answers lacks them, `unanswered_cost_at_most` where it is not known of a request that may
+    have to be paid for.
     """
     rows = []
     for name, store in panel.stores():
         answered, failed = store.judgements
-        sums: dict[str, Any] = dict.fromkeys(_SUMS, 0) | {"cost": 0.0, "unanswered_cost_at_most": 0.0}
+        sums: dict[str, Any] = dict.fromkeys(_SUMS, 0) | {"cost": 0.0, _LOST: 0.0}
         stored_name, unknown, requests = "", set[str](), 0
         for row in store.rows(_COSTS):
             requests, stored_name = requests + 1, str(row["judge"])
@@ -142,7 +143,10 @@ def cost_rows(panel: Panel) -> list[dict[str, Any]]:
                     sums[column] += row[column]
                 elif row["error"] is None:  # an answer without it: what the others have is not the sum
                     unknown.add(column)
-            sums["unanswered_cost_at_most"] += row["cost_at_most"] or 0.0
+            if row["error"] is not None:
+                lost = spent_on(row["error"], None, row["cost_at_most"])
+                sums[_LOST] += 0.0 if lost is None else lost
+                unknown |= {_LOST} if lost is None else set()
         sums |= {"judgements": answered, "failed": failed, "retries": requests - answered - failed}
         sums |= dict.fromkeys(unknown)
         left_out = panel.tallies[name].left_out if name is not None else 0
@@ -151,6 +155,7 @@ def cost_rows(panel: Panel) -> list[dict[str, Any]]:
     return rows
 
 
+_LOST = "unanswered_cost_at_most"
 _SUMS = ("judgements", "no_verdict", "failed", "retries", "prompt_tokens", "completion_tokens")
 _COSTS = ["judge", "error", "label", "scores", "prompt_tokens", "completion_tokens", "cost", "cost_at_most"]
 

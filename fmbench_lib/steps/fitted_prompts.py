@@ -7,7 +7,6 @@ template adds. They are kept in the run as they are sent, so that a resumed run 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
@@ -27,25 +26,27 @@ from fmbench_lib.load.probe import is_refused, prompt_counts
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.inputs import ca_bundle
+from fmbench_lib.steps.payloads import file_hash
 from fmbench_lib.steps.tokenizers_of_run import tokenizer_of
 
 
 def prompts_to_send(run: Run, experiment: Experiment, payload_file: str, load: ExperimentLoad) -> Path:
-    """The file of the prompts that an experiment sends: the payload file, or the one made from it for its server.
+    """The file of the prompts that an experiment sends: the payload file, or the one made from it for its server, or
+    for its model's chat template.
 
     Raises EndpointError where the server does not answer, DataError where its template alone is too long, and
     RunStateError where the file is no longer what it was.
     """
     workspace, entry = run.workspace, _entry(run, payload_file)
-    if entry is None or load.script is not None:
-        return workspace.payload(payload_file)
     path, record = workspace.sent_prompts(experiment.name, payload_file), workspace.fit(experiment.name, payload_file)
-    if not record.exists():
+    if entry is not None and load.script is None and not record.exists():
         _fit(run, experiment, payload_file, entry, load)
+    if not record.exists():
+        return workspace.payload(payload_file)
     fit = read_json(record)
     if fit["sha256"] is None:
         return workspace.payload(payload_file)
-    if not path.exists() or _hash(path) != fit["sha256"]:
+    if not path.exists() or file_hash(path) != fit["sha256"]:
         raise RunStateError(f"{path} has changed since run {workspace.run_id} made it: start a new run")
     return path
 
@@ -97,7 +98,7 @@ def _fit(
         path = run.workspace.sent_prompts(experiment.name, payload_file)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_rows(path, _fitted(rows, counted, tokenizer, f"{run.seed}/{made_by[0]}", made_by[1]))
-        content = _hash(path)
+        content = file_hash(path)
     notice = f"{payload_file}: {_notice(counted, tokenizer)}"
     record = {"notice": notice, "sha256": content, "server": None if counted is None else asdict(counted)}
     run.workspace.note(run.workspace.fit(experiment.name, payload_file), record)
@@ -136,11 +137,6 @@ def _notice(counted: ServerCount | None, tokenizer: Tokenizer) -> str:
     if counted.words is not None and not tokenizer.is_estimate:
         by += f", since its counts are not those of {tokenizer.name}"
     return f"the server counts exactly the tokens asked for, {counted.added} of which it adds to each prompt{by}"
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # -- answers ---------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from fmbench_lib.config.schema.evaluation_section import EvaluationSection, Judg
 from fmbench_lib.deploy import Endpoint, platform, platform_of_existing
 from fmbench_lib.deploy.endpoints_file import endpoints, record
 from fmbench_lib.errors import InputError
+from fmbench_lib.evaluation.asking.embedding import Embedding, endpoint_embedding, local_embedding
 from fmbench_lib.evaluation.asking.judge import Judge
 from fmbench_lib.evaluation.judging.constraints import constraint
 from fmbench_lib.evaluation.judging.forms import Form
@@ -63,15 +64,35 @@ def experiment_of_judge(run: Run, judge: JudgeSection) -> Experiment:
 
 
 @contextlib.contextmanager
-def serving_judges(run: Run, section: EvaluationSection, forms: list[Form], prices: PriceList) -> Iterator[list[Judge]]:
-    """The judges, their endpoints in service; what is started for them is deleted when the block ends."""
+def deleted_afterwards(run: Run) -> Iterator[list[Endpoint]]:
+    """A list of endpoints, empty at first; those that are in it when the block ends are deleted."""
     started: list[Endpoint] = []
-    shared: dict[str, Endpoint] = {}
     try:
-        yield [judge_of(run, section, each, forms, prices, shared, started) for each in section.judges]
+        yield started
     finally:
         for endpoint in started:
             record(run.workspace, platform(endpoint.platform).delete(endpoint))
+
+
+def judges_of(
+    run: Run, section: EvaluationSection, forms: list[Form], prices: PriceList, started: list[Endpoint]
+) -> list[Judge]:
+    """The judges, their endpoints in service; what is started for them is added to `started`."""
+    shared: dict[str, Endpoint] = {}
+    return [judge_of(run, section, each, forms, prices, shared, started) for each in section.judges]
+
+
+def embedding_of(run: Run, section: EvaluationSection, prices: PriceList, started: list[Endpoint]) -> Embedding | None:
+    """How texts are embedded, None without embeddings or where what they need is not installed."""
+    asked = section.embeddings
+    if asked is None:
+        return None
+    if asked.ep_name is None and asked.experiment is None and "platform" not in asked.model_fields_set:
+        return local_embedding(str(asked.model_id))
+    named, bare = asked.model_copy(update={"name": "embeddings"}), section.model_copy(update={"rules": None})
+    endpoint = judge_of(run, bare, named, [], prices, {}, started)
+    identity = [asked.platform, asked.experiment, asked.ep_name, asked.region, endpoint.identity]
+    return endpoint_embedding(replace(endpoint, max_tokens=None), json.dumps(identity), section.attempts)
 
 
 def judge_of(

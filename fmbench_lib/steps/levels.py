@@ -18,6 +18,8 @@ from fmbench_lib.load.levels.search import Search
 from fmbench_lib.load.levels.search_terms import Outcome, Reading, Tried
 from fmbench_lib.load.levels.specs import LevelSpec, levels_of, search_of, searched_level, searches_of
 from fmbench_lib.load.recording.records import read_level
+from fmbench_lib.metrics.decision.budgets import Limit
+from fmbench_lib.metrics.decision.search_bounds import SearchBound
 from fmbench_lib.metrics.decision.search_readings import overloaded, search_readings
 from fmbench_lib.metrics.level_row import level_row
 from fmbench_lib.metrics.objectives import Objectives
@@ -165,15 +167,24 @@ def searched(run: Run) -> list[Searched]:
     ]
 
 
-def above_the_answer(run: Run) -> set[LevelKey]:
-    """The levels of searches at loads above the greatest one that is shown to meet the objectives: one that met them
-    did so by chance, as far as the levels of its search say together."""
-    return {
-        level.key
+def search_bounds(run: Run) -> list[SearchBound]:
+    """What the searches that have measured anything leave to the decision."""
+    search = search_of(run.config)
+    if search is None:
+        return []
+    return [
+        SearchBound(
+            experiment_name=state.experiment.name,
+            payload_file=state.payload_file,
+            column="concurrency" if search.whole else "request_rate",
+            limits=tuple(Limit(objective.name, objective.limit) for objective in search.objectives),
+            found=state.outcome.found,
+            missed=state.outcome.missed,
+            least=min(level.load for level in state.tried),
+        )
         for state in search_states(run)
-        for level, tried in zip(state.measured, state.tried, strict=True)
-        if state.outcome.found is not None and tried.load > state.outcome.found
-    }
+        if state.tried
+    ]
 
 
 @functools.lru_cache(maxsize=1024)

@@ -22,6 +22,7 @@ from fmbench_lib.runs.run import Run
 from fmbench_lib.views.frame_table import FrameTable
 from fmbench_lib.views.level_cells import plain_line
 from fmbench_lib.views.notebook_html import decision_html, html_of, levels_html
+from fmbench_lib.workspace import APPENDIX_FILE
 
 if TYPE_CHECKING:
     from IPython.display import Markdown
@@ -83,7 +84,8 @@ def report_parts(run: Run, *headings: str) -> Markdown:
         raise RunStateError(f"{run.workspace.path} is not analysed yet: run the notebook 4_model_metric_analysis first")
     report = run.workspace.report_file.read_text(encoding="utf-8")
     parts = ["\n".join(_section(report, heading)) for heading in headings]
-    return Markdown("\n\n".join(filter(None, parts)))  # type: ignore[no-untyped-call]
+    linked = "\n\n".join(filter(None, parts)).replace(f"]({APPENDIX_FILE})", f"]({_link(run.workspace.appendix_file)})")
+    return Markdown(linked)  # type: ignore[no-untyped-call]
 
 
 def _section(report: str, heading: str) -> Iterator[str]:

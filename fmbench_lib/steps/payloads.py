@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -108,5 +109,10 @@ def check_prompts(run: Run) -> None:
 
 def content_hash(run: Run, payload_file: str) -> str:
     """The SHA-256 of a payload file, in hexadecimal."""
-    with run.workspace.payload(payload_file).open("rb") as file:
+    return file_hash(run.workspace.payload(payload_file))
+
+
+def file_hash(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -168,9 +168,8 @@ def _lookup_lines(run: Run, prices: PriceList) -> list[str]:
 def _prompts(run: Run) -> tuple[dict[str, int], dict[str, int]]:
     """By payload file: the number of prompts that it has or would have, and the tokens of the longest one."""
     if run.config.run_steps.get("1_generate_data", True):
-        files = make_payloads(run).files
-        most = {name: max(row["prompt_tokens"] for row in rows) for name, rows in files.items()}
-        return {name: len(rows) for name, rows in files.items()}, most
+        made = make_payloads(run)
+        return {name: len(rows) for name, rows in made.payloads.files.items()}, made.longest
     if not needs_prompts(run.config):
         return {}, {}
     index = read_payload_index(earlier_prompts(run).payload_index)

@@ -22,6 +22,7 @@ from fmbench_lib.metrics.costs import experiment_costs
 from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.decision import Decision, decide
 from fmbench_lib.metrics.decision.recommend import recommendations
+from fmbench_lib.metrics.decision.search_bounds import with_search_bounds
 from fmbench_lib.metrics.imported_row import figures_frame
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.measuring_again import counting
@@ -46,11 +47,10 @@ from fmbench_lib.steps.fitted_prompts import fit_notices
 from fmbench_lib.steps.inputs import objectives_of, outage_notices
 from fmbench_lib.steps.length_audit import length_notices
 from fmbench_lib.steps.level_records import counted_levels, imported_levels, judged_levels, read_levels, with_host
-from fmbench_lib.steps.levels import above_the_answer, searched
+from fmbench_lib.steps.levels import search_bounds, searched
 from fmbench_lib.steps.losses import Losses
 from fmbench_lib.steps.payloads import has_payloads, payload_index, relevance_of
 from fmbench_lib.steps.run_prices import load_prices, price_notices
-from fmbench_lib.workspace import LevelKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,9 @@ class Analysis:
     """What is computed from the records of a run.
 
     `repeated`: the levels that were measured several times, a row for each over its repeats · `eligible`: the levels
-    that may be chosen, each once, `rated` with the quality of their answers · `quality`: quality against cost and
-    latency of those whose answers were evaluated · `texts`: those of embedding and rerank endpoints · `retrieval`:
-    nDCG@10 of their rankings · `imported`: the figures that other tools printed, beside ours.
+    that are decided between, each once, `rated` with the quality of their answers and what searches say of them ·
+    `quality`: quality against cost and latency of those whose answers were evaluated · `texts`: those of embedding and
+    rerank endpoints · `retrieval`: nDCG@10 of their rankings · `imported`: the figures that other tools printed.
     """
 
     levels: tuple[LevelData, ...]
@@ -95,11 +95,12 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
         lambda: pd.DataFrame() if imported else repeated_frame(counted, counting(summary), prices, objectives),
         pd.DataFrame,
     )
-    eligible = _without(once_each(counting(summary), repeated), above_the_answer(run))
+    eligible = once_each(counting(summary), repeated).reset_index(drop=True)
     retrieval = losses.made(
         "retrieval_quality.csv", lambda: retrieval_frame(counted, relevance_of(run)), lambda: retrieval_frame((), {})
     )
     rated = losses.made("the quality of the answers", lambda: with_quality(run, eligible, retrieval), lambda: eligible)
+    rated = with_search_bounds(rated, search_bounds(run))
     return Analysis(
         levels=levels,
         summary=summary,
@@ -202,13 +203,6 @@ def _name_if_there(path: Path) -> str | None:
     return path.name if path.exists() else None
 
 
-def _without(summary: pd.DataFrame, left_out: set[LevelKey]) -> pd.DataFrame:
-    """The rows of the other levels."""
-    keys = zip(*(summary[name] for name in LevelKey._fields), strict=True)
-    kept = pd.Series([LevelKey(*key) not in left_out for key in keys], summary.index, bool)
-    return summary[kept].reset_index(drop=True)
-
-
 def costs_table(run: Run, analysis: Analysis) -> pd.DataFrame:
     """What each experiment cost, as `endpoint_per_instance_per_run_costs.csv` has it."""
     known = endpoints(run.workspace)
@@ -283,7 +277,7 @@ def _standing(
 
 def _config_yaml(run: Run) -> str:
     plain = each_text(redacted(run.config), run.redactor.in_content)
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
 
 
 def _notices(run: Run) -> list[str]:

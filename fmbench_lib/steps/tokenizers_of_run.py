@@ -16,6 +16,8 @@ from pathlib import Path
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import platform_facts, protocol_facts
 from fmbench_lib.config.schema.api_key import key_header
+from fmbench_lib.data.chat_template import ChatTemplate
+from fmbench_lib.data.chat_template_files import chat_template_of, template_beside
 from fmbench_lib.data.server_tokenizer import server_tokenizer
 from fmbench_lib.data.tokenizers import WORDS, Tokenizer, load_tokenizer
 from fmbench_lib.errors import TokenizerError
@@ -78,6 +80,26 @@ def choose_tokenizer(run: Run, experiment: Experiment, *, ask_server: bool = Tru
     )
 
 
+def model_template(run: Run, experiment: Experiment) -> ChatTemplate | None:
+    """The chat template beside the experiment's tokenizer, or of the first that has one among those that may be its
+    tokenizer; None where none has, or none can be had here.
+
+    Raises TemplateError where a file of it is there and cannot be read.
+    """
+    named = [experiment.tokenizer] if experiment.tokenizer is not None else dict.fromkeys(_named(run, experiment))
+    return next(filter(None, (_template_of(run, spec) for spec in named)), None)
+
+
+def _template_of(run: Run, spec: str) -> ChatTemplate | None:
+    if not is_address(spec) and _fetched_prefix(run, spec) is None:
+        return chat_template_of(spec, folders=run.loaded.folders, token=hf_token_of(run))
+    bucket = read_bucket(run)
+    file = _file_of(Address.parse(spec) if is_address(spec) or bucket is None else bucket.below(spec))
+    folder = Address(file.bucket, file.key.rpartition("/")[0])
+    region = filled_in(run.config.aws.region)
+    return template_beside(spec, lambda name: input_file(run.workspace, folder.below(name), "chat template", region))
+
+
 def _of_server(experiment: Experiment) -> Tokenizer | None:
     """The tokenizer of the experiment's own server; None where its address is not known yet, or it has none.
 
@@ -90,7 +112,7 @@ def _of_server(experiment: Experiment) -> Tokenizer | None:
     key = api_key(experiment)
     headers = {name: str(value) for name, value in experiment.inference_spec.headers.items()}
     if key is not None:
-        headers.setdefault("authorization", key_header(key))
+        headers.setdefault(*key_header(key, url))
     return server_tokenizer(url, experiment.model_id, headers)
 
 

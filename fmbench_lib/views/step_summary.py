@@ -9,15 +9,14 @@ from fmbench_lib.metrics.decision.brief import brief_of
 from fmbench_lib.metrics.measuring_again import last_attempts
 from fmbench_lib.metrics.missing import Row
 from fmbench_lib.report.level_order import in_order
-from fmbench_lib.report.markdown import bold, bullets, escape, table
+from fmbench_lib.report.markdown import bold, bullets, escape, table, with_code
 from fmbench_lib.views.level_cells import COLUMNS, load_text, place_of, reason_of
 
 
 def step_summary(name: str, summary: Mapping[str, Any]) -> str:
     """The decision, the levels and what needs attention; `summary` is summary.json, its texts cleaned."""
     brief = brief_of(summary["decision"])
-    what, *rest = (escape(sentence, longest=1000) for sentence in brief.sentences)
-    blocks = [f"## fmbench: {escape(name)}", bold(what), *rest]
+    blocks = [f"## fmbench: {escape(name)}", bold(escape(brief.what, longest=1000)), with_code(brief.how_sure, 1000)]
     if brief.runner_up:
         blocks.append(f"Runner-up: {escape(brief.runner_up)}")
     levels = summary["levels"]

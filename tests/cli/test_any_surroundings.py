@@ -60,3 +60,20 @@ def test_a_mistake_of_ours_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: 
     err = capsys.readouterr().err
     assert err.startswith("fmbench: unexpected OverflowError: too large")
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), ImportError("x.so: failed to map segment from shared object"), OSError(12, "no memory")]
+)
+def test_too_little_memory_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    def broken(_: object) -> int:
+        raise error
+
+    monkeypatch.setattr("fmbench_lib.cli.commands.COMMANDS", {"configs": broken})
+    assert main(["configs"]) == 1
+    err = capsys.readouterr().err
+    assert "memory" in err
+    assert "unexpected" not in err
+    assert len(err.splitlines()) == 1

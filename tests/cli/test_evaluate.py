@@ -91,6 +91,83 @@ def test_what_is_missing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "judge template none.txt" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("section", "files", "message"),
+    [
+        ({"questions": 0}, {}, "evaluation.questions: is 0; write a whole number, 1 or more"),
+        ({"max_cost": 0}, {}, "evaluation.max_cost: is 0; write a number above 0"),
+        ({"criteria": {"A": "x", "a": "y"}}, {}, "evaluation.criteria: has names that are empty, or the same"),
+        ({"criteria": {"Explanation": "x"}}, {}, "evaluation.criteria: has the name Explanation"),
+        ({"human_labels": "l.csv"}, {"l.csv": b""}, "l.csv: no columns answer_id and human_label; write both"),
+        (
+            {"human_labels": "l.csv"},
+            {"l.csv": b"answer_id,human_label\nx,maybe\n"},
+            "l.csv, line 2: is 'maybe'; write correct or incorrect",
+        ),
+        (
+            {"human_labels": "l.csv"},
+            {"l.csv": b"answer_id,human_label\nx,Correct\nx,incorrect\n"},
+            "l.csv, line 3: a second label of x; write one",
+        ),
+        (
+            {"human_labels": "l.csv"},
+            {"l.csv": b"answer_id,human_label\n\xff,correct\n"},
+            "l.csv: not a CSV file in UTF-8",
+        ),
+        ({"json_schema": "s.json"}, {"s.json": b'{"type": "foo"}'}, "s.json: not a JSON Schema: at type"),
+        ({"json_schema": "s.json"}, {"s.json": b"\xff"}, "s.json: not a text in UTF-8; save it as one"),
+        ({"rules": "r.txt"}, {"r.txt": b"\xff"}, "r.txt: not a text in UTF-8; save it as one"),
+    ],
+)
+def test_what_is_wrong_is_one_line_before_anything_is_bought(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    section: dict[str, object],
+    files: dict[str, bytes],
+    message: str,
+) -> None:
+    with scripted_judge(verdict) as served:
+        run = measured_run(tmp_path, {"judges": [scripted(served.url, "one")], **section})
+        for name, content in files.items():
+            (tmp_path / name).write_bytes(content)
+        assert main(["evaluate", str(run)]) == 2
+        assert served.asked == []
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+@pytest.mark.parametrize(
+    ("section", "budgets", "message"),
+    [
+        ({}, {"clarity": 4}, "judges are not asked about clarity; write evaluation.forms: [rubric]"),
+        ({"forms": ["rubric"]}, {"clarty": 4}, "judges are not asked about clarty; did you mean clarity?"),
+        ({"forms": ["rubric"], "criteria": {"brief": "x"}}, {"truthfulness": 4}, "truthfulness; there are brief"),
+        (
+            {"forms": ["rubric"]},
+            {"clarity": "good"},
+            "report.criterion_budgets: has 'good' for clarity; write a number",
+        ),
+        (
+            {"forms": ["rubric"]},
+            {"clarity": 0},
+            "report.criterion_budgets: has 0 for clarity; write a number from 1 to 5",
+        ),
+    ],
+)
+def test_a_budget_that_nothing_could_meet_is_told(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    section: dict[str, object],
+    budgets: dict[str, object],
+    message: str,
+) -> None:
+    judges = [scripted("http://127.0.0.1:9/v1", "one")]
+    run = measured_run(tmp_path, {"judges": judges, **section}, criterion_budgets=budgets)
+    assert main(["evaluate", str(run)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
 @pytest.mark.thorough
 def test_a_run_in_a_bucket_is_judged_and_what_was_bought_is_kept_there(
     moto: StandIn, aws_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -11,7 +11,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import botocore.session
@@ -90,6 +90,7 @@ class Module:
     indirect: bool = False
 
 
+@cache
 def calls(package: Path) -> list[Call]:
     """Every operation that is called below `package`, with each place. The emulator only answers: it is left out."""
     rooms: dict[str, list[Module]] = {}
@@ -105,7 +106,7 @@ def unseen_clients(package: Path) -> list[str]:
     """Where a client is made of a service that is not spelt there, but by functions that only pass its name on."""
     found = []
     for path in sorted(package.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = _parsed(path)
         passing_on = {
             id(node)
             for function in ast.walk(tree)
@@ -124,18 +125,23 @@ def unseen_clients(package: Path) -> list[str]:
     return found
 
 
+@cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def actions(call: Call) -> tuple[str, ...]:
     """The IAM actions that an operation needs."""
     return ACTIONS.get(call.operation, (call.operation,))
 
 
-@lru_cache
+@cache
 def operations(service: str) -> dict[str, str]:
     """The operations of a service by their names in Python."""
     return {xform_name(name): name for name in _model(service).operation_names}
 
 
-@lru_cache
+@cache
 def _model(service: str) -> ServiceModel:
     return botocore.session.Session().get_service_model(service)
 
@@ -149,7 +155,7 @@ def _spelt(service: str, operation: str) -> str:
 
 def _read(path: Path) -> Module:
     module = Module(path)
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = _parsed(path)
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     clients: dict[str, set[str]] = {}
     for name, service in _client_names(tree):
@@ -210,7 +216,8 @@ def _client_names(tree: ast.AST) -> Iterator[tuple[str, str]]:
 
 
 def _services_of(node: ast.expr, clients: Mapping[str, set[str]]) -> set[str]:
-    return clients.get(ast.unparse(node), set()) | {service for service in (_made(node),) if service}
+    named = clients.get(ast.unparse(node), set()) if clients else set()
+    return named | {service for service in (_made(node),) if service}
 
 
 # -- what is called ----------------------------------------------------------------------------------------------------

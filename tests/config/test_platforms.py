@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -64,6 +65,8 @@ def test_an_unknown_name_has_no_facts() -> None:
 ORDINARY_WORDS = frozenset(("local", "endpoint"))
 """Also words of other things (a store, an error class, a kind of resource): only the second rule looks at them."""
 
+UNUSUAL_WORDS = NAMES - ORDINARY_WORDS
+
 MEANING_SOMETHING_ELSE: dict[str, tuple[set[str], tuple[str, ...]]] = {
     "services of AWS, in clients and signatures": (
         {"sagemaker", "bedrock", "eks"},
@@ -94,10 +97,15 @@ MEANING_SOMETHING_ELSE: dict[str, tuple[set[str], tuple[str, ...]]] = {
 """Where a word that is also a platform's or protocol's name means something else, and stands as a literal."""
 
 
+@cache
+def parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
 def names_in(source: str) -> Iterator[tuple[int, str]]:
     """Line and text of every string literal that is a platform's or protocol's name."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in NAMES - ORDINARY_WORDS:
+    for node in ast.walk(parsed(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in UNUSUAL_WORDS:
             yield node.lineno, node.value
 
 
@@ -126,6 +134,7 @@ def test_names_are_literals_in_one_file() -> None:
     assert set(MEANING_SOMETHING_ELSE) == needed
 
 
+@cache
 def constants() -> frozenset[str]:
     """The names of the constants that hold one platform's or protocol's name."""
     values = vars(import_module("fmbench_lib.config.platforms"))
@@ -137,7 +146,7 @@ def decisions_in(source: str) -> Iterator[int]:
 
     That is a comparison of something called platform or protocol with a name, and a name passed as either.
     """
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
             if any(_is_name(part, constants()) for side in sides for part in ast.walk(side)) and any(

@@ -11,6 +11,7 @@ import pytest
 
 from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.config.secret_forms import REMOVED
+from fmbench_lib.config.secret_search import _Index
 
 SECRETS = [
     "plumKestrel42",
@@ -56,6 +57,10 @@ def numbers(form: str, text: str, between: str = "") -> str:
     return between.join(form % byte for byte in text.encode())
 
 
+def base64_of(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
 ODD: dict[str, Callable[[str], str]] = {
     "capitals": str.upper,
     "small letters": str.lower,
@@ -87,6 +92,25 @@ ODD: dict[str, Callable[[str], str]] = {
     "as PHP writes JSON": lambda text: json.dumps(text)[1:-1].replace("/", r"\/"),
     "as Go writes JSON": lambda text: json.dumps(text)[1:-1].replace("&", r"\u0026").replace("<", r"\u003c"),
     "bytes as Python writes them": lambda text: repr(text.encode())[2:-1].replace("\\'", "'"),
+    "address four times": lambda text: quote(quote(quote(quote(text, safe=""), safe=""), safe=""), safe=""),
+    "JSON four times": lambda text: json.dumps(json.dumps(json.dumps(json.dumps(text)[1:-1])[1:-1])[1:-1])[1:-1],
+    "&#65": lambda text: each("&#%d", text),
+    "=41": lambda text: numbers("=%02X", text),
+    "Base64 twice": lambda text: base64_of(base64_of(text)),
+    "Base64 three times": lambda text: base64_of(base64_of(base64_of(text))),
+    "Base64 of digits": lambda text: base64_of(text.encode().hex()),
+    "digits of Base64": lambda text: base64_of(text).encode().hex(),
+    "digits twice": lambda text: text.encode().hex().encode().hex().upper(),
+    "digits as xxd writes them": lambda text: text.encode().hex(" ", -2),
+    "Base64 of an address": lambda text: base64_of(quote(text, safe="") + " " * 12),
+    "Base64 of JSON in JSON": lambda text: base64_of(json.dumps(json.dumps({"key": text}))),
+    "Base64 in an address": lambda text: quote(base64_of(base64_of(text)), safe=""),
+    "backwards": lambda text: text[::-1],
+    "Base85": lambda text: base64.b85encode(text.encode()).decode(),
+    "letters of no width between": lambda text: "\u200b".join(text),
+    "letters of no width in JSON": lambda text: json.dumps("\u200b".join(text))[1:-1],
+    "soft hyphens between": lambda text: "\u00ad".join(text),
+    "NUL between": lambda text: "\0".join(text),
     "UTF-8 taken for Latin-1": lambda text: text.encode().decode("latin-1"),
 }
 
@@ -195,3 +219,44 @@ def test_a_word_by_itself_is_no_piece_of_a_secret(word: str) -> None:
     redactor = Redactor.of(["AKIA7Q3MADENDPOINT"])
     assert redactor(word) == word  # a platform is called so
     assert redactor("7Q3MADENDPOINT") == redactor("7q3madendpoint") == REMOVED
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "abc", "user:", '{"name": "x", "key": "'])
+def test_what_was_encoded_twice_is_found_wherever_it_begins(redactor: Redactor, before: str) -> None:
+    inner = base64_of(f"{before}plumKestrel42, and what follows")
+    assert redactor(f"<v1/{base64_of(before + inner)}").rstrip("=") == f"<{REMOVED}"
+    assert redactor(f"<{base64_of(before + base64_of('nothing of it'))}>").count(REMOVED) == 0
+
+
+def test_letters_as_wide_as_chinese_ones(redactor: Redactor) -> None:
+    wide = "".join(chr(ord(letter) + 0xFEE0) for letter in "plumKestrel42")
+    assert redactor(f"河流，很长。{wide}。") == f"河流，很长。{REMOVED}。"
+    assert redactor(json.dumps(f"<{wide}>")) == f'"<{REMOVED}>"'
+
+
+def test_lines_that_quoted_printable_breaks(redactor: Redactor) -> None:
+    assert redactor("<plumKe=\nstrel42>") == f"<{REMOVED}>"
+
+
+def test_quotes_that_a_table_doubles(redactor: Redactor) -> None:
+    quoted = SECRETS[1].replace('"', '""')
+    assert redactor(f'"{quoted}",1') == f'"{REMOVED}",1'
+
+
+@pytest.mark.parametrize("piece", ["%5C\\x26&#37;=3D", "%25", "\\", "QUFB", "41", "&amp;", "=\n", "\u200b", "a\0"])
+def test_texts_of_nothing_but_escapes_are_looked_at_a_limited_number_of_times(
+    redactor: Redactor, piece: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = []
+    search = _Index.spans
+    monkeypatch.setattr(_Index, "spans", lambda index, data: looked_at.append(len(data)) or search(index, data))
+    text = piece * (40_000 // len(piece))
+    assert redactor(text) == text
+    assert sum(looked_at) < 40 * len(text)
+
+
+@pytest.mark.parametrize("spelt", [spelt for name, spelt in ODD.items() if "Base64" in name or "digits" in name])
+def test_what_stands_between_two_encoded_secrets_stays(redactor: Redactor, spelt: Callable[[str], str]) -> None:
+    text = spelt("plumKestrel42")
+    between = '\r\n\r\ndata: {"message": "died with '
+    assert redactor(f"<{text}{between}{text}>") == f"<{REMOVED}{between}{REMOVED}>"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import pickle
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,10 +15,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as Engine
 from tokenizers import models, pre_tokenizers, processors
 
-from fmbench_lib.config import Experiment, LocalSection
 from fmbench_lib.data import tokenizers
 from fmbench_lib.data.tokenizers import load_tokenizer
-from fmbench_lib.deploy import DeployContext, platform
 from fmbench_lib.errors import TokenizerError
 from fmbench_lib.models.cache import ModelFileError
 from fmbench_lib.models.embedded import EMBEDDED_MODEL
@@ -46,31 +40,14 @@ VARIED = [
 
 
 @pytest.fixture(scope="module")
-def server_tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def server_tokens(ask_server: Any) -> Any:
     """What the embedded model's own server makes of a text."""
-    ignored = lambda *_: None  # noqa: E731
-    context = DeployContext("run", tmp_path_factory.mktemp("logs"), (), ignored, ignored, ignored)
-    experiment = Experiment(
-        name="tokens",
-        platform="local",
-        protocol="openai",
-        deploy=True,
-        model_id=EMBEDDED_MODEL,
-        local=LocalSection(context_tokens=64, parallel=1, threads=1, options={"warmup": False}),
-    )
-    endpoint = platform("local").deploy(experiment, context)
-    parts = urlsplit(endpoint.urls[0])
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
 
     def tokens(text: str) -> list[int]:
-        body = json.dumps({"content": text, "add_special": False})
-        connection.request("POST", "/tokenize", body, {"Content-Type": "application/json"})
-        made: list[int] = json.loads(connection.getresponse().read())["tokens"]
+        made: list[int] = ask_server("/tokenize", {"content": text, "add_special": False})["tokens"]
         return made
 
-    yield tokens
-    connection.close()
-    platform("local").delete(endpoint)
+    return tokens
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from tests.bucket_stand_in import StandIn, point_to, stand_in
 KERNEL = "conda-env-fmbench-py"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/service-role/fmbench"
 BUCKET = f"sagemaker-fmbench-write-us-east-1-{ACCOUNT}"
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("[0-9]_*.ipynb"))
 
 
 @pytest.fixture

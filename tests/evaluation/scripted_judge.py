@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+RETRY_AFTER = "3"
+"""Seconds, with every 429."""
+
 Script = Callable[[str, int], tuple[int, str]]
 """From a prompt and how often it came before to a status and the judge's words."""
 
@@ -47,6 +50,8 @@ def scripted_judge(script: Script) -> Iterator[ScriptedJudge]:
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(answer)))
+            if status == 429:
+                self.send_header("retry-after", RETRY_AFTER)
             self.end_headers()
             self.wfile.write(answer)
             with lock:

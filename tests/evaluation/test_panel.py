@@ -17,6 +17,7 @@ from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.evaluation.asking import one_round
 from fmbench_lib.evaluation.asking.judge import Judge, Question, question_to
 from fmbench_lib.evaluation.asking.panel import Panel
+from fmbench_lib.evaluation.asking.retries import pause_before, retry_after
 from fmbench_lib.evaluation.asking.spending import Ceiling
 from fmbench_lib.evaluation.judging.constraints import constraint
 from fmbench_lib.evaluation.judging.forms import Form
@@ -77,10 +78,21 @@ def test_what_is_refused_is_asked_again_and_counted(tmp_path: Path) -> None:
         return (429, "slow down") if before < 2 else (200, "verdict: incorrect")
 
     with scripted_judge(throttled) as served:
-        panel = a_panel(tmp_path, a_judge(served.url, constrained={}))
+        panel, pauses = a_panel(tmp_path, a_judge(served.url, constrained={})), list[float]()
+        panel.pause = pauses.append
         panel.judge([questions])
+    assert pauses == [3.0, 3.0]  # as the judge says, where that is longer than 1 and 2 s
     assert {(row["label"], row["attempts"]) for row in rows_of(panel)} == {("incorrect", 3)}
     assert panel.tallies["one"].retries == 12
+
+
+def test_how_long_is_waited_before_a_request_is_repeated() -> None:
+    assert [pause_before(tries) for tries in (1, 2, 3, 6, 2000)] == [1.0, 2.0, 4.0, 30.0, 30.0]
+    assert [pause_before(2, asked) for asked in (1.0, 50.0, 3600.0)] == [2.0, 50.0, 120.0]
+    assert retry_after([("Retry-After", " 7 ")]) == 7.0
+    assert retry_after([("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")]) is None
+    assert retry_after([("retry-after", "-1")]) is None
+    assert retry_after([]) is None
 
 
 def test_a_judge_that_never_answers_gives_no_verdict_and_is_asked_by_the_next_evaluation(tmp_path: Path) -> None:

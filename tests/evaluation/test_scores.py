@@ -8,7 +8,13 @@ import pytest
 
 from fmbench_lib.evaluation.scores.answer_kinds import kind_of
 from fmbench_lib.evaluation.scores.similarity import cosine, vector_of
-from fmbench_lib.evaluation.scores.structured_output import matches_schema, numbers_in, numeric_match, parsed_json
+from fmbench_lib.evaluation.scores.structured_output import (
+    matches_schema,
+    numbers_in,
+    numeric_match,
+    parsed_json,
+    schema_problem,
+)
 from fmbench_lib.evaluation.scores.text_scores import text_scores
 
 
@@ -60,6 +66,21 @@ def test_json_against_a_schema() -> None:
     assert matches_schema('{"a": 1}', schema)
     assert not matches_schema('{"a": "1"}', schema)
     assert not matches_schema("no", schema)
+
+
+@pytest.mark.parametrize(
+    ("schema", "problem"),
+    [
+        ({"type": "object"}, None),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {"type": "integer"}}}, None),
+        ({"type": "foo"}, "not a JSON Schema: at type: 'foo' is not valid"),
+        ({"properties": {"a": {"minimum": "x"}}}, "at properties/a/minimum"),
+        ({"allOf": [{"$ref": "http://elsewhere/x"}]}, "refers to http://elsewhere/x; write all of it in this file"),
+    ],
+)
+def test_a_schema_that_answers_cannot_be_held_against_is_told(schema: dict[str, object], problem: str | None) -> None:
+    found = schema_problem(schema)
+    assert problem is found is None or (found is not None and problem is not None and problem in found)
 
 
 @pytest.mark.parametrize(

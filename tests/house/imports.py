@@ -92,7 +92,7 @@ def edges(package: Path) -> Iterator[tuple[str, str]]:
     """(module, module that it imports), wherever in the file the import stands."""
     known = {module.name: module for module in modules(package)}
     for module in known.values():
-        for node in ast.walk(module.tree):
+        for node in module.import_statements:
             for name in imported_names(node):
                 target = resolve(name, package.name, known)
                 if target is not None and target != module.name:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -21,6 +22,11 @@ class Module:
     text: str
     tree: ast.Module
 
+    @cached_property
+    def import_statements(self) -> list[ast.Import | ast.ImportFrom]:
+        """Wherever in the file they stand."""
+        return [node for node in ast.walk(self.tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+
     @property
     def folder(self) -> str:
         return self.name.rpartition("/")[0]
@@ -32,13 +38,14 @@ class Module:
 
 def modules(package: Path) -> list[Module]:
     """All modules of a package but its own `__init__`."""
-    found = []
-    for path in sorted(package.rglob("*.py")):
-        name = path.relative_to(package).with_suffix("").as_posix()
-        if name != "__init__":
-            text = path.read_text(encoding="utf-8")
-            found.append(Module(name, text, ast.parse(text)))
-    return found
+    paths = {path.relative_to(package).with_suffix("").as_posix(): path for path in sorted(package.rglob("*.py"))}
+    return [parsed(name, path.read_text(encoding="utf-8")) for name, path in paths.items() if name != "__init__"]
+
+
+@cache
+def parsed(name: str, text: str) -> Module:
+    """A module of this text. A package is parsed once, not once for each rule."""
+    return Module(name, text, ast.parse(text))
 
 
 def is_in(module: str, room: str) -> bool:

@@ -162,6 +162,9 @@ def _times(gaps: list[float]) -> tuple[float, ...]:
         (69 * [2e-4] + 4 * [0.025], 1.0, True),  # 0.11 s for 74 events: four stalls in a flush
         (73 * [1.5e-3], 1.0, False),  # as long and even: a fast model
         (69 * [2e-4] + 4 * [0.025], 0.4, False),  # a good part of the answer's time
+        (10 * [0.0] + [4e-3] + 8 * [0.0], 0.001, True),  # one answer in two reads
+        (10 * [0.0] + [40e-3] + 8 * [0.0], 0.001, False),  # 2 ms a token: two steps of an engine
+        (5 * [0.0] + [2e-3] + 5 * [0.0] + [2e-3] + 6 * [0.0], 0.001, False),  # nobody knows
         (8 * (9 * [0.0] + [0.05]), 5.0, False),  # ten tokens a step of 50 ms, as engines with several steps send them
     ],
 )

@@ -128,15 +128,28 @@ def test_the_worst_verdict_counts_and_says_whose_it_is(repeats: list[LevelData])
         rows={
             "verdict": ["valid", "degraded", "degraded"],
             "verdict_reasons": [None, "it drifted; few", "it drifted"],
+            "verdict_remedy": [None, "load.requests: 72", "load.requests: 90"],
             "client_limited": [False, False, True],
         },
     )
     assert (row["verdict"], row["client_limited"]) == ("degraded", True)
+    assert row["verdict_remedy"] == "load.requests: 90"
     assert row["verdict_reasons"].split("; ") == [
         "degraded is the worst of 3 repeats (1 valid, 2 degraded)",
         "repeat 2 and 3: it drifted",
         "repeat 2: few",
     ]
+
+
+@pytest.mark.parametrize("remedies", [["load.requests: 72", None], ["load.requests: 72", "load.duration: 10"]])
+def test_repeats_that_need_different_things_have_no_one_remedy(
+    repeats: list[LevelData], remedies: list[str | None]
+) -> None:
+    row = pooled(
+        repeats,
+        rows={"verdict": ["valid", "degraded", "degraded"], "verdict_remedy": ["load.requests: 99", *remedies]},
+    )
+    assert row["verdict_remedy"] is None
 
 
 @pytest.mark.parametrize(

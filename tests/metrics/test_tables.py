@@ -7,10 +7,13 @@ import io
 import pandas as pd
 import pytest
 
+from fmbench_lib.metrics import tables
 from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.decision import decide
+from fmbench_lib.metrics.finding import Finding
 from fmbench_lib.metrics.fmbench2_scores import scores_frame
 from fmbench_lib.metrics.metric_groups import SLICE_COLUMNS, SUMMARY_COLUMNS
+from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.metrics.request_table import REQUEST_COLUMNS, requests_frame
 from fmbench_lib.metrics.tables import (
     COUNT_COLUMNS,
@@ -59,6 +62,18 @@ def test_levels_whose_outputs_differ_are_degraded_by_the_others(steady, facts):
     summary = summary_frame([*same, off])
     assert list(summary["verdict"]) == ["valid", "valid", "valid", "degraded"]
     assert "outputs of 40 tokens" in summary["verdict_reasons"][3]
+
+
+def test_what_makes_a_level_degraded_comes_before_what_spoils_nothing(
+    steady, facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note, found = Finding("valid", "p95 has no interval"), Finding("degraded", "its outputs are shorter")
+    monkeypatch.setattr(tables, "comparison_findings", lambda *_: {0: [note, found]})
+    (row,) = rows_of(summary_frame([(steady(100), facts(load="concurrency-1"))]))
+    assert (row["verdict"], row["verdict_remedy"]) == ("degraded", None)
+    reasons = row["verdict_reasons"].split("; ")
+    assert reasons[0] == found.reason
+    assert note.reason in reasons[1:]
 
 
 def test_ten_slices_per_level(levels):

@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from fmbench_lib.metrics.finding import remedy_of
 from fmbench_lib.metrics.reasons import REASON_SEPARATOR
 from fmbench_lib.metrics.thresholds import Thresholds
-from fmbench_lib.metrics.verdict import verdict
+from fmbench_lib.metrics.verdict import verdict, verdict_columns
 
 GOOD = {
     "requests": 400,
@@ -250,6 +251,30 @@ def test_the_worst_reason_decides_and_comes_first():
     assert len(found.reasons) == 3
 
 
+@pytest.mark.parametrize(
+    ("change", "setting"),
+    [
+        ({"successes": 30, "prompt_token_n": 30, "completion_token_n": 30}, "load.requests: 72"),
+        (
+            {"successes": 30, "prompt_token_n": 30, "completion_token_n": 30, "latency_longer": 3.0},
+            "load.requests: 90",
+        ),
+        ({"window_s": 9.9}, "load.duration: 10"),
+        ({"window_s": 9.9, "error_rate": 0.5}, None),  # the failures are the first reason
+        ({"error_rate": 0.02}, None),
+        ({}, None),
+    ],
+)
+def test_the_remedy_of_the_first_reason_is_a_setting(change: dict[str, object], setting: str | None) -> None:
+    cells = verdict_columns(GOOD | change, Thresholds())
+    assert cells["verdict_remedy"] == setting
+    if setting is not None:
+        remedy = remedy_of(setting)
+        assert remedy is not None
+        assert remedy.setting == setting
+        assert str(cells["verdict_reasons"]).split("; ")[0].endswith(f": {remedy.advice}")
+
+
 def test_more_workers_are_advised_only_where_those_there_are_busy():
     late = GOOD | {"TTFT_p50_client_error": 0.02}
     (idle,) = verdict(late).reasons
@@ -270,3 +295,9 @@ def test_the_error_of_several_percentiles_is_said_once():
 
 def test_thresholds_can_be_set():
     assert verdict(GOOD | {"window_s": 9.0}, Thresholds(window_least=5.0)).verdict == "valid"
+
+
+def test_one_success_is_told_in_the_singular_and_asks_for_no_more_than_independent_ones():
+    found = verdict(GOOD | {"successes": 1, "latency_longer": 240.0})
+    reason = "1 success is too few for a confidence interval of p95: measure at least 240"
+    assert reason in found.reasons

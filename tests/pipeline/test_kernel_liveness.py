@@ -43,7 +43,7 @@ def test_a_kernel_that_does_nothing_is_stuck_sooner_at_its_memory_limit(share: f
     [
         lambda turn: Activity(7 + turn, 1.0, 0, 0.99),  # its main thread polls
         lambda turn: Activity(7, 1.0 + 0.3 * turn, 0, 0.99),  # other threads compute
-        lambda turn: Activity(7, 1.0, turn % 2, 0.99),  # a child process works for it
+        lambda turn: Activity(7, 1.0, turn % 2, 0.5),  # a child process works for it
         lambda turn: None,  # it is gone: that is noticed elsewhere
     ],
 )
@@ -52,6 +52,13 @@ def test_a_kernel_that_waits_or_works_is_not_stuck(works: Callable[[int], Activi
     for turn in range(120):
         watched.activity = works(turn)
         assert watched.stuck_after(20) == ""
+
+
+def test_the_monitors_process_keeps_no_kernel_alive_that_ran_out_of_memory() -> None:
+    watched = Watched()
+    watched.activity = Activity(7, 1.0, 1, 0.99)
+    assert watched.stuck_after(43) == ""
+    assert "ran out of memory" in watched.stuck_after(10)
 
 
 def test_the_activity_of_a_process_is_read() -> None:

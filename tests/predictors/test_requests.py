@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from fmbench_lib.config import Experiment
+from fmbench_lib.config.schema.api_key import key_header
 from fmbench_lib.load.sending.layout import write_requests
 from fmbench_lib.predictors.base import HttpRequest
+from fmbench_lib.predictors.openai import OpenAiPredictor
 from fmbench_lib.predictors.registry import predictor_for
 
 MakeExperiment = Callable[..., Experiment]
@@ -224,3 +226,20 @@ def test_ollamas_options_are_kept_beside_the_limit(experiment: MakeExperiment) -
     spec = {"parameters": {"options": {"top_k": 5, "num_predict": 7}, "model": "llama3.1:8b"}}
     body = body_of(experiment, "ollama", "http://h/api/generate", 33, **spec)
     assert (body["options"], body["model"]) == ({"top_k": 5, "num_predict": 33}, "llama3.1:8b")
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "header"),
+    [
+        ("http://h/v1/chat/completions", "k", ("authorization", "Bearer k")),
+        ("https://a.openai.azure.com/openai/v1/chat/completions", "k", ("api-key", "k")),
+        ("https://gateway/openai/deployments/d/chat/completions?api-version=1", "k", ("api-key", "k")),
+        ("https://a.openai.azure.com/openai/v1/chat/completions", "Bearer t", ("authorization", "Bearer t")),
+        ("https://openai.azure.com.example/v1", "Basic dTpw", ("authorization", "Basic dTpw")),
+        ("https://openai.azure.com.example/v1", "k", ("authorization", "Bearer k")),
+    ],
+)
+def test_a_key_is_sent_as_its_host_takes_it(url: str, key: str, header: tuple[str, str]) -> None:
+    assert key_header(key, url) == header
+    request = OpenAiPredictor(url, api_key=key).encode("Hi")
+    assert [pair for pair in request.headers if pair[0] in ("authorization", "api-key")] == [header]

@@ -77,7 +77,7 @@ def test_scores_come_back_in_the_order_of_the_documents() -> None:
         ({"data": []}, "decode"),
         ([1], "decode"),
         (b"[" * 9999, "decode"),
-        (b"", "decode"),
+        (b"", "empty"),
     ],
 )
 def test_an_answer_without_scores_is_an_error(body: Any, error: str) -> None:

@@ -87,27 +87,58 @@ def test_the_title_says_how_far_judges_agree() -> None:
     assert agreement_finding([]) == "No two judges gave a verdict on the same answer"
 
 
-def levels() -> pd.DataFrame:
+def levels(half: float = 0.04) -> pd.DataFrame:
+    """Two levels of three models, of accuracy 60, 70 and 80% with `half` to both sides; the better, the dearer."""
     made = []
     for number, name in enumerate(LOOK):
-        ends = {"accuracy_low": 0.4, "accuracy_high": 0.95, "accuracy_n": 30}
+        share = 0.6 + 0.1 * number
+        ends = {"accuracy_low": share - half, "accuracy_high": share + half, "accuracy_n": 30}
         named = {"experiment_name": name, "payload_file": "payload_en_1-500.jsonl"}
         for load in (1, 4):
-            figures = {"price_per_txn": 0.001 * (number + 1) / load, "latency_p95": 1.0 + number + load / 4}
-            known = {"load": f"concurrency-{load}", "concurrency": load, "accuracy": 0.6 + 0.1 * number}
+            price, latency = 0.001 * (number + 1) / load, 1.0 + number + load / 4
+            figures = {"price_per_txn": price, "latency_p95": latency}
+            for end, factor in (("low", 0.95), ("high", 1.05)):
+                figures |= {f"price_per_10k_txn_{end}": 10_000 * factor * price, f"latency_p95_{end}": factor * latency}
+            known = {"load": f"concurrency-{load}", "concurrency": load, "accuracy": share}
             made.append({**named, **known, **figures, **ends})
     return trade_frame(pd.DataFrame(made))
 
 
-def test_the_title_says_what_more_quality_costs() -> None:
-    trade = quality_trade(levels(), COST, "payload_en_1-500.jsonl", {"accuracy": 0.7})
+def finding(frame: pd.DataFrame, side: Any = COST) -> str:
+    trade = quality_trade(frame, side, "payload_en_1-500.jsonl", {"accuracy": 0.7})
     assert trade is not None
     assert trade.budget == 0.7
-    assert trade_finding(trade) == (
-        "a is cheapest (0.25 USD per 1,000) with accuracy 60%; c reaches 80% for 0.75 USD per 1,000"
-    )
+    return trade_finding(trade)
+
+
+def test_the_title_says_what_more_quality_costs() -> None:
+    cheapest = "a is cheapest (0.25 USD per 1,000) with accuracy 60%"
+    assert finding(levels()) == f"{cheapest}; c reaches 80% for 0.75 USD per 1,000"
+    assert finding(levels(), LATENCY).startswith("a is fastest (p95 1.25 s) with accuracy 60%; c reaches 80% for p95 3")
     assert quality_trade(levels(), COST, "another.jsonl", {}) is None
     assert quality_trade(levels().assign(price_per_1k_answers=np.nan), COST, "payload_en_1-500.jsonl", {}) is None
+
+
+def test_the_title_claims_no_more_than_intervals_show() -> None:
+    wide = finding(levels(half=0.15))
+    told = "a is cheapest (0.25 USD per 1,000) with accuracy 60%; c had 80% for 0.75 USD per 1,000"
+    assert wide == f"{told}, but is not shown to be better"
+    assert finding(levels().assign(price_per_1k_answers_high=1.0)).startswith("a is cheapest as measured (0.25 USD")
+    assert finding(levels().assign(price_per_1k_answers_high=np.nan)).startswith("a is cheapest as measured (0.25 USD")
+    unknown = finding(levels().assign(quality_low=np.nan, quality_high=np.nan))
+    assert unknown.endswith("but is not shown to be better")
+
+
+def test_the_title_of_a_front_of_one() -> None:
+    best = levels().assign(price_per_1k_answers=lambda frame: 1.0 - frame["quality"], on_cost_front=False)
+    best.loc[best["experiment_name"] == "c", "on_cost_front"] = True
+    best = best.assign(price_per_1k_answers_low=best["price_per_1k_answers"] - 0.01)
+    best = best.assign(price_per_1k_answers_high=best["price_per_1k_answers"] + 0.01)
+    assert finding(best) == "c is cheapest (0.20 USD per 1,000) with accuracy 80%, and every other is worse"
+    near = best.assign(quality_low=best["quality"] - 0.2, quality_high=best["quality"] + 0.2)
+    assert finding(near).endswith("and no other is shown to be better")
+    alone = levels()[lambda frame: frame["experiment_name"] == "a"]
+    assert finding(alone) == "a: 0.25 USD per 1,000 at best, with accuracy 60%"
 
 
 def test_every_picture_shows_something_and_nothing_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

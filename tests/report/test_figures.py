@@ -20,11 +20,11 @@ from fmbench_lib.report.figures.error_rates import draw_error_rates
 from fmbench_lib.report.figures.labels import Label, place_labels
 from fmbench_lib.report.figures.latency_by_load import draw_latency_by_load
 from fmbench_lib.report.figures.latency_distributions import draw_latency_distributions, draw_latency_drift
-from fmbench_lib.report.figures.page import write_business_page
 from fmbench_lib.report.figures.price_performance import trade_of
 from fmbench_lib.report.figures.prompt_lengths import draw_prompt_lengths
 from fmbench_lib.report.figures.style import looks, new_figure, short_name, styled
 from fmbench_lib.report.figures.token_times import draw_token_times
+from fmbench_lib.report.html.business_page import write_business_page
 from fmbench_lib.report.level_order import names_in
 from fmbench_lib.report.report_data import ReportInputs, ReportOptions
 
@@ -61,7 +61,7 @@ def draw(inputs: ReportInputs, folder: Path) -> set[str]:
         assert path.parent == folder
         if path.suffix == ".png":
             found = pixels(path)
-            assert found.shape[1] == 10 * style.DPI
+            assert found.shape[1] in (round(style.WIDTH * style.DPI), round(style.WIDE * style.DPI))
             assert found.std() > 3
             edges = (found[0], found[-1], found[:, 0], found[:, -1])
             assert all((edge == 255).all() for edge in edges), f"{path.name} is cut at an edge"
@@ -118,13 +118,17 @@ def test_the_business_picture_says_which_level_is_best_and_names_the_budgets(qui
     trade = trade_of(quickstart.decision, 10_000)
     with styled():
         said = words(draw_business(trade, looks(trade.experiments), "SmolLM2"))
-    assert "SmolLM2: Price-performance for en_1-300" in said
+    found = "smollm2-llama.cpp seems cheapest: 0.0599 USD per 10,000 transactions at concurrency 4"
+    assert found in said.replace("\n", " ")
+    assert "SmolLM2, en_1-300. A point per level; its label: requests in flight." in said
     assert "best: concurrency 4, 0.0599 USD, p95 ≈ 0.586 s" in said
     assert "latency budget 1 s" in said
     assert "cost budget 5.00 USD ↑" in said
-    assert "cost of 10,000 transactions (USD)" in said
+    assert "USD per 10,000 transactions" in said
     assert "latency p95 (s)" in said
-    assert "misses a budget" in said
+    for sign in ("hollow: misses a budget", "measurement degraded", "ring: best level"):
+        assert sign in said
+    assert "smollm2-llama.cpp · 12" in said, "the name of a line beside its end"
 
 
 def test_points_are_the_levels_of_the_dataset(quickstart) -> None:
@@ -158,17 +162,18 @@ def test_levels_left_out_are_counted(build, simulate) -> None:
 
 def test_the_page_needs_no_network_and_holds_no_markup_of_names(build, simulate, tmp_path: Path) -> None:
     levels, budgets = mixed(simulate)
-    decision = build(levels, budgets).decision
-    trade = trade_of(decision)
-    path = tmp_path / "business_summary.html"
-    page = write_business_page(trade, looks(trade.experiments), "SmolLM2", decision.text, path, {}).read_text("utf-8")
-    assert re.findall(r'src="([^"]*)"', page) == ["plotly.min.js"]
+    inputs = build(levels, budgets)
+    path, picture = tmp_path / "business_summary.html", tmp_path / "business_summary.png"
+    picture.write_bytes(b"a picture")
+    page = write_business_page(inputs, trade_of(inputs.decision), {}, path, picture).read_text("utf-8")
+    assert re.findall(r'src="([^"]*)"', page) == ["data:image/png;base64,YSBwaWN0dXJl"]
     assert "<b>|</b>" not in page
-    assert "&lt;b&gt;" in page
-    assert "http" not in page
-    assert len(page) < 50_000
-    assert (tmp_path / "plotly.min.js").stat().st_size > 1_000_000
-    assert json.loads(re.search(r'"text":(\["1","8"\])', page).group(1)) == ["1", "8"]
+    assert "\\u003cb\\u003e" in page
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page)
+    assert len(page) < 100_000
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page).group(1))
+    assert {about["short"] for about in data["levels"]["about"]} >= {"1", "8"}
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["business_summary.html", "business_summary.png"]
 
 
 def test_no_errors_is_said_in_the_picture(quickstart) -> None:
@@ -187,7 +192,14 @@ def test_errors_are_stacked_by_class(build, simulate) -> None:
         said = words(figure)
     widths = sorted(patch.get_width() for patch in figure.axes[0].patches)
     assert widths == pytest.approx([2.0, 8.0])
-    for text in ("10% (5 of 50)", "5 of 100 requests failed, at 1 of 2 levels", "timeout", "http_429", "budget: 1%"):
+    for text in (
+        "10% (5 of 50)",
+        "5 of 100 requests failed, at 1 of 2 levels",
+        "1 of 2 levels had errors: up to 10% of requests",
+        "timeout",
+        "http_429",
+        "budget: 1%",
+    ):
         assert text in said
 
 

@@ -78,6 +78,7 @@ def test_http_is_meant_where_nothing_is_said(server: Answers) -> None:
 
 def test_a_whole_address_is_taken_as_it_is(server: Answers) -> None:
     server.paths["/v1/models"] = models("small")
+    server.paths["/v1/completions"] = (400, {"error": "no prompt"})
     assert server_at(f"{server.url}/v1/completions") == Server(f"{server.url}/v1/completions", "openai", "small")
     server.paths["/completion"] = (400, {"error": "no prompt"})
     whole = f"{server.url}/completion"
@@ -93,12 +94,81 @@ def test_a_whole_address_is_taken_as_it_is(server: Answers) -> None:
         ("/generate_stream", "tgi"),
         ("/v2/models/ensemble/generate_stream", "triton"),
         ("/v2/models/ensemble/versions/1/generate", "triton"),
-        ("/invocations", "openai"),
     ],
 )
 def test_the_protocol_of_a_whole_address_follows_from_its_end(server: Answers, path: str, protocol: str) -> None:
     server.paths[path] = (422, {"error": "no prompt"})
     assert server_at(server.url + path).protocol == protocol
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "protocol"),
+    [
+        ("/completions", {"choices": [{"text": "a"}]}, "openai"),
+        ("/completions/", {"content": "a", "stop": True}, "llama_cpp"),
+        ("/llm/completions", {"choices": []}, "openai"),
+        ("/invocations", {"generated_text": "a"}, "djl"),
+        ("/invocations", [{"generated_text": "a"}], "djl"),
+        ("/invocations/", {"choices": [{"text": "a"}]}, "openai"),
+    ],
+)
+def test_the_protocol_of_a_path_that_several_have_is_that_of_its_answer(
+    server: Answers, path: str, answer: Any, protocol: str
+) -> None:
+    server.paths = {"/v1/models": models("small"), path.rstrip("/"): (200, answer)}
+    root = "/llm" if path.startswith("/llm") else ""
+    server.paths[f"{root}/models"] = models("small")
+    assert server_at(server.url + path) == Server(server.url + path.rstrip("/"), protocol, "small")
+
+
+def test_a_shared_path_that_answers_in_no_form_is_one_line(server: Answers) -> None:
+    server.paths["/invocations"] = (422, {"error": "columns expected"})
+    with pytest.raises(
+        InputError,
+        match=r"^http://[\d.:]+/invocations takes neither DJL's requests \(HTTP 422: columns expected\) nor OpenAI's "
+        r"requests \(HTTP 422: columns expected\): write a config with its protocol",
+    ):
+        server_at(f"{server.url}/invocations")
+    server.paths["/invocations"] = (401, {"error": "no key"})
+    with pytest.raises(InputError, match="wants a key"):
+        server_at(f"{server.url}/invocations")
+    server.paths.clear()
+    with pytest.raises(InputError, match="takes no requests"):
+        server_at(f"{server.url}/invocations")
+
+
+def test_azures_addresses_hold_the_name_of_a_deployment(server: Answers) -> None:
+    path, query = "/openai/deployments/gpt-x", "?api-version=2024-06-01"
+    server.paths[f"{path}/chat/completions{query}"] = (400, {"error": {"message": "messages is required"}})
+    whole = f"{server.url}{path}/chat/completions{query}"
+    assert server_at(whole, api_key="k-1") == Server(whole, "openai", "gpt-x")
+    assert server_at(f"{server.url}{path}/{query}").address == whole
+    server_at(whole, api_key="k-1")  # a key of Azure's is no bearer token
+    assert server.headers[-1]["api-key"] == "k-1"
+    assert "authorization" not in server.headers[-1]
+
+
+@pytest.mark.parametrize(
+    ("path", "protocol", "model"),
+    [
+        ("/endpoints/my-llm/invocations", "sagemaker", "my-llm"),
+        ("/endpoints/my-llm/invocations-response-stream", "sagemaker", "my-llm"),
+        ("/model/anthropic.claude-3%3A0/converse", "bedrock", "anthropic.claude-3:0"),
+        ("/model/m/converse-stream", "bedrock", "m"),
+        ("/model/m/invoke-with-response-stream", "bedrock_invoke", "m"),
+    ],
+)
+def test_addresses_of_aws_are_known_by_their_paths(path: str, protocol: str, model: str) -> None:
+    """They answer signed requests only, so they are not asked."""
+    address = f"https://runtime.example:9{path}"
+    assert server_at(address) == Server(address, protocol, model)
+
+
+def test_schemes_in_any_case_and_ipv6(server: Answers) -> None:
+    server.paths["/v1/models"] = models("small")
+    assert server_at(server.url.replace("http", "HTTP") + "/v1").address == f"{server.url}/v1/chat/completions"
+    with pytest.raises(InputError, match=r"^http://\[::1\]:9 does not answer: "):
+        server_at("http://[::1]:9/v1")
 
 
 def test_a_query_is_kept_and_a_fragment_is_not(server: Answers) -> None:

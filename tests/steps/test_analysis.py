@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pandas as pd
 import pytest
 
 from fmbench_lib.runs.opening import open_for_reading
 from fmbench_lib.steps import analysis, report_inputs
-from fmbench_lib.steps.analysis import invalid_lines, write_analysis
+from fmbench_lib.steps.analysis import invalid_lines, write_analysis, write_report
 
 DATA = Path(__file__).parents[1] / "report" / "data"
 
@@ -49,6 +51,60 @@ def test_a_picture_that_cannot_be_drawn_costs_itself(run_dir: Path, monkeypatch:
     pictures = {path.name for path in (run_dir / "figures").iterdir()}
     assert "error_rates.png" not in pictures
     assert {"latency_distributions.png", "tokens_vs_latency.png", "business_summary.png"} <= pictures
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_page_holds_the_run_links_its_files_and_is_made_again(run_dir: Path) -> None:
+    (run_dir / "notebooks").mkdir()
+    (run_dir / "notebooks" / "3_run_inference.ipynb").write_text("{}")
+    summary = analysed(run_dir)
+    page = page_data(run_dir)
+    levels = [level for level in summary["levels"] if level["verdict"]]
+    assert len(page["levels"]["rows"]) == len(levels)
+    addresses = [file["address"] for file in page["files"]]
+    assert addresses[0] == "notebooks/3_run_inference.ipynb"
+    assert {"report.md", "summary.json", "metrics/all_metrics_summary.csv", "requests/"} <= {*addresses}
+    assert "metrics/nothing.csv" not in addresses
+    assert all((run_dir / unquote(address)).exists() for address in addresses)
+    assert len(page["timelines"]) == 3 * len(levels)
+    assert max(one["events"] for one in page["timelines"]) > 5
+    (run_dir / "report.html").unlink()
+    write_report(open_for_reading(run_dir))
+    assert page_data(run_dir)["levels"] == page["levels"]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_page_that_cannot_be_made_costs_itself(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run_dir / "report.html").write_text("an earlier one")
+    monkeypatch.setattr("fmbench_lib.steps.report_page.page_content", breaks)
+    summary = analysed(run_dir)
+    assert summary["attention"][-1].startswith("report.html could not be made: OverflowError: too large")
+    assert not (run_dir / "report.html").exists()
+    assert (run_dir / "report.md").exists()
+
+
+def test_secrets_are_not_on_the_page(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(analysis, "draw_figures", lambda *_: [])
+    secret = "sk-0123456789abcdef0123456789abcdef"
+    run = open_for_reading(run_dir)
+    told = report_inputs.report_inputs
+
+    def telling(*arguments: Any) -> Any:
+        return replace(told(*arguments), notices=[f"Authorization: Bearer {secret}"], config_yaml=f"key: {secret}")
+
+    monkeypatch.setattr(analysis, "report_inputs", telling)
+    monkeypatch.setattr(type(run.redactor), "in_content", lambda _, text: text.replace(secret, "***"))
+    write_analysis(run)
+    page = (run_dir / "report.html").read_text()
+    assert secret not in page
+    assert "Bearer ***" in page
+
+
+def page_data(run_dir: Path) -> dict[str, Any]:
+    """What the page of the run holds."""
+    page = (run_dir / "report.html").read_text(encoding="utf-8")
+    data: dict[str, Any] = json.loads(page.split('id="data">', 1)[1].split("</script>", 1)[0])
+    return data
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -82,11 +82,29 @@ def test_the_levels_of_one_load_stand_together_and_send_prompts_of_their_own(run
     assert len({spec.deal_key for spec in specs}) == len(specs)
 
 
-def test_levels_above_the_answer_are_known(run: Run) -> None:
+def test_a_search_bounds_the_decision_by_what_it_found_and_asks_for(run: Run) -> None:
+    assert levels.search_bounds(run) == []  # nothing was measured yet
     measure(run)
-    above = {key.load for key in levels.above_the_answer(run)}
-    assert f"concurrency-{ANSWER + 1}" in above
-    assert not above & {f"concurrency-{ANSWER}", f"concurrency-{ANSWER}-repeat-2", "concurrency-1"}
+    (bound,) = levels.search_bounds(run)
+    assert (bound.experiment_name, bound.payload_file, bound.column) == ("exp", "all.jsonl", "concurrency")
+    assert [(limit.column, limit.budget) for limit in bound.limits] == [("TTFT_p95", 0.5), ("error_rate", 0.0)]
+    assert (bound.found, bound.missed, bound.least) == (ANSWER, ANSWER + 1, 1)
+
+
+def test_a_search_that_found_nothing_refuses_every_load_that_it_tried(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(path: Path, written_ns: int, load: float, *rest: Any) -> Tried:
+        return Tried(load, {"TTFT_p95": Reading(0.9, 0.8, 1.0), "error_rate": Reading(0.0, 0.0, 0.01)})
+
+    monkeypatch.setattr(levels, "_tried", slow)
+    measure(run)
+    (bound,) = levels.search_bounds(run)
+    assert (bound.found, bound.least) == (None, 1)
+    row = {"experiment_name": "exp", "payload_file": "all.jsonl", "concurrency": 1, "TTFT_p95": 0.4, "error_rate": 0.0}
+    text, excess = bound.objection(row) or ("", None)
+    assert text == "search shows no load that meets TTFT p95 ≤ 0.5 s and error rate ≤ 0%"
+    assert excess == 0
 
 
 class TestRepeats:

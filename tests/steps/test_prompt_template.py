@@ -28,7 +28,7 @@ def run(tmp_path: Path, rows: str, more: str = "") -> Run:
 
 
 def prompts(run: Run) -> tuple[list[str], tuple[str, ...]]:
-    made = make_payloads(run)
+    made = make_payloads(run).payloads
     assert list(made.files) == ["prompts.jsonl"]
     return sorted(row["prompt"] for row in made.files["prompts.jsonl"]), made.notices
 
@@ -72,7 +72,7 @@ PICTURE = '[{""type"":""image_url"",""image_url"":{""url"":""data:image/png;base
 
 
 def test_conversations_are_messages_where_requests_have_them(tmp_path: Path) -> None:
-    made = make_payloads(run(tmp_path, CHAT.replace("CONTENT", '""Q""')))
+    made = make_payloads(run(tmp_path, CHAT.replace("CONTENT", '""Q""'))).payloads
     assert [message["role"] for message in made.files["prompts.jsonl"][0]["messages"]] == ["system", "user"]
     assert not any("sent as one text" in notice for notice in made.notices)
 
@@ -90,7 +90,7 @@ def test_conversations_are_one_text_elsewhere_and_the_report_says_so(tmp_path: P
 
 
 def test_an_image_in_a_conversation_is_never_lost(tmp_path: Path) -> None:
-    assert make_payloads(at("http://x/v1/chat/completions", tmp_path, PICTURE)).counts[0]["prompts"] == 1
+    assert make_payloads(at("http://x/v1/chat/completions", tmp_path, PICTURE)).payloads.counts[0]["prompts"] == 1
     with pytest.raises(InputError, match=r"http://x/v1/completions takes no messages with images"):
         prompts(at("http://x/v1/completions", tmp_path, PICTURE))
 

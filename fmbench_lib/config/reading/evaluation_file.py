@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from fmbench_lib.config.platforms import BEDROCK
 from fmbench_lib.config.problems import ConfigError, Problem, joined, shown
 from fmbench_lib.config.reading.keys import NEAR, Findings
+from fmbench_lib.config.reading.value_problems import problems_of
 from fmbench_lib.config.schema.evaluation_section import EvaluationSection
 from fmbench_lib.config.spelling import nearest
 from fmbench_lib.errors import InputError
@@ -18,7 +20,8 @@ FILE_KEY = "model_evaluations"
 METHOD = "majority_vote"
 _NOT_SENT = ("caching",)
 
-_JUDGE_KEYS = ("model_id", "eval_prompt_template_dir", "eval_prompt_template_name")
+_TEMPLATE_KEYS = ("eval_prompt_template_dir", "eval_prompt_template_name")
+_JUDGE_KEYS = ("model_id", *_TEMPLATE_KEYS)
 _THRESHOLDS = ("incorrect_verdict_cosine_similarity_threshold", "correct_verdict_cosine_similarity_threshold")
 _KEYS: dict[str, Sequence[str]] = {
     "PoLL_Composition_and_Voting": ("method", "use_quantitative_metrics"),
@@ -30,10 +33,13 @@ _KEYS: dict[str, Sequence[str]] = {
 }  # fmt: skip
 """The sections of the file, and their keys."""
 _TEXTS = ("ground_truth_col", "question_col")
+_PANEL = "subjective_eval_info.judge_panel_list"
 _FROM = {
     "concurrency": "subjective_eval_info.run_parallel_inference_count",
     "parameters": "subjective_eval_info.inference_parameters",
-    "model_id": "subjective_eval_info.judge_panel_list",
+    "judges": _PANEL,
+    "embeddings": "quantitative_eval_info.embeddings_model_id.model_id",
+    "rules": "model_eval_dir.eval_instructions_files",
     **{name: f"quantitative_eval_info.{name}" for name in _THRESHOLDS},
 }
 """The key of the file that a key of the section `evaluation` comes from."""
@@ -61,11 +67,19 @@ def checked_values(content: Any, findings: Findings) -> dict[str, Any]:
         findings.problems.extend(error.problems)
         return {}
     except ValidationError as error:
-        for entry in error.errors(include_url=False):
-            last = next((str(part) for part in reversed(entry["loc"]) if str(part) in _FROM), str(entry["loc"][-1]))
-            findings.problem(f"{FILE_KEY}.{_FROM.get(last, last)}", entry["msg"])
+        for problem in problems_of(error, EvaluationSection):
+            findings.problem(f"{FILE_KEY}.{_key_in_file(problem.key)}", problem.message)
     findings.problems[:] = dict.fromkeys(findings.problems)
     return values
+
+
+def _key_in_file(key: str) -> str:
+    """The key of the file that a key of the section `evaluation` comes from: `judges[0].model_id` is that of an entry
+    of the panel, `judges[0].concurrency` is said once for all of them."""
+    judge, name = re.match(r"(?:judges(\[\d+\])\.)?(\w+)", key).groups()  # type: ignore[union-attr]
+    if judge is not None and name in _JUDGE_KEYS:
+        return f"{_PANEL}{judge}.{name}"
+    return _FROM.get(name, key)
 
 
 def _values(content: Any, findings: Findings) -> dict[str, Any]:
@@ -74,15 +88,21 @@ def _values(content: Any, findings: Findings) -> dict[str, Any]:
     for key, section in sections.items():
         _look_at_keys(section, _KEYS[key], f"{FILE_KEY}.{key}", findings)
     voting, folders, scores, panel = sections.values()
-    method, root = str(voting.get("method") or METHOD), str(folders.get("eval_prompts_dir") or "eval_criteria")
-    if method != METHOD:
+    if (method := voting.get("method") or METHOD) != METHOD:
         findings.problem(f"{FILE_KEY}.PoLL_Composition_and_Voting.method", f"is {shown(method)}; write {METHOD}")
+    path = f"{FILE_KEY}.model_eval_dir"
+    root = _text(folders, path, "eval_prompts_dir", findings) or "eval_criteria"
     values: dict[str, Any] = {"judges": _judges(panel, root, findings)}
-    rules = folders.get("eval_instructions_files") or []
-    if rules:
-        first = rules[0] if isinstance(rules, list) else rules
-        values["rules"] = f"{root}/{folders.get('eval_instructions_dir') or 'eval_instructions'}/{first}"
-    if voting.get("use_quantitative_metrics"):
+    rules = folders.get("eval_instructions_files")
+    first = {"eval_instructions_files": rules[0] if isinstance(rules, list) and rules else rules or None}
+    if (file := _text(first, path, "eval_instructions_files", findings)) is not None:
+        folder = _text(folders, path, "eval_instructions_dir", findings) or "eval_instructions"
+        values["rules"] = f"{root}/{folder}/{file}"
+    compares = voting.get("use_quantitative_metrics")
+    if compares not in (None, True, False):
+        key = f"{FILE_KEY}.PoLL_Composition_and_Voting.use_quantitative_metrics"
+        findings.problem(key, f"is {shown(compares)}; write yes or no")
+    if compares:
         values |= {key: scores[key] for key in _THRESHOLDS if scores.get(key) is not None}
     path = f"{FILE_KEY}.quantitative_eval_info"
     keys = _KEYS["quantitative_eval_info"]
@@ -116,9 +136,18 @@ def _judge(entry: Any, path: str, root: str, findings: Findings) -> dict[str, An
     model = entry.get("model_id")
     if not model:
         findings.problem(path, "has no model_id; write the id of a Bedrock model")
-    folder, file = entry.get("eval_prompt_template_dir"), entry.get("eval_prompt_template_name")
-    named = {"template": f"{root}/{folder}/{str(file).replace('{method_name}', METHOD)}.txt"} if folder and file else {}
+    folder, file = (_text(entry, path, key, findings) for key in _TEMPLATE_KEYS)
+    named = {"template": f"{root}/{folder}/{file.replace('{method_name}', METHOD)}.txt"} if folder and file else {}
     return {"model_id": model, **named}
+
+
+def _text(section: Mapping[str, Any], path: str, key: str, findings: Findings) -> str | None:
+    """A text of the file, also a number; None where it is missing or empty, or is none, which is a problem."""
+    value = section.get(key)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, str | int | float)):
+        findings.problem(joined(path, key), f"is {shown(value)}; write text")
+        return None
+    return None if value is None else str(value).strip() or None
 
 
 def _section(

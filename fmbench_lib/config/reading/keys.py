@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import types
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from fmbench_lib.config.problems import Notice, Problem, alternatives, joined
+from fmbench_lib.config.schema.config import Config
 from fmbench_lib.config.schema.experiment import Experiment
 from fmbench_lib.config.schema.section import Section, is_derived
 from fmbench_lib.config.schema.values import TEXT_KINDS, LooseCount
@@ -21,6 +23,7 @@ Raw = dict[str, Any]
 NEAR = 2
 """An unknown key within this many edits of a known one is a mistake in every section."""
 _FEW_KEYS = 12
+_FEW_PLACES = 3
 
 
 @dataclass(slots=True)
@@ -43,6 +46,29 @@ def yaml_keys(model: type[Section]) -> dict[str, FieldInfo]:
     """The keys of a section as a file spells them."""
     fields = model.model_fields.items()
     return {info.alias or name: info for name, info in fields if not is_derived(info.json_schema_extra)}
+
+
+def places_text(key: str) -> str:
+    """The sections that have a key, as messages name them; empty for a key that none has, or too many to be told."""
+    found = _places().get(key, ())
+    return alternatives(list(found)) if 0 < len(found) <= _FEW_PLACES else ""
+
+
+@lru_cache(maxsize=1)
+def _places() -> dict[str, tuple[str, ...]]:
+    """The paths of the sections that have a key, by key."""
+    found: dict[str, list[str]] = {}
+
+    def walk(model: type[Section], path: str) -> None:
+        for key, info in yaml_keys(model).items():
+            if path:
+                found.setdefault(key, []).append(path)
+            section, many = section_of(info.annotation)
+            if section is not None:
+                walk(section, f"{path}{'.' * bool(path)}{key}{'[]' * many}")
+
+    walk(Config, "")
+    return {key: tuple(paths) for key, paths in found.items()}
 
 
 def section_of(annotation: Any) -> tuple[type[Section] | None, bool]:
@@ -139,11 +165,13 @@ def _spelling(key: str, model: type[Section], path: str, findings: Findings, str
         return None
     known = {*fields, *model.ignored, *model.older}
     close = nearest(key, known, within=NEAR)
+    elsewhere = "" if close else places_text(key)
+    belongs = f"it belongs in {elsewhere}" if elsewhere else ""
     if close is None and not strict:
-        findings.notice(path, "ignored: no such key is known here")
+        findings.notice(path, f"ignored: {belongs or 'no such key is known here'}")
         return None
     close = close or nearest(key, known)
-    findings.problem(path, f"unknown key; {_instead(close, list(fields))}")
+    findings.problem(path, f"unknown key; {belongs or _instead(close, list(fields))}")
     meant = model.older.get(close, close) if close else None
     return meant if meant in fields else None
 

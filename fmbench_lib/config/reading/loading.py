@@ -11,19 +11,19 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import ValidationError
 
-from fmbench_lib.config.problems import ConfigError, Notice, Problem, joined, shown
+from fmbench_lib.config.problems import ConfigError, Notice, Problem, shown
 from fmbench_lib.config.reading.argument_names import unknown_arguments
 from fmbench_lib.config.reading.checks import check
 from fmbench_lib.config.reading.evaluation_file import FILE_KEY, checked_values
-from fmbench_lib.config.reading.keys import Findings, Raw, clean, section_of, yaml_keys
+from fmbench_lib.config.reading.keys import Findings, Raw, clean
 from fmbench_lib.config.reading.longest_prompts import with_longest_prompts
 from fmbench_lib.config.reading.overrides import override, overrides_in, placeholders_in
 from fmbench_lib.config.reading.resolution import resolve
 from fmbench_lib.config.reading.substitution import fill_file, known_values, restore
+from fmbench_lib.config.reading.value_problems import problems_of
 from fmbench_lib.config.reading.yaml_document import Document, parse
 from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.config.schema.config import Config
-from fmbench_lib.config.schema.section import Section
 from fmbench_lib.config.secret_forms import values_of_secrets
 from fmbench_lib.config.shipped.files import find_config
 from fmbench_lib.errors import InputError, explained
@@ -144,46 +144,9 @@ def _config(raw: Raw, findings: Findings) -> Config | None:
     try:
         config = Config.model_validate(resolved)
     except ValidationError as error:
-        findings.problems.extend(_problems(error))
+        findings.problems.extend(problems_of(error, Config))
         return None
     return with_longest_prompts(check(config, findings))
-
-
-def _problems(error: ValidationError) -> Iterable[Problem]:
-    """pydantic's errors in the words of our messages."""
-    for entry in error.errors(include_url=False):
-        path = ""
-        for part in entry["loc"]:
-            path = joined(path, part)
-        yield Problem(path, _message(entry["type"], entry["loc"], entry.get("ctx", {}), entry["input"]))
-
-
-def _message(kind: str, location: tuple[int | str, ...], context: dict[str, Any], value: Any) -> str:
-    if kind == "fmbench":
-        return str(context["message"])
-    if kind == "missing":
-        example = _example(location)
-        return f"is missing; write {example}" if example else "is missing"
-    if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return f"is {shown(value)}; write `key: value` lines under it"
-    if kind == "list_type":
-        return f"is {shown(value)}; write a list: [ … ]"
-    return f"{shown(value)} is not valid here; see the configuration reference"
-
-
-def _example(location: tuple[int | str, ...]) -> str:
-    """What to write for a missing key, as the section that lacks it says."""
-    section: type[Section] | None = Config
-    for part in location[:-1]:
-        if isinstance(part, str) and section is not None:
-            section = _nested(section, part)
-    key = str(location[-1])
-    return section.examples.get(key, "") if section is not None else ""
-
-
-def _nested(section: type[Section], key: str) -> type[Section] | None:
-    info = yaml_keys(section).get(key)
-    return section_of(info.annotation)[0] if info is not None else None
 
 
 def _reported(problems: list[Problem], document: Document) -> list[Problem]:

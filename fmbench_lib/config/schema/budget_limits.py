@@ -1,4 +1,5 @@
-"""The key `report.budgets`: limits that a level must meet, by the column of the summary that they bound."""
+"""The keys `report.budgets`, limits that a level must meet, by the column of the summary that they bound, and
+`report.criterion_budgets`."""
 
 from __future__ import annotations
 
@@ -51,4 +52,18 @@ def _limit(name: str, limit: Any) -> float:
 
 BudgetLimits = Annotated[
     dict[str, float], PlainValidator(_limits), Kind("limits by measure, `{TTFT_p95: 0.5, error_rate: 0}`")
+]
+
+
+def _scores(value: Any) -> dict[str, float]:
+    if not isinstance(value, dict):
+        reject(f"is {shown(value)}; write criteria with their least mean scores, {{clarity: 4}}")
+    for name, least in value.items():
+        if isinstance(least, bool) or not isinstance(least, int | float) or not 1 <= least <= 5:
+            reject(f"has {shown(least)} for {name}; write a number from 1 to 5")
+    return {str(name).strip(): float(least) for name, least in value.items()}
+
+
+CriterionBudgets = Annotated[
+    dict[str, float], PlainValidator(_scores), Kind("least mean scores by criterion, `{clarity: 4}`")
 ]

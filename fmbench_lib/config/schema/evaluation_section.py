@@ -36,10 +36,19 @@ Forms = Annotated[
 ]
 
 
+_TAKEN = {"explanation": "explanation", "scores": "scores together"}
+"""What a judge's answer to a rubric holds beside the criteria."""
+
+
 def _criteria(value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not value or not all(isinstance(text, str) for text in value.values()):
         reject(f"is {shown(value)}; write names with what 5 means, {{brevity: it has no word too many}}")
-    return {str(name): str(text) for name, text in value.items()}
+    criteria = {str(name).strip(): text for name, text in value.items()}
+    if "" in criteria or len({name.lower() for name in criteria}) < len(value):
+        reject("has names that are empty, or the same but for their case; give each criterion a name of its own")
+    if taken := next((name for name in criteria if name.lower() in _TAKEN), None):
+        reject(f"has the name {taken}, which is that of a judge's {_TAKEN[taken.lower()]}; give it another")
+    return criteria
 
 
 Criteria = Annotated[dict[str, str], PlainValidator(_criteria), Kind("what 5 means, by criterion")]

@@ -138,6 +138,12 @@ class InferenceSpec(Section):
     split_input_and_parameters: Flag = described(
         "Whether a SageMaker request sends the prompt alone as its body and the parameters as headers.", False
     )
+    chat_template: Location | None = described(
+        "How conversations are written for an endpoint that takes one text: `model`, the chat template beside the "
+        "model's tokenizer; a Jinja file; or `plain`, a paragraph for each message with its role before it.",
+        None,
+        shown_default="`model` where the endpoint gives the model the text as it is, else `plain`",
+    )
     container_type: ContainerType | None = described("Serving container on EC2.", None, shown_default="`djl`")
     backend: Line | None = described("Backend of a Triton container: djl, vllm, tensorrt.", None)
     container_params: FreeKeys = described(
@@ -187,8 +193,8 @@ class Experiment(Section):
         None,
     )
     api_key_env: EnvironmentName | None = described(
-        "Environment variable that holds the endpoint's API key; sent as `Authorization: Bearer KEY`, or as it is "
-        "where it begins with `Basic ` or `Bearer `; never recorded.",
+        "Environment variable that holds the endpoint's API key; sent as `Authorization: Bearer KEY`, to Azure as "
+        "`api-key`, or as it is where it begins with `Basic ` or `Bearer `; never recorded.",
         None,
     )
     tokenizer: Location | None = described(

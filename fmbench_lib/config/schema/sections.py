@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import PlainValidator
 
-from fmbench_lib.config.schema.budget_limits import KEYS, BudgetLimits
+from fmbench_lib.config.schema.budget_limits import KEYS, BudgetLimits, CriterionBudgets
 from fmbench_lib.config.schema.section import Section, described
 from fmbench_lib.config.schema.synthetic_section import Synthetic
 from fmbench_lib.config.schema.values import (
@@ -16,7 +16,6 @@ from fmbench_lib.config.schema.values import (
     FileNames,
     Flag,
     Fraction,
-    FreeKeys,
     Kind,
     Line,
     Location,
@@ -236,7 +235,7 @@ class ReportSection(Section):
     """The budgets that levels must meet, and the report's title. What has no budget is not judged."""
 
     ignored: ClassVar[dict[str, str]] = {
-        "generate_html_report": "this version writes report.md and an interactive chart, no HTML report",
+        "generate_html_report": "report.html is written beside report.md in every run",
         "per_inference_request_file": "file names are fixed",
         "all_metrics_file": "file names are fixed",
         "v_shift_w_single_instance": "labels are placed by the chart",
@@ -271,7 +270,9 @@ class ReportSection(Section):
     )
     ndcg_budget: Fraction | None = described("Minimum mean nDCG@10 of rankings, where the data has relevance.", None)
     similarity_budget: Fraction | None = described("Minimum mean cosine similarity of answers.", None)
-    criterion_budgets: FreeKeys = described("Minimum mean scores, 1 to 5, by criterion of the form `rubric`.", {})
+    criterion_budgets: CriterionBudgets = described(
+        "Minimum mean scores, 1 to 5, by criterion of the form `rubric`.", {}
+    )
     error_rate_budget: Fraction = described("Maximum share of requests that may fail.", 0.0)
     txn_count_for_showing_cost: Count = described("Number of transactions whose cost the charts show.", 10000)
     per_request_csv: Flag = described(

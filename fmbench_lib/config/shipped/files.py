@@ -14,6 +14,9 @@ from fmbench_lib.config.problems import ConfigError, Problem, shown
 from fmbench_lib.config.spelling import nearest
 from fmbench_lib.host.paths import expanded
 
+_FOLDERS = {"prompt template": "prompt_templates"}
+"""The folder below `configs` that has the shipped files of a kind, where it is not `source_data`."""
+_NEAR_EDITS = 2
 _SUFFIXES = (".yml", ".yaml")
 
 
@@ -102,12 +105,25 @@ def _near_shipped(name: str) -> str | None:
     return last[0] if last else None
 
 
+def _near_shipped_file(path: Path, kind: str) -> str:
+    """The question whether a shipped file that begins like it, or is nearly called so, was meant; else empty."""
+    if path.is_absolute():
+        return ""
+    folder = shipped_root() / "configs" / _FOLDERS.get(kind, "source_data") / path.parent
+    names = sorted(file.name for file in folder.glob(f"*{path.suffix}"))
+    longer = [name for name in names if name.lower().startswith(path.stem.lower())]
+    near = longer[0] if longer else nearest(path.name, names, within=_NEAR_EDITS)
+    return "" if near is None else f"did you mean {near}, which ships?"
+
+
 def resolve_file(name: str, *, folders: Sequence[Path], kind: str) -> Path:
     """The file or folder that a config names: in one of the `folders`, the current one, or among shipped files.
 
     :param kind: what it is, as an error calls it: "price file", "prompt template".
     :raises ConfigError: it is in none of these.
     """
+    if re.fullmatch(r"<[^<>]+>", name.strip()):
+        raise ConfigError([Problem("", f"the {kind} is the placeholder {name}: write the name of yours in its place")])
     path = expanded(name)
     root = shipped_root()
     configs = root / "configs"
@@ -116,7 +132,7 @@ def resolve_file(name: str, *, folders: Sequence[Path], kind: str) -> Path:
         if (folder / path).exists():
             return folder / path
     near = next(filter(None, (nearest_file(folder / path) for folder in searched)), None)
-    meant = f"did you mean {near}?" if near else ""
+    meant = f"did you mean {near}?" if near else _near_shipped_file(path, kind)
     if path.is_absolute():
         raise ConfigError([Problem("", f"the {kind} {name} does not exist; {meant or 'correct the path'}")])
     where = f"{', '.join(str(folder.resolve()) for folder in searched)} and what ships with fmbench"

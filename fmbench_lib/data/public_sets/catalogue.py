@@ -101,9 +101,15 @@ _SETS = (
     PublicSet(
         "marqo",
         "Marqo/marqo-GS-10M",
-        "as its card says",
-        "queries with pictures of products: the first of its many files (query, title, image)",
-        (SetFile("marqo-GS-10M.jsonl", ("data/in_domain-00000-of-*.parquet",), split="in_domain"),),
+        "Apache 2.0",
+        "queries with pictures of products: the first of the many files of two splits (query, title, image)",
+        tuple(
+            SetFile(target, (f"data/{split}-0.parquet", f"data/{split}-00000-of-*.parquet"), split=split)
+            for target, split in (
+                ("marqo-GS-10M.jsonl", "in_domain"),
+                ("marqo-GS-10M/novel_document.jsonl", "novel_document"),
+            )
+        ),
     ),
 )
 SETS = {entry.name: entry for entry in _SETS}
@@ -135,12 +141,13 @@ def set_with(source: str) -> PublicSet | None:
 def file_with_rows_of(source: str) -> SetFile | None:
     """The file of a set that holds the rows of a source `hf:org/set[/subset[/split]]`; None for any other source.
 
-    A source without a split has the first file of its subset.
+    A source without a split has the first file of its subset; hyphens and underscores in a split are the same.
     """
     wanted = set_with(source) if source.startswith("hf:") else None
     if wanted is None:
         return None
     subset, split = [*source.split("/")[2:], "", ""][:2]
+    split = split.replace("-", "_")
     return next(
         (file for file in wanted.files if (subset or "default") in file.subsets and split in ("", file.split)), None
     )

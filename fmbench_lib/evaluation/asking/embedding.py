@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import tempfile
+import time
+import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from fmbench_lib.config.load_settings import LoadSettings
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.evaluation.asking.judge import Judge
+from fmbench_lib.evaluation.asking.retries import RETRIED, pause_before
 from fmbench_lib.evaluation.given_answers import Answer
 from fmbench_lib.evaluation.scores.similarity import cosine, vector_of
 from fmbench_lib.load.recording.recorder import decode
@@ -25,35 +33,80 @@ Embed = Callable[[Sequence[str]], Vectors]
 """From texts to their vectors, None for a text without one."""
 
 
-def endpoint_embedding(endpoint: Judge) -> Embed:
-    """Embedding by an endpoint: one request for each text."""
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """What embeds texts. `identity` is what the vectors depend on."""
+
+    identity: str
+    embed: Embed
+
+
+def endpoint_embedding(
+    endpoint: Judge, identity: str, attempts: int, pause: Callable[[float], object] = time.sleep
+) -> Embedding:
+    """Embedding by an endpoint: one request for each text, repeated as those to judges are, `attempts` at most.
+
+    `pause` waits so many seconds before requests are repeated.
+    """
 
     def embed(texts: Sequence[str]) -> Vectors:
-        count = len(texts)
-        load = LoadSettings(timeout=endpoint.timeout, workers=1, stop_on_error_rate=None, ca_bundle=endpoint.ca_bundle)
-        stop, measured = StopRule(requests=count), tuple(range(count))
-        level = Level(
-            endpoint.urls, (), measured, "embedding", load, stop, concurrency=min(endpoint.concurrency, count)
-        )
-        vectors: Vectors = [None] * count
-        with tempfile.TemporaryDirectory(prefix="fmbench-embedding-") as folder:
-            run = run_level(level, (endpoint.plain.encode(text) for text in texts), Path(folder))
-            for worker in run.workers:
-                for _, exchange in read_spool(worker.spool):
-                    vectors[exchange.prompt] = _vector(endpoint, exchange)
+        vectors: Vectors = [None] * len(texts)
+        waiting = list(range(len(texts)))
+        for tries in range(attempts):
+            if tries:
+                pause(pause_before(tries))
+            failed = set[int]()
+            for number, (error, vector) in _asked(endpoint, [texts[index] for index in waiting]).items():
+                vectors[waiting[number]] = vector
+                failed |= {waiting[number]} if error in RETRIED else set()
+            waiting = sorted(failed)
+            if not waiting:
+                break
         return vectors
 
-    return embed
+    return Embedding(identity, embed)
 
 
-def local_embedding(model: str) -> Embed | None:
-    """Embedding by a model of sentence-transformers on this machine; None where that is not installed."""
+def _asked(endpoint: Judge, texts: Sequence[str]) -> dict[int, tuple[str | None, list[float] | None]]:
+    """The class of the error and the vector by the number of the text, from one request for each."""
+    count = len(texts)
+    load = LoadSettings(timeout=endpoint.timeout, workers=1, stop_on_error_rate=None, ca_bundle=endpoint.ca_bundle)
+    stop, measured = StopRule(requests=count), tuple(range(count))
+    level = Level(
+        endpoint.urls,
+        (),
+        measured,
+        "embedding",
+        load,
+        stop,
+        concurrency=min(endpoint.concurrency, count),
+        level_id=f"embedding-{uuid.uuid4().hex[:12]}",
+    )
+    with tempfile.TemporaryDirectory(prefix="fmbench-embedding-") as folder:
+        run = run_level(level, (endpoint.plain.encode(text) for text in texts), Path(folder))
+        return {
+            exchange.prompt: _answer(endpoint, exchange)
+            for worker in run.workers
+            for _, exchange in read_spool(worker.spool)
+        }
+
+
+def local_embedding(model: str) -> Embedding | None:
+    """Embedding by a model of sentence-transformers on this machine; None where that is not installed.
+
+    The model is loaded when the first text is embedded.
+    """
     if importlib.util.find_spec("sentence_transformers") is None:
         return None
-    from sentence_transformers import SentenceTransformer
 
-    loaded = SentenceTransformer(model)
-    return lambda texts: [list(map(float, vector)) for vector in loaded.encode(list(texts))]
+    @lru_cache(maxsize=1)
+    def loaded() -> Any:
+        from sentence_transformers import SentenceTransformer
+
+        return SentenceTransformer(model)
+
+    identity = json.dumps(["sentence-transformers", version("sentence-transformers"), model])
+    return Embedding(identity, lambda texts: [list(map(float, each)) for each in loaded().encode(list(texts))])
 
 
 def similarities(embed: Embed, answers: Sequence[Answer]) -> list[float | None]:
@@ -68,11 +121,15 @@ def similarities(embed: Embed, answers: Sequence[Answer]) -> list[float | None]:
 
 
 def _nearest(vector: list[float] | None, others: Sequence[list[float] | None]) -> float | None:
-    found = [cosine(vector, other) for other in others if vector is not None and other is not None]
-    return max((value for value in found if value is not None), default=None)
+    """The greatest similarity; None where a vector is missing, as that text might be the nearest."""
+    known = [other for other in others if other is not None]
+    if vector is None or len(known) < len(others):
+        return None
+    return max((value for other in known if (value := cosine(vector, other)) is not None), default=None)
 
 
-def _vector(endpoint: Judge, exchange: Spooled) -> list[float] | None:
+def _answer(endpoint: Judge, exchange: Spooled) -> tuple[str | None, list[float] | None]:
     completion, response = decode(exchange, endpoint.plain)
-    failed = response is None or completion.error_class is not None
-    return None if failed or response is None else vector_of(bytes(response.body))
+    if response is None or completion.error_class is not None:
+        return completion.error_class, None
+    return None, vector_of(bytes(response.body))

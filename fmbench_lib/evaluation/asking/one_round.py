@@ -22,7 +22,8 @@ from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.errors import FmbenchError, RunStateError, WorkerError
 from fmbench_lib.evaluation.asking.judge import Judge, Question
-from fmbench_lib.evaluation.asking.spending import cost_of, estimated_tokens, may_be_billed, most_of
+from fmbench_lib.evaluation.asking.retries import retry_after
+from fmbench_lib.evaluation.asking.spending import cost_of, estimated_tokens, most_of, spent_on
 from fmbench_lib.evaluation.asking.verdict_store import VerdictRow, VerdictStore
 from fmbench_lib.evaluation.judging.forms import Form, FormName
 from fmbench_lib.evaluation.judging.verdicts import read_verdict
@@ -229,18 +230,23 @@ def _bare(judge: Judge, asked: Asked, error: str | None, message: str | None) ->
         "tokens_estimated": False,
         "seconds": None,
         "cost": None,
-        "cost_at_most": asked["most"] if may_be_billed(error) else None,
+        "cost_at_most": None if error is None else spent_on(error, None, asked["most"]),
+        "retry_after": None,
     }
 
 
 def _row(asking: Asking, asked: Asked, exchange: Spooled, *, constrain: bool) -> VerdictRow:
     form = Form(asked["form"], asked["criteria"])
     judge, clean = asking.judge, asking.redactor.in_content
-    completion, _ = decode(exchange, _predictor(judge, form, constrain=constrain))
+    completion, response = decode(exchange, _predictor(judge, form, constrain=constrain))
     seconds = None if exchange.sent_ns is None else (exchange.end_ns - exchange.sent_ns) / 1e9
     if completion.error_class not in (None, "empty"):
         failed = _bare(judge, asked, completion.error_class, clean(completion.error_message or ""))
-        return {**failed, "seconds": seconds}
+        return {
+            **failed,
+            "seconds": seconds,
+            "retry_after": None if response is None else retry_after(response.headers),
+        }
     verdict = read_verdict(completion.text, form)
     prompt, made, estimated = _tokens(completion, asked["tokens"])
     return {
@@ -252,7 +258,7 @@ def _row(asking: Asking, asked: Asked, exchange: Spooled, *, constrain: bool) ->
         "completion_tokens": made,
         "tokens_estimated": estimated,
         "seconds": seconds,
-        "cost": cost_of(judge.price, prompt, made, (seconds or 0.0) / judge.concurrency),
+        "cost": None if seconds is None else cost_of(judge.price, prompt, made, seconds / judge.concurrency),
     }
 
 

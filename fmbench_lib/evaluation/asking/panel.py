@@ -14,12 +14,9 @@ from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.evaluation.asking.judge import Judge, Question, told_apart
 from fmbench_lib.evaluation.asking.key_index import short_key
 from fmbench_lib.evaluation.asking.one_round import Asking, ask, recover
-from fmbench_lib.evaluation.asking.spending import Ceiling, most_of
+from fmbench_lib.evaluation.asking.retries import RETRIED, pause_before
+from fmbench_lib.evaluation.asking.spending import Ceiling, most_of, spent_on
 from fmbench_lib.evaluation.asking.verdict_store import VerdictRow, VerdictStore, every_store, store_of
-
-_RETRIED = frozenset({"http_429", "http_5xx", "timeout", "connect", "truncated", "dns", "endpoint", "cancelled"})
-_FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 30.0
 
 Questions = Callable[[Judge], Sequence[Question]]
 """The questions of one batch to a judge."""
@@ -27,7 +24,8 @@ Questions = Callable[[Judge], Sequence[Question]]
 
 @dataclass(slots=True)
 class JudgeTally:
-    """What became of the questions to one judge in this process; `retries` are requests beyond the first of each."""
+    """What became of the questions to one judge in this process; `retries` are requests beyond the first of each.
+    `asked_to_wait`: the longest `Retry-After` of the last round, in seconds."""
 
     asked: int = 0
     kept: int = 0
@@ -36,6 +34,7 @@ class JudgeTally:
     failed: int = 0
     left_out: int = 0
     unconstrained: bool = False
+    asked_to_wait: float = 0.0
 
 
 @dataclass(slots=True)
@@ -71,6 +70,12 @@ class Panel:
         yield from self._stores.items()
         ours = {store.folder for store in self._stores.values()}
         yield from ((None, VerdictStore(folder)) for folder in every_store(self.folder) if folder not in ours)
+
+    @property
+    def spent(self) -> float | None:
+        """USD of all evaluations of this run, also what may have been spent; None where a price is not known."""
+        stores = [store for _, store in self.stores()]
+        return None if any(store.unpriced for store in stores) else sum(store.spent for store in stores)
 
     def judge(self, batches: Iterable[Questions]) -> None:
         """Ask every judge about every batch; the judges of one batch work at the same time.
@@ -114,7 +119,7 @@ class Panel:
             if not some:
                 tally.left_out += len(waiting)
                 return
-            self._wait_before(some, before)
+            self._wait_before(some, before, tally.asked_to_wait)
             again = self._turn(judge, some, before)
             for each in some:
                 if each.key in again and before[each.key] < self.attempts:
@@ -126,12 +131,12 @@ class Panel:
         """The first of the questions, as many as the ceiling has room for, which is reserved for them."""
         return questions[: self.ceiling.reserve([_most(judge, each) for each in questions])]
 
-    def _wait_before(self, questions: Sequence[Question], before: dict[str, int]) -> None:
-        """Wait where one of the questions was asked already, the longer the more often."""
+    def _wait_before(self, questions: Sequence[Question], before: dict[str, int], asked_for: float) -> None:
+        """Wait where one of the questions was asked already, longer each time, or as long as the judge said."""
         tries = max(before[each.key] for each in questions)
         if tries:
             pause = self._stop.wait if self.pause is None else self.pause
-            pause(min(_FIRST_PAUSE_S * 2 ** (tries - 1), _LONGEST_PAUSE_S))
+            pause(pause_before(tries, asked_for))
 
     def _turn(self, judge: Judge, questions: Sequence[Question], before: dict[str, int]) -> set[str]:
         """One round; returns the keys of the questions to ask again, those that cannot be answered too."""
@@ -143,8 +148,10 @@ class Panel:
             attempts = [before[each.key] for each in questions]
             rows = {row["key"]: row for row in ask(self._asking(judge), questions, attempts, constrain=constrain)}
         finally:
-            cost = sum((row["cost"] or 0.0) + (row["cost_at_most"] or 0.0) for row in rows.values())
-            self.ceiling.settle([_most(judge, each) for each in questions], cost)
+            amounts = (spent_on(row["error"], row["cost"], row["cost_at_most"]) for row in rows.values())
+            known = sum(amount for amount in amounts if amount is not None)
+            self.ceiling.settle([_most(judge, each) for each in questions], known)
+        tally.asked_to_wait = max((row["retry_after"] or 0.0 for row in rows.values()), default=0.0)
         again = set()
         for each in questions:
             before[each.key] += 1
@@ -159,7 +166,7 @@ class Panel:
         if row["error"] == "http_4xx" and constrain:
             tally.unconstrained = True  # the server may not know the constraint
             return True
-        return row["error"] in _RETRIED
+        return row["error"] in RETRIED
 
 
 def _most(judge: Judge, question: Question) -> float | None:

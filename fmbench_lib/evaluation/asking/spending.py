@@ -34,6 +34,13 @@ def may_be_billed(error: str | None) -> bool:
     return error in _MAY_BE_BILLED
 
 
+def spent_on(error: str | None, cost: float | None, cost_at_most: float | None) -> float | None:
+    """USD that a request was paid for, or may have been, from its row; None where that is not known."""
+    if error is None:
+        return cost
+    return cost_at_most if may_be_billed(error) else 0.0
+
+
 def estimated_tokens(text: str) -> int:
     """About how many tokens a text has, where nobody counted: four bytes each."""
     return -(-len(text.encode(errors="surrogatepass")) // _BYTES_PER_TOKEN)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypeAlias, TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fmbench_lib.evaluation.asking.key_index import NOWHERE, KeyIndex, short_key
+from fmbench_lib.evaluation.asking.spending import spent_on
 from fmbench_lib.host.atomic_files import replacing
 
 SCHEMA = pa.schema(
@@ -31,11 +32,15 @@ SCHEMA = pa.schema(
         ("seconds", pa.float64()),
         ("cost", pa.float64()),
         ("cost_at_most", pa.float64()),
+        ("retry_after", pa.float64()),
     ]
 )
 _STORES = "verdicts-*"
 _PARTS = "part-*.parquet"
 _CHUNK = 500
+_SPENDING = ("error", "cost", "cost_at_most")
+_Spending: TypeAlias = tuple[str | None, float | None, float | None]
+"""Of a row: these columns."""
 
 
 class VerdictRow(TypedDict):
@@ -44,8 +49,9 @@ class VerdictRow(TypedDict):
     `label` is null and `scores` (JSON) empty where the judge's answer says none; `error` is the class of the error
     where there is no answer, `cancelled` where the request was in flight when its process was killed. `attempts`:
     requests sent for this judgement, this one included · `seconds`: from sending to the last byte · `cost`: USD, null
-    where there is no answer or no price · `cost_at_most`: USD that a request without an answer may have cost, null
-    where it cost nothing for certain, or that is not known.
+    where there is no answer, or its price is not known · `cost_at_most`: USD that a request without an answer may have
+    cost, 0 where that is nothing for certain, null where it is not known, and where there is an answer · `retry_after`:
+    seconds that the server asked to wait for, null where it did not.
     """
 
     key: str
@@ -65,6 +71,7 @@ class VerdictRow(TypedDict):
     seconds: float | None
     cost: float | None
     cost_at_most: float | None
+    retry_after: float | None
 
 
 class VerdictStore:
@@ -74,11 +81,13 @@ class VerdictStore:
         self.folder = folder
         self.spent = 0.0
         """USD of all parts, as far as prices are known, with what may have been spent on requests without an answer."""
+        self.unpriced = False
+        """Whether the price of a request is not known, so that more was spent, or may have been."""
         self._index = KeyIndex()
         self._parts: list[Path] = []
         for path in sorted(folder.glob(_PARTS)):
-            columns = pq.read_table(path, columns=["key", "error", "cost", "cost_at_most"]).to_pydict()
-            self._count(path, columns["key"], columns["error"], [*columns["cost"], *columns["cost_at_most"]])
+            columns = pq.read_table(path, columns=["key", *_SPENDING]).to_pydict()
+            self._count(path, columns["key"], list(zip(*(columns[name] for name in _SPENDING), strict=True)))
 
     @property
     def part_count(self) -> int:
@@ -106,8 +115,8 @@ class VerdictStore:
         columns = [pa.array([row.get(field.name) for row in rows], field.type) for field in SCHEMA]
         with replacing(path) as part:
             pq.write_table(pa.Table.from_arrays(columns, schema=SCHEMA), part, compression="zstd")
-        costs = [row[name] for row in rows for name in ("cost", "cost_at_most")]
-        self._count(path, [row["key"] for row in rows], [row["error"] for row in rows], costs)
+        spending = [(row["error"], row["cost"], row["cost_at_most"]) for row in rows]
+        self._count(path, [row["key"] for row in rows], spending)
 
     def rows(self, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
         """The rows of all parts, one part at a time."""
@@ -127,10 +136,12 @@ class VerdictStore:
                 if part != NOWHERE:
                     yield read[part].slice(row, 1).to_pylist()[0]
 
-    def _count(self, path: Path, keys: Sequence[str], errors: Sequence[object], costs: Sequence[float | None]) -> None:
-        self._index.put(len(self._parts), keys, [error is None for error in errors])
+    def _count(self, path: Path, keys: Sequence[str], spending: Sequence[_Spending]) -> None:
+        self._index.put(len(self._parts), keys, [error is None for error, _, _ in spending])
         self._parts.append(path)
-        self.spent += sum(cost for cost in costs if cost is not None)
+        amounts = [spent_on(*each) for each in spending]
+        self.spent += sum(amount for amount in amounts if amount is not None)
+        self.unpriced |= None in amounts
 
 
 def every_store(folder: Path) -> list[Path]:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fmbench_lib.evaluation.judging.forms import CORRECTNESS, LABELLED, PAIRWISE, Form
+from fmbench_lib.evaluation.judging.json_objects import FoundObject, carried, object_at, objects_in
 from fmbench_lib.evaluation.voting import CORRECT, INCORRECT
 
 _LONGEST = 20_000
 _LONGEST_EXPLANATION = 500
-_THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL | re.IGNORECASE)
+_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
+_THOUGHT_BEGUN_BEFORE = re.compile(r"\A(?:(?!<think>).)*</think>", re.DOTALL | re.IGNORECASE)
+_SET_OFF = r"[ \t\r\"'`*_#>()\[\]{}.:=,✅✔☑–—-]"
+"""What may stand around a word on its line without changing it: no word, no sign of negation."""
+_AROUND = f"(?:{_SET_OFF}|\n)"
+_OF_FIVE = re.compile(r"([1-5])(?:\.0)?(?:\s*(?:/|of|out of)\s*5)?")
+_QUOTED_KEY = "answer"
+"""A key that is also what judges call the text that they judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +38,64 @@ class Verdict:
 
 
 def read_verdict(text: str, form: Form) -> Verdict:
-    """The verdict in a judge's answer: JSON as a whole, else the JSON objects in it, else `verdict: word` or the word
-    alone. Several objects or words that differ are no verdict: the judge may quote the answer it judges."""
-    said = _THOUGHT.sub("", text[:_LONGEST])
-    verdicts = [verdict for value in _objects(said) if (verdict := _of_object(value, form)).given]
-    distinct = {(verdict.label, tuple(sorted(verdict.scores.items()))) for verdict in verdicts}
-    if len(distinct) == 1:
-        return verdicts[-1]
+    """The verdict in a judge's answer: the JSON objects in it, else `verdict: word` or the word alone.
+
+    Thoughts are left out, also those that were cut off, and the middle of a long text. Several objects or words that
+    differ are no verdict: the judge may quote the answer it judges.
+    """
+    said = _without_thoughts(text)
+    found = [(each, verdict) for each in _objects(said) for verdict in _verdicts_of(each.value, form) if verdict.given]
+    distinct = {(verdict.label, tuple(sorted(verdict.scores.items()))) for _, verdict in found}
+    if len(distinct) == 1 and not _taken_back(said, [each for each, _ in found], found[-1][1], form):
+        return found[-1][1]
+    short = said.strip()[:_LONGEST_EXPLANATION]
     if distinct:
-        return Verdict(explanation=said.strip()[:_LONGEST_EXPLANATION])
-    return Verdict(_of_words(said, form), {}, said.strip()[:_LONGEST_EXPLANATION])
+        return Verdict(explanation=short)
+    return Verdict(_of_words(said, form), _scores_of_lines(said, form), short)
+
+
+def _without_thoughts(text: str) -> str:
+    """What a judge says after its thoughts; of a template that begins the thought itself, only its end is there. An
+    object has none: what looks like one is quoted in it."""
+    said = text.strip()
+    quotes = said.startswith(("{", "```"))
+    return said if quotes else _THOUGHT.sub("", _THOUGHT_BEGUN_BEFORE.sub("", said)).strip()
+
+
+def _objects(said: str) -> list[FoundObject]:
+    """The objects in a text; of a long one that is not one object as a whole, those in its beginning and its end."""
+    if len(said) <= _LONGEST:
+        return list(objects_in(said))
+    if (whole := object_at(said, 0)) is not None and whole.end == len(said):
+        return [whole]
+    half = _LONGEST // 2
+    start = len(said) - half
+    at_end = (FoundObject(each.value, start + each.start, start + each.end) for each in objects_in(said[start:]))
+    return [*objects_in(said[:half]), *at_end]
+
+
+def _taken_back(said: str, objects: Sequence[FoundObject], verdict: Verdict, form: Form) -> bool:
+    """Whether the objects stand in prose that goes on to say something else: they may be quoted."""
+    before, after = said[: objects[0].start], said[objects[-1].end :]
+    if verdict.label is None or len(verdict.label) < 4 or not re.search(r"\w", before.replace("json", "")):
+        return False
+    others = [label for label in LABELLED[form.name].labels if label != verdict.label]
+    return re.search(rf"(?i)\b({'|'.join(map(re.escape, others))})\b", after) is not None
+
+
+def _verdicts_of(value: dict[str, Any], form: Form) -> Iterator[Verdict]:
+    """What an object says, or without a verdict of its own, what it carries."""
+    own = _of_object(value, form)
+    yield from [own] if own.given else (_of_object(each, form) for each in carried(value) if each is not value)
 
 
 def _of_object(value: dict[str, Any], form: Form) -> Verdict:
     explanation = str(value.get("explanation") or "")[:_LONGEST_EXPLANATION]
-    lower = {str(key).strip().lower(): each for key, each in value.items()}
     if (labelled := LABELLED.get(form.name)) is not None:
-        said = next((lower[key] for key in (labelled.key, *labelled.synonyms) if key in lower), None)
+        said = next((value[key] for key in (labelled.key, *labelled.synonyms) if key in value), None)
         return Verdict(_label(said, form), {}, explanation)
-    nested = lower.get("scores")
-    lower |= {str(key).strip().lower(): each for key, each in nested.items()} if isinstance(nested, dict) else {}
+    nested = value.get("scores")
+    lower = value | (nested if isinstance(nested, dict) else {})
     scores = {name: _score(lower.get(name.lower())) for name in form.criteria}
     whole = {name: score for name, score in scores.items() if score is not None}
     return Verdict(None, whole if len(whole) == len(scores) else {}, explanation)
@@ -65,25 +110,15 @@ def _label(said: object, form: Form) -> str | None:
 
 
 def _score(said: object) -> int | None:
-    if isinstance(said, str) and said.strip().isdecimal():
-        said = int(said)
+    """A whole number from 1 to 5, also as a text, `4/5`, or below `score`."""
+    if isinstance(said, dict):
+        said = said.get("score")
+    if isinstance(said, str):
+        match = _OF_FIVE.fullmatch(said.strip())
+        said = int(match[1]) if match else None
     if isinstance(said, bool) or not isinstance(said, int | float) or said not in (1, 2, 3, 4, 5):
         return None
     return int(said)
-
-
-def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """The JSON objects in a text that are in no other, in order."""
-    decoder, at = json.JSONDecoder(), text.find("{")
-    while at >= 0:
-        try:
-            value, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            end = at + 1
-        else:
-            if isinstance(value, dict):
-                yield value
-        at = text.find("{", end)
 
 
 def _of_words(text: str, form: Form) -> str | None:
@@ -91,9 +126,28 @@ def _of_words(text: str, form: Form) -> str | None:
     it says several."""
     if (labelled := LABELLED.get(form.name)) is None:
         return None
-    words, named = "|".join(map(re.escape, labelled.labels)), "|".join((labelled.key, *labelled.synonyms))
-    marked = rf"(?im)^\W*(?:final\s+|the\s+)?(?:{named})(?:\s+is)?\W{{1,6}}(?:answer\s+)?({words})\W*$"
-    alone = rf"(?i)\W*(?:answer\s+)?({words})\W*"
-    whole = re.fullmatch(alone, text)
+    words, keys = "|".join(map(re.escape, labelled.labels)), (labelled.key, *labelled.synonyms)
+    named = "|".join(key for key in keys if key != _QUOTED_KEY)
+    said = rf"(?:\s+is)?{_SET_OFF}{{1,6}}(?:answer\s+)?({words}){_SET_OFF}*!?"
+    marked = rf"(?im)^{_SET_OFF}*(?:(?:final\s+|the\s+)?(?:{named})|(?:final\s+)(?:{'|'.join(keys)})){said}$"
+    alone = rf"(?i){_AROUND}*(?:answer\s+)?({words}){_AROUND}*!?"
+    answered = rf"(?i){_AROUND}*(?:the\s+)?(?:{'|'.join(keys)}){said}{_AROUND}*"
+    half = _LONGEST // 2
+    if len(text) > _LONGEST:
+        text = f"{text[:half]}\n{text[-half:]}"
+    whole = re.fullmatch(alone, text) or re.fullmatch(answered, text)
     found = {_label(word, form) for word in ([whole[1]] if whole else re.findall(marked, text))}
     return found.pop() if len(found) == 1 else None
+
+
+def _scores_of_lines(text: str, form: Form) -> dict[str, int]:
+    """The scores of a text without JSON: `criterion: 4` on a line for each, none where one is missing or differs."""
+    if form.name in LABELLED or len(text) > _LONGEST:
+        return {}
+    scores = {}
+    for name in form.criteria:
+        line = rf"(?im)^{_SET_OFF}*{re.escape(name)}{_SET_OFF}{{1,6}}{_OF_FIVE.pattern}{_SET_OFF}*$"
+        if len(found := set(re.findall(line, text))) != 1:
+            return {}
+        scores[name] = int(found.pop())
+    return scores

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -33,6 +34,32 @@ def matches_schema(text: str, schema: Mapping[str, Any]) -> bool:
     """Whether an answer is JSON that satisfies a JSON Schema. Raises ImportError where jsonschema is not installed."""
     is_json, value = parsed_json(text)
     return is_json and bool(_validator(json.dumps(schema, sort_keys=True)).is_valid(value))
+
+
+def schema_problem(schema: Mapping[str, Any]) -> str | None:
+    """Why no answer can be held against a JSON Schema: it is none, it refers to another document, or the library is not
+    installed; None where nothing is wrong."""
+    if importlib.util.find_spec("jsonschema") is None:
+        return "needs the package jsonschema; pip install 'fmbench-lib[evaluation]'"
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+
+    try:
+        validator_for(schema).check_schema(schema)
+    except SchemaError as error:
+        where = "/".join(map(str, error.absolute_path))
+        return f"not a JSON Schema: {f'at {where}: ' if where else ''}{' '.join(error.message.split())[:200]}"
+    outside = next((each for each in _references(schema) if not each.startswith("#")), None)
+    return None if outside is None else f"refers to {outside}; write all of it in this file"
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        yield from (each for below in value.values() for each in _references(below))
+    elif isinstance(value, list):
+        yield from (each for below in value for each in _references(below))
 
 
 @lru_cache(maxsize=4)

@@ -71,10 +71,10 @@ def _union(was: bytes, one: bytes, other: bytes) -> bytes:
 
 def _packed(body: bytes, coding: str, redactor: Redactor) -> bytes:
     try:
-        plain = b"".join(unpacked_pieces([body], coding))
+        plain = b"".join(unpacked_pieces([body], coding)[0])
     except ValueError:
         return redactor.masked(body)
-    return body if redactor.masked(plain) == plain else b"*" * len(body)
+    return redactor.masked(body) if redactor.masked(plain) == plain else b"*" * len(body)
 
 
 # -- event streams ---------------------------------------------------------------------------------------------------

@@ -40,14 +40,14 @@ def unpacked_response(response: ParsedResponse, read_ends: Sequence[int]) -> Par
         return response
     cuts = [0, *response.body_lengths_at(read_ends)]
     try:
-        pieces = unpacked_pieces([response.body[start:stop] for start, stop in pairwise(cuts)], coding)
+        pieces, whole = unpacked_pieces([response.body[start:stop] for start, stop in pairwise(cuts)], coding)
     except ValueError as error:
         raise ProtocolError(str(error)) from None
     return UnpackedResponse(
         response.status,
         response.headers,
         b"".join(pieces),
-        response.complete,
+        response.complete and whole,
         np.cumsum(np.fromiter(map(len, pieces), np.int64)),
         np.asarray(read_ends, np.int64),
     )

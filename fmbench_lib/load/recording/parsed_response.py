@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmbench_lib.errors import ProtocolError
-from fmbench_lib.load.sending.http import CHUNKED, UNTIL_CLOSE, chunk_size, parse_head
+from fmbench_lib.load.sending.http import CHUNKED, MOST_CHUNKS, TOO_MANY_CHUNKS, UNTIL_CLOSE, chunk_size, parse_head
 from fmbench_lib.metrics.statistics.arrays import Integers
 
 _FEW_PIECES = 10_000
 _LEAST_CHUNK_BYTES = 6  # a digit, a byte and two line ends
-_MOST_CHUNKS = 1_000_000
 _MOST_SPLIT_BYTES = 1 << 20
 
 
@@ -111,7 +110,7 @@ def _joined(raw: bytes, starts: Sequence[int], stops: Sequence[int]) -> bytes:
 def _chunk_spans(raw: bytes, position: int) -> tuple[array[int], array[int], bool]:
     """Where the data of each chunk starts and stops in `raw`, and whether the last chunk is there."""
     starts, stops = array("q"), array("q")
-    may_be_too_many = len(raw) > _MOST_CHUNKS * _LEAST_CHUNK_BYTES
+    may_be_too_many = len(raw) > MOST_CHUNKS * _LEAST_CHUNK_BYTES
     while (end := raw.find(b"\r\n", position)) >= 0:
         size = chunk_size(raw[position:end])
         if size == 0:
@@ -122,8 +121,8 @@ def _chunk_spans(raw: bytes, position: int) -> tuple[array[int], array[int], boo
         starts.append(start)
         if raw.startswith(b"\r\n", stop):
             stops.append(stop)
-            if may_be_too_many and len(stops) > _MOST_CHUNKS:
-                raise ProtocolError(f"the response has more than {_MOST_CHUNKS:,} chunks")
+            if may_be_too_many and len(stops) > MOST_CHUNKS:
+                raise ProtocolError(TOO_MANY_CHUNKS)
             continue
         if raw[stop:position] not in (b"\r", b""):
             raise ProtocolError("a chunk is longer than its size says")

@@ -157,8 +157,9 @@ class Recorder:
         parsed = response if isinstance(response, ParsedResponse) else None
         masked = masked_raw(exchange.raw, self.redactor, parsed=parsed)
         if masked != exchange.raw:
-            message = decode(replace(exchange, raw=masked), self.predictor)[0].error_message
-            completion = replace(completion, error_message=message)
+            cleaned = decode(replace(exchange, raw=masked), self.predictor)[0]
+            if cleaned.error_class == completion.error_class:  # else what was masked held the answer together
+                completion = replace(completion, error_message=cleaned.error_message)
         return completion, response
 
     def _tokens(self, completion: Completion, prompt: SentPrompt, times: RecordTimes) -> RecordTokens:

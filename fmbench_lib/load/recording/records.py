@@ -169,10 +169,16 @@ def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
 
 def read_facts(path: Path) -> LevelFacts:
     """The level's facts, as they were given to `write_tables`."""
+    return read_header(path)[0]
+
+
+def read_header(path: Path) -> tuple[LevelFacts, frozenset[str]]:
+    """The level's facts, and the columns that its file has: those of earlier versions lack some."""
     import pyarrow.parquet as pq
 
-    facts: LevelFacts = json.loads(pq.read_schema(path).metadata[_FACTS_KEY])
-    return facts
+    schema = pq.read_schema(path)
+    facts: LevelFacts = json.loads(schema.metadata[_FACTS_KEY])
+    return facts, frozenset(schema.names)
 
 
 def read_level(path: Path, columns: list[str] | None = None) -> tuple[pd.DataFrame, LevelFacts]:

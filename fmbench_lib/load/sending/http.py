@@ -18,6 +18,10 @@ _BODILESS = frozenset({204, 304})
 _CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
 _FEW_PIECES = 64
 
+MOST_CHUNKS = 1_000_000
+"""Of one response: more than any answer has."""
+TOO_MANY_CHUNKS = f"the response has more than {MOST_CHUNKS:,} chunks"
+
 _EMPTY_LINE = b"\r\n\r\n"
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
 
@@ -81,7 +85,7 @@ def _body_length(status: int, headers: list[tuple[str, str]]) -> int:
         return 0
     if "chunked" in _tokens_of(headers, "transfer-encoding"):
         return CHUNKED
-    lengths = {value for name, value in headers if name == "content-length"}
+    lengths = set(_tokens_of(headers, "content-length"))
     if not lengths:
         return UNTIL_CLOSE
     length = lengths.pop()
@@ -111,10 +115,11 @@ def _is_number(text: str) -> bool:
 class ChunkWalk:
     """Walks over a chunked body as it grows; each byte is looked at once, however the reads cut it."""
 
-    __slots__ = ("_buffer", "_position", "_trailer", "finished")
+    __slots__ = ("_buffer", "_left", "_position", "_trailer", "finished")
 
     def __init__(self) -> None:
         self._buffer = b""
+        self._left = MOST_CHUNKS
         self._position = 0  # may lie behind the buffer's end: inside a chunk that has not all arrived
         self._trailer = False
         self.finished = False
@@ -135,6 +140,9 @@ class ChunkWalk:
                 position = end + 2
                 continue
             size = chunk_size(line)
+            self._left -= 1
+            if self._left < 0:
+                raise ProtocolError(TOO_MANY_CHUNKS)
             self._trailer = size == 0
             position = end + 2 + (size + 2 if size else 0)
         if position >= len(buffer):

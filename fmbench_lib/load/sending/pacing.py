@@ -11,12 +11,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from fmbench_lib.load.sending.request_signing import Signer
 from fmbench_lib.load.sending.schedule_reader import SEQUENCE_ENTRY, ScheduleReader
 from fmbench_lib.load.sending.slots import Slots, ramp_times
 from fmbench_lib.load.sending.worker_protocol import SHARED_BYTES, WorkerPlan
+
+if TYPE_CHECKING:
+    from fmbench_lib.load.sending.request_signing import Signer
 
 RAMP_POSITIONS = 1 << 31
 """What is sent while the slots open is numbered from here: it belongs to no sequence."""

@@ -14,8 +14,7 @@ from typing import Any
 
 from fmbench_lib.aws.signing import Credentials, CredentialSource, Signing, signature_headers
 from fmbench_lib.load.sending.prebuilt import Prompts
-
-KEYS = b"keys "
+from fmbench_lib.load.sending.worker_protocol import KEYS
 
 _OLDEST_NS = 60_000_000_000  # AWS accepts five minutes, and the two clocks may differ
 _NOT_SIGNED = ("accept-encoding", "content-length")
@@ -82,8 +81,3 @@ class Signer:
             self._signing, self._keys, method, f"https://{authority}{target}", {**signed, "host": authority}
         )
         return "".join(f"{name}: {value}\r\n" for name, value in made.items()).encode("latin-1")
-
-
-def signer_of(signing: dict[str, Any] | None, prompts: Prompts) -> Signer | None:
-    """The signer of a worker whose plan has these settings; None where its requests are not to be signed."""
-    return None if signing is None else Signer(Signing(**signing), prompts)

@@ -6,8 +6,10 @@ import os
 import struct
 import time
 from collections import deque
+from typing import TYPE_CHECKING
 
-from fmbench_lib.load.sending.request_signing import Signer
+if TYPE_CHECKING:
+    from fmbench_lib.load.sending.request_signing import Signer
 
 SEQUENCE_ENTRY = struct.Struct("<IId")  # position, prompt, due offset in seconds (open loop)
 

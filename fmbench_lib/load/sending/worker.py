@@ -17,7 +17,7 @@ import socket
 import sys
 from collections import deque
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Any
 
 from fmbench_lib.host.disk_space import DISK_FULL_EXIT, is_full
 from fmbench_lib.host.process_limits import allow_many_sockets, claim_priority
@@ -29,12 +29,14 @@ from fmbench_lib.load.sending.pacing import RAMP_POSITIONS, ClosedPacing, Due, O
 from fmbench_lib.load.sending.poller import IN
 from fmbench_lib.load.sending.pool import Carrier, Pool
 from fmbench_lib.load.sending.prebuilt import Prompts
-from fmbench_lib.load.sending.request_signing import KEYS, signer_of
 from fmbench_lib.load.sending.sent_marks import SentMark
 from fmbench_lib.load.sending.targets import Target
 from fmbench_lib.load.sending.timeouts import Deadlines, Limits
-from fmbench_lib.load.sending.worker_protocol import Message, WorkerPlan
+from fmbench_lib.load.sending.worker_protocol import KEYS, Message, WorkerPlan
 from fmbench_lib.load.sending.worker_report import WorkerReport
+
+if TYPE_CHECKING:
+    from fmbench_lib.load.sending.request_signing import Signer
 
 _TICK_NS = 500_000_000
 _STARTS_PER_TURN = 8
@@ -51,7 +53,7 @@ class Worker:
         self.warmup = plan["warmup"]
         self.pool = Pool(plan, loop, self.done)
         self.prompts = Prompts(plan["prompts_fd"], Path(plan["index"]))
-        self.signer = signer_of(plan["signing"], self.prompts)
+        self.signer = _signer_of(plan["signing"], self.prompts)
         self.window = WindowStart(Path(plan["shared"]))
         self.sent = SentMark(Path(plan["sent"]), plan["number"])
         self.pacing: Pacing = (
@@ -264,6 +266,16 @@ class Worker:
             self._channel.flush()
         except BrokenPipeError:
             self.engine_gone()
+
+
+def _signer_of(signing: dict[str, Any] | None, prompts: Prompts) -> Signer | None:
+    """Who signs what is sent to AWS; a worker that signs nothing imports nothing of it, and starts sooner."""
+    if signing is None:
+        return None
+    from fmbench_lib.aws.signing import Signing
+    from fmbench_lib.load.sending.request_signing import Signer
+
+    return Signer(Signing(**signing), prompts)
 
 
 def main(plan_path: str) -> None:

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias, TypedDict
 
+KEYS = b"keys "
+"""How the line with keys to sign with begins."""
+
 SHARED_BYTES = 8
 """Of the file that all workers of a level map: monotonic ns of the first measured request, 0 before it."""
 

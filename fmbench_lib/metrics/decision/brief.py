@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge
+from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge, name_of
 from fmbench_lib.metrics.decision.ranking import RankedBy, unit_cost
-from fmbench_lib.metrics.decision.sentence import BEST, behind_text, cost_text, missed_text, why_left_out
+from fmbench_lib.metrics.decision.sentence import behind_text, best_words, cost_text, missed_text, why_left_out
+from fmbench_lib.metrics.decision.unequal_work import cached_text
 from fmbench_lib.metrics.decision.wording import level_label, percentile_text
-from fmbench_lib.metrics.finding import in_times
+from fmbench_lib.metrics.finding import in_times, remedy_of
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.reasons import reasons_of
 
-_AT_LEAST = re.compile(r": measure (?:at least ([\d,]+)$|for at least ([\d,]+) s$)")
 _LOWER_LOAD = "add a lower load (`concurrency_levels` or `request_rates`), or raise the budget in `report`"
+_LOOSER_SEARCH = "raise the limits of `load.subject_to`, or measure longer levels (`load.requests`, `load.duration`)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ def _of_winner(decision: Mapping[str, Any], winner: Row) -> Brief:
     by: RankedBy = decision["ranked_by"]
     passed, levels, tied = decision["levels_passed"], decision["levels"], decision["tied"]
     those = f"of the {passed} levels that meet every budget" if passed < levels else f"of {levels} levels"
-    what = BEST[by]
+    compared = (winner, *tied, *filter(None, [decision.get("runner_up")]))
+    what = best_words(by, compared)
     if passed == 1 < levels:
         what, those = "the only one", f"of {levels} levels that meets every budget"
     label = " and ".join(level_label(row) for row in (winner, *tied))
@@ -81,10 +82,13 @@ def _doubts(decision: Mapping[str, Any], winner: Row) -> Iterator[str]:
             yield f"Not sure: the interval of its {outcome.name} reaches over the budget; {_longer(winner, 4)}."
     if decision["tied"]:
         yield f"Not sure: the difference is within the noise; {_longer(winner, 4)}."
+    yield from _unequal_work(decision, winner)
     if text(winner, "verdict") == "degraded":
         yield f"Not sure: {_degraded(winner)}."
-    if number(winner, "latency_p95") is not None and number(winner, "latency_p95_low") is None:
-        yield f"Not sure: its latency p95 has no confidence interval; {_longer(winner)}."
+    doubtful = [outcome.column for outcome in judgement.outcomes if outcome.doubtful]
+    for column in dict.fromkeys(("latency_p95", *doubtful)):
+        if number(winner, column) is not None and number(winner, f"{column}_low") is None:
+            yield f"Not sure: its {name_of(column)} has no confidence interval; {_longer(winner)}."
     if not text(winner, "price_kind"):
         yield "Its cost is not known: give the price of its instance type or model in `pricing`."
     if text(winner, "price_kind") and not winner.get("price_verified"):
@@ -95,17 +99,26 @@ def _doubts(decision: Mapping[str, Any], winner: Row) -> Iterator[str]:
     yield f"Sure as far as one run can tell: {figures}{surer}."
 
 
+def _unequal_work(decision: Mapping[str, Any], winner: Row) -> Iterator[str]:
+    """That the transactions compared are not the same work, which a price per token makes up for only in part."""
+    other = decision.get("unlike_cache")
+    if other is not None:
+        yield f"Not sure: {cached_text(winner, other)}; send prompts that no server has (`load.prompt_reuse: never`)."
+    if decision["ranked_by"] in ("price_per_output_token", "output_token_throughput"):
+        yield "Not sure: answers differ in length, so output tokens are compared; set one in `inference_parameters`."
+    if decision["ranked_by"] in ("price_per_token", "token_throughput"):
+        yield "Not sure: prompts differ in length, so tokens are compared; send all experiments the same prompts."
+
+
 def _degraded(row: Row) -> str:
     """The main reason for a level's verdict, with its remedy as a setting where it is one."""
     reasons = reasons_of(text(row, "verdict_reasons"))
     if not reasons:
         return "its measurement is degraded"
-    main = reasons[0]
-    found = _AT_LEAST.search(main)
-    if found is None:
+    main, remedy = reasons[0], remedy_of(text(row, "verdict_remedy"))
+    if remedy is None:
         return main
-    setting = f"load.requests: {found[1]}" if found[1] else f"load.duration: {found[2]}"
-    return f"{main[: found.start()]}; set `{setting.replace(',', '')}` or more"
+    return f"{main.removesuffix(f': {remedy.advice}')}; set `{remedy.setting}` or more"
 
 
 def _longer(row: Row, least: float = 2) -> str:
@@ -130,9 +143,13 @@ def _of_nearest(decision: Mapping[str, Any], nearest: Judgement) -> Brief:
             f"The nearest, {label}: {main}.",
         )
     misses = [missed_text(outcome, row) for outcome in nearest.missed]
-    misses += [] if nearest.keeps_up else [f"whose {why_left_out(nearest)}"]
-    what = f"No winner: none of {decision['levels']} levels meets every budget; nearest comes {label}"
+    misses += [f"whose {why_left_out(nearest)}"] if nearest.set_aside else []
+    within = any(not level["missed"] for level in decision.get("failed", ()))
+    failing = "can be chosen" if within else "meets every budget"
+    what = f"No winner: none of {decision['levels']} levels {failing}; nearest comes {label}"
     what += f", {misses[0]}." if misses else "."
+    if not nearest.missed and nearest.objection is not None:
+        return Brief(what, f"To find one: {_LOOSER_SEARCH}.")
     if not nearest.missed and nearest.may_grow:
         return Brief(what, f"To decide: {_longer(row, number(row, 'sustainable_longer') or 2)}.")
     return Brief(what, f"To find one: {_LOWER_LOAD}.")

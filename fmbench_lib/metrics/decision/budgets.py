@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.statistics.proportions import Certainty, reaches, side_of
 
-Unit: TypeAlias = Literal["time", "share", "cost", "score"]
+Unit: TypeAlias = Literal["time", "share", "cost", "score", "rate"]
 
 _NAMES = {
     "error_rate": "error rate",
@@ -23,6 +23,9 @@ _NAMES = {
     "ndcg_10": "nDCG@10",
 }
 _PERCENTILES = ("p50", "p95", "p99")
+GOODPUT = "goodput"
+"""The one figure that limits a search and can have no budget: requests per second within their objectives."""
+
 ACCURACY, SIMILARITY, NDCG, CRITERION = "accuracy", "cosine_similarity", "ndcg_10", "criterion_"
 """Columns of the quality of answers and of rankings, and what the names of a rubric's criteria begin with."""
 
@@ -75,13 +78,13 @@ class Limit:
 
     @property
     def unit(self) -> Unit:
-        """What the limit is counted in: seconds, a share, or USD."""
+        """What the limit is counted in: seconds, a share, USD, a score, or requests per second."""
         return unit_of(self.column)
 
     @property
     def at_least(self) -> bool:
         """Whether the limit is the least that is wanted."""
-        return self.column.startswith("slo_") or is_quality(self.column)
+        return self.column.startswith("slo_") or self.column == GOODPUT or is_quality(self.column)
 
 
 def name_of(column: str) -> str:
@@ -97,9 +100,11 @@ def is_quality(column: str) -> bool:
 
 
 def unit_of(column: str) -> Unit:
-    """What a column that can have a budget is counted in."""
+    """What a column that can have a budget, or limit a search, is counted in."""
     if column == "price_per_10k_txn":
         return "cost"
+    if column == GOODPUT:
+        return "rate"
     if column in (SIMILARITY, NDCG) or column.startswith(CRITERION):
         return "score"
     return "share" if column in _NAMES else "time"
@@ -130,7 +135,8 @@ class Outcome:
 class Judgement:
     """A level's row with the outcome for each budget.
 
-    It passes if it meets every budget, is not `invalid`, and its load is one that the endpoint keeps up with.
+    It passes if it meets every budget, is not `invalid`, its load is one that the endpoint keeps up with, and no search
+    has anything against it.
     """
 
     row: Mapping[str, Any]
@@ -157,6 +163,16 @@ class Judgement:
         return not self.queue_grew and not self.may_grow
 
     @property
+    def objection(self) -> str | None:
+        """What the search that covers the level has against it (`search_bounds`); None for nothing."""
+        return text(self.row, "search_objection")
+
+    @property
+    def set_aside(self) -> bool:
+        """Whether the level may not be chosen whatever budgets it meets, for another reason than its verdict."""
+        return not self.keeps_up or self.objection is not None
+
+    @property
     def meets_budgets(self) -> bool:
         """Whether every budget is met; a missing value meets none."""
         return all(outcome.met for outcome in self.outcomes)
@@ -164,7 +180,7 @@ class Judgement:
     @property
     def passed(self) -> bool:
         """Whether the level may be chosen."""
-        return self.meets_budgets and not self.invalid and self.keeps_up
+        return self.meets_budgets and not self.invalid and not self.set_aside
 
     @property
     def missed(self) -> tuple[Outcome, ...]:
@@ -174,10 +190,11 @@ class Judgement:
 
 def judge(row: Row, budgets: Budgets) -> Judgement:
     """Compare a level's row with the budgets that are set."""
-    return Judgement(row, tuple(_outcome(row, limit) for limit in budgets.limits))
+    return Judgement(row, tuple(outcome_of(row, limit) for limit in budgets.limits))
 
 
-def _outcome(row: Row, limit: Limit) -> Outcome:
+def outcome_of(row: Row, limit: Limit) -> Outcome:
+    """Compare a level's row with one limit."""
     value, bound = number(row, limit.column), limit.budget * (1 + limit.latitude)
     if value is None:
         return Outcome(limit.name, limit.column, limit.budget, None, None)
@@ -201,7 +218,8 @@ def _quality_outcome(row: Row, limit: Limit, value: float) -> Outcome:
         low, high = number(row, f"{limit.column}_low"), number(row, f"{limit.column}_high")
         met, certainty = side_of(value, low, high, limit.budget)
     over = max(limit.budget - value, 0.0)
-    return Outcome(limit.name, limit.column, limit.budget, value, met, over, over / limit.budget, certainty=certainty)
+    excess = over / limit.budget if limit.budget > 0 else 0.0  # nothing misses a budget of 0
+    return Outcome(limit.name, limit.column, limit.budget, value, met, over, excess, certainty=certainty)
 
 
 def _doubtful(row: Row, column: str, bound: float) -> bool:

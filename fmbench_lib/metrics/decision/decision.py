@@ -2,19 +2,19 @@
 
 1. Only the levels of one payload file are compared (`choose_dataset` says which and why), because prices of
    transactions of different sizes say nothing about each other.
-2. A level passes if it meets every budget that is set, its verdict is not `invalid` and it keeps up with its load
-   (`sustainable` is neither `no` nor `unknown`). A missing value meets no budget: a level without a price cannot pass a
-   cost budget, one without a success no latency budget.
+2. A level passes if it meets every budget that is set, its verdict is not `invalid`, it keeps up with its load
+   (`sustainable` is neither `no` nor `unknown`) and no search has anything against it (`search_bounds`). A missing
+   value meets no budget: a level without a price cannot pass a cost budget, one without a success no latency budget.
 3. Of the levels that pass, the lowest price per transaction wins, then the lower latency p95, then the order of
-   the config. Where the outputs of experiments differ in length, the price per output token is compared instead
+   the config. Where the outputs or prompts of experiments differ in length, the price per token is compared instead
    (`ranking`). Unless the config names a payload file, that of embeddings and rerankers, which generate nothing, is
    the one with the lowest price per token: such files differ in texts per request. Another experiment whose best
    level is within the noise of the winner's ties with it.
 4. A level without a price is never the cheapest: it wins only if no level that passes has a price, by the most
    transactions per minute, and the sentence says that nothing is known about cost.
 5. If none passes, the nearest is named: the fewest missing values, then the smallest largest excess over a budget (as
-   a share of it), then the smallest sum of excesses, then price and p95. Levels whose queue grew, and invalid ones,
-   come nearest only where there are no others.
+   a share of it), then the smallest sum of excesses, then price and p95. Levels that their search does not allow, whose
+   queue grew, and invalid ones, come nearest only where there are no others, in this order.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ import pandas as pd
 
 from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge
 from fmbench_lib.metrics.decision.dataset_of_interest import DatasetChoice, choose_dataset
-from fmbench_lib.metrics.decision.ranking import RankedBy, generate_nothing, generates_nothing, rank, unit_cost
+from fmbench_lib.metrics.decision.ranking import RankedBy, rank, unit_cost
 from fmbench_lib.metrics.decision.sentence import decision_text
+from fmbench_lib.metrics.decision.transaction_size import generate_nothing, generates_nothing
 from fmbench_lib.metrics.missing import Row, number, plain, rows_of
 
 
@@ -40,8 +41,9 @@ class Decision:
 
     `winner`: the chosen level's row or None · `nearest`: the row that comes nearest where none passes · `judgements`:
     every level of the payload file with its budgets, in order · `ranked_by`: what decided: price or, without any price,
-    throughput, of transactions or of output tokens · `runner_up`: the best level of another experiment · `tied`: those
-    of other experiments that are within the noise of the winner.
+    throughput, of transactions or of tokens · `runner_up`: the best level of another experiment · `tied`: those
+    of other experiments that are within the noise of the winner · `unlike_cache`: a level that had far more, or far
+    less, of its prompts in the server's cache than the winner.
     """
 
     text: str
@@ -53,6 +55,7 @@ class Decision:
     ranked_by: RankedBy | None = None
     runner_up: Mapping[str, Any] | None = None
     tied: tuple[Mapping[str, Any], ...] = ()
+    unlike_cache: Mapping[str, Any] | None = None
 
     @property
     def payload_file(self) -> str | None:
@@ -66,7 +69,7 @@ class Decision:
 
     @property
     def failed(self) -> tuple[Judgement, ...]:
-        """The levels that miss a budget, are invalid, or cannot be sustained."""
+        """The levels that miss a budget, are invalid, cannot be sustained, or are not what their search allows."""
         return tuple(judgement for judgement in self.judgements if not judgement.passed)
 
     def to_dict(self) -> dict[str, Any]:
@@ -82,6 +85,7 @@ class Decision:
             "winner": dict(self.winner) if self.winner else None,
             "runner_up": dict(self.runner_up) if self.runner_up else None,
             "tied": [dict(row) for row in self.tied],
+            "unlike_cache": dict(self.unlike_cache) if self.unlike_cache else None,
             "nearest": dict(self.nearest) if self.nearest else None,
             "failed": [_failed_dict(judgement) for judgement in self.failed],
         }
@@ -109,6 +113,7 @@ def decide(summary: pd.DataFrame, budgets: Budgets, payload_file: str | None = N
         ranked_by=ranking.by if ranking else None,
         runner_up=ranking.others[0].row if ranking and ranking.others else None,
         tied=tuple(one.row for one in ranking.tied) if ranking else (),
+        unlike_cache=ranking.unlike_cache.row if ranking and ranking.unlike_cache else None,
     )
 
 
@@ -140,12 +145,14 @@ def nearest(judgements: Sequence[Judgement]) -> Judgement | None:
     """The level that comes nearest to meeting every budget; None of no levels."""
     relied_on = [judgement for judgement in judgements if not judgement.invalid] or list(judgements)
     usable = [judgement for judgement in relied_on if not judgement.queue_grew] or relied_on
+    usable = [judgement for judgement in usable if judgement.objection is None] or usable
     return min(usable, key=_distance) if usable else None
 
 
 def _distance(judgement: Judgement) -> tuple[float, ...]:
     excesses = [outcome.excess for outcome in judgement.missed if outcome.met is not None]
     unknown = len(judgement.missed) - len(excesses)
+    excesses += [] if judgement.objection is None else [_of(judgement, "search_excess")]
     price, p95 = _of(judgement, "price_per_txn"), _of(judgement, "latency_p95")
     return unknown, max(excesses, default=0.0), sum(excesses), price, p95
 
@@ -164,6 +171,7 @@ def _failed_dict(judgement: Judgement) -> dict[str, Any]:
         "request_rate",
         "verdict",
         "sustainable",
+        "search_objection",
     )
     missed = [plain(asdict(outcome)) for outcome in judgement.missed]
     return {name: judgement.row.get(name) for name in names} | {"missed": missed}

@@ -39,7 +39,7 @@ def left_out_by_quality(judgements: Sequence[Judgement], ranking: Ranking) -> li
         if unit_cost(one.row, ranking.by) >= limit:
             break
         missed = [outcome for outcome in one.missed if is_quality(outcome.column)]
-        if missed and len(missed) == len(one.missed) and not one.invalid and not one.queue_grew:
+        if missed and len(missed) == len(one.missed) and not one.invalid and not one.set_aside:
             cheaper = "costs less" if ranking.by.startswith("price") else "completes more"
             return [f"{level_label(one.row)} {cheaper}, but its {quality_missed(missed[0], one.row)}"]
     return []

@@ -1,36 +1,53 @@
 """The order of the levels that pass: by price, or without prices by throughput, and what is too close to call.
 
-Experiments are compared by the best level of each. A transaction of 20 output tokens is not the work of one of 100, so
-where their outputs differ in length by more than `UNEQUAL_WORK`, all are compared per output token instead.
+Experiments are compared by the best level of each. A transaction of 20 output tokens is not the work of one of 100, nor
+one of 100 prompt tokens that of one of 1,000. Where their outputs differ in length by more than `UNEQUAL_WORK`, all are
+compared per output token instead; where only their prompts do (`ONE_TEXT`), per token of prompt and output.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from fmbench_lib.metrics.decision.budgets import Judgement
+from fmbench_lib.metrics.decision.transaction_size import (
+    all_tokens,
+    cached_apart,
+    cached_share,
+    output_tokens,
+    outputs_apart,
+    prompts_apart,
+)
 from fmbench_lib.metrics.missing import Row, number
-
-UNEQUAL_WORK = 0.05
-"""Outputs that differ by more than this share of the longer one are not the same work."""
 
 NOISE = 0.05
 """Without intervals, costs that differ by no more than this share of the lower one count as equal."""
 
-CACHED_APART = 0.2
-"""Shares of cached prompt tokens that are further apart than this are not the same work."""
-
 _ROUNDING = 1e-9
 
-RankedBy: TypeAlias = Literal["price", "price_per_output_token", "throughput", "output_token_throughput"]
+RankedBy: TypeAlias = Literal[
+    "price", "price_per_output_token", "price_per_token", "throughput", "output_token_throughput", "token_throughput"
+]
+Apart: TypeAlias = Callable[[Row, Row], float]
 
-_PER_TOKEN: dict[RankedBy, RankedBy] = {
-    "price": "price_per_output_token",
-    "throughput": "output_token_throughput",
+COMPARED: dict[RankedBy, str] = {
+    "price": "prices",
+    "price_per_output_token": "prices per output token",
+    "price_per_token": "prices per token of prompt and output",
+    "throughput": "transactions per minute",
+    "output_token_throughput": "output tokens per minute",
+    "token_throughput": "tokens of prompt and output per minute",
 }
+"""What is compared, in words."""
+
+_UNEQUAL: tuple[tuple[Apart, dict[RankedBy, RankedBy]], ...] = (
+    (outputs_apart, {"price": "price_per_output_token", "throughput": "output_token_throughput"}),
+    (prompts_apart, {"price": "price_per_token", "throughput": "token_throughput"}),
+)
+"""How work can be unequal, and what is compared then. The first counts if both are, as an output token takes more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +55,18 @@ class Ranking:
     """The levels that pass, in order.
 
     `best`: the first · `by`: what decides · `others`: the best level of each other experiment, in order · `tied`: those
-    of them that are within the noise of `best` · `unlike`: the one whose outputs differ most from those of `best`, None
-    where the work is equal · `per_transaction`: the level that would be first if transactions were equal.
+    of them that are within the noise of `best` · `unlike`: the two whose work differs most, `best` and another if these
+    differ enough, None where the work is equal · `unlike_cache`: the level, of any experiment, whose share of prompts
+    from a cache is furthest from that of `best`, None where none is far · `per_transaction`: the level that would be
+    first if transactions were equal.
     """
 
     best: Judgement
     by: RankedBy
     others: tuple[Judgement, ...] = ()
     tied: tuple[Judgement, ...] = ()
-    unlike: Judgement | None = None
+    unlike: tuple[Judgement, Judgement] | None = None
+    unlike_cache: Judgement | None = None
     per_transaction: Judgement | None = None
 
     @property
@@ -62,71 +82,59 @@ def rank(passed: Sequence[Judgement], *, by_price: bool = True) -> Ranking | Non
     priced = [one for one in passed if number(one.row, "price_per_txn") is not None] if by_price else []
     by: RankedBy = "price" if priced else "throughput"
     firsts = _firsts(priced or passed, by)
-    first = firsts[0]
-    unequal = _most_unlike(first, firsts[1:]) is not None
-    if unequal:
-        by = _PER_TOKEN[by]
-        firsts = _firsts([one for one in priced or passed if output_tokens(one.row)], by)
+    first, unlike = firsts[0], None
+    for apart, per_token in _UNEQUAL:
+        if (pair := most_unlike(firsts, apart)) is not None:
+            by = per_token[by]
+            firsts = _firsts([one for one in priced or passed if tokens_compared(one.row, by)], by)
+            unlike = most_unlike(firsts, apart) or pair
+            break
     best, others = firsts[0], tuple(firsts[1:])
     return Ranking(
         best=best,
         by=by,
         others=others,
         tied=tuple(other for other in others if _within_noise(best, other, by)),
-        unlike=_most_unlike(best, others) if unequal else None,
-        per_transaction=first if unequal else None,
+        unlike=unlike,
+        unlike_cache=_unlike_cache(best, passed),
+        per_transaction=first if unlike else None,
     )
 
 
 def unit_cost(row: Row, by: RankedBy) -> float:
-    """What one transaction, or one output token, takes: USD, or minutes where throughput decides; inf if unknown."""
-    if by in ("price", "price_per_output_token"):
+    """What one transaction, or one token, takes: USD, or minutes of an instance where throughput decides; inf if
+    unknown."""
+    if by.startswith("price"):
         whole = number(row, "price_per_txn")
     else:
         rate = number(row, "transactions_per_minute")
-        whole = 1 / rate if rate else None
+        whole = instances(row) / rate if rate else None
     if whole is None or by in ("price", "throughput"):
         return math.inf if whole is None else whole
-    tokens = output_tokens(row)
+    tokens = tokens_compared(row, by)
     return whole / tokens if tokens else math.inf
 
 
+def instances(row: Row) -> float:
+    """How many instances serve a level; 1 where that is not given."""
+    return number(row, "instance_count") or 1.0
+
+
+def tokens_compared(row: Row, by: RankedBy) -> float | None:
+    """The tokens of a transaction that are compared: those of the output, or of prompt and output; None if unknown."""
+    return all_tokens(row) if by in ("price_per_token", "token_throughput") else output_tokens(row)
+
+
 def cost_interval(row: Row, by: RankedBy) -> tuple[float, float] | None:
-    """The 95% interval of the price of a transaction or output token, USD; None where it has none."""
-    low, high, tokens = number(row, "price_per_10k_txn_low"), number(row, "price_per_10k_txn_high"), output_tokens(row)
-    if low is None or high is None or by not in ("price", "price_per_output_token"):
+    """The 95% interval of what `unit_cost` gives, in its unit; None where it has none."""
+    priced = by.startswith("price")
+    name = "price_per_10k_txn" if priced else "transactions_per_minute"
+    low, high = number(row, f"{name}_low"), number(row, f"{name}_high")
+    if low is None or high is None or (not priced and low <= 0):
         return None
-    if by == "price":
-        return low / 10_000, high / 10_000
-    return (low / 10_000 / tokens, high / 10_000 / tokens) if tokens else None
-
-
-def output_tokens(row: Row) -> float | None:
-    """Output tokens of a transaction on average; None where they are unknown or there are none."""
-    return number(row, "completion_token_count_mean") or None
-
-
-def generates_nothing(row: Row) -> bool:
-    """Whether a level is one of embeddings or of a reranker: it has answers, and none of them any tokens."""
-    return number(row, "completion_token_count_mean") == 0 and bool(number(row, "prompt_token_count_mean"))
-
-
-def generate_nothing(rows: Iterable[Row]) -> bool:
-    """Whether all of these levels are of embeddings or rerankers; one without a success does not tell."""
-    answered = [row for row in rows if number(row, "successes") != 0]
-    return bool(answered) and all(map(generates_nothing, answered))
-
-
-def cached_share(row: Row) -> float | None:
-    """The share of prompt tokens that the server took from its cache; None if it does not say."""
-    cached, tokens = number(row, "cached_token_count_mean"), number(row, "prompt_token_count_mean")
-    return None if cached is None or not tokens else cached / tokens
-
-
-def cached_apart(row: Row, other: Row) -> bool:
-    """Whether one level had far more of its prompts in the server's cache than the other."""
-    share, against = cached_share(row), cached_share(other)
-    return share is not None and against is not None and abs(share - against) > CACHED_APART
+    ends = (low / 10_000, high / 10_000) if priced else (instances(row) / high, instances(row) / low)
+    tokens = 1.0 if by in ("price", "throughput") else tokens_compared(row, by)
+    return (ends[0] / tokens, ends[1] / tokens) if tokens else None
 
 
 def by_cost(judgements: Iterable[Judgement], by: RankedBy) -> list[Judgement]:
@@ -142,24 +150,34 @@ def _firsts(judgements: Sequence[Judgement], by: RankedBy) -> list[Judgement]:
     return list(firsts.values())
 
 
-def _most_unlike(best: Judgement, others: Sequence[Judgement]) -> Judgement | None:
-    """The level whose outputs differ most in length from those of `best`; None where none differs enough."""
-    apart = [(_work_apart(best.row, other.row), place) for place, other in enumerate(others)]
-    most, place = max(apart, default=(0.0, 0))
-    return others[place] if most > UNEQUAL_WORK + _ROUNDING else None
+def most_unlike(levels: Sequence[Judgement], apart: Apart) -> tuple[Judgement, Judgement] | None:
+    """The first level and the one whose work differs most from its; None where none differs enough."""
+    best, *others = levels
+    other = max(others, key=lambda one: apart(best.row, one.row), default=best)
+    return (best, other) if apart(best.row, other.row) else None
 
 
-def _work_apart(row: Row, other: Row) -> float:
-    tokens, against = output_tokens(row), output_tokens(other)
-    return 0.0 if tokens is None or against is None else 1 - min(tokens, against) / max(tokens, against)
+def _unlike_cache(best: Judgement, levels: Sequence[Judgement]) -> Judgement | None:
+    apart = [one for one in levels if cached_apart(best.row, one.row)]
+    ours = cached_share(best.row) or 0.0
+    return max(apart, key=lambda one: abs((cached_share(one.row) or 0.0) - ours), default=None)
 
 
 def _within_noise(best: Judgement, other: Judgement, by: RankedBy) -> bool:
     ours, theirs = cost_interval(best.row, by), cost_interval(other.row, by)
+    cost, least = unit_cost(other.row, by), unit_cost(best.row, by)
+    if not math.isfinite(cost):
+        return False
     if ours is not None and theirs is not None:
         return ours[0] <= theirs[1] and theirs[0] <= ours[1]
-    cost = unit_cost(other.row, by)
-    return math.isfinite(cost) and cost <= (1 + NOISE + _ROUNDING) * unit_cost(best.row, by)
+    inside = (ours is not None and cost <= ours[1]) or (theirs is not None and theirs[0] <= least)
+    return inside or within_noise_share(best.row, other.row, by)
+
+
+def within_noise_share(best: Row, other: Row, by: RankedBy) -> bool:
+    """Whether the cost of a level is within `NOISE` of that of the best one."""
+    cost = unit_cost(other, by)
+    return math.isfinite(cost) and cost <= (1 + NOISE + _ROUNDING) * unit_cost(best, by)
 
 
 def _p95(row: Row) -> float:

@@ -9,8 +9,9 @@ import pandas as pd
 from fmbench_lib.metrics.columns import Cells
 from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge
 from fmbench_lib.metrics.decision.decision import nearest
-from fmbench_lib.metrics.decision.ranking import NOISE, Ranking, rank
-from fmbench_lib.metrics.decision.sentence import decision_text, notes_on, unequal_work_text
+from fmbench_lib.metrics.decision.ranking import NOISE, Ranking, instances, rank, within_noise_share
+from fmbench_lib.metrics.decision.sentence import decision_text, notes_on
+from fmbench_lib.metrics.decision.unequal_work import unequal_work_text
 from fmbench_lib.metrics.decision.wording import budgets_text, figure, load_label, time_text, usd
 from fmbench_lib.metrics.missing import number, rows_of
 
@@ -37,8 +38,8 @@ def recommendations(summary: pd.DataFrame, budgets: Budgets) -> pd.DataFrame:
     """One row per payload file and instance type, in `COLUMNS`, with the figures of the recommended level.
 
     Where no level is within the budgets the figures are those of the nearest one, `within_budgets` is False and the
-    text says by how much it misses. On one instance the level with most transactions per minute is also the cheapest.
-    Where outputs of experiments differ in length, output tokens are counted instead of transactions.
+    text says by how much it misses. The level with most transactions per minute and instance is also the cheapest.
+    Where prompts or outputs of experiments differ in length, tokens are counted instead of transactions.
     """
     groups: dict[tuple[Any, Any], list[Judgement]] = {}
     for row in rows_of(summary):
@@ -64,11 +65,19 @@ def _recommendation(ranking: Ranking, budgets: Budgets) -> str:
     row, limits = ranking.best.row, budgets_text(budgets)
     budget = f"within the budgets ({limits})" if limits else "without a budget"
     label = load_label(row)
-    claim = f"{label[0].upper()}{label[1:]} of {row.get('experiment_name')} gets the most done {budget}"
-    notes = [f"{_names(ranking)} as much done, within {NOISE:.0%}"] if ranking.tied else []
-    notes += notes_on([ranking.best])
+    count = f" on {instances(row):.0f} instances" if instances(row) != 1 else ""
+    each = " per instance" if any(instances(one.row) != 1 for one in (ranking.best, *ranking.others)) else ""
+    claim = f"{label[0].upper()}{label[1:]} of {row.get('experiment_name')}{count} gets the most done{each} {budget}"
+    noise = "by their 95% intervals" if _by_intervals(ranking) else f"within {NOISE:.0%}"
+    notes = [f"{_names(ranking)} as much done, {noise}"] if ranking.tied else []
+    notes += notes_on([ranking.best, *ranking.tied])
     doubts = "".join(f"; {note}" for note in notes)
     return f"{unequal_work_text(ranking)}{claim}: {', '.join(_figures(ranking.best))}{doubts}."
+
+
+def _by_intervals(ranking: Ranking) -> bool:
+    """Whether levels tie by the intervals of their rates alone."""
+    return not all(within_noise_share(ranking.best.row, one.row, ranking.by) for one in ranking.tied)
 
 
 def _figures(judgement: Judgement) -> list[str]:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, Outcome, is_quality, unit_of
 from fmbench_lib.metrics.decision.quality_words import left_out_by_quality, quality_met, quality_missed
 from fmbench_lib.metrics.decision.ranking import (
+    COMPARED,
     NOISE,
     RankedBy,
     Ranking,
     by_cost,
-    cached_apart,
-    cached_share,
     cost_interval,
-    generates_nothing,
-    output_tokens,
+    instances,
     unit_cost,
+    within_noise_share,
 )
+from fmbench_lib.metrics.decision.transaction_size import generates_nothing
+from fmbench_lib.metrics.decision.unequal_work import unequal_work_text
 from fmbench_lib.metrics.decision.wording import budgets_text, figure, in_unit, level_label, percentile_text, usd
 from fmbench_lib.metrics.finding import in_times
 from fmbench_lib.metrics.missing import Row, number, text
@@ -26,15 +27,17 @@ from fmbench_lib.metrics.missing import Row, number, text
 BEST: dict[RankedBy, str] = {
     "price": "the cheapest",
     "price_per_output_token": "the cheapest per output token",
+    "price_per_token": "the cheapest per token of prompt and output",
     "throughput": "the one with the most transactions per minute",
     "output_token_throughput": "the one with the most output tokens per minute",
+    "token_throughput": "the one with the most tokens of prompt and output per minute",
 }
-_COMPARED: dict[RankedBy, str] = {
-    "price": "prices",
-    "price_per_output_token": "prices per output token",
-    "throughput": "transactions per minute",
-    "output_token_throughput": "output tokens per minute",
-}
+
+
+def best_words(by: RankedBy, rows: Iterable[Row]) -> str:
+    """What the first of these levels is: `the cheapest`; rates are those of an instance where some have several."""
+    several = not by.startswith("price") and any(instances(row) != 1 for row in rows)
+    return f"{BEST[by]} per instance" if several else BEST[by]
 
 
 def decision_text(
@@ -61,21 +64,11 @@ def decision_text(
         return f"{why}; {level_label(near.row)} comes nearest, with {_figures(near)}."
     judged = f"{count - unusable} judged" + (f", {unusable} more invalid" if unusable else "")
     misses = [missed_text(outcome, near.row) for outcome in near.missed]
-    misses += [] if near.keeps_up else [f"whose {why_left_out(near)}"]
+    misses += [f"whose {why_left_out(near)}"] if near.set_aside else []
     return (
         f"No level of {scope} {_meets(judgements)} ({limits or 'no budget was set'}; {judged}): "
         f"nearest comes {level_label(near.row)}, {', and '.join(misses)}{_caveats([near])}."
     )
-
-
-def unequal_work_text(ranking: Ranking) -> str:
-    """That the experiments' outputs differ in length, to be said before anything else; empty where they don't."""
-    if ranking.unlike is None:
-        return ""
-    ours, theirs = (output_tokens(one.row) or 0.0 for one in (ranking.best, ranking.unlike))
-    names = [str(one.row.get("experiment_name")) for one in (ranking.best, ranking.unlike)]
-    lengths = f"{names[0]} answers with {figure(ours)} output tokens on average, {names[1]} with {figure(theirs)}"
-    return f"Unequal work: {lengths}, so {_COMPARED[ranking.by]} are compared. "
 
 
 def notes_on(judgements: Sequence[Judgement]) -> list[str]:
@@ -109,10 +102,11 @@ def _winner_text(scope: str, limits: str, judgements: Sequence[Judgement], ranki
     budget = f" ({limits})" if limits else ""
     where = f"{those}{budget} for {scope}"
     labels = " and ".join(level_label(one.row) for one in (best, *ranking.tied))
+    first = best_words(ranking.by, [one.row for one in (best, *ranking.others)])
     if ranking.tied:
-        claim = f"{labels} tie as {BEST[ranking.by]} {where}, as {_noise(ranking)}: {_tied_figures(ranking)}"
+        claim = f"{labels} tie as {first} {where}, as {_noise(ranking)}: {_tied_figures(ranking)}"
     else:
-        what = "the only one" if len(passed) == 1 else BEST[ranking.by]
+        what = "the only one" if len(passed) == 1 else first
         verb = "is" if ranking.by.startswith("price") or len(passed) == 1 else "completes"
         what = what.removeprefix("the one with ") if verb == "completes" else what
         claim = f"{labels} {verb} {what} {where}: {_figures(best, ranking.by)}{_next(ranking)}"
@@ -121,28 +115,39 @@ def _winner_text(scope: str, limits: str, judgements: Sequence[Judgement], ranki
         *_per_transaction(ranking),
         *_unpriced(passed, ranking),
         *_left_out(judgements, ranking),
-        *_cached(ranking),
     ]
     notes = "".join(f"; {note}" for note in rest)
     return f"{unequal_work_text(ranking)}{claim}{notes}{_caveats([best, *ranking.named])}."
 
 
 def _meets(judgements: Sequence[Judgement]) -> str:
-    return "meets every budget" + (" and keeps up with its load" if _some_are_left_out(judgements) else "")
+    return _asked(judgements, "meets every budget", "keeps up with its load", "is one that its search allows")
 
 
 def _meet(judgements: Sequence[Judgement]) -> str:
-    return "meet every budget" + (" and keep up with their load" if _some_are_left_out(judgements) else "")
+    return _asked(judgements, "meet every budget", "keep up with their load", "are ones that their search allows")
+
+
+def _asked(judgements: Sequence[Judgement], budgets: str, keeps_up: str, allowed: str) -> str:
+    """What is asked of a level, as far as some that meet every budget do not have it."""
+    within = [one for one in judgements if one.meets_budgets]
+    asked = [budgets]
+    asked += [keeps_up] if not all(one.keeps_up for one in within) else []
+    asked += [allowed] if any(one.objection for one in within) else []
+    return f"{', '.join(asked[:-1])} and {asked[-1]}" if len(asked) > 1 else budgets
 
 
 def _some_are_left_out(judgements: Sequence[Judgement]) -> bool:
-    return any(judgement.meets_budgets and not judgement.keeps_up for judgement in judgements)
+    return any(judgement.meets_budgets and judgement.set_aside for judgement in judgements)
 
 
 def why_left_out(judgement: Judgement) -> str:
-    """Why a level that meets every budget may not be chosen: its load cannot be sustained, or nobody knows."""
+    """Why a level that meets every budget may not be chosen, a text that follows `its` or `whose`: its load cannot be
+    sustained, its search has something against it, or nobody knows whether its load can be sustained."""
     if judgement.queue_grew:
         return "queue grew: such a load cannot be sustained"
+    if judgement.objection is not None:
+        return judgement.objection
     longer = number(judgement.row, "sustainable_longer")
     times = in_times(longer) if longer is not None and longer > 1 else "several times"
     return f"window is too short to tell if its load can be sustained: measure {times} as long"
@@ -150,10 +155,12 @@ def why_left_out(judgement: Judgement) -> str:
 
 def _noise(ranking: Ranking) -> str:
     """Why the difference between the levels that tie means nothing."""
-    what = _COMPARED[ranking.by]
+    what = COMPARED[ranking.by]
     if all(cost_interval(one.row, ranking.by) is not None for one in (ranking.best, *ranking.tied)):
         return f"the 95% intervals of their {what} overlap"
-    return f"their {what} are within {NOISE:.0%} of each other"
+    if all(within_noise_share(ranking.best.row, one.row, ranking.by) for one in ranking.tied):
+        return f"their {what} are within {NOISE:.0%} of each other"
+    return f"their {what} are within the 95% interval of one of them"
 
 
 def _tied_figures(ranking: Ranking) -> str:
@@ -186,7 +193,7 @@ def _per_transaction(ranking: Ranking) -> list[str]:
     first = ranking.per_transaction
     if first is None:
         return []
-    whole: RankedBy = "price" if ranking.by == "price_per_output_token" else "throughput"
+    whole: RankedBy = "price" if ranking.by.startswith("price") else "throughput"
     if first is ranking.best:
         return [f"it is {BEST[whole]} too"]
     return [
@@ -199,13 +206,13 @@ def _unpriced(passed: Sequence[Judgement], ranking: Ranking) -> list[str]:
     if not ranking.by.startswith("price"):
         return [f"nothing can be said about cost ({text(ranking.best.row, 'price_note') or 'no price'})"]
     without = sum(not math.isfinite(unit_cost(one.row, ranking.by)) for one in passed)
-    what = "price" if ranking.by == "price" else "price per output token"
+    what = COMPARED[ranking.by].replace("prices", "price")
     return [f"{without} more {'has' if without == 1 else 'have'} no {what} to compare"] if without else []
 
 
 def _left_out(judgements: Sequence[Judgement], ranking: Ranking) -> list[str]:
-    """The level that would have been first were it known to keep up with its load."""
-    aside = [one for one in judgements if one.meets_budgets and not one.keeps_up and not one.invalid]
+    """The level that would have been first were it known to keep up with its load, and allowed by its search."""
+    aside = [one for one in judgements if one.meets_budgets and one.set_aside and not one.invalid]
     limit = unit_cost(ranking.best.row, ranking.by)
     ahead = [one for one in by_cost(aside, ranking.by) if unit_cost(one.row, ranking.by) < limit]
     if not ahead:
@@ -216,28 +223,20 @@ def _left_out(judgements: Sequence[Judgement], ranking: Ranking) -> list[str]:
     return [f"{would}, but its {why_left_out(ahead[0])}"]
 
 
-def _cached(ranking: Ranking) -> list[str]:
-    best = ranking.best.row
-    apart = next((one.row for one in ranking.named if cached_apart(best, one.row)), None)
-    if apart is None:
-        return []
-    ours, theirs = cached_share(best) or 0.0, cached_share(apart) or 0.0
-    cached = f"{ours:.0%} of its prompt tokens came from the server's cache, {theirs:.0%} of those of"
-    return [f"{cached} {apart.get('experiment_name')}: they are not the same work"]
-
-
 def _figures(judgement: Judgement, by: RankedBy = "price") -> str:
-    """p95, throughput and price of a level, those that are known."""
+    """p95, the other times that have a budget, throughput and price of a level, those that are known."""
     row, parts = judgement.row, []
     if number(row, "latency_p95") is not None:
         parts.append(f"latency p95 {percentile_text(row, 'latency_p95')}")
+    judged = [one for one in judgement.outcomes if unit_of(one.column) == "time" and one.column != "latency_p95"]
+    parts += [f"{one.name} {percentile_text(row, one.column)}" for one in judged if one.value is not None]
     if (rate := number(row, "transactions_per_minute")) is not None:
         parts.append(f"{figure(rate)} transactions/minute")
     if (price := number(row, "price_per_10k_txn")) is not None:
         parts.append(f"{usd(price)} per 10,000 transactions{_price_interval(row)}")
-    if (per_token := number(row, "price_per_token")) is not None and generates_nothing(row):
+    if (per_token := number(row, "price_per_token")) is not None and generates_nothing(row) and by == "price":
         parts.append(f"{usd(1e6 * per_token)} per 1,000,000 tokens")
-    if by in ("price_per_output_token", "output_token_throughput"):
+    if by not in ("price", "throughput"):
         parts.append(cost_text(row, by))
     return ", ".join(parts) or "no figures"
 
@@ -251,12 +250,14 @@ def cost_text(row: Row, by: RankedBy) -> str:
     """The figure that decides, with its unit."""
     cost = unit_cost(row, by)
     if not math.isfinite(cost):
-        return f"unknown {_COMPARED[by]}"
+        return f"unknown {COMPARED[by]}"
     if by == "price":
         return f"{usd(10_000 * cost)} per 10,000 transactions"
-    if by == "price_per_output_token":
-        return f"{usd(1e6 * cost)} per 1,000,000 output tokens"
-    return f"{figure(1 / cost)} {'transactions' if by == 'throughput' else 'output tokens'}/minute"
+    tokens = "output tokens" if by in ("price_per_output_token", "output_token_throughput") else "tokens"
+    if by.startswith("price"):
+        return f"{usd(1e6 * cost)} per 1,000,000 {tokens}"
+    each = " per instance" if instances(row) != 1 else ""
+    return f"{figure(1 / cost)} {'transactions' if by == 'throughput' else tokens}/minute{each}"
 
 
 def missed_text(outcome: Outcome, row: Row) -> str:

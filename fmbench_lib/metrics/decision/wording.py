@@ -46,10 +46,11 @@ def level_label(row: Row) -> str:
 
 def budgets_text(budgets: Budgets) -> str:
     """The budgets that are set, as one phrase; empty if none is."""
-    return ", ".join(map(_limit_text, budgets.limits))
+    return ", ".join(map(limit_text, budgets.limits))
 
 
-def _limit_text(limit: Limit) -> str:
+def limit_text(limit: Limit) -> str:
+    """One limit: `TTFT p95 ≤ 0.5 s`."""
     if limit.unit == "cost":
         return f"≤ {usd(limit.budget)} per 10,000 transactions"
     if limit.column == "slo_attainment":
@@ -65,6 +66,8 @@ def in_unit(column: str, value: float) -> str:
         return usd(value)
     if unit == "score":
         return figure(value)
+    if unit == "rate":
+        return f"{figure(value)} requests/s"
     return f"{figure(100 * value)}%" if unit == "share" else f"{figure(value)} s"
 
 
@@ -74,8 +77,9 @@ def quality_text(row: Row, column: str) -> str:
     low, high = number(row, f"{column}_low"), number(row, f"{column}_high")
     if value is None:
         return "unknown"
-    interval = "" if low is None or high is None else f", 95% CI {in_unit(column, low)} to {in_unit(column, high)}"
-    return f"{in_unit(column, value)} (n = {count or 0:.0f}{interval})"
+    known = [] if count is None else [f"n = {count:.0f}"]
+    known += [] if low is None or high is None else [f"95% CI {in_unit(column, low)} to {in_unit(column, high)}"]
+    return f"{in_unit(column, value)} ({', '.join(known) or 'how many questions is not known'})"
 
 
 def time_text(row: Row, column: str) -> str:

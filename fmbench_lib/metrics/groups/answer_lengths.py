@@ -12,8 +12,11 @@ from fmbench_lib.metrics.statistics.percentiles import percentile
 
 AT_THE_LIMIT = frozenset(
     {"length", "max_tokens", "limit", "max_length", "model_length", "model_context_window_exceeded"}
+    | {"max_new_tokens", "max_output_tokens", "max_completion_tokens", "max_tokens_reached", "token_limit"}
+    | {"length_limit", "context_length"}
 )
-"""What servers call an answer that was ended by its limit of tokens, in lower case."""
+"""What servers call an answer that was ended by its limit of tokens, in lower case; enumerations give it after a dot:
+`FinishReason.LENGTH`."""
 
 ANSWER_LENGTHS = (
     Column("completion_token_count_p5", "tokens", "number", "p5 of the completion tokens of the successes"),
@@ -56,7 +59,7 @@ def _reasons(successes: pd.DataFrame) -> pd.Series[str]:
     """How the answers ended that say so."""
     if "finish_reason" not in successes:
         return pd.Series([], dtype=str)
-    return successes["finish_reason"].dropna().astype(str).str.lower()
+    return successes["finish_reason"].dropna().astype(str).str.lower().str.split(".").str[-1]
 
 
 def _cached_share(successes: pd.DataFrame) -> float:

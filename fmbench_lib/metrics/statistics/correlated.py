@@ -75,7 +75,7 @@ class State:
         """The state from the numbers in flight; a closed loop's are all the same."""
         counts = np.asarray(in_flight, dtype=np.float64)
         if counts.size < 2:
-            return cls(counts, math.inf)
+            return cls(counts, 1.0)
         steps = float(np.mean(np.diff(counts) ** 2))
         persistence = 4 * float(counts.var()) / steps if steps > 0 else 0.0
         time = max(autocorrelation_time(counts), persistence, float(counts.mean()), 1.0)
@@ -218,6 +218,8 @@ def _excess(below: Floats, sizes: Floats) -> tuple[Floats, float]:
 
 
 def _roughly(ordered: Floats, value: float, q: float, effective: float) -> CorrelatedEstimate:
+    if ordered.size < 2:
+        return CorrelatedEstimate(int(ordered.size), value, None, None, effective)
     spread = 1.96 * math.sqrt(q * (1 - q) / max(effective, 1e-9))
     low = float(np.quantile(ordered, q - spread)) if q - spread > 0 else None
     high = float(np.quantile(ordered, q + spread)) if q + spread < 1 else None

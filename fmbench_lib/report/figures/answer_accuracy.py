@@ -13,6 +13,7 @@ from fmbench_lib.report.figures.style import (
     BEYOND,
     BUDGET,
     INK,
+    WIDTH,
     Look,
     experiment_keys,
     headline,
@@ -44,7 +45,7 @@ def draw_accuracy(
     rows = rows_of(files)
     if not rows:
         return None
-    figure = new_figure(10, 2.3 + 0.42 * len(rows))
+    figure = new_figure(WIDTH, 2.3 + 0.42 * len(rows))
     headline(figure, accuracy_finding(rows_of(models), rows_of(pairs)), _about(budget))
     axes = figure.subplots()
     for place, row in enumerate(rows):
@@ -114,7 +115,7 @@ def draw_accuracy_by_length(bins: pd.DataFrame, look: Mapping[str, Look]) -> Fig
     rows = rows_of(bins)
     if not rows:
         return None
-    figure = new_figure(10, 5.2)
+    figure = new_figure(WIDTH, 5.2)
     headline(figure, length_finding(rows), _ABOUT_LENGTHS)
     axes, names = figure.subplots(), names_in(rows)
     spread = 0.006 * max(float(row["prompt_tokens_high"]) for row in rows)

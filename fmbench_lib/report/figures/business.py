@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,20 @@ from fmbench_lib.report.figures.style import (
     BUDGET,
     GREY,
     INK,
+    SUBTITLE,
+    TITLE,
+    WIDE,
     Look,
     experiment_keys,
     headline,
     key,
     legend_below,
     logarithmic,
+    name_axes,
     new_figure,
     plain_numbers,
+    short_name,
+    spread,
     wide_range,
     within_sight,
 )
@@ -33,6 +39,9 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
+MOST_NAMED = 6
+"""With more experiments than this a legend names them, as names beside their lines would collide."""
+MOST_LABELS = 8
 MARKERS = {"valid": "o", "degraded": "^", "invalid": "X"}
 
 
@@ -40,9 +49,10 @@ def draw_business(trade: Trade, look: Mapping[str, Look], model: str) -> Figure:
     """A line per experiment, a point per level; budgets as lines, verdicts as markers, a ring around the best level."""
     if not trade.points:
         return nothing(f"{model}: {trade.title}", "\n".join(["There is no level to show.", *trade.left_out]))
-    figure = new_figure(10, 6.3 + 0.1 * max(0, len(trade.experiments) - 4))
+    below = f"{short_name(model, 50)}, {_explanation(trade)}"
+    figure = new_figure(WIDE, _height(trade, below))
     axes = figure.subplots()
-    headline(figure, f"{model}: {trade.title}", _explanation(trade))
+    headline(figure, trade.finding, below)
     for name in trade.experiments:
         _draw_experiment(axes, [point for point in trade.points if point.experiment == name], look[name])
     _scales(axes, trade)
@@ -52,13 +62,19 @@ def draw_business(trade: Trade, look: Mapping[str, Look], model: str) -> Figure:
     return figure
 
 
+def _height(trade: Trade, below: str) -> float:
+    """Low enough for the first screen of a report; higher where many lines cross."""
+    lines = -(-len(trade.finding) // int(WIDE * TITLE))
+    small = -(-len(below) // int(WIDE * SUBTITLE))
+    return 3.0 + 0.25 * lines + 0.2 * small + min(0.55 * max(0, len(trade.experiments) - 3), 3.1)
+
+
 def _explanation(trade: Trade) -> str:
     rates = [is_rate(point.row) for point in trade.points]
     what = "requests per second" if all(rates) else "requests in flight" + (" or per second" if any(rates) else "")
-    better = "cheaper is lower" if trade.priced else "more is higher"
     bars = " Bars: 95% CI of p95." if any(point.interval for point in trade.points) else ""
-    about = f"One point per level; its label: {what}. Faster is further left, {better}.{bars}"
-    return " ".join([about, *trade.left_out])
+    about = f"{trade.dataset}. A point per level; its label: {what}.{bars}"
+    return " ".join([about, *trade.left_out, "Source: all_metrics_summary.csv"])
 
 
 def _draw_experiment(axes: Axes, points: list[Point], look: Look) -> None:
@@ -80,10 +96,11 @@ def _draw_experiment(axes: Axes, points: list[Point], look: Look) -> None:
 def _scales(axes: Axes, trade: Trade) -> None:
     p95s = [point.x for point in trade.points]
     ends = within_sight((end for point in trade.points if point.interval for end in point.interval), p95s)
-    axes.set_xlim(*_scale(axes.xaxis, p95s, ends, trade.latency_budget))
+    left, right = _scale(axes.xaxis, p95s, ends, trade.latency_budget)
+    axes.set_xlim(left, right * (1.12 if len(trade.experiments) <= MOST_NAMED else 1.0))  # room for names at the ends
     axes.set_ylim(*_scale(axes.yaxis, [point.y for point in trade.points], [], trade.cost_budget))
-    axes.set_xlabel("latency p95 (s)")
-    axes.set_ylabel(trade.y_title)
+    better = "low is cheaper" if trade.priced else "high is more"
+    name_axes(axes, "latency p95 (s), left is faster", f"{trade.y_title},\n{better}")
 
 
 def _scale(axis: Axis, values: list[float], ends: list[float], budget: float | None) -> tuple[float, float]:
@@ -132,17 +149,33 @@ def _legend(figure: Figure, trade: Trade, look: Mapping[str, Look]) -> None:
     verdicts = {point.verdict for point in trade.points}
     signs = [key(f"measurement {name}", marker=marker, **sign) for name, marker in MARKERS.items() if name in verdicts]
     if any(point.misses for point in trade.points):
-        signs.append(key("misses a budget", marker="o", markerfacecolor="white", **sign))
+        signs.append(key("hollow: misses a budget", marker="o", markerfacecolor="white", **sign))
     if any(point.best for point in trade.points):
         ring = sign | {"color": INK, "markersize": 12}
-        signs.append(key("best level", marker="o", markerfacecolor="none", **ring))
-    legend_below(figure, experiment_keys(trade.experiments, look), signs)
+        signs.append(key("ring: best level", marker="o", markerfacecolor="none", **ring))
+    named = [] if len(trade.experiments) <= MOST_NAMED else experiment_keys(trade.experiments, look)
+    legend_below(figure, named, signs)
+
+
+def _labelled(trade: Trade) -> Iterator[Point]:
+    """The points that get a label: of an experiment with many levels some, evenly spread."""
+    for name in trade.experiments:
+        own = [point for point in trade.points if point.experiment == name]
+        yield from (own[place] for place in spread(len(own), MOST_LABELS))
 
 
 def _labels(axes: Axes, trade: Trade, look: Mapping[str, Look]) -> None:
+    ends = {point.experiment: point for point in trade.points} if len(trade.experiments) <= MOST_NAMED else {}
+    shown = {id(point) for point in _labelled(trade)}
     labels = []
-    for point in sorted(trade.points, key=lambda point: not point.best):
-        text = f"best: {trade.figures(point)}" if point.best else point.label
+    for point in sorted(trade.points, key=lambda point: (not point.best, point not in ends.values())):
+        if id(point) not in shown and not point.best:
+            continue
+        name = short_name(point.experiment, 24)
+        last = ends.get(point.experiment) is point
+        text = f"{name} · {point.label}" if last else point.label
+        if point.best:
+            text = f"{name if last else ''} best: {trade.figures(point)}".strip()
         colour = INK if point.best else look[point.experiment].colour
-        labels.append(Label(point.x, point.y, text, colour, bold=point.best))
+        labels.append(Label(point.x, point.y, text, colour, bold=point.best, always=last))
     place_labels(axes, labels, [(point.x, point.y) for point in trade.points])

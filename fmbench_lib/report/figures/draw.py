@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from fmbench_lib.metrics.decision.budgets import ACCURACY
-from fmbench_lib.metrics.missing import rows_of
+from fmbench_lib.metrics.missing import number, rows_of
 from fmbench_lib.metrics.repeated_levels import once_each, under_one_load
 from fmbench_lib.report import evaluation_files
 from fmbench_lib.report.figures.answer_accuracy import draw_accuracy, draw_accuracy_by_length
 from fmbench_lib.report.figures.business import draw_business
-from fmbench_lib.report.figures.error_rates import draw_error_rates
+from fmbench_lib.report.figures.error_rates import draw_error_rates, no_errors
 from fmbench_lib.report.figures.judge_agreement import draw_agreement
 from fmbench_lib.report.figures.latency_by_load import draw_latency_by_load
 from fmbench_lib.report.figures.latency_distributions import draw_latency_distributions, draw_latency_drift
 from fmbench_lib.report.figures.machine import draw_machine, pictures
-from fmbench_lib.report.figures.page import write_business_page
 from fmbench_lib.report.figures.price_performance import trade_of
-from fmbench_lib.report.figures.prompt_lengths import draw_prompt_lengths
+from fmbench_lib.report.figures.prompt_lengths import NO_LENGTHS, draw_prompt_lengths, has_lengths
 from fmbench_lib.report.figures.quality_trade import SIDES, QualityTrade, draw_quality_trade, quality_trade
 from fmbench_lib.report.figures.style import Look, looks, save, styled
 from fmbench_lib.report.figures.token_times import draw_token_times
-from fmbench_lib.report.level_order import Rows, names_in
+from fmbench_lib.report.html.business_page import write_business_page
+from fmbench_lib.report.level_order import Rows, counted, names_in, of_payload
 from fmbench_lib.report.report_data import ReportInputs
 
 if TYPE_CHECKING:
@@ -80,9 +80,7 @@ def draw_figures(inputs: ReportInputs, folder: Path, broken: Broken | None = Non
             written += _drawn(folder / name, draw, broken)
     page = folder / BUSINESS_PAGE
     try:
-        written.append(
-            write_business_page(trade, look, inputs.run.model_name, decision.text, page, quality_trades(inputs))
-        )
+        written.append(write_business_page(inputs, trade, quality_trades(inputs), page, folder / BUSINESS))
     except Exception as error:  # noqa: BLE001 - whatever breaks down in one picture must not cost the others
         _give_up(page, error, broken)
     return written
@@ -134,6 +132,24 @@ def _give_up(path: Path, error: Exception, broken: Broken | None) -> None:
         raise error
     path.unlink(missing_ok=True)
     broken(path.name, error)
+
+
+def without_data(inputs: ReportInputs) -> dict[str, str]:
+    """The pictures that have nothing to show, each with the sentence that a reader gets in its place."""
+    rows, requests = levels_drawn(inputs)
+    payload = inputs.decision.payload_file
+    timed = counted(requests)
+    errors = no_errors(rows)
+    missing = {ERROR_RATES: errors} if errors else {}
+    if not has_lengths(requests):
+        missing[TOKENS] = NO_LENGTHS
+    if not any(number(row, "latency_p95") is not None for row in of_payload(rows, payload)):
+        missing[LATENCY_BY_LOAD] = "No request of this dataset succeeded, so there is no latency by load."
+    if timed.empty or timed["latency"].isna().all():
+        missing[DISTRIBUTIONS] = missing[DRIFT] = "No request succeeded in a window."
+    if not has_token_times(inputs):
+        missing[TOKEN_TIMES] = ""
+    return missing
 
 
 def has_token_times(inputs: ReportInputs) -> bool:

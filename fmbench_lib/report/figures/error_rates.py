@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.groups.counts import errors_by_class
 from fmbench_lib.metrics.missing import Row, number, text
+from fmbench_lib.report.figures.findings import errors_finding
 from fmbench_lib.report.figures.panels import nothing
 from fmbench_lib.report.figures.style import (
     BEYOND,
     BUDGET,
     COLOURS,
     INK,
+    WIDTH,
     headline,
     key,
     legend_below,
@@ -35,18 +37,16 @@ HATCHES = ("", "////", "....")
 def draw_error_rates(rows: Rows, budget: float | None = None) -> Figure:
     """A bar for each level that had errors, stacked by class; without any, the picture says so."""
     title = "Error rates by level"
+    none = no_errors(rows)
+    if none:
+        return nothing(title, none)
     failing = [row for row in in_order(rows) if number(row, "errors")]
-    requests = sum(int(number(row, "requests") or 0) for row in rows)
-    if not rows:
-        return nothing(title, "No level was measured.")
-    if not failing:
-        return nothing(title, f"No errors: all {requests:,} requests at {several(len(rows), 'level')} succeeded.")
     shown = failing
     if len(failing) > MOST_BARS:
         worst = sorted(failing, key=lambda row: -(number(row, "error_rate") or 0))[:MOST_BARS]
         shown = [row for row in failing if any(row is other for other in worst)]
-    figure = new_figure(10, 2.1 + 0.3 * len(shown))
-    headline(figure, title, _explanation(rows, failing, shown))
+    figure = new_figure(WIDTH, 2.1 + 0.3 * len(shown))
+    headline(figure, errors_finding(failing, len(rows)), _explanation(rows, failing, shown))
     axes = figure.subplots()
     classes = sorted({name for row in failing for name in errors_by_class(row)})
     look = {name: (COLOURS[at % len(COLOURS)], HATCHES[at // len(COLOURS) % 3]) for at, name in enumerate(classes)}
@@ -54,6 +54,16 @@ def draw_error_rates(rows: Rows, budget: float | None = None) -> Figure:
     _axis(axes, shown, budget)
     _legend(figure, look, budget)
     return figure
+
+
+def no_errors(rows: Rows) -> str | None:
+    """Why there are no errors to draw; None where there are."""
+    if not rows:
+        return "No level was measured."
+    if any(number(row, "errors") for row in rows):
+        return None
+    requests = sum(int(number(row, "requests") or 0) for row in rows)
+    return f"No errors: all {requests:,} requests at {several(len(rows), 'level')} succeeded."
 
 
 def _explanation(rows: Rows, failing: Rows, shown: Rows) -> str:
@@ -65,7 +75,7 @@ def _explanation(rows: Rows, failing: Rows, shown: Rows) -> str:
         about += f" {several(clean, 'level')} without errors {'are' if clean > 1 else 'is'} not shown."
     if len(shown) < len(failing):
         about += f" Shown are the {len(shown)} with the highest error rates."
-    return about
+    return f"{about} Source: error_rates.csv"
 
 
 def _bars(axes: Axes, rows: Rows, look: Mapping[str, tuple[str, str]]) -> None:

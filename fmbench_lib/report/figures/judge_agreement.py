@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.missing import Row, number, rows_of, text
-from fmbench_lib.report.figures.style import INK, headline, new_figure, short_name
+from fmbench_lib.report.figures.style import INK, WIDTH, headline, new_figure, short_name
 from fmbench_lib.report.numbers import percent, significant
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def draw_agreement(table: pd.DataFrame) -> Figure | None:
         for judge in judges
         for column in columns
     }
-    figure = new_figure(10, 1.9 + 0.62 * len(judges))
+    figure = new_figure(WIDTH, 1.9 + 0.62 * len(judges))
     headline(figure, agreement_finding(rows_of(table)), _ABOUT)
     _matrix(figure.subplots(), judges, columns, cells)
     return figure

@@ -36,6 +36,7 @@ class Label:
     text: str
     colour: str
     bold: bool = False
+    always: bool = False
 
 
 def place_labels(
@@ -43,7 +44,7 @@ def place_labels(
 ) -> list[Label]:
     """Draw the labels in order, and return those that did not fit and were left out.
 
-    The axes must have their final limits. Bold labels are always drawn, where they overlap least.
+    The axes must have their final limits. Labels that are bold, or `always`, are drawn where they overlap least.
     """
     figure = axes.get_figure(root=True)
     assert figure is not None
@@ -87,7 +88,7 @@ def _write(axes: Axes, label: Label, taken: Sequence[Bbox], size: float) -> Bbox
         if clashes == 0:
             break
     assert best is not None
-    if best[0] and not label.bold:
+    if best[0] and not (label.bold or label.always):
         return None
     axes.add_artist(best[1])
     return best[2]

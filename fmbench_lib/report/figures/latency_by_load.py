@@ -10,7 +10,8 @@ import pandas as pd
 
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.repeated_levels import level_of
-from fmbench_lib.report.figures.panels import name_panels, nothing, outer_labels, panels
+from fmbench_lib.report.figures.findings import latency_finding
+from fmbench_lib.report.figures.panels import name_panels, nothing, outer_labels, panel_inches, panels
 from fmbench_lib.report.figures.style import (
     BEYOND,
     BUDGET,
@@ -20,6 +21,7 @@ from fmbench_lib.report.figures.style import (
     headline,
     key,
     legend_below,
+    load_ticks,
     logarithmic,
     plain_numbers,
     within_sight,
@@ -66,7 +68,7 @@ def draw_latency_by_load(
     figure, axes = panels(len(names))
     chosen = counted(requests[requests["payload_file"] == payload_file])
     scale = _scale(levels, chosen.astype({"latency": float}), budget)
-    headline(figure, heading, _explanation(chosen, scale, with_n))
+    headline(figure, latency_finding(levels, budget), f"{heading}. {_explanation(chosen, scale, with_n)}")
     for panel, name in zip(axes, names, strict=True):
         part = chosen[chosen["experiment_name"] == name]
         own = [row for row in levels if row["experiment_name"] == name]
@@ -85,7 +87,8 @@ def _explanation(requests: pd.DataFrame, scale: _Scale, with_n: bool) -> str:
     about = "Box: the middle half of the requests and their median. Whiskers: the requests within p5 and p95."
     above = int((requests["latency"] > scale.high).sum())
     about += f" {several(above, 'request')} above the scale {'are' if above > 1 else 'is'} not shown." if above else ""
-    return about + (" n: successes." if with_n else "")
+    about += " n: successes." if with_n else ""
+    return f"{about} Source: per_inference_request_results.csv"
 
 
 def _what(levels: Rows) -> str:
@@ -118,7 +121,7 @@ def _boxes(axes: Axes, levels: Rows, requests: pd.DataFrame, look: Look, with_n:
     line = {"whiskerprops": {"linewidth": 1.4}, "capprops": {"linewidth": 1.4}, "medianprops": {"linewidth": 2.4}}
     sns.boxplot(**shared, whis=(5, 95), width=0.5, showfliers=False, fill=False, **line)
     _p95(axes, levels)
-    axes.set_xticks(range(len(levels)), [_tick(row, str(row["load"]) in invalid, with_n) for row in levels])
+    load_ticks(axes, [_tick(row, str(row["load"]) in invalid, with_n) for row in levels], panel_inches(axes))
     axes.set_xlim(-0.6, len(levels) - 0.4)
     axes.grid(False, axis="x")
 

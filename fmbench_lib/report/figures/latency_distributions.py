@@ -4,21 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from fmbench_lib.metrics.groups.drift import DRIFT_SLICES
 from fmbench_lib.metrics.missing import number
-from fmbench_lib.report.figures.load_colours import LoadColours, load_colours
+from fmbench_lib.report.figures.findings import drift_finding, tail_finding
+from fmbench_lib.report.figures.labels import Label, place_labels
+from fmbench_lib.report.figures.load_colours import MOST_LOADS, LoadColours, load_colours
 from fmbench_lib.report.figures.panels import nothing, outer_labels, panels
-from fmbench_lib.report.figures.style import headline, legend_below, logarithmic, plain_numbers, short_name, wide_range
-from fmbench_lib.report.level_order import Rows, counted, dataset_name, in_order
+from fmbench_lib.report.figures.style import (
+    INK,
+    headline,
+    legend_below,
+    logarithmic,
+    plain_numbers,
+    short_name,
+    wide_range,
+)
+from fmbench_lib.report.level_order import Rows, counted, dataset_name, in_order, short_load
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+SOURCE = "Source: per_inference_request_results.csv"
+_BANDS: dict[str, Any] = {"markersize": 4, "errorbar": ("pi", 50), "err_kws": {"alpha": 0.15, "linewidth": 0}}
+MOST_NAMED = 6
+"""Lines of a panel that have their load beside them."""
 MOST_PANELS = 12
 """With more experiments and datasets than this, only the dataset of the decision is shown, and of it the first."""
 
@@ -37,7 +51,7 @@ def draw_latency_distributions(rows: Rows, requests: pd.DataFrame, payload_file:
     if not facets:
         return nothing(heading, "No request succeeded.")
     about = f"Each line is a level: the share of its successful requests that took at most so long.{left_out}"
-    figure, axes = _drawn(heading, about, facets, load_colours(rows), _ecdf)
+    figure, axes = _drawn(tail_finding(_of(rows, facets)), f"{about} {SOURCE}", facets, load_colours(rows), _ecdf)
     values = pd.concat([facet.requests["latency"] for facet in facets])
     low, high = float(values.min()), float(values.max())
     for panel in axes:
@@ -47,6 +61,7 @@ def draw_latency_distributions(rows: Rows, requests: pd.DataFrame, payload_file:
             plain_numbers(panel.xaxis)
             panel.set_xlim(0, high * 1.05)
         panel.set_ylim(0, 1.02)
+    _name_loads(axes, facets, load_colours(rows))
     outer_labels(axes, "latency (s)", "share of requests")
     return figure
 
@@ -59,7 +74,7 @@ def draw_latency_drift(rows: Rows, requests: pd.DataFrame, payload_file: str | N
         return nothing(heading, "No request succeeded in a window.")
     about = "Each line is a level: the median of its requests in each tenth of its window, by when they were sent. "
     about += f"Bands: the middle half of them. A level that is steady is flat.{left_out}"
-    figure, axes = _drawn(heading, about, facets, load_colours(rows), _trend)
+    figure, axes = _drawn(drift_finding(_of(rows, facets)), f"{about} {SOURCE}", facets, load_colours(rows), _trend)
     values = pd.concat([facet.requests["latency"] for facet in facets])
     middle = [float(values.quantile(q)) for q in (0.02, 0.98)]
     for panel in axes:
@@ -74,6 +89,12 @@ def draw_latency_drift(rows: Rows, requests: pd.DataFrame, payload_file: str | N
     return figure
 
 
+def _of(rows: Rows, facets: list[_Facet]) -> Rows:
+    """The levels that the facets show."""
+    shown = {(facet.experiment, facet.payload_file) for facet in facets}
+    return [row for row in rows if (row["experiment_name"], row["payload_file"]) in shown]
+
+
 def _drawn(
     heading: str,
     about: str,
@@ -84,7 +105,7 @@ def _drawn(
     figure, axes = panels(len(facets))
     headline(figure, heading, about)
     several_datasets = len({facet.payload_file for facet in facets}) > 1
-    longest = 44 if len(facets) in (1, 2, 4) else 32
+    longest = 38 if len(facets) in (1, 2, 4) else 26
     for panel, facet in zip(axes, facets, strict=True):
         draw(panel, facet, colours)
         name = short_name(facet.experiment, longest - 14 if several_datasets else longest)
@@ -103,9 +124,21 @@ def _ecdf(axes: Axes, facet: _Facet, colours: LoadColours) -> None:
         sns.ecdfplot(data=part, x="latency", color=colours.colours[str(load)], linestyle=dash, linewidth=1.6, ax=axes)
 
 
+def _name_loads(axes: list[Axes], facets: list[_Facet], colours: LoadColours) -> None:
+    """The load beside the middle of its line, where there is room; the legend has all."""
+    for panel, facet in zip(axes, facets, strict=True):
+        medians = {str(load): float(part["latency"].median()) for load, part in facet.requests.groupby("load")}
+        if len(medians) <= MOST_NAMED:
+            labels = [
+                Label(medians[load], 0.5, short_load(row), INK) for load, row in colours.rows.items() if load in medians
+            ]
+            place_labels(panel, labels, [(median, 0.5) for median in medians.values()], size=8.5)
+
+
 def _trend(axes: Axes, facet: _Facet, colours: LoadColours) -> None:
     import seaborn as sns
 
+    many = facet.requests["load"].nunique() > MOST_LOADS  # their bands would hide each other
     sns.lineplot(
         data=facet.requests,
         x="window_share",
@@ -115,11 +148,9 @@ def _trend(axes: Axes, facet: _Facet, colours: LoadColours) -> None:
         palette=colours.colours,
         style="load",
         dashes=colours.dashes,
-        markers=colours.markers,
-        markersize=4,
+        markers=False if many else colours.markers,
         estimator="median",
-        errorbar=("pi", 50),
-        err_kws={"alpha": 0.15, "linewidth": 0},
+        **({"errorbar": None} if many else _BANDS),
         legend=False,
         ax=axes,
     )

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fmbench_lib.metrics.missing import Row
-from fmbench_lib.report.figures.style import key
+from fmbench_lib.report.figures.style import key, spread
 from fmbench_lib.report.level_order import Rows, is_rate, load_order, short_load
 
 if TYPE_CHECKING:
     from matplotlib.lines import Line2D
+
+
+MOST_LOADS = 8
+"""Of more loads than this a legend names some, evenly spread; their colours are in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +43,18 @@ class LoadColours:
     def legend(self, shown: Collection[str], **style: Any) -> list[list[Line2D]]:
         """The entries of the loads that are shown: those of closed loops, then those of rates."""
         groups: list[list[Line2D]] = [[], []]
+        drawn = [load for load in self.rows if load in shown]
+        named = [drawn[place] for place in sorted(spread(len(drawn), MOST_LOADS))]
         for load, row in self.rows.items():
-            if load in shown:
+            if load in named:
                 rate = is_rate(row)
                 label = f"{short_load(row).removesuffix('/s')} {'requests/s' if rate else 'in flight'}"
                 line = {"marker": self.markers[load], "linestyle": "", "markersize": 7} | style
                 if rate and line["linestyle"]:
                     line["linestyle"] = "--"
                 groups[rate].append(key(label, color=self.colours[load], **line))
+        if len(named) < len(drawn):
+            groups[-1].append(key("colours between: the loads between", linestyle=""))
         return groups
 
 
@@ -56,5 +64,7 @@ def load_colours(rows: Rows) -> LoadColours:
 
     loads: dict[str, Row] = {str(row["load"]): row for row in sorted(rows, key=load_order)}
     scale = mpl.colormaps["viridis_r"]
+    if len(loads) == 1:
+        return LoadColours(loads, dict.fromkeys(loads, scale(0.6)))
     last = max(1, len(loads) - 1)
     return LoadColours(loads, {load: scale(0.12 + 0.88 * index / last) for index, load in enumerate(loads)})

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fmbench_lib.report.figures.style import headline, new_figure, say, short_name
+from fmbench_lib.report.figures.style import WIDTH, headline, name_axes, new_figure, say, short_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-def panels(count: int, height: float = 2.9) -> tuple[Figure, list[Axes]]:
+def panels(count: int, height: float = 2.5) -> tuple[Figure, list[Axes]]:
     """A figure with `count` panels that share their vertical axis, and the panels; `height` of a row in inches."""
     columns = 1 if count == 1 else 2 if count in (2, 4) else 3
     rows = -(-count // columns)
-    figure = new_figure(10, 1.1 + (max(height, 4.4) if rows == 1 else height * rows))
+    figure = new_figure(WIDTH, 1.1 + (max(height, 3.6) if rows == 1 else height * rows))
     grid = figure.subplots(rows, columns, sharex=False, sharey=True, squeeze=False)
     engine: Any = figure.get_layout_engine()
     engine.set(w_pad=0.07, h_pad=0.06)
@@ -26,10 +26,19 @@ def panels(count: int, height: float = 2.9) -> tuple[Figure, list[Axes]]:
     return figure, axes[:count]
 
 
+def panel_inches(axes: Axes) -> float:
+    """About how wide a panel will be once the figure is laid out."""
+    spec, figure = axes.get_subplotspec(), axes.get_figure(root=True)
+    assert spec is not None
+    assert figure is not None
+    columns = spec.get_gridspec().ncols
+    return float((figure.get_figwidth() - 0.7) / columns - 0.15)
+
+
 def name_panels(axes: Sequence[Axes], names: Sequence[str]) -> None:
     """The experiment's name above each panel."""
     for panel, name in zip(axes, names, strict=True):
-        longest = 44 if len(names) in (1, 2, 4) else 32
+        longest = 38 if len(names) in (1, 2, 4) else 26
         panel.set_title(short_name(name, longest), loc="left", fontweight="bold", fontsize=9.5)
 
 
@@ -39,13 +48,12 @@ def outer_labels(axes: Sequence[Axes], x: str, y: str) -> None:
         spec = panel.get_subplotspec()
         assert spec is not None
         columns = spec.get_gridspec().ncols
-        panel.set_xlabel(x if index + columns >= len(axes) else "")
-        panel.set_ylabel(y if spec.is_first_col() else "")
+        name_axes(panel, x if index + columns >= len(axes) else "", y if spec.is_first_col() else "")
 
 
 def nothing(title: str, why: str) -> Figure:
     """A picture without data that says why there is none."""
-    figure = new_figure(10, 2.2)
+    figure = new_figure(WIDTH, 2.0)
     headline(figure, title)
     say(figure, figure.subplots(), why)
     return figure

@@ -10,6 +10,7 @@ from fmbench_lib.metrics.decision.budgets import Judgement
 from fmbench_lib.metrics.decision.decision import Decision
 from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.missing import number, text
+from fmbench_lib.report.figures.findings import price_finding
 from fmbench_lib.report.level_order import dataset_name, load_order, names_in, short_load
 from fmbench_lib.report.numbers import dollars, seconds, several, significant
 
@@ -46,7 +47,7 @@ class Trade:
     """The points of one payload file, by experiment and load, with the budgets on both axes.
 
     `priced`: `y` is the cost of `transactions` transactions in USD; otherwise it is transactions per minute, because no
-    level has a price. `left_out`: sentences on levels that are not shown.
+    level has a price. `left_out`: sentences on levels that are not shown. `finding`: what the picture shows.
     """
 
     points: tuple[Point, ...]
@@ -56,6 +57,7 @@ class Trade:
     left_out: tuple[str, ...]
     latency_budget: float | None
     cost_budget: float | None
+    finding: str = ""
 
     @property
     def experiments(self) -> list[str]:
@@ -65,7 +67,7 @@ class Trade:
     @property
     def y_title(self) -> str:
         """The vertical axis in words."""
-        return f"cost of {self.transactions:,} transactions (USD)" if self.priced else "transactions per minute"
+        return f"USD per {self.transactions:,} txn" if self.priced else "transactions per minute"
 
     @property
     def title(self) -> str:
@@ -95,6 +97,7 @@ def trade_of(decision: Decision, transactions: int = 10_000) -> Trade:
         left_out=tuple(_left_out(rows, priced)),
         latency_budget=decision.budgets.latency_budget,
         cost_budget=cost * transactions / 10_000 if cost is not None and priced else None,
+        finding=price_finding(decision),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from fmbench_lib.report.figures.findings import lengths_finding
 from fmbench_lib.report.figures.load_colours import LoadColours, load_colours
 from fmbench_lib.report.figures.panels import name_panels, nothing, outer_labels, panels
 from fmbench_lib.report.figures.style import headline, legend_below, logarithmic, plain_numbers, wide_range
@@ -17,8 +18,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+SOURCE = "Source: per_inference_request_results.csv"
 MOST_POINTS = 20_000
 """A scatter of more requests than this shows a sample of them, and says so."""
+
+
+NO_LENGTHS = "No request succeeded with a known number of prompt tokens."
+
+
+def has_lengths(requests: pd.DataFrame) -> bool:
+    """Whether there is a request to draw."""
+    return not counted(requests).dropna(subset=["latency", "prompt_token_count"]).empty
 
 
 def draw_prompt_lengths(
@@ -31,13 +41,14 @@ def draw_prompt_lengths(
     known = counted(requests).dropna(subset=["latency", "prompt_token_count"])
     heading = title or "Prompt length and latency"
     if known.empty:
-        return nothing(heading, "No request succeeded with a known number of prompt tokens.")
+        return nothing(heading, NO_LENGTHS)
     shown = known.sample(MOST_POINTS, random_state=1) if len(known) > MOST_POINTS else known
     names = [name for name in names_in(rows) if (shown["experiment_name"] == name).any()]
     colours = load_colours(rows)
     figure, axes = panels(len(names))
     sampled = f" A sample of {len(shown):,} of {len(known):,} requests." if len(shown) < len(known) else ""
-    headline(figure, heading, f"Each point is a successful request; its colour is the load it was part of.{sampled}")
+    about = f"Each point is a successful request, its colour its load.{sampled} {SOURCE}"
+    headline(figure, title or lengths_finding(requests), about)
     for panel, name in zip(axes, names, strict=True):
         _scatter(panel, shown[shown["experiment_name"] == name], colours)
     name_panels(axes, names)

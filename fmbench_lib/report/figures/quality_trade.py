@@ -16,12 +16,14 @@ from fmbench_lib.report.figures.style import (
     BEYOND,
     BUDGET,
     GREY,
+    WIDTH,
     Look,
     experiment_keys,
     headline,
     key,
     legend_below,
     logarithmic,
+    name_axes,
     new_figure,
     plain_numbers,
     short_name,
@@ -105,23 +107,35 @@ def quality_trade(
 
 
 def trade_finding(trade: QualityTrade) -> str:
-    """What more quality costs, in a sentence."""
-    front = trade.front
+    """What more quality costs, in a sentence. Where intervals overlap, it says no more than what was measured."""
+    front, least = trade.front, trade.side.least
     first, last, quality = front[0], front[-1], name_of(trade.measure)
     reached = f"{quality} {trade.said(first['quality'])}"
-    least = f"{_name(first)} is {trade.side.least} ({trade.against(first)}) with {reached}"
-    if len(names_in(trade.rows)) == 1:
+    others = [row for row in trade.rows if row["experiment_name"] != first["experiment_name"]]
+    if not others:
         return f"{_name(first)}: {trade.against(first)} at best, with {reached}"
-    if len(front) == 1:
-        return f"{least}, and nothing is better"
-    return f"{least}; {_name(last)} reaches {trade.said(last['quality'])} for {trade.against(last)}"
+    surely = all(_apart(first, other, trade.side.column) for other in others)
+    begins = f"{_name(first)} is {least if surely else f'{least} as measured'} ({trade.against(first)}) with {reached}"
+    if last["experiment_name"] == first["experiment_name"]:
+        worse = all(_apart(other, first, "quality") for other in others)
+        return f"{begins}, and {'every other is worse' if worse else 'no other is shown to be better'}"
+    if _apart(first, last, "quality"):
+        return f"{begins}; {_name(last)} reaches {trade.said(last['quality'])} for {trade.against(last)}"
+    more = f"{_name(last)} had {trade.said(last['quality'])} for {trade.against(last)}"
+    return f"{begins}; {more}, but is not shown to be better"
+
+
+def _apart(lower: Row, higher: Row, column: str) -> bool:
+    """Whether a figure of one level is lower than that of another, with intervals that do not overlap."""
+    high, low = number(lower, f"{column}_high"), number(higher, f"{column}_low")
+    return high is not None and low is not None and high < low
 
 
 def draw_quality_trade(trade: QualityTrade | None, look: Mapping[str, Look]) -> Figure | None:
     """A point for each level, with the interval of its quality; the front as a stepped line."""
     if trade is None:
         return None
-    figure = new_figure(10, 5.6)
+    figure = new_figure(WIDTH, 5.6)
     headline(figure, trade_finding(trade), _about(trade))
     axes = figure.subplots()
     for row in trade.rows:
@@ -130,6 +144,9 @@ def draw_quality_trade(trade: QualityTrade | None, look: Mapping[str, Look]) -> 
     _front(axes, trade)
     names = [name for name in look if name in names_in(trade.rows)]
     signs = [key("Pareto front", color=GREY, linestyle="-", linewidth=1.4)]
+    if len(trade.front) < len(trade.rows):
+        hollow: dict[str, Any] = {"marker": "o", "markerfacecolor": "white", "linestyle": "", "markersize": 7}
+        signs.append(key("hollow: not on the front", color=GREY, **hollow))
     if trade.budget is not None:
         axes.axhline(trade.y(trade.budget), color=BUDGET, linewidth=1.3, linestyle=BEYOND, zorder=1)
         signs.append(key(f"budget: {trade.said(trade.budget)}", color=BUDGET, linestyle=BEYOND, linewidth=1.3))
@@ -182,8 +199,7 @@ def _scales(axes: Axes, trade: QualityTrade) -> None:
     known += [] if trade.budget is None else [trade.y(trade.budget)]
     margin = 0.08 * (max(known) - min(known)) or 0.05 * abs(max(known)) or 1.0
     axes.set_ylim(min(known) - margin, max(known) + margin)
-    axes.set_xlabel(trade.side.title)
-    axes.set_ylabel(trade.y_title)
+    name_axes(axes, trade.side.title, trade.y_title)
 
 
 def hover(trade: QualityTrade, row: Row) -> list[str]:

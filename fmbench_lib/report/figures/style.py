@@ -27,9 +27,17 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6
 """The palette of Okabe and Ito without yellow (invisible on white) and black (used for text), plus two darker ones."""
 Dash = Literal["-", "--", ":"]
 DASHES: tuple[Dash, ...] = ("-", "--", ":")
+TITLE, SUBTITLE = 9.2, 14
+"""Characters of a title, and of the line below it, on an inch."""
+_CHARACTER = 0.098
+"""Inches of a character of a tick label, with the gap that it needs."""
 BEYOND = (0, (6, 3))
 """The dashes of a budget's line."""
 DPI = 150
+WIDTH = 8.4
+"""Inches of a picture: two of them stand beside each other in a report and can still be read."""
+WIDE = 10.0
+"""Inches of the one picture that stands alone."""
 
 _STYLE: Any = {
     "figure.facecolor": "white",
@@ -116,8 +124,8 @@ def save(figure: Figure, path: Path) -> Path:
 def headline(figure: Figure, title: str, below: str = "") -> None:
     """A bold title at the top left and a line below it that explains the picture; the axes stay below both."""
     width, height = figure.get_size_inches()
-    lines = textwrap.wrap(one_line(title), int(width * 9.2)) or [""]
-    small = textwrap.wrap(below, int(width * 14))
+    lines = textwrap.wrap(one_line(title), int(width * TITLE)) or [""]
+    small = textwrap.wrap(below, int(width * SUBTITLE))
     top = height - 0.1
     left: dict[str, Any] = {"va": "top", "ha": "left", "in_layout": False}
     figure.text(0.012, top / height, "\n".join(lines), fontsize=12.5, fontweight="bold", **left)
@@ -168,6 +176,40 @@ def _reserve(figure: Figure, above: float = 0, below: float = 0) -> None:
     left, bottom, width, height = engine.get()["rect"]
     inches = figure.get_figheight()
     engine.set(rect=(left, bottom + below / inches, width, height - (above + below) / inches))
+
+
+def load_ticks(axes: Axes, labels: Sequence[str], inches: float) -> None:
+    """Ticks 0, 1, … with these labels, of which those are left out that would touch the one before on `inches`.
+
+    The first and the last are always shown.
+    """
+    step = inches / max(len(labels), 1)
+    widths = [_CHARACTER * max(map(len, label.split("\n"))) for label in labels]
+    shown, end = [], float("-inf")
+    last = len(labels) - 1
+    for place, width in enumerate(widths):
+        free = place * step - width / 2 > end
+        before_last = place == last or (place * step + width / 2) < last * step - widths[last] / 2
+        if place == last or (free and before_last):
+            shown.append(place)
+            end = place * step + width / 2
+    axes.set_xticks(shown, [labels[place] for place in shown])
+
+
+def spread(count: int, most: int) -> set[int]:
+    """At most so many of `count` places, evenly spread, with the first and the last."""
+    if count <= most:
+        return set(range(count))
+    return {round(index * (count - 1) / (most - 1)) for index in range(most)}
+
+
+def name_axes(axes: Axes, x: str | None = None, y: str | None = None) -> None:
+    """The titles of axes, with a word where a scale is logarithmic; None leaves one as it is."""
+    for axis, title in ((axes.xaxis, x), (axes.yaxis, y)):
+        if title is not None:
+            log = axis.get_scale() == "log" and title
+            joined = ",\n" if log and "\n" in title else ", "
+            axis.set_label_text(f"{title}{joined}log scale" if log else title)
 
 
 def short_name(name: str, longest: int = 38) -> str:

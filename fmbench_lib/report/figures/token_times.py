@@ -9,14 +9,23 @@ import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.missing import number
+from fmbench_lib.report.figures.findings import growth_finding
+from fmbench_lib.report.figures.labels import Label, place_labels
+from fmbench_lib.report.figures.panels import panel_inches
 from fmbench_lib.report.figures.style import (
+    GREY,
+    WIDTH,
     Look,
     experiment_keys,
     headline,
+    key,
     legend_below,
+    load_ticks,
     logarithmic,
+    name_axes,
     new_figure,
     plain_numbers,
+    short_name,
     wide_range,
     within_sight,
 )
@@ -34,9 +43,11 @@ from fmbench_lib.report.level_order import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 _FAMILIES = (("TTFT", "time to the first token (s)", 1.0), ("TPOT", "time per output token (ms)", 1000.0))
 
+SOURCE = "Source: all_metrics_summary.csv, per_inference_request_results.csv"
 MOST_MEDIANS = 6
 """With more experiments than this only p95 is drawn, as more lines could not be told apart."""
 
@@ -53,10 +64,9 @@ def draw_token_times(
     if not levels:
         return None
     kinds = sorted({is_rate(row) for row in levels})
-    figure = new_figure(10, 1.5 + 3.3 * len(kinds) + 0.07 * len(names_in(levels)))
-    below = "Solid points: p95, with its 95% confidence interval where it has one."
-    below += " Hollow points: the median." if len(names_in(levels)) <= MOST_MEDIANS else ""
-    headline(figure, f"First token and pace by load: {dataset_name(payload_file)}", below)
+    figure = new_figure(WIDTH, 1.5 + 2.9 * len(kinds) + 0.07 * len(names_in(levels)))
+    below = f"Time to first token and time per output token, {dataset_name(payload_file)}. {SOURCE}"
+    headline(figure, growth_finding(levels, "TTFT"), below)
     engine: Any = figure.get_layout_engine()
     engine.set(w_pad=0.1, h_pad=0.08)
     grid = figure.subplots(len(kinds), 2, squeeze=False)
@@ -64,10 +74,19 @@ def draw_token_times(
     for line, rate in zip(grid, kinds, strict=True):
         for axes, (family, title, unit) in zip(line, _FAMILIES, strict=True):
             _panel(axes, [row for row in levels if is_rate(row) == rate], chosen, family, unit, look)
-            axes.set_ylabel(title)
-            axes.set_xlabel("requests per second" if rate else "requests in flight")
-    legend_below(figure, experiment_keys(names_in(levels), look))
+            name_axes(axes, "requests per second" if rate else "requests in flight", title)
+    legend_below(figure, experiment_keys(names_in(levels), look), _signs(levels))
     return figure
+
+
+def _signs(levels: Rows) -> list[Line2D]:
+    sign: dict[str, Any] = {"color": GREY, "marker": "o", "linestyle": ""}
+    signs = [key("p95", **sign)]
+    if any(number(row, f"{family}_p95_low") is not None for row in levels for family, *_ in _FAMILIES):
+        signs.append(key("its 95% confidence interval", color=GREY, marker="|", markersize=11, linestyle=""))
+    if len(names_in(levels)) <= MOST_MEDIANS:
+        signs.append(key("hollow: median", **sign, markerfacecolor="white"))
+    return signs
 
 
 def _panel(
@@ -89,12 +108,24 @@ def _panel(
         _line(axes, part, look[name], 0.95, {"linewidth": 2.0, "markersize": 5.5})
         for row in (row for row in levels if row["experiment_name"] == name):
             _interval(axes, row, list(loads).index(str(row["load"])) + shift, family, unit, look[name])
-    labels = [load.removesuffix("/s") for load in loads.values()]
-    crowded = sum(map(len, labels)) > MOST_LETTERS
-    axes.set_xticks(range(len(loads)), labels, rotation=45 if crowded else 0, ha="right" if crowded else "center")
-    axes.set_xlim(-0.4, max(len(loads) - 0.6, 0.4))
+    load_ticks(axes, [load.removesuffix("/s") for load in loads.values()], 0.8 * panel_inches(axes))
+    beside = 0.16 * len(loads) if len(names) <= MOST_MEDIANS else 0.0  # room for the names of the lines
+    axes.set_xlim(-0.4, max(len(loads) - 0.6, 0.4) + beside)
     axes.grid(False, axis="x")
     _upwards(axes, _drawn(levels, family, unit))
+    if len(names) <= MOST_MEDIANS:
+        _name_lines(axes, levels, list(loads), family, unit, look)
+
+
+def _name_lines(
+    axes: Axes, levels: Rows, loads: Sequence[str], family: str, unit: float, look: Mapping[str, Look]
+) -> None:
+    """The name of each experiment at the end of its line, where there is room; the legend has all."""
+    known = [row for row in levels if number(row, f"{family}_p95") is not None]
+    points = [(float(loads.index(str(row["load"]))), unit * float(row[f"{family}_p95"])) for row in known]
+    ends = {str(row["experiment_name"]): point for row, point in zip(known, points, strict=True)}
+    labels = [Label(*end, short_name(name, 18), look[name].colour) for name, end in ends.items()]
+    place_labels(axes, labels, points, size=8.5)
 
 
 def _figures_of(levels: Rows, loads: Sequence[str], family: str, unit: float) -> pd.DataFrame:

@@ -11,18 +11,18 @@ from fmbench_lib.metrics.missing import number, rows_of
 from fmbench_lib.report.figures.machine import pictures
 from fmbench_lib.report.level_order import Rows, in_order
 from fmbench_lib.report.level_texts import level_names
-from fmbench_lib.report.markdown import Blocks, bullets, code, escape, frame, sentence_list
+from fmbench_lib.report.markdown import APPENDIX_LINK, Blocks, bullets, code, escape, frame, sentence_list
 from fmbench_lib.report.numbers import MISSING, count, percent, seconds, significant
 from fmbench_lib.report.report_data import ReportInputs
 from fmbench_lib.workspace import LevelKey
 
 _KEY = LevelKey._fields
 _GIB = 2**30
-_MOST_NOTES = 20
+_MOST_NOTES, _MOST_LEVELS = 20, 10
+_NAMES = ("experiment", "dataset", "load")
 _ABOUT = (
     "Means over the window of each level, followed by the greatest value; what a server counts (preemptions, cache "
-    "hits, its times) covers the whole level, warm-up included. All values are in `metrics/endpoint_metrics.csv`, "
-    "those of each level in `metrics/endpoint_metrics_summarized.csv`."
+    "hits, its times) covers the whole level, warm-up included. All values: `metrics/endpoint_metrics.csv`."
 )
 _TTFT = (
     "Time to first token as the server measures it, beside what the client saw of the same requests: all successes of "
@@ -38,12 +38,30 @@ def section(inputs: ReportInputs) -> Blocks:
     if endpoint.summary.empty:
         reason = "Monitors are switched off" if endpoint.interval is None else "No metrics were sampled"
         return [heading, f"_{reason}, so there are no endpoint metrics (`monitors` in the config)._", _notes(inputs)]
+    shown = levels_table(inputs, inputs.decision.payload_file)
+    right = [name for name in shown.columns if name not in _NAMES]
+    about = f"{_ABOUT}{_cost(endpoint.summary)} All levels are in the {APPENDIX_LINK}."
+    table = (
+        frame(shown, to_the_right=right, most=_MOST_LEVELS) if len(shown) else "_No level of this dataset was sampled._"
+    )
+    return [heading, about, table, _pictures(inputs), *_first_tokens(inputs), _notes(inputs)]
+
+
+def appendix(inputs: ReportInputs) -> Blocks:
+    """The table of all levels."""
+    if inputs.endpoint.summary.empty:
+        return []
     shown = levels_table(inputs)
-    right = [name for name in shown.columns if name not in ("experiment", "dataset", "load")]
-    blocks = [heading, f"{_ABOUT}{_cost(endpoint.summary)}", frame(shown, to_the_right=right)]
-    for name, picture in pictures(inputs).items():
-        blocks.append(f"![The machine and server of {escape(name)} over time]({inputs.figures}/{picture})")
-    return [*blocks, *_first_tokens(inputs), _notes(inputs)]
+    return [
+        "## Endpoint metrics of every level",
+        frame(shown, to_the_right=[name for name in shown.columns if name not in _NAMES]),
+    ]
+
+
+def _pictures(inputs: ReportInputs) -> str:
+    """Links to the pictures over time; that of the best level's experiment stands among the plots."""
+    links = [f"[{escape(name)}]({inputs.figures}/{path})" for name, path in pictures(inputs).items()]
+    return f"Over time, with the levels shaded: {sentence_list(links)}." if links else ""
 
 
 def _cost(summary: pd.DataFrame) -> str:
@@ -54,18 +72,20 @@ def _cost(summary: pd.DataFrame) -> str:
     return f" Sampling took {percent(series['mean'].mean() / 100)} of one core, at low priority."
 
 
-def levels_table(inputs: ReportInputs) -> pd.DataFrame:
-    """A row per level, and a column for each figure that at least one of them has."""
+def levels_table(inputs: ReportInputs, payload_file: str | None = None) -> pd.DataFrame:
+    """A row per level, of one payload file or of all, and a column for each figure that at least one of them has."""
     by_level: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows_of(inputs.endpoint.summary):
         by_level.setdefault(tuple(row[name] for name in _KEY), []).append(row)
     table = []
     for level in in_order(rows_of(inputs.summary)):
+        if payload_file not in (None, level["payload_file"]):
+            continue
         known = by_level.get(tuple(level[name] for name in _KEY), [])
         figures = {name: shown(known) for name, shown in _FIGURES.items()}
         table.append({**level_names(level), **figures})
     shown = pd.DataFrame(table)
-    empty = [name for name in _FIGURES if (shown[name] == MISSING).all()]
+    empty = [name for name in _FIGURES if name in shown and (shown[name] == MISSING).all()]
     return shown.drop(columns=empty)
 
 
@@ -197,8 +217,8 @@ def _first_tokens(inputs: ReportInputs) -> Blocks:
     shown = ttft_table(inputs)
     blocks = []
     if not shown.empty:
-        right = [name for name in shown.columns if name not in ("experiment", "dataset", "load")]
-        blocks += [_TTFT, frame(shown, to_the_right=right)]
+        right = [name for name in shown.columns if name not in _NAMES]
+        blocks += [_TTFT, frame(shown, to_the_right=right, most=_MOST_LEVELS)]
     by_reason: dict[str, list[str]] = {}
     for name, reason in inputs.endpoint.no_ttft.items():
         by_reason.setdefault(reason, []).append(code(name))

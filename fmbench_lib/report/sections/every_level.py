@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fmbench_lib.metrics.decision.ranking import generate_nothing
+from fmbench_lib.metrics.decision.transaction_size import generate_nothing
 from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.measuring_again import last_attempts
 from fmbench_lib.metrics.missing import Row, number, rows_of, text

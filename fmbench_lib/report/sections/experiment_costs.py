@@ -11,8 +11,8 @@ from fmbench_lib.report.numbers import MISSING, amount, dollars, duration, plain
 from fmbench_lib.report.report_data import ReportInputs
 
 _COST = (
-    "The cost of measuring is that of the seconds of an experiment's levels, or of its tokens where the price is per "
-    "token. The cost billed is that of the whole time from in service to deleted, which is what the bill will show."
+    "Measuring: the seconds of an experiment's levels, or its tokens where the price is per token. Billed: the whole "
+    "time from in service to deleted."
 )
 
 

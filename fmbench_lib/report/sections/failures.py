@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -11,22 +11,40 @@ from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge, name
 from fmbench_lib.metrics.decision.wording import budgets_text
 from fmbench_lib.metrics.groups.counts import errors_by_class, first_messages
 from fmbench_lib.metrics.missing import Row, number, rows_of
+from fmbench_lib.report.figures.style import short_name
 from fmbench_lib.report.level_order import in_order
 from fmbench_lib.report.level_texts import estimate_of, level_names
-from fmbench_lib.report.markdown import Blocks, code, escape, frame, one_line, text_frame
+from fmbench_lib.report.markdown import (
+    Blocks,
+    bold,
+    bullets,
+    code,
+    escape,
+    frame,
+    one_line,
+    sentence_list,
+    table,
+    text_frame,
+)
 from fmbench_lib.report.numbers import MISSING, amount, count, dollars, percent, seconds, several, significant
 from fmbench_lib.report.report_data import FailedDeployment, FailedLevel, ReportInputs
+from fmbench_lib.report.sections.remedies import remedy_of_budget, remedy_of_errors
 
 FAILS = "✗"
 """The mark behind a figure that misses its budget."""
 
+_MOST = 12
+"""Rows of a table of failures; the appendix has all."""
+_MOST_NAMES = 3
+_SAID = ("requests", "levels", "experiments", "first message")
+_TEXTS = ("experiment", "dataset", "load", "misses by")
 _ALWAYS_SHOWN = ("error_rate", "latency_p95", "price_per_10k_txn")
 """Columns of the levels that miss a budget, beside those of the budgets."""
 
 
 def section(inputs: ReportInputs) -> Blocks:
-    """Levels that miss a budget, deployments and levels that failed, levels with errors."""
-    blocks = ["### Failed experiments", *_missed(inputs)]
+    """What kinds of failures there are, then each kind: budgets missed, deployments and levels that failed, errors."""
+    blocks = ["### Failed experiments", _kinds(inputs), *_missed(inputs)]
     deployments = failed_deployments_table(inputs.failed_deployments)
     if len(deployments):
         intro = f"{several(len(deployments), 'experiment')} could not be measured at all:"
@@ -35,17 +53,81 @@ def section(inputs: ReportInputs) -> Blocks:
     if len(levels):
         intro = f"{several(len(levels), 'level')} failed and left no records (they are measured by {_resume(inputs)}):"
         blocks += [intro, frame(levels, as_code=["reason"])]
+    return [*blocks, *_errors(inputs)]
+
+
+def appendix(inputs: ReportInputs) -> Blocks:
+    """Every level that misses a budget, and every level with errors."""
+    missed = missed_table(judgements(inputs.summary, inputs.decision.budgets))
     errors = errors_table(inputs.summary)
+    blocks = []
+    if len(missed):
+        right = [name for name in missed.columns if name not in _TEXTS]
+        blocks += ["## Levels over a budget", frame(missed, to_the_right=right)]
+    if len(errors):
+        blocks += ["## Levels with errors", frame(errors, to_the_right=["requests", "errors", "error rate"])]
+        blocks += ["The first message of each class:", frame(messages_table(inputs.summary), to_the_right=["requests"])]
+    return blocks
+
+
+def _kinds(inputs: ReportInputs) -> str:
+    """Which kinds of failures there are, in a sentence."""
+    judged = judgements(inputs.summary, inputs.decision.budgets)
+    over = sum(not one.meets_budgets for one in judged)
+    errors = sum(bool(number(one.row, "errors")) for one in judged)
+    deployments, levels = len(inputs.failed_deployments), len(inputs.failed_levels)
+    kinds = [
+        f"{several(over, 'level')} over budget" if over else "",
+        f"{several(errors, 'level')} with errors" if errors else "",
+        f"{several(deployments, 'experiment')} not deployed" if deployments else "",
+        f"{several(levels, 'level')} not measured" if levels else "",
+    ]
+    found = sentence_list([kind for kind in kinds if kind])
+    if found:
+        return f"{bold(found)}, of {several(len(judged) + levels, 'level')}."
+    return "Nothing failed: no experiment, no level, no request." if judged else "_No level was measured._"
+
+
+def _errors(inputs: ReportInputs) -> Blocks:
+    """A row for each class of errors: how many, what was said, and where to look."""
     if inputs.summary.empty:
-        return [*blocks, "_No level was measured._"]
-    if errors.empty:
-        return [*blocks, "No request failed."]
-    intro = f"{several(len(errors), 'level')} of {len(inputs.summary)} had errors:"
-    blocks += [intro, frame(errors, to_the_right=["requests", "errors", "error rate"])]
-    said = messages_table(inputs.summary)
-    if said.empty:
-        return blocks
-    return [*blocks, "What was said of them, the first message of each class:", frame(said, to_the_right=["requests"])]
+        return []
+    shown = classes_table(inputs.summary)
+    if shown.empty:
+        return ["No request failed."]
+    having = sum(bool(number(row, "errors")) for row in rows_of(inputs.summary))
+    intro = f"{several(having, 'level')} of {len(inputs.summary)} had errors, by class:"
+    rows = [
+        [code(row["error"]), *(escape(row[name]) for name in _SAID), remedy_of_errors(row["error"])]
+        for row in shown.to_dict("records")
+    ]
+    return [intro, table(["error", *_SAID, "look at"], rows, [1, 2])]
+
+
+def classes_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """Each class of errors: how many requests failed so, at how many levels, of which experiments, and the first
+    message of it."""
+    rows = in_order(rows_of(summary))
+    having: dict[str, int] = {}
+    for row in rows:
+        for name in errors_by_class(row):
+            having[name] = having.get(name, 0) + 1
+    said = first_messages(rows)
+    return text_frame(
+        {
+            "error": name,
+            "requests": count(sum(one.requests for one in said if one.error == name)),
+            "levels": count(levels),
+            "experiments": _experiments([one.experiment_name for one in said if one.error == name]),
+            "first message": one_line(next((one.message for one in said if one.error == name), ""), longest=200),
+        }
+        for name, levels in having.items()
+    )
+
+
+def _experiments(names: Sequence[str]) -> str:
+    more = [f"{len(names) - _MOST_NAMES} more"] if len(names) > _MOST_NAMES else []
+    return sentence_list([*(short_name(name, 30) for name in names[:_MOST_NAMES]), *more])
 
 
 def _resume(inputs: ReportInputs) -> str:
@@ -60,10 +142,22 @@ def _missed(inputs: ReportInputs) -> Blocks:
     missed = missed_table(judged)
     if missed.empty:
         return [f"Every level ({len(judged)}) meets the budgets: {escape(limits)}."] if judged else []
-    of = f"{several(len(missed), 'level')} of {len(judged)}, over all datasets, missed at least one of the budgets"
-    intro = f"{of}: {escape(limits)}. Figures that miss are bold and marked {FAILS}."
-    texts = ("experiment", "dataset", "load", "misses by")
-    return [intro, frame(missed, to_the_right=[name for name in missed.columns if name not in texts])]
+    intro = f"Budgets: {escape(limits)}. Figures that miss one are bold and marked {FAILS}."
+    shown = missed.drop(columns="misses by")  # the bold figures and their budget say it
+    right = [name for name in shown.columns if name not in _TEXTS]
+    return [intro, bullets(_by_budget(judged)), frame(shown, to_the_right=right, most=_MOST)]
+
+
+def _by_budget(judged: Iterable[Judgement]) -> list[str]:
+    """A line for each budget: how many levels miss it, and the change that mends it."""
+    missing: dict[str, list[Row]] = {}
+    for judgement in judged:
+        for outcome in judgement.missed:
+            missing.setdefault(outcome.column, []).append(judgement.row)
+    return [
+        f"{name_of(column)}, {several(len(rows), 'level')}: {remedy_of_budget(column, rows)}"
+        for column, rows in missing.items()
+    ]
 
 
 def missed_table(judged: Iterable[Judgement]) -> pd.DataFrame:
@@ -136,7 +230,7 @@ def messages_table(summary: pd.DataFrame) -> pd.DataFrame:
             "experiment": said.experiment_name,
             "error": said.error,
             "requests": count(said.requests),
-            "first message": one_line(said.message, longest=500),
+            "first message": one_line(said.message, longest=200),
         }
         for said in first_messages(in_order(rows_of(summary)))
     )

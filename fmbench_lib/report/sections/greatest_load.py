@@ -14,8 +14,8 @@ _ABOUT = (
     "Every level that a search tried is an ordinary level of this run, but no single one decides. All levels of a "
     "search together, each with the spread within it, say where the greatest load lies that meets the objectives: in "
     "the range below with 90% probability. The load that is named met them in most of its levels and, where there is a "
-    "range, is at most 5% too high with 95% probability. Levels above it cannot win the decision. Longer levels "
-    "(`load.requests`, `load.duration`) narrow the range."
+    "range, is at most 5% too high with 95% probability. Levels above it cannot win the decision, and none can where "
+    "no load is shown to meet them. Longer levels (`load.requests`, `load.duration`) narrow the range."
 )
 _BOUNDED = {
     "decided": "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -125,11 +125,8 @@ def cost_blocks(tables: Tables) -> Blocks:
     rows = table_rows(tables, files.COSTS)
     if not rows:
         return []
-    costs = [number(row, "cost") for row in rows]
-    total = {name: sum(number(row, name) or 0 for row in rows) for name in _SUMS}
-    lost = any(number(row, _LOST) for row in rows)
-    total |= {_LOST: sum(number(row, _LOST) or 0.0 for row in rows)}
-    all_of_them = {"judge": "all", **total, "cost": None if None in costs else sum(cost or 0.0 for cost in costs)}
+    lost = any(_LOST in row and number(row, _LOST) != 0 for row in rows)
+    all_of_them = {"judge": "all", **{name: _sum(rows, name) for name in (*_SUMS, "cost", _LOST)}}
     shown = text_frame(
         {
             "judge": str(row["judge"]),
@@ -140,6 +137,13 @@ def cost_blocks(tables: Tables) -> Blocks:
         for row in (*rows, *([all_of_them] if len(rows) > 1 else []))
     )
     return ["What each judge was asked, and its cost:", frame(shown, to_the_right=list(shown.columns)[1:])]
+
+
+def _sum(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    """The sum over judges; None where one of them lacks it."""
+    values = [number(row, name) for row in rows]
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
 
 
 # -- cells -----------------------------------------------------------------------------------------------------------

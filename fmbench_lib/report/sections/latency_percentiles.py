@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fmbench_lib.metrics.decision.ranking import generate_nothing
+from fmbench_lib.metrics.decision.transaction_size import generate_nothing
 from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.groups.contents import remarks_of
 from fmbench_lib.metrics.missing import Row, number, rows_of, text
 from fmbench_lib.metrics.repeated_levels import once_each
-from fmbench_lib.report.figures import draw
 from fmbench_lib.report.level_order import Rows, dataset_name, names_in, of_payload
-from fmbench_lib.report.level_texts import estimate_of
-from fmbench_lib.report.markdown import Blocks, code, frame, sentence_list, text_frame
+from fmbench_lib.report.level_texts import estimate_of, time_of
+from fmbench_lib.report.markdown import APPENDIX_LINK, Blocks, code, frame, sentence_list, text_frame
 from fmbench_lib.report.numbers import count, seconds, several
 from fmbench_lib.report.report_data import ReportInputs
 
 _LATENCY = (
-    "over the n requests (of ITL: gaps) of each level. The clock starts when a request is due. TPOT divides by the "
-    "tokens that were seen; ITL is the gap between two reads that brought content, each of which may carry several "
-    "tokens (tokens per event below). ≈ "
-    "marks a percentile with too few values behind it for a 95% confidence interval (the median needs 6, p95 72, p99 "
-    "368)."
+    "from when a request is due. TPOT divides by the tokens that were seen; ITL is the gap between two reads that "
+    "brought content. ≈ marks a percentile with too few values behind it for a 95% confidence interval (the median "
+    f"needs 6, p95 72, p99 368). Means, n and intervals of all of them are in the {APPENDIX_LINK}."
 )
 _LATENCY_ALONE = (
-    "over the n requests of each level. The clock starts when a request is due. ≈ marks a percentile with too few "
-    "values behind it for a 95% confidence interval (the median needs 6, p95 72, p99 368)."
+    "from when a request is due. ≈ marks a percentile with too few values behind it for a 95% confidence interval (the "
+    "median needs 6, p95 72, p99 368)."
 )
+_OF_STREAMS = {"TTFT_p50": "TTFT p50", "TTFT_p95": "TTFT p95", "TPOT_p50": "TPOT p50", "ITL_p95": "ITL p95"}
+_MOST = 20
 _NOT_STREAMED = (
     "No response was streamed, so there is no TTFT, TPOT or ITL. Set `stream: true` in the `inference_spec` of the "
     "experiment to get them."
@@ -50,7 +49,7 @@ def section(inputs: ReportInputs) -> Blocks:
     """Latency, TTFT, TPOT and ITL of the dataset of interest: the table, and the picture if anything streamed."""
     payload = inputs.decision.payload_file
     heading = "### Latency metrics analysis"
-    shown = latency_table(inputs.summary, payload)
+    shown = overview_table(inputs.summary, payload)
     if shown.empty:
         why = "No request of this dataset succeeded" if payload else "No level was measured"
         return [heading, f"_{why}, so there is no latency to show._"]
@@ -59,12 +58,38 @@ def section(inputs: ReportInputs) -> Blocks:
     kinds = "Latency" if nothing else _KINDS
     intro = f"{kinds} for the {code(dataset_name(payload))} dataset, {_LATENCY_ALONE if nothing else _LATENCY}"
     absent = f"_{_NOTHING_GENERATED}_" if nothing else _absent_times(levels)
-    right = ["n", "mean", *(name for name in shown.columns if "CI" in name)]
-    blocks = [heading, intro, _measured_once(inputs), absent, frame(shown, to_the_right=right)]
-    if draw.has_token_times(inputs):
-        picture = f"{inputs.figures}/{draw.TOKEN_TIMES}"
-        blocks.append(f"![Time to first token and time per output token by load]({picture})")
-    return blocks
+    right = [name for name in shown.columns if name not in ("experiment", "load")]
+    explained = f"{intro} {_measured_once(inputs)}".rstrip()
+    return [heading, explained, absent, frame(shown, to_the_right=right, most=_MOST)]
+
+
+def appendix(inputs: ReportInputs) -> Blocks:
+    """Every statistic of every time, with its interval, a table for each dataset."""
+    blocks = ["## Latency, TTFT, TPOT and ITL of every level"]
+    for payload in names_in(rows_of(inputs.summary), "payload_file"):
+        shown = latency_table(inputs.summary, payload)
+        if not shown.empty:
+            right = ["n", "mean", *(name for name in shown.columns if "CI" in name)]
+            blocks += [f"Dataset {code(dataset_name(payload))}:", frame(shown, to_the_right=right)]
+    return blocks if len(blocks) > 1 else []
+
+
+def overview_table(summary: pd.DataFrame, payload_file: str | None) -> pd.DataFrame:
+    """A row for each level of a payload file with a success: n, percentiles of latency, and p50 and p95 of the times of
+    a stream, without those that no level has."""
+    rows = [row for row in of_payload(rows_of(summary), payload_file) if number(row, "latency_n")]
+    streamed = [family for family in ("TTFT", "TPOT", "ITL") if any(number(row, f"{family}_n") for row in rows)]
+    return text_frame(
+        {
+            "experiment": str(row["experiment_name"]),
+            "load": load_label(row),
+            "n": count(row["latency_n"]),
+            "latency p50": time_of(row, "latency_p50"),
+            "p95 (95% CI)": estimate_of(row, "latency_p95"),
+            **{name: time_of(row, column) for column, name in _OF_STREAMS.items() if column.split("_")[0] in streamed},
+        }
+        for row in rows
+    )
 
 
 def _measured_once(inputs: ReportInputs) -> str:

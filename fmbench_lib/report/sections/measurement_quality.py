@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.metrics.measuring_again import AGAIN, command_again, last_attempts
+from fmbench_lib.metrics.measuring_again import AGAIN, command_again, counting, last_attempts
 from fmbench_lib.metrics.missing import Row, number, rows_of, text
 from fmbench_lib.metrics.reasons import reasons_of, told_once, without_numbers
 from fmbench_lib.report.calibration import calibration_lines
 from fmbench_lib.report.level_order import Rows, in_order
 from fmbench_lib.report.level_texts import level_names, level_sentence_name
-from fmbench_lib.report.markdown import Blocks, bold, bullets, code, escape, frame, sentence_list, text_frame
+from fmbench_lib.report.markdown import (
+    APPENDIX_LINK,
+    Blocks,
+    bold,
+    bullets,
+    code,
+    escape,
+    frame,
+    sentence_list,
+    text_frame,
+)
 from fmbench_lib.report.numbers import MISSING, percent, seconds, several, significant
 from fmbench_lib.report.report_data import ReportInputs
+from fmbench_lib.report.sections.remedies import remedy_of, split_reason
 
 _TOKEN_SOURCES = {
     "server": "counted by the server itself (`usage` of its responses)",
@@ -37,30 +49,42 @@ _REUSE = {
         "with new prompts."
     ),
 }
-_EXPLAINED = (
+_EXPLAINED = "Degraded: usable, with the reason in mind. Invalid: the figures do not describe the endpoint."
+_COLUMNS_EXPLAINED = (
     "Client lag is how late the client read what had arrived, schedule lag how late it sent what was due; client CPU "
     "is the share of its core that the busiest load worker used. Used by others are the cores of this machine that "
-    "neither fmbench nor the endpoint used. Verdicts: valid; degraded (usable, with the reason in mind); invalid (the "
-    "figures do not describe the endpoint)."
+    "neither fmbench nor the endpoint used."
 )
+_MOST_LEVELS = 2
+"""A reason of more levels than this says how many, and the appendix which."""
 
 
 def section(inputs: ReportInputs) -> Blocks:
-    """The verdicts with their reasons, the client's delays, and what else may affect the numbers."""
+    """The verdicts with their reasons and remedies, and what else may affect the numbers."""
     heading = "## How good this measurement was"
-    rows = in_order(rows_of(inputs.summary))
+    rows = in_order(rows_of(counting(inputs.summary)))
     if not rows:
         return [heading, "_No level was measured._", *_notices(inputs)]
+    facts = [*_stamps(rows), *_proxies(rows), *_tokens(rows), *_reuse(rows), *calibration_lines(inputs)]
+    again = [] if inputs.imported else _again(rows, inputs)
+    blocks = [heading, f"{verdicts_sentence(rows, bold)} {_EXPLAINED}", *_reasons(rows), *again]
+    return [*blocks, bullets(facts), *_notices(inputs)]
+
+
+def appendix(inputs: ReportInputs) -> Blocks:
+    """How each level was measured, and each reason with all levels that have it."""
     shown = quality_table(inputs.summary)
+    if shown.empty:
+        return []
     texts = ("experiment", "dataset", "load", "verdict", "ended by", "stamps", "tokens from", "prompt reuse")
     right = [name for name in shown.columns if name not in texts]
-    facts = [*_stamps(rows), *_proxies(rows), *_tokens(rows), *_reuse(rows), *calibration_lines(inputs)]
-    blocks = [heading, _verdicts(rows), frame(shown, to_the_right=right), _EXPLAINED, bullets(facts)]
-    again = [] if inputs.imported else _again(rows, inputs)
-    return [*blocks, *_reasons(rows), *again, *_notices(inputs)]
+    named = [f"{what}: {remedy} — {'; '.join(levels)}" for what, remedy, levels in _told(_all(inputs))]
+    reasons = ["Reasons for the verdicts, what to do, and all levels concerned:", bullets(named)] if named else []
+    return ["## How each level was measured", frame(shown, to_the_right=right), _COLUMNS_EXPLAINED, *reasons]
 
 
-def _verdicts(rows: Rows) -> str:
+def verdicts_sentence(rows: Rows, mark: Callable[[str], str] = str) -> str:
+    """How many levels are valid, degraded and invalid, and whether the client was a limit; `mark` marks the counts."""
     counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in ("valid", "degraded", "invalid")}
     parts = [f"{number_of} {verdict}" for verdict, number_of in counts.items() if number_of]
     limited = sum(bool(row["client_limited"]) for row in rows)
@@ -71,23 +95,48 @@ def _verdicts(rows: Rows) -> str:
         if limited
         else "The client was not a limit at any level"
     )
-    return f"Of {several(len(rows), 'level')}: {bold(sentence_list(parts))}. {client}."
+    return f"Of {several(len(rows), 'level')}: {mark(sentence_list(parts))}. {client}."
+
+
+def _all(inputs: ReportInputs) -> Rows:
+    return in_order(rows_of(inputs.summary))
+
+
+def _told(rows: Rows) -> list[tuple[str, str, list[str]]]:
+    """Each reason once with the range of its numbers, what mends it, and the levels that have it; all Markdown. The
+    reasons of most levels come first."""
+    alike: dict[str, list[tuple[str, Row]]] = {}
+    for row in rows:
+        for reason in reasons_of(text(row, "verdict_reasons")):
+            if not reason.startswith(AGAIN):
+                alike.setdefault(without_numbers(reason), []).append((reason, row))
+    told = []
+    for having in sorted(alike.values(), key=len, reverse=True):
+        what, advice = split_reason(told_once([reason for reason, _ in having]))
+        levels = [escape(f"{level_sentence_name(row)} ({row['verdict']})") for _, row in having]
+        remedy = remedy_of(having, escape(advice, longest=300))
+        told.append((escape(what, longest=600), remedy, list(dict.fromkeys(levels))))
+    return told
 
 
 def _reasons(rows: Rows) -> Blocks:
-    """Each reason once, with the range of its numbers and the levels that have it."""
-    alike: dict[str, list[tuple[str, str]]] = {}
-    for row in rows:
-        level = f"{level_sentence_name(row)} ({row['verdict']})"
-        for reason in reasons_of(text(row, "verdict_reasons")):
-            if not reason.startswith(AGAIN):
-                alike.setdefault(without_numbers(reason), []).append((reason, level))
-    items = []
-    for told in alike.values():
-        levels = list(dict.fromkeys(level for _, level in told))
-        where = f"all {len(rows)} levels" if len(levels) == len(rows) > 1 else "; ".join(map(escape, levels))
-        items.append(f"{escape(told_once([reason for reason, _ in told]), longest=600)} — {where}")
-    return ["Reasons for the verdicts, what to do, and the levels concerned:", bullets(items)] if items else []
+    """A line for each reason: what was found, the change that mends it, and which levels are concerned."""
+    items = [
+        f"{': '.join(filter(None, (what, remedy)))} — {_which(levels, len(rows))}"
+        for what, remedy, levels in _told(rows)
+    ]
+    if not items:
+        return []
+    return [
+        f"Reasons for the verdicts, and what mends them (all levels by name in the {APPENDIX_LINK}):",
+        bullets(items),
+    ]
+
+
+def _which(levels: Sequence[str], of: int) -> str:
+    if len(levels) == of > 1:
+        return f"all {of} levels"
+    return "; ".join(levels) if len(levels) <= _MOST_LEVELS else f"{len(levels)} of {of} levels"
 
 
 def _again(rows: Rows, inputs: ReportInputs) -> Blocks:

@@ -4,33 +4,112 @@ from __future__ import annotations
 
 from typing import Any
 
-from fmbench_lib.metrics.decision.ranking import generates_nothing
-from fmbench_lib.metrics.missing import number, rows_of, text
+from fmbench_lib.metrics.decision.brief import brief_of
+from fmbench_lib.metrics.decision.transaction_size import generates_nothing
+from fmbench_lib.metrics.decision.wording import level_label
+from fmbench_lib.metrics.measuring_again import counting
+from fmbench_lib.metrics.missing import Row, number, rows_of, text
+from fmbench_lib.metrics.prices import MONTH_HOURS, monthly_price, served_rate
 from fmbench_lib.metrics.repeated_levels import once_each
 from fmbench_lib.report.figures import draw
+from fmbench_lib.report.figures.price_performance import trade_of
+from fmbench_lib.report.figures.style import short_name
 from fmbench_lib.report.level_order import dataset_name, names_in
-from fmbench_lib.report.level_texts import instance
-from fmbench_lib.report.markdown import Blocks, bold, code, escape, sentence_list, table
-from fmbench_lib.report.numbers import MISSING, amount, count, percent, plain, several, significant
+from fmbench_lib.report.level_texts import instance, time_of
+from fmbench_lib.report.markdown import Blocks, bold, code, escape, sentence_list, table, two_up, with_code
+from fmbench_lib.report.numbers import MISSING, amount, count, moment, percent, plain, several, significant
 from fmbench_lib.report.report_data import ReportInputs
+from fmbench_lib.report.sections.measurement_quality import verdicts_sentence
+
+_MONTH = "USD/month"
 
 
 def section(inputs: ReportInputs) -> Blocks:
-    """The decision, its figures and its picture."""
-    decision = inputs.decision
-    blocks = ["## Summary", f"{_measured(inputs)} {bold(escape(decision.text, longest=4000))}"]
-    if decision.dataset:
-        about = f"The decision is about dataset {code(dataset_name(decision.payload_file))}"
-        blocks.append(f"{about} ({escape(decision.dataset.reason)}).")
-    if decision.winner is None and decision.nearest is not None:
-        blocks.append("No level can be recommended; the table describes the one that comes nearest.")
+    """The first screen: the decision, the two best levels, how good that is, the picture; then the winner's figures."""
+    decision, brief = inputs.decision, brief_of(inputs.decision.to_dict())
     best = decision.winner or decision.nearest
+    blocks = ["## Summary", f"{bold(escape(brief.what, longest=2000))} {with_code(brief.how_sure)}".strip()]
+    if best is not None:
+        blocks.append(_two_best(best, decision.runner_up))
+    blocks += [_quality_line(inputs), *_picture(inputs)]
+    blocks.append(f"{_measured(inputs)} {escape(decision.text, longest=4000)}{_about(inputs)}")
+    if decision.winner is None and best is not None:
+        blocks.append("No level can be recommended; the table describes the one that comes nearest.")
     if best is not None:
         blocks.append(information(dict(best), inputs.options.transactions))
+    return blocks
+
+
+def _about(inputs: ReportInputs) -> str:
+    """Which payload file the decision is about, and why that one."""
+    dataset = inputs.decision.dataset
+    if dataset is None:
+        return ""
+    name = code(dataset_name(dataset.payload_file))
+    about = f" The decision is about dataset {name} ({escape(dataset.reason)})."
+    return f"{about} A month has {MONTH_HOURS} hours."
+
+
+def _picture(inputs: ReportInputs) -> Blocks:
+    """The one picture, and where it is interactive; a sentence where it has no level to show."""
+    if not trade_of(inputs.decision).points:
+        return ["There is no chart of price and performance, as no level has a success."]
     page = f"{inputs.figures}/{draw.BUSINESS_PAGE}"
-    chart = "The chart below compares price and performance of the levels of this dataset."
-    blocks.append(f"{chart} An interactive version of it is available [here]({page}).")
-    return [*blocks, f"![Price performance comparison]({inputs.figures}/{draw.BUSINESS})"]
+    picture = f"![Price performance comparison]({inputs.figures}/{draw.BUSINESS})"
+    return [picture, f"An interactive version of this chart is available [here]({page})."]
+
+
+def _two_best(best: Row, runner_up: Row | None) -> str:
+    """The best level and that of another experiment, with the figures that decide and how far they lie apart."""
+    shown = {"best": _figures(best)}
+    if runner_up is not None:
+        ahead = _compared(best)
+        apart = {name: _apart(value, ahead[name]) for name, value in _compared(runner_up).items()}
+        shown["runner-up"] = {name: f"{cell}{apart.get(name, '')}" for name, cell in _figures(runner_up).items()}
+    rows = [[bold(name), *map(escape, cells.values())] for name, cells in shown.items()]
+    return table(["", *shown["best"]], rows, range(2, 2 + len(_compared(best))))
+
+
+def _figures(row: Row) -> dict[str, str]:
+    per_token, month = number(row, "price_per_token"), monthly_price(row)
+    rate = served_rate(row)
+    return {
+        "level": short_name(level_label(row), 70),
+        "USD/10k txn": amount(row["price_per_10k_txn"]),
+        "USD/1M tokens": amount(None if per_token is None else 1e6 * per_token),
+        _MONTH: f"{month:,.0f} at {significant(rate)}/s" if month and month >= 100 else amount(month),
+        "latency p95": time_of(row, "latency_p95"),
+    }
+
+
+def _compared(row: Row) -> dict[str, float | None]:
+    """The figures in which two levels are compared, under the names of `_figures`."""
+    return {
+        "USD/10k txn": number(row, "price_per_10k_txn"),
+        "USD/1M tokens": number(row, "price_per_token"),
+        _MONTH: monthly_price(row),
+        "latency p95": number(row, "latency_p95"),
+    }
+
+
+def _apart(value: float | None, best: float | None) -> str:
+    """How far a figure lies from that of the best level: ` (+92%)`, ` (3.4 ×)`; empty where one is not known."""
+    if value is None or not best:
+        return ""
+    ratio = value / best
+    return f" ({significant(ratio, 2)} ×)" if ratio >= 2 else f" ({100 * (ratio - 1):+.0f}%)"
+
+
+def _quality_line(inputs: ReportInputs) -> str:
+    """How good the measurement was, what it is about, and when it was written, in one line."""
+    decision, parts = inputs.decision, []
+    rows = rows_of(counting(inputs.summary))
+    if rows:
+        parts.append(f"{verdicts_sentence(rows).removesuffix('.')} ([why](#how-good-this-measurement-was)).")
+    if decision.dataset:
+        parts.append(f"Dataset: {code(dataset_name(decision.payload_file))}.")
+    written = f"FMBench {inputs.run.fmbench_version}, {moment(inputs.run.written_at)} UTC."
+    return " ".join([*parts, escape(written)])
 
 
 def _measured(inputs: ReportInputs) -> str:
@@ -46,7 +125,7 @@ def _measured(inputs: ReportInputs) -> str:
 
 
 def information(row: dict[str, Any], transactions: int = 10_000) -> str:
-    """The figures of one level as a Markdown table of two columns, by the column names of the CSV files."""
+    """The figures of one level as a Markdown table, by the column names of the CSV files."""
     price = number(row, "price_per_txn")
     rate = number(row, "request_rate") is not None
     load = "request_rate" if rate else "concurrency"
@@ -66,15 +145,14 @@ def information(row: dict[str, Any], transactions: int = 10_000) -> str:
         "price_per_txn (USD)": significant(price, 4),
         f"price of {transactions:,} transactions (USD)": amount(None if price is None else price * transactions),
         "price_per_token (USD)": significant(row["price_per_token"]),
-        "price from": _price_origin(row),
+        "price": _price_origin(row),
         "latency p50, p95, p99 (s)": _percentiles(row, "latency"),
         "TTFT p50, p95, p99 (s)": _percentiles(row, "TTFT"),
         "verdict of the measurement": str(row["verdict"]),
     }
     if generates_nothing(row):
         facts = {name: value for name, value in facts.items() if not name.startswith(("TTFT", "completion"))}
-    rows = [[escape(name), escape(value)] for name, value in facts.items()]
-    return table(["Information", "Value"], rows)
+    return two_up(facts, ("Information", "Value"))
 
 
 def _instances(row: dict[str, Any]) -> str:
@@ -98,5 +176,4 @@ def _price_origin(row: dict[str, Any]) -> str:
     if number(row, "price_per_txn") is None:
         return text(row, "price_note") or ""
     checked = "verified" if row.get("price_verified") else "unverified"
-    known = [text(row, "price_source"), text(row, "price_region"), text(row, "price_date") or "no date", checked]
-    return ", ".join(part for part in known if part)
+    return f"{text(row, 'price_date') or 'no date'}, {checked}"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from fmbench_lib.metrics.missing import rows_of, text
 from fmbench_lib.pricing.price_list import InstancePrice, Price
-from fmbench_lib.report.markdown import Blocks, code, escape, frame, sentence_list, table, text_frame
+from fmbench_lib.report.markdown import Blocks, code, frame, sentence_list, text_frame, two_up
 from fmbench_lib.report.numbers import MISSING, dollars, duration, moment, several, significant
 from fmbench_lib.report.report_data import ReportInputs
 
@@ -23,6 +23,7 @@ def section(inputs: ReportInputs) -> Blocks:
     run = inputs.run
     timed = run.started_at is not None and run.ended_at is not None
     facts: dict[str, Any] = {
+        "last modified (UTC)": moment(run.written_at),
         "run": run.run_id,
         "name": run.name,
         "started (UTC)": moment(run.started_at),
@@ -35,8 +36,8 @@ def section(inputs: ReportInputs) -> Blocks:
         **run.host,
         **run.versions,
     }
-    rows = [[escape(name), escape(_value(value))] for name, value in facts.items()]
-    return ["## Provenance", table(["fact", "value"], rows), "### Prices", *_prices(inputs)]
+    told = two_up({name: _value(value) for name, value in facts.items()}, ("fact", "value"))
+    return ["## Provenance", told, "### Prices", *_prices(inputs)]
 
 
 def _prices(inputs: ReportInputs) -> Blocks:

@@ -91,6 +91,28 @@ def test_what_is_wrong_is_said(content: object, message: str) -> None:
         (("threshold: 0.40", "threshold: 40"), "incorrect_verdict_cosine_similarity_threshold: .*40"),
         (("majority_vote, use", "mean, use"), "method: is 'mean'; write majority_vote"),
         (("model_id: cohere.command-r-plus-v1:0, ", ""), r"judge_panel_list\[1\]: has no model_id"),
+        (
+            ("model_id: cohere.command-r-plus-v1:0", "model_id: [cohere]"),
+            r"subjective_eval_info.judge_panel_list\[1\].model_id: is a list; write text",
+        ),
+        (
+            ("model_id: sentence-transformers/all-mpnet-base-v2", "model_id: [x]"),
+            "embeddings_model_id.model_id: is a l",
+        ),
+        (("eval_prompts_dir: eval_criteria", "eval_prompts_dir: [x]"), "model_eval_dir.eval_prompts_dir: is a list"),
+        (
+            ("[evaluation_instructions_majority_vote.txt]", "{a: b}"),
+            "eval_instructions_files: is a section; write text",
+        ),
+        (
+            ("eval_prompt_template_dir: cohere_eval_prompt_templates", "eval_prompt_template_dir: no"),
+            "is no; write text",
+        ),
+        (("use_quantitative_metrics: yes", "use_quantitative_metrics: maybe"), "is 'maybe'; write yes or no"),
+        (
+            ("run_parallel_inference_count: 5", "run_parallel_inference_count: [5]"),
+            "model_evaluations.subjective_eval_info.run_parallel_inference_count: is a list; write a whole number",
+        ),
         (("subjective_eval_info:", "subjective_eval_info: none\n  other:"), "subjective_eval_info: is 'none'; write"),
     ],
 )

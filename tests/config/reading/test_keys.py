@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fmbench_lib.config import LoadedConfig, load_config
+from fmbench_lib.config import ConfigError, LoadedConfig, load_config, parse_config
+from fmbench_lib.config.reading.keys import places_text
 
 Load = Callable[..., LoadedConfig]
 Mistakes = Callable[..., dict[str, str]]
@@ -177,3 +178,25 @@ def test_a_key_that_knows_the_word_none_keeps_it(load: Load) -> None:
     assert data is not None
     assert data.s3_data_source is not None
     assert data.s3_data_source.compression_type == "None"
+
+
+@pytest.mark.parametrize(
+    ("key", "places"),
+    [
+        ("concurrency_levels", "experiments[]"),
+        ("latency_budget", "report"),
+        ("tp_degree", "experiments[].inference_spec"),
+        ("nonsense_of_mine", ""),
+        ("bucket", "aws or experiments[]"),
+        ("region", ""),  # in too many to be told
+    ],
+)
+def test_a_key_in_the_wrong_place_is_told_its_section(key: str, places: str) -> None:
+    assert places_text(key) == places
+
+
+def test_where_a_key_belongs_is_said_in_a_note_or_an_error(minimal: str) -> None:
+    loaded = parse_config(f"{minimal}\nconcurrency_levels: [1]\n", path=Path("c.yml"))
+    assert "ignored: it belongs in experiments[]" in [notice.message for notice in loaded.notices]
+    with pytest.raises(ConfigError, match=r"load\.latency_budget: unknown key; it belongs in report$"):
+        parse_config(f"{minimal}\nload: {{latency_budget: 2}}\n", path=Path("c.yml"))

@@ -34,7 +34,7 @@ OURS = {
         "sagemaker",
         "bedrock",
     },
-    "InferenceSpec": {"parameters", "rest"},
+    "InferenceSpec": {"chat_template", "parameters", "rest"},
     "ReportSection": {"budgets", "private", "slo_attainment_budget"},
     "Ec2": {"accelerators", "balancer", "balancer_image", "devices", "listen_address", "model_cache"},
     "Eks": {"context", "manifest_values", "expose", "service", "port", "startup_timeout", "scheduling_timeout"},

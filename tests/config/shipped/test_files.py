@@ -10,6 +10,7 @@ import fmbench_lib
 from fmbench_lib.config import ConfigError, load_config, resolve_file, shipped_configs, shipped_path, validate_paths
 from fmbench_lib.config.platforms import PROTOCOLS
 from fmbench_lib.config.shipped import files as module
+from fmbench_lib.config.web_address import fault_of_address
 
 _VALUES = {"url": "http://127.0.0.1:8080", "tp_degree": "2", "batch_size": "4"}
 ROOT = Path(fmbench_lib.__file__).resolve().parent.parent
@@ -110,3 +111,28 @@ def test_the_evaluated_quickstart_is_the_quickstart_with_judges() -> None:
     assert evaluated["general"].pop("name") != plain["general"].pop("name")
     assert evaluated["report"].pop("accuracy_budget") > 0
     assert evaluated == plain
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("prompt_template_deepseek.txt", "did you mean prompt_template_deepseek_longbench.txt, which ships?"),
+        ("prompt_template_llama3_openorca.txt", "did you mean prompt_template_llama3_OpenOrca.txt, which ships?"),
+        ("prompt_template_lama3.txt", "did you mean prompt_template_llama3.txt, which ships?"),
+        ("prompt_template_phi.txt", "correct the name or put the file there"),
+    ],
+)
+def test_a_shipped_template_of_nearly_that_name_is_offered(tmp_path: Path, name: str, meant: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        resolve_file(name, folders=[tmp_path], kind="prompt template")
+    assert str(error.value).endswith(f"and what ships with fmbench; {meant}")
+
+
+def test_a_placeholder_that_is_not_filled_in_is_said(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"the prompt template is the placeholder <your-template\.txt>: write the name"
+    ):
+        resolve_file("<your-template.txt>", folders=[tmp_path], kind="prompt template")
+    fault = fault_of_address("http://<NLB_DNS_NAME>/serve/infer?sentence=")
+    assert fault == "has the placeholder <NLB_DNS_NAME>; write your endpoint's own in its place"
+    assert fault_of_address("http://host/infer?sentence=<x>") is None

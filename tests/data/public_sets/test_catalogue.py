@@ -56,6 +56,8 @@ def test_no_two_sets_write_the_same_file() -> None:
     [
         ("hf:THUDM/LongBench/2wikimqa_e/test", "2wikimqa_e.jsonl"),
         ("hf:THUDM/LongBench/2wikimqa_e", "2wikimqa_e.jsonl"),
+        ("hf:Marqo/marqo-GS-10M/default/in-domain", "marqo-GS-10M.jsonl"),
+        ("hf:Marqo/marqo-GS-10M/default/novel_document", "marqo-GS-10M/novel_document.jsonl"),
         ("hf:THUDM/LongBench/2wikimqa_e/train", None),  # it has no such split
         ("hf:THUDM/LongBench", None),  # which of its subsets is not said
         ("hf:databricks/databricks-dolly-15k/default/train", "databricks-dolly-15k.jsonl"),

@@ -204,6 +204,37 @@ class TestHeldBack:
         row = answer(packed[:9], packed[9:], kind=JSON, headers=f"content-encoding: {coding}\r\n")
         assert (row["error"], row["completion"]) == (None, "yes")
 
+    @pytest.mark.parametrize("coding", ["identity", "none", "UTF-8", "identity, identity", "", "gzip, identity"])
+    def test_codings_that_mean_nothing(self, answer: Answer, coding: str) -> None:
+        body = json.dumps({"choices": [{"message": {"content": "yes"}}]}).encode()
+        packed = gzip.compress(body) if "gzip" in coding else body
+        row = answer(packed, kind=JSON, headers=f"content-encoding: {coding}\r\n")
+        assert (row["error"], row["completion"]) == (None, "yes")
+
+    @pytest.mark.parametrize("protocol", ["openai", "triton", "ollama"])
+    @pytest.mark.parametrize("missing", [1, 8, 12])
+    def test_a_packed_body_without_its_end_is_truncated(self, answer: Answer, protocol: str, missing: int) -> None:
+        pieces, kind = ENDED[protocol]
+        packed = gzip.compress(b"".join(pieces))[:-missing]
+        row = answer(packed, codec=CODECS[protocol], kind=kind, headers="content-encoding: gzip\r\n")
+        assert row["error"] == "truncated"
+
+    @pytest.mark.parametrize("protocol", ["openai", "triton", "ollama"])
+    def test_each_event_packed_by_itself(self, answer: Answer, protocol: str) -> None:
+        pieces, kind = ENDED[protocol]
+        packed = [gzip.compress(piece) for piece in pieces]
+        for at_once in (False, True):
+            row = answer(
+                *packed, codec=CODECS[protocol], kind=kind, headers="content-encoding: gzip\r\n", at_once=at_once
+            )
+            assert (row["error"], row["completion"], len(row["event_times"])) == (None, "w0 w1 w2 w3 w4 ", 5)
+
+    def test_a_body_of_too_many_members(self, answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("fmbench_lib.predictors.content_coding._MOST_MEMBERS", 4)
+        packed = b"".join(map(gzip.compress, ENDED["triton"][0]))
+        row = answer(packed, codec=CODECS["triton"], headers="content-encoding: gzip\r\n")
+        assert (row["error"], "more than 4 members" in row["error_message"]) == ("protocol", True)
+
     def test_a_coding_that_cannot_be_read_is_named(self, answer: Answer) -> None:
         row = answer(b"\x00\x01", kind=JSON, headers="content-encoding: br\r\n")
         assert row["error"] == "protocol"
@@ -339,6 +370,49 @@ class TestCounts:
         assert counts(row) == (12, 10, "prompt:server+completion:words")
         assert said(row) == ["count_implausible"]
 
+    @pytest.mark.parametrize("prompt", [2**40, 10**6])
+    def test_a_prompt_that_was_not_sent(self, answer: Answer, prompt: int) -> None:
+        row = answer(*data(*words(5), STOP, usage(prompt_tokens=prompt, completion_tokens=5)), DONE)
+        assert (counts(row), said(row)) == ((16, 5, "prompt:words+completion:server"), ["count_implausible"])
+
+    @pytest.mark.parametrize(("prompt", "used"), [(1, 400), (16, 400), (17, 17), (399, 399)])
+    def test_a_prompt_that_was_cut_is_told_from_a_count_of_something_else(
+        self, prompt: int, used: int, spooled: MakeSpooled
+    ) -> None:
+        body = b"".join([*data(*words(5), STOP, usage(prompt_tokens=prompt, completion_tokens=5)), DONE])
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n" % len(body)
+        recorder = Recorder(OPENAI, [SentPrompt("q", 400)], ["http://h"], LevelKey("e", "p", "l"), TwoAWord())
+        row = recorder.row(spooled([(head, 20, 1020), (body, 30, 1030)], sent=0), CLOCKS, "L")
+        assert row["prompt_tokens"] == used
+
+    def test_a_count_of_each_message_by_itself(self, answer: Answer) -> None:
+        each = {"usage": {"prompt_tokens": 12, "completion_tokens": 1}}
+        row = answer(*data(*words(5, **each), STOP), DONE)
+        assert counts(row) == (12, 10, "prompt:server+completion:words")
+        assert said(row) == ["count_implausible"]
+
+    def test_a_later_count_is_not_smaller(self, answer: Answer) -> None:
+        last = usage(prompt_tokens=12, completion_tokens=1, total_tokens=13)
+        assert counts(answer(*data(*words(5), STOP, COUNTED, last), DONE)) == (12, 5, "server")
+
+    @pytest.mark.parametrize(
+        "last",
+        [
+            {**STOP, "x_groq": {"usage": COUNTED["usage"]}},
+            delta("stop", usage=COUNTED["usage"]),
+            {"choices": [{"index": 0, "message": {"content": "", "usage": COUNTED["usage"]}, "finish_reason": "stop"}]},
+        ],
+    )
+    def test_usage_in_other_places(self, answer: Answer, last: Any) -> None:
+        assert counts(answer(*data(*words(5), last), DONE)) == (12, 5, "server")
+
+    @pytest.mark.parametrize(("numbers", "total"), [([1] * 5, 5), ([1, 2, 3, 4, 5], 5), ([1, 2], 3), ([2, 1, 2], 5)])
+    def test_tritons_counts_are_of_each_message_or_of_all_so_far(
+        self, answer: Answer, numbers: list[int], total: int
+    ) -> None:
+        pieces = ({"text_output": f"w{n} ", "num_output_tokens": count} for n, count in enumerate(numbers))
+        assert answer(*data(*pieces), codec=CODECS["triton"])["completion_tokens"] == total
+
     @pytest.mark.parametrize("spelt", ["5", " 5 ", "5.0", "5.", "+5", "\t05\n", 5.0])
     def test_a_whole_number_in_a_string_is_a_number(self, answer: Answer, spelt: Any) -> None:
         row = answer(*data(*words(5), STOP, usage(prompt_tokens=12, completion_tokens=spelt)), DONE)
@@ -408,6 +482,62 @@ class TestContent:
         row = answer(*lines({**call, "done": False}, end), codec=CODECS["ollama"], kind=NDJSON)
         assert (row["error"], row["completion"]) == (None, 'find{"a": 1}')
 
+    @pytest.mark.parametrize(
+        ("parts", "text"),
+        [
+            ({"content": {"type": "text", "text": "hello"}}, "hello"),
+            ({"content": 42}, "42"),
+            ({"content": 4.5}, "4.5"),
+            ({"tool_calls": {"index": 0, "function": {"name": "find", "arguments": "{}"}}}, "find{}"),
+        ],
+    )
+    def test_content_of_another_type(self, answer: Answer, parts: Any, text: str) -> None:
+        row = answer(*data(delta(**parts), STOP), DONE)
+        assert (row["error"], row["completion"]) == (None, text)
+
+    def test_text_beside_a_delta_that_has_none(self, answer: Answer) -> None:
+        pieces = [{"choices": [{"index": 0, "delta": {"role": "assistant"}, "text": f"w{n} "}]} for n in range(5)]
+        row = answer(*data(*pieces, STOP), DONE)
+        assert (row["completion"], len(row["event_times"])) == ("w0 w1 w2 w3 w4 ", 5)
+
+    @pytest.mark.parametrize(
+        ("indexes", "choices"),
+        [
+            ([1, 1, 1, 1], 1),  # counted from one
+            ([0, 1, 2, 3], 1),  # of the message
+            ([7, 3, 7, 3], 2),
+            (["0", "1", "0", "1"], 2),
+            ([0.0, 1.0, 0.0, 1.0], 2),
+        ],
+    )
+    def test_how_many_choices_came(self, answer: Answer, indexes: list[Any], choices: int) -> None:
+        pieces = [{"choices": [{"index": index, "delta": {"content": "w "}}]} for index in indexes]
+        row = answer(*data(*pieces, {"choices": [{"delta": {}, "finish_reason": "stop"}]}), DONE)
+        assert (row["choices"], said(row)) == (choices, ["several_choices"] if choices > 1 else [])
+
+    def test_choices_of_one_piece_each_were_asked_for(self, answer: Answer) -> None:
+        codec = OpenAiPredictor("http://h/v1/chat/completions", parameters={"n": 3})
+        pieces = data(*(delta("stop", index, content="yes") for index in range(3)))
+        assert answer(*pieces, DONE, codec=codec)["choices"] == 3
+        assert answer(*pieces, DONE)["choices"] == 1
+
+    @pytest.mark.parametrize("protocol", ["tgi", "djl", "sagemaker"])
+    def test_text_in_the_last_message_alone(self, answer: Answer, protocol: str) -> None:
+        special = {"token": {"text": "w0 ", "special": True}}
+        last = {"generated_text": "w0 w1 ", "details": {"generated_tokens": 2, "input_length": 12}}
+        body = b"".join(lines(special, last))
+        row = answer(
+            *([aws("PayloadPart", body)] if protocol == "sagemaker" else [body]),
+            codec=CODECS[protocol],
+            kind=AWS if protocol == "sagemaker" else NDJSON,
+        )
+        assert (row["error"], row["completion"], row["completion_tokens"]) == (None, "w0 w1 ", 2)
+
+    def test_a_flag_in_a_string(self, answer: Answer) -> None:
+        pieces = [{"response": f"w{n} ", "done": "false"} for n in range(5)]
+        row = answer(*lines(*pieces, {"response": "", "done": "true"}), codec=CODECS["ollama"], kind=NDJSON)
+        assert (row["error"], row["completion"]) == (None, "w0 w1 w2 w3 w4 ")
+
     @pytest.mark.parametrize("blank", [{"role": "assistant"}, {"content": ""}, {"content": None}, {}])
     def test_a_blank_delta_is_no_first_token(self, answer: Answer, blank: Any) -> None:
         row = answer(*data(delta(**blank), delta(content="yes"), STOP), DONE)
@@ -436,6 +566,39 @@ class TestFraming:
     def test_events_in_many_spellings(self, answer: Answer, body: bytes, kind: str) -> None:
         row = answer(body, kind=kind)
         assert (row["error"], row["completion"], counts(row)) == (None, "w0 w1 w2 w3 w4 ", (12, 5, "server"))
+
+    @pytest.mark.parametrize(
+        "alive",
+        [
+            b": ping\n\n",
+            b"data: \n\n",
+            b"data\n\n",
+            b"data: ping\n\n",
+            b"data: HEARTBEAT\n\n",
+            b"event: ping\ndata: now\n\n",
+            b"event: ping\ndata: now\n",
+            b'event: keep-alive\ndata: {"error": "none"}\n\n',
+            b"event: error\n\n",  # without data it is not dispatched
+        ],
+    )
+    @pytest.mark.parametrize("protocol", ["openai", "triton", "tgi", "rest", "llama_cpp"])
+    def test_what_keeps_a_connection_alive_is_nothing(self, answer: Answer, protocol: str, alive: bytes) -> None:
+        pieces, kind = ENDED[protocol]
+        row = answer(*(part for piece in pieces for part in (alive, piece)), codec=CODECS[protocol], kind=kind)
+        assert (row["error"], row["completion"]) == (None, "w0 w1 w2 w3 w4 ")
+        assert [round(1000 * (at - 1)) for at in row["event_times"]] == [40, 60, 80, 100, 120]
+
+    def test_an_event_of_too_many_lines(self, answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+        lines_of_one = b'data: {"choices":\ndata: [{"delta":\ndata: {"content":\ndata: "yes"}}]}\n\n'
+        assert answer(lines_of_one, *data(STOP))["completion"] == "yes"
+        monkeypatch.setattr("fmbench_lib.predictors.streams._MOST_LINES", 2)
+        assert answer(lines_of_one, *data(STOP))["error"] == "decode"
+
+    @pytest.mark.parametrize("protocol", ["openai", "ollama"])
+    def test_a_byte_order_mark_before_each_message(self, answer: Answer, protocol: str) -> None:
+        pieces, kind = ENDED[protocol]
+        row = answer(*(b"\xef\xbb\xbf" + piece for piece in pieces), codec=CODECS[protocol], kind=kind)
+        assert (row["error"], row["completion"], len(row["event_times"])) == (None, "w0 w1 w2 w3 w4 ", 5)
 
     @pytest.mark.parametrize("kind", [NDJSON, "application/octet-stream", "text/plain", "text/event-stream", JSON, ""])
     @pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
@@ -539,6 +702,40 @@ class TestRepeats:
         row = answer(*data(*({"text_output": "ha "} for _ in range(5))), codec=CODECS["triton"])
         assert (row["completion"], said(row)) == ("ha " * 5, [])
 
+    def test_the_whole_so_far_whose_last_character_is_cut(self, answer: Answer) -> None:
+        texts = ["Das \ufffd", "Das 汉\ufffd", "Das 汉字 is", "Das 汉字 is good"]
+        row = answer(*data(*({"text_output": text} for text in texts)), codec=CODECS["triton"])
+        assert (row["completion"], said(row)) == ("Das 汉字 is good", ["cumulative"])
+
+    def test_pieces_of_characters_are_new_text(self, answer: Answer) -> None:
+        texts = ["\ufffd", "\ufffd", "ab", "abc", "abcd"]
+        row = answer(*data(*({"text_output": text} for text in texts)), codec=CODECS["triton"])
+        assert (row["completion"], said(row)) == ("".join(texts), [])
+
+    def test_the_whole_again_without_what_stopped_it(self, answer: Answer) -> None:
+        row = answer(*data(*({"text_output": text} for text in [*SO_FAR, SO_FAR[-1][:-3]])), codec=CODECS["triton"])
+        assert (row["completion"], said(row)) == ("w0 w1 w2 w3 w4", ["cumulative"])
+
+    def test_a_last_piece_that_the_one_before_begins_with(self, answer: Answer) -> None:
+        row = answer(
+            *data(*({"text_output": text} for text in ["w", "wo ", "rest of ", "rest"])), codec=CODECS["triton"]
+        )
+        assert (row["completion"], said(row)) == ("wwo rest of rest", [])
+
+    @pytest.mark.parametrize(
+        ("sent", "echoed"),
+        [
+            (PROMPT, f"<s> {PROMPT}"),
+            (PROMPT, f"<|begin_of_text|>{PROMPT}"),
+            (PROMPT, f"\n<bos>{PROMPT}"),
+            (f"  {PROMPT} \n", PROMPT),
+        ],
+    )
+    def test_an_echo_with_other_things_around_it(self, answer: Answer, sent: str, echoed: str) -> None:
+        body = json.dumps([{"generated_text": f"{echoed} The Nile."}]).encode()
+        row = answer(body, codec=CODECS["djl"], kind=JSON, prompt=sent)
+        assert (row["completion"], row["completion_tokens"]) == (" The Nile.", 4)
+
     def test_prompt_and_text_so_far_in_each_message(self, answer: Answer) -> None:
         row = answer(*data(*({"text_output": PROMPT + text} for text in SO_FAR)), codec=CODECS["triton"])
         assert (row["completion"], said(row)) == ("w0 w1 w2 w3 w4", ["cumulative", "echo"])
@@ -620,6 +817,42 @@ class TestErrors:
         }[protocol]
         row = answer(*data(begun), event, DONE, codec=CODECS[protocol])
         assert (row["error"], row["error_message"], row["completion"]) == ("endpoint", "the engine died", "w0 ")
+
+    @pytest.mark.parametrize("protocol", CODECS)
+    def test_an_empty_body(self, answer: Answer, protocol: str) -> None:
+        row = answer(b"", codec=CODECS[protocol], kind=JSON)
+        assert (row["error"], row["error_message"]) == ("empty", "the response has no body")
+
+    @pytest.mark.parametrize("protocol", ["openai", "triton", "tgi", "rest", "llama_cpp", "ollama"])
+    @pytest.mark.parametrize("body", [b"<!DOCTYPE html><html><body>Please sign in</body></html>", b"Please sign in"])
+    def test_a_page_that_calls_itself_a_stream(self, answer: Answer, protocol: str, body: bytes) -> None:
+        row = answer(body, codec=CODECS[protocol])
+        assert row["error"] == "endpoint"
+        assert (
+            row["error_message"]
+            == "the server answered with text/event-stream in place of the protocol: Please sign in"
+        )
+
+    @pytest.mark.parametrize("status", [201, 202, 203, 206, 226, 299, 300, 600, 999])
+    def test_statuses_that_are_no_answer(self, answer: Answer, status: int) -> None:
+        assert answer(*data(*words(5), STOP), DONE, status=f"{status} Odd")["error"] == "protocol"
+
+    def test_an_exception_without_its_type(self, answer: Answer) -> None:
+        broken = aws("", b'{"message": "the engine died"}', **{":message-type": "exception"})
+        row = answer(*converse({})[:3], broken, codec=BEDROCK, kind=AWS)
+        assert (row["error"], row["error_message"]) == ("endpoint", "exception: the engine died")
+
+    @pytest.mark.parametrize(
+        "none", ["none", "null", "OK", {"code": 0, "message": "success"}, {"code": "0", "msg": ""}, {"code": None}]
+    )
+    def test_an_error_that_says_there_is_none(self, answer: Answer, none: Any) -> None:
+        assert answer(*data(*words(5, error=none), STOP), DONE)["error"] is None
+
+    @pytest.mark.parametrize(
+        "some", [{"code": 0, "message": "died"}, {"code": 500}, "died", ["died"], {"at": {"x": 1}}]
+    )
+    def test_any_other_error_is_one(self, answer: Answer, some: Any) -> None:
+        assert answer(*data(*words(5, error=some), STOP), DONE)["error"] == "endpoint"
 
     @pytest.mark.parametrize("nothing", [None, {}, "", False])
     def test_an_empty_error_beside_content_is_none(self, answer: Answer, nothing: Any) -> None:

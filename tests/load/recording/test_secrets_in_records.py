@@ -109,4 +109,4 @@ def test_what_a_server_says_is_one_line_without_what_a_terminal_obeys(spooled: M
 @pytest.mark.parametrize("hidden", ["\u200b", "\x1b[0m", "\x00", "\u2060"])
 def test_a_key_with_something_unseen_in_it(spooled: MakeSpooled, hidden: str) -> None:
     row = record(spooled, answer("401 Unauthorized", {"message": f"no such key: {KEY[:7]}{hidden}{KEY[7:]}"}))
-    assert row["error_message"] == f"HTTP 401: no such key: {REMOVED}"
+    assert row["error_message"].rstrip("*").removesuffix(REMOVED) == "HTTP 401: no such key: "

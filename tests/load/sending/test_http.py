@@ -147,6 +147,7 @@ class TestHeads:
             OK + b"content-length: -1\r\n\r\n",
             OK + b"content-length: " + b"9" * 5000 + b"\r\n\r\n",
             OK + b"content-length: 5\r\ncontent-length: 6\r\n\r\n",
+            OK + b"content-length: 5, 6\r\n\r\n",
             OK + b"a" * 300_000,
         ],
     )
@@ -160,6 +161,7 @@ class TestHeads:
             (b"", UNTIL_CLOSE),
             (b"content-length: 7\r\n", 7),
             (b"content-length: 7\r\nContent-Length: 7\r\n", 7),
+            (b"content-length: 7, 7\r\n", 7),
             (b"transfer-encoding: chunked\r\n", CHUNKED),
             (b"transfer-encoding: gzip, Chunked\r\ncontent-length: 7\r\n", CHUNKED),
             (b"transfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n", CHUNKED),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import repeat
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from fmbench_lib.errors import ProtocolError
 from fmbench_lib.load.recording.parsed_response import parse_response
+from fmbench_lib.load.sending.connection import Connection
 from fmbench_lib.load.sending.exchange import READ_BYTES, Exchange
 from fmbench_lib.load.sending.http import ChunkWalk, ResponseEnd
 from fmbench_lib.load.sending.targets import Target
@@ -105,3 +107,21 @@ def test_more_than_a_million_chunks_are_refused_when_decoded() -> None:
     assert few.raw_offsets([1, 1000]).tolist() == [len(head) + 4, len(head) + 6 * 999 + 4]
     with pytest.raises(ProtocolError, match="more than 1,000,000 chunks"):
         parse_response(head + b"1\r\nx\r\n" * 1_000_001, closed=False)
+
+
+def test_more_than_a_million_chunks_are_refused_while_they_come() -> None:
+    walk = ChunkWalk()
+    for _ in range(100):
+        assert walk.advance(b"1\r\nx\r\n" * 10_000) == 0
+    with pytest.raises(ProtocolError, match="more than 1,000,000 chunks"):
+        walk.advance(b"1\r\nx\r\n")
+
+
+def test_a_response_that_is_too_long_is_not_walked_through() -> None:
+    target = Target(0, "h", 80, False, "h", 0, None)
+    exchange = Exchange(0, 0, b"", target, measured=True, due_ns=0, most_bytes=1000)
+    ended: list[tuple[str, str]] = []
+    exchange.response = SimpleNamespace(look=lambda: pytest.fail("walked through"))  # type: ignore[assignment]
+    exchange.left = -1
+    Connection._look_for_end(SimpleNamespace(_fail=lambda *error: ended.append(error)), exchange)  # type: ignore[arg-type]
+    assert ended == [("protocol", exchange.cut())]

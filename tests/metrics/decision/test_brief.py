@@ -35,6 +35,29 @@ def test_the_winner_and_the_runner_up_are_told_with_what_decides(summary_of):
     assert told.tone == "good"
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "told"),
+    [
+        (
+            {},
+            {"completion_token_count_mean": 20.0},
+            "Not sure: answers differ in length, so output tokens are compared",
+        ),
+        ({}, {"prompt_token_count_mean": 1000.0}, "Not sure: prompts differ in length, so tokens are compared"),
+        (
+            {"cached_token_count_mean": 94.0},
+            {"cached_token_count_mean": 0.0},
+            "Not sure: 94% of its prompt tokens came from the server's cache, 0% of those of b; send prompts",
+        ),
+    ],
+)
+def test_unequal_work_is_a_doubt(summary_of, ours, theirs, told):
+    rows = {"experiment_name": "a"} | ours, {"experiment_name": "b", "price_per_txn": 0.1} | theirs
+    found = brief(summary_of(*rows))
+    assert found.how_sure.startswith(told)
+    assert found.tone == "doubtful"
+
+
 def test_without_another_experiment_there_is_no_runner_up(summary_of):
     told = brief(summary_of({"concurrency": 1}, {"concurrency": 2, "price_per_txn": 0.1}))
     assert told.runner_up == ""
@@ -48,6 +71,7 @@ def test_without_another_experiment_there_is_no_runner_up(summary_of):
             {
                 "verdict": "degraded",
                 "verdict_reasons": "30 successes are too few for a confidence interval of p95: measure at least 72",
+                "verdict_remedy": "load.requests: 72",
             },
             "Not sure: 30 successes are too few for a confidence interval of p95; set `load.requests: 72` or more.",
         ),
@@ -55,8 +79,13 @@ def test_without_another_experiment_there_is_no_runner_up(summary_of):
             {
                 "verdict": "degraded",
                 "verdict_reasons": "a window of 2 s is short beside its edges: measure for at least 10 s; more",
+                "verdict_remedy": "load.duration: 10",
             },
             "Not sure: a window of 2 s is short beside its edges; set `load.duration: 10` or more.",
+        ),
+        (
+            {"verdict": "degraded", "verdict_reasons": "repeat 1: it differs: measure at least 72"},
+            "Not sure: repeat 1: it differs: measure at least 72.",
         ),
         (
             {"verdict": "degraded", "verdict_reasons": "something else used 1 of 2 cores: stop it and measure again"},

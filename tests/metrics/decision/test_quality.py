@@ -55,3 +55,23 @@ def test_an_accuracy_that_is_not_known_meets_no_budget() -> None:
     decision = decide(pd.DataFrame([unjudged]), Budgets(quality={"accuracy": 0.6}))
     assert decision.winner is None
     assert "accuracy is unknown: its answers were not judged" in decision.text
+
+
+def test_a_budget_of_nothing_is_met_by_any_accuracy() -> None:
+    decision = decide(pd.DataFrame([level("one", 0.001, 0, 100)]), Budgets(quality={"accuracy": 0.0}))
+    assert decision.winner is not None
+
+
+def test_each_criterion_has_its_budget_and_its_word() -> None:
+    scores = {"criterion_clarity": 4.0, "criterion_clarity_n": 30, "criterion_clarity_low": 3.8}
+    row = level("one", 0.001, 90, 100) | scores | {"criterion_clarity_high": 4.2}
+    words = {
+        3.5: "surely meets",
+        3.9: "probably meets",
+        4.0: "says nothing",
+        4.1: "probably misses",
+        4.5: "surely misses",
+    }
+    for budget, word in words.items():
+        told = decide(pd.DataFrame([row]), Budgets(quality={"criterion_clarity": budget})).text
+        assert word in told, (budget, told)

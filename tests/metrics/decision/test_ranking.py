@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from fmbench_lib.metrics.decision.brief import brief_of
 from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.decision import decide
 from fmbench_lib.metrics.decision.recommend import recommendations
@@ -141,12 +142,98 @@ def test_where_every_queue_grew_nothing_is_recommended(summary_of):
     assert sustained.nearest["experiment_name"] == "b"
 
 
-def test_cold_beside_cached_is_said(summary_of):
+def prompts(name, price, count, tokens=100.0, **more):
+    return level(name, price, tokens, prompt_token_count_mean=count, **more)
+
+
+def test_short_prompts_are_not_the_cheapest_and_it_is_said_first(summary_of):
+    found = decide(summary_of(prompts("long", 2.0, 1000.0), prompts("short", 0.5, 100.0)), BUDGETS)
+    assert (found.winner["experiment_name"], found.ranked_by) == ("long", "price_per_token")
+    assert found.text.startswith(
+        "Unequal work: long gets prompts of 1,000 tokens on average, short of 100, so prices per token of prompt and "
+        "output are compared. long on g5.xlarge at concurrency 1 is the cheapest per token of prompt and output of 2"
+    )
+    assert "2.00 USD per 10,000 transactions, 0.18 USD per 1,000,000 tokens; next comes short" in found.text
+    assert "with 0.25 USD per 1,000,000 tokens (37% more)" in found.text  # 0.5/200 to 2/1,100
+    assert "by transactions alone short on g5.xlarge at concurrency 1 would be the cheapest, with 0.50" in found.text
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "outputs", "unequal"),
+    [
+        (100.0, 200.0, 100.0, True),
+        (100.0, 199.0, 100.0, False),  # one tokenizer may well make twice as many of a text as another
+        (5.0, 50.0, 840.0, True),  # 45 of 890 tokens
+        (5.0, 50.0, 900.0, False),  # most of the work is the answers
+        (100.0, None, 100.0, False),
+        (1000.0, 100.0, None, False),  # without outputs no price per token is known
+    ],
+)
+def test_prompts_are_unequal_by_twofold_and_more_than_5_percent_of_all_tokens(
+    summary_of, ours, theirs, outputs, unequal
+):
+    rows = prompts("a", 1.0, ours, tokens=outputs), prompts("b", 2.0, theirs, tokens=outputs)
+    found = decide(summary_of(*rows), BUDGETS)
+    assert found.winner["experiment_name"] == "a"
+    assert found.text.startswith("Unequal work: ") is unequal
+    assert (found.ranked_by == "price_per_token") is unequal
+
+
+def test_where_outputs_differ_too_output_tokens_decide_and_both_are_said(summary_of):
+    rows = prompts("a", 1.0, 1000.0, tokens=100.0), prompts("b", 0.5, 100.0, tokens=20.0)
+    found = decide(summary_of(*rows), BUDGETS)
+    assert (found.winner["experiment_name"], found.ranked_by) == ("a", "price_per_output_token")
+    assert found.text.startswith(
+        "Unequal work: a answers with 100 output tokens on average, b with 20; a gets prompts of 1,000 tokens on "
+        "average, b of 100, so prices per output token are compared. "
+    )
+
+
+@pytest.mark.parametrize(("tokens", "said"), [(945.0, False), (944.0, True), (501.0, True), (500.0, False)])
+def test_what_other_tokenizers_may_count_is_said_and_transactions_are_compared(summary_of, tokens, said):
+    found = decide(summary_of(prompts("a", 1.0, 1000.0), prompts("b", 0.9, tokens)), BUDGETS)
+    assert found.ranked_by == ("price" if tokens > 500 else "price_per_token")
+    assert ("Perhaps" in found.text) is said
+    counts = (
+        f"Perhaps unequal work: b counts {tokens:.0f} tokens a prompt, a 1,000, which other tokenizers may explain;"
+    )
+    assert found.text.startswith(f"{counts} prices are compared. b on g5.xlarge at concurrency 1 is the") is said
+
+
+def test_throughput_is_compared_by_all_tokens_where_prompts_differ(summary_of):
+    unpriced = {"price_per_txn": None, "price_note": "no price listed for x"}
+    rows = [
+        prompts("a", 0, 1000.0, transactions_per_minute=50.0),
+        prompts("b", 0, 100.0, transactions_per_minute=100.0),
+    ]
+    found = decide(summary_of(*(row | unpriced for row in rows)), BUDGETS)
+    assert (found.winner["experiment_name"], found.ranked_by) == ("a", "token_throughput")
+    assert "a on g5.xlarge at concurrency 1 completes the most tokens of prompt and output per minute" in found.text
+    assert "55,000 tokens/minute; next comes b on g5.xlarge at concurrency 1 with 20,000 tokens/minute" in found.text
+
+
+def test_the_interval_of_a_price_per_token_is_that_of_the_price(summary_of):
+    ends = {"price_per_10k_txn_low": 1.8, "price_per_10k_txn_high": 2.2}
+    wide = {"price_per_10k_txn_low": 0.3, "price_per_10k_txn_high": 0.7}
+    found = decide(summary_of(prompts("a", 2.0, 1000.0, **ends), prompts("b", 0.5, 100.0, **wide)), BUDGETS)
+    assert [row["experiment_name"] for row in found.tied] == ["b"]  # 0.16 to 0.20 and 0.15 to 0.35 per 1,000,000
+    assert "the 95% intervals of their prices per token of prompt and output overlap" in found.text
+
+
+def test_the_reason_for_comparing_tokens_is_said_of_those_that_differ(summary_of):
+    """By output token `middle` is first, and less than 5% from either of the others, which are 6% apart."""
+    rows = level("b", 0.95, tokens=94.0), level("middle", 0.96, tokens=97.0), level("a", 1.2, tokens=100.0)
+    found = decide(summary_of(*rows), BUDGETS)
+    assert (found.winner["experiment_name"], found.ranked_by) == ("middle", "price_per_output_token")
+    assert found.text.startswith("Unequal work: b answers with 94 output tokens on average, a with 100, so prices")
+
+
+def test_cold_beside_cached_is_said_first(summary_of):
     cold = level("cold", 3.19, cached_token_count_mean=0.0)
     cached = level("cached", 1.52, cached_token_count_mean=94.0)
     found = decide(summary_of(cold, cached), BUDGETS)
     words = "94% of its prompt tokens came from the server's cache, 0% of those of cold: they are not the same work"
-    assert words in found.text
+    assert found.text.startswith(f"Unequal work: cached was warmer, as {words}. cached on g5.xlarge")
     for tokens in (80.0, None):
         warm = decide(summary_of(cached, level("warm", 2.0, cached_token_count_mean=tokens)), BUDGETS)
         assert "not the same work" not in warm.text
@@ -176,3 +263,87 @@ def test_recommendations_follow_the_same_rules(summary_of):
     assert "; concurrency 1 of b gets as much done, within 5%" in tie
     doubtful = recommended(level("a", 1.0, verdict="degraded", price_verified=False))
     assert doubtful.endswith("; its measurement is degraded; its price is unverified.")
+
+
+def test_every_level_that_was_far_warmer_is_said_not_the_next_alone(summary_of):
+    near = level("next", 1.5, cached_token_count_mean=85.0)
+    warm, cold = level("warm", 1.0, cached_token_count_mean=90.0), level("cold", 3.0, cached_token_count_mean=0.0)
+    found = decide(summary_of(warm, near, cold), BUDGETS)
+    assert found.unlike_cache["experiment_name"] == "cold"
+    assert found.text.startswith(
+        "Unequal work: warm was warmer, as 90% of its prompt tokens came from the server's cache"
+    )
+    failed = decide(summary_of(warm, near, cold | {"latency_p95": 9.0}), BUDGETS)
+    assert (failed.unlike_cache, failed.text.startswith("warm on")) == (None, True)  # nobody compares it
+
+
+def test_a_level_that_the_one_before_has_warmed_up_is_not_the_same_work(summary_of):
+    first = level("a", 1.0, cached_token_count_mean=0.0)
+    second = level("a", 0.4, concurrency=4, cached_token_count_mean=94.0)
+    found = decide(summary_of(first, second), BUDGETS)
+    assert found.winner["concurrency"] == 4
+    assert found.text.startswith(
+        "Unequal work: a was warmer, as 94% of its prompt tokens came from the server's cache, 0% at concurrency 1: "
+        "they are not the same work. a on g5.xlarge at concurrency 4 is the cheapest"
+    )
+
+
+def test_a_percentile_that_has_a_budget_is_shown_with_what_is_known_of_it(summary_of):
+    budgets = Budgets(budgets={"latency_p99": 2.0, "TTFT_p95": 0.5})
+    rows = level("a", 1.0, latency_p99=1.9, TTFT_p95=0.4, TTFT_p95_low=0.3, TTFT_p95_high=0.45)
+    found = decide(summary_of(rows), budgets)
+    shown = (
+        "latency p99 ≈ 1.9 s (n = 100, too few for a confidence interval), TTFT p95 0.4 s (95% CI 0.3 to 0.45 s), 60"
+    )
+    assert shown in found.text
+    sure = brief_of(found.to_dict()).how_sure
+    assert sure.startswith("Not sure: its latency p99 has no confidence interval; ")
+
+
+def test_where_one_price_alone_has_an_interval_the_other_ties_inside_it(summary_of):
+    ends = {"price_per_10k_txn_low": 0.9, "price_per_10k_txn_high": 1.1}
+    for price, tied in ((1.09, True), (1.11, False)):
+        found = decide(summary_of(level("a", 1.0, **ends), level("b", price)), BUDGETS)
+        assert bool(found.tied) is tied
+        assert ("their prices are within the 95% interval of one of them" in found.text) is tied
+
+
+def test_rates_tie_by_their_intervals_too(summary_of):
+    def rate(name, value, low, high):
+        ends = {"transactions_per_minute_low": low, "transactions_per_minute_high": high}
+        return level(name, 0, transactions_per_minute=value, price_note="none", **ends) | {"price_per_txn": None}
+
+    apart = decide(summary_of(rate("a", 100.0, 99.0, 101.0), rate("b", 97.0, 96.0, 98.0)), BUDGETS)
+    assert (apart.winner["experiment_name"], apart.tied) == ("a", ())
+    rows = summary_of(rate("a", 100.0, 80.0, 120.0), rate("b", 85.0, 70.0, 100.0))
+    found = decide(rows, BUDGETS)
+    assert [row["experiment_name"] for row in found.tied] == ["b"]
+    assert "the 95% intervals of their transactions per minute overlap" in found.text
+    assert (
+        "concurrency 1 of b gets as much done, by their 95% intervals"
+        in (recommendations(rows, BUDGETS)["recommendation"][0])
+    )
+
+
+def test_a_recommendation_names_what_is_degraded_of_all_levels_that_tie(summary_of):
+    rows = level("a", 1.0), level("b", 1.0, transactions_per_minute=59.0, verdict="degraded")
+    text = recommendations(summary_of(*rows), BUDGETS)["recommendation"][0]
+    assert text.endswith("; concurrency 1 of b gets as much done, within 5%; the measurement of b is degraded.")
+
+
+def test_rates_are_those_of_an_instance(summary_of):
+    """Two instances do more than one, and each of them less."""
+    two = level("two", 1.0, transactions_per_minute=100.0, instance_count=2)
+    one = level("one", 1.0, transactions_per_minute=92.0)
+    text = recommendations(summary_of(two, one), BUDGETS)["recommendation"][0]
+    assert text.startswith(
+        "Concurrency 1 of one gets the most done per instance within the budgets (latency p95 ≤ 2 s)"
+    )
+    more = two | {"transactions_per_minute": 200.0}
+    text = recommendations(summary_of(more, one), BUDGETS)["recommendation"][0]
+    assert text.startswith("Concurrency 1 of two on 2 instances gets the most done per instance")
+    unpriced = {"price_per_txn": None, "price_note": "no price listed for x"}
+    found = decide(summary_of(two | unpriced, one | unpriced), BUDGETS)
+    assert found.winner["experiment_name"] == "one"
+    assert "one on g5.xlarge at concurrency 1 completes the most transactions per minute per instance" in found.text
+    assert "with 50 transactions/minute per instance (46% fewer)" in found.text

@@ -36,6 +36,12 @@ def test_the_share_that_a_limit_ended_is_of_those_that_say_how_they_ended(reques
     assert silent["finish_reason_n"] == 0
 
 
+@pytest.mark.parametrize("reason", ["LENGTH", "FinishReason.MAX_TOKENS", "max_output_tokens", "max_new_tokens"])
+def test_servers_name_the_limit_of_tokens_in_many_ways(request_row, facts, reason):
+    rows = [request_row(n, finish_reason=reason) for n in range(2)]
+    assert row_of(facts, [*rows, request_row(3, finish_reason="max.stop")])["length_share"] == pytest.approx(2 / 3)
+
+
 def test_the_cached_share_of_the_prompts(request_row, facts):
     tokens = [(1000.0, 900.0), (500.0, None), (500.0, 100.0)]
     row = row_of(facts, [request_row(n, prompt_tokens=p, cached_tokens=c) for n, (p, c) in enumerate(tokens)])

@@ -89,6 +89,12 @@ class TestQuantiles:
         assert (result.low, result.high) == (None, None)
         assert result.longer == pytest.approx(240 / result.effective_n)
 
+    def test_of_one_value_it_is_known_that_it_is_not_nothing(self) -> None:
+        result = quantile_interval(np.array([1.5]), 0.95, State.of(np.zeros(1)))
+        # the error of an autocorrelation time of 1 from one value is 1 + 3 · √1
+        assert (result.low, result.effective_n, result.longer) == (None, 0.25, pytest.approx(960))
+        assert rough_interval(np.array([1.5]), 0.95, State.of(np.zeros(1))).low is None
+
     def test_requests_without_a_value_are_left_out(self) -> None:
         values = np.random.default_rng(2).exponential(1.0, 3000)
         values[::3] = np.nan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fmbench_lib.report.sections.measurement_quality import quality_table, section
+from fmbench_lib.report.sections.measurement_quality import appendix, quality_table, section
 
 
 def reasons_in(text: str) -> list[str]:
@@ -20,7 +20,23 @@ def test_a_reason_is_told_once_with_the_range_of_its_numbers(quickstart):
     assert len(lines) == 2
     (late,) = [line for line in lines if "late" in line]
     assert late.startswith(f"- read 3 to {levels + 1} ms late: do this — ")
-    assert late.count("(degraded)") == levels - 1
+    assert late.endswith(f"— {levels - 1} of {levels} levels")
+    named = reasons_in("\n".join(appendix(replace(quickstart, summary=summary))))
+    assert named[0].count("(degraded)") == levels - 1
+
+
+def test_a_reason_is_told_with_the_setting_that_mends_it(quickstart):
+    told = ["80 successes are too few: measure at least 322", "10 successes are too few: measure at least 90"]
+    told += ["p95 has no interval: measure 2.5 times as long", "the prompts ran out: add some or allow their reuse"]
+    told += ["4 requests cannot keep 12 in flight: ask for several times as many, or for a lower concurrency"]
+    told += ["something new: look there"]
+    summary = quickstart.summary.assign(verdict="degraded", verdict_reasons=told)
+    lines = reasons_in("\n".join(section(replace(quickstart, summary=summary))))
+    assert lines[0].startswith("- 10 to 80 successes are too few: `load.requests: 322` — ")
+    assert lines[1].startswith("- p95 has no interval: `load.requests: 200` — "), "of 80"
+    assert lines[2].startswith("- the prompts ran out: `load.prompt_reuse: across_levels`, or more prompts — ")
+    assert lines[3].startswith("- 4 requests cannot keep 12 in flight: `load.requests: 40` — "), "10 for each of 4"
+    assert lines[4].startswith("- something new: look there — ")
 
 
 def test_a_reason_that_all_levels_have_names_none_of_them(quickstart):

@@ -68,6 +68,14 @@ def test_one_unknown_cost_makes_the_sum_unknown(quickstart: Any) -> None:
     assert "| all | 40 | 1 | 1 | 2 | 0 | 23,000 | 1,700 | – |" in text
 
 
+def test_one_unknown_cost_of_lost_judgements_makes_the_sum_unknown(quickstart: Any) -> None:
+    costs = tables()[files.COSTS].assign(unanswered_cost_at_most=[0.25, None])
+    text = text_of(replace(quickstart, evaluation=tables() | {files.COSTS: costs}))
+    assert "| j1 | 20 | 1 | 0 | 2 | 0 | 12,000 | 900 | 0.50 | 0.25 |" in text
+    assert r"| j\|2 | 20 | 0 | 1 | 0 | 0 | 11,000 | 800 | 0.25 | – |" in text
+    assert "| all | 40 | 1 | 1 | 2 | 0 | 23,000 | 1,700 | 0.75 | – |" in text
+
+
 def test_a_picture_that_is_not_drawn_is_not_linked_but_explained(inputs: Any) -> None:
     text = text_of(inputs)
     assert "accuracy_by_model.png" in text

@@ -1,4 +1,4 @@
-"""What notebooks and scripts read back from a run: its decision, pictures and glued results."""
+"""What notebooks read back from their run: its decision, its pictures, and what the notebooks glued."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from fmbench_lib.config import STEPS
 from fmbench_lib.errors import RunStateError
 from fmbench_lib.host.atomic_files import read_json
 from fmbench_lib.runs.run import Run
+from fmbench_lib.workspace import Workspace
 
 if TYPE_CHECKING:
     from IPython.display import Image
@@ -46,6 +47,11 @@ def figure(run: Run, name: str) -> Image:
 
 
 def scraps(run: Run) -> dict[str, dict[str, Any]]:
+    """The results that each executed notebook of the run glued, as `scraps_of` gives them."""
+    return scraps_of(run.workspace)
+
+
+def scraps_of(workspace: Workspace) -> dict[str, dict[str, Any]]:
     """The results that each executed notebook glued, by step and name, such as `["3_run_inference"]["errors"]`.
 
     Steps whose notebook was not executed in this run are left out. Raises RunStateError for a notebook that cannot be
@@ -55,7 +61,7 @@ def scraps(run: Run) -> dict[str, dict[str, Any]]:
 
     glued = {}
     for step in STEPS:
-        path = run.workspace.notebook(step)
+        path = workspace.notebook(step)
         if path.exists():
             try:
                 notebook = scrapbook.read_notebook(str(path))

@@ -1,0 +1,119 @@
+"""The requests as a page holds them: thinned distributions with whole tails, a sample, and single timelines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fmbench_lib.metrics.missing import number, rows_of, text
+from fmbench_lib.metrics.repeated_levels import level_of
+from fmbench_lib.metrics.request_timelines import Timeline
+from fmbench_lib.report.html.level_values import clean, short
+from fmbench_lib.report.level_order import Rows, counted
+
+MEASURES = ("latency", "TTFT", "TPOT")
+TAIL, BETWEEN = 60, 80
+"""Of a distribution the `TAIL` greatest values are all there, and so many ranks between the least and those."""
+MOST_POINTS = 4000
+MOST_EVENTS = 400
+"""Events of a timeline: of more, those around the longest gaps and an even choice of the others."""
+_STEP = 1e5
+"""Times within a timeline are whole numbers of 10 µs."""
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def kept_ranks(n: int) -> list[int]:
+    """The ranks (from 1) of `n` ordered values that a thinned distribution keeps, in order."""
+    head = max(n - TAIL, 0)
+    spread = np.unique(np.linspace(1, head, min(head, BETWEEN)).round().astype(int)) if head else np.empty(0, int)
+    return [*map(int, spread), *range(head + 1, n + 1)]
+
+
+def distributions(rows: Rows, requests: pd.DataFrame) -> list[dict[str, Any]]:
+    """For each level, in order: of each measure `n`, and the kept `values` (s) with their `ranks`."""
+    return [
+        {name: _thinned(known) for name in MEASURES if len(known := _known(own, name))}
+        for own in _by_level(rows, requests)
+    ]
+
+
+def _thinned(values: Floats) -> dict[str, Any]:
+    ordered, ranks = np.sort(values), kept_ranks(len(values))
+    return {"n": len(values), "ranks": ranks, "values": [short(float(ordered[rank - 1])) for rank in ranks]}
+
+
+def request_points(rows: Rows, requests: pd.DataFrame) -> dict[str, Any]:
+    """A sample of the successes, evenly over each level: position of the level, prompt tokens, and each measure.
+
+    `of` is how many there are.
+    """
+    per_level = max(10, MOST_POINTS // max(len(rows), 1))
+    points: list[list[float | int | None]] = []
+    of = 0
+    for position, own in enumerate(_by_level(rows, requests)):
+        known = own[["prompt_token_count", *MEASURES]].dropna(subset=["prompt_token_count"])
+        of += len(known)
+        chosen = np.unique(np.linspace(0, max(len(known) - 1, 0), min(len(known), per_level)).round().astype(int))
+        for row in rows_of(known.iloc[list(map(int, chosen))]):
+            figures = [short(number(row, name)) for name in MEASURES]
+            points.append([position, int(row["prompt_token_count"]), *figures])
+    return {"of": of, "points": points}
+
+
+def _by_level(rows: Rows, requests: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """The requests of each level that latency statistics are about."""
+    known = counted(requests)
+    groups = {} if known.empty else dict(iter(known.groupby(["experiment_name", "payload_file", "load"], sort=False)))
+    for row in rows:
+        yield groups.get(level_of(row), known.iloc[:0])
+
+
+def _known(requests: pd.DataFrame, name: str) -> Floats:
+    values = pd.to_numeric(requests[name], errors="coerce").to_numpy(float) if len(requests) else np.empty(0)
+    return values[np.isfinite(values)]
+
+
+def request_timelines(rows: Rows, timelines: Iterable[Timeline]) -> list[dict[str, Any]]:
+    """The timelines, each with the position of its level; times since the request was due."""
+    positions = {level_of(row): position for position, row in enumerate(rows)}
+    return [
+        {"level": positions[key], **_timeline(one)} for one in timelines if (key := level_of(one.request)) in positions
+    ]
+
+
+def _timeline(one: Timeline) -> dict[str, Any]:
+    request = one.request
+    due = number(request, "due") or 0.0
+    times = {name: number(request, name) for name in ("sent", "first", "last", "end")}
+    offsets, gaps = thinned_events(one.events - due)
+    return {
+        "which": one.which,
+        **{name: None if at is None else short(at - due) for name, at in times.items()},
+        **{name: short(number(request, name)) for name in (*MEASURES, "prompt_token_count", "completion_token_count")},
+        "finish_reason": clean(text(request, "finish_reason")),
+        "request_id": clean(text(request, "request_id")),
+        "server_request_id": clean(text(request, "server_request_id")),
+        "events": len(one.events),
+        "offsets": offsets,
+        "gaps": gaps,
+    }
+
+
+def thinned_events(times: Floats) -> tuple[list[int], list[int]]:
+    """Events as offsets, and the gap before each but the first, both in 10 µs.
+
+    Of more than `MOST_EVENTS` the first and the last are kept, both ends of the longest gaps, and an even choice of the
+    others; each keeps its true gap.
+    """
+    gaps = np.diff(times, prepend=times[:1])
+    chosen: Sequence[int] | Floats = range(len(times))
+    if len(times) > MOST_EVENTS:
+        longest = np.argsort(gaps)[-MOST_EVENTS // 4 :]
+        even = np.linspace(0, len(times) - 1, MOST_EVENTS // 2).round().astype(int)
+        chosen = np.unique(np.concatenate([even, longest, np.maximum(longest - 1, 0)]))
+    kept = list(map(int, chosen))
+    return [round(float(at) * _STEP) for at in times[kept]], [round(float(gap) * _STEP) for gap in gaps[kept[1:]]]

@@ -1,0 +1,78 @@
+"""`fmbench compare`, of a recorded run with itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from fmbench_lib.cli.commands import main
+
+RECORDED = Path(__file__).parents[1] / "report" / "data" / "recorded_run"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    folder = tmp_path_factory.mktemp("runs")
+    for name in ("base", "new"):
+        shutil.copytree(RECORDED, folder / name, ignore=shutil.ignore_patterns("metrics"))
+    return str(folder / "base"), str(folder / "new")
+
+
+def test_a_run_and_its_copy_show_no_difference(
+    runs: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forms = [tmp_path / f"out.{form}" for form in ("md", "json", "xml")]
+    arguments = [word for form in forms for word in ("--output", str(form))]
+    assert main(["compare", *runs, "--fail-on", "transactions_per_minute<-5%", *arguments]) == 0
+    out = capsys.readouterr().out
+    assert "7 levels: of 7 figures 3 no different, 4 not compared." in out
+    assert "no difference that this data can show, it could have seen 6.2%" in out
+    document = json.loads(forms[1].read_text())
+    assert {claim["outcome"] for one in document["levels"] for claim in one["claims"]} == {"no difference", "no claim"}
+    suite = ET.parse(forms[2]).getroot()
+    assert (suite.get("tests"), suite.get("failures"), len(suite.findall(".//skipped"))) == ("7", "0", 4)
+    assert "| requests/min | 460 1/min | 460 1/min | +0% (-4.1% to +4.3%) |" in forms[0].read_text()
+
+
+def test_a_condition_that_is_broken_fails(
+    runs: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out.xml"
+    assert main(["compare", *runs, "--fail-on", "TTFT_p95>0.1", "--output", str(output)]) == 1
+    out = capsys.readouterr().out
+    assert "failed: TTFT_p95>0.1: one, payload_en_1-225.jsonl, concurrency 4: 0.159 s → 0.159 s" in out
+    assert ET.parse(output).getroot().get("failures") == "2"
+
+
+def test_two_experiments_of_one_run(runs: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", runs[0], "--match", "one=two faulty"]) == 0
+    assert "the two experiments of" in capsys.readouterr().out  # their loads differ
+    assert main(["compare", runs[0], "--match", "one=one", "--measures", "error_rate"]) == 0
+    assert "of 4 figures 4 no different." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--measures", "latncy_p95"], "--measures latncy_p95: there is no such measure; did you mean latency_p95?"),
+        (["--output", "x.pdf"], "--output x.pdf: the name must end in .md, .json, .xml"),
+        (["--match", "one"], "--match one: write EXPERIMENT=OTHER, the base's first"),
+        (["--fail-on", "latency_p95"], "--fail-on latency_p95: not a condition"),
+    ],
+)
+def test_bad_input_is_one_line(
+    words: list[str], said: str, runs: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", *runs, *words]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_one_run_needs_two_experiments(runs: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", runs[0]]) == 2
+    assert "give two runs, or one and --match EXPERIMENT=OTHER" in capsys.readouterr().err

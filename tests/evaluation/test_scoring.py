@@ -1,0 +1,152 @@
+"""Scores and similarities are kept from one evaluation to the next, as long as all that they depend on is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fmbench_lib.emulator import Behaviour, Constant, launch
+from fmbench_lib.emulator.faults import parse_fault_rule
+from fmbench_lib.evaluation import scoring
+from fmbench_lib.evaluation.asking.embedding import Embedding, Vectors, endpoint_embedding, similarities
+from fmbench_lib.evaluation.asking.judge import Judge
+from fmbench_lib.evaluation.given_answers import Answer
+from fmbench_lib.evaluation.kept_rows import KeptRows
+from fmbench_lib.evaluation.scores.text_scores import SCORES, exact_match
+from fmbench_lib.evaluation.scoring import Scoring, read_scores, write_scores
+from fmbench_lib.predictors.openai import OpenAiPredictor
+
+ANSWERS = (("a", ("Paris",), "paris"), ("b", ("Rome", "roma"), "It is Rome"), ("c", (), "why?"))
+
+
+def write_answers(path: Path, answers: Sequence[tuple[str, tuple[str, ...], str]] = ANSWERS) -> Path:
+    rows = [
+        {"answer_id": name, "payload_file": "p", "prompt_id": name, "question": "q", "truths": list(truths),
+         "context": "why?", "text": text, "kind": "answer"}
+        for name, truths, text in answers
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The answers whose scores were computed."""
+    seen: list[str] = []
+
+    def counted(answer: str, truths: Sequence[str]) -> dict[str, float | None]:
+        seen.append(answer)
+        return {name: compare(answer, truths[0]) for name, compare in SCORES.items()}
+
+    monkeypatch.setattr(scoring, "text_scores", counted)
+    return seen
+
+
+def by_length(asked: list[str], without: Sequence[str] = ()) -> Embedding:
+    """Vectors of a text's length and 1, but for some texts."""
+
+    def embed(texts: Sequence[str]) -> Vectors:
+        asked.extend(texts)
+        return [None if text in without else [float(len(text)), 1.0] for text in texts]
+
+    return Embedding("length", embed)
+
+
+def test_scores_are_computed_once_and_read_back_the_same(tmp_path: Path, computed: list[str]) -> None:
+    answers, target = write_answers(tmp_path / "answers.parquet"), tmp_path / "scores.parquet"
+    write_scores(Scoring(), answers, target)
+    first = read_scores(target)
+    write_scores(Scoring(), answers, target)
+    assert computed == ["paris", "It is Rome", "why?"]
+    assert read_scores(target).equals(first)
+    assert first.loc["a", "exact_match"] == first.loc["c", "exact_match"] == 1.0
+    assert first["against"].tolist() == ["ground truth", "ground truth", "context"]
+    assert first["schema_valid"].isna().all()
+
+
+def test_only_what_is_new_is_computed(tmp_path: Path, computed: list[str]) -> None:
+    answers, target = tmp_path / "answers.parquet", tmp_path / "scores.parquet"
+    write_scores(Scoring(), write_answers(answers), target)
+    changed = [*ANSWERS[:2], ("c", ("why?",), "why?"), ("d", ("Oslo",), "Oslo"), ("e", ("Paris",), "paris")]
+    write_scores(Scoring(), write_answers(answers, changed), target)
+    assert computed[3:] == ["why?", "Oslo"]  # one has a truth now, one is new; `e` says what `a` says
+    assert read_scores(target)["exact_match"].tolist() == [1.0, 0.0, 1.0, 1.0, 1.0]
+
+
+def test_another_way_to_score_computes_again(
+    tmp_path: Path, computed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, target = write_answers(tmp_path / "answers.parquet"), tmp_path / "scores.parquet"
+    write_scores(Scoring(), answers, target)
+    write_scores(Scoring(schema={"type": "object"}), answers, target)
+    assert read_scores(target)["schema_valid"].tolist() == [0.0, 0.0, 0.0]
+    assert len(computed) == 6
+    versions = dict.fromkeys(scoring._LIBRARIES, "9.9")
+    monkeypatch.setattr(scoring, "_version", versions.get)
+    write_scores(Scoring(), answers, target)
+    assert len(computed) == 9
+    monkeypatch.setattr(scoring.inspect, "getsource", lambda _module: "another formula")
+    write_scores(Scoring(), answers, target)
+    assert len(computed) == 12
+    monkeypatch.setitem(SCORES, "another", exact_match)
+    assert scoring.text_scores_id(None) != scoring.text_scores_id({})
+
+
+def test_texts_are_embedded_once_and_those_without_a_vector_again(tmp_path: Path) -> None:
+    answers, target = write_answers(tmp_path / "answers.parquet"), tmp_path / "scores.parquet"
+    asked: list[str] = []
+    write_scores(Scoring(by_length(asked, without=["roma"])), answers, target)
+    assert read_scores(target)["cosine_similarity"].isna().tolist() == [False, True, False]
+    asked.clear()
+    write_scores(Scoring(by_length(asked)), answers, target)
+    assert asked == ["It is Rome", "Rome", "roma"]
+    near = read_scores(target)["cosine_similarity"]
+    assert near.tolist() == pytest.approx([1.0, (10 * 4 + 1) / (101 * 17) ** 0.5, 1.0])
+    asked.clear()
+    write_scores(Scoring(by_length(asked)), answers, target)
+    assert asked == []
+    assert read_scores(target)["cosine_similarity"].equals(near)
+    write_scores(Scoring(Embedding("another model", by_length(asked).embed)), answers, target)
+    assert len(asked) == 6
+    write_scores(Scoring(), answers, target)
+    assert read_scores(target)["cosine_similarity"].isna().all()
+
+
+def test_a_truth_without_a_vector_makes_the_similarity_unknown() -> None:
+    answer = Answer("a", "p", "a", "q", ("near", "far away"), "c", "near", "answer")
+    assert similarities(by_length([]).embed, [answer]) == pytest.approx([1.0])
+    assert similarities(by_length([], without=["far away"]).embed, [answer]) == [None]
+    assert similarities(by_length([], without=["near"]).embed, [answer]) == [None]
+
+
+def test_rows_are_found_in_whichever_part_they_are(tmp_path: Path) -> None:
+    kept = KeptRows(tmp_path / "rows", ["x", "y"])
+    one, two, three = (digit * 32 for digit in "123")
+    assert kept.find([one]) == [None]
+    kept.keep({one: {"x": 1.0, "y": None}})
+    kept.keep({})
+    kept.keep({two: {"x": 2.0, "y": 0.0}})
+    again = KeptRows(tmp_path / "rows", ["x", "y"])
+    for rows in (kept, again):
+        assert rows.find([two, three, one]) == [{"x": 2.0, "y": 0.0}, None, {"x": 1.0, "y": None}]
+
+
+def test_an_embedding_that_is_refused_is_asked_for_again() -> None:
+    behaviour = Behaviour(ttft=Constant(0.001), faults=(parse_fault_rule("rate_limit:seconds=1,every=3"),))
+    pauses: list[float] = []
+    texts = [f"text {'word ' * number}" for number in range(1, 12)]
+    with launch(behaviour) as emulator:
+        url = emulator.url.replace("/chat/completions", "/embeddings")
+        endpoint: Any = Judge("e", (url,), OpenAiPredictor(url, "m", {}, stream=False), concurrency=2)
+        vectors = endpoint_embedding(endpoint, "e", 5, pauses.append).embed(texts)
+        alone = endpoint_embedding(endpoint, "e", 1, pauses.append).embed(texts)
+    assert None not in vectors
+    assert len({tuple(vector or ()) for vector in vectors}) > 1
+    assert pauses == [1.0, 2.0, 4.0]  # requests 3, 6 and 9 are refused, then 12, then 15
+    assert 3 <= alone.count(None) <= 4
+    assert [a for a in alone if a is not None] == [v for v, a in zip(vectors, alone, strict=True) if a is not None]

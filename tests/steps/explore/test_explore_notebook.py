@@ -1,0 +1,71 @@
+"""The notebook that explores runs: executed on a recorded run, and kept without outputs like the others."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.steps.explore.conftest import RECORDED
+
+NOTEBOOKS = Path(__file__).parents[3] / "notebooks"
+MOST_CELLS = 20
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> nbformat.NotebookNode:
+    """The notebook as Run All leaves it, with the folder of the recorded run in its parameters."""
+    folder = tmp_path_factory.mktemp("explore")
+    run = folder / "results" / "recorded" / "20261129-223952Z"
+    shutil.copytree(RECORDED, run)
+    (run / "summary.json").write_text(json.dumps({"decision": {"text": "Take one."}}))
+    notebook = nbformat.read(NOTEBOOKS / "explore.ipynb", as_version=4)
+    parameters = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+    parameters.source = parameters.source.replace('results = ""', f"results = {str(folder / 'results')!r}")
+    resources = {"metadata": {"path": str(folder)}}
+    client = NotebookClient(notebook, kernel_name="python3", resources=resources, shutdown_kernel="immediate")
+    done: nbformat.NotebookNode = client.execute()
+    return done
+
+
+def output_of(notebook: nbformat.NotebookNode, start: str) -> dict[str, Any]:
+    """What the cell with this text shows, by MIME type."""
+    cell = next(cell for cell in notebook.cells if cell.cell_type == "code" and start in cell.source)
+    return dict(cell.outputs[-1].data)
+
+
+def text_of(notebook: nbformat.NotebookNode, start: str) -> str:
+    """What the cell with this text prints."""
+    cell = next(cell for cell in notebook.cells if cell.cell_type == "code" and start in cell.source)
+    return str(cell.outputs[-1].text)
+
+
+def test_every_cell_shows_what_it_says(executed: nbformat.NotebookNode) -> None:
+    assert text_of(executed, "run.decision") == "Take one.\n"
+    assert "two faulty" in output_of(executed, "levels = ")["text/html"]
+    assert "image/png" in output_of(executed, "run.plot(")
+    assert "image/png" in output_of(executed, "plot_distribution")
+    assert "by token / one" in output_of(executed, "run.compare")["text/plain"].replace("\n", " ")
+    assert "prompt tokens from" in output_of(executed, "run.sql")["text/plain"]
+    assert "20261129-223952Z" in output_of(executed, "runs.table()")["text/plain"]
+    assert output_of(executed, "run.scraps()")["text/plain"] == "{}"
+
+
+def test_no_cell_warns(executed: nbformat.NotebookNode) -> None:
+    outputs = [each for cell in executed.cells for each in cell.get("outputs", [])]
+    assert [each.text for each in outputs if each.get("name") == "stderr"] == []
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_is_kept_without_outputs_and_defines_nothing(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.source for cell in code if cell.outputs or cell.execution_count] == []
+    assert [cell.source for cell in code if "def " in cell.source or "class " in cell.source] == []
+    assert len(notebook.cells) <= MOST_CELLS
