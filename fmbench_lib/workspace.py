@@ -103,6 +103,11 @@ class Workspace:
         return self.path / "prices.json"
 
     @property
+    def imported_file(self) -> Path:
+        """The levels that were read from other tools' result files; there only in an imported run."""
+        return self.path / "imported_levels.json"
+
+    @property
     def summary_file(self) -> Path:
         """The decision and the levels, for programs."""
         return self.path / "summary.json"

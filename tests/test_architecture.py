@@ -78,6 +78,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "aws", "config", "errors", "host", "models", "predictors", "storage", "user_scripts",
         "workspace",
     ],
+    "imports": ["config/installed", "config/repeat_names", "errors", "metrics"],
     "load/levels": ["config", "errors", "workspace"],
     "load/sending": ["aws", "config", "errors", "host", "load/levels", "metrics", "predictors", "user_scripts"],
     "load/recording": ["config", "errors", "host", "load/levels", "load/sending", "metrics", "predictors", "workspace"],
@@ -100,9 +101,9 @@ MAY_IMPORT: dict[str, list[str]] = {
     "runs/progress": ["host/atomic_files", "load/recording", "workspace"],
     "views": ["host/printable", "metrics", "report/level_order", "report/markdown", "report/numbers", "runs/progress"],
     "steps": [
-        "aws", "calibration", "config", "data", "deploy", "errors", "evaluation", "host", "load", "metrics", "models",
-        "monitors", "predictors", "pricing", "report", "run_state", "runs", "storage", "user_scripts", "views",
-        "workspace",
+        "aws", "calibration", "config", "data", "deploy", "errors", "evaluation", "host", "imports", "load", "metrics",
+        "models", "monitors", "predictors", "pricing", "report", "run_state", "runs", "storage", "user_scripts",
+        "views", "workspace",
     ],
     "pipeline": [
         "config", "errors", "host/atomic_files", "host/disk_space", "host/parent_death", "host/process_identity",
@@ -110,9 +111,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     ],
     "cli": [
         "calibration", "config", "emulator", "errors", "host/atomic_files", "host/disk_space", "host/printable",
-        "metrics/comparison", "metrics/decision/brief", "metrics/measuring_again", "metrics/missing", "pipeline",
-        "report/comparison", "report/level_order",
-        "runs", "steps", "storage", "views",
+        "imports", "metrics/comparison", "metrics/decision/brief", "metrics/measuring_again", "metrics/missing",
+        "pipeline", "report/comparison", "report/exports", "report/level_order", "runs", "steps", "storage", "views",
         "workspace",  # what still runs is said without the second that importing steps takes
     ],
     "__main__": ["cli"],

@@ -15,7 +15,9 @@ from fmbench_lib.cli.completion import complete, completion_command
 from fmbench_lib.cli.config_commands import configs_command, init_command
 from fmbench_lib.cli.evaluating_run import evaluate_command
 from fmbench_lib.cli.exit_codes import BAD_INPUT, INTERRUPTED
+from fmbench_lib.cli.export_command import export_command
 from fmbench_lib.cli.fetching import fetch_command
+from fmbench_lib.cli.import_command import import_command
 from fmbench_lib.cli.kept_runs import report_command, sync_command
 from fmbench_lib.cli.output import lasting_output
 from fmbench_lib.cli.parser import parser, value_options
@@ -187,6 +189,8 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "plan": plan_command,
     "report": report_command,
     "evaluate": evaluate_command,
+    "import": import_command,
+    "export": export_command,
     "cleanup": cleanup_command,
     "sync": sync_command,
     "compare": compare_command,

@@ -24,6 +24,17 @@ def seconds(text: str) -> float:
     return seconds
 
 
+def usd(text: str) -> float:
+    """An amount above 0."""
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = 0.0
+    if not 0 < amount < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}: write an amount in USD above 0, such as 1.21")
+    return amount
+
+
 def rates(text: str) -> list[float]:
     """Request rates from a list with commas, sorted, each once."""
     try:

@@ -10,6 +10,7 @@ from typing import Any
 
 from fmbench_lib import __version__
 from fmbench_lib.cli.comparison_options import add_compare
+from fmbench_lib.cli.import_options import add_export, add_import
 from fmbench_lib.cli.option_types import count, loads, seconds
 from fmbench_lib.cli.shared_options import (
     Commands,
@@ -30,6 +31,7 @@ _GROUPS = {
     "measure": ("run", "plan", "validate"),
     "configs": ("init", "configs", "fetch"),
     "afterwards": ("report", "evaluate", "cleanup", "sync", "compare"),
+    "other tools": ("import", "export"),
     "this machine": ("calibrate", "emulate", "completion"),
 }
 _EXAMPLES = (
@@ -311,6 +313,8 @@ _ADD: tuple[Callable[[Any], None], ...] = (
     _add_plan,
     _add_report,
     _add_evaluate,
+    add_import,
+    add_export,
     _add_cleanup,
     _add_sync,
     add_compare,

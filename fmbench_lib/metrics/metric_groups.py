@@ -17,7 +17,7 @@ from fmbench_lib.metrics.groups.counts import COUNTS, ERRORS_BY_CLASS, counts
 from fmbench_lib.metrics.groups.drift import DRIFT, drifts
 from fmbench_lib.metrics.groups.goodput import GOODPUT, goodput
 from fmbench_lib.metrics.groups.host_load import HOST_LOAD, host_load
-from fmbench_lib.metrics.groups.identity import IDENTITY, SLICE, identity
+from fmbench_lib.metrics.groups.identity import IDENTITY, IMPORTED_FROM, SLICE, identity
 from fmbench_lib.metrics.groups.last_tokens import LAST_TOKENS, last_token_columns
 from fmbench_lib.metrics.groups.level_conditions import CONDITIONS, level_conditions
 from fmbench_lib.metrics.groups.level_throughput import THROUGHPUT, THROUGHPUT_INTERVALS, throughput
@@ -69,6 +69,10 @@ def _last_tokens(row: Row, _standards: Standards) -> Cells:
     return last_token_columns(row)
 
 
+def _imported_from(_row: Row, _standards: Standards) -> Cells:
+    return {IMPORTED_FROM.name: None}
+
+
 def _verdict(row: Row, standards: Standards) -> Cells:
     return verdict_columns(row, standards.thresholds)
 
@@ -111,6 +115,7 @@ GROUPS: tuple[MetricGroup, ...] = (
     MetricGroup((ATTEMPT,), attempts),
     MetricGroup(BEFORE, attempts, table="levels"),
     MetricGroup(LAST_TOKENS, derive=_last_tokens),
+    MetricGroup((IMPORTED_FROM,), derive=_imported_from, table="levels"),
 )
 
 

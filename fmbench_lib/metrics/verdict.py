@@ -311,3 +311,16 @@ CHECKS: tuple[Check, ...] = (
     content_findings,
 )
 """Every check, in the order in which reasons of equal severity are listed. A new one is a function and a line here."""
+
+CHECKS_OF_RECORDS: tuple[Check, ...] = (
+    _successes,
+    _in_flight,
+    _clock,
+    _errors,
+    _window,
+    _growth,
+    _littles_law,
+    _drift,
+    _steady,
+)
+"""Those that hold for single requests whoever measured them, and say nothing of fmbench's own client."""

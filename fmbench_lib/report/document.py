@@ -17,6 +17,7 @@ from fmbench_lib.report.sections import (
     experiment_costs,
     failures,
     greatest_load,
+    imported_results,
     latency_percentiles,
     measurement_quality,
     model_evaluations,
@@ -34,6 +35,7 @@ Section = Callable[[ReportInputs], Blocks]
 SECTIONS: tuple[Section, ...] = (
     title.section,
     overview.section,
+    imported_results.section,
     greatest_load.section,
     latency_percentiles.section,
     embedding_levels.section,

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from fmbench_lib.metrics.decision.decision import Decision
+from fmbench_lib.metrics.imported_level import ImportedLevel
 from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.metrics.request_timelines import Timeline
 from fmbench_lib.pricing.price_list import Price
@@ -146,8 +147,9 @@ class ReportInputs:
     of single requests · `notices`: remarks on config, data and prices, one line each · `config_yaml`: the resolved
     config without its secrets · `evaluation`: the tables of the evaluation by file name · `quality`:
     `quality_and_cost.trade_frame` · `texts`, `retrieval`: those of `text_levels` · `timelines`: those of
-    `request_timelines` · `figures`: the folder of the pictures as the report links it · `disagreements`: the page of
-    answers on which judges disagree, as the report links it, None without one.
+    `request_timelines` · `figures`: the folder of the pictures as the report links it · `imported`: the levels that
+    other tools measured, with their files, `imported_figures`: `imported_row.figures_frame` · `disagreements`: the page
+    of answers on which judges disagree, as the report links it, None without one.
     """
 
     run: RunFacts
@@ -171,6 +173,8 @@ class ReportInputs:
     quality: pd.DataFrame = field(default_factory=pd.DataFrame)
     texts: pd.DataFrame = field(default_factory=pd.DataFrame)
     retrieval: pd.DataFrame = field(default_factory=pd.DataFrame)
+    imported: Sequence[ImportedLevel] = ()
+    imported_figures: pd.DataFrame = field(default_factory=pd.DataFrame)
     timelines: Sequence[Timeline] = ()
     figures: str = "figures"
     disagreements: str | None = None

@@ -7,11 +7,13 @@ import hashlib
 import os
 import platform as host_platform
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -101,6 +103,24 @@ def create_run(
         shutil.rmtree(workspace.path, ignore_errors=True)
         raise RunStateError(f"cannot make the run directory {workspace.path}: {error}") from error
     return Run(loaded, _begin_copy(workspace), redactor, storage.local_only)
+
+
+def create_run_of(content: Mapping[str, Any], results: Path, arguments: Mapping[str, str]) -> Run:
+    """Make a run directory for a config that no file holds, such as that of imported results: its copy is the config.
+
+    `arguments` replace keys, as `overrides_in` reads them. Raises ConfigError when the config is wrong.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder, "config.yml")
+        write_text(draft, yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True))
+        config = load_config(draft, arguments=arguments).config
+    workspace = create_workspace(results, config.general.name)
+    write_text(workspace.config_copy, yaml.safe_dump(redacted(config), sort_keys=False, allow_unicode=True))
+    loaded, storage = load_config(workspace.config_copy), StorageOptions(local_only=True)
+    location = location_of(loaded.config, storage)
+    state = _new_state(workspace, loaded, workspace.config_copy, {}, {}, location, storage)
+    workspace.note(workspace.run_file, state)
+    return Run(loaded, connected(workspace), redactor_for(loaded.config, {}), local_only=True)
 
 
 def _new_state(

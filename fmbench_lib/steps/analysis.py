@@ -104,6 +104,8 @@ def _write_tables(run: Run, analysis: Analysis, losses: Losses) -> None:
     }
     if not analysis.quality.empty:
         frames["quality_and_cost.csv"] = lambda: analysis.quality
+    if not analysis.imported.empty:
+        frames["imported_figures.csv"] = lambda: analysis.imported
     for name, texts in (("embedding_levels.csv", analysis.texts), ("retrieval_quality.csv", analysis.retrieval)):
         if not texts.empty:
             frames[name] = texts.copy
@@ -174,6 +176,8 @@ def invalid_lines(summary: pd.DataFrame, run_dir: str = RUN_DIR) -> list[str]:
 def _invalid_line(found: Sequence[tuple[Mapping[str, Any], str]], run_dir: str) -> str:
     rows = [row for row, _ in found]
     names = f"{', '.join(map(_level_name, rows))} {'is' if len(rows) == 1 else 'are'} invalid"
+    if rows[0].get("imported_from"):
+        return f"{names}: {told_once([reasons for _, reasons in found])}"
     command = command_again(rows[0], run_dir) if len(rows) == 1 else all_again("invalid", run_dir)
     return f"{names}: {told_once([reasons for _, reasons in found])}{REASON_SEPARATOR}{AGAIN}{command}"
 

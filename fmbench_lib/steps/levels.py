@@ -69,7 +69,10 @@ def search_states(run: Run) -> list[SearchState]:
 
 def run_levels(run: Run) -> list[LevelSpec]:
     """All levels of the run: those that the config names, those that searches measured, and the next one of a search
-    that has not ended. Experiments and payload files are in the config's order, a search's loads rising."""
+    that has not ended. Experiments and payload files are in the config's order, a search's loads rising. An imported
+    run has none that fmbench could measure."""
+    if run.workspace.imported_file.exists():
+        return []
     searches = {(state.experiment.name, state.payload_file): state for state in search_states(run)}
     levels: dict[LevelKey, LevelSpec] = {}
     for experiment in run.config.experiments:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,16 +18,14 @@ from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints, still_standing
 from fmbench_lib.host.atomic_files import each_text
-from fmbench_lib.load.recording.records import read_level
-from fmbench_lib.metrics import tables
 from fmbench_lib.metrics.costs import experiment_costs
 from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.decision import Decision, decide
 from fmbench_lib.metrics.decision.recommend import recommendations
 from fmbench_lib.metrics.decision.search_bounds import with_search_bounds
+from fmbench_lib.metrics.imported_row import figures_frame
 from fmbench_lib.metrics.level_sample import LevelData
-from fmbench_lib.metrics.measuring_again import counting, last_attempts
-from fmbench_lib.metrics.objectives import Objectives
+from fmbench_lib.metrics.measuring_again import counting
 from fmbench_lib.metrics.quality_and_cost import trade_frame
 from fmbench_lib.metrics.repeated_levels import once_each, repeated_frame
 from fmbench_lib.metrics.request_table import requests_frame
@@ -45,15 +42,15 @@ from fmbench_lib.report.report_data import (
 )
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.answer_quality import evaluation_frames, quality_budgets, with_quality
-from fmbench_lib.steps.endpoint_metrics import Sampled, beside_host, endpoint_metrics, sampled
+from fmbench_lib.steps.endpoint_metrics import Sampled, endpoint_metrics, sampled
 from fmbench_lib.steps.fitted_prompts import fit_notices
 from fmbench_lib.steps.inputs import objectives_of, outage_notices
 from fmbench_lib.steps.length_audit import length_notices
-from fmbench_lib.steps.levels import run_levels, search_bounds, searched
+from fmbench_lib.steps.level_records import counted_levels, imported_levels, judged_levels, read_levels, with_host
+from fmbench_lib.steps.levels import search_bounds, searched
 from fmbench_lib.steps.losses import Losses
 from fmbench_lib.steps.payloads import has_payloads, payload_index, relevance_of
 from fmbench_lib.steps.run_prices import load_prices, price_notices
-from fmbench_lib.workspace import LevelKey, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ class Analysis:
     `repeated`: the levels that were measured several times, a row for each over its repeats · `eligible`: the levels
     that are decided between, each once, `rated` with the quality of their answers and what searches say of them ·
     `quality`: quality against cost and latency of those whose answers were evaluated · `texts`: those of embedding and
-    rerank endpoints · `retrieval`: nDCG@10 of their rankings.
+    rerank endpoints · `retrieval`: nDCG@10 of their rankings · `imported`: the figures that other tools printed.
     """
 
     levels: tuple[LevelData, ...]
@@ -75,6 +72,7 @@ class Analysis:
     quality: pd.DataFrame
     texts: pd.DataFrame
     retrieval: pd.DataFrame
+    imported: pd.DataFrame
     decision: Decision
     budgets: Budgets
     prices: PriceList
@@ -85,13 +83,17 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
     """Read the run's records and compute tables and the decision; writes nothing. What breaks down is left out."""
     losses = Losses() if losses is None else losses
     prices, budgets, objectives = load_prices(run), budgets_of(run.config), objectives_of(run.config)
-    read = _read(run, losses)
-    samples = losses.made("the samples of the endpoints", lambda: sampled(run, _counted(read)), list[Sampled])
-    read = losses.made("the load of the machines", lambda: _beside_host(read, samples), lambda: read)
-    levels, summary = _judged(read, prices, objectives, losses)
-    counted = _counted(levels)
+    read, imported = read_levels(run, losses), imported_levels(run.workspace)
+    samples: list[Sampled] = []
+    if not imported:  # nothing was sampled while another tool measured
+        samples = losses.made("the samples of the endpoints", lambda: sampled(run, counted_levels(read)), list[Sampled])
+        read = losses.made("the load of the machines", lambda: with_host(read, samples), lambda: read)
+    levels, summary = judged_levels(read, prices, objectives, losses, imported)
+    counted = counted_levels(levels)
     repeated = losses.made(
-        "repeated_levels.csv", lambda: repeated_frame(counted, counting(summary), prices, objectives), pd.DataFrame
+        "repeated_levels.csv",
+        lambda: pd.DataFrame() if imported else repeated_frame(counted, counting(summary), prices, objectives),
+        pd.DataFrame,
     )
     eligible = once_each(counting(summary), repeated).reset_index(drop=True)
     retrieval = losses.made(
@@ -106,13 +108,20 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
         eligible=eligible,
         rated=rated,
         quality=losses.made("quality_and_cost.csv", lambda: trade_frame(rated), pd.DataFrame),
-        texts=losses.made("embedding_levels.csv", lambda: text_levels(counted, counting(summary)), pd.DataFrame),
+        texts=pd.DataFrame()
+        if imported
+        else losses.made("embedding_levels.csv", lambda: text_levels(counted, counting(summary)), pd.DataFrame),
         retrieval=retrieval,
         requests=losses.made("the table of requests", lambda: requests_frame(levels), lambda: requests_frame(())),
         decision=losses.made(
             "the decision",
             lambda: decide(rated, budgets, run.config.metrics.dataset_of_interest),
             lambda: _undecided(eligible, budgets),
+        ),
+        imported=losses.made(
+            "imported_figures.csv",
+            lambda: figures_frame(imported, summary if imported else summary.head(0)),
+            lambda: figures_frame((), summary.head(0)),
         ),
         budgets=budgets,
         prices=prices,
@@ -122,57 +131,6 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
             lambda: endpoint_metrics(run, (), ()),
         ),
     )
-
-
-def _read(run: Run, losses: Losses) -> list[LevelData]:
-    """Every attempt at a level that has records, without those whose records cannot be read."""
-    read: list[LevelData] = []
-    for level in run_levels(run):
-        with losses.of(f"the figures of {' · '.join(level.key)}"):
-            read += attempts_at(run.workspace, level.key)
-    return read
-
-
-def attempts_at(workspace: Workspace, key: LevelKey) -> Iterator[LevelData]:
-    """The records of every attempt at a level that has some, in order; the facts of each say its number."""
-    path = workspace.level(key)
-    earlier = workspace.earlier_attempts(key)
-    for number, aside in earlier:
-        records, facts = read_level(aside)
-        yield records, {**facts, "attempt": number}
-    if path.exists():
-        records, facts = read_level(path)
-        yield records, {**facts, "attempt": facts.get("attempt") or len(earlier) + 1}
-
-
-def _counted(levels: Sequence[LevelData]) -> list[LevelData]:
-    """The last attempt at each level, which is the one that counts."""
-    last = last_attempts([facts for _, facts in levels])
-    return [level for level, is_last in zip(levels, last, strict=True) if is_last]
-
-
-def _beside_host(levels: Sequence[LevelData], samples: Sequence[Sampled]) -> list[LevelData]:
-    """The levels, those that count with what their machine was doing among their facts."""
-    hosted = iter(beside_host(_counted(levels), samples))
-    last = last_attempts([facts for _, facts in levels])
-    return [next(hosted) if is_last else level for level, is_last in zip(levels, last, strict=True)]
-
-
-def _judged(
-    levels: Sequence[LevelData], prices: PriceList, objectives: Objectives, losses: Losses
-) -> tuple[tuple[LevelData, ...], pd.DataFrame]:
-    """The levels, and a row of figures for each; without those that break the figures."""
-    make = functools.partial(tables.summary_frame, prices=prices, objectives=objectives)
-    try:
-        return tuple(levels), make(levels)
-    except Exception:  # noqa: BLE001 - the level at fault is found and named
-        good = []
-        for level in levels:
-            name = " · ".join(str(level[1].get(field)) for field in LevelKey._fields)
-            with losses.of(f"the figures of {name}"):
-                make([level])
-                good.append(level)
-        return tuple(good), make(good)
 
 
 def _undecided(summary: pd.DataFrame, budgets: Budgets) -> Decision:
@@ -234,6 +192,8 @@ def report_inputs(run: Run, analysis: Analysis, losses: Losses | None = None) ->
         quality=analysis.quality,
         texts=analysis.texts,
         retrieval=analysis.retrieval,
+        imported=imported_levels(run.workspace),
+        imported_figures=analysis.imported,
         disagreements=_name_if_there(run.workspace.disagreements),
         figures=run.workspace.figures.name,
     )

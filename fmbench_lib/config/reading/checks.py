@@ -58,7 +58,7 @@ def _with_images(experiment: Experiment, path: str, findings: Findings) -> Exper
 
 
 def _check_filters(config: Config, findings: Findings) -> None:
-    if not config.datasets.filters:
+    if not config.datasets.filters and config.measures:
         findings.problem("datasets.filters", "is empty; write one filter or more, each makes a payload file")
     seen: dict[str, int] = {}
     for index, entry in enumerate(config.datasets.filters):
@@ -77,6 +77,8 @@ def _check_filters(config: Config, findings: Findings) -> None:
 
 
 def _checked(experiment: Experiment, config: Config, path: str, findings: Findings) -> Experiment:
+    if not config.measures:  # nothing is sent, so that no address, payload file or load is needed
+        return experiment
     check_endpoint(experiment, path, findings)
     check_headers(experiment, path, findings)
     if config.datasets.image_col is not None:
@@ -124,6 +126,8 @@ def _once(levels: list[Level], path: str, findings: Findings) -> list[Level]:
 
 def _check_dataset_of_interest(config: Config, findings: Findings) -> None:
     name, files = config.metrics.dataset_of_interest, [entry.payload_file for entry in config.datasets.filters]
+    if not config.measures:
+        files = [file for experiment in config.experiments for file in experiment.payload_files]
     if name is None or any(name in file for file in files):
         return
     fault = fault_of_pattern(name)

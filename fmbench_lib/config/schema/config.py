@@ -76,6 +76,11 @@ class Config(Section):
     has_load_section: bool = derived(False)
     run_evaluations: bool = derived(False)
 
+    @property
+    def measures(self) -> bool:
+        """Whether the run does more than analyse what is there, as one of another tool's results does."""
+        return any(on for step, on in self.run_steps.items() if step in STEPS[:4])
+
     def stop_rule(self, experiment: Experiment, concurrency: int | None, rate: float | None) -> StopRule:
         """When a level of `experiment` ends. One of `concurrency` and `rate` (requests/s) is None; both are for a trace
         at its own pace."""

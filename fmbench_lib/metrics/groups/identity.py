@@ -15,6 +15,9 @@ IDENTITY = (
     Column("request_rate", "requests/s", "number", "open loop: requests offered per second"),
 )
 LOAD = Column("load", "", "text", "the load by name: `concurrency-4`, `rate-0.5`; a repeat: `rate-0.5-repeat-2`")
+IMPORTED_FROM = Column(
+    "imported_from", "", "text", "the tool and the files that the figures come from; empty where fmbench measured them"
+)
 SLICE = (
     LOAD,
     Column("slice", "", "whole number", "the slice of the level's window, 0 to 9"),

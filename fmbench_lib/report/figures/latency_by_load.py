@@ -82,6 +82,8 @@ def draw_latency_by_load(
 
 
 def _explanation(requests: pd.DataFrame, scale: _Scale, with_n: bool) -> str:
+    if requests.empty:
+        return "p95 as another tool printed it: there are no single requests." + (" n: successes." if with_n else "")
     about = "Box: the middle half of the requests and their median. Whiskers: the requests within p5 and p95."
     above = int((requests["latency"] > scale.high).sum())
     about += f" {several(above, 'request')} above the scale {'are' if above > 1 else 'is'} not shown." if above else ""
@@ -125,7 +127,9 @@ def _boxes(axes: Axes, levels: Rows, requests: pd.DataFrame, look: Look, with_n:
 
 
 def _tick(row: Row, invalid: bool, with_n: bool) -> str:
-    n = f"\nn={number(row, 'latency_n') or 0:.0f}" if with_n else ""
+    known = number(row, "latency_n")  # another tool's level may not say of how many requests it is
+    known = number(row, "successes") if known is None else known
+    n = f"\nn={known:.0f}" if with_n and known is not None else ""
     return f"{short_load(row)}{' ✗' if invalid else ''}{n}"
 
 

@@ -186,6 +186,8 @@ def _with_slices(rows: Rows, requests: pd.DataFrame) -> pd.DataFrame:
     known = windows[[number(row, "window_s") is not None for row in rows]]
     joined = requests.merge(known, on=keys)
     length = (joined["window_end"] - joined["window_start"]).astype(float)
-    share = (joined["sent"].astype(float) - joined["window_start"].astype(float)) / length
+    sent = joined["sent"].astype(float).fillna(joined["due"].astype(float))
+    joined = joined.assign(share=(sent - joined["window_start"].astype(float)) / length).dropna(subset=["share"])
+    share = joined["share"]
     index = (share * DRIFT_SLICES).clip(0, DRIFT_SLICES - 1e-9).astype(int)
     return joined.assign(window_share=(index + 0.5) * 100 / DRIFT_SLICES)

@@ -115,11 +115,15 @@ def _point(judgement: Judgement, decision: Decision, priced: bool, transactions:
 
 def _left_out(rows: list[Mapping[str, Any]], priced: bool) -> list[str]:
     """Which levels have no point, and why."""
-    failed = sum(number(row, "latency_p95") is None for row in rows)
+    without = [row for row in rows if number(row, "latency_p95") is None]
+    unknown = sum(bool(text(row, "imported_from")) and number(row, "successes") != 0 for row in without)
+    failed = len(without) - unknown
     timed = [row for row in rows if number(row, "latency_p95") is not None]
     sentences = []
     if failed:
         sentences.append(f"{several(failed, 'level')} without a single success {_are(failed)} not shown.")
+    if unknown:
+        sentences.append(f"{several(unknown, 'level')} whose p95 is not known {_are(unknown)} not shown.")
     if timed and not priced:
         sentences.append("No level has a price, so throughput is shown instead.")
     unpriced = sum(number(row, "price_per_txn") is None for row in timed) if priced else 0

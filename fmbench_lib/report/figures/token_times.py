@@ -51,6 +51,9 @@ SOURCE = "Source: all_metrics_summary.csv, per_inference_request_results.csv"
 MOST_MEDIANS = 6
 """With more experiments than this only p95 is drawn, as more lines could not be told apart."""
 
+MOST_LETTERS = 48
+"""Labels of the horizontal axis that are longer than this together stand aslant."""
+
 
 def draw_token_times(
     rows: Rows, requests: pd.DataFrame, payload_file: str | None, look: Mapping[str, Look]
@@ -92,11 +95,14 @@ def _panel(
     loads = {str(row["load"]): short_load(row) for row in sorted(levels, key=load_order)}
     names = names_in(levels)
     data = requests[requests["load"].isin(loads)].dropna(subset=[family])
-    data = data.assign(time=data[family].astype(float) * unit, at=data["load"].map(list(loads).index))
+    data = data.assign(time=data[family].astype(float) * unit, at=data["load"].map(list(loads).index).astype(float))
     for index, name in enumerate(names):
         shift = (index - (len(names) - 1) / 2) * min(0.5 / len(names), 0.08)  # beside each other, not on top
         part = data[data["experiment_name"] == name]
         part = part.assign(at=part["at"] + shift)
+        if part.empty:  # another tool's figures, without requests
+            part = _figures_of([row for row in levels if row["experiment_name"] == name], list(loads), family, unit)
+            part = part.assign(at=part["at"] + shift)
         if len(names) <= MOST_MEDIANS:
             _line(axes, part, look[name], 0.5, {"linewidth": 1.0, "markersize": 4.5, "markerfacecolor": "white"})
         _line(axes, part, look[name], 0.95, {"linewidth": 2.0, "markersize": 5.5})
@@ -122,12 +128,24 @@ def _name_lines(
     place_labels(axes, labels, points, size=8.5)
 
 
+def _figures_of(levels: Rows, loads: Sequence[str], family: str, unit: float) -> pd.DataFrame:
+    """The percentiles of levels that have no requests: a value for each load and quantile, at its place."""
+    values = [
+        {"at": float(loads.index(str(row["load"]))), "time": unit * value, "quantile": q}
+        for row in levels
+        for q in (0.5, 0.95)
+        if (value := number(row, f"{family}_p{100 * q:.0f}")) is not None
+    ]
+    return pd.DataFrame(values, columns=["at", "time", "quantile"])
+
+
 def _line(axes: Axes, requests: pd.DataFrame, look: Look, q: float, style: dict[str, Any]) -> None:
-    """A quantile over the loads."""
+    """A quantile over the loads, of requests or as it is known."""
     import seaborn as sns
 
+    known = requests[requests["quantile"] == q] if "quantile" in requests else requests
     sns.lineplot(
-        data=requests,
+        data=known,
         x="at",
         y="time",
         estimator=lambda values: np.quantile(values, q),

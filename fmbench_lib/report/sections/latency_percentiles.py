@@ -7,7 +7,7 @@ import pandas as pd
 from fmbench_lib.metrics.decision.transaction_size import generate_nothing
 from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.groups.contents import remarks_of
-from fmbench_lib.metrics.missing import Row, number, rows_of
+from fmbench_lib.metrics.missing import Row, number, rows_of, text
 from fmbench_lib.metrics.repeated_levels import once_each
 from fmbench_lib.report.level_order import Rows, dataset_name, names_in, of_payload
 from fmbench_lib.report.level_texts import estimate_of, time_of
@@ -30,6 +30,7 @@ _NOT_STREAMED = (
     "No response was streamed, so there is no TTFT, TPOT or ITL. Set `stream: true` in the `inference_spec` of the "
     "experiment to get them."
 )
+_NOT_PRINTED = "The imported files have no TTFT, TPOT or ITL."
 _NOTHING_GENERATED = "Nothing was generated, as these endpoints embed or rank texts: there is no TTFT, TPOT or ITL."
 _IGNORED = (
     "Streaming was asked for, and the server of {} answered whole all the same, so there is no TTFT, TPOT or ITL."
@@ -104,7 +105,9 @@ def _measured_once(inputs: ReportInputs) -> str:
 
 def _absent_times(rows: Rows) -> str:
     """Why some levels have no TTFT, TPOT or ITL; empty where all have."""
-    unstreamed = [row for row in rows if number(row, "successes") and not number(row, "TTFT_n")]
+    unstreamed = [row for row in rows if number(row, "successes") and not _is_known(row, "TTFT")]
+    if any(text(row, "imported_from") for row in rows):
+        return "" if any(_is_known(row, "TTFT") for row in rows) else f"_{_NOT_PRINTED}_"
     if not unstreamed:
         return ""
     ignored = [row for row in unstreamed if remarks_of(row).get("not_streamed")]
@@ -124,12 +127,20 @@ def latency_table(summary: pd.DataFrame, payload_file: str | None) -> pd.DataFra
     rows = []
     for row in of_payload(rows_of(summary), payload_file):
         for family, name in MEASURES:
-            if not number(row, f"{family}_n") or (family == "TTFT_answer" and _same_as_first(row)):
+            if not _is_known(row, family) or (family == "TTFT_answer" and _same_as_first(row)):
                 continue
             figures = {f"{q} (95% CI)": estimate_of(row, f"{family}_{q}") for q in ("p50", "p95", "p99")}
             known = {"experiment": str(row["experiment_name"]), "load": load_label(row), "measure": name}
             rows.append({**known, "n": count(row[f"{family}_n"]), "mean": seconds(row[f"{family}_mean"]), **figures})
     return text_frame(rows)
+
+
+def _is_known(row: Row, family: str) -> bool:
+    """Whether a level has such times: of its requests, or as another tool printed them."""
+    if number(row, f"{family}_n"):
+        return True
+    printed = (number(row, f"{family}_{statistic}") for statistic in ("mean", "p50", "p95", "p99"))
+    return text(row, "imported_from") is not None and any(value is not None for value in printed)
 
 
 def _same_as_first(row: Row) -> bool:

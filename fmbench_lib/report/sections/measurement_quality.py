@@ -66,7 +66,8 @@ def section(inputs: ReportInputs) -> Blocks:
     if not rows:
         return [heading, "_No level was measured._", *_notices(inputs)]
     facts = [*_stamps(rows), *_proxies(rows), *_tokens(rows), *_reuse(rows), *calibration_lines(inputs)]
-    blocks = [heading, f"{verdicts_sentence(rows, bold)} {_EXPLAINED}", *_reasons(rows), *_again(rows, inputs)]
+    again = [] if inputs.imported else _again(rows, inputs)
+    blocks = [heading, f"{verdicts_sentence(rows, bold)} {_EXPLAINED}", *_reasons(rows), *again]
     return [*blocks, bullets(facts), *_notices(inputs)]
 
 
@@ -87,6 +88,8 @@ def verdicts_sentence(rows: Rows, mark: Callable[[str], str] = str) -> str:
     counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in ("valid", "degraded", "invalid")}
     parts = [f"{number_of} {verdict}" for verdict, number_of in counts.items() if number_of]
     limited = sum(bool(row["client_limited"]) for row in rows)
+    if not limited and any(text(row, "imported_from") for row in rows):
+        return f"Of {several(len(rows), 'level')}: {bold(sentence_list(parts))}. The tool's client is not known."
     client = (
         f"At {several(limited, 'level')} the client was a limit"
         if limited

@@ -1,0 +1,1 @@
+"""Results that other tools left: recognised by what is in a file, and read as levels."""

@@ -1,0 +1,1 @@
+"""An analysed run in the forms of other programs, from its `summary.json`."""
