@@ -50,8 +50,8 @@ TOLERANCE = 1e-9
 SHOWN = 40
 RESULT = Path(__file__).parent / "results" / "recompute.json"
 
-PROSE = ("verdict_reasons", "verdict_remedy", "price_note", "note")
-"""Columns of sentences, which no formula defines."""
+PROSE = ("verdict_reasons", "verdict_remedy", "price_note", "note", "imported_from")
+"""Columns of sentences, which no formula defines; the last says which tool measured a level."""
 
 NOT_FROM_REQUESTS = ("endpoint_metrics.csv", "endpoint_metrics_summarized.csv")
 """Tables of the samples of machines and servers, which are not in the Parquet files."""

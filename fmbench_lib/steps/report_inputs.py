@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -79,14 +79,17 @@ class Analysis:
     endpoint: EndpointMetrics
 
 
+def _samples(run: Run, levels: Sequence[LevelData], losses: Losses) -> list[Sampled]:
+    return losses.made("the samples of the endpoints", lambda: sampled(run, counted_levels(levels)), list[Sampled])
+
+
 def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
     """Read the run's records and compute tables and the decision; writes nothing. What breaks down is left out."""
     losses = Losses() if losses is None else losses
     prices, budgets, objectives = load_prices(run), budgets_of(run.config), objectives_of(run.config)
     read, imported = read_levels(run, losses), imported_levels(run.workspace)
-    samples: list[Sampled] = []
-    if not imported:  # nothing was sampled while another tool measured
-        samples = losses.made("the samples of the endpoints", lambda: sampled(run, counted_levels(read)), list[Sampled])
+    samples = [] if imported else _samples(run, read, losses)  # none were taken while another tool measured
+    if not imported:
         read = losses.made("the load of the machines", lambda: with_host(read, samples), lambda: read)
     levels, summary = judged_levels(read, prices, objectives, losses, imported)
     counted = counted_levels(levels)

@@ -46,7 +46,9 @@ def test_every_figure_of_the_recorded_run_is_recomputed_without_fmbench(tmp_path
     assert int(str(result["figures"])) > len(requests) * len(requests[0])
     not_recomputed = result["not_recomputed"]
     assert isinstance(not_recomputed, list)
-    sentences = [f"{name} (prose)" for name in ("note", "price_note", "verdict_reasons", "verdict_remedy")]
+    sentences = [
+        f"{name} (prose)" for name in ("imported_from", "note", "price_note", "verdict_reasons", "verdict_remedy")
+    ]
     samples = ["endpoint_metrics.csv (not of requests)", "endpoint_metrics_summarized.csv (not of requests)"]
     assert sorted(not_recomputed) == sorted(sentences + samples)
 
