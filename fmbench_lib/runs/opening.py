@@ -111,7 +111,7 @@ def create_run_of(content: Mapping[str, Any], results: Path, arguments: Mapping[
     `arguments` replace keys, as `overrides_in` reads them. Raises ConfigError when the config is wrong.
     """
     with tempfile.TemporaryDirectory() as folder:
-        draft = Path(folder, "config.yml")
+        draft = Path(folder, "draft.yml")
         write_text(draft, yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True))
         config = load_config(draft, arguments=arguments).config
     workspace = create_workspace(results, config.general.name)

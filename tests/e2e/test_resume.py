@@ -20,6 +20,7 @@ NO_REPORT = {"4_model_metric_analysis": False}
 EVERYONE = ("fmbench", KERNEL, "sending.worker")
 
 
+@pytest.mark.thorough
 def test_a_killed_run_is_resumed_without_measuring_a_level_twice(
     tmp_path: Path, write_config: Callable[..., Path]
 ) -> None:

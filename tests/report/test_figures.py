@@ -105,7 +105,9 @@ def twelve(simulate):
     return levels, Budgets(2.0, 100.0, 0.0)
 
 
-@pytest.mark.parametrize("case", [single, unpriced, all_failed, nothing, mixed, twelve])
+@pytest.mark.parametrize(
+    "case", [single, unpriced, all_failed, nothing, mixed, pytest.param(twelve, marks=pytest.mark.thorough)]
+)
 def test_pictures_of_degenerate_runs(case, build, simulate, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(style, "DPI", 50)
     levels, budgets = case(simulate)

@@ -108,6 +108,7 @@ def test_a_wrong_figure_text_cell_or_row_is_named(copied: Path, tmp_path: Path) 
     assert out.count("recomputed") >= len(named)
 
 
+@pytest.mark.thorough
 def test_a_column_that_nobody_recomputes_is_listed(copied: Path, tmp_path: Path) -> None:
     rewritten(copied, "all_metrics_summary.csv", _column_added)
     code, out, result = recomputed(copied, tmp_path)

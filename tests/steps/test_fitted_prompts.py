@@ -96,6 +96,7 @@ def test_a_resumed_run_sends_the_same_and_asks_no_more(
     assert sent(again).read_bytes() == first
 
 
+@pytest.mark.thorough
 def test_prompts_that_were_changed_are_not_sent(emulator: Emulator, tmp_path: Path) -> None:
     run = run_at(tmp_path, emulator.base_url)
     sent(run).write_text("{}\n")
@@ -137,6 +138,7 @@ def test_a_template_longer_than_the_prompts_fails_the_level_with_that_reason(
     assert "a prompt of 40 tokens cannot be made: the server's chat template alone has 50" in failed["error"]
 
 
+@pytest.mark.thorough
 def test_answers_have_the_lengths_asked_for(emulator: Emulator, tmp_path: Path) -> None:
     run = run_at(tmp_path, emulator.base_url, output_tokens=[3, 5])
     steps.run_inference(run)
