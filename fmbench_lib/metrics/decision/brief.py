@@ -17,6 +17,8 @@ from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.reasons import reasons_of
 
 _LOWER_LOAD = "add a lower load (`concurrency_levels` or `request_rates`), or raise the budget in `report`"
+_MORE_QUESTIONS = "judge more answers (`evaluation.questions`)"
+_OTHER_MODEL = "try another model, or lower the budget of quality in `report`"
 _LOOSER_SEARCH = "raise the limits of `load.subject_to`, or measure longer levels (`load.requests`, `load.duration`)"
 
 
@@ -152,4 +154,8 @@ def _of_nearest(decision: Mapping[str, Any], nearest: Judgement) -> Brief:
         return Brief(what, f"To find one: {_LOOSER_SEARCH}.")
     if not nearest.missed and nearest.may_grow:
         return Brief(what, f"To decide: {_longer(row, number(row, 'sustainable_longer') or 2)}.")
+    of_quality = [outcome.certainty for outcome in nearest.missed if outcome.certainty is not None]
+    if of_quality and len(of_quality) == len(nearest.missed):
+        unknown = "not known" in of_quality
+        return Brief(what, f"To decide: {_MORE_QUESTIONS}." if unknown else f"To find one: {_OTHER_MODEL}.")
     return Brief(what, f"To find one: {_LOWER_LOAD}.")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 
+from fmbench_lib.metrics.decision.brief import brief_of
 from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.decision import decide
 from fmbench_lib.metrics.statistics.proportions import wilson
@@ -75,3 +77,15 @@ def test_each_criterion_has_its_budget_and_its_word() -> None:
     for budget, word in words.items():
         told = decide(pd.DataFrame([row]), Budgets(quality={"criterion_clarity": budget})).text
         assert word in told, (budget, told)
+
+
+@pytest.mark.parametrize(
+    ("correct", "questions", "advice"),
+    [
+        (2, 3, "To decide: judge more answers (`evaluation.questions`)."),
+        (10, 100, "To find one: try another model, or"),
+    ],
+)
+def test_what_to_change_where_quality_alone_is_missed(correct: int, questions: int, advice: str) -> None:
+    decision = decide(pd.DataFrame([level("one", 0.001, correct, questions)]), Budgets(quality={"accuracy": 0.6}))
+    assert brief_of(decision.to_dict()).how_sure.startswith(advice)
