@@ -10,12 +10,11 @@ from pathlib import Path
 
 from fmbench_lib.cli.option_values import existing_run
 from fmbench_lib.cli.terminal import emit, is_json, masked, say
-from fmbench_lib.config.spelling import nearest
 from fmbench_lib.errors import InputError
 from fmbench_lib.host.atomic_files import write_text
 from fmbench_lib.metrics.comparison.claims import RunComparison
 from fmbench_lib.metrics.comparison.conditions import Condition, conditions
-from fmbench_lib.metrics.comparison.measures import CLAIMED, MEASURES
+from fmbench_lib.metrics.comparison.measures import CLAIMED, known_measure
 from fmbench_lib.report.comparison.documents import Broken, document, junit, markdown, terminal_lines
 from fmbench_lib.report.comparison.words import level_title
 
@@ -84,10 +83,7 @@ def _measures(asked: str | None, rules: Sequence[Condition]) -> tuple[str, ...]:
         return named or CLAIMED
     names = tuple(dict.fromkeys(name.strip() for name in asked.split(",") if name.strip()))
     for name in names:
-        if name not in MEASURES:
-            near = nearest(name, MEASURES, within=4)
-            hint = f"did you mean {near}?" if near else f"known are {', '.join(MEASURES)}"
-            raise InputError(f"--measures {name}: there is no such measure; {hint}")
+        known_measure(name, f"--measures {asked}")
     return tuple(dict.fromkeys((*names, *(rule.name for rule in rules))))
 
 

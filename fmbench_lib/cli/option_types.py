@@ -15,24 +15,22 @@ def count(text: str) -> int:
 
 def seconds(text: str) -> float:
     """A time above 0."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r}: write a number of seconds above 0")
-    return seconds
+    return _above_zero(text, "a number of seconds above 0")
 
 
 def usd(text: str) -> float:
     """An amount above 0."""
+    return _above_zero(text, "an amount in USD above 0, such as 1.21")
+
+
+def _above_zero(text: str, wanted: str) -> float:
     try:
-        amount = float(text)
+        value = float(text)
     except ValueError:
-        amount = 0.0
-    if not 0 < amount < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r}: write an amount in USD above 0, such as 1.21")
-    return amount
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}: write {wanted}")
+    return value
 
 
 def rates(text: str) -> list[float]:

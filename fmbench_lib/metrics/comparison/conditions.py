@@ -7,10 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fmbench_lib.config.spelling import nearest
 from fmbench_lib.errors import InputError
 from fmbench_lib.metrics.comparison.claims import Claim, LevelComparison
-from fmbench_lib.metrics.comparison.measures import MEASURES
+from fmbench_lib.metrics.comparison.measures import known_measure
 
 _FORM = re.compile(r"\s*(?P<name>\w+)\s*(?P<sign>[<>])\s*(?P<value>[+-]?\d+(?:\.\d+)?(?:e-?\d+)?)\s*(?P<share>%?)\s*")
 _WRITE = "write latency_p95>+5% (worse by more than 5%, significantly) or TTFT_p95>0.5 (seconds)"
@@ -58,10 +57,7 @@ def _condition(text: str) -> Condition:
     if match is None:
         raise InputError(f"--fail-on {text.strip()}: not a condition; {_WRITE}")
     name, value = match["name"], float(match["value"])
-    if name not in MEASURES:
-        near = nearest(name, MEASURES, within=4)
-        hint = f"did you mean {near}?" if near else f"known are {', '.join(MEASURES)}"
-        raise InputError(f"--fail-on {text.strip()}: there is no measure {name}; {hint}")
+    known_measure(name, f"--fail-on {text.strip()}")
     relative = bool(match["share"])
     if not relative and match["value"][0] in "+-":
         raise InputError(f"--fail-on {text.strip()}: a change is a share of the base's value: write %; {_WRITE}")

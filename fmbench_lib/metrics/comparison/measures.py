@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from fmbench_lib.config.spelling import nearest
+from fmbench_lib.errors import InputError
 from fmbench_lib.metrics.groups.level_times import FAMILIES, QUANTILES
 
 Better = Literal["lower", "higher"]
@@ -64,3 +66,11 @@ CLAIMED = (
     "error_rate",
 )
 """What is compared unless something else is asked for: each further measure makes every claim harder to make."""
+
+
+def known_measure(name: str, where: str) -> None:
+    """Raise InputError, which names the option `where` it was said, for a measure that there is not."""
+    if name not in MEASURES:
+        near = nearest(name, MEASURES, within=4)
+        hint = f"did you mean {near}?" if near else f"known are {', '.join(MEASURES)}"
+        raise InputError(f"{where}: there is no measure {name}; {hint}")
