@@ -76,7 +76,7 @@ SCHEMA = pa.schema([(name, pa.string()) for name in ("phase", "prompt_id", "comp
 
 def run_keys(run: Run) -> list[Any]:
     """The levels of the run."""
-    from fmbench_lib.steps.levels import run_levels
+    from fmbench_lib.steps.run_inputs.levels import run_levels
 
     return [level.key for level in run_levels(run)]
 

@@ -34,7 +34,7 @@ from output import write_result
 from fmbench_lib import steps
 from fmbench_lib.emulator import Behaviour, Constant, launch
 from fmbench_lib.runs.opening import create_run
-from fmbench_lib.steps.levels import searched
+from fmbench_lib.steps.run_inputs.levels import searched
 
 MOST_LEVELS = 12
 TTFT, ITL, TOKENS = 0.06, 0.005, 9

@@ -100,10 +100,36 @@ MAY_IMPORT: dict[str, list[str]] = {
     ],
     "runs/progress": ["host/atomic_files", "load/recording", "workspace"],
     "views": ["host/printable", "metrics", "report/level_order", "report/markdown", "report/numbers", "runs/progress"],
+    "steps/losses": ["errors"],
+    "steps/step": ["run_state", "runs"],
+    "steps/notebook_display": ["errors", "host", "metrics", "report", "runs", "views", "workspace"],
+    "steps/run_inputs": [
+        "config", "data", "deploy", "errors", "host", "load", "metrics", "models", "predictors", "pricing",
+        "report/report_data", "runs", "storage", "workspace",
+    ],
+    "steps/prompts": [
+        "config", "data", "errors", "host", "load", "predictors", "runs", "steps/run_inputs",
+    ],
+    "steps/endpoints": [
+        "config", "deploy", "errors", "load", "predictors", "runs", "steps/run_inputs", "user_scripts", "workspace",
+    ],
+    "steps/measuring": [
+        "config", "data", "deploy", "errors", "host", "load", "metrics", "monitors", "report/report_data", "runs",
+        "steps/notebook_display", "steps/run_inputs", "workspace",
+    ],
+    "steps/judging": [
+        "config", "deploy", "errors", "evaluation", "host", "load", "metrics", "predictors", "pricing", "report",
+        "runs", "steps/endpoints", "steps/prompts", "steps/run_inputs",
+    ],
+    "steps/reporting": [
+        "config", "deploy", "host", "imports", "load", "metrics", "pricing", "report", "runs", "steps/judging",
+        "steps/losses", "steps/measuring", "steps/prompts", "steps/run_inputs", "workspace",
+    ],
     "steps": [
-        "aws", "calibration", "config", "data", "deploy", "errors", "evaluation", "host", "imports", "load", "metrics",
-        "models", "monitors", "predictors", "pricing", "report", "run_state", "runs", "storage", "user_scripts",
-        "views", "workspace",
+        "calibration", "config", "data", "deploy", "errors", "evaluation", "host", "imports", "load", "metrics",
+        "predictors", "pricing", "report", "run_state", "runs", "steps/endpoints", "steps/judging", "steps/losses",
+        "steps/measuring", "steps/notebook_display", "steps/prompts", "steps/reporting", "steps/run_inputs",
+        "steps/step", "storage", "user_scripts", "workspace",
     ],
     "pipeline": [
         "config", "errors", "host/atomic_files", "host/disk_space", "host/parent_death", "host/process_identity",

@@ -48,7 +48,7 @@ UPWARDS = [
     ("metrics/level_row", "load.recording.records"),
     ("metrics/prices", "pricing.price_files"),
     ("data/prompts", "load.levels.deal"),
-    ("monitors/host", "steps.monitoring"),
+    ("monitors/host", "steps.measuring.monitoring"),
     ("deploy/probe", "load.sending.engine"),
     ("deploy/ec2/docker", "steps.deployment"),
     ("load/levels/deal", "load.sending.layout"),

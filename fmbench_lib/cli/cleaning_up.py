@@ -20,7 +20,7 @@ from fmbench_lib.workspace import RUN_FILE, Workspace, is_needed_to_clean_up
 def cleanup_command(options: argparse.Namespace) -> int:
     """Delete what the run deployed, also where its directory is gone."""
     if not is_address(options.run_dir) and not (Path(options.run_dir) / RUN_FILE).exists():
-        from fmbench_lib.steps.standing_endpoints import is_recorded_outside
+        from fmbench_lib.steps.endpoints.standing_endpoints import is_recorded_outside
 
         gone = Workspace(Path(options.run_dir).resolve())
         if is_recorded_outside(gone):
@@ -44,7 +44,7 @@ def cleanup_command(options: argparse.Namespace) -> int:
 
 def _print_deleted(workspace: Workspace) -> int:
     """Delete what a run deployed, and print what became of each endpoint; the exit code."""
-    from fmbench_lib.steps.taking_down import delete_all
+    from fmbench_lib.steps.endpoints.taking_down import delete_all
 
     deletions = delete_all(workspace)
     for deletion in deletions:
@@ -57,7 +57,7 @@ def _print_deleted(workspace: Workspace) -> int:
 
 def list_standing() -> int:
     """Print what runs of this machine have deployed and not deleted, and the command that deletes it."""
-    from fmbench_lib.steps.standing_endpoints import standing_of_all_runs
+    from fmbench_lib.steps.endpoints.standing_endpoints import standing_of_all_runs
 
     lines = standing_of_all_runs()
     for line in lines:

@@ -66,7 +66,7 @@ def _parsers(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
 
 
 def _sets() -> Iterable[str]:
-    from fmbench_lib.steps.public_data import set_names  # not at the top: only this needs it
+    from fmbench_lib.steps.run_inputs.public_data import set_names  # not at the top: only this needs it
 
     return set_names()
 

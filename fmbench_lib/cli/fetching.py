@@ -9,7 +9,7 @@ from fmbench_lib.cli.terminal import say
 
 def fetch_command(options: argparse.Namespace) -> int:
     """Fetch a public data set; without a name, list those that there are."""
-    from fmbench_lib.steps.public_data import fetch_set, list_of_sets, set_named
+    from fmbench_lib.steps.run_inputs.public_data import fetch_set, list_of_sets, set_named
 
     if options.name is None:
         for line in list_of_sets():

@@ -136,13 +136,13 @@ def _kept(path: Path) -> str | None:
 
 
 def _take_down(run: Run) -> list[str]:
-    from fmbench_lib.steps.taking_down import take_down
+    from fmbench_lib.steps.endpoints.taking_down import take_down
 
     return take_down(run)
 
 
 def _unmeasured(run: Run) -> int:
-    from fmbench_lib.steps.levels import missing_levels
+    from fmbench_lib.steps.run_inputs.levels import missing_levels
 
     return len(missing_levels(run))
 
@@ -172,7 +172,7 @@ def _resumed(options: argparse.Namespace, values: Mapping[str, str]) -> Run:
 
 def _remeasure(run: Run, wanted: Sequence[str]) -> None:
     """Set aside the levels that are to be measured again, and say which."""
-    from fmbench_lib.steps.remeasuring import remeasure
+    from fmbench_lib.steps.measuring.remeasuring import remeasure
 
     again = remeasure(run, wanted)
     for key in again:

@@ -115,7 +115,7 @@ def detail(text: str, *, error: bool = False) -> None:
 
 def print_result(run: Run) -> None:
     """Print the levels, the decision, what needs attention, where the report is, and what still costs money."""
-    from fmbench_lib.steps.standing_endpoints import standing_lines
+    from fmbench_lib.steps.endpoints.standing_endpoints import standing_lines
 
     workspace = run.workspace
     if workspace.summary_file.exists():
@@ -169,7 +169,7 @@ def print_location(workspace: Workspace, *, may_delete: bool = False) -> None:
     With `may_delete`, a directory that is only kept during the run is deleted if the bucket has all of it and nothing
     that the run deployed is left.
     """
-    from fmbench_lib.steps.standing_endpoints import standing_lines
+    from fmbench_lib.steps.endpoints.standing_endpoints import standing_lines
 
     keeper = keeper_of(workspace)
     if keeper is None:

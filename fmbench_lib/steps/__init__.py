@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from fmbench_lib.steps.cleanup import clean_up
     from fmbench_lib.steps.data_generation import generate_data, prompt_lengths, sample_prompts
     from fmbench_lib.steps.deployment import deploy_models
+    from fmbench_lib.steps.endpoints.standing_endpoints import standing_lines
     from fmbench_lib.steps.explore.glued_results import MAIN_COLUMNS, decision, figure, scraps
     from fmbench_lib.steps.inference import run_inference, sample_requests
-    from fmbench_lib.steps.notebook_outputs import decision_card, level_results, report_parts, table
+    from fmbench_lib.steps.notebook_display.notebook_outputs import decision_card, level_results, report_parts, table
     from fmbench_lib.steps.setup import level_table, resume, set_up, start
-    from fmbench_lib.steps.standing_endpoints import standing_lines
 
 _MODULES = {
     "steps.analysis": ("analyze",),
@@ -29,9 +29,9 @@ _MODULES = {
     "steps.deployment": ("deploy_models",),
     "steps.explore.glued_results": ("MAIN_COLUMNS", "decision", "figure", "scraps"),
     "steps.inference": ("run_inference", "sample_requests"),
-    "steps.notebook_outputs": ("decision_card", "level_results", "report_parts", "table"),
+    "steps.notebook_display.notebook_outputs": ("decision_card", "level_results", "report_parts", "table"),
     "steps.setup": ("level_table", "resume", "set_up", "start"),
-    "steps.standing_endpoints": ("standing_lines",),
+    "steps.endpoints.standing_endpoints": ("standing_lines",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -24,15 +24,15 @@ from fmbench_lib.report.numbers import several
 from fmbench_lib.report.report_data import ReportInputs
 from fmbench_lib.report.summary import summary_document
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.disagreements import write_disagreements
-from fmbench_lib.steps.endpoint_metrics import collect_cloudwatch
 from fmbench_lib.steps.evaluation import evaluate_if_asked
-from fmbench_lib.steps.inputs import objectives_of
-from fmbench_lib.steps.levels import run_levels
+from fmbench_lib.steps.judging.disagreements import write_disagreements
 from fmbench_lib.steps.losses import Losses
-from fmbench_lib.steps.report_inputs import Analysis, analysis_of, costs_table, report_inputs
-from fmbench_lib.steps.report_page import write_page
-from fmbench_lib.steps.run_prices import look_up_prices
+from fmbench_lib.steps.measuring.endpoint_metrics import collect_cloudwatch
+from fmbench_lib.steps.reporting.report_inputs import Analysis, analysis_of, costs_table, report_inputs
+from fmbench_lib.steps.reporting.report_page import write_page
+from fmbench_lib.steps.run_inputs.inputs import objectives_of
+from fmbench_lib.steps.run_inputs.levels import run_levels
+from fmbench_lib.steps.run_inputs.run_prices import look_up_prices
 from fmbench_lib.steps.step import step
 from fmbench_lib.workspace import LevelKey
 

@@ -9,9 +9,9 @@ import pandas as pd
 from fmbench_lib.errors import FmbenchError
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.analysis import write_analysis, write_report
-from fmbench_lib.steps.endpoint_metrics import collect_cloudwatch
+from fmbench_lib.steps.endpoints.taking_down import Deletion, delete_all, failure_text
+from fmbench_lib.steps.measuring.endpoint_metrics import collect_cloudwatch
 from fmbench_lib.steps.step import step
-from fmbench_lib.steps.taking_down import Deletion, delete_all, failure_text
 from fmbench_lib.workspace import Workspace
 
 FAILED = "failed"

@@ -15,7 +15,7 @@ from fmbench_lib.metrics.missing import Row, rows_of
 from fmbench_lib.metrics.repeated_levels import level_of, once_each
 from fmbench_lib.runs.opening import open_for_reading
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.report_inputs import analysis_of
+from fmbench_lib.steps.reporting.report_inputs import analysis_of
 
 
 def compare_runs(

@@ -15,10 +15,12 @@ from fmbench_lib.host.atomic_files import read_rows, replacing, write_rows
 from fmbench_lib.host.csv_files import write_rows as write_table
 from fmbench_lib.load.levels.specs import deal_prompts, sharing_servers
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.conversations_as_text import ConversationTexts, conversation_texts, keep_texts
-from fmbench_lib.steps.inputs import sources
-from fmbench_lib.steps.multiple_texts import check_texts
-from fmbench_lib.steps.payloads import (
+from fmbench_lib.steps.prompts.conversations_as_text import ConversationTexts, conversation_texts, keep_texts
+from fmbench_lib.steps.prompts.multiple_texts import check_texts
+from fmbench_lib.steps.prompts.prompt_template import choose_template
+from fmbench_lib.steps.prompts.synthetic_sources import synthetic_sources
+from fmbench_lib.steps.run_inputs.inputs import sources
+from fmbench_lib.steps.run_inputs.payloads import (
     content_hash,
     datasets_section,
     earlier_prompts,
@@ -26,10 +28,8 @@ from fmbench_lib.steps.payloads import (
     payload_index,
     payload_table,
 )
-from fmbench_lib.steps.prompt_template import choose_template
+from fmbench_lib.steps.run_inputs.tokenizers_of_run import choose_tokenizer
 from fmbench_lib.steps.step import step
-from fmbench_lib.steps.synthetic_sources import synthetic_sources
-from fmbench_lib.steps.tokenizers_of_run import choose_tokenizer
 
 _TABLE = ["prompt", "prompt_len", "prompt_id", "payload_file", "language", "question", "ground_truth"]
 

@@ -11,23 +11,17 @@ from dataclasses import replace
 import pandas as pd
 
 from fmbench_lib.config import Experiment
-from fmbench_lib.config.secret_forms import REMOVED
-from fmbench_lib.deploy import DeployContext, Endpoint, platform
+from fmbench_lib.deploy import Endpoint, platform
 from fmbench_lib.deploy.endpoints_file import endpoints, known_endpoints, record
-from fmbench_lib.deploy.existing_address import addresses_named
-from fmbench_lib.errors import EndpointError, explained
-from fmbench_lib.load.probe import probe
-from fmbench_lib.predictors.registry import predictor_for
-from fmbench_lib.predictors.user_script import UserScriptPredictor
+from fmbench_lib.errors import explained
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.experiment_scripts import probe_script, script_of, with_files
-from fmbench_lib.steps.inputs import ca_bundle, hf_token_of
-from fmbench_lib.steps.levels import missing_levels
-from fmbench_lib.steps.machine_sharing import in_the_way, waiting
-from fmbench_lib.steps.platform_of import service_of
+from fmbench_lib.steps.endpoints.deployment_context import deployment_context
+from fmbench_lib.steps.endpoints.experiment_scripts import with_files
+from fmbench_lib.steps.endpoints.machine_sharing import in_the_way, waiting
+from fmbench_lib.steps.run_inputs.levels import missing_levels
+from fmbench_lib.steps.run_inputs.platform_of import service_of
 from fmbench_lib.steps.step import step
 
-_LONGEST_REASON = 600
 _COLUMNS = ["experiment_name", "platform", "status", "addresses", "seconds_to_service", "error"]
 
 
@@ -83,13 +77,6 @@ def steps_left(run: Run) -> list[str]:
     return [step for step in run.config.run_steps if step not in done]
 
 
-def addresses_of(endpoint: Endpoint, experiment: Experiment) -> tuple[str, ...]:
-    """The addresses of an endpoint; from the config where they hold a secret, which a run does not store."""
-    if any(REMOVED in url for url in endpoint.urls):
-        return addresses_named(experiment)
-    return endpoint.urls
-
-
 def endpoint_table(run: Run) -> pd.DataFrame:
     """One row per endpoint: its addresses, how long it took to deploy (s), or why it is not in service."""
     known = endpoints(run.workspace)
@@ -143,38 +130,6 @@ def _deploy(run: Run, experiment: Experiment, interrupted: threading.Event) -> N
         record(run.workspace, platform(other.platform).delete(other))
     deployed = service.deploy(with_files(run, experiment), deployment_context(run, experiment, interrupted))
     record(run.workspace, replace(deployed, served_before=_seconds_served(known)))
-
-
-def deployment_context(run: Run, experiment: Experiment, interrupted: threading.Event) -> DeployContext:
-    """What a platform is given to deploy an experiment of a run; `interrupted` ends its waiting."""
-    return DeployContext(
-        run_id=run.workspace.run_id,
-        log_folder=run.workspace.logs,
-        folders=run.loaded.folders,
-        record=functools.partial(record, run.workspace),
-        say=lambda line: run.workspace.log_event("deployment", experiment=experiment.name, line=line),
-        probe=functools.partial(_probe, run, experiment),
-        pause=functools.partial(_pause, interrupted),
-        hf_token=hf_token_of(run) if experiment.deploy else None,
-        containers=run.workspace.containers(experiment.name),
-    )
-
-
-def _probe(run: Run, experiment: Experiment, url: str, model: str | None) -> None:
-    predictor = predictor_for(experiment, url, model or experiment.model_id, run.loaded.folder)
-    script = script_of(run, experiment, url)
-    try:
-        if script is not None and isinstance(predictor, UserScriptPredictor):
-            probe_script(script, predictor)
-        else:
-            probe(predictor, ca_bundle(run))
-    except EndpointError as error:
-        raise type(error)(run.redactor(str(error))[:_LONGEST_REASON]) from None
-
-
-def _pause(interrupted: threading.Event, seconds: float) -> None:
-    if interrupted.wait(seconds):
-        raise KeyboardInterrupt
 
 
 def _serves(endpoint: Endpoint) -> bool:

@@ -18,7 +18,7 @@ from fmbench_lib.evaluation.evaluating import Evaluation, ask_panel, collected
 from fmbench_lib.evaluation.given_answers import PromptFile, PromptRows, answered_prompts, same_questions
 from fmbench_lib.evaluation.scoring import Scoring, write_scores
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.evaluation_settings import (
+from fmbench_lib.steps.judging.evaluation_settings import (
     check_criteria,
     evaluation_is_asked,
     evaluation_settings,
@@ -26,10 +26,10 @@ from fmbench_lib.steps.evaluation_settings import (
     human_labels,
     json_schema_of,
 )
-from fmbench_lib.steps.evaluation_tables import write_tables
-from fmbench_lib.steps.judge_endpoints import deleted_afterwards, embedding_of, judges_of
-from fmbench_lib.steps.levels import run_levels
-from fmbench_lib.steps.run_prices import load_prices
+from fmbench_lib.steps.judging.evaluation_tables import write_tables
+from fmbench_lib.steps.judging.judge_endpoints import deleted_afterwards, embedding_of, judges_of
+from fmbench_lib.steps.run_inputs.levels import run_levels
+from fmbench_lib.steps.run_inputs.run_prices import load_prices
 from fmbench_lib.workspace import LevelKey
 
 

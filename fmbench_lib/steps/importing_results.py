@@ -16,7 +16,7 @@ from fmbench_lib.imports.tool_table import levels_in
 from fmbench_lib.runs.opening import create_run_of
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.analysis import write_analysis
-from fmbench_lib.steps.imported_records import write_records
+from fmbench_lib.steps.reporting.imported_records import write_records
 
 FORMAT = 1
 """Of `imported_levels.json`."""

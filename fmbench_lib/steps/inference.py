@@ -25,20 +25,21 @@ from fmbench_lib.load.recording.sent_level import is_sent
 from fmbench_lib.metrics.level_row import level_row
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.deployment import addresses_of, deploy_in_turn, deploy_missing
-from fmbench_lib.steps.earlier_sendings import Sending, earlier_run, earlier_sendings
-from fmbench_lib.steps.experiment_scripts import script_of
-from fmbench_lib.steps.fitted_prompts import prompts_to_send, with_exact_answers
-from fmbench_lib.steps.inputs import ca_bundle, objectives_of, trace_of
-from fmbench_lib.steps.level_space import bytes_of_level
-from fmbench_lib.steps.level_watch import LevelWatch
-from fmbench_lib.steps.levels import levels_to_measure, missing_levels, run_levels
-from fmbench_lib.steps.machine_sharing import waiting
-from fmbench_lib.steps.monitoring import Monitoring, monitoring
-from fmbench_lib.steps.next_attempt import Deals, next_attempt, set_aside
-from fmbench_lib.steps.payloads import check_prompts, payload_index
+from fmbench_lib.steps.deployment import deploy_in_turn, deploy_missing
+from fmbench_lib.steps.endpoints.endpoint_addresses import addresses_of
+from fmbench_lib.steps.endpoints.experiment_scripts import script_of
+from fmbench_lib.steps.endpoints.machine_sharing import waiting
+from fmbench_lib.steps.measuring.earlier_sendings import Sending, earlier_run, earlier_sendings
+from fmbench_lib.steps.measuring.level_space import bytes_of_level
+from fmbench_lib.steps.measuring.level_watch import LevelWatch
+from fmbench_lib.steps.measuring.monitoring import Monitoring, monitoring
+from fmbench_lib.steps.measuring.next_attempt import Deals, next_attempt, set_aside
+from fmbench_lib.steps.prompts.fitted_prompts import prompts_to_send, with_exact_answers
+from fmbench_lib.steps.run_inputs.inputs import ca_bundle, objectives_of, trace_of
+from fmbench_lib.steps.run_inputs.levels import levels_to_measure, missing_levels, run_levels
+from fmbench_lib.steps.run_inputs.payloads import check_prompts, payload_index
+from fmbench_lib.steps.run_inputs.tokenizers_of_run import tokenizer_of
 from fmbench_lib.steps.step import step
-from fmbench_lib.steps.tokenizers_of_run import tokenizer_of
 from fmbench_lib.workspace import LevelKey
 
 

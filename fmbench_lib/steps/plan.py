@@ -32,17 +32,17 @@ from fmbench_lib.runs.location import DEFAULT_STORAGE, RunLocation, StorageOptio
 from fmbench_lib.runs.opening import default_results
 from fmbench_lib.runs.progress import duration as duration_text
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.answer_tokens import AnswerTokens, answer_tokens
 from fmbench_lib.steps.data_generation import make_payloads
-from fmbench_lib.steps.evaluation_plan import evaluation_lines
-from fmbench_lib.steps.inputs import trace_of
-from fmbench_lib.steps.machine_sharing import waiting
-from fmbench_lib.steps.payloads import earlier_prompts, needs_prompts
-from fmbench_lib.steps.platform_of import service_of
-from fmbench_lib.steps.probable_time import probable_time
-from fmbench_lib.steps.run_prices import load_prices
+from fmbench_lib.steps.endpoints.machine_sharing import waiting
+from fmbench_lib.steps.judging.evaluation_plan import evaluation_lines
+from fmbench_lib.steps.measuring.probable_time import probable_time
+from fmbench_lib.steps.prompts.answer_tokens import AnswerTokens, answer_tokens
+from fmbench_lib.steps.run_inputs.inputs import trace_of
+from fmbench_lib.steps.run_inputs.payloads import earlier_prompts, needs_prompts
+from fmbench_lib.steps.run_inputs.platform_of import service_of
+from fmbench_lib.steps.run_inputs.run_prices import load_prices
+from fmbench_lib.steps.run_inputs.tokenizers_of_run import choose_tokenizer
 from fmbench_lib.steps.setup import check_service, script_files
-from fmbench_lib.steps.tokenizers_of_run import choose_tokenizer
 from fmbench_lib.workspace import Workspace
 
 Sized: TypeAlias = tuple[LevelSpec, int | None]

@@ -12,8 +12,8 @@ from fmbench_lib.load.levels.specs import LevelSpec
 from fmbench_lib.load.recording.raw_responses import decode_raw
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.levels import run_levels
-from fmbench_lib.steps.tokenizers_of_run import tokenizer_of
+from fmbench_lib.steps.run_inputs.levels import run_levels
+from fmbench_lib.steps.run_inputs.tokenizers_of_run import tokenizer_of
 from fmbench_lib.workspace import raw_file
 
 

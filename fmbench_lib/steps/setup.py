@@ -20,8 +20,9 @@ from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.runs.config_arguments import named_arguments
 from fmbench_lib.runs.opening import create_run, open_run
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.evaluation_plan import check_evaluation
-from fmbench_lib.steps.inputs import (
+from fmbench_lib.steps.judging.evaluation_plan import check_evaluation
+from fmbench_lib.steps.prompts.prompt_template import template_path
+from fmbench_lib.steps.run_inputs.inputs import (
     buckets,
     ca_bundle,
     price_file,
@@ -29,12 +30,11 @@ from fmbench_lib.steps.inputs import (
     sources,
     trace_of,
 )
-from fmbench_lib.steps.payloads import earlier_prompts, needs_prompts
-from fmbench_lib.steps.platform_of import service_of
-from fmbench_lib.steps.prompt_template import template_path
-from fmbench_lib.steps.run_prices import load_prices, look_up_prices
+from fmbench_lib.steps.run_inputs.payloads import earlier_prompts, needs_prompts
+from fmbench_lib.steps.run_inputs.platform_of import service_of
+from fmbench_lib.steps.run_inputs.run_prices import load_prices, look_up_prices
+from fmbench_lib.steps.run_inputs.tokenizers_of_run import choose_tokenizer, tokenizer_of
 from fmbench_lib.steps.step import step
-from fmbench_lib.steps.tokenizers_of_run import choose_tokenizer, tokenizer_of
 from fmbench_lib.storage.fetch import local_config
 from fmbench_lib.storage.run_inputs import forget_inputs
 from fmbench_lib.user_scripts.script_files import deployment_file, inference_file

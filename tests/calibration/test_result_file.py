@@ -15,7 +15,7 @@ from fmbench_lib.host.facts import host_facts
 from fmbench_lib.metrics.decision.wording import reach_sentence
 from fmbench_lib.report.calibration import calibration_lines
 from fmbench_lib.runs.opening import create_run
-from fmbench_lib.steps.report_inputs import analysis_of, report_inputs
+from fmbench_lib.steps.reporting.report_inputs import analysis_of, report_inputs
 from fmbench_lib.steps.setup import set_up
 
 CONFIG = """

@@ -82,7 +82,7 @@ MEANING_SOMETHING_ELSE: dict[str, tuple[set[str], tuple[str, ...]]] = {
     ),
     "sections and keys of a config": (
         {"bedrock", "ec2", "eks", "rest"},
-        ("config/platform_rules.py", "config/shipped/requirements.py", "steps/platform_of.py"),
+        ("config/platform_rules.py", "config/shipped/requirements.py", "steps/run_inputs/platform_of.py"),
     ),
     "container types, recipes and backends of serving containers": (
         {"djl", "triton", "ollama"},

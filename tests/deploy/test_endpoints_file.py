@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints, record, still_standing
-from fmbench_lib.steps.standing_endpoints import standing_lines
+from fmbench_lib.steps.endpoints.standing_endpoints import standing_lines
 from fmbench_lib.workspace import Workspace, create_workspace
 
 MADE = Endpoint("made", "local", ("http://127.0.0.1:1/v1?key=hush",), owned=True, status="in_service")

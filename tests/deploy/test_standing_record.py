@@ -14,7 +14,7 @@ from fmbench_lib.deploy.endpoints_file import endpoints, known_endpoints, record
 from fmbench_lib.deploy.standing_record import recorded_outside, standing_runs, state_folder
 from fmbench_lib.errors import DiskFullError
 from fmbench_lib.host import atomic_files
-from fmbench_lib.steps.standing_endpoints import standing_of_all_runs
+from fmbench_lib.steps.endpoints.standing_endpoints import standing_of_all_runs
 from fmbench_lib.workspace import Workspace, create_workspace
 
 MADE = Endpoint("made", "local", ("http://127.0.0.1:1/v1",), owned=True, status="in_service", created_at=1.0)

@@ -19,8 +19,8 @@ from fmbench_lib.load.probe import prompt_counts
 from fmbench_lib.models.embedded import EMBEDDED_MODEL
 from fmbench_lib.runs.opening import create_run
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.fitted_prompts import prompts_to_send
 from fmbench_lib.steps.inference import _experiment_load
+from fmbench_lib.steps.prompts.fitted_prompts import prompts_to_send
 
 CONFIG = """
 general: {{name: exact}}

@@ -14,8 +14,8 @@ from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.metrics.imported_row import figures_frame, imported_frame
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.pricing.price_list import PriceList
-from fmbench_lib.steps.imported_records import write_records
-from fmbench_lib.steps.level_records import key_of
+from fmbench_lib.steps.reporting.imported_records import write_records
+from fmbench_lib.steps.reporting.level_records import key_of
 from fmbench_lib.workspace import Workspace
 from tests.imports import samples
 from tests.imports.samples import assembled_of, file_of

@@ -197,7 +197,7 @@ def test_resume_takes_the_newest_unfinished_run_here_or_in_the_bucket(
 
 def test_prompts_are_copied_from_a_run_that_only_the_bucket_has(s3: StandIn, tmp_path: Path) -> None:
     from fmbench_lib.steps.data_generation import generate_data
-    from fmbench_lib.steps.payloads import earlier_prompts, payload_table
+    from fmbench_lib.steps.run_inputs.payloads import earlier_prompts, payload_table
 
     aws = {"bucket": RUNS, "s3_and_or_local_file_system": "s3"}
     first = made(tmp_path, **aws)

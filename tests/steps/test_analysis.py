@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 
 from fmbench_lib.runs.opening import open_for_reading
-from fmbench_lib.steps import analysis, report_inputs
+from fmbench_lib.steps import analysis
 from fmbench_lib.steps.analysis import invalid_lines, write_analysis, write_report
+from fmbench_lib.steps.reporting import report_inputs
 
 DATA = Path(__file__).parents[1] / "report" / "data"
 
@@ -76,7 +77,7 @@ def test_the_page_holds_the_run_links_its_files_and_is_made_again(run_dir: Path)
 @pytest.mark.usefixtures("undrawn")
 def test_a_page_that_cannot_be_made_costs_itself(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (run_dir / "report.html").write_text("an earlier one")
-    monkeypatch.setattr("fmbench_lib.steps.report_page.page_content", breaks)
+    monkeypatch.setattr("fmbench_lib.steps.reporting.report_page.page_content", breaks)
     summary = analysed(run_dir)
     assert summary["attention"][-1].startswith("report.html could not be made: OverflowError: too large")
     assert not (run_dir / "report.html").exists()

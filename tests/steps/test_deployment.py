@@ -42,7 +42,7 @@ def test_whatever_a_probe_raises_costs_its_experiment(
         if "bad" in predictor.encode("hi").url:
             raise error
 
-    monkeypatch.setattr("fmbench_lib.steps.deployment.probe", probe)
+    monkeypatch.setattr("fmbench_lib.steps.endpoints.deployment_context.probe", probe)
     deploy_models(run)
     known = endpoints(run.workspace)
     assert known["good"].status == "in_service"
@@ -56,7 +56,7 @@ def test_whatever_a_level_raises_costs_that_level(run: Any, monkeypatch: pytest.
             raise OverflowError("too large")
         return {"stop_reason": "requests", "attempt": 1}
 
-    monkeypatch.setattr("fmbench_lib.steps.deployment.probe", lambda *_: None)
+    monkeypatch.setattr("fmbench_lib.steps.endpoints.deployment_context.probe", lambda *_: None)
     monkeypatch.setattr("fmbench_lib.steps.inference.measure_level", measure)
     monkeypatch.setattr("fmbench_lib.deploy.existing.platform.why_unreachable", lambda _: "")
     deploy_models(run)

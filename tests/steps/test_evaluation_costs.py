@@ -12,7 +12,7 @@ from fmbench_lib.evaluation.asking.panel import Panel
 from fmbench_lib.evaluation.asking.spending import Ceiling, spent_on
 from fmbench_lib.evaluation.asking.verdict_store import VerdictRow, VerdictStore, store_of
 from fmbench_lib.predictors.openai import OpenAiPredictor
-from fmbench_lib.steps.evaluation_tables import cost_rows
+from fmbench_lib.steps.judging.evaluation_tables import cost_rows
 
 URL = "http://judge/v1"
 

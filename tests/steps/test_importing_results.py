@@ -15,7 +15,7 @@ from fmbench_lib.errors import InputError
 from fmbench_lib.imports.assembling import Names
 from fmbench_lib.runs.opening import open_for_reading
 from fmbench_lib.steps.importing_results import Imported, ImportRequest, import_results
-from fmbench_lib.steps.levels import missing_levels
+from fmbench_lib.steps.run_inputs.levels import missing_levels
 from tests.imports import samples
 from tests.imports.samples import file_of
 

@@ -20,7 +20,7 @@ from fmbench_lib.load.recording.records import table_from_rows, write_tables
 from fmbench_lib.runs.opening import create_run
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps import analysis
-from fmbench_lib.steps.levels import run_levels
+from fmbench_lib.steps.run_inputs.levels import run_levels
 
 START = 1_727_720_000.0
 PER_SLOT = 20

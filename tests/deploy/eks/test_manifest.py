@@ -14,7 +14,7 @@ from fmbench_lib.deploy.eks.rollout import failure, pod_failure, unready, unsche
 from fmbench_lib.deploy.eks.route import address_of, path_of, route_of
 from fmbench_lib.errors import DeployError
 from fmbench_lib.predictors.registry import predictor_for
-from fmbench_lib.steps.platform_of import service_of
+from fmbench_lib.steps.run_inputs.platform_of import service_of
 from tests.deploy.cluster_stand_in import homeless, kubeconfig, running, waiting
 
 

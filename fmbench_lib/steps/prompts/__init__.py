@@ -1,0 +1,1 @@
+"""How prompts are made, fitted to an endpoint and checked: templates, conversations, synthetic lengths."""
