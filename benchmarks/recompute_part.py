@@ -176,7 +176,25 @@ class Part:
         if level.fact("concurrency") is None:
             arrived = np.diff([float(np.count_nonzero(level.due <= edge)) for edge in edges])
         value, low, high = rate(done, edges, arrived)
-        return (value, math.nan, math.nan) if self.grows else (value, low, high)
+        if self.grows:
+            return value, math.nan, math.nan
+        long_run = self.in_turns(amounts[self.chosen & use])
+        if long_run is None:
+            return value, low, high
+        return long_run, low * long_run / value, high * long_run / value
+
+    def in_turns(self, amounts: Floats) -> float | None:
+        """What the slots of a closed loop do per second with requests like those sent in the window; None elsewhere."""
+        level = self.level
+        if level.fact("concurrency") is None or self.number is not None or self.window is None:
+            return None
+        begun, ended = level.sent, level.ended
+        slot_seconds = float((ended - begun)[self.chosen].sum())
+        if math.isnan(slot_seconds) or slot_seconds <= 0:
+            return None
+        inside = np.clip(ended, *self.window) - np.clip(begun, *self.window)
+        in_flight = float(np.nansum(np.maximum(inside, 0.0))) / self.seconds
+        return in_flight * float(amounts.sum()) / slot_seconds
 
     @cached_property
     def transactions(self) -> tuple[float, float, float]:

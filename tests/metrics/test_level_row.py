@@ -48,7 +48,7 @@ def test_the_row_has_the_promised_columns_first(steady, facts):
 
 
 def test_counts_and_throughput_by_hand(mixed, facts):
-    row = level_row(mixed, facts(seconds=10))
+    row = level_row(mixed, facts(seconds=10, concurrency=None, request_rate=0.5))
     assert (row["requests"], row["successes"], row["errors"]) == (5, 4, 1)
     assert row["error_rate"] == pytest.approx(0.2)
     assert json.loads(row["errors_by_class"]) == {"http_5xx": 1}
@@ -69,6 +69,26 @@ def test_counts_and_throughput_by_hand(mixed, facts):
     assert row["level_s"] == pytest.approx(25)
     # 1 s of the first warm-up, 2 + 3 + 4, then 1 s of the one that ends later (sent at 9.1: 0.9), 0.5 of the failure
     assert row["mean_in_flight"] == pytest.approx((1 + 2 + 3 + 4 + 0.9 + 0.5) / 10)
+
+
+def test_a_closed_loop_is_as_fast_as_its_slots_were_with_the_requests_of_the_window(mixed, facts):
+    row = level_row(mixed, facts(seconds=10))
+    in_flight = (1 + 2 + 3 + 4 + 0.9 + 0.5) / 10
+    slot_seconds = 2 + 3 + 4 + 5.9 + 0.5  # of those sent in the window to their ends, the failure's half second too
+    assert row["transactions_per_second"] == pytest.approx(in_flight * 4 / slot_seconds)
+    assert row["prompt_token_throughput"] == pytest.approx(in_flight * 1000 / slot_seconds)
+    assert row["completion_token_throughput"] == pytest.approx(in_flight * 104 / slot_seconds)
+
+
+def test_a_closed_loop_that_begins_with_all_slots_at_once_is_not_faster_for_it(request_row, facts):
+    """Two slots whose first requests (the warm-up) take 1 and 9 s, and all others 2 s: 1 request/s in the long run.
+
+    The work inside the window is 4 of the 9 s and both requests of 2 s: 0.61 requests/s.
+    """
+    first = [request_row(-1, latency=1.0, phase="warmup"), request_row(-1, latency=9.0, phase="warmup")]
+    later = [request_row(start, latency=2.0) for start in (0, 2)]
+    row = level_row(pd.DataFrame([*first, *later]), facts(seconds=4, concurrency=2))
+    assert row["transactions_per_second"] == pytest.approx(2 * 2 / 4)
 
 
 def test_latency_statistics_are_over_what_was_sent_in_the_window_pooled(mixed, facts):

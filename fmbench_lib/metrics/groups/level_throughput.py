@@ -1,4 +1,4 @@
-"""Throughput: the work that the endpoint did inside the window, per second; `level_work` says what counts as work."""
+"""Throughput: what the endpoint did per second; `level_work` says what counts, in an open loop and in a closed one."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.level_work import Work, work_of
 from fmbench_lib.metrics.missing import NAN, floats, or_nan
 
-_BY_TIME = "each by the share of its time that lies in the window"
+_BY_LOOP = "in an open loop by the share of their time in the window, in a closed one by Wald's equation"
 THROUGHPUT = (
     Column("prompt_token_count_mean", "tokens", "number", "mean prompt tokens of the successes"),
-    Column("prompt_token_throughput", "tokens/s", "number", f"prompt tokens of the successes, {_BY_TIME}, per second"),
+    Column("prompt_token_throughput", "tokens/s", "number", f"prompt tokens of the successes per second, {_BY_LOOP}"),
     Column("completion_token_count_mean", "tokens", "number", "mean completion tokens of the successes"),
     Column(
-        "completion_token_throughput", "tokens/s", "number", "completion tokens that arrived in the window, per second"
+        "completion_token_throughput",
+        "tokens/s",
+        "number",
+        "completion tokens of the successes per second, in an open loop those that arrived in the window",
     ),
-    Column("transactions_per_second", "1/s", "number", f"successes, {_BY_TIME}, per second"),
+    Column("transactions_per_second", "1/s", "number", f"successes per second, {_BY_LOOP}"),
     Column("transactions_per_minute", "1/min", "number", "`60 · transactions_per_second`"),
 )
 _ENDS = "end of its 95% confidence interval; empty where the window is too short"

@@ -7,6 +7,7 @@ request counts by the share of its time, from `start` to `end`, that lies inside
 Assumption: the requests in flight at both edges are known, those of the warm-up included, and the level is stationary.
 Then the expected work per second is the rate of requests, whatever the distribution of their times and however short
 the window is (Campbell's formula for a stationary marked point process; Baccelli & Brémaud 2003, section 1.2).
+`level_work` says what a closed loop does instead, whose window begins with a request.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ class Rate:
     low: float | None = None
     high: float | None = None
     longer: float = 1.0
+
+    def at(self, value: float) -> Rate:
+        """The same spread, as a share of the rate, around another value."""
+        if self.low is None or self.high is None or self.value <= 0:
+            return Rate(value, longer=self.longer)
+        return Rate(value, self.low * value / self.value, self.high * value / self.value, self.longer)
 
     def cost_each(self, per_second: float) -> tuple[float, float | None, float | None]:
         """What one of them costs at `per_second` (USD) with its interval; infinite where nothing was done."""

@@ -48,7 +48,11 @@ def test_a_response_that_did_not_stream_is_within_no_time_to_a_token(mixed):
 
 
 def test_the_columns_by_hand(mixed, facts):
-    row = level_row(mixed, facts(seconds=10), objectives=Objectives(ttft=0.5, tpot=0.2, latency=6.5))
+    row = level_row(
+        mixed,
+        facts(seconds=10, concurrency=None, request_rate=0.5),
+        objectives=Objectives(ttft=0.5, tpot=0.2, latency=6.5),
+    )
     # within all: the requests at 0 and 2; that from 9 to 15, a sixth of which lies inside, has one token and no TPOT
     assert row["goodput"] == pytest.approx(2 / 10)
     assert row["transactions_per_second"] == pytest.approx((3 + 1 / 6) / 10)
