@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
+from fmbench_lib.host.facts import HostFacts
 from fmbench_lib.host.process_identity import ProcessIdentity
 
 RunStatus = Literal["running", "finished", "failed", "interrupted"]
@@ -36,6 +37,20 @@ class Kept(TypedDict, total=False):
     outages: list[Outage]
 
 
+class CalibrationReference(TypedDict):
+    """The calibration of the machine that measured. `file` and `error` are always there; the others where the file
+    could be read, and then `error` is null. `within` has by limit (`1_ms`) the most streams, and content events
+    per second, whose TTFT is measured within it."""
+
+    file: str
+    date: NotRequired[str]
+    fmbench: NotRequired[str]
+    same_machine: NotRequired[bool]
+    same_version: NotRequired[bool]
+    within: NotRequired[dict[str, dict[str, float | None]]]
+    error: str | None
+
+
 class RunChanges(TypedDict, total=False):
     """The keys of `run.json` that change after it was made; a mapping is merged into the one that is there."""
 
@@ -44,7 +59,7 @@ class RunChanges(TypedDict, total=False):
     exit_code: int
     steps: dict[str, StepState]
     kept: Kept
-    calibration: dict[str, Any] | None
+    calibration: CalibrationReference | None
 
 
 class RunState(TypedDict):
@@ -69,11 +84,11 @@ class RunState(TypedDict):
     seed: int
     created: str
     versions: dict[str, str]
-    host: dict[str, Any]
+    host: HostFacts
     notices: list[str]
     steps: dict[str, StepState]
     exit_code: NotRequired[int]
-    calibration: NotRequired[dict[str, Any] | None]
+    calibration: NotRequired[CalibrationReference | None]
 
 
 class Event(TypedDict):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Unpack, cast
+from typing import Any, NamedTuple, Protocol, TypedDict, Unpack, cast
 from urllib.parse import quote, unquote
 
 from fmbench_lib.errors import RunStateError
@@ -55,6 +55,15 @@ class LevelKey(NamedTuple):
     experiment_name: str
     payload_file: str
     load: str
+
+
+class FailedLevelNote(TypedDict):
+    """Why a level could not be measured, in a file beside its records."""
+
+    experiment_name: str
+    payload_file: str
+    load: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,9 +267,10 @@ class Workspace:
         """The records of an experiment's finished levels."""
         return sorted((self.requests / path_part(experiment)).rglob("*.parquet"))
 
-    def failed_levels(self) -> list[dict[str, Any]]:
+    def failed_levels(self) -> list[FailedLevelNote]:
         """The contents of the files that say why levels could not be measured."""
-        return [read_json(path) for path in sorted(self.requests.rglob(f"*{_FAILED_LEVEL}"))]
+        paths = sorted(self.requests.rglob(f"*{_FAILED_LEVEL}"))
+        return [cast(FailedLevelNote, read_json(path)) for path in paths]
 
     # -- the copy in a bucket ---------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "models": ["errors", "host/paths"],
     "pricing/price_list": ["errors"],
     # The files of a run.
-    "run_state": ["host/process_identity"],
+    "run_state": ["host/facts", "host/process_identity"],
     "workspace": ["errors", "host/atomic_files", "host/disk_space", "host/process_identity", "run_state"],
     # A config: facts of platforms, protocols and arrival processes, then what it may say, how it is read, what ships.
     "config/arrival_facts": ["config/installed"],
@@ -89,7 +89,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "report": ["errors", "host/printable", "metrics", "pricing/price_list", "workspace"],
     "emulator": ["config/option_parser", "config/platforms", "errors", "host"],
     "calibration": [
-        "config", "emulator", "errors", "host", "load", "metrics", "predictors", "workspace",
+        "config", "emulator", "errors", "host", "load", "metrics", "predictors", "run_state", "workspace",
     ],
     "evaluation": [
         "config", "errors", "host", "images", "load", "metrics", "predictors", "pricing/price_list", "workspace",

@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from fmbench_lib import __version__
+from fmbench_lib.calibration.calibration_document import CalibrationConditions, CalibrationDocument, CalibrationRow
 from fmbench_lib.config.schema.load_section import LoadSection, load_settings
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, LedgerEntry, Tls, launch
@@ -102,15 +102,15 @@ def calibrate(
     event_rates: Sequence[float] = EVENT_RATES,
     seconds: float = SECONDS,
     answers: Answers | None = None,
-    on_row: Callable[[dict[str, Any]], None] = lambda _: None,
-) -> dict[str, Any]:
+    on_row: Callable[[CalibrationRow], None] = lambda _: None,
+) -> CalibrationDocument:
     """Measure each load for about so many seconds, each against its own emulator.
 
     `on_row` is called with the row of each level as soon as it is known. Returns the document that `store` writes.
     Raises EndpointError where the emulator cannot be started, WorkerError where the engine breaks down.
     """
     answers = answers or Answers()
-    facts = {
+    facts: CalibrationConditions = {
         "schema": SCHEMA,
         "fmbench": __version__,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -125,7 +125,7 @@ def calibrate(
     return {**facts, "within": {f"{limit}_ms": within(rows, limit / 1000) for limit in LIMITS_MS}, "levels": rows}
 
 
-def measure(load: Load, answers: Answers, seconds: float) -> dict[str, Any]:
+def measure(load: Load, answers: Answers, seconds: float) -> CalibrationRow:
     """Measure one level against its own emulator; returns its row."""
     with tempfile.TemporaryDirectory() as name, launch(answers.behaviour) as server:
         sent = send(load, server, answers, seconds, Path(name))
@@ -190,7 +190,7 @@ def errors_of(records: pd.DataFrame, ledger: Mapping[str, LedgerEntry], clock: s
 
 def row_of(
     load: Load, answers: Answers, records: pd.DataFrame, sent: Sent, ledger: Mapping[str, LedgerEntry]
-) -> dict[str, Any]:
+) -> CalibrationRow:
     """The row of one level. Times and errors are in seconds; None for what does not exist."""
     measured = records[records["phase"] == "measured"]
     errors, from_sent = errors_of(measured, ledger), errors_of(measured, ledger, "sent")
@@ -248,7 +248,7 @@ def client_cpu_per_event(records: pd.DataFrame, sent: Sent) -> float | None:
     return sum(share for share in shares if share is not None) * (end - begin) / events
 
 
-def within(rows: Sequence[Mapping[str, Any]], limit: float) -> dict[str, float | None]:
+def within(rows: Sequence[CalibrationRow], limit: float) -> dict[str, float | None]:
     """The greatest number of streams, and of content events per second, whose TTFT is measured within a limit (s).
 
     The p99 of its errors decides. A level with a failed request, or one that is not in the ledger, is within no limit.

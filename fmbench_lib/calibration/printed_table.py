@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from fmbench_lib.calibration.calibration_document import CalibrationRow
 
 _UNKNOWN = "–"
 _COLUMNS = (
@@ -24,7 +23,7 @@ TITLE = "".join(
 """The titles of the columns, aligned with `row_line`."""
 
 
-def row_line(row: Mapping[str, Any]) -> str:
+def row_line(row: CalibrationRow) -> str:
     """A level's line under `TITLE`; times in milliseconds, CPU in microseconds."""
     cells = [
         str(row["load"]),
@@ -32,9 +31,10 @@ def row_line(row: Mapping[str, Any]) -> str:
         f"{row['events_per_second']:,.0f}",
         f"{row['share_of_ideal']:.1%}",
         *(
-            _scaled(row[name], 1e3, 4 if name.endswith("mean") else 3)
-            for name in ("TTFT_error_p50", "TTFT_error_p99", "ITL_error_p50", "ITL_error_p99", "ITL_error_mean")
+            _scaled(error, 1e3, 3)
+            for error in (row["TTFT_error_p50"], row["TTFT_error_p99"], row["ITL_error_p50"], row["ITL_error_p99"])
         ),
+        _scaled(row["ITL_error_mean"], 1e3, 4),
         _scaled(row["client_cpu_per_event"], 1e6, 1),
     ]
     aligned = [

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypeAlias
 
 from fmbench_lib import __version__
+from fmbench_lib.calibration.calibration_document import CalibrationDocument
 from fmbench_lib.errors import InputError
 from fmbench_lib.host.atomic_files import read_json, write_json
 from fmbench_lib.host.facts import host_facts
 from fmbench_lib.host.paths import expanded
+from fmbench_lib.run_state import CalibrationReference
 
-_SAME = ("machine", "processor", "cores")  # another kernel or interpreter does not make another machine
+_Fact: TypeAlias = Literal["machine", "processor", "cores"]
+_SAME: tuple[_Fact, ...] = ("machine", "processor", "cores")  # another kernel or interpreter is no other machine
 
 
 def calibration_file() -> Path:
@@ -22,7 +24,7 @@ def calibration_file() -> Path:
     return expanded(home) / "fmbench" / "calibration.json"
 
 
-def store(document: Mapping[str, Any]) -> Path:
+def store(document: CalibrationDocument) -> Path:
     """Write a calibration in place of the earlier one; returns its path. Raises InputError where that fails."""
     path = calibration_file()
     try:
@@ -34,7 +36,7 @@ def store(document: Mapping[str, Any]) -> Path:
     return path
 
 
-def reference() -> dict[str, Any] | None:
+def reference() -> CalibrationReference | None:
     """The calibration as `run.json` records it: its file and date, whether it was made on this machine and by this
     version, and how far it reaches. None where there is none; for one that cannot be read, the `error`.
     """
@@ -56,7 +58,7 @@ def reference() -> dict[str, Any] | None:
         return {"file": _shown(path), "error": f"{type(error).__name__}: {error}"}
 
 
-def _machine() -> dict[str, Any]:
+def _machine() -> dict[str, str | int | None]:
     facts = host_facts()
     return {name: facts[name] for name in _SAME}
 

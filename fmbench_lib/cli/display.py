@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from rich.text import Text
 
@@ -16,6 +15,7 @@ from fmbench_lib.cli.live_region import LiveRegion, is_live
 from fmbench_lib.cli.terminal import behind_line, clean, detail, emit, is_json, is_quiet, say
 from fmbench_lib.host.atomic_files import each_text
 from fmbench_lib.runs import progress
+from fmbench_lib.runs.progress import LevelEvent, LiveLevel
 from fmbench_lib.runs.run import Run
 from fmbench_lib.storage.mirror import why_behind
 from fmbench_lib.views.live_view import failed_line, finished_line, live_view
@@ -30,7 +30,7 @@ class Display:
         self._step, self._begun = "", 0.0
         self._region = LiveRegion(sys.stdout) if is_live(sys.stdout) and not (is_quiet() or is_json()) else None
         self._lines: LevelLines | None = None
-        self._ended: list[tuple[str, Mapping[str, Any]]] = []  # since the region was last cleared
+        self._ended: list[tuple[str, LevelEvent]] = []  # since the region was last cleared
         self._warned = False
         self._levels = LevelEvents(run.workspace)
 
@@ -59,11 +59,11 @@ class Display:
             emit("step", step=self._step, duration_s=round(seconds, 3))
         self._step = ""
 
-    def _draw(self, region: LiveRegion, level: Mapping[str, Any] | None) -> None:
+    def _draw(self, region: LiveRegion, level: LiveLevel | None) -> None:
         view = None if level is None else live_view(level)
         region.draw(frame_of(self._step, self._clock() - self._begun, view, region.width))
 
-    def _report_levels(self, figures: Mapping[str, Any] | None) -> None:
+    def _report_levels(self, figures: LiveLevel | None) -> None:
         """A line, or an event, for each level that has ended."""
         for event, facts in self._levels.new(figures):
             emit(event, **facts)
@@ -85,7 +85,7 @@ class Display:
             self._region.clear()
         self._ended = []
 
-    def _level_lines(self, region: LiveRegion, event: str, facts: Mapping[str, Any]) -> Sequence[Text]:
+    def _level_lines(self, region: LiveRegion, event: str, facts: LevelEvent) -> Sequence[Text]:
         """The lines of a level; with the names of the columns the first time, and where the width has changed."""
         header = []
         if self._lines is None or self._lines.width != region.width:
@@ -93,9 +93,10 @@ class Display:
             header = [self._lines.header]
         if event == "level_failed":
             return [*header, *self._lines.failed(facts)]
-        if facts.get("figures") is None:
+        figures = facts.get("figures")
+        if figures is None:
             return [*header, Text(finished_line(facts))]
-        return [*header, *self._lines.lines(facts["figures"])]
+        return [*header, *self._lines.lines(figures)]
 
     def _warn_once(self) -> None:
         """Say that files could not be sent to the bucket, the first time it happens."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
+from fmbench_lib.runs.progress import LevelEvent, LiveLevel
 from fmbench_lib.workspace import Workspace
 
 _EVENTS = {"level measured": "level", "level failed": "level_failed"}
@@ -22,7 +23,7 @@ class LevelEvents:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._read = self._size()
-        self._figures: dict[str, Mapping[str, Any]] = {}
+        self._figures: dict[str, LiveLevel] = {}
 
     def _size(self) -> int:
         try:
@@ -30,7 +31,7 @@ class LevelEvents:
         except OSError:
             return 0
 
-    def new(self, figures: Mapping[str, Any] | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    def new(self, figures: LiveLevel | None) -> Iterator[tuple[str, LevelEvent]]:
         """The name and the facts of each new event; `figures` are those being published, None where there are none."""
         if figures is not None:
             self._figures[str(figures["label"])] = figures
@@ -56,10 +57,10 @@ class LevelEvents:
         self._read += len(whole)
         return whole.splitlines()
 
-    def _facts(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        figures = self._figures.pop(str(event["level"]), {})
+    def _facts(self, event: Mapping[str, Any]) -> LevelEvent:
+        figures: Mapping[str, object] = self._figures.pop(str(event["level"]), {})
         facts = {name: value for name, value in event.items() if name not in ("event", "time")}
-        return {**facts, **{name: figures[name] for name in _FIGURES if name in figures}}
+        return cast(LevelEvent, {**facts, **{name: figures[name] for name in _FIGURES if name in figures}})
 
 
 def _event_in(line: bytes) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from fmbench_lib.runs.location import is_scratch, keeper_of
 from fmbench_lib.runs.run import Run
 from fmbench_lib.storage.left_out import left_out
 from fmbench_lib.storage.mirror import why_behind
-from fmbench_lib.workspace import LevelKey, Workspace
+from fmbench_lib.workspace import Workspace
 
 
 def print_anything() -> None:
@@ -122,7 +122,7 @@ def print_result(run: Run) -> None:
         _print_summary(workspace, read_json(workspace.summary_file))
     else:
         for failure in workspace.failed_levels():
-            level = " · ".join(str(failure[name]) for name in LevelKey._fields)
+            level = " · ".join((failure["experiment_name"], failure["payload_file"], failure["load"]))
             say(f"note: {level} was not measured: {failure['error']}")
     for line in standing_lines(workspace):
         say(line)

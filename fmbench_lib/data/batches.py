@@ -6,13 +6,20 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from fmbench_lib.config import Filter
 from fmbench_lib.errors import DataError
 
 if TYPE_CHECKING:
     from fmbench_lib.data.prompts import PromptRow
+
+
+class RankedCells(TypedDict):
+    """The documents of a row, and their relevance, as far as there are columns for them."""
+
+    documents: NotRequired[list[str]]
+    relevance: NotRequired[list[float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,7 @@ class RankedColumns:
         """The names of both, documents first."""
         return self.documents, self.relevance
 
-    def cells(self, location: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    def cells(self, location: str, row: Mapping[str, Any]) -> RankedCells:
         """`documents` and `relevance` of a row, as far as there are columns for them.
 
         Raises DataError for a cell that is no list of documents, or of as many numbers.

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from fmbench_lib.evaluation.given_answers import Given, one_answer_of
 from fmbench_lib.evaluation.outcomes import Outcomes, tallies
@@ -17,6 +17,49 @@ from fmbench_lib.metrics.statistics.paired_shares import holm, mcnemar
 from fmbench_lib.metrics.statistics.proportions import sign_test_size, wilson
 
 Rows = list[dict[str, Any]]
+
+
+class TallyCells(TypedDict):
+    """A tally in a table; `accuracy` with its 95% interval, null without questions."""
+
+    questions: int
+    correct: int
+    incorrect: int
+    ties: int
+    no_verdict: int
+    accuracy: float | None
+    accuracy_low: float | None
+    accuracy_high: float | None
+
+
+class AgreementRow(TypedDict):
+    """How far two judges agree, or all of them, of whom only the coefficient is known.
+
+    `answers`: those that both judged · `agreement`: the share of equal verdicts, with its 95% interval.
+    """
+
+    first: str
+    second: str
+    answers: NotRequired[int]
+    agreement: NotRequired[float | None]
+    agreement_low: NotRequired[float | None]
+    agreement_high: NotRequired[float | None]
+    coefficient: str
+    value: float | None
+
+
+class ComparisonRow(TypedDict):
+    """Two models on the questions that both answered. `first_only`: questions that the first alone answered correctly ·
+    `p_value_holm`: corrected for all pairs · `more_questions_to_settle`: 0 where the pair is settled."""
+
+    first: str
+    second: str
+    questions: int
+    first_only: int
+    second_only: int
+    p_value: float
+    more_questions_to_settle: int | None
+    p_value_holm: NotRequired[float]
 
 
 def accuracy_rows(given: Sequence[Given], outcomes: Outcomes, columns: Sequence[str]) -> Rows:
@@ -34,7 +77,7 @@ def judge_accuracy_rows(given: Sequence[Given], outcomes: Outcomes) -> Rows:
     return rows
 
 
-def tally_cells(counted: Tally) -> dict[str, Any]:
+def tally_cells(counted: Tally) -> TallyCells:
     """A tally with its accuracy and the 95% interval of that."""
     low, high = wilson(counted.correct, counted.count) or (None, None)
     return {
@@ -72,7 +115,7 @@ def kind_rows(given: Sequence[Given]) -> Rows:
     return [{"experiment_name": name, **{kind: found[kind] for kind in kinds}} for name, found in counts.items()]
 
 
-def agreement_rows(outcomes: Outcomes, human: Mapping[str, str]) -> Rows:
+def agreement_rows(outcomes: Outcomes, human: Mapping[str, str]) -> list[AgreementRow]:
     """Agreement of each pair of judges, of all, of each with the majority of the others, and with human labels."""
     answers, judges = list(outcomes.labels), outcomes.judges
     said = {judge: [outcomes.labels[answer].get(judge) for answer in answers] for judge in judges}
@@ -94,7 +137,7 @@ def agreement_rows(outcomes: Outcomes, human: Mapping[str, str]) -> Rows:
     return rows
 
 
-def _pair(first: str, second: str, ours: Sequence[str | None], theirs: Sequence[str | None]) -> dict[str, Any]:
+def _pair(first: str, second: str, ours: Sequence[str | None], theirs: Sequence[str | None]) -> AgreementRow:
     pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None]
     low, high = wilson(sum(a == b for a, b in pairs), len(pairs)) or (None, None)
     return {
@@ -109,17 +152,17 @@ def _pair(first: str, second: str, ours: Sequence[str | None], theirs: Sequence[
     }
 
 
-def _coefficient(name: str, value: float | None) -> dict[str, Any]:
+def _coefficient(name: str, value: float | None) -> AgreementRow:
     return {"first": "all judges", "second": "", "coefficient": name, "value": value}
 
 
-def comparison_rows(given: Sequence[Given], outcomes: Outcomes) -> Rows:
+def comparison_rows(given: Sequence[Given], outcomes: Outcomes) -> list[ComparisonRow]:
     """Each pair of models on the questions that both answered: McNemar's exact test, corrected for all pairs (Holm)."""
     right: dict[str, dict[tuple[str, str], bool]] = {}
     for each in one_answer_of(given):
         if (outcome := outcomes.of(each)) is not None:
             right.setdefault(each.experiment_name, {})[each.payload_file, each.prompt_id] = outcome == CORRECT
-    rows: Rows = []
+    rows: list[ComparisonRow] = []
     for first, second in combinations(right, 2):
         common = right[first].keys() & right[second].keys()
         ours = sum(right[first][key] and not right[second][key] for key in common)

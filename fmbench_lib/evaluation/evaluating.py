@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 from fmbench_lib.evaluation.asking.judge import Judge, Question, question_to
 from fmbench_lib.evaluation.asking.panel import Panel, Questions
+from fmbench_lib.evaluation.asking.verdict_store import StoredVerdict
 from fmbench_lib.evaluation.given_answers import Answer, Given, PromptRows, collect_answers, one_answer_of, read_answers
 from fmbench_lib.evaluation.judging.forms import CORRECTNESS, PAIRWISE, Form, FormName
 from fmbench_lib.evaluation.judging.judge_prompts import Material
@@ -117,9 +117,7 @@ def _comparisons(evaluation: Evaluation, given: Sequence[Given], batch: int = 25
         yield questions
 
 
-def rows_of_form(
-    panel: Panel, form: FormName, columns: Sequence[str] = ("label", "scores")
-) -> Iterator[dict[str, Any]]:
+def rows_of_form(panel: Panel, form: FormName, columns: Sequence[str] = ("label", "scores")) -> Iterator[StoredVerdict]:
     """The rows of verdicts of a form that count, judge by judge: those of answers, where there is one."""
     for judge in panel.judges:
         yield from panel.counted(judge.name, form, ["subject", *columns])
@@ -127,7 +125,7 @@ def rows_of_form(
 
 def with_verdicts(
     evaluation: Evaluation, panel: Panel, columns: Sequence[str]
-) -> Iterator[tuple[Answer, dict[str, dict[str, Any]]]]:
+) -> Iterator[tuple[Answer, dict[str, StoredVerdict]]]:
     """Each distinct answer with the rows of the verdicts on its correctness by judge, read side by side: the judges
     were asked in the order of the answers."""
     streams = {
@@ -142,11 +140,11 @@ def with_verdicts(
 class _Ahead:
     """Rows, of which the next one is taken only by its subject."""
 
-    def __init__(self, rows: Iterator[dict[str, Any]]) -> None:
+    def __init__(self, rows: Iterator[StoredVerdict]) -> None:
         self._rows = rows
         self._next = next(rows, None)
 
-    def take(self, subject: str) -> dict[str, Any] | None:
+    def take(self, subject: str) -> StoredVerdict | None:
         """The next row, if it is about this subject."""
         row = self._next
         if row is None or row["subject"] != subject:

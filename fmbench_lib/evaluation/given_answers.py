@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -81,6 +81,29 @@ class Answer:
     kind: str
 
 
+class AnswerRow(TypedDict):
+    """A distinct answer in the file; `truths` is every acceptable one."""
+
+    answer_id: str
+    payload_file: str
+    prompt_id: str
+    question: str
+    truths: list[str]
+    context: str
+    text: str
+    kind: str
+
+
+class MeasuredRecord(TypedDict, total=False):
+    """A request record: of these columns those that were asked for, and its phase."""
+
+    phase: str
+    prompt_id: str
+    completion: str | None
+    finish_reason: str | None
+    error: str | None
+
+
 class Given(NamedTuple):
     """Where an answer was given: one request. `answer_id` is None where the request failed."""
 
@@ -107,7 +130,8 @@ def collect_answers(
     seen: set[str] = set()
     with replacing(target) as part, pq.ParquetWriter(part, _SCHEMA, compression="zstd") as writer:
         for key, path in levels:
-            rows, new = prompts_of(key.payload_file), []
+            rows = prompts_of(key.payload_file)
+            new: list[AnswerRow] = []
             for record in _first_of_each(path):
                 if not wanted(key, record["prompt_id"]) or record["prompt_id"] not in rows:
                     continue
@@ -208,7 +232,7 @@ def _draw(seed: int, prompt_id: str) -> bytes:
     return hashlib.sha256(f"{seed}\0{prompt_id}".encode()).digest()
 
 
-def _first_of_each(path: Path) -> Iterator[dict[str, Any]]:
+def _first_of_each(path: Path) -> Iterator[MeasuredRecord]:
     """The measured records of a level, the first answered one of each prompt, in the order of the records; only some
     are in memory at any time."""
     chosen: dict[str, tuple[int, bool]] = {}
@@ -220,14 +244,14 @@ def _first_of_each(path: Path) -> Iterator[dict[str, Any]]:
     yield from (record for number, record in enumerate(_measured(path, _COLUMNS)) if number in numbers)
 
 
-def _measured(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _measured(path: Path, columns: Sequence[str]) -> Iterator[MeasuredRecord]:
     """These columns of a level's measured records, in order."""
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(BATCH, columns=["phase", *columns]):
             yield from (record for record in batch.to_pylist() if record["phase"] == "measured")
 
 
-def _row(answer_id: str, payload_file: str, prompt: Mapping[str, Any], text: str, kind: str) -> dict[str, Any]:
+def _row(answer_id: str, payload_file: str, prompt: Mapping[str, Any], text: str, kind: str) -> AnswerRow:
     context = without_images(prompt["prompt"])
     return {
         "answer_id": answer_id,

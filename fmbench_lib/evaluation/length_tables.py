@@ -5,9 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from statistics import fmean
-from typing import Any
 
-from fmbench_lib.evaluation.accuracy_tables import tally_cells
+from fmbench_lib.evaluation.accuracy_tables import TallyCells, tally_cells
 from fmbench_lib.evaluation.given_answers import Given, one_answer_of
 from fmbench_lib.evaluation.outcomes import Outcomes
 from fmbench_lib.evaluation.voting import CORRECT, tally
@@ -17,9 +16,22 @@ from fmbench_lib.metrics.statistics.share_trend import share_trend
 MOST_BINS, FEWEST_IN_BIN = 5, 6
 
 
+class LengthRow(TallyCells):
+    """The accuracy of a model in a bin of prompt lengths, and the trend over all of them; `trend_p_holm` is corrected
+    for the number of models, null before they are all known."""
+
+    experiment_name: str
+    prompt_tokens_low: int
+    prompt_tokens_high: int
+    prompt_tokens_mean: float
+    trend_z: float
+    trend_p: float
+    trend_p_holm: float | None
+
+
 def length_rows(
     given: Sequence[Given], outcomes: Outcomes, tokens_of: Callable[[str, str], int | None]
-) -> list[dict[str, Any]]:
+) -> list[LengthRow]:
     """Accuracy of each model in bins of equally many questions by the tokens of their prompts, the same for all models,
     with the Cochran-Armitage test for a trend over single questions, corrected for the number of models (Holm).
 
@@ -49,7 +61,7 @@ def bin_edges(lengths: Sequence[int]) -> list[int]:
     return sorted({lengths[len(lengths) * number // bins] for number in range(bins)})
 
 
-def _rows(name: str, found: Sequence[tuple[int, str]], edges: Sequence[int]) -> list[dict[str, Any]]:
+def _rows(name: str, found: Sequence[tuple[int, str]], edges: Sequence[int]) -> list[LengthRow]:
     bins: dict[int, list[tuple[int, str]]] = {}
     for tokens, outcome in sorted(found):
         bins.setdefault(bisect_right(edges, tokens) - 1, []).append((tokens, outcome))
@@ -63,6 +75,7 @@ def _rows(name: str, found: Sequence[tuple[int, str]], edges: Sequence[int]) -> 
             **tally_cells(tally(outcome for _, outcome in inside)),
             "trend_z": z,
             "trend_p": p,
+            "trend_p_holm": None,
         }
         for _, inside in sorted(bins.items())
     ]

@@ -6,10 +6,22 @@ import os
 import platform as host_platform
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 
-def host_facts() -> dict[str, Any]:
+class HostFacts(TypedDict):
+    """The measuring machine. `machine` is its architecture, `cores` those that this process may run on, `memory_gib`
+    its memory in GiB, null where the system does not say it, `executable` the name of the interpreter."""
+
+    system: str
+    machine: str
+    processor: str
+    cores: int | None
+    memory_gib: float | None
+    executable: str
+
+
+def host_facts() -> HostFacts:
     """System, processor, cores and memory of the measuring machine; nothing that identifies its user or address."""
     memory = None
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:

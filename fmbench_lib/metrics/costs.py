@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -41,7 +41,7 @@ def experiment_costs(summary: pd.DataFrame, endpoints: Iterable[Mapping[str, Any
     `in_service_at` and `deleted_at` (Unix seconds).
     """
     by_name = {str(endpoint.get("experiment_name")): endpoint for endpoint in endpoints}
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, list[Row]] = {}
     for row in rows_of(summary):
         groups.setdefault(str(row["experiment_name"]), []).append(row)
     rows = [_cost_row(name, levels, by_name.get(name, {}), prices) for name, levels in groups.items()]
@@ -54,7 +54,7 @@ def total(costs: pd.DataFrame, column: str = "cost_measuring") -> float | None:
     return float(values.sum()) if len(values) and not values.isna().any() else None
 
 
-def _cost_row(name: str, levels: list[dict[str, Any]], endpoint: Mapping[str, Any], prices: PriceList) -> Cells:
+def _cost_row(name: str, levels: Sequence[Row], endpoint: Mapping[str, Any], prices: PriceList) -> Cells:
     sums = {column: _sum(levels, column) for column in ("level_s", *names(BILLED))}
     instance_type = text(levels[0], "instance_type")
     row = {**levels[0], **sums}
@@ -78,7 +78,7 @@ def _cost_row(name: str, levels: list[dict[str, Any]], endpoint: Mapping[str, An
     }
 
 
-def _sum(levels: list[dict[str, Any]], column: str) -> float | None:
+def _sum(levels: Sequence[Row], column: str) -> float | None:
     """The sum over an experiment's levels; None if any is unknown, though a server need not report cached tokens."""
     values = [number(level, column) for level in levels]
     known = [value for value in values if value is not None]

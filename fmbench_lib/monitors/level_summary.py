@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,7 +46,9 @@ def summary_frame(lines: Sequence[Line], spans: Sequence[Span]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _level_rows(lines: Sequence[Line], span: Span, earlier: float, later: float) -> Iterator[dict[str, Any]]:
+def _level_rows(
+    lines: Sequence[Line], span: Span, earlier: float, later: float
+) -> Iterator[dict[str, str | float | None]]:
     by_series: dict[Series, list[Line]] = {}
     for line in lines:
         by_series.setdefault(line.series, []).append(line)

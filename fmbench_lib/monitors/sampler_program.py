@@ -14,9 +14,8 @@ import selectors
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from fmbench_lib.monitors.cpu_use import CpuUse
 from fmbench_lib.monitors.machine_load import Host, Processes
@@ -24,6 +23,7 @@ from fmbench_lib.monitors.neuron_devices import Neuron
 from fmbench_lib.monitors.nvidia import Nvidia
 from fmbench_lib.monitors.prometheus import Page
 from fmbench_lib.monitors.samples import SampleWriter
+from fmbench_lib.monitors.sampling_plan import MonitorPlan, SamplingPlan
 from fmbench_lib.monitors.source import Source, SourceUnavailableError
 
 _NICENESS = 10
@@ -32,7 +32,7 @@ _SLOW_S = 5.0
 _LONGEST_PAUSE_S = 30.0
 
 
-def sources_of(plan: Mapping[str, Any]) -> list[Source]:
+def sources_of(plan: SamplingPlan) -> list[Source]:
     """The sources of a plan; with `auto` a missing source is not noted, with `yes` it is."""
     itself = [{"pid": os.getpid(), "labels": {}}]
     sources: list[Source] = [Processes("monitor", itself)]
@@ -146,7 +146,7 @@ class _Watcher:
                 self.note(f"has not answered for {busy:.1f} s")
 
 
-def watch(plan: Mapping[str, Any]) -> None:
+def watch(plan: MonitorPlan) -> None:
     """Sample as planned until standard input ends."""
     ended = threading.Event()
     path = Path(plan["file"])

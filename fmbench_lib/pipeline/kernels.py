@@ -27,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from io import BufferedRWPair
-from typing import IO, Any
+from typing import IO, Any, TypedDict, Unpack
 
 import psutil
 
@@ -43,6 +43,22 @@ _LAUNCHER = "ipykernel_launcher"
 _POLL_S = 0.02
 _ANSWER_S = 120.0  # the imports of all notebooks, on a machine that has much else to do
 _END_S = 10.0
+
+
+class _Request(TypedDict, total=False):
+    """A request to the fork server: to `start` a kernel with these arguments, or how the one with this id `ended`."""
+
+    start: list[str]
+    env: dict[str, str]
+    cwd: str | None
+    ended: int
+
+
+class _Reply(TypedDict, total=False):
+    """Its reply: the id of the kernel, or the exit code of one that has ended (minus the signal that killed it)."""
+
+    pid: int
+    code: int | None
 
 
 class Kernels:
@@ -146,7 +162,7 @@ class Kernels:
         self._kernel = (kernel.pid, Liveness(partial(activity_of, kernel.pid)))
         return kernel
 
-    def request(self, **request: Any) -> dict[str, Any]:
+    def request(self, **request: Unpack[_Request]) -> _Reply:
         """The fork server's reply to a request; raises OSError where it is gone, or silent for too long."""
         if self._socket is None:
             raise OSError("the fork server of the kernels is not running")
@@ -160,7 +176,7 @@ class Kernels:
         if not line:
             self._kill()
             raise OSError("the fork server of the kernels has ended")
-        reply: dict[str, Any] = json.loads(line)
+        reply: _Reply = json.loads(line)
         return reply
 
     def _start(self) -> None:
@@ -278,12 +294,12 @@ def main(descriptor: int, parent: int) -> None:
         os._exit(code)  # libraries would wait at the interpreter's end for threads that a fork does not have
 
 
-def _served(requests: BufferedRWPair) -> dict[str, Any] | None:
+def _served(requests: BufferedRWPair) -> _Request | None:
     """Reply to requests until their end, where it returns None; in a fork, returns the request for its kernel."""
     for line in requests:
-        request: dict[str, Any] = json.loads(line)
+        request: _Request = json.loads(line)
         if "ended" in request:
-            reply: dict[str, Any] = {"code": _exit_code(request["ended"])}
+            reply: _Reply = {"code": _exit_code(request["ended"])}
         elif pid := os.fork():
             reply = {"pid": pid}
         else:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import pandas as pd
 
 from fmbench_lib.metrics.missing import Row, number
 
-Rows = Sequence[dict[str, Any]]
+Rows = Sequence[Row]
 """Levels as `metrics.missing.rows_of` gives them: built-in types, None for what is missing."""
 
 
@@ -37,7 +36,7 @@ def names_in(rows: Iterable[Row], key: str = "experiment_name") -> list[str]:
     return list(dict.fromkeys(str(row.get(key)) for row in rows))
 
 
-def in_order(rows: Rows) -> list[dict[str, Any]]:
+def in_order(rows: Rows) -> list[Row]:
     """The levels by payload file, then by experiment (each as they first occur), then by load from low to high."""
     payloads, experiments = names_in(rows, "payload_file"), names_in(rows)
     payload_index = {name: index for index, name in enumerate(payloads)}
@@ -53,7 +52,7 @@ def in_order(rows: Rows) -> list[dict[str, Any]]:
     return sorted(rows, key=position)
 
 
-def of_payload(rows: Rows, payload_file: str | None) -> list[dict[str, Any]]:
+def of_payload(rows: Rows, payload_file: str | None) -> list[Row]:
     """The levels of one payload file, in order."""
     return in_order([row for row in rows if row.get("payload_file") == payload_file])
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.costs import total
+from fmbench_lib.metrics.decision.decision import DecisionDocument
 from fmbench_lib.metrics.groups.contents import remarks_of
 from fmbench_lib.metrics.groups.counts import error_messages, errors_by_class
 from fmbench_lib.metrics.missing import Row, rows_of
@@ -21,7 +22,50 @@ FORMAT = 1
 """Incremented when programs that read the file have to change."""
 
 
-def summary_document(inputs: ReportInputs) -> dict[str, Any]:
+class LevelMappings(TypedDict):
+    """The columns of a level that hold JSON, as mappings."""
+
+    errors_by_class: dict[str, int]
+    error_messages: dict[str, str]
+    remarks: dict[str, int]
+
+
+class SummaryDocument(TypedDict):
+    """The content of the report. What is a mapping here has the fields of its dataclass, or columns by name."""
+
+    format: int
+    run: Mapping[str, Any]
+    decision: DecisionDocument
+    budgets: Mapping[str, Any]
+    dataset_of_interest: str | None
+    verdicts: dict[str, int]
+    levels: list[Row]
+    repeated_levels: list[Row]
+    recommendations: list[Row]
+    costs: list[Row]
+    cost_measuring: float | None
+    cost_billed: float | None
+    prices: list[Mapping[str, Any]]
+    failed_deployments: list[Mapping[str, Any]]
+    failed_levels: list[Mapping[str, Any]]
+    standing: list[Mapping[str, Any]]
+    searches: list[Mapping[str, Any]]
+    notices: list[str]
+
+
+class Standing(TypedDict):
+    """Whether a run is complete and valid; `attention` says what is not, a line each."""
+
+    all_well: bool
+    all_measured: bool
+    attention: list[str]
+
+
+class SummaryFile(SummaryDocument, Standing):
+    """`summary.json`."""
+
+
+def summary_document(inputs: ReportInputs) -> SummaryDocument:
     """The document in built-in types, with None for what is missing and never NaN, ready for strict JSON.
 
     Times in seconds, prices in USD, moments in Unix seconds. `levels` holds the columns of `all_metrics_summary.csv`,
@@ -49,15 +93,15 @@ def summary_document(inputs: ReportInputs) -> dict[str, Any]:
         "searches": inputs.searches,
         "notices": inputs.notices,
     }
-    plain: dict[str, Any] = _plain(document)
+    plain: SummaryDocument = _plain(document)
     return plain
 
 
-def _levels(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _levels(rows: Sequence[Row]) -> list[Row]:
     return [{**row, **_mappings(row)} for row in rows]
 
 
-def _mappings(row: Row) -> dict[str, Any]:
+def _mappings(row: Row) -> LevelMappings:
     """The columns of a level that hold JSON."""
     return {
         "errors_by_class": errors_by_class(row),

@@ -79,7 +79,7 @@ def first_config(answers: Answers) -> tuple[str, list[str]]:
     """The text of a config, and what its user should know. Raises InputError for an answer that cannot be used."""
     notices: list[str] = []
     platform = _platform(answers.platform or ENDPOINT)
-    experiment: dict[str, Any] = {"platform": platform}
+    experiment: dict[str, str] = {"platform": platform}
     if _is_server(platform):
         experiment |= _server_keys(answers, notices)
     elif not answers.model:
@@ -100,7 +100,7 @@ def _is_server(platform: str) -> bool:
     return facts.ep_name_is_address and not facts.deployed_by_default
 
 
-def _server_keys(answers: Answers, notices: list[str]) -> dict[str, Any]:
+def _server_keys(answers: Answers, notices: list[str]) -> dict[str, str]:
     """Address, protocol and model of a server that runs, or as they will be where it does not answer yet."""
     if not answers.url:
         raise InputError("platform endpoint: give the address with --url http://host:8000/v1")
@@ -113,7 +113,7 @@ def _server_keys(answers: Answers, notices: list[str]) -> dict[str, Any]:
         notices += [str(error), "the config is written for a server of OpenAI's protocol at this address"]
         base = urlunsplit(typed_address(answers.url))
         server = Server(completed_address(base, protocol_facts(OPENAI)), OPENAI, answers.model)
-    keys: dict[str, Any] = {"protocol": server.protocol, "ep_name": server.address}
+    keys: dict[str, str] = {"protocol": server.protocol, "ep_name": server.address}
     return keys | ({"model_id": server.model} if server.model else {"tokenizer": "words"})
 
 
@@ -144,7 +144,7 @@ def _head(name: str, answers: Answers) -> list[str]:
     ]
 
 
-def _experiment(name: str, keys: dict[str, Any], answers: Answers) -> list[str]:
+def _experiment(name: str, keys: dict[str, str], answers: Answers) -> list[str]:
     comments = {
         "platform": "where the model runs",
         "ep_name": "what is measured",

@@ -22,7 +22,7 @@ from fmbench_lib.report.figures.draw import draw_figures
 from fmbench_lib.report.markdown import one_line
 from fmbench_lib.report.numbers import several
 from fmbench_lib.report.report_data import ReportInputs
-from fmbench_lib.report.summary import summary_document
+from fmbench_lib.report.summary import Standing, SummaryFile, summary_document
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.evaluation import evaluate_if_asked
 from fmbench_lib.steps.judging.disagreements import write_disagreements
@@ -142,8 +142,12 @@ def _write_documents(run: Run, inputs: ReportInputs, losses: Losses) -> None:
     write_text(run.workspace.appendix_file, run.redactor.in_content(render_appendix(inputs)))
     missing, invalid = _missing_lines(run, inputs), invalid_lines(inputs.summary, inputs.run.run_dir)
     attention = [*missing, *invalid, *_error_lines(inputs), *losses.lines]
-    standing = {"all_well": not missing and not invalid, "all_measured": not missing, "attention": attention}
-    document = summary_document(inputs) | standing
+    standing: Standing = {
+        "all_well": not missing and not invalid,
+        "all_measured": not missing,
+        "attention": attention,
+    }
+    document: SummaryFile = {**summary_document(inputs), **standing}
     write_json(run.workspace.summary_file, each_text(document, run.redactor.in_content))
 
 

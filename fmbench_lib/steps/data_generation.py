@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pandas as pd
 
 from fmbench_lib.data.payload_index import PayloadFile, PayloadIndex, read_payload_index
-from fmbench_lib.data.prompts import PayloadSet, PromptRow, generate_payloads
+from fmbench_lib.data.prompts import PayloadSet, generate_payloads
 from fmbench_lib.errors import InputError
 from fmbench_lib.host.atomic_files import read_rows, replacing, write_rows
 from fmbench_lib.host.csv_files import write_rows as write_table
@@ -27,6 +26,7 @@ from fmbench_lib.steps.run_inputs.payloads import (
     has_payloads,
     payload_index,
     payload_table,
+    prompt_rows,
 )
 from fmbench_lib.steps.run_inputs.tokenizers_of_run import choose_tokenizer
 from fmbench_lib.steps.step import step
@@ -59,7 +59,9 @@ def _write_table(run: Run, payload_files: Iterable[str]) -> None:
     """All prompts in one table, without their images; its first columns are those of FMBench 2.x."""
     with replacing(run.workspace.all_prompts) as part, part.open("w", encoding="utf-8", newline="") as file:
         for number, name in enumerate(payload_files):
-            prompts = ({**row, "prompt_len": row["prompt_tokens"], "payload_file": name} for row in _rows(run, name))
+            prompts = (
+                {**row, "prompt_len": row["prompt_tokens"], "payload_file": name} for row in prompt_rows(run, name)
+            )
             write_table(pd.DataFrame(prompts).reindex(columns=_TABLE), file, header=number == 0)
 
 
@@ -69,7 +71,7 @@ def _check_disjoint(run: Run, payload_files: set[str]) -> None:
         file_of: dict[str, str] = {}
         names = {name: None for experiment in group for name in experiment.payload_files if name in payload_files}
         for name in names:
-            ids = [prompt["prompt_id"] for prompt in _rows(run, name)]
+            ids = [prompt["prompt_id"] for prompt in prompt_rows(run, name)]
             repeated = [file_of[prompt_id] for prompt_id in ids if prompt_id in file_of]
             if repeated:
                 raise InputError(
@@ -82,7 +84,7 @@ def _check_disjoint(run: Run, payload_files: set[str]) -> None:
 def prompt_lengths(run: Run) -> pd.DataFrame:
     """Quantiles of the prompt lengths in tokens, one row per payload file."""
     lengths = {
-        row["payload_file"]: pd.Series([prompt["prompt_tokens"] for prompt in _rows(run, row["payload_file"])])
+        row["payload_file"]: pd.Series([prompt["prompt_tokens"] for prompt in prompt_rows(run, row["payload_file"])])
         for row in payload_table(run).to_dict("records")
     }
     quantiles = {0.0: "min", 0.25: "25%", 0.5: "50%", 0.75: "75%", 0.95: "95%", 1.0: "max"}
@@ -92,16 +94,8 @@ def prompt_lengths(run: Run) -> pd.DataFrame:
 
 def sample_prompts(run: Run) -> pd.DataFrame:
     """The first prompt of each payload file."""
-    rows = [next(iter(_rows(run, name))) for name in payload_table(run)["payload_file"]]
+    rows = [next(iter(prompt_rows(run, name))) for name in payload_table(run)["payload_file"]]
     return pd.DataFrame(rows)[["prompt_id", "prompt_tokens", "prompt", "ground_truth"]]
-
-
-def _prompt_rows(run: Run, payload_file: str) -> list[PromptRow]:
-    return [PromptRow(**row) for row in _rows(run, payload_file)]  # type: ignore[typeddict-item]
-
-
-def _rows(run: Run, payload_file: str) -> Iterator[dict[str, Any]]:
-    return read_rows(run.workspace.payload(payload_file))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +165,7 @@ def _copy_earlier(run: Run) -> None:
     index = read_payload_index(earlier.payload_index)
     for name in index.counts:
         write_rows(run.workspace.payload(name), read_rows(earlier.payload(name)))
-    texts = conversation_texts(run, {name: _prompt_rows(run, name) for name in index.counts})
+    texts = conversation_texts(run, {name: list(prompt_rows(run, name)) for name in index.counts})
     keep_texts(run, texts)
     notices = tuple(dict.fromkeys((*index.notices, *texts.notices)))
     replace(index, source=f"run {earlier.run_id}", notices=notices).write(run.workspace.payload_index)

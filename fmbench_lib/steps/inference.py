@@ -182,7 +182,10 @@ def _payload_as_of(path: Path, _written_ns: int) -> Sequence[Mapping[str, Any]]:
 def measured_table(run: Run) -> pd.DataFrame:
     """One row per level of the config: how many requests were measured, how many failed, or why there are none."""
     failed = run.workspace.failed_levels()
-    failures = {LevelKey(*(failure[name] for name in LevelKey._fields)): failure["error"] for failure in failed}
+    failures = {
+        LevelKey(failure["experiment_name"], failure["payload_file"], failure["load"]): failure["error"]
+        for failure in failed
+    }
     rows = []
     for level in run_levels(run):
         path = run.workspace.level(level.key)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.missing import Row, number, text
@@ -83,7 +82,7 @@ def _short(value: float, in_ms: bool) -> str:
     return significant(shown, 2 if shown < 1 or in_ms else 3)
 
 
-def _load_of(name: str) -> dict[str, Any]:
+def _load_of(name: str) -> dict[str, float]:
     kind, _, value = name.partition("-repeat-")[0].rpartition("-")
     column = {"concurrency": "concurrency", "rate": "request_rate"}.get(kind)
     try:

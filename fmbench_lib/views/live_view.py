@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from fmbench_lib.metrics.missing import number
 from fmbench_lib.report.numbers import MISSING, count, significant
-from fmbench_lib.runs.progress import duration
+from fmbench_lib.runs.progress import LevelEvent, LiveLevel, duration
 from fmbench_lib.views.level_cells import about, load_text, place_of, plain_line
 
 
@@ -25,7 +23,7 @@ class LiveView:
     left: tuple[str, ...]
 
 
-def live_view(level: Mapping[str, Any]) -> LiveView:
+def live_view(level: LiveLevel) -> LiveView:
     """The view of a level as `runs/progress` publishes it."""
     done, total = number(level, "done"), number(level, "total")
     errors = level["errors"]
@@ -46,7 +44,7 @@ def live_view(level: Mapping[str, Any]) -> LiveView:
     )
 
 
-def finished_line(facts: Mapping[str, Any]) -> str:
+def finished_line(facts: LevelEvent) -> str:
     """A level that was measured, from its event, in a line for logs."""
     figures = facts.get("figures")
     if figures is None:
@@ -54,21 +52,21 @@ def finished_line(facts: Mapping[str, Any]) -> str:
     return f"{_position(facts)} {plain_line(figures)}"
 
 
-def failed_line(facts: Mapping[str, Any]) -> str:
+def failed_line(facts: LevelEvent) -> str:
     """A level that could not be measured, from its event."""
     return f"{_position(facts)} {facts['level']}: not measured: {facts['error']}"
 
 
-def _position(facts: Mapping[str, Any]) -> str:
+def _position(facts: LevelEvent) -> str:
     return f"level {facts['number']}/{facts['count']}" if facts.get("number") else "level"
 
 
-def _named(level: Mapping[str, Any]) -> dict[str, Any]:
+def _named(level: LiveLevel) -> dict[str, object]:
     """Without the rate so far, which is called like the rate that a level asks for."""
     return {name: value for name, value in level.items() if name != "request_rate"}
 
 
-def _share(level: Mapping[str, Any], done: float | None, total: float | None) -> float | None:
+def _share(level: LiveLevel, done: float | None, total: float | None) -> float | None:
     elapsed, left = number(level, "elapsed"), number(level, "time_left")
     by_time = elapsed / (elapsed + left) if elapsed is not None and left is not None and elapsed + left > 0 else None
     by_count = done / total if total and done is not None else None
@@ -80,12 +78,12 @@ def _approximate(value: float | None) -> str:
     return MISSING if value is None else f"≈ {significant(value)}"
 
 
-def _left(level: Mapping[str, Any], name: str) -> str:
+def _left(level: LiveLevel, name: str) -> str:
     value = number(level, name)
     return f"{MISSING} left" if value is None else f"{duration(value)} left"
 
 
-def _run_left(level: Mapping[str, Any]) -> str:
+def _run_left(level: LiveLevel) -> str:
     how = "at most" if level.get("run_left_at_most") else "about"
     value = number(level, "run_left")
     return f"{MISSING} left" if value is None else f"{how} {duration(value)} left"

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from itertools import zip_longest
-from typing import Any
 
 from fmbench_lib.metrics.missing import Row
+from fmbench_lib.runs.progress import LevelEvent, LiveLevel
 from fmbench_lib.views.level_cells import COLUMNS, TONES, place_of, reason_of
 from fmbench_lib.views.live_view import LiveView, failed_line, finished_line, live_view
 
@@ -102,10 +102,10 @@ def levels_html(rows: Sequence[Row]) -> str:
     return table_html(headings, cells, numeric, below=[reason_of(row) for row in rows])
 
 
-def live_html(ended: Sequence[Mapping[str, Any]], level: Mapping[str, Any] | None, waiting: str = "") -> str:
+def live_html(ended: Sequence[LevelEvent], level: LiveLevel | None, waiting: str = "") -> str:
     """The live view: the levels that have ended, from their events, and the one that is being measured, or what is
     waited for."""
-    rows = [facts["figures"] for facts in ended if facts.get("figures")]
+    rows = [figures for facts in ended if (figures := facts.get("figures"))]
     parts = [levels_html(rows)] if rows else []
     others = [
         failed_line(facts) if "error" in facts else finished_line(facts) for facts in ended if not facts.get("figures")
@@ -115,7 +115,7 @@ def live_html(ended: Sequence[Mapping[str, Any]], level: Mapping[str, Any] | Non
     return html_of(*parts, now if level is not None or waiting else "")
 
 
-def live_text(ended: Sequence[Mapping[str, Any]], level: Mapping[str, Any] | None, waiting: str = "") -> str:
+def live_text(ended: Sequence[LevelEvent], level: LiveLevel | None, waiting: str = "") -> str:
     """The live view as text."""
     lines = [_ended_line(facts) for facts in ended]
     if level is not None:
@@ -126,7 +126,7 @@ def live_text(ended: Sequence[Mapping[str, Any]], level: Mapping[str, Any] | Non
     return "\n".join(lines)
 
 
-def _ended_line(facts: Mapping[str, Any]) -> str:
+def _ended_line(facts: LevelEvent) -> str:
     return failed_line(facts) if "error" in facts else finished_line(facts)
 
 

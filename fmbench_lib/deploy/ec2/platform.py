@@ -43,6 +43,14 @@ from fmbench_lib.workspace import COMPOSE_FILE, path_part
 DEFAULT_LOADING_TIMEOUT_S = 2400.0
 
 
+class ImageFacts(TypedDict):
+    """What is recorded of the image of a container; `pulled`: this run has pulled it."""
+
+    image_id: str
+    image_digests: list[str]
+    pulled: bool
+
+
 class ContainerResource(TypedDict):
     """What is recorded of a container: enough to find it, to request its health and to remove it."""
 
@@ -195,7 +203,7 @@ class _MakingContainers(Making):
             wait_until_ready(self.containers[len(copies) :], self.endpoint.model, patience, self.context, {})
         keep_logs(self.containers)
 
-    def _image_facts(self, name: str) -> dict[str, Any]:
+    def _image_facts(self, name: str) -> ImageFacts:
         image = self.images[name]
         return {"image_id": image.id, "image_digests": list(image.digests), "pulled": image.pulled}
 

@@ -11,10 +11,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from fmbench_lib.aws.calls import hidden, translated, unless_gone
 from fmbench_lib.aws.session import client
@@ -29,6 +29,16 @@ TIMEOUT_S = 30.0
 _TOKEN_LASTS_S = 600.0  # EKS takes a token for 15 minutes
 _TOKEN_PREFIX = "k8s-aws-v1."
 _KUBECONFIG = "~/.kube/config"
+
+
+class ClusterResource(TypedDict):
+    """What is recorded of a cluster, `kind` and the fields of `Access`: it holds no secret."""
+
+    kind: Literal["cluster"]
+    cluster: str | None
+    region: str | None
+    kubeconfig: str | None
+    context: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +56,15 @@ class Access:
             return f"EKS cluster {self.cluster} in {self.region}"
         return f"the cluster of context {self.context}" if self.context else "the cluster that fmbench runs in"
 
-    def to_resource(self) -> dict[str, Any]:
+    def to_resource(self) -> ClusterResource:
         """The access as `endpoints.json` records it."""
-        return {"kind": "cluster", **asdict(self)}
+        return {
+            "kind": "cluster",
+            "cluster": self.cluster,
+            "region": self.region,
+            "kubeconfig": self.kubeconfig,
+            "context": self.context,
+        }
 
     @classmethod
     def from_resource(cls, resource: Mapping[str, Any]) -> Access:

@@ -6,9 +6,9 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import fmbench_lib
 from fmbench_lib.deploy.eks.access import Access
@@ -22,6 +22,15 @@ from fmbench_lib.workspace import path_part
 KIND = "port_forward"
 
 
+class ListenerResource(TypedDict):
+    """What is recorded of a listener: its process, by the fields of its mark."""
+
+    kind: str
+    pid: int
+    started: float
+    booted: float
+
+
 @dataclass(frozen=True, slots=True)
 class Listener:
     """A listener that has been started but does not listen yet."""
@@ -30,9 +39,10 @@ class Listener:
     log_file: Path
     url: str
 
-    def to_resource(self) -> dict[str, Any]:
+    def to_resource(self) -> ListenerResource:
         """The listener as `endpoints.json` records it."""
-        return {"kind": KIND, **asdict(self.mark)}
+        mark = self.mark
+        return {"kind": KIND, "pid": mark.pid, "started": mark.started, "booted": mark.booted}
 
     def listen_once_recorded(self, note: Callable[[], None]) -> None:
         """Record it by calling `note`, then let it listen; stops it where recording fails."""

@@ -21,7 +21,7 @@ from fmbench_lib.config.platforms import ENDPOINT, USER_SCRIPT, platform_of_scri
 from fmbench_lib.config.secret_forms import without_secrets
 from fmbench_lib.deploy.making import Making, begin, check_answers
 from fmbench_lib.deploy.platform import DeployContext, Endpoint, platform_of_existing
-from fmbench_lib.deploy.user_script.deploy_program import CALL_VARIABLE
+from fmbench_lib.deploy.user_script.deploy_program import CALL_VARIABLE, Outcome
 from fmbench_lib.errors import DeployError
 from fmbench_lib.host import process
 from fmbench_lib.host.atomic_files import read_json
@@ -161,7 +161,7 @@ def _endpoint_name(endpoint: Endpoint, patience: float) -> str:
     return str(outcome["endpoint_name"])
 
 
-def _outcome(mark: ProcessMark, call: str, result: Path, log_file: Path, patience: float) -> dict[str, Any]:
+def _outcome(mark: ProcessMark, call: str, result: Path, log_file: Path, patience: float) -> Outcome:
     """What the script's process has written, once it has ended; raises DeployError with its error.
 
     A call that takes longer than `patience` (s) is ended, with all that it has started.
@@ -180,7 +180,7 @@ def _outcome(mark: ProcessMark, call: str, result: Path, log_file: Path, patienc
         log_file.write_text(without_secrets(text), encoding="utf-8")
     if not result.exists():
         raise DeployError(f"{script} {process.ending(mark)}; its log ends: {process.tail(log_file)}")
-    outcome: dict[str, Any] = read_json(result)
+    outcome = cast(Outcome, read_json(result))
     if "error" in outcome:
         raise DeployError(f"{script}: {without_secrets(outcome['error'])[:_LONGEST_ERROR]}; its log is {log_file}")
     return outcome

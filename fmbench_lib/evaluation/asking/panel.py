@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.evaluation.asking.judge import Judge, Question, told_apart
@@ -16,7 +15,7 @@ from fmbench_lib.evaluation.asking.key_index import short_key
 from fmbench_lib.evaluation.asking.one_round import Asking, ask, recover
 from fmbench_lib.evaluation.asking.retries import RETRIED, pause_before
 from fmbench_lib.evaluation.asking.spending import Ceiling, most_of, spent_on
-from fmbench_lib.evaluation.asking.verdict_store import VerdictRow, VerdictStore, every_store, store_of
+from fmbench_lib.evaluation.asking.verdict_store import StoredVerdict, VerdictRow, VerdictStore, every_store, store_of
 
 Questions = Callable[[Judge], Sequence[Question]]
 """The questions of one batch to a judge."""
@@ -95,7 +94,7 @@ class Panel:
         """Give up: judges are asked nothing more, and what is in flight is waited for and kept."""
         self._stop.set()
 
-    def counted(self, judge: str, form: str, columns: list[str]) -> Iterator[dict[str, Any]]:
+    def counted(self, judge: str, form: str, columns: list[str]) -> Iterator[StoredVerdict]:
         """The rows of a judge that count, in the order of asking: of each question that was put in this process, that
         of its answer, else its last failure."""
         wanted = [*dict.fromkeys(("form", *columns))]

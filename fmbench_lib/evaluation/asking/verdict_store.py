@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, TypedDict
+from typing import TypeAlias, TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -74,6 +74,25 @@ class VerdictRow(TypedDict):
     retry_after: float | None
 
 
+class StoredVerdict(TypedDict, total=False):
+    """A row as it is read again: of these columns of `VerdictRow` those that were asked for."""
+
+    key: str
+    judge: str
+    form: str
+    subject: str
+    label: str | None
+    scores: str
+    explanation: str
+    error: str | None
+    attempts: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    tokens_estimated: bool
+    cost: float | None
+    cost_at_most: float | None
+
+
 class VerdictStore:
     """The folder of the parts. A judgement that got an answer is never asked for again, one that failed is."""
 
@@ -118,12 +137,12 @@ class VerdictStore:
         spending = [(row["error"], row["cost"], row["cost_at_most"]) for row in rows]
         self._count(path, [row["key"] for row in rows], spending)
 
-    def rows(self, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    def rows(self, columns: list[str] | None = None) -> Iterator[StoredVerdict]:
         """The rows of all parts, one part at a time."""
         for path in self._parts:
             yield from pq.read_table(path, columns=columns).to_pylist()
 
-    def counted(self, short_keys: Sequence[int], columns: list[str]) -> Iterator[dict[str, Any]]:
+    def counted(self, short_keys: Sequence[int], columns: list[str]) -> Iterator[StoredVerdict]:
         """The row of each of these judgements, in this order: that of its answer, else its last failure; none for one
         that was never asked for. Only some rows are in memory at any time."""
         for start in range(0, len(short_keys), _CHUNK):

@@ -23,7 +23,7 @@ from fmbench_lib.load.recording.masked_raw import masked_raw
 from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
 from fmbench_lib.load.recording.recorder import TokenCounter
 from fmbench_lib.load.recording.records import write_tables
-from fmbench_lib.load.recording.sent_level import SentLevel, head_of, level_of
+from fmbench_lib.load.recording.sent_level import SentHead, SentLevel, head_of, level_of
 from fmbench_lib.load.sending.spool import masked_records, whole_bytes
 from fmbench_lib.predictors.base import Predictor
 
@@ -82,7 +82,7 @@ def decode_raw(
     """
     try:
         with pa.CompressedInputStream(str(source), "zstd") as file:
-            head = json.loads(_line(file))
+            head: SentHead = json.loads(_line(file))
             spools = [
                 _unpack(file, scratch / f"worker-{number}.spool", worker["bytes"])
                 for number, worker in enumerate(head["workers"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.host.atomic_files import read_json, write_json
@@ -31,7 +31,32 @@ class SentLevel:
     facts: LevelFacts
 
 
-def head_of(sent: SentLevel) -> dict[str, Any]:
+class SentWorker(TypedDict):
+    """A worker's spool: its length in bytes, and the worker's clocks as `(monotonic, wall)` in ns."""
+
+    bytes: int
+    clock_samples: Sequence[tuple[int, int]]
+
+
+class SentHead(TypedDict):
+    """What decoding needs beside spools, codec and tokenizer. `labels` are the parts of the level's key, `prompts` the
+    cells of each prompt."""
+
+    facts: LevelFacts
+    labels: dict[str, str]
+    urls: list[str]
+    prompts: list[Sequence[Any]]
+    level_id: str
+    workers: list[SentWorker]
+
+
+class SentFile(SentHead):
+    """The file beside the spools, with their names."""
+
+    spools: list[str]
+
+
+def head_of(sent: SentLevel) -> SentHead:
     """What decoding needs beside spools, codec and tokenizer, as JSON can hold it; addresses without their queries."""
     recorder, run = sent.recorder, sent.run
     return {
@@ -45,7 +70,7 @@ def head_of(sent: SentLevel) -> dict[str, Any]:
 
 
 def level_of(
-    head: dict[str, Any],
+    head: SentHead,
     spools: Sequence[Path],
     predictor: Predictor,
     tokenizer: TokenCounter | None,
@@ -69,8 +94,7 @@ def level_of(
 
 def note_sent(folder: Path, sent: SentLevel) -> None:
     """Write down that the level whose spools are in this folder was sent as a whole."""
-    head = head_of(sent)
-    head["spools"] = [worker.spool.name for worker in sent.run.workers]
+    head: SentFile = {**head_of(sent), "spools": [worker.spool.name for worker in sent.run.workers]}
     write_json(folder / _FILE, head)
 
 
@@ -109,9 +133,9 @@ def _mark_of(cells: Any) -> PromptMark | None:
     return None if cells is None else PromptMark(*cells)
 
 
-def _head(folder: Path) -> dict[str, Any] | None:
+def _head(folder: Path) -> SentFile | None:
     try:
-        head = read_json(folder / _FILE)
+        head = cast(SentFile, read_json(folder / _FILE))
         sizes = [(folder / name).stat().st_size for name in head["spools"]]
         return head if sizes == [worker["bytes"] for worker in head["workers"]] else None
     except (OSError, ValueError, KeyError, TypeError):

@@ -30,7 +30,7 @@ from fmbench_lib.load.sending.worker_processes import (
     messages,
     start_worker,
 )
-from fmbench_lib.load.sending.worker_protocol import SHARED_BYTES, End, WorkerPlan
+from fmbench_lib.load.sending.worker_protocol import SHARED_BYTES, End, SigningScope, WorkerPlan
 from fmbench_lib.predictors.base import HttpRequest
 
 _START_DELAY_NS = 20_000_000  # so that the slowest worker has read its `go`
@@ -151,7 +151,7 @@ class _Inherited(NamedTuple):
     prompts_fd: int
     sequence_fds: list[int]
     script: tuple[int, int] | None
-    signing: dict[str, Any] | None
+    signing: SigningScope | None
 
 
 def sent_marks(folder: Path) -> Path:

@@ -10,11 +10,10 @@ import json
 import time
 from dataclasses import asdict
 from importlib import import_module
-from typing import Any
 
 from fmbench_lib.aws.signing import Credentials, CredentialSource, Signing, signature_headers
 from fmbench_lib.load.sending.prebuilt import Prompts
-from fmbench_lib.load.sending.worker_protocol import KEYS
+from fmbench_lib.load.sending.worker_protocol import KEYS, SigningScope
 
 _OLDEST_NS = 60_000_000_000  # AWS accepts five minutes, and the two clocks may differ
 _NOT_SIGNED = ("accept-encoding", "content-length")
@@ -26,7 +25,9 @@ class Keys:
     """The engine's side: the credentials that its workers sign with. Raises CredentialsError where there are none."""
 
     def __init__(self, signing: Signing | None) -> None:
-        self.settings: dict[str, Any] | None = None if signing is None else asdict(signing)
+        self.settings: SigningScope | None = (
+            None if signing is None else {"service": signing.service, "region": signing.region}
+        )
         self._source = None if signing is None else CredentialSource()
         self._last: Credentials | None = None
 

@@ -18,14 +18,14 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from fmbench_lib.host.process_limits import allow_many_sockets
 from fmbench_lib.load.sending.connection import monotonic_ns
 from fmbench_lib.load.sending.exchange import Exchange
 from fmbench_lib.load.sending.loop import Loop
 from fmbench_lib.load.sending.poller import IN
-from fmbench_lib.load.sending.script_call import Answered, Predict, answer_to
+from fmbench_lib.load.sending.script_call import Answered, Predict, UserScript, answer_to
 from fmbench_lib.load.sending.spool import NO_STAMP
 from fmbench_lib.load.sending.targets import Target
 from fmbench_lib.load.sending.worker import Worker
@@ -111,13 +111,13 @@ class ScriptWorker(Worker):
                 call.answered(to_answer(), ended_ns)
 
 
-def prediction_of(script: dict[str, Any]) -> Predict:
+def prediction_of(script: UserScript) -> Predict:
     """The method `get_prediction` of the predictor that the script creates for the endpoint.
 
     A script whose `create_predictor` takes no inference spec gets the parameters in each payload, any other does not.
     """
-    create = load_script(script["path"]).create_predictor
-    predictor = called(create, script["endpoint"], script["inference_spec"], script["experiment"])
+    create = load_script(script.path).create_predictor
+    predictor = called(create, script.endpoint, script.inference_spec, script.experiment)
     predict: Predict = predictor.get_prediction
     if most_arguments(create) == 1:
         return predict
@@ -156,7 +156,7 @@ def main(plan_path: str) -> None:
     plan: WorkerPlan = json.loads(Path(plan_path).read_text(encoding="utf-8"))
     assert plan["script"] is not None
     offset, length = plan["script"]
-    script = json.loads(os.pread(plan["prompts_fd"], length, offset))
+    script = UserScript(**json.loads(os.pread(plan["prompts_fd"], length, offset)))
     predict = prediction_of(script)
     loop = Loop()
     worker = ScriptWorker(plan, loop, predict, channel)

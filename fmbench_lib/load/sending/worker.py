@@ -17,7 +17,7 @@ import socket
 import sys
 from collections import deque
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from fmbench_lib.host.disk_space import DISK_FULL_EXIT, is_full
 from fmbench_lib.host.process_limits import allow_many_sockets, claim_priority
@@ -32,7 +32,7 @@ from fmbench_lib.load.sending.prebuilt import Prompts
 from fmbench_lib.load.sending.sent_marks import SentMark
 from fmbench_lib.load.sending.targets import Target
 from fmbench_lib.load.sending.timeouts import Deadlines, Limits
-from fmbench_lib.load.sending.worker_protocol import KEYS, Message, WorkerPlan
+from fmbench_lib.load.sending.worker_protocol import KEYS, Message, SigningScope, WorkerPlan
 from fmbench_lib.load.sending.worker_report import WorkerReport
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ class Worker:
             self.engine_gone()
 
 
-def _signer_of(signing: dict[str, Any] | None, prompts: Prompts) -> Signer | None:
+def _signer_of(signing: SigningScope | None, prompts: Prompts) -> Signer | None:
     """Who signs what is sent to AWS; a worker that signs nothing imports nothing of it, and starts sooner."""
     if signing is None:
         return None

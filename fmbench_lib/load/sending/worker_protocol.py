@@ -8,7 +8,7 @@ worker → engine   one JSON object a line: `ready`, `progress` twice a second, 
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Literal, TypeAlias, TypedDict
 
 KEYS = b"keys "
 """How the line with keys to sign with begins."""
@@ -41,6 +41,13 @@ class WorkerLoad(TypedDict):
     ca_bundle: str | None
 
 
+class SigningScope(TypedDict):
+    """What requests to AWS are signed for, as `aws.signing.Signing` has it."""
+
+    service: str
+    region: str
+
+
 class WorkerPlan(TypedDict):
     """What one worker does of a level, as the JSON file that it is started with. Times are in seconds.
 
@@ -65,7 +72,7 @@ class WorkerPlan(TypedDict):
     horizon: float | None
     latencies: bool
     targets: list[Address]
-    signing: dict[str, Any] | None
+    signing: SigningScope | None
     script: tuple[int, int] | None
     index: str
     shared: str

@@ -23,7 +23,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
-from typing import Any
+from typing import Any, TypedDict
 
 import pandas as pd
 
@@ -33,6 +33,38 @@ from fmbench_lib.metrics.decision.ranking import RankedBy, rank, unit_cost
 from fmbench_lib.metrics.decision.sentence import decision_text
 from fmbench_lib.metrics.decision.transaction_size import generate_nothing, generates_nothing
 from fmbench_lib.metrics.missing import Row, number, plain, rows_of
+
+
+class FailedLevel(TypedDict):
+    """A level that was not chosen, by the columns that name it, with the budgets that it misses (`Outcome`)."""
+
+    experiment_name: str | None
+    instance_type: str | None
+    payload_file: str | None
+    concurrency: float | None
+    request_rate: float | None
+    verdict: str | None
+    sustainable: str | None
+    search_objection: str | None
+    missed: list[dict[str, Any]]
+
+
+class DecisionDocument(TypedDict):
+    """The decision in summary.json. `budgets` are the fields of `Budgets`, levels their rows by column name."""
+
+    text: str
+    payload_file: str | None
+    payload_file_reason: str | None
+    budgets: dict[str, Any]
+    ranked_by: RankedBy | None
+    levels: int
+    levels_passed: int
+    winner: Row | None
+    runner_up: Row | None
+    tied: list[Row]
+    unlike_cache: Row | None
+    nearest: Row | None
+    failed: list[FailedLevel]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +104,7 @@ class Decision:
         """The levels that miss a budget, are invalid, cannot be sustained, or are not what their search allows."""
         return tuple(judgement for judgement in self.judgements if not judgement.passed)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> DecisionDocument:
         """The decision for summary.json: built-in types, None for what is missing."""
         return {
             "text": self.text,
@@ -162,16 +194,16 @@ def _of(judgement: Judgement, column: str) -> float:
     return math.inf if value is None else value
 
 
-def _failed_dict(judgement: Judgement) -> dict[str, Any]:
-    names = (
-        "experiment_name",
-        "instance_type",
-        "payload_file",
-        "concurrency",
-        "request_rate",
-        "verdict",
-        "sustainable",
-        "search_objection",
-    )
-    missed = [plain(asdict(outcome)) for outcome in judgement.missed]
-    return {name: judgement.row.get(name) for name in names} | {"missed": missed}
+def _failed_dict(judgement: Judgement) -> FailedLevel:
+    row = judgement.row
+    return {
+        "experiment_name": row.get("experiment_name"),
+        "instance_type": row.get("instance_type"),
+        "payload_file": row.get("payload_file"),
+        "concurrency": row.get("concurrency"),
+        "request_rate": row.get("request_rate"),
+        "verdict": row.get("verdict"),
+        "sustainable": row.get("sustainable"),
+        "search_objection": row.get("search_objection"),
+        "missed": [plain(asdict(outcome)) for outcome in judgement.missed],
+    }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from fmbench_lib.host.printable import printable
 from fmbench_lib.metrics.comparison.claims import Claim, LevelComparison, RunComparison
+from fmbench_lib.metrics.missing import Row
+from fmbench_lib.metrics.statistics.effects import Effect
+from fmbench_lib.report.comparison.comparison_document import ClaimDocument, ComparisonDocument, EffectDocument
 from fmbench_lib.report.comparison.words import (
     change_text,
     finding_text,
@@ -72,7 +74,7 @@ def markdown(comparison: RunComparison, broken: Sequence[Broken] = ()) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def document(comparison: RunComparison, broken: Sequence[Broken] = ()) -> dict[str, Any]:
+def document(comparison: RunComparison, broken: Sequence[Broken] = ()) -> ComparisonDocument:
     """The comparison for programs, in JSON's types."""
     return {
         "base": comparison.base,
@@ -134,20 +136,30 @@ def _level_section(level: LevelComparison) -> str:
     return "\n\n".join(filter(None, (f"### {escape(level_title(level))}", notes, figures)))
 
 
-def _identity(row: Any) -> dict[str, Any]:
+def _identity(row: Row) -> dict[str, str | None]:
     names = ("experiment_name", "payload_file", "load", "instance_type")
     return {name: row.get(name) for name in names}
 
 
-def _claim(claim: Claim) -> dict[str, Any]:
+def _claim(claim: Claim) -> ClaimDocument:
     return {
         "measure": claim.measure.name,
         "base": claim.base,
         "new": claim.new,
         "outcome": claim.outcome,
         "p": claim.p,
-        "effect": None if claim.effect is None else asdict(claim.effect),
+        "effect": None if claim.effect is None else _effect(claim.effect),
         "why_none": claim.why_none or None,
+    }
+
+
+def _effect(effect: Effect) -> EffectDocument:
+    return {
+        "change": effect.change,
+        "low": effect.low,
+        "high": effect.high,
+        "p": effect.p,
+        "visible": effect.visible,
     }
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
 from fmbench_lib.metrics.missing import Row, number
 
+_Statistic: TypeAlias = dict[str, str | float]
+"""A mean, percentiles where they are known, and `units`."""
 _VERSION = "0.2.1"
 _TIMES = {
     "request_latency": ("latency", "s"),
@@ -59,20 +61,24 @@ def _time(row: Row) -> dict[str, str]:
     return moments | ({} if seconds is None else {"duration": f"PT{seconds:.6f}S"})
 
 
-def _aggregate(row: Row) -> dict[str, Any]:
+def _aggregate(row: Row) -> dict[str, Mapping[str, int | _Statistic]]:
     total, failures = number(row, "requests"), number(row, "errors")
     lengths = {name: _distribution(row, column, "count") for name, column in _LENGTHS.items()}
     times = {name: _distribution(row, *column) for name, column in _TIMES.items()}
     rates = {name: _rate(row, *column) for name, column in _RATES.items()}
-    requests: dict[str, Any] = {} if total is None else {"total": round(total)}
+    requests: dict[str, int | _Statistic] = {} if total is None else {"total": round(total)}
     if requests:
         requests |= {} if failures is None else {"failures": round(failures)}
         requests |= _known(lengths)
-    groups = {"requests": requests, "latency": _known(times), "throughput": _known(rates)}
+    groups: dict[str, Mapping[str, int | _Statistic]] = {
+        "requests": requests,
+        "latency": _known(times),
+        "throughput": _known(rates),
+    }
     return {name: group for name, group in groups.items() if group}
 
 
-def _distribution(row: Row, family: str, units: str) -> dict[str, Any] | None:
+def _distribution(row: Row, family: str, units: str) -> _Statistic | None:
     mean = number(row, f"{family}_mean")
     if mean is None:
         return None
@@ -80,10 +86,10 @@ def _distribution(row: Row, family: str, units: str) -> dict[str, Any] | None:
     return {"units": units, "mean": mean, **others}
 
 
-def _rate(row: Row, column: str, units: str) -> dict[str, Any] | None:
+def _rate(row: Row, column: str, units: str) -> _Statistic | None:
     value = number(row, column)
     return None if value is None else {"units": units, "mean": value}
 
 
-def _known(values: Mapping[str, dict[str, Any] | None]) -> dict[str, Any]:
+def _known(values: Mapping[str, _Statistic | None]) -> dict[str, _Statistic]:
     return {name: value for name, value in values.items() if value is not None}

@@ -20,7 +20,7 @@ def vllm_lines(summary: Mapping[str, Any]) -> str:
     return "".join(f"{json.dumps(_level(row, model), allow_nan=False)}\n" for row in rows)
 
 
-def _level(row: Row, model: str | None) -> dict[str, Any]:
+def _level(row: Row, model: str | None) -> dict[str, str | float]:
     successes = number(row, "successes")
     totals = [_total(row, side, successes) for side in ("prompt", "completion")]
     read, written = (number(row, f"{side}_token_throughput") for side in ("prompt", "completion"))

@@ -36,7 +36,7 @@ class LoadColours:
         return {load: "D" if is_rate(row) else "o" for load, row in self.rows.items()}
 
     @property
-    def dashes(self) -> dict[str, Any]:
+    def dashes(self) -> dict[str, tuple[int, int] | str]:
         """A solid line for a closed loop, a dashed one for a rate."""
         return {load: (4, 2) if is_rate(row) else "" for load, row in self.rows.items()}
 

@@ -10,6 +10,7 @@ from fmbench_lib.report.figures.price_performance import Trade
 from fmbench_lib.report.figures.quality_trade import QualityTrade
 from fmbench_lib.report.html.chart_content import chart_content
 from fmbench_lib.report.html.level_values import TEXT, clean
+from fmbench_lib.report.html.page_shapes import PageHead
 from fmbench_lib.report.html.page_shell import page_html
 from fmbench_lib.report.level_order import in_order
 from fmbench_lib.report.report_data import ReportInputs
@@ -21,7 +22,7 @@ def write_business_page(
     """Write the page; returns its path. `picture` is that of the same chart, shown where no scripts run."""
     rows = in_order([dict(judgement.row) for judgement in inputs.decision.judgements])
     brief = brief_of(inputs.decision.to_dict())
-    head = {
+    head: PageHead = {
         "title": clean(f"{inputs.run.model_name}: {trade.title}"),
         "about": [clean(inputs.run.name), clean(inputs.run.run_id)],
         "what": clean(brief.what, 2 * TEXT),

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.decision import Decision
 from fmbench_lib.metrics.decision.wording import budgets_text
 from fmbench_lib.report.figures.quality_trade import QualityTrade
 from fmbench_lib.report.html.level_values import TEXT, clean, levels, names_of_run, position_of
+from fmbench_lib.report.html.page_shapes import ChartBudgets, ChartContent
 from fmbench_lib.report.html.quality_points import quality_points
 from fmbench_lib.report.level_order import Rows, names_in
 
 
 def chart_content(
     decision: Decision, rows: Rows, transactions: int, quality: Mapping[str, QualityTrade]
-) -> dict[str, Any]:
+) -> ChartContent:
     """The levels `rows` with the decision's marks and budgets. `transactions`: how many the cost is shown of."""
     payloads, chosen = names_in(rows, "payload_file"), str(decision.payload_file)
     marked = {"winner": decision.winner, "runner_up": decision.runner_up, "nearest": decision.nearest}
@@ -32,5 +32,5 @@ def chart_content(
     }
 
 
-def _budgets(budgets: Budgets) -> dict[str, Any]:
+def _budgets(budgets: Budgets) -> ChartBudgets:
     return {"said": clean(budgets_text(budgets), TEXT), **{limit.column: limit.budget for limit in budgets.limits}}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from fmbench_lib.metrics.decision.budgets import Budgets, judge
 from fmbench_lib.metrics.decision.wording import load_label
@@ -13,6 +12,7 @@ from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.reasons import reasons_of
 from fmbench_lib.metrics.repeated_levels import level_of
 from fmbench_lib.metrics.token_rates import token_rates
+from fmbench_lib.report.html.page_shapes import LevelAbout, LevelValues, RunNames
 from fmbench_lib.report.level_order import Rows, dataset_name, is_rate, names_in, short_load
 from fmbench_lib.report.level_texts import instance
 from fmbench_lib.report.markdown import one_line
@@ -44,7 +44,7 @@ def clean(value: str | None, longest: int = NAME) -> str:
     return one_line(value or "", longest)
 
 
-def names_of_run(rows: Rows) -> dict[str, Any]:
+def names_of_run(rows: Rows) -> RunNames:
     """The experiments and datasets of these levels, which the levels name by their position."""
     experiments, payloads = names_in(rows), names_in(rows, "payload_file")
     machine = {str(row.get("experiment_name")): instance(row) for row in reversed(rows)}
@@ -54,7 +54,7 @@ def names_of_run(rows: Rows) -> dict[str, Any]:
     }
 
 
-def levels(rows: Rows, budgets: Budgets, marked: Mapping[str, Row | None]) -> dict[str, Any]:
+def levels(rows: Rows, budgets: Budgets, marked: Mapping[str, Row | None]) -> LevelValues:
     """The levels as `columns` and `rows` of numbers, with what else is known of each in `about`.
 
     `marked`: levels that stand out, by what they are: `winner`, `runner_up`, `nearest`.
@@ -84,7 +84,7 @@ def position_of(rows: Rows, row: Row | None) -> int | None:
     return keys.index(level_of(row)) if level_of(row) in keys else None
 
 
-def _about(row: Row, experiments: Sequence[str], payloads: Sequence[str], budgets: Budgets) -> dict[str, Any]:
+def _about(row: Row, experiments: Sequence[str], payloads: Sequence[str], budgets: Budgets) -> LevelAbout:
     judgement = judge(row, budgets)
     return {
         "e": experiments.index(str(row.get("experiment_name"))),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fmbench_lib.report.html.level_values import clean, position_of, short
+from fmbench_lib.report.html.page_shapes import CurvePanel, CurveValues, LevelWindow, Machine, MachineCurves
 from fmbench_lib.report.level_order import Rows, names_in, short_load
 from fmbench_lib.report.machine_series import MachineSeries, Times, machine_series, sampled_experiments
 from fmbench_lib.report.report_data import ReportInputs
@@ -17,7 +18,7 @@ MOST_SAMPLES = 500
 """Values of a curve: of more, the least and the greatest of each of half as many parts."""
 
 
-def machines(inputs: ReportInputs, rows: Rows) -> list[dict[str, Any]]:
+def machines(inputs: ReportInputs, rows: Rows) -> list[Machine]:
     """For each experiment that was sampled: its position, the windows of its levels, and the curves of each panel.
 
     Times are seconds on the axis, on which long gaps between levels are cut short.
@@ -30,9 +31,9 @@ def machines(inputs: ReportInputs, rows: Rows) -> list[dict[str, Any]]:
     ]
 
 
-def _machine(series: MachineSeries, rows: Rows) -> dict[str, Any]:
+def _machine(series: MachineSeries, rows: Rows) -> MachineCurves:
     axis = series.axis
-    windows = [
+    windows: list[LevelWindow] = [
         {
             "level": position_of(rows, row),
             "load": short_load(row),
@@ -41,7 +42,7 @@ def _machine(series: MachineSeries, rows: Rows) -> dict[str, Any]:
         }
         for row in series.windows
     ]
-    panels = [
+    panels: list[CurvePanel] = [
         {
             "title": panel.title,
             "most": panel.most,
@@ -61,7 +62,7 @@ def _machine(series: MachineSeries, rows: Rows) -> dict[str, Any]:
     }
 
 
-def _curve(positions: Times, times: Times, values: Times) -> dict[str, Any]:
+def _curve(positions: Times, times: Times, values: Times) -> CurveValues:
     kept = thinned(values)
     broken = ~np.isfinite(times) | ~np.isfinite(values)
     return {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -17,6 +16,7 @@ from fmbench_lib.report.figures.draw import levels_drawn, quality_trades
 from fmbench_lib.report.html.chart_content import chart_content
 from fmbench_lib.report.html.level_values import TEXT, clean
 from fmbench_lib.report.html.machine_curves import machines
+from fmbench_lib.report.html.page_shapes import PageContent, PageHead, Tile
 from fmbench_lib.report.html.page_tables import tables
 from fmbench_lib.report.html.request_samples import distributions, request_points, request_timelines
 from fmbench_lib.report.level_order import Rows, in_order
@@ -36,7 +36,7 @@ class LinkedFile:
     what: str
 
 
-def page_content(inputs: ReportInputs, files: Sequence[LinkedFile] = ()) -> dict[str, Any]:
+def page_content(inputs: ReportInputs, files: Sequence[LinkedFile] = ()) -> PageContent:
     """The content of `report.html`. `inputs` has the levels that count; texts of any origin are on one line each."""
     drawn, requests = levels_drawn(inputs)
     rows = in_order(drawn)
@@ -57,7 +57,7 @@ def page_content(inputs: ReportInputs, files: Sequence[LinkedFile] = ()) -> dict
     }
 
 
-def head(inputs: ReportInputs, rows: Rows) -> dict[str, Any]:
+def head(inputs: ReportInputs, rows: Rows) -> PageHead:
     """The first screen: the decision in two sentences, its figures, and how good the measurement was."""
     run, brief = inputs.run, brief_of(inputs.decision.to_dict())
     best = inputs.decision.winner or inputs.decision.nearest
@@ -73,7 +73,7 @@ def head(inputs: ReportInputs, rows: Rows) -> dict[str, Any]:
     }
 
 
-def _tiles(row: Row, inputs: ReportInputs) -> list[dict[str, str]]:
+def _tiles(row: Row, inputs: ReportInputs) -> list[Tile]:
     """The figures of the level that was chosen, or comes nearest: a heading, the figure, and what belongs to it."""
     price, rates, times = number(row, "price_per_txn"), token_rates(row), inputs.options.transactions
     hourly, million = rates["cost_per_hour"], rates["price_per_1m_tokens"]

@@ -6,12 +6,11 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from fmbench_lib.report.figures.style import COLOURS
+from fmbench_lib.report.html.page_shapes import BusinessContent, PageContent, PageHead
 from fmbench_lib.report.html.page_tables import LEVELS_TABLE
 from fmbench_lib.report.html.static_table import static_table
 
@@ -24,7 +23,7 @@ _LITERAL = str.maketrans({"<": r"\u003c", ">": r"\u003e", "&": r"\u0026", "\u202
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
-def page_html(content: Mapping[str, Any], picture: bytes | None = None) -> str:
+def page_html(content: PageContent | BusinessContent, picture: bytes | None = None) -> str:
     """The page. `content`: of `page_content` or of a business page, secrets removed · `picture`: the PNG of the first
     chart, for viewers that run no scripts; None without one."""
     style = _filled(_asset("page.css"), light=_palette(COLOURS), dark=_palette(COLOURS_ON_DARK))
@@ -72,7 +71,7 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _decision(head: Mapping[str, Any]) -> str:
+def _decision(head: PageHead) -> str:
     """The decision, its figures and the quality of the measurement: the part that needs no script."""
     tiles = "".join(
         f'<div><dt>{escape(tile["name"])}</dt><dd class="figure">{_figure(tile["figure"])}</dd>'
@@ -98,7 +97,7 @@ def _marked(text: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
-def _static(content: Mapping[str, Any], picture: bytes | None) -> str:
+def _static(content: PageContent | BusinessContent, picture: bytes | None) -> str:
     """What stands in for charts and tables in a viewer that runs no scripts."""
     parts = [
         "<p>This viewer runs no scripts: only a picture and the table of levels are shown. In JupyterLab choose “Trust "
@@ -108,5 +107,6 @@ def _static(content: Mapping[str, Any], picture: bytes | None) -> str:
         source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
         alternative = escape(f"Price and performance of {content['head']['title']}")
         parts.append(f'<img alt="{alternative}" src="{source}">')
-    parts += [static_table(table) for table in content.get("tables", ()) if table["id"] == LEVELS_TABLE]
+    tables = content["tables"] if content["kind"] == "report" else []
+    parts += [static_table(table) for table in tables if table["id"] == LEVELS_TABLE]
     return f'<div class="static">{"".join(parts)}</div>'

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
 
 from fmbench_lib.metrics.decision.wording import load_label
 from fmbench_lib.metrics.groups.counts import first_messages
 from fmbench_lib.metrics.missing import Row, number, rows_of, text
 from fmbench_lib.metrics.token_rates import token_rates
 from fmbench_lib.report.html.level_values import TEXT, clean, short, why
+from fmbench_lib.report.html.page_shapes import Kind, Table, Value
 from fmbench_lib.report.level_order import Rows, dataset_name, load_order
 from fmbench_lib.report.level_texts import instance
 from fmbench_lib.report.report_data import ReportInputs
 
-Kind: TypeAlias = Literal["text", "count", "number", "seconds", "share", "usd", "duration", "load", "verdict"]
-"""How a value is shown: times are in seconds, shares from 0 to 1; a `load` is its text, and sorts by its number."""
-
 LEVELS_TABLE = "levels"
 """The id of the table of every level."""
-
-Value: TypeAlias = str | float | int | list[Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +90,7 @@ _COSTS = (
 )
 
 
-def tables(inputs: ReportInputs, rows: Rows) -> list[dict[str, Any]]:
+def tables(inputs: ReportInputs, rows: Rows) -> list[Table]:
     """The tables that have rows, in the order of the page; those of levels are in the order of `rows`."""
     made = [
         _of_rows(LEVELS_TABLE, "Every level", rows, _LEVELS),
@@ -107,9 +102,7 @@ def tables(inputs: ReportInputs, rows: Rows) -> list[dict[str, Any]]:
     return [table for table in made if table["rows"]]
 
 
-def _table(
-    name: str, title: str, columns: Sequence[tuple[str, Kind]], rows: Sequence[Sequence[Value]]
-) -> dict[str, Any]:
+def _table(name: str, title: str, columns: Sequence[tuple[str, Kind]], rows: Sequence[Sequence[Value]]) -> Table:
     return {
         "id": name,
         "title": title,
@@ -118,12 +111,12 @@ def _table(
     }
 
 
-def _of_rows(name: str, title: str, rows: Rows, columns: Sequence[_Column]) -> dict[str, Any]:
+def _of_rows(name: str, title: str, rows: Rows, columns: Sequence[_Column]) -> Table:
     cells = [[column.value(row) for column in columns] for row in rows]
     return _table(name, title, [(column.name, column.kind) for column in columns], cells)
 
 
-def _failures(inputs: ReportInputs) -> dict[str, Any]:
+def _failures(inputs: ReportInputs) -> Table:
     """Experiments that were not deployed, levels that were not measured, and the classes of errors of the others."""
     rows: list[list[Value]] = [
         ["not deployed", clean(one.experiment_name), "", None, clean(one.reason, TEXT)]
@@ -150,7 +143,7 @@ def _failures(inputs: ReportInputs) -> dict[str, Any]:
     return _table("failures", "What failed", columns, rows)
 
 
-def _searches(inputs: ReportInputs) -> dict[str, Any]:
+def _searches(inputs: ReportInputs) -> Table:
     """The greatest load of each search."""
     rows: list[list[Value]] = [
         [

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from fmbench_lib.metrics.missing import Row, number
 from fmbench_lib.report.figures.quality_trade import QualityTrade, hover, trade_finding
 from fmbench_lib.report.html.level_values import TEXT, clean, short
+from fmbench_lib.report.html.page_shapes import QualityChart, QualityPoint
 from fmbench_lib.report.level_order import short_load
 
 
-def quality_points(trades: Mapping[str, QualityTrade], experiments: Sequence[str]) -> list[dict[str, Any]]:
+def quality_points(trades: Mapping[str, QualityTrade], experiments: Sequence[str]) -> list[QualityChart]:
     """The charts by name, each with its points; `front` says which are on the Pareto front."""
     return [
         {
@@ -27,7 +27,7 @@ def quality_points(trades: Mapping[str, QualityTrade], experiments: Sequence[str
     ]
 
 
-def _point(trade: QualityTrade, row: Row, experiments: Sequence[str]) -> dict[str, Any]:
+def _point(trade: QualityTrade, row: Row, experiments: Sequence[str]) -> QualityPoint:
     low, high = number(row, "quality_low"), number(row, "quality_high")
     return {
         "e": experiments.index(str(row["experiment_name"])),

@@ -12,6 +12,7 @@ from fmbench_lib.metrics.missing import number, rows_of, text
 from fmbench_lib.metrics.repeated_levels import level_of
 from fmbench_lib.metrics.request_timelines import Timeline
 from fmbench_lib.report.html.level_values import clean, short
+from fmbench_lib.report.html.page_shapes import Distribution, LevelTimeline, RequestPoints, RequestTimeline
 from fmbench_lib.report.level_order import Rows, counted
 
 MEASURES = ("latency", "TTFT", "TPOT")
@@ -33,7 +34,7 @@ def kept_ranks(n: int) -> list[int]:
     return [*map(int, spread), *range(head + 1, n + 1)]
 
 
-def distributions(rows: Rows, requests: pd.DataFrame) -> list[dict[str, Any]]:
+def distributions(rows: Rows, requests: pd.DataFrame) -> list[dict[str, Distribution]]:
     """For each level, in order: of each measure `n`, and the kept `values` (s) with their `ranks`."""
     return [
         {name: _thinned(known) for name in MEASURES if len(known := _known(own, name))}
@@ -41,12 +42,12 @@ def distributions(rows: Rows, requests: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _thinned(values: Floats) -> dict[str, Any]:
+def _thinned(values: Floats) -> Distribution:
     ordered, ranks = np.sort(values), kept_ranks(len(values))
     return {"n": len(values), "ranks": ranks, "values": [short(float(ordered[rank - 1])) for rank in ranks]}
 
 
-def request_points(rows: Rows, requests: pd.DataFrame) -> dict[str, Any]:
+def request_points(rows: Rows, requests: pd.DataFrame) -> RequestPoints:
     """A sample of the successes, evenly over each level: position of the level, prompt tokens, and each measure.
 
     `of` is how many there are.
@@ -77,7 +78,7 @@ def _known(requests: pd.DataFrame, name: str) -> Floats:
     return values[np.isfinite(values)]
 
 
-def request_timelines(rows: Rows, timelines: Iterable[Timeline]) -> list[dict[str, Any]]:
+def request_timelines(rows: Rows, timelines: Iterable[Timeline]) -> list[LevelTimeline]:
     """The timelines, each with the position of its level; times since the request was due."""
     positions = {level_of(row): position for position, row in enumerate(rows)}
     return [
@@ -85,15 +86,21 @@ def request_timelines(rows: Rows, timelines: Iterable[Timeline]) -> list[dict[st
     ]
 
 
-def _timeline(one: Timeline) -> dict[str, Any]:
+def _timeline(one: Timeline) -> RequestTimeline:
     request = one.request
     due = number(request, "due") or 0.0
-    times = {name: number(request, name) for name in ("sent", "first", "last", "end")}
     offsets, gaps = thinned_events(one.events - due)
     return {
         "which": one.which,
-        **{name: None if at is None else short(at - due) for name, at in times.items()},
-        **{name: short(number(request, name)) for name in (*MEASURES, "prompt_token_count", "completion_token_count")},
+        "sent": _since(due, number(request, "sent")),
+        "first": _since(due, number(request, "first")),
+        "last": _since(due, number(request, "last")),
+        "end": _since(due, number(request, "end")),
+        "latency": short(number(request, "latency")),
+        "TTFT": short(number(request, "TTFT")),
+        "TPOT": short(number(request, "TPOT")),
+        "prompt_token_count": short(number(request, "prompt_token_count")),
+        "completion_token_count": short(number(request, "completion_token_count")),
         "finish_reason": clean(text(request, "finish_reason")),
         "request_id": clean(text(request, "request_id")),
         "server_request_id": clean(text(request, "server_request_id")),
@@ -101,6 +108,10 @@ def _timeline(one: Timeline) -> dict[str, Any]:
         "offsets": offsets,
         "gaps": gaps,
     }
+
+
+def _since(due: float, at: float | None) -> float | None:
+    return None if at is None else short(at - due)
 
 
 def thinned_events(times: Floats) -> tuple[list[int], list[int]]:

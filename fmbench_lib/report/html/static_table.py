@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
+from fmbench_lib.report.html.page_shapes import Table
 from fmbench_lib.report.numbers import MISSING, amount, count, duration, percent, seconds, significant
 
 _FORMATS: Mapping[str, Callable[[Any], str]] = {
@@ -19,7 +20,7 @@ _FORMATS: Mapping[str, Callable[[Any], str]] = {
 }
 
 
-def static_table(table: Mapping[str, Any]) -> str:
+def static_table(table: Table) -> str:
     """One of `page_tables.tables` as HTML; all texts are escaped."""
     heads = "".join(f'<th scope="col">{escape(column["name"])}</th>' for column in table["columns"])
     kinds = [column["kind"] for column in table["columns"]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.metrics.missing import number, rows_of
+from fmbench_lib.metrics.missing import Row, number, rows_of
 from fmbench_lib.report.figures.machine import pictures
 from fmbench_lib.report.level_order import Rows, in_order
 from fmbench_lib.report.level_texts import level_names
@@ -89,7 +89,7 @@ def levels_table(inputs: ReportInputs, payload_file: str | None = None) -> pd.Da
     return shown.drop(columns=empty)
 
 
-def _chosen(rows: Rows, source: str, metric: str, label: str = "") -> list[dict[str, Any]]:
+def _chosen(rows: Rows, source: str, metric: str, label: str = "") -> list[Row]:
     """The series of a metric; the source `stack` stands for whichever serving stack published it."""
     not_servers = ("host", "monitor", "nvidia", "neuron", "cloudwatch")
     return [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fmbench_lib.metrics.decision.brief import brief_of
 from fmbench_lib.metrics.decision.transaction_size import generates_nothing
 from fmbench_lib.metrics.decision.wording import level_label
@@ -124,7 +122,7 @@ def _measured(inputs: ReportInputs) -> str:
     return f"We benchmarked {model} {where}."
 
 
-def information(row: dict[str, Any], transactions: int = 10_000) -> str:
+def information(row: Row, transactions: int = 10_000) -> str:
     """The figures of one level as a Markdown table, by the column names of the CSV files."""
     price = number(row, "price_per_txn")
     rate = number(row, "request_rate") is not None
@@ -155,14 +153,14 @@ def information(row: dict[str, Any], transactions: int = 10_000) -> str:
     return two_up(facts, ("Information", "Value"))
 
 
-def _instances(row: dict[str, Any]) -> str:
+def _instances(row: Row) -> str:
     """The number of instances; one that the config leaves out is 1, which the price is of."""
     if number(row, "instance_count") is None and text(row, "instance_type"):
         return "1 (none is given)"
     return plain(row["instance_count"])
 
 
-def _percentiles(row: dict[str, Any], family: str) -> str:
+def _percentiles(row: Row, family: str) -> str:
     """p50, p95 and p99; ≈ before one that has no confidence interval."""
     columns = [f"{family}_{q}" for q in ("p50", "p95", "p99")]
     if all(number(row, column) is None for column in columns):
@@ -172,7 +170,7 @@ def _percentiles(row: dict[str, Any], family: str) -> str:
     return ", ".join(f"{mark}{significant(row[column])}" for mark, column in zip(marks, columns, strict=True))
 
 
-def _price_origin(row: dict[str, Any]) -> str:
+def _price_origin(row: Row) -> str:
     if number(row, "price_per_txn") is None:
         return text(row, "price_note") or ""
     checked = "verified" if row.get("price_verified") else "unverified"

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 import pyarrow as pa
@@ -19,6 +19,7 @@ import pyarrow as pa
 from fmbench_lib.config.spelling import nearest
 from fmbench_lib.errors import InputError, RunStateError
 from fmbench_lib.host.atomic_files import read_json
+from fmbench_lib.report.summary import SummaryFile
 from fmbench_lib.run_state import RunState
 from fmbench_lib.steps.explore.glued_results import scraps_of
 from fmbench_lib.steps.explore.level_comparison import check_number, compared
@@ -237,12 +238,11 @@ class FinishedRun(FinishedRuns):
         return self.opened.state
 
     @property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> SummaryFile:
         """`summary.json`: the decision, the budgets, costs and notices. Raises RunStateError before the analysis."""
         if not self.opened.workspace.summary_file.exists():
             raise RunStateError(_not_analysed(self.opened))
-        document: dict[str, Any] = read_json(self.opened.workspace.summary_file)
-        return document
+        return cast(SummaryFile, read_json(self.opened.workspace.summary_file))
 
     @property
     def decision(self) -> str:

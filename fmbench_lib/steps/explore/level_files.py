@@ -6,12 +6,13 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pyarrow as pa
 
 from fmbench_lib.host.csv_files import without_apostrophe
 from fmbench_lib.load.recording.records import read_header
+from fmbench_lib.metrics.level_facts import LevelFacts
 from fmbench_lib.metrics.measuring_again import last_attempts
 from fmbench_lib.metrics.missing import number
 from fmbench_lib.metrics.window import window_of
@@ -43,6 +44,14 @@ class LevelFile:
     columns: frozenset[str]
 
 
+class _KnownWindow(TypedDict):
+    """The fields of a `LevelFile` that are about its window."""
+
+    window_known: bool
+    window_start: float | None
+    window_end: float | None
+
+
 def level_files(run: str, workspace: Workspace, levels: Sequence[TableRow] | None) -> list[LevelFile]:
     """The files of a run, sorted by path; `levels` are the rows of its table of levels, None without analysis.
 
@@ -65,7 +74,7 @@ def level_files(run: str, workspace: Workspace, levels: Sequence[TableRow] | Non
     ]
 
 
-def _read(workspace: Workspace) -> Iterator[tuple[Path, dict[str, Any], int, frozenset[str]]]:
+def _read(workspace: Workspace) -> Iterator[tuple[Path, LevelFacts, int, frozenset[str]]]:
     """Each file with its facts, the number of its attempt, and the columns that it has."""
     for path in workspace.levels():
         try:
@@ -73,18 +82,17 @@ def _read(workspace: Workspace) -> Iterator[tuple[Path, dict[str, Any], int, fro
         except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
             warnings.warn(f"left out, as it cannot be read: {path}: {error}", stacklevel=2)
             continue
-        known = dict(facts)
-        yield path, known, _attempt(workspace, path, known), columns
+        yield path, facts, _attempt(workspace, path, facts), columns
 
 
-def _attempt(workspace: Workspace, path: Path, facts: dict[str, Any]) -> int:
+def _attempt(workspace: Workspace, path: Path, facts: LevelFacts) -> int:
     """The number of an attempt, as the analysis counts them."""
     earlier = workspace.earlier_attempts(_key(facts))
     aside = {file: number for number, file in earlier}
     return aside[path] if path in aside else int(facts.get("attempt") or len(earlier) + 1)
 
 
-def _key(facts: dict[str, Any]) -> LevelKey:
+def _key(facts: LevelFacts) -> LevelKey:
     return LevelKey(str(facts["experiment_name"]), str(facts["payload_file"]), str(facts["load"]))
 
 
@@ -99,7 +107,7 @@ def _windows(rows: Sequence[TableRow]) -> dict[tuple[str, str, str, int], tuple[
     return windows
 
 
-def _window(facts: dict[str, Any], analysed: tuple[float | None, float | None] | None) -> dict[str, Any]:
+def _window(facts: LevelFacts, analysed: tuple[float | None, float | None] | None) -> _KnownWindow:
     if analysed is None:
         window = window_of(facts)
         closed_loop = number(facts, "concurrency") is not None

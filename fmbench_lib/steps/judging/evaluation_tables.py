@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeAlias, TypedDict
 
 import pandas as pd
 import pyarrow as pa
@@ -57,6 +57,39 @@ from fmbench_lib.report.evaluation_files import (
 )
 from fmbench_lib.runs.run import Run
 
+_Cells: TypeAlias = dict[str, str | float | None]
+"""A row by column name."""
+
+
+class ScoreRow(TypedDict):
+    """The mean of a score over `answers` questions, with its 95% interval; `against` is what it was compared with."""
+
+    experiment_name: str
+    payload_file: str
+    score: str
+    against: str
+    answers: int
+    mean: float | None
+    mean_low: float | None
+    mean_high: float | None
+
+
+class JudgementRow(TypedDict):
+    """What a judge said of an answer. `verdict` is what counts, `verdict_said` what the judge wrote."""
+
+    answer_id: str
+    experiments: str
+    payload_file: str
+    question: str
+    ground_truth: str
+    candidate_response: str
+    judge: str
+    verdict: str
+    verdict_said: str | None
+    explanation: str
+    error: str | None
+    human_label: str | None
+
 
 def write_tables(
     run: Run,
@@ -75,7 +108,7 @@ def write_tables(
     outcomes = outcomes_of(rows_of_form(panel, CORRECTNESS), judges, thresholds, near)
     judged = outcomes if outcomes.labels else Outcomes({}, {}, ())
     counted = given if outcomes.labels else []
-    tables: dict[str, list[dict[str, Any]]] = {
+    tables: dict[str, Sequence[Mapping[str, Any]]] = {
         ACCURACY: accuracy_rows(counted, judged, ["experiment_name"]),
         PER_PAYLOAD: accuracy_rows(counted, judged, ["experiment_name", "payload_file"]),
         PER_JUDGE: judge_accuracy_rows(counted, judged),
@@ -113,7 +146,7 @@ def _tokens_of(evaluation: Evaluation) -> Callable[[str, str], int | None]:
     return tokens
 
 
-def _write(run: Run, name: str, rows: list[dict[str, Any]]) -> None:
+def _write(run: Run, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
     path = run.workspace.metrics(name)
     if not rows:
         path.unlink(missing_ok=True)
@@ -122,7 +155,7 @@ def _write(run: Run, name: str, rows: list[dict[str, Any]]) -> None:
         write_csv(pd.DataFrame(rows), part)
 
 
-def cost_rows(panel: Panel) -> list[dict[str, Any]]:
+def cost_rows(panel: Panel) -> list[_Cells]:
     """What each judge was asked, and what that cost, in all evaluations of this run, also of judges that are no longer
     on the panel.
 
@@ -160,13 +193,13 @@ _SUMS = ("judgements", "no_verdict", "failed", "retries", "prompt_tokens", "comp
 _COSTS = ["judge", "error", "label", "scores", "prompt_tokens", "completion_tokens", "cost", "cost_at_most"]
 
 
-def _score_rows(given: Sequence[Given], scores: pd.DataFrame) -> list[dict[str, Any]]:
+def _score_rows(given: Sequence[Given], scores: pd.DataFrame) -> list[ScoreRow]:
     """The mean of each score by model and payload file, over questions, with its interval and what it was against."""
     groups: dict[tuple[str, str], list[str]] = {}
     for each in one_answer_of(given):
         if each.answer_id is not None:
             groups.setdefault((each.experiment_name, each.payload_file), []).append(each.answer_id)
-    rows = []
+    rows: list[ScoreRow] = []
     for (experiment, payload), answers in groups.items():
         found = scores.loc[answers]
         against = "/".join(sorted(set(found["against"])))
@@ -174,12 +207,22 @@ def _score_rows(given: Sequence[Given], scores: pd.DataFrame) -> list[dict[str, 
             values = found[name].dropna().tolist()
             mean, low, high = score_interval(name, values)
             if values:
-                named = {"experiment_name": experiment, "payload_file": payload, "score": name, "against": against}
-                rows.append({**named, "answers": len(values), "mean": mean, "mean_low": low, "mean_high": high})
+                rows.append(
+                    {
+                        "experiment_name": experiment,
+                        "payload_file": payload,
+                        "score": name,
+                        "against": against,
+                        "answers": len(values),
+                        "mean": mean,
+                        "mean_low": low,
+                        "mean_high": high,
+                    }
+                )
     return rows
 
 
-def _vote_rows(given: Sequence[Given], outcomes: Outcomes) -> Iterator[dict[str, Any]]:
+def _vote_rows(given: Sequence[Given], outcomes: Outcomes) -> Iterator[_Cells]:
     for each in one_answer_of(given):
         vote = outcomes.votes.get(each.answer_id or "")
         yield {
@@ -190,7 +233,7 @@ def _vote_rows(given: Sequence[Given], outcomes: Outcomes) -> Iterator[dict[str,
         }
 
 
-def _stream(run: Run, name: str, rows: Iterator[dict[str, Any]], chunk: int = 500) -> None:
+def _stream(run: Run, name: str, rows: Iterator[Mapping[str, Any]], chunk: int = 500) -> None:
     """Write a table as its rows come; none of no rows."""
     path, first = run.workspace.metrics(name), next(rows, None)
     if first is None:
@@ -206,7 +249,7 @@ def _stream(run: Run, name: str, rows: Iterator[dict[str, Any]], chunk: int = 50
 
 def _raw_rows(
     evaluation: Evaluation, panel: Panel, outcomes: Outcomes, given: Sequence[Given], human: Mapping[str, str]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[JudgementRow]:
     """One row for each distinct answer and judge."""
     givers: dict[str, tuple[str, ...]] = {}
     for each in given:
@@ -245,7 +288,7 @@ def _write_tidy(run: Run, given: Sequence[Given], outcomes: Outcomes, scores: pd
             writer.write_table(pa.Table.from_pylist(rows, schema=_TIDY))
 
 
-def _measures(given: Given, outcomes: Outcomes, scores: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _measures(given: Given, outcomes: Outcomes, scores: pd.DataFrame) -> Iterator[_Cells]:
     named = given._asdict()
     if (outcome := outcomes.of(given)) is not None:
         yield {**named, "measure": "panel", "label": outcome}

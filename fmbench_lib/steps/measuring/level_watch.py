@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from fmbench_lib.errors import explained
 from fmbench_lib.load.levels.specs import LevelSpec
@@ -40,7 +39,7 @@ class LevelWatch:
         """A level begins; `position` is its number, and how many there are at most."""
         self._position, self._begun, self._under_load = position, self._clock(), 0.0
         self._count(level)
-        self._log("level started", level)
+        self._run.workspace.log_event("level started", **self._event(level))
         self._view.waits(f"level {position[0]} of {position[1]} · {' · '.join(level.key)}: preparing")
 
     def skip(self, level: LevelSpec) -> None:
@@ -63,16 +62,22 @@ class LevelWatch:
         figures = measured_figures(self._run, self._run.workspace.level(level.key))
         latency = None if figures is None else figures["latency_mean"]
         self._left.ended(level.key, self._clock() - self._begun, self._under_load, latency)
-        told = {"attempt": facts["attempt"], "stop_reason": facts["stop_reason"], "figures": figures}
+        event: progress.LevelEvent = {
+            **self._event(level),
+            "attempt": facts["attempt"],
+            "stop_reason": facts["stop_reason"],
+            "figures": figures,
+        }
         progress.clear(self._run.workspace)  # or these figures would be shown until the next level has some
-        self._log("level measured", level, **told)
-        self._view.measured(self._facts(level) | told)
+        self._run.workspace.log_event("level measured", **event)
+        self._view.measured(event)
 
     def failed(self, level: LevelSpec, error: Exception) -> None:
         """The level could not be measured."""
         progress.clear(self._run.workspace)
-        self._log("level failed", level, error=explained(error))
-        self._view.failed(self._facts(level) | {"error": explained(error)})
+        event: progress.LevelEvent = {**self._event(level), "error": explained(error)}
+        self._run.workspace.log_event("level failed", **event)
+        self._view.failed(event)
 
     def end(self) -> None:
         """Nothing is being measured any more."""
@@ -85,9 +90,5 @@ class LevelWatch:
             self._named_begun.add(level.key)
         self._left.begin(level)
 
-    def _facts(self, level: LevelSpec) -> dict[str, Any]:
-        number, count = self._position
-        return {"level": " · ".join(level.key), **level.key._asdict(), "number": number, "count": count}
-
-    def _log(self, event: str, level: LevelSpec, **facts: Any) -> None:
-        self._run.workspace.log_event(event, **self._facts(level), **facts)
+    def _event(self, level: LevelSpec) -> progress.LevelEvent:
+        return progress.event_of(level.key, *self._position)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.metrics.level_row import level_row
 from fmbench_lib.metrics.level_sample import LevelData
-from fmbench_lib.metrics.missing import plain
+from fmbench_lib.metrics.missing import Row, plain
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.measuring.endpoint_metrics import beside_host, sampled
 from fmbench_lib.steps.run_inputs.inputs import objectives_of
@@ -26,7 +25,7 @@ COLUMNS = (
 """The columns of a level's row that are shown while the run goes on."""
 
 
-def measured_figures(run: Run, path: Path) -> dict[str, Any] | None:
+def measured_figures(run: Run, path: Path) -> Row | None:
     """The `COLUMNS` of a level as the analysis will have them, from its records at `path`; None where those are too
     many, or the figures break down, which the analysis will report.
 

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import IO, Any
+from typing import IO
 from urllib.parse import urlsplit
 
 from fmbench_lib.config import Experiment
@@ -24,6 +24,7 @@ from fmbench_lib.deploy import Endpoint
 from fmbench_lib.host.children import start_module
 from fmbench_lib.monitors.prometheus import page_beside
 from fmbench_lib.monitors.samples import SampleWriter
+from fmbench_lib.monitors.sampling_plan import MonitorPlan, SampledPage, SampledProcess, SamplingPlan
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.run_inputs.inputs import ca_bundle
 
@@ -76,7 +77,7 @@ class Monitoring:
         self._experiment = experiment.name
         name = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%fZ")
         path = self._run.workspace.samples(experiment.name, name)
-        plan = {**plan_of(self._run, experiment, endpoint, urls), "file": str(path)}
+        plan: MonitorPlan = {**plan_of(self._run, experiment, endpoint, urls), "file": str(path)}
         try:
             self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process)
             self._process = start_module(
@@ -172,11 +173,11 @@ def monitoring(run: Run) -> Iterator[Monitoring]:
 # -- what is sampled -------------------------------------------------------------------------------------------------
 
 
-def plan_of(run: Run, experiment: Experiment, endpoint: Endpoint, urls: tuple[str, ...]) -> dict[str, Any]:
+def plan_of(run: Run, experiment: Experiment, endpoint: Endpoint, urls: tuple[str, ...]) -> SamplingPlan:
     """What the monitor samples for an experiment that answers at `urls`; the plan is not written to a file."""
     wanted = run.config.monitors
     here = is_here(endpoint, urls)
-    processes = [
+    processes: list[SampledProcess] = [
         {
             "pid": copy.process.pid,
             "age": copy.process.started - copy.process.booted,
@@ -185,14 +186,18 @@ def plan_of(run: Run, experiment: Experiment, endpoint: Endpoint, urls: tuple[st
         for number, copy in enumerate(endpoint.copies)
         if copy.process is not None
     ]
+    nvidia, nvidia_devices = _accelerators("nvidia", wanted.nvidia, endpoint, here)
+    neuron, neuron_devices = _accelerators("neuron", wanted.neuron, endpoint, here)
     return {
         "interval": wanted.interval,
         "machine": None if wanted.host == "no" else "endpoint" if here else "client",
         "processes": processes if wanted.host != "no" else [],
         "client": os.getpid(),
         "ports": _server_ports(endpoint, urls) if here else [],
-        **_accelerators("nvidia", wanted.nvidia, endpoint, here),
-        **_accelerators("neuron", wanted.neuron, endpoint, here),
+        "nvidia": nvidia,
+        "nvidia_devices": nvidia_devices,
+        "neuron": neuron,
+        "neuron_devices": neuron_devices,
         "pages": _pages(wanted.prometheus, experiment, endpoint, urls),
         "ca_file": ca_bundle(run),
     }
@@ -211,7 +216,7 @@ def _server_ports(endpoint: Endpoint, urls: tuple[str, ...]) -> list[int]:
     return [part.port or (443 if part.scheme == "https" else 80) for part in parts]
 
 
-def _accelerators(kind: str, choice: str, endpoint: Endpoint, here: bool) -> dict[str, Any]:
+def _accelerators(kind: str, choice: str, endpoint: Endpoint, here: bool) -> tuple[str, list[int] | None]:
     """Whether devices of a kind are sampled, and which: those of the endpoint's copies, or all (None).
 
     All are sampled if those of the copies are not known, or if the copies have none but the config asks for the kind.
@@ -221,12 +226,12 @@ def _accelerators(kind: str, choice: str, endpoint: Endpoint, here: bool) -> dic
     own = sorted({int(index) for its_kind, index in named if its_kind == kind})
     if choice == "auto" and (not here or (known and not own)):
         choice = "no"
-    return {kind: choice, f"{kind}_devices": own or None}
+    return choice, own or None
 
 
 def _pages(
     wanted: str | list[str] | Mapping[str, list[str]], experiment: Experiment, endpoint: Endpoint, urls: tuple[str, ...]
-) -> list[dict[str, Any]]:
+) -> list[SampledPage]:
     """The metrics pages to read, each with the number of its copy."""
     if isinstance(wanted, Mapping):
         wanted = wanted.get(experiment.name, "auto")

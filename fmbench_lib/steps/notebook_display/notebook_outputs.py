@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pandas as pd
@@ -18,6 +18,7 @@ from fmbench_lib.host.printable import printable
 from fmbench_lib.metrics.decision.brief import brief_of
 from fmbench_lib.metrics.measuring_again import last_attempts
 from fmbench_lib.report.level_order import in_order
+from fmbench_lib.report.summary import SummaryFile
 from fmbench_lib.runs.run import Run
 from fmbench_lib.views.frame_table import FrameTable
 from fmbench_lib.views.level_cells import plain_line
@@ -102,14 +103,14 @@ def _section(report: str, heading: str) -> Iterator[str]:
             yield line
 
 
-def _summary(run: Run) -> dict[str, Any]:
+def _summary(run: Run) -> SummaryFile:
     if not run.workspace.summary_file.exists():
         raise RunStateError(f"{run.workspace.path} is not analysed yet: run the notebook 4_model_metric_analysis first")
 
     def cleaned(text: str) -> str:
         return printable(run.redactor.in_content(text))
 
-    summary: dict[str, Any] = each_text(read_json(run.workspace.summary_file), cleaned)
+    summary: SummaryFile = each_text(read_json(run.workspace.summary_file), cleaned)
     return summary
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from fmbench_lib.host.atomic_files import each_text
 from fmbench_lib.host.printable import printable
+from fmbench_lib.runs.progress import LevelEvent, LiveLevel
 from fmbench_lib.runs.run import Run
 from fmbench_lib.views.live_view import failed_line, finished_line
 from fmbench_lib.views.notebook_html import live_html, live_text
@@ -29,13 +30,13 @@ class LevelView:
     def waits(self, text: str) -> None:
         """What is done before a level has figures."""
 
-    def show(self, level: Mapping[str, Any]) -> None:
+    def show(self, level: LiveLevel) -> None:
         """How far a level is."""
 
-    def measured(self, facts: Mapping[str, Any]) -> None:
+    def measured(self, facts: LevelEvent) -> None:
         """A level has been measured."""
 
-    def failed(self, facts: Mapping[str, Any]) -> None:
+    def failed(self, facts: LevelEvent) -> None:
         """A level could not be measured."""
 
     def end(self) -> None:
@@ -48,11 +49,11 @@ class PlainView(LevelView):
     def __init__(self, cleaned: Callable[[str], str]) -> None:
         self._cleaned = cleaned
 
-    def measured(self, facts: Mapping[str, Any]) -> None:
+    def measured(self, facts: LevelEvent) -> None:
         """A level has been measured."""
         print(self._cleaned(finished_line(facts)), flush=True)
 
-    def failed(self, facts: Mapping[str, Any]) -> None:
+    def failed(self, facts: LevelEvent) -> None:
         """A level could not be measured."""
         print(self._cleaned(failed_line(facts)), flush=True)
 
@@ -67,8 +68,8 @@ class HandleView(LevelView):
         self._cleaned, self._clock = cleaned, clock
         self._display = display
         self._handle: Any = None
-        self._rows: list[Mapping[str, Any]] = []
-        self._level: Mapping[str, Any] | None = None
+        self._rows: list[LevelEvent] = []
+        self._level: LiveLevel | None = None
         self._waiting = ""
         self._updated = -_LEAST_S
 
@@ -77,17 +78,17 @@ class HandleView(LevelView):
         self._waiting, self._level = self._cleaned(text), None
         self._update()
 
-    def show(self, level: Mapping[str, Any]) -> None:
+    def show(self, level: LiveLevel) -> None:
         """How far a level is, unless the view has just been updated."""
         self._level = level
         if self._clock() - self._updated >= _LEAST_S:
             self._update()
 
-    def measured(self, facts: Mapping[str, Any]) -> None:
+    def measured(self, facts: LevelEvent) -> None:
         """A level has been measured: it is a row from now on."""
         self._add(facts)
 
-    def failed(self, facts: Mapping[str, Any]) -> None:
+    def failed(self, facts: LevelEvent) -> None:
         """A level could not be measured: it is a row from now on, with the reason."""
         self._add(facts)
 
@@ -97,7 +98,7 @@ class HandleView(LevelView):
         if self._handle is not None:
             self._update()
 
-    def _add(self, facts: Mapping[str, Any]) -> None:
+    def _add(self, facts: LevelEvent) -> None:
         self._rows.append(each_text(facts, self._cleaned))
         self._level, self._waiting = None, ""
         self._update()

@@ -11,22 +11,22 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import protocol_facts
 from fmbench_lib.config.schema.synthetic_section import Synthetic
-from fmbench_lib.data.prompts import prompt_id
+from fmbench_lib.data.prompts import PromptRow, prompt_id
 from fmbench_lib.data.server_counts import ServerCount, learn, texts_of, tokens_of_text
 from fmbench_lib.data.tokenizers import Tokenizer
 from fmbench_lib.errors import RunStateError
-from fmbench_lib.host.atomic_files import read_json, read_rows, write_rows
+from fmbench_lib.host.atomic_files import read_json, write_rows
 from fmbench_lib.load.measure import ExperimentLoad
 from fmbench_lib.load.probe import is_refused, prompt_counts
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.run_inputs.inputs import ca_bundle
-from fmbench_lib.steps.run_inputs.payloads import file_hash
+from fmbench_lib.steps.run_inputs.payloads import file_hash, prompt_rows
 from fmbench_lib.steps.run_inputs.tokenizers_of_run import tokenizer_of
 
 
@@ -87,7 +87,7 @@ def _fit(
     run: Run, experiment: Experiment, payload_file: str, made_by: tuple[int, Synthetic], load: ExperimentLoad
 ) -> None:
     """Make the experiment's prompts, and note what its server counts."""
-    rows = list(read_rows(run.workspace.payload(payload_file)))
+    rows = list(prompt_rows(run, payload_file))
     tokenizer = tokenizer_of(run, experiment)
     tokens = [row["prompt_tokens"] for row in rows]
     ask = partial(prompt_counts, load.predictor, ca_file=ca_bundle(run), timeout=load.load.timeout)
@@ -117,8 +117,8 @@ def _earlier(run: Run, experiment: Experiment) -> ServerCount | None:
 
 
 def _fitted(
-    rows: list[dict[str, Any]], counted: ServerCount, tokenizer: Tokenizer, seed: str, entry: Synthetic
-) -> Iterator[dict[str, Any]]:
+    rows: list[PromptRow], counted: ServerCount, tokenizer: Tokenizer, seed: str, entry: Synthetic
+) -> Iterator[PromptRow]:
     """The rows with texts that the server counts as it should, in the same order."""
     texts = texts_of(counted, tokenizer, seed, entry.shared_prefix_tokens)
     for row in rows:
@@ -142,7 +142,14 @@ def _notice(counted: ServerCount | None, tokenizer: Tokenizer) -> str:
 # -- answers ---------------------------------------------------------------------------------------------------------
 
 
-def _answers(run: Run, experiment: Experiment, url: str, model: str | None) -> dict[str, Any]:
+class AnswerLengths(TypedDict):
+    """The parameters that make a server write answers of the length asked for, and what the user is told of them."""
+
+    parameters: dict[str, Any]
+    notice: str
+
+
+def _answers(run: Run, experiment: Experiment, url: str, model: str | None) -> AnswerLengths:
     """The parameters that the server takes, and what to tell the user where it takes none."""
     facts, spec = protocol_facts(experiment.protocol), experiment.inference_spec
     wanted = facts.full_length or facts.full_length_of.get(spec.backend or spec.container_type or "")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from fmbench_lib.config import STEPS
@@ -15,6 +14,7 @@ from fmbench_lib.metrics.repeated_levels import under_one_load
 from fmbench_lib.metrics.request_timelines import timelines
 from fmbench_lib.report.figures.draw import BUSINESS
 from fmbench_lib.report.html.page_content import LinkedFile, page_content
+from fmbench_lib.report.html.page_shapes import PageContent
 from fmbench_lib.report.html.page_shell import page_html
 from fmbench_lib.report.report_data import ReportInputs
 from fmbench_lib.runs.run import Run
@@ -31,7 +31,7 @@ def write_page(run: Run, inputs: ReportInputs, levels: Sequence[LevelData], loss
     with losses.of(page.name):
         chosen = timelines(under_one_load(inputs.requests), levels)
         inputs = replace(inputs, notices=[*inputs.notices, *losses.lines], timelines=chosen)
-        content: dict[str, Any] = each_text(page_content(inputs, list(_files(run))), run.redactor.in_content)
+        content: PageContent = each_text(page_content(inputs, list(_files(run))), run.redactor.in_content)
         write_text(page, page_html(content, picture.read_bytes() if picture.exists() else None))
 
 

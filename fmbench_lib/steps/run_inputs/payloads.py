@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 from pydantic import ValidationError
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from fmbench_lib.config import Config
 from fmbench_lib.config.schema.sections import Datasets
 from fmbench_lib.data.payload_index import PayloadIndex, read_payload_index
+from fmbench_lib.data.prompts import PromptRow
 from fmbench_lib.errors import RunStateError
 from fmbench_lib.host.atomic_files import read_rows
 from fmbench_lib.runs.location import earlier_run_in_bucket
@@ -52,6 +53,11 @@ def earlier_prompts(run: Run) -> Workspace:
     )
 
 
+def prompt_rows(run: Run, payload_file: str) -> Iterator[PromptRow]:
+    """The prompts of a payload file, one at a time."""
+    return cast(Iterator[PromptRow], read_rows(run.workspace.payload(payload_file)))
+
+
 def datasets_section(run: Run) -> dict[str, Any]:
     """The config's `datasets` section as the index of payload files holds it: it tells whether prompts are the same."""
     return run.config.datasets.model_dump(mode="json")
@@ -87,9 +93,7 @@ def relevance_of(run: Run) -> dict[str, dict[str, list[float]]]:
     if run.config.datasets.relevance_col_key is None or not has_payloads(run):
         return {}
     return {
-        name: {
-            row["prompt_id"]: row["relevance"] for row in read_rows(run.workspace.payload(name)) if "relevance" in row
-        }
+        name: {row["prompt_id"]: row["relevance"] for row in prompt_rows(run, name) if "relevance" in row}
         for name in payload_index(run).counts
     }
 

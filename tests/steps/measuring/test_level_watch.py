@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -46,6 +47,19 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def events(run: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in run.workspace.events_file.read_text().splitlines()]
+
+
+def test_every_live_figure_is_published(run: Any) -> None:
+    figures = LiveFigures(
+        done=4, total=20, errors=1, in_flight=2, elapsed=1.5, request_rate=4.25, ttft_p50=0.25, latency_p95=0.75,
+        token_rate=128.0, time_left=4.5,
+    )  # fmt: skip
+    watch = LevelWatch(run, [level(2)], LevelView())
+    watch.begin(level(2), (1, 1))
+    watch.show(level(2), figures)
+    published = progress.read(run.workspace)
+    assert published is not None
+    assert {name: published[name] for name in asdict(figures)} == asdict(figures)
 
 
 def test_a_level_is_published_with_the_time_that_the_run_still_takes(run: Any) -> None:
