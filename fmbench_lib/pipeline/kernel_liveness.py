@@ -13,8 +13,9 @@ from pathlib import Path
 
 import psutil
 
+from fmbench_lib.host.memory_limits import NEAR_LIMIT, more_memory
+
 _LOOK_S = 2.0
-_NEAR_LIMIT = 0.75
 _NEAR_LIMIT_PATIENCE_S = 45.0
 _PATIENCE_S = 900.0
 _IDLE_SHARE = 0.005  # of a core, which the threads of an idle kernel take
@@ -32,12 +33,16 @@ class Activity:
 
 
 class Liveness:
-    """Watches one kernel; `look` reads its activity, None where that cannot be told."""
+    """Watches one kernel; `look` reads its activity, None where that cannot be told.
+
+    `memory_share` is that of the last look.
+    """
 
     def __init__(self, look: Callable[[], Activity | None], clock: Callable[[], float] = time.monotonic) -> None:
         self._look, self._clock = look, clock
         self._since = self._last = clock()
         self._first: Activity | None = None
+        self.memory_share: float | None = None
 
     def stuck(self) -> str:
         """Why the kernel is taken for stuck; empty while it works. Called often, it looks every few seconds."""
@@ -45,16 +50,19 @@ class Liveness:
         if now - self._last < _LOOK_S and self._first is not None:
             return ""
         self._last, activity = now, self._look()
+        self.memory_share = activity.memory_share if activity is not None else self.memory_share
         if activity is None or self._first is None or _works(self._first, activity, now - self._since):
             self._first, self._since = activity, now
             return ""
         share = activity.memory_share
-        near = share is not None and share > _NEAR_LIMIT
+        near = share is not None and share > NEAR_LIMIT
         idle_s = now - self._since
         if idle_s < (_NEAR_LIMIT_PATIENCE_S if near else _PATIENCE_S):
             return ""
         reason = f"had been doing nothing for {idle_s:.0f} s and was ended"
-        return f"ran out of memory ({share:.0%} of its limit, ulimit -v): it {reason}" if near and share else reason
+        if not near or share is None:
+            return reason
+        return f"ran out of memory, with {share:.0%} of its limit taken: it {reason}; {more_memory()}"
 
 
 def activity_of(pid: int) -> Activity | None:
@@ -74,6 +82,6 @@ def _works(before: Activity, now: Activity, seconds: float) -> bool:
     """Whether a kernel has done anything since `before`."""
     if now.main_thread_runs != before.main_thread_runs:
         return True
-    if now.children and (now.memory_share or 0.0) <= _NEAR_LIMIT:  # else the monitor's may be all that is left
+    if now.children and (now.memory_share or 0.0) <= NEAR_LIMIT:  # else the monitor's may be all that is left
         return True
     return now.cpu_s - before.cpu_s > max(_IDLE_SHARE * seconds, 0.1)
