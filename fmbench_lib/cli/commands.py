@@ -39,7 +39,7 @@ from fmbench_lib.config.shipped.files import find_config, shipped_configs
 from fmbench_lib.config.spelling import nearest
 from fmbench_lib.errors import FmbenchError, InputError, explained
 from fmbench_lib.host.disk_space import disk_full, is_full
-from fmbench_lib.host.memory_limits import shortage
+from fmbench_lib.host.memory_limits import shortage, spare_memory
 
 EMULATE = "emulate"
 
@@ -67,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     if options.command in ("run", "plan", "validate"):
         set_output(quiet=options.quiet, as_json=options.json)
+    spare_memory()
     with lasting_output(options.command):
         return _run_one(options)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import resource
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
 from fmbench_lib.errors import FmbenchError
 from fmbench_lib.host import memory_limits
-from fmbench_lib.host.memory_limits import check_memory, killed_for_memory, lacks_memory, shortage
+from fmbench_lib.host.memory_limits import check_memory, killed_for_memory, lacks_memory, shortage, spare_memory
 
 Limited = Callable[[int | None], None]
 
@@ -72,6 +75,23 @@ def test_a_step_that_has_no_room_is_not_begun(limited: Limited, monkeypatch: pyt
         check_memory()
     monkeypatch.setattr(memory_limits, "_STEP_BYTES", 1 << 12)
     check_memory()
+
+
+def test_a_process_with_a_limit_reserves_less(limited: Limited, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    library = SimpleNamespace(mallopt=lambda which, value: asked.append((which, value)))
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    monkeypatch.setenv("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
+    limited(None)
+    spare_memory()
+    assert ("MALLOC_ARENA_MAX" in os.environ, asked) == (False, [])
+    limited(950_000)
+    spare_memory()
+    assert os.environ["MALLOC_ARENA_MAX"] == "2"
+    assert os.environ["ARROW_DEFAULT_MEMORY_POOL"] == "jemalloc"  # as it was said
+    assert asked == [(-8, 2)]
+    monkeypatch.delenv("MALLOC_ARENA_MAX")
 
 
 def test_the_system_counts_what_it_killed() -> None:
