@@ -36,7 +36,7 @@ from fmbench_lib.pipeline.conclusion import (
 from fmbench_lib.pipeline.interrupts import Interrupts
 from fmbench_lib.pipeline.kernels import Kernels
 from fmbench_lib.pipeline.notebook_secrets import remove_secrets
-from fmbench_lib.pipeline.step_errors import Circumstances, step_error, was_killed
+from fmbench_lib.pipeline.step_errors import Circumstances, lost_its_port, step_error, was_killed
 from fmbench_lib.run_state import StepStatus
 from fmbench_lib.runs.file_cleaning import clean_after_a_death, clean_files, clean_received
 from fmbench_lib.runs.run import Run
@@ -125,8 +125,8 @@ def _execute(
 ) -> StepError | None:
     """Execute one notebook; returns why it stopped, None when it completed.
 
-    Where its kernel died because the fork server did, it is executed again: a step goes on with what is not done. So is
-    a cleanup whose kernel died.
+    Where its kernel died because the fork server did, or another process took its port, it is executed again: a step
+    goes on with what is not done. So is a cleanup whose kernel died.
     """
     killed = killed_for_memory()
     for attempt in range(1, _ATTEMPTS + 1):
@@ -135,7 +135,8 @@ def _execute(
         if error is None:
             return None
         interrupted = interrupts.count > before and step != CLEANUP
-        died = kernels.lost or (step == CLEANUP and not why and was_killed(error) and interrupts.count == before)
+        died = kernels.lost or lost_its_port(error, kernels.last_words())
+        died |= step == CLEANUP and not why and was_killed(error) and interrupts.count == before
         if interrupted or not died or attempt == _ATTEMPTS:
             break
         with contextlib.suppress(OSError, FmbenchError):

@@ -13,6 +13,7 @@ from fmbench_lib.runs.run import Run
 
 _REST_BYTES = 4_000_000  # about what notebooks, tables and pictures of a small run take
 _SAID_NOTHING = "CellExecutionError"  # papermill's name for a cell whose error did not come through
+_PORT_TAKEN = "Address already in use"
 _KILLED, _NOT_STARTED = "killed", "not started"
 _DEATHS = (_SAID_NOTHING, _KILLED, _NOT_STARTED)
 
@@ -70,6 +71,11 @@ def _said(error: BaseException, seen: Circumstances) -> tuple[int | None, str, s
         return None, f"its kernel could not start{words or f': {error}'}", _NOT_STARTED
     kind = type(error).__name__
     return None, f"its kernel could not be followed ({f'{kind}: {error}'.rstrip(': ')})", kind
+
+
+def lost_its_port(error: BaseException | None, last_words: str) -> bool:
+    """Whether a kernel could not start as another process took a port that had just been found free."""
+    return isinstance(error, RuntimeError) and str(error).startswith("Kernel died") and _PORT_TAKEN in last_words
 
 
 def was_killed(error: BaseException) -> bool:

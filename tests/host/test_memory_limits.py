@@ -23,7 +23,7 @@ def limited(monkeypatch: pytest.MonkeyPatch) -> Limited:
 
     def limit(kib: int | None) -> None:
         most = resource.RLIM_INFINITY if kib is None else kib << 10
-        monkeypatch.setattr(memory_limits.resource, "getrlimit", lambda which: (most, most))
+        monkeypatch.setattr(resource, "getrlimit", lambda which: (most, most))
 
     return limit
 

@@ -10,8 +10,7 @@ import yaml
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from fmbench_lib.host import memory_limits
-from fmbench_lib.pipeline.step_errors import Circumstances, step_error
+from fmbench_lib.pipeline.step_errors import Circumstances, lost_its_port, step_error
 from fmbench_lib.runs.opening import create_run
 from fmbench_lib.runs.run import Run
 
@@ -21,8 +20,7 @@ LOAD = "3_run_inference"
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A run in a process that may have 950,000 KiB of memory."""
-    most = 950_000 << 10
-    monkeypatch.setattr(memory_limits.resource, "getrlimit", lambda which: (most, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (950_000 << 10, resource.RLIM_INFINITY))
     config = {
         "general": {"name": "test"},
         "datasets": {"filters": [{"max_length_in_tokens": 500}]},
@@ -95,3 +93,10 @@ def test_what_happened_and_what_to_do(run: Run, error: BaseException, seen: Circ
 def test_a_run_that_is_gone_says_that(run: Run) -> None:
     run.workspace.run_file.unlink()
     assert "is gone" in step_error(run, LOAD, in_cell("MemoryError", "")).message
+
+
+def test_a_port_that_another_process_took_is_told_from_other_ends() -> None:
+    died = RuntimeError("Kernel died before replying to kernel_info")
+    assert lost_its_port(died, "zmq.error.ZMQError: Address already in use (addr='tcp://127.0.0.1:5')")
+    assert not lost_its_port(died, "ImportError: no module")
+    assert not lost_its_port(DeadKernelError("died"), "Address already in use")
