@@ -132,13 +132,14 @@ MAY_IMPORT: dict[str, list[str]] = {
         "steps/step", "storage", "user_scripts", "workspace",
     ],
     "pipeline": [
-        "config", "errors", "host/atomic_files", "host/disk_space", "host/parent_death", "host/process_identity",
-        "run_state", "runs", "workspace",
+        "config", "errors", "host/atomic_files", "host/disk_space", "host/memory_limits", "host/parent_death",
+        "host/process_identity", "run_state", "runs", "workspace",
     ],
     "cli": [
-        "calibration", "config", "emulator", "errors", "host/atomic_files", "host/disk_space", "host/printable",
-        "imports", "metrics/comparison", "metrics/decision/brief", "metrics/measuring_again", "metrics/missing",
-        "pipeline", "report/comparison", "report/exports", "report/level_order", "runs", "steps", "storage", "views",
+        "calibration", "config", "emulator", "errors", "host/atomic_files", "host/disk_space",
+        "host/memory_limits", "host/printable", "imports", "metrics/comparison", "metrics/decision/brief",
+        "metrics/measuring_again", "metrics/missing", "pipeline", "report/comparison", "report/exports",
+        "report/level_order", "runs", "steps", "storage", "views",
         "workspace",  # what still runs is said without the second that importing steps takes
     ],
     "__main__": ["cli"],

@@ -39,6 +39,7 @@ from fmbench_lib.config.shipped.files import find_config, shipped_configs
 from fmbench_lib.config.spelling import nearest
 from fmbench_lib.errors import FmbenchError, InputError, explained
 from fmbench_lib.host.disk_space import disk_full, is_full
+from fmbench_lib.host.memory_limits import shortage, spare_memory
 
 EMULATE = "emulate"
 
@@ -66,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     if options.command in ("run", "plan", "validate"):
         set_output(quiet=options.quiet, as_json=options.json)
+    spare_memory()
     with lasting_output(options.command):
         return _run_one(options)
 
@@ -92,20 +94,11 @@ def _run_one(options: argparse.Namespace) -> int:
     except Exception as error:  # noqa: BLE001 - a mistake of ours; a traceback would help nobody but us
         if options.verbose:
             say_lines(traceback.format_exc(), error=True)
-        if _lacks_memory(error):
-            say(f"fmbench: {_NO_MEMORY}", error=True)
-            return _failed(_NO_MEMORY, 1)
+        if short := shortage(f"{type(error).__name__}: {error}"):
+            say(f"fmbench: {short}", error=True)
+            return _failed(short, 1)
         say(f"fmbench: unexpected {explained(error)}; --verbose shows where it arose", error=True)
         return _failed(explained(error), 1)
-
-
-_NO_MEMORY = "this process may have too little memory: raise its limit (`ulimit -v`) or that of its container"
-
-
-def _lacks_memory(error: BaseException) -> bool:
-    """Whether an error means that there was no memory, also for the code of a library."""
-    said = str(error)
-    return isinstance(error, MemoryError) or "failed to map segment" in said or "Cannot allocate memory" in said
 
 
 def _failed(message: str, code: int) -> int:
@@ -120,6 +113,8 @@ def _os_error_text(error: OSError) -> str:
     """What the system refused, in a line."""
     if is_full(error):
         return str(disk_full(Path(error.filename or "."), 0, error.errno or 0))
+    if short := shortage(error.strerror or ""):
+        return short
     where = f": {error.filename}" if error.filename else ""
     return f"{error.strerror or type(error).__name__}{where}"
 

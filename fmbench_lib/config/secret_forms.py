@@ -53,7 +53,16 @@ _IN_IMAGE = re.compile(
 """A password before an address without a scheme, `user:password@registry.example.com/image`; a digest is none."""
 
 _IN_QUERY = re.compile(r"[?&](?:key|sig|code|subscription-key|[\w.\-]*[_\-]key)=(?P<value>[^\s&#\"'\\]++)", re.I)
-_NAMED = re.compile(r"""(?<![\w.\-])(?P<name>[\w.\-]++)(?P<sign>\\*["']?\s*+(?:=|:(?!//))\s*+)(?P<quote>\\*["'])?""")
+_NAMED = re.compile(
+    r"""(?<![\w.\-])(?P<name>[\w.\-]++)(?P<sign>\\*["']?\s*+(?:=>?|%3[dD]|:(?!//))\s*+)"""
+    r"""(?:![\w!]{0,40}\s++)?(?:(?:[\w.]{0,40}[(\[]\s*+)?[bBrRuUfF]{0,2}(?=\\*["']))?(?P<quote>\\*["'])?"""
+)
+"""Before the quote there may be a tag of YAML, a call or list, and what makes a string one of bytes:
+`key: !!str x`, `key=SecretStr('x')`, `{b'key': b'x'}`."""
+
+_TAGGED = re.compile(r"<(?P<name>[\w.\-:]{1,60})>(?P<value>[^<>]++)")
+"""An element of XML, `<SessionToken>…</SessionToken>`."""
+
 _OPTION = re.compile(r"""(?<![\w\-])(?P<name>--?[A-Za-z][\w\-]*+)\s++(?P<quote>\\*["'])?(?=[^\s"'\-])""")
 _VALUE = re.compile(r"""(?:(?:Bearer|Basic|Token|Negotiate|Digest)\s++)?[^\s"'&,;]++""", re.I)
 _QUOTED = {quote: re.compile(rf"(?:[^{quote}\\\n]|\\[^\n])*+") for quote in "\"'"}
@@ -102,7 +111,10 @@ def spans_of_names(text: str) -> Iterator[Span]:
     """Where the text has a value after the name of a secret: `HF_TOKEN=…`, `"password": "…"`, `--api-key …`."""
     if "=" in text:
         yield from (match.span("value") for match in _IN_QUERY.finditer(text))
-    patterns = [_NAMED] if "=" in text or ":" in text else []
+    if "</" in text:
+        tagged = (match for match in _TAGGED.finditer(text) if is_secret(match["name"]))
+        yield from (match.span("value") for match in tagged if not is_plain(match["value"].strip()))
+    patterns = [_NAMED] if "=" in text or ":" in text or "%3" in text else []
     is_command = "-" in text and len(text.split(None, 1)) > 1
     for pattern in [*patterns, _OPTION] if is_command else patterns:
         found = 0

@@ -102,6 +102,10 @@ class Kernels:
         """Why the running kernel neither works nor ends; empty where it does, or there is none."""
         return "" if self._kernel is None else self._kernel[1].stuck()
 
+    def memory_share(self) -> float | None:
+        """The share of its memory limit that the kernel had taken when it was last looked at; None without a limit."""
+        return None if self._kernel is None else self._kernel[1].memory_share
+
     def manager(self) -> type[Any]:
         """A kernel manager class that uses the running interpreter, whatever kernel is registered as `python3`."""
         from ipykernel.kernelspec import get_kernel_dict

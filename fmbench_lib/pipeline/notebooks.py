@@ -20,7 +20,7 @@ from pathlib import Path
 
 from fmbench_lib.config import STEPS, shipped_path
 from fmbench_lib.errors import FmbenchError, RunStateError, StepError
-from fmbench_lib.host.disk_space import disk_full, is_full
+from fmbench_lib.host.memory_limits import check_memory, killed_for_memory
 from fmbench_lib.pipeline.conclusion import (
     ANALYSIS,
     CLEANUP,
@@ -36,6 +36,7 @@ from fmbench_lib.pipeline.conclusion import (
 from fmbench_lib.pipeline.interrupts import Interrupts
 from fmbench_lib.pipeline.kernels import Kernels
 from fmbench_lib.pipeline.notebook_secrets import remove_secrets
+from fmbench_lib.pipeline.step_errors import Circumstances, lost_its_port, step_error, was_killed
 from fmbench_lib.run_state import StepStatus
 from fmbench_lib.runs.file_cleaning import clean_after_a_death, clean_files, clean_received
 from fmbench_lib.runs.run import Run
@@ -45,8 +46,8 @@ __all__ = ["ANALYSIS", "CLEANUP", "LastSteps", "Outcome", "notebook_source", "ru
 _POLL_SECONDS = 0.1
 _KERNEL_PATIENCE_S = 20.0
 _DEATH_PATIENCE_S = 30.0
+_LOOP_END_S = 5.0
 _ATTEMPTS = 3  # of a step whose kernel died with the fork server
-_REST_BYTES = 4_000_000  # about what notebooks, tables and pictures of a small run take
 _NO_CALLBACKS = LastSteps()
 
 
@@ -76,7 +77,7 @@ def run_pipeline(
             with Kernels() as kernels:
                 _run_steps(run, wanted, kernels, interrupts, on_poll, outcome)
         except Exception as error:  # noqa: BLE001 - whatever it is, what was deployed is deleted
-            outcome.errors.append(_step_error(run, wanted[0] if wanted else CLEANUP, error))
+            outcome.errors.append(step_error(run, wanted[0] if wanted else CLEANUP, error))
         outcome.interrupted = interrupts.count > 0
         free_reserve(run)
         if CLEANUP in wanted:
@@ -124,16 +125,18 @@ def _execute(
 ) -> StepError | None:
     """Execute one notebook; returns why it stopped, None when it completed.
 
-    Where its kernel died because the fork server did, it is executed again: a step goes on with what is not done. So is
-    a cleanup whose kernel died.
+    Where its kernel died because the fork server did, or another process took its port, it is executed again: a step
+    goes on with what is not done. So is a cleanup whose kernel died.
     """
+    killed = killed_for_memory()
     for attempt in range(1, _ATTEMPTS + 1):
         started, before = time.time(), interrupts.count
         error, why = _attempt(run, step, kernels, interrupts, on_poll)
         if error is None:
             return None
         interrupted = interrupts.count > before and step != CLEANUP
-        died = kernels.lost or (step == CLEANUP and not why and _is_death(error) and interrupts.count == before)
+        died = kernels.lost or lost_its_port(error, kernels.last_words())
+        died |= step == CLEANUP and not why and was_killed(error) and interrupts.count == before
         if interrupted or not died or attempt == _ATTEMPTS:
             break
         with contextlib.suppress(OSError, FmbenchError):
@@ -143,7 +146,7 @@ def _execute(
     if interrupted:
         stopped = StepError(step, None, "interrupted")
     else:
-        stopped = StepError(step, None, why) if why else _step_error(run, step, error, kernels.last_words())
+        stopped = StepError(step, None, why) if why else step_error(run, step, error, Circumstances.of(kernels, killed))
     stopped.__cause__ = error
     return stopped
 
@@ -201,9 +204,13 @@ def _watch(
 
 
 def _papermill(run: Run, step: str, kernels: Kernels) -> BaseException | None:
-    """Run papermill; returns what it raised, for the main thread to handle."""
+    """Run papermill; returns what it raised, for the main thread to handle.
+
+    Raises FmbenchError where there is too little memory for it.
+    """
     import papermill
 
+    check_memory()
     for name in ("papermill", "traitlets"):  # what they would log of an error is raised too
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
@@ -228,36 +235,16 @@ def _papermill(run: Run, step: str, kernels: Kernels) -> BaseException | None:
 
 
 def _close_event_loop() -> None:
-    """Close the event loop that nbclient made for this thread and leaves open."""
+    """Close the event loop that nbclient made for this thread and leaves open, and end what still waits in it: else
+    the interpreter prints that it was destroyed."""
     with contextlib.suppress(RuntimeError):  # it failed before it made one
-        asyncio.get_event_loop().close()
-
-
-def _step_error(run: Run, step: str, error: BaseException, last_words: str = "") -> StepError:
-    """Why a step stopped, in a line; `last_words` is what its kernel printed last where it could not start."""
-    from nbclient.exceptions import DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
-
-    path = run.workspace.path
-    if not run.workspace.run_file.exists():
-        return StepError(step, None, f"the run's directory {path} is gone, and what was measured with it")
-    if is_full(error):
-        full = disk_full(run.workspace.run_file, _REST_BYTES, getattr(error, "errno", 0))
-        return StepError(step, None, str(full))
-    if isinstance(error, PapermillExecutionError):
-        return StepError(step, error.cell_index, run.redactor(f"{error.ename}: {error.evalue}"))
-    if isinstance(error, DeadKernelError):
-        return StepError(step, None, "its kernel was killed")
-    if isinstance(error, RuntimeError) and str(error).startswith("Kernel died"):
-        return StepError(step, None, run.redactor(f"its kernel could not start: {last_words or error}"))
-    text = str(error) if isinstance(error, FmbenchError) else f"{type(error).__name__}: {error}".rstrip(": ")
-    return StepError(step, None, run.redactor(text))
-
-
-def _is_death(error: BaseException) -> bool:
-    from nbclient.exceptions import DeadKernelError
-
-    return isinstance(error, DeadKernelError)
+        loop = asyncio.get_event_loop()
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            loop.run_until_complete(asyncio.wait(tasks, timeout=_LOOP_END_S))
+        loop.close()
 
 
 def _record_end(run: Run, step: str, status: StepStatus, started: float) -> None:

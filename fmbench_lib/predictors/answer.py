@@ -11,22 +11,28 @@ from typing import Any
 from fmbench_lib.config.schema.api_key import key_header
 from fmbench_lib.predictors.base import Completion, Event, HttpRequest, HttpResponse, http_error
 from fmbench_lib.predictors.cumulative import without_repetition
+from fmbench_lib.predictors.finish_reasons import is_no_reason, means_failure
 from fmbench_lib.predictors.server_errors import error_text, failure_in, first_words, message_of
-from fmbench_lib.predictors.streams import form_of, is_keep_alive, is_stream_text, json_lines, sse_data
+from fmbench_lib.predictors.streams import (
+    behind_events,
+    form_of,
+    is_end,
+    is_keep_alive,
+    is_plain_text,
+    is_stream_text,
+    json_lines,
+    sse_data,
+)
 from fmbench_lib.predictors.usage import count, settle_counts
 
 _TEXT, _REASONING = itemgetter(1), itemgetter(2)
 _BLANK = b"\xef\xbb\xbf \r\n\t"
 _BEGINNINGS_OF_JSON = (b"{", b"[", b'"')
-_ENDS = (b"[done]", b"done")
-"""What ends a stream, in lower case."""
 _COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "total_tokens", "reasoning_tokens")
 _MOST_CHOICES = 1024
 _GROWING = frozenset(("completion_tokens", "total_tokens", "reasoning_tokens"))
 MOST_EVENTS = 500_000
 """Of one response: more than any model writes, and few enough to be held in memory."""
-_FAILED = frozenset(("error", "abort", "error_toxic", "error_limit"))
-"""Finish reasons, in lower case, that mean a failure: SGLang, OpenRouter, vLLM, TGI, LMI, Cohere."""
 
 
 @dataclass(slots=True)
@@ -98,8 +104,10 @@ class Answer:
     def finish(self, reason: Any) -> None:
         """Record the finish reason, if there is one; some reasons mean that the answer failed."""
         name = text(reason)
-        self.finish_reason = name or self.finish_reason
-        if name.lower() in _FAILED:
+        if is_no_reason(name) or name == self.finish_reason:
+            return
+        self.finish_reason = name
+        if means_failure(name):
             self.fail("endpoint", f"the server ended the answer with finish_reason `{name}`")
 
     def fail(self, error_class: str, message: str) -> None:
@@ -177,6 +185,8 @@ def decoded(response: HttpResponse, streamed: bool, read: Callable[[HttpResponse
         read(response, answer)
         if streamed and response.complete and not (answer.events or answer.done or is_stream_text(response.body)):
             _fail_by_page(answer, response)
+        elif streamed and not (answer.done or answer.open_ended) and (said := behind_events(response.body)):
+            answer.fail("endpoint", first_words(said) if said.startswith(b"<") else error_text(said))
     except (ValueError, RecursionError) as error:
         fail_unreadable(answer, response, f"the body does not follow the protocol: {error}")
     return answer.completion(response)
@@ -224,19 +234,12 @@ def parsed(data: bytes, answer: Answer) -> Any:
     try:
         return json.loads(data)
     except ValueError:
-        if data[:1] in _BEGINNINGS_OF_JSON or not _is_text(data):
+        if data[:1] in _BEGINNINGS_OF_JSON or not is_plain_text(data):
             raise
         if is_keep_alive(data):
             return {}
         answer.fail("endpoint", first_words(data))
         return None
-
-
-def _is_text(data: bytes) -> bool:
-    try:
-        return data.decode().isprintable()
-    except UnicodeDecodeError:
-        return False
 
 
 def read_messages(
@@ -281,7 +284,7 @@ def is_streamed(response: HttpResponse) -> bool:
 def pieces_of(response: HttpResponse) -> Iterator[tuple[int, bytes]]:
     """The messages of a stream, each with the offset just after it."""
     if form_of(content_type(response), response.body) == "events":
-        return sse_data(response.body)
+        return sse_data(response.body, complete=response.complete)
     return json_lines(response.body, complete=response.complete)
 
 
@@ -299,11 +302,6 @@ def take_trailing_counts(
             continue
         if trailing.error is None:
             answer.add_counts(**{name: getattr(trailing, name) for name in _COUNTS})
-
-
-def is_end(data: bytes) -> bool:
-    """Whether the data of an event is not JSON but the mark that ends a stream."""
-    return len(data) <= len(_ENDS[0]) and data.lower() in _ENDS
 
 
 def json_request(

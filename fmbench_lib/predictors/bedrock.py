@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmbench_lib.aws.signing import Signing
 from fmbench_lib.predictors import bedrock_invoke
-from fmbench_lib.predictors.answer import Answer, fail_unreadable, json_object, text
+from fmbench_lib.predictors.answer import Answer, fail_unreadable, json_object
 from fmbench_lib.predictors.aws_wire import (
     EVENT_STREAM,
     JSON,
@@ -155,5 +155,5 @@ def _take_whole(message: Mapping[str, Any], end_offset: int, answer: Answer, cac
         raise ValueError("output.message.content is missing")
     for block in content:
         take_block(block, end_offset, answer)
-    answer.finish_reason = text(message.get("stopReason")) or None
+    answer.finish(message.get("stopReason"))
     take_usage(message.get("usage"), answer, cached_inside=cached_inside)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fmbench_lib.images import parts_of
-from fmbench_lib.predictors.answer import Answer, text
+from fmbench_lib.predictors.answer import Answer
 from fmbench_lib.predictors.aws_wire import within
 from fmbench_lib.predictors.usage import count
 
@@ -43,7 +43,7 @@ def take_converse_event(
     if event == "contentBlockDelta":
         take_block(payload.get("delta"), end_offset, answer)
     elif event == "messageStop":
-        answer.finish_reason = text(payload.get("stopReason")) or None
+        answer.finish(payload.get("stopReason"))
         answer.done = True
     elif event == "metadata":
         take_usage(payload.get("usage"), answer, cached_inside=cached_inside)

@@ -16,7 +16,6 @@ from fmbench_lib.predictors.answer import (
     json_request,
     pieces_of,
     read_messages,
-    text,
 )
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.chat_content import answer_text
@@ -104,7 +103,7 @@ def _take(message: Mapping[str, Any], end_offset: int, answer: Answer) -> None:
     answer.add_text(content, end_offset)
     if is_true(message.get("done")):
         answer.done = True
-        answer.finish_reason = text(message.get("done_reason")) or None
+        answer.finish(message.get("done_reason"))
         answer.add_counts(
             prompt_tokens=message.get("prompt_eval_count"),  # absent or 0 where the whole prompt was cached
             completion_tokens=message.get("eval_count"),

@@ -17,7 +17,6 @@ from fmbench_lib.predictors.answer import (
     Answer,
     content_type,
     decoded,
-    is_end,
     is_streamed,
     json_request,
     parsed,
@@ -31,7 +30,8 @@ from fmbench_lib.predictors.chat_content import answer_text, is_media, reasoning
 from fmbench_lib.predictors.message_lists import Messages
 from fmbench_lib.predictors.openai_advice import with_advice, wrong_path
 from fmbench_lib.predictors.repeated_messages import Repeats
-from fmbench_lib.predictors.streams import form_of, is_event_text, next_sse_data, sse_data, with_line_feeds
+from fmbench_lib.predictors.server_errors import message_of, says_that_it_failed
+from fmbench_lib.predictors.streams import form_of, is_end, is_event_text, next_sse_data, sse_data, with_line_feeds
 from fmbench_lib.predictors.usage import take_usage
 from fmbench_lib.predictors.vectors import holds_vectors
 
@@ -157,18 +157,18 @@ def read_openai(response: HttpResponse, answer: Answer) -> None:
     if not is_event_text(response.body) and form_of(content_type(response), response.body) == "lines":
         read_messages(response, answer, pieces_of(response), take_openai)
     else:
-        _read_events(with_line_feeds(response.body), answer)
+        _read_events(with_line_feeds(response.body), answer, complete=response.complete)
     answer.done = answer.done or answer.finish_reason is not None  # not every server sends [DONE]
 
 
-def _read_events(body: bytes, answer: Answer) -> None:
+def _read_events(body: bytes, answer: Answer, *, complete: bool) -> None:
     repeats, end_offset = Repeats(body, take_openai), 0
-    while (event := next_sse_data(body, end_offset)) is not None:
+    while (event := next_sse_data(body, end_offset, complete=complete)) is not None:
         end_offset, data = event
         if is_end(data):
             answer.done = True
             if answer.is_over():
-                take_trailing_counts(sse_data(body, end_offset), answer, take_openai)
+                take_trailing_counts(sse_data(body, end_offset, complete=complete), answer, take_openai)
                 return
             continue
         take_openai(parsed(data, answer), end_offset, answer)
@@ -195,10 +195,13 @@ def take_openai(message: Any, end_offset: int, answer: Answer) -> None:
     _take_usage(message, answer)
     if not isinstance(choices, list):
         raise ValueError("`choices` is not a list")
+    before = len(answer.events)
     for choice in choices:
         if not isinstance(choice, dict):
             raise ValueError("a choice is not an object")
         _take_choice(choice, end_offset, answer)
+    if choices and len(answer.events) == before and says_that_it_failed(message):
+        answer.fail("endpoint", message_of(message))
     if not choices and holds_vectors(message.get("data")):
         answer.add_vector(end_offset, message["data"])
 
@@ -236,3 +239,5 @@ def _take_choice(choice: Mapping[str, Any], end_offset: int, answer: Answer) -> 
         answer.events.append(Event(end_offset, content))
     elif not reasoning and is_media(delta):
         answer.add_media(end_offset)
+    elif not reasoning and delta.get("error"):
+        answer.failed_by({"error": delta["error"]})

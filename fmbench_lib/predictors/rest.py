@@ -15,10 +15,10 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 from fmbench_lib.config.schema.api_key import key_header
 from fmbench_lib.config.schema.json_path import Steps, at_path, path_steps
 from fmbench_lib.errors import InputError
-from fmbench_lib.predictors.answer import Answer, content_type, decoded, is_end, parsed, take_trailing_counts, text
+from fmbench_lib.predictors.answer import Answer, content_type, decoded, parsed, take_trailing_counts, text
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.server_errors import failure_in, message_of
-from fmbench_lib.predictors.streams import Form, form_of, is_json_lines, json_lines, sse_data
+from fmbench_lib.predictors.streams import Form, form_of, is_end, is_json_lines, json_lines, sse_data
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
@@ -154,7 +154,8 @@ class RestPredictor:
 
     def _read_stream(self, response: HttpResponse, answer: Answer) -> None:
         events = self._form(response) == "events"
-        pieces = sse_data(response.body) if events else json_lines(response.body, complete=response.complete)
+        split = sse_data if events else json_lines
+        pieces = split(response.body, complete=response.complete)
         for end_offset, data in pieces:
             if is_end(data):
                 answer.done = True

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from fmbench_lib.aws.signing import Signing
 from fmbench_lib.errors import InputError
 from fmbench_lib.images import chat_content
-from fmbench_lib.predictors.answer import Answer, fail_unreadable, is_end, parsed, take_trailing_counts
+from fmbench_lib.predictors.answer import Answer, fail_unreadable, parsed, take_trailing_counts
 from fmbench_lib.predictors.aws_wire import (
     JSON,
     REQUEST_ID_HEADER,
@@ -28,7 +28,7 @@ from fmbench_lib.predictors.aws_wire import (
 from fmbench_lib.predictors.base import Completion, HttpRequest, HttpResponse, Predictor, Sent
 from fmbench_lib.predictors.container_messages import Marked, take
 from fmbench_lib.predictors.message_lists import Messages
-from fmbench_lib.predictors.streams import form_of, json_lines, sse_data
+from fmbench_lib.predictors.streams import form_of, is_end, json_lines, sse_data
 
 if TYPE_CHECKING:  # decoding processes need no schema
     from fmbench_lib.config.schema.experiment import Experiment
@@ -246,4 +246,5 @@ def _read_stream(response: HttpResponse, marked: Marked) -> None:
 
 def _lines(body: bytes, whole: bool) -> Iterator[tuple[int, bytes]]:
     """The messages of a container's stream: server-sent events or JSON lines."""
-    return sse_data(body) if form_of("", body) == "events" else json_lines(body, complete=whole)
+    split = sse_data if form_of("", body) == "events" else json_lines
+    return split(body, complete=whole)

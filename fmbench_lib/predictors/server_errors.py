@@ -58,9 +58,9 @@ def failure_in(message: Mapping[str, Any]) -> Any:
         value = message.get(key)
         if (isinstance(value, str) and value.strip()) or (value and key in ("detail", "fault", "exception")):
             return message
-    if _says_that_it_failed(message):
+    if says_that_it_failed(message):
         return message
-    nested = (value for value in message.values() if isinstance(value, dict) and _says_that_it_failed(value))
+    nested = (value for value in message.values() if isinstance(value, dict) and says_that_it_failed(value))
     inner = next(nested, None)  # a head of its own, as `{"base_resp": {"status_code": 1004, …}}`
     return message if inner is not None and any(_words_in(message)) else inner
 
@@ -77,7 +77,7 @@ def _is_no_error(error: Any) -> bool:
     return all(word in _FINE or word == "200" for word in said)
 
 
-def _says_that_it_failed(message: Mapping[str, Any]) -> bool:
+def says_that_it_failed(message: Mapping[str, Any]) -> bool:
     """Whether a code, a state or a flag of a message without content means a failure."""
     if any(_is_false(message.get(key)) for key in _SUCCESSES) or "__type" in message:  # an exception of AWS
         return True

@@ -18,6 +18,10 @@ _KEEP_ALIVES = (b"ping", b"pong", b"heartbeat", b"keepalive", b"keep-alive", b"k
 _MOST_LINES = 10_000
 """Of one event: each is tried for being the last of its JSON."""
 _BEGINNINGS_OF_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b"error:", b":")
+_ERROR_EVENTS = (b"error", b"exception", b"fatal", b"failure", b"failed")
+_ENDS = (b"[done]", b"done")
+"""What ends a stream, in lower case."""
+_TAIL_BYTES = 8 << 10
 
 
 def is_event_text(body: bytes) -> bool:
@@ -61,19 +65,20 @@ def with_line_feeds(body: bytes) -> bytes:
     return _BARE_RETURN.sub(b"\n", body)
 
 
-def sse_data(body: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:
+def sse_data(body: bytes, start: int = 0, *, complete: bool) -> Iterator[tuple[int, bytes]]:
     """The data of server-sent events from byte `start` on, without comments, other fields and an incomplete last line.
 
     The lines of one event are joined where the first is not JSON by itself: some servers leave out the empty line
-    between two events. The data of an event `error`, and a line `error: …`, become the JSON object `{"error": …}`.
+    between two events. The data of an event `error`, and a line `error: …`, become the JSON object `{"error": …}`. The
+    last line of a complete body needs no line break where it is JSON or the mark of the end: else it may have been cut.
     """
     body = with_line_feeds(body)
-    while (event := next_sse_data(body, start)) is not None:
+    while (event := next_sse_data(body, start, complete=complete)) is not None:
         yield event
         start = event[0]
 
 
-def next_sse_data(body: bytes, start: int) -> tuple[int, bytes] | None:
+def next_sse_data(body: bytes, start: int, *, complete: bool) -> tuple[int, bytes] | None:
     """The first data of a server-sent event from byte `start` on, in a body `with_line_feeds`; None without one."""
     failed = skipped = False
     while (end := body.find(b"\n", start)) >= 0:
@@ -91,15 +96,43 @@ def next_sse_data(body: bytes, start: int) -> tuple[int, bytes] | None:
             return start, _as_error(line[6:].strip())
         elif line.startswith(b"event:"):
             name = line[6:].strip()
-            failed, skipped = name == b"error", name in _KEEP_ALIVES
+            failed, skipped = name in _ERROR_EVENTS, name in _KEEP_ALIVES
         elif not line.strip():
             failed = skipped = False
-    return None
+    if not complete or skipped or not body.startswith(b"data:", start):
+        return None
+    data = body[start + 5 :].strip()
+    is_whole = is_end(data) or (data.startswith(b"{") and _is_json(data))
+    return (len(body), _as_error(data) if failed else data) if is_whole else None
+
+
+def is_end(data: bytes) -> bool:
+    """Whether the data of an event is not JSON but the mark that ends a stream."""
+    return len(data) <= len(_ENDS[0]) and data.lower() in _ENDS
+
+
+def behind_events(body: bytes) -> bytes:
+    """What stands behind the last field or comment of server-sent events, where a server that breaks down may write its
+    error as it is; nothing where it may be the beginning of a field."""
+    if not is_event_text(body):
+        return b""
+    lines = with_line_feeds(body[-_TAIL_BYTES:]).split(b"\n")
+    fields = [number for number, line in enumerate(lines) if line.startswith(_BEGINNINGS_OF_EVENTS)]
+    behind = b"\n".join(lines[fields[-1] + 1 if fields else 1 :]).strip()
+    return b"" if any(name.startswith(behind) for name in _BEGINNINGS_OF_EVENTS) else behind
 
 
 def is_keep_alive(data: bytes) -> bool:
     """Whether the data of an event says nothing but that the server is there."""
     return data.lower() in _KEEP_ALIVES
+
+
+def is_plain_text(data: bytes) -> bool:
+    """Whether the data of an event is one line of text, none of it control characters."""
+    try:
+        return data.decode().isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 def _joined(body: bytes, start: int, data: bytes) -> tuple[int, bytes]:

@@ -68,3 +68,26 @@ PIECES = ["a", "-a", "eyJ-", " ", "a ", "?a_key", "://a:b", "a:b@", "Bearer ", "
 def test_long_texts_of_anything_are_cleaned(piece: str) -> None:
     """A pattern whose time grows with the square of the text would take minutes for each of these."""
     without_secrets(piece * (200_000 // len(piece)))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("api_key: b'plumKestrel'", "api_key: b'<removed>'"),
+        ("{b'authorization': b'Bearer plumKestrel'}", "{b'authorization': b'<removed>'}"),
+        ('password=r"plum Kestrel"', 'password=r"<removed>"'),
+        ("api_key = SecretStr('plumKestrel')", "api_key = SecretStr('<removed>')"),
+        ("tokens: [1], api_key: ['plumKestrel']", "tokens: [1], api_key: ['<removed>']"),
+        ("api_key: !!str plumKestrel", "api_key: !!str <removed>"),
+        ("apiKey => 'plumKestrel'", "apiKey => '<removed>'"),
+        ("at /cb?x=1 api_key%3DplumKestrel", "at /cb?x=1 api_key%3D<removed>"),
+        ("<SessionToken>plumKestrel</SessionToken>", "<SessionToken><removed></SessionToken>"),
+    ],
+)
+def test_a_value_in_a_wrapping_is_removed_from_it(text: str, shown: str) -> None:
+    assert without_secrets(text) == shown
+
+
+@pytest.mark.parametrize("text", ["<p>plum</p>", "max_tokens=(5)", "<tokens>5</tokens>", "password=None", "a => 'b'"])
+def test_what_is_wrapped_alike_and_no_secret_stays(text: str) -> None:
+    assert without_secrets(text) == text

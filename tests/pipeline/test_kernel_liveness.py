@@ -66,3 +66,21 @@ def test_the_activity_of_a_process_is_read() -> None:
     assert before is not None
     assert before.cpu_s > 0
     assert activity_of(2**22 + 1) is None
+
+
+def test_a_kernel_that_the_system_refuses_memory_at_every_turn_is_stuck() -> None:
+    """It works all the time, and most of that are calls that fail."""
+    watched = Watched()
+    reason = ""
+    for turn in range(40):
+        watched.activity = Activity(7 + 100 * turn, 0.5 * turn, 1, 0.99, system_s=0.4 * turn)
+        reason = reason or watched.stuck_after(2)
+    assert "the system had refused it more for" in reason
+
+
+@pytest.mark.parametrize(("share", "system"), [(0.99, 0.2), (0.9, 0.4), (0.99, 0.0)])
+def test_a_kernel_that_works_near_its_limit_is_not_stuck(share: float, system: float) -> None:
+    watched = Watched()
+    for turn in range(100):
+        watched.activity = Activity(7 + turn, 0.5 * turn, 1, share, system_s=system * turn)
+        assert watched.stuck_after(2) == ""

@@ -17,6 +17,7 @@ import yaml
 from fmbench_lib.config import STEPS
 from fmbench_lib.errors import RunStateError
 from fmbench_lib.pipeline import notebooks
+from fmbench_lib.pipeline.kernels import Kernels
 from fmbench_lib.pipeline.notebooks import LastSteps, notebook_source, run_pipeline, steps_named, succeeded
 from fmbench_lib.runs.opening import create_run
 from fmbench_lib.runs.run import Run
@@ -324,3 +325,15 @@ def test_the_room_that_was_set_aside_is_given_back(run: Run, cell: Source) -> No
     cell(LOAD, "import os\nassert os.stat(run_dir + '/.reserve').st_size > 0")
     assert run_pipeline(run).exit_code == 0
     assert not run.workspace.reserve_file.exists()
+
+
+def test_a_kernel_whose_port_another_process_took_is_started_again(
+    run: Run, cell: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executed = notebooks._papermill
+    left = [RuntimeError("Kernel died before replying to kernel_info")]
+    monkeypatch.setattr(notebooks, "_papermill", lambda *given: left.pop() if left else executed(*given))
+    monkeypatch.setattr(Kernels, "last_words", lambda self: "zmq.error.ZMQError: Address already in use")
+    outcome = run_pipeline(run)
+    assert (outcome.exit_code, outcome.errors, left) == (0, [], [])
+    assert order(run) == [SETUP, LOAD, CLEANUP]
