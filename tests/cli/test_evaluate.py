@@ -167,6 +167,7 @@ def test_what_is_missing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
         ({"questions": 0}, {}, "evaluation.questions: is 0; write a whole number, 1 or more"),
         ({"max_cost": 0}, {}, "evaluation.max_cost: is 0; write a number above 0"),
         ({"criteria": {"A": "x", "a": "y"}}, {}, "evaluation.criteria: has names that are empty, or the same"),
+        ({"criteria": {"a b": "x", "a_b": "y"}}, {}, "evaluation.criteria: has names that are empty, or the same"),
         ({"criteria": {"Explanation": "x"}}, {}, "evaluation.criteria: has the name Explanation"),
         (
             {"human_labels": "l.csv"},

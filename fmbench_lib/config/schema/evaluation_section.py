@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, PlainValidator
@@ -44,8 +45,12 @@ def _criteria(value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not value or not all(isinstance(text, str) for text in value.values()):
         reject(f"is {shown(value)}; write names with what 5 means, {{brevity: it has no word too many}}")
     criteria = {str(name).strip(): text for name, text in value.items()}
-    if "" in criteria or len({name.lower() for name in criteria}) < len(value):
-        reject("has names that are empty, or the same but for their case; give each criterion a name of its own")
+    spelled = {re.sub(r"[\s_-]+", " ", name).strip().lower() for name in criteria}  # as judges may spell it
+    if "" in spelled or len(spelled) < len(value):
+        reject(
+            "has names that are empty, or the same but for case, spaces, hyphens and underscores; give each criterion "
+            "a name of its own"
+        )
     if taken := next((name for name in criteria if name.lower() in _TAKEN), None):
         reject(f"has the name {taken}, which is that of a judge's {_TAKEN[taken.lower()]}; give it another")
     return criteria
