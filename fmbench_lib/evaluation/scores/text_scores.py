@@ -2,8 +2,8 @@
 
 Exact match, contains and token F1 compare texts as SQuAD does (Rajpurkar 2016): in lower case, without punctuation and
 English articles; beyond ASCII as MLQA does (Lewis 2020): punctuation of every script, and each character of a script
-that is written without spaces is a word. ROUGE-L (Lin 2004) is rouge-score's F-measure without stemming, over the same words
-beyond ASCII, chrF (Popović 2015) sacreBLEU's, the Levenshtein ratio and the token-set ratio are RapidFuzz's.
+that is written without spaces is a word. ROUGE-L (Lin 2004) is rouge-score's F-measure without stemming, over the same
+words beyond ASCII, chrF (Popović 2015) sacreBLEU's, the Levenshtein ratio and the token-set ratio are RapidFuzz's.
 """
 
 from __future__ import annotations
