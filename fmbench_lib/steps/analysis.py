@@ -26,7 +26,7 @@ from fmbench_lib.report.summary import summary_document
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.evaluation import evaluate_if_asked
 from fmbench_lib.steps.judging.disagreements import write_disagreements
-from fmbench_lib.steps.judging.evaluation_remarks import evaluation_remarks, keep_remarks
+from fmbench_lib.steps.judging.evaluation_remarks import evaluation_remarks, evaluation_was_made, keep_remarks
 from fmbench_lib.steps.losses import Losses
 from fmbench_lib.steps.measuring.endpoint_metrics import collect_cloudwatch
 from fmbench_lib.steps.reporting.report_inputs import Analysis, analysis_of, costs_table, report_inputs
@@ -50,7 +50,7 @@ def analyze(run: Run) -> pd.DataFrame:
     with evaluated.of("the evaluation of the answers"):
         evaluate_if_asked(run)
     if evaluated.lines:
-        keep_remarks(run, evaluated.lines)
+        keep_remarks(run, evaluated.lines, made=False)
     return write_analysis(run)
 
 
@@ -142,7 +142,12 @@ def _write_documents(run: Run, inputs: ReportInputs, losses: Losses) -> None:
     write_text(run.workspace.appendix_file, run.redactor.in_content(render_appendix(inputs)))
     missing, invalid = _missing_lines(run, inputs), invalid_lines(inputs.summary, inputs.run.run_dir)
     attention = [*missing, *invalid, *_error_lines(inputs), *evaluation_remarks(run), *losses.lines]
-    standing = {"all_well": not missing and not invalid, "all_measured": not missing, "attention": attention}
+    standing = {
+        "all_well": not missing and not invalid,
+        "all_measured": not missing,
+        "all_evaluated": evaluation_was_made(run),
+        "attention": attention,
+    }
     document = summary_document(inputs) | standing
     write_json(run.workspace.summary_file, each_text(document, run.redactor.in_content))
 

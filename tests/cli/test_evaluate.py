@@ -128,7 +128,7 @@ def test_judges_that_do_not_answer_are_told_and_say_nothing_of_the_answers(
             tmp_path, {"judges": [scripted(served.url, "one")], "questions": QUESTIONS}, accuracy_budget=0.8
         )
         (line,) = evaluated(run, capsys)
-    asked = len(served.asked)
+    asked = len(set(served.asked))  # each with a schema, and then without
     assert line.startswith(f"judge one: none of {asked} judgements got an answer (http_4xx: ")
     assert line.endswith("; `fmbench evaluate RUN_DIR` asks again")
     decision = json.loads((run / "summary.json").read_text())["decision"]["text"]

@@ -105,7 +105,9 @@ class EvaluationSection(Section):
         shown_default="all that were answered",
     )
     with_context: Flag = described("Whether judges see the prompt as it was sent to the model.", False)
-    max_cost: Dollars | None = described("The most that judging may cost; nothing is asked beyond it.", None)
+    max_cost: Dollars | None = described(
+        "The most that judging and embeddings may cost; nothing is asked beyond it.", None
+    )
     attempts: Count = described("The most requests for one judgement.", 5)
     embeddings: JudgeSection | None = described(
         "The endpoint of embeddings for cosine similarity, with the keys of a judge. A `model_id` without `ep_name` is "
@@ -120,5 +122,7 @@ class EvaluationSection(Section):
     )
     json_schema: FileName | None = described("File with the JSON Schema that answers should satisfy.", None)
     human_labels: FileName | None = described(
-        "CSV file with the columns `answer_id` and `human_label`: `correct` or `incorrect`.", None
+        "CSV file with the columns `answer_id` and `human_label`: `correct` or `incorrect` (also yes and no, true and "
+        "false, 1 and 0).",
+        None,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fmbench_lib.host.atomic_files import read_json, write_json
 from fmbench_lib.report.evaluation_files import RAW
@@ -70,13 +70,23 @@ def _unanswered(who: str, what: str, failed: int, store: VerdictStore) -> str:
     return f"{who}: {got} ({why}); {_AGAIN} asks again"
 
 
-def keep_remarks(run: Run, lines: Sequence[str]) -> None:
-    """Keep the lines of the last evaluation."""
+def keep_remarks(run: Run, lines: Sequence[str], *, made: bool = True) -> None:
+    """Keep the lines of the last evaluation, and whether it was made."""
     run.workspace.evaluation.mkdir(parents=True, exist_ok=True)
-    write_json(run.workspace.evaluation / _FILE, {"remarks": [run.redactor.in_content(line) for line in lines]})
+    kept = {"made": made, "remarks": [run.redactor.in_content(line) for line in lines]}
+    write_json(run.workspace.evaluation / _FILE, kept)
 
 
 def evaluation_remarks(run: Run) -> list[str]:
     """The lines of the last evaluation of a run, none without one."""
+    return [str(line) for line in _kept(run).get("remarks", [])]
+
+
+def evaluation_was_made(run: Run) -> bool:
+    """Whether nothing has broken the last evaluation; where none was asked for, nothing has."""
+    return bool(_kept(run).get("made", True))
+
+
+def _kept(run: Run) -> dict[str, Any]:
     path = run.workspace.evaluation / _FILE
-    return [str(line) for line in read_json(path)["remarks"]] if path.exists() else []
+    return read_json(path) if path.exists() else {}
