@@ -94,6 +94,9 @@ def _wanted(run: Run, levels: Iterable[tuple[LevelKey, Path]], count: int | None
 def _prompts_of(run: Run) -> Callable[[str], PromptRows]:
     @lru_cache(maxsize=1)
     def read(payload_file: str) -> PromptRows:
-        return PromptFile(run.workspace.payload(payload_file))
+        path = run.workspace.payload(payload_file)
+        if not path.exists():
+            raise InputError(f"{path} is missing: nobody can judge answers without what was asked; copy it back")
+        return PromptFile(path)
 
     return read

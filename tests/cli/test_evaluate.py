@@ -159,6 +159,11 @@ def test_what_is_missing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     run = measured_run(tmp_path / "c", {"judges": [scripted("http://127.0.0.1:9/v1", "a", template="none.txt")]})
     assert main(["evaluate", str(run)]) == 2
     assert "judge template none.txt" in capsys.readouterr().err
+    run = measured_run(tmp_path / "d", {"judges": [scripted("http://127.0.0.1:9/v1", "a")]})
+    shutil.rmtree(run / "prompts")
+    assert main(["evaluate", str(run)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "payload_en_1-225.jsonl is missing: nobody can judge answers without what was asked; copy it back" in line
 
 
 @pytest.mark.parametrize(
