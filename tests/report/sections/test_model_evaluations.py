@@ -63,8 +63,10 @@ def test_costs_are_given_for_each_judge_and_in_all(inputs: Any) -> None:
 
 
 def test_what_embeddings_took_is_no_judge_s(quickstart: Any) -> None:
-    row = {"judge": "embeddings", "texts_embedded": 240, "failed": 1, "retries": 0, "prompt_tokens": 12345, "cost": 0.25,
-           "unanswered_cost_at_most": 0.0}  # fmt: skip
+    row = {
+        "judge": "embeddings", "texts_embedded": 240, "failed": 1, "retries": 0, "prompt_tokens": 12345, "cost": 0.25,
+        "unanswered_cost_at_most": 0.0,
+    }  # fmt: skip
     costs = pd.concat([tables()[files.COSTS].assign(unanswered_cost_at_most=0.0), pd.DataFrame([row])])
     text = text_of(replace(quickstart, evaluation=tables() | {files.COSTS: costs}))
     assert "| all | 40 | 1 | 1 | 2 | 0 | 23,000 | 1,700 | 0.75 |" in text
