@@ -52,8 +52,10 @@ def collected(evaluation: Evaluation) -> list[Given]:
 
 
 def ask_panel(evaluation: Evaluation, panel: Panel, given: Sequence[Given]) -> None:
-    """Ask every judge about every distinct answer that has a text, and compare experiments where that is asked for."""
-    panel.open()
+    """Ask every judge about every distinct answer that has a text, and compare experiments where that is asked for.
+
+    The panel is open.
+    """
     single = [form for form in evaluation.forms if form.name != PAIRWISE]
     panel.judge(_batches(evaluation, single))
     if any(form.name == PAIRWISE for form in evaluation.forms):

@@ -5,6 +5,8 @@ Levels are read one by one and distinct answers written as they come, so that me
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -179,15 +181,24 @@ def answer_id_of(prompt_id: str, text: str) -> str:
 
 
 def truths_in(value: Any) -> tuple[str, ...]:
-    """Every acceptable answer in a cell: a text, a number, a list of them, or a list as JSON; empty ones are none."""
+    """Every acceptable answer in a cell: a text, a number, a list of them, or the text of a list, as JSON or as Python
+    prints it; empty ones and NaN are none."""
     if isinstance(value, str) and value.strip().startswith("["):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return (value,)
+        value = _list_in(value)
     values = value if isinstance(value, list | tuple) else [value]
-    texts = [each if isinstance(each, str) else json.dumps(each) for each in values if each is not None]
+    known = [each for each in values if each is not None and each == each]  # NaN is not itself
+    texts = [each if isinstance(each, str) else json.dumps(each) for each in known]
     return tuple(dict.fromkeys(text for text in texts if text.strip()))
+
+
+def _list_in(text: str) -> Any:
+    """The list that a text spells, the text where it spells none."""
+    for read in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            value = read(text.strip())
+            if all(each is None or isinstance(each, str | int | float | dict | list) for each in value):
+                return value
+    return text
 
 
 def same_questions(

@@ -113,11 +113,12 @@ def _key(answer: Answer) -> str:
 
 def _of_texts(answer: Answer, schema: Mapping[str, Any] | None) -> Numbers:
     number = numeric_match(answer.text, answer.truths)
+    matches = None if schema is None else matches_schema(answer.text, schema)
     return {
         **text_scores(answer.text, answer.truths or (answer.context,)),
         "numeric_match": None if number is None else float(number),
         "json_valid": float(parsed_json(answer.text)[0]),
-        "schema_valid": None if schema is None else float(matches_schema(answer.text, schema)),
+        "schema_valid": None if matches is None else float(matches),
     }
 
 

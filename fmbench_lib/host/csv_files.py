@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
 
 _BEGINS_FORMULA = frozenset("=+-@")
 _LOOKED_AT = 1000
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_PICTURES = {chr(code): chr(0x2400 + code) for code in range(0x20)} | {
+    "\x7f": "\u2421",
+    **{chr(code): "\ufffd" for code in range(0x80, 0xA0)},
+}
+"""Control characters, which a terminal obeys and some readers stop at, as the characters that picture them."""
 _OBEYED = ("\t", "\r", "\n")
 """Beginnings that spreadsheets take for a move to the next cell or row, with a formula in it."""
 
@@ -31,7 +38,8 @@ def write_rows(frame: pd.DataFrame, file: TextIO, *, header: bool = True) -> Non
 
 
 def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with an apostrophe before texts that a spreadsheet would take for a formula; numbers stay as they are.
+    """The table with an apostrophe before texts that a spreadsheet would take for a formula, and pictures in place of
+    control characters; numbers stay as they are.
 
     Answers of models, messages of servers and names come from outside. Some spreadsheets skip spaces and what cannot be
     seen before a formula, and some read full-width signs as their narrow forms.
@@ -41,7 +49,11 @@ def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _as_text(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and _may_be_formula(value) else value
+    """A cell: a text that is obeyed by neither a spreadsheet nor a terminal; what is no text as it is."""
+    if not isinstance(value, str):
+        return value
+    text = _CONTROL.sub(lambda match: _PICTURES[match[0]], value)
+    return f"'{text}" if _may_be_formula(text) else text
 
 
 def _may_be_formula(text: str) -> bool:

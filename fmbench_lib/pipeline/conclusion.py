@@ -128,14 +128,16 @@ def _exit_code(run: Run, outcome: Outcome, wanted: Collection[str], success: Suc
 
 
 def succeeded(run: Run, allow_invalid: bool, fail_on_budget: bool = False) -> bool:
-    """Whether an analysed run has measured every level and, unless allowed, has no invalid one.
+    """Whether an analysed run has measured every level and evaluated its answers where that was asked for, and, unless
+    allowed, has no invalid level.
 
     With `fail_on_budget` a level must also meet every budget: there is a winner.
     """
     summary = read_json(run.workspace.summary_file)
     if fail_on_budget and summary["decision"]["winner"] is None:
         return False
-    return bool(summary["all_measured" if allow_invalid else "all_well"])
+    evaluated = summary.get("all_evaluated", True)
+    return bool(evaluated and summary["all_measured" if allow_invalid else "all_well"])
 
 
 def _input_errors() -> set[str]:

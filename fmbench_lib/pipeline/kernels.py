@@ -174,12 +174,15 @@ class Kernels:
             self._socket.write(json.dumps(request).encode() + b"\n")
             self._socket.flush()
             line = self._socket.readline()
-        except OSError:
+        except TimeoutError:
             self._kill()
             raise
+        except OSError:
+            line = b""  # it ended before it had read all that was written
         if not line:
             self._kill()
-            raise OSError("the fork server of the kernels has ended")
+            said = self.last_words()
+            raise OSError(f"the fork server of the kernels has ended{f': {said}' if said else ''}")
         reply: _Reply = json.loads(line)
         return reply
 

@@ -119,7 +119,7 @@ def message_of(error: Any) -> str:
 
 def _words_in(error: Any, depth: int = 0) -> Iterator[str]:
     if isinstance(error, str):
-        if text := _readable(error):
+        if text := readable(error):
             yield text
     elif depth > 4:
         return
@@ -149,7 +149,7 @@ def first_words(body: bytes) -> str:
     return " ".join(text.split())[:_LONGEST]
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
     """A text without lone surrogates, which no file can hold."""
     text = text.strip()
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -14,3 +14,5 @@ REPORTED = (
     COSTS, RUBRIC, PREFERENCES,
 )  # fmt: skip
 """The tables that the report shows."""
+EMBEDDED = "texts_embedded"
+"""A column of the costs: the texts that an endpoint embedded, missing of a judge."""

@@ -54,10 +54,11 @@ class SummaryDocument(TypedDict):
 
 
 class Standing(TypedDict):
-    """Whether a run is complete and valid; `attention` says what is not, a line each."""
+    """Whether a run is complete, judged as asked and valid; `attention` says what is not, a line each."""
 
     all_well: bool
     all_measured: bool
+    all_evaluated: bool
     attention: list[str]
 
 

@@ -26,6 +26,7 @@ from fmbench_lib.report.summary import Standing, SummaryFile, summary_document
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.evaluation import evaluate_if_asked
 from fmbench_lib.steps.judging.disagreements import write_disagreements
+from fmbench_lib.steps.judging.evaluation_remarks import evaluation_remarks, evaluation_was_made, keep_remarks
 from fmbench_lib.steps.losses import Losses
 from fmbench_lib.steps.measuring.endpoint_metrics import collect_cloudwatch
 from fmbench_lib.steps.reporting.report_inputs import Analysis, analysis_of, costs_table, report_inputs
@@ -48,15 +49,14 @@ def analyze(run: Run) -> pd.DataFrame:
     evaluated = Losses()
     with evaluated.of("the evaluation of the answers"):
         evaluate_if_asked(run)
-    return write_analysis(run, evaluated)
+    if evaluated.lines:
+        keep_remarks(run, evaluated.lines, made=False)
+    return write_analysis(run)
 
 
-def write_analysis(run: Run, losses: Losses | None = None) -> pd.DataFrame:
-    """Write tables, figures, report, page and summary outside a step of the pipeline; returns one row per level.
-
-    `losses` has what broke down before.
-    """
-    losses = Losses() if losses is None else losses
+def write_analysis(run: Run) -> pd.DataFrame:
+    """Write tables, figures, report, page and summary outside a step of the pipeline; returns one row per level."""
+    losses = Losses()
     analysis = analysis_of(run, losses)
     _write_tables(run, analysis, losses)
     with losses.of(run.workspace.disagreements.name):
@@ -141,10 +141,11 @@ def _write_documents(run: Run, inputs: ReportInputs, losses: Losses) -> None:
     write_text(run.workspace.report_file, run.redactor.in_content(render_markdown(inputs)))
     write_text(run.workspace.appendix_file, run.redactor.in_content(render_appendix(inputs)))
     missing, invalid = _missing_lines(run, inputs), invalid_lines(inputs.summary, inputs.run.run_dir)
-    attention = [*missing, *invalid, *_error_lines(inputs), *losses.lines]
+    attention = [*missing, *invalid, *_error_lines(inputs), *evaluation_remarks(run), *losses.lines]
     standing: Standing = {
         "all_well": not missing and not invalid,
         "all_measured": not missing,
+        "all_evaluated": evaluation_was_made(run),
         "attention": attention,
     }
     document: SummaryFile = {**summary_document(inputs), **standing}

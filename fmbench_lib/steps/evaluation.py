@@ -18,6 +18,7 @@ from fmbench_lib.evaluation.evaluating import Evaluation, ask_panel, collected
 from fmbench_lib.evaluation.given_answers import PromptFile, PromptRows, answered_prompts, same_questions
 from fmbench_lib.evaluation.scoring import Scoring, write_scores
 from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.judging.evaluation_remarks import asking_remarks, keep_remarks, label_remarks
 from fmbench_lib.steps.judging.evaluation_settings import (
     check_criteria,
     evaluation_is_asked,
@@ -56,13 +57,19 @@ def evaluate(run: Run) -> pd.DataFrame:
             with_context=section.with_context,
         )
         given = collected(evaluation)
-        scoring = Scoring(embedding_of(run, section, prices, started), json_schema_of(run, section))
+        ceiling = Ceiling(section.max_cost)
+        embedding, embedded = embedding_of(run, section, prices, started, ceiling)
+        panel = Panel(judges, run.workspace.evaluation, ceiling, run.redactor, attempts=section.attempts)
+        if embedded is not None:
+            embedded.recover()
+        panel.open()
+        scoring = Scoring(embedding, json_schema_of(run, section))
         write_scores(scoring, evaluation.answers_file, evaluation.scores_file)
-        panel = Panel(
-            judges, run.workspace.evaluation, Ceiling(section.max_cost), run.redactor, attempts=section.attempts
-        )
         ask_panel(evaluation, panel, given)
         run.workspace.log_event("answers evaluated", judges=[judge.name for judge in judges], usd=panel.spent)
+        keep_remarks(
+            run, [*label_remarks(section.human_labels, labels, given), *asking_remarks(section, panel, embedded)]
+        )
         return write_tables(run, section, evaluation, panel, given, labels)
 
 
@@ -87,6 +94,9 @@ def _wanted(run: Run, levels: Iterable[tuple[LevelKey, Path]], count: int | None
 def _prompts_of(run: Run) -> Callable[[str], PromptRows]:
     @lru_cache(maxsize=1)
     def read(payload_file: str) -> PromptRows:
-        return PromptFile(run.workspace.payload(payload_file))
+        path = run.workspace.payload(payload_file)
+        if not path.exists():
+            raise InputError(f"{path} is missing: nobody can judge answers without what was asked; copy it back")
+        return PromptFile(path)
 
     return read

@@ -82,6 +82,74 @@ def test_an_accuracy_budget_changes_the_winner_and_too_few_questions_say_nothing
     assert "too few questions" in few
 
 
+def evaluated(run: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The notes that the terminal has after an evaluation; the report and the summary have them too."""
+    assert main(["evaluate", str(run)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    kept = json.loads((run / "evaluation" / "remarks.json").read_text())["remarks"]
+    summary = json.loads((run / "summary.json").read_text())
+    for line in kept:
+        assert f"note: {line}" in shown
+        assert line in summary["attention"]
+        assert line in summary["notices"]
+    return [str(line) for line in kept]
+
+
+@pytest.mark.thorough
+def test_labels_of_no_answer_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with scripted_judge(verdict) as served:
+        section = {"judges": [scripted(served.url, "one")], "questions": QUESTIONS, "human_labels": "l.csv"}
+        run = measured_run(tmp_path, section)
+        (tmp_path / "l.csv").write_text("answer_id,human_label\n1.2E+15,correct\nzz,0\n")
+        (none,) = evaluated(run, capsys)
+        raw = pd.read_csv(run / "metrics" / "raw_llm_as_a_judge_evals.csv", dtype=str)
+        first, second, *_ = raw["answer_id"]
+        (tmp_path / "l.csv").write_text(f"answer_id,human_label\n{first},TRUE\n {second} ,no\nzz,0\n")
+        (some,) = evaluated(run, capsys)
+        raw.assign(human_label=["Correct", "n", *[""] * (len(raw) - 2)]).assign(
+            candidate_response="x" * 200_000
+        ).to_csv(tmp_path / "l.csv", index=False)  # the table itself, with long answers
+        assert evaluated(run, capsys) == []
+    assert none == (
+        "evaluation.human_labels: l.csv: none of its 2 labels is of an answer of this run, such as answer_id 1.2E+15; "
+        "take answer_id from metrics/raw_llm_as_a_judge_evals.csv, as text"
+    )
+    assert "l.csv: 1 of its 3 labels is not of an answer of this run, such as answer_id zz" in some
+    agreement = pd.read_csv(run / "metrics" / "judge_agreement.csv").set_index(["first", "second"])
+    assert agreement.loc[("panel", "human"), ["answers", "agreement"]].tolist() == [2, 0.5]
+
+
+@pytest.mark.thorough
+def test_judges_that_do_not_answer_are_told_and_say_nothing_of_the_answers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with scripted_judge(lambda _prompt, _before: (403, "no such key")) as served:
+        run = measured_run(
+            tmp_path, {"judges": [scripted(served.url, "one")], "questions": QUESTIONS}, accuracy_budget=0.8
+        )
+        (line,) = evaluated(run, capsys)
+    asked = len(set(served.asked))  # each with a schema, and then without
+    assert line.startswith(f"judge one: none of {asked} judgements got an answer (http_4xx: ")
+    assert line.endswith("; `fmbench evaluate RUN_DIR` asks again")
+    decision = json.loads((run / "summary.json").read_text())["decision"]["text"]
+    assert "of the answers got no verdict" in decision
+    assert "misses the budget" not in decision
+
+
+@pytest.mark.thorough
+def test_what_the_ceiling_left_out_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with scripted_judge(verdict) as served:
+        judges = [scripted(served.url, "one", instance_type="m7a.xlarge", timeout=10.0)]
+        run = measured_run(tmp_path, {"judges": judges, "questions": QUESTIONS, "max_cost": 0.000001})
+        (line,) = evaluated(run, capsys)
+        assert served.asked == []
+    assert re.fullmatch(
+        r"evaluation\.max_cost: 1e-06 USD had no room for \d+ judgements of one; raise it, and `fmbench evaluate "
+        r"RUN_DIR` asks for the rest",
+        line,
+    )
+
+
 def test_what_is_missing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(measured_run(tmp_path / "a", None))]) == 2
     assert "has no section evaluation; write one, with judges" in capsys.readouterr().err
@@ -91,6 +159,11 @@ def test_what_is_missing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     run = measured_run(tmp_path / "c", {"judges": [scripted("http://127.0.0.1:9/v1", "a", template="none.txt")]})
     assert main(["evaluate", str(run)]) == 2
     assert "judge template none.txt" in capsys.readouterr().err
+    run = measured_run(tmp_path / "d", {"judges": [scripted("http://127.0.0.1:9/v1", "a")]})
+    shutil.rmtree(run / "prompts")
+    assert main(["evaluate", str(run)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "payload_en_1-225.jsonl is missing: nobody can judge answers without what was asked; copy it back" in line
 
 
 @pytest.mark.parametrize(
@@ -99,8 +172,13 @@ def test_what_is_missing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
         ({"questions": 0}, {}, "evaluation.questions: is 0; write a whole number, 1 or more"),
         ({"max_cost": 0}, {}, "evaluation.max_cost: is 0; write a number above 0"),
         ({"criteria": {"A": "x", "a": "y"}}, {}, "evaluation.criteria: has names that are empty, or the same"),
+        ({"criteria": {"a b": "x", "a_b": "y"}}, {}, "evaluation.criteria: has names that are empty, or the same"),
         ({"criteria": {"Explanation": "x"}}, {}, "evaluation.criteria: has the name Explanation"),
-        ({"human_labels": "l.csv"}, {"l.csv": b""}, "l.csv: no columns answer_id and human_label; write both"),
+        (
+            {"human_labels": "l.csv"},
+            {"l.csv": b""},
+            "l.csv: no columns answer_id and human_label; write both",
+        ),
         (
             {"human_labels": "l.csv"},
             {"l.csv": b"answer_id,human_label\nx,maybe\n"},

@@ -160,5 +160,9 @@ def test_acceptable_answers_in_a_cell() -> None:
     assert truths_in('["a", "b", "a"]') == ("a", "b")
     assert truths_in(["a", None, 3]) == ("a", "3")
     assert truths_in("[not JSON") == ("[not JSON",)
+    assert truths_in("['it''s', \"Paris's\", None, 5]") == ("its", "Paris's", "5")  # as Python prints a list
+    assert truths_in("[1] Paris [2]") == ("[1] Paris [2]",)
+    assert truths_in("[__import__('os')]") == ("[__import__('os')]",)
+    assert truths_in(float("nan")) == truths_in([None, " "]) == ()
     assert truths_in(None) == truths_in("  ") == ()
     assert [load_number(name) for name in ("concurrency-4", "rate-0.5-r2", "trace")] == [4, 0.5, 0]

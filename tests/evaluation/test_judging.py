@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -120,6 +121,18 @@ def test_turns_of_chat_templates_are_spaced_out() -> None:
         ('{"verdict": "correct"}' + "x" * 200_000 + '{"verdict": "incorrect"}', None),
         ('{"verdict": 1}', None),
         ('{"verdict": null}', None),
+        ('{"verdict": "False"}', "incorrect"),
+        ('{"judgement": "correct"}', "correct"),
+        ("Judgment: incorrect", "incorrect"),
+        ("# Verdict\ncorrect", "correct"),
+        ("Verdict: correct. It says Paris, as the truth does.", "correct"),
+        ("It is Rome.\n**Verdict: incorrect**, because the truth says Paris\nConfidence: high", "incorrect"),
+        ("Verdict: incorrect because not correct", None),
+        ("Verdict: correct. However, the year is wrong.", None),
+        ("Verdict: correct in part", None),
+        ("Verdict: correct, but the year is wrong", None),
+        ("Verdict: correct. It is fine.\nVerdict: incorrect. It is Rome.", None),
+        ("Evaluate by: the verdict\ncorrectness matters", None),
         ("I'm sorry, but I cannot judge that.", None),
     ],
 )
@@ -168,3 +181,9 @@ def test_servers_are_told_the_schema_where_their_protocol_can() -> None:
     assert constraint("llama_cpp", schema) == {"json_schema": schema}
     assert constraint("bedrock", schema)["toolConfig"]["toolChoice"] == {"tool": {"name": "verdict"}}
     assert constraint("tgi", schema) == {}
+
+
+@pytest.mark.parametrize("key", ["correct_facts", "Correct-Facts", " correct  facts "])
+def test_the_name_of_a_criterion_is_found_however_a_judge_spells_it(key: str) -> None:
+    form = Form("rubric", {"Correct facts": "all of them are"})
+    assert read_verdict(json.dumps({key: 4}), form).scores == {"Correct facts": 4}

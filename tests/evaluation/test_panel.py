@@ -73,6 +73,16 @@ def test_every_judge_is_asked_once_and_verdicts_are_kept(tmp_path: Path) -> None
     assert again.tallies["one"].kept == 6
 
 
+def test_half_a_character_in_an_explanation_costs_no_verdict(tmp_path: Path) -> None:
+    """JSON can spell it, and no file can hold it."""
+    words = '{"explanation": "so \\ud800 it is", "verdict": "correct"}'
+    with scripted_judge(lambda _prompt, _: (200, words)) as served:
+        panel = a_panel(tmp_path, a_judge(served.url))
+        panel.judge([questions])
+    (said,) = {str(row["explanation"]) for row in panel.counted("one", "correctness", ["explanation"])}
+    assert said == "so \ufffd it is"
+
+
 def test_what_is_refused_is_asked_again_and_counted(tmp_path: Path) -> None:
     def throttled(_prompt: str, before: int) -> tuple[int, str]:
         return (429, "slow down") if before < 2 else (200, "verdict: incorrect")

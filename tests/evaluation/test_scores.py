@@ -42,6 +42,68 @@ def test_the_best_of_several_truths_counts_and_no_truth_gives_no_score() -> None
     assert set(text_scores("rome", []).values()) == {None}
 
 
+@pytest.mark.parametrize(
+    ("answer", "truth", "name", "score"),
+    [
+        ("北京。", "北京", "exact_match", 1.0),
+        ("北京是中国的首都", "首都", "contains", 1.0),
+        ("北京是首都", "北京", "token_f1", 2 * 2 / (5 + 2)),  # a word for each character
+        ("北京是首都", "北京", "rouge_l", 2 * 2 / (5 + 2)),
+        ("Это случилось в 1961 году", "Гагарин полетел в 1961 году", "rouge_l", 3 / 5),
+        ("Это случилось в 1961 году", "Гагарин полетел в 1961 году", "token_f1", 3 / 5),
+        ("กรุงเทพ", "กรุงเทพ", "rouge_l", 1.0),
+        ("Cafe\u0301", "café", "exact_match", 1.0),  # one letter in two forms
+        ("“Paris” — of course", "Paris of course", "exact_match", 1.0),
+        ("!", "+", "exact_match", 0.0),
+        ("+", "+ ", "exact_match", 1.0),
+        ("!", "+", "token_f1", 0.0),
+    ],
+)
+def test_texts_of_other_scripts_are_compared_word_by_word(answer: str, truth: str, name: str, score: float) -> None:
+    assert text_scores(answer, [truth])[name] == pytest.approx(score)
+
+
+def test_rouge_of_ascii_is_the_library_s() -> None:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    texts = ("The cat_sat on 2 mats, it's well-known.", "A cat was on the mats; it is known well")
+    expected = RougeScorer(["rougeL"]).score(texts[1], texts[0])["rougeL"].fmeasure
+    assert text_scores(texts[0], [texts[1]])["rouge_l"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("1,000.50 and $3, 50%, 1e3, −5", [1000.5, 3, 50, 1000, -5]),
+        ("-$3, $-4, − €5, £1,234,567.89", [-3, -4, -5, 1234567.89]),
+        ("1,2 or 2,3,4 or 12,34", [1, 2, 2, 3, 4, 12, 34]),  # commas that group no three digits
+        (".5 and -.25 and 3. And 1_000", [0.5, -0.25, 3, 1000]),
+        ("3-5, 10:30, 2e-3, 1e400", [3, 5, 10, 30, 0.002]),
+    ],
+)
+def test_numbers_as_people_write_them(text: str, numbers: list[float]) -> None:
+    assert numbers_in(text) == pytest.approx(numbers)
+
+
+@pytest.mark.parametrize("reference", ["#/nowhere", "#/$defs/a/0", "#/allOf/1"])
+def test_a_schema_that_refers_to_nothing_in_it_is_told(reference: str) -> None:
+    schema = {"$ref": reference, "$defs": {"a": {}}, "allOf": [{}]}
+    assert schema_problem(schema) == f"refers to {reference}, which is not in it; write what it stands for"
+
+
+def test_references_within_a_schema_are_followed() -> None:
+    schema = {"$ref": "#/$defs/a~1b/anyOf/0", "$defs": {"a/b": {"anyOf": [{"type": "array"}]}}}
+    assert schema_problem(schema) is None
+    assert matches_schema("[]", schema)
+    assert matches_schema("{}", schema) is False
+
+
+@pytest.mark.parametrize("schema", [{"$dynamicRef": "#x"}, {"$ref": "#"}])
+def test_a_schema_that_cannot_be_applied_says_nothing(schema: dict[str, str]) -> None:
+    assert matches_schema("{}", schema) is None
+    assert matches_schema("no JSON", schema) is False
+
+
 def test_contains_compares_whole_words() -> None:
     assert text_scores("a catalogue", ["cat"])["contains"] == 0.0
     assert text_scores("anything", [""])["contains"] == 0.0

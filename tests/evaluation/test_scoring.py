@@ -10,16 +10,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.emulator import Behaviour, Constant, launch
 from fmbench_lib.emulator.faults import parse_fault_rule
 from fmbench_lib.evaluation import scoring
 from fmbench_lib.evaluation.asking.embedding import Embedding, Vectors, endpoint_embedding, similarities
+from fmbench_lib.evaluation.asking.embedding_spending import Embedded, EmbeddingSpending, embedding_store
 from fmbench_lib.evaluation.asking.judge import Judge
+from fmbench_lib.evaluation.asking.panel import Panel
+from fmbench_lib.evaluation.asking.spending import Ceiling
 from fmbench_lib.evaluation.given_answers import Answer
 from fmbench_lib.evaluation.kept_rows import KeptRows
 from fmbench_lib.evaluation.scores.text_scores import SCORES, exact_match
 from fmbench_lib.evaluation.scoring import Scoring, read_scores, write_scores
 from fmbench_lib.predictors.openai import OpenAiPredictor
+from fmbench_lib.pricing.price_list import Origin, TokenPrice
+from fmbench_lib.steps.judging.evaluation_tables import cost_rows
 
 ANSWERS = (("a", ("Paris",), "paris"), ("b", ("Rome", "roma"), "It is Rome"), ("c", (), "why?"))
 
@@ -136,17 +142,97 @@ def test_rows_are_found_in_whichever_part_they_are(tmp_path: Path) -> None:
         assert rows.find([two, three, one]) == [{"x": 2.0, "y": 0.0}, None, {"x": 1.0, "y": None}]
 
 
-def test_an_embedding_that_is_refused_is_asked_for_again() -> None:
-    behaviour = Behaviour(ttft=Constant(0.001), faults=(parse_fault_rule("rate_limit:seconds=1,every=3"),))
+PRICE = TokenPrice("embedder", 2.0, 9.0, Origin("test"))
+
+
+def embedder(url: str, folder: Path, limit: float | None = None, attempts: int = 5) -> tuple[Embedding, Any]:
+    """An endpoint of embeddings at 2 USD per 1,000 tokens, and what counts its requests."""
+    url = url.replace("/chat/completions", "/embeddings")
+    endpoint = Judge("embeddings", (url,), OpenAiPredictor(url, "m", {}, stream=False), concurrency=2, price=PRICE)
+    spending = EmbeddingSpending(endpoint, embedding_store(folder, "e"), Ceiling(limit), Redactor())
+    return endpoint_embedding(endpoint, "e", attempts, spending, lambda _seconds: None), spending
+
+
+def refusing(**faults: str) -> Behaviour:
+    rules = tuple(parse_fault_rule(f"{kind}:{rule}") for kind, rule in faults.items())
+    return Behaviour(ttft=Constant(0.001), faults=rules)
+
+
+def test_an_embedding_that_is_refused_is_asked_for_again(tmp_path: Path) -> None:
     pauses: list[float] = []
     texts = [f"text {'word ' * number}" for number in range(1, 12)]
-    with launch(behaviour) as emulator:
-        url = emulator.url.replace("/chat/completions", "/embeddings")
-        endpoint: Any = Judge("e", (url,), OpenAiPredictor(url, "m", {}, stream=False), concurrency=2)
-        vectors = endpoint_embedding(endpoint, "e", 5, pauses.append).embed(texts)
-        alone = endpoint_embedding(endpoint, "e", 1, pauses.append).embed(texts)
+    with launch(refusing(rate_limit="seconds=1,every=3")) as emulator:
+        _, spending = embedder(emulator.url, tmp_path)
+        vectors = endpoint_embedding(spending.endpoint, "e", 5, spending, pauses.append).embed(texts)
+        alone = endpoint_embedding(spending.endpoint, "e", 1, spending, pauses.append).embed(texts)
     assert None not in vectors
     assert len({tuple(vector or ()) for vector in vectors}) > 1
     assert pauses == [1.0, 2.0, 4.0]  # requests 3, 6 and 9 are refused, then 12, then 15
     assert 3 <= alone.count(None) <= 4
     assert [a for a in alone if a is not None] == [v for v, a in zip(vectors, alone, strict=True) if a is not None]
+
+
+def costs_of(folder: Path) -> dict[str, Any]:
+    panel = Panel([], folder, Ceiling(None), Redactor())
+    panel.open()
+    (row,) = cost_rows(panel)
+    assert panel.ceiling.spent == pytest.approx(row["cost"] + row["unanswered_cost_at_most"])
+    return row
+
+
+def test_what_embedding_texts_takes_is_counted(tmp_path: Path) -> None:
+    with launch(refusing(rate_limit="seconds=1,every=3")) as emulator:
+        embedding, spending = embedder(emulator.url, tmp_path)
+        embedding.embed(["one", "one two", "one two three"])
+        ledger = emulator.ledger()
+    tokens = sum(entry.prompt_tokens for entry in ledger if entry.status == 200)
+    assert tokens >= 6
+    row = costs_of(tmp_path)
+    assert (row["judge"], row["judgements"], row["texts_embedded"], row["failed"]) == ("embeddings", None, 3, 0)
+    assert row["retries"] == len(ledger) - 3 == 1
+    assert (row["prompt_tokens"], row["completion_tokens"]) == (tokens, None)
+    assert row["cost"] == pytest.approx(tokens * 2.0 / 1000) == pytest.approx(spending.ceiling.spent)
+    assert row["unanswered_cost_at_most"] == 0
+
+
+def test_no_more_texts_are_embedded_than_the_ceiling_has_room_for(tmp_path: Path) -> None:
+    texts = ["one", "two", "three", "four"]
+    most = [(len(text) + 64) * 2.0 / 1000 for text in texts]
+    with launch(refusing()) as emulator:
+        embedding, spending = embedder(emulator.url, tmp_path, limit=sum(most[:2]) + 1e-6)
+        vectors = embedding.embed(texts)
+        assert len(emulator.ledger()) == 2
+    assert [vector is None for vector in vectors] == [False, False, True, True]
+    assert spending.left_out == 2
+    assert 0 < spending.ceiling.spent < sum(most[:2])
+
+
+def test_texts_in_flight_when_the_process_dies_may_have_cost_something(tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    with launch(refusing()) as emulator:
+        _, spending = embedder(emulator.url, tmp_path)
+        with pytest.raises(Killed), spending.round_of(["one", "two"]):
+            raise Killed
+        embedding, again = embedder(emulator.url, tmp_path)
+        again.recover()
+        again.recover()
+        lost = costs_of(tmp_path)
+        embedding.embed(["one", "two"])
+    assert lost["unanswered_cost_at_most"] == pytest.approx(2 * (3 + 64) * 2.0 / 1000)
+    assert (lost["texts_embedded"], lost["failed"], lost["cost"]) == (0, 2, 0.0)
+    row = costs_of(tmp_path)
+    assert (row["texts_embedded"], row["failed"], row["retries"]) == (2, 0, 2)
+    assert row["unanswered_cost_at_most"] == lost["unanswered_cost_at_most"]
+
+
+def test_tokens_that_the_server_does_not_count_are_missing(tmp_path: Path) -> None:
+    _, spending = embedder("http://embeddings/v1/chat/completions", tmp_path)
+    with spending.round_of(["one"]) as ended:
+        ended[0] = Embedded(None, None, [1.0], None, 0.5)
+    panel = Panel([], tmp_path, Ceiling(None), Redactor())
+    panel.open()
+    (row,) = cost_rows(panel)
+    assert (row["texts_embedded"], row["prompt_tokens"], row["cost"]) == (1, None, None)
+    assert panel.spent is None

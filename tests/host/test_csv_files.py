@@ -20,8 +20,6 @@ BEFORE = [
     "\ufeff",
     "\u200b",
     "\u202e",
-    "\x00",
-    "\x1b[31m",
     2000 * " ",
 ]
 
@@ -32,6 +30,22 @@ BEFORE = [
 )
 def test_a_text_that_begins_a_formula_is_quoted(text: str) -> None:
     assert list(without_formulas(pd.DataFrame({"a": [text]}))["a"]) == [f"'{text}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("\x1b[31mred\x1b[0m\x07", "␛[31mred␛[0m␇"),
+        ("a\x00b\x7f", "a␀b␡"),
+        ("\x1b=1+1", "␛=1+1"),  # no formula, as its first character can be seen
+        ("it\x92s\x9b2J", "it\ufffds\ufffd2J"),
+        ("two\nlines\tand a tab", "two\nlines\tand a tab"),
+    ],
+)
+def test_no_terminal_obeys_a_cell(tmp_path: Path, text: str, written: str) -> None:
+    write_csv(pd.DataFrame({"a": [text]}), tmp_path / "t.csv")
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [["a"], [written]]
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,13 @@ def test_a_fork_server_that_has_died_is_started_again() -> None:
     assert second.wait(timeout=30) == -signal.SIGKILL
 
 
+def test_why_a_fork_server_cannot_start_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "scrapbook.py").write_text("raise ImportError('half an installation')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with Kernels() as broken, pytest.raises(OSError, match="kernels has ended: ImportError: half an installation"):
+        broken.fork([], {}, None)
+
+
 def test_a_kernel_that_is_stopped_dies_with_its_fork_server() -> None:
     with Kernels() as own:
         kernel = psutil.Process(own.fork(["-f", "/nowhere/to/connect.json"], {}, "/").pid)

@@ -181,6 +181,13 @@ def test_no_level_within_the_budgets_fails_a_run_where_that_was_asked_for(
     assert succeeded(run, allow_invalid=False, fail_on_budget=fail_on_budget) is success
 
 
+@pytest.mark.parametrize("allow_invalid", [False, True])
+def test_an_evaluation_that_broke_down_fails_a_run(run: Run, allow_invalid: bool) -> None:
+    summary = {"decision": {"winner": None}, "all_well": True, "all_measured": True, "all_evaluated": False}
+    run.workspace.summary_file.write_text(json.dumps(summary))
+    assert not succeeded(run, allow_invalid)
+
+
 def test_the_exit_code_of_a_run_without_a_level_within_its_budgets(run: Run, cell: Source) -> None:
     summary = {"decision": {"winner": None}, "all_well": True, "all_measured": True}
     run.config.run_steps[notebooks.ANALYSIS] = True

@@ -71,3 +71,10 @@ def test_what_a_request_cost() -> None:
     assert spent_on(None, 0.5, None) == 0.5
     assert spent_on("cancelled", None, 0.7) == 0.7
     assert spent_on("connect", None, 0.7) == 0.0
+
+
+def test_judgements_whose_tokens_are_estimates_are_counted(tmp_path: Path) -> None:
+    guessed = request("b", None, 0.5, None) | {"tokens_estimated": True}
+    panel = panel_with(tmp_path, request("a", None, 0.5, None), guessed)  # type: ignore[arg-type]
+    (row,) = cost_rows(panel)
+    assert (row["judgements"], row["tokens_estimated"]) == (2, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, PlainValidator
@@ -44,8 +45,12 @@ def _criteria(value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not value or not all(isinstance(text, str) for text in value.values()):
         reject(f"is {shown(value)}; write names with what 5 means, {{brevity: it has no word too many}}")
     criteria = {str(name).strip(): text for name, text in value.items()}
-    if "" in criteria or len({name.lower() for name in criteria}) < len(value):
-        reject("has names that are empty, or the same but for their case; give each criterion a name of its own")
+    spelled = {re.sub(r"[\s_-]+", " ", name).strip().lower() for name in criteria}  # as judges may spell it
+    if "" in spelled or len(spelled) < len(value):
+        reject(
+            "has names that are empty, or the same but for case, spaces, hyphens and underscores; give each criterion "
+            "a name of its own"
+        )
     if taken := next((name for name in criteria if name.lower() in _TAKEN), None):
         reject(f"has the name {taken}, which is that of a judge's {_TAKEN[taken.lower()]}; give it another")
     return criteria
@@ -100,7 +105,9 @@ class EvaluationSection(Section):
         shown_default="all that were answered",
     )
     with_context: Flag = described("Whether judges see the prompt as it was sent to the model.", False)
-    max_cost: Dollars | None = described("The most that judging may cost; nothing is asked beyond it.", None)
+    max_cost: Dollars | None = described(
+        "The most that judging and embeddings may cost; nothing is asked beyond it.", None
+    )
     attempts: Count = described("The most requests for one judgement.", 5)
     embeddings: JudgeSection | None = described(
         "The endpoint of embeddings for cosine similarity, with the keys of a judge. A `model_id` without `ep_name` is "
@@ -115,5 +122,7 @@ class EvaluationSection(Section):
     )
     json_schema: FileName | None = described("File with the JSON Schema that answers should satisfy.", None)
     human_labels: FileName | None = described(
-        "CSV file with the columns `answer_id` and `human_label`: `correct` or `incorrect`.", None
+        "CSV file with the columns `answer_id` and `human_label`: `correct` or `incorrect` (also yes and no, true and "
+        "false, 1 and 0).",
+        None,
     )

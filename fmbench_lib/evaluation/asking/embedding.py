@@ -16,6 +16,7 @@ from typing import Any
 
 from fmbench_lib.config.load_settings import LoadSettings
 from fmbench_lib.config.schema.stop_rule import StopRule
+from fmbench_lib.evaluation.asking.embedding_spending import Embedded, EmbeddingSpending
 from fmbench_lib.evaluation.asking.judge import Judge
 from fmbench_lib.evaluation.asking.retries import RETRIED, pause_before
 from fmbench_lib.evaluation.given_answers import Answer
@@ -42,33 +43,40 @@ class Embedding:
 
 
 def endpoint_embedding(
-    endpoint: Judge, identity: str, attempts: int, pause: Callable[[float], object] = time.sleep
+    endpoint: Judge,
+    identity: str,
+    attempts: int,
+    spending: EmbeddingSpending,
+    pause: Callable[[float], object] = time.sleep,
 ) -> Embedding:
     """Embedding by an endpoint: one request for each text, repeated as those to judges are, `attempts` at most.
 
-    `pause` waits so many seconds before requests are repeated.
+    What requests take is kept by `spending`, whose ceiling is never exceeded: a text that it has no room for has no
+    vector. `pause` waits so many seconds before requests are repeated.
     """
 
     def embed(texts: Sequence[str]) -> Vectors:
         vectors: Vectors = [None] * len(texts)
         waiting = list(range(len(texts)))
         for tries in range(attempts):
-            if tries:
-                pause(pause_before(tries))
-            failed = set[int]()
-            for number, (error, vector) in _asked(endpoint, [texts[index] for index in waiting]).items():
-                vectors[waiting[number]] = vector
-                failed |= {waiting[number]} if error in RETRIED else set()
-            waiting = sorted(failed)
+            waiting = waiting[: spending.room_for([texts[index] for index in waiting])]
             if not waiting:
                 break
+            if tries:
+                pause(pause_before(tries))
+            asked = [texts[index] for index in waiting]
+            with spending.round_of(asked) as ended:
+                ended.update(_asked(endpoint, asked))
+            for number, answer in ended.items():
+                vectors[waiting[number]] = answer.vector
+            waiting = [waiting[number] for number, answer in sorted(ended.items()) if answer.error in RETRIED]
         return vectors
 
     return Embedding(identity, embed)
 
 
-def _asked(endpoint: Judge, texts: Sequence[str]) -> dict[int, tuple[str | None, list[float] | None]]:
-    """The class of the error and the vector by the number of the text, from one request for each."""
+def _asked(endpoint: Judge, texts: Sequence[str]) -> dict[int, Embedded]:
+    """What came of one request for each text, by the number of the text."""
     count = len(texts)
     load = LoadSettings(timeout=endpoint.timeout, workers=1, stop_on_error_rate=None, ca_bundle=endpoint.ca_bundle)
     stop, measured = StopRule(requests=count), tuple(range(count))
@@ -128,8 +136,10 @@ def _nearest(vector: list[float] | None, others: Sequence[list[float] | None]) -
     return max((value for other in known if (value := cosine(vector, other)) is not None), default=None)
 
 
-def _answer(endpoint: Judge, exchange: Spooled) -> tuple[str | None, list[float] | None]:
+def _answer(endpoint: Judge, exchange: Spooled) -> Embedded:
     completion, response = decode(exchange, endpoint.plain)
+    seconds = None if exchange.sent_ns is None else (exchange.end_ns - exchange.sent_ns) / 1e9
     if response is None or completion.error_class is not None:
-        return completion.error_class, None
-    return None, vector_of(bytes(response.body))
+        return Embedded(completion.error_class, completion.error_message, seconds=seconds)
+    vector = vector_of(bytes(response.body))
+    return Embedded(None, None, vector, completion.prompt_tokens, seconds)

@@ -34,6 +34,7 @@ from fmbench_lib.load.sending.level import Level
 from fmbench_lib.load.sending.sent_marks import positions_sent
 from fmbench_lib.load.sending.spool import Spooled, read_spool
 from fmbench_lib.predictors.base import Completion, Predictor
+from fmbench_lib.predictors.server_errors import readable
 
 _ASKED = "asked.json"
 _MOST_BYTES = 4 << 20
@@ -253,7 +254,7 @@ def _row(asking: Asking, asked: Asked, exchange: Spooled, *, constrain: bool) ->
         **_bare(judge, asked, None, None),
         "label": verdict.label,
         "scores": json.dumps(verdict.scores) if verdict.scores else "",
-        "explanation": clean(verdict.explanation),
+        "explanation": clean(readable(verdict.explanation)),
         "prompt_tokens": prompt,
         "completion_tokens": made,
         "tokens_estimated": estimated,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fmbench_lib.config.redactor import Redactor
+from fmbench_lib.evaluation.asking.embedding_spending import embedding_stores
 from fmbench_lib.evaluation.asking.judge import Judge, Question, told_apart
 from fmbench_lib.evaluation.asking.key_index import short_key
 from fmbench_lib.evaluation.asking.one_round import Asking, ask, recover
@@ -62,7 +63,7 @@ class Panel:
             store = VerdictStore(store_of(self.folder, judge.id))
             self._stores[judge.name], self._asked[judge.name] = store, array("Q")
             self.tallies[judge.name] = JudgeTally(recovered=recover(self._asking(judge)))
-        self.ceiling.spent += sum(store.spent for _, store in self.stores())
+        self.ceiling.spent += sum(store.spent for store in self._bought())
 
     def stores(self) -> Iterator[tuple[str | None, VerdictStore]]:
         """What is kept of each judge, with its name, and then of those that are no longer on the panel."""
@@ -72,9 +73,13 @@ class Panel:
 
     @property
     def spent(self) -> float | None:
-        """USD of all evaluations of this run, also what may have been spent; None where a price is not known."""
-        stores = [store for _, store in self.stores()]
+        """USD of all evaluations of this run, also what embedding texts cost and what may have been spent; None where a
+        price is not known."""
+        stores = self._bought()
         return None if any(store.unpriced for store in stores) else sum(store.spent for store in stores)
+
+    def _bought(self) -> list[VerdictStore]:
+        return [*(store for _, store in self.stores()), *embedding_stores(self.folder)]
 
     def judge(self, batches: Iterable[Questions]) -> None:
         """Ask every judge about every batch; the judges of one batch work at the same time.

@@ -33,7 +33,7 @@ class Labelled:
 
 
 LABELLED: dict[str, Labelled] = {
-    CORRECTNESS: Labelled("verdict", (CORRECT, INCORRECT), ("evaluation", "answer")),
+    CORRECTNESS: Labelled("verdict", (CORRECT, INCORRECT), ("evaluation", "judgement", "judgment", "answer")),
     PAIRWISE: Labelled(
         "preference",
         (FIRST, SECOND, EQUAL),

@@ -18,6 +18,8 @@ _THOUGHT_BEGUN_BEFORE = re.compile(r"\A(?:(?!<think>).)*</think>", re.DOTALL | r
 _SET_OFF = r"[ \t\r\"'`*_#>()\[\]{}.:=,✅✔☑–—-]"
 """What may stand around a word on its line without changing it: no word, no sign of negation."""
 _AROUND = f"(?:{_SET_OFF}|\n)"
+_REASON = r"[*_]*(?:\.[*_]*[ \t]|,?[ \t]+because\b)"
+"""What may stand between a verdict and the reason for it on one line."""
 _OF_FIVE = re.compile(r"([1-5])(?:\.0)?(?:\s*(?:/|of|out of)\s*5)?")
 _QUOTED_KEY = "answer"
 """A key that is also what judges call the text that they judge."""
@@ -95,10 +97,15 @@ def _of_object(value: dict[str, Any], form: Form) -> Verdict:
         said = next((value[key] for key in (labelled.key, *labelled.synonyms) if key in value), None)
         return Verdict(_label(said, form), {}, explanation)
     nested = value.get("scores")
-    lower = value | (nested if isinstance(nested, dict) else {})
-    scores = {name: _score(lower.get(name.lower())) for name in form.criteria}
+    given = {_plain(name): score for name, score in (value | (nested if isinstance(nested, dict) else {})).items()}
+    scores = {name: _score(given.get(_plain(name))) for name in form.criteria}
     whole = {name: score for name, score in scores.items() if score is not None}
     return Verdict(None, whole if len(whole) == len(scores) else {}, explanation)
+
+
+def _plain(name: str) -> str:
+    """The name of a criterion as judges may spell it: `correct_facts` for `Correct facts`."""
+    return re.sub(r"[\s_-]+", " ", name).strip().lower()
 
 
 def _label(said: object, form: Form) -> str | None:
@@ -106,6 +113,8 @@ def _label(said: object, form: Form) -> str | None:
         return CORRECT if said else INCORRECT
     word = str(said).strip().strip("\"'`*.[]()").lower()
     word = word.removeprefix("answer ").strip() if form.name == PAIRWISE else word
+    if form.name == CORRECTNESS:
+        word = {"true": CORRECT, "false": INCORRECT}.get(word, word)
     return next((label for label in LABELLED[form.name].labels if label.lower() == word), None)
 
 
@@ -128,15 +137,18 @@ def _of_words(text: str, form: Form) -> str | None:
         return None
     words, keys = "|".join(map(re.escape, labelled.labels)), (labelled.key, *labelled.synonyms)
     named = "|".join(key for key in keys if key != _QUOTED_KEY)
-    said = rf"(?:\s+is)?{_SET_OFF}{{1,6}}(?:answer\s+)?({words}){_SET_OFF}*!?"
-    marked = rf"(?im)^{_SET_OFF}*(?:(?:final\s+|the\s+)?(?:{named})|(?:final\s+)(?:{'|'.join(keys)})){said}$"
+    said = rf"(?:\s+is)?{_AROUND}{{1,6}}(?:answer\s+)?({words})"
+    begun = rf"(?:(?:final\s+|the\s+)?(?:{named})|(?:final\s+)(?:{'|'.join(keys)}))"
+    marked = rf"(?im)^{_SET_OFF}*{begun}{said}(?:{_SET_OFF}*!?$|{_REASON}([^\n]*)$)"
     alone = rf"(?i){_AROUND}*(?:answer\s+)?({words}){_AROUND}*!?"
-    answered = rf"(?i){_AROUND}*(?:the\s+)?(?:{'|'.join(keys)}){said}{_AROUND}*"
+    answered = rf"(?i){_AROUND}*(?:the\s+)?(?:{'|'.join(keys)}){said}{_SET_OFF}*!?{_AROUND}*"
     half = _LONGEST // 2
     if len(text) > _LONGEST:
         text = f"{text[:half]}\n{text[-half:]}"
-    whole = re.fullmatch(alone, text) or re.fullmatch(answered, text)
-    found = {_label(word, form) for word in ([whole[1]] if whole else re.findall(marked, text))}
+    if whole := re.fullmatch(alone, text) or re.fullmatch(answered, text):
+        return _label(whole[1], form)
+    doubt = re.compile(rf"(?i)\b(?:{words}|not|but|however)\b")
+    found = {_label(word, form) for word, reason in re.findall(marked, text) if not doubt.search(reason)}
     return found.pop() if len(found) == 1 else None
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
+from urllib.parse import unquote
 
-_FENCED = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
-_NUMBER = re.compile(r"(?<![\w.])[-+−]?\d[\d,_]*(?:\.\d+)?(?:[eE][-+]?\d+)?%?")
+_FENCED = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL | re.IGNORECASE)
+_NUMBER = re.compile(
+    r"(?<![\w.])([-+−](?=\s?[$€£¥₹]))?(?:(?<=[-+−])\s?[$€£¥₹]\s?)?"
+    r"([-+−]?)(\d{1,3}(?:,\d{3})+(?![\d,])|\d[\d_]*|(?=\.\d))((?:\.\d+)?(?:[eE][-+−]?\d+)?)"
+)
+"""A sign before a sign of currency or before the digits, the digits, and a fraction and an exponent."""
 _RELATIVE = 1e-6
 
 
@@ -30,10 +36,16 @@ def _no_json(word: str) -> Any:
     raise ValueError(word)
 
 
-def matches_schema(text: str, schema: Mapping[str, Any]) -> bool:
-    """Whether an answer is JSON that satisfies a JSON Schema. Raises ImportError where jsonschema is not installed."""
+def matches_schema(text: str, schema: Mapping[str, Any]) -> bool | None:
+    """Whether an answer is JSON that satisfies a JSON Schema; None where the schema cannot be applied to it, as it
+    refers to nothing, or to itself for ever. Raises ImportError where jsonschema is not installed."""
+    from referencing.exceptions import Unresolvable
+
     is_json, value = parsed_json(text)
-    return is_json and bool(_validator(json.dumps(schema, sort_keys=True)).is_valid(value))
+    try:
+        return is_json and bool(_validator(json.dumps(schema, sort_keys=True)).is_valid(value))
+    except (Unresolvable, RecursionError):
+        return None
 
 
 def schema_problem(schema: Mapping[str, Any]) -> str | None:
@@ -49,8 +61,28 @@ def schema_problem(schema: Mapping[str, Any]) -> str | None:
     except SchemaError as error:
         where = "/".join(map(str, error.absolute_path))
         return f"not a JSON Schema: {f'at {where}: ' if where else ''}{' '.join(error.message.split())[:200]}"
-    outside = next((each for each in _references(schema) if not each.startswith("#")), None)
-    return None if outside is None else f"refers to {outside}; write all of it in this file"
+    references = list(_references(schema))
+    if outside := next((each for each in references if not each.startswith("#")), None):
+        return f"refers to {outside}; write all of it in this file"
+    nowhere = next((each for each in references if not _leads_somewhere(each, schema)), None)
+    return None if nowhere is None else f"refers to {nowhere}, which is not in it; write what it stands for"
+
+
+def _leads_somewhere(reference: str, schema: Mapping[str, Any]) -> bool:
+    """Whether a JSON pointer (RFC 6901) leads to a place in the schema; a name of an anchor is taken to, and so is one
+    that may count from a part with an address of its own."""
+    if '"$id"' in json.dumps([value for key, value in schema.items() if key != "$id"]):
+        return True
+    place: Any = schema
+    for part in unquote(reference[1:]).split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(place, list) and key.isdecimal() and int(key) < len(place):
+            place = place[int(key)]
+        elif isinstance(place, dict) and key in place:
+            place = place[key]
+        else:
+            return False
+    return True
 
 
 def _references(value: Any) -> Iterator[str]:
@@ -83,6 +115,11 @@ def numeric_match(answer: str, truths: Sequence[str]) -> bool | None:
 
 
 def numbers_in(text: str) -> list[float]:
-    """The numbers in a text, in order; commas between digits are separators of thousands, 5% is 5."""
-    found = (match.group().rstrip("%").replace(",", "").replace("_", "") for match in _NUMBER.finditer(text))
-    return [float(number.replace("−", "-")) for number in found]
+    """The numbers in a text, in order. Commas between groups of three digits are separators of thousands, other commas
+    stand between numbers; a sign may stand before a sign of currency; 5% is 5. One that is too large is left out."""
+    found = []
+    for match in _NUMBER.finditer(text):
+        before, sign, digits, rest = match.groups()
+        number = f"{before or sign}{digits.replace(',', '').replace('_', '') or '0'}{rest}".replace("−", "-")
+        found.append(float(number))
+    return [number for number in found if math.isfinite(number)]

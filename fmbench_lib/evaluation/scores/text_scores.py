@@ -1,8 +1,9 @@
 """An answer's text against every acceptable one: the best of them counts. Shares from 0 to 1.
 
 Exact match, contains and token F1 compare texts as SQuAD does (Rajpurkar 2016): in lower case, without punctuation and
-English articles. ROUGE-L (Lin 2004) is rouge-score's F-measure without stemming, chrF (Popović 2015) sacreBLEU's, the
-Levenshtein ratio and the token-set ratio are RapidFuzz's.
+English articles; beyond ASCII as MLQA does (Lewis 2020): punctuation of every script, and each character of a script
+that is written without spaces is a word. ROUGE-L (Lin 2004) is rouge-score's F-measure without stemming, over the same
+words beyond ASCII, chrF (Popović 2015) sacreBLEU's, the Levenshtein ratio and the token-set ratio are RapidFuzz's.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import string
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -19,7 +21,12 @@ LONGEST = 20_000
 """Characters of a text that are compared: some scores take time with the product of two lengths."""
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_UNSPACED = re.compile(
+    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003ffff][\u0300-\u036f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u3099\u309a]*)"
+)
+"""Characters of Thai, Lao, Burmese, Khmer, Japanese and Chinese, which are written without spaces between words."""
+_WORD = re.compile(r"\w+")
 _NEEDS = {
     "rouge_l": "rouge_score",
     "chrf": "sacrebleu",
@@ -32,12 +39,29 @@ Compare = Callable[[str, str], float]
 
 def normalized(text: str) -> str:
     """A text in lower case, without punctuation, English articles and extra spaces."""
-    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+    return " ".join(_ARTICLES.sub(" ", "".join(filter(_is_said, _apart(text.lower())))).split())
+
+
+def _apart(text: str) -> str:
+    """A text in one form of Unicode (NFC), with spaces around characters of scripts that are written without."""
+    return text if text.isascii() else _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFC", text))
+
+
+def _is_said(character: str) -> bool:
+    """Whether a character is more than punctuation."""
+    if character.isascii():
+        return character not in _PUNCTUATION
+    return not unicodedata.category(character).startswith("P")
+
+
+_PUNCTUATION = frozenset(string.punctuation)
 
 
 def exact_match(answer: str, truth: str) -> float:
-    """Whether the two are the same, apart from case, punctuation, articles and spaces."""
-    return float(normalized(answer) == normalized(truth))
+    """Whether the two are the same, apart from case, punctuation, articles and spaces; in all, where they are no more
+    than that."""
+    ours, theirs = normalized(answer), normalized(truth)
+    return float(ours == theirs if ours or theirs else answer.strip() == truth.strip())
 
 
 def contains(answer: str, truth: str) -> float:
@@ -47,10 +71,10 @@ def contains(answer: str, truth: str) -> float:
 
 
 def token_f1(answer: str, truth: str) -> float:
-    """The harmonic mean of precision and recall of the truth's words; 1 where neither has any."""
+    """The harmonic mean of precision and recall of the truth's words; without any, whether the texts are the same."""
     ours, theirs = normalized(answer).split(), normalized(truth).split()
     if not ours or not theirs:
-        return float(ours == theirs)
+        return exact_match(answer, truth)
     common = (Counter(ours) & Counter(theirs)).total()
     return 2 * common / (len(ours) + len(theirs))
 
@@ -112,7 +136,19 @@ def missing_scores() -> frozenset[str]:
 def _rouge() -> Any:
     from rouge_score.rouge_scorer import RougeScorer
 
-    return RougeScorer(["rougeL"])
+    return RougeScorer(["rougeL"], tokenizer=_RougeWords())
+
+
+class _RougeWords:
+    """The words of ROUGE: rouge-score's of a text in ASCII; its own tokenizer would drop all letters beyond that."""
+
+    def tokenize(self, text: str) -> list[str]:
+        from rouge_score.tokenizers import DefaultTokenizer
+
+        if text.isascii():
+            words: list[str] = DefaultTokenizer(use_stemmer=False).tokenize(text)
+            return words
+        return _WORD.findall(_apart(text.lower()).replace("_", " "))
 
 
 @lru_cache(maxsize=1)

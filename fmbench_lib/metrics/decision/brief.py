@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge, name_of
+from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge, name_of, without_verdict
 from fmbench_lib.metrics.decision.ranking import RankedBy, unit_cost
 from fmbench_lib.metrics.decision.sentence import behind_text, best_words, cost_text, missed_text, why_left_out
 from fmbench_lib.metrics.decision.unequal_work import cached_text
@@ -18,6 +18,7 @@ from fmbench_lib.metrics.reasons import reasons_of
 
 _LOWER_LOAD = "add a lower load (`concurrency_levels` or `request_rates`), or raise the budget in `report`"
 _MORE_QUESTIONS = "judge more answers (`evaluation.questions`)"
+_MORE_VERDICTS = "see why judges gave no verdict (`raw_llm_as_a_judge_evals.csv`), and run `fmbench evaluate RUN_DIR`"
 _OTHER_MODEL = "try another model, or lower the budget of quality in `report`"
 _LOOSER_SEARCH = "raise the limits of `load.subject_to`, or measure longer levels (`load.requests`, `load.duration`)"
 
@@ -156,6 +157,8 @@ def _of_nearest(decision: Mapping[str, Any], nearest: Judgement) -> Brief:
         return Brief(what, f"To decide: {_longer(row, number(row, 'sustainable_longer') or 2)}.")
     of_quality = [outcome.certainty for outcome in nearest.missed if outcome.certainty is not None]
     if of_quality and len(of_quality) == len(nearest.missed):
+        if any(without_verdict(row, outcome) for outcome in nearest.missed):
+            return Brief(what, f"To decide: {_MORE_VERDICTS}.")
         unknown = "not known" in of_quality
         return Brief(what, f"To decide: {_MORE_QUESTIONS}." if unknown else f"To find one: {_OTHER_MODEL}.")
     return Brief(what, f"To find one: {_LOWER_LOAD}.")

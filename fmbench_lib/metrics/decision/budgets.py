@@ -213,13 +213,34 @@ def _quality_outcome(row: Row, limit: Limit, value: float) -> Outcome:
     probable."""
     count = number(row, f"{limit.column}_n") or 0
     if limit.column == ACCURACY:
-        met, certainty = reaches(round(value * count), round(count), limit.budget)
+        met, certainty = _accuracy_reaches(row, round(value * count), round(count), limit.budget)
     else:
         low, high = number(row, f"{limit.column}_low"), number(row, f"{limit.column}_high")
         met, certainty = side_of(value, low, high, limit.budget)
     over = max(limit.budget - value, 0.0)
     excess = over / limit.budget if limit.budget > 0 else 0.0  # nothing misses a budget of 0
     return Outcome(limit.name, limit.column, limit.budget, value, met, over, excess, certainty=certainty)
+
+
+def _accuracy_reaches(row: Row, correct: int, count: int, budget: float) -> tuple[bool | None, Certainty]:
+    """Whether an accuracy meets its budget. An answer without a verdict is not known to be wrong: a budget is missed
+    only where it would be if all of those were right."""
+    met, certainty = reaches(correct, count, budget)
+    without = round(number(row, f"{ACCURACY}_no_verdict") or 0)
+    if met is False and without:
+        at_best, certainty = reaches(correct + without, count, budget)
+        return (False, certainty) if at_best is False else (None, "not known")
+    return met, certainty
+
+
+def without_verdict(row: Row, outcome: Outcome) -> int:
+    """The answers without a verdict because of which it is not known whether an accuracy meets its budget, 0 where that
+    has another reason."""
+    count, value = round(number(row, f"{ACCURACY}_n") or 0), outcome.value
+    if outcome.column != ACCURACY or outcome.met is not None or value is None:
+        return 0
+    missed = reaches(round(value * count), count, outcome.budget)[0] is False
+    return round(number(row, f"{ACCURACY}_no_verdict") or 0) if missed else 0
 
 
 def _doubtful(row: Row, column: str, bound: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fmbench_lib.metrics.decision.budgets import NDCG, Judgement, Outcome, is_quality
+from fmbench_lib.metrics.decision.budgets import NDCG, Judgement, Outcome, is_quality, without_verdict
 from fmbench_lib.metrics.decision.ranking import Ranking, by_cost, unit_cost
 from fmbench_lib.metrics.decision.wording import in_unit, level_label, quality_text
 from fmbench_lib.metrics.missing import Row
@@ -28,7 +28,9 @@ def quality_missed(outcome: Outcome, row: Row) -> str:
         return f"{outcome.name} is unknown: {why}"
     said = f"{outcome.name} of {quality_text(row, outcome.column)}"
     if outcome.met is None:
-        return f"{said} says nothing about the budget of {limit}: too few questions"
+        without = without_verdict(row, outcome)
+        why = f"{without} of the answers got no verdict" if without else "too few questions"
+        return f"{said} says nothing about the budget of {limit}: {why}"
     return f"{said} {outcome.certainty} misses the budget of {limit}"
 
 

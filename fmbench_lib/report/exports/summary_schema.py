@@ -36,6 +36,7 @@ def summary_schema() -> dict[str, Any]:
         "cost_billed": {"type": ["number", "null"]},
         "all_well": {"type": "boolean"},
         "all_measured": {"type": "boolean"},
+        "all_evaluated": {"type": "boolean", "description": "false where the evaluation of the answers broke down"},
         **{name: {"type": "object"} for name in _OBJECTS},
         **{name: {"type": "array"} for name in _LISTS},
     }

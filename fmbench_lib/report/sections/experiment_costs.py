@@ -6,6 +6,7 @@ import pandas as pd
 
 from fmbench_lib.metrics.costs import total
 from fmbench_lib.metrics.missing import rows_of, text
+from fmbench_lib.report.evaluation_files import COSTS, EMBEDDED
 from fmbench_lib.report.markdown import Blocks, code, frame, sentence_list, text_frame
 from fmbench_lib.report.numbers import MISSING, amount, dollars, duration, plain
 from fmbench_lib.report.report_data import ReportInputs
@@ -34,14 +35,21 @@ def section(inputs: ReportInputs) -> Blocks:
 
 def _evaluations(inputs: ReportInputs) -> str:
     """What judges cost, and with that the whole run."""
-    measuring, judged = total(inputs.costs), inputs.evaluation.get("evaluation_costs.csv")
+    measuring, judged = total(inputs.costs), inputs.evaluation.get(COSTS)
     said, judging = "No judge was asked, so evaluations cost nothing.", 0.0
     if judged is not None:
         if judged["cost"].isna().any():
             unknown = sentence_list([code(str(name)) for name in judged[judged["cost"].isna()]["judge"]])
-            return f"The cost of evaluations is **not known**, as there is no price for {unknown}."
+            return (
+                f"The cost of evaluations is **not known**, as a price or a count of tokens is missing for {unknown}."
+            )
         judging = float(judged["cost"].sum())
-        said = f"The judges cost **{dollars(judging)}**, by their tokens or the time that their answers took."
+        who = (
+            "The judges and the embeddings cost"
+            if judged.get(EMBEDDED, pd.Series()).notna().any()
+            else "The judges cost"
+        )
+        said = f"{who} **{dollars(judging)}**, by their tokens or the time that their answers took."
     if measuring is None:
         return said
     return f"{said} The total cost of benchmarking and evaluations is **{dollars(measuring + judging)}**."

@@ -11,8 +11,8 @@ from fmbench_lib.metrics.missing import number, rows_of, text
 from fmbench_lib.report import evaluation_files as files
 from fmbench_lib.report.figures import draw
 from fmbench_lib.report.figures.judge_agreement import draws_agreement
-from fmbench_lib.report.markdown import Blocks, frame, text_frame
-from fmbench_lib.report.numbers import MISSING, amount, percent, significant
+from fmbench_lib.report.markdown import Blocks, escape, frame, sentence_list, text_frame
+from fmbench_lib.report.numbers import MISSING, amount, percent, several, significant
 from fmbench_lib.report.report_data import ReportInputs
 
 Tables = Mapping[str, pd.DataFrame]
@@ -121,10 +121,11 @@ _PREFERENCES = ("questions", "first_preferred", "second_preferred", "ties", "no_
 
 
 def cost_blocks(tables: Tables) -> Blocks:
-    """What each judge was asked, its tokens and its cost, and all of them together."""
-    rows = table_rows(tables, files.COSTS)
+    """What each judge was asked, its tokens and its cost, all of them together, and what embeddings took."""
+    every = table_rows(tables, files.COSTS)
+    rows = [row for row in every if number(row, files.EMBEDDED) is None]
     if not rows:
-        return []
+        return _embedded(every)
     lost = any(_LOST in row and number(row, _LOST) != 0 for row in rows)
     all_of_them = {"judge": "all", **{name: _sum(rows, name) for name in (*_SUMS, "cost", _LOST)}}
     shown = text_frame(
@@ -136,7 +137,32 @@ def cost_blocks(tables: Tables) -> Blocks:
         }
         for row in (*rows, *([all_of_them] if len(rows) > 1 else []))
     )
-    return ["What each judge was asked, and its cost:", frame(shown, to_the_right=list(shown.columns)[1:])]
+    table = frame(shown, to_the_right=list(shown.columns)[1:])
+    return ["What each judge was asked, and its cost:", table, *_estimates(rows), *_embedded(every)]
+
+
+def _estimates(rows: Sequence[Mapping[str, Any]]) -> Blocks:
+    """Whose tokens are not the server's count."""
+    found = {str(row["judge"]): number(row, "tokens_estimated") for row in rows if "tokens_estimated" in row}
+    lines = [f"{count:,.0f} of {escape(judge)}" for judge, count in found.items() if count]
+    if not lines:
+        return []
+    return [f"Servers did not count the tokens of these judgements, which are estimates: {sentence_list(lines)}."]
+
+
+def _embedded(rows: Sequence[Mapping[str, Any]]) -> Blocks:
+    """What embedding texts took; nothing where no endpoint did."""
+    lines = []
+    for row in rows:
+        if (texts := number(row, files.EMBEDDED)) is not None:
+            tokens, cost, lost = number(row, "prompt_tokens"), number(row, "cost"), number(row, _LOST)
+            counted = "tokens that its server did not count" if tokens is None else f"{tokens:,.0f} tokens"
+            priced = "cost unknown" if cost is None else f"{amount(cost)} USD"
+            more = "" if lost == 0 else f", and {amount(lost)} USD at most for requests without an answer"
+            failed = number(row, "failed")
+            without = f"; {several(int(failed), 'text')} could not be embedded" if failed else ""
+            lines.append(f"Embeddings of {several(int(texts), 'text')}: {counted}, {priced}{more}{without}.")
+    return lines
 
 
 def _sum(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:

@@ -40,7 +40,8 @@ def with_quality(run: Run, levels: pd.DataFrame, retrieval: pd.DataFrame) -> pd.
     if not found.empty:
         columns = {
             "accuracy": ACCURACY,
-            "questions": "accuracy_n",
+            "questions": f"{ACCURACY}_n",
+            "no_verdict": f"{ACCURACY}_no_verdict",
             "accuracy_low": "accuracy_low",
             "accuracy_high": "accuracy_high",
         }

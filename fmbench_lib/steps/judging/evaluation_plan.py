@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 
 from fmbench_lib.config.schema.evaluation_section import EvaluationSection, JudgeSection
+from fmbench_lib.evaluation.asking.embedding_spending import EMBEDDINGS
 from fmbench_lib.evaluation.asking.spending import cost_of, estimated_tokens
 from fmbench_lib.evaluation.judging.forms import PAIRWISE
 from fmbench_lib.load.levels.specs import LevelSpec
-from fmbench_lib.pricing.price_list import InstancePrice, PriceList
+from fmbench_lib.pricing.price_list import InstancePrice, PriceList, TokenPrice
 from fmbench_lib.report.numbers import several
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.judging.evaluation_settings import (
@@ -20,7 +22,7 @@ from fmbench_lib.steps.judging.evaluation_settings import (
     json_schema_of,
     judge_texts,
 )
-from fmbench_lib.steps.judging.judge_endpoints import experiment_of_judge, judge_price
+from fmbench_lib.steps.judging.judge_endpoints import experiment_of_judge, is_local, judge_price, named_embeddings
 from fmbench_lib.steps.prompts.answer_tokens import limit_of
 
 _ORDERS = 2
@@ -43,7 +45,17 @@ def check_evaluation(run: Run) -> list[tuple[str, str]]:
         experiment_of_judge(run, judge)
         judge_texts(run, section, judge)
         rows.append((f"judge {judge.name}", judge.template or "the plain template"))
+    if section.embeddings is not None:
+        rows.append((EMBEDDINGS, _embedder(run, section.embeddings)))
     return rows
+
+
+def _embedder(run: Run, embeddings: JudgeSection) -> str:
+    """What embeds texts. Raises InputError where it names nothing to ask."""
+    if is_local(embeddings):
+        missing = find_spec("sentence_transformers") is None
+        return f"{embeddings.model_id} on this machine" + (", but sentence-transformers is not installed" * missing)
+    return experiment_of_judge(run, named_embeddings(embeddings)).platform
 
 
 def evaluation_lines(
@@ -70,7 +82,19 @@ def evaluation_lines(
     lines += [
         _judge_line(run, section, judge, max(longest.values(), default=0), prices, most) for judge in section.judges
     ]
-    return lines
+    return lines if section.embeddings is None else [*lines, _embeddings_line(run, section.embeddings, prices)]
+
+
+def _embeddings_line(run: Run, embeddings: JudgeSection, prices: PriceList) -> str:
+    """What embeds texts and at which price; how long answers will be is not known before they are there."""
+    what = f"  {EMBEDDINGS}: {_embedder(run, embeddings)}, each answer and each acceptable one as a text"
+    if is_local(embeddings):
+        return what
+    named = named_embeddings(embeddings)
+    price = judge_price(prices, named, experiment_of_judge(run, named))
+    if isinstance(price, TokenPrice):
+        return f"{what}, {price.input_per_1k:g} USD for 1,000 tokens"
+    return f"{what}, cost unknown: no price by the token"
 
 
 def _least_judgements(run: Run, section: EvaluationSection, counts: Mapping[str, int]) -> int | None:

@@ -127,23 +127,36 @@ def human_labels(run: Run, section: EvaluationSection) -> dict[str, str]:
         return {}
     path = file_of(run, name, "file of human labels", run.config.s3_read_data.configs_prefix)
     labels: dict[str, str] = {}
+    limit = csv.field_size_limit(_LONGEST_CELL)  # the table of what judges said has whole answers
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             if not {"answer_id", "human_label"} <= set(reader.fieldnames or ()):
-                raise InputError(f"{name}: no columns answer_id and human_label; write both")
+                raise InputError(f"{name}: no columns answer_id and human_label; write both, with commas between them")
             for row in reader:
-                answer, label = row["answer_id"], _human_label(row["human_label"], f"{name}, line {reader.line_num}")
+                place = f"{name}, line {reader.line_num}"
+                answer, label = (row["answer_id"] or "").strip(), _human_label(row["human_label"], place)
                 if label and labels.setdefault(answer, label) != label:
-                    raise InputError(f"{name}, line {reader.line_num}: a second label of {answer}; write one")
+                    raise InputError(f"{place}: a second label of {answer}; write one")
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{name}: not a CSV file in UTF-8: {error}; save it as one") from None
+    finally:
+        csv.field_size_limit(limit)
     return labels
+
+
+_LONGEST_CELL = 2**31 - 1
+_SAID = {
+    CORRECT: (CORRECT, "true", "yes", "y", "1", "1.0", "right"),
+    INCORRECT: (INCORRECT, "false", "no", "n", "0", "0.0", "wrong"),
+}
+_LABELS = {word: label for label, words in _SAID.items() for word in words}
+"""What people and spreadsheets write for the two labels, in lower case."""
 
 
 def _human_label(value: str | None, place: str) -> str:
     """`correct` or `incorrect`, empty for an answer without a label."""
-    label = (value or "").strip().lower()
-    if label and label not in (CORRECT, INCORRECT):
+    said = (value or "").strip().lower()
+    if said and said not in _LABELS:
         raise InputError(f"{place}: is {shown(value)}; write correct or incorrect")
-    return label
+    return _LABELS[said] if said else ""

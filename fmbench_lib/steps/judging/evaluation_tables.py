@@ -20,8 +20,10 @@ from fmbench_lib.evaluation.accuracy_tables import (
     kind_rows,
     load_rows,
 )
+from fmbench_lib.evaluation.asking.embedding_spending import embedding_stores
 from fmbench_lib.evaluation.asking.panel import Panel
 from fmbench_lib.evaluation.asking.spending import spent_on
+from fmbench_lib.evaluation.asking.verdict_store import VerdictStore
 from fmbench_lib.evaluation.evaluating import (
     Evaluation,
     pairs_of,
@@ -43,6 +45,7 @@ from fmbench_lib.report.evaluation_files import (
     BREAKDOWN,
     COMPARISONS,
     COSTS,
+    EMBEDDED,
     KINDS,
     PER_JUDGE,
     PER_LENGTH,
@@ -152,45 +155,71 @@ def _write(run: Run, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         path.unlink(missing_ok=True)
         return
     with replacing(path) as part:
-        write_csv(pd.DataFrame(rows), part)
+        write_csv(pd.DataFrame({column: _cells(rows, column) for column in _columns(rows)}), part)
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(column for row in rows for column in row))
+
+
+def _cells(rows: list[dict[str, Any]], column: str) -> Any:
+    """A column; counts stay whole numbers where some are missing."""
+    values = [row.get(column) for row in rows]
+    whole = all(value is None or type(value) is int for value in values)
+    return pd.array(values, "Int64") if whole else values
 
 
 def cost_rows(panel: Panel) -> list[_Cells]:
     """What each judge was asked, and what that cost, in all evaluations of this run, also of judges that are no longer
-    on the panel.
+    on the panel; and what embedding texts took.
 
-    `failed`: judgements without an answer · `retries`: requests beyond the first of each. Tokens and cost are missing
-    where one of the judge's answers lacks them, `unanswered_cost_at_most` where it is not known of a request that may
-    have to be paid for.
+    `failed`: judgements without an answer · `retries`: requests beyond the first of each · `tokens_estimated`:
+    judgements whose tokens the server did not count · `texts_embedded`: of the row of embeddings, in place of
+    judgements. Tokens and cost are missing where one of the answers lacks them, `unanswered_cost_at_most` where it is
+    not known of a request that may have to be paid for.
     """
     rows = []
     for name, store in panel.stores():
-        answered, failed = store.judgements
-        sums: dict[str, Any] = dict.fromkeys(_SUMS, 0) | {"cost": 0.0, _LOST: 0.0}
-        stored_name, unknown, requests = "", set[str](), 0
-        for row in store.rows(_COSTS):
-            requests, stored_name = requests + 1, str(row["judge"])
-            sums["no_verdict"] += row["error"] is None and row["label"] is None and not row["scores"]
-            for column in ("prompt_tokens", "completion_tokens", "cost"):
-                if row[column] is not None:
-                    sums[column] += row[column]
-                elif row["error"] is None:  # an answer without it: what the others have is not the sum
-                    unknown.add(column)
-            if row["error"] is not None:
-                lost = spent_on(row["error"], None, row["cost_at_most"])
-                sums[_LOST] += 0.0 if lost is None else lost
-                unknown |= {_LOST} if lost is None else set()
-        sums |= {"judgements": answered, "failed": failed, "retries": requests - answered - failed}
-        sums |= dict.fromkeys(unknown)
+        stored_name, sums = _sums_of(store)
         left_out = panel.tallies[name].left_out if name is not None else 0
-        if requests or left_out:
+        if store.part_count or left_out:
             rows.append({"judge": name or f"{stored_name} (no longer on the panel)", **sums, "left_out": left_out})
+    for store in embedding_stores(panel.folder):
+        if store.part_count:
+            name, sums = _sums_of(store)
+            replaced = {"judgements": None, "no_verdict": None, EMBEDDED: sums["judgements"]}
+            rows.append({"judge": name, **sums, **replaced})
     return rows
 
 
+def _sums_of(store: VerdictStore) -> tuple[str, dict[str, Any]]:
+    """The name in the rows of a store, and their sums."""
+    answered, failed = store.judgements
+    sums: dict[str, Any] = dict.fromkeys(_SUMS, 0) | {"cost": 0.0, _LOST: 0.0}
+    stored_name, unknown, requests = "", set[str](), 0
+    for row in store.rows(_COSTS):
+        requests, stored_name = requests + 1, str(row["judge"])
+        sums["no_verdict"] += row["error"] is None and row["label"] is None and not row["scores"]
+        sums["tokens_estimated"] += bool(row["tokens_estimated"])
+        for column in ("prompt_tokens", "completion_tokens", "cost"):
+            if row[column] is not None:
+                sums[column] += row[column]
+            elif row["error"] is None:  # an answer without it: what the others have is not the sum
+                unknown.add(column)
+        if row["error"] is not None:
+            lost = spent_on(row["error"], None, row["cost_at_most"])
+            sums[_LOST] += 0.0 if lost is None else lost
+            unknown |= {_LOST} if lost is None else set()
+    sums |= {"judgements": answered, "failed": failed, "retries": requests - answered - failed}
+    return stored_name, sums | dict.fromkeys(unknown)
+
+
 _LOST = "unanswered_cost_at_most"
-_SUMS = ("judgements", "no_verdict", "failed", "retries", "prompt_tokens", "completion_tokens")
-_COSTS = ["judge", "error", "label", "scores", "prompt_tokens", "completion_tokens", "cost", "cost_at_most"]
+_SUMS = ("judgements", "no_verdict", "failed", "retries", "prompt_tokens", "completion_tokens", "tokens_estimated")
+_COSTS = [
+    *("judge", "error", "label", "scores"),
+    *("prompt_tokens", "completion_tokens", "tokens_estimated", "cost", "cost_at_most"),
+]
 
 
 def _score_rows(given: Sequence[Given], scores: pd.DataFrame) -> list[ScoreRow]:

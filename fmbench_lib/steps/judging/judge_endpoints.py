@@ -16,7 +16,9 @@ from fmbench_lib.deploy import Endpoint, platform, platform_of_existing
 from fmbench_lib.deploy.endpoints_file import endpoints, record
 from fmbench_lib.errors import InputError
 from fmbench_lib.evaluation.asking.embedding import Embedding, endpoint_embedding, local_embedding
+from fmbench_lib.evaluation.asking.embedding_spending import EMBEDDINGS, EmbeddingSpending, embedding_store
 from fmbench_lib.evaluation.asking.judge import Judge
+from fmbench_lib.evaluation.asking.spending import Ceiling
 from fmbench_lib.evaluation.judging.constraints import constraint
 from fmbench_lib.evaluation.judging.forms import Form
 from fmbench_lib.predictors.registry import predictor_for
@@ -83,17 +85,33 @@ def judges_of(
     return [judge_of(run, section, each, forms, prices, shared, started) for each in section.judges]
 
 
-def embedding_of(run: Run, section: EvaluationSection, prices: PriceList, started: list[Endpoint]) -> Embedding | None:
-    """How texts are embedded, None without embeddings or where what they need is not installed."""
+def embedding_of(
+    run: Run, section: EvaluationSection, prices: PriceList, started: list[Endpoint], ceiling: Ceiling
+) -> tuple[Embedding | None, EmbeddingSpending | None]:
+    """How texts are embedded, None without embeddings or where what they need is not installed, and what keeps count of
+    an endpoint's requests, None without one."""
     asked = section.embeddings
     if asked is None:
-        return None
-    if asked.ep_name is None and asked.experiment is None and "platform" not in asked.model_fields_set:
-        return local_embedding(str(asked.model_id))
-    named, bare = asked.model_copy(update={"name": "embeddings"}), section.model_copy(update={"rules": None})
-    endpoint = judge_of(run, bare, named, [], prices, {}, started)
-    identity = [asked.platform, asked.experiment, asked.ep_name, asked.region, endpoint.identity]
-    return endpoint_embedding(replace(endpoint, max_tokens=None), json.dumps(identity), section.attempts)
+        return None, None
+    if is_local(asked):
+        return local_embedding(str(asked.model_id)), None
+    named, bare = named_embeddings(asked), section.model_copy(update={"rules": None})
+    endpoint = replace(judge_of(run, bare, named, [], prices, {}, started), max_tokens=None)
+    identity = json.dumps([asked.platform, asked.experiment, asked.ep_name, asked.region, endpoint.identity])
+    store = embedding_store(run.workspace.evaluation, identity)
+    spending = EmbeddingSpending(endpoint, store, ceiling, run.redactor)
+    return endpoint_embedding(endpoint, identity, section.attempts, spending), spending
+
+
+def is_local(embeddings: JudgeSection) -> bool:
+    """Whether sentence-transformers loads the model of embeddings on this machine."""
+    named = embeddings.ep_name is not None or embeddings.experiment is not None
+    return not named and "platform" not in embeddings.model_fields_set
+
+
+def named_embeddings(embeddings: JudgeSection) -> JudgeSection:
+    """The endpoint of embeddings, under a name for tables and messages."""
+    return embeddings.model_copy(update={"name": EMBEDDINGS})
 
 
 def judge_of(

@@ -42,6 +42,7 @@ from fmbench_lib.report.report_data import (
 )
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.judging.answer_quality import evaluation_frames, quality_budgets, with_quality
+from fmbench_lib.steps.judging.evaluation_remarks import evaluation_remarks
 from fmbench_lib.steps.losses import Losses
 from fmbench_lib.steps.measuring.endpoint_metrics import Sampled, endpoint_metrics, sampled
 from fmbench_lib.steps.prompts.fitted_prompts import fit_notices
@@ -291,6 +292,7 @@ def _config_yaml(run: Run) -> str:
 
 def _notices(run: Run) -> list[str]:
     notices = [run.redactor(str(notice)) for notice in run.loaded.notices] + outage_notices(run)
+    notices += evaluation_remarks(run)
     if has_payloads(run):
         index = payload_index(run)
         notices += index.notices

@@ -52,6 +52,29 @@ def test_too_few_questions_say_nothing() -> None:
     assert "says nothing about the budget of 60%: too few questions" in decision.text
 
 
+@pytest.mark.parametrize(
+    ("correct", "without", "missed"),
+    [
+        (10, 0, "surely misses the budget of 80%"),
+        (10, 10, "surely misses the budget of 80%"),  # 20 of 40, if all ten were right
+        (10, 22, "says nothing about the budget of 80%: 22 of the answers got no verdict"),  # 32 of 40
+        (0, 40, "says nothing about the budget of 80%: 40 of the answers got no verdict"),
+        (32, 8, "says nothing about the budget of 80%: too few questions"),
+    ],
+)
+def test_answers_without_a_verdict_are_not_known_to_be_wrong(correct: int, without: int, missed: str) -> None:
+    levels = pd.DataFrame([level("one", 0.001, correct, 40) | {"accuracy_no_verdict": without}])
+    decision = decide(levels, Budgets(quality={"accuracy": 0.8}))
+    assert decision.winner is None
+    assert missed in decision.text
+
+
+def test_what_to_do_about_missing_verdicts_concerns_the_judges() -> None:
+    levels = pd.DataFrame([level("one", 0.001, 0, 40) | {"accuracy_no_verdict": 40}])
+    said = brief_of(decide(levels, Budgets(quality={"accuracy": 0.8})).to_dict())
+    assert said.how_sure.startswith("To decide: see why judges gave no verdict")
+
+
 def test_an_accuracy_that_is_not_known_meets_no_budget() -> None:
     unjudged = {**level("one", 0.001, 1, 1), "accuracy": None}
     decision = decide(pd.DataFrame([unjudged]), Budgets(quality={"accuracy": 0.6}))

@@ -62,6 +62,27 @@ def test_costs_are_given_for_each_judge_and_in_all(inputs: Any) -> None:
     assert "| all | 40 | 1 | 1 | 2 | 0 | 23,000 | 1,700 | 0.75 |" in text
 
 
+def test_what_embeddings_took_is_no_judge_s(quickstart: Any) -> None:
+    row = {
+        "judge": "embeddings", "texts_embedded": 240, "failed": 1, "retries": 0, "prompt_tokens": 12345, "cost": 0.25,
+        "unanswered_cost_at_most": 0.0,
+    }  # fmt: skip
+    costs = pd.concat([tables()[files.COSTS].assign(unanswered_cost_at_most=0.0), pd.DataFrame([row])])
+    text = text_of(replace(quickstart, evaluation=tables() | {files.COSTS: costs}))
+    assert "| all | 40 | 1 | 1 | 2 | 0 | 23,000 | 1,700 | 0.75 |" in text
+    assert "Embeddings of 240 texts: 12,345 tokens, 0.25 USD; 1 text could not be embedded." in text
+    unknown = costs.assign(prompt_tokens=None, cost=None)
+    text = text_of(replace(quickstart, evaluation=tables() | {files.COSTS: unknown}))
+    assert "Embeddings of 240 texts: tokens that its server did not count, cost unknown; 1 text" in text
+
+
+def test_tokens_that_are_estimates_are_said_to_be(quickstart: Any) -> None:
+    costs = tables()[files.COSTS].assign(tokens_estimated=[0, 20])
+    text = text_of(replace(quickstart, evaluation=tables() | {files.COSTS: costs}))
+    assert r"Servers did not count the tokens of these judgements, which are estimates: 20 of j\|2." in text
+    assert "estimates" not in text_of(replace(quickstart, evaluation=tables()))
+
+
 def test_one_unknown_cost_makes_the_sum_unknown(quickstart: Any) -> None:
     costs = tables()[files.COSTS].assign(cost=[0.5, None])
     text = text_of(replace(quickstart, evaluation=tables() | {files.COSTS: costs}))

@@ -96,3 +96,18 @@ def test_what_an_evaluation_lacks_is_said_before_the_run(tmp_path: Path, evaluat
     run = create_run(tmp_path / "run.yml", results=tmp_path / "results")
     with pytest.raises(InputError, match=message):
         check_evaluation(run)
+
+
+def test_embeddings_are_planned_with_their_price(tmp_path: Path) -> None:
+    embeddings = ", embeddings: {ep_name: 'http://127.0.0.1:9/v1/embeddings', model_id: org/%s}}"
+    said = "  embeddings: endpoint, each answer and each acceptable one as a text, "
+    assert f"{said}1 USD for 1,000 tokens" in planned(tmp_path, JUDGES + embeddings % "judge")
+    assert f"{said}cost unknown: no price by the token" in planned(tmp_path, JUDGES + embeddings % "other")
+
+
+def test_an_experiment_of_embeddings_that_is_not_there_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    planned(tmp_path, "")
+    (tmp_path / "run.yml").write_text(f"{CONFIG}{JUDGES}, embeddings: {{experiment: nobody}}}}\n")
+    run = create_run(tmp_path / "run.yml", results=tmp_path / "results")
+    with pytest.raises(InputError, match="nobody is not an experiment; there are a, b"):
+        check_evaluation(run)
