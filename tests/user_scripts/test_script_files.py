@@ -94,7 +94,7 @@ def test_fmbench2_scripts_and_undeployed_experiments_need_no_file(config: Config
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("from fmbench.utils import count_tokens, write_to_s3", r"mine\.py, line 2: fmbench has no fmbench\.utils\.wri"),
+        ("from fmbench.utils import count_tokens, write_to_s3", r"mine\.py, line 2: fmbench has no fmbench\.utils\.w"),
         ("from fmbench import globals", r"line 2: fmbench has no fmbench\.globals for scripts"),
         ("import json, fmbench.scripts.pricing as pricing", r"line 2: fmbench has no module fmbench\.scripts\.pricing"),
         ("from fmbench.scripts import constants, defaults", r"line 2: fmbench has no fmbench\.scripts\.defaults"),
