@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from fmbench_lib.metrics.decision.budgets import Budgets
-from fmbench_lib.metrics.decision.dataset_of_interest import DatasetChoice
 from fmbench_lib.metrics.decision.decision import decide
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.metrics.objectives import Objectives
@@ -329,9 +328,9 @@ def test_what_the_server_said_of_failures_is_shown_once_for_each_class(build, si
 
 def test_a_cut_table_of_failures_begins_with_the_dataset_that_is_decided_about(build, simulate) -> None:
     levels = [simulate("e", f"{name}.jsonl", load, n=10) for name in ("a", "b") for load in range(1, 12)]
-    inputs = build(levels, Budgets(latency_budget=0.001), dataset=DatasetChoice("b.jsonl", "b"))
+    inputs = build(levels, Budgets(latency_budget=0.001), dataset="b.jsonl")
     shown, *_ = tables_of(section(render_markdown(inputs), "### Failed experiments"))
-    assert [line.split("|")[2].strip() for line in shown[2:]] == ["b"] * 11 + ["a"]
+    assert [row[1].strip() for row in shown[2:]] == ["b"] * 11 + ["a"]
     assert "The dataset of the decision comes first." in render_markdown(inputs)
 
 

@@ -56,7 +56,8 @@ def test_the_first_answer_may_take_as_long_as_any_other(
 ) -> None:
     (tmp_path / "two.yml").write_text(CONFIG.replace("requests: 1,", f"requests: 1, timeout: {timeout},"))
     given: list[float] = []
-    monkeypatch.setattr("fmbench_lib.steps.endpoints.deployment_context.probe", lambda *arguments: given.append(arguments[-1]))
+    probe = "fmbench_lib.steps.endpoints.deployment_context.probe"
+    monkeypatch.setattr(probe, lambda *arguments: given.append(arguments[-1]))
     deploy_models(create_run(tmp_path / "two.yml", results=tmp_path / "results"))
     assert given == [patience, patience]
 

@@ -15,7 +15,7 @@ from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.cleanup import clean_up
 from fmbench_lib.steps.data_generation import generate_data
 from fmbench_lib.steps.deployment import deploy_models
-from fmbench_lib.steps.experiment_scripts import script_of
+from fmbench_lib.steps.endpoints.experiment_scripts import script_of
 from fmbench_lib.steps.inference import run_inference
 from fmbench_lib.steps.plan import make_plan
 from fmbench_lib.steps.setup import set_up
