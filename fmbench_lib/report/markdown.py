@@ -18,6 +18,8 @@ from fmbench_lib.workspace import APPENDIX_FILE
 APPENDIX_LINK = f"[appendix]({APPENDIX_FILE})"
 """Where the tables of the report are in full."""
 
+_FEW = 2  # a line that sends elsewhere is no shorter
+
 Blocks: TypeAlias = list[str]
 """Blocks of Markdown, each a paragraph, a table or a picture; empty ones are left out of the page."""
 
@@ -103,9 +105,9 @@ def frame(
 ) -> str:
     """A frame of plain texts as a pipe table; a cell ending in `bold_if` is bold, and no cell is read as Markdown.
 
-    Of more than `most` rows only the first are shown, and a line below says where the others are.
+    Of more than `most` rows, and a few, only the first are shown, and a line below says where the others are.
     """
-    if most is not None and len(cells) > most:
+    if most is not None and len(cells) > most + _FEW:
         shown = frame(cells.head(most), as_code=as_code, to_the_right=to_the_right, bold_if=bold_if)
         return f"{shown}\n\n… and {len(cells) - most} more rows in the {APPENDIX_LINK}."
     codes = set(as_code)

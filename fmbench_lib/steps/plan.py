@@ -11,6 +11,7 @@ from typing import TypeAlias
 from fmbench_lib.config import Config, Experiment, LoadedConfig
 from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.config.problems import merged
+from fmbench_lib.config.reading.resolution import NO_LIMIT
 from fmbench_lib.config.secrets import redactor_for
 from fmbench_lib.data.payload_index import read_payload_index
 from fmbench_lib.deploy.platform import UsingFiles
@@ -134,10 +135,15 @@ def _heading(loaded: LoadedConfig, counts: Mapping[str, int], longest: Mapping[s
         *(f"  note: {notice}" for notice in merged(loaded.notices)),
         *([f"  not set: {missing}"] if missing else []),
         *(
-            f"  {name}: {counts.get(name, '?')} prompts of up to {most} tokens{needs.get(name, '')}"
+            f"  {name}: {counts.get(name, '?')} prompts{_up_to(most)}{needs.get(name, '')}"
             for name, most in longest.items()
         ),
     ]
+
+
+def _up_to(most: int) -> str:
+    """The length of the longest prompt; nothing where no prompt was read and its filter sets no limit."""
+    return f" of up to {most} tokens" if most < NO_LIMIT - 1 else ""
 
 
 def _location_text(location: RunLocation) -> str:

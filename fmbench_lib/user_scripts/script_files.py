@@ -14,6 +14,7 @@ from fmbench_lib.config.platforms import platform_facts, protocol_facts
 from fmbench_lib.errors import InputError
 from fmbench_lib.host.paths import expanded
 from fmbench_lib.storage.fetch import local_copy
+from fmbench_lib.user_scripts.fmbench2_module import missing_imports
 
 DEPLOY = "deploy"
 CREATE_PREDICTOR = "create_predictor"
@@ -27,7 +28,7 @@ def deployment_file(
 ) -> Path | None:
     """The user script that deploys an experiment; None where a platform deploys it, or nothing is deployed.
 
-    :raises InputError: it does not exist, or has no function `deploy`.
+    :raises InputError: it does not exist, has no function `deploy`, or imports what FMBench 2.x has and fmbench lacks.
     """
     by_script = platform_facts(experiment.platform).by_script and experiment.deploy
     if not by_script or experiment.deployment_script is None:
@@ -42,7 +43,7 @@ def inference_file(
 ) -> Path | None:
     """The user script that sends an experiment's requests; None where a codec does.
 
-    :raises InputError: it does not exist, or has no function `create_predictor`.
+    :raises InputError: it does not exist, has no function `create_predictor`, or imports what fmbench lacks.
     """
     if not protocol_facts(experiment.protocol).by_script or experiment.inference_script is None:
         return None
@@ -92,16 +93,26 @@ def _from_bucket(address: str, run_buckets: Iterable[str | None], fetch: Fetch) 
 def holds(path: Path, function: str) -> bool:
     """Whether the top level of a script defines a function of that name. Raises InputError where it is not valid
     Python."""
+    return _defines(_parsed(path), function)
+
+
+def _parsed(path: Path) -> ast.Module:
     try:
-        tree = ast.parse(path.read_bytes(), str(path))
+        return ast.parse(path.read_bytes(), str(path))
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path} is not valid Python: {error}") from None
-    return any(function in _names(statement) for statement in tree.body)
 
 
 def _check_holds(path: Path, function: str, arguments: str) -> None:
-    if not holds(path, function):
+    tree = _parsed(path)
+    if not _defines(tree, function):
         raise InputError(f"{path}: has no function {function}{arguments}")
+    for line, why in missing_imports(tree):
+        raise InputError(f"{path}, line {line}: {why}")
+
+
+def _defines(tree: ast.Module, function: str) -> bool:
+    return any(function in _names(statement) for statement in tree.body)
 
 
 def _names(statement: ast.stmt) -> list[str]:

@@ -326,6 +326,21 @@ def test_what_the_server_said_of_failures_is_shown_once_for_each_class(build, si
     assert "happened" in table
 
 
+def test_a_cut_table_of_failures_begins_with_the_dataset_that_is_decided_about(build, simulate) -> None:
+    levels = [simulate("e", f"{name}.jsonl", load, n=10) for name in ("a", "b") for load in range(1, 12)]
+    inputs = build(levels, Budgets(latency_budget=0.001), dataset="b.jsonl")
+    shown, *_ = tables_of(section(render_markdown(inputs), "### Failed experiments"))
+    assert [row[1].strip() for row in shown[2:]] == ["b"] * 11 + ["a"]
+    assert "The dataset of the decision comes first." in render_markdown(inputs)
+
+
+def test_a_table_is_not_cut_for_a_few_rows(build, simulate) -> None:
+    inputs = build([simulate(f"e{number}", n=10) for number in range(14)], Budgets(latency_budget=0.001))
+    said = section(render_markdown(inputs), "### Failed experiments")
+    assert "more rows" not in said
+    assert len(tables_of(said)[0]) == 2 + 14
+
+
 def test_a_long_table_is_cut_and_whole_in_the_appendix(build, simulate) -> None:
     levels = [simulate(f"e{number}", n=10, errors={"timeout": 1}) for number in range(20)]
     inputs = build(levels, Budgets(error_rate_budget=0.0))

@@ -38,7 +38,7 @@ def run(tmp_path: Path) -> Any:
 def test_whatever_a_probe_raises_costs_its_experiment(
     run: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def probe(predictor: Any, _bundle: str | None) -> None:
+    def probe(predictor: Any, _bundle: str | None, _timeout: float) -> None:
         if "bad" in predictor.encode("hi").url:
             raise error
 
@@ -48,6 +48,18 @@ def test_whatever_a_probe_raises_costs_its_experiment(
     assert known["good"].status == "in_service"
     assert known["bad"].status == "failed"
     assert str(known["bad"].error).startswith(type(error).__name__)
+
+
+@pytest.mark.parametrize(("timeout", "patience"), [(5, 60.0), (600, 600.0)])
+def test_the_first_answer_may_take_as_long_as_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, timeout: int, patience: float
+) -> None:
+    (tmp_path / "two.yml").write_text(CONFIG.replace("requests: 1,", f"requests: 1, timeout: {timeout},"))
+    given: list[float] = []
+    probe = "fmbench_lib.steps.endpoints.deployment_context.probe"
+    monkeypatch.setattr(probe, lambda *arguments: given.append(arguments[-1]))
+    deploy_models(create_run(tmp_path / "two.yml", results=tmp_path / "results"))
+    assert given == [patience, patience]
 
 
 def test_whatever_a_level_raises_costs_that_level(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

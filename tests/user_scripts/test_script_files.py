@@ -89,3 +89,25 @@ def test_fmbench2_scripts_and_undeployed_experiments_need_no_file(config: Config
     assert files.inference_file(config, known, [tmp_path]) is None
     left = experiment(deploy=False, deployment_script="gone.py")
     assert files.deployment_file(config, left, [tmp_path]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("from fmbench.utils import count_tokens, write_to_s3", r"mine\.py, line 2: fmbench has no fmbench\.utils\.w"),
+        ("from fmbench import globals", r"line 2: fmbench has no fmbench\.globals for scripts"),
+        ("import json, fmbench.scripts.pricing as pricing", r"line 2: fmbench has no module fmbench\.scripts\.pricing"),
+        ("from fmbench.scripts import constants, defaults", r"line 2: fmbench has no fmbench\.scripts\.defaults"),
+        ("from fmbench.utils import *\nfrom fmbench import __version__\nimport fmbench.utils, fmbenchmarks", ""),
+        ("try:\n    from fmbench.utils import write_to_s3\nexcept ImportError:\n    write_to_s3 = None", ""),
+        ("from .fmbench import anything", ""),
+    ],
+)
+def test_an_import_that_will_fail_is_found_before_the_run(config: Config, tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "mine.py").write_text(f'"""Mine."""\n{text}\n{DEPLOY}')
+    mine = experiment(deployment_script="mine.py", inference_script="mine.py")
+    if not why:
+        assert files.deployment_file(config, mine, [tmp_path]) == tmp_path / "mine.py"
+        return
+    with pytest.raises(InputError, match=why):
+        files.deployment_file(config, mine, [tmp_path])

@@ -9,10 +9,12 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 from fmbench_lib.data.sources.base import Reader, Row, Source, SourceRequest
 from fmbench_lib.data.sources.file_content import readable
 from fmbench_lib.data.sources.json_rows import shown
+from fmbench_lib.data.text_column import is_name
 from fmbench_lib.errors import DataError
 
 
@@ -26,7 +28,6 @@ def open_tsv(request: SourceRequest) -> Source:
     return _source(request, "\t")
 
 
-_LONGEST_NAME = 60  # of a column; what is longer is a prompt
 CSV = Reader(reads_files=True, open=open_csv)
 TSV = Reader(reads_files=True, open=open_tsv)
 
@@ -39,10 +40,10 @@ def _source(request: SourceRequest, separator: str | None) -> Source:
 def _rows(path: Path, separator: str | None) -> Iterator[tuple[str, Row]]:
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a prompt may be longer than the module's 128 KiB
     with readable(path) as file:
-        first = file.readline()
-        named, skipped = _named_separator(first), 0
+        first, skipped = _line_with_text(file, 0)
+        named = _named_separator(first)
         if named is not None:
-            first, skipped = file.readline(), 1
+            first, skipped = _line_with_text(file, skipped + 1)
         lines = itertools.chain([first] if first else [], file)
         reader = csv.reader(lines, delimiter=separator or named or _separator(first), strict=True)
         begin = skipped + 1
@@ -56,6 +57,13 @@ def _rows(path: Path, separator: str | None) -> Iterator[tuple[str, Row]]:
                 begin = end + 1
         except csv.Error as error:
             raise DataError(_fault(path, begin, skipped + reader.line_num, str(error))) from error
+
+
+def _line_with_text(file: IO[str], skipped: int) -> tuple[str, int]:
+    """The next line that is not blank, empty at the file's end, and how many lines there are before it."""
+    while (line := file.readline()) and not line.strip():
+        skipped += 1
+    return line, skipped
 
 
 def _fault(path: Path, begin: int, end: int, what: str) -> str:
@@ -80,7 +88,7 @@ def _columns(path: Path, names: list[str], line: int) -> list[str]:
     columns = [name.strip() for name in names]
     if not columns:
         raise DataError(f"{path}: is empty; its first line must name the columns")
-    if len(columns) == 1 and (len(columns[0]) > _LONGEST_NAME or columns[0].endswith(("?", ".", "!"))):
+    if len(columns) == 1 and not is_name(columns[0]):
         raise DataError(
             f"{path}, line {line}: {shown(columns[0])} is a prompt, and must be the name of the column; write the line "
             "`prompt` before it"

@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 from fmbench_lib.data.conversations import is_conversation
 from fmbench_lib.data.sources.base import Row
-from fmbench_lib.data.sources.file_content import readable
+from fmbench_lib.data.sources.file_content import PACKED_ENDINGS, readable
 from fmbench_lib.data.text_column import USUAL
 from fmbench_lib.errors import DataError
 
 _MOST_SHOWN = 60
+_ENDINGS = (".jsonl", ".ndjson", ".json", ".txt", ".md")
 
 
 def json_lines(path: Path) -> Iterator[tuple[str, Row]]:
@@ -85,7 +86,7 @@ def _parsed_line(path: Path, number: int, line: str) -> Row:
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path}, line {number}: not JSON ({error.msg}, column {error.colno}); each line must be one JSON object, "
-            f"and there is {shown(line)}"
+            f"and there is {shown(line)}{_other_form(path)}"
         ) from error
     except ValueError as error:  # a number with thousands of digits
         raise DataError(f"{path}, line {number}: not JSON ({error}); each line must be one JSON object") from error
@@ -93,7 +94,20 @@ def _parsed_line(path: Path, number: int, line: str) -> Row:
         raise DataError(
             f"{path}, line {number}: {type(row).__name__} instead of a JSON object with columns as keys: {shown(line)}"
         )
-    return row
+    return _batched_request(row)
+
+
+def _batched_request(row: Row) -> Row:
+    """The request of a line in OpenAI's batch format, whose `body` is what is sent; any other row as it is."""
+    body = row.get("body")
+    return {**row, **body} if "custom_id" in row and isinstance(body, dict) else row
+
+
+def _other_form(path: Path) -> str:
+    """What to do about a file that is taken for JSON Lines because nothing is known of its ending."""
+    if path.suffix.lower() in (*_ENDINGS, *PACKED_ENDINGS):
+        return ""
+    return "; its name has none of the known endings: let it end in .txt where each line is a prompt"
 
 
 def _rows_in(path: Path, content: Any) -> list[Any]:

@@ -135,8 +135,8 @@ def run_level(
         inherited = _Inherited(prompts.fileno(), sequences, script, keys.settings)
         try:
             for plan in _plans(level, level_id, count, folder, order, inherited):
-                name = "" if level.script is None else level.script.path
-                workers.append(start_worker(plan, folder, name))  # those started are ended if one fails
+                worker = start_worker(plan, folder, level.script)
+                workers.append(worker)  # those started are ended if one fails
             begin_ns = _begin(workers, keys)
             progress.begun = begin_ns / 1e9
             stop = _watch(workers, level, progress, on_progress, keys, writer)

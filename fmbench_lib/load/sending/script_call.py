@@ -12,19 +12,28 @@ from fmbench_lib.user_scripts.fmbench2_names import TokenEstimate
 
 Predict = Callable[[Mapping[str, Any]], Any]
 
-_LONGEST_MESSAGE = 20_000  # the recorder keeps far less, once secrets are removed
 _LONGEST_S = 86_400.0
+LONGEST_MESSAGE = 20_000
+"""The most characters of an error's text that leave a worker; the recorder keeps far less, once secrets are removed."""
+
+CREATION_TIMEOUT = 300.0
+"""Seconds that a script may take to create its predictor where the experiment gives it no more: it may load much."""
+
 _RETURNED = ("response_json", "prompt_tokens", "completion_tokens")
 
 
 @dataclass(frozen=True, slots=True)
 class UserScript:
-    """The file, and the arguments of its `create_predictor`: the endpoint's name, inference spec, and experiment."""
+    """The file, and the arguments of its `create_predictor`: the endpoint's name, inference spec, and experiment.
+
+    Loading the file and that call may take `creation_timeout` (s).
+    """
 
     path: str
     endpoint: str
     inference_spec: Mapping[str, Any] = field(repr=False)
     experiment: Mapping[str, Any] = field(repr=False)
+    creation_timeout: float = CREATION_TIMEOUT
 
     def append_to(self, file: IO[bytes]) -> tuple[int, int]:
         """Write it after the requests, in a file without a name as it may hold keys; returns offset and length."""
@@ -80,7 +89,7 @@ def _part(response: Any, name: str) -> Any:
 
 
 def _failed(error: BaseException) -> Answered:
-    message = f"{type(error).__name__}: {_said(error)}"[:_LONGEST_MESSAGE]
+    message = f"{type(error).__name__}: {said(error)}"[:LONGEST_MESSAGE]
     status = _status(error)
     body = json.dumps({"error": {"message": message}}).encode()
     if status is None and (isinstance(error, TimeoutError) or "timeout" in type(error).__name__.lower()):
@@ -90,7 +99,8 @@ def _failed(error: BaseException) -> Answered:
     return Answered((_head(status or 200, len(body)) + body,))
 
 
-def _said(error: BaseException) -> str:
+def said(error: BaseException) -> str:
+    """The text of an error that a script raises."""
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - an error of a script's own class may fail to say what it is

@@ -14,22 +14,24 @@ import select
 import signal
 import sys
 import threading
+import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
+from fmbench_lib.errors import WorkerError
 from fmbench_lib.host.process_limits import allow_many_sockets
 from fmbench_lib.load.sending.connection import monotonic_ns
 from fmbench_lib.load.sending.exchange import Exchange
 from fmbench_lib.load.sending.loop import Loop
 from fmbench_lib.load.sending.poller import IN
-from fmbench_lib.load.sending.script_call import Answered, Predict, UserScript, answer_to
+from fmbench_lib.load.sending.script_call import LONGEST_MESSAGE, Answered, Predict, UserScript, answer_to, said
 from fmbench_lib.load.sending.spool import NO_STAMP
 from fmbench_lib.load.sending.targets import Target
 from fmbench_lib.load.sending.worker import Worker
-from fmbench_lib.load.sending.worker_protocol import WorkerPlan
+from fmbench_lib.load.sending.worker_protocol import Failed, WorkerPlan
 from fmbench_lib.user_scripts.importing import called, load_script, most_arguments
 
 _MOST_THREADS = 1024  # started as they are needed
@@ -111,20 +113,33 @@ class ScriptWorker(Worker):
                 call.answered(to_answer(), ended_ns)
 
 
+@contextlib.contextmanager
+def _named(what: str) -> Iterator[None]:
+    """A block that calls the script: whatever it raises is a WorkerError that says in which call."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        traceback.print_exc()
+        raise WorkerError(f"{what} {type(error).__name__}: {said(error)}"[:LONGEST_MESSAGE]) from error
+
+
 def prediction_of(script: UserScript) -> Predict:
     """The method `get_prediction` of the predictor that the script creates for the endpoint.
 
     A script whose `create_predictor` takes no inference spec gets the parameters in each payload, any other does not.
+    Raises WorkerError with what the script raises.
     """
-    create = load_script(script.path).create_predictor
-    predictor = called(create, script.endpoint, script.inference_spec, script.experiment)
-    predict: Predict = predictor.get_prediction
+    with _named("cannot be loaded:"):
+        create = load_script(script.path).create_predictor
+    with _named("create_predictor() raised"):
+        predictor = called(create, script.endpoint, script.inference_spec, script.experiment)
+        predict: Predict = predictor.get_prediction
     if most_arguments(create) == 1:
         return predict
     return lambda payload: predict({"inputs": payload["inputs"]})
 
 
-def end_with_children() -> None:
+def end_with_children() -> NoReturn:
     """End this process and all that the script has started, also in sessions of their own. Does not return."""
     import psutil
 
@@ -157,7 +172,11 @@ def main(plan_path: str) -> None:
     assert plan["script"] is not None
     offset, length = plan["script"]
     script = UserScript(**json.loads(os.pread(plan["prompts_fd"], length, offset)))
-    predict = prediction_of(script)
+    try:
+        predict = prediction_of(script)
+    except WorkerError as error:
+        print(json.dumps(Failed(event="failed", message=str(error))), file=channel, flush=True)
+        end_with_children()
     loop = Loop()
     worker = ScriptWorker(plan, loop, predict, channel)
     worker.say({"event": "ready"})

@@ -16,10 +16,10 @@ from typing import IO
 from fmbench_lib.errors import WorkerError
 from fmbench_lib.host.children import how_it_ended, start_module
 from fmbench_lib.load.sending.request_signing import Keys
+from fmbench_lib.load.sending.script_call import UserScript
 from fmbench_lib.load.sending.worker_protocol import End, Message, WorkerPlan
 
 _READY_SECONDS = 30.0
-_SCRIPT_READY_SECONDS = 300.0  # a script may load much before it can predict
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class WorkerProcess:
     stdout: IO[bytes]
     stderr: Path
     spool: Path
-    script: str = ""
+    script: UserScript | None = None
     buffer: bytes = b""
     ready: bool = False
     sent: int = 0
@@ -42,7 +42,9 @@ class WorkerProcess:
     end: End | None = None
 
     def take(self, message: Message) -> None:
-        """Note what a message says."""
+        """Note what a message says; raises WorkerError where that is why the worker cannot begin."""
+        if message["event"] == "failed":
+            raise WorkerError(self._place() + message["message"])
         if message["event"] == "ready":
             self.ready = True
             return
@@ -62,11 +64,14 @@ class WorkerProcess:
 
     def death(self) -> WorkerError:
         """The error of a worker that ended before its level did."""
-        return WorkerError(f"load worker {self.number} {how_it_ended(self.process, self.stderr)}")
+        return WorkerError(f"{self._place()}load worker {self.number} {how_it_ended(self.process, self.stderr)}")
+
+    def _place(self) -> str:
+        return "" if self.script is None else f"{self.script.path}: "
 
 
-def start_worker(plan: WorkerPlan, folder: Path, script: str = "") -> WorkerProcess:
-    """Start a worker with its plan; its files are in `folder`. `script` is the path of the user's, if it calls one."""
+def start_worker(plan: WorkerPlan, folder: Path, script: UserScript | None = None) -> WorkerProcess:
+    """Start a worker with its plan; its files are in `folder`. `script` is the user's, if it calls one."""
     number = plan["number"]
     plan_path = folder / f"worker-{number}.json"
     plan_path.write_text(json.dumps(plan))
@@ -97,10 +102,12 @@ def hand_out(keys: Keys, workers: Sequence[WorkerProcess]) -> None:
 
 def await_ready(workers: Sequence[WorkerProcess]) -> None:
     """Wait until all workers can begin; raises WorkerError where one dies or is silent for too long."""
-    script = next((worker.script for worker in workers if worker.script), "")
-    silent = f"{script}: create_predictor() did not return within {_SCRIPT_READY_SECONDS:g} s; it was ended"
-    patience = _SCRIPT_READY_SECONDS if script else _READY_SECONDS
-    for _ in messages(workers, patience, silent if script else ""):
+    script = next((worker.script for worker in workers if worker.script is not None), None)
+    silent, patience = "", _READY_SECONDS
+    if script is not None:
+        patience = script.creation_timeout
+        silent = f"{script.path}: create_predictor() did not return within {patience:g} s; it was ended"
+    for _ in messages(workers, patience, silent):
         if all(worker.ready for worker in workers):
             return
 

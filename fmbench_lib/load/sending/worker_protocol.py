@@ -89,6 +89,13 @@ class Ready(TypedDict):
     event: Literal["ready"]
 
 
+class Failed(TypedDict):
+    """The worker cannot begin, as its user's script cannot."""
+
+    event: Literal["failed"]
+    message: str
+
+
 class ProgressMessage(TypedDict):
     """How far a worker is. Counts include the warm-up; `latencies` (s) are of the successes since the last message."""
 
@@ -121,4 +128,4 @@ class End(TypedDict):
     clock_samples: list[tuple[int, int]]
 
 
-Message: TypeAlias = Ready | ProgressMessage | End
+Message: TypeAlias = Ready | Failed | ProgressMessage | End

@@ -139,10 +139,12 @@ def _missed(inputs: ReportInputs) -> Blocks:
     judged = judgements(inputs.summary, inputs.decision.budgets)
     if not limits:
         return ["No budget was set, so no level can miss one."]
-    missed = missed_table(judged)
+    decided = inputs.decision.payload_file
+    missed = missed_table(sorted(judged, key=lambda one: one.row["payload_file"] != decided))
     if missed.empty:
         return [f"Every level ({len(judged)}) meets the budgets: {escape(limits)}."] if judged else []
-    intro = f"Budgets: {escape(limits)}. Figures that miss one are bold and marked {FAILS}."
+    first = " The dataset of the decision comes first." if missed["dataset"].nunique() > 1 else ""
+    intro = f"Budgets: {escape(limits)}. Figures that miss one are bold and marked {FAILS}.{first}"
     shown = missed.drop(columns="misses by")  # the bold figures and their budget say it
     right = [name for name in shown.columns if name not in _TEXTS]
     return [intro, bullets(_by_budget(judged)), frame(shown, to_the_right=right, most=_MOST)]

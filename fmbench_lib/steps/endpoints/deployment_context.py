@@ -17,6 +17,7 @@ from fmbench_lib.steps.endpoints.experiment_scripts import probe_script, script_
 from fmbench_lib.steps.run_inputs.inputs import ca_bundle, hf_token_of
 
 _LONGEST_REASON = 600
+_LEAST_PROBE_S = 60.0  # a server answers its first request slowly
 
 
 def deployment_context(run: Run, experiment: Experiment, interrupted: threading.Event) -> DeployContext:
@@ -37,11 +38,12 @@ def deployment_context(run: Run, experiment: Experiment, interrupted: threading.
 def _probe(run: Run, experiment: Experiment, url: str, model: str | None) -> None:
     predictor = predictor_for(experiment, url, model or experiment.model_id, run.loaded.folder)
     script = script_of(run, experiment, url)
+    timeout = max(_LEAST_PROBE_S, experiment.inference_spec.timeout or run.config.load.timeout)
     try:
         if script is not None and isinstance(predictor, UserScriptPredictor):
-            probe_script(script, predictor)
+            probe_script(script, predictor, timeout)
         else:
-            probe(predictor, ca_bundle(run))
+            probe(predictor, ca_bundle(run), timeout)
     except EndpointError as error:
         raise type(error)(run.redactor(str(error))[:_LONGEST_REASON]) from None
 

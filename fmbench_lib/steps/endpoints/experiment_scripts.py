@@ -13,7 +13,7 @@ from fmbench_lib.errors import EndpointError, WorkerError
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending.engine import run_level
 from fmbench_lib.load.sending.level import Level
-from fmbench_lib.load.sending.script_call import UserScript
+from fmbench_lib.load.sending.script_call import CREATION_TIMEOUT, UserScript
 from fmbench_lib.predictors.user_script import NOWHERE, UserScriptPredictor
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.run_inputs.inputs import script_fetcher
@@ -22,7 +22,6 @@ from fmbench_lib.user_scripts.script_files import deployment_file, inference_fil
 from fmbench_lib.workspace import LevelKey
 
 _PROMPT = "Say hello."
-_TIMEOUT = 60.0
 _INVOCATIONS = re.compile(r"https?://[^/]+/endpoints/([^/]+)/invocations")
 
 
@@ -39,12 +38,14 @@ def script_of(run: Run, experiment: Experiment, url: str) -> UserScript | None:
         return None
     invocations = _INVOCATIONS.fullmatch(url)  # scripts know a SageMaker endpoint by its name
     endpoint = invocations[1] if invocations else url
-    return UserScript(str(path), endpoint, inference_spec(experiment), experiment_config(experiment))
+    patience = max(CREATION_TIMEOUT, experiment.inference_spec.model_loading_timeout or 0)
+    return UserScript(str(path), endpoint, inference_spec(experiment), experiment_config(experiment), patience)
 
 
-def probe_script(script: UserScript, predictor: UserScriptPredictor) -> None:
-    """Send one prompt through the script as a level does. Raises EndpointError with the script's message."""
-    load = load_settings(LoadSection(timeout=_TIMEOUT, workers=1))
+def probe_script(script: UserScript, predictor: UserScriptPredictor, timeout: float) -> None:
+    """Send one prompt through the script as a level does. Raises EndpointError with the script's message, also where it
+    has not answered after `timeout` (s)."""
+    load = load_settings(LoadSection(timeout=timeout, workers=1))
     level = Level((NOWHERE,), (), (0,), "probe", load, StopRule(requests=1), concurrency=1, script=script)
     key = LevelKey(script.endpoint, "", "probe")
     recorder = Recorder(predictor, [SentPrompt("probe", None)], (script.endpoint,), key, None)
@@ -52,6 +53,6 @@ def probe_script(script: UserScript, predictor: UserScriptPredictor) -> None:
         try:
             (record,) = recorder.rows(run_level(level, [predictor.encode(_PROMPT)], Path(folder)))
         except WorkerError as error:
-            raise EndpointError(f"{script.path}: {error}") from error
+            raise EndpointError(str(error)) from error
     if record["error"] is not None:
         raise EndpointError(f"{script.path}: {record['error_message']} ({record['error']})")

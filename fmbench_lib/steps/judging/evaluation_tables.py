@@ -158,11 +158,11 @@ def _write(run: Run, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         write_csv(pd.DataFrame({column: _cells(rows, column) for column in _columns(rows)}), part)
 
 
-def _columns(rows: list[dict[str, Any]]) -> list[str]:
+def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(column for row in rows for column in row))
 
 
-def _cells(rows: list[dict[str, Any]], column: str) -> Any:
+def _cells(rows: Sequence[Mapping[str, Any]], column: str) -> Any:
     """A column; counts stay whole numbers where some are missing."""
     values = [row.get(column) for row in rows]
     whole = all(value is None or type(value) is int for value in values)

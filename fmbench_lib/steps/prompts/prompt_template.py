@@ -17,6 +17,9 @@ from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.run_inputs.inputs import file_of
 
 _CONVERSATIONS = "conversations (of ShareGPT's the first turn, else all up to the last that is not the assistant's)"
+_INSTRUCTION, _SUBJECTS = "instruction", ("input", "context")
+"""The columns of data sets of instructions, such as Alpaca and Dolly; what an instruction is about may be empty."""
+_CHANGED = "datasets.prompt_template changes it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,11 @@ def choose_template(run: Run, sources: Sequence[Source]) -> ChosenTemplate:
     shipped = read_template(file_of(run, SHIPPED_TEMPLATE, "prompt template", folder))
     if set(fields_of(shipped)) <= row.keys():
         return ChosenTemplate(shipped)
-    column = text_column(list(row), location)
+    column = text_column(row, location)
+    subject = next((name for name in _SUBJECTS if name in row), "")
+    if subject and _INSTRUCTION in row and column in (_INSTRUCTION, subject):
+        notice = f"prompts are the texts in column {_INSTRUCTION}, each with that in column {subject} behind it"
+        return ChosenTemplate(f"{{{_INSTRUCTION}}}\n{{{subject}}}", f"{notice}; {_CHANGED}", (_INSTRUCTION, subject))
     if isinstance(row[column], Mapping):
         names = ", ".join(map(str, row[column]))
         raise InputError(
@@ -70,7 +77,7 @@ def choose_template(run: Run, sources: Sequence[Source]) -> ChosenTemplate:
             f'write datasets.prompt_template: "{{{column}}}" to send it as JSON'
         )
     what = _CONVERSATIONS if column in COLUMNS or is_conversation(row[column]) else "texts"
-    notice = f"prompts are the {what} in column {column}; datasets.prompt_template changes it"
+    notice = f"prompts are the {what} in column {column}; {_CHANGED}"
     return ChosenTemplate(f"{{{column}}}", notice, (column,))
 
 

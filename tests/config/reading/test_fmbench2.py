@@ -198,6 +198,12 @@ def test_inline_prices_and_one_flat_parameter_set(data: Path) -> None:
     [
         ("run_steps: {4_get_evaluations: yes}\n", "run_steps.4_get_evaluations", "there is no section evaluation"),
         ("model_evaluations: judges.yml\nrun_steps: {4_get_evaluations: no}\n", "model_evaluations", "is not used"),
+        (
+            "model_evaluations: judges.yml\nrun_steps: {4_get_evaluations: yes}\n",
+            "model_evaluations",
+            "its judges judge",
+        ),
+        ("model_evaluations: judges.yml\n", "model_evaluations", "its judges judge the answers after the measurement"),
         ("report: {generate_html_report: yes}\n", "report.generate_html_report", "report.md"),
     ],
 )

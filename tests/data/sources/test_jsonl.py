@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,24 @@ def test_a_line_that_is_not_a_row_is_named(tmp_path: Path, content: bytes, messa
         rows(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "helped"), [("prompts", True), ("a.yaml", True), ("a.jsonl", False)])
+def test_a_text_file_with_another_ending_is_told_how_to_be_one(tmp_path: Path, name: str, helped: bool) -> None:
+    path = tmp_path / name
+    path.write_text("Why?\nHow?\n")
+    with pytest.raises(DataError, match="line 1: not JSON") as caught:
+        rows(path)
+    assert str(caught.value).endswith("let it end in .txt where each line is a prompt") == helped
+
+
+def test_a_line_of_the_batch_format_is_its_request(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    body = {"model": "m", "messages": [{"role": "user", "content": "Why?"}]}
+    path.write_text(json.dumps({"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": body}))
+    assert rows(path)[0]["messages"] == body["messages"]
+    path.write_text(json.dumps({"body": body}))
+    assert "messages" not in rows(path)[0]
 
 
 def test_a_missing_file_is_a_data_error(tmp_path: Path) -> None:

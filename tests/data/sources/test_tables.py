@@ -61,6 +61,15 @@ def test_a_file_may_name_its_separator(tmp_path: Path) -> None:
     assert found == [(", line 3", {"id": "1", "text": "Why, then?"})]
 
 
+@pytest.mark.parametrize("blank", ["\n", "  \r\n\r\n"])
+def test_blank_lines_before_the_names_do_not_count(tmp_path: Path, blank: str) -> None:
+    line = blank.count("\n") + 2
+    assert read(written(tmp_path, "a.csv", f"{blank}text;n\n\nWhy, then?;1\n")) == [
+        (f", line {line + 1}", {"text": "Why, then?", "n": "1"})
+    ]
+    assert read(written(tmp_path, "b.csv", f"{blank}sep=;\ntext;n\nWhy, then?;1\n"))[0][0] == f", line {line + 1}"
+
+
 def test_a_cell_may_be_long(tmp_path: Path) -> None:
     assert len(read(written(tmp_path, "a.csv", "text\n" + "x" * 300_000))[0][1]["text"]) == 300_000
 

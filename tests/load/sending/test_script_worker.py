@@ -141,8 +141,23 @@ def create_predictor(endpoint_name):
 
 
 def test_a_script_that_cannot_begin_ends_the_level_with_its_reason(send: Send) -> None:
-    with pytest.raises(WorkerError, match="ModuleNotFoundError: No module named 'no_such_thing'"):
+    said = r"^/\S+\.py: cannot be loaded: ModuleNotFoundError: No module named 'no_such_thing'$"
+    with pytest.raises(WorkerError, match=said):
         send(["hello"], "import no_such_thing\n", concurrency=1)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("raise ValueError('no such endpoint')", r"create_predictor\(\) raised ValueError: no such endpoint$"),
+        ("raise SystemExit('no licence')", r"create_predictor\(\) raised SystemExit: no licence$"),
+        ("return None", r"create_predictor\(\) raised AttributeError: 'NoneType' .*get_prediction"),
+        ("import os; os._exit(3)", r"load worker 0 ended with exit code 3$"),
+    ],
+)
+def test_a_predictor_that_cannot_be_made_ends_the_level_with_its_reason(send: Send, body: str, said: str) -> None:
+    with pytest.raises(WorkerError, match=rf"^/\S+\.py: {said}"):
+        send(["hello"], f"def create_predictor(endpoint_name):\n    {body}\n", concurrency=1)
 
 
 class Status(Exception):  # noqa: N818 - as client libraries name theirs
@@ -242,14 +257,13 @@ def test_an_error_that_cannot_be_shown_is_an_error() -> None:
     assert b"UnshownError: it cannot be shown" in answer_to(predict, {})().pieces[0]
 
 
-def test_a_predictor_that_is_never_made_ends_the_level(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fmbench_lib.load.sending.worker_processes._SCRIPT_READY_SECONDS", 1.0)
+def test_a_predictor_that_is_never_made_ends_the_level(tmp_path: Path) -> None:
     script = tmp_path / "mine.py"
     script.write_text("import time\n\ndef create_predictor(endpoint_name):\n    time.sleep(600)\n")
-    called = UserScript(str(script), "ep", {}, {})
+    called = UserScript(str(script), "ep", {}, {}, creation_timeout=1.0)
     level = make_level([NOWHERE], (), (0,), requests=1, concurrency=1, script=called)
     (tmp_path / "level").mkdir()
-    with pytest.raises(WorkerError, match=r"create_predictor\(\) did not return within 1 s"):
+    with pytest.raises(WorkerError, match=r"^/\S+mine\.py: create_predictor\(\) did not return within 1 s"):
         run_level(level, [UserScriptPredictor({}).encode("hi")], tmp_path / "level")
 
 

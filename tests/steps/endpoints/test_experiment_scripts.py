@@ -15,6 +15,7 @@ from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.cleanup import clean_up
 from fmbench_lib.steps.data_generation import generate_data
 from fmbench_lib.steps.deployment import deploy_models
+from fmbench_lib.steps.endpoints.experiment_scripts import script_of
 from fmbench_lib.steps.inference import run_inference
 from fmbench_lib.steps.plan import make_plan
 from fmbench_lib.steps.setup import set_up
@@ -113,6 +114,16 @@ def test_a_missing_script_stops_the_run_before_it_begins(run: Run, config: Path,
         set_up(run)
     (obstacle,) = make_plan(str(config), {}, {}).obstacles
     assert "the script mine.py was not found" in obstacle
+
+
+def test_a_script_may_take_as_long_to_load_as_the_model_does(config: Path, tmp_path: Path) -> None:
+    for given, patience in ((30, 300.0), (1200, 1200.0)):
+        spec = f"inference_spec: {{parameter_set: mine, model_loading_timeout: {given}}}"
+        config.write_text(CONFIG.replace("inference_spec: {parameter_set: mine}", spec))
+        run = create_run(config, results=tmp_path / f"results-{given}")
+        script = script_of(run, run.config.experiments[0], "thing-1")
+        assert script is not None
+        assert script.creation_timeout == patience
 
 
 def test_a_script_that_does_not_answer_is_reported(run: Run, tmp_path: Path) -> None:

@@ -45,6 +45,16 @@ def test_rows_of_the_template_that_ships_get_it(tmp_path: Path) -> None:
     assert not any("datasets.prompt_template" in notice for notice in notices)
 
 
+@pytest.mark.parametrize("about", ["input", "context"])
+def test_an_instruction_has_what_it_is_about_behind_it(tmp_path: Path, about: str) -> None:
+    rows = f"instruction,{about},response\nTranslate,Hello,Hallo\nName three colours,,red\n"
+    found, notices = prompts(run(tmp_path, rows))
+    assert [prompt.strip() for prompt in found] == ["Name three colours", "Translate\nHello"]
+    assert notices[0].startswith(
+        f"prompts are the texts in column instruction, each with that in column {about} behind"
+    )
+
+
 def test_a_template_in_the_config(tmp_path: Path) -> None:
     found, _ = prompts(run(tmp_path, "ticket,note\nBroken,old\n", ', prompt_template: "Answer: {ticket}"'))
     assert found == ["Answer: Broken"]
