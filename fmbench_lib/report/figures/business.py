@@ -30,6 +30,7 @@ from fmbench_lib.report.figures.style import (
     spread,
     wide_range,
     within_sight,
+    wrapped,
 )
 from fmbench_lib.report.level_order import is_rate
 from fmbench_lib.report.numbers import dollars, plain
@@ -63,10 +64,11 @@ def draw_business(trade: Trade, look: Mapping[str, Look], model: str) -> Figure:
 
 
 def _height(trade: Trade, below: str) -> float:
-    """Low enough for the first screen of a report; higher where many lines cross."""
-    lines = -(-len(trade.finding) // int(WIDE * TITLE))
+    """Low enough for the first screen of a report; higher where many lines cross, or many levels have a label."""
+    lines = len(wrapped(trade.finding, int(WIDE * TITLE)))
     small = -(-len(below) // int(WIDE * SUBTITLE))
-    return 3.0 + 0.25 * lines + 0.2 * small + min(0.55 * max(0, len(trade.experiments) - 3), 3.1)
+    crowded = 0.7 if len(trade.points) > MOST_LABELS * len(trade.experiments) else 0.0
+    return 3.0 + crowded + 0.25 * lines + 0.2 * small + min(0.55 * max(0, len(trade.experiments) - 3), 3.1)
 
 
 def _explanation(trade: Trade) -> str:
