@@ -122,16 +122,17 @@ def _write(axes: Axes, label: Label, taken: _Taken, size: float) -> np.ndarray |
     point = axes.transData.transform((label.x, label.y))
     width, height = _extent(axes, label, size)
     near = _NEAR * taken.scale * (1.7 if label.bold else 1.0)
-    boxes = np.array(list(_beside(point, width, height, near)))
+    boxes: Boxes = np.array(list(_beside(point, width, height, near)))
     covers = _covers(boxes, point, taken)
     if covers.min() > 0 and (label.bold or label.always):
         boxes = np.vstack([boxes, _anywhere(taken.frame, width, height)])
         covers = _covers(boxes, point, taken)
-    best = int((covers + _AWAY * _distances(boxes, point) / taken.scale).argmin())
+    best = int(np.argmin(covers + _AWAY * _distances(boxes, point) / taken.scale))
     if covers[best] > 0 and not (label.bold or label.always):
         return None
-    _draw(axes, label, boxes[best], point, taken.scale, size)
-    return boxes[best]
+    box: np.ndarray = boxes[best]
+    _draw(axes, label, box, point, taken.scale, size)
+    return box
 
 
 def _beside(point: np.ndarray, width: float, height: float, near: float) -> Iterator[tuple[float, ...]]:

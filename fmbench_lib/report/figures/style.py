@@ -93,8 +93,8 @@ def darkened(colour: Any, share: float = 0.45) -> str:
     """A colour in which a text can be read on white: mixed with the ink."""
     from matplotlib.colors import to_hex, to_rgb
 
-    mixed = [(1 - share) * own + share * ink for own, ink in zip(to_rgb(colour), to_rgb(INK), strict=True)]
-    return str(to_hex(mixed))
+    red, green, blue = ((1 - share) * own + share * ink for own, ink in zip(to_rgb(colour), to_rgb(INK), strict=True))
+    return str(to_hex((red, green, blue)))
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def draw_token_times(
     if not levels:
         return None
     kinds = sorted({is_rate(row) for row in levels})
-    figure = new_figure(WIDTH, 1.5 + 2.9 * len(kinds) + 0.07 * len(names_in(levels)))
+    figure = new_figure(WIDTH, 1.5 + 2.9 * len(kinds) + 0.12 * len(names_in(levels)))
     below = f"Time to first token and time per output token, {dataset_name(payload_file)}. {SOURCE}"
     headline(figure, growth_finding(levels, "TTFT"), below)
     engine: Any = figure.get_layout_engine()
