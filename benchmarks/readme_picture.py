@@ -3,7 +3,8 @@
 `python benchmarks/readme_picture.py [PNG]` starts three emulators, measures each at five loads, and writes the picture
 of price and performance to docs/images/comparison.png. The servers are invented, and so are their prices. How fast each
 is and how many requests it serves at once stands in its name, so that the figures can be checked by hand: a request
-takes its TTFT and 49 gaps between its 50 tokens. The picture says so too. Takes about seven minutes, on a machine that does nothing else.
+takes its TTFT and 49 gaps between its 50 tokens. The picture says so too.
+Takes about seven minutes, on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Server:
         return Behaviour(**times, tokens=Constant(TOKENS), slots=self.slots)
 
 
-SERVERS = (Server("A", 0.1, 0.0125, 8, 1.6), Server("B", 0.15, 0.02, 24, 1.2), Server("C", 0.3, 0.0625, 32, 0.3))
+SERVERS = (Server("A", 0.1, 0.0125, 8, 1.6), Server("B", 0.15, 0.02, 32, 1.2), Server("C", 0.3, 0.0625, 32, 0.3))
 """A is fast and dear, C cheap and slower than the budget allows, B between them."""
 
 

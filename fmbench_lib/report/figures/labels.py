@@ -26,6 +26,8 @@ _GRID = 24
 """Places tried across the axes, and up them, for a label that has no free place nearby."""
 _POINT, _RING = 5.0, 10.0
 """Typographic points that a point reaches around its place, and one with a ring."""
+_INSET = 3.0
+"""Typographic points between a label and the edge of the axes."""
 _LED = 16.0
 """From so many typographic points on, a thin line leads from a label to its point."""
 _ON_LABEL, _ON_POINT, _ON_LINE, _OUTSIDE = 1000.0, 60.0, 25.0, 10_000.0
@@ -89,7 +91,7 @@ def _what_is_drawn(axes: Axes, points: Sequence[tuple[float, float]], rings: Seq
         texts=np.array(texts, float).reshape(-1, 4),
         points=np.vstack(around),
         segments=_segments(axes),
-        frame=np.array(axes.get_window_extent().extents),
+        frame=np.array(axes.get_window_extent().padded(-_INSET * scale).extents),
         scale=scale,
     )
 
