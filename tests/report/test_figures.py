@@ -405,6 +405,7 @@ def test_places_are_spread_apart_by_two_within_0_and_20(wanted: list[float], fou
 def test_a_title_is_broken_between_words_into_lines_of_about_equal_length() -> None:
     title = "sglang-llama3-8b seems cheapest: 0.11 USD at concurrency 4"
     assert style.wrapped(title, 57) == ["sglang-llama3-8b seems cheapest:", "0.11 USD at concurrency 4"]
+    assert style.wrapped("p95: 0.2 s at concurrency 1", 26) == ["p95: 0.2 s at", "concurrency 1"]
     assert style.wrapped("a long-name", 10) == ["a", "long-name"]
     assert style.wrapped("a name-that-is-too-long", 10) == ["a name-tha", "t-is-too-l", "ong"]
     assert style.wrapped("", 10) == []

@@ -27,8 +27,8 @@ _GRID = 24
 _POINT, _RING = 5.0, 10.0
 """Typographic points that a point reaches around its place, and one with a ring."""
 _INSET = 3.0
-"""Typographic points between a label and the edge of the axes."""
-_LED = 16.0
+"""Typographic points between a label and the edge of the axes, or a text on its left or right."""
+_LED = 18.0
 """From so many typographic points on, a thin line leads from a label to its point."""
 _ON_LABEL, _ON_POINT, _ON_LINE, _OUTSIDE = 1000.0, 60.0, 25.0, 10_000.0
 _AWAY = 0.25
@@ -80,7 +80,7 @@ def place_labels(
         if box is None:
             left_out.append(label)
         else:
-            taken = _with_text(taken, box)
+            taken = _with_label(taken, box, axes.transData.transform((label.x, label.y)))
     return left_out
 
 
@@ -115,8 +115,14 @@ def _segments(axes: Axes) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _with_text(taken: _Taken, box: np.ndarray) -> _Taken:
-    return replace(taken, texts=np.vstack([taken.texts, box]))
+def _with_label(taken: _Taken, box: np.ndarray, point: np.ndarray) -> _Taken:
+    """With a label that was drawn, and the line from it to its point if it has one."""
+    gap = np.array([_INSET, 0, -_INSET, 0]) * taken.scale
+    texts = np.vstack([taken.texts, box - gap])
+    if not _is_led(box, point, taken.scale):
+        return replace(taken, texts=texts)
+    leader = np.concatenate([np.clip(point, box[:2], box[2:]), point])
+    return replace(taken, texts=texts, segments=np.vstack([taken.segments, leader]))
 
 
 def _write(axes: Axes, label: Label, taken: _Taken, size: float) -> np.ndarray | None:
@@ -216,7 +222,6 @@ def _extent(axes: Axes, label: Label, size: float) -> tuple[float, float]:
 def _draw(axes: Axes, label: Label, box: np.ndarray, point: np.ndarray, scale: float, size: float) -> None:
     from matplotlib.patheffects import withStroke
 
-    far = math.hypot(*(np.clip(point, box[:2], box[2:]) - point)) > _LED * scale * (1.5 if label.bold else 1.0)
     line: dict[str, Any] = {"arrowstyle": "-", "color": label.colour, "linewidth": 0.6, "alpha": 0.7, "shrinkA": 1}
     text = axes.annotate(
         label.text,
@@ -230,6 +235,11 @@ def _draw(axes: Axes, label: Label, box: np.ndarray, point: np.ndarray, scale: f
         fontweight="bold" if label.bold else "normal",
         zorder=6,
         path_effects=[withStroke(linewidth=2.5, foreground="white")],
-        arrowprops=line | {"shrinkB": 5} if far else None,
+        arrowprops=line | {"shrinkB": 5} if _is_led(box, point, scale) else None,
     )
     text.set_in_layout(False)
+
+
+def _is_led(box: np.ndarray, point: np.ndarray, scale: float) -> bool:
+    """Whether a label is so far from its point that a line leads to it."""
+    return math.hypot(*(np.clip(point, box[:2], box[2:]) - point)) > _LED * scale

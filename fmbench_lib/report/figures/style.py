@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ TITLE, SUBTITLE = 9.2, 14
 """Characters of a title, and of the line below it, on an inch."""
 _CHARACTER, _GAP = 0.085, 0.07
 """Inches of a character of a tick label, and of the gap that labels need between them."""
+_NUMBER_AND_UNIT = re.compile(r"(?<=\d) (?=m?s\b|USD\b|requests/s\b)|(?<=concurrency) (?=\d)")
 _JOINTS = " .-_"
 """Characters that are left out where a name is cut."""
 _TALL = 20
@@ -147,14 +149,20 @@ def headline(figure: Figure, title: str, below: str = "") -> None:
 
 
 def wrapped(text: str, longest: int) -> list[str]:
-    """The lines of a text, of about equal length, so that no word is left alone; a name stays whole at its hyphens."""
+    """The lines of a text, of about equal length, so that no word is left alone.
+
+    A name stays whole at its hyphens, and a number beside its unit or what it is the number of.
+    """
+    joined = _NUMBER_AND_UNIT.sub("\N{NO-BREAK SPACE}", text)
+    lines = _broken(joined, longest)
+    shortest = max([longest // 2, *map(len, joined.split(" "))])
+    balanced = (_broken(joined, length) for length in range(shortest, longest))
+    return next((found for found in balanced if len(found) == len(lines)), lines)
+
+
+def _broken(text: str, longest: int) -> list[str]:
     lines = textwrap.wrap(text, longest, break_on_hyphens=False)
-    shortest = max([longest // 2, *map(len, text.split())])
-    for length in range(shortest, longest):
-        shorter = textwrap.wrap(text, length, break_on_hyphens=False)
-        if len(shorter) == len(lines):
-            return shorter
-    return lines
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 
 
 def key(label: str, **style: Any) -> Line2D:
