@@ -67,7 +67,7 @@ def remedy(row: Row, limits: Thresholds) -> str:
     if share > limits.cpu_degraded:
         return MORE_WORKERS
     other = "stop what else runs there" if crowded(row, limits) else "measure from a less busy or faster machine"
-    return f"{other} (its busiest worker used {share:.0%} of a core, so more workers would not help)"
+    return f"its busiest worker used {share:.0%} of a core, so more of them would not help, and {other}"
 
 
 def _errors(row: Row) -> Iterator[_Error]:
