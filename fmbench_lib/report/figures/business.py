@@ -177,7 +177,7 @@ def _labels(axes: Axes, trade: Trade, look: Mapping[str, Look]) -> None:
         last = ends.get(point.experiment) is point
         text = f"{name} · {point.label}" if last else point.label
         if point.best:
-            text = f"{name if last else ''} best: {trade.figures(point)}".strip()
+            text = f"{name}\n" * last + f"best: {trade.figures(point)}"
         colour = INK if point.best else look[point.experiment].colour
         labels.append(Label(point.x, point.y, text, colour, bold=point.best, always=last))
     place_labels(axes, labels, [(point.x, point.y) for point in trade.points])

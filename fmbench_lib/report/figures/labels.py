@@ -33,6 +33,8 @@ _LED = 18.0
 _ON_LABEL, _ON_POINT, _ON_LINE, _OUTSIDE = 1000.0, 60.0, 25.0, 10_000.0
 _AWAY = 0.25
 """What a place costs by what it covers, and by each typographic point of distance."""
+_MOST_COUNTED = 4
+"""Pieces of lines that cross a label, of which more make it no worse."""
 _MOST_CORNERS = 400
 """Corners of a line that are looked at; of longer lines some, evenly spread."""
 
@@ -182,15 +184,15 @@ def _overlaps(boxes: Boxes, others: Boxes) -> np.ndarray:
 
 
 def _crossings(boxes: Boxes, segments: np.ndarray) -> np.ndarray:
-    """1 for each box that a line crosses, and a little more for each further piece of a line."""
+    """1 for each box that a line crosses, and half as much for each of a few further pieces of lines."""
     count = _hits(boxes, segments).sum(axis=1)
-    return np.where(count > 0, 1 + 0.01 * count, 0.0)
+    return np.where(count > 0, 0.5 + 0.5 * np.minimum(count, _MOST_COUNTED), 0.0)
 
 
 def _led_over(boxes: Boxes, point: np.ndarray, texts: Boxes) -> np.ndarray:
     """How many other texts the line from each box to its point would cross."""
-    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return np.asarray(_hits(texts, np.hstack([middles, np.broadcast_to(point, middles.shape)])).sum(axis=0))
+    nearest = np.clip(point, boxes[:, :2], boxes[:, 2:])
+    return np.asarray(_hits(texts, np.hstack([nearest, np.broadcast_to(point, nearest.shape)])).sum(axis=0))
 
 
 def _hits(boxes: Boxes, segments: np.ndarray) -> np.ndarray:
@@ -222,7 +224,9 @@ def _extent(axes: Axes, label: Label, size: float) -> tuple[float, float]:
 def _draw(axes: Axes, label: Label, box: np.ndarray, point: np.ndarray, scale: float, size: float) -> None:
     from matplotlib.patheffects import withStroke
 
-    line: dict[str, Any] = {"arrowstyle": "-", "color": label.colour, "linewidth": 0.6, "alpha": 0.7, "shrinkA": 1}
+    begins = (np.clip(point, box[:2], box[2:]) - box[:2]) / (box[2:] - box[:2])
+    line: dict[str, Any] = {"arrowstyle": "-", "color": label.colour, "linewidth": 0.6, "alpha": 0.7, "shrinkA": 0}
+    line |= {"relpos": tuple(begins), "shrinkB": 5}
     text = axes.annotate(
         label.text,
         (label.x, label.y),
@@ -235,7 +239,7 @@ def _draw(axes: Axes, label: Label, box: np.ndarray, point: np.ndarray, scale: f
         fontweight="bold" if label.bold else "normal",
         zorder=6,
         path_effects=[withStroke(linewidth=2.5, foreground="white")],
-        arrowprops=line | {"shrinkB": 5} if _is_led(box, point, scale) else None,
+        arrowprops=line if _is_led(box, point, scale) else None,
     )
     text.set_in_layout(False)
 
