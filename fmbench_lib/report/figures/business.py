@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 MOST_NAMED = 6
 """With more experiments than this a legend names them, as names beside their lines would collide."""
 MOST_LABELS = 8
+_BELOW = 1.6
+"""How much further down a logarithmic scale reaches, for the label of the cheapest level."""
 MARKERS = {"valid": "o", "degraded": "^", "invalid": "X"}
 
 
@@ -100,7 +102,8 @@ def _scales(axes: Axes, trade: Trade) -> None:
     ends = within_sight((end for point in trade.points if point.interval for end in point.interval), p95s)
     left, right = _scale(axes.xaxis, p95s, ends, trade.latency_budget)
     axes.set_xlim(left, right * (1.12 if len(trade.experiments) <= MOST_NAMED else 1.0))  # room for names at the ends
-    axes.set_ylim(*_scale(axes.yaxis, [point.y for point in trade.points], [], trade.cost_budget))
+    bottom, top = _scale(axes.yaxis, [point.y for point in trade.points], [], trade.cost_budget)
+    axes.set_ylim(bottom / _BELOW if axes.get_yscale() == "log" else bottom, top)
     better = "low is cheaper" if trade.priced else "high is more"
     name_axes(axes, "latency p95 (s), left is faster", f"{trade.y_title},\n{better}")
 

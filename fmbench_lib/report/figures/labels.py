@@ -21,7 +21,7 @@ _RINGS = (1.0, 1.8, 2.8, 4.2, 6.0)
 """How many times as far away a label may be."""
 _ALIGNMENTS = ((0, 0.5), (1, 0.5), (0, 0), (1, 0), (0, 1), (1, 1), (0.5, 0), (0.5, 1))
 """Which place of a label is next to its point, as shares of its width and height, the preferred first."""
-_PREFERRED = (2, 3, 4, 5, 6, 7, 0, 1)
+_PREFERRED = (0, 2, 3, 4, 5, 6, 7, 1)
 _GRID = 24
 """Places tried across the axes, and up them, for a label that has no free place nearby."""
 _POINT, _RING = 5.0, 10.0
@@ -151,7 +151,7 @@ def _beside(point: np.ndarray, width: float, height: float, near: float) -> Iter
         for index in _PREFERRED:
             across, up = _ALIGNMENTS[index]
             straight = across == 0.5 or up == 0.5
-            away = near * ring * (1.25 if straight else 0.8)
+            away = near * ring * (1.1 if straight else 0.8)
             left = point[0] - across * width + (0.5 - across) * 2 * away
             bottom = point[1] - up * height + (0.5 - up) * 2 * away
             yield left, bottom, left + width, bottom + height
