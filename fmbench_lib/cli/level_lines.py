@@ -13,7 +13,7 @@ from fmbench_lib.views.level_cells import COLUMNS, TONES, LevelColumn, load_cell
 
 _GAP = 2
 _STYLES = {"good": "green", "doubtful": "yellow", "bad": "bold red"}
-_LEAST_REASON = 30
+_LEAST_REASON = 60
 _WIDEST_LOAD = 28
 
 
@@ -50,8 +50,8 @@ class LevelLines:
         if not reason or (tone == "good" and room < _LEAST_REASON):
             return [*above, line]
         if room >= min(_LEAST_REASON, cell_len(reason)):
-            return [*above, _cut(Text.assemble(line, " " * _GAP, (reason, "dim")), self.width)]
-        return [*above, line, _cut(Text(f"  {reason}", "dim"), self.width)]
+            return [*above, Text.assemble(line, " " * _GAP, (shortened(reason, room), "dim"))]
+        return [*above, line, Text(f"  {shortened(reason, self.width - 2)}", "dim")]
 
     def failed(self, facts: Mapping[str, Any]) -> list[Text]:
         """A level that could not be measured, with the reason."""
@@ -101,6 +101,17 @@ def _fitting(width: int, load: int) -> list[LevelColumn]:
 
 def _gap(width: int) -> int:
     return _GAP if width >= 100 else 1
+
+
+def shortened(reason: str, room: int) -> str:
+    """A reason in so many cells of the terminal: the end of what was found is left out, what to do is kept, unless that
+    alone takes more than half."""
+    if cell_len(reason) <= room:
+        return reason
+    what, _, advice = reason.rpartition(": ")
+    if not what or cell_len(advice) > room // 2:
+        return _cut(Text(reason), room).plain
+    return f"{_cut(Text(what), room - cell_len(advice) - 2).plain}: {advice}"
 
 
 def _cut(line: Text, width: int) -> Text:

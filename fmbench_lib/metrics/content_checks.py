@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fmbench_lib.metrics.finding import Finding, Level
+from fmbench_lib.metrics.finding import NAME_TOKENIZER, Finding, Level
 from fmbench_lib.metrics.groups.contents import remarks_of
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.thresholds import Thresholds
@@ -81,4 +81,4 @@ def token_findings(row: Row, limits: Thresholds) -> Iterator[Finding]:
     counted = min(number(row, "prompt_token_n") or 0, number(row, "completion_token_n") or 0)
     if counted < limits.tokens_known * successes:
         reason = f"token counts are known for {counted:.0f} of {successes:.0f} successes"
-        yield Finding("degraded", f"{reason}: name a tokenizer or have the server report usage")
+        yield Finding("degraded", f"{reason}: {NAME_TOKENIZER}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -14,6 +15,19 @@ SEVERITY: dict[str, int] = {"valid": 0, "degraded": 1, "invalid": 2}
 
 _ADVICE = {"load.requests": "measure at least {}", "load.duration": "measure for at least {} s"}
 """Keys of a config that mend a level when they are raised, and how a reason says it."""
+
+MORE_WORKERS = "use more workers"
+GREATER_CAP = "offer less or raise load.max_concurrency"
+MORE_PROMPTS = "add some or allow their reuse"
+NAME_TOKENIZER = "name a tokenizer or have the server report usage"
+SEE_ERRORS = "see the errors by class"
+OFFER_LESS = "offer less"
+MEASURE_LONGER = "measure longer"
+WARM_UP = "warm up and measure longer"
+WARM_UP_OR_LESS = "warm up longer, or offer less than makes a queue grow"
+SEVERAL_TIMES = "ask for several times as many, or for a lower concurrency"
+"""What to do, as a reason says it at its end, where a report knows the setting that does it."""
+_AS_LONG = "measure {} times as long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +54,31 @@ def remedy_of(setting: str | None) -> Remedy | None:
         return None
     key, _, least = setting.partition(": ")
     return Remedy(key, int(least))
+
+
+def remedy_in(advice: str) -> Remedy | None:
+    """The remedy whose `advice` this is, None where it is another advice."""
+    for key, form in _ADVICE.items():
+        least = _number_in(form, advice)
+        if least is not None:
+            return Remedy(key, int(least))
+    return None
+
+
+def as_long(factor: float) -> str:
+    """The advice to measure so many times as long as was measured."""
+    return _AS_LONG.format(in_times(factor).removesuffix(" times"))
+
+
+def factor_in(advice: str) -> float | None:
+    """The factor of the advice of `as_long`, None where it is another advice."""
+    return _number_in(_AS_LONG, advice)
+
+
+def _number_in(form: str, advice: str) -> float | None:
+    before, after = form.split("{}")
+    found = re.fullmatch(rf"{re.escape(before)}([\d,]+(?:\.\d+)?){re.escape(after)}", advice)
+    return None if found is None else float(found[1].replace(",", ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,20 @@ from fmbench_lib.metrics.checks.stall_checks import long_requests, silence
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.content_checks import content_findings, token_findings
 from fmbench_lib.metrics.finding import (
+    GREATER_CAP,
+    MEASURE_LONGER,
+    MORE_PROMPTS,
+    OFFER_LESS,
+    SEE_ERRORS,
+    SEVERAL_TIMES,
     SEVERITY,
+    WARM_UP,
+    WARM_UP_OR_LESS,
     Finding,
     Level,
     Remedy,
+    as_long,
     in_seconds,
-    in_times,
     time_scale,
     with_remedy,
 )
@@ -58,8 +66,8 @@ class Verdict:
 
 
 _ENDED_BY = {
-    "error_rate": "see the errors by class",
-    "saturation": "the endpoint did not keep up, so offer less",
+    "error_rate": SEE_ERRORS,
+    "saturation": f"the endpoint did not keep up, so {OFFER_LESS}",
 }
 
 Check: TypeAlias = Callable[[Row, Thresholds], Iterator[Finding]]
@@ -99,7 +107,7 @@ def _successes(row: Row, limits: Thresholds) -> Iterator[Finding]:
     if not requests:
         yield Finding("invalid", "no request was sent in the window, so nothing was measured: look at the level's log")
     elif not successes:
-        yield Finding("invalid", f"none of {requests:.0f} requests succeeded: see the errors by class")
+        yield Finding("invalid", f"none of {requests:.0f} requests succeeded: {SEE_ERRORS}")
     if not successes:
         return
     longer = number(row, "latency_longer") or 1
@@ -113,7 +121,7 @@ def _successes(row: Row, limits: Thresholds) -> Iterator[Finding]:
         why = f"{successes:.0f} successes tell as much as {effective:.0f} independent ones"
         if effective >= limits.effective_least:
             why = "the queue was in too few independent states"
-        yield Finding("valid", f"p95 has no interval, as {why}: measure {in_times(longer)} as long")
+        yield Finding("valid", f"p95 has no interval, as {why}: {as_long(longer)}")
 
 
 def _window(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -133,7 +141,7 @@ def _growth(row: Row, _limits: Thresholds) -> Iterator[Finding]:
     if text(row, "sustainable") != "no" or start is None or end is None:
         return
     reason = f"requests in flight grew from {start:.0f} to {end:.0f}, as the endpoint cannot sustain this rate"
-    yield Finding("degraded", f"{reason} (latency is that of a queue, and grows with the window): offer less")
+    yield Finding("degraded", f"{reason} (latency is that of a queue, and grows with the window): {OFFER_LESS}")
 
 
 def _littles_law(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -144,7 +152,7 @@ def _littles_law(row: Row, limits: Thresholds) -> Iterator[Finding]:
         return
     reason = f"{in_flight:.3g} requests in flight are {abs(off):.1%} {'more' if off > 0 else 'fewer'}"
     reason = f"{reason} than their rate times their mean time (Little's law), so the level was not steady"
-    yield Finding("degraded", f"{reason}: warm up and measure longer")
+    yield Finding("degraded", f"{reason}: {WARM_UP}")
 
 
 def _errors(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -153,7 +161,7 @@ def _errors(row: Row, limits: Thresholds) -> Iterator[Finding]:
         return
     worst: Level = "invalid" if rate >= limits.errors_invalid else "degraded"
     reason = f"{rate:.1%} of the requests failed, and latency is that of the others"
-    yield Finding(worst, f"{reason}: see the errors by class")
+    yield Finding(worst, f"{reason}: {SEE_ERRORS}")
 
 
 def _copies(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -175,7 +183,7 @@ def _in_flight(row: Row, limits: Thresholds) -> Iterator[Finding]:
     requested = number(row, "requested")
     if requested is not None and requested < wanted:
         reason = f"{requested:.0f} requests cannot keep {wanted:.0f} in flight"
-        yield Finding("degraded", f"{reason}: ask for several times as many, or for a lower concurrency")
+        yield Finding("degraded", f"{reason}: {SEVERAL_TIMES}")
         return
     think, busy = number(row, "think_time") or 0, number(row, "busy_s_mean")
     if think:
@@ -207,7 +215,7 @@ def _offered_rate(row: Row, limits: Thresholds) -> Iterator[Finding]:
     reason = (
         f"{reason}, as the cap of {cap:.0f} in flight was reached and the others waited {in_seconds(wait)} on average"
     )
-    yield Finding("degraded", f"{reason} (part of their latency): offer less or raise load.max_concurrency")
+    yield Finding("degraded", f"{reason} (part of their latency): {GREATER_CAP}")
 
 
 def _stamps(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -243,7 +251,7 @@ def _drift(row: Row, limits: Thresholds) -> Iterator[Finding]:
         if text(row, "sustainable") == "no":
             continue
         reason = f"{what} {'rose' if change > 0 else 'fell'} by {abs(change):.0%} over the window (p = {chance:.2g})"
-        yield Finding("degraded", f"{reason}, it was not steady: warm up longer, or offer less than makes a queue grow")
+        yield Finding("degraded", f"{reason}, it was not steady: {WARM_UP_OR_LESS}")
 
 
 def _steady(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -251,14 +259,14 @@ def _steady(row: Row, limits: Thresholds) -> Iterator[Finding]:
     if reached is None or reached or text(row, "sustainable") == "no" or any(_drift(row, limits)):
         return
     reason = "the latencies never became steady, and nothing tells which of them are the endpoint's at this load"
-    yield Finding("degraded", f"{reason}: warm up and measure longer")
+    yield Finding("degraded", f"{reason}: {WARM_UP}")
 
 
 def _stopped(row: Row, limits: Thresholds) -> Iterator[Finding]:
     reason, requested, sent = text(row, "stop_reason"), number(row, "requested"), number(row, "requests") or 0
     if reason == "prompts":
         of = f" of {requested:.0f} asked" if requested is not None else ""
-        yield Finding("degraded", f"the prompts ran out after {sent:.0f} requests{of}: add some or allow their reuse")
+        yield Finding("degraded", f"the prompts ran out after {sent:.0f} requests{of}: {MORE_PROMPTS}")
     elif reason == "interrupted":
         yield Finding("degraded", "the level was interrupted: measure it again")
     elif reason in _ENDED_BY:
@@ -266,7 +274,7 @@ def _stopped(row: Row, limits: Thresholds) -> Iterator[Finding]:
         yield Finding("degraded", f"the level was ended early, as {note}: {_ENDED_BY[reason]}")
     until = text(row, "until")
     if until is not None and reason in ("requests", "duration", "prompts"):
-        yield Finding("degraded", f"it ended by its {reason} before {until} was known: measure longer")
+        yield Finding("degraded", f"it ended by its {reason} before {until} was known: {MEASURE_LONGER}")
     outside = number(row, "requests_outside_window")
     if outside:
         reason = f"{outside:.0f} measured requests were sent outside the window and are not counted"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -69,10 +70,12 @@ def _heading(column: str) -> str:
 
 def _text(column: str, value: Any) -> str:
     """A value in few characters; a time, a rate or a price to three digits, a number that was asked for as it is."""
-    if value is None:
+    if value is None or value is pd.NaT:
         return MISSING
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S") + ("" if value.tzinfo is None else f" {value.tzname()}")
     if isinstance(value, int) or column in _AS_THEY_ARE:
         return f"{value:,}" if isinstance(value, int) else plain(value) if isinstance(value, float) else str(value)
     if isinstance(value, float):

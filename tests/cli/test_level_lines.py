@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fmbench_lib.cli.level_lines import LevelLines
+from fmbench_lib.cli.level_lines import LevelLines, shortened
 from tests.cli.level_facts import figures
 
 REASON = "19 successes are too few for a confidence interval of p95: measure at least 72"
@@ -85,3 +85,11 @@ def test_longer_loads_that_are_known_keep_the_columns_aligned(width: int) -> Non
     assert second_attempt.startswith("c 16 try 2")
     assert second_attempt[:end].endswith(" 200")
     assert max(len(second_attempt), table.header.cell_len) <= width
+
+
+def test_of_a_reason_that_is_too_long_what_to_do_is_kept() -> None:
+    assert shortened(REASON, len(REASON)) == REASON
+    assert shortened(REASON, 60) == "19 successes are too few for a confide…: measure at least 72"
+    assert shortened(REASON, 30) == "19 successes are too few for …"
+    assert shortened("measure it again and again", 10) == "measure i…"
+    assert all(len(shortened(REASON, room)) == room for room in range(5, len(REASON)))

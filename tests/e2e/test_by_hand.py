@@ -12,6 +12,7 @@ import pytest
 from fmbench_lib.cli.commands import main
 from fmbench_lib.emulator import Behaviour, Constant, launch
 from tests.e2e.running import levels
+from tests.shown_outputs import bundles_of, unshowable
 
 
 @pytest.mark.thorough
@@ -22,8 +23,9 @@ def test_run_all_in_each_notebook_makes_one_run(tmp_path: Path, write_config: Ca
         config = write_config([{"name": "by-hand", "ep_name": emulator.url}], load=load)
         source = Path(__file__).parents[2] / "notebooks"
         names = sorted(path.stem for path in source.glob("[0-9]_*.ipynb"))
-        for name in names:
-            run_all(source / f"{name}.ipynb", config, tmp_path)
+        done = {name: run_all(source / f"{name}.ipynb", config, tmp_path) for name in names}
+        assert [wrong for notebook in done.values() for wrong in unshowable(notebook)] == []
+        assert all(bundles_of(notebook) for notebook in done.values())
         (run,) = (tmp_path / "results" / "test").iterdir()
         state = json.loads((run / "run.json").read_text())
         assert {name: state["steps"][name]["status"] for name in names} == dict.fromkeys(names, "done")

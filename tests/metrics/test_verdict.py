@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from fmbench_lib.metrics.finding import remedy_of
+from fmbench_lib.metrics.finding import Remedy, as_long, factor_in, remedy_in, remedy_of
 from fmbench_lib.metrics.reasons import REASON_SEPARATOR
 from fmbench_lib.metrics.thresholds import Thresholds
 from fmbench_lib.metrics.verdict import verdict, verdict_columns
@@ -301,3 +301,18 @@ def test_one_success_is_told_in_the_singular_and_asks_for_no_more_than_independe
     found = verdict(GOOD | {"successes": 1, "latency_longer": 240.0})
     reason = "1 success is too few for a confidence interval of p95: measure at least 240"
     assert reason in found.reasons
+
+
+@pytest.mark.parametrize("remedy", [Remedy("load.requests", 1022), Remedy("load.duration", 12)])
+def test_a_remedy_is_found_again_in_its_advice(remedy: Remedy) -> None:
+    assert remedy_in(remedy.advice) == remedy
+    assert remedy_in(f"{remedy.advice} or so") is None
+    assert factor_in(remedy.advice) is None
+
+
+def test_how_many_times_as_long_is_found_again_in_its_advice() -> None:
+    assert as_long(1.55) == "measure 1.6 times as long"
+    assert factor_in(as_long(1.55)) == 1.6
+    assert factor_in(as_long(1234)) == 1234
+    assert remedy_in(as_long(2)) is None
+    assert factor_in("measure longer") is None

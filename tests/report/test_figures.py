@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from fmbench_lib.report.figures.error_rates import draw_error_rates
 from fmbench_lib.report.figures.labels import Label, place_labels
 from fmbench_lib.report.figures.latency_by_load import draw_latency_by_load
 from fmbench_lib.report.figures.latency_distributions import draw_latency_distributions, draw_latency_drift
+from fmbench_lib.report.figures.line_names import LineEnd, name_line_ends, spread_apart
 from fmbench_lib.report.figures.price_performance import trade_of
 from fmbench_lib.report.figures.prompt_lengths import draw_prompt_lengths
 from fmbench_lib.report.figures.style import looks, new_figure, short_name, styled
@@ -344,3 +346,66 @@ def test_the_winner_of_another_dataset_is_not_ringed(quickstart) -> None:
     assert trade.dataset == "en_300-500"
     assert sum(point.best for point in trade.points) == 1
     assert {point.row["payload_file"] for point in trade.points} == {"payload_en_300-500.jsonl"}
+
+
+def test_a_label_covers_no_line_and_is_led_to_its_point_where_there_is_no_room_beside_it() -> None:
+    from matplotlib.text import Text
+
+    with styled():
+        figure = new_figure(6, 4)
+        axes = figure.subplots()
+        axes.set_xlim(0, 10)
+        axes.set_ylim(0, 10)
+        for height in np.linspace(2.5, 7.5, 51):
+            axes.plot([0, 10], [height, height])
+        assert place_labels(axes, [Label(5, 5, "optional", "black")], [(5, 5)]) != []
+        assert place_labels(axes, [Label(5, 5, "always", "black", always=True)], [(5, 5)]) == []
+        (label,) = axes.texts
+        figure.draw_without_rendering()
+        box = Text.get_window_extent(label)
+        bottom, top = (axes.transData.transform((5, y))[1] for y in (2.5, 7.5))
+    assert box.y1 < bottom or box.y0 > top
+    assert label.arrow_patch is not None
+
+
+def test_names_at_the_ends_of_lines_do_not_touch() -> None:
+    from matplotlib.text import Text
+
+    ends = [LineEnd(9, 5 + 0.01 * place, f"experiment {place}", "black") for place in range(6)]
+    with styled():
+        figure = new_figure(6, 4)
+        axes = figure.subplots()
+        axes.set_xlim(0, 14)
+        axes.set_ylim(0, 10)
+        name_line_ends(axes, ends, 9.2)
+        figure.draw_without_rendering()
+        boxes = [Text.get_window_extent(text) for text in axes.texts]
+    assert [text.get_text() for text in axes.texts] == [end.name for end in ends]
+    assert all(low.y1 <= high.y0 for low, high in pairwise(boxes))
+    assert max(box.x1 for box in boxes) < axes.get_window_extent().x1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ([], []),
+        ([5], [5]),
+        ([0, 10], [0, 10]),
+        ([5, 5], [4, 6]),
+        ([5.5, 5, 20], [6.25, 4.25, 20]),
+        ([0, 0, 1], [0, 2, 4]),
+        ([20, 19], [20, 18]),
+        ([4, 5, 6], [3, 5, 7]),
+    ],
+)
+def test_places_are_spread_apart_by_two_within_0_and_20(wanted: list[float], found: list[float]) -> None:
+    assert spread_apart(wanted, 2, 0, 20) == pytest.approx(found)
+
+
+def test_a_title_is_broken_between_words_into_lines_of_about_equal_length() -> None:
+    title = "sglang-llama3-8b seems cheapest: 0.11 USD at concurrency 4"
+    assert style.wrapped(title, 57) == ["sglang-llama3-8b seems cheapest:", "0.11 USD at concurrency 4"]
+    assert style.wrapped("p95: 0.2 s at concurrency 1", 26) == ["p95: 0.2 s at", "concurrency 1"]
+    assert style.wrapped("a long-name", 10) == ["a", "long-name"]
+    assert style.wrapped("a name-that-is-too-long", 10) == ["a name-tha", "t-is-too-l", "ong"]
+    assert style.wrapped("", 10) == []

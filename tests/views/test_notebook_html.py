@@ -110,3 +110,11 @@ def test_a_long_text_is_cut_and_an_index_with_a_name_is_shown() -> None:
     page = FrameTable(frame)._repr_html_()
     assert "payload file" in page
     assert len(page) < 5000
+
+
+def test_a_time_of_day_is_shown_to_the_second() -> None:
+    times = pd.to_datetime(["2026-11-30T14:49:38.395262+00:00", None], utc=True)
+    shown = repr(FrameTable(pd.DataFrame({"created": times, "run": ["a", "b"]})))
+    assert "2026-11-30 14:49:38 UTC" in shown
+    assert "395262" not in shown
+    assert "NaT" not in shown

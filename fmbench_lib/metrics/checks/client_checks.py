@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from fmbench_lib.metrics.checks.host_checks import crowded
-from fmbench_lib.metrics.finding import Finding, Level, in_seconds, time_scale
+from fmbench_lib.metrics.finding import MORE_WORKERS, Finding, Level, in_seconds, time_scale
 from fmbench_lib.metrics.groups.client_error import ERROR_FAMILIES
 from fmbench_lib.metrics.groups.level_times import QUANTILES
 from fmbench_lib.metrics.missing import Row, number
@@ -43,7 +43,7 @@ def client_cpu(row: Row, limits: Thresholds) -> Iterator[Finding]:
     """A load worker without time to spare."""
     share = number(row, "client_cpu_max")
     if share is not None and share > limits.cpu_degraded:
-        yield Finding("degraded", f"a load worker used {share:.0%} of its core: use more workers", client=True)
+        yield Finding("degraded", f"a load worker used {share:.0%} of its core: {MORE_WORKERS}", client=True)
 
 
 def resends(row: Row, limits: Thresholds) -> Iterator[Finding]:
@@ -65,7 +65,7 @@ def remedy(row: Row, limits: Thresholds) -> str:
     if share is None:
         return "use a less busy client"
     if share > limits.cpu_degraded:
-        return "use more workers"
+        return MORE_WORKERS
     other = "stop what else runs there" if crowded(row, limits) else "measure from a less busy or faster machine"
     return f"its busiest worker used {share:.0%} of a core, so more of them would not help, and {other}"
 

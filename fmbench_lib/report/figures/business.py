@@ -30,6 +30,7 @@ from fmbench_lib.report.figures.style import (
     spread,
     wide_range,
     within_sight,
+    wrapped,
 )
 from fmbench_lib.report.level_order import is_rate
 from fmbench_lib.report.numbers import dollars, plain
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 MOST_NAMED = 6
 """With more experiments than this a legend names them, as names beside their lines would collide."""
 MOST_LABELS = 8
+_BELOW = 1.6
+"""How much further down a logarithmic scale reaches, for the label of the cheapest level."""
 MARKERS = {"valid": "o", "degraded": "^", "invalid": "X"}
 
 
@@ -63,10 +66,11 @@ def draw_business(trade: Trade, look: Mapping[str, Look], model: str) -> Figure:
 
 
 def _height(trade: Trade, below: str) -> float:
-    """Low enough for the first screen of a report; higher where many lines cross."""
-    lines = -(-len(trade.finding) // int(WIDE * TITLE))
+    """Low enough for the first screen of a report; higher where many lines cross, or many levels have a label."""
+    lines = len(wrapped(trade.finding, int(WIDE * TITLE)))
     small = -(-len(below) // int(WIDE * SUBTITLE))
-    return 3.0 + 0.25 * lines + 0.2 * small + min(0.55 * max(0, len(trade.experiments) - 3), 3.1)
+    crowded = 0.7 if len(trade.points) > MOST_LABELS * len(trade.experiments) else 0.0
+    return 3.0 + crowded + 0.25 * lines + 0.2 * small + min(0.55 * max(0, len(trade.experiments) - 3), 3.1)
 
 
 def _explanation(trade: Trade) -> str:
@@ -98,7 +102,8 @@ def _scales(axes: Axes, trade: Trade) -> None:
     ends = within_sight((end for point in trade.points if point.interval for end in point.interval), p95s)
     left, right = _scale(axes.xaxis, p95s, ends, trade.latency_budget)
     axes.set_xlim(left, right * (1.12 if len(trade.experiments) <= MOST_NAMED else 1.0))  # room for names at the ends
-    axes.set_ylim(*_scale(axes.yaxis, [point.y for point in trade.points], [], trade.cost_budget))
+    bottom, top = _scale(axes.yaxis, [point.y for point in trade.points], [], trade.cost_budget)
+    axes.set_ylim(bottom / _BELOW if axes.get_yscale() == "log" else bottom, top)
     better = "low is cheaper" if trade.priced else "high is more"
     name_axes(axes, "latency p95 (s), left is faster", f"{trade.y_title},\n{better}")
 
@@ -175,7 +180,7 @@ def _labels(axes: Axes, trade: Trade, look: Mapping[str, Look]) -> None:
         last = ends.get(point.experiment) is point
         text = f"{name} · {point.label}" if last else point.label
         if point.best:
-            text = f"{name if last else ''} best: {trade.figures(point)}".strip()
+            text = f"{name}\n" * last + f"best: {trade.figures(point)}"
         colour = INK if point.best else look[point.experiment].colour
         labels.append(Label(point.x, point.y, text, colour, bold=point.best, always=last))
     place_labels(axes, labels, [(point.x, point.y) for point in trade.points])

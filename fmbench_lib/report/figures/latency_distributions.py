@@ -15,7 +15,7 @@ from fmbench_lib.report.figures.labels import Label, place_labels
 from fmbench_lib.report.figures.load_colours import MOST_LOADS, LoadColours, load_colours
 from fmbench_lib.report.figures.panels import nothing, outer_labels, panels
 from fmbench_lib.report.figures.style import (
-    INK,
+    darkened,
     headline,
     legend_below,
     logarithmic,
@@ -130,7 +130,9 @@ def _name_loads(axes: list[Axes], facets: list[_Facet], colours: LoadColours) ->
         medians = {str(load): float(part["latency"].median()) for load, part in facet.requests.groupby("load")}
         if len(medians) <= MOST_NAMED:
             labels = [
-                Label(medians[load], 0.5, short_load(row), INK) for load, row in colours.rows.items() if load in medians
+                Label(medians[load], 0.5, short_load(row), darkened(colours.colours[load]))
+                for load, row in colours.rows.items()
+                if load in medians
             ]
             place_labels(panel, labels, [(median, 0.5) for median in medians.values()], size=8.5)
 

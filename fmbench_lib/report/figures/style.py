@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,8 +30,13 @@ Dash = Literal["-", "--", ":"]
 DASHES: tuple[Dash, ...] = ("-", "--", ":")
 TITLE, SUBTITLE = 9.2, 14
 """Characters of a title, and of the line below it, on an inch."""
-_CHARACTER = 0.098
-"""Inches of a character of a tick label, with the gap that it needs."""
+_CHARACTER, _GAP = 0.085, 0.07
+"""Inches of a character of a tick label, and of the gap that labels need between them."""
+_NUMBER_AND_UNIT = re.compile(r"(?<=\d) (?=m?s\b|USD\b|requests/s\b)|(?<=concurrency) (?=\d)")
+_JOINTS = " .-_"
+"""Characters that are left out where a name is cut."""
+_TALL = 20
+"""Characters of a vertical title that leave room for the name of the scale on its line."""
 BEYOND = (0, (6, 3))
 """The dashes of a budget's line."""
 DPI = 150
@@ -85,6 +91,14 @@ def looks(experiments: Sequence[str]) -> dict[str, Look]:
     }
 
 
+def darkened(colour: Any, share: float = 0.45) -> str:
+    """A colour in which a text can be read on white: mixed with the ink."""
+    from matplotlib.colors import to_hex, to_rgb
+
+    red, green, blue = ((1 - share) * own + share * ink for own, ink in zip(to_rgb(colour), to_rgb(INK), strict=True))
+    return str(to_hex((red, green, blue)))
+
+
 @contextmanager
 def styled() -> Iterator[None]:
     """Apply the style for the time of a `with`; the settings before are restored afterwards.
@@ -124,14 +138,31 @@ def save(figure: Figure, path: Path) -> Path:
 def headline(figure: Figure, title: str, below: str = "") -> None:
     """A bold title at the top left and a line below it that explains the picture; the axes stay below both."""
     width, height = figure.get_size_inches()
-    lines = textwrap.wrap(one_line(title), int(width * TITLE)) or [""]
-    small = textwrap.wrap(below, int(width * SUBTITLE))
+    lines = wrapped(one_line(title), int(width * TITLE)) or [""]
+    small = textwrap.wrap(below, int(width * SUBTITLE), break_on_hyphens=False)
     top = height - 0.1
     left: dict[str, Any] = {"va": "top", "ha": "left", "in_layout": False}
     figure.text(0.012, top / height, "\n".join(lines), fontsize=12.5, fontweight="bold", **left)
     top -= 0.23 * len(lines)
     figure.text(0.012, top / height, "\n".join(small), fontsize=9.5, color=GREY, linespacing=1.35, **left)
     _reserve(figure, above=0.2 + 0.23 * len(lines) + 0.19 * len(small))
+
+
+def wrapped(text: str, longest: int) -> list[str]:
+    """The lines of a text, of about equal length, so that no word is left alone.
+
+    A name stays whole at its hyphens, and a number beside its unit or what it is the number of.
+    """
+    joined = _NUMBER_AND_UNIT.sub("\N{NO-BREAK SPACE}", text)
+    lines = _broken(joined, longest)
+    shortest = max([longest // 2, *map(len, joined.split(" "))])
+    balanced = (_broken(joined, length) for length in range(shortest, longest))
+    return next((found for found in balanced if len(found) == len(lines)), lines)
+
+
+def _broken(text: str, longest: int) -> list[str]:
+    lines = textwrap.wrap(text, longest, break_on_hyphens=False)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 
 
 def key(label: str, **style: Any) -> Line2D:
@@ -184,7 +215,7 @@ def load_ticks(axes: Axes, labels: Sequence[str], inches: float) -> None:
     The first and the last are always shown.
     """
     step = inches / max(len(labels), 1)
-    widths = [_CHARACTER * max(map(len, label.split("\n"))) for label in labels]
+    widths = [_GAP + _CHARACTER * max(map(len, label.split("\n"))) for label in labels]
     shown, end = [], float("-inf")
     last = len(labels) - 1
     for place, width in enumerate(widths):
@@ -208,7 +239,7 @@ def name_axes(axes: Axes, x: str | None = None, y: str | None = None) -> None:
     for axis, title in ((axes.xaxis, x), (axes.yaxis, y)):
         if title is not None:
             log = axis.get_scale() == "log" and title
-            joined = ",\n" if log and "\n" in title else ", "
+            joined = ",\n" if "\n" in title or (axis is axes.yaxis and len(title) > _TALL) else ", "
             axis.set_label_text(f"{title}{joined}log scale" if log else title)
 
 
@@ -218,7 +249,7 @@ def short_name(name: str, longest: int = 38) -> str:
     if len(flat) <= longest:
         return flat
     tail = (longest - 1) // 2
-    return f"{flat[: longest - 1 - tail]}…{flat[-tail:]}"
+    return f"{flat[: longest - 1 - tail].rstrip(_JOINTS)}…{flat[-tail:].lstrip(_JOINTS)}"
 
 
 def plain_numbers(axis: Axis) -> None:

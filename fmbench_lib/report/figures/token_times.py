@@ -10,7 +10,7 @@ import pandas as pd
 
 from fmbench_lib.metrics.missing import number
 from fmbench_lib.report.figures.findings import growth_finding
-from fmbench_lib.report.figures.labels import Label, place_labels
+from fmbench_lib.report.figures.line_names import LineEnd, name_line_ends, room_for_names
 from fmbench_lib.report.figures.panels import panel_inches
 from fmbench_lib.report.figures.style import (
     GREY,
@@ -51,8 +51,8 @@ SOURCE = "Source: all_metrics_summary.csv, per_inference_request_results.csv"
 MOST_MEDIANS = 6
 """With more experiments than this only p95 is drawn, as more lines could not be told apart."""
 
-MOST_LETTERS = 48
-"""Labels of the horizontal axis that are longer than this together stand aslant."""
+_LONGEST_NAME = 18
+"""Characters of a name beside its line; the legend has more of it."""
 
 
 def draw_token_times(
@@ -64,7 +64,7 @@ def draw_token_times(
     if not levels:
         return None
     kinds = sorted({is_rate(row) for row in levels})
-    figure = new_figure(WIDTH, 1.5 + 2.9 * len(kinds) + 0.07 * len(names_in(levels)))
+    figure = new_figure(WIDTH, 1.5 + 2.9 * len(kinds) + 0.12 * len(names_in(levels)))
     below = f"Time to first token and time per output token, {dataset_name(payload_file)}. {SOURCE}"
     headline(figure, growth_finding(levels, "TTFT"), below)
     engine: Any = figure.get_layout_engine()
@@ -97,7 +97,7 @@ def _panel(
     data = requests[requests["load"].isin(loads)].dropna(subset=[family])
     data = data.assign(time=data[family].astype(float) * unit, at=data["load"].map(list(loads).index).astype(float))
     for index, name in enumerate(names):
-        shift = (index - (len(names) - 1) / 2) * min(0.5 / len(names), 0.08)  # beside each other, not on top
+        shift = _shift(index, len(names))
         part = data[data["experiment_name"] == name]
         part = part.assign(at=part["at"] + shift)
         if part.empty:  # another tool's figures, without requests
@@ -108,24 +108,37 @@ def _panel(
         _line(axes, part, look[name], 0.95, {"linewidth": 2.0, "markersize": 5.5})
         for row in (row for row in levels if row["experiment_name"] == name):
             _interval(axes, row, list(loads).index(str(row["load"])) + shift, family, unit, look[name])
-    load_ticks(axes, [load.removesuffix("/s") for load in loads.values()], 0.8 * panel_inches(axes))
-    beside = 0.16 * len(loads) if len(names) <= MOST_MEDIANS else 0.0  # room for the names of the lines
-    axes.set_xlim(-0.4, max(len(loads) - 0.6, 0.4) + beside)
+    ends = _ends(levels, list(loads), family, unit, look) if 1 < len(names) <= MOST_MEDIANS else []
+    width = panel_inches(axes)
+    taken = room_for_names([end.name for end in ends], width) if ends else 0.0
+    load_ticks(axes, [load.removesuffix("/s") for load in loads.values()], (1 - taken) * 0.85 * width)
+    left, right = -0.4, max(len(loads) - 0.6, 0.4)
+    axes.set_xlim(left, right + (right - left) * taken / (1 - taken))
     axes.grid(False, axis="x")
     _upwards(axes, _drawn(levels, family, unit))
-    if len(names) <= MOST_MEDIANS:
-        _name_lines(axes, levels, list(loads), family, unit, look)
+    if ends:
+        name_line_ends(axes, ends, len(loads) - 1 + 0.3)
 
 
-def _name_lines(
-    axes: Axes, levels: Rows, loads: Sequence[str], family: str, unit: float, look: Mapping[str, Look]
-) -> None:
-    """The name of each experiment at the end of its line, where there is room; the legend has all."""
+def _shift(index: int, count: int) -> float:
+    """How far from its load the points of an experiment are, beside those of the others and not on top of them."""
+    return (index - (count - 1) / 2) * min(0.5 / count, 0.08)
+
+
+def _ends(levels: Rows, loads: Sequence[str], family: str, unit: float, look: Mapping[str, Look]) -> list[LineEnd]:
+    """The last point of each experiment's p95."""
     known = [row for row in levels if number(row, f"{family}_p95") is not None]
-    points = [(float(loads.index(str(row["load"]))), unit * float(row[f"{family}_p95"])) for row in known]
-    ends = {str(row["experiment_name"]): point for row, point in zip(known, points, strict=True)}
-    labels = [Label(*end, short_name(name, 18), look[name].colour) for name, end in ends.items()]
-    place_labels(axes, labels, points, size=8.5)
+    last = {str(row["experiment_name"]): row for row in known}
+    names = names_in(levels)
+    return [
+        LineEnd(
+            loads.index(str(row["load"])) + _shift(names.index(name), len(names)),
+            unit * float(row[f"{family}_p95"]),
+            short_name(name, _LONGEST_NAME),
+            look[name].colour,
+        )
+        for name, row in last.items()
+    ]
 
 
 def _figures_of(levels: Rows, loads: Sequence[str], family: str, unit: float) -> pd.DataFrame:

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 
 from fmbench_lib.metrics.decision.budgets import unit_of
+from fmbench_lib.metrics.finding import (
+    GREATER_CAP,
+    MEASURE_LONGER,
+    MORE_PROMPTS,
+    MORE_WORKERS,
+    NAME_TOKENIZER,
+    OFFER_LESS,
+    SEE_ERRORS,
+    SEVERAL_TIMES,
+    WARM_UP,
+    WARM_UP_OR_LESS,
+    factor_in,
+    remedy_in,
+)
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.report.level_order import is_rate
 
-_LEAST = re.compile(r"measure at least ([\d,]+)$")
-_SECONDS = re.compile(r"measure for at least ([\d,]+) s$")
-_TIMES = re.compile(r"measure ([\d.,]+) times as long$")
 _LONGER = 4
 """How many times as much is measured where a reason only asks for more."""
 _SEVERAL = 10
 """Requests for each one in flight that keep a closed loop busy."""
 
+_WARMER = "more `load.warmup_requests`, and a longer level"
+
 _SETTINGS = {
-    "use more workers": "more `load.workers`",
-    "offer less or raise load.max_concurrency": "a greater `load.max_concurrency`, or a lower load",
-    "add some or allow their reuse": "`load.prompt_reuse: across_levels`, or more prompts",
-    "name a tokenizer or have the server report usage": "the `tokenizer` of the experiment",
-    "see the errors by class": "see [failed experiments](#failed-experiments)",
+    MORE_WORKERS: "more `load.workers`",
+    GREATER_CAP: "a greater `load.max_concurrency`, or a lower load",
+    MORE_PROMPTS: "`load.prompt_reuse: across_levels`, or more prompts",
+    NAME_TOKENIZER: "the `tokenizer` of the experiment",
+    SEE_ERRORS: "see [failed experiments](#failed-experiments)",
+    WARM_UP: _WARMER,
+    WARM_UP_OR_LESS: _WARMER,
 }
 """What advice means as a setting, where it means one."""
 
@@ -62,16 +76,14 @@ def remedy_of(reasons: Sequence[tuple[str, Row]], told: str) -> str:
 
     `told`: their advice in words, which is given where no setting is known.
     """
-    for found in (_requests, _duration, _longer, _slots):
+    for found in (_least, _longer, _slots):
         changes = [change for reason, row in reasons if (change := found(split_reason(reason)[1], row))]
         if changes:
             name, value = max(changes, key=lambda change: change[1])
             return f"`{name}: {value}`"
     advice = split_reason(reasons[0][0])[1]
-    if advice == "offer less":
+    if advice == OFFER_LESS:
         return _lower(reasons[0][1])
-    if advice.startswith("warm up"):
-        return "more `load.warmup_requests`, and a longer level"
     return _SETTINGS.get(advice, told)
 
 
@@ -96,20 +108,14 @@ def remedy_of_errors(error: str) -> str:
 Change = Callable[[str, Row], tuple[str, int] | None]
 
 
-def _requests(advice: str, _row: Row) -> tuple[str, int] | None:
-    found = _LEAST.match(advice)
-    return ("load.requests", int(found[1].replace(",", ""))) if found else None
-
-
-def _duration(advice: str, _row: Row) -> tuple[str, int] | None:
-    found = _SECONDS.match(advice)
-    return ("load.duration", int(found[1].replace(",", ""))) if found else None
+def _least(advice: str, _row: Row) -> tuple[str, int] | None:
+    remedy = remedy_in(advice)
+    return None if remedy is None else (remedy.key, remedy.least)
 
 
 def _longer(advice: str, row: Row) -> tuple[str, int] | None:
     """So many times what the level had: requests where they ended it, else seconds."""
-    found = _TIMES.match(advice)
-    factor = float(found[1].replace(",", "")) if found else _LONGER if advice == "measure longer" else None
+    factor = _LONGER if advice == MEASURE_LONGER else factor_in(advice)
     requests, window = number(row, "requested"), number(row, "window_s")
     if factor is None or not (requests or window):
         return None
@@ -120,7 +126,7 @@ def _longer(advice: str, row: Row) -> tuple[str, int] | None:
 
 def _slots(advice: str, row: Row) -> tuple[str, int] | None:
     wanted = number(row, "concurrency")
-    if not advice.startswith("ask for several times as many") or not wanted:
+    if advice != SEVERAL_TIMES or not wanted:
         return None
     return "load.requests", math.ceil(_SEVERAL * wanted)
 

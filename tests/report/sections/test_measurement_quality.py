@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from fmbench_lib.metrics.missing import rows_of
+from fmbench_lib.metrics.verdict import verdict
 from fmbench_lib.report.sections.measurement_quality import appendix, quality_table, section
+from fmbench_lib.report.sections.remedies import remedy_of
 
 
 def reasons_in(text: str) -> list[str]:
@@ -50,3 +55,20 @@ def test_the_cores_that_others_used_stand_beside_those_of_the_machine(quickstart
     known = quickstart.summary.assign(host_cores_others=1.46, host_cores=2)
     assert set(quality_table(known)["used by others"]) == {"1.5 of 2 cores"}
     assert set(quality_table(quickstart.summary)["used by others"]) == {"–"}
+
+
+@pytest.mark.parametrize(
+    ("change", "remedy"),
+    [
+        ({"client_cpu_max": 0.97}, "more `load.workers`"),
+        ({"error_rate": 0.02}, "see [failed experiments](#failed-experiments)"),
+        ({"stop_reason": "prompts"}, "`load.prompt_reuse: across_levels`, or more prompts"),
+        ({"requested": 4}, "`load.requests: 120`"),
+        ({"window_s": 2.0}, "`load.duration: 10`"),
+    ],
+)
+def test_what_a_check_advises_is_told_as_a_setting(quickstart, change: dict[str, object], remedy: str) -> None:
+    row = rows_of(quickstart.summary)[-1] | change
+    before = set(verdict(rows_of(quickstart.summary)[-1]).reasons)
+    (reason,) = [reason for reason in verdict(row).reasons if reason not in before]
+    assert remedy_of([(reason, row)], "in other words") == remedy

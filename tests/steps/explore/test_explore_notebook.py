@@ -11,6 +11,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.shown_outputs import bundles_of, unshowable
 from tests.steps.explore.conftest import RECORDED
 
 NOTEBOOKS = Path(__file__).parents[3] / "notebooks"
@@ -54,6 +55,28 @@ def test_every_cell_shows_what_it_says(executed: nbformat.NotebookNode) -> None:
     assert "prompt tokens from" in output_of(executed, "run.sql")["text/plain"]
     assert "20261129-223952Z" in output_of(executed, "runs.table()")["text/plain"]
     assert output_of(executed, "run.scraps()")["text/plain"] == "{}"
+
+
+def test_every_frontend_can_show_what_the_cells_show(executed: nbformat.NotebookNode) -> None:
+    assert len(bundles_of(executed)) >= 5
+    assert unshowable(executed) == []
+
+
+def test_what_a_frontend_cannot_show_is_found() -> None:
+    shown = [
+        {"text/html": "<b>1</b>", "text/plain": "1"},
+        {"text/html": "<b>1</b>"},
+        {"application/javascript": "1", "text/plain": "1"},
+        {"text/html": "<SCRIPT>1</SCRIPT>", "text/plain": "1"},
+        {"application/scrapbook.scrap.json+json": {}},
+    ]
+    outputs = [nbformat.v4.new_output("display_data", data) for data in shown]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(outputs=outputs)])
+    assert unshowable(notebook) == [
+        "only ['text/html']",
+        "only ['application/javascript', 'text/plain']",
+        "a script in ['text/html', 'text/plain']",
+    ]
 
 
 def test_no_cell_warns(executed: nbformat.NotebookNode) -> None:
