@@ -14,7 +14,7 @@ ENDING = ".jsonl"
 
 
 def check_names(config: Config, findings: Findings) -> None:
-    """Report names that are too long for files or hide what they are, and payload files that would share a file or folder."""
+    """Report names that are too long for files or look like others, and payload files that would share a file."""
     _check_name("general.name", config.general.name, findings)
     for index, experiment in enumerate(config.experiments):
         _check_name(joined(joined("experiments", index), "name"), experiment.name, findings)
