@@ -11,6 +11,8 @@ _MOST_PART_BYTES = 255  # of a file name, on every usual file system
 _MOST_PATH_BYTES = 4000
 _LAYOUT = re.compile(r"[\t\n\r]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_UNSEEN = re.compile(r"[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+"""What has no width or turns the direction of text; joiners, which letters and emoji need, are none of these."""
 
 
 def fault_of_text(text: str) -> str | None:
@@ -25,6 +27,14 @@ def fault_of_text(text: str) -> str | None:
 def fault_of_line(text: str) -> str | None:
     """The same for text that must be one line."""
     return _fault_of_controls(text) or fault_of_text(text)
+
+
+def fault_of_name(text: str) -> str | None:
+    """What would make a name look like another one; None if nothing."""
+    unseen = _UNSEEN.search(text)
+    if unseen is None:
+        return None
+    return f"holds U+{ord(unseen[0]):04X}, which nobody sees, so that it may look like another name; leave it out"
 
 
 def fault_of_path(text: str) -> str | None:

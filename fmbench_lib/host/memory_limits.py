@@ -18,6 +18,7 @@ _SIGNS = (
 NEAR_LIMIT = 0.75
 """From this share of its limit on a process is taken for short of memory: it cannot use every byte of it."""
 
+_NO_FILES = "too many open files"
 _SPARING = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 _M_ARENA_MAX = -8  # malloc.h of glibc
 _STEP_BYTES = 128 << 20  # stacks of threads, arenas, modules
@@ -65,12 +66,15 @@ def check_memory() -> None:
 
 
 def shortage(said: str, share: float | None = None, *, died: bool = False, killed: int | None = None) -> str:
-    """Why memory is the cause of an error, or may be, and what to do; empty where nothing speaks for that.
+    """Why memory is the cause of an error, or may be, and what to do, also about too few open files; empty where
+    nothing speaks for either.
 
     `said`: the words of the error · `share`: of its limit that the process had taken when it was last looked at, None
     without one · `died`: it ended without a word · `killed`: how many processes the system killed for want of memory
     meanwhile, None where unknown.
     """
+    if _NO_FILES in said.lower():
+        return f"raise the limit of open files (ulimit -n {resource.getrlimit(resource.RLIMIT_NOFILE)[0]})"
     if lacks_memory(said):
         return f"it ran out of memory: {more_memory()}"
     if died and killed:

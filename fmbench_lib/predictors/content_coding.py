@@ -13,7 +13,7 @@ _NONE = ("", "identity", "none", "utf-8", "utf8")
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _RAW_DEFLATE = -15
 _GZIP = b"\x1f\x8b"
-_MOST_BYTES = 256 << 20
+_MOST_BYTES = 64 << 20  # as many as a response that is not packed may have, unless the config says otherwise
 _MOST_MEMBERS = 500_000
 _SLICE_BYTES = 1 << 10
 """Looked at in one go: what follows a member is copied, and it may have a few bytes."""
@@ -29,7 +29,7 @@ def coding_of(headers: Sequence[tuple[str, str]]) -> str:
 def unpacked_pieces(pieces: Sequence[bytes], coding: str) -> tuple[list[bytes], bool]:
     """What each piece of a packed body adds to the unpacked one, and whether the packed body is there to its end.
 
-    :raises ValueError: the coding is not gzip or deflate, the body is damaged, or it unpacks to more than 256 MiB.
+    :raises ValueError: the coding is not gzip or deflate, the body is damaged, or it unpacks to more than 64 MiB.
     """
     if coding not in _WINDOWS:
         raise ValueError(f"Content-Encoding {coding} cannot be read: have the server or proxy send the body unpacked")

@@ -30,7 +30,7 @@ from fmbench_lib.predictors.chat_content import answer_text, is_media, reasoning
 from fmbench_lib.predictors.message_lists import Messages
 from fmbench_lib.predictors.openai_advice import with_advice, wrong_path
 from fmbench_lib.predictors.repeated_messages import Repeats
-from fmbench_lib.predictors.server_errors import message_of, says_that_it_failed
+from fmbench_lib.predictors.server_errors import fails_beside_choices, message_of
 from fmbench_lib.predictors.streams import form_of, is_end, is_event_text, next_sse_data, sse_data, with_line_feeds
 from fmbench_lib.predictors.usage import take_usage
 from fmbench_lib.predictors.vectors import holds_vectors
@@ -200,7 +200,7 @@ def take_openai(message: Any, end_offset: int, answer: Answer) -> None:
         if not isinstance(choice, dict):
             raise ValueError("a choice is not an object")
         _take_choice(choice, end_offset, answer)
-    if choices and len(answer.events) == before and says_that_it_failed(message):
+    if choices and len(answer.events) == before and fails_beside_choices(message):
         answer.fail("endpoint", message_of(message))
     if not choices and holds_vectors(message.get("data")):
         answer.add_vector(end_offset, message["data"])

@@ -27,6 +27,8 @@ _STATES = ("status", "state", "result", "outcome")
 _SUCCESSES = ("success", "Success", "ok", "succeeded", "isSuccess", "is_success")
 _FAILURES = ("failed", "isError", "is_error", "hasError", "has_error")
 _FINE = frozenset(("", "0", "00000", "ok", "success", "succeeded", "none", "null", "false", "no_error"))
+_FINE_WORDS = _FINE - {"", "0", "00000"}
+_LEAST_DIGITS = 3
 _FAILED = frozenset(("error", "errored", "err", "failed", "failure", "fail", "fatal", "timeout", "unavailable"))
 _HTTP_FINE, _HTTP_FAILED = range(100, 400), range(400, 600)
 _CONTENT = frozenset(
@@ -58,9 +60,9 @@ def failure_in(message: Mapping[str, Any]) -> Any:
         value = message.get(key)
         if (isinstance(value, str) and value.strip()) or (value and key in ("detail", "fault", "exception")):
             return message
-    if says_that_it_failed(message):
+    if _says_that_it_failed(message):
         return message
-    nested = (value for value in message.values() if isinstance(value, dict) and says_that_it_failed(value))
+    nested = (value for value in message.values() if isinstance(value, dict) and _says_that_it_failed(value))
     inner = next(nested, None)  # a head of its own, as `{"base_resp": {"status_code": 1004, …}}`
     return message if inner is not None and any(_words_in(message)) else inner
 
@@ -77,7 +79,7 @@ def _is_no_error(error: Any) -> bool:
     return all(word in _FINE or word == "200" for word in said)
 
 
-def says_that_it_failed(message: Mapping[str, Any]) -> bool:
+def _says_that_it_failed(message: Mapping[str, Any]) -> bool:
     """Whether a code, a state or a flag of a message without content means a failure."""
     if any(_is_false(message.get(key)) for key in _SUCCESSES) or "__type" in message:  # an exception of AWS
         return True
@@ -89,6 +91,16 @@ def says_that_it_failed(message: Mapping[str, Any]) -> bool:
         return True
     states = [_spelt(message.get(key)) for key in _STATES]
     return any(state in _FAILED or (state.isdecimal() and int(state) in _HTTP_FAILED) for state in states)
+
+
+def fails_beside_choices(message: Mapping[str, Any]) -> bool:
+    """Whether a message of an answer that has choices without content says that it failed: a code of one or two digits,
+    or one beside a word of success, may mean anything there."""
+    if any(_spelt(message.get(key)) in _FINE_WORDS for key in ("message", "msg", *_STATES)):
+        return False
+    return _says_that_it_failed({
+        key: value for key, value in message.items() if key not in _CODES or len(_spelt(value)) >= _LEAST_DIGITS
+    })  # fmt: skip
 
 
 def _is_failing_code(code: str) -> bool:

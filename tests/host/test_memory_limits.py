@@ -55,6 +55,11 @@ def test_other_errors_are_none(limited: Limited) -> None:
     assert shortage("ValueError: no", 0.5, killed=3) == ""
 
 
+def test_too_few_open_files_have_a_remedy_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (48, 48))
+    assert shortage("OSError: [Errno 24] Too many open files", 0.99) == "raise the limit of open files (ulimit -n 48)"
+
+
 def test_what_is_only_probable_is_said_as_that(limited: Limited) -> None:
     limited(950_000)
     near = shortage("ValueError: Invalid Signature", 0.97)

@@ -114,7 +114,16 @@ class TestErrorsInOddPlaces:
         completion = decode(body_of(*TWO, last, delta("", "stop")))
         assert (completion.error_class, completion.error_message) == ("endpoint", "engine died")
 
-    @pytest.mark.parametrize("more", [{"code": 0, "message": "ok"}, {"error_code": 0}, {"status": "success"}])
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"code": 0, "message": "ok"},
+            {"error_code": 0},
+            {"status": "success"},
+            {"code": 1},
+            {"code": 10000, "msg": "Success"},
+        ],
+    )
     def test_words_of_success_beside_a_choice_are_none(self, more: dict[str, Any]) -> None:
         assert decode(body_of(*TWO, delta("", "stop", **more))).error_class is None
 

@@ -38,3 +38,16 @@ def test_payload_files_that_differ_by_their_ending_only_are_refused(mistakes: Mi
 def test_a_payload_file_has_a_name_before_its_ending(mistakes: Mistakes, minimal: str) -> None:
     found = mistakes(minimal.replace("payload_en_1-500.jsonl", ".jsonl"))
     assert list(found) == ["datasets.filters[0].payload_file"]
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"), [("a\u202eb", False), ("a\u200bb", False), ("\ufeffa", False), ("👩\u200d🔬", True), ("ab", True)]
+)
+def test_a_name_that_hides_what_it_is_is_refused(
+    load: Load, mistakes: Mistakes, minimal: str, name: str, fits: bool
+) -> None:
+    text = minimal.replace("name: mine", f"name: '{name}'")
+    if fits:
+        assert load(text).config.experiments[0].name == name
+    else:
+        assert "which nobody sees" in mistakes(text)["experiments[0].name"]
