@@ -327,7 +327,7 @@ def _no_column(column: str, row: Row, location: str) -> str:
     near = difflib.get_close_matches(column, map(str, row), 1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return (
-        f"{location}: no column {column} (see datasets.prompt_template_keys); the columns are: "
+        f"{location}: no column {column} (the prompt template or a key of datasets names it); the columns are: "
         + (", ".join(map(str, row)) or "none")
         + hint
     )

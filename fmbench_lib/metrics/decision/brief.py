@@ -58,6 +58,8 @@ def _of_winner(decision: Mapping[str, Any], winner: Row) -> Brief:
     what = best_words(by, compared)
     if passed == 1 < levels:
         what, those = "the only one", f"of {levels} levels that meets every budget"
+    if levels == 1:
+        what, those = "the only level", "measured"
     label = " and ".join(level_label(row) for row in (winner, *tied))
     verb = "tie as" if tied else "is"
     how_sure = next(_doubts(decision, winner))
@@ -150,6 +152,8 @@ def _of_nearest(decision: Mapping[str, Any], nearest: Judgement) -> Brief:
     within = any(not level["missed"] for level in decision.get("failed", ()))
     failing = "can be chosen" if within else "meets every budget"
     what = f"No winner: none of {decision['levels']} levels {failing}; nearest comes {label}"
+    if decision["levels"] == 1:
+        what = f"No winner: the only level {'cannot be chosen' if within else 'misses a budget'}: {label}"
     what += f", {misses[0]}." if misses else "."
     if not nearest.missed and nearest.objection is not None:
         return Brief(what, f"To find one: {_LOOSER_SEARCH}.")

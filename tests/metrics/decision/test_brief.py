@@ -121,11 +121,16 @@ def test_a_tie_is_not_a_winner(summary_of):
     assert told.how_sure == "Not sure: the difference is within the noise; set `load.requests: 200`."
 
 
+def test_a_single_level_is_not_said_to_be_the_best_of_them(summary_of):
+    assert brief(summary_of({})).what.startswith("exp on g5.xlarge at concurrency 1 is the only level measured: ")
+    levels = summary_of({"concurrency": 4, "latency_p95": 2.5, "latency_p95_low": 2.4}, {"latency_p95": 3.0})
+    assert brief(levels).what.startswith("No winner: none of 2 levels meets every budget; nearest comes exp on ")
+
+
 def test_without_a_winner_the_nearest_is_told_and_what_to_change(summary_of):
     told = brief(summary_of({"concurrency": 4, "latency_p95": 2.5, "latency_p95_low": 2.4}))
     assert told.what.startswith(
-        "No winner: none of 1 levels meets every budget; nearest comes exp on g5.xlarge at concurrency 4, "
-        "whose latency p95 of 2.5 s"
+        "No winner: the only level misses a budget: exp on g5.xlarge at concurrency 4, whose latency p95 of 2.5 s"
     )
     assert "concurrency_levels" in told.how_sure
 

@@ -51,7 +51,7 @@ def test_where_the_search_shows_no_load_no_level_of_it_wins(summary_of):
 
 def test_the_brief_says_what_to_change_of_the_search(summary_of):
     brief = brief_of(decided(summary_of(level(1, 0.6)), bound(None, 1.0)).to_dict())
-    assert brief.what.startswith("No winner: none of 1 levels can be chosen; nearest comes exp on g5.xlarge")
+    assert brief.what.startswith("No winner: the only level cannot be chosen: exp on g5.xlarge")
     assert "whose search shows no load that meets TTFT p95 ≤ 0.5 s" in brief.what
     assert brief.how_sure.startswith("To find one: raise the limits of `load.subject_to`")
     assert brief.tone == "bad"
