@@ -86,21 +86,22 @@ def fleet_latencies(copy: Copy, copies: int, rate: float, requests: int, seed: i
     drawn; the first tenth left out."""
     generator = np.random.default_rng([seed, copies, copy.slots, requests])
     arrived = np.cumsum(generator.exponential(1 / rate, requests))
-    services = SERVICES[copy.service](generator, (1, requests))[0]
-    ties = generator.random(requests)
+    services = SERVICES[copy.service](generator, (1, requests))[0].tolist()
+    ties = generator.random(requests).tolist()
     free = [[0.0] * copy.slots for _ in range(copies)]  # when each slot of a copy becomes free, a heap
-    flying = np.zeros(copies, dtype=np.int64)
+    flying = [0] * copies
     leaving: list[tuple[float, int]] = []
     latency = np.empty(requests)
     for number, now in enumerate(arrived.tolist()):
         while leaving and leaving[0][0] <= now:
             flying[heapq.heappop(leaving)[1]] -= 1
-        fewest = np.flatnonzero(flying == flying.min())
-        chosen = int(fewest[int(ties[number] * len(fewest))])
+        least = min(flying)
+        fewest = [place for place, count in enumerate(flying) if count == least]
+        chosen = fewest[int(ties[number] * len(fewest))]
         slots = free[chosen]
         begin = max(now, slots[0])
-        busy = min(int(flying[chosen]) + 1, copy.slots)
-        end = begin + copy.length(float(services[number]), busy)
+        busy = min(flying[chosen] + 1, copy.slots)
+        end = begin + copy.length(services[number], busy)
         heapq.heapreplace(slots, end)
         flying[chosen] += 1
         heapq.heappush(leaving, (end, chosen))

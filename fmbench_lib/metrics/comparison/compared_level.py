@@ -39,7 +39,8 @@ class Figure:
 class ComparedLevel:
     """A level of a run. `row`: its row of the summary, over its repeats where it has several · `setup`: what it was
     measured with, by the words of a report (`model`, `tokenizer`, `client`, …), None for what is not known · `series`:
-    the times of the successes of each repeat by family (s), for pictures and the test of the whole distribution."""
+    the times of the successes of each repeat by family (s), for pictures and the test of the whole distribution ·
+    `summary_only`: another tool's figures are known, its requests are not."""
 
     run: str
     row: Mapping[str, Any]
@@ -47,12 +48,19 @@ class ComparedLevel:
     repeats: int
     setup: Mapping[str, str | None] = field(default_factory=dict)
     series: Mapping[str, tuple[Floats, ...]] = field(default_factory=dict)
+    summary_only: bool = False
 
 
 def compared_level(
     run: str, row: Row, levels: Sequence[LevelData], rows: Sequence[Row], setup: Mapping[str, str | None]
 ) -> ComparedLevel:
-    """The level of a row, from the records and the rows of its repeats (itself, where it has none), in their order."""
+    """The level of a row, from the records and the rows of its repeats (itself, where it has none), in their order.
+
+    Without records its figures have no reading.
+    """
+    if not levels:
+        known = {name: Figure(number(row, name)) for name in MEASURES}
+        return ComparedLevel(run, dict(row), known, len(rows), setup, summary_only=True)
     times = [OrderedTimes.of(whole_level(*level)) for level in levels]
     figures = {name: _figure(measure, row, rows, times) for name, measure in MEASURES.items()}
     series = {

@@ -40,8 +40,8 @@ class Crossover:
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """`asked`: for the user's rate, None without one · `grid`: for rates from 1 to 10,000 a minute · `notes`: by copy.
-    """
+    """`asked`: for the user's rate, None without one · `grid`: for rates from 1 to 10,000 a minute · `notes`: of each
+    copy."""
 
     question: SizingQuestion
     copies: tuple[SizedCopy, ...]
