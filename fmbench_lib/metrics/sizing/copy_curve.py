@@ -126,7 +126,7 @@ def _chords(numbers: Floats, loads: Floats, rates: Floats) -> Floats:
 
 def _concave_most(numbers: Floats, loads: Floats, rates: Floats) -> Floats:
     """The most that a concave curve through the points and 0 can have: between two points the lines of the neighbouring
-    pieces are above it."""
+    pieces are above it, and in the last piece, which has no next one, the greater of its ends."""
     known, values = np.concatenate(([0.0], loads)), np.concatenate(([0.0], rates))
     slopes = np.diff(values) / np.diff(known)
     result = np.interp(numbers, known, values)
@@ -136,7 +136,10 @@ def _concave_most(numbers: Floats, loads: Floats, rates: Floats) -> Floats:
         there = (neighbour >= 0) & (neighbour < len(slopes))
         one = np.where(there, neighbour, 0)
         most = np.where(there, np.minimum(most, values[one] + slopes[one] * (numbers - known[one])), most)
-    return np.where(np.isfinite(most), np.maximum(result, most), result)
+    last = piece == len(slopes) - 1
+    most = np.where(last, np.minimum(most, max(values[-2:])), most)
+    at_a_point = np.isin(numbers, known)
+    return np.where(at_a_point, result, np.maximum(result, most))
 
 
 def _between_rows(numbers: Floats, loads: Floats, rows: Floats) -> Floats:

@@ -85,9 +85,10 @@ class CopyFleets:
 
     def _met(self, view: View, copies: int, arrivals: float) -> Floats | None:
         rate = self._states(view).rate
+        variation = self.variation if view == "possible" else max(self.variation, 1.0)
         if self.routing == "random":
-            return met_by_arrivals(rate, 1, arrivals / copies, self.variation)
-        return met_by_arrivals(rate, copies, arrivals, self.variation)
+            return met_by_arrivals(rate, 1, arrivals / copies, variation)
+        return met_by_arrivals(rate, copies, arrivals, variation)
 
     def _states(self, view: View) -> CopyStates:
         return {"assured": self.assured, "expected": self.expected, "possible": self.possible}[view]

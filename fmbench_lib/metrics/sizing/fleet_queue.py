@@ -9,7 +9,9 @@ an arrival meets it as it is over time. A request that makes its copy have `k` t
 What this leaves out: copies are never quite even, and a state changes while a request is served. Services that vary
 more than exponential ones (coefficient of variation above 1) make longer queues: where the throughput no longer grows,
 the logarithm of each factor is multiplied by `2 / (1 + c²)`, the decay of a queue in heavy traffic (Kingman 1962). Less
-variable services are not credited. `benchmarks/sizing.py` measures how often the fleets named keep the limit.
+variable services make shorter ones where they are served one after the other, but not where all share the copy (the
+number in flight is then the same for any service time; Kelly 1979, section 3.3), so they are credited only in saying
+how few copies may do. `benchmarks/sizing.py` measures how often the fleets named keep the limit.
 """
 
 from __future__ import annotations
@@ -26,13 +28,13 @@ def met_by_arrivals(rate: Floats, copies: int, arrivals: float, variation: float
     """The shares of arrivals whose copy has 1, 2, …, K in flight with them, and last of those beyond K.
 
     `rate`: requests per second that a copy ends with 0, …, K in flight · `arrivals`: requests per second at the fleet ·
-    `variation`: squared coefficient of variation of the services, at least 1. None where the queue grows for ever.
+    `variation`: squared coefficient of variation of the services. None where the queue grows for ever.
     """
     most = len(rate) - 1
     each, one_more = np.divmod(np.arange(1, copies * most + 1), copies)
     ends = (copies - one_more) * rate[each] + one_more * rate[np.minimum(each + 1, most)]
     factors = math.log(arrivals) - np.log(np.maximum(ends, 1e-300))
-    if variation > 1:
+    if variation != 1:
         factors *= _slower_decay(rate, variation)[np.minimum(each + (one_more > 0), most)]
     last = math.exp(min(factors[-1], 0.0))
     if factors[-1] >= -1e-12:

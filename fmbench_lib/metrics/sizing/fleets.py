@@ -23,10 +23,11 @@ class Fleet:
     """A fleet for a rate.
 
     `rate`: requests per minute to carry, without head-room · `copies`: so many are enough, spares included; None where
-    none are, and `why_none` says why · `possible`: so few may do, as nothing was measured between some loads (`copies`
-    where that makes no difference) · `machines`: in all copies · `carries`: the greatest rate of an hour within the
-    limits, without the spares, requests per minute · `p95`: expected by family, s · `hourly`: USD, None where unknown ·
-    `per_million`: USD for a million tokens at this rate · `beyond`: no level shows that so much is carried.
+    none are, and `why_none` says why · `possible`: so few may do, for the hour of the mean, by the other ends of the
+    intervals, with what may lie between the measured loads · `machines`: in all copies · `carries`: the greatest rate
+    of an hour within the limits, without the spares, requests per minute · `p95`: expected by family, s · `hourly`:
+    USD, None where unknown · `per_million`: USD for a million tokens at this rate · `beyond`: no level shows that so
+    much is carried.
     """
 
     name: str
@@ -85,13 +86,14 @@ class FleetSizer:
 
     def fleet(self, rate: float) -> Fleet:
         """The smallest fleet for a rate of requests per minute."""
-        wanted = busy_hour(rate) / 60 * (1 + self.question.headroom)
+        room = 1 + self.question.headroom
+        wanted, usual = busy_hour(rate, self.copy.variation) / 60 * room, rate / 60 * room
         if self.copy.by_token:
-            return self._paid_by_token(rate, wanted)
+            return self._paid_by_token(rate, usual)
         if self.queues is not None:
-            return self._of_queues(self.queues, rate, wanted)
+            return self._of_queues(self.queues, rate, wanted, usual)
         if self.rates is not None:
-            return self._of_rates(self.rates, rate, wanted)
+            return self._of_rates(self.rates, rate, wanted, usual)
         return Fleet(self.copy.name, rate, why_none="no level that may be used")
 
     def carries(self, copies: int) -> float:
@@ -119,23 +121,23 @@ class FleetSizer:
             beyond=wanted > copy.served * (1 + 1e-9),
         )
 
-    def _of_rates(self, rates: RateCurve, rate: float, wanted: float) -> Fleet:
+    def _of_rates(self, rates: RateCurve, rate: float, wanted: float, usual: float) -> Fleet:
         one = rates.within(self.question.limits)
         if one is None:
             return Fleet(self.copy.name, rate, why_none=f"{self._limits()} is not met at the least rate measured")
         enough = max(1, math.ceil(wanted / one - 1e-9))
         better = rates.within(self.question.limits, sure=False) or one
-        possible = max(1, math.ceil(wanted / better - 1e-9))
+        possible = min(max(1, math.ceil(usual / better - 1e-9)), enough)
         p95 = {limit.family: rates.p95(limit.family, rate / 60 / enough) for limit in self.question.limits}
         return self._whole(rate, enough, possible, p95)
 
-    def _of_queues(self, queues: CopyFleets, rate: float, wanted: float) -> Fleet:
+    def _of_queues(self, queues: CopyFleets, rate: float, wanted: float, usual: float) -> Fleet:
         enough = queues.least_copies("assured", wanted)
         if enough is None:
             missed = queues.missed_alone("assured")
             why = f"{missed.label} is not met at the least load measured" if missed else f"over {MOST_COPIES:,} copies"
             return Fleet(self.copy.name, rate, why_none=why)
-        possible = min(queues.least_copies("possible", wanted) or enough, enough)
+        possible = min(queues.least_copies("possible", usual) or enough, enough)
         p95 = {one.family: queues.p95("expected", enough, rate / 60, one) for one in self.question.limits}
         return self._whole(rate, enough, possible, p95)
 
@@ -163,11 +165,13 @@ class FleetSizer:
         return " and ".join(limit.label for limit in self.question.limits)
 
 
-def busy_hour(rate: float) -> float:
-    """The rate of the busiest of 20 hours, requests per minute, where `rate` is the mean of a Poisson process and
-    services vary like exponential ones: the work of `n` requests varies by `√(2 / n)` of itself.
+def busy_hour(rate: float, variation: float = 1.0) -> float:
+    """The rate of the busiest of 20 hours, requests per minute, where `rate` is the mean of a Poisson process.
+
+    The work of `n` requests varies by `√((1 + c²) / n)` of itself; `variation` is the squared coefficient of variation
+    `c²` of their services.
     """
-    return rate * (1 + _ONE_IN_TWENTY * math.sqrt(2 / (60 * rate)))
+    return rate * (1 + _ONE_IN_TWENTY * math.sqrt((1 + variation) / (60 * rate)))
 
 
 _BY_RATES = (

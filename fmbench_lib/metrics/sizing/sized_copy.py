@@ -185,12 +185,14 @@ def _rate_point(row: Row, families: Sequence[str]) -> RatePoint | None:
 
 
 def _variation(used: Sequence[ComparedLevel]) -> float:
-    """The squared coefficient of variation of the latencies with the fewest requests in flight, at least 1."""
+    """The squared coefficient of variation of the latencies with the fewest requests in flight; 1 where they are
+    unknown.
+    """
     alone = min(used, key=lambda level: number(level.row, "mean_in_flight") or np.inf, default=None)
     series = alone.series.get("latency", ()) if alone is not None else ()
     values = np.concatenate(series) if series else np.array([])
     values = values[np.isfinite(values)]
-    return max(1.0, float(values.var() / values.mean() ** 2)) if values.size > 1 else 1.0
+    return float(values.var() / values.mean() ** 2) if values.size > 1 else 1.0
 
 
 def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
