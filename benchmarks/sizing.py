@@ -8,10 +8,7 @@ nothing else. Then the fleet named for each rate, and one with a copy fewer, are
 hour, each request sent to the copy with the fewest in flight, SEEDS times (20 if not given). `kept`: the share of hours
 whose p95 was within the limit; `missed with one fewer`: those that were not, of the smaller fleet.
 
-    python benchmarks/sizing.py served [SEEDS] [COPIES]
-
-does it with real requests: the emulator serves one copy in closed loops, which a run measures and `fmbench size` reads,
-then fleets of up to COPIES (8 if not given) for SEEDS minutes each.
+`sizing_served.py` does it with real requests.
 """
 
 from __future__ import annotations

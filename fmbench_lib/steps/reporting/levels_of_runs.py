@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from fmbench_lib.data.payload_index import read_payload_index
 from fmbench_lib.metrics.comparison.compared_level import ComparedLevel, compared_level
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.measuring_again import last_attempts
@@ -15,6 +14,7 @@ from fmbench_lib.metrics.repeated_levels import level_of, once_each
 from fmbench_lib.runs.opening import open_for_reading
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.reporting.report_inputs import Analysis, analysis_of
+from fmbench_lib.steps.run_inputs.payloads import has_payloads, payload_index
 
 _Attempt: TypeAlias = tuple[str, str, str, int]
 
@@ -87,7 +87,7 @@ def _setup(run: Run, row: Row) -> Mapping[str, str | None]:
 
 def _prompts(run: Run, payload_file: str) -> str | None:
     """The first digits of the hash of a payload file."""
-    if not run.workspace.payload_index.exists():
+    if not has_payloads(run):
         return None
-    payloads = read_payload_index(run.workspace.payload_index).payloads
+    payloads = payload_index(run).payloads
     return next((payload.sha256[:12] for payload in payloads if payload.payload_file == payload_file), None)
