@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fmbench_lib.cli.option_values import existing_run
@@ -36,28 +37,33 @@ def compare_command(options: argparse.Namespace) -> int:
         raise InputError("compare: give two runs, or one and --match EXPERIMENT=OTHER for two experiments of it")
     if len(runs) > 2 and outputs:
         raise InputError("--output: takes the comparison of two runs; compare the others one by one")
-    failed = [_compared(runs[0], new, pairs, measures, rules, outputs) for new in runs[1:] or runs]
+    wanted = _Wanted(pairs, measures, rules, outputs, options.fail_on_budget)
+    failed = [_compared(runs[0], new, wanted) for new in runs[1:] or runs]
     return 1 if any(failed) else 0
 
 
-def _compared(
-    base: Path,
-    new: Path,
-    pairs: Sequence[tuple[str, str]],
-    measures: Sequence[str],
-    rules: Sequence[Condition],
-    outputs: Sequence[Path],
-) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is asked of a comparison, as the options say it."""
+
+    pairs: Sequence[tuple[str, str]]
+    measures: Sequence[str]
+    rules: Sequence[Condition]
+    outputs: Sequence[Path]
+    budgets: bool
+
+
+def _compared(base: Path, new: Path, wanted: _Wanted) -> bool:
     """Compare two runs; whether a condition is broken."""
     from fmbench_lib.steps.comparing import compare_runs
 
-    comparison = compare_runs(base, new, pairs, measures)
-    broken = _broken(comparison, rules)
+    comparison = compare_runs(base, new, wanted.pairs, wanted.measures)
+    broken = _broken(comparison, wanted)
     if is_json():
         emit("comparison", **document(comparison, broken))
     for line in terminal_lines(comparison, broken):
         say(line)
-    for path in outputs:
+    for path in wanted.outputs:
         write_text(path, masked(_FORMS[path.suffix](comparison, broken)))
         say(f"written: {path}")
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
@@ -67,10 +73,12 @@ def _compared(
     return bool(broken)
 
 
-def _broken(comparison: RunComparison, rules: Sequence[Condition]) -> list[Broken]:
-    return [
+def _broken(comparison: RunComparison, wanted: _Wanted) -> list[Broken]:
+    missed = comparison.missed_budget if wanted.budgets else ""
+    budget = [Broken("--fail-on-budget", missed, None)] if missed else []
+    return budget + [
         Broken(rule.text, level_title(level), claim)
-        for rule in rules
+        for rule in wanted.rules
         for level in comparison.levels
         if (claim := rule.broken_by(level)) is not None
     ]

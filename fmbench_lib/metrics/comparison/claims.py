@@ -73,13 +73,16 @@ class LevelComparison:
 @dataclass(frozen=True, slots=True)
 class RunComparison:
     """Two runs beside each other. `levels` are the pairs that were compared, `only_base` and `only_new` the names of
-    levels without a partner."""
+    levels without a partner. `missed_budget`: why no level of the new experiments meets every budget of their run;
+    empty where one does.
+    """
 
     base: str
     new: str
     levels: tuple[LevelComparison, ...]
     only_base: tuple[str, ...] = ()
     only_new: tuple[str, ...] = ()
+    missed_budget: str = ""
 
 
 def compare_levels(
@@ -137,6 +140,9 @@ def _unknown(base: ComparedLevel, new: ComparedLevel, name: str) -> str:
     missing = [which for which, level in (("base", base), ("new", new)) if level.figures[name].value is None]
     if missing:
         return f"not known of {' and '.join(missing)}"
+    alone = [which for which, level in (("base", base), ("new", new)) if level.summary_only]
+    if alone and name != "error_rate":
+        return f"of {' and '.join(alone)} only the figures of another tool are known, not its requests"
     if MEASURES[name].family is None:
         return ""
     growing = [which for which, level in (("base", base), ("new", new)) if text(level.row, "sustainable") == "no"]
@@ -186,6 +192,6 @@ def _notes(base: ComparedLevel, new: ComparedLevel) -> tuple[str, ...]:
         if one != other:
             notes.append(f"{word}: {one or 'not known'} against {other or 'not known'}")
     repeats = (base.repeats, new.repeats)
-    if min(repeats) == 1:
+    if not base.summary_only and not new.summary_only and min(repeats) == 1:
         notes.append("measured once, so this speaks of these runs only: set load.repeats to 3")
     return tuple(notes)

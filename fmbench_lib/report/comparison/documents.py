@@ -23,15 +23,18 @@ _MARKS = {"better": "🟢", "worse": "🔴", "no difference": "⚪", "no claim":
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A condition that a level breaks: the condition's text, the level, and the claim."""
+    """A condition that is broken: its text, by which level, and the claim; of a budget, which no level meets, no claim
+    but what `level` says."""
 
     condition: str
     level: str
-    claim: Claim
+    claim: Claim | None
 
     @property
     def text(self) -> str:
         """The condition and the figures that break it."""
+        if self.claim is None:
+            return f"{self.condition}: {self.level}"
         change = change_text(self.claim)
         figures = f"{value_text(self.claim, self.claim.base)} → {value_text(self.claim, self.claim.new)}"
         return f"{self.condition}: {self.level}: {figures}{f', {change}' if change else ''}"
@@ -89,6 +92,7 @@ def document(comparison: RunComparison, broken: Sequence[Broken] = ()) -> dict[s
         ],
         "only_base": list(comparison.only_base),
         "only_new": list(comparison.only_new),
+        "missed_budget": comparison.missed_budget or None,
         "failed": [one.text for one in broken],
     }
 
@@ -96,8 +100,12 @@ def document(comparison: RunComparison, broken: Sequence[Broken] = ()) -> dict[s
 def junit(comparison: RunComparison, broken: Sequence[Broken] = ()) -> str:
     """The comparison as JUnit's XML: a test case for each figure, failed where it breaks a condition."""
     suite = ET.Element("testsuite", name=_xml(f"fmbench compare {comparison.base} {comparison.new}"))
-    failed = {(one.level, one.claim.measure.name): one for one in broken}
+    failed = {(one.level, one.claim.measure.name): one for one in broken if one.claim is not None}
     tests = 0
+    for budget in (one for one in broken if one.claim is None):
+        case = ET.SubElement(suite, "testcase", classname=_xml(comparison.new), name=_xml(budget.condition))
+        ET.SubElement(case, "failure", message=_xml(budget.text))
+        tests += 1
     for level in comparison.levels:
         for claim in level.claims:
             case = ET.SubElement(suite, "testcase", classname=_xml(level_title(level)), name=claim.measure.name)
@@ -108,7 +116,7 @@ def junit(comparison: RunComparison, broken: Sequence[Broken] = ()) -> str:
             elif claim.outcome == "no claim":
                 ET.SubElement(case, "skipped", message=_xml(claim.why_none))
     suite.set("tests", str(tests))
-    suite.set("failures", str(len(failed)))
+    suite.set("failures", str(len(failed) + sum(one.claim is None for one in broken)))
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 

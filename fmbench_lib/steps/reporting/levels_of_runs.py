@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from fmbench_lib.metrics.comparison.compared_level import ComparedLevel, compared_level
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.measuring_again import last_attempts
-from fmbench_lib.metrics.missing import Row, rows_of
+from fmbench_lib.metrics.missing import Row, rows_of, text
 from fmbench_lib.metrics.repeated_levels import level_of, once_each
 from fmbench_lib.runs.opening import open_for_reading
 from fmbench_lib.runs.run import Run
@@ -71,16 +71,18 @@ def _setup(run: Run, row: Row) -> Mapping[str, str | None]:
     experiment = next((one for one in run.config.experiments if one.name == row["experiment_name"]), None)
     state = run.workspace.read_run()
     host, versions = state["host"], state["versions"]
-    count = row.get("instance_count")
+    count, tool = row.get("instance_count"), text(row, "imported_from")
+    client = ", ".join(str(host[key]) for key in ("processor", "cores", "system") if key in host)
     facts = {
+        "measured by": tool or "fmbench",
         "model": experiment and (experiment.model_name or experiment.model_id),
         "served by": experiment and f"{experiment.platform}, protocol {experiment.protocol}",
         "instances": f"{count} × {row['instance_type']}" if count not in (None, 1) else row["instance_type"],
         "tokenizer": row.get("tokenizer"),
         "prompts": _prompts(run, str(row["payload_file"])),
         "arrivals": row.get("arrival"),
-        "client": ", ".join(str(host[key]) for key in ("processor", "cores", "system") if key in host) or None,
-        "fmbench": versions.get("fmbench"),
+        "client": None if tool else client or None,  # this machine imported, another measured
+        "fmbench": None if tool else versions.get("fmbench"),
     }
     return {name: None if value is None else str(value) for name, value in facts.items()}
 
