@@ -15,7 +15,7 @@ from fmbench_lib.metrics.level_row import whole_level
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.missing import Row, floats, number
 from fmbench_lib.metrics.statistics.arrays import Floats
-from fmbench_lib.metrics.statistics.correlated import CorrelatedEstimate, rough_grouped_interval, rough_interval
+from fmbench_lib.metrics.statistics.correlated import CorrelatedEstimate, State, rough_grouped_interval, rough_interval
 from fmbench_lib.metrics.statistics.effects import Reading
 
 _NORMAL_95 = 2 * 1.959964
@@ -39,7 +39,8 @@ class Figure:
 class ComparedLevel:
     """A level of a run. `row`: its row of the summary, over its repeats where it has several · `setup`: what it was
     measured with, by the words of a report (`model`, `tokenizer`, `client`, …), None for what is not known · `series`:
-    the times of the successes of each repeat by family (s), for pictures and the test of the whole distribution ·
+    the times of the successes of each repeat by family (s), in order of sending, for pictures and the test of the whole
+    distribution · `states`: the state of the endpoint at each of these requests, None for a repeat whose queue grew ·
     `summary_only`: another tool's figures are known, its requests are not."""
 
     run: str
@@ -48,6 +49,7 @@ class ComparedLevel:
     repeats: int
     setup: Mapping[str, str | None] = field(default_factory=dict)
     series: Mapping[str, tuple[Floats, ...]] = field(default_factory=dict)
+    states: tuple[State | None, ...] = ()
     summary_only: bool = False
 
 
@@ -67,7 +69,7 @@ def compared_level(
         family: tuple(time.values(family) for time in times)
         for family in dict.fromkeys(measure.family for measure in MEASURES.values() if measure.family)
     }
-    return ComparedLevel(run, dict(row), figures, len(rows), setup, series)
+    return ComparedLevel(run, dict(row), figures, len(rows), setup, series, tuple(time.state for time in times))
 
 
 def _figure(measure: Measure, row: Row, rows: Sequence[Row], times: Sequence[OrderedTimes]) -> Figure:

@@ -14,6 +14,7 @@ from fmbench_lib.report.comparison.words import (
     finding_text,
     headline,
     level_title,
+    rank_text,
     value_text,
 )
 from fmbench_lib.report.markdown import bullets, escape, table
@@ -47,6 +48,7 @@ def terminal_lines(comparison: RunComparison, broken: Sequence[Broken] = ()) -> 
         lines += ["", level_title(level), *(f"  {note}" for note in level.notes)]
         width = max((len(claim.measure.label) for claim in level.claims), default=0)
         lines += [f"  {claim.measure.label:{width}}  {_figures(claim)}" for claim in level.claims]
+        lines += [f"  all of {claim.family}: {rank_text(claim)}" for claim in level.ranks if claim.effect is not None]
     lines += [f"only in {comparison.base}: {name}" for name in comparison.only_base]
     lines += [f"only in {comparison.new}: {name}" for name in comparison.only_new]
     return [*lines, *(["", *(f"failed: {one.text}" for one in broken)] if broken else [])]
@@ -87,6 +89,7 @@ def document(comparison: RunComparison, broken: Sequence[Broken] = ()) -> dict[s
                 "new": _identity(level.new.row),
                 "notes": list(level.notes),
                 "claims": [_claim(claim) for claim in level.claims],
+                "ranks": [{**asdict(claim), "outcome": claim.outcome} for claim in level.ranks],
             }
             for level in comparison.levels
         ],
@@ -139,7 +142,10 @@ def _level_section(level: LevelComparison) -> str:
     ]
     notes = bullets(escape(note) for note in level.notes)
     figures = table(["figure", "base", "new", "change", ""], rows, numeric=(1, 2))
-    return "\n\n".join(filter(None, (f"### {escape(level_title(level))}", notes, figures)))
+    ranks = bullets(
+        escape(f"all of {claim.family}: {rank_text(claim)}") for claim in level.ranks if claim.effect is not None
+    )
+    return "\n\n".join(filter(None, (f"### {escape(level_title(level))}", notes, figures, ranks)))
 
 
 def _identity(row: Any) -> dict[str, Any]:
