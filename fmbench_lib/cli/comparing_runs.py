@@ -16,6 +16,7 @@ from fmbench_lib.host.atomic_files import write_text
 from fmbench_lib.metrics.comparison.claims import RunComparison
 from fmbench_lib.metrics.comparison.conditions import Condition, conditions
 from fmbench_lib.metrics.comparison.measures import CLAIMED, known_measure
+from fmbench_lib.report.comparison.comparison_page import comparison_page
 from fmbench_lib.report.comparison.documents import Broken, document, junit, markdown, terminal_lines
 from fmbench_lib.report.comparison.words import level_title
 
@@ -23,6 +24,7 @@ _FORMS: dict[str, Callable[[RunComparison, Sequence[Broken]], str]] = {
     ".md": markdown,
     ".json": lambda comparison, broken: json.dumps(document(comparison, broken), indent=2) + "\n",
     ".xml": junit,
+    ".html": comparison_page,
 }
 
 
@@ -32,6 +34,7 @@ def compare_command(options: argparse.Namespace) -> int:
     measures = _measures(options.measures, rules)
     pairs = [_pair(text) for text in options.match]
     outputs = [_output(path) for path in options.output]
+    outputs += [] if options.html is None else [_html(options.html)]
     runs = [existing_run(run, results=options.results_dir) for run in options.runs]
     if len(runs) == 1 and not pairs:
         raise InputError("compare: give two runs, or one and --match EXPERIMENT=OTHER for two experiments of it")
@@ -100,6 +103,12 @@ def _pair(text: str) -> tuple[str, str]:
     if not sign or not base or not new:
         raise InputError(f"--match {text}: write EXPERIMENT=OTHER, the base's first")
     return base, new
+
+
+def _html(text: str) -> Path:
+    if Path(text).suffix != ".html":
+        raise InputError(f"--html {text}: the name must end in .html")
+    return _output(text)
 
 
 def _output(text: str) -> Path:

@@ -63,7 +63,7 @@ def test_two_experiments_of_one_run(runs: tuple[str, str], capsys: pytest.Captur
             ["--measures", "latncy_p95"],
             "--measures latncy_p95: there is no measure latncy_p95; did you mean latency_p95?",
         ),
-        (["--output", "x.pdf"], "--output x.pdf: the name must end in .md, .json, .xml"),
+        (["--output", "x.pdf"], "--output x.pdf: the name must end in .md, .json, .xml, .html"),
         (["--match", "one"], "--match one: write EXPERIMENT=OTHER, the base's first"),
         (["--fail-on", "latency_p95"], "--fail-on latency_p95: not a condition"),
     ],

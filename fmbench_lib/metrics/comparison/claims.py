@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-from fmbench_lib.metrics.comparison.compared_level import ComparedLevel, Figure
+from fmbench_lib.metrics.comparison.compared_level import ONE_A_REQUEST, ComparedLevel, Figure
 from fmbench_lib.metrics.comparison.matching import level_name
 from fmbench_lib.metrics.comparison.measures import CLAIMED, MEASURES, Measure
-from fmbench_lib.metrics.groups.level_times import FAMILIES
 from fmbench_lib.metrics.missing import number, text
 from fmbench_lib.metrics.statistics.effects import Effect, effect
 from fmbench_lib.metrics.statistics.paired_shares import holm
@@ -132,7 +131,7 @@ def compare_levels(
 
 
 def _compared(base: ComparedLevel, new: ComparedLevel, names: Sequence[str], paired: bool) -> LevelComparison:
-    families = [family for family in FAMILIES if {f"{family}_p50", f"{family}_p95"} <= set(names)]
+    families = [family for family in ONE_A_REQUEST if {f"{family}_p50", f"{family}_p95"} <= set(names)]
     ranks = tuple(_of_ranks(base, new, family, paired) for family in families)
     return LevelComparison(base, new, _claims(base, new, names, paired), _notes(base, new), ranks, paired)
 

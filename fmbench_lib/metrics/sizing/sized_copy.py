@@ -202,7 +202,7 @@ def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
 
 def _notes(used: Sequence[ComparedLevel]) -> list[str]:
     degraded = [load_label(one.row) for one in used if text(one.row, "verdict") == "degraded"]
-    summaries = [load_label(one.row) for one in used if not any(len(part) for part in one.series.get("latency", ()))]
+    summaries = [load_label(one.row) for one in used if one.summary_only]
     unsure = [load_label(one.row) for one in used if number(one.row, "latency_p95_high") is None]
     return [
         f"{what}: {', '.join(names)}"
