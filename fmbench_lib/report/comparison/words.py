@@ -46,11 +46,12 @@ def finding_text(claim: Claim) -> str:
 
 
 def rank_text(claim: RankClaim) -> str:
-    """What the rank test says of a family: `62% of pairs take longer (58% to 66%), worse (p 0.002)`."""
+    """What the rank test says of a family: `the new request takes longer in 62% of pairs …`."""
     if claim.effect is None or claim.p is None:
         return claim.why_none
     one = claim.effect
-    shares = f"{100 * one.longer:.3g}% of pairs take longer ({100 * one.low:.3g}% to {100 * one.high:.3g}%)"
+    ends = f"{100 * one.low:.3g}% to {100 * one.high:.3g}%"
+    shares = f"the new request takes longer in {100 * one.longer:.3g}% of pairs ({ends})"
     said = "no difference that this data can show" if claim.outcome == "no difference" else claim.outcome
     return f"{shares}, {said} (p {probability(claim.p)})"
 
