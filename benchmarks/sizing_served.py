@@ -27,8 +27,8 @@ from fmbench_lib.metrics.sizing.sizing_question import SizingQuestion, TimeLimit
 SLOTS = 4
 COPY = Behaviour(ttft=LogNormal(0.2, 0.1), itl=Constant(0.02), tokens=Exponential(20.0), slots=SLOTS)
 LOADS = (1, 2, 3, 4, 6, 8, 12)
-RATES = (2.0, 8.0, 20.0, 40.0)
-"""Requests per second; a copy ends about 6.5 at most."""
+RATES = (2.0, 7.5, 14.5, 28.0, 47.5)
+"""Requests per second; a copy ends about 6.5 at most, so that with one copy fewer than needed a queue grows."""
 LIMIT = TimeLimit("latency", 0.95, 2.5)
 PROMPTS = [f"prompt {number}" for number in range(4000)]
 
