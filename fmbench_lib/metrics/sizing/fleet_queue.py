@@ -17,11 +17,17 @@ how few copies may do. `benchmarks/sizing.py` measures how often the fleets name
 from __future__ import annotations
 
 import math
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from fmbench_lib.metrics.sizing.copy_curve import PROBABILITIES, CopyStates
 from fmbench_lib.metrics.statistics.arrays import Floats
+
+Counts: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+_STATES_AT_ONCE = 50_000
+_NEGLIGIBLE = 40.0
+"""A state whose probability is e to the minus so many of the likeliest one's, with only less likely ones after it."""
 
 
 def met_by_arrivals(rate: Floats, copies: int, arrivals: float, variation: float = 1.0) -> Floats | None:
@@ -31,20 +37,35 @@ def met_by_arrivals(rate: Floats, copies: int, arrivals: float, variation: float
     `variation`: squared coefficient of variation of the services. None where the queue grows for ever.
     """
     most = len(rate) - 1
-    each, one_more = np.divmod(np.arange(1, copies * most + 1), copies)
-    ends = (copies - one_more) * rate[each] + one_more * rate[np.minimum(each + 1, most)]
-    factors = math.log(arrivals) - np.log(np.maximum(ends, 1e-300))
-    if variation != 1:
-        factors *= _slower_decay(rate, variation)[np.minimum(each + (one_more > 0), most)]
-    last = math.exp(min(factors[-1], 0.0))
-    if factors[-1] >= -1e-12:
+    even = _factors(rate, copies, arrivals, variation, np.arange(1, most + 1) * copies)
+    if even[-1] >= -1e-12:
         return None
-    logs = np.concatenate(([0.0], np.cumsum(factors)))
-    weights = np.exp(logs - logs.max())
-    found = weights[:-1].reshape(most, copies).sum(axis=1)
-    beyond = weights[-1] / (1 - last)
-    result: Floats = np.append(found, beyond) / (found.sum() + beyond)
+    shrinks_from = np.maximum.accumulate(even[::-1])[::-1] < 0  # from here on every state is less likely than the last
+    logs = np.full(most + 1, -np.inf)
+    here, step = 0.0, max(1, _STATES_AT_ONCE // copies)
+    for first in range(0, most, step):
+        last = min(first + step, most)
+        factors = _factors(rate, copies, arrivals, variation, np.arange(first * copies + 1, last * copies + 1))
+        states = here + np.concatenate(([0.0], np.cumsum(factors)))
+        logs[first:last] = np.logaddexp.reduce(states[:-1].reshape(last - first, copies), axis=1)
+        here = float(states[-1])
+        if shrinks_from[last - 1] and here < logs.max() - _NEGLIGIBLE:
+            break
+    else:
+        logs[most] = here - math.log1p(-math.exp(even[-1]))
+    shares = np.exp(logs - logs.max())
+    result: Floats = shares / shares.sum()
     return result
+
+
+def _factors(rate: Floats, copies: int, arrivals: float, variation: float, numbers: Counts) -> Floats:
+    """The logarithm of how much more likely each number in flight is than one less."""
+    each, one_more = np.divmod(numbers, copies)
+    ends = (copies - one_more) * rate[each] + one_more * rate[np.minimum(each + 1, len(rate) - 1)]
+    factors: Floats = math.log(arrivals) - np.log(np.maximum(ends, 1e-300))
+    if variation != 1:
+        factors *= _slower_decay(rate, variation)[np.minimum(each + (one_more > 0), len(rate) - 1)]
+    return factors
 
 
 def share_within(states: CopyStates, met: Floats, family: str, limit: float) -> float:

@@ -203,11 +203,13 @@ def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
 def _notes(used: Sequence[ComparedLevel]) -> list[str]:
     degraded = [load_label(one.row) for one in used if text(one.row, "verdict") == "degraded"]
     summaries = [load_label(one.row) for one in used if one.summary_only]
+    refused = [load_label(one.row) for one in used if text(one.row, "search_objection")]
     unsure = [load_label(one.row) for one in used if number(one.row, "latency_p95_high") is None]
     return [
         f"{what}: {', '.join(names)}"
         for what, names in (
             ("degraded", degraded),
+            ("refused by a search, whose objectives are others", refused),
             ("known by percentiles alone", summaries),
             ("p95 without an interval, so without a margin for chance", unsure),
         )

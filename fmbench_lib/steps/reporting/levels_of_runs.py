@@ -10,7 +10,7 @@ from fmbench_lib.metrics.comparison.compared_level import ComparedLevel, compare
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.measuring_again import last_attempts
 from fmbench_lib.metrics.missing import Row, rows_of, text
-from fmbench_lib.metrics.repeated_levels import level_of, once_each
+from fmbench_lib.metrics.repeated_levels import level_of
 from fmbench_lib.runs.opening import open_for_reading
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.reporting.report_inputs import Analysis, analysis_of
@@ -38,7 +38,7 @@ def levels_of(run: Run, analysis: Analysis) -> list[ComparedLevel]:
         if counts:
             groups.setdefault(level_of(row), []).append(row)
     records = {_attempt(facts): (frame, facts) for frame, facts in analysis.levels}
-    once = {level_of(row): row for row in rows_of(once_each(analysis.summary[last], analysis.repeated))}
+    once = {level_of(row): row for row in rows_of(analysis.rated)}
     return [
         compared_level(run_name(run.workspace.path), once[level], _records(repeats, records), repeats, _setup(run, row))
         for level, repeats in groups.items()

@@ -67,3 +67,24 @@ def test_services_that_vary_more_make_longer_queues_and_leave_free_slots_alone()
     numbers = np.arange(1, 202)
     assert longer @ numbers > 1.5 * (usual @ numbers)
     assert longer[1] / longer[0] == pytest.approx(usual[1] / usual[0])
+
+
+def test_many_copies_are_computed_as_far_as_they_have_requests() -> None:
+    rate, copies, arrivals = slots(4, 300), 400, 1500.0
+    numbers = np.arange(1, copies * 300 + 1)
+    ends = np.minimum(numbers, copies * 4).astype(float)  # one more at a copy is one slot more, up to four
+    logs = np.concatenate(([0.0], np.cumsum(np.log(arrivals) - np.log(ends))))
+    weights = np.exp(logs - logs.max())
+    met = met_by_arrivals(rate, copies, arrivals)
+    assert met is not None
+    assert met[:-1] == pytest.approx(weights[:-1].reshape(300, copies).sum(axis=1) / weights.sum(), abs=1e-12)
+    assert met[-1] == 0
+
+
+def test_a_throughput_that_falls_again_is_followed_to_its_end() -> None:
+    rate = np.array([0.0, 1.0, 2.0, 3.0, 1.5, 1.4, 2.0])
+    met = met_by_arrivals(rate, 1, 1.45)
+    assert met is not None
+    products = np.cumprod(np.concatenate(([1.0], 1.45 / rate[1:])))
+    products[-1] /= 1 - 1.45 / 2.0
+    assert met == pytest.approx(products / products.sum())
