@@ -35,7 +35,7 @@ docs-site: $(VENV)/.dev  ## the documentation as a site in build/site; a broken 
 
 # Each describes what it measures in its first lines, prints a table and writes benchmarks/results/<name>.json. The
 # others run even if one fails.
-BENCHMARKS := accuracy throughput memory arrivals omission faults overload search against_truth coverage notebook_overhead explore page tiny_chunks
+BENCHMARKS := accuracy throughput memory arrivals omission faults overload search against_truth coverage notebook_overhead explore page tiny_chunks sizing
 
 bench: $(VENV)/.dev  ## measure fmbench itself; needs an idle machine, and takes a while
 	failed=; for name in $(BENCHMARKS); do \

@@ -22,6 +22,7 @@ from queues import SERVICES, Floats, Queue, Served, serve, settling_requests
 
 from fmbench_lib.metrics.statistics.correlated import State, quantile_interval, rough_interval
 from fmbench_lib.metrics.statistics.effects import Effect, Reading, effect
+from fmbench_lib.metrics.statistics.rank_test import rank_effect
 
 REPEATS = 3
 QUANTILES = {"p50": 0.50, "p95": 0.95}
@@ -95,6 +96,35 @@ def comparison_rows(setting: Setting, runs: int, seed: int = 1) -> Iterator[dict
             }
 
 
+def rank_rows(setting: Setting, runs: int, seed: int = 1) -> Iterator[dict[str, Any]]:
+    """The same for the test of the whole distribution; what is true is known where there is no difference."""
+    served, speed = pairs(setting, runs, seed)
+    states = [State.of(row) for row in served.ahead]
+    times = served.latency * speed
+    for difference in DIFFERENCES:
+        found = []
+        for first in range(0, len(times), 2 * REPEATS):
+            middle, end = first + REPEATS, first + 2 * REPEATS
+            base = list(zip(times[first:middle], states[first:middle], strict=True))
+            new = list(zip(times[middle:end] * (1 + difference), states[middle:end], strict=True))
+            one = rank_effect(base, new, paired=setting.in_turns)
+            found += [one] if one is not None and one.enough >= 1 else []
+        yield {
+            "service": setting.queue.service,
+            "slots": setting.queue.slots,
+            "load": setting.queue.load,
+            "n": setting.requests,
+            "machine": setting.machine,
+            "drift": setting.drift,
+            "in turns": setting.in_turns,
+            "figure": "ranks",
+            "difference": difference,
+            "compared": len(found) / runs,
+            "significant": _share([one.p < 0.05 for one in found]),
+            "held": float("nan") if difference else _share([one.low <= 0.5 <= one.high for one in found]),
+        }
+
+
 def _reading(value: float | None, low: float | None, high: float | None, factor: float) -> Reading | None:
     if value is None or low is None or high is None:
         return None
@@ -134,7 +164,7 @@ def settings() -> Iterator[Setting]:
 
 def main(argv: Sequence[str]) -> int:
     runs = int(argv[0]) if argv else 300
-    rows = [row for setting in settings() for row in comparison_rows(setting, runs)]
+    rows = [row for setting in settings() for made in (comparison_rows, rank_rows) for row in made(setting, runs)]
     print_table([(key, key) for key in rows[0]], rows)
     return 0
 

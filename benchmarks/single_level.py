@@ -49,6 +49,7 @@ def measure(
     duration: float | None = None,
     warmup: int = 0,
     stream: bool = True,
+    seed: int = 1,
     parameters: dict[str, Any] | None = None,
     predictor: Predictor | None = None,
     on_figures: Callable[[LiveFigures], None] = lambda _: None,
@@ -82,7 +83,7 @@ def measure(
         }
     )
     codec = predictor or OpenAiPredictor(addresses[0], "m", parameters or {}, stream)
-    measured = ExperimentLoad(addresses, codec, tokenizer=None, tokenizer_name=None, load=load, seed=1)
+    measured = ExperimentLoad(addresses, codec, tokenizer=None, tokenizer_name=None, load=load, seed=seed)
     payload = [{"prompt_id": f"p{n}", "prompt": prompt, "prompt_tokens": 5} for n, prompt in enumerate(prompts)]
     deal = Deal(tuple(range(warmup)), tuple(range(warmup, len(prompts))), asked)
     with tempfile.TemporaryDirectory() as folder:

@@ -22,6 +22,7 @@ from fmbench_lib.cli.kept_runs import report_command, sync_command
 from fmbench_lib.cli.output import lasting_output
 from fmbench_lib.cli.parser import parser, value_options
 from fmbench_lib.cli.run_command import run_command
+from fmbench_lib.cli.sizing_fleets import size_command
 from fmbench_lib.cli.terminal import (
     check_current_folder,
     emit,
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser().print_help()
         return BAD_INPUT
-    if options.command in ("run", "plan", "validate"):
+    if hasattr(options, "quiet"):  # its command has add_output_options
         set_output(quiet=options.quiet, as_json=options.json)
     spare_memory()
     with lasting_output(options.command):
@@ -189,6 +190,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "cleanup": cleanup_command,
     "sync": sync_command,
     "compare": compare_command,
+    "size": size_command,
     "configs": configs_command,
     "fetch": fetch_command,
     "init": init_command,

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fmbench_lib.cli.option_values import existing_run
@@ -15,6 +16,7 @@ from fmbench_lib.host.atomic_files import write_text
 from fmbench_lib.metrics.comparison.claims import RunComparison
 from fmbench_lib.metrics.comparison.conditions import Condition, conditions
 from fmbench_lib.metrics.comparison.measures import CLAIMED, known_measure
+from fmbench_lib.report.comparison.comparison_page import comparison_page
 from fmbench_lib.report.comparison.documents import Broken, document, junit, markdown, terminal_lines
 from fmbench_lib.report.comparison.words import level_title
 
@@ -22,6 +24,7 @@ _FORMS: dict[str, Callable[[RunComparison, Sequence[Broken]], str]] = {
     ".md": markdown,
     ".json": lambda comparison, broken: json.dumps(document(comparison, broken), indent=2) + "\n",
     ".xml": junit,
+    ".html": comparison_page,
 }
 
 
@@ -31,33 +34,39 @@ def compare_command(options: argparse.Namespace) -> int:
     measures = _measures(options.measures, rules)
     pairs = [_pair(text) for text in options.match]
     outputs = [_output(path) for path in options.output]
+    outputs += [] if options.html is None else [_html(options.html)]
     runs = [existing_run(run, results=options.results_dir) for run in options.runs]
     if len(runs) == 1 and not pairs:
         raise InputError("compare: give two runs, or one and --match EXPERIMENT=OTHER for two experiments of it")
     if len(runs) > 2 and outputs:
         raise InputError("--output: takes the comparison of two runs; compare the others one by one")
-    failed = [_compared(runs[0], new, pairs, measures, rules, outputs) for new in runs[1:] or runs]
+    wanted = _Wanted(pairs, measures, rules, outputs, options.fail_on_budget)
+    failed = [_compared(runs[0], new, wanted) for new in runs[1:] or runs]
     return 1 if any(failed) else 0
 
 
-def _compared(
-    base: Path,
-    new: Path,
-    pairs: Sequence[tuple[str, str]],
-    measures: Sequence[str],
-    rules: Sequence[Condition],
-    outputs: Sequence[Path],
-) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is asked of a comparison, as the options say it."""
+
+    pairs: Sequence[tuple[str, str]]
+    measures: Sequence[str]
+    rules: Sequence[Condition]
+    outputs: Sequence[Path]
+    budgets: bool
+
+
+def _compared(base: Path, new: Path, wanted: _Wanted) -> bool:
     """Compare two runs; whether a condition is broken."""
     from fmbench_lib.steps.comparing import compare_runs
 
-    comparison = compare_runs(base, new, pairs, measures)
-    broken = _broken(comparison, rules)
+    comparison = compare_runs(base, new, wanted.pairs, wanted.measures)
+    broken = _broken(comparison, wanted)
     if is_json():
         emit("comparison", **document(comparison, broken))
     for line in terminal_lines(comparison, broken):
         say(line)
-    for path in outputs:
+    for path in wanted.outputs:
         write_text(path, masked(_FORMS[path.suffix](comparison, broken)))
         say(f"written: {path}")
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
@@ -67,10 +76,12 @@ def _compared(
     return bool(broken)
 
 
-def _broken(comparison: RunComparison, rules: Sequence[Condition]) -> list[Broken]:
-    return [
+def _broken(comparison: RunComparison, wanted: _Wanted) -> list[Broken]:
+    missed = comparison.missed_budget if wanted.budgets else ""
+    budget = [Broken("--fail-on-budget", missed, None)] if missed else []
+    return budget + [
         Broken(rule.text, level_title(level), claim)
-        for rule in rules
+        for rule in wanted.rules
         for level in comparison.levels
         if (claim := rule.broken_by(level)) is not None
     ]
@@ -92,6 +103,12 @@ def _pair(text: str) -> tuple[str, str]:
     if not sign or not base or not new:
         raise InputError(f"--match {text}: write EXPERIMENT=OTHER, the base's first")
     return base, new
+
+
+def _html(text: str) -> Path:
+    if Path(text).suffix != ".html":
+        raise InputError(f"--html {text}: the name must end in .html")
+    return _output(text)
 
 
 def _output(text: str) -> Path:

@@ -36,11 +36,17 @@ def add_compare(commands: Commands) -> None:
         help="exit with 1 where a level meets it: latency_p95>+5%% (significantly worse, by more than 5%%), "
         "transactions_per_minute<-5%%, TTFT_p95>0.5; compares these measures only, unless --measures says more",
     )
+    exit_code.add_argument(
+        "--fail-on-budget",
+        action="store_true",
+        help="exit with 1 if no level of the new experiments meets every budget of their run",
+    )
     add_output_options(compare)
+    compare.add_argument("--html", metavar="FILE", help="the same as --output with a name that ends in .html")
     compare.add_argument(
         "--output",
         metavar="FILE",
         action="append",
         default=[],
-        help="also write it: .md for a pull request, .json, or .xml for JUnit",
+        help="also write it: .md for a pull request, .html with both distributions, .json, or .xml for JUnit",
     )

@@ -23,6 +23,7 @@ from fmbench_lib.cli.shared_options import (
     add_place_options,
     add_run_dir,
 )
+from fmbench_lib.cli.sizing_options import add_size
 from fmbench_lib.cli.terminal import clean
 from fmbench_lib.config.option_parser import OptionParser
 from fmbench_lib.config.platforms import PLATFORMS
@@ -30,7 +31,7 @@ from fmbench_lib.config.platforms import PLATFORMS
 _GROUPS = {
     "measure": ("run", "plan", "validate"),
     "configs": ("init", "configs", "fetch"),
-    "afterwards": ("report", "evaluate", "cleanup", "sync", "compare"),
+    "afterwards": ("report", "evaluate", "cleanup", "sync", "compare", "size"),
     "other tools": ("import", "export"),
     "this machine": ("calibrate", "emulate", "completion"),
 }
@@ -318,6 +319,7 @@ _ADD: tuple[Callable[[Any], None], ...] = (
     _add_cleanup,
     _add_sync,
     add_compare,
+    add_size,
     _add_configs,
     _add_fetch,
     _add_init,

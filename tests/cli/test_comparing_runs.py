@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from fmbench_lib.cli.commands import main
+from tests.imports.samples import VLLM, VLLM_DETAILS
 
 RECORDED = Path(__file__).parents[1] / "report" / "data" / "recorded_run"
 
@@ -62,7 +63,7 @@ def test_two_experiments_of_one_run(runs: tuple[str, str], capsys: pytest.Captur
             ["--measures", "latncy_p95"],
             "--measures latncy_p95: there is no measure latncy_p95; did you mean latency_p95?",
         ),
-        (["--output", "x.pdf"], "--output x.pdf: the name must end in .md, .json, .xml"),
+        (["--output", "x.pdf"], "--output x.pdf: the name must end in .md, .json, .xml, .html"),
         (["--match", "one"], "--match one: write EXPERIMENT=OTHER, the base's first"),
         (["--fail-on", "latency_p95"], "--fail-on latency_p95: not a condition"),
     ],
@@ -79,3 +80,63 @@ def test_bad_input_is_one_line(
 def test_one_run_needs_two_experiments(runs: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", runs[0]]) == 2
     assert "give two runs, or one and --match EXPERIMENT=OTHER" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, str]:
+    """Runs of imported results: figures alone, figures 30% longer, and with single requests."""
+    folder = tmp_path_factory.mktemp("imported")
+    slower = {name: 1.3 * value if name.endswith("_ms") else value for name, value in VLLM.items()}
+    for name, result in (("base", VLLM), ("slower", slower), ("detailed", {**VLLM, **VLLM_DETAILS})):
+        file = folder / f"{name}.json"
+        file.write_text(json.dumps(result))
+        arguments = ["--experiment", "vllm", "--payload", "all", "--name", name, "--results-dir", str(folder / "runs")]
+        assert main(["import", str(file), *arguments]) in (0, 1)
+    base, slower_run, detailed = (
+        str(next((folder / "runs" / name).iterdir())) for name in ("base", "slower", "detailed")
+    )
+    return base, slower_run, detailed
+
+
+def test_figures_of_another_tool_stand_beside_each_other_without_a_claim(
+    imported: tuple[str, str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    base, slower, _ = imported
+    assert main(["compare", base, slower, "--measures", "TTFT_p50,latency_p50,error_rate", "--json"]) == 0
+    (level,) = json.loads(capsys.readouterr().out)["levels"]
+    by_name = {claim["measure"]: claim for claim in level["claims"]}
+    assert (by_name["TTFT_p50"]["base"], by_name["TTFT_p50"]["new"]) == (0.1, pytest.approx(0.13))
+    assert by_name["TTFT_p50"]["outcome"] == "no claim"
+    assert "only the figures of another tool are known" in by_name["TTFT_p50"]["why_none"]
+    assert by_name["latency_p50"]["why_none"] == "not known of base and new"
+
+
+def test_figures_and_requests_of_one_tool_are_compared_as_far_as_they_are_known(
+    imported: tuple[str, str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    base, _, detailed = imported
+    assert main(["compare", base, detailed, "--measures", "TTFT_p50,TPOT_p50"]) == 0
+    out = capsys.readouterr().out
+    assert "of 2 figures 2 not compared" in out
+    assert "of base only the figures of another tool are known, not its requests" in out
+    assert main(["compare", detailed, detailed, "--match", "vllm=vllm", "--measures", "TTFT_p50"]) == 0
+
+
+def test_a_missed_budget_fails_where_it_is_asked_to(
+    runs: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tight = tmp_path / "runs" / "tight"
+    shutil.copytree(runs[1], tight)
+    config = tight / "config.yml"
+    text = config.read_text()
+    assert "latency_budget: 0.5" in text
+    config.write_text(text.replace("latency_budget: 0.5", "latency_budget: 0.001"))
+    output = tmp_path / "out.xml"
+    assert main(["compare", runs[0], str(tight), "--measures", "error_rate"]) == 0
+    assert (
+        main(["compare", runs[0], str(tight), "--measures", "error_rate", "--fail-on-budget", "--output", str(output)])
+        == 1
+    )
+    assert "failed: --fail-on-budget: " in capsys.readouterr().out
+    assert ET.parse(output).getroot().get("failures") == "1"
+    assert main(["compare", *runs, "--measures", "error_rate", "--fail-on-budget"]) == 0

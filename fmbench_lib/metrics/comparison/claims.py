@@ -11,14 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, cast
 
-from fmbench_lib.metrics.comparison.compared_level import ComparedLevel, Figure
+from fmbench_lib.metrics.comparison.compared_level import ONE_A_REQUEST, ComparedLevel, Figure
 from fmbench_lib.metrics.comparison.matching import level_name
 from fmbench_lib.metrics.comparison.measures import CLAIMED, MEASURES, Measure
 from fmbench_lib.metrics.missing import number, text
 from fmbench_lib.metrics.statistics.effects import Effect, effect
 from fmbench_lib.metrics.statistics.paired_shares import holm
+from fmbench_lib.metrics.statistics.rank_test import RankEffect, rank_effect
 
 SIGNIFICANT = 0.05
 UNEQUAL_WORK = 0.05
@@ -52,13 +53,37 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class RankClaim:
+    """Whether requests of the new level tend to take longer than those of the base, over the whole distribution of a
+    family of times. `effect`: None where nothing can be said, and then `why_none` says why · `p`: corrected for all
+    claims of the comparison."""
+
+    family: str
+    effect: RankEffect | None = None
+    p: float | None = None
+    why_none: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What can be said."""
+        if self.p is None or self.effect is None:
+            return "no claim"
+        if self.p >= SIGNIFICANT:
+            return "no difference"
+        return "worse" if self.effect.longer > 0.5 else "better"
+
+
+@dataclass(frozen=True, slots=True)
 class LevelComparison:
-    """Two levels beside each other: what differs in how they were measured, and what is claimed of each measure."""
+    """Two levels beside each other: what differs in how they were measured, what is claimed of each measure, and of the
+    whole distribution of those families of which both p50 and p95 are compared. `paired`: in turns, in one run."""
 
     base: ComparedLevel
     new: ComparedLevel
     claims: tuple[Claim, ...]
     notes: tuple[str, ...] = ()
+    ranks: tuple[RankClaim, ...] = ()
+    paired: bool = False
 
     @property
     def name(self) -> str:
@@ -73,34 +98,65 @@ class LevelComparison:
 @dataclass(frozen=True, slots=True)
 class RunComparison:
     """Two runs beside each other. `levels` are the pairs that were compared, `only_base` and `only_new` the names of
-    levels without a partner."""
+    levels without a partner. `missed_budget`: why no level of the new experiments meets every budget of their run;
+    empty where one does.
+    """
 
     base: str
     new: str
     levels: tuple[LevelComparison, ...]
     only_base: tuple[str, ...] = ()
     only_new: tuple[str, ...] = ()
+    missed_budget: str = ""
 
 
 def compare_levels(
     pairs: Sequence[tuple[ComparedLevel, ComparedLevel]], names: Sequence[str] = CLAIMED, *, paired: bool = False
 ) -> list[LevelComparison]:
     """Compare levels in these measures. `paired`: both were measured in turns in one run, repeat beside repeat."""
-    found = [LevelComparison(base, new, _claims(base, new, names, paired), _notes(base, new)) for base, new in pairs]
-    places = [
-        (row, place)
-        for row, comparison in enumerate(found)
-        for place, claim in enumerate(comparison.claims)
-        if claim.p is not None
-    ]
-    corrected = dict(zip(places, holm([found[row].claims[place].p or 0.0 for row, place in places]), strict=True))
+    found = [_compared(base, new, names, paired) for base, new in pairs]
+    made: list[Claim | RankClaim] = []
+    for level in found:
+        made += [*level.claims, *level.ranks]
+    corrected = iter(holm([one.p for one in made if one.p is not None]))
+    with_p = iter([replace(one, p=None if one.p is None else next(corrected)) for one in made])
     return [
         replace(
-            one,
-            claims=tuple(replace(claim, p=corrected.get((row, place))) for place, claim in enumerate(one.claims)),
+            level,
+            claims=tuple(cast("Claim", next(with_p)) for _ in level.claims),
+            ranks=tuple(cast("RankClaim", next(with_p)) for _ in level.ranks),
         )
-        for row, one in enumerate(found)
+        for level in found
     ]
+
+
+def _compared(base: ComparedLevel, new: ComparedLevel, names: Sequence[str], paired: bool) -> LevelComparison:
+    families = [family for family in ONE_A_REQUEST if {f"{family}_p50", f"{family}_p95"} <= set(names)]
+    ranks = tuple(_of_ranks(base, new, family, paired) for family in families)
+    return LevelComparison(base, new, _claims(base, new, names, paired), _notes(base, new), ranks, paired)
+
+
+def _of_ranks(base: ComparedLevel, new: ComparedLevel, family: str, paired: bool) -> RankClaim:
+    per_request = MEASURES[f"{family}_p50"].per_request
+    why = _forbidden(base, new) or (work_differs(base, new) if per_request else "")
+    why = why or _unknown(base, new, f"{family}_p50")
+    if why:
+        return RankClaim(family, why_none=why)
+    sides = [list(zip(level.series.get(family, ()), level.states, strict=True)) for level in (base, new)]
+    known = [[(values, state) for values, state in side if state is not None] for side in sides]
+    if any(len(one) < len(all_of) for one, all_of in zip(known, sides, strict=True)):
+        return RankClaim(family, why_none="the queue of a repeat grew, so its times only tell how long was measured")
+    found = rank_effect(known[0], known[1], paired=paired)
+    if found is None:
+        return RankClaim(family, why_none="the single requests are not known")
+    if found.enough < 1:
+        return RankClaim(family, why_none=_too_few(found.enough))
+    return RankClaim(family, found, found.p)
+
+
+def _too_few(enough: float) -> str:
+    longer = f"measure {math.ceil(10 / max(enough, 1e-9)) / 10:.2g} times as long" if enough > 0.01 else "too few"
+    return f"too few independent requests: {longer}"
 
 
 def work_differs(base: ComparedLevel, new: ComparedLevel) -> str:
@@ -137,6 +193,9 @@ def _unknown(base: ComparedLevel, new: ComparedLevel, name: str) -> str:
     missing = [which for which, level in (("base", base), ("new", new)) if level.figures[name].value is None]
     if missing:
         return f"not known of {' and '.join(missing)}"
+    alone = [which for which, level in (("base", base), ("new", new)) if level.summary_only]
+    if alone and name != "error_rate":
+        return f"of {' and '.join(alone)} only the figures of another tool are known, not its requests"
     if MEASURES[name].family is None:
         return ""
     growing = [which for which, level in (("base", base), ("new", new)) if text(level.row, "sustainable") == "no"]
@@ -146,8 +205,7 @@ def _unknown(base: ComparedLevel, new: ComparedLevel, name: str) -> str:
 def _of_figures(measure: Measure, base: Figure, new: Figure, paired: bool) -> Claim:
     enough = min(base.enough, new.enough)
     if enough < 1:
-        longer = f"measure {math.ceil(10 / max(enough, 1e-9)) / 10:.2g} times as long" if enough > 0.01 else "too few"
-        return Claim(measure, base.value, new.value, why_none=f"too few independent requests: {longer}")
+        return Claim(measure, base.value, new.value, why_none=_too_few(enough))
     in_turns = paired and len(base.readings) == len(new.readings)
     found = effect(base.readings, new.readings, paired=in_turns)
     if found is None:
@@ -186,6 +244,6 @@ def _notes(base: ComparedLevel, new: ComparedLevel) -> tuple[str, ...]:
         if one != other:
             notes.append(f"{word}: {one or 'not known'} against {other or 'not known'}")
     repeats = (base.repeats, new.repeats)
-    if min(repeats) == 1:
+    if not base.summary_only and not new.summary_only and min(repeats) == 1:
         notes.append("measured once, so this speaks of these runs only: set load.repeats to 3")
     return tuple(notes)

@@ -15,10 +15,12 @@ from fmbench_lib.metrics.level_row import whole_level
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.missing import Row, floats, number
 from fmbench_lib.metrics.statistics.arrays import Floats
-from fmbench_lib.metrics.statistics.correlated import CorrelatedEstimate, rough_grouped_interval, rough_interval
+from fmbench_lib.metrics.statistics.correlated import CorrelatedEstimate, State, rough_grouped_interval, rough_interval
 from fmbench_lib.metrics.statistics.effects import Reading
 
 _NORMAL_95 = 2 * 1.959964
+ONE_A_REQUEST = ("latency", "TTFT", "TPOT")
+"""Families with one time for each request."""
 _RATES = ("transactions_per_minute", "completion_token_throughput")
 
 
@@ -37,9 +39,14 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class ComparedLevel:
-    """A level of a run. `row`: its row of the summary, over its repeats where it has several · `setup`: what it was
-    measured with, by the words of a report (`model`, `tokenizer`, `client`, …), None for what is not known · `series`:
-    the times of the successes of each repeat by family (s), for pictures and the test of the whole distribution."""
+    """A level of a run.
+
+    `row`: its row of the summary, over its repeats where it has several · `setup`: what it was measured with, by the
+    words of a report (`model`, `tokenizer`, `client`, …), None for what is not known · `series`: the times of each
+    repeat by family (s), one for each request in order of sending, NaN for a failure, for pictures and the test of the
+    whole distribution · `states`: the state of the endpoint at each of these requests, None for a repeat whose queue
+    grew · `summary_only`: another tool's figures are known, its requests are not.
+    """
 
     run: str
     row: Mapping[str, Any]
@@ -47,19 +54,24 @@ class ComparedLevel:
     repeats: int
     setup: Mapping[str, str | None] = field(default_factory=dict)
     series: Mapping[str, tuple[Floats, ...]] = field(default_factory=dict)
+    states: tuple[State | None, ...] = ()
+    summary_only: bool = False
 
 
 def compared_level(
     run: str, row: Row, levels: Sequence[LevelData], rows: Sequence[Row], setup: Mapping[str, str | None]
 ) -> ComparedLevel:
-    """The level of a row, from the records and the rows of its repeats (itself, where it has none), in their order."""
+    """The level of a row, from the records and the rows of its repeats (itself, where it has none), in their order.
+
+    Without records its figures have no reading.
+    """
+    if not levels:
+        known = {name: Figure(number(row, name)) for name in MEASURES}
+        return ComparedLevel(run, dict(row), known, len(rows), setup, summary_only=True)
     times = [OrderedTimes.of(whole_level(*level)) for level in levels]
     figures = {name: _figure(measure, row, rows, times) for name, measure in MEASURES.items()}
-    series = {
-        family: tuple(time.values(family) for time in times)
-        for family in dict.fromkeys(measure.family for measure in MEASURES.values() if measure.family)
-    }
-    return ComparedLevel(run, dict(row), figures, len(rows), setup, series)
+    series = {family: tuple(floats(time.requests, family) for time in times) for family in ONE_A_REQUEST}
+    return ComparedLevel(run, dict(row), figures, len(rows), setup, series, tuple(time.state for time in times))
 
 
 def _figure(measure: Measure, row: Row, rows: Sequence[Row], times: Sequence[OrderedTimes]) -> Figure:
@@ -67,9 +79,9 @@ def _figure(measure: Measure, row: Row, rows: Sequence[Row], times: Sequence[Ord
     if measure.family is not None and measure.quantile is not None:
         return _of_times(value, measure.family, measure.quantile, times)
     if measure.name in _RATES:
-        return Figure(value, _complete([_of_ends(one, measure.name) for one in rows], rows))
+        return Figure(value, complete_readings([_of_ends(one, measure.name) for one in rows], rows))
     if measure.name.startswith("price_"):
-        return Figure(value, _complete([_of_price(one, measure.name) for one in rows], rows))
+        return Figure(value, complete_readings([_of_price(one, measure.name) for one in rows], rows))
     return Figure(value)
 
 
@@ -79,8 +91,8 @@ def _of_times(value: float | None, family: str, q: float, times: Sequence[Ordere
         return Figure(value)  # a percentile of a growing queue tells how long was measured
     known = [time.estimate(family, q) for time in times]
     roughly = [_rough(time, family, q) for time in times]
-    readings = [_reading(one.value, one.low, one.high) for one in roughly]
-    return Figure(value, _complete(readings, times), sum(1 / one.longer for one in known))
+    readings = [reading_of(one.value, one.low, one.high) for one in roughly]
+    return Figure(value, complete_readings(readings, times), sum(1 / one.longer for one in known))
 
 
 def _rough(times: OrderedTimes, family: str, q: float) -> CorrelatedEstimate:
@@ -91,7 +103,7 @@ def _rough(times: OrderedTimes, family: str, q: float) -> CorrelatedEstimate:
 
 
 def _of_ends(row: Row, name: str) -> Reading | None:
-    return _reading(*(number(row, f"{name}{end}") for end in ("", "_low", "_high")))
+    return reading_of(*(number(row, f"{name}{end}") for end in ("", "_low", "_high")))
 
 
 def _of_price(row: Row, name: str) -> Reading | None:
@@ -109,7 +121,7 @@ def _of_price(row: Row, name: str) -> Reading | None:
     return Reading(value, spread / mean / math.sqrt(known))
 
 
-def _reading(value: float | None, low: float | None, high: float | None) -> Reading | None:
+def reading_of(value: float | None, low: float | None, high: float | None) -> Reading | None:
     """The error of a logarithm from the ends of a 95% interval; an end that is not known lies as far as the other."""
     if value is None or value <= 0:
         return None
@@ -117,7 +129,7 @@ def _reading(value: float | None, low: float | None, high: float | None) -> Read
     return Reading(value, 2 * float(np.mean(spans)) / _NORMAL_95) if spans else None
 
 
-def _complete(readings: Sequence[Reading | None], repeats: Sequence[object]) -> tuple[Reading, ...]:
+def complete_readings(readings: Sequence[Reading | None], repeats: Sequence[object]) -> tuple[Reading, ...]:
     """The readings of all repeats; none where one has none, as what is left would be a choice."""
     known = tuple(reading for reading in readings if reading is not None)
     return known if len(known) == len(repeats) else ()

@@ -29,6 +29,26 @@ class ClaimDocument(TypedDict):
     why_none: str | None
 
 
+class RankEffectDocument(TypedDict):
+    """How often a request of the new level takes longer than one of the base; see `RankEffect`."""
+
+    longer: float
+    low: float
+    high: float
+    p: float
+    enough: float
+
+
+class RankDocument(TypedDict):
+    """What is said of the whole distribution of a family of times."""
+
+    family: str
+    effect: RankEffectDocument | None
+    p: float | None
+    why_none: str
+    outcome: Outcome
+
+
 class ComparedDocument(TypedDict):
     """Two levels beside each other, each by the columns that name it."""
 
@@ -36,10 +56,12 @@ class ComparedDocument(TypedDict):
     new: dict[str, str | None]
     notes: list[str]
     claims: list[ClaimDocument]
+    ranks: list[RankDocument]
 
 
 class ComparisonDocument(TypedDict):
-    """The comparison. `only_base`, `only_new`: levels without a partner · `failed`: the conditions that are broken."""
+    """The comparison. `only_base`, `only_new`: levels without a partner · `missed_budget`: why no new level meets
+    every budget, null where one does or there is none · `failed`: the conditions that are broken."""
 
     base: str
     new: str
@@ -47,4 +69,5 @@ class ComparisonDocument(TypedDict):
     levels: list[ComparedDocument]
     only_base: list[str]
     only_new: list[str]
+    missed_budget: str | None
     failed: list[str]

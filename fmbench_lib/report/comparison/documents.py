@@ -7,15 +7,21 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from fmbench_lib.host.printable import printable
-from fmbench_lib.metrics.comparison.claims import Claim, LevelComparison, RunComparison
+from fmbench_lib.metrics.comparison.claims import Claim, LevelComparison, RankClaim, RunComparison
 from fmbench_lib.metrics.missing import Row
 from fmbench_lib.metrics.statistics.effects import Effect
-from fmbench_lib.report.comparison.comparison_document import ClaimDocument, ComparisonDocument, EffectDocument
+from fmbench_lib.report.comparison.comparison_document import (
+    ClaimDocument,
+    ComparisonDocument,
+    EffectDocument,
+    RankDocument,
+)
 from fmbench_lib.report.comparison.words import (
     change_text,
     finding_text,
     headline,
     level_title,
+    rank_text,
     value_text,
 )
 from fmbench_lib.report.markdown import bullets, escape, table
@@ -25,15 +31,18 @@ _MARKS = {"better": "🟢", "worse": "🔴", "no difference": "⚪", "no claim":
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A condition that a level breaks: the condition's text, the level, and the claim."""
+    """A condition that is broken: its text, by which level, and the claim; of a budget, which no level meets, no claim
+    but what `level` says."""
 
     condition: str
     level: str
-    claim: Claim
+    claim: Claim | None
 
     @property
     def text(self) -> str:
         """The condition and the figures that break it."""
+        if self.claim is None:
+            return f"{self.condition}: {self.level}"
         change = change_text(self.claim)
         figures = f"{value_text(self.claim, self.claim.base)} → {value_text(self.claim, self.claim.new)}"
         return f"{self.condition}: {self.level}: {figures}{f', {change}' if change else ''}"
@@ -46,6 +55,7 @@ def terminal_lines(comparison: RunComparison, broken: Sequence[Broken] = ()) -> 
         lines += ["", level_title(level), *(f"  {note}" for note in level.notes)]
         width = max((len(claim.measure.label) for claim in level.claims), default=0)
         lines += [f"  {claim.measure.label:{width}}  {_figures(claim)}" for claim in level.claims]
+        lines += [f"  all of {claim.family}: {rank_text(claim)}" for claim in level.ranks if claim.effect is not None]
     lines += [f"only in {comparison.base}: {name}" for name in comparison.only_base]
     lines += [f"only in {comparison.new}: {name}" for name in comparison.only_new]
     return [*lines, *(["", *(f"failed: {one.text}" for one in broken)] if broken else [])]
@@ -86,11 +96,13 @@ def document(comparison: RunComparison, broken: Sequence[Broken] = ()) -> Compar
                 "new": _identity(level.new.row),
                 "notes": list(level.notes),
                 "claims": [_claim(claim) for claim in level.claims],
+                "ranks": [_rank(claim) for claim in level.ranks],
             }
             for level in comparison.levels
         ],
         "only_base": list(comparison.only_base),
         "only_new": list(comparison.only_new),
+        "missed_budget": comparison.missed_budget or None,
         "failed": [one.text for one in broken],
     }
 
@@ -98,8 +110,12 @@ def document(comparison: RunComparison, broken: Sequence[Broken] = ()) -> Compar
 def junit(comparison: RunComparison, broken: Sequence[Broken] = ()) -> str:
     """The comparison as JUnit's XML: a test case for each figure, failed where it breaks a condition."""
     suite = ET.Element("testsuite", name=_xml(f"fmbench compare {comparison.base} {comparison.new}"))
-    failed = {(one.level, one.claim.measure.name): one for one in broken}
+    failed = {(one.level, one.claim.measure.name): one for one in broken if one.claim is not None}
     tests = 0
+    for budget in (one for one in broken if one.claim is None):
+        case = ET.SubElement(suite, "testcase", classname=_xml(comparison.new), name=_xml(budget.condition))
+        ET.SubElement(case, "failure", message=_xml(budget.text))
+        tests += 1
     for level in comparison.levels:
         for claim in level.claims:
             case = ET.SubElement(suite, "testcase", classname=_xml(level_title(level)), name=claim.measure.name)
@@ -110,7 +126,7 @@ def junit(comparison: RunComparison, broken: Sequence[Broken] = ()) -> str:
             elif claim.outcome == "no claim":
                 ET.SubElement(case, "skipped", message=_xml(claim.why_none))
     suite.set("tests", str(tests))
-    suite.set("failures", str(len(failed)))
+    suite.set("failures", str(len(failed) + sum(one.claim is None for one in broken)))
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -133,7 +149,10 @@ def _level_section(level: LevelComparison) -> str:
     ]
     notes = bullets(escape(note) for note in level.notes)
     figures = table(["figure", "base", "new", "change", ""], rows, numeric=(1, 2))
-    return "\n\n".join(filter(None, (f"### {escape(level_title(level))}", notes, figures)))
+    ranks = bullets(
+        escape(f"all of {claim.family}: {rank_text(claim)}") for claim in level.ranks if claim.effect is not None
+    )
+    return "\n\n".join(filter(None, (f"### {escape(level_title(level))}", notes, figures, ranks)))
 
 
 def _identity(row: Row) -> dict[str, str | None]:
@@ -150,6 +169,25 @@ def _claim(claim: Claim) -> ClaimDocument:
         "p": claim.p,
         "effect": None if claim.effect is None else _effect(claim.effect),
         "why_none": claim.why_none or None,
+    }
+
+
+def _rank(claim: RankClaim) -> RankDocument:
+    effect = claim.effect
+    return {
+        "family": claim.family,
+        "effect": None
+        if effect is None
+        else {
+            "longer": effect.longer,
+            "low": effect.low,
+            "high": effect.high,
+            "p": effect.p,
+            "enough": effect.enough,
+        },
+        "p": claim.p,
+        "why_none": claim.why_none,
+        "outcome": claim.outcome,
     }
 
 

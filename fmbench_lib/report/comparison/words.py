@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from fmbench_lib.metrics.comparison.claims import Claim, LevelComparison, Outcome, RunComparison
+from fmbench_lib.metrics.comparison.claims import Claim, LevelComparison, Outcome, RankClaim, RunComparison
 from fmbench_lib.metrics.decision.wording import figure, load_label
 from fmbench_lib.report.numbers import MISSING, several
 
@@ -43,6 +43,17 @@ def finding_text(claim: Claim) -> str:
     if claim.effect is None:
         return "no difference that this data can show"
     return f"no difference that this data can show, it could have seen {100 * claim.effect.visible:.2g}%"
+
+
+def rank_text(claim: RankClaim) -> str:
+    """What the rank test says of a family: `the new request takes longer in 62% of pairs …`."""
+    if claim.effect is None or claim.p is None:
+        return claim.why_none
+    one = claim.effect
+    ends = f"{100 * one.low:.3g}% to {100 * one.high:.3g}%"
+    shares = f"the new request takes longer in {100 * one.longer:.3g}% of pairs ({ends})"
+    said = "no difference that this data can show" if claim.outcome == "no difference" else claim.outcome
+    return f"{shares}, {said} (p {probability(claim.p)})"
 
 
 def headline(comparison: RunComparison) -> str:

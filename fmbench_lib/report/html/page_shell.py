@@ -6,8 +6,10 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from fmbench_lib.report.figures.style import COLOURS
 from fmbench_lib.report.html.page_shapes import BusinessContent, PageContent, PageHead
@@ -26,23 +28,48 @@ _PLACE = re.compile(r"\{\{(\w+)\}\}")
 def page_html(content: PageContent | BusinessContent, picture: bytes | None = None) -> str:
     """The page. `content`: of `page_content` or of a business page, secrets removed · `picture`: the PNG of the first
     chart, for viewers that run no scripts; None without one."""
-    style = _filled(_asset("page.css"), light=_palette(COLOURS), dark=_palette(COLOURS_ON_DARK))
-    script = '"use strict";\n' + "\n".join(map(_asset, _SCRIPTS))
     head = content["head"]
     business = content["kind"] == "business"
+    return self_contained(
+        title=head["title"],
+        about=" · ".join(head["about"]),
+        decision=_decision(head),
+        static=_static(content, picture),
+        bar="" if business else _BAR,
+        mounts="".join(f'<div id="{escape(chart["id"])}"></div>' for chart in content["quality"]) if business else "",
+        content=content,
+        scripts=_SCRIPTS,
+    )
+
+
+def self_contained(
+    *,
+    title: str,
+    about: str,
+    decision: str,
+    static: str,
+    bar: str,
+    mounts: str,
+    content: Mapping[str, Any],
+    scripts: Sequence[str],
+) -> str:
+    """A page of its parts. `title` and `about` are texts, `decision`, `static` (for viewers without scripts), `bar` and
+    `mounts` are HTML · `content`: what the scripts read · `scripts`: names in `assets/`, in their order."""
+    style = _filled(_asset("page.css"), light=_palette(COLOURS), dark=_palette(COLOURS_ON_DARK))
+    script = '"use strict";\n' + "\n".join(map(_asset, scripts))
     return _filled(
         _asset("page.html"),
         policy=escape(
             f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
             "base-uri 'none'; form-action 'none'"
         ),
-        title=escape(head["title"]),
-        about=escape(" · ".join(head["about"])),
+        title=escape(title),
+        about=escape(about),
         style=style,
-        decision=_decision(head),
-        static=_static(content, picture),
-        bar="" if business else _BAR,
-        mounts="".join(f'<div id="{escape(chart["id"])}"></div>' for chart in content["quality"]) if business else "",
+        decision=decision,
+        static=static,
+        bar=bar,
+        mounts=mounts,
         footer=escape("Written by fmbench. This page loads nothing: it can be mailed and opened anywhere."),
         data=json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).translate(_LITERAL),
         script=script,

@@ -37,12 +37,13 @@ def kept_ranks(n: int) -> list[int]:
 def distributions(rows: Rows, requests: pd.DataFrame) -> list[dict[str, Distribution]]:
     """For each level, in order: of each measure `n`, and the kept `values` (s) with their `ranks`."""
     return [
-        {name: _thinned(known) for name in MEASURES if len(known := _known(own, name))}
+        {name: thinned(known) for name in MEASURES if len(known := _known(own, name))}
         for own in _by_level(rows, requests)
     ]
 
 
-def _thinned(values: Floats) -> Distribution:
+def thinned(values: Floats) -> Distribution:
+    """Of known values: `n`, and the kept `values` (s) with their `ranks`."""
     ordered, ranks = np.sort(values), kept_ranks(len(values))
     return {"n": len(values), "ranks": ranks, "values": [short(float(ordered[rank - 1])) for rank in ranks]}
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fmbench_lib.errors import InputError
@@ -12,6 +14,7 @@ from fmbench_lib.metrics.comparison.compared_level import ComparedLevel, Figure
 from fmbench_lib.metrics.comparison.conditions import conditions
 from fmbench_lib.metrics.comparison.matching import matched
 from fmbench_lib.metrics.comparison.measures import CLAIMED, MEASURES
+from fmbench_lib.metrics.statistics.correlated import State
 from fmbench_lib.metrics.statistics.effects import Reading
 
 
@@ -179,3 +182,40 @@ class TestConditions:
     def test_anything_else_is_one_line(self, text: str, said: str) -> None:
         with pytest.raises(InputError, match=said):
             conditions([text])
+
+
+def with_requests(level: ComparedLevel, middle: float, seed: int) -> ComparedLevel:
+    """The level with 300 independent requests in each repeat, about so many seconds long."""
+    generator = np.random.default_rng(seed)
+    series = tuple(middle * generator.lognormal(0, 0.3, 300) for _ in range(level.repeats))
+    return replace(level, series={"latency": series}, states=(State.of(np.zeros(300)),) * level.repeats)
+
+
+def test_the_whole_distribution_is_compared_where_its_percentiles_are() -> None:
+    base, slower = with_requests(level(1.0), 1.0, 1), with_requests(level(1.2), 1.2, 2)
+    (found,) = compare_levels([(base, slower)], ["latency_p50", "latency_p95"])
+    (ranks,) = found.ranks
+    assert ranks.outcome == "worse"
+    assert ranks.effect is not None
+    assert ranks.effect.longer > 0.6
+    assert compare_levels([(base, slower)], ["latency_p95"])[0].ranks == ()
+    alike = compare_levels([(base, with_requests(level(1.0), 1.0, 3))], ["latency_p50", "latency_p95"])[0]
+    assert alike.ranks[0].outcome == "no difference"
+
+
+def test_ranks_count_among_the_claims() -> None:
+    base, slower = with_requests(level(1.0), 1.0, 1), with_requests(level(1.03), 1.0, 2)
+    (found,) = compare_levels([(base, slower)], ["latency_p50", "latency_p95"])
+    (alone,) = compare_levels([(base, slower)], ["latency_p50"])
+    assert found.claims[0].p == pytest.approx(min(3 * (alone.claims[0].p or 0), 1))
+
+
+def test_ranks_of_unequal_work_and_of_a_queue_that_grew_are_not_compared() -> None:
+    names = ["latency_p50", "latency_p95"]
+    base = with_requests(level(1.0), 1.0, 1)
+    (unequal,) = compare_levels([(base, with_requests(level(1.0, completion_token_count_mean=50.0), 1, 2))], names)
+    assert unequal.ranks[0].why_none.startswith("unequal work")
+    growing = replace(with_requests(level(1.0), 1.0, 2), states=(None,) * 3)
+    (grew,) = compare_levels([(base, growing)], names)
+    assert "grew" in grew.ranks[0].why_none
+    assert (grew.ranks[0].outcome, grew.ranks[0].p) == ("no claim", None)

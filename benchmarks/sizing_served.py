@@ -1,0 +1,107 @@
+"""Whether the fleets that `fmbench size` names keep the limit when they are served: real requests to emulators.
+
+    python benchmarks/sizing_served.py [SEEDS] [SECONDS]
+
+One emulator, a copy with slots and a queue, is measured in closed loops of three times SECONDS (60 if not given) by the
+engine of a run. Then, SEEDS times (20 if not given), the fleet named for each rate, and one with a copy fewer, are put
+under Poisson arrivals for SECONDS. Prints a row for each rate and writes `benchmarks/results/sizing_served.json`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from output import print_table, write_result
+from single_level import Measured, measure
+
+from fmbench_lib.emulator import Behaviour, Constant, Exponential, LogNormal, launch
+from fmbench_lib.metrics.comparison.compared_level import ComparedLevel
+from fmbench_lib.metrics.sizing.fleets import FleetSizer
+from fmbench_lib.metrics.sizing.sized_copy import sized_copy
+from fmbench_lib.metrics.sizing.sizing_question import SizingQuestion, TimeLimit
+
+SLOTS = 4
+COPY = Behaviour(ttft=LogNormal(0.2, 0.1), itl=Constant(0.02), tokens=Exponential(20.0), slots=SLOTS)
+LOADS = (1, 2, 3, 4, 6, 8, 12)
+RATES = (2.0, 7.5, 14.5, 28.0, 47.5)
+"""Requests per second; a copy ends about 6.5 at most, so that with one copy fewer than needed a queue grows."""
+LIMIT = TimeLimit("latency", 0.95, 2.5)
+PROMPTS = [f"prompt {number}" for number in range(4000)]
+
+
+def closed_loops(seconds: float) -> list[ComparedLevel]:
+    """One copy, measured at each of the loads."""
+    levels = []
+    for load in LOADS:
+        with launch(COPY) as copy:
+            found = measure(copy.url, PROMPTS, concurrency=load, duration=seconds, warmup=2 * load, workers=1)
+        row = {
+            "error_rate": 0.0,
+            **found.row,
+            "experiment_name": "copy",
+            "payload_file": "p.jsonl",
+            "concurrency": load,
+        }
+        levels.append(ComparedLevel("served", row, {}, 1, {}, {"latency": (_latencies(found),)}))
+    return levels
+
+
+def p95_of(copies: int, rate: float, seconds: float, seed: int) -> float:
+    """The p95 of a fleet under Poisson arrivals, s."""
+    with contextlib.ExitStack() as stack:
+        urls = [
+            stack.enter_context(launch(COPY, arguments=[f"--seed={1000 * seed + number}"])).url
+            for number in range(copies)
+        ]
+        found = measure(
+            urls,
+            PROMPTS,
+            request_rate=rate,
+            duration=seconds,
+            warmup=round(3 * rate),
+            arrival="poisson",
+            workers=1,
+            seed=seed + 1,
+        )
+    return float(np.quantile(_latencies(found), LIMIT.q))
+
+
+def rows(seeds: int, seconds: float) -> Iterator[dict[str, Any]]:
+    """A row for each rate."""
+    question = SizingQuestion((LIMIT,))
+    sizer = FleetSizer.of(sized_copy(closed_loops(3 * seconds), question), question)
+    for rate in RATES:
+        fleet = sizer.fleet(60 * rate)
+        copies = fleet.copies or 0
+        kept = [p95_of(copies, rate, seconds, seed) for seed in range(seeds)]
+        fewer = [p95_of(copies - 1, rate, seconds, seed) for seed in range(seeds)] if copies > 1 else []
+        yield {
+            "requests/s": rate,
+            "copies": copies,
+            "possible": fleet.possible or 0,
+            "expected p95": fleet.p95.get("latency") or float("nan"),
+            "p95": float(np.median(kept)),
+            "kept": float(np.mean([one <= LIMIT.limit for one in kept])),
+            "missed with one fewer": float(np.mean([one > LIMIT.limit for one in fewer])) if fewer else float("nan"),
+        }
+
+
+def _latencies(found: Measured) -> Any:
+    values = found.requests["latency"].to_numpy(dtype=np.float64)
+    return values[np.isfinite(values)]
+
+
+def main(argv: Sequence[str]) -> int:
+    seeds, seconds = (int(argv[0]) if argv else 20), (float(argv[1]) if len(argv) > 1 else 60.0)
+    found = list(rows(seeds, seconds))
+    print_table([(key, key) for key in found[0]], found)
+    write_result("sizing_served", {"rows": found, "seeds": seeds, "seconds": seconds})
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,95 @@
+"""The levels of a finished run, each once, with what they were measured with: what comparing and sizing start from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from fmbench_lib.metrics.comparison.compared_level import ComparedLevel, compared_level
+from fmbench_lib.metrics.level_sample import LevelData
+from fmbench_lib.metrics.measuring_again import last_attempts
+from fmbench_lib.metrics.missing import Row, rows_of, text
+from fmbench_lib.metrics.repeated_levels import level_of
+from fmbench_lib.runs.opening import open_for_reading
+from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.reporting.report_inputs import Analysis, analysis_of
+from fmbench_lib.steps.run_inputs.payloads import has_payloads, payload_index
+
+_Attempt: TypeAlias = tuple[str, str, str, int]
+
+
+def levels_of_run(run_dir: Path) -> list[ComparedLevel]:
+    """The levels of a run, each once: the last attempt at each, and all repeats of one together.
+
+    Raises InputError for a run that cannot be read.
+    """
+    run = open_for_reading(run_dir)
+    return levels_of(run, analysis_of(run))
+
+
+def levels_of(run: Run, analysis: Analysis) -> list[ComparedLevel]:
+    """The same of a run that is analysed already. An imported level of which the files have no requests has a row
+    alone."""
+    rows = rows_of(analysis.summary)
+    last = last_attempts(rows)
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for row, counts in zip(rows, last, strict=True):
+        if counts:
+            groups.setdefault(level_of(row), []).append(row)
+    records = {_attempt(facts): (frame, facts) for frame, facts in analysis.levels}
+    once = {level_of(row): row for row in rows_of(analysis.rated)}
+    return [
+        compared_level(run_name(run.workspace.path), once[level], _records(repeats, records), repeats, _setup(run, row))
+        for level, repeats in groups.items()
+        for row in (once[level],)
+    ]
+
+
+def run_name(run_dir: Path) -> str:
+    """`name/id` of a run directory."""
+    return f"{run_dir.parent.name}/{run_dir.name}"
+
+
+def _records(repeats: list[Row], records: Mapping[_Attempt, LevelData]) -> list[LevelData]:
+    """The records of all repeats; none where one has none, as what is left would be a choice."""
+    found = [records[_attempt(row)] for row in repeats if _attempt(row) in records]
+    return found if len(found) == len(repeats) else []
+
+
+def _attempt(facts: Mapping[str, Any]) -> _Attempt:
+    return (
+        str(facts["experiment_name"]),
+        str(facts["payload_file"]),
+        str(facts["load"]),
+        int(facts.get("attempt") or 1),
+    )
+
+
+def _setup(run: Run, row: Row) -> Mapping[str, str | None]:
+    """What a level was measured with, beside what its own row says."""
+    experiment = next((one for one in run.config.experiments if one.name == row["experiment_name"]), None)
+    state = run.workspace.read_run()
+    host, versions = state["host"], state["versions"]
+    count, tool = row.get("instance_count"), text(row, "imported_from")
+    client = ", ".join(str(host[key]) for key in ("processor", "cores", "system") if key in host)
+    facts = {
+        "measured by": tool or "fmbench",
+        "model": experiment and (experiment.model_name or experiment.model_id),
+        "served by": experiment and f"{experiment.platform}, protocol {experiment.protocol}",
+        "instances": f"{count} × {row['instance_type']}" if count not in (None, 1) else row["instance_type"],
+        "tokenizer": row.get("tokenizer"),
+        "prompts": _prompts(run, str(row["payload_file"])),
+        "arrivals": row.get("arrival"),
+        "client": None if tool else client or None,  # this machine imported, another measured
+        "fmbench": None if tool else versions.get("fmbench"),
+    }
+    return {name: None if value is None else str(value) for name, value in facts.items()}
+
+
+def _prompts(run: Run, payload_file: str) -> str | None:
+    """The first digits of the hash of a payload file."""
+    if not has_payloads(run):
+        return None
+    payloads = payload_index(run).payloads
+    return next((payload.sha256[:12] for payload in payloads if payload.payload_file == payload_file), None)
