@@ -20,7 +20,8 @@ LOAD = "3_run_inference"
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A run in a process that may have 950,000 KiB of memory."""
-    monkeypatch.setattr(resource, "getrlimit", lambda which: (950_000 << 10, resource.RLIM_INFINITY))
+    none, most = resource.RLIM_INFINITY, 950_000 << 10
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (most if which == resource.RLIMIT_AS else none, none))
     config = {
         "general": {"name": "test"},
         "datasets": {"filters": [{"max_length_in_tokens": 500}]},
