@@ -18,6 +18,7 @@ _SIGNS = (
 NEAR_LIMIT = 0.75
 """From this share of its limit on a process is taken for short of memory: it cannot use every byte of it."""
 
+_LIMITS = ((resource.RLIMIT_AS, "ulimit -v"), (resource.RLIMIT_DATA, "ulimit -d"))
 _NO_FILES = "too many open files"
 _SPARING = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 _M_ARENA_MAX = -8  # malloc.h of glibc
@@ -32,10 +33,10 @@ def lacks_memory(said: str) -> bool:
 
 def more_memory() -> str:
     """What to do about too little memory, with the limit of this process if it has one."""
-    limit = _limit_bytes()
+    limit = _limit()
     if limit is None:
         return "give this machine or its container more of it"
-    return f"raise its limit (ulimit -v {limit >> 10})"
+    return f"raise its limit ({limit[1]} {limit[0] >> 10})"
 
 
 def spare_memory() -> None:
@@ -44,7 +45,7 @@ def spare_memory() -> None:
     The arenas of threads and Arrow's pool reserve more than a gigabyte that they never use, which counts all the same.
     What the environment says already stays.
     """
-    if _limit_bytes() is None:
+    if _limit() is None:
         return
     import ctypes  # few processes have a limit
 
@@ -57,7 +58,7 @@ def spare_memory() -> None:
 def check_memory() -> None:
     """Raise FmbenchError where this process has a limit and too little left of it for what a step needs: libraries in C
     abort where a thread has no room for its stack."""
-    if _limit_bytes() is None:
+    if _limit() is None:
         return
     try:
         mmap.mmap(-1, _STEP_BYTES).close()
@@ -81,13 +82,14 @@ def shortage(said: str, share: float | None = None, *, died: bool = False, kille
         return f"perhaps for want of memory, as the system has just killed {killed} for that: {more_memory()}"
     if share is not None and share > NEAR_LIMIT:
         return f"perhaps it ran out of memory, as it had taken {share:.0%} of what it may have: {more_memory()}"
-    return f"perhaps it ran out of memory: {more_memory()}" if died and _limit_bytes() is not None else ""
+    return f"perhaps it ran out of memory: {more_memory()}" if died and _limit() is not None else ""
 
 
-def _limit_bytes() -> int | None:
-    """How much memory this process and those that it starts may have each; None without a limit."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return None if limit == resource.RLIM_INFINITY else limit
+def _limit() -> tuple[int, str] | None:
+    """How much memory this process and those that it starts may have each, in bytes, and what set that; None without a
+    limit."""
+    limits = [(resource.getrlimit(which)[0], command) for which, command in _LIMITS]
+    return min((limit for limit in limits if limit[0] != resource.RLIM_INFINITY), default=None)
 
 
 def killed_for_memory() -> int | None:

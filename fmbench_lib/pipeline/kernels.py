@@ -68,7 +68,7 @@ class Kernels:
         self._server: subprocess.Popen[bytes] | None = None
         self._socket: BufferedRWPair | None = None
         self._errors: IO[bytes] | None = None
-        self._kernel: tuple[int, Liveness] | None = None
+        self._kernel: tuple[ForkedKernel, Liveness] | None = None
         # The fork server ends with the thread that started it, and a notebook's thread ends with the notebook.
         self._starter = ThreadPoolExecutor(1, "fork server")
 
@@ -105,6 +105,11 @@ class Kernels:
     def memory_share(self) -> float | None:
         """The share of its memory limit that the kernel had taken when it was last looked at; None without a limit."""
         return None if self._kernel is None else self._kernel[1].memory_share
+
+    def killed_by(self) -> int | None:
+        """The number of the signal that ended the last kernel; None where none did, or that is not known."""
+        code = None if self._kernel is None else self._kernel[0].returncode
+        return -code if code is not None and code < 0 else None
 
     def manager(self) -> type[Any]:
         """A kernel manager class that uses the running interpreter, whatever kernel is registered as `python3`."""
@@ -163,7 +168,7 @@ class Kernels:
             self._drop()
             self._start()
         kernel = ForkedKernel(self.request(start=list(arguments), env=dict(env), cwd=cwd)["pid"], self)
-        self._kernel = (kernel.pid, Liveness(partial(activity_of, kernel.pid)))
+        self._kernel = (kernel, Liveness(partial(activity_of, kernel.pid)))
         return kernel
 
     def request(self, **request: Unpack[_Request]) -> _Reply:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 from dataclasses import dataclass
 
 import fmbench_lib.errors
@@ -21,18 +23,20 @@ _DEATHS = (_SAID_NOTHING, _KILLED, _NOT_STARTED)
 @dataclass(frozen=True, slots=True)
 class Circumstances:
     """What was going on when a step stopped: what its kernel printed last outside the notebook, the share of its memory
-    limit that it had taken, and how many processes the system has killed for want of memory since the step began."""
+    limit that it had taken, how many processes the system has killed for want of memory since the step began, and the
+    number of the signal that ended the kernel."""
 
     last_words: str = ""
     memory_share: float | None = None
     killed: int | None = None
+    signal: int | None = None
 
     @classmethod
     def of(cls, kernels: Kernels, killed_before: int | None) -> Circumstances:
         """Those of the kernel that ran last; `killed_before` is `killed_for_memory()` from before the step."""
         killed = killed_for_memory()
         more = None if killed is None or killed_before is None else killed - killed_before
-        return cls(kernels.last_words(), kernels.memory_share(), more)
+        return cls(kernels.last_words(), kernels.memory_share(), more, kernels.killed_by())
 
 
 _NONE = Circumstances()
@@ -66,11 +70,22 @@ def _said(error: BaseException, seen: Circumstances) -> tuple[int | None, str, s
             return error.cell_index, f"its kernel broke off and could not say why{words}", _SAID_NOTHING
         return error.cell_index, f"{error.ename}: {error.evalue}".rstrip(": "), error.ename
     if was_killed(error):
-        return None, "its kernel was killed", _KILLED
+        return None, f"its kernel was killed{_by_signal(seen.signal)}", _KILLED
     if isinstance(error, RuntimeError) and str(error).startswith("Kernel died"):
         return None, f"its kernel could not start{words or f': {error}'}", _NOT_STARTED
     kind = type(error).__name__
     return None, f"its kernel could not be followed ({f'{kind}: {error}'.rstrip(': ')})", kind
+
+
+def _by_signal(number: int | None) -> str:
+    """Which signal it was, unless it is the one that anybody kills with."""
+    if number in (None, signal.SIGKILL):
+        return ""
+    with contextlib.suppress(ValueError):
+        name = signal.Signals(number)
+        limit = " (its CPU time is limited, ulimit -t)" if name == signal.SIGXCPU else ""
+        return f" by {name.name}{limit}"
+    return f" by signal {number}"
 
 
 def lost_its_port(error: BaseException | None, last_words: str) -> bool:

@@ -23,7 +23,10 @@ def limited(monkeypatch: pytest.MonkeyPatch) -> Limited:
 
     def limit(kib: int | None) -> None:
         most = resource.RLIM_INFINITY if kib is None else kib << 10
-        monkeypatch.setattr(resource, "getrlimit", lambda which: (most, most))
+        none = resource.RLIM_INFINITY
+        monkeypatch.setattr(
+            resource, "getrlimit", lambda which: (most, most) if which == resource.RLIMIT_AS else (none, none)
+        )
 
     return limit
 
@@ -53,6 +56,12 @@ def test_other_errors_are_none(limited: Limited) -> None:
     assert not lacks_memory("ValueError: memory_size must be positive")
     assert shortage("its kernel was killed", died=True) == ""
     assert shortage("ValueError: no", 0.5, killed=3) == ""
+
+
+def test_the_limit_of_data_is_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = {resource.RLIMIT_AS: 950_000 << 10, resource.RLIMIT_DATA: 300_000 << 10}
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (limits[which], limits[which]))
+    assert shortage("MemoryError") == "it ran out of memory: raise its limit (ulimit -d 300000)"
 
 
 def test_too_few_open_files_have_a_remedy_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,6 +120,12 @@ def test_a_killed_kernel_is_a_failed_step(run: Run, cell: Source) -> None:
     assert run.workspace.read_run()["steps"][LOAD]["status"] == "failed"
 
 
+def test_a_signal_that_killed_a_kernel_is_named(run: Run, cell: Source) -> None:
+    cell(LOAD, "import os; os.kill(os.getpid(), 24)")
+    (error,) = run_pipeline(run, only=[LOAD]).errors
+    assert error.message == "its kernel was killed by SIGXCPU (its CPU time is limited, ulimit -t)"
+
+
 def test_an_interrupt_ends_with_130_and_does_not_reach_the_cleanup(run: Run, cell: Source) -> None:
     cell(LOAD, "import time\nopen(run_dir + '/begun', 'w')\ntime.sleep(60)")
     run.workspace.endpoints_file.write_text("{}")

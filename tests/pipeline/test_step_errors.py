@@ -20,7 +20,8 @@ LOAD = "3_run_inference"
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A run in a process that may have 950,000 KiB of memory."""
-    monkeypatch.setattr(resource, "getrlimit", lambda which: (950_000 << 10, resource.RLIM_INFINITY))
+    none, most = resource.RLIM_INFINITY, 950_000 << 10
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (most if which == resource.RLIMIT_AS else none, none))
     config = {
         "general": {"name": "test"},
         "datasets": {"filters": [{"max_length_in_tokens": 500}]},
@@ -72,6 +73,11 @@ RAISE = "raise its limit (ulimit -v 950000)"
             f"its kernel was killed; it ran out of memory: {RAISE}",
         ),
         (
+            DeadKernelError("died"),
+            Circumstances("std::bad_alloc", signal=6),
+            f"its kernel was killed by SIGABRT; it ran out of memory: {RAISE}",
+        ),
+        (
             RuntimeError("Kernel died before replying to kernel_info"),
             Circumstances("ImportError: libblas.so: failed to map segment from shared object"),
             "its kernel could not start: ImportError: libblas.so: failed to map segment from shared object; "
@@ -100,3 +106,14 @@ def test_a_port_that_another_process_took_is_told_from_other_ends() -> None:
     assert lost_its_port(died, "zmq.error.ZMQError: Address already in use (addr='tcp://127.0.0.1:5')")
     assert not lost_its_port(died, "ImportError: no module")
     assert not lost_its_port(DeadKernelError("died"), "Address already in use")
+
+
+def test_the_signal_is_named_where_it_tells_something(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    said = [step_error(run, LOAD, DeadKernelError("died"), Circumstances(signal=n)).message for n in (9, 24, 11, 63)]
+    assert said == [
+        "its kernel was killed",
+        "its kernel was killed by SIGXCPU (its CPU time is limited, ulimit -t)",
+        "its kernel was killed by SIGSEGV",
+        "its kernel was killed by signal 63",
+    ]
