@@ -32,6 +32,7 @@ NAMES = {
 COMES_WITH = {
     "botocore": "boto3",
     "pydantic_core": "pydantic",
+    "referencing": "jsonschema",
     "requests": "docker",
     "urllib3": "docker kubernetes",
 }
@@ -58,6 +59,7 @@ ROOMS = {
     "transformers": "data",
     "datasets": "data",
     "jsonschema": "evaluation",
+    "referencing": "evaluation",
     "rapidfuzz": "evaluation",
     "rouge_score": "evaluation",
     "sacrebleu": "evaluation",

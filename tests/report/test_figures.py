@@ -122,10 +122,10 @@ def test_the_business_picture_says_which_level_is_best_and_names_the_budgets(qui
     trade = trade_of(quickstart.decision, 10_000)
     with styled():
         said = words(draw_business(trade, looks(trade.experiments), "SmolLM2"))
-    found = "smollm2-llama.cpp seems cheapest: 0.0599 USD per 10,000 transactions at concurrency 4"
+    found = "smollm2-llama.cpp seems cheapest: 0.0603 USD per 10,000 transactions at concurrency 4"
     assert found in said.replace("\n", " ")
     assert "SmolLM2, en_1-300. A point per level; its label: requests in flight." in said
-    assert "best: concurrency 4, 0.0599 USD, p95 ≈ 0.586 s" in said
+    assert "best: concurrency 4, 0.0603 USD, p95 ≈ 0.586 s" in said
     assert "latency budget 1 s" in said
     assert "cost budget 5.00 USD ↑" in said
     assert "USD per 10,000 transactions" in said
