@@ -96,6 +96,13 @@ def test_the_first_screen_has_the_decision_the_runner_up_and_the_cost_of_a_month
     assert "FMBench 3.0.0" in first
 
 
+def test_what_comes_nearest_to_a_budget_is_not_called_the_best(build, simulate) -> None:
+    for budget, name in ((9, "**best**"), (0.01, "**nearest**")):
+        inputs = build([simulate("one", n=80, concurrency=4)], Budgets(latency_budget=budget))
+        (_, _, first), *_ = tables_of(section(render_markdown(inputs), "## Summary"))
+        assert first[0] == name
+
+
 def test_a_month_by_token_costs_what_the_rate_asked_for_costs() -> None:
     row = {"price_per_txn": 0.001, "request_rate": 2.0, "transactions_per_second": 1.5, "price_kind": "token"}
     assert monthly_price(row) == pytest.approx(0.001 * 2 * 3600 * 730)

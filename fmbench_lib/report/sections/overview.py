@@ -28,7 +28,7 @@ def section(inputs: ReportInputs) -> Blocks:
     best = decision.winner or decision.nearest
     blocks = ["## Summary", f"{bold(escape(brief.what, longest=2000))} {with_code(brief.how_sure)}".strip()]
     if best is not None:
-        blocks.append(_two_best(best, decision.runner_up))
+        blocks.append(_two_best("best" if decision.winner else "nearest", best, decision.runner_up))
     blocks += [_quality_line(inputs), *_picture(inputs)]
     blocks.append(f"{_measured(inputs)} {escape(decision.text, longest=4000)}{_about(inputs)}")
     if decision.winner is None and best is not None:
@@ -57,15 +57,16 @@ def _picture(inputs: ReportInputs) -> Blocks:
     return [picture, f"An interactive version of this chart is available [here]({page})."]
 
 
-def _two_best(best: Row, runner_up: Row | None) -> str:
-    """The best level and that of another experiment, with the figures that decide and how far they lie apart."""
-    shown = {"best": _figures(best)}
+def _two_best(name_of_best: str, best: Row, runner_up: Row | None) -> str:
+    """The best level, or the nearest to a budget, and that of another experiment, with the figures that decide and how
+    far they lie apart."""
+    shown = {name_of_best: _figures(best)}
     if runner_up is not None:
         ahead = _compared(best)
         apart = {name: _apart(value, ahead[name]) for name, value in _compared(runner_up).items()}
         shown["runner-up"] = {name: f"{cell}{apart.get(name, '')}" for name, cell in _figures(runner_up).items()}
     rows = [[bold(name), *map(escape, cells.values())] for name, cells in shown.items()]
-    return table(["", *shown["best"]], rows, range(2, 2 + len(_compared(best))))
+    return table(["", *shown[name_of_best]], rows, range(2, 2 + len(_compared(best))))
 
 
 def _figures(row: Row) -> dict[str, str]:
