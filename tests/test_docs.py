@@ -65,12 +65,16 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
     assert not broken
 
 
+BUILT = {"build", "dist"}
+"""Folders that a build leaves; what a page says of their content need not be there."""
+
+
 def paths_named(page: Path) -> Iterator[str]:
     """Everything in inline code, and in the picture, that is spelt like a file or folder of the project."""
     code = re.findall(r"`([^`\n]+)`", prose(page)) + re.findall(r"[\w./]+", "\n".join(blocks(page, "")))
     folders = {
         path.name for place in (ROOT, PACKAGE) for path in place.iterdir() if path.is_dir() and path.name[0] != "."
-    }
+    } - BUILT
     for word in (word for text in code for word in text.split() if re.fullmatch(r"[\w./-]+", word)):
         if word.endswith((".py", ".ipynb", ".md", ".toml")) or ("/" in word and word.split("/")[0] in folders):
             yield word

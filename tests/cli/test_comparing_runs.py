@@ -122,6 +122,7 @@ def test_figures_and_requests_of_one_tool_are_compared_as_far_as_they_are_known(
     assert main(["compare", detailed, detailed, "--match", "vllm=vllm", "--measures", "TTFT_p50"]) == 0
 
 
+@pytest.mark.thorough
 def test_a_missed_budget_fails_where_it_is_asked_to(
     runs: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -120,6 +120,7 @@ def test_two_copies_are_measured_through_both_balancers_and_removed(finished: Fi
     assert list(compose["services"]) == [one["name"] for one in behind["resources"]]
 
 
+@pytest.mark.thorough
 def test_a_run_that_is_killed_while_it_deploys_leaves_nothing_that_cleanup_does_not_find(
     engine: Engine, tmp_path: Path
 ) -> None:

@@ -279,6 +279,7 @@ def raising(error: BaseException) -> Callable[..., Any]:
     return refuse
 
 
+@pytest.mark.thorough
 def test_a_fork_server_that_is_killed_costs_no_step(run: Run, cell: Source) -> None:
     """The kernel dies with it; the step goes on in another one with what is not done."""
     once = "path = run_dir + '/killed'\nimport os, time\nif not os.path.exists(path):\n    open(path, 'w')\n"
