@@ -34,14 +34,18 @@ def level_row(
 
     A number that cannot be known is NaN and a text None; neither is ever 0 or "". Times in seconds, prices in USD.
     """
-    standards = Standards(prices or PriceList(), thresholds or Thresholds())
-    return _row(whole_level(records, facts, objectives), "levels", standards)
+    return row_of(whole_level(records, facts, objectives), prices, thresholds)
+
+
+def row_of(sample: LevelSample, prices: PriceList | None = None, thresholds: Thresholds | None = None) -> Cells:
+    """The row of a level, from the sample of all its requests."""
+    return _row(sample, "levels", Standards(prices or PriceList(), thresholds or Thresholds()))
 
 
 def whole_level(records: pd.DataFrame, facts: Facts, objectives: Objectives | None = None) -> LevelSample:
     """The sample of all requests of a level that were sent in its window."""
     requests = request_metrics(records)
-    return sample_of(requests, steadiness(requests, facts).window, facts, objectives)
+    return sample_of(requests, steadiness(requests, facts), facts, objectives)
 
 
 def slice_rows(
@@ -55,18 +59,16 @@ def slice_rows(
 
     A request belongs to the slice it was sent in, a completion to the slice it ended in.
     """
-    requests, standards = request_metrics(records), Standards(prices or PriceList(), Thresholds())
-    window = steadiness(requests, facts).window
-    if window is None:
+    return slices_of(whole_level(records, facts, objectives), slices, prices)
+
+
+def slices_of(sample: LevelSample, slices: int = DRIFT_SLICES, prices: PriceList | None = None) -> list[Cells]:
+    """The rows of equal slices of the window of a level, from the sample of all its requests."""
+    if sample.window is None:
         return []
-    return [
-        _row(
-            sample_of(requests, part, facts, objectives, slice_index=index, level_window=window),
-            "slices",
-            standards,
-        )
-        for index, part in enumerate(window.slices(slices))
-    ]
+    standards = Standards(prices or PriceList(), Thresholds())
+    parts = enumerate(sample.window.slices(slices))
+    return [_row(sample.part(part, index), "slices", standards) for index, part in parts]
 
 
 def _row(sample: LevelSample, table: Literal["levels", "slices"], standards: Standards) -> Cells:
