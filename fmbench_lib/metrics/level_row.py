@@ -39,7 +39,17 @@ def level_row(
 
 def row_of(sample: LevelSample, prices: PriceList | None = None, thresholds: Thresholds | None = None) -> Cells:
     """The row of a level, from the sample of all its requests."""
-    return _row(sample, "levels", Standards(prices or PriceList(), thresholds or Thresholds()))
+    return derived_row(measured_cells(sample), prices, thresholds)
+
+
+def measured_cells(sample: LevelSample) -> Cells:
+    """Those cells of a level's row that its requests give; `derived_row` adds what follows from them."""
+    return _measured(sample, "levels")
+
+
+def derived_row(cells: Cells, prices: PriceList | None = None, thresholds: Thresholds | None = None) -> Cells:
+    """The row of a level from the cells that were measured."""
+    return _derived(cells, "levels", Standards(prices or PriceList(), thresholds or Thresholds()))
 
 
 def whole_level(records: pd.DataFrame, facts: Facts, objectives: Objectives | None = None) -> LevelSample:
@@ -68,15 +78,20 @@ def slices_of(sample: LevelSample, slices: int = DRIFT_SLICES, prices: PriceList
         return []
     standards = Standards(prices or PriceList(), Thresholds())
     parts = enumerate(sample.window.slices(slices))
-    return [_row(sample.part(part, index), "slices", standards) for index, part in parts]
+    samples = (sample.part(part, index) for index, part in parts)
+    return [_derived(_measured(each, "slices"), "slices", standards) for each in samples]
 
 
-def _row(sample: LevelSample, table: Literal["levels", "slices"], standards: Standards) -> Cells:
-    """Measure first, then derive; a function that serves several groups is called once."""
-    groups = groups_of(table)
+def _measured(sample: LevelSample, table: Literal["levels", "slices"]) -> Cells:
+    """A function that serves several groups is called once."""
     row: Cells = {}
-    for measure in dict.fromkeys(group.measure for group in groups):
+    for measure in dict.fromkeys(group.measure for group in groups_of(table)):
         row |= measure(sample) if measure else {}
+    return row
+
+
+def _derived(measured: Cells, table: Literal["levels", "slices"], standards: Standards) -> Cells:
+    groups, row = groups_of(table), dict(measured)
     for derive in dict.fromkeys(group.derive for group in groups):
         row |= derive(row, standards) if derive else {}
     return {column.name: row[column.name] for group in groups for column in group.columns}

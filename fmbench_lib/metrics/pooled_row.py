@@ -72,21 +72,28 @@ _WORST = (
 )
 
 
-def pooled_row(samples: Sequence[LevelSample], rows: Sequence[Row], prices: PriceList) -> Cells:
-    """The columns `SUMMARY` and `REPEATS` over the repeats of a level: their samples, and their own rows.
-
-    Intervals are those of `hierarchical`. A load is sustainable only if it was in every repeat.
-    """
+def pooled_measures(samples: Sequence[LevelSample]) -> Cells:
+    """What the requests of all repeats of a level give, from their samples."""
     together = _together(samples)
-    row: Cells = {column.name: _common(rows, column) for column in SUMMARY}
+    row: Cells = {}
     for measure in _OF_ALL_REQUESTS:
         row |= measure(together)
     for kind in ("prompt", "completion"):
         row[f"{kind}_token_count_mean"] = mean_of_known(floats(together.successes, f"{kind}_tokens"))
+    return row | _times(samples)
+
+
+def pooled_row(measures: Cells, rows: Sequence[Row], prices: PriceList) -> Cells:
+    """The columns `SUMMARY` and `REPEATS` over the repeats of a level: their `pooled_measures`, and their own rows.
+
+    Intervals are those of `hierarchical`. A load is sustainable only if it was in every repeat.
+    """
+    row: Cells = {column.name: _common(rows, column) for column in SUMMARY}
+    row |= measures
     row |= {name: _sum(rows, name) for name in _SUMS} | {name: _rate(rows, name) for name in _RATES}
     row |= {name: _worst(rows, name) for name in _WORST}
     row |= _sustainability(rows) | _verdict(rows) | _silence(rows)
-    row |= _times(samples) | _rate_intervals(rows, row)
+    row |= _rate_intervals(rows, row)
     row |= price_columns(row, prices) | last_token_columns(row)
     return row | {"load": split_repeat(str(rows[0]["load"]))[0], "repeats": len(rows)} | _spread(rows)
 

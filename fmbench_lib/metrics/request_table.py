@@ -16,8 +16,8 @@ from fmbench_lib.metrics.missing import number, text
 from fmbench_lib.metrics.plausibility import REMARK_SEPARATOR
 from fmbench_lib.metrics.requests import MEASURES, event_counts, gaps_of_reads, request_metrics, seen_tokens
 from fmbench_lib.metrics.stacked_columns import stacked
-from fmbench_lib.metrics.steady_window import steadiness
-from fmbench_lib.metrics.window import completed_in, measured_in
+from fmbench_lib.metrics.steady_window import measured_window
+from fmbench_lib.metrics.window import Window, completed_in, measured_in
 
 REQUEST_TABLE: tuple[Column, ...] = (
     *IDENTITY,
@@ -100,8 +100,12 @@ def requests_frame(levels: Iterable[LevelData]) -> pd.DataFrame:
 
 
 def _requests_of(records: pd.DataFrame, facts: Facts) -> pd.DataFrame:
+    return request_rows_of(records, facts, measured_window(records, facts))
+
+
+def request_rows_of(records: pd.DataFrame, facts: Facts, window: Window | None) -> pd.DataFrame:
+    """The rows of some or all requests of a level, whose window is known, from their records."""
     frame = request_metrics(records).reset_index(drop=True)
-    window = steadiness(frame, facts).window
     events = event_counts(frame)
     frame["events"] = events.astype(np.int64)
     frame["tokens_per_event"] = np.divide(seen_tokens(frame), events, out=np.full(len(frame), np.nan), where=events > 0)

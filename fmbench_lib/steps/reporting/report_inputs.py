@@ -18,17 +18,17 @@ from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints, still_standing
 from fmbench_lib.host.atomic_files import each_text
+from fmbench_lib.load.recording.stored_level import StoredLevel
 from fmbench_lib.metrics.costs import experiment_costs
 from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.decision import Decision, decide
 from fmbench_lib.metrics.decision.recommend import recommendations
 from fmbench_lib.metrics.decision.search_bounds import with_search_bounds
+from fmbench_lib.metrics.drawn_requests import KeptRanks
 from fmbench_lib.metrics.imported_row import figures_frame
-from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.measuring_again import counting
 from fmbench_lib.metrics.quality_and_cost import trade_frame
-from fmbench_lib.metrics.repeated_levels import once_each, repeated_frame
-from fmbench_lib.metrics.request_table import requests_frame
+from fmbench_lib.metrics.repeated_levels import once_each, repeated_from
 from fmbench_lib.metrics.text_levels import retrieval_frame, text_levels
 from fmbench_lib.pricing.price_list import PriceList
 from fmbench_lib.report.report_data import (
@@ -44,16 +44,23 @@ from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.judging.answer_quality import evaluation_frames, quality_budgets, with_quality
 from fmbench_lib.steps.judging.evaluation_remarks import evaluation_remarks
 from fmbench_lib.steps.losses import Losses
-from fmbench_lib.steps.measuring.endpoint_metrics import Sampled, endpoint_metrics, sampled
-from fmbench_lib.steps.prompts.fitted_prompts import fit_notices
-from fmbench_lib.steps.prompts.length_audit import length_notices
-from fmbench_lib.steps.reporting.level_records import (
-    counted_levels,
-    imported_levels,
-    judged_levels,
-    read_levels,
-    with_host,
+from fmbench_lib.steps.measuring.endpoint_metrics import (
+    Sampled,
+    beside_host,
+    endpoint_metrics,
+    sampled,
+    span_in,
 )
+from fmbench_lib.steps.prompts.fitted_prompts import fit_notices
+from fmbench_lib.steps.reporting.level_figures import (
+    LevelFigures,
+    imported_levels_judged,
+    judged_levels,
+    run_figures,
+    with_facts,
+)
+from fmbench_lib.steps.reporting.level_records import counted_levels, imported_levels, stored_levels
+from fmbench_lib.steps.reporting.request_rows import DrawnRequests, request_rows
 from fmbench_lib.steps.run_inputs.inputs import objectives_of, outage_notices
 from fmbench_lib.steps.run_inputs.levels import search_bounds, searched
 from fmbench_lib.steps.run_inputs.payloads import has_payloads, payload_index, relevance_of
@@ -64,18 +71,19 @@ from fmbench_lib.steps.run_inputs.run_prices import load_prices, price_notices
 class Analysis:
     """What is computed from the records of a run.
 
-    `repeated`: the levels that were measured several times, a row for each over its repeats · `eligible`: the levels
-    that are decided between, each once, `rated` with the quality of their answers and what searches say of them ·
-    `quality`: quality against cost and latency of those whose answers were evaluated · `texts`: those of embedding and
-    rerank endpoints · `retrieval`: nDCG@10 of their rankings · `imported`: the figures that other tools printed.
+    `levels`: what the records of each came to · `distributions`: those of the levels of which only some requests are
+    drawn · `repeated`: the levels that were measured several times, a row for each over its repeats · `eligible`: the
+    levels that are decided between, each once, `rated` with the quality of their answers and what searches say of them
+    · `quality`: quality against cost and latency of those whose answers were evaluated · `texts`: those of embedding
+    and rerank endpoints · `retrieval`: nDCG@10 of their rankings · `imported`: the figures that other tools printed.
     """
 
-    levels: tuple[LevelData, ...]
+    levels: tuple[LevelFigures, ...]
+    distributions: Mapping[tuple[str, str, str], Mapping[str, KeptRanks]]
     summary: pd.DataFrame
     repeated: pd.DataFrame
     eligible: pd.DataFrame
     rated: pd.DataFrame
-    requests: pd.DataFrame
     quality: pd.DataFrame
     texts: pd.DataFrame
     retrieval: pd.DataFrame
@@ -86,33 +94,32 @@ class Analysis:
     endpoint: EndpointMetrics
 
 
-def _samples(run: Run, levels: Sequence[LevelData], losses: Losses) -> list[Sampled]:
-    return losses.made("the samples of the endpoints", lambda: sampled(run, counted_levels(levels)), list[Sampled])
-
-
 def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
     """Read the run's records and compute tables and the decision; writes nothing. What breaks down is left out."""
     losses = Losses() if losses is None else losses
     prices, budgets, objectives = load_prices(run), budgets_of(run.config), objectives_of(run.config)
-    read, imported = read_levels(run, losses), imported_levels(run.workspace)
-    samples = [] if imported else _samples(run, read, losses)  # none were taken while another tool measured
-    if not imported:
-        read = losses.made("the load of the machines", lambda: with_host(read, samples), lambda: read)
-    levels, summary = judged_levels(read, prices, objectives, losses, imported)
-    counted = counted_levels(levels)
+    stored, imported = stored_levels(run, losses), imported_levels(run.workspace)
+    figures = run_figures(stored, prices, objectives, losses, pool=not imported)
+    levels, samples = figures.levels, list[Sampled]()
+    if imported:  # nothing was sampled while another tool measured
+        summary = imported_levels_judged(imported, [each.level for each in levels], prices, objectives)
+    else:
+        samples = losses.made("the samples of the endpoints", lambda: _samples(run, levels), list[Sampled])
+        levels = losses.made("the load of the machines", lambda: _with_host(levels, samples), lambda: figures.levels)
+        levels, summary = judged_levels(levels, prices, losses)
+    counted = [each.level for each in counted_levels(levels)]
     repeated = losses.made(
         "repeated_levels.csv",
-        lambda: pd.DataFrame() if imported else repeated_frame(counted, counting(summary), prices, objectives),
+        lambda: pd.DataFrame() if imported else repeated_from(figures.pooled, counting(summary), prices),
         pd.DataFrame,
     )
     eligible = once_each(counting(summary), repeated).reset_index(drop=True)
-    retrieval = losses.made(
-        "retrieval_quality.csv", lambda: retrieval_frame(counted, relevance_of(run)), lambda: retrieval_frame((), {})
-    )
+    retrieval = losses.made("retrieval_quality.csv", lambda: _retrieval(run, counted), lambda: retrieval_frame((), {}))
     rated = losses.made("the quality of the answers", lambda: with_quality(run, eligible, retrieval), lambda: eligible)
     rated = with_search_bounds(rated, search_bounds(run))
     return Analysis(
-        levels=levels,
+        levels=tuple(levels),
+        distributions=figures.distributions,
         summary=summary,
         repeated=repeated,
         eligible=eligible,
@@ -120,9 +127,8 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
         quality=losses.made("quality_and_cost.csv", lambda: trade_frame(rated), pd.DataFrame),
         texts=pd.DataFrame()
         if imported
-        else losses.made("embedding_levels.csv", lambda: text_levels(counted, counting(summary)), pd.DataFrame),
+        else losses.made("embedding_levels.csv", lambda: _texts(counted, summary), pd.DataFrame),
         retrieval=retrieval,
-        requests=losses.made("the table of requests", lambda: requests_frame(levels), lambda: requests_frame(())),
         decision=losses.made(
             "the decision",
             lambda: decide(rated, budgets, run.config.metrics.dataset_of_interest),
@@ -141,6 +147,32 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
             lambda: endpoint_metrics(run, (), ()),
         ),
     )
+
+
+def _samples(run: Run, levels: Sequence[LevelFigures]) -> list[Sampled]:
+    return sampled(run, [span_in(each.level.facts, each.window) for each in counted_levels(levels)])
+
+
+def _with_host(levels: Sequence[LevelFigures], samples: Sequence[Sampled]) -> list[LevelFigures]:
+    """The levels, those that count with what their machine was doing among their facts."""
+    counted = counted_levels(levels)
+    hosted = {id(each): one for each, one in zip(counted, _hosted(counted, samples), strict=True)}
+    return [hosted.get(id(each), each) for each in levels]
+
+
+def _hosted(counted: Sequence[LevelFigures], samples: Sequence[Sampled]) -> list[LevelFigures]:
+    return with_facts(counted, beside_host([each.level.facts for each in counted], samples))
+
+
+def _retrieval(run: Run, counted: Sequence[StoredLevel]) -> pd.DataFrame:
+    relevance = relevance_of(run)
+    ranked = [level for level in counted if relevance.get(str(level.facts["payload_file"]))]
+    columns = ("phase", "error", "prompt_id", "scores")
+    return retrieval_frame((level.data(columns) for level in ranked), relevance)
+
+
+def _texts(counted: Sequence[StoredLevel], summary: pd.DataFrame) -> pd.DataFrame:
+    return text_levels((level.data(("phase", "error", "texts")) for level in counted), counting(summary))
 
 
 def _undecided(summary: pd.DataFrame, budgets: Budgets) -> Decision:
@@ -162,9 +194,12 @@ def budgets_of(config: Config) -> Budgets:
     )
 
 
-def report_inputs(run: Run, analysis: Analysis, losses: Losses | None = None) -> ReportInputs:
-    """Everything that the report shows, from the run directory and the analysis."""
+def report_inputs(
+    run: Run, analysis: Analysis, losses: Losses | None = None, drawn: DrawnRequests | None = None
+) -> ReportInputs:
+    """Everything that the report shows, from the run directory, the analysis, and the requests that are drawn."""
     losses = Losses() if losses is None else losses
+    drawn = request_rows(run, analysis.levels, losses) if drawn is None else drawn
     known = endpoints(run.workspace)
     types = {experiment.name: experiment.instance_type for experiment in run.config.experiments}
     found = [analysis.prices.lookup(name) for name in dict.fromkeys(types.values())]
@@ -172,7 +207,8 @@ def report_inputs(run: Run, analysis: Analysis, losses: Losses | None = None) ->
         run=_run_facts(run),
         summary=analysis.summary,
         repeated=analysis.repeated,
-        requests=analysis.requests,
+        requests=drawn.requests,
+        distributions=analysis.distributions,
         decision=analysis.decision,
         recommendations=losses.made(
             "the recommendations",
@@ -193,7 +229,7 @@ def report_inputs(run: Run, analysis: Analysis, losses: Losses | None = None) ->
         objectives=objectives_of(run.config),
         notices=[
             *_notices(run),
-            *length_notices(run, analysis.requests),
+            *drawn.length_notices,
             *price_notices(run, analysis.prices),
         ],
         config_yaml=_config_yaml(run),
