@@ -44,53 +44,71 @@ class LevelFigures:
 
 @dataclass(slots=True)
 class RunFigures:
-    """Those of all levels, in order; by level what its repeats give together, and the distributions of levels of which
-    only some requests are drawn."""
+    """Those of some levels by their positions in the run; by level what its repeats give together, and the
+    distributions of levels of which only some requests are drawn."""
 
-    levels: list[LevelFigures] = field(default_factory=list)
+    of_level: dict[int, LevelFigures] = field(default_factory=dict)
     pooled: dict[_Level, Cells] = field(default_factory=dict)
     distributions: dict[_Level, dict[str, KeptRanks]] = field(default_factory=dict)
 
+    @property
+    def levels(self) -> list[LevelFigures]:
+        """The levels in order."""
+        return [self.of_level[place] for place in sorted(self.of_level)]
 
-def run_figures(
-    levels: Sequence[StoredLevel], prices: PriceList, objectives: Objectives, losses: Losses, *, pool: bool = True
-) -> RunFigures:
-    """The figures of the levels, without those whose records cannot be read or break the figures; with `pool`, also
-    what the repeats of a level that count give together."""
-    most = drawn_of_each([level.count for level in levels])
-    found, places = RunFigures(), {}
-    for group in _groups(levels, pool):
-        samples: list[LevelSample] = []
+    def add(self, other: RunFigures) -> None:
+        """Those of other levels of the run."""
+        self.of_level |= other.of_level
+        self.pooled |= other.pooled
+        self.distributions |= other.distributions
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """What the figures of a run are computed from; of each level at most `most_drawn` requests are drawn, None: all."""
+
+    levels: Sequence[StoredLevel]
+    prices: PriceList
+    objectives: Objectives
+    most_drawn: int | None
+
+    def groups(self, *, pool: bool) -> list[list[int]]:
+        """The positions of the levels: the repeats that count together, any other attempt by itself."""
+        last = last_attempts([level.facts for level in self.levels])
+        groups: dict[object, list[int]] = {}
+        for place, (level, is_last) in enumerate(zip(self.levels, last, strict=True)):
+            groups.setdefault(level_of(level.facts) if pool and is_last else place, []).append(place)
+        return list(groups.values())
+
+    def figures(self, groups: Sequence[Sequence[int]], losses: Losses) -> RunFigures:
+        """The figures of the levels of these groups, without those whose records cannot be read or break them."""
+        found = RunFigures()
+        for group in groups:
+            self._add_group(group, found, losses)
+        return found
+
+    def _add_group(self, group: Sequence[int], found: RunFigures, losses: Losses) -> None:
+        key, samples = level_of(self.levels[group[0]].facts), list[LevelSample]()
         for place in group:
-            with losses.of(f"the figures of {name_of(levels[place].facts)}"):
-                sample = whole_level(*levels[place].data(OF_FIGURES), objectives)
-                places[place] = _figures(levels[place], sample, prices, most)
-                samples.append(sample)
-            sample = None  # type: ignore[assignment]  # the next level is read after this one is gone
-            if len(group) == 1:
-                break
-        if samples and len(group) > 1:
+            with losses.of(f"the figures of {name_of(self.levels[place].facts)}"):
+                samples.append(whole_level(*self.levels[place].data(OF_FIGURES), self.objectives))
+                found.of_level[place] = self._figures(self.levels[place], samples[-1])
+        if len(samples) > 1:
             with losses.of("repeated_levels.csv"):
-                found.pooled[level_of(levels[group[0]].facts)] = pooled_measures(samples)
-        if any(place in places and places[place].drawn is not None for place in group):
+                found.pooled[key] = pooled_measures(samples)
+        if any(place in found.of_level and found.of_level[place].drawn is not None for place in group):
             with losses.of("the distributions of requests"):
-                found.distributions[level_of(levels[group[0]].facts)] = distributions_of(samples)
-    found.levels = [places[place] for place in sorted(places)]
-    return found
+                found.distributions[key] = distributions_of(samples)
+
+    def _figures(self, level: StoredLevel, sample: LevelSample) -> LevelFigures:
+        slices = tuple(slices_of(sample, prices=self.prices))
+        drawn = drawn_places(sample, self.most_drawn)
+        return LevelFigures(level, measured_cells(sample), slices, sample.window, drawn)
 
 
-def _groups(levels: Sequence[StoredLevel], pool: bool) -> list[list[int]]:
-    """The positions of the levels: the repeats that count together, any other attempt by itself."""
-    last = last_attempts([level.facts for level in levels])
-    groups: dict[object, list[int]] = {}
-    for place, (level, is_last) in enumerate(zip(levels, last, strict=True)):
-        groups.setdefault(level_of(level.facts) if pool and is_last else place, []).append(place)
-    return list(groups.values())
-
-
-def _figures(level: StoredLevel, sample: LevelSample, prices: PriceList, most: int | None) -> LevelFigures:
-    slices = tuple(slices_of(sample, prices=prices))
-    return LevelFigures(level, measured_cells(sample), slices, sample.window, drawn_places(sample, most))
+def measuring(levels: Sequence[StoredLevel], prices: PriceList, objectives: Objectives) -> Measuring:
+    """What the figures of these levels are computed from."""
+    return Measuring(levels, prices, objectives, drawn_of_each([level.count for level in levels]))
 
 
 def judged_levels(

@@ -56,10 +56,11 @@ from fmbench_lib.steps.reporting.level_figures import (
     LevelFigures,
     imported_levels_judged,
     judged_levels,
-    run_figures,
+    measuring,
     with_facts,
 )
 from fmbench_lib.steps.reporting.level_records import counted_levels, imported_levels, stored_levels
+from fmbench_lib.steps.reporting.parallel_figures import run_figures
 from fmbench_lib.steps.reporting.request_rows import DrawnRequests, request_rows
 from fmbench_lib.steps.run_inputs.inputs import objectives_of, outage_notices
 from fmbench_lib.steps.run_inputs.levels import search_bounds, searched
@@ -99,7 +100,7 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
     losses = Losses() if losses is None else losses
     prices, budgets, objectives = load_prices(run), budgets_of(run.config), objectives_of(run.config)
     stored, imported = stored_levels(run, losses), imported_levels(run.workspace)
-    figures = run_figures(stored, prices, objectives, losses, pool=not imported)
+    figures = run_figures(measuring(stored, prices, objectives), losses, pool=not imported)
     levels, samples = figures.levels, list[Sampled]()
     if imported:  # nothing was sampled while another tool measured
         summary = imported_levels_judged(imported, [each.level for each in levels], prices, objectives)

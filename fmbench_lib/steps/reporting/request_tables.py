@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +20,7 @@ from fmbench_lib.metrics.request_table import REQUEST_TABLE
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow.parquet as pq
 
 _TYPES = {
     "text": pa.string(), "flag": pa.bool_(), "whole number": pa.int64(), "number": pa.float64(), "time": pa.float64()
@@ -27,53 +30,65 @@ _AS_TEXT = pa.schema([(field.name, pa.string() if pa.types.is_boolean(field.type
 _AHEAD = 2
 
 
-class _Writer(Protocol):
-    def write_table(self, table: pa.Table) -> Any: ...
-
-
 @dataclass(slots=True)
 class RequestTables:
-    """The files that are being written."""
+    """The files that are being written. Blocks are rendered by several threads, and written in order."""
 
-    _writers: list[tuple[ThreadPoolExecutor, _Writer, bool]] = field(default_factory=list)
-    _pending: list[Future[None]] = field(default_factory=list)
+    _parquet: pq.ParquetWriter
+    _csv: BinaryIO | None
+    _threads: ThreadPoolExecutor
+    _ahead: int
+    _pending: deque[Future[tuple[pa.Table, pa.Buffer | None]]] = field(default_factory=deque)
 
     def write(self, rows: pd.DataFrame) -> None:
-        """Append rows of the table of requests. Raises what writing earlier ones raised."""
-        table = pa.Table.from_arrays([_array(rows, each) for each in SCHEMA], schema=SCHEMA)
-        for thread, writer, as_text in self._writers:
-            self._pending.append(thread.submit(_append, writer, table, as_text))
-        while len(self._pending) > _AHEAD * len(self._writers):
-            self._pending.pop(0).result()
+        """Append rows of the table of requests. Raises OSError, also for earlier ones."""
+        self._pending.append(self._threads.submit(_rendered, rows, self._csv is not None))
+        if len(self._pending) > self._ahead:
+            self._write_next()
 
     def finish(self) -> None:
-        """Wait until all rows are written."""
+        """Write what is still rendered."""
         while self._pending:
-            self._pending.pop(0).result()
+            self._write_next()
+
+    def _write_next(self) -> None:
+        table, text = self._pending.popleft().result()
+        self._parquet.write_table(table)
+        if self._csv is not None and text is not None:
+            self._csv.write(text)
 
 
 @contextmanager
 def request_tables(parquet: Path, csv: Path | None) -> Iterator[RequestTables]:
     """Files that take their names when all is written; without `csv` no CSV. Raises OSError."""
-    import pyarrow.csv as arrow_csv
     import pyarrow.parquet as pq
 
+    threads = max(1, min(4, os.cpu_count() or 1))
     with ExitStack() as stack:
-        tables = RequestTables()
-        part = stack.enter_context(replacing(parquet))
-        writer = stack.enter_context(pq.ParquetWriter(part, SCHEMA, compression="zstd", compression_level=1))
-        tables._writers.append((stack.enter_context(ThreadPoolExecutor(1)), writer, False))
+        writer = stack.enter_context(
+            pq.ParquetWriter(stack.enter_context(replacing(parquet)), SCHEMA, compression="zstd", compression_level=1)
+        )
+        file: BinaryIO | None = None
         if csv is not None:
-            text = stack.enter_context(arrow_csv.CSVWriter(stack.enter_context(replacing(csv)), _AS_TEXT))
-            tables._writers.append((stack.enter_context(ThreadPoolExecutor(1)), text, True))
+            file = stack.enter_context(stack.enter_context(replacing(csv)).open("wb"))
+            file.write((",".join(SCHEMA.names) + "\n").encode())
+        pool = stack.enter_context(ThreadPoolExecutor(threads))
+        tables = RequestTables(writer, file, pool, _AHEAD * threads)
         yield tables
         tables.finish()
 
 
-def _append(writer: _Writer, table: pa.Table, as_text: bool) -> None:
-    writer.write_table(
-        pa.Table.from_arrays([_shown(each) for each in table.columns], _AS_TEXT.names) if as_text else table
-    )
+def _rendered(rows: pd.DataFrame, with_csv: bool) -> tuple[pa.Table, pa.Buffer | None]:
+    """Rows in the table's types, and as lines of CSV."""
+    import pyarrow.csv as arrow_csv
+
+    table = pa.Table.from_arrays([_array(rows, each) for each in SCHEMA], schema=SCHEMA)
+    if not with_csv:
+        return table, None
+    text = pa.BufferOutputStream()
+    shown = pa.Table.from_arrays([*map(_shown, table.columns)], schema=_AS_TEXT)
+    arrow_csv.write_csv(shown, text, arrow_csv.WriteOptions(include_header=False))
+    return table, text.getvalue()
 
 
 def _shown(column: pa.ChunkedArray) -> pa.ChunkedArray:
