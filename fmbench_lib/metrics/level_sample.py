@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.objectives import Objectives
@@ -65,7 +66,7 @@ class LevelSample:
     def part(self, window: Window, index: int) -> LevelSample:
         """The requests sent in a slice of the window of a whole level; `index` is its number."""
         counted = measured_in(self.requests, window)
-        chosen = self.requests[counted]
+        chosen = rows_where(self.requests, counted)
         start_s = window.start - self.window.start if self.window else None
         return LevelSample(
             self.requests,
@@ -74,7 +75,7 @@ class LevelSample:
             self.objectives,
             counted,
             chosen,
-            chosen[chosen["success"]],
+            rows_where(chosen, chosen["success"].to_numpy(dtype=bool)),
             self.events,
             self.gaps,
             self.steadiness,
@@ -91,6 +92,14 @@ class LevelSample:
         return self.events.take(requests.index.to_numpy())
 
 
+def rows_where(frame: pd.DataFrame, flags: Flags) -> pd.DataFrame:
+    """The rows of a frame for which a flag is True; rows that follow each other share the memory of the frame."""
+    places = np.flatnonzero(flags)
+    if not places.size or places[-1] - places[0] + 1 > places.size:
+        return frame[flags]
+    return frame.iloc[places[0] : places[-1] + 1]
+
+
 def sample_of(
     requests: pd.DataFrame, steadiness: Steadiness, facts: Facts, objectives: Objectives | None = None
 ) -> LevelSample:
@@ -99,7 +108,7 @@ def sample_of(
     plain = requests.drop(columns=[name for name in _LISTS if name in requests])
     plain.index = pd.RangeIndex(len(plain))
     counted = measured_in(plain, steadiness.window)
-    chosen = plain[counted]
-    successes = chosen[chosen["success"]]
+    chosen = rows_where(plain, counted)
+    successes = rows_where(chosen, chosen["success"].to_numpy(dtype=bool))
     window = steadiness.window
     return LevelSample(plain, window, facts, objectives, counted, chosen, successes, events, gaps, steadiness)

@@ -53,7 +53,7 @@ def request_metrics(records: pd.DataFrame) -> pd.DataFrame:
     A failed request has none of them and a response that did not stream only a latency. One whose content came at once,
     as a proxy held it back, has no TPOT and no ITL. A measure that needs a missing timestamp is NaN.
     """
-    result = records.copy()
+    result = records.copy(deep=False)
     success = succeeded(records)
     streamed = floats(records, "streamed") == 1
     due, sent = floats(records, "due"), floats(records, "sent")

@@ -65,6 +65,19 @@ def counted(requests: pd.DataFrame) -> pd.DataFrame:
     return requests[chosen]
 
 
+def sample_note(rows: Rows, requests: pd.DataFrame) -> str:
+    """A sentence after a space where the successes among `requests` are a sample of those of their levels, else ""."""
+    timed = counted(requests)
+    timed = timed if timed.empty else timed.dropna(subset=["latency"])
+    if timed.empty:
+        return ""
+    keys = ["experiment_name", "payload_file", "load"]
+    drawn = {tuple(map(str, key)) for key in timed[keys].drop_duplicates().itertuples(index=False)}
+    levels = (row for row in rows if tuple(str(row[key]) for key in keys) in drawn)
+    of = sum(number(row, "latency_n") or 0 for row in levels)
+    return f" A sample of {len(timed):,} of {of:,.0f} requests, even by latency." if len(timed) < of else ""
+
+
 def dataset_name(payload_file: str | None) -> str:
     """The short name of a payload file: `en_1-500` for `payload_en_1-500.jsonl`."""
     return (payload_file or "").removeprefix("payload_").removesuffix(".jsonl")

@@ -80,7 +80,8 @@ class OrderedTimes:
     def of(cls, sample: LevelSample) -> OrderedTimes:
         """Those of the requests that a sample counts."""
         begin = moment_of_sending(sample.chosen)
-        requests = sample.chosen.iloc[np.argsort(begin, kind="stable")]
+        families = [name for name in (*INTERVAL_FAMILIES, "success") if name in sample.chosen]
+        requests = sample.chosen[families].iloc[np.argsort(begin, kind="stable")]
         state = None if queue_grows(sample) else _state(sample, np.sort(begin))
         return cls(requests, sample.gaps_in(requests), state)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from fmbench_lib.load.recording.stored_level import OF_FIGURES, StoredLevel
+from fmbench_lib.load.recording.stored_level import StoredLevel
 from fmbench_lib.metrics import tables
 from fmbench_lib.metrics.columns import Cells
 from fmbench_lib.metrics.drawn_requests import KeptRanks, distributions_of, drawn_of_each, drawn_places
@@ -91,7 +91,7 @@ class Measuring:
         key, samples = level_of(self.levels[group[0]].facts), list[LevelSample]()
         for place in group:
             with losses.of(f"the figures of {name_of(self.levels[place].facts)}"):
-                samples.append(whole_level(*self.levels[place].data(OF_FIGURES), self.objectives))
+                samples.append(whole_level(*self.levels[place].of_figures(), self.objectives))
                 found.of_level[place] = self._figures(self.levels[place], samples[-1])
         if len(samples) > 1:
             with losses.of("repeated_levels.csv"):
@@ -128,7 +128,7 @@ def imported_levels_judged(
 ) -> pd.DataFrame:
     """A row for each imported level, also where it has no records."""
     stored = {key_of(level.facts): level for level in levels}
-    pairs = ((one, stored[key_of(one)].data(OF_FIGURES) if key_of(one) in stored else None) for one in imported)
+    pairs = ((one, stored[key_of(one)].of_figures() if key_of(one) in stored else None) for one in imported)
     return imported_frame(pairs, prices, objectives)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from fmbench_lib.load.recording.stored_level import OF_FIGURES, StoredLevel
+from fmbench_lib.load.recording.stored_level import StoredLevel
 from fmbench_lib.metrics.comparison.compared_level import ComparedLevel, compared_level
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.measuring_again import last_attempts
@@ -55,7 +55,7 @@ def run_name(run_dir: Path) -> str:
 def _records(repeats: list[Row], records: Mapping[_Attempt, StoredLevel]) -> list[LevelData]:
     """The records of all repeats; none where one has none, as what is left would be a choice."""
     found = [records[_attempt(row)] for row in repeats if _attempt(row) in records]
-    return [level.data(OF_FIGURES) for level in found] if len(found) == len(repeats) else []
+    return [level.of_figures() for level in found] if len(found) == len(repeats) else []
 
 
 def _attempt(facts: Mapping[str, Any]) -> _Attempt:
