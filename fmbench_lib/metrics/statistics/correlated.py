@@ -29,6 +29,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fmbench_lib.metrics.statistics.arrays import Flags, Floats, Integers
+from fmbench_lib.metrics.statistics.autocorrelation import autocorrelation_time, batched_time
 from fmbench_lib.metrics.statistics.percentiles import order_ranks, smallest_n
 from fmbench_lib.metrics.statistics.ragged import Ragged
 from fmbench_lib.metrics.statistics.student import t_quantile
@@ -40,7 +41,6 @@ _EXPLAINED_FLOOR = 2.0
 _DEPENDENT = 0.2
 _EDGE_WIDENING, _DEPENDENT_EDGE_WIDENING, _EDGE_POWER = 2.5, 5.0, 1.5
 _STATES_BY_SPREAD = 0.4
-_LAGS_ONE_BY_ONE = 64
 _UNSEEN_STATES, _LEAST_HALF = 2.0, 0.01
 _MEAN_NEEDS, _DEPENDENT_MEAN_NEEDS, _SKEWNESS_NEEDS = 150.0, 1000.0, 60.0
 
@@ -203,41 +203,6 @@ def rough_mean_interval(values: Floats, state: State) -> CorrelatedEstimate:
     return CorrelatedEstimate(int(series.size), value, value - half, value + half, effective)
 
 
-def autocorrelation_time(series: Floats) -> float:
-    """The integrated autocorrelation time of a series: by how much its mean varies more than one of as many draws.
-
-    Geyer's initial monotone sequence estimator (1992): autocovariances are summed in pairs as long as these are
-    positive, and none counts for more than the one before. 1 for a constant series, and never below a thousandth.
-    """
-    spread = series - series.mean()
-    variance = float(spread @ spread) / series.size
-    if variance <= 1e-30:
-        return 1.0
-    return max((2 * _initial_sum(spread) - variance) / variance, 1e-3)
-
-
-def _initial_sum(spread: Floats) -> float:
-    """The sum of the autocovariances, in pairs, up to the first pair that is not positive.
-
-    Most series forget within a few requests: the first lags are computed one by one, all of them only where those do
-    not end the sum.
-    """
-    n, total, least = spread.size, 0.0, math.inf
-    for lag in range(0, min(_LAGS_ONE_BY_ONE, n - n % 2), 2):
-        pair = (float(spread[lag:] @ spread[: n - lag]) + float(spread[lag + 1 :] @ spread[: n - lag - 1])) / n
-        least = min(least, pair)
-        if least <= 0:
-            return total
-        total += least
-    if n - n % 2 <= _LAGS_ONE_BY_ONE:
-        return total
-    length = _fast_length(2 * n)
-    transform = np.fft.rfft(spread, length)
-    covariances = np.fft.irfft(transform.real**2 + transform.imag**2, length)[: n - n % 2] / n
-    pairs = np.minimum.accumulate(covariances.reshape(-1, 2).sum(axis=1))
-    return float(pairs[pairs > 0].sum())
-
-
 def _below(groups: Ragged, value: float) -> Floats:
     """Of each group how many values lie at or below one."""
     return groups.sums((groups.values <= value).astype(np.float64))
@@ -309,7 +274,7 @@ def _effective(series: Floats, simple: float, seen: _States) -> tuple[float, tup
     fitted, explained = _explained(series, seen)
     linear = _correlation(series, seen.deviation) ** 2
     floor = _EXPLAINED_FLOOR / n
-    own = max(autocorrelation_time(series), _batched_time(series, int(2 * seen.in_flight.mean())), 1.0)
+    own = max(autocorrelation_time(series), batched_time(series, int(2 * seen.in_flight.mean())), 1.0)
     fitted_time = autocorrelation_time(fitted)
     by_state = max(
         min(1.0, max(explained, linear) + floor) * (_enlarged(fitted_time, fitted_time, n) - 1),
@@ -318,21 +283,6 @@ def _effective(series: Floats, simple: float, seen: _States) -> tuple[float, tup
     )
     time = max(_enlarged(own, own - 1, n), 1 + by_state)
     return simple / time, (n / seen.time, by_state / (1 + by_state))
-
-
-def _batched_time(series: Floats, length: int) -> float:
-    """The autocorrelation time by overlapping batch means of `length` values (Meketon & Schmeiser 1984): it also sees
-    what is slow and small. 1 where a tenth of the series is shorter than a batch."""
-    n = series.size
-    if length < 2 or length > n // 10:
-        return 1.0
-    spread = series - series.mean()
-    sums = np.concatenate(([0.0], np.cumsum(spread)))
-    batches = sums[length:] - sums[:-length]
-    variance = float(spread @ spread) / n
-    if variance <= 0:
-        return 1.0
-    return float(batches @ batches) * n / ((n - length) * (n - length + 1) * length) / variance
 
 
 def _explained(series: Floats, seen: _States) -> tuple[Floats, float]:
@@ -384,9 +334,3 @@ def _longer(effective: float, states: float, needs: tuple[float, float]) -> floa
 def _enlarged(time: float, excess: float, n: int) -> float:
     """An autocorrelation time enlarged by its own relative error: some multiple of the root of its share of `n`."""
     return time * (1 + _TIME_ERROR * math.sqrt(excess / n))
-
-
-def _fast_length(n: int) -> int:
-    """A length of at least `n` that a Fourier transform is fast at: a power of two, or three quarters of one."""
-    power = 1 << (n - 1).bit_length()
-    return power * 3 // 4 if power * 3 // 4 >= n and power > 4 else power

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,6 @@ from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints, still_standing
 from fmbench_lib.host.atomic_files import each_text
-from fmbench_lib.load.recording.stored_level import StoredLevel
 from fmbench_lib.metrics.costs import experiment_costs
 from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.decision import Decision, decide
@@ -29,7 +28,7 @@ from fmbench_lib.metrics.imported_row import figures_frame
 from fmbench_lib.metrics.measuring_again import counting
 from fmbench_lib.metrics.quality_and_cost import trade_frame
 from fmbench_lib.metrics.repeated_levels import once_each, repeated_from
-from fmbench_lib.metrics.text_levels import retrieval_frame, text_levels
+from fmbench_lib.metrics.text_levels import retrieval_frame
 from fmbench_lib.pricing.price_list import PriceList
 from fmbench_lib.report.report_data import (
     EndpointMetrics,
@@ -44,27 +43,21 @@ from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.judging.answer_quality import evaluation_frames, quality_budgets, with_quality
 from fmbench_lib.steps.judging.evaluation_remarks import evaluation_remarks
 from fmbench_lib.steps.losses import Losses
-from fmbench_lib.steps.measuring.endpoint_metrics import (
-    Sampled,
-    beside_host,
-    endpoint_metrics,
-    sampled,
-    span_in,
-)
+from fmbench_lib.steps.measuring.endpoint_metrics import Sampled, endpoint_metrics
 from fmbench_lib.steps.prompts.fitted_prompts import fit_notices
+from fmbench_lib.steps.reporting.beside_levels import beside_samples, rankings, texts_of
 from fmbench_lib.steps.reporting.level_figures import (
     LevelFigures,
     imported_levels_judged,
     judged_levels,
     measuring,
-    with_facts,
 )
 from fmbench_lib.steps.reporting.level_records import counted_levels, imported_levels, stored_levels
 from fmbench_lib.steps.reporting.parallel_figures import run_figures
 from fmbench_lib.steps.reporting.request_rows import DrawnRequests, request_rows
 from fmbench_lib.steps.run_inputs.inputs import objectives_of, outage_notices
 from fmbench_lib.steps.run_inputs.levels import search_bounds, searched
-from fmbench_lib.steps.run_inputs.payloads import has_payloads, payload_index, relevance_of
+from fmbench_lib.steps.run_inputs.payloads import has_payloads, payload_index
 from fmbench_lib.steps.run_inputs.run_prices import load_prices, price_notices
 
 
@@ -105,8 +98,7 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
     if imported:  # nothing was sampled while another tool measured
         summary = imported_levels_judged(imported, [each.level for each in levels], prices, objectives)
     else:
-        samples = losses.made("the samples of the endpoints", lambda: _samples(run, levels), list[Sampled])
-        levels = losses.made("the load of the machines", lambda: _with_host(levels, samples), lambda: figures.levels)
+        levels, samples = beside_samples(run, levels, losses)
         levels, summary = judged_levels(levels, prices, losses)
     counted = [each.level for each in counted_levels(levels)]
     repeated = losses.made(
@@ -115,7 +107,7 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
         pd.DataFrame,
     )
     eligible = once_each(counting(summary), repeated).reset_index(drop=True)
-    retrieval = losses.made("retrieval_quality.csv", lambda: _retrieval(run, counted), lambda: retrieval_frame((), {}))
+    retrieval = losses.made("retrieval_quality.csv", lambda: rankings(run, counted), lambda: retrieval_frame((), {}))
     rated = losses.made("the quality of the answers", lambda: with_quality(run, eligible, retrieval), lambda: eligible)
     rated = with_search_bounds(rated, search_bounds(run))
     return Analysis(
@@ -128,7 +120,7 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
         quality=losses.made("quality_and_cost.csv", lambda: trade_frame(rated), pd.DataFrame),
         texts=pd.DataFrame()
         if imported
-        else losses.made("embedding_levels.csv", lambda: _texts(counted, summary), pd.DataFrame),
+        else losses.made("embedding_levels.csv", lambda: texts_of(counted, summary), pd.DataFrame),
         retrieval=retrieval,
         decision=losses.made(
             "the decision",
@@ -148,32 +140,6 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
             lambda: endpoint_metrics(run, (), ()),
         ),
     )
-
-
-def _samples(run: Run, levels: Sequence[LevelFigures]) -> list[Sampled]:
-    return sampled(run, [span_in(each.level.facts, each.window) for each in counted_levels(levels)])
-
-
-def _with_host(levels: Sequence[LevelFigures], samples: Sequence[Sampled]) -> list[LevelFigures]:
-    """The levels, those that count with what their machine was doing among their facts."""
-    counted = counted_levels(levels)
-    hosted = {id(each): one for each, one in zip(counted, _hosted(counted, samples), strict=True)}
-    return [hosted.get(id(each), each) for each in levels]
-
-
-def _hosted(counted: Sequence[LevelFigures], samples: Sequence[Sampled]) -> list[LevelFigures]:
-    return with_facts(counted, beside_host([each.level.facts for each in counted], samples))
-
-
-def _retrieval(run: Run, counted: Sequence[StoredLevel]) -> pd.DataFrame:
-    relevance = relevance_of(run)
-    ranked = [level for level in counted if relevance.get(str(level.facts["payload_file"]))]
-    columns = ("phase", "error", "prompt_id", "scores")
-    return retrieval_frame((level.data(columns) for level in ranked), relevance)
-
-
-def _texts(counted: Sequence[StoredLevel], summary: pd.DataFrame) -> pd.DataFrame:
-    return text_levels((level.data(("phase", "error", "texts")) for level in counted), counting(summary))
 
 
 def _undecided(summary: pd.DataFrame, budgets: Budgets) -> Decision:

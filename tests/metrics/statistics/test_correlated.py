@@ -7,10 +7,10 @@ import time
 import numpy as np
 import pytest
 
+from fmbench_lib.metrics.statistics.autocorrelation import autocorrelation_time
 from fmbench_lib.metrics.statistics.correlated import (
     CorrelatedEstimate,
     State,
-    autocorrelation_time,
     grouped_interval,
     in_flight_at,
     mean_interval,
