@@ -47,5 +47,7 @@ def rankings(run: Run, counted: Sequence[StoredLevel]) -> pd.DataFrame:
 
 
 def texts_of(counted: Sequence[StoredLevel], summary: pd.DataFrame) -> pd.DataFrame:
-    """`embedding_levels.csv`, of the levels that count."""
+    """`embedding_levels.csv`, of the levels that count; without levels an empty frame."""
+    if not counted:
+        return pd.DataFrame()
     return text_levels((level.data(("phase", "error", "texts")) for level in counted), counting(summary))

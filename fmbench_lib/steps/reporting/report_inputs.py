@@ -118,9 +118,7 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
         eligible=eligible,
         rated=rated,
         quality=losses.made("quality_and_cost.csv", lambda: trade_frame(rated), pd.DataFrame),
-        texts=pd.DataFrame()
-        if imported
-        else losses.made("embedding_levels.csv", lambda: texts_of(counted, summary), pd.DataFrame),
+        texts=losses.made("embedding_levels.csv", lambda: texts_of([] if imported else counted, summary), pd.DataFrame),
         retrieval=retrieval,
         decision=losses.made(
             "the decision",
