@@ -67,15 +67,25 @@ def counted(requests: pd.DataFrame) -> pd.DataFrame:
 
 def sample_note(rows: Rows, requests: pd.DataFrame) -> str:
     """A sentence after a space where the successes among `requests` are a sample of those of their levels, else ""."""
-    timed = counted(requests)
-    timed = timed if timed.empty else timed.dropna(subset=["latency"])
+    timed = _timed(requests)
+    of = requests_of_levels(rows, requests)
+    return f" A sample of {len(timed):,} of {of:,} requests, even by latency." if len(timed) < of else ""
+
+
+def requests_of_levels(rows: Rows, requests: pd.DataFrame) -> int:
+    """How many successes the levels have whose requests, all or a sample, these are."""
+    timed = _timed(requests)
     if timed.empty:
-        return ""
+        return 0
     keys = ["experiment_name", "payload_file", "load"]
     drawn = {tuple(map(str, key)) for key in timed[keys].drop_duplicates().itertuples(index=False)}
     levels = (row for row in rows if tuple(str(row[key]) for key in keys) in drawn)
-    of = sum(number(row, "latency_n") or 0 for row in levels)
-    return f" A sample of {len(timed):,} of {of:,.0f} requests, even by latency." if len(timed) < of else ""
+    return max(len(timed), int(sum(number(row, "latency_n") or 0 for row in levels)))
+
+
+def _timed(requests: pd.DataFrame) -> pd.DataFrame:
+    timed = counted(requests)
+    return timed if timed.empty else timed.dropna(subset=["latency"])
 
 
 def dataset_name(payload_file: str | None) -> str:
