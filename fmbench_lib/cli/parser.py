@@ -167,6 +167,7 @@ def _add_validate(commands: Commands) -> None:
     )
     validate.add_argument("paths", nargs="+", metavar="CONFIG", help="config files, or folders of them")
     add_config_options(validate)
+    add_place_options(validate)
     add_output_options(validate)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from fmbench_lib.config.repeat_names import split_repeat
 from fmbench_lib.metrics.decision.budgets import Budgets, Limit, unit_of
+from fmbench_lib.metrics.imported_level import UNKNOWN_LOAD
 from fmbench_lib.metrics.missing import Row, number, text
 
 
@@ -26,7 +27,8 @@ def usd(value: float) -> str:
 
 def load_label(row: Row) -> str:
     """The load of a level: `concurrency 4` or `0.5 requests/s`; of one of its repeats `concurrency 4 (repeat 2)`, of
-    all of them together `concurrency 4 (3 repeats)`, of a level measured again `concurrency 4 (attempt 2)`."""
+    all of them together `concurrency 4 (3 repeats)`, of a level measured again `concurrency 4 (attempt 2)`; of an
+    imported one as its tool called it, such as `load all-at-once`, or `an unknown load`."""
     concurrency, rate = number(row, "concurrency"), number(row, "request_rate")
     name, repeat = split_repeat(str(row.get("load") or ""))
     together, attempt = number(row, "repeats") or 1, number(row, "attempt") or 1
@@ -34,7 +36,9 @@ def load_label(row: Row) -> str:
     again += f" (attempt {attempt:.0f})" if attempt > 1 else ""
     if rate is not None:
         return f"{figure(rate)} requests/s{again}"
-    return f"concurrency {concurrency:.0f}{again}" if concurrency is not None else f"{name or 'an unknown load'}{again}"
+    if concurrency is not None:
+        return f"concurrency {concurrency:.0f}{again}"
+    return f"{'an unknown load' if name in ('', UNKNOWN_LOAD) else f'load {name}'}{again}"
 
 
 def level_label(row: Row) -> str:
