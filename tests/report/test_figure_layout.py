@@ -34,7 +34,7 @@ def named(curves: dict[str, Any], limit: float = 10) -> tuple[dict[str, str], li
             sns.ecdfplot(x=values, ax=axes)
         axes.set_xlim(0, limit)
         left_out = name_curves(axes, [Curve(np.array(v), name, "black") for name, v in curves.items()], 8.5)
-        return {text.get_text(): text.get_ha() for text in axes.texts}, left_out
+        return {text.get_text(): text.get_horizontalalignment() for text in axes.texts}, left_out
 
 
 def test_a_curve_alone_has_its_name_on_the_right_or_where_there_is_room() -> None:
@@ -110,5 +110,5 @@ def test_every_panel_shows_the_same_kind_of_boxes(count: int, build: Any, simula
     rows = rows_of(inputs.summary)
     with styled():
         figure = draw_latency_by_load(rows, inputs.requests, PAYLOAD, looks(names_in(rows)))
-    dotted = [any(len(part.get_offsets()) for part in axes.collections) for axes in figure.axes]
+    dotted = [any(np.size(part.get_offsets()) for part in axes.collections) for axes in figure.axes]
     assert dotted == [count == 1] * 2
