@@ -46,7 +46,7 @@ MOST_SINGLE = 16
 """Experiments with a single level each that have their names beside their points: these have no line whose dashes
 would tell apart two of one colour."""
 MOST_LABELS = 8
-_BELOW = 1.6
+_BELOW = 2.4
 """How much further down a logarithmic scale reaches, for the label of the cheapest level."""
 MARKERS = {"valid": "o", "degraded": "^", "invalid": "X"}
 
