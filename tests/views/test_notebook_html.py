@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -97,6 +98,8 @@ def test_a_frame_is_shown_with_units_and_few_digits() -> None:
     assert first.split() == ["one", "1.23", "1,200", "yes", "0.0000123"]
     assert second.split() == ["two", "–", "3", "no", "0.500"]
     assert '<td class="number">1.23</td>' in FrameTable(frame)._repr_html_()
+    names = pd.DataFrame({"load": ["concurrency-16", "a load of several-words", "a-" * 30]})
+    assert re.findall(r'<td class="(.*?)">', FrameTable(names)._repr_html_()) == ["word", "", ""], "broken at hyphens"
     assert repr(FrameTable(frame.head(0))) == "no rows"
 
 

@@ -172,13 +172,13 @@ def read_facts(path: Path) -> LevelFacts:
     return read_header(path)[0]
 
 
-def read_header(path: Path) -> tuple[LevelFacts, frozenset[str]]:
-    """The level's facts, and the columns that its file has: those of earlier versions lack some."""
+def read_header(path: Path) -> tuple[LevelFacts, pa.Schema]:
+    """The level's facts, and the columns of its file with their types: those of earlier versions lack some."""
     import pyarrow.parquet as pq
 
     schema = pq.read_schema(path)
     facts: LevelFacts = json.loads(schema.metadata[_FACTS_KEY])
-    return facts, frozenset(schema.names)
+    return facts, schema.remove_metadata()
 
 
 def read_level(path: Path, columns: list[str] | None = None) -> tuple[pd.DataFrame, LevelFacts]:
