@@ -24,7 +24,7 @@ _STYLE = """<style>
 [data-jp-theme-light="false"] .fmbench,.vscode-dark .fmbench,.vscode-high-contrast .fmbench{
  --good:#57d16f;--doubtful:#e3b341;--bad:#ff7b72}
 .fmbench table{border-collapse:collapse;margin:.4em 0!important;display:table!important;table-layout:auto!important}
-.fmbench th,.fmbench td{padding:.25em .7em!important;border-bottom:1px solid var(--line)!important;vertical-align:top;
+.fmbench th,.fmbench td{padding:.25em .45em!important;border-bottom:1px solid var(--line)!important;vertical-align:top;
  text-align:left!important;white-space:normal!important;overflow-wrap:break-word;background:none!important;
  max-width:32em!important;color:inherit!important}
 .fmbench th{font-weight:600;vertical-align:bottom}

@@ -45,8 +45,9 @@ MOST_NAMED = 6
 MOST_SINGLE = 16
 """Experiments with a single level each that have their names beside their points: these have no line whose dashes
 would tell apart two of one colour."""
-MOST_LABELS = 8
-_BELOW = 2.4
+MOST_LABELS, FEW_LABELS = 8, 3
+"""Levels of an experiment that have a label, and where there are too many experiments for names."""
+_BELOW = 3.2
 """How much further down a logarithmic scale reaches, for the label of the cheapest level."""
 MARKERS = {"valid": "o", "degraded": "^", "invalid": "X"}
 
@@ -173,9 +174,10 @@ def _are_named(trade: Trade) -> bool:
 
 def _labelled(trade: Trade) -> Iterator[Point]:
     """The points that get a label: of an experiment with many levels some, evenly spread."""
+    most = MOST_LABELS if len(trade.experiments) <= MOST_NAMED else FEW_LABELS
     for name in trade.experiments:
         own = [point for point in trade.points if point.experiment == name]
-        yield from (own[place] for place in spread(len(own), MOST_LABELS))
+        yield from (own[place] for place in spread(len(own), most))
 
 
 def _labels(axes: Axes, trade: Trade, look: Mapping[str, Look]) -> None:

@@ -90,7 +90,9 @@ def latency_finding(levels: Rows, budget: float | None) -> str:
         serves = "serves" if sure else "seems to serve"
         return f"{name} {serves} {times}× the requests of {_name(second.row)} {within}"
     both = f"{name} {told}, {_name(second.row)} {significant(second.rate / 60)}"
-    return f"With latency p95 {within}: {both}; the difference is not certain"
+    known = first.low is not None and second.high is not None
+    doubt = "the difference is not certain" if known else "too few requests for intervals"
+    return f"With latency p95 {within}: {both}; {doubt}"
 
 
 def _best_within(levels: Rows, budget: float) -> list[_Best]:
