@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fmbench_lib.config.repeat_names import split_repeat
-from fmbench_lib.metrics.decision.budgets import ACCURACY
-from fmbench_lib.metrics.measuring_again import last_attempts
+from fmbench_lib.metrics.measuring_again import AGAIN, last_attempts
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.quality_and_cost import quality_measure
 from fmbench_lib.metrics.reasons import reasons_of
@@ -153,12 +152,12 @@ def _levels(
 
 def _level(row: Row, by_name: Mapping[str, IndexedExperiment], hashes: Mapping[str, str], chosen: bool) -> IndexedLevel:
     name, payload = str(row["experiment_name"]), str(row["payload_file"])
-    measured = [key for key in row if number_or_none(row, key) is not None]
+    measured = [key for key in row if _number(row, key) is not None]
     measure = quality_measure(measured)
-    figures = {column: number_or_none(row, column) for column in _OF_LEVEL}
+    figures = {column: _number(row, column) for column in _OF_LEVEL}
     figures["price_per_1m_tokens"] = token_rates(row)["price_per_1m_tokens"]
     figures |= {
-        column: number_or_none(row, f"{measure}{column.removeprefix('quality')}") if measure else None
+        column: _number(row, f"{measure}{column.removeprefix('quality')}") if measure else None
         for column in _QUALITY
     }
     return IndexedLevel(
@@ -170,7 +169,7 @@ def _level(row: Row, by_name: Mapping[str, IndexedExperiment], hashes: Mapping[s
         request_rate=number(row, "request_rate"),
         repeats=int(number(row, "repeats") or 1),
         verdict=text(row, "verdict") or "unknown",
-        reasons="; ".join(reasons_of(text(row, "verdict_reasons"))),
+        reasons="; ".join(one for one in reasons_of(text(row, "verdict_reasons")) if not one.startswith(AGAIN)),
         imported_from=text(row, "imported_from"),
         growing=row.get("sustainable") in (False, "no"),
         chosen=chosen,
@@ -179,8 +178,8 @@ def _level(row: Row, by_name: Mapping[str, IndexedExperiment], hashes: Mapping[s
     )
 
 
-def number_or_none(row: Row, key: str) -> float | None:
-    """The number under `key`; None for what is missing and for what is no number."""
+def _number(row: Row, key: str) -> float | None:
+    """The number under `key`; None for what is missing and for what is none."""
     value = row.get(key)
     return None if isinstance(value, bool | list | dict) else number(row, key)
 
@@ -246,8 +245,3 @@ def _moment(said: Any) -> float | None:
     except ValueError:
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def is_accuracy(measure: str | None) -> bool:
-    """Whether a measure of quality is a share of right answers."""
-    return measure == ACCURACY
