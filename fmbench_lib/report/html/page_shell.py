@@ -35,7 +35,7 @@ def page_html(content: PageContent | BusinessContent, picture: bytes | None = No
         about=" · ".join(head["about"]),
         decision=_decision(head),
         static=_static(content, picture),
-        bar="" if business else _BAR,
+        bar="" if business else BAR,
         mounts="".join(f'<div id="{escape(chart["id"])}"></div>' for chart in content["quality"]) if business else "",
         content=content,
         scripts=_SCRIPTS,
@@ -76,8 +76,9 @@ def self_contained(
     )
 
 
-_BAR = """<nav class="bar-top" aria-label="Selection and sections"><div class="wrap">
+BAR = """<nav class="bar-top" aria-label="Selection and sections"><div class="wrap">
 <div id="filters"></div><ul id="contents"></ul></div></nav>"""
+"""The bar of a page with filters and sections."""
 
 
 def _asset(name: str) -> str:
