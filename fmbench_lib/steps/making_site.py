@@ -47,7 +47,9 @@ def make_site(
     known = known_runs(place)
     chosen = [one for one in known.runs if choice is None or choice.chooses(one.run)]
     if not chosen:
-        raise InputError(f"there is no run to show{'' if choice is None or choice.asks_nothing else ' among those asked for'}")
+        raise InputError(
+            f"there is no run to show{'' if choice is None or choice.asks_nothing else ' among those asked for'}"
+        )
     left_out = list(known.left_out)
     into.mkdir(parents=True, exist_ok=True)
     write_json(into / SITE_MARK, {"made_by": "fmbench site"})
@@ -63,7 +65,9 @@ def _check_folder(into: Path) -> None:
     if into.exists() and not into.is_dir():
         raise InputError(f"--into {into}: is a file; name a folder")
     if into.is_dir() and any(into.iterdir()) and not (into / SITE_MARK).exists():
-        raise InputError(f"--into {into}: holds files that are no site of fmbench; name another folder, or an empty one")
+        raise InputError(
+            f"--into {into}: holds files that are no site of fmbench; name another folder, or an empty one"
+        )
 
 
 def _page_of(place: ResultsPlace, known: KnownRun, into: Path, left_out: list[str]) -> str:

@@ -3,13 +3,13 @@
 The question of one stretch of runs: is there a place at which the earlier runs differ from the later ones? For each
 series and each place with at least `LEAST_SIDE` known values on both sides, Wilcoxon's rank sum of the earlier ones is
 standardised (with the correction for ties), and the greatest over places and series is the statistic. Its distribution
-where nothing changes comes from putting the runs in random orders, whole runs at a time, so that what the series have in
-common stays together (Westfall & Young 1993). That is exact for every distribution of the figures, also with outliers
-and values that are missing, and holds for all series together. It supposes that runs in which nothing changes could as
-well have come in another order: a machine that drifts from week to week is a change.
+where nothing changes comes from putting the runs in random orders, whole runs at a time, so that what the series have
+in common stays together (Westfall & Young 1993). That is exact for every distribution of the figures, also with
+outliers and values that are missing, and holds for all series together. It supposes that runs in which nothing changes
+could as well have come in another order: a machine that drifts from week to week is a change.
 
-The number of orders is not fixed: it ends once `_ENOUGH` were at least as extreme as the series (Besag & Clifford 1991),
-which keeps the p-value valid and is soon reached where nothing changed.
+The number of orders is not fixed: it ends once `_ENOUGH` were at least as extreme as the series (Besag & Clifford
+1991), which keeps the p-value valid and is soon reached where nothing changed.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """The history of each experiment over many runs, and between which runs its figures changed.
 
-An experiment is the same in two runs where its name, model, serving stack and instances are; its series are the figures
-of the same payload file with the same prompts under the same load. Invalid levels are left out, and so are percentiles of
-a queue that grew.
+An experiment is the same in two runs where its name, model, serving stack and instances are; its series are the
+figures of the same payload file with the same prompts under the same load. Invalid levels are left out, and so are
+percentiles of a queue that grew.
 
-False alarms. Every history gets one p-value for "nothing changed" over all of its series (`change_points`). Benjamini and
-Hochberg's procedure at `LEVEL` chooses the histories that say a change, and a series of a chosen one counts where its own
-p-value, corrected for all series of the history, meets the same threshold (Benjamini & Bogomolov 2014). So where nothing
-changed in any experiment, at most 5% of sites name a change at all, and where something did, 5% of the experiments that
-are named are expected to be false. Each side of a change is looked at again at half of the threshold.
+False alarms. Every history gets one p-value for "nothing changed" over all of its series (`change_points`). Benjamini
+and Hochberg's procedure at `LEVEL` chooses the histories that say a change, and a series of a chosen one counts where
+its own p-value, corrected for all series of the history, meets the same threshold (Benjamini & Bogomolov 2014). So
+where nothing changed in any experiment, at most 5% of sites name a change at all, and where something did, 5% of the
+experiments that are named are expected to be false. Each side of a change is looked at again at half of the threshold.
 """
 
 from __future__ import annotations

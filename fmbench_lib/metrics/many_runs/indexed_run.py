@@ -157,8 +157,7 @@ def _level(row: Row, by_name: Mapping[str, IndexedExperiment], hashes: Mapping[s
     figures = {column: _number(row, column) for column in _OF_LEVEL}
     figures["price_per_1m_tokens"] = token_rates(row)["price_per_1m_tokens"]
     figures |= {
-        column: _number(row, f"{measure}{column.removeprefix('quality')}") if measure else None
-        for column in _QUALITY
+        column: _number(row, f"{measure}{column.removeprefix('quality')}") if measure else None for column in _QUALITY
     }
     return IndexedLevel(
         experiment=_of_row(row, by_name.get(name, IndexedExperiment(name))),

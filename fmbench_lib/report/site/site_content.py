@@ -189,6 +189,4 @@ def _change(change: Change, runs: Sequence[IndexedRun], names: _Names) -> SiteCh
 def _also(before: IndexedRun, after: IndexedRun) -> list[str]:
     """What else differs between the runs of a change."""
     pairs = (("fmbench", before.fmbench, after.fmbench), ("client", before.client, after.client))
-    return [
-        clean(f"{name}: {old or 'unknown'} → {new or 'unknown'}", TEXT) for name, old, new in pairs if old != new
-    ]
+    return [clean(f"{name}: {old or 'unknown'} → {new or 'unknown'}", TEXT) for name, old, new in pairs if old != new]

@@ -17,6 +17,10 @@ _SCRIPTS = (
     "format.js", "scales.js", "plot.js", "table.js", "sections.js", "site.js", "site_board.js", "site_history.js",
     "site_compare.js", "site_page.js",
 )  # fmt: skip
+_MEASURES = {
+    "latency_p95": "latency p95", "TTFT_p95": "TTFT p95", "TPOT_p50": "TPOT p50",
+    "transactions_per_minute": "requests per minute", "price_per_10k_txn": "price", "error_rate": "error rate",
+}  # fmt: skip
 
 
 def site_page(content: SiteContent, title: str) -> str:
@@ -46,7 +50,9 @@ def _card(content: SiteContent) -> str:
     listed = "".join(f"<li>{escape(_newest_change(content, history['e']))}</li>" for history in changed[:5])
     more = f"<li>and {len(changed) - 5} more</li>" if len(changed) > 5 else ""
     histories = f"<ul>{listed}{more}</ul>" if changed else ""
-    enough = sum("too few" not in history["said"] and "no history" not in history["said"] for history in content["histories"])
+    enough = sum(
+        "too few" not in history["said"] and "no history" not in history["said"] for history in content["histories"]
+    )
     said = (
         f"{several(len(changed), 'experiment')} changed over the runs"
         if changed
@@ -63,12 +69,12 @@ def _card(content: SiteContent) -> str:
 
 
 def _newest_change(content: SiteContent, experiment: int) -> str:
-    """The last change of an experiment: `vllm: latency p95 0.2 → 0.3 since run`."""
+    """The last change of an experiment: `vllm: latency p95, requests per minute since nightly/20260603-093000Z`."""
     history = next(one for one in content["histories"] if one["e"] == experiment)
     change = history["changes"][-1]
     first = content["runs"][change["first"]]["title"]
-    measures = ", ".join(dict.fromkeys(figure["measure"].replace("_", " ") for figure in change["figures"]))
-    return f"{content['experiments'][experiment]['name']}: {measures}, since {first}"
+    measures = ", ".join(dict.fromkeys(_MEASURES.get(each["measure"], each["measure"]) for each in change["figures"]))
+    return f"{content['experiments'][experiment]['name']}: {measures} since {first}"
 
 
 def _span(runs: Sequence[SiteRun]) -> str:

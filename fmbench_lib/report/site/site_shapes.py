@@ -33,7 +33,8 @@ class SiteRun(TypedDict):
 
 class SiteLevel(TypedDict):
     """What a level is: positions of its run (`r`), experiment (`e`) and dataset (`d`), the name of its load (`key`) and
-    what that is called, and how it was measured. `none`: why its percentiles say nothing of the endpoint, else empty."""
+    what that is called, and how it was measured. `none`: why its percentiles say nothing of the endpoint, else
+    empty."""
 
     r: int
     e: int

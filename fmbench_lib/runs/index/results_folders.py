@@ -45,12 +45,12 @@ class ResultsFolder:
 
     def state(self, run: FoundRun) -> Mapping[str, Any]:
         """The run's state; what was running in a process that is gone was interrupted."""
-        state = json.loads((Path(run.place) / INDEXED.state).read_bytes())
+        state: Any = json.loads((Path(run.place) / INDEXED.state).read_bytes())
         if not isinstance(state, dict):
             raise ValueError(f"{INDEXED.state} is not that of a run")
         if state.get("status") == "running":
-            state = cast(dict[str, Any], Workspace(Path(run.place)).read_run())
-        return state
+            return cast(dict[str, Any], Workspace(Path(run.place)).read_run())
+        return cast(dict[str, Any], state)
 
     def content(self, run: FoundRun, name: str) -> bytes | None:
         """A file of a run."""

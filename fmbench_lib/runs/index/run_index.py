@@ -155,7 +155,7 @@ def _opened(path: Path) -> Iterator[DuckDBPyConnection]:
 def _connected(path: Path) -> DuckDBPyConnection:
     import duckdb
 
-    config = {"autoinstall_known_extensions": "false"}
+    config: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": "false"}
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
     for _ in range(2):

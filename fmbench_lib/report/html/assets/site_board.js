@@ -107,6 +107,7 @@ function onFront(levels, criteria) {
 
 const groupOf = (level) => experimentOf(level)[state.colour] || "not named";
 const criteriaNow = () => state.criteria.split(" ");
+const criteriaSaid = () => criteriaNow().map((name) => (name === "quality" ? MEASURE : name)).join(", ");
 
 function paretoSpec(xName, yName) {
   const columns = { latency: state.latency, price: state.price, quality: "quality", throughput: "transactions_per_minute" };
@@ -121,7 +122,7 @@ function paretoSpec(xName, yName) {
     name, colour: colourOf(index), dash: dashOf(index), line: false,
     points: both.filter((level) => groupOf(level) === name).map((level) => ({
       ...axisX(columns[xName], level), ...axisY(columns[yName], level), verdict: level.verdict, hollow: !front.has(level),
-      label: front.has(level) ? `${shorten(experimentOf(level).name, 18)} ${level.short}` : "", tip: siteTip(level, front.has(level) ? `on the front of ${criteria.join(", ")}` : null),
+      label: front.has(level) ? `${shorten(experimentOf(level).name, 18)} ${level.short}` : "", tip: siteTip(level, front.has(level) ? `on the front of ${criteriaSaid()}` : null),
     })),
   }));
   if (criteria.length === 2 && criteria.includes(xName) && criteria.includes(yName)) {
@@ -131,7 +132,7 @@ function paretoSpec(xName, yName) {
   const left = levels.length - both.length;
   const better = `Further ${xName === "throughput" ? "right" : "left"} and ${yName === "quality" ? "higher" : "lower"} is better`;
   return {
-    title, about: `A point per level of each experiment's newest run; filled points are on the front of ${criteria.join(", ")}. ${better}; bars are 95% intervals.${left ? ` ${left} of ${levels.length} levels lack one of the two and are not shown.` : ""}`,
+    title, about: `A point per level of each experiment's newest run; filled points are on the front of ${criteriaSaid()}. ${better}; bars are 95% intervals.${left ? ` ${left} of ${levels.length} levels lack one of the two and are not shown.` : ""}`,
     series, signs: ["valid", "degraded"].filter((verdict) => both.some((level) => level.verdict === verdict)),
     x: { title: words[xName] }, y: { title: words[yName], zero: yName === "quality" ? false : undefined, log: yName === "quality" ? false : undefined },
   };
@@ -143,7 +144,7 @@ function frontTable() {
   const columns = [["model", "text"], ["stack", "text"], ["instance", "text"], ["experiment", "text"], ["load", "text"], [state.latency.replace("_", " "), "seconds"],
     [state.price === "price_per_10k_txn" ? "USD / 10k requests" : "USD / 1M tokens", "usd"], ...(MEASURE ? [[MEASURE, "number"]] : []), ["verdict", "verdict"], ["run", "link"]];
   return {
-    id: "front", title: `On the front of ${criteria.join(", ")}`, columns: columns.map(([name, kind]) => ({ name, kind })),
+    id: "front", title: `On the front of ${criteriaSaid()}`, columns: columns.map(([name, kind]) => ({ name, kind })),
     rows: front.map((level) => {
       const { model, stack, instance, name } = experimentOf(level), run = runOf(level);
       return [model, stack, instance, name, level.load, told(level, state.latency), level[state.price], ...(MEASURE ? [qualityOf(level)] : []), level.verdict, [run.title, run.page]];

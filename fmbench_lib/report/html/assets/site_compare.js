@@ -26,10 +26,13 @@ function partnerOf(e, base, other) {
   return here.length === 1 && there.length === 1 ? there[0] : null;
 }
 
-const fileOf = (level) => DATA.datasets[level.d].replace(/ \(prompts .*\)$/, "");
+// Prompts may differ between runs that are compared; that is said then.
+const fileName = (dataset) => DATA.datasets[dataset].replace(/ \(prompts [^)]*\)$/, "");
+const fileOf = (level) => fileName(level.d);
 
+// The levels of the chosen dataset that both runs have, under the same load.
 function pairsOf(base, other) {
-  return base.levels.flatMap((level) => {
+  return base.levels.filter((level) => fileOf(level) === fileName(state.dataset)).flatMap((level) => {
     const e = partnerOf(level.e, base, other);
     const partner = e === null ? null : other.levels.find((one) => one.e === e && one.key === level.key && fileOf(one) === fileOf(level));
     return partner ? [[level, partner]] : [];
@@ -108,14 +111,17 @@ function findingOf({ column, why, effect, p }) {
 }
 
 function comparisonTable(runs, claims) {
-  const columns = [["run", "link"], ["level", "text"], ["figure", "text"], ["base", "text"], ["this run", "text"], ["change", "text"], ["finding", "text"]];
+  const several = runs.length > 2;
+  const columns = [["experiment", "text"], ["load", "text"], ["figure", "text"], ["base", "text"], [several ? "other run" : "this run", "text"], ["change", "text"], ["finding", "text"], ["run", "link"]];
+  const short = (level, column, format) => estimateOf(level, column, format).replace("(95% CI ", "(");
   return {
     id: "comparison", title: `Beside ${runs[0].title}`, columns: columns.map(([name, kind]) => ({ name, kind })),
     rows: claims.map((claim) => {
       const [said, , , format] = COMPARED[claim.column];
       const { one, other, effect } = claim;
-      return [[claim.run.title, claim.run.page], `${experimentOf(other).name}, ${fileOf(other)}, ${other.load}`, said, estimateOf(one, claim.column, format), estimateOf(other, claim.column, format),
-        effect ? `${percentChange(effect.change)} (${percentChange(effect.low)} to ${percentChange(effect.high)})` : "", findingOf(claim)];
+      const names = [...new Set([experimentOf(one).name, experimentOf(other).name])].join(" → ");
+      return [names, other.load, said, short(one, claim.column, format), short(other, claim.column, format),
+        effect ? `${percentChange(effect.change)} (${percentChange(effect.low)} to ${percentChange(effect.high)})` : "", findingOf(claim), [claim.run.title, claim.run.page]];
     }),
   };
 }
@@ -124,7 +130,7 @@ function comparedSpec(runs) {
   const series = [];
   for (const run of runs) {
     for (const e of new Set(run.levels.map((level) => level.e))) {
-      const own = run.levels.filter((level) => level.e === e && !level.none && level.verdict !== "invalid" && fileOf(level) === DATA.datasets[state.dataset].replace(/ \(prompts .*\)$/, ""));
+      const own = run.levels.filter((level) => level.e === e && !level.none && level.verdict !== "invalid" && fileOf(level) === fileName(state.dataset));
       const points = own.filter((level) => known(level.transactions_per_minute) && known(level.latency_p95)).sort((one, other) => one.rate - other.rate || one.at - other.at).map((level) => ({ ...axisX("transactions_per_minute", level), ...axisY("latency_p95", level), verdict: level.verdict, label: level.short, tip: siteTip(level) }));
       if (points.length) series.push({ name: `${run.title} ${DATA.experiments[e].name}`, colour: colourOf(series.length), dash: dashOf(series.length), points });
     }
@@ -173,7 +179,7 @@ function comparison() {
   const claims = claimsOf(runs);
   const notes = runs.slice(1).flatMap((run) => {
     const pairs = pairsOf(runs[0], run), said = [...new Set(pairs.flatMap(([one, other]) => notesOf(one, other)))];
-    const only = pairs.length ? "" : "no level in common: ";
+    const only = pairs.length ? "" : "no level of this dataset in common";
     return said.length || only ? [make("li", {}, `${run.title}: ${only}${said.join("; ")}`)] : [];
   });
   const parts = notes.length ? [make("h3", {}, "What differs in how they were measured"), make("ul", {}, ...notes)] : [];
@@ -183,7 +189,7 @@ function comparison() {
 }
 
 function ofComparison() {
-  const place = section("compare", "Comparison", "Any runs beside the first of them. A change is “better” or “worse” where its p-value, corrected for all figures of the table, is below 0.05. The intervals are those within each run: they speak of these measurements, and do not know how a machine differs from one day to the next.");
+  const place = section("compare", "Comparison", "Any runs beside the first of them, for the chosen dataset; intervals are of 95%. A change is “better” or “worse” where its p-value, corrected for all figures of the table, is below 0.05. The intervals are those within each run: they speak of these measurements, and do not know how a machine differs from one day to the next.");
   bar(place, addChoice());
   region(place, () => (PICKED.size ? [pickedList()] : []));
   const figure = grid(place, 1);

@@ -53,7 +53,7 @@ function historySpec() {
     const middle = median(inside.map((point) => point.y));
     series.push({ name: index ? "" : "median between changes", colour: "var(--c1)", marks: false, silent: true, points: [{ x: inside[0].x, y: middle }, { x: inside.at(-1).x, y: middle }] });
   });
-  const step = Math.max(1, Math.ceil(history.runs.length / 8));
+  const step = Math.max(1, Math.ceil(history.runs.length / (window.innerWidth < 720 ? 3 : 8)));
   const ticks = history.runs.map((run, index) => [index, dateOf(RUNS[run]) || String(index + 1)]).filter((_, index) => index % step === 0);
   return {
     title, about: `${titleOf(experiment)}: a point per run that measured ${DATA.datasets[state.dataset]} at ${levels[0].load}, oldest first; bars are 95% intervals.${changes.length ? " Dashed lines are changes." : ""}`,
@@ -78,7 +78,7 @@ function changeTable() {
     return [[after.title, after.page], dateOf(after), said, `${DATA.datasets[figure.d]}, ${figure.load.replace("-", " ")}`, format(figure.before), format(figure.after),
       signedShare(figure.before, figure.after), figure.p < 0.0001 ? "< 0.0001" : plain(figure.p, 2), [before.title, before.page], change.also.join("; ")];
   }));
-  const columns = [["since run", "link"], ["date", "text"], ["figure", "text"], ["level", "text"], ["before", "text"], ["after", "text"], ["change", "text"], ["p", "text"], ["run before", "link"], ["what else differs there", "text"]];
+  const columns = [["since run", "link"], ["date", "text"], ["figure", "text"], ["level", "text"], ["before", "text"], ["after", "text"], ["change", "text"], ["p", "text"], ["run before", "link"], ["also differs", "text"]];
   return { id: "changes", title: `Changes of ${DATA.experiments[history.e].name}`, columns: columns.map(([name, kind]) => ({ name, kind })), rows };
 }
 

@@ -32,6 +32,8 @@ function start() {
   if (LEVELS.length) chart(mount, "front_chart", () => paretoSpec(LEVELS.some((level) => known(level.price_per_10k_txn)) ? "price" : "throughput", "latency"));
   siteFilters();
   refresh();
+  const filters = document.querySelector(".bar-top");
+  if (getComputedStyle(filters).position === "sticky") document.documentElement.style.scrollPaddingTop = `${filters.offsetHeight + 8}px`;
   document.documentElement.dataset.first = String(Math.round(performance.now()));
   later([...(LEVELS.length ? [ofBoard, ofPareto, ofHistory, ofComparison] : []), ofRuns, ofLeftOut]);
 }
