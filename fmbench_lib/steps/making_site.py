@@ -53,10 +53,12 @@ def make_site(
     left_out = list(known.left_out)
     into.mkdir(parents=True, exist_ok=True)
     write_json(into / SITE_MARK, {"made_by": "fmbench site"})
-    placed = [PlacedRun(one.run, _page_of(place, one, into, left_out) if pages else "") for one in chosen]
+    taken: set[Path] = set()
+    placed = [PlacedRun(one.run, _page_of(place, one, into, left_out, taken) if pages else "") for one in chosen]
     copied = {one.page for one in placed if one.page}
     _forget(into, copied)
-    write_text(into / PAGE, site_page(site_content(placed, left_out), title))
+    shown = [line.replace(f"{place.where}/", "") for line in left_out]  # a site may be shown where our folders are not
+    write_text(into / PAGE, site_page(site_content(placed, shown), title))
     return MadeSite(into / PAGE, len(placed), len(copied), left_out)
 
 
@@ -70,12 +72,16 @@ def _check_folder(into: Path) -> None:
         )
 
 
-def _page_of(place: ResultsPlace, known: KnownRun, into: Path, left_out: list[str]) -> str:
+def _page_of(place: ResultsPlace, known: KnownRun, into: Path, left_out: list[str], taken: set[Path]) -> str:
     """Copy a run's own report into the site; its address there, empty where it has none."""
     if not known.run.page:
         return ""
     parts = (_RUNS, path_part(known.run.name or "unnamed"), path_part(known.run.run_id), INDEXED.page)
     target = into.joinpath(*parts)
+    if target in taken:
+        left_out.append(f"{known.place}: its report is not copied: another run has its name and id")
+        return ""
+    taken.add(target)
     try:
         _copy(place, known, target)
     except (FmbenchError, OSError) as error:

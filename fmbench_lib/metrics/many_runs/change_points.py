@@ -57,6 +57,16 @@ def clearest_break(values: Floats) -> Break | None:
     return Break(place + 1, p, tuple(float(max(p, share)) for share in shares))
 
 
+def clearest_place(values: Floats) -> int | None:
+    """Where a stretch of runs falls apart most clearly, by chance or not; None where no place has runs enough."""
+    known = np.isfinite(values)
+    if len(values) < 2 * LEAST_SIDE:
+        return None
+    ranks, spread = _ranks(values, known)
+    scores = _scores(ranks, known, spread).max(axis=1, initial=0.0)
+    return int(np.argmax(scores)) + 1 if scores.max() > 0 else None
+
+
 def _orders(
     ranks: Floats, known: np.ndarray, spread: Floats, at_place: Floats, greatest: float
 ) -> tuple[int, Floats, int]:

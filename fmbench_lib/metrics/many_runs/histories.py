@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from fmbench_lib.metrics.many_runs.change_points import LEAST_RUNS, Break, clearest_break
+from fmbench_lib.metrics.many_runs.change_points import LEAST_RUNS, Break, clearest_break, clearest_place
 from fmbench_lib.metrics.many_runs.indexed_run import IndexedExperiment, IndexedLevel, IndexedRun
 from fmbench_lib.metrics.statistics.arrays import Floats
 
@@ -42,8 +42,8 @@ class ChangedFigure:
 
     place: Place
     measure: str
-    before: float
-    after: float
+    before: float | None
+    after: float | None
     p: float
 
 
@@ -137,33 +137,51 @@ def counted(level: IndexedLevel, measure: str) -> float | None:
 
 
 def _changes(series: _Series, first: Break | None, threshold: float) -> Iterator[Change]:
-    """The changes of a history from the oldest on; `first` is its clearest break."""
+    """The changes of a history from the oldest on; `first` is its clearest break.
+
+    Each place is looked for again between its neighbours, as it was found while those were not known yet.
+    """
     if first is None or first.p > threshold:
         return
-    whole = series.values
-    yield from _changes_between(series, 0, len(whole), first, threshold)
+    end = len(series.values)
+    found = list(_breaks(series.values, 0, end, first, threshold))
+    places = [place for place, _, _ in found]
+    for number, (_, by_series, limit) in enumerate(found):
+        low = places[number - 1] if number else 0
+        high = places[number + 1] if number + 1 < len(places) else end
+        again = clearest_place(series.values[low:high])
+        places[number] = places[number] if again is None else low + again
+        yield _change(series, (low, places[number], high), by_series, limit)
 
 
-def _changes_between(series: _Series, start: int, end: int, found: Break, threshold: float) -> Iterator[Change]:
+def _breaks(
+    values: Floats, start: int, end: int, found: Break, threshold: float
+) -> Iterator[tuple[int, tuple[float, ...], float]]:
+    """The breaks of a stretch in order: their place, the p-values of the series there, and what these have to meet."""
     middle = start + found.place
     for low, high in ((start, middle), (middle, end)):
         if low == middle:
-            yield _change(series, (start, middle, end), found, threshold)
-        again = clearest_break(series.values[low:high])
+            yield middle, found.by_series, threshold
+        again = clearest_break(values[low:high])
         if again is not None and again.p <= threshold / 2:
-            yield from _changes_between(series, low, high, again, threshold / 2)
+            yield from _breaks(values, low, high, again, threshold / 2)
 
 
-def _change(series: _Series, stretch: tuple[int, int, int], found: Break, threshold: float) -> Change:
+def _change(series: _Series, stretch: tuple[int, int, int], by_series: Sequence[float], threshold: float) -> Change:
     start, middle, end = stretch
     figures = [
         ChangedFigure(
             *series.columns[column],
-            before=float(np.nanmedian(series.values[start:middle, column])),
-            after=float(np.nanmedian(series.values[middle:end, column])),
+            before=_median(series.values[start:middle, column]),
+            after=_median(series.values[middle:end, column]),
             p=p,
         )
-        for column, p in enumerate(found.by_series)
+        for column, p in enumerate(by_series)
         if p <= threshold
     ]
     return Change(series.runs[middle - 1], series.runs[middle], tuple(figures))
+
+
+def _median(values: Floats) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else None

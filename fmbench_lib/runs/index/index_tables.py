@@ -72,8 +72,15 @@ def _level_row(level: IndexedLevel) -> dict[str, Any]:
 
 def table_of(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> Any:
     """The rows as an Arrow table."""
-    listed = [dict(row) for row in rows]
-    return pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in listed], schema=schema)
+    listed = [{name: _storable(row.get(name)) for name in schema.names} for row in rows]
+    return pa.Table.from_pylist(listed, schema=schema)
+
+
+def _storable(value: Any) -> Any:
+    """A value without the halves of characters that UTF-8 cannot hold."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    return [_storable(one) for one in value] if isinstance(value, list) else value
 
 
 def run_of(row: Mapping[str, Any], levels: Sequence[Mapping[str, Any]]) -> IndexedRun:

@@ -23,6 +23,11 @@ class ResultsBucket:
     address: Address
 
     @property
+    def where(self) -> str:
+        """Its address."""
+        return str(self.address)
+
+    @property
     def bucket(self) -> Bucket:
         """The bucket."""
         return Bucket(self.address.bucket)

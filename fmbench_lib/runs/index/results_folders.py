@@ -24,6 +24,11 @@ class ResultsFolder:
     path: Path
 
     @property
+    def where(self) -> str:
+        """Its path."""
+        return str(self.path)
+
+    @property
     def index_file(self) -> Path:
         """Beside the runs."""
         return self.path / INDEX_FILE

@@ -30,6 +30,11 @@ class ResultsPlace(Protocol):
     """A results folder, on this machine or in a bucket."""
 
     @property
+    def where(self) -> str:
+        """The place as a path or an address, which those of its runs begin with."""
+        ...
+
+    @property
     def index_file(self) -> Path:
         """Where the index of this place is kept."""
         ...

@@ -14,7 +14,7 @@ from fmbench_lib.metrics.many_runs.indexed_run import IndexedRun, RunDocuments, 
 from fmbench_lib.runs.index.results_places import FoundRun, ResultsPlace
 from fmbench_lib.workspace import INDEXED
 
-_DAMAGE = (FmbenchError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+_DAMAGE = (FmbenchError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -26,16 +26,18 @@ def read_run(place: ResultsPlace, found: FoundRun) -> IndexedRun | str:
     except _DAMAGE as error:
         return f"{INDEXED.state} cannot be read: {_said(error)}"
     problems: list[str] = []
-    parts = {
-        "config": _part(place, found, INDEXED.config, problems),
-        "payloads": _part(place, found, INDEXED.payloads, problems),
-        "tags": tags_in(_part(place, found, INDEXED.tags, problems)),
-    }
-    summary = _part(place, found, INDEXED.summary, problems)
+    documents = RunDocuments(
+        state,
+        summary=_part(place, found, INDEXED.summary, problems),
+        config=_part(place, found, INDEXED.config, problems),
+        payloads=_part(place, found, INDEXED.payloads, problems),
+        tags=tags_in(_part(place, found, INDEXED.tags, problems)),
+        page=found.page,
+    )
     run = bare
-    for given in (summary, None):
+    for given in (documents, replace(documents, summary=None)):
         try:
-            run = indexed_run(RunDocuments(state, summary=given, page=found.page, **parts))
+            run = indexed_run(given)
             break
         except _DAMAGE as error:
             problems.append(_said(error))
