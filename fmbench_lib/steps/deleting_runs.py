@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from fmbench_lib.errors import InputError, RunStateError, StorageError
+from fmbench_lib.host.atomic_files import read_json
 from fmbench_lib.runs.index.run_index import KnownRun
 from fmbench_lib.runs.location import fetch_run
 from fmbench_lib.runs.run_locks import not_being_measured
@@ -42,7 +43,16 @@ def delete_run(known: KnownRun) -> None:
 
 
 def _check_nothing_stands(workspace: Workspace, place: str) -> None:
-    if standing_lines(workspace):
+    try:
+        if workspace.endpoints_file.exists():
+            read_json(workspace.endpoints_file)
+        standing = standing_lines(workspace)
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise RunStateError(
+            f"{place}: cannot tell whether what it deployed still stands, as {workspace.endpoints_file.name} cannot be "
+            f"read ({error}): look, then delete the folder by hand"
+        ) from None
+    if standing:
         raise RunStateError(f"{place}: what it deployed still stands: delete that first with fmbench cleanup {place}")
 
 

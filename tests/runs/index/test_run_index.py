@@ -11,10 +11,13 @@ import duckdb
 import pytest
 
 from fmbench_lib.errors import InputError
+from fmbench_lib.host.process_identity import this_process
 from fmbench_lib.runs.index import run_index
 from fmbench_lib.runs.index.results_folders import INDEX_FILE
 from fmbench_lib.runs.index.run_index import KnownRuns, known_runs, place_of_results
 from tests.report.site.made_results import BEGINNING, made_results, made_run_folder
+
+HUGE = '{"levels": [{"experiment_name": "a", "payload_file": "b", "load": "c", "requests": 1' + "0" * 400 + "}]}"
 
 
 @pytest.fixture
@@ -102,13 +105,13 @@ def test_damaged_and_foreign_folders_are_a_line_each(results: Path) -> None:
         ("summary.json", "[]"),
         ("summary.json", '{"format": 7, "levels": []}'),
         ("summary.json", '{"levels": [{"load": "concurrency-1"}]}'),
-        ("summary.json", '{"levels": [{"experiment_name": "a", "payload_file": "b", "load": "c", "requests": 1' + "0" * 400 + "}]}"),
+        ("summary.json", HUGE),
         ("config.yml", "a: [b"),
         ("config.yml", "experiments: 3"),
         ("prompts/payloads.json", '{"payloads": 3}'),
         ("tags.json", "x"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_file_costs_what_it_would_have_told(name: str, content: str, results: Path) -> None:
     path = Path(look(results).runs[0].place)
     (path / name).write_text(content)
@@ -135,11 +138,14 @@ def test_texts_that_no_table_can_hold_are_kept_as_far_as_possible(tmp_path: Path
     assert known.run.status == "<script>"
 
 
-def test_a_run_that_was_killed_is_interrupted_not_running(tmp_path: Path) -> None:
-    process = {"host": "no such machine", "pid": 1, "started": 0.0, "boot": "x"}
-    made_run_folder(tmp_path / "x" / "1", BEGINNING, changes={"status": "running", "process": process})
-    assert look(tmp_path).runs[0].run.status in ("running", "interrupted")
-    assert look(tmp_path).read == (1 if look(tmp_path).runs[0].run.status == "running" else 0)
+def test_a_run_that_goes_on_is_read_each_time_until_it_has_ended(tmp_path: Path) -> None:
+    going = this_process()
+    path = made_run_folder(tmp_path / "x" / "1", BEGINNING, changes={"status": "running", "process": going})
+    assert look(tmp_path).runs[0].run.status == "running"
+    assert look(tmp_path).read == 1
+    state = json.loads((path / "run.json").read_text())
+    (path / "run.json").write_text(json.dumps(state | {"process": {**going, "boot": "an earlier one"}}))
+    assert [look(tmp_path).runs[0].run.status, look(tmp_path).read] == ["interrupted", 0]
 
 
 def test_a_place_that_is_not_there_is_one_line(tmp_path: Path) -> None:
