@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import hashlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from fmbench_lib.workspace import INDEXED, path_part
 
 PAGE = "index.html"
 _RUNS = "runs"
+_LONGEST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def _page_of(place: ResultsPlace, known: KnownRun, into: Path, left_out: list[st
     """Copy a run's own report into the site; its address there, empty where it has none."""
     if not known.run.page:
         return ""
-    parts = (_RUNS, path_part(known.run.name or "unnamed"), path_part(known.run.run_id), INDEXED.page)
+    parts = (_RUNS, _folder(known.run.name or "unnamed"), _folder(known.run.run_id), INDEXED.page)
     target = into.joinpath(*parts)
     if target in taken:
         left_out.append(f"{known.place}: its report is not copied: another run has its name and id")
@@ -88,6 +90,14 @@ def _page_of(place: ResultsPlace, known: KnownRun, into: Path, left_out: list[st
         left_out.append(f"{known.place}: its report cannot be copied: {error}")
         return ""
     return "/".join(map(quote, parts))
+
+
+def _folder(name: str) -> str:
+    """A name as that of a folder, of a length that every file system takes."""
+    part = path_part(name)
+    if len(part) <= _LONGEST:
+        return part
+    return f"{part[:_LONGEST]}-{hashlib.sha256(part.encode()).hexdigest()[:8]}"
 
 
 def _copy(place: ResultsPlace, known: KnownRun, target: Path) -> None:

@@ -116,7 +116,7 @@ def test_a_run_that_is_measured_or_linked_is_not_deleted(
     ("content", "said"),
     [
         (
-            '{"one": {"experiment_name": "one", "platform": "sagemaker", "urls": [], "owned": true, "deleted_at": null}}',
+            '{"one": {"experiment_name": "one", "platform": "sagemaker", "urls": [], "owned": true}}',
             "still stands: delete that first with fmbench cleanup",
         ),
         ("{", "cannot tell whether what it deployed still stands"),

@@ -50,7 +50,7 @@ def made_results(folder: Path, count: int, page: bytes | None = b"<!DOCTYPE html
         made.append(
             made_run_folder(
                 folder / ("nightly" if first == 0 else "weekly") / run_id, BEGINNING + timedelta(days=number), chosen,
-                factors, priced=number % 7 != 3, judged=number % 5 != 4, analysed=number != 1, tags=tags, page=page,
+                factors, priced=number % 7 != 1, judged=number % 5 != 4, analysed=number != 1, tags=tags, page=page,
             )
         )  # fmt: skip
     return made
