@@ -334,7 +334,7 @@ def test_everything_is_reached_by_keyboard(open_page: Pages, small: Path) -> Non
     assert "Choose another run" in page.locator("#compare").inner_text()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.thorough)])
 def test_assistive_technology_finds_nothing_serious(scheme: str, open_page: Pages, small: Path) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
