@@ -20,6 +20,7 @@ from fmbench_lib.runs.index.run_tags import check_tag, tag_run
 from fmbench_lib.runs.named_runs import LATEST
 from fmbench_lib.runs.opening import default_results
 from fmbench_lib.storage.bucket import is_address
+from fmbench_lib.workspace import RUN_FILE
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -28,13 +29,13 @@ def runs_command(options: argparse.Namespace) -> int:
     """List the runs that are chosen, tag or delete them; 1 where one could not be tagged or deleted."""
     added, removed = map(check_tag, options.add_tag), map(check_tag, options.remove_tag)
     add, remove = list(added), list(removed)
-    choice = choice_of(options)
-    if (add or remove or options.delete) and choice.asks_nothing and not options.runs:
+    choice, (results, names) = choice_of(options), _results_and_names(options)
+    if (add or remove or options.delete) and choice.asks_nothing and not names:
         raise InputError("runs: say which: name runs, or choose them with --tag, --model, --since, …")
     if options.delete and (add or remove):
         raise InputError("runs: either --delete, or --add-tag and --remove-tag")
-    known = known_runs(place_of_results(options.results_dir or default_results()))
-    chosen = [one for one in _named(known.runs, options.runs) if choice.chooses(one.run)]
+    known = known_runs(place_of_results(results))
+    chosen = [one for one in _named(known.runs, names) if choice.chooses(one.run)]
     for line in known.left_out:
         say(f"left out: {line}", error=True)
     if options.delete:
@@ -43,6 +44,15 @@ def runs_command(options: argparse.Namespace) -> int:
         return _tag(chosen, add, remove)
     _list(chosen, len(known.runs), known.read, known.left_out)
     return 0
+
+
+def _results_and_names(options: argparse.Namespace) -> tuple[str | Path, list[str]]:
+    """Where the runs are, and which are named; a single name that is a folder of runs is where they are."""
+    if options.results_dir:
+        return options.results_dir, options.runs
+    if len(options.runs) == 1 and Path(options.runs[0]).is_dir() and not (Path(options.runs[0]) / RUN_FILE).exists():
+        return options.runs[0], []
+    return default_results(), options.runs
 
 
 def choice_of(options: argparse.Namespace) -> RunChoice:

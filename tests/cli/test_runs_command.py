@@ -51,6 +51,13 @@ def test_runs_are_chosen_by_what_they_measured(
     assert sorted(listed(results, capsys, *words)) == days.split()
 
 
+def test_a_folder_of_runs_may_be_named_alone(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", str(results)]) == 0
+    assert "7 runs" in capsys.readouterr().out
+    assert main(["runs", str(results), "--delete", "--yes"]) == 2
+    assert "say which" in capsys.readouterr().err
+
+
 def test_a_run_is_a_line(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs", "--results-dir", str(results), "--tag", "release"]) == 0
     line, counted = capsys.readouterr().out.splitlines()
