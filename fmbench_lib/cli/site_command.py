@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from fmbench_lib.cli.runs_command import choice_of
-from fmbench_lib.cli.terminal import detail, emit, say, short_path
+from fmbench_lib.cli.terminal import detail, emit, masked, say, short_path
 from fmbench_lib.runs.index.run_index import place_of_results
 from fmbench_lib.runs.opening import default_results
 
@@ -17,7 +17,7 @@ def site_command(options: argparse.Namespace) -> int:
 
     place = place_of_results(options.results or default_results())
     into = Path(options.into).absolute()
-    site = make_site(place, into, options.title, choice_of(options), pages=not options.without_pages)
+    site = make_site(place, into, masked(options.title), choice_of(options), pages=not options.without_pages)
     for line in site.left_out:
         say(f"left out: {line}", error=True)
     detail(f"{site.runs} runs, {site.pages} with their own report")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -70,6 +72,19 @@ def test_an_index_of_another_version_is_made_anew(results: Path, monkeypatch: py
 def test_an_index_that_cannot_be_kept_is_made_for_this_once(results: Path) -> None:
     (results / INDEX_FILE).mkdir()
     assert [look(results).read, look(results).read] == [6, 6]
+
+
+def test_an_index_that_another_process_has_open_is_left_alone(results: Path) -> None:
+    before = look(results).runs
+    code = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(1, flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(results / INDEX_FILE)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"1\n"
+        during = look(results)
+        other.communicate(b"")
+    assert (during.runs, during.read) == (before, 6)
+    assert look(results).read == 0
 
 
 def test_the_index_can_be_asked_in_sql(results: Path) -> None:
