@@ -100,7 +100,7 @@ function loadChoice() {
 
 function ofHistory() {
   if (!DATA.histories.length) return;
-  const place = section("history", "History", "The figures of one experiment, run by run. A change is named where random orders of the runs would seldom fall apart as clearly, corrected for all series of the experiment and for all experiments: where nothing changed anywhere, 5% of sites name a change. The medians tell how much; what changed it they do not.");
+  const place = section("history", "History", "The figures of one experiment, run by run. A change is named where random orders of the runs would seldom fall apart as clearly, corrected for all series of the experiment and for all experiments: where nothing changed anywhere and no run depends on the one before, 5% of sites name a change. The medians tell how much it was, not what changed it.");
   const options = DATA.histories.map((history, index) => {
     const { name, stack, instance } = DATA.experiments[history.e], runs = history.runs.length, changes = history.changes.length;
     return [index, `${shorten([name, stack, instance].filter(Boolean).join(" · "), 60)} (${runs} run${runs > 1 ? "s" : ""}${changes ? `, ${changes} change${changes > 1 ? "s" : ""}` : ""})`];
