@@ -16,6 +16,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from fmbench_lib.config.budget_measures import measures_table
 from fmbench_lib.config.platforms import CONTAINER_PROTOCOLS, DEPLOYMENT_SCRIPTS, INFERENCE_SCRIPTS
 from fmbench_lib.config.problems import alternatives
 from fmbench_lib.config.reading.keys import section_of, yaml_keys
@@ -84,6 +85,7 @@ def reference() -> str:
     """The text of the whole page, in Markdown."""
     introduction = files("fmbench_lib.config").joinpath("reference.md").read_text(encoding="utf-8")
     introduction = introduction.replace("<!-- scripts -->", "\n".join(_script_table()))
+    introduction = introduction.replace("<!-- budgets -->", measures_table())
     tables = "\n\n".join("\n".join(_table(title, section)) for title, section in SECTIONS)
     return f"{introduction.rstrip()}\n\n## Keys\n\n{tables}\n"
 

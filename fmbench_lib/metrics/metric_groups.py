@@ -21,7 +21,7 @@ from fmbench_lib.metrics.groups.identity import IDENTITY, IMPORTED_FROM, SLICE, 
 from fmbench_lib.metrics.groups.last_tokens import LAST_TOKENS, last_token_columns
 from fmbench_lib.metrics.groups.level_conditions import CONDITIONS, level_conditions
 from fmbench_lib.metrics.groups.level_throughput import THROUGHPUT, THROUGHPUT_INTERVALS, throughput
-from fmbench_lib.metrics.groups.level_times import ANSWER, FROM_SENT, INTERVALS, TIMES, level_times
+from fmbench_lib.metrics.groups.level_times import ANSWER, FROM_SENT, INTERVALS, P90, TIMES, level_times
 from fmbench_lib.metrics.groups.little import LITTLE, little
 from fmbench_lib.metrics.groups.queue_growth import QUEUE_GROWTH, queue_growth_columns
 from fmbench_lib.metrics.groups.stalls import MAXIMA, STALLS, stalls
@@ -30,7 +30,7 @@ from fmbench_lib.metrics.groups.transport import LAGS, RESENDS, TRANSPORT, lags,
 from fmbench_lib.metrics.groups.window_load import WINDOW, window_columns
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import Row
-from fmbench_lib.metrics.prices import PRICE_ORIGIN, PRICE_PER_10K, PRICES, price_columns
+from fmbench_lib.metrics.prices import PRICE_ORIGIN, PRICE_PER_1M, PRICE_PER_10K, PRICES, price_columns
 from fmbench_lib.metrics.steady_window import STEADY, steady_columns
 from fmbench_lib.metrics.thresholds import Thresholds
 from fmbench_lib.metrics.verdict import VERDICT, verdict_columns
@@ -116,6 +116,8 @@ GROUPS: tuple[MetricGroup, ...] = (
     MetricGroup(BEFORE, attempts, table="levels"),
     MetricGroup(LAST_TOKENS, derive=_last_tokens),
     MetricGroup((IMPORTED_FROM,), derive=_imported_from, table="levels"),
+    MetricGroup(P90, level_times, table="levels"),
+    MetricGroup(PRICE_PER_1M, derive=_prices, table="levels"),
 )
 
 

@@ -23,7 +23,7 @@ from fmbench_lib.metrics.groups.copies import copies
 from fmbench_lib.metrics.groups.counts import counts
 from fmbench_lib.metrics.groups.goodput import goodput
 from fmbench_lib.metrics.groups.last_tokens import last_token_columns
-from fmbench_lib.metrics.groups.level_times import INTERVAL_FAMILIES, QUANTILES, OrderedTimes, times_from_sent
+from fmbench_lib.metrics.groups.level_times import ALL_QUANTILES, INTERVAL_FAMILIES, OrderedTimes, times_from_sent
 from fmbench_lib.metrics.groups.stalls import stalls
 from fmbench_lib.metrics.groups.tokens import billed_tokens, mean_of_known, token_counts
 from fmbench_lib.metrics.groups.transport import lags, transport
@@ -114,7 +114,7 @@ def _times(samples: Sequence[LevelSample]) -> Cells:
     for family in INTERVAL_FAMILIES:
         values = np.concatenate([repeat.values(family) for repeat in repeats])
         row |= {f"{family}_mean": mean_of_known(values), f"{family}_n": int(values.size)}
-        for name, q in QUANTILES.items():
+        for name, q in ALL_QUANTILES.items():
             pooled, ends = percentile(values, q), (NAN, NAN)
             if pooled is not None and all(repeat.state is not None for repeat in repeats):
                 ends = repeated_interval(pooled, _figures(repeats, family, q), of_times=True) or ends

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 from fmbench_lib.config.arrival_facts import has_own_times
+from fmbench_lib.config.schema.budget_limits import BudgetLimits
 from fmbench_lib.config.schema.evaluation_section import EvaluationSection
 from fmbench_lib.config.schema.experiment import Experiment
 from fmbench_lib.config.schema.load_section import LoadSection
@@ -66,6 +67,7 @@ class Config(Section):
     )
     experiments: Annotated[list[Experiment], section_list] = described("What is compared, one entry each.")
     report: ReportSection = described("Budgets and title.", ReportSection(), shown_default="no budgets")
+    budgets: BudgetLimits = described("Another place for `report.budgets`.", {}, shown_default="none")
     model_evaluations: FileName | None = described(
         "Evaluation file of FMBench 2.x; switches model evaluations on.", None
     )
