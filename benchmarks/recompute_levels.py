@@ -9,6 +9,8 @@ import numpy as np
 import recompute_contents as contents
 from recompute_client import FAMILIES as ERROR_FAMILIES
 from recompute_client import client_error
+from recompute_energy import READ as ENERGY_READ
+from recompute_energy import transactions
 from recompute_part import FAMILIES, PERCENTILES, SLICES, WITH_P90, Part
 from recompute_queueing import in_flight, spread_over_time, trend
 from recompute_reading import Cell, Flags, Floats, joined
@@ -150,6 +152,7 @@ _FACTS = (
     "until", "proxy", "prompt_reuse", "tokenizer", "workers", "clock_step_s", "resent_prompts", "earlier_run",
     "earlier_run_at", "earlier_prompts", "earlier_ttft_p50", "host_machine", "host_cores", "host_cores_busy",
     "host_cores_others", "host_cores_others_p95", "host_cpu_waiting", "host_cpu_stolen", "host_cpu_throttled",
+    *ENERGY_READ,
 )  # fmt: skip
 
 COLUMNS: dict[str, Function] = {
@@ -215,6 +218,7 @@ COLUMNS: dict[str, Function] = {
     "prompt_token_source": lambda part: contents.side_source(part, "prompt"),
     "completion_token_source": lambda part: contents.side_source(part, "completion"),
     **{f"billed_{kind}_tokens": _billed(kind) for kind in ("prompt", "completion", "cached", "cache_write")},
+    "energy_transactions": transactions,
     # the client
     "client_lag_p99": lambda part: _quantile(part.of("client_lag", part.chosen), 0.99),
     "schedule_lag_p99": lambda part: _quantile(part.of("schedule_lag", part.chosen), 0.99),

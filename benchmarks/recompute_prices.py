@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from recompute_energy import DERIVED
 from recompute_reading import Cell
 
 Row = Mapping[str, Any]
@@ -116,6 +117,7 @@ PRICES: dict[str, Callable[[Row, Price], Cell]] = {
     "price_per_10k_txn_low": lambda row, price: 10_000 * _hourly_share(row, price, "transactions_per_minute_high"),
     "price_per_10k_txn_high": lambda row, price: 10_000 * _hourly_share(row, price, "transactions_per_minute_low"),
     **ORIGIN,
+    **DERIVED,
     **{f"TTLT_{name}": _to_last_token(f"latency_{name}") for name in ("mean", "p50", "p95", "p99")},
 }
 """The columns of a level that follow from its others, most of them with the price of its instance type."""

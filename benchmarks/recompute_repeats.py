@@ -29,7 +29,7 @@ MEASURED_ONCE: dict[str, Cell] = {
 """What a level that was measured once has beside those that were repeated."""
 SUMS = (
     "completions_in_window", "requested", "window_s", "level_s", "requests_outside_window", "resent_prompts",
-    "earlier_prompts",
+    "earlier_prompts", "energy_joules", "energy_s", "energy_transactions",
 )  # fmt: skip
 RATES = (
     "prompt_token_throughput", "completion_token_throughput", "transactions_per_second", "transactions_per_minute",

@@ -13,10 +13,10 @@ PACKAGE = Path(fmbench_lib.__file__).parent
 
 CONFIG_FACTS = [
     "config/arrival_facts", "config/budget_measures", "config/installed", "config/load_settings", "config/near_files",
-    "config/platform_rules", "config/plain_text", "config/platform_types", "config/platforms", "config/precision", "config/problems",
-    "config/redactor", "config/repeat_names", "config/secret_escapes", "config/secret_forms", "config/secret_names",
-    "config/secret_runs", "config/secret_search", "config/secret_spellings", "config/spelling", "config/token_lengths",
-    "config/web_address",
+    "config/plain_text", "config/platform_rules", "config/platform_types", "config/platforms", "config/precision",
+    "config/problems", "config/redactor", "config/repeat_names", "config/secret_escapes", "config/secret_forms",
+    "config/secret_names", "config/secret_runs", "config/secret_search", "config/secret_spellings", "config/spelling",
+    "config/token_lengths", "config/web_address",
 ]  # fmt: skip
 
 MAY_IMPORT: dict[str, list[str]] = {

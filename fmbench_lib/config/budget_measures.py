@@ -124,6 +124,9 @@ MEASURES: tuple[BudgetMeasure, ...] = (
         "cost of a million output tokens",
         per="1,000,000 output tokens",
     ),
+    BudgetMeasure("joules_per_txn", "joules_per_txn", "joules", "energy of one success"),
+    BudgetMeasure("joules_per_output_token", "joules_per_output_token", "joules", "energy of one output token"),
+    BudgetMeasure("grams_co2_per_txn", "grams_co2_per_txn", "grams CO2", "what one success emits"),
     BudgetMeasure(
         "accuracy",
         "accuracy",

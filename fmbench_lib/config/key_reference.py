@@ -21,6 +21,7 @@ from fmbench_lib.config.platforms import CONTAINER_PROTOCOLS, DEPLOYMENT_SCRIPTS
 from fmbench_lib.config.problems import alternatives
 from fmbench_lib.config.reading.keys import section_of, yaml_keys
 from fmbench_lib.config.schema.config import Config
+from fmbench_lib.config.schema.energy_section import EnergySection
 from fmbench_lib.config.schema.evaluation_section import EvaluationSection, JudgeSection
 from fmbench_lib.config.schema.experiment import Experiment, InferenceSpec
 from fmbench_lib.config.schema.load_section import LoadSection
@@ -64,6 +65,7 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("load", LoadSection),
     ("slo", Slo),
     ("monitors", MonitorsSection),
+    ("energy", EnergySection),
     ("datasets", Datasets),
     ("datasets.filters[]", Filter),
     ("datasets.synthetic[]", Synthetic),

@@ -15,6 +15,7 @@ from fmbench_lib.metrics.groups.contents import CONTENTS, contents
 from fmbench_lib.metrics.groups.copies import COPIES, copies
 from fmbench_lib.metrics.groups.counts import COUNTS, ERRORS_BY_CLASS, counts
 from fmbench_lib.metrics.groups.drift import DRIFT, drifts
+from fmbench_lib.metrics.groups.energy import ENERGY, energy_columns, energy_read
 from fmbench_lib.metrics.groups.goodput import GOODPUT, goodput
 from fmbench_lib.metrics.groups.host_load import HOST_LOAD, host_load
 from fmbench_lib.metrics.groups.identity import IDENTITY, IMPORTED_FROM, SLICE, identity
@@ -69,6 +70,10 @@ def _last_tokens(row: Row, _standards: Standards) -> Cells:
     return last_token_columns(row)
 
 
+def _energy(row: Row, _standards: Standards) -> Cells:
+    return energy_columns(row)
+
+
 def _imported_from(_row: Row, _standards: Standards) -> Cells:
     return {IMPORTED_FROM.name: None}
 
@@ -118,6 +123,7 @@ GROUPS: tuple[MetricGroup, ...] = (
     MetricGroup((IMPORTED_FROM,), derive=_imported_from, table="levels"),
     MetricGroup(P90, level_times, table="levels"),
     MetricGroup(PRICE_PER_1M, derive=_prices, table="levels"),
+    MetricGroup(ENERGY, energy_read, _energy, table="levels"),
 )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from fmbench_lib.config.arrival_facts import has_own_times
 from fmbench_lib.config.schema.budget_limits import BudgetLimits
+from fmbench_lib.config.schema.energy_section import EnergySection
 from fmbench_lib.config.schema.evaluation_section import EvaluationSection
 from fmbench_lib.config.schema.experiment import Experiment
 from fmbench_lib.config.schema.load_section import LoadSection
@@ -64,6 +65,9 @@ class Config(Section):
     slo: Slo = described("Objectives of a single request.", Slo(), shown_default="no objectives, so no goodput")
     monitors: MonitorsSection = described(
         "What is sampled on the endpoints' machines during the load.", MonitorsSection(), shown_default="all defaults"
+    )
+    energy: EnergySection = described(
+        "What energy costs and emits.", EnergySection(), shown_default="not known, so joules alone are reported"
     )
     experiments: Annotated[list[Experiment], section_list] = described("What is compared, one entry each.")
     report: ReportSection = described("Budgets and title.", ReportSection(), shown_default="no budgets")

@@ -98,7 +98,9 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
     read, imported = read_levels(run, losses), imported_levels(run.workspace)
     samples = [] if imported else _samples(run, read, losses)  # none were taken while another tool measured
     if not imported:
-        read = losses.made("the load of the machines", lambda: with_host(read, samples), lambda: read)
+        read = losses.made(
+            "the load of the machines", lambda: with_host(read, samples, run.config.energy), lambda: read
+        )
     levels, summary = judged_levels(read, prices, objectives, losses, imported)
     counted = counted_levels(levels)
     repeated = losses.made(

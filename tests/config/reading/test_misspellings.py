@@ -43,6 +43,7 @@ OURS_ALONE = {
     "LoadSection",
     "Slo",
     "MonitorsSection",
+    "EnergySection",
     "LocalSection",
     "RestSection",
     "SageMakerSection",
