@@ -40,13 +40,14 @@ def sources_of(plan: SamplingPlan) -> list[Source]:
     if plan["machine"] is not None:
         sources.append(Host(plan["machine"]))
         sources.append(CpuUse(plan["machine"], plan["client"], plan["processes"], plan["ports"]))
-    owner = {"machine": "endpoint", "server": "here" if plan["server_here"] else "perhaps here"}
-    if plan["energy"] != "no":
-        sources.append(Rapl(owner, requested=plan["energy"] == "yes"))
+    energy = plan.get("energy", "no")
+    owner = {"machine": "endpoint", "server": "here" if plan.get("server_here") else "perhaps here"}
+    if energy != "no":
+        sources.append(Rapl(owner, requested=energy == "yes"))
     if plan["processes"]:
         sources.append(Processes("server", plan["processes"]))
     if plan["nvidia"] != "no":
-        metered = owner if plan["energy"] != "no" else None
+        metered = owner if energy != "no" else None
         requested = plan["nvidia"] == "yes"
         sources.append(Nvidia(requested=requested, indices=plan["nvidia_devices"], machine=metered))
     if plan["neuron"] != "no":

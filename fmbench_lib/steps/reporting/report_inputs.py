@@ -91,6 +91,10 @@ def _samples(run: Run, levels: Sequence[LevelData], losses: Losses) -> list[Samp
     return losses.made("the samples of the endpoints", lambda: sampled(run, counted_levels(levels)), list[Sampled])
 
 
+def _with_host(run: Run, read: list[LevelData], samples: Sequence[Sampled], losses: Losses) -> list[LevelData]:
+    return losses.made("the load of the machines", lambda: with_host(read, samples, run.config.energy), lambda: read)
+
+
 def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
     """Read the run's records and compute tables and the decision; writes nothing. What breaks down is left out."""
     losses = Losses() if losses is None else losses
@@ -98,9 +102,7 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
     read, imported = read_levels(run, losses), imported_levels(run.workspace)
     samples = [] if imported else _samples(run, read, losses)  # none were taken while another tool measured
     if not imported:
-        read = losses.made(
-            "the load of the machines", lambda: with_host(read, samples, run.config.energy), lambda: read
-        )
+        read = _with_host(run, read, samples, losses)
     levels, summary = judged_levels(read, prices, objectives, losses, imported)
     counted = counted_levels(levels)
     repeated = losses.made(
