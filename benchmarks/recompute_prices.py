@@ -78,8 +78,8 @@ def _per_million(side: str) -> Callable[[Row, Price], Cell]:
 
 
 def _terms(_: Row, price: Price) -> Cell:
-    """On which terms it is bought; the lists read here have no other prices."""
-    return "on demand" if price else None
+    """On which terms it is bought."""
+    return str(price["terms"]) if price else None
 
 
 def _per_accelerator(price: Price) -> float:

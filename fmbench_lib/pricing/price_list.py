@@ -62,8 +62,8 @@ class InstancePrice:
     """USD per hour of an instance of a type, with its number of accelerators; None if that is not known.
 
     `terms`: what `hourly` is the price of, one of `TERMS` · `offers`: the hourly prices on other terms · `use`: the
-    terms that the entry itself asks for · `discount`: the share taken off, in what `PriceList.lookup` returns already
-    taken off `hourly`; None where none is stated.
+    terms that the entry itself asks for · `discount`: the share taken off; None where none is stated. In what
+    `PriceList.lookup` returns it is taken off `hourly`, and `offers` are all that are listed.
     """
 
     key: str
@@ -90,7 +90,8 @@ class InstancePrice:
         if listed is None:
             return None
         off = discount if self.discount is None else self.discount
-        return replace(self, hourly=listed * (1 - (off or 0.0)), terms=wanted, discount=off)
+        offers = {self.terms: self.hourly, **self.offers} if self.offers or off else self.offers
+        return replace(self, hourly=listed * (1 - (off or 0.0)), terms=wanted, discount=off, offers=offers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,6 +236,7 @@ def test_what_an_entry_says_goes_before_the_list_and_the_config_before_the_file(
     own = PriceList.from_mapping({"use": "spot", "b": {"hourly": 2.0, "spot": 1.0, "use": "on_demand"}}, "config")
     both = shipped.overridden_by(own)
     assert (both.lookup("a").hourly, both.lookup("b").hourly) == (0.5, 2.0)
+    assert both.lookup("a").offers == {"on demand": 1.0, "spot": 0.5}
     assert shipped.lookup("a").hourly == 1.0
 
 

@@ -85,7 +85,7 @@ def budgets_of(inputs: ReportInputs) -> Blocks:
 
 
 def _stands(outcome: Outcome) -> str:
-    """A figure with its interval, and on which side of its budget it is: `0.41 s (0.39 to 0.44), surely met`."""
+    """A figure with its interval, and on which side of its budget it is: `0.41 s (0.39 to 0.44 s), surely met`."""
     if outcome.value is None:
         return standing_text(outcome)
     ends = "" if outcome.low is None or outcome.high is None else _interval(outcome.column, outcome.low, outcome.high)
@@ -93,7 +93,8 @@ def _stands(outcome: Outcome) -> str:
 
 
 def _interval(column: str, low: float, high: float) -> str:
-    return f" ({in_unit(column, low)} to {in_unit(column, high)})"
+    unit = in_unit(column, high).partition(" ")[2]
+    return f" ({in_unit(column, low).removesuffix(f' {unit}')} to {in_unit(column, high)})"
 
 
 def _figures(row: Row) -> dict[str, str]:
