@@ -53,7 +53,8 @@ class Config(Section):
     metrics: Metrics = described("What the decision is based on.", Metrics(), shown_default="all defaults")
     pricing: Prices = described(
         "Price file, or the prices themselves: in the form of a price file, or as `{g5.2xlarge: 1.21}` in USD per "
-        "hour. They replace shipped prices entry by entry.",
+        "hour. They replace shipped prices entry by entry. `use: spot` (or `reserved`) and `discount: 0.15` among them "
+        "say what is paid, see metrics.md.",
         "pricing.yml",
     )
     inference_parameters: FreeKeys = described(

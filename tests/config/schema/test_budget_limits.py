@@ -126,3 +126,9 @@ def test_a_budget_of_answers_that_nobody_judges_is_said(load: Load, minimal: str
     assert [notice for notice in notices if "not judged" in notice] == [
         "budgets.accuracy: is not judged: nobody evaluates the answers; write an `evaluation` section"
     ]
+
+
+def test_a_misspelt_discount_is_no_instance_type(mistakes: Mistakes, minimal: str) -> None:
+    assert mistakes(minimal + "pricing: {discont: 0.1, g5.xlarge: 1.0}\n") == {
+        "pricing": "has the unknown key discont; did you mean discount?"
+    }
