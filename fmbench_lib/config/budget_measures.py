@@ -161,10 +161,16 @@ def measures_table() -> str:
     for same in _rows():
         first = same[0]
         names = ", ".join(f"`{measure.name}`" for measure in same)
-        others = ", ".join(f"`{spelling}`" for measure in same for spelling in measure.spellings)
+        others = ", ".join(_spelt(measure, spelling) for measure in same for spelling in measure.spellings)
         limit = "at least" if first.at_least else "at most"
         lines.append(f"| {names} | {first.unit} | {limit} | {first.meaning} | {others} |")
     return "\n".join(lines)
+
+
+def _spelt(measure: BudgetMeasure, spelling: str) -> str:
+    """Another spelling; of a time without its statistic with the measure that it means."""
+    of_one = measure.unit == "s" and not spelling.endswith(STATISTICS)
+    return f"`{spelling}` (`{measure.name}`)" if of_one else f"`{spelling}`"
 
 
 def _rows() -> list[list[BudgetMeasure]]:
