@@ -36,3 +36,14 @@ def nearest(word: str, known: Iterable[str], *, within: int | None = None) -> st
         if qualified:
             return max(qualified, key=len)
     return ranked[0][1] if ranked[0][0] <= limit else None
+
+
+def near_ones(word: str, known: Iterable[str], *, most: int = 4) -> list[str]:
+    """The known words that are equally near to a misspelt one, else those that hold it as a part; at most `most`."""
+    words, lowered = list(known), word.lower()
+    limit = max(_SLIP, len(word) // 3)
+    distances = {candidate: edit_distance(lowered, candidate.lower()) for candidate in words}
+    least = min(distances.values(), default=limit + 1)
+    if least <= limit:
+        return [candidate for candidate in words if distances[candidate] == least][:most]
+    return [candidate for candidate in words if len(lowered) > 2 and lowered in candidate.lower()][:most]

@@ -48,6 +48,7 @@ class RecordTokens(TypedDict):
     prompt_tokens: int | None
     completion_tokens: int | None
     cached_tokens: int | None
+    cache_write_tokens: int | None
     reasoning_tokens: int | None
     seen_tokens: int | None
     choices: int
@@ -130,6 +131,7 @@ RECORD_SCHEMA = pa.schema(
         ("completion", pa.string()),
         ("texts", pa.int32()),
         ("scores", pa.list_(pa.float64())),
+        ("cache_write_tokens", pa.int64()),
     ]
 )
 

@@ -36,7 +36,7 @@ def measured_figures(run: Run, path: Path) -> Row | None:
         if len(records) > MOST_REQUESTS:
             return None
         level: LevelData = (records, facts)
-        [level] = beside_host([level], sampled(run, [level], facts["experiment_name"]))
+        [level] = beside_host([level], sampled(run, [level], facts["experiment_name"]), run.config.energy)
         row = plain(level_row(*level, prices=load_prices(run), objectives=objectives_of(run.config)))
     except Exception:  # noqa: BLE001 - the level is measured, whatever becomes of what is shown of it
         return None

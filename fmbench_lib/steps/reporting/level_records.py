@@ -8,6 +8,7 @@ from typing import cast
 
 import pandas as pd
 
+from fmbench_lib.config.schema.energy_section import EnergySection
 from fmbench_lib.host.atomic_files import read_json
 from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.metrics import tables
@@ -63,9 +64,9 @@ def counted_levels(levels: Sequence[LevelData]) -> list[LevelData]:
     return [level for level, is_last in zip(levels, last, strict=True) if is_last]
 
 
-def with_host(levels: Sequence[LevelData], samples: Sequence[Sampled]) -> list[LevelData]:
-    """The levels, those that count with what their machine was doing among their facts."""
-    hosted = iter(beside_host(counted_levels(levels), samples))
+def with_host(levels: Sequence[LevelData], samples: Sequence[Sampled], energy: EnergySection) -> list[LevelData]:
+    """The levels, those that count with what their machine was doing, and its energy, among their facts."""
+    hosted = iter(beside_host(counted_levels(levels), samples, energy))
     last = last_attempts([facts for _, facts in levels])
     return [next(hosted) if is_last else level for level, is_last in zip(levels, last, strict=True)]
 

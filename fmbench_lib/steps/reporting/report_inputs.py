@@ -14,12 +14,13 @@ import pandas as pd
 import yaml
 
 from fmbench_lib.config import Config, redacted
+from fmbench_lib.config.budget_measures import BY_NAME
 from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints, still_standing
 from fmbench_lib.host.atomic_files import each_text
 from fmbench_lib.metrics.costs import experiment_costs
-from fmbench_lib.metrics.decision.budgets import Budgets
+from fmbench_lib.metrics.decision.budgets import Budgets, is_quality
 from fmbench_lib.metrics.decision.decision import Decision, decide
 from fmbench_lib.metrics.decision.recommend import recommendations
 from fmbench_lib.metrics.decision.search_bounds import with_search_bounds
@@ -90,6 +91,10 @@ def _samples(run: Run, levels: Sequence[LevelData], losses: Losses) -> list[Samp
     return losses.made("the samples of the endpoints", lambda: sampled(run, counted_levels(levels)), list[Sampled])
 
 
+def _with_host(run: Run, read: list[LevelData], samples: Sequence[Sampled], losses: Losses) -> list[LevelData]:
+    return losses.made("the load of the machines", lambda: with_host(read, samples, run.config.energy), lambda: read)
+
+
 def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
     """Read the run's records and compute tables and the decision; writes nothing. What breaks down is left out."""
     losses = Losses() if losses is None else losses
@@ -97,7 +102,7 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
     read, imported = read_levels(run, losses), imported_levels(run.workspace)
     samples = [] if imported else _samples(run, read, losses)  # none were taken while another tool measured
     if not imported:
-        read = losses.made("the load of the machines", lambda: with_host(read, samples), lambda: read)
+        read = _with_host(run, read, samples, losses)
     levels, summary = judged_levels(read, prices, objectives, losses, imported)
     counted = counted_levels(levels)
     repeated = losses.made(
@@ -158,7 +163,7 @@ def budgets_of(config: Config) -> Budgets:
         latency_latitude=config.report.latency_latitude,
         slo_attainment_budget=limits.pop("slo_attainment", None),
         quality=quality_budgets(config),
-        budgets=limits,
+        budgets={BY_NAME[name].column: limit for name, limit in limits.items() if not is_quality(BY_NAME[name].column)},
     )
 
 
