@@ -63,6 +63,8 @@ TRANSFORMERS = [
     "tiktoken>=0.9,<1",
 ]
 DATASETS = ["datasets>=4,<6"]
+OPENTELEMETRY = ["opentelemetry-exporter-otlp-proto-http>=1.39,<2"]
+MLFLOW = ["mlflow-skinny>=3.5,<4"]
 EVALUATION = ["jsonschema>=4.25,<5", "rapidfuzz>=3.14,<4", "rouge-score>=0.1.2,<0.2", "sacrebleu>=2.5,<3"]
 DEV = [
     "axe-playwright-python>=0.1.8,<0.2",
@@ -136,8 +138,10 @@ setup(
         "transformers": TRANSFORMERS,
         "datasets": DATASETS,
         "evaluation": EVALUATION,
-        "all": LOCAL + NOTEBOOK + SAGEMAKER + EC2 + EKS + TRANSFORMERS + DATASETS + EVALUATION,
-        "dev": LOCAL + EC2 + EKS + EVALUATION + DEV,
+        "opentelemetry": OPENTELEMETRY,
+        "mlflow": MLFLOW,
+        "all": LOCAL + NOTEBOOK + SAGEMAKER + EC2 + EKS + TRANSFORMERS + DATASETS + EVALUATION + OPENTELEMETRY + MLFLOW,
+        "dev": LOCAL + EC2 + EKS + EVALUATION + OPENTELEMETRY + MLFLOW + DEV,
     },
     entry_points={"console_scripts": ["fmbench = fmbench_lib.cli.commands:main"]},
 )

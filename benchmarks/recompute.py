@@ -136,7 +136,8 @@ def _row(part: Part, run: RunFiles) -> dict[str, Cell]:
 
 def compare(run: RunFiles, result: Comparison) -> None:
     """Compare every table of one run."""
-    beside_host(level for key, level in run.levels.items() if key in counting(run))
+    counted = (level for key, level in run.levels.items() if key in counting(run))
+    beside_host(counted, run.config.get("energy") or {})
     rows, level = level_rows(run), ("experiment_name", "payload_file", "load", "attempt")
     result.table("all_metrics_summary.csv", run.table("all_metrics_summary.csv"), rows, level)
     result.table("all_metrics.csv", run.table("all_metrics.csv"), list(_slice_rows(run)), (*level, "slice"))

@@ -46,7 +46,10 @@ def budgets_of(report: Mapping[str, Any]) -> list[Budget]:
     budgets = []
     for name, limit in limits.items():
         latitude = report.get("latency_latitude", 0.0) if name == "latency_p95" else 0.0
-        budgets.append((name.replace("cost_per", "price_per"), float(limit), limit * (1 + latitude)))
+        column = {"goodput": "slo_attainment", "goodput_rate": "goodput"}.get(
+            name, name.replace("cost_per", "price_per")
+        )
+        budgets.append((column, float(limit), limit * (1 + latitude)))
     return budgets
 
 
@@ -58,7 +61,8 @@ def passes(row: Row, budgets: Iterable[Budget]) -> bool:
 
 def _met(row: Row, column: str, _: float, bound: float) -> bool:
     value = _of(row, column)
-    return value >= bound if column.startswith("slo_") or column == "goodput" else value <= bound
+    least = column.startswith(("slo_", "transactions_")) or column.endswith("_throughput") or column == "goodput"
+    return value >= bound if least else value <= bound
 
 
 def with_search(row: Row, searches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from recompute_energy import add_energy
 from recompute_part import steadiness
 from recompute_queueing import Span
 from recompute_reading import Cell, Level
@@ -25,8 +26,8 @@ NOTHING = dict.fromkeys(
 )  # fmt: skip
 
 
-def beside_host(levels: Iterable[Level]) -> None:
-    """Add the columns `host_…` to the facts of the levels, of which each counts."""
+def beside_host(levels: Iterable[Level], energy: Mapping[str, Any]) -> None:
+    """Add the columns `host_…`, and those of energy, to the facts of the levels, of which each counts."""
     by_folder: dict[Path, list[Level]] = {}
     for level in levels:
         by_folder.setdefault(level.samples, []).append(level)
@@ -35,6 +36,7 @@ def beside_host(levels: Iterable[Level]) -> None:
         counters, labels = _counters(folder, ordered)
         for level in ordered:
             level.facts |= _figures(level, counters, labels)
+        add_energy(folder, ordered, energy, _read, _on_clock)
 
 
 def _counters(folder: Path, levels: Sequence[Level]) -> tuple[dict[str, list[Interval]], dict[str, str]]:

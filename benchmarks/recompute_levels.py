@@ -9,7 +9,9 @@ import numpy as np
 import recompute_contents as contents
 from recompute_client import FAMILIES as ERROR_FAMILIES
 from recompute_client import client_error
-from recompute_part import FAMILIES, PERCENTILES, SLICES, Part
+from recompute_energy import READ as ENERGY_READ
+from recompute_energy import transactions
+from recompute_part import FAMILIES, PERCENTILES, SLICES, WITH_P90, Part
 from recompute_queueing import in_flight, spread_over_time, trend
 from recompute_reading import Cell, Flags, Floats, joined
 from recompute_stalls import long_requests, silence_max, silence_plausible
@@ -56,7 +58,7 @@ def _family(family: str) -> dict[str, Function]:
         f"{family}_mean": lambda part: _mean(part.pooled(family)),
         f"{family}_n": lambda part: len(part.pooled(family)),
     }
-    for name, q in PERCENTILES.items():
+    for name, q in WITH_P90.items():
         columns[f"{family}_{name}"] = lambda part, q=q: _quantile(part.pooled(family), q)
         columns[f"{family}_{name}_low"] = lambda part, name=name: part.interval(family, name).low
         columns[f"{family}_{name}_high"] = lambda part, name=name: part.interval(family, name).high
@@ -124,16 +126,19 @@ def _per_second(part: Part, flags: Flags) -> float:
 def _billed(kind: str) -> Function:
     def of(part: Part) -> float:
         tokens = part.level.numbers(f"{kind}_tokens")[part.level.ok]
-        if kind == "cached":
+        if kind in ("cached", "cache_write"):
             return float(np.nansum(tokens)) if (~np.isnan(tokens)).any() else math.nan
         return float(tokens.sum())
 
     return of
 
 
-def _cached_mean(part: Part) -> float:
-    known = part.of("cached_tokens", part.successes)
-    return float(known.sum()) / _count(part.successes) if known.size else math.nan
+def _cache_mean(kind: str) -> Function:
+    def of(part: Part) -> float:
+        known = part.of(f"{kind}_tokens", part.successes)
+        return float(known.sum()) / _count(part.successes) if known.size else math.nan
+
+    return of
 
 
 def _stamp_source(part: Part) -> str | None:
@@ -147,6 +152,7 @@ _FACTS = (
     "until", "proxy", "prompt_reuse", "tokenizer", "workers", "clock_step_s", "resent_prompts", "earlier_run",
     "earlier_run_at", "earlier_prompts", "earlier_ttft_p50", "host_machine", "host_cores", "host_cores_busy",
     "host_cores_others", "host_cores_others_p95", "host_cpu_waiting", "host_cpu_stolen", "host_cpu_throttled",
+    *ENERGY_READ,
 )  # fmt: skip
 
 COLUMNS: dict[str, Function] = {
@@ -195,7 +201,8 @@ COLUMNS: dict[str, Function] = {
     "prompt_token_n": lambda part: len(part.of("prompt_tokens", part.successes)),
     "completion_token_n": lambda part: len(part.of("completion_tokens", part.successes)),
     "completion_token_count_std": lambda part: _spread(part.of("completion_tokens", part.successes)),
-    "cached_token_count_mean": _cached_mean,
+    "cached_token_count_mean": _cache_mean("cached"),
+    "cache_write_token_count_mean": _cache_mean("cache_write"),
     "completion_token_count_p5": lambda part: _quantile(part.of("completion_tokens", part.successes), 0.05),
     "completion_token_count_p95": lambda part: _quantile(part.of("completion_tokens", part.successes), 0.95),
     "completion_token_count_cv": contents.token_cv,
@@ -210,7 +217,8 @@ COLUMNS: dict[str, Function] = {
     "token_source": contents.token_source,
     "prompt_token_source": lambda part: contents.side_source(part, "prompt"),
     "completion_token_source": lambda part: contents.side_source(part, "completion"),
-    **{f"billed_{kind}_tokens": _billed(kind) for kind in ("prompt", "completion", "cached")},
+    **{f"billed_{kind}_tokens": _billed(kind) for kind in ("prompt", "completion", "cached", "cache_write")},
+    "energy_transactions": transactions,
     # the client
     "client_lag_p99": lambda part: _quantile(part.of("client_lag", part.chosen), 0.99),
     "schedule_lag_p99": lambda part: _quantile(part.of("schedule_lag", part.chosen), 0.99),

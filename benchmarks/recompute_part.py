@@ -24,6 +24,7 @@ from recompute_reading import Flags, Floats, Level
 
 SLICES = 10
 PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+WITH_P90 = {**PERCENTILES, "p90": 0.9}
 FAMILIES = ("latency", "TTFT", "TPOT", "ITL", "TTFT_answer")
 
 
@@ -135,7 +136,7 @@ class Part:
     def interval(self, family: str, percentile: str) -> Interval:
         """The interval of a percentile; none where the queue grows."""
         if (family, percentile) not in self._intervals:
-            self._intervals[family, percentile] = self._interval(family, PERCENTILES[percentile])
+            self._intervals[family, percentile] = self._interval(family, WITH_P90[percentile])
         return self._intervals[family, percentile]
 
     def _interval(self, family: str, q: float) -> Interval:

@@ -213,19 +213,41 @@ def _prices(path: Path, config: Mapping[str, Any], config_file: Path | None) -> 
         sources.append((file.name, _yaml(file)))
     entries: dict[str, dict[str, Any]] = {}
     counts: dict[str, int] = {}
+    chosen: dict[str, Any] = {}
     for name, mapping in sources:
-        found, accelerators = _entries(name, mapping.get("pricing", mapping))
+        content = mapping.get("pricing", mapping)
+        found, accelerators = _entries(name, content)
         entries |= found
         counts |= accelerators
+        chosen |= {key: content[key] for key in ("use", "discount") if content.get(key) is not None}
     for key, entry in entries.items():
         entry.setdefault("accelerators", counts.get(key.removeprefix("ml.")))
-    return entries
+    paid = {key: _paid(entry, chosen | entry) for key, entry in entries.items()}
+    return {key: entry for key, entry in paid.items() if entry is not None}
+
+
+def _paid(entry: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The entry at what is paid: on its terms, and with the discount off; None where it is not offered on those."""
+    off, known = chosen.get("discount") or 0.0, dict(entry)
+    offered = {"on demand": entry.get("hourly"), **{terms: entry.get(terms) for terms in ("spot", "reserved")}}
+    offered = {terms: price for terms, price in offered.items() if price is not None}
+    terms = "on demand"
+    if offered:
+        terms = str(chosen.get("use") or next(iter(offered))).replace("_", " ")
+        if terms not in offered:
+            return None
+        known["hourly"] = offered[terms] * (1 - off)
+    for key in [key for key in entry if key.endswith(("-per-1k-tokens", "-per-1m-tokens"))]:
+        rate = known.pop(key) * (1 - off)
+        known[key.replace("1m", "1k")] = rate / 1000 if "1m" in key else rate
+    known["terms"] = f"{terms}, {100 * off:.3g}% off" if off else terms
+    return known
 
 
 def _entries(source: str, content: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
     defaults = content.get("defaults") or {}
     sections = ("token_based", "instance_based", "defaults", "accelerators")
-    plain = {key: value for key, value in content.items() if key not in sections}
+    plain = {key: value for key, value in content.items() if key not in (*sections, "use", "discount")}
     entries: dict[str, dict[str, Any]] = {}
     for section in (content.get("token_based") or {}, content.get("instance_based") or {}, plain):
         for key, value in section.items():

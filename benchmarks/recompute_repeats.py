@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from recompute_levels import COLUMNS
-from recompute_part import FAMILIES, PERCENTILES, Part
+from recompute_part import FAMILIES, PERCENTILES, WITH_P90, Part
 from recompute_prices import PRICES, Price
 from recompute_queueing import student
 from recompute_reading import Cell, Flags, Floats, Level
@@ -29,7 +29,7 @@ MEASURED_ONCE: dict[str, Cell] = {
 """What a level that was measured once has beside those that were repeated."""
 SUMS = (
     "completions_in_window", "requested", "window_s", "level_s", "requests_outside_window", "resent_prompts",
-    "earlier_prompts",
+    "earlier_prompts", "energy_joules", "energy_s", "energy_transactions",
 )  # fmt: skip
 RATES = (
     "prompt_token_throughput", "completion_token_throughput", "transactions_per_second", "transactions_per_minute",
@@ -46,13 +46,14 @@ OF_ALL_REQUESTS = (
     "cached_token_share", "events", "tokens_per_event", "reasoning_tokens", "buffered_share", "remarks",
     "token_source", "prompt_token_source", "completion_token_source", "prompt_token_n", "completion_token_n",
     "completion_token_count_std", "cached_token_count_mean", "billed_prompt_tokens", "billed_completion_tokens",
-    "billed_cached_tokens", "client_lag_p99", "schedule_lag_p99", "resend_wait_max", "stamp_source", "retried",
+    "billed_cached_tokens", "cache_write_token_count_mean", "billed_cache_write_tokens", "client_lag_p99",
+    "schedule_lag_p99", "resend_wait_max", "stamp_source", "retried",
     "reused_share", "connect_s_mean", "busy_s_mean", "negative_times", "cap_wait_mean", "cap_wait_p95",
     "slo_attainment", "slo_attainment_ttft", "slo_attainment_tpot", "slo_attainment_latency", "slo_token_attainment",
     "TTFT_from_sent_p50", "TTFT_from_sent_p95", "latency_from_sent_p50", "latency_from_sent_p95", "latency_max",
     "TTFT_max", "long_requests", "long_requests_share",
     *(f"{family}_{q}_client_error" for family in ("latency", "TTFT", "ITL") for q in PERCENTILES),
-    *(f"{family}_{what}" for family in FAMILIES for what in ("mean", "n", *PERCENTILES)),
+    *(f"{family}_{what}" for family in FAMILIES for what in ("mean", "n", *WITH_P90)),
 )  # fmt: skip
 
 
@@ -94,7 +95,7 @@ def pooled_row(rows: Sequence[Row], levels: Sequence[Level], slo: Mapping[str, f
     row |= _answers(rows) | _silence(rows)
     row |= {"latency_effective_n": math.nan, "latency_longer": math.nan}
     for family in FAMILIES:
-        for q in PERCENTILES:
+        for q in WITH_P90:
             low, high = _interval_of_times(parts, family, q, row[f"{family}_{q}"])
             row |= {f"{family}_{q}_low": low, f"{family}_{q}_high": high}
     for name in ("transactions_per_minute", "completion_token_throughput"):
@@ -168,7 +169,7 @@ def _interval_of_times(parts: Sequence[Part], family: str, q: str, pooled: float
         if part.grows or not values.size:
             return math.nan, math.nan
         one = part.interval(family, q)
-        figures.append((float(np.quantile(values, PERCENTILES[q])), one.low, one.high, float(values.size)))
+        figures.append((float(np.quantile(values, WITH_P90[q])), one.low, one.high, float(values.size)))
         enough += 1 / one.longer
     return (
         _repeated(pooled, figures, 1 + 1 / (len(figures) - 1))

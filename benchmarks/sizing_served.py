@@ -1,14 +1,16 @@
 """Whether the fleets that `fmbench size` names keep the limit when they are served: real requests to emulators.
 
-    python benchmarks/sizing_served.py [SEEDS] [SECONDS]
+    python benchmarks/sizing_served.py [SEEDS] [SECONDS] [AT_ONCE]
 
 One emulator, a copy with slots and a queue, is measured in closed loops of three times SECONDS (60 if not given) by the
 engine of a run. Then, SEEDS times (20 if not given), the fleet named for each rate, and one with a copy fewer, are put
-under Poisson arrivals for SECONDS. Prints a row for each rate and writes `benchmarks/results/sizing_served.json`.
+under Poisson arrivals for SECONDS, AT_ONCE fleets side by side (1 if not given; they are slow enough for several to
+share a machine). Prints a row for each rate and writes `benchmarks/results/sizing_served.json`.
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import sys
 from collections.abc import Iterator, Sequence
@@ -33,21 +35,12 @@ LIMIT = TimeLimit("latency", 0.95, 2.5)
 PROMPTS = [f"prompt {number}" for number in range(4000)]
 
 
-def closed_loops(seconds: float) -> list[ComparedLevel]:
-    """One copy, measured at each of the loads."""
-    levels = []
-    for load in LOADS:
-        with launch(COPY) as copy:
-            found = measure(copy.url, PROMPTS, concurrency=load, duration=seconds, warmup=2 * load, workers=1)
-        row = {
-            "error_rate": 0.0,
-            **found.row,
-            "experiment_name": "copy",
-            "payload_file": "p.jsonl",
-            "concurrency": load,
-        }
-        levels.append(ComparedLevel("served", row, {}, 1, {}, {"latency": (_latencies(found),)}))
-    return levels
+def closed_loop(load: int, seconds: float) -> ComparedLevel:
+    """One copy, measured at a load."""
+    with launch(COPY) as copy:
+        found = measure(copy.url, PROMPTS, concurrency=load, duration=seconds, warmup=2 * load, workers=1)
+    row = {"error_rate": 0.0, **found.row, "experiment_name": "copy", "payload_file": "p.jsonl", "concurrency": load}
+    return ComparedLevel("served", row, {}, 1, {}, {"latency": (_latencies(found),)})
 
 
 def p95_of(copies: int, rate: float, seconds: float, seed: int) -> float:
@@ -70,23 +63,29 @@ def p95_of(copies: int, rate: float, seconds: float, seed: int) -> float:
     return float(np.quantile(_latencies(found), LIMIT.q))
 
 
-def rows(seeds: int, seconds: float) -> Iterator[dict[str, Any]]:
+def rows(seeds: int, seconds: float, at_once: int) -> Iterator[dict[str, Any]]:
     """A row for each rate."""
     question = SizingQuestion((LIMIT,))
-    sizer = FleetSizer.of(sized_copy(closed_loops(3 * seconds), question), question)
-    for rate in RATES:
-        fleet = sizer.fleet(60 * rate)
-        copies = fleet.copies or 0
-        kept = [p95_of(copies, rate, seconds, seed) for seed in range(seeds)]
-        fewer = [p95_of(copies - 1, rate, seconds, seed) for seed in range(seeds)] if copies > 1 else []
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        levels = list(pool.map(lambda load: closed_loop(load, 3 * seconds), LOADS))
+    sizer = FleetSizer.of(sized_copy(levels, question), question)
+    fleets = [sizer.fleet(60 * rate) for rate in RATES]
+    named = [(fleet.copies or 0, rate) for fleet, rate in zip(fleets, RATES, strict=True)]
+    served = [(copies - less, rate) for copies, rate in named for less in (0, 1) if copies > less]
+    cases = [(copies, rate, seconds, seed) for copies, rate in served for seed in range(seeds)]
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        p95s = np.array(list(pool.map(lambda case: p95_of(*case), cases))).reshape(len(served), seeds)
+    found = dict(zip(served, p95s, strict=True))
+    for (copies, rate), fleet in zip(named, fleets, strict=True):
+        kept, fewer = found[copies, rate], found.get((copies - 1, rate))
         yield {
             "requests/s": rate,
             "copies": copies,
             "possible": fleet.possible or 0,
             "expected p95": fleet.p95.get("latency") or float("nan"),
             "p95": float(np.median(kept)),
-            "kept": float(np.mean([one <= LIMIT.limit for one in kept])),
-            "missed with one fewer": float(np.mean([one > LIMIT.limit for one in fewer])) if fewer else float("nan"),
+            "kept": float(np.mean(kept <= LIMIT.limit)),
+            "missed with one fewer": float("nan") if fewer is None else float(np.mean(fewer > LIMIT.limit)),
         }
 
 
@@ -97,7 +96,7 @@ def _latencies(found: Measured) -> Any:
 
 def main(argv: Sequence[str]) -> int:
     seeds, seconds = (int(argv[0]) if argv else 20), (float(argv[1]) if len(argv) > 1 else 60.0)
-    found = list(rows(seeds, seconds))
+    found = list(rows(seeds, seconds, int(argv[2]) if len(argv) > 2 else 1))
     print_table([(key, key) for key in found[0]], found)
     write_result("sizing_served", {"rows": found, "seeds": seeds, "seconds": seconds})
     return 0

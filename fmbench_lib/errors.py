@@ -34,6 +34,10 @@ class FmbenchError(Exception):
 class InputError(FmbenchError):
     """Something that the user gave cannot be used; nothing was started."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows for this error: IPython asks for it. The user's mistake is not in the code's calls."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class ModelChoiceError(InputError):
     """A server has several models and none was chosen, or not the one that was."""

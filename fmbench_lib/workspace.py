@@ -22,6 +22,7 @@ RUN_FILE = "run.json"
 COMPOSE_FILE = "compose.yml"
 APPENDIX_FILE = "report_appendix.md"
 RUN_ID_FORMAT = "%Y%m%d-%H%M%SZ"
+_SUMMARY, _PAGE, _TAGS = "summary.json", "report.html", "tags.json"
 _CONFIG_COPY, _EVENTS_FILE, _ENDPOINTS_FILE = "config.yml", "events.jsonl", "endpoints.json"
 _NOTEBOOKS, _PROMPTS, _REQUESTS, _METRICS = "notebooks", "prompts", "requests", "metrics"
 _FIGURES, _LOGS, _CONTAINERS, _ENDPOINT_METRICS = "figures", "logs", "containers", "endpoint_metrics"
@@ -57,6 +58,17 @@ class LevelKey(NamedTuple):
     load: str
 
 
+class IndexedFiles(NamedTuple):
+    """The files of a run, by their paths in it, that an index of many runs is made from."""
+
+    state: str
+    summary: str
+    config: str
+    payloads: str
+    tags: str
+    page: str
+
+
 class FailedLevelNote(TypedDict):
     """Why a level could not be measured, in a file beside its records."""
 
@@ -64,6 +76,9 @@ class FailedLevelNote(TypedDict):
     payload_file: str
     load: str
     error: str
+
+
+INDEXED = IndexedFiles(RUN_FILE, _SUMMARY, _CONFIG_COPY, f"{_PROMPTS}/{_PAYLOAD_INDEX}", _TAGS, _PAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +134,7 @@ class Workspace:
     @property
     def summary_file(self) -> Path:
         """The decision and the levels, for programs."""
-        return self.path / "summary.json"
+        return self.path / _SUMMARY
 
     @property
     def report_file(self) -> Path:
@@ -134,7 +149,12 @@ class Workspace:
     @property
     def page_file(self) -> Path:
         """The report as one page for a browser."""
-        return self.path / "report.html"
+        return self.path / _PAGE
+
+    @property
+    def tags_file(self) -> Path:
+        """The words that a person filed the run under; there only where it has any."""
+        return self.path / _TAGS
 
     @property
     def disagreements(self) -> Path:
@@ -434,7 +454,7 @@ def is_needed_to_explore(name: str) -> bool:
     """Whether a file, by its path in the run directory, holds what is asked of a finished run: its state, config,
     results, records and notebooks, without raw responses."""
     folder = name.partition("/")[0]
-    results = folder in (RUN_FILE, _CONFIG_COPY, "summary.json", "report.md", _METRICS, _NOTEBOOKS)
+    results = folder in (RUN_FILE, _CONFIG_COPY, _SUMMARY, "report.md", _METRICS, _NOTEBOOKS)
     return results or (folder == _REQUESTS and name.endswith((".parquet", ".json")))
 
 

@@ -12,11 +12,11 @@ from tests.house import imports, purity, shape, source
 PACKAGE = Path(fmbench_lib.__file__).parent
 
 CONFIG_FACTS = [
-    "config/arrival_facts", "config/installed", "config/load_settings", "config/near_files", "config/platform_rules",
-    "config/plain_text", "config/platform_types", "config/platforms", "config/precision", "config/problems",
-    "config/redactor", "config/repeat_names", "config/secret_escapes", "config/secret_forms", "config/secret_names",
-    "config/secret_runs", "config/secret_search", "config/secret_spellings", "config/spelling", "config/token_lengths",
-    "config/web_address",
+    "config/arrival_facts", "config/budget_measures", "config/installed", "config/load_settings", "config/near_files",
+    "config/plain_text", "config/platform_rules", "config/platform_types", "config/platforms", "config/precision",
+    "config/problems", "config/redactor", "config/repeat_names", "config/secret_escapes", "config/secret_forms",
+    "config/secret_names", "config/secret_runs", "config/secret_search", "config/secret_spellings", "config/spelling",
+    "config/token_lengths", "config/web_address",
 ]  # fmt: skip
 
 MAY_IMPORT: dict[str, list[str]] = {
@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "workspace": ["errors", "host/atomic_files", "host/disk_space", "host/process_identity", "run_state"],
     # A config: facts of platforms, protocols and arrival processes, then what it may say, how it is read, what ships.
     "config/arrival_facts": ["config/installed"],
+    "config/budget_measures": [],
     "config/installed": ["errors"],
     "config/problems": ["config/secret_forms", "errors"],
     "config/secret_forms": ["config/secret_names"],
@@ -70,7 +71,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "predictors": ["aws/signing", "config/schema", "errors", "images"],
     "predictors/plugins": ["config", "errors", "predictors"],
     "predictors/registry": ["aws", "config", "errors", "predictors"],
-    "metrics": ["config/repeat_names", "config/spelling", "errors", "pricing/price_list"],
+    "metrics": ["config/budget_measures", "config/repeat_names", "config/spelling", "errors", "pricing/price_list"],
     "data": ["config", "errors", "host", "images", "models", "workspace"],
     "pricing": ["aws", "errors", "host", "pricing/price_list", "workspace"],
     "monitors": ["aws", "errors", "host", "workspace"],
@@ -86,7 +87,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "config", "errors", "host/printable", "load/levels", "load/recording", "load/sending", "metrics", "predictors",
         "workspace",
     ],
-    "report": ["errors", "host/printable", "metrics", "pricing/price_list", "workspace"],
+    "report": ["config/budget_measures", "errors", "host/printable", "metrics", "pricing/price_list", "workspace"],
     "emulator": ["config/option_parser", "config/platforms", "errors", "host"],
     "calibration": [
         "config", "emulator", "errors", "host", "load", "metrics", "predictors", "run_state", "workspace",
@@ -95,6 +96,9 @@ MAY_IMPORT: dict[str, list[str]] = {
         "config", "errors", "host", "images", "load", "metrics", "predictors", "pricing/price_list", "workspace",
     ],
     # A run, its steps, what is shown of it, and what drives them.
+    "runs/index": [
+        "errors", "metrics/many_runs", "models/cache", "runs/location", "storage", "workspace",
+    ],
     "runs": [
         "aws", "config", "errors", "host", "load/recording/spool_cleaning", "run_state", "storage", "workspace",
     ],
@@ -138,9 +142,9 @@ MAY_IMPORT: dict[str, list[str]] = {
     "cli": [
         "calibration", "config", "emulator", "errors", "host/atomic_files", "host/disk_space",
         "host/memory_limits", "host/printable", "imports", "metrics/comparison", "metrics/decision/brief",
-        "metrics/measuring_again", "metrics/missing", "metrics/sizing", "pipeline", "report/comparison",
-        "report/exports", "report/level_order", "report/sizing", "runs", "steps", "storage", "views",
-        "workspace",  # what still runs is said without the second that importing steps takes
+        "metrics/many_runs", "metrics/measuring_again", "metrics/missing", "metrics/sizing", "pipeline",
+        "report/comparison", "report/exports", "report/level_order", "report/sizing", "runs", "steps", "storage",
+        "views", "workspace",  # what still runs is said without the second that importing steps takes
     ],
     "__main__": ["cli"],
 }  # fmt: skip

@@ -15,7 +15,7 @@ from fmbench_lib.storage.fetch import local_config
 def validate_command(options: argparse.Namespace) -> int:
     """Check configs; print a line for each, or one for each mistake."""
     invalid = count = 0
-    for checked in validate_paths(options.paths, config_arguments(options)):
+    for checked in validate_paths(options.paths, config_arguments(options), standard_placeholders(options)):
         if not checked.problems:
             detail(f"{checked.path}: ok")
         for problem in checked.problems:

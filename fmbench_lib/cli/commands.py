@@ -22,6 +22,8 @@ from fmbench_lib.cli.kept_runs import report_command, sync_command
 from fmbench_lib.cli.output import lasting_output
 from fmbench_lib.cli.parser import parser, value_options
 from fmbench_lib.cli.run_command import run_command
+from fmbench_lib.cli.runs_command import runs_command
+from fmbench_lib.cli.site_command import site_command
 from fmbench_lib.cli.sizing_fleets import size_command
 from fmbench_lib.cli.terminal import (
     check_current_folder,
@@ -191,6 +193,8 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "sync": sync_command,
     "compare": compare_command,
     "size": size_command,
+    "runs": runs_command,
+    "site": site_command,
     "configs": configs_command,
     "fetch": fetch_command,
     "init": init_command,

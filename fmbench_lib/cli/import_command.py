@@ -28,6 +28,9 @@ def import_command(options: argparse.Namespace) -> int:
     for reason in imported.skipped:
         say(f"note: left out: {reason}", error=True)
     path = short_path(imported.run.workspace.path)
-    say(f"imported {imported.levels} levels from {imported.files} files into {path}")
+    levels, files = (
+        f"{n} {what}{'s' * (n != 1)}" for n, what in ((imported.levels, "level"), (imported.files, "file"))
+    )
+    say(f"imported {levels} from {files} into {path}")
     print_result(imported.run)
     return 0 if succeeded(imported.run, options.allow_invalid, options.fail_on_budget) else 1

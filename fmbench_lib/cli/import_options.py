@@ -12,6 +12,7 @@ from fmbench_lib.cli.shared_options import (
 )
 
 EXPORT_FORMS = ("summary", "schema", "vllm", "llm-d", "prometheus")
+RECEIVERS = ("otel", "mlflow")
 
 
 def add_import(commands: Commands) -> None:
@@ -38,9 +39,14 @@ def add_import(commands: Commands) -> None:
 
 
 def add_export(commands: Commands) -> None:
-    """`fmbench export`: the run, the form and the file."""
-    meaning, example = "print an analysed run in the form of another program", "fmbench export latest --as vllm"
-    command = add_command(commands, "export", meaning, example)
+    """`fmbench export`: the run, the form and the file, or who it is sent to."""
+    command = add_command(
+        commands,
+        "export",
+        "print an analysed run in the form of another program, or send it to one",
+        "fmbench export latest --as vllm",
+        "fmbench export latest --to otel --endpoint http://localhost:4318",
+    )
     add_run_dir(command)
     command.add_argument(
         "--as",
@@ -52,3 +58,21 @@ def add_export(commands: Commands) -> None:
         "for each level; llm-d: its benchmark report 0.2.1, a YAML document for each level; prometheus: gauges",
     )
     command.add_argument("--into", metavar="FILE", help="the file to write (default: standard output)")
+    sending = command.add_argument_group("send it")
+    sending.add_argument(
+        "--to",
+        dest="receiver",
+        metavar="RECEIVER",
+        choices=RECEIVERS,
+        help="otel: OpenTelemetry metrics to a collector (OTLP over HTTP); mlflow: a run with the report's files, and "
+        "one below it for each level",
+    )
+    sending.add_argument(
+        "--endpoint",
+        metavar="URL",
+        help="otel: the collector (default: that of OTEL_EXPORTER_OTLP_ENDPOINT, else http://localhost:4318)",
+    )
+    sending.add_argument(
+        "--tracking-uri", metavar="URI", help="mlflow: its server or folder (default: MLFLOW_TRACKING_URI)"
+    )
+    sending.add_argument("--experiment", metavar="NAME", help="mlflow: its experiment (default: the run's name)")

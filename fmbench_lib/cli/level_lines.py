@@ -110,8 +110,18 @@ def shortened(reason: str, room: int) -> str:
         return reason
     what, _, advice = reason.rpartition(": ")
     if not what or cell_len(advice) > room // 2:
-        return _cut(Text(reason), room).plain
-    return f"{_cut(Text(what), room - cell_len(advice) - 2).plain}: {advice}"
+        return _without_end(reason, room)
+    return f"{_without_end(what, room - cell_len(advice) - 2)}: {advice}"
+
+
+def _without_end(words: str, room: int) -> str:
+    """The first words, as many as have room, and an ellipsis where some are left out."""
+    if cell_len(words) <= room:
+        return words
+    start = Text(words)
+    start.truncate(max(room - 1, 0))
+    whole = start.plain if words[len(start.plain) :].startswith(" ") else start.plain.rpartition(" ")[0]
+    return f"{(whole or start.plain).rstrip(' ,;')}…"
 
 
 def _cut(line: Text, width: int) -> Text:

@@ -12,6 +12,7 @@ from fmbench_lib import __version__
 from fmbench_lib.cli.comparison_options import add_compare
 from fmbench_lib.cli.import_options import add_export, add_import
 from fmbench_lib.cli.option_types import count, loads, seconds
+from fmbench_lib.cli.runs_options import add_runs, add_site
 from fmbench_lib.cli.shared_options import (
     Commands,
     add_arguments,
@@ -32,6 +33,7 @@ _GROUPS = {
     "measure": ("run", "plan", "validate"),
     "configs": ("init", "configs", "fetch"),
     "afterwards": ("report", "evaluate", "cleanup", "sync", "compare", "size"),
+    "many runs": ("runs", "site"),
     "other tools": ("import", "export"),
     "this machine": ("calibrate", "emulate", "completion"),
 }
@@ -167,6 +169,7 @@ def _add_validate(commands: Commands) -> None:
     )
     validate.add_argument("paths", nargs="+", metavar="CONFIG", help="config files, or folders of them")
     add_config_options(validate)
+    add_place_options(validate)
     add_output_options(validate)
 
 
@@ -320,6 +323,8 @@ _ADD: tuple[Callable[[Any], None], ...] = (
     _add_sync,
     add_compare,
     add_size,
+    add_runs,
+    add_site,
     _add_configs,
     _add_fetch,
     _add_init,

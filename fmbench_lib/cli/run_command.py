@@ -63,7 +63,7 @@ def run_command(options: argparse.Namespace) -> int:
     else:
         run = _new_run(options, values)
     hide(run.redactor)
-    detail(f"run {run.config.general.name}/{run.workspace.run_id}: {run.workspace.path}")
+    detail(f"run {run.config.general.name}/{run.workspace.run_id}: {short_path(run.workspace.path)}")
     for notice in merged(run.loaded.notices):
         detail(f"note: {notice}")
     _emit_begin(run)

@@ -16,10 +16,12 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from fmbench_lib.config.budget_measures import measures_table
 from fmbench_lib.config.platforms import CONTAINER_PROTOCOLS, DEPLOYMENT_SCRIPTS, INFERENCE_SCRIPTS
 from fmbench_lib.config.problems import alternatives
 from fmbench_lib.config.reading.keys import section_of, yaml_keys
 from fmbench_lib.config.schema.config import Config
+from fmbench_lib.config.schema.energy_section import EnergySection
 from fmbench_lib.config.schema.evaluation_section import EvaluationSection, JudgeSection
 from fmbench_lib.config.schema.experiment import Experiment, InferenceSpec
 from fmbench_lib.config.schema.load_section import LoadSection
@@ -63,6 +65,7 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("load", LoadSection),
     ("slo", Slo),
     ("monitors", MonitorsSection),
+    ("energy", EnergySection),
     ("datasets", Datasets),
     ("datasets.filters[]", Filter),
     ("datasets.synthetic[]", Synthetic),
@@ -84,6 +87,7 @@ def reference() -> str:
     """The text of the whole page, in Markdown."""
     introduction = files("fmbench_lib.config").joinpath("reference.md").read_text(encoding="utf-8")
     introduction = introduction.replace("<!-- scripts -->", "\n".join(_script_table()))
+    introduction = introduction.replace("<!-- budgets -->", measures_table())
     tables = "\n\n".join("\n".join(_table(title, section)) for title, section in SECTIONS)
     return f"{introduction.rstrip()}\n\n## Keys\n\n{tables}\n"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from fmbench_lib.config.repeat_names import repeat_name
 from fmbench_lib.imports.found_level import Form, FoundLevel, RequestTimes
 from fmbench_lib.imports.tool_file import ResultFile
-from fmbench_lib.metrics.imported_level import ImportedFile, ImportedLevel, KnownFinding, PrintedFigure
+from fmbench_lib.metrics.imported_level import UNKNOWN_LOAD, ImportedFile, ImportedLevel, KnownFinding, PrintedFigure
 
 _FIRST: tuple[Form, ...] = ("requests", "batches", "summary", "table")
 """Whose figure counts where several files of a level have it: the one that is rounded and averaged least."""
@@ -183,7 +183,7 @@ def _load_name(level: _Level) -> str:
     slots, rate = level.first("concurrency"), level.first("request_rate")
     if slots is not None:
         return f"concurrency-{slots}"
-    return f"rate-{rate:.12g}" if rate is not None else str(level.first("load") or "unknown-load")
+    return f"rate-{rate:.12g}" if rate is not None else str(level.first("load") or UNKNOWN_LOAD)
 
 
 def _kept(level: _Level, names: Names) -> Assembled:

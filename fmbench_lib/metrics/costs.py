@@ -28,6 +28,8 @@ COST_TABLE: tuple[Column, ...] = (
 )
 """`endpoint_per_instance_per_run_costs.csv`: one row per experiment."""
 
+_OF_CACHE = ("billed_cached_tokens", "billed_cache_write_tokens")
+
 COST_COLUMNS = names(COST_TABLE)
 
 
@@ -82,7 +84,7 @@ def _sum(levels: Sequence[Row], column: str) -> float | None:
     """The sum over an experiment's levels; None if any is unknown, though a server need not report cached tokens."""
     values = [number(level, column) for level in levels]
     known = [value for value in values if value is not None]
-    if not known or (len(known) < len(values) and column != "billed_cached_tokens"):
+    if not known or (len(known) < len(values) and column not in _OF_CACHE):
         return None
     return sum(known)
 

@@ -11,6 +11,9 @@ from typing import NotRequired, TypedDict
 from fmbench_lib.metrics.columns import Column
 from fmbench_lib.metrics.groups.identity import IDENTITY, LOAD
 
+UNKNOWN_LOAD = "unknown-load"
+"""What stands as the name of a load that no file says."""
+
 
 class PrintedFigure(TypedDict):
     """A figure of a tool: our column, its value in our unit, its name and value in the file, and which file."""

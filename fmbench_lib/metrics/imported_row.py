@@ -189,6 +189,7 @@ def _priced(row: Row, printed: Mapping[str, float], prices: PriceList, level: Im
         "price_per_txn": per_txn,
         "price_per_token": printed.get("price_per_token", NAN),
         "price_per_10k_txn": 10_000 * per_txn,
+        "price_per_1m_tokens": 1e6 * printed.get("price_per_token", NAN),
         "price_source": f"{level['tool']}, as printed",
         "price_listed_in": level["files"][0]["path"],
         "price_verified": False,

@@ -15,13 +15,14 @@ from fmbench_lib.metrics.groups.contents import CONTENTS, contents
 from fmbench_lib.metrics.groups.copies import COPIES, copies
 from fmbench_lib.metrics.groups.counts import COUNTS, ERRORS_BY_CLASS, counts
 from fmbench_lib.metrics.groups.drift import DRIFT, drifts
+from fmbench_lib.metrics.groups.energy import ENERGY, energy_columns, energy_read
 from fmbench_lib.metrics.groups.goodput import GOODPUT, goodput
 from fmbench_lib.metrics.groups.host_load import HOST_LOAD, host_load
 from fmbench_lib.metrics.groups.identity import IDENTITY, IMPORTED_FROM, SLICE, identity
 from fmbench_lib.metrics.groups.last_tokens import LAST_TOKENS, last_token_columns
 from fmbench_lib.metrics.groups.level_conditions import CONDITIONS, level_conditions
 from fmbench_lib.metrics.groups.level_throughput import THROUGHPUT, THROUGHPUT_INTERVALS, throughput
-from fmbench_lib.metrics.groups.level_times import ANSWER, FROM_SENT, INTERVALS, TIMES, level_times
+from fmbench_lib.metrics.groups.level_times import ANSWER, FROM_SENT, INTERVALS, P90, TIMES, level_times
 from fmbench_lib.metrics.groups.little import LITTLE, little
 from fmbench_lib.metrics.groups.queue_growth import QUEUE_GROWTH, queue_growth_columns
 from fmbench_lib.metrics.groups.stalls import MAXIMA, STALLS, stalls
@@ -30,7 +31,7 @@ from fmbench_lib.metrics.groups.transport import LAGS, RESENDS, TRANSPORT, lags,
 from fmbench_lib.metrics.groups.window_load import WINDOW, window_columns
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import Row
-from fmbench_lib.metrics.prices import PRICE_ORIGIN, PRICE_PER_10K, PRICES, price_columns
+from fmbench_lib.metrics.prices import PRICE_ORIGIN, PRICE_PER_1M, PRICE_PER_10K, PRICES, price_columns
 from fmbench_lib.metrics.steady_window import STEADY, steady_columns
 from fmbench_lib.metrics.thresholds import Thresholds
 from fmbench_lib.metrics.verdict import VERDICT, verdict_columns
@@ -67,6 +68,10 @@ def _prices(row: Row, standards: Standards) -> Cells:
 
 def _last_tokens(row: Row, _standards: Standards) -> Cells:
     return last_token_columns(row)
+
+
+def _energy(row: Row, _standards: Standards) -> Cells:
+    return energy_columns(row)
 
 
 def _imported_from(_row: Row, _standards: Standards) -> Cells:
@@ -116,6 +121,9 @@ GROUPS: tuple[MetricGroup, ...] = (
     MetricGroup(BEFORE, attempts, table="levels"),
     MetricGroup(LAST_TOKENS, derive=_last_tokens),
     MetricGroup((IMPORTED_FROM,), derive=_imported_from, table="levels"),
+    MetricGroup(P90, level_times, table="levels"),
+    MetricGroup(PRICE_PER_1M, derive=_prices, table="levels"),
+    MetricGroup(ENERGY, energy_read, _energy, table="levels"),
 )
 
 

@@ -21,9 +21,10 @@ from fmbench_lib.metrics.groups.client_error import client_error
 from fmbench_lib.metrics.groups.contents import contents
 from fmbench_lib.metrics.groups.copies import copies
 from fmbench_lib.metrics.groups.counts import counts
+from fmbench_lib.metrics.groups.energy import energy_columns
 from fmbench_lib.metrics.groups.goodput import goodput
 from fmbench_lib.metrics.groups.last_tokens import last_token_columns
-from fmbench_lib.metrics.groups.level_times import INTERVAL_FAMILIES, QUANTILES, OrderedTimes, times_from_sent
+from fmbench_lib.metrics.groups.level_times import ALL_QUANTILES, INTERVAL_FAMILIES, OrderedTimes, times_from_sent
 from fmbench_lib.metrics.groups.stalls import stalls
 from fmbench_lib.metrics.groups.tokens import billed_tokens, mean_of_known, token_counts
 from fmbench_lib.metrics.groups.transport import lags, transport
@@ -57,7 +58,7 @@ _OF_ALL_REQUESTS = (
 
 _SUMS = (
     *("completions_in_window", "requested", "window_s", "level_s", "requests_outside_window"),
-    *("resent_prompts", "earlier_prompts"),
+    *("resent_prompts", "earlier_prompts", "energy_joules", "energy_s", "energy_transactions"),
 )
 _RATES = (
     *("prompt_token_throughput", "completion_token_throughput", "transactions_per_second", "transactions_per_minute"),
@@ -94,7 +95,7 @@ def pooled_row(measures: Cells, rows: Sequence[Row], prices: PriceList) -> Cells
     row |= {name: _worst(rows, name) for name in _WORST}
     row |= _sustainability(rows) | _verdict(rows) | _silence(rows)
     row |= _rate_intervals(rows, row)
-    row |= price_columns(row, prices) | last_token_columns(row)
+    row |= price_columns(row, prices) | last_token_columns(row) | energy_columns(row)
     return row | {"load": split_repeat(str(rows[0]["load"]))[0], "repeats": len(rows)} | _spread(rows)
 
 
@@ -131,7 +132,7 @@ def _times(samples: Sequence[LevelSample]) -> Cells:
         values = np.concatenate([repeat.values(family) for repeat in repeats])
         row |= {f"{family}_mean": mean_of_known(values), f"{family}_n": int(values.size)}
         figures = _figures(repeats, family) if all(repeat.state is not None for repeat in repeats) else {}
-        for name, pooled in zip(QUANTILES, percentiles(values, list(QUANTILES.values())), strict=True):
+        for name, pooled in zip(ALL_QUANTILES, percentiles(values, list(ALL_QUANTILES.values())), strict=True):
             ends = (NAN, NAN)
             if pooled is not None:
                 ends = repeated_interval(pooled, figures.get(name, []), of_times=True) or ends
@@ -145,7 +146,7 @@ def _figures(repeats: Sequence[OrderedTimes], family: str) -> dict[str, list[Rep
     of_repeats = [repeat.estimates(family) for repeat in repeats]
     return {
         name: [RepeatFigure(or_nan(one.value), one.low, one.high, one.n, 1 / one.longer) for one in estimates]
-        for name, estimates in zip(QUANTILES, zip(*of_repeats, strict=True), strict=True)
+        for name, estimates in zip(ALL_QUANTILES, zip(*of_repeats, strict=True), strict=True)
         if all(one.value is not None for one in estimates)
     }
 

@@ -127,7 +127,10 @@ def _successes(row: Row, limits: Thresholds) -> Iterator[Finding]:
 def _window(row: Row, limits: Thresholds) -> Iterator[Finding]:
     seconds, latency = number(row, "window_s"), number(row, "latency_p50")
     if seconds is None:
-        yield Finding("degraded", "the window has no length, so there is no throughput: send more requests")
+        why = "the window has no length, so there is no throughput: send more requests"
+        if text(row, "imported_from"):
+            why = "the file does not say over which time its requests were sent, so there is no throughput"
+        yield Finding("degraded", why)
         return
     least = max(limits.window_least, limits.window_latencies * (latency or 0))
     if seconds < least:

@@ -95,16 +95,22 @@ def _of_rows(rows: Sequence[Row]) -> dict[str, float | None]:
 
 def _growth(line: Line, span: Span, earlier: float, later: float) -> Histogram | float | None:
     """The growth between the sample before the level and the one after it; None if either is missing."""
-    if line.series.kind not in ("counter", "histogram"):
+    ends = edges_of(line, span, earlier, later) if line.series.kind in ("counter", "histogram") else None
+    if ends is None:
         return None
-    before = _last(line.points, earlier, span.started) or _first(line.points, span.started, span.window[1])
-    after = _first(line.points, span.ended, later)
-    if before is None or after is None:
-        return None
+    before, after = ends
     if isinstance(before.value, Histogram):
         return increase(before.value, after.value)
     grown = after.value - before.value
     return float(grown) if grown >= 0 else None
+
+
+def edges_of(line: Line, span: Span, earlier: float, later: float) -> tuple[TimedValue, TimedValue] | None:
+    """The last sample before a level (else the first in it) and the first after it, none of them in another level; None
+    if either is missing."""
+    before = _last(line.points, earlier, span.started) or _first(line.points, span.started, span.window[1])
+    after = _first(line.points, span.ended, later)
+    return None if before is None or after is None else (before, after)
 
 
 def _last(points: Sequence[TimedValue], begin: float, end: float) -> TimedValue | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fmbench_lib.monitors.samples import Reading, reading_of
@@ -14,16 +14,19 @@ class Nvidia:
 
     name, paced = "nvidia", True
 
-    def __init__(self, *, requested: bool = False, indices: Sequence[int] | None = None) -> None:
-        """`requested`: the config asks for this source, so its absence is worth a note."""
-        self._requested, self._indices = requested, indices
+    def __init__(
+        self, *, requested: bool = False, indices: Sequence[int] | None = None, machine: Mapping[str, str] | None = None
+    ) -> None:
+        """`requested`: the config asks for this source, so its absence is worth a note. `machine`: labels of their
+        energy, which say whose GPUs they are."""
+        self._requested, self._indices, self._machine = requested, indices, dict(machine or {})
         self._nvml: Any = None
         self._gpus: list[tuple[Any, dict[str, str]]] = []
 
     def read(self) -> list[Reading]:
         """The current values of each GPU. Raises SourceUnavailableError without NVML or a GPU."""
         nvml = self._nvml or self._begin()
-        return [reading for gpu, labels in self._gpus for reading in _readings(nvml, gpu, labels)]
+        return [reading for gpu, labels in self._gpus for reading in _readings(nvml, gpu, labels, self._machine)]
 
     def close(self) -> None:
         """Nothing to release: NVML ends with the process."""
@@ -49,7 +52,7 @@ class Nvidia:
         return pynvml
 
 
-def _readings(nvml: Any, gpu: Any, labels: dict[str, str]) -> Iterator[Reading]:
+def _readings(nvml: Any, gpu: Any, labels: dict[str, str], machine: dict[str, str]) -> Iterator[Reading]:
     def value_of(call: Callable[..., Any], *more: Any) -> Any:
         """What NVML returns; None where this GPU does not support the call."""
         try:
@@ -68,6 +71,10 @@ def _readings(nvml: Any, gpu: Any, labels: dict[str, str]) -> Iterator[Reading]:
     power = value_of(nvml.nvmlDeviceGetPowerUsage)
     if power is not None:
         yield reading_of("nvidia", "gpu_power", "gauge", "W", power / 1000, labels)
+    meter = getattr(nvml, "nvmlDeviceGetTotalEnergyConsumption", None)  # of Volta and newer
+    energy = None if meter is None else value_of(meter)
+    if energy is not None:  # millijoules since the driver was loaded
+        yield reading_of("nvidia", "gpu_energy", "counter", "J", energy / 1000, labels | machine)
     temperature = value_of(nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU)
     if temperature is not None:
         yield reading_of("nvidia", "gpu_temperature", "gauge", "celsius", float(temperature), labels)

@@ -22,6 +22,7 @@ from fmbench_lib.monitors.machine_load import Host, Processes
 from fmbench_lib.monitors.neuron_devices import Neuron
 from fmbench_lib.monitors.nvidia import Nvidia
 from fmbench_lib.monitors.prometheus import Page
+from fmbench_lib.monitors.rapl import Rapl
 from fmbench_lib.monitors.samples import SampleWriter
 from fmbench_lib.monitors.sampling_plan import MonitorPlan, SamplingPlan
 from fmbench_lib.monitors.source import Source, SourceUnavailableError
@@ -39,10 +40,16 @@ def sources_of(plan: SamplingPlan) -> list[Source]:
     if plan["machine"] is not None:
         sources.append(Host(plan["machine"]))
         sources.append(CpuUse(plan["machine"], plan["client"], plan["processes"], plan["ports"]))
+    energy = plan.get("energy", "no")
+    owner = {"machine": "endpoint", "server": "here" if plan.get("server_here") else "perhaps here"}
+    if energy != "no":
+        sources.append(Rapl(owner, requested=energy == "yes"))
     if plan["processes"]:
         sources.append(Processes("server", plan["processes"]))
     if plan["nvidia"] != "no":
-        sources.append(Nvidia(requested=plan["nvidia"] == "yes", indices=plan["nvidia_devices"]))
+        metered = owner if energy != "no" else None
+        requested = plan["nvidia"] == "yes"
+        sources.append(Nvidia(requested=requested, indices=plan["nvidia_devices"], machine=metered))
     if plan["neuron"] != "no":
         requested, devices = plan["neuron"] == "yes", plan["neuron_devices"]
         sources.append(Neuron(plan["interval"], requested=requested, devices=devices))

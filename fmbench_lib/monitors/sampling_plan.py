@@ -24,13 +24,16 @@ class SampledPage(TypedDict):
 class SamplingPlan(TypedDict):
     """What is sampled for an experiment, every `interval` seconds.
 
-    `machine`: what the machine is, `endpoint` or `client`, null where it is not sampled · `client`: the process that
-    measures · `ports`: those of a server that fmbench did not start · `nvidia`, `neuron`: `yes`, `no` or `auto`, and
-    the indexes of their devices, null for all.
+    `machine`: what the machine is, `endpoint` or `client`, null where it is not sampled · `energy`: `yes`, `no` or
+    `auto`, whether its energy is read · `server_here`: whether the endpoint's processes are known to run here ·
+    `client`: the process that measures · `ports`: those of a server that fmbench did not start · `nvidia`, `neuron`:
+    `yes`, `no` or `auto`, and the indexes of their devices, null for all.
     """
 
     interval: float
     machine: str | None
+    energy: str
+    server_here: bool
     processes: list[SampledProcess]
     client: int
     ports: list[int]

@@ -72,7 +72,8 @@ def delete_what_stands(run: Run, last: LastSteps, outcome: Outcome) -> None:
     except Exception as error:  # noqa: BLE001 - nothing may keep the end of the run from being recorded
         left = [f"what the run deployed may still stand: {type(error).__name__}: {error}"]
     told = [error.message for error in outcome.errors if error.step == CLEANUP]
-    outcome.errors += [StepError(CLEANUP, None, run.redactor(line)) for line in left if line not in told]
+    lines = [run.redactor(line) for line in left]
+    outcome.errors += [StepError(CLEANUP, None, line) for line in lines if not any(line in text for text in told)]
 
 
 def conclude(run: Run, outcome: Outcome, wanted: Collection[str], success: Success, last: LastSteps) -> None:

@@ -28,7 +28,8 @@ from fmbench_lib.predictors.usage import count, settle_counts
 _TEXT, _REASONING = itemgetter(1), itemgetter(2)
 _BLANK = b"\xef\xbb\xbf \r\n\t"
 _BEGINNINGS_OF_JSON = (b"{", b"[", b'"')
-_COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "total_tokens", "reasoning_tokens")
+_COUNTED = ("prompt", "completion", "cached", "cache_write", "total", "reasoning")
+_COUNTS = tuple(f"{what}_tokens" for what in _COUNTED)
 _MOST_CHOICES = 1024
 _GROWING = frozenset(("completion_tokens", "total_tokens", "reasoning_tokens"))
 MOST_EVENTS = 500_000
@@ -50,6 +51,7 @@ class Answer:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     total_tokens: int | None = None
     reasoning_tokens: int | None = None
     indexes: set[Any] = field(default_factory=set, compare=False)
@@ -152,6 +154,7 @@ class Answer:
             prompt_tokens=self.prompt_tokens,
             completion_tokens=self.completion_tokens,
             cached_tokens=self.cached_tokens,
+            cache_write_tokens=self.cache_write_tokens,
             reasoning_tokens=self.reasoning_tokens,
             choices=self.choices,
             unknown_zeros=unknown_zeros,

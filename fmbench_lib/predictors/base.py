@@ -59,6 +59,7 @@ class Completion:
 
     `error_class` is None for a success; text and events from before an error are kept as evidence. `every_event` is
     False if `events` are only the first and last of the response: the time between them is then not an ITL.
+    `cached_tokens` of the prompt were read from a cache, `cache_write_tokens` written to it.
     `reasoning_tokens` are part of `completion_tokens`, shown or not. `choices`: how many answers came, interleaved.
     `unknown_zeros`: the sides, `prompt` or `completion`, that the server counted as 0 beside text. `cumulative` and
     `echoed`: text was removed that repeats what came before, or the prompt. `texts`: how many texts were embedded or
@@ -85,6 +86,7 @@ class Completion:
     texts: int | None = None
     scores: tuple[float, ...] = ()
     vectors: Sequence[Any] = field(default=(), repr=False)
+    cache_write_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from fmbench_lib.predictors.converse_messages import (
     take_converse_event,
     take_usage,
 )
-from fmbench_lib.predictors.usage import cached_in, count, reasoning_in
+from fmbench_lib.predictors.usage import cached_in, count, reasoning_in, written_in
 from fmbench_lib.predictors.vectors import holds_vectors
 
 if TYPE_CHECKING:  # decoding processes need no schema
@@ -133,6 +133,7 @@ def _take(message: Mapping[str, Any], end_offset: int, answer: Answer, cached_in
             prompt_tokens=prompt_with_cached(counts, None, None, inside=cached_inside),
             completion_tokens=metrics.get("outputTokenCount"),
             cached_tokens=counts[1],
+            cache_write_tokens=counts[2],
         )
         answer.done = True
 
@@ -163,6 +164,7 @@ def _take_token_usage(usage: Mapping[str, Any], answer: Answer) -> None:
         completion_tokens=usage.get("output_tokens", usage.get("completion_tokens")),
         total_tokens=usage.get("total_tokens"),
         cached_tokens=cached_in(usage),
+        cache_write_tokens=written_in(usage),
         reasoning_tokens=reasoning_in(usage),
     )
 

@@ -68,6 +68,7 @@ def take_usage(usage: Any, answer: Answer, *, cached_inside: bool = False) -> No
             completion_tokens=made,
             total_tokens=total,
             cached_tokens=counts[1],
+            cache_write_tokens=counts[2],
         )
 
 

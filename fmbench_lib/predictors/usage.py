@@ -18,6 +18,9 @@ _CACHED = ("prompt_cache_hit_tokens", "cache_read_input_tokens", "cached_tokens"
 """Cached prompt tokens: DeepSeek, Anthropic's gateways, Moonshot, vLLM's metrics."""
 _PROMPT_DETAILS = ("prompt_tokens_details", "input_tokens_details", "prompt_token_details")
 _COMPLETION_DETAILS = ("completion_tokens_details", "output_tokens_details", "completion_token_details")
+_WRITTEN = ("cache_creation_input_tokens", "cache_write_input_tokens", "cache_write_tokens")
+"""Prompt tokens written to the cache: Anthropic and its gateways, OpenRouter's details."""
+_ALL_WRITTEN = frozenset((*_PROMPT_DETAILS, *_WRITTEN))
 _ALL_CACHED = frozenset((*_PROMPT_DETAILS, *_CACHED))
 _ALL_REASONING = frozenset((*_COMPLETION_DETAILS, "reasoning_tokens"))
 _MOST_TOKENS = 2**53
@@ -44,6 +47,7 @@ def take_usage(usage: Any, answer: Answer) -> None:
         completion_tokens=_first(usage, _COMPLETION),
         total_tokens=usage.get("total_tokens"),
         cached_tokens=cached_in(usage),
+        cache_write_tokens=written_in(usage),
         reasoning_tokens=reasoning_in(usage),
     )
 
@@ -51,6 +55,11 @@ def take_usage(usage: Any, answer: Answer) -> None:
 def cached_in(usage: Mapping[str, Any]) -> int | None:
     """Prompt tokens that a server took from its cache, in any known spelling; the largest, as some send a 0 too."""
     return _largest(usage, _ALL_CACHED, _PROMPT_DETAILS, "cached_tokens")
+
+
+def written_in(usage: Mapping[str, Any]) -> int | None:
+    """Prompt tokens that a server wrote to its cache, which some charge for, in any known spelling; the largest."""
+    return _largest(usage, _ALL_WRITTEN, _PROMPT_DETAILS, "cache_write_tokens")
 
 
 def reasoning_in(usage: Mapping[str, Any]) -> int | None:

@@ -10,7 +10,15 @@ import yaml
 
 from fmbench_lib.errors import PriceFileError
 from fmbench_lib.host.atomic_files import read_json, write_json
-from fmbench_lib.pricing.price_list import CACHED_KEY, INPUT_KEY, OUTPUT_KEY, InstancePrice, Price, PriceList
+from fmbench_lib.pricing.price_list import (
+    CACHE_WRITE_KEY,
+    CACHED_KEY,
+    INPUT_KEY,
+    OUTPUT_KEY,
+    InstancePrice,
+    Price,
+    PriceList,
+)
 
 LOOKED_UP = "AWS Price List API"
 
@@ -55,5 +63,6 @@ def _entry(price: Price) -> dict[str, Any]:
     if isinstance(price, InstancePrice):
         accelerators = {} if price.accelerators is None else {"accelerators": price.accelerators}
         return {"hourly": price.hourly, **accelerators, **facts}
-    cached = {} if price.cached_per_1k is None else {CACHED_KEY: price.cached_per_1k}
-    return {INPUT_KEY: price.input_per_1k, OUTPUT_KEY: price.output_per_1k, **cached, **facts}
+    cache = {CACHED_KEY: price.cached_per_1k, CACHE_WRITE_KEY: price.cache_write_per_1k}
+    known = {key: rate for key, rate in cache.items() if rate is not None}
+    return {INPUT_KEY: price.input_per_1k, OUTPUT_KEY: price.output_per_1k, **known, **facts}

@@ -56,15 +56,18 @@ def _model_price(lookup: Lookup) -> TokenPrice:
     model = _model_name(lookup)
     products = _products(service, lookup, {"model": model})
     products = [product for product in products if product.has(feature="On-demand Inference")]
-    cached = None
+    cached = written = None
     with contextlib.suppress(PriceLookupError):  # most models have no such price
         cached = token_price(products, "Prompt cache read input tokens")
+    with contextlib.suppress(PriceLookupError):
+        written = token_price(products, "Prompt cache write input tokens")
     return TokenPrice(
         lookup.key,
         token_price(products, "Input tokens"),
         token_price(products, "Output tokens"),
         _origin(f"{service}, {model}", lookup),
         cached,
+        written,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
@@ -10,6 +11,9 @@ from fmbench_lib.metrics.missing import Row, number
 
 Rows = Sequence[Row]
 """Levels as `metrics.missing.rows_of` gives them: built-in types, None for what is missing."""
+
+_LAST = sys.float_info.max
+"""Where a level stands whose load is not known: behind all others. It is a number that JSON has, as infinity is not."""
 
 
 def is_rate(row: Row) -> bool:
@@ -28,7 +32,7 @@ def short_load(row: Row) -> str:
 def load_order(row: Row) -> tuple[bool, float]:
     """A sort key: closed loops before rates, each from low to high."""
     value = number(row, "request_rate") if is_rate(row) else number(row, "concurrency")
-    return is_rate(row), float("inf") if value is None else value
+    return is_rate(row), _LAST if value is None else value
 
 
 def names_in(rows: Iterable[Row], key: str = "experiment_name") -> list[str]:

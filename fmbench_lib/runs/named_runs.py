@@ -38,7 +38,9 @@ def named_run(name: str, results: Path, wanted: Callable[[str], bool] = every_fi
         return local_run(name, results, wanted)
     runs = all_runs(results)
     if name == LATEST and not runs:
-        raise RunStateError(f"there is no run in {results}: name the run's directory, or set --results-dir")
+        raise RunStateError(
+            f"there is no run in {results}: name the run's directory, or the folder of the runs (--results-dir)"
+        )
     if name == LATEST:
         return runs[0].resolve()
     if (results / name / RUN_FILE).exists():

@@ -9,7 +9,7 @@ import pandas as pd
 from fmbench_lib.errors import FmbenchError
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.analysis import write_analysis, write_report
-from fmbench_lib.steps.endpoints.taking_down import Deletion, delete_all, failure_text
+from fmbench_lib.steps.endpoints.taking_down import Deletion, delete_all, failures
 from fmbench_lib.steps.measuring.endpoint_metrics import collect_cloudwatch
 from fmbench_lib.steps.step import step
 from fmbench_lib.workspace import Workspace
@@ -29,9 +29,9 @@ def clean_up(run: Run) -> pd.DataFrame:
         if collect_cloudwatch(run):  # what came too late for the analysis
             write_analysis(run)
         write_report(run)
-    failed = [deletion for deletion in deletions if deletion.error is not None]
+    failed = failures(run.workspace, deletions)
     if failed:
-        raise FmbenchError(failure_text(run.workspace, failed))
+        raise FmbenchError("; ".join(failed))
     return _table(deletions)
 
 

@@ -26,8 +26,8 @@ from fmbench_lib.load.levels.specs import (
     search_warmup,
     searches_of,
 )
-from fmbench_lib.metrics.prices import begun_hours, hours_cost
-from fmbench_lib.pricing.price_list import InstancePrice, Price, PriceList, TokenPrice
+from fmbench_lib.metrics.prices import begun_hours, hours_cost, terms_of
+from fmbench_lib.pricing.price_list import ON_DEMAND, InstancePrice, Price, PriceList, TokenPrice
 from fmbench_lib.runs.config_arguments import load_with_placeholders
 from fmbench_lib.runs.location import DEFAULT_STORAGE, RunLocation, StorageOptions, location_of
 from fmbench_lib.runs.opening import default_results
@@ -325,7 +325,10 @@ def _cost_line(
         count = experiment.instance_count or 1
         paid = begun_hours(seconds) if platform_facts(experiment.platform).whole_hours else seconds
         most = hours_cost(price.hourly, count, paid)
-        return f"at most {most:.4f} USD of load on {count} × {kind} at {price.hourly} USD/h (deployment comes on top)"
+        terms = terms_of(price)
+        said = "" if terms == ON_DEMAND else f" ({terms})"
+        rate = f"{price.hourly:.10g} USD/h{said}"
+        return f"at most {most:.4f} USD of load on {count} × {kind} at {rate} (deployment comes on top)"
     return _token_cost_line(experiment, levels, longest, answers, price)
 
 
@@ -341,6 +344,7 @@ def _token_cost_line(
         out = answers[level.payload_file].most
         if out is None or requests is None:
             return f"cost unknown: {experiment.instance_type} is priced by the token, and their number has no bound"
-        each = longest[level.payload_file] * price.input_per_1k + out * price.output_per_1k
+        dearest = max(price.input_per_1k, price.cache_write_per_1k or 0.0)
+        each = longest[level.payload_file] * dearest + out * price.output_per_1k
         most += (requests + level.warmup) * each / 1000
     return f"at most {most:.4f} USD for tokens of {experiment.instance_type}"

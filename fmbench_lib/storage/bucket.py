@@ -55,6 +55,14 @@ def is_address(text: str) -> bool:
     return text.startswith("s3://")
 
 
+class Listed(NamedTuple):
+    """An object of a listing; size in bytes."""
+
+    key: str
+    size: int
+    etag: str
+
+
 class Stored(NamedTuple):
     """What a bucket tells of an object; sizes in bytes."""
 
@@ -95,10 +103,15 @@ class Bucket:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """The keys that begin with a prefix, in their order."""
+        yield from (entry.key for entry in self.listed(prefix))
+
+    def listed(self, prefix: str) -> Iterator[Listed]:
+        """The objects whose keys begin with a prefix, in the order of their keys."""
         with self._translated("listing", prefix):
             pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
             for page in pages:
-                yield from (entry["Key"] for entry in page.get("Contents", []))
+                for entry in page.get("Contents", []):
+                    yield Listed(entry["Key"], int(entry["Size"]), entry["ETag"].strip('"'))
 
     def has(self, prefix: str) -> bool:
         """Whether any key begins with a prefix."""

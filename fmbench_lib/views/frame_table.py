@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from numbers import Real
 from typing import Any
 
 import pandas as pd
@@ -21,6 +22,8 @@ _UNITS = {column.name: column.unit for column in SUMMARY if column.unit} | {
 _AS_THEY_ARE = (
     "concurrency", "request_rate", "requests", "prompts", "errors", "successes", "attempt", "duration",
 )  # fmt: skip
+_RATES = ("1/s", "1/min")
+"""Units that a name such as `transactions_per_minute` says itself."""
 _LONGEST = 600
 _STATES = {"in_service": "good", "failed": "bad", "deleted": "good"}
 
@@ -51,8 +54,12 @@ def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _is_numeric(frame: pd.DataFrame, column: Any) -> bool:
-    values = _with_index(frame)[column].dropna()
-    return bool(len(values)) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    values = _with_index(frame)[column]
+    if pd.api.types.is_bool_dtype(values):
+        return False
+    known = values.dropna()
+    figures = all(isinstance(value, Real) and not isinstance(value, bool) for value in known)
+    return pd.api.types.is_numeric_dtype(values) or (len(known) > 0 and figures)
 
 
 def _texts(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
@@ -65,7 +72,8 @@ def _texts(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 def _heading(column: str) -> str:
     unit = _UNITS.get(column)
     name = column.replace("_", " ")
-    return f"{name} ({unit})" if unit and column != "seconds" else name
+    says_it = column == "seconds" or ("_per_" in column and unit in _RATES)
+    return f"{name} ({unit})" if unit and not says_it else name
 
 
 def _text(column: str, value: Any) -> str:

@@ -79,6 +79,8 @@ def _short(value: float, in_ms: bool) -> str:
     shown = 1000 * value if in_ms else value
     if in_ms and shown >= 10:
         return f"{shown:.0f}"
+    if not in_ms and 0.1 <= shown < 10:
+        return f"{shown:.2f}"
     return significant(shown, 2 if shown < 1 or in_ms else 3)
 
 

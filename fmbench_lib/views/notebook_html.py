@@ -16,20 +16,20 @@ from fmbench_lib.runs.progress import LevelEvent, LiveLevel
 from fmbench_lib.views.level_cells import COLUMNS, TONES, place_of, reason_of
 from fmbench_lib.views.live_view import LiveView, failed_line, finished_line, live_view
 
-_LONG = 60
+_LONG, _WORD = 60, 32
 _CODE = re.compile(r"`([^`]+)`")
 _STYLE = """<style>
 .fmbench{--good:#1a7f37;--doubtful:#8a5a00;--bad:#c62828;--line:#8884;--track:#8883;
- color:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit));font-size:13px;line-height:1.45;max-width:75em;overflow-x:auto}
+ color:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit));font-size:13px;line-height:1.45;max-width:88em;overflow-x:auto}
 [data-jp-theme-light="false"] .fmbench,.vscode-dark .fmbench,.vscode-high-contrast .fmbench{
  --good:#57d16f;--doubtful:#e3b341;--bad:#ff7b72}
 .fmbench table{border-collapse:collapse;margin:.4em 0!important;display:table!important;table-layout:auto!important}
-.fmbench th,.fmbench td{padding:.25em .7em!important;border-bottom:1px solid var(--line)!important;vertical-align:top;
+.fmbench th,.fmbench td{padding:.25em .45em!important;border-bottom:1px solid var(--line)!important;vertical-align:top;
  text-align:left!important;white-space:normal!important;overflow-wrap:break-word;background:none!important;
  max-width:32em!important;color:inherit!important}
 .fmbench th{font-weight:600;vertical-align:bottom}
 .fmbench .number{text-align:right!important;font-variant-numeric:tabular-nums}
-.fmbench td.number{white-space:nowrap!important}
+.fmbench td.number,.fmbench td.word{white-space:nowrap!important}
 .fmbench .long{min-width:18em!important}
 .fmbench .good{color:var(--good)!important;font-weight:600}
 .fmbench .doubtful{color:var(--doubtful)!important;font-weight:600}
@@ -70,6 +70,7 @@ def table_html(
 
     def cell(tag: str, index: int, value: str) -> str:
         kinds = ["number" if index in right else "", "long" if len(value) > _LONG else ""]
+        kinds.append("word" if "-" in value and " " not in value and len(value) <= _WORD else "")  # stays whole
         kinds.append(tones.get(value, "") if tag == "td" else "")
         return f'<{tag} class="{" ".join(filter(None, kinds))}">{escape(value)}</{tag}>'
 

@@ -89,7 +89,9 @@ def test_longer_loads_that_are_known_keep_the_columns_aligned(width: int) -> Non
 
 def test_of_a_reason_that_is_too_long_what_to_do_is_kept() -> None:
     assert shortened(REASON, len(REASON)) == REASON
-    assert shortened(REASON, 60) == "19 successes are too few for a confide…: measure at least 72"
-    assert shortened(REASON, 30) == "19 successes are too few for …"
-    assert shortened("measure it again and again", 10) == "measure i…"
-    assert all(len(shortened(REASON, room)) == room for room in range(5, len(REASON)))
+    assert shortened(REASON, 60) == "19 successes are too few for a…: measure at least 72"
+    assert shortened(REASON, 31) == "19 successes are too few for a…"
+    assert shortened(REASON, 30) == "19 successes are too few for…"
+    assert shortened("measure it again, and again", 18) == "measure it again…"
+    assert shortened("日本語の長い言葉 again", 9) == "日本語の…", "a word that is longer than the room"
+    assert all(len(shortened(REASON, room)) <= room for room in range(5, len(REASON)))

@@ -36,3 +36,11 @@ def test_nearest_word_wins_and_none_when_all_are_far() -> None:
     assert nearest("Name", ["name", "game"]) == "name"
     assert nearest("zebra", ["name", "load"], within=2) is None
     assert nearest("x", []) is None
+
+
+def test_a_word_with_a_qualifier_before_it_is_meant_rather_than_another_of_similar_letters() -> None:
+    known = ["timeout", "connect_timeout", "read_timeout", "requests"]
+    assert nearest("request_timeout", known) == "timeout"
+    assert nearest("read_timeoutt", known) == "read_timeout"
+    assert nearest("conect_timeout", known) == "connect_timeout"
+    assert nearest("first_read_timeout", known) == "read_timeout"

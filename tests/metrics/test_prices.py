@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from fmbench_lib.errors import PriceFileError
 from fmbench_lib.metrics.prices import (
     begun_hours,
     cost_of,
@@ -155,3 +156,125 @@ def test_what_time_or_tokens_cost():
     assert cost_of(instance, {}, None) is None
     assert cost_of(model, {"billed_prompt_tokens": 1e6, "billed_completion_tokens": 1e5}, None) == pytest.approx(4.5)
     assert cost_of(model, {"billed_prompt_tokens": 1e6}, 100) is None
+
+
+CACHE = TokenPrice("m", 0.003, 0.015, Origin("x"), cached_per_1k=0.0003, cache_write_per_1k=0.00375)
+
+
+def test_tokens_read_from_a_cache_and_written_to_it_have_their_own_rates():
+    """2,000 in, 1,200 of them read and 500 written, 150 out: 0.3·0.003 + 1.2·0.0003 + 0.5·0.00375 + 0.15·0.015."""
+    assert tokens_cost(CACHE, 2000, 150, 1200, 500) == pytest.approx(0.0009 + 0.00036 + 0.001875 + 0.00225)
+    assert tokens_cost(CACHE, 2000, 0, 1800, 500) == pytest.approx(
+        1.8 * 0.0003 + 0.2 * 0.00375
+    )  # no more than there are
+    without = TokenPrice("m", 0.003, 0.015, Origin("x"))
+    assert tokens_cost(without, 2000, 150, 1200, 500) == pytest.approx(0.00825)
+
+
+def test_a_million_tokens_in_out_and_blended_by_the_token():
+    listed = {
+        "input-per-1m-tokens": 3.0,
+        "output-per-1m-tokens": 15.0,
+        "cached-input-per-1m-tokens": 0.3,
+        "cache-write-per-1m-tokens": 3.75,
+    }
+    prices = PriceList.from_mapping({"token_based": {"model:1": listed}}, "test")
+    row = {
+        "instance_type": "model:1",
+        "prompt_token_count_mean": 2000.0,
+        "completion_token_count_mean": 150.0,
+        "cached_token_count_mean": 1200.0,
+        "cache_write_token_count_mean": 500.0,
+    }
+    found = price_columns(row, prices)
+    per_txn = 0.0009 + 0.00036 + 0.001875 + 0.00225
+    assert found["price_per_txn"] == pytest.approx(per_txn)
+    assert found["price_per_1m_tokens"] == pytest.approx(1e6 * per_txn / 2150)
+    assert found["price_per_1m_input_tokens"] == pytest.approx(1e6 * (per_txn - 0.00225) / 2000)
+    assert found["price_per_1m_output_tokens"] == pytest.approx(15.0)
+
+
+def test_a_million_tokens_of_a_machine():
+    """21.50 USD/h at 79 transactions a minute: each side alone bears the whole of 0.0045359 USD."""
+    found = price_columns(ROW, PRICES)
+    per_txn = 21.5 / 60 / 79
+    assert found["price_per_1m_tokens"] == pytest.approx(1e6 * per_txn / 3475)
+    assert found["price_per_1m_input_tokens"] == pytest.approx(1e6 * per_txn / 3433)
+    assert found["price_per_1m_output_tokens"] == pytest.approx(1e6 * per_txn / 42)
+    silent = price_columns({**ROW, "completion_token_count_mean": 0.0}, PRICES)
+    assert math.isnan(silent["price_per_1m_output_tokens"])
+    unpriced = price_columns({**ROW, "instance_type": "other"}, PRICES)
+    assert all(math.isnan(unpriced[f"price_per_1m_{what}tokens"]) for what in ("", "input_", "output_"))
+
+
+@pytest.mark.parametrize(
+    ("choice", "hourly", "terms"),
+    [
+        ({}, 10.0, "on demand"),
+        ({"use": "on_demand"}, 10.0, "on demand"),
+        ({"use": "spot"}, 4.0, "spot"),
+        ({"use": "reserved", "discount": 0.15}, 6 * 0.85, "reserved, 15% off"),
+        ({"discount": 0.1}, 9.0, "on demand, 10% off"),
+    ],
+)
+def test_the_price_on_the_terms_that_are_chosen(choice, hourly, terms):
+    entry = {"hourly": 10.0, "spot": 4.0, "reserved": 6.0}
+    row = {**ROW, "instance_type": "big"}
+    for mapping in (
+        {"big": entry, **choice},
+        {"big": {**entry, **choice}},
+        {"instance_based": {"big": entry}, **choice},
+    ):
+        prices = PriceList.from_mapping({"pricing": mapping}, "test")
+        found = price_columns(row, prices)
+        assert found["price_per_txn"] == pytest.approx(hourly / 60 / 79)
+        assert found["price_terms"] == terms
+
+
+def test_what_an_entry_says_goes_before_the_list_and_the_config_before_the_file():
+    shipped = PriceList.from_mapping({"a": {"hourly": 1.0, "spot": 0.5}, "b": {"hourly": 2.0, "spot": 1.0}}, "file")
+    own = PriceList.from_mapping({"use": "spot", "b": {"hourly": 2.0, "spot": 1.0, "use": "on_demand"}}, "config")
+    both = shipped.overridden_by(own)
+    assert (both.lookup("a").hourly, both.lookup("b").hourly) == (0.5, 2.0)
+    assert both.lookup("a").offers == {"on demand": 1.0, "spot": 0.5}
+    assert shipped.lookup("a").hourly == 1.0
+
+
+def test_terms_that_are_not_offered_have_no_price_and_say_so():
+    prices = PriceList.from_mapping({"use": "spot", "big": 10.0}, "test")
+    found = price_columns({**ROW, "instance_type": "big"}, prices)
+    assert math.isnan(found["price_per_txn"])
+    assert (found["price_kind"], found["price_note"]) == (None, "no spot price listed for big")
+    only = PriceList.from_mapping({"big": {"reserved": 6.0}}, "test")
+    assert price_columns({**ROW, "instance_type": "big"}, only)["price_terms"] == "reserved"
+
+
+def test_a_discount_takes_its_share_off_every_rate_of_tokens():
+    listed = {"input-per-1k-tokens": 1.0, "output-per-1k-tokens": 2.0, "cache-write-per-1k-tokens": 4.0}
+    found = PriceList.from_mapping({"discount": 0.25, "m": listed}, "test").lookup("m")
+    assert (found.input_per_1k, found.output_per_1k, found.cached_per_1k, found.cache_write_per_1k) == (
+        0.75,
+        1.5,
+        None,
+        3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("mapping", "words"),
+    [
+        ({"use": "spott", "a": 1}, "pricing.use: expected on_demand, spot or reserved, found 'spott'"),
+        ({"discount": 15, "a": 1}, "pricing.discount: expected a share from 0 to below 1 (0.15 is 15%), found 15"),
+        ({"a": {"hourly": 1, "discount": -0.1}}, "pricing.a.discount: expected a share"),
+        ({"a": {"hourly": 1, "spot": "cheap"}}, "pricing.a.spot: expected a price in USD"),
+        (
+            {"a": {"input-per-1k-tokens": 1, "input-per-1m-tokens": 1, "output-per-1k-tokens": 1}},
+            "pricing.a.input-per-1m-tokens: input-per-1k-tokens is given too",
+        ),
+        ({"a": {"input-per-1m-tokens": 1}}, "pricing.a: output-per-1k-tokens is missing"),
+    ],
+)
+def test_a_mistake_in_the_choice_of_a_price_is_named(mapping, words):
+    with pytest.raises(PriceFileError) as caught:
+        PriceList.from_mapping({"pricing": mapping}, "test")
+    assert words in str(caught.value)

@@ -78,6 +78,11 @@ def nvml(gpus: int = 2) -> ModuleType:
             raise NVMLError_NotSupported("Not Supported")
         return 41
 
+    def energy(gpu: int) -> int:
+        if gpu == 1:
+            raise NVMLError_NotSupported("Not Supported")
+        return 987654321
+
     module = ModuleType("pynvml")
     answers = {
         "NVMLError": NVMLError,
@@ -91,6 +96,7 @@ def nvml(gpus: int = 2) -> ModuleType:
         "nvmlDeviceGetUtilizationRates": lambda gpu: SimpleNamespace(gpu=97 - gpu, memory=71),
         "nvmlDeviceGetMemoryInfo": lambda gpu: SimpleNamespace(total=24146608128, free=2604859392, used=21541748736),
         "nvmlDeviceGetPowerUsage": lambda gpu: 213456,
+        "nvmlDeviceGetTotalEnergyConsumption": energy,
         "nvmlDeviceGetTemperature": temperature,
         "nvmlDeviceGetClockInfo": lambda gpu, kind: 1710,
     }
@@ -106,7 +112,15 @@ def test_gpus_in_true_units(monkeypatch: pytest.MonkeyPatch) -> None:
     assert by_name(readings, "gpu_power")["0 NVIDIA A10G"] == 213.456
     assert by_name(readings, "gpu_clock")["0 NVIDIA A10G"] == 1.71e9
     assert by_name(readings, "gpu_temperature") == {"0 NVIDIA A10G": 41}, "what a GPU does not tell is left out"
-    assert {one.series.unit for one in readings} == {"percent", "bytes", "W", "celsius", "Hz"}
+    assert {one.series.unit for one in readings} == {"percent", "bytes", "W", "J", "celsius", "Hz"}
+
+
+def test_the_energy_of_gpus_that_count_it_says_whose_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """987,654,321 mJ since the driver was loaded; the second GPU is of before Volta and counts none."""
+    monkeypatch.setitem(sys.modules, "pynvml", nvml())
+    [energy] = [one for one in Nvidia(machine={"machine": "endpoint"}).read() if one.series.metric == "gpu_energy"]
+    assert (energy.value, energy.series.kind) == (987654.321, "counter")
+    assert (energy.series.label("gpu"), energy.series.label("machine")) == ("0", "endpoint")
 
 
 def test_only_the_gpus_that_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -237,6 +237,17 @@ def test_what_cannot_be_taken_down_is_an_error(run: Run, cell: Source) -> None:
     assert (outcome.exit_code, "may still stand" in outcome.errors[0].message) == (1, True)
 
 
+def test_what_the_cleanup_step_said_of_an_endpoint_is_not_said_again(run: Run, cell: Source) -> None:
+    run.workspace.endpoints_file.write_text(json.dumps(SERVING))
+    said = ["one: could not be deleted: no", "two: could not be deleted: no"]
+    cell(CLEANUP, f"from fmbench_lib.errors import FmbenchError; raise FmbenchError({'; '.join(said)!r})")
+    outcome = run_pipeline(run, last=LastSteps(lambda _: [*said, "three: could not be deleted: no"], lambda _: 0))
+    assert [error.message.removeprefix("FmbenchError: ") for error in outcome.errors] == [
+        "; ".join(said),
+        "three: could not be deleted: no",
+    ]
+
+
 def test_a_run_that_keeps_its_endpoints_takes_nothing_down(run: Run, cell: Source) -> None:
     run.workspace.endpoints_file.write_text(json.dumps(SERVING))
     cell(LOAD, "raise ValueError")

@@ -16,6 +16,7 @@ from fmbench_lib.report.figures.findings import (
     latency_finding,
     lengths_finding,
     price_finding,
+    spread_finding,
     tail_finding,
 )
 
@@ -34,10 +35,12 @@ def test_a_ratio_of_requests_needs_intervals_that_are_apart() -> None:
     assert latency_finding([slow, fast], 1.0) == "SGLang serves 2.1× the requests of vLLM within 1 s"
     near = level("SGLang", 4, 0.8, 10.5)
     assert latency_finding([slow, near], 1.0) == (
-        "Within 1 s p95: SGLang 10.5 requests/s, vLLM 10.0; no interval tells them apart"
+        "With latency p95 within 1 s: SGLang 10.5 requests/s, vLLM 10.0; the difference is not certain"
     )
     unknown = fast | {"transactions_per_minute_low": None, "transactions_per_minute_high": None}
-    assert "no interval tells them apart" in latency_finding([slow, unknown], 1.0)
+    assert latency_finding([slow, unknown], 1.0).endswith("vLLM 10.0; too few requests for intervals")
+    guessed = fast | {"latency_p95_low": None, "latency_p95_high": None}
+    assert latency_finding([slow, guessed], 1.0) == "SGLang seems to serve 2.1× the requests of vLLM within 1 s"
 
 
 def test_a_level_whose_interval_reaches_over_the_budget_is_not_within_it() -> None:
@@ -45,7 +48,7 @@ def test_a_level_whose_interval_reaches_over_the_budget_is_not_within_it() -> No
     assert latency_finding([sure, doubtful], 1.0) == "a keeps latency p95 within 1 s: 10.0 requests/s at concurrency 4"
     assert latency_finding([doubtful], 1.0) == "No level keeps latency p95 within 1 s"
     without = sure | {"latency_p95_low": None, "latency_p95_high": None}
-    assert latency_finding([without], 1.0).startswith("a keeps latency p95 within about 1 s")
+    assert latency_finding([without], 1.0).startswith("a seems to keep latency p95 within 1 s: ")
     assert latency_finding([sure | {"verdict": "invalid"}], 1.0) == "No level keeps latency p95 within 1 s"
 
 
@@ -62,6 +65,21 @@ def test_growth_is_said_only_where_intervals_are_apart() -> None:
     assert growth_finding([], "TTFT") == "No level has a TTFT"
 
 
+def test_of_several_experiments_the_ends_at_the_highest_common_load_are_said() -> None:
+    fast, slow = level("a", 4, 0.2, 5, TTFT_p95=0.1), level("b", 4, 0.9, 5, TTFT_p95=0.4)
+    alone = level("a", 16, 2.0, 5, TTFT_p95=1.5)
+    assert spread_finding([fast, alone, slow], "TTFT") == "TTFT p95 at concurrency 4: from 0.100 s (a) to 0.400 s (b)"
+    assert spread_finding([fast, slow | {"verdict": "invalid"}], "TTFT") == "TTFT p95 of a: 0.100 s at concurrency 4"
+    apart = spread_finding([alone, slow], "TTFT")
+    assert apart.startswith("TTFT p95 of "), "without a common load nothing is compared"
+
+
+def test_drift_that_chance_alone_would_show_is_none() -> None:
+    """Of 20 steady levels one has p below 0.05."""
+    levels = [level(f"e{i}", 1, 1, 1, latency_drift=0.2, latency_drift_p=(i + 0.5) / 20) for i in range(20)]
+    assert drift_finding(levels) == "No sign of latency drift at 20 levels"
+
+
 def requests(latency: Any, tokens: Any) -> pd.DataFrame:
     known = {"experiment_name": "a", "payload_file": "a.jsonl", "load": "concurrency-1"}
     return pd.DataFrame({"latency": latency, "prompt_token_count": tokens}).assign(
@@ -72,6 +90,8 @@ def requests(latency: Any, tokens: Any) -> pd.DataFrame:
 def test_longer_prompts_take_longer_only_where_a_test_shows_it() -> None:
     tokens = np.arange(1, 41)
     assert lengths_finding(requests(tokens / 10, tokens)) == "Longer prompts take longer"
+    twice = pd.concat([requests(tokens / 10, tokens), requests(tokens / 5, tokens).assign(load="concurrency-2")])
+    assert lengths_finding(twice) == "Longer prompts take longer at all 2 levels"
     noise = np.tile([1.0, 1.4, 0.8, 1.2], 10)
     assert lengths_finding(requests(noise, tokens)).startswith("No level shows that longer prompts take longer")
     assert lengths_finding(requests(41 - tokens, tokens)).startswith("No level shows"), "they take less"
@@ -81,10 +101,11 @@ def test_longer_prompts_take_longer_only_where_a_test_shows_it() -> None:
 def test_drift_is_that_of_the_verdict_s_test() -> None:
     steady, rising = level("a", 1, 1, 1, latency_drift=0.5, latency_drift_p=0.2), level("b", 1, 1, 1)
     rising |= {"latency_drift": 0.3, "latency_drift_p": 0.001}
-    assert drift_finding([steady]) == "No drift of latency is shown at 1 level"
+    assert drift_finding([steady]) == "No sign of latency drift at 1 level"
     assert drift_finding([steady, rising]) == (
         "Latency drifted at 1 of 2 levels; most at b, a, concurrency 1: it rose by 30%"
     )
+    assert drift_finding([rising]) == "Latency rose by 30% at b, a, concurrency 1"
     assert drift_finding([level("a", 1, 1, 1)]) == "Too few requests to tell whether latency drifted"
 
 
@@ -96,7 +117,7 @@ def test_tails_and_errors() -> None:
     )
 
 
-@pytest.mark.parametrize(("base", "words"), [(1.6, "; b 4.0×"), (0.48, "; b 20% more")])
+@pytest.mark.parametrize(("base", "words"), [(1.6, "; b costs 4.0×"), (0.48, "; b costs 20% more")])
 def test_the_price_says_how_far_the_next_lies_behind(base: float, words: str, build: Any, simulate: Any) -> None:
     levels = [simulate("a", n=80, concurrency=4), simulate("b", n=80, concurrency=4, base=base)]
     said = price_finding(build(levels, Budgets(latency_budget=9)).decision)

@@ -21,6 +21,8 @@ def times(p50: float | None, p95: float | None, *, certain: tuple[bool, bool] = 
         (times(0.0042, 0.0114), "4.2/11 ms"),
         (times(0.461, 1.08), "0.46/1.08 s"),
         (times(12.34, 123.4), "12.3/123 s"),
+        (times(0.9979, 1.19), "1.00/1.19 s"),
+        (times(0.062, 1.19), "0.062/1.19 s"),
         (times(0.118, 0.204, certain=(True, False)), "118/≈204 ms"),
         (times(0.118, 0.204, certain=(False, False)), "≈118/≈204 ms"),
         (times(0.118, 0.204, certain=(False, True)), "≈118/204 ms"),

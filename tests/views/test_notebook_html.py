@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -97,6 +98,12 @@ def test_a_frame_is_shown_with_units_and_few_digits() -> None:
     assert first.split() == ["one", "1.23", "1,200", "yes", "0.0000123"]
     assert second.split() == ["two", "–", "3", "no", "0.500"]
     assert '<td class="number">1.23</td>' in FrameTable(frame)._repr_html_()
+    counts = pd.DataFrame({"n": pd.array([1, None], dtype="Int64"), "low": [None, float("nan")], "yes": [True, False]})
+    assert re.findall(r'<th class="(.*?)">', FrameTable(counts)._repr_html_()) == ["number", "number", ""]
+    rates = pd.DataFrame({"transactions_per_minute": [60.0], "request_rate": [1.0]})
+    assert repr(FrameTable(rates)).split("\n")[0].strip() == "transactions per minute request rate (requests/s)"
+    names = pd.DataFrame({"load": ["concurrency-16", "a load of several-words", "a-" * 30]})
+    assert re.findall(r'<td class="(.*?)">', FrameTable(names)._repr_html_()) == ["word", "", ""], "broken at hyphens"
     assert repr(FrameTable(frame.head(0))) == "no rows"
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from fmbench_lib.config.arrival_facts import has_own_times
 from fmbench_lib.config.platforms import platform_facts, protocol_facts
 from fmbench_lib.config.problems import joined, shown
+from fmbench_lib.config.reading.budget_checks import with_budgets
 from fmbench_lib.config.reading.endpoint_checks import check_endpoint, check_headers
 from fmbench_lib.config.reading.keys import Findings
 from fmbench_lib.config.reading.load_checks import check_find, check_loads
@@ -32,10 +33,10 @@ def check(config: Config, findings: Findings) -> Config:
     ]
     _check_dataset_of_interest(config, findings)
     _check_iterations(config, findings)
+    config = with_budgets(config, findings)
     load = config.load
     check_loads(config, findings)
     check_find(load.find, load.subject_to, load.find_start, load.find_most, findings)
-    _check_budgets(config, findings)
     _check_monitors(config, findings)
     return config.model_copy(update={"experiments": experiments})
 
@@ -138,12 +139,6 @@ def _check_dataset_of_interest(config: Config, findings: Findings) -> None:
             "metrics.dataset_of_interest",
             f"{shown(name)} occurs in no payload file's name; the payload file with most levels decides",
         )
-
-
-def _check_budgets(config: Config, findings: Findings) -> None:
-    for name, (key, limit, other) in config.report.contradictions.items():
-        problem = f"is {shown(limit)}, but report.{key} is {shown(other)}; keep one of the two"
-        findings.problem(joined("report.budgets", name), problem)
 
 
 def _check_monitors(config: Config, findings: Findings) -> None:

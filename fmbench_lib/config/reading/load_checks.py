@@ -6,7 +6,6 @@ from fmbench_lib.config.arrival_facts import ARRIVALS, has_own_times, reads
 from fmbench_lib.config.load_settings import CLOSED_LOOP_KEYS, OPEN_LOOP_KEYS
 from fmbench_lib.config.problems import shown
 from fmbench_lib.config.reading.keys import Findings
-from fmbench_lib.config.schema.budget_limits import AT_LEAST as ATTAINMENTS
 from fmbench_lib.config.schema.config import Config
 from fmbench_lib.config.schema.load_section import LoadSection
 from fmbench_lib.config.schema.search_objectives import AT_LEAST
@@ -54,9 +53,6 @@ def _check_objectives(config: Config, findings: Findings) -> None:
     slo = config.slo
     if (slo.ttft, slo.tpot, slo.latency) == (None, None, None):
         keys = [f"load.subject_to.{name}" for name in AT_LEAST if name in config.load.subject_to]
-        if config.report.slo_attainment_budget is not None:
-            keys.append("report.slo_attainment_budget")
-        keys += [f"report.budgets.{name}" for name in ATTAINMENTS if name in config.report.budgets]
         for key in keys:
             findings.problem(key, "needs objectives; write `slo: {ttft: 0.5, latency: 10}`")
     if slo.ttft is None and slo.tpot is None:

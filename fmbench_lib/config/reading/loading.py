@@ -166,14 +166,19 @@ _CONFIG_SECTIONS = ("general", "datasets", "experiments")
 """A YAML file with none of them is not a config."""
 
 
-def validate_paths(paths: Iterable[str | Path], arguments: Mapping[str, str] | None = None) -> list[Checked]:
+def validate_paths(
+    paths: Iterable[str | Path],
+    arguments: Mapping[str, str] | None = None,
+    standard: Mapping[str, str] | None = None,
+) -> list[Checked]:
     """Check each config and evaluation file; in a folder, every `.yml` and `.yaml` file below it that is one.
 
     Placeholders without a value are notices here, not problems: `-A` gives them when the config is run. A `-A`
-    that none of the configs has a placeholder for is a problem of the first.
+    that none of the configs has a placeholder for is a problem of the first. `standard` has the standard
+    placeholders that are known (region, role_arn, …), as `load_config` takes them.
     """
     files = list(_files(paths))
-    results = [_checked(path, arguments, in_folder) for path, in_folder in files]
+    results = [_checked(path, arguments, standard, in_folder) for path, in_folder in files]
     found = [file for path, _ in files if (file := _found(path)) is not None]
     unknown = unknown_arguments(found, arguments or {}) if found else []
     if unknown:
@@ -204,14 +209,16 @@ def _is_folder(path: str | Path) -> bool:
         return False
 
 
-def _checked(path: str | Path, arguments: Mapping[str, str] | None, in_folder: bool) -> Checked:
+def _checked(
+    path: str | Path, arguments: Mapping[str, str] | None, standard: Mapping[str, str] | None, in_folder: bool
+) -> Checked:
     evaluation = _evaluation_file(Path(path))
     if evaluation is not None:
         found = Findings()
         checked_values(evaluation, found)
         return Checked(Path(path), tuple(found.problems), tuple(found.notices))
     try:
-        loaded = load_config(path, arguments=arguments)
+        loaded = load_config(path, arguments=arguments, standard=standard)
     except ConfigError as error:
         if in_folder and _is_another_file(Path(path)):
             return Checked(Path(path), (), (Notice("", "not checked: it has none of general, datasets, experiments"),))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 from fmbench_lib.config.arrival_facts import has_own_times
+from fmbench_lib.config.schema.budget_limits import BudgetLimits
+from fmbench_lib.config.schema.energy_section import EnergySection
 from fmbench_lib.config.schema.evaluation_section import EvaluationSection
 from fmbench_lib.config.schema.experiment import Experiment
 from fmbench_lib.config.schema.load_section import LoadSection
@@ -51,7 +53,8 @@ class Config(Section):
     metrics: Metrics = described("What the decision is based on.", Metrics(), shown_default="all defaults")
     pricing: Prices = described(
         "Price file, or the prices themselves: in the form of a price file, or as `{g5.2xlarge: 1.21}` in USD per "
-        "hour. They replace shipped prices entry by entry.",
+        "hour. They replace shipped prices entry by entry. `use: spot` (or `reserved`) and `discount: 0.15` among them "
+        "say what is paid, see metrics.md.",
         "pricing.yml",
     )
     inference_parameters: FreeKeys = described(
@@ -64,8 +67,12 @@ class Config(Section):
     monitors: MonitorsSection = described(
         "What is sampled on the endpoints' machines during the load.", MonitorsSection(), shown_default="all defaults"
     )
+    energy: EnergySection = described(
+        "What energy costs and emits.", EnergySection(), shown_default="not known, so joules alone are reported"
+    )
     experiments: Annotated[list[Experiment], section_list] = described("What is compared, one entry each.")
     report: ReportSection = described("Budgets and title.", ReportSection(), shown_default="no budgets")
+    budgets: BudgetLimits = described("Another place for `report.budgets`.", {}, shown_default="none")
     model_evaluations: FileName | None = described(
         "Evaluation file of FMBench 2.x; switches model evaluations on.", None
     )

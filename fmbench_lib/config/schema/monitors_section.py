@@ -75,6 +75,11 @@ class MonitorsSection(Section):
         "auto",
         shown_default="`auto`: always; marked as the client's if the endpoint is elsewhere",
     )
+    energy: Choice = described(
+        "The energy of the endpoint's machine: processors and memory by RAPL (Linux), GPUs by NVML.",
+        "auto",
+        shown_default="`auto`: if the endpoint is on this machine",
+    )
     nvidia: Choice = described(
         "The NVIDIA GPUs of the endpoint, by NVML; all of this machine if those are not known.",
         "auto",

@@ -249,10 +249,8 @@ class ReportSection(Section):
     )
     title: Text | None = described("Title of the report.", None, shown_default="made from `general.model_name`")
     budgets: BudgetLimits = described(
-        "Limits of a level: `latency`, `TTFT`, `TTFT_answer`, `TPOT` and `ITL` with `_mean`, `_p50`, `_p95` or `_p99` "
-        "(seconds at most), `error_rate` (share at most), `slo_attainment`, also with `_ttft`, `_tpot` or `_latency` "
-        "(share at least), `cost_per_10k_txn` (USD at most). The four keys below that end in `_budget` are other "
-        "spellings of `latency_p95`, `cost_per_10k_txn`, `slo_attainment` and `error_rate`.",
+        "Limits of a level, by [measure](#what-can-have-a-budget): times, rates, shares, costs, quality of answers. "
+        "The keys below that end in `_budget` are other spellings of some of them.",
         {},
         shown_default="none",
     )

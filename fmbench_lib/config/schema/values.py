@@ -15,7 +15,7 @@ from fmbench_lib.config.plain_text import fault_of_line, fault_of_path, fault_of
 from fmbench_lib.config.precision import parse_precision
 from fmbench_lib.config.problems import alternatives, shown
 from fmbench_lib.config.spelling import nearest
-from fmbench_lib.pricing.price_list import SECTIONS, PriceEntryError, PriceList
+from fmbench_lib.pricing.price_list import CHOICE_KEYS, SECTIONS, PriceEntryError, PriceList
 
 _NUMBER_TEXT = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*\Z")
 _MOST_DEPTH = 50
@@ -208,6 +208,8 @@ def _prices(value: Any) -> str | dict[str, Any]:
         close = nearest(key, SECTIONS, within=3) if isinstance(entries, dict) and key not in SECTIONS else None
         if close is not None:
             reject(f"has the unknown section {key}; did you mean {close}?")
+        if key not in CHOICE_KEYS and nearest(str(key), ("discount",), within=2):
+            reject(f"has the unknown key {key}; did you mean discount?")
     try:
         PriceList.from_mapping(prices, "the config")
     except PriceEntryError as error:

@@ -245,6 +245,7 @@ def _token_cells(judged: Judgement, completion: Completion, remarks: Sequence[st
         "prompt_tokens": judged.prompt,
         "completion_tokens": judged.completion,
         "cached_tokens": judged.cached,
+        "cache_write_tokens": _written(completion.cache_write_tokens, judged),
         "reasoning_tokens": judged.reasoning,
         "seen_tokens": judged.seen_tokens,
         "choices": completion.choices,
@@ -253,6 +254,13 @@ def _token_cells(judged: Judgement, completion: Completion, remarks: Sequence[st
         "token_source": both_sources(prompt_source, completion_source),
         "remarks": REMARK_SEPARATOR.join(remarks) or None,
     }
+
+
+def _written(tokens: int | None, judged: Judgement) -> int | None:
+    """The prompt tokens written to a cache, unless the prompt has no room for them beside those read from it."""
+    if tokens is None or judged.prompt is None:
+        return None
+    return tokens if tokens + (judged.cached or 0) <= judged.prompt else None
 
 
 def _times(exchange: Spooled, completion: Completion, response: Response | None, clocks: ClockPair) -> RecordTimes:

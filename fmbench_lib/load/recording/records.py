@@ -48,6 +48,7 @@ class RecordTokens(TypedDict):
     prompt_tokens: int | None
     completion_tokens: int | None
     cached_tokens: int | None
+    cache_write_tokens: int | None
     reasoning_tokens: int | None
     seen_tokens: int | None
     choices: int
@@ -130,6 +131,7 @@ RECORD_SCHEMA = pa.schema(
         ("completion", pa.string()),
         ("texts", pa.int32()),
         ("scores", pa.list_(pa.float64())),
+        ("cache_write_tokens", pa.int64()),
     ]
 )
 
@@ -172,13 +174,13 @@ def read_facts(path: Path) -> LevelFacts:
     return read_header(path)[0]
 
 
-def read_header(path: Path) -> tuple[LevelFacts, frozenset[str]]:
-    """The level's facts, and the columns that its file has: those of earlier versions lack some."""
+def read_header(path: Path) -> tuple[LevelFacts, pa.Schema]:
+    """The level's facts, and the columns of its file with their types: those of earlier versions lack some."""
     import pyarrow.parquet as pq
 
     schema = pq.read_schema(path)
     facts: LevelFacts = json.loads(schema.metadata[FACTS_KEY])
-    return facts, frozenset(schema.names)
+    return facts, schema.remove_metadata()
 
 
 def read_level(path: Path, columns: list[str] | None = None) -> tuple[pd.DataFrame, LevelFacts]:

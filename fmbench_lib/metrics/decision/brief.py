@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge, name_of, without_verdict
+from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, is_quality, judge, name_of, without_verdict
 from fmbench_lib.metrics.decision.ranking import RankedBy, unit_cost
 from fmbench_lib.metrics.decision.sentence import behind_text, best_words, cost_text, missed_text, why_left_out
 from fmbench_lib.metrics.decision.unequal_work import cached_text
@@ -83,14 +83,14 @@ def _doubts(decision: Mapping[str, Any], winner: Row) -> Iterator[str]:
     """What makes a decision doubtful, the weightiest first; at the end that nothing does."""
     judgement = judge(winner, Budgets(**decision["budgets"]))
     for outcome in judgement.outcomes:
-        if outcome.doubtful and number(winner, f"{outcome.column}_low") is not None:
+        if outcome.doubtful and outcome.low is not None:
             yield f"Not sure: the interval of its {outcome.name} reaches over the budget; {_longer(winner, 4)}."
     if decision["tied"]:
         yield f"Not sure: the difference is within the noise; {_longer(winner, 4)}."
     yield from _unequal_work(decision, winner)
     if text(winner, "verdict") == "degraded":
         yield f"Not sure: {_degraded(winner)}."
-    doubtful = [outcome.column for outcome in judgement.outcomes if outcome.doubtful]
+    doubtful = [outcome.column for outcome in judgement.outcomes if outcome.doubtful and outcome.low is None]
     for column in dict.fromkeys(("latency_p95", *doubtful)):
         if number(winner, column) is not None and number(winner, f"{column}_low") is None:
             yield f"Not sure: its {name_of(column)} has no confidence interval; {_longer(winner)}."
@@ -159,7 +159,7 @@ def _of_nearest(decision: Mapping[str, Any], nearest: Judgement) -> Brief:
         return Brief(what, f"To find one: {_LOOSER_SEARCH}.")
     if not nearest.missed and nearest.may_grow:
         return Brief(what, f"To decide: {_longer(row, number(row, 'sustainable_longer') or 2)}.")
-    of_quality = [outcome.certainty for outcome in nearest.missed if outcome.certainty is not None]
+    of_quality = [outcome.certainty for outcome in nearest.missed if is_quality(outcome.column)]
     if of_quality and len(of_quality) == len(nearest.missed):
         if any(without_verdict(row, outcome) for outcome in nearest.missed):
             return Brief(what, f"To decide: {_MORE_VERDICTS}.")

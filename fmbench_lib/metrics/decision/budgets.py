@@ -6,10 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from fmbench_lib.config.budget_measures import BY_COLUMN
+from fmbench_lib.metrics.decision.intervals import certainty_of, interval_of
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.statistics.proportions import Certainty, reaches, side_of
 
-Unit: TypeAlias = Literal["time", "share", "cost", "score", "rate"]
+Unit: TypeAlias = Literal["time", "share", "cost", "score", "rate", "energy"]
+
+_KINDS: Mapping[str, Unit] = {
+    "s": "time",
+    "share": "share",
+    "USD": "cost",
+    "score": "score",
+    "requests/s": "rate",
+    "requests/minute": "rate",
+    "tokens/s": "rate",
+    "joules": "energy",
+    "grams CO2": "energy",
+}
+"""By the unit of a measure: what kind of figure it is."""
 
 _NAMES = {
     "error_rate": "error rate",
@@ -18,13 +33,20 @@ _NAMES = {
     "slo_attainment_tpot": "attainment of the TPOT objective",
     "slo_attainment_latency": "attainment of the latency objective",
     "price_per_10k_txn": "cost per 10,000 transactions",
+    "price_per_txn": "cost per transaction",
+    "price_per_1m_tokens": "cost per 1,000,000 tokens",
+    "price_per_1m_input_tokens": "cost per 1,000,000 input tokens",
+    "price_per_1m_output_tokens": "cost per 1,000,000 output tokens",
+    "transactions_per_second": "transactions per second",
+    "transactions_per_minute": "transactions per minute",
+    "prompt_token_throughput": "throughput of input tokens",
+    "completion_token_throughput": "throughput of output tokens",
     "accuracy": "accuracy",
     "cosine_similarity": "cosine similarity",
     "ndcg_10": "nDCG@10",
 }
-_PERCENTILES = ("p50", "p95", "p99")
 GOODPUT = "goodput"
-"""The one figure that limits a search and can have no budget: requests per second within their objectives."""
+"""Requests per second within their objectives."""
 
 ACCURACY, SIMILARITY, NDCG, CRITERION = "accuracy", "cosine_similarity", "ndcg_10", "criterion_"
 """Columns of the quality of answers and of rankings, and what the names of a rubric's criteria begin with."""
@@ -37,7 +59,7 @@ class Budgets:
     `latency_budget`: seconds of latency p95 · `cost_per_10k_txn_budget`: USD per 10,000 transactions ·
     `error_rate_budget`: share of failed requests · `latency_latitude`: the share by which p95 may exceed its budget ·
     `slo_attainment_budget`: least share of requests within their objectives · `quality`: least values of columns of
-    the answers' quality · `budgets`: limits of further columns of a summary, times and shares, by column.
+    the answers' quality · `budgets`: limits of further columns of a summary, by column.
     """
 
     latency_budget: float | None = None
@@ -84,7 +106,8 @@ class Limit:
     @property
     def at_least(self) -> bool:
         """Whether the limit is the least that is wanted."""
-        return self.column.startswith("slo_") or self.column == GOODPUT or is_quality(self.column)
+        measure = BY_COLUMN.get(self.column)
+        return is_quality(self.column) if measure is None else measure.at_least
 
 
 def name_of(column: str) -> str:
@@ -101,13 +124,8 @@ def is_quality(column: str) -> bool:
 
 def unit_of(column: str) -> Unit:
     """What a column that can have a budget, or limit a search, is counted in."""
-    if column == "price_per_10k_txn":
-        return "cost"
-    if column == GOODPUT:
-        return "rate"
-    if column in (SIMILARITY, NDCG) or column.startswith(CRITERION):
-        return "score"
-    return "share" if column in _NAMES else "time"
+    measure = BY_COLUMN.get(column)
+    return "score" if measure is None else _KINDS[measure.unit]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +133,11 @@ class Outcome:
     """How one level compares with one budget.
 
     `met` is None where the level has no such value. `over` is by how much it misses, in the unit of the budget, and
-    `excess` the same as a share of the budget (a share of requests is a share already). `doubtful`: the confidence
-    interval holds the limit, or it is a percentile without an interval. `certainty` is that of the quality of answers;
-    where it is not known whether that is enough, `met` is None too.
+    `excess` the same as a share of the budget (a share of requests is a share already). `low` and `high` are the ends
+    of its 95% interval. `certainty` is whether it is sure, None where nothing tells: a figure without an interval.
+    `doubtful`: it is not known, as the interval holds the limit, or it is a percentile without an interval; of a share
+    that leaves no request out nothing is said. The estimate decides even so, except of the quality of answers: where
+    that is not known, `met` is None.
     """
 
     name: str
@@ -129,6 +149,8 @@ class Outcome:
     excess: float = 0.0
     doubtful: bool = False
     certainty: Certainty | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +222,24 @@ def outcome_of(row: Row, limit: Limit) -> Outcome:
         return Outcome(limit.name, limit.column, limit.budget, None, None)
     if is_quality(limit.column):
         return _quality_outcome(row, limit, value)
-    doubtful = _doubtful(row, limit.column, bound)
-    if value >= bound if limit.at_least else value <= bound:
-        return Outcome(limit.name, limit.column, limit.budget, value, True, doubtful=doubtful)
-    over = abs(value - limit.budget)
-    excess = over if limit.unit == "share" else over / limit.budget if limit.budget > 0 else float("inf")
-    return Outcome(limit.name, limit.column, limit.budget, value, False, over, excess, doubtful)
+    certainty = certainty_of(row, limit.column, bound, limit.at_least)
+    met = value >= bound if limit.at_least else value <= bound
+    over = 0.0 if met else abs(value - limit.budget)
+    excess = over if limit.unit == "share" or met else over / limit.budget if limit.budget > 0 else float("inf")
+    low, high = interval_of(row, limit.column) or (None, None)
+    return Outcome(
+        limit.name,
+        limit.column,
+        limit.budget,
+        value,
+        met,
+        over,
+        excess,
+        doubtful=certainty == "not known" and not (limit.unit == "share" and value == float(limit.at_least)),
+        certainty=certainty,
+        low=low,
+        high=high,
+    )
 
 
 def _quality_outcome(row: Row, limit: Limit, value: float) -> Outcome:
@@ -219,7 +253,10 @@ def _quality_outcome(row: Row, limit: Limit, value: float) -> Outcome:
         met, certainty = side_of(value, low, high, limit.budget)
     over = max(limit.budget - value, 0.0)
     excess = over / limit.budget if limit.budget > 0 else 0.0  # nothing misses a budget of 0
-    return Outcome(limit.name, limit.column, limit.budget, value, met, over, excess, certainty=certainty)
+    low, high = interval_of(row, limit.column) or (None, None)
+    return Outcome(
+        limit.name, limit.column, limit.budget, value, met, over, excess, certainty=certainty, low=low, high=high
+    )
 
 
 def _accuracy_reaches(row: Row, correct: int, count: int, budget: float) -> tuple[bool | None, Certainty]:
@@ -241,10 +278,3 @@ def without_verdict(row: Row, outcome: Outcome) -> int:
         return 0
     missed = reaches(round(value * count), count, outcome.budget)[0] is False
     return round(number(row, f"{ACCURACY}_no_verdict") or 0) if missed else 0
-
-
-def _doubtful(row: Row, column: str, bound: float) -> bool:
-    low, high = number(row, f"{column}_low"), number(row, f"{column}_high")
-    if low is None or high is None:
-        return column.endswith(_PERCENTILES)
-    return low <= bound < high

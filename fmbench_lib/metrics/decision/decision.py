@@ -50,7 +50,8 @@ class FailedLevel(TypedDict):
 
 
 class DecisionDocument(TypedDict):
-    """The decision in summary.json. `budgets` are the fields of `Budgets`, levels their rows by column name."""
+    """The decision in summary.json. `budgets` are the fields of `Budgets`, levels their rows by column name; `outcomes`
+    how `winner`, `runner_up` and `nearest` compare with each budget (`Outcome`)."""
 
     text: str
     payload_file: str | None
@@ -64,6 +65,7 @@ class DecisionDocument(TypedDict):
     tied: list[Row]
     unlike_cache: Row | None
     nearest: Row | None
+    outcomes: dict[str, list[dict[str, Any]]]
     failed: list[FailedLevel]
 
 
@@ -119,6 +121,11 @@ class Decision:
             "tied": [dict(row) for row in self.tied],
             "unlike_cache": dict(self.unlike_cache) if self.unlike_cache else None,
             "nearest": dict(self.nearest) if self.nearest else None,
+            "outcomes": {
+                name: [plain(asdict(outcome)) for outcome in judge(row, self.budgets).outcomes]
+                for name, row in (("winner", self.winner), ("runner_up", self.runner_up), ("nearest", self.nearest))
+                if row is not None
+            },
             "failed": [_failed_dict(judgement) for judgement in self.failed],
         }
 

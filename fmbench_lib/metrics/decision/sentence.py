@@ -20,9 +20,20 @@ from fmbench_lib.metrics.decision.ranking import (
 )
 from fmbench_lib.metrics.decision.transaction_size import generates_nothing
 from fmbench_lib.metrics.decision.unequal_work import unequal_work_text
-from fmbench_lib.metrics.decision.wording import budgets_text, figure, in_unit, level_label, percentile_text, usd
+from fmbench_lib.metrics.decision.wording import (
+    budgets_text,
+    figure,
+    in_unit,
+    level_label,
+    percentile_text,
+    told_value,
+    usd,
+)
 from fmbench_lib.metrics.finding import in_times
 from fmbench_lib.metrics.missing import Row, number, text
+
+_ALWAYS_TOLD = ("latency_p95", "error_rate", "slo_attainment", "transactions_per_minute", "price_per_10k_txn")
+"""Figures that have a place of their own in the sentence, or are told only where they miss their budget."""
 
 BEST: dict[RankedBy, str] = {
     "price": "the cheapest",
@@ -78,7 +89,7 @@ def notes_on(judgements: Sequence[Judgement]) -> list[str]:
     """
     first, notes = judgements[0], []
     for outcome in first.outcomes:
-        if outcome.doubtful and number(first.row, f"{outcome.column}_low") is not None:
+        if outcome.doubtful and outcome.low is not None:
             side = "within" if outcome.met else "outside"
             doubt = f"it is uncertain that its {outcome.name} is {side} the budget"
             notes.append(f"{doubt}, which lies inside the interval")
@@ -228,8 +239,8 @@ def _figures(judgement: Judgement, by: RankedBy = "price") -> str:
     row, parts = judgement.row, []
     if number(row, "latency_p95") is not None:
         parts.append(f"latency p95 {percentile_text(row, 'latency_p95')}")
-    judged = [one for one in judgement.outcomes if unit_of(one.column) == "time" and one.column != "latency_p95"]
-    parts += [f"{one.name} {percentile_text(row, one.column)}" for one in judged if one.value is not None]
+    judged = [one for one in judgement.outcomes if one.value is not None and one.column not in _ALWAYS_TOLD]
+    parts += [f"{one.name} {told_value(row, one.column)}" for one in judged if not is_quality(one.column)]
     if (rate := number(row, "transactions_per_minute")) is not None:
         parts.append(f"{figure(rate)} transactions/minute")
     if (price := number(row, "price_per_10k_txn")) is not None:
@@ -265,12 +276,10 @@ def missed_text(outcome: Outcome, row: Row) -> str:
     if is_quality(outcome.column):
         return f"whose {quality_missed(outcome, row)}"
     if outcome.value is None:
-        reason = text(row, "price_note") if outcome.column == "price_per_10k_txn" else None
+        reason = text(row, "price_note") if unit_of(outcome.column) == "cost" else None
         return f"whose {outcome.name} is unknown" + (f" ({reason})" if reason else "")
     unit = unit_of(outcome.column)
-    value, over = in_unit(outcome.column, outcome.value), in_unit(outcome.column, outcome.over)
-    if unit == "time":
-        value = percentile_text(row, outcome.column)
+    value, over = told_value(row, outcome.column), in_unit(outcome.column, outcome.over)
     if unit == "share":
         over = f"{figure(100 * outcome.over)} percentage points"
     if outcome.value < outcome.budget:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from fmbench_lib.config.budget_measures import BY_COLUMN
 from fmbench_lib.config.repeat_names import split_repeat
-from fmbench_lib.metrics.decision.budgets import Budgets, Limit, unit_of
+from fmbench_lib.metrics.decision.budgets import Budgets, Limit, Outcome, unit_of
+from fmbench_lib.metrics.imported_level import UNKNOWN_LOAD
 from fmbench_lib.metrics.missing import Row, number, text
 
 
@@ -26,7 +28,8 @@ def usd(value: float) -> str:
 
 def load_label(row: Row) -> str:
     """The load of a level: `concurrency 4` or `0.5 requests/s`; of one of its repeats `concurrency 4 (repeat 2)`, of
-    all of them together `concurrency 4 (3 repeats)`, of a level measured again `concurrency 4 (attempt 2)`."""
+    all of them together `concurrency 4 (3 repeats)`, of a level measured again `concurrency 4 (attempt 2)`; of an
+    imported one as its tool called it, such as `load all-at-once`, or `an unknown load`."""
     concurrency, rate = number(row, "concurrency"), number(row, "request_rate")
     name, repeat = split_repeat(str(row.get("load") or ""))
     together, attempt = number(row, "repeats") or 1, number(row, "attempt") or 1
@@ -34,7 +37,9 @@ def load_label(row: Row) -> str:
     again += f" (attempt {attempt:.0f})" if attempt > 1 else ""
     if rate is not None:
         return f"{figure(rate)} requests/s{again}"
-    return f"concurrency {concurrency:.0f}{again}" if concurrency is not None else f"{name or 'an unknown load'}{again}"
+    if concurrency is not None:
+        return f"concurrency {concurrency:.0f}{again}"
+    return f"{'an unknown load' if name in ('', UNKNOWN_LOAD) else f'load {name}'}{again}"
 
 
 def level_label(row: Row) -> str:
@@ -52,7 +57,7 @@ def budgets_text(budgets: Budgets) -> str:
 def limit_text(limit: Limit) -> str:
     """One limit: `TTFT p95 ≤ 0.5 s`."""
     if limit.unit == "cost":
-        return f"≤ {usd(limit.budget)} per 10,000 transactions"
+        return f"≤ {usd(limit.budget)} per {BY_COLUMN[limit.column].per}"
     if limit.column == "slo_attainment":
         return f"{in_unit(limit.column, limit.budget)} of requests within their objectives"
     latitude = f" (+{100 * limit.latitude:.3g}%)" if limit.latitude else ""
@@ -66,9 +71,28 @@ def in_unit(column: str, value: float) -> str:
         return usd(value)
     if unit == "score":
         return figure(value)
-    if unit == "rate":
-        return f"{figure(value)} requests/s"
+    if unit in ("rate", "energy"):
+        return f"{figure(value)} {BY_COLUMN[column].unit}"
     return f"{figure(100 * value)}%" if unit == "share" else f"{figure(value)} s"
+
+
+def told_value(row: Row, column: str) -> str:
+    """A figure of a level that has a budget, with its unit, and with its interval where it is a time that has one."""
+    value = number(row, column)
+    if unit_of(column) == "time":
+        return percentile_text(row, column)
+    return "unknown" if value is None else in_unit(column, value)
+
+
+def standing_text(outcome: Outcome) -> str:
+    """How a level stands to a budget: `surely met`, `probably missed`, `undecided`; `met` or `missed` where there is no
+    interval that could tell; `unknown` without the figure."""
+    if outcome.value is None:
+        return "unknown"
+    if outcome.certainty == "not known":
+        return "undecided"
+    side = "met" if outcome.met else "missed"
+    return side if outcome.certainty is None else f"{outcome.certainty} {side}"
 
 
 def quality_text(row: Row, column: str) -> str:

@@ -26,7 +26,9 @@ from fmbench_lib.metrics.statistics.ragged import Ragged
 from fmbench_lib.metrics.window import moment_of_ending, moment_of_sending
 
 QUANTILES: dict[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
-_ALL = tuple(QUANTILES.values())
+ALL_QUANTILES: dict[str, float] = {**QUANTILES, "p90": 0.90}
+"""Those of `QUANTILES`, and the one that some service levels are agreed on: its columns are `P90`."""
+_ALL = tuple(ALL_QUANTILES.values())
 FAMILIES: dict[str, str] = {
     "latency": "from `due` to the last content event",
     "TTFT": "from `due` to the first content event",
@@ -55,6 +57,11 @@ INTERVALS = (
     *(column for family in INTERVAL_FAMILIES for column in _intervals(family)),
     Column("latency_effective_n", "", "number", "independent requests that would tell as much about `latency_p95`"),
     Column("latency_longer", "", "number", "how many times as long to measure for its interval; 1 where it has one"),
+)
+P90 = tuple(
+    Column(f"{family}_p90{end}", "s", "number", "p90 beside the percentiles above, and the ends of its 95% interval")
+    for family in INTERVAL_FAMILIES
+    for end in ("", "_low", "_high")
 )
 ANSWER = _estimates(ANSWER_FAMILY, "from `due` to the first content that is not reasoning")
 FROM_SENT = tuple(
@@ -104,7 +111,7 @@ class OrderedTimes:
 
 
 def level_times(sample: LevelSample) -> Cells:
-    """The columns `TIMES`, `INTERVALS`, `ANSWER` and `FROM_SENT`."""
+    """The columns `TIMES`, `INTERVALS`, `ANSWER`, `P90` and `FROM_SENT`."""
     row: Cells = {"latency_effective_n": NAN, "latency_longer": NAN}
     times = OrderedTimes.of(sample)
     for family in INTERVAL_FAMILIES:
@@ -130,7 +137,7 @@ def _state(sample: LevelSample, moments: Floats) -> State:
 def _family(times: OrderedTimes, family: str) -> Cells:
     values = times.values(family)
     row: Cells = {f"{family}_mean": mean_of_known(values), f"{family}_n": int(values.size)}
-    for name, result in zip(QUANTILES, times.estimates(family), strict=True):
+    for name, result in zip(ALL_QUANTILES, times.estimates(family), strict=True):
         if (family, name) == ("latency", "p95") and times.state is not None and values.size:
             row |= {"latency_effective_n": result.effective_n, "latency_longer": result.longer}
         row[f"{family}_{name}"] = or_nan(result.value)

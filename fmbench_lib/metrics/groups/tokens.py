@@ -29,11 +29,13 @@ TOKEN_COUNTS = (
         "prompt tokens per success that the server took from its cache: 0 where a server that reports them is silent, "
         "empty where it never reports them",
     ),
+    Column("cache_write_token_count_mean", "tokens", "number", "the same for those that it wrote to its cache"),
 )
 BILLED = (
     Column("billed_prompt_tokens", "tokens", "number", "prompt tokens of all successes, warm-up included"),
     Column("billed_completion_tokens", "tokens", "number", "completion tokens of all successes, warm-up included"),
     Column("billed_cached_tokens", "tokens", "number", "cached prompt tokens of all successes, warm-up included"),
+    Column("billed_cache_write_tokens", "tokens", "number", "those written to a cache, warm-up included"),
 )
 
 
@@ -49,6 +51,7 @@ def token_counts(sample: LevelSample) -> Cells:
         "completion_token_n": known(tokens_out),
         "completion_token_count_std": float(np.nanstd(tokens_out, ddof=1)) if known(tokens_out) > 1 else NAN,
         "cached_token_count_mean": _cached_mean(floats(sample.successes, "cached_tokens")),
+        "cache_write_token_count_mean": _cached_mean(floats(sample.successes, "cache_write_tokens")),
     }
     return row
 
@@ -56,11 +59,13 @@ def token_counts(sample: LevelSample) -> Cells:
 def billed_tokens(sample: LevelSample) -> Cells:
     """The columns `BILLED`: what a price per token is charged on; 0 without a success.
 
-    One unknown count makes the sum unknown, but a request that reports no cached tokens had none at a lower price.
+    One unknown count makes the sum unknown, but a request that reports no tokens of a cache had none at another price.
     """
     successes = sample.requests[sample.requests["success"]]
-    cached = floats(successes, "cached_tokens")
-    row: Cells = {"billed_cached_tokens": float(np.nansum(cached)) if known(cached) else NAN}
+    row: Cells = {}
+    for kind in ("cached", "cache_write"):
+        tokens = floats(successes, f"{kind}_tokens")
+        row[f"billed_{kind}_tokens"] = float(np.nansum(tokens)) if known(tokens) else NAN
     for kind in ("prompt", "completion"):
         tokens = floats(successes, f"{kind}_tokens")
         row[f"billed_{kind}_tokens"] = NAN if np.isnan(tokens).any() else float(tokens.sum())

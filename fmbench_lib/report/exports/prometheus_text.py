@@ -16,6 +16,9 @@ _GAUGES = {
     "prompt_tokens_per_second": ("prompt_token_throughput", "prompt tokens per second"),
     "completion_tokens_per_second": ("completion_token_throughput", "completion tokens per second"),
     "price_usd_per_10k_transactions": ("price_per_10k_txn", "USD for 10,000 successes"),
+    "price_usd_per_1m_tokens": ("price_per_1m_tokens", "USD for 1,000,000 tokens of prompts and outputs"),
+    "joules_per_transaction": ("joules_per_txn", "energy of one success"),
+    "joules_per_output_token": ("joules_per_output_token", "energy of one output token"),
 }
 _LABELS = {"experiment": "experiment_name", "payload": "payload_file", "load": "load", "instance": "instance_type"}
 

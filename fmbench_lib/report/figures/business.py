@@ -42,8 +42,12 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 6
 """With more experiments than this a legend names them, as names beside their lines would collide."""
-MOST_LABELS = 8
-_BELOW = 1.6
+MOST_SINGLE = 16
+"""Experiments with a single level each that have their names beside their points: these have no line whose dashes
+would tell apart two of one colour."""
+MOST_LABELS, FEW_LABELS = 8, 3
+"""Levels of an experiment that have a label, and where there are too many experiments for names."""
+_BELOW = 3.2
 """How much further down a logarithmic scale reaches, for the label of the cheapest level."""
 MARKERS = {"valid": "o", "degraded": "^", "invalid": "X"}
 
@@ -101,10 +105,10 @@ def _scales(axes: Axes, trade: Trade) -> None:
     p95s = [point.x for point in trade.points]
     ends = within_sight((end for point in trade.points if point.interval for end in point.interval), p95s)
     left, right = _scale(axes.xaxis, p95s, ends, trade.latency_budget)
-    axes.set_xlim(left, right * (1.12 if len(trade.experiments) <= MOST_NAMED else 1.0))  # room for names at the ends
+    axes.set_xlim(left, right * (1.12 if _are_named(trade) else 1.0))  # room for names at the ends
     bottom, top = _scale(axes.yaxis, [point.y for point in trade.points], [], trade.cost_budget)
     axes.set_ylim(bottom / _BELOW if axes.get_yscale() == "log" else bottom, top)
-    better = "low is cheaper" if trade.priced else "high is more"
+    better = "lower is cheaper" if trade.priced else "higher is more"
     name_axes(axes, "latency p95 (s), left is faster", f"{trade.y_title},\n{better}")
 
 
@@ -158,19 +162,26 @@ def _legend(figure: Figure, trade: Trade, look: Mapping[str, Look]) -> None:
     if any(point.best for point in trade.points):
         ring = sign | {"color": INK, "markersize": 12}
         signs.append(key("ring: best level", marker="o", markerfacecolor="none", **ring))
-    named = [] if len(trade.experiments) <= MOST_NAMED else experiment_keys(trade.experiments, look)
+    named = [] if _are_named(trade) else experiment_keys(trade.experiments, look)
     legend_below(figure, named, signs)
+
+
+def _are_named(trade: Trade) -> bool:
+    """Whether the experiments have their names beside their lines, or beside their only points."""
+    single = len(trade.points) == len(trade.experiments)
+    return len(trade.experiments) <= (MOST_SINGLE if single else MOST_NAMED)
 
 
 def _labelled(trade: Trade) -> Iterator[Point]:
     """The points that get a label: of an experiment with many levels some, evenly spread."""
+    most = MOST_LABELS if len(trade.experiments) <= MOST_NAMED else FEW_LABELS
     for name in trade.experiments:
         own = [point for point in trade.points if point.experiment == name]
-        yield from (own[place] for place in spread(len(own), MOST_LABELS))
+        yield from (own[place] for place in spread(len(own), most))
 
 
 def _labels(axes: Axes, trade: Trade, look: Mapping[str, Look]) -> None:
-    ends = {point.experiment: point for point in trade.points} if len(trade.experiments) <= MOST_NAMED else {}
+    ends = {point.experiment: point for point in trade.points} if _are_named(trade) else {}
     shown = {id(point) for point in _labelled(trade)}
     labels = []
     for point in sorted(trade.points, key=lambda point: (not point.best, point not in ends.values())):
@@ -180,7 +191,7 @@ def _labels(axes: Axes, trade: Trade, look: Mapping[str, Look]) -> None:
         last = ends.get(point.experiment) is point
         text = f"{name} · {point.label}" if last else point.label
         if point.best:
-            text = f"{name}\n" * last + f"best: {trade.figures(point)}"
+            text = f"{name}\n" * (last or not ends) + f"best: {trade.figures(point)}"
         colour = INK if point.best else look[point.experiment].colour
         labels.append(Label(point.x, point.y, text, colour, bold=point.best, always=last))
     place_labels(axes, labels, [(point.x, point.y) for point in trade.points])

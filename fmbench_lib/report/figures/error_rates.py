@@ -36,10 +36,9 @@ HATCHES = ("", "////", "....")
 
 def draw_error_rates(rows: Rows, budget: float | None = None) -> Figure:
     """A bar for each level that had errors, stacked by class; without any, the picture says so."""
-    title = "Error rates by level"
     none = no_errors(rows)
     if none:
-        return nothing(title, none)
+        return nothing("No level had errors" if rows else "Error rates", none.removeprefix("No errors: ").capitalize())
     failing = [row for row in in_order(rows) if number(row, "errors")]
     shown = failing
     if len(failing) > MOST_BARS:

@@ -16,7 +16,7 @@ from fmbench_lib.metrics.groups.counts import errors_by_class
 from fmbench_lib.metrics.missing import Row, number
 from fmbench_lib.metrics.statistics.trend import mann_kendall
 from fmbench_lib.report.figures.style import short_name
-from fmbench_lib.report.level_order import Rows, counted, dataset_name, in_order, is_rate, names_in
+from fmbench_lib.report.level_order import Rows, counted, dataset_name, in_order, is_rate, load_order, names_in
 from fmbench_lib.report.numbers import percent, plain, seconds, several, significant
 
 _MOST = {"throughput": "fastest", "output_token_throughput": "fastest", "price_per_output_token": "cheapest per token"}
@@ -55,7 +55,7 @@ def _behind(runner_up: Row, winner: Row, decision: Decision) -> str:
         return f"{name} comes next"
     more = f"{significant(theirs / ours, 2)}×" if theirs > 2 * ours else f"{theirs / ours - 1:.0%} more"
     fewer = f"{1 - ours / theirs:.0%} less"
-    return f"{name} {more if decision.ranked_by.startswith('price') else fewer}"
+    return f"{name} {f'costs {more}' if decision.ranked_by.startswith('price') else fewer}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +74,25 @@ def latency_finding(levels: Rows, budget: float | None) -> str:
         return growth_finding(levels, "latency")
     best = sorted(_best_within(levels, budget), key=lambda each: -each.rate)
     names = names_in(levels)
-    about = "about " if any(number(each.row, "latency_p95_low") is None for each in best) else ""
-    within = f"within {about}{plain(budget)} s"
+    sure = all(number(each.row, "latency_p95_low") is not None for each in best)
+    within = f"within {plain(budget)} s"
     if not best:
         return f"No level keeps latency p95 {within}"
     first = best[0]
     name, told = _name(first.row), f"{significant(first.rate / 60)} requests/s"
     if len(best) < 2:
-        alone = f"Only {name} keeps" if len(names) > 1 else f"{name} keeps"
-        return f"{alone} latency p95 {within}: {told} at {load_label(first.row)}"
+        alone = f"Only {name}" if len(names) > 1 else name
+        keeps = "keeps" if sure else "seems to keep"
+        return f"{alone} {keeps} latency p95 {within}: {told} at {load_label(first.row)}"
     second = best[1]
     if first.low is not None and second.high is not None and first.low > second.high:
         times = significant(first.rate / second.rate, 2)
-        return f"{name} serves {times}× the requests of {_name(second.row)} {within}"
+        serves = "serves" if sure else "seems to serve"
+        return f"{name} {serves} {times}× the requests of {_name(second.row)} {within}"
     both = f"{name} {told}, {_name(second.row)} {significant(second.rate / 60)}"
-    return f"{within.capitalize()} p95: {both}; no interval tells them apart"
+    known = first.low is not None and second.high is not None
+    doubt = "the difference is not certain" if known else "too few requests for intervals"
+    return f"With latency p95 {within}: {both}; {doubt}"
 
 
 def _best_within(levels: Rows, budget: float) -> list[_Best]:
@@ -108,6 +112,22 @@ def _keeps(row: Row, budget: float) -> bool:
     ends = [number(row, "latency_p95"), number(row, "latency_p95_high")]
     known = [end for end in ends if end is not None]
     return bool(known) and max(known) <= budget and row.get("verdict") != "invalid"
+
+
+def spread_finding(levels: Rows, family: str) -> str:
+    """The least and the greatest p95 of a time among experiments at the highest load that all of them have; of a single
+    experiment how it changes with the load."""
+    known = [row for row in levels if number(row, f"{family}_p95") is not None and row.get("verdict") != "invalid"]
+    names = names_in(known)
+    loads = [{load_order(row) for row in known if row["experiment_name"] == name} for name in names]
+    shared = set.intersection(*loads) if loads else set()
+    if len(names) < 2 or not shared:
+        return growth_finding(levels, family)
+    highest = max(shared)
+    rows = [row for row in known if load_order(row) == highest]
+    ordered = sorted(rows, key=lambda row: float(row[f"{family}_p95"]))
+    least, most = (f"{seconds(row[f'{family}_p95'])} ({_name(row)})" for row in (ordered[0], ordered[-1]))
+    return f"{family} p95 at {load_label(ordered[0])}: from {least} to {most}"
 
 
 def growth_finding(levels: Rows, family: str) -> str:
@@ -148,7 +168,8 @@ def lengths_finding(requests: pd.DataFrame) -> str:
         return f"No level shows that longer prompts take longer ({several(len(tested), 'level')} tested)"
     if len(tested) == 1:
         return "Longer prompts take longer"
-    return f"Longer prompts take longer at {rising} of {several(len(tested), 'level')}"
+    which = f"all {len(tested)}" if rising == len(tested) else f"{rising} of {len(tested)}"
+    return f"Longer prompts take longer at {which} levels"
 
 
 def _length_trend(part: pd.DataFrame) -> tuple[float, float]:
@@ -176,18 +197,21 @@ def tail_finding(levels: Rows) -> str:
 
 
 def drift_finding(levels: Rows) -> str:
-    """At how many levels latency drifted over the window, by the test that the verdict uses."""
+    """At how many levels latency drifted over the window, by the test that the verdict uses, corrected for their
+    number: of twenty steady levels one would seem to drift."""
     known = [row for row in levels if number(row, "latency_drift_p") is not None]
     if not known:
         return "Too few requests to tell whether latency drifted"
-    drifted = [row for row in known if float(row["latency_drift_p"]) < SHOWN]
+    drifted = [row for row in known if float(row["latency_drift_p"]) * len(known) < SHOWN]
     if not drifted:
-        return f"No drift of latency is shown at {several(len(known), 'level')}"
+        return f"No sign of latency drift at {several(len(known), 'level')}"
     most = max(drifted, key=lambda row: abs(number(row, "latency_drift") or 0))
     change = number(most, "latency_drift") or 0
     way = f"{'rose' if change > 0 else 'fell'} by {abs(change):.0%}"
     where = f"{_name(most)}, {dataset_name(str(most['payload_file']))}, {load_label(most)}"
-    return f"Latency drifted at {len(drifted)} of {several(len(known), 'level')}; most at {where}: it {way}"
+    if len(known) == 1:
+        return f"Latency {way} at {where}"
+    return f"Latency drifted at {len(drifted)} of {len(known)} levels; most at {where}: it {way}"
 
 
 def errors_finding(failing: Rows, levels: int) -> str:

@@ -43,8 +43,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-MOST_POINTS = 2000
-"""A panel of more requests than this shows boxes only."""
+MOST_POINTS, MOST_DOTTED = 2000, 12
+"""Where a panel has more requests or more levels than this, all panels show boxes only."""
+_LEAST_LEVELS = 3
+"""A panel is as wide as for so many levels, so that a single box is not as wide as the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,11 @@ def draw_latency_by_load(
     scale = _scale(levels, chosen.astype({"latency": float}), budget)
     explanation = _explanation(chosen, scale, with_n, sample_note(levels, chosen))
     headline(figure, latency_finding(levels, budget), f"{heading}. {explanation}")
+    dotted = most <= MOST_DOTTED and int(chosen["experiment_name"].value_counts().max() or 0) <= MOST_POINTS
     for panel, name in zip(axes, names, strict=True):
         part = chosen[chosen["experiment_name"] == name]
         own = [row for row in levels if row["experiment_name"] == name]
-        _boxes(panel, own, part, look[name], with_n)
+        _boxes(panel, own, part, look[name], with_n=with_n, dotted=dotted)
         _repeats(panel, own, of_payload(measured, payload_file))
         _latency_axis(panel, scale, budget)
     name_panels(axes, names)
@@ -111,8 +114,8 @@ def _what(levels: Rows) -> str:
     return "requests in flight, or per second (/s)" if any(rates) else "requests in flight"
 
 
-def _boxes(axes: Axes, levels: Rows, requests: pd.DataFrame, look: Look, with_n: bool) -> None:
-    """A box for each level with its requests as points behind it, and p95 with its interval beside it."""
+def _boxes(axes: Axes, levels: Rows, requests: pd.DataFrame, look: Look, *, with_n: bool, dotted: bool) -> None:
+    """A box for each level, `dotted` with its requests as points behind it, and p95 with its interval beside it."""
     import seaborn as sns
 
     order = [str(row["load"]) for row in levels]
@@ -129,13 +132,14 @@ def _boxes(axes: Axes, levels: Rows, requests: pd.DataFrame, look: Look, with_n:
         "legend": False,
         "ax": axes,
     }
-    if len(data) <= MOST_POINTS:
+    if dotted:
         sns.stripplot(**shared, size=2.6, alpha=0.35, jitter=0.18, linewidth=0, zorder=1)
     line = {"whiskerprops": {"linewidth": 1.4}, "capprops": {"linewidth": 1.4}, "medianprops": {"linewidth": 2.4}}
     sns.boxplot(**shared, whis=(5, 95), width=0.5, showfliers=False, fill=False, **line)
     _p95(axes, levels)
     load_ticks(axes, [_tick(row, str(row["load"]) in invalid, with_n) for row in levels], panel_inches(axes))
-    axes.set_xlim(-0.6, len(levels) - 0.4)
+    beyond = max(_LEAST_LEVELS - len(levels), 0) / 2
+    axes.set_xlim(-0.6 - beyond, len(levels) - 0.4 + beyond)
     axes.grid(False, axis="x")
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from fmbench_lib.metrics.groups.drift import DRIFT_SLICES
 from fmbench_lib.metrics.missing import number
+from fmbench_lib.report.figures.curve_names import Curve, name_curves
 from fmbench_lib.report.figures.findings import drift_finding, tail_finding
-from fmbench_lib.report.figures.labels import Label, place_labels
 from fmbench_lib.report.figures.load_colours import MOST_LOADS, LoadColours, load_colours
 from fmbench_lib.report.figures.panels import nothing, outer_labels, panels
 from fmbench_lib.report.figures.style import (
@@ -78,12 +78,14 @@ def draw_latency_drift(rows: Rows, requests: pd.DataFrame, payload_file: str | N
     figure, axes = _drawn(drift_finding(_of(rows, facets)), f"{about} {SOURCE}", facets, load_colours(rows), _trend)
     values = pd.concat([facet.requests["latency"] for facet in facets])
     middle = [float(values.quantile(q)) for q in (0.02, 0.98)]
+    lowest = min(float(panel.dataLim.y0) for panel in axes)
+    highest = max(float(panel.dataLim.y1) for panel in axes)
     for panel in axes:
         if wide_range(middle, 25):
-            logarithmic(panel.yaxis, middle[0] / 1.5, middle[1] * 1.5)
+            logarithmic(panel.yaxis, min(middle[0] / 1.5, lowest / 1.1), max(middle[1] * 1.5, highest * 1.1))
         else:
             plain_numbers(panel.yaxis)
-            panel.set_ylim(0, max(middle[1], float(panel.dataLim.y1)) * 1.05)
+            panel.set_ylim(0, max(middle[1], highest) * 1.05)
         panel.set_xlim(0, 100)
         panel.set_xticks([10, 30, 50, 70, 90])  # 100 would touch the 0 of the next panel
     outer_labels(axes, "share of the window (%)", "latency (s)")
@@ -110,11 +112,11 @@ def _drawn(
     figure, axes = panels(len(facets))
     headline(figure, heading, about)
     several_datasets = len({facet.payload_file for facet in facets}) > 1
-    longest = 38 if len(facets) in (1, 2, 4) else 26
+    longest = 44 if len(facets) in (1, 2, 4) else 28
     for panel, facet in zip(axes, facets, strict=True):
         draw(panel, facet, colours)
-        name = short_name(facet.experiment, longest - 14 if several_datasets else longest)
-        title = f"{name} · {short_name(dataset_name(facet.payload_file), 14)}" if several_datasets else name
+        dataset = f" · {short_name(dataset_name(facet.payload_file), 14)}" if several_datasets else ""
+        title = f"{short_name(facet.experiment, longest - len(dataset))}{dataset}"
         panel.set_title(title, loc="left", fontweight="bold", fontsize=9.5)
     shown = {str(load) for facet in facets for load in facet.requests["load"].unique()}
     legend_below(figure, *colours.legend(shown, marker="", linestyle="-", linewidth=2.2))
@@ -130,16 +132,16 @@ def _ecdf(axes: Axes, facet: _Facet, colours: LoadColours) -> None:
 
 
 def _name_loads(axes: list[Axes], facets: list[_Facet], colours: LoadColours) -> None:
-    """The load beside the middle of its line, where there is room; the legend has all."""
+    """The load beside its line, where it cannot be taken for that of another; the legend has all."""
     for panel, facet in zip(axes, facets, strict=True):
-        medians = {str(load): float(part["latency"].median()) for load, part in facet.requests.groupby("load")}
-        if len(medians) <= MOST_NAMED:
-            labels = [
-                Label(medians[load], 0.5, short_load(row), darkened(colours.colours[load]))
+        values = {str(load): part["latency"].to_numpy(float) for load, part in facet.requests.groupby("load")}
+        if len(values) <= MOST_NAMED:
+            curves = [
+                Curve(values[load], short_load(row), darkened(colours.colours[load]))
                 for load, row in colours.rows.items()
-                if load in medians
+                if load in values
             ]
-            place_labels(panel, labels, [(median, 0.5) for median in medians.values()], size=8.5)
+            name_curves(panel, curves, size=8.5)
 
 
 def _trend(axes: Axes, facet: _Facet, colours: LoadColours) -> None:

@@ -34,8 +34,11 @@ def room_for_names(names: Sequence[str], inches: float) -> float:
 def name_line_ends(axes: Axes, ends: Sequence[LineEnd], x: float) -> None:
     """Write each name to the right of `x` at the height of its line's end, or near it, with a thin line between them.
 
-    The axes must have their final limits, with room on the right (`room_for_names`).
+    The axes must have their final limits and their final place, legends included, with room on the right
+    (`room_for_names`).
     """
+    if not ends:
+        return
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()

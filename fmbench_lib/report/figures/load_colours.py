@@ -54,7 +54,7 @@ class LoadColours:
                     line["linestyle"] = "--"
                 groups[rate].append(key(label, color=self.colours[load], **line))
         if len(named) < len(drawn):
-            groups[-1].append(key("colours between: the loads between", linestyle=""))
+            groups[-1].append(key("loads between these: colours in between", linestyle=""))
         return groups
 
 

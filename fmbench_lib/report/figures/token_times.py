@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.missing import number
-from fmbench_lib.report.figures.findings import growth_finding
+from fmbench_lib.report.figures.findings import spread_finding
 from fmbench_lib.report.figures.line_names import LineEnd, name_line_ends, room_for_names
 from fmbench_lib.report.figures.panels import panel_inches
 from fmbench_lib.report.figures.style import (
@@ -52,6 +52,9 @@ SOURCE = "Source: all_metrics_summary.csv, per_inference_request_results.csv"
 MOST_MEDIANS = 6
 """With more experiments than this only p95 is drawn, as more lines could not be told apart."""
 
+MOST_SINGLE = 14
+"""Experiments at one load that have their names beside their points."""
+
 _LONGEST_NAME = 18
 """Characters of a name beside its line; the legend has more of it."""
 
@@ -67,18 +70,22 @@ def draw_token_times(
     kinds = sorted({is_rate(row) for row in levels})
     figure = new_figure(WIDTH, 1.5 + 2.9 * len(kinds) + 0.12 * len(names_in(levels)))
     below = f"Time to first token and time per output token, {dataset_name(payload_file)}. {SOURCE}"
-    headline(figure, growth_finding(levels, "TTFT"), below)
+    headline(figure, spread_finding(levels, "TTFT"), below)
     engine: Any = figure.get_layout_engine()
     engine.set(w_pad=0.1, h_pad=0.08)
     grid = figure.subplots(len(kinds), 2, squeeze=False)
     chosen = counted(requests[requests["payload_file"] == payload_file])
     if sample_note(levels, chosen):
         chosen = chosen.iloc[:0]  # the percentiles of all requests are known
+    ends = []
     for line, rate in zip(grid, kinds, strict=True):
         for axes, (family, title, unit) in zip(line, _FAMILIES, strict=True):
-            _panel(axes, [row for row in levels if is_rate(row) == rate], chosen, family, unit, look)
+            own = [row for row in levels if is_rate(row) == rate]
+            ends.append((axes, _panel(axes, own, chosen, family, unit, look), len({str(row["load"]) for row in own})))
             name_axes(axes, "requests per second" if rate else "requests in flight", title)
     legend_below(figure, experiment_keys(names_in(levels), look), _signs(levels))
+    for axes, named, loads in ends:  # last, as the legend moves the axes
+        name_line_ends(axes, named, loads - 1 + 0.3)
     return figure
 
 
@@ -94,7 +101,8 @@ def _signs(levels: Rows) -> list[Line2D]:
 
 def _panel(
     axes: Axes, levels: Rows, requests: pd.DataFrame, family: str, unit: float, look: Mapping[str, Look]
-) -> None:
+) -> list[LineEnd]:
+    """Draw a measure against the loads; returns the ends of the lines that are to be named."""
     loads = {str(row["load"]): short_load(row) for row in sorted(levels, key=load_order)}
     names = names_in(levels)
     data = requests[requests["load"].isin(loads)].dropna(subset=[family])
@@ -111,7 +119,8 @@ def _panel(
         _line(axes, part, look[name], 0.95, {"linewidth": 2.0, "markersize": 5.5})
         for row in (row for row in levels if row["experiment_name"] == name):
             _interval(axes, row, list(loads).index(str(row["load"])) + shift, family, unit, look[name])
-    ends = _ends(levels, list(loads), family, unit, look) if 1 < len(names) <= MOST_MEDIANS else []
+    most_named = MOST_SINGLE if len(loads) == 1 else MOST_MEDIANS
+    ends = _ends(levels, list(loads), family, unit, look) if 1 < len(names) <= most_named else []
     width = panel_inches(axes)
     taken = room_for_names([end.name for end in ends], width) if ends else 0.0
     load_ticks(axes, [load.removesuffix("/s") for load in loads.values()], (1 - taken) * 0.85 * width)
@@ -119,8 +128,7 @@ def _panel(
     axes.set_xlim(left, right + (right - left) * taken / (1 - taken))
     axes.grid(False, axis="x")
     _upwards(axes, _drawn(levels, family, unit))
-    if ends:
-        name_line_ends(axes, ends, len(loads) - 1 + 0.3)
+    return ends
 
 
 def _shift(index: int, count: int) -> float:

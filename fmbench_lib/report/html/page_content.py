@@ -77,7 +77,7 @@ def _tiles(row: Row, inputs: ReportInputs) -> list[Tile]:
     """The figures of the level that was chosen, or comes nearest: a heading, the figure, and what belongs to it."""
     price, rates, times = number(row, "price_per_txn"), token_rates(row), inputs.options.transactions
     hourly, million = rates["cost_per_hour"], rates["price_per_1m_tokens"]
-    month = None if hourly is None else f"{dollars(hourly * HOURS_A_MONTH)} a month without pause"
+    month = None if hourly is None else f"{dollars(hourly * HOURS_A_MONTH)} a month, running all the time"
     cost = [None if million is None else f"{dollars(million)} per 1M tokens", month]
     budget = inputs.decision.budgets.latency_budget
     n = f"n = {count(number(row, 'latency_n'))}"
@@ -109,7 +109,7 @@ def _quality(rows: Rows) -> str:
     counts = {name: verdicts.count(name) for name in ("valid", "degraded", "invalid")}
     parts = ", ".join(f"{known} {name}" for name, known in counts.items() if known)
     limited = sum(bool(row.get("client_limited")) for row in rows)
-    client = f"the client was a limit at {limited}" if limited else "the client was a limit at none"
+    client = f"the client was a limit at {limited}" if limited else "the client was not a limit at any"
     requests = sum(number(row, "requests") or 0 for row in rows)
     return f"{several(len(rows), 'level')} ({parts}) with {count(requests)} requests; {client}."
 

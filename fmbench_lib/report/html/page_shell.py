@@ -17,7 +17,7 @@ from fmbench_lib.report.html.page_tables import LEVELS_TABLE
 from fmbench_lib.report.html.static_table import static_table
 
 ASSETS = Path(__file__).parent / "assets"
-_SCRIPTS = ("format.js", "scales.js", "plot.js", "table.js", "levels.js", "requests.js", "page.js")
+_SCRIPTS = ("format.js", "scales.js", "plot.js", "table.js", "sections.js", "levels.js", "requests.js", "page.js")
 COLOURS_ON_DARK = ("#5fb4ec", "#f58a45", "#3cc79c", "#e5a0c8", "#f0b84a", "#a5d8f7", "#b59be4", "#c4ad7c")
 """The palette of the pictures, in its order, lightened until it is clear on a dark page."""
 _LITERAL = str.maketrans({"<": r"\u003c", ">": r"\u003e", "&": r"\u0026", "\u2028": r"\u2028", "\u2029": r"\u2029"})
@@ -35,7 +35,7 @@ def page_html(content: PageContent | BusinessContent, picture: bytes | None = No
         about=" · ".join(head["about"]),
         decision=_decision(head),
         static=_static(content, picture),
-        bar="" if business else _BAR,
+        bar="" if business else BAR,
         mounts="".join(f'<div id="{escape(chart["id"])}"></div>' for chart in content["quality"]) if business else "",
         content=content,
         scripts=_SCRIPTS,
@@ -76,8 +76,9 @@ def self_contained(
     )
 
 
-_BAR = """<nav class="bar-top" aria-label="Selection and sections"><div class="wrap">
+BAR = """<nav class="bar-top" aria-label="Selection and sections"><div class="wrap">
 <div id="filters"></div><ul id="contents"></ul></div></nav>"""
+"""The bar of a page with filters and sections."""
 
 
 def _asset(name: str) -> str:

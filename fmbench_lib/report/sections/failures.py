@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from fmbench_lib.config.budget_measures import BY_COLUMN
 from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, judge, name_of, unit_of
-from fmbench_lib.metrics.decision.wording import budgets_text
+from fmbench_lib.metrics.decision.intervals import PERCENTILES
+from fmbench_lib.metrics.decision.wording import budgets_text, in_unit
 from fmbench_lib.metrics.groups.counts import errors_by_class, first_messages
 from fmbench_lib.metrics.missing import Row, number, rows_of
 from fmbench_lib.report.figures.style import short_name
@@ -26,7 +28,7 @@ from fmbench_lib.report.markdown import (
     table,
     text_frame,
 )
-from fmbench_lib.report.numbers import MISSING, amount, count, dollars, percent, seconds, several, significant
+from fmbench_lib.report.numbers import MISSING, amount, count, percent, seconds, several, significant
 from fmbench_lib.report.report_data import FailedDeployment, FailedLevel, ReportInputs
 from fmbench_lib.report.sections.remedies import remedy_of_budget, remedy_of_errors
 
@@ -180,15 +182,19 @@ def missed_table(judged: Iterable[Judgement]) -> pd.DataFrame:
 
 
 def _heading(column: str) -> str:
-    if unit_of(column) == "cost":
+    if column == "price_per_10k_txn":
         return "USD per 10,000 txn"
-    return f"{name_of(column)} (95% CI)" if column.endswith(("_p50", "_p95", "_p99")) else name_of(column)
+    if unit_of(column) == "cost":
+        return f"USD per {BY_COLUMN[column].per}"
+    return f"{name_of(column)} (95% CI)" if column.endswith(PERCENTILES) else name_of(column)
 
 
 def _figure(row: Row, column: str) -> str:
     unit = unit_of(column)
     if unit == "time":
         return seconds(row.get(column)) if column.endswith("_mean") else estimate_of(row, column)
+    if unit in ("rate", "energy", "score"):
+        return significant(row.get(column))
     return amount(row.get(column)) if unit == "cost" else percent(row.get(column))
 
 
@@ -200,8 +206,7 @@ def _misses(judgement: Judgement) -> list[str]:
         elif unit_of(outcome.column) == "share":
             misses.append(f"{outcome.name} {significant(100 * outcome.over, 2)} points")
         else:
-            by = seconds(outcome.over) if unit_of(outcome.column) == "time" else dollars(outcome.over)
-            misses.append(f"{outcome.name} {by}")
+            misses.append(f"{outcome.name} {in_unit(outcome.column, outcome.over)}")
     return misses
 
 

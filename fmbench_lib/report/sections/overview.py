@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from fmbench_lib.metrics.decision.brief import brief_of
+from fmbench_lib.metrics.decision.budgets import Outcome, judge
 from fmbench_lib.metrics.decision.transaction_size import generates_nothing
-from fmbench_lib.metrics.decision.wording import level_label
+from fmbench_lib.metrics.decision.wording import in_unit, level_label, limit_text, standing_text
 from fmbench_lib.metrics.measuring_again import counting
 from fmbench_lib.metrics.missing import Row, number, rows_of, text
 from fmbench_lib.metrics.prices import MONTH_HOURS, monthly_price, served_rate
@@ -29,7 +30,7 @@ def section(inputs: ReportInputs) -> Blocks:
     blocks = ["## Summary", f"{bold(escape(brief.what, longest=2000))} {with_code(brief.how_sure)}".strip()]
     if best is not None:
         blocks.append(_two_best("best" if decision.winner else "nearest", best, decision.runner_up))
-    blocks += [_quality_line(inputs), *_picture(inputs)]
+    blocks += [*budgets_of(inputs), _quality_line(inputs), *_picture(inputs)]
     blocks.append(f"{_measured(inputs)} {escape(decision.text, longest=4000)}{_about(inputs)}")
     if decision.winner is None and best is not None:
         blocks.append("No level can be recommended; the table describes the one that comes nearest.")
@@ -67,6 +68,33 @@ def _two_best(name_of_best: str, best: Row, runner_up: Row | None) -> str:
         shown["runner-up"] = {name: f"{cell}{apart.get(name, '')}" for name, cell in _figures(runner_up).items()}
     rows = [[bold(name), *map(escape, cells.values())] for name, cells in shown.items()]
     return table(["", *shown[name_of_best]], rows, range(2, 2 + len(_compared(best))))
+
+
+def budgets_of(inputs: ReportInputs) -> Blocks:
+    """How the best levels stand to each budget; nothing where none was set but that no request may fail."""
+    decision = inputs.decision
+    if [limit.column for limit in decision.budgets.limits] == ["error_rate"] and not decision.budgets.error_rate_budget:
+        return []
+    shown = {"best": decision.winner, "nearest": decision.nearest, "runner-up": decision.runner_up}
+    judged = {name: judge(row, decision.budgets).outcomes for name, row in shown.items() if row is not None}
+    rows = [
+        [escape(limit_text(limit)), *(escape(_stands(outcomes[place])) for outcomes in judged.values())]
+        for place, limit in enumerate(decision.budgets.limits)
+    ]
+    return [table(["budget", *judged], rows, [])] if rows and judged else []
+
+
+def _stands(outcome: Outcome) -> str:
+    """A figure with its interval, and on which side of its budget it is: `0.41 s (0.39 to 0.44 s), surely met`."""
+    if outcome.value is None:
+        return standing_text(outcome)
+    ends = "" if outcome.low is None or outcome.high is None else _interval(outcome.column, outcome.low, outcome.high)
+    return f"{in_unit(outcome.column, outcome.value)}{ends}, {standing_text(outcome)}"
+
+
+def _interval(column: str, low: float, high: float) -> str:
+    unit = in_unit(column, high).partition(" ")[2]
+    return f" ({in_unit(column, low).removesuffix(f' {unit}')} to {in_unit(column, high)})"
 
 
 def _figures(row: Row) -> dict[str, str]:
@@ -175,4 +203,4 @@ def _price_origin(row: Row) -> str:
     if number(row, "price_per_txn") is None:
         return text(row, "price_note") or ""
     checked = "verified" if row.get("price_verified") else "unverified"
-    return f"{text(row, 'price_date') or 'no date'}, {checked}"
+    return f"{text(row, 'price_terms') or 'as printed'}, {text(row, 'price_date') or 'no date'}, {checked}"

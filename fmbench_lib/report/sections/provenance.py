@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from fmbench_lib.metrics.missing import rows_of, text
+from fmbench_lib.metrics.prices import terms_of
 from fmbench_lib.pricing.price_list import InstancePrice, Price
 from fmbench_lib.report.markdown import Blocks, code, frame, sentence_list, text_frame, two_up
 from fmbench_lib.report.numbers import MISSING, dollars, duration, moment, several, significant
@@ -76,7 +77,10 @@ def prices_table(prices: Sequence[Price]) -> pd.DataFrame:
                 words += f", {each} for each of {several(price.accelerators, 'accelerator')}"
         else:
             cached = f", {dollars(price.cached_per_1k)} in from the cache" if price.cached_per_1k is not None else ""
-            words = f"{dollars(price.input_per_1k)} in{cached}, {dollars(price.output_per_1k)} out, per 1,000 tokens"
+            write_rate = price.cache_write_per_1k
+            written = f", {dollars(write_rate)} in written to the cache" if write_rate is not None else ""
+            words = f"{dollars(price.input_per_1k)} in{cached}{written}, {dollars(price.output_per_1k)} out"
+            words += ", per 1,000 tokens"
         checked = "verified" if origin.verified else "unverified: an assumption until you have checked it"
         known = {
             "source": origin.source,
@@ -85,5 +89,7 @@ def prices_table(prices: Sequence[Price]) -> pd.DataFrame:
             "region": origin.region,
         }
         origins = {name: value or MISSING for name, value in known.items()}
-        rows.append({"for": price.key, "price": words, **origins, "standing": checked})
+        rows.append(
+            {"for": price.key, "price": words, "terms": terms_of(price) or MISSING, **origins, "standing": checked}
+        )
     return text_frame(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from fmbench_lib.config.budget_measures import BY_COLUMN
 from fmbench_lib.metrics.decision.budgets import unit_of
 from fmbench_lib.metrics.finding import (
     GREATER_CAP,
@@ -89,14 +90,19 @@ def remedy_of(reasons: Sequence[tuple[str, Row]], told: str) -> str:
 
 def remedy_of_budget(column: str, rows: Sequence[Row]) -> str:
     """The change that brings the levels that miss a budget within it, or the budget to what they can do."""
-    key = f"`report.{_BUDGETS.get(column, f'budgets.{column}')}`"
+    measure = BY_COLUMN.get(column)
+    key = f"`report.{_BUDGETS.get(column, f'budgets.{measure.name if measure else column}')}`"
     if unit_of(column) == "time":
         return f"{_lower(rows[0])}, or raise {key}"
     if column == "error_rate":
         return "see the errors below"
-    if column == "price_per_10k_txn":
+    if unit_of(column) == "cost":
         unpriced = all(number(row, column) is None for row in rows)
         return "give their price in `pricing`" if unpriced else f"a load that is better used, or raise {key}"
+    if unit_of(column) == "energy":
+        return f"a load that is better used, or raise {key}"
+    if unit_of(column) == "rate":
+        return f"a greater load, more copies or another machine, or lower {key}"
     return f"{_lower(rows[0])}, or lower {key}" if column.startswith("slo_") else f"another model, or lower {key}"
 
 

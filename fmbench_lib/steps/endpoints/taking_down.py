@@ -30,16 +30,17 @@ def take_down(run: Run) -> list[str]:
     """Delete what the run still has standing; returns a line for each endpoint that could not be deleted."""
     left = still_standing(known_endpoints(run.workspace).values())
     deletions = [_deleted(run.workspace, endpoint) for endpoint in left]
-    return [failure_text(run.workspace, [deletion]) for deletion in deletions if deletion.error is not None]
+    return failures(run.workspace, deletions)
 
 
-def failure_text(workspace: Workspace, failed: list[Deletion]) -> str:
-    """What could not be deleted and why, and the command to try it again."""
-    names = ", ".join(deletion.endpoint.experiment_name for deletion in failed)
-    return (
-        f"{names}: could not be deleted and may still cost money: {'; '.join(str(each.error) for each in failed)}; "
-        f"try again with: fmbench cleanup {shlex.quote(str(workspace.path))}"
-    )
+def failures(workspace: Workspace, deletions: list[Deletion]) -> list[str]:
+    """For each endpoint that could not be deleted: which, why, and the command to try it again."""
+    again = f"try again with: fmbench cleanup {shlex.quote(str(workspace.path))}"
+    return [
+        f"{each.endpoint.experiment_name}: could not be deleted and may still cost money: {each.error}; {again}"
+        for each in deletions
+        if each.error is not None
+    ]
 
 
 def _deleted(workspace: Workspace, endpoint: Endpoint) -> Deletion:

@@ -179,7 +179,7 @@ class FinishedRuns:
         if measure not in REQUESTS or not set(groups) <= set(REQUESTS):
             raise InputError(f"requests have no column {measure!r} or no {', '.join(groups)}")
         frame = self.sql(
-            f'SELECT {listed}, count("{measure}") AS n, quantile_cont("{measure}", ?) AS value FROM requests '
+            f'SELECT {listed}, count("{measure}") AS n, quantile_disc("{measure}", ?) AS value FROM requests '
             f'WHERE success AND in_window AND "{measure}" IS NOT NULL GROUP BY {listed} ORDER BY {listed}',
             [shares],
         )

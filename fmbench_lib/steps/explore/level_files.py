@@ -41,7 +41,7 @@ class LevelFile:
     window_known: bool
     window_start: float | None
     window_end: float | None
-    columns: frozenset[str]
+    columns: pa.Schema
 
 
 class _KnownWindow(TypedDict):
@@ -74,7 +74,7 @@ def level_files(run: str, workspace: Workspace, levels: Sequence[TableRow] | Non
     ]
 
 
-def _read(workspace: Workspace) -> Iterator[tuple[Path, LevelFacts, int, frozenset[str]]]:
+def _read(workspace: Workspace) -> Iterator[tuple[Path, LevelFacts, int, pa.Schema]]:
     """Each file with its facts, the number of its attempt, and the columns that it has."""
     for path in workspace.levels():
         try:
@@ -114,8 +114,3 @@ def _window(facts: LevelFacts, analysed: tuple[float | None, float | None] | Non
         analysed = (window.start, window.end) if window else (None, None)
         return {"window_known": closed_loop, "window_start": analysed[0], "window_end": analysed[1]}
     return {"window_known": True, "window_start": analysed[0], "window_end": analysed[1]}
-
-
-def missing_columns(files: Sequence[LevelFile], columns: Sequence[str]) -> set[str]:
-    """The columns that no file has: those of earlier versions lack the newer ones."""
-    return set(columns) - frozenset[str]().union(*(file.columns for file in files))

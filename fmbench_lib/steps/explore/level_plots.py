@@ -87,13 +87,14 @@ def distribution_picture(quantiles: pd.DataFrame, measure: str, by: Sequence[str
         figure = new_figure(8, 5)
         axes = figure.add_subplot()
         for name, group in groups.items():
-            axes.plot(group["value"], group["share"], color=look[name].colour, linestyle=look[name].dash, linewidth=1.8)
+            steps: dict[str, Any] = {"drawstyle": "steps-post", "linewidth": 1.8}
+            axes.plot(group["value"], group["share"], color=look[name].colour, linestyle=look[name].dash, **steps)
         axes.set(xlabel=_title(measure), ylabel="share of successful requests", ylim=(0, 1))
         axes.set_xlim(left=0)
         headline(
             figure,
             f"Distribution of {measure}",
-            f"{sum(counts):,} successful requests of the window; those that failed have no place here",
+            f"{sum(counts):,} successful requests of the window; failed requests are left out",
         )
         _legend(figure, look)
     return Picture(figure)
@@ -115,7 +116,7 @@ def _below(left_out: int) -> str:
 
 
 def _title(column: str) -> str:
-    unit = _UNITS.get(column)
+    unit = None if "_per_" in column else _UNITS.get(column)
     return f"{column} ({unit})" if unit else column
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from fmbench_lib.load.recording.records import RECORD_SCHEMA
 from fmbench_lib.metrics.plausibility import REMARK_SEPARATOR
-from fmbench_lib.steps.explore.level_files import IDENTITY, LevelFile, missing_columns
+from fmbench_lib.steps.explore.level_files import IDENTITY, LevelFile
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -43,6 +43,8 @@ _FILES = pa.schema(
 )
 _OF_FILE = ("run", "concurrency", "request_rate", "instance_type", "instance_count", "attempt", "counts")
 _OF_WINDOW = ("window_known", "window_start", "window_end", "has_seen_tokens")
+_FACTS = ", ".join(f"f.{name}" for name in (*_OF_FILE, *_OF_WINDOW))
+_TYPES = {field.name: _SQL_TYPES[field.type] for field in RECORD_SCHEMA}
 
 _SUCCESS = "error IS NULL"
 _TIMED = f"({_SUCCESS} AND coalesce(streamed, false))"
@@ -51,7 +53,8 @@ _SPREAD = f'({_TIMED} AND "last" > "first" AND NOT {_BUFFERED})'
 _SEEN = "(CASE WHEN has_seen_tokens THEN seen_tokens ELSE completion_tokens END)"
 _CHOICES = "coalesce(choices, 1)"
 _ITL = (
-    f"CASE WHEN {_SPREAD} AND {_CHOICES} = 1 THEN list_filter(list_transform(range(2, len(event_times) + 1), "
+    f"CASE WHEN len(event_times) > 1 AND {_SPREAD} AND {_CHOICES} = 1 "
+    "THEN list_filter(list_transform(range(2, len(event_times) + 1), "
     "lambda i: event_times[i] - event_times[i - 1]), lambda gap: gap <> 0) ELSE CAST([] AS DOUBLE[]) END"
 )
 _SENT = "coalesce(sent, due)"
@@ -90,10 +93,12 @@ LARGE = ("completion", "event_times", "ITL", "scores")
 
 
 def database() -> DuckDBPyConnection:
-    """An empty database in memory, which fetches no extension from the network."""
+    """An empty database in memory, which fetches no extension from the network and reads each file's footer once."""
     import duckdb
 
-    return duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
+    connection = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
+    connection.execute("SET parquet_metadata_cache = true")
+    return connection
 
 
 def make_views(connection: DuckDBPyConnection, files: Sequence[LevelFile]) -> None:
@@ -117,7 +122,7 @@ def _table_of(files: Sequence[LevelFile]) -> pa.Table:
             "window_known": file.window_known,
             "window_start": file.window_start,
             "window_end": file.window_end,
-            "has_seen_tokens": "seen_tokens" in file.columns,
+            "has_seen_tokens": "seen_tokens" in file.columns.names,
         }
         for file in files
     ]
@@ -125,18 +130,28 @@ def _table_of(files: Sequence[LevelFile]) -> pa.Table:
 
 
 def _records(files: Sequence[LevelFile]) -> str:
-    """The query for every row of these files; the columns are those of a record, and those of its file."""
-    of_file = ", ".join(f"f.{name}" for name in (*_OF_FILE, *_OF_WINDOW))
-    types = {field.name: _SQL_TYPES[field.type] for field in RECORD_SCHEMA}
+    """The query for every row of these files; the columns are those of a record, and those of its file.
+
+    Files of one schema are one scan: to unite the columns of different files, DuckDB would read the footers of all of
+    them each time that a view is used.
+    """
     if not files:
-        nothing = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in types.items())
-        return f"SELECT {of_file}, {nothing} FROM level_files f WHERE false"
-    missing = missing_columns(files, list(types))
-    sources = {name: "NULL" if name in missing else f'r."{name}"' for name in types}
-    columns = ", ".join(f'CAST({sources[name]} AS {kind}) AS "{name}"' for name, kind in types.items())
-    paths = ", ".join(_quoted(_without_globbing(str(file.path))) for file in files)
-    read = f"read_parquet([{paths}], union_by_name = true, filename = true, hive_partitioning = false)"
-    return f"SELECT {of_file}, {columns} FROM {read} r JOIN level_files f ON r.filename = f.file"
+        nothing = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in _TYPES.items())
+        return f"SELECT {_FACTS}, {nothing} FROM level_files f WHERE false"
+    paths: dict[pa.Schema, list[str]] = {}
+    for file in files:
+        paths.setdefault(file.columns, []).append(str(file.path))
+    return " UNION ALL ".join(_scan(schema, of_schema) for schema, of_schema in paths.items())
+
+
+def _scan(schema: pa.Schema, paths: Sequence[str]) -> str:
+    """The query for the rows of files that all have this schema; a column that they lack is empty."""
+    there = set(schema.names)
+    sources = {name: f'r."{name}"' if name in there else "NULL" for name in _TYPES}
+    columns = ", ".join(f'CAST({sources[name]} AS {kind}) AS "{name}"' for name, kind in _TYPES.items())
+    listed = ", ".join(_quoted(_without_globbing(path)) for path in paths)
+    read = f"read_parquet([{listed}], filename = true, hive_partitioning = false)"
+    return f"SELECT {_FACTS}, {columns} FROM {read} r JOIN level_files f ON r.filename = f.file"
 
 
 def _without_globbing(path: str) -> str:

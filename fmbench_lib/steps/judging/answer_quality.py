@@ -13,16 +13,16 @@ from fmbench_lib.runs.run import Run
 def quality_budgets(config: Config) -> dict[str, float]:
     """The budgets of quality, by column; those of answers only where an evaluation was asked for, as nothing could meet
     them without."""
-    report = config.report
-    ranked = {} if report.ndcg_budget is None else {NDCG: report.ndcg_budget}
+    report, limits_given = config.report, config.report.limits
+    ranked = {NDCG: limits_given["ndcg"]} if "ndcg" in limits_given else {}
     if not config.run_evaluations or (config.evaluation is None and config.model_evaluations is None):
         return ranked
     errors = report.accuracy_error_rate_budget
     accuracy = [
-        limit for limit in (report.accuracy_budget, None if errors is None else 1 - errors) if limit is not None
+        limit for limit in (limits_given.get("accuracy"), None if errors is None else 1 - errors) if limit is not None
     ]
     limits = ranked if not accuracy else ranked | {ACCURACY: max(accuracy)}
-    limits |= {} if report.similarity_budget is None else {SIMILARITY: report.similarity_budget}
+    limits |= {SIMILARITY: limits_given["similarity"]} if "similarity" in limits_given else {}
     return limits | {f"{CRITERION}{name}": limit for name, limit in report.criterion_budgets.items()}
 
 

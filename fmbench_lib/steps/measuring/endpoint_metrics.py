@@ -11,6 +11,7 @@ import pandas as pd
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import platform_facts
+from fmbench_lib.config.schema.energy_section import EnergySection
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints
 from fmbench_lib.host.atomic_files import replacing
@@ -21,6 +22,7 @@ from fmbench_lib.metrics.steady_window import measured_window
 from fmbench_lib.metrics.window import Window
 from fmbench_lib.monitors import cloudwatch, sample_table
 from fmbench_lib.monitors import level_summary as levels
+from fmbench_lib.monitors.energy_figures import energy_figures
 from fmbench_lib.monitors.host_figures import host_figures
 from fmbench_lib.monitors.level_spans import Span, in_order
 from fmbench_lib.monitors.metric_names import NO_TTFT, STACKS
@@ -61,12 +63,27 @@ def sampled(run: Run, measured: Iterable[Span], only: str | None = None) -> list
     return found
 
 
-def beside_host(measured: Iterable[Facts], samples: Sequence[Sampled]) -> list[Facts]:
-    """The facts of levels, with what their machine was doing among them."""
-    known: dict[LevelKey, tuple[Span, list[sample_table.Line]]] = {
-        span.key: (span, each.lines) for each in samples for span in each.spans
+def beside_host(measured: Iterable[Facts], samples: Sequence[Sampled], energy: EnergySection) -> list[Facts]:
+    """The facts of levels, with what their machine was doing, and the energy that it took, among them."""
+    known: dict[LevelKey, tuple[Span, Sampled]] = {span.key: (span, each) for each in samples for span in each.spans}
+    return [
+        {**_with_host(facts, span, each.lines), **_energy(span, each, energy)}
+        for facts in measured
+        for span, each in [known[_key_of(facts)]]
+    ]
+
+
+def _energy(span: Span, sampled_beside: Sampled, energy: EnergySection) -> Facts:
+    """The energy of a level, and what the config says of its price and emissions."""
+    spans = sampled_beside.spans
+    place = spans.index(span)
+    earlier = spans[place - 1].ended if place else float("-inf")
+    later = spans[place + 1].started if place + 1 < len(spans) else float("inf")
+    return {
+        **energy_figures(sampled_beside.lines, span, earlier, later, energy.idle_watts),
+        "energy_usd_per_kwh": energy.usd_per_kwh,
+        "energy_grams_co2_per_kwh": energy.grams_co2_per_kwh,
     }
-    return [_with_host(facts, *known[_key_of(facts)]) for facts in measured]
 
 
 def _key_of(facts: Facts) -> LevelKey:

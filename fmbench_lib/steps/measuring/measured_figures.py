@@ -34,7 +34,8 @@ def measured_figures(run: Run, path: Path) -> Row | None:
         records, facts = read_level(path)
         if len(records) > MOST_REQUESTS:
             return None
-        [hosted] = beside_host([facts], sampled(run, [span_of(records, facts)], facts["experiment_name"]))
+        samples = sampled(run, [span_of(records, facts)], facts["experiment_name"])
+        [hosted] = beside_host([facts], samples, run.config.energy)
         row = plain(level_row(records, hosted, prices=load_prices(run), objectives=objectives_of(run.config)))
     except Exception:  # noqa: BLE001 - the level is measured, whatever becomes of what is shown of it
         return None

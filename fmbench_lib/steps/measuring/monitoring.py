@@ -191,6 +191,8 @@ def plan_of(run: Run, experiment: Experiment, endpoint: Endpoint, urls: tuple[st
     return {
         "interval": wanted.interval,
         "machine": None if wanted.host == "no" else "endpoint" if here else "client",
+        "energy": wanted.energy if here else "no",
+        "server_here": bool(processes) or platform_facts(endpoint.platform).on_this_machine,
         "processes": processes if wanted.host != "no" else [],
         "client": os.getpid(),
         "ports": _server_ports(endpoint, urls) if here else [],

@@ -18,24 +18,24 @@ from fmbench_lib.steps.run_inputs.payloads import relevance_of
 
 
 def beside_samples(run: Run, levels: list[LevelFigures], losses: Losses) -> tuple[list[LevelFigures], list[Sampled]]:
-    """The levels, those that count with what their machine was doing among their facts, and the samples."""
+    """The levels, those that count with what their machine was doing and its energy as facts, and the samples."""
     samples = losses.made("the samples of the endpoints", lambda: _samples(run, levels), list[Sampled])
-    return losses.made("the load of the machines", lambda: _with_host(levels, samples), lambda: levels), samples
+    return losses.made("the load of the machines", lambda: _with_host(run, levels, samples), lambda: levels), samples
 
 
 def _samples(run: Run, levels: Sequence[LevelFigures]) -> list[Sampled]:
     return sampled(run, [span_in(each.level.facts, each.window) for each in counted_levels(levels)])
 
 
-def _with_host(levels: Sequence[LevelFigures], samples: Sequence[Sampled]) -> list[LevelFigures]:
+def _with_host(run: Run, levels: Sequence[LevelFigures], samples: Sequence[Sampled]) -> list[LevelFigures]:
     """The levels, those that count with what their machine was doing among their facts."""
     counted = counted_levels(levels)
-    hosted = {id(each): one for each, one in zip(counted, _hosted(counted, samples), strict=True)}
+    hosted = {id(each): one for each, one in zip(counted, _hosted(run, counted, samples), strict=True)}
     return [hosted.get(id(each), each) for each in levels]
 
 
-def _hosted(counted: Sequence[LevelFigures], samples: Sequence[Sampled]) -> list[LevelFigures]:
-    return with_facts(counted, beside_host([each.level.facts for each in counted], samples))
+def _hosted(run: Run, counted: Sequence[LevelFigures], samples: Sequence[Sampled]) -> list[LevelFigures]:
+    return with_facts(counted, beside_host([each.level.facts for each in counted], samples, run.config.energy))
 
 
 def rankings(run: Run, counted: Sequence[StoredLevel]) -> pd.DataFrame:

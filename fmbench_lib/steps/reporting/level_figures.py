@@ -12,6 +12,7 @@ from fmbench_lib.load.recording.stored_level import StoredLevel
 from fmbench_lib.metrics import tables
 from fmbench_lib.metrics.columns import Cells
 from fmbench_lib.metrics.drawn_requests import KeptRanks, distributions_of, drawn_of_each, drawn_places
+from fmbench_lib.metrics.groups.energy import energy_cells
 from fmbench_lib.metrics.groups.host_load import host_cells
 from fmbench_lib.metrics.imported_level import ImportedLevel
 from fmbench_lib.metrics.imported_row import imported_frame
@@ -32,13 +33,14 @@ _Level = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class LevelFigures:
-    """What the records of a level came to: the cells that were measured, its slices, the window that counts, and the
-    positions of the requests that are drawn, None for all."""
+    """What the records of a level came to: the cells that were measured, its slices, the window that counts, how
+    many requests succeeded, warm-up included, and the positions of those that are drawn, None for all."""
 
     level: StoredLevel
     cells: Cells
     slices: tuple[Cells, ...]
     window: Window | None
+    done: int
     drawn: Integers | None
 
 
@@ -103,7 +105,8 @@ class Measuring:
     def _figures(self, level: StoredLevel, sample: LevelSample) -> LevelFigures:
         slices = tuple(slices_of(sample, prices=self.prices))
         drawn = drawn_places(sample, self.most_drawn)
-        return LevelFigures(level, measured_cells(sample), slices, sample.window, drawn)
+        done = int(sample.requests["success"].sum())
+        return LevelFigures(level, measured_cells(sample), slices, sample.window, done, drawn)
 
 
 def measuring(levels: Sequence[StoredLevel], prices: PriceList, objectives: Objectives) -> Measuring:
@@ -118,7 +121,9 @@ def judged_levels(
     good, rows = [], []
     for each in figures:
         with losses.of(f"the figures of {name_of(each.level.facts)}"):
-            rows.append(derived_row(each.cells | host_cells(each.level.facts), prices))
+            facts = each.level.facts
+            beside = host_cells(facts) | energy_cells(facts, each.done)
+            rows.append(derived_row(each.cells | beside, prices))
             good.append(each)
     return good, tables.judged_frame(rows)
 

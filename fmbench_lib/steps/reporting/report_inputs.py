@@ -14,12 +14,13 @@ import pandas as pd
 import yaml
 
 from fmbench_lib.config import Config, redacted
+from fmbench_lib.config.budget_measures import BY_NAME
 from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints, still_standing
 from fmbench_lib.host.atomic_files import each_text
 from fmbench_lib.metrics.costs import experiment_costs
-from fmbench_lib.metrics.decision.budgets import Budgets
+from fmbench_lib.metrics.decision.budgets import Budgets, is_quality
 from fmbench_lib.metrics.decision.decision import Decision, decide
 from fmbench_lib.metrics.decision.recommend import recommendations
 from fmbench_lib.metrics.decision.search_bounds import with_search_bounds
@@ -155,7 +156,7 @@ def budgets_of(config: Config) -> Budgets:
         latency_latitude=config.report.latency_latitude,
         slo_attainment_budget=limits.pop("slo_attainment", None),
         quality=quality_budgets(config),
-        budgets=limits,
+        budgets={BY_NAME[name].column: limit for name, limit in limits.items() if not is_quality(BY_NAME[name].column)},
     )
 
 

@@ -76,7 +76,7 @@ def _missing(run: Run, known: PriceList) -> dict[str, set[str | None]]:
     missing: dict[str, set[str | None]] = {}
     for experiment in run.config.experiments:
         kind = experiment.instance_type
-        if kind and known.lookup(kind) is None:
+        if kind and kind not in known.entries:
             missing.setdefault(kind, set()).add(experiment.region or run.config.aws.region)
     return missing
 

@@ -20,7 +20,7 @@ from fmbench_lib.config.schema.section import Section
 DATA = sorted((Path(__file__).parents[1] / "data").glob("*.yml"))
 ARGUMENTS = {"results_dir": "r", "model_id": "m", "tp_degree": "2", "cli_params": "--x"}
 OURS = {
-    "Config": {"data", "load", "slo", "monitors"},
+    "Config": {"budgets", "data", "energy", "load", "slo", "monitors"},
     "Datasets": {"prompt_template", "sources", "synthetic"},
     "Aws": {"price_lookup"},
     "General": {"seed"},
@@ -43,6 +43,7 @@ OURS_ALONE = {
     "LoadSection",
     "Slo",
     "MonitorsSection",
+    "EnergySection",
     "LocalSection",
     "RestSection",
     "SageMakerSection",

@@ -45,6 +45,7 @@ FULL: dict[str, Any] = {
     "prompt_tokens": 100,
     "completion_tokens": 2,
     "cached_tokens": 0,
+    "cache_write_tokens": 12,
     "reasoning_tokens": 1,
     "seen_tokens": 1,
     "choices": 1,

@@ -6,6 +6,7 @@ import pytest
 
 from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.wording import budgets_text, figure, load_label, percentile_text, time_text, usd
+from fmbench_lib.metrics.imported_level import UNKNOWN_LOAD
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,8 @@ def test_money(value, written):
 def test_loads_and_budgets():
     assert load_label({"concurrency": 4}) == "concurrency 4"
     assert load_label({"concurrency": None, "request_rate": 0.5}) == "0.5 requests/s"
-    assert load_label({"load": "trace-1"}) == "trace-1"
+    assert load_label({"load": "all-at-once"}) == "load all-at-once"
+    assert load_label({"load": UNKNOWN_LOAD}) == load_label({}) == "an unknown load"
     assert budgets_text(Budgets()) == ""
     asked = Budgets(2, 100, 0.01, latency_latitude=0.01)
     assert budgets_text(asked) == "latency p95 ≤ 2 s (+1%), error rate ≤ 1%, ≤ 100.00 USD per 10,000 transactions"

@@ -117,7 +117,7 @@ def test_the_first_screen_says_decision_cost_and_quality(content: dict[str, Any]
     tiles = {tile["name"]: tile for tile in head["tiles"]}
     assert tiles["10,000 requests"]["figure"].endswith(" USD")
     assert "per 1M tokens" in tiles["10,000 requests"]["below"]
-    assert "a month without pause" in tiles["10,000 requests"]["below"]
+    assert "a month, running all the time" in tiles["10,000 requests"]["below"]
     assert tiles["latency p95"]["below"].startswith("n = ")
 
 

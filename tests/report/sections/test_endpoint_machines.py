@@ -59,9 +59,9 @@ def test_a_level_has_the_figures_that_there_are_and_no_others(quickstart: Report
     row = table.iloc[0]
     assert row["CPU"] == "62% (max 62%)"
     assert row["GPU memory"] == "20.0 GiB"
-    assert row["running"] == "6.00 (max 6.00)", "of both copies"
+    assert row["requests running"] == "6.00 (max 6.00)", "of both copies"
     assert (row["KV cache, max"], row["prefix cache hits"], row["preemptions"]) == ("25%", "50%", "3")
-    assert not {"NeuronCores", "waiting", "model latency"} & set(table.columns)
+    assert not {"NeuronCores", "requests waiting", "model latency"} & set(table.columns)
 
 
 def test_a_level_that_was_not_sampled_has_dashes(quickstart: ReportInputs) -> None:

@@ -51,7 +51,8 @@ def test_every_cell_shows_what_it_says(executed: nbformat.NotebookNode) -> None:
     assert "two faulty" in output_of(executed, "levels = ")["text/html"]
     assert "image/png" in output_of(executed, "run.plot(")
     assert "image/png" in output_of(executed, "plot_distribution")
-    assert "by token / one" in output_of(executed, "run.compare")["text/plain"].replace("\n", " ")
+    assert "one two faulty by token" in output_of(executed, "run.compare")["text/plain"], "empty columns are left out"
+    assert "latency" not in output_of(executed, "describe")["text/plain"].split("\n")[0], "all columns are of it"
     assert "prompt tokens from" in output_of(executed, "run.sql")["text/plain"]
     assert "20261129-223952Z" in output_of(executed, "runs.table()")["text/plain"]
     assert output_of(executed, "run.scraps()")["text/plain"] == "{}"
@@ -92,3 +93,12 @@ def test_a_notebook_is_kept_without_outputs_and_defines_nothing(path: Path) -> N
     assert [cell.source for cell in code if cell.outputs or cell.execution_count] == []
     assert [cell.source for cell in code if "def " in cell.source or "class " in cell.source] == []
     assert len(notebook.cells) <= MOST_CELLS
+
+
+def test_a_wrong_folder_is_one_line_without_a_traceback(tmp_path: Path) -> None:
+    cell = nbformat.v4.new_code_cell(f"from fmbench_lib import open_run\nopen_run(results={str(tmp_path)!r})")
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    client = NotebookClient(notebook, kernel_name="python3", allow_errors=True, shutdown_kernel="immediate")
+    [output] = client.execute().cells[0].outputs
+    [line] = output.traceback
+    assert line.startswith(f"RunStateError: there is no run in {tmp_path}: name the run's directory")

@@ -152,6 +152,23 @@ def test_a_level_whose_window_has_no_length_counts_whole(make_run: MakeRun, add_
     assert (row["in_window"], row["completed_in_window"]) == (True, False)
 
 
+@pytest.mark.parametrize("older", ["concurrency-1", "concurrency-2"])
+def test_files_of_different_versions_are_one_table(make_run: MakeRun, add_level: AddLevel, older: str) -> None:
+    """A column that one file lacks is empty there, and a number of another type is the same number."""
+    run = make_run("20261129-100000Z")
+    paths = {load: add_level(run, {"request_id": load}, load=load) for load in ("concurrency-1", "concurrency-2")}
+    table = pq.read_table(paths[older])
+    kind = table.schema.get_field_index("completion_tokens")
+    table = table.set_column(kind, "completion_tokens", table["completion_tokens"].cast("int64"))
+    pq.write_table(table.drop_columns(["request_id"]), paths[older])
+    found = open_run(run).requests("request_id", "completion_token_count", "latency")
+    rows = {load: (name, tokens, latency) for _, _, _, load, name, tokens, latency in found.itertuples(index=False)}
+    newer = "concurrency-2" if older == "concurrency-1" else "concurrency-1"
+    assert rows[newer] == (newer, 5, 3.0)
+    assert pd.isna(rows[older][0])
+    assert rows[older][1:] == (5, 3.0)
+
+
 def test_a_run_without_records_has_no_requests(make_run: MakeRun) -> None:
     opened = open_run(make_run("20261129-100000Z"))
     assert opened.requests().empty

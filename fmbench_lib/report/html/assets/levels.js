@@ -9,7 +9,6 @@ const LEVELS = DATA.levels.rows.map((row, index) => ({
 const { marked } = DATA.levels;
 const CHOSEN = LEVELS[marked.winner ?? marked.nearest ?? 0];
 const FIRST_DATASET = DATA.dataset ?? 0;
-const refreshers = [];
 const state = {
   dataset: FIRST_DATASET,
   shown: new Set(DATA.experiments.map((_, index) => index)),
@@ -18,19 +17,11 @@ const state = {
   per: "tokens_per_usd_hour",
 };
 
-const colourOf = (e) => `var(--c${e % 8})`;
-const dashOf = (e) => Math.floor(e / 8) % 3;
 const nameOf = (level) => DATA.experiments[level.e].name;
 const datasetOf = (level) => DATA.datasets[level.d];
 const inSight = () => LEVELS.filter((level) => level.d === state.dataset && state.shown.has(level.e));
-const nothing = (title, empty) => ({ title, empty: true, about: empty, series: [], x: {}, y: {} });
 
-const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const MEASURES = { TTFT: "time to first token", TPOT: "time per output token", latency: "latency" };
-
-function estimateOf(level, column, format) {
-  return estimate(level[column], level[`${column}_low`], level[`${column}_high`], format);
-}
 
 // The figures of a level, a line each.
 function tipOf(level, ...first) {
@@ -72,16 +63,6 @@ function base(level) {
   };
 }
 
-function signsOf(series) {
-  const points = series.flatMap((one) => one.points);
-  const verdicts = ["valid", "degraded", "invalid"].filter((name) => points.some((point) => point.verdict === name));
-  const others = [["misses", points.some((point) => point.hollow)], ["best", points.some((point) => point.ring)]];
-  return [...verdicts, ...others.filter(([, there]) => there).map(([name]) => name)];
-}
-
-const axisX = (column, level) => ({ x: level[column], xlow: level[`${column}_low`], xhigh: level[`${column}_high`] });
-const axisY = (column, level) => ({ y: level[column], ylow: level[`${column}_low`], yhigh: level[`${column}_high`] });
-
 // The level with the best value, in words, marked ≈ where it should have an interval and has none; another experiment
 // whose interval overlaps its own is named too.
 function leader(levels, column, { least = false, format, what }) {
@@ -95,12 +76,6 @@ function leader(levels, column, { least = false, format, what }) {
   const mark = DATA.levels.columns.includes(`${column}_low`) && !known(best[`${column}_low`]) ? "≈ " : "";
   const doubt = !near ? "" : near[column] === best[column] ? `, as ${shorten(nameOf(near), 30)}` : `; within the noise of ${shorten(nameOf(near), 30)}`;
   return `${what}: ${mark}${format(best[column])}, ${where}${doubt}`;
-}
-
-// Whether two values have intervals that overlap, so that the figures do not tell which is better.
-function overlap(one, other, column) {
-  const [low, high] = [`${column}_low`, `${column}_high`];
-  return [one, other].every((level) => known(level[low])) && one[low] <= other[high] && other[low] <= one[high];
 }
 
 const perTimes = () => DATA.transactions / 10000;

@@ -1,53 +1,4 @@
-// The page: sections, what is selected, the theme.
-
-const main = document.getElementById("charts");
-
-function section(id, title, about) {
-  const element = make("section", { id, "aria-labelledby": `${id}-title` }, make("h2", { id: `${id}-title` }, title), about ? make("p", { class: "lead" }, about) : null);
-  main.append(element);
-  document.getElementById("contents")?.append(make("li", {}, make("a", { href: `#${id}` }, title)));
-  return element;
-}
-
-function grid(parent, columns = 2) {
-  const element = make("div", { class: `charts columns-${columns}` });
-  parent.append(element);
-  return element;
-}
-
-// A chart that is drawn again whenever the selection changes.
-function chart(parent, id, specOf, controls = []) {
-  const plot = new Plot(parent, id, controls);
-  refreshers.push(() => plot.update(specOf()));
-}
-
-// As many charts as there are specs, which may change with the selection.
-function charts(parent, id, specsOf) {
-  const plots = [];
-  refreshers.push(() => {
-    const specs = specsOf();
-    while (plots.length < specs.length) plots.push(new Plot(parent, `${id}-${plots.length + 1}`));
-    plots.forEach((plot, index) => {
-      plot.figure.hidden = index >= specs.length;
-      if (specs[index]) plot.update(specs[index]);
-    });
-  });
-}
-
-function region(parent, contentsOf) {
-  const element = make("div");
-  parent.append(element);
-  refreshers.push(() => element.replaceChildren(...contentsOf()));
-}
-
-function bar(parent, ...controls) {
-  const there = controls.filter(Boolean);
-  if (there.length) parent.append(make("div", { class: "controls" }, ...there));
-}
-
-function refresh() {
-  refreshers.forEach((one) => one());
-}
+// The page of a run: what is selected, and its sections.
 
 // -- what is selected --------------------------------------------------------------------------------------------
 
@@ -72,22 +23,6 @@ function filters() {
     group.append(button);
   });
   place.append(group);
-}
-
-function theme() {
-  const button = document.getElementById("theme");
-  const names = ["", "light", "dark"], said = { "": "Theme: as the system", light: "Theme: light", dark: "Theme: dark" };
-  button.hidden = false;
-  button.textContent = said[""];
-  button.addEventListener("click", () => {
-    const root = document.documentElement;
-    const next = names[(names.indexOf(root.dataset.theme || "") + 1) % names.length];
-    if (next) root.dataset.theme = next;
-    else delete root.dataset.theme;
-    button.textContent = said[next];
-    refresh();
-  });
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refresh);
 }
 
 const percentiles = () => choice("Percentile", [["p50", "p50"], ["p95", "p95"], ["p99", "p99"]], "q");
@@ -194,20 +129,6 @@ function start() {
   const rest = DATA.kind === "business" || !LEVELS.length ? [] : [ofLevels, ofMoney, ofRequests, ofMachines];
   const last = DATA.kind === "business" ? [] : [ofTables, ofProvenance];
   later([...rest, ...last]);
-}
-
-// The other sections one by one, so that the page answers in between.
-function later(parts) {
-  if (!parts.length) {
-    document.documentElement.dataset.ready = String(Math.round(performance.now()));
-    return;
-  }
-  setTimeout(() => {
-    const before = refreshers.length;
-    parts[0]();
-    refreshers.slice(before).forEach((one) => one());
-    later(parts.slice(1));
-  }, 0);
 }
 
 start();

@@ -26,17 +26,6 @@ function bright(colour) {
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179;
 }
 
-// A choice of one value of `state`; `read` makes that of the text of an option.
-function choice(label, options, name, read = String) {
-  const select = make("select", {}, ...options.map(([value, text]) => make("option", { value }, text)));
-  select.addEventListener("change", () => {
-    state[name] = read(select.value);
-    refresh();
-  });
-  refreshers.push(() => { select.value = String(state[name]); });
-  return make("label", { class: "choice" }, make("span", {}, label), select);
-}
-
 const ALL_LOADS = [...new Map(LEVELS.map((level) => [level.load, level])).values()].sort((one, other) => one.rate - other.rate || one.at - other.at);
 
 // -- by prompt length --------------------------------------------------------------------------------------------

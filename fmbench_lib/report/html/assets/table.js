@@ -72,8 +72,23 @@ function cellText(value, kind) {
 function cell(value, kind) {
   const attributes = { class: RIGHT.has(kind) ? "right" : kind === "load" || String(value ?? "").length <= 24 ? "load" : String(value ?? "").length > 40 ? "long" : null };
   const text = cellText(value, kind);
+  if (kind === "link") return make("td", { class: text.length <= 40 ? "load" : null }, linkOf(value));
+  if (kind === "pick") return make("td", {}, pickBox(value));
   if (kind === "verdict") return make("td", { class: "verdict-cell" }, make("span", { class: `verdict ${["valid", "degraded", "invalid"].includes(text) ? text : ""}` }, text));
   return make("td", attributes, text);
+}
+
+// A text that leads to an address, or the text alone; an address is one that we made, relative to the page.
+function linkOf([text, address]) {
+  return address ? make("a", { href: address }, text) : document.createTextNode(cellText(text));
+}
+
+// A box that puts a row into the page's comparison.
+function pickBox([name, index]) {
+  const box = make("input", { type: "checkbox", "aria-label": `Compare ${name}` });
+  box.checked = PICKED.has(index);
+  box.addEventListener("change", () => pick(index, box.checked));
+  return box;
 }
 
 // By number where there is one, else by text; what is missing comes last either way.
