@@ -81,7 +81,7 @@ def draw_latency_by_load(
     scale = _scale(levels, chosen.astype({"latency": float}), budget)
     explanation = _explanation(chosen, scale, with_n, sample_note(levels, chosen))
     headline(figure, latency_finding(levels, budget), f"{heading}. {explanation}")
-    dotted = most <= MOST_DOTTED and int(chosen["experiment_name"].value_counts().max() or 0) <= MOST_POINTS
+    dotted = most <= MOST_DOTTED and max(chosen["experiment_name"].value_counts(), default=0) <= MOST_POINTS
     for panel, name in zip(axes, names, strict=True):
         part = chosen[chosen["experiment_name"] == name]
         own = [row for row in levels if row["experiment_name"] == name]
