@@ -11,10 +11,13 @@ from fmbench_lib.host.printable import printable
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 _BEGINS_FORMULA = frozenset("=+-@")
 _LOOKED_AT = 1000
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_HARMLESS = r"^(?: *[A-Za-z0-9_\"'(\[{<>#*.,;:!?/|~^&$%`][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]*)?$"
+"""A text without control characters whose first visible one begins no formula: a part of them, in RE2's syntax."""
 _PICTURES = {chr(code): chr(0x2400 + code) for code in range(0x20)} | {
     "\x7f": "\u2421",
     **{chr(code): "\ufffd" for code in range(0x80, 0xA0)},
@@ -46,6 +49,18 @@ def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
     """
     texts = [name for name in frame.columns if frame[name].dtype.kind not in "biufcmM"]
     return frame.assign(**{name: frame[name].map(_as_text) for name in texts}) if texts else frame
+
+
+def without_formulas_in(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The same of a column of texts in Arrow, null for what is missing: nearly all are seen to be harmless at once."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    suspect = pc.invert(pc.fill_null(pc.match_substring_regex(column, _HARMLESS), True))
+    if not pc.any(suspect).as_py():
+        return column
+    shown = pa.array([_as_text(value) for value in pc.filter(column, suspect).to_pylist()], column.type)
+    return pc.replace_with_mask(column.combine_chunks(), suspect.combine_chunks(), shown)
 
 
 def _as_text(value: Any) -> Any:

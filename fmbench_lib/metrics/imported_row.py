@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 import pandas as pd
 
@@ -28,7 +28,7 @@ _LEVELS: dict[str, Level] = {"valid": "valid", "degraded": "degraded", "invalid"
 
 
 def imported_frame(
-    levels: Sequence[tuple[ImportedLevel, LevelData | None]],
+    levels: Iterable[tuple[ImportedLevel, LevelData | None]],
     prices: PriceList | None = None,
     objectives: Objectives | None = None,
     thresholds: Thresholds | None = None,

@@ -34,14 +34,28 @@ def level_row(
 
     A number that cannot be known is NaN and a text None; neither is ever 0 or "". Times in seconds, prices in USD.
     """
-    standards = Standards(prices or PriceList(), thresholds or Thresholds())
-    return _row(whole_level(records, facts, objectives), "levels", standards)
+    return row_of(whole_level(records, facts, objectives), prices, thresholds)
+
+
+def row_of(sample: LevelSample, prices: PriceList | None = None, thresholds: Thresholds | None = None) -> Cells:
+    """The row of a level, from the sample of all its requests."""
+    return derived_row(measured_cells(sample), prices, thresholds)
+
+
+def measured_cells(sample: LevelSample) -> Cells:
+    """Those cells of a level's row that its requests give; `derived_row` adds what follows from them."""
+    return _measured(sample, "levels")
+
+
+def derived_row(cells: Cells, prices: PriceList | None = None, thresholds: Thresholds | None = None) -> Cells:
+    """The row of a level from the cells that were measured."""
+    return _derived(cells, "levels", Standards(prices or PriceList(), thresholds or Thresholds()))
 
 
 def whole_level(records: pd.DataFrame, facts: Facts, objectives: Objectives | None = None) -> LevelSample:
     """The sample of all requests of a level that were sent in its window."""
     requests = request_metrics(records)
-    return sample_of(requests, steadiness(requests, facts).window, facts, objectives)
+    return sample_of(requests, steadiness(requests, facts), facts, objectives)
 
 
 def slice_rows(
@@ -55,26 +69,29 @@ def slice_rows(
 
     A request belongs to the slice it was sent in, a completion to the slice it ended in.
     """
-    requests, standards = request_metrics(records), Standards(prices or PriceList(), Thresholds())
-    window = steadiness(requests, facts).window
-    if window is None:
+    return slices_of(whole_level(records, facts, objectives), slices, prices)
+
+
+def slices_of(sample: LevelSample, slices: int = DRIFT_SLICES, prices: PriceList | None = None) -> list[Cells]:
+    """The rows of equal slices of the window of a level, from the sample of all its requests."""
+    if sample.window is None:
         return []
-    return [
-        _row(
-            sample_of(requests, part, facts, objectives, slice_index=index, level_window=window),
-            "slices",
-            standards,
-        )
-        for index, part in enumerate(window.slices(slices))
-    ]
+    standards = Standards(prices or PriceList(), Thresholds())
+    parts = enumerate(sample.window.slices(slices))
+    samples = (sample.part(part, index) for index, part in parts)
+    return [_derived(_measured(each, "slices"), "slices", standards) for each in samples]
 
 
-def _row(sample: LevelSample, table: Literal["levels", "slices"], standards: Standards) -> Cells:
-    """Measure first, then derive; a function that serves several groups is called once."""
-    groups = groups_of(table)
+def _measured(sample: LevelSample, table: Literal["levels", "slices"]) -> Cells:
+    """A function that serves several groups is called once."""
     row: Cells = {}
-    for measure in dict.fromkeys(group.measure for group in groups):
+    for measure in dict.fromkeys(group.measure for group in groups_of(table)):
         row |= measure(sample) if measure else {}
+    return row
+
+
+def _derived(measured: Cells, table: Literal["levels", "slices"], standards: Standards) -> Cells:
+    groups, row = groups_of(table), dict(measured)
     for derive in dict.fromkeys(group.derive for group in groups):
         row |= derive(row, standards) if derive else {}
     return {column.name: row[column.name] for group in groups for column in group.columns}

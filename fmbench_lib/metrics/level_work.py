@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from fmbench_lib.metrics.groups.queue_growth import queue_grows
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import floats, number
 from fmbench_lib.metrics.statistics.arrays import Flags, Floats
+from fmbench_lib.metrics.statistics.ragged import Ragged
 from fmbench_lib.metrics.statistics.work_in_window import Rate, batch_edges, rate_of_batches, tokens_until, work_until
 from fmbench_lib.metrics.window import mean_in_flight, moment_of_ending, moment_of_sending
-
-_NO_EVENTS = np.empty(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,7 @@ class Work:
     success: Flags
     start: Floats
     end: Floats
-    events: Sequence[Floats]
+    events: Ragged
     edges: Floats
     offered: Floats | None
     grows: bool
@@ -73,10 +70,11 @@ class Work:
         use = self._used(chosen)
         if np.isnan(counts[use]).any():
             return None
-        with_events = np.array([by_events and not self.grows and len(times) > 0 for times in self.events], dtype=bool)
+        with_events = (self.events.sizes > 0) & by_events & (not self.grows)
         spread, came = use & ~with_events, np.flatnonzero(use & with_events)
         done = work_until(self.edges, self.start[spread], self.end[spread], counts[spread])
-        done += tokens_until(self.edges, [self.events[int(index)] for index in came], counts[came])
+        if came.size:
+            done += tokens_until(self.edges, self.events.take(came), counts[came])
         return self._rate(done, self._in_turns(use, counts))
 
     @property
@@ -113,7 +111,7 @@ def work_of(sample: LevelSample) -> Work | None:
         arrived = np.searchsorted(np.sort(floats(requests, "due")), edges, side="right")
         offered = arrived.astype(np.float64)
     turns = _turns(sample) if offered is None and sample.slice is None else None
-    return Work(success, end if grows else start, end, _events(requests), edges, offered, grows, turns)
+    return Work(success, end if grows else start, end, _events(sample), edges, offered, grows, turns)
 
 
 def _turns(sample: LevelSample) -> Turns | None:
@@ -124,11 +122,9 @@ def _turns(sample: LevelSample) -> Turns | None:
     return Turns(sample.counted, float(times.sum()), mean_in_flight(requests, sample.window, timeout))
 
 
-def _events(requests: pd.DataFrame) -> list[Floats]:
-    if "event_times" not in requests:
-        return [_NO_EVENTS] * len(requests)
-    streamed = floats(requests, "streamed") == 1
-    return [
-        np.asarray(times, dtype=np.float64) if shown and isinstance(times, np.ndarray | list | tuple) else _NO_EVENTS
-        for shown, times in zip(streamed, requests["event_times"], strict=True)
-    ]
+def _events(sample: LevelSample) -> Ragged:
+    """The events of the requests that streamed."""
+    streamed = floats(sample.requests, "streamed") == 1
+    if streamed[sample.events.sizes > 0].all():
+        return sample.events
+    return sample.events.where(np.repeat(streamed, sample.events.sizes))

@@ -41,7 +41,16 @@ def floats(frame: pd.DataFrame, column: str) -> np.ndarray[Any, np.dtype[np.floa
     """A column as float64 with NaN for what is missing, even where the whole column is."""
     if column not in frame.columns:
         return np.full(len(frame), np.nan)
-    return pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    series = frame[column]
+    if series.dtype == np.float64:
+        return series.to_numpy()
+    return pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def tallies(column: pd.Series[Any]) -> dict[str, int]:
+    """How often each value of a column stands in it, as text; without what is missing."""
+    counts = column.value_counts()
+    return {str(value): int(count) for value, count in counts.items() if count}
 
 
 def plain(row: Row) -> dict[str, Any]:

@@ -28,13 +28,15 @@ from fmbench_lib.metrics.groups.level_times import ALL_QUANTILES, INTERVAL_FAMIL
 from fmbench_lib.metrics.groups.stalls import stalls
 from fmbench_lib.metrics.groups.tokens import billed_tokens, mean_of_known, token_counts
 from fmbench_lib.metrics.groups.transport import lags, transport
-from fmbench_lib.metrics.level_sample import LevelSample
+from fmbench_lib.metrics.level_sample import LevelSample, Steadiness
 from fmbench_lib.metrics.metric_groups import SUMMARY
 from fmbench_lib.metrics.missing import NAN, Row, floats, number, or_nan, text
 from fmbench_lib.metrics.prices import price_columns
 from fmbench_lib.metrics.reasons import REASON_SEPARATOR
+from fmbench_lib.metrics.stacked_columns import missing_column, stacked
 from fmbench_lib.metrics.statistics.hierarchical import RepeatFigure, repeated_interval
-from fmbench_lib.metrics.statistics.percentiles import percentile
+from fmbench_lib.metrics.statistics.percentiles import percentiles
+from fmbench_lib.metrics.statistics.ragged import Ragged
 from fmbench_lib.pricing.price_list import PriceList
 
 _SPREAD = {"latency_p95": "s", "TTFT_p95": "s", "transactions_per_minute": "1/min", "price_per_10k_txn": "USD"}
@@ -71,21 +73,28 @@ _WORST = (
 )
 
 
-def pooled_row(samples: Sequence[LevelSample], rows: Sequence[Row], prices: PriceList) -> Cells:
-    """The columns `SUMMARY` and `REPEATS` over the repeats of a level: their samples, and their own rows.
-
-    Intervals are those of `hierarchical`. A load is sustainable only if it was in every repeat.
-    """
+def pooled_measures(samples: Sequence[LevelSample]) -> Cells:
+    """What the requests of all repeats of a level give, from their samples."""
     together = _together(samples)
-    row: Cells = {column.name: _common(rows, column) for column in SUMMARY}
+    row: Cells = {}
     for measure in _OF_ALL_REQUESTS:
         row |= measure(together)
     for kind in ("prompt", "completion"):
         row[f"{kind}_token_count_mean"] = mean_of_known(floats(together.successes, f"{kind}_tokens"))
+    return row | _times(samples)
+
+
+def pooled_row(measures: Cells, rows: Sequence[Row], prices: PriceList) -> Cells:
+    """The columns `SUMMARY` and `REPEATS` over the repeats of a level: their `pooled_measures`, and their own rows.
+
+    Intervals are those of `hierarchical`. A load is sustainable only if it was in every repeat.
+    """
+    row: Cells = {column.name: _common(rows, column) for column in SUMMARY}
+    row |= measures
     row |= {name: _sum(rows, name) for name in _SUMS} | {name: _rate(rows, name) for name in _RATES}
     row |= {name: _worst(rows, name) for name in _WORST}
     row |= _sustainability(rows) | _verdict(rows) | _silence(rows)
-    row |= _times(samples) | _rate_intervals(rows, row)
+    row |= _rate_intervals(rows, row)
     row |= price_columns(row, prices) | last_token_columns(row) | energy_columns(row)
     return row | {"load": split_repeat(str(rows[0]["load"]))[0], "repeats": len(rows)} | _spread(rows)
 
@@ -93,19 +102,26 @@ def pooled_row(samples: Sequence[LevelSample], rows: Sequence[Row], prices: Pric
 def _together(samples: Sequence[LevelSample]) -> LevelSample:
     """All requests in one sample. It has no window: theirs lie apart, and rates are not taken from it."""
     names = dict.fromkeys(name for sample in samples for name in sample.requests.columns)
-    columns = {name: _stacked(samples, name) for name in names}
-    requests = pd.DataFrame(columns).infer_objects()
+    requests = pd.DataFrame({name: _stacked(samples, name) for name in names})
     counted = np.concatenate([sample.counted for sample in samples])
     chosen = requests[counted]
     successes = chosen[chosen["success"]]
     first = samples[0]
-    return LevelSample(requests, None, first.facts, first.objectives, counted, chosen, successes, None)
+    events, gaps = (Ragged.together(each) for each in zip(*((one.events, one.gaps) for one in samples), strict=True))
+    steadiness = Steadiness(None)
+    return LevelSample(
+        requests, None, first.facts, first.objectives, counted, chosen, successes, events, gaps, steadiness
+    )
 
 
 def _stacked(samples: Sequence[LevelSample], name: str) -> pd.Series[Any]:
-    """One column of all repeats, as objects: a repeat where all of it is missing must not decide its type."""
-    parts = (sample.requests[name] if name in sample.requests else [None] * len(sample.requests) for sample in samples)
-    return pd.Series([value for part in parts for value in part], dtype=object)
+    """One column of all repeats."""
+    return stacked(
+        [
+            sample.requests[name] if name in sample.requests else missing_column(len(sample.requests))
+            for sample in samples
+        ]
+    )
 
 
 def _times(samples: Sequence[LevelSample]) -> Cells:
@@ -115,21 +131,24 @@ def _times(samples: Sequence[LevelSample]) -> Cells:
     for family in INTERVAL_FAMILIES:
         values = np.concatenate([repeat.values(family) for repeat in repeats])
         row |= {f"{family}_mean": mean_of_known(values), f"{family}_n": int(values.size)}
-        for name, q in ALL_QUANTILES.items():
-            pooled, ends = percentile(values, q), (NAN, NAN)
-            if pooled is not None and all(repeat.state is not None for repeat in repeats):
-                ends = repeated_interval(pooled, _figures(repeats, family, q), of_times=True) or ends
+        figures = _figures(repeats, family) if all(repeat.state is not None for repeat in repeats) else {}
+        for name, pooled in zip(ALL_QUANTILES, percentiles(values, list(ALL_QUANTILES.values())), strict=True):
+            ends = (NAN, NAN)
+            if pooled is not None:
+                ends = repeated_interval(pooled, figures.get(name, []), of_times=True) or ends
             row[f"{family}_{name}"] = or_nan(pooled)
             row[f"{family}_{name}_low"], row[f"{family}_{name}_high"] = ends
     return row
 
 
-def _figures(repeats: Sequence[OrderedTimes], family: str, q: float) -> list[RepeatFigure]:
-    """The figures of the repeats that have any such value; without all of them there is no interval."""
-    estimates = [repeat.estimate(family, q) for repeat in repeats]
-    if any(one.value is None for one in estimates):
-        return []
-    return [RepeatFigure(or_nan(one.value), one.low, one.high, one.n, 1 / one.longer) for one in estimates]
+def _figures(repeats: Sequence[OrderedTimes], family: str) -> dict[str, list[RepeatFigure]]:
+    """The figures of the repeats for each quantile; where one has no such value there is none, and no interval."""
+    of_repeats = [repeat.estimates(family) for repeat in repeats]
+    return {
+        name: [RepeatFigure(or_nan(one.value), one.low, one.high, one.n, 1 / one.longer) for one in estimates]
+        for name, estimates in zip(ALL_QUANTILES, zip(*of_repeats, strict=True), strict=True)
+        if all(one.value is not None for one in estimates)
+    }
 
 
 def _rate_intervals(rows: Sequence[Row], pooled: Row) -> Cells:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import pandas as pd
 
 from fmbench_lib.config.repeat_names import split_repeat
-from fmbench_lib.metrics.columns import Column, frame_of
+from fmbench_lib.metrics.columns import Cells, Column, frame_of
 from fmbench_lib.metrics.level_row import whole_level
-from fmbench_lib.metrics.level_sample import LevelData
+from fmbench_lib.metrics.level_sample import LevelData, LevelSample
 from fmbench_lib.metrics.metric_groups import SUMMARY
 from fmbench_lib.metrics.missing import Row, rows_of
 from fmbench_lib.metrics.objectives import Objectives
-from fmbench_lib.metrics.pooled_row import REPEATS, pooled_row
+from fmbench_lib.metrics.pooled_row import REPEATS, pooled_measures, pooled_row
 from fmbench_lib.pricing.price_list import PriceList
 
 REPEATED_TABLE: tuple[Column, ...] = (*SUMMARY, *REPEATS)
@@ -33,19 +33,22 @@ def repeated_frame(
 
     `summary` is the frame of these levels, in the same order.
     """
-    groups: dict[_Level, list[int]] = {}
-    rows = rows_of(summary)
-    for index, row in enumerate(rows):
-        groups.setdefault(level_of(row), []).append(index)
-    pooled = [
-        pooled_row(
-            [whole_level(*levels[index], objectives) for index in group],
-            [rows[index] for index in group],
-            prices or PriceList(),
-        )
-        for group in groups.values()
-        if len(group) > 1
-    ]
+    samples: dict[_Level, list[LevelSample]] = {}
+    for level, row in zip(levels, rows_of(summary), strict=True):
+        samples.setdefault(level_of(row), []).append(whole_level(*level, objectives))
+    measures = {key: pooled_measures(repeats) for key, repeats in samples.items() if len(repeats) > 1}
+    return repeated_from(measures, summary, prices)
+
+
+def repeated_from(
+    measures: Mapping[tuple[str, str, str], Cells], summary: pd.DataFrame, prices: PriceList | None = None
+) -> pd.DataFrame:
+    """The same from the `pooled_measures` of the levels that have any, by what `level_of` gives."""
+    groups: dict[_Level, list[Row]] = {}
+    for row in rows_of(summary):
+        groups.setdefault(level_of(row), []).append(row)
+    known = {key: rows for key, rows in groups.items() if len(rows) > 1 and key in measures}
+    pooled = [pooled_row(measures[key], rows, prices or PriceList()) for key, rows in known.items()]
     return frame_of(pooled, REPEATED_TABLE)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +14,10 @@ from fmbench_lib.metrics.groups.tokens import SOURCE_MEANING
 from fmbench_lib.metrics.level_sample import Facts, LevelData
 from fmbench_lib.metrics.missing import number, text
 from fmbench_lib.metrics.plausibility import REMARK_SEPARATOR
-from fmbench_lib.metrics.requests import MEASURES, event_counts, request_metrics, seen_tokens
-from fmbench_lib.metrics.steady_window import steadiness
-from fmbench_lib.metrics.window import completed_in, measured_in
+from fmbench_lib.metrics.requests import MEASURES, event_counts, gaps_of_reads, request_metrics, seen_tokens
+from fmbench_lib.metrics.stacked_columns import stacked
+from fmbench_lib.metrics.steady_window import measured_window
+from fmbench_lib.metrics.window import Window, completed_in, measured_in
 
 REQUEST_TABLE: tuple[Column, ...] = (
     *IDENTITY,
@@ -96,13 +96,16 @@ def requests_frame(levels: Iterable[LevelData]) -> pd.DataFrame:
     frames = [_requests_of(records, facts) for records, facts in levels if len(records)]
     if not frames:
         return pd.DataFrame(columns=list(REQUEST_COLUMNS))
-    merged = pd.DataFrame({name: _stacked([frame[name] for frame in frames]) for name in REQUEST_COLUMNS})
-    return merged.infer_objects()
+    return pd.DataFrame({name: stacked([frame[name] for frame in frames]) for name in REQUEST_COLUMNS})
 
 
 def _requests_of(records: pd.DataFrame, facts: Facts) -> pd.DataFrame:
+    return request_rows_of(records, facts, measured_window(records, facts))
+
+
+def request_rows_of(records: pd.DataFrame, facts: Facts, window: Window | None) -> pd.DataFrame:
+    """The rows of some or all requests of a level, whose window is known, from their records."""
     frame = request_metrics(records).reset_index(drop=True)
-    window = steadiness(frame, facts).window
     events = event_counts(frame)
     frame["events"] = events.astype(np.int64)
     frame["tokens_per_event"] = np.divide(seen_tokens(frame), events, out=np.full(len(frame), np.nan), where=events > 0)
@@ -116,14 +119,9 @@ def _requests_of(records: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     frame["attempt"] = int(number(facts, "attempt") or 1)
     frame["in_window"] = measured_in(frame, window)
     frame["completed_in_window"] = completed_in(frame, window) if window else False
-    frame["ITL_mean"] = [gaps.mean() if len(gaps) else np.nan for gaps in frame["ITL"]]
-    frame["ITL_max"] = [gaps.max() if len(gaps) else np.nan for gaps in frame["ITL"]]
+    gaps = gaps_of_reads(frame)
+    frame["ITL_mean"], frame["ITL_max"] = gaps.means(), gaps.maxima()
     for older, name in _OLDER_NAMES.items():
         frame[older] = frame.get(name)
     frame["time_to_last_token"] = frame["latency"].where(frame["TTFT"].notna())
     return frame.reindex(columns=list(REQUEST_COLUMNS))
-
-
-def _stacked(columns: list[pd.Series[Any]]) -> pd.Series[Any]:
-    """One column over all levels, as objects: a level where the whole column is missing must not decide its type."""
-    return pd.Series([value for column in columns for value in column], dtype=object)

@@ -7,16 +7,18 @@ wait (no coordinated omission). The same figures from `sent`, the first byte han
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from fmbench_lib.metrics.columns import Column
 from fmbench_lib.metrics.missing import floats
 from fmbench_lib.metrics.plausibility import REMARK_SEPARATOR
 from fmbench_lib.metrics.statistics.arrays import Flags, Floats
+from fmbench_lib.metrics.statistics.ragged import Ragged
 
 MEASURES: dict[str, Column] = {
     column.name: column
@@ -51,7 +53,7 @@ def request_metrics(records: pd.DataFrame) -> pd.DataFrame:
     A failed request has none of them and a response that did not stream only a latency. One whose content came at once,
     as a proxy held it back, has no TPOT and no ITL. A measure that needs a missing timestamp is NaN.
     """
-    result = records.copy()
+    result = records.copy(deep=False)
     success = succeeded(records)
     streamed = floats(records, "streamed") == 1
     due, sent = floats(records, "due"), floats(records, "sent")
@@ -67,7 +69,7 @@ def request_metrics(records: pd.DataFrame) -> pd.DataFrame:
     result["TPOT"] = np.where(spread, (last - first) / gaps, np.nan)
     result["TTFT_from_sent"] = np.where(timed, first - sent, np.nan)
     result["latency_from_sent"] = np.where(success, last - sent, np.nan)
-    result["ITL"] = _gaps_of_reads(records, spread & (choices == 1))
+    result["ITL"] = _as_column(_gaps(records, spread & (choices == 1)), records.index)
     return result
 
 
@@ -86,27 +88,53 @@ def has_remark(records: pd.DataFrame, remark: str) -> Flags:
     """Which records have this remark."""
     if "remarks" not in records:
         return np.zeros(len(records), dtype=bool)
-    texts = records["remarks"]
-    result: Flags = np.array(
-        [isinstance(text, str) and remark in text.split(REMARK_SEPARATOR) for text in texts], dtype=bool
-    )
+    codes, texts = pd.factorize(records["remarks"])
+    having = [remark in str(text).split(REMARK_SEPARATOR) for text in texts]
+    result: Flags = np.array([*having, False])[codes]  # a missing one has the code -1
     return result
+
+
+def event_times(records: pd.DataFrame) -> Ragged:
+    """The arrivals of the content events of each request; none where no event has a time of its own."""
+    return lists_in(records, "event_times")
+
+
+def gaps_of_reads(requests: pd.DataFrame) -> Ragged:
+    """The column `ITL` of what `request_metrics` returns."""
+    return lists_in(requests, "ITL")
 
 
 def event_counts(records: pd.DataFrame) -> Floats:
     """The number of content events of each request; 0 where none has a time of its own."""
-    if "event_times" not in records:
-        return np.zeros(len(records))
-    times = records["event_times"]
-    return np.array([len(each) if isinstance(each, Sequence | np.ndarray) else 0 for each in times], dtype=np.float64)
+    return event_times(records).sizes.astype(np.float64)
 
 
-def _gaps_of_reads(records: pd.DataFrame, timed: Flags) -> pd.Series[Any]:
+def lists_in(frame: pd.DataFrame, column: str) -> Ragged:
+    """A column of lists of numbers, as Arrow's lists or as objects; all empty where there is no such column."""
+    if column not in frame:
+        return Ragged.empty(len(frame))
+    series = frame[column]
+    if not isinstance(series.dtype, pd.ArrowDtype):
+        return Ragged.of(series.tolist())
+    if not len(series):
+        return Ragged.empty(0)
+    lists = series.array.__arrow_array__()
+    sizes = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+    values = pc.list_flatten(lists).to_numpy()
+    return Ragged(values, np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64))))
+
+
+def _gaps(records: pd.DataFrame, timed: Flags) -> Ragged:
     """The gaps between the reads that brought each request's content: events of one read share a time."""
-    gaps: list[Floats] = [np.empty(0)] * len(records)
-    if "event_times" in records:
-        for index, (use, times) in enumerate(zip(timed, records["event_times"], strict=True)):
-            if use and isinstance(times, np.ndarray | list | tuple) and len(times) > 1:
-                apart = np.diff(np.asarray(times, dtype=np.float64))
-                gaps[index] = apart[apart != 0]
-    return pd.Series(gaps, index=records.index, dtype=object)
+    events = event_times(records)
+    if not events.values.size:
+        return events
+    apart = np.diff(events.values, prepend=events.values[0])
+    kept = (apart != 0) & np.repeat(timed, events.sizes)
+    kept[events.offsets[:-1][events.sizes > 0]] = False
+    return Ragged(apart, events.offsets).where(kept)
+
+
+def _as_column(lists: Ragged, index: pd.Index) -> pd.Series[Any]:
+    array = pa.LargeListArray.from_arrays(pa.array(lists.offsets), pa.array(lists.values))
+    return pd.Series(array, index=index, dtype=pd.ArrowDtype(array.type))

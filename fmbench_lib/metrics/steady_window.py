@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells, Column
-from fmbench_lib.metrics.groups.queue_growth import growth_in
-from fmbench_lib.metrics.level_sample import Facts, LevelSample
+from fmbench_lib.metrics.growing_queue import growth_in, growth_of_level
+from fmbench_lib.metrics.level_sample import Facts, LevelSample, Steadiness
 from fmbench_lib.metrics.missing import NAN, floats, number, text
 from fmbench_lib.metrics.requests import request_metrics
 from fmbench_lib.metrics.statistics.steady_state import BATCH, LEAST_BATCHES, warm_up
@@ -21,38 +19,28 @@ STEADY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Steadiness:
-    """Whether a level became steady, how long after its first request was due, and the window that counts.
-
-    Both are None for a closed loop, for a trace, whose load is not meant to be steady, and with too few requests.
-    """
-
-    window: Window | None
-    reached: bool | None = None
-    after_s: float | None = None
-
-
 def steadiness(requests: pd.DataFrame, facts: Facts) -> Steadiness:
     """The steadiness of a level from all of its requests, as `request_metrics` returns them.
 
     Where it never became steady, or the endpoint cannot sustain it, the window stays as it is.
     """
     window = window_of(facts)
-    if window is None or number(facts, "concurrency") is not None or text(facts, "arrival") == "trace":
+    if window is None or number(facts, "concurrency") is not None:
         return Steadiness(window)
+    measured = growth_in(requests, facts, window)
     due = floats(requests, "due")
     order = np.argsort(due, kind="stable")
     latencies = floats(requests, "latency")[order]
-    if np.count_nonzero(~np.isnan(latencies)) < BATCH * LEAST_BATCHES:
-        return Steadiness(window)
-    growth, found = growth_in(requests, facts, window), warm_up(latencies, due[order])
-    if not found.ends or (growth is not None and growth.answer == "no"):
-        return Steadiness(window, reached=False)
+    few = np.count_nonzero(~np.isnan(latencies)) < BATCH * LEAST_BATCHES
+    if few or text(facts, "arrival") == "trace":
+        return Steadiness(window, growth=measured)
+    found = warm_up(latencies, due[order])
+    if not found.ends or (measured is not None and measured.answer == "no"):
+        return Steadiness(window, reached=False, growth=measured)
     first = float(due[order][~np.isnan(latencies)][0])
     start = max(window.start, first + found.seconds)
     moved = Window(start, window.end) if start < window.end else window
-    return Steadiness(moved, reached=True, after_s=found.seconds)
+    return Steadiness(moved, True, found.seconds, growth_of_level(requests, facts, measured, moved))
 
 
 def measured_window(records: pd.DataFrame, facts: Facts) -> Window | None:
@@ -62,5 +50,5 @@ def measured_window(records: pd.DataFrame, facts: Facts) -> Window | None:
 
 def steady_columns(sample: LevelSample) -> Cells:
     """The columns `STEADY`."""
-    found = steadiness(sample.requests, sample.facts)
+    found = sample.steadiness
     return {"steady": found.reached, "steady_after_s": NAN if found.after_s is None else found.after_s}

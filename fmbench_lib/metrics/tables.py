@@ -6,12 +6,12 @@ Every function returns a frame whose columns do not depend on the data, in the o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from fmbench_lib.errors import ERROR_CLASSES
-from fmbench_lib.metrics.columns import Column, frame_of, names
+from fmbench_lib.metrics.columns import Cells, Column, frame_of, names
 from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.comparability import comparison_findings
 from fmbench_lib.metrics.decision.decision import Decision, decide
@@ -60,7 +60,11 @@ def summary_frame(
     objectives: Objectives | None = None,
 ) -> pd.DataFrame:
     """`all_metrics_summary.csv`: one row per level, judged by itself and beside the other levels."""
-    rows = [level_row(records, facts, prices, thresholds, objectives) for records, facts in levels]
+    return judged_frame([level_row(*level, prices, thresholds, objectives) for level in levels], thresholds)
+
+
+def judged_frame(rows: Sequence[Cells], thresholds: Thresholds | None = None) -> pd.DataFrame:
+    """The same from the rows of the levels, each judged by itself; they are changed."""
     findings = comparison_findings(frame_of(rows, SUMMARY), thresholds)
     for index, row in enumerate(rows):
         for finding in findings.get(index, ()):
@@ -81,9 +85,11 @@ def slices_frame(
     levels: Iterable[LevelData], prices: PriceList | None = None, objectives: Objectives | None = None
 ) -> pd.DataFrame:
     """`all_metrics.csv`: ten rows per level, one for each slice of its window."""
-    rows = [
-        row for records, facts in levels for row in slice_rows(records, facts, prices=prices, objectives=objectives)
-    ]
+    return slices_of_rows(row for level in levels for row in slice_rows(*level, prices=prices, objectives=objectives))
+
+
+def slices_of_rows(rows: Iterable[Cells]) -> pd.DataFrame:
+    """The same from the rows of the slices of all levels."""
     return frame_of(rows, SLICES)
 
 

@@ -16,6 +16,7 @@ from fmbench_lib.metrics.columns import Cells, Column, frame_of
 from fmbench_lib.metrics.groups.identity import IDENTITY, LOAD
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.missing import NAN, Row, floats, number, rows_of
+from fmbench_lib.metrics.requests import lists_in
 from fmbench_lib.metrics.statistics.ranking_quality import ndcg
 from fmbench_lib.metrics.statistics.student import t_quantile
 
@@ -53,7 +54,7 @@ RETRIEVAL: tuple[Column, ...] = (
 """`retrieval_quality.csv`."""
 
 
-def text_levels(levels: Sequence[LevelData], summary: pd.DataFrame) -> pd.DataFrame:
+def text_levels(levels: Iterable[LevelData], summary: pd.DataFrame) -> pd.DataFrame:
     """A row for each level whose answers were vectors or scores; `summary` has a row for each of `levels`."""
     rows = []
     for (records, _), row in zip(levels, rows_of(summary), strict=True):
@@ -87,9 +88,9 @@ def retrieval_frame(levels: Iterable[LevelData], relevance: Relevance) -> pd.Dat
             continue
         values = found.setdefault((str(facts["experiment_name"]), str(facts["payload_file"])), {})
         answered = records[(records["phase"] == "measured") & records["error"].isna()]
-        for prompt, scores in zip(answered["prompt_id"], answered["scores"], strict=True):
-            if prompt in graded and scores is not None and len(scores):
-                values.setdefault(str(prompt), ndcg(list(map(float, scores)), graded[prompt]))
+        for prompt, scores in zip(answered["prompt_id"], lists_in(answered, "scores"), strict=True):
+            if prompt in graded and len(scores):
+                values.setdefault(str(prompt), ndcg(scores.tolist(), graded[prompt]))
     return frame_of([_quality(*key, list(values.values())) for key, values in found.items() if values], RETRIEVAL)
 
 

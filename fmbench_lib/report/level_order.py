@@ -69,6 +69,29 @@ def counted(requests: pd.DataFrame) -> pd.DataFrame:
     return requests[chosen]
 
 
+def sample_note(rows: Rows, requests: pd.DataFrame) -> str:
+    """A sentence after a space where the successes among `requests` are a sample of those of their levels, else ""."""
+    timed = _timed(requests)
+    of = requests_of_levels(rows, requests)
+    return f" A sample of {len(timed):,} of {of:,} requests, even by latency." if len(timed) < of else ""
+
+
+def requests_of_levels(rows: Rows, requests: pd.DataFrame) -> int:
+    """How many successes the levels have whose requests, all or a sample, these are."""
+    timed = _timed(requests)
+    if timed.empty:
+        return 0
+    keys = ["experiment_name", "payload_file", "load"]
+    drawn = {tuple(map(str, key)) for key in timed[keys].drop_duplicates().itertuples(index=False)}
+    levels = (row for row in rows if tuple(str(row[key]) for key in keys) in drawn)
+    return max(len(timed), int(sum(number(row, "latency_n") or 0 for row in levels)))
+
+
+def _timed(requests: pd.DataFrame) -> pd.DataFrame:
+    timed = counted(requests)
+    return timed if timed.empty else timed.dropna(subset=["latency"])
+
+
 def dataset_name(payload_file: str | None) -> str:
     """The short name of a payload file: `en_1-500` for `payload_en_1-500.jsonl`."""
     return (payload_file or "").removeprefix("payload_").removesuffix(".jsonl")

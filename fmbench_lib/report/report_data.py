@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from fmbench_lib.metrics.decision.decision import Decision
+from fmbench_lib.metrics.drawn_requests import KeptRanks
 from fmbench_lib.metrics.imported_level import ImportedLevel
 from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.metrics.request_timelines import Timeline
@@ -142,7 +143,8 @@ class ReportInputs:
     """The frames of `fmbench_lib.metrics`, the decision, and the facts of the run.
 
     `summary`: `tables.summary_frame` · `repeated`: `repeated_levels.repeated_frame` · `requests`:
-    `request_table.requests_frame` · `recommendations`: `recommend.recommendations` · `costs`: `costs.experiment_costs`
+    `request_table.requests_frame`, all rows or those that are drawn of the levels in `distributions`, which has the
+    ranks of all by `level_of` · `recommendations`: `recommend.recommendations` · `costs`: `costs.experiment_costs`
     · `prices`: the prices of the levels' instance types · `endpoint`: the samples of the machines · `objectives`: those
     of single requests · `notices`: remarks on config, data and prices, one line each · `config_yaml`: the resolved
     config without its secrets · `evaluation`: the tables of the evaluation by file name · `quality`:
@@ -176,6 +178,7 @@ class ReportInputs:
     imported: Sequence[ImportedLevel] = ()
     imported_figures: pd.DataFrame = field(default_factory=pd.DataFrame)
     timelines: Sequence[Timeline] = ()
+    distributions: Mapping[tuple[str, str, str], Mapping[str, KeptRanks]] = field(default_factory=dict)
     figures: str = "figures"
     disagreements: str | None = None
 

@@ -9,14 +9,13 @@ from typing import Any
 import pandas as pd
 
 from fmbench_lib.host.atomic_files import each_text, replacing, write_json, write_text
-from fmbench_lib.host.csv_files import write_csv, write_rows
+from fmbench_lib.host.csv_files import write_csv
 from fmbench_lib.metrics import tables
 from fmbench_lib.metrics.fmbench2_scores import scores_frame
 from fmbench_lib.metrics.groups.counts import first_messages
 from fmbench_lib.metrics.measuring_again import AGAIN, RUN_DIR, all_again, command_again, counting
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.metrics.reasons import REASON_SEPARATOR, reasons_of, told_once, without_numbers
-from fmbench_lib.metrics.request_table import requests_frame
 from fmbench_lib.report.document import render_appendix, render_markdown
 from fmbench_lib.report.figures.draw import draw_figures
 from fmbench_lib.report.markdown import one_line
@@ -31,7 +30,8 @@ from fmbench_lib.steps.losses import Losses
 from fmbench_lib.steps.measuring.endpoint_metrics import collect_cloudwatch
 from fmbench_lib.steps.reporting.report_inputs import Analysis, analysis_of, costs_table, report_inputs
 from fmbench_lib.steps.reporting.report_page import write_page
-from fmbench_lib.steps.run_inputs.inputs import objectives_of
+from fmbench_lib.steps.reporting.request_rows import DrawnRequests, request_rows
+from fmbench_lib.steps.reporting.request_tables import request_tables
 from fmbench_lib.steps.run_inputs.levels import run_levels
 from fmbench_lib.steps.run_inputs.run_prices import look_up_prices
 from fmbench_lib.steps.step import step
@@ -59,12 +59,13 @@ def write_analysis(run: Run) -> pd.DataFrame:
     losses = Losses()
     analysis = analysis_of(run, losses)
     _write_tables(run, analysis, losses)
+    drawn = _write_requests(run, analysis, losses)
     with losses.of(run.workspace.disagreements.name):
         write_disagreements(run)
-    inputs = report_inputs(run, analysis, losses)
-    drawn = replace(inputs, summary=counting(inputs.summary), requests=counting(inputs.requests))
-    draw_figures(drawn, run.workspace.figures, losses.note)
-    write_page(run, drawn, analysis.levels, losses)
+    inputs = report_inputs(run, analysis, losses, drawn)
+    shown = replace(inputs, summary=counting(inputs.summary), requests=counting(inputs.requests))
+    draw_figures(shown, run.workspace.figures, losses.note)
+    write_page(run, shown, [each.level for each in analysis.levels], losses)
     _write_documents(run, inputs, losses)
     return analysis.summary
 
@@ -77,7 +78,7 @@ def write_report(run: Run) -> None:
         _write_csv(run, _COSTS, costs_table(run, analysis))
     inputs = report_inputs(run, analysis, losses)
     drawn = replace(inputs, summary=counting(inputs.summary), requests=counting(inputs.requests))
-    write_page(run, drawn, analysis.levels, losses)
+    write_page(run, drawn, [each.level for each in analysis.levels], losses)
     _write_documents(run, inputs, losses)
 
 
@@ -86,9 +87,8 @@ def write_report(run: Run) -> None:
 
 def _write_tables(run: Run, analysis: Analysis, losses: Losses) -> None:
     summary, eligible, decision = analysis.summary, analysis.eligible, analysis.decision
-    objectives = objectives_of(run.config)
     frames: dict[str, Callable[[], pd.DataFrame]] = {
-        "all_metrics.csv": lambda: tables.slices_frame(analysis.levels, analysis.prices, objectives),
+        "all_metrics.csv": lambda: tables.slices_of_rows(row for each in analysis.levels for row in each.slices),
         "all_metrics_summary.csv": lambda: summary,
         "error_rates.csv": lambda: tables.error_rates(summary),
         "experiment_counts.csv": lambda: tables.experiment_counts(summary),
@@ -114,21 +114,21 @@ def _write_tables(run: Run, analysis: Analysis, losses: Losses) -> None:
     for name, frame in frames.items():
         with losses.of(name):
             _write_csv(run, name, frame())
-    with losses.of(_REQUESTS):
-        _write_requests(run, analysis)
 
 
-def _write_requests(run: Run, analysis: Analysis) -> None:
-    """One row per request, written level by level; none where the config says so, nor one of an earlier analysis."""
-    path = run.workspace.metrics(_REQUESTS)
+def _write_requests(run: Run, analysis: Analysis, losses: Losses) -> DrawnRequests | None:
+    """Write one row per request, as Parquet and, unless the config says no, as CSV; returns those that are drawn, None
+    where the tables could not be written."""
+    csv = run.workspace.metrics(_REQUESTS)
     if not run.config.report.per_request_csv:
-        path.unlink(missing_ok=True)
-        return
-    with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
-        for number, level in enumerate(analysis.levels):
-            write_rows(requests_frame([level]), file, header=number == 0)
-        if not analysis.levels:
-            write_rows(analysis.requests, file)
+        csv.unlink(missing_ok=True)  # one of an earlier analysis
+
+    def written() -> DrawnRequests:
+        wanted = csv if run.config.report.per_request_csv else None
+        with request_tables(csv.with_suffix(".parquet"), wanted) as tables:
+            return request_rows(run, analysis.levels, losses, tables)
+
+    return losses.made(_REQUESTS, written, lambda: None)
 
 
 def _write_csv(run: Run, name: str, frame: pd.DataFrame) -> None:

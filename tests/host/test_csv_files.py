@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import csv
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from fmbench_lib.host.csv_files import without_formulas, write_csv
+from fmbench_lib.host.csv_files import without_formulas, without_formulas_in, write_csv
 
 FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "=", "-", "+x"]
 BEFORE = [
@@ -81,3 +83,34 @@ def test_a_table_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     with path.open(newline="") as file:
         assert list(csv.reader(file)) == [["a", "b"], *rows]
     assert path.read_bytes().startswith(b'a,b\nplain,"a ""quoted"", cell"\n"two\nlines","carriage\rreturn"\n')
+
+
+PIECES = [
+    "=",
+    "+",
+    "-",
+    "@",
+    "'",
+    '"',
+    ",",
+    " ",
+    "\t",
+    "\r",
+    "\n",
+    "\x1b",
+    "\x00",
+    "\x7f",
+    "\x85",
+    "a",
+    "7",
+    "é",
+    "＝",
+    "−",
+]
+
+
+def test_a_column_is_written_as_its_cells_are() -> None:
+    """Also where a glance is to tell that a text is harmless."""
+    texts = [*FORMULAS, "", "-5", "+1e3", "an answer", " =1", "a=1", *map("".join, product(PIECES, repeat=3))]
+    column = pa.chunked_array([pa.array(texts), pa.array([None], pa.string())])
+    assert without_formulas_in(column).to_pylist() == [*without_formulas(pd.DataFrame({"a": texts}))["a"], None]

@@ -45,7 +45,8 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_report_writes_the_tables_it_wrote_then_and_no_others(reported: Path) -> None:
     assert len(TABLES) == 12
-    assert sorted(path.name for path in (reported / "metrics").iterdir()) == TABLES
+    parquet = "per_inference_request_results.parquet"
+    assert sorted(path.name for path in (reported / "metrics").iterdir()) == sorted([*TABLES, parquet])
 
 
 @pytest.mark.parametrize("name", TABLES)

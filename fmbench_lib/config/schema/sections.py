@@ -274,7 +274,8 @@ class ReportSection(Section):
     error_rate_budget: Fraction = described("Maximum share of requests that may fail.", 0.0)
     txn_count_for_showing_cost: Count = described("Number of transactions whose cost the charts show.", 10000)
     per_request_csv: Flag = described(
-        "Whether `metrics/per_inference_request_results.csv` is written, about four times the size of the records.",
+        "Whether `metrics/per_inference_request_results.csv` is written, up to ten times the size of the records; the "
+        "same table as Parquet is always written beside it.",
         True,
     )
     latency_vs_token_len_chart: Chart | None = described("The chart of latency against prompt length.", None)

@@ -135,7 +135,7 @@ RECORD_SCHEMA = pa.schema(
     ]
 )
 
-_FACTS_KEY = b"fmbench"
+FACTS_KEY = b"fmbench"
 
 
 def write_tables(path: Path, tables: Iterable[pa.Table], facts: LevelFacts) -> int:
@@ -145,7 +145,7 @@ def write_tables(path: Path, tables: Iterable[pa.Table], facts: LevelFacts) -> i
     """
     import pyarrow.parquet as pq  # not above: decoding processes import this module, and write no Parquet
 
-    schema = RECORD_SCHEMA.with_metadata({_FACTS_KEY: json.dumps(facts).encode()})
+    schema = RECORD_SCHEMA.with_metadata({FACTS_KEY: json.dumps(facts).encode()})
     count = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for table in tables:
@@ -179,7 +179,7 @@ def read_header(path: Path) -> tuple[LevelFacts, pa.Schema]:
     import pyarrow.parquet as pq
 
     schema = pq.read_schema(path)
-    facts: LevelFacts = json.loads(schema.metadata[_FACTS_KEY])
+    facts: LevelFacts = json.loads(schema.metadata[FACTS_KEY])
     return facts, schema.remove_metadata()
 
 

@@ -89,7 +89,7 @@ def _of_times(value: float | None, family: str, q: float, times: Sequence[Ordere
     """A percentile: the rough interval of each repeat, as all repeats together may be long enough where none is."""
     if any(time.state is None for time in times):
         return Figure(value)  # a percentile of a growing queue tells how long was measured
-    known = [time.estimate(family, q) for time in times]
+    known = [time.estimates(family, [q])[0] for time in times]
     roughly = [_rough(time, family, q) for time in times]
     readings = [reading_of(one.value, one.low, one.high) for one in roughly]
     return Figure(value, complete_readings(readings, times), sum(1 / one.longer for one in known))
@@ -98,7 +98,7 @@ def _of_times(value: float | None, family: str, q: float, times: Sequence[Ordere
 def _rough(times: OrderedTimes, family: str, q: float) -> CorrelatedEstimate:
     assert times.state is not None
     if family == "ITL":
-        return rough_grouped_interval(list(times.requests["ITL"]), q, times.state)
+        return rough_grouped_interval(times.gaps, q, times.state)
     return rough_interval(floats(times.requests, family), q, times.state)
 
 

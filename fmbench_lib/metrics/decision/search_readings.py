@@ -48,7 +48,7 @@ def search_readings(
     requests = request_metrics(records)
     sent = moment_of_sending(requests)
     requests = requests.iloc[np.argsort(sent, kind="stable")]
-    sample = sample_of(requests, steadiness(requests, facts).window, facts, objectives)
+    sample = sample_of(requests, steadiness(requests, facts), facts, objectives)
     in_flight = in_flight_at(np.sort(sent), sent, moment_of_ending(requests, number(facts, "timeout")))
     return {name: _reading(sample, in_flight, row, name) for name in names}
 
@@ -95,10 +95,10 @@ def _interval(sample: LevelSample, in_flight: Floats, family: str, what: str) ->
     chosen = sample.counted & sample.requests["success"].to_numpy(dtype=bool)
     values, state = floats(sample.successes, family), State.of(in_flight[chosen])
     if family == "ITL":
-        gaps: list[Floats] = list(sample.successes["ITL"])
+        gaps = sample.gaps_in(sample.successes)
         if what != "mean":
             return rough_grouped_interval(gaps, QUANTILES[what], state)
-        values = np.array([gap.mean() if len(gap) else np.nan for gap in gaps])
+        values = gaps.means()
     return rough_mean_interval(values, state) if what == "mean" else rough_interval(values, QUANTILES[what], state)
 
 

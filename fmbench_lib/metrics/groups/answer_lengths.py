@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.level_sample import LevelSample
-from fmbench_lib.metrics.missing import NAN, floats, or_nan
+from fmbench_lib.metrics.missing import NAN, floats, or_nan, tallies
 from fmbench_lib.metrics.statistics.percentiles import percentile
 
 AT_THE_LIMIT = frozenset(
@@ -49,17 +51,19 @@ def answer_lengths(sample: LevelSample) -> Cells:
         "completion_token_count_p5": or_nan(percentile(known, 0.05)),
         "completion_token_count_p95": or_nan(percentile(known, 0.95)),
         "completion_token_count_cv": float(known.std(ddof=1)) / mean if known.size > 1 and mean > 0 else NAN,
-        "length_share": float(reasons.isin(AT_THE_LIMIT).mean()) if len(reasons) else NAN,
-        "finish_reason_n": len(reasons),
+        "length_share": _at_the_limit(reasons) / reasons.total() if reasons else NAN,
+        "finish_reason_n": reasons.total(),
         "cached_token_share": _cached_share(sample.successes),
     }
 
 
-def _reasons(successes: pd.DataFrame) -> pd.Series[str]:
-    """How the answers ended that say so."""
-    if "finish_reason" not in successes:
-        return pd.Series([], dtype=str)
-    return successes["finish_reason"].dropna().astype(str).str.lower().str.split(".").str[-1]
+def _reasons(successes: pd.DataFrame) -> Counter[str]:
+    """How the answers ended that say so, and how many of them."""
+    return Counter(tallies(successes["finish_reason"]) if "finish_reason" in successes else {})
+
+
+def _at_the_limit(reasons: Counter[str]) -> int:
+    return sum(count for reason, count in reasons.items() if reason.lower().split(".")[-1] in AT_THE_LIMIT)
 
 
 def _cached_share(successes: pd.DataFrame) -> float:

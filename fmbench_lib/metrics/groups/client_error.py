@@ -6,17 +6,18 @@ these two series, whatever the delays were, so their distance bounds the error o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.groups.level_times import QUANTILES
 from fmbench_lib.metrics.groups.transport import schedule_lags
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import NAN, floats
-from fmbench_lib.metrics.statistics.arrays import Floats
+from fmbench_lib.metrics.statistics.arrays import Flags, Floats, Integers
+from fmbench_lib.metrics.statistics.ragged import Ragged
 
 ERROR_FAMILIES = ("latency", "TTFT", "ITL")
 CLIENT_ERROR = tuple(
@@ -24,6 +25,9 @@ CLIENT_ERROR = tuple(
     for family in ERROR_FAMILIES
     for q in QUANTILES
 )
+
+
+_EVENTS_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,35 @@ class _Delays:
 
     first: Floats
     last: Floats
-    after: list[Floats]
+    after: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class _Responses:
+    """Successes by position: their events, how many gaps each of them has, when they were sent and ended, and how late
+    the client may have read."""
+
+    events: Ragged
+    gaps: Integers
+    streamed: Flags
+    sent: Floats
+    ended: Floats
+    lags: Floats
+
+    def part(self, begin: int, end: int) -> _Responses:
+        offsets = self.events.offsets[begin : end + 1]
+        events = Ragged(self.events.values[offsets[0] : offsets[-1]], offsets - offsets[0])
+        own = slice(begin, end)
+        return _Responses(events, self.gaps[own], self.streamed[own], self.sent[own], self.ended[own], self.lags[own])
+
+    def parts(self) -> Iterator[_Responses]:
+        """All of them, some millions of events at a time."""
+        begin, offsets = 0, self.events.offsets
+        while begin < len(self.events):
+            end = int(np.searchsorted(offsets, offsets[begin] + _EVENTS_AT_ONCE, side="right")) - 1
+            end = min(max(end, begin + 1), begin + _EVENTS_AT_ONCE)
+            yield self.part(begin, end)
+            begin = end
 
 
 def client_error(sample: LevelSample) -> Cells:
@@ -43,61 +75,74 @@ def client_error(sample: LevelSample) -> Cells:
     lags = floats(chosen, "client_lag")
     if not len(chosen) or np.isnan(lags).any():
         return {column.name: NAN for column in CLIENT_ERROR}
-    delays = _delays(chosen, np.maximum(lags, np.median(lags)))
+    gaps = sample.gaps_in(chosen)
+    flags: Flags = floats(chosen, "streamed") == 1
+    ends, lags = (floats(chosen, "sent"), floats(chosen, "end")), np.maximum(lags, np.median(lags))
+    delays = _delays(_Responses(sample.events_in(chosen), gaps.sizes, flags, *ends, lags))
     late = np.nan_to_num(schedule_lags(chosen))
-    pooled, after = _pooled(_gaps(chosen)), _pooled(delays.after)
     latency, ttft = floats(chosen, "latency"), floats(chosen, "TTFT")
-    row: Cells = {}
-    for name, q in QUANTILES.items():
-        row[f"latency_{name}_client_error"] = _distance(latency - late - delays.last, latency, q)
-        row[f"TTFT_{name}_client_error"] = _distance(ttft - late - delays.first, ttft, q)
-        row[f"ITL_{name}_client_error"] = _distance(np.maximum(pooled - after, 0.0), pooled, q)
-    return row
+    distances = {
+        "latency": _distances(latency - late - delays.last, latency),
+        "TTFT": _distances(ttft - late - delays.first, ttft),
+        "ITL": _distances(np.maximum(gaps.values - delays.after, 0.0), gaps.values),
+    }
+    return {
+        f"{family}_{name}_client_error": distance
+        for family, found in distances.items()
+        for name, distance in zip(QUANTILES, found, strict=True)
+    }
 
 
-def _distance(low: Floats, high: Floats, q: float) -> float:
-    """How far the quantile of `high` lies above that of `low`; NaN without values."""
+def _distances(low: Floats, high: Floats) -> list[float]:
+    """How far each quantile of `high` lies above that of `low`; NaN without values."""
     known = ~np.isnan(high)
-    return float(np.quantile(high[known], q) - np.quantile(low[known], q)) if known.any() else NAN
+    if not known.any():
+        return [NAN] * len(QUANTILES)
+    if not known.all():
+        low, high = low[known], high[known]
+    quantiles = list(QUANTILES.values())
+    return [*map(float, np.quantile(high, quantiles) - np.quantile(low, quantiles))]
 
 
-def _delays(chosen: pd.DataFrame, lags: Floats) -> _Delays:
-    """The delays of the successes, of which each was read up to `lags` late.
+def _delays(responses: _Responses) -> _Delays:
+    """The delays of the successes.
 
     Bytes that are read together carry the stamp of the last of them, so an event is stamped late only if something
     after it came with the same read, and then by no more than the client was late and than the read before was ago.
     """
-    first, last = np.zeros(len(chosen)), np.zeros(len(chosen))
-    after: list[Floats] = []
-    streamed, sent, ended = floats(chosen, "streamed") == 1, floats(chosen, "sent"), floats(chosen, "end")
-    times = chosen["event_times"] if "event_times" in chosen else [None] * len(chosen)
-    for index, (events, gaps) in enumerate(zip(times, _gaps(chosen), strict=True)):
-        if not streamed[index]:
-            continue
-        if not isinstance(events, np.ndarray | list | tuple) or not len(events):
-            first[index] = last[index] = lags[index]  # no event but the first and last is known
-            continue
-        known = np.asarray(events, dtype=np.float64)
-        shifts = _shifts(known, sent[index], ended[index], lags[index])
-        first[index], last[index] = shifts[0], shifts[-1]
-        if gaps.size:  # a response may have several reads and no ITL
-            after.append(shifts[1:][np.diff(known) != 0])
-    return _Delays(first, last, after)
+    parts = [_delays_of_part(part) for part in responses.parts()]
+    return _Delays(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("first", "last", "after")))
 
 
-def _gaps(chosen: pd.DataFrame) -> list[Floats]:
-    return [np.asarray(each, dtype=np.float64) for each in chosen["ITL"]]
+def _delays_of_part(part: _Responses) -> _Delays:
+    sizes, times = part.events.sizes, part.events.values
+    with_events = sizes > 0
+    first = np.where(part.streamed & ~with_events, part.lags, 0.0)  # no event but the first and last is known
+    last = first.copy()
+    if not times.size:
+        return _Delays(first, last, np.empty(0))
+    begins = part.events.offsets[:-1][with_events]
+    shifts, apart = _shifts(part, begins)
+    seen = part.streamed[with_events]
+    first[with_events] = np.where(seen, shifts[begins], 0.0)
+    last[with_events] = np.where(seen, shifts[part.events.offsets[1:][with_events] - 1], 0.0)
+    kept = apart != 0  # a response may have several reads and no ITL
+    kept[begins] = False
+    return _Delays(first, last, shifts[kept & np.repeat((part.gaps > 0) & part.streamed, sizes)])
 
 
-def _shifts(events: Floats, sent: float, ended: float, lag: float) -> Floats:
-    """By how much each event of a response may be stamped late."""
-    together = np.append(events[1:] == events[:-1], events[-1] >= ended)
-    starts = np.flatnonzero(np.append(True, np.diff(events) > 0))
-    since = np.diff(events[starts], prepend=sent)
-    read = np.searchsorted(starts, np.arange(len(events)), side="right") - 1
-    result: Floats = np.where(together, np.minimum(lag, since[read]), 0.0)
-    return result
-
-
-def _pooled(groups: list[Floats]) -> Floats:
-    return np.concatenate(groups) if groups else np.empty(0)
+def _shifts(part: _Responses, begins: Integers) -> tuple[Floats, Floats]:
+    """By how much each event may be stamped late, and the times between events; responses begin at `begins`."""
+    times, sizes = part.events.values, part.events.sizes
+    apart = np.diff(times, prepend=times[0])
+    together = np.append(times[1:] == times[:-1], False)
+    filled = sizes > 0
+    ends = part.events.offsets[1:][filled] - 1
+    together[ends] = times[ends] >= part.ended[filled]
+    fresh = apart > 0
+    fresh[begins] = True
+    starts = np.flatnonzero(fresh)
+    since = np.diff(times[starts], prepend=times[0])
+    read = np.cumsum(fresh) - 1
+    since[read[begins]] = times[begins] - part.sent[filled]
+    return np.where(together, np.minimum(np.repeat(part.lags, sizes), since[read]), 0.0), apart

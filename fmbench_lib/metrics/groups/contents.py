@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,9 @@ import pandas as pd
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.groups.tokens import mean_of_known
 from fmbench_lib.metrics.level_sample import LevelSample
-from fmbench_lib.metrics.missing import NAN, Row, floats, text
+from fmbench_lib.metrics.missing import NAN, Row, floats, tallies, text
 from fmbench_lib.metrics.plausibility import REMARK_SEPARATOR
-from fmbench_lib.metrics.requests import event_counts, has_remark, seen_tokens
+from fmbench_lib.metrics.requests import has_remark, seen_tokens
 
 CONTENTS = (
     Column("events", "", "number", "content events per streamed success"),
@@ -32,7 +33,7 @@ def contents(sample: LevelSample) -> Cells:
     """The columns `CONTENTS`. Without a streamed success there are no events to speak of, and no share."""
     successes = sample.successes
     streamed = floats(successes, "streamed") == 1
-    events, tokens = event_counts(successes), seen_tokens(successes)
+    events, tokens = sample.events_in(successes).sizes.astype(np.float64), seen_tokens(successes)
     known = streamed & (events > 0) & ~np.isnan(tokens)
     return {
         "events": float(events[streamed].mean()) if streamed.any() else NAN,
@@ -52,5 +53,8 @@ def remarks_of(row: Row) -> dict[str, int]:
 def _remarks(successes: pd.DataFrame) -> dict[str, int]:
     if "remarks" not in successes:
         return {}
-    names = successes["remarks"].dropna().astype(str).str.split(REMARK_SEPARATOR).explode()
-    return {str(name): int(count) for name, count in names.value_counts().sort_index().items()}
+    counts: Counter[str] = Counter()
+    for text_of_one, count in tallies(successes["remarks"]).items():
+        for name in text_of_one.split(REMARK_SEPARATOR):
+            counts[name] += count
+    return dict(sorted(counts.items()))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.level_sample import LevelSample
-from fmbench_lib.metrics.missing import NAN, Row, text
+from fmbench_lib.metrics.missing import NAN, Row, tallies, text
 from fmbench_lib.metrics.window import completed_in
 
 COUNTS = (
@@ -30,7 +30,7 @@ def counts(sample: LevelSample) -> Cells:
     """The columns `COUNTS` and `ERRORS_BY_CLASS`. Without a window no completion can lie in it: that count is NaN."""
     requests, successes = len(sample.chosen), len(sample.successes)
     failures = sample.chosen[~sample.chosen["success"]]
-    classes = {str(name): int(count) for name, count in failures["error"].value_counts().sort_index().items()}
+    classes = dict(sorted(tallies(failures["error"]).items()))
     completed = NAN if sample.window is None else int(completed_in(sample.requests, sample.window).sum())
     return {
         "requests": requests,

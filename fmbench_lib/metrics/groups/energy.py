@@ -39,14 +39,18 @@ ENERGY = (*_READ, *_DERIVED)
 
 def energy_read(sample: LevelSample) -> Cells:
     """The columns that are facts of the level; empty where nothing was read."""
-    known = {name: or_nan(number(sample.facts, name)) for name in ("energy_joules", "energy_s")}
-    done = int(np.count_nonzero(sample.requests["success"].to_numpy(dtype=bool)))
-    counted = number(sample.facts, "energy_joules") is not None
+    return energy_cells(sample.facts, int(np.count_nonzero(sample.requests["success"].to_numpy(dtype=bool))))
+
+
+def energy_cells(facts: Row, done: int) -> Cells:
+    """The same from the facts of a level, of whose requests, warm-up included, `done` succeeded."""
+    known = {name: or_nan(number(facts, name)) for name in ("energy_joules", "energy_s")}
+    counted = number(facts, "energy_joules") is not None
     rates = ("energy_usd_per_kwh", "energy_grams_co2_per_kwh")
     return {
         **known,
-        **{name: or_nan(number(sample.facts, name) if counted else None) for name in rates},
-        "energy_source": text(sample.facts, "energy_source"),
+        **{name: or_nan(number(facts, name) if counted else None) for name in rates},
+        "energy_source": text(facts, "energy_source"),
         "energy_transactions": done if counted else NAN,
     }
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.level_sample import LevelSample
-from fmbench_lib.metrics.missing import number, or_nan, text
+from fmbench_lib.metrics.missing import Row, number, or_nan, text
 
 _OTHERS = "cores used by neither fmbench nor the endpoint, as far as their processes are known"
 HOST_LOAD = (
@@ -24,7 +24,11 @@ HOST_LOAD = (
 
 def host_load(sample: LevelSample) -> Cells:
     """The columns `HOST_LOAD`; empty where nothing was sampled."""
-    facts = sample.facts
+    return host_cells(sample.facts)
+
+
+def host_cells(facts: Row) -> Cells:
+    """The same from the facts of a level."""
     return {
         column.name: text(facts, column.name) if column.kind == "text" else or_nan(number(facts, column.name))
         for column in HOST_LOAD

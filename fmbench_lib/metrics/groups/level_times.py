@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,16 +17,18 @@ from fmbench_lib.metrics.statistics.arrays import Floats
 from fmbench_lib.metrics.statistics.correlated import (
     CorrelatedEstimate,
     State,
-    grouped_interval,
+    grouped_intervals,
     in_flight_at,
-    quantile_interval,
+    quantile_intervals,
 )
-from fmbench_lib.metrics.statistics.percentiles import percentile
+from fmbench_lib.metrics.statistics.percentiles import percentile, percentiles
+from fmbench_lib.metrics.statistics.ragged import Ragged
 from fmbench_lib.metrics.window import moment_of_ending, moment_of_sending
 
 QUANTILES: dict[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 ALL_QUANTILES: dict[str, float] = {**QUANTILES, "p90": 0.90}
 """Those of `QUANTILES`, and the one that some service levels are agreed on: its columns are `P90`."""
+_ALL = tuple(ALL_QUANTILES.values())
 FAMILIES: dict[str, str] = {
     "latency": "from `due` to the last content event",
     "TTFT": "from `due` to the first content event",
@@ -72,35 +75,39 @@ FROM_SENT = tuple(
 class OrderedTimes:
     """The requests that a level's times are about, in order of sending, and the state of the endpoint then.
 
-    `state` is None where the queue grows throughout: a percentile tells how long was measured, and has no interval.
+    `gaps` are those of each of the requests. `state` is None where the queue grows throughout: a percentile tells how
+    long was measured, and has no interval.
     """
 
     requests: pd.DataFrame
+    gaps: Ragged
     state: State | None
 
     @classmethod
     def of(cls, sample: LevelSample) -> OrderedTimes:
         """Those of the requests that a sample counts."""
         begin = moment_of_sending(sample.chosen)
-        requests = sample.chosen.iloc[np.argsort(begin, kind="stable")]
-        return cls(requests, None if queue_grows(sample) else _state(sample, np.sort(begin)))
+        families = [name for name in (*INTERVAL_FAMILIES, "success") if name in sample.chosen]
+        requests = sample.chosen[families].iloc[np.argsort(begin, kind="stable")]
+        state = None if queue_grows(sample) else _state(sample, np.sort(begin))
+        return cls(requests, sample.gaps_in(requests), state)
 
     def values(self, family: str) -> Floats:
         """The known values of a family, of ITL all gaps of all requests."""
         if family == "ITL":
-            return _pooled(list(self.requests["ITL"]))
+            return self.gaps.values
         series = floats(self.requests, family)
         known: Floats = series[~np.isnan(series)]
         return known
 
-    def estimate(self, family: str, q: float) -> CorrelatedEstimate:
-        """A percentile of a family with its interval."""
+    def estimates(self, family: str, quantiles: Sequence[float] = _ALL) -> list[CorrelatedEstimate]:
+        """Percentiles of a family with their intervals."""
         values = self.values(family)
         if self.state is None or not values.size:
-            return CorrelatedEstimate(len(values), percentile(values, q))
+            return [CorrelatedEstimate(len(values), value) for value in percentiles(values, quantiles)]
         if family == "ITL":
-            return grouped_interval(list(self.requests["ITL"]), q, self.state)
-        return quantile_interval(floats(self.requests, family), q, self.state)
+            return grouped_intervals(self.gaps, quantiles, self.state)
+        return quantile_intervals(floats(self.requests, family), quantiles, self.state)
 
 
 def level_times(sample: LevelSample) -> Cells:
@@ -130,14 +137,9 @@ def _state(sample: LevelSample, moments: Floats) -> State:
 def _family(times: OrderedTimes, family: str) -> Cells:
     values = times.values(family)
     row: Cells = {f"{family}_mean": mean_of_known(values), f"{family}_n": int(values.size)}
-    for name, q in ALL_QUANTILES.items():
-        result = times.estimate(family, q)
+    for name, result in zip(ALL_QUANTILES, times.estimates(family), strict=True):
         if (family, name) == ("latency", "p95") and times.state is not None and values.size:
             row |= {"latency_effective_n": result.effective_n, "latency_longer": result.longer}
         row[f"{family}_{name}"] = or_nan(result.value)
         row[f"{family}_{name}_low"], row[f"{family}_{name}_high"] = or_nan(result.low), or_nan(result.high)
     return row
-
-
-def _pooled(groups: list[Floats]) -> Floats:
-    return np.concatenate(groups) if groups else np.empty(0)

@@ -5,9 +5,6 @@ One answer of 30 s among 400 of 0.1 s is beyond every percentile, and took as mu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 import numpy as np
 
 from fmbench_lib.metrics.columns import Cells, Column, names
@@ -89,7 +86,7 @@ def _waits(sample: LevelSample) -> Floats:
     """The longest wait within each success. Where all in flight happen to be in theirs, the endpoint is silent."""
     chosen = sample.successes
     sent, first, last, end = (floats(chosen, name) for name in ("sent", "first", "last", "end"))
-    gaps = np.array([gaps.max() if len(gaps) else 0.0 for gaps in chosen["ITL"]])
+    gaps = np.nan_to_num(sample.gaps_in(chosen).maxima())
     waits: Floats = np.where(np.isnan(first), end - sent, np.fmax(np.fmax(first - sent, gaps), end - last))
     return waits
 
@@ -100,8 +97,6 @@ def _signs(sample: LevelSample, end: Floats) -> Floats:
     requests = sample.requests
     known = [end[~requests["error"].isin(_NOT_THE_ENDPOINTS).to_numpy(dtype=bool)]]
     known += [floats(requests, "first"), floats(requests, "last")]
-    times: Iterable[Any] = requests.get("event_times", ())
-    known += [np.asarray(each, dtype=np.float64) for each in times if isinstance(each, np.ndarray | list | tuple)]
-    signs = np.concatenate(known)
+    signs = np.concatenate([*known, sample.events.values])
     result: Floats = signs[~np.isnan(signs)]
     return result

@@ -76,7 +76,7 @@ def joined_values(frame: pd.DataFrame, column: str) -> str | None:
     """The distinct values of a column joined by `+`: a level whose tokens were counted in two ways says both."""
     if column not in frame.columns:
         return None
-    return "+".join(sorted({str(value) for value in frame[column].dropna()})) or None
+    return "+".join(sorted({str(value) for value in frame[column].dropna().unique()})) or None
 
 
 def _sources(frame: pd.DataFrame, column: str) -> str | None:

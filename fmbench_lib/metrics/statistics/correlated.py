@@ -28,8 +28,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fmbench_lib.metrics.statistics.arrays import Flags, Floats
+from fmbench_lib.metrics.statistics.arrays import Flags, Floats, Integers
+from fmbench_lib.metrics.statistics.autocorrelation import autocorrelation_time, batched_time
 from fmbench_lib.metrics.statistics.percentiles import order_ranks, smallest_n
+from fmbench_lib.metrics.statistics.ragged import Ragged
 from fmbench_lib.metrics.statistics.student import t_quantile
 
 LEAST_REQUESTS = 20
@@ -95,22 +97,40 @@ def in_flight_at(moments: Floats, start: Floats, end: Floats) -> Floats:
 
 def quantile_interval(values: Floats, q: float, state: State) -> CorrelatedEstimate:
     """The `q`-quantile of values in order of sending, one per request, NaN where a request has none."""
+    return quantile_intervals(values, [q], state)[0]
+
+
+def quantile_intervals(values: Floats, quantiles: Sequence[float], state: State) -> list[CorrelatedEstimate]:
+    """Several quantiles of the same values, each as `quantile_interval` gives it."""
     known = ~np.isnan(values)
-    ordered = np.sort(values[known])
-    if not ordered.size:
-        return CorrelatedEstimate(0, None)
-    value = float(np.quantile(ordered, q))
-    below = (values[known] <= value).astype(np.float64)
-    return _of_share(ordered, value, q, below, np.ones(ordered.size), state, known)
+    series = values if known.all() else values[known]
+    if not series.size:
+        return [CorrelatedEstimate(0, None) for _ in quantiles]
+    ordered, states = np.sort(series), _States.of(state, known)
+    found = zip(quantiles, map(float, np.quantile(ordered, quantiles)), strict=True)
+    return [
+        _of_share(ordered, value, q, (series <= value).astype(np.float64), np.ones(ordered.size), states)
+        for q, value in found
+    ]
 
 
-def grouped_interval(groups: Sequence[Floats], q: float, state: State) -> CorrelatedEstimate:
+def grouped_interval(groups: Ragged | Sequence[Floats], q: float, state: State) -> CorrelatedEstimate:
     """The `q`-quantile of all values of groups, one group per request in order of sending: the gaps of its events."""
-    known = np.array([len(group) > 0 for group in groups], dtype=bool)
+    return grouped_intervals(groups, [q], state)[0]
+
+
+def grouped_intervals(
+    groups: Ragged | Sequence[Floats], quantiles: Sequence[float], state: State
+) -> list[CorrelatedEstimate]:
+    """Several quantiles of the same groups, each as `grouped_interval` gives it."""
+    ragged = Ragged.of(groups)
+    known = ragged.sizes > 0
     if not known.any():
-        return CorrelatedEstimate(0, None)
-    ordered, value, below, sizes = _pooled(groups, q)
-    return _of_share(ordered, value, q, below, sizes, state, known)
+        return [CorrelatedEstimate(0, None) for _ in quantiles]
+    ordered, states = np.sort(ragged.values), _States.of(state, known)
+    sizes = ragged.sizes[known].astype(np.float64)
+    found = zip(quantiles, map(float, np.quantile(ordered, quantiles)), strict=True)
+    return [_of_share(ordered, value, q, _below(ragged, value)[known], sizes, states) for q, value in found]
 
 
 def mean_interval(values: Floats, state: State) -> CorrelatedEstimate:
@@ -128,9 +148,10 @@ def mean_interval(values: Floats, state: State) -> CorrelatedEstimate:
     if not n:
         return CorrelatedEstimate(0, None)
     value, spread = float(series.mean()), float(series.std())
-    effective, states = _effective(series, n, state, known)
+    seen = _States.of(state, known)
+    effective, states = _effective(series, n, seen)
     tail = (series <= np.quantile(series, 0.99)).astype(np.float64)
-    states = states[0], max(states[1], _effective(tail, n, state, known)[1][1])
+    states = states[0], max(states[1], _effective(tail, n, seen)[1][1])
     skewness = float(np.mean((series - value) ** 3)) / spread**3 if spread > 0 else 0.0
     least = _MEAN_NEEDS + (_DEPENDENT_MEAN_NEEDS - _MEAN_NEEDS) * min(1.0, states[1] / _DEPENDENT)
     needs = max(least, _SKEWNESS_NEEDS * skewness**2), _needs(0.99, states[1], float(state.in_flight.var()))[1]
@@ -156,16 +177,19 @@ def rough_interval(values: Floats, q: float, state: State) -> CorrelatedEstimate
         return CorrelatedEstimate(0, None)
     value = float(np.quantile(ordered, q))
     below = (values[known] <= value).astype(np.float64)
-    return _roughly(ordered, value, q, _effective(below, float(ordered.size), state, known)[0])
+    return _roughly(ordered, value, q, _effective(below, float(ordered.size), _States.of(state, known))[0])
 
 
-def rough_grouped_interval(groups: Sequence[Floats], q: float, state: State) -> CorrelatedEstimate:
+def rough_grouped_interval(groups: Ragged | Sequence[Floats], q: float, state: State) -> CorrelatedEstimate:
     """The rough interval of the `q`-quantile of groups of values, given as to `grouped_interval`."""
-    known = np.array([len(group) > 0 for group in groups], dtype=bool)
+    ragged = Ragged.of(groups)
+    known = ragged.sizes > 0
     if not known.any():
         return CorrelatedEstimate(0, None)
-    ordered, value, below, sizes = _pooled(groups, q)
-    return _roughly(ordered, value, q, _effective(*_excess(below, sizes), state, known)[0])
+    ordered, sizes = np.sort(ragged.values), ragged.sizes[known].astype(np.float64)
+    value = float(np.quantile(ordered, q))
+    excess = _excess(_below(ragged, value)[known], sizes)
+    return _roughly(ordered, value, q, _effective(*excess, _States.of(state, known))[0])
 
 
 def rough_mean_interval(values: Floats, state: State) -> CorrelatedEstimate:
@@ -174,37 +198,14 @@ def rough_mean_interval(values: Floats, state: State) -> CorrelatedEstimate:
     series = values[known]
     if not series.size:
         return CorrelatedEstimate(0, None)
-    value, effective = float(series.mean()), _effective(series, float(series.size), state, known)[0]
+    value, effective = float(series.mean()), _effective(series, float(series.size), _States.of(state, known))[0]
     half = 1.96 * float(series.std()) / math.sqrt(effective)
     return CorrelatedEstimate(int(series.size), value, value - half, value + half, effective)
 
 
-def autocorrelation_time(series: Floats) -> float:
-    """The integrated autocorrelation time of a series: by how much its mean varies more than one of as many draws.
-
-    Geyer's initial monotone sequence estimator (1992): autocovariances are summed in pairs as long as these are
-    positive, and none counts for more than the one before. 1 for a constant series, and never below a thousandth.
-    """
-    n = series.size
-    spread = series - series.mean()
-    variance = float(spread @ spread) / n
-    if variance <= 1e-30:
-        return 1.0
-    transform = np.fft.rfft(spread, _fast_length(2 * n))
-    covariances = np.fft.irfft(transform * transform.conj(), _fast_length(2 * n))[: n - n % 2] / n
-    pairs = np.minimum.accumulate(covariances.reshape(-1, 2).sum(axis=1))
-    return max((2 * float(pairs[pairs > 0].sum()) - variance) / variance, 1e-3)
-
-
-def _pooled(groups: Sequence[Floats], q: float) -> tuple[Floats, float, Floats, Floats]:
-    """All values of groups in order, their `q`-quantile, and of each group that has any how many lie at or below it and
-    how many there are."""
-    sizes = np.array([len(group) for group in groups if len(group)], dtype=np.float64)
-    pooled = np.concatenate([group for group in groups if len(group)])
-    ordered = np.sort(pooled)
-    value = float(np.quantile(ordered, q))
-    first = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.intp)
-    return ordered, value, np.add.reduceat((pooled <= value).astype(np.float64), first), sizes
+def _below(groups: Ragged, value: float) -> Floats:
+    """Of each group how many values lie at or below one."""
+    return groups.sums((groups.values <= value).astype(np.float64))
 
 
 def _excess(below: Floats, sizes: Floats) -> tuple[Floats, float]:
@@ -227,12 +228,12 @@ def _roughly(ordered: Floats, value: float, q: float, effective: float) -> Corre
 
 
 def _of_share(
-    ordered: Floats, value: float, q: float, below: Floats, sizes: Floats, state: State, known: Flags
+    ordered: Floats, value: float, q: float, below: Floats, sizes: Floats, seen: _States
 ) -> CorrelatedEstimate:
     """The interval of a quantile from how many values of each request lie at or below the estimate."""
     n = int(ordered.size)
-    effective, states = _effective(*_excess(below, sizes), state, known)
-    needs = _needs(q, states[1], float(state.in_flight.var()))
+    effective, states = _effective(*_excess(below, sizes), seen)
+    needs = _needs(q, states[1], seen.spread)
     unknown = CorrelatedEstimate(n, value, None, None, effective, _longer(effective, states[0], needs))
     if sizes.size < LEAST_REQUESTS or not (effective >= needs[0] and states[0] >= needs[1]):
         return unknown
@@ -245,56 +246,59 @@ def _of_share(
     return CorrelatedEstimate(n, value, float(ordered[first]), float(ordered[last]), effective)
 
 
-def _effective(series: Floats, simple: float, state: State, known: Flags) -> tuple[float, tuple[float, float]]:
+@dataclass(frozen=True, slots=True)
+class _States:
+    """The state when those requests were sent that have a value: the requests in flight, their bins and the number of
+    requests in each, their mean deviation, how long a state `time` lasts, and the variance over all requests."""
+
+    in_flight: Floats
+    deviation: Floats
+    bins: Integers
+    counts: Integers
+    time: float
+    spread: float
+
+    @classmethod
+    def of(cls, state: State, known: Flags) -> _States:
+        in_flight = state.in_flight if known.all() else state.in_flight[known]
+        edges = np.unique(np.quantile(in_flight, np.arange(1, _BINS) / _BINS))
+        bins = np.searchsorted(edges, in_flight, side="right")
+        deviation = in_flight - in_flight.mean()
+        return cls(in_flight, deviation, bins, np.bincount(bins), state.time, float(state.in_flight.var()))
+
+
+def _effective(series: Floats, simple: float, seen: _States) -> tuple[float, tuple[float, float]]:
     """The effective number of values, of which `simple` would be were requests independent; the number of
     independent states, and the share of the effect that is the state's."""
     n = series.size
-    in_flight = state.in_flight[known]
-    fitted, explained = _explained(series, in_flight)
-    linear = _correlation(series, in_flight) ** 2
+    fitted, explained = _explained(series, seen)
+    linear = _correlation(series, seen.deviation) ** 2
     floor = _EXPLAINED_FLOOR / n
-    own = max(autocorrelation_time(series), _batched_time(series, int(2 * in_flight.mean())), 1.0)
+    own = max(autocorrelation_time(series), batched_time(series, int(2 * seen.in_flight.mean())), 1.0)
     fitted_time = autocorrelation_time(fitted)
     by_state = max(
         min(1.0, max(explained, linear) + floor) * (_enlarged(fitted_time, fitted_time, n) - 1),
-        min(1.0, linear + floor) * (state.time - 1),
+        min(1.0, linear + floor) * (seen.time - 1),
         0.0,
     )
     time = max(_enlarged(own, own - 1, n), 1 + by_state)
-    return simple / time, (n / state.time, by_state / (1 + by_state))
+    return simple / time, (n / seen.time, by_state / (1 + by_state))
 
 
-def _batched_time(series: Floats, length: int) -> float:
-    """The autocorrelation time by overlapping batch means of `length` values (Meketon & Schmeiser 1984): it also sees
-    what is slow and small. 1 where a tenth of the series is shorter than a batch."""
-    n = series.size
-    if length < 2 or length > n // 10:
-        return 1.0
-    spread = series - series.mean()
-    sums = np.concatenate(([0.0], np.cumsum(spread)))
-    batches = sums[length:] - sums[:-length]
-    variance = float(spread @ spread) / n
-    if variance <= 0:
-        return 1.0
-    return float(batches @ batches) * n / ((n - length) * (n - length + 1) * length) / variance
-
-
-def _explained(series: Floats, in_flight: Floats) -> tuple[Floats, float]:
+def _explained(series: Floats, seen: _States) -> tuple[Floats, float]:
     """The means of the series by bins of the requests in flight, as a series, and the share of the variance that they
     explain beyond what as many bins explain of noise."""
-    edges = np.unique(np.quantile(in_flight, np.arange(1, _BINS) / _BINS))
-    bins = np.searchsorted(edges, in_flight, side="right")
-    counts = np.bincount(bins)
-    means = np.bincount(bins, series) / np.maximum(counts, 1)
-    fitted: Floats = means[bins]
+    means = np.bincount(seen.bins, series) / np.maximum(seen.counts, 1)
+    fitted: Floats = means[seen.bins]
     variance = float(series.var())
     if variance <= 0:
         return fitted, 0.0
-    return fitted, max(0.0, float(fitted.var()) / variance - (np.count_nonzero(counts) - 1) / series.size)
+    return fitted, max(0.0, float(fitted.var()) / variance - (np.count_nonzero(seen.counts) - 1) / series.size)
 
 
-def _correlation(first: Floats, second: Floats) -> float:
-    a, b = first - first.mean(), second - second.mean()
+def _correlation(first: Floats, b: Floats) -> float:
+    """The correlation of a series with deviations from a mean."""
+    a = first - first.mean()
     scale = math.sqrt(float(a @ a) * float(b @ b))
     return float(a @ b) / scale if scale > 0 else 0.0
 
@@ -330,7 +334,3 @@ def _longer(effective: float, states: float, needs: tuple[float, float]) -> floa
 def _enlarged(time: float, excess: float, n: int) -> float:
     """An autocorrelation time enlarged by its own relative error: some multiple of the root of its share of `n`."""
     return time * (1 + _TIME_ERROR * math.sqrt(excess / n))
-
-
-def _fast_length(n: int) -> int:
-    return 1 << (n - 1).bit_length()

@@ -40,6 +40,12 @@ def percentile(values: Sequence[float] | Floats, q: float) -> float | None:
     return float(np.quantile(known, q)) if known.size else None
 
 
+def percentiles(values: Sequence[float] | Floats, quantiles: Sequence[float]) -> list[float | None]:
+    """Several quantiles of the same values, each as `percentile` gives it."""
+    known = _known(values)
+    return [*map(float, np.quantile(known, quantiles))] if known.size else [None] * len(quantiles)
+
+
 def estimate(values: Sequence[float] | Floats, q: float, confidence: float = CONFIDENCE) -> Estimate:
     """The `q`-quantile of independent draws, with its confidence interval from order statistics."""
     known = np.sort(_known(values))
@@ -142,5 +148,6 @@ def _binomial_mass(n: int, q: float) -> tuple[int, Floats]:
 
 def _known(values: Sequence[float] | Floats) -> Floats:
     array = np.asarray(values, dtype=np.float64)
-    result: Floats = array[~np.isnan(array)]
+    missing = np.isnan(array)
+    result: Floats = array[~missing] if missing.any() else array
     return result

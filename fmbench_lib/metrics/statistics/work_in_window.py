@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmbench_lib.metrics.statistics.arrays import Floats
+from fmbench_lib.metrics.statistics.ragged import Ragged
 from fmbench_lib.metrics.statistics.student import t_quantile
 
 MOST_BATCHES = 20
@@ -26,6 +27,7 @@ LEAST_BATCHES = 6
 LATENCIES_PER_BATCH = 3.0
 LITTLE_TOLERANCE = 0.03
 
+_GROUPS_AT_ONCE = 50_000
 _ENTRIES_AT_ONCE = 2_000_000
 
 
@@ -80,31 +82,39 @@ def work_until(moments: Floats, start: Floats, end: Floats, amounts: Floats | No
     known = ~(np.isnan(start) | np.isnan(end))
     begun, took = start[known], np.maximum(end[known] - start[known], 0.0)
     each = np.ones(len(begun)) if amounts is None else amounts[known]
-    done = np.zeros(len(moments))
+    order = np.argsort(moments, kind="stable")
+    ordered, done = moments[order], np.zeros(len(moments))
+    after = np.searchsorted(ordered, begun + took, side="left")  # the first moment at which all of it is done
+    done[order] = np.cumsum(np.bincount(after, each, len(moments) + 1)[:-1])
+    across = np.searchsorted(ordered, begun, side="right") < after  # in progress at a moment
+    begun, took, each = begun[across], took[across], each[across]
+    end_of = begun + took
     rows = max(1, _ENTRIES_AT_ONCE // max(1, len(moments)))
     for first in range(0, len(begun), rows):
-        part, span = begun[first : first + rows, None], took[first : first + rows, None]
-        passed = moments[None, :] - part
-        share = np.divide(passed, span, out=(passed >= 0).astype(np.float64), where=span > 0)
-        done += each[first : first + rows] @ np.clip(share, 0.0, 1.0)
+        part = slice(first, first + rows)
+        share = (moments[None, :] - begun[part, None]) / took[part, None]
+        done += each[part] @ np.where(moments < end_of[part, None], np.clip(share, 0.0, 1.0), 0.0)
     return done
 
 
-def tokens_until(moments: Floats, event_times: Sequence[Floats], tokens: Floats) -> Floats:
+def tokens_until(moments: Floats, event_times: Ragged | Sequence[Floats], tokens: Floats) -> Floats:
     """The tokens that had arrived up to each moment: those of a response spread evenly over its content events.
 
     A response without events, or of an unknown number of tokens, is left out.
     """
-    counted = [index for index, times in enumerate(event_times) if len(times) and not math.isnan(tokens[index])]
-    if not counted:
-        return np.zeros(len(moments))
-    sizes = np.array([len(event_times[index]) for index in counted])
-    times = np.concatenate([event_times[index] for index in counted])
-    each = np.repeat(tokens[counted] / sizes, sizes)
-    order = np.argsort(times, kind="stable")
-    total = np.concatenate(([0.0], np.cumsum(each[order])))
-    result: Floats = total[np.searchsorted(times[order], moments, side="right")]
-    return result
+    events = Ragged.of(event_times)
+    counted = np.flatnonzero((events.sizes > 0) & ~np.isnan(tokens))
+    events, tokens = events.take(counted), tokens[counted]
+    order = np.argsort(moments, kind="stable")
+    ordered, done = moments[order], np.zeros(len(moments))
+    for first in range(0, len(events), _GROUPS_AT_ONCE):
+        part = slice(first, first + _GROUPS_AT_ONCE)
+        offsets = events.offsets[first : first + _GROUPS_AT_ONCE + 1]
+        place = np.searchsorted(ordered, events.values[offsets[0] : offsets[-1]], side="left")
+        sizes = np.diff(offsets)
+        each = np.repeat(tokens[part] / sizes, sizes)
+        done[order] += np.cumsum(np.bincount(place, each, len(moments) + 1)[:-1])
+    return done
 
 
 def batch_edges(window: tuple[float, float], mean_time: float) -> Floats:

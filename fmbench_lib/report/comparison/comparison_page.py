@@ -13,6 +13,7 @@ import numpy as np
 from fmbench_lib.metrics.comparison.claims import LevelComparison, Outcome, RunComparison
 from fmbench_lib.metrics.comparison.compared_level import ONE_A_REQUEST, ComparedLevel
 from fmbench_lib.metrics.comparison.shift_function import shift_function
+from fmbench_lib.metrics.drawn_requests import thinned
 from fmbench_lib.report.comparison.documents import Broken
 from fmbench_lib.report.comparison.words import (
     change_text,
@@ -25,7 +26,7 @@ from fmbench_lib.report.comparison.words import (
 from fmbench_lib.report.html.level_values import TEXT, clean, short
 from fmbench_lib.report.html.page_shapes import Distribution
 from fmbench_lib.report.html.page_shell import self_contained
-from fmbench_lib.report.html.request_samples import thinned
+from fmbench_lib.report.html.request_samples import shown_distribution
 
 _SCRIPTS = ("format.js", "scales.js", "plot.js", "table.js", "comparison.js")
 _TONES: dict[Outcome, str] = {"better": "good", "worse": "bad", "no difference": "", "no claim": ""}
@@ -125,8 +126,7 @@ def _families(level: LevelComparison) -> Iterator[dict[str, Any]]:
 
 
 def _distribution(side: ComparedLevel, family: str) -> Distribution:
-    values = np.concatenate(side.series[family])
-    return thinned(values[np.isfinite(values)])
+    return shown_distribution(thinned(np.concatenate(side.series[family])))
 
 
 def _text(text: str) -> str:

@@ -26,7 +26,16 @@ from fmbench_lib.report.figures.style import (
     plain_numbers,
     within_sight,
 )
-from fmbench_lib.report.level_order import Rows, counted, dataset_name, is_rate, names_in, of_payload, short_load
+from fmbench_lib.report.level_order import (
+    Rows,
+    counted,
+    dataset_name,
+    is_rate,
+    names_in,
+    of_payload,
+    sample_note,
+    short_load,
+)
 from fmbench_lib.report.numbers import plain, several
 
 if TYPE_CHECKING:
@@ -70,8 +79,9 @@ def draw_latency_by_load(
     figure, axes = panels(len(names))
     chosen = counted(requests[requests["payload_file"] == payload_file])
     scale = _scale(levels, chosen.astype({"latency": float}), budget)
-    headline(figure, latency_finding(levels, budget), f"{heading}. {_explanation(chosen, scale, with_n)}")
-    dotted = most <= MOST_DOTTED and int(chosen["experiment_name"].value_counts().max() or 0) <= MOST_POINTS
+    explanation = _explanation(chosen, scale, with_n, sample_note(levels, chosen))
+    headline(figure, latency_finding(levels, budget), f"{heading}. {explanation}")
+    dotted = most <= MOST_DOTTED and max(chosen["experiment_name"].value_counts(), default=0) <= MOST_POINTS
     for panel, name in zip(axes, names, strict=True):
         part = chosen[chosen["experiment_name"] == name]
         own = [row for row in levels if row["experiment_name"] == name]
@@ -84,12 +94,15 @@ def draw_latency_by_load(
     return figure
 
 
-def _explanation(requests: pd.DataFrame, scale: _Scale, with_n: bool) -> str:
+def _explanation(requests: pd.DataFrame, scale: _Scale, with_n: bool, sampled: str) -> str:
     if requests.empty:
         return "p95 as another tool printed it: there are no single requests." + (" n: successes." if with_n else "")
     about = "Box: the middle half of the requests and their median. Whiskers: the requests within p5 and p95."
     above = int((requests["latency"] > scale.high).sum())
-    about += f" {several(above, 'request')} above the scale {'are' if above > 1 else 'is'} not shown." if above else ""
+    if above:
+        told = "Requests" if sampled else several(above, "request")
+        about += f" {told} above the scale {'are' if above > 1 or sampled else 'is'} not shown."
+    about += sampled
     about += " n: successes." if with_n else ""
     return f"{about} Source: per_inference_request_results.csv"
 

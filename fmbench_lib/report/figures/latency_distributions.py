@@ -23,7 +23,7 @@ from fmbench_lib.report.figures.style import (
     short_name,
     wide_range,
 )
-from fmbench_lib.report.level_order import Rows, counted, dataset_name, in_order, short_load
+from fmbench_lib.report.level_order import Rows, counted, dataset_name, in_order, sample_note, short_load
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,8 @@ def draw_latency_distributions(rows: Rows, requests: pd.DataFrame, payload_file:
     facets, left_out = _facets(rows, _timed(requests), payload_file)
     if not facets:
         return nothing(heading, "No request succeeded.")
-    about = f"Each line is a level: the share of its successful requests that took at most so long.{left_out}"
+    about = "Each line is a level: the share of its successful requests that took at most so long."
+    about += f"{left_out}{_sampled(rows, facets)}"
     figure, axes = _drawn(tail_finding(_of(rows, facets)), f"{about} {SOURCE}", facets, load_colours(rows), _ecdf)
     values = pd.concat([facet.requests["latency"] for facet in facets])
     low, high = float(values.min()), float(values.max())
@@ -73,7 +74,7 @@ def draw_latency_drift(rows: Rows, requests: pd.DataFrame, payload_file: str | N
     if not facets:
         return nothing(heading, "No request succeeded in a window.")
     about = "Each line is a level: the median of its requests in each tenth of its window, by when they were sent. "
-    about += f"Bands: the middle half of them. A level that is steady is flat.{left_out}"
+    about += f"Bands: the middle half of them. A level that is steady is flat.{left_out}{_sampled(rows, facets)}"
     figure, axes = _drawn(drift_finding(_of(rows, facets)), f"{about} {SOURCE}", facets, load_colours(rows), _trend)
     values = pd.concat([facet.requests["latency"] for facet in facets])
     middle = [float(values.quantile(q)) for q in (0.02, 0.98)]
@@ -89,6 +90,10 @@ def draw_latency_drift(rows: Rows, requests: pd.DataFrame, payload_file: str | N
         panel.set_xticks([10, 30, 50, 70, 90])  # 100 would touch the 0 of the next panel
     outer_labels(axes, "share of the window (%)", "latency (s)")
     return figure
+
+
+def _sampled(rows: Rows, facets: list[_Facet]) -> str:
+    return sample_note(rows, pd.concat([facet.requests for facet in facets]))
 
 
 def _of(rows: Rows, facets: list[_Facet]) -> Rows:

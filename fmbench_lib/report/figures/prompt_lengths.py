@@ -12,7 +12,7 @@ from fmbench_lib.report.figures.findings import lengths_finding
 from fmbench_lib.report.figures.load_colours import LoadColours, load_colours
 from fmbench_lib.report.figures.panels import name_panels, nothing, outer_labels, panels
 from fmbench_lib.report.figures.style import headline, legend_below, logarithmic, plain_numbers, wide_range
-from fmbench_lib.report.level_order import Rows, counted, names_in
+from fmbench_lib.report.level_order import Rows, counted, names_in, requests_of_levels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,8 @@ def draw_prompt_lengths(
     names = [name for name in names_in(rows) if (shown["experiment_name"] == name).any()]
     colours = load_colours(rows)
     figure, axes = panels(len(names))
-    sampled = f" A sample of {len(shown):,} of {len(known):,} requests." if len(shown) < len(known) else ""
+    of = requests_of_levels(rows, known)
+    sampled = f" A sample of {len(shown):,} of {of:,} requests." if len(shown) < of else ""
     about = f"Each point is a successful request, its colour its load.{sampled} {SOURCE}"
     headline(figure, title or lengths_finding(requests), about)
     for panel, name in zip(axes, names, strict=True):

@@ -37,6 +37,7 @@ from fmbench_lib.report.level_order import (
     load_order,
     names_in,
     of_payload,
+    sample_note,
     short_load,
 )
 
@@ -74,6 +75,8 @@ def draw_token_times(
     engine.set(w_pad=0.1, h_pad=0.08)
     grid = figure.subplots(len(kinds), 2, squeeze=False)
     chosen = counted(requests[requests["payload_file"] == payload_file])
+    if sample_note(levels, chosen):
+        chosen = chosen.iloc[:0]  # the percentiles of all requests are known
     ends = []
     for line, rate in zip(grid, kinds, strict=True):
         for axes, (family, title, unit) in zip(line, _FAMILIES, strict=True):
@@ -108,7 +111,7 @@ def _panel(
         shift = _shift(index, len(names))
         part = data[data["experiment_name"] == name]
         part = part.assign(at=part["at"] + shift)
-        if part.empty:  # another tool's figures, without requests
+        if part.empty:  # another tool's figures, or those of too many requests to draw
             part = _figures_of([row for row in levels if row["experiment_name"] == name], list(loads), family, unit)
             part = part.assign(at=part["at"] + shift)
         if len(names) <= MOST_MEDIANS:

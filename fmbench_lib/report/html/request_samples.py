@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
+from fmbench_lib.metrics.drawn_requests import MEASURES, KeptRanks, thinned
 from fmbench_lib.metrics.missing import number, rows_of, text
 from fmbench_lib.metrics.repeated_levels import level_of
 from fmbench_lib.metrics.request_timelines import Timeline
@@ -15,9 +16,8 @@ from fmbench_lib.report.html.level_values import clean, short
 from fmbench_lib.report.html.page_shapes import Distribution, LevelTimeline, RequestPoints, RequestTimeline
 from fmbench_lib.report.level_order import Rows, counted
 
-MEASURES = ("latency", "TTFT", "TPOT")
-TAIL, BETWEEN = 60, 80
-"""Of a distribution the `TAIL` greatest values are all there, and so many ranks between the least and those."""
+AllRanks: TypeAlias = Mapping[tuple[str, str, str], Mapping[str, KeptRanks]]
+"""Distributions by `level_of` and measure."""
 MOST_POINTS = 4000
 MOST_EVENTS = 400
 """Events of a timeline: of more, those around the longest gaps and an even choice of the others."""
@@ -27,38 +27,33 @@ _STEP = 1e5
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def kept_ranks(n: int) -> list[int]:
-    """The ranks (from 1) of `n` ordered values that a thinned distribution keeps, in order."""
-    head = max(n - TAIL, 0)
-    spread = np.unique(np.linspace(1, head, min(head, BETWEEN)).round().astype(int)) if head else np.empty(0, int)
-    return [*map(int, spread), *range(head + 1, n + 1)]
-
-
-def distributions(rows: Rows, requests: pd.DataFrame) -> list[dict[str, Distribution]]:
-    """For each level, in order: of each measure `n`, and the kept `values` (s) with their `ranks`."""
+def distributions(rows: Rows, requests: pd.DataFrame, known: AllRanks) -> list[dict[str, Distribution]]:
+    """For each level, in order: of each measure `n`, and the kept `values` (s) with their `ranks`; those `known` are of
+    all requests where `requests` has only some."""
     return [
-        {name: thinned(known) for name in MEASURES if len(known := _known(own, name))}
-        for own in _by_level(rows, requests)
+        {name: shown_distribution(kept) for name, kept in known[level_of(row)].items()}
+        if level_of(row) in known
+        else {name: shown_distribution(thinned(values)) for name in MEASURES if len(values := _known(own, name))}
+        for row, own in zip(rows, _by_level(rows, requests), strict=True)
     ]
 
 
-def thinned(values: Floats) -> Distribution:
-    """Of known values: `n`, and the kept `values` (s) with their `ranks`."""
-    ordered, ranks = np.sort(values), kept_ranks(len(values))
-    return {"n": len(values), "ranks": ranks, "values": [short(float(ordered[rank - 1])) for rank in ranks]}
+def shown_distribution(kept: KeptRanks) -> Distribution:
+    """A thinned distribution: `n`, and the kept `values` (s) with their `ranks`."""
+    return {"n": kept.n, "ranks": kept.ranks.tolist(), "values": [short(float(value)) for value in kept.values]}
 
 
-def request_points(rows: Rows, requests: pd.DataFrame) -> RequestPoints:
+def request_points(rows: Rows, requests: pd.DataFrame, sampled: AllRanks) -> RequestPoints:
     """A sample of the successes, evenly over each level: position of the level, prompt tokens, and each measure.
 
-    `of` is how many there are.
+    `of` is how many there are, of those `sampled` by the figures of the level.
     """
     per_level = max(10, MOST_POINTS // max(len(rows), 1))
     points: list[list[float | int | None]] = []
     of = 0
     for position, own in enumerate(_by_level(rows, requests)):
         known = own[["prompt_token_count", *MEASURES]].dropna(subset=["prompt_token_count"])
-        of += len(known)
+        of += int(number(rows[position], "prompt_token_n") or 0) if level_of(rows[position]) in sampled else len(known)
         chosen = np.unique(np.linspace(0, max(len(known) - 1, 0), min(len(known), per_level)).round().astype(int))
         for row in rows_of(known.iloc[list(map(int, chosen))]):
             figures = [short(number(row, name)) for name in MEASURES]

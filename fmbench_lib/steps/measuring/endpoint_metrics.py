@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,10 @@ from fmbench_lib.deploy import Endpoint
 from fmbench_lib.deploy.endpoints_file import endpoints
 from fmbench_lib.host.atomic_files import replacing
 from fmbench_lib.load.recording.records import read_facts
-from fmbench_lib.metrics.level_sample import Facts, LevelData
+from fmbench_lib.load.recording.stored_level import StoredLevel
+from fmbench_lib.metrics.level_sample import Facts
 from fmbench_lib.metrics.steady_window import measured_window
+from fmbench_lib.metrics.window import Window
 from fmbench_lib.monitors import cloudwatch, sample_table
 from fmbench_lib.monitors import level_summary as levels
 from fmbench_lib.monitors.energy_figures import energy_figures
@@ -46,9 +48,9 @@ class Sampled:
     notes: list[str]
 
 
-def sampled(run: Run, measured: Sequence[LevelData], only: str | None = None) -> list[Sampled]:
+def sampled(run: Run, measured: Iterable[Span], only: str | None = None) -> list[Sampled]:
     """The samples of each experiment, or of the one called `only`, on the clock of its levels."""
-    spans = in_order(span_of(records, facts) for records, facts in measured)
+    spans = in_order(measured)
     found = []
     for experiment in run.config.experiments:
         if only not in (None, experiment.name):
@@ -61,16 +63,14 @@ def sampled(run: Run, measured: Sequence[LevelData], only: str | None = None) ->
     return found
 
 
-def beside_host(
-    measured: Sequence[LevelData], samples: Sequence[Sampled], energy: EnergySection
-) -> tuple[LevelData, ...]:
-    """The levels, with what their machine was doing, and the energy that it took, among their facts."""
+def beside_host(measured: Iterable[Facts], samples: Sequence[Sampled], energy: EnergySection) -> list[Facts]:
+    """The facts of levels, with what their machine was doing, and the energy that it took, among them."""
     known: dict[LevelKey, tuple[Span, Sampled]] = {span.key: (span, each) for each in samples for span in each.spans}
-    return tuple(
-        (records, {**_with_host(facts, span, each.lines), **_energy(span, each, energy)})
-        for records, facts in measured
+    return [
+        {**_with_host(facts, span, each.lines), **_energy(span, each, energy)}
+        for facts in measured
         for span, each in [known[_key_of(facts)]]
-    )
+    ]
 
 
 def _energy(span: Span, sampled_beside: Sampled, energy: EnergySection) -> Facts:
@@ -96,7 +96,7 @@ def _with_host(facts: Facts, span: Span, lines: Sequence[sample_table.Line]) -> 
     return {**facts, **host_figures(lines, span, workers)}
 
 
-def endpoint_metrics(run: Run, measured: Sequence[LevelData], samples: Sequence[Sampled]) -> EndpointMetrics:
+def endpoint_metrics(run: Run, measured: Sequence[StoredLevel], samples: Sequence[Sampled]) -> EndpointMetrics:
     """Everything that was sampled, summarised by the levels that were measured."""
     lines = [(each.experiment_name, line) for each in samples for line in each.lines]
     notes = [(each.experiment_name, note) for each in samples for note in each.notes]
@@ -113,22 +113,27 @@ def endpoint_metrics(run: Run, measured: Sequence[LevelData], samples: Sequence[
 
 def span_of(records: pd.DataFrame, facts: Facts) -> Span:
     """When a level ran; its window is that of its other figures, an open loop's from its steady state on."""
-    window = measured_window(records, facts)
+    return span_in(facts, measured_window(records, facts))
+
+
+def span_in(facts: Facts, window: Window | None) -> Span:
+    """When a level ran whose window is known."""
     return Span.of(facts, None if window is None else (window.start, window.end))
 
 
-def _ttft_frame(measured: Sequence[LevelData], summary: pd.DataFrame) -> pd.DataFrame:
+def _ttft_frame(measured: Sequence[StoredLevel], summary: pd.DataFrame) -> pd.DataFrame:
     """TTFT by the server beside TTFT by the client, as far as possible of the same requests.
 
     The client's are all successes of the level, warm-up included, from the first byte sent, because the server's clock
     starts with the request.
     """
     rows = []
-    for records, facts in measured:
-        key = _key_of(facts)
+    for level in measured:
+        key = _key_of(level.facts)
         server = _server_ttft(summary, key)
         if server is None:
             continue
+        records = level.records(["first", "sent", "error"])
         times = (records["first"] - records["sent"])[records["error"].isna()].dropna().to_numpy(dtype=float)
         client = [len(times), float(times.mean()), float(np.percentile(times, 95))] if len(times) else [0, None, None]
         rows.append([*key, *client, *server])

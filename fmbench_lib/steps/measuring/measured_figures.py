@@ -6,10 +6,9 @@ from pathlib import Path
 
 from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.metrics.level_row import level_row
-from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.missing import Row, plain
 from fmbench_lib.runs.run import Run
-from fmbench_lib.steps.measuring.endpoint_metrics import beside_host, sampled
+from fmbench_lib.steps.measuring.endpoint_metrics import beside_host, sampled, span_of
 from fmbench_lib.steps.run_inputs.inputs import objectives_of
 from fmbench_lib.steps.run_inputs.run_prices import load_prices
 
@@ -35,9 +34,9 @@ def measured_figures(run: Run, path: Path) -> Row | None:
         records, facts = read_level(path)
         if len(records) > MOST_REQUESTS:
             return None
-        level: LevelData = (records, facts)
-        [level] = beside_host([level], sampled(run, [level], facts["experiment_name"]), run.config.energy)
-        row = plain(level_row(*level, prices=load_prices(run), objectives=objectives_of(run.config)))
+        samples = sampled(run, [span_of(records, facts)], facts["experiment_name"])
+        [hosted] = beside_host([facts], samples, run.config.energy)
+        row = plain(level_row(records, hosted, prices=load_prices(run), objectives=objectives_of(run.config)))
     except Exception:  # noqa: BLE001 - the level is measured, whatever becomes of what is shown of it
         return None
     return {name: row[name] for name in COLUMNS}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from fmbench_lib.load.recording.stored_level import StoredLevel
 from fmbench_lib.metrics.comparison.compared_level import ComparedLevel, compared_level
 from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.measuring_again import last_attempts
@@ -37,7 +38,7 @@ def levels_of(run: Run, analysis: Analysis) -> list[ComparedLevel]:
     for row, counts in zip(rows, last, strict=True):
         if counts:
             groups.setdefault(level_of(row), []).append(row)
-    records = {_attempt(facts): (frame, facts) for frame, facts in analysis.levels}
+    records = {_attempt(each.level.facts): each.level for each in analysis.levels}
     once = {level_of(row): row for row in rows_of(analysis.rated)}
     return [
         compared_level(run_name(run.workspace.path), once[level], _records(repeats, records), repeats, _setup(run, row))
@@ -51,10 +52,10 @@ def run_name(run_dir: Path) -> str:
     return f"{run_dir.parent.name}/{run_dir.name}"
 
 
-def _records(repeats: list[Row], records: Mapping[_Attempt, LevelData]) -> list[LevelData]:
+def _records(repeats: list[Row], records: Mapping[_Attempt, StoredLevel]) -> list[LevelData]:
     """The records of all repeats; none where one has none, as what is left would be a choice."""
     found = [records[_attempt(row)] for row in repeats if _attempt(row) in records]
-    return found if len(found) == len(repeats) else []
+    return [level.of_figures() for level in found] if len(found) == len(repeats) else []
 
 
 def _attempt(facts: Mapping[str, Any]) -> _Attempt:

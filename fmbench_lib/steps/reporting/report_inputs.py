@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -24,13 +24,12 @@ from fmbench_lib.metrics.decision.budgets import Budgets, is_quality
 from fmbench_lib.metrics.decision.decision import Decision, decide
 from fmbench_lib.metrics.decision.recommend import recommendations
 from fmbench_lib.metrics.decision.search_bounds import with_search_bounds
+from fmbench_lib.metrics.drawn_requests import KeptRanks
 from fmbench_lib.metrics.imported_row import figures_frame
-from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.measuring_again import counting
 from fmbench_lib.metrics.quality_and_cost import trade_frame
-from fmbench_lib.metrics.repeated_levels import once_each, repeated_frame
-from fmbench_lib.metrics.request_table import requests_frame
-from fmbench_lib.metrics.text_levels import retrieval_frame, text_levels
+from fmbench_lib.metrics.repeated_levels import once_each, repeated_from
+from fmbench_lib.metrics.text_levels import retrieval_frame
 from fmbench_lib.pricing.price_list import PriceList
 from fmbench_lib.report.report_data import (
     EndpointMetrics,
@@ -45,19 +44,21 @@ from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.judging.answer_quality import evaluation_frames, quality_budgets, with_quality
 from fmbench_lib.steps.judging.evaluation_remarks import evaluation_remarks
 from fmbench_lib.steps.losses import Losses
-from fmbench_lib.steps.measuring.endpoint_metrics import Sampled, endpoint_metrics, sampled
+from fmbench_lib.steps.measuring.endpoint_metrics import Sampled, endpoint_metrics
 from fmbench_lib.steps.prompts.fitted_prompts import fit_notices
-from fmbench_lib.steps.prompts.length_audit import length_notices
-from fmbench_lib.steps.reporting.level_records import (
-    counted_levels,
-    imported_levels,
+from fmbench_lib.steps.reporting.beside_levels import beside_samples, rankings, texts_of
+from fmbench_lib.steps.reporting.level_figures import (
+    LevelFigures,
+    imported_levels_judged,
     judged_levels,
-    read_levels,
-    with_host,
+    measuring,
 )
+from fmbench_lib.steps.reporting.level_records import counted_levels, imported_levels, stored_levels
+from fmbench_lib.steps.reporting.parallel_figures import run_figures
+from fmbench_lib.steps.reporting.request_rows import DrawnRequests, request_rows
 from fmbench_lib.steps.run_inputs.inputs import objectives_of, outage_notices
 from fmbench_lib.steps.run_inputs.levels import search_bounds, searched
-from fmbench_lib.steps.run_inputs.payloads import has_payloads, payload_index, relevance_of
+from fmbench_lib.steps.run_inputs.payloads import has_payloads, payload_index
 from fmbench_lib.steps.run_inputs.run_prices import load_prices, price_notices
 
 
@@ -65,18 +66,19 @@ from fmbench_lib.steps.run_inputs.run_prices import load_prices, price_notices
 class Analysis:
     """What is computed from the records of a run.
 
-    `repeated`: the levels that were measured several times, a row for each over its repeats · `eligible`: the levels
-    that are decided between, each once, `rated` with the quality of their answers and what searches say of them ·
-    `quality`: quality against cost and latency of those whose answers were evaluated · `texts`: those of embedding and
-    rerank endpoints · `retrieval`: nDCG@10 of their rankings · `imported`: the figures that other tools printed.
+    `levels`: what the records of each came to · `distributions`: those of the levels of which only some requests are
+    drawn · `repeated`: the levels that were measured several times, a row for each over its repeats · `eligible`: the
+    levels that are decided between, each once, `rated` with the quality of their answers and what searches say of them
+    · `quality`: quality against cost and latency of those whose answers were evaluated · `texts`: those of embedding
+    and rerank endpoints · `retrieval`: nDCG@10 of their rankings · `imported`: the figures that other tools printed.
     """
 
-    levels: tuple[LevelData, ...]
+    levels: tuple[LevelFigures, ...]
+    distributions: Mapping[tuple[str, str, str], Mapping[str, KeptRanks]]
     summary: pd.DataFrame
     repeated: pd.DataFrame
     eligible: pd.DataFrame
     rated: pd.DataFrame
-    requests: pd.DataFrame
     quality: pd.DataFrame
     texts: pd.DataFrame
     retrieval: pd.DataFrame
@@ -87,47 +89,38 @@ class Analysis:
     endpoint: EndpointMetrics
 
 
-def _samples(run: Run, levels: Sequence[LevelData], losses: Losses) -> list[Sampled]:
-    return losses.made("the samples of the endpoints", lambda: sampled(run, counted_levels(levels)), list[Sampled])
-
-
-def _with_host(run: Run, read: list[LevelData], samples: Sequence[Sampled], losses: Losses) -> list[LevelData]:
-    return losses.made("the load of the machines", lambda: with_host(read, samples, run.config.energy), lambda: read)
-
-
 def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
     """Read the run's records and compute tables and the decision; writes nothing. What breaks down is left out."""
     losses = Losses() if losses is None else losses
     prices, budgets, objectives = load_prices(run), budgets_of(run.config), objectives_of(run.config)
-    read, imported = read_levels(run, losses), imported_levels(run.workspace)
-    samples = [] if imported else _samples(run, read, losses)  # none were taken while another tool measured
-    if not imported:
-        read = _with_host(run, read, samples, losses)
-    levels, summary = judged_levels(read, prices, objectives, losses, imported)
-    counted = counted_levels(levels)
+    stored, imported = stored_levels(run, losses), imported_levels(run.workspace)
+    figures = run_figures(measuring(stored, prices, objectives), losses, pool=not imported)
+    levels, samples = figures.levels, list[Sampled]()
+    if imported:  # nothing was sampled while another tool measured
+        summary = imported_levels_judged(imported, [each.level for each in levels], prices, objectives)
+    else:
+        levels, samples = beside_samples(run, levels, losses)
+        levels, summary = judged_levels(levels, prices, losses)
+    counted = [each.level for each in counted_levels(levels)]
     repeated = losses.made(
         "repeated_levels.csv",
-        lambda: pd.DataFrame() if imported else repeated_frame(counted, counting(summary), prices, objectives),
+        lambda: pd.DataFrame() if imported else repeated_from(figures.pooled, counting(summary), prices),
         pd.DataFrame,
     )
     eligible = once_each(counting(summary), repeated).reset_index(drop=True)
-    retrieval = losses.made(
-        "retrieval_quality.csv", lambda: retrieval_frame(counted, relevance_of(run)), lambda: retrieval_frame((), {})
-    )
+    retrieval = losses.made("retrieval_quality.csv", lambda: rankings(run, counted), lambda: retrieval_frame((), {}))
     rated = losses.made("the quality of the answers", lambda: with_quality(run, eligible, retrieval), lambda: eligible)
     rated = with_search_bounds(rated, search_bounds(run))
     return Analysis(
-        levels=levels,
+        levels=tuple(levels),
+        distributions=figures.distributions,
         summary=summary,
         repeated=repeated,
         eligible=eligible,
         rated=rated,
         quality=losses.made("quality_and_cost.csv", lambda: trade_frame(rated), pd.DataFrame),
-        texts=pd.DataFrame()
-        if imported
-        else losses.made("embedding_levels.csv", lambda: text_levels(counted, counting(summary)), pd.DataFrame),
+        texts=losses.made("embedding_levels.csv", lambda: texts_of([] if imported else counted, summary), pd.DataFrame),
         retrieval=retrieval,
-        requests=losses.made("the table of requests", lambda: requests_frame(levels), lambda: requests_frame(())),
         decision=losses.made(
             "the decision",
             lambda: decide(rated, budgets, run.config.metrics.dataset_of_interest),
@@ -167,9 +160,12 @@ def budgets_of(config: Config) -> Budgets:
     )
 
 
-def report_inputs(run: Run, analysis: Analysis, losses: Losses | None = None) -> ReportInputs:
-    """Everything that the report shows, from the run directory and the analysis."""
+def report_inputs(
+    run: Run, analysis: Analysis, losses: Losses | None = None, drawn: DrawnRequests | None = None
+) -> ReportInputs:
+    """Everything that the report shows, from the run directory, the analysis, and the requests that are drawn."""
     losses = Losses() if losses is None else losses
+    drawn = request_rows(run, analysis.levels, losses) if drawn is None else drawn
     known = endpoints(run.workspace)
     types = {experiment.name: experiment.instance_type for experiment in run.config.experiments}
     found = [analysis.prices.lookup(name) for name in dict.fromkeys(types.values())]
@@ -177,7 +173,8 @@ def report_inputs(run: Run, analysis: Analysis, losses: Losses | None = None) ->
         run=_run_facts(run),
         summary=analysis.summary,
         repeated=analysis.repeated,
-        requests=analysis.requests,
+        requests=drawn.requests,
+        distributions=analysis.distributions,
         decision=analysis.decision,
         recommendations=losses.made(
             "the recommendations",
@@ -198,7 +195,7 @@ def report_inputs(run: Run, analysis: Analysis, losses: Losses | None = None) ->
         objectives=objectives_of(run.config),
         notices=[
             *_notices(run),
-            *length_notices(run, analysis.requests),
+            *drawn.length_notices,
             *price_notices(run, analysis.prices),
         ],
         config_yaml=_config_yaml(run),

@@ -7,13 +7,13 @@ import math
 import pandas as pd
 
 from fmbench_lib.metrics.groups.arrival_rates import ARRIVAL_RATES, arrival_rates
-from fmbench_lib.metrics.level_sample import sample_of
+from fmbench_lib.metrics.level_sample import Steadiness, sample_of
 from fmbench_lib.metrics.requests import request_metrics
 from fmbench_lib.metrics.window import window_of
 
 
 def rates(facts, *rows):
-    return arrival_rates(sample_of(request_metrics(pd.DataFrame(list(rows))), window_of(facts), facts))
+    return arrival_rates(sample_of(request_metrics(pd.DataFrame(list(rows))), Steadiness(window_of(facts)), facts))
 
 
 def test_rates_and_edges(request_row, facts):

@@ -56,10 +56,10 @@ def test_requests_that_hang_are_no_queue(request_row, facts, hanging):
 
 def test_the_part_from_the_steady_state_on_does_not_accuse(request_row, facts, monkeypatch):
     """A second look at the same level would accuse twice as often."""
-    from fmbench_lib.metrics.groups import queue_growth
+    from fmbench_lib.metrics import growing_queue, steady_window
 
     looks = []
-    first = queue_growth.growth_in
+    first = growing_queue.growth_in
 
     def growth_in(requests, level_facts, window):
         looks.append(window)
@@ -68,7 +68,8 @@ def test_the_part_from_the_steady_state_on_does_not_accuse(request_row, facts, m
         values = {field: getattr(found, field) for field in found.__dataclass_fields__}
         return type(found)(**values | {"answer": "unknown" if len(looks) % 2 else "no"})
 
-    monkeypatch.setattr(queue_growth, "growth_in", growth_in)
+    for module in (growing_queue, steady_window):
+        monkeypatch.setattr(module, "growth_in", growth_in)
     rows = one_slot(request_row, 1.9, 114)
     row = row_of(facts, rows, 60.0, 1.9)
     assert len(looks) >= 2

@@ -7,10 +7,10 @@ import time
 import numpy as np
 import pytest
 
+from fmbench_lib.metrics.statistics.autocorrelation import autocorrelation_time
 from fmbench_lib.metrics.statistics.correlated import (
     CorrelatedEstimate,
     State,
-    autocorrelation_time,
     grouped_interval,
     in_flight_at,
     mean_interval,
@@ -164,3 +164,18 @@ def test_a_level_of_five_thousand_takes_less_than_fifty_milliseconds() -> None:
     for q in (0.5, 0.95, 0.99):
         grouped_interval(gaps, q, state)
     assert time.process_time() - began < 0.25  # the claim is 0.05; other work on the machine may slow it down
+
+
+@pytest.mark.parametrize("memory", [0.0, 0.5, 0.99])
+def test_the_autocorrelation_time_is_that_of_all_lags(memory: float) -> None:
+    """However soon the sum over lags ends: the series forgets within few requests, or after hundreds."""
+    noise = np.random.default_rng(5).normal(size=4001)
+    series = noise.copy()
+    for place in range(1, series.size):
+        series[place] += memory * series[place - 1]
+    spread = series - series.mean()
+    n = series.size
+    covariances = np.array([spread[lag:] @ spread[: n - lag] / n for lag in range(n - 1)])
+    pairs = np.minimum.accumulate(covariances.reshape(-1, 2).sum(axis=1))
+    expected = 2 * pairs[pairs > 0].sum() / covariances[0] - 1
+    assert autocorrelation_time(series) == pytest.approx(max(expected, 1e-3), rel=1e-9)

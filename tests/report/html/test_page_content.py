@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fmbench_lib.metrics.drawn_requests import TAIL, kept_ranks
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.report.html.machine_curves import MOST_SAMPLES, thinned
 from fmbench_lib.report.html.page_content import page_content
 from fmbench_lib.report.html.page_shell import page_html
-from fmbench_lib.report.html.request_samples import MOST_EVENTS, TAIL, kept_ranks, thinned_events
+from fmbench_lib.report.html.request_samples import MOST_EVENTS, thinned_events
 from fmbench_lib.report.html.static_table import static_table
 from tests.report.html.made_run import made_run
 

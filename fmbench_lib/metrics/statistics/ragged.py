@@ -1,0 +1,98 @@
+"""Groups of values of unequal size, as the arrival times of each response's events are, in two flat arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fmbench_lib.metrics.statistics.arrays import Flags, Floats, Integers
+
+
+@dataclass(frozen=True, slots=True)
+class Ragged:
+    """Groups one after the other: group i is `values[offsets[i]:offsets[i + 1]]`; `offsets` begin at 0."""
+
+    values: Floats
+    offsets: Integers
+
+    @classmethod
+    def of(cls, groups: Ragged | Sequence[Any]) -> Ragged:
+        """The groups of a sequence of arrays or lists; what is neither, such as None, is an empty group."""
+        if isinstance(groups, Ragged):
+            return groups
+        arrays = [
+            np.asarray(each, dtype=np.float64) if isinstance(each, np.ndarray | list | tuple) else np.empty(0)
+            for each in groups
+        ]
+        return cls(np.concatenate([*arrays, np.empty(0)]), _offsets(np.array([each.size for each in arrays], np.int64)))
+
+    @classmethod
+    def empty(cls, groups: int) -> Ragged:
+        """So many groups without values."""
+        return cls(np.empty(0), np.zeros(groups + 1, np.int64))
+
+    @classmethod
+    def together(cls, parts: Sequence[Ragged]) -> Ragged:
+        """The groups of all parts, in order."""
+        sizes = np.concatenate([part.sizes for part in parts])
+        return cls(np.concatenate([part.values for part in parts]), _offsets(sizes))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __iter__(self) -> Iterator[Floats]:
+        return (self.values[begin:end] for begin, end in zip(self.offsets[:-1], self.offsets[1:], strict=True))
+
+    @property
+    def sizes(self) -> Integers:
+        """How many values each group has."""
+        return np.diff(self.offsets)
+
+    def take(self, rows: Integers) -> Ragged:
+        """The groups at these positions, in this order; without a copy of the values where those are all of them."""
+        sizes = self.sizes[rows]
+        offsets = _offsets(sizes)
+        if bool((np.diff(rows) > 0).all()):
+            if offsets[-1] == self.values.size:
+                return Ragged(self.values, offsets)
+            chosen = np.zeros(len(self), dtype=bool)
+            chosen[rows] = True
+            return Ragged(self.values[np.repeat(chosen, self.sizes)], offsets)
+        places = np.arange(offsets[-1])
+        places += np.repeat(self.offsets[:-1][rows] - offsets[:-1], sizes)
+        return Ragged(self.values[places], offsets)
+
+    def where(self, kept: Flags) -> Ragged:
+        """Groups of the values for which `kept` is True; groups may become empty."""
+        counts = np.concatenate(([0], np.cumsum(kept)))
+        return Ragged(self.values[kept], counts[self.offsets])
+
+    def sums(self, values: Floats | None = None) -> Floats:
+        """The sum of each group, of its own values or of others in their places; 0 for an empty one."""
+        each = self.values if values is None else values
+        filled = self.sizes > 0
+        result = np.zeros(len(self))
+        if filled.any():
+            result[filled] = np.add.reduceat(each, self.offsets[:-1][filled])
+        return result
+
+    def means(self) -> Floats:
+        """The mean of each group; NaN for an empty one."""
+        sizes = self.sizes
+        result: Floats = np.divide(self.sums(), sizes, out=np.full(len(self), np.nan), where=sizes > 0)
+        return result
+
+    def maxima(self) -> Floats:
+        """The greatest value of each group; NaN for an empty one."""
+        filled = self.sizes > 0
+        result = np.full(len(self), np.nan)
+        if filled.any():
+            result[filled] = np.maximum.reduceat(self.values, self.offsets[:-1][filled])
+        return result
+
+
+def _offsets(sizes: Integers) -> Integers:
+    return np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)))

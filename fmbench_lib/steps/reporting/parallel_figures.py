@@ -1,0 +1,92 @@
+"""The figures of a run of very many requests, computed by several processes, each for some of the levels."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import os
+import pickle
+import subprocess
+import tempfile
+from collections.abc import Sequence
+
+from fmbench_lib.host.children import start_module
+from fmbench_lib.steps.losses import Losses
+from fmbench_lib.steps.reporting.level_figures import Measuring, RunFigures
+
+MOST_ALONE = 200_000
+"""Requests. Of fewer, a process takes longer to start than it saves."""
+_MOST_PROCESSES = 4
+"""Each holds a level in memory."""
+
+Groups = Sequence[Sequence[int]]
+
+
+def run_figures(measuring: Measuring, losses: Losses, *, pool: bool = True, processes: int | None = None) -> RunFigures:
+    """The figures of the levels, without those whose records cannot be read or break the figures; with `pool`, also
+    what the repeats of a level that count give together."""
+    groups = measuring.groups(pool=pool)
+    count = _processes(measuring) if processes is None else processes
+    own, *others = _shares(measuring, groups, count)
+    with contextlib.ExitStack() as stack:
+        asked = [(share, stack.enter_context(_Process(measuring, share))) for share in others]
+        found = measuring.figures(own, losses)
+        for share, process in asked:
+            answer = process.answer()
+            figures, lines = (measuring.figures(share, losses), []) if answer is None else answer
+            found.add(figures)
+            losses.lines += lines
+    return found
+
+
+def _processes(measuring: Measuring) -> int:
+    if sum(level.count for level in measuring.levels) <= MOST_ALONE:
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST_PROCESSES)
+
+
+def _shares(measuring: Measuring, groups: Groups, count: int) -> list[list[Sequence[int]]]:
+    """The groups dealt out so that each share has about as many requests, the greatest first."""
+    sizes = {tuple(group): sum(measuring.levels[place].count for place in group) for group in groups}
+    shares: list[tuple[int, int, list[Sequence[int]]]] = [(0, number, []) for number in range(max(count, 1))]
+    for group, size in sorted(sizes.items(), key=lambda item: -item[1]):
+        total, number, share = heapq.heappop(shares)
+        share.append(group)
+        heapq.heappush(shares, (total + size, number, share))
+    dealt = [share for _, _, share in sorted(shares, key=lambda each: each[1])]
+    return [dealt[0], *(share for share in dealt[1:] if share)]
+
+
+class _Process:
+    """A process that computes a share."""
+
+    def __init__(self, measuring: Measuring, groups: Groups) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
+        self._process = start_module("fmbench_lib.steps.reporting.figures_program", stderr=self._errors)
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            pickle.dump((measuring, list(groups)), self._process.stdin)
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+
+    def answer(self) -> tuple[RunFigures, list[str]] | None:
+        """Its figures, and what broke down; None where the process died, for lack of memory most likely."""
+        assert self._process.stdout is not None
+        try:
+            found: tuple[RunFigures, list[str]] = pickle.load(self._process.stdout)
+        except (EOFError, OSError, pickle.UnpicklingError):
+            return None
+        return found
+
+    def __enter__(self) -> _Process:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        with contextlib.suppress(OSError):
+            self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(10)
+        for pipe in (self._process.stdout, self._errors):
+            if pipe is not None:
+                pipe.close()

@@ -1,0 +1,106 @@
+"""The table of requests as Parquet and as CSV, written block by block beside the computing of the next ones."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fmbench_lib.host.atomic_files import replacing
+from fmbench_lib.host.csv_files import without_formulas_in
+from fmbench_lib.metrics.request_table import REQUEST_TABLE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+_TYPES = {
+    "text": pa.string(), "flag": pa.bool_(), "whole number": pa.int64(), "number": pa.float64(), "time": pa.float64()
+}  # fmt: skip
+SCHEMA = pa.schema([(column.name, _TYPES[column.kind]) for column in REQUEST_TABLE])
+_AS_TEXT = pa.schema([(field.name, pa.string() if pa.types.is_boolean(field.type) else field.type) for field in SCHEMA])
+_AHEAD = 2
+
+
+@dataclass(slots=True)
+class RequestTables:
+    """The files that are being written. Blocks are rendered by several threads, and written in order."""
+
+    _parquet: pq.ParquetWriter
+    _csv: BinaryIO | None
+    _threads: ThreadPoolExecutor
+    _ahead: int
+    _pending: deque[Future[tuple[pa.Table, pa.Buffer | None]]] = field(default_factory=deque)
+
+    def write(self, rows: pd.DataFrame) -> None:
+        """Append rows of the table of requests. Raises OSError, also for earlier ones."""
+        self._pending.append(self._threads.submit(_rendered, rows, self._csv is not None))
+        if len(self._pending) > self._ahead:
+            self._write_next()
+
+    def finish(self) -> None:
+        """Write what is still rendered."""
+        while self._pending:
+            self._write_next()
+
+    def _write_next(self) -> None:
+        table, text = self._pending.popleft().result()
+        self._parquet.write_table(table)
+        if self._csv is not None and text is not None:
+            self._csv.write(text)
+
+
+@contextmanager
+def request_tables(parquet: Path, csv: Path | None) -> Iterator[RequestTables]:
+    """Files that take their names when all is written; without `csv` no CSV. Raises OSError."""
+    import pyarrow.parquet as pq
+
+    threads = max(1, min(4, os.cpu_count() or 1))
+    with ExitStack() as stack:
+        writer = stack.enter_context(
+            pq.ParquetWriter(stack.enter_context(replacing(parquet)), SCHEMA, compression="zstd", compression_level=1)
+        )
+        file: BinaryIO | None = None
+        if csv is not None:
+            file = stack.enter_context(stack.enter_context(replacing(csv)).open("wb"))
+            file.write((",".join(SCHEMA.names) + "\n").encode())
+        pool = stack.enter_context(ThreadPoolExecutor(threads))
+        tables = RequestTables(writer, file, pool, _AHEAD * threads)
+        yield tables
+        tables.finish()
+
+
+def _rendered(rows: pd.DataFrame, with_csv: bool) -> tuple[pa.Table, pa.Buffer | None]:
+    """Rows in the table's types, and as lines of CSV."""
+    import pyarrow.csv as arrow_csv
+
+    table = pa.Table.from_arrays([_array(rows, each) for each in SCHEMA], schema=SCHEMA)
+    if not with_csv:
+        return table, None
+    text = pa.BufferOutputStream()
+    shown = pa.Table.from_arrays([*map(_shown, table.columns)], schema=_AS_TEXT)
+    arrow_csv.write_csv(shown, text, arrow_csv.WriteOptions(include_header=False))
+    return table, text.getvalue()
+
+
+def _shown(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column as a CSV file shows it: flags in Python's words, and no text that a spreadsheet would compute."""
+    if pa.types.is_boolean(column.type):
+        return pc.if_else(column, "True", "False")
+    return without_formulas_in(column) if pa.types.is_string(column.type) else column
+
+
+def _array(rows: pd.DataFrame, kind: pa.Field) -> pa.Array:
+    """A column in the table's type; NaN is missing."""
+    array = pa.array(rows[kind.name], from_pandas=True)
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    return array if array.type == kind.type else array.cast(kind.type)

@@ -1,0 +1,77 @@
+"""Figures are the same however many processes compute them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fmbench_lib.load.recording.stored_level import StoredLevel
+from fmbench_lib.metrics.objectives import Objectives
+from fmbench_lib.pricing.price_list import PriceList
+from fmbench_lib.steps.losses import Losses
+from fmbench_lib.steps.reporting import parallel_figures
+from fmbench_lib.steps.reporting.level_figures import RunFigures, measuring
+from fmbench_lib.steps.reporting.parallel_figures import run_figures
+
+RECORDED = Path(__file__).parents[2] / "report" / "data" / "recorded_run" / "requests"
+
+
+def stored() -> list[StoredLevel]:
+    return [StoredLevel.at(path, 1) for path in sorted(RECORDED.rglob("*.parquet"))]
+
+
+def plain(figures: RunFigures) -> list[dict[str, str]]:
+    """Every cell as text: NaN is equal to NaN."""
+    return [{name: repr(cell) for name, cell in each.cells.items()} for each in figures.levels]
+
+
+def figures_of(levels: list[StoredLevel], losses: Losses, processes: int) -> RunFigures:
+    return run_figures(measuring(levels, PriceList(), Objectives(latency=0.4)), losses, processes=processes)
+
+
+def test_two_processes_compute_what_one_does_in_the_order_of_the_levels() -> None:
+    losses = Losses()
+    one, two = (figures_of(stored(), losses, processes) for processes in (1, 2))
+    assert len(one.levels) == len(stored()) > 3
+    assert plain(one) == plain(two)
+    assert [each.level.path for each in two.levels] == [level.path for level in stored()]
+    assert losses.lines == []
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_level_that_cannot_be_read_costs_itself(processes: int, tmp_path: Path) -> None:
+    levels = stored()
+    gone = tmp_path / "gone.parquet"
+    shutil.copy(levels[0].path, gone)
+    broken = StoredLevel.at(gone, 1)
+    gone.write_bytes(b"no Parquet")
+    losses = Losses()
+    found = figures_of([broken, *levels[1:]], losses, processes)
+    assert [each.level.path for each in found.levels] == [level.path for level in levels[1:]]
+    [line] = losses.lines
+    assert line.startswith("the figures of by token · payload_en_1-225.jsonl · concurrency-3 could not be made")
+
+
+def test_what_a_process_that_died_was_to_do_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = parallel_figures.start_module
+
+    def dies(_module: str, **options: Any) -> Any:
+        return real("fmbench_lib.no_such_module", **options)
+
+    monkeypatch.setattr(parallel_figures, "start_module", dies)
+    losses = Losses()
+    assert plain(figures_of(stored(), losses, 2)) == plain(figures_of(stored(), losses, 1))
+    assert losses.lines == []
+
+
+def test_levels_are_dealt_out_by_their_requests() -> None:
+    levels = stored()
+    whole = measuring(levels, PriceList(), Objectives())
+    shares = parallel_figures._shares(whole, [[place] for place in range(len(levels))], 2)
+    assert sorted(place for share in shares for group in share for place in group) == list(range(len(levels)))
+    totals = [sum(levels[place].count for group in share for place in group) for share in shares]
+    assert max(totals) - min(totals) <= max(level.count for level in levels)
+    assert parallel_figures._shares(whole, [], 4) == [[]]
