@@ -34,6 +34,8 @@ def export_command(options: argparse.Namespace) -> int:
         sys.stdout.write(text)
         return 0
     path = Path(options.into)
+    if not options.into or path.is_dir():
+        raise InputError(f"--into {options.into or repr('')}: name a file")
     if not path.parent.is_dir():
         raise InputError(f"--into {options.into}: {path.parent} is no folder")
     write_text(path, text)

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from fmbench_lib.errors import RunStateError
+from fmbench_lib.metrics.metric_groups import SUMMARY
 from fmbench_lib.workspace import Workspace
+
+_FIGURES = [column.name for column in SUMMARY if column.kind in ("number", "whole number")]
 
 
 def read_summary(workspace: Workspace, called: str) -> dict[str, Any]:
@@ -42,10 +45,10 @@ def _check(summary: Any) -> None:
 
 
 def _check_figures(level: Mapping[str, Any]) -> None:
-    """Raise ValueError for a level without a name, or with a value that no column has."""
+    """Raise ValueError for a level without a name, or with a figure that is a list or a mapping."""
     for name in ("experiment_name", "payload_file", "load"):
         if not isinstance(level.get(name), str):
             raise ValueError(f"a level has no {name}")
-    for name, value in level.items():
-        if isinstance(value, list | dict):
-            raise ValueError(f"{name} of a level is neither a number nor a text")
+    for name in _FIGURES:
+        if isinstance(level.get(name), list | dict):
+            raise ValueError(f"{name} of a level is no number")

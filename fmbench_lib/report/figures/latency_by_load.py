@@ -71,7 +71,7 @@ def draw_latency_by_load(
     chosen = counted(requests[requests["payload_file"] == payload_file])
     scale = _scale(levels, chosen.astype({"latency": float}), budget)
     headline(figure, latency_finding(levels, budget), f"{heading}. {_explanation(chosen, scale, with_n)}")
-    dotted = most <= MOST_DOTTED and int(chosen["experiment_name"].value_counts().max() or 0) <= MOST_POINTS
+    dotted = most <= MOST_DOTTED and max(chosen["experiment_name"].value_counts(), default=0) <= MOST_POINTS
     for panel, name in zip(axes, names, strict=True):
         part = chosen[chosen["experiment_name"] == name]
         own = [row for row in levels if row["experiment_name"] == name]

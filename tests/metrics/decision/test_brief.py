@@ -9,6 +9,7 @@ import pytest
 from fmbench_lib.metrics.decision.brief import Brief, brief_of
 from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.decision import decide
+from fmbench_lib.metrics.decision.unknown_figures import how_to_know
 
 BUDGETS = Budgets(latency_budget=2.0)
 
@@ -174,11 +175,6 @@ def test_nothing_measured_is_one_sentence(summary_of):
             Budgets(cost_per_10k_txn_budget=1.0),
             "give its price in `pricing`",
         ),
-        (
-            {"price_per_10k_txn": None, "price_per_txn": None, "price_kind": "hourly", "successes": 0},
-            Budgets(cost_per_10k_txn_budget=1.0),
-            "none of its requests succeeded",
-        ),
         ({"energy_joules": None}, Budgets(budgets={"joules_per_txn": 1.0}), "its energy was not measured"),
         (
             {"energy_joules": 9.0, "joules_per_txn": 1.0},
@@ -197,3 +193,9 @@ def test_the_advice_fits_the_budget_that_is_missed_or_not_known(
     unknown = "To decide" if told not in ("add a greater load", "uses its machine better") else "To find one"
     assert found.how_sure.startswith(unknown)
     assert "lower load" not in found.how_sure
+
+
+def test_a_priced_level_without_a_success_needs_no_price() -> None:
+    column, priced = "price_per_10k_txn", {"price_kind": "instance"}
+    assert how_to_know(column, priced | {"successes": 0}) == "none of its requests succeeded: see its errors"
+    assert "tokenizer" in how_to_know("price_per_1m_tokens", priced | {"successes": 3})
