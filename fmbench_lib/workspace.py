@@ -379,9 +379,12 @@ class Workspace:
         if not self.run_file.exists():
             raise RunStateError(f"{self.path} is not a run directory: it has no {RUN_FILE}")
         try:
-            return cast(RunState, read_json(self.run_file))
-        except ValueError as error:
+            state = read_json(self.run_file)
+            if not isinstance(state, Mapping) or not isinstance(state.get("steps", {}), Mapping):
+                raise ValueError("it is not that of a run")
+        except (ValueError, RecursionError) as error:
             raise RunStateError(f"cannot read the run's state in {self.run_file}: {error}") from error
+        return cast(RunState, state)
 
     def update_run(self, **changes: Unpack[RunChanges]) -> RunState:
         """Change keys of the run's state; a mapping is merged into the one that is there. Returns the new state."""

@@ -143,8 +143,9 @@ MAY_IMPORT: dict[str, list[str]] = {
         "calibration", "config", "emulator", "errors", "host/atomic_files", "host/disk_space",
         "host/memory_limits", "host/printable", "imports", "metrics/comparison", "metrics/decision/brief",
         "metrics/many_runs", "metrics/measuring_again", "metrics/missing", "metrics/sizing", "pipeline",
-        "report/comparison", "report/exports", "report/level_order", "report/sizing", "runs", "steps", "storage",
-        "views", "workspace",  # what still runs is said without the second that importing steps takes
+        "report/comparison", "report/exports", "report/level_order", "report/sizing", "report/stored_summary", "runs",
+        "steps", "storage", "views",
+        "workspace",  # what still runs is said without the second that importing steps takes
     ],
     "__main__": ["cli"],
 }  # fmt: skip

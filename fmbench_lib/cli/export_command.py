@@ -11,7 +11,7 @@ from typing import Any
 from fmbench_lib.cli.option_values import existing_run
 from fmbench_lib.cli.terminal import say, short_path
 from fmbench_lib.errors import InputError
-from fmbench_lib.host.atomic_files import read_json, write_text
+from fmbench_lib.host.atomic_files import write_text
 from fmbench_lib.workspace import Workspace
 
 _BELONGS_TO = {"endpoint": "otel", "tracking_uri": "mlflow", "experiment": "mlflow"}
@@ -21,12 +21,11 @@ _BELONGS_TO = {"endpoint": "otel", "tracking_uri": "mlflow", "experiment": "mlfl
 def export_command(options: argparse.Namespace) -> int:
     """Write a run's summary in the form asked for, to a file or to standard output, or send it."""
     from fmbench_lib.report.exports.export_forms import FORMS
+    from fmbench_lib.report.stored_summary import read_summary
 
     _check(options)
     workspace = Workspace(existing_run(options.run_dir, results=options.results_dir))
-    if not workspace.summary_file.exists():
-        raise InputError(f"{options.run_dir} is not analysed yet: run `fmbench report {options.run_dir}` first")
-    summary = read_json(workspace.summary_file)
+    summary = read_summary(workspace, options.run_dir)
     if options.receiver is not None:
         say(_sent(options, summary, workspace))
         return 0
@@ -35,6 +34,8 @@ def export_command(options: argparse.Namespace) -> int:
         sys.stdout.write(text)
         return 0
     path = Path(options.into)
+    if not options.into or path.is_dir():
+        raise InputError(f"--into {options.into or repr('')}: name a file")
     if not path.parent.is_dir():
         raise InputError(f"--into {options.into}: {path.parent} is no folder")
     write_text(path, text)

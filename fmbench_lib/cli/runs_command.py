@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fmbench_lib.cli.terminal import detail, emit, is_json, say, short_path
+from fmbench_lib.config.spelling import nearest
 from fmbench_lib.errors import FmbenchError, InputError
 from fmbench_lib.metrics.many_runs.indexed_run import IndexedExperiment
 from fmbench_lib.metrics.many_runs.run_choice import VERDICTS, RunChoice
@@ -85,9 +86,18 @@ def _named(runs: Sequence[KnownRun], names: Sequence[str]) -> list[KnownRun]:
     for name in names:
         found = [one for one in runs if _is_called(one, name)] if name != LATEST else list(runs[-1:])
         if not found:
-            raise InputError(f"there is no run {name}; fmbench runs lists them")
+            raise InputError(_no_such_run(runs, name))
         chosen |= {one.place: one for one in found}
     return list(chosen.values())
+
+
+def _no_such_run(runs: Sequence[KnownRun], name: str) -> str:
+    """That no run is called so, and which is nearly."""
+    if not runs:
+        return "there is no run in this folder: name the folder that holds the runs (--results-dir)"
+    near = nearest(name, [LATEST, *(called for one in runs for called in (one.run.title, one.run.name))], within=2)
+    advice = f"did you mean {near}?" if near else "fmbench runs lists them"
+    return f"there is no run {name or repr(name)}; {advice}"
 
 
 def _is_called(known: KnownRun, name: str) -> bool:

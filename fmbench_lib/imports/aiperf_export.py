@@ -112,9 +112,10 @@ def _errors(document: Document) -> float | None:
 
 def _duration(document: Document) -> float | None:
     one = document.get("benchmark_duration")
-    if not isinstance(one, Mapping) or as_number(one.get("avg")) is None:
+    seconds = as_number(one.get("avg")) if isinstance(one, Mapping) else None
+    if not isinstance(one, Mapping) or seconds is None:
         return None
-    return (as_number(one.get("avg")) or 0.0) * seconds_in(text_in(one, "unit"), "benchmark_duration")
+    return seconds * seconds_in(text_in(one, "unit"), "benchmark_duration")
 
 
 def _read_rate(document: Document) -> float | None:

@@ -118,8 +118,13 @@ def text_in(content: Mapping[str, Any], *keys: str) -> str | None:
 
 
 def figure(column: str, name: str, printed: float | None, factor: float = 1.0) -> list[Figure]:
-    """A figure as a list of one; an empty list where the tool printed none."""
-    return [] if printed is None else [Figure(column, printed * factor, name, printed)]
+    """A figure as a list of one; an empty list where the tool printed none, or what no time, rate or number can be: one
+    below 0, a duration of 0, by which a rate would be divided, or a share of failures above 1."""
+    if printed is None or printed < 0:
+        return []
+    if (column == "window_s" and printed == 0) or (column == "error_rate" and printed * factor > 1):
+        return []
+    return [Figure(column, printed * factor, name, printed)]
 
 
 def figures_at(

@@ -77,6 +77,16 @@ class ResultFile:
             return []
         return [table for table in tables if table]
 
+    @property
+    def damage(self) -> str | None:
+        """Why nothing can be recognised in the file: it is empty, or JSON that ends or breaks off; None for neither."""
+        begun = self.text.lstrip()
+        if not begun:
+            return "it is empty"
+        if begun[0] not in "{[" or self.documents:
+            return None
+        return _damage_of(self.text)
+
     def has(self, *keys: str) -> bool:
         """Whether the first object has all of these keys."""
         return all(key in self.document for key in keys)
@@ -111,6 +121,25 @@ def _json(text: str) -> Any:
         return [json.loads(line) for line in lines]
     except (ValueError, RecursionError):
         return None
+
+
+def _damage_of(text: str) -> str | None:
+    """Where JSON, or JSON lines, are damaged; None where they are whole."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"at line {error.lineno}, column {error.colno}"
+        if error.msg == "Extra data":
+            place = f"in line {next(number for number, line in _numbered(text) if _json(line) is None)}"
+        return f"its JSON is damaged or cut off {place}"
+    except (ValueError, RecursionError):
+        return "its JSON cannot be read"
+    return None
+
+
+def _numbered(text: str) -> list[tuple[int, str]]:
+    """The lines that are not empty, with their numbers from 1."""
+    return [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
 def _yaml(text: str) -> Any:

@@ -42,6 +42,8 @@ def tool_of(file: ResultFile) -> Tool:
     """The tool that wrote a file, by its content. Raises InputError, listing what is known, where none did."""
     tools = known_tools()
     found = next((tool for tool in tools if tool.recognises(file)), None)
+    if found is None and (damage := file.damage):
+        raise InputError(f"{file.path}: {damage}: import a whole copy of it")
     if found is None:
         known = ", ".join(f"{tool.name} ({tool.files})" for tool in tools)
         raise InputError(f"{file.path}: not a result file that can be imported; known are {known}")

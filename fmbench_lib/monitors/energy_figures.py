@@ -25,6 +25,9 @@ class EnergyFigures(TypedDict):
     energy_source: str | None
 
 
+_UNKNOWN: EnergyFigures = {"energy_joules": None, "energy_s": None, "energy_source": None}
+
+
 def energy_figures(
     lines: Sequence[Line], span: Span, earlier: float, later: float, idle_watts: float | None = None
 ) -> EnergyFigures:
@@ -36,17 +39,19 @@ def energy_figures(
     """
     counters = [line for line in lines if line.series.unit == "J" and line.series.label("machine") == ENDPOINT]
     if not counters or _is_elsewhere(counters, lines) or _lacks_accelerators(lines):
-        return {"energy_joules": None, "energy_s": None, "energy_source": None}
+        return _UNKNOWN.copy()
     joules, seconds = 0.0, 0.0
     for series in dict.fromkeys(line.series for line in counters):
         ends = (edges_of(line, span, earlier, later) for line in counters if line.series == series)
         found = next((pair for pair in ends if pair is not None), None)
-        if found is None or found[1].value < found[0].value:
-            return {"energy_joules": None, "energy_s": None, "energy_source": None}
+        if found is None or not found[0].value < found[1].value:
+            return _UNKNOWN.copy()
         joules += found[1].value - found[0].value
         seconds = max(seconds, found[1].at - found[0].at)
+    if idle_watts is not None and joules <= idle_watts * seconds:
+        return _UNKNOWN.copy()
     if idle_watts is not None:
-        joules = max(joules - idle_watts * seconds, 0.0)
+        joules -= idle_watts * seconds
     return {"energy_joules": joules, "energy_s": seconds, "energy_source": _source(counters, idle_watts)}
 
 

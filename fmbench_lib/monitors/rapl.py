@@ -73,7 +73,10 @@ class Rapl:
             reason = f"RAPL: no zone of energy counters in {self._folder}"
             raise SourceUnavailableError(reason, expected=not self._requested)
         packages = [zone for zone in known if zone.name.startswith("package")]
-        self._zones = [*packages, *(zone for zone in known if packages and zone.name == "dram")] or known[:1]
+        platform = [zone for zone in known if zone.name == "psys"]
+        self._zones = [*packages, *(zone for zone in known if packages and zone.name == "dram")] or platform[:1]
+        if not self._zones:
+            raise SourceUnavailableError("RAPL: memory alone has a counter, the processors have none")
         return self._zones
 
     def _known(self) -> Iterator[_Zone]:
@@ -81,10 +84,17 @@ class Rapl:
         for folder in sorted(self._folder.glob("intel-rapl:*")):
             name = self._text(folder / "name").strip()
             if name.startswith("package") or name in ("dram", "psys"):
-                yield _Zone(folder, name, int(self._text(folder / "max_energy_range_uj")))
+                yield _Zone(folder, name, self._count(folder / "max_energy_range_uj"))
 
     def _counter(self, zone: _Zone) -> int:
-        return int(self._text(zone.folder / "energy_uj"))
+        return self._count(zone.folder / "energy_uj")
+
+    def _count(self, path: Path) -> int:
+        """The microjoules in a file of a zone. Raises ValueError, with the file, for what is no such number."""
+        said = self._text(path).strip()
+        if not said.isdecimal():
+            raise ValueError(f"RAPL: {path} holds no number of microjoules: {said[:40]!r}")
+        return int(said)
 
     def _text(self, path: Path) -> str:
         try:

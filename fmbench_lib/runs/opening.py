@@ -46,6 +46,7 @@ from fmbench_lib.runs.location import (
 )
 from fmbench_lib.runs.report_options import as_measured
 from fmbench_lib.runs.run import Run
+from fmbench_lib.runs.whole_state import whole_state
 from fmbench_lib.storage.bucket import is_address
 from fmbench_lib.storage.fetch import is_elsewhere, local_config
 from fmbench_lib.workspace import Workspace, create_workspace, path_part, runs_of
@@ -276,7 +277,7 @@ def reopen_run(run_dir: Path, arguments: Mapping[str, str] | None = None, config
     RunStateError when the config has changed since, or `config_file` is another.
     """
     workspace = Workspace(run_dir.resolve())
-    state = workspace.read_run()
+    state = whole_state(workspace)
     loaded = _config_of(state, arguments, config_file)
     if loaded is None:
         if set(overrides_in(arguments or {}).items()) - set(state["arguments"].items()):
@@ -332,7 +333,7 @@ def open_for_reading(
         if mistakes_are_told and isinstance(error, ConfigError):
             raise
         workspace = Workspace(run_dir.resolve())
-        state = workspace.read_run()
+        state = whole_state(workspace)
         given = all_arguments(state, arguments)
         loaded = as_measured(workspace.config_copy, Path(state["config_file"]), given, state.get("standard", {}))
         redactor = redactor_for(loaded.config, given_arguments(arguments))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import hashlib
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def make_site(
             f"there is no run to show{'' if choice is None or choice.asks_nothing else ' among those asked for'}"
         )
     left_out = list(known.left_out)
-    into.mkdir(parents=True, exist_ok=True)
+    _make_folder(into)
     write_json(into / SITE_MARK, {"made_by": "fmbench site"})
     taken: set[Path] = set()
     placed = [PlacedRun(one.run, _page_of(place, one, into, left_out, taken) if pages else "") for one in chosen]
@@ -66,12 +67,26 @@ def make_site(
 
 def _check_folder(into: Path) -> None:
     """Raise InputError for a folder that holds something else than a site."""
-    if into.exists() and not into.is_dir():
+    try:
+        used = into.exists()
+    except OSError as error:
+        raise InputError(f"--into {into}: {error.strerror}; name another folder") from error
+    if used and not into.is_dir():
         raise InputError(f"--into {into}: is a file; name a folder")
     if into.is_dir() and any(into.iterdir()) and not (into / SITE_MARK).exists():
         raise InputError(
             f"--into {into}: holds files that are no site of fmbench; name another folder, or an empty one"
         )
+
+
+def _make_folder(into: Path) -> None:
+    """Make the folder of the site. Raises InputError where that cannot be, or it may not be written to."""
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--into {into}: cannot be made: {error.strerror}; name another folder") from error
+    if not os.access(into, os.W_OK):
+        raise InputError(f"--into {into}: may not be written to; name another folder")
 
 
 def _page_of(place: ResultsPlace, known: KnownRun, into: Path, left_out: list[str], taken: set[Path]) -> str:

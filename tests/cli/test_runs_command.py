@@ -146,6 +146,8 @@ def test_a_run_whose_endpoints_stand_or_may_is_not_deleted(
         (["--delete", "--yes"], "say which"),
         (["--add-tag", "a"], "say which"),
         (["nothing", "--add-tag", "a"], "there is no run nothing"),
+        (["", "--delete", "--yes"], "there is no run ''"),
+        (["latets"], "there is no run latets; did you mean latest?"),
         (["latest", "--add-tag", "two words"], "'two words' is not a tag"),
         (["latest", "--add-tag", "a", "--delete"], "either --delete, or --add-tag"),
         (["--since", "2026-02-31"], "no such date"),
@@ -211,6 +213,8 @@ def test_a_site_among_the_results_is_no_foreign_folder(results: Path, capsys: py
         (["--model", "nothing"], "there is no run to show among those asked for"),
         (["--into", "{results}"], "holds files that are no site of fmbench"),
         (["--into", "{results}/runs.duckdb"], "is a file"),
+        (["--into", "{results}/runs.duckdb/site"], "cannot be made: Not a directory; name another folder"),
+        (["--into", "{results}/" + "x" * 300], "File name too long; name another folder"),
     ],
 )
 def test_mistakes_of_a_site_are_one_line(
@@ -229,4 +233,6 @@ def test_a_folder_without_runs_is_one_line(tmp_path: Path, capsys: pytest.Captur
     assert main(["site", str(tmp_path), "--into", str(tmp_path / "site")]) == 2
     assert "there is no run to show" in capsys.readouterr().err
     assert main(["runs", "--results-dir", str(tmp_path)]) == 0
+    assert main(["runs", "latest", "--results-dir", str(tmp_path)]) == 2
+    assert "there is no run in this folder: name the folder" in capsys.readouterr().err
     assert main(["runs", "--results-dir", str(tmp_path / "none")]) == 2

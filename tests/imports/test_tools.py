@@ -12,6 +12,7 @@ import pytest
 
 from fmbench_lib.errors import InputError
 from fmbench_lib.imports import tool_table
+from fmbench_lib.imports.found_level import figure
 from fmbench_lib.imports.tool import Tool
 from fmbench_lib.imports.tool_file import read_result_file
 from fmbench_lib.imports.tool_table import levels_in, tool_of
@@ -39,8 +40,32 @@ def test_a_file_is_recognised_by_what_is_in_it(content: Any, tool: str, tmp_path
     assert tool_of(read_result_file(file_of(tmp_path, content, "renamed.txt"))).name == tool
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "it is empty"),
+        (" \n", "it is empty"),
+        ('{"duration": 3.5, "comple', "its JSON is damaged or cut off at line 1, column 19"),
+        ('{"a": 1}\n\n{"a": 2}\n{"a": ', "its JSON is damaged or cut off in line 4"),
+    ],
+)
+def test_a_file_that_is_empty_or_cut_off_says_so(content: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        found_in(tmp_path, content)
+    assert str(caught.value).endswith(f": {told}: import a whole copy of it")
+
+
+def test_figures_that_nothing_can_have_are_missing() -> None:
+    """Times, rates and counts below 0, a duration of 0 and more failures than requests are no figures."""
+    assert figure("latency_p95", "p95", -1.0) == []
+    assert figure("window_s", "duration", 0.0) == []
+    assert figure("error_rate", "errors", 200.0, 0.01) == []
+    assert [one.value for one in figure("error_rate", "errors", 100.0, 0.01)] == [1.0]
+    assert [one.value for one in figure("error_rate", "errors", 0.0)] == [0.0]
+
+
 def test_a_file_of_no_known_tool_is_one_line_that_lists_them(tmp_path: Path) -> None:
-    for content in ({"answer": 42}, "a,b\n1,2\n", "words: and more", "", [1, 2]):
+    for content in ({"answer": 42}, "a,b\n1,2\n", "words: and more", [1, 2]):
         with pytest.raises(InputError) as caught:
             found_in(tmp_path, content)
         message = str(caught.value)

@@ -61,11 +61,21 @@ def test_energy_is_that_between_the_readings_at_the_levels_edges() -> None:
 
 
 def test_idling_is_taken_off_only_where_it_is_said() -> None:
-    """10 W of idling for 30.2 s are 302 J; more than all is nothing left, not less than nothing."""
+    """10 W of idling for 30.2 s are 302 J; a level that took no more than idling cannot be said to have taken 0 J."""
     found = figures([package(0, EDGES)], idle_watts=10.0)
     assert found["energy_joules"] == pytest.approx(1600 - 302)
     assert found["energy_source"] == "RAPL: package-0; less 10 W of idling"
-    assert figures([package(0, EDGES)], idle_watts=1000.0)["energy_joules"] == 0.0
+    assert figures([package(0, EDGES)], idle_watts=1000.0) == NOTHING
+    assert figures([package(0, {99.0: 0.0, 131.0: 320.0})], idle_watts=10.0) == NOTHING
+
+
+def test_a_counter_that_stood_still_or_went_back_says_nothing() -> None:
+    """Shown in a virtual machine, or updated less often than the level is long: 0 J would be a measurement."""
+    still = {99.9: 50.0, 110.0: 50.0, 130.1: 50.0}
+    assert figures([package(0, still)]) == NOTHING
+    assert figures([package(0, EDGES), package(1, still)]) == NOTHING
+    assert figures([package(0, EDGES), package(1, {99.9: 50.0, 130.1: 20.0})]) == NOTHING
+    assert figures([package(0, EDGES), *gpu(still)]) == NOTHING
 
 
 def test_processors_and_gpus_together() -> None:

@@ -74,6 +74,26 @@ def test_only_the_platform_counts_where_there_is_no_package(tmp_path: Path) -> N
     assert joules(source) == {"intel-rapl:1": 2.5}
 
 
+def test_memory_alone_is_not_taken_for_the_machine(tmp_path: Path) -> None:
+    zone(tmp_path, "intel-rapl:0:0", "dram", 1)
+    with pytest.raises(SourceUnavailableError, match="memory alone"):
+        Rapl(LABELS, folder=tmp_path).read()
+    zone(tmp_path, "intel-rapl:1", "psys", 1)
+    assert joules(Rapl(LABELS, folder=tmp_path)) == {"intel-rapl:1": 0.0}
+
+
+@pytest.mark.parametrize("content", ["", "-5", "nan", "1.5", "x" * 99])
+def test_a_counter_that_is_no_number_is_named(tmp_path: Path, content: str) -> None:
+    file = zone(tmp_path, "intel-rapl:0", "package-0", 1)
+    source = Rapl(LABELS, folder=tmp_path)
+    source.read()
+    file.write_text(content)
+    with pytest.raises(ValueError, match=f"{file} holds no number of microjoules"):
+        source.read()
+    file.write_text("1000001")
+    assert joules(source) == {"intel-rapl:0": 1.0}
+
+
 def test_one_line_says_that_counters_may_not_be_read_and_what_to_do(tmp_path: Path) -> None:
     zone(tmp_path, "intel-rapl:0", "package-0", 1)
     second = zone(tmp_path, "intel-rapl:1", "package-1", 1)

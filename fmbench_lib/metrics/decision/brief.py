@@ -7,16 +7,28 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fmbench_lib.metrics.decision.budgets import Budgets, Judgement, is_quality, judge, name_of, without_verdict
+from fmbench_lib.metrics.decision.budgets import (
+    Budgets,
+    Judgement,
+    Outcome,
+    is_quality,
+    judge,
+    name_of,
+    unit_of,
+    without_verdict,
+)
 from fmbench_lib.metrics.decision.ranking import RankedBy, unit_cost
 from fmbench_lib.metrics.decision.sentence import behind_text, best_words, cost_text, missed_text, why_left_out
 from fmbench_lib.metrics.decision.unequal_work import cached_text
+from fmbench_lib.metrics.decision.unknown_figures import how_to_know
 from fmbench_lib.metrics.decision.wording import level_label, percentile_text
 from fmbench_lib.metrics.finding import in_times, remedy_of
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.reasons import reasons_of
 
 _LOWER_LOAD = "add a lower load (`concurrency_levels` or `request_rates`), or raise the budget in `report`"
+_GREATER_LOAD = "add a greater load, more copies or another machine, or lower the budget in `report`"
+_BETTER_USED = "add a load that uses its machine better, or raise the budget in `report`"
 _MORE_QUESTIONS = "judge more answers (`evaluation.questions`)"
 _MORE_VERDICTS = "see why judges gave no verdict (`raw_llm_as_a_judge_evals.csv`), and run `fmbench evaluate RUN_DIR`"
 _OTHER_MODEL = "try another model, or lower the budget of quality in `report`"
@@ -165,4 +177,14 @@ def _of_nearest(decision: Mapping[str, Any], nearest: Judgement) -> Brief:
             return Brief(what, f"To decide: {_MORE_VERDICTS}.")
         unknown = "not known" in of_quality
         return Brief(what, f"To decide: {_MORE_QUESTIONS}." if unknown else f"To find one: {_OTHER_MODEL}.")
-    return Brief(what, f"To find one: {_LOWER_LOAD}.")
+    return Brief(what, _of_missed(nearest.missed[0], row) if nearest.missed else f"To find one: {_LOWER_LOAD}.")
+
+
+def _of_missed(outcome: Outcome, row: Row) -> str:
+    """What to change because of a budget that is missed, or of whose figure nothing is known."""
+    if outcome.value is None:
+        return f"To decide: {how_to_know(outcome.column, row)}."
+    unit = unit_of(outcome.column)
+    if unit == "rate":
+        return f"To find one: {_GREATER_LOAD}."
+    return f"To find one: {_BETTER_USED if unit in ('cost', 'energy') else _LOWER_LOAD}."

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 
 from fmbench_lib.config.budget_measures import BY_COLUMN
-from fmbench_lib.metrics.decision.budgets import unit_of
+from fmbench_lib.metrics.decision.budgets import is_quality, unit_of
+from fmbench_lib.metrics.decision.unknown_figures import how_to_know
 from fmbench_lib.metrics.finding import (
     GREATER_CAP,
     MEASURE_LONGER,
@@ -92,14 +93,14 @@ def remedy_of_budget(column: str, rows: Sequence[Row]) -> str:
     """The change that brings the levels that miss a budget within it, or the budget to what they can do."""
     measure = BY_COLUMN.get(column)
     key = f"`report.{_BUDGETS.get(column, f'budgets.{measure.name if measure else column}')}`"
+    unknown = all(number(row, column) is None for row in rows)
+    if unknown and not is_quality(column):
+        return how_to_know(column, rows[0])
     if unit_of(column) == "time":
         return f"{_lower(rows[0])}, or raise {key}"
     if column == "error_rate":
         return "see the errors below"
-    if unit_of(column) == "cost":
-        unpriced = all(number(row, column) is None for row in rows)
-        return "give their price in `pricing`" if unpriced else f"a load that is better used, or raise {key}"
-    if unit_of(column) == "energy":
+    if unit_of(column) in ("cost", "energy"):
         return f"a load that is better used, or raise {key}"
     if unit_of(column) == "rate":
         return f"a greater load, more copies or another machine, or lower {key}"

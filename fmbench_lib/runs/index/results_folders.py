@@ -36,7 +36,8 @@ class ResultsFolder:
     def look(self) -> Found:
         """The runs in it; folders without one are foreign."""
         if not self.path.is_dir():
-            raise RunStateError(f"there is no folder {self.path}: name the folder that holds the runs")
+            found = f"{self.path} is no folder" if self.path.exists() else f"there is no folder {self.path}"
+            raise RunStateError(f"{found}: name the folder that holds the runs")
         if _is_run(self.path):
             return Found([_found(self.path)])
         runs: list[FoundRun] = []

@@ -124,15 +124,27 @@ def _rows(index: DuckDBPyConnection, table: str) -> list[dict[str, Any]]:
 
 
 def _once(runs: Sequence[KnownRun]) -> tuple[list[KnownRun], list[str]]:
-    """The runs without copies of one that is there already: a copy is no second measurement."""
-    first: dict[tuple[str, str, float | None], KnownRun] = {}
-    copies = []
+    """The runs without copies of one that is there already: a copy is no second measurement.
+
+    Of copies the whole one is kept, the first of several.
+    """
+    best: dict[tuple[str, str, float | None], KnownRun] = {}
     for known in runs:
-        key = (known.run.name, known.run.run_id, known.run.created)
-        if key in first:
-            copies.append(f"{known.place}: a copy of {first[key].place}")
-        first.setdefault(key, known)
-    return list(first.values()), copies
+        key = _key(known)
+        if key not in best or _damage(known) < _damage(best[key]):
+            best[key] = known
+    kept = list(best.values())
+    copies = [f"{known.place}: a copy of {best[_key(known)].place}" for known in runs if known is not best[_key(known)]]
+    return kept, copies
+
+
+def _key(known: KnownRun) -> tuple[str, str, float | None]:
+    return known.run.name, known.run.run_id, known.run.created
+
+
+def _damage(known: KnownRun) -> tuple[bool, bool, int]:
+    """How much a copy lacks: the one that lacks least is shown."""
+    return bool(known.run.problem), not known.run.analysed, -len(known.run.levels)
 
 
 # -- the file --------------------------------------------------------------------------------------------------------

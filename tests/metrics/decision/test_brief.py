@@ -9,6 +9,7 @@ import pytest
 from fmbench_lib.metrics.decision.brief import Brief, brief_of
 from fmbench_lib.metrics.decision.budgets import Budgets
 from fmbench_lib.metrics.decision.decision import decide
+from fmbench_lib.metrics.decision.unknown_figures import how_to_know
 
 BUDGETS = Budgets(latency_budget=2.0)
 
@@ -157,3 +158,44 @@ def test_a_load_that_may_not_be_sustainable_needs_more_time(summary_of):
 
 def test_nothing_measured_is_one_sentence(summary_of):
     assert brief(summary_of({}).head(0)).sentences == ["Nothing can be decided: no level was measured."]
+
+
+@pytest.mark.parametrize(
+    ("level", "budgets", "told"),
+    [
+        (
+            {"latency_p95": None, "imported_from": "FMBench 2.x: a.csv"},
+            BUDGETS,
+            "To decide: its files do not have latency p95: import some that do, or measure it with `fmbench run`.",
+        ),
+        ({"latency_p95": None, "successes": 0}, BUDGETS, "none of its requests succeeded"),
+        ({"TTFT_p95": None}, Budgets(budgets={"TTFT_p95": 1.0}), "have them streamed"),
+        (
+            {"price_per_10k_txn": None, "price_per_txn": None, "price_kind": None},
+            Budgets(cost_per_10k_txn_budget=1.0),
+            "give its price in `pricing`",
+        ),
+        ({"energy_joules": None}, Budgets(budgets={"joules_per_txn": 1.0}), "its energy was not measured"),
+        (
+            {"energy_joules": 9.0, "joules_per_txn": 1.0},
+            Budgets(budgets={"grams_co2_per_txn": 1.0}),
+            "set `energy.grams_co2_per_kwh`",
+        ),
+        ({"transactions_per_minute": 5.0}, Budgets(budgets={"transactions_per_minute": 90.0}), "add a greater load"),
+        ({"joules_per_txn": 9.0}, Budgets(budgets={"joules_per_txn": 1.0}), "uses its machine better"),
+    ],
+)
+def test_the_advice_fits_the_budget_that_is_missed_or_not_known(
+    summary_of: Any, level: dict[str, Any], budgets: Budgets, told: str
+) -> None:
+    found = brief(summary_of(level), budgets)
+    assert told in found.how_sure
+    unknown = "To decide" if told not in ("add a greater load", "uses its machine better") else "To find one"
+    assert found.how_sure.startswith(unknown)
+    assert "lower load" not in found.how_sure
+
+
+def test_a_priced_level_without_a_success_needs_no_price() -> None:
+    column, priced = "price_per_10k_txn", {"price_kind": "instance"}
+    assert how_to_know(column, priced | {"successes": 0}) == "none of its requests succeeded: see its errors"
+    assert "tokenizer" in how_to_know("price_per_1m_tokens", priced | {"successes": 3})

@@ -151,6 +151,8 @@ def test_a_collector_that_refuses_is_one_line(run_dir: Path, capsys: pytest.Capt
         (["--to", "otel", "--into", "x"], "keep one of the two"),
         (["--to", "mlflow"], "write --tracking-uri, or set MLFLOW_TRACKING_URI"),
         (["--to", "otle"], "otel"),
+        (["--into", ""], "--into '': name a file"),
+        (["--into", "."], "--into .: name a file"),
     ],
 )
 def test_a_mistake_is_a_line(

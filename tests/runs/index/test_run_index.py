@@ -143,6 +143,8 @@ def test_a_copy_of_a_run_is_no_second_measurement(results: Path) -> None:
     found = look(results)
     assert len(found.runs) == 6
     assert list(found.left_out) == [f"{results / 'zcopies' / 'of it'}: a copy of {original}"]
+    (original / "summary.json").write_text("{")
+    assert list(look(results).left_out) == [f"{original}: a copy of {results / 'zcopies' / 'of it'}"]
 
 
 def test_texts_that_no_table_can_hold_are_kept_as_far_as_possible(tmp_path: Path) -> None:
