@@ -109,7 +109,9 @@ def _likelihood(values: Floats, variance: Floats) -> Floats:
 def _below(value: float, weights: Floats, variances: Floats) -> float:
     """The share of a mixture of normal distributions about 0 below a value."""
     scaled = value / np.sqrt(2 * np.maximum(variances, 1e-300))
-    return float(sum(weight * 0.5 * math.erfc(-one) for weight, one in zip(weights, scaled, strict=True)))
+    # lists, as math.erfc is three times as slow on numpy's scalars
+    pairs = zip(weights.tolist(), scaled.tolist(), strict=True)
+    return float(sum(weight * 0.5 * math.erfc(-one) for weight, one in pairs))
 
 
 def _reach(weights: Floats, variances: Floats) -> float:
