@@ -30,6 +30,7 @@ _SCALE = 0.015
 _DEVIATIONS = np.concatenate(([5e-4], np.geomspace(1e-3, 2.0, 72)))
 _PRIOR = np.gradient(_DEVIATIONS) / (1 + (_DEVIATIONS / _SCALE) ** 2)
 _LEAST_ERROR = 1e-3
+_LEAST_WEIGHT, _EXACT = 1e-14, 1e-12
 _POWER = NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(0.8)
 
 
@@ -116,8 +117,10 @@ def _below(value: float, weights: Floats, variances: Floats) -> float:
 
 def _reach(weights: Floats, variances: Floats) -> float:
     """The half width of the central 95% of the mixture, by bisection."""
+    counts = weights > _LEAST_WEIGHT  # all others together are too few to move it
+    weights, variances = weights[counts], variances[counts]
     low, high = 0.0, 10 * math.sqrt(float(variances.max())) + 1e-12
-    for _ in range(80):
+    while high - low > _EXACT * high:
         half = (low + high) / 2
         if _below(-half, weights, variances) > 0.025:
             low = half
