@@ -69,6 +69,7 @@ EVALUATION = ["jsonschema>=4.25,<5", "rapidfuzz>=3.14,<4", "rouge-score>=0.1.2,<
 DEV = [
     "axe-playwright-python>=0.1.8,<0.2",
     "build>=1.3,<2",
+    "check-jsonschema>=0.37,<1",
     "cfn-lint>=1.40,<2",
     "hypothesis>=6.140,<7",
     "mkdocs-material>=9.7,<10",

@@ -24,11 +24,11 @@ from coverage_repeats import repeats_table
 from coverage_search import closed_searches, searches
 from output import print_table, write_result
 from queues import Queue, Served, closed_loop, open_loop
+from simulated_rates import rate_of_level
 
 from fmbench_lib.load.levels.arrivals.exact_spans import Span, exact_times
 from fmbench_lib.metrics.statistics.steady_state import warm_up
 from fmbench_lib.metrics.statistics.sustainability import sustainability
-from fmbench_lib.metrics.statistics.work_in_window import batch_edges, littles_law, rate_of_batches, work_until
 
 SERVICES = ("constant", "exponential", "lognormal", "bimodal")
 LEVEL_SECONDS = 60.0
@@ -73,19 +73,13 @@ def _throughput(served: Served, started: np.ndarray, seconds: float, true: float
         sent = begun < window[1]
         begun, ended = begun[sent], ended[sent]
         times = (ended - begun)[begun >= window[0]]
-        mean_time = float(times.mean()) if times.size else 1.0
-        edges = batch_edges(window, mean_time)
-        offered = None if closed else np.searchsorted(begun, edges).astype(np.float64)
-        rate = rate_of_batches(work_until(edges, begun, ended), edges, offered)
-        law = littles_law(begun, ended, window, rate.value, mean_time)
-        inside.append(rate.value)
-        if closed:
-            rate = rate.at(law.in_flight / mean_time)
-        after.append(rate.value)
+        found = rate_of_level(begun, ended, times, window, closed=closed)
+        inside.append(found.inside)
+        after.append(found.rate.value)
         before.append(((ended >= window[0]) & (ended <= window[1])).sum() / seconds)
-        if rate.low is not None and rate.high is not None:
-            held.append(rate.low - 1e-9 * true <= true <= rate.high + 1e-9 * true)
-        unlike += not law.holds
+        if found.rate.low is not None and found.rate.high is not None:
+            held.append(found.rate.low - 1e-9 * true <= true <= found.rate.high + 1e-9 * true)
+        unlike += not found.law.holds
     return {
         "bias_before": float(np.mean(before)) / true - 1,
         "bias_inside": float(np.mean(inside)) / true - 1,

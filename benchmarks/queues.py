@@ -23,6 +23,8 @@ Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Generator: TypeAlias = np.random.Generator
 
 LOGNORMAL_SIGMA = 0.6
+PARETO_SHAPE = 2.5
+BATCH, BATCH_SIGMA, WITHIN_BATCH_SIGMA = 8, 0.5, 0.3
 BIMODAL_SHORT, BIMODAL_LONG, BIMODAL_LONG_SHARE = 0.5, 3.0, 0.2
 
 
@@ -34,13 +36,23 @@ def _bimodal(generator: Generator, shape: tuple[int, int]) -> Floats:
     return np.where(generator.random(shape) < BIMODAL_LONG_SHARE, BIMODAL_LONG, BIMODAL_SHORT)
 
 
+def _batches(generator: Generator, shape: tuple[int, int]) -> Floats:
+    """Neighbours in order of arrival share most of what makes a service long, as in a batch; cv 0.63."""
+    batches = generator.lognormal(-(BATCH_SIGMA**2) / 2, BATCH_SIGMA, (shape[0], -(-shape[1] // BATCH)))
+    shared = np.repeat(batches, BATCH, axis=1)[:, : shape[1]]
+    return shared * generator.lognormal(-(WITHIN_BATCH_SIGMA**2) / 2, WITHIN_BATCH_SIGMA, shape)
+
+
 SERVICES: dict[str, Callable[[Generator, tuple[int, int]], Floats]] = {
     "constant": lambda _, shape: np.ones(shape),
     "exponential": lambda generator, shape: generator.exponential(1.0, shape),
     "lognormal": _lognormal,
     "bimodal": _bimodal,
+    "pareto": lambda generator, shape: (1 - 1 / PARETO_SHAPE) * (1 + generator.pareto(PARETO_SHAPE, shape)),
+    "batches": _batches,
 }
-"""Distributions of the service time, each with mean 1: their coefficients of variation are 0, 1, 0.66 and 1."""
+"""Distributions of the service time, each with mean 1: their coefficients of variation are 0, 1, 0.66, 1, 0.89 (with a
+tail so heavy that no third moment exists) and 0.63."""
 
 
 @dataclass(frozen=True, slots=True)

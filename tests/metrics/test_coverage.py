@@ -18,7 +18,15 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 def _benchmarks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     yield
-    for name in ("queues", "coverage_intervals", "coverage_repeats", "coverage_search", "output"):
+    for name in (
+        "queues",
+        "simulated_rates",
+        "coverage_claims",
+        "coverage_intervals",
+        "coverage_repeats",
+        "coverage_search",
+        "output",
+    ):
         sys.modules.pop(name, None)
 
 
@@ -159,3 +167,17 @@ def test_repeats_see_what_one_measurement_cannot() -> None:
         assert row["after_published"] > 0.9, row
         assert row["after_held"] > 0.85, row
         assert row["before_held"] < row["after_held"], row
+
+
+def test_a_comparison_leaves_equal_levels_alone_and_finds_slower_ones() -> None:
+    from coverage_claims import FIGURES, Setting, rows
+    from queues import Queue
+
+    setting = Setting(Queue(16, 0.5, "batches", slowdown=0.5), users=8, requests=300)
+    equal, _, slower = rows(setting, 8)
+    assert equal["alarms"] == 0
+    assert slower["alarms"] == 1
+    for row in (equal, slower):
+        held = {one["figure"]: one["held"] for one in row["figures"] if one["compared"]}
+        assert min(held.values()) >= 0.75, held  # of 8; at 95% fewer would be 6 in 1,000
+        assert {"TTFT_p50", "transactions_per_minute", "price_per_10k_txn"} <= set(held) <= set(FIGURES)

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
 
 from fmbench_lib.cli.commands import main
 from fmbench_lib.cli.parser import parser
@@ -22,40 +21,6 @@ from fmbench_lib.metrics.comparison.conditions import conditions
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "workflows"
 WORKFLOW, CONFIG = FOLDER / "compare.yml", FOLDER / "compare_config.yml"
 NOT_HERE = ("Install", "Comment on the pull request")
-_TEXTS = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
-_STEP = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {
-        **{name: {"type": "string"} for name in ("name", "id", "if", "uses", "run", "shell", "working-directory")},
-        "with": _TEXTS,
-        "env": _TEXTS,
-    },
-    "oneOf": [{"required": ["uses"]}, {"required": ["run", "name"]}],
-}
-_JOB = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["runs-on", "steps", "timeout-minutes"],
-    "properties": {
-        "runs-on": {"type": "string"},
-        "timeout-minutes": {"type": "integer"},
-        "steps": {"type": "array", "items": _STEP, "minItems": 1},
-    },
-}
-SCHEMA = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["name", "on", "permissions", "jobs"],
-    "properties": {
-        "name": {"type": "string"},
-        "on": {"type": "object", "propertyNames": {"enum": ["pull_request", "push", "schedule", "workflow_dispatch"]}},
-        "permissions": {"type": "object", "additionalProperties": {"enum": ["read", "write", "none"]}},
-        "concurrency": {"type": "object", "required": ["group"]},
-        "env": _TEXTS,
-        "jobs": {"type": "object", "additionalProperties": _JOB, "minProperties": 1},
-    },
-}
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +35,38 @@ def steps(workflow: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def test_the_workflow_has_the_form_of_one(workflow: dict[str, Any]) -> None:
-    errors = [f"{list(error.path)}: {error.message}" for error in Draft202012Validator(SCHEMA).iter_errors(workflow)]
-    assert errors == []
+def linted(path: Path) -> subprocess.CompletedProcess[str]:
+    """Check a file against GitHub's published schema of workflows, which comes with the linter."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_workflow_satisfies_the_published_schema() -> None:
+    done = linted(WORKFLOW)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("runs-on:", "runs-onn:"),
+        ("pull-requests: write", "pull-requests: all"),
+        ("timeout-minutes: 30", "timeout-minutes: soon"),
+    ],
+)
+def test_the_schema_finds_a_slip(tmp_path: Path, right: str, wrong: str) -> None:
+    broken = tmp_path / "broken.yml"
+    broken.write_text(WORKFLOW.read_text(encoding="utf-8").replace(right, wrong, 1), encoding="utf-8")
+    assert linted(broken).returncode == 1
+
+
+def test_each_step_is_named_or_an_action_of_a_fixed_version_and_the_job_ends(workflow: dict[str, Any]) -> None:
+    assert all(job["timeout-minutes"] <= 60 for job in workflow["jobs"].values())
     for step in steps(workflow):
         if "uses" in step:
             assert re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step["uses"])
+        else:
+            assert step["name"]
 
 
 def test_no_text_of_a_stranger_becomes_part_of_a_command(workflow: dict[str, Any]) -> None:

@@ -69,12 +69,13 @@ def compared_level(
         known = {name: Figure(number(row, name)) for name in MEASURES}
         return ComparedLevel(run, dict(row), known, len(rows), setup, summary_only=True)
     times = [OrderedTimes.of(whole_level(*level)) for level in levels]
-    figures = {name: _figure(measure, row, rows, times) for name, measure in MEASURES.items()}
+    figures = {name: figure_of(measure, row, rows, times) for name, measure in MEASURES.items()}
     series = {family: tuple(floats(time.requests, family) for time in times) for family in ONE_A_REQUEST}
     return ComparedLevel(run, dict(row), figures, len(rows), setup, series, tuple(time.state for time in times))
 
 
-def _figure(measure: Measure, row: Row, rows: Sequence[Row], times: Sequence[OrderedTimes]) -> Figure:
+def figure_of(measure: Measure, row: Row, rows: Sequence[Row], times: Sequence[OrderedTimes]) -> Figure:
+    """A measure of a level from its row, and from the rows and the requests of its repeats, in their order."""
     value = number(row, measure.name)
     if measure.family is not None and measure.quantile is not None:
         return _of_times(value, measure.family, measure.quantile, times)

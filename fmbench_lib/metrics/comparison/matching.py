@@ -32,7 +32,7 @@ def matched(
 
     Those of the same experiment name, payload file and load; where each run has a single experiment, or has the same
     model in one experiment each, its name may differ. `names` are pairs of experiments that are compared instead.
-    Raises InputError for a name that no level has.
+    Raises InputError for a name that no level has, and for an experiment of the base that is named twice.
     """
     partners = _partners(base, new, names)
     by_place = {(_text(level, "experiment_name"), *_place(level)): level for level in new}
@@ -57,6 +57,9 @@ def _partners(
 ) -> dict[str, str]:
     """For each experiment of the base, the one it is compared with."""
     sides = [list(dict.fromkeys(_text(level, "experiment_name") for level in side)) for side in (base, new)]
+    bases = [base for base, _ in names]
+    if twice := next((base for base in bases if bases.count(base) > 1), None):
+        raise InputError(f"--match: {twice} is paired {bases.count(twice)} times; compare its partners one by one")
     for pair in names:
         for name, side, which in zip(pair, sides, ("base", "new"), strict=True):
             if name not in side:

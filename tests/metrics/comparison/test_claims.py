@@ -145,6 +145,11 @@ class TestMatching:
         ):
             matched(levels, levels, [("one", "three")])
 
+    def test_an_experiment_has_one_partner(self) -> None:
+        levels = [level(), level(experiment_name="two"), level(experiment_name="three")]
+        with pytest.raises(InputError, match="--match: one is paired 2 times; compare its partners one by one"):
+            matched(levels, levels, [("one", "two"), ("one", "three")])
+
 
 class TestConditions:
     """What fails a build."""
