@@ -33,6 +33,7 @@ from fmbench_lib.metrics.comparison.measures import MEASURES
 from fmbench_lib.metrics.groups.level_times import OrderedTimes
 from fmbench_lib.metrics.statistics.correlated import State
 from fmbench_lib.metrics.statistics.hierarchical import RepeatFigure, repeated_interval
+from fmbench_lib.metrics.statistics.ragged import Ragged
 
 REPEATS = 3
 DIFFERENCES = (0.0, 0.05, 0.10)
@@ -114,7 +115,7 @@ def _repeat(setting: Setting, served: Served, prefill: Floats, level: int, reque
     window = (float(arrived[first]), float(arrived[-1])) if setting.users else (0.0, requests / setting.queue.rate)
     columns = {"latency": served.latency[level, first:], "TTFT": (served.wait[level] + prefill[level])[first:]}
     found = rate_of_level(arrived, ended, columns["latency"], window, closed=setting.users is not None).rate
-    times = OrderedTimes(pd.DataFrame(columns), State.of(served.ahead[level, first:]))
+    times = OrderedTimes(pd.DataFrame(columns), Ragged.empty(requests), State.of(served.ahead[level, first:]))
     return Repeat(times, (found.value, found.low, found.high), window[1] - window[0])
 
 
@@ -122,7 +123,7 @@ def scaled(repeat: Repeat, factor: float) -> Repeat:
     """The repeat with all times longer by a factor."""
     value, low, high = (None if one is None else one / factor for one in repeat.rate)
     assert value is not None
-    times = OrderedTimes(repeat.times.requests * factor, repeat.times.state)
+    times = OrderedTimes(repeat.times.requests * factor, repeat.times.gaps, repeat.times.state)
     return Repeat(times, (value, low, high), repeat.window_s * factor)
 
 
@@ -232,7 +233,7 @@ def _own_intervals(setting: Setting, levels: Sequence[Sequence[Repeat]]) -> list
 def _interval(name: str, repeats: Sequence[Repeat]) -> tuple[float, float] | None:
     if name in TIMES:
         family, q = TIMES[name]
-        known = [repeat.times.estimate(family, q) for repeat in repeats]
+        known = [repeat.times.estimates(family, [q])[0] for repeat in repeats]
         figures = [RepeatFigure(one.value or 0.0, one.low, one.high, one.n, 1 / one.longer) for one in known]
         pooled = float(np.quantile(np.concatenate([repeat.times.values(family) for repeat in repeats]), q))
         return repeated_interval(pooled, figures, of_times=True)

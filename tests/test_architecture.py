@@ -97,7 +97,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     ],
     # A run, its steps, what is shown of it, and what drives them.
     "runs/index": [
-        "errors", "metrics/many_runs", "models/cache", "runs/location", "storage", "workspace",
+        "config/platforms", "errors", "metrics/many_runs", "models/cache", "runs/location", "storage", "workspace",
     ],
     "runs": [
         "aws", "config", "errors", "host", "load/recording/spool_cleaning", "run_state", "storage", "workspace",

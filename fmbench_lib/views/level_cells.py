@@ -15,8 +15,8 @@ TONES: Mapping[str, str] = {"valid": "good", "degraded": "doubtful", "invalid": 
 """What a verdict means to the reader, by which it is coloured."""
 
 _SHORTER = (
-    ("concurrency ", "c "), (" requests/s", "/s"), (" repeats", "×"), ("repeat ", "#"), ("attempt ", "try "),
-    ("(", ""), (")", ""),
+    ("load ", ""), ("concurrency ", "c "), (" requests/s", "/s"), (" repeats", "×"), ("repeat ", "#"),
+    ("attempt ", "try "), ("(", ""), (")", ""),
 )  # fmt: skip
 
 

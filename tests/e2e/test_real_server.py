@@ -28,6 +28,7 @@ TABLES = {
     "all_metrics.csv",
     "all_metrics_summary.csv",
     "per_inference_request_results.csv",
+    "per_inference_request_results.parquet",
     "error_rates.csv",
     "experiment_counts.csv",
     "summary_metrics_w_pricing.csv",

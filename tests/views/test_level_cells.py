@@ -53,7 +53,7 @@ def test_a_load_takes_few_characters(row: dict[str, Any], text: str) -> None:
 def test_what_is_not_known_is_a_dash_and_never_zero() -> None:
     line = plain_line({"experiment_name": "one", "payload_file": "payload_a.jsonl", "load": "trace", "requests": 3})
     assert line == (
-        "one · a · trace: 3 requests, – errors, – req/s, – tok/s, TTFT p50/p95 –, latency p50/p95 –, – USD/10k, –"
+        "one · a · load trace: 3 requests, – errors, – req/s, – tok/s, TTFT p50/p95 –, latency p50/p95 –, – USD/10k, –"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -97,7 +97,8 @@ class IndexedRun:
 class RunDocuments:
     """The files of a run, parsed: `run.json`, `summary.json`, `config.yml`, the index of its payload files, its tags.
 
-    What a run does not have is None, and the tags are empty.
+    What a run does not have is None, and the tags are empty. `named_by_ep_name`: the platforms whose `ep_name` is the
+    model.
     """
 
     state: Mapping[str, Any]
@@ -106,6 +107,7 @@ class RunDocuments:
     payloads: Mapping[str, Any] | None = None
     tags: Sequence[str] = field(default=())
     page: bool = False
+    named_by_ep_name: Collection[str] = ()
 
 
 def indexed_run(documents: RunDocuments) -> IndexedRun:
@@ -113,7 +115,7 @@ def indexed_run(documents: RunDocuments) -> IndexedRun:
     state, summary = documents.state, documents.summary
     if not isinstance(state, Mapping) or not isinstance(state.get("run_id"), str):
         raise ValueError("run.json is not that of a run: it has no run_id")
-    experiments = _experiments(documents.config)
+    experiments = _experiments(documents.config, documents.named_by_ep_name)
     host, versions = _mapping(state.get("host")), _mapping(state.get("versions"))
     client = ", ".join(str(host[key]) for key in ("processor", "cores", "system") if key in host)
     return IndexedRun(
@@ -192,21 +194,22 @@ def _of_row(row: Row, said: IndexedExperiment) -> IndexedExperiment:
     return IndexedExperiment(said.name, said.model, stack, instance or said.instance)
 
 
-def _experiments(config: Mapping[str, Any] | None) -> tuple[IndexedExperiment, ...]:
+def _experiments(config: Mapping[str, Any] | None, named_by_ep_name: Collection[str]) -> tuple[IndexedExperiment, ...]:
     """The experiments of a resolved config."""
     if config is None:
         return ()
     general = _mapping(config.get("general"))
     named = text(general, "model_name")
     whole = named if named != text(general, "name") else None
-    return tuple(_experiment(one, whole) for one in config.get("experiments") or () if isinstance(one, Mapping))
+    said = (one for one in config.get("experiments") or () if isinstance(one, Mapping))
+    return tuple(_experiment(one, whole, named_by_ep_name) for one in said)
 
 
-def _experiment(said: Mapping[str, Any], whole: str | None) -> IndexedExperiment:
+def _experiment(said: Mapping[str, Any], whole: str | None, named_by_ep_name: Collection[str]) -> IndexedExperiment:
     platform, spec = text(said, "platform"), _mapping(said.get("inference_spec"))
     served_by = text(spec, "container_type") or text(spec, "backend") or text(said, "protocol")
     model = text(said, "model_name") or text(said, "model_id")
-    if model is None and platform == "bedrock":
+    if model is None and platform in named_by_ep_name:
         model = text(said, "ep_name")
     kind, count = text(said, "instance_type"), number(said, "instance_count")
     return IndexedExperiment(

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from fmbench_lib.config.platforms import PLATFORMS, platform_facts
 from fmbench_lib.errors import FmbenchError
 from fmbench_lib.metrics.many_runs.indexed_run import IndexedRun, RunDocuments, indexed_run
 from fmbench_lib.runs.index.results_places import FoundRun, ResultsPlace
@@ -16,6 +17,7 @@ from fmbench_lib.workspace import INDEXED
 
 _DAMAGE = (FmbenchError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NAMED_BY_EP_NAME = frozenset(name for name in PLATFORMS if platform_facts(name).ep_name_is_model)
 
 
 def read_run(place: ResultsPlace, found: FoundRun) -> IndexedRun | str:
@@ -33,6 +35,7 @@ def read_run(place: ResultsPlace, found: FoundRun) -> IndexedRun | str:
         payloads=_part(place, found, INDEXED.payloads, problems),
         tags=tags_in(_part(place, found, INDEXED.tags, problems)),
         page=found.page,
+        named_by_ep_name=_NAMED_BY_EP_NAME,
     )
     run = bare
     for given in (documents, replace(documents, summary=None)):
