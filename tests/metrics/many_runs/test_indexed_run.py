@@ -20,7 +20,8 @@ def level(load: str = "concurrency-4", **more: Any) -> dict[str, Any]:
 
 def made(levels: list[dict[str, Any]], experiment: dict[str, Any] | None = None, **summary: Any) -> IndexedRun:
     config = {"experiments": [{"name": "one", **(experiment or {})}]}
-    return indexed_run(RunDocuments(STATE, {"format": 1, "levels": levels, **summary}, config, named_by_ep_name=["bedrock"]))
+    documents = RunDocuments(STATE, {"format": 1, "levels": levels, **summary}, config, named_by_ep_name=["bedrock"])
+    return indexed_run(documents)
 
 
 def test_what_is_missing_is_none_and_never_zero() -> None:
