@@ -26,6 +26,8 @@ from fmbench_lib.runs.opening import create_run
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.reporting.report_inputs import Analysis, analysis_of, budgets_of, report_inputs
 
+pytestmark = pytest.mark.thorough
+
 CHEAP = Behaviour(ttft=Constant(0.12), itl=Constant(0.012), tokens=Constant(16))
 QUICK = Behaviour(ttft=Constant(0.04), itl=Constant(0.004), tokens=Constant(16))
 """Answers take 300 ms and 100 ms; at 1 and 6 USD an hour the quick one costs twice as much."""

@@ -56,7 +56,13 @@ def endpoint_of(run: Path) -> Any:
     return json.loads((run / "endpoints.json").read_text())["local"]
 
 
-@pytest.mark.parametrize("numbers", [[signal.SIGHUP], [signal.SIGINT] * 4], ids=["SIGHUP", "four times Ctrl-C"])
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        pytest.param([signal.SIGHUP], id="SIGHUP"),
+        pytest.param([signal.SIGINT] * 4, id="four times Ctrl-C", marks=pytest.mark.thorough),
+    ],
+)
 def test_a_signal_ends_the_run_and_its_server(numbers: list[signal.Signals], measuring: tuple[Running, int]) -> None:
     running, server = measuring
     for number in numbers:

@@ -49,6 +49,7 @@ def on_a_cluster(name: str, **eks: Any) -> dict[str, Any]:
     return {"name": name, "platform": "eks", "protocol": "openai", "deploy": True, "eks": settings}
 
 
+@pytest.mark.thorough
 def test_a_run_deploys_measures_and_deletes_and_what_fails_costs_the_others_nothing(
     cluster: ClusterStandIn, tmp_path: Path, write_config: Callable[..., Path], fmbench: Callable[..., Finished]
 ) -> None:

@@ -25,6 +25,8 @@ from fmbench_lib.metrics.decision.decision import decide
 from fmbench_lib.runs.opening import create_run
 from fmbench_lib.steps.analysis import write_report
 
+pytestmark = pytest.mark.thorough
+
 TOKENS, TRUNCATED = 20, 5
 SERVED = Behaviour(ttft=Constant(0.06), itl=Constant(0.01), tokens=Constant(TOKENS))
 """Answers take 250 ms, so that four at a time are 16/s; cut to five tokens they take 100 ms: 40/s."""

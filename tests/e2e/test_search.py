@@ -84,6 +84,7 @@ def _at_work(run: Path, done: int) -> bool:
     return len(levels(run)) >= done and any(run.glob("requests/*/*/*.part/*.spool"))
 
 
+@pytest.mark.thorough
 def test_quick_refusals_above_a_load_are_not_taken_for_good_latency(
     tmp_path: Path, write_config: Callable[..., Path]
 ) -> None:

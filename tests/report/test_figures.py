@@ -291,6 +291,7 @@ def test_distributions_have_a_panel_for_each_experiment_and_dataset(build, simul
     assert "share of requests" in text
 
 
+@pytest.mark.thorough
 def test_too_many_panels_leave_the_dataset_of_the_decision_and_say_so(build, simulate) -> None:
     names = [f"experiment {number}" for number in range(13)]
     levels = [simulate(name, payload_file=file, n=12) for file in ("a.jsonl", "b.jsonl") for name in names]

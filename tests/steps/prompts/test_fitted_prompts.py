@@ -81,6 +81,7 @@ def test_as_many_prompts_are_made_as_the_levels_send(emulator: Emulator, tmp_pat
     assert list(steps.generate_data(run_at(tmp_path, emulator.base_url))["prompts"]) == [8]
 
 
+@pytest.mark.thorough
 def test_a_resumed_run_sends_the_same_and_asks_no_more(
     emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
