@@ -315,6 +315,11 @@ def test_dark_narrow_and_print(open_page: Pages, site: Path) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     right = "[...document.querySelectorAll('figure, h2, p, select')].map((e) => e.getBoundingClientRect().right)"
     assert max(page.evaluate(right)) <= 400
+    ends = """[...document.querySelectorAll('svg')].map((svg) => [...svg.querySelectorAll('.tick[text-anchor=middle]')]
+      .map((tick) => tick.getBoundingClientRect()).map((box) => [box.left, box.right]))"""
+    drawn = [chart for chart in page.evaluate(ends) if len(chart) > 1]
+    assert drawn
+    assert all(after[0] > before[1] for chart in drawn for before, after in itertools.pairwise(chart))
     page.emulate_media(media="print")
     assert page.evaluate(colour) == "rgb(255, 255, 255)"
     assert not page.locator("#filters").is_visible()

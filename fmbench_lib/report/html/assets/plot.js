@@ -114,11 +114,15 @@ class Plot {
       }
     }
     const xs = this.spec.x.ticks || ticksOf(this.x, Math.max(2, Math.floor((right - left) / 64))).map((at) => [at]);
+    let taken = -Infinity;
     for (const [at, label] of xs) {
       const x = this.mapX(at);
       if (!(x >= left - 1 && x <= right + 1)) continue;
       group.append(draw("line", { class: "grid", x1: x, x2: x, y1: top, y2: bottom }));
       const text = label ?? (this.spec.x.format || plain)(at);
+      const half = 3.2 * String(text).length;
+      if (x - half < taken) continue;
+      taken = x + half + 6;
       group.append(draw("text", { class: "tick", x, y: bottom + 16, "text-anchor": "middle" }, text));
     }
     const ys = this.spec.y.ticks || ticksOf(this.y, Math.max(2, Math.floor((bottom - top) / 46))).map((at) => [at]);
