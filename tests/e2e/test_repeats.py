@@ -78,6 +78,7 @@ def records(run: Run, name: str, load: str) -> pd.DataFrame:
     return frame.sort_values("due", kind="stable")
 
 
+@pytest.mark.thorough
 def test_repeats_take_turns_on_the_same_work_and_are_decided_on_together(measured: Run) -> None:
     run = measured
     order = [(path.parts[-3], path.stem) for path in sorted(written(run), key=lambda path: written(run)[path])]

@@ -59,6 +59,7 @@ def records_of(run: Run) -> Any:
     return read_level(level)[0]
 
 
+@pytest.mark.thorough
 def test_what_is_sent_has_the_servers_tokens_and_is_kept(emulator: Emulator, tmp_path: Path) -> None:
     run = run_at(tmp_path, emulator.base_url)
     steps.run_inference(run)
