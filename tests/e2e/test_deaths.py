@@ -162,6 +162,7 @@ def fill(path: Path) -> None:
             pass
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is None, reason="only root can mount a small disk")
 def test_a_full_disk_is_one_line_and_leaves_no_server(config: Path, tmp_path: Path) -> None:
     results = tmp_path / "results"

@@ -166,6 +166,7 @@ def emulator() -> Iterator[Emulator]:
         yield running
 
 
+@pytest.mark.thorough
 def test_a_run_sends_the_text_of_the_template_and_counts_it(folder: Path, emulator: Emulator) -> None:
     (folder / "talks.yml").write_text(text_of(emulator.base_url + "/v1/completions"))
     run = create_run(str(folder / "talks.yml"), results=folder / "results")
