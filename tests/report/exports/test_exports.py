@@ -14,25 +14,9 @@ from fmbench_lib.cli.commands import main
 from fmbench_lib.cli.import_options import EXPORT_FORMS
 from fmbench_lib.report.exports.export_forms import FORMS
 from fmbench_lib.report.exports.summary_schema import schema_text, summary_schema
-from fmbench_lib.steps.importing_results import ImportRequest, import_results
-from tests.imports import samples
-from tests.imports.samples import file_of, found_in
+from tests.imports.samples import found_in
 
 SCHEMA_PAGE = Path(__file__).parents[3] / "docs" / "summary.schema.json"
-
-
-@pytest.fixture(scope="module")
-def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An analysed run of two levels: one has all times, the other no latency p95 and no price."""
-    folder = tmp_path_factory.mktemp("exported")
-    paths = [file_of(folder, samples.stage(), "stage/0.json"), file_of(folder, samples.VLLM, "vllm/0.json")]
-    return import_results(ImportRequest(paths=paths), folder / "runs").run.workspace.path
-
-
-@pytest.fixture(scope="module")
-def summary(run_dir: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((run_dir / "summary.json").read_text())
-    return content
 
 
 def test_the_command_knows_every_form() -> None:
