@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fmbench_lib.imports.found_level import (
+    PERCENTILES,
     Figure,
     FoundLevel,
     as_number,
@@ -36,7 +37,7 @@ MEANS = {
     "transactions_per_second": "request_throughput",
     "completion_token_throughput": "output_token_throughput",
 }
-STATISTICS = {"mean": "avg", "p50": "p50", "p95": "p95", "p99": "p99"}
+STATISTICS = {"mean": "avg", **{q: q for q in PERCENTILES}}
 SAYING = Finding("valid", "its inter-token latency is (latency - TTFT) / (tokens - 1), so it stands under TPOT")
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from fmbench_lib.errors import ERROR_CLASSES
 from fmbench_lib.imports.found_level import (
+    PERCENTILES,
     Figure,
     Form,
     FoundLevel,
@@ -31,7 +32,7 @@ from fmbench_lib.metrics.finding import Finding
 
 _NAME = "FMBench 2.x"
 _LEVEL = ("experiment_name", "payload_file", "concurrency")
-_STATISTICS = ("mean", "p50", "p95", "p99")
+_STATISTICS = ("mean", *PERCENTILES)
 _AS_THEY_ARE = (
     *(f"{family}_{statistic}" for family in ("latency", "TTFT", "TPOT") for statistic in _STATISTICS),
     "error_rate",
@@ -113,7 +114,7 @@ def _of_summary(row: Mapping[str, str], own: bool) -> FoundLevel:
         names = ("requests", "successes", "errors", "completions_in_window", "window_s", "transactions_per_second")
         more = figures_at(row, {name: name for name in (*names, *(f"ITL_{each}" for each in _STATISTICS))})
         return _level(row, "summary", [*figures, *more], tool="fmbench")
-    percentiles = any(number_in(row, f"latency_{q}") is not None for q in ("p50", "p95", "p99"))
+    percentiles = any(number_in(row, f"latency_{q}") is not None for q in PERCENTILES)
     findings = (_COUNTED, _AVERAGED) if percentiles else (_COUNTED,)
     return _level(row, "summary", figures, findings=findings)
 

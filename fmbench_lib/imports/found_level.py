@@ -9,9 +9,13 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from fmbench_lib.errors import InputError
 from fmbench_lib.metrics.finding import Finding
+from fmbench_lib.metrics.groups.level_times import ALL_QUANTILES
 
 Form: TypeAlias = Literal["summary", "requests", "batches", "table"]
 """What a file holds of a level: figures, single requests, batches of requests, or figures rounded for a table."""
+
+PERCENTILES = tuple(ALL_QUANTILES)
+"""Those that a level has columns for, as tools name them too."""
 
 _UNITS = {
     "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, "s/token": 1.0,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fmbench_lib.imports.found_level import (
+    PERCENTILES,
     Figure,
     FoundLevel,
     RequestTimes,
@@ -130,7 +131,7 @@ def _distributions(metrics: Mapping[str, Any]) -> list[Figure]:
             found += figures_at(one, {f"{family}_mean": "mean"}, factor, f"{name}.successful.")
             found += figures_at(
                 _section(one, "percentiles"),
-                {f"{family}_{q}": q for q in ("p50", "p95", "p99")},
+                {f"{family}_{q}": q for q in PERCENTILES},
                 factor,
                 f"{name}.successful.percentiles.",
             )

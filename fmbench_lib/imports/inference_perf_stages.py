@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fmbench_lib.imports.found_level import Figure, FoundLevel, evidence_of, figure, figures_at, number_in, whole
+from fmbench_lib.imports.found_level import (
+    PERCENTILES,
+    Figure,
+    FoundLevel,
+    evidence_of,
+    figure,
+    figures_at,
+    number_in,
+    whole,
+)
 from fmbench_lib.imports.tool import Tool
 from fmbench_lib.imports.tool_file import Document, ResultFile
 
@@ -16,7 +25,7 @@ _TIMES = {
     "TPOT": "time_per_output_token",
     "ITL": "inter_token_latency",
 }
-_STATISTICS = {"mean": "mean", "p50": "median", "p95": "p95", "p99": "p99"}
+_STATISTICS = {"mean": "mean", **{q: q for q in PERCENTILES}, "p50": "median"}
 
 
 def _recognises(file: ResultFile) -> bool:

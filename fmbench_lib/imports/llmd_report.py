@@ -8,6 +8,7 @@ from typing import Any
 
 from fmbench_lib.errors import InputError
 from fmbench_lib.imports.found_level import (
+    PERCENTILES,
     Figure,
     FoundLevel,
     evidence_of,
@@ -33,7 +34,7 @@ _RATES = {
     "prompt_token_throughput": ("input_token_rate", "input_tokens_per_sec"),
     "completion_token_throughput": ("output_token_rate", "output_tokens_per_sec"),
 }
-_STATISTICS = ("mean", "p50", "p95", "p99")
+_STATISTICS = ("mean", *PERCENTILES)
 _DURATION = re.compile(r"P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?")
 _PER_SECOND = re.compile(r"^(queries|requests|tokens|req|tok)/s(ec)?$")
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fmbench_lib.imports.found_level import (
+    PERCENTILES,
     Figure,
     FoundLevel,
     RequestTimes,
@@ -26,7 +27,6 @@ from fmbench_lib.metrics.finding import Finding
 
 _NAME = "llmperf"
 _TIMES = {"latency": "end_to_end_latency_s", "TTFT": "ttft_s"}
-_QUANTILES = {"p50": "quantiles_p50", "p95": "quantiles_p95", "p99": "quantiles_p99"}
 
 
 def _recognises(file: ResultFile) -> bool:
@@ -78,7 +78,7 @@ def _level(summary: Mapping[str, Any]) -> FoundLevel:
 def _figures(summary: Mapping[str, Any]) -> list[Figure]:
     found: list[Figure] = []
     for family, name in _TIMES.items():
-        columns = {f"{family}_{ours}": f"results_{name}_{theirs}" for ours, theirs in _QUANTILES.items()}
+        columns = {f"{family}_{q}": f"results_{name}_quantiles_{q}" for q in PERCENTILES}
         found += figures_at(summary, {f"{family}_mean": f"results_{name}_mean", **columns})
     counts = {
         "requests": "results_num_requests_started",

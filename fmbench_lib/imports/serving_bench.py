@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fmbench_lib.imports.found_level import (
+    PERCENTILES,
     Figure,
     RequestTimes,
     evidence_of,
@@ -29,14 +30,13 @@ _ERRORS = (
 
 
 def time_figures(document: Document, families: Mapping[str, str]) -> list[Figure]:
-    """Mean, p50, p95 and p99 of each family; `families` has the tool's name of each of ours: `{"TTFT": "ttft"}`."""
+    """Mean and percentiles of each family; `families` has the tool's name of each of ours: `{"TTFT": "ttft"}`."""
     found: list[Figure] = []
     for ours, theirs in families.items():
         keys = {
             f"{ours}_mean": f"mean_{theirs}_ms",
             f"{ours}_p50": f"median_{theirs}_ms",
-            f"{ours}_p95": f"p95_{theirs}_ms",
-            f"{ours}_p99": f"p99_{theirs}_ms",
+            **{f"{ours}_{q}": f"{q}_{theirs}_ms" for q in PERCENTILES if q != "p50"},
         }
         if number_in(document, f"median_{theirs}_ms") is None:
             keys[f"{ours}_p50"] = f"p50_{theirs}_ms"

@@ -317,3 +317,22 @@ def test_an_installed_reader_is_asked_after_those_that_ship(monkeypatch: pytest.
     monkeypatch.setattr(tool_table, "load_installed", lambda group, name, kind: object())
     with pytest.raises(InputError, match="make it a"):
         tool_of(read_result_file(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "p90"),
+    [
+        ({**samples.VLLM, "p90_e2el_ms": 180.0}, 0.18),
+        ({**samples.LLMPERF, "results_end_to_end_latency_s_quantiles_p90": 1.8}, 1.8),
+        (samples.stage(), 0.55),
+        (samples.guidellm(), None),
+        (samples.AIPERF, 1.8),
+        (samples.GENAI_CSV, 1.8),
+        (samples.LLMD, 1.8),
+        (samples.FMBENCH.replace("latency_p99", "latency_p90"), 2.0),
+    ],
+)
+def test_the_ninetieth_percentile_is_read_where_a_tool_prints_it(
+    content: Any, p90: float | None, tmp_path: Path
+) -> None:
+    assert found_in(tmp_path, content)[0].value("latency_p90") == pytest.approx(p90)

@@ -150,9 +150,9 @@ class LoadSection(Section):
         "Search, instead of or after given levels, the greatest load that meets `subject_to`.", None
     )
     subject_to: Subjects = described(
-        "Objectives of the search, by column: mean, p50, p95 or p99 of TTFT, TPOT, ITL or latency and error_rate are "
-        "limits from above, goodput and slo_attainment from below. error_rate is limited as in report.budgets "
-        "unless it is given here.",
+        "Objectives of the search, by column: mean, p50, p90, p95 or p99 of TTFT, TPOT, ITL or latency and "
+        "error_rate are limits from above, goodput and slo_attainment from below. error_rate is limited as in "
+        "report.budgets unless it is given here.",
         {},
     )
     find_levels: Levels = described("Levels that a search may measure.", 12)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import PlainValidator
 
+from fmbench_lib.config.budget_measures import STATISTICS
 from fmbench_lib.config.problems import alternatives, shown
 from fmbench_lib.config.schema.values import MOST_LIMIT, Kind, one_of, reject
 from fmbench_lib.config.spelling import nearest
@@ -15,11 +16,7 @@ AT_LEAST = ("goodput", "slo_attainment")
 """Objectives that are lower bounds; all others are upper bounds."""
 
 SUBJECTS = (
-    *(
-        f"{family}_{statistic}"
-        for family in ("TTFT", "TPOT", "ITL", "latency")
-        for statistic in ("mean", "p50", "p95", "p99")
-    ),
+    *(f"{family}_{statistic}" for family in ("TTFT", "TPOT", "ITL", "latency") for statistic in STATISTICS),
     "error_rate",
     *AT_LEAST,
 )

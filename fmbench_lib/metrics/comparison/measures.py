@@ -7,7 +7,7 @@ from typing import Literal
 
 from fmbench_lib.config.spelling import nearest
 from fmbench_lib.errors import InputError
-from fmbench_lib.metrics.groups.level_times import FAMILIES, QUANTILES
+from fmbench_lib.metrics.groups.level_times import ALL_QUANTILES, FAMILIES
 
 Better = Literal["lower", "higher"]
 
@@ -43,7 +43,7 @@ MEASURES: dict[str, Measure] = {
         *(
             Measure(f"{family}_{name}", "s", "lower", family == "latency", family, q)
             for family in FAMILIES
-            for name, q in QUANTILES.items()
+            for name, q in ALL_QUANTILES.items()
         ),
         Measure("transactions_per_minute", "1/min", "higher", True),
         Measure("completion_token_throughput", "tokens/s", "higher", False),

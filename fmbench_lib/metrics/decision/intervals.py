@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+from fmbench_lib.metrics.groups.level_times import ALL_QUANTILES
 from fmbench_lib.metrics.missing import Row, number
 from fmbench_lib.metrics.statistics.proportions import Certainty, reaches, wilson
 
 Interval = tuple[float, float]
 
-PERCENTILES = ("p50", "p90", "p95", "p99")
+PERCENTILES = tuple(ALL_QUANTILES)
 _BY_PRICE = (
     *("price_per_txn", "price_per_token"),
     *("price_per_1m_tokens", "price_per_1m_input_tokens", "price_per_1m_output_tokens"),

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.groups.goodput import attained
-from fmbench_lib.metrics.groups.level_times import QUANTILES
+from fmbench_lib.metrics.groups.level_times import ALL_QUANTILES
 from fmbench_lib.metrics.level_sample import Facts, LevelSample, sample_of
 from fmbench_lib.metrics.missing import Row, floats, number, text
 from fmbench_lib.metrics.objectives import Objectives
@@ -80,7 +80,7 @@ def _reading(sample: LevelSample, in_flight: Floats, row: Row, name: str) -> Cor
     if name in ("error_rate", "slo_attainment"):
         effective = _effective_n(sample, in_flight, name)
         return CorrelatedEstimate(n, value, *wilson(value, effective), effective)
-    if what not in (*QUANTILES, "mean"):
+    if what not in (*ALL_QUANTILES, "mean"):
         return CorrelatedEstimate(n, value)
     found = _interval(sample, in_flight, family, what)
     if found.value is None:
@@ -97,9 +97,9 @@ def _interval(sample: LevelSample, in_flight: Floats, family: str, what: str) ->
     if family == "ITL":
         gaps = sample.gaps_in(sample.successes)
         if what != "mean":
-            return rough_grouped_interval(gaps, QUANTILES[what], state)
+            return rough_grouped_interval(gaps, ALL_QUANTILES[what], state)
         values = gaps.means()
-    return rough_mean_interval(values, state) if what == "mean" else rough_interval(values, QUANTILES[what], state)
+    return rough_mean_interval(values, state) if what == "mean" else rough_interval(values, ALL_QUANTILES[what], state)
 
 
 def _effective_n(sample: LevelSample, in_flight: Floats, name: str) -> float:

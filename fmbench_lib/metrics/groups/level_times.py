@@ -26,7 +26,7 @@ from fmbench_lib.metrics.statistics.ragged import Ragged
 from fmbench_lib.metrics.window import moment_of_ending, moment_of_sending
 
 QUANTILES: dict[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
-ALL_QUANTILES: dict[str, float] = {**QUANTILES, "p90": 0.90}
+ALL_QUANTILES: dict[str, float] = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 """Those of `QUANTILES`, and the one that some service levels are agreed on: its columns are `P90`."""
 _ALL = tuple(ALL_QUANTILES.values())
 FAMILIES: dict[str, str] = {

@@ -82,7 +82,7 @@ def _distribution(row: Row, family: str, units: str) -> _Statistic | None:
     mean = number(row, f"{family}_mean")
     if mean is None:
         return None
-    others = {q: value for q in ("p50", "p95", "p99") if (value := number(row, f"{family}_{q}")) is not None}
+    others = {q: value for q in ("p50", "p90", "p95", "p99") if (value := number(row, f"{family}_{q}")) is not None}
     return {"units": units, "mean": mean, **others}
 
 

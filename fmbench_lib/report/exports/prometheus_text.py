@@ -8,7 +8,7 @@ from typing import Any
 from fmbench_lib.metrics.missing import Row, number, text
 
 _TIMES = {"latency": "latency", "ttft": "TTFT", "tpot": "TPOT", "itl": "ITL"}
-_QUANTILES = {"0.5": "p50", "0.95": "p95", "0.99": "p99"}
+_QUANTILES = {"0.5": "p50", "0.9": "p90", "0.95": "p95", "0.99": "p99"}
 _GAUGES = {
     "requests": ("requests", "measured requests"),
     "errors": ("errors", "requests that failed"),

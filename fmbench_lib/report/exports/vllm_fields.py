@@ -9,7 +9,7 @@ from typing import Any
 from fmbench_lib.metrics.missing import Row, number, text
 
 _FAMILIES = {"ttft": "TTFT", "tpot": "TPOT", "itl": "ITL", "e2el": "latency"}
-_STATISTICS = {"mean": "mean", "median": "p50", "p95": "p95", "p99": "p99"}
+_STATISTICS = {"mean": "mean", "median": "p50", "p90": "p90", "p95": "p95", "p99": "p99"}
 
 
 def vllm_lines(summary: Mapping[str, Any]) -> str:

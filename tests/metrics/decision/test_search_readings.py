@@ -27,7 +27,7 @@ def swaying(request_row):
 def test_the_value_is_that_of_the_row(swaying, facts) -> None:
     records = swaying(10)
     row = level_row(records, facts())
-    for name in ("latency_p95", "TTFT_p50", "latency_mean", "ITL_p95", "error_rate"):
+    for name in ("latency_p95", "latency_p90", "TTFT_p50", "latency_mean", "ITL_p95", "error_rate"):
         assert search_readings(records, facts(), row, [name])[name].value == row[name]
 
 
@@ -58,7 +58,16 @@ def test_wilsons_interval(share: float, n: int, low: float, high: float) -> None
 
 def test_every_kind_of_objective_has_an_interval_but_a_rate(swaying, facts) -> None:
     records, objectives = swaying(10), Objectives(latency=1.5)
-    names = ["TTFT_mean", "ITL_mean", "ITL_p95", "latency_p99", "slo_attainment", "error_rate", "goodput"]
+    names = [
+        "TTFT_mean",
+        "ITL_mean",
+        "ITL_p95",
+        "latency_p90",
+        "latency_p99",
+        "slo_attainment",
+        "error_rate",
+        "goodput",
+    ]
     readings = search_readings(records, facts(), level_row(records, facts(), objectives=objectives), names, objectives)
     for name, one in readings.items():
         assert one.value is not None
