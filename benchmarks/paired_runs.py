@@ -23,7 +23,7 @@ from fmbench_lib.emulator import Behaviour, Constant, LogNormal, launch
 from fmbench_lib.metrics.comparison.measures import CLAIMED
 from fmbench_lib.runs.opening import create_run
 from fmbench_lib.steps import comparing
-from fmbench_lib.steps.reporting.levels_of_runs import levels_of_run
+from fmbench_lib.steps.reporting.levels_of_runs import read_run
 
 TTFT, ITL = LogNormal(0.045, 0.015), LogNormal(0.015, 0.005)
 """Of an answer of two tokens: a latency of 60 ms on average, with a coefficient of variation of 0.26."""
@@ -33,7 +33,7 @@ LEVEL_FIGURES = ("latency_p50", "latency_p95", "TTFT_p50", "TTFT_p95", "transact
 PRICE_PER_HOUR = 1.0
 
 # Several servers of one run are compared with its base one by one: the run is read once.
-comparing._read = lru_cache(2)(comparing._read)
+comparing.read_run = lru_cache(2)(comparing.read_run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def comparison_of(pair: Pair, *, levels: bool = False) -> dict[str, Any]:
         code, document = _compare(pair, output, "--measures", ",".join(CLAIMED))
         code_alone, alone = _compare(pair, output)
     (level,), (level_alone,) = document["levels"], alone["levels"]
-    rows = [one.row for path in dict.fromkeys((pair.base, pair.new)) for one in levels_of_run(path)] if levels else []
+    rows = [one.row for path in dict.fromkeys((pair.base, pair.new)) for one in read_run(path).levels] if levels else []
     return {
         "setting": pair.setting,
         "number": pair.number,

@@ -126,8 +126,8 @@ MAY_IMPORT: dict[str, list[str]] = {
         "runs", "steps/endpoints", "steps/prompts", "steps/run_inputs",
     ],
     "steps/reporting": [
-        "config", "deploy", "host", "imports", "load", "metrics", "pricing", "report", "runs", "steps/judging",
-        "steps/losses", "steps/measuring", "steps/prompts", "steps/run_inputs", "workspace",
+        "config", "deploy", "errors", "host", "imports", "load", "metrics", "pricing", "report", "runs",
+        "steps/judging", "steps/losses", "steps/measuring", "steps/prompts", "steps/run_inputs", "workspace",
     ],
     "steps": [
         "calibration", "config", "data", "deploy", "errors", "evaluation", "host", "imports", "load", "metrics",

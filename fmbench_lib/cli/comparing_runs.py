@@ -14,7 +14,7 @@ from fmbench_lib.cli.terminal import emit, is_json, masked, say
 from fmbench_lib.errors import InputError
 from fmbench_lib.host.atomic_files import write_text
 from fmbench_lib.metrics.comparison.claims import RunComparison
-from fmbench_lib.metrics.comparison.conditions import Condition, conditions
+from fmbench_lib.metrics.comparison.conditions import Condition, conditions, not_judged
 from fmbench_lib.metrics.comparison.measures import CLAIMED, known_measure
 from fmbench_lib.report.comparison.comparison_page import comparison_page
 from fmbench_lib.report.comparison.documents import Broken, document, junit, markdown, terminal_lines
@@ -79,11 +79,16 @@ def _compared(base: Path, new: Path, wanted: _Wanted) -> bool:
 def _broken(comparison: RunComparison, wanted: _Wanted) -> list[Broken]:
     missed = comparison.missed_budget if wanted.budgets else ""
     budget = [Broken("--fail-on-budget", missed, None)] if missed else []
-    return budget + [
-        Broken(rule.text, level_title(level), claim)
-        for rule in wanted.rules
-        for level in comparison.levels
-        if (claim := rule.broken_by(level)) is not None
+    unjudged = [Broken("--fail-on", line, None) for line in not_judged(comparison, wanted.rules)]
+    return [
+        *budget,
+        *unjudged,
+        *(
+            Broken(rule.text, level_title(level), claim)
+            for rule in wanted.rules
+            for level in comparison.levels
+            if (claim := rule.broken_by(level)) is not None
+        ),
     ]
 
 

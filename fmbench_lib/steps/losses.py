@@ -12,6 +12,7 @@ from fmbench_lib.errors import DiskFullError, explained
 
 Result = TypeVar("Result")
 
+_BROKE = " could not be made: "
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -34,7 +35,11 @@ class Losses:
         """Note that a part broke down; raises the error where it is one of the disk, which concerns all parts."""
         if isinstance(error, DiskFullError) or (isinstance(error, OSError) and error.errno in _OF_THE_DISK):
             raise error
-        self.lines.append(f"{what} could not be made: {explained(error)}")
+        self.lines.append(f"{what}{_BROKE}{explained(error)}")
+
+    def why(self, what: str) -> str | None:
+        """Why a part broke down; None where it did not."""
+        return next((line.removeprefix(what + _BROKE) for line in self.lines if line.startswith(what + _BROKE)), None)
 
     def made(self, what: str, make: Callable[[], Result], otherwise: Callable[[], Result]) -> Result:
         """What `make` returns; where it breaks down, what `otherwise` does."""

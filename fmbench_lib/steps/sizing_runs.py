@@ -14,7 +14,7 @@ from fmbench_lib.metrics.missing import number
 from fmbench_lib.metrics.sizing.size import Sizing, size
 from fmbench_lib.metrics.sizing.sized_copy import SizedCopy, sized_copy
 from fmbench_lib.metrics.sizing.sizing_question import SizingQuestion
-from fmbench_lib.steps.reporting.levels_of_runs import levels_of_run
+from fmbench_lib.steps.reporting.levels_of_runs import read_run
 
 _Experiment = tuple[str, str]
 
@@ -24,7 +24,7 @@ def size_runs(run_dirs: Sequence[Path], question: SizingQuestion) -> Sizing:
 
     Raises InputError for a run that cannot be read, and where no run has the payload file asked for.
     """
-    levels = [level for run_dir in dict.fromkeys(run_dirs) for level in levels_of_run(run_dir)]
+    levels = [level for run_dir in dict.fromkeys(run_dirs) for level in read_run(run_dir).levels]
     if not levels:
         raise InputError("size: no level of these runs was measured")
     groups: dict[_Experiment, list[ComparedLevel]] = {}

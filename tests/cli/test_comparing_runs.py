@@ -141,3 +141,38 @@ def test_a_missed_budget_fails_where_it_is_asked_to(
     assert "failed: --fail-on-budget: " in capsys.readouterr().out
     assert ET.parse(output).getroot().get("failures") == "1"
     assert main(["compare", *runs, "--measures", "error_rate", "--fail-on-budget"]) == 0
+
+
+def damaged(run: str, target: Path, levels: str) -> str:
+    """A copy of a run in which the records of some levels were cut off."""
+    shutil.copytree(run, target)
+    found = list(target.glob(f"requests/{levels}.parquet"))
+    assert found
+    for path in found:
+        path.write_bytes(path.read_bytes()[:-100])
+    return str(target)
+
+
+def test_a_run_without_whole_records_cannot_be_compared(
+    runs: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = damaged(runs[1], tmp_path / "cut", "*/*/*")
+    for words in (["compare", runs[0], cut], ["compare", cut, runs[0]], ["size", cut, "--latency-p95", "1"]):
+        assert main(words) == 2
+        err = capsys.readouterr().err
+        assert f"{tmp_path.name}/cut: no level has figures: one · " in err
+        assert "its records are damaged or cut off (" in err
+        assert err.count("\n") == 1
+
+
+def test_a_condition_fails_where_the_new_run_has_lost_a_level(
+    runs: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut, rule = damaged(runs[1], tmp_path / "cut", "by token/*/*"), ["--fail-on", "transactions_per_minute<-5%"]
+    assert main(["compare", runs[0], cut]) == 0
+    lost = f"{tmp_path.name}/cut: by token · payload_en_1-225.jsonl · concurrency-3 cannot be read: its records are "
+    assert lost in capsys.readouterr().out
+    assert main(["compare", runs[0], cut, *rule]) == 1
+    assert "failed: --fail-on: by token · " in capsys.readouterr().out
+    assert main(["compare", runs[0], cut, "--match", "one=one", *rule]) == 0
+    assert main(["compare", cut, runs[0], *rule]) == 0

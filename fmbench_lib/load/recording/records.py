@@ -7,15 +7,19 @@ is not known, never zero.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import pyarrow as pa
 
+from fmbench_lib.errors import RunStateError
+
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow.parquet as pq
 
     from fmbench_lib.metrics.level_facts import LevelFacts
 
@@ -169,6 +173,27 @@ def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat), type=kind)
 
 
+@contextmanager
+def reading(path: Path, labels: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
+    """A level's file of records, open, with these columns as categories.
+
+    Raises RunStateError where it is damaged: Arrow says so in words of its own, as a ValueError or an OSError without a
+    number.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, read_dictionary=list(labels)) as file:
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise RunStateError(
+            f"its records are damaged or cut off ({path}): bring a whole copy, or delete the file and "
+            "measure the level again with --resume"
+        ) from error
+
+
 def read_facts(path: Path) -> LevelFacts:
     """The level's facts, as they were given to `write_tables`."""
     return read_header(path)[0]
@@ -176,16 +201,14 @@ def read_facts(path: Path) -> LevelFacts:
 
 def read_header(path: Path) -> tuple[LevelFacts, pa.Schema]:
     """The level's facts, and the columns of its file with their types: those of earlier versions lack some."""
-    import pyarrow.parquet as pq
-
-    schema = pq.read_schema(path)
+    with reading(path) as file:
+        schema = file.schema_arrow
     facts: LevelFacts = json.loads(schema.metadata[FACTS_KEY])
     return facts, schema.remove_metadata()
 
 
 def read_level(path: Path, columns: list[str] | None = None) -> tuple[pd.DataFrame, LevelFacts]:
     """A level's records, all columns or these, and its facts."""
-    import pyarrow.parquet as pq
-
-    frame: pd.DataFrame = pq.read_table(path, columns=columns).to_pandas()
+    with reading(path) as file:
+        frame: pd.DataFrame = file.read(columns=columns).to_pandas()
     return frame, read_facts(path)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from fmbench_lib.load.recording.records import FACTS_KEY, RECORD_SCHEMA
+from fmbench_lib.load.recording.records import FACTS_KEY, RECORD_SCHEMA, reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,20 +49,16 @@ class StoredLevel:
     @classmethod
     def at(cls, path: Path, attempt: int | None = None) -> StoredLevel:
         """The level in a file; `attempt` is its number where the file does not say it."""
-        import pyarrow.parquet as pq
-
-        with pq.ParquetFile(path) as file:
+        with reading(path) as file:
             facts, count = json.loads(file.schema_arrow.metadata[FACTS_KEY]), file.metadata.num_rows
             names, known = frozenset(file.schema_arrow.names), _known(file.metadata)
         return cls(path, facts if attempt is None else {**facts, "attempt": attempt}, count, names, known)
 
     def records(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The records, all columns or those of these that the file has: labels as categories, lists as Arrow's."""
-        import pyarrow.parquet as pq
-
         wanted = [name for name in columns or RECORD_SCHEMA.names if name in self.columns]
         labels = [name for name in LABELS if name in wanted]
-        with pq.ParquetFile(self.path, read_dictionary=labels) as file:
+        with reading(self.path, labels) as file:
             table = file.read(columns=wanted)
         return frame_of_table(table)
 
@@ -84,9 +80,7 @@ class StoredLevel:
 
     def blocks(self) -> Iterator[pa.Table]:
         """All columns of the records, some thousands at a time."""
-        import pyarrow.parquet as pq
-
-        with pq.ParquetFile(self.path) as file:
+        with reading(self.path) as file:
             for batch in file.iter_batches(BLOCK):
                 yield pa.Table.from_batches([batch])
 

@@ -98,8 +98,9 @@ class LevelComparison:
 @dataclass(frozen=True, slots=True)
 class RunComparison:
     """Two runs beside each other. `levels` are the pairs that were compared, `only_base` and `only_new` the names of
-    levels without a partner. `missed_budget`: why no level of the new experiments meets every budget of their run;
-    empty where one does.
+    levels without a partner. `lost`: the levels of either run that should have been measured and have no figures, with
+    the reason; `unjudged`: those of the new run among them that would have been compared. `missed_budget`: why no level
+    of the new experiments meets every budget of their run; empty where one does.
     """
 
     base: str
@@ -107,6 +108,8 @@ class RunComparison:
     levels: tuple[LevelComparison, ...]
     only_base: tuple[str, ...] = ()
     only_new: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    unjudged: tuple[str, ...] = ()
     missed_budget: str = ""
 
 

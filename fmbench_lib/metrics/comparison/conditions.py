@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fmbench_lib.errors import InputError
-from fmbench_lib.metrics.comparison.claims import Claim, LevelComparison
+from fmbench_lib.metrics.comparison.claims import Claim, LevelComparison, RunComparison
+from fmbench_lib.metrics.comparison.matching import level_name
 from fmbench_lib.metrics.comparison.measures import known_measure
 
 _FORM = re.compile(r"\s*(?P<name>\w+)\s*(?P<sign>[<>])\s*(?P<value>[+-]?\d+(?:\.\d+)?(?:e-?\d+)?)\s*(?P<share>%?)\s*")
@@ -50,6 +51,27 @@ def _change(claim: Claim) -> float:
 def conditions(texts: Sequence[str]) -> list[Condition]:
     """The conditions of `--fail-on`. Raises InputError for a form that is none, and for an unknown measure."""
     return [_condition(part) for text in texts for part in text.split(",") if part.strip()]
+
+
+def not_judged(comparison: RunComparison, rules: Sequence[Condition]) -> list[str]:
+    """What keeps conditions from being judged by the new run: a build must not pass because its run is broken.
+
+    A level that is invalid in both runs, and one of too few requests for a claim, say nothing against the new one.
+    """
+    if not rules:
+        return []
+    if not comparison.levels:
+        return ["no level of these runs could be compared"]
+    lines = list(comparison.unjudged)
+    for level in comparison.levels:
+        name, verdicts = level_name(level.new.row), [one.row.get("verdict") for one in (level.base, level.new)]
+        if verdicts[1] == "invalid" != verdicts[0]:
+            lines.append(f"{name} is invalid in {comparison.new}")
+            continue
+        claims = [claim for rule in rules if (claim := level.claim(rule.name)) is not None]
+        unknown = dict.fromkeys(one.measure.label for one in claims if one.base is not None and one.new is None)
+        lines += [f"{name} has no {label} in {comparison.new}" for label in unknown]
+    return lines
 
 
 def _condition(text: str) -> Condition:

@@ -13,11 +13,13 @@ from fmbench_lib.metrics.comparison.compared_level import ComparedLevel
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """Pairs of levels, base first, and the names of those that have no partner."""
+    """Pairs of levels, base first, and the names of those that have no partner. `partners`: for each experiment of the
+    base, the one that it is compared with."""
 
     pairs: tuple[tuple[ComparedLevel, ComparedLevel], ...] = ()
     only_base: tuple[str, ...] = field(default=())
     only_new: tuple[str, ...] = field(default=())
+    partners: Mapping[str, str] = field(default_factory=dict)
 
 
 def level_name(row: Mapping[str, Any]) -> str:
@@ -45,7 +47,8 @@ def matched(
         else:
             pairs.append((level, partner))
             taken.add(id(partner))
-    return Matched(tuple(pairs), tuple(only_base), tuple(level_name(one.row) for one in new if id(one) not in taken))
+    only_new = tuple(level_name(one.row) for one in new if id(one) not in taken)
+    return Matched(tuple(pairs), tuple(only_base), only_new, partners)
 
 
 def _place(level: ComparedLevel) -> tuple[str, str]:

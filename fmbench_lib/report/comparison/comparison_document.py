@@ -60,8 +60,9 @@ class ComparedDocument(TypedDict):
 
 
 class ComparisonDocument(TypedDict):
-    """The comparison. `only_base`, `only_new`: levels without a partner · `missed_budget`: why no new level meets
-    every budget, null where one does or there is none · `failed`: the conditions that are broken."""
+    """The comparison. `only_base`, `only_new`: levels without a partner · `lost`: levels without figures,
+    and why · `missed_budget`: why no new level meets every budget, null where one does or there is none ·
+    `failed`: what fails the build."""
 
     base: str
     new: str
@@ -69,5 +70,6 @@ class ComparisonDocument(TypedDict):
     levels: list[ComparedDocument]
     only_base: list[str]
     only_new: list[str]
+    lost: list[str]
     missed_budget: str | None
     failed: list[str]

@@ -95,7 +95,7 @@ def _unmatched(comparison: RunComparison) -> str:
         f"<li>only in {_text(run)}: {_text(name)}</li>"
         for run, names in ((comparison.base, comparison.only_base), (comparison.new, comparison.only_new))
         for name in names
-    )
+    ) + "".join(f"<li>{_text(line)}</li>" for line in comparison.lost)
     return f"<section><h2>Not compared</h2><ul>{lines}</ul></section>" if lines else ""
 
 

@@ -58,6 +58,7 @@ def terminal_lines(comparison: RunComparison, broken: Sequence[Broken] = ()) -> 
         lines += [f"  all of {claim.family}: {rank_text(claim)}" for claim in level.ranks if claim.effect is not None]
     lines += [f"only in {comparison.base}: {name}" for name in comparison.only_base]
     lines += [f"only in {comparison.new}: {name}" for name in comparison.only_new]
+    lines += comparison.lost
     return [*lines, *(["", *(f"failed: {one.text}" for one in broken)] if broken else [])]
 
 
@@ -77,6 +78,7 @@ def markdown(comparison: RunComparison, broken: Sequence[Broken] = ()) -> str:
     for run, names in ((comparison.base, comparison.only_base), (comparison.new, comparison.only_new)):
         if names:
             blocks.append(f"Only in {escape(run)}: {escape(', '.join(names))}")
+    blocks += [bullets(escape(line) for line in comparison.lost)] if comparison.lost else []
     blocks.append(
         "Changes are relative, with 95% intervals; better or worse where Holm's corrected p-value over all figures is "
         "below 0.05."
@@ -102,6 +104,7 @@ def document(comparison: RunComparison, broken: Sequence[Broken] = ()) -> Compar
         ],
         "only_base": list(comparison.only_base),
         "only_new": list(comparison.only_new),
+        "lost": list(comparison.lost),
         "missed_budget": comparison.missed_budget or None,
         "failed": [one.text for one in broken],
     }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from fmbench_lib.errors import InputError
 from fmbench_lib.load.recording.stored_level import StoredLevel
 from fmbench_lib.metrics.comparison.compared_level import ComparedLevel, compared_level
 from fmbench_lib.metrics.level_sample import LevelData
@@ -14,19 +16,63 @@ from fmbench_lib.metrics.missing import Row, rows_of, text
 from fmbench_lib.metrics.repeated_levels import level_of
 from fmbench_lib.runs.opening import open_for_reading
 from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.losses import Losses
 from fmbench_lib.steps.reporting.report_inputs import Analysis, analysis_of
+from fmbench_lib.steps.run_inputs.levels import run_levels
 from fmbench_lib.steps.run_inputs.payloads import has_payloads, payload_index
+from fmbench_lib.workspace import LevelKey
 
 _Attempt: TypeAlias = tuple[str, str, str, int]
 
 
-def levels_of_run(run_dir: Path) -> list[ComparedLevel]:
-    """The levels of a run, each once: the last attempt at each, and all repeats of one together.
+@dataclass(frozen=True, slots=True)
+class ReadRun:
+    """A run that was read: its analysis, its levels, each once, and what became of those that have no figures."""
 
-    Raises InputError for a run that cannot be read.
+    run: Run
+    analysis: Analysis
+    levels: list[ComparedLevel]
+    lost: Mapping[LevelKey, str]
+
+    @property
+    def name(self) -> str:
+        """`name/id` of the run."""
+        return run_name(self.run.workspace.path)
+
+    @property
+    def lost_lines(self) -> list[str]:
+        """A line for each level that has no figures."""
+        return [f"{' · '.join(key)} {why}" for key, why in self.lost.items()]
+
+
+def read_run(run_dir: Path) -> ReadRun:
+    """Read the levels of a run: the last attempt at each, and all repeats of one together.
+
+    Raises InputError for a run that cannot be read, or none of whose levels has figures.
     """
-    run = open_for_reading(run_dir)
-    return levels_of(run, analysis_of(run))
+    run, losses = open_for_reading(run_dir), Losses()
+    analysis = analysis_of(run, losses)
+    read = ReadRun(run, analysis, levels_of(run, analysis), lost_levels(run, analysis, losses))
+    if read.lost and not read.levels:
+        raise InputError(f"{read.name}: no level has figures: {read.lost_lines[0]}")
+    return read
+
+
+def lost_levels(run: Run, analysis: Analysis, losses: Losses) -> dict[LevelKey, str]:
+    """The levels of a run that have no figures, and what became of them."""
+    known = {_attempt(each.level.facts)[:3] for each in analysis.levels}
+    failed = {_attempt(note)[:3]: note["error"] for note in run.workspace.failed_levels()}
+    return {
+        level.key: _lost(failed.get(level.key), losses.why(f"the figures of {' · '.join(level.key)}"))
+        for level in run_levels(run)
+        if level.key not in known
+    }
+
+
+def _lost(failed: str | None, broken: str | None) -> str:
+    if broken is not None:
+        return f"cannot be read: {broken}"
+    return "was not measured" if failed is None else f"failed: {failed}"
 
 
 def levels_of(run: Run, analysis: Analysis) -> list[ComparedLevel]:

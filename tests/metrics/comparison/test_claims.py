@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from fmbench_lib.errors import InputError
-from fmbench_lib.metrics.comparison.claims import Claim, LevelComparison, compare_levels
+from fmbench_lib.metrics.comparison.claims import Claim, LevelComparison, RunComparison, compare_levels
 from fmbench_lib.metrics.comparison.compared_level import ComparedLevel, Figure
-from fmbench_lib.metrics.comparison.conditions import conditions
+from fmbench_lib.metrics.comparison.conditions import conditions, not_judged
 from fmbench_lib.metrics.comparison.matching import matched
 from fmbench_lib.metrics.comparison.measures import CLAIMED, MEASURES
 from fmbench_lib.metrics.statistics.correlated import State
@@ -224,3 +224,28 @@ def test_ranks_of_unequal_work_and_of_a_queue_that_grew_are_not_compared() -> No
     (grew,) = compare_levels([(base, growing)], names)
     assert "grew" in grew.ranks[0].why_none
     assert (grew.ranks[0].outcome, grew.ranks[0].p) == ("no claim", None)
+
+
+def test_a_condition_is_not_met_by_a_level_that_cannot_be_judged() -> None:
+    def said(base: ComparedLevel, new: ComparedLevel, *rules: str, unjudged: tuple[str, ...] = ()) -> list[str]:
+        found = RunComparison("old", "fresh", (compared(base, new, "latency_p95", "TTFT_p95"),), unjudged=unjudged)
+        return not_judged(found, conditions(rules))
+
+    def without(name: str) -> ComparedLevel:
+        known = level()
+        return replace(known, figures={**known.figures, name: Figure(None)})
+
+    invalid, rule = level(verdict="invalid"), "latency_p95>+5%"
+    name = "one · all.jsonl · concurrency-4"
+    assert said(level(), level(), rule) == []
+    assert said(level(), invalid, rule) == [f"{name} is invalid in fresh"]
+    assert said(level(), invalid) == []
+    assert said(invalid, invalid, rule) == said(invalid, level(), rule) == []
+    assert said(level(), without("latency_p95"), rule) == [
+        "one · all.jsonl · concurrency-4 has no latency p95 in fresh"
+    ]
+    assert said(level(), without("TTFT_p95"), rule) == said(without("latency_p95"), level(), rule) == []
+    assert said(level(), level(), rule, unjudged=("two failed",)) == ["two failed"]
+    assert not_judged(RunComparison("old", "fresh", ()), conditions([rule])) == [
+        "no level of these runs could be compared"
+    ]
