@@ -21,7 +21,7 @@ from fmbench_lib.runs.named_runs import LATEST, run_names
 from fmbench_lib.runs.opening import default_results
 
 SHELLS = ("bash", "zsh", "fish")
-_RUNS = ("run_dir", "resume")
+_RUNS = ("run_dir", "runs", "resume")
 _CONFIGS = ("config", "config_file", "copy")
 
 

@@ -73,7 +73,7 @@ def _add_question(size: argparse.ArgumentParser) -> None:
     question.add_argument(
         "--error-rate",
         metavar="PERCENT",
-        type=share,
+        type=share_of_requests,
         default=0.01,
         help="use no level of which more requests failed (default: 1%%)",
     )
@@ -99,6 +99,14 @@ def share(text: str) -> float:
         value = -1.0
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r}: write a number of percent from 0, such as 20")
+    return value
+
+
+def share_of_requests(text: str) -> float:
+    """A share that is at most the whole: `1` or `1%`."""
+    value = share(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a number of percent from 0 to 100, such as 1")
     return value
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ _PATH = "/v1/metrics"
 _PATIENCE_S = 10.0
 _UNKNOWN = 0
 """The start of a gauge's time, which it has none of."""
+_ATTEMPT = re.compile(r"Transient error (?P<why>.+) encountered while exporting")
+_OF_THE_SYSTEM = re.compile(r"\[Errno -?\d+\] (?P<why>[^\"\')]+)")
 _EXTRA = "OpenTelemetry metrics need its exporter: pip install 'fmbench-lib[opentelemetry]'"
 
 
@@ -40,8 +43,7 @@ def send_to_collector(summary: Mapping[str, Any], endpoint: str | None) -> str:
         result = exporter.export(metrics_of(figures, summary), timeout_millis=1000 * _PATIENCE_S)
         exporter.shutdown()
     if result is not MetricExportResult.SUCCESS:
-        reason = f": {said[-1]}" if said else ""
-        raise EndpointError(f"{address} did not accept the metrics{reason}")
+        raise EndpointError(f"{address} did not accept the metrics{_reason(said)}")
     return f"{len(figures)} figures of {len(summary['levels'])} levels sent to {address}"
 
 
@@ -63,6 +65,14 @@ def metrics_of(figures: list[GaugeFigure], summary: Mapping[str, Any]) -> Metric
     facts = {"service.name": "fmbench", "fmbench.run_id": run.get("run_id"), "fmbench.run_name": run.get("name")}
     resource = Resource({name: str(value) for name, value in facts.items() if value})
     return MetricsData([ResourceMetrics(resource, [ScopeMetrics(scope, metrics, "")], "")])
+
+
+def _reason(said: Sequence[str]) -> str:
+    """Why the exporter gave up: its last attempt, which it names before it says that it gave up."""
+    attempts = [found["why"] for line in said if (found := _ATTEMPT.search(line))]
+    last = attempts[-1] if attempts else "".join(said[-1:])
+    known = _OF_THE_SYSTEM.search(last)
+    return f": {known['why'] if known else last}" if last else ""
 
 
 def _point(figure: GaugeFigure) -> Any:

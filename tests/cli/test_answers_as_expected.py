@@ -180,7 +180,11 @@ def test_a_set_up_that_fails_leaves_no_directory(here: Path, capsys: pytest.Capt
 
 def test_the_shell_is_told_configs_and_runs(here: Path) -> None:
     run = create_run("my.yml")
-    for line, expected in (("fmbench report l", "latest"), ("fmbench plan quick", "quickstart")):
+    for line, expected in (
+        ("fmbench report l", "latest"),
+        ("fmbench runs l", "latest"),
+        ("fmbench plan quick", "quickstart"),
+    ):
         told = here / "told"
         program = f"""
 import os, sys

@@ -67,6 +67,7 @@ def test_bad_input_is_one_line(words: list[str], said: str, run: str, capsys: py
         (["--rate", "10/week"], "write requests per minute, such as 600, or 10/s or 36000/h"),
         (["--rate", "0"], "write requests per minute"),
         (["--headroom", "-1"], "write a number of percent from 0"),
+        (["--error-rate", "200"], "write a number of percent from 0 to 100, such as 1"),
         (["--spare", "half"], "write a whole number from 0"),
         (["--prefer", "speed"], "write cost, machines, or a number from 0 to 1"),
     ],
