@@ -27,7 +27,7 @@ from fmbench_lib.load.levels.specs import (
     searches_of,
 )
 from fmbench_lib.metrics.prices import begun_hours, hours_cost, terms_of
-from fmbench_lib.pricing.price_list import ON_DEMAND, InstancePrice, Price, PriceList, TokenPrice
+from fmbench_lib.pricing.price_list import ON_DEMAND, InstancePrice, PriceList, TokenPrice
 from fmbench_lib.runs.config_arguments import load_with_placeholders
 from fmbench_lib.runs.location import DEFAULT_STORAGE, RunLocation, StorageOptions, location_of
 from fmbench_lib.runs.opening import default_results
@@ -118,8 +118,7 @@ def _experiments(
     experiments = run.config.experiments
     for experiment, service in zip(experiments, services, strict=True):
         levels = levels_of(run.config, experiment, set(longest))
-        price = prices.lookup(experiment.instance_type)
-        yield from _experiment_lines(run, experiment, service.text, levels, longest, price)
+        yield from _experiment_lines(run, experiment, service.text, levels, longest, prices)
     names = [experiment.name for experiment in experiments]
     yield from (f"{name} {reason}" for name, reason in waiting(run.config, names).items())
     yield from _lookup_lines(run, prices)
@@ -165,7 +164,7 @@ def _collected(obstacles: list[str]) -> Iterator[None]:
 def _lookup_lines(run: Run, prices: PriceList) -> list[str]:
     """The prices that a plan lacks and the run will look up."""
     types = dict.fromkeys(experiment.instance_type for experiment in run.config.experiments)
-    missing = [name for name in types if name and prices.lookup(name) is None]
+    missing = [name for name in types if name and name not in prices.entries]
     if not missing or not run.config.aws.price_lookup:
         return []
     return [f"the run will query the AWS Price List API for: {', '.join(missing)}"]
@@ -188,7 +187,7 @@ def _experiment_lines(
     what: str,
     levels: list[LevelSpec],
     longest: Mapping[str, int],
-    price: Price | None,
+    prices: PriceList,
 ) -> list[str]:
     payload_files = {level.payload_file for level in levels}
     loads = ", ".join(dict.fromkeys(level.base_load for level in levels))
@@ -209,7 +208,7 @@ def _experiment_lines(
         f"  {sent} and {warmup} for the warm-up; at most {duration_text(seconds)} of load",
         f"  {probable}",
     ]
-    cost = _cost_line(experiment, list(zip(levels, requests, strict=True)), longest, answers, price, seconds)
+    cost = _cost_line(experiment, list(zip(levels, requests, strict=True)), longest, answers, prices, seconds)
     head = [
         f"{experiment.name}: {experiment.platform}, protocol {experiment.protocol}, "
         f"tokenizer {_tokenizer_name(run, experiment)}",
@@ -315,12 +314,12 @@ def _cost_line(
     levels: list[Sized],
     longest: Mapping[str, int],
     answers: Mapping[str, AnswerTokens],
-    price: Price | None,
+    prices: PriceList,
     seconds: float,
 ) -> str:
-    kind = experiment.instance_type
+    price = prices.lookup(experiment.instance_type)
     if price is None:
-        return f"cost unknown: there is no price for {kind or 'an experiment without instance_type'}"
+        return f"cost unknown: {prices.why_none(experiment.instance_type)}"
     if isinstance(price, InstancePrice):
         count = experiment.instance_count or 1
         paid = begun_hours(seconds) if platform_facts(experiment.platform).whole_hours else seconds
@@ -328,7 +327,8 @@ def _cost_line(
         terms = terms_of(price)
         said = "" if terms == ON_DEMAND else f" ({terms})"
         rate = f"{price.hourly:.10g} USD/h{said}"
-        return f"at most {most:.4f} USD of load on {count} × {kind} at {rate} (deployment comes on top)"
+        machines = f"{count} × {experiment.instance_type}"
+        return f"at most {most:.4f} USD of load on {machines} at {rate} (deployment comes on top)"
     return _token_cost_line(experiment, levels, longest, answers, price)
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from fmbench_lib.config import Experiment
 from fmbench_lib.config.schema.stop_rule import StopRule
@@ -195,7 +196,7 @@ experiments:
    instance_type: g6e.xlarge, concurrency_levels: [1]}}
 """)
     text = make_plan(str(tmp_path / "config.yml"), {}, {}).text
-    assert "cost unknown: there is no price for g6e.xlarge" in text
+    assert "cost unknown: no price listed for g6e.xlarge" in text
     assert "plumKestrel" not in text
     assert ("the run will query the AWS Price List API for: g6e.xlarge" in text) is asked
 
@@ -359,3 +360,12 @@ def test_embeddings_and_ranks_have_no_answers_to_wait_or_pay_for(
     )
     assert f"(assuming {assumed})" in text
     assert f"at most {'0.2000' if generates else '0.0000'} USD for tokens of m" in text
+
+
+def test_a_plan_says_that_an_instance_has_no_price_on_the_terms_asked_for(tmp_path: Path) -> None:
+    path = Path(priced_by_token(tmp_path, "100"))
+    config = yaml.safe_load(path.read_text())
+    config["pricing"] = {"use": "spot", "an-instance": {"hourly": 3.0}}
+    config["experiments"][0] |= {"instance_type": "an-instance"}
+    path.write_text(yaml.safe_dump(config))
+    assert "cost unknown: no spot price listed for an-instance" in make_plan(str(path), {}, {}).text
