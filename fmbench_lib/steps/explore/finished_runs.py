@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from fmbench_lib.config.spelling import nearest
 from fmbench_lib.errors import InputError, RunStateError
-from fmbench_lib.host.atomic_files import read_json
+from fmbench_lib.report.stored_summary import read_summary
 from fmbench_lib.report.summary import SummaryFile
 from fmbench_lib.run_state import RunState
 from fmbench_lib.steps.explore.glued_results import scraps_of
@@ -239,10 +239,9 @@ class FinishedRun(FinishedRuns):
 
     @property
     def summary(self) -> SummaryFile:
-        """`summary.json`: the decision, the budgets, costs and notices. Raises RunStateError before the analysis."""
-        if not self.opened.workspace.summary_file.exists():
-            raise RunStateError(_not_analysed(self.opened))
-        return cast(SummaryFile, read_json(self.opened.workspace.summary_file))
+        """`summary.json`: the decision, the budgets, costs and notices. Raises RunStateError before the analysis, and
+        where the file is damaged."""
+        return cast(SummaryFile, read_summary(self.opened.workspace, str(self.path)))
 
     @property
     def decision(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 
 import pyarrow as pa
 
+from fmbench_lib.errors import RunStateError
 from fmbench_lib.host.csv_files import without_apostrophe
 from fmbench_lib.load.recording.records import read_header
 from fmbench_lib.metrics.level_facts import LevelFacts
@@ -79,7 +80,7 @@ def _read(workspace: Workspace) -> Iterator[tuple[Path, LevelFacts, int, pa.Sche
     for path in workspace.levels():
         try:
             facts, columns = read_header(path)
-        except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
+        except (RunStateError, OSError, ValueError, KeyError, TypeError) as error:
             warnings.warn(f"left out, as it cannot be read: {path}: {error}", stacklevel=2)
             continue
         yield path, facts, _attempt(workspace, path, facts), columns

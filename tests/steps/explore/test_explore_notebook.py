@@ -24,7 +24,9 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> nbformat.NotebookNode:
     folder = tmp_path_factory.mktemp("explore")
     run = folder / "results" / "recorded" / "20261129-223952Z"
     shutil.copytree(RECORDED, run)
-    (run / "summary.json").write_text(json.dumps({"decision": {"text": "Take one."}}))
+    (run / "summary.json").write_text(
+        json.dumps({"run": {"name": "mine"}, "decision": {"text": "Take one."}, "levels": []})
+    )
     notebook = nbformat.read(NOTEBOOKS / "explore.ipynb", as_version=4)
     parameters = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
     parameters.source = parameters.source.replace('results = ""', f"results = {str(folder / 'results')!r}")

@@ -194,6 +194,17 @@ def test_what_belongs_to_one_run_alone(recorded: Path) -> None:
     run = open_run(recorded)
     assert run.state["seed"] == 1
     assert run.scraps() == {}
-    (recorded / "summary.json").write_text(json.dumps({"decision": {"text": "Take one."}}))
+    (recorded / "summary.json").write_text(
+        json.dumps({"run": {"name": "mine"}, "decision": {"text": "Take one."}, "levels": []})
+    )
     assert run.decision == "Take one."
-    assert run.summary == {"decision": {"text": "Take one."}}
+    assert run.summary == {"run": {"name": "mine"}, "decision": {"text": "Take one."}, "levels": []}
+
+
+def test_a_summary_that_is_damaged_is_said(make_run: MakeRun) -> None:
+    run = make_run(FIRST)
+    (run / "summary.json").write_text('{"run": {"na')
+    with pytest.raises(
+        RunStateError, match=r"cannot read .*summary\.json: .*: run `fmbench report .*` to write it again"
+    ):
+        _ = open_run(run).decision
