@@ -30,6 +30,7 @@ def write_business_page(
         "runner_up": clean(brief.runner_up, TEXT),
         "tone": brief.tone,
         "tiles": [],
+        "budgets": [],
         "quality": "",
     }
     content = chart_content(inputs.decision, rows, trade.transactions, quality)

@@ -12,6 +12,7 @@ from fmbench_lib.metrics.decision.brief import brief_of
 from fmbench_lib.metrics.decision.wording import budgets_text
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.token_rates import token_rates
+from fmbench_lib.report.budget_standings import budget_standings
 from fmbench_lib.report.figures.draw import levels_drawn, quality_trades
 from fmbench_lib.report.html.chart_content import chart_content
 from fmbench_lib.report.html.level_values import TEXT, clean
@@ -69,8 +70,15 @@ def head(inputs: ReportInputs, rows: Rows) -> PageHead:
         "runner_up": clean(brief.runner_up, TEXT),
         "tone": brief.tone,
         "tiles": [] if best is None else _tiles(best, inputs),
+        "budgets": _budgets(inputs),
         "quality": _quality(rows),
     }
+
+
+def _budgets(inputs: ReportInputs) -> list[list[str]]:
+    found = budget_standings(inputs.decision)
+    rows = [("budget", *found.levels), *found.rows] if found.rows else []
+    return [[clean(cell, TEXT) for cell in row] for row in rows]
 
 
 def _tiles(row: Row, inputs: ReportInputs) -> list[Tile]:

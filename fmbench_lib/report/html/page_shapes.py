@@ -117,7 +117,8 @@ class Tile(TypedDict):
 
 
 class PageHead(TypedDict):
-    """The first screen: title, the decision in sentences, its figures, and how good the measurement was."""
+    """The first screen: title, the decision in sentences, its figures, how the best levels stand to each budget (a row
+    of headings, then one for each; empty without budgets), and how good the measurement was."""
 
     title: str
     about: list[str]
@@ -126,6 +127,7 @@ class PageHead(TypedDict):
     runner_up: str
     tone: Literal["good", "doubtful", "bad"]
     tiles: list[Tile]
+    budgets: list[list[str]]
     quality: str
 
 

@@ -110,7 +110,23 @@ def _decision(head: PageHead) -> str:
     lines = "".join(f'<p class="aside"><b>{name}</b> {_marked(text)}</p>' for name, text in asides.items() if text)
     return (
         f'<div class="verdict-card {escape(head["tone"])}"><p class="what">{_marked(head["what"])}</p>'
-        f'<p class="sure">{_marked(head["how_sure"])}</p><dl class="tiles">{tiles}</dl>{lines}</div>'
+        f'<p class="sure">{_marked(head["how_sure"])}</p><dl class="tiles">{tiles}</dl>'
+        f"{_budgets(head['budgets'])}{lines}</div>"
+    )
+
+
+def _budgets(rows: Sequence[Sequence[str]]) -> str:
+    """The table of budgets: headings in the first row and the first column."""
+    if not rows:
+        return ""
+    heads = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in rows[0])
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
+        for name, *cells in rows[1:]
+    )
+    return (
+        f'<div class="scroll" tabindex="0"><table class="budgets"><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from fmbench_lib.metrics.decision.brief import brief_of
-from fmbench_lib.metrics.decision.budgets import Outcome, judge
 from fmbench_lib.metrics.decision.transaction_size import generates_nothing
-from fmbench_lib.metrics.decision.wording import in_unit, level_label, limit_text, standing_text
+from fmbench_lib.metrics.decision.wording import level_label
 from fmbench_lib.metrics.measuring_again import counting
 from fmbench_lib.metrics.missing import Row, number, rows_of, text
 from fmbench_lib.metrics.prices import MONTH_HOURS, monthly_price, served_rate
 from fmbench_lib.metrics.repeated_levels import once_each
+from fmbench_lib.report.budget_standings import budget_standings
 from fmbench_lib.report.figures import draw
 from fmbench_lib.report.figures.price_performance import trade_of
 from fmbench_lib.report.figures.style import short_name
@@ -71,30 +71,9 @@ def _two_best(name_of_best: str, best: Row, runner_up: Row | None) -> str:
 
 
 def budgets_of(inputs: ReportInputs) -> Blocks:
-    """How the best levels stand to each budget; nothing where none was set but that no request may fail."""
-    decision = inputs.decision
-    if [limit.column for limit in decision.budgets.limits] == ["error_rate"] and not decision.budgets.error_rate_budget:
-        return []
-    shown = {"best": decision.winner, "nearest": decision.nearest, "runner-up": decision.runner_up}
-    judged = {name: judge(row, decision.budgets).outcomes for name, row in shown.items() if row is not None}
-    rows = [
-        [escape(limit_text(limit)), *(escape(_stands(outcomes[place])) for outcomes in judged.values())]
-        for place, limit in enumerate(decision.budgets.limits)
-    ]
-    return [table(["budget", *judged], rows, [])] if rows and judged else []
-
-
-def _stands(outcome: Outcome) -> str:
-    """A figure with its interval, and on which side of its budget it is: `0.41 s (0.39 to 0.44 s), surely met`."""
-    if outcome.value is None:
-        return standing_text(outcome)
-    ends = "" if outcome.low is None or outcome.high is None else _interval(outcome.column, outcome.low, outcome.high)
-    return f"{in_unit(outcome.column, outcome.value)}{ends}, {standing_text(outcome)}"
-
-
-def _interval(column: str, low: float, high: float) -> str:
-    unit = in_unit(column, high).partition(" ")[2]
-    return f" ({in_unit(column, low).removesuffix(f' {unit}')} to {in_unit(column, high)})"
+    """How the best levels stand to each budget, if one was set."""
+    found = budget_standings(inputs.decision)
+    return [table(["budget", *found.levels], [list(map(escape, row)) for row in found.rows], [])] if found.rows else []
 
 
 def _figures(row: Row) -> dict[str, str]:

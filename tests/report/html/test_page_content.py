@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fmbench_lib.metrics.decision.budgets import Budgets
+from fmbench_lib.metrics.decision.decision import decide
 from fmbench_lib.metrics.drawn_requests import TAIL, kept_ranks
 from fmbench_lib.metrics.missing import rows_of
 from fmbench_lib.report.html.machine_curves import MOST_SAMPLES, thinned
@@ -85,6 +87,23 @@ def test_levels_have_the_figures_of_the_summary(content: dict[str, Any]) -> None
         **content["levels"]["about"][2], "load": "0.5 requests/s", "rate": True, "at": 0.5, "short": "0.5/s",
     }  # fmt: skip
     assert content["levels"]["marked"]["winner"] is not None
+
+
+def test_the_first_screen_says_how_the_best_level_stands_to_each_budget(content: dict[str, Any]) -> None:
+    assert content["head"]["budgets"][0] == ["budget", "best", "runner-up"]
+    usual = decide(INPUTS.summary, Budgets(error_rate_budget=0.0))
+    assert page_content(replace(INPUTS, decision=usual))["head"]["budgets"] == [], "nobody set a budget"
+    budgets = Budgets(error_rate_budget=0.0, budgets={"TTFT_p50": 1000.0, "joules_per_txn": 5.0})
+    decision = decide(INPUTS.summary, budgets)
+    judged: dict[str, Any] = page_content(replace(INPUTS, decision=decision))  # type: ignore[assignment]
+    heads, *rows = judged["head"]["budgets"]
+    assert heads == ["budget", "nearest"]
+    known = dict(rows)
+    assert list(known) == ["TTFT p50 ≤ 1,000 s", "error rate ≤ 0%", "joules per txn ≤ 5 joules"]
+    assert known["joules per txn ≤ 5 joules"] == "unknown"
+    assert known["TTFT p50 ≤ 1,000 s"].endswith(", surely met")
+    page = page_html(page_content(replace(INPUTS, decision=decision)))
+    assert '<th scope="row">TTFT p50 ≤ 1,000 s</th>' in page
 
 
 def test_levels_that_tie_with_the_winner_are_marked() -> None:
