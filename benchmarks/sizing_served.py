@@ -3,9 +3,9 @@
     python benchmarks/sizing_served.py [SEEDS] [SECONDS] [AT_ONCE]
 
 One emulator, a copy with slots and a queue, is measured in closed loops of three times SECONDS (60 if not given) by the
-engine of a run. Then, SEEDS times (20 if not given), the fleet named for each rate, and one with a copy fewer, are put
-under Poisson arrivals for SECONDS, AT_ONCE fleets side by side (1 if not given; they are slow enough for several to
-share a machine). Prints a row for each rate and writes `benchmarks/results/sizing_served.json`.
+engine of a run. Then, SEEDS times (20 if not given), fleets at the greatest rate that they are named for, and those
+with a copy fewer, are put under Poisson arrivals for SECONDS, AT_ONCE side by side (1 if not given; they are slow
+enough for several to share a machine). Prints a row for each rate and writes `benchmarks/results/sizing_served.json`.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from single_level import Measured, measure
 
 from fmbench_lib.emulator import Behaviour, Constant, Exponential, LogNormal, launch
 from fmbench_lib.metrics.comparison.compared_level import ComparedLevel
-from fmbench_lib.metrics.sizing.fleets import FleetSizer
+from fmbench_lib.metrics.sizing.fleets import Fleet, FleetSizer
 from fmbench_lib.metrics.sizing.sized_copy import sized_copy
 from fmbench_lib.metrics.sizing.sizing_question import SizingQuestion, TimeLimit
 
 SLOTS = 4
 COPY = Behaviour(ttft=LogNormal(0.2, 0.1), itl=Constant(0.02), tokens=Exponential(20.0), slots=SLOTS)
 LOADS = (1, 2, 3, 4, 6, 8, 12)
-RATES = (2.0, 7.5, 14.5, 28.0, 47.5)
-"""Requests per second; a copy ends about 6.5 at most, so that with one copy fewer than needed a queue grows."""
+COPIES, STEP, MOST = (1, 2, 3, 5, 8), 0.5, 100.0
+"""The fleets that are served, each at the greatest rate that it is named for, in steps of requests per second."""
 LIMIT = TimeLimit("latency", 0.95, 2.5)
 PROMPTS = [f"prompt {number}" for number in range(4000)]
 
@@ -63,14 +63,23 @@ def p95_of(copies: int, rate: float, seconds: float, seed: int) -> float:
     return float(np.quantile(_latencies(found), LIMIT.q))
 
 
+def greatest(sizer: FleetSizer) -> list[Fleet]:
+    """The fleets of each number of copies at the greatest rate that they are named for."""
+    named: dict[int | None, Fleet] = {}
+    for rate in np.arange(STEP, MOST, STEP):
+        fleet = sizer.fleet(60 * float(rate))
+        named[fleet.copies] = fleet
+    return [named[copies] for copies in COPIES]
+
+
 def rows(seeds: int, seconds: float, at_once: int) -> Iterator[dict[str, Any]]:
     """A row for each rate."""
     question = SizingQuestion((LIMIT,))
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
         levels = list(pool.map(lambda load: closed_loop(load, 3 * seconds), LOADS))
     sizer = FleetSizer.of(sized_copy(levels, question), question)
-    fleets = [sizer.fleet(60 * rate) for rate in RATES]
-    named = [(fleet.copies or 0, rate) for fleet, rate in zip(fleets, RATES, strict=True)]
+    fleets = greatest(sizer)
+    named = [(fleet.copies or 0, fleet.rate / 60) for fleet in fleets]
     served = [(copies - less, rate) for copies, rate in named for less in (0, 1) if copies > less]
     cases = [(copies, rate, seconds, seed) for copies, rate in served for seed in range(seeds)]
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
