@@ -28,9 +28,9 @@ PLANTED = (0.0, 0.05, 0.10)
 SETTINGS = {
     setting.name: (setting, pairs)
     for setting, pairs in (
-        (Setting("planted, closed", 1000, concurrency=16, slower=PLANTED), 10),
-        (Setting("equal, closed", 200, concurrency=6), 40),
-        (Setting("planted, open", 1000, request_rate=240.0, slower=PLANTED), 10),
+        (Setting("planted, closed", 1000, concurrency=16, slower=PLANTED), 12),
+        (Setting("equal, closed", 200, concurrency=6), 50),
+        (Setting("planted, open", 1000, request_rate=240.0, slower=PLANTED), 12),
         (Setting("drift, in turns", 200, concurrency=6, drift=0.1), 12),
         (Setting("drift, one after the other", 200, concurrency=6, drift=0.1, in_turns=False), 8),
     )
