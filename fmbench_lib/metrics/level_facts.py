@@ -44,12 +44,35 @@ class AttemptFacts(TypedDict):
     earlier_ttft_p50: float | None
 
 
+class NodeFacts(TypedDict):
+    """One machine of the cluster that sent a level. Times in seconds; null where a thing is not known.
+
+    `workers` are the numbers of its load workers, `requests` its measured requests. `clock_offset` was to be added to
+    its clock to have the driver's, `clock_bound` is how far that may be off, `clock_drift_ppm` by how much its clock
+    ran faster. The lags are the p99 of its measured requests, `cpu` the share of a core of its busiest worker. `lost`
+    is why it did not finish the level: its requests are not among the records.
+    """
+
+    name: str
+    host: str
+    workers: list[int]
+    requests: int | None
+    clock_offset: float
+    clock_bound: float
+    clock_drift_ppm: float | None
+    schedule_lag_p99: float | None
+    client_lag_p99: float | None
+    cpu: float | None
+    lost: str | None
+
+
 class LevelFacts(LoadFacts, AttemptFacts):
     """All facts, in JSON's types. Times are Unix seconds; null where a thing did not happen.
 
     `scheduled_rate` is what an open loop's schedule holds per second, `requested` the number of measured requests
     asked for (null where time decides), `client_cpu` each worker's share of a core. `unix_offset` is Unix time less
-    monotonic time, `clock_step_s` the largest step of the wall clock.
+    monotonic time, `clock_step_s` the largest step of the wall clock. `nodes` are the machines of a cluster, null where
+    the level was sent from this one.
     """
 
     experiment_name: str
@@ -74,3 +97,4 @@ class LevelFacts(LoadFacts, AttemptFacts):
     tokenizer: str | None
     seed: int
     proxy: str | None
+    nodes: list[NodeFacts] | None

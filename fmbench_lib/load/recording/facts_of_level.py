@@ -53,6 +53,7 @@ def level_facts(
         "tokenizer": tokenizer,
         "seed": seed,
         "proxy": proxies_of(level.urls) if level.script is None else None,
+        "nodes": list(run.nodes) or None,
     }
 
 

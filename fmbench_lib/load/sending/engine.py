@@ -31,11 +31,12 @@ from fmbench_lib.load.sending.worker_processes import (
     start_worker,
 )
 from fmbench_lib.load.sending.worker_protocol import SHARED_BYTES, End, SigningScope, WorkerPlan
+from fmbench_lib.metrics.level_facts import NodeFacts
 from fmbench_lib.predictors.base import HttpRequest
 
 _START_DELAY_NS = 20_000_000  # so that the slowest worker has read its `go`
 _WRITTEN_AHEAD = 10_000  # requests: more than a worker sends between two messages
-_HANG_SECONDS = 30.0  # after every request has timed out, silent workers are given up
+HANG_SECONDS = 30.0  # after every request has timed out, silent workers are given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,16 @@ class LevelRun:
     workers: tuple[WorkerEnd, ...]
     scheduled_rate: float | None = None
     """Of an open loop: requests per second in its schedule, from the first measured one to the stop."""
+    nodes: tuple[NodeFacts, ...] = ()
+    """The machines that sent it, where these were a cluster's."""
+    unix_offset_ns: int | None = None
+    """Unix time less monotonic time; None for that of the first worker's first sample."""
 
     def clocks(self) -> list[ClockPair]:
         """The clocks of each worker. All convert to Unix time by one offset, so that times of all workers compare."""
         mono, wall = min(self.workers[0].clock_samples)
-        return [ClockPair.from_samples(worker.clock_samples, wall - mono) for worker in self.workers]
+        offset = wall - mono if self.unix_offset_ns is None else self.unix_offset_ns
+        return [ClockPair.from_samples(worker.clock_samples, offset) for worker in self.workers]
 
 
 @dataclass(slots=True)
@@ -88,10 +94,14 @@ def workers_of(level: Level) -> int:
     A cap, and the choice of the address with the fewest outstanding requests, count the requests of the whole level.
     One worker counts them unless more are configured: of several, one would hold back what another has room for.
     """
-    capped = level.open_loop and level.load.max_concurrency is not None
-    counts = capped or (len(level.urls) > 1 and level.load.balance == "least_outstanding")
-    asked = 1 if counts and level.workers is None else level.workers
+    asked = 1 if counts_requests(level) and level.workers is None else level.workers
     return worker_count(asked, level.max_in_flight)
+
+
+def counts_requests(level: Level) -> bool:
+    """Whether what is sent next depends on how many requests of the whole level are in flight."""
+    capped = level.open_loop and level.load.max_concurrency is not None
+    return capped or (len(level.urls) > 1 and level.load.balance == "least_outstanding")
 
 
 def worker_count(asked: int | None, concurrency: int | None) -> int:
@@ -122,7 +132,7 @@ def run_level(
     (folder / "shared").write_bytes(bytes(SHARED_BYTES))
     new_marks(sent_marks(folder), count)
     total = None if level.stop.requests is None else len(level.warmup) + level.stop.requests
-    progress = Progress(total, time.monotonic(), spools=tuple(_spool(folder, number) for number in range(count)))
+    progress = Progress(total, time.monotonic(), spools=tuple(spool_of(folder, number) for number in range(count)))
     workers: list[WorkerProcess] = []
     with ExitStack() as files:
         # Requests carry keys in their headers. A file without a name leaves none behind, whatever kills us.
@@ -132,9 +142,9 @@ def run_level(
         keys = Keys(writer.signing)
         script = None if level.script is None else level.script.append_to(prompts)
         sequences = [files.enter_context(path.open("rb", buffering=0)).fileno() for path in order.files]
-        inherited = _Inherited(prompts.fileno(), sequences, script, keys.settings)
+        inherited = Inherited(prompts.fileno(), sequences, script, keys.settings)
         try:
-            for plan in _plans(level, level_id, count, folder, order, inherited):
+            for plan in worker_plans(level, level_id, count, folder, order, inherited):
                 worker = start_worker(plan, folder, level.script)
                 workers.append(worker)  # those started are ended if one fails
             begin_ns = _begin(workers, keys)
@@ -145,7 +155,7 @@ def run_level(
     return _level_run(level, level_id, order, workers, stop, begin_ns)
 
 
-class _Inherited(NamedTuple):
+class Inherited(NamedTuple):
     """What workers get beside the level: descriptors, where the user script's settings are, and what to sign for."""
 
     prompts_fd: int
@@ -164,12 +174,12 @@ def _ahead(level: Level, sent: int) -> int:
     return len(level.warmup) + _WRITTEN_AHEAD + sent + sent // 4
 
 
-def _spool(folder: Path, number: int) -> Path:
+def spool_of(folder: Path, number: int) -> Path:
     return folder / f"worker-{number}{SPOOL}"
 
 
-def _plans(
-    level: Level, level_id: str, count: int, folder: Path, order: Order, inherited: _Inherited
+def worker_plans(
+    level: Level, level_id: str, count: int, folder: Path, order: Order, inherited: Inherited
 ) -> Iterator[WorkerPlan]:
     """The plan of each worker."""
     load: Any = asdict(replace(level.load, trace=None))  # its times are in the schedule
@@ -197,7 +207,7 @@ def _plans(
             "index": str(folder / "prompts.idx"),
             "shared": str(folder / "shared"),
             "sent": str(sent_marks(folder)),
-            "spool": str(_spool(folder, number)),
+            "spool": str(spool_of(folder, number)),
             "write_each": level.write_each,
             "prompts_fd": inherited.prompts_fd,
             "sequence_fd": inherited.sequence_fds[number % len(inherited.sequence_fds)],
@@ -232,7 +242,7 @@ def _watch(
     """Watch the workers until they have ended. Tells them to stop where the level may end sooner, and returns why."""
     watch = Watch(level)
     measure = None if level.load.until is None else level.load.until.measure
-    for message in messages(workers, _HANG_SECONDS + level.load.timeout):
+    for message in messages(workers, HANG_SECONDS + level.load.timeout):
         progress.sent = sum(worker.sent for worker in workers)
         writer.write(_ahead(level, progress.sent))
         progress.done = sum(worker.done for worker in workers)
@@ -257,7 +267,7 @@ def _level_run(
     level: Level, level_id: str, order: Order, workers: Sequence[WorkerProcess], stop: Stop | None, begin_ns: int
 ) -> LevelRun:
     ends = [worker.end for worker in workers if worker.end is not None]
-    window, reason = _window(level, order, ends)
+    window, reason = sending_window(level, order, ends)
     ended = tuple(
         WorkerEnd(worker.spool, tuple((mono, wall) for mono, wall in end["clock_samples"]), end["cpu"])
         for worker, end in zip(workers, ends, strict=True)
@@ -272,7 +282,7 @@ def _level_run(
     return LevelRun(level_id, window, stopped.reason if stopped else reason, note, ended, rate)
 
 
-def _window(level: Level, order: Order, ends: Sequence[End]) -> tuple[tuple[int, int] | None, str]:
+def sending_window(level: Level, order: Order, ends: Sequence[End]) -> tuple[tuple[int, int] | None, str]:
     """The window from the first measured request to the stop of sending, and why sending stopped.
 
     A closed loop's window ends when the first slot has nothing more to send, as fewer requests than its concurrency are

@@ -1,0 +1,161 @@
+"""What the nodes bring back of a level: its window on the driver's clock, its records, and the facts of each node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+
+from fmbench_lib.errors import WorkerError
+from fmbench_lib.load.cluster.clock_offsets import NodeClock
+from fmbench_lib.load.cluster.node import Node, NodeLostError
+from fmbench_lib.load.cluster.shared_level import SharedLevel
+from fmbench_lib.load.cluster.shifted_records import on_drivers_clock
+from fmbench_lib.load.recording.records import RECORD_SCHEMA
+from fmbench_lib.load.sending.clocks import sample
+from fmbench_lib.load.sending.early_stop import Stop
+from fmbench_lib.load.sending.engine import LevelRun, WorkerEnd, sending_window, sent_marks
+from fmbench_lib.load.sending.layout import scheduled_rate
+from fmbench_lib.load.sending.worker_protocol import End
+from fmbench_lib.metrics.level_facts import NodeFacts
+
+_RECORDS = ".records"
+_AT_ONCE = 4
+
+
+@dataclass(slots=True)
+class _Brought:
+    """The records that a node has brought: how many are measured ones, and their lags (s)."""
+
+    requests: int = 0
+    schedule_lags: list[Any] = field(default_factory=list)
+    client_lags: list[Any] = field(default_factory=list)
+
+    def take(self, table: pa.Table) -> None:
+        """Count some more."""
+        measured = table.filter(pa.compute.equal(table["phase"], "measured"))
+        self.requests += measured.num_rows
+        self.schedule_lags.append(measured["schedule_lag"].drop_null().to_numpy())
+        self.client_lags.append(measured["client_lag"].drop_null().to_numpy())
+
+
+def collect(shared: SharedLevel, stop: Stop | None, folder: Path) -> LevelRun:
+    """Fetch the records into `folder`, from all nodes at once, and return the level as if one machine had sent it.
+
+    Raises WorkerError where no node is left, or decoding breaks down.
+    """
+    ends: dict[str, list[End]] = dict(shared.nodes.ask("ends"))
+    mono, wall = sample()
+    brought = _fetch_all(shared, wall - mono, folder)
+    _note_sent(shared, folder)
+    left = [node for node in shared.nodes.left if ends.get(node.name)]
+    if not left:
+        raise WorkerError("; ".join(f"node {name}: {reason}" for name, reason in shared.nodes.lost.items()))
+    by_worker = {
+        number: on_driver(end, shared.clocks[node.name])
+        for node in left
+        for number, end in zip(shared.workers[node.name], ends[node.name], strict=True)
+    }
+    every = [by_worker[number] for number in sorted(by_worker)]
+    window, reason = sending_window(shared.level, shared.order, every)
+    stopped = stop if stop is not None and any(end["told"] for end in every) else None
+    return LevelRun(
+        level_id=shared.level_id,
+        window_ns=window,
+        stop_reason=reason if stopped is None else stopped.reason,
+        stop_note=None if stopped is None else stopped.note,
+        workers=tuple(WorkerEnd(folder, tuple(end["clock_samples"]), end["cpu"]) for end in every),
+        scheduled_rate=_scheduled_rate(shared, window),
+        nodes=tuple(_facts(shared, node, ends.get(node.name, []), brought.get(node.name)) for node in shared.nodes.all),
+        unix_offset_ns=wall - mono,
+    )
+
+
+def fetched_tables(folder: Path) -> Iterator[pa.Table]:
+    """The records that `collect` has fetched into a folder, node by node."""
+    for path in sorted(folder.glob(f"*{_RECORDS}")):
+        with pa.memory_map(str(path)) as file:
+            yield from (pa.Table.from_batches([batch]) for batch in pa.ipc.open_stream(file))
+
+
+def on_driver(end: End, clock: NodeClock) -> End:
+    """What a worker said at its end, with its times on the driver's clock."""
+    moved: dict[str, Any] = {
+        name: None if (time_ns := cast(dict[str, Any], end)[name]) is None else clock.to_driver(time_ns)
+        for name in ("stopped_ns", "first_due_ns", "last_sent_ns")
+    }
+    samples = [(clock.to_driver(mono), wall) for mono, wall in end["clock_samples"]]
+    return cast(End, {**end, **moved, "clock_samples": samples})
+
+
+def _fetch_all(shared: SharedLevel, unix_offset_ns: int, folder: Path) -> dict[str, _Brought]:
+    """Fetch the records of all nodes that are left, some nodes at a time, each of which decodes meanwhile."""
+    left = list(shared.nodes.left)
+
+    def fetch(numbered: tuple[int, Node]) -> _Brought | None:
+        number, node = numbered
+        path = folder / f"node-{number:06d}{_RECORDS}"
+        try:
+            return _fetch(shared, node, unix_offset_ns, path)
+        except NodeLostError as error:
+            shared.nodes.lose(node, str(error))
+            path.unlink(missing_ok=True)  # part of a node's requests would look like all of them
+            return None
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        fetched = pool.map(fetch, enumerate(left))
+        return {node.name: brought for node, brought in zip(left, fetched, strict=True) if brought is not None}
+
+
+def _fetch(shared: SharedLevel, node: Node, unix_offset_ns: int, path: Path) -> _Brought:
+    brought, clock, workers = _Brought(), shared.clocks[node.name], shared.workers[node.name]
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, RECORD_SCHEMA) as writer:
+        asked = node.ask("next_records")
+        while (content := asked.get()) is not None:
+            asked = node.ask("next_records")  # the node decodes while this is written
+            table = on_drivers_clock(pa.ipc.open_stream(content).read_all(), clock, unix_offset_ns, workers)
+            brought.take(table)
+            writer.write_table(table)
+    return brought
+
+
+def _note_sent(shared: SharedLevel, folder: Path) -> None:
+    """Write down how far the order of sending was sent; nothing where a node is lost, as then nobody knows."""
+    sent = shared.nodes.ask("sent")
+    if not shared.nodes.lost and sent:
+        sent_marks(folder).write_bytes(max(position or 0 for position in sent.values()).to_bytes(8, "little"))
+
+
+def _scheduled_rate(shared: SharedLevel, window: tuple[int, int] | None) -> float | None:
+    if not shared.level.open_loop or window is None:
+        return None
+    start, stop = ((edge - shared.begin_ns) / 1e9 for edge in window)
+    return scheduled_rate(shared.order, len(shared.level.warmup), start, stop)
+
+
+def _facts(shared: SharedLevel, node: Node, ends: Sequence[End], brought: _Brought | None) -> NodeFacts:
+    clock = shared.clocks[node.name]
+    return {
+        "name": node.name,
+        "host": node.host,
+        "workers": list(shared.workers[node.name]),
+        "requests": None if brought is None else brought.requests,
+        "clock_offset": clock.before.offset_ns / 1e9,
+        "clock_bound": clock.bound_ns / 1e9,
+        "clock_drift_ppm": clock.drift_ppm,
+        "schedule_lag_p99": None if brought is None else _p99(brought.schedule_lags),
+        "client_lag_p99": None if brought is None else _p99(brought.client_lags),
+        "cpu": max((end["cpu"] for end in ends if end["cpu"] is not None), default=None),
+        "lost": shared.nodes.lost.get(node.name),
+    }
+
+
+def _p99(parts: Sequence[Any]) -> float | None:
+    values = np.concatenate(list(chain(parts, [np.empty(0)])))
+    return float(np.quantile(values, 0.99)) if len(values) else None
