@@ -193,6 +193,8 @@ class _NodeLevel:
                 if message["event"] == "progress" and message["latencies"]:
                     with self._lock:
                         self._latencies += message["latencies"]
+                if self._all_ended():
+                    break
         except (FmbenchError, OSError, ValueError) as error:
             self._failure = str(error)
         end_workers(self._workers)

@@ -1,0 +1,155 @@
+"""A Ray cluster as nodes that send levels: an actor on each, which Ray ends with the run.
+
+Ray carries the questions and answers. It does not see a request: the actors start the load workers as processes of
+their own. Nothing of Ray is imported before a cluster is joined.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from fmbench_lib import __version__
+from fmbench_lib.config.ray_settings import RaySettings
+from fmbench_lib.errors import InputError, WorkerError
+from fmbench_lib.load.cluster.node import NodeLostError
+from fmbench_lib.load.cluster.node_agent import NodeAgent
+from fmbench_lib.load.cluster.node_messages import NodeIdentity
+
+_ANSWER_S = 120.0  # more than any question takes: workers are given up after 30 s, a part is decoded within seconds
+_CALLS_AT_ONCE = 4
+_HEAD = "node:__internal_head__"
+_INSTALL = "load.executor: ray needs Ray: pip install 'fmbench-lib[ray]'"
+
+
+@contextlib.contextmanager
+def ray_cluster(settings: RaySettings) -> Iterator[RayCluster]:
+    """Join a Ray cluster, and leave it at the end: its agents end with that, and their workers with them.
+
+    Raises InputError where Ray is not installed, or no cluster answers at the address.
+    """
+    ray = _ray()
+    address = settings.address
+    try:
+        ray.init(address=address, namespace="fmbench", log_to_driver=False, logging_level="error")
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        why = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"load.ray.address: no Ray cluster at {address} ({why}); start one with `ray start --head`"
+        ) from None
+    try:
+        yield RayCluster(ray, settings)
+    finally:
+        ray.shutdown()
+
+
+class RayCluster:
+    """The nodes of a Ray cluster; an agent that is lost is started anew for the next level where its node is left."""
+
+    def __init__(self, ray: Any, settings: RaySettings) -> None:
+        self.workers_per_node = settings.workers_per_node
+        self._ray = ray
+        self._settings = settings
+        self._agents: dict[str, RayNode] = {}
+
+    def nodes(self) -> Sequence[RayNode]:
+        """The nodes that a level can use now. Raises WorkerError where fewer are left than were asked for."""
+        alive = self._alive()
+        wanted = self._settings.nodes or len(alive)
+        if len(alive) < wanted or not alive:
+            raise WorkerError(f"load.ray.nodes: {wanted} were asked for, and the Ray cluster has {len(alive)}")
+        known = {node_id: agent for node_id, agent in self._agents.items() if node_id in alive and agent.answers()}
+        chosen = [*known, *(node_id for node_id in alive if node_id not in known)][:wanted]
+        self._agents = {node_id: known.get(node_id) or self._start(alive[node_id]) for node_id in sorted(chosen)}
+        return list(self._agents.values())
+
+    def share(self, value: Any) -> Any:
+        """The value's reference: Ray's object store brings it to each node once."""
+        return self._ray.put(value)
+
+    def _alive(self) -> dict[str, Mapping[str, Any]]:
+        """The nodes that run, by id; without the head, where the placement says so."""
+        nodes = [node for node in self._ray.nodes() if node["Alive"]]
+        if self._settings.placement == "no_head":
+            nodes = [node for node in nodes if _HEAD not in node["Resources"]]
+        return {node["NodeID"]: node for node in sorted(nodes, key=lambda node: str(node["NodeID"]))}
+
+    def _start(self, node: Mapping[str, Any]) -> RayNode:
+        """Start an agent on this node and no other. It takes none of the CPUs that Ray counts, as it is idle itself."""
+        strategies = import_module("ray.util.scheduling_strategies")
+        there = strategies.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        actor = self._ray.remote(NodeAgent).options(
+            num_cpus=0, max_concurrency=_CALLS_AT_ONCE, max_restarts=0, scheduling_strategy=there
+        )
+        started = RayNode(self._ray, actor.remote(), str(node["NodeID"])[:8], str(node["NodeManagerAddress"]))
+        identity: NodeIdentity = started.ask("identity").get()
+        if identity.fmbench != __version__:
+            raise InputError(
+                f"node {started.name} ({identity.host}) has fmbench-lib {identity.fmbench}, this machine {__version__}: "
+                "install the same version on all nodes"
+            )
+        # What Ray was told that the node has: several nodes of a test are one machine.
+        started.cores = min(identity.cores, int(node["Resources"].get("CPU", identity.cores)) or 1)
+        return started
+
+
+class RayNode:
+    """The agent on one node. Its name begins the id that Ray gave the node."""
+
+    def __init__(self, ray: Any, actor: Any, name: str, host: str) -> None:
+        self.name, self.host, self.cores = name, host, 1
+        self._ray = ray
+        self._actor = actor
+
+    def ask(self, method: str, *arguments: Any) -> RayAnswer:
+        """Call a method of the agent."""
+        return RayAnswer(self._ray, getattr(self._actor, method).remote(*arguments))
+
+    def answers(self) -> bool:
+        """Whether the agent is alive."""
+        try:
+            self.ask("identity").get()
+        except NodeLostError:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class RayAnswer:
+    """What a call will have returned."""
+
+    ray: Any
+    reference: Any
+
+    def get(self) -> Any:
+        """Wait for it. Raises NodeLostError where the agent or its node is gone, else what the method raised."""
+        errors = self.ray.exceptions
+        try:
+            return self.ray.get(self.reference, timeout=_ANSWER_S)
+        except errors.GetTimeoutError:
+            raise NodeLostError(f"it did not answer within {_ANSWER_S:g} s") from None
+        except errors.RayTaskError as error:
+            raise error.cause if isinstance(error.cause, Exception) else WorkerError(str(error)) from None
+        except errors.RayError as error:
+            raise NodeLostError(_reason(error)) from None
+
+
+def _reason(error: Exception) -> str:
+    """Why Ray lost an actor, in a line: its messages are many lines long."""
+    text = " ".join(str(error).split())
+    if "node" in text and ("died" in text or "dead" in text) and "Actor's node" in text:
+        return "its machine left the Ray cluster"
+    return "its process or its machine died"
+
+
+def _ray() -> Any:
+    # Read when Ray is imported: a benchmark reports nothing to anyone, and shows no progress bars of others.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        return import_module("ray")
+    except ImportError:
+        raise InputError(_INSTALL) from None
