@@ -63,6 +63,7 @@ TRANSFORMERS = [
     "tiktoken>=0.9,<1",
 ]
 DATASETS = ["datasets>=4,<6"]
+RAY = ["ray[client]>=2.50,<3"]  # its client is for ray:// addresses
 OPENTELEMETRY = ["opentelemetry-exporter-otlp-proto-http>=1.39,<2"]
 MLFLOW = ["mlflow-skinny>=3.5,<4"]
 EVALUATION = ["jsonschema>=4.25,<5", "rapidfuzz>=3.14,<4", "rouge-score>=0.1.2,<0.2", "sacrebleu>=2.5,<3"]
@@ -140,8 +141,19 @@ setup(
         "datasets": DATASETS,
         "evaluation": EVALUATION,
         "opentelemetry": OPENTELEMETRY,
+        "ray": RAY,
         "mlflow": MLFLOW,
-        "all": LOCAL + NOTEBOOK + SAGEMAKER + EC2 + EKS + TRANSFORMERS + DATASETS + EVALUATION + OPENTELEMETRY + MLFLOW,
+        "all": LOCAL
+        + NOTEBOOK
+        + SAGEMAKER
+        + EC2
+        + EKS
+        + TRANSFORMERS
+        + DATASETS
+        + EVALUATION
+        + OPENTELEMETRY
+        + MLFLOW
+        + RAY,
         "dev": LOCAL + EC2 + EKS + EVALUATION + OPENTELEMETRY + MLFLOW + DEV,
     },
     entry_points={"console_scripts": ["fmbench = fmbench_lib.cli.commands:main"]},

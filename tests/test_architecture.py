@@ -14,9 +14,9 @@ PACKAGE = Path(fmbench_lib.__file__).parent
 CONFIG_FACTS = [
     "config/arrival_facts", "config/budget_measures", "config/installed", "config/load_settings", "config/near_files",
     "config/plain_text", "config/platform_rules", "config/platform_types", "config/platforms", "config/precision",
-    "config/problems", "config/redactor", "config/repeat_names", "config/secret_escapes", "config/secret_forms",
-    "config/secret_names", "config/secret_runs", "config/secret_search", "config/secret_spellings", "config/spelling",
-    "config/token_lengths", "config/web_address",
+    "config/problems", "config/ray_settings", "config/redactor", "config/repeat_names", "config/secret_escapes",
+    "config/secret_forms", "config/secret_names", "config/secret_runs", "config/secret_search",
+    "config/secret_spellings", "config/spelling", "config/token_lengths", "config/web_address",
 ]  # fmt: skip
 
 MAY_IMPORT: dict[str, list[str]] = {
@@ -53,6 +53,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "config/repeat_names": [],
     "config/web_address": ["config/plain_text"],
     "config/load_settings": ["config/precision"],
+    "config/ray_settings": [],
     "config/platform_types": [],
     "config/platform_rules": ["config/platform_types", "models"],
     "config/platforms": ["config/installed", "config/platform_rules", "config/platform_types", "errors"],
@@ -83,9 +84,12 @@ MAY_IMPORT: dict[str, list[str]] = {
     "load/levels": ["config", "errors", "workspace"],
     "load/sending": ["aws", "config", "errors", "host", "load/levels", "metrics", "predictors", "user_scripts"],
     "load/recording": ["config", "errors", "host", "load/levels", "load/sending", "metrics", "predictors", "workspace"],
+    "load/cluster": [
+        "config", "errors", "load/recording", "load/sending", "metrics/level_facts", "predictors",
+    ],
     "load": [
-        "config", "errors", "host/printable", "load/levels", "load/recording", "load/sending", "metrics", "predictors",
-        "workspace",
+        "config", "errors", "host/printable", "load/cluster", "load/levels", "load/recording", "load/sending",
+        "metrics", "predictors", "workspace",
     ],
     "report": ["config/budget_measures", "errors", "host/printable", "metrics", "pricing/price_list", "workspace"],
     "emulator": ["config/option_parser", "config/platforms", "errors", "host"],

@@ -35,6 +35,7 @@ from fmbench_lib.config.schema.platform_sections import (
     S3DataSource,
     SageMakerSection,
 )
+from fmbench_lib.config.schema.ray_section import RaySection
 from fmbench_lib.config.schema.rest_template import RestSection
 from fmbench_lib.config.schema.section import Section
 from fmbench_lib.config.schema.sections import (
@@ -63,6 +64,7 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("experiments[].sagemaker", SageMakerSection),
     ("experiments[].bedrock", BedrockSection),
     ("load", LoadSection),
+    ("load.ray", RaySection),
     ("slo", Slo),
     ("monitors", MonitorsSection),
     ("energy", EnergySection),

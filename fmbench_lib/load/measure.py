@@ -13,18 +13,18 @@ from typing import Any
 from fmbench_lib.config.load_settings import LoadSettings
 from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.errors import FmbenchError, WorkerError
+from fmbench_lib.load.executor import Executor, OneMachine
 from fmbench_lib.load.levels.attempt import Attempt
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec
 from fmbench_lib.load.levels.trace_file import match_prompts
 from fmbench_lib.load.recording.facts_of_level import level_facts
 from fmbench_lib.load.recording.live_figures import LiveFigures, Onlooker
-from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
 from fmbench_lib.load.recording.raw_responses import keep_raw
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt, TokenCounter
 from fmbench_lib.load.recording.records import write_tables
 from fmbench_lib.load.recording.sent_level import SentLevel, is_sent, note_sent, read_sent
-from fmbench_lib.load.sending.engine import Progress, run_level, sent_marks
+from fmbench_lib.load.sending.engine import Progress, sent_marks
 from fmbench_lib.load.sending.level import Level
 from fmbench_lib.load.sending.script_call import UserScript
 from fmbench_lib.load.sending.sent_marks import positions_sent
@@ -44,6 +44,7 @@ class ExperimentLoad:
     """What is the same for all levels of an experiment: its addresses, codec, tokenizer and load.
 
     `seed` is the run's. `redactor` takes secrets out of what is recorded. With a `script`, requests go through that.
+    `executor` sends them.
     """
 
     urls: tuple[str, ...]
@@ -54,6 +55,7 @@ class ExperimentLoad:
     seed: int
     redactor: Redactor = field(default_factory=Redactor, repr=False)
     script: UserScript | None = None
+    executor: Executor = field(default_factory=OneMachine)
 
 
 def measure_level(
@@ -78,7 +80,7 @@ def measure_level(
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(parents=True)
             sent = _send(spec, deal, payload, experiment, scratch, on_figures, attempt or Attempt())
-        _decode(sent, target, scratch)
+        _decode(sent, target, scratch, experiment.executor)
     except BaseException as error:
         # What was sent as a whole stays until it is decoded, unless decoding itself has failed.
         if isinstance(error, FmbenchError) or not is_sent(scratch):
@@ -110,15 +112,17 @@ def _send(
         return onlooker.new_ttfts()
 
     attempt.began(numbers, len(level.warmup), len(deal.warmup))
+    executor = experiment.executor
     try:
-        run = run_level(level, _requests(rows, limits, experiment), scratch, on_progress)
+        run = executor.run(level, _requests(rows, limits, experiment), scratch, recorder, on_progress)
     finally:
         attempt.ended(prompts_sent(scratch, len(level.warmup), len(deal.warmup)))
     facts = level_facts(
         spec, deal, level, run, tokenizer=experiment.tokenizer_name, seed=experiment.seed, attempt=attempt
     )
     sent = SentLevel(recorder, run, facts)
-    note_sent(scratch, sent)
+    if executor.keeps_spools:
+        note_sent(scratch, sent)
     return sent
 
 
@@ -204,13 +208,15 @@ def _requests(
         yield request_of(experiment.predictor, row, limit)
 
 
-def _decode(sent: SentLevel, target: Path, scratch: Path) -> None:
+def _decode(sent: SentLevel, target: Path, scratch: Path, executor: Executor) -> None:
     """Turn spools into the level's file of records. The raw responses are kept where this breaks down."""
     raw, kept = raw_file(target), sent.facts["raw_kept"]
     part = scratch / "records.parquet"
     try:
-        write_tables(part, tables_of(Job.of(sent.recorder, sent.run), scratch), sent.facts)
+        write_tables(part, executor.tables(sent.recorder, sent.run, scratch), sent.facts)
     except WorkerError as error:
+        if not executor.keeps_spools:
+            raise
         keep_raw(raw, sent)
         raise WorkerError(f"{error}; the raw responses are kept in {raw}") from error
     if kept:

@@ -10,6 +10,7 @@ from fmbench_lib.config.platforms import platform_facts, protocol_facts
 from fmbench_lib.config.problems import joined, shown
 from fmbench_lib.config.reading.budget_checks import with_budgets
 from fmbench_lib.config.reading.endpoint_checks import check_endpoint, check_headers
+from fmbench_lib.config.reading.executor_checks import check_executor
 from fmbench_lib.config.reading.keys import Findings
 from fmbench_lib.config.reading.load_checks import check_find, check_loads
 from fmbench_lib.config.reading.name_checks import check_names
@@ -36,6 +37,7 @@ def check(config: Config, findings: Findings) -> Config:
     config = with_budgets(config, findings)
     load = config.load
     check_loads(config, findings)
+    check_executor(load, findings)
     check_find(load.find, load.subject_to, load.find_start, load.find_most, findings)
     _check_monitors(config, findings)
     return config.model_copy(update={"experiments": experiments})

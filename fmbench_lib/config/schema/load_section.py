@@ -10,6 +10,7 @@ from pydantic import PlainValidator
 from fmbench_lib.config.arrival_facts import ARRIVALS, known_arrivals
 from fmbench_lib.config.load_settings import LoadSettings, TraceEntry
 from fmbench_lib.config.precision import parse_precision
+from fmbench_lib.config.schema.ray_section import RaySection
 from fmbench_lib.config.schema.search_objectives import Find, Subjects
 from fmbench_lib.config.schema.section import Section, described
 from fmbench_lib.config.schema.values import (
@@ -35,6 +36,7 @@ from fmbench_lib.config.schema.values import (
 
 PROMPT_REUSE = ("never", "across_levels", "allowed")
 BALANCES = ("least_outstanding", "round_robin")
+EXECUTORS = ("local", "ray")
 
 
 def _arrival(value: Any) -> str:
@@ -59,6 +61,7 @@ Balance = Annotated[
     PlainValidator(one_of(*BALANCES)),
     Kind("`least_outstanding` or `round_robin`"),
 ]
+Executor = Annotated[Literal["local", "ray"], PlainValidator(one_of(*EXECUTORS)), Kind("`local` or `ray`")]
 
 
 class LoadSection(Section):
@@ -84,6 +87,12 @@ class LoadSection(Section):
         "Client processes. `auto` is one per free core, but a single one with `max_concurrency`, or several copies and "
         "`least_outstanding`: several processes would each count only their own share.",
         "auto",
+    )
+    executor: Executor = described(
+        "What sends the requests: this machine, or the machines of a Ray cluster (extra `ray`, see ray.md).", "local"
+    )
+    ray: RaySection = described(
+        "The cluster of `executor: ray`, see below.", RaySection(), shown_default="all defaults"
     )
     prompt_reuse: PromptReuse = described(
         "Whether a prompt may be sent again: `never`, only `across_levels`, or `allowed` within a level too.",

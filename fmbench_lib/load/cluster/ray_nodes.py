@@ -89,8 +89,8 @@ class RayCluster:
         identity: NodeIdentity = started.ask("identity").get()
         if identity.fmbench != __version__:
             raise InputError(
-                f"node {started.name} ({identity.host}) has fmbench-lib {identity.fmbench}, this machine {__version__}: "
-                "install the same version on all nodes"
+                f"node {started.name} ({identity.host}) has fmbench-lib {identity.fmbench}, this machine "
+                f"{__version__}: install the same version on all nodes"
             )
         # What Ray was told that the node has: several nodes of a test are one machine.
         started.cores = min(identity.cores, int(node["Resources"].get("CPU", identity.cores)) or 1)

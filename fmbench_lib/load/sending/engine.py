@@ -175,6 +175,7 @@ def _ahead(level: Level, sent: int) -> int:
 
 
 def spool_of(folder: Path, number: int) -> Path:
+    """Where the worker of this number spools what it receives."""
     return folder / f"worker-{number}{SPOOL}"
 
 

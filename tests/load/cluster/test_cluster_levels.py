@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
@@ -15,7 +17,9 @@ from fmbench_lib.load.sending.engine import Progress
 from fmbench_lib.load.sending.script_call import UserScript
 from fmbench_lib.load.sending.sent_marks import positions_sent
 from tests.load.cluster.conftest import MakeCluster, Send, ThreadNode
-from tests.load.conftest import Measure, workers  # noqa: F401
+from tests.load.conftest import Measure
+
+Workers = Callable[[], list[psutil.Process]]
 
 
 def test_a_closed_loop_is_sent_once_by_all_nodes_together(
@@ -61,10 +65,10 @@ def test_a_cap_is_the_levels_and_not_each_nodes(make_cluster: MakeCluster, send:
     assert [node["workers"] for node in sent.run.nodes] == [[0], [1]]
 
 
-def test_time_ends_a_closed_loop_on_all_nodes_at_once(emulator: Emulator, make_cluster: MakeCluster, send: Send) -> None:
-    sent = send(
-        make_cluster(2), emulator.url, 12, warmup=4, concurrency=4, duration=0.8, prompt_reuse="allowed"
-    )
+def test_time_ends_a_closed_loop_on_all_nodes_at_once(
+    emulator: Emulator, make_cluster: MakeCluster, send: Send
+) -> None:
+    sent = send(make_cluster(2), emulator.url, 12, warmup=4, concurrency=4, duration=0.8, prompt_reuse="allowed")
     assert sent.run.stop_reason == "duration"
     assert sent.run.window_ns is not None
     start, stop = sent.run.window_ns
@@ -99,7 +103,10 @@ def test_a_lost_node_ends_the_level_and_the_others_records_are_kept(
 
 
 def test_a_killed_worker_loses_its_node(
-    emulator: Emulator, make_cluster: MakeCluster, send: Send, workers  # noqa: F811
+    emulator: Emulator,
+    make_cluster: MakeCluster,
+    send: Send,
+    workers: Workers,
 ) -> None:
     killed = []
 
@@ -129,7 +136,11 @@ def test_no_node_left_is_no_level(emulator: Emulator, make_cluster: MakeCluster,
 
 
 def test_a_node_that_is_lost_before_the_level_begins_leaves_no_workers(
-    emulator: Emulator, make_cluster: MakeCluster, send: Send, workers, tmp_path: Path  # noqa: F811
+    emulator: Emulator,
+    make_cluster: MakeCluster,
+    send: Send,
+    workers: Workers,
+    tmp_path: Path,
 ) -> None:
     cluster = make_cluster(2)
 
@@ -145,7 +156,11 @@ def test_a_node_that_is_lost_before_the_level_begins_leaves_no_workers(
 
 
 def test_nothing_is_left_after_a_level(
-    emulator: Emulator, make_cluster: MakeCluster, send: Send, workers, tmp_path: Path  # noqa: F811
+    emulator: Emulator,
+    make_cluster: MakeCluster,
+    send: Send,
+    workers: Workers,
+    tmp_path: Path,
 ) -> None:
     send(make_cluster(2), emulator.url, 8, concurrency=2, requests=8)
     assert workers() == []
