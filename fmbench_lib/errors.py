@@ -99,6 +99,10 @@ class WorkerError(FmbenchError):
     """A load worker died or could not be started; its level has no result."""
 
 
+class NodeLostError(WorkerError):
+    """A machine of a cluster does not answer any more: it, its process or the way to it is gone."""
+
+
 def explained(error: BaseException) -> str:
     """An error in one line: an FmbenchError's own text; of any other its type, what it says, and where it arose."""
     if isinstance(error, FmbenchError):

@@ -24,6 +24,7 @@ from fmbench_lib.metrics.groups.level_conditions import CONDITIONS, level_condit
 from fmbench_lib.metrics.groups.level_throughput import THROUGHPUT, THROUGHPUT_INTERVALS, throughput
 from fmbench_lib.metrics.groups.level_times import ANSWER, FROM_SENT, INTERVALS, P90, TIMES, level_times
 from fmbench_lib.metrics.groups.little import LITTLE, little
+from fmbench_lib.metrics.groups.nodes import NODES, nodes
 from fmbench_lib.metrics.groups.queue_growth import QUEUE_GROWTH, queue_growth_columns
 from fmbench_lib.metrics.groups.stalls import MAXIMA, STALLS, stalls
 from fmbench_lib.metrics.groups.tokens import BILLED, TOKEN_COUNTS, billed_tokens, token_counts
@@ -124,6 +125,7 @@ GROUPS: tuple[MetricGroup, ...] = (
     MetricGroup(P90, level_times, table="levels"),
     MetricGroup(PRICE_PER_1M, derive=_prices, table="levels"),
     MetricGroup(ENERGY, energy_read, _energy, table="levels"),
+    MetricGroup(NODES, nodes, table="levels"),
 )
 
 

@@ -28,6 +28,7 @@ class Thresholds:
     lag_invalid: float = _limit(0.25, "share of the percentile", "the same above it: invalid")
     itl_lag_degraded: float = _limit(0.25, "share of the percentile", "the client's error in ITL above it: degraded")
     resends_degraded: float = _limit(0.01, "share of requests", "sent again, and late beside TTFT p50: more, degraded")
+    node_clock_bound: float = _limit(0.005, "s", "clocks of a cluster's nodes known less well: degraded")
     cpu_degraded: float = _limit(0.90, "share of a core", "CPU of the busiest worker above it: degraded")
     in_flight_degraded: float = _limit(
         0.05, "share of the load asked", "closed loop, load in flight off by more: degraded"

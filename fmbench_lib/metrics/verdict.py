@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from fmbench_lib.metrics.checks.client_checks import client_cpu, client_delays, remedy, resends
 from fmbench_lib.metrics.checks.host_checks import other_programs, withheld_cores
+from fmbench_lib.metrics.checks.node_checks import busy_nodes, lost_nodes, node_clocks
 from fmbench_lib.metrics.checks.stall_checks import long_requests, silence
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.content_checks import content_findings, token_findings
@@ -299,6 +300,9 @@ CHECKS: tuple[Check, ...] = (
     _successes,
     client_delays,
     client_cpu,
+    lost_nodes,
+    busy_nodes,
+    node_clocks,
     resends,
     other_programs,
     withheld_cores,

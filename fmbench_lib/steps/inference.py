@@ -16,6 +16,7 @@ from fmbench_lib.deploy.endpoints_file import endpoints
 from fmbench_lib.errors import DeployError, explained
 from fmbench_lib.host.atomic_files import read_rows
 from fmbench_lib.host.disk_space import check_room, room_explained
+from fmbench_lib.load.executor import Executor
 from fmbench_lib.load.levels.attempt import EarlierRun
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec, deal_prompts
@@ -30,6 +31,7 @@ from fmbench_lib.steps.endpoints.endpoint_addresses import addresses_of
 from fmbench_lib.steps.endpoints.experiment_scripts import script_of
 from fmbench_lib.steps.endpoints.machine_sharing import waiting
 from fmbench_lib.steps.measuring.earlier_sendings import Sending, earlier_run, earlier_sendings
+from fmbench_lib.steps.measuring.level_executor import level_executor
 from fmbench_lib.steps.measuring.level_space import bytes_of_level
 from fmbench_lib.steps.measuring.level_watch import LevelWatch
 from fmbench_lib.steps.measuring.monitoring import Monitoring, monitoring
@@ -56,11 +58,12 @@ def run_inference(run: Run) -> pd.DataFrame:
     deals = deal_prompts(run.config, payload_index(run).counts)
     served: dict[str, Endpoint | None] = dict(endpoints(run.workspace))
     later = _waiting(run)
-    load_of = functools.cache(functools.partial(_experiment_load, run))
     sendings = functools.cache(functools.partial(earlier_sendings, run))
-    watch = LevelWatch(run, missing_levels(run))
+    missing = missing_levels(run)
+    watch = LevelWatch(run, missing)
     try:
-        with monitoring(run) as monitor:
+        with level_executor(run.config, needed=bool(missing)) as executor, monitoring(run) as monitor:
+            load_of = functools.cache(functools.partial(_experiment_load, run, executor))
             for level, position in levels_to_measure(run, tuple(later)):
                 name = level.experiment.name
                 if name in later:
@@ -84,7 +87,7 @@ def _waiting(run: Run) -> set[str]:
     return set(waiting(run.config, {level.experiment.name for level in missing_levels(run)}))
 
 
-def _experiment_load(run: Run, name: str) -> ExperimentLoad:
+def _experiment_load(run: Run, executor: Executor, name: str) -> ExperimentLoad:
     """What is the same for all levels of the experiment of this name, whose endpoint is in service."""
     experiment = next(experiment for experiment in run.config.experiments if experiment.name == name)
     endpoint = endpoints(run.workspace)[name]
@@ -106,6 +109,7 @@ def _experiment_load(run: Run, name: str) -> ExperimentLoad:
         seed=run.seed,
         redactor=run.redactor,
         script=script,
+        executor=executor,
     )
 
 

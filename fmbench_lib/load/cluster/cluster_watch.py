@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from fmbench_lib.errors import NodeLostError
 from fmbench_lib.load.cluster.clock_offsets import NodeClock, Offset, measure
-from fmbench_lib.load.cluster.node import Node, NodeLostError
+from fmbench_lib.load.cluster.node import Node
 from fmbench_lib.load.cluster.node_messages import NodeStatus
 from fmbench_lib.load.cluster.shared_level import SharedLevel
 from fmbench_lib.load.sending.early_stop import Stop, Watch

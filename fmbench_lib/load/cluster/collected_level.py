@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
@@ -11,10 +11,11 @@ from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from fmbench_lib.errors import WorkerError
+from fmbench_lib.errors import NodeLostError, WorkerError
 from fmbench_lib.load.cluster.clock_offsets import NodeClock
-from fmbench_lib.load.cluster.node import Node, NodeLostError
+from fmbench_lib.load.cluster.node import Node
 from fmbench_lib.load.cluster.shared_level import SharedLevel
 from fmbench_lib.load.cluster.shifted_records import on_drivers_clock
 from fmbench_lib.load.recording.records import RECORD_SCHEMA
@@ -27,20 +28,24 @@ from fmbench_lib.metrics.level_facts import NodeFacts
 
 _RECORDS = ".records"
 _AT_ONCE = 4
+_ROUNDED_NS = 1_000  # Unix times in seconds are known to a quarter of a microsecond
 
 
 @dataclass(slots=True)
 class _Brought:
-    """The records that a node has brought: how many are measured ones, and their lags (s)."""
+    """The records that a node has brought: how many are measured ones, when the last of them was sent (Unix s, 0
+    without any), and their lags (s)."""
 
     requests: int = 0
+    last_sent: float = 0.0
     schedule_lags: list[Any] = field(default_factory=list)
     client_lags: list[Any] = field(default_factory=list)
 
     def take(self, table: pa.Table) -> None:
         """Count some more."""
-        measured = table.filter(pa.compute.equal(table["phase"], "measured"))
+        measured = table.filter(pc.equal(table["phase"], "measured"))
         self.requests += measured.num_rows
+        self.last_sent = max(self.last_sent, pc.max(measured["sent"]).as_py() or 0.0)
         self.schedule_lags.append(measured["schedule_lag"].drop_null().to_numpy())
         self.client_lags.append(measured["client_lag"].drop_null().to_numpy())
 
@@ -64,6 +69,7 @@ def collect(shared: SharedLevel, stop: Stop | None, folder: Path) -> LevelRun:
     }
     every = [by_worker[number] for number in sorted(by_worker)]
     window, reason = sending_window(shared.level, shared.order, every)
+    window = _to_last_sent(window, brought.values(), wall - mono)
     stopped = stop if stop is not None and any(end["told"] for end in every) else None
     return LevelRun(
         level_id=shared.level_id,
@@ -92,6 +98,16 @@ def on_driver(end: End, clock: NodeClock) -> End:
     }
     samples = [(clock.to_driver(mono), wall) for mono, wall in end["clock_samples"]]
     return cast(End, {**end, **moved, "clock_samples": samples})
+
+
+def _to_last_sent(
+    window: tuple[int, int] | None, brought: Iterable[_Brought], unix_offset_ns: int
+) -> tuple[int, int] | None:
+    """The window, with the last request that belongs to it as its record has it, where that is rounded."""
+    if window is None:
+        return None
+    last_sent = max((each.last_sent for each in brought), default=0.0)
+    return window[0], max(window[1], round(last_sent * 1e9) + _ROUNDED_NS - unix_offset_ns)
 
 
 def _fetch_all(shared: SharedLevel, unix_offset_ns: int, folder: Path) -> dict[str, _Brought]:

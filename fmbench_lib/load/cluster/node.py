@@ -8,11 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from fmbench_lib.errors import WorkerError
-
-
-class NodeLostError(WorkerError):
-    """A node does not answer any more: its machine, its process or the way to it is gone."""
+from fmbench_lib.errors import NodeLostError, WorkerError
 
 
 class Answer(Protocol):

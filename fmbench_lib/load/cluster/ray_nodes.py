@@ -15,8 +15,7 @@ from typing import Any
 
 from fmbench_lib import __version__
 from fmbench_lib.config.ray_settings import RaySettings
-from fmbench_lib.errors import InputError, WorkerError
-from fmbench_lib.load.cluster.node import NodeLostError
+from fmbench_lib.errors import InputError, NodeLostError, WorkerError
 from fmbench_lib.load.cluster.node_agent import NodeAgent
 from fmbench_lib.load.cluster.node_messages import NodeIdentity
 

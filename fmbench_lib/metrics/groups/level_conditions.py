@@ -8,7 +8,9 @@ from fmbench_lib.metrics.level_sample import Facts, LevelSample
 from fmbench_lib.metrics.missing import NAN, number, or_nan, text
 from fmbench_lib.metrics.window import measured_in, window_of
 
-_ENDINGS = "`requests`, `duration`, `prompts`, `trace`, `precision`, `error_rate`, `saturation`, `interrupted`"
+_ENDINGS = (
+    "`requests`, `duration`, `prompts`, `trace`, `precision`, `error_rate`, `saturation`, `interrupted`, `node_lost`"
+)
 
 CONDITIONS = (
     LOAD,

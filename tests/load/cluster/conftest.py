@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from fmbench_lib.errors import NodeLostError
 from fmbench_lib.load.cluster.cluster_executor import ClusterExecutor
-from fmbench_lib.load.cluster.node import NodeLostError
 from fmbench_lib.load.cluster.node_agent import NodeAgent
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
 from fmbench_lib.load.sending.engine import LevelRun, Progress
