@@ -87,4 +87,5 @@ class NodeClock:
 
     def to_node(self, driver_ns: int) -> int:
         """A time of the driver's clock on the node's."""
-        return driver_ns - self.offset_at(driver_ns - self.before.offset_ns)
+        since = driver_ns - self.before.offset_ns - self.before.node_ns
+        return self.before.node_ns + round(since / (1 + (self.drift or 0.0)))
