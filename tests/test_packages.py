@@ -59,6 +59,7 @@ ROOMS = {
     "kubernetes": "deploy/eks",
     "mlflow": "steps",
     "opentelemetry": "steps",
+    "ray": "load/cluster",
     "sagemaker": "deploy/sagemaker",
     "transformers": "data",
     "datasets": "data",
