@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from fmbench_lib.host.facts import HostFacts
+from fmbench_lib.metrics.level_facts import NodeFacts
 
 
 class CalibrationRow(TypedDict):
@@ -13,7 +14,8 @@ class CalibrationRow(TypedDict):
     One of `streams` (closed loop) and `event_rate` (content events/s asked for) is set. `joined`: requests that are in
     the emulator's ledger too, `uneven`: those of them whose events do not match. `share_of_ideal`: of the events that
     an ideal client would have measured. Errors are what was measured less what was true; `_mean` with its sign, the
-    percentiles without. `client_cpu_max` is the share of a core, `client_cpu_per_event` CPU seconds.
+    percentiles without. `client_cpu_max` is the share of a core, `client_cpu_per_event` CPU seconds. `nodes` are the
+    machines of a cluster, null where one machine sent.
     """
 
     load: str
@@ -40,6 +42,7 @@ class CalibrationRow(TypedDict):
     client_cpu_per_event: float | None
     stamp_source: str
     server_stamp_source: str
+    nodes: list[NodeFacts] | None
 
 
 class CalibrationConditions(TypedDict):

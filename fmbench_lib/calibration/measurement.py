@@ -23,9 +23,9 @@ from fmbench_lib.config.schema.load_section import LoadSection, load_settings
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, LedgerEntry, Tls, launch
 from fmbench_lib.host.facts import host_facts
-from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
+from fmbench_lib.load.executor import Executor, OneMachine
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt
-from fmbench_lib.load.sending.engine import LevelRun, run_level
+from fmbench_lib.load.sending.engine import LevelRun
 from fmbench_lib.load.sending.level import Level
 from fmbench_lib.metrics.statistics.accuracy import Errors, Timing, bias, compare, greatest_within, magnitude
 from fmbench_lib.metrics.statistics.percentiles import percentile
@@ -41,6 +41,7 @@ SCHEMA = 1
 
 _PROMPTS = 100
 _TIMEOUT = 60.0
+_HERE = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +83,11 @@ class Sent:
 
     run: LevelRun
     recorder: Recorder
+    executor: Executor
 
     def records(self, folder: Path) -> pd.DataFrame:
         """The request records, decoded as in a run; `folder` is for temporary files."""
-        tables = list(tables_of(Job.of(self.recorder, self.run), folder))
+        tables = list(self.executor.tables(self.recorder, self.run, folder))
         frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
         return frame
 
@@ -103,10 +105,13 @@ def calibrate(
     seconds: float = SECONDS,
     answers: Answers | None = None,
     on_row: Callable[[CalibrationRow], None] = lambda _: None,
+    executor: Executor | None = None,
+    host: str = _HERE,
 ) -> CalibrationDocument:
     """Measure each load for about so many seconds, each against its own emulator.
 
-    `on_row` is called with the row of each level as soon as it is known. Returns the document that `store` writes.
+    `on_row` is called with the row of each level as soon as it is known. `executor` sends the levels, None for this
+    machine, and reaches the emulator at `host`. Returns the document that `store` writes.
     Raises EndpointError where the emulator cannot be started, WorkerError where the engine breaks down.
     """
     answers = answers or Answers()
@@ -120,19 +125,29 @@ def calibrate(
     }
     rows = []
     for load in [*(Load(streams=count) for count in streams), *(Load(event_rate=rate) for rate in event_rates)]:
-        rows.append(measure(load, answers, seconds))
+        rows.append(measure(load, answers, seconds, executor, host))
         on_row(rows[-1])
     return {**facts, "within": {f"{limit}_ms": within(rows, limit / 1000) for limit in LIMITS_MS}, "levels": rows}
 
 
-def measure(load: Load, answers: Answers, seconds: float) -> CalibrationRow:
+def measure(
+    load: Load, answers: Answers, seconds: float, executor: Executor | None = None, host: str = _HERE
+) -> CalibrationRow:
     """Measure one level against its own emulator; returns its row."""
-    with tempfile.TemporaryDirectory() as name, launch(answers.behaviour) as server:
-        sent = send(load, server, answers, seconds, Path(name))
+    with tempfile.TemporaryDirectory() as name, launch(answers.behaviour, host=host) as server:
+        sent = send(load, server, answers, seconds, Path(name), executor=executor)
         return row_of(load, answers, sent.records(Path(name)), sent, ledger_of(server))
 
 
-def send(load: Load, server: Emulator, answers: Answers, seconds: float, folder: Path, tls: Tls | None = None) -> Sent:
+def send(
+    load: Load,
+    server: Emulator,
+    answers: Answers,
+    seconds: float,
+    folder: Path,
+    tls: Tls | None = None,
+    executor: Executor | None = None,
+) -> Sent:
     """Send a level whose measured part takes about so many seconds; the raw responses are in `folder`.
 
     The warm-up opens the connections, so that opening them disturbs no measured request. `tls` is the server's.
@@ -157,9 +172,11 @@ def send(load: Load, server: Emulator, answers: Answers, seconds: float, folder:
         concurrency=load.streams,
         request_rate=rate,
     )
-    run = run_level(level, (predictor.encode(f"Question {n}?") for n in numbers), folder)
     prompts = [SentPrompt(f"q{n}", None) for n in numbers]
-    return Sent(run, Recorder(predictor, prompts, [server.url], LevelKey("calibration", "", load.name), None))
+    recorder = Recorder(predictor, prompts, [server.url], LevelKey("calibration", "", load.name), None)
+    executor = executor or OneMachine()
+    run = executor.run(level, (predictor.encode(f"Question {n}?") for n in numbers), folder, recorder)
+    return Sent(run, recorder, executor)
 
 
 def ledger_of(server: Emulator) -> dict[str, LedgerEntry]:
@@ -221,6 +238,7 @@ def row_of(
         "client_cpu_per_event": client_cpu_per_event(records, sent),
         "stamp_source": "+".join(sorted(set(measured["stamp_source"].dropna()))),
         "server_stamp_source": "+".join(sorted({entry.stamp_source for entry in ledger.values()})),
+        "nodes": list(sent.run.nodes) or None,
     }
 
 

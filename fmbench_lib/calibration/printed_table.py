@@ -45,5 +45,21 @@ def row_line(row: CalibrationRow) -> str:
     return "".join(aligned) + (f"   {lost} requests without a counterpart ({row['failed']} failed)" if lost else "")
 
 
+def node_lines(row: CalibrationRow) -> list[str]:
+    """A line for each machine of a cluster, under the level's: what it sent, how busy and how late it was."""
+    return [
+        f"  {node['name']} at {node['host']}: {_whole(node['requests'])} requests, "
+        f"busiest worker {_scaled(node['cpu'], 100, 0)}% of a core, "
+        f"sent {_scaled(node['schedule_lag_p99'], 1e3, 2)} ms late at p99, "
+        f"clock known within {_scaled(node['clock_bound'], 1e3, 2)} ms"
+        + (f", lost: {node['lost']}" if node["lost"] else "")
+        for node in row["nodes"] or ()
+    ]
+
+
+def _whole(value: int | None) -> str:
+    return _UNKNOWN if value is None else f"{value:,}"
+
+
 def _scaled(value: float | None, factor: float, decimals: int) -> str:
     return _UNKNOWN if value is None else f"{value * factor:z.{decimals}f}"

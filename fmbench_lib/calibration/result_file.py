@@ -18,15 +18,18 @@ _Fact: TypeAlias = Literal["machine", "processor", "cores"]
 _SAME: tuple[_Fact, ...] = ("machine", "processor", "cores")  # another kernel or interpreter is no other machine
 
 
-def calibration_file() -> Path:
+def calibration_file(name: str = "calibration.json") -> Path:
     """The calibration's file: `fmbench/calibration.json` in `$XDG_DATA_HOME`, else in `~/.local/share`."""
     home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return expanded(home) / "fmbench" / "calibration.json"
+    return expanded(home) / "fmbench" / name
 
 
-def store(document: CalibrationDocument) -> Path:
-    """Write a calibration in place of the earlier one; returns its path. Raises InputError where that fails."""
-    path = calibration_file()
+def store(document: CalibrationDocument, *, cluster: bool = False) -> Path:
+    """Write a calibration of this machine, or of a cluster, in place of the earlier one; returns its path.
+
+    Raises InputError where that fails.
+    """
+    path = calibration_file("calibration-ray.json") if cluster else calibration_file()
     try:
         write_json(path, document)
     except OSError as error:

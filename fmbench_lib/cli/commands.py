@@ -171,11 +171,22 @@ def _is_config(word: str) -> bool:
 
 def calibrate_command(options: argparse.Namespace) -> int:
     """Measure endpoints of known latency, print the measurement errors, and save them for later runs to refer to."""
-    from fmbench_lib.steps.client_calibration import calibrate_machine
+    from fmbench_lib.config.schema.ray_section import ray_settings
+    from fmbench_lib.steps.client_calibration import calibrate_cluster, calibrate_machine
 
     def print_line(line: str) -> None:
         say(line)
 
+    if options.executor == "ray":
+        path = calibrate_cluster(
+            ray_settings(options.ray_address, options.ray_nodes),
+            options.streams,
+            options.event_rates,
+            quick=options.quick,
+            say=print_line,
+        )
+        say(f"saved to {short_path(path)}")
+        return 0
     path = calibrate_machine(options.streams, options.event_rates, quick=options.quick, say=print_line)
     say(f"saved to {short_path(path)}; runs on this machine refer to it")
     return 0

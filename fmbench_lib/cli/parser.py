@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from fmbench_lib import __version__
+from fmbench_lib.cli.calibration_options import add_calibrate
 from fmbench_lib.cli.comparison_options import add_compare
 from fmbench_lib.cli.import_options import add_export, add_import
-from fmbench_lib.cli.option_types import count, loads, seconds
+from fmbench_lib.cli.option_types import count, seconds
 from fmbench_lib.cli.runs_options import add_runs, add_site
 from fmbench_lib.cli.shared_options import (
     Commands,
@@ -288,19 +289,6 @@ def _add_fetch(commands: Commands) -> None:
     fetch.add_argument("--rows", metavar="N", type=count, help="only the first rows of each file")
 
 
-def _add_calibrate(commands: Commands) -> None:
-    calibrate = add_command(
-        commands, "calibrate", "measure the errors of this machine as a client, by load", "fmbench calibrate --quick"
-    )
-    calibrate.add_argument(
-        "--streams", metavar="LIST", type=loads, help="numbers of simultaneous streams (default: 8,64,256,512)"
-    )
-    calibrate.add_argument(
-        "--event-rates", metavar="LIST", type=loads, help="content events per second (default: 5000,20000,40000)"
-    )
-    calibrate.add_argument("--quick", action="store_true", help="3 seconds for each load instead of 10")
-
-
 def _add_emulate(commands: Commands) -> None:
     emulate = add_command(
         commands,
@@ -329,6 +317,6 @@ _ADD: tuple[Callable[[Any], None], ...] = (
     _add_fetch,
     _add_init,
     _add_completion,
-    _add_calibrate,
+    add_calibrate,
     _add_emulate,
 )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import PlainValidator
+from pydantic import PlainValidator, ValidationError
 
 from fmbench_lib.config.problems import shown
 from fmbench_lib.config.ray_settings import RaySettings
 from fmbench_lib.config.schema.section import Section, described
 from fmbench_lib.config.schema.values import Kind, Workers, one_of, reject, whole
+from fmbench_lib.errors import InputError
 
 PLACEMENTS = ("spread", "no_head")
 _MOST_NODES = 10_000
@@ -58,6 +59,15 @@ class RaySection(Section):
     def settings(self) -> RaySettings:
         """The section resolved."""
         return RaySettings(self.address, _number(self.nodes), _number(self.workers_per_node), self.placement)
+
+
+def ray_settings(address: str, nodes: int | None) -> RaySettings:
+    """The settings of a cluster that no config names. Raises InputError for an address that is none."""
+    try:
+        return RaySection(address=address, nodes="auto" if nodes is None else nodes).settings()
+    except ValidationError as error:
+        found = error.errors()[0]
+        raise InputError(f"--ray-{found['loc'][0]} {found['msg']}") from None
 
 
 def _number(value: int | str) -> int | None:

@@ -66,6 +66,10 @@ class RayCluster:
         self._agents = {node_id: known.get(node_id) or self._start(alive[node_id]) for node_id in sorted(chosen)}
         return list(self._agents.values())
 
+    def driver_host(self) -> str:
+        """The address at which the nodes reach this machine."""
+        return str(self._ray.util.get_node_ip_address())
+
     def share(self, value: Any) -> Any:
         """The value's reference: Ray's object store brings it to each node once."""
         return self._ray.put(value)

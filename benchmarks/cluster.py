@@ -1,0 +1,128 @@
+"""How accurately several nodes measure together: TTFT errors and CPU per event of 1, 2 and 4 nodes of a Ray cluster.
+
+The nodes are processes of this machine (`ray.cluster_utils`), so they share its cores with the emulator: what is
+compared is what sharing, Ray and the merging cost, not what more machines bring. Every load is sent from this machine
+without Ray too. Each has the same number of load workers in all, where it has nodes enough for that.
+
+    python benchmarks/cluster.py [--streams 64,256,512] [--nodes 1,2,4] [--seconds 10] [--times 1]
+
+Needs Ray (`pip install 'fmbench-lib[ray]'`). Fails where several nodes are more than 10% (and 0.05 ms, 2 µs) worse than
+one, or a request is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from output import print_table, write_result
+
+from fmbench_lib.calibration.measurement import Answers, Load, ledger_of, row_of, send
+from fmbench_lib.config.ray_settings import RaySettings
+from fmbench_lib.emulator import launch
+from fmbench_lib.load.cluster.cluster_executor import ClusterExecutor
+from fmbench_lib.load.cluster.ray_nodes import RayCluster, ray_cluster
+from fmbench_lib.load.executor import Executor
+
+STORE_BYTES = 80 << 20
+WORSE = 1.10
+NOISE_S, NOISE_CPU_S = 5e-5, 2e-6
+COLUMNS = (
+    ("load", "load"),
+    ("sent_by", "sent by"),
+    ("workers", "workers"),
+    ("requests", "requests"),
+    ("joined", "joined"),
+    ("rate", "of ideal rate"),
+    ("TTFT_error_p50_ms", "TTFT error p50 ms"),
+    ("TTFT_error_p99_ms", "p99 ms"),
+    ("ITL_error_mean_ms", "ITL error mean ms"),
+    ("schedule_lag_p99_ms", "sent late p99 ms"),
+    ("cpu_us", "CPU µs/event"),
+    ("bound_ms", "clock bound ms"),
+)
+
+
+@contextmanager
+def cluster_of(nodes: int) -> Iterator[RayCluster]:
+    """A Ray cluster of so many nodes on this machine, each with one load worker."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    try:
+        for _ in range(nodes - 1):
+            cluster.add_node(**node)
+        with ray_cluster(RaySettings(cluster.address, nodes=nodes, workers_per_node=1)) as joined:
+            yield joined
+    finally:
+        cluster.shutdown()
+
+
+def level(streams: int, seconds: float, executor: Executor | None, sent_by: str) -> dict[str, Any]:
+    """The row of one level."""
+    load, answers = Load(streams=streams), Answers()
+    with tempfile.TemporaryDirectory() as folder, launch(answers.behaviour) as server:
+        sent = send(load, server, answers, seconds, Path(folder), executor=executor)
+        row = row_of(load, answers, sent.records(Path(folder)), sent, ledger_of(server))
+    bounds = [node["clock_bound"] for node in row["nodes"] or ()]
+    in_ms = ("TTFT_error_p50", "TTFT_error_p99", "ITL_error_mean", "schedule_lag_p99")
+    return {
+        **row,
+        **{f"{name}_ms": 1000 * (row[name] or 0.0) for name in in_ms},
+        "rate": f"{row['share_of_ideal']:.1%}",
+        "cpu_us": 1e6 * (row["client_cpu_per_event"] or 0.0),
+        "bound_ms": 1000 * max(bounds, default=0.0),
+        "sent_by": sent_by,
+    }
+
+
+def middle(rows: Sequence[Mapping[str, Any]], streams: int, sent_by: str, name: str) -> float:
+    """The median of a figure over the repeats of a level."""
+    return median(row[name] or 0.0 for row in rows if (row["streams"], row["sent_by"]) == (streams, sent_by))
+
+
+def faults(rows: Sequence[Mapping[str, Any]], base: str) -> list[str]:
+    """What is worse from several nodes than from one."""
+    found = [f"{row['load']}, {row['sent_by']}: requests missing" for row in rows if row["joined"] < row["requests"]]
+    noise = {"TTFT_error_p50": NOISE_S, "TTFT_error_p99": NOISE_S, "client_cpu_per_event": NOISE_CPU_S}
+    for streams, sent_by in dict.fromkeys((row["streams"], row["sent_by"]) for row in rows):
+        for name, least in noise.items():
+            one, several = (middle(rows, streams, by, name) for by in (base, sent_by))
+            if several > max(WORSE * one, one + least):
+                found.append(f"{streams} streams, {sent_by}: {name} {several:.3g} s, of one node {one:.3g} s")
+    return found
+
+
+def main(argv: Sequence[str]) -> int:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--streams", default="64,256,512")
+    options.add_argument("--nodes", default="1,2,4")
+    options.add_argument("--seconds", type=float, default=10.0)
+    options.add_argument("--times", type=int, default=1)
+    given = options.parse_args(argv)
+    loads, counts = ([int(each) for each in text.split(",")] for text in (given.streams, given.nodes))
+    rows = [level(streams, given.seconds, None, "this machine") for _ in range(given.times) for streams in loads]
+    for nodes in counts:
+        name = f"{nodes} node{'s' if nodes > 1 else ''}"
+        with cluster_of(nodes) as cluster:
+            executor = ClusterExecutor(cluster)
+            rows += [level(streams, given.seconds, executor, name) for _ in range(given.times) for streams in loads]
+    rows.sort(key=lambda row: row["streams"])
+    print_table(COLUMNS, rows)
+    wrong = faults(rows, "1 node")
+    print("; ".join(wrong) or "several nodes are as exact as one")
+    write_result("cluster", {"seconds": given.seconds, "levels": rows, "wrong": wrong})
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
