@@ -59,5 +59,5 @@ def calibrate_cluster(
             executor=ClusterExecutor(cluster),
             host=cluster.driver_host(),
         )
-    say(reach_sentence(document["within"]))
+    say(reach_sentence(document["within"]).replace("This machine", "This cluster"))
     return store(document, cluster=True)

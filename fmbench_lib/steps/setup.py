@@ -21,6 +21,7 @@ from fmbench_lib.runs.config_arguments import named_arguments
 from fmbench_lib.runs.opening import create_run, open_run
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.judging.evaluation_plan import check_evaluation
+from fmbench_lib.steps.measuring.level_executor import check_cluster
 from fmbench_lib.steps.prompts.prompt_template import template_path
 from fmbench_lib.steps.run_inputs.inputs import (
     buckets,
@@ -95,6 +96,7 @@ def set_up(run: Run) -> pd.DataFrame:
     if bundle is not None:
         check_bundle(bundle)
         checked.append(("certificate authorities", bundle))
+    checked += check_cluster(run.config)
     checked += check_evaluation(run)
     checked += _prices(run)
     checked += list(buckets(run).items())

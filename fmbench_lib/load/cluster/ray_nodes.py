@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -21,6 +22,7 @@ from fmbench_lib.load.cluster.node_messages import NodeIdentity
 
 _ANSWER_S = 120.0  # more than any question takes: workers are given up after 30 s, a part is decoded within seconds
 _CALLS_AT_ONCE = 4
+_CONNECT_S = 10.0
 _HEAD = "node:__internal_head__"
 _INSTALL = "load.executor: ray needs Ray: pip install 'fmbench-lib[ray]'"
 
@@ -33,13 +35,11 @@ def ray_cluster(settings: RaySettings) -> Iterator[RayCluster]:
     """
     ray = _ray()
     address = settings.address
+    _check_listening(address)
     try:
         ray.init(address=address, namespace="fmbench", log_to_driver=False, logging_level="error")
     except (ConnectionError, ValueError, RuntimeError) as error:
-        why = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"load.ray.address: no Ray cluster at {address} ({why}); start one with `ray start --head`"
-        ) from None
+        raise _no_cluster(address, error) from None
     try:
         yield RayCluster(ray, settings)
     finally:
@@ -139,6 +139,22 @@ class RayAnswer:
             raise error.cause if isinstance(error.cause, Exception) else WorkerError(str(error)) from None
         except errors.RayError as error:
             raise NodeLostError(_reason(error)) from None
+
+
+def _check_listening(address: str) -> None:
+    """Raise InputError where nothing listens at an address: Ray itself would try for minutes."""
+    if address == "auto":
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, error) from None
+
+
+def _no_cluster(address: str, error: Exception) -> InputError:
+    why = str(getattr(error, "strerror", None) or error).strip().splitlines() or [type(error).__name__]
+    return InputError(f"load.ray.address: no Ray cluster at {address} ({why[0]}); start one with `ray start --head`")
 
 
 def _reason(error: Exception) -> str:

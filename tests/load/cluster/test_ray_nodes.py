@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -174,17 +175,27 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         pass
 
 
-def test_an_address_without_a_cluster_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_a_cluster_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**_: Any) -> None:
         raise ConnectionError("Could not find any running Ray instance.\nPlease specify the one to connect to")
 
     monkeypatch.setattr(ray_nodes, "import_module", lambda name: SimpleNamespace(init=refuse))
-    with pytest.raises(InputError) as caught, ray_cluster(RaySettings("head:6379")):
+    with pytest.raises(InputError) as caught, ray_cluster(RaySettings()):
         pass
     assert str(caught.value) == (
-        "load.ray.address: no Ray cluster at head:6379 (Could not find any running Ray instance.); "
+        "load.ray.address: no Ray cluster at auto (Could not find any running Ray instance.); "
         "start one with `ray start --head`"
     )
+
+
+@pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "ray://localhost:{}"])
+def test_where_nothing_listens_ray_is_not_asked(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    monkeypatch.setattr(ray_nodes, "import_module", lambda name: SimpleNamespace())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = form.format(listener.getsockname()[1])
+    with pytest.raises(InputError) as caught, ray_cluster(RaySettings(address)):
+        pass
+    assert str(caught.value).startswith(f"load.ray.address: no Ray cluster at {address} (Connection refused); ")
 
 
 # -- a cluster of Ray's own on this machine, where it is installed ---------------------------------------------------
