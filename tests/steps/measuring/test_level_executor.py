@@ -47,7 +47,7 @@ def joined(monkeypatch: pytest.MonkeyPatch) -> list[RaySettings]:
 
 def config(**load: Any) -> Config:
     """A config of which only the load is looked at."""
-    return Config.model_construct(load=LoadSection(**load), run_steps={}, experiments=[])
+    return Config.model_construct(load=LoadSection(**load), run_steps={"3_run_inference": True}, experiments=[])
 
 
 def over_ray(nodes: int | str) -> Config:
