@@ -141,10 +141,15 @@ def check_service(run: Run, experiment: Experiment) -> None:
 
 def script_files(run: Run, experiment: Experiment) -> list[tuple[str, str]]:
     """The user scripts that an experiment runs, with what each is for. Raises InputError for one that cannot be run."""
+    folders, fetcher = run.loaded.folders, script_fetcher(run)
     files = {
-        "deployment script": deployment_file(run.config, experiment, run.loaded.folders, script_fetcher(run)),
-        "inference script": inference_file(run.config, experiment, run.loaded.folders, script_fetcher(run)),
+        "deployment script": deployment_file(run.config, experiment, folders, fetcher),
+        "inference script": inference_file(run.config, experiment, folders, fetcher),
     }
+    if run.config.load.executor != "local" and files["inference script"] is not None:
+        raise InputError(
+            f"experiment {experiment.name}: load.executor: ray cannot call its inference script; write executor: local"
+        )
     return [(f"{what} of {experiment.name}", str(path)) for what, path in files.items() if path is not None]
 
 
