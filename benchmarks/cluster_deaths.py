@@ -66,7 +66,8 @@ def drive(address: str, url: str, folder: Path) -> None:
     """Measure the levels that have no file yet; those that are invalid once more. Notes each beginning and end."""
     predictor = OpenAiPredictor(url, "m")
     payload = [{"prompt_id": f"q{n}", "prompt": f"Question {n}?", "prompt_tokens": 3} for n in range(40)]
-    experiment = Experiment.model_validate({"name": "e", "platform": "endpoint", "protocol": "openai"})
+    given = {"name": "e", "platform": "endpoint", "protocol": "openai", "deploy": False, "payload_files": ["p.jsonl"]}
+    experiment = Experiment.model_validate(given)
     load = load_settings(LoadSection(prompt_reuse="allowed", timeout=10))
     with ray_cluster(RaySettings(address)) as cluster:
         measured = ExperimentLoad((url,), predictor, None, "words", load, 1, executor=ClusterExecutor(cluster))
