@@ -11,6 +11,7 @@ from recompute_client import FAMILIES as ERROR_FAMILIES
 from recompute_client import client_error
 from recompute_energy import READ as ENERGY_READ
 from recompute_energy import transactions
+from recompute_nodes import node_clock_bound, nodes, requests_by_node
 from recompute_part import FAMILIES, PERCENTILES, SLICES, WITH_P90, Part
 from recompute_queueing import in_flight, spread_over_time, trend
 from recompute_reading import Cell, Flags, Floats, joined
@@ -169,6 +170,9 @@ COLUMNS: dict[str, Function] = {
     "errors_by_class": contents.errors_by_class,
     "error_messages": contents.error_messages,
     "requests_by_copy": contents.requests_by_copy,
+    "nodes": nodes,
+    "requests_by_node": requests_by_node,
+    "node_clock_bound": node_clock_bound,
     # work
     "transactions_per_second": lambda part: part.transactions[0],
     "transactions_per_minute": lambda part: 60 * part.transactions[0],

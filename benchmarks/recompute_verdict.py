@@ -103,6 +103,18 @@ def _copies(row: Row) -> Iterator[Finding]:
                 yield DEGRADED, False
 
 
+def _nodes(row: Row) -> Iterator[Finding]:
+    for node in json.loads(row["requests_by_node"] or "{}").values():
+        lag = node["schedule_lag_p99"] or 0.0
+        late = lag > max(LIMITS["lag_floor"], LIMITS["lag_degraded"] * _scale(row))
+        if node["lost"]:
+            yield INVALID, True
+        if node["requests"] and ((node["cpu"] or 0.0) > LIMITS["cpu_degraded"] or late):
+            yield DEGRADED, True
+    if _of(row, "node_clock_bound") > LIMITS["node_clock_bound"]:
+        yield DEGRADED, False
+
+
 def _cpu(row: Row) -> Iterator[Finding]:
     if _of(row, "client_cpu_max") > LIMITS["cpu_degraded"]:
         yield DEGRADED, True
@@ -207,8 +219,8 @@ def _beside_others(row: Row) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Callable[[Row], Iterator[Finding]], ...] = (
-    _successes, _client_error, _cpu, _resends, _machine, _stalls, _in_flight, _rate, _clock, _errors, _copies, _window,
-    _unsteady, _stopped, _sent_before, _responses, _beside_others,
+    _successes, _client_error, _cpu, _nodes, _resends, _machine, _stalls, _in_flight, _rate, _clock, _errors, _copies,
+    _window, _unsteady, _stopped, _sent_before, _responses, _beside_others,
 )  # fmt: skip
 
 
