@@ -1,13 +1,13 @@
 """How accurately several nodes measure together: TTFT errors and CPU per event of 1, 2 and 4 nodes of a Ray cluster.
 
 The nodes are processes of this machine (`ray.cluster_utils`), so they share its cores with the emulator: what is
-compared is what sharing, Ray and the merging cost, not what more machines bring. Every load is sent from this machine
-without Ray too. Each has the same number of load workers in all, where it has nodes enough for that.
+compared is what sharing, Ray and the merging cost, not what more machines bring. Every load is sent without Ray too, by
+as many load workers: more workers than one use more CPU per event wherever they are, as each wakes for fewer of them.
 
     python benchmarks/cluster.py [--streams 64,256,512] [--nodes 1,2,4] [--seconds 10] [--times 1]
 
-Needs Ray (`pip install 'fmbench-lib[ray]'`). Fails where several nodes are more than 10% (and 0.05 ms, 2 µs) worse than
-one, or a request is missing.
+Needs Ray (`pip install 'fmbench-lib[ray]'`). Fails where nodes are more than 10% (and 0.05 ms, 2 µs) worse than as many
+workers of one machine, or a request is missing.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -29,7 +31,9 @@ from fmbench_lib.config.ray_settings import RaySettings
 from fmbench_lib.emulator import launch
 from fmbench_lib.load.cluster.cluster_executor import ClusterExecutor
 from fmbench_lib.load.cluster.ray_nodes import RayCluster, ray_cluster
-from fmbench_lib.load.executor import Executor
+from fmbench_lib.load.executor import Executor, OneMachine
+from fmbench_lib.load.sending.engine import LevelRun
+from fmbench_lib.load.sending.level import Level
 
 STORE_BYTES = 80 << 20
 WORSE = 1.10
@@ -50,6 +54,17 @@ COLUMNS = (
 )
 
 
+class Workers(OneMachine):
+    """This machine, with so many load workers."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def run(self, level: Level, *given: Any, **named: Any) -> LevelRun:
+        """As `OneMachine.run`."""
+        return super().run(replace(level, load=replace(level.load, workers=self.count)), *given, **named)
+
+
 @contextmanager
 def cluster_of(nodes: int) -> Iterator[RayCluster]:
     """A Ray cluster of so many nodes on this machine, each with one load worker."""
@@ -67,7 +82,7 @@ def cluster_of(nodes: int) -> Iterator[RayCluster]:
         cluster.shutdown()
 
 
-def level(streams: int, seconds: float, executor: Executor | None, sent_by: str) -> dict[str, Any]:
+def level(streams: int, seconds: float, executor: Executor, sent_by: str) -> dict[str, Any]:
     """The row of one level."""
     load, answers = Load(streams=streams), Answers()
     with tempfile.TemporaryDirectory() as folder, launch(answers.behaviour) as server:
@@ -90,16 +105,26 @@ def middle(rows: Sequence[Mapping[str, Any]], streams: int, sent_by: str, name: 
     return median(row[name] or 0.0 for row in rows if (row["streams"], row["sent_by"]) == (streams, sent_by))
 
 
-def faults(rows: Sequence[Mapping[str, Any]], base: str) -> list[str]:
-    """What is worse from several nodes than from one."""
+def faults(rows: Sequence[Mapping[str, Any]], counts: Sequence[int]) -> list[str]:
+    """What is worse from nodes than from as many workers of one machine."""
     found = [f"{row['load']}, {row['sent_by']}: requests missing" for row in rows if row["joined"] < row["requests"]]
     noise = {"TTFT_error_p50": NOISE_S, "TTFT_error_p99": NOISE_S, "client_cpu_per_event": NOISE_CPU_S}
-    for streams, sent_by in dict.fromkeys((row["streams"], row["sent_by"]) for row in rows):
+    for streams, count in dict.fromkeys((row["streams"], count) for row in rows for count in counts):
         for name, least in noise.items():
-            one, several = (middle(rows, streams, by, name) for by in (base, sent_by))
-            if several > max(WORSE * one, one + least):
-                found.append(f"{streams} streams, {sent_by}: {name} {several:.3g} s, of one node {one:.3g} s")
+            here, there = (middle(rows, streams, by(count), name) for by in (workers_name, nodes_name))
+            if there > max(WORSE * here, here + least):
+                found.append(f"{streams} streams, {nodes_name(count)}: {name} {there:.3g} s, here {here:.3g} s")
     return found
+
+
+def workers_name(count: int) -> str:
+    """What sends a level without Ray."""
+    return f"here, {count} worker{'s' if count > 1 else ''}"
+
+
+def nodes_name(count: int) -> str:
+    """What sends it with Ray."""
+    return f"{count} node{'s' if count > 1 else ''}"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -110,16 +135,17 @@ def main(argv: Sequence[str]) -> int:
     options.add_argument("--times", type=int, default=1)
     given = options.parse_args(argv)
     loads, counts = ([int(each) for each in text.split(",")] for text in (given.streams, given.nodes))
-    rows = [level(streams, given.seconds, None, "this machine") for _ in range(given.times) for streams in loads]
-    for nodes in counts:
-        name = f"{nodes} node{'s' if nodes > 1 else ''}"
-        with cluster_of(nodes) as cluster:
-            executor = ClusterExecutor(cluster)
-            rows += [level(streams, given.seconds, executor, name) for _ in range(given.times) for streams in loads]
+    rows = []
+    for count in counts:
+        with cluster_of(count) as cluster:
+            executors = {workers_name(count): Workers(count), nodes_name(count): ClusterExecutor(cluster)}
+            # In turns, as what else runs on the machine changes.
+            for _, streams in product(range(given.times), loads):
+                rows += [level(streams, given.seconds, executor, name) for name, executor in executors.items()]
     rows.sort(key=lambda row: row["streams"])
     print_table(COLUMNS, rows)
-    wrong = faults(rows, "1 node")
-    print("; ".join(wrong) or "several nodes are as exact as one")
+    wrong = faults(rows, counts)
+    print("; ".join(wrong) or "nodes are as exact as workers of one machine")
     write_result("cluster", {"seconds": given.seconds, "levels": rows, "wrong": wrong})
     return 1 if wrong else 0
 
