@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from fmbench_lib import __version__
-from fmbench_lib.calibration import measurement as calibration
 from fmbench_lib.calibration.result_file import calibration_file, reference, store
 from fmbench_lib.cli import commands as cli
 from fmbench_lib.errors import InputError
@@ -15,6 +14,7 @@ from fmbench_lib.host.facts import host_facts
 from fmbench_lib.metrics.decision.wording import reach_sentence
 from fmbench_lib.report.calibration import calibration_lines
 from fmbench_lib.runs.opening import create_run
+from fmbench_lib.steps import client_calibration as calibration
 from fmbench_lib.steps.reporting.report_inputs import analysis_of, report_inputs
 from fmbench_lib.steps.setup import set_up
 
