@@ -159,8 +159,7 @@ def _no_cluster(address: str, error: Exception) -> InputError:
 
 def _reason(error: Exception) -> str:
     """Why Ray lost an actor, in a line: its messages are many lines long."""
-    text = " ".join(str(error).split())
-    if "node" in text and ("died" in text or "dead" in text) and "Actor's node" in text:
+    if "its node has died" in " ".join(str(error).split()):
         return "its machine left the Ray cluster"
     return "its process or its machine died"
 

@@ -156,6 +156,14 @@ def test_a_dead_agent_is_a_lost_node_and_a_fault_of_its_own_is_raised_as_it_was(
     with pytest.raises(NodeLostError, match=r"its process or its machine died\Z"):
         node.ask("clock").get()
 
+    def left() -> Any:
+        raise ActorDiedError("The actor died because\nits node has died. Node Id: 4f")
+
+    ray.alive["aaaaaaaaaaaa"] = True
+    ray.calls["clock"] = left
+    with pytest.raises(NodeLostError, match="its machine left the Ray cluster"):
+        node.ask("clock").get()
+
 
 def test_another_version_on_a_node_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_nodes, "__version__", "0.0.1")
