@@ -23,6 +23,7 @@ from fmbench_lib.load.cluster.node_messages import NodeIdentity
 _ANSWER_S = 120.0  # more than any question takes: workers are given up after 30 s, a part is decoded within seconds
 _CALLS_AT_ONCE = 4
 _CONNECT_S = 10.0
+_LONGEST_REASON = 200
 _HEAD = "node:__internal_head__"
 _INSTALL = "load.executor: ray needs Ray: pip install 'fmbench-lib[ray]'"
 
@@ -153,8 +154,9 @@ def _check_listening(address: str) -> None:
 
 
 def _no_cluster(address: str, error: Exception) -> InputError:
-    why = str(getattr(error, "strerror", None) or error).strip().splitlines() or [type(error).__name__]
-    return InputError(f"load.ray.address: no Ray cluster at {address} ({why[0]}); start one with `ray start --head`")
+    why = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
+    why = why if len(why) <= _LONGEST_REASON else f"{why[:_LONGEST_REASON]}…"
+    return InputError(f"load.ray.address: no Ray cluster at {address} ({why}); start one with `ray start --head`")
 
 
 def _reason(error: Exception) -> str:

@@ -191,8 +191,8 @@ def test_a_machine_without_a_cluster_is_said_in_one_line(monkeypatch: pytest.Mon
     with pytest.raises(InputError) as caught, ray_cluster(RaySettings()):
         pass
     assert str(caught.value) == (
-        "load.ray.address: no Ray cluster at auto (Could not find any running Ray instance.); "
-        "start one with `ray start --head`"
+        "load.ray.address: no Ray cluster at auto (Could not find any running Ray instance. "
+        "Please specify the one to connect to); start one with `ray start --head`"
     )
 
 
