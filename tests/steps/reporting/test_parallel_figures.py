@@ -74,4 +74,4 @@ def test_levels_are_dealt_out_by_their_requests() -> None:
     assert sorted(place for share in shares for group in share for place in group) == list(range(len(levels)))
     totals = [sum(levels[place].count for group in share for place in group) for share in shares]
     assert max(totals) - min(totals) <= max(level.count for level in levels)
-    assert parallel_figures._shares(whole, [], 4) == [[]]
+    assert parallel_figures._shares(whole, [], 4) == []
