@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
+from fmbench_lib.metrics.level_moments import LevelMoments
 from fmbench_lib.metrics.objectives import Objectives
 from fmbench_lib.metrics.requests import event_times, gaps_of_reads
+from fmbench_lib.metrics.rows import Rows
 from fmbench_lib.metrics.statistics.arrays import Flags
 from fmbench_lib.metrics.statistics.ragged import Ragged
 from fmbench_lib.metrics.statistics.sustainability import Sustainability
@@ -46,8 +48,9 @@ class LevelSample:
     `requests`: all of the level, as `request_metrics` returns them, without lists · `counted`: which of them were
     measured and sent in `window` (without a window: all measured ones) · `chosen`: those requests · `successes`: the
     successful ones of them · `events`, `gaps`: the arrivals of the content of all requests, and the times between the
-    reads that brought it; the index of the three frames is the position in them · `steadiness`: of the whole level,
-    with its window · `slice`, `slice_start_s`: the position of a slice in it; None for a whole level.
+    reads that brought it · `steadiness`: of the whole level, with its window · `moments`: those of the whole level, in
+    which `first` is the position of the first of `requests` · `slice`, `slice_start_s`: the position of a slice in it;
+    None for a whole level.
     """
 
     requests: pd.DataFrame
@@ -55,49 +58,56 @@ class LevelSample:
     facts: Facts
     objectives: Objectives | None
     counted: Flags
-    chosen: pd.DataFrame
-    successes: pd.DataFrame
+    chosen: Rows
+    successes: Rows
     events: Ragged
     gaps: Ragged
     steadiness: Steadiness
+    moments: LevelMoments
+    first: int = 0
     slice: int | None = None
     slice_start_s: float | None = None
 
     def part(self, window: Window, index: int) -> LevelSample:
-        """The requests sent in a slice of the window of a whole level; `index` is its number."""
-        counted = measured_in(self.requests, window)
-        chosen = rows_where(self.requests, counted)
-        start_s = window.start - self.window.start if self.window else None
-        return LevelSample(
-            self.requests,
-            window,
-            self.facts,
-            self.objectives,
-            counted,
-            chosen,
-            rows_where(chosen, chosen["success"].to_numpy(dtype=bool)),
-            self.events,
-            self.gaps,
-            self.steadiness,
-            index,
-            start_s,
+        """The requests sent in a slice of the window of a whole level; `index` is its number.
+
+        Of the others only those are in it, and some beside them, that were in flight in the slice.
+        """
+        near = self.moments.near(window)
+        requests = self.requests.iloc[near]
+        requests.index = pd.RangeIndex(len(requests))
+        counted = measured_in(requests, window)
+        chosen = Rows.of(requests, counted)
+        return replace(
+            self,
+            requests=requests,
+            window=window,
+            counted=counted,
+            chosen=chosen,
+            successes=_successes(chosen),
+            events=self.events.between(near.start, near.stop),
+            gaps=self.gaps.between(near.start, near.stop),
+            first=self.first + near.start,
+            slice=index,
+            slice_start_s=window.start - self.window.start if self.window else None,
         )
 
-    def gaps_in(self, requests: pd.DataFrame) -> Ragged:
+    def gaps_in(self, requests: Rows) -> Ragged:
         """The gaps of some of the requests, in their order."""
-        return self.gaps.take(requests.index.to_numpy())
+        return _those_of(self.gaps, requests)
 
-    def events_in(self, requests: pd.DataFrame) -> Ragged:
+    def events_in(self, requests: Rows) -> Ragged:
         """The arrivals of the content of some of the requests, in their order."""
-        return self.events.take(requests.index.to_numpy())
+        return _those_of(self.events, requests)
 
 
-def rows_where(frame: pd.DataFrame, flags: Flags) -> pd.DataFrame:
-    """The rows of a frame for which a flag is True; rows that follow each other share the memory of the frame."""
-    places = np.flatnonzero(flags)
-    if not places.size or places[-1] - places[0] + 1 > places.size:
-        return frame[flags]
-    return frame.iloc[places[0] : places[-1] + 1]
+def _those_of(lists: Ragged, rows: Rows) -> Ragged:
+    within = lists.between(rows.begin, rows.end)
+    return within if rows.flags is None else within.take(np.flatnonzero(rows.flags))
+
+
+def _successes(rows: Rows) -> Rows:
+    return rows.where(rows["success"].to_numpy(dtype=bool))
 
 
 def sample_of(
@@ -108,7 +118,19 @@ def sample_of(
     plain = requests.drop(columns=[name for name in _LISTS if name in requests])
     plain.index = pd.RangeIndex(len(plain))
     counted = measured_in(plain, steadiness.window)
-    chosen = rows_where(plain, counted)
-    successes = rows_where(chosen, chosen["success"].to_numpy(dtype=bool))
-    window = steadiness.window
-    return LevelSample(plain, window, facts, objectives, counted, chosen, successes, events, gaps, steadiness)
+    return sample_of_lists(plain, counted, (events, gaps), steadiness, facts, objectives)
+
+
+def sample_of_lists(
+    requests: pd.DataFrame,
+    counted: Flags,
+    lists: tuple[Ragged, Ragged],
+    steadiness: Steadiness,
+    facts: Facts,
+    objectives: Objectives | None,
+) -> LevelSample:
+    """The sample of requests, whose lists (the arrivals of their content, and the gaps between these) are given."""
+    chosen, moments = Rows.of(requests, counted), LevelMoments(requests, facts)
+    return LevelSample(
+        requests, steadiness.window, facts, objectives, counted, chosen, _successes(chosen), *lists, steadiness, moments
+    )

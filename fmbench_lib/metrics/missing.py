@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from fmbench_lib.metrics.rows import Frame, Rows
+
 Row: TypeAlias = Mapping[str, Any]
 """One level (or one slice of it) by column name."""
 
@@ -37,11 +39,17 @@ def or_nan(value: float | None) -> float:
     return NAN if value is None else float(value)
 
 
-def floats(frame: pd.DataFrame, column: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """A column as float64 with NaN for what is missing, even where the whole column is."""
+def floats(frame: Frame, column: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """A column as float64 with NaN for what is missing, even where the whole column is. It may be the frame's own."""
     if column not in frame.columns:
         return np.full(len(frame), np.nan)
-    series = frame[column]
+    if not isinstance(frame, Rows):
+        return _floats(frame[column])
+    values = _floats(frame.frame[column].iloc[frame.begin : frame.end])
+    return values if frame.flags is None else values[frame.flags]
+
+
+def _floats(series: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
     if series.dtype == np.float64:
         return series.to_numpy()
     return pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)

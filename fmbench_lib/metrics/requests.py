@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from fmbench_lib.metrics.columns import Column
 from fmbench_lib.metrics.missing import floats
 from fmbench_lib.metrics.plausibility import REMARK_SEPARATOR
+from fmbench_lib.metrics.rows import Frame
 from fmbench_lib.metrics.statistics.arrays import Flags, Floats
 from fmbench_lib.metrics.statistics.ragged import Ragged
 
@@ -73,7 +74,7 @@ def request_metrics(records: pd.DataFrame) -> pd.DataFrame:
     return result
 
 
-def seen_tokens(records: pd.DataFrame) -> Floats:
+def seen_tokens(records: Frame) -> Floats:
     """The completion tokens of each request that came to be seen; all of them in records without that column."""
     return floats(records, "seen_tokens" if "seen_tokens" in records else "completion_tokens")
 
@@ -84,7 +85,7 @@ def choices_of(records: pd.DataFrame) -> Floats:
     return choices
 
 
-def has_remark(records: pd.DataFrame, remark: str) -> Flags:
+def has_remark(records: Frame, remark: str) -> Flags:
     """Which records have this remark."""
     if "remarks" not in records:
         return np.zeros(len(records), dtype=bool)

@@ -54,9 +54,7 @@ class _Responses:
     lags: Floats
 
     def part(self, begin: int, end: int) -> _Responses:
-        offsets = self.events.offsets[begin : end + 1]
-        events = Ragged(self.events.values[offsets[0] : offsets[-1]], offsets - offsets[0])
-        own = slice(begin, end)
+        events, own = self.events.between(begin, end), slice(begin, end)
         return _Responses(events, self.gaps[own], self.streamed[own], self.sent[own], self.ended[own], self.lags[own])
 
     def parts(self) -> Iterator[_Responses]:

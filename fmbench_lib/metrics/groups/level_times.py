@@ -6,24 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.groups.queue_growth import queue_grows
 from fmbench_lib.metrics.groups.tokens import mean_of_known
 from fmbench_lib.metrics.level_sample import LevelSample
-from fmbench_lib.metrics.missing import NAN, floats, number, or_nan
+from fmbench_lib.metrics.missing import NAN, floats, or_nan
+from fmbench_lib.metrics.rows import Frame
 from fmbench_lib.metrics.statistics.arrays import Floats
 from fmbench_lib.metrics.statistics.correlated import (
     CorrelatedEstimate,
     State,
     grouped_intervals,
-    in_flight_at,
     quantile_intervals,
 )
 from fmbench_lib.metrics.statistics.percentiles import percentile, percentiles
 from fmbench_lib.metrics.statistics.ragged import Ragged
-from fmbench_lib.metrics.window import moment_of_ending, moment_of_sending
+from fmbench_lib.metrics.window import moment_of_sending
 
 QUANTILES: dict[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 ALL_QUANTILES: dict[str, float] = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
@@ -79,18 +78,21 @@ class OrderedTimes:
     long was measured, and has no interval.
     """
 
-    requests: pd.DataFrame
+    requests: Frame
     gaps: Ragged
     state: State | None
 
     @classmethod
     def of(cls, sample: LevelSample) -> OrderedTimes:
         """Those of the requests that a sample counts."""
-        begin = moment_of_sending(sample.chosen)
-        families = [name for name in (*INTERVAL_FAMILIES, "success") if name in sample.chosen]
-        requests = sample.chosen[families].iloc[np.argsort(begin, kind="stable")]
-        state = None if queue_grows(sample) else _state(sample, np.sort(begin))
-        return cls(requests, sample.gaps_in(requests), state)
+        begin, chosen = moment_of_sending(sample.chosen), sample.chosen
+        places, gaps = chosen.places, sample.gaps_in(chosen)
+        requests: Frame = chosen
+        if (begin[1:] < begin[:-1]).any():
+            order = np.argsort(begin, kind="stable")
+            requests, gaps, places = chosen.table(INTERVAL_FAMILIES).iloc[order], gaps.take(order), places[order]
+        state = None if queue_grows(sample) else State.of(sample.moments.in_flight[sample.first + places])
+        return cls(requests, gaps, state)
 
     def values(self, family: str) -> Floats:
         """The known values of a family, of ITL all gaps of all requests."""
@@ -126,12 +128,6 @@ def times_from_sent(sample: LevelSample) -> Cells:
         values = floats(sample.successes, family)
         row |= {f"{family}_{q}": or_nan(percentile(values, QUANTILES[q])) for q in ("p50", "p95")}
     return row
-
-
-def _state(sample: LevelSample, moments: Floats) -> State:
-    """How many requests of the level, of any phase, were in flight whenever a measured one was sent."""
-    ends = moment_of_ending(sample.requests, number(sample.facts, "timeout"))
-    return State.of(in_flight_at(moments, moment_of_sending(sample.requests), ends))
 
 
 def _family(times: OrderedTimes, family: str) -> Cells:

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fmbench_lib.metrics.statistics.arrays import Flags, Floats, Integers
+from fmbench_lib.metrics.statistics.arrays import Flags, Floats, Integers, in_order
 from fmbench_lib.metrics.statistics.autocorrelation import autocorrelation_time, batched_time
 from fmbench_lib.metrics.statistics.percentiles import order_ranks, smallest_n
 from fmbench_lib.metrics.statistics.ragged import Ragged
@@ -89,8 +89,8 @@ def in_flight_at(moments: Floats, start: Floats, end: Floats) -> Floats:
 
     An end that is not known (NaN) is taken never to have come.
     """
-    begun = np.searchsorted(np.sort(start[~np.isnan(start)]), moments, side="left")
-    ended = np.searchsorted(np.sort(end[~np.isnan(end)]), moments, side="right")
+    begun = np.searchsorted(in_order(start), moments, side="left")
+    ended = np.searchsorted(in_order(end), moments, side="right")
     result: Floats = np.maximum(begun - ended, 0).astype(np.float64)
     return result
 

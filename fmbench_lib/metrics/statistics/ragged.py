@@ -51,6 +51,11 @@ class Ragged:
         """How many values each group has."""
         return np.diff(self.offsets)
 
+    def between(self, begin: int, end: int) -> Ragged:
+        """The groups from one position up to another, which share the values of these."""
+        offsets = self.offsets[begin : end + 1]
+        return Ragged(self.values[offsets[0] : offsets[-1]], offsets - offsets[0])
+
     def take(self, rows: Integers) -> Ragged:
         """The groups at these positions, in this order; without a copy of the values where those are all of them."""
         sizes = self.sizes[rows]
