@@ -17,6 +17,7 @@ from fmbench_lib.metrics.groups.transport import schedule_lags
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import NAN, floats
 from fmbench_lib.metrics.statistics.arrays import Flags, Floats, Integers
+from fmbench_lib.metrics.statistics.ordered_values import OrderedValues
 from fmbench_lib.metrics.statistics.ragged import Ragged
 
 ERROR_FAMILIES = ("latency", "TTFT", "ITL")
@@ -98,8 +99,9 @@ def _distances(low: Floats, high: Floats) -> list[float]:
         return [NAN] * len(QUANTILES)
     if not known.all():
         low, high = low[known], high[known]
-    quantiles = list(QUANTILES.values())
-    return [*map(float, np.quantile(high, quantiles) - np.quantile(low, quantiles))]
+    shares = list(QUANTILES.values())
+    of_high, of_low = OrderedValues(high).quantiles(shares), OrderedValues(low).quantiles(shares)
+    return [above - below for above, below in zip(of_high, of_low, strict=True)]
 
 
 def _delays(responses: _Responses) -> _Delays:

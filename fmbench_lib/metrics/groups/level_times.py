@@ -20,7 +20,7 @@ from fmbench_lib.metrics.statistics.correlated import (
     grouped_intervals,
     quantile_intervals,
 )
-from fmbench_lib.metrics.statistics.percentiles import percentile, percentiles
+from fmbench_lib.metrics.statistics.percentiles import percentiles
 from fmbench_lib.metrics.statistics.ragged import Ragged
 from fmbench_lib.metrics.window import moment_of_sending
 
@@ -36,6 +36,7 @@ FAMILIES: dict[str, str] = {
 }
 ANSWER_FAMILY = "TTFT_answer"
 INTERVAL_FAMILIES = (*FAMILIES, ANSWER_FAMILY)
+_OF_SENT = ("p50", "p95")
 _FROM_SENT = ("TTFT_from_sent", "latency_from_sent")
 
 
@@ -66,7 +67,7 @@ ANSWER = _estimates(ANSWER_FAMILY, "from `due` to the first content that is not 
 FROM_SENT = tuple(
     Column(f"{family}_{q}", "s", "number", "from the first byte sent instead of from `due`")
     for family in _FROM_SENT
-    for q in ("p50", "p95")
+    for q in _OF_SENT
 )
 
 
@@ -125,8 +126,8 @@ def times_from_sent(sample: LevelSample) -> Cells:
     """The columns `FROM_SENT`."""
     row: Cells = {}
     for family in _FROM_SENT:
-        values = floats(sample.successes, family)
-        row |= {f"{family}_{q}": or_nan(percentile(values, QUANTILES[q])) for q in ("p50", "p95")}
+        found = percentiles(floats(sample.successes, family), [QUANTILES[q] for q in _OF_SENT])
+        row |= {f"{family}_{q}": or_nan(value) for q, value in zip(_OF_SENT, found, strict=True)}
     return row
 
 
