@@ -52,11 +52,17 @@ def floats(frame: Frame, column: str) -> np.ndarray[Any, np.dtype[np.float64]]:
 def _floats(series: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
     if series.dtype == np.float64:
         return series.to_numpy()
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "biuf":
+        return series.to_numpy().astype(np.float64)
     return pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def tallies(column: pd.Series[Any]) -> dict[str, int]:
     """How often each value of a column stands in it, as text; without what is missing."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes = column.cat.codes.to_numpy()
+        each = np.bincount(codes[codes >= 0], minlength=len(column.cat.categories))
+        return {str(value): int(count) for value, count in zip(column.cat.categories, each, strict=True) if count}
     counts = column.value_counts()
     return {str(value): int(count) for value, count in counts.items() if count}
 

@@ -117,9 +117,17 @@ def level_times(sample: LevelSample) -> Cells:
     """The columns `TIMES`, `INTERVALS`, `ANSWER`, `P90` and `FROM_SENT`."""
     row: Cells = {"latency_effective_n": NAN, "latency_longer": NAN}
     times = OrderedTimes.of(sample)
-    for family in INTERVAL_FAMILIES:
+    for family in FAMILIES:
         row |= _family(times, family)
-    return row | times_from_sent(sample)
+    return row | _answer(times, row) | times_from_sent(sample)
+
+
+def _answer(times: OrderedTimes, row: Cells) -> Cells:
+    """The columns of `ANSWER_FAMILY`: those of TTFT, where no content comes before the answer."""
+    first, answer = floats(times.requests, "TTFT"), floats(times.requests, ANSWER_FAMILY)
+    if not np.array_equal(first, answer, equal_nan=True):
+        return _family(times, ANSWER_FAMILY)
+    return {f"{ANSWER_FAMILY}{name[4:]}": value for name, value in row.items() if name.startswith("TTFT_")}
 
 
 def times_from_sent(sample: LevelSample) -> Cells:

@@ -93,10 +93,8 @@ def _waits(sample: LevelSample) -> Floats:
 
 def _signs(sample: LevelSample, end: Floats) -> Floats:
     """When the endpoint showed that it works: every content event, and the end of every request but of those that the
-    client gave up."""
+    client gave up. NaN is none."""
     requests = sample.requests
     known = [end[~requests["error"].isin(_NOT_THE_ENDPOINTS).to_numpy(dtype=bool)]]
     known += [floats(requests, "first"), floats(requests, "last")]
-    signs = np.concatenate([*known, sample.events.values])
-    result: Floats = signs[~np.isnan(signs)]
-    return result
+    return np.concatenate([*known, sample.events.values])

@@ -6,7 +6,7 @@ import numpy as np
 
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.level_sample import LevelSample
-from fmbench_lib.metrics.missing import NAN, floats
+from fmbench_lib.metrics.missing import NAN, floats, tallies
 from fmbench_lib.metrics.plausibility import both_sources
 from fmbench_lib.metrics.rows import Frame, Rows
 from fmbench_lib.metrics.statistics.arrays import Floats
@@ -76,7 +76,7 @@ def joined_values(frame: Frame, column: str) -> str | None:
     """The distinct values of a column joined by `+`: a level whose tokens were counted in two ways says both."""
     if column not in frame.columns:
         return None
-    return "+".join(sorted({str(value) for value in frame[column].dropna().unique()})) or None
+    return "+".join(sorted(tallies(frame[column]))) or None
 
 
 def _sources(frame: Frame, column: str) -> str | None:

@@ -20,3 +20,9 @@ def in_order(values: Floats) -> Floats:
     known = ~np.isnan(values)
     kept = values if known.all() else values[known]
     return kept if bool((kept[1:] >= kept[:-1]).all()) else np.sort(kept, kind="stable")
+
+
+def distinct(values: Floats) -> Floats:
+    """The distinct values that are not NaN, rising; quickly where the values are a few series that rise nearly."""
+    ordered = in_order(values)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if ordered.size else ordered

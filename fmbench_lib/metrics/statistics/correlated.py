@@ -252,7 +252,8 @@ def _of_share(
         return replace(unknown, longer=max(unknown.longer, smallest_n(q) / upper))
     first = math.floor((low[0] - 1) / int(effective) * n)
     last = min(n, math.ceil(high[1] / int(upper) * n)) - 1
-    return CorrelatedEstimate(n, value, *ordered.at([first, last]), effective)
+    low_end, high_end = ordered.at([first, last])
+    return CorrelatedEstimate(n, value, low_end, high_end, effective)
 
 
 @dataclass(frozen=True, slots=True)

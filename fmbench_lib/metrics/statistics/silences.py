@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fmbench_lib.metrics.statistics.arrays import Floats
+from fmbench_lib.metrics.statistics.arrays import Floats, distinct
 
 MOST_BLOCKS = 20
 LEAST_BLOCKS = 6
@@ -32,7 +32,7 @@ def silences(begin: Floats, end: Floats, signs: Floats, span: tuple[float, float
     starts, ends = _busy(np.clip(begin[known], *span), np.clip(end[known], *span))
     if not starts.size:
         return np.empty(0)
-    cuts = np.unique(np.concatenate((starts, ends, signs[(signs > span[0]) & (signs < span[1])])))
+    cuts = distinct(np.concatenate((starts, ends, signs[(signs > span[0]) & (signs < span[1])])))
     middles = (cuts[1:] + cuts[:-1]) / 2
     period = np.searchsorted(starts, middles, side="right") - 1
     busy = (period >= 0) & (middles < ends[period])
