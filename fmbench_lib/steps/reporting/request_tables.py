@@ -34,6 +34,25 @@ _NUMBERS = [field.name for field in SCHEMA if pa.types.is_floating(field.type)]
 _FEW_VALUES = [name for name in SCHEMA.names if name not in {*_IDS, *_NUMBERS}]
 
 
+MOST_CSV_ROWS = 1_048_575
+"""Requests that a spreadsheet shows below the header."""
+
+
+def csv_wanted(choice: str, requests: int) -> bool:
+    """Whether so many requests are written as CSV too; `choice` is that of `report.per_request_csv`."""
+    return choice == "yes" or (choice == "auto" and requests <= MOST_CSV_ROWS)
+
+
+def csv_notices(choice: str, requests: int) -> list[str]:
+    """What the report says where the CSV was left out without having been asked to."""
+    if choice != "auto" or csv_wanted(choice, requests):
+        return []
+    return [
+        f"per_inference_request_results.csv is left out, as its {requests:,} requests are more rows than a spreadsheet "
+        "shows: read per_inference_request_results.parquet, or set `report.per_request_csv: yes`"
+    ]
+
+
 @dataclass(slots=True)
 class RequestTables:
     """The files that are being written. Blocks are rendered by several threads, and written in order by one."""
