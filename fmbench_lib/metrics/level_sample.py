@@ -11,7 +11,7 @@ import pandas as pd
 
 from fmbench_lib.metrics.level_moments import LevelMoments
 from fmbench_lib.metrics.objectives import Objectives
-from fmbench_lib.metrics.requests import event_times, gaps_of_reads
+from fmbench_lib.metrics.requests import event_times, gaps_of, have_gaps
 from fmbench_lib.metrics.rows import Rows
 from fmbench_lib.metrics.statistics.arrays import Flags
 from fmbench_lib.metrics.statistics.ragged import Ragged
@@ -24,7 +24,8 @@ Facts: TypeAlias = Mapping[str, Any]
 LevelData: TypeAlias = tuple[pd.DataFrame, Facts]
 """The request records of a level, and its facts."""
 
-_LISTS = ("event_times", "ITL", "scores")
+_NOT_KEPT = ("event_times", "ITL", "scores", "first_answer", "TTFT_from_sent", "latency_from_sent")
+"""Lists, and what other columns say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,9 @@ class LevelSample:
 
     `requests`: all of the level, as `request_metrics` returns them, without lists · `counted`: which of them were
     measured and sent in `window` (without a window: all measured ones) · `chosen`: those requests · `successes`: the
-    successful ones of them · `events`, `gaps`: the arrivals of the content of all requests, and the times between the
-    reads that brought it · `steadiness`: of the whole level, with its window · `moments`: those of the whole level, in
-    which `first` is the position of the first of `requests` · `slice`, `slice_start_s`: the position of a slice in it;
-    None for a whole level.
+    successful ones of them · `events`: the arrivals of the content of all requests · `steadiness`: of the whole level,
+    with its window · `moments`: those of the whole level, in which `first` is the position of the first of `requests` ·
+    `slice`, `slice_start_s`: the position of a slice in it; None for a whole level.
     """
 
     requests: pd.DataFrame
@@ -61,7 +61,6 @@ class LevelSample:
     chosen: Rows
     successes: Rows
     events: Ragged
-    gaps: Ragged
     steadiness: Steadiness
     moments: LevelMoments
     first: int = 0
@@ -77,7 +76,7 @@ class LevelSample:
         requests = self.requests.iloc[near]
         requests.index = pd.RangeIndex(len(requests))
         counted = measured_in(requests, window)
-        chosen = Rows.of(requests, counted)
+        chosen = Rows.chosen(requests, counted)
         return replace(
             self,
             requests=requests,
@@ -86,7 +85,6 @@ class LevelSample:
             chosen=chosen,
             successes=_successes(chosen),
             events=self.events.between(near.start, near.stop),
-            gaps=self.gaps.between(near.start, near.stop),
             first=self.first + near.start,
             slice=index,
             slice_start_s=window.start - self.window.start if self.window else None,
@@ -94,16 +92,13 @@ class LevelSample:
 
     def gaps_in(self, requests: Rows) -> Ragged:
         """The gaps of some of the requests, in their order."""
-        return _those_of(self.gaps, requests)
+        flags: Flags = requests.of(have_gaps(self.requests))
+        return gaps_of(self.events_in(requests), flags)
 
     def events_in(self, requests: Rows) -> Ragged:
         """The arrivals of the content of some of the requests, in their order."""
-        return _those_of(self.events, requests)
-
-
-def _those_of(lists: Ragged, rows: Rows) -> Ragged:
-    within = lists.between(rows.begin, rows.end)
-    return within if rows.flags is None else within.take(np.flatnonzero(rows.flags))
+        within = self.events.between(requests.begin, requests.end)
+        return within if requests.flags is None else within.take(np.flatnonzero(requests.flags))
 
 
 def _successes(rows: Rows) -> Rows:
@@ -114,23 +109,23 @@ def sample_of(
     requests: pd.DataFrame, steadiness: Steadiness, facts: Facts, objectives: Objectives | None = None
 ) -> LevelSample:
     """The sample of a whole level. `requests` must be what `request_metrics` returns, `steadiness` theirs."""
-    events, gaps = event_times(requests), gaps_of_reads(requests)
-    plain = requests.drop(columns=[name for name in _LISTS if name in requests])
+    events = event_times(requests)
+    plain = requests.drop(columns=[name for name in _NOT_KEPT if name in requests])
     plain.index = pd.RangeIndex(len(plain))
     counted = measured_in(plain, steadiness.window)
-    return sample_of_lists(plain, counted, (events, gaps), steadiness, facts, objectives)
+    return sample_with_events(plain, counted, events, steadiness, facts, objectives)
 
 
-def sample_of_lists(
+def sample_with_events(
     requests: pd.DataFrame,
     counted: Flags,
-    lists: tuple[Ragged, Ragged],
+    events: Ragged,
     steadiness: Steadiness,
     facts: Facts,
     objectives: Objectives | None,
 ) -> LevelSample:
-    """The sample of requests, whose lists (the arrivals of their content, and the gaps between these) are given."""
-    chosen, moments = Rows.of(requests, counted), LevelMoments(requests, facts)
+    """The sample of requests; `events` are the arrivals of their content."""
+    chosen, moments = Rows.chosen(requests, counted), LevelMoments(requests, facts)
     return LevelSample(
-        requests, steadiness.window, facts, objectives, counted, chosen, _successes(chosen), *lists, steadiness, moments
+        requests, steadiness.window, facts, objectives, counted, chosen, _successes(chosen), events, steadiness, moments
     )

@@ -28,7 +28,7 @@ from fmbench_lib.metrics.groups.level_times import ALL_QUANTILES, INTERVAL_FAMIL
 from fmbench_lib.metrics.groups.stalls import stalls
 from fmbench_lib.metrics.groups.tokens import billed_tokens, mean_of_known, token_counts
 from fmbench_lib.metrics.groups.transport import lags, transport
-from fmbench_lib.metrics.level_sample import LevelSample, Steadiness, sample_of_lists
+from fmbench_lib.metrics.level_sample import LevelSample, Steadiness, sample_with_events
 from fmbench_lib.metrics.metric_groups import SUMMARY
 from fmbench_lib.metrics.missing import NAN, Row, floats, number, or_nan, text
 from fmbench_lib.metrics.prices import price_columns
@@ -105,8 +105,8 @@ def _together(samples: Sequence[LevelSample]) -> LevelSample:
     requests = pd.DataFrame({name: _stacked(samples, name) for name in names})
     counted = np.concatenate([sample.counted for sample in samples])
     first = samples[0]
-    events, gaps = (Ragged.together(each) for each in zip(*((one.events, one.gaps) for one in samples), strict=True))
-    return sample_of_lists(requests, counted, (events, gaps), Steadiness(None), first.facts, first.objectives)
+    events = Ragged.together([sample.events for sample in samples])
+    return sample_with_events(requests, counted, events, Steadiness(None), first.facts, first.objectives)
 
 
 def _stacked(samples: Sequence[LevelSample], name: str) -> pd.Series[Any]:

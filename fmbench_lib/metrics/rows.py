@@ -3,7 +3,7 @@ memory that a level of many requests takes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -24,7 +24,7 @@ class Rows:
     flags: Flags | None = None
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, flags: Flags) -> Rows:
+    def chosen(cls, frame: pd.DataFrame, flags: Flags) -> Rows:
         """The rows of a frame for which a flag is True."""
         return cls(frame, 0, len(frame)).where(flags)
 
@@ -59,6 +59,17 @@ class Rows:
     def __getitem__(self, column: str) -> pd.Series[Any]:
         values = self.frame[column].iloc[self.begin : self.end]
         return values if self.flags is None else values[self.flags]
+
+    def of(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Those of some values, one for each row of the frame, that are these rows'."""
+        between = values[self.begin : self.end]
+        return between if self.flags is None else between[self.flags]
+
+    def parts(self, most: int) -> Iterator[Rows]:
+        """The rows in parts that lie between so many positions."""
+        for begin in range(self.begin, self.end, most):
+            end, first = min(begin + most, self.end), begin - self.begin
+            yield Rows(self.frame, begin, end, None if self.flags is None else self.flags[first : first + most])
 
     def table(self, columns: Sequence[str]) -> pd.DataFrame:
         """A frame of those of these columns that there are."""

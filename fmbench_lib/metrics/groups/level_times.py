@@ -12,6 +12,7 @@ from fmbench_lib.metrics.groups.queue_growth import queue_grows
 from fmbench_lib.metrics.groups.tokens import mean_of_known
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import NAN, floats, or_nan
+from fmbench_lib.metrics.requests import since_sent
 from fmbench_lib.metrics.rows import Frame
 from fmbench_lib.metrics.statistics.arrays import Floats
 from fmbench_lib.metrics.statistics.correlated import (
@@ -87,12 +88,13 @@ class OrderedTimes:
     def of(cls, sample: LevelSample) -> OrderedTimes:
         """Those of the requests that a sample counts."""
         begin, chosen = moment_of_sending(sample.chosen), sample.chosen
-        places, gaps = chosen.places, sample.gaps_in(chosen)
+        gaps = sample.gaps_in(chosen)
+        in_flight: Floats = chosen.of(sample.moments.in_flight[sample.first :])
         requests: Frame = chosen
         if (begin[1:] < begin[:-1]).any():
             order = np.argsort(begin, kind="stable")
-            requests, gaps, places = chosen.table(INTERVAL_FAMILIES).iloc[order], gaps.take(order), places[order]
-        state = None if queue_grows(sample) else State.of(sample.moments.in_flight[sample.first + places])
+            requests, gaps, in_flight = chosen.table(INTERVAL_FAMILIES).iloc[order], gaps.take(order), in_flight[order]
+        state = None if queue_grows(sample) else State.of(in_flight)
         return cls(requests, gaps, state)
 
     def values(self, family: str) -> Floats:
@@ -133,9 +135,9 @@ def _answer(times: OrderedTimes, row: Cells) -> Cells:
 def times_from_sent(sample: LevelSample) -> Cells:
     """The columns `FROM_SENT`."""
     row: Cells = {}
-    for family in _FROM_SENT:
-        found = percentiles(floats(sample.successes, family), [QUANTILES[q] for q in _OF_SENT])
-        row |= {f"{family}_{q}": or_nan(value) for q, value in zip(_OF_SENT, found, strict=True)}
+    for family in ("TTFT", "latency"):
+        found = percentiles(since_sent(sample.successes, family), [QUANTILES[q] for q in _OF_SENT])
+        row |= {f"{family}_from_sent_{q}": or_nan(value) for q, value in zip(_OF_SENT, found, strict=True)}
     return row
 
 

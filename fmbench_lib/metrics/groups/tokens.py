@@ -61,7 +61,7 @@ def billed_tokens(sample: LevelSample) -> Cells:
 
     One unknown count makes the sum unknown, but a request that reports no tokens of a cache had none at another price.
     """
-    successes = Rows.of(sample.requests, sample.requests["success"].to_numpy(dtype=bool))
+    successes = Rows.chosen(sample.requests, sample.requests["success"].to_numpy(dtype=bool))
     row: Cells = {}
     for kind in ("cached", "cache_write"):
         tokens = floats(successes, f"{kind}_tokens")

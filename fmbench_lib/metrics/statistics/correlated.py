@@ -213,7 +213,7 @@ def rough_mean_interval(values: Floats, state: State) -> CorrelatedEstimate:
 
 def _below(groups: Ragged, value: float) -> Floats:
     """Of each group how many values lie at or below one."""
-    return groups.sums((groups.values <= value).astype(np.float64))
+    return groups.sums(groups.values <= value)
 
 
 def _excess(below: Floats, sizes: Floats | None) -> tuple[Floats, float]:

@@ -12,10 +12,13 @@ from fmbench_lib.metrics.statistics.arrays import Floats
 
 
 class OrderedValues:
-    """Values, none of them NaN, that are put in order as far as their order statistics are asked for."""
+    """Values, none of them NaN, that are put in order as far as their order statistics are asked for.
 
-    def __init__(self, values: Floats) -> None:
-        self._values = np.array(values, dtype=np.float64)
+    With `own` it is the array itself that is put in order, which spares a copy.
+    """
+
+    def __init__(self, values: Floats, *, own: bool = False) -> None:
+        self._values = values if own else np.array(values, dtype=np.float64)
         self._placed: list[int] = []  # positions whose value is the one that it would be if all were sorted
 
     @property
