@@ -45,8 +45,7 @@ def floats(frame: Frame, column: str) -> np.ndarray[Any, np.dtype[np.float64]]:
         return np.full(len(frame), np.nan)
     if not isinstance(frame, Rows):
         return _floats(frame[column])
-    values = _floats(frame.frame[column].iloc[frame.begin : frame.end])
-    return values if frame.flags is None else values[frame.flags]
+    return frame.among(_floats(frame.frame[column].iloc[frame.begin : frame.end]))
 
 
 def _floats(series: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -16,12 +16,13 @@ from fmbench_lib.metrics.statistics.arrays import Flags, Integers
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Rows of a frame in their order: those between the positions `begin` and `end`, or the ones of these that `flags`
-    say; None for all of them."""
+    say; None for all of them. With `order` these follow each other as it says, by their positions among themselves."""
 
     frame: pd.DataFrame
     begin: int
     end: int
     flags: Flags | None = None
+    order: Integers | None = None
 
     @classmethod
     def chosen(cls, frame: pd.DataFrame, flags: Flags) -> Rows:
@@ -58,12 +59,17 @@ class Rows:
 
     def __getitem__(self, column: str) -> pd.Series[Any]:
         values = self.frame[column].iloc[self.begin : self.end]
-        return values if self.flags is None else values[self.flags]
+        chosen = values if self.flags is None else values[self.flags]
+        return chosen if self.order is None else chosen.iloc[self.order]
 
     def of(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Those of some values, one for each row of the frame, that are these rows'."""
-        between = values[self.begin : self.end]
-        return between if self.flags is None else between[self.flags]
+        return self.among(values[self.begin : self.end])
+
+    def among(self, between: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Those of some values, one for each row between the positions, that are these rows'."""
+        chosen = between if self.flags is None else between[self.flags]
+        return chosen if self.order is None else chosen[self.order]
 
     def parts(self, most: int) -> Iterator[Rows]:
         """The rows in parts that lie between so many positions."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -93,7 +93,7 @@ class OrderedTimes:
         requests: Frame = chosen
         if (begin[1:] < begin[:-1]).any():
             order = np.argsort(begin, kind="stable")
-            requests, gaps, in_flight = chosen.table(INTERVAL_FAMILIES).iloc[order], gaps.take(order), in_flight[order]
+            requests, gaps, in_flight = replace(chosen, order=order), gaps.take(order), in_flight[order]
         state = None if queue_grows(sample) else State.of(in_flight)
         return cls(requests, gaps, state)
 

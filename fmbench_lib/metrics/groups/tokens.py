@@ -86,7 +86,8 @@ def _sources(frame: Frame, column: str) -> str | None:
 
 def mean_of_known(values: Floats) -> float:
     """The mean of the values that are not NaN; NaN without any."""
-    present = values[~np.isnan(values)]
+    missing = np.isnan(values)
+    present = values[~missing] if missing.any() else values
     return float(present.mean()) if present.size else NAN
 
 
