@@ -315,6 +315,11 @@ class Workspace:
         return self.path / ".reserve"
 
     @property
+    def orders_file(self) -> Path:
+        """What is asked of the process that executes the run; there only until it has obeyed."""
+        return self.path / ".orders.json"
+
+    @property
     def inputs_file(self) -> Path:
         """The local copies of what the run has read from buckets."""
         return self.path / ".inputs.json"

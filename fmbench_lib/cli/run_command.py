@@ -56,6 +56,8 @@ def run_command(options: argparse.Namespace) -> int:
     if options.resume is not None:
         from fmbench_lib.steps.deployment import steps_left
 
+        if not (options.remeasure or options.steps) and _is_only_paused(options):
+            return 0
         run = _resumed(options, values)
         if options.remeasure:
             _remeasure(run, options.remeasure)
@@ -67,7 +69,7 @@ def run_command(options: argparse.Namespace) -> int:
     for notice in merged(run.loaded.notices):
         detail(f"note: {notice}")
     _emit_begin(run)
-    display = Display(run)
+    display = Display(run.workspace)
     with passed_on(values):
         outcome = run_pipeline(
             run,
@@ -168,6 +170,16 @@ def _resumed(options: argparse.Namespace, values: Mapping[str, str]) -> Run:
 
         fetch_inputs(run)
     return run
+
+
+def _is_only_paused(options: argparse.Namespace) -> bool:
+    """Whether `--resume` means a paused run, whose own process goes on with it now."""
+    from fmbench_lib.cli.following_runs import goes_on_by_itself
+
+    if not options.resume or is_address(options.resume):
+        return False
+    workspace = Workspace(named_run(options.resume, results_folder(options)))
+    return workspace.run_file.exists() and goes_on_by_itself(workspace)
 
 
 def _remeasure(run: Run, wanted: Sequence[str]) -> None:

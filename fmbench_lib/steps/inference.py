@@ -29,6 +29,7 @@ from fmbench_lib.steps.deployment import deploy_in_turn, deploy_missing
 from fmbench_lib.steps.endpoints.endpoint_addresses import addresses_of
 from fmbench_lib.steps.endpoints.experiment_scripts import script_of
 from fmbench_lib.steps.endpoints.machine_sharing import waiting
+from fmbench_lib.steps.measuring.between_levels import begin_unstopped, obey_orders
 from fmbench_lib.steps.measuring.earlier_sendings import Sending, earlier_run, earlier_sendings
 from fmbench_lib.steps.measuring.level_space import bytes_of_level
 from fmbench_lib.steps.measuring.level_watch import LevelWatch
@@ -50,6 +51,7 @@ def run_inference(run: Run) -> pd.DataFrame:
     A level that breaks down is recorded with its reason, and the next one is measured; a search whose level breaks
     down is paused until the run is resumed. Returns a table of all levels.
     """
+    begin_unstopped(run.workspace)
     check_prompts(run)
     if not run.config.run_steps.get("2_deploy_model", True):
         deploy_missing(run)
@@ -62,6 +64,7 @@ def run_inference(run: Run) -> pd.DataFrame:
     try:
         with monitoring(run) as monitor:
             for level, position in levels_to_measure(run, tuple(later)):
+                obey_orders(run.workspace, watch)
                 name = level.experiment.name
                 if name in later:
                     later.remove(name)

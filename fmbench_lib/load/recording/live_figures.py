@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import quantiles
 
+from fmbench_lib.host.process_identity import ProcessIdentity
 from fmbench_lib.load.recording.recorder import Recorder
 from fmbench_lib.load.sending.clocks import ClockPair, sample
 from fmbench_lib.load.sending.engine import Progress
@@ -22,7 +23,8 @@ _WINDOW = 200
 
 @dataclass(frozen=True, slots=True)
 class LiveFigures:
-    """A level so far. Counts include the warm-up, times are in seconds, rates per second; None where not known yet."""
+    """A level so far. Counts include the warm-up, times are in seconds, rates per second; None where not known yet.
+    `processes` are the load workers."""
 
     done: int
     total: int | None
@@ -34,6 +36,7 @@ class LiveFigures:
     latency_p95: float | None
     token_rate: float | None
     time_left: float | None
+    processes: tuple[ProcessIdentity, ...] = ()
 
 
 @dataclass(slots=True)
@@ -71,6 +74,7 @@ class Onlooker:
             latency_p95=quantile(self._latency, 95),
             token_rate=self._token_rate(progress, elapsed),
             time_left=self._time_left(progress, elapsed, rate),
+            processes=progress.processes,
         )
 
     def _read_some(self, spool: Path, clocks: ClockPair) -> None:

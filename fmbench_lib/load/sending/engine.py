@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fmbench_lib.host.process_identity import ProcessIdentity, identity_of
 from fmbench_lib.load.sending.clocks import ClockPair
 from fmbench_lib.load.sending.early_stop import Stop, Watch
 from fmbench_lib.load.sending.layout import Order, RequestWriter, addresses, prompt_count, scheduled_rate, write_order
@@ -71,7 +72,8 @@ class LevelRun:
 
 @dataclass(slots=True)
 class Progress:
-    """How far a level is; counts include the warm-up. The answers so far can be read from `spools`."""
+    """How far a level is; counts include the warm-up. The answers so far can be read from `spools`, which the
+    `processes` write."""
 
     total: int | None
     begun: float
@@ -80,6 +82,7 @@ class Progress:
     errors: int = 0
     in_flight: int = 0
     spools: tuple[Path, ...] = ()
+    processes: tuple[ProcessIdentity, ...] = ()
 
 
 def workers_of(level: Level) -> int:
@@ -137,6 +140,7 @@ def run_level(
             for plan in _plans(level, level_id, count, folder, order, inherited):
                 worker = start_worker(plan, folder, level.script)
                 workers.append(worker)  # those started are ended if one fails
+            progress.processes = tuple(identity_of(worker.process.pid) for worker in workers)
             begin_ns = _begin(workers, keys)
             progress.begun = begin_ns / 1e9
             stop = _watch(workers, level, progress, on_progress, keys, writer)

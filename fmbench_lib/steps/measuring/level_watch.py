@@ -42,6 +42,16 @@ class LevelWatch:
         self._run.workspace.log_event("level started", **self._event(level))
         self._view.waits(f"level {position[0]} of {position[1]} · {' · '.join(level.key)}: preparing")
 
+    def pause(self) -> None:
+        """No level is measured until the run is resumed."""
+        self._run.workspace.log_event("run paused")
+        self._view.waits(f"paused: goes on with `fmbench --resume {self._run.workspace.path}`")
+
+    def go_on(self) -> None:
+        """The run is resumed."""
+        self._run.workspace.log_event("run goes on")
+        self._view.waits("preparing the next level")
+
     def skip(self, level: LevelSpec) -> None:
         """The level is not measured, as its experiment was not deployed."""
         self._count(level)

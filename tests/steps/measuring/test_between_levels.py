@@ -1,0 +1,69 @@
+"""Where a run pauses and stops when it is asked to, also one that no pipeline executes, as in a notebook."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from fmbench_lib.runs.run_orders import current_order, give_order, withdraw_order
+from fmbench_lib.steps.measuring.between_levels import begin_unstopped, obey_orders
+from fmbench_lib.steps.measuring.level_watch import LevelWatch
+from fmbench_lib.workspace import Workspace, create_workspace
+
+
+class Told:
+    """A watch that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def pause(self) -> None:
+        self.said.append("pause")
+
+    def go_on(self) -> None:
+        self.said.append("go on")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return create_workspace(tmp_path, "test")
+
+
+def obey(workspace: Workspace, wait: Any = None) -> list[str]:
+    told = Told()
+    obey_orders(workspace, cast(LevelWatch, told), wait or (lambda _: pytest.fail("it waited")))
+    return told.said
+
+
+def test_without_an_order_the_next_level_begins_at_once(workspace: Workspace) -> None:
+    assert obey(workspace) == []
+
+
+def test_a_paused_run_waits_until_the_order_is_withdrawn(workspace: Workspace) -> None:
+    give_order(workspace, "pause now")
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            withdraw_order(workspace)
+
+    assert obey(workspace, wait) == ["pause", "go on"]
+    assert len(waits) == 3
+
+
+def test_a_paused_run_can_be_stopped(workspace: Workspace) -> None:
+    give_order(workspace, "pause")
+    with pytest.raises(KeyboardInterrupt, match="fmbench stop"):
+        obey(workspace, lambda _: give_order(workspace, "stop"))
+
+
+def test_a_step_that_is_begun_again_forgets_an_old_stop_and_keeps_a_pause(workspace: Workspace) -> None:
+    give_order(workspace, "stop")
+    begin_unstopped(workspace)
+    assert current_order(workspace) is None
+    give_order(workspace, "pause")
+    begin_unstopped(workspace)
+    assert current_order(workspace) == "pause"
