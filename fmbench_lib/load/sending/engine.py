@@ -41,11 +41,13 @@ _HANG_SECONDS = 30.0  # after every request has timed out, silent workers are gi
 
 @dataclass(frozen=True, slots=True)
 class WorkerEnd:
-    """What one worker left: its spool, its clock samples `(monotonic, wall)` in ns, its share of a core."""
+    """What one worker left: its spool, its clock samples `(monotonic, wall)` in ns, its share of a core, and the
+    machine's suspensions as it noticed them (`worker_protocol.End`)."""
 
     spool: Path
     clock_samples: tuple[tuple[int, int], ...]
     cpu: float | None
+    suspensions: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +265,7 @@ def _level_run(
     ends = [worker.end for worker in workers if worker.end is not None]
     window, reason = _window(level, order, ends)
     ended = tuple(
-        WorkerEnd(worker.spool, tuple((mono, wall) for mono, wall in end["clock_samples"]), end["cpu"])
+        WorkerEnd(worker.spool, _pairs(end["clock_samples"]), end["cpu"], _pairs(end["suspensions"]))
         for worker, end in zip(workers, ends, strict=True)
     )
     # A level that had just ended by itself when it was told to stop was not cut short.
@@ -274,6 +276,10 @@ def _level_run(
         start, stopped_s = ((edge - begin_ns) / 1e9 for edge in window)
         rate = scheduled_rate(order, len(level.warmup), start, stopped_s)
     return LevelRun(level_id, window, stopped.reason if stopped else reason, note, ended, rate)
+
+
+def _pairs(values: Iterable[Sequence[int]]) -> tuple[tuple[int, int], ...]:
+    return tuple((first, second) for first, second in values)
 
 
 def _window(level: Level, order: Order, ends: Sequence[End]) -> tuple[tuple[int, int] | None, str]:

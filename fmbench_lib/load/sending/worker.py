@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from fmbench_lib.load.sending.request_signing import Signer
 
 _TICK_NS = 500_000_000
+_STOPPED_NS = 2_500_000_000
+_MOST_TURNS = 1000  # of the loop, to read what has arrived
 _STARTS_PER_TURN = 8
 _MOST_FINISHED = 1000  # exchanges that may wait to be spooled
 _MOST_HELD = 32 << 20  # bytes of these
@@ -101,6 +103,8 @@ class Worker:
             else:
                 self.loop.turn(self.wait_seconds(monotonic_ns()))
             now = monotonic_ns()
+            if now - self.last_tick > _STOPPED_NS and self.last_tick:
+                self.catch_up(now)
             self.expire(now)
             if now - self.last_tick > _TICK_NS:
                 self.tick(now)
@@ -214,6 +218,13 @@ class Worker:
         """End what has run out of time."""
         for exchange, message in self.deadlines.expired(self.active, now):
             self.active[exchange].abandon("timeout", message)
+
+    def catch_up(self, now: int) -> None:
+        """This process was stopped: read what has arrived meanwhile before anything is given up as late."""
+        self.deadlines.stopped(now, now - self.last_tick - _TICK_NS)
+        for _ in range(_MOST_TURNS):
+            if not self.loop.turn(0):
+                break
 
     def wait_seconds(self, now: int) -> float:
         """How long the loop may sleep; it is woken sooner by what arrives, and by the next start."""

@@ -111,7 +111,8 @@ class End(TypedDict):
     """What the engine needs to know at the end: the window's edges, why it ended, the CPU used in it, the clocks.
 
     `out_of_time`: its duration ended the level, `overran`: not before the least number of requests, `told`: the engine
-    did. `cpu` is the share of a core, None where that is not known. `clock_samples` are `(monotonic, wall)` in ns.
+    did. `cpu` is the share of a core, None where that is not known. `clock_samples` are `(monotonic, wall)` in ns,
+    `suspensions` of the machine when they were noticed, on the monotonic clock, and their lengths in ns.
     """
 
     event: Literal["end"]
@@ -126,6 +127,7 @@ class End(TypedDict):
     last_sent_ns: int | None
     cpu: float | None
     clock_samples: list[tuple[int, int]]
+    suspensions: list[tuple[int, int]]
 
 
 Message: TypeAlias = Ready | Failed | ProgressMessage | End
