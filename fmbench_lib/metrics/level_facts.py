@@ -46,7 +46,7 @@ class AttemptFacts(TypedDict):
 
 class PartFacts(TypedDict):
     """A part of a level that was stopped and continued: when it was sent, in Unix seconds, and the time (s) between the
-    part before it and this one, by which all times of its requests are set back in the records."""
+    part before it and this one. The records are set back by the sum of the gaps before them."""
 
     started: float
     ended: float

@@ -106,6 +106,22 @@ def read_spool(path: Path, start: int = 0) -> Iterator[tuple[int, Spooled]]:
             yield start, record[1]
 
 
+def outcomes(path: Path) -> Iterator[tuple[int, int, str]]:
+    """Of each whole record the position, when it was due (monotonic ns), and the class of its error, empty without."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = 0
+        while len(head := file.read(HEADER.size)) == HEADER.size:
+            total, position, _, _, _, _, reads, text_bytes, _, due_ns, *_ = HEADER.unpack(head)
+            if start + total > size:
+                return
+            file.seek(start + HEADER.size + reads * (8 + 4 + TIMESPEC_BYTES))
+            text = file.read(text_bytes)
+            yield position, due_ns, text.partition(b"\n")[0].decode(errors="replace")
+            start += total
+            file.seek(start)
+
+
 def masked_records(
     path: Path, mask: Callable[[bytes], bytes], mask_raw: Callable[[bytes], bytes] | None = None
 ) -> Iterator[bytes]:

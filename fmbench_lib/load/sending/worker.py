@@ -32,7 +32,7 @@ from fmbench_lib.load.sending.prebuilt import Prompts
 from fmbench_lib.load.sending.sent_marks import SentMark
 from fmbench_lib.load.sending.targets import Target
 from fmbench_lib.load.sending.timeouts import Deadlines, Limits
-from fmbench_lib.load.sending.worker_protocol import KEYS, Message, SigningScope, WorkerPlan
+from fmbench_lib.load.sending.worker_protocol import CUT, KEYS, Message, SigningScope, WorkerPlan
 from fmbench_lib.load.sending.worker_report import WorkerReport
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Worker:
     def __init__(self, plan: WorkerPlan, loop: Loop, channel: IO[str]) -> None:
         self.loop = loop
         self.level_id = plan["level_id"]
-        self.warmup = plan["warmup"]
+        self.warmup, self.first_measured = plan["warmup"], plan["first_measured"]
         self.pool = Pool(plan, loop, self.done)
         self.prompts = Prompts(plan["prompts_fd"], Path(plan["index"]))
         self.signer = _signer_of(plan["signing"], self.prompts)
@@ -143,7 +143,7 @@ class Worker:
     def start(self, due: Due) -> None:
         """Send a request to the address that is next."""
         position, prompt, due_ns, cap_wait_ns = due
-        if position == self.warmup:
+        if position == self.first_measured:
             self.window.set(due_ns)
         if position < RAMP_POSITIONS:
             self.sent.set(position)
@@ -255,9 +255,17 @@ class Worker:
         for line in lines:
             if self.signer is not None and line.startswith(KEYS):
                 self.signer.take_keys(line)
+            elif line == CUT:
+                self.cut()
             elif self.stopped_ns is None:
                 self.told = True
                 self.stop(monotonic_ns())
+
+    def cut(self) -> None:
+        """End what is in flight; whoever continues the level sends it again."""
+        for carrier in list(self.active.values()):
+            self.told = True
+            carrier.abandon("cancelled", "the level was stopped while this request was in flight")
 
     def engine_gone(self) -> None:
         """End with the engine; only answers that must not be lost are waited for, and nothing more is sent."""

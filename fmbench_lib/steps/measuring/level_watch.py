@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from fmbench_lib.errors import explained
+from fmbench_lib.errors import LevelStoppedError, explained
 from fmbench_lib.load.levels.specs import LevelSpec
 from fmbench_lib.load.recording.live_figures import LiveFigures
 from fmbench_lib.metrics.level_facts import LevelFacts
@@ -88,6 +88,13 @@ class LevelWatch:
         event: progress.LevelEvent = {**self._event(level), "error": explained(error)}
         self._run.workspace.log_event("level failed", **event)
         self._view.failed(event)
+
+    def stopped(self, level: LevelSpec, stopped: LevelStoppedError) -> None:
+        """The level was ended before its end, and will go on."""
+        progress.clear(self._run.workspace)
+        told = {"kept": stopped.kept, "reason": stopped.reason}
+        self._run.workspace.log_event("level stopped", **self._event(level), **told)
+        self._view.waits(f"{' · '.join(level.key)}: {stopped}")
 
     def end(self) -> None:
         """Nothing is being measured any more."""
