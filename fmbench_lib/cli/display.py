@@ -15,6 +15,7 @@ from fmbench_lib.cli.live_frame import frame_of
 from fmbench_lib.cli.live_region import LiveRegion, is_live
 from fmbench_lib.cli.terminal import behind_line, clean, detail, emit, is_json, is_quiet, say, short_path
 from fmbench_lib.host.atomic_files import each_text
+from fmbench_lib.host.disk_space import size_text
 from fmbench_lib.runs import progress
 from fmbench_lib.runs.progress import LevelEvent, LiveLevel
 from fmbench_lib.runs.run_orders import is_to_pause
@@ -34,6 +35,7 @@ class Display:
         self._lines: LevelLines | None = None
         self._ended: list[tuple[str, LevelEvent]] = []  # since the region was last cleared
         self._warned = self._paused = False
+        self._without_room = ""
         self._levels = LevelEvents(workspace)
 
     def update(self, step: str) -> None:
@@ -49,6 +51,7 @@ class Display:
             self._fit(self._region)
         self._report_levels(figures)
         self._tell_pause(figures)
+        self._tell_disk(figures)
         if self._region is not None:
             self._draw(self._region, None if figures is None else each_text(figures, clean))
 
@@ -109,6 +112,17 @@ class Display:
             self._clear()
             place = shlex.quote(short_path(self._workspace.path))
             say(f"paused; let it go on with: fmbench --resume {place}" if paused else "the run goes on")
+
+    def _tell_disk(self, figures: LiveLevel | None) -> None:
+        """Say once for each level that its disk has no room for it, long before that is full."""
+        needed, free = (None if figures is None else figures.get(name) for name in ("bytes_needed", "bytes_free"))
+        if figures is None or not isinstance(needed, int) or not isinstance(free, int) or needed <= free:
+            return
+        if figures["label"] != self._without_room:
+            self._without_room = figures["label"]
+            self._clear()
+            room = f"about {size_text(needed)} more on its disk, where {size_text(free)} are free"
+            say(f"note: {clean(figures['label'])} needs {room}: it will be stopped before the disk is full, and kept")
 
     def _warn_once(self) -> None:
         """Say that files could not be sent to the bucket, the first time it happens."""

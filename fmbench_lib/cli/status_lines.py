@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fmbench_lib.host.disk_space import size_text
-from fmbench_lib.runs.progress import duration
+from fmbench_lib.runs.progress import LiveLevel, duration
 from fmbench_lib.runs.run_status import RunProcess, StandingOfRun
 from fmbench_lib.views.live_view import finished_line, live_view
 
@@ -56,8 +56,22 @@ def _level_lines(standing: StandingOfRun) -> Iterator[str]:
     share = "" if view.share is None else f" ({view.share:.0%})"
     yield f"{view.position}: {view.level}: {view.requests}{share}"
     yield "  " + " · ".join([*view.figures, *view.left])
+    yield from _disk_line(standing.level)
     if standing.level_age is not None and standing.level_age > _SILENT_S:
         yield f"  these figures are {duration(standing.level_age)} old: what measures is stopped, or has no time to run"
+
+
+def _disk_line(level: LiveLevel) -> Iterator[str]:
+    """What the level takes on the disk, as far as it has been measured; and that it will not fit, where that is so."""
+    each, needed, free = (level.get(name) for name in ("bytes_per_request", "bytes_needed", "bytes_free"))
+    if not isinstance(each, float):
+        return
+    line = f"  a request takes {size_text(round(each))} on the disk"
+    if isinstance(needed, int):
+        line += f", the rest of the level about {size_text(needed)}"
+        if isinstance(free, int) and needed > free:
+            line += f", and {size_text(free)} are free: it will be stopped before the disk is full"
+    yield line
 
 
 def _process(process: RunProcess) -> str:

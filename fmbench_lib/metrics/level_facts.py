@@ -45,11 +45,13 @@ class AttemptFacts(TypedDict):
 
 
 class PartFacts(TypedDict):
-    """A part of a level that was stopped and continued: when it was sent, in Unix seconds, and the time (s) between the
-    part before it and this one. The records are set back by the sum of the gaps before them."""
+    """A part of a level that was stopped and continued: when it was sent, in Unix seconds; Unix time less monotonic
+    time then; and the time (s) between the part before and this one. Records are set back by the sum of gaps so far.
+    """
 
     started: float
     ended: float
+    unix_offset: float
     gap: float
 
 

@@ -64,6 +64,9 @@ class LiveLevel(TypedDict):
     run_left: float | None
     run_left_at_most: bool
     processes: NotRequired[dict[str, ProcessIdentity]]
+    bytes_per_request: NotRequired[float | None]
+    bytes_needed: NotRequired[int | None]
+    bytes_free: NotRequired[int | None]
 
 
 def live_level(
@@ -90,6 +93,9 @@ def live_level(
         "time_left": figures.time_left,
         "run_left": run_left,
         "run_left_at_most": at_most,
+        "bytes_per_request": figures.bytes_per_request,
+        "bytes_needed": figures.bytes_needed,
+        "bytes_free": figures.bytes_free,
         "processes": {
             "notebook": this_process(),
             **{f"load worker {worker}": process for worker, process in enumerate(figures.processes)},

@@ -169,3 +169,14 @@ def test_an_outage_of_the_bucket_is_reported_once(run: Any, clock: Any, capsys: 
     out = capsys.readouterr().out
     assert out.count("note: the run's bucket lacks files (timed out)") == 1
     assert f"send them with fmbench sync {run.workspace.path}" in out
+
+
+def test_a_level_without_room_on_the_disk_is_told_once(
+    run: Any, clock: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = Display(run.workspace, clock.read)
+    for needed, free in ((10**9, 2 * 10**9), (3 * 10**9, 2 * 10**9), (3 * 10**9, 2 * 10**9)):
+        publish(run, bytes_per_request=5000.0, bytes_needed=needed, bytes_free=free)
+        shown.update("3_run_inference")
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "note:" in line]
+    assert "needs about 3.0 GB more on its disk, where 2.0 GB are free: it will be stopped before" in line

@@ -116,6 +116,13 @@ def test_figures_that_nobody_renews_are_called_old(run: Workspace, say: Say) -> 
     assert "these figures are 1 min 35 s old" in say("status")[1]
 
 
+def test_the_room_that_a_level_takes_is_said(run: Workspace, say: Say) -> None:
+    publish(run, bytes_per_request=6200.0, bytes_needed=10**9, bytes_free=5 * 10**9)
+    assert "  a request takes 6.2 kB on the disk, the rest of the level about 1.0 GB\n" in say("status")[1]
+    publish(run, bytes_per_request=6200.0, bytes_needed=10**9, bytes_free=9 * 10**8)
+    assert "and 900.0 MB are free: it will be stopped before the disk is full" in say("status")[1]
+
+
 def test_a_stopped_process_is_called_stopped(run: Workspace, other: subprocess.Popen[bytes], say: Say) -> None:
     os.kill(other.pid, signal.SIGSTOP)
     os.waitid(os.P_PID, other.pid, os.WSTOPPED | os.WNOWAIT)

@@ -141,10 +141,7 @@ def whole_level(parts: Sequence[LevelPart], last: SentLevel | None) -> SentLevel
     for part in parts:
         own_ns = part.sent.run.clocks()[0].unix_offset_ns
         offset_ns = end_ns - part.window_ns[0] if workers else own_ns
-        gap = (own_ns - offset_ns) / 1e9
-        facts.append(
-            {"started": part.sent.facts["started"], "ended": part.sent.facts["ended"], "gap": gap - _sum(facts)}
-        )
+        facts.append(_part_facts(part, own_ns, (own_ns - offset_ns) / 1e9 - _sum(facts)))
         end_ns = part.window_ns[1] + offset_ns
         placed = PartOfLevel(part.first, part.after, offset_ns, len(urls))
         workers += [replace(worker, part=placed) for worker in part.sent.run.workers]
@@ -157,6 +154,11 @@ def whole_level(parts: Sequence[LevelPart], last: SentLevel | None) -> SentLevel
 def discard_parts(folder: Path) -> None:
     """Forget the parts of a level that is recorded as a whole."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _part_facts(part: LevelPart, offset_ns: int, gap: float) -> PartFacts:
+    own = part.sent.facts
+    return {"started": own["started"], "ended": own["ended"], "unix_offset": offset_ns / 1e9, "gap": gap}
 
 
 def _sum(facts: Sequence[PartFacts]) -> float:
