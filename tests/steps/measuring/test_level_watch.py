@@ -55,7 +55,8 @@ def test_every_live_figure_is_published(run: Any) -> None:
     worker = identity_of(os.getppid())
     figures = LiveFigures(
         done=4, total=20, errors=1, in_flight=2, elapsed=1.5, request_rate=4.25, ttft_p50=0.25, latency_p95=0.75,
-        token_rate=128.0, time_left=4.5, processes=(worker,), bytes_per_request=6200.0, bytes_needed=10**9, bytes_free=2 * 10**9,
+        token_rate=128.0, time_left=4.5, processes=(worker,), bytes_per_request=6200.0,
+        bytes_needed=10**9, bytes_free=2 * 10**9,
     )  # fmt: skip
     watch = LevelWatch(run, [level(2)], LevelView())
     watch.begin(level(2), (1, 1))
