@@ -64,6 +64,16 @@ def fills_up(running: Running) -> None:
             file.write(bytes(65536))
 
 
+def halted(*words: str) -> Callable[[Running], None]:
+    """Processes that are stopped for a while in the middle of a level."""
+
+    def act(running: Running) -> None:
+        middle(running)
+        stopped(*words, seconds=SIGSTOP_S)(running)
+
+    return act
+
+
 def told(*words: str) -> Callable[[Running], None]:
     """A command about the run, in the middle of a level; a paused run goes on after a while."""
 
@@ -93,7 +103,7 @@ def cases() -> Iterator[Case]:
     ):
         yield Case(name, sets(file, seconds), environment=faked, path=FAKED_CLOCK)
     for words in (("--config-file",), ("sending.worker",), ("kernel",), ("pipeline.kernels",), ("llama_server",)):
-        yield Case(f"SIGSTOP 20 s of {words[0].strip('-')}", stopped(*words, seconds=SIGSTOP_S))
+        yield Case(f"SIGSTOP 20 s of {words[0].strip('-')}", halted(*words))
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         yield Case(number.name, signals(number, when=_in_the_middle()))
     yield Case("fmbench stop", told("stop"))

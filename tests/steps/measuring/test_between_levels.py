@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from fmbench_lib.runs.run_orders import current_order, give_order, withdraw_order
-from fmbench_lib.steps.measuring.between_levels import begin_unstopped, obey_orders
+from fmbench_lib.steps.measuring.between_levels import EndInOrder, begin_unstopped, obey_orders
 from fmbench_lib.steps.measuring.level_watch import LevelWatch
 from fmbench_lib.workspace import Workspace, create_workspace
 
@@ -67,3 +69,22 @@ def test_a_step_that_is_begun_again_forgets_an_old_stop_and_keeps_a_pause(worksp
     give_order(workspace, "pause")
     begin_unstopped(workspace)
     assert current_order(workspace) == "pause"
+
+
+def test_the_first_ctrl_c_ends_a_level_in_order_and_the_second_at_once(workspace: Workspace) -> None:
+    ending = EndInOrder(workspace)
+    with ending:
+        assert ending() is None
+        os.kill(os.getpid(), signal.SIGINT)
+        stop = ending()
+        assert stop is not None
+        assert (stop.reason, ending.interrupted) == ("interrupted", True)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize(("order", "ends"), [("stop", True), ("pause now", True), ("pause", False)])
+def test_an_order_ends_a_level_unless_it_can_wait(order: Any, ends: bool, workspace: Workspace) -> None:
+    give_order(workspace, order)
+    assert (EndInOrder(workspace)() is not None) is ends
