@@ -61,10 +61,13 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class TimedValue:
-    """A value and its Unix time on the clock of the levels."""
+    """A value and its Unix time on the clock of the levels. `set_back`: by how much (s) that is before its real time,
+    as it belongs to a later part of a level that was stopped; what grew between two values is known within one part.
+    """
 
     at: float
     value: Any
+    set_back: float = 0.0
 
 
 def _stretches(parts: Sequence[Mapping[str, float]]) -> Iterator[Stretch]:
@@ -87,12 +90,12 @@ def on_level_clock(points: Sequence[Point], spans: Sequence[Span]) -> list[Timed
     begins = [stretch.begin for stretch in known]
     timed = []
     for point in points:
-        at = point.time
+        at, set_back = point.time, 0.0
         if point.monotonic is not None and known:
             stretch = known[max(bisect_right(begins, point.monotonic) - 1, 0)]
             if abs(point.time - point.monotonic - stretch.offset) < _SAME_BOOT_S:
                 if point.monotonic > stretch.end:
                     continue
-                at = point.monotonic + stretch.placed
-        timed.append(TimedValue(at, point.value))
+                at, set_back = point.monotonic + stretch.placed, stretch.offset - stretch.placed
+        timed.append(TimedValue(at, point.value, set_back))
     return sorted(timed, key=lambda value: value.at)
