@@ -53,7 +53,7 @@ PROCESSES = (
 
 
 class Watcher:
-    """Looks at all processes of a command while it runs."""
+    """Looks at all processes of a command while it sends a level; before and after it, notebooks need memory."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.samples: dict[str, list[tuple[float, float, int]]] = defaultdict(list)
@@ -67,11 +67,15 @@ class Watcher:
 
     def _look(self) -> None:
         while not self._over.wait(LOOK_S):
+            seen: dict[str, tuple[float, float, int]] = {}
             with contextlib.suppress(psutil.Error):
                 for process in (self._root, *self._root.children(recursive=True)):
                     with contextlib.suppress(psutil.Error):
                         sample = time.monotonic(), process.memory_info().rss / 2**20, process.num_fds()
-                        self.samples[self._name(process)].append(sample)
+                        seen[self._name(process)] = sample
+            if "load worker" in seen:
+                for name, sample in seen.items():
+                    self.samples[name].append(sample)
 
     @staticmethod
     def _name(process: psutil.Process) -> str:
