@@ -35,8 +35,8 @@ OPEN = {"concurrency": None, "request_rate": 25.0}
 
 @pytest.fixture(scope="module")
 def steady() -> Iterator[Emulator]:
-    """Answers take 50 ms."""
-    with launch(Behaviour(ttft=Constant(0.04), itl=Constant(0.01), tokens=Constant(2))) as emulator:
+    """Answers take 100 ms."""
+    with launch(Behaviour(ttft=Constant(0.08), itl=Constant(0.02), tokens=Constant(2))) as emulator:
         yield emulator
 
 
@@ -91,8 +91,8 @@ def measured(records: pd.DataFrame) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("arrival", "workers"),
     [
-        ("poisson", 2),
-        pytest.param("poisson", 1, marks=pytest.mark.thorough),
+        ("poisson", 1),
+        pytest.param("poisson", 2, marks=pytest.mark.thorough),
         pytest.param("constant", 1, marks=pytest.mark.thorough),
         pytest.param("constant", 2, marks=pytest.mark.thorough),
     ],
@@ -104,7 +104,7 @@ def test_an_open_loop_is_continued_on_its_schedule(
     settings: dict[str, Any] = {**OPEN, "arrival": arrival, "workers": workers}
     (tmp_path / "other").mkdir()
     expected, whole = Stopper(steady.url, tmp_path / "other").whole(**settings)
-    records, facts = stopper.whole(15, 10, **settings)
+    records, facts = stopper.whole(5, 5, **settings)
     found, alone = measured(records), measured(expected)
     assert list(found["prompt_id"]) == list(alone["prompt_id"])
     assert found["request_id"].is_unique
@@ -121,30 +121,30 @@ def test_an_open_loop_is_continued_on_its_schedule(
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_closed_loop_is_continued_with_the_prompts_that_are_left(stopper: Stopper, workers: int) -> None:
-    records, facts = stopper.whole(20, concurrency=4, workers=workers)
+    records, facts = stopper.whole(5, concurrency=2, workers=workers)
     found = measured(records)
     assert sorted(found["prompt_id"]) == sorted(f"q{n}" for n in range(COUNT))
-    assert set(found["request_id"].str.rpartition("-")[2].astype(int)) == set(range(4, COUNT + 4))
-    assert (found["latency"] if "latency" in found else found["last"] - found["due"]).between(0.04, 1.0).all()
+    assert set(found["request_id"].str.rpartition("-")[2].astype(int)) == set(range(3, COUNT + 3))
+    assert (found["latency"] if "latency" in found else found["last"] - found["due"]).between(0.09, 1.0).all()
     # the warm-up of the first part alone is recorded
-    assert (records["phase"] == "warmup").sum() == 4
+    assert (records["phase"] == "warmup").sum() == 3
     assert len(facts["parts"]) == 2
     row = level_row(records, facts)
     assert row["requests"] == row["successes"] == COUNT
     assert row["parts"] == 2
     assert row["parts_gap_s"] > 0
-    # Sixty requests of 50 ms, four at a time: the time between the parts is in no rate.
-    assert row["mean_in_flight"] == pytest.approx(4, rel=0.15)
-    assert row["window_s"] < COUNT * 0.05 / 4 * 2
+    # Sixty requests of 100 ms, two at a time: the time between the parts is in no rate.
+    assert row["mean_in_flight"] == pytest.approx(2, rel=0.25)
+    assert row["window_s"] < COUNT * 0.1 / 2 * 2
     assert "it was measured in 2 parts" in str(row["verdict_reasons"])
 
 
 def test_a_level_that_time_ends_is_measured_for_what_is_left_of_it(stopper: Stopper) -> None:
-    stop = StopRule(duration=2.0)
-    records, facts = stopper.whole(20, concurrency=2, stop=stop, prompt_reuse="allowed")
+    stop = StopRule(duration=3.0)
+    records, facts = stopper.whole(5, concurrency=2, stop=stop, prompt_reuse="allowed")
     assert facts["window_start"] is not None
     assert facts["window_end"] is not None
-    assert facts["window_end"] - facts["window_start"] == pytest.approx(2.0, abs=0.1)
+    assert facts["window_end"] - facts["window_start"] == pytest.approx(3.0, abs=0.15)
     assert facts["stop_reason"] == "duration"
     assert measured(records)["request_id"].is_unique
 
@@ -172,18 +172,18 @@ def test_a_level_stopped_in_its_warm_up_keeps_nothing(stopper: Stopper) -> None:
 
 def test_what_is_kept_tells_its_prompts_and_its_attempt(stopper: Stopper) -> None:
     with pytest.raises(LevelStoppedError) as stopped:
-        stopper.part(20, concurrency=2)
+        stopper.part(5, concurrency=2)
     found = stopped_level(stopper.folder / "parts")
     assert found is not None
     assert found.deal == DEAL
-    assert found.kept == stopped.value.kept > 10
+    assert found.kept == stopped.value.kept > 0
     assert found.facts["attempt"] == 1
 
 
 def test_a_part_that_was_written_down_and_not_moved_is_not_lost(stopper: Stopper) -> None:
     """As if the process had been killed between the two."""
     with pytest.raises(LevelStoppedError):
-        stopper.part(20, concurrency=2)
+        stopper.part(5, concurrency=2)
     (stopper.folder / "parts" / "1").rename(stopper.folder / "scratch")
     _, facts = stopper.whole(concurrency=2)
     assert len(facts["parts"]) == 2
