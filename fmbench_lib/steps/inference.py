@@ -132,20 +132,24 @@ class _Measuring:
 
 
 def _measure_and_retry(measuring: _Measuring, level: LevelSpec, position: tuple[int, int]) -> None:
-    """Measure a level, and again at once while it is invalid, as often as the config says. One that is stopped as the
-    run is to pause goes on afterwards.
+    """Measure a level, and again at once while it is invalid, as often as the config says.
 
     Raises KeyboardInterrupt where the run is to end.
     """
     run = measuring.run
-    while _measure(measuring, level, position):
-        obey_orders(run.workspace, measuring.watch)
+    _measure_whole(measuring, level, position)
     for _ in range(run.config.load.retry_invalid):
         path = run.workspace.level(level.key)
         if not path.exists() or _verdict(run, path) != "invalid":
             return
         set_aside(run.workspace, level.key)
-        _measure(measuring, level, position)
+        _measure_whole(measuring, level, position)
+
+
+def _measure_whole(measuring: _Measuring, level: LevelSpec, position: tuple[int, int]) -> None:
+    """Measure a level; one that is stopped as the run is to pause goes on afterwards."""
+    while _measure(measuring, level, position):
+        obey_orders(measuring.run.workspace, measuring.watch)
 
 
 def _verdict(run: Run, path: Path) -> object:
