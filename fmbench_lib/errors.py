@@ -99,6 +99,18 @@ class WorkerError(FmbenchError):
     """A load worker died or could not be started; its level has no result."""
 
 
+class LevelStoppedError(FmbenchError):
+    """A level was ended before its end; what was measured of it is kept, and the rest can be sent later.
+
+    `reason` is that of its `Stop`, `kept` how many measured requests are kept.
+    """
+
+    def __init__(self, message: str, reason: str, kept: int) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.kept = kept
+
+
 def explained(error: BaseException) -> str:
     """An error in one line: an FmbenchError's own text; of any other its type, what it says, and where it arose."""
     if isinstance(error, FmbenchError):

@@ -67,7 +67,16 @@ _RATES = (
 )
 _RATES_WITH_INTERVALS = ("transactions_per_minute", "completion_token_throughput")
 _WORST = (
-    *("client_cpu_max", "clock_step_s", "littles_law", "steady_after_s"),
+    *(
+        "client_cpu_max",
+        "clock_step_s",
+        "client_stopped_s",
+        "client_suspended_s",
+        "parts",
+        "parts_gap_s",
+        "littles_law",
+        "steady_after_s",
+    ),
     *("host_cores_busy", "host_cores_others", "host_cores_others_p95"),
     *("host_cpu_waiting", "host_cpu_stolen", "host_cpu_throttled"),
 )
