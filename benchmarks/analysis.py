@@ -184,7 +184,7 @@ def _config(one: bool, csv: bool) -> dict[str, Any]:
         "load": {"requests": 1000, "prompt_reuse": "allowed", "arrival": "poisson", "warmup_requests": 8},
         "slo": {"ttft": 0.2, "latency": 1.0},
         "monitors": {"enabled": False},
-        "report": {"latency_budget": 2.0, "error_rate_budget": 0.05, "per_request_csv": csv},
+        "report": {"latency_budget": 2.0, "error_rate_budget": 0.05, "per_request_csv": "yes" if csv else "no"},
         "experiments": [{"name": name, **experiment} for name in (EXPERIMENTS[:1] if one else EXPERIMENTS)],
     }
 

@@ -159,6 +159,7 @@ class VirtualNode:
                 "last_sent_ns": last,
                 "cpu": 0.2,
                 "clock_samples": [(first, first), (last, last)],
+                "suspensions": [],
             }
             for _ in self.part.workers
         ]

@@ -56,7 +56,8 @@ COLUMNS = (
 
 @dataclass
 class Case:
-    """A way to die: `act` is called as soon as the run has begun, and does its deed at the right moment."""
+    """A way to die: `act` is called as soon as the run has begun, and does its deed at the right moment. The run has
+    levels of these concurrencies, of so many requests; its processes get `environment`, and `path` before their own."""
 
     name: str
     act: Callable[[Running], None] = lambda running: None
@@ -64,6 +65,10 @@ class Case:
     small_disk: bool = False
     shell: str = "{command}"
     keep_run: bool = True
+    levels: Sequence[int] = LEVELS
+    requests: int = REQUESTS
+    environment: dict[str, str] = field(default_factory=dict)
+    path: Path | None = None
 
 
 @dataclass
@@ -244,29 +249,37 @@ def played(case: Case) -> dict[str, Any]:
         if case.small_disk:
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={TMPFS_BYTES}", "tmpfs", str(results)], check=True)
             mounted.callback(subprocess.run, ["umount", "-l", str(results)], check=False)
-        write_config(folder)
+        write_config(folder, case)
         command = [sys.executable, "-m", "fmbench_lib", "--config-file", "test.yml", "--results-dir", "results"]
         row, running = outcome_of(case, folder, mark, command)
         for undo in running.undo:
             undo()
         if running.run is not None and case.keep_run:
-            first, then = row["traceback"], resumed(running.run, folder, mark)
+            first, then = row["traceback"], resumed(running.run, folder, mark, case)
             row |= then | {"traceback": first or then["traceback"]}
         ended = row["resumed"] in ("", 0) or row["again"] == 0
         whole = row["left"] == 0 and not row["traceback"] and row["code"] != "hangs" and row["right"] != "no"
         row["ok"] = whole and ended
         end(mark)
+        row["reasons"] = reasons_in(folder)
     return row
 
 
-def resumed(run: Path, folder: Path, mark: str) -> dict[str, Any]:
+def reasons_in(folder: Path) -> list[str]:
+    """Why the levels of a run that was analysed are not valid, or what else is said of them."""
+    path = next(iter(folder.glob("results/*/*Z*/summary.json")), None)
+    levels = json.loads(path.read_text())["levels"] if path is not None else ()
+    return [f"{level['load']} {level['verdict']}: {level['verdict_reasons'] or ''}" for level in levels]
+
+
+def resumed(run: Path, folder: Path, mark: str, case: Case) -> dict[str, Any]:
     """What `--resume` makes of a run, and the commands that it then names for levels that are invalid."""
     codes: list[int] = []
     text = ""
     commands = [["--resume", str(run)]]
     for arguments in commands:
         done = subprocess.run(
-            [sys.executable, "-m", "fmbench_lib", *arguments], cwd=folder, env=environment(folder, mark),
+            [sys.executable, "-m", "fmbench_lib", *arguments], cwd=folder, env=environment(folder, mark, case),
             capture_output=True, text=True, timeout=LONGEST_S,
         )  # fmt: skip
         codes.append(done.returncode)
@@ -274,7 +287,12 @@ def resumed(run: Path, folder: Path, mark: str) -> dict[str, Any]:
         if len(codes) == 1:
             commands += [shlex.split(found) for found in AGAIN.findall(done.stdout)]
     again = codes[-1] if len(codes) > 1 else ""
-    return {"resumed": codes[0], "again": again, "right": figures_are_right(run), "traceback": "Traceback" in text}
+    return {
+        "resumed": codes[0],
+        "again": again,
+        "right": figures_are_right(run, case),
+        "traceback": "Traceback" in text,
+    }
 
 
 def outcome_of(case: Case, folder: Path, mark: str, command: Sequence[str]) -> tuple[dict[str, Any], Running]:
@@ -283,7 +301,7 @@ def outcome_of(case: Case, folder: Path, mark: str, command: Sequence[str]) -> t
     with (folder / "out").open("wb") as out:
         begun = time.monotonic()
         process = subprocess.Popen(
-            shell, cwd=folder, env=environment(folder, mark), stdout=out, stderr=out, preexec_fn=case.limit,
+            shell, cwd=folder, env=environment(folder, mark, case), stdout=out, stderr=out, preexec_fn=case.limit,
             start_new_session=True,
         )  # fmt: skip
         running = Running(folder, process, mark)
@@ -319,7 +337,7 @@ def measured(run: Path | None) -> int:
     return 0 if run is None else len(list(run.glob("requests/*/*/*.parquet")))
 
 
-def figures_are_right(run: Path) -> str:
+def figures_are_right(run: Path, case: Case) -> str:
     """Whether every level has every request once, and the times of the server that it was measured with."""
     paths = [path for path in sorted(run.glob("requests/*/*/*.parquet")) if ".attempt-" not in path.name]
     for path in paths:
@@ -327,21 +345,24 @@ def figures_are_right(run: Path) -> str:
         records = records[records["phase"] == "measured"]
         fine = records[records["error"].isna()]
         ttft = (fine["first"] - fine["sent"]).median()
-        if records["request_id"].duplicated().any() or len(records) != REQUESTS:
+        if records["request_id"].duplicated().any() or len(records) != case.requests:
             return "no"
         if len(fine) and not TTFT_S - 0.005 < ttft < TTFT_S + SLACK_S:
             return "no"
-    return "yes" if len(paths) == len(LEVELS) else f"{len(paths)} of {len(LEVELS)}"
+    return "yes" if len(paths) == len(case.levels) else f"{len(paths)} of {len(case.levels)}"
 
 
-def environment(folder: Path, mark: str) -> dict[str, str]:
-    """The environment of a run: the stand-in's server, and a state folder of its own."""
-    return {**os.environ, "PYTHONPATH": str(STAND_IN), "XDG_STATE_HOME": str(folder / "state"), MARK: mark}
+def environment(folder: Path, mark: str, case: Case) -> dict[str, str]:
+    """The environment of a run: the stand-in's server, a state folder of its own, and what the case adds."""
+    path = os.pathsep.join(str(each) for each in (case.path, STAND_IN) if each is not None)
+    own = {name: value.format(folder=folder) for name, value in case.environment.items()}
+    return {**os.environ, "PYTHONPATH": path, "XDG_STATE_HOME": str(folder / "state"), MARK: mark, **own}
 
 
-def write_config(folder: Path) -> None:
-    """A config of four short levels, its prompts and its model, which is empty."""
-    rows = [{"input": f"What is item {n}?", "context": f"Item {n} is number {n} of 80."} for n in range(80)]
+def write_config(folder: Path, case: Case) -> None:
+    """A config of a few short levels, its prompts and its model, which is empty."""
+    count = len(case.levels) * (case.requests + 10)
+    rows = [{"input": f"What is item {n}?", "context": f"Item {n} is one of {count}."} for n in range(count)]
     (folder / "source.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "model.gguf").write_bytes(b"GGUF\x03\0\0\0" + bytes(16))
     local = {"context_tokens": 512, "parallel": 4, "threads": 1}
@@ -353,11 +374,11 @@ def write_config(folder: Path) -> None:
             "filters": [{"min_length_in_tokens": 1, "max_length_in_tokens": 500, "payload_file": "all.jsonl"}],
         },
         "inference_parameters": {"max_tokens": 5},
-        "load": {"requests": REQUESTS, "warmup_requests": 2, "timeout": 10, "prompt_reuse": "never"},
+        "load": {"requests": case.requests, "warmup_requests": 2, "timeout": 10, "prompt_reuse": "never"},
         "experiments": [
             {
                 "name": "local", "platform": "local", "model_id": "model.gguf", "local": local, "tokenizer": "words",
-                "payload_files": ["all.jsonl"], "concurrency_levels": list(LEVELS),
+                "payload_files": ["all.jsonl"], "concurrency_levels": list(case.levels),
             }
         ],
     }  # fmt: skip

@@ -103,6 +103,18 @@ class NodeLostError(WorkerError):
     """A machine of a cluster does not answer any more: it, its process or the way to it is gone."""
 
 
+class LevelStoppedError(FmbenchError):
+    """A level was ended before its end; what was measured of it is kept, and the rest can be sent later.
+
+    `reason` is that of its `Stop`, `kept` how many measured requests are kept.
+    """
+
+    def __init__(self, message: str, reason: str, kept: int) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.kept = kept
+
+
 def explained(error: BaseException) -> str:
     """An error in one line: an FmbenchError's own text; of any other its type, what it says, and where it arose."""
     if isinstance(error, FmbenchError):

@@ -31,6 +31,7 @@ _SENT_PROMPTS, _FITS, _ANSWERS = "prompts_sent", "fits", "answers"
 _EARLIER_RUNS = ".earlier"
 _FAILED_LEVEL, _ATTEMPTS, _EARLIER_ATTEMPT = ".failed.json", ".attempts.json", ".attempt-"
 _PASSING = (".part", ".lock")
+_BEGUN = ".begun.part"
 _OWN_ENDINGS = (*_PASSING, ".parquet", ".raw.zst", _FAILED_LEVEL, _ATTEMPTS)
 
 
@@ -248,6 +249,14 @@ class Workspace:
         attempt has left of another one is discarded."""
         return self.level(key).with_suffix(".part")
 
+    def level_parts(self, key: LevelKey) -> Path:
+        """The folder of what was measured of a level that was stopped, until the rest of it has been sent."""
+        return self.level(key).with_suffix(_BEGUN)
+
+    def stopped_levels(self) -> list[Path]:
+        """The folders `level_parts` that there are."""
+        return sorted(path for path in self.requests.rglob(f"*{_BEGUN}") if path.is_dir())
+
     def attempts_file(self, key: LevelKey) -> Path:
         """The attempts at a level, and the prompts that each of them sent."""
         return self.level(key).with_suffix(_ATTEMPTS)
@@ -313,6 +322,11 @@ class Workspace:
     def reserve_file(self) -> Path:
         """Room for how the run ended, kept occupied while it goes on and freed on a disk that has become full."""
         return self.path / ".reserve"
+
+    @property
+    def orders_file(self) -> Path:
+        """What is asked of the process that executes the run; there only until it has obeyed."""
+        return self.path / ".orders.json"
 
     @property
     def inputs_file(self) -> Path:

@@ -106,7 +106,10 @@ MAY_IMPORT: dict[str, list[str]] = {
     "runs": [
         "aws", "config", "errors", "host", "load/recording/spool_cleaning", "run_state", "storage", "workspace",
     ],
-    "runs/progress": ["host/atomic_files", "load/recording", "workspace"],
+    "runs/progress": ["host/atomic_files", "host/process_identity", "load/recording", "workspace"],
+    "runs/run_status": [
+        "host/disk_space", "host/process_identity", "run_state", "runs/progress", "runs/run_orders", "workspace",
+    ],
     "views": ["host/printable", "metrics", "report/level_order", "report/markdown", "report/numbers", "runs/progress"],
     "steps/losses": ["errors"],
     "steps/step": ["run_state", "runs"],

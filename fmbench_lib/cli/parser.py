@@ -11,6 +11,7 @@ from typing import Any
 from fmbench_lib import __version__
 from fmbench_lib.cli.calibration_options import add_calibrate
 from fmbench_lib.cli.comparison_options import add_compare
+from fmbench_lib.cli.following_options import add_pause, add_status, add_stop
 from fmbench_lib.cli.import_options import add_export, add_import
 from fmbench_lib.cli.option_types import count, seconds
 from fmbench_lib.cli.runs_options import add_runs, add_site
@@ -33,6 +34,7 @@ from fmbench_lib.config.platforms import PLATFORMS
 _GROUPS = {
     "measure": ("run", "plan", "validate"),
     "configs": ("init", "configs", "fetch"),
+    "a run under way": ("status", "pause", "stop"),
     "afterwards": ("report", "evaluate", "cleanup", "sync", "compare", "size"),
     "many runs": ("runs", "site"),
     "other tools": ("import", "export"),
@@ -303,6 +305,9 @@ _ADD: tuple[Callable[[Any], None], ...] = (
     _add_run,
     _add_validate,
     _add_plan,
+    add_status,
+    add_pause,
+    add_stop,
     _add_report,
     _add_evaluate,
     add_import,

@@ -56,6 +56,8 @@ def run_command(options: argparse.Namespace) -> int:
     if options.resume is not None:
         from fmbench_lib.steps.deployment import steps_left
 
+        if not (options.remeasure or options.steps) and _is_only_paused(options):
+            return 0
         run = _resumed(options, values)
         if options.remeasure:
             _remeasure(run, options.remeasure)
@@ -67,7 +69,7 @@ def run_command(options: argparse.Namespace) -> int:
     for notice in merged(run.loaded.notices):
         detail(f"note: {notice}")
     _emit_begin(run)
-    display = Display(run)
+    display = Display(run.workspace)
     with passed_on(values):
         outcome = run_pipeline(
             run,
@@ -100,12 +102,21 @@ def _print_end(run: Run, outcome: Outcome, options: argparse.Namespace) -> int:
         return outcome.exit_code or 1
     print_result(run)
     write_step_summary(run)
+    _print_stopped(run)
     told = outcome.exit_code not in (0, BAD_INPUT) and bool(outcome.errors)
     if told:
         say(f"continue it with: fmbench --resume {shlex.quote(short_path(run.workspace.path))}", error=True)
     print_location(run.workspace, may_delete=not outcome.errors)
     _print_missing(run, told=told)
     return outcome.exit_code
+
+
+def _print_stopped(run: Run) -> None:
+    """Say what is kept of levels that were stopped."""
+    from fmbench_lib.steps.measuring.stopped_levels import stopped_levels
+
+    for key, kept in stopped_levels(run.workspace):
+        say(f"kept: {kept} requests of {' · '.join(key)}; --resume sends the others")
 
 
 def _print_missing(run: Run, *, told: bool) -> None:
@@ -168,6 +179,16 @@ def _resumed(options: argparse.Namespace, values: Mapping[str, str]) -> Run:
 
         fetch_inputs(run)
     return run
+
+
+def _is_only_paused(options: argparse.Namespace) -> bool:
+    """Whether `--resume` means a paused run, whose own process goes on with it now."""
+    from fmbench_lib.cli.following_runs import goes_on_by_itself
+
+    if not options.resume or is_address(options.resume):
+        return False
+    workspace = Workspace(named_run(options.resume, results_folder(options)))
+    return workspace.run_file.exists() and goes_on_by_itself(workspace)
 
 
 def _remeasure(run: Run, wanted: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,15 +14,20 @@ from fmbench_lib.host.disk_space import DISK_FULL_EXIT, disk_full
 _ENDING_SECONDS = 5.0  # Python flushes, and joins its threads
 
 
-def start_module(module: str, *arguments: str, stderr: IO[bytes], **options: Any) -> subprocess.Popen[bytes]:
-    """Start `python -m module` with pipes for input and output, and with the import path of this process."""
+def start_module(
+    module: str, *arguments: str, stderr: IO[bytes], variables: Mapping[str, str] | None = None, **options: Any
+) -> subprocess.Popen[bytes]:
+    """Start `python -m module` with pipes for input and output, and with the import path of this process.
+
+    `variables` are added to the environment.
+    """
     paths = [str(Path(path).absolute()) for path in sys.path if path]
     return subprocess.Popen(
         [sys.executable, "-P", "-m", module, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=stderr,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        env={**os.environ, **(variables or {}), "PYTHONPATH": os.pathsep.join(paths)},
         **options,
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypeAlias, TypedDict
 
 
 class ProcessIdentity(TypedDict):
@@ -22,10 +22,27 @@ class ProcessIdentity(TypedDict):
     space: str
 
 
+ProcessCondition: TypeAlias = Literal["alive", "stopped", "gone", "unknown"]
+"""`stopped`: it was sent SIGSTOP, or Ctrl-Z. `unknown`: it ran on another machine or in another container."""
+
+
 def this_process() -> ProcessIdentity:
     """The identity of this process."""
-    pid = os.getpid()
+    return identity_of(os.getpid())
+
+
+def identity_of(pid: int) -> ProcessIdentity:
+    """The identity of the process that has this id now, in the space of this one."""
     return {"pid": pid, "started": _started(pid) or 0.0, "boot": boot_id(), "machine": _machine(), "space": _space()}
+
+
+def condition_of(process: ProcessIdentity) -> ProcessCondition:
+    """What a process is doing, as far as that can be told from here."""
+    if is_gone(process):
+        return "gone"
+    if process["boot"] != boot_id() or process["space"] != _space():
+        return "unknown"
+    return "stopped" if _status(process["pid"]) in ("T", "t") else "alive"
 
 
 def is_gone(process: ProcessIdentity) -> bool:
@@ -62,10 +79,23 @@ def _space() -> str:
         return ""
 
 
+def _status(pid: int) -> str:
+    """The letter for what the kernel does with a process, as `ps` prints it; empty where that is not known."""
+    try:
+        return _stat_fields(pid)[0]
+    except OSError:
+        return ""
+
+
+def _stat_fields(pid: int) -> list[str]:
+    """The fields of `/proc/PID/stat` from the status on. Raises OSError where there is no such process."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
 def _started(pid: int) -> float | None:
     """When a process was started; None where there is none, or only what is left of one."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = _stat_fields(pid)
         return None if fields[0] in "ZX" else float(fields[19])
     except OSError:
         return None if Path("/proc/self/stat").exists() else _started_by_psutil(pid)

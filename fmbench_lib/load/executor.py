@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from fmbench_lib.load.recording.parallel_decoding import Job, tables_of
 from fmbench_lib.load.recording.recorder import Recorder
+from fmbench_lib.load.sending.early_stop import Stop
 from fmbench_lib.load.sending.engine import LevelRun, Progress, run_level
 from fmbench_lib.load.sending.level import Level
 from fmbench_lib.predictors.base import HttpRequest
@@ -28,6 +29,7 @@ class Executor(Protocol):
         folder: Path,
         recorder: Recorder,
         on_progress: Callable[[Progress], Iterable[float] | None] = lambda _: None,
+        stop_now: Callable[[], Stop | None] = lambda: None,
     ) -> LevelRun:
         """Send a level, as `run_level` does; `recorder` makes its records."""
 
@@ -47,9 +49,10 @@ class OneMachine:
         folder: Path,
         recorder: Recorder,
         on_progress: Callable[[Progress], Iterable[float] | None] = lambda _: None,
+        stop_now: Callable[[], Stop | None] = lambda: None,
     ) -> LevelRun:
         """As `run_level`."""
-        return run_level(level, requests, folder, on_progress)
+        return run_level(level, requests, folder, on_progress, stop_now)
 
     def tables(self, recorder: Recorder, run: LevelRun, folder: Path) -> Iterator[pa.Table]:
         """As `tables_of`."""

@@ -12,19 +12,31 @@ from typing import Any
 
 from fmbench_lib.config.load_settings import LoadSettings
 from fmbench_lib.config.redactor import Redactor
-from fmbench_lib.errors import FmbenchError, WorkerError
+from fmbench_lib.errors import FmbenchError, LevelStoppedError, WorkerError
 from fmbench_lib.load.executor import Executor, OneMachine
 from fmbench_lib.load.levels.attempt import Attempt
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec
 from fmbench_lib.load.levels.trace_file import match_prompts
+from fmbench_lib.load.recording.disk_watch import DISK, DiskWatch
 from fmbench_lib.load.recording.facts_of_level import level_facts
+from fmbench_lib.load.recording.level_parts import (
+    LevelPart,
+    adopt_part,
+    continued,
+    discard_parts,
+    keep_part,
+    read_parts,
+    whole_level,
+)
 from fmbench_lib.load.recording.live_figures import LiveFigures, Onlooker
 from fmbench_lib.load.recording.raw_responses import keep_raw
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt, TokenCounter
 from fmbench_lib.load.recording.records import write_tables
 from fmbench_lib.load.recording.sent_level import SentLevel, is_sent, note_sent, read_sent
+from fmbench_lib.load.sending.early_stop import INTERRUPTED, Stop
 from fmbench_lib.load.sending.engine import Progress, sent_marks
+from fmbench_lib.load.sending.layout import has_measured, write_order
 from fmbench_lib.load.sending.level import Level
 from fmbench_lib.load.sending.script_call import UserScript
 from fmbench_lib.load.sending.sent_marks import positions_sent
@@ -58,6 +70,26 @@ class ExperimentLoad:
     executor: Executor = field(default_factory=OneMachine)
 
 
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """How a level may be ended before its end: `asked` is called several times a second for the reason. What was
+    measured of it is kept in the folder `parts`, from which it is continued; without one nothing is kept."""
+
+    asked: Callable[[], Stop | None] = lambda: None
+    parts: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What is to be sent: a level, its prompts, and which attempt it is."""
+
+    spec: LevelSpec
+    deal: Deal
+    payload: Sequence[Mapping[str, Any]]
+    experiment: ExperimentLoad
+    attempt: Attempt
+
+
 def measure_level(
     spec: LevelSpec,
     deal: Deal,
@@ -67,19 +99,25 @@ def measure_level(
     scratch: Path,
     on_figures: Callable[[LiveFigures], None] = lambda _: None,
     attempt: Attempt | None = None,
+    stopping: Stopping | None = None,
 ) -> LevelFacts:
     """Measure a level and write its records to `target`, which appears only when they are complete.
 
     `payload` holds the prompt rows that the numbers in `deal` refer to. A level that an earlier process sent as a whole
-    into `scratch` is decoded, and not sent again. Returns the level's facts. Raises WorkerError when the measurement
-    itself broke down; then there is no file.
+    into `scratch` is decoded, and not sent again; of one that was stopped the rest is sent. Returns the level's facts.
+    Raises WorkerError when the measurement itself broke down; then there is no file. Raises LevelStoppedError where
+    `stopping` ended it; what was measured of it is kept.
     """
+    parts = None if stopping is None else stopping.parts
     try:
         sent = read_sent(scratch, experiment.predictor, experiment.tokenizer, experiment.redactor)
         if sent is None:
+            if parts is not None:
+                adopt_part(parts, scratch)
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(parents=True)
-            sent = _send(spec, deal, payload, experiment, scratch, on_figures, attempt or Attempt())
+            task = _Task(spec, deal, payload, experiment, attempt or Attempt())
+            sent = _send(task, scratch, on_figures, stopping or Stopping())
         _decode(sent, target, scratch, experiment.executor)
     except BaseException as error:
         # What was sent as a whole stays until it is decoded, unless decoding itself has failed.
@@ -87,23 +125,27 @@ def measure_level(
             shutil.rmtree(scratch, ignore_errors=True)
         raise
     shutil.rmtree(scratch, ignore_errors=True)
+    if parts is not None:
+        discard_parts(parts)
     return sent.facts
 
 
-def _send(
-    spec: LevelSpec,
-    deal: Deal,
-    payload: Sequence[Mapping[str, Any]],
-    experiment: ExperimentLoad,
-    scratch: Path,
-    on_figures: Callable[[LiveFigures], None],
-    attempt: Attempt,
-) -> SentLevel:
-    """Send a level, with its spools in `scratch`."""
-    level, numbers, limits = _laid_out(spec, deal, payload, experiment)
-    rows = [payload[number] for number in numbers]
+def _send(task: _Task, scratch: Path, on_figures: Callable[[LiveFigures], None], stopping: Stopping) -> SentLevel:
+    """Send a level, or what is left of it, with its spools in `scratch`."""
+    spec, deal, experiment, attempt = task.spec, task.deal, task.experiment, task.attempt
+    level, numbers, limits = _laid_out(spec, deal, task.payload, experiment)
+    before = (
+        []
+        if stopping.parts is None or not experiment.executor.keeps_spools
+        else read_parts(stopping.parts, experiment.predictor, experiment.tokenizer, experiment.redactor)
+    )
+    level = continued(level, before)
+    if before and not has_measured(write_order(level, scratch, 1), level):
+        return _whole(before, None, scratch)
+    rows = [task.payload[number] for number in numbers]
     recorder = _recorder(spec, rows, experiment)
-    onlooker = Onlooker(recorder, level.stop.duration)
+    disk = DiskWatch(scratch)
+    onlooker = Onlooker(recorder, level.duration_left, disk=disk)
     if level.load.until is not None and level.load.until.measure == "TTFT":
         onlooker.most_per_look = _DECODED_FOR_PRECISION
 
@@ -114,16 +156,45 @@ def _send(
     attempt.began(numbers, len(level.warmup), len(deal.warmup))
     executor = experiment.executor
     try:
-        run = executor.run(level, _requests(rows, limits, experiment), scratch, recorder, on_progress)
+        run = executor.run(
+            level,
+            _requests(rows, limits, experiment),
+            scratch,
+            recorder,
+            on_progress,
+            lambda: stopping.asked() or disk.stop,
+        )
     finally:
         attempt.ended(prompts_sent(scratch, len(level.warmup), len(deal.warmup)))
     facts = level_facts(
         spec, deal, level, run, tokenizer=experiment.tokenizer_name, seed=experiment.seed, attempt=attempt
     )
     sent = SentLevel(recorder, run, facts)
+    if run.stop_reason in (INTERRUPTED, DISK):
+        raise _stopped(task, level, sent, scratch, stopping)
+    if before:
+        return _whole(before, sent, scratch)
     if executor.keeps_spools:
         note_sent(scratch, sent)
     return sent
+
+
+def _whole(before: Sequence[LevelPart], last: SentLevel | None, scratch: Path) -> SentLevel:
+    """The level of all its parts, written down as sent."""
+    sent = whole_level(before, last)
+    note_sent(scratch, sent)
+    return sent
+
+
+def _stopped(task: _Task, level: Level, sent: SentLevel, scratch: Path, stopping: Stopping) -> LevelStoppedError:
+    """Keep what was measured of a level that was stopped, and say so."""
+    kept = 0 if stopping.parts is None else keep_part(stopping.parts, scratch, sent, level, task.deal)
+    reason, note = sent.run.stop_reason, sent.run.stop_note
+    total = level.already_measured + kept
+    rest = (
+        f"{total} of its requests are kept, and the others are sent by --resume" if total else "nothing of it is kept"
+    )
+    return LevelStoppedError(f"the level was stopped, as {note}; {rest}", reason, total)
 
 
 def prompts_sent(scratch: Path, first_measured: int, warmup: int) -> int | None:
@@ -211,6 +282,7 @@ def _requests(
 def _decode(sent: SentLevel, target: Path, scratch: Path, executor: Executor) -> None:
     """Turn spools into the level's file of records. The raw responses are kept where this breaks down."""
     raw, kept = raw_file(target), sent.facts["raw_kept"]
+    in_parts = bool(sent.facts.get("parts"))  # whose spools have requests that are in no record
     part = scratch / "records.parquet"
     try:
         write_tables(part, executor.tables(sent.recorder, sent.run, scratch), sent.facts)
@@ -220,7 +292,7 @@ def _decode(sent: SentLevel, target: Path, scratch: Path, executor: Executor) ->
         keep_raw(raw, sent)
         raise WorkerError(f"{error}; the raw responses are kept in {raw}") from error
     if kept:
-        keep_raw(raw, sent, part)
+        keep_raw(raw, sent, None if in_parts else part)
     with part.open("rb") as file:
         os.fsync(file.fileno())
     part.replace(target)

@@ -48,7 +48,7 @@ def drawn_places(sample: LevelSample, most: int | None) -> Integers | None:
     known = np.flatnonzero(~np.isnan(latencies))
     order = known[np.argsort(latencies[known], kind="stable")]
     even = np.linspace(0, max(order.size - 1, 0), min(order.size, most)).round().astype(np.int64)
-    return np.sort(sample.successes.index.to_numpy()[order[even]])
+    return np.sort(sample.successes.places[order[even]])
 
 
 def kept_ranks(n: int) -> list[int]:

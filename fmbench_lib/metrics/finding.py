@@ -114,5 +114,7 @@ def in_times(factor: float) -> str:
 
 
 def in_seconds(seconds: float) -> str:
-    """A duration to three digits: `1.92 s`, `13 ms`."""
+    """A duration to three digits: `1.92 s`, `13 ms`; a long one in whole seconds."""
+    if seconds >= 1000:
+        return f"{seconds:,.0f} s"
     return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"

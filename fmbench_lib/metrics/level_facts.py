@@ -66,13 +66,26 @@ class NodeFacts(TypedDict):
     lost: str | None
 
 
+class PartFacts(TypedDict):
+    """A part of a level that was stopped and continued: when it was sent, in Unix seconds; Unix time less monotonic
+    time then; and the time (s) between the part before and this one. Records are set back by the sum of gaps so far.
+    """
+
+    started: float
+    ended: float
+    unix_offset: float
+    gap: float
+
+
 class LevelFacts(LoadFacts, AttemptFacts):
     """All facts, in JSON's types. Times are Unix seconds; null where a thing did not happen.
 
     `scheduled_rate` is what an open loop's schedule holds per second, `requested` the number of measured requests
     asked for (null where time decides), `client_cpu` each worker's share of a core. `unix_offset` is Unix time less
-    monotonic time, `clock_step_s` the largest step of the wall clock. `nodes` are the machines of a cluster, null where
-    the level was sent from this one.
+    monotonic time, `clock_step_s` the largest step of the wall clock. `client_stopped_s` is the longest time in which
+    a load worker did not run, `client_suspended_s` for how long the machine was suspended during the level.
+    `parts` are those of a level that was stopped and continued, empty for one that was measured in one go. `nodes` are
+    the machines of a cluster, null where the level was sent from this one.
     """
 
     experiment_name: str
@@ -94,6 +107,9 @@ class LevelFacts(LoadFacts, AttemptFacts):
     client_cpu: list[float | None]
     unix_offset: float
     clock_step_s: float
+    client_stopped_s: float
+    client_suspended_s: float
+    parts: list[PartFacts]
     tokenizer: str | None
     seed: int
     proxy: str | None

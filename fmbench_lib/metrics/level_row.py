@@ -17,7 +17,7 @@ from fmbench_lib.metrics.groups.drift import DRIFT_SLICES
 from fmbench_lib.metrics.level_sample import Facts, LevelSample, sample_of
 from fmbench_lib.metrics.metric_groups import Standards, groups_of
 from fmbench_lib.metrics.objectives import Objectives
-from fmbench_lib.metrics.requests import request_metrics
+from fmbench_lib.metrics.requests import timed_requests
 from fmbench_lib.metrics.steady_window import steadiness
 from fmbench_lib.metrics.thresholds import Thresholds
 from fmbench_lib.pricing.price_list import PriceList
@@ -54,7 +54,7 @@ def derived_row(cells: Cells, prices: PriceList | None = None, thresholds: Thres
 
 def whole_level(records: pd.DataFrame, facts: Facts, objectives: Objectives | None = None) -> LevelSample:
     """The sample of all requests of a level that were sent in its window."""
-    requests = request_metrics(records)
+    requests = timed_requests(records)
     return sample_of(requests, steadiness(requests, facts), facts, objectives)
 
 

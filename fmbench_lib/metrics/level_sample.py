@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
+from fmbench_lib.metrics.level_moments import LevelMoments
 from fmbench_lib.metrics.objectives import Objectives
-from fmbench_lib.metrics.requests import event_times, gaps_of_reads
+from fmbench_lib.metrics.requests import event_times, gaps_of, have_gaps
+from fmbench_lib.metrics.rows import Rows
 from fmbench_lib.metrics.statistics.arrays import Flags
 from fmbench_lib.metrics.statistics.ragged import Ragged
 from fmbench_lib.metrics.statistics.sustainability import Sustainability
@@ -22,7 +24,8 @@ Facts: TypeAlias = Mapping[str, Any]
 LevelData: TypeAlias = tuple[pd.DataFrame, Facts]
 """The request records of a level, and its facts."""
 
-_LISTS = ("event_times", "ITL", "scores")
+_NOT_KEPT = ("event_times", "ITL", "scores", "first_answer", "TTFT_from_sent", "latency_from_sent")
+"""Lists, and what other columns say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,9 @@ class LevelSample:
 
     `requests`: all of the level, as `request_metrics` returns them, without lists · `counted`: which of them were
     measured and sent in `window` (without a window: all measured ones) · `chosen`: those requests · `successes`: the
-    successful ones of them · `events`, `gaps`: the arrivals of the content of all requests, and the times between the
-    reads that brought it; the index of the three frames is the position in them · `steadiness`: of the whole level,
-    with its window · `slice`, `slice_start_s`: the position of a slice in it; None for a whole level.
+    successful ones of them · `events`: the arrivals of the content of all requests · `steadiness`: of the whole level,
+    with its window · `moments`: those of the whole level, in which `first` is the position of the first of `requests` ·
+    `slice`, `slice_start_s`: the position of a slice in it; None for a whole level.
     """
 
     requests: pd.DataFrame
@@ -55,60 +58,74 @@ class LevelSample:
     facts: Facts
     objectives: Objectives | None
     counted: Flags
-    chosen: pd.DataFrame
-    successes: pd.DataFrame
+    chosen: Rows
+    successes: Rows
     events: Ragged
-    gaps: Ragged
     steadiness: Steadiness
+    moments: LevelMoments
+    first: int = 0
     slice: int | None = None
     slice_start_s: float | None = None
 
     def part(self, window: Window, index: int) -> LevelSample:
-        """The requests sent in a slice of the window of a whole level; `index` is its number."""
-        counted = measured_in(self.requests, window)
-        chosen = rows_where(self.requests, counted)
-        start_s = window.start - self.window.start if self.window else None
-        return LevelSample(
-            self.requests,
-            window,
-            self.facts,
-            self.objectives,
-            counted,
-            chosen,
-            rows_where(chosen, chosen["success"].to_numpy(dtype=bool)),
-            self.events,
-            self.gaps,
-            self.steadiness,
-            index,
-            start_s,
+        """The requests sent in a slice of the window of a whole level; `index` is its number.
+
+        Of the others only those are in it, and some beside them, that were in flight in the slice.
+        """
+        near = self.moments.near(window)
+        requests = self.requests.iloc[near]
+        requests.index = pd.RangeIndex(len(requests))
+        counted = measured_in(requests, window)
+        chosen = Rows.chosen(requests, counted)
+        return replace(
+            self,
+            requests=requests,
+            window=window,
+            counted=counted,
+            chosen=chosen,
+            successes=_successes(chosen),
+            events=self.events.between(near.start, near.stop),
+            first=self.first + near.start,
+            slice=index,
+            slice_start_s=window.start - self.window.start if self.window else None,
         )
 
-    def gaps_in(self, requests: pd.DataFrame) -> Ragged:
+    def gaps_in(self, requests: Rows) -> Ragged:
         """The gaps of some of the requests, in their order."""
-        return self.gaps.take(requests.index.to_numpy())
+        flags: Flags = requests.of(have_gaps(self.requests))
+        return gaps_of(self.events_in(requests), flags)
 
-    def events_in(self, requests: pd.DataFrame) -> Ragged:
+    def events_in(self, requests: Rows) -> Ragged:
         """The arrivals of the content of some of the requests, in their order."""
-        return self.events.take(requests.index.to_numpy())
+        within = self.events.between(requests.begin, requests.end)
+        return within if requests.flags is None else within.take(np.flatnonzero(requests.flags))
 
 
-def rows_where(frame: pd.DataFrame, flags: Flags) -> pd.DataFrame:
-    """The rows of a frame for which a flag is True; rows that follow each other share the memory of the frame."""
-    places = np.flatnonzero(flags)
-    if not places.size or places[-1] - places[0] + 1 > places.size:
-        return frame[flags]
-    return frame.iloc[places[0] : places[-1] + 1]
+def _successes(rows: Rows) -> Rows:
+    return rows.where(rows["success"].to_numpy(dtype=bool))
 
 
 def sample_of(
     requests: pd.DataFrame, steadiness: Steadiness, facts: Facts, objectives: Objectives | None = None
 ) -> LevelSample:
     """The sample of a whole level. `requests` must be what `request_metrics` returns, `steadiness` theirs."""
-    events, gaps = event_times(requests), gaps_of_reads(requests)
-    plain = requests.drop(columns=[name for name in _LISTS if name in requests])
+    events = event_times(requests)
+    plain = requests.drop(columns=[name for name in _NOT_KEPT if name in requests])
     plain.index = pd.RangeIndex(len(plain))
     counted = measured_in(plain, steadiness.window)
-    chosen = rows_where(plain, counted)
-    successes = rows_where(chosen, chosen["success"].to_numpy(dtype=bool))
-    window = steadiness.window
-    return LevelSample(plain, window, facts, objectives, counted, chosen, successes, events, gaps, steadiness)
+    return sample_with_events(plain, counted, events, steadiness, facts, objectives)
+
+
+def sample_with_events(
+    requests: pd.DataFrame,
+    counted: Flags,
+    events: Ragged,
+    steadiness: Steadiness,
+    facts: Facts,
+    objectives: Objectives | None,
+) -> LevelSample:
+    """The sample of requests; `events` are the arrivals of their content."""
+    chosen, moments = Rows.chosen(requests, counted), LevelMoments(requests, facts)
+    return LevelSample(
+        requests, steadiness.window, facts, objectives, counted, chosen, _successes(chosen), events, steadiness, moments
+    )

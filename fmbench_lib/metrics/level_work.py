@@ -103,12 +103,10 @@ def work_of(sample: LevelSample) -> Work | None:
     requests, grows = sample.requests, queue_grows(sample)
     success: Flags = requests["success"].to_numpy(dtype=bool)
     start, end = moment_of_sending(requests), floats(requests, "end")
-    times = (end - start)[success]
-    mean_time = float(np.nanmean(times)) if not np.isnan(times).all() else 0.0
-    edges = batch_edges((sample.window.start, sample.window.end), mean_time)
+    edges = batch_edges((sample.window.start, sample.window.end), sample.moments.mean_time)
     offered = None
     if number(sample.facts, "concurrency") is None:
-        arrived = np.searchsorted(np.sort(floats(requests, "due")), edges, side="right")
+        arrived = np.searchsorted(sample.moments.dues, edges, side="right")
         offered = arrived.astype(np.float64)
     turns = _turns(sample) if offered is None and sample.slice is None else None
     return Work(success, end if grows else start, end, _events(sample), edges, offered, grows, turns)

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from fmbench_lib.metrics.rows import Frame, Rows
+
 Row: TypeAlias = Mapping[str, Any]
 """One level (or one slice of it) by column name."""
 
@@ -37,18 +39,29 @@ def or_nan(value: float | None) -> float:
     return NAN if value is None else float(value)
 
 
-def floats(frame: pd.DataFrame, column: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """A column as float64 with NaN for what is missing, even where the whole column is."""
+def floats(frame: Frame, column: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """A column as float64 with NaN for what is missing, even where the whole column is. It may be the frame's own."""
     if column not in frame.columns:
         return np.full(len(frame), np.nan)
-    series = frame[column]
+    if not isinstance(frame, Rows):
+        return _floats(frame[column])
+    return frame.among(_floats(frame.frame[column].iloc[frame.begin : frame.end]))
+
+
+def _floats(series: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
     if series.dtype == np.float64:
         return series.to_numpy()
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "biuf":
+        return series.to_numpy().astype(np.float64)
     return pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def tallies(column: pd.Series[Any]) -> dict[str, int]:
     """How often each value of a column stands in it, as text; without what is missing."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes = column.cat.codes.to_numpy()
+        each = np.bincount(codes[codes >= 0], minlength=len(column.cat.categories))
+        return {str(value): int(count) for value, count in zip(column.cat.categories, each, strict=True) if count}
     counts = column.value_counts()
     return {str(value): int(count) for value, count in counts.items() if count}
 

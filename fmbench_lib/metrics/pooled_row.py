@@ -28,7 +28,7 @@ from fmbench_lib.metrics.groups.level_times import ALL_QUANTILES, INTERVAL_FAMIL
 from fmbench_lib.metrics.groups.stalls import stalls
 from fmbench_lib.metrics.groups.tokens import billed_tokens, mean_of_known, token_counts
 from fmbench_lib.metrics.groups.transport import lags, transport
-from fmbench_lib.metrics.level_sample import LevelSample, Steadiness
+from fmbench_lib.metrics.level_sample import LevelSample, Steadiness, sample_with_events
 from fmbench_lib.metrics.metric_groups import SUMMARY
 from fmbench_lib.metrics.missing import NAN, Row, floats, number, or_nan, text
 from fmbench_lib.metrics.prices import price_columns
@@ -67,7 +67,16 @@ _RATES = (
 )
 _RATES_WITH_INTERVALS = ("transactions_per_minute", "completion_token_throughput")
 _WORST = (
-    *("client_cpu_max", "clock_step_s", "littles_law", "steady_after_s"),
+    *(
+        "client_cpu_max",
+        "clock_step_s",
+        "client_stopped_s",
+        "client_suspended_s",
+        "parts",
+        "parts_gap_s",
+        "littles_law",
+        "steady_after_s",
+    ),
     *("host_cores_busy", "host_cores_others", "host_cores_others_p95"),
     *("host_cpu_waiting", "host_cpu_stolen", "host_cpu_throttled"),
 )
@@ -104,14 +113,9 @@ def _together(samples: Sequence[LevelSample]) -> LevelSample:
     names = dict.fromkeys(name for sample in samples for name in sample.requests.columns)
     requests = pd.DataFrame({name: _stacked(samples, name) for name in names})
     counted = np.concatenate([sample.counted for sample in samples])
-    chosen = requests[counted]
-    successes = chosen[chosen["success"]]
     first = samples[0]
-    events, gaps = (Ragged.together(each) for each in zip(*((one.events, one.gaps) for one in samples), strict=True))
-    steadiness = Steadiness(None)
-    return LevelSample(
-        requests, None, first.facts, first.objectives, counted, chosen, successes, events, gaps, steadiness
-    )
+    events = Ragged.together([sample.events for sample in samples])
+    return sample_with_events(requests, counted, events, Steadiness(None), first.facts, first.objectives)
 
 
 def _stacked(samples: Sequence[LevelSample], name: str) -> pd.Series[Any]:

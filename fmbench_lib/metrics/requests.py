@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from fmbench_lib.metrics.columns import Column
 from fmbench_lib.metrics.missing import floats
 from fmbench_lib.metrics.plausibility import REMARK_SEPARATOR
+from fmbench_lib.metrics.rows import Frame
 from fmbench_lib.metrics.statistics.arrays import Flags, Floats
 from fmbench_lib.metrics.statistics.ragged import Ragged
 
@@ -32,6 +33,9 @@ MEASURES: dict[str, Column] = {
     )
 }
 """The measures of a request that are one number each; `ITL` is a list of gaps."""
+
+
+_AT_ONCE = 200_000
 
 
 def succeeded(records: pd.DataFrame) -> Flags:
@@ -53,27 +57,54 @@ def request_metrics(records: pd.DataFrame) -> pd.DataFrame:
     A failed request has none of them and a response that did not stream only a latency. One whose content came at once,
     as a proxy held it back, has no TPOT and no ITL. A measure that needs a missing timestamp is NaN.
     """
+    result = timed_requests(records)
+    result["ITL"] = _as_column(gaps_of(event_times(result), have_gaps(result)), records.index)
+    return result
+
+
+def timed_requests(records: pd.DataFrame) -> pd.DataFrame:
+    """What `request_metrics` returns but for `ITL`, which takes as much memory as all the rest."""
     result = records.copy(deep=False)
     success = succeeded(records)
     streamed = floats(records, "streamed") == 1
     due, sent = floats(records, "due"), floats(records, "sent")
-    first, last = floats(records, "first"), floats(records, "last")
+    first, last, answer = (floats(records, name) for name in ("first", "last", "first_answer"))
     timed = success & streamed
-    spread = timed & (last > first) & ~has_remark(records, "buffered")
+    spread = _spread(records)
     result["success"] = success
     result["TTFT"] = np.where(timed, first - due, np.nan)
-    result["TTFT_answer"] = np.where(timed, floats(records, "first_answer") - due, np.nan)
+    alike = np.array_equal(first, answer, equal_nan=True)
+    result["TTFT_answer"] = result["TTFT"] if alike else np.where(timed, answer - due, np.nan)
     result["latency"] = np.where(success, last - due, np.nan)
     tokens, choices = seen_tokens(records), choices_of(records)
     gaps = np.where(tokens / choices >= 2, tokens / choices - 1, np.nan)
     result["TPOT"] = np.where(spread, (last - first) / gaps, np.nan)
     result["TTFT_from_sent"] = np.where(timed, first - sent, np.nan)
     result["latency_from_sent"] = np.where(success, last - sent, np.nan)
-    result["ITL"] = _as_column(_gaps(records, spread & (choices == 1)), records.index)
     return result
 
 
-def seen_tokens(records: pd.DataFrame) -> Floats:
+def have_gaps(records: pd.DataFrame) -> Flags:
+    """Which requests have gaps between reads: streamed successes whose content was spread over time, of one choice."""
+    having: Flags = _spread(records) & (choices_of(records) == 1)
+    return having
+
+
+def _spread(records: pd.DataFrame) -> Flags:
+    """Which streamed successes brought their content over a time."""
+    timed = succeeded(records) & (floats(records, "streamed") == 1)
+    spread: Flags = timed & (floats(records, "last") > floats(records, "first")) & ~has_remark(records, "buffered")
+    return spread
+
+
+def since_sent(requests: Frame, family: str) -> Floats:
+    """TTFT or latency from the first byte sent instead of from `due`, of requests with their measures."""
+    last = floats(requests, "first" if family == "TTFT" else "last")
+    times: Floats = np.where(np.isnan(floats(requests, family)), np.nan, last - floats(requests, "sent"))
+    return times
+
+
+def seen_tokens(records: Frame) -> Floats:
     """The completion tokens of each request that came to be seen; all of them in records without that column."""
     return floats(records, "seen_tokens" if "seen_tokens" in records else "completion_tokens")
 
@@ -84,7 +115,7 @@ def choices_of(records: pd.DataFrame) -> Floats:
     return choices
 
 
-def has_remark(records: pd.DataFrame, remark: str) -> Flags:
+def has_remark(records: Frame, remark: str) -> Flags:
     """Which records have this remark."""
     if "remarks" not in records:
         return np.zeros(len(records), dtype=bool)
@@ -124,13 +155,25 @@ def lists_in(frame: pd.DataFrame, column: str) -> Ragged:
     return Ragged(values, np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64))))
 
 
-def _gaps(records: pd.DataFrame, timed: Flags) -> Ragged:
-    """The gaps between the reads that brought each request's content: events of one read share a time."""
-    events = event_times(records)
+def gaps_of(events: Ragged, timed: Flags) -> Ragged:
+    """The gaps between the reads that brought the content of those requests that have any: events of one read share a
+    time."""
+    values, sizes, filled = np.empty(events.values.size), np.zeros(len(events), np.int64), 0
+    for begin in range(0, len(events), _AT_ONCE):
+        own = slice(begin, begin + _AT_ONCE)
+        gaps = _gaps(events.between(begin, min(begin + _AT_ONCE, len(events))), timed[own])
+        values[filled : filled + gaps.values.size], sizes[own] = gaps.values, gaps.sizes
+        filled += gaps.values.size
+    return Ragged.of_sizes(values[:filled], sizes)
+
+
+def _gaps(events: Ragged, timed: Flags) -> Ragged:
     if not events.values.size:
         return events
     apart = np.diff(events.values, prepend=events.values[0])
-    kept = (apart != 0) & np.repeat(timed, events.sizes)
+    kept = apart != 0
+    if not timed[events.sizes > 0].all():
+        kept &= np.repeat(timed, events.sizes)
     kept[events.offsets[:-1][events.sizes > 0]] = False
     return Ragged(apart, events.offsets).where(kept)
 

@@ -48,6 +48,8 @@ class Thresholds:
     clock_floor: float = _limit(0.001, "s", "clock steps up to this never count")
     clock_degraded: float = _limit(0.01, "share of TTFT p50", "largest clock step above it: degraded")
     clock_invalid: float = _limit(0.10, "share of TTFT p50", "largest clock step above it: invalid")
+    stopped_degraded: float = _limit(1.0, "s", "a load worker did not run for longer: degraded")
+    stopped_invalid: float = _limit(0.05, "share of the window", "the same above it: invalid")
     drift_change: float = _limit(0.20, "share of the median", "trend of latency or throughput above it…")
     drift_p: float = _limit(0.01, "p-value", "…and less likely than this by chance: degraded")
     cached_share: float = _limit(0.50, "share of prompt tokens", "from the cache though no prompt is reused: degraded")

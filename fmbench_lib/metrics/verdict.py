@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from fmbench_lib.metrics.checks.client_checks import client_cpu, client_delays, remedy, resends
 from fmbench_lib.metrics.checks.host_checks import other_programs, withheld_cores
+from fmbench_lib.metrics.checks.interruption_checks import parts, stopped_client, suspension
 from fmbench_lib.metrics.checks.node_checks import busy_nodes, lost_nodes, node_clocks
 from fmbench_lib.metrics.checks.stall_checks import long_requests, silence
 from fmbench_lib.metrics.columns import Cells, Column
@@ -298,6 +299,8 @@ def _cache(row: Row, limits: Thresholds) -> Iterator[Finding]:
 
 CHECKS: tuple[Check, ...] = (
     _successes,
+    suspension,
+    stopped_client,
     client_delays,
     client_cpu,
     lost_nodes,
@@ -319,6 +322,7 @@ CHECKS: tuple[Check, ...] = (
     _drift,
     _steady,
     _stopped,
+    parts,
     _cache,
     sent_before,
     _stamps,

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fmbench_lib.metrics.missing import floats, number
+from fmbench_lib.metrics.rows import Frame
 from fmbench_lib.metrics.statistics.arrays import Flags, Floats
 
 
@@ -50,19 +51,20 @@ def window_of(facts: Mapping[str, Any]) -> Window | None:
     return Window(start, end)
 
 
-def moment_of_sending(requests: pd.DataFrame) -> Floats:
+def moment_of_sending(requests: Frame) -> Floats:
     """When each request was sent; one that never got a connection counts at the moment it was due."""
     sent = floats(requests, "sent")
-    result: Floats = np.where(np.isnan(sent), floats(requests, "due"), sent)
-    return result
+    never = np.isnan(sent)
+    return np.where(never, floats(requests, "due"), sent) if never.any() else sent
 
 
-def moment_of_ending(requests: pd.DataFrame, timeout: float | None) -> Floats:
+def moment_of_ending(requests: Frame, timeout: float | None) -> Floats:
     """When each request ended or failed; one whose end is unknown after its timeout (s), NaN if there is none."""
     end = floats(requests, "end")
-    latest = moment_of_sending(requests) + (timeout if timeout is not None else np.nan)
-    result: Floats = np.where(np.isnan(end), latest, end)
-    return result
+    unknown = np.isnan(end)
+    if timeout is None or not unknown.any():
+        return end
+    return np.where(unknown, moment_of_sending(requests) + timeout, end)
 
 
 def measured_in(requests: pd.DataFrame, window: Window | None) -> Flags:

@@ -107,8 +107,12 @@ def _growth(line: Line, span: Span, earlier: float, later: float) -> Histogram |
 
 def edges_of(line: Line, span: Span, earlier: float, later: float) -> tuple[TimedValue, TimedValue] | None:
     """The last sample before a level (else the first in it) and the first after it, none of them in another level; None
-    if either is missing."""
-    before = _last(line.points, earlier, span.started) or _first(line.points, span.started, span.window[1])
+    if either is missing, and for a level that was stopped and continued: its counters grew between its parts too."""
+    if span.parts:
+        return None
+    before = _last(line.points, earlier, span.started)
+    if before is None or before.set_back:
+        before = _first(line.points, span.started, span.window[1])
     after = _first(line.points, span.ended, later)
     return None if before is None or after is None else (before, after)
 

@@ -55,6 +55,8 @@ def _rows(series: Series, points: Sequence[TimedValue]) -> Iterator[Row]:
             yield Row(series, point.at - half, point.at + half, point.value)
         return
     for before, after in pairwise(points):
+        if before.set_back != after.set_back:  # there is a time between them that no level has
+            continue
         if series.kind == "counter":
             passed, grown = after.at - before.at, after.value - before.value
             if passed > 0 and grown >= 0:  # less than before: the server restarted

@@ -13,6 +13,7 @@ from fmbench_lib.host.disk_space import set_aside
 from fmbench_lib.host.process_identity import this_process
 from fmbench_lib.run_state import RunChanges
 from fmbench_lib.runs.run import Run
+from fmbench_lib.runs.run_orders import withdraw_order
 
 CLEANUP = "5_cleanup"
 LOAD = "3_run_inference"
@@ -53,6 +54,7 @@ class Success:
 def begin(run: Run) -> None:
     """Record that the run is executed, with room set aside for the record of its end. Raises DiskFullError."""
     run.workspace.progress_file.unlink(missing_ok=True)
+    withdraw_order(run.workspace)
     set_aside(run.workspace.reserve_file, _RESERVE_BYTES)
     run.workspace.update_run(status="running", process=this_process())
 
@@ -84,6 +86,8 @@ def conclude(run: Run, outcome: Outcome, wanted: Collection[str], success: Succe
         outcome.errors.append(StepError(CLEANUP, None, run.redactor(f"cannot read what the run has left: {error}")))
         outcome.exit_code = 1
     status: RunChanges = {"exit_code": outcome.exit_code}
+    with contextlib.suppress(OSError):
+        withdraw_order(run.workspace)
     if outcome.errors:
         status["status"] = "interrupted" if outcome.interrupted else "failed"
     try:

@@ -1,10 +1,12 @@
-"""Signals that would end the process while notebooks run: counted, so that the pipeline can pass them on in order."""
+"""What is to end a run while its notebooks are executed, a signal or `fmbench stop`: counted, so that the pipeline can
+pass it on in order."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -15,15 +17,33 @@ _ENDING = (
 """Those whose default is to end the process, as far as the system has them and they can be received."""
 
 
+_STOPPED = "stopped by `fmbench stop`"
+_MEANINGS = {
+    signal.SIGINT: "interrupted",
+    signal.SIGHUP: "interrupted, as its terminal was closed (SIGHUP)",
+}
+
+
 class Interrupts:
-    """Counts Ctrl-C and termination signals while it is entered, instead of letting them end the process.
+    """Counts Ctrl-C and termination signals while it is entered, instead of letting them end the process; and once that
+    `is_to_stop` says so, which is asked by `look`. `why` says in words what came first, empty while nothing has.
 
     A closed terminal's SIGHUP stays ignored where it was (`nohup`).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_to_stop: Callable[[], bool] = lambda: False) -> None:
         self.count = 0
+        self.why = ""
+        self._is_to_stop = is_to_stop
+        self._told = False
         self._previous: dict[int, Any] = {}
+
+    def look(self) -> int:
+        """How many there have been by now."""
+        if not self._told and self._is_to_stop():
+            self._told = True
+            self._note(_STOPPED)
+        return self.count
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
@@ -38,5 +58,9 @@ class Interrupts:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def _receive(self, _number: int, _frame: FrameType | None) -> None:
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        self._note(_MEANINGS.get(signal.Signals(number), f"interrupted by {signal.Signals(number).name}"))
+
+    def _note(self, why: str) -> None:
         self.count += 1
+        self.why = self.why or why

@@ -40,6 +40,7 @@ from fmbench_lib.pipeline.step_errors import Circumstances, lost_its_port, step_
 from fmbench_lib.run_state import StepStatus
 from fmbench_lib.runs.file_cleaning import clean_after_a_death, clean_files, clean_received
 from fmbench_lib.runs.run import Run
+from fmbench_lib.runs.run_orders import is_to_stop
 
 __all__ = ["ANALYSIS", "CLEANUP", "LastSteps", "Outcome", "notebook_source", "run_pipeline", "steps_named", "succeeded"]
 
@@ -70,7 +71,8 @@ def run_pipeline(
     """
     outcome = Outcome(0)
     wanted = [step for step, on in run.config.run_steps.items() if on and (only is None or step in only)]
-    with run.workspace.locked("pipeline", patience=0), Interrupts() as interrupts:
+    to_stop = partial(is_to_stop, run.workspace)
+    with run.workspace.locked("pipeline", patience=0), Interrupts(to_stop) as interrupts:
         try:
             begin(run)
             clean_after_a_death(run)
@@ -98,8 +100,8 @@ def _run_steps(
 ) -> None:
     """Execute these steps until one fails, and then only the cleanup of what was deployed."""
     for step in wanted:
-        if interrupts.count and step != CLEANUP and not outcome.errors:  # it came between two steps
-            outcome.errors.append(StepError(step, None, "interrupted"))
+        if interrupts.look() and step != CLEANUP and not outcome.errors:  # it came between two steps
+            outcome.errors.append(StepError(step, None, interrupts.why))
         if outcome.errors:
             free_reserve(run)
             if step != CLEANUP or not run.workspace.endpoints_file.exists():
@@ -134,7 +136,7 @@ def _execute(
         error, why = _attempt(run, step, kernels, interrupts, on_poll)
         if error is None:
             return None
-        interrupted = interrupts.count > before and step != CLEANUP
+        interrupted = interrupts.look() > before and step != CLEANUP
         died = kernels.lost or lost_its_port(error, kernels.last_words())
         died |= step == CLEANUP and not why and was_killed(error) and interrupts.count == before
         if interrupted or not died or attempt == _ATTEMPTS:
@@ -144,7 +146,7 @@ def _execute(
     assert error is not None
     _record_end(run, step, "interrupted" if interrupted else "failed", started)
     if interrupted:
-        stopped = StepError(step, None, "interrupted")
+        stopped = StepError(step, None, interrupts.why)
     else:
         stopped = StepError(step, None, why) if why else step_error(run, step, error, Circumstances.of(kernels, killed))
     stopped.__cause__ = error
@@ -166,7 +168,7 @@ def _attempt(
     before = interrupts.count
     thread = threading.Thread(target=execute, name=step, daemon=True)
     thread.start()
-    why = _watch(thread, kernels, lambda: interrupts.count - before, on_poll, cleanup=step == CLEANUP)
+    why = _watch(thread, kernels, lambda: interrupts.look() - before, on_poll, cleanup=step == CLEANUP)
     if not finished:
         return TimeoutError(), why or "its kernel could not be ended"
     return finished[0], why

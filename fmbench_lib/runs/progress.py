@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
 from fmbench_lib.host.atomic_files import each_text
+from fmbench_lib.host.process_identity import ProcessIdentity, this_process
 from fmbench_lib.load.recording.live_figures import LiveFigures
 from fmbench_lib.workspace import LevelKey, Workspace
 
@@ -41,7 +42,8 @@ class LevelEvent(TypedDict):
 
 class LiveLevel(TypedDict):
     """A level that is being measured. `label` is its key as a text; the other fields are those of `LiveFigures`, and
-    how long the run takes from now (s): `run_left`, at most that with `run_left_at_most`."""
+    how long the run takes from now (s): `run_left`, at most that with `run_left_at_most`. `processes` are those that
+    measure it, by what they are."""
 
     label: str
     number: int
@@ -61,6 +63,10 @@ class LiveLevel(TypedDict):
     time_left: float | None
     run_left: float | None
     run_left_at_most: bool
+    processes: NotRequired[dict[str, ProcessIdentity]]
+    bytes_per_request: NotRequired[float | None]
+    bytes_needed: NotRequired[int | None]
+    bytes_free: NotRequired[int | None]
 
 
 def live_level(
@@ -87,6 +93,13 @@ def live_level(
         "time_left": figures.time_left,
         "run_left": run_left,
         "run_left_at_most": at_most,
+        "bytes_per_request": figures.bytes_per_request,
+        "bytes_needed": figures.bytes_needed,
+        "bytes_free": figures.bytes_free,
+        "processes": {
+            "notebook": this_process(),
+            **{f"load worker {worker}": process for worker, process in enumerate(figures.processes)},
+        },
     }
 
 

@@ -31,7 +31,7 @@ from fmbench_lib.steps.measuring.endpoint_metrics import collect_cloudwatch
 from fmbench_lib.steps.reporting.report_inputs import Analysis, analysis_of, costs_table, report_inputs
 from fmbench_lib.steps.reporting.report_page import write_page
 from fmbench_lib.steps.reporting.request_rows import DrawnRequests, request_rows
-from fmbench_lib.steps.reporting.request_tables import request_tables
+from fmbench_lib.steps.reporting.request_tables import csv_wanted, request_tables
 from fmbench_lib.steps.run_inputs.levels import run_levels
 from fmbench_lib.steps.run_inputs.run_prices import look_up_prices
 from fmbench_lib.steps.step import step
@@ -117,15 +117,15 @@ def _write_tables(run: Run, analysis: Analysis, losses: Losses) -> None:
 
 
 def _write_requests(run: Run, analysis: Analysis, losses: Losses) -> DrawnRequests | None:
-    """Write one row per request, as Parquet and, unless the config says no, as CSV; returns those that are drawn, None
-    where the tables could not be written."""
+    """Write one row per request, as Parquet and, if the config or their number says so, as CSV; returns those that are
+    drawn, None where the tables could not be written."""
     csv = run.workspace.metrics(_REQUESTS)
-    if not run.config.report.per_request_csv:
+    with_csv = csv_wanted(run.config.report.per_request_csv, analysis.requests)
+    if not with_csv:
         csv.unlink(missing_ok=True)  # one of an earlier analysis
 
     def written() -> DrawnRequests:
-        wanted = csv if run.config.report.per_request_csv else None
-        with request_tables(csv.with_suffix(".parquet"), wanted) as tables:
+        with request_tables(csv.with_suffix(".parquet"), csv if with_csv else None) as tables:
             return request_rows(run, analysis.levels, losses, tables)
 
     return losses.made(_REQUESTS, written, lambda: None)

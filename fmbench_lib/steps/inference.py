@@ -13,29 +13,32 @@ import pandas as pd
 from fmbench_lib.config.schema.load_section import load_settings
 from fmbench_lib.deploy import Endpoint, platform
 from fmbench_lib.deploy.endpoints_file import endpoints
-from fmbench_lib.errors import DeployError, explained
+from fmbench_lib.errors import DeployError, LevelStoppedError, explained
 from fmbench_lib.host.atomic_files import read_rows
 from fmbench_lib.host.disk_space import check_room, room_explained
 from fmbench_lib.load.executor import Executor
 from fmbench_lib.load.levels.attempt import EarlierRun
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec, deal_prompts
-from fmbench_lib.load.measure import ExperimentLoad, measure_level
+from fmbench_lib.load.measure import ExperimentLoad, Stopping, measure_level
+from fmbench_lib.load.recording.disk_watch import DISK
 from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.load.recording.sent_level import is_sent
 from fmbench_lib.metrics.level_row import level_row
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.runs.run import Run
+from fmbench_lib.runs.run_orders import is_to_pause
 from fmbench_lib.steps.deployment import deploy_in_turn, deploy_missing
 from fmbench_lib.steps.endpoints.endpoint_addresses import addresses_of
 from fmbench_lib.steps.endpoints.experiment_scripts import script_of
 from fmbench_lib.steps.endpoints.machine_sharing import waiting
+from fmbench_lib.steps.measuring.between_levels import EndInOrder, begin_unstopped, obey_orders
 from fmbench_lib.steps.measuring.earlier_sendings import Sending, earlier_run, earlier_sendings
 from fmbench_lib.steps.measuring.level_executor import level_executor
 from fmbench_lib.steps.measuring.level_space import bytes_of_level
 from fmbench_lib.steps.measuring.level_watch import LevelWatch
 from fmbench_lib.steps.measuring.monitoring import Monitoring, monitoring
-from fmbench_lib.steps.measuring.next_attempt import Deals, next_attempt, set_aside
+from fmbench_lib.steps.measuring.next_attempt import Deals, continued_attempt, next_attempt, set_aside
 from fmbench_lib.steps.prompts.fitted_prompts import prompts_to_send, with_exact_answers
 from fmbench_lib.steps.run_inputs.inputs import ca_bundle, objectives_of, trace_of
 from fmbench_lib.steps.run_inputs.levels import levels_to_measure, missing_levels, run_levels
@@ -52,6 +55,7 @@ def run_inference(run: Run) -> pd.DataFrame:
     A level that breaks down is recorded with its reason, and the next one is measured; a search whose level breaks
     down is paused until the run is resumed. Returns a table of all levels.
     """
+    begin_unstopped(run.workspace)
     check_prompts(run)
     if not run.config.run_steps.get("2_deploy_model", True):
         deploy_missing(run)
@@ -65,6 +69,7 @@ def run_inference(run: Run) -> pd.DataFrame:
         with level_executor(run.config, needed=bool(missing)) as executor, monitoring(run) as monitor:
             load_of = functools.cache(functools.partial(_experiment_load, run, executor))
             for level, position in levels_to_measure(run, tuple(later)):
+                obey_orders(run.workspace, watch)
                 name = level.experiment.name
                 if name in later:
                     later.remove(name)
@@ -131,15 +136,24 @@ class _Measuring:
 
 
 def _measure_and_retry(measuring: _Measuring, level: LevelSpec, position: tuple[int, int]) -> None:
-    """Measure a level, and again at once while it is invalid, as often as the config says."""
+    """Measure a level, and again at once while it is invalid, as often as the config says.
+
+    Raises KeyboardInterrupt where the run is to end.
+    """
     run = measuring.run
-    _measure(measuring, level, position)
+    _measure_whole(measuring, level, position)
     for _ in range(run.config.load.retry_invalid):
         path = run.workspace.level(level.key)
         if not path.exists() or _verdict(run, path) != "invalid":
             return
         set_aside(run.workspace, level.key)
-        _measure(measuring, level, position)
+        _measure_whole(measuring, level, position)
+
+
+def _measure_whole(measuring: _Measuring, level: LevelSpec, position: tuple[int, int]) -> None:
+    """Measure a level; one that is stopped as the run is to pause goes on afterwards."""
+    while _measure(measuring, level, position):
+        obey_orders(measuring.run.workspace, measuring.watch)
 
 
 def _verdict(run: Run, path: Path) -> object:
@@ -147,11 +161,14 @@ def _verdict(run: Run, path: Path) -> object:
     return level_row(records, facts, objectives=objectives_of(run.config))["verdict"]
 
 
-def _measure(measuring: _Measuring, level: LevelSpec, position: tuple[int, int]) -> None:
-    """Measure a level, or record why it could not be measured; `position` is its number, and how many there are."""
+def _measure(measuring: _Measuring, level: LevelSpec, position: tuple[int, int]) -> bool:
+    """Measure a level, or record why it could not be measured; `position` is its number, and how many there are.
+
+    Returns whether it is to go on, as it was stopped for a pause. Raises KeyboardInterrupt where the run is to end.
+    """
     workspace, endpoint = measuring.run.workspace, measuring.endpoint
     target, failure = workspace.level(level.key), workspace.failed_level(level.key)
-    scratch, watch = workspace.level_scratch(level.key), measuring.watch
+    scratch, watch, ending = workspace.level_scratch(level.key), measuring.watch, EndInOrder(workspace)
     watch.begin(level, position)
     try:
         reason = platform(endpoint.platform).why_dead(endpoint) if endpoint.owned and not is_sent(scratch) else ""
@@ -159,18 +176,43 @@ def _measure(measuring: _Measuring, level: LevelSpec, position: tuple[int, int])
             raise DeployError(f"the endpoint is gone: {reason}")
         experiment = measuring.load_of()
         payload = _payload(prompts_to_send(measuring.run, level.experiment, level.payload_file, experiment))
-        deal, attempt = next_attempt(measuring.run, level, measuring.deals, endpoint, measuring.earlier_run)
+        deal, attempt = continued_attempt(measuring.run, level, endpoint) or next_attempt(
+            measuring.run, level, measuring.deals, endpoint, measuring.earlier_run
+        )
         prompts = len(deal.warmup) + len(deal.measured)
         check_room(workspace.requests, bytes_of_level(level, payload, prompts), "the level")
         show = functools.partial(watch.show, level)
-        with room_explained(target), measuring.monitor.beside(level.experiment, endpoint, experiment.urls):
-            facts = measure_level(level, deal, payload, experiment, target, scratch, show, attempt)
+        beside = measuring.monitor.beside(level.experiment, endpoint, experiment.urls)
+        with room_explained(target), beside, ending:
+            stopping = Stopping(ending, workspace.level_parts(level.key))
+            facts = measure_level(level, deal, payload, experiment, target, scratch, show, attempt, stopping)
+    except LevelStoppedError as stopped:
+        return _is_to_go_on(measuring, level, stopped, interrupted=ending.interrupted)
     except Exception as error:  # noqa: BLE001 - whatever breaks down in one level must not cost the others
         workspace.note(failure, {**level.key._asdict(), "error": explained(error)})
         watch.failed(level, error)
-        return
+        return False
     failure.unlink(missing_ok=True)
     watch.measured(level, facts)
+    if ending.interrupted:
+        raise KeyboardInterrupt
+    return False
+
+
+def _is_to_go_on(measuring: _Measuring, level: LevelSpec, stopped: LevelStoppedError, *, interrupted: bool) -> bool:
+    """Whether a level that was stopped goes on in this process, after a pause; what the disk has no room for does not.
+
+    Raises KeyboardInterrupt where the run is to end.
+    """
+    workspace = measuring.run.workspace
+    measuring.watch.stopped(level, stopped)
+    if stopped.reason == DISK:
+        workspace.note(workspace.failed_level(level.key), {**level.key._asdict(), "error": str(stopped)})
+        measuring.watch.failed(level, stopped)
+        return False
+    if interrupted or not is_to_pause(workspace):
+        raise KeyboardInterrupt(str(stopped)) from None
+    return True
 
 
 def _payload(path: Path) -> Sequence[Mapping[str, Any]]:

@@ -23,7 +23,7 @@ def step(name: str) -> Callable[[Step], Step]:
         @functools.wraps(function)
         def wrapped(run: Run) -> pd.DataFrame:
             with run.workspace.locked("step"):
-                started = time.time()
+                started, begun = time.time(), time.monotonic()
                 run.begin_step(name)
                 run.workspace.keep()
                 try:
@@ -31,15 +31,22 @@ def step(name: str) -> Callable[[Step], Step]:
                 except BaseException as error:
                     status: StepStatus = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
                     clean_files(run)
-                    run.end_step(name, status, started, time.time(), error=f"{type(error).__name__}: {error}")
+                    run.end_step(
+                        name, status, started, _ended(started, begun), error=f"{type(error).__name__}: {error}"
+                    )
                     error.args = tuple(run.redactor.in_content(a) if isinstance(a, str) else a for a in error.args)
                     raise  # the notebook shows it
                 clean_files(run)
                 run.workspace.keep()  # before it counts as done: its notebook is still being written
-                run.end_step(name, "done", started, time.time())
+                run.end_step(name, "done", started, _ended(started, begun))
                 run.workspace.keep(run.workspace.events_file, run.workspace.run_file)
                 return table
 
         return wrapped
 
     return decorate
+
+
+def _ended(started: float, begun: float) -> float:
+    """Now in Unix seconds by the clock of the beginning: one that was set meanwhile lengthens no step."""
+    return started + time.monotonic() - begun

@@ -42,7 +42,7 @@ class Tty(io.StringIO):
 
 def display_on(tty: Tty, run: Any, clock: Any) -> Display:
     sys.stdout = tty  # pytest replaces it between fixture and test
-    return Display(run, clock.read)
+    return Display(run.workspace, clock.read)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def publish(run: Any, **facts: Any) -> None:
 
 
 def test_elsewhere_there_is_one_line_for_each_level(run: Any, clock: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = Display(run, clock.read)
+    shown = Display(run.workspace, clock.read)
     shown.update("0_setup")
     clock.seconds += 2.5
     for done in (0, 5, 9):
@@ -163,9 +163,20 @@ def test_quiet_and_json_have_no_live_view(run: Any, clock: Any, tty: Tty, option
 
 def test_an_outage_of_the_bucket_is_reported_once(run: Any, clock: Any, capsys: pytest.CaptureFixture[str]) -> None:
     run.workspace.behind_file.write_text(json.dumps({"said": "timed out"}))
-    shown = Display(run, clock.read)
+    shown = Display(run.workspace, clock.read)
     shown.update("0_setup")
     shown.update("0_setup")
     out = capsys.readouterr().out
     assert out.count("note: the run's bucket lacks files (timed out)") == 1
     assert f"send them with fmbench sync {run.workspace.path}" in out
+
+
+def test_a_level_without_room_on_the_disk_is_told_once(
+    run: Any, clock: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = Display(run.workspace, clock.read)
+    for needed, free in ((10**9, 2 * 10**9), (3 * 10**9, 2 * 10**9), (3 * 10**9, 2 * 10**9)):
+        publish(run, bytes_per_request=5000.0, bytes_needed=needed, bytes_free=free)
+        shown.update("3_run_inference")
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "note:" in line]
+    assert "needs about 3.0 GB more on its disk, where 2.0 GB are free: it will be stopped before" in line

@@ -50,3 +50,28 @@ def test_a_hangup_that_is_ignored_stays_ignored() -> None:
             assert interrupts.count == 0
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_an_order_to_stop_counts_once_and_says_what_it_was() -> None:
+    asked = [False]
+    with Interrupts(lambda: asked[0]) as interrupts:
+        assert (interrupts.look(), interrupts.why) == (0, "")
+        asked[0] = True
+        assert [interrupts.look(), interrupts.look()] == [1, 1]
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupts.look() == 2
+    assert interrupts.why == "stopped by `fmbench stop`"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (signal.SIGINT, "interrupted"),
+        (signal.SIGTERM, "interrupted by SIGTERM"),
+        (signal.SIGHUP, "interrupted, as its terminal was closed (SIGHUP)"),
+    ],
+)
+def test_a_signal_is_named(number: signal.Signals, words: str) -> None:
+    with Interrupts() as interrupts:
+        os.kill(os.getpid(), number)
+        assert interrupts.why == words

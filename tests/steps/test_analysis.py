@@ -10,12 +10,13 @@ from typing import Any
 from urllib.parse import unquote
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from fmbench_lib.runs.opening import open_for_reading
 from fmbench_lib.steps import analysis
 from fmbench_lib.steps.analysis import invalid_lines, write_analysis, write_report
-from fmbench_lib.steps.reporting import report_inputs
+from fmbench_lib.steps.reporting import report_inputs, request_tables
 
 DATA = Path(__file__).parents[1] / "report" / "data"
 
@@ -165,6 +166,26 @@ def test_the_reports_options_are_those_of_the_corrected_config(run_dir: Path) ->
     assert (run_dir / "report.md").read_text().startswith("# Corrected")
     assert any(note.startswith("report: read from") for note in summary["notices"])
     assert not (run_dir / "metrics" / "per_inference_request_results.csv").exists()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_requests_beyond_the_rows_of_a_spreadsheet_have_no_csv_unless_it_is_asked_for(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    csv = run_dir / "metrics" / "per_inference_request_results.csv"
+    monkeypatch.setattr(request_tables, "MOST_CSV_ROWS", 100)
+    summary = analysed(run_dir)
+    count = pq.read_metadata(csv.with_suffix(".parquet")).num_rows
+    assert count > 100
+    assert not csv.exists()
+    assert [note for note in summary["notices"] if "spreadsheet" in note] == [
+        f"per_inference_request_results.csv is left out, as its {count} requests are more rows than a spreadsheet "
+        "shows: read per_inference_request_results.parquet, or set `report.per_request_csv: yes`"
+    ]
+    with_original(run_dir, "report: {per_request_csv: yes}\n")
+    summary = analysed(run_dir)
+    assert len(pd.read_csv(csv)) == count
+    assert not any("spreadsheet" in note for note in summary["notices"])
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import PlainValidator
 
 from fmbench_lib.config.schema.budget_limits import KEYS, BudgetLimits, CriterionBudgets
+from fmbench_lib.config.schema.monitors_section import Choice
 from fmbench_lib.config.schema.section import Section, described
 from fmbench_lib.config.schema.synthetic_section import Synthetic
 from fmbench_lib.config.schema.values import (
@@ -273,10 +274,11 @@ class ReportSection(Section):
     )
     error_rate_budget: Fraction = described("Maximum share of requests that may fail.", 0.0)
     txn_count_for_showing_cost: Count = described("Number of transactions whose cost the charts show.", 10000)
-    per_request_csv: Flag = described(
+    per_request_csv: Choice = described(
         "Whether `metrics/per_inference_request_results.csv` is written, up to ten times the size of the records; the "
         "same table as Parquet is always written beside it.",
-        True,
+        "auto",
+        shown_default="`auto`: up to 1,048,575 requests, the rows of a spreadsheet",
     )
     latency_vs_token_len_chart: Chart | None = described("The chart of latency against prompt length.", None)
 

@@ -13,6 +13,7 @@ from fmbench_lib.load.cluster.collected_level import collect, fetched_tables
 from fmbench_lib.load.cluster.node import Cluster
 from fmbench_lib.load.cluster.shared_level import hand_to_nodes
 from fmbench_lib.load.recording.recorder import Recorder
+from fmbench_lib.load.sending.early_stop import Stop
 from fmbench_lib.load.sending.engine import LevelRun, Progress
 from fmbench_lib.load.sending.level import Level
 from fmbench_lib.predictors.base import HttpRequest
@@ -34,19 +35,21 @@ class ClusterExecutor:
         folder: Path,
         recorder: Recorder,
         on_progress: Callable[[Progress], Iterable[float] | None] = lambda _: None,
+        stop_now: Callable[[], Stop | None] = lambda: None,
     ) -> LevelRun:
         """Send a level and bring its records into `folder`, which must exist and be empty.
 
         A node that is lost on the way ends the level, whose records are then those of the others; `nodes` of the
         result says so. Raises WorkerError where none is left, or one is lost before the level begins, InputError for a
-        level that only one machine can send, and CredentialsError as `run_level` does.
+        level that only one machine can send, CredentialsError as `run_level` does, and LevelStoppedError where
+        `stop_now` ended it: nothing of it is kept.
         """
         shared = hand_to_nodes(level, requests, self._cluster, folder, recorder)
         try:
             read_clocks(shared, self._clock)
             begin(shared)
             total = None if level.stop.requests is None else len(level.warmup) + level.stop.requests
-            stop = watch_nodes(shared, Progress(total, shared.begin_ns / 1e9), on_progress)
+            stop = watch_nodes(shared, Progress(total, shared.begin_ns / 1e9), on_progress, stop_now)
             read_clocks(shared, self._clock)
             return collect(shared, stop, folder)
         finally:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from fmbench_lib.errors import NodeLostError
+from fmbench_lib.errors import LevelStoppedError, NodeLostError
 from fmbench_lib.load.cluster.clock_offsets import NodeClock, Offset, measure
 from fmbench_lib.load.cluster.node import Node
 from fmbench_lib.load.cluster.node_messages import NodeStatus
@@ -50,15 +50,25 @@ def begin(shared: SharedLevel) -> None:
     shared.nodes.ask("go", lambda node: (shared.clocks[node.name].to_node(shared.begin_ns), keys))
 
 
-def watch_nodes(shared: SharedLevel, progress: Progress, on_progress: Callable[[Progress], object]) -> Stop | None:
+def watch_nodes(
+    shared: SharedLevel,
+    progress: Progress,
+    on_progress: Callable[[Progress], object],
+    stop_now: Callable[[], Stop | None],
+) -> Stop | None:
     """Watch the nodes until all have ended. Returns why they were told to stop, if they were.
 
-    A node that is lost ends the level: what the others would measure from then on is another load.
+    A node that is lost ends the level: what the others would measure from then on is another load. Raises
+    LevelStoppedError where `stop_now` gives a reason.
     """
     watching = _Watching(shared, progress)
     while not watching.over():
         watching.look()
         on_progress(progress)
+        if (asked := stop_now()) is not None:
+            raise LevelStoppedError(
+                f"the level was stopped, as {asked.note}; nothing of it is kept", asked.reason, kept=0
+            )
     return watching.why
 
 

@@ -76,8 +76,13 @@ def collect(shared: SharedLevel, stop: Stop | None, folder: Path) -> LevelRun:
         window_ns=window,
         stop_reason=reason if stopped is None else stopped.reason,
         stop_note=None if stopped is None else stopped.note,
-        workers=tuple(WorkerEnd(folder, tuple(end["clock_samples"]), end["cpu"]) for end in every),
+        workers=tuple(
+            WorkerEnd(folder, tuple(end["clock_samples"]), end["cpu"], tuple(end["suspensions"])) for end in every
+        ),
         scheduled_rate=_scheduled_rate(shared, window),
+        begin_ns=shared.begin_ns,
+        order=shared.order,
+        first_measured=shared.level.first_measured,
         nodes=tuple(_facts(shared, node, ends.get(node.name, []), brought.get(node.name)) for node in shared.nodes.all),
         unix_offset_ns=wall - mono,
     )
@@ -97,7 +102,8 @@ def on_driver(end: End, clock: NodeClock) -> End:
         for name in ("stopped_ns", "first_due_ns", "last_sent_ns")
     }
     samples = [(clock.to_driver(mono), wall) for mono, wall in end["clock_samples"]]
-    return cast(End, {**end, **moved, "clock_samples": samples})
+    suspensions = [(clock.to_driver(when), length) for when, length in end["suspensions"]]
+    return cast(End, {**end, **moved, "clock_samples": samples, "suspensions": suspensions})
 
 
 def _to_last_sent(

@@ -8,11 +8,15 @@ from fmbench_lib.config.arrival_facts import reads
 from fmbench_lib.load.levels.attempt import Attempt
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec
+from fmbench_lib.load.sending.clocks import ClockPair, longest_gap_ns
 from fmbench_lib.load.sending.engine import LevelRun
 from fmbench_lib.load.sending.layout import addresses
 from fmbench_lib.load.sending.level import Level
 from fmbench_lib.load.sending.proxies import proxy_for
 from fmbench_lib.metrics.level_facts import AttemptFacts, LevelFacts, LoadFacts
+
+_STOPPED_S = 2.5
+"""A worker samples its clocks twice a second, however busy it is."""
 
 
 def level_facts(
@@ -49,12 +53,27 @@ def level_facts(
         "workers": len(run.workers),
         "client_cpu": [worker.cpu for worker in run.workers],
         "unix_offset": clocks[0].unix_offset_ns / 1e9,
-        "clock_step_s": max(clock.largest_step_ns for clock in clocks) / 1e9,
+        "clock_step_s": _clock_step_s(run, clocks),
+        "client_stopped_s": _stopped_s(run),
+        "client_suspended_s": max(sum(length for _, length in worker.suspensions) for worker in run.workers) / 1e9,
+        "parts": [],
         "tokenizer": tokenizer,
         "seed": seed,
         "proxy": proxies_of(level.urls) if level.script is None else None,
         "nodes": list(run.nodes) or None,
     }
+
+
+def _clock_step_s(run: LevelRun, clocks: Sequence[ClockPair]) -> float:
+    """The largest step of the wall clock, but for those that a suspended machine makes."""
+    pairs = zip(run.workers, clocks, strict=True)
+    return max(clock.largest_step_beside(worker.suspensions) for worker, clock in pairs) / 1e9
+
+
+def _stopped_s(run: LevelRun) -> float:
+    """The longest time in which a load worker did nothing, 0 where none was long enough to mean that it was stopped."""
+    longest = max(longest_gap_ns(worker.clock_samples) for worker in run.workers) / 1e9
+    return longest if longest > _STOPPED_S else 0.0
 
 
 def load_facts(level: Level) -> LoadFacts:

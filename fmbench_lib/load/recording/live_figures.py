@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import quantiles
 
+from fmbench_lib.host.process_identity import ProcessIdentity
+from fmbench_lib.load.recording.disk_watch import DiskWatch
 from fmbench_lib.load.recording.recorder import Recorder
 from fmbench_lib.load.sending.clocks import ClockPair, sample
 from fmbench_lib.load.sending.engine import Progress
@@ -22,7 +24,9 @@ _WINDOW = 200
 
 @dataclass(frozen=True, slots=True)
 class LiveFigures:
-    """A level so far. Counts include the warm-up, times are in seconds, rates per second; None where not known yet."""
+    """A level so far. Counts include the warm-up, times are in seconds, rates per second; None where not known yet.
+    `processes` are the load workers. `bytes_needed` is what the rest of the level will take on its disk, where
+    `bytes_free` are left."""
 
     done: int
     total: int | None
@@ -34,6 +38,10 @@ class LiveFigures:
     latency_p95: float | None
     token_rate: float | None
     time_left: float | None
+    processes: tuple[ProcessIdentity, ...] = ()
+    bytes_per_request: float | None = None
+    bytes_needed: int | None = None
+    bytes_free: int | None = None
 
 
 @dataclass(slots=True)
@@ -43,6 +51,7 @@ class Onlooker:
     recorder: Recorder
     duration: float | None
     most_per_look: int = 20
+    disk: DiskWatch | None = None
     _offsets: dict[Path, int] = field(default_factory=dict)
     _ttft: deque[float] = field(default_factory=lambda: deque(maxlen=_WINDOW))
     _latency: deque[float] = field(default_factory=lambda: deque(maxlen=_WINDOW))
@@ -60,6 +69,10 @@ class Onlooker:
                 self._read_some(spool, clocks)
         elapsed = time.monotonic() - progress.begun
         rate = progress.done / elapsed if elapsed > 0 and progress.done else None
+        time_left = self._time_left(progress, elapsed, rate)
+        disk = self.disk
+        if disk is not None:
+            disk.look(progress, elapsed, time_left)
         return LiveFigures(
             done=progress.done,
             total=progress.total,
@@ -70,7 +83,11 @@ class Onlooker:
             ttft_p50=quantile(self._ttft, 50),
             latency_p95=quantile(self._latency, 95),
             token_rate=self._token_rate(progress, elapsed),
-            time_left=self._time_left(progress, elapsed, rate),
+            time_left=time_left,
+            processes=progress.processes,
+            bytes_per_request=None if disk is None else disk.bytes_per_request,
+            bytes_needed=None if disk is None else disk.needed,
+            bytes_free=None if disk is None else disk.left,
         )
 
     def _read_some(self, spool: Path, clocks: ClockPair) -> None:

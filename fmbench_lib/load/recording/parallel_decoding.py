@@ -13,7 +13,7 @@ import queue
 import selectors
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import Popen
 from typing import IO, TYPE_CHECKING
@@ -25,6 +25,7 @@ from fmbench_lib.host.children import how_it_ended, start_module
 from fmbench_lib.load.recording.recorder import Recorder
 from fmbench_lib.load.recording.records import table_from_rows
 from fmbench_lib.load.sending.clocks import ClockPair
+from fmbench_lib.load.sending.level_part import PartOfLevel
 from fmbench_lib.load.sending.spool import boundaries, read_spool
 
 if TYPE_CHECKING:  # every decoding process imports this module, and none needs the engine
@@ -52,11 +53,13 @@ class Job:
     spools: tuple[Path, ...]
     clocks: tuple[ClockPair, ...]
     level_id: str
+    of_parts: tuple[PartOfLevel | None, ...] = ()
 
     @classmethod
     def of(cls, recorder: Recorder, run: LevelRun) -> Job:
         """The decoding of a level that was sent."""
-        return cls(recorder, tuple(worker.spool for worker in run.workers), tuple(run.clocks()), run.level_id)
+        spools, parts = zip(*((worker.spool, worker.part) for worker in run.workers), strict=True)
+        return cls(recorder, spools, tuple(run.clocks()), run.level_id, parts)
 
     def parts(self, most_bytes: int = _PART_BYTES) -> list[Part]:
         """The spools in parts of about so many bytes, worker by worker, in order."""
@@ -72,8 +75,11 @@ class Job:
 def table_of(job: Job, part: Part) -> pa.Table:
     """The records of one part."""
     rows = []
+    of_part = job.of_parts[part.worker] if job.of_parts else None
     for end, exchange in read_spool(job.spools[part.worker], part.start):
-        rows.append(job.recorder.record(exchange, job.clocks[part.worker], job.level_id, part.worker))
+        if of_part is None or of_part.has(exchange.position):
+            sent = exchange if of_part is None else replace(exchange, target=exchange.target + of_part.urls_before)
+            rows.append(job.recorder.record(sent, job.clocks[part.worker], job.level_id, part.worker))
         if end >= part.stop:
             break
     return table_from_rows(rows)

@@ -5,15 +5,17 @@ A run that is killed meanwhile decodes it when it is resumed, and sends nothing 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.host.atomic_files import read_json, write_json
 from fmbench_lib.load.recording.recorder import Recorder, SentPrompt, TokenCounter
 from fmbench_lib.load.sending.engine import LevelRun, WorkerEnd
+from fmbench_lib.load.sending.level_part import PartOfLevel
 from fmbench_lib.metrics.level_facts import LevelFacts
 from fmbench_lib.predictors.base import Predictor
 from fmbench_lib.predictors.echo import PromptMark
@@ -31,11 +33,22 @@ class SentLevel:
     facts: LevelFacts
 
 
+class SentPart(TypedDict):
+    """A `PartOfLevel`."""
+
+    first: int
+    after: int
+    unix_offset_ns: int
+    urls_before: int
+
+
 class SentWorker(TypedDict):
-    """A worker's spool: its length in bytes, and the worker's clocks as `(monotonic, wall)` in ns."""
+    """A worker's spool: its length in bytes, and the worker's clocks as `(monotonic, wall)` in ns; `part` of a level
+    that was stopped and continued."""
 
     bytes: int
     clock_samples: Sequence[tuple[int, int]]
+    part: NotRequired[SentPart]
 
 
 class SentHead(TypedDict):
@@ -65,8 +78,15 @@ def head_of(sent: SentLevel) -> SentHead:
         "urls": [url.partition("?")[0] for url in recorder.urls],
         "prompts": [_prompt_cells(prompt) for prompt in recorder.prompts],
         "level_id": run.level_id,
-        "workers": [{"bytes": each.spool.stat().st_size, "clock_samples": each.clock_samples} for each in run.workers],
+        "workers": [_worker_head(each) for each in run.workers],
     }
+
+
+def _worker_head(worker: WorkerEnd) -> SentWorker:
+    head: SentWorker = {"bytes": worker.spool.stat().st_size, "clock_samples": worker.clock_samples}
+    if worker.part is not None:
+        head["part"] = cast(SentPart, asdict(worker.part))
+    return head
 
 
 def level_of(
@@ -86,7 +106,12 @@ def level_of(
         redactor=redactor,
     )
     workers = tuple(
-        WorkerEnd(spool, tuple((mono, wall) for mono, wall in worker["clock_samples"]), None)
+        WorkerEnd(
+            spool,
+            tuple((mono, wall) for mono, wall in worker["clock_samples"]),
+            None,
+            part=PartOfLevel(**worker["part"]) if "part" in worker else None,
+        )
         for spool, worker in zip(spools, head["workers"], strict=True)
     )
     return SentLevel(recorder, LevelRun(head["level_id"], None, "", None, workers), head["facts"])
@@ -94,8 +119,12 @@ def level_of(
 
 def note_sent(folder: Path, sent: SentLevel) -> None:
     """Write down that the level whose spools are in this folder was sent as a whole."""
-    head: SentFile = {**head_of(sent), "spools": [worker.spool.name for worker in sent.run.workers]}
-    write_json(folder / _FILE, head)
+    write_json(folder / _FILE, file_of(sent, folder))
+
+
+def file_of(sent: SentLevel, folder: Path) -> SentFile:
+    """What decoding needs, with the places of the spools from this folder."""
+    return {**head_of(sent), "spools": [os.path.relpath(worker.spool, folder) for worker in sent.run.workers]}
 
 
 def is_sent(folder: Path) -> bool:

@@ -56,15 +56,22 @@ class StoredLevel:
 
     def records(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The records, all columns or those of these that the file has: labels as categories, lists as Arrow's."""
+        import pandas as pd
+
         wanted = [name for name in columns or RECORD_SCHEMA.names if name in self.columns]
         labels = [name for name in LABELS if name in wanted]
         with reading(self.path, labels) as file:
-            table = file.read(columns=wanted)
-        return frame_of_table(table)
+            frames = [frame_of_table(file.read(columns=[name])) for name in wanted]  # no two columns of Arrow at a time
+        return pd.DataFrame({name: frame[name] for name, frame in zip(wanted, frames, strict=True)}, copy=False)
 
     def of_figures(self) -> tuple[pd.DataFrame, Mapping[str, Any]]:
-        """The records with the facts, in the columns that figures need and in which anything is known."""
-        return self.data([name for name in _OF_FIGURES if name in self.known | _ALWAYS])
+        """The records with the facts, in the columns that figures need and in which anything is known.
+
+        What reading took is given back: it would be held beside the figures of the level.
+        """
+        found = self.data([name for name in _OF_FIGURES if name in self.known | _ALWAYS])
+        pa.default_memory_pool().release_unused()
+        return found
 
     def data(self, columns: Sequence[str] | None = None) -> tuple[pd.DataFrame, Mapping[str, Any]]:
         """The records with the facts."""

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 # NTP slews by at most 0.5 ms/s; between samples half a second apart anything above is a step.
 STEP_NS = 1_000_000
@@ -31,6 +32,29 @@ def sample(attempts: int = 5) -> tuple[int, int]:
             best = (after - before, (before + after) // 2, wall)
     assert best is not None
     return best[1], best[2]
+
+
+def asleep_ns(attempts: int = 5) -> int | None:
+    """For how long the machine has been suspended since its boot, in nanoseconds: the monotonic clock stands still
+    meanwhile, that of the boot does not. None where the system has no such clock."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    if clock is None:
+        return None
+    best = None
+    for _ in range(attempts):
+        before = time.monotonic_ns()
+        booted = time.clock_gettime_ns(clock)
+        after = time.monotonic_ns()
+        if best is None or after - before < best[0]:
+            best = (after - before, booted - (before + after) // 2)
+    assert best is not None
+    return best[1]
+
+
+def longest_gap_ns(samples: Sequence[tuple[int, int]]) -> int:
+    """The longest time between two of a worker's samples, the first of which it took before the level began."""
+    times = sorted(mono for mono, _ in samples)[1:]
+    return max((after - before for before, after in pairwise(times)), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +80,21 @@ class ClockPair:
     @property
     def largest_step_ns(self) -> int:
         """The largest change of the offset from one sample to the next."""
-        return max((abs(b - a) for a, b in zip(self.offset_ns, self.offset_ns[1:], strict=False)), default=0)
+        return self.largest_step_beside(())
+
+    def largest_step_beside(self, suspensions: Sequence[tuple[int, int]]) -> int:
+        """The same without what a suspended machine adds to it, as its wall clock goes on: `suspensions` are the times
+        at which they were noticed and their lengths, in ns."""
+        samples = zip(self.monotonic_ns, self.offset_ns, strict=True)
+        return max((abs(b - a - _within(suspensions, t, u)) for (t, a), (u, b) in pairwise(samples)), default=0)
 
     def to_unix(self, monotonic_ns: int) -> float:
         """Unix time in seconds, always by the same offset: differences stay those of the monotonic clock."""
         return (monotonic_ns + self.unix_offset_ns) / 1e9
+
+
+def _within(suspensions: Sequence[tuple[int, int]], after_ns: int, upto_ns: int) -> int:
+    return sum(length for noticed, length in suspensions if after_ns < noticed <= upto_ns)
 
 
 def ask_for_stamps(sock: socket.socket) -> bool:

@@ -36,6 +36,10 @@ class Seen(Protocol):
     in_flight: int
 
 
+INTERRUPTED = "interrupted"
+"""Why a level ended: somebody wanted it to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stop:
     """Why a level ended early: a name, and a sentence with the figures."""
@@ -61,6 +65,10 @@ class Watch:
         self._narrow = 0  # looks in a row with a narrow enough interval
         self._ended: deque[tuple[int, int]] = deque([(0, 0)])
         self._in_flight: deque[tuple[float, int]] = deque()
+
+    def asked(self, stop: Stop | None) -> None:
+        """End the level for a reason that is not in its figures, unless it has been ended already."""
+        self.stop = self.stop or stop
 
     def learn(self, values: Iterable[float]) -> None:
         """Add times (s) of measured successes, of the kind that `until` is about."""

@@ -5,6 +5,8 @@ The engine knows requests as bytes and responses as stamped bytes. A codec says 
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import tempfile
 import time
@@ -15,10 +17,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fmbench_lib.host.process_identity import ProcessIdentity, identity_of
 from fmbench_lib.load.sending.clocks import ClockPair
 from fmbench_lib.load.sending.early_stop import Stop, Watch
 from fmbench_lib.load.sending.layout import Order, RequestWriter, addresses, prompt_count, scheduled_rate, write_order
 from fmbench_lib.load.sending.level import Level
+from fmbench_lib.load.sending.level_part import PartOfLevel
 from fmbench_lib.load.sending.request_signing import Keys
 from fmbench_lib.load.sending.sent_marks import new_marks
 from fmbench_lib.load.sending.spool import SPOOL
@@ -30,22 +34,26 @@ from fmbench_lib.load.sending.worker_processes import (
     messages,
     start_worker,
 )
-from fmbench_lib.load.sending.worker_protocol import SHARED_BYTES, End, SigningScope, WorkerPlan
+from fmbench_lib.load.sending.worker_protocol import CUT, SHARED_BYTES, End, SigningScope, WorkerPlan
 from fmbench_lib.metrics.level_facts import NodeFacts
 from fmbench_lib.predictors.base import HttpRequest
 
 _START_DELAY_NS = 20_000_000  # so that the slowest worker has read its `go`
 _WRITTEN_AHEAD = 10_000  # requests: more than a worker sends between two messages
+_GRACE_S = 10.0  # for what is in flight when the level is stopped: less than a kernel is given to end
 HANG_SECONDS = 30.0  # after every request has timed out, silent workers are given up
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerEnd:
-    """What one worker left: its spool, its clock samples `(monotonic, wall)` in ns, its share of a core."""
+    """What one worker left: its spool, its clock samples `(monotonic, wall)` in ns, its share of a core, and the
+    machine's suspensions as it noticed them (`worker_protocol.End`)."""
 
     spool: Path
     clock_samples: tuple[tuple[int, int], ...]
     cpu: float | None
+    suspensions: tuple[tuple[int, int], ...] = ()
+    part: PartOfLevel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,9 @@ class LevelRun:
     """A level that was sent: the window's edges on the monotonic clock, and where the raw exchanges are.
 
     `window_ns` is None when no measured request was sent. `stop_reason` is `requests`, `duration`, `prompts`, or what
-    ended it sooner: `precision`, `error_rate` or `saturation`, of which `stop_note` gives the figures in a sentence.
+    ended it sooner: `precision`, `error_rate` or `saturation`, of which `stop_note` gives the figures in a sentence, or
+    what `run_level` was told. `begin_ns` is when it began, `order` in which order it was sent, `first_measured` the
+    position of the first measured request.
     """
 
     level_id: str
@@ -63,21 +73,28 @@ class LevelRun:
     workers: tuple[WorkerEnd, ...]
     scheduled_rate: float | None = None
     """Of an open loop: requests per second in its schedule, from the first measured one to the stop."""
+    begin_ns: int = 0
+    order: Order | None = None
+    first_measured: int | None = None
     nodes: tuple[NodeFacts, ...] = ()
     """The machines that sent it, where these were a cluster's."""
     unix_offset_ns: int | None = None
     """Unix time less monotonic time; None for that of the first worker's first sample."""
 
     def clocks(self) -> list[ClockPair]:
-        """The clocks of each worker. All convert to Unix time by one offset, so that times of all workers compare."""
+        """The clocks of each worker. All convert to Unix time by one offset, so that times of all workers compare; by
+        one for each part where the level was stopped and continued."""
         mono, wall = min(self.workers[0].clock_samples)
-        offset = wall - mono if self.unix_offset_ns is None else self.unix_offset_ns
-        return [ClockPair.from_samples(worker.clock_samples, offset) for worker in self.workers]
+        own = wall - mono if self.unix_offset_ns is None else self.unix_offset_ns
+        offsets = [own if each.part is None else each.part.unix_offset_ns for each in self.workers]
+        pairs = zip(self.workers, offsets, strict=True)
+        return [ClockPair.from_samples(worker.clock_samples, offset) for worker, offset in pairs]
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a level is; counts include the warm-up. The answers so far can be read from `spools`."""
+    """How far a level is; counts include the warm-up. The answers so far can be read from `spools`, which the
+    `processes` write."""
 
     total: int | None
     begun: float
@@ -86,6 +103,7 @@ class Progress:
     errors: int = 0
     in_flight: int = 0
     spools: tuple[Path, ...] = ()
+    processes: tuple[ProcessIdentity, ...] = ()
 
 
 def workers_of(level: Level) -> int:
@@ -116,11 +134,13 @@ def run_level(
     requests: Iterable[HttpRequest],
     folder: Path,
     on_progress: Callable[[Progress], Iterable[float] | None] = lambda _: None,
+    stop_now: Callable[[], Stop | None] = lambda: None,
 ) -> LevelRun:
     """Send a level and return where its raw exchanges are (in `folder`, which must exist and be empty).
 
     `on_progress` is called twice a second with how far the level is. It returns the TTFTs (s) decoded since the last
-    call, which only a codec can tell; they are used where `until` is about TTFT.
+    call, which only a codec can tell; they are used where `until` is about TTFT. `stop_now` is asked as often whether
+    the level is to end, and why: then nothing more is sent, and what is in flight has ten seconds to end.
 
     Raises WorkerError when a worker dies or cannot be started, CredentialsError when requests are to be signed and the
     keys for it are lost; whatever else goes wrong is in the exchanges.
@@ -131,14 +151,14 @@ def run_level(
     order = write_order(level, folder, count)
     (folder / "shared").write_bytes(bytes(SHARED_BYTES))
     new_marks(sent_marks(folder), count)
-    total = None if level.stop.requests is None else len(level.warmup) + level.stop.requests
+    total = None if level.stop.requests is None else len(level.warmup) + level.stop.requests - level.already_measured
     progress = Progress(total, time.monotonic(), spools=tuple(spool_of(folder, number) for number in range(count)))
     workers: list[WorkerProcess] = []
     with ExitStack() as files:
         # Requests carry keys in their headers. A file without a name leaves none behind, whatever kills us.
         prompts = files.enter_context(tempfile.TemporaryFile(dir=folder))
         writer = RequestWriter(prompts, folder / "prompts.idx", requests, prompt_count(level))
-        writer.write(_ahead(level, 0))
+        writer.write(_ahead(level, level.already_measured))
         keys = Keys(writer.signing)
         script = None if level.script is None else level.script.append_to(prompts)
         sequences = [files.enter_context(path.open("rb", buffering=0)).fileno() for path in order.files]
@@ -147,9 +167,10 @@ def run_level(
             for plan in worker_plans(level, level_id, count, folder, order, inherited):
                 worker = start_worker(plan, folder, level.script)
                 workers.append(worker)  # those started are ended if one fails
+            progress.processes = tuple(identity_of(worker.process.pid) for worker in workers)
             begin_ns = _begin(workers, keys)
             progress.begun = begin_ns / 1e9
-            stop = _watch(workers, level, progress, on_progress, keys, writer)
+            stop = _watch(workers, level, progress, on_progress, stop_now, keys, writer)
         finally:
             end_workers(workers, level.load.timeout if level.write_each else 0.0)
     return _level_run(level, level_id, order, workers, stop, begin_ns)
@@ -195,9 +216,10 @@ def worker_plans(
             "concurrency": level.concurrency,
             "slots": list(range(number, level.concurrency or 0, count)),
             "cap": cap,
-            "duration": level.stop.duration,
+            "duration": level.duration_left,
             "min_requests": level.stop.min_requests,
             "warmup": len(level.warmup),
+            "first_measured": level.first_measured,
             "first_prompts": list(level.first_prompts[number::count]),
             "ramp_prompts": list(level.warmup) if level.load.ramp and not level.open_loop else [],
             "horizon": order.horizon,
@@ -237,15 +259,16 @@ def _watch(
     level: Level,
     progress: Progress,
     on_progress: Callable[[Progress], Iterable[float] | None],
+    stop_now: Callable[[], Stop | None],
     keys: Keys,
     writer: RequestWriter,
 ) -> Stop | None:
-    """Watch the workers until they have ended. Tells them to stop where the level may end sooner, and returns why."""
-    watch = Watch(level)
+    """Watch the workers until they have ended. Tells them to stop where the level is to end sooner, and returns why."""
+    watch, cut_at = Watch(level), math.inf
     measure = None if level.load.until is None else level.load.until.measure
     for message in messages(workers, HANG_SECONDS + level.load.timeout):
         progress.sent = sum(worker.sent for worker in workers)
-        writer.write(_ahead(level, progress.sent))
+        writer.write(_ahead(level, level.already_measured + progress.sent))
         progress.done = sum(worker.done for worker in workers)
         progress.errors = sum(worker.errors for worker in workers)
         progress.in_flight = sum(worker.in_flight for worker in workers)
@@ -257,11 +280,25 @@ def _watch(
         hand_out(keys, workers)
         if all(worker.end is not None for worker in workers):
             return watch.stop
-        if watch.stop is None and watch.look(time.monotonic() - progress.begun, progress) is not None:
-            for worker in workers:
-                if worker.end is None:
-                    worker.tell("stop\n")
+        now, asked = time.monotonic(), stop_now()
+        if asked is not None and cut_at == math.inf:
+            cut_at = now + _GRACE_S
+        if watch.stop is None:
+            watch.asked(asked)
+            if watch.look(now - progress.begun, progress) is not None:
+                _tell(workers, "stop")
+        if now > cut_at:
+            watch.stop, cut_at = asked or watch.stop, math.inf
+            _tell(workers, CUT.decode())
     return watch.stop
+
+
+def _tell(workers: Sequence[WorkerProcess], line: str) -> None:
+    """Send a line to the workers. One that has ended may have said so in a message that is not read yet."""
+    for worker in workers:
+        with contextlib.suppress(OSError):
+            worker.stdin.write(f"{line}\n".encode())
+            worker.stdin.flush()
 
 
 def _level_run(
@@ -270,7 +307,7 @@ def _level_run(
     ends = [worker.end for worker in workers if worker.end is not None]
     window, reason = sending_window(level, order, ends)
     ended = tuple(
-        WorkerEnd(worker.spool, tuple((mono, wall) for mono, wall in end["clock_samples"]), end["cpu"])
+        WorkerEnd(worker.spool, _pairs(end["clock_samples"]), end["cpu"], _pairs(end["suspensions"]))
         for worker, end in zip(workers, ends, strict=True)
     )
     # A level that had just ended by itself when it was told to stop was not cut short.
@@ -280,7 +317,12 @@ def _level_run(
     if level.open_loop and window is not None:
         start, stopped_s = ((edge - begin_ns) / 1e9 for edge in window)
         rate = scheduled_rate(order, len(level.warmup), start, stopped_s)
-    return LevelRun(level_id, window, stopped.reason if stopped else reason, note, ended, rate)
+    reason, first = stopped.reason if stopped else reason, level.first_measured
+    return LevelRun(level_id, window, reason, note, ended, rate, begin_ns, order, first)
+
+
+def _pairs(values: Iterable[Sequence[int]]) -> tuple[tuple[int, int], ...]:
+    return tuple((first, second) for first, second in values)
 
 
 def sending_window(level: Level, order: Order, ends: Sequence[End]) -> tuple[tuple[int, int] | None, str]:
@@ -298,7 +340,7 @@ def sending_window(level: Level, order: Order, ends: Sequence[End]) -> tuple[tup
     stop = max(stopped) if level.open_loop else min(stopped)
     if any(end["out_of_time"] for end in ends):
         reason = "duration"
-        if level.stop.duration is not None and not any(end["overran"] for end in ends):
-            stop = start + int(level.stop.duration * 1e9)
+        if level.duration_left is not None and not any(end["overran"] for end in ends):
+            stop = start + int(level.duration_left * 1e9)
     stop = max(stop, *(end["last_sent_ns"] or 0 for end in ends))
     return ((start, stop) if stop > start else None), reason

@@ -187,34 +187,61 @@ def write_order(level: Level, folder: Path, workers: int) -> Order:
         return _write_schedule(level, order, folder, workers, reason)
     # What is sent while the slots open, or by each of them first, is in the workers' plans.
     order = islice(order, len(level.warmup) if level.load.ramp else len(level.first_prompts), None)
+    order = ((position, prompt) for position, prompt in order if not _was_measured(level, position))
     path = folder / "sequence.bin"
     with path.open("wb") as file:
         file.writelines(SEQUENCE_ENTRY.pack(position, prompt, 0.0) for position, prompt in order)
     return Order((path,), reason)
 
 
+def _was_measured(level: Level, position: int) -> bool:
+    """Whether the measured request at this position was sent before the level was stopped."""
+    return len(level.warmup) <= position < level.first_measured
+
+
 def _write_schedule(level: Level, order: Iterator[tuple[int, int]], folder: Path, workers: int, reason: str) -> Order:
-    """Deal one schedule out to the workers. The window begins when the first measured request is due."""
+    """Deal one schedule out to the workers. The window begins when the first measured request is due.
+
+    Of a level that was stopped the rest is dealt out, with its gaps: the first request that is left takes the place of
+    the first measured one, after the warm-up.
+    """
     times = _arrivals(level)
     paths = tuple(folder / f"sequence-{number}.bin" for number in range(workers))
     first = len(level.warmup)
     until = float("inf")
-    last = 0.0
+    last = begun = passed = 0.0  # `passed`: what the schedule had used up when the level was stopped
     with ExitStack() as stack:
         files = [stack.enter_context(path.open("wb")) for path in paths]
         for position, prompt in order:
             due = next(times)
+            begun = due if position == first else begun
             if position == first and level.stop.duration is not None:
                 until = due + level.stop.duration
+            passed = due - begun if position == level.first_measured else passed
             if due >= until and position - first >= level.stop.min_requests:
-                return Order(paths, "duration", until if last < until else due)
-            files[position % workers].write(SEQUENCE_ENTRY.pack(position, prompt, due))
+                return Order(paths, "duration", (until if last < until else due) - passed)
+            if not _was_measured(level, position):
+                files[position % workers].write(SEQUENCE_ENTRY.pack(position, prompt, due - passed))
             last = due
     # The window ends a gap after the last arrival, as n arrivals fill n gaps: the next one drawn, a trace's mean one.
     end = next(times, last + 1 / (level.mean_rate or 1.0))
     if end >= until > last:
-        return Order(paths, "duration" if reason == "prompts" else reason, until)
-    return Order(paths, reason, end)
+        return Order(paths, "duration" if reason == "prompts" else reason, until - passed)
+    return Order(paths, reason, end - passed)
+
+
+def due_offset(order: Order, position: int) -> float | None:
+    """When an open loop's request at this position is due, in seconds after the beginning; at the end of the schedule
+    for one that is not in it. None where that has no end."""
+    entries = chain.from_iterable(SEQUENCE_ENTRY.iter_unpack(path.read_bytes()) for path in order.files)
+    return next((due for at, _, due in entries if at == position), order.horizon)
+
+
+def has_measured(order: Order, level: Level) -> bool:
+    """Whether the order has a measured request."""
+    entries = chain.from_iterable(SEQUENCE_ENTRY.iter_unpack(path.read_bytes()) for path in order.files)
+    timed_out = level.resume_at is not None and not level.open_loop and level.duration_left == 0.0
+    return not timed_out and any(position >= level.first_measured for position, _, _ in entries)
 
 
 def scheduled_rate(order: Order, warmup: int, start: float, stop: float) -> float | None:

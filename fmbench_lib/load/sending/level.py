@@ -22,6 +22,10 @@ class Level:
     nothing is sent to `urls`. With `write_each`, an exchange is in the spool as soon as it has ended, whatever that
     costs the others: for requests that must not be sent twice, and whose times matter little. What is in flight when
     the level is given up, or when its engine dies, is waited for and spooled. Ids of requests begin with `level_id`.
+
+    A level that was stopped is continued with the request at the position `resume_at`, after another warm-up: in an
+    open loop with the gaps that its schedule has from there on, in a closed one for what `measured_s` seconds leave of
+    its duration.
     """
 
     urls: tuple[str, ...]
@@ -35,6 +39,23 @@ class Level:
     script: UserScript | None = None
     write_each: bool = False
     level_id: str | None = None
+    resume_at: int | None = None
+    measured_s: float = 0.0
+
+    @property
+    def first_measured(self) -> int:
+        """The position of the first measured request that is sent."""
+        return len(self.warmup) if self.resume_at is None else self.resume_at
+
+    @property
+    def already_measured(self) -> int:
+        """How many measured requests were sent before the level was stopped."""
+        return self.first_measured - len(self.warmup)
+
+    @property
+    def duration_left(self) -> float | None:
+        """For how long (s) a closed loop measures, None where its time is not limited."""
+        return None if self.stop.duration is None else max(self.stop.duration - self.measured_s, 0.0)
 
     @property
     def open_loop(self) -> bool:

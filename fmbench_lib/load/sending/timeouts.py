@@ -54,16 +54,21 @@ class Limits:
 class Deadlines:
     """When the first of the requests under way can run out of time: only then are all of them looked at."""
 
-    __slots__ = ("_limits", "_shortest_ns", "next_ns")
+    __slots__ = ("_limits", "_shortest_ns", "_stops", "next_ns")
 
     def __init__(self, limits: Limits) -> None:
         self.next_ns: int | None = None  # no request under way runs out of time before
         self._limits = limits
         self._shortest_ns = limits.shortest_ns
+        self._stops: list[tuple[int, int]] = []  # of this process: when it went on, and how long it had not run
+
+    def stopped(self, went_on_ns: int, length_ns: int) -> None:
+        """This process did not run for so long: what was under way gets that much longer, as nobody read its answer."""
+        self._stops.append((went_on_ns, length_ns))
 
     def watch(self, exchange: Exchange, now: int) -> None:
         """Watch an exchange that was started, or is under way still."""
-        at = min(self._limits.expiry(exchange)[0], now + self._shortest_ns)  # it may come to another state
+        at = min(self._expiry(exchange)[0], now + self._shortest_ns)  # it may come to another state
         if self.next_ns is None or at < self.next_ns:
             self.next_ns = at
 
@@ -73,11 +78,15 @@ class Deadlines:
             return
         self.next_ns = None
         for exchange in list(exchanges):
-            at, message = self._limits.expiry(exchange)
+            at, message = self._expiry(exchange)
             if at <= now:
                 yield exchange, message
             else:
                 self.watch(exchange, now)
+
+    def _expiry(self, exchange: Exchange) -> tuple[int, str]:
+        at, message = self._limits.expiry(exchange)
+        return at + sum(length for went_on, length in self._stops if exchange.due_ns < went_on), message
 
 
 def _nanoseconds(seconds: float | None) -> int | None:

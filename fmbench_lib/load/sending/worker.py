@@ -32,13 +32,15 @@ from fmbench_lib.load.sending.prebuilt import Prompts
 from fmbench_lib.load.sending.sent_marks import SentMark
 from fmbench_lib.load.sending.targets import Target
 from fmbench_lib.load.sending.timeouts import Deadlines, Limits
-from fmbench_lib.load.sending.worker_protocol import KEYS, Message, SigningScope, WorkerPlan
+from fmbench_lib.load.sending.worker_protocol import CUT, KEYS, Message, SigningScope, WorkerPlan
 from fmbench_lib.load.sending.worker_report import WorkerReport
 
 if TYPE_CHECKING:
     from fmbench_lib.load.sending.request_signing import Signer
 
 _TICK_NS = 500_000_000
+_STOPPED_NS = 2_500_000_000
+_MOST_TURNS = 1000  # of the loop, to read what has arrived
 _STARTS_PER_TURN = 8
 _MOST_FINISHED = 1000  # exchanges that may wait to be spooled
 _MOST_HELD = 32 << 20  # bytes of these
@@ -50,7 +52,7 @@ class Worker:
     def __init__(self, plan: WorkerPlan, loop: Loop, channel: IO[str]) -> None:
         self.loop = loop
         self.level_id = plan["level_id"]
-        self.warmup = plan["warmup"]
+        self.warmup, self.first_measured = plan["warmup"], plan["first_measured"]
         self.pool = Pool(plan, loop, self.done)
         self.prompts = Prompts(plan["prompts_fd"], Path(plan["index"]))
         self.signer = _signer_of(plan["signing"], self.prompts)
@@ -101,6 +103,8 @@ class Worker:
             else:
                 self.loop.turn(self.wait_seconds(monotonic_ns()))
             now = monotonic_ns()
+            if now - self.last_tick > _STOPPED_NS and self.last_tick:
+                self.catch_up(now)
             self.expire(now)
             if now - self.last_tick > _TICK_NS:
                 self.tick(now)
@@ -139,7 +143,7 @@ class Worker:
     def start(self, due: Due) -> None:
         """Send a request to the address that is next."""
         position, prompt, due_ns, cap_wait_ns = due
-        if position == self.warmup:
+        if position == self.first_measured:
             self.window.set(due_ns)
         if position < RAMP_POSITIONS:
             self.sent.set(position)
@@ -215,6 +219,13 @@ class Worker:
         for exchange, message in self.deadlines.expired(self.active, now):
             self.active[exchange].abandon("timeout", message)
 
+    def catch_up(self, now: int) -> None:
+        """This process was stopped: read what has arrived meanwhile before anything is given up as late."""
+        self.deadlines.stopped(now, now - self.last_tick - _TICK_NS)
+        for _ in range(_MOST_TURNS):
+            if not self.loop.turn(0):
+                break
+
     def wait_seconds(self, now: int) -> float:
         """How long the loop may sleep; it is woken sooner by what arrives, and by the next start."""
         until = now + _TICK_NS
@@ -244,9 +255,17 @@ class Worker:
         for line in lines:
             if self.signer is not None and line.startswith(KEYS):
                 self.signer.take_keys(line)
+            elif line == CUT:
+                self.cut()
             elif self.stopped_ns is None:
                 self.told = True
                 self.stop(monotonic_ns())
+
+    def cut(self) -> None:
+        """End what is in flight; whoever continues the level sends it again."""
+        for carrier in list(self.active.values()):
+            self.told = True
+            carrier.abandon("cancelled", "the level was stopped while this request was in flight")
 
     def engine_gone(self) -> None:
         """End with the engine; only answers that must not be lost are waited for, and nothing more is sent."""

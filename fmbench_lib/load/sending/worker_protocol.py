@@ -1,6 +1,7 @@
 """What the engine and its workers say to one another: the plan that a worker starts with, and its messages.
 
 engine → worker   `go <monotonic ns>`: begin at that time. `stop`: send nothing more, what is in flight may end.
+                  `cut`: what is in flight ends now, as `cancelled`.
                   `keys <JSON>`: sign with these from now on. End of file: the engine is gone, stop at once, or with
                   `write_each` when what is in flight has ended. The lock of the spool is held until then.
 worker → engine   one JSON object a line: `ready`, `progress` twice a second, `end`.
@@ -12,6 +13,9 @@ from typing import Literal, TypeAlias, TypedDict
 
 KEYS = b"keys "
 """How the line with keys to sign with begins."""
+
+CUT = b"cut"
+"""The line that ends what is in flight."""
 
 SHARED_BYTES = 8
 """Of the file that all workers of a level map: monotonic ns of the first measured request, 0 before it."""
@@ -53,8 +57,9 @@ class WorkerPlan(TypedDict):
 
     `number` counts the workers from 0. `slots` are those of the closed loop that are this worker's, `first_prompts`
     what they send first, `cap` its share of an open loop's cap. `ramp_prompts` are sent while the slots open.
-    `latencies`: progress messages carry them. `sent` is the file of marks of how far the workers are. `script` is where
-    in the file of prompts the user script's settings are, offset and length. `write_each`: see `Level`.
+    `first_measured` is the position of the first measured request. `latencies`: progress messages carry them. `sent` is
+    the file of marks of how far the workers are. `script` is where in the file of prompts the user script's settings
+    are, offset and length. `write_each`: see `Level`.
     """
 
     level_id: str
@@ -67,6 +72,7 @@ class WorkerPlan(TypedDict):
     duration: float | None
     min_requests: int
     warmup: int
+    first_measured: int
     first_prompts: list[int]
     ramp_prompts: list[int]
     horizon: float | None
@@ -111,7 +117,8 @@ class End(TypedDict):
     """What the engine needs to know at the end: the window's edges, why it ended, the CPU used in it, the clocks.
 
     `out_of_time`: its duration ended the level, `overran`: not before the least number of requests, `told`: the engine
-    did. `cpu` is the share of a core, None where that is not known. `clock_samples` are `(monotonic, wall)` in ns.
+    did. `cpu` is the share of a core, None where that is not known. `clock_samples` are `(monotonic, wall)` in ns,
+    `suspensions` of the machine when they were noticed, on the monotonic clock, and their lengths in ns.
     """
 
     event: Literal["end"]
@@ -126,6 +133,7 @@ class End(TypedDict):
     last_sent_ns: int | None
     cpu: float | None
     clock_samples: list[tuple[int, int]]
+    suspensions: list[tuple[int, int]]
 
 
 Message: TypeAlias = Ready | Failed | ProgressMessage | End

@@ -10,6 +10,8 @@ from fmbench_lib.load.sending.pacing import Pacing
 from fmbench_lib.load.sending.worker_protocol import End, ProgressMessage
 
 monotonic_ns = time.monotonic_ns
+_LEAST_SUSPENSION_NS = 50_000_000
+"""Less than any suspension takes, and far more than two clocks are read apart."""
 
 
 class WorkerReport:
@@ -22,6 +24,8 @@ class WorkerReport:
         self._first_due_ns: int | None = None  # of the measured ones
         self._last_sent_ns: int | None = None
         self._samples = [clocks.sample()]
+        self._asleep_ns = clocks.asleep_ns()
+        self._suspensions: list[tuple[int, int]] = []
         self._cpu_begin: tuple[int, float] | None = None
         self._cpu_end: tuple[int, float] | None = None
 
@@ -51,7 +55,7 @@ class WorkerReport:
 
     def progress(self, in_flight: int) -> ProgressMessage:
         """The message for now; samples the clocks too."""
-        self._samples.append(clocks.sample())
+        self._sample()
         latencies, self._latencies = self._latencies, []
         return {
             "event": "progress",
@@ -64,7 +68,7 @@ class WorkerReport:
 
     def end(self, pacing: Pacing, stopped_ns: int | None, *, told: bool) -> End:
         """The last message; `told`: the engine ended the level."""
-        self._samples.append(clocks.sample())
+        self._sample()
         return {
             "event": "end",
             "sent": self._sent,
@@ -78,7 +82,16 @@ class WorkerReport:
             "last_sent_ns": self._last_sent_ns,
             "cpu": self._cpu(),
             "clock_samples": self._samples,
+            "suspensions": self._suspensions,
         }
+
+    def _sample(self) -> None:
+        """Sample the clocks, and note it where the machine has been suspended since the last time."""
+        asleep = clocks.asleep_ns()
+        self._samples.append(clocks.sample())
+        if asleep is not None and self._asleep_ns is not None and asleep - self._asleep_ns > _LEAST_SUSPENSION_NS:
+            self._suspensions.append((self._samples[-1][0], asleep - self._asleep_ns))
+            self._asleep_ns = asleep
 
     def _cpu(self) -> float | None:
         """The share of a core that was used in the window; None where it has no length."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import NAN, floats, or_nan, tallies
+from fmbench_lib.metrics.rows import Frame
 from fmbench_lib.metrics.statistics.percentiles import percentile
 
 AT_THE_LIMIT = frozenset(
@@ -57,7 +57,7 @@ def answer_lengths(sample: LevelSample) -> Cells:
     }
 
 
-def _reasons(successes: pd.DataFrame) -> Counter[str]:
+def _reasons(successes: Frame) -> Counter[str]:
     """How the answers ended that say so, and how many of them."""
     return Counter(tallies(successes["finish_reason"]) if "finish_reason" in successes else {})
 
@@ -66,7 +66,7 @@ def _at_the_limit(reasons: Counter[str]) -> int:
     return sum(count for reason, count in reasons.items() if reason.lower().split(".")[-1] in AT_THE_LIMIT)
 
 
-def _cached_share(successes: pd.DataFrame) -> float:
+def _cached_share(successes: Frame) -> float:
     """Who is silent about cached tokens beside others that report them had none."""
     cached, prompt = floats(successes, "cached_tokens"), floats(successes, "prompt_tokens")
     if np.isnan(cached).all() or np.isnan(prompt).any() or not prompt.sum() > 0:

@@ -16,7 +16,9 @@ from fmbench_lib.metrics.groups.level_times import QUANTILES
 from fmbench_lib.metrics.groups.transport import schedule_lags
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import NAN, floats
+from fmbench_lib.metrics.rows import Rows
 from fmbench_lib.metrics.statistics.arrays import Flags, Floats, Integers
+from fmbench_lib.metrics.statistics.ordered_values import OrderedValues
 from fmbench_lib.metrics.statistics.ragged import Ragged
 
 ERROR_FAMILIES = ("latency", "TTFT", "ITL")
@@ -27,7 +29,7 @@ CLIENT_ERROR = tuple(
 )
 
 
-_EVENTS_AT_ONCE = 4_000_000
+_AT_ONCE, _EVENTS_AT_ONCE = 500_000, 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,7 @@ class _Responses:
     lags: Floats
 
     def part(self, begin: int, end: int) -> _Responses:
-        offsets = self.events.offsets[begin : end + 1]
-        events = Ragged(self.events.values[offsets[0] : offsets[-1]], offsets - offsets[0])
-        own = slice(begin, end)
+        events, own = self.events.between(begin, end), slice(begin, end)
         return _Responses(events, self.gaps[own], self.streamed[own], self.sent[own], self.ended[own], self.lags[own])
 
     def parts(self) -> Iterator[_Responses]:
@@ -71,37 +71,43 @@ class _Responses:
 
 def client_error(sample: LevelSample) -> Cells:
     """The columns `CLIENT_ERROR`; NaN where a response was not stamped by the kernel, as its delay is not known."""
-    chosen = sample.successes
-    lags = floats(chosen, "client_lag")
-    if not len(chosen) or np.isnan(lags).any():
+    lags = floats(sample.successes, "client_lag")
+    if not lags.size or np.isnan(lags).any():
         return {column.name: NAN for column in CLIENT_ERROR}
-    gaps = sample.gaps_in(chosen)
-    flags: Flags = floats(chosen, "streamed") == 1
-    ends, lags = (floats(chosen, "sent"), floats(chosen, "end")), np.maximum(lags, np.median(lags))
-    delays = _delays(_Responses(sample.events_in(chosen), gaps.sizes, flags, *ends, lags))
-    late = np.nan_to_num(schedule_lags(chosen))
-    latency, ttft = floats(chosen, "latency"), floats(chosen, "TTFT")
-    distances = {
-        "latency": _distances(latency - late - delays.last, latency),
-        "TTFT": _distances(ttft - late - delays.first, ttft),
-        "ITL": _distances(np.maximum(gaps.values - delays.after, 0.0), gaps.values),
-    }
+    [usual] = OrderedValues(lags).quantiles([0.5])
+    high = [_quantiles(_known(sample.successes, family)) for family in ("latency", "TTFT")]
+    high.append(_quantiles(sample.gaps_in(sample.successes).values))
+    parts = zip(*(_earliest(sample, part, usual) for part in sample.successes.parts(_AT_ONCE)), strict=True)
+    low = [_quantiles(np.concatenate(values)) for values in parts]
     return {
-        f"{family}_{name}_client_error": distance
-        for family, found in distances.items()
-        for name, distance in zip(QUANTILES, found, strict=True)
+        f"{family}_{name}_client_error": above - below
+        for family, ends in zip(ERROR_FAMILIES, zip(high, low, strict=True), strict=True)
+        for name, above, below in zip(QUANTILES, *ends, strict=True)
     }
 
 
-def _distances(low: Floats, high: Floats) -> list[float]:
-    """How far each quantile of `high` lies above that of `low`; NaN without values."""
-    known = ~np.isnan(high)
-    if not known.any():
-        return [NAN] * len(QUANTILES)
-    if not known.all():
-        low, high = low[known], high[known]
-    quantiles = list(QUANTILES.values())
-    return [*map(float, np.quantile(high, quantiles) - np.quantile(low, quantiles))]
+def _known(rows: Rows, family: str) -> Floats:
+    values = floats(rows, family)
+    known: Floats = values[~np.isnan(values)]
+    return known
+
+
+def _quantiles(values: Floats) -> list[float]:
+    """The quantiles of values, which are put in another order; NaN without values."""
+    return (
+        OrderedValues(values, own=True).quantiles(list(QUANTILES.values())) if values.size else [NAN] * len(QUANTILES)
+    )
+
+
+def _earliest(sample: LevelSample, part: Rows, usual: float) -> tuple[Floats, Floats, Floats]:
+    """The least that latencies, TTFTs and gaps of some successes can have been; of those that have one. A client is
+    taken to have been late by `usual` at least."""
+    gaps, streamed = sample.gaps_in(part), floats(part, "streamed") == 1
+    ends, lags = (floats(part, "sent"), floats(part, "end")), np.maximum(floats(part, "client_lag"), usual)
+    delays = _delays(_Responses(sample.events_in(part), gaps.sizes, streamed, *ends, lags))
+    late = np.nan_to_num(schedule_lags(part))
+    latency, ttft = (floats(part, "latency") - late - delays.last), (floats(part, "TTFT") - late - delays.first)
+    return latency[~np.isnan(latency)], ttft[~np.isnan(ttft)], np.maximum(gaps.values - delays.after, 0.0)
 
 
 def _delays(responses: _Responses) -> _Delays:

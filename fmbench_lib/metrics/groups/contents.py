@@ -6,7 +6,6 @@ import json
 from collections import Counter
 
 import numpy as np
-import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.groups.tokens import mean_of_known
@@ -14,6 +13,7 @@ from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import NAN, Row, floats, tallies, text
 from fmbench_lib.metrics.plausibility import REMARK_SEPARATOR
 from fmbench_lib.metrics.requests import has_remark, seen_tokens
+from fmbench_lib.metrics.rows import Frame
 
 CONTENTS = (
     Column("events", "", "number", "content events per streamed success"),
@@ -50,7 +50,7 @@ def remarks_of(row: Row) -> dict[str, int]:
     return {str(name): int(count) for name, count in counts.items()}
 
 
-def _remarks(successes: pd.DataFrame) -> dict[str, int]:
+def _remarks(successes: Frame) -> dict[str, int]:
     if "remarks" not in successes:
         return {}
     counts: Counter[str] = Counter()

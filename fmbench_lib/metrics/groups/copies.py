@@ -32,7 +32,7 @@ class CopyCounts:
 
 def copies(sample: LevelSample) -> Cells:
     """The column `COPIES`."""
-    chosen = sample.chosen
+    chosen = sample.chosen.table(("endpoint", "success"))
     if "endpoint" not in chosen or chosen["endpoint"].nunique() < 2:
         return {"requests_by_copy": None}
     counted = {

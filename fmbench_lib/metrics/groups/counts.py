@@ -29,7 +29,8 @@ ERRORS_BY_CLASS = (
 def counts(sample: LevelSample) -> Cells:
     """The columns `COUNTS` and `ERRORS_BY_CLASS`. Without a window no completion can lie in it: that count is NaN."""
     requests, successes = len(sample.chosen), len(sample.successes)
-    failures = sample.chosen[~sample.chosen["success"]]
+    failed = sample.chosen.where(~sample.chosen["success"].to_numpy(dtype=bool))
+    failures = failed.table(("error", "error_message", "due"))
     classes = dict(sorted(tallies(failures["error"]).items()))
     completed = NAN if sample.window is None else int(completed_in(sample.requests, sample.window).sum())
     return {

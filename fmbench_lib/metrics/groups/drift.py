@@ -17,7 +17,7 @@ from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import NAN, floats, or_nan
 from fmbench_lib.metrics.statistics.percentiles import percentile
 from fmbench_lib.metrics.statistics.trend import mann_kendall, theil_sen
-from fmbench_lib.metrics.window import completed_in, measured_in
+from fmbench_lib.metrics.window import completed_in
 
 DRIFT_SLICES = 10
 """How many equal parts a level's window is cut into."""
@@ -47,10 +47,10 @@ def drifts(sample: LevelSample) -> Cells:
     """The columns `DRIFT`: the trends of the slices' median latencies and of their completions."""
     medians: list[float] = []
     completions: list[float] = []
-    for part in sample.window.slices(DRIFT_SLICES) if sample.window else ():
-        inside = sample.requests[measured_in(sample.requests, part)]
-        medians.append(or_nan(percentile(floats(inside, "latency"), 0.5)))
-        completions.append(float(completed_in(sample.requests, part).sum()))
+    for number, window in enumerate(sample.window.slices(DRIFT_SLICES) if sample.window else ()):
+        part = sample.part(window, number)
+        medians.append(or_nan(percentile(floats(part.chosen, "latency"), 0.5)))
+        completions.append(float(completed_in(part.requests, window).sum()))
     row: Cells = {}
     for name, values in (("latency", medians), ("throughput", completions)):
         trend = drift(values) if values else None

@@ -29,6 +29,10 @@ CONDITIONS = (
     Column("workers", "", "whole number", "load worker processes"),
     Column("client_cpu_max", "share", "number", "CPU of the busiest load worker, as a share of its core"),
     Column("clock_step_s", "s", "number", "largest step of the client's clock during the level"),
+    Column("client_stopped_s", "s", "number", "longest time in which a load worker did not run"),
+    Column("client_suspended_s", "s", "number", "time for which the client's machine was suspended"),
+    Column("parts", "", "whole number", "parts of a level that was stopped and continued; empty if it was not"),
+    Column("parts_gap_s", "s", "number", "time between these parts, which is in no figure"),
     Column(
         "window_start",
         "Unix s",
@@ -45,14 +49,19 @@ def level_conditions(sample: LevelSample) -> Cells:
     """The columns `CONDITIONS`: the facts under the same names, and what follows from them."""
     facts, window = sample.facts, sample.window
     shares = [float(share) for share in facts.get("client_cpu") or () if share is not None]
+    parts = facts.get("parts") or ()
     computed: Cells = {
+        "parts": len(parts) or NAN,
+        "parts_gap_s": sum(part["gap"] for part in parts) if parts else NAN,
         "client_cpu_max": max(shares, default=NAN),
         "window_start": window.start if window else NAN,
         "window_end": window.end if window else NAN,
         "level_s": _level_seconds(facts),
         "requests_outside_window": _outside(sample),
     }
-    return {column.name: _fact(facts, column) for column in CONDITIONS} | computed
+    return {
+        column.name: computed[column.name] if column.name in computed else _fact(facts, column) for column in CONDITIONS
+    }
 
 
 def _fact(facts: Facts, column: Column) -> float | str | None:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.groups.queue_growth import queue_grows
 from fmbench_lib.metrics.groups.tokens import mean_of_known
 from fmbench_lib.metrics.level_sample import LevelSample
-from fmbench_lib.metrics.missing import NAN, floats, number, or_nan
+from fmbench_lib.metrics.missing import NAN, floats, or_nan
+from fmbench_lib.metrics.requests import since_sent
+from fmbench_lib.metrics.rows import Frame
 from fmbench_lib.metrics.statistics.arrays import Floats
 from fmbench_lib.metrics.statistics.correlated import (
     CorrelatedEstimate,
     State,
     grouped_intervals,
-    in_flight_at,
     quantile_intervals,
 )
-from fmbench_lib.metrics.statistics.percentiles import percentile, percentiles
+from fmbench_lib.metrics.statistics.percentiles import percentiles
 from fmbench_lib.metrics.statistics.ragged import Ragged
-from fmbench_lib.metrics.window import moment_of_ending, moment_of_sending
+from fmbench_lib.metrics.window import moment_of_sending
 
 QUANTILES: dict[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 ALL_QUANTILES: dict[str, float] = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
@@ -37,6 +37,7 @@ FAMILIES: dict[str, str] = {
 }
 ANSWER_FAMILY = "TTFT_answer"
 INTERVAL_FAMILIES = (*FAMILIES, ANSWER_FAMILY)
+_OF_SENT = ("p50", "p95")
 _FROM_SENT = ("TTFT_from_sent", "latency_from_sent")
 
 
@@ -67,7 +68,7 @@ ANSWER = _estimates(ANSWER_FAMILY, "from `due` to the first content that is not 
 FROM_SENT = tuple(
     Column(f"{family}_{q}", "s", "number", "from the first byte sent instead of from `due`")
     for family in _FROM_SENT
-    for q in ("p50", "p95")
+    for q in _OF_SENT
 )
 
 
@@ -79,18 +80,22 @@ class OrderedTimes:
     long was measured, and has no interval.
     """
 
-    requests: pd.DataFrame
+    requests: Frame
     gaps: Ragged
     state: State | None
 
     @classmethod
     def of(cls, sample: LevelSample) -> OrderedTimes:
         """Those of the requests that a sample counts."""
-        begin = moment_of_sending(sample.chosen)
-        families = [name for name in (*INTERVAL_FAMILIES, "success") if name in sample.chosen]
-        requests = sample.chosen[families].iloc[np.argsort(begin, kind="stable")]
-        state = None if queue_grows(sample) else _state(sample, np.sort(begin))
-        return cls(requests, sample.gaps_in(requests), state)
+        begin, chosen = moment_of_sending(sample.chosen), sample.chosen
+        gaps = sample.gaps_in(chosen)
+        in_flight: Floats = chosen.of(sample.moments.in_flight[sample.first :])
+        requests: Frame = chosen
+        if (begin[1:] < begin[:-1]).any():
+            order = np.argsort(begin, kind="stable")
+            requests, gaps, in_flight = replace(chosen, order=order), gaps.take(order), in_flight[order]
+        state = None if queue_grows(sample) else State.of(in_flight)
+        return cls(requests, gaps, state)
 
     def values(self, family: str) -> Floats:
         """The known values of a family, of ITL all gaps of all requests."""
@@ -114,24 +119,26 @@ def level_times(sample: LevelSample) -> Cells:
     """The columns `TIMES`, `INTERVALS`, `ANSWER`, `P90` and `FROM_SENT`."""
     row: Cells = {"latency_effective_n": NAN, "latency_longer": NAN}
     times = OrderedTimes.of(sample)
-    for family in INTERVAL_FAMILIES:
+    for family in FAMILIES:
         row |= _family(times, family)
-    return row | times_from_sent(sample)
+    return row | _answer(times, row) | times_from_sent(sample)
+
+
+def _answer(times: OrderedTimes, row: Cells) -> Cells:
+    """The columns of `ANSWER_FAMILY`: those of TTFT, where no content comes before the answer."""
+    first, answer = floats(times.requests, "TTFT"), floats(times.requests, ANSWER_FAMILY)
+    if not np.array_equal(first, answer, equal_nan=True):
+        return _family(times, ANSWER_FAMILY)
+    return {f"{ANSWER_FAMILY}{name[4:]}": value for name, value in row.items() if name.startswith("TTFT_")}
 
 
 def times_from_sent(sample: LevelSample) -> Cells:
     """The columns `FROM_SENT`."""
     row: Cells = {}
-    for family in _FROM_SENT:
-        values = floats(sample.successes, family)
-        row |= {f"{family}_{q}": or_nan(percentile(values, QUANTILES[q])) for q in ("p50", "p95")}
+    for family in ("TTFT", "latency"):
+        found = percentiles(since_sent(sample.successes, family), [QUANTILES[q] for q in _OF_SENT])
+        row |= {f"{family}_from_sent_{q}": or_nan(value) for q, value in zip(_OF_SENT, found, strict=True)}
     return row
-
-
-def _state(sample: LevelSample, moments: Floats) -> State:
-    """How many requests of the level, of any phase, were in flight whenever a measured one was sent."""
-    ends = moment_of_ending(sample.requests, number(sample.facts, "timeout"))
-    return State.of(in_flight_at(moments, moment_of_sending(sample.requests), ends))
 
 
 def _family(times: OrderedTimes, family: str) -> Cells:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.level_sample import LevelSample
-from fmbench_lib.metrics.missing import NAN, floats
+from fmbench_lib.metrics.missing import NAN, floats, tallies
 from fmbench_lib.metrics.plausibility import both_sources
+from fmbench_lib.metrics.rows import Frame, Rows
 from fmbench_lib.metrics.statistics.arrays import Floats
 
 SOURCE_MEANING = (
@@ -61,7 +61,7 @@ def billed_tokens(sample: LevelSample) -> Cells:
 
     One unknown count makes the sum unknown, but a request that reports no tokens of a cache had none at another price.
     """
-    successes = sample.requests[sample.requests["success"]]
+    successes = Rows.chosen(sample.requests, sample.requests["success"].to_numpy(dtype=bool))
     row: Cells = {}
     for kind in ("cached", "cache_write"):
         tokens = floats(successes, f"{kind}_tokens")
@@ -72,21 +72,22 @@ def billed_tokens(sample: LevelSample) -> Cells:
     return row
 
 
-def joined_values(frame: pd.DataFrame, column: str) -> str | None:
+def joined_values(frame: Frame, column: str) -> str | None:
     """The distinct values of a column joined by `+`: a level whose tokens were counted in two ways says both."""
     if column not in frame.columns:
         return None
-    return "+".join(sorted({str(value) for value in frame[column].dropna().unique()})) or None
+    return "+".join(sorted(tallies(frame[column]))) or None
 
 
-def _sources(frame: pd.DataFrame, column: str) -> str | None:
+def _sources(frame: Frame, column: str) -> str | None:
     """Who counted one side; records of earlier versions have one source for both."""
     return joined_values(frame, column if column in frame.columns else "token_source")
 
 
 def mean_of_known(values: Floats) -> float:
     """The mean of the values that are not NaN; NaN without any."""
-    present = values[~np.isnan(values)]
+    missing = np.isnan(values)
+    present = values[~missing] if missing.any() else values
     return float(present.mean()) if present.size else NAN
 
 

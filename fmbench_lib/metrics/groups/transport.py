@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from fmbench_lib.metrics.columns import Cells, Column
 from fmbench_lib.metrics.groups.tokens import joined_values, mean_of_known
 from fmbench_lib.metrics.level_sample import LevelSample
 from fmbench_lib.metrics.missing import floats, or_nan, text
+from fmbench_lib.metrics.requests import since_sent
+from fmbench_lib.metrics.rows import Frame
 from fmbench_lib.metrics.statistics.arrays import Flags, Floats
 from fmbench_lib.metrics.statistics.percentiles import percentile
 
@@ -56,32 +57,32 @@ def lags(sample: LevelSample) -> Cells:
 def transport(sample: LevelSample) -> Cells:
     """The columns `TRANSPORT`, over all measured requests; `negative_times` over the successes."""
     chosen, successes = sample.chosen, sample.successes
-    times = np.concatenate([floats(successes, family) for family in ("TTFT", "latency", "TTFT_from_sent")])
+    times = (floats(successes, "TTFT"), floats(successes, "latency"), since_sent(successes, "TTFT"))
     return {
         "stamp_source": joined_values(chosen, "stamp_source") or text(sample.facts, "stamp_source"),
         "retried": int(np.nansum(floats(chosen, "retried"))),
         "reused_share": mean_of_known(floats(chosen, "reused")),
         "connect_s_mean": mean_of_known(floats(chosen, "connect_s")),
         "busy_s_mean": mean_of_known(floats(chosen, "end") - floats(chosen, "due")),
-        "negative_times": int((times < 0).sum()),
+        "negative_times": sum(int((each < 0).sum()) for each in times),
         "cap_wait_mean": mean_of_known(floats(chosen, "cap_wait")),
         "cap_wait_p95": or_nan(percentile(floats(chosen, "cap_wait"), 0.95)),
     }
 
 
-def sent_again(chosen: pd.DataFrame) -> Flags:
+def sent_again(chosen: Frame) -> Flags:
     """Which requests were sent again because the endpoint had closed their idle connection."""
     again: Flags = np.nan_to_num(floats(chosen, "retried")) > 0
     return again
 
 
-def schedule_lags(chosen: pd.DataFrame) -> Floats:
+def schedule_lags(chosen: Frame) -> Floats:
     """How late the client sent each request; NaN for one that was sent again, as its first try took some."""
     result: Floats = np.where(sent_again(chosen), np.nan, _waits(chosen))
     return result
 
 
-def _waits(chosen: pd.DataFrame) -> Floats:
+def _waits(chosen: Frame) -> Floats:
     """How long after it was due each request was sent: as recorded, else `sent - due - connect_s - cap_wait`.
 
     A record has none of a request that was sent again, where this is the time that the first try took.

@@ -8,7 +8,8 @@ import numpy as np
 
 from fmbench_lib.metrics.statistics.arrays import Floats
 
-_LAGS_ONE_BY_ONE = 64
+_LAGS_ONE_BY_ONE, _LAGS_IN_BLOCKS = 64, 1024
+_BLOCKS_OF_LAGS, _LEAST_BLOCK = 3, 15_360
 
 
 def autocorrelation_time(series: Floats) -> float:
@@ -54,11 +55,25 @@ def _initial_sum(spread: Floats) -> float:
         total += least
     if n - n % 2 <= _LAGS_ONE_BY_ONE:
         return total
-    length = _fast_length(2 * n)
-    transform = np.fft.rfft(spread, length)
-    covariances = np.fft.irfft(transform.real**2 + transform.imag**2, length)[: n - n % 2] / n
-    pairs = np.minimum.accumulate(covariances.reshape(-1, 2).sum(axis=1))
-    return float(pairs[pairs > 0].sum())
+    lags = min(_LAGS_IN_BLOCKS, n - n % 2)
+    while True:
+        pairs = np.minimum.accumulate(_covariances(spread, lags).reshape(-1, 2).sum(axis=1))
+        if pairs[-1] <= 0 or lags == n - n % 2:
+            return float(pairs[pairs > 0].sum())
+        lags = min(16 * lags, n - n % 2)
+
+
+def _covariances(spread: Floats, lags: int) -> Floats:
+    """The autocovariances at so many lags from 0 on, of blocks of the series with what follows each, by Fourier
+    transforms: those of all of a long series at once would take several times its memory."""
+    n, block = spread.size, max(_BLOCKS_OF_LAGS * lags, _LEAST_BLOCK)
+    length = _fast_length(min(block, n) + lags)
+    total = np.zeros(length // 2 + 1, dtype=np.complex128)
+    for begin in range(0, n, block):
+        own = np.fft.rfft(spread[begin : begin + block], length)
+        total += own.conj() * np.fft.rfft(spread[begin : begin + block + lags - 1], length)
+    covariances: Floats = np.fft.irfft(total, length)[:lags] / n
+    return covariances
 
 
 def _fast_length(n: int) -> int:

@@ -24,12 +24,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fmbench_lib.metrics.statistics.arrays import Flags, Floats, Integers
+from fmbench_lib.metrics.statistics.arrays import Flags, Floats, Integers, in_order
 from fmbench_lib.metrics.statistics.autocorrelation import autocorrelation_time, batched_time
+from fmbench_lib.metrics.statistics.ordered_values import OrderedValues
 from fmbench_lib.metrics.statistics.percentiles import order_ranks, smallest_n
 from fmbench_lib.metrics.statistics.ragged import Ragged
 from fmbench_lib.metrics.statistics.student import t_quantile
@@ -71,6 +72,7 @@ class State:
 
     in_flight: Floats
     time: float
+    _known: list[tuple[Flags, _States]] = field(default_factory=list, compare=False, repr=False)
 
     @classmethod
     def of(cls, in_flight: Floats) -> State:
@@ -83,14 +85,20 @@ class State:
         time = max(autocorrelation_time(counts), persistence, float(counts.mean()), 1.0)
         return cls(counts, _enlarged(time, time, counts.size))
 
+    def when(self, known: Flags) -> _States:
+        """The state when these requests were sent; most families of times are known of the same ones."""
+        if not (self._known and np.array_equal(self._known[0][0], known)):
+            self._known[:] = [(known, _States.of(self, known))]
+        return self._known[0][1]
+
 
 def in_flight_at(moments: Floats, start: Floats, end: Floats) -> Floats:
     """How many requests with these starts and ends (s) are in flight at each moment; one that starts then is not yet.
 
     An end that is not known (NaN) is taken never to have come.
     """
-    begun = np.searchsorted(np.sort(start[~np.isnan(start)]), moments, side="left")
-    ended = np.searchsorted(np.sort(end[~np.isnan(end)]), moments, side="right")
+    begun = np.searchsorted(in_order(start), moments, side="left")
+    ended = np.searchsorted(in_order(end), moments, side="right")
     result: Floats = np.maximum(begun - ended, 0).astype(np.float64)
     return result
 
@@ -106,11 +114,10 @@ def quantile_intervals(values: Floats, quantiles: Sequence[float], state: State)
     series = values if known.all() else values[known]
     if not series.size:
         return [CorrelatedEstimate(0, None) for _ in quantiles]
-    ordered, states = np.sort(series), _States.of(state, known)
-    found = zip(quantiles, map(float, np.quantile(ordered, quantiles)), strict=True)
+    ordered, states = OrderedValues(series), state.when(known)
     return [
-        _of_share(ordered, value, q, (series <= value).astype(np.float64), np.ones(ordered.size), states)
-        for q, value in found
+        _of_share(ordered, value, q, (series <= value).astype(np.float64), None, states)
+        for q, value in zip(quantiles, ordered.quantiles(quantiles), strict=True)
     ]
 
 
@@ -127,9 +134,9 @@ def grouped_intervals(
     known = ragged.sizes > 0
     if not known.any():
         return [CorrelatedEstimate(0, None) for _ in quantiles]
-    ordered, states = np.sort(ragged.values), _States.of(state, known)
+    ordered, states = OrderedValues(ragged.values), state.when(known)
     sizes = ragged.sizes[known].astype(np.float64)
-    found = zip(quantiles, map(float, np.quantile(ordered, quantiles)), strict=True)
+    found = zip(quantiles, ordered.quantiles(quantiles), strict=True)
     return [_of_share(ordered, value, q, _below(ragged, value)[known], sizes, states) for q, value in found]
 
 
@@ -148,7 +155,7 @@ def mean_interval(values: Floats, state: State) -> CorrelatedEstimate:
     if not n:
         return CorrelatedEstimate(0, None)
     value, spread = float(series.mean()), float(series.std())
-    seen = _States.of(state, known)
+    seen = state.when(known)
     effective, states = _effective(series, n, seen)
     tail = (series <= np.quantile(series, 0.99)).astype(np.float64)
     states = states[0], max(states[1], _effective(tail, n, seen)[1][1])
@@ -172,12 +179,13 @@ def rough_interval(values: Floats, q: float, state: State) -> CorrelatedEstimate
     even the least or greatest value is within what chance allows.
     """
     known = ~np.isnan(values)
-    ordered = np.sort(values[known])
-    if not ordered.size:
+    series = values[known]
+    if not series.size:
         return CorrelatedEstimate(0, None)
-    value = float(np.quantile(ordered, q))
-    below = (values[known] <= value).astype(np.float64)
-    return _roughly(ordered, value, q, _effective(below, float(ordered.size), _States.of(state, known))[0])
+    ordered = OrderedValues(series)
+    [value] = ordered.quantiles([q])
+    below = (series <= value).astype(np.float64)
+    return _roughly(ordered, value, q, _effective(below, float(series.size), state.when(known))[0])
 
 
 def rough_grouped_interval(groups: Ragged | Sequence[Floats], q: float, state: State) -> CorrelatedEstimate:
@@ -186,10 +194,10 @@ def rough_grouped_interval(groups: Ragged | Sequence[Floats], q: float, state: S
     known = ragged.sizes > 0
     if not known.any():
         return CorrelatedEstimate(0, None)
-    ordered, sizes = np.sort(ragged.values), ragged.sizes[known].astype(np.float64)
-    value = float(np.quantile(ordered, q))
+    ordered, sizes = OrderedValues(ragged.values), ragged.sizes[known].astype(np.float64)
+    [value] = ordered.quantiles([q])
     excess = _excess(_below(ragged, value)[known], sizes)
-    return _roughly(ordered, value, q, _effective(*excess, _States.of(state, known))[0])
+    return _roughly(ordered, value, q, _effective(*excess, state.when(known))[0])
 
 
 def rough_mean_interval(values: Floats, state: State) -> CorrelatedEstimate:
@@ -198,44 +206,45 @@ def rough_mean_interval(values: Floats, state: State) -> CorrelatedEstimate:
     series = values[known]
     if not series.size:
         return CorrelatedEstimate(0, None)
-    value, effective = float(series.mean()), _effective(series, float(series.size), _States.of(state, known))[0]
+    value, effective = float(series.mean()), _effective(series, float(series.size), state.when(known))[0]
     half = 1.96 * float(series.std()) / math.sqrt(effective)
     return CorrelatedEstimate(int(series.size), value, value - half, value + half, effective)
 
 
 def _below(groups: Ragged, value: float) -> Floats:
     """Of each group how many values lie at or below one."""
-    return groups.sums((groups.values <= value).astype(np.float64))
+    return groups.sums(groups.values <= value)
 
 
-def _excess(below: Floats, sizes: Floats) -> tuple[Floats, float]:
+def _excess(below: Floats, sizes: Floats | None) -> tuple[Floats, float]:
     """By how much the values at or below the estimate exceed their share in each request, and the effective number of
     values were requests independent of each other."""
-    n = float(sizes.sum())
+    n = float(below.size if sizes is None else sizes.sum())
     share = float(below.sum()) / n
-    excess: Floats = below - share * sizes
+    excess: Floats = below - (share if sizes is None else share * sizes)
     squares = float(excess @ excess)
     return excess, n if squares <= 0 or share >= 1 else min(share * (1 - share) * n**2 / squares, n)
 
 
-def _roughly(ordered: Floats, value: float, q: float, effective: float) -> CorrelatedEstimate:
+def _roughly(ordered: OrderedValues, value: float, q: float, effective: float) -> CorrelatedEstimate:
     if ordered.size < 2:
         return CorrelatedEstimate(int(ordered.size), value, None, None, effective)
     spread = 1.96 * math.sqrt(q * (1 - q) / max(effective, 1e-9))
-    low = float(np.quantile(ordered, q - spread)) if q - spread > 0 else None
-    high = float(np.quantile(ordered, q + spread)) if q + spread < 1 else None
+    low = ordered.quantiles([q - spread])[0] if q - spread > 0 else None
+    high = ordered.quantiles([q + spread])[0] if q + spread < 1 else None
     return CorrelatedEstimate(int(ordered.size), value, low, high, effective)
 
 
 def _of_share(
-    ordered: Floats, value: float, q: float, below: Floats, sizes: Floats, seen: _States
+    ordered: OrderedValues, value: float, q: float, below: Floats, sizes: Floats | None, seen: _States
 ) -> CorrelatedEstimate:
-    """The interval of a quantile from how many values of each request lie at or below the estimate."""
-    n = int(ordered.size)
+    """The interval of a quantile from how many values of each request lie at or below the estimate; `sizes` are how
+    many it has, None for one each."""
+    n = ordered.size
     effective, states = _effective(*_excess(below, sizes), seen)
     needs = _needs(q, states[1], seen.spread)
     unknown = CorrelatedEstimate(n, value, None, None, effective, _longer(effective, states[0], needs))
-    if sizes.size < LEAST_REQUESTS or not (effective >= needs[0] and states[0] >= needs[1]):
+    if below.size < LEAST_REQUESTS or not (effective >= needs[0] and states[0] >= needs[1]):
         return unknown
     upper = effective / _edge(effective, states, needs)
     low, high = order_ranks(int(effective), q), order_ranks(int(upper), q)
@@ -243,7 +252,8 @@ def _of_share(
         return replace(unknown, longer=max(unknown.longer, smallest_n(q) / upper))
     first = math.floor((low[0] - 1) / int(effective) * n)
     last = min(n, math.ceil(high[1] / int(upper) * n)) - 1
-    return CorrelatedEstimate(n, value, float(ordered[first]), float(ordered[last]), effective)
+    low_end, high_end = ordered.at([first, last])
+    return CorrelatedEstimate(n, value, low_end, high_end, effective)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 from fmbench_lib.metrics.statistics.arrays import Floats
+from fmbench_lib.metrics.statistics.ordered_values import OrderedValues
 
 CONFIDENCE = 0.95
 
@@ -36,14 +37,13 @@ class Estimate:
 
 def percentile(values: Sequence[float] | Floats, q: float) -> float | None:
     """The `q`-quantile (0 ≤ q ≤ 1) by linear interpolation at rank `q * (n - 1)`; None without values."""
-    known = _known(values)
-    return float(np.quantile(known, q)) if known.size else None
+    return percentiles(values, [q])[0]
 
 
 def percentiles(values: Sequence[float] | Floats, quantiles: Sequence[float]) -> list[float | None]:
     """Several quantiles of the same values, each as `percentile` gives it."""
     known = _known(values)
-    return [*map(float, np.quantile(known, quantiles))] if known.size else [None] * len(quantiles)
+    return [*OrderedValues(known).quantiles(quantiles)] if known.size else [None] * len(quantiles)
 
 
 def estimate(values: Sequence[float] | Floats, q: float, confidence: float = CONFIDENCE) -> Estimate:

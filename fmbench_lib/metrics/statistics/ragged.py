@@ -30,6 +30,11 @@ class Ragged:
         return cls(np.concatenate([*arrays, np.empty(0)]), _offsets(np.array([each.size for each in arrays], np.int64)))
 
     @classmethod
+    def of_sizes(cls, values: Floats, sizes: Integers) -> Ragged:
+        """Groups of these sizes, one after the other."""
+        return cls(values, _offsets(sizes))
+
+    @classmethod
     def empty(cls, groups: int) -> Ragged:
         """So many groups without values."""
         return cls(np.empty(0), np.zeros(groups + 1, np.int64))
@@ -51,6 +56,11 @@ class Ragged:
         """How many values each group has."""
         return np.diff(self.offsets)
 
+    def between(self, begin: int, end: int) -> Ragged:
+        """The groups from one position up to another, which share the values of these."""
+        offsets = self.offsets[begin : end + 1]
+        return Ragged(self.values[offsets[0] : offsets[-1]], offsets - offsets[0])
+
     def take(self, rows: Integers) -> Ragged:
         """The groups at these positions, in this order; without a copy of the values where those are all of them."""
         sizes = self.sizes[rows]
@@ -67,16 +77,18 @@ class Ragged:
 
     def where(self, kept: Flags) -> Ragged:
         """Groups of the values for which `kept` is True; groups may become empty."""
-        counts = np.concatenate(([0], np.cumsum(kept)))
-        return Ragged(self.values[kept], counts[self.offsets])
+        filled, sizes = self.sizes > 0, np.zeros(len(self), np.int64)
+        if filled.any():
+            sizes[filled] = np.add.reduceat(kept, self.offsets[:-1][filled], dtype=np.int64)
+        return Ragged(self.values[kept], _offsets(sizes))
 
-    def sums(self, values: Floats | None = None) -> Floats:
+    def sums(self, values: Floats | Flags | None = None) -> Floats:
         """The sum of each group, of its own values or of others in their places; 0 for an empty one."""
         each = self.values if values is None else values
         filled = self.sizes > 0
         result = np.zeros(len(self))
         if filled.any():
-            result[filled] = np.add.reduceat(each, self.offsets[:-1][filled])
+            result[filled] = np.add.reduceat(each, self.offsets[:-1][filled], dtype=np.float64)
         return result
 
     def means(self) -> Floats:

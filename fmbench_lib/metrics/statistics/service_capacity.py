@@ -14,11 +14,12 @@ from heapq import heapreplace
 
 import numpy as np
 
-from fmbench_lib.metrics.statistics.arrays import Flags, Floats
+from fmbench_lib.metrics.statistics.arrays import Flags, Floats, Integers, in_order
 
 PARTS = 20
 _POSSIBLE = 1.0
 _LAGS = 1
+_MOST_COMPARED, _FEW, _BLOCK = 500, 16, 16_384
 _AS_IF_EXPONENTIAL = 10
 _MORE_THAN_SERVICES, _LESS_THAN_SERVICES = 3.0, 2.5
 
@@ -105,6 +106,42 @@ def _overtaken(due: Floats, end: Floats) -> Floats:
 
     Served in order of arrival, all of them had a slot then: there are at least so many slots, and one.
     """
+    if not due.size:
+        return np.empty(0)
+    reach = np.arange(due.size) - _first_in_flight(due, end)
+    if int(reach.sum()) > _MOST_COMPARED * due.size:
+        return _overtaken_one_by_one(due, end)
+    latest = np.maximum(due, end)
+    together = int(np.sort(reach)[-1 - reach.size // _FEW])  # so far back most have some, and are compared in blocks
+    parts = [_overtaken_in(slice(at, at + _BLOCK), together, end, latest) for at in range(0, due.size, _BLOCK)]
+    overtaken = np.concatenate(parts)
+    at, back = np.flatnonzero(reach > together), together
+    while at.size:
+        back += 1
+        overtaken[at] += end[at - back] > latest[at]
+        at = at[reach[at] > back]
+    return overtaken.astype(np.float64)
+
+
+def _overtaken_in(rows: slice, most: int, end: Floats, latest: Floats) -> Integers:
+    """How many of up to `most` requests before each of these rows ended after it: a few passes over a part of the
+    arrays, which stays in the processor's cache. One that had ended before a request came ended before that did."""
+    mine = latest[rows]
+    found = np.zeros(mine.size, dtype=np.int64)
+    for back in range(1, min(most, rows.start + mine.size - 1) + 1):
+        first = max(back - rows.start, 0)  # what has so many before it
+        found[first:] += end[rows.start + first - back : rows.start + mine.size - back] > mine[first:]
+    return found
+
+
+def _first_in_flight(due: Floats, end: Floats) -> Integers:
+    """The position of the first request that was still in flight when each was due: its own where none was."""
+    first = np.searchsorted(np.maximum.accumulate(end), due, side="right")
+    return np.minimum(first, np.arange(due.size))
+
+
+def _overtaken_one_by_one(due: Floats, end: Floats) -> Floats:
+    """The same, for requests of which many are in flight at a time."""
     in_flight: list[float] = []
     overtaken = np.empty(due.size)
     for number, (came, went) in enumerate(zip(due.tolist(), end.tolist(), strict=True)):
@@ -116,12 +153,30 @@ def _overtaken(due: Floats, end: Floats) -> Floats:
 
 def _services(due: Floats, end: Floats, slots: int) -> Floats:
     """How long each request had a slot, if so many serve in order of arrival: from when one was free to its end, s."""
-    busy_until = [-math.inf] * slots
-    services = np.empty(due.size)
-    for number, (came, went) in enumerate(zip(due.tolist(), end.tolist(), strict=True)):
-        free = heapreplace(busy_until, went) if went > busy_until[0] else busy_until[0]
-        services[number] = max(0.0, went - max(came, free))
+    services = np.maximum(end - due, 0.0)
+    waited = _waited(due, end, slots)
+    begins = np.flatnonzero(waited & ~np.append(False, waited[:-1]))
+    ends = np.flatnonzero(waited & ~np.append(waited[1:], False)) + 1
+    first = _first_in_flight(due, end)[begins]
+    if int((begins - first).sum()) > _MOST_COMPARED * due.size:
+        begins, ends, first = np.array([0]), np.array([due.size]), np.array([0])
+    for begin, until, earliest in zip(begins.tolist(), ends.tolist(), first.tolist(), strict=True):
+        before = end[earliest:begin]
+        busy = sorted(before[before > due[begin]].tolist())[-slots:]  # of all that came before, the last to end
+        busy_until = [-math.inf] * (slots - len(busy)) + busy
+        for number, (came, went) in enumerate(zip(due[begin:until].tolist(), end[begin:until].tolist(), strict=True)):
+            free = heapreplace(busy_until, went) if went > busy_until[0] else busy_until[0]
+            services[begin + number] = max(0.0, went - max(came, free))
     return services
+
+
+def _waited(due: Floats, end: Floats, slots: int) -> Flags:
+    """Which requests found all slots busy; all of them where one ends before it comes, as then none can be counted."""
+    if bool((end <= due).any()):
+        return np.ones(due.size, dtype=bool)
+    ended = np.searchsorted(in_order(end), due, side="right")
+    busy: Flags = np.arange(due.size) - ended >= slots
+    return busy
 
 
 def _variance(services: Floats, steps: _Steps, work: Floats, window: tuple[float, float]) -> float:

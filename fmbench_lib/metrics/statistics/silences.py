@@ -10,9 +10,11 @@ Silences that come again and again are the endpoint's own way of working.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 
-from fmbench_lib.metrics.statistics.arrays import Floats
+from fmbench_lib.metrics.statistics.arrays import Floats, distinct
 
 MOST_BLOCKS = 20
 LEAST_BLOCKS = 6
@@ -32,12 +34,24 @@ def silences(begin: Floats, end: Floats, signs: Floats, span: tuple[float, float
     starts, ends = _busy(np.clip(begin[known], *span), np.clip(end[known], *span))
     if not starts.size:
         return np.empty(0)
-    cuts = np.unique(np.concatenate((starts, ends, signs[(signs > span[0]) & (signs < span[1])])))
+    cuts = distinct(np.concatenate((starts, ends, signs[(signs > span[0]) & (signs < span[1])])))
     middles = (cuts[1:] + cuts[:-1]) / 2
     period = np.searchsorted(starts, middles, side="right") - 1
     busy = (period >= 0) & (middles < ends[period])
     result: Floats = np.diff(cuts)[busy]
     return result
+
+
+def longest_and_plausible(parts: Callable[[], Iterable[Floats]], requests: int) -> tuple[float | None, float | None]:
+    """The longest silence, and the longest that is plausible (see `plausible_silence`); None for what is not known.
+
+    `parts` gives the silences in order of time, in one or several arrays; it is called twice, so that there need not be
+    memory for all of them.
+    """
+    sizes, longest = 0, -np.inf
+    for part in parts():
+        sizes, longest = sizes + part.size, max(longest, float(part.max(initial=-np.inf)))
+    return longest if sizes else None, _plausible(parts(), sizes, requests)
 
 
 def plausible_silence(found: Floats, requests: int) -> float | None:
@@ -46,12 +60,32 @@ def plausible_silence(found: Floats, requests: int) -> float | None:
     A block holds five silences if there are enough, and five requests, as the wait for a first token is longer than the
     gaps between tokens.
     """
-    if found.size < LEAST_SILENCES or requests < LEAST_BLOCKS * _LEAST_IN_BLOCK:
+    return _plausible([found], found.size, requests)
+
+
+def _plausible(parts: Iterable[Floats], count: int, requests: int) -> float | None:
+    if count < LEAST_SILENCES or requests < LEAST_BLOCKS * _LEAST_IN_BLOCK:
         return None
-    blocks = max(LEAST_BLOCKS, min(MOST_BLOCKS, found.size // _LEAST_IN_BLOCK, requests // _LEAST_IN_BLOCK))
-    longest = [float(block.max()) for block in np.array_split(found, blocks)]
+    blocks = max(LEAST_BLOCKS, min(MOST_BLOCKS, count // _LEAST_IN_BLOCK, requests // _LEAST_IN_BLOCK))
+    longest = _longest_of_blocks(parts, count, blocks)
     low, middle, high = np.quantile(longest, (0.25, 0.5, 0.75))
     return float(middle * max(_USUAL_TIMES, (high / low) ** _SPREAD_POWER if low > 0 else np.inf))
+
+
+def _longest_of_blocks(parts: Iterable[Floats], count: int, blocks: int) -> Floats:
+    """The longest of each of so many blocks of `count` silences, of equal number but for one."""
+    size, greater = divmod(count, blocks)
+    begins = np.arange(blocks) * size + np.minimum(np.arange(blocks), greater)
+    longest, first = np.full(blocks, -np.inf), 0
+    for part in parts:
+        if part.size:
+            own = slice(
+                int(np.searchsorted(begins, first, side="right")) - 1, np.searchsorted(begins, first + part.size)
+            )
+            within = np.maximum(begins[own] - first, 0)
+            longest[own] = np.maximum(longest[own], np.maximum.reduceat(part, within))
+            first += part.size
+    return longest
 
 
 def _busy(begin: Floats, end: Floats) -> tuple[Floats, Floats]:

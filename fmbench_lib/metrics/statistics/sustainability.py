@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from fmbench_lib.metrics.statistics.arrays import Floats
+from fmbench_lib.metrics.statistics.arrays import Floats, in_order
 from fmbench_lib.metrics.statistics.service_capacity import PARTS, service_capacity
 
 Answer: TypeAlias = Literal["yes", "no", "unknown"]
@@ -62,8 +62,8 @@ def sustainability(due: Floats, end: Floats, window: tuple[float, float], until:
     and with fewer than 20 requests ended in the window, `unknown`.
     """
     edges = np.linspace(window[0], window[1], PARTS + 1)
-    ended = np.searchsorted(np.sort(end[~np.isnan(end)]), edges, side="right")
-    in_flight = np.searchsorted(np.sort(due), edges, side="right") - ended
+    ended = np.searchsorted(in_order(end), edges, side="right")
+    in_flight = np.searchsorted(in_order(due), edges, side="right") - ended
     grown, served = int(in_flight[-1] - in_flight[0]), int(ended[-1] - ended[0])
     offered = grown + served
     growth = grown / offered if offered else 0.0

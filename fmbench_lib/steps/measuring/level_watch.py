@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from fmbench_lib.errors import explained
+from fmbench_lib.errors import LevelStoppedError, explained
 from fmbench_lib.load.levels.specs import LevelSpec
 from fmbench_lib.load.recording.live_figures import LiveFigures
 from fmbench_lib.metrics.level_facts import LevelFacts
@@ -41,6 +41,16 @@ class LevelWatch:
         self._count(level)
         self._run.workspace.log_event("level started", **self._event(level))
         self._view.waits(f"level {position[0]} of {position[1]} · {' · '.join(level.key)}: preparing")
+
+    def pause(self) -> None:
+        """No level is measured until the run is resumed."""
+        self._run.workspace.log_event("run paused")
+        self._view.waits(f"paused: goes on with `fmbench --resume {self._run.workspace.path}`")
+
+    def go_on(self) -> None:
+        """The run is resumed."""
+        self._run.workspace.log_event("run goes on")
+        self._view.waits("preparing the next level")
 
     def skip(self, level: LevelSpec) -> None:
         """The level is not measured, as its experiment was not deployed."""
@@ -78,6 +88,13 @@ class LevelWatch:
         event: progress.LevelEvent = {**self._event(level), "error": explained(error)}
         self._run.workspace.log_event("level failed", **event)
         self._view.failed(event)
+
+    def stopped(self, level: LevelSpec, stopped: LevelStoppedError) -> None:
+        """The level was ended before its end, and will go on."""
+        progress.clear(self._run.workspace)
+        told = {"kept": stopped.kept, "reason": stopped.reason}
+        self._run.workspace.log_event("level stopped", **self._event(level), **told)
+        self._view.waits(f"{' · '.join(level.key)}: {stopped}")
 
     def end(self) -> None:
         """Nothing is being measured any more."""

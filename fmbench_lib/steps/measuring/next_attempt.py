@@ -8,6 +8,7 @@ from fmbench_lib.deploy import Endpoint
 from fmbench_lib.load.levels.attempt import Attempt, EarlierRun, deal_again
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec, sharing_servers
+from fmbench_lib.load.recording.level_parts import stopped_level
 from fmbench_lib.load.recording.records import read_facts
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.measuring.attempts_log import AttemptsLog, PastAttempt, past_attempts
@@ -36,6 +37,27 @@ def next_attempt(
     earlier = None if endpoint.owned else earlier_run(level, dealt)
     log = AttemptsLog(workspace.attempts_file(key), past, number)
     return dealt, Attempt(number, resent, earlier, log.began, log.ended)
+
+
+def continued_attempt(run: Run, level: LevelSpec, endpoint: Endpoint) -> tuple[Deal, Attempt] | None:
+    """What an attempt that was stopped has left to send, and what is recorded of it; None where none was stopped.
+
+    Its prompts are those of then. What was in flight when it was stopped, or sent by a process that was killed, is sent
+    a second time.
+    """
+    workspace, key = run.workspace, level.key
+    begun = stopped_level(workspace.level_parts(key))
+    if begun is None:
+        return None
+    number, past = begun.facts["attempt"], _past(workspace, key)
+    since = (endpoint.in_service_at or 0.0) if endpoint.owned else 0.0
+    again = [each for each in past if each.number == number and each.began >= since]
+    left = set(begun.deal.measured[begun.kept :])
+    resent = len(left.intersection(*(each.prompts_sent for each in again))) if again else 0
+    log = AttemptsLog(workspace.attempts_file(key), [each for each in past if each.number != number], number)
+    return begun.deal, Attempt(
+        number, resent if run.config.load.prompt_reuse == "never" else None, None, log.began, log.ended
+    )
 
 
 def set_aside(workspace: Workspace, key: LevelKey) -> int | None:

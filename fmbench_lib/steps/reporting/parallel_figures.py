@@ -19,6 +19,10 @@ MOST_ALONE = 200_000
 _MOST_PROCESSES = 4
 """Each holds a level in memory."""
 
+_THREADS_OF_ARRAYS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")
+"""What says how many threads multiply arrays: those of several processes wait for each other in a loop, which takes as
+much of the processors' time as the figures themselves."""
+
 Groups = Sequence[Sequence[int]]
 
 
@@ -27,10 +31,12 @@ def run_figures(measuring: Measuring, losses: Losses, *, pool: bool = True, proc
     what the repeats of a level that count give together."""
     groups = measuring.groups(pool=pool)
     count = _processes(measuring) if processes is None else processes
-    own, *others = _shares(measuring, groups, count)
+    if count == 1:
+        return measuring.figures(groups, losses)
+    found = RunFigures()
     with contextlib.ExitStack() as stack:
-        asked = [(share, stack.enter_context(_Process(measuring, share))) for share in others]
-        found = measuring.figures(own, losses)
+        shares = _shares(measuring, groups, count)
+        asked = [(share, stack.enter_context(_Process(measuring, share))) for share in shares]
         for share, process in asked:
             answer = process.answer()
             figures, lines = (measuring.figures(share, losses), []) if answer is None else answer
@@ -49,13 +55,12 @@ def _processes(measuring: Measuring) -> int:
 def _shares(measuring: Measuring, groups: Groups, count: int) -> list[list[Sequence[int]]]:
     """The groups dealt out so that each share has about as many requests, the greatest first."""
     sizes = {tuple(group): sum(measuring.levels[place].count for place in group) for group in groups}
-    shares: list[tuple[int, int, list[Sequence[int]]]] = [(0, number, []) for number in range(max(count, 1))]
+    shares: list[tuple[int, int, list[Sequence[int]]]] = [(0, number, []) for number in range(count)]
     for group, size in sorted(sizes.items(), key=lambda item: -item[1]):
         total, number, share = heapq.heappop(shares)
         share.append(group)
         heapq.heappush(shares, (total + size, number, share))
-    dealt = [share for _, _, share in sorted(shares, key=lambda each: each[1])]
-    return [dealt[0], *(share for share in dealt[1:] if share)]
+    return [share for _, _, share in sorted(shares, key=lambda each: each[1]) if share]
 
 
 class _Process:
@@ -63,7 +68,11 @@ class _Process:
 
     def __init__(self, measuring: Measuring, groups: Groups) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
-        self._process = start_module("fmbench_lib.steps.reporting.figures_program", stderr=self._errors)
+        self._process = start_module(
+            "fmbench_lib.steps.reporting.figures_program",
+            stderr=self._errors,
+            variables=dict.fromkeys(_THREADS_OF_ARRAYS, "1"),
+        )
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             pickle.dump((measuring, list(groups)), self._process.stdin)

@@ -56,6 +56,7 @@ from fmbench_lib.steps.reporting.level_figures import (
 from fmbench_lib.steps.reporting.level_records import counted_levels, imported_levels, stored_levels
 from fmbench_lib.steps.reporting.parallel_figures import run_figures
 from fmbench_lib.steps.reporting.request_rows import DrawnRequests, request_rows
+from fmbench_lib.steps.reporting.request_tables import csv_notices
 from fmbench_lib.steps.run_inputs.inputs import objectives_of, outage_notices
 from fmbench_lib.steps.run_inputs.levels import search_bounds, searched
 from fmbench_lib.steps.run_inputs.payloads import has_payloads, payload_index
@@ -87,6 +88,11 @@ class Analysis:
     budgets: Budgets
     prices: PriceList
     endpoint: EndpointMetrics
+
+    @property
+    def requests(self) -> int:
+        """How many requests the levels have, warm-up included."""
+        return sum(each.level.count for each in self.levels)
 
 
 def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
@@ -196,6 +202,7 @@ def report_inputs(
         notices=[
             *_notices(run),
             *drawn.length_notices,
+            *csv_notices(run.config.report.per_request_csv, analysis.requests),
             *price_notices(run, analysis.prices),
         ],
         config_yaml=_config_yaml(run),

@@ -28,31 +28,56 @@ _TYPES = {
 SCHEMA = pa.schema([(column.name, _TYPES[column.kind]) for column in REQUEST_TABLE])
 _AS_TEXT = pa.schema([(field.name, pa.string() if pa.types.is_boolean(field.type) else field.type) for field in SCHEMA])
 _AHEAD = 2
+_IDS = frozenset({"request_id", "server_request_id", "prompt_id", "uuid", "completion"})
+"""Texts of which hardly two are equal: a dictionary of them takes time and room."""
+_NUMBERS = [field.name for field in SCHEMA if pa.types.is_floating(field.type)]
+_FEW_VALUES = [name for name in SCHEMA.names if name not in {*_IDS, *_NUMBERS}]
+
+
+MOST_CSV_ROWS = 1_048_575
+"""Requests that a spreadsheet shows below the header."""
+
+
+def csv_wanted(choice: str, requests: int) -> bool:
+    """Whether so many requests are written as CSV too; `choice` is that of `report.per_request_csv`."""
+    return choice == "yes" or (choice == "auto" and requests <= MOST_CSV_ROWS)
+
+
+def csv_notices(choice: str, requests: int) -> list[str]:
+    """What the report says where the CSV was left out without having been asked to."""
+    if choice != "auto" or csv_wanted(choice, requests):
+        return []
+    return [
+        f"per_inference_request_results.csv is left out, as its {requests:,} requests are more rows than a spreadsheet "
+        "shows: read per_inference_request_results.parquet, or set `report.per_request_csv: yes`"
+    ]
 
 
 @dataclass(slots=True)
 class RequestTables:
-    """The files that are being written. Blocks are rendered by several threads, and written in order."""
+    """The files that are being written. Blocks are rendered by several threads, and written in order by one."""
 
     _parquet: pq.ParquetWriter
     _csv: BinaryIO | None
     _threads: ThreadPoolExecutor
+    _writer: ThreadPoolExecutor
     _ahead: int
-    _pending: deque[Future[tuple[pa.Table, pa.Buffer | None]]] = field(default_factory=deque)
+    _pending: deque[Future[None]] = field(default_factory=deque)
 
     def write(self, rows: pd.DataFrame) -> None:
         """Append rows of the table of requests. Raises OSError, also for earlier ones."""
-        self._pending.append(self._threads.submit(_rendered, rows, self._csv is not None))
+        rendered = self._threads.submit(_rendered, rows, self._csv is not None)
+        self._pending.append(self._writer.submit(self._append, rendered))
         if len(self._pending) > self._ahead:
-            self._write_next()
+            self._pending.popleft().result()
 
     def finish(self) -> None:
-        """Write what is still rendered."""
+        """Wait for what is still rendered and written. Raises OSError."""
         while self._pending:
-            self._write_next()
+            self._pending.popleft().result()
 
-    def _write_next(self) -> None:
-        table, text = self._pending.popleft().result()
+    def _append(self, rendered: Future[tuple[pa.Table, pa.Buffer | None]]) -> None:
+        table, text = rendered.result()
         self._parquet.write_table(table)
         if self._csv is not None and text is not None:
             self._csv.write(text)
@@ -66,14 +91,21 @@ def request_tables(parquet: Path, csv: Path | None) -> Iterator[RequestTables]:
     threads = max(1, min(4, os.cpu_count() or 1))
     with ExitStack() as stack:
         writer = stack.enter_context(
-            pq.ParquetWriter(stack.enter_context(replacing(parquet)), SCHEMA, compression="zstd", compression_level=1)
+            pq.ParquetWriter(
+                stack.enter_context(replacing(parquet)),
+                SCHEMA,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=_FEW_VALUES,
+                column_encoding=dict.fromkeys(_NUMBERS, "BYTE_STREAM_SPLIT"),
+            )
         )
         file: BinaryIO | None = None
         if csv is not None:
             file = stack.enter_context(stack.enter_context(replacing(csv)).open("wb"))
             file.write((",".join(SCHEMA.names) + "\n").encode())
-        pool = stack.enter_context(ThreadPoolExecutor(threads))
-        tables = RequestTables(writer, file, pool, _AHEAD * threads)
+        writing, pool = (stack.enter_context(ThreadPoolExecutor(count)) for count in (1, threads))
+        tables = RequestTables(writer, file, pool, writing, _AHEAD * threads)
         yield tables
         tables.finish()
 

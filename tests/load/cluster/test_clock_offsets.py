@@ -183,6 +183,7 @@ def end_of(at: Callable[[float], int], first_s: float, stopped_s: float) -> End:
         "last_sent_ns": at(stopped_s * SECOND - MS),
         "cpu": 0.1,
         "clock_samples": [(at(0.0), at(0.0))],
+        "suspensions": [],
     }
 
 

@@ -85,3 +85,13 @@ def test_a_message_of_any_length_fits(tmp_path: Path) -> None:
     ((_, one),) = read_all(packed([], error="tls", message="ü" * 100_000), tmp_path / "m")
     assert one.error == "tls"
     assert one.message.startswith("üüü")
+
+
+def test_outcomes_are_of_whole_records_alone(tmp_path: Path) -> None:
+    reads = [(7, None, b"bytes of an answer"), (9, 11, b"more")]
+    data = packed(reads, position=5, due_ns=50) + packed(
+        [], position=6, due_ns=60, error="cancelled", message="stopped"
+    )
+    cut = packed(reads, position=7)[:-1]
+    (tmp_path / "a.spool").write_bytes(data + cut)
+    assert list(spool.outcomes(tmp_path / "a.spool")) == [(5, 50, ""), (6, 60, "cancelled")]

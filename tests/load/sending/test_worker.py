@@ -11,6 +11,7 @@ import pytest
 from fmbench_lib.host.process_limits import allow_many_sockets
 from fmbench_lib.load.sending.exchange import Exchange
 from fmbench_lib.load.sending.targets import Target
+from fmbench_lib.load.sending.timeouts import Deadlines, Limits
 
 TARGET = Target(0, "h", 80, False, "h", socket.AF_INET, ("127.0.0.1", 80))
 SECOND = 10**9
@@ -86,3 +87,16 @@ def test_the_limit_of_open_files_is_raised() -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_request_is_given_the_time_for_which_its_client_was_stopped() -> None:
+    """Ten seconds each: the first was under way while the client did not run for 20 s, the second is of afterwards."""
+    deadlines = Deadlines(Limits(10 * SECOND))
+    first, second = exchange(due_ns=0, sent_ns=0), exchange(due_ns=26 * SECOND, sent_ns=26 * SECOND)
+    deadlines.watch(first, 0)
+    deadlines.stopped(25 * SECOND, 20 * SECOND)
+    assert list(deadlines.expired([first], 25 * SECOND)) == []
+    assert deadlines.next_ns == 30 * SECOND
+    deadlines.watch(second, 26 * SECOND)
+    assert [one for one, _ in deadlines.expired([first, second], 30 * SECOND)] == [first]
+    assert [one for one, _ in deadlines.expired([second], 36 * SECOND)] == [second]

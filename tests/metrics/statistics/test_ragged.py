@@ -47,3 +47,14 @@ def test_sums_means_and_maxima_of_empty_groups() -> None:
 def test_values_that_are_left_out_leave_their_group_shorter_or_empty() -> None:
     assert lists(GROUPS.where(GROUPS.values > 2)) == [[], [], [5], [], [4, 3, 8]]
     assert lists(Ragged.together([GROUPS, Ragged.of([[7.0]])]))[-2:] == [[4, 3, 8], [7]]
+
+
+@pytest.mark.parametrize(("begin", "end", "expected"), [(0, 5, lists(GROUPS)), (1, 3, [[], [5]]), (2, 2, [])])
+def test_groups_between_two_positions(begin: int, end: int, expected: list[list[float]]) -> None:
+    between = GROUPS.between(begin, end)
+    assert lists(between) == expected
+    assert np.shares_memory(between.values, GROUPS.values) or not expected
+
+
+def test_flags_are_summed_as_numbers() -> None:
+    assert GROUPS.sums(GROUPS.values > 2).tolist() == [0, 0, 1, 0, 3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fmbench_lib.metrics.statistics.silences import plausible_silence, silences
+from fmbench_lib.metrics.statistics.silences import longest_and_plausible, plausible_silence, silences
 
 
 def arrays(*values):
@@ -65,3 +65,17 @@ def test_waits_for_a_first_token_are_judged_by_each_other():
     plausible = plausible_silence(found, 60)
     assert plausible is not None
     assert found.max() < plausible < 30
+
+
+@pytest.mark.parametrize("cuts", [[], [100], [1], [37, 38, 39, 150], [0, 200]])
+@pytest.mark.parametrize("requests", [29, 31, 1000])
+def test_silences_in_several_arrays_say_what_they_say_in_one(cuts: list[int], requests: int) -> None:
+    found = np.random.default_rng(1).exponential(1, 200)
+    longest, plausible = longest_and_plausible(lambda: np.split(found, cuts), requests)
+    assert longest == found.max()
+    assert plausible == plausible_silence(found, requests)
+
+
+def test_without_silences_none_is_the_longest() -> None:
+    assert longest_and_plausible(lambda: [np.empty(0)], 1000) == (None, None)
+    assert longest_and_plausible(list, 1000) == (None, None)

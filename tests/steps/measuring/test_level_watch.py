@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from fmbench_lib.config import StopRule
+from fmbench_lib.host.process_identity import identity_of, this_process
 from fmbench_lib.load.recording.live_figures import LiveFigures
 from fmbench_lib.runs import progress
 from fmbench_lib.steps.measuring import level_watch
@@ -50,16 +52,20 @@ def events(run: Any) -> list[dict[str, Any]]:
 
 
 def test_every_live_figure_is_published(run: Any) -> None:
+    worker = identity_of(os.getppid())
     figures = LiveFigures(
         done=4, total=20, errors=1, in_flight=2, elapsed=1.5, request_rate=4.25, ttft_p50=0.25, latency_p95=0.75,
-        token_rate=128.0, time_left=4.5,
+        token_rate=128.0, time_left=4.5, processes=(worker,), bytes_per_request=6200.0,
+        bytes_needed=10**9, bytes_free=2 * 10**9,
     )  # fmt: skip
     watch = LevelWatch(run, [level(2)], LevelView())
     watch.begin(level(2), (1, 1))
     watch.show(level(2), figures)
     published = progress.read(run.workspace)
     assert published is not None
-    assert {name: published[name] for name in asdict(figures)} == asdict(figures)
+    shown = {name: value for name, value in asdict(figures).items() if name != "processes"}
+    assert {name: published[name] for name in shown} == shown
+    assert published["processes"] == {"notebook": this_process(), "load worker 0": worker}
 
 
 def test_a_level_is_published_with_the_time_that_the_run_still_takes(run: Any) -> None:

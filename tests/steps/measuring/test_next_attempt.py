@@ -5,7 +5,10 @@ In this process, without notebooks, against an emulator whose ledger says which 
 
 from __future__ import annotations
 
+import functools
 import json
+import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,17 +20,21 @@ import yaml
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
 from fmbench_lib.errors import InputError
 from fmbench_lib.load import measure
-from fmbench_lib.load.recording import live_figures
+from fmbench_lib.load.recording import disk_watch, live_figures
 from fmbench_lib.runs.opening import create_run, reopen_run
 from fmbench_lib.runs.run import Run
+from fmbench_lib.runs.run_orders import give_order, is_to_pause, withdraw_order
+from fmbench_lib.steps import inference
 from fmbench_lib.steps.data_generation import generate_data
 from fmbench_lib.steps.deployment import deploy_models
 from fmbench_lib.steps.inference import run_inference
 from fmbench_lib.steps.measuring.attempts_log import past_attempts
+from fmbench_lib.steps.measuring.level_watch import LevelWatch
 from fmbench_lib.steps.measuring.remeasuring import remeasure
+from fmbench_lib.steps.measuring.stopped_levels import stopped_levels
 from fmbench_lib.steps.reporting.report_inputs import analysis_of
 from fmbench_lib.steps.setup import set_up
-from fmbench_lib.workspace import LevelKey
+from fmbench_lib.workspace import LevelKey, Workspace
 
 PREFILL = 0.002  # s for each token of a prompt that is not cached
 LEVEL = LevelKey("one", "all.jsonl", "concurrency-2")
@@ -83,7 +90,7 @@ def make(tmp_path: Path) -> Callable[..., Run]:
     return made
 
 
-def interrupt(*_: Any) -> None:
+def interrupt(*_: Any) -> Any:
     raise KeyboardInterrupt
 
 
@@ -223,3 +230,121 @@ def test_remeasure_finds_levels_by_verdict_and_by_any_of_their_names(
     for word in ("", "concurrency-3", "one/all/concurrency-1", "valid"):
         with pytest.raises(InputError, match="--remeasure"):
             remeasure(run, [word])
+
+
+# -- levels that are stopped -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def slow() -> Iterator[Emulator]:
+    """A server with a prefix cache, whose answers take a quarter of a second."""
+    with launch(Behaviour(ttft=Constant(0.25), itl=Constant(0.001), tokens=Constant(3), prompt_cache=True)) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def during(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+    """Has something happen once, when five requests of a level have ended."""
+    show, done = LevelWatch.show, []
+
+    def happens(what: Callable[[], None]) -> None:
+        def watched(watch: LevelWatch, level: Any, figures: Any) -> None:
+            show(watch, level, figures)
+            if figures.done >= 5 and not done:
+                done.append(True)
+                what()
+
+        monkeypatch.setattr(LevelWatch, "show", watched)
+
+    return happens
+
+
+def the_row(run: Run) -> dict[str, Any]:
+    (row,) = summary(run)
+    assert (row["requests"], row["errors"], row["attempt"]) == (12, 0, 1)
+    return row
+
+
+@pytest.mark.parametrize("how", ["fmbench stop", "Ctrl-C"])
+def test_a_stopped_level_goes_on_as_the_same_attempt(
+    how: str, slow: Emulator, make: Callable[..., Run], during: Callable[[Callable[[], None]], None]
+) -> None:
+    run = make(slow.url)
+    probes = len(slow.ledger())
+    order = functools.partial(give_order, run.workspace, "stop")
+    during(order if how == "fmbench stop" else functools.partial(os.kill, os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt, match="requests are kept"):
+        run_inference(run)
+    ((key, kept),) = stopped_levels(run.workspace)
+    assert key == LEVEL
+    assert 0 < kept < 12
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    again = reopen_run(run.workspace.path)
+    run_inference(again)
+    row = the_row(again)
+    assert (row["parts"], row["resent_prompts"], row["parts_gap_s"] > 0) == (2, 0, True)
+    assert sorted(cached(slow)[probes:])[:-2] == [0] * 14  # the warm-up's prompts alone are sent a second time
+    assert list(stopped_levels(run.workspace)) == []
+
+
+def test_a_level_that_is_stopped_for_a_pause_goes_on_in_the_same_process(
+    slow: Emulator,
+    make: Callable[..., Run],
+    during: Callable[[Callable[[], None]], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = make(slow.url)
+    during(functools.partial(give_order, run.workspace, "pause now"))
+    waited: list[bool] = []
+
+    def resumed(workspace: Workspace, _watch: LevelWatch) -> None:
+        waited.append(is_to_pause(workspace))
+        withdraw_order(workspace)
+
+    monkeypatch.setattr(inference, "obey_orders", resumed)
+    run_inference(run)
+    assert waited == [False, True]
+    assert the_row(run)["parts"] == 2
+
+
+def test_what_the_disk_has_no_room_for_is_stopped_said_and_measured_later(
+    slow: Emulator, make: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(slow.url)
+    with monkeypatch.context() as patched:
+        patched.setattr(disk_watch, "_LEAST_ENDED", 5)
+        patched.setattr(measure, "DiskWatch", lambda folder: disk_watch.DiskWatch(folder, lambda _: 1_000_000))
+        table = run_inference(run)
+    assert list(table["measured"]) == [False]
+    assert "1.0 MB are left on the disk" in table["ended_by"][0]
+    assert "requests are kept, and the others are sent by --resume" in table["ended_by"][0]
+    again = reopen_run(run.workspace.path)
+    run_inference(again)
+    assert the_row(again)["parts"] == 2
+    assert again.workspace.failed_levels() == []
+
+
+def test_what_a_killed_part_had_sent_is_sent_again_and_said(
+    slow: Emulator,
+    make: Callable[..., Run],
+    during: Callable[[Callable[[], None]], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = make(slow.url)
+    during(functools.partial(give_order, run.workspace, "stop"))
+    with pytest.raises(KeyboardInterrupt):
+        run_inference(run)
+    look = live_figures.Onlooker.look
+
+    def killed(onlooker: live_figures.Onlooker, progress: Any) -> live_figures.LiveFigures:
+        return interrupt() if progress.done > 3 else look(onlooker, progress)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(live_figures.Onlooker, "look", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_inference(reopen_run(run.workspace.path))
+    again = reopen_run(run.workspace.path)
+    run_inference(again)
+    row = the_row(again)
+    assert row["parts"] == 2
+    assert 0 < row["resent_prompts"] < 12

@@ -74,4 +74,16 @@ def test_levels_are_dealt_out_by_their_requests() -> None:
     assert sorted(place for share in shares for group in share for place in group) == list(range(len(levels)))
     totals = [sum(levels[place].count for group in share for place in group) for share in shares]
     assert max(totals) - min(totals) <= max(level.count for level in levels)
-    assert parallel_figures._shares(whole, [], 4) == [[]]
+    assert parallel_figures._shares(whole, [], 4) == []
+
+
+def test_arrays_are_multiplied_by_one_thread_in_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, given = parallel_figures.start_module, []
+
+    def noting(module: str, **options: Any) -> Any:
+        given.append(options["variables"])
+        return real(module, **options)
+
+    monkeypatch.setattr(parallel_figures, "start_module", noting)
+    assert len(figures_of(stored(), Losses(), 2).levels) == len(stored())
+    assert [variables["OPENBLAS_NUM_THREADS"] for variables in given] == ["1", "1"]

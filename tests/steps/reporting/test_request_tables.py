@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fmbench_lib.metrics.request_table import REQUEST_COLUMNS
-from fmbench_lib.steps.reporting.request_tables import request_tables
+from fmbench_lib.steps.reporting.request_tables import csv_notices, csv_wanted, request_tables
 
 EMPTY = dict.fromkeys(REQUEST_COLUMNS)
 
@@ -45,6 +45,21 @@ def test_what_a_cell_is_in_csv(tmp_path: Path) -> None:
     assert second["completion"] == "é, \r\n"
     whole = pq.read_table(tmp_path / "t.parquet").column("completion")[0].as_py()
     assert whole == told["completion"], "only the CSV is for spreadsheets"
+
+
+@pytest.mark.parametrize(
+    ("choice", "requests", "wanted", "notices"),
+    [
+        ("auto", 1_048_575, True, 0),
+        ("auto", 1_048_576, False, 1),
+        ("yes", 10_000_000, True, 0),
+        ("no", 1, False, 0),
+        ("no", 10_000_000, False, 0),
+    ],
+)
+def test_which_runs_have_a_csv(choice: str, requests: int, wanted: bool, notices: int) -> None:
+    assert csv_wanted(choice, requests) is wanted
+    assert len(csv_notices(choice, requests)) == notices
 
 
 def test_without_rows_there_is_a_header_alone(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""The commands `status`, `pause` and `stop`: a run that another process executes, seen and reached from elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+
+from fmbench_lib.cli.display import Display
+from fmbench_lib.cli.option_values import existing_run
+from fmbench_lib.cli.status_lines import status_lines
+from fmbench_lib.cli.terminal import emit, is_json, say, short_path
+from fmbench_lib.errors import InputError
+from fmbench_lib.runs.run_orders import Order, give_order, is_to_pause, withdraw_order
+from fmbench_lib.runs.run_status import StandingOfRun, standing_of
+from fmbench_lib.storage.bucket import is_address
+from fmbench_lib.workspace import Workspace, is_needed_to_clean_up
+
+_LOOK_S = 0.5
+
+
+def status_command(options: argparse.Namespace) -> int:
+    """Print how a run stands; with `--follow` until it has ended, and then its exit code is that of the command."""
+    workspace = Workspace(existing_run(options.run_dir, is_needed_to_clean_up, options.results_dir))
+    if options.follow:
+        return follow(workspace)
+    standing = standing_of(workspace)
+    emit("status", run_dir=str(workspace.path), **_document(standing))
+    if not is_json():
+        for line in status_lines(standing):
+            say(line)
+    return 0
+
+
+def follow(workspace: Workspace, wait: Callable[[float], None] = time.sleep) -> int:
+    """Show the run as its own terminal does, until it has ended; returns its exit code, 1 where it has none."""
+    display = Display(workspace)
+    standing = standing_of(workspace)
+    for line in status_lines(standing):
+        say(line)
+    while standing.goes_on:
+        if standing.step is not None:
+            display.update(standing.step)
+        wait(_LOOK_S)
+        standing = standing_of(workspace)
+    display.end()
+    emit("status", run_dir=str(workspace.path), **_document(standing))
+    for line in status_lines(standing):
+        say(line)
+    return 1 if standing.exit_code is None else standing.exit_code
+
+
+def pause_command(options: argparse.Namespace) -> int:
+    """Ask a run to measure no further level until it is resumed."""
+    workspace = _executed(options, "pause")
+    give_order(workspace, "pause now" if options.now else "pause")
+    when = "when what is in flight has ended" if options.now else "when the level that is being measured has ended"
+    say(f"{_title(workspace)} pauses {when}; its endpoints stay, and cost what they cost")
+    say(f"let it go on with: fmbench --resume {shlex.quote(short_path(workspace.path))}")
+    return 0
+
+
+def stop_command(options: argparse.Namespace) -> int:
+    """Ask a run to end as Ctrl-C does."""
+    workspace = _executed(options, "stop")
+    give_order(workspace, "stop")
+    place = shlex.quote(short_path(workspace.path))
+    say(f"{_title(workspace)} stops when what is in flight has ended, and deletes what it deployed")
+    say(f"see its end with: fmbench status {place} --follow; go on later with: fmbench --resume {place}")
+    return 0
+
+
+def goes_on_by_itself(workspace: Workspace) -> bool:
+    """Let a paused run go on in the process that executes it; False where there is none to do so."""
+    if not is_to_pause(workspace) or not standing_of(workspace).goes_on:
+        return False
+    withdraw_order(workspace)
+    say(f"{_title(workspace)} goes on in its own process; see it with: fmbench status {short_path(workspace.path)}")
+    return True
+
+
+def _executed(options: argparse.Namespace, order: Order) -> Workspace:
+    """The run that is meant. Raises InputError where no process executes it."""
+    if is_address(options.run_dir):
+        raise InputError(f"{order} {options.run_dir}: name the run's directory, on the machine that executes it")
+    workspace = Workspace(existing_run(options.run_dir, results=options.results_dir))
+    status = standing_of(workspace).status
+    if status != "running":
+        raise InputError(f"{_title(workspace)} is {status}: no process executes it, so there is nothing to {order}")
+    return workspace
+
+
+def _title(workspace: Workspace) -> str:
+    return f"{workspace.path.parent.name}/{workspace.run_id}"
+
+
+def _document(standing: StandingOfRun) -> dict[str, object]:
+    """How a run stands, for programs; `run_status` is its status."""
+    facts = asdict(standing)
+    facts["run_status"] = facts.pop("status")
+    return facts
