@@ -10,7 +10,6 @@ import numpy as np
 
 from fmbench_lib.metrics.statistics.arrays import Flags, Floats, Integers
 
-
 _AT_ONCE = 200_000
 
 
