@@ -6,7 +6,7 @@ these two series, whatever the delays were, so their distance bounds the error o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,10 +75,22 @@ def client_error(sample: LevelSample) -> Cells:
     if not lags.size or np.isnan(lags).any():
         return {column.name: NAN for column in CLIENT_ERROR}
     [usual] = OrderedValues(lags).quantiles([0.5])
-    high = [_quantiles(_known(sample.successes, family)) for family in ("latency", "TTFT")]
-    high.append(_quantiles(sample.gaps_in(sample.successes).values))
-    parts = zip(*(_earliest(sample, part, usual) for part in sample.successes.parts(_AT_ONCE)), strict=True)
-    low = [_quantiles(np.concatenate(values)) for values in parts]
+    high, low = [], []
+    for series in (_known(sample.successes, "latency"), _known(sample.successes, "TTFT")):
+        high.append(_quantiles(series))
+        low.append(np.empty(series.size))
+    gaps = sample.gaps_in(sample.successes).values
+    high.append(_quantiles(gaps))
+    low.append(gaps)  # no more needed, and as many
+    filled = [0] * len(low)
+    for part in sample.successes.parts(_AT_ONCE):
+        for number, values in enumerate(_earliest(sample, part, usual)):
+            low[number][filled[number] : filled[number] + values.size] = values
+            filled[number] += values.size
+    return _columns(high, [_quantiles(values[:size]) for values, size in zip(low, filled, strict=True)])
+
+
+def _columns(high: Sequence[Sequence[float]], low: Sequence[Sequence[float]]) -> Cells:
     return {
         f"{family}_{name}_client_error": above - below
         for family, ends in zip(ERROR_FAMILIES, zip(high, low, strict=True), strict=True)

@@ -119,8 +119,10 @@ def level_times(sample: LevelSample) -> Cells:
     """The columns `TIMES`, `INTERVALS`, `ANSWER`, `P90` and `FROM_SENT`."""
     row: Cells = {"latency_effective_n": NAN, "latency_longer": NAN}
     times = OrderedTimes.of(sample)
+    row |= _family(times, "ITL")
+    times = replace(times, gaps=Ragged.empty(0))  # the gaps of a large level are half of its memory
     for family in FAMILIES:
-        row |= _family(times, family)
+        row |= {} if family == "ITL" else _family(times, family)
     return row | _answer(times, row) | times_from_sent(sample)
 
 

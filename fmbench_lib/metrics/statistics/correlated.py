@@ -88,7 +88,8 @@ class State:
     def when(self, known: Flags) -> _States:
         """The state when these requests were sent; most families of times are known of the same ones."""
         if not (self._known and np.array_equal(self._known[0][0], known)):
-            self._known[:] = [(known, _States.of(self, known))]
+            self._known.clear()  # not beside the next ones in memory
+            self._known.append((known, _States.of(self, known)))
         return self._known[0][1]
 
 

@@ -10,6 +10,8 @@ import numpy as np
 
 from fmbench_lib.metrics.statistics.arrays import Flags, Floats, Integers
 
+_AT_ONCE = 200_000
+
 
 @dataclass(frozen=True, slots=True)
 class Ragged:
@@ -71,9 +73,14 @@ class Ragged:
             chosen = np.zeros(len(self), dtype=bool)
             chosen[rows] = True
             return Ragged(self.values[np.repeat(chosen, self.sizes)], offsets)
-        places = np.arange(offsets[-1])
-        places += np.repeat(self.offsets[:-1][rows] - offsets[:-1], sizes)
-        return Ragged(self.values[places], offsets)
+        values = np.empty(offsets[-1])
+        for begin in range(0, len(rows), _AT_ONCE):  # the positions of all values would take more than the values
+            own = slice(begin, begin + _AT_ONCE)
+            first, last = offsets[begin], offsets[min(begin + _AT_ONCE, len(rows))]
+            places = np.arange(first, last)
+            places += np.repeat(self.offsets[:-1][rows[own]] - offsets[:-1][own], sizes[own])
+            values[first:last] = self.values[places]
+        return Ragged(values, offsets)
 
     def where(self, kept: Flags) -> Ragged:
         """Groups of the values for which `kept` is True; groups may become empty."""

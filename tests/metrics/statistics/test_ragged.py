@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fmbench_lib.metrics.statistics import ragged
 from fmbench_lib.metrics.statistics.ragged import Ragged
 
 GROUPS = Ragged.of([[1.0, 2.0], None, np.array([5.0]), [], [4.0, 3.0, 8.0]])
@@ -58,3 +59,9 @@ def test_groups_between_two_positions(begin: int, end: int, expected: list[list[
 
 def test_flags_are_summed_as_numbers() -> None:
     assert GROUPS.sums(GROUPS.values > 2).tolist() == [0, 0, 1, 0, 3]
+
+
+def test_groups_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ragged, "_AT_ONCE", 2)
+    rows = np.array([4, 1, 0, 2, 2, 3, 4])
+    assert lists(GROUPS.take(rows)) == [lists(GROUPS)[row] for row in rows]
