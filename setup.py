@@ -64,6 +64,7 @@ TRANSFORMERS = [
 ]
 DATASETS = ["datasets>=4,<6"]
 OPENTELEMETRY = ["opentelemetry-exporter-otlp-proto-http>=1.39,<2"]
+SKYPILOT = ["skypilot[aws]>=0.14,<0.15"]  # its command line is called: another version may speak another one
 MLFLOW = ["mlflow-skinny>=3.5,<4"]
 EVALUATION = ["jsonschema>=4.25,<5", "rapidfuzz>=3.14,<4", "rouge-score>=0.1.2,<0.2", "sacrebleu>=2.5,<3"]
 DEV = [
@@ -141,6 +142,7 @@ setup(
         "evaluation": EVALUATION,
         "opentelemetry": OPENTELEMETRY,
         "mlflow": MLFLOW,
+        "skypilot": SKYPILOT,  # not in "all": it needs an API server and many more packages than what it is used for
         "all": LOCAL + NOTEBOOK + SAGEMAKER + EC2 + EKS + TRANSFORMERS + DATASETS + EVALUATION + OPENTELEMETRY + MLFLOW,
         "dev": LOCAL + EC2 + EKS + EVALUATION + OPENTELEMETRY + MLFLOW + DEV,
     },
