@@ -163,8 +163,8 @@ def _print_commands(run: Run, settings: FleetSettings, outcome: Outcome) -> int:
     path = shlex.quote(short_path(run.workspace.path))
     say(f"then, for the report of all of them: fmbench --resume {path}")
     say(
-        "nothing was measured, as there is no command `sky`; with it (pip install 'fmbench-lib[skypilot]') this does all "
-        f"of that: fmbench --resume {path}",
+        "nothing was measured, as there is no command `sky`; with it (pip install 'fmbench-lib[skypilot]') this does "
+        f"all of that: fmbench --resume {path}",
         error=True,
     )
     run.workspace.update_run(status="interrupted", exit_code=1)

@@ -19,7 +19,7 @@ from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.fleet.machine_input import write_machine_files
 from fmbench_lib.steps.fleet.machine_output import last_words, note_unmeasured, record_failure, take_over
 
-_POLL_S = 20.0
+_FIRST_POLL_S, _POLL_S = 1.0, 20.0
 _BACK_S, _HASTY_BACK_S = 3600.0, 60.0
 _MISSES = 5
 _INTERRUPTED = "interrupted"
@@ -111,7 +111,7 @@ def _wait(run: Run, machine: Machine, cluster: str, driving: Driving) -> None:
     """Wait until the machine's job has succeeded. Raises DeployError where it has not, or takes too long."""
     endpoint = _recorded(run, machine)
     begun = (endpoint.created_at if endpoint else None) or driving.clock()
-    misses = 0
+    misses, patience = 0, _FIRST_POLL_S
     while (state := sky_command.job_state(cluster)) != "succeeded":
         if state == "failed":
             sky_command.save_log(cluster, run.workspace.machine(machine.name).log)
@@ -121,7 +121,8 @@ def _wait(run: Run, machine: Machine, cluster: str, driving: Driving) -> None:
             raise DeployError(f"it is gone or cannot be reached: SkyPilot says {status or 'there is no such machine'}")
         if driving.clock() - begun > driving.settings.hours * 3600:
             raise DeployError(f"it still measured after {driving.settings.hours:g} h (--hours)")
-        driving.pause(_POLL_S)
+        driving.pause(patience)
+        patience = min(1.5 * patience, _POLL_S)
         if driving.stopped():
             raise KeyboardInterrupt
 
