@@ -35,6 +35,7 @@ _POLL_S, _GRACE_S = 0.2, 10.0
 _AGAIN_S = 1.0
 _ATTEMPTS = 8
 _TWICE = 2  # a launch that was just asked for shows up a moment later
+_LAUNCH = "launch"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -84,7 +85,7 @@ def take_down(machine: str, pause: Callable[[float], None] = time.sleep) -> None
     """Delete a machine, also one that is still being launched, and check that it is gone. Raises DeployError."""
     said, seen_gone = "", 0
     for _ in range(_ATTEMPTS):
-        requests = [str(one["request_id"]) for one in _json_of(_requests_for(machine))]
+        requests = _launches_of(machine)
         if requests:
             _asked([SKY, "api", "cancel", "--yes", *requests])
         if not requests and status_of(machine) is None:
@@ -98,8 +99,10 @@ def take_down(machine: str, pause: Callable[[float], None] = time.sleep) -> None
     raise DeployError(f"SkyPilot has not deleted {machine}: {_last_lines(said)}; `sky down {machine}` tries it again")
 
 
-def _requests_for(machine: str) -> list[str]:
-    return [SKY, "api", "status", "--limit", "none", "--cluster", machine, "--output", "json"]
+def _launches_of(machine: str) -> list[str]:
+    """The requests that SkyPilot's server still works on to start a machine."""
+    found = _json_of([SKY, "api", "status", "--limit", "none", "--cluster", machine, "--output", "json"])
+    return [str(one["request_id"]) for one in found if _LAUNCH in str(one.get("name"))]
 
 
 # -- processes -------------------------------------------------------------------------------------------------------

@@ -49,8 +49,9 @@ def main() -> int:
     measure(run, plan.get("levels", 100) if "--resume" not in words else 100)
     print(f"key: {os.environ.get('TEST_KEY')}", flush=True)
     if plan.get("hang") == "job":
-        (Path(os.environ["SKY_STATE"]) / "reached").mkdir(exist_ok=True)
-        (Path(os.environ["SKY_STATE"]) / "reached" / "job.json").touch()
+        reached = Path(os.environ["SKY_STATE"]) / "reached"
+        reached.mkdir(exist_ok=True)
+        (reached / f"job-{os.getpid()}.json").touch()
         while True:
             time.sleep(60)
     if code := plan.get("exit", 0):

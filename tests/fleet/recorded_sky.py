@@ -98,7 +98,7 @@ def serve_launch(request: str, machine: str, task_file: str, environment: str) -
     (STATE / "requests" / f"{request}.json").unlink(missing_ok=True)
     with contextlib.suppress(BrokenPipeError):
         print("Job submitted, ID: 1", flush=True)
-    sys.stdout.close()  # the command that asked may end
+    os.close(1)  # the command that asked may end
     os.environ.update(json.loads(environment), HOME=str(home), SKY_PLAN=json.dumps(plan))
     with (home / "job.log").open("wb") as log:
         code = subprocess.run(["bash", "-c", task["run"]], stdout=log, stderr=log, cwd=home).returncode
@@ -109,7 +109,7 @@ def serve_launch(request: str, machine: str, task_file: str, environment: str) -
 def gate(plan: dict[str, Any], point: str) -> None:
     """Stop for good where the plan says so, having said that this point is reached."""
     if plan.get("hang") == point:
-        write("reached", point, {})
+        write("reached", f"{point}-{os.getpid()}", {})
         while True:
             time.sleep(60)
 
