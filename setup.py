@@ -142,8 +142,18 @@ setup(
         "evaluation": EVALUATION,
         "opentelemetry": OPENTELEMETRY,
         "mlflow": MLFLOW,
-        "skypilot": SKYPILOT,  # not in "all": it needs an API server and many more packages than what it is used for
-        "all": LOCAL + NOTEBOOK + SAGEMAKER + EC2 + EKS + TRANSFORMERS + DATASETS + EVALUATION + OPENTELEMETRY + MLFLOW,
+        "skypilot": SKYPILOT,
+        "all": LOCAL
+        + NOTEBOOK
+        + SAGEMAKER
+        + EC2
+        + EKS
+        + TRANSFORMERS
+        + DATASETS
+        + EVALUATION
+        + OPENTELEMETRY
+        + MLFLOW
+        + SKYPILOT,
         "dev": LOCAL + EC2 + EKS + EVALUATION + OPENTELEMETRY + MLFLOW + DEV,
     },
     entry_points={"console_scripts": ["fmbench = fmbench_lib.cli.commands:main"]},

@@ -9,7 +9,7 @@ from typing import Any
 
 FOLDER = "fmbench-machine"
 """The folder of a machine's files in its home."""
-CONFIG, RESULTS, PACKAGE, OUTPUT = "config.yml", "results", "package", "output.txt"
+CONFIG, RESULTS, PACKAGE, OUTPUT = "benchmark.yml", "results", "package", "output.txt"
 """In that folder: what is measured, the folder of runs, what fmbench is installed from, and in the folder of runs what
 fmbench has printed."""
 SETUP, MEASURE = "setup.sh", "measure.sh"

@@ -20,6 +20,7 @@ from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.runs.config_arguments import named_arguments
 from fmbench_lib.runs.opening import create_run, open_run
 from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.data_generation import prepare_prompts
 from fmbench_lib.steps.judging.evaluation_plan import check_evaluation
 from fmbench_lib.steps.prompts.prompt_template import template_path
 from fmbench_lib.steps.run_inputs.inputs import (
@@ -77,6 +78,7 @@ def set_up(run: Run) -> pd.DataFrame:
         checked.append(("prompts", "none: nothing is measured"))
     elif not run.config.run_steps.get("1_generate_data", True):
         checked.append(("prompts", f"those of run {earlier_prompts(run).run_id}"))
+        prepare_prompts(run)
     elif synthetic := run.config.datasets.synthetic:
         checked += [("prompts", f"made, {entry.input_tokens} tokens: {entry.payload_file}") for entry in synthetic]
     else:

@@ -180,7 +180,7 @@ def interrupt_when_reached(sky: Path, point: str, times: int = 1) -> threading.T
     return thread
 
 
-@pytest.mark.parametrize("point", ["launch", "job"])
+@pytest.mark.parametrize("point", ["launch", pytest.param("job", marks=pytest.mark.thorough)])
 def test_ctrl_c_deletes_every_machine(point: str, config: Path, sky: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan(sky, g5_2xlarge={"hang": point}, g6_2xlarge={"hang": point})
     thread = interrupt_when_reached(sky, point)
@@ -240,6 +240,7 @@ def test_a_machine_that_cannot_be_deleted_at_first_is_tried_again(config: Path, 
     assert recorded_sky.machines() == {}
 
 
+@pytest.mark.thorough
 def test_without_skypilot_the_commands_are_printed_and_their_results_reported(
     config: Path, sky: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,7 +17,7 @@ from fmbench_lib.fleet.machine_files import bring_back
 from fmbench_lib.fleet.machine_task import FOLDER, RESULTS, FleetSettings, Machine
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.fleet.machine_input import write_machine_files
-from fmbench_lib.steps.fleet.machine_output import last_words, note_unmeasured, record_failure, take_over
+from fmbench_lib.steps.fleet.machine_output import error_there, last_words, note_unmeasured, record_failure, take_over
 
 _FIRST_POLL_S, _POLL_S = 1.0, 20.0
 _BACK_S, _HASTY_BACK_S = 3600.0, 60.0
@@ -144,8 +144,8 @@ def _collected(run: Run, machine: Machine, driving: Driving, reason: str) -> str
         there, reason = False, "; ".join(filter(None, (reason, f"what it brought back is damaged: {explained(error)}")))
     if reason and reason != _INTERRUPTED and (said := last_words(run, machine)):
         reason = f"{reason}: {run.redactor(said)}"
-    if not there and not reason:
-        reason = "it has brought no run back"
+    if not reason:
+        reason = run.redactor(error_there(run, machine)) if there else "it has brought no run back"
     if reason and reason != _INTERRUPTED:
         record_failure(run, machine, reason)
         note_unmeasured(run, machine, reason)

@@ -16,14 +16,14 @@ from fmbench_lib.host.process import tail
 from fmbench_lib.runs.fleet_record import record_host
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.run_inputs.levels import missing_levels
-from fmbench_lib.workspace import Workspace, failure_file, path_part
+from fmbench_lib.workspace import RUN_FILE, Workspace, failure_file, path_part
 
 _DONE = ".parquet"
 
 
 def runs_back(output: Path) -> list[Workspace]:
     """The runs that a machine has made itself, oldest first; none where nothing was brought back."""
-    found = [Workspace(file.parent) for file in output.glob("*/*Z*/run.json")]
+    found = [Workspace(file.parent) for file in output.glob(f"*/*Z*/{RUN_FILE}")]
     return sorted((run for run in found if not run.run_id.startswith("0000")), key=lambda run: run.run_id)
 
 
@@ -52,6 +52,13 @@ def last_words(run: Run, machine: Machine) -> str:
     """What fmbench printed last on the machine; empty where nothing was brought back."""
     path = run.workspace.machine(machine.name).output / OUTPUT
     return tail(path) if path.exists() else ""
+
+
+def error_there(run: Run, machine: Machine) -> str:
+    """Why the machine's run stopped before its end; empty where it did not."""
+    source = newest_run(run.workspace.machine(machine.name).output)
+    steps = {} if source is None else source.read_run()["steps"]
+    return next((f"{name}: {state['error']}" for name, state in steps.items() if state.get("error")), "")
 
 
 def _take_folders(source: Workspace, target: Workspace, experiment: str) -> None:

@@ -78,10 +78,10 @@ def test_what_a_fleet_cannot_run_is_said(experiment: dict[str, Any], said: str, 
 
 
 def test_the_plan_names_machines_and_what_they_cost_at_most(make_run: MakeRun) -> None:
-    # two levels of 50 s at most, with 8 requests before them and one after of 10 s each at most: 2 × (80 + 50 + 10) s
-    run = make_run({"concurrency_levels": [1, 1]}, {"instance_type": "x9.large"})
+    # a level: 8 requests before it, 50 s, and the request in flight at its end, each of at most 10 s: 140 s; two: 280 s
+    run = make_run({"concurrency_levels": [1, 2]}, {"instance_type": "x9.large"})
     first, second, last = plan_lines(run)
-    assert first.startswith("machine-1: 1 × g5.2xlarge for e0: at most ")
+    assert first.startswith("machine-1: 1 × g5.2xlarge for e0: at most 4 min 00 s of load, at most 0.0800 USD ")
     assert "at 1.2 USD/h (on demand); starting it, loading models and deleting it come on top" in first
     assert second.endswith("cost unknown: there is no price for x9.large")
     assert last == "2 machines at the same time; what they cost by the hour is not known"
@@ -91,7 +91,7 @@ def sent(run: Run, tmp_path: Path) -> tuple[dict[str, Any], Path]:
     (machine,) = machines_of(run.config, load_prices(run))
     run.workspace.prompts.joinpath("payloads.json").write_text("{}")
     files = write_machine_files(run, machine, "fmbench-1", FleetSettings(install="fmbench-lib==9"))
-    return yaml.safe_load((files.input / "config.yml").read_text()), files.input
+    return yaml.safe_load((files.input / "benchmark.yml").read_text()), files.input
 
 
 def test_files_that_the_config_names_are_sent_and_named_as_they_are_there(make_run: MakeRun, tmp_path: Path) -> None:
