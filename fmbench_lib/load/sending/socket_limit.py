@@ -20,6 +20,6 @@ def check_sockets(in_flight: int | None, workers: int) -> None:
         each = "a load worker" if workers == 1 else f"each of {workers} load workers"
         raise WorkerError(
             f"{in_flight:,} requests in flight need {needed:,} open files in {each}, and the system allows "
-            f"{allowed:,}: raise the limit (ulimit -Hn {needed}; of a container --ulimit nofile={needed}), or lower the "
-            "concurrency"
+            f"{allowed:,}: raise the limit (ulimit -Hn {needed}; of a container --ulimit nofile={needed}), or lower "
+            "the concurrency"
         )
