@@ -65,6 +65,7 @@ TRANSFORMERS = [
 DATASETS = ["datasets>=4,<6"]
 RAY = ["ray[client]>=2.50,<3"]  # its client is for ray:// addresses
 OPENTELEMETRY = ["opentelemetry-exporter-otlp-proto-http>=1.39,<2"]
+SKYPILOT = ["skypilot[aws]>=0.14,<0.15"]  # its command line is called: another version may speak another one
 MLFLOW = ["mlflow-skinny>=3.5,<4"]
 EVALUATION = ["jsonschema>=4.25,<5", "rapidfuzz>=3.14,<4", "rouge-score>=0.1.2,<0.2", "sacrebleu>=2.5,<3"]
 DEV = [
@@ -143,6 +144,7 @@ setup(
         "opentelemetry": OPENTELEMETRY,
         "ray": RAY,
         "mlflow": MLFLOW,
+        "skypilot": SKYPILOT,
         "all": LOCAL
         + NOTEBOOK
         + SAGEMAKER
@@ -153,7 +155,8 @@ setup(
         + EVALUATION
         + OPENTELEMETRY
         + MLFLOW
-        + RAY,
+        + RAY
+        + SKYPILOT,
         "dev": LOCAL + EC2 + EKS + EVALUATION + OPENTELEMETRY + MLFLOW + DEV,
     },
     entry_points={"console_scripts": ["fmbench = fmbench_lib.cli.commands:main"]},

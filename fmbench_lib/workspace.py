@@ -29,6 +29,7 @@ _FIGURES, _LOGS, _CONTAINERS, _ENDPOINT_METRICS = "figures", "logs", "containers
 _PAYLOAD_INDEX, _ALL_PROMPTS = "payloads.json", "all_prompts.csv"
 _SENT_PROMPTS, _FITS, _ANSWERS = "prompts_sent", "fits", "answers"
 _EARLIER_RUNS = ".earlier"
+_MACHINES = "machines"
 _FAILED_LEVEL, _ATTEMPTS, _EARLIER_ATTEMPT = ".failed.json", ".attempts.json", ".attempt-"
 _PASSING = (".part", ".lock")
 _BEGUN = ".begun.part"
@@ -51,6 +52,11 @@ def raw_file(level: Path) -> Path:
     return level.with_suffix(".raw.zst")
 
 
+def failure_file(level: Path) -> Path:
+    """The file beside a level's records that says why it could not be measured."""
+    return level.with_suffix(_FAILED_LEVEL)
+
+
 class LevelKey(NamedTuple):
     """What tells a level from every other of its run; the fields are the columns that name it in tables and records."""
 
@@ -68,6 +74,16 @@ class IndexedFiles(NamedTuple):
     payloads: str
     tags: str
     page: str
+
+
+class MachineFiles(NamedTuple):
+    """The files of a machine of a fleet: what SkyPilot is given, what is sent there, what was brought back, and what
+    SkyPilot has printed."""
+
+    task: Path
+    input: Path
+    output: Path
+    log: Path
 
 
 class FailedLevelNote(TypedDict):
@@ -131,6 +147,16 @@ class Workspace:
     def imported_file(self) -> Path:
         """The levels that were read from other tools' result files; there only in an imported run."""
         return self.path / "imported_levels.json"
+
+    @property
+    def fleet_file(self) -> Path:
+        """The machines that the experiments run on; there only where the run is a fleet's."""
+        return self.path / "fleet.json"
+
+    def machine(self, name: str) -> MachineFiles:
+        """The files of a machine of a fleet."""
+        folder = self.path / _MACHINES / path_part(name)
+        return MachineFiles(folder / "task.yml", folder / "input", folder / "output", self.logs / f"{name}.log")
 
     @property
     def summary_file(self) -> Path:
@@ -242,7 +268,7 @@ class Workspace:
 
     def failed_level(self, key: LevelKey) -> Path:
         """Why a level could not be measured; there only where that is so."""
-        return self.level(key).with_suffix(_FAILED_LEVEL)
+        return failure_file(self.level(key))
 
     def level_scratch(self, key: LevelKey) -> Path:
         """The folder of a level that is being measured, or was sent as a whole and is not decoded yet; what an earlier
@@ -295,6 +321,10 @@ class Workspace:
     def levels_of(self, experiment: str) -> list[Path]:
         """The records of an experiment's finished levels."""
         return sorted((self.requests / path_part(experiment)).rglob("*.parquet"))
+
+    def failures_of(self, experiment: str) -> list[Path]:
+        """The files that say why levels of an experiment could not be measured."""
+        return sorted((self.requests / path_part(experiment)).rglob(f"*{_FAILED_LEVEL}"))
 
     def failed_levels(self) -> list[FailedLevelNote]:
         """The contents of the files that say why levels could not be measured."""

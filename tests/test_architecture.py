@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "host/paths": ["errors"],
     "models": ["errors", "host/paths"],
     "pricing/price_list": ["errors"],
+    "fleet": ["errors", "host"],
     # The files of a run.
     "run_state": ["host/facts", "host/process_identity"],
     "workspace": ["errors", "host/atomic_files", "host/disk_space", "host/process_identity", "run_state"],
@@ -77,7 +78,7 @@ MAY_IMPORT: dict[str, list[str]] = {
     "pricing": ["aws", "errors", "host", "pricing/price_list", "workspace"],
     "monitors": ["aws", "errors", "host", "workspace"],
     "deploy": [
-        "aws", "config", "errors", "host", "models", "predictors", "storage", "user_scripts",
+        "aws", "config", "errors", "fleet", "host", "models", "predictors", "storage", "user_scripts",
         "workspace",
     ],
     "imports": ["config/installed", "config/repeat_names", "errors", "metrics"],
@@ -104,7 +105,8 @@ MAY_IMPORT: dict[str, list[str]] = {
         "config/platforms", "errors", "metrics/many_runs", "models/cache", "runs/location", "storage", "workspace",
     ],
     "runs": [
-        "aws", "config", "errors", "host", "load/recording/spool_cleaning", "run_state", "storage", "workspace",
+        "aws", "config", "errors", "fleet", "host", "load/recording/spool_cleaning", "run_state", "storage",
+        "workspace",
     ],
     "runs/progress": ["host/atomic_files", "host/process_identity", "load/recording", "workspace"],
     "runs/run_status": [
@@ -136,6 +138,11 @@ MAY_IMPORT: dict[str, list[str]] = {
         "config", "deploy", "errors", "host", "imports", "load", "metrics", "pricing", "report", "runs",
         "steps/judging", "steps/losses", "steps/measuring", "steps/prompts", "steps/run_inputs", "workspace",
     ],
+    "steps/fleet": [
+        "config", "deploy", "errors", "fleet", "host", "load", "metrics", "pricing", "runs", "steps/analysis",
+        "steps/cleanup", "steps/data_generation", "steps/endpoints", "steps/inference", "steps/plan",
+        "steps/run_inputs", "steps/setup", "steps/step", "workspace",
+    ],
     "steps": [
         "calibration", "config", "data", "deploy", "errors", "evaluation", "host", "imports", "load", "metrics",
         "predictors", "pricing", "report", "run_state", "runs", "steps/endpoints", "steps/judging", "steps/losses",
@@ -147,7 +154,7 @@ MAY_IMPORT: dict[str, list[str]] = {
         "host/process_identity", "run_state", "runs", "workspace",
     ],
     "cli": [
-        "calibration", "config", "emulator", "errors", "host/atomic_files", "host/disk_space",
+        "calibration", "config", "emulator", "errors", "fleet", "host/atomic_files", "host/disk_space",
         "host/memory_limits", "host/printable", "imports", "metrics/comparison", "metrics/decision/brief",
         "metrics/many_runs", "metrics/measuring_again", "metrics/missing", "metrics/sizing", "pipeline",
         "report/comparison", "report/exports", "report/level_order", "report/sizing", "report/stored_summary", "runs",

@@ -72,6 +72,7 @@ ROOMS = {
 """The rooms that may import what only an extra installs."""
 
 NOT_IMPORTED = {
+    "skypilot": "its command `sky` is called, in whichever environment it is installed",
     "jupyterlab": "opens the notebooks; it is a program",
     "protobuf": "transformers imports it to read SentencePiece models",
     "sentencepiece": "transformers imports it to read SentencePiece models",

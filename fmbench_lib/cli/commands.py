@@ -17,6 +17,7 @@ from fmbench_lib.cli.evaluating_run import evaluate_command
 from fmbench_lib.cli.exit_codes import BAD_INPUT, INTERRUPTED
 from fmbench_lib.cli.export_command import export_command
 from fmbench_lib.cli.fetching import fetch_command
+from fmbench_lib.cli.fleet_command import fleet_command
 from fmbench_lib.cli.following_runs import pause_command, status_command, stop_command
 from fmbench_lib.cli.import_command import import_command
 from fmbench_lib.cli.kept_runs import report_command, sync_command
@@ -195,6 +196,7 @@ def calibrate_command(options: argparse.Namespace) -> int:
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "run": run_command,
+    "fleet": fleet_command,
     "validate": validate_command,
     "plan": plan_command,
     "status": status_command,

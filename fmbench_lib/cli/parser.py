@@ -11,6 +11,7 @@ from typing import Any
 from fmbench_lib import __version__
 from fmbench_lib.cli.calibration_options import add_calibrate
 from fmbench_lib.cli.comparison_options import add_compare
+from fmbench_lib.cli.fleet_options import add_fleet
 from fmbench_lib.cli.following_options import add_pause, add_status, add_stop
 from fmbench_lib.cli.import_options import add_export, add_import
 from fmbench_lib.cli.option_types import count, seconds
@@ -32,7 +33,7 @@ from fmbench_lib.config.option_parser import OptionParser
 from fmbench_lib.config.platforms import PLATFORMS
 
 _GROUPS = {
-    "measure": ("run", "plan", "validate"),
+    "measure": ("run", "fleet", "plan", "validate"),
     "configs": ("init", "configs", "fetch"),
     "a run under way": ("status", "pause", "stop"),
     "afterwards": ("report", "evaluate", "cleanup", "sync", "compare", "size"),
@@ -303,6 +304,7 @@ def _add_emulate(commands: Commands) -> None:
 
 _ADD: tuple[Callable[[Any], None], ...] = (
     _add_run,
+    add_fleet,
     _add_validate,
     _add_plan,
     add_status,

@@ -32,8 +32,9 @@ from fmbench_lib.config.problems import merged
 from fmbench_lib.config.reading.argument_names import check_arguments
 from fmbench_lib.errors import InputError
 from fmbench_lib.host.atomic_files import read_json
-from fmbench_lib.pipeline.conclusion import Outcome
+from fmbench_lib.pipeline.conclusion import LastSteps, Outcome
 from fmbench_lib.runs.config_arguments import passed_on
+from fmbench_lib.runs.fleet_record import is_fleet
 from fmbench_lib.runs.location import keeper_of, refresh
 from fmbench_lib.runs.named_runs import named_run
 from fmbench_lib.runs.opening import create_run, forget_run, newest_run, reopen_run
@@ -46,7 +47,7 @@ from fmbench_lib.workspace import Workspace
 def run_command(options: argparse.Namespace) -> int:
     """Run or resume a benchmark; print the decision and where the report is."""
     from fmbench_lib.cli.display import Display
-    from fmbench_lib.pipeline.notebooks import LastSteps, run_pipeline, steps_named
+    from fmbench_lib.pipeline.notebooks import run_pipeline, steps_named
 
     check_url_options(options)
     values = config_arguments(options)
@@ -59,16 +60,14 @@ def run_command(options: argparse.Namespace) -> int:
         if not (options.remeasure or options.steps) and _is_only_paused(options):
             return 0
         run = _resumed(options, values)
+        if is_fleet(run.workspace):
+            return _resumed_fleet(run, options)
         if options.remeasure:
             _remeasure(run, options.remeasure)
         only = only or steps_left(run)
     else:
         run = _new_run(options, values)
-    hide(run.redactor)
-    detail(f"run {run.config.general.name}/{run.workspace.run_id}: {short_path(run.workspace.path)}")
-    for notice in merged(run.loaded.notices):
-        detail(f"note: {notice}")
-    _emit_begin(run)
+    announce(run)
     display = Display(run.workspace)
     with passed_on(values):
         outcome = run_pipeline(
@@ -77,12 +76,34 @@ def run_command(options: argparse.Namespace) -> int:
             only,
             allow_invalid=options.allow_invalid,
             fail_on_budget=options.fail_on_budget,
-            last=LastSteps(_take_down, _unmeasured),
+            last=LAST_STEPS,
         )
     display.end()
+    return finish(run, outcome, options)
+
+
+def announce(run: Run) -> None:
+    """Print which run begins, and what was noticed in its config."""
+    hide(run.redactor)
+    detail(f"run {run.config.general.name}/{run.workspace.run_id}: {short_path(run.workspace.path)}")
+    for notice in merged(run.loaded.notices):
+        detail(f"note: {notice}")
+    _emit_begin(run)
+
+
+def finish(run: Run, outcome: Outcome, options: argparse.Namespace) -> int:
+    """Print how a run ended; the exit code."""
     code = _print_end(run, outcome, options)
     emit("end", exit_code=code, report=_kept(run.workspace.report_file), summary=_kept(run.workspace.summary_file))
     return code
+
+
+def _resumed_fleet(run: Run, options: argparse.Namespace) -> int:
+    from fmbench_lib.cli.fleet_command import resume_fleet
+
+    if options.steps or options.remeasure:
+        raise InputError("--steps and --remeasure are for runs of one machine; this run is a fleet's")
+    return resume_fleet(run, options)
 
 
 def _print_end(run: Run, outcome: Outcome, options: argparse.Namespace) -> int:
@@ -156,6 +177,10 @@ def _unmeasured(run: Run) -> int:
     from fmbench_lib.steps.run_inputs.levels import missing_levels
 
     return len(missing_levels(run))
+
+
+LAST_STEPS = LastSteps(_take_down, _unmeasured)
+"""What the end of a run needs of the steps."""
 
 
 def _resumed(options: argparse.Namespace, values: Mapping[str, str]) -> Run:

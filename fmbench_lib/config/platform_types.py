@@ -71,6 +71,8 @@ class PlatformFacts:
 
     on_this_machine: bool = False
     """Whether endpoints run on the machine that fmbench runs on."""
+    makes_machines: bool = False
+    """Whether it makes the machines that a fleet's experiments run on, and serves none itself."""
     metrics_page: bool = True
     """Whether the serving stack's metrics page can be reached."""
     cloudwatch: Literal["variant", "model"] | None = None

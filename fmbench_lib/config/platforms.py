@@ -24,6 +24,8 @@ LOCAL, ENDPOINT, SAGEMAKER, BEDROCK, EC2, EKS = "local", "endpoint", "sagemaker"
 """Names of platforms for their own modules; SageMaker, Bedrock and EKS are protocols too."""
 OPENAI, TGI, DJL, TRITON, OLLAMA, LLAMA_CPP = "openai", "tgi", "djl", "triton", "ollama", "llama_cpp"
 """Names of protocols for the serving stacks that speak them."""
+SKYPILOT = "skypilot"
+"""What makes the machines of a fleet; no experiment names it."""
 USER_SCRIPT = "user_script"
 """Platform and protocol of experiments that a user's script deploys or sends requests to."""
 
@@ -108,6 +110,7 @@ _PLATFORMS = (
         fetches_models=True,
     ),
     PlatformFacts(USER_SCRIPT, f"{_DEPLOY}.user_script.platform", names_endpoints=True, by_script=True),
+    PlatformFacts(SKYPILOT, f"{_DEPLOY}.skypilot.platform", makes_machines=True, extra="skypilot"),
 )
 
 _LMI_FULL_LENGTH = {"ignore_eos_token": True}
@@ -231,7 +234,7 @@ _PROTOCOLS = (
 
 _PLATFORM_FACTS = {facts.name: facts for facts in _PLATFORMS}
 _PROTOCOL_FACTS = {facts.name: facts for facts in _PROTOCOLS}
-PLATFORMS = tuple(_PLATFORM_FACTS)
+PLATFORMS = tuple(facts.name for facts in _PLATFORMS if not facts.makes_machines)
 PROTOCOLS = tuple(_PROTOCOL_FACTS)
 
 _PROTOCOL_OF_CONTAINER = {"djl": DJL, "triton": TRITON, "ollama": OLLAMA, "huggingface": TGI}

@@ -23,3 +23,8 @@ def end_with(parent: int) -> None:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it ended before this process could ask to end with it
         os._exit(_ORPHANED)
+
+
+if __name__ == "__main__":  # PARENT COMMAND…: a command of others, which does not ask for that itself
+    end_with(int(sys.argv[1]))
+    os.execvp(sys.argv[2], sys.argv[2:])

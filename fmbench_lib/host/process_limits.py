@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import sys
 from pathlib import Path
 
 NICENESS = -10
@@ -21,6 +22,12 @@ def claim_priority() -> None:
     if os.getsid(0) == os.getpid():
         with contextlib.suppress(OSError):
             Path("/proc/self/autogroup").write_text(f"{NICENESS}\n")
+
+
+def most_open_files() -> int:
+    """How many files and sockets a process may have open once it has raised its limit."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if most == resource.RLIM_INFINITY else most
 
 
 def allow_many_sockets() -> None:

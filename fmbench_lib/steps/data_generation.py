@@ -42,6 +42,13 @@ def generate_data(run: Run) -> pd.DataFrame:
     have the prompts that the config wants, and InputError when there are too few for its levels, or two payload files
     share some that may be sent only once.
     """
+    prepare_prompts(run)
+    return payload_table(run)
+
+
+def prepare_prompts(run: Run) -> None:
+    """Do what `generate_data` does, without being a step: with `1_generate_data: no` the prompts are taken over before
+    anything needs them."""
     if not has_payloads(run):
         if run.config.run_steps.get("1_generate_data", True):
             _generate(run)
@@ -52,7 +59,6 @@ def generate_data(run: Run) -> pd.DataFrame:
     deal_prompts(run.config, counts)
     if run.config.load.prompt_reuse == "never":
         _check_disjoint(run, set(counts))
-    return payload_table(run)
 
 
 def _write_table(run: Run, payload_files: Iterable[str]) -> None:

@@ -28,6 +28,7 @@ from fmbench_lib.metrics.level_row import level_row
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.runs.run import Run
 from fmbench_lib.runs.run_orders import is_to_pause
+from fmbench_lib.steps.data_generation import prepare_prompts
 from fmbench_lib.steps.deployment import deploy_in_turn, deploy_missing
 from fmbench_lib.steps.endpoints.endpoint_addresses import addresses_of
 from fmbench_lib.steps.endpoints.experiment_scripts import script_of
@@ -56,6 +57,8 @@ def run_inference(run: Run) -> pd.DataFrame:
     down is paused until the run is resumed. Returns a table of all levels.
     """
     begin_unstopped(run.workspace)
+    if not run.config.run_steps.get("1_generate_data", True):
+        prepare_prompts(run)
     check_prompts(run)
     if not run.config.run_steps.get("2_deploy_model", True):
         deploy_missing(run)

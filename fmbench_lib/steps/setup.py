@@ -12,14 +12,17 @@ from fmbench_lib.config import Experiment
 from fmbench_lib.config.platforms import platform_facts
 from fmbench_lib.config.reading.argument_names import check_arguments
 from fmbench_lib.config.shipped.files import find_config
-from fmbench_lib.errors import DeployError, FmbenchError, InputError, explained
+from fmbench_lib.errors import DeployError, FmbenchError, InputError, WorkerError, explained
 from fmbench_lib.load.levels.specs import all_levels, search_warmup, searches_of
+from fmbench_lib.load.sending.engine import worker_count
 from fmbench_lib.load.sending.layout import addresses, check_request
+from fmbench_lib.load.sending.socket_limit import check_sockets
 from fmbench_lib.load.sending.targets import check_bundle
 from fmbench_lib.predictors.registry import predictor_for
 from fmbench_lib.runs.config_arguments import named_arguments
 from fmbench_lib.runs.opening import create_run, open_run
 from fmbench_lib.runs.run import Run
+from fmbench_lib.steps.data_generation import prepare_prompts
 from fmbench_lib.steps.judging.evaluation_plan import check_evaluation
 from fmbench_lib.steps.measuring.level_executor import check_cluster
 from fmbench_lib.steps.prompts.prompt_template import template_path
@@ -78,6 +81,7 @@ def set_up(run: Run) -> pd.DataFrame:
         checked.append(("prompts", "none: nothing is measured"))
     elif not run.config.run_steps.get("1_generate_data", True):
         checked.append(("prompts", f"those of run {earlier_prompts(run).run_id}"))
+        prepare_prompts(run)
     elif synthetic := run.config.datasets.synthetic:
         checked += [("prompts", f"made, {entry.input_tokens} tokens: {entry.payload_file}") for entry in synthetic]
     else:
@@ -90,6 +94,7 @@ def set_up(run: Run) -> pd.DataFrame:
         check_deployment(run, experiment)
         check_service(run, experiment)
         checked += script_files(run, experiment)
+    _check_sockets(run)
     trace, bundle = trace_of(run), ca_bundle(run)
     if trace is not None:
         checked.append(("trace", f"{run.config.load.trace}: {len(trace)} requests"))
@@ -102,6 +107,17 @@ def set_up(run: Run) -> pd.DataFrame:
     checked += list(buckets(run).items())
     run.workspace.update_run(calibration=reference())
     return pd.DataFrame(checked, columns=["what", "which"])
+
+
+def _check_sockets(run: Run) -> None:
+    """Raise InputError where no load worker of this machine could open as many sockets as a level needs."""
+    asked = run.config.load.workers
+    workers = asked if isinstance(asked, int) else None
+    for level in all_levels(run.config):
+        try:
+            check_sockets(level.concurrency, worker_count(workers, level.concurrency))
+        except WorkerError as error:
+            raise InputError(f"{level.experiment.name} at {level.load}: {error}") from error
 
 
 def _prices(run: Run) -> list[tuple[str, str]]:

@@ -54,3 +54,24 @@ def test_all_prompts_stand_in_one_table(tmp_path: Path) -> None:
     assert table["prompt"].str.contains("What is item 7").sum() == 2
     rows = [json.loads(line) for line in opened.workspace.payload("wide.jsonl").read_text().splitlines()]
     assert list(table["prompt_len"][:30]) == [row["prompt_tokens"] for row in rows]
+
+
+def test_a_run_that_makes_no_prompts_has_those_of_an_earlier_one_after_setup(tmp_path: Path) -> None:
+    earlier = run(tmp_path, "across_levels", "wide.jsonl")
+    steps.generate_data(earlier)
+    (tmp_path / "source.jsonl").unlink()
+    config = tmp_path / "config.yml"
+    config.write_text(config.read_text() + "run_steps: {1_generate_data: no}\n")
+    later = create_run(str(config), results=tmp_path / "results")
+    steps.set_up(later)
+    payload = later.workspace.payload("wide.jsonl").read_bytes()
+    assert payload == earlier.workspace.payload("wide.jsonl").read_bytes()
+    assert payload
+
+
+def test_a_run_that_makes_no_prompts_needs_an_earlier_one(tmp_path: Path) -> None:
+    run(tmp_path, "across_levels", "wide.jsonl")
+    config = tmp_path / "config.yml"
+    config.write_text(config.read_text() + "run_steps: {1_generate_data: no}\n")
+    with pytest.raises(InputError, match="no earlier run of overlap has prompts of the same datasets section"):
+        steps.set_up(create_run(str(config), results=tmp_path / "results"))

@@ -25,6 +25,7 @@ from fmbench_lib.load.sending.level import Level
 from fmbench_lib.load.sending.level_part import PartOfLevel
 from fmbench_lib.load.sending.request_signing import Keys
 from fmbench_lib.load.sending.sent_marks import new_marks
+from fmbench_lib.load.sending.socket_limit import check_sockets
 from fmbench_lib.load.sending.spool import SPOOL
 from fmbench_lib.load.sending.worker_processes import (
     WorkerProcess,
@@ -142,12 +143,15 @@ def run_level(
     call, which only a codec can tell; they are used where `until` is about TTFT. `stop_now` is asked as often whether
     the level is to end, and why: then nothing more is sent, and what is in flight has ten seconds to end.
 
-    Raises WorkerError when a worker dies or cannot be started, CredentialsError when requests are to be signed and the
-    keys for it are lost; whatever else goes wrong is in the exchanges.
+    Raises WorkerError when a worker dies, cannot be started or could not open as many sockets as it needs,
+    CredentialsError when requests are to be signed and the keys for it are lost; whatever else goes wrong is in the
+    exchanges.
     """
     folder = folder.resolve()
     level_id = level.level_id or uuid.uuid4().hex[:12]
     count = workers_of(level)
+    if level.script is None:
+        check_sockets(level.max_in_flight, count)
     order = write_order(level, folder, count)
     (folder / "shared").write_bytes(bytes(SHARED_BYTES))
     new_marks(sent_marks(folder), count)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from fmbench_lib.load.sending import spool
 from fmbench_lib.load.sending.http import ResponseEnd
 from fmbench_lib.load.sending.targets import Target
@@ -129,6 +131,18 @@ class Exchange:
 
     def packed(self) -> bytes:
         """The exchange as a spool holds it."""
+        return self._record(self.user_ns, self.kernel, self.pieces)
+
+    def parts(self) -> Iterator[bytes]:
+        """The same in parts, where it has so many reads that packing it at once would hold up all others."""
+        return spool.cut_up(self._record, (self.user_ns, self.kernel, self.pieces))
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it has more reads than are packed at once."""
+        return len(self.pieces) > spool.READS_IN_A_PART
+
+    def _record(self, user_ns: list[int], kernel: list[bytes], pieces: list[bytes]) -> bytes:
         flags = (
             (spool.REUSED if self.reused else 0)
             | (spool.COMPLETE if self.complete else 0)
@@ -148,9 +162,9 @@ class Exchange:
             end_ns=self.end_ns,
             error=self.error,
             message=self.message,
-            user_ns=self.user_ns,
-            kernel=self.kernel,
-            pieces=self.pieces,
+            user_ns=user_ns,
+            kernel=kernel,
+            pieces=pieces,
         )
 
     def let_go(self) -> None:

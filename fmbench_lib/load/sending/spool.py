@@ -16,10 +16,14 @@ from dataclasses import dataclass
 from itertools import accumulate
 from operator import add
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 # total, position, prompt, target, flags, retried, reads, message bytes, raw bytes, due, cap wait, connect, sent, end
 HEADER = struct.Struct("<IIIHBBIHIqqqqq")
+READS_IN_A_PART = 2000
+"""Of a record that is not written at once: what arrives meanwhile is to be read."""
+Reads: TypeAlias = tuple[list[int], list[bytes], list[bytes]]
+"""When the reads of an exchange were stamped, here (ns) and by the kernel, and what they brought."""
 TIMESPEC_BYTES = 48  # struct scm_timestamping: three timespecs, of which the first is the software stamp
 NO_STAMP = bytes(TIMESPEC_BYTES)
 _SECOND_NS = 1_000_000_000
@@ -96,6 +100,33 @@ def pack(
     )
     times, sizes = struct.pack(f"<{reads}q", *user_ns), struct.pack(f"<{reads}I", *map(len, pieces))
     return b"".join((header, times, sizes, *kernel, text, raw))
+
+
+def cut_up(record: Callable[[list[int], list[bytes], list[bytes]], bytes], reads: Reads) -> Iterator[bytes]:
+    """The bytes of a record of many reads in parts that each take about a millisecond to make.
+
+    `record` packs the exchange with the reads that it is given, as `pack` does. Reads are let go of as they are
+    written: to free them all at once would take as long.
+    """
+    user_ns, kernel, pieces = reads
+    count, raw_bytes = len(pieces), sum(map(len, pieces))
+    empty = record([], [], [])
+    total = len(empty) + count * (8 + 4 + TIMESPEC_BYTES) + raw_bytes
+    fields = list(HEADER.unpack_from(empty))
+    fields[0], fields[6], fields[8] = total, count, raw_bytes
+    yield HEADER.pack(*fields)
+    slices = [slice(begin, min(begin + READS_IN_A_PART, count)) for begin in range(0, count, READS_IN_A_PART)]
+    for part in slices:
+        yield struct.pack(f"<{part.stop - part.start}q", *user_ns[part])
+    for part in slices:
+        yield struct.pack(f"<{part.stop - part.start}I", *map(len, pieces[part]))
+    for part in slices:
+        yield b"".join(kernel[part])
+        kernel[part] = [b""] * (part.stop - part.start)
+    yield empty[HEADER.size :]
+    for part in slices:
+        yield b"".join(pieces[part])
+        pieces[part] = [b""] * (part.stop - part.start)
 
 
 def read_spool(path: Path, start: int = 0) -> Iterator[tuple[int, Spooled]]:

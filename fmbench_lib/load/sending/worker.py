@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -68,6 +69,7 @@ class Worker:
         self.active: dict[Exchange, Carrier] = {}
         self.finished: deque[Exchange] = deque()  # not spooled yet
         self.held = 0  # bytes of these
+        self.parts: Iterator[bytes] | None = None  # what is left to write of the first of them
         self.most_bytes = plan["load"]["max_response_bytes"]
         self.more_to_start = False
         self.write_each = plan["write_each"]
@@ -100,6 +102,8 @@ class Worker:
                     self.write_next()
                 while len(self.finished) > _MOST_FINISHED or self.held > _MOST_HELD:
                     self.write_next()
+                    if self.parts is not None:
+                        self.loop.turn(0)
             else:
                 self.loop.turn(self.wait_seconds(monotonic_ns()))
             now = monotonic_ns()
@@ -204,12 +208,21 @@ class Worker:
             self.write_next()
 
     def write_next(self) -> None:
-        """Spool what finished first, and let go of its bytes. Called when nothing has arrived: it can wait."""
+        """Spool what finished first, or the next part of it, and let go of its bytes. Called when nothing has arrived:
+        it can wait."""
         if not self.finished:
             return
-        exchange = self.finished.popleft()
+        exchange = self.finished[0]
+        if exchange.is_long and not self.write_each:
+            self.parts = self.parts or exchange.parts()
+            if (part := next(self.parts, None)) is not None:
+                self.spool.write(part)
+                return
+            self.parts = None
+        else:
+            self.spool.write(exchange.packed())
+        self.finished.popleft()
         self.held -= exchange.held
-        self.spool.write(exchange.packed())
         exchange.let_go()
 
     # -- time ----------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from fmbench_lib.metrics.level_sample import LevelData
 from fmbench_lib.metrics.measuring_again import last_attempts
 from fmbench_lib.metrics.missing import Row, rows_of, text
 from fmbench_lib.metrics.repeated_levels import level_of
+from fmbench_lib.runs.fleet_record import client_of
 from fmbench_lib.runs.opening import open_for_reading
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.losses import Losses
@@ -117,7 +118,7 @@ def _setup(run: Run, row: Row) -> Mapping[str, str | None]:
     """What a level was measured with, beside what its own row says."""
     experiment = next((one for one in run.config.experiments if one.name == row["experiment_name"]), None)
     state = run.workspace.read_run()
-    host, versions = state["host"], state["versions"]
+    host, versions = client_of(run.workspace, str(row["experiment_name"]), state["host"]), state["versions"]
     count, tool = row.get("instance_count"), text(row, "imported_from")
     client = ", ".join(str(host[key]) for key in ("processor", "cores", "system") if key in host)
     facts = {

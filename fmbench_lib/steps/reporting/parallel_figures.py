@@ -16,6 +16,8 @@ from fmbench_lib.steps.reporting.level_figures import Measuring, RunFigures
 
 MOST_ALONE = 200_000
 """Requests. Of fewer, a process takes longer to start than it saves."""
+_LEVEL = 2_000
+"""What a level costs beside its requests, in requests: hundreds of columns, eleven times."""
 _MOST_PROCESSES = 4
 """Each holds a level in memory."""
 
@@ -46,7 +48,7 @@ def run_figures(measuring: Measuring, losses: Losses, *, pool: bool = True, proc
 
 
 def _processes(measuring: Measuring) -> int:
-    if sum(level.count for level in measuring.levels) <= MOST_ALONE:
+    if sum(level.count + _LEVEL for level in measuring.levels) <= MOST_ALONE:
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, _MOST_PROCESSES)
@@ -54,7 +56,7 @@ def _processes(measuring: Measuring) -> int:
 
 def _shares(measuring: Measuring, groups: Groups, count: int) -> list[list[Sequence[int]]]:
     """The groups dealt out so that each share has about as many requests, the greatest first."""
-    sizes = {tuple(group): sum(measuring.levels[place].count for place in group) for group in groups}
+    sizes = {tuple(group): sum(measuring.levels[place].count + _LEVEL for place in group) for group in groups}
     shares: list[tuple[int, int, list[Sequence[int]]]] = [(0, number, []) for number in range(count)]
     for group, size in sorted(sizes.items(), key=lambda item: -item[1]):
         total, number, share = heapq.heappop(shares)

@@ -40,6 +40,7 @@ from fmbench_lib.report.report_data import (
     RunFacts,
     StandingEndpoint,
 )
+from fmbench_lib.runs.fleet_record import client_facts, fleet_lines
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.judging.answer_quality import evaluation_frames, quality_budgets, with_quality
 from fmbench_lib.steps.judging.evaluation_remarks import evaluation_remarks
@@ -252,7 +253,7 @@ def _run_facts(run: Run) -> RunFacts:
         config_copy=run.workspace.config_copy.name,
         started_at=datetime.fromisoformat(state["created"]).timestamp(),
         ended_at=max((one for one in ended if one is not None), default=None),
-        host=state["host"],
+        host=client_facts(run.workspace, state["host"]),
         versions=state["versions"],
         source_data_files=run.config.s3_read_data.source_data_files,
         evaluations=_evaluations(run.config) if run.config.run_evaluations else None,
@@ -301,7 +302,7 @@ def _config_yaml(run: Run) -> str:
 
 def _notices(run: Run) -> list[str]:
     notices = [run.redactor(str(notice)) for notice in run.loaded.notices] + outage_notices(run)
-    notices += evaluation_remarks(run)
+    notices += fleet_lines(run.workspace) + evaluation_remarks(run)
     if has_payloads(run):
         index = payload_index(run)
         notices += index.notices

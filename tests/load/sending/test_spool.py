@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,15 +19,18 @@ READS = st.lists(
 )
 
 
+def stamp(at: int | None) -> bytes:
+    """Ancillary data as the kernel gives it."""
+    return spool.NO_STAMP if at is None else struct.pack("<6q", *divmod(at, 10**9), 0, 0, 0, 0)
+
+
 def packed(reads: list[tuple[int, int | None, bytes]], **more: Any) -> bytes:
     facts: dict[str, Any] = {"position": 1, "prompt": 2, "target": 3, "flags": 0, "retried": 0, "due_ns": 4}
     facts |= {"cap_wait_ns": None, "connect_ns": None, "sent_ns": None, "end_ns": 5, "error": None, "message": ""}
     return pack(
         **{**facts, **more},
         user_ns=[user for user, _, _ in reads],
-        kernel=[
-            spool.NO_STAMP if at is None else struct.pack("<6q", *divmod(at, 10**9), 0, 0, 0, 0) for _, at, _ in reads
-        ],
+        kernel=[stamp(at) for _, at, _ in reads],
         pieces=[piece for _, _, piece in reads],
     )
 
@@ -95,3 +99,19 @@ def test_outcomes_are_of_whole_records_alone(tmp_path: Path) -> None:
     cut = packed(reads, position=7)[:-1]
     (tmp_path / "a.spool").write_bytes(data + cut)
     assert list(spool.outcomes(tmp_path / "a.spool")) == [(5, 50, ""), (6, 60, "cancelled")]
+
+
+@pytest.mark.parametrize("count", [1, spool.READS_IN_A_PART, 2 * spool.READS_IN_A_PART + 1])
+def test_a_record_in_parts_is_the_record(count: int, tmp_path: Path) -> None:
+    reads = [(n, n * 10**9 + 7 if n % 3 else None, b"x" * (n % 5)) for n in range(1, count + 1)]
+    whole = packed(reads, error="timeout", message="too late", flags=spool.MEASURED)
+
+    def record(user_ns: list[int], kernel: list[bytes], pieces: list[bytes]) -> bytes:
+        return packed([], error="timeout", message="too late", flags=spool.MEASURED) if not pieces else whole
+
+    users, kernels = [user for user, _, _ in reads], [stamp(at) for _, at, _ in reads]
+    parts = list(spool.cut_up(record, (users, kernels, [piece for _, _, piece in reads])))
+    assert b"".join(parts) == whole
+    assert max(map(len, parts)) <= spool.READS_IN_A_PART * spool.TIMESPEC_BYTES
+    # a reader that comes between two parts sees the records before it alone
+    assert [end for end, _ in read_all(packed([]) + b"".join(parts[:-1]), tmp_path / "torn")] == [len(packed([]))]

@@ -1,0 +1,1 @@
+"""Machines of a fleet, which SkyPilot makes and deletes."""
