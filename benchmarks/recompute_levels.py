@@ -24,6 +24,11 @@ def _fact(name: str) -> Function:
     return lambda part: part.level.facts.get(name)
 
 
+def _parts_gap(part: Part) -> float:
+    parts = part.level.facts.get("parts") or []
+    return float(sum(each["gap"] for each in parts)) if parts else math.nan
+
+
 def _mean(values: Floats) -> float:
     return float(values.mean()) if values.size else math.nan
 
@@ -150,7 +155,8 @@ def _stamp_source(part: Part) -> str | None:
 _FACTS = (
     "experiment_name", "payload_file", "load", "instance_type", "instance_count", "concurrency", "request_rate",
     "requested", "scheduled_rate", "stop_reason", "stop_note", "arrival", "max_concurrency", "think_time", "ramp",
-    "until", "proxy", "prompt_reuse", "tokenizer", "workers", "clock_step_s", "resent_prompts", "earlier_run",
+    "until", "proxy", "prompt_reuse", "tokenizer", "workers", "clock_step_s", "client_stopped_s",
+    "client_suspended_s", "resent_prompts", "earlier_run",
     "earlier_run_at", "earlier_prompts", "earlier_ttft_p50", "host_machine", "host_cores", "host_cores_busy",
     "host_cores_others", "host_cores_others_p95", "host_cpu_waiting", "host_cpu_stolen", "host_cpu_throttled",
     *ENERGY_READ,
@@ -173,6 +179,8 @@ COLUMNS: dict[str, Function] = {
     "nodes": nodes,
     "requests_by_node": requests_by_node,
     "node_clock_bound": node_clock_bound,
+    "parts": lambda part: len(part.level.facts.get("parts") or []) or math.nan,
+    "parts_gap_s": _parts_gap,
     # work
     "transactions_per_second": lambda part: part.transactions[0],
     "transactions_per_minute": lambda part: 60 * part.transactions[0],

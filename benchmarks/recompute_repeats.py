@@ -36,8 +36,9 @@ RATES = (
     "mean_in_flight", "goodput", "goodput_tokens", "scheduled_rate", "offered_rate", "sent_rate", "completed_rate",
 )  # fmt: skip
 WORST = (
-    "client_cpu_max", "clock_step_s", "littles_law", "steady_after_s", "host_cores_busy", "host_cores_others",
-    "host_cores_others_p95", "host_cpu_waiting", "host_cpu_stolen", "host_cpu_throttled",
+    "client_cpu_max", "clock_step_s", "client_stopped_s", "client_suspended_s", "parts", "parts_gap_s", "littles_law",
+    "steady_after_s", "host_cores_busy", "host_cores_others", "host_cores_others_p95",
+    "host_cpu_waiting", "host_cpu_stolen", "host_cpu_throttled",
 )  # fmt: skip
 OF_ALL_REQUESTS = (
     "requests", "successes", "errors", "error_rate", "errors_by_class", "error_messages", "requests_by_copy",

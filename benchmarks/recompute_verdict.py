@@ -115,6 +115,15 @@ def _nodes(row: Row) -> Iterator[Finding]:
         yield DEGRADED, False
 
 
+def _interruptions(row: Row) -> Iterator[Finding]:
+    if _of(row, "client_suspended_s") > 0:
+        yield INVALID, True
+    stopped = _of(row, "client_stopped_s")
+    if stopped > LIMITS["stopped_degraded"]:
+        little = stopped <= LIMITS["stopped_invalid"] * _of(row, "window_s")
+        yield (DEGRADED if little else INVALID), True
+
+
 def _cpu(row: Row) -> Iterator[Finding]:
     if _of(row, "client_cpu_max") > LIMITS["cpu_degraded"]:
         yield DEGRADED, True
@@ -219,7 +228,8 @@ def _beside_others(row: Row) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Callable[[Row], Iterator[Finding]], ...] = (
-    _successes, _client_error, _cpu, _nodes, _resends, _machine, _stalls, _in_flight, _rate, _clock, _errors, _copies,
+    _successes, _interruptions, _client_error, _cpu, _nodes, _resends, _machine, _stalls, _in_flight, _rate, _clock,
+    _errors, _copies,
     _window, _unsteady, _stopped, _sent_before, _responses, _beside_others,
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ import pytest
 from fmbench_lib.config.load_settings import TraceEntry
 from fmbench_lib.emulator import Emulator
 from fmbench_lib.errors import DataError, WorkerError
-from fmbench_lib.load import measure
+from fmbench_lib.load import executor
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.measure import measure_level
 from fmbench_lib.load.recording.parallel_decoding import Job, table_of, tables_of
@@ -40,7 +40,7 @@ def job(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         return tables_of(job, folder)
 
     with monkeypatch.context() as patch:
-        patch.setattr(measure, "tables_of", keep)
+        patch.setattr(executor, "tables_of", keep)
         measure_level(
             spec(), DEAL, PAYLOAD, experiment_load(emulator.url, workers=2), tmp_path / "l.parquet", tmp_path / "s"
         )
@@ -90,7 +90,7 @@ def test_what_cannot_be_decoded_is_kept(emulator: Emulator, tmp_path: Path, monk
         raise WorkerError("a decoding process was killed by signal 9")
 
     target = tmp_path / "level.parquet"
-    monkeypatch.setattr(measure, "tables_of", die)
+    monkeypatch.setattr(executor, "tables_of", die)
     with pytest.raises(WorkerError, match=r"the raw responses are kept in .*raw\.zst"):
         measure_level(spec(), DEAL, PAYLOAD, experiment_load(emulator.url), target, tmp_path / "s")
     assert not target.exists()

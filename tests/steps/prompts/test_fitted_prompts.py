@@ -13,6 +13,7 @@ from fmbench_lib import steps
 from fmbench_lib.emulator import Behaviour, Emulator, launch
 from fmbench_lib.errors import RunStateError
 from fmbench_lib.host.atomic_files import read_rows
+from fmbench_lib.load.executor import OneMachine
 from fmbench_lib.load.recording.records import read_level
 from fmbench_lib.runs.opening import create_run, reopen_run
 from fmbench_lib.runs.run import Run
@@ -51,7 +52,7 @@ def run_at(
 
 def sent(run: Run, payload_file: str = FILE) -> Path:
     (experiment,) = run.config.experiments
-    return prompts_to_send(run, experiment, payload_file, _experiment_load(run, experiment.name))
+    return prompts_to_send(run, experiment, payload_file, _experiment_load(run, OneMachine(), experiment.name))
 
 
 def records_of(run: Run) -> Any:
@@ -148,7 +149,7 @@ def test_answers_have_the_lengths_asked_for(emulator: Emulator, tmp_path: Path) 
     records = records_of(run)
     assert set(asked.values()) == {3, 5}
     assert list(records["completion_tokens"]) == [asked[prompt] for prompt in records["prompt_id"]]
-    predictor = _experiment_load(run, "one").predictor
+    predictor = _experiment_load(run, OneMachine(), "one").predictor
     assert json.loads(predictor.encode("Hi", 3).body)["ignore_eos"] is True
 
 
@@ -164,7 +165,7 @@ def test_where_answers_may_end_early_the_report_says_so(
 ) -> None:
     monkeypatch.setattr(fitted_prompts, "is_refused", lambda *_: True)
     run = run_at(tmp_path, emulator.base_url, path, protocol, output_tokens=3)
-    predictor = _experiment_load(run, "one").predictor
+    predictor = _experiment_load(run, OneMachine(), "one").predictor
     assert b"ignore_eos" not in predictor.encode("Hi", 3).body
     assert words in next(fit_notices(run))
 
