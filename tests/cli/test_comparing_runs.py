@@ -49,6 +49,7 @@ def test_a_condition_that_is_broken_fails(
     assert ET.parse(output).getroot().get("failures") == "2"
 
 
+@pytest.mark.thorough
 def test_two_experiments_of_one_run(runs: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", runs[0], "--match", "one=two faulty"]) == 0
     assert "the two experiments of" in capsys.readouterr().out  # their loads differ
@@ -165,6 +166,7 @@ def test_a_run_without_whole_records_cannot_be_compared(
         assert err.count("\n") == 1
 
 
+@pytest.mark.thorough
 def test_a_condition_fails_where_the_new_run_has_lost_a_level(
     runs: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -87,6 +87,7 @@ def summary(run: Workspace) -> Any:
 ALL = [f"{name}/concurrency-{load}" for name in ("large", "other", "small") for load in (1, 2)]
 
 
+@pytest.mark.thorough
 def test_all_machines_measure_into_one_report_and_are_deleted(
     reported: Path, sky: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -194,6 +194,7 @@ def test_an_evaluation_that_broke_down_fails_a_run(run: Run, allow_invalid: bool
     assert not succeeded(run, allow_invalid)
 
 
+@pytest.mark.thorough
 def test_the_exit_code_of_a_run_without_a_level_within_its_budgets(run: Run, cell: Source) -> None:
     summary = {"decision": {"winner": None}, "all_well": True, "all_measured": True}
     run.config.run_steps[notebooks.ANALYSIS] = True
@@ -217,6 +218,7 @@ taken: list[Path] = []
 SERVING = {"one": {"owned": True, "deleted_at": None, "error": None}}
 
 
+@pytest.mark.thorough
 def test_what_the_cleanup_leaves_is_taken_down_without_a_kernel(run: Run, cell: Source) -> None:
     run.workspace.endpoints_file.write_text(json.dumps(SERVING))
     cell(CLEANUP, "import os; os.kill(os.getpid(), 9)")
@@ -341,6 +343,7 @@ def test_an_interrupt_between_two_steps_ends_the_run_before_the_next(run: Run, c
     assert outcome.errors[0].step == LOAD
 
 
+@pytest.mark.thorough
 def test_levels_that_were_planned_and_not_measured_end_with_1(run: Run, cell: Source) -> None:
     assert run_pipeline(run, last=LastSteps(lambda _: [], lambda _: 15)).exit_code == 1
     assert run_pipeline(run, last=LastSteps(lambda _: [], lambda _: 0)).exit_code == 0

@@ -44,6 +44,7 @@ def breaks(*arguments: Any, **more: Any) -> Any:
     raise OverflowError("too large")
 
 
+@pytest.mark.thorough
 def test_a_picture_that_cannot_be_drawn_costs_itself(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fmbench_lib.report.figures.draw.draw_error_rates", breaks)
     summary = analysed(run_dir)
