@@ -21,7 +21,7 @@ from fmbench_lib.metrics.decision.ranking import RankedBy, unit_cost
 from fmbench_lib.metrics.decision.sentence import behind_text, best_words, cost_text, missed_text, why_left_out
 from fmbench_lib.metrics.decision.unequal_work import cached_text
 from fmbench_lib.metrics.decision.unknown_figures import how_to_know
-from fmbench_lib.metrics.decision.wording import level_label, percentile_text
+from fmbench_lib.metrics.decision.wording import level_label, percentile_text, together
 from fmbench_lib.metrics.finding import in_times, remedy_of
 from fmbench_lib.metrics.missing import Row, number, text
 from fmbench_lib.metrics.reasons import reasons_of
@@ -72,7 +72,7 @@ def _of_winner(decision: Mapping[str, Any], winner: Row) -> Brief:
         what, those = "the only one", f"of {levels} levels that meets every budget"
     if levels == 1:
         what, those = "the only level", "measured"
-    label = " and ".join(level_label(row) for row in (winner, *tied))
+    label = together([level_label(row) for row in (winner, *tied)])
     verb = "tie as" if tied else "is"
     how_sure = next(_doubts(decision, winner))
     return Brief(

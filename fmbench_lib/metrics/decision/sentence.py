@@ -26,12 +26,14 @@ from fmbench_lib.metrics.decision.wording import (
     in_unit,
     level_label,
     percentile_text,
+    together,
     told_value,
     usd,
 )
 from fmbench_lib.metrics.finding import in_times
 from fmbench_lib.metrics.missing import Row, number, text
 
+_MOST_TIED = 4
 _ALWAYS_TOLD = ("latency_p95", "error_rate", "slo_attainment", "transactions_per_minute", "price_per_10k_txn")
 """Figures that have a place of their own in the sentence, or are told only where they miss their budget."""
 
@@ -112,7 +114,7 @@ def _winner_text(scope: str, limits: str, judgements: Sequence[Judgement], ranki
         those = f"{of} (no budget was set)"
     budget = f" ({limits})" if limits else ""
     where = f"{those}{budget} for {scope}"
-    labels = " and ".join(level_label(one.row) for one in (best, *ranking.tied))
+    labels = together([level_label(one.row) for one in (best, *ranking.tied)])
     first = best_words(ranking.by, [one.row for one in (best, *ranking.others)])
     if ranking.tied:
         claim = f"{labels} tie as {first} {where}, as {_noise(ranking)}: {_tied_figures(ranking)}"
@@ -176,7 +178,9 @@ def _noise(ranking: Ranking) -> str:
 
 def _tied_figures(ranking: Ranking) -> str:
     levels = (ranking.best, *ranking.tied)
-    return "; ".join(f"{one.row.get('experiment_name')}: {_figures(one, ranking.by)}" for one in levels)
+    shown = levels if len(levels) <= _MOST_TIED else levels[: _MOST_TIED - 1]
+    figures = "; ".join(f"{one.row.get('experiment_name')}: {_figures(one, ranking.by)}" for one in shown)
+    return figures if len(shown) == len(levels) else f"{figures}; and so on for {len(levels) - len(shown)} others"
 
 
 def _next(ranking: Ranking) -> str:

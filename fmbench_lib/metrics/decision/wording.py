@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fmbench_lib.config.budget_measures import BY_COLUMN
 from fmbench_lib.config.repeat_names import split_repeat
@@ -52,6 +52,14 @@ def level_label(row: Row) -> str:
 def budgets_text(budgets: Budgets) -> str:
     """The budgets that are set, as one phrase; empty if none is."""
     return ", ".join(map(limit_text, budgets.limits))
+
+
+def together(names: Sequence[str], most: int = 4) -> str:
+    """Names joined by `and`; of more than `most` the first of them, and how many others there are."""
+    if len(names) <= most:
+        return " and ".join(names)
+    shown = names[: most - 1]
+    return f"{', '.join(shown)} and {len(names) - len(shown)} others"
 
 
 def limit_text(limit: Limit) -> str:

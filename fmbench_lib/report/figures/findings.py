@@ -11,7 +11,7 @@ from fmbench_lib.metrics.decision.brief import brief_of
 from fmbench_lib.metrics.decision.decision import Decision
 from fmbench_lib.metrics.decision.ranking import unit_cost
 from fmbench_lib.metrics.decision.sentence import cost_text
-from fmbench_lib.metrics.decision.wording import load_label
+from fmbench_lib.metrics.decision.wording import load_label, together
 from fmbench_lib.metrics.groups.counts import errors_by_class
 from fmbench_lib.metrics.missing import Row, number
 from fmbench_lib.metrics.statistics.trend import mann_kendall
@@ -39,8 +39,8 @@ def price_finding(decision: Decision) -> str:
     if len(decision.judgements) == 1:
         return f"{_name(winner)}: {figure} at {load_label(winner)}"
     if decision.tied:
-        others = " and ".join(_name(one) for one in decision.tied[:2])
-        return f"{_name(winner)} and {others} cannot be told apart: {figure}"
+        names = together([_name(winner), *map(_name, decision.tied)], most=3)
+        return f"{names} cannot be told apart: {figure}"
     verb = "is" if brief_of(decision.to_dict()).tone == "good" else "seems"
     what = _MOST.get(by, "cheapest")
     first = f"{_name(winner)} {verb} {what}: {figure} at {load_label(winner)}"

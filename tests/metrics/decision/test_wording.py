@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from fmbench_lib.metrics.decision.budgets import Budgets
-from fmbench_lib.metrics.decision.wording import budgets_text, figure, load_label, percentile_text, time_text, usd
+from fmbench_lib.metrics.decision.wording import (
+    budgets_text,
+    figure,
+    load_label,
+    percentile_text,
+    time_text,
+    together,
+    usd,
+)
 from fmbench_lib.metrics.imported_level import UNKNOWN_LOAD
 
 
@@ -64,3 +72,10 @@ def test_a_percentile_without_an_interval_is_marked():
     assert percentile_text({"ITL_p50": 0.01}, "ITL_p50") == "≈ 0.01 s (no confidence interval)"
     assert percentile_text(known, "ITL_mean") == "0.01 s"
     assert [time_text(known, name) for name in ("TTFT_p95", "TTFT_p99", "TTFT_p50")] == ["0.5 s", "≈ 0.9 s", "unknown"]
+
+
+def test_of_many_names_the_first_are_told_and_how_many_others_there_are() -> None:
+    assert together(["a"]) == "a"
+    assert together(["a", "b", "c", "d"]) == "a and b and c and d"
+    assert together(list("abcdefg")) == "a, b, c and 4 others"
+    assert together(list("abcd"), most=3) == "a, b and 2 others"

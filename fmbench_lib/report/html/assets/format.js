@@ -95,6 +95,11 @@ function draw(tag, attributes = {}, ...children) {
   return element;
 }
 
+// Names in a sentence: of more than four the first three, and how many others there are.
+function together(names) {
+  return names.length <= 4 ? names.join(", ") : `${names.slice(0, 3).join(", ")} and ${names.length - 3} others`;
+}
+
 function shorten(text, longest) {
   if (text.length <= longest) return text;
   const tail = Math.floor((longest - 1) / 2);

@@ -98,7 +98,7 @@ function priceSpec() {
   const winner = levels.find((level) => level.index === marked.winner);
   const equals = levels.filter((level) => DATA.tied.includes(level.index));
   const finding = winner && equals.length
-    ? `Within the noise of each other: ${[winner, ...equals].map((level) => `${shorten(nameOf(level), 30)} at ${level.load}`).join(", ")}`
+    ? `Within the noise of each other: ${together([winner, ...equals].map((level) => `${shorten(nameOf(level), 30)} at ${level.load}`))}`
     : winner ? `Chosen: ${shorten(nameOf(winner), 40)} at ${winner.load}, p95 ${seconds(winner.latency_p95)}${priced ? `, ${dollars(winner.price_per_10k_txn * perTimes())} per ${DATA.transactions.toLocaleString("en-US")}` : ""}`
     : state.dataset === FIRST_DATASET && marked.winner === null ? "No level meets every budget" : title;
   const left = levels.length - series.reduce((sum, one) => sum + one.points.length, 0);
