@@ -8,7 +8,7 @@
     answers   4 answers of 100,000 tokens, 2 at a time
     copies    200 copies behind one experiment, 400 requests in flight for 8 s
     levels    30 levels of 4 requests each, as a run measures them: the overhead per level
-    report    60 experiments with 500 levels: tables, report and page of made records, and the page in a browser
+    report    60 experiments at 9 loads, 540 levels: tables, report and page of made records, and the page in a browser
 
 All but `report` are against the emulator, which shares the machine. `client MiB` is the greatest sum over the client's
 processes, `per stream` what its load workers hold above those of a level with one stream, by stream; both of resident
@@ -50,7 +50,7 @@ from fmbench_lib.steps.run_inputs.levels import run_levels  # noqa: E402
 LOOK_S = 0.1
 BEGAN = 1_790_000_000.0
 SHORT = Behaviour(ttft=Constant(0.001), itl=Constant(0.001), tokens=Constant(1))
-EXPERIMENTS, LEVELS = 60, 500
+EXPERIMENTS, LOADS = 60, 9
 SMALL_LEVELS = 30
 COLUMNS = (
     ("case", "case"),
@@ -216,10 +216,10 @@ def small_levels() -> dict[str, Any]:
 
 
 def report() -> dict[str, Any]:
-    """Step 4 of 500 levels, and its page."""
+    """Step 4 of 540 levels, and its page."""
     with tempfile.TemporaryDirectory() as folder:
-        run = made_run(Path(folder), EXPERIMENTS, -(-LEVELS // EXPERIMENTS), "http://127.0.0.1:1/v1/chat/completions")
-        found = run_levels(run)[:LEVELS]
+        run = made_run(Path(folder), EXPERIMENTS, LOADS, "http://127.0.0.1:1/v1/chat/completions")
+        found = run_levels(run)
         for number, spec in enumerate(found):
             made = MadeLevel(spec.key, 200, number + 1, BEGAN + 60 * number, spec.concurrency)
             write_level(run.workspace.level(spec.key), made)
