@@ -1,13 +1,14 @@
 """How accurately several nodes measure together: TTFT errors and CPU per event of 1, 2 and 4 nodes of a Ray cluster.
 
 The nodes are processes of this machine (`ray.cluster_utils`), so they share its cores with the emulator: what is
-compared is what sharing, Ray and the merging cost, not what more machines bring. Every load is sent without Ray too, by
-as many load workers: more workers than one use more CPU per event wherever they are, as each wakes for fewer of them.
+compared is what sharing, Ray and the merging cost, not what more machines bring. The same number of load workers sends
+every load, from one node or dealt out to several, and also without Ray: more workers use more CPU per event wherever
+they are, as each wakes for fewer of them.
 
-    python benchmarks/cluster.py [--streams 64,256,512] [--nodes 1,2,4] [--seconds 10] [--times 1]
+    python benchmarks/cluster.py [--streams 64,256,512] [--nodes 1,2,4] [--workers 4] [--seconds 10] [--times 1]
 
-Needs Ray (`pip install 'fmbench-lib[ray]'`). Fails where nodes are more than 10% (and 0.05 ms, 2 µs) worse than as many
-workers of one machine, or a request is missing.
+Needs Ray (`pip install 'fmbench-lib[ray]'`). Fails where several nodes are more than 10% (and 0.05 ms, 2 µs) worse than
+one, or one is than the same workers without Ray, or a request is missing. Figures are medians over `--times`.
 """
 
 from __future__ import annotations
@@ -54,6 +55,11 @@ COLUMNS = (
 )
 
 
+HERE = "without Ray"
+IN_SUMMARY = ("TTFT_error_p50_ms", "TTFT_error_p99_ms", "cpu_us", "bound_ms")
+SUMMARY = (("streams", "median of"), ("sent_by", "sent by"), *((name, dict(COLUMNS)[name]) for name in IN_SUMMARY))
+
+
 class Workers(OneMachine):
     """This machine, with so many load workers."""
 
@@ -66,8 +72,8 @@ class Workers(OneMachine):
 
 
 @contextmanager
-def cluster_of(nodes: int) -> Iterator[RayCluster]:
-    """A Ray cluster of so many nodes on this machine, each with one load worker."""
+def cluster_of(nodes: int, workers: int) -> Iterator[RayCluster]:
+    """A Ray cluster of so many nodes on this machine, which share so many load workers."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 
@@ -76,7 +82,7 @@ def cluster_of(nodes: int) -> Iterator[RayCluster]:
     try:
         for _ in range(nodes - 1):
             cluster.add_node(**node)
-        with ray_cluster(RaySettings(cluster.address, nodes=nodes, workers_per_node=1)) as joined:
+        with ray_cluster(RaySettings(cluster.address, nodes=nodes, workers_per_node=workers // nodes)) as joined:
             yield joined
     finally:
         cluster.shutdown()
@@ -105,25 +111,28 @@ def middle(rows: Sequence[Mapping[str, Any]], streams: int, sent_by: str, name: 
     return median(row[name] or 0.0 for row in rows if (row["streams"], row["sent_by"]) == (streams, sent_by))
 
 
+def summary(rows: Sequence[Mapping[str, Any]], streams: int, sent_by: str) -> dict[str, Any]:
+    """The medians of a load's repeats."""
+    medians = {name: middle(rows, streams, sent_by, name) for name in IN_SUMMARY}
+    return {"streams": f"{streams} streams", "sent_by": sent_by, **medians}
+
+
 def faults(rows: Sequence[Mapping[str, Any]], counts: Sequence[int]) -> list[str]:
-    """What is worse from nodes than from as many workers of one machine."""
+    """What is worse from several nodes than from the fewest, or from these than without Ray."""
     found = [f"{row['load']}, {row['sent_by']}: requests missing" for row in rows if row["joined"] < row["requests"]]
     noise = {"TTFT_error_p50": NOISE_S, "TTFT_error_p99": NOISE_S, "client_cpu_per_event": NOISE_CPU_S}
-    for streams, count in dict.fromkeys((row["streams"], count) for row in rows for count in counts):
-        for name, least in noise.items():
-            here, there = (middle(rows, streams, by(count), name) for by in (workers_name, nodes_name))
-            if there > max(WORSE * here, here + least):
-                found.append(f"{streams} streams, {nodes_name(count)}: {name} {there:.3g} s, here {here:.3g} s")
+    names = [HERE, *map(nodes_name, counts)]
+    pairs = [(names[0], names[1]), *((names[1], name) for name in names[2:])]
+    for streams, (than, name) in product(dict.fromkeys(row["streams"] for row in rows), pairs):
+        for figure, least in noise.items():
+            before, value = (middle(rows, streams, each, figure) for each in (than, name))
+            if value > max(WORSE * before, before + least):
+                found.append(f"{streams} streams, {name}: {figure} {value:.3g} s, {than}: {before:.3g} s")
     return found
 
 
-def workers_name(count: int) -> str:
-    """What sends a level without Ray."""
-    return f"here, {count} worker{'s' if count > 1 else ''}"
-
-
 def nodes_name(count: int) -> str:
-    """What sends it with Ray."""
+    """What sends a level with Ray."""
     return f"{count} node{'s' if count > 1 else ''}"
 
 
@@ -131,21 +140,23 @@ def main(argv: Sequence[str]) -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--streams", default="64,256,512")
     options.add_argument("--nodes", default="1,2,4")
+    options.add_argument("--workers", type=int, default=4)
     options.add_argument("--seconds", type=float, default=10.0)
     options.add_argument("--times", type=int, default=1)
     given = options.parse_args(argv)
     loads, counts = ([int(each) for each in text.split(",")] for text in (given.streams, given.nodes))
     rows = []
-    for count in counts:
-        with cluster_of(count) as cluster:
-            executors = {workers_name(count): Workers(count), nodes_name(count): ClusterExecutor(cluster)}
-            # In turns, as what else runs on the machine changes.
-            for _, streams in product(range(given.times), loads):
+    # In turns, as what else runs on the machine changes.
+    for _, count in product(range(given.times), counts):
+        with cluster_of(count, given.workers) as cluster:
+            executors = {HERE: Workers(given.workers), nodes_name(count): ClusterExecutor(cluster)}
+            for streams in loads:
                 rows += [level(streams, given.seconds, executor, name) for name, executor in executors.items()]
-    rows.sort(key=lambda row: row["streams"])
+    rows.sort(key=lambda row: (row["streams"], row["sent_by"]))
     print_table(COLUMNS, rows)
+    print_table(SUMMARY, [summary(rows, *each) for each in product(loads, (HERE, *map(nodes_name, counts)))])
     wrong = faults(rows, counts)
-    print("; ".join(wrong) or "nodes are as exact as workers of one machine")
+    print("; ".join(wrong) or "several nodes are as exact as one, and that as its workers without Ray")
     write_result("cluster", {"seconds": given.seconds, "levels": rows, "wrong": wrong})
     return 1 if wrong else 0
 
