@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from output import print_table, write_result
 from single_level import Measured, measure
 
 from fmbench_lib.emulator import Behaviour, Constant, launch
+from fmbench_lib.load.executor import Executor
 
 RATES = (10.0, 100.0, 1000.0)
 ARRIVALS = ("constant", "poisson")
@@ -83,16 +85,25 @@ def wrong(row: dict[str, Any]) -> bool:
     return bool(off > RATE_ALLOWED or row["lag_p99_ms"] > 1000 * LAG_ALLOWED_S)
 
 
-def main(argv: Sequence[str]) -> int:
-    seconds = float(argv[0]) if argv else 30.0
-    workers = int(argv[1]) if len(argv) > 1 else None
+def levels(
+    seconds: float,
+    rates: Sequence[float] = RATES,
+    workers: int | None = None,
+    executor: Executor | None = None,
+) -> list[dict[str, Any]]:
+    """A row for each rate and arrival process, sent for so long by this machine or `executor`."""
     rows = []
     with launch(SHORT) as server:
-        for rate in RATES:
-            for arrival in ARRIVALS:
-                prompts = [f"{arrival} {rate:g} {n}" for n in range(round(seconds * rate))]
-                level = measure(server.url, prompts, request_rate=rate, arrival=arrival, workers=workers)
-                rows.append(figures(arrival, rate, level))
+        for rate, arrival in product(rates, ARRIVALS):
+            prompts = [f"{arrival} {rate:g} {n}" for n in range(round(seconds * rate))]
+            level = measure(server.url, prompts, request_rate=rate, arrival=arrival, workers=workers, executor=executor)
+            rows.append(figures(arrival, rate, level))
+    return rows
+
+
+def main(argv: Sequence[str]) -> int:
+    seconds = float(argv[0]) if argv else 30.0
+    rows = levels(seconds, workers=int(argv[1]) if len(argv) > 1 else None)
     print_table(COLUMNS, rows)
     bad = [f"{row['arrival']} {row['rate']:g}/s" for row in rows if wrong(row)]
     print(f"not as scheduled: {', '.join(bad)}" if bad else "all as scheduled")

@@ -8,7 +8,8 @@ they are, as each wakes for fewer of them.
     python benchmarks/cluster.py [--streams 64,256,512] [--nodes 1,2,4] [--workers 4] [--seconds 10] [--times 1]
 
 Needs Ray (`pip install 'fmbench-lib[ray]'`). Fails where several nodes are more than 10% (and 0.05 ms, 2 µs) worse than
-one, or one is than the same workers without Ray, or a request is missing. Figures are medians over `--times`.
+one, or one is than the same workers without Ray, a request is missing, or open loops are not sent as scheduled (as
+`arrivals.py` judges). Figures are medians over `--times`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import arrivals
 from output import print_table, write_result
 
 from fmbench_lib.calibration.measurement import Answers, Load, ledger_of, row_of, send
@@ -36,6 +38,7 @@ from fmbench_lib.load.executor import Executor, OneMachine
 from fmbench_lib.load.sending.engine import LevelRun
 from fmbench_lib.load.sending.level import Level
 
+RATES = (100.0, 1000.0)
 STORE_BYTES = 80 << 20
 WORSE = 1.10
 NOISE_S, NOISE_CPU_S = 5e-5, 2e-6
@@ -145,19 +148,25 @@ def main(argv: Sequence[str]) -> int:
     options.add_argument("--times", type=int, default=1)
     given = options.parse_args(argv)
     loads, counts = ([int(each) for each in text.split(",")] for text in (given.streams, given.nodes))
-    rows = []
+    rows: list[dict[str, Any]] = []
+    sent: list[dict[str, Any]] = []
     # In turns, as what else runs on the machine changes.
-    for _, count in product(range(given.times), counts):
+    for number, count in product(range(given.times), counts):
         with cluster_of(count, given.workers) as cluster:
             executors = {HERE: Workers(given.workers), nodes_name(count): ClusterExecutor(cluster)}
             for streams in loads:
                 rows += [level(streams, given.seconds, executor, name) for name, executor in executors.items()]
+            for name, executor in executors.items() if not number else ():
+                found = arrivals.levels(given.seconds, RATES, executor=executor)
+                sent += [{**row, "sent_by": name} for row in found]
     rows.sort(key=lambda row: (row["streams"], row["sent_by"]))
     print_table(COLUMNS, rows)
     print_table(SUMMARY, [summary(rows, *each) for each in product(loads, (HERE, *map(nodes_name, counts)))])
-    wrong = faults(rows, counts)
+    print_table((("sent_by", "sent by"), *arrivals.COLUMNS), sent)
+    late = [f"{row['sent_by']}, {row['arrival']} {row['rate']:g}/s: late" for row in sent if arrivals.wrong(row)]
+    wrong = faults(rows, counts) + late
     print("; ".join(wrong) or "several nodes are as exact as one, and that as its workers without Ray")
-    write_result("cluster", {"seconds": given.seconds, "levels": rows, "wrong": wrong})
+    write_result("cluster", {"seconds": given.seconds, "levels": rows, "arrivals": sent, "wrong": wrong})
     return 1 if wrong else 0
 
 

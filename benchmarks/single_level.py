@@ -15,6 +15,7 @@ from fmbench_lib.config import Experiment
 from fmbench_lib.config.load_settings import LoadSettings
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.emulator import Emulator, LedgerEntry
+from fmbench_lib.load.executor import Executor, OneMachine
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.levels.specs import LevelSpec
 from fmbench_lib.load.measure import ExperimentLoad, measure_level
@@ -53,10 +54,12 @@ def measure(
     parameters: dict[str, Any] | None = None,
     predictor: Predictor | None = None,
     on_figures: Callable[[LiveFigures], None] = lambda _: None,
+    executor: Executor | None = None,
     **settings: Any,
 ) -> Measured:
     """Send the prompts in the order given, the first `warmup` of them as warm-up; with a `duration` (s) the measured
-    ones go round until it is over. Other settings are those of `LoadSettings` and `LevelSpec`."""
+    ones go round until it is over. This machine sends them, or `executor`. Other settings are those of `LoadSettings`
+    and `LevelSpec`."""
     addresses = (urls,) if isinstance(urls, str) else tuple(urls)
     experiment = Experiment.model_validate(
         {"name": name, "platform": "endpoint", "protocol": "openai", "deploy": False, "payload_files": ["p.jsonl"]}
@@ -83,7 +86,8 @@ def measure(
         }
     )
     codec = predictor or OpenAiPredictor(addresses[0], "m", parameters or {}, stream)
-    measured = ExperimentLoad(addresses, codec, tokenizer=None, tokenizer_name=None, load=load, seed=seed)
+    sender = executor or OneMachine()
+    measured = ExperimentLoad(addresses, codec, None, None, load, seed, executor=sender)
     payload = [{"prompt_id": f"p{n}", "prompt": prompt, "prompt_tokens": 5} for n, prompt in enumerate(prompts)]
     deal = Deal(tuple(range(warmup)), tuple(range(warmup, len(prompts))), asked)
     with tempfile.TemporaryDirectory() as folder:
