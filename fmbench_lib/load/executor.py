@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from fmbench_lib.load.recording.recorder import Recorder
 from fmbench_lib.load.sending.early_stop import Stop
 from fmbench_lib.load.sending.engine import LevelRun, Progress, run_level
 from fmbench_lib.load.sending.level import Level
+from fmbench_lib.load.sending.spool import Outcome, outcomes
 from fmbench_lib.predictors.base import HttpRequest
 
 
@@ -20,7 +22,7 @@ class Executor(Protocol):
     """Sends levels and has their records."""
 
     keeps_spools: bool
-    """Whether a level that was sent is in `folder` as raw responses, which can be decoded later."""
+    """Whether a level that was sent is in `folder` as raw responses, rather than as records."""
 
     def run(
         self,
@@ -35,6 +37,9 @@ class Executor(Protocol):
 
     def tables(self, recorder: Recorder, run: LevelRun, folder: Path) -> Iterator[pa.Table]:
         """The records of a level that was sent, some at a time."""
+
+    def outcomes(self, run: LevelRun) -> Iterator[Outcome]:
+        """What became of each request of a level that was sent."""
 
 
 class OneMachine:
@@ -57,3 +62,7 @@ class OneMachine:
     def tables(self, recorder: Recorder, run: LevelRun, folder: Path) -> Iterator[pa.Table]:
         """As `tables_of`."""
         return tables_of(Job.of(recorder, run), folder)
+
+    def outcomes(self, run: LevelRun) -> Iterator[Outcome]:
+        """As the spools have it."""
+        return chain.from_iterable(outcomes(worker.spool) for worker in run.workers)

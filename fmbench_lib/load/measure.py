@@ -136,7 +136,7 @@ def _send(task: _Task, scratch: Path, on_figures: Callable[[LiveFigures], None],
     level, numbers, limits = _laid_out(spec, deal, task.payload, experiment)
     before = (
         []
-        if stopping.parts is None or not experiment.executor.keeps_spools
+        if stopping.parts is None
         else read_parts(stopping.parts, experiment.predictor, experiment.tokenizer, experiment.redactor)
     )
     level = continued(level, before)
@@ -174,8 +174,7 @@ def _send(task: _Task, scratch: Path, on_figures: Callable[[LiveFigures], None],
         raise _stopped(task, level, sent, scratch, stopping)
     if before:
         return _whole(before, sent, scratch)
-    if executor.keeps_spools:
-        note_sent(scratch, sent)
+    note_sent(scratch, sent)
     return sent
 
 
@@ -188,7 +187,8 @@ def _whole(before: Sequence[LevelPart], last: SentLevel | None, scratch: Path) -
 
 def _stopped(task: _Task, level: Level, sent: SentLevel, scratch: Path, stopping: Stopping) -> LevelStoppedError:
     """Keep what was measured of a level that was stopped, and say so."""
-    kept = 0 if stopping.parts is None else keep_part(stopping.parts, scratch, sent, level, task.deal)
+    outcomes = task.experiment.executor.outcomes(sent.run)
+    kept = 0 if stopping.parts is None else keep_part(stopping.parts, scratch, sent, level, task.deal, outcomes)
     reason, note = sent.run.stop_reason, sent.run.stop_note
     total = level.already_measured + kept
     rest = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
 from fmbench_lib.errors import LevelStoppedError
+from fmbench_lib.load.executor import Executor, OneMachine
 from fmbench_lib.load.levels.deal import Deal
 from fmbench_lib.load.measure import Stopping, measure_level
 from fmbench_lib.load.recording.disk_watch import DISK, DiskWatch
@@ -47,6 +48,7 @@ class Stopper:
     url: str
     folder: Path
     deal: Deal = DEAL
+    executor: Executor = field(default_factory=OneMachine)
 
     def part(self, after: int | None, reason: str = INTERRUPTED, **settings: Any) -> LevelFacts:
         """Measure until `after` requests have ended, or to the end. Raises LevelStoppedError."""
@@ -61,7 +63,7 @@ class Stopper:
         own = {name: value for name, value in settings.items() if name in ("concurrency", "request_rate", "stop")}
         load = {name: value for name, value in settings.items() if name not in own}
         level = spec(**{"stop": StopRule(requests=COUNT), **own})
-        loaded = experiment_load(self.url, **load)
+        loaded = replace(experiment_load(self.url, **load), executor=self.executor)
         stopping = Stopping(asked, self.folder / "parts")
         target, scratch = self.folder / "level.parquet", self.folder / "scratch"
         return measure_level(level, self.deal, PAYLOAD, loaded, target, scratch, look, stopping=stopping)
@@ -151,7 +153,7 @@ def test_a_level_that_time_ends_is_measured_for_what_is_left_of_it(stopper: Stop
 
 def test_what_is_in_flight_too_long_is_cut_and_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers of 0.8 s and no patience: they are in no part but the last."""
-    monkeypatch.setattr(engine, "_GRACE_S", 0.0)
+    monkeypatch.setattr(engine, "GRACE_S", 0.0)
     with launch(Behaviour(ttft=Constant(0.3), itl=Constant(0.5), tokens=Constant(2))) as slow:
         stopper = Stopper(slow.url, tmp_path, Deal(DEAL.warmup, DEAL.measured[:6], 6))
         records, facts = stopper.whole(4, concurrency=2, stop=StopRule(requests=6))

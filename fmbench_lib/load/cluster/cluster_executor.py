@@ -9,13 +9,14 @@ from pathlib import Path
 import pyarrow as pa
 
 from fmbench_lib.load.cluster.cluster_watch import begin, read_clocks, watch_nodes
-from fmbench_lib.load.cluster.collected_level import collect, fetched_tables
+from fmbench_lib.load.cluster.collected_level import collect, fetched_outcomes, fetched_tables
 from fmbench_lib.load.cluster.node import Cluster
 from fmbench_lib.load.cluster.shared_level import hand_to_nodes
 from fmbench_lib.load.recording.recorder import Recorder
 from fmbench_lib.load.sending.early_stop import Stop
 from fmbench_lib.load.sending.engine import LevelRun, Progress
 from fmbench_lib.load.sending.level import Level
+from fmbench_lib.load.sending.spool import Outcome
 from fmbench_lib.predictors.base import HttpRequest
 
 
@@ -41,15 +42,13 @@ class ClusterExecutor:
 
         A node that is lost on the way ends the level, whose records are then those of the others; `nodes` of the
         result says so. Raises WorkerError where none is left, or one is lost before the level begins, InputError for a
-        level that only one machine can send, CredentialsError as `run_level` does, and LevelStoppedError where
-        `stop_now` ended it: nothing of it is kept.
+        level that only one machine can send, CredentialsError as `run_level` does.
         """
         shared = hand_to_nodes(level, requests, self._cluster, folder, recorder)
         try:
             read_clocks(shared, self._clock)
             begin(shared)
-            total = None if level.stop.requests is None else len(level.warmup) + level.stop.requests
-            stop = watch_nodes(shared, Progress(total, shared.begin_ns / 1e9), on_progress, stop_now)
+            stop = watch_nodes(shared, Progress(level.requests_left, shared.begin_ns / 1e9), on_progress, stop_now)
             read_clocks(shared, self._clock)
             return collect(shared, stop, folder)
         finally:
@@ -57,4 +56,8 @@ class ClusterExecutor:
 
     def tables(self, recorder: Recorder, run: LevelRun, folder: Path) -> Iterator[pa.Table]:
         """The records of a level that was sent, some at a time."""
-        return fetched_tables(folder)
+        return fetched_tables(run)
+
+    def outcomes(self, run: LevelRun) -> Iterator[Outcome]:
+        """What became of each request."""
+        return fetched_outcomes(run)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from fmbench_lib.errors import LevelStoppedError, NodeLostError
+from fmbench_lib.errors import NodeLostError
 from fmbench_lib.load.cluster.clock_offsets import NodeClock, Offset, measure
 from fmbench_lib.load.cluster.node import Node
 from fmbench_lib.load.cluster.node_messages import NodeStatus
 from fmbench_lib.load.cluster.shared_level import SharedLevel
 from fmbench_lib.load.sending.early_stop import Stop, Watch
-from fmbench_lib.load.sending.engine import Progress
+from fmbench_lib.load.sending.engine import GRACE_S, Progress
 
 _START_DELAY_NS = 250_000_000
 _START_DELAY_PER_NODE_NS = 2_000_000
@@ -58,17 +59,14 @@ def watch_nodes(
 ) -> Stop | None:
     """Watch the nodes until all have ended. Returns why they were told to stop, if they were.
 
-    A node that is lost ends the level: what the others would measure from then on is another load. Raises
-    LevelStoppedError where `stop_now` gives a reason.
+    A node that is lost ends the level: what the others would measure from then on is another load. Where `stop_now`
+    gives a reason, what is in flight has ten seconds to end.
     """
     watching = _Watching(shared, progress)
     while not watching.over():
         watching.look()
         on_progress(progress)
-        if (asked := stop_now()) is not None:
-            raise LevelStoppedError(
-                f"the level was stopped, as {asked.note}; nothing of it is kept", asked.reason, kept=0
-            )
+        watching.asked(stop_now(), time.monotonic())
     return watching.why
 
 
@@ -81,6 +79,7 @@ class _Watching:
         self._watch = Watch(shared.level)
         self._seen: dict[str, NodeStatus] = {}
         self._told = self._window_known = False
+        self._cut_at = math.inf
         self._wait = _LOOK_S + _LOOK_PER_NODE_S * len(shared.nodes.all)
 
     def over(self) -> bool:
@@ -102,6 +101,20 @@ class _Watching:
             nodes.ask("give_keys", lambda _: (keys,))
         self._spread_window_start(heard)
         self._watch_for_end(heard)
+
+    def asked(self, stop: Stop | None, now: float) -> None:
+        """The level is to end for this reason, None for none: nothing more is sent, later what is in flight is cut."""
+        if stop is not None and self._cut_at == math.inf and self.why != stop:
+            self._cut_at = now + GRACE_S
+            if not self._told:
+                self._end(stop)
+        if now > self._cut_at:
+            self.why, self._cut_at = stop or self.why, math.inf
+            self._shared.nodes.ask("cut")
+
+    def _end(self, why: Stop | None) -> None:
+        self.why, self._told = why, True
+        self._shared.nodes.ask("stop")
 
     def _count(self) -> None:
         """What was heard of all nodes; of a lost one, the last."""
@@ -129,10 +142,9 @@ class _Watching:
         for status in heard.values():
             self._watch.learn(status.latencies)
         elapsed = time.monotonic() - self._progress.begun
-        self.why = self._stop_for_lost() or self._watch.look(elapsed, self._progress)
-        if self.why is not None or any(status.exhausted for status in heard.values()):
-            self._told = True
-            self._shared.nodes.ask("stop")
+        why = self._stop_for_lost() or self._watch.look(elapsed, self._progress)
+        if why is not None or any(status.exhausted for status in heard.values()):
+            self._end(why)
 
     def _stop_for_lost(self) -> Stop | None:
         lost = self._shared.nodes.lost

@@ -17,16 +17,16 @@ from fmbench_lib.errors import NodeLostError, WorkerError
 from fmbench_lib.load.cluster.clock_offsets import NodeClock
 from fmbench_lib.load.cluster.node import Node
 from fmbench_lib.load.cluster.shared_level import SharedLevel
-from fmbench_lib.load.cluster.shifted_records import on_drivers_clock
+from fmbench_lib.load.cluster.shifted_records import of_part, on_drivers_clock, positions_of
 from fmbench_lib.load.recording.records import RECORD_SCHEMA
 from fmbench_lib.load.sending.clocks import sample
 from fmbench_lib.load.sending.early_stop import Stop
 from fmbench_lib.load.sending.engine import LevelRun, WorkerEnd, sending_window, sent_marks
 from fmbench_lib.load.sending.layout import scheduled_rate
+from fmbench_lib.load.sending.spool import Outcome
 from fmbench_lib.load.sending.worker_protocol import End
 from fmbench_lib.metrics.level_facts import NodeFacts
 
-_RECORDS = ".records"
 _AT_ONCE = 4
 _ROUNDED_NS = 1_000  # Unix times in seconds are known to a quarter of a microsecond
 
@@ -67,7 +67,8 @@ def collect(shared: SharedLevel, stop: Stop | None, folder: Path) -> LevelRun:
         for node in left
         for number, end in zip(shared.workers[node.name], ends[node.name], strict=True)
     }
-    every = [by_worker[number] for number in sorted(by_worker)]
+    records = {number: _records_of(shared, node, folder) for node in left for number in shared.workers[node.name]}
+    every = list(by_worker.values())
     window, reason = sending_window(shared.level, shared.order, every)
     window = _to_last_sent(window, brought.values(), wall - mono)
     stopped = stop if stop is not None and any(end["told"] for end in every) else None
@@ -77,7 +78,8 @@ def collect(shared: SharedLevel, stop: Stop | None, folder: Path) -> LevelRun:
         stop_reason=reason if stopped is None else stopped.reason,
         stop_note=None if stopped is None else stopped.note,
         workers=tuple(
-            WorkerEnd(folder, tuple(end["clock_samples"]), end["cpu"], tuple(end["suspensions"])) for end in every
+            WorkerEnd(records[number], tuple(end["clock_samples"]), end["cpu"], tuple(end["suspensions"]))
+            for number, end in sorted(by_worker.items())
         ),
         scheduled_rate=_scheduled_rate(shared, window),
         begin_ns=shared.begin_ns,
@@ -88,11 +90,32 @@ def collect(shared: SharedLevel, stop: Stop | None, folder: Path) -> LevelRun:
     )
 
 
-def fetched_tables(folder: Path) -> Iterator[pa.Table]:
-    """The records that `collect` has fetched into a folder, node by node."""
-    for path in sorted(folder.glob(f"*{_RECORDS}")):
-        with pa.memory_map(str(path)) as file:
-            yield from (pa.Table.from_batches([batch]) for batch in pa.ipc.open_stream(file))
+def fetched_tables(run: LevelRun) -> Iterator[pa.Table]:
+    """The records that `collect` has fetched, node by node; of a level in parts those that belong to it, set back by
+    the time between the parts."""
+    for path, part in dict.fromkeys((worker.spool, worker.part) for worker in run.workers):
+        for table in _tables_in(path):
+            yield table if part is None else of_part(table, part)
+
+
+def fetched_outcomes(run: LevelRun) -> Iterator[Outcome]:
+    """What became of each request that `collect` has fetched."""
+    for path in dict.fromkeys(worker.spool for worker in run.workers):
+        for table in _tables_in(path):
+            due_ns = np.rint(table["due"].to_numpy() * 1e9).astype(np.int64) - (run.unix_offset_ns or 0)
+            errors = table["error"].to_pylist()
+            for position, due, error in zip(positions_of(table).tolist(), due_ns.tolist(), errors, strict=True):
+                yield Outcome(position, due, error or "")
+
+
+def _tables_in(path: Path) -> Iterator[pa.Table]:
+    with pa.memory_map(str(path)) as file:
+        yield from (pa.Table.from_batches([batch]) for batch in pa.ipc.open_stream(file))
+
+
+def _records_of(shared: SharedLevel, node: Node, folder: Path) -> Path:
+    """The file for what is fetched of a node."""
+    return folder / f"node-{shared.nodes.all.index(node):06d}.records"
 
 
 def on_driver(end: End, clock: NodeClock) -> End:
@@ -120,9 +143,8 @@ def _fetch_all(shared: SharedLevel, unix_offset_ns: int, folder: Path) -> dict[s
     """Fetch the records of all nodes that are left, some nodes at a time, each of which decodes meanwhile."""
     left = list(shared.nodes.left)
 
-    def fetch(numbered: tuple[int, Node]) -> _Brought | None:
-        number, node = numbered
-        path = folder / f"node-{number:06d}{_RECORDS}"
+    def fetch(node: Node) -> _Brought | None:
+        path = _records_of(shared, node, folder)
         try:
             return _fetch(shared, node, unix_offset_ns, path)
         except NodeLostError as error:
@@ -131,7 +153,7 @@ def _fetch_all(shared: SharedLevel, unix_offset_ns: int, folder: Path) -> dict[s
             return None
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        fetched = pool.map(fetch, enumerate(left))
+        fetched = pool.map(fetch, left)
         return {node.name: brought for node, brought in zip(left, fetched, strict=True) if brought is not None}
 
 

@@ -41,7 +41,7 @@ from fmbench_lib.load.sending.worker_processes import (
     messages,
     start_worker,
 )
-from fmbench_lib.load.sending.worker_protocol import SHARED_BYTES, End
+from fmbench_lib.load.sending.worker_protocol import CUT, SHARED_BYTES, End
 
 _FOLDER = "fmbench-node-"
 _LOCK = "in-use"
@@ -94,6 +94,10 @@ class NodeAgent:
     def stop(self) -> None:
         """Send nothing more; what is in flight may end."""
         self._now().tell_all(b"stop\n")
+
+    def cut(self) -> None:
+        """Give up what is still in flight."""
+        self._now().tell_all(CUT + b"\n")
 
     def ends(self) -> list[End]:
         """What the workers said at their end, in the order of their numbers."""

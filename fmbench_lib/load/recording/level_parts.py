@@ -10,10 +10,11 @@ later part is due when the schedule has it, in a closed loop the first one when 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from fmbench_lib.config.redactor import Redactor
 from fmbench_lib.host.atomic_files import read_json, write_json
@@ -24,8 +25,8 @@ from fmbench_lib.load.sending.engine import LevelRun, WorkerEnd
 from fmbench_lib.load.sending.layout import due_offset
 from fmbench_lib.load.sending.level import Level
 from fmbench_lib.load.sending.level_part import PartOfLevel
-from fmbench_lib.load.sending.spool import outcomes
-from fmbench_lib.metrics.level_facts import LevelFacts, PartFacts
+from fmbench_lib.load.sending.spool import Outcome
+from fmbench_lib.metrics.level_facts import LevelFacts, NodeFacts, PartFacts
 from fmbench_lib.predictors.base import Predictor
 
 _FILE = "part.json"
@@ -69,12 +70,15 @@ class StoppedLevel:
     facts: LevelFacts
 
 
-def keep_part(folder: Path, scratch: Path, sent: SentLevel, level: Level, deal: Deal) -> int:
+def keep_part(
+    folder: Path, scratch: Path, sent: SentLevel, level: Level, deal: Deal, outcomes: Iterable[Outcome]
+) -> int:
     """Move what `scratch` holds of a level that was stopped to the folder of its parts; returns how many of its
-    measured requests are kept of this part. None are where not even the first was answered: then nothing is moved.
+    measured requests are kept of this part, which follows from their `outcomes`. None are where not even the first was
+    answered: then nothing is moved.
     """
     run = sent.run
-    after, due_ns = _unmeasured(level, run)
+    after, due_ns = _unmeasured(level, outcomes)
     if run.window_ns is None or after == level.first_measured:
         return 0
     end_ns = due_ns if due_ns is not None else run.window_ns[1]
@@ -143,7 +147,7 @@ def whole_level(parts: Sequence[LevelPart], last: SentLevel | None) -> SentLevel
         offset_ns = end_ns - part.window_ns[0] if workers else own_ns
         facts.append(_part_facts(part, own_ns, (own_ns - offset_ns) / 1e9 - _sum(facts)))
         end_ns = part.window_ns[1] + offset_ns
-        placed = PartOfLevel(part.first, part.after, offset_ns, len(urls))
+        placed = PartOfLevel(part.first, part.after, offset_ns, len(urls), own_ns - offset_ns)
         workers += [replace(worker, part=placed) for worker in part.sent.run.workers]
         urls += part.sent.recorder.urls
     first = parts[0].sent
@@ -187,8 +191,36 @@ def _facts(parts: Sequence[LevelPart], of_parts: list[PartFacts], end_ns: int, l
         "clock_step_s": max(facts["clock_step_s"] for facts in all_facts),
         "client_stopped_s": max(facts["client_stopped_s"] for facts in all_facts),
         "client_suspended_s": max(facts["client_suspended_s"] for facts in all_facts),
+        "nodes": _nodes(all_facts),
         "parts": of_parts,
     }
+
+
+def _nodes(of_parts: Sequence[LevelFacts]) -> list[NodeFacts] | None:
+    """What each machine of a cluster did in all parts; its clock's drift is that of the last one."""
+    by_name: dict[str, NodeFacts] = {}
+    for node in chain.from_iterable(facts["nodes"] or () for facts in of_parts):
+        before = by_name.pop(node["name"], None)
+        by_name[node["name"]] = node if before is None else _in_both(before, node)
+    return list(by_name.values()) or None
+
+
+def _in_both(before: NodeFacts, node: NodeFacts) -> NodeFacts:
+    """What a machine did in two parts; requests that were sent again are counted twice."""
+    return {
+        **node,
+        "clock_bound": max(before["clock_bound"], node["clock_bound"]),
+        "schedule_lag_p99": _of_known(max, before["schedule_lag_p99"], node["schedule_lag_p99"]),
+        "client_lag_p99": _of_known(max, before["client_lag_p99"], node["client_lag_p99"]),
+        "cpu": _of_known(max, before["cpu"], node["cpu"]),
+        "requests": _of_known(sum, before["requests"], node["requests"]),
+        "lost": node["lost"] or before["lost"],
+    }
+
+
+def _of_known(combine: Callable[[list[Any]], Any], *values: float | None) -> Any:
+    known = [value for value in values if value is not None]
+    return combine(known) if known else None
 
 
 def _scheduled_rate(parts: Sequence[LevelPart]) -> float | None:
@@ -202,17 +234,16 @@ def _scheduled_rate(parts: Sequence[LevelPart]) -> float | None:
     return sum(counts) / sum(part.seconds for part in parts)
 
 
-def _unmeasured(level: Level, run: LevelRun) -> tuple[int, int | None]:
+def _unmeasured(level: Level, outcomes: Iterable[Outcome]) -> tuple[int, int | None]:
     """The position of the first measured request that was not answered or given up by itself, and when it was due
     where it was sent."""
     ended: set[int] = set()
     cut: dict[int, int] = {}
-    for worker in run.workers:
-        for position, due_ns, error in outcomes(worker.spool):
-            if error == "cancelled":
-                cut[position] = due_ns
-            else:
-                ended.add(position)
+    for position, due_ns, error in outcomes:
+        if error == "cancelled":
+            cut[position] = due_ns
+        else:
+            ended.add(position)
     after = level.first_measured
     while after in ended:
         after += 1

@@ -40,6 +40,7 @@ class SentPart(TypedDict):
     after: int
     unix_offset_ns: int
     urls_before: int
+    gap_ns: NotRequired[int]
 
 
 class SentWorker(TypedDict):
@@ -53,7 +54,7 @@ class SentWorker(TypedDict):
 
 class SentHead(TypedDict):
     """What decoding needs beside spools, codec and tokenizer. `labels` are the parts of the level's key, `prompts` the
-    cells of each prompt."""
+    cells of each prompt, `unix_offset_ns` is as in `LevelRun`."""
 
     facts: LevelFacts
     labels: dict[str, str]
@@ -61,6 +62,7 @@ class SentHead(TypedDict):
     prompts: list[Sequence[Any]]
     level_id: str
     workers: list[SentWorker]
+    unix_offset_ns: NotRequired[int | None]
 
 
 class SentFile(SentHead):
@@ -79,6 +81,7 @@ def head_of(sent: SentLevel) -> SentHead:
         "prompts": [_prompt_cells(prompt) for prompt in recorder.prompts],
         "level_id": run.level_id,
         "workers": [_worker_head(each) for each in run.workers],
+        "unix_offset_ns": run.unix_offset_ns,
     }
 
 
@@ -114,7 +117,8 @@ def level_of(
         )
         for spool, worker in zip(spools, head["workers"], strict=True)
     )
-    return SentLevel(recorder, LevelRun(head["level_id"], None, "", None, workers), head["facts"])
+    run = LevelRun(head["level_id"], None, "", None, workers, unix_offset_ns=head.get("unix_offset_ns"))
+    return SentLevel(recorder, run, head["facts"])
 
 
 def note_sent(folder: Path, sent: SentLevel) -> None:

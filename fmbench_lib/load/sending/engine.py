@@ -41,7 +41,7 @@ from fmbench_lib.predictors.base import HttpRequest
 
 _START_DELAY_NS = 20_000_000  # so that the slowest worker has read its `go`
 _WRITTEN_AHEAD = 10_000  # requests: more than a worker sends between two messages
-_GRACE_S = 10.0  # for what is in flight when the level is stopped: less than a kernel is given to end
+GRACE_S = 10.0  # for what is in flight when the level is stopped: less than a kernel is given to end
 HANG_SECONDS = 30.0  # after every request has timed out, silent workers are given up
 
 
@@ -155,8 +155,8 @@ def run_level(
     order = write_order(level, folder, count)
     (folder / "shared").write_bytes(bytes(SHARED_BYTES))
     new_marks(sent_marks(folder), count)
-    total = None if level.stop.requests is None else len(level.warmup) + level.stop.requests - level.already_measured
-    progress = Progress(total, time.monotonic(), spools=tuple(spool_of(folder, number) for number in range(count)))
+    spools = tuple(spool_of(folder, number) for number in range(count))
+    progress = Progress(level.requests_left, time.monotonic(), spools=spools)
     workers: list[WorkerProcess] = []
     with ExitStack() as files:
         # Requests carry keys in their headers. A file without a name leaves none behind, whatever kills us.
@@ -286,7 +286,7 @@ def _watch(
             return watch.stop
         now, asked = time.monotonic(), stop_now()
         if asked is not None and cut_at == math.inf:
-            cut_at = now + _GRACE_S
+            cut_at = now + GRACE_S
         if watch.stop is None:
             watch.asked(asked)
             if watch.look(now - progress.begun, progress) is not None:

@@ -48,6 +48,11 @@ class Level:
         return len(self.warmup) if self.resume_at is None else self.resume_at
 
     @property
+    def requests_left(self) -> int | None:
+        """How many requests are yet to be sent, with the warm-up; None where that depends on time."""
+        return None if self.stop.requests is None else len(self.warmup) + self.stop.requests - self.already_measured
+
+    @property
     def already_measured(self) -> int:
         """How many measured requests were sent before the level was stopped."""
         return self.first_measured - len(self.warmup)

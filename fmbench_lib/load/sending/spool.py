@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from operator import add
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 # total, position, prompt, target, flags, retried, reads, message bytes, raw bytes, due, cap wait, connect, sent, end
 HEADER = struct.Struct("<IIIHBBIHIqqqqq")
@@ -138,8 +138,17 @@ def read_spool(path: Path, start: int = 0) -> Iterator[tuple[int, Spooled]]:
             yield start, record[1]
 
 
-def outcomes(path: Path) -> Iterator[tuple[int, int, str]]:
-    """Of each whole record the position, when it was due (monotonic ns), and the class of its error, empty without.
+class Outcome(NamedTuple):
+    """What became of a request: its position, when it was due (monotonic ns), and the class of its error, empty without
+    one."""
+
+    position: int
+    due_ns: int
+    error: str
+
+
+def outcomes(path: Path) -> Iterator[Outcome]:
+    """The outcome of each whole record.
 
     Only these few bytes of each are read: a spool may have gigabytes, and whoever asks has seconds.
     """
@@ -150,7 +159,7 @@ def outcomes(path: Path) -> Iterator[tuple[int, int, str]]:
             if start + total > size:
                 return
             text = os.pread(fd, text_bytes, start + HEADER.size + reads * (8 + 4 + TIMESPEC_BYTES))
-            yield position, due_ns, text.partition(b"\n")[0].decode(errors="replace")
+            yield Outcome(position, due_ns, text.partition(b"\n")[0].decode(errors="replace"))
             start += total
 
 

@@ -9,14 +9,13 @@ import pytest
 
 from fmbench_lib.config.schema.stop_rule import StopRule
 from fmbench_lib.emulator import Emulator
-from fmbench_lib.errors import LevelStoppedError, WorkerError
+from fmbench_lib.errors import WorkerError
 from fmbench_lib.load.cluster.cluster_executor import ClusterExecutor
 from fmbench_lib.load.levels.attempt import Attempt
 from fmbench_lib.load.levels.deal import Deal
-from fmbench_lib.load.measure import Stopping, measure_level
+from fmbench_lib.load.measure import measure_level
 from fmbench_lib.load.recording.live_figures import LiveFigures
 from fmbench_lib.load.recording.records import read_level
-from fmbench_lib.load.sending.early_stop import INTERRUPTED, Stop
 from fmbench_lib.metrics.level_row import level_row
 from tests.load.cluster.conftest import MakeCluster
 from tests.load.test_measure import DEAL, PAYLOAD, experiment_load, spec
@@ -80,20 +79,3 @@ def test_a_level_that_broke_down_leaves_nothing(emulator: Emulator, make_cluster
         measure_level(long, deal, PAYLOAD, experiment, target, scratch, die)
     assert not target.exists()
     assert not scratch.exists()
-
-
-def test_a_level_that_is_stopped_keeps_nothing_and_leaves_no_workers(
-    emulator: Emulator, make_cluster: MakeCluster, tmp_path: Path
-) -> None:
-    executor = ClusterExecutor(make_cluster(2))
-    experiment = replace(experiment_load(emulator.url, workers=None, prompt_reuse="allowed"), executor=executor)
-    seen: list[int] = []
-    stopping = Stopping(lambda: Stop(INTERRUPTED, "it was asked to") if seen and seen[-1] > 5 else None, tmp_path / "p")
-    long, scratch = spec(stop=StopRule(requests=None, duration=30.0)), tmp_path / "scratch"
-    with pytest.raises(LevelStoppedError, match="as it was asked to; nothing of it is kept"):
-        measure_level(
-            long, DEAL, PAYLOAD, experiment, tmp_path / "level.parquet", scratch,
-            lambda figures: seen.append(figures.done), stopping=stopping,
-        )  # fmt: skip
-    assert not scratch.exists()
-    assert list((tmp_path / "agents").iterdir()) == []
