@@ -231,3 +231,13 @@ def test_a_few_requests_and_an_unknown_disk_end_nothing(tmp_path: Path) -> None:
     watch = DiskWatch(tmp_path, lambda _: None)
     watch.look(seen(tmp_path, 200, 1_000_000), 100.0, None)
     assert (watch.stop, watch.fits) == (None, True)
+
+
+def test_room_for_the_records_is_kept_where_the_responses_are_on_other_machines(tmp_path: Path) -> None:
+    free = [0]
+    watch = DiskWatch(tmp_path, lambda _: free[0])
+    for left, ends in (((8 << 20) + 400_001, False), ((8 << 20) + 399_999, True)):
+        free[0] = left
+        watch.look(Progress(None, 0.0, done=200), 100.0, 50.0)
+        assert (watch.stop is not None) is ends
+    assert (watch.bytes_per_request, watch.needed) == (None, None)
