@@ -71,7 +71,9 @@ def test_six_jobs_make_one_run(tmp_path: Path, write_config: Callable[..., Path]
     assert {name: step["status"] for name, step in state["steps"].items()} == {
         notebook.stem: "done" for notebook in NOTEBOOKS
     }
-    assert [name for name in kept if name.endswith(".parquet")] == [f"{run}/requests/job/all/concurrency-2.parquet"]
+    records = [name for name in kept if name.startswith(f"{run}/requests/") and name.endswith(".parquet")]
+    assert records == [f"{run}/requests/job/all/concurrency-2.parquet"]
+    assert f"{run}/metrics/per_inference_request_results.parquet" in kept
     assert b"concurrency 2" in kept[f"{run}/report.md"]
     meant = yaml.safe_load(kept[f"{run}/config.yml"])["aws"]
     assert (meant["region"], meant["sagemaker_execution_role"], meant["bucket"]) == ("us-east-1", ROLE, BUCKET)

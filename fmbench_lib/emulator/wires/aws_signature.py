@@ -14,7 +14,7 @@ from urllib.parse import quote
 from fmbench_lib.emulator.framing import Request
 from fmbench_lib.emulator.wires.base import RefusedError
 
-ACCESS_KEY = "AKIAEMULATEDENDPOINT"
+ACCESS_KEY = "AKIAEMULATEDXQ7WZK2V"
 SECRET_KEY = "emulated/secret+key"
 EXPIRED_TOKEN = "expired"
 """A session token with which every request is refused as expired."""
