@@ -89,7 +89,7 @@ class StoredLevel:
         """All columns of the records, some thousands at a time."""
         with reading(self.path) as file:
             for batch in file.iter_batches(BLOCK):
-                yield pa.Table.from_batches([batch])
+                yield typed(pa.Table.from_batches([batch]))
 
 
 def _known(metadata: pq.FileMetaData) -> frozenset[str]:
@@ -105,10 +105,22 @@ def _known(metadata: pq.FileMetaData) -> frozenset[str]:
     return frozenset(known)
 
 
+def typed(table: pa.Table) -> pa.Table:
+    """Records with the types of `RECORD_SCHEMA` where a file has columns in which nothing is known without a type, as
+    those that were not written by this program may."""
+    for place, field in enumerate(table.schema):
+        inner = field.type.value_type if pa.types.is_list(field.type) else field.type
+        if pa.types.is_null(inner) and field.name in RECORD_SCHEMA.names:
+            meant = RECORD_SCHEMA.field(field.name)
+            table = table.set_column(place, meant, table[field.name].cast(meant.type))
+    return table
+
+
 def frame_of_table(table: pa.Table) -> pd.DataFrame:
     """Records as a frame, with lists as Arrow has them: as objects they take many times the memory."""
     import pandas as pd
 
+    table = typed(table)
     lists = {field.type: pd.ArrowDtype(field.type) for field in table.schema if pa.types.is_list(field.type)}
     frame: pd.DataFrame = table.to_pandas(types_mapper=lists.get, split_blocks=True, self_destruct=True)
     return frame

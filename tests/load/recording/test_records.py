@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fmbench_lib.load.recording.records import (
@@ -16,6 +18,7 @@ from fmbench_lib.load.recording.records import (
     table_from_rows,
     write_tables,
 )
+from fmbench_lib.load.recording.stored_level import StoredLevel
 
 FULL: dict[str, Any] = {
     "request_id": "a-1",
@@ -107,3 +110,16 @@ def test_many_tables_keep_their_order(tmp_path: Path) -> None:
     ids = [str(number) for number in range(40)]
     write(tmp_path / "level.parquet", *({**FULL, "request_id": name} for name in ids))
     assert list(read_level(tmp_path / "level.parquet")[0]["request_id"]) == ids
+
+
+def test_columns_without_a_type_get_the_one_that_is_meant(tmp_path: Path) -> None:
+    """As a file has that another program has written, of requests none of which were streamed."""
+    rows = [{"request_id": "a-0", "phase": "measured", "error": None, "first": None, "event_times": []}]
+    written = pa.Table.from_pylist(rows).replace_schema_metadata({b"fmbench": b"{}"})
+    pq.write_table(written, tmp_path / "level.parquet")
+    level = StoredLevel.at(tmp_path / "level.parquet")
+    frame = level.records()
+    assert frame["first"].dtype == np.float64
+    assert frame["event_times"].dtype == pd.ArrowDtype(pa.list_(pa.float64()))
+    (table,) = level.blocks()
+    assert table.schema.field("first").type == pa.float64()
