@@ -47,7 +47,7 @@ def steady_state(level: Level, window: Span) -> tuple[Span, bool | None, float]:
     open_loop = level.fact("concurrency") is None and level.facts.get("arrival") != "trace"
     if not open_loop or len(known) < 50:
         return window, None, math.nan
-    cut = 5 * _mser(latencies)
+    cut = _beginning(latencies)
     least = int(np.searchsorted(due, due[0] + np.quantile(latencies[cut:], 0.95), side="left"))
     kept = max(cut, least)
     if (
@@ -59,6 +59,17 @@ def steady_state(level: Level, window: Span) -> tuple[Span, bool | None, float]:
     after = float(due[kept] - due[0])
     start = max(window[0], float(due[0]) + after)
     return ((start, window[1]) if start < window[1] else window), True, after
+
+
+def _beginning(latencies: Floats) -> int:
+    """How many of the first latencies are cut off: they must typically be 5% above or below the others."""
+    looked_at = latencies
+    while len(looked_at) >= 50 and (cut := 5 * _mser(looked_at)) > 0:
+        ratio = np.median(latencies[:cut]) / np.median(latencies[cut:])
+        if not 0.95 <= ratio <= 1.05:
+            return cut
+        looked_at = looked_at[: len(looked_at) // 4]
+    return 0
 
 
 def _mser(latencies: Floats) -> int:

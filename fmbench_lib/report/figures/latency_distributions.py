@@ -112,7 +112,7 @@ def _drawn(
     figure, axes = panels(len(facets))
     headline(figure, heading, about)
     several_datasets = len({facet.payload_file for facet in facets}) > 1
-    longest = 44 if len(facets) in (1, 2, 4) else 28
+    longest = 44 if len(facets) in (1, 2, 4) else 26
     for panel, facet in zip(axes, facets, strict=True):
         draw(panel, facet, colours)
         dataset = f" · {short_name(dataset_name(facet.payload_file), 14)}" if several_datasets else ""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fmbench_lib.metrics.statistics.steady_state import mser, warm_up
+from fmbench_lib.metrics.statistics.steady_state import BATCH, beginning, mser, warm_up
 
 
 def test_mser_cuts_off_what_is_biased() -> None:
@@ -28,6 +28,24 @@ def test_a_burst_at_the_start_is_warm_up() -> None:
     assert result.ends
     assert 60 <= result.requests <= 75
     assert result.seconds <= 1.5
+
+
+def with_pauses(values: np.ndarray, every: int) -> np.ndarray:
+    """The first half of a level with pauses of the server: five requests in a row that took three times as long."""
+    slow = (np.arange(len(values)) % every > every - 6) & (np.arange(len(values)) < len(values) // 2)
+    return np.where(slow, 3 * values, values)
+
+
+def test_a_half_with_a_longer_tail_is_no_beginning() -> None:
+    values = with_pauses(np.random.default_rng(1).normal(0.24, 0.002, 20_000), 500)
+    assert BATCH * mser(values) > 9_000
+    assert beginning(values) < 200
+
+
+def test_a_beginning_is_found_before_a_half_with_a_longer_tail() -> None:
+    values = with_pauses(np.random.default_rng(1).normal(0.24, 0.002, 20_000), 500)
+    values[:300] *= 2
+    assert 200 <= beginning(values) <= 310
 
 
 def test_it_is_at_least_a_p95_of_the_latency() -> None:
