@@ -24,6 +24,7 @@ APPENDIX_FILE = "report_appendix.md"
 RUN_ID_FORMAT = "%Y%m%d-%H%M%SZ"
 _SUMMARY, _PAGE, _TAGS = "summary.json", "report.html", "tags.json"
 _CONFIG_COPY, _EVENTS_FILE, _ENDPOINTS_FILE = "config.yml", "events.jsonl", "endpoints.json"
+_FLEET_FILE = "fleet.json"
 _NOTEBOOKS, _PROMPTS, _REQUESTS, _METRICS = "notebooks", "prompts", "requests", "metrics"
 _FIGURES, _LOGS, _CONTAINERS, _ENDPOINT_METRICS = "figures", "logs", "containers", "endpoint_metrics"
 _PAYLOAD_INDEX, _ALL_PROMPTS = "payloads.json", "all_prompts.csv"
@@ -77,13 +78,14 @@ class IndexedFiles(NamedTuple):
 
 
 class MachineFiles(NamedTuple):
-    """The files of a machine of a fleet: what SkyPilot is given, what is sent there, what was brought back, and what
-    SkyPilot has printed."""
+    """The files of a machine of a fleet: what SkyPilot is given, what is sent there, what was brought back, what
+    SkyPilot has printed, and what fmbench has printed there last, as far as it has been asked."""
 
     task: Path
     input: Path
     output: Path
     log: Path
+    last_line: Path
 
 
 class FailedLevelNote(TypedDict):
@@ -151,12 +153,13 @@ class Workspace:
     @property
     def fleet_file(self) -> Path:
         """The machines that the experiments run on; there only where the run is a fleet's."""
-        return self.path / "fleet.json"
+        return self.path / _FLEET_FILE
 
     def machine(self, name: str) -> MachineFiles:
         """The files of a machine of a fleet."""
         folder = self.path / _MACHINES / path_part(name)
-        return MachineFiles(folder / "task.yml", folder / "input", folder / "output", self.logs / f"{name}.log")
+        log, last_line = self.logs / f"{name}.log", folder / ".last_line.txt"
+        return MachineFiles(folder / "task.yml", folder / "input", folder / "output", log, last_line)
 
     @property
     def summary_file(self) -> Path:
@@ -495,6 +498,11 @@ def runs_of(results: Path, name: str) -> list[Workspace]:
 def is_needed_to_clean_up(name: str) -> bool:
     """Whether a file, by its path in the run directory, is needed to delete what the run deployed."""
     return name in (RUN_FILE, _CONFIG_COPY, _ENDPOINTS_FILE, _EVENTS_FILE)
+
+
+def is_needed_to_follow(name: str) -> bool:
+    """Whether a file, by its path in the run directory, says how far the run is."""
+    return is_needed_to_clean_up(name) or name == _FLEET_FILE or name.endswith(_FAILED_LEVEL)
 
 
 def is_needed_to_explore(name: str) -> bool:

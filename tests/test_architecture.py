@@ -110,7 +110,8 @@ MAY_IMPORT: dict[str, list[str]] = {
     ],
     "runs/progress": ["host/atomic_files", "host/process_identity", "load/recording", "workspace"],
     "runs/run_status": [
-        "host/disk_space", "host/process_identity", "run_state", "runs/progress", "runs/run_orders", "workspace",
+        "host/disk_space", "host/process_identity", "run_state", "runs/machine_status",
+        "runs/progress", "runs/run_orders", "workspace",
     ],
     "views": ["host/printable", "metrics", "report/level_order", "report/markdown", "report/numbers", "runs/progress"],
     "steps/losses": ["errors"],

@@ -15,7 +15,7 @@ from fmbench_lib.pipeline.conclusion import Outcome, Success
 from fmbench_lib.pipeline.interrupts import Interrupts
 from fmbench_lib.runs.config_arguments import load_with_placeholders, passed_on
 from fmbench_lib.runs.fleet_record import read_fleet, write_fleet
-from fmbench_lib.runs.opening import create_run
+from fmbench_lib.runs.opening import create_run, forget_run
 from fmbench_lib.runs.run import Run
 from fmbench_lib.storage.fetch import local_config
 from fmbench_lib.workspace import Workspace
@@ -31,11 +31,22 @@ _PREPARING = ("0_setup", "1_generate_data")
 
 def fleet_command(options: argparse.Namespace) -> int:
     """Start the machines, measure, bring back, delete, and report; or say what would be started."""
-    from fmbench_lib.steps.fleet.machine_groups import machines_of
-    from fmbench_lib.steps.run_inputs.run_prices import load_prices
-
     if options.dry_run:
         return _dry_run(options)
+    settings = _settings(options)
+    return _drive(_new_fleet(options, settings), options, settings, lambda steps: steps)
+
+
+def _new_fleet(options: argparse.Namespace, settings: FleetSettings) -> Run:
+    """A new run with the record of its machines, by which it is known as a fleet's whatever becomes of this process.
+
+    Raises InputError, and then there is no run.
+    """
+    from fmbench_lib.steps.fleet.machine_groups import machines_of
+    from fmbench_lib.steps.fleet.machine_input import check_install
+    from fmbench_lib.steps.run_inputs.run_prices import load_prices
+
+    check_install(settings)
     run = create_run(
         options.config,
         results=results_folder(options),
@@ -43,19 +54,12 @@ def fleet_command(options: argparse.Namespace) -> int:
         standard=standard_placeholders(options),
         storage=storage_options(options),
     )
-    settings = _settings(options)
-
-    def recorded(steps: Steps) -> Steps:
-        """The steps, of which the first records the fleet."""
-
-        def set_up(run: Run) -> object:
-            checked = steps["0_setup"](run)
-            write_fleet(run.workspace, settings, machines_of(run.config, load_prices(run)))
-            return checked
-
-        return {**steps, "0_setup": set_up}
-
-    return _drive(run, options, settings, recorded)
+    try:
+        write_fleet(run.workspace, settings, machines_of(run.config, load_prices(run)))
+    except BaseException:
+        forget_run(run)
+        raise
+    return run
 
 
 def resume_fleet(run: Run, options: argparse.Namespace) -> int:
@@ -63,11 +67,11 @@ def resume_fleet(run: Run, options: argparse.Namespace) -> int:
     from fmbench_lib.steps.fleet.machine_output import take_over
 
     fleet = read_fleet(run.workspace)
-    for machine in fleet.machines:
-        take_over(run, machine)
-    done = {name for name, state in run.workspace.read_run()["steps"].items() if state["status"] == "done"}
 
     def left(steps: Steps) -> Steps:
+        for machine in fleet.machines:
+            take_over(run, machine)
+        done = {name for name, state in run.workspace.read_run()["steps"].items() if state["status"] == "done"}
         return {name: do for name, do in steps.items() if name not in done.intersection(_PREPARING)}
 
     return _drive(run, options, fleet.settings, left)
@@ -108,14 +112,14 @@ def _driving(settings: FleetSettings, interrupts: Interrupts) -> Driving:
 
     def pause(seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not interrupts.count:
+        while time.monotonic() < deadline and not interrupts.look():
             time.sleep(_POLL_S)
 
     return Driving(
         settings,
         say=say,
         pause=pause,
-        stopped=lambda: interrupts.count > 0,
+        stopped=lambda: interrupts.look() > 0,
         hurried=lambda: interrupts.count > 1,
     )
 

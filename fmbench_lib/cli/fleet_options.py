@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from fmbench_lib.cli.option_types import count, seconds
+from fmbench_lib.cli.option_types import count, hours
 from fmbench_lib.cli.shared_options import (
     Commands,
     add_command,
@@ -58,5 +58,5 @@ def _add_machines(fleet: argparse.ArgumentParser) -> None:
         help="SkyPilot deletes a machine so long after its job, if this process is gone (default: 30)",
     )
     machines.add_argument(
-        "--hours", metavar="N", type=seconds, default=24.0, help="give up a machine that measures longer (default: 24)"
+        "--hours", metavar="N", type=hours, default=24.0, help="give up a machine that measures longer (default: 24)"
     )

@@ -18,6 +18,11 @@ def seconds(text: str) -> float:
     return _above_zero(text, "a number of seconds above 0")
 
 
+def hours(text: str) -> float:
+    """A time above 0."""
+    return _above_zero(text, "a number of hours above 0")
+
+
 def usd(text: str) -> float:
     """An amount above 0."""
     return _above_zero(text, "an amount in USD above 0, such as 1.21")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from fmbench_lib.host.disk_space import size_text
+from fmbench_lib.runs.machine_status import MachineStanding
 from fmbench_lib.runs.progress import LiveLevel, duration
 from fmbench_lib.runs.run_status import RunProcess, StandingOfRun
 from fmbench_lib.views.live_view import finished_line, live_view
@@ -24,6 +26,7 @@ def status_lines(standing: StandingOfRun) -> Iterator[str]:
     yield _state_line(standing)
     if standing.order is not None and not standing.paused:
         yield f"asked: {_PENDING[standing.order]}"
+    yield from map(machine_line, standing.machines)
     measured = standing.measured
     if len(measured) > _MOST_LEVELS:
         yield f"measured: {len(measured)} levels, of which the last {_MOST_LEVELS}:"
@@ -47,6 +50,21 @@ def _state_line(standing: StandingOfRun) -> str:
     if standing.step is None:
         return f"{standing.title}: running, between two steps"
     return f"{standing.title}: running, {standing.step} for {duration(standing.step_s)}"
+
+
+def machine_line(machine: MachineStanding) -> str:
+    """How a machine of a fleet stands, with what fmbench has printed there last."""
+    what = ", ".join(machine.experiments)
+    back = f"{machine.levels} of its levels brought back"
+    if machine.condition == "not started":
+        return f"{machine.label}: not started, for {what}; {back}"
+    if machine.condition == "deleted":
+        return f"{machine.label}: deleted, had {what}; {back}"
+    took = "" if machine.since is None else f" for {duration(max(time.time() - machine.since, 0.0))}"
+    if machine.condition == "left":
+        return f"{machine.label}: not deleted, up{took} with {what}; {back}"
+    said = "" if machine.last_line is None else f"; there: {machine.last_line}"
+    return f"{machine.label}: {machine.condition}{took}, {what}{said}"
 
 
 def _level_lines(standing: StandingOfRun) -> Iterator[str]:

@@ -9,7 +9,9 @@ import threading
 from pathlib import Path
 
 from fmbench_lib.errors import DeployError
+from fmbench_lib.host.printable import printable
 
+_LINE_S = 15.0
 _PATIENCE = ("ConnectTimeout=30", "ServerAliveInterval=15", "ServerAliveCountMax=4", "BatchMode=yes")
 
 
@@ -27,8 +29,7 @@ def bring_back(machine: str, remote: str, local: Path, seconds: float) -> None:
     part = local.with_name(f"{local.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    options = [word for option in _PATIENCE for word in ("-o", option)]
-    words = ["ssh", *options, machine, "tar", "-C", remote, "-czf", "-", "."]
+    words = _ssh(machine, "tar", "-C", remote, "-czf", "-", ".")
     try:
         child = subprocess.Popen(
             words,
@@ -56,3 +57,23 @@ def bring_back(machine: str, remote: str, local: Path, seconds: float) -> None:
         raise DeployError(f"its results could not be brought back: {lines[-1] if lines else problem or 'too slow'}")
     shutil.rmtree(local, ignore_errors=True)
     part.replace(local)
+
+
+def last_line(machine: str, remote: str) -> str:
+    """The last line of a text file of a machine, relative to its home; empty where it cannot be read at once."""
+    try:
+        done = subprocess.run(
+            _ssh(machine, "tail", "-n", "1", remote),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_LINE_S,
+            start_new_session=True,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return printable(done.stdout.decode("utf-8", "replace")).strip() if done.returncode == 0 else ""
+
+
+def _ssh(machine: str, *command: str) -> list[str]:
+    return ["ssh", *(word for option in _PATIENCE for word in ("-o", option)), machine, *command]

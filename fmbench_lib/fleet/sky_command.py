@@ -9,34 +9,42 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Literal
 
-from fmbench_lib.errors import DeployError
+from fmbench_lib.errors import DeployError, InputError
 from fmbench_lib.host import parent_death
 from fmbench_lib.host.process import tail
 
 SKY = "sky"
-JobState = Literal["running", "succeeded", "failed", "unknown"]
+JobState = Literal["running", "succeeded", "failed", "absent", "unknown"]
 
-_STATE_OF_EXIT: Mapping[int, JobState] = {0: "succeeded", 100: "failed", 101: "running", 103: "failed"}
+_STATE_OF_EXIT: Mapping[int, JobState] = {0: "succeeded", 100: "failed", 101: "running", 102: "absent", 103: "failed"}
 """What the exit codes of `sky logs --status` mean; any other says that the machine could not be asked."""
 _ONLY_MACHINES = ("--no-show-managed-jobs", "--no-show-services", "--no-show-pools", "--output", "json")
-_ANSWER_S, _DELETION_S = 300.0, 1800.0
+_ANSWER_S, _DELETION_S = 120.0, 900.0
 _POLL_S, _GRACE_S = 0.2, 10.0
 _AGAIN_S = 1.0
 _ATTEMPTS = 8
 _TWICE = 2  # a launch that was just asked for shows up a moment later
 _LAUNCH = "launch"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_VERSION = "0.14"
+_NO_MACHINE = "fmbench-asks-for-none"
+
+
+def _never() -> bool:
+    return False
 
 
 def is_installed() -> bool:
@@ -44,33 +52,57 @@ def is_installed() -> bool:
     return shutil.which(SKY) is not None
 
 
+def check_answers() -> None:
+    """Check that `sky` can list machines and requests, as whoever starts a machine must be able to delete it.
+
+    Raises InputError.
+    """
+    try:
+        status_of(_NO_MACHINE)
+        _launches_of(_NO_MACHINE)
+    except DeployError as error:
+        raise InputError(
+            f"no machine is started, as SkyPilot could not say which there are: {error}; fmbench is written for "
+            f"SkyPilot {_VERSION} (`sky --version`, `sky check`)"
+        ) from None
+
+
 def launch(
-    machine: str, task: Path, log: Path, secrets: Mapping[str, str], stopped: Callable[[], bool] = lambda: False
+    machine: str,
+    task: Path,
+    log: Path,
+    secrets: Mapping[str, str],
+    stopped: Callable[[], bool] = _never,
+    seconds: float = math.inf,
 ) -> None:
     """Start a machine and its job; returns when the job is in its queue.
 
     `secrets` are environment variables of the job; they are in no file and no command line. Raises DeployError where
-    SkyPilot cannot start it, KeyboardInterrupt once it is `stopped`: then SkyPilot may go on.
+    SkyPilot cannot start it or has not in so many `seconds`, KeyboardInterrupt once it is `stopped`: then SkyPilot may
+    go on.
     """
     words = [SKY, "launch", "--yes", "--detach-run", "--cluster", machine]
     words += [word for name in sorted(secrets) for word in ("--secret", name)]
-    code = _watched([*words, str(task)], log, {**os.environ, **secrets}, stopped)
+    code = _watched([*words, str(task)], log, {**os.environ, **secrets}, stopped, seconds)
     if code != 0:
         raise DeployError(f"SkyPilot did not start it: {tail(log)}")
 
 
-def job_state(machine: str) -> JobState:
-    """How far the last job of a machine is; `unknown` where the machine cannot be asked."""
+def job_state(machine: str, stopped: Callable[[], bool] = _never) -> JobState:
+    """How far the last job of a machine is; `absent` where it has none, `unknown` where it cannot be asked.
+
+    Raises KeyboardInterrupt once it is `stopped`.
+    """
     with contextlib.suppress(DeployError):
-        code, _ = _asked([SKY, "logs", "--status", machine])
+        code, _ = _asked([SKY, "logs", "--status", machine], stopped=stopped)
         return _STATE_OF_EXIT.get(code, "unknown")
     return "unknown"
 
 
 def status_of(machine: str) -> str | None:
     """The status of a machine, such as `UP` or `INIT`; None where there is none of this name. Raises DeployError."""
-    found = _json_of([SKY, "status", "--refresh", *_ONLY_MACHINES, machine])
-    return next((str(one.get("status")) for one in found if one.get("name") == machine), None)
+    found = _json_of([SKY, "status", "--refresh", *_ONLY_MACHINES, machine], {"name", "status"})
+    return next((str(one["status"]) for one in found if one["name"] == machine), None)
 
 
 def save_log(machine: str, log: Path) -> None:
@@ -101,16 +133,18 @@ def take_down(machine: str, pause: Callable[[float], None] = time.sleep) -> None
 
 def _launches_of(machine: str) -> list[str]:
     """The requests that SkyPilot's server still works on to start a machine."""
-    found = _json_of([SKY, "api", "status", "--limit", "none", "--cluster", machine, "--output", "json"])
-    return [str(one["request_id"]) for one in found if _LAUNCH in str(one.get("name"))]
+    words = [SKY, "api", "status", "--limit", "none", "--cluster", machine, "--output", "json"]
+    return [str(one["request_id"]) for one in _json_of(words, {"request_id", "name"}) if _LAUNCH in str(one["name"])]
 
 
 # -- processes -------------------------------------------------------------------------------------------------------
 
 
-def _watched(words: Sequence[str], log: Path, env: Mapping[str, str], stopped: Callable[[], bool]) -> int:
-    """Run a command that takes minutes; the exit code. It does not outlive this process, and is ended once `stopped`,
-    which raises KeyboardInterrupt."""
+def _watched(
+    words: Sequence[str], log: Path, env: Mapping[str, str], stopped: Callable[[], bool], seconds: float
+) -> int:
+    """Run a command that takes minutes; the exit code. It does not outlive this process, and is ended as `_waited` says
+    it."""
     _check_installed()
     log.parent.mkdir(parents=True, exist_ok=True)
     bound = [sys.executable, "-I", parent_death.__file__, str(os.getpid()), *words]
@@ -118,12 +152,23 @@ def _watched(words: Sequence[str], log: Path, env: Mapping[str, str], stopped: C
         child = subprocess.Popen(
             bound, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=dict(env), start_new_session=True
         )
+    return _waited(child, words, stopped, seconds)
+
+
+def _waited(child: subprocess.Popen[bytes], words: Sequence[str], stopped: Callable[[], bool], seconds: float) -> int:
+    """The exit code of a command, which is ended once `stopped`, and after so many `seconds`.
+
+    Raises KeyboardInterrupt and DeployError then.
+    """
+    deadline = time.monotonic() + seconds
     try:
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return child.wait(_POLL_S)
             if stopped():
                 raise KeyboardInterrupt
+            if time.monotonic() > deadline:
+                raise DeployError(f"`{' '.join(words)}` did not end within {seconds:.0f} s")
     finally:
         _end(child)
 
@@ -138,27 +183,27 @@ def _end(child: subprocess.Popen[bytes]) -> None:
             child.wait(_GRACE_S)
 
 
-def _asked(words: Sequence[str], seconds: float = _ANSWER_S) -> tuple[int, str]:
-    """The exit code of a command and all that it printed. Ctrl-C does not reach it. Raises DeployError."""
+def _asked(words: Sequence[str], seconds: float = _ANSWER_S, stopped: Callable[[], bool] = _never) -> tuple[int, str]:
+    """The exit code of a command and all that it printed. Ctrl-C does not reach it. Raises DeployError, and
+    KeyboardInterrupt once it is `stopped`."""
     _check_installed()
-    try:
-        done = subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=seconds,
-            start_new_session=True,
-        )
-    except subprocess.TimeoutExpired:
-        raise DeployError(f"`{' '.join(words)}` did not end within {seconds:.0f} s") from None
-    except OSError as error:
-        raise DeployError(f"cannot run {words[0]}: {error.strerror}") from None
-    return done.returncode, _COLOURS.sub("", done.stdout.decode("utf-8", "replace"))
+    with tempfile.TemporaryFile() as said:  # a pipe would be waited for while any child of the command holds it
+        try:
+            child = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        except OSError as error:
+            raise DeployError(f"cannot run {words[0]}: {error.strerror}") from None
+        code = _waited(child, words, stopped, seconds)
+        said.seek(0)
+        return code, _COLOURS.sub("", said.read().decode("utf-8", "replace"))
 
 
-def _json_of(words: Sequence[str]) -> list[dict[str, Any]]:
-    """The list that a command prints as JSON, which other lines may stand before. Raises DeployError."""
+def _json_of(words: Sequence[str], wanted: Set[str]) -> list[dict[str, Any]]:
+    """The list that a command prints as JSON, which other lines may stand before; each item has the `wanted` keys.
+
+    Raises DeployError.
+    """
     code, text = _asked(words)
     lines = text.splitlines()
     begin = next((n for n, line in enumerate(lines) if line in ("[", "[]")), None)
@@ -167,7 +212,9 @@ def _json_of(words: Sequence[str]) -> list[dict[str, Any]]:
         if code or begin is None:
             raise ValueError
         found: list[dict[str, Any]] = json.loads("\n".join(lines[begin : end + 1]))
-    except ValueError:
+        if not all(isinstance(one, dict) and wanted <= one.keys() for one in found):
+            raise ValueError
+    except (ValueError, RecursionError):
         raise DeployError(f"`{' '.join(words)}` ended with exit code {code}: {_last_lines(text)}") from None
     return found
 

@@ -26,7 +26,8 @@ _MEANINGS = {
 
 class Interrupts:
     """Counts Ctrl-C and termination signals while it is entered, instead of letting them end the process; and once that
-    `is_to_stop` says so, which is asked by `look`. `why` says in words what came first, empty while nothing has.
+    `is_to_stop` says so, which is asked by `look`, in any thread. `why` says in words what came first, empty while
+    nothing has.
 
     A closed terminal's SIGHUP stays ignored where it was (`nohup`).
     """
@@ -36,13 +37,15 @@ class Interrupts:
         self.why = ""
         self._is_to_stop = is_to_stop
         self._told = False
+        self._looking = threading.Lock()
         self._previous: dict[int, Any] = {}
 
     def look(self) -> int:
         """How many there have been by now."""
-        if not self._told and self._is_to_stop():
-            self._told = True
-            self._note(_STOPPED)
+        with self._looking:
+            if not self._told and self._is_to_stop():
+                self._told = True
+                self._note(_STOPPED)
         return self.count
 
     def __enter__(self) -> Interrupts:

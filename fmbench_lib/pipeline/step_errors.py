@@ -44,12 +44,8 @@ _NONE = Circumstances()
 
 def step_error(run: Run, step: str, error: BaseException, seen: Circumstances = _NONE) -> StepError:
     """Why a step stopped, from what its execution raised."""
-    path = run.workspace.path
-    if not run.workspace.run_file.exists():
-        return StepError(step, None, f"the run's directory {path} is gone, and what was measured with it")
-    if is_full(error):
-        full = disk_full(run.workspace.run_file, _REST_BYTES, getattr(error, "errno", 0))
-        return StepError(step, None, str(full))
+    if (without_room := no_place(run, step, error)) is not None:
+        return without_room
     if isinstance(error, FmbenchError):
         return StepError(step, None, run.redactor(str(error)))
     cell, said, kind = _said(error, seen)
@@ -58,6 +54,16 @@ def step_error(run: Run, step: str, error: BaseException, seen: Circumstances = 
     words = said if cell is not None else f"{said} {seen.last_words}"
     short = shortage(words, seen.memory_share, died=kind in _DEATHS, killed=seen.killed)
     return StepError(step, cell, run.redactor("; ".join(filter(None, (said, short)))))
+
+
+def no_place(run: Run, step: str, error: BaseException) -> StepError | None:
+    """Why a step stopped where the run's directory is gone or its disk full, None where it is neither."""
+    if not run.workspace.run_file.exists():
+        return StepError(step, None, f"the run's directory {run.workspace.path} is gone, and what was measured with it")
+    if is_full(error):
+        full = disk_full(run.workspace.run_file, _REST_BYTES, getattr(error, "errno", 0))
+        return StepError(step, None, str(full))
+    return None
 
 
 def _said(error: BaseException, seen: Circumstances) -> tuple[int | None, str, str]:

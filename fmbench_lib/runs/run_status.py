@@ -16,6 +16,7 @@ from fmbench_lib.host.disk_space import free_bytes
 from fmbench_lib.host.process_identity import ProcessCondition, ProcessIdentity, condition_of
 from fmbench_lib.run_state import RunState, RunStatus
 from fmbench_lib.runs import progress
+from fmbench_lib.runs.machine_status import MachineStanding, machine_standings
 from fmbench_lib.runs.progress import LevelEvent, LiveLevel
 from fmbench_lib.runs.run_orders import Order, current_order
 from fmbench_lib.workspace import LevelKey, Workspace
@@ -37,7 +38,8 @@ class StandingOfRun:
     `step`: the one that is running, None where none is, `step_s` for how long. `paused`: it waits between two levels.
     `level` is being measured, by figures that are `level_age` old. `measured` are the levels with records in the order
     of measuring, `failed` how many could not be measured, `levels` how many there are at most, None where that is not
-    known yet. `free` and `taken` are bytes: on its disk, and in its directory.
+    known yet. `machines` are those of a fleet. `free` and `taken` are bytes: on its disk, and in its directory.
+    `last_event` is when the last event of the run was noted (UTC, ISO 8601).
     """
 
     title: str
@@ -53,8 +55,10 @@ class StandingOfRun:
     failed: int
     levels: int | None
     processes: tuple[RunProcess, ...]
+    machines: tuple[MachineStanding, ...]
     free: int | None
     taken: int
+    last_event: str | None
 
     @property
     def goes_on(self) -> bool:
@@ -62,8 +66,14 @@ class StandingOfRun:
         return self.status == "running"
 
 
-def standing_of(workspace: Workspace, clock: Callable[[], float] = time.time) -> StandingOfRun:
-    """How a run stands now; `clock` gives Unix time. Raises RunStateError where this is not a run directory."""
+def standing_of(
+    workspace: Workspace, clock: Callable[[], float] = time.time, *, with_records: bool = True
+) -> StandingOfRun:
+    """How a run stands now; `clock` gives Unix time. Without `with_records` the directory lacks the levels' records,
+    and a level counts as measured where an event says so.
+
+    Raises RunStateError where this is not a run directory.
+    """
     state, now = workspace.read_run(), clock()
     running = state["status"] == "running"
     step, since = _running_step(state) if running else (None, None)
@@ -79,12 +89,14 @@ def standing_of(workspace: Workspace, clock: Callable[[], float] = time.time) ->
         paused=running and _is_paused(events),
         level=level,
         level_age=None if level is None else _age(workspace.progress_file, now),
-        measured=_measured(workspace, events),
+        measured=_measured(workspace, events, with_records),
         failed=len(workspace.failed_levels()),
         levels=_count(events, level),
         processes=tuple(_processes(state, level)),
+        machines=tuple(machine_standings(workspace, running=running)),
         free=free_bytes(workspace.path),
         taken=_bytes_in(workspace.path),
+        last_event=None if not events else str(events[-1].get("time")),
     )
 
 
@@ -120,7 +132,7 @@ def _is_paused(events: list[dict[str, Any]]) -> bool:
     return bool(events) and events[-1].get("event") == "run paused"
 
 
-def _measured(workspace: Workspace, events: list[dict[str, Any]]) -> tuple[LevelEvent, ...]:
+def _measured(workspace: Workspace, events: list[dict[str, Any]], with_records: bool) -> tuple[LevelEvent, ...]:
     """The last event of each level that has been measured and has its records still, in the order of measuring."""
     last: dict[LevelKey, dict[str, Any]] = {}
     for event in events:
@@ -128,7 +140,8 @@ def _measured(workspace: Workspace, events: list[dict[str, Any]]) -> tuple[Level
             key = LevelKey(*(str(event.get(name)) for name in LevelKey._fields))
             last.pop(key, None)
             last[key] = event
-    return tuple(cast(LevelEvent, event) for key, event in last.items() if workspace.level(key).exists())
+    there = (event for key, event in last.items() if not with_records or workspace.level(key).exists())
+    return tuple(cast(LevelEvent, event) for event in there)
 
 
 def _count(events: list[dict[str, Any]], level: LiveLevel | None) -> int | None:

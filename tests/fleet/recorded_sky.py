@@ -226,7 +226,14 @@ def api(words: list[str]) -> int:
 
 
 def ssh(words: list[str]) -> int:
-    """`ssh … MACHINE tar -C FOLDER -czf - .`"""
+    """`ssh … MACHINE tar -C FOLDER -czf - .`, and `ssh … MACHINE tail -n 1 FILE`"""
+    if "tail" in words:
+        machine, file = words[words.index("tail") - 1], words[-1]
+        path = STATE / "homes" / machine / file
+        if machine not in machines() or not path.exists():
+            return 1
+        print("\n".join(path.read_text().splitlines()[-1:]))
+        return 0
     at = words.index("tar")
     machine, folder = words[at - 1], words[at + 2]
     home = STATE / "homes" / machine

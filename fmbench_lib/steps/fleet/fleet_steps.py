@@ -11,18 +11,18 @@ import pandas as pd
 
 from fmbench_lib.errors import InputError
 from fmbench_lib.fleet.machine_task import Machine
+from fmbench_lib.fleet.sky_command import check_answers, is_installed
 from fmbench_lib.runs.fleet_record import read_fleet
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.analysis import analyze
 from fmbench_lib.steps.cleanup import clean_up
 from fmbench_lib.steps.data_generation import generate_data
-from fmbench_lib.steps.fleet.machine_groups import machines_of
 from fmbench_lib.steps.fleet.machine_input import experiments_of
 from fmbench_lib.steps.fleet.machine_life import Driving, measure_on
 from fmbench_lib.steps.inference import measured_table
 from fmbench_lib.steps.run_inputs.inputs import hf_token_of
 from fmbench_lib.steps.run_inputs.levels import missing_levels
-from fmbench_lib.steps.run_inputs.run_prices import load_prices, look_up_prices
+from fmbench_lib.steps.run_inputs.run_prices import look_up_prices
 from fmbench_lib.steps.run_inputs.tokenizers_of_run import choose_tokenizer
 from fmbench_lib.steps.setup import script_files
 from fmbench_lib.steps.step import step
@@ -50,8 +50,10 @@ def fleet_steps(driving: Driving) -> Mapping[str, Callable[[Run], pd.DataFrame]]
 
 @step("0_setup")
 def check_fleet(run: Run) -> pd.DataFrame:
-    """Check what can be checked without the machines: the fleet, tokenizers, scripts, prices. Raises InputError."""
-    machines = machines_of(run.config, load_prices(run))
+    """Check what can be checked without the machines: SkyPilot, tokenizers, scripts, prices. Raises InputError."""
+    machines = read_fleet(run.workspace).machines
+    if is_installed():
+        check_answers()
     checked = [(machine.label, ", ".join(machine.experiments)) for machine in machines]
     for experiment in run.config.experiments:
         checked.append((f"tokenizer of {experiment.name}", choose_tokenizer(run, experiment).tokenizer.name))

@@ -146,6 +146,14 @@ def _write_unfinished(run: Run, files: MachineFiles) -> str | None:
     return place
 
 
+def check_install(settings: FleetSettings) -> None:
+    """Raise InputError where what machines are to install is the path of nothing: each would cost money to find out."""
+    given = settings.install or ""
+    is_path = given.startswith((".", "/", "~")) or given.endswith(".whl")
+    if is_path and "://" not in given and not expanded(given).exists():
+        raise InputError(f"--install {given}: there is no such wheel or checkout")
+
+
 def _requirement(run: Run, machine: Machine, settings: FleetSettings, folder: Path) -> str:
     """What pip is to install on a machine: a checkout or wheel is sent there."""
     names = {platform_facts(experiment.platform).extra for experiment in experiments_of(run, machine)}

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from fmbench_lib.config.platforms import SKYPILOT
 from fmbench_lib.deploy import Endpoint, platform
 from fmbench_lib.deploy.endpoints_file import known_endpoints, record, record_if_possible
-from fmbench_lib.errors import DeployError, explained
+from fmbench_lib.errors import DeployError, FmbenchError, explained
 from fmbench_lib.fleet import sky_command
-from fmbench_lib.fleet.machine_files import bring_back
-from fmbench_lib.fleet.machine_task import FOLDER, RESULTS, FleetSettings, Machine
+from fmbench_lib.fleet.machine_files import bring_back, last_line
+from fmbench_lib.fleet.machine_task import FOLDER, OUTPUT, RESULTS, FleetSettings, Machine
+from fmbench_lib.host.atomic_files import write_text
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.fleet.machine_input import write_machine_files
 from fmbench_lib.steps.fleet.machine_output import error_there, last_words, note_unmeasured, record_failure, take_over
@@ -52,7 +53,7 @@ def measure_on(run: Run, machine: Machine, driving: Driving) -> None:
     """
     reason = ""
     try:
-        cluster = _standing(run, machine) or _started(run, machine, driving)
+        cluster = _standing(run, machine, driving) or _started(run, machine, driving)
         _wait(run, machine, cluster, driving)
     except KeyboardInterrupt:
         reason = _INTERRUPTED
@@ -76,12 +77,12 @@ def _cluster(endpoint: Endpoint) -> str:
     return str(endpoint.resources[0]["name"])
 
 
-def _standing(run: Run, machine: Machine) -> str | None:
+def _standing(run: Run, machine: Machine, driving: Driving) -> str | None:
     """The machine of an earlier process of this run, where its job can be waited for; any other one is deleted."""
     endpoint = _recorded(run, machine)
     if endpoint is None:
         return None
-    if sky_command.job_state(_cluster(endpoint)) != "unknown":
+    if sky_command.job_state(_cluster(endpoint), driving.stopped) not in ("absent", "unknown"):
         if endpoint.in_service_at is None:
             record(run.workspace, replace(endpoint, status="in_service", in_service_at=time.time()))
         return _cluster(endpoint)
@@ -101,7 +102,8 @@ def _started(run: Run, machine: Machine, driving: Driving) -> str:
     )
     record(run.workspace, endpoint)
     driving.say(f"{machine.label}: starting {cluster} for {', '.join(machine.experiments)}")
-    sky_command.launch(cluster, files.task, files.log, driving.secrets, driving.stopped)
+    seconds = driving.settings.hours * 3600
+    sky_command.launch(cluster, files.task, files.log, driving.secrets, driving.stopped, seconds)
     record(run.workspace, replace(endpoint, status="in_service", in_service_at=driving.clock()))
     driving.say(f"{machine.label}: {cluster} is up and measures")
     return cluster
@@ -112,19 +114,36 @@ def _wait(run: Run, machine: Machine, cluster: str, driving: Driving) -> None:
     endpoint = _recorded(run, machine)
     begun = (endpoint.created_at if endpoint else None) or driving.clock()
     misses, patience = 0, _FIRST_POLL_S
-    while (state := sky_command.job_state(cluster)) != "succeeded":
+    while (state := sky_command.job_state(cluster, driving.stopped)) != "succeeded":
         if state == "failed":
             sky_command.save_log(cluster, run.workspace.machine(machine.name).log)
             raise DeployError("its job failed")
-        misses = misses + 1 if state == "unknown" else 0
-        if misses >= _MISSES and (status := sky_command.status_of(cluster)) != "UP":
-            raise DeployError(f"it is gone or cannot be reached: SkyPilot says {status or 'there is no such machine'}")
+        misses = 0 if state == "running" else misses + 1
+        if misses >= _MISSES:
+            _check_up(cluster, state)
         if driving.clock() - begun > driving.settings.hours * 3600:
             raise DeployError(f"it still measured after {driving.settings.hours:g} h (--hours)")
+        _note_last_line(run, machine, cluster)
         driving.pause(patience)
         patience = min(1.5 * patience, _POLL_S)
         if driving.stopped():
             raise KeyboardInterrupt
+
+
+def _check_up(cluster: str, state: sky_command.JobState) -> None:
+    """Raise DeployError unless a machine that does not say how its job is can still be waited for."""
+    status = sky_command.status_of(cluster)
+    if status != "UP":
+        raise DeployError(f"it is gone or cannot be reached: SkyPilot says {status or 'there is no such machine'}")
+    if state == "absent":
+        raise DeployError("SkyPilot says that it is up and has no job")
+
+
+def _note_last_line(run: Run, machine: Machine, cluster: str) -> None:
+    """Note what fmbench has printed last on a machine, for whoever asks how far it is."""
+    if line := last_line(cluster, f"{FOLDER}/{RESULTS}/{OUTPUT}"):
+        with contextlib.suppress(OSError, FmbenchError):
+            write_text(run.workspace.machine(machine.name).last_line, run.redactor.in_content(line))
 
 
 def _collected(run: Run, machine: Machine, driving: Driving, reason: str) -> str:
@@ -133,6 +152,7 @@ def _collected(run: Run, machine: Machine, driving: Driving, reason: str) -> str
     endpoint = _recorded(run, machine)
     if endpoint is not None and endpoint.in_service_at is not None and not driving.hurried():
         seconds = _HASTY_BACK_S if reason else _BACK_S
+        driving.say(f"{machine.label}: bringing back what it has measured")
         output = run.workspace.machine(machine.name).output
         try:
             bring_back(_cluster(endpoint), f"{FOLDER}/{RESULTS}", output, seconds)
@@ -156,6 +176,7 @@ def _take_down(run: Run, machine: Machine, driving: Driving) -> None:
     endpoint = _recorded(run, machine)
     if endpoint is None:
         return
+    driving.say(f"{machine.label}: deleting {_cluster(endpoint)}")
     try:
         gone = platform(SKYPILOT).delete(endpoint)
     except Exception as error:  # noqa: BLE001 - it stays recorded: the cleanup tries again and says so
