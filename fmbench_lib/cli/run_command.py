@@ -197,13 +197,25 @@ def _resumed(options: argparse.Namespace, values: Mapping[str, str]) -> Run:
         raise InputError("--resume needs a run directory, or --config-file to continue the newest run of that config")
     if not is_address(options.resume):
         refresh(Workspace(path))
-    run = reopen_run(path, values, config)
+    run = _reopened(path, values, config)
     check_arguments(run.loaded.path, values)
     if keeper_of(run.workspace) is not None:
         from fmbench_lib.steps.setup import fetch_inputs
 
         fetch_inputs(run)
     return run
+
+
+def _reopened(path: Path, values: Mapping[str, str], config: str | None) -> Run:
+    """The run in this directory. Where it cannot go on, what it has left standing is said, as that costs money."""
+    from fmbench_lib.steps.endpoints.standing_endpoints import standing_lines
+
+    try:
+        return reopen_run(path, values, config)
+    except InputError:
+        for line in standing_lines(Workspace(path)):
+            say(line, error=True)
+        raise
 
 
 def _is_only_paused(options: argparse.Namespace) -> bool:

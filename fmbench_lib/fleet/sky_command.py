@@ -183,7 +183,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
             child.wait(_GRACE_S)
 
 
-def _asked(words: Sequence[str], seconds: float = _ANSWER_S, stopped: Callable[[], bool] = _never) -> tuple[int, str]:
+def _asked(words: Sequence[str], seconds: float | None = None, stopped: Callable[[], bool] = _never) -> tuple[int, str]:
     """The exit code of a command and all that it printed. Ctrl-C does not reach it. Raises DeployError, and
     KeyboardInterrupt once it is `stopped`."""
     _check_installed()
@@ -194,7 +194,7 @@ def _asked(words: Sequence[str], seconds: float = _ANSWER_S, stopped: Callable[[
             )
         except OSError as error:
             raise DeployError(f"cannot run {words[0]}: {error.strerror}") from None
-        code = _waited(child, words, stopped, seconds)
+        code = _waited(child, words, stopped, _ANSWER_S if seconds is None else seconds)
         said.seek(0)
         return code, _COLOURS.sub("", said.read().decode("utf-8", "replace"))
 

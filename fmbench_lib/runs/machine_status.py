@@ -67,6 +67,6 @@ def _condition(recorded: Any, running: bool) -> tuple[MachineCondition, float | 
 
 def _last_line(workspace: Workspace, machine: Machine) -> str | None:
     try:
-        return workspace.machine(machine.name).last_line.read_text(encoding="utf-8") or None
+        return workspace.machine(machine.name).last_line.read_text(encoding="utf-8").strip() or None
     except (OSError, ValueError):
         return None

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import pytest
 
 from fmbench_lib.cli.commands import main
 from fmbench_lib.cli.following_runs import follow
+from fmbench_lib.fleet.machine_task import FleetSettings, Machine
 from fmbench_lib.host.process_identity import identity_of
+from fmbench_lib.runs.fleet_record import write_fleet
 from fmbench_lib.runs.run_orders import current_order, give_order
 from fmbench_lib.runs.run_status import standing_of
 from fmbench_lib.workspace import LevelKey, Workspace, create_workspace
@@ -191,6 +194,82 @@ def test_following_ends_with_the_run_and_its_exit_code(run: Workspace, capsys: p
     out = capsys.readouterr().out
     assert "level 2/3 one" in out
     assert f"test/{run.run_id}: interrupted, exit code 130" in out
+
+
+@pytest.fixture
+def fleet(run: Workspace) -> Workspace:
+    """The same run as one of a fleet: a machine measures, one is being started, one is deleted."""
+    names = {"machine-1": ("one", "two"), "machine-2": ("three",), "machine-3": ("four",), "machine-4": ("five",)}
+    machines = [Machine(name, "g5.2xlarge", None, False, experiments) for name, experiments in names.items()]
+    write_fleet(run, FleetSettings(), machines)
+    times = ({"in_service_at": time.time() - 90}, {}, {"deleted_at": time.time()})
+    recorded = {
+        machine.label: {
+            "experiment_name": machine.label,
+            "platform": "skypilot",
+            "owned": True,
+            "created_at": 1.0,
+            **known,
+        }
+        for machine, known in zip(machines, times, strict=False)
+    }
+    run.note(run.endpoints_file, recorded)
+    run.machine("machine-1").last_line.parent.mkdir(parents=True)
+    run.machine("machine-1").last_line.write_text("level 3/4 two · en_1-500 · concurrency 1: 80 requests\n")
+    return run
+
+
+def test_the_status_of_a_fleet_says_how_far_its_machines_are(
+    fleet: Workspace, say: Say, other: subprocess.Popen[bytes]
+) -> None:
+    _, out = say("status")
+    lines = [line for line in out.splitlines() if line.startswith("machine-")]
+    assert lines[0].startswith("machine-1 (g5.2xlarge): measuring for 1 min 3")
+    assert lines[0].endswith(" s, one, two; there: level 3/4 two · en_1-500 · concurrency 1: 80 requests")
+    assert lines[1].startswith("machine-2 (g5.2xlarge): starting for ")
+    assert lines[2] == "machine-3 (g5.2xlarge): deleted, had four; 0 of its levels brought back"
+    assert lines[3] == "machine-4 (g5.2xlarge): not started, for five; 0 of its levels brought back"
+    kill(other)
+    _, out = say("status")
+    assert "machine-1 (g5.2xlarge): not deleted, up for 1 min 3" in out
+    assert "1 of its levels brought back" in out
+    assert "machine-2 (g5.2xlarge): not deleted" in out
+    for name in ("machine-1", "machine-2"):
+        assert f"still running and costing money: {name} (g5.2xlarge) on skypilot" in out
+    document = json.loads(say("status", "--json")[1])
+    conditions = [machine["condition"] for machine in document["machines"]]
+    assert conditions == ["left", "left", "deleted", "not started"]
+    assert len(document["standing"]) == 2
+
+
+@pytest.mark.parametrize("words", [["pause"], ["pause", "--now"]])
+def test_a_fleet_cannot_be_paused(words: list[str], fleet: Workspace, say: Say) -> None:
+    code, out = say(*words)
+    assert (code, current_order(fleet)) == (2, None)
+    assert "is a fleet's, whose machines measure by themselves and cannot be paused; `fmbench stop`" in out
+
+
+def test_a_fleet_is_asked_to_stop(fleet: Workspace, say: Say) -> None:
+    code, out = say("stop")
+    assert (code, current_order(fleet)) == (0, "stop")
+    assert "stops once what its machines have measured is here, and deletes them" in out
+
+
+def test_the_machines_of_a_fleet_are_followed(fleet: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    def wait(_seconds: float) -> None:
+        line = fleet.machine("machine-1").last_line
+        if "level 4" not in line.read_text():
+            line.write_text("level 4/4 two")
+        else:
+            fleet.update_run(status="finished", exit_code=0)
+
+    assert follow(fleet, wait) == 0
+    assert "one, two; there: level 4/4 two" in capsys.readouterr().out
+
+
+def test_a_run_in_a_bucket_is_not_followed(run: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", f"s3://bucket/test/{run.run_id}", "--follow"]) == 2
+    assert "follow the run on the machine that executes it" in capsys.readouterr().err
 
 
 def test_an_order_is_known_to_this_machine_alone(run: Workspace) -> None:

@@ -18,6 +18,14 @@ import yaml
 from moto.server import ThreadedMotoServer
 
 from fmbench_lib.cli.commands import main
+from fmbench_lib.cli.fleet_command import fleet_command
+from fmbench_lib.cli.parser import parser
+from fmbench_lib.cli.status_lines import status_lines
+from fmbench_lib.fleet import sky_command
+from fmbench_lib.pipeline import plain_steps
+from fmbench_lib.runs.fleet_record import is_fleet
+from fmbench_lib.runs.run_orders import give_order
+from fmbench_lib.runs.run_status import standing_of
 from fmbench_lib.workspace import Workspace
 from tests.e2e.conftest import command, environment
 from tests.e2e.running import wait_until
@@ -194,6 +202,64 @@ def test_ctrl_c_deletes_every_machine(point: str, config: Path, sky: Path, capsy
     assert levels(run) == (ALL if point == "job" else [])  # what was measured by then counts
 
 
+def test_stop_ends_a_fleet_as_ctrl_c_does_and_status_follows_it(
+    config: Path, sky: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan(sky, g5_2xlarge={"hang": "job"}, g6_2xlarge={"hang": "job"})
+    shown: list[str] = []
+
+    def stop() -> None:
+        wait_until(lambda: both_reached(sky, "job"))
+        run = run_of(config)
+        wait_until(lambda: all(run.machine(f"machine-{number}").last_line.exists() for number in (1, 2)))
+        shown.extend(status_lines(standing_of(run)))
+        give_order(run, "stop")
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    assert fleet(config) == 130
+    thread.join()
+    assert len([line for line in shown if " measuring for " in line and "; there: key: None" in line]) == 2
+    run = run_of(config)
+    assert (recorded_sky.machines(), levels(run)) == ({}, ALL)
+    printed = capsys.readouterr()
+    assert "bringing back what it has measured" in printed.out
+    assert "3_run_inference: stopped by `fmbench stop`" in printed.err
+    assert [machine.condition for machine in standing_of(run).machines] == ["deleted", "deleted"]
+
+
+@pytest.mark.parametrize("what", ["echo hello", "exec sleep 600"])
+def test_a_skypilot_that_does_not_answer_starts_no_machine(
+    what: str, config: Path, sky: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sky_command, "_ANSWER_S", 1.0)
+    (config.parent / "bin/sky").write_text(f"#!/bin/sh\n{what}\n")
+    assert fleet(config) == 2
+    assert "0_setup: InputError: no machine is started, as SkyPilot could not say which" in capsys.readouterr().err
+    assert not list((config.parent / "results").glob("*/*Z*"))
+
+
+def test_a_run_is_known_as_a_fleets_before_its_first_step(
+    config: Path, sky: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def died(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plain_steps, "run_plain_steps", died)
+    with pytest.raises(KeyboardInterrupt):
+        fleet_command(parser().parse_args(["fleet", str(config), "--results-dir", str(config.parent / "results")]))
+    assert is_fleet(run_of(config))
+
+
+@pytest.mark.parametrize("what", ["./nothere.whl", "~/nothere", "nothere-1.0-py3-none-any.whl"])
+def test_what_machines_cannot_install_is_refused_before_any(
+    what: str, config: Path, sky: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fleet(config, "--install", what) == 2
+    assert f"--install {what}: there is no such wheel or checkout" in capsys.readouterr().err
+    assert not (config.parent / "results").exists()
+
+
 def killed(config: Path, sky: Path, point: str) -> Workspace:
     """A run of a fleet whose process was killed when both machines had reached a point."""
     plan(sky, g5_2xlarge={"hang": point}, g6_2xlarge={"hang": point})
@@ -212,6 +278,12 @@ def test_cleanup_after_kill_9_deletes_every_machine_also_without_the_run(
     run = killed(config, sky, point)
     assert main(["cleanup"]) == 0
     assert capsys.readouterr().out.count("still running and costing money: machine-") == 2
+    written = config.read_text()
+    config.write_text(written.replace("max_tokens: 5", "max_tokens: 6"))
+    assert main(["--resume", str(run.path)]) == 2
+    refused = capsys.readouterr().err
+    assert "has changed since run" in refused
+    assert refused.count("still running and costing money: machine-") == 2
     if point == "launch":
         shutil.rmtree(run.path)
     assert main(["cleanup", str(run.path)]) == 0

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fmbench_lib.errors import DeployError
-from fmbench_lib.fleet.sky_command import job_state, launch, status_of, take_down
+from fmbench_lib.errors import DeployError, InputError
+from fmbench_lib.fleet import sky_command
+from fmbench_lib.fleet.sky_command import check_answers, job_state, launch, status_of, take_down
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def pause(_seconds: float) -> None:
 
 @pytest.mark.parametrize(
     ("code", "state"),
-    [(0, "succeeded"), (100, "failed"), (101, "running"), (102, "unknown"), (103, "failed"), (1, "unknown")],
+    [(0, "succeeded"), (100, "failed"), (101, "running"), (102, "absent"), (103, "failed"), (1, "unknown")],
 )
 def test_the_state_of_a_job_is_the_exit_code(code: int, state: str, sky: Path) -> None:
     answer(sky, logs=f"exit {code}")
@@ -46,7 +47,7 @@ def test_a_status_is_read_among_other_lines_and_of_this_machine_alone(sky: Path)
     assert (status_of("m"), status_of("m-3")) == ("INIT", None)
 
 
-@pytest.mark.parametrize("script", ["exit 1", "echo nothing", "printf '[\\n{\\n]\\n'"])
+@pytest.mark.parametrize("script", ["exit 1", "echo nothing", "printf '[\\n{\\n]\\n'", "printf '[\\n1\\n]\\n'"])
 def test_an_answer_that_is_none_does_not_mean_that_the_machine_is_gone(script: str, sky: Path) -> None:
     answer(sky, status=script)
     with pytest.raises(DeployError, match="exit code"):
@@ -88,6 +89,37 @@ def test_a_launch_is_ended_once_the_run_is_stopped(sky: Path) -> None:
         launch("m", sky / "task.yml", sky / "log", {}, (sky / "pid").exists)
     with pytest.raises(ProcessLookupError):
         os.kill(int((sky / "pid").read_text()), 0)
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [({"status": "echo hello"}, "hello"), ({"api": "echo No such option >&2; exit 2"}, "exit code 2: No such option")],
+)
+def test_a_skypilot_that_cannot_list_its_machines_starts_none(answers: dict[str, str], said: str, sky: Path) -> None:
+    check_answers()
+    answer(sky, **answers)
+    with pytest.raises(InputError, match=f"no machine is started, .*{said}.* is written for SkyPilot 0.14"):
+        check_answers()
+
+
+@pytest.mark.parametrize("child", ["exec sleep 600", "sleep 600"])
+def test_a_command_that_hangs_is_given_up_with_its_children(
+    child: str, sky: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sky_command, "_ANSWER_S", 0.5)
+    answer(sky, status=f"echo $$ > {sky}/pid; {child}", launch=f"echo $$ > {sky}/pid; {child}")
+    with pytest.raises(DeployError, match=r"`sky status .* did not end within 0 s"):
+        status_of("m")
+    with pytest.raises(DeployError, match=r"`sky launch .* did not end within 1 s"):
+        launch("m", sky / "task.yml", sky / "log", {}, seconds=0.7)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(int((sky / "pid").read_text()), 0)
+
+
+def test_who_waits_for_an_answer_can_be_stopped(sky: Path) -> None:
+    answer(sky, logs=f"touch {sky}/asked; exec sleep 600")
+    with pytest.raises(KeyboardInterrupt):
+        job_state("m", (sky / "asked").exists)
 
 
 def test_without_skypilot_a_machine_is_not_said_to_be_gone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
