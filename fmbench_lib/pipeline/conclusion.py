@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Unpack
 
-from fmbench_lib.errors import FmbenchError, InputError, StepError
+from fmbench_lib.errors import FmbenchError, InputError, RunStateError, StepError
 from fmbench_lib.host.atomic_files import read_json
 from fmbench_lib.host.disk_space import set_aside
 from fmbench_lib.host.process_identity import this_process
@@ -52,9 +52,13 @@ class Success:
 
 
 def begin(run: Run) -> None:
-    """Record that the run is executed, with room set aside for the record of its end. Raises DiskFullError."""
+    """Record that the run is executed, with room set aside for the record of its end. Raises DiskFullError.
+
+    An order to an earlier process is forgotten; one that was given since this process has made the run counts.
+    """
     run.workspace.progress_file.unlink(missing_ok=True)
-    withdraw_order(run.workspace)
+    if run.workspace.read_run().get("process") != this_process():
+        withdraw_order(run.workspace)
     set_aside(run.workspace.reserve_file, _RESERVE_BYTES)
     run.workspace.update_run(status="running", process=this_process())
 
@@ -86,7 +90,7 @@ def conclude(run: Run, outcome: Outcome, wanted: Collection[str], success: Succe
         outcome.errors.append(StepError(CLEANUP, None, run.redactor(f"cannot read what the run has left: {error}")))
         outcome.exit_code = 1
     status: RunChanges = {"exit_code": outcome.exit_code}
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(RunStateError):
         withdraw_order(run.workspace)
     if outcome.errors:
         status["status"] = "interrupted" if outcome.interrupted else "failed"

@@ -10,6 +10,7 @@ import json
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias, TypedDict, get_args
 
+from fmbench_lib.errors import RunStateError
 from fmbench_lib.host.atomic_files import write_json
 from fmbench_lib.workspace import Workspace
 
@@ -26,9 +27,15 @@ class OrderFile(TypedDict):
 
 
 def give_order(workspace: Workspace, order: Order) -> None:
-    """Ask this of the run; an earlier order is replaced."""
+    """Ask this of the run; an earlier order is replaced. Raises RunStateError where that cannot be written."""
     content: OrderFile = {"order": order, "at": datetime.now(UTC).isoformat()}
-    write_json(workspace.orders_file, content)
+    try:
+        write_json(workspace.orders_file, content)
+    except OSError as error:
+        raise RunStateError(
+            f"cannot write {workspace.orders_file}, by which the run is asked to {order}: {error.strerror}; Ctrl-C "
+            "where it was started stops it"
+        ) from None
 
 
 def current_order(workspace: Workspace) -> Order | None:
@@ -51,5 +58,8 @@ def is_to_pause(workspace: Workspace) -> bool:
 
 
 def withdraw_order(workspace: Workspace) -> None:
-    """Ask nothing of the run any more."""
-    workspace.orders_file.unlink(missing_ok=True)
+    """Ask nothing of the run any more. Raises RunStateError where the order cannot be removed."""
+    try:
+        workspace.orders_file.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunStateError(f"cannot remove {workspace.orders_file}: {error.strerror}") from None

@@ -177,6 +177,15 @@ def test_a_damaged_order_asks_for_nothing(content: str, run: Workspace) -> None:
     assert current_order(run) is None
 
 
+@pytest.mark.parametrize("command", ["pause", "stop"])
+def test_an_order_that_cannot_be_written_is_said_in_a_line(command: str, run: Workspace, say: Say) -> None:
+    run.orders_file.mkdir()
+    code, out = say(command)
+    assert code == 2
+    assert f"cannot write {run.orders_file}, by which the run is asked to {command}: Is a directory" in out
+    assert len(out.splitlines()) == 1
+
+
 def test_following_ends_with_the_run_and_its_exit_code(run: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     key = LevelKey(**KEY, load="concurrency-2")
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from fmbench_lib.errors import DiskFullError, InputError
+from fmbench_lib.host.process_identity import this_process
 from fmbench_lib.pipeline import plain_steps
 from fmbench_lib.pipeline.conclusion import LastSteps, Outcome, Success
 from fmbench_lib.pipeline.interrupts import Interrupts
@@ -84,6 +85,18 @@ def test_a_run_that_is_stopped_does_no_further_step_but_the_cleanup(do: Do, why:
     assert (begun, taken) == ([SETUP, CLEANUP], [standing])
     assert current_order(standing.workspace) is None
     assert json.loads(standing.workspace.run_file.read_text())["status"] == "interrupted"
+
+
+def test_an_order_that_was_given_before_the_first_step_counts(run: Run) -> None:
+    stop(run)
+    outcome, begun, _ = drive(run)
+    assert (outcome.exit_code, begun) == (130, [])
+
+
+def test_an_order_to_a_process_that_is_gone_does_not(run: Run) -> None:
+    stop(run)
+    run.workspace.update_run(process={**this_process(), "pid": 1, "started": 1.0})
+    assert drive(run)[0].exit_code == 0
 
 
 def test_steps_see_that_the_run_is_to_stop(run: Run) -> None:
