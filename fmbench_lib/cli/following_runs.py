@@ -11,7 +11,7 @@ from dataclasses import asdict
 from fmbench_lib.cli.display import Display
 from fmbench_lib.cli.option_values import existing_run
 from fmbench_lib.cli.status_lines import machine_line, status_lines
-from fmbench_lib.cli.terminal import emit, is_json, say, short_path
+from fmbench_lib.cli.terminal import emit, is_json, say, say_wrapped, short_path
 from fmbench_lib.errors import InputError
 from fmbench_lib.runs.fleet_record import is_fleet
 from fmbench_lib.runs.run_orders import Order, give_order, is_to_pause, withdraw_order
@@ -47,22 +47,24 @@ def _uploaded_line(standing: StandingOfRun, address: str) -> str:
 
 
 def _tell(workspace: Workspace, standing: StandingOfRun) -> None:
-    """Print how a run stands, and of one that has ended what it has left and costs money."""
+    """Print how a run stands, and of one that has ended what is kept of stopped levels, and what still costs money."""
     from fmbench_lib.steps.endpoints.standing_endpoints import standing_lines
+    from fmbench_lib.steps.measuring.stopped_levels import kept_lines
 
-    left = [] if standing.goes_on else standing_lines(workspace)
+    kept, left = ([], []) if standing.goes_on else (kept_lines(workspace), standing_lines(workspace))
     emit("status", run_dir=str(workspace.path), **_document(standing), standing=left)
     if not is_json():
-        for line in (*status_lines(standing), *left):
-            say(line)
+        for line in (*status_lines(standing), *kept, *left):
+            say_wrapped(line)
 
 
 def follow(workspace: Workspace, wait: Callable[[float], None] = time.sleep) -> int:
     """Show the run as its own terminal does, until it has ended; returns its exit code, 1 where it has none."""
     display = Display(workspace)
     standing = standing_of(workspace)
-    for line in status_lines(standing):
-        say(line)
+    if not is_json():
+        for line in status_lines(standing):
+            say_wrapped(line)
     while standing.goes_on:
         if standing.step is not None:
             display.update(standing.step)

@@ -121,23 +121,18 @@ def _print_end(run: Run, outcome: Outcome, options: argparse.Namespace) -> int:
         if forgotten:
             say("nothing was started, and no run is left: correct this and run it again", error=True)
         return outcome.exit_code or 1
+    from fmbench_lib.steps.measuring.stopped_levels import kept_lines
+
     print_result(run)
     write_step_summary(run)
-    _print_stopped(run)
+    for line in kept_lines(run.workspace):
+        say(line)
     told = outcome.exit_code not in (0, BAD_INPUT) and bool(outcome.errors)
     if told:
         say(f"continue it with: fmbench --resume {shlex.quote(short_path(run.workspace.path))}", error=True)
     print_location(run.workspace, may_delete=not outcome.errors)
     _print_missing(run, told=told)
     return outcome.exit_code
-
-
-def _print_stopped(run: Run) -> None:
-    """Say what is kept of levels that were stopped."""
-    from fmbench_lib.steps.measuring.stopped_levels import stopped_levels
-
-    for key, kept in stopped_levels(run.workspace):
-        say(f"kept: {kept} requests of {' · '.join(key)}; --resume sends the others")
 
 
 def _print_missing(run: Run, *, told: bool) -> None:

@@ -34,7 +34,7 @@ def _machine_line(run: Run, machine: Machine, prices: PriceList) -> str:
     line = f"{machine.name}: 1 × {machine.instance_type}{where} for {', '.join(machine.experiments)}: {load}"
     price = prices.lookup(machine.instance_type)
     if not isinstance(price, InstancePrice):
-        return f"{line}; cost unknown: there is no price for {machine.instance_type}"
+        return f"{line}; cost unknown: {prices.why_none(machine.instance_type)}; it is bought on demand"
     rate = f"{price.hourly:.10g} USD/h ({terms_of(price)})"
     cost = "" if seconds is None else f", at most {hours_cost(price.hourly, 1, seconds):.4f} USD"
     return f"{line}{cost} at {rate}; starting it, loading models and deleting it come on top"

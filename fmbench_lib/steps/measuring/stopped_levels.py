@@ -15,3 +15,11 @@ def stopped_levels(workspace: Workspace) -> Iterator[tuple[LevelKey, int]]:
         if level is not None:
             facts = level.facts
             yield LevelKey(facts["experiment_name"], facts["payload_file"], facts["load"]), level.kept
+
+
+def kept_lines(workspace: Workspace) -> list[str]:
+    """What is kept of levels that were stopped, a line each."""
+    return [
+        f"kept: {kept} requests of {' · '.join(key)}; --resume sends the others"
+        for key, kept in stopped_levels(workspace)
+    ]

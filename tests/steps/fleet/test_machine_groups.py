@@ -83,8 +83,13 @@ def test_the_plan_names_machines_and_what_they_cost_at_most(make_run: MakeRun) -
     first, second, last = plan_lines(run)
     assert first.startswith("machine-1: 1 × g5.2xlarge for e0: at most 4 min 00 s of load, at most 0.0800 USD ")
     assert "at 1.2 USD/h (on demand); starting it, loading models and deleting it come on top" in first
-    assert second.endswith("cost unknown: there is no price for x9.large")
+    assert second.endswith("cost unknown: no price listed for x9.large; it is bought on demand")
     assert last == "2 machines at the same time; what they cost by the hour is not known"
+
+
+def test_the_plan_says_of_a_type_without_a_spot_price_that_it_is_bought_on_demand(make_run: MakeRun) -> None:
+    run = make_run({"instance_type": "g6.2xlarge"}, pricing={"use": "spot", "g6.2xlarge": 0.9})
+    assert plan_lines(run)[0].endswith("cost unknown: no spot price listed for g6.2xlarge; it is bought on demand")
 
 
 def sent(run: Run, tmp_path: Path) -> tuple[dict[str, Any], Path]:
