@@ -3,7 +3,7 @@
     python benchmarks/endurance.py [WORDS]
 
 A full disk at each step and one that fills up during a level (a small tmpfs: as root, else left out), the run's
-directory removed, the wall clock set by an hour in both directions and a suspended machine (both faked in every
+directory removed in each step, the wall clock set by an hour in both directions and a suspended machine (both faked in every
 process of the run), SIGSTOP for 20 s of each process, SIGHUP, SIGTERM and Ctrl-C, `fmbench stop`, `pause --now`. Each
 happens to a run of two levels of 60 requests, in the middle of the second. `code` is the exit code, `kept` the levels
 that it left, `right` whether after the resumption every level has each request once, with the server's own latency.
@@ -23,11 +23,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import deaths
-from deaths import STEPS, Case, Running, filled, in_step, played, removed, signals, stopped
+from acts import STEPS, filled, in_step, removed, signals, stopped
 from output import print_table, write_result
+from played_run import Case, Running, played
 
 LEVELS, REQUESTS = (2, 1), 60
+LONGEST_S = 240.0
 FAKED_CLOCK = Path(__file__).parent / "faked_clock"
 SIGSTOP_S = 20.0
 LEFT_BYTES = 7 << 20  # on the small disk, when it has been filled up
@@ -93,8 +94,9 @@ def cases() -> Iterator[Case]:
     for step in STEPS:
         yield Case(f"disk full in {step}", filled(step), small_disk=True)
     yield Case("disk fills up in a level", fills_up, small_disk=True)
-    yield Case("folder removed", removed(Running.measuring), keep_run=False)
-    yield Case("folder removed in 2_deploy_model", removed(in_step(STEPS[2])), keep_run=False)
+    yield Case("folder removed in a level", removed(Running.measuring), keep_run=False)
+    for step in STEPS:
+        yield Case(f"folder removed in {step}", removed(in_step(step)), keep_run=False)
     faked = {"FAKED_WALL": "{folder}/wall", "FAKED_ASLEEP": "{folder}/asleep"}
     for name, file, seconds in (
         ("clock set forward by 1 h", "wall", 3600.0),
@@ -131,10 +133,10 @@ def main(words: Sequence[str]) -> int:
         if case.small_disk and (os.geteuid() != 0 or not Path("/bin/mount").exists()):
             print(f"{case.name}: left out, only root can mount a small disk")
             continue
-        case.levels, case.requests = LEVELS, REQUESTS
+        case.levels, case.requests, case.longest_s = LEVELS, REQUESTS, LONGEST_S
         rows.append(played(case))
         print_table(COLUMNS, rows[-1:])
-        print("\n".join(f"  {line}" for line in (rows[-1]["last"], *rows[-1]["reasons"])), flush=True)
+        print("\n".join(f"  {line}" for line in (*rows[-1]["said"], *rows[-1]["reasons"])), flush=True)
     print()
     print_table(COLUMNS, rows)
     write_result("endurance", {"cases": rows})
@@ -142,8 +144,6 @@ def main(words: Sequence[str]) -> int:
     print(f"{len(rows)} cases, {len(bad)} not as they should be" + "".join(f"\n  {name}" for name in bad))
     return 1 if bad else 0
 
-
-deaths.LONGEST_S = 240.0
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -37,8 +37,8 @@ from typing import Any
 import psutil
 import pyarrow.parquet as pq
 import yaml
-from deaths import MARK, Running, end
 from output import print_table, write_result
+from played_run import MARK, Running, end
 
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
 from fmbench_lib.emulator.faults import parse_fault_rule
