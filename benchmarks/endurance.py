@@ -3,11 +3,11 @@
     python benchmarks/endurance.py [WORDS]
 
 A full disk at each step and one that fills up during a level (a small tmpfs: as root, else left out), the run's
-directory removed in each step, the wall clock set by an hour in both directions and a suspended machine (both faked in every
-process of the run), SIGSTOP for 20 s of each process, SIGHUP, SIGTERM and Ctrl-C, `fmbench stop`, `pause --now`. Each
-happens to a run of two levels of 60 requests, in the middle of the second. `code` is the exit code, `kept` the levels
-that it left, `right` whether after the resumption every level has each request once, with the server's own latency.
-WORDS selects the cases that contain one of them. Prints a table, and below it what is said of each; writes
+directory removed in each step, the wall clock set by an hour in both directions and a suspended machine (both faked in
+every process of the run), SIGSTOP for 20 s of each process, SIGHUP, SIGTERM and Ctrl-C, `fmbench stop`, `pause --now`.
+Each happens to a run of two levels of 60 requests, in the middle of the second. `code` is the exit code, `kept` the
+levels that it left, `right` whether after the resumption every level has each request once, with the server's own
+latency. WORDS selects the cases that contain one of them. Prints a table, and below it what is said of each; writes
 `benchmarks/results/endurance.json`.
 """
 

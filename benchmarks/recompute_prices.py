@@ -138,6 +138,9 @@ def _cost(
     endpoint = endpoints.get(first["experiment_name"], {})
     seconds = sum(_number(level, "level_s") for level in levels)
     begin, end = endpoint.get("in_service_at"), endpoint.get("deleted_at")
+    booted = [endpoint.get(name) or {} for name in ("in_service_boot", "deleted_boot")]
+    if booted[0].get("boot") == booted[1].get("boot") and all(booted):  # one boot, whose clock nobody sets
+        begin, end = (clock["seconds"] for clock in booted)
     in_service = end - begin + (endpoint.get("served_before") or 0.0) if begin and end else NAN
     whole_hours = endpoint.get("platform") == "bedrock"  # provisioned throughput: every hour begun
     measuring, billed = (_cost_of(levels, price, length, whole_hours) for length in (seconds, in_service))

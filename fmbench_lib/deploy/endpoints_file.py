@@ -15,6 +15,7 @@ from fmbench_lib.deploy.platform import Copy, Endpoint
 from fmbench_lib.deploy.standing_record import note_standing, recorded_outside
 from fmbench_lib.errors import FmbenchError
 from fmbench_lib.host.atomic_files import read_json, write_json
+from fmbench_lib.host.boot_clock import boot_time
 from fmbench_lib.workspace import Workspace
 
 _RECORDED_AT = "recorded_at"
@@ -37,7 +38,10 @@ def known_endpoints(workspace: Workspace) -> dict[str, Endpoint]:
 
 
 def record(workspace: Workspace, endpoint: Endpoint) -> None:
-    """Store what is known of an endpoint, without secrets; called before each slow part, so that none is orphaned."""
+    """Store what is known of an endpoint, without secrets; called before each slow part, so that none is orphaned,
+    and as soon as it has been deleted."""
+    if endpoint.deleted_at is not None and endpoint.in_service_boot is not None and endpoint.deleted_boot is None:
+        endpoint = replace(endpoint, deleted_boot=boot_time())
     redacted = replace(
         endpoint,
         urls=tuple(workspace.redact(url) for url in endpoint.urls),

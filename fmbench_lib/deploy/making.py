@@ -10,6 +10,7 @@ from typing import Any
 
 from fmbench_lib.deploy.platform import DeployContext, Endpoint
 from fmbench_lib.errors import DeployError, EndpointError
+from fmbench_lib.host.boot_clock import boot_time
 
 
 @dataclass(slots=True)
@@ -26,7 +27,7 @@ class Making:
 
     def in_service(self, **changes: Any) -> Endpoint:
         """Record that the endpoint serves, from now on; the endpoint."""
-        self.note(status="in_service", in_service_at=time.time(), **changes)
+        self.note(status="in_service", in_service_at=time.time(), in_service_boot=boot_time(), **changes)
         return self.endpoint
 
     @contextmanager

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkabl
 from fmbench_lib.config.platforms import ENDPOINT, installed_platform, known_platforms, platform_facts
 from fmbench_lib.deploy.earlier_runs import with_copies
 from fmbench_lib.errors import DeployError
+from fmbench_lib.host.boot_clock import BootTime, seconds_between
 from fmbench_lib.host.process import ProcessMark
 
 if TYPE_CHECKING:  # every server process imports this module, and none needs the config
@@ -67,7 +68,8 @@ class Endpoint:
     server on this one lets them in. `owned` is True where this run created the endpoint and must
     delete it. `resources` is what the platform needs to find what it created; only the platform reads it. `model` is
     the name to send. `served_before` counts the seconds in service of endpoints that this one replaces in a resumed
-    run. `copies` are those that the run started itself; behind a balancer there are more of them than `urls`.
+    run; `in_service_boot` and `deleted_boot` are those moments on a clock that cannot be set. `copies` are those that
+    the run started itself; behind a balancer there are more of them than `urls`.
     """
 
     experiment_name: str
@@ -86,6 +88,17 @@ class Endpoint:
     copies: tuple[Copy, ...] = ()
     cloudwatch: CloudWatchName | None = None
     remote_urls: tuple[str, ...] = ()
+    in_service_boot: BootTime | None = None
+    deleted_boot: BootTime | None = None
+
+    @property
+    def seconds_in_service(self) -> float | None:
+        """From in service to deleted: by the clock of the boot, which no one sets, where both were in one boot, else by
+        the wall clock. None while it serves, and where it never did."""
+        if self.in_service_at is None or self.deleted_at is None:
+            return None
+        seconds = seconds_between(self.in_service_boot, self.deleted_boot)
+        return self.deleted_at - self.in_service_at if seconds is None else seconds
 
     def to_dict(self) -> dict[str, Any]:
         """The endpoint as JSON can hold it."""
@@ -101,6 +114,9 @@ class Endpoint:
         known["copies"] = tuple(Copy.from_dict(copy) for copy in known.get("copies", ()))
         if known.get("cloudwatch") is not None:
             known["cloudwatch"] = CloudWatchName(**_known(CloudWatchName, known["cloudwatch"]))
+        for name in ("in_service_boot", "deleted_boot"):
+            if known.get(name) is not None:
+                known[name] = BootTime(**_known(BootTime, known[name]))
         return cls(**known)
 
 

@@ -40,7 +40,8 @@ def experiment_costs(summary: pd.DataFrame, endpoints: Iterable[Mapping[str, Any
     (warm-up included) at the token rates. `cost_billed` is the same from in service to deleted, or the same tokens; it
     is unknown while the endpoint runs, and for one that fmbench did not deploy. With `whole_hours` (provisioned
     throughput) both are in whole hours, rounded up. `endpoints` are mappings with `experiment_name`, `whole_hours`,
-    `in_service_at` and `deleted_at` (Unix seconds).
+    `in_service_at`, `deleted_at` (Unix seconds; None: not yet) and
+    `seconds_in_service` between them.
     """
     by_name = {str(endpoint.get("experiment_name")): endpoint for endpoint in endpoints}
     groups: dict[str, list[Row]] = {}
@@ -90,8 +91,8 @@ def _sum(levels: Sequence[Row], column: str) -> float | None:
 
 
 def _in_service(endpoint: Row) -> float | None:
-    begin, end = number(endpoint, "in_service_at"), number(endpoint, "deleted_at")
-    return None if begin is None or end is None else end - begin + (number(endpoint, "served_before") or 0.0)
+    seconds = number(endpoint, "seconds_in_service")
+    return None if seconds is None else seconds + (number(endpoint, "served_before") or 0.0)
 
 
 def _note(kind: str | None, endpoint: Row, measuring: float | None, sums: Row) -> str | None:

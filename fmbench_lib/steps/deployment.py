@@ -124,6 +124,7 @@ def _deploy(run: Run, experiment: Experiment, interrupted: threading.Event) -> N
     if known is not None and known.owned and known.deleted_at is None:
         known = platform(known.platform).delete(known)  # what a killed run left half deployed
         record(run.workspace, known)
+        known = endpoints(run.workspace).get(experiment.name)  # with the moment by the clock of the boot
     for other in in_the_way(run.config, experiment, list(endpoints(run.workspace).values())):
         line = f"{other.experiment_name} is deleted: {experiment.name} needs its port or devices"
         run.workspace.log_event("deployment", experiment=experiment.name, line=line)
@@ -145,7 +146,7 @@ def _seconds_served(earlier: Endpoint | None) -> float:
     """How long the endpoints that the run deployed earlier for the same experiment were in service."""
     if earlier is None or not earlier.owned:
         return 0.0
-    return earlier.served_before + (_difference(earlier.deleted_at, earlier.in_service_at) or 0.0)
+    return earlier.served_before + (earlier.seconds_in_service or 0.0)
 
 
 def _difference(later: float | None, earlier: float | None) -> float | None:

@@ -32,7 +32,7 @@ def costs_of(levels, endpoints=()):
 
 
 def test_seconds_of_the_levels_and_of_the_bill():
-    endpoint = {"experiment_name": "exp", "in_service_at": 1000.0, "deleted_at": 1000.0 + 3600}
+    endpoint = {"experiment_name": "exp", "in_service_at": 1.0, "deleted_at": 9.0, "seconds_in_service": 3600.0}
     found = costs_of([level(level_s=1000.0), level(level_s=259.29)], [endpoint])
     assert list(found.columns) == list(COST_COLUMNS)
     row = found.iloc[0]
@@ -51,7 +51,7 @@ def test_several_instances_cost_several_times():
 
 def test_provisioned_throughput_is_paid_for_by_the_hour_that_was_begun():
     """88 USD/h, two model units, 70 minutes in service: two hours, 352 USD; 1,000 s of load: one hour, 176 USD."""
-    endpoint = {"experiment_name": "exp", "whole_hours": True, "in_service_at": 1000.0, "deleted_at": 1000.0 + 4200}
+    endpoint = {"experiment_name": "exp", "whole_hours": True, "in_service_at": 1.0, "seconds_in_service": 4200.0}
     prices = PriceList.from_mapping({"a-model-pt": 88, "model:0": PRICES_BY_TOKEN}, "test")
     provisioned = level(instance_type="a-model-pt", level_s=1000.0, instance_count=2)
     row = experiment_costs(pd.DataFrame([provisioned]), [endpoint], prices).iloc[0]

@@ -146,7 +146,7 @@ def inputs_of(levels: Sequence[LevelData], budgets: Budgets | None = None, **mor
     decision = decide(decided, budgets or Budgets(), more.pop("dataset", None))
     types = [str(name) for name in summary["instance_type"].dropna().unique()]
     endpoints = [
-        {"experiment_name": name, "in_service_at": START - 60, "deleted_at": START + 600}
+        {"experiment_name": name, "in_service_at": START - 60, "deleted_at": START + 600, "seconds_in_service": 660.0}
         for name in summary["experiment_name"].unique()
     ]
     run = RunFacts(

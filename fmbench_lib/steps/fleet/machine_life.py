@@ -16,6 +16,7 @@ from fmbench_lib.fleet import sky_command
 from fmbench_lib.fleet.machine_files import bring_back, last_line
 from fmbench_lib.fleet.machine_task import FOLDER, OUTPUT, RESULTS, FleetSettings, Machine
 from fmbench_lib.host.atomic_files import write_text
+from fmbench_lib.host.boot_clock import boot_time
 from fmbench_lib.runs.run import Run
 from fmbench_lib.steps.fleet.machine_input import write_machine_files
 from fmbench_lib.steps.fleet.machine_output import error_there, last_words, note_unmeasured, record_failure, take_over
@@ -84,10 +85,14 @@ def _standing(run: Run, machine: Machine, driving: Driving) -> str | None:
         return None
     if sky_command.job_state(_cluster(endpoint), driving.stopped) not in ("absent", "unknown"):
         if endpoint.in_service_at is None:
-            record(run.workspace, replace(endpoint, status="in_service", in_service_at=time.time()))
+            record(run.workspace, _in_service(endpoint, time.time()))
         return _cluster(endpoint)
     record(run.workspace, platform(SKYPILOT).delete(endpoint))
     return None
+
+
+def _in_service(endpoint: Endpoint, now: float) -> Endpoint:
+    return replace(endpoint, status="in_service", in_service_at=now, in_service_boot=boot_time())
 
 
 def _started(run: Run, machine: Machine, driving: Driving) -> str:
@@ -104,7 +109,7 @@ def _started(run: Run, machine: Machine, driving: Driving) -> str:
     driving.say(f"{machine.label}: starting {cluster} for {', '.join(machine.experiments)}")
     seconds = driving.settings.hours * 3600
     sky_command.launch(cluster, files.task, files.log, driving.secrets, driving.stopped, seconds)
-    record(run.workspace, replace(endpoint, status="in_service", in_service_at=driving.clock()))
+    record(run.workspace, _in_service(endpoint, driving.clock()))
     driving.say(f"{machine.label}: {cluster} is up and measures")
     return cluster
 

@@ -223,12 +223,16 @@ def _name_if_there(path: Path) -> str | None:
     return path.name if path.exists() else None
 
 
+def _times(endpoint: Endpoint) -> dict[str, Any]:
+    return {**endpoint.to_dict(), "seconds_in_service": endpoint.seconds_in_service}
+
+
 def costs_table(run: Run, analysis: Analysis) -> pd.DataFrame:
     """What each experiment cost, as `endpoint_per_instance_per_run_costs.csv` has it."""
     known = endpoints(run.workspace)
     served = [
         {
-            **(known[one.name].to_dict() if one.name in known else {"experiment_name": one.name}),
+            **(_times(known[one.name]) if one.name in known else {"experiment_name": one.name}),
             "whole_hours": platform_facts(one.platform).whole_hours,
         }
         for one in run.config.experiments
