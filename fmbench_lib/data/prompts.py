@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import itertools
 import json
 import random
 import statistics
@@ -16,7 +15,8 @@ from typing import Any, NotRequired, TypedDict
 from fmbench_lib.config import Filter
 from fmbench_lib.data.batches import RankedColumns, batched
 from fmbench_lib.data.conversations import COLUMNS as CONVERSATION_COLUMNS
-from fmbench_lib.data.conversations import Message, as_text, contents_of, is_conversation, messages_of_cell
+from fmbench_lib.data.conversations import Message, as_text, is_conversation, messages_of_cell
+from fmbench_lib.data.counted_prompts import counted
 from fmbench_lib.data.image_cells import image_of_cell
 from fmbench_lib.data.sources.base import Row, Source
 from fmbench_lib.data.sources.synthetic_prompts import DRAWN, Drawn
@@ -24,9 +24,7 @@ from fmbench_lib.data.templates import Template, make_template
 from fmbench_lib.data.text_checks import half_character
 from fmbench_lib.data.tokenizers import Tokenizer
 from fmbench_lib.errors import DataError
-from fmbench_lib.images import without_images
-
-_BATCH = 256
+from fmbench_lib.host.task_pool import TaskPool, ThisProcess
 
 
 class PromptRow(TypedDict):
@@ -108,6 +106,7 @@ def generate_payloads(
     documents_column: str | None = None,
     relevance_column: str | None = None,
     wanted_files: Collection[str] | None = None,
+    pool: TaskPool | None = None,
 ) -> PayloadSet:
     """The payload files that `filters` select from the sources' prompts, `min <= tokens < max`.
 
@@ -118,7 +117,8 @@ def generate_payloads(
     one column and nothing else, and that holds a conversation, its messages are the prompt, counted by their contents.
     `wanted_files` are the payload files that experiments use, all by default: a filter of another one that no prompt
     matches is a notice. A filter with `texts_per_request` has so many prompts sent together. The documents of
-    `documents_column` are ranked for the prompt; their tokens count as the prompt's.
+    `documents_column` are ranked for the prompt; their tokens count as the prompt's. `pool` counts them, this process
+    without one.
 
     Raises DataError for rows that cannot be read, for a missing column, and for a filter of a wanted file that no
     prompt matches (with the lengths of the prompts); TemplateError for a template that uses none of its keys.
@@ -128,7 +128,7 @@ def generate_payloads(
     prompts = _Prompts(made, question_column, ground_truth_column, image_column, ranked)
     chosen: dict[str, dict[str, PromptRow]] = {wanted.payload_file: {} for wanted in filters}
     matched: set[int] = set()
-    for row in _counted(prompts.read(sources), tokenizer):
+    for row in counted(prompts.read(sources), tokenizer, pool or ThisProcess()):
         prompts.lengths.setdefault(row["language"], []).append(row["prompt_tokens"])
         for number, wanted in enumerate(filters):
             if prompts.is_in(row, wanted):
@@ -282,23 +282,6 @@ class _Prompts:
                 )
         for key in self.template.unused_keys:
             yield f"the prompt template has no {{{key}}}, so that key of datasets.prompt_template_keys has no effect"
-
-
-def _counted(prompts: Iterator[PromptRow], tokenizer: Tokenizer) -> Iterator[PromptRow]:
-    while batch := list(itertools.islice(prompts, _BATCH)):
-        counted = [row for row in batch if "number" not in row]
-        texts = [_counted_text(row) for row in counted]
-        counts = tokenizer.count_many([without_images(text) for text in texts])
-        for row, tokens in zip(counted, counts, strict=True):
-            row["prompt_tokens"] = tokens
-        for row in batch:
-            yield row
-
-
-def _counted_text(row: PromptRow) -> str:
-    if "messages" in row:
-        return contents_of(row["messages"])
-    return "\n".join([row["prompt"], *row.get("documents", ())])
 
 
 def _fits(row: PromptRow, wanted: Filter) -> bool:

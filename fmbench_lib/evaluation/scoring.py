@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from fmbench_lib.evaluation.scores import structured_output
 from fmbench_lib.evaluation.scores.structured_output import matches_schema, numeric_match, parsed_json
 from fmbench_lib.evaluation.scores.text_scores import SCORES, text_scores
 from fmbench_lib.host.atomic_files import replacing
+from fmbench_lib.host.task_pool import TaskPool, ThisProcess
 
 SIMILARITY = "cosine_similarity"
 _OF_TEXTS = (*SCORES, "numeric_match", "json_valid", "schema_valid")
@@ -34,6 +36,8 @@ SCORE_NAMES = (*_OF_TEXTS, SIMILARITY)
 _SCHEMA = pa.schema([("answer_id", pa.string()), ("against", pa.string()), *((n, pa.float64()) for n in SCORE_NAMES)])
 _LIBRARIES = ("rouge-score", "sacrebleu", "rapidfuzz", "jsonschema")
 _KEPT = "scores-"
+_TASK = 20
+"""Answers that are scored together: of long ones, half a second each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +49,17 @@ class Scoring:
     schema: Mapping[str, Any] | None = None
 
 
-def write_scores(scoring: Scoring, answers: Path, target: Path) -> None:
+def write_scores(scoring: Scoring, answers: Path, target: Path, pool: TaskPool | None = None) -> None:
     """Score every distinct answer: against the acceptable answers, without any against the context.
 
     What is not kept yet is computed, and kept beside `target`, batch by batch. What embeds texts is asked again where
-    it gave no vector.
+    it gave no vector. `pool` compares texts, this process without one.
     """
     texts = KeptRows(target.parent / f"{_KEPT}{text_scores_id(scoring.schema)}", _OF_TEXTS)
     near = _kept_similarities(scoring.embedding, target.parent)
     with replacing(target) as part, pq.ParquetWriter(part, _SCHEMA) as writer:
         for batch in read_answers(answers):
-            rows = _completed(texts, batch, lambda missing: [_of_texts(each, scoring.schema) for each in missing])
+            rows = _completed(texts, batch, lambda missing: score_texts(missing, scoring.schema, pool or ThisProcess()))
             found = rows if near is None else _with_similarities(near, scoring.embedding, batch, rows)
             named = [
                 {"answer_id": answer.answer_id, "against": "ground truth" if answer.truths else "context", **row}
@@ -109,6 +113,16 @@ def _key(answer: Answer) -> str:
     """What the scores of an answer depend on: its text, and what it is compared with."""
     against = answer.truths or ("", answer.context)
     return _digest("truths" if answer.truths else "context", answer.text, *against)[:32]
+
+
+def score_texts(answers: Sequence[Answer], schema: Mapping[str, Any] | None, pool: TaskPool) -> list[Numbers]:
+    """The scores of texts of each answer, computed by a pool."""
+    tasks = [answers[start : start + _TASK] for start in range(0, len(answers), _TASK)]
+    return [row for rows in pool.map(partial(_all_of_texts, schema=schema), tasks) for row in rows]
+
+
+def _all_of_texts(answers: Sequence[Answer], schema: Mapping[str, Any] | None) -> list[Numbers]:
+    return [_of_texts(answer, schema) for answer in answers]
 
 
 def _of_texts(answer: Answer, schema: Mapping[str, Any] | None) -> Numbers:

@@ -18,6 +18,7 @@ from fmbench_lib.steps.prompts.conversations_as_text import ConversationTexts, c
 from fmbench_lib.steps.prompts.multiple_texts import check_texts
 from fmbench_lib.steps.prompts.prompt_template import choose_template
 from fmbench_lib.steps.prompts.synthetic_sources import synthetic_sources
+from fmbench_lib.steps.run_inputs.cluster_pool import task_pool
 from fmbench_lib.steps.run_inputs.inputs import sources
 from fmbench_lib.steps.run_inputs.payloads import (
     content_hash,
@@ -127,20 +128,22 @@ def make_payloads(run: Run) -> MadePrompts:
     chosen = choose_tokenizer(run, config.experiments[0])
     opened = synthetic_sources(run, chosen.tokenizer) if config.datasets.synthetic else sources(run)
     template = choose_template(run, opened)
-    payloads = generate_payloads(
-        opened,
-        template=template.text,
-        template_keys=template.keys or config.datasets.prompt_template_keys,
-        filters=config.datasets.filters,
-        tokenizer=chosen.tokenizer,
-        seed=config.general.seed,
-        question_column=config.datasets.question_col_key,
-        ground_truth_column=config.datasets.ground_truth_col_key,
-        image_column=config.datasets.image_col,
-        documents_column=config.datasets.documents_col_key,
-        relevance_column=config.datasets.relevance_col_key,
-        wanted_files={name for experiment in config.experiments for name in experiment.payload_files},
-    )
+    with task_pool(run) as pool:
+        payloads = generate_payloads(
+            opened,
+            template=template.text,
+            template_keys=template.keys or config.datasets.prompt_template_keys,
+            filters=config.datasets.filters,
+            tokenizer=chosen.tokenizer,
+            seed=config.general.seed,
+            question_column=config.datasets.question_col_key,
+            ground_truth_column=config.datasets.ground_truth_col_key,
+            image_column=config.datasets.image_col,
+            documents_column=config.datasets.documents_col_key,
+            relevance_column=config.datasets.relevance_col_key,
+            wanted_files={name for experiment in config.experiments for name in experiment.payload_files},
+            pool=pool,
+        )
     check_texts(run, payloads.files)
     notices = (*filter(None, (template.notice, chosen.notice)), *payloads.notices)
     texts = conversation_texts(run, payloads.files)

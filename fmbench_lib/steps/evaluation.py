@@ -29,6 +29,7 @@ from fmbench_lib.steps.judging.evaluation_settings import (
 )
 from fmbench_lib.steps.judging.evaluation_tables import write_tables
 from fmbench_lib.steps.judging.judge_endpoints import deleted_afterwards, embedding_of, judges_of
+from fmbench_lib.steps.run_inputs.cluster_pool import task_pool
 from fmbench_lib.steps.run_inputs.levels import run_levels
 from fmbench_lib.steps.run_inputs.run_prices import load_prices
 from fmbench_lib.workspace import LevelKey
@@ -64,7 +65,8 @@ def evaluate(run: Run) -> pd.DataFrame:
             embedded.recover()
         panel.open()
         scoring = Scoring(embedding, json_schema_of(run, section))
-        write_scores(scoring, evaluation.answers_file, evaluation.scores_file)
+        with task_pool(run) as pool:
+            write_scores(scoring, evaluation.answers_file, evaluation.scores_file, pool)
         ask_panel(evaluation, panel, given)
         run.workspace.log_event("answers evaluated", judges=[judge.name for judge in judges], usd=panel.spent)
         keep_remarks(

@@ -19,9 +19,11 @@ from fmbench_lib.config.ray_settings import RaySettings
 from fmbench_lib.errors import InputError, NodeLostError, WorkerError
 from fmbench_lib.load.cluster.node_agent import NodeAgent
 from fmbench_lib.load.cluster.node_messages import NodeIdentity
+from fmbench_lib.load.cluster.task_agent import TaskAgent
 
 _ANSWER_S = 120.0  # more than any question takes: workers are given up after 30 s, a part is decoded within seconds
 _CALLS_AT_ONCE = 4
+_MOST_TASKS = 4  # at a time on one node: each may hold a level's records in memory
 _CONNECT_S = 10.0
 _LONGEST_REASON = 200
 _HEAD = "node:__internal_head__"
@@ -67,6 +69,20 @@ class RayCluster:
         self._agents = {node_id: known.get(node_id) or self._start(alive[node_id]) for node_id in sorted(chosen)}
         return list(self._agents.values())
 
+    def task_workers(self) -> Sequence[RayTaskWorker]:
+        """Processes for work without a clock: one for each core of a node, four at most.
+
+        Raises WorkerError where no node is left.
+        """
+        alive = list(self._alive().values())[: self._settings.nodes]
+        if not alive:
+            raise WorkerError("the Ray cluster has no node for tasks")
+        return [
+            RayTaskWorker(self._ray, self._actor(TaskAgent, node, 1), str(node["NodeID"])[:8])
+            for node in alive
+            for _ in range(min(int(node["Resources"].get("CPU", 1)) or 1, _MOST_TASKS))
+        ]
+
     def driver_host(self) -> str:
         """The address at which the nodes reach this machine."""
         return str(self._ray.util.get_node_ip_address())
@@ -83,13 +99,9 @@ class RayCluster:
         return {node["NodeID"]: node for node in sorted(nodes, key=lambda node: str(node["NodeID"]))}
 
     def _start(self, node: Mapping[str, Any]) -> RayNode:
-        """Start an agent on this node and no other. It takes none of the CPUs that Ray counts, as it is idle itself."""
-        strategies = import_module("ray.util.scheduling_strategies")
-        there = strategies.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        actor = self._ray.remote(NodeAgent).options(
-            num_cpus=0, max_concurrency=_CALLS_AT_ONCE, max_restarts=0, scheduling_strategy=there
-        )
-        started = RayNode(self._ray, actor.remote(), str(node["NodeID"])[:8], str(node["NodeManagerAddress"]))
+        """Start the agent of a node, which the node's load workers are processes of."""
+        actor = self._actor(NodeAgent, node, _CALLS_AT_ONCE)
+        started = RayNode(self._ray, actor, str(node["NodeID"])[:8], str(node["NodeManagerAddress"]))
         identity: NodeIdentity = started.ask("identity").get()
         if identity.fmbench != __version__:
             raise InputError(
@@ -99,6 +111,13 @@ class RayCluster:
         # What Ray was told that the node has: several nodes of a test are one machine.
         started.cores = min(identity.cores, int(node["Resources"].get("CPU", identity.cores)) or 1)
         return started
+
+    def _actor(self, kind: type[NodeAgent] | type[TaskAgent], node: Mapping[str, Any], at_once: int) -> Any:
+        """Start an agent on this node and no other. It takes none of the CPUs that Ray counts."""
+        strategies = import_module("ray.util.scheduling_strategies")
+        there = strategies.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        options = {"num_cpus": 0, "max_concurrency": at_once, "max_restarts": 0, "scheduling_strategy": there}
+        return self._ray.remote(kind).options(**options).remote()
 
 
 class RayNode:
@@ -123,19 +142,33 @@ class RayNode:
 
 
 @dataclass(frozen=True, slots=True)
+class RayTaskWorker:
+    """A process for tasks on a node. A task may take any time: Ray says when its process or node is gone."""
+
+    ray: Any
+    actor: Any
+    name: str
+
+    def call(self, method: str, *arguments: bytes) -> Any:
+        """Call a method of its agent, and wait. Raises as `RayAnswer.get`."""
+        return RayAnswer(self.ray, getattr(self.actor, method).remote(*arguments)).get(None)
+
+
+@dataclass(frozen=True, slots=True)
 class RayAnswer:
     """What a call will have returned."""
 
     ray: Any
     reference: Any
 
-    def get(self) -> Any:
-        """Wait for it. Raises NodeLostError where the agent or its node is gone, else what the method raised."""
+    def get(self, seconds: float | None = _ANSWER_S) -> Any:
+        """Wait for it, so long at most. Raises NodeLostError where the agent or its node is gone, else what the
+        method raised."""
         errors = self.ray.exceptions
         try:
-            return self.ray.get(self.reference, timeout=_ANSWER_S)
+            return self.ray.get(self.reference, timeout=seconds)
         except errors.GetTimeoutError:
-            raise NodeLostError(f"it did not answer within {_ANSWER_S:g} s") from None
+            raise NodeLostError(f"it did not answer within {seconds:g} s") from None
         except errors.RayTaskError as error:
             raise error.cause if isinstance(error.cause, Exception) else WorkerError(str(error)) from None
         except errors.RayError as error:

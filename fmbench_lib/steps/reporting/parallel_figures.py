@@ -11,11 +11,15 @@ import tempfile
 from collections.abc import Sequence
 
 from fmbench_lib.host.children import start_module
+from fmbench_lib.host.task_pool import TaskPool
 from fmbench_lib.steps.losses import Losses
+from fmbench_lib.steps.reporting.figures_elsewhere import figures_elsewhere
 from fmbench_lib.steps.reporting.level_figures import Measuring, RunFigures
 
 MOST_ALONE = 200_000
 """Requests. Of fewer, a process takes longer to start than it saves."""
+MOST_HERE = 2_000_000
+"""Requests. Of fewer, this machine's processes take seconds, as does joining a cluster."""
 _LEVEL = 2_000
 """What a level costs beside its requests, in requests: hundreds of columns, eleven times."""
 _MOST_PROCESSES = 4
@@ -28,14 +32,24 @@ much of the processors' time as the figures themselves."""
 Groups = Sequence[Sequence[int]]
 
 
-def run_figures(measuring: Measuring, losses: Losses, *, pool: bool = True, processes: int | None = None) -> RunFigures:
+def run_figures(
+    measuring: Measuring,
+    losses: Losses,
+    *,
+    pool: bool = True,
+    processes: int | None = None,
+    elsewhere: TaskPool | None = None,
+) -> RunFigures:
     """The figures of the levels, without those whose records cannot be read or break the figures; with `pool`, also
-    what the repeats of a level that count give together."""
-    groups = measuring.groups(pool=pool)
-    count = _processes(measuring) if processes is None else processes
-    if count == 1:
-        return measuring.figures(groups, losses)
+    what the repeats of a level that count give together. `elsewhere` computes those of very many requests."""
+    groups: Groups = measuring.groups(pool=pool)
     found = RunFigures()
+    if elsewhere is not None and _size(measuring) > MOST_HERE and elsewhere.has_others():
+        found, groups = figures_elsewhere(measuring, groups, elsewhere)
+    count = _processes(measuring) if processes is None else processes
+    if count == 1 or not groups:
+        found.add(measuring.figures(groups, losses))
+        return found
     with contextlib.ExitStack() as stack:
         shares = _shares(measuring, groups, count)
         asked = [(share, stack.enter_context(_Process(measuring, share))) for share in shares]
@@ -47,8 +61,12 @@ def run_figures(measuring: Measuring, losses: Losses, *, pool: bool = True, proc
     return found
 
 
+def _size(measuring: Measuring) -> int:
+    return sum(level.count + _LEVEL for level in measuring.levels)
+
+
 def _processes(measuring: Measuring) -> int:
-    if sum(level.count + _LEVEL for level in measuring.levels) <= MOST_ALONE:
+    if _size(measuring) <= MOST_ALONE:
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, _MOST_PROCESSES)

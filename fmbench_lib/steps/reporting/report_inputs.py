@@ -58,6 +58,7 @@ from fmbench_lib.steps.reporting.level_records import counted_levels, imported_l
 from fmbench_lib.steps.reporting.parallel_figures import run_figures
 from fmbench_lib.steps.reporting.request_rows import DrawnRequests, request_rows
 from fmbench_lib.steps.reporting.request_tables import csv_notices
+from fmbench_lib.steps.run_inputs.cluster_pool import task_pool
 from fmbench_lib.steps.run_inputs.inputs import objectives_of, outage_notices
 from fmbench_lib.steps.run_inputs.levels import search_bounds, searched
 from fmbench_lib.steps.run_inputs.payloads import has_payloads, payload_index
@@ -101,7 +102,8 @@ def analysis_of(run: Run, losses: Losses | None = None) -> Analysis:
     losses = Losses() if losses is None else losses
     prices, budgets, objectives = load_prices(run), budgets_of(run.config), objectives_of(run.config)
     stored, imported = stored_levels(run, losses), imported_levels(run.workspace)
-    figures = run_figures(measuring(stored, prices, objectives), losses, pool=not imported)
+    with task_pool(run, long_s=0) as elsewhere:
+        figures = run_figures(measuring(stored, prices, objectives), losses, pool=not imported, elsewhere=elsewhere)
     levels, samples = figures.levels, list[Sampled]()
     if imported:  # nothing was sampled while another tool measured
         summary = imported_levels_judged(imported, [each.level for each in levels], prices, objectives)

@@ -140,6 +140,13 @@ def test_the_head_can_be_left_out() -> None:
     assert [node.name for node in cluster.nodes()] == ["bbbbbbbb"]
 
 
+def test_each_core_of_a_node_has_a_process_for_tasks_four_at_most() -> None:
+    ray = StandIn("head", "bbbbbbbbbbbb")
+    names = [worker.name for worker in RayCluster(ray, RaySettings(placement="no_head")).task_workers()]
+    assert names == ["bbbbbbbb"] * 4
+    assert len(RayCluster(ray, RaySettings(nodes=1)).task_workers()) == 4
+
+
 def test_a_dead_agent_is_a_lost_node_and_a_fault_of_its_own_is_raised_as_it_was() -> None:
     ray = StandIn("aaaaaaaaaaaa")
     (node,) = RayCluster(ray, RaySettings()).nodes()
