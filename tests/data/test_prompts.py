@@ -17,6 +17,7 @@ from fmbench_lib.config import Filter
 from fmbench_lib.data.prompts import PayloadSet, generate_payloads, prompt_id
 from fmbench_lib.data.sources.base import Source
 from fmbench_lib.errors import DataError, TemplateError
+from fmbench_lib.host.task_pool import ThisProcess
 
 ROOT = Path(__file__).parents[2]
 
@@ -290,3 +291,24 @@ def test_rows_without_a_prompt_are_left_out_and_counted() -> None:
     made = payloads([source(talks)], [between(0, 9)], template="{conversations}", template_keys=None)
     assert texts_of(made, "payload_en_0-9.jsonl") == ["Q"]
     assert "rows: 1 of 2 rows have no prompt and are left out" in made.notices
+
+
+class Ahead(ThisProcess):
+    """A pool that takes tasks before it gives results, as one of several processes does."""
+
+    def map(self, compute: Any, tasks: Any) -> Any:
+        waiting: list[Any] = []
+        for task in tasks:
+            waiting.append(task)
+            if len(waiting) > 2:
+                yield compute(waiting.pop(0))
+        yield from map(compute, waiting)
+
+
+def test_prompts_are_the_same_whatever_pool_counts_them() -> None:
+    texts = ["x" * (1 + number % 40) + str(number) for number in range(1500)]
+    filters = [between(1, 20), between(20, 100)]
+    here = payloads(english(*texts), filters)
+    there = payloads(english(*texts), filters, pool=Ahead())
+    assert (there.files, there.counts, there.sources) == (here.files, here.counts, here.sources)
+    assert sum(len(rows) for rows in there.files.values()) == 1500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from fmbench_lib.evaluation.given_answers import Answer
 from fmbench_lib.evaluation.kept_rows import KeptRows
 from fmbench_lib.evaluation.scores.text_scores import SCORES, exact_match
 from fmbench_lib.evaluation.scoring import Scoring, read_scores, write_scores
+from fmbench_lib.host.task_pool import ThisProcess
 from fmbench_lib.predictors.openai import OpenAiPredictor
 from fmbench_lib.pricing.price_list import Origin, TokenPrice
 from fmbench_lib.steps.judging.evaluation_tables import cost_rows
@@ -236,3 +238,24 @@ def test_tokens_that_the_server_does_not_count_are_missing(tmp_path: Path) -> No
     (row,) = cost_rows(panel)
     assert (row["texts_embedded"], row["prompt_tokens"], row["cost"]) == (1, None, None)
     assert panel.spent is None
+
+
+class Travelling(ThisProcess):
+    """A pool whose tasks and results travel."""
+
+    def map(self, compute: Any, tasks: Any) -> Any:
+        travelled = pickle.loads(pickle.dumps(compute))
+        return (pickle.loads(pickle.dumps(travelled(pickle.loads(pickle.dumps(task))))) for task in tasks)
+
+
+def test_scores_that_a_pool_computes_are_the_same_in_every_byte(tmp_path: Path) -> None:
+    many = [(f"a{number}", (f"Rome {number}",), f"It is Rome, {number}.") for number in range(70)]
+    answers = write_answers(tmp_path / "answers.parquet", [*ANSWERS, *many])
+    files = []
+    for name, pool in (("here", None), ("there", Travelling())):
+        (tmp_path / name).mkdir()
+        target = tmp_path / name / "scores.parquet"
+        write_scores(Scoring(schema={"type": "object"}), answers, target, pool)
+        files.append([path.read_bytes() for path in sorted(target.parent.rglob("*.parquet"))])
+    assert files[0] == files[1]
+    assert len(files[0]) == 2

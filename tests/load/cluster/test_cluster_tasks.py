@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from fmbench_lib.config.ray_settings import RaySettings
 from fmbench_lib.errors import InputError, NodeLostError
 from fmbench_lib.host.task_pool import ThisProcess
 from fmbench_lib.load.cluster.cluster_tasks import ClusterPool
@@ -214,7 +213,7 @@ def test_a_ray_cluster_that_loses_a_node_counts_what_this_machine_does(
         out, _ = driver.communicate("\n", timeout=120)
     lines = out.splitlines()
     assert "True" in lines
-    assert any("is not used any more: its machine left the Ray cluster" in line for line in lines)
+    assert any(" is not used any more: its " in line for line in lines), lines
 
 
 def test_what_agents_compute_is_pickled() -> None:
